@@ -2,6 +2,7 @@
 #ifndef SHIM_LINUX_BITOPS_H
 #define SHIM_LINUX_BITOPS_H
 
+#include <strings.h>	/* ffs() */
 #include <linux/types.h>
 #include <linux/bits.h>
 
@@ -20,11 +21,6 @@ static inline unsigned long __ffs(unsigned long word)
 static inline unsigned long __fls(unsigned long word)
 {
 	return BITS_PER_LONG - 1 - __builtin_clzl(word);
-}
-
-static inline int ffs(int x)
-{
-	return __builtin_ffs(x);
 }
 
 static inline int fls(unsigned int x)
@@ -92,6 +88,34 @@ static inline bool test_bit(unsigned long nr, const volatile unsigned long *addr
 {
 	return (addr[BIT_WORD(nr)] >> (nr % BITS_PER_LONG)) & 1;
 }
+
+static inline void set_bit(unsigned long nr, volatile unsigned long *addr)
+{
+	__atomic_fetch_or(&addr[BIT_WORD(nr)], BIT_MASK(nr), __ATOMIC_SEQ_CST);
+}
+
+static inline void clear_bit(unsigned long nr, volatile unsigned long *addr)
+{
+	__atomic_fetch_and(&addr[BIT_WORD(nr)], ~BIT_MASK(nr), __ATOMIC_SEQ_CST);
+}
+
+static inline int test_and_set_bit(unsigned long nr, volatile unsigned long *addr)
+{
+	return !!(__atomic_fetch_or(&addr[BIT_WORD(nr)], BIT_MASK(nr), __ATOMIC_SEQ_CST) &
+		  BIT_MASK(nr));
+}
+
+static inline int test_and_clear_bit(unsigned long nr, volatile unsigned long *addr)
+{
+	return !!(__atomic_fetch_and(&addr[BIT_WORD(nr)], ~BIT_MASK(nr), __ATOMIC_SEQ_CST) &
+		  BIT_MASK(nr));
+}
+
+#define smp_mb__after_atomic() barrier()
+#define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define smp_wmb() barrier()
+#define smp_rmb() barrier()
+#define xchg(ptr, v) __atomic_exchange_n(ptr, v, __ATOMIC_SEQ_CST)
 
 static inline __u32 rol32(__u32 word, unsigned int shift)
 {

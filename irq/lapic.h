@@ -8,7 +8,7 @@
  * effects in the middle of the register switch.
  *
  * Who may call what: everything runs in the thread of the owning vCPU (or while that vCPU cannot
- * run), except lapic_accept(), lapic_post_irr(), lapic_match_dest() and the const peeks, which
+ * run), except lapic_accept(), lapic_set_irr(), lapic_match_dest() and the const peeks, which
  * any CPU may call at any time. IRR, TMR and the pending error bits are therefore changed by
  * atomic bit operations, ISR is not.
  *
@@ -95,6 +95,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the MMIO window moved */
 	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID differs from the initial one */
+	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm for @timer as it stands */
 };
 
 /**
@@ -124,8 +125,7 @@ enum lapic_result {
 /* What became of a message at one APIC. */
 enum lapic_accepted {
 	LAPIC_REFUSED,		/* disabled, de-assert, or a mode that has no target here */
-	LAPIC_ACCEPT_IRQ,	/* IRR bit newly set: kick */
-	LAPIC_ACCEPT_AGAIN,	/* IRR bit was already set: whoever set it kicks */
+	LAPIC_ACCEPT_IRQ,	/* to be put into IRR (lapic_set_irr()) or posted */
 	LAPIC_ACCEPT_ERROR,	/* illegal vector received: deliver the error LVT entry */
 	LAPIC_ACCEPT_NMI,
 	LAPIC_ACCEPT_SMI,
@@ -166,7 +166,6 @@ struct lapic_timer {
  * @lint0_extint: LINT0 of the boot processor is left in virtual wire mode by a reset
  * @bsp:	this is the boot processor
  * @timer:	arithmetic of the timer
- * @arb:	how often the APIC won a lowest-priority arbitration; statistics only
  * @esr_pending: errors since the last write to ESR, ESR bit numbers; atomic
  * @irr_hint:	byte n is 1 when word n of IRR may be non-zero; set by any CPU after the IRR
  *		bit, cleared by the owner before it looks at the word again
@@ -185,7 +184,6 @@ struct lapic {
 	bool lint0_extint;
 	bool bsp;
 	struct lapic_timer timer;
-	u32 arb;
 	unsigned long esr_pending;
 	union {
 		u8 word[8];
@@ -289,6 +287,11 @@ static inline int lapic_highest_isr(const struct lapic *l)
 	return w * 32 + fls(lapic_get(l, APIC_ISR + w * 0x10)) - 1;
 }
 
+static inline u8 lapic_get_tpr(const struct lapic *l)
+{
+	return lapic_get(l, APIC_TASKPRI) & 0xff;
+}
+
 /* Processor priority: SDM, "Task and Processor Priorities". */
 static inline u8 lapic_ppr(const struct lapic *l)
 {
@@ -323,13 +326,21 @@ static inline int lapic_has_interrupt(const struct lapic *l)
 }
 
 /**
- * lapic_highest_blocked() - for the TPR threshold: an interrupt that only the TPR holds back
+ * lapic_tpr_threshold() - for the TPR shadow: the priority class that the TPR holds back
  * @l: the APIC
  *
- * Return: priority class (1 to 15) below which the TPR must fall before an interrupt can be
- * taken; 0 when no fall of the TPR would help.
+ * What is in service is not looked at: an EOI need not compute the threshold anew.
+ *
+ * Return: 1 to 15, the class of the highest request if the TPR masks it; else 0.
  */
-u8 lapic_tpr_threshold(const struct lapic *l);
+static inline u8 lapic_tpr_threshold(const struct lapic *l)
+{
+	int irr = lapic_highest_irr(l);
+
+	if (irr < 0 || lapic_get_tpr(l) >> 4 < irr >> 4)
+		return 0;
+	return irr >> 4;
+}
 
 /* CR8 and the task priority */
 
@@ -347,27 +358,36 @@ static inline u8 lapic_get_cr8(const struct lapic *l)
 void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
 
 /**
- * lapic_post_irr() - request a vector (any CPU)
+ * lapic_set_irr() - request a vector (any CPU)
  * @l: the APIC
  * @vector: 0 to 255
- * @level: trigger mode, kept in TMR
  *
- * Return: true when the bit was clear before, that is when a kick is due.
+ * Return: true when the bit was clear before, that is when a kick is due. When it was set,
+ * whoever set it kicks.
  */
-static inline bool lapic_post_irr(struct lapic *l, u8 vector, bool level)
+static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 {
-	bool was;
+	bool was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 
-	if (lapic_test_vec(l, APIC_TMR, vector) != level) {
-		if (level)
-			set_bit(vector & 31, lapic_vec_word(l, APIC_TMR, vector));
-		else
-			clear_bit(vector & 31, lapic_vec_word(l, APIC_TMR, vector));
-	}
-	was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 	/* After the bit: lapic_ack() drops the hint before it reads the word. */
 	WRITE_ONCE(l->irr_hint.word[vector >> 5], 1);
 	return !was;
+}
+
+/**
+ * lapic_set_tmr() - note how the next interrupt of a vector was triggered (any CPU)
+ * @l: the APIC
+ * @vector: 0 to 255
+ * @level: true for level triggered
+ */
+static inline void lapic_set_tmr(struct lapic *l, u8 vector, bool level)
+{
+	if (likely(lapic_test_vec(l, APIC_TMR, vector) == level))
+		return;
+	if (level)
+		set_bit(vector & 31, lapic_vec_word(l, APIC_TMR, vector));
+	else
+		clear_bit(vector & 31, lapic_vec_word(l, APIC_TMR, vector));
 }
 
 /**
@@ -376,13 +396,6 @@ static inline bool lapic_post_irr(struct lapic *l, u8 vector, bool level)
  * @vector: what lapic_has_interrupt() answered
  */
 void lapic_ack(struct lapic *l, u8 vector);
-
-/**
- * lapic_unack() - undo lapic_ack(): an interrupt that was not injected after all
- * @l: the APIC
- * @vector: the vector given to lapic_ack()
- */
-void lapic_unack(struct lapic *l, u8 vector);
 
 /**
  * lapic_eoi() - complete the highest interrupt in service
@@ -489,8 +502,8 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not looked at
  *
- * Fixed and lowest-priority messages are put into IRR; for the other modes the shell acts on
- * the answer.
+ * Checks and, for fixed and lowest-priority messages, TMR; the shell acts on the answer, which
+ * for those means IRR or a posted interrupt.
  *
  * Return: what became of it.
  */
@@ -565,10 +578,10 @@ struct lapic_map {
 
 /**
  * struct lapic_dests - the APICs that a message is meant for
- * @slot:	array of candidates, entries may be NULL
- * @mask:	with @search false and @nr zero: which of the first 32 slots
- * @nr:		with @search true: number of slots, to be filtered by lapic_match_dest()
- * @search:	see @nr
+ * @slot:	array of candidates
+ * @mask:	without @search: which of the first 16 slots, each of them not NULL
+ * @nr:		with @search: number of slots, to be filtered by lapic_match_dest()
+ * @search:	no table answers for this message
  */
 struct lapic_dests {
 	struct lapic *const *slot;
@@ -750,8 +763,11 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * lapic_timer_resume() - continue a saved countdown
  * @t: the timer
  * @initial: initial count
- * @current: saved current count; above @initial it is taken as @initial
+ * @current_count: saved current count; above @initial it is taken as @initial
  * @now_ns: the clock
+ *
+ * A one-shot timer saved with a count of 0 fires at once: the saver may have had its tick
+ * outside of IRR. A periodic one starts a whole period.
  *
  * Return: true when the timer runs.
  */
@@ -841,9 +857,15 @@ int lapic_pv_eoi_vector(const struct lapic *l, const unsigned long *handled);
 
 /* Between the lapic*.c files */
 
-bool lapic_set_lvtt(struct lapic *l, u32 val, struct lapic_effect *eff);
+/* Bits that an LVT entry keeps. */
 u32 lapic_lvt_mask(const struct lapic *l, enum lapic_lvt lvt);
+/* Bits that the spurious-vector register keeps. */
 u32 lapic_spiv_mask(const struct lapic *l);
+/* Take over the mode bits of the timer entry; a stop of the timer is added to @eff. */
+void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff);
+/* Compute the ISR and IRR hints from the page. */
 void lapic_recount(struct lapic *l);
+/* Limit a periodic timer to LAPIC_MIN_PERIOD_NS. */
+void lapic_timer_floor(struct lapic_timer *t);
 
 #endif /* OKVM_IRQ_LAPIC_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Local APIC timer: the arithmetic. The APIC bus runs at 1 GHz as upstream's does, so one count
+ * at divisor 1 is one nanosecond.
+ *
+ * Every divisor is a power of two from a 3-bit field, every period is tested before it divides,
+ * and a timer that is late gives one tick, never a burst.
+ */
+#include <linux/kernel.h>
+#include <linux/limits.h>
+
+#include "irq/lapic.h"
+
+/* How close to now a periodic timer may be armed again. */
+#define REARM_FLOOR_NS	(LAPIC_MIN_PERIOD_NS / 4)
+
+void lapic_timer_floor(struct lapic_timer *t)
+{
+	if (t->mode == APIC_LVT_TIMER_PERIODIC && t->period_ns && t->period_ns < LAPIC_MIN_PERIOD_NS)
+		t->period_ns = LAPIC_MIN_PERIOD_NS;
+}
+
+static bool counts(const struct lapic_timer *t)
+{
+	return t->mode == APIC_LVT_TIMER_ONESHOT || t->mode == APIC_LVT_TIMER_PERIODIC;
+}
+
+/* The period of an initial count; false when the timer is stopped by it or by its mode. */
+static bool set_period(struct lapic_timer *t, u32 count)
+{
+	t->tscdeadline = counts(t) ? 0 : t->tscdeadline;
+	t->period_ns = counts(t) ? (u64)count << t->shift : 0;
+	t->expiry_ns = 0;
+	lapic_timer_floor(t);
+	return t->period_ns;
+}
+
+bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns)
+{
+	if (!set_period(t, count))
+		return false;
+	t->expiry_ns = now_ns + t->period_ns;
+	return true;
+}
+
+bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, u64 now_ns)
+{
+	u64 left;
+
+	if (!set_period(t, initial))
+		return false;
+	left = (u64)current_count << t->shift;
+	if (left > t->period_ns || (!left && t->mode == APIC_LVT_TIMER_PERIODIC))
+		left = t->period_ns;
+	t->expiry_ns = now_ns + left;
+	return true;
+}
+
+bool lapic_timer_scale(struct lapic_timer *t, u8 shift, u32 initial, u64 now_ns)
+{
+	u8 old = t->shift;
+	u64 left;
+
+	t->shift = shift & 7;
+	if (!t->period_ns || !t->expiry_ns)
+		return false;
+	left = t->expiry_ns > now_ns ? t->expiry_ns - now_ns : 0;
+	t->period_ns = (u64)initial << t->shift;
+	lapic_timer_floor(t);
+	left = min((left >> old) << t->shift, t->period_ns);
+	t->expiry_ns = now_ns + left;
+	return true;
+}
+
+bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns)
+{
+	u64 next;
+
+	if (t->mode == APIC_LVT_TIMER_TSCDEADLINE)
+		t->tscdeadline = 0;
+	if (t->mode != APIC_LVT_TIMER_PERIODIC || !t->period_ns) {
+		t->expiry_ns = 0;
+		return false;
+	}
+	next = t->expiry_ns + t->period_ns;
+	if (next < now_ns)
+		next += (now_ns - next) / t->period_ns * t->period_ns;
+	while (next < now_ns + REARM_FLOOR_NS)	/* twice at most: the period is 4 floors */
+		next += t->period_ns;
+	t->expiry_ns = next;
+	return true;
+}
+
+u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns)
+{
+	if (!counts(t) || !t->period_ns || t->expiry_ns <= now_ns)
+		return 0;
+	return ((t->expiry_ns - now_ns) % t->period_ns) >> t->shift;
+}
+
+u64 lapic_tsc_to_ns(u64 ticks, u32 khz)
+{
+	const u64 limit = S64_MAX / 4;
+	u64 ms;
+
+	if (!khz)
+		return limit;
+	ms = ticks / khz;
+	if (ms >= limit / 1000000)
+		return limit;
+	return ms * 1000000 + ticks % khz * 1000000 / khz;
+}
+
+bool lapic_set_tscdeadline(struct lapic *l, u64 tsc)
+{
+	if (!lapic_hw_enabled(l) || l->timer.mode != APIC_LVT_TIMER_TSCDEADLINE)
+		return false;
+	l->timer.tscdeadline = tsc;
+	return true;
+}

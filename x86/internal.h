@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of x86/ offer each other; never included from elsewhere.
+ * Functions on a vCPU run in its thread (vcpu->mutex) unless they say otherwise.
+ */
+#ifndef OKVM_X86_INTERNAL_H
+#define OKVM_X86_INTERNAL_H
+
+#include <linux/cpumask.h>
+#include <linux/kernel.h>
+#include <linux/rcupdate.h>
+
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "x86/x86.h"
+
+#define OKVM_MAX_CPUID_ENTRIES	256	/* KVM_SET_CPUID2 accepts this many */
+
+/**
+ * struct okvm_host - what this host can offer any guest; constant after okvm_host_init()
+ * @cr4_reserved: CR4 bits no guest may set
+ * @efer_reserved: likewise for EFER
+ * @xcr0, @xss: state components that guests may enable
+ */
+struct okvm_host {
+	const struct okvm_backend *backend;
+	u32 caps;			/* enum okvm_caps */
+	u64 cr4_reserved;
+	u64 efer_reserved;
+	u64 xcr0;
+	u64 xss;
+	u64 arch_capabilities;
+	u32 dr7_valid;
+};
+
+extern struct okvm_host okvm_host;
+
+/**
+ * okvm_host_init() - fill okvm_host, the supported CPUID and the MSR lists; clock notifier
+ *
+ * For okvm_arch_init(). Return: 0 or negative errno; nothing to undo on failure.
+ */
+int okvm_host_init(const struct okvm_backend *backend);
+void okvm_host_exit(void);
+
+/* ---- creation, reset and the end of a vCPU's and a VM's state, one set per subject ---- */
+
+/** okvm_cpuid_create() - the guest's features before KVM_SET_CPUID2: all that the host offers */
+void okvm_cpuid_create(struct okvm_vcpu *vcpu);
+void okvm_cpuid_free(struct okvm_vcpu *vcpu);
+
+/** okvm_msr_create() - MSRs that only creation sets (ARCH_CAPABILITIES, PLATFORM_INFO, UCODE_REV) */
+void okvm_msr_create(struct okvm_vcpu *vcpu);
+/** okvm_msr_reset() - MSRs of RESET, or INIT; not what okvm_set_efer() and the APIC do */
+void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
+void okvm_mtrr_reset(struct okvm_vcpu *vcpu);
+/** okvm_mce_create() - the banks as they are before KVM_X86_SETUP_MCE */
+void okvm_mce_create(struct okvm_vcpu *vcpu);
+
+/** okvm_fpu_create() - vcpu->arch->fpu. Return: 0 or -ENOMEM */
+int okvm_fpu_create(struct okvm_vcpu *vcpu);
+void okvm_fpu_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL fpu */
+/** okvm_fpu_reset() - XCR0, XSS, and for INIT the components that INIT clears */
+void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
+/** okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible */
+void okvm_fpu_load(struct okvm_vcpu *vcpu);
+void okvm_fpu_put(struct okvm_vcpu *vcpu);
+
+/** okvm_pv_create() - vcpu->arch->pv. Return: 0 or -ENOMEM */
+int okvm_pv_create(struct okvm_vcpu *vcpu);
+void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
+void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
+/** okvm_pv_put() - from okvm_arch_vcpu_put(): tell the guest that the vCPU is not running */
+void okvm_pv_put(struct okvm_vcpu *vcpu);
+/** okvm_pv_load() - from okvm_arch_vcpu_load(): steal time is to be brought up to date */
+void okvm_pv_load(struct okvm_vcpu *vcpu);
+
+/** okvm_tsc_vm_create() - vm->arch's TSC and clock fields */
+void okvm_tsc_vm_create(struct okvm_vm *vm);
+void okvm_tsc_vm_destroy(struct okvm_vm *vm);
+/** okvm_tsc_vcpu_create() - frequency and ratio; before the backend's vcpu_create() */
+void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu);
+/** okvm_tsc_vcpu_online() - a new vCPU's TSC starts near 0, matched with its siblings' */
+void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu);
+/** okvm_tsc_load() - preemption is off; @cpu differs from vcpu->arch's last one perhaps */
+void okvm_tsc_load(struct okvm_vcpu *vcpu, int cpu);
+void okvm_tsc_put(struct okvm_vcpu *vcpu);
+
+/** okvm_msr_filter_free() - of a dying VM */
+void okvm_msr_filter_free(struct okvm_vm *vm);
+
+/* ---- work of okvm_arch_serve_requests() ---- */
+
+void okvm_pvclock_update(struct okvm_vcpu *vcpu);	/* OKVM_REQ_CLOCK; vm->srcu held */
+void okvm_steal_update(struct okvm_vcpu *vcpu);		/* OKVM_REQ_STEAL; vm->srcu held */
+void okvm_apf_ready(struct okvm_vcpu *vcpu);		/* OKVM_REQ_APF_READY; vm->srcu held */
+
+/* ---- registers ---- */
+
+/** okvm_guest_rflags() - RFLAGS without the TF that KVM_GUESTDBG_SINGLESTEP put there */
+unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu);
+/** okvm_guest_rflags_set() - the guest's RFLAGS; adds TF while it is being single-stepped */
+void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
+/** okvm_is_linear_rip() - does the guest stand at linear address @lip? */
+bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip);
+/** okvm_require_cpl0() - queues #GP(0) and returns false at CPL > 0 */
+bool okvm_require_cpl0(struct okvm_vcpu *vcpu);
+/** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */
+int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
+/** okvm_canonical() - is @addr canonical for the guest's paging mode (CR4.LA57)? */
+bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr);
+
+static inline bool okvm_paging(struct okvm_vcpu *vcpu)
+{
+	return okvm_cr0(vcpu) & X86_CR0_PG;
+}
+
+static inline bool okvm_pae_paging(struct okvm_vcpu *vcpu)
+{
+	return okvm_paging(vcpu) && (okvm_cr4(vcpu) & X86_CR4_PAE) && !okvm_long_mode(vcpu);
+}
+
+/** okvm_lapic_in_kernel() - the VM has in-kernel local APICs */
+static inline bool okvm_lapic_in_kernel(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic;
+}
+
+/** okvm_has_quirk() - KVM_X86_QUIRK_*: not switched off by KVM_CAP_DISABLE_QUIRKS2 */
+static inline bool okvm_has_quirk(const struct okvm_vm *vm, u64 quirk)
+{
+	return !(vm->arch->disabled_quirks & quirk);
+}
+
+/* ---- kvm_run's copies of the registers (KVM_CAP_SYNC_REGS) ---- */
+
+/**
+ * okvm_sync_regs_load() - take what kvm_dirty_regs names; first thing of KVM_RUN
+ * Return: 0, or -EINVAL for unknown bits or refused registers. Vcpu loaded, vm->srcu held.
+ */
+int okvm_sync_regs_load(struct okvm_vcpu *vcpu);
+/** okvm_sync_regs_store() - fill what kvm_valid_regs names; vcpu loaded */
+void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
+
+/* ---- CPUID ---- */
+
+/** okvm_cpuid_find() - the entry KVM_SET_CPUID2 gave for @leaf, @sub; NULL if absent */
+struct kvm_cpuid_entry2 *okvm_cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32 sub);
+/** okvm_host_cpuid_reg() - a register of the supported CPUID; 0 if absent. @reg 0..3: EAX..EDX */
+u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg);
+int okvm_cpuid_init(void);
+/** okvm_pv_has() - may the guest use KVM_FEATURE_@feature? */
+bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature);
+
+/* ---- MSRs by subject; results are enum okvm_msr_result ---- */
+
+void okvm_msr_init_lists(void);
+int okvm_mtrr_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
+int okvm_mtrr_set(struct okvm_vcpu *vcpu, u32 msr, u64 val);
+int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
+int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
+int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
+int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
+
+/* ---- TSC and clock ---- */
+
+/** okvm_tsc_write() - WRMSR IA32_TSC or KVM_SET_MSRS of it */
+void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);
+/** okvm_tsc_adjust_write() - the guest wrote IA32_TSC_ADJUST: the offset moves along */
+void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host);
+int okvm_tsc_set_khz(struct okvm_vcpu *vcpu, u32 khz);
+u64 okvm_tsc_scale(u64 tsc, u64 ratio);
+void okvm_masterclock_update(struct okvm_vm *vm);
+/** okvm_kvmclock_ns() - the VM's kvmclock now, in ns */
+u64 okvm_kvmclock_ns(struct okvm_vm *vm);
+int okvm_clock_init(void);
+void okvm_clock_exit(void);
+
+/* ---- of the run loop (x86/run.c) ---- */
+
+/** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. 0 or negative */
+int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
+
+/* ---- ioctl handlers that x86/ioctls.c names, by file ---- */
+
+long okvm_ioc_get_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_get_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_get_supported_cpuid(union okvm_ioctl_arg arg);
+long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg);
+long okvm_ioc_set_cpuid(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_get_msr_index_list(union okvm_ioctl_arg arg);
+long okvm_ioc_get_msr_feature_index_list(union okvm_ioctl_arg arg);
+long okvm_ioc_sys_get_msrs(union okvm_ioctl_arg arg);
+long okvm_ioc_get_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+
+long okvm_ioc_mce_cap_supported(union okvm_ioctl_arg arg);
+long okvm_ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+long okvm_ioc_set_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_vm_get_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_vcpu_has_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_vcpu_get_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+long okvm_ioc_get_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+
+#endif /* OKVM_X86_INTERNAL_H */

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * okvm-run: one thread per vCPU around KVM_RUN, and what is done about each exit.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define KICK_SIGNAL SIGUSR1
+
+static void kick_handler(int sig)
+{
+	(void)sig;	/* its arrival alone takes the thread out of KVM_RUN */
+}
+
+/* Finds the device; nobody there reads as ones and swallows writes, as on a PC's bus. */
+static void bus_access(struct machine *m, bool pio, uint64_t addr, uint8_t *data, unsigned int len,
+		       bool write)
+{
+	if (!write)
+		memset(data, 0xff, len);
+	for (unsigned int i = 0; i < m->nr_regions; i++) {
+		const struct region *r = &m->regions[i];
+
+		if (r->pio != pio || addr < r->base || addr - r->base >= r->len)
+			continue;
+		pthread_mutex_lock(&m->io_lock);
+		r->access(r->dev, addr - r->base, data, len, write);
+		pthread_mutex_unlock(&m->io_lock);
+		return;
+	}
+}
+
+static void exit_io(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
+		bus_access(vcpu->m, true, run->io.port, data, run->io.size,
+			   run->io.direction == KVM_EXIT_IO_OUT);
+}
+
+static void exit_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	bus_access(vcpu->m, false, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
+		   run->mmio.is_write);
+}
+
+static void dump_registers(struct vcpu *vcpu)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
+		return;
+	say("CPU %u: rip %#llx rsp %#llx rflags %#llx cs %#x", vcpu->id, regs.rip, regs.rsp,
+	    regs.rflags, sregs.cs.selector);
+	say("rax %#llx rbx %#llx rcx %#llx rdx %#llx rsi %#llx rdi %#llx", regs.rax, regs.rbx,
+	    regs.rcx, regs.rdx, regs.rsi, regs.rdi);
+	say("cr0 %#llx cr2 %#llx cr3 %#llx cr4 %#llx efer %#llx", sregs.cr0, sregs.cr2, sregs.cr3,
+	    sregs.cr4, sregs.efer);
+}
+
+static void exit_failure(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		say("the CPU refused to enter the guest: hardware reason %#llx (see 'dmesg')",
+		    run->fail_entry.hardware_entry_failure_reason);
+	else if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		say("the hypervisor gave up: internal error, suberror %u (see 'dmesg')",
+		    run->internal.suberror);
+	else
+		say("exit reason %u, which okvm-run does not know", run->exit_reason);
+	dump_registers(vcpu);
+	machine_stop(vcpu->m, STATUS_ERROR);
+}
+
+static void handle_exit(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit_reason;
+
+	vcpu->exits[reason < EXIT_REASONS ? reason : 0]++;
+	switch (reason) {
+	case KVM_EXIT_IO:
+		exit_io(vcpu);
+		break;
+	case KVM_EXIT_MMIO:
+		exit_mmio(vcpu);
+		break;
+	case KVM_EXIT_INTR:
+		break;
+	case KVM_EXIT_HLT:	/* only without interrupt controllers: nothing can wake it */
+		machine_stop(vcpu->m, STATUS_OFF);
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		say("the guest reset itself by a triple fault");
+		dump_registers(vcpu);
+		machine_stop(vcpu->m, STATUS_TRIPLE);
+		break;
+	default:
+		exit_failure(vcpu);
+		break;
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	struct machine *m = vcpu->m;
+
+	while (!__atomic_load_n(&m->stopping, __ATOMIC_ACQUIRE)) {
+		if (!ioctl(vcpu->fd, KVM_RUN, 0)) {
+			handle_exit(vcpu);
+		} else if (errno == EINTR) {
+			vcpu->exits[KVM_EXIT_INTR]++;
+		} else if (errno != EAGAIN) {
+			say("CPU %u cannot run: %s (see 'dmesg')", vcpu->id, strerror(errno));
+			dump_registers(vcpu);
+			machine_stop(m, STATUS_ERROR);
+		}
+	}
+	return NULL;
+}
+
+void vcpus_start(struct machine *m)
+{
+	struct sigaction action = { .sa_handler = kick_handler };
+
+	sigaction(KICK_SIGNAL, &action, NULL);
+	for (unsigned int i = 0; i < m->opt->cpus; i++) {
+		int err = pthread_create(&m->vcpus[i].thread, NULL, vcpu_thread, &m->vcpus[i]);
+
+		if (err)
+			die("cannot start the thread of CPU %u: %s", i, strerror(err));
+	}
+}
+
+/*
+ * immediate_exit closes the gap between a thread's look at stopping and its entry into the guest:
+ * KVM_RUN looks at it after it can be interrupted by the signal.
+ */
+void vcpus_join(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->opt->cpus; i++) {
+		__atomic_store_n(&m->vcpus[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		pthread_kill(m->vcpus[i].thread, KICK_SIGNAL);
+	}
+	for (unsigned int i = 0; i < m->opt->cpus; i++)
+		pthread_join(m->vcpus[i].thread, NULL);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * okvm-run: --stats, exits to userspace as the vCPU threads counted them, and the hypervisor's own
+ * counters through KVM_GET_STATS_FD where it has that.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define MAX_COUNTERS 256
+
+static const char * const reason_names[EXIT_REASONS] = {
+	[KVM_EXIT_UNKNOWN] = "UNKNOWN",
+	[KVM_EXIT_EXCEPTION] = "EXCEPTION",
+	[KVM_EXIT_IO] = "IO",
+	[KVM_EXIT_HYPERCALL] = "HYPERCALL",
+	[KVM_EXIT_DEBUG] = "DEBUG",
+	[KVM_EXIT_HLT] = "HLT",
+	[KVM_EXIT_MMIO] = "MMIO",
+	[KVM_EXIT_IRQ_WINDOW_OPEN] = "IRQ_WINDOW_OPEN",
+	[KVM_EXIT_SHUTDOWN] = "SHUTDOWN",
+	[KVM_EXIT_FAIL_ENTRY] = "FAIL_ENTRY",
+	[KVM_EXIT_INTR] = "INTR",
+	[KVM_EXIT_INTERNAL_ERROR] = "INTERNAL_ERROR",
+	[KVM_EXIT_SYSTEM_EVENT] = "SYSTEM_EVENT",
+	[KVM_EXIT_IOAPIC_EOI] = "IOAPIC_EOI",
+};
+
+/* A counter of the kernel, summed over the vCPUs. */
+struct counter {
+	char name[64];
+	uint64_t value;
+};
+
+static struct counter counters[MAX_COUNTERS];
+static unsigned int nr_counters;
+
+static void add_counter(const char *name, uint64_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_counters && strcmp(counters[i].name, name); i++)
+		;
+	if (i == MAX_COUNTERS)
+		return;
+	if (i == nr_counters) {
+		snprintf(counters[i].name, sizeof(counters[i].name), "%s", name);
+		nr_counters++;
+	}
+	counters[i].value += value;
+}
+
+/* The layout is that of "KVM_GET_STATS_FD": header, descriptors with names, values. */
+static void read_counters(int vcpu_fd)
+{
+	int fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
+	struct kvm_stats_header head;
+	struct kvm_stats_desc *desc;
+	uint64_t value;
+
+	if (fd < 0)
+		return;
+	if (pread(fd, &head, sizeof(head), 0) != sizeof(head) || head.name_size > 256)
+		goto out;
+	desc = calloc(1, sizeof(*desc) + head.name_size + 1);
+	for (uint32_t i = 0; desc && i < head.num_desc; i++) {
+		size_t size = sizeof(*desc) + head.name_size;
+		uint32_t type;
+
+		if (pread(fd, desc, size, head.desc_offset + i * size) != (ssize_t)size)
+			break;
+		type = desc->flags & KVM_STATS_TYPE_MASK;
+		if (type != KVM_STATS_TYPE_CUMULATIVE || desc->size != 1)
+			continue;
+		if (pread(fd, &value, 8, head.data_offset + desc->offset) == 8)
+			add_counter(desc->name, value);
+	}
+	free(desc);
+out:
+	close(fd);
+}
+
+void stats_print(struct machine *m)
+{
+	uint64_t total = 0;
+
+	fprintf(stderr, "\n%-32s %12s\n", "exits to okvm-run", "count");
+	for (unsigned int r = 0; r < EXIT_REASONS; r++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < m->opt->cpus; i++)
+			sum += m->vcpus[i].exits[r];
+		total += sum;
+		if (sum && reason_names[r])
+			fprintf(stderr, "  %-30s %12llu\n", reason_names[r], (unsigned long long)sum);
+		else if (sum)
+			fprintf(stderr, "  reason %-23u %12llu\n", r, (unsigned long long)sum);
+	}
+	fprintf(stderr, "  %-30s %12llu\n", "total", (unsigned long long)total);
+
+	if (ioctl(m->dev_fd, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD) <= 0)
+		return;
+	for (unsigned int i = 0; i < m->opt->cpus; i++)
+		read_counters(m->vcpus[i].fd);
+	fprintf(stderr, "%-32s %12s\n", "counted in the kernel", "count");
+	for (unsigned int i = 0; i < nr_counters; i++)
+		if (counters[i].value)
+			fprintf(stderr, "  %-30s %12llu\n", counters[i].name,
+				(unsigned long long)counters[i].value);
+}

@@ -75,6 +75,16 @@ void okvm_pv_put(struct okvm_vcpu *vcpu);
 /** okvm_pv_load() - from okvm_arch_vcpu_load(): steal time is to be brought up to date */
 void okvm_pv_load(struct okvm_vcpu *vcpu);
 
+/**
+ * okvm_pv_unhalted() - KVM_HC_KICK_CPU named this vCPU: a HALTED one becomes runnable
+ *
+ * The run loop calls okvm_pv_clear_unhalted() when it takes the vCPU out of HALTED for it.
+ */
+bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu);
+void okvm_pv_clear_unhalted(struct okvm_vcpu *vcpu);
+/** okvm_pv_poll_allowed() - for okvm_arch_poll_allowed(): POLL_CONTROL is not switched off */
+bool okvm_pv_poll_allowed(const struct okvm_vcpu *vcpu);
+
 /** okvm_tsc_vm_create() - vm->arch's TSC and clock fields */
 void okvm_tsc_vm_create(struct okvm_vm *vm);
 void okvm_tsc_vm_destroy(struct okvm_vm *vm);
@@ -110,6 +120,11 @@ int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
 /** okvm_canonical() - is @addr canonical for the guest's paging mode (CR4.LA57)? */
 bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr);
 
+/** okvm_get_apic_base() - IA32_APIC_BASE, wherever the local APIC lives */
+u64 okvm_get_apic_base(struct okvm_vcpu *vcpu);
+/** okvm_set_apic_base() - 0, or 1 for #GP. @host: any legal mode may follow any other */
+int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+
 static inline bool okvm_paging(struct okvm_vcpu *vcpu)
 {
 	return okvm_cr0(vcpu) & X86_CR0_PG;
@@ -132,6 +147,15 @@ static inline bool okvm_has_quirk(const struct okvm_vm *vm, u64 quirk)
 	return !(vm->arch->disabled_quirks & quirk);
 }
 
+/* ---- control registers: x86/cr.c ---- */
+
+bool okvm_cr0_valid(unsigned long cr0);
+bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4);
+/** okvm_xcr0_valid() - would XSETBV take @xcr0 if @supported components exist? */
+bool okvm_xcr0_valid(u64 xcr0, u64 supported);
+/** okvm_load_efer() - EFER without checks, LMA as given (KVM_SET_SREGS, KVM_SET_MSRS) */
+void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);
+
 /* ---- kvm_run's copies of the registers (KVM_CAP_SYNC_REGS) ---- */
 
 /**
@@ -141,6 +165,14 @@ static inline bool okvm_has_quirk(const struct okvm_vm *vm, u64 quirk)
 int okvm_sync_regs_load(struct okvm_vcpu *vcpu);
 /** okvm_sync_regs_store() - fill what kvm_valid_regs names; vcpu loaded */
 void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
+
+/* ---- events as userspace sees them: x86/state_events.c ---- */
+
+/** okvm_user_visible_irq() - vector of the interrupt that counts as injected, or -1 */
+int okvm_user_visible_irq(const struct okvm_vcpu *vcpu);
+void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
+/** okvm_set_vcpu_events() - 0 or -EINVAL; @events is normalised in place */
+int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
 
 /* ---- CPUID ---- */
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machines that a bench can be: Bochs (VMX emulated), QEMU with KVM, QEMU with TCG."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from . import direct
+
+# One emulated second is this many instructions, and the TSC counts instructions.
+BOCHS_IPS = 50_000_000
+
+BOCHS_RC = """\
+megs: {memory}
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, cpuid_limit_winnt=0
+romimage: file={share}/BIOS-bochs-latest
+vgaromimage: file={share}/VGABIOS-lgpl-latest
+optromimage1: file={rom}, address=0xd0000
+optramimage1: file={image}, address={image_at:#x}
+boot: disk
+ata0: enabled=0
+com1: enabled=1, {serial}
+display_library: {display}
+log: {log}
+clock: sync=none
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+speaker: enabled=0
+sound: driver=dummy
+"""
+
+
+class Job:
+    """What is to be booted: the kernel's files, the initramfs and where things may be written."""
+
+    def __init__(self, kernel, initrd, cmdline, folder, cpus, memory, model):
+        self.kernel, self.initrd, self.cmdline, self.folder = kernel, initrd, cmdline, folder
+        self.cpus, self.memory, self.model = cpus, memory, model
+
+
+class Bochs:
+    """Bochs with Intel VMX, the kernel put straight into memory."""
+
+    cmdline = f"tsc_early_khz={BOCHS_IPS // 1000} tsc=reliable"
+    default_model = "corei7_skylake_x"
+
+    def __init__(self, testbed, cache, version):
+        self.testbed, self.cache, self.version = testbed, cache, version
+        self.log = None
+        if version == "2.7":
+            self.bochs, self.share = "bochs", "/usr/share/bochs"
+        else:
+            folder = subprocess.run([os.path.join(testbed, "bochs-get")], check=True,
+                                    stdout=subprocess.PIPE, text=True).stdout.strip()
+            self.bochs, self.share = folder + "/bin/bochs", folder + "/root/usr/share/bochs"
+
+    def describe(self):
+        return f"Bochs {self.version}"
+
+    def command(self, job, port):
+        flat = direct.flatten(job.kernel.image, self.cache)
+        image = os.path.join(job.folder, "image.bin")
+        direct.write_image(image, flat, job.initrd, job.cmdline, job.memory << 20)
+        self.log = os.path.join(job.folder, "bochs.log")
+        config = BOCHS_RC.format(
+            memory=job.memory, model=job.model or self.default_model, cpus=job.cpus,
+            ips=BOCHS_IPS, share=self.share, image=image, image_at=direct.IMAGE,
+            rom=direct.option_rom(os.path.join(self.testbed, "rom", "entry.S"), self.cache),
+            serial=f"mode=socket-client, dev=localhost:{port}", log=self.log, display=self._display())
+        with open(os.path.join(job.folder, "bochsrc"), "w", encoding="ascii") as handle:
+            handle.write(config)
+        # Debian's build has the internal debugger, which waits for a command to go on.
+        with open(os.path.join(job.folder, "go"), "w", encoding="ascii") as handle:
+            handle.write("c\n")
+        return [self.bochs, "-q", "-f", os.path.join(job.folder, "bochsrc"),
+                "-rc", os.path.join(job.folder, "go")]
+
+    def _display(self):
+        return 'rfb, options="timeout=0"'
+
+    def post_mortem(self):
+        """The lines of the Bochs log that tell why a machine died."""
+        if not self.log or not os.path.exists(self.log):
+            return []
+        with open(self.log, encoding="utf-8", errors="replace") as handle:
+            lines = handle.read().splitlines()
+        telling = [line for line in lines
+                   if re.match(r"\d+p", line) or "VMFAIL" in line or "exception" in line]
+        return telling[-15:]
+
+
+class Qemu:
+    """QEMU, with or without hardware virtualization."""
+
+    cmdline = ""
+
+    def __init__(self, vmx):
+        self.vmx = vmx
+
+    def describe(self):
+        return "QEMU with KVM" if self.vmx else "QEMU TCG (no VMX)"
+
+    def command(self, job, port):
+        accel = ["-accel", "kvm", "-cpu", job.model or "host"] if self.vmx else \
+            ["-accel", "tcg,thread=multi", "-cpu", job.model or "max"]
+        return ["qemu-system-x86_64", *accel, "-machine", "pc", "-nodefaults", "-no-user-config",
+                "-display", "none", "-no-reboot", "-m", str(job.memory), "-smp", str(job.cpus),
+                "-kernel", job.kernel.bzimage, "-initrd", job.initrd, "-append", job.cmdline,
+                "-chardev", f"socket,id=con,host=127.0.0.1,port={port}",
+                "-serial", "chardev:con"]
+
+    def post_mortem(self):
+        return []
+
+
+def _host_has_nested_vmx():
+    """Whether a guest of this host would have VMX, and the reason for the answer."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii") as handle:
+            if not re.search(r"^flags\s*:.*\bvmx\b", handle.read(), re.M):
+                return False, "this CPU has no VMX"
+        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            return False, "/dev/kvm is missing or closed to this user"
+        with open("/sys/module/kvm_intel/parameters/nested", encoding="ascii") as handle:
+            if handle.read().strip() not in ("1", "Y"):
+                return False, "kvm_intel is loaded without nested=1"
+    except OSError:
+        return False, "kvm_intel is not in use here"
+    if not shutil.which("qemu-system-x86_64"):
+        return False, "QEMU is not installed"
+    return True, "the host's KVM gives its guests VMX"
+
+
+def choose(name, testbed, cache):
+    """The machine by that name, and why it was chosen."""
+    if name == "tcg":
+        return Qemu(vmx=False), "asked for"
+    if name == "qemu-kvm":
+        return Qemu(vmx=True), "asked for"
+    if name == "bochs2.7":
+        return Bochs(testbed, cache, "2.7"), "asked for"
+    if name == "bochs":
+        return Bochs(testbed, cache, "3.0"), "asked for"
+    nested, why = _host_has_nested_vmx()
+    if nested:
+        return Qemu(vmx=True), why
+    try:
+        return Bochs(testbed, cache, "3.0"), f"{why}, so VMX is emulated"
+    except (OSError, subprocess.CalledProcessError):
+        return Bochs(testbed, cache, "2.7"), f"{why}, and Bochs 3.0 could not be fetched"

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The dirty log: one bit per frame of a slot, set when the frame is written,
+ * harvested by userspace.
+ *
+ * Harvesting takes bits and write-protects their frames anew, then flushes the
+ * TLBs once before userspace goes on: what the guest still writes through a
+ * stale translation is in the frames that userspace is about to copy. Upstream
+ * keeps a second bitmap per slot for the copy; here one page carries it
+ * through, 32,768 frames at a time.
+ */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "core/arch.h"
+#include "core/compat.h"
+#include "core/memslot.h"
+
+#define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* words per round */
+
+static unsigned long dirty_words(u64 npages)
+{
+	return DIV_ROUND_UP(npages, BITS_PER_LONG);
+}
+
+static u64 dirty_manual(struct okvm_vm *vm)
+{
+	return rcu_dereference_protected(vm->memslots,
+					 lockdep_is_held(&vm->slots_lock))->dirty_manual;
+}
+
+int okvm_dirty_manual(struct okvm_vm *vm, u64 flags)
+{
+	if (flags & ~(u64)(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET))
+		return -EINVAL;
+	if ((flags & KVM_DIRTY_LOG_INITIALLY_SET) && !(flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
+		return -EINVAL;
+	mutex_lock(&vm->slots_lock);
+	rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))->dirty_manual =
+		flags;
+	mutex_unlock(&vm->slots_lock);
+	return 0;
+}
+
+int okvm_dirty_alloc(struct okvm_vm *vm, struct okvm_memslot *slot)
+{
+	lockdep_assert_held(&vm->slots_lock);
+	slot->dirty = __vmalloc(array_size(dirty_words(slot->npages), sizeof(long)),
+				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!slot->dirty)
+		return -ENOMEM;
+	if (dirty_manual(vm) & KVM_DIRTY_LOG_INITIALLY_SET)
+		bitmap_set(slot->dirty, 0, slot->npages);
+	return 0;
+}
+
+void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
+{
+	unsigned long *dirty = slot->dirty;
+
+	/* The bit is usually set already: look before taking the cache line. */
+	if (dirty && !test_bit(gfn - slot->base, dirty))
+		set_bit(gfn - slot->base, dirty);
+}
+
+static struct okvm_memslot *dirty_slot(struct okvm_vm *vm, u32 id)
+{
+	struct okvm_memslot *slot;
+
+	if (id >= OKVM_MEMSLOTS_MAX)
+		return ERR_PTR(-EINVAL);
+	slot = okvm_slot_by_id(vm, id);
+	if (!slot || !slot->dirty)
+		return ERR_PTR(-ENOENT);
+	return slot;
+}
+
+/* Take the bits of words [@first, @first + @n) into @out; their frames are logged anew. */
+static bool dirty_take(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned long first,
+		       unsigned long n, unsigned long *out)
+{
+	unsigned long i;
+	bool any = false;
+
+	for (i = 0; i < n; i++) {
+		unsigned long *word = &slot->dirty[first + i];
+
+		out[i] = READ_ONCE(*word) ? xchg(word, 0) : 0;
+		if (!out[i])
+			continue;
+		any = true;
+		okvm_arch_dirty_protect(vm, slot, slot->base + (first + i) * BITS_PER_LONG, out[i]);
+	}
+	return any;
+}
+
+static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
+			    unsigned long __user *to, unsigned long *page)
+{
+	unsigned long words = dirty_words(slot->npages);
+	unsigned long first, n;
+	bool flush = false;
+	int ret = 0;
+
+	for (first = 0; first < words && !ret; first += n) {
+		n = min_t(unsigned long, words - first, DIRTY_CHUNK);
+		flush |= dirty_take(vm, slot, first, n, page);
+		if (copy_to_user(to + first, page, n * sizeof(long)))
+			ret = -EFAULT;
+		cond_resched();
+	}
+	/* Also after a failed copy: what was taken must be logged anew. */
+	if (flush)
+		okvm_arch_flush_tlb_vm(vm);
+	return ret;
+}
+
+static int dirty_get_locked(struct okvm_vm *vm, const struct kvm_dirty_log *log)
+{
+	struct okvm_memslot *slot = dirty_slot(vm, log->slot);
+	unsigned long *page;
+	int ret;
+
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	if (dirty_manual(vm) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+		return copy_to_user(log->dirty_bitmap, slot->dirty,
+				    dirty_words(slot->npages) * sizeof(long)) ? -EFAULT : 0;
+	page = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	ret = dirty_get_taking(vm, slot, log->dirty_bitmap, page);
+	free_page((unsigned long)page);
+	return ret;
+}
+
+int okvm_get_dirty_log(struct okvm_vm *vm, const struct kvm_dirty_log *log)
+{
+	int ret;
+
+	mutex_lock(&vm->slots_lock);
+	ret = dirty_get_locked(vm, log);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+
+/* Clear the bits of @mask in words [@first, @first + @n); true if any was set. */
+static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned long first,
+			unsigned long n, const unsigned long *mask)
+{
+	unsigned long i, cleared;
+	bool any = false;
+
+	for (i = 0; i < n; i++) {
+		if (!mask[i])
+			continue;
+		/* Userspace may name bits beyond the slot's end; none is ever set there. */
+		cleared = mask[i] & atomic_long_fetch_andnot(mask[i],
+				(atomic_long_t *)&slot->dirty[first + i]);
+		if (!cleared)
+			continue;
+		any = true;
+		okvm_arch_dirty_protect(vm, slot, slot->base + (first + i) * BITS_PER_LONG,
+					cleared);
+	}
+	return any;
+}
+
+static bool clear_range_ok(const struct okvm_memslot *slot,
+			   const struct kvm_clear_dirty_log *log)
+{
+	u64 left;
+
+	if (log->first_page > slot->npages)
+		return false;
+	left = slot->npages - log->first_page;
+	return log->num_pages == left || (log->num_pages < left && !(log->num_pages & 63));
+}
+
+static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log,
+			      unsigned long *page)
+{
+	const unsigned long __user *from = log->dirty_bitmap;
+	struct okvm_memslot *slot = dirty_slot(vm, log->slot);
+	unsigned long base = log->first_page / BITS_PER_LONG;
+	unsigned long words = dirty_words(log->num_pages);
+	unsigned long first, n;
+	bool flush = false;
+	int ret = 0;
+
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	if (!clear_range_ok(slot, log))
+		return -EINVAL;
+	for (first = 0; first < words && !ret; first += n) {
+		n = min_t(unsigned long, words - first, DIRTY_CHUNK);
+		if (copy_from_user(page, from + first, n * sizeof(long)))
+			ret = -EFAULT;
+		else
+			flush |= dirty_clear(vm, slot, base + first, n, page);
+		cond_resched();
+	}
+	if (flush)
+		okvm_arch_flush_tlb_vm(vm);
+	return ret;
+}
+
+int okvm_clear_dirty_log(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	unsigned long *page;
+	int ret;
+
+	if (log->slot >= OKVM_MEMSLOTS_MAX || log->first_page & 63)
+		return -EINVAL;
+	page = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	mutex_lock(&vm->slots_lock);
+	ret = dirty_clear_locked(vm, log, page);
+	mutex_unlock(&vm->slots_lock);
+	free_page((unsigned long)page);
+	return ret;
+}

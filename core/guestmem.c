@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Checked access to guest memory.
+ *
+ * Always by user access to the VMM's mapping, so that the host's own fault
+ * handler does what has to be done and no page is ever held. Upstream also
+ * maps guest pages into the kernel for atomics and for its own caches; its
+ * CVE-2022-1158 came from computing such a page's frame by itself.
+ */
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "core/compat.h"
+#include "core/guestmem.h"
+#include "core/memslot.h"
+
+/* enum gm_op - what a walk over guest memory does to each page */
+enum gm_op { GM_READ, GM_WRITE, GM_CLEAR };
+
+static bool gm_writable(const struct okvm_memslot *slot)
+{
+	return !(slot->flags & KVM_MEM_READONLY);
+}
+
+static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
+{
+	if (op == GM_READ)
+		return copy_from_user(data, at, len);
+	if (op == GM_WRITE)
+		return copy_to_user(at, data, len);
+	return clear_user(at, len);
+}
+
+/* One page or less of one slot. */
+static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct okvm_memslot *slot = okvm_slot_find(vm, gfn);
+	void __user *at;
+
+	if (!slot || (op != GM_READ && !gm_writable(slot)))
+		return -EFAULT;
+	at = (void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa));
+	if (gm_copy(op, at, data, len))
+		return -EFAULT;
+	if (op != GM_READ)
+		okvm_mark_dirty(vm, slot, gfn);
+	return 0;
+}
+
+static int gm_range(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)
+{
+	size_t n;
+	int ret;
+
+	while (len) {
+		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
+		ret = gm_page(vm, op, gpa, data, n);
+		if (ret)
+			return ret;
+		gpa += n;
+		len -= n;
+		if (data)
+			data += n;
+	}
+	return 0;
+}
+
+int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len)
+{
+	return gm_range(vm, GM_READ, gpa, data, len);
+}
+
+int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len)
+{
+	return gm_range(vm, GM_WRITE, gpa, (void *)data, len);
+}
+
+int okvm_clear_guest(struct okvm_vm *vm, gpa_t gpa, size_t len)
+{
+	return gm_range(vm, GM_CLEAR, gpa, NULL, len);
+}
+
+/*
+ * One function per size: 0 exchanged, 1 differed and *@old is what was found,
+ * -EFAULT. Always 64-bit kernels, so 8 bytes are one instruction too.
+ */
+#define GM_CMPXCHG(name, type)						\
+static int name(void __user *at, u64 *old, u64 new)			\
+{									\
+	type expected = *old;						\
+	int ret;							\
+									\
+	ret = __try_cmpxchg_user((type __user *)at, &expected, (type)new, fault);	\
+	*old = expected;						\
+	return ret;							\
+}
+
+GM_CMPXCHG(gm_cmpxchg1, u8)
+GM_CMPXCHG(gm_cmpxchg2, u16)
+GM_CMPXCHG(gm_cmpxchg4, u32)
+GM_CMPXCHG(gm_cmpxchg8, u64)
+
+static int gm_cmpxchg(void __user *at, int len, u64 *old, u64 new)
+{
+	if (!access_ok(at, len))
+		return -EFAULT;
+	switch (len) {
+	case 1:
+		return gm_cmpxchg1(at, old, new);
+	case 2:
+		return gm_cmpxchg2(at, old, new);
+	case 4:
+		return gm_cmpxchg4(at, old, new);
+	default:
+		return gm_cmpxchg8(at, old, new);
+	}
+}
+
+int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct okvm_memslot *slot;
+	int ret;
+
+	if ((len != 1 && len != 2 && len != 4 && len != 8) || gpa & (len - 1))
+		return -EINVAL;
+	slot = okvm_slot_find(vm, gfn);
+	if (!slot || !gm_writable(slot))
+		return -EFAULT;
+	ret = gm_cmpxchg((void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa)),
+			 len, old, new);
+	/* A compare that fails is a write as well, as far as the dirty log is concerned: it may be. */
+	if (ret >= 0)
+		okvm_mark_dirty(vm, slot, gfn);
+	return ret;
+}
+
+/* Find the slot anew; a range that no single slot holds leaves the cache empty. */
+static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
+{
+	u64 generation = okvm_slots_generation(vm);
+	gfn_t first = cache->gpa >> PAGE_SHIFT;
+	gfn_t last = (cache->gpa + cache->len - 1) >> PAGE_SHIFT;
+	struct okvm_memslot *slot = okvm_slot_find(vm, first);
+
+	cache->slot = NULL;
+	cache->generation = 0;
+	if (!slot || last - slot->base >= slot->npages)
+		return -EFAULT;
+	cache->slot = slot;
+	cache->hva = okvm_slot_hva(slot, first) + offset_in_page(cache->gpa);
+	/* While slots change (odd) the answer is good for this use only. */
+	if (!(generation & 1))
+		cache->generation = generation;
+	return 0;
+}
+
+int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len)
+{
+	if (!len || gpa + len - 1 < gpa)
+		return -EINVAL;
+	cache->gpa = gpa;
+	cache->len = len;
+	return cache_fill(vm, cache) ? -EINVAL : 0;
+}
+
+static int cache_check(struct okvm_vm *vm, struct okvm_gpa_cache *cache, size_t offset, size_t len)
+{
+	if (!cache->len || offset > cache->len || len > cache->len - offset)
+		return -EFAULT;
+	if (cache->generation && cache->generation == okvm_slots_generation(vm))
+		return 0;
+	return cache_fill(vm, cache);
+}
+
+int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,
+		    size_t offset, size_t len)
+{
+	int ret = cache_check(vm, cache, offset, len);
+
+	if (ret)
+		return ret;
+	return copy_from_user(data, (void __user *)(cache->hva + offset), len) ? -EFAULT : 0;
+}
+
+int okvm_cache_write(struct okvm_vm *vm, struct okvm_gpa_cache *cache, const void *data,
+		     size_t offset, size_t len)
+{
+	gfn_t gfn, last;
+	int ret;
+
+	ret = cache_check(vm, cache, offset, len);
+	if (ret)
+		return ret;
+	if (!gm_writable(cache->slot) ||
+	    copy_to_user((void __user *)(cache->hva + offset), data, len))
+		return -EFAULT;
+	last = (cache->gpa + offset + len - 1) >> PAGE_SHIFT;
+	for (gfn = (cache->gpa + offset) >> PAGE_SHIFT; len && gfn <= last; gfn++)
+		okvm_mark_dirty(vm, cache->slot, gfn);
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Checked access to guest-physical memory through the VMM's mapping of it.
+ * Faults are taken as userspace would take them; nothing is pinned. Callers
+ * run in a thread of the VMM (current->mm == vm->mm) under vm->srcu.
+ */
+#ifndef OKVM_CORE_GUESTMEM_H
+#define OKVM_CORE_GUESTMEM_H
+
+#include "core/types.h"
+#include "core/vm.h"
+
+/** okvm_read_guest() - copy from guest memory. Return: 0 or -EFAULT. May sleep. */
+int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
+
+/** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */
+int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
+
+/** okvm_clear_guest() - zero guest memory */
+int okvm_clear_guest(struct okvm_vm *vm, gpa_t gpa, size_t len);
+
+/**
+ * okvm_cmpxchg_guest() - compare and exchange 1, 2, 4 or 8 naturally aligned bytes
+ * @old: expected value in, value found out
+ *
+ * By user access, never by page reference. Return: 0 exchanged, 1 differed, -EFAULT,
+ * -EINVAL if not naturally aligned (a split lock would stall the host).
+ */
+int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
+
+/**
+ * struct okvm_gpa_cache - a guest-physical range that is accessed often (kvmclock, steal time)
+ *
+ * Revalidated against the memslot generation at each use. Zero-initialised it is empty.
+ */
+struct okvm_gpa_cache {
+	u64 generation;
+	gpa_t gpa;
+	hva_t hva;
+	size_t len;
+	struct okvm_memslot *slot;
+};
+
+/** okvm_cache_init() - remember @gpa. Return: 0, or -EINVAL if no slot holds all of it */
+int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
+int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,
+		    size_t offset, size_t len);
+int okvm_cache_write(struct okvm_vm *vm, struct okvm_gpa_cache *cache, const void *data,
+		     size_t offset, size_t len);
+
+#endif /* OKVM_CORE_GUESTMEM_H */

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory slots.
+ *
+ * Upstream keeps two complete sets of trees and swaps them, so that each
+ * change is made twice and waits for a grace period. Here there is one maple
+ * tree by guest frame, which can be read while it is written, and slot objects
+ * that are replaced, never edited: creating a slot waits for nobody, and only
+ * what stops being true (delete, move, a flag) waits for readers.
+ *
+ * Every change makes the generation odd, does its work, and makes it even
+ * again. What is cached under an even generation is therefore good for as
+ * long as the generation reads the same.
+ */
+#include <linux/err.h>
+#include <linux/interval_tree_generic.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+
+#include "core/arch.h"
+#include "core/compat.h"
+#include "core/memslot.h"
+
+/* Slots of one size limit: the page count of a slot must leave room for gfn arithmetic. */
+#define SLOT_MAX_PAGES	((1UL << 31) - 1)
+
+static unsigned long hva_first(struct okvm_memslot *slot)
+{
+	return slot->hva;
+}
+
+static unsigned long hva_last(struct okvm_memslot *slot)
+{
+	return slot->hva_last;
+}
+
+INTERVAL_TREE_DEFINE(struct okvm_memslot, hva_node, unsigned long, hva_subtree,
+		     hva_first, hva_last, static inline, hva_tree)
+
+/* The set itself lives as long as the VM; what it points to is under SRCU. */
+static struct okvm_memslots *slots_of(struct okvm_vm *vm)
+{
+	return rcu_dereference_raw(vm->memslots);
+}
+
+struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
+{
+	return mtree_load(&slots_of(vm)->by_gfn, gfn);
+}
+
+struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id)
+{
+	return xa_load(&slots_of(vm)->by_id, id);
+}
+
+u64 okvm_slots_generation(struct okvm_vm *vm)
+{
+	/* Pairs with slots_end(): who sees the new generation sees the new slots. */
+	return smp_load_acquire(&slots_of(vm)->generation);
+}
+
+static void slots_begin(struct okvm_vm *vm)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+
+	lockdep_assert_held(&vm->slots_lock);
+	WRITE_ONCE(slots->generation, slots->generation + 1);
+	/* Nobody may cache what changes from here on under the old, even number. */
+	smp_wmb();
+}
+
+static void slots_end(struct okvm_vm *vm)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+
+	smp_store_release(&slots->generation, slots->generation + 1);
+}
+
+static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *slot)
+{
+	write_lock(&slots->hva_lock);
+	hva_tree_insert(slot, &slots->by_hva);
+	slots->hva_version++;
+	write_unlock(&slots->hva_lock);
+}
+
+static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *slot)
+{
+	write_lock(&slots->hva_lock);
+	hva_tree_remove(slot, &slots->by_hva);
+	slots->hva_version++;
+	write_unlock(&slots->hva_lock);
+}
+
+int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm_hva_cursor *cur,
+			 struct okvm_gfn_span *spans, int max)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	struct okvm_memslot *slot;
+	int n = 0;
+
+	if (cur->done)
+		return 0;
+	read_lock(&slots->hva_lock);
+	if (cur->last && cur->version == slots->hva_version)
+		slot = hva_tree_iter_next(cur->last, start, end - 1);
+	else
+		slot = hva_tree_iter_first(&slots->by_hva, start, end - 1);
+	for (; slot && n < max; slot = hva_tree_iter_next(slot, start, end - 1)) {
+		hva_t first = max(start, slot->hva);
+		hva_t last = min(end - 1, slot->hva_last);
+
+		spans[n].start = slot->base + ((first - slot->hva) >> PAGE_SHIFT);
+		spans[n].end = slot->base + ((last - slot->hva) >> PAGE_SHIFT) + 1;
+		cur->last = slot;
+		n++;
+	}
+	cur->done = !slot;
+	cur->version = slots->hva_version;
+	read_unlock(&slots->hva_lock);
+	return n;
+}
+
+/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
+static int slot_publish(struct okvm_memslots *slots, struct okvm_memslot *slot, gfp_t gfp)
+{
+	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
+				 slot, gfp);
+}
+
+static int slot_hide(struct okvm_memslots *slots, struct okvm_memslot *slot)
+{
+	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
+				 NULL, GFP_KERNEL_ACCOUNT);
+}
+
+static void slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
+{
+	okvm_arch_slot_free(vm, slot);
+	kvfree(slot->dirty);
+	kfree(slot);
+}
+
+static bool slot_overlaps(struct okvm_memslots *slots, const struct okvm_memslot *new)
+{
+	unsigned long at = new->base;
+	unsigned long last = new->base + new->npages - 1;
+	struct okvm_memslot *other;
+
+	for (other = mt_find(&slots->by_gfn, &at, last); other;
+	     other = mt_find_after(&slots->by_gfn, &at, last)) {
+		if (other->id != new->id)
+			return true;
+	}
+	return false;
+}
+
+static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	int ret;
+
+	ret = xa_reserve(&slots->by_id, new->id, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	ret = okvm_arch_slot_prepare(vm, NULL, new, OKVM_SLOT_CREATE);
+	if (ret)
+		goto err_reserve;
+
+	/* First by host address: an invalidation from here on finds the slot. */
+	slot_hva_insert(slots, new);
+	slots_begin(vm);
+	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	slots_end(vm);
+	if (ret)
+		goto err_hva;
+	xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
+	slots->npages += new->npages;
+	okvm_arch_slot_commit(vm, NULL, new, OKVM_SLOT_CREATE);
+	return 0;
+
+err_hva:
+	slot_hva_remove(slots, new);
+	okvm_arch_slot_free(vm, new);
+err_reserve:
+	xa_release(&slots->by_id, new->id);
+	return ret;
+}
+
+/*
+ * Take @old out of sight: first from look-ups (@new or nothing has its id now),
+ * then from running readers, then from the page tables. It stays in the tree
+ * by host address until nothing maps it any more.
+ */
+static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	int ret;
+
+	ret = slot_hide(slots, old);
+	if (ret)
+		return ret;
+	if (new)
+		xa_store(&slots->by_id, old->id, new, GFP_KERNEL_ACCOUNT);
+	else
+		xa_erase(&slots->by_id, old->id);
+	synchronize_srcu_expedited(&vm->srcu);
+	okvm_arch_slot_flush(vm, old);
+	slot_hva_remove(slots, old);
+	return 0;
+}
+
+static int slot_delete(struct okvm_vm *vm, struct okvm_memslot *old)
+{
+	int ret;
+
+	ret = okvm_arch_slot_prepare(vm, old, NULL, OKVM_SLOT_DELETE);
+	if (ret)
+		return ret;
+	slots_begin(vm);
+	ret = slot_vanish(vm, old, NULL);
+	slots_end(vm);
+	if (ret)
+		return ret;
+	slots_of(vm)->npages -= old->npages;
+	okvm_arch_slot_commit(vm, old, NULL, OKVM_SLOT_DELETE);
+	slot_free(vm, old);
+	return 0;
+}
+
+static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	int ret;
+
+	ret = okvm_arch_slot_prepare(vm, old, new, OKVM_SLOT_MOVE);
+	if (ret)
+		return ret;
+	slots_begin(vm);
+	ret = slot_vanish(vm, old, new);
+	if (ret)
+		goto err_prepare;
+	slot_hva_insert(slots, new);
+	/* There is no way back from here, and the few tree nodes are small. */
+	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	OKVM_BUG_ON(vm, ret);
+	slots_end(vm);
+	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_MOVE);
+	slot_free(vm, old);
+	return 0;
+
+err_prepare:
+	slots_end(vm);
+	okvm_arch_slot_free(vm, new);
+	return ret;
+}
+
+static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	int ret;
+
+	new->mmu = old->mmu;
+	ret = okvm_arch_slot_prepare(vm, old, new, OKVM_SLOT_FLAGS);
+	if (ret)
+		return ret;
+	slot_hva_insert(slots, new);
+	slots_begin(vm);
+	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	slots_end(vm);
+	if (ret) {
+		slot_hva_remove(slots, new);
+		return ret;
+	}
+	xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
+	/* Faults that found the old flags are over before the page tables follow the new ones. */
+	synchronize_srcu_expedited(&vm->srcu);
+	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_FLAGS);
+	slot_hva_remove(slots, old);
+	/* old->mmu is new->mmu now. */
+	kvfree(old->dirty);
+	kfree(old);
+	return 0;
+}
+
+/* What userspace may ask for, whatever slots exist. */
+static int region_check(const struct kvm_userspace_memory_region *region)
+{
+	u64 end;
+
+	if (region->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+		return -EINVAL;
+	if ((region->memory_size | region->guest_phys_addr | region->userspace_addr) & ~PAGE_MASK)
+		return -EINVAL;
+	if (region->userspace_addr != untagged_addr(region->userspace_addr) ||
+	    !access_ok((void __user *)(unsigned long)region->userspace_addr, region->memory_size))
+		return -EINVAL;
+	/* Bits 16 and up name the address space; there is one. */
+	if (region->slot >= OKVM_MEMSLOTS_MAX)
+		return -EINVAL;
+	if (check_add_overflow(region->guest_phys_addr, region->memory_size, &end))
+		return -EINVAL;
+	if (region->memory_size >> PAGE_SHIFT > SLOT_MAX_PAGES)
+		return -EINVAL;
+	return 0;
+}
+
+/* Which change leads from @old to @region. Return: enum okvm_slot_change, -EINVAL, -EALREADY */
+static int region_change(struct okvm_memslots *slots, const struct okvm_memslot *old,
+			 const struct kvm_userspace_memory_region *region)
+{
+	u64 npages = region->memory_size >> PAGE_SHIFT;
+	u64 total;
+
+	if (!npages)
+		return old ? OKVM_SLOT_DELETE : -EINVAL;
+	if (!old)
+		return check_add_overflow(slots->npages, npages, &total) ? -EINVAL :
+		       OKVM_SLOT_CREATE;
+	if (region->userspace_addr != old->hva || npages != old->npages ||
+	    ((region->flags ^ old->flags) & KVM_MEM_READONLY))
+		return -EINVAL;
+	if (region->guest_phys_addr >> PAGE_SHIFT != old->base)
+		return OKVM_SLOT_MOVE;
+	return region->flags != old->flags ? OKVM_SLOT_FLAGS : -EALREADY;
+}
+
+static struct okvm_memslot *slot_alloc(struct okvm_vm *vm,
+				       const struct kvm_userspace_memory_region *region)
+{
+	struct okvm_memslot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+
+	if (!slot)
+		return ERR_PTR(-ENOMEM);
+	slot->id = region->slot;
+	slot->flags = region->flags;
+	slot->base = region->guest_phys_addr >> PAGE_SHIFT;
+	slot->npages = region->memory_size >> PAGE_SHIFT;
+	slot->hva = region->userspace_addr;
+	slot->hva_last = region->userspace_addr + region->memory_size - 1;
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES && okvm_dirty_alloc(vm, slot)) {
+		kfree(slot);
+		return ERR_PTR(-ENOMEM);
+	}
+	return slot;
+}
+
+static int slot_apply(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new,
+		      enum okvm_slot_change change)
+{
+	if (change == OKVM_SLOT_CREATE)
+		return slot_create(vm, new);
+	if (change == OKVM_SLOT_MOVE)
+		return slot_move(vm, old, new);
+	return slot_reflag(vm, old, new);
+}
+
+static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memory_region *region)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	struct okvm_memslot *old = okvm_slot_by_id(vm, region->slot);
+	struct okvm_memslot *new;
+	int change, ret;
+
+	change = region_change(slots, old, region);
+	if (change < 0)
+		return change == -EALREADY ? 0 : change;
+	if (change == OKVM_SLOT_DELETE)
+		return slot_delete(vm, old);
+
+	new = slot_alloc(vm, region);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	ret = -EEXIST;
+	if (change == OKVM_SLOT_FLAGS || !slot_overlaps(slots, new))
+		ret = slot_apply(vm, old, new, change);
+	if (ret) {
+		kvfree(new->dirty);
+		kfree(new);
+	}
+	return ret;
+}
+
+int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory_region *region)
+{
+	int ret;
+
+	ret = region_check(region);
+	if (ret)
+		return ret;
+	mutex_lock(&vm->slots_lock);
+	ret = region_set_locked(vm, region);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+
+int okvm_memslots_create(struct okvm_vm *vm)
+{
+	struct okvm_memslots *slots = kzalloc(sizeof(*slots), GFP_KERNEL_ACCOUNT);
+
+	if (!slots)
+		return -ENOMEM;
+	/* Even, and not 0: an empty cache never matches. */
+	slots->generation = 2;
+	mt_init_flags(&slots->by_gfn, MT_FLAGS_USE_RCU);
+	xa_init(&slots->by_id);
+	rwlock_init(&slots->hva_lock);
+	slots->by_hva = RB_ROOT_CACHED;
+	rcu_assign_pointer(vm->memslots, slots);
+	return 0;
+}
+
+void okvm_memslots_destroy(struct okvm_vm *vm)
+{
+	struct okvm_memslots *slots = slots_of(vm);
+	struct okvm_memslot *slot;
+	unsigned long id;
+
+	if (!slots)
+		return;
+	xa_for_each(&slots->by_id, id, slot) {
+		slot_free(vm, slot);
+		cond_resched();
+	}
+	xa_destroy(&slots->by_id);
+	mtree_destroy(&slots->by_gfn);
+	RCU_INIT_POINTER(vm->memslots, NULL);
+	kfree(slots);
+}

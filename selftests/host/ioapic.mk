@@ -1,0 +1,4 @@
+TESTS += ioapic_test
+ioapic_test_srcs := irq/ioapic.c
+FUZZERS += ioapic_fuzz
+ioapic_fuzz_srcs := irq/ioapic.c

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The GSI routing table as plain data: built once from what userspace gives, then only read.
+ *
+ * Upstream keeps a linked list per GSI and allocates each entry; here the routes are one array
+ * sorted by GSI with an index, so that a look-up is two loads and a table is one allocation.
+ */
+#ifndef OKVM_IRQ_GSI_H
+#define OKVM_IRQ_GSI_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+/* GSIs are below this; so is the number of routes. Also KVM_CAP_IRQ_ROUTING. */
+#define GSI_MAX_ROUTES		4096
+#define GSI_CHIPS		3
+#define GSI_CHIP_PINS		24
+/* A GSI can be wired to one pin of each chip. */
+#define GSI_MAX_PER_GSI		GSI_CHIPS
+#define GSI_NONE		(-1)
+
+/**
+ * enum gsi_kind - where a route leads
+ * @GSI_KIND_PIC: pin 0 to 15 of the PIC pair
+ * @GSI_KIND_IOAPIC: pin 0 to 23 of the IOAPIC
+ * @GSI_KIND_MSI: a message
+ */
+enum gsi_kind {
+	GSI_KIND_PIC,
+	GSI_KIND_IOAPIC,
+	GSI_KIND_MSI,
+};
+
+/**
+ * struct gsi_msi - a message as a device writes it
+ * @lo: lower half of the address
+ * @hi: upper half of the address
+ * @data: the data
+ */
+struct gsi_msi {
+	u32 lo;
+	u32 hi;
+	u32 data;
+};
+
+/**
+ * struct gsi_route - one route
+ * @gsi: 0 to GSI_MAX_ROUTES - 1
+ * @kind: an enum gsi_kind
+ * @pin: for the chips
+ * @msi: for messages
+ */
+struct gsi_route {
+	u16 gsi;
+	u8 kind;
+	u8 pin;
+	struct gsi_msi msi;
+};
+
+/**
+ * struct gsi_message - an MSI decoded
+ * @dest: 8 bits, or 32 with the x2APIC format
+ * @vector: 0 to 255
+ * @mode: delivery mode, 0 to 7
+ * @logical: destination mode
+ * @level: trigger mode
+ * @redirect: one destination is enough
+ */
+struct gsi_message {
+	u32 dest;
+	u8 vector;
+	u8 mode;
+	bool logical;
+	bool level;
+	bool redirect;
+};
+
+/**
+ * struct gsi_policy - what the VM allows in a table
+ * @chips: it has the in-kernel PIC and IOAPIC
+ * @x2apic_format: KVM_X2APIC_API_USE_32BIT_IDS is on
+ */
+struct gsi_policy {
+	bool chips;
+	bool x2apic_format;
+};
+
+/**
+ * struct gsi_table - the table
+ * @nr_gsis: GSIs from this one on have no route
+ * @nr_routes: entries of @routes
+ * @chip_gsi: the GSI of each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
+ * @first: per GSI, the index of its first route; @first[@nr_gsis] is @nr_routes
+ * @routes: sorted by GSI; lies behind @first in the same allocation
+ */
+struct gsi_table {
+	u32 nr_gsis;
+	u32 nr_routes;
+	s16 chip_gsi[GSI_CHIPS][GSI_CHIP_PINS];
+	struct gsi_route *routes;
+	u16 first[];
+};
+
+/**
+ * gsi_table_bytes() - memory that gsi_table_build() needs
+ * @ue: routes as userspace gave them
+ * @nr: their number
+ *
+ * Return: bytes; 0 if there are too many routes or a GSI is out of range.
+ */
+size_t gsi_table_bytes(const struct kvm_irq_routing_entry *ue, u32 nr);
+
+/**
+ * gsi_table_build() - check the routes and make the table
+ * @table: gsi_table_bytes() bytes, zeroed
+ * @ue: the same routes
+ * @nr: their number
+ * @policy: what is allowed
+ *
+ * Return: 0, or -EINVAL for a route that is malformed, not allowed or in conflict with another.
+ */
+int gsi_table_build(struct gsi_table *table, const struct kvm_irq_routing_entry *ue, u32 nr,
+		    const struct gsi_policy *policy);
+
+/**
+ * gsi_lookup() - the routes of a GSI
+ * @table: the table
+ * @gsi: any number
+ * @nr: set to the number of routes, 0 to GSI_MAX_PER_GSI
+ *
+ * Return: the first of them; only valid if @nr is not 0.
+ */
+const struct gsi_route *gsi_lookup(const struct gsi_table *table, u32 gsi, unsigned int *nr);
+
+/**
+ * gsi_of_pin() - the GSI that is wired to a chip's pin
+ * @table: the table
+ * @chip: KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE or _IOAPIC
+ * @pin: pin of that chip
+ *
+ * Return: the GSI, or GSI_NONE.
+ */
+int gsi_of_pin(const struct gsi_table *table, unsigned int chip, unsigned int pin);
+
+/**
+ * gsi_default_routes() - the routes after KVM_CREATE_IRQCHIP
+ * @nr: set to their number
+ */
+const struct kvm_irq_routing_entry *gsi_default_routes(u32 *nr);
+
+/**
+ * gsi_msi_valid() - tell whether a message may be used
+ * @msi: the message
+ * @x2apic_format: see struct gsi_policy
+ */
+bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format);
+
+/**
+ * gsi_msi_decode() - take a message apart
+ * @msi: the message
+ * @x2apic_format: the upper address half holds destination bits 31 to 8
+ *
+ * Intel SDM, "Message Signalled Interrupts".
+ */
+struct gsi_message gsi_msi_decode(const struct gsi_msi *msi, bool x2apic_format);
+
+#endif

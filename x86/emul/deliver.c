@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Delivery of interrupts and exceptions through the IVT or the IDT (SDM volume 3, "Interrupt and
+ * Exception Handling" and the pseudocode of "INT n"). Hardware does this for a guest that runs on
+ * VMX; real mode without "unrestricted guest" and the interpreting backend need it in software.
+ */
+#include "internal.h"
+
+/**
+ * struct delivery - one event on its way
+ * @vector: as asked
+ * @soft: INT n, INT3, INTO: the gate's DPL counts
+ * @ext: EXT bit of error codes that the delivery itself raises
+ * @has_error: push @error
+ * @error: error code
+ * @back: RIP to return to
+ * @gate: the gate: target, type, IST
+ * @wide: long mode's 16-byte gates
+ * @bytes: size of the pushes
+ * @cs: new code segment
+ * @cpl: new privilege
+ * @st: stack that receives the frame
+ * @new_stack: SS:RSP is switched and pushed
+ */
+struct delivery {
+	u8 vector;
+	bool soft;
+	bool ext;
+	bool has_error;
+	u32 error;
+	u64 back;
+	u16 gate_sel;
+	u64 gate_rip;
+	u8 gate_type;
+	u8 ist;
+	bool wide;
+	u8 bytes;
+	struct emul_seg cs;
+	u8 cpl;
+	struct emul_stack st;
+	bool new_stack;
+};
+
+enum emul_rc emul_stack_push(struct emul_ctx *ctx, struct emul_stack *st, u64 val,
+			     unsigned int bytes)
+{
+	u64 sp = (st->sp - bytes) & st->mask;
+	u64 la = sp;
+
+	if (st->mask == ~0ULL) {
+		if (!emul_is_canonical(ctx, sp) || !emul_is_canonical(ctx, sp + bytes - 1))
+			return emul_fault_code(ctx, VEC_SS, 0);
+	} else {
+		if (!emul_seg_allows(ctx, &st->ss, sp, bytes, true))
+			return emul_fault_code(ctx, VEC_SS, 0);
+		la = (u32)(st->ss.base + sp);
+	}
+	st->sp = sp;
+	return ctx->ops->write(ctx, la, &val, bytes, EMUL_DATA, st->cpl);
+}
+
+/* An error code that names an IDT entry. */
+static enum emul_rc fault_idt(struct emul_ctx *ctx, const struct delivery *dl, u8 vector)
+{
+	return emul_fault_code(ctx, vector, dl->vector << 3 | 2 | dl->ext);
+}
+
+static enum emul_rc fault_sel(struct emul_ctx *ctx, const struct delivery *dl, u8 vector, u16 sel)
+{
+	return emul_fault_code(ctx, vector, (sel & 0xfffc) | dl->ext);
+}
+
+/* Real mode: FLAGS, CS, IP; the vector table is 4 bytes an entry. */
+static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
+{
+	struct emul_seg cs;
+	struct emul_dtr idt;
+	enum emul_rc rc;
+	u16 entry[2];
+
+	ctx->ops->get_table(ctx, EMUL_IDT, &idt);
+	if (dl->vector * 4 + 3 > idt.limit)
+		return emul_fault(ctx, VEC_GP);
+	rc = emul_read_sys(ctx, (u32)(idt.base + dl->vector * 4), entry, 4);
+	if (rc != EMUL_OK)
+		return rc;
+	ctx->ops->get_seg(ctx, EMUL_CS, &cs);
+	rc = emul_push(ctx, ctx->rflags, 2) ?: emul_push(ctx, cs.sel, 2) ?:
+	     emul_push(ctx, dl->back, 2);
+	if (rc != EMUL_OK)
+		return rc;
+	emul_real_seg(ctx, EMUL_CS, entry[1], &cs);
+	ctx->ops->set_seg(ctx, EMUL_CS, &cs);
+	ctx->next_rip = entry[0];
+	ctx->flags = ctx->rflags & ~(u64)(X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_AC |
+					  X86_EFLAGS_RF);
+	return EMUL_OK;
+}
+
+/* Read the gate and check what is its own: type, DPL, presence. */
+static enum emul_rc read_gate(struct emul_ctx *ctx, struct delivery *dl)
+{
+	unsigned int size = dl->wide ? 16 : 8;
+	u64 raw[2] = { 0, 0 };
+	struct emul_dtr idt;
+	enum emul_rc rc;
+	u64 la;
+
+	ctx->ops->get_table(ctx, EMUL_IDT, &idt);
+	if (dl->vector * size + size - 1 > idt.limit)
+		return fault_idt(ctx, dl, VEC_GP);
+	la = idt.base + dl->vector * size;
+	rc = emul_read_sys(ctx, dl->wide ? la : (u32)la, raw, size);
+	if (rc != EMUL_OK)
+		return rc;
+	dl->gate_type = raw[0] >> 40 & 0x1f;
+	dl->gate_sel = raw[0] >> 16;
+	dl->ist = dl->wide ? raw[0] >> 32 & 7 : 0;
+	dl->gate_rip = (raw[0] & 0xffff) | (raw[0] >> 32 & 0xffff0000) | (raw[1] & 0xffffffff) << 32;
+	if ((dl->gate_type & 0x1e) != 0x0e &&
+	    (dl->wide || ((dl->gate_type & 0x1e) != 6 && dl->gate_type != 5)))
+		return fault_idt(ctx, dl, VEC_GP);
+	if (dl->soft && (raw[0] >> 45 & 3) < ctx->cpl)
+		return fault_idt(ctx, dl, VEC_GP);
+	if (!(raw[0] >> 47 & 1))
+		return fault_idt(ctx, dl, VEC_NP);
+	if (!(dl->gate_type & 8))
+		dl->gate_rip &= 0xffff;
+	dl->bytes = dl->wide ? 8 : dl->gate_type & 8 ? 4 : 2;
+	return EMUL_OK;
+}
+
+/* The handler's code segment. */
+static enum emul_rc read_handler(struct emul_ctx *ctx, struct delivery *dl)
+{
+	struct emul_desc d;
+	enum emul_rc rc;
+	u32 ar;
+
+	if (!(dl->gate_sel & 0xfffc))
+		return emul_fault_code(ctx, VEC_GP, dl->ext);
+	rc = emul_read_desc(ctx, dl->gate_sel, VEC_GP, &d);
+	if (rc == EMUL_FAULT && ctx->exc.vector == VEC_GP)
+		ctx->exc.error |= dl->ext;
+	if (rc != EMUL_OK)
+		return rc;
+	ar = emul_desc_ar(&d);
+	if ((ar & (EMUL_AR_S | EMUL_AR_CODE)) != (EMUL_AR_S | EMUL_AR_CODE) ||
+	    emul_ar_dpl(ar) > ctx->cpl)
+		return fault_sel(ctx, dl, VEC_GP, dl->gate_sel);
+	if (dl->wide && (ar & (EMUL_AR_L | EMUL_AR_DB)) != EMUL_AR_L)
+		return fault_sel(ctx, dl, VEC_GP, dl->gate_sel);
+	if (!(ar & EMUL_AR_P))
+		return fault_sel(ctx, dl, VEC_NP, dl->gate_sel);
+	dl->cpl = ar & EMUL_AR_CONFORM ? ctx->cpl : emul_ar_dpl(ar);
+	if (ctx->mode == EMUL_VM86 && dl->cpl)
+		return fault_sel(ctx, dl, VEC_GP, dl->gate_sel);
+	rc = emul_mark_desc(ctx, &d, EMUL_AR_ACCESSED);
+	emul_desc_seg(&d, &dl->cs);
+	return rc;
+}
+
+/* 64-bit TSS: RSPn at 4 + 8n, ISTn at 24H + 8n. SS becomes null. */
+static enum emul_rc stack_from_tss64(struct emul_ctx *ctx, struct delivery *dl)
+{
+	unsigned int off = dl->ist ? 0x1c + 8 * dl->ist : 4 + 8 * dl->cpl;
+	struct emul_seg tr;
+
+	ctx->ops->get_seg(ctx, EMUL_TR, &tr);
+	if (off + 7 > tr.limit)
+		return fault_sel(ctx, dl, VEC_TS, tr.sel);
+	dl->st.ss = (struct emul_seg){ .sel = dl->cpl, .ar = EMUL_AR_UNUSABLE };
+	dl->st.ss.ar |= (u32)dl->cpl << EMUL_AR_DPL_SHIFT;
+	return emul_read_sys(ctx, tr.base + off, &dl->st.sp, 8);
+}
+
+/* 32-bit TSS: ESPn, SSn at 4 + 8n; 16-bit TSS: SPn, SSn at 2 + 4n. */
+static enum emul_rc stack_from_tss(struct emul_ctx *ctx, struct delivery *dl)
+{
+	struct emul_seg tr;
+	enum emul_rc rc;
+	unsigned int off;
+	u16 sel = 0;
+	bool tss32;
+
+	ctx->ops->get_seg(ctx, EMUL_TR, &tr);
+	tss32 = tr.ar & 8;
+	off = tss32 ? 4 + 8 * dl->cpl : 2 + 4 * dl->cpl;
+	if (off + (tss32 ? 5 : 3) > tr.limit)
+		return fault_sel(ctx, dl, VEC_TS, tr.sel);
+	rc = emul_read_sys(ctx, (u32)(tr.base + off), &dl->st.sp, tss32 ? 4 : 2);
+	if (rc == EMUL_OK)
+		rc = emul_read_sys(ctx, (u32)(tr.base + off + (tss32 ? 4 : 2)), &sel, 2);
+	if (rc == EMUL_OK)
+		rc = emul_check_ss(ctx, sel, dl->cpl, VEC_TS, &dl->st.ss);
+	if (rc == EMUL_FAULT && ctx->exc.vector != VEC_PF)
+		ctx->exc.error |= dl->ext;
+	return rc;
+}
+
+static enum emul_rc choose_stack(struct emul_ctx *ctx, struct delivery *dl)
+{
+	enum emul_rc rc = EMUL_OK;
+
+	dl->st.cpl = dl->cpl;
+	ctx->ops->get_seg(ctx, EMUL_SS, &dl->st.ss);
+	dl->new_stack = dl->cpl < ctx->cpl || dl->ist;
+	dl->st.sp = emul_gpr(ctx, EMUL_RSP);
+	if (dl->new_stack) {
+		dl->st.sp = 0;
+		rc = dl->wide ? stack_from_tss64(ctx, dl) : stack_from_tss(ctx, dl);
+	}
+	if (dl->wide) {
+		dl->st.mask = ~0ULL;
+		dl->st.sp &= ~15ULL;
+	} else {
+		dl->st.mask = dl->st.ss.ar & EMUL_AR_DB ? 0xffffffffu : 0xffffu;
+	}
+	return rc;
+}
+
+/* The segments that VM86 mode pushes before SS. */
+static enum emul_rc push_vm86(struct emul_ctx *ctx, struct delivery *dl)
+{
+	static const u8 order[] = { EMUL_GS, EMUL_FS, EMUL_DS, EMUL_ES };
+	struct emul_seg seg;
+	enum emul_rc rc = EMUL_OK;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(order) && rc == EMUL_OK; i++) {
+		ctx->ops->get_seg(ctx, order[i], &seg);
+		rc = emul_stack_push(ctx, &dl->st, seg.sel, dl->bytes);
+	}
+	return rc;
+}
+
+static enum emul_rc push_frame(struct emul_ctx *ctx, struct delivery *dl)
+{
+	struct emul_seg cs, ss;
+	enum emul_rc rc = EMUL_OK;
+
+	ctx->ops->get_seg(ctx, EMUL_CS, &cs);
+	ctx->ops->get_seg(ctx, EMUL_SS, &ss);
+	if (ctx->mode == EMUL_VM86)
+		rc = push_vm86(ctx, dl);
+	if (rc == EMUL_OK && (dl->new_stack || dl->wide))
+		rc = emul_stack_push(ctx, &dl->st, ss.sel, dl->bytes) ?:
+		     emul_stack_push(ctx, &dl->st, ctx->gpr[EMUL_RSP], dl->bytes);
+	if (rc == EMUL_OK)
+		rc = emul_stack_push(ctx, &dl->st, ctx->rflags, dl->bytes) ?:
+		     emul_stack_push(ctx, &dl->st, cs.sel, dl->bytes) ?:
+		     emul_stack_push(ctx, &dl->st, dl->back, dl->bytes);
+	if (rc == EMUL_OK && dl->has_error)
+		rc = emul_stack_push(ctx, &dl->st, dl->error, dl->bytes);
+	return rc;
+}
+
+static void null_vm86_segments(struct emul_ctx *ctx)
+{
+	static const u8 order[] = { EMUL_GS, EMUL_FS, EMUL_DS, EMUL_ES };
+	struct emul_seg null = { .ar = EMUL_AR_UNUSABLE };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(order); i++)
+		ctx->ops->set_seg(ctx, order[i], &null);
+}
+
+/* Nothing can fail any more. */
+static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
+{
+	u64 clear = X86_EFLAGS_TF | X86_EFLAGS_VM | X86_EFLAGS_RF | X86_EFLAGS_NT;
+	unsigned int width = dl->wide ? 8 : dl->st.mask == 0xffff ? 2 : 4;
+
+	if (!(dl->gate_type & 1))
+		clear |= X86_EFLAGS_IF;
+	ctx->flags = ctx->rflags & ~clear;
+	ctx->next_rip = dl->gate_rip;
+	emul_write_reg(ctx, EMUL_RSP, dl->st.sp, width, false);
+	if (ctx->mode == EMUL_VM86) {
+		null_vm86_segments(ctx);
+		ctx->mode = EMUL_PROT32;
+	}
+	if (dl->new_stack && (!dl->wide || dl->cpl < ctx->cpl))
+		ctx->ops->set_seg(ctx, EMUL_SS, &dl->st.ss);
+	emul_commit_cs(ctx, &dl->cs, dl->cpl);
+}
+
+/* emul_deliver() on staged registers, for use within an instruction. */
+enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
+				 bool has_error, u32 error, u64 return_rip)
+{
+	struct delivery dl = { .vector = vector, .back = return_rip, .has_error = has_error,
+			       .error = error };
+	enum emul_rc rc;
+
+	dl.soft = ev == EMUL_EV_SOFT || ev == EMUL_EV_SOFT_EXCEPTION;
+	dl.ext = !dl.soft;
+	if (ctx->mode == EMUL_REAL)
+		return deliver_real(ctx, &dl);
+	dl.wide = ctx->mode != EMUL_VM86 && emul_long_active(ctx);
+	rc = read_gate(ctx, &dl);
+	if (rc != EMUL_OK)
+		return rc;
+	if (dl.gate_type == 5) {
+		ctx->out |= EMUL_OUT_TASK_SWITCH;
+		return EMUL_UNHANDLEABLE;
+	}
+	rc = read_handler(ctx, &dl);
+	if (rc == EMUL_OK)
+		rc = choose_stack(ctx, &dl);
+	if (rc == EMUL_OK)
+		rc = push_frame(ctx, &dl);
+	if (rc == EMUL_OK)
+		rc = emul_check_target(ctx, &dl.cs, dl.gate_rip);
+	if (rc == EMUL_OK)
+		enter_handler(ctx, &dl);
+	return rc;
+}
+
+enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
+			  u32 error, u64 return_rip)
+{
+	enum emul_rc rc;
+
+	ctx->insn.len = 0;
+	ctx->dirty = 0;
+	ctx->out = 0;
+	ctx->flags = ctx->rflags;
+	rc = emul_deliver_staged(ctx, vector, ev, has_error, error, return_rip);
+	if (rc == EMUL_OK) {
+		emul_commit(ctx);
+		ctx->out &= ~EMUL_OUT_SINGLE_STEP;
+	}
+	ctx->dirty = 0;
+	return rc;
+}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The user's targets; `make help` lists them. The kernel's build system reads Kbuild instead.
+
+TESTBED := tools/testbed
+# For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
+KERNEL ?= $(if $(KDIR),$(KDIR),host)
+
+.PHONY: all module tools setup run check lint bench install uninstall clean help
+
+all: module tools
+
+module:
+	@$(TESTBED)/module $(KERNEL)
+
+tools:
+	@$(MAKE) --no-print-directory -C tools/run
+
+setup:
+	@$(TESTBED)/setup
+
+run:
+	@$(TESTBED)/run $(ARGS)
+
+check:
+	@$(TESTBED)/check $(STEPS)
+
+lint:
+	@$(TESTBED)/check lint
+
+bench:
+	@tools/bench/bench $(ARGS)
+
+install:
+	@$(TESTBED)/install
+
+uninstall:
+	@$(TESTBED)/install --uninstall
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make              the module for this host (KDIR=... or KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
+	@echo 'make run          boot a machine with VMX and in it a Linux guest of okvm'
+	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
+	@echo 'make bench        what a VM exit costs, beside upstream'
+	@echo 'make setup        install the Debian packages that all this needs'
+	@echo 'make install      the module by DKMS, and the udev rule; make uninstall undoes it'
+	@echo 'make clean        remove build/ (the cache of kernels stays)'

@@ -53,6 +53,8 @@ void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 void okvm_msr_create(struct okvm_vcpu *vcpu);
 /** okvm_msr_reset() - MSRs of RESET, or INIT; not what okvm_set_efer() and the APIC do */
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
+/** okvm_msr_vm_create() - vm->arch's part in MSRs */
+void okvm_msr_vm_create(struct okvm_vm *vm);
 void okvm_mtrr_reset(struct okvm_vcpu *vcpu);
 /** okvm_mce_create() - the banks as they are before KVM_X86_SETUP_MCE */
 void okvm_mce_create(struct okvm_vcpu *vcpu);
@@ -181,12 +183,17 @@ struct kvm_cpuid_entry2 *okvm_cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32 s
 /** okvm_host_cpuid_reg() - a register of the supported CPUID; 0 if absent. @reg 0..3: EAX..EDX */
 u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg);
 int okvm_cpuid_init(void);
+/** okvm_host_cr4_reserved() - CR4 bits that the supported CPUID does not cover */
+u64 okvm_host_cr4_reserved(void);
+#define OKVM_DR6_FIXED1	0xfffe07f0ul	/* but for RTM (16) and bus lock (11): 1 if absent */
 /** okvm_pv_has() - may the guest use KVM_FEATURE_@feature? */
 bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature);
 
 /* ---- MSRs by subject; results are enum okvm_msr_result ---- */
 
 void okvm_msr_init_lists(void);
+/** okvm_host_arch_capabilities() - IA32_ARCH_CAPABILITIES that guests may see */
+u64 okvm_host_arch_capabilities(void);
 int okvm_mtrr_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int okvm_mtrr_set(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);

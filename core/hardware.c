@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When virtualization hardware is switched on and off: with the first and the
+ * last VM, and around everything that takes a CPU away from the kernel.
+ *
+ * Upstream keeps a per-CPU "enabled" mask and a global count with its own CPU
+ * hotplug state; okvm asks for a dynamic hotplug state, because upstream's
+ * modules may be loaded beside it.
+ */
+#include <linux/atomic.h>
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
+#include <linux/smp.h>
+#include <linux/syscore_ops.h>
+
+#include "core/backend.h"
+#include "core/compat.h"
+#include "core/hardware.h"
+
+static const struct okvm_backend *hw_backend;
+static enum cpuhp_state hw_cpuhp_state;
+
+/* Guards hw_users. Taken outside the CPU hotplug lock. */
+static DEFINE_MUTEX(hw_lock);
+static unsigned int hw_users;
+/* The errno of the first CPU that could not be switched on. */
+static atomic_t hw_error;
+static DEFINE_PER_CPU(bool, hw_on);
+
+static void hw_enable_this_cpu(void *unused)
+{
+	int err;
+
+	if (__this_cpu_read(hw_on))
+		return;
+	err = hw_backend->cpu_enable();
+	if (err) {
+		atomic_cmpxchg(&hw_error, 0, err);
+		return;
+	}
+	__this_cpu_write(hw_on, true);
+}
+
+static void hw_disable_this_cpu(void *unused)
+{
+	if (!__this_cpu_read(hw_on))
+		return;
+	hw_backend->cpu_disable();
+	__this_cpu_write(hw_on, false);
+}
+
+int okvm_hardware_get(void)
+{
+	int err = 0;
+
+	mutex_lock(&hw_lock);
+	cpus_read_lock();
+	if (hw_users++ == 0) {
+		atomic_set(&hw_error, 0);
+		on_each_cpu(hw_enable_this_cpu, NULL, 1);
+		err = atomic_read(&hw_error);
+		if (err) {
+			hw_users = 0;
+			on_each_cpu(hw_disable_this_cpu, NULL, 1);
+		}
+	}
+	cpus_read_unlock();
+	mutex_unlock(&hw_lock);
+	return err;
+}
+
+void okvm_hardware_put(void)
+{
+	mutex_lock(&hw_lock);
+	cpus_read_lock();
+	if (--hw_users == 0)
+		on_each_cpu(hw_disable_this_cpu, NULL, 1);
+	cpus_read_unlock();
+	mutex_unlock(&hw_lock);
+}
+
+/*
+ * A CPU comes online before it is given tasks, and loses its tasks before it
+ * goes offline: the dynamic online states run between the two. hw_users is
+ * stable because its writers hold the CPU hotplug lock for reading.
+ */
+static int hw_cpu_online(unsigned int cpu)
+{
+	int err;
+
+	if (!hw_users)
+		return 0;
+	atomic_set(&hw_error, 0);
+	smp_call_function_single(cpu, hw_enable_this_cpu, NULL, 1);
+	err = atomic_read(&hw_error);
+	if (err)
+		pr_err("okvm: CPU %u: virtualization cannot be switched on (%d): the CPU stays offline\n",
+		       cpu, err);
+	return err;
+}
+
+static int hw_cpu_offline(unsigned int cpu)
+{
+	smp_call_function_single(cpu, hw_disable_this_cpu, NULL, 1);
+	return 0;
+}
+
+/* Suspend: only the boot CPU is left, with IRQs off. */
+static int hw_suspend(void)
+{
+	if (hw_users)
+		hw_disable_this_cpu(NULL);
+	return 0;
+}
+
+static void hw_resume(void)
+{
+	if (hw_users)
+		hw_enable_this_cpu(NULL);
+}
+
+static struct syscore_ops hw_syscore_ops = {
+	.suspend = hw_suspend,
+	.resume = hw_resume,
+};
+
+/* Firmware hangs on some machines if a CPU reboots in VMX operation; kexec's new kernel would. */
+static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	on_each_cpu(hw_disable_this_cpu, NULL, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block hw_reboot_notifier = {
+	.notifier_call = hw_reboot,
+};
+
+int okvm_hardware_init(const struct okvm_backend *backend)
+{
+	int state;
+
+	hw_backend = backend;
+	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "okvm:online",
+					  hw_cpu_online, hw_cpu_offline);
+	if (state < 0)
+		return state;
+	hw_cpuhp_state = state;
+	register_reboot_notifier(&hw_reboot_notifier);
+	register_syscore_ops(&hw_syscore_ops);
+	return 0;
+}
+
+void okvm_hardware_exit(void)
+{
+	unregister_syscore_ops(&hw_syscore_ops);
+	unregister_reboot_notifier(&hw_reboot_notifier);
+	cpuhp_remove_state_nocalls(hw_cpuhp_state);
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The I/O buses: a sorted array of ranges per bus, replaced as a whole and
+ * read under vm->srcu.
+ *
+ * Ranges may overlap, which happens with ioeventfds of different datamatch on
+ * one address, so a look-up starts at the first range that could hold the
+ * access and goes on until one device takes it. Ranges are kept ordered by
+ * start; @reach, the furthest end of any range up to an entry, tells where the
+ * search may begin.
+ */
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "core/compat.h"
+#include "core/iobus.h"
+#include "core/vcpu.h"
+
+#define IOBUS_MAX_RANGES	1000
+
+struct iobus_range {
+	gpa_t start;
+	gpa_t last;		/* inclusive */
+	gpa_t reach;		/* max of @last over this and all earlier entries */
+	bool any_len;		/* matches any access that starts at @start */
+	struct okvm_io_device *dev;	/* NULL once it was neutralised */
+};
+
+struct okvm_iobus {
+	unsigned int count;
+	struct iobus_range range[];
+};
+
+static struct okvm_iobus *iobus_locked(struct okvm_vm *vm, enum okvm_bus bus)
+{
+	return rcu_dereference_protected(vm->bus[bus], lockdep_is_held(&vm->bus_lock) ||
+					 !refcount_read(&vm->users));
+}
+
+static void iobus_compute_reach(struct okvm_iobus *bus)
+{
+	gpa_t reach = 0;
+	unsigned int i;
+
+	for (i = 0; i < bus->count; i++) {
+		reach = max(reach, bus->range[i].last);
+		bus->range[i].reach = reach;
+	}
+}
+
+static void iobus_publish(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_iobus *new)
+{
+	struct okvm_iobus *old = iobus_locked(vm, nr);
+
+	rcu_assign_pointer(vm->bus[nr], new);
+	synchronize_srcu_expedited(&vm->srcu);
+	kfree(old);
+}
+
+int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus nr, gpa_t addr, gpa_t len,
+			struct okvm_io_device *dev)
+{
+	struct okvm_iobus *old, *new;
+	unsigned int count, pos;
+	gpa_t last;
+
+	lockdep_assert_held(&vm->bus_lock);
+	if (check_add_overflow(addr, len ? len - 1 : 0, &last))
+		return -EINVAL;
+	old = iobus_locked(vm, nr);
+	count = old ? old->count : 0;
+	if (count >= IOBUS_MAX_RANGES)
+		return -ENOSPC;
+	new = kmalloc(struct_size(new, range, count + 1), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	/* Behind its equals: registration order is look-up order. */
+	for (pos = 0; pos < count && old->range[pos].start <= addr; pos++)
+		new->range[pos] = old->range[pos];
+	new->range[pos] = (struct iobus_range) {
+		.start = addr, .last = last, .any_len = !len, .dev = dev,
+	};
+	if (pos < count)
+		memcpy(&new->range[pos + 1], &old->range[pos],
+		       (count - pos) * sizeof(new->range[0]));
+	new->count = count + 1;
+	iobus_compute_reach(new);
+	iobus_publish(vm, nr, new);
+	return 0;
+}
+
+/* No memory for a smaller array: the entries stay, without their device. */
+static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
+			     struct okvm_io_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < bus->count; i++)
+		if (bus->range[i].dev == dev)
+			WRITE_ONCE(bus->range[i].dev, NULL);
+	synchronize_srcu_expedited(&vm->srcu);
+}
+
+void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_device *dev)
+{
+	struct okvm_iobus *old, *new;
+	unsigned int i, count = 0;
+
+	lockdep_assert_held(&vm->bus_lock);
+	old = iobus_locked(vm, nr);
+	if (!old)
+		return;
+	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
+	if (new) {
+		for (i = 0; i < old->count; i++)
+			if (old->range[i].dev && old->range[i].dev != dev)
+				new->range[count++] = old->range[i];
+		new->count = count;
+		iobus_compute_reach(new);
+		iobus_publish(vm, nr, new);
+	} else {
+		iobus_neutralise(vm, old, dev);
+	}
+	if (dev->ops->release)
+		dev->ops->release(dev);
+}
+
+/* The first entry whose range, or one before it, reaches @addr. */
+static unsigned int iobus_first(const struct okvm_iobus *bus, gpa_t addr)
+{
+	unsigned int low = 0, high = bus->count;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (bus->range[mid].reach < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool iobus_covers(const struct iobus_range *range, gpa_t addr, int len)
+{
+	if (range->any_len)
+		return addr == range->start;
+	return addr >= range->start && addr + len - 1 <= range->last;
+}
+
+int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len, void *val)
+{
+	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
+	struct okvm_io_device *dev;
+	unsigned int i;
+
+	if (!bus)
+		return -EOPNOTSUPP;
+	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
+		dev = READ_ONCE(bus->range[i].dev);
+		if (dev && dev->ops->read && iobus_covers(&bus->range[i], addr, len) &&
+		    !dev->ops->read(vcpu, dev, addr, len, val))
+			return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len,
+		     const void *val)
+{
+	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
+	struct okvm_io_device *dev;
+	unsigned int i;
+
+	if (!bus)
+		return -EOPNOTSUPP;
+	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
+		dev = READ_ONCE(bus->range[i].dev);
+		if (dev && dev->ops->write && iobus_covers(&bus->range[i], addr, len) &&
+		    !dev->ops->write(vcpu, dev, addr, len, val))
+			return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+/* A device on several ranges is released once: its later entries are cleared first. */
+static void iobus_release_at(struct okvm_iobus *bus, unsigned int i)
+{
+	struct okvm_io_device *dev = bus->range[i].dev;
+	unsigned int k;
+
+	if (!dev)
+		return;
+	for (k = i; k < bus->count; k++)
+		if (bus->range[k].dev == dev)
+			bus->range[k].dev = NULL;
+	if (dev->ops->release)
+		dev->ops->release(dev);
+}
+
+void okvm_iobus_destroy(struct okvm_vm *vm)
+{
+	struct okvm_iobus *bus;
+	unsigned int nr, i;
+
+	for (nr = 0; nr < OKVM_NR_BUSES; nr++) {
+		bus = iobus_locked(vm, nr);
+		if (!bus)
+			continue;
+		RCU_INIT_POINTER(vm->bus[nr], NULL);
+		for (i = 0; i < bus->count; i++)
+			iobus_release_at(bus, i);
+		kfree(bus);
+	}
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Port and memory-mapped I/O dispatch: devices register ranges, exits look
+ * them up. A bus is a sorted array that is replaced as a whole and read under
+ * vm->srcu.
+ */
+#ifndef OKVM_CORE_IOBUS_H
+#define OKVM_CORE_IOBUS_H
+
+#include <linux/types.h>
+
+#include "core/vm.h"
+
+struct okvm_io_device;
+struct okvm_vcpu;
+
+/**
+ * struct okvm_io_ops - what a device can do
+ * @read: fill @val, @len bytes. 0, or -EOPNOTSUPP: not mine, try the next device
+ * @write: likewise
+ * @release: the device is off every bus and no reader is left; may be NULL. May sleep.
+ *
+ * @read and @write run under vm->srcu in a vCPU's thread, preemptible, with @vcpu loaded.
+ * @addr is the guest-physical address or port; @len is 1..8 for MMIO, 1, 2, 4 (8) for PIO.
+ */
+struct okvm_io_ops {
+	int (*read)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len, void *val);
+	int (*write)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+		     const void *val);
+	void (*release)(struct okvm_io_device *dev);
+};
+
+/** struct okvm_io_device - embedded in the device's own structure */
+struct okvm_io_device {
+	const struct okvm_io_ops *ops;
+};
+
+/**
+ * okvm_iobus_register() - put @dev on a bus at [@addr, @addr + @len)
+ *
+ * Several devices may overlap (ioeventfds with different datamatch do): look-ups
+ * try all of them in registration order. @len may be 0: matches accesses that start at @addr.
+ * Caller holds vm->bus_lock.
+ * Return: 0, -ENOSPC if the bus is full (1000 ranges), -ENOMEM, -EINVAL if the range wraps.
+ */
+int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t len,
+			struct okvm_io_device *dev);
+
+/**
+ * okvm_iobus_unregister() - take @dev off a bus: all of its ranges there
+ *
+ * Unlinks, waits for readers, then calls ops->release. If the new array cannot be
+ * allocated, the entry is neutralised in place instead; it never fails.
+ * Caller holds vm->bus_lock.
+ */
+void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus bus, struct okvm_io_device *dev);
+
+/**
+ * okvm_iobus_read() - read from the first device that takes it
+ * Return: 0, or -EOPNOTSUPP if userspace must do it. Caller holds vm->srcu.
+ */
+int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
+
+/** okvm_iobus_write() - likewise for a write */
+int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, const void *val);
+
+/** okvm_iobus_destroy() - release every device of a dying VM */
+void okvm_iobus_destroy(struct okvm_vm *vm);
+
+#endif /* OKVM_CORE_IOBUS_H */

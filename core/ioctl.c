@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctl dispatcher. Rows say what they need (ioctl.h); this file does it:
+ * look up, refuse dead VMs and strangers, lock, load, copy in, call, copy out.
+ *
+ * Upstream codes these steps anew in each case of four switch statements.
+ */
+#include <linux/bsearch.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/uaccess.h>
+
+#include "core/arch.h"
+#include "core/compat.h"
+#include "core/internal.h"
+
+/* Arguments up to this size are copied on the stack. */
+#define IOCTL_STACK_BYTES	512
+
+struct ioctl_index {
+	unsigned int count;
+	const struct okvm_ioctl **rows;		/* sorted by cmd */
+};
+
+static struct ioctl_index ioctl_index[OKVM_NR_FDS];
+
+static int ioctl_compare(const void *a, const void *b)
+{
+	unsigned int x = (*(const struct okvm_ioctl **)a)->cmd;
+	unsigned int y = (*(const struct okvm_ioctl **)b)->cmd;
+
+	return x < y ? -1 : x > y;
+}
+
+static int ioctl_compare_key(const void *key, const void *row)
+{
+	unsigned int cmd = *(const unsigned int *)key;
+	unsigned int y = (*(const struct okvm_ioctl **)row)->cmd;
+
+	return cmd < y ? -1 : cmd > y;
+}
+
+static int ioctl_index_build(struct ioctl_index *index, const struct okvm_ioctl_table *core,
+			     const struct okvm_ioctl_table *arch)
+{
+	unsigned int i;
+
+	index->rows = kcalloc(core->count + arch->count, sizeof(*index->rows), GFP_KERNEL);
+	if (!index->rows)
+		return -ENOMEM;
+	index->count = core->count + arch->count;
+	for (i = 0; i < core->count; i++)
+		index->rows[i] = &core->rows[i];
+	for (i = 0; i < arch->count; i++)
+		index->rows[core->count + i] = &arch->rows[i];
+	sort(index->rows, index->count, sizeof(*index->rows), ioctl_compare, NULL);
+	return 0;
+}
+
+int okvm_ioctl_init(void)
+{
+	int err;
+
+	err = ioctl_index_build(&ioctl_index[OKVM_FD_SYS], &okvm_core_sys_ioctls,
+				&okvm_arch_sys_ioctls);
+	if (!err)
+		err = ioctl_index_build(&ioctl_index[OKVM_FD_VM], &okvm_core_vm_ioctls,
+					&okvm_arch_vm_ioctls);
+	if (!err)
+		err = ioctl_index_build(&ioctl_index[OKVM_FD_VCPU], &okvm_core_vcpu_ioctls,
+					&okvm_arch_vcpu_ioctls);
+	if (err)
+		okvm_ioctl_exit();
+	return err;
+}
+
+void okvm_ioctl_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < OKVM_NR_FDS; i++) {
+		kfree(ioctl_index[i].rows);
+		ioctl_index[i].rows = NULL;
+		ioctl_index[i].count = 0;
+	}
+}
+
+const struct okvm_ioctl *okvm_ioctl_find(enum okvm_fd kind, unsigned int cmd)
+{
+	const struct ioctl_index *index = &ioctl_index[kind];
+	const struct okvm_ioctl **row;
+
+	row = bsearch(&cmd, index->rows, index->count, sizeof(*index->rows), ioctl_compare_key);
+	return row ? *row : NULL;
+}
+
+/* Whom a row is called for; which member is used depends on the fd. */
+struct ioctl_target {
+	enum okvm_fd kind;
+	struct okvm_vm *vm;
+	struct okvm_vcpu *vcpu;
+};
+
+static long ioctl_call(const struct okvm_ioctl *row, const struct ioctl_target *to,
+		       union okvm_ioctl_arg arg)
+{
+	switch (to->kind) {
+	case OKVM_FD_SYS:
+		return row->sys(arg);
+	case OKVM_FD_VM:
+		return row->vm(to->vm, arg);
+	default:
+		return row->vcpu(to->vcpu, arg);
+	}
+}
+
+/* The fixed-size argument is copied in before and out after the call. */
+static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_target *to,
+			      void __user *user)
+{
+	u64 small[IOCTL_STACK_BYTES / sizeof(u64)];
+	size_t size = _IOC_SIZE(row->cmd);
+	union okvm_ioctl_arg arg = { .data = small };
+	long ret = -EFAULT;
+
+	if (size > sizeof(small)) {
+		arg.data = kmalloc(size, GFP_KERNEL_ACCOUNT);
+		if (!arg.data)
+			return -ENOMEM;
+	}
+	if (_IOC_DIR(row->cmd) & _IOC_WRITE) {
+		if (copy_from_user(arg.data, user, size))
+			goto out;
+	} else {
+		memset(arg.data, 0, size);
+	}
+	ret = ioctl_call(row, to, arg);
+	if (ret >= 0 && (_IOC_DIR(row->cmd) & _IOC_READ) && copy_to_user(user, arg.data, size))
+		ret = -EFAULT;
+out:
+	if (arg.data != small)
+		kfree(arg.data);
+	return ret;
+}
+
+static long ioctl_dispatch(const struct okvm_ioctl *row, const struct ioctl_target *to,
+			   unsigned long num)
+{
+	union okvm_ioctl_arg arg;
+
+	if (row->flags & OKVM_IOC_NOARG && num)
+		return -EINVAL;
+	if (row->flags & (OKVM_IOC_SCALAR | OKVM_IOC_NOARG)) {
+		arg.num = num;
+		return ioctl_call(row, to, arg);
+	}
+	if (row->flags & OKVM_IOC_RAW) {
+		arg.user = (void __user *)num;
+		return ioctl_call(row, to, arg);
+	}
+	return ioctl_call_copied(row, to, (void __user *)num);
+}
+
+static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl_target *to,
+				unsigned long num)
+{
+	long ret;
+	int idx;
+
+	if (!(row->flags & OKVM_IOC_SRCU))
+		return ioctl_dispatch(row, to, num);
+	idx = srcu_read_lock(&to->vm->srcu);
+	ret = ioctl_dispatch(row, to, num);
+	srcu_read_unlock(&to->vm->srcu, idx);
+	return ret;
+}
+
+/* Guest memory is the creator's address space, and a dead VM has no valid state. */
+static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
+{
+	if (row && row->flags & OKVM_IOC_DEAD)
+		return false;
+	return vm->mm != current->mm || READ_ONCE(vm->dead);
+}
+
+long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+{
+	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_SYS, cmd);
+	struct ioctl_target to = { .kind = OKVM_FD_SYS };
+
+	return row ? ioctl_dispatch(row, &to, num) : -EINVAL;
+}
+
+long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+{
+	struct okvm_vm *vm = file->private_data;
+	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_VM, cmd);
+	struct ioctl_target to = { .kind = OKVM_FD_VM, .vm = vm };
+	long ret;
+
+	if (ioctl_refused(vm, row))
+		return -EIO;
+	if (!row)
+		return -ENOTTY;
+	if (!(row->flags & OKVM_IOC_LOCK))
+		return ioctl_dispatch_srcu(row, &to, num);
+	mutex_lock(&vm->lock);
+	ret = ioctl_dispatch_srcu(row, &to, num);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_target *to,
+			      unsigned long num)
+{
+	long ret;
+
+	if (mutex_lock_killable(&to->vcpu->mutex))
+		return -EINTR;
+	if (row->flags & OKVM_IOC_LOAD)
+		okvm_vcpu_load(to->vcpu);
+	ret = ioctl_dispatch_srcu(row, to, num);
+	if (row->flags & OKVM_IOC_LOAD)
+		okvm_vcpu_put(to->vcpu);
+	mutex_unlock(&to->vcpu->mutex);
+	return ret;
+}
+
+/* KVM_RUN is not a row: it is the path that counts, and does its own loading. */
+static long ioctl_vcpu_run(struct okvm_vcpu *vcpu, unsigned long num)
+{
+	long ret;
+
+	if (num)
+		return -EINVAL;
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	ret = okvm_vcpu_run(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+{
+	struct okvm_vcpu *vcpu = file->private_data;
+	struct ioctl_target to = { .kind = OKVM_FD_VCPU, .vm = vcpu->vm, .vcpu = vcpu };
+	const struct okvm_ioctl *row;
+
+	if (likely(cmd == KVM_RUN)) {
+		if (ioctl_refused(vcpu->vm, NULL))
+			return -EIO;
+		return ioctl_vcpu_run(vcpu, num);
+	}
+	row = okvm_ioctl_find(OKVM_FD_VCPU, cmd);
+	if (ioctl_refused(vcpu->vm, row))
+		return -EIO;
+	if (!row)
+		return -EINVAL;
+	if (row->flags & OKVM_IOC_NOLOCK)
+		return ioctl_dispatch_srcu(row, &to, num);
+	return ioctl_vcpu_locked(row, &to, num);
+}

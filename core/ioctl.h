@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ioctls are rows of a table: number, size and copy direction (both inside the
+ * number), what must be held, and a handler that gets a kernel copy of its
+ * argument. The dispatcher copies, locks, calls, copies back.
+ */
+#ifndef OKVM_CORE_IOCTL_H
+#define OKVM_CORE_IOCTL_H
+
+#include <linux/types.h>
+
+struct okvm_vcpu;
+struct okvm_vm;
+
+/** enum okvm_ioctl_flag - what the dispatcher does around a handler */
+enum okvm_ioctl_flag {
+	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
+	OKVM_IOC_RAW	= 1 << 1,	/* variable size: the handler copies; @arg is a user pointer */
+	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU: without vcpu->mutex (INTERRUPT-like, async) */
+	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU: with the vCPU loaded on this CPU */
+	OKVM_IOC_LOCK	= 1 << 4,	/* VM: under vm->lock */
+	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */
+	OKVM_IOC_DEAD	= 1 << 6,	/* also on a dead VM or from another mm */
+	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */
+};
+
+/**
+ * union okvm_ioctl_arg - what a handler gets
+ * @data: kernel copy of the fixed-size argument (_IOC_SIZE bytes), zeroed first for _IOR
+ * @user: the user pointer of an OKVM_IOC_RAW row
+ * @num: the number of an OKVM_IOC_SCALAR row
+ */
+union okvm_ioctl_arg {
+	void *data;
+	void __user *user;
+	unsigned long num;
+};
+
+/**
+ * struct okvm_ioctl - one row
+ * @cmd: the full ioctl number. Rows of a table are found by a linear compare at
+ *	set-up into an index by _IOC_NR; two rows may share an _IOC_NR with different sizes.
+ * @flags: enum okvm_ioctl_flag
+ * @sys, @vm, @vcpu: the handler; which one is set depends on the table
+ *
+ * Handlers return >= 0 for the ioctl's result or a negative errno.
+ */
+struct okvm_ioctl {
+	unsigned int cmd;
+	unsigned int flags;
+	union {
+		long (*sys)(union okvm_ioctl_arg arg);
+		long (*vm)(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+		long (*vcpu)(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+	};
+};
+
+/** struct okvm_ioctl_table - rows of one fd type from one layer; ends by count */
+struct okvm_ioctl_table {
+	const struct okvm_ioctl *rows;
+	unsigned int count;
+};
+
+#endif /* OKVM_CORE_IOCTL_H */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Module init and exit, parameters, the device node, and the ioctls of the
+ * system fd and of fds in general that belong to no layer above.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "core/compat.h"
+#include "core/hardware.h"
+#include "core/internal.h"
+#include "core/memslot.h"
+
+static char *device_name = OKVM_DEVICE_NAME;
+module_param(device_name, charp, 0444);
+MODULE_PARM_DESC(device_name, "name of the device node under /dev: okvm, or kvm for unmodified clients");
+
+static const struct okvm_backend *main_backend;
+
+const struct okvm_backend *okvm_backend_in_use(void)
+{
+	return main_backend;
+}
+
+/* ---- ioctls of the system fd ---- */
+
+static long sys_get_api_version(union okvm_ioctl_arg arg)
+{
+	return KVM_API_VERSION;
+}
+
+static long sys_create_vm(union okvm_ioctl_arg arg)
+{
+	return okvm_vm_create(arg.num);
+}
+
+/* The run page, the PIO page and the coalesced-MMIO ring. */
+static long sys_get_vcpu_mmap_size(union okvm_ioctl_arg arg)
+{
+	return 3 * PAGE_SIZE;
+}
+
+static long sys_check_extension(union okvm_ioctl_arg arg)
+{
+	return okvm_check_extension(NULL, arg.num);
+}
+
+static const struct okvm_ioctl main_sys_rows[] = {
+	{ KVM_GET_API_VERSION,	   OKVM_IOC_NOARG,  { .sys = sys_get_api_version } },
+	{ KVM_CREATE_VM,	   OKVM_IOC_SCALAR, { .sys = sys_create_vm } },
+	{ KVM_GET_VCPU_MMAP_SIZE,  OKVM_IOC_NOARG,  { .sys = sys_get_vcpu_mmap_size } },
+	{ KVM_CHECK_EXTENSION,	   OKVM_IOC_SCALAR, { .sys = sys_check_extension } },
+};
+
+const struct okvm_ioctl_table okvm_core_sys_ioctls = {
+	main_sys_rows, ARRAY_SIZE(main_sys_rows),
+};
+
+/* What core/ itself implements; everything else is x86/'s to answer. */
+int okvm_check_extension(struct okvm_vm *vm, long cap)
+{
+	switch (cap) {
+	case KVM_CAP_USER_MEMORY:
+	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
+	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
+	case KVM_CAP_SYNC_MMU:
+	case KVM_CAP_READONLY_MEM:
+	case KVM_CAP_CHECK_EXTENSION_VM:
+	case KVM_CAP_ENABLE_CAP_VM:
+	case KVM_CAP_IMMEDIATE_EXIT:
+	case KVM_CAP_INTERNAL_ERROR_DATA:
+	case KVM_CAP_BINARY_STATS_FD:
+		return 1;
+	case KVM_CAP_COALESCED_MMIO:
+		return KVM_COALESCED_MMIO_PAGE_OFFSET;
+	case KVM_CAP_COALESCED_PIO:
+		return 1;
+	case KVM_CAP_NR_MEMSLOTS:
+		return OKVM_MEMSLOTS_MAX;
+	case KVM_CAP_NR_VCPUS:
+		return min_t(unsigned int, num_online_cpus(), OKVM_MAX_VCPUS);
+	case KVM_CAP_MAX_VCPUS:
+		return OKVM_MAX_VCPUS;
+	case KVM_CAP_MAX_VCPU_ID:
+		return OKVM_MAX_VCPU_ID;
+	default:
+		return okvm_arch_check_extension(vm, cap);
+	}
+}
+
+/* ---- the device ---- */
+
+static const struct file_operations main_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = okvm_sys_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice main_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.fops = &main_fops,
+	.mode = 0660,
+};
+
+static int main_register_device(void)
+{
+	int err;
+
+	main_device.name = device_name;
+	if (!strcmp(device_name, "kvm"))
+		main_device.minor = KVM_MINOR;
+	err = misc_register(&main_device);
+	if (err)
+		pr_err("okvm: /dev/%s cannot be created (%d): if another module holds it, unload that (rmmod kvm_intel kvm) or choose another device_name=\n",
+		       device_name, err);
+	return err;
+}
+
+static int __init okvm_init(void)
+{
+	int err;
+
+	err = okvm_vmx_backend.init();
+	if (err)
+		return err;
+	main_backend = &okvm_vmx_backend;
+	err = okvm_vcpu_init();
+	if (err)
+		goto err_backend_exit;
+	err = okvm_arch_init(main_backend);
+	if (err)
+		goto err_vcpu_exit;
+	err = okvm_ioctl_init();
+	if (err)
+		goto err_arch_exit;
+	err = okvm_hardware_init(main_backend);
+	if (err)
+		goto err_ioctl_exit;
+	err = main_register_device();
+	if (err)
+		goto err_hardware_exit;
+	return 0;
+
+err_hardware_exit:
+	okvm_hardware_exit();
+err_ioctl_exit:
+	okvm_ioctl_exit();
+err_arch_exit:
+	okvm_arch_exit();
+err_vcpu_exit:
+	okvm_vcpu_exit();
+err_backend_exit:
+	main_backend->exit();
+	return err;
+}
+
+/* Every VM pins the module, so none exists here. */
+static void __exit okvm_exit(void)
+{
+	misc_deregister(&main_device);
+	okvm_hardware_exit();
+	okvm_ioctl_exit();
+	okvm_arch_exit();
+	okvm_vcpu_exit();
+	main_backend->exit();
+}
+
+module_init(okvm_init);
+module_exit(okvm_exit);
+
+MODULE_DESCRIPTION("A KVM-style hypervisor core for x86-64");
+MODULE_AUTHOR("okvm maintainers");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_RUN. The order of its steps is part of the ABI: clients complete an I/O
+ * exit by running with immediate_exit set, so completion comes before the test
+ * of immediate_exit.
+ *
+ * Upstream finishes TIF_NOTIFY_RESUME work (task work, rseq) inside the loop,
+ * by a helper that only its own modules may call. okvm leaves the kernel for
+ * it: the system call is restarted behind userspace's back, which costs about
+ * a microsecond at each context switch of a thread that uses rseq.
+ */
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "core/compat.h"
+#include "core/internal.h"
+
+#define RUN_SIGNAL_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+#define RUN_THREAD_WORK	(OKVM_TIF_RESCHED | RUN_SIGNAL_WORK | _TIF_NOTIFY_RESUME)
+
+static int run_interrupted(struct okvm_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
+	return -EINTR;
+}
+
+/* What the thread must do before the guest goes on; an outcome. */
+static int run_thread_work(struct okvm_vcpu *vcpu)
+{
+	unsigned long work = read_thread_flags();
+
+	if (work & RUN_SIGNAL_WORK)
+		return run_interrupted(vcpu);
+	if (work & _TIF_NOTIFY_RESUME) {
+		/* With no signal to deliver, the pretended one restarts KVM_RUN. */
+		set_thread_flag(TIF_SIGPENDING);
+		return -ERESTARTNOINTR;
+	}
+	cond_resched();
+	if (need_resched())
+		schedule();
+	return OKVM_RESUME;
+}
+
+/* The vCPU halts, or waits for INIT and SIPI. */
+static int run_blocked(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	/* What would end the wait has often come before it begins. */
+	if (!okvm_arch_vcpu_runnable(vcpu))
+		okvm_vcpu_block(vcpu);
+	outcome = okvm_arch_vcpu_unblocked(vcpu);
+	return outcome == -EAGAIN ? OKVM_RESUME : outcome;
+}
+
+static bool run_window_open(struct okvm_vcpu *vcpu)
+{
+	if (likely(!READ_ONCE(vcpu->run->request_interrupt_window)))
+		return false;
+	return okvm_arch_user_window_open(vcpu);
+}
+
+static int run_once(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	if (okvm_has_requests(vcpu)) {
+		outcome = okvm_arch_serve_requests(vcpu);
+		if (outcome != OKVM_RESUME)
+			return outcome;
+	}
+	if (likely(okvm_arch_vcpu_can_enter(vcpu)))
+		return vcpu->vm->backend->run(vcpu);
+	return run_blocked(vcpu);
+}
+
+static int run_loop(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	for (;;) {
+		outcome = run_once(vcpu);
+		if (outcome != OKVM_RESUME)
+			return outcome;
+		if (run_window_open(vcpu)) {
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return OKVM_USER;
+		}
+		if (unlikely(read_thread_flags() & RUN_THREAD_WORK)) {
+			outcome = run_thread_work(vcpu);
+			if (outcome != OKVM_RESUME)
+				return outcome;
+		}
+	}
+}
+
+/* An AP that waits for INIT and SIPI: KVM_RUN sleeps, then says -EAGAIN. */
+static int run_uninitialized(struct okvm_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	okvm_vcpu_block(vcpu);
+	okvm_arch_vcpu_unblocked(vcpu);
+	if (signal_pending(current))
+		return run_interrupted(vcpu);
+	return -EAGAIN;
+}
+
+/* Finish what the last user exit began; an outcome. */
+static int run_complete_io(struct okvm_vcpu *vcpu)
+{
+	int (*complete)(struct okvm_vcpu *vcpu) = vcpu->complete_io;
+	int outcome;
+
+	vcpu->complete_io = NULL;
+	okvm_vcpu_srcu_lock(vcpu);
+	outcome = complete(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
+	return outcome;
+}
+
+static int run_begun(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	if (vcpu->complete_io) {
+		outcome = run_complete_io(vcpu);
+		if (outcome != OKVM_RESUME)
+			return outcome;
+	}
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	/* A signal that came before the first entry is noticed without one. */
+	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))
+		return run_interrupted(vcpu);
+	return run_loop(vcpu);
+}
+
+static int run_loaded(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	if (unlikely(okvm_arch_vcpu_uninitialized(vcpu))) {
+		outcome = run_uninitialized(vcpu);
+	} else {
+		outcome = okvm_arch_run_begin(vcpu);
+		if (!outcome)
+			outcome = run_begun(vcpu);
+	}
+	okvm_arch_run_end(vcpu);
+	return outcome;
+}
+
+/* Directed yield finds the thread by its pid. */
+static void run_note_thread(struct okvm_vcpu *vcpu)
+{
+	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
+	struct pid *now = task_pid(current);
+
+	if (likely(old == now))
+		return;
+	rcu_assign_pointer(vcpu->pid, get_pid(now));
+	if (old)
+		synchronize_rcu();
+	put_pid(old);
+}
+
+int okvm_vcpu_run(struct okvm_vcpu *vcpu)
+{
+	sigset_t saved;
+	int outcome;
+
+	run_note_thread(vcpu);
+	vcpu->ran = true;
+	okvm_vcpu_load(vcpu);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	vcpu->run->flags = 0;
+	outcome = run_loaded(vcpu);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	okvm_vcpu_put(vcpu);
+	if (outcome == OKVM_USER) {
+		vcpu->stat[OKVM_STAT_USER_EXITS]++;
+		return 0;
+	}
+	return outcome;
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Creating and destroying vCPUs, loading them on a CPU and taking them off,
+ * the shared pages that userspace maps, and the vCPU ioctls of core/.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "core/arch.h"
+#include "core/compat.h"
+#include "core/internal.h"
+
+static DEFINE_PER_CPU(struct okvm_vcpu *, running_vcpu);
+static void vcpu_sched_in(struct preempt_notifier *pn, int cpu);
+static void vcpu_sched_out(struct preempt_notifier *pn, struct task_struct *next);
+
+static struct preempt_ops vcpu_preempt_ops = {
+	.sched_in = vcpu_sched_in,
+	.sched_out = vcpu_sched_out,
+};
+
+/* ---- load and put ---- */
+
+struct okvm_vcpu *okvm_running_vcpu(void)
+{
+	return __this_cpu_read(running_vcpu);
+}
+
+static void vcpu_load_here(struct okvm_vcpu *vcpu, int cpu)
+{
+	__this_cpu_write(running_vcpu, vcpu);
+	okvm_arch_vcpu_load(vcpu, cpu);
+}
+
+static void vcpu_put_here(struct okvm_vcpu *vcpu)
+{
+	okvm_arch_vcpu_put(vcpu);
+	__this_cpu_write(running_vcpu, NULL);
+}
+
+void okvm_vcpu_load(struct okvm_vcpu *vcpu)
+{
+	int cpu = get_cpu();
+
+	preempt_notifier_register(&vcpu->preempt_notifier);
+	vcpu_load_here(vcpu, cpu);
+	put_cpu();
+}
+
+void okvm_vcpu_put(struct okvm_vcpu *vcpu)
+{
+	preempt_disable();
+	vcpu_put_here(vcpu);
+	preempt_notifier_unregister(&vcpu->preempt_notifier);
+	preempt_enable();
+}
+
+static struct okvm_vcpu *vcpu_of_notifier(struct preempt_notifier *pn)
+{
+	return container_of(pn, struct okvm_vcpu, preempt_notifier);
+}
+
+static void vcpu_sched_in(struct preempt_notifier *pn, int cpu)
+{
+	struct okvm_vcpu *vcpu = vcpu_of_notifier(pn);
+
+	WRITE_ONCE(vcpu->preempted, false);
+	vcpu->scheduled_out = false;
+	vcpu_load_here(vcpu, cpu);
+}
+
+static void vcpu_sched_out(struct preempt_notifier *pn, struct task_struct *next)
+{
+	struct okvm_vcpu *vcpu = vcpu_of_notifier(pn);
+
+	if (task_is_running(current)) {
+		WRITE_ONCE(vcpu->preempted, true);
+		vcpu->stat[OKVM_STAT_PREEMPTION]++;
+	}
+	vcpu->scheduled_out = true;
+	vcpu_put_here(vcpu);
+}
+
+/* ---- what userspace maps ---- */
+
+static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
+{
+	struct okvm_vcpu *vcpu = vmf->vma->vm_file->private_data;
+	struct page *page;
+
+	switch (vmf->pgoff) {
+	case 0:
+		page = virt_to_page(vcpu->run);
+		break;
+	case KVM_PIO_PAGE_OFFSET:
+		page = virt_to_page(vcpu->pio_page);
+		break;
+	case KVM_COALESCED_MMIO_PAGE_OFFSET:
+		page = vcpu->vm->coalesced_page;
+		break;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = {
+	.fault = vcpu_mmap_fault,
+};
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct okvm_vcpu *vcpu = file->private_data;
+
+	if (vcpu)
+		okvm_vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner = THIS_MODULE,
+	.release = vcpu_release,
+	.unlocked_ioctl = okvm_vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vcpu_mmap,
+	.llseek = noop_llseek,
+};
+
+struct okvm_vcpu *okvm_file_vcpu(struct file *file)
+{
+	return file->f_op == &vcpu_fops ? file->private_data : NULL;
+}
+
+/* ---- creation ---- */
+
+void okvm_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	okvm_arch_vcpu_destroy(vcpu);
+	put_pid(rcu_dereference_protected(vcpu->pid, 1));
+	free_page((unsigned long)vcpu->pio_page);
+	free_page((unsigned long)vcpu->run);
+	kfree(vcpu);
+}
+
+static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
+{
+	struct okvm_vcpu *vcpu;
+	int err = -ENOMEM;
+
+	vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->cpu = -1;
+	mutex_init(&vcpu->mutex);
+	rcuwait_init(&vcpu->wait);
+	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vcpu->pio_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (vcpu->run && vcpu->pio_page)
+		err = okvm_arch_vcpu_create(vcpu);
+	if (err) {
+		okvm_vcpu_destroy(vcpu);
+		return ERR_PTR(err);
+	}
+	return vcpu;
+}
+
+/* Reserve a place; what must be chosen before the first vCPU is fixed from here on. */
+static int vcpu_reserve(struct okvm_vm *vm, unsigned long id)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (id >= vm->max_vcpu_id || vm->created_vcpus >= OKVM_MAX_VCPUS)
+		err = -EINVAL;
+	else if (xa_load(&vm->vcpu_by_id, id))
+		err = -EEXIST;
+	else
+		vm->created_vcpus++;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static void vcpu_unreserve(struct okvm_vm *vm)
+{
+	mutex_lock(&vm->lock);
+	vm->created_vcpus--;
+	mutex_unlock(&vm->lock);
+}
+
+/* Make it findable: first by id and index, then by count. Nothing fails after the index is in. */
+static int vcpu_publish(struct okvm_vcpu *vcpu)
+{
+	struct okvm_vm *vm = vcpu->vm;
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	vcpu->idx = atomic_read(&vm->online_vcpus);
+	err = xa_insert(&vm->vcpu_by_id, vcpu->id, vcpu, GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err == -EBUSY ? -EEXIST : err;
+	err = xa_insert(&vm->vcpus, vcpu->idx, vcpu, GFP_KERNEL_ACCOUNT);
+	if (err) {
+		xa_erase(&vm->vcpu_by_id, vcpu->id);
+		return err;
+	}
+	/* Whoever sees the count sees the vCPU. */
+	smp_wmb();
+	atomic_inc(&vm->online_vcpus);
+	okvm_arch_vcpu_online(vcpu);
+	return 0;
+}
+
+int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id)
+{
+	struct okvm_vcpu *vcpu;
+	struct file *file;
+	int fd, err;
+
+	err = vcpu_reserve(vm, id);
+	if (err)
+		return err;
+	vcpu = vcpu_alloc(vm, id);
+	if (IS_ERR(vcpu)) {
+		err = PTR_ERR(vcpu);
+		goto err_unreserve;
+	}
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		err = fd;
+		goto err_destroy_vcpu;
+	}
+	okvm_vm_get(vm);
+	file = anon_inode_getfile("kvm-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto err_put_vm;
+	}
+	mutex_lock(&vm->lock);
+	err = vcpu_publish(vcpu);
+	mutex_unlock(&vm->lock);
+	if (err)
+		goto err_put_file;
+	fd_install(fd, file);
+	return fd;
+
+err_put_file:
+	/* Its release runs later, when the vCPU is gone: it finds nothing to put. */
+	file->private_data = NULL;
+	fput(file);
+err_put_vm:
+	okvm_vm_put(vm);
+	put_unused_fd(fd);
+err_destroy_vcpu:
+	okvm_vcpu_destroy(vcpu);
+err_unreserve:
+	vcpu_unreserve(vm);
+	return err;
+}
+
+/* ---- ioctls ---- */
+
+static long vcpu_ioc_enable_cap(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return okvm_arch_vcpu_enable_cap(vcpu, arg.data);
+}
+
+static long vcpu_ioc_get_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return okvm_vcpu_stats_fd(vcpu);
+}
+
+/* The signals that are blocked while the vCPU runs; no argument: leave the thread's own mask. */
+static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_signal_mask head;
+	sigset_t set;
+
+	vcpu->sigset_active = false;
+	if (!arg.user)
+		return 0;
+	if (copy_from_user(&head, arg.user, sizeof(head)))
+		return -EFAULT;
+	if (head.len != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, arg.user + sizeof(head), sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigset = set;
+	vcpu->sigset_active = true;
+	return 0;
+}
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
+	{ KVM_ENABLE_CAP,      OKVM_IOC_LOAD,  { .vcpu = vcpu_ioc_enable_cap } },
+	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_stats_fd } },
+};
+
+const struct okvm_ioctl_table okvm_core_vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
+
+int okvm_vcpu_init(void)
+{
+	preempt_notifier_inc();
+	return 0;
+}
+
+void okvm_vcpu_exit(void)
+{
+	preempt_notifier_dec();
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Creating and destroying virtual machines, and the ioctls of a VM fd that
+ * belong to core/.
+ *
+ * One reference per fd that was derived from the VM: the last close, of
+ * whatever fd and in whatever order, destroys it.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "core/compat.h"
+#include "core/hardware.h"
+#include "core/internal.h"
+#include "core/iobus.h"
+#include "core/memslot.h"
+
+void okvm_vm_kill(struct okvm_vm *vm, const char *what)
+{
+	if (xchg(&vm->dead, true))
+		return;
+	pr_err("okvm: VM of process %d is stopped: broken invariant: %s\n",
+	       task_pid_nr(current), what);
+	okvm_request_all(vm, OKVM_REQ_DEAD, false);
+}
+
+static void vm_destroy_vcpus(struct okvm_vm *vm)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long idx;
+
+	xa_for_each(&vm->vcpus, idx, vcpu)
+		okvm_vcpu_destroy(vcpu);
+	xa_destroy(&vm->vcpus);
+	xa_destroy(&vm->vcpu_by_id);
+}
+
+static void vm_destroy(struct okvm_vm *vm)
+{
+	okvm_arch_vm_release(vm);
+	vm_destroy_vcpus(vm);
+	okvm_iobus_destroy(vm);
+	okvm_arch_vm_destroy(vm);
+	vm->backend->vm_destroy(vm);
+	okvm_memslots_destroy(vm);
+	cleanup_srcu_struct(&vm->srcu);
+	if (vm->coalesced_page)
+		__free_page(vm->coalesced_page);
+	mmdrop(vm->mm);
+	kfree(vm);
+	okvm_hardware_put();
+	module_put(THIS_MODULE);
+}
+
+void okvm_vm_put(struct okvm_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		vm_destroy(vm);
+}
+
+static void vm_init(struct okvm_vm *vm)
+{
+	vm->backend = okvm_backend_in_use();
+	vm->max_vcpu_id = OKVM_MAX_VCPU_ID;
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	mutex_init(&vm->slots_lock);
+	mutex_init(&vm->bus_lock);
+	spin_lock_init(&vm->coalesced_lock);
+	xa_init(&vm->vcpus);
+	xa_init(&vm->vcpu_by_id);
+	INIT_LIST_HEAD(&vm->node);
+	mmgrab(current->mm);
+	vm->mm = current->mm;
+}
+
+static struct okvm_vm *vm_alloc(void)
+{
+	struct okvm_vm *vm;
+	int err = -ENOMEM;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	vm_init(vm);
+	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!vm->coalesced_page)
+		goto err_free_vm;
+	err = init_srcu_struct(&vm->srcu);
+	if (err)
+		goto err_free_page;
+	err = okvm_memslots_create(vm);
+	if (err)
+		goto err_cleanup_srcu;
+	err = vm->backend->vm_create(vm);
+	if (err)
+		goto err_destroy_memslots;
+	err = okvm_arch_vm_create(vm);
+	if (err)
+		goto err_destroy_hw;
+	return vm;
+
+err_destroy_hw:
+	vm->backend->vm_destroy(vm);
+err_destroy_memslots:
+	okvm_memslots_destroy(vm);
+err_cleanup_srcu:
+	cleanup_srcu_struct(&vm->srcu);
+err_free_page:
+	__free_page(vm->coalesced_page);
+err_free_vm:
+	mmdrop(vm->mm);
+	kfree(vm);
+	return ERR_PTR(err);
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	okvm_vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.release = vm_release,
+	.unlocked_ioctl = okvm_vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+struct okvm_vm *okvm_file_vm(struct file *file)
+{
+	return file->f_op == &vm_fops ? file->private_data : NULL;
+}
+
+int okvm_vm_create(unsigned long type)
+{
+	struct okvm_vm *vm;
+	struct file *file;
+	int fd, err;
+
+	if (type)
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	err = okvm_hardware_get();
+	if (err)
+		goto err_put_fd;
+	/* The misc device is open, so the module cannot be on its way out. */
+	__module_get(THIS_MODULE);
+	vm = vm_alloc();
+	if (IS_ERR(vm)) {
+		err = PTR_ERR(vm);
+		goto err_put_module;
+	}
+	file = anon_inode_getfile("kvm-vm", &vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		/* vm_destroy() also gives back the hardware and the module. */
+		okvm_vm_put(vm);
+		err = PTR_ERR(file);
+		goto err_put_fd;
+	}
+	fd_install(fd, file);
+	return fd;
+
+err_put_module:
+	module_put(THIS_MODULE);
+	okvm_hardware_put();
+err_put_fd:
+	put_unused_fd(fd);
+	return err;
+}
+
+/* ---- ioctls ---- */
+
+static long vm_ioc_create_vcpu(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_vcpu_create(vm, arg.num);
+}
+
+static long vm_ioc_check_extension(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_check_extension(vm, arg.num);
+}
+
+static long vm_ioc_set_memory_region(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_set_memory_region(vm, arg.data);
+}
+
+static long vm_ioc_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_get_dirty_log(vm, arg.data);
+}
+
+static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_arch_vm_enable_cap(vm, arg.data);
+}
+
+static long vm_ioc_get_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_vm_stats_fd(vm);
+}
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_CREATE_VCPU,		OKVM_IOC_SCALAR, { .vm = vm_ioc_create_vcpu } },
+	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
+	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
+	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = vm_ioc_get_dirty_log } },
+	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
+	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vm = vm_ioc_get_stats_fd } },
+};
+
+const struct okvm_ioctl_table okvm_core_vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtual machine, as far as the core knows it. Each layer above hangs its
+ * own state on an opaque pointer (vm->arch, vm->mmu, vm->irq, vm->hw), so no
+ * layer can reach into another's.
+ */
+#ifndef OKVM_CORE_VM_H
+#define OKVM_CORE_VM_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include "core/types.h"
+#include "uapi/okvm.h"
+
+#define OKVM_MAX_VCPUS		1024	/* vCPUs of one VM */
+#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are below this */
+
+struct file;
+struct okvm_arch_vm;
+struct okvm_backend;
+struct okvm_coalesced;
+struct okvm_hw_vm;
+struct okvm_iobus;
+struct okvm_irq_vm;
+struct okvm_memslots;
+struct okvm_mmu_vm;
+struct okvm_vcpu;
+
+/** enum okvm_bus - the address spaces a device can be registered on */
+enum okvm_bus {
+	OKVM_BUS_MMIO,
+	OKVM_BUS_PIO,
+	OKVM_NR_BUSES,
+};
+
+/** enum okvm_vm_stat - counters of a VM, in the order KVM_GET_STATS_FD shows them */
+enum okvm_vm_stat {
+	OKVM_VM_STAT_TLB_FLUSHES,
+	OKVM_VM_STAT_PAGES_4K,
+	OKVM_VM_STAT_PAGES_2M,
+	OKVM_VM_STAT_PAGES_1G,
+	OKVM_VM_STAT_TABLES,
+	OKVM_NR_VM_STATS,
+};
+
+/**
+ * struct okvm_vm - one virtual machine
+ * @backend: how vCPUs are run; constant
+ * @mm: the address space that backs guest memory; constant, holds an mm_count reference
+ * @users: the VM fd, each vCPU fd and each derived fd hold one
+ * @dead: a broken invariant was met: every ioctl answers -EIO from then on
+ * @srcu: readers of @memslots, @bus and the GSI routing table
+ */
+struct okvm_vm {
+	/* Constant after creation. */
+	const struct okvm_backend *backend;
+	struct mm_struct *mm;
+	unsigned long type;
+	struct okvm_arch_vm *arch;	/* x86/ */
+	struct okvm_mmu_vm *mmu;	/* mmu/ */
+	struct okvm_irq_vm *irq;	/* irq/ */
+	struct okvm_hw_vm *hw;		/* vmx/ or soft/ */
+
+	refcount_t users;
+	bool dead;
+	atomic64_t stat[OKVM_NR_VM_STATS];
+
+	struct srcu_struct srcu;
+
+	/* Guards vCPU creation and what must be chosen before the first vCPU. */
+	struct mutex lock;
+	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
+	u32 created_vcpus;		/* counts a vCPU from the start of its creation */
+	u32 bsp_vcpu_id;
+
+	/* Written under @lock; read without. Published last, see okvm_vcpu_create(). */
+	atomic_t online_vcpus;
+	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
+	struct xarray vcpu_by_id;
+
+	/* Guards writers of memslots. Taken inside @lock. */
+	struct mutex slots_lock;
+	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
+
+	/* Guards writers of the buses and of ioeventfd and coalesced zones. Inside @lock. */
+	struct mutex bus_lock;
+	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
+
+	/* Coalesced writes: the ring's page is shared by all vCPUs of the VM. */
+	struct page *coalesced_page;
+	spinlock_t coalesced_lock;
+
+	struct list_head node;		/* all VMs, under okvm_vm_list_lock */
+};
+
+/** okvm_vm_get() - take a reference to a VM that somebody already holds one of */
+static inline void okvm_vm_get(struct okvm_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+/**
+ * okvm_vm_put() - give a reference back; the last one destroys the VM
+ * Context: may sleep.
+ */
+void okvm_vm_put(struct okvm_vm *vm);
+
+/**
+ * okvm_vm_create() - KVM_CREATE_VM: make a VM and an fd that holds it
+ * Return: the fd, -EINVAL for another type than 0, -EBUSY if another hypervisor
+ * owns VMX, -ENOMEM, -EMFILE.
+ */
+int okvm_vm_create(unsigned long type);
+
+/** okvm_file_vm() - the VM behind a VM fd, or NULL if the file is something else */
+struct okvm_vm *okvm_file_vm(struct file *file);
+
+/**
+ * okvm_vm_kill() - a broken invariant: this VM is dead, the host goes on
+ * @what: one line for the kernel log, printed once per VM
+ *
+ * Every later ioctl on the VM and its vCPUs answers -EIO; running vCPUs are
+ * kicked out. Context: any, locks allowed.
+ */
+void okvm_vm_kill(struct okvm_vm *vm, const char *what);
+
+/** OKVM_BUG_ON() - true (and the VM is dead) if @cond, a broken invariant, holds */
+#define OKVM_BUG_ON(vm, cond)						\
+({									\
+	bool __broken = (cond);						\
+									\
+	if (unlikely(__broken))						\
+		okvm_vm_kill(vm, #cond);				\
+	unlikely(__broken);						\
+})
+
+/** okvm_vcpu_at() - vCPU by index below online_vcpus; NULL if there is none */
+static inline struct okvm_vcpu *okvm_vcpu_at(struct okvm_vm *vm, unsigned long idx)
+{
+	return xa_load(&vm->vcpus, idx);
+}
+
+/** okvm_vcpu_by_id() - vCPU by the id userspace gave it (its APIC id); NULL if absent */
+static inline struct okvm_vcpu *okvm_vcpu_by_id(struct okvm_vm *vm, u32 id)
+{
+	return xa_load(&vm->vcpu_by_id, id);
+}
+
+/** okvm_for_each_vcpu() - all online vCPUs; none is removed before the VM dies */
+#define okvm_for_each_vcpu(idx, vcpu, vm)				\
+	xa_for_each_range(&(vm)->vcpus, idx, vcpu, 0,			\
+			  (unsigned long)atomic_read(&(vm)->online_vcpus) - 1)
+
+#endif /* OKVM_CORE_VM_H */

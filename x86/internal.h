@@ -220,6 +220,13 @@ void okvm_clock_exit(void);
 /** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. 0 or negative */
 int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
 
+/** okvm_take_nmis() - queued NMIs become pending ones; OKVM_REQ_NMI */
+void okvm_take_nmis(struct okvm_vcpu *vcpu);
+/** okvm_is_bsp() - the vCPU that starts without INIT and SIPI */
+bool okvm_is_bsp(const struct okvm_vcpu *vcpu);
+/** okvm_ready_for_irq() - KVM_INTERRUPT would be taken at once (ready_for_interrupt_injection) */
+bool okvm_ready_for_irq(struct okvm_vcpu *vcpu);
+
 /* ---- ioctl handlers that x86/ioctls.c names, by file ---- */
 
 long okvm_ioc_get_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Creation, reset, load and end of the x86 side of a vCPU. */
+#include <linux/slab.h>
+
+#include <asm/debugreg.h>
+
+#include "x86/internal.h"
+
+#define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
+#define RESET_RIP	0xfff0
+/* Family 6, a model that guests take for generic: EDX after RESET without KVM_SET_CPUID2. */
+#define RESET_EDX	0x600
+
+/* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+static void vcpu_reset_segments(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	struct kvm_segment seg = {
+		.limit = 0xffff, .type = 3, .present = 1, .s = 1,
+	};
+	struct kvm_dtable dt = { .limit = 0xffff };
+	enum okvm_seg nr;
+
+	for (nr = OKVM_SEG_ES; nr <= OKVM_SEG_GS; nr++)
+		if (nr != OKVM_SEG_CS)
+			backend->set_segment(vcpu, &seg, nr);
+	seg.type = 11;
+	seg.selector = 0xf000;
+	seg.base = 0xffff0000;
+	backend->set_segment(vcpu, &seg, OKVM_SEG_CS);
+	seg = (struct kvm_segment) { .limit = 0xffff, .type = 2, .present = 1 };
+	backend->set_segment(vcpu, &seg, OKVM_SEG_LDTR);
+	seg.type = 11;
+	backend->set_segment(vcpu, &seg, OKVM_SEG_TR);
+	backend->set_dt(vcpu, &dt, false);
+	backend->set_dt(vcpu, &dt, true);
+}
+
+static void vcpu_reset_debug(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	memset(arch->db, 0, sizeof(arch->db));
+	arch->dr6 = OKVM_DR6_FIXED1 | BIT(16) | BIT(11);
+	arch->dr7 = 0x400;
+	okvm_update_dr7(vcpu);
+}
+
+static void vcpu_reset_events(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->exc = (struct okvm_exception) { };
+	ev->irq.injected = false;
+	ev->nmi_pending = 0;
+	ev->nmi_injected = false;
+	ev->user_irq = -1;
+	atomic_set(&ev->nmi_queued, 0);
+	vcpu->vm->backend->set_nmi_masked(vcpu, false);
+	vcpu->vm->backend->set_shadow(vcpu, 0);
+}
+
+static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
+{
+	u32 eax = 1, ebx, ecx = 0, edx;
+	int reg;
+
+	for (reg = 0; reg < OKVM_NR_GPRS; reg++)
+		okvm_gpr_set(vcpu, reg, 0);
+	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	okvm_gpr_set(vcpu, OKVM_REG_RDX, eax ? eax : RESET_EDX);
+	okvm_rflags_set(vcpu, X86_EFLAGS_FIXED);
+	okvm_rip_set(vcpu, RESET_RIP);
+}
+
+void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
+
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_reset(vcpu, init);
+	else if (!init)
+		vcpu->arch->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
+					(okvm_is_bsp(vcpu) ? MSR_IA32_APICBASE_BSP : 0);
+	okvm_pv_reset(vcpu, init);
+	okvm_fpu_reset(vcpu, init);
+	okvm_msr_reset(vcpu, init);
+	if (!init)
+		okvm_mtrr_reset(vcpu);
+	backend->vcpu_reset(vcpu, init);
+	vcpu_reset_gprs(vcpu);
+	vcpu->arch->cr2 = 0;
+	vcpu->arch->cr3 = 0;
+	okvm_reg_mark_dirty(vcpu, OKVM_REG_CR3);
+	/* INIT keeps CD and NW. */
+	if (init)
+		old_cr0 &= X86_CR0_CD | X86_CR0_NW;
+	backend->set_cr0(vcpu, init ? X86_CR0_ET | old_cr0 : RESET_CR0);
+	backend->set_cr4(vcpu, 0);
+	backend->set_efer(vcpu, 0);
+	vcpu_reset_segments(vcpu);
+	vcpu_reset_events(vcpu);
+	vcpu_reset_debug(vcpu);
+	okvm_paging_changed(vcpu);
+	backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	okvm_request(OKVM_REQ_TLB_FLUSH, vcpu);
+}
+
+static int vcpu_create_parts(struct okvm_vcpu *vcpu)
+{
+	int err;
+
+	okvm_cpuid_create(vcpu);
+	okvm_msr_create(vcpu);
+	okvm_mce_create(vcpu);
+	okvm_tsc_vcpu_create(vcpu);
+	err = okvm_pv_create(vcpu);
+	if (!err)
+		err = okvm_fpu_create(vcpu);
+	if (!err)
+		err = okvm_emul_create(vcpu);
+	if (!err && okvm_irqchip_mode(vcpu->vm) != OKVM_IRQCHIP_NONE)
+		err = okvm_apic_create(vcpu);
+	if (!err)
+		err = okvm_mmu_vcpu_create(vcpu);
+	if (!err)
+		err = vcpu->vm->backend->vcpu_create(vcpu);
+	return err;
+}
+
+int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	int err;
+
+	vcpu->arch = kzalloc(sizeof(*vcpu->arch), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->arch)
+		return -ENOMEM;
+	vcpu->arch->caps = vcpu->vm->backend->caps();
+	vcpu->arch->ev.user_irq = -1;
+	err = vcpu_create_parts(vcpu);
+	if (err)
+		return err;
+	vcpu->arch->mp_state = okvm_is_bsp(vcpu) || !okvm_lapic_in_kernel(vcpu) ?
+			       KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
+	okvm_vcpu_load(vcpu);
+	okvm_vcpu_reset(vcpu, false);
+	okvm_vcpu_put(vcpu);
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+	return 0;
+}
+
+void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu)
+{
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_online(vcpu);
+	okvm_tsc_vcpu_online(vcpu);
+}
+
+/* Half-built vCPUs come here too: every part is NULL before it is made. */
+void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	if (!vcpu->arch)
+		return;
+	if (vcpu->apic)
+		okvm_apic_destroy(vcpu);
+	if (vcpu->hw)
+		vcpu->vm->backend->vcpu_destroy(vcpu);
+	if (vcpu->mmu)
+		okvm_mmu_vcpu_destroy(vcpu);
+	okvm_emul_destroy(vcpu);
+	okvm_fpu_destroy(vcpu);
+	okvm_pv_destroy(vcpu);
+	okvm_cpuid_free(vcpu);
+	kfree(vcpu->arch);
+}
+
+void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
+{
+	bool moved = vcpu->cpu != cpu;
+
+	vcpu->vm->backend->vcpu_load(vcpu, cpu);
+	vcpu->cpu = cpu;
+	okvm_tsc_load(vcpu, cpu);
+	okvm_pv_load(vcpu);
+	if (moved && vcpu->apic)
+		okvm_apic_timer_migrate(vcpu);
+}
+
+void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
+{
+	if (vcpu->preempted)
+		vcpu->arch->preempted_in_kernel = !vcpu->vm->backend->get_cpl(vcpu);
+	okvm_pv_put(vcpu);
+	okvm_tsc_put(vcpu);
+	vcpu->vm->backend->vcpu_put(vcpu);
+}

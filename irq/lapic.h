@@ -33,6 +33,8 @@
 #define LAPIC_BROADCAST		0xffu
 #define LAPIC_X2_BROADCAST	0xffffffffu
 #define LAPIC_BASE_DEFAULT	0xfee00000ull
+/* The page frame in IA32_APIC_BASE. */
+#define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
 /* Shortest period of a periodic timer, nanoseconds: a guest cannot storm its host. */
 #define LAPIC_MIN_PERIOD_NS	200000u
@@ -557,7 +559,8 @@ enum lapic_map_mode {
  * @max_id:	highest index of @phys
  * @nr:		entries of @all
  * @mode:	LAPIC_MAP_* of all APICs; the logical tables count when exactly one bit is set
- * @phys_alias:	an xAPIC ID is used twice: physical destinations are searched
+ * @phys_alias:	an ID is used twice: every destination is searched
+ * @xapic:	some APIC is in xAPIC mode: 0xff may be a broadcast
  * @no_quirk:	0xff in a message of a device is not a broadcast to x2APICs
  * @flat:	by logical ID bit
  * @cluster:	by cluster and bit
@@ -569,6 +572,7 @@ struct lapic_map {
 	u32 nr;
 	u8 mode;
 	bool phys_alias;
+	bool xapic;
 	bool no_quirk;
 	struct lapic *flat[8];
 	struct lapic *cluster[16][4];

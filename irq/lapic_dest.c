@@ -35,6 +35,8 @@ static bool match_logical(const struct lapic *t, u32 mda)
 		return true;
 	if (lapic_x2apic(t))
 		return ldr >> 16 == mda >> 16 && (ldr & mda & 0xffff);
+	if (mda > 0xff)
+		return false;
 	ldr = GET_APIC_LOGICAL_ID(ldr);
 	switch (lapic_get(t, APIC_DFR)) {
 	case APIC_DFR_FLAT:
@@ -124,6 +126,7 @@ void lapic_map_add(struct lapic_map *map, struct lapic *l)
 	if (!lapic_hw_enabled(l))
 		return;
 	map->all[map->nr++] = l;
+	map->xapic |= !lapic_x2apic(l);
 	if (!lapic_x2apic(l) && l->id <= 0xff)
 		id = lapic_get(l, APIC_ID) >> 24;
 	if (id <= map->max_id) {
@@ -186,7 +189,7 @@ static bool maybe_broadcast(const struct lapic_map *map, const struct lapic *src
 		return true;
 	if (dest != LAPIC_BROADCAST)
 		return false;
-	if (map->mode != LAPIC_MAP_X2APIC)
+	if (map->xapic)
 		return true;
 	return !src && !map->no_quirk;
 }
@@ -198,20 +201,20 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->mask = 0;
 	out->nr = 0;
 	out->search = false;
-	if (irq->shorthand || maybe_broadcast(map, src, irq->dest_id)) {
+	/* An ID that is used twice spoils the x2APIC clusters, too: they are found by @phys. */
+	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);
 	} else if (irq->dest_mode == APIC_DEST_PHYSICAL) {
-		if (map->phys_alias)
-			search(map, out);
-		else
-			find_physical(map, irq->dest_id, out);
+		find_physical(map, irq->dest_id, out);
 	} else if (map->mode == LAPIC_MAP_X2APIC) {
 		find_x2_cluster(map, irq->dest_id, out);
+	} else if (irq->dest_id > 0xff) {
+		search(map, out);
 	} else if (map->mode == LAPIC_MAP_FLAT) {
 		out->slot = map->flat;
 		out->mask = present(out->slot, irq->dest_id & 0xff, false);
 	} else if (map->mode == LAPIC_MAP_CLUSTER) {
-		out->slot = map->cluster[(irq->dest_id >> 4) & 0xf];
+		out->slot = map->cluster[irq->dest_id >> 4];
 		out->mask = present(out->slot, irq->dest_id & 0xf, false);
 	} else {
 		search(map, out);

@@ -123,7 +123,7 @@ void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff)
 
 	l->base = val;
 	l->mode = lapic_base_mode(val);
-	if (diff & MSR_IA32_APICBASE_BASE)
+	if (diff & LAPIC_BASE_ADDR)
 		eff->flags |= LAPIC_EFF_BASE;
 	if (!(diff & (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)))
 		return;

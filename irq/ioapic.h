@@ -67,7 +67,7 @@ enum ioapic_line {
  * @sent: edge pins of @irr whose message is on its way
  * @rtc_pending: CPUs that have not yet acknowledged the last reported RTC edge
  * @rtc_vector: the vector of that edge
- * @rtc_report: the pending RTC message is one whose acknowledgement is tracked
+ * @rtc_report: the pending RTC message is one whose acknowledgment is tracked
  * @base: what userspace stored as base address; the bus decides where the window is
  * @redir: the redirection table
  * @sources: per pin, the sources that hold the line high

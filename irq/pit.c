@@ -117,7 +117,7 @@ static u32 channel_max(const struct pit_channel *c)
 	return c->regs.bcd ? PIT_MAX_BCD : PIT_MAX_BINARY;
 }
 
-/* Square wave: down by two per clock, once for each half; the first is the longer of an odd count. */
+/* Square wave: down by two per clock, once for each half; of an odd count the first is longer. */
 static u32 square_count(u32 count, u32 phase)
 {
 	u32 high = (count + 1) / 2;

@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ioapic_read(&io, data[1]);
 			break;
 		case 3:
-			ioapic_set_line(&io, data[1], val & 0x7f, val >> 8 & 1, val >> 9 & 1, &todo);
+			ioapic_set_line(&io, data[1], val & 0x7f, val >> 8 & 1, val >> 9 & 1,
+					&todo);
 			break;
 		case 4:
 			ioapic_eoi_finish(&io, ioapic_eoi_begin(&io, data[1]), &todo);

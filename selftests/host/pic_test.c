@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The pair of 8259A: programming, priorities, end of interrupt, poll, spurious interrupts, restores. */
+/* The pair of 8259A: programming, priorities, EOI, poll, spurious interrupts, restores. */
 #include <linux/array_size.h>
 #include <linux/bits.h>
 

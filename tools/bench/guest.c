@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * okvm-bench, guest side: one small function per operation, each sample the difference of two
+ * RDTSCs around it. Long mode, identity mapping, interrupts on, x2APIC.
+ *
+ * A function returns 0 to have the time around its call taken, or its own figure.
+ */
+#include "bench.h"
+
+#define MSR_TSC_ADJUST	0x3b
+#define MSR_APIC_BASE	0x1b
+#define MSR_TSC_DEADLINE 0x6e0
+#define X2APIC_EOI	0x80b
+#define X2APIC_SVR	0x80f
+#define X2APIC_LVTT	0x832
+#define X2APIC_ICR	0x830
+#define X2APIC_SELF_IPI	0x83f
+
+struct frame;
+
+static struct bench_shared * const shared = (void *)GUEST_SHARED;
+static uint64_t touch_next;
+static uint64_t tsc_adjust;
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+
+	asm volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return lo | (uint64_t)hi << 32;
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t lo, hi;
+
+	asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return lo | (uint64_t)hi << 32;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+	asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+		     : "memory");
+}
+
+static inline void outb(uint16_t port, uint8_t value)
+{
+	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t value;
+
+	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline void cr8_write(uint64_t value)
+{
+	asm volatile("mov %0, %%cr8" : : "r"(value) : "memory");
+}
+
+static void wait_fired(void)
+{
+	while (!shared->fired)
+		asm volatile("nop");
+}
+
+static uint64_t op_empty(void)
+{
+	return 0;
+}
+
+static uint64_t op_cpuid(void)
+{
+	uint32_t eax = 0, ecx = 0;
+
+	asm volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx");
+	return 0;
+}
+
+static uint64_t op_vmcall(void)
+{
+	uint64_t nr = 1;	/* VAPIC_POLL_IRQ: nothing to do, answers 0 */
+
+	if (shared->amd)
+		asm volatile("vmmcall" : "+a"(nr) : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(nr) : : "memory");
+	return 0;
+}
+
+static uint64_t op_pio_in(void)
+{
+	inb(PORT_PIC_MASK);
+	return 0;
+}
+
+static uint64_t op_pio_out(void)
+{
+	outb(PORT_PIC_MASK, 0xff);
+	return 0;
+}
+
+static uint64_t op_pio_user_in(void)
+{
+	inb(PORT_USER);
+	return 0;
+}
+
+static uint64_t op_pio_user_out(void)
+{
+	outb(PORT_USER, 0);
+	return 0;
+}
+
+static uint64_t op_mmio_read(void)
+{
+	uint32_t value;
+
+	asm volatile("movl (%1), %0" : "=r"(value) : "r"(MMIO_USER) : "memory");
+	return 0;
+}
+
+static uint64_t op_mmio_write(void)
+{
+	asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_USER) : "memory");
+	return 0;
+}
+
+static uint64_t op_rdmsr(void)
+{
+	rdmsr(MSR_TSC_ADJUST);
+	return 0;
+}
+
+static uint64_t op_wrmsr(void)
+{
+	wrmsr(MSR_TSC_ADJUST, tsc_adjust);
+	return 0;
+}
+
+static uint64_t op_cr0_wp(void)
+{
+	uint64_t cr0;
+
+	asm volatile("mov %%cr0, %0\n\t"
+		     "btc $16, %0\n\t"
+		     "mov %0, %%cr0\n\t"
+		     "btc $16, %0\n\t"
+		     "mov %0, %%cr0" : "=&r"(cr0) : : "memory");
+	return 0;
+}
+
+static uint64_t op_cr8(void)
+{
+	cr8_write(0);
+	return 0;
+}
+
+static uint64_t op_self_ipi(void)
+{
+	wrmsr(X2APIC_SELF_IPI, VECTOR_EVENT);
+	wait_fired();
+	return 0;
+}
+
+static uint64_t op_eoi(void)
+{
+	wrmsr(X2APIC_SELF_IPI, VECTOR_EVENT);
+	wait_fired();
+	return shared->eoi_cost;
+}
+
+static uint64_t op_self_ipi_tpr(void)
+{
+	cr8_write(15);
+	wrmsr(X2APIC_SELF_IPI, VECTOR_EVENT);
+	cr8_write(0);
+	wait_fired();
+	return 0;
+}
+
+static uint64_t op_tsc_deadline(void)
+{
+	wrmsr(MSR_TSC_DEADLINE, 1);
+	wait_fired();
+	return 0;
+}
+
+static uint64_t op_timer(void)
+{
+	uint64_t deadline = rdtsc() + 2 * shared->ticks_per_ms;
+
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	wait_fired();
+	return shared->fired_tsc - deadline;
+}
+
+static uint64_t op_hlt_wake(void)
+{
+	uint64_t deadline = rdtsc() + 2 * shared->ticks_per_ms;
+
+	asm volatile("cli");
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	while (!shared->fired)
+		asm volatile("sti; hlt; cli" : : : "memory");
+	asm volatile("sti");
+	return shared->fired_tsc - deadline;
+}
+
+/* The OUT's own way through userspace is measured beside it and taken off. */
+static uint64_t op_irqfd(void)
+{
+	uint64_t t0, t1, t2;
+
+	t0 = rdtsc();
+	outb(PORT_USER, 0);
+	t1 = rdtsc();
+	outb(PORT_IRQFD, 0);
+	wait_fired();
+	t2 = rdtsc();
+	return (t2 - t1) - (t1 - t0);
+}
+
+static uint64_t op_eventfd_pio(void)
+{
+	outb(PORT_EVENTFD, 0);
+	return 0;
+}
+
+static uint64_t op_eventfd_mmio(void)
+{
+	asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_EVENTFD) : "memory");
+	return 0;
+}
+
+static uint64_t touch(uint64_t base, uint64_t step)
+{
+	*(volatile uint8_t *)(base + touch_next * step) = 1;
+	touch_next++;
+	return 0;
+}
+
+static uint64_t op_touch_4k(void)
+{
+	return touch(TOUCH_4K, 4096);
+}
+
+static uint64_t op_touch_4k_fresh(void)
+{
+	return touch(TOUCH_4K_FRESH, 4096);
+}
+
+static uint64_t op_touch_2m(void)
+{
+	return touch(TOUCH_2M, 2 << 20);
+}
+
+static void delay(uint64_t ticks)
+{
+	uint64_t end = rdtsc() + ticks;
+
+	while (rdtsc() < end)
+		;
+}
+
+static uint64_t ipi_to_peer(void)
+{
+	uint64_t t0, t1;
+
+	shared->ack = 0;
+	t0 = rdtsc();
+	wrmsr(X2APIC_ICR, 1ull << 32 | 1 << 14 | VECTOR_PEER);
+	while (!shared->ack)
+		asm volatile("nop");
+	t1 = rdtsc();
+	return t1 - t0;
+}
+
+/* Leaves the peer time to finish its handler. */
+static uint64_t op_ipi_running(void)
+{
+	delay(shared->ticks_per_ms / 10);
+	return ipi_to_peer();
+}
+
+/* Long enough for the host to have stopped polling for the halted CPU. */
+static uint64_t op_ipi_halted(void)
+{
+	while (!shared->peer_halted)
+		;
+	delay(2 * shared->ticks_per_ms);
+	return ipi_to_peer();
+}
+
+/* Both CPUs halt while they wait, so that one host CPU can serve them by turns. */
+static uint64_t op_ipi_round(void)
+{
+	asm volatile("cli");
+	wrmsr(X2APIC_ICR, 1ull << 32 | 1 << 14 | VECTOR_PEER);
+	while (!shared->fired)
+		asm volatile("sti; hlt; cli" : : : "memory");
+	asm volatile("sti");
+	return 0;
+}
+
+static uint64_t (* const ops[NR_OPS])(void) = {
+	[OP_EMPTY] = op_empty,
+	[OP_CPUID] = op_cpuid,
+	[OP_VMCALL] = op_vmcall,
+	[OP_PIO_IN] = op_pio_in,
+	[OP_PIO_OUT] = op_pio_out,
+	[OP_PIO_USER_IN] = op_pio_user_in,
+	[OP_PIO_USER_OUT] = op_pio_user_out,
+	[OP_MMIO_RD] = op_mmio_read,
+	[OP_MMIO_WR] = op_mmio_write,
+	[OP_RDMSR] = op_rdmsr,
+	[OP_WRMSR] = op_wrmsr,
+	[OP_CR0_WP] = op_cr0_wp,
+	[OP_CR8] = op_cr8,
+	[OP_EOI] = op_eoi,
+	[OP_SELF_IPI] = op_self_ipi,
+	[OP_SELF_IPI_TPR] = op_self_ipi_tpr,
+	[OP_TSC_DEADLINE] = op_tsc_deadline,
+	[OP_TIMER] = op_timer,
+	[OP_HLT_WAKE] = op_hlt_wake,
+	[OP_IRQFD] = op_irqfd,
+	[OP_EVENTFD_PIO] = op_eventfd_pio,
+	[OP_EVENTFD_MMIO] = op_eventfd_mmio,
+	[OP_TOUCH4K] = op_touch_4k,
+	[OP_TOUCH4K_FRESH] = op_touch_4k_fresh,
+	[OP_TOUCH2M] = op_touch_2m,
+	[OP_IPI_ROUND] = op_ipi_round,
+	[OP_IPI_RUNNING] = op_ipi_running,
+	[OP_IPI_HALTED] = op_ipi_halted,
+};
+
+static __attribute__((interrupt)) void event_handler(struct frame *frame)
+{
+	uint64_t t0 = rdtsc(), t1;
+
+	(void)frame;
+	shared->fired_tsc = t0;
+	if (shared->op == OP_EOI) {
+		t0 = rdtsc();
+		wrmsr(X2APIC_EOI, 0);
+		t1 = rdtsc();
+		shared->eoi_cost = t1 - t0;
+	} else {
+		wrmsr(X2APIC_EOI, 0);
+	}
+	shared->fired = 1;
+}
+
+static __attribute__((interrupt)) void peer_handler(struct frame *frame)
+{
+	(void)frame;
+	shared->peer_halted = 0;
+	shared->ack = 1;
+	wrmsr(X2APIC_EOI, 0);
+	if (shared->op == OP_IPI_ROUND)
+		wrmsr(X2APIC_ICR, 1 << 14 | VECTOR_EVENT);
+}
+
+/* Exceptions are not expected: their number goes to the VMM, which ends the run. */
+#define FAULT(n) static __attribute__((interrupt)) void fault_##n(struct frame *frame)	\
+	{ (void)frame; outb(PORT_FAULT, n); for (;;) asm volatile("cli; hlt"); }
+FAULT(6)
+FAULT(8)
+FAULT(13)
+FAULT(14)
+
+struct gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_mid;
+	uint32_t offset_high, zero;
+} __attribute__((packed));
+
+static struct gate idt[256];
+
+static void set_gate(unsigned int vector, void (*handler)(struct frame *))
+{
+	uint64_t at = (uint64_t)handler;
+
+	idt[vector] = (struct gate) {
+		.offset_low = at, .selector = 0x10, .type = 0x8e, .offset_mid = at >> 16,
+		.offset_high = at >> 32,
+	};
+}
+
+static void set_idt(void)
+{
+	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idtr = {
+		sizeof(idt) - 1, (uint64_t)idt,
+	};
+
+	set_gate(6, fault_6);
+	set_gate(8, fault_8);
+	set_gate(13, fault_13);
+	set_gate(14, fault_14);
+	set_gate(VECTOR_PEER, peer_handler);
+	set_gate(VECTOR_EVENT, event_handler);
+	asm volatile("lidt %0" : : "m"(idtr));
+}
+
+static void apic_on(void)
+{
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0xc00);
+	wrmsr(X2APIC_SVR, 0x1ff);
+	wrmsr(X2APIC_LVTT, 2 << 17 | VECTOR_EVENT);	/* TSC-deadline mode */
+}
+
+static void measure(void)
+{
+	uint64_t (*op)(void) = ops[shared->op];
+
+	for (uint32_t i = 0; i < shared->warmup + shared->samples; i++) {
+		uint64_t t0, t1, own;
+
+		shared->fired = 0;
+		t0 = rdtsc();
+		own = op();
+		t1 = rdtsc();
+		shared->own = own != 0;
+		if (i >= shared->warmup)
+			shared->sample[i - shared->warmup] = own ? own : t1 - t0;
+	}
+}
+
+/* The second CPU: runs or halts, and lets its handler answer. */
+static void peer(void)
+{
+	shared->peer_up = 1;
+	for (;;) {
+		asm volatile("cli");
+		if (shared->op != OP_IPI_RUNNING) {
+			shared->peer_halted = 1;
+			asm volatile("sti; hlt" : : : "memory");
+		} else {
+			asm volatile("sti; .rept 64; nop; .endr" : : : "memory");
+		}
+	}
+}
+
+/* Both CPUs fill the one IDT with the same content. */
+void guest_main(uint64_t cpu)
+{
+	set_idt();
+	apic_on();
+	if (cpu)
+		peer();
+	outb(PORT_PIC_MASK, 0xff);
+	tsc_adjust = rdmsr(MSR_TSC_ADJUST);
+	asm volatile("sti");
+	/* The exits let the peer's thread run if it has no host CPU of its own. */
+	while (shared->cpus > 1 && !shared->peer_up)
+		outb(PORT_YIELD, 0);
+	measure();
+	outb(PORT_DONE, 0);
+	for (;;)
+		asm volatile("hlt");
+}

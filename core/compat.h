@@ -6,6 +6,7 @@
 #ifndef OKVM_CORE_COMPAT_H
 #define OKVM_CORE_COMPAT_H
 
+#include <linux/mm.h>
 #include <linux/version.h>
 
 /* Lazy rescheduling has a flag of its own since 6.13. */
@@ -49,6 +50,45 @@ static inline void okvm_hrtimer_setup(struct hrtimer *timer,
 	timer->function = fn;
 #else
 	hrtimer_setup(timer, fn, clock, mode);
+#endif
+}
+
+/* get_user_pages() that a pending signal ends, where the kernel has it (6.2) */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define OKVM_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+#else
+#define OKVM_FOLL_INTERRUPTIBLE	0
+#endif
+
+/**
+ * okvm_follow_pfn() - the frame behind a VM_PFNMAP or VM_IO address, no reference taken
+ * @vma: holds @addr; the caller holds its mmap_lock
+ * Return: 0, or an errno if nothing is mapped there.
+ */
+static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr, u64 *pfn,
+				  bool *writable)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+	int ret = follow_pfnmap_start(&args);
+
+	if (ret)
+		return ret;
+	*pfn = args.pfn;
+	*writable = args.writable;
+	follow_pfnmap_end(&args);
+	return 0;
+#else
+	spinlock_t *lock;
+	pte_t *ptep;
+	int ret = follow_pte(vma->vm_mm, addr, &ptep, &lock);
+
+	if (ret)
+		return ret;
+	*pfn = pte_pfn(*ptep);
+	*writable = pte_write(*ptep);
+	pte_unmap_unlock(ptep, lock);
+	return 0;
 #endif
 }
 

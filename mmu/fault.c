@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest-physical faults: what is to be done, and who does it.
+ *
+ * Three ways, from cheap to dear: okvm_mmu_fault_fast() repairs an entry with
+ * one compare-and-exchange, without a lock and with IRQs off;
+ * okvm_mmu_mmio_cached() recognises an MMIO entry; okvm_mmu_fault() asks the
+ * host for the page.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/srcu.h>
+
+#include "core/compat.h"
+#include "mmu/internal.h"
+
+struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
+{
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_memslot *slot = mine->slot;
+
+	*gen = okvm_slots_generation(vcpu->vm);
+	/* Unsigned: a frame below the slot is far beyond its end. */
+	if (slot && mine->slot_gen == *gen && gfn - slot->base < slot->npages)
+		return slot;
+	slot = okvm_slot_find(vcpu->vm, gfn);
+	if (!(*gen & 1)) {
+		mine->slot = slot;
+		mine->slot_gen = *gen;
+	}
+	return slot;
+}
+
+/* Enough spare tables for the longest way down. */
+static int fault_fill_spare(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	int want = vcpu->vm->mmu->root_level - 1;
+
+	while (mine->nr_spare < want) {
+		u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+
+		if (!table)
+			return -ENOMEM;
+		mine->spare[mine->nr_spare++] = table;
+	}
+	return 0;
+}
+
+static int fault_mmio(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+
+	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
+	if (f->slot || f->gen & 1 || fault_fill_spare(f->vcpu))
+		return OKVM_FAULT_MMIO;
+	read_lock(&mmu->lock);
+	tdp_map_mmio(f);
+	read_unlock(&mmu->lock);
+	return OKVM_FAULT_MMIO;
+}
+
+static int fault_level(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int level = mmu->max_level;
+
+	/* Most faults end here, without a look at the host's tables. */
+	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		return 1;
+	if (f->need & SPTE_EXEC && mmu->nx_huge)
+		return 1;
+	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
+		level--;
+	return level > 1 ? min(level, hostmem_level(mmu->vm, f->hva)) : 1;
+}
+
+static int fault_map(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict = OKVM_FAULT_FIXED;
+
+	read_lock(&mmu->lock);
+	/* Stale: the guest faults again, and then sees what the host has now. */
+	if (!notifier_stale(mmu, f->seq, f->hva))
+		verdict = mmu->dead ? -EIO : tdp_map(f);
+	read_unlock(&mmu->lock);
+	return verdict;
+}
+
+int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
+{
+	struct okvm_fault f = {
+		.vcpu = vcpu,
+		.gfn = gpa >> PAGE_SHIFT,
+		.need = mmu_need(acc),
+	};
+	int ret;
+
+	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
+	f.slot = fault_slot(vcpu, f.gfn, &f.gen);
+	if (!f.slot || (f.need & SPTE_WRITE && f.slot->flags & KVM_MEM_READONLY))
+		return fault_mmio(&f);
+
+	ret = fault_fill_spare(vcpu);
+	if (ret)
+		return ret;
+	f.hva = okvm_slot_hva(f.slot, f.gfn);
+	f.seq = notifier_seq(vcpu->vm->mmu);
+	ret = hostmem_resolve(&f);
+	if (ret)
+		return ret;
+	f.level = fault_level(&f);
+	ret = fault_map(&f);
+	hostmem_release(&f);
+	return ret;
+}
+
+/*
+ * Give the entry back what it lost to aging or to the dirty log. True if the
+ * access may pass now. Under vm->srcu.
+ */
+static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old, int level,
+			 u8 need)
+{
+	const struct spte_fmt *fmt = vcpu->vm->mmu->fmt;
+	bool write = need & SPTE_WRITE && !spte_is_writable(fmt, old);
+	struct okvm_memslot *slot = NULL;
+	u64 new = spte_unage(fmt, old);
+	u64 gen;
+
+	if (write) {
+		if (!(old & SPTE_HOST_WRITE))
+			return false;
+		slot = fault_slot(vcpu, gfn, &gen);
+		/* A logged huge page has to be split first. */
+		if (!slot || (level > 1 && slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+			return false;
+		new = spte_make_writable(fmt, new);
+	}
+	if (!spte_allows(fmt, new, need) || !try_cmpxchg(entry, &old, new))
+		return false;
+	if (write)
+		okvm_mark_dirty(vcpu->vm, slot, gfn);
+	vcpu->stat[OKVM_STAT_PF_FIXED]++;
+	return true;
+}
+
+bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
+{
+	struct okvm_vm *vm = vcpu->vm;
+	u8 need = mmu_need(acc);
+	bool done = false;
+	u64 *entry;
+	int level, idx;
+	u64 val;
+
+	rcu_read_lock();
+	entry = tdp_leaf(vm->mmu, gpa >> PAGE_SHIFT, &val, &level);
+	if (!entry || !spte_valid(val))
+		goto out;
+	if (spte_allows(vm->mmu->fmt, val, need)) {
+		vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
+		done = true;
+		goto out;
+	}
+	idx = srcu_read_lock(&vm->srcu);
+	done = fault_repair(vcpu, gpa >> PAGE_SHIFT, entry, val, level, need);
+	srcu_read_unlock(&vm->srcu, idx);
+out:
+	rcu_read_unlock();
+	return done;
+}
+
+bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct okvm_vm *vm = vcpu->vm;
+	u64 gen = okvm_slots_generation(vm);
+	u64 val = 0;
+	int level;
+
+	if (gen & 1)
+		return false;
+	rcu_read_lock();
+	if (!tdp_leaf(vm->mmu, gpa >> PAGE_SHIFT, &val, &level))
+		val = 0;
+	rcu_read_unlock();
+	return spte_is_mmio(val) && spte_mmio_gen(val) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+}

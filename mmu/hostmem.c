@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From a host virtual address to the frame that a fault may map.
+ *
+ * Nothing here is kept: the reference that get_user_pages() gives is given
+ * back as soon as the entry is in place, and from then on the MMU notifier
+ * alone says how long the frame may stay mapped. Frames that did not come from
+ * get_user_pages() (VM_PFNMAP, VM_IO) are never counted.
+ */
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+
+#include <asm/e820/api.h>
+
+#include "core/compat.h"
+#include "mmu/internal.h"
+
+static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writable)
+{
+	f->page = page;
+	f->pfn = page_to_pfn(page);
+	f->writable = writable;
+	f->uncached = false;
+}
+
+/* A device's memory, or memory the kernel knows nothing about. */
+static bool hostmem_is_device(u64 pfn)
+{
+	if (pfn_valid(pfn))
+		return PageReserved(pfn_to_page(pfn)) && !is_zero_pfn(pfn);
+	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+}
+
+/* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (the lock was dropped and taken again), errno */
+static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, f->hva);
+	bool write = f->need & SPTE_WRITE;
+	bool unlocked = false;
+	int ret;
+
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	if (!okvm_follow_pfn(vma, f->hva, &f->pfn, &f->writable))
+		return write && !f->writable ? OKVM_FAULT_MMIO : 0;
+	ret = fixup_user_fault(mm, f->hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	if (ret)
+		return -EFAULT;
+	return -EAGAIN;
+}
+
+static int hostmem_pfnmap(struct okvm_fault *f)
+{
+	struct mm_struct *mm = f->vcpu->vm->mm;
+	int ret, tries = 0;
+
+	do {
+		mmap_read_lock(mm);
+		ret = hostmem_follow(f, mm);
+		mmap_read_unlock(mm);
+	} while (ret == -EAGAIN && !signal_pending(current) && ++tries < 16);
+	if (ret == -EAGAIN)
+		return signal_pending(current) ? OKVM_FAULT_SIGNAL : -EFAULT;
+	if (ret)
+		return ret;
+	f->page = NULL;
+	f->uncached = hostmem_is_device(f->pfn);
+	if (f->slot->flags & KVM_MEM_READONLY)
+		f->writable = false;
+	return 0;
+}
+
+static int hostmem_error(struct okvm_fault *f, long err)
+{
+	if (err == -EHWPOISON) {
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
+		return OKVM_FAULT_SIGNAL;
+	}
+	if (err == -EINTR || err == -ERESTARTSYS || fatal_signal_pending(current))
+		return OKVM_FAULT_SIGNAL;
+	return hostmem_pfnmap(f);
+}
+
+int hostmem_resolve(struct okvm_fault *f)
+{
+	bool may_write = !(f->slot->flags & KVM_MEM_READONLY);
+	bool write = f->need & SPTE_WRITE;
+	struct page *page, *better;
+	long n;
+
+	/* Writable even for a read: it saves the fault at the first write. */
+	if (may_write && get_user_page_fast_only(f->hva, FOLL_WRITE, &page)) {
+		hostmem_got_page(f, page, true);
+		return 0;
+	}
+	n = get_user_pages_unlocked(f->hva, 1, &page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
+				    (write ? FOLL_WRITE : 0));
+	if (n != 1)
+		return hostmem_error(f, n);
+	hostmem_got_page(f, page, write);
+	if (!write && may_write && get_user_page_fast_only(f->hva, FOLL_WRITE, &better)) {
+		put_page(page);
+		hostmem_got_page(f, better, true);
+	}
+	return 0;
+}
+
+void hostmem_release(struct okvm_fault *f)
+{
+	struct page *page = f->page;
+
+	if (!page)
+		return;
+	/*
+	 * Dirty as long as the guest may write to it: what makes the page clean
+	 * again write-protects it first, which the notifier hears.
+	 */
+	if (f->writable && !PageReserved(page) && !PageDirty(page))
+		SetPageDirty(page);
+	put_page(page);
+}
+
+int hostmem_level(struct okvm_vm *vm, hva_t hva)
+{
+	unsigned long flags;
+	int level = 1;
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	/*
+	 * IRQs off keep the host's tables from being freed; the caller checks
+	 * with notifier_stale() before it believes the answer. Each entry is
+	 * read once, as it may change into something else between two reads.
+	 */
+	local_irq_save(flags);
+	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));
+	if (pgd_none(pgd))
+		goto out;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		goto out;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (pud_none(pud) || !pud_present(pud))
+		goto out;
+	if (pud_leaf(pud)) {
+		level = 3;
+		goto out;
+	}
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (!pmd_none(pmd) && pmd_present(pmd) && pmd_leaf(pmd))
+		level = 2;
+out:
+	local_irq_restore(flags);
+	return level;
+}

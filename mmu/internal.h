@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of mmu/ share among themselves. */
+#ifndef OKVM_MMU_INTERNAL_H
+#define OKVM_MMU_INTERNAL_H
+
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rwlock.h>
+#include <linux/spinlock.h>
+
+#include "core/backend.h"
+#include "core/vm.h"
+#include "mmu/iter.h"
+#include "mmu/mmu.h"
+#include "mmu/spte.h"
+
+/**
+ * struct okvm_mmu_vm - guest-physical memory of a VM, as hardware sees it
+ * @root: the one root table, from VM creation to destruction
+ * @fmt: format of its entries
+ * @max_level: largest page that may be mapped, 1..3
+ * @nx_huge: huge pages are not executable (iTLB multihit)
+ * @lock: readers change entries by compare-and-exchange and add tables;
+ *	only a writer takes tables away
+ * @seq: see below
+ * @notifier: tells what the host does to the memory behind
+ *
+ * Invalidations by the host, guarded by @inv_lock for writing: between its
+ * start and its end @inv_active counts it and [@inv_start, @inv_end) covers
+ * it; each end increments @inv_seq. A fault samples @inv_seq before it asks the
+ * host for a page and believes the answer only if, under @lock, nothing is
+ * active around it and the sequence is the same.
+ */
+struct okvm_mmu_vm {
+	u64 *root;
+	int root_level;
+	int max_level;
+	bool nx_huge;
+	bool dead;
+	const struct spte_fmt *fmt;
+
+	rwlock_t lock;
+
+	spinlock_t inv_lock;
+	unsigned long inv_seq;
+	unsigned long inv_active;
+	hva_t inv_start, inv_end;
+
+	struct okvm_vm *vm;
+	struct mmu_notifier notifier;
+	bool registered;
+};
+
+#define MMU_CACHE_TABLES	ITER_MAX_LEVEL
+
+/**
+ * struct okvm_mmu_vcpu - guarded by vcpu->mutex
+ * @spare: zeroed pages for tables, filled before @lock is taken
+ * @slot, @slot_gen: the slot found last, good while the generation is the same
+ */
+struct okvm_mmu_vcpu {
+	u64 *spare[MMU_CACHE_TABLES];
+	int nr_spare;
+	struct okvm_memslot *slot;
+	u64 slot_gen;
+	struct walk_mode mode;
+};
+
+/**
+ * struct okvm_fault - one guest-physical fault
+ * @vcpu, @gfn, @need: what was accessed and how (enum spte_access)
+ * @gen, @slot, @hva, @seq: derived first; @slot NULL if no memory is there
+ * @pfn, @page, @writable, @uncached: what the host says is there
+ * @level: the page size to map
+ */
+struct okvm_fault {
+	struct okvm_vcpu *const vcpu;
+	const gfn_t gfn;
+	const u8 need;
+
+	u64 gen;
+	struct okvm_memslot *slot;
+	hva_t hva;
+	unsigned long seq;
+
+	u64 pfn;
+	struct page *page;
+	bool writable;
+	bool uncached;
+
+	int level;
+};
+
+/* tdp.c */
+
+/** tdp_map() - put what @f found into the tables. Under lock (read), nothing is being invalidated. */
+enum okvm_fault_verdict tdp_map(struct okvm_fault *f);
+/** tdp_map_mmio() - remember that nothing is at @f->gfn. Under lock (read). */
+void tdp_map_mmio(struct okvm_fault *f);
+/** tdp_leaf() - the leaf or MMIO entry for @gfn, or NULL. Inside an RCU section, or under lock */
+u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
+/**
+ * tdp_zap() - remove all mappings of [@start, @end), flushed when it returns
+ * @yield: may drop the lock in between. Takes lock for writing.
+ */
+void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
+/** tdp_zap_mmio() - remove all MMIO entries */
+void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
+/** tdp_age() - true if a frame was accessed; @clear: as not accessed from now on. Takes lock (read) */
+bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
+/** tdp_write_protect() - [@start, @end) gets no write access; no flush. Takes lock (read) */
+void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
+/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes lock (write) */
+void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
+/** tdp_free_all() - at the end of the VM: nobody walks the tables any more */
+void tdp_free_all(struct okvm_mmu_vm *mmu);
+/** tdp_free_tree() - free a table and all below it; nobody walks them any more */
+void tdp_free_tree(u64 *table, int level);
+
+/* fault.c, hostmem.c */
+
+/** hostmem_resolve() - find the host frame for @f. 0, OKVM_FAULT_SIGNAL, or a negative errno */
+int hostmem_resolve(struct okvm_fault *f);
+/** hostmem_release() - give up the reference that resolving took */
+void hostmem_release(struct okvm_fault *f);
+/** hostmem_level() - the size of the host's own mapping at @hva: 1, 2 or 3 */
+int hostmem_level(struct okvm_vm *vm, hva_t hva);
+/** fault_slot() - slot of @gfn by the vCPU's hint; @gen the generation that was looked at */
+struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen);
+
+/* notifier.c */
+
+int okvm_notifier_register(struct okvm_mmu_vm *mmu);
+void okvm_notifier_unregister(struct okvm_mmu_vm *mmu);
+
+/** notifier_seq() - to be sampled before the host is asked for a page */
+static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
+{
+	/* Pairs with the end of an invalidation: the page is asked for after this read. */
+	return smp_load_acquire(&mmu->inv_seq);
+}
+
+/** notifier_stale() - what was learnt about @hva since @seq was sampled may not hold any more */
+static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
+{
+	lockdep_assert_held(&mmu->lock);
+	if (unlikely(READ_ONCE(mmu->inv_active)) &&
+	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
+		return true;
+	/* The end of an invalidation bumps the sequence before it lowers the count. */
+	smp_rmb();
+	return READ_ONCE(mmu->inv_seq) != seq;
+}
+
+/** slot_holds_page() - the whole page of @level around @gfn is in @slot, and aligned alike in the host */
+static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
+{
+	u64 pages = spte_pages(level);
+	gfn_t first = gfn & ~(pages - 1);
+
+	return first >= slot->base && first + pages <= slot->base + slot->npages &&
+	       !(((slot->hva >> PAGE_SHIFT) ^ slot->base) & (pages - 1));
+}
+
+/* What an access (enum okvm_access) needs of an entry. */
+static inline u8 mmu_need(u32 acc)
+{
+	if (acc & OKVM_ACC_WRITE)
+		return SPTE_READ | SPTE_WRITE;
+	return acc & OKVM_ACC_FETCH ? SPTE_READ | SPTE_EXEC : SPTE_READ;
+}
+
+#endif /* OKVM_MMU_INTERNAL_H */

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The page-table cursor, see iter.h. */
+#include <linux/minmax.h>
+
+#include "mmu/iter.h"
+
+static void iter_at(struct iter *it, int level)
+{
+	it->level = level;
+	it->entry = &it->table[level][spte_index(it->gfn, level)];
+	iter_reload(it);
+}
+
+void iter_restart(struct iter *it)
+{
+	if (iter_valid(it))
+		iter_at(it, it->root_level);
+}
+
+void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start, gfn_t end)
+{
+	it->gfn = start;
+	/* A walk beyond what the root covers would wrap round inside it. */
+	it->end = min_t(gfn_t, end, spte_pages(root_level + 1));
+	it->min = min;
+	it->root_level = root_level;
+	it->table[root_level] = root;
+	iter_restart(it);
+}
+
+void iter_skip(struct iter *it)
+{
+	int level = it->level;
+
+	it->gfn = iter_base(it) + spte_pages(level);
+	if (!iter_valid(it))
+		return;
+	/* Index 0 at a level means that the table above has a new entry too. */
+	while (level < it->root_level && !spte_index(it->gfn, level))
+		level++;
+	iter_at(it, level);
+}
+
+void iter_next(struct iter *it)
+{
+	if (it->level <= it->min || !spte_is_table(it->val, it->level)) {
+		iter_skip(it);
+		return;
+	}
+	it->table[it->level - 1] = iter_table_of(it->val);
+	iter_at(it, it->level - 1);
+}

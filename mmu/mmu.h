@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The memory-management unit, as x86/ and the backends see it: guest-physical
+ * faults, the guest's own page tables, and what the host does to the memory
+ * behind both.
+ */
+#ifndef OKVM_MMU_MMU_H
+#define OKVM_MMU_MMU_H
+
+#include <linux/types.h>
+
+#include "core/memslot.h"
+#include "core/types.h"
+#include "core/vcpu.h"
+#include "mmu/walk.h"
+
+/** enum okvm_access - why memory is accessed; the page-fault error code's bits (SDM "Page-Fault Exceptions") */
+enum okvm_access {
+	OKVM_ACC_PRESENT = 1 << 0,
+	OKVM_ACC_WRITE	= 1 << 1,
+	OKVM_ACC_USER	= 1 << 2,
+	OKVM_ACC_RSVD	= 1 << 3,
+	OKVM_ACC_FETCH	= 1 << 4,
+	OKVM_ACC_PK	= 1 << 5,
+};
+
+/**
+ * enum okvm_fault_verdict - what became of a guest-physical fault
+ * @OKVM_FAULT_FIXED: mapped, or somebody else did: enter the guest again
+ * @OKVM_FAULT_MMIO: no memory there (or read-only memory was written): emulate the instruction
+ * @OKVM_FAULT_SIGNAL: a signal is pending: leave with -EINTR
+ * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
+ */
+enum okvm_fault_verdict {
+	OKVM_FAULT_FIXED = 0,
+	OKVM_FAULT_MMIO,
+	OKVM_FAULT_SIGNAL,
+};
+
+int okvm_mmu_init(void);		/* module load: caches, shrinker */
+void okvm_mmu_exit(void);
+int okvm_mmu_vm_create(struct okvm_vm *vm);	/* registers the MMU notifier */
+void okvm_mmu_vm_release(struct okvm_vm *vm);	/* unregisters it and zaps all; vCPUs are gone or stopped */
+void okvm_mmu_vm_destroy(struct okvm_vm *vm);
+int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu);
+void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
+
+/**
+ * okvm_mmu_fault() - a guest-physical access failed in hardware
+ * @acc: enum okvm_access; PRESENT if some permission was there
+ * Return: verdict. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
+ */
+int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
+
+/**
+ * okvm_mmu_fault_fast() - has another vCPU, or an access bit, resolved this already?
+ *
+ * Lockless, for the IRQs-off path. Return: true if the guest can simply go on.
+ */
+bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
+
+/** okvm_mmu_mmio_cached() - an MMIO entry (EPT misconfiguration) of the current generation covers @gpa */
+bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
+
+/** okvm_mmu_load() - make sure the vCPU has a valid root and give it to the backend. 0 or -ENOMEM */
+int okvm_mmu_load(struct okvm_vcpu *vcpu);
+
+/** okvm_mmu_set_paging() - guest CR0, CR4, EFER, MAXPHYADDR or PKRU changed: derive the walker's mode */
+void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
+
+/**
+ * okvm_mmu_gva_to_gpa() - walk the guest's page tables
+ * @acc: WRITE, USER, FETCH as the access is
+ * @fault: filled when the walk faults (error code for the guest's #PF)
+ * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
+ */
+gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
+
+/** okvm_mmu_load_pdptrs() - PAE: read the four PDPTEs at CR3. Return: false if reserved bits are set */
+bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
+
+/* Memory-slot hooks, from x86/slots.c; under vm->slots_lock. */
+int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
+			  struct okvm_memslot *new, enum okvm_slot_change change);
+void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
+			  const struct okvm_memslot *new, enum okvm_slot_change change);
+void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
+void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot);
+void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
+			    unsigned long mask);
+
+/** okvm_mmu_zap_all() - every mapping of the VM goes; vCPUs build new roots */
+void okvm_mmu_zap_all(struct okvm_vm *vm);
+
+/** okvm_mmu_flush_vm() - tell all vCPUs to flush their TLBs and wait for it */
+void okvm_mmu_flush_vm(struct okvm_vm *vm);
+
+#endif /* OKVM_MMU_MMU_H */

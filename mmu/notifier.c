@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the host does to the memory behind the guest.
+ *
+ * Guest memory is ordinary memory of the VMM: it is swapped out, merged,
+ * migrated, write-protected and unmapped while the guest runs. Before the host
+ * touches its own page tables it tells us; when it has told us, no translation
+ * of the range is left in any table or TLB, and none is made until it says
+ * that it is done (struct okvm_mmu_vm describes the protocol).
+ *
+ * Every invalidation is counted, whether or not it meets a slot, so that start
+ * and end balance by themselves; upstream counts only those that meet a slot
+ * and has to hold back memslot updates in between.
+ */
+#include <linux/minmax.h>
+#include <linux/mmu_notifier.h>
+
+#include "core/compat.h"
+#include "mmu/internal.h"
+
+#define NOTIFIER_SPANS	16
+
+static struct okvm_mmu_vm *notifier_mmu(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct okvm_mmu_vm, notifier);
+}
+
+static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
+{
+	spin_lock(&mmu->inv_lock);
+	if (!mmu->inv_active) {
+		WRITE_ONCE(mmu->inv_start, start);
+		WRITE_ONCE(mmu->inv_end, end);
+	} else {
+		/* The hull of all that are active; it shrinks when none is. */
+		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
+		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));
+	}
+	WRITE_ONCE(mmu->inv_active, mmu->inv_active + 1);
+	spin_unlock(&mmu->inv_lock);
+}
+
+static void inv_finish(struct okvm_mmu_vm *mmu)
+{
+	spin_lock(&mmu->inv_lock);
+	WRITE_ONCE(mmu->inv_seq, mmu->inv_seq + 1);
+	/* Pairs with smp_rmb() in notifier_stale(). */
+	smp_wmb();
+	if (!OKVM_BUG_ON(mmu->vm, !mmu->inv_active))
+		WRITE_ONCE(mmu->inv_active, mmu->inv_active - 1);
+	spin_unlock(&mmu->inv_lock);
+}
+
+static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
+	bool may_block = mmu_notifier_range_blockable(range);
+	struct okvm_gfn_span spans[NOTIFIER_SPANS];
+	struct okvm_hva_cursor cur = {};
+	int i, n;
+
+	inv_begin(mmu, range->start, range->end);
+	while ((n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans,
+					 NOTIFIER_SPANS)) > 0) {
+		for (i = 0; i < n; i++)
+			tdp_zap(mmu, spans[i].start, spans[i].end, may_block);
+	}
+	return 0;
+}
+
+static void notifier_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	inv_finish(notifier_mmu(mn));
+}
+
+static bool notifier_age(struct okvm_mmu_vm *mmu, hva_t start, hva_t end, bool clear)
+{
+	struct okvm_gfn_span spans[NOTIFIER_SPANS];
+	struct okvm_hva_cursor cur = {};
+	bool young = false;
+	int i, n;
+
+	while ((n = okvm_slots_hva_spans(mmu->vm, start, end, &cur, spans, NOTIFIER_SPANS)) > 0) {
+		for (i = 0; i < n; i++)
+			young |= tdp_age(mmu, spans[i].start, spans[i].end, clear);
+	}
+	return young;
+}
+
+static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				      unsigned long start, unsigned long end)
+{
+	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
+	bool young = notifier_age(mmu, start, end, true);
+
+	if (young)
+		okvm_mmu_flush_vm(mmu->vm);
+	return young;
+}
+
+/* Without a flush: a TLB that still holds the page makes it look unused a little early. */
+static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				unsigned long start, unsigned long end)
+{
+	return notifier_age(notifier_mmu(mn), start, end, true);
+}
+
+static int notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			       unsigned long address)
+{
+	return notifier_age(notifier_mmu(mn), address, address + 1, false);
+}
+
+/* The address space ends, or the VM does. Nothing is mapped from here on. */
+static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
+
+	write_lock(&mmu->lock);
+	mmu->dead = true;
+	write_unlock(&mmu->lock);
+	tdp_free_all(mmu);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = notifier_start,
+	.invalidate_range_end = notifier_end,
+	.clear_flush_young = notifier_clear_flush_young,
+	.clear_young = notifier_clear_young,
+	.test_young = notifier_test_young,
+	.release = notifier_release,
+};
+
+int okvm_notifier_register(struct okvm_mmu_vm *mmu)
+{
+	int ret;
+
+	mmu->notifier.ops = &notifier_ops;
+	ret = mmu_notifier_register(&mmu->notifier, mmu->vm->mm);
+	mmu->registered = !ret;
+	return ret;
+}
+
+void okvm_notifier_unregister(struct okvm_mmu_vm *mmu)
+{
+	if (!mmu->registered)
+		return;
+	mmu->registered = false;
+	/* Calls release() if the address space still lives, and waits for all callbacks. */
+	mmu_notifier_unregister(&mmu->notifier, mmu->vm->mm);
+}

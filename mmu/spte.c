@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Page-table entries: pure functions, see spte.h. */
+#include "mmu/spte.h"
+
+/* SDM "EPT and Memory Typing": 6 write-back, 0 uncacheable; the guest's PAT is ignored for RAM. */
+#define EPT_WB	(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
+#define EPT_UC	(0ULL << EPT_MEMTYPE_SHIFT)
+
+const struct spte_fmt spte_fmt_ept = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
+	.wb = EPT_WB, .uc = EPT_UC,
+};
+
+const struct spte_fmt spte_fmt_ept_noad = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.wb = EPT_WB, .uc = EPT_UC,
+};
+
+u64 spte_mmio(u64 gen)
+{
+	u64 lo = gen << 3 & SPTE_MMIO_GEN_LO;
+	u64 hi = gen >> SPTE_MMIO_GEN_LO_BITS << 52 & SPTE_MMIO_GEN_HI;
+
+	return SPTE_MMIO_MARK | SPTE_ADDR | lo | hi;
+}
+
+u64 spte_mmio_gen(u64 spte)
+{
+	return (spte & SPTE_MMIO_GEN_LO) >> 3 |
+	       (spte & SPTE_MMIO_GEN_HI) >> 52 << SPTE_MMIO_GEN_LO_BITS;
+}
+
+u64 spte_table(const struct spte_fmt *fmt, u64 pa)
+{
+	return pa | SPTE_VALID | fmt->read | fmt->write | fmt->exec | fmt->user | fmt->accessed;
+}
+
+/* The permission bits for @access. */
+static u64 spte_bits(const struct spte_fmt *fmt, u8 access)
+{
+	u64 bits = fmt->read;
+
+	if (access & SPTE_WRITE)
+		bits |= fmt->write;
+	return bits | (access & SPTE_EXEC ? fmt->exec : fmt->nx);
+}
+
+static u64 spte_all_bits(const struct spte_fmt *fmt)
+{
+	return fmt->read | fmt->write | fmt->exec | fmt->nx;
+}
+
+u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf)
+{
+	u64 spte = leaf->pfn << 12 | SPTE_VALID | fmt->user | fmt->accessed |
+		   spte_bits(fmt, leaf->access);
+
+	spte |= leaf->uncached ? fmt->uc : fmt->wb;
+	if (leaf->level > 1)
+		spte |= SPTE_HUGE;
+	if (leaf->host_write)
+		spte |= SPTE_HOST_WRITE;
+	if (leaf->page)
+		spte |= SPTE_PAGE;
+	if (leaf->dirty)
+		spte |= fmt->dirty;
+	return spte;
+}
+
+static u8 spte_exec(const struct spte_fmt *fmt, u64 spte)
+{
+	if (fmt->exec)
+		return spte & fmt->exec ? SPTE_EXEC : 0;
+	return spte & fmt->nx ? 0 : SPTE_EXEC;
+}
+
+u8 spte_access(const struct spte_fmt *fmt, u64 spte)
+{
+	if (spte & SPTE_AGED)
+		return SPTE_READ | (spte & SPTE_AGED_WRITE ? SPTE_WRITE : 0) |
+		       (spte & SPTE_AGED_EXEC ? SPTE_EXEC : 0);
+	return (spte & fmt->read ? SPTE_READ : 0) | (spte & fmt->write ? SPTE_WRITE : 0) |
+	       spte_exec(fmt, spte);
+}
+
+bool spte_allows(const struct spte_fmt *fmt, u64 spte, u8 need)
+{
+	return !(spte & SPTE_AGED) && !(need & ~spte_access(fmt, spte));
+}
+
+bool spte_is_writable(const struct spte_fmt *fmt, u64 spte)
+{
+	return spte_access(fmt, spte) & SPTE_WRITE;
+}
+
+u64 spte_write_protect(const struct spte_fmt *fmt, u64 spte)
+{
+	return spte & ~(fmt->write | fmt->dirty | SPTE_AGED_WRITE);
+}
+
+u64 spte_make_writable(const struct spte_fmt *fmt, u64 spte)
+{
+	return spte | fmt->dirty | (spte & SPTE_AGED ? SPTE_AGED_WRITE : fmt->write);
+}
+
+bool spte_was_accessed(const struct spte_fmt *fmt, u64 spte)
+{
+	return fmt->accessed ? spte & fmt->accessed : !(spte & SPTE_AGED);
+}
+
+u64 spte_age(const struct spte_fmt *fmt, u64 spte)
+{
+	u8 access = spte_access(fmt, spte);
+
+	if (fmt->accessed)
+		return spte & ~fmt->accessed;
+	spte &= ~spte_all_bits(fmt);
+	spte |= SPTE_AGED;
+	if (access & SPTE_WRITE)
+		spte |= SPTE_AGED_WRITE;
+	if (access & SPTE_EXEC)
+		spte |= SPTE_AGED_EXEC;
+	return spte;
+}
+
+u64 spte_unage(const struct spte_fmt *fmt, u64 spte)
+{
+	u8 access = spte_access(fmt, spte);
+
+	if (!(spte & SPTE_AGED))
+		return spte | fmt->accessed;
+	return (spte & ~(SPTE_AGED | SPTE_AGED_WRITE | SPTE_AGED_EXEC)) | spte_bits(fmt, access);
+}
+
+u64 spte_split(const struct spte_fmt *fmt, u64 spte, int level, unsigned int i, bool exec)
+{
+	u64 child = spte + ((u64)i * spte_pages(level - 1) << 12);
+
+	if (level > 2)
+		return child;
+	child &= ~SPTE_HUGE;
+	if (!exec)
+		return child;
+	if (child & SPTE_AGED)
+		return child | SPTE_AGED_EXEC;
+	return (child & ~fmt->nx) | fmt->exec;
+}

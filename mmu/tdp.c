@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Two-dimensional paging: the tables that translate guest-physical to
+ * host-physical addresses.
+ *
+ * One root per VM, from beginning to end. Entries are changed by
+ * compare-and-exchange under the read side of mmu->lock, so that faults of
+ * different vCPUs run in parallel; tables are only added there. Tables are
+ * taken away under the write side, and given back after the TLBs were flushed
+ * and an RCU grace period has passed, so that the lockless walks of fault.c
+ * never see a page that was used for something else.
+ *
+ * Upstream has a role word, a hash and a header structure per table for its
+ * shadow paging to share; here a table is a bare page, and what there is to
+ * know about it is in the entry that points to it.
+ */
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+
+#include "core/compat.h"
+#include "mmu/internal.h"
+
+static void tdp_count(struct okvm_mmu_vm *mmu, int what, long n)
+{
+	atomic64_add(n, &mmu->vm->stat[what]);
+}
+
+static void tdp_count_leaf(struct okvm_mmu_vm *mmu, int level, long n)
+{
+	tdp_count(mmu, OKVM_VM_STAT_PAGES_4K + level - 1, n);
+}
+
+u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level)
+{
+	u64 *table = mmu->root;
+	u64 *entry;
+	int at;
+
+	if (gfn >= spte_pages(mmu->root_level + 1))
+		return NULL;
+	for (at = mmu->root_level; at > 0; at--) {
+		entry = &table[spte_index(gfn, at)];
+		*val = READ_ONCE(*entry);
+		*level = at;
+		if (!spte_is_table(*val, at))
+			return entry;
+		table = iter_table_of(*val);
+	}
+	return NULL;
+}
+
+/* Fill a spare page with what the huge leaf @val says, in smaller pages. */
+static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int level)
+{
+	unsigned int i;
+
+	for (i = 0; i < 512; i++)
+		table[i] = spte_split(mmu->fmt, val, level, i, true);
+}
+
+/*
+ * The table below @entry, which is made if there is none: empty, or with the
+ * content of a huge page that has to become smaller. Translations do not
+ * change by a split, so that nothing is flushed. NULL: somebody else was faster.
+ */
+static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, int level)
+{
+	struct okvm_mmu_vcpu *mine = f->vcpu->mmu;
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 old = READ_ONCE(*entry);
+	bool split = spte_is_leaf(old, level);
+	u64 *table;
+
+	if (spte_is_table(old, level))
+		return iter_table_of(old);
+	if (OKVM_BUG_ON(mmu->vm, !mine->nr_spare))
+		return NULL;
+	table = mine->spare[mine->nr_spare - 1];
+	if (split)
+		tdp_fill_split(mmu, table, old, level);
+	if (!try_cmpxchg(entry, &old, spte_table(mmu->fmt, __pa(table)))) {
+		if (split)
+			clear_page(table);
+		return spte_is_table(old, level) ? iter_table_of(old) : NULL;
+	}
+	mine->nr_spare--;
+	tdp_count(mmu, OKVM_VM_STAT_TABLES, 1);
+	if (split) {
+		tdp_count_leaf(mmu, level, -1);
+		tdp_count_leaf(mmu, level - 1, 512);
+	}
+	return table;
+}
+
+static u64 tdp_make_leaf(struct okvm_fault *f, int level)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	struct spte_leaf leaf = {
+		.pfn = f->pfn & ~(spte_pages(level) - 1),
+		.level = level,
+		.access = SPTE_READ,
+		.host_write = f->writable,
+		.page = f->page,
+		.uncached = f->uncached,
+		.dirty = f->need & SPTE_WRITE,
+	};
+
+	if (f->writable)
+		leaf.access |= SPTE_WRITE;
+	if (level == 1 || !mmu->nx_huge)
+		leaf.access |= SPTE_EXEC;
+	return spte_leaf(mmu->fmt, &leaf);
+}
+
+/* Put the leaf into @entry. Whatever is lost to a race is found by the next fault. */
+static void tdp_install(struct okvm_fault *f, u64 *entry, int level)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 new = tdp_make_leaf(f, level);
+	u64 old = READ_ONCE(*entry);
+
+	if (spte_valid(old) && spte_pfn(old) == spte_pfn(new) &&
+	    spte_allows(mmu->fmt, old, f->need)) {
+		f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
+		return;
+	}
+	if (!try_cmpxchg(entry, &old, new))
+		return;
+	if (!spte_valid(old))
+		tdp_count_leaf(mmu, level, 1);
+	else if (spte_pfn(old) != spte_pfn(new))
+		okvm_mmu_flush_vm(mmu->vm);
+	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
+	/* After the entry: whoever harvests the bit finds the entry to protect. */
+	if (f->writable)
+		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
+}
+
+enum okvm_fault_verdict tdp_map(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 *table = mmu->root;
+	u64 *entry;
+	int level;
+
+	lockdep_assert_held_read(&mmu->lock);
+	for (level = mmu->root_level; table && level > 0; level--) {
+		entry = &table[spte_index(f->gfn, level)];
+		/* Smaller pages that are there already stay. */
+		if (level <= f->level && !spte_is_table(READ_ONCE(*entry), level)) {
+			tdp_install(f, entry, level);
+			break;
+		}
+		table = tdp_descend(f, entry, level);
+	}
+	return OKVM_FAULT_FIXED;
+}
+
+void tdp_map_mmio(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 *table = mmu->root;
+	u64 *entry = NULL;
+	u64 old;
+	int level;
+
+	lockdep_assert_held_read(&mmu->lock);
+	if (f->gfn >= spte_pages(mmu->root_level + 1))
+		return;
+	for (level = mmu->root_level; level > 0; level--) {
+		entry = &table[spte_index(f->gfn, level)];
+		old = READ_ONCE(*entry);
+		/* A slot that is being deleted is still mapped: leave that to its zap. */
+		if (spte_is_leaf(old, level))
+			return;
+		if (level == 1)
+			break;
+		table = tdp_descend(f, entry, level);
+		if (!table)
+			return;
+	}
+	(void)try_cmpxchg(entry, &old, spte_mmio(f->gen >> 1));
+}
+
+/*
+ * Removal. What was removed is collected in a struct zap: tables wait there for
+ * the flush, without which the lock is never dropped.
+ */
+struct zap {
+	struct okvm_mmu_vm *mmu;
+	struct list_head tables;
+	bool flush;
+};
+
+static void zap_free_rcu(struct rcu_head *head)
+{
+	__free_page(container_of(head, struct page, rcu_head));
+}
+
+static void zap_finish(struct zap *z)
+{
+	struct page *page, *next;
+
+	lockdep_assert_held_write(&z->mmu->lock);
+	if (z->flush)
+		okvm_mmu_flush_vm(z->mmu->vm);
+	z->flush = false;
+	list_for_each_entry_safe(page, next, &z->tables, lru) {
+		list_del(&page->lru);
+		call_rcu(&page->rcu_head, zap_free_rcu);
+	}
+}
+
+/* Let others in, everything removed so far being flushed. True if the lock was dropped. */
+static bool zap_yield(struct zap *z)
+{
+	if (!need_resched() && !rwlock_needbreak(&z->mmu->lock))
+		return false;
+	zap_finish(z);
+	cond_resched_rwlock_write(&z->mmu->lock);
+	return true;
+}
+
+static void zap_entry(struct zap *z, u64 *entry, int level)
+{
+	struct okvm_mmu_vm *mmu = z->mmu;
+	u64 old = xchg(entry, 0);
+
+	if (!spte_valid(old))
+		return;
+	z->flush = true;
+	tdp_count_leaf(mmu, level, -1);
+	/* The page is still mapped by the host: that waits for this zap before it goes. */
+	if (old & SPTE_PAGE && mmu->fmt->accessed && spte_was_accessed(mmu->fmt, old)) {
+		struct folio *folio = page_folio(pfn_to_page(spte_pfn(old)));
+
+		if (!folio_test_referenced(folio))
+			folio_set_referenced(folio);
+	}
+}
+
+static bool table_has_tables(u64 *table, int level)
+{
+	unsigned int i;
+
+	if (level == 1)
+		return false;
+	for (i = 0; i < 512; i++) {
+		if (spte_is_table(table[i], level))
+			return true;
+	}
+	return false;
+}
+
+/* Unlink the table below the entry at @it, unless it has tables of its own. */
+static void zap_table(struct zap *z, struct iter *it)
+{
+	u64 *table = iter_table_of(it->val);
+	unsigned int i;
+
+	if (table_has_tables(table, it->level - 1))
+		return;
+	xchg(it->entry, 0);
+	for (i = 0; i < 512; i++) {
+		if (table[i])
+			zap_entry(z, &table[i], it->level - 1);
+	}
+	/* Paging-structure caches may hold the table itself. */
+	z->flush = true;
+	list_add(&virt_to_page(table)->lru, &z->tables);
+	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);
+	iter_reload(it);
+}
+
+/* Leaves of [@start, @end), and tables whose level is @level and that are all inside. */
+static void zap_pass(struct zap *z, gfn_t start, gfn_t end, int level, bool yield)
+{
+	struct okvm_mmu_vm *mmu = z->mmu;
+	struct iter it;
+
+	iter_start(&it, mmu->root, mmu->root_level, level == 2 ? 1 : level, start, end);
+	while (iter_valid(&it)) {
+		if (yield && zap_yield(z)) {
+			iter_restart(&it);
+			continue;
+		}
+		if (it.level == level && spte_is_table(it.val, level)) {
+			if (iter_within(&it, start, end))
+				zap_table(z, &it);
+		} else if (it.val && !spte_is_table(it.val, it.level)) {
+			zap_entry(z, it.entry, it.level);
+		}
+		iter_next(&it);
+	}
+}
+
+void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
+{
+	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	int level;
+
+	write_lock(&mmu->lock);
+	/* From below: a table goes when all below it are gone. */
+	for (level = 2; level <= mmu->root_level; level++) {
+		zap_pass(&z, start, end, level, yield);
+		if (end - start < spte_pages(level + 1))
+			break;
+	}
+	zap_finish(&z);
+	write_unlock(&mmu->lock);
+}
+
+void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
+{
+	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	struct iter it;
+
+	write_lock(&mmu->lock);
+	iter_start(&it, mmu->root, mmu->root_level, 1, 0, ~0ULL);
+	while (iter_valid(&it)) {
+		if (zap_yield(&z)) {
+			iter_restart(&it);
+			continue;
+		}
+		if (spte_is_mmio(it.val))
+			zap_entry(&z, it.entry, it.level);
+		iter_next(&it);
+	}
+	zap_finish(&z);
+	write_unlock(&mmu->lock);
+}
+
+void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
+{
+	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	struct iter it;
+
+	write_lock(&mmu->lock);
+	iter_start(&it, mmu->root, mmu->root_level, 2, slot->base, slot->base + slot->npages);
+	while (iter_valid(&it)) {
+		if (zap_yield(&z)) {
+			iter_restart(&it);
+			continue;
+		}
+		if (it.level == 2 && spte_is_table(it.val, 2) &&
+		    slot_holds_page(slot, it.gfn, 2) &&
+		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
+			zap_table(&z, &it);
+		/* Below a table that stays there is nothing to do. */
+		if (it.level == 2)
+			iter_skip(&it);
+		else
+			iter_next(&it);
+	}
+	zap_finish(&z);
+	write_unlock(&mmu->lock);
+}
+
+bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
+{
+	bool young = false;
+	struct iter it;
+
+	read_lock(&mmu->lock);
+	iter_for_each(&it, mmu->root, mmu->root_level, 1, start, end) {
+		u64 old = it.val;
+
+		if (!spte_is_leaf(old, it.level) || !spte_was_accessed(mmu->fmt, old))
+			continue;
+		young = true;
+		if (!clear)
+			break;
+		/* If it changes just now, it was used just now. */
+		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
+	}
+	read_unlock(&mmu->lock);
+	return young;
+}
+
+static void tdp_protect_entry(struct okvm_mmu_vm *mmu, u64 *entry, u64 old, int level)
+{
+	do {
+		if (!spte_is_leaf(old, level) || !spte_is_writable(mmu->fmt, old))
+			return;
+	} while (!try_cmpxchg(entry, &old, spte_write_protect(mmu->fmt, old)));
+}
+
+void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
+{
+	struct iter it;
+
+	read_lock(&mmu->lock);
+	iter_start(&it, mmu->root, mmu->root_level, 1, start, end);
+	while (iter_valid(&it)) {
+		if (need_resched() || rwlock_needbreak(&mmu->lock)) {
+			/* Write protection is flushed by the caller; nothing was freed. */
+			cond_resched_rwlock_read(&mmu->lock);
+			iter_restart(&it);
+			continue;
+		}
+		tdp_protect_entry(mmu, it.entry, it.val, it.level);
+		iter_reload(&it);
+		iter_next(&it);
+	}
+	read_unlock(&mmu->lock);
+}
+
+/* Depth is at most ITER_MAX_LEVEL. */
+void tdp_free_tree(u64 *table, int level)
+{
+	unsigned int i;
+
+	for (i = 0; level > 1 && i < 512; i++) {
+		if (spte_is_table(table[i], level))
+			tdp_free_tree(iter_table_of(table[i]), level - 1);
+	}
+	free_page((unsigned long)table);
+	cond_resched();
+}
+
+void tdp_free_all(struct okvm_mmu_vm *mmu)
+{
+	u64 *old = mmu->root;
+	u64 *detached;
+	unsigned int i;
+
+	/*
+	 * Leaves are not looked at: their pages were marked dirty when they
+	 * were mapped. Only the root is emptied under the lock.
+	 */
+	detached = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	write_lock(&mmu->lock);
+	for (i = 0; i < 512; i++)
+		detached[i] = xchg(&old[i], 0);
+	okvm_mmu_flush_vm(mmu->vm);
+	write_unlock(&mmu->lock);
+	synchronize_rcu();
+	tdp_free_tree(detached, mmu->root_level);
+	for (i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_TABLES; i++)
+		atomic64_set(&mmu->vm->stat[i], 0);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Life of a VM's and a vCPU's MMU, its memory-slot hooks, and TLB flushes. */
+#include <linux/cpu.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include <asm/processor.h>
+
+#include "core/compat.h"
+#include "mmu/internal.h"
+
+static char *nx_huge_pages = "auto";
+module_param(nx_huge_pages, charp, 0444);
+MODULE_PARM_DESC(nx_huge_pages,
+		 "huge pages are not executable (iTLB multihit): auto, on, off (default auto)");
+
+int okvm_mmu_init(void)
+{
+	if (strcmp(nx_huge_pages, "auto") && strcmp(nx_huge_pages, "on") &&
+	    strcmp(nx_huge_pages, "off")) {
+		pr_err("okvm: nx_huge_pages is auto, on or off\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void okvm_mmu_exit(void)
+{
+	/* Tables still on their way back through RCU run our code. */
+	rcu_barrier();
+}
+
+static bool mmu_nx_huge(u32 caps)
+{
+	if (!strcmp(nx_huge_pages, "auto"))
+		return caps & OKVM_CAP_NX_HUGEPAGES;
+	return !strcmp(nx_huge_pages, "on");
+}
+
+static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
+{
+	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
+	mmu->root_level = caps & OKVM_CAP_EPT_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->fmt = caps & OKVM_CAP_EPT_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->nx_huge = mmu_nx_huge(caps);
+	mmu->max_level = 1;
+	if (caps & OKVM_CAP_EPT_2M)
+		mmu->max_level = caps & OKVM_CAP_EPT_1G ? 3 : 2;
+}
+
+int okvm_mmu_vm_create(struct okvm_vm *vm)
+{
+	struct okvm_mmu_vm *mmu = kzalloc(sizeof(*mmu), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!mmu)
+		return -ENOMEM;
+	mmu->vm = vm;
+	rwlock_init(&mmu->lock);
+	spin_lock_init(&mmu->inv_lock);
+	mmu_choose(mmu, vm->backend->caps());
+	mmu->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	ret = -ENOMEM;
+	if (!mmu->root)
+		goto err_mmu;
+	vm->mmu = mmu;
+	ret = okvm_notifier_register(mmu);
+	if (ret)
+		goto err_root;
+	return 0;
+
+err_root:
+	vm->mmu = NULL;
+	free_page((unsigned long)mmu->root);
+err_mmu:
+	kfree(mmu);
+	return ret;
+}
+
+void okvm_mmu_vm_release(struct okvm_vm *vm)
+{
+	if (vm->mmu)
+		okvm_notifier_unregister(vm->mmu);
+}
+
+void okvm_mmu_vm_destroy(struct okvm_vm *vm)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	if (!mmu)
+		return;
+	okvm_notifier_unregister(mmu);
+	vm->mmu = NULL;
+	tdp_free_tree(mmu->root, mmu->root_level);
+	kfree(mmu);
+}
+
+int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	vcpu->mmu = kzalloc(sizeof(*vcpu->mmu), GFP_KERNEL_ACCOUNT);
+	return vcpu->mmu ? 0 : -ENOMEM;
+}
+
+void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+
+	if (!mine)
+		return;
+	while (mine->nr_spare)
+		free_page((unsigned long)mine->spare[--mine->nr_spare]);
+	vcpu->mmu = NULL;
+	kfree(mine);
+}
+
+int okvm_mmu_load(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
+
+	vcpu->vm->backend->set_root(vcpu, __pa(mmu->root), mmu->root_level);
+	return 0;
+}
+
+void okvm_mmu_flush_vm(struct okvm_vm *vm)
+{
+	atomic64_inc(&vm->stat[OKVM_VM_STAT_TLB_FLUSHES]);
+	okvm_request_all(vm, OKVM_REQ_TLB_FLUSH, true);
+}
+
+void okvm_mmu_zap_all(struct okvm_vm *vm)
+{
+	tdp_zap(vm->mmu, 0, ~0ULL, true);
+}
+
+/*
+ * Memory slots.
+ */
+
+int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
+			  struct okvm_memslot *new, enum okvm_slot_change change)
+{
+	int bits = vm->mmu->root_level == 5 ? 57 : 48;
+
+	bits = min_t(int, bits, boot_cpu_data.x86_phys_bits) - PAGE_SHIFT;
+	if ((change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE) &&
+	    (new->base + new->npages - 1) >> bits)
+		return -EINVAL;
+	return 0;
+}
+
+void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
+			  const struct okvm_memslot *new, enum okvm_slot_change change)
+{
+	/* Before generation numbers in MMIO entries begin anew, entries with old ones go. */
+	if ((okvm_slots_generation(vm) >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
+		tdp_zap_mmio(vm->mmu);
+	if (change != OKVM_SLOT_FLAGS || new->flags & KVM_MEM_READONLY)
+		return;
+	if (!(new->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+		tdp_collapse(vm->mmu, new);
+		return;
+	}
+	/* All set from the start: protected when userspace clears the bits. */
+	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
+	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
+		return;
+	tdp_write_protect(vm->mmu, new->base, new->base + new->npages);
+	okvm_mmu_flush_vm(vm);
+}
+
+void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
+{
+	tdp_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
+}
+
+void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
+{
+}
+
+void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
+			    unsigned long mask)
+{
+	unsigned int first, last;
+
+	/* One walk per run of bits. */
+	while (mask) {
+		first = __ffs(mask);
+		last = ~(mask >> first) ? first + __ffs(~(mask >> first)) : BITS_PER_LONG;
+		tdp_write_protect(vm->mmu, gfn + first, gfn + last);
+		mask &= last < BITS_PER_LONG ? ~0UL << last : 0;
+	}
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of irq/ share about one VM. Never included from elsewhere.
+ */
+#ifndef OKVM_IRQ_INTERNAL_H
+#define OKVM_IRQ_INTERNAL_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "core/iobus.h"
+#include "core/vm.h"
+#include "irq/gsi.h"
+#include "irq/ioapic.h"
+#include "irq/irq.h"
+#include "irq/pic.h"
+
+struct okvm_apic_map;
+struct okvm_pit;
+
+/**
+ * struct okvm_chips - the in-kernel PIC pair and IOAPIC of a VM
+ *
+ * The locks are taken with IRQs off: timers and eventfds raise lines from their own context.
+ * Neither is held while notifiers run; the order is any, they never nest.
+ */
+struct okvm_chips {
+	struct okvm_vm *vm;
+
+	spinlock_t pic_lock;		/* guards @pic */
+	struct pic pic;
+
+	spinlock_t ioapic_lock;		/* guards @ioapic */
+	struct ioapic ioapic;
+
+	struct delayed_work reinject;	/* level interrupts held back from an EOI storm */
+	struct okvm_io_device pic_dev[3];	/* master, slave, ELCR */
+	struct okvm_io_device ioapic_dev;
+};
+
+/**
+ * struct okvm_ack_notifier - somebody wants to know when a GSI's interrupt is acknowledged
+ * @node: on okvm_irq_vm.ack_notifiers
+ * @gsi: which
+ * @acked: called under RCU, in any context, without locks of the chips
+ */
+struct okvm_ack_notifier {
+	struct hlist_node node;
+	u32 gsi;
+	void (*acked)(struct okvm_ack_notifier *notifier);
+};
+
+/**
+ * struct okvm_irq_vm - the interrupt side of a VM
+ */
+struct okvm_irq_vm {
+	struct okvm_vm *vm;
+
+	/* Chosen under vm->lock before the first vCPU, then constant. */
+	enum okvm_irqchip_mode mode;
+	struct okvm_chips *chips;	/* only with OKVM_IRQCHIP_KERNEL */
+	u32 nr_reserved_routes;		/* only with OKVM_IRQCHIP_SPLIT */
+
+	/* Set under vm->lock. */
+	struct okvm_pit *pit;
+	bool x2apic_format;		/* KVM_X2APIC_API_USE_32BIT_IDS */
+	bool x2apic_no_broadcast_quirk;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK */
+
+	/* Guards writers of routes and notifiers. Innermost of the mutexes. */
+	struct mutex lock;
+	struct gsi_table __rcu *routes;		/* read under RCU */
+	struct hlist_head ack_notifiers;	/* read under RCU */
+
+	/* Guards resamplers and their lists. Outside @lock. */
+	struct mutex resample_lock;
+	struct list_head resamplers;
+
+	/* Vectors whose EOI somebody wants; written under @eoi_lock, read without. */
+	spinlock_t eoi_lock;
+	u64 eoi_vectors[4];
+
+	spinlock_t irqfd_lock;		/* IRQs off; inside the eventfd's wait-queue lock */
+	struct list_head irqfds;
+	struct mutex irqfd_mutex;	/* one assignment or deassignment at a time */
+	struct workqueue_struct *irqfd_wq;	/* made with the first irqfd, under @irqfd_mutex */
+
+	/* Guarded by vm->bus_lock. */
+	struct list_head ioeventfds;
+	struct list_head coalesced_zones;
+
+	/* LAPIC destination map: irq/vlapic.c */
+	struct mutex apic_map_lock;
+	struct okvm_apic_map __rcu *apic_map;
+	atomic_t apic_map_dirty;
+	atomic_t apics_lint0_nmi;	/* vCPUs whose LINT0 delivers NMIs (PIT as NMI watchdog) */
+};
+
+static inline struct okvm_irq_vm *okvm_irq(const struct okvm_vm *vm)
+{
+	return vm->irq;
+}
+
+/* irqchip.c */
+
+/** okvm_chips_set_pic() - drive a PIC pin. Any context. Return: as KVM_IRQ_LINE_STATUS */
+int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high);
+/** okvm_chips_set_ioapic() - likewise a pin of the IOAPIC */
+int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source, bool high,
+			  bool line_status);
+
+/* route.c */
+
+/** okvm_routes_set() - replace the table. Return: 0, -EINVAL, -ENOMEM. May sleep */
+int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips);
+/** okvm_routes_free() - of a VM that nobody uses any more */
+void okvm_routes_free(struct okvm_irq_vm *irq);
+/** okvm_routes_eoi_vectors() - split irqchip: vectors of level-triggered reserved routes */
+void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
+/** okvm_ack_register() - add a notifier. May sleep */
+void okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *notifier);
+/** okvm_ack_unregister() - remove it, and wait until it is not running. May sleep */
+void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *notifier);
+/** okvm_ack_pins() - run the notifiers of a chip's @pins (KVM_IRQCHIP_*). Any context, no locks */
+void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
+/** okvm_ack_pin_mask() - pins of a chip whose GSI has a notifier. Any context */
+u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip);
+/** okvm_chip_pin_gsi() - the GSI of a chip's pin, or GSI_NONE. Any context */
+int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin);
+
+/* msi.c */
+
+/** okvm_msi_deliver() - deliver a message. Any context. Return: as okvm_apic_deliver(), -EINVAL */
+int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
+
+/* pit_timer.c */
+
+/** okvm_pit_unmasked() - GSI 0 was unmasked: earlier ticks do not count. Any context */
+void okvm_pit_unmasked(struct okvm_vm *vm);
+/** okvm_pit_destroy() - stop and free; the VM's devices are off the bus or nobody can reach them */
+void okvm_pit_destroy(struct okvm_vm *vm);
+
+/* vlapic.c */
+
+/** okvm_apic_lint0_nmi() - the PIT fired: an NMI if LINT0 is an unmasked NMI. Any context */
+void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
+
+/* irqfd.c */
+
+/** okvm_irqfd_release() - detach every eventfd from a dying VM. May sleep */
+void okvm_irqfd_release(struct okvm_vm *vm);
+
+#endif /* OKVM_IRQ_INTERNAL_H */

@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The in-kernel PIC pair and IOAPIC: locks, bus devices and ioctls around their register models.
+ *
+ * A call into a model leaves a todo structure. What concerns the LAPICs (messages of the IOAPIC)
+ * is done under the lock, because the answer changes the model; everything else afterwards, so
+ * that notifiers may raise lines again. Upstream drops and retakes its locks in between instead.
+ */
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "core/arch.h"
+#include "irq/internal.h"
+#include "irq/lapic.h"
+
+/* ---- the PIC pair ---- */
+
+static void pic_wake(struct okvm_vm *vm)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long i;
+
+	okvm_for_each_vcpu(i, vcpu, vm) {
+		if (okvm_apic_accepts_pic(vcpu)) {
+			okvm_request_kick(OKVM_REQ_EVENT, vcpu);
+			return;
+		}
+	}
+}
+
+/* Tell the PIT that its line was unmasked, wherever the routes put it. */
+static void chips_unmasked(struct okvm_vm *vm, unsigned int chip, u32 pins)
+{
+	unsigned int pin;
+
+	for (; pins; pins &= pins - 1) {
+		pin = __ffs(pins);
+		if (okvm_chip_pin_gsi(vm, chip, pin) == 0)
+			okvm_pit_unmasked(vm);
+	}
+}
+
+static void pic_carry_out(struct okvm_chips *chips, const struct pic_todo *todo)
+{
+	struct okvm_vm *vm = chips->vm;
+
+	if (todo->raised)
+		pic_wake(vm);
+	if (todo->acked) {
+		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_MASTER, todo->acked & 0xff);
+		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_SLAVE, todo->acked >> 8);
+	}
+	if (todo->unmasked) {
+		chips_unmasked(vm, KVM_IRQCHIP_PIC_MASTER, todo->unmasked & 0xff);
+		chips_unmasked(vm, KVM_IRQCHIP_PIC_SLAVE, todo->unmasked >> 8);
+	}
+}
+
+int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high)
+{
+	struct pic_todo todo = {};
+	unsigned long flags;
+	enum pic_line line;
+
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	line = pic_set_line(&chips->pic, pin, source, high, &todo);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+	pic_carry_out(chips, &todo);
+	return line;
+}
+
+bool okvm_pic_has_irq(struct okvm_vm *vm)
+{
+	struct okvm_chips *chips = okvm_irq(vm)->chips;
+
+	return chips && READ_ONCE(chips->pic.output);
+}
+
+int okvm_pic_ack_irq(struct okvm_vm *vm)
+{
+	struct okvm_chips *chips = okvm_irq(vm)->chips;
+	struct pic_todo todo = {};
+	unsigned long flags;
+	u8 vector;
+
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	vector = pic_ack(&chips->pic, &todo);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+	pic_carry_out(chips, &todo);
+	return vector;
+}
+
+static struct okvm_chips *pic_dev_chips(struct okvm_vcpu *vcpu)
+{
+	return okvm_irq(vcpu->vm)->chips;
+}
+
+/* The chips answer bytes only; wider accesses read as 0 and are ignored. */
+static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			void *val)
+{
+	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct pic_todo todo = {};
+	unsigned long flags;
+
+	memset(val, 0, len);
+	if (len != 1)
+		return 0;
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	*(u8 *)val = pic_read(&chips->pic, addr, &todo);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+	pic_carry_out(chips, &todo);
+	return 0;
+}
+
+static int pic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			 const void *val)
+{
+	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct pic_todo todo = {};
+	unsigned long flags;
+
+	if (len != 1)
+		return 0;
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	pic_write(&chips->pic, addr, *(const u8 *)val, &todo);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+	pic_carry_out(chips, &todo);
+	return 0;
+}
+
+static const struct okvm_io_ops pic_dev_ops = {
+	.read = pic_dev_read,
+	.write = pic_dev_write,
+};
+
+/* ---- the IOAPIC ---- */
+
+/* Send the messages of @todo. Return: how the last of them fared. */
+static int ioapic_deliver(struct okvm_chips *chips, const struct ioapic_todo *todo)
+{
+	u32 pins = todo->deliver;
+	int cpus = -1;
+
+	lockdep_assert_held(&chips->ioapic_lock);
+	for (; pins; pins &= pins - 1) {
+		unsigned int pin = __ffs(pins);
+		struct ioapic_message msg = ioapic_message(&chips->ioapic, pin);
+		struct lapic_irq irq = {
+			.dest_id = msg.dest,
+			.delivery_mode = msg.mode << 8,
+			.dest_mode = msg.logical ? APIC_DEST_LOGICAL : APIC_DEST_PHYSICAL,
+			.vector = msg.vector,
+			.level = true,
+			.trig_mode = msg.level,
+		};
+
+		cpus = okvm_apic_deliver(chips->vm, NULL, &irq);
+		ioapic_delivered(&chips->ioapic, pin, cpus);
+	}
+	return cpus;
+}
+
+/* What of @todo is done without the lock. */
+static void ioapic_carry_out(struct okvm_chips *chips, const struct ioapic_todo *todo)
+{
+	if (todo->rescan)
+		okvm_irq_routes_changed(chips->vm);
+	if (todo->unmasked)
+		chips_unmasked(chips->vm, KVM_IRQCHIP_IOAPIC, todo->unmasked);
+	if (todo->delay)
+		schedule_delayed_work(&chips->reinject, msecs_to_jiffies(IOAPIC_STORM_DELAY_MS));
+}
+
+int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source, bool high,
+			  bool line_status)
+{
+	struct ioapic_todo todo = {};
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ret = ioapic_set_line(&chips->ioapic, pin, source, high, line_status, &todo);
+	if (todo.deliver)
+		ret = ioapic_deliver(chips, &todo);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	return ret;
+}
+
+static void ioapic_reinject_work(struct work_struct *work)
+{
+	struct okvm_chips *chips = container_of(to_delayed_work(work), struct okvm_chips, reinject);
+	struct ioapic_todo todo = {};
+	unsigned long flags;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_reinject(&chips->ioapic, &todo);
+	ioapic_deliver(chips, &todo);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+}
+
+static void chips_eoi(struct okvm_chips *chips, u8 vector, bool level)
+{
+	struct ioapic_todo todo = {};
+	unsigned long flags;
+	u32 pins;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	pins = ioapic_eoi_begin(&chips->ioapic, vector);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	if (!pins)
+		return;
+	okvm_ack_pins(chips->vm, KVM_IRQCHIP_IOAPIC, pins);
+	if (!level)
+		return;
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_eoi_finish(&chips->ioapic, pins, &todo);
+	ioapic_deliver(chips, &todo);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	ioapic_carry_out(chips, &todo);
+}
+
+void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vcpu->vm);
+
+	switch (irq->mode) {
+	case OKVM_IRQCHIP_KERNEL:
+		chips_eoi(irq->chips, vector, level);
+		break;
+	case OKVM_IRQCHIP_SPLIT:
+		if (level && okvm_ioapic_handles(vcpu->vm, vector))
+			okvm_arch_ioapic_eoi_user(vcpu, vector);
+		break;
+	case OKVM_IRQCHIP_NONE:
+		break;
+	}
+}
+
+static int ioapic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			   void *val)
+{
+	struct okvm_chips *chips = container_of(dev, struct okvm_chips, ioapic_dev);
+	unsigned long flags;
+	u64 word;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	word = ioapic_read(&chips->ioapic, addr & (IOAPIC_LENGTH - 1));
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	memcpy(val, &word, min_t(int, len, sizeof(word)));
+	return 0;
+}
+
+static int ioapic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr,
+			    int len, const void *val)
+{
+	struct okvm_chips *chips = container_of(dev, struct okvm_chips, ioapic_dev);
+	struct ioapic_todo todo = {};
+	unsigned long flags;
+	u32 word = 0;
+
+	memcpy(&word, val, min_t(int, len, sizeof(word)));
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_write(&chips->ioapic, addr & (IOAPIC_LENGTH - 1), word, &todo);
+	ioapic_deliver(chips, &todo);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	ioapic_carry_out(chips, &todo);
+	return 0;
+}
+
+static const struct okvm_io_ops ioapic_dev_ops = {
+	.read = ioapic_dev_read,
+	.write = ioapic_dev_write,
+};
+
+/* ---- which EOIs matter ---- */
+
+bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector)
+{
+	return READ_ONCE(okvm_irq(vm)->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
+}
+
+void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4])
+{
+	struct okvm_irq_vm *irq = okvm_irq(vcpu->vm);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(irq->eoi_vectors); i++)
+		map[i] = READ_ONCE(irq->eoi_vectors[i]);
+}
+
+static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
+{
+	u32 extra = okvm_ack_pin_mask(chips->vm, KVM_IRQCHIP_IOAPIC);
+	unsigned long flags;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_eoi_vectors(&chips->ioapic, extra, map);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+}
+
+/*
+ * The set is one for all vCPUs, as an EOI message on the bus reaches every IOAPIC and names no
+ * more than the vector. That also covers interrupts in service whose route has moved meanwhile.
+ */
+void okvm_irq_routes_changed(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	unsigned long flags;
+	bool changed;
+	u64 map[4] = {};
+	unsigned int i;
+
+	/* Whoever is last computes from the newest state. */
+	spin_lock_irqsave(&irq->eoi_lock, flags);
+	if (irq->chips)
+		chips_eoi_vectors(irq->chips, map);
+	else
+		okvm_routes_eoi_vectors(vm, map);
+	changed = memcmp(map, irq->eoi_vectors, sizeof(map));
+	for (i = 0; changed && i < ARRAY_SIZE(map); i++)
+		WRITE_ONCE(irq->eoi_vectors[i], map[i]);
+	spin_unlock_irqrestore(&irq->eoi_lock, flags);
+	if (changed)
+		okvm_request_all(vm, OKVM_REQ_EOI_MAP, false);
+}
+
+/* ---- create and destroy ---- */
+
+enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm)
+{
+	/* Pairs with the release in irq_publish_mode(). */
+	return smp_load_acquire(&okvm_irq(vm)->mode);
+}
+
+static void irq_publish_mode(struct okvm_irq_vm *irq, enum okvm_irqchip_mode mode)
+{
+	/* Whoever sees the mode sees the chips and routes. */
+	smp_store_release(&irq->mode, mode);
+}
+
+int okvm_irq_vm_create(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = kzalloc(sizeof(*irq), GFP_KERNEL_ACCOUNT);
+
+	if (!irq)
+		return -ENOMEM;
+	irq->vm = vm;
+	mutex_init(&irq->lock);
+	INIT_HLIST_HEAD(&irq->ack_notifiers);
+	mutex_init(&irq->resample_lock);
+	INIT_LIST_HEAD(&irq->resamplers);
+	spin_lock_init(&irq->eoi_lock);
+	spin_lock_init(&irq->irqfd_lock);
+	mutex_init(&irq->irqfd_mutex);
+	INIT_LIST_HEAD(&irq->irqfds);
+	INIT_LIST_HEAD(&irq->ioeventfds);
+	INIT_LIST_HEAD(&irq->coalesced_zones);
+	mutex_init(&irq->apic_map_lock);
+	vm->irq = irq;
+	return 0;
+}
+
+static void chips_unregister(struct okvm_chips *chips)
+{
+	struct okvm_vm *vm = chips->vm;
+	unsigned int i;
+
+	okvm_iobus_unregister(vm, OKVM_BUS_MMIO, &chips->ioapic_dev);
+	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++)
+		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &chips->pic_dev[i]);
+}
+
+void okvm_irq_vm_destroy(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	if (!irq)
+		return;
+	okvm_irqfd_release(vm);
+	okvm_pit_destroy(vm);
+	if (irq->chips) {
+		cancel_delayed_work_sync(&irq->chips->reinject);
+		kfree(irq->chips);
+	}
+	okvm_routes_free(irq);
+	vm->irq = NULL;
+	kfree(irq);
+}
+
+static const u16 pic_dev_port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
+
+static int chips_register(struct okvm_chips *chips)
+{
+	struct okvm_vm *vm = chips->vm;
+	unsigned int i;
+	int err;
+
+	chips->ioapic_dev.ops = &ioapic_dev_ops;
+	err = okvm_iobus_register(vm, OKVM_BUS_MMIO, IOAPIC_BASE, IOAPIC_LENGTH,
+				  &chips->ioapic_dev);
+	if (err)
+		return err;
+	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++) {
+		chips->pic_dev[i].ops = &pic_dev_ops;
+		err = okvm_iobus_register(vm, OKVM_BUS_PIO, pic_dev_port[i], PIC_PORTS_EACH,
+					  &chips->pic_dev[i]);
+		if (err)
+			goto err_unregister;
+	}
+	return 0;
+
+err_unregister:
+	chips_unregister(chips);
+	return err;
+}
+
+static struct okvm_chips *chips_create(struct okvm_vm *vm)
+{
+	struct okvm_chips *chips = kzalloc(sizeof(*chips), GFP_KERNEL_ACCOUNT);
+
+	if (!chips)
+		return NULL;
+	chips->vm = vm;
+	spin_lock_init(&chips->pic_lock);
+	spin_lock_init(&chips->ioapic_lock);
+	INIT_DELAYED_WORK(&chips->reinject, ioapic_reinject_work);
+	pic_reset(&chips->pic);
+	ioapic_reset(&chips->ioapic);
+	return chips;
+}
+
+/* What must be decided before there are vCPUs. */
+static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
+{
+	lockdep_assert_held(&vm->lock);
+	if (okvm_irq(vm)->mode != OKVM_IRQCHIP_NONE)
+		return -EEXIST;
+	return vm->created_vcpus ? with_vcpus : 0;
+}
+
+long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	const struct kvm_irq_routing_entry *ue;
+	int err = irq_may_choose(vm, -EINVAL);
+	struct okvm_chips *chips;
+	u32 nr;
+
+	if (err)
+		return err;
+	chips = chips_create(vm);
+	if (!chips)
+		return -ENOMEM;
+	ue = gsi_default_routes(&nr);
+	err = okvm_routes_set(vm, ue, nr, true);
+	if (err)
+		goto err_free;
+	mutex_lock(&vm->bus_lock);
+	/* Device handlers find the chips through the VM. */
+	irq->chips = chips;
+	err = chips_register(chips);
+	if (err)
+		irq->chips = NULL;
+	mutex_unlock(&vm->bus_lock);
+	if (err)
+		goto err_clear_routes;
+	okvm_irq_routes_changed(vm);
+	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
+	return 0;
+
+err_clear_routes:
+	okvm_routes_free(irq);
+err_free:
+	kfree(chips);
+	return err;
+}
+
+int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	int err;
+
+	if (nr_routes > GSI_MAX_ROUTES)
+		return -EINVAL;
+	err = irq_may_choose(vm, -EEXIST);
+	if (!err)
+		err = okvm_routes_set(vm, NULL, 0, false);
+	if (err)
+		return err;
+	irq->nr_reserved_routes = nr_routes;
+	irq_publish_mode(irq, OKVM_IRQCHIP_SPLIT);
+	return 0;
+}
+
+/* ---- KVM_GET_IRQCHIP, KVM_SET_IRQCHIP ---- */
+
+static void chips_get_pic(struct okvm_chips *chips, enum pic_chip which, struct kvm_irqchip *arg)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	pic_get_state(&chips->pic, which, &arg->chip.pic);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+}
+
+static void chips_set_pic_state(struct okvm_chips *chips, enum pic_chip which,
+				const struct kvm_irqchip *arg)
+{
+	struct pic_todo todo = {};
+	unsigned long flags;
+
+	spin_lock_irqsave(&chips->pic_lock, flags);
+	pic_set_state(&chips->pic, which, &arg->chip.pic, &todo);
+	spin_unlock_irqrestore(&chips->pic_lock, flags);
+	pic_carry_out(chips, &todo);
+}
+
+static void chips_get_ioapic(struct okvm_chips *chips, struct kvm_irqchip *arg)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_get_state(&chips->ioapic, &arg->chip.ioapic);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+}
+
+static void chips_set_ioapic_state(struct okvm_chips *chips, const struct kvm_irqchip *arg)
+{
+	struct ioapic_todo todo = {};
+	unsigned long flags;
+
+	cancel_delayed_work_sync(&chips->reinject);
+	spin_lock_irqsave(&chips->ioapic_lock, flags);
+	ioapic_set_state(&chips->ioapic, &arg->chip.ioapic, &todo);
+	ioapic_deliver(chips, &todo);
+	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	ioapic_carry_out(chips, &todo);
+}
+
+long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_irqchip *chip = arg.data;
+
+	if (okvm_irqchip_mode(vm) != OKVM_IRQCHIP_KERNEL)
+		return -ENXIO;
+	switch (chip->chip_id) {
+	case KVM_IRQCHIP_PIC_MASTER:
+		chips_get_pic(okvm_irq(vm)->chips, PIC_MASTER, chip);
+		return 0;
+	case KVM_IRQCHIP_PIC_SLAVE:
+		chips_get_pic(okvm_irq(vm)->chips, PIC_SLAVE, chip);
+		return 0;
+	case KVM_IRQCHIP_IOAPIC:
+		chips_get_ioapic(okvm_irq(vm)->chips, chip);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_irqchip *chip = arg.data;
+
+	if (okvm_irqchip_mode(vm) != OKVM_IRQCHIP_KERNEL)
+		return -ENXIO;
+	switch (chip->chip_id) {
+	case KVM_IRQCHIP_PIC_MASTER:
+		chips_set_pic_state(okvm_irq(vm)->chips, PIC_MASTER, chip);
+		return 0;
+	case KVM_IRQCHIP_PIC_SLAVE:
+		chips_set_pic_state(okvm_irq(vm)->chips, PIC_SLAVE, chip);
+		return 0;
+	case KVM_IRQCHIP_IOAPIC:
+		chips_set_ioapic_state(okvm_irq(vm)->chips, chip);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* ---- KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS ---- */
+
+static long irq_line(struct okvm_vm *vm, struct kvm_irq_level *line, bool status)
+{
+	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
+		return -ENXIO;
+	line->status = okvm_irq_set(vm, OKVM_SOURCE_USER, line->irq, line->level, status);
+	return 0;
+}
+
+long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return irq_line(vm, arg.data, false);
+}
+
+long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return irq_line(vm, arg.data, true);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Message-signalled interrupts: from a message to the LAPICs, and KVM_SIGNAL_MSI.
+ */
+#include <linux/errno.h>
+
+#include "irq/internal.h"
+#include "irq/lapic.h"
+
+int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi)
+{
+	bool x2apic_format = READ_ONCE(okvm_irq(vm)->x2apic_format);
+	struct gsi_message msg = gsi_msi_decode(msi, x2apic_format);
+	struct lapic_irq irq = {
+		.dest_id = msg.dest,
+		.delivery_mode = msg.mode << 8,
+		.dest_mode = msg.logical ? APIC_DEST_LOGICAL : APIC_DEST_PHYSICAL,
+		.vector = msg.vector,
+		.level = true,
+		.trig_mode = msg.level,
+		.msi_redir_hint = msg.redirect,
+	};
+
+	if (!gsi_msi_valid(msi, x2apic_format))
+		return -EINVAL;
+	return okvm_apic_deliver(vm, NULL, &irq);
+}
+
+long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_msi *user = arg.data;
+	struct gsi_msi msi = {
+		.lo = user->address_lo,
+		.hi = user->address_hi,
+		.data = user->data,
+	};
+
+	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE || (user->flags & ~KVM_MSI_VALID_DEVID))
+		return -EINVAL;
+	return okvm_msi_deliver(vm, &msi);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The GSI routing table in use, the lines that it wires, and who hears of acknowledgments.
+ *
+ * Tables are read under plain RCU: every reader is short and never sleeps, whereas vm->srcu may
+ * be held across a page fault that userspace resolves, and a change of routes must not wait for
+ * that. Irqfds look their route up at each signal, so that nothing must be told of a new table.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "irq/internal.h"
+
+static struct gsi_table *routes_locked(struct okvm_irq_vm *irq)
+{
+	return rcu_dereference_protected(irq->routes, lockdep_is_held(&irq->lock));
+}
+
+int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct gsi_policy policy = { .chips = chips, .x2apic_format = irq->x2apic_format };
+	size_t bytes = gsi_table_bytes(ue, nr);
+	struct gsi_table *new, *old;
+	int err;
+
+	if (!bytes)
+		return -EINVAL;
+	new = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	err = gsi_table_build(new, ue, nr, &policy);
+	if (err) {
+		kvfree(new);
+		return err;
+	}
+	mutex_lock(&irq->lock);
+	old = routes_locked(irq);
+	rcu_assign_pointer(irq->routes, new);
+	mutex_unlock(&irq->lock);
+	/* No interrupt takes an old route once the ioctl has returned. */
+	if (old)
+		synchronize_rcu_expedited();
+	kvfree(old);
+	return 0;
+}
+
+void okvm_routes_free(struct okvm_irq_vm *irq)
+{
+	kvfree(rcu_replace_pointer(irq->routes, NULL, true));
+}
+
+long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_irq_routing __user *user = arg.user;
+	struct kvm_irq_routing_entry *ue = NULL;
+	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vm);
+	struct kvm_irq_routing head;
+	int err;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (mode == OKVM_IRQCHIP_NONE || head.nr > GSI_MAX_ROUTES || head.flags)
+		return -EINVAL;
+	if (head.nr) {
+		ue = vmemdup_user(user->entries, array_size(sizeof(*ue), head.nr));
+		if (IS_ERR(ue))
+			return PTR_ERR(ue);
+	}
+	err = okvm_routes_set(vm, ue, head.nr, mode == OKVM_IRQCHIP_KERNEL);
+	kvfree(ue);
+	if (!err)
+		okvm_irq_routes_changed(vm);
+	return err;
+}
+
+/* ---- lines ---- */
+
+static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int source, int level,
+		     bool line_status)
+{
+	struct okvm_chips *chips = okvm_irq(vm)->chips;
+
+	switch ((enum gsi_kind)route->kind) {
+	case GSI_KIND_PIC:
+		return okvm_chips_set_pic(chips, route->pin, source, level);
+	case GSI_KIND_IOAPIC:
+		return okvm_chips_set_ioapic(chips, route->pin, source, level, line_status);
+	case GSI_KIND_MSI:
+		return level ? okvm_msi_deliver(vm, &route->msi) : -1;
+	}
+	return -1;
+}
+
+/*
+ * Nobody knows whether the guest uses the PIC or the IOAPIC, so a line goes to both; the one
+ * that is not used has its pin masked.
+ */
+int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status)
+{
+	const struct gsi_route *route;
+	const struct gsi_table *table;
+	unsigned int nr;
+	int ret = -1, r;
+
+	rcu_read_lock();
+	table = rcu_dereference(okvm_irq(vm)->routes);
+	if (!table)
+		goto out;
+	for (route = gsi_lookup(table, gsi, &nr); nr; nr--, route++) {
+		r = route_set(vm, route, source, level, line_status);
+		if (r >= 0)
+			ret = r + max(ret, 0);
+	}
+out:
+	rcu_read_unlock();
+	return ret;
+}
+
+int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin)
+{
+	const struct gsi_table *table;
+	int gsi = GSI_NONE;
+
+	rcu_read_lock();
+	table = rcu_dereference(okvm_irq(vm)->routes);
+	if (table)
+		gsi = gsi_of_pin(table, chip, pin);
+	rcu_read_unlock();
+	return gsi;
+}
+
+/* Userspace's IOAPIC has put its pins into the first routes, as messages. */
+void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	const struct gsi_table *table;
+	u32 i;
+
+	rcu_read_lock();
+	table = rcu_dereference(irq->routes);
+	for (i = 0; table && i < table->nr_routes; i++) {
+		const struct gsi_route *route = &table->routes[i];
+		struct gsi_message msg;
+
+		if (route->gsi >= irq->nr_reserved_routes)
+			break;
+		msg = gsi_msi_decode(&route->msi, irq->x2apic_format);
+		if (route->kind == GSI_KIND_MSI && msg.level)
+			map[msg.vector / 64] |= BIT_ULL(msg.vector % 64);
+	}
+	rcu_read_unlock();
+}
+
+/* ---- acknowledge notifiers ---- */
+
+void okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *notifier)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	mutex_lock(&irq->lock);
+	hlist_add_head_rcu(&notifier->node, &irq->ack_notifiers);
+	mutex_unlock(&irq->lock);
+	okvm_irq_routes_changed(vm);
+}
+
+void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *notifier)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	mutex_lock(&irq->lock);
+	hlist_del_init_rcu(&notifier->node);
+	mutex_unlock(&irq->lock);
+	synchronize_rcu_expedited();
+	okvm_irq_routes_changed(vm);
+}
+
+static void ack_gsi(struct okvm_irq_vm *irq, int gsi)
+{
+	struct okvm_ack_notifier *notifier;
+
+	hlist_for_each_entry_rcu(notifier, &irq->ack_notifiers, node)
+		if (notifier->gsi == gsi)
+			notifier->acked(notifier);
+}
+
+void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	const struct gsi_table *table;
+	int gsi;
+
+	if (hlist_empty(&irq->ack_notifiers))
+		return;
+	rcu_read_lock();
+	table = rcu_dereference(irq->routes);
+	for (; table && pins; pins &= pins - 1) {
+		gsi = gsi_of_pin(table, chip, __ffs(pins));
+		if (gsi != GSI_NONE)
+			ack_gsi(irq, gsi);
+	}
+	rcu_read_unlock();
+}
+
+u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct okvm_ack_notifier *notifier;
+	const struct gsi_table *table;
+	unsigned int pin;
+	u32 pins = 0;
+
+	rcu_read_lock();
+	table = rcu_dereference(irq->routes);
+	if (!table)
+		goto out;
+	hlist_for_each_entry_rcu(notifier, &irq->ack_notifiers, node)
+		for (pin = 0; pin < GSI_CHIP_PINS; pin++)
+			if (gsi_of_pin(table, chip, pin) == notifier->gsi)
+				pins |= BIT(pin);
+out:
+	rcu_read_unlock();
+	return pins;
+}

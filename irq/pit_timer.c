@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The in-kernel PIT: clock, timer, bus devices and ioctls around its register model.
+ *
+ * The timer's handler raises GSI 0 itself, for the locks of the chips are taken with IRQs off.
+ * Upstream needs a kernel thread per VM for that. A timer that was late counts the periods that
+ * it missed instead of expiring once for each.
+ */
+#include <linux/hrtimer.h>
+#include <linux/slab.h>
+
+#include "core/arch.h"
+#include "core/compat.h"
+#include "irq/internal.h"
+#include "irq/pit.h"
+
+/* Host timers are not throttled by the scheduler, so a guest's period has a floor. */
+#define PIT_MIN_PERIOD_NS	200000
+#define PIT_GSI			0
+#define PIT_SPEAKER_PORTS	4
+
+/*
+ * struct okvm_pit - the PIT of a VM
+ * @lock: guards all below; taken in the timer's handler, never held while lines are driven
+ * @armed: the timer is meant to run: a handler that finds it false does nothing
+ * @period: ns, 0 for a single expiry
+ */
+struct okvm_pit {
+	struct okvm_vm *vm;
+	spinlock_t lock;		/* see above */
+	struct pit model;
+	struct pit_reinject reinject;
+	struct hrtimer timer;
+	bool armed;
+	u64 period;
+	struct mutex reinject_lock;	/* one KVM_REINJECT_CONTROL at a time */
+	struct okvm_ack_notifier ack;
+	struct okvm_io_device dev;
+	struct okvm_io_device speaker;
+};
+
+static struct okvm_pit *pit_of(struct okvm_vm *vm)
+{
+	/* Pairs with the release in pit_create(). */
+	return smp_load_acquire(&okvm_irq(vm)->pit);
+}
+
+/* LINT0 as NMI is how old kernels watch themselves: the PIT's edge goes to every such vCPU. */
+static void pit_nmi_watchdog(struct okvm_vm *vm)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long i;
+
+	if (!atomic_read(&okvm_irq(vm)->apics_lint0_nmi))
+		return;
+	okvm_for_each_vcpu(i, vcpu, vm)
+		okvm_apic_lint0_nmi(vcpu);
+}
+
+static void pit_pulse(struct okvm_vm *vm)
+{
+	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 1, false);
+	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 0, false);
+	pit_nmi_watchdog(vm);
+}
+
+static enum hrtimer_restart pit_expired(struct hrtimer *timer)
+{
+	struct okvm_pit *pit = container_of(timer, struct okvm_pit, timer);
+	enum hrtimer_restart restart = HRTIMER_NORESTART;
+	bool inject = false;
+	unsigned long flags;
+	u64 ticks = 1;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	/* Stopped, or started anew, while this handler waited for the lock? */
+	if (pit->armed && !hrtimer_is_queued(timer)) {
+		if (pit->period) {
+			ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period));
+			restart = HRTIMER_RESTART;
+		} else {
+			pit->armed = false;
+		}
+		inject = pit_reinject_tick(&pit->reinject, ticks);
+	}
+	spin_unlock_irqrestore(&pit->lock, flags);
+	if (inject)
+		pit_pulse(pit->vm);
+	return restart;
+}
+
+static void pit_carry_out(struct okvm_pit *pit, const struct pit_todo *todo, u64 now)
+{
+	lockdep_assert_held(&pit->lock);
+	if (todo->timer == PIT_TIMER_KEEP)
+		return;
+	/* A handler that is waiting for the lock finds out by itself. */
+	hrtimer_try_to_cancel(&pit->timer);
+	pit->armed = todo->timer == PIT_TIMER_START;
+	if (!pit->armed)
+		return;
+	pit->period = todo->period;
+	pit_reinject_reset(&pit->reinject);
+	hrtimer_start(&pit->timer, ns_to_ktime(now + todo->first), HRTIMER_MODE_ABS);
+}
+
+static void pit_acked(struct okvm_ack_notifier *notifier)
+{
+	struct okvm_pit *pit = container_of(notifier, struct okvm_pit, ack);
+	unsigned long flags;
+	bool again;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	again = pit_reinject_ack(&pit->reinject);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	if (again)
+		pit_pulse(pit->vm);
+}
+
+void okvm_pit_unmasked(struct okvm_vm *vm)
+{
+	struct okvm_pit *pit = pit_of(vm);
+	unsigned long flags;
+
+	if (!pit)
+		return;
+	spin_lock_irqsave(&pit->lock, flags);
+	pit_reinject_reset(&pit->reinject);
+	spin_unlock_irqrestore(&pit->lock, flags);
+}
+
+/* ---- ports; the channels answer bytes, a wider access has its upper bytes 0 ---- */
+
+static int pit_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			void *val)
+{
+	struct okvm_pit *pit = container_of(dev, struct okvm_pit, dev);
+	unsigned long flags;
+
+	memset(val, 0, len);
+	spin_lock_irqsave(&pit->lock, flags);
+	*(u8 *)val = pit_read(&pit->model, addr - PIT_PORT_BASE, ktime_get_ns());
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+static int pit_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			 const void *val)
+{
+	struct okvm_pit *pit = container_of(dev, struct okvm_pit, dev);
+	struct pit_todo todo = {};
+	unsigned long flags;
+	u64 now;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	now = ktime_get_ns();
+	pit_write(&pit->model, addr - PIT_PORT_BASE, *(const u8 *)val, now, &todo);
+	pit_carry_out(pit, &todo, now);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+static const struct okvm_io_ops pit_dev_ops = {
+	.read = pit_dev_read,
+	.write = pit_dev_write,
+};
+
+static int speaker_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			void *val)
+{
+	struct okvm_pit *pit = container_of(dev, struct okvm_pit, speaker);
+	unsigned long flags;
+
+	if (addr != PIT_PORT_SPEAKER)
+		return -EOPNOTSUPP;
+	memset(val, 0, len);
+	spin_lock_irqsave(&pit->lock, flags);
+	*(u8 *)val = pit_speaker_read(&pit->model, ktime_get_ns());
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+static int speaker_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+			 const void *val)
+{
+	struct okvm_pit *pit = container_of(dev, struct okvm_pit, speaker);
+	unsigned long flags;
+
+	if (addr != PIT_PORT_SPEAKER)
+		return -EOPNOTSUPP;
+	spin_lock_irqsave(&pit->lock, flags);
+	pit_speaker_write(&pit->model, *(const u8 *)val, ktime_get_ns());
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+static const struct okvm_io_ops speaker_ops = {
+	.read = speaker_read,
+	.write = speaker_write,
+};
+
+/* ---- create and destroy ---- */
+
+static void pit_set_reinject(struct okvm_pit *pit, bool on)
+{
+	unsigned long flags;
+	bool was;
+
+	mutex_lock(&pit->reinject_lock);
+	spin_lock_irqsave(&pit->lock, flags);
+	was = pit->reinject.enabled;
+	pit->reinject.enabled = on;
+	if (on && !was)
+		pit_reinject_reset(&pit->reinject);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	if (on && !was)
+		okvm_ack_register(pit->vm, &pit->ack);
+	if (!on && was)
+		okvm_ack_unregister(pit->vm, &pit->ack);
+	mutex_unlock(&pit->reinject_lock);
+}
+
+static int pit_register(struct okvm_pit *pit, u32 flags)
+{
+	struct okvm_vm *vm = pit->vm;
+	int err;
+
+	pit->dev.ops = &pit_dev_ops;
+	pit->speaker.ops = &speaker_ops;
+	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_BASE, PIT_PORTS, &pit->dev);
+	if (err || !(flags & KVM_PIT_SPEAKER_DUMMY))
+		return err;
+	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_SPEAKER, PIT_SPEAKER_PORTS,
+				  &pit->speaker);
+	if (err)
+		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &pit->dev);
+	return err;
+}
+
+static int pit_create(struct okvm_vm *vm, u32 flags)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct okvm_pit *pit;
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	if (irq->pit)
+		return -EEXIST;
+	if (irq->mode != OKVM_IRQCHIP_KERNEL)
+		return -ENOENT;
+	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
+	if (!pit)
+		return -ENOMEM;
+	pit->vm = vm;
+	spin_lock_init(&pit->lock);
+	mutex_init(&pit->reinject_lock);
+	okvm_hrtimer_setup(&pit->timer, pit_expired, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	pit_reset(&pit->model, PIT_MIN_PERIOD_NS, ktime_get_ns());
+	pit->ack.gsi = PIT_GSI;
+	pit->ack.acked = pit_acked;
+	mutex_lock(&vm->bus_lock);
+	err = pit_register(pit, flags);
+	mutex_unlock(&vm->bus_lock);
+	if (err) {
+		kfree(pit);
+		return err;
+	}
+	pit_set_reinject(pit, true);
+	/* Whoever sees the pointer sees a complete PIT. */
+	smp_store_release(&irq->pit, pit);
+	return 0;
+}
+
+void okvm_pit_destroy(struct okvm_vm *vm)
+{
+	struct okvm_pit *pit = okvm_irq(vm)->pit;
+	unsigned long flags;
+
+	if (!pit)
+		return;
+	spin_lock_irqsave(&pit->lock, flags);
+	pit->armed = false;
+	spin_unlock_irqrestore(&pit->lock, flags);
+	hrtimer_cancel(&pit->timer);
+	okvm_irq(vm)->pit = NULL;
+	kfree(pit);
+}
+
+/* ---- ioctls ---- */
+
+long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return pit_create(vm, KVM_PIT_SPEAKER_DUMMY);
+}
+
+long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_pit_config *config = arg.data;
+
+	return pit_create(vm, config->flags);
+}
+
+static long pit_save(struct okvm_vm *vm, struct kvm_pit_state2 *state)
+{
+	struct okvm_pit *pit = pit_of(vm);
+	unsigned long flags;
+
+	if (!pit)
+		return -ENXIO;
+	spin_lock_irqsave(&pit->lock, flags);
+	pit_get_state(&pit->model, state);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+static long pit_restore(struct okvm_vm *vm, const struct kvm_pit_state2 *state)
+{
+	struct okvm_pit *pit = pit_of(vm);
+	struct pit_todo todo = {};
+	unsigned long flags;
+	u64 now;
+
+	if (!pit)
+		return -ENXIO;
+	spin_lock_irqsave(&pit->lock, flags);
+	now = ktime_get_ns();
+	pit_set_state(&pit->model, state, now, &todo);
+	pit_carry_out(pit, &todo, now);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+/* The older pair of ioctls has the channels alone, and leaves the flags as they are. */
+long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_pit_state *user = arg.data;
+	struct kvm_pit_state2 state;
+	long err = pit_save(vm, &state);
+
+	if (!err)
+		memcpy(user->channels, state.channels, sizeof(user->channels));
+	return err;
+}
+
+long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_pit_state *user = arg.data;
+	struct kvm_pit_state2 state;
+	long err = pit_save(vm, &state);
+
+	if (err)
+		return err;
+	memcpy(state.channels, user->channels, sizeof(state.channels));
+	return pit_restore(vm, &state);
+}
+
+long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return pit_save(vm, arg.data);
+}
+
+long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return pit_restore(vm, arg.data);
+}
+
+long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_reinject_control *control = arg.data;
+	struct okvm_pit *pit = pit_of(vm);
+
+	if (!pit)
+		return -ENXIO;
+	pit_set_reinject(pit, control->pit_reinject);
+	return 0;
+}

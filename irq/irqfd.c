@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_IRQFD: an eventfd raises a GSI, and with resampling another hears of its acknowledgment.
+ *
+ * The eventfd's wait queue calls back with its lock held and IRQs off, and there the interrupt is
+ * delivered, whatever its route: the locks below are all of that kind. Upstream defers everything
+ * but messages to a work item. The route is looked up at each signal, so none is cached.
+ *
+ * Life of an irqfd: it is on okvm_irq_vm.irqfds while active. Whoever takes it off that list (an
+ * ioctl, the closing of the eventfd, the end of the VM) shuts it down: the closing by a work
+ * item, for it comes with the wait queue's lock held.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/poll.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "core/compat.h"
+#include "irq/internal.h"
+
+/*
+ * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source
+ * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
+ * @irqfds: those to be told; written under okvm_irq_vm.resample_lock, read under RCU
+ */
+struct okvm_resampler {
+	struct okvm_vm *vm;
+	struct list_head node;
+	struct list_head irqfds;
+	struct okvm_ack_notifier ack;
+};
+
+/*
+ * struct okvm_irqfd - one eventfd wired to a GSI
+ * @node: on okvm_irq_vm.irqfds while active, under okvm_irq_vm.irqfd_lock
+ */
+struct okvm_irqfd {
+	struct okvm_vm *vm;
+	u32 gsi;
+	struct eventfd_ctx *eventfd;
+	wait_queue_entry_t wait;
+	poll_table poll;
+	struct list_head node;
+	struct work_struct shutdown;
+
+	struct okvm_resampler *resampler;	/* NULL without resampling */
+	struct eventfd_ctx *resamplefd;
+	struct list_head resample_node;
+};
+
+static void irqfd_inject(struct okvm_irqfd *irqfd)
+{
+	if (irqfd->resampler) {
+		okvm_irq_set(irqfd->vm, OKVM_SOURCE_RESAMPLE, irqfd->gsi, 1, false);
+		return;
+	}
+	okvm_irq_set(irqfd->vm, OKVM_SOURCE_IRQFD, irqfd->gsi, 1, false);
+	okvm_irq_set(irqfd->vm, OKVM_SOURCE_IRQFD, irqfd->gsi, 0, false);
+}
+
+/* ---- resampling ---- */
+
+/* The line falls once for all of its devices; who is not done raises it again. */
+static void resampler_acked(struct okvm_ack_notifier *notifier)
+{
+	struct okvm_resampler *resampler = container_of(notifier, struct okvm_resampler, ack);
+	struct okvm_irqfd *irqfd;
+
+	okvm_irq_set(resampler->vm, OKVM_SOURCE_RESAMPLE, notifier->gsi, 0, false);
+	list_for_each_entry_rcu(irqfd, &resampler->irqfds, resample_node)
+		okvm_eventfd_signal(irqfd->resamplefd);
+}
+
+static struct okvm_resampler *resampler_find(struct okvm_irq_vm *irq, u32 gsi)
+{
+	struct okvm_resampler *resampler;
+
+	lockdep_assert_held(&irq->resample_lock);
+	list_for_each_entry(resampler, &irq->resamplers, node)
+		if (resampler->ack.gsi == gsi)
+			return resampler;
+	return NULL;
+}
+
+static struct okvm_resampler *resampler_create(struct okvm_irq_vm *irq, u32 gsi)
+{
+	struct okvm_resampler *resampler = kzalloc(sizeof(*resampler), GFP_KERNEL_ACCOUNT);
+
+	if (!resampler)
+		return NULL;
+	resampler->vm = irq->vm;
+	INIT_LIST_HEAD(&resampler->irqfds);
+	resampler->ack.gsi = gsi;
+	resampler->ack.acked = resampler_acked;
+	list_add(&resampler->node, &irq->resamplers);
+	okvm_ack_register(irq->vm, &resampler->ack);
+	return resampler;
+}
+
+static int resampler_join(struct okvm_irqfd *irqfd)
+{
+	struct okvm_irq_vm *irq = okvm_irq(irqfd->vm);
+	struct okvm_resampler *resampler;
+
+	mutex_lock(&irq->resample_lock);
+	resampler = resampler_find(irq, irqfd->gsi);
+	if (!resampler)
+		resampler = resampler_create(irq, irqfd->gsi);
+	if (resampler) {
+		list_add_rcu(&irqfd->resample_node, &resampler->irqfds);
+		irqfd->resampler = resampler;
+	}
+	mutex_unlock(&irq->resample_lock);
+	return resampler ? 0 : -ENOMEM;
+}
+
+static void resampler_leave(struct okvm_irqfd *irqfd)
+{
+	struct okvm_resampler *resampler = irqfd->resampler;
+	struct okvm_irq_vm *irq = okvm_irq(irqfd->vm);
+
+	mutex_lock(&irq->resample_lock);
+	list_del_rcu(&irqfd->resample_node);
+	synchronize_rcu_expedited();
+	if (list_empty(&resampler->irqfds)) {
+		list_del(&resampler->node);
+		okvm_ack_unregister(irqfd->vm, &resampler->ack);
+		okvm_irq_set(irqfd->vm, OKVM_SOURCE_RESAMPLE, irqfd->gsi, 0, false);
+		kfree(resampler);
+	}
+	mutex_unlock(&irq->resample_lock);
+}
+
+/* ---- shutting down ---- */
+
+/* Accepts a half-built irqfd that never was on the wait queue. */
+static void irqfd_free(struct okvm_irqfd *irqfd)
+{
+	if (irqfd->resampler)
+		resampler_leave(irqfd);
+	if (irqfd->resamplefd)
+		eventfd_ctx_put(irqfd->resamplefd);
+	if (irqfd->eventfd)
+		eventfd_ctx_put(irqfd->eventfd);
+	kfree(irqfd);
+}
+
+static void irqfd_shutdown(struct work_struct *work)
+{
+	struct okvm_irqfd *irqfd = container_of(work, struct okvm_irqfd, shutdown);
+	u64 count;
+
+	/* After this the callback is not running and will not run again. */
+	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
+	irqfd_free(irqfd);
+}
+
+/* Take it off the list of active ones; the shutdown follows by work item. */
+static void irqfd_deactivate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
+{
+	lockdep_assert_held(&irq->irqfd_lock);
+	list_del_init(&irqfd->node);
+	queue_work(irq->irqfd_wq, &irqfd->shutdown);
+}
+
+static void irqfd_hangup(struct okvm_irqfd *irqfd)
+{
+	struct okvm_irq_vm *irq = okvm_irq(irqfd->vm);
+	unsigned long flags;
+
+	spin_lock_irqsave(&irq->irqfd_lock, flags);
+	/*
+	 * If somebody else has deactivated it, that one waits for the wait queue's lock, which
+	 * is held here, before it frees anything.
+	 */
+	if (!list_empty(&irqfd->node))
+		irqfd_deactivate(irq, irqfd);
+	spin_unlock_irqrestore(&irq->irqfd_lock, flags);
+}
+
+/* Called by the eventfd, with its wait queue's lock held and IRQs off. */
+static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+{
+	struct okvm_irqfd *irqfd = container_of(wait, struct okvm_irqfd, wait);
+	__poll_t events = key_to_poll(key);
+	int taken = 0;
+	u64 count;
+
+	if (events & EPOLLIN) {
+		eventfd_ctx_do_read(irqfd->eventfd, &count);
+		irqfd_inject(irqfd);
+		taken = 1;
+	}
+	if (events & EPOLLHUP)
+		irqfd_hangup(irqfd);
+	return taken;
+}
+
+static void irqfd_queue_proc(struct file *file, wait_queue_head_t *wqh, poll_table *poll)
+{
+	struct okvm_irqfd *irqfd = container_of(poll, struct okvm_irqfd, poll);
+
+	okvm_add_wait_queue_priority(wqh, &irqfd->wait);
+}
+
+/* ---- KVM_IRQFD ---- */
+
+static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
+			      const struct kvm_irqfd *args)
+{
+	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
+
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	irqfd->eventfd = ctx;
+	if (!(args->flags & KVM_IRQFD_FLAG_RESAMPLE))
+		return 0;
+	ctx = eventfd_ctx_fdget(args->resamplefd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	irqfd->resamplefd = ctx;
+	return resampler_join(irqfd);
+}
+
+/* Its own queue, so that waiting for the shutdowns waits for nothing else. */
+static int irqfd_need_wq(struct okvm_irq_vm *irq)
+{
+	lockdep_assert_held(&irq->irqfd_mutex);
+	if (!irq->irqfd_wq)
+		irq->irqfd_wq = alloc_workqueue("okvm-irqfd", 0, 0);
+	return irq->irqfd_wq ? 0 : -ENOMEM;
+}
+
+/* An eventfd drives one line of a VM. */
+static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
+{
+	struct okvm_irqfd *other;
+	int err = 0;
+
+	spin_lock_irq(&irq->irqfd_lock);
+	list_for_each_entry(other, &irq->irqfds, node)
+		if (other->eventfd == irqfd->eventfd)
+			err = -EBUSY;
+	if (!err)
+		list_add_tail(&irqfd->node, &irq->irqfds);
+	spin_unlock_irq(&irq->irqfd_lock);
+	return err;
+}
+
+static struct okvm_irqfd *irqfd_alloc(struct okvm_vm *vm, u32 gsi)
+{
+	struct okvm_irqfd *irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+
+	if (!irqfd)
+		return NULL;
+	irqfd->vm = vm;
+	irqfd->gsi = gsi;
+	INIT_LIST_HEAD(&irqfd->node);
+	INIT_WORK(&irqfd->shutdown, irqfd_shutdown);
+	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	init_poll_funcptr(&irqfd->poll, irqfd_queue_proc);
+	return irqfd;
+}
+
+/* @file keeps the eventfd open, so that no hangup comes before the irqfd is on the wait queue. */
+static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_irqfd *args)
+{
+	struct okvm_irqfd *irqfd = irqfd_alloc(vm, args->gsi);
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	int err;
+
+	if (!irqfd)
+		return -ENOMEM;
+	err = irqfd_get_eventfds(irqfd, file, args);
+	if (err)
+		goto err_free;
+	/* One assignment at a time: a deassignment must not find an irqfd that is not hooked up. */
+	mutex_lock(&irq->irqfd_mutex);
+	err = irqfd_need_wq(irq);
+	if (!err)
+		err = irqfd_activate(irq, irqfd);
+	/* What was signalled before counts. */
+	if (!err && (vfs_poll(file, &irqfd->poll) & EPOLLIN))
+		irqfd_inject(irqfd);
+	mutex_unlock(&irq->irqfd_mutex);
+	if (err)
+		goto err_free;
+	return 0;
+
+err_free:
+	irqfd_free(irqfd);
+	return err;
+}
+
+static int irqfd_assign(struct okvm_vm *vm, const struct kvm_irqfd *args)
+{
+	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vm);
+	struct file *file;
+	int err;
+
+	if (mode == OKVM_IRQCHIP_NONE)
+		return -EAGAIN;
+	/* Only chips in the kernel know when a line is acknowledged. */
+	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL)
+		return -EINVAL;
+	file = fget(args->fd);
+	if (!file)
+		return -EBADF;
+	err = irqfd_attach(vm, file, args);
+	fput(file);
+	return err;
+}
+
+static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct eventfd_ctx *eventfd,
+				      u32 gsi)
+{
+	struct okvm_irqfd *irqfd, *tmp;
+
+	mutex_lock(&irq->irqfd_mutex);
+	spin_lock_irq(&irq->irqfd_lock);
+	list_for_each_entry_safe(irqfd, tmp, &irq->irqfds, node)
+		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
+			irqfd_deactivate(irq, irqfd);
+	spin_unlock_irq(&irq->irqfd_lock);
+	/* No interrupt comes from them once this returns. */
+	if (irq->irqfd_wq)
+		flush_workqueue(irq->irqfd_wq);
+	mutex_unlock(&irq->irqfd_mutex);
+}
+
+static int irqfd_deassign(struct okvm_vm *vm, const struct kvm_irqfd *args)
+{
+	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
+
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+	irqfd_deactivate_matching(okvm_irq(vm), eventfd, args->gsi);
+	eventfd_ctx_put(eventfd);
+	return 0;
+}
+
+long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct kvm_irqfd *args = arg.data;
+
+	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
+		return -EINVAL;
+	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
+		return irqfd_deassign(vm, args);
+	return irqfd_assign(vm, args);
+}
+
+void okvm_irqfd_release(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	irqfd_deactivate_matching(irq, NULL, 0);
+	if (irq->irqfd_wq)
+		destroy_workqueue(irq->irqfd_wq);
+}

@@ -12,6 +12,8 @@ import termios
 import time
 import tty
 
+from . import ktap
+
 HANG, DIED = 124, 125
 
 PANIC = re.compile(rb"---\[ end Kernel panic|Attempted to kill init")
@@ -165,9 +167,9 @@ class Watch:
             found.append(line.decode(errors="replace"))
         return found
 
-    def ktap(self):
-        """Passed, failed and skipped as counted from the KTAP lines of innermost results."""
-        return count_ktap(bytes(self.seen).replace(b"\r", b"").decode(errors="replace"))
+    def results(self):
+        """(passed, failed, skipped) as the KTAP lines of the console tell."""
+        return ktap.parse(bytes(self.seen).decode(errors="replace")).counts()
 
 
 def _receive(console):
@@ -175,28 +177,3 @@ def _receive(console):
         return console.recv(65536)
     except ConnectionError:
         return b""
-
-
-RESULT = re.compile(r"^(?:\[[ \d.]+\] ?)?(\s*)(not ok|ok) \d+\b(.*)$")
-
-
-def count_ktap(text):
-    """Count (passed, failed, skipped) results that have no results of their own below them."""
-    counts = [0, 0, 0]
-    deeper = 0                  # the indentation of the last result seen
-    for line in text.splitlines():
-        match = RESULT.match(line)
-        if not match:
-            continue
-        indent = len(match.group(1))
-        if indent < deeper and deeper:
-            deeper = indent     # the sum line of what was counted one level deeper
-            continue
-        deeper = indent
-        if "# SKIP" in match.group(3):
-            counts[2] += 1
-        elif match.group(2) == "ok":
-            counts[0] += 1
-        else:
-            counts[1] += 1
-    return tuple(counts)

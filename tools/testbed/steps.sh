@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the steps of `make check` share. A step sources this, calls the functions below in any
+# order and ends with `finish`. Results are KTAP on standard output.
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# Where a step may write; the driver makes it.
+step_dir=${OKVM_STEP_DIR:-$top/build/check/$(basename "$0")}
+mkdir -p "$step_dir"
+step_number=0
+step_failed=0
+echo "KTAP version 1"
+
+ok()
+{
+	step_number=$((step_number + 1))
+	echo "ok $step_number $1"
+}
+
+not_ok()
+{
+	step_number=$((step_number + 1))
+	step_failed=$((step_failed + 1))
+	echo "not ok $step_number $1"
+}
+
+skip()
+{
+	step_number=$((step_number + 1))
+	echo "ok $step_number $1 # SKIP $2"
+}
+
+# try NAME CMD...: one test; it passes if the command does. What it prints is shown if it fails.
+try()
+{
+	local name=$1 log
+	shift
+	log=$step_dir/$(tr -c 'A-Za-z0-9._\n-' _ <<<"$name").log
+	if "$@" >"$log" 2>&1; then
+		ok "$name"
+	else
+		not_ok "$name"
+		tail -n 100 "$log" | sed 's/^/# /'
+	fi
+}
+
+# silent NAME CMD...: like try, but a command that prints anything has failed too.
+silent() { try "$1" silent_run "${@:2}"; }
+silent_run()
+{
+	local text
+	text=$("$@" 2>&1) || { printf '%s\n' "$text"; return 1; }
+	[ -z "$text" ] || { printf '%s\n' "$text"; return 1; }
+}
+
+# bench_ktap NAME ARGS...: run tools/testbed/bench; its payload prints the results. One more
+# result, of the name given, says whether the machine ended as it should: 0, or 1 for a payload
+# that tells with it that some of its tests failed.
+bench_ktap()
+{
+	local name=$1 code=0
+	shift
+	"$testbed/bench" "$@" || code=$?
+	echo
+	case $code in
+	0 | 1) ok "$name ended" ;;
+	123) not_ok "$name: the kernel complained" ;;
+	124) not_ok "$name: hung" ;;
+	125) not_ok "$name: panicked" ;;
+	*) not_ok "$name: exit status $code" ;;
+	esac
+}
+
+# new_payload NAME: an empty folder for the payload of a bench; prints it.
+new_payload()
+{
+	rm -rf "$step_dir/$1"
+	mkdir -p "$step_dir/$1"
+	echo "$step_dir/$1"
+}
+
+finish()
+{
+	echo "1..$step_number"
+	[ $step_failed -eq 0 ]
+	exit
+}

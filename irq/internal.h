@@ -140,8 +140,10 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 
 /** okvm_pit_unmasked() - GSI 0 was unmasked: earlier ticks do not count. Any context */
 void okvm_pit_unmasked(struct okvm_vm *vm);
-/** okvm_pit_destroy() - stop and free; the VM's devices are off the bus or nobody can reach them */
-void okvm_pit_destroy(struct okvm_vm *vm);
+/** okvm_pit_stop() - of a dying VM: the timer does not fire any more. May sleep */
+void okvm_pit_stop(struct okvm_vm *vm);
+/** okvm_pit_free() - after okvm_pit_stop(); the ports are off the bus */
+void okvm_pit_free(struct okvm_vm *vm);
 
 /* vlapic.c */
 
@@ -150,7 +152,7 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
 
 /* irqfd.c */
 
-/** okvm_irqfd_release() - detach every eventfd from a dying VM. May sleep */
+/** okvm_irqfd_release() - detach every eventfd from a dying VM, once. May sleep */
 void okvm_irqfd_release(struct okvm_vm *vm);
 
 #endif /* OKVM_IRQ_INTERNAL_H */

@@ -371,18 +371,24 @@ static void chips_unregister(struct okvm_chips *chips)
 		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &chips->pic_dev[i]);
 }
 
+void okvm_irq_vm_release(struct okvm_vm *vm)
+{
+	struct okvm_chips *chips = okvm_irq(vm)->chips;
+
+	okvm_irqfd_release(vm);
+	okvm_pit_stop(vm);
+	if (chips)
+		cancel_delayed_work_sync(&chips->reinject);
+}
+
 void okvm_irq_vm_destroy(struct okvm_vm *vm)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 
 	if (!irq)
 		return;
-	okvm_irqfd_release(vm);
-	okvm_pit_destroy(vm);
-	if (irq->chips) {
-		cancel_delayed_work_sync(&irq->chips->reinject);
-		kfree(irq->chips);
-	}
+	okvm_pit_free(vm);
+	kfree(irq->chips);
 	okvm_routes_free(irq);
 	vm->irq = NULL;
 	kfree(irq);

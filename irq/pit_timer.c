@@ -271,7 +271,7 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	return 0;
 }
 
-void okvm_pit_destroy(struct okvm_vm *vm)
+void okvm_pit_stop(struct okvm_vm *vm)
 {
 	struct okvm_pit *pit = okvm_irq(vm)->pit;
 	unsigned long flags;
@@ -282,8 +282,14 @@ void okvm_pit_destroy(struct okvm_vm *vm)
 	pit->armed = false;
 	spin_unlock_irqrestore(&pit->lock, flags);
 	hrtimer_cancel(&pit->timer);
-	okvm_irq(vm)->pit = NULL;
-	kfree(pit);
+}
+
+void okvm_pit_free(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	kfree(irq->pit);
+	irq->pit = NULL;
 }
 
 /* ---- ioctls ---- */

@@ -109,6 +109,11 @@ void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_
 /** okvm_arch_flush_tlb_vm() - all vCPUs, waited for */
 void okvm_arch_flush_tlb_vm(struct okvm_vm *vm);
 
+struct walk_regs;	/* mmu/walk.h */
+
+/** okvm_arch_walk_regs() - CR3, PDPTEs, PKRU and EFLAGS.AC, for a walk. Vcpu loaded or not running */
+void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs);
+
 /* What irq/ needs of x86/: time and NMI. */
 
 /** okvm_arch_guest_tsc() - the guest's TSC at host TSC @host_tsc; any context */

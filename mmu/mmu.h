@@ -22,6 +22,7 @@ enum okvm_access {
 	OKVM_ACC_RSVD	= 1 << 3,
 	OKVM_ACC_FETCH	= 1 << 4,
 	OKVM_ACC_PK	= 1 << 5,
+	OKVM_ACC_IMPLICIT = 1 << 16,	/* by the CPU itself, as supervisor: SMAP ignores EFLAGS.AC */
 };
 
 /**
@@ -70,7 +71,7 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
- * @acc: WRITE, USER, FETCH as the access is
+ * @acc: WRITE, USER, FETCH, IMPLICIT as the access is
  * @fault: filled when the walk faults (error code for the guest's #PF)
  * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
  */

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest page-table walker: pure, one loop for every paging mode. */
+/*
+ * The guest page-table walker: pure, one loop for every paging mode.
+ *
+ * Upstream compiles a template header three times, once per entry size, and
+ * keeps permission rules as a precomputed bitmap; here the modes are a table
+ * of shifts and the rules are written as the manual has them.
+ */
 #ifndef OKVM_MMU_WALK_H
 #define OKVM_MMU_WALK_H
 
@@ -23,5 +29,77 @@ struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
 	bool memory_error;	/* a table could not be read: not a guest #PF */
 };
+
+/** struct walk_regs - what else a translation depends on, read when one is needed */
+struct walk_regs {
+	u64 cr3;
+	u64 pdptrs[4];		/* PAE: the PDPTE registers */
+	u32 pkru;
+	bool ac;		/* EFLAGS.AC, for SMAP */
+};
+
+/** enum walk_access - what the access is: error-code bits, and one more */
+enum walk_access {
+	WALK_WRITE = 1 << 1,
+	WALK_USER = 1 << 2,
+	WALK_FETCH = 1 << 4,
+	WALK_IMPLICIT = 1 << 16,	/* by the CPU itself (descriptor tables): AC does not help */
+};
+
+/** enum walk_error - error-code bits (SDM "Page-Fault Exceptions") */
+enum walk_error {
+	WALK_ERR_PRESENT = 1 << 0,
+	WALK_ERR_WRITE = 1 << 1,
+	WALK_ERR_USER = 1 << 2,
+	WALK_ERR_RSVD = 1 << 3,
+	WALK_ERR_FETCH = 1 << 4,
+	WALK_ERR_PK = 1 << 5,
+};
+
+/**
+ * struct walk_ops - access to guest-physical memory
+ * @read: an entry of @size (4 or 8) bytes. 0, or negative if there is no memory
+ * @cmpxchg: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
+ *	accessed and dirty bits are not kept; other negative values: no memory
+ */
+struct walk_ops {
+	int (*read)(void *ctx, u64 gpa, unsigned int size, u64 *val);
+	int (*cmpxchg)(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new);
+};
+
+/**
+ * struct walk_result - a translation
+ * @gpa: guest-physical address of the byte asked for
+ * @level: 1 4 KiB, 2 2 or 4 MiB, 3 1 GiB page; 0 with paging off
+ * @write, @user, @exec: what all entries on the way allow, CR0.WP and keys aside
+ */
+struct walk_result {
+	u64 gpa;
+	u8 level;
+	bool write, user, exec;
+};
+
+/** enum walk_verdict */
+enum walk_verdict {
+	WALK_OK = 0,
+	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
+	WALK_MEMORY,		/* a table is not in memory: memory_error is set */
+};
+
+/**
+ * walk() - translate @gva, checking permissions and setting accessed and dirty bits
+ * @access: enum walk_access
+ *
+ * At most WALK_TRIES times the number of levels of entries are read.
+ */
+enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
+		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+		       struct walk_result *result, struct walk_fault *fault);
+
+/* Walks that are begun anew because an entry changed under the walker. */
+#define WALK_TRIES	8
+
+/** walk_pdpte_ok() - no reserved bit is set in a PDPTE (SDM "PDPTE Registers") */
+bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte);
 
 #endif /* OKVM_MMU_WALK_H */

@@ -48,6 +48,17 @@ void okvm_paging_changed(struct okvm_vcpu *vcpu)
 	okvm_mmu_set_paging(vcpu, &mode);
 }
 
+void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
+{
+	regs->cr3 = okvm_cr3(vcpu);
+	if (!okvm_long_mode(vcpu)) {
+		okvm_reg_fetch(vcpu, OKVM_REG_PDPTR);
+		memcpy(regs->pdptrs, vcpu->arch->pdptrs, sizeof(regs->pdptrs));
+	}
+	regs->pkru = vcpu->arch->pkru;
+	regs->ac = okvm_rflags(vcpu) & X86_EFLAGS_AC;
+}
+
 /* Shadow page tables hang on the guest's root; two-dimensional ones do not. */
 static void root_changed(struct okvm_vcpu *vcpu)
 {

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The guest page-table walker, see walk.h. Sections named are those of the SDM, volume 3, "Paging". */
+#include <linux/bits.h>
+#include <linux/errno.h>
+
+#include "mmu/walk.h"
+
+#define PTE_PRESENT	BIT_ULL(0)
+#define PTE_WRITE	BIT_ULL(1)
+#define PTE_USER	BIT_ULL(2)
+#define PTE_ACCESSED	BIT_ULL(5)
+#define PTE_DIRTY	BIT_ULL(6)
+#define PTE_PS		BIT_ULL(7)
+#define PTE_NX		BIT_ULL(63)
+#define PTE_FRAME	GENMASK_ULL(51, 12)
+
+#define WALK_LEVELS	5
+
+/* One walk on its way: the entries used, and what they allow together. */
+struct walk_path {
+	u64 at[WALK_LEVELS + 1];	/* guest-physical address of the entry, by level */
+	u64 entry[WALK_LEVELS + 1];
+	int top;		/* first level with an entry in memory */
+	int level;		/* level of the entry that maps the page */
+	bool write, user, exec;
+	u64 key;
+};
+
+static unsigned int walk_size(const struct walk_mode *mode)
+{
+	return mode->levels == 2 ? 4 : 8;
+}
+
+/* Lowest address bit that an entry at @level translates. */
+static unsigned int walk_shift(const struct walk_mode *mode, int level)
+{
+	return 12 + (level - 1) * (mode->levels == 2 ? 10 : 9);
+}
+
+static unsigned int walk_index(const struct walk_mode *mode, u64 gva, int level)
+{
+	return (gva >> walk_shift(mode, level)) & (mode->levels == 2 ? 1023 : 511);
+}
+
+/* The entry maps a page rather than a table. */
+static bool walk_maps(const struct walk_mode *mode, u64 entry, int level)
+{
+	if (level == 1)
+		return true;
+	if (!(entry & PTE_PS))
+		return false;
+	if (mode->levels == 2)
+		return mode->pse;
+	/* A PS bit where it is reserved has faulted before this is asked. */
+	return level <= 3;
+}
+
+static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from)
+{
+	return mode->maxphyaddr < from ? GENMASK_ULL(from - 1, mode->maxphyaddr) : 0;
+}
+
+/* 32-bit: only a 4 MiB page has reserved bits: 21, and bits 20:13, which are address bits 39:32. */
+static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
+{
+	u64 high;
+
+	if (level == 1 || !walk_maps(mode, entry, level))
+		return 0;
+	high = walk_above_maxphyaddr(mode, 40) >> 32;
+	return BIT_ULL(21) | high << 13;
+}
+
+/* Reserved bits of a present entry ("Reserved Bits" of each format). */
+static u64 walk_reserved(const struct walk_mode *mode, u64 entry, int level)
+{
+	u64 rsvd;
+
+	if (mode->levels == 2)
+		return walk_reserved_32(mode, entry, level);
+	rsvd = walk_above_maxphyaddr(mode, 52);
+	if (mode->levels == 3)
+		rsvd |= GENMASK_ULL(62, 52);
+	if (!mode->nx)
+		rsvd |= PTE_NX;
+	if (level >= 4 || (level == 3 && !mode->gbpages))
+		rsvd |= PTE_PS;
+	/* Bit 12 of a large page is PAT; the rest below its frame must be 0. */
+	if (level > 1 && level < 4 && entry & PTE_PS)
+		rsvd |= GENMASK_ULL(walk_shift(mode, level) - 1, 13);
+	return rsvd;
+}
+
+bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte)
+{
+	u64 rsvd = walk_above_maxphyaddr(mode, 64) | GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1);
+
+	return !(pdpte & PTE_PRESENT) || !(pdpte & rsvd);
+}
+
+/* The error code that describes the access, whatever is wrong with it. */
+static u32 walk_code(const struct walk_mode *mode, u32 access)
+{
+	u32 code = access & (WALK_ERR_WRITE | WALK_ERR_USER);
+
+	/* Fetches are told apart only where execution can be denied. */
+	if (access & WALK_FETCH && ((mode->nx && mode->levels > 2) || mode->smep))
+		code |= WALK_ERR_FETCH;
+	return code;
+}
+
+static enum walk_verdict walk_pf(const struct walk_mode *mode, u32 access, u32 why,
+				 struct walk_fault *fault)
+{
+	fault->error_code = walk_code(mode, access) | why;
+	fault->memory_error = false;
+	return WALK_FAULT;
+}
+
+/* "Protection Keys": data accesses to user-mode pages. */
+static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs *regs,
+			    const struct walk_path *path, u32 access)
+{
+	u32 rights;
+
+	if (!mode->pke || mode->levels < 4 || !path->user || access & WALK_FETCH)
+		return false;
+	rights = regs->pkru >> (2 * path->key);
+	if (rights & 1)
+		return true;
+	return rights & 2 && access & WALK_WRITE && (access & WALK_USER || mode->wp);
+}
+
+/* "Determination of Access Rights", keys aside: true if the access is denied. */
+static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *regs,
+			const struct walk_path *path, u32 access)
+{
+	bool user = access & WALK_USER;
+
+	if (user && !path->user)
+		return true;
+	if (access & WALK_WRITE && !path->write && (user || mode->wp))
+		return true;
+	if (access & WALK_FETCH)
+		return !path->exec || (!user && path->user && mode->smep);
+	/* Supervisor data access to a user page. */
+	if (!user && path->user && mode->smap)
+		return access & WALK_IMPLICIT || !regs->ac;
+	return false;
+}
+
+static enum walk_verdict walk_check(const struct walk_mode *mode, const struct walk_regs *regs,
+				    const struct walk_path *path, u32 access,
+				    struct walk_fault *fault)
+{
+	bool key = walk_key_denies(mode, regs, path, access);
+
+	if (key || walk_denied(mode, regs, path, access))
+		return walk_pf(mode, access, WALK_ERR_PRESENT | (key ? WALK_ERR_PK : 0), fault);
+	return WALK_OK;
+}
+
+static u64 walk_frame(const struct walk_mode *mode, u64 entry)
+{
+	return mode->levels == 2 ? entry & GENMASK_ULL(31, 12) : entry & PTE_FRAME;
+}
+
+/* The table at which the walk begins; PAE takes it from a register, which may say "not present". */
+static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *regs, u64 gva,
+		       struct walk_path *path, u64 *table)
+{
+	path->write = true;
+	path->user = true;
+	path->exec = true;
+	path->key = 0;
+	path->top = mode->levels;
+	if (mode->levels != 3) {
+		*table = mode->levels == 2 ? regs->cr3 & GENMASK_ULL(31, 12) :
+			 regs->cr3 & PTE_FRAME & ~walk_above_maxphyaddr(mode, 52);
+		return true;
+	}
+	path->top = 2;
+	*table = regs->pdptrs[gva >> 30 & 3];
+	if (!(*table & PTE_PRESENT))
+		return false;
+	*table &= PTE_FRAME;
+	return true;
+}
+
+/* From the top to the entry that maps the page. */
+static enum walk_verdict walk_down(const struct walk_mode *mode, const struct walk_regs *regs,
+				   const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+				   struct walk_path *path, struct walk_fault *fault)
+{
+	u64 table, entry;
+	int level;
+
+	if (!walk_begin(mode, regs, gva, path, &table))
+		return walk_pf(mode, access, 0, fault);
+	for (level = path->top; level > 0; level--) {
+		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
+		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
+			fault->error_code = 0;
+			fault->memory_error = true;
+			return WALK_MEMORY;
+		}
+		if (!(entry & PTE_PRESENT))
+			return walk_pf(mode, access, 0, fault);
+		if (entry & walk_reserved(mode, entry, level))
+			return walk_pf(mode, access, WALK_ERR_PRESENT | WALK_ERR_RSVD, fault);
+		path->entry[level] = entry;
+		path->write &= !!(entry & PTE_WRITE);
+		path->user &= !!(entry & PTE_USER);
+		path->exec &= !(mode->levels > 2 && entry & PTE_NX);
+		path->level = level;
+		if (walk_maps(mode, entry, level))
+			break;
+		table = walk_frame(mode, entry);
+	}
+	path->key = path->entry[path->level] >> 59 & 15;
+	return WALK_OK;
+}
+
+/* 0 all bits are set; 1 an entry changed: walk again; negative: no memory */
+static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, void *ctx,
+		     u32 access, const struct walk_path *path)
+{
+	int level, ret;
+
+	for (level = path->top; level >= path->level; level--) {
+		u64 want = path->entry[level] | PTE_ACCESSED;
+
+		if (level == path->level && access & WALK_WRITE)
+			want |= PTE_DIRTY;
+		if (want == path->entry[level])
+			continue;
+		ret = ops->cmpxchg(ctx, path->at[level], walk_size(mode), path->entry[level], want);
+		if (ret && ret != -EROFS)
+			return ret;
+	}
+	return 0;
+}
+
+static u64 walk_gpa(const struct walk_mode *mode, const struct walk_path *path, u64 gva)
+{
+	u64 entry = path->entry[path->level];
+	u64 below = BIT_ULL(walk_shift(mode, path->level)) - 1;
+	u64 frame;
+
+	frame = walk_frame(mode, entry) & ~below;
+	/* A 4 MiB page has address bits 39:32 in bits 20:13 (PSE-36). */
+	if (mode->levels == 2 && path->level == 2)
+		frame |= (entry >> 13 & 0xff) << 32;
+	return frame | (gva & below);
+}
+
+static void walk_done(const struct walk_mode *mode, const struct walk_path *path, u64 gva,
+		      struct walk_result *result)
+{
+	result->gpa = walk_gpa(mode, path, gva);
+	result->level = path->level;
+	result->write = path->write;
+	result->user = path->user;
+	result->exec = path->exec;
+}
+
+enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
+		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+		       struct walk_result *result, struct walk_fault *fault)
+{
+	enum walk_verdict verdict;
+	struct walk_path path;
+	int tries, ret;
+
+	if (mode->levels < 4)
+		gva = (u32)gva;
+	if (!mode->levels) {
+		*result = (struct walk_result){
+			.gpa = gva, .write = true, .user = true, .exec = true,
+		};
+		return WALK_OK;
+	}
+	for (tries = 0; tries < WALK_TRIES; tries++) {
+		verdict = walk_down(mode, regs, ops, ctx, gva, access, &path, fault);
+		if (verdict)
+			return verdict;
+		verdict = walk_check(mode, regs, &path, access, fault);
+		if (verdict)
+			return verdict;
+		ret = walk_mark(mode, ops, ctx, access, &path);
+		if (!ret) {
+			walk_done(mode, &path, gva, result);
+			return WALK_OK;
+		}
+		if (ret < 0)
+			break;
+	}
+	fault->error_code = 0;
+	fault->memory_error = true;
+	return WALK_MEMORY;
+}

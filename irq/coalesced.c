@@ -6,10 +6,10 @@
  * hostile: each is read once, checked, and only then used.
  */
 #include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "irq/internal.h"
+#include "irq/ring.h"
 
 /*
  * struct okvm_coalesced - one zone; constant once it is on its bus
@@ -26,24 +26,6 @@ static bool zone_covers(const struct kvm_coalesced_mmio_zone *zone, u64 addr, u3
 	u64 offset = addr - zone->addr;
 
 	return addr >= zone->addr && offset <= zone->size && len <= zone->size - offset;
-}
-
-/* Caller holds vm->coalesced_lock, which orders the producers. */
-static bool ring_push(struct kvm_coalesced_mmio_ring *ring, const struct kvm_coalesced_mmio *entry)
-{
-	u32 last = READ_ONCE(ring->last), next;
-
-	if (last >= KVM_COALESCED_MMIO_MAX)
-		return false;
-	last = array_index_nospec(last, KVM_COALESCED_MMIO_MAX);
-	next = (last + 1) % KVM_COALESCED_MMIO_MAX;
-	/* One slot stays empty: equal indexes mean an empty ring. */
-	if (next == READ_ONCE(ring->first) % KVM_COALESCED_MMIO_MAX)
-		return false;
-	ring->coalesced_mmio[last] = *entry;
-	/* Userspace must see the entry before the index that covers it. */
-	smp_store_release(&ring->last, next);
-	return true;
 }
 
 static int coalesced_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,

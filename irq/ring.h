@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ring of coalesced I/O, which userspace maps: its indexes may hold anything at any time.
+ */
+#ifndef OKVM_IRQ_RING_H
+#define OKVM_IRQ_RING_H
+
+#include <linux/bitops.h>
+#include <linux/compiler.h>
+#include <linux/kvm.h>
+#include <linux/nospec.h>
+#include <linux/types.h>
+
+#include <asm/page_types.h>
+
+/**
+ * ring_push() - add an entry
+ * @ring: one page, shared with userspace
+ * @entry: copied whole
+ *
+ * Producers are serialised by the caller. One slot stays empty: equal indexes mean an empty ring.
+ *
+ * Return: false if the ring is full, or its indexes make no sense.
+ */
+static inline bool ring_push(struct kvm_coalesced_mmio_ring *ring,
+			     const struct kvm_coalesced_mmio *entry)
+{
+	u32 last = READ_ONCE(ring->last), next;
+
+	if (last >= KVM_COALESCED_MMIO_MAX)
+		return false;
+	last = array_index_nospec(last, KVM_COALESCED_MMIO_MAX);
+	next = (last + 1) % KVM_COALESCED_MMIO_MAX;
+	if (next == READ_ONCE(ring->first) % KVM_COALESCED_MMIO_MAX)
+		return false;
+	ring->coalesced_mmio[last] = *entry;
+	/* Userspace must see the entry before the index that covers it. */
+	smp_wmb();
+	WRITE_ONCE(ring->last, next);
+	return true;
+}
+
+#endif

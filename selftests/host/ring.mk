@@ -1,0 +1,3 @@
+TESTS += ring_test
+ring_test_srcs :=
+ring_test_libs := -lpthread

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The coalesced ring: order, fullness, and indexes that userspace scribbles on meanwhile. */
+#include <linux/array_size.h>
+
+#include "irq/ring.h"
+#include "test.h"
+
+#include <pthread.h>
+
+static struct kvm_coalesced_mmio_ring *page_alloc(void)
+{
+	return aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+}
+
+static bool push(struct kvm_coalesced_mmio_ring *ring, u64 addr)
+{
+	struct kvm_coalesced_mmio entry = { .phys_addr = addr, .len = 4 };
+
+	return ring_push(ring, &entry);
+}
+
+TEST(ring_fills_and_drains)
+{
+	struct kvm_coalesced_mmio_ring *ring = page_alloc();
+	unsigned int i;
+
+	memset(ring, 0, PAGE_SIZE);
+	for (i = 0; i < KVM_COALESCED_MMIO_MAX - 1; i++)
+		EXPECT(push(ring, i));
+	EXPECT(!push(ring, i));
+	EXPECT_EQ(ring->last, KVM_COALESCED_MMIO_MAX - 1);
+	ring->first = 1;
+	EXPECT(push(ring, i));
+	EXPECT_EQ(ring->last, 0);
+	EXPECT(!push(ring, i));
+	for (i = 0; i < KVM_COALESCED_MMIO_MAX; i++)
+		EXPECT_EQ(ring->coalesced_mmio[i].phys_addr, i);
+	free(ring);
+}
+
+/* CVE-2019-14821 */
+TEST(ring_hostile_indexes)
+{
+	static const u32 vals[] = {
+		0, 1, KVM_COALESCED_MMIO_MAX - 1, KVM_COALESCED_MMIO_MAX,
+		KVM_COALESCED_MMIO_MAX + 1, 0x7fffffff, 0x80000000, ~0u,
+	};
+	struct kvm_coalesced_mmio_ring *ring = page_alloc();
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(vals); i++) {
+		for (j = 0; j < ARRAY_SIZE(vals); j++) {
+			memset(ring, 0, PAGE_SIZE);
+			ring->last = vals[i];
+			ring->first = vals[j];
+			if (push(ring, 1)) {
+				EXPECT(vals[i] < KVM_COALESCED_MMIO_MAX);
+				EXPECT(ring->last < KVM_COALESCED_MMIO_MAX);
+			} else {
+				EXPECT_EQ(ring->last, vals[i]);
+			}
+		}
+	}
+	free(ring);
+}
+
+static bool scribbling;
+
+static void *scribble(void *arg)
+{
+	struct kvm_coalesced_mmio_ring *ring = arg;
+	u32 x = 1;
+
+	while (READ_ONCE(scribbling)) {
+		x = x * 1664525 + 1013904223;
+		WRITE_ONCE(ring->last, x >> (x & 31));
+		WRITE_ONCE(ring->first, x);
+	}
+	return NULL;
+}
+
+/* The heap's red zones are the oracle: an index that is read twice goes past the page. */
+TEST(ring_scribbled_on)
+{
+	struct kvm_coalesced_mmio_ring *ring = page_alloc();
+	pthread_t thread;
+	unsigned int i;
+
+	memset(ring, 0, PAGE_SIZE);
+	WRITE_ONCE(scribbling, true);
+	ASSERT(!pthread_create(&thread, NULL, scribble, ring));
+	for (i = 0; i < 2000000; i++)
+		push(ring, i);
+	WRITE_ONCE(scribbling, false);
+	pthread_join(thread, NULL);
+	free(ring);
+}

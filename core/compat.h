@@ -92,4 +92,18 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 #endif
 }
 
+/* The thread's FPU registers are in the CPU, and stay there until the end. */
+#include <asm/fpu/api.h>
+static inline void okvm_fpregs_begin(void)
+{
+	fpregs_lock();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+}
+
+static inline void okvm_fpregs_end(void)
+{
+	fpregs_unlock();
+}
+
 #endif /* OKVM_CORE_COMPAT_H */

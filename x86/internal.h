@@ -9,6 +9,7 @@
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "irq/irq.h"
 #include "mmu/mmu.h"
@@ -84,6 +85,13 @@ void okvm_pv_load(struct okvm_vcpu *vcpu);
  */
 bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu);
 void okvm_pv_clear_unhalted(struct okvm_vcpu *vcpu);
+/** okvm_pv_set_unhalted() - another vCPU's thread does; any context */
+void okvm_pv_set_unhalted(struct okvm_vcpu *target);
+/** okvm_task_run_delay() - ns that this thread has waited for a CPU */
+static inline u64 okvm_task_run_delay(void)
+{
+	return IS_ENABLED(CONFIG_SCHED_INFO) ? current->sched_info.run_delay : 0;
+}
 /** okvm_pv_poll_allowed() - for okvm_arch_poll_allowed(): POLL_CONTROL is not switched off */
 bool okvm_pv_poll_allowed(const struct okvm_vcpu *vcpu);
 
@@ -209,7 +217,17 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);
 void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host);
 int okvm_tsc_set_khz(struct okvm_vcpu *vcpu, u32 khz);
 u64 okvm_tsc_scale(u64 tsc, u64 ratio);
+/** okvm_masterclock_update() - take a new base of kvmclock; all vCPUs write it. May not sleep. */
 void okvm_masterclock_update(struct okvm_vm *vm);
+/** okvm_masterclock_possible() - can all vCPUs share one base now? Under arch->tsc_lock */
+bool okvm_masterclock_possible(struct okvm_vm *vm);
+/** okvm_clock_base_ns() - the host clock that kvmclock follows */
+u64 okvm_clock_base_ns(void);
+/** okvm_clock_pair() - host TSC and wall clock of one moment; false if the TSC is not the clock */
+bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
+/** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
+void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
+#define OKVM_PVCLOCK_SIZE	32	/* bytes of struct pvclock_vcpu_time_info */
 /** okvm_kvmclock_ns() - the VM's kvmclock now, in ns */
 u64 okvm_kvmclock_ns(struct okvm_vm *vm);
 int okvm_clock_init(void);
@@ -219,6 +237,15 @@ void okvm_clock_exit(void);
 
 /** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. 0 or negative */
 int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
+
+/* ---- I/O and emulation ---- */
+
+/** okvm_pio_ask() - fill kvm_run for a port access; @data is what OUT writes */
+void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
+		  const void *data, bool in);
+/** okvm_emul_create() - vcpu->arch->emul. Return: 0 or -ENOMEM */
+int okvm_emul_create(struct okvm_vcpu *vcpu);
+void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 
 /** okvm_take_nmis() - queued NMIs become pending ones; OKVM_REQ_NMI */
 void okvm_take_nmis(struct okvm_vcpu *vcpu);

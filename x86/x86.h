@@ -8,6 +8,7 @@
 #define OKVM_X86_X86_H
 
 #include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/types.h>
 
 #include <asm/msr-index.h>
@@ -175,6 +176,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* 48-bit fraction, 1ULL << 48 = 1:1 */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
+	u64 tsc_generation;	/* which group of synchronous TSCs this is of */
 	bool tsc_always_catchup;
 
 	/* Paravirtual: x86/pvclock.c, x86/hypercall.c, x86/pv.c */
@@ -188,9 +190,8 @@ struct okvm_arch_vcpu {
 	/* Emulation and user exits */
 	struct okvm_emulation *emul;
 	struct {
-		u32 port, size, count;
-		bool in;
-		bool string;
+		u8 size;
+		u8 insn_len;
 		unsigned long linear_rip;	/* completion is dropped if userspace moved it */
 	} pio;
 	u32 exit_msr;		/* MSR of a KVM_EXIT_X86_RDMSR/WRMSR under way */
@@ -232,7 +233,10 @@ struct okvm_arch_vm {
 	bool use_master_clock;
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;
+	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock numbers: no common base */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
+	struct okvm_vm *vm;
+	struct list_head clock_node;	/* on x86/pvclock.c's list of VMs */
 };
 
 /* ---- registers, inline because they are on every exit path ---- */

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_GET_STATS_FD: a file that describes itself. Header, identification,
+ * descriptors, then the values, each block 8-byte aligned.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "core/compat.h"
+#include "core/internal.h"
+
+#define STATS_NAME_SIZE	48
+
+/** struct stats_desc - a kvm_stats_desc with the room for its name behind it */
+struct stats_desc {
+	struct kvm_stats_desc desc;
+	char name[STATS_NAME_SIZE];
+};
+
+static_assert(sizeof(struct stats_desc) == sizeof(struct kvm_stats_desc) + STATS_NAME_SIZE);
+
+#define STATS_COUNTER (KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
+#define STATS_GAUGE   (KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
+#define STATS_NS      (KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10)
+
+#define STATS_ROW(nr, label, kind, exp)					\
+	[nr] = {							\
+		.desc = {						\
+			.flags = (kind), .exponent = (exp), .size = 1,	\
+			.offset = (nr) * sizeof(u64),			\
+		},							\
+		.name = label,						\
+	}
+
+static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
+	STATS_ROW(OKVM_VM_STAT_TLB_FLUSHES, "remote_tlb_flush", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_VM_STAT_PAGES_4K, "pages_4k", STATS_GAUGE, 0),
+	STATS_ROW(OKVM_VM_STAT_PAGES_2M, "pages_2m", STATS_GAUGE, 0),
+	STATS_ROW(OKVM_VM_STAT_PAGES_1G, "pages_1g", STATS_GAUGE, 0),
+	STATS_ROW(OKVM_VM_STAT_TABLES, "page_tables", STATS_GAUGE, 0),
+};
+
+/* Behind the named counters comes one array: exits by basic exit reason. */
+#define STATS_REASONS	OKVM_NR_VCPU_STATS
+
+static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
+	STATS_ROW(OKVM_STAT_EXITS, "exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_FAST_EXITS, "fast_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_USER_EXITS, "user_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_IO_EXITS, "io_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_MMIO_EXITS, "mmio_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_SIGNAL_EXITS, "signal_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HALT_EXITS, "halt_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HALT_WAKEUP, "halt_wakeup", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HALT_POLL_OK, "halt_successful_poll", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HALT_POLL_FAIL, "halt_poll_invalid", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HALT_POLL_NS, "halt_poll_success_ns", STATS_NS, -9),
+	STATS_ROW(OKVM_STAT_HALT_WAIT_NS, "halt_wait_ns", STATS_NS, -9),
+	STATS_ROW(OKVM_STAT_IRQ_WINDOW, "irq_window_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_NMI_WINDOW, "nmi_window_exits", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_IRQ_INJECTED, "irq_injections", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_NMI_INJECTED, "nmi_injections", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_EXC_INJECTED, "exception_injections", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_EMULATED, "insn_emulation", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_EMULATION_FAIL, "insn_emulation_fail", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_PF_TAKEN, "pf_taken", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_PF_FIXED, "pf_fixed", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_PF_SPURIOUS, "pf_spurious", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_HYPERCALLS, "hypercalls", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_TLB_FLUSH, "tlb_flush", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_DIRECTED_YIELD, "directed_yield_successful", STATS_COUNTER, 0),
+	STATS_ROW(OKVM_STAT_PREEMPTION, "preemption_reported", STATS_COUNTER, 0),
+	[STATS_REASONS] = {
+		.desc = {
+			.flags = STATS_COUNTER, .size = OKVM_NR_EXIT_REASONS,
+			.offset = STATS_REASONS * sizeof(u64),
+		},
+		.name = "exits_by_reason",
+	},
+};
+
+/* Where the blocks of a stats file begin. */
+struct stats_layout {
+	const struct stats_desc *desc;
+	unsigned int nr_desc;
+	unsigned int nr_values;
+};
+
+static const struct stats_layout stats_vm_layout = {
+	stats_vm_desc, OKVM_NR_VM_STATS, OKVM_NR_VM_STATS,
+};
+
+static const struct stats_layout stats_vcpu_layout = {
+	stats_vcpu_desc, OKVM_NR_VCPU_STATS + 1, OKVM_NR_VCPU_STATS + OKVM_NR_EXIT_REASONS,
+};
+
+#define STATS_ID_OFFSET		sizeof(struct kvm_stats_header)
+#define STATS_DESC_OFFSET	(STATS_ID_OFFSET + STATS_NAME_SIZE)
+
+static size_t stats_data_offset(const struct stats_layout *layout)
+{
+	return STATS_DESC_OFFSET + layout->nr_desc * sizeof(struct stats_desc);
+}
+
+static void stats_fill_head(u8 *image, const struct stats_layout *layout, const char *id)
+{
+	struct kvm_stats_header *head = (void *)image;
+
+	head->name_size = STATS_NAME_SIZE;
+	head->num_desc = layout->nr_desc;
+	head->id_offset = STATS_ID_OFFSET;
+	head->desc_offset = STATS_DESC_OFFSET;
+	head->data_offset = stats_data_offset(layout);
+	strscpy(image + STATS_ID_OFFSET, id, STATS_NAME_SIZE);
+	memcpy(image + STATS_DESC_OFFSET, layout->desc, layout->nr_desc * sizeof(*layout->desc));
+}
+
+/* The image is small and read rarely, so each read builds it whole. */
+static ssize_t stats_read(const struct stats_layout *layout, const char *id, const u64 *values,
+			  char __user *user, size_t size, loff_t *pos)
+{
+	size_t data = stats_data_offset(layout);
+	size_t total = data + layout->nr_values * sizeof(u64);
+	u8 *image = kzalloc(total, GFP_KERNEL_ACCOUNT);
+	ssize_t ret;
+
+	if (!image)
+		return -ENOMEM;
+	stats_fill_head(image, layout, id);
+	memcpy(image + data, values, layout->nr_values * sizeof(u64));
+	ret = simple_read_from_buffer(user, size, pos, image, total);
+	kfree(image);
+	return ret;
+}
+
+static ssize_t stats_vm_read(struct file *file, char __user *user, size_t size, loff_t *pos)
+{
+	struct okvm_vm *vm = file->private_data;
+	u64 values[OKVM_NR_VM_STATS];
+	char id[STATS_NAME_SIZE];
+	unsigned int i;
+
+	for (i = 0; i < OKVM_NR_VM_STATS; i++)
+		values[i] = atomic64_read(&vm->stat[i]);
+	snprintf(id, sizeof(id), "kvm-%d", task_pid_nr(current));
+	return stats_read(&stats_vm_layout, id, values, user, size, pos);
+}
+
+static ssize_t stats_vcpu_read(struct file *file, char __user *user, size_t size, loff_t *pos)
+{
+	struct okvm_vcpu *vcpu = file->private_data;
+	u64 values[OKVM_NR_VCPU_STATS + OKVM_NR_EXIT_REASONS];
+	char id[STATS_NAME_SIZE];
+
+	memcpy(values, vcpu->stat, sizeof(vcpu->stat));
+	memcpy(values + OKVM_NR_VCPU_STATS, vcpu->exit_count, sizeof(vcpu->exit_count));
+	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", task_pid_nr(current), vcpu->id);
+	return stats_read(&stats_vcpu_layout, id, values, user, size, pos);
+}
+
+static int stats_vm_release(struct inode *inode, struct file *file)
+{
+	okvm_vm_put(file->private_data);
+	return 0;
+}
+
+static int stats_vcpu_release(struct inode *inode, struct file *file)
+{
+	struct okvm_vcpu *vcpu = file->private_data;
+
+	okvm_vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations stats_vm_fops = {
+	.owner = THIS_MODULE,
+	.read = stats_vm_read,
+	.release = stats_vm_release,
+	.llseek = noop_llseek,
+};
+
+static const struct file_operations stats_vcpu_fops = {
+	.owner = THIS_MODULE,
+	.read = stats_vcpu_read,
+	.release = stats_vcpu_release,
+	.llseek = noop_llseek,
+};
+
+static int stats_open(const char *name, const struct file_operations *fops, void *of,
+		      struct okvm_vm *vm)
+{
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile(name, fops, of, O_RDONLY);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	file->f_mode |= FMODE_PREAD;
+	okvm_vm_get(vm);
+	fd_install(fd, file);
+	return fd;
+}
+
+int okvm_vm_stats_fd(struct okvm_vm *vm)
+{
+	return stats_open("kvm-vm-stats", &stats_vm_fops, vm, vm);
+}
+
+int okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu)
+{
+	return stats_open("kvm-vcpu-stats", &stats_vcpu_fops, vcpu, vcpu->vm);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interrupt side as x86/ and the backends see it. irq/ reaches hardware
+ * only through vm->backend (post_irq, apic_sync, set_hv_timer) and requests.
+ */
+#ifndef OKVM_IRQ_IRQ_H
+#define OKVM_IRQ_IRQ_H
+
+#include <linux/types.h>
+
+#include "core/ioctl.h"
+#include "core/vcpu.h"
+#include "core/vm.h"
+
+struct lapic_irq;
+
+/** enum okvm_irqchip_mode - where the interrupt controllers live; chosen before the first vCPU */
+enum okvm_irqchip_mode {
+	OKVM_IRQCHIP_NONE,	/* all in userspace */
+	OKVM_IRQCHIP_KERNEL,	/* PIC, IOAPIC and LAPIC in the kernel */
+	OKVM_IRQCHIP_SPLIT,	/* LAPIC in the kernel, the rest in userspace */
+};
+
+int okvm_irq_vm_create(struct okvm_vm *vm);
+/** okvm_irq_vm_release() - stop every source (irqfds, PIT timer); vCPUs still exist */
+void okvm_irq_vm_release(struct okvm_vm *vm);
+/** okvm_irq_vm_destroy() - vCPUs and buses are gone */
+void okvm_irq_vm_destroy(struct okvm_vm *vm);
+enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm);
+
+/* ---- LAPIC of a vCPU: irq/vlapic.c ---- */
+
+/** okvm_apic_create() - vcpu->apic if the VM has an in-kernel LAPIC. Return: 0 or -ENOMEM */
+int okvm_apic_create(struct okvm_vcpu *vcpu);
+void okvm_apic_destroy(struct okvm_vcpu *vcpu);
+/** okvm_apic_online() - the vCPU is in vm->vcpus now: put it on the destination map */
+void okvm_apic_online(struct okvm_vcpu *vcpu);
+/** okvm_apic_reset() - RESET, or INIT (keeps APIC base) */
+void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
+
+/** okvm_apic_page() - the register page (virtual-APIC page for hardware), NULL without LAPIC */
+void *okvm_apic_page(struct okvm_vcpu *vcpu);
+
+u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
+/**
+ * okvm_apic_set_base() - WRMSR APIC_BASE or SET_SREGS
+ * @host: by ioctl: any legal mode may follow any other
+ * Return: 0, or 1 for a #GP (illegal transition or reserved bits)
+ */
+int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
+/** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
+bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
+bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
+/** okvm_apic_cpuid_changed() - version, max id, TSC-deadline and x2APIC follow guest CPUID */
+void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
+
+/* CR8 is TPR >> 4. */
+unsigned long okvm_apic_get_cr8(const struct okvm_vcpu *vcpu);
+void okvm_apic_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
+
+/** okvm_apic_msr_read() - x2APIC MSRs 0x800..0x8ff. Return: 0 or 1 for #GP */
+int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
+int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val);
+/**
+ * okvm_apic_msr_write_fast() - x2APIC writes that need neither sleeping nor IRQs on
+ * Return: true if done (EOI, ICR fixed/physical, SELF_IPI, TMICT, TPR); IRQs off.
+ */
+bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
+/** IA32_TSC_DEADLINE; deadline is in guest TSC. _fast: with IRQs off. */
+u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
+void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
+
+/**
+ * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
+ * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page (or it is in x2APIC mode or off)
+ */
+int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
+void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);	/* APIC-write (trap-like) exit */
+void okvm_apic_eoi(struct okvm_vcpu *vcpu);				/* EOI by MSR, MMIO or fast path */
+void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
+
+/** okvm_apic_pending_irq() - highest vector above PPR, or -1; pulls posted ones first */
+int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
+/** okvm_apic_ack_irq() - move that vector from IRR to ISR */
+void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
+/** okvm_apic_tpr_threshold() - for the TPR shadow: class of the request that the TPR masks, or 0 */
+u8 okvm_apic_tpr_threshold(struct okvm_vcpu *vcpu);
+int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
+int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
+/** okvm_apic_update_apicv() - APIC virtualization was switched on or off for this vCPU */
+void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
+/** okvm_apic_eoi_exit_map() - vectors whose EOI must exit: level-triggered routes */
+void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
+
+/** INIT and SIPI that wait. okvm_apic_take_* clear what they return. */
+bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
+bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
+bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
+/** okvm_apic_set_sipi() - KVM_SET_VCPU_EVENTS / KVM_SET_MP_STATE(SIPI_RECEIVED) */
+void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
+
+/** LAPIC timer: served by OKVM_REQ_TIMER; true if it fired and its LVT interrupt was set */
+bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
+void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
+void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);	/* preemption-timer exit, IRQs may be off */
+void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);		/* the vCPU blocks: hrtimer takes over */
+void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
+void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
+void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
+
+/** LINT0 in ExtINT mode and unmasked (or APIC disabled): PIC interrupts reach this vCPU */
+bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
+/** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
+void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
+/** okvm_apic_set_cmci() - MCG_CAP offers CMCI: a seventh LVT entry */
+void okvm_apic_set_cmci(struct okvm_vcpu *vcpu, bool cmci);
+/** okvm_apic_set_quirks() - KVM_CAP_DISABLE_QUIRKS2: the disabled KVM_X86_QUIRK_LAPIC_* and LINT0_* */
+void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
+
+/** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
+int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
+/** Before entry: set the flag if one EOI may be skipped; after exit: was it used? */
+void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
+void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
+
+/** PV IPI hypercall: bitmaps of APIC ids from @min on. Return: CPUs reached or -KVM_EINVAL */
+long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
+/** vCPU by physical APIC id as IPIs see it, or NULL */
+struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
+
+
+/* ---- PIC: for x86/event.c ---- */
+
+/** okvm_pic_has_irq() - the 8259A pair has an interrupt for the BSP (in-kernel PIC only) */
+bool okvm_pic_has_irq(struct okvm_vm *vm);
+int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
+
+/* ---- GSI lines and routes ---- */
+
+#define OKVM_SOURCE_USER	0	/* irq source ids: who drives a line */
+#define OKVM_SOURCE_IRQFD	1
+#define OKVM_SOURCE_RESAMPLE	2
+#define OKVM_SOURCE_PIT		3
+
+/** okvm_irq_set() - drive a GSI. Return: as okvm_apic_deliver(). Process context or under srcu. */
+int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
+/** okvm_ioapic_eoi() - a LAPIC broadcast an EOI for @vector */
+void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
+/** okvm_ioapic_handles() - some level-triggered route of the VM uses @vector at @vcpu */
+bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector);
+/** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
+void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
+/** okvm_irq_routes_changed() - IOAPIC entries or routes changed: vCPUs recompute EOI maps */
+void okvm_irq_routes_changed(struct okvm_vm *vm);
+
+/* Ioctl handlers: rows in x86/ioctls.c. Names say which ioctl. */
+long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* LOCK|NOARG-less */
+long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* struct kvm_irqchip */
+long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg);		/* struct kvm_irq_level */
+long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* ->status written */
+long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* RAW */
+long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);		/* KVM_CREATE_PIT: NOARG */
+long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);	/* struct kvm_lapic_state; LOAD */
+long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);		/* KVM_ENABLE_CAP; under vm->lock */
+int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);
+
+#endif /* OKVM_IRQ_IRQ_H */

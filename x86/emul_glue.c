@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Emulating instructions of a vCPU: registers in, the emulator, registers out,
+ * and what comes of its outcome.
+ *
+ * An access that userspace must finish ends the KVM_RUN. When it is back, the
+ * instruction is executed again from its start, and accesses that were done
+ * before are answered from a log. Upstream instead keeps a read cache, a
+ * fragment list and four kinds of completion.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "core/iobus.h"
+#include "x86/emul_glue.h"
+
+
+int okvm_emul_create(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->emul = kzalloc(sizeof(*vcpu->arch->emul), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->arch->emul)
+		return -ENOMEM;
+	vcpu->arch->emul->vcpu = vcpu;
+	return 0;
+}
+
+void okvm_emul_destroy(struct okvm_vcpu *vcpu)
+{
+	kfree(vcpu->arch->emul);
+}
+
+/* ---- device accesses ---- */
+
+int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
+{
+	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write))
+		return 0;
+	return write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
+		       okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
+}
+
+static void emul_log_refresh(struct okvm_emulation *e)
+{
+	if (e->log_seq == e->ctx.seq)
+		return;
+	e->log_seq = e->ctx.seq;
+	e->logged = 0;
+	e->replayed = 0;
+}
+
+/* The entry of an access that was done before, or NULL if this one is new. */
+static struct emul_log_entry *emul_log_replay(struct okvm_emulation *e, enum emul_io kind,
+					      u64 addr, u32 len)
+{
+	struct emul_log_entry *entry = &e->log[e->replayed];
+
+	if (e->replayed >= e->logged)
+		return NULL;
+	/* Userspace changed a register meanwhile: what was logged is another access. */
+	if (entry->kind != kind || entry->addr != addr || entry->len != len) {
+		e->logged = e->replayed;
+		return NULL;
+	}
+	e->replayed++;
+	return entry;
+}
+
+static struct emul_log_entry *emul_log_new(struct okvm_emulation *e, enum emul_io kind,
+					   u64 addr, u32 len)
+{
+	struct emul_log_entry *entry = &e->log[e->logged];
+
+	entry->kind = kind;
+	entry->addr = addr;
+	entry->len = len;
+	entry->data = 0;
+	return entry;
+}
+
+static void emul_log_done(struct okvm_emulation *e)
+{
+	e->logged++;
+	e->replayed = e->logged;
+}
+
+static void emul_ask_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
+			  bool write)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = len;
+	run->mmio.is_write = write;
+	if (write)
+		memcpy(run->mmio.data, data, len);
+	vcpu->stat[OKVM_STAT_MMIO_EXITS]++;
+}
+
+enum emul_rc okvm_emul_mmio(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len,
+			    bool write)
+{
+	enum emul_io kind = write ? EMUL_IO_MMIO_WRITE : EMUL_IO_MMIO_READ;
+	struct emul_log_entry *entry;
+
+	emul_log_refresh(e);
+	entry = emul_log_replay(e, kind, gpa, len);
+	if (entry) {
+		if (!write)
+			memcpy(data, &entry->data, len);
+		return EMUL_OK;
+	}
+	if (e->logged >= EMUL_LOG_ENTRIES)
+		return EMUL_UNHANDLEABLE;
+	entry = emul_log_new(e, kind, gpa, len);
+	if (!okvm_mmio_bus(e->vcpu, gpa, data, len, write)) {
+		if (!write)
+			memcpy(&entry->data, data, len);
+		emul_log_done(e);
+		return EMUL_OK;
+	}
+	emul_ask_mmio(e->vcpu, gpa, data, len, write);
+	e->waiting = true;
+	return EMUL_IO;
+}
+
+/* Items that an in-kernel device takes; the rest goes to userspace. */
+static u32 emul_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
+			 void *data, bool in)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < count; i++, data += size) {
+		err = in ? okvm_iobus_read(vcpu, OKVM_BUS_PIO, port, size, data) :
+			   okvm_iobus_write(vcpu, OKVM_BUS_PIO, port, size, data);
+		if (err)
+			break;
+	}
+	return i;
+}
+
+enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
+			    void *data, bool in)
+{
+	enum emul_io kind = in ? EMUL_IO_PORT_IN : EMUL_IO_PORT_OUT;
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u32 len = size * count, done;
+	struct emul_log_entry *entry;
+
+	if (len > sizeof(e->io_data))
+		return EMUL_UNHANDLEABLE;
+	emul_log_refresh(e);
+	entry = emul_log_replay(e, kind, port, len);
+	if (entry) {
+		if (in)
+			memcpy(data, e->io_data, len);
+		return EMUL_OK;
+	}
+	if (e->logged >= EMUL_LOG_ENTRIES)
+		return EMUL_UNHANDLEABLE;
+	emul_log_new(e, kind, port, len);
+	done = emul_port_bus(vcpu, port, size, count, data, in);
+	if (done == count) {
+		if (in)
+			memcpy(e->io_data, data, len);
+		emul_log_done(e);
+		return EMUL_OK;
+	}
+	/* A device that takes some items of a string and not others does not exist. */
+	okvm_pio_ask(vcpu, port, size, count, data, in);
+	e->waiting = true;
+	return EMUL_IO;
+}
+
+/* Userspace has finished the access it was asked for. */
+static void emul_log_answer(struct okvm_emulation *e)
+{
+	struct emul_log_entry *entry = &e->log[e->logged];
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	if (!e->waiting)
+		return;
+	e->waiting = false;
+	if (entry->kind == EMUL_IO_MMIO_READ)
+		memcpy(&entry->data, vcpu->run->mmio.data, entry->len);
+	else if (entry->kind == EMUL_IO_PORT_IN)
+		memcpy(e->io_data, vcpu->pio_page, entry->len);
+	e->logged++;
+}
+
+/* ---- registers ---- */
+
+static void emul_load_regs(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	int nr;
+
+	for (nr = 0; nr < EMUL_NR_GPR; nr++)
+		e->ctx.gpr[nr] = okvm_gpr(vcpu, nr);
+	e->ctx.rip = okvm_rip(vcpu);
+	e->ctx.rflags = okvm_guest_rflags(vcpu);
+}
+
+static void emul_store_regs(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	int nr;
+
+	for (nr = 0; nr < EMUL_NR_GPR; nr++)
+		if (vcpu->arch->gpr[nr] != e->ctx.gpr[nr])
+			okvm_gpr_set(vcpu, nr, e->ctx.gpr[nr]);
+	if (vcpu->arch->rip != e->ctx.rip)
+		okvm_rip_set(vcpu, e->ctx.rip);
+	if (e->ctx.rflags != okvm_guest_rflags(vcpu))
+		okvm_guest_rflags_set(vcpu, e->ctx.rflags);
+}
+
+/* ---- outcomes ---- */
+
+static void emul_failure_bytes(struct okvm_emulation *e)
+{
+	struct kvm_run *run = e->vcpu->run;
+	unsigned int n = e->ctx.insn.avail;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.flags = 0;
+	run->emulation_failure.ndata = 3;
+	memset(run->emulation_failure.insn_bytes, 0x90, sizeof(run->emulation_failure.insn_bytes));
+	run->emulation_failure.insn_size = n;
+	if (!n)
+		return;
+	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	memcpy(run->emulation_failure.insn_bytes, e->ctx.insn.bytes, n);
+}
+
+/* The kernel of the guest met something that is not emulated: userspace must know. */
+static int emul_failed(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
+	if (!vcpu->vm->arch->exit_on_emulation_error) {
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+		if (vcpu->vm->backend->get_cpl(vcpu))
+			return OKVM_RESUME;
+	}
+	emul_failure_bytes(e);
+	return OKVM_USER;
+}
+
+static int emul_faulted(struct okvm_emulation *e)
+{
+	const struct emul_exception *exc = &e->ctx.exc;
+
+	/* Iterations that came before the fault are done. */
+	emul_store_regs(e);
+	if (exc->vector == X86_TRAP_PF)
+		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
+	else if (exc->vector == X86_TRAP_DB)
+		okvm_queue_db(e->vcpu, exc->payload);
+	else if (exc->has_error)
+		okvm_queue_exception_err(e->vcpu, exc->vector, exc->error);
+	else
+		okvm_queue_exception(e->vcpu, exc->vector);
+	return OKVM_RESUME;
+}
+
+static int emul_stepped(struct okvm_vcpu *vcpu)
+{
+	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | vcpu->arch->feat.dr6_fixed1);
+	okvm_queue_db(vcpu, DR_STEP);
+	return OKVM_RESUME;
+}
+
+static int emul_completed(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u32 out = e->ctx.out, shadow = 0;
+
+	emul_store_regs(e);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (out & EMUL_OUT_AGAIN)
+		return OKVM_RESUME;
+	if (out & EMUL_OUT_STI)
+		shadow |= OKVM_SHADOW_STI;
+	if (out & EMUL_OUT_MOVSS)
+		shadow |= OKVM_SHADOW_MOV_SS;
+	vcpu->vm->backend->set_shadow(vcpu, shadow);
+	if (out & EMUL_OUT_SINGLE_STEP || vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		return emul_stepped(vcpu);
+	if (out & EMUL_OUT_HALT)
+		return okvm_halt(vcpu);
+	return OKVM_RESUME;
+}
+
+static int emul_complete(struct okvm_vcpu *vcpu);
+
+static int emul_user(struct okvm_emulation *e)
+{
+	/* Iterations before this one are done, and userspace may look. */
+	emul_store_regs(e);
+	e->linear_rip = okvm_linear_rip(e->vcpu);
+	e->vcpu->complete_io = emul_complete;
+	return OKVM_USER;
+}
+
+static int emul_outcome(struct okvm_emulation *e, enum emul_rc rc)
+{
+	switch (rc) {
+	case EMUL_OK:
+		return emul_completed(e);
+	case EMUL_FAULT:
+		return emul_faulted(e);
+	case EMUL_IO:
+		return emul_user(e);
+	default:
+		return emul_failed(e);
+	}
+}
+
+/* ---- the plain MOV to or from a device: the address is known, no page walk is needed ---- */
+
+static int emul_direct_finish(struct okvm_emulation *e, u64 val)
+{
+	emul_finish_mov(&e->ctx, &e->mov, val);
+	return emul_completed(e);
+}
+
+static int emul_direct(struct okvm_emulation *e)
+{
+	u64 val = e->mov.val;
+
+	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write))
+		return emul_direct_finish(e, val);
+	emul_ask_mmio(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write);
+	e->direct = true;
+	return emul_user(e);
+}
+
+static bool emul_can_direct(struct okvm_emulation *e)
+{
+	return e->why == OKVM_EMUL_MMIO && e->gpa != OKVM_INVALID_GPA &&
+	       emul_as_mov(&e->ctx, &e->mov) &&
+	       offset_in_page(e->gpa) + e->mov.bytes <= PAGE_SIZE;
+}
+
+/* ---- entry points ---- */
+
+static int emul_complete(struct okvm_vcpu *vcpu)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	u64 val = 0;
+
+	if (okvm_linear_rip(vcpu) != e->linear_rip) {
+		/* Userspace reset or moved the vCPU: nothing is left to complete. */
+		e->waiting = false;
+		e->direct = false;
+		return OKVM_RESUME;
+	}
+	emul_load_regs(e);
+	if (e->direct) {
+		e->direct = false;
+		if (!e->mov.write)
+			memcpy(&val, vcpu->run->mmio.data, e->mov.bytes);
+		return emul_direct_finish(e, val);
+	}
+	emul_log_answer(e);
+	e->replayed = 0;
+	return emul_outcome(e, emul_exec(&e->ctx));
+}
+
+static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa)
+{
+	e->why = why;
+	e->gpa = gpa;
+	e->waiting = false;
+	e->direct = false;
+	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
+	emul_load_regs(e);
+	emul_set_mode(&e->ctx);
+	e->ctx.io_buf = e->io_buf;
+	e->ctx.io_buf_size = sizeof(e->io_buf);
+	e->log_seq = e->ctx.seq;
+	e->logged = 0;
+	e->replayed = 0;
+}
+
+static const u8 emul_vmcall[] = { 0x0f, 0x01, 0xc1 };
+static const u8 emul_vmmcall[] = { 0x0f, 0x01, 0xd9 };
+
+/*
+ * The other vendor's hypercall instruction is patched to this one's, unless
+ * userspace has switched that quirk off. Everything else that is #UD stays it.
+ */
+static int emul_ud(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	struct walk_fault fault;
+	gpa_t gpa;
+
+	if (emul_decode(&e->ctx) != EMUL_OK || e->ctx.insn.len != sizeof(emul_vmmcall) ||
+	    memcmp(e->ctx.insn.bytes, emul_vmmcall, sizeof(emul_vmmcall)) ||
+	    !okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+		return OKVM_RESUME;
+	}
+	gpa = okvm_mmu_gva_to_gpa(vcpu, okvm_linear_rip(vcpu), 0, &fault);
+	if (gpa == OKVM_INVALID_GPA ||
+	    okvm_write_guest(vcpu->vm, gpa, emul_vmcall, sizeof(emul_vmcall)))
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+	return OKVM_RESUME;
+}
+
+static int emul_one(struct okvm_emulation *e)
+{
+	enum emul_rc rc = emul_decode(&e->ctx);
+
+	e->vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (rc != EMUL_OK)
+		return emul_outcome(e, rc);
+	if (emul_can_direct(e))
+		return emul_direct(e);
+	return emul_outcome(e, emul_exec(&e->ctx));
+}
+
+int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+
+	emul_begin(e, why, gpa);
+	if (why == OKVM_EMUL_UD)
+		return emul_ud(e);
+	return emul_one(e);
+}

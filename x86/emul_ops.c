@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine that emulated instructions run on: linear memory through the
+ * guest's page tables, ports, and the registers that exits work on too.
+ */
+#include <linux/uaccess.h>
+
+#include <asm/trapnr.h>
+
+#include "x86/emul_glue.h"
+
+static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
+{
+	return container_of(ctx, struct okvm_emulation, ctx);
+}
+
+static struct okvm_vcpu *vcpu_of(struct emul_ctx *ctx)
+{
+	return emul_of(ctx)->vcpu;
+}
+
+/* ---- memory ---- */
+
+static u32 access_of(enum emul_access acc, bool write, u8 cpl)
+{
+	u32 bits = 0;
+
+	if (write || acc == EMUL_DATA_RMW)
+		bits |= OKVM_ACC_WRITE;
+	if (acc != EMUL_SYSTEM && cpl == 3)
+		bits |= OKVM_ACC_USER;
+	return bits;
+}
+
+static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
+{
+	struct walk_fault fault = { };
+
+	*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
+	if (*gpa != OKVM_INVALID_GPA)
+		return EMUL_OK;
+	if (fault.memory_error)
+		return EMUL_UNHANDLEABLE;
+	return emul_fault_page(ctx, la, fault.error_code);
+}
+
+static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl)
+{
+	enum emul_rc rc;
+	gpa_t gpa;
+
+	rc = translate(ctx, la, OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &gpa);
+	if (rc != EMUL_OK)
+		return rc;
+	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
+}
+
+/* A device takes at most 8 bytes at a time. */
+static enum emul_rc device_access(struct emul_ctx *ctx, gpa_t gpa, void *buf, unsigned int len,
+				  bool write)
+{
+	enum emul_rc rc;
+	unsigned int now;
+
+	for (; len; len -= now, gpa += now, buf += now) {
+		now = min(len, 8u);
+		rc = okvm_emul_mmio(emul_of(ctx), gpa, buf, now, write);
+		if (rc != EMUL_OK)
+			return rc;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_rc access_page(struct emul_ctx *ctx, gpa_t gpa, void *buf, unsigned int len,
+				bool write)
+{
+	struct okvm_vm *vm = vcpu_of(ctx)->vm;
+	int err;
+
+	err = write ? okvm_write_guest(vm, gpa, buf, len) : okvm_read_guest(vm, gpa, buf, len);
+	return err ? device_access(ctx, gpa, buf, len, write) : EMUL_OK;
+}
+
+/* Both pages are translated before the first is touched. */
+static enum emul_rc access_linear(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
+				  u32 acc, bool write)
+{
+	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(la));
+	gpa_t gpa, gpa2 = OKVM_INVALID_GPA;
+	enum emul_rc rc;
+
+	rc = translate(ctx, la, acc, &gpa);
+	if (rc == EMUL_OK && first < len)
+		rc = translate(ctx, la + first, acc, &gpa2);
+	if (rc != EMUL_OK)
+		return rc;
+	rc = access_page(ctx, gpa, buf, first, write);
+	if (rc == EMUL_OK && first < len)
+		rc = access_page(ctx, gpa2, buf + first, len - first, write);
+	return rc;
+}
+
+static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
+			    enum emul_access acc, u8 cpl)
+{
+	return access_linear(ctx, la, buf, len, access_of(acc, false, cpl), false);
+}
+
+static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
+			     enum emul_access acc, u8 cpl)
+{
+	return access_linear(ctx, la, (void *)buf, len, access_of(acc, true, cpl), true);
+}
+
+static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
+				   enum emul_access acc, u8 cpl)
+{
+	u64 last = la + len - 1;
+	enum emul_rc rc;
+	gpa_t gpa;
+
+	rc = translate(ctx, la, access_of(acc, true, cpl), &gpa);
+	if (rc == EMUL_OK && (la ^ last) & PAGE_MASK)
+		rc = translate(ctx, last & PAGE_MASK, access_of(acc, true, cpl), &gpa);
+	return rc;
+}
+
+/*
+ * Atomic only where the host can do it within one naturally aligned word; an
+ * operand across a cache line, 16 bytes, or a device's is written plainly.
+ */
+static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
+			       unsigned int len, enum emul_access acc, u8 cpl)
+{
+	u64 expected = 0, wanted = 0;
+	enum emul_rc rc;
+	gpa_t gpa;
+	int ret;
+
+	if (len > sizeof(u64) || la & (len - 1))
+		return op_write(ctx, la, new, len, acc, cpl);
+	rc = translate(ctx, la, access_of(acc, true, cpl), &gpa);
+	if (rc != EMUL_OK)
+		return rc;
+	memcpy(&expected, old, len);
+	memcpy(&wanted, new, len);
+	ret = okvm_cmpxchg_guest(vcpu_of(ctx)->vm, gpa, len, &expected, wanted);
+	if (ret < 0)
+		return device_access(ctx, gpa, (void *)new, len, true);
+	return ret ? EMUL_RETRY : EMUL_OK;
+}
+
+/* ---- ports ---- */
+
+static enum emul_rc op_pio_in(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
+			      void *buf)
+{
+	return okvm_emul_port(emul_of(ctx), port, size, count, buf, true);
+}
+
+static enum emul_rc op_pio_out(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
+			       const void *buf)
+{
+	return okvm_emul_port(emul_of(ctx), port, size, count, (void *)buf, false);
+}
+
+/* ---- segments and tables; both enumerations follow the machine's encoding ---- */
+
+static enum okvm_seg seg_of(enum emul_sreg nr)
+{
+	static_assert((int)EMUL_GS == (int)OKVM_SEG_GS);
+	static_assert((int)EMUL_LDTR == (int)OKVM_SEG_LDTR && (int)EMUL_TR == (int)OKVM_SEG_TR);
+	return (enum okvm_seg)nr;
+}
+
+static void op_get_seg(struct emul_ctx *ctx, enum emul_sreg nr, struct emul_seg *seg)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_segment var;
+
+	vcpu->vm->backend->get_segment(vcpu, &var, seg_of(nr));
+	seg->base = var.base;
+	seg->limit = var.limit;
+	seg->sel = var.selector;
+	seg->ar = var.type | var.s << 4 | var.dpl << EMUL_AR_DPL_SHIFT | var.present << 7 |
+		  var.avl << 12 | var.l << 13 | var.db << 14 | var.g << 15 |
+		  (var.unusable ? EMUL_AR_UNUSABLE : 0);
+}
+
+static void op_set_seg(struct emul_ctx *ctx, enum emul_sreg nr, const struct emul_seg *seg)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_segment var = {
+		.base = seg->base,
+		.limit = seg->limit,
+		.selector = seg->sel,
+		.type = seg->ar & EMUL_AR_TYPE,
+		.s = !!(seg->ar & EMUL_AR_S),
+		.dpl = (seg->ar & EMUL_AR_DPL) >> EMUL_AR_DPL_SHIFT,
+		.present = !!(seg->ar & EMUL_AR_P),
+		.avl = !!(seg->ar & EMUL_AR_AVL),
+		.l = !!(seg->ar & EMUL_AR_L),
+		.db = !!(seg->ar & EMUL_AR_DB),
+		.g = !!(seg->ar & EMUL_AR_G),
+		.unusable = !!(seg->ar & EMUL_AR_UNUSABLE),
+	};
+
+	vcpu->vm->backend->set_segment(vcpu, &var, seg_of(nr));
+}
+
+static void op_get_table(struct emul_ctx *ctx, enum emul_table nr, struct emul_dtr *dtr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_dtable dt;
+
+	vcpu->vm->backend->get_dt(vcpu, &dt, nr == EMUL_IDT);
+	dtr->base = dt.base;
+	dtr->limit = dt.limit;
+}
+
+static void op_set_table(struct emul_ctx *ctx, enum emul_table nr, const struct emul_dtr *dtr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_dtable dt = { .base = dtr->base, .limit = dtr->limit };
+
+	vcpu->vm->backend->set_dt(vcpu, &dt, nr == EMUL_IDT);
+}
+
+/* ---- control and debug registers, MSRs, CPUID ---- */
+
+static u64 op_get_cr(struct emul_ctx *ctx, unsigned int nr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	switch (nr) {
+	case 0:
+		return okvm_cr0(vcpu);
+	case 2:
+		return vcpu->arch->cr2;
+	case 3:
+		return okvm_cr3(vcpu);
+	case 4:
+		return okvm_cr4(vcpu);
+	default:
+		return okvm_get_cr8(vcpu);
+	}
+}
+
+static int set_cr(struct okvm_vcpu *vcpu, unsigned int nr, u64 val)
+{
+	switch (nr) {
+	case 0:
+		return okvm_set_cr0(vcpu, val);
+	case 2:
+		vcpu->arch->cr2 = val;
+		return 0;
+	case 3:
+		return okvm_set_cr3(vcpu, val);
+	case 4:
+		return okvm_set_cr4(vcpu, val);
+	default:
+		return okvm_set_cr8(vcpu, val);
+	}
+}
+
+static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
+{
+	return gp ? emul_fault_code(ctx, X86_TRAP_GP, 0) : EMUL_OK;
+}
+
+static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
+{
+	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
+}
+
+static enum emul_rc op_get_dr(struct emul_ctx *ctx, unsigned int nr, u64 *val)
+{
+	unsigned long dr = 0;
+	bool gp = okvm_get_dr(vcpu_of(ctx), nr, &dr);
+
+	*val = dr;
+	return gp_if(ctx, gp);
+}
+
+static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
+{
+	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
+}
+
+static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, false))
+		return gp_if(ctx, true);
+	return gp_if(ctx, okvm_get_msr(vcpu, msr, val, acc == EMUL_SYSTEM) != OKVM_MSR_OK);
+}
+
+static enum emul_rc op_set_msr(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, true))
+		return gp_if(ctx, true);
+	return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+}
+
+static enum emul_rc op_cpuid(struct emul_ctx *ctx, u32 regs[4])
+{
+	u32 ecx = regs[2];
+
+	okvm_cpuid(vcpu_of(ctx), &regs[0], &regs[1], &ecx, &regs[3]);
+	regs[2] = ecx;
+	return EMUL_OK;
+}
+
+static enum emul_rc op_get_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr, void *buf)
+{
+	okvm_vec_get(file, nr, buf);
+	return EMUL_OK;
+}
+
+static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
+			       const void *buf)
+{
+	okvm_vec_set(file, nr, buf);
+	return EMUL_OK;
+}
+
+static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
+{
+	return gp_if(ctx, okvm_x87(op, val));
+}
+
+/* ---- everything rare ---- */
+
+static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	u64 desc[2];
+	enum emul_rc rc;
+
+	rc = op_read(ctx, la, desc, sizeof(desc), EMUL_DATA, ctx->cpl);
+	if (rc != EMUL_OK)
+		return rc;
+	if (type > 3 || desc[0] >> 12 || (type == 0 && !okvm_canonical(vcpu, desc[1])))
+		return gp_if(ctx, true);
+	vcpu->vm->backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+	return EMUL_OK;
+}
+
+static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, u64 arg2,
+			      u64 *out)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	const struct okvm_backend *backend = vcpu->vm->backend;
+
+	switch (op) {
+	case EMUL_SYS_HLT:
+	case EMUL_SYS_PAUSE:
+	case EMUL_SYS_MONITOR:
+	case EMUL_SYS_MWAIT:
+	/* Guest memory is write-back, so there is nothing that these would have to write. */
+	case EMUL_SYS_WBINVD:
+	case EMUL_SYS_INVD:
+		return EMUL_OK;
+	case EMUL_SYS_INVLPG:
+		backend->flush_tlb(vcpu, OKVM_TLB_GVA, arg);
+		return EMUL_OK;
+	case EMUL_SYS_INVPCID:
+		return sys_invpcid(ctx, arg, arg2);
+	case EMUL_SYS_CLTS:
+		return gp_if(ctx, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS));
+	case EMUL_SYS_XGETBV:
+		*out = vcpu->arch->xcr0;
+		return gp_if(ctx, arg != 0);
+	case EMUL_SYS_XSETBV:
+		return gp_if(ctx, okvm_set_xcr(vcpu, arg, arg2));
+	case EMUL_SYS_SWITCH_NMI:
+		backend->set_nmi_masked(vcpu, false);
+		return EMUL_OK;
+	case EMUL_SYS_RDPMC:
+		return gp_if(ctx, true);
+	case EMUL_SYS_HYPERCALL:
+	case EMUL_SYS_VMX_SVM:
+		return emul_fault(ctx, X86_TRAP_UD);
+	}
+	return EMUL_UNHANDLEABLE;
+}
+
+const struct emul_ops okvm_emul_ops = {
+	.fetch = op_fetch,
+	.read = op_read,
+	.write = op_write,
+	.cmpxchg = op_cmpxchg,
+	.probe_write = op_probe_write,
+	.pio_in = op_pio_in,
+	.pio_out = op_pio_out,
+	.get_seg = op_get_seg,
+	.set_seg = op_set_seg,
+	.get_table = op_get_table,
+	.set_table = op_set_table,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_msr = op_get_msr,
+	.set_msr = op_set_msr,
+	.cpuid = op_cpuid,
+	.get_vec = op_get_vec,
+	.set_vec = op_set_vec,
+	.fpu = op_fpu,
+	.system = op_system,
+};

@@ -5,6 +5,7 @@
  * Beyond what upstream models: the error status register with its write latch, illegal vectors
  * refused instead of put into IRR, and reserved bits of x2APIC registers answered by #GP.
  */
+#include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -34,8 +35,6 @@ enum lapic_access {
 
 #define RO	(RD | XRD)
 #define RW	(RD | WR | XRD | XWR)
-#define ROW(reg)	[(reg) >> 4]
-#define ROWS(reg)	[(reg) >> 4 ... ((reg) >> 4) + APIC_ISR_NR - 1]
 
 /*
  * SDM, "Local APIC Register Address Map" and "Local APIC Register Address Map Supported by
@@ -43,33 +42,33 @@ enum lapic_access {
  * does something.
  */
 static const u8 lapic_access[64] = {
-	ROW(APIC_ID)		= RD | WR | XRD,
-	ROW(APIC_LVR)		= RO,
-	ROW(APIC_TASKPRI)	= RW,
-	ROW(APIC_ARBPRI)	= RD,
-	ROW(APIC_PROCPRI)	= RO,
-	ROW(APIC_EOI)		= WR | XWR,
-	ROW(APIC_RRR)		= RD,
-	ROW(APIC_LDR)		= RD | WR | XRD,
-	ROW(APIC_DFR)		= RD | WR,
-	ROW(APIC_SPIV)		= RW,
-	ROWS(APIC_ISR)		= RO,
-	ROWS(APIC_TMR)		= RO,
-	ROWS(APIC_IRR)		= RO,
-	ROW(APIC_ESR)		= RW,
-	ROW(APIC_LVTCMCI)	= RW,
-	ROW(APIC_ICR)		= RW,
-	ROW(APIC_ICR2)		= RD | WR,
-	ROW(APIC_LVTT)		= RW,
-	ROW(APIC_LVTTHMR)	= RW,
-	ROW(APIC_LVTPC)		= RW,
-	ROW(APIC_LVT0)		= RW,
-	ROW(APIC_LVT1)		= RW,
-	ROW(APIC_LVTERR)	= RW,
-	ROW(APIC_TMICT)		= RW,
-	ROW(APIC_TMCCT)		= RO,
-	ROW(APIC_TDCR)		= RW,
-	ROW(APIC_SELF_IPI)	= XWR,
+	[APIC_ID >> 4]		= RD | WR | XRD,
+	[APIC_LVR >> 4]		= RO,
+	[APIC_TASKPRI >> 4]	= RW,
+	[APIC_ARBPRI >> 4]	= RD,
+	[APIC_PROCPRI >> 4]	= RO,
+	[APIC_EOI >> 4]		= WR | XWR,
+	[APIC_RRR >> 4]		= RD,
+	[APIC_LDR >> 4]		= RD | WR | XRD,
+	[APIC_DFR >> 4]		= RD | WR,
+	[APIC_SPIV >> 4]	= RW,
+	[APIC_ISR >> 4 ... (APIC_ISR >> 4) + APIC_ISR_NR - 1] = RO,
+	[APIC_TMR >> 4 ... (APIC_TMR >> 4) + APIC_ISR_NR - 1] = RO,
+	[APIC_IRR >> 4 ... (APIC_IRR >> 4) + APIC_ISR_NR - 1] = RO,
+	[APIC_ESR >> 4]		= RW,
+	[APIC_LVTCMCI >> 4]	= RW,
+	[APIC_ICR >> 4]		= RW,
+	[APIC_ICR2 >> 4]	= RD | WR,
+	[APIC_LVTT >> 4]	= RW,
+	[APIC_LVTTHMR >> 4]	= RW,
+	[APIC_LVTPC >> 4]	= RW,
+	[APIC_LVT0 >> 4]	= RW,
+	[APIC_LVT1 >> 4]	= RW,
+	[APIC_LVTERR >> 4]	= RW,
+	[APIC_TMICT >> 4]	= RW,
+	[APIC_TMCCT >> 4]	= RO,
+	[APIC_TDCR >> 4]	= RW,
+	[APIC_SELF_IPI >> 4]	= XWR,
 };
 
 #define LVT_BITS	(APIC_LVT_MASKED | APIC_SEND_PENDING | APIC_VECTOR_MASK)
@@ -186,7 +185,7 @@ static void irr_clear(struct lapic *l, u8 vector)
 	/* First the hint, then the bit, then look: a message that comes between sets it again. */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();
+	smp_mb__after_atomic();	/* pairs with the locked operation in lapic_set_irr() */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }
@@ -274,7 +273,7 @@ void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff)
 		return;
 	t->mode = mode;
 	/* SDM, "TSC-Deadline Mode": a switch to or from it disarms the timer. */
-	if (was != (mode == APIC_LVT_TIMER_TSCDEADLINE)) {
+	if (was || mode == APIC_LVT_TIMER_TSCDEADLINE) {
 		lapic_put(l, APIC_TMICT, 0);
 		t->period_ns = 0;
 		t->expiry_ns = 0;
@@ -557,15 +556,13 @@ enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq)
 		return LAPIC_ACCEPT_NMI;
 	case APIC_DM_SMI:
 		return LAPIC_ACCEPT_SMI;
-	case APIC_DM_REMRD:
-		return LAPIC_ACCEPT_REMRD;
 	case APIC_DM_INIT:
 		/* The level de-assert only set arbitration IDs on old buses. */
 		return irq->trig_mode && !irq->level ? LAPIC_REFUSED : LAPIC_ACCEPT_INIT;
 	case APIC_DM_STARTUP:
 		return LAPIC_ACCEPT_SIPI;
 	default:
-		/* ExtINT comes by lapic_accepts_extint(), not as a message. */
+		/* ExtINT comes by lapic_accepts_extint(); remote read is reserved. */
 		return LAPIC_REFUSED;
 	}
 }

@@ -133,7 +133,6 @@ enum lapic_accepted {
 	LAPIC_ACCEPT_SMI,
 	LAPIC_ACCEPT_INIT,
 	LAPIC_ACCEPT_SIPI,
-	LAPIC_ACCEPT_REMRD,	/* remote read: KVM's paravirtual unhalt rides on it */
 };
 
 /**

@@ -16,7 +16,8 @@
 
 void lapic_timer_floor(struct lapic_timer *t)
 {
-	if (t->mode == APIC_LVT_TIMER_PERIODIC && t->period_ns && t->period_ns < LAPIC_MIN_PERIOD_NS)
+	if (t->mode == APIC_LVT_TIMER_PERIODIC && t->period_ns &&
+	    t->period_ns < LAPIC_MIN_PERIOD_NS)
 		t->period_ns = LAPIC_MIN_PERIOD_NS;
 }
 

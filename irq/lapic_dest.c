@@ -113,7 +113,7 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 		for (i = 0; i < 4; i++)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
-		/* A DFR that is neither flat nor cluster answers to nothing: leave it to the search. */
+		/* A DFR that is neither flat nor cluster answers to nothing: search. */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
 	}

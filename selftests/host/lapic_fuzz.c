@@ -59,7 +59,8 @@ static void apply(struct bench *b)
 		lapic_timer_start(t, lapic_get(&b->l, APIC_TMICT), now);
 	if (b->eff.flags & LAPIC_EFF_IPI) {
 		lapic_ipi(&b->l, &b->eff, &irq);
-		check(irq.vector >= 16 || (irq.delivery_mode && irq.delivery_mode != APIC_DM_LOWEST));
+		check(irq.vector >= 16 ||
+		      (irq.delivery_mode && irq.delivery_mode != APIC_DM_LOWEST));
 		deliver(&b->l, &irq);
 	}
 }
@@ -121,7 +122,8 @@ static void step(u8 op, struct bench *b, u32 arg)
 		break;
 	case 8:
 		now += arg;
-		if (l->timer.expiry_ns && l->timer.expiry_ns <= now && lapic_timer_fired(&l->timer, now))
+		if (l->timer.expiry_ns && l->timer.expiry_ns <= now &&
+		    lapic_timer_fired(&l->timer, now))
 			check(l->timer.expiry_ns >= now + LAPIC_MIN_PERIOD_NS / 4);
 		break;
 	case 9:

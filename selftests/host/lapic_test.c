@@ -178,7 +178,7 @@ TEST(delivery_modes)
 		{ APIC_DM_FIXED, false, false, LAPIC_ACCEPT_IRQ },
 		{ APIC_DM_LOWEST, false, true, LAPIC_ACCEPT_IRQ },
 		{ APIC_DM_SMI, false, true, LAPIC_ACCEPT_SMI },
-		{ APIC_DM_REMRD, false, true, LAPIC_ACCEPT_REMRD },
+		{ APIC_DM_REMRD, false, true, LAPIC_REFUSED },
 		{ APIC_DM_NMI, false, true, LAPIC_ACCEPT_NMI },
 		{ APIC_DM_INIT, false, true, LAPIC_ACCEPT_INIT },
 		{ APIC_DM_INIT, true, true, LAPIC_ACCEPT_INIT },
@@ -302,6 +302,32 @@ TEST(x2apic_registers)
 	EXPECT_EQ(b.eff.dest, 0x12345678);
 	EXPECT_EQ(lapic_msr_read(&b.l, 0x830, &val, 0), LAPIC_OK);
 	EXPECT_EQ(val, 0x1234567800004041ull);
+}
+
+/* PITFALLS 42: no x2APIC MSR answers in another mode, and no MSR does that has no register. */
+TEST(x2apic_msrs_need_the_mode)
+{
+	unsigned int msr, ok_read = 0, ok_write = 0;
+	u64 val;
+	int i;
+
+	bench_init(&b, 0);
+	for (i = 0; i < 2; i++) {
+		for (msr = 0x800; msr < 0x900; msr++) {
+			EXPECT_EQ(lapic_msr_read(&b.l, msr, &val, 0), LAPIC_GP);
+			EXPECT_EQ(lapic_msr_write(&b.l, msr, 0, &b.eff), LAPIC_GP);
+		}
+		lapic_set_base(&b.l, LAPIC_BASE_DEFAULT, &b.eff);
+	}
+	lapic_set_base(&b.l, LAPIC_BASE_DEFAULT | XAPIC_ENABLE, &b.eff);
+	bench_x2apic(&b);
+	for (msr = 0x800; msr < 0x900; msr++) {
+		ok_read += lapic_msr_read(&b.l, msr, &val, 0) == LAPIC_OK;
+		ok_write += lapic_msr_write(&b.l, msr, 0, &b.eff) == LAPIC_OK;
+	}
+	/* SDM, "Local APIC Register Address Map Supported by x2APIC", without CMCI. */
+	EXPECT_EQ(ok_read, 41);
+	EXPECT_EQ(ok_write, 14);
 }
 
 TEST(base_transitions)

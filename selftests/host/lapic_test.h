@@ -11,7 +11,7 @@
 struct bench {
 	struct lapic l;
 	struct lapic_effect eff;
-	u8 regs[LAPIC_PAGE_SIZE] __attribute__((aligned(4096)));
+	u8 regs[LAPIC_PAGE_SIZE] __aligned(LAPIC_PAGE_SIZE);
 };
 
 static inline void bench_init(struct bench *b, u32 id)

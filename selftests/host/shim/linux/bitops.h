@@ -111,12 +111,6 @@ static inline int test_and_clear_bit(unsigned long nr, volatile unsigned long *a
 		  BIT_MASK(nr));
 }
 
-#define smp_mb__after_atomic() barrier()
-#define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define smp_wmb() barrier()
-#define smp_rmb() barrier()
-#define xchg(ptr, v) __atomic_exchange_n(ptr, v, __ATOMIC_SEQ_CST)
-
 static inline __u32 rol32(__u32 word, unsigned int shift)
 {
 	return (word << (shift & 31)) | (word >> ((-shift) & 31));

@@ -96,6 +96,7 @@ struct okvm_irq_vm {
 	struct mutex apic_map_lock;
 	struct okvm_apic_map __rcu *apic_map;
 	atomic_t apic_map_dirty;
+	u64 apic_quirks_off;	/* KVM_X86_QUIRK_* that userspace disabled */
 	atomic_t apics_lint0_nmi;	/* vCPUs whose LINT0 delivers NMIs (PIT as NMI watchdog) */
 };
 

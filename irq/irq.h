@@ -129,6 +129,13 @@ long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 i
 /** vCPU by physical APIC id as IPIs see it, or NULL */
 struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 
+/**
+ * okvm_apic_deliver() - an interrupt message to whom it addresses
+ * @src: the vCPU whose thread sends it (shorthands, IPIs), or NULL for a device
+ * Return: number of vCPUs that took it, 0 if the addressed ones refused it, -1 nobody is addressed.
+ * Context: any, IRQs may be off.
+ */
+int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
 
 /* ---- PIC: for x86/event.c ---- */
 

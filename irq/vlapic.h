@@ -1,27 +1,90 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The local APIC of a vCPU: the shell around the pure model of irq/lapic.h.
+ * The local APIC of a vCPU: what irq/vlapic.c, irq/apic_deliver.c, irq/apic_regs.c and
+ * irq/lapic_timer.c share around the pure model of irq/lapic.h.
  */
 #ifndef OKVM_IRQ_VLAPIC_H
 #define OKVM_IRQ_VLAPIC_H
 
-#include <linux/types.h>
+#include <linux/hrtimer.h>
+#include <linux/rcupdate.h>
+
+#include "core/guestmem.h"
+#include "core/vcpu.h"
 #include "irq/lapic.h"
 
-struct okvm_vm;
-struct okvm_vcpu;
+/** enum okvm_apic_event - bits of okvm_apic.events: messages that wait for the vCPU's thread */
+enum okvm_apic_event {
+	OKVM_APIC_INIT,
+	OKVM_APIC_SIPI,
+};
 
 /**
- * okvm_apic_deliver() - send an interrupt message of a device to the local APICs
- * @vm: the VM
- * @irq: the message
- * @dests: NULL, or a bitmap of vCPU indexes in which every vCPU that took it is marked
+ * struct okvm_apic - one vCPU's local APIC
  *
- * Context: any, IRQs may be off. Takes no lock that sleeps.
- *
- * Return: number of vCPUs that took it; 0 when it was coalesced or the target refused it; -1
- * when nobody is addressed. This is KVM_IRQ_LINE_STATUS's answer.
+ * Owned by the vCPU's thread (vcpu->mutex) unless a field says otherwise.
  */
-int okvm_apic_deliver(struct okvm_vm *vm, const struct lapic_irq *irq, unsigned long *dests);
+struct okvm_apic {
+	struct lapic l;		/* IRR, TMR, hints and esr_pending: any CPU */
+	struct okvm_vcpu *vcpu;
+	bool posted;		/* interrupts go by backend->post_irq(); read by any CPU */
+	bool online;		/* on the VM's destination map */
+	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
+	bool cmci, x2apic;	/* what the version register follows */
+
+	/* The timer runs in exactly one of the two, or not at all. */
+	struct hrtimer hrtimer;
+	bool can_hv;
+	bool hv_armed;
+	bool fired;		/* set by the hrtimer: a tick waits for the thread */
+
+	/* Any CPU. */
+	unsigned long events;	/* enum okvm_apic_event, atomic bit operations */
+	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
+
+	/* Paravirtual EOI. */
+	bool pv_eoi_pending;	/* the guest may complete without an exit */
+	u64 pv_eoi_msr;
+	struct okvm_gpa_cache pv_eoi_cache;
+};
+
+static inline struct okvm_apic *okvm_apic_of(const struct lapic *l)
+{
+	return container_of((struct lapic *)l, struct okvm_apic, l);
+}
+
+/** struct okvm_apic_map - a published destination map; read under RCU */
+struct okvm_apic_map {
+	struct rcu_head rcu;
+	struct lapic_map map;
+};
+
+/* apic_deliver.c */
+
+/** okvm_apic_map_update() - an ID, mode or enable bit changed: build it anew. May sleep */
+void okvm_apic_map_update(struct okvm_vm *vm);
+/** okvm_apic_map_drop() - the VM dies: no message is delivered any more. May sleep */
+void okvm_apic_map_drop(struct okvm_vm *vm);
+/** okvm_apic_accept() - a message arrives; @src: the vCPU whose thread calls. 1 if taken */
+int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
+		     const struct lapic_irq *irq);
+/** okvm_apic_local() - a local source fires, in the vCPU's thread. Return: 1 if taken */
+int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
+
+/* apic_regs.c */
+
+/** okvm_apic_apply() - carry out what a register access asks for. May sleep for MAP only */
+void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
+
+/* lapic_timer.c */
+
+void okvm_apic_timer_create(struct okvm_apic *apic);
+/** okvm_apic_timer_stop() - disarm and forget a tick. Any IRQ state, in the vCPU's thread */
+void okvm_apic_timer_stop(struct okvm_apic *apic);
+/** okvm_apic_timer_apply() - the LAPIC_EFF_TIMER_* of an access */
+void okvm_apic_timer_apply(struct okvm_apic *apic, u32 flags);
+
+#define OKVM_APIC_TIMER_EFFECTS	(LAPIC_EFF_TIMER_START | LAPIC_EFF_TIMER_SCALE |	\
+				 LAPIC_EFF_TIMER_STOP | LAPIC_EFF_TIMER_DROP | LAPIC_EFF_TIMER_ARM)
 
 #endif /* OKVM_IRQ_VLAPIC_H */

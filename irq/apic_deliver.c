@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupt messages to local APICs: the VM's destination map, and delivery.
+ *
+ * Delivery runs in any context, reads the map under RCU and takes no lock. A target is kicked
+ * only when its IRR bit is newly set: while the bit stays set, whoever set it has kicked.
+ */
+#include <linux/bitops.h>
+#include <linux/kvm_para.h>
+#include <linux/nospec.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "irq/internal.h"
+#include "irq/vlapic.h"
+
+/* ---- the map ---- */
+
+static struct okvm_apic_map *map_build(struct okvm_vm *vm)
+{
+	struct okvm_apic_map *map;
+	struct okvm_vcpu *vcpu;
+	unsigned long idx;
+	u32 max_id = 0, nr = 0;
+
+	okvm_for_each_vcpu(idx, vcpu, vm) {
+		max_id = max(max_id, vcpu->id);
+		nr++;
+	}
+	map = kvzalloc(offsetof(struct okvm_apic_map, map) + lapic_map_size(max_id, nr),
+		       GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return NULL;
+	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
+	okvm_for_each_vcpu(idx, vcpu, vm) {
+		/* One that came between the two rounds builds its own map in a moment. */
+		if (map->map.nr == nr || vcpu->id > max_id)
+			break;
+		if (vcpu->apic)
+			lapic_map_add(&map->map, &vcpu->apic->l);
+	}
+	return map;
+}
+
+static void map_publish(struct okvm_irq_vm *irq, struct okvm_apic_map *map)
+{
+	struct okvm_apic_map *old;
+
+	old = rcu_replace_pointer(irq->apic_map, map, lockdep_is_held(&irq->apic_map_lock));
+	if (old)
+		kvfree_rcu(old, rcu);
+}
+
+void okvm_apic_map_update(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct okvm_apic_map *map;
+
+	/* Before the lock: who clears the mark builds after it, and so sees this change. */
+	atomic_set(&irq->apic_map_dirty, 1);
+	mutex_lock(&irq->apic_map_lock);
+	if (atomic_xchg(&irq->apic_map_dirty, 0)) {
+		map = map_build(vm);
+		if (map)
+			map_publish(irq, map);
+		else
+			atomic_set(&irq->apic_map_dirty, 1);	/* the old one stays */
+	}
+	mutex_unlock(&irq->apic_map_lock);
+}
+
+void okvm_apic_map_drop(struct okvm_vm *vm)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	mutex_lock(&irq->apic_map_lock);
+	if (rcu_access_pointer(irq->apic_map)) {
+		map_publish(irq, NULL);
+		synchronize_rcu();
+	}
+	mutex_unlock(&irq->apic_map_lock);
+}
+
+/* ---- one target ---- */
+
+static void notice(struct okvm_apic *apic, const struct okvm_vcpu *src, enum okvm_req req)
+{
+	/* To itself: the vCPU's thread is here and not in the guest. */
+	if (apic->vcpu == src)
+		okvm_request(req, apic->vcpu);
+	else
+		okvm_request_kick(req, apic->vcpu);
+}
+
+static void post_vector(struct okvm_apic *apic, const struct okvm_vcpu *src, u8 vector)
+{
+	struct okvm_vcpu *vcpu = apic->vcpu;
+
+	if (READ_ONCE(apic->posted) && vcpu != src && vcpu->vm->backend->post_irq(vcpu, vector))
+		return;
+	if (lapic_set_irr(&apic->l, vector))
+		notice(apic, src, OKVM_REQ_EVENT);
+}
+
+/* The error entry, unless its own vector is illegal: an error about that would never end. */
+static void error_entry(struct okvm_apic *apic, const struct okvm_vcpu *src)
+{
+	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
+
+	if (!(lvt & APIC_LVT_MASKED) && (lvt & APIC_VECTOR_MASK) >= 16)
+		post_vector(apic, src, lvt & APIC_VECTOR_MASK);
+}
+
+static void accept_init(struct okvm_apic *apic, const struct okvm_vcpu *src)
+{
+	/* INIT drops a SIPI that waits. */
+	clear_bit(OKVM_APIC_SIPI, &apic->events);
+	set_bit(OKVM_APIC_INIT, &apic->events);
+	notice(apic, src, OKVM_REQ_EVENT);
+}
+
+static void accept_sipi(struct okvm_apic *apic, const struct okvm_vcpu *src, u8 vector)
+{
+	WRITE_ONCE(apic->sipi_vector, vector);
+	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
+	set_bit(OKVM_APIC_SIPI, &apic->events);
+	notice(apic, src, OKVM_REQ_EVENT);
+}
+
+int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
+		     const struct lapic_irq *irq)
+{
+	switch (lapic_accept(&apic->l, irq)) {
+	case LAPIC_ACCEPT_IRQ:
+		post_vector(apic, src, irq->vector);
+		return 1;
+	case LAPIC_ACCEPT_NMI:
+		okvm_arch_queue_nmi(apic->vcpu);
+		if (apic->vcpu != src)
+			okvm_vcpu_kick(apic->vcpu);
+		return 1;
+	case LAPIC_ACCEPT_INIT:
+		accept_init(apic, src);
+		return 1;
+	case LAPIC_ACCEPT_SIPI:
+		accept_sipi(apic, src, irq->vector);
+		return 1;
+	case LAPIC_ACCEPT_ERROR:
+		error_entry(apic, src);
+		return 0;
+	case LAPIC_ACCEPT_SMI:		/* no SMM: KVM_CAP_X86_SMM is 0 */
+	case LAPIC_REFUSED:
+		return 0;
+	}
+	return 0;
+}
+
+int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt)
+{
+	struct lapic_irq irq;
+
+	if (lvt == LAPIC_LVT_ERROR) {
+		error_entry(apic, apic->vcpu);
+		return 1;
+	}
+	if (!lapic_local(&apic->l, lvt, &irq))
+		return 0;
+	return okvm_apic_accept(apic, apic->vcpu, &irq);
+}
+
+void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (apic && lapic_hw_enabled(&apic->l) && lapic_lvt0_nmi(&apic->l)) {
+		okvm_arch_queue_nmi(vcpu);
+		okvm_vcpu_kick(vcpu);
+	}
+}
+
+/* ---- all targets ---- */
+
+/**
+ * struct message - one message on its way
+ * @src:	the vCPU whose thread sends, or NULL
+ * @from:	its APIC, or NULL
+ * @irq:	the message
+ * @map:	under RCU
+ * @dests:	candidates
+ */
+struct message {
+	const struct okvm_vcpu *src;
+	const struct lapic *from;
+	const struct lapic_irq *irq;
+	const struct lapic_map *map;
+	struct lapic_dests dests;
+};
+
+static bool addressed(const struct message *m, u32 slot)
+{
+	return lapic_match_dest(m->dests.slot[slot], m->from, m->irq, m->map->no_quirk);
+}
+
+static int send_to(const struct message *m, u32 slot)
+{
+	return okvm_apic_accept(okvm_apic_of(m->dests.slot[slot]), m->src, m->irq);
+}
+
+static int send_all(const struct message *m)
+{
+	unsigned long mask = m->dests.mask;
+	int taken = 0, found = 0;
+	u32 i;
+
+	if (!m->dests.search) {
+		for_each_set_bit(i, &mask, 16)
+			taken += send_to(m, i);
+		return taken;
+	}
+	for (i = 0; i < m->dests.nr; i++) {
+		if (addressed(m, i)) {
+			taken += send_to(m, i);
+			found++;
+		}
+	}
+	return found ? taken : -1;
+}
+
+static bool candidate(const struct message *m, u32 slot)
+{
+	if (!m->dests.search && !(m->dests.mask & BIT(slot)))
+		return false;
+	if (m->dests.search && !addressed(m, slot))
+		return false;
+	return lapic_enabled(m->dests.slot[slot]);
+}
+
+/* One of the candidates, chosen by the vector; two rounds, so that nothing is remembered. */
+static int send_lowest(const struct message *m)
+{
+	u32 slots = m->dests.search ? m->dests.nr : 16;
+	u32 i, nr = 0, pick;
+
+	for (i = 0; i < slots; i++)
+		nr += candidate(m, i);
+	if (!nr)
+		return m->dests.search ? -1 : 0;
+	pick = lapic_lowest(m->irq->vector, nr);
+	for (i = 0; i < slots; i++)
+		if (candidate(m, i) && !pick--)
+			return send_to(m, i);
+	return 0;	/* a candidate disabled itself meanwhile */
+}
+
+/* Upstream sends a physical broadcast to all, whatever its delivery mode says. */
+static bool wants_lowest(const struct lapic_irq *irq)
+{
+	return lapic_irq_lowest(irq) &&
+	       !(irq->dest_mode == APIC_DEST_PHYSICAL && irq->dest_id == LAPIC_BROADCAST);
+}
+
+int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq)
+{
+	const struct okvm_apic_map *map;
+	struct message m = { .src = src, .irq = irq };
+	int r = -1;
+
+	if (irq->shorthand == APIC_DEST_SELF)
+		return src ? okvm_apic_accept(src->apic, src, irq) : -1;
+	m.from = src ? &src->apic->l : NULL;
+	rcu_read_lock();
+	map = rcu_dereference(okvm_irq(vm)->apic_map);
+	if (map) {
+		m.map = &map->map;
+		lapic_map_find(m.map, m.from, irq, &m.dests);
+		r = wants_lowest(irq) ? send_lowest(&m) : send_all(&m);
+	}
+	rcu_read_unlock();
+	return r;
+}
+
+struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id)
+{
+	const struct lapic_irq irq = { .dest_id = apic_id, .dest_mode = APIC_DEST_PHYSICAL };
+	const struct okvm_apic_map *map;
+	struct okvm_vcpu *vcpu = NULL;
+	struct lapic_dests dests;
+
+	rcu_read_lock();
+	map = rcu_dereference(okvm_irq(vm)->apic_map);
+	if (map) {
+		lapic_map_find(&map->map, NULL, &irq, &dests);
+		if (!dests.search && dests.mask)
+			vcpu = okvm_apic_of(dests.slot[0])->vcpu;
+	}
+	rcu_read_unlock();
+	return vcpu;
+}
+
+/* ---- the paravirtual IPI hypercall ---- */
+
+static long pv_send(const struct lapic_map *map, u64 bits, u32 min, const struct lapic_irq *irq)
+{
+	long taken = 0;
+	u32 id;
+
+	while (bits) {
+		u32 bit = __ffs64(bits);
+
+		bits &= bits - 1;
+		if (check_add_overflow(min, bit, &id) || id > map->max_id)
+			break;
+		id = array_index_nospec(id, map->max_id + 1);
+		if (map->phys[id])
+			taken += okvm_apic_accept(okvm_apic_of(map->phys[id]), NULL, irq);
+	}
+	return taken;
+}
+
+long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64)
+{
+	const struct lapic_irq irq = {
+		.vector = icr & APIC_VECTOR_MASK,
+		.delivery_mode = icr & APIC_MODE_MASK,
+		.level = icr & APIC_INT_ASSERT,
+		.trig_mode = icr & APIC_INT_LEVELTRIG,
+	};
+	const struct okvm_apic_map *map;
+	u32 width = mode64 ? 64 : 32;
+	long taken = -KVM_EOPNOTSUPP;
+
+	if (icr & (LAPIC_DEST_MODE_MASK | LAPIC_SHORT_MASK))
+		return -KVM_EINVAL;
+	if (!mode64) {
+		low = (u32)low;
+		high = (u32)high;
+	}
+	rcu_read_lock();
+	map = rcu_dereference(okvm_irq(vm)->apic_map);
+	if (map) {
+		taken = pv_send(&map->map, low, min, &irq);
+		if (min <= U32_MAX - width)
+			taken += pv_send(&map->map, high, min + width, &irq);
+	}
+	rcu_read_unlock();
+	return taken;
+}

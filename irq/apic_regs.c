@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Register accesses of the guest to its local APIC: MMIO, x2APIC MSRs, CR8, accelerated writes,
+ * and the EOI that needs no exit at all. Each one calls the model and carries out its effects.
+ */
+#include <linux/ktime.h>
+#include <linux/kvm_para.h>
+#include <linux/string.h>
+#include <asm/kvm_para.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "irq/internal.h"
+#include "irq/vlapic.h"
+
+/* ---- effects ---- */
+
+static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
+{
+	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
+}
+
+static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
+{
+	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
+		okvm_ioapic_eoi(vcpu, eff->eoi_vector, eff->eoi_broadcast);
+}
+
+static void apply_ipi(struct okvm_apic *apic, const struct lapic_effect *eff)
+{
+	struct lapic_irq irq;
+
+	lapic_ipi(&apic->l, eff, &irq);
+	okvm_apic_deliver(apic->vcpu->vm, apic->vcpu, &irq);
+}
+
+static void apply_lvt0(struct okvm_apic *apic)
+{
+	struct okvm_irq_vm *irq = okvm_irq(apic->vcpu->vm);
+	bool nmi = lapic_lvt0_nmi(&apic->l);
+
+	if (nmi == apic->lint0_nmi)
+		return;
+	apic->lint0_nmi = nmi;
+	if (nmi)
+		atomic_inc(&irq->apics_lint0_nmi);
+	else
+		atomic_dec(&irq->apics_lint0_nmi);
+}
+
+static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
+{
+	struct okvm_vcpu *vcpu = apic->vcpu;
+
+	if (flags & LAPIC_EFF_ERROR)
+		okvm_apic_local(apic, LAPIC_LVT_ERROR);
+	if (flags & LAPIC_EFF_LVT0)
+		apply_lvt0(apic);
+	if (flags & LAPIC_EFF_ENABLED)
+		okvm_request(OKVM_REQ_APF_READY, vcpu);
+	if (flags & (LAPIC_EFF_MODE | LAPIC_EFF_BASE | LAPIC_EFF_ID))
+		okvm_request(OKVM_REQ_APICV, vcpu);
+	if (flags & LAPIC_EFF_MAP && apic->online)
+		okvm_apic_map_update(vcpu->vm);
+}
+
+void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
+{
+	u32 flags = eff->flags;
+
+	if (flags & LAPIC_EFF_EOI)
+		apply_eoi(apic->vcpu, eff);
+	if (flags & LAPIC_EFF_IPI)
+		apply_ipi(apic, eff);
+	if (flags & OKVM_APIC_TIMER_EFFECTS)
+		okvm_apic_timer_apply(apic, flags);
+	if (flags & LAPIC_EFF_RECHECK)
+		okvm_request(OKVM_REQ_EVENT, apic->vcpu);
+	if (unlikely(flags & ~(OKVM_APIC_TIMER_EFFECTS | LAPIC_EFF_EOI | LAPIC_EFF_IPI |
+			       LAPIC_EFF_RECHECK)))
+		apply_rare(apic, flags);
+}
+
+/* ---- MMIO ---- */
+
+/* The window is this vCPU's, and an xAPIC answers in it. */
+static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (!apic || (gpa ^ apic->l.base) & LAPIC_BASE_ADDR)
+		return -EOPNOTSUPP;
+	*hole = apic->l.mode != LAPIC_XAPIC;
+	if (*hole && okvm_irq(vcpu->vm)->apic_quirks_off & KVM_X86_QUIRK_LAPIC_MMIO_HOLE)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
+{
+	u32 offset = gpa & ~LAPIC_BASE_ADDR;
+	struct lapic_effect eff;
+	bool hole;
+	int err = mmio_check(vcpu, gpa, &hole);
+
+	if (err)
+		return err;
+	if (hole) {
+		if (!write)
+			memset(data, 0xff, len);
+		return 0;
+	}
+	eff.flags = 0;
+	if (write)
+		lapic_mmio_write(&vcpu->apic->l, offset, len, data, &eff);
+	else
+		lapic_mmio_read(&vcpu->apic->l, offset, len, data,
+				lapic_reads_clock(offset) ? ktime_get_ns() : 0, &eff);
+	okvm_apic_apply(vcpu->apic, &eff);
+	return 0;
+}
+
+void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset)
+{
+	struct lapic_effect eff;
+
+	eff.flags = 0;
+	lapic_trap_write(&vcpu->apic->l, offset, &eff);
+	okvm_apic_apply(vcpu->apic, &eff);
+}
+
+/* ---- MSRs ---- */
+
+int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
+{
+	u64 now = lapic_msr_reads_clock(msr) ? ktime_get_ns() : 0;
+
+	return lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP;
+}
+
+int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
+{
+	struct lapic_effect eff;
+
+	eff.flags = 0;
+	if (lapic_msr_write(&vcpu->apic->l, msr, val, &eff) == LAPIC_GP)
+		return 1;
+	okvm_apic_apply(vcpu->apic, &eff);
+	return 0;
+}
+
+#define X2_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
+
+/* An IPI whose delivery is short: not to everybody, with interrupts off. */
+static bool short_ipi(u64 icr)
+{
+	u32 dest = icr >> 32;
+
+	if (icr & LAPIC_SHORT_MASK)
+		return (icr & LAPIC_SHORT_MASK) == APIC_DEST_SELF;
+	return dest != LAPIC_X2_BROADCAST;
+}
+
+/* Is there something about this write that must be done with interrupts on? */
+static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
+{
+	int vector;
+
+	switch (msr) {
+	case X2_MSR(APIC_EOI):
+		vector = lapic_highest_isr(&apic->l);
+		return vector < 0 || !eoi_wanted(okvm_irq(apic->vcpu->vm), vector);
+	case X2_MSR(APIC_ICR):
+		return short_ipi(val);
+	case X2_MSR(APIC_SELF_IPI):
+	case X2_MSR(APIC_TASKPRI):
+	case X2_MSR(APIC_TMICT):
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	/* An EOI that waits in guest memory comes first. */
+	if (apic->pv_eoi_pending || !fast_enough(apic, msr, val))
+		return false;
+	return !okvm_apic_msr_write(vcpu, msr, val);
+}
+
+/* ---- CR8, EOI ---- */
+
+unsigned long okvm_apic_get_cr8(const struct okvm_vcpu *vcpu)
+{
+	return lapic_get_cr8(&vcpu->apic->l);
+}
+
+void okvm_apic_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8)
+{
+	struct lapic_effect eff;
+
+	eff.flags = 0;
+	lapic_set_tpr(&vcpu->apic->l, (cr8 & 0xf) << 4, &eff);
+	okvm_apic_apply(vcpu->apic, &eff);
+}
+
+void okvm_apic_eoi(struct okvm_vcpu *vcpu)
+{
+	struct lapic_effect eff;
+
+	eff.flags = 0;
+	lapic_eoi(&vcpu->apic->l, &eff);
+	okvm_apic_apply(vcpu->apic, &eff);
+}
+
+void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector)
+{
+	struct lapic_effect eff;
+
+	eff.flags = 0;
+	lapic_eoi_done(&vcpu->apic->l, vector, &eff);
+	okvm_apic_apply(vcpu->apic, &eff);
+}
+
+void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4])
+{
+	okvm_ioapic_scan(vcpu, map);
+}
+
+/* ---- paravirtual EOI: a flag in guest memory that the guest clears instead of writing EOI ---- */
+
+int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
+{
+	struct okvm_apic *apic = vcpu->apic;
+	gpa_t gpa = msr & ~(u64)KVM_MSR_ENABLED;
+
+	if (gpa & 3)
+		return 1;
+	if (msr & KVM_MSR_ENABLED &&
+	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
+		return 1;
+	apic->pv_eoi_msr = msr;
+	return 0;
+}
+
+static void pv_eoi_offer(struct okvm_apic *apic)
+{
+	struct okvm_vcpu *vcpu = apic->vcpu;
+	const unsigned long *handled = (const unsigned long *)okvm_irq(vcpu->vm)->eoi_vectors;
+	u8 flag = KVM_PV_EOI_ENABLED;
+
+	if (lapic_pv_eoi_vector(&apic->l, handled) < 0)
+		return;
+	if (!okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
+		apic->pv_eoi_pending = true;
+}
+
+void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (apic->pv_eoi_msr & KVM_MSR_ENABLED && !apic->pv_eoi_pending)
+		pv_eoi_offer(apic);
+}
+
+void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+	u8 flag;
+
+	if (likely(!apic->pv_eoi_pending))
+		return;
+	apic->pv_eoi_pending = false;
+	if (okvm_cache_read(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
+		return;
+	if (!(flag & KVM_PV_EOI_ENABLED)) {
+		okvm_apic_eoi(vcpu);
+		return;
+	}
+	/* Not used yet. Withdraw it: what is safe now may not be at the next entry. */
+	flag = KVM_PV_EOI_DISABLED;
+	okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
+}

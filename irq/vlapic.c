@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The local APIC of a vCPU: its life, its modes, what the run loop asks of it, and the ioctls.
+ */
+#include <linux/kvm.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "irq/internal.h"
+#include "irq/vlapic.h"
+
+static_assert(LAPIC_STATE_SIZE == KVM_APIC_REG_SIZE);
+static_assert(LAPIC_PAGE_SIZE == PAGE_SIZE);
+
+/* ---- life ---- */
+
+static bool lint0_quirk(struct okvm_vm *vm)
+{
+	return !(okvm_irq(vm)->apic_quirks_off & KVM_X86_QUIRK_LINT0_REENABLED);
+}
+
+int okvm_apic_create(struct okvm_vcpu *vcpu)
+{
+	struct lapic_config cfg = {
+		.id = vcpu->id,
+		.bsp = vcpu->id == vcpu->vm->bsp_vcpu_id,
+		.lint0_extint = lint0_quirk(vcpu->vm),
+	};
+	struct okvm_apic *apic;
+	u8 *page;
+
+	if (okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_NONE)
+		return 0;
+	apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+	if (!apic)
+		return -ENOMEM;
+	page = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		goto err_free_apic;
+	apic->vcpu = vcpu;
+	lapic_init(&apic->l, page, &cfg);
+	okvm_apic_timer_create(apic);
+	vcpu->apic = apic;
+	return 0;
+
+err_free_apic:
+	kfree(apic);
+	return -ENOMEM;
+}
+
+void okvm_apic_destroy(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (!apic)
+		return;
+	/* An online vCPU goes only with its VM; a half-built one was never on the map. */
+	if (apic->online)
+		okvm_apic_map_drop(vcpu->vm);
+	hrtimer_cancel(&apic->hrtimer);
+	vcpu->apic = NULL;
+	free_page((unsigned long)apic->l.regs);
+	kfree(apic);
+}
+
+void okvm_apic_online(struct okvm_vcpu *vcpu)
+{
+	vcpu->apic->online = true;
+	okvm_apic_map_update(vcpu->vm);
+}
+
+void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
+{
+	struct okvm_apic *apic = vcpu->apic;
+	struct lapic_effect eff = { .flags = 0 };
+
+	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
+	lapic_reset(&apic->l, init, &eff);
+	apic->pv_eoi_msr = 0;
+	apic->pv_eoi_pending = false;
+	okvm_apic_apply(apic, &eff);
+}
+
+void *okvm_apic_page(struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic ? vcpu->apic->l.regs : NULL;
+}
+
+/* ---- modes and configuration ---- */
+
+u64 okvm_apic_base(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic->l.base;
+}
+
+int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host)
+{
+	struct okvm_apic *apic = vcpu->apic;
+	struct lapic_effect eff = { .flags = 0 };
+
+	if (!lapic_base_legal(apic->l.base, base, 0, host))
+		return 1;
+	lapic_set_base(&apic->l, base, &eff);
+	okvm_apic_apply(apic, &eff);
+	return 0;
+}
+
+bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic && lapic_x2apic(&vcpu->apic->l);
+}
+
+bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic && lapic_hw_enabled(&vcpu->apic->l);
+}
+
+bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic && lapic_enabled(&vcpu->apic->l);
+}
+
+/*
+ * Broadcast suppression needs an IOAPIC with an EOI register, which the in-kernel one has not:
+ * guests that do not look at its version would never complete a level interrupt.
+ */
+static void set_version(struct okvm_apic *apic)
+{
+	bool split = okvm_irqchip_mode(apic->vcpu->vm) == OKVM_IRQCHIP_SPLIT;
+
+	lapic_set_version(&apic->l, apic->cmci, apic->x2apic && split);
+}
+
+void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline)
+{
+	struct okvm_apic *apic = vcpu->apic;
+	struct lapic_effect eff = { .flags = 0 };
+
+	apic->x2apic = x2apic;
+	set_version(apic);
+	apic->l.tsc_deadline = tsc_deadline;
+	lapic_put(&apic->l, APIC_LVTT,
+		  lapic_get(&apic->l, APIC_LVTT) & lapic_lvt_mask(&apic->l, LAPIC_LVT_TIMER));
+	lapic_timer_mode(&apic->l, &eff);
+	okvm_apic_apply(apic, &eff);
+}
+
+void okvm_apic_set_cmci(struct okvm_vcpu *vcpu, bool cmci)
+{
+	vcpu->apic->cmci = cmci;
+	set_version(vcpu->apic);
+}
+
+void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled)
+{
+	okvm_irq(vm)->apic_quirks_off = disabled;
+}
+
+/* ---- what the run loop asks ---- */
+
+int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (unlikely(apic->l.hw_irr)) {
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(&apic->l));
+	}
+	return lapic_has_interrupt(&apic->l);
+}
+
+void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (OKVM_BUG_ON(vcpu->vm, vector < 0 || vector > 255))
+		return;
+	lapic_ack(&apic->l, vector);
+	if (unlikely(apic->l.hw_irr)) {
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_ISR, vector);
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(&apic->l));
+	}
+}
+
+int okvm_apic_highest_irr(struct okvm_vcpu *vcpu)
+{
+	return lapic_highest_irr(&vcpu->apic->l);
+}
+
+int okvm_apic_highest_isr(struct okvm_vcpu *vcpu)
+{
+	return lapic_highest_isr(&vcpu->apic->l);
+}
+
+u8 okvm_apic_tpr_threshold(struct okvm_vcpu *vcpu)
+{
+	return lapic_tpr_threshold(&vcpu->apic->l);
+}
+
+bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic && lapic_accepts_extint(&vcpu->apic->l);
+}
+
+static void sync_hw(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	struct lapic *l = &vcpu->apic->l;
+
+	if (!l->hw_irr)
+		return;
+	backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
+	backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(l));
+}
+
+void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (!active)
+		WRITE_ONCE(apic->posted, false);
+	lapic_set_hw_irr(&apic->l, active);
+	sync_hw(vcpu);
+	if (active)
+		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_CAP_POSTED);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+/* ---- INIT and SIPI ---- */
+
+bool okvm_apic_has_events(const struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->apic->events);
+}
+
+bool okvm_apic_take_init(struct okvm_vcpu *vcpu)
+{
+	return test_bit(OKVM_APIC_INIT, &vcpu->apic->events) &&
+	       test_and_clear_bit(OKVM_APIC_INIT, &vcpu->apic->events);
+}
+
+bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (!test_bit(OKVM_APIC_SIPI, &apic->events) ||
+	    !test_and_clear_bit(OKVM_APIC_SIPI, &apic->events))
+		return false;
+	*vector = READ_ONCE(apic->sipi_vector);	/* after the bit: the locked operation orders it */
+	return true;
+}
+
+void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
+{
+	WRITE_ONCE(vcpu->apic->sipi_vector, vector);
+	smp_wmb();	/* pairs with okvm_apic_take_sipi() */
+	set_bit(OKVM_APIC_SIPI, &vcpu->apic->events);
+}
+
+/* ---- ioctls ---- */
+
+long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_lapic_state *state = arg.data;
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (!apic)
+		return -EINVAL;
+	/* A tick that waits for the next entry belongs into IRR. */
+	okvm_apic_timer_inject(vcpu);
+	if (apic->l.hw_irr)
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+	lapic_get_state(&apic->l, (u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,
+			ktime_get_ns());
+	return 0;
+}
+
+long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_lapic_state *state = arg.data;
+	struct okvm_apic *apic = vcpu->apic;
+	struct lapic_effect eff = { .flags = 0 };
+	int err;
+
+	if (!apic)
+		return -EINVAL;
+	if (apic->l.hw_irr)
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+	err = lapic_set_state(&apic->l, (const u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,
+			      ktime_get_ns(), &eff);
+	if (err)
+		return err;
+	okvm_apic_apply(apic, &eff);
+	sync_hw(vcpu);
+	return 0;
+}

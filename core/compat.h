@@ -41,6 +41,7 @@ static inline void okvm_add_wait_queue_priority(struct wait_queue_head *head,
 
 /* hrtimer_setup() came in 6.13 and hrtimer_init() went in 6.15. */
 #include <linux/hrtimer.h>
+#include <linux/sched.h>
 static inline void okvm_hrtimer_setup(struct hrtimer *timer,
 				      enum hrtimer_restart (*fn)(struct hrtimer *timer),
 				      clockid_t clock, enum hrtimer_mode mode)
@@ -104,6 +105,71 @@ static inline void okvm_fpregs_begin(void)
 static inline void okvm_fpregs_end(void)
 {
 	fpregs_unlock();
+}
+
+/*
+ * The word after kvm_run.hypercall.ret is "longmode" in old headers and "flags" in new ones,
+ * where bit 0 says the same.
+ */
+#include <linux/kvm.h>
+#include <linux/stddef.h>
+static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
+{
+	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
+}
+
+/* ---- what vmx/ asks of the host ---- */
+
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
+#include <asm/ptrace.h>
+#include <asm/reboot.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+
+/* A guest is a quiescent state, as userspace is. */
+static inline void okvm_rcu_note_guest(void)
+{
+	rcu_virt_note_context_switch();
+}
+
+/* FRED replaces the IDT, which the stubs of vmenter.S go through. */
+static inline bool okvm_host_uses_fred(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
+/* The kernel flushes the branch predictor before userspace runs after a guest (VMSCAPE). */
+static inline void okvm_note_guest_ran(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
+/* A machine check while the guest ran came, for the host's handler, from userspace. */
+static inline void okvm_host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
+}
+
+#include <asm/apic.h>
+static inline void okvm_send_vector(int cpu, int vector)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	apic->send_IPI(cpu, vector);
+#else
+	__apic_send_IPI(cpu, vector);
+#endif
 }
 
 #endif /* OKVM_CORE_COMPAT_H */

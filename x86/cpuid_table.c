@@ -32,8 +32,8 @@
 
 #define ANY_SUB		(~0u)
 
-/**
- * struct cpuid_mask - bits of one leaf that pass from the CPU to guests
+/*
+ * Bits of one leaf that pass from the CPU to guests.
  *
  * SDM "CPUID—CPU Identification" names the bits. A leaf without a row is zero.
  */

@@ -7,10 +7,11 @@
  * "Process-Context Identifiers" give the rules.
  */
 #include <linux/bits.h>
+#include <linux/string.h>
 
-#include <asm/debugreg.h>
-#include <asm/fpu/xcr.h>
+#include <asm/page.h>
 #include <asm/fpu/types.h>
+#include <asm/fpu/xcr.h>
 
 #include "x86/internal.h"
 

@@ -15,6 +15,7 @@
 #include "mmu/mmu.h"
 #include "x86/x86.h"
 
+#define OKVM_IDENTITY_MAP_DEFAULT	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR(0) */
 #define OKVM_MAX_CPUID_ENTRIES	256	/* KVM_SET_CPUID2 accepts this many */
 
 /**
@@ -54,8 +55,6 @@ void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 void okvm_msr_create(struct okvm_vcpu *vcpu);
 /** okvm_msr_reset() - MSRs of RESET, or INIT; not what okvm_set_efer() and the APIC do */
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_msr_vm_create() - vm->arch's part in MSRs */
-void okvm_msr_vm_create(struct okvm_vm *vm);
 void okvm_mtrr_reset(struct okvm_vcpu *vcpu);
 /** okvm_mce_create() - the banks as they are before KVM_X86_SETUP_MCE */
 void okvm_mce_create(struct okvm_vcpu *vcpu);
@@ -68,6 +67,8 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
 /** okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible */
 void okvm_fpu_load(struct okvm_vcpu *vcpu);
 void okvm_fpu_put(struct okvm_vcpu *vcpu);
+/** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
+unsigned int okvm_fpu_uabi_size(void);
 
 /** okvm_pv_create() - vcpu->arch->pv. Return: 0 or -ENOMEM */
 int okvm_pv_create(struct okvm_vcpu *vcpu);

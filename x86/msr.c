@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include <asm/cpufeature.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/trapnr.h>
 
@@ -67,12 +68,10 @@ static u32 need_if(bool cond, enum msr_need need)
 	return cond ? BIT(need) : 0;
 }
 
-/* @reg_of gives registers of the supported CPUID, whose bits imply the MSR. */
 static u32 needs_of_cpu(void)
 {
-	u32 l7b = okvm_host_cpuid_reg(0x7, 0, 1), l7d = okvm_host_cpuid_reg(0x7, 0, 3);
+	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
 
-	(void)l7b;
 	return need_if(okvm_host.caps & OKVM_CAP_RDTSCP, MSR_NEED_TSC_AUX) |
 	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
 	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
@@ -601,11 +600,6 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)
 	arch->umwait = 0;
 	arch->pat = PAT_RESET;
 	backend->set_msr(vcpu, MSR_IA32_CR_PAT, PAT_RESET);
-}
-
-void okvm_msr_vm_create(struct okvm_vm *vm)
-{
-	vm->arch->guest_can_read_platform_info = true;
 }
 
 /* ---- lists ---- */

@@ -72,7 +72,7 @@ bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write)
 	return allowed;
 }
 
-static int add_range(struct okvm_msr_filter *filter, const struct kvm_msr_filter_range *user)
+static int filter_add(struct okvm_msr_filter *filter, const struct kvm_msr_filter_range *user)
 {
 	struct filter_range *r = &filter->ranges[filter->count];
 	size_t size;
@@ -107,7 +107,7 @@ static struct okvm_msr_filter *filter_build(const struct kvm_msr_filter *user)
 		return ERR_PTR(-ENOMEM);
 	filter->default_allow = !(user->flags & KVM_MSR_FILTER_DEFAULT_DENY);
 	for (i = 0; i < ARRAY_SIZE(user->ranges); i++) {
-		ret = add_range(filter, &user->ranges[i]);
+		ret = filter_add(filter, &user->ranges[i]);
 		if (ret)
 			goto err_free;
 	}

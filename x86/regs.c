@@ -4,10 +4,12 @@
  * registers beyond the inline accessors of x86.h.
  */
 #include <linux/compiler.h>
+#include <linux/sched.h>
 
 #include <asm/apicdef.h>
-#include <asm/debugreg.h>
 #include <asm/trapnr.h>
+
+#include <uapi/asm/debugreg.h>
 
 #include "x86/internal.h"
 

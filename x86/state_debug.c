@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* KVM_GET/SET_DEBUGREGS and KVM_SET_GUEST_DEBUG. */
-#include <asm/debugreg.h>
+#include <linux/sched.h>
+
 #include <asm/trapnr.h>
+
+#include <uapi/asm/debugreg.h>
 
 #include "x86/internal.h"
 

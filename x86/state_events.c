@@ -6,9 +6,11 @@
  * There is no SMM: its fields read as zero and nothing else is accepted.
  */
 #include <linux/minmax.h>
+#include <linux/sched.h>
 
-#include <asm/debugreg.h>
 #include <asm/trapnr.h>
+
+#include <uapi/asm/debugreg.h>
 
 #include "x86/internal.h"
 
@@ -24,18 +26,6 @@ int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))
 		return ev->user_irq;
 	return -1;
-}
-
-/* Move the NMIs that others queued to the vCPU's own count. SDM "Handling Multiple NMIs". */
-static void collect_nmis(struct okvm_vcpu *vcpu)
-{
-	struct okvm_events *ev = &vcpu->arch->ev;
-	int limit = ev->nmi_injected || vcpu->vm->backend->nmi_masked(vcpu) ? 1 : 2;
-	int queued = atomic_xchg(&ev->nmi_queued, 0);
-
-	ev->nmi_pending = min(limit, ev->nmi_pending + queued);
-	if (ev->nmi_pending)
-		okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
 /* Put an exception's payload where the guest will look for it. */
@@ -89,7 +79,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 	int vector = okvm_user_visible_irq(vcpu);
 
 	memset(events, 0, sizeof(*events));
-	collect_nmis(vcpu);
+	okvm_take_nmis(vcpu);
 	get_exception(vcpu, events);
 	events->interrupt.injected = vector >= 0;
 	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
@@ -167,7 +157,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 
 	if (!normalize_events(vcpu, events))
 		return -EINVAL;
-	collect_nmis(vcpu);
+	okvm_take_nmis(vcpu);
 	set_exception(&ev->exc, events);
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;

@@ -36,6 +36,7 @@ int okvm_arch_vm_create(struct okvm_vm *vm)
 	raw_spin_lock_init(&vm->arch->tsc_lock);
 	/* Guests may read PLATFORM_INFO until the VMM says otherwise. */
 	vm->arch->guest_can_read_platform_info = true;
+	vm->arch->identity_map_addr = OKVM_IDENTITY_MAP_DEFAULT;
 	okvm_tsc_vm_create(vm);
 	err = okvm_irq_vm_create(vm);
 	if (err)

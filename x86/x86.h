@@ -220,6 +220,8 @@ struct okvm_arch_vm {
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
 	u64 tss_addr;
 	u64 identity_map_addr;
+	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
+	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;
 	bool created_vcpu_cpuid;
 	bool steal_time_used;

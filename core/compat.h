@@ -130,7 +130,11 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 /* A guest is a quiescent state, as userspace is. */
 static inline void okvm_rcu_note_guest(void)
 {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	rcu_virt_note_context_switch(raw_smp_processor_id());
+#else
 	rcu_virt_note_context_switch();
+#endif
 }
 
 /* FRED replaces the IDT, which the stubs of vmenter.S go through. */

@@ -8,13 +8,16 @@
  * before are answered from a log. Upstream instead keeps a read cache, a
  * fragment list and four kinds of completion.
  */
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sched.h>
 
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
 #include "core/iobus.h"
+#include "core/trace.h"
 #include "x86/emul_glue.h"
 
 
@@ -98,6 +101,7 @@ static void emul_ask_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, u
 	if (write)
 		memcpy(run->mmio.data, data, len);
 	vcpu->stat[OKVM_STAT_MMIO_EXITS]++;
+	trace_okvm_io(true, write, gpa, len, false);
 }
 
 enum emul_rc okvm_emul_mmio(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len,

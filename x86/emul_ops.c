@@ -3,6 +3,7 @@
  * The machine that emulated instructions run on: linear memory through the
  * guest's page tables, ports, and the registers that exits work on too.
  */
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include <asm/trapnr.h>

@@ -4,6 +4,7 @@
  * own: in the CPU, or in its FPU buffer after a context switch.
  */
 #include <linux/string.h>
+#include <linux/sched.h>
 
 #include <asm/fpu/api.h>
 

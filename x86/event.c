@@ -8,11 +8,15 @@
  * first and unchanged; so the order of the tests in okvm_inject_events() is
  * the order of priority.
  */
+#include <linux/sched.h>
+
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
 #include "x86/event_rules.h"
 #include "x86/internal.h"
+
+#define DR7_GENERAL_DETECT	BIT(13)
 
 /* ---- raising ---- */
 
@@ -204,8 +208,8 @@ static void event_inject_exception(struct okvm_vcpu *vcpu)
 
 	event_set_rf(vcpu, exc);
 	event_deliver_payload(vcpu);
-	if (exc->vector == X86_TRAP_DB && vcpu->arch->dr7 & DR7_GD) {
-		vcpu->arch->dr7 &= ~(unsigned long)DR7_GD;
+	if (exc->vector == X86_TRAP_DB && vcpu->arch->dr7 & DR7_GENERAL_DETECT) {
+		vcpu->arch->dr7 &= ~(unsigned long)DR7_GENERAL_DETECT;
 		okvm_update_dr7(vcpu);
 	}
 	/* Real mode pushes no error codes. */

@@ -4,6 +4,7 @@
  * with the rest of the instruction done at the next KVM_RUN.
  */
 #include "core/iobus.h"
+#include "core/trace.h"
 #include "x86/internal.h"
 
 #define PIO_QUIRK_PORT	0x7e
@@ -22,6 +23,7 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 	if (!in)
 		memcpy(vcpu->pio_page, data, size * count);
 	vcpu->stat[OKVM_STAT_IO_EXITS]++;
+	trace_okvm_io(false, !in, port, size * count, false);
 }
 
 /* Userspace that moved the vCPU (a reset by port 0x64 or 0xcf9) does not want the rest. */
@@ -90,5 +92,6 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
 	}
 	if (err)
 		return pio_user(vcpu, port, size, in, insn_len);
+	trace_okvm_io(false, !in, port, size, true);
 	return okvm_skip_insn(vcpu, insn_len);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Creation, reset, load and end of the x86 side of a vCPU. */
 #include <linux/slab.h>
+#include <linux/sched.h>
 
 #include <asm/debugreg.h>
 

@@ -194,14 +194,14 @@ static u64 rotate(struct emul_ctx *ctx, unsigned int op, u64 v, unsigned int cou
 	while (count--)
 		v = rotate_step(op, v, bytes, &cf);
 	if (op & 1)
-		of = !!(v & top) != !!(v & top >> 1);
+		of = !!(v & top) != !!(v & (top >> 1));
 	else
 		of = !!(v & top) != cf;
 	set_flags(ctx, FL_CF | FL_OF, (cf ? FL_CF : 0) | (of ? FL_OF : 0));
 	return v;
 }
 
-static u64 shift_left(struct emul_ctx *ctx, u64 v, unsigned int count, unsigned int bytes)
+static u64 alu_shl(struct emul_ctx *ctx, u64 v, unsigned int count, unsigned int bytes)
 {
 	unsigned int bits = 8 * bytes;
 	u64 res = count < 64 ? v << count : 0;
@@ -213,8 +213,8 @@ static u64 shift_left(struct emul_ctx *ctx, u64 v, unsigned int count, unsigned 
 	return res & emul_mask(bytes);
 }
 
-static u64 shift_right(struct emul_ctx *ctx, u64 v, unsigned int count, unsigned int bytes,
-		       bool arith)
+static u64 alu_shr(struct emul_ctx *ctx, u64 v, unsigned int count, unsigned int bytes,
+		   bool arith)
 {
 	u64 wide = arith ? emul_sext(v, bytes) : v;
 	u64 res = arith ? (u64)((s64)wide >> count) : wide >> count;
@@ -242,9 +242,9 @@ enum emul_rc emul_op_shift(struct emul_ctx *ctx)
 	if (op < 4)
 		dst->val = rotate(ctx, op, dst->val, count, dst->bytes);
 	else if (op == 4)
-		dst->val = shift_left(ctx, dst->val, count, dst->bytes);
+		dst->val = alu_shl(ctx, dst->val, count, dst->bytes);
 	else
-		dst->val = shift_right(ctx, dst->val, count, dst->bytes, op == 7);
+		dst->val = alu_shr(ctx, dst->val, count, dst->bytes, op == 7);
 	return EMUL_OK;
 }
 
@@ -411,6 +411,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 {
 	u64 mask = emul_mask(bytes);
 	bool neg = hi & sign_bit(bytes), dneg = d & sign_bit(bytes);
+	bool minus = neg != dneg;
 
 	if (neg) {
 		lo = -lo & mask;
@@ -420,9 +421,10 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	if (*q > sign_bit(bytes) - (neg == dneg))
+	/* The most negative quotient has no positive counterpart. */
+	if (*q >= sign_bit(bytes) + minus)
 		return false;
-	if (neg != dneg)
+	if (minus)
 		*q = -*q;
 	if (neg)
 		*r = -*r;
@@ -556,7 +558,7 @@ enum emul_rc emul_op_bswap(struct emul_ctx *ctx)
 /* SDM "CRC32": polynomial 11EDC6F41H, bit-reflected. */
 enum emul_rc emul_op_crc32(struct emul_ctx *ctx)
 {
-	u32 crc = ctx->dst.val;
+	u32 crc = emul_read_reg(ctx, ctx->dst.reg, 4, false);
 	u64 v = ctx->src.val;
 	unsigned int i, bit;
 
@@ -651,7 +653,7 @@ enum emul_rc emul_op_cmpxchg8b(struct emul_ctx *ctx)
 		emul_write_reg(ctx, EMUL_RDX, old[1], half, false);
 	}
 	if (ctx->insn.lock)
-		return ctx->ops->cmpxchg(ctx, la, oldb, newb, len, EMUL_DATA, ctx->cpl);
+		return emul_cmpxchg(ctx, la, oldb, newb, len, EMUL_DATA);
 	return ctx->ops->write(ctx, la, newb, len, EMUL_DATA, ctx->cpl);
 }
 

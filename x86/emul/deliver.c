@@ -14,7 +14,10 @@
  * @has_error: push @error
  * @error: error code
  * @back: RIP to return to
- * @gate: the gate: target, type, IST
+ * @gate_sel: code segment selector of the gate
+ * @gate_rip: offset of the gate
+ * @gate_type: type of the gate, S bit included
+ * @ist: index of the interrupt stack, 0 for none
  * @wide: long mode's 16-byte gates
  * @bytes: size of the pushes
  * @cs: new code segment
@@ -116,7 +119,7 @@ static enum emul_rc read_gate(struct emul_ctx *ctx, struct delivery *dl)
 	dl->gate_type = raw[0] >> 40 & 0x1f;
 	dl->gate_sel = raw[0] >> 16;
 	dl->ist = dl->wide ? raw[0] >> 32 & 7 : 0;
-	dl->gate_rip = (raw[0] & 0xffff) | (raw[0] >> 32 & 0xffff0000) | (raw[1] & 0xffffffff) << 32;
+	dl->gate_rip = (raw[0] & 0xffff) | (raw[0] >> 32 & 0xffff0000) | raw[1] << 32;
 	if ((dl->gate_type & 0x1e) != 0x0e &&
 	    (dl->wide || ((dl->gate_type & 0x1e) != 6 && dl->gate_type != 5)))
 		return fault_idt(ctx, dl, VEC_GP);

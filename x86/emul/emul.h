@@ -30,7 +30,7 @@
 
 /** enum emul_rc - the outcome of an op, of emul_decode() and of emul_exec() */
 enum emul_rc {
-	/** @EMUL_OK: done. From emul_exec(): look at ctx.out, RIP may be unchanged (EMUL_OUT_AGAIN) */
+	/** @EMUL_OK: done. From emul_exec(): see ctx.out, RIP may be unchanged (EMUL_OUT_AGAIN) */
 	EMUL_OK,
 	/** @EMUL_FAULT: an exception is in ctx.exc; the instruction (iteration) has no effect */
 	EMUL_FAULT,
@@ -38,7 +38,7 @@ enum emul_rc {
 	EMUL_IO,
 	/** @EMUL_RETRY: only from emul_ops.cmpxchg: the memory did not hold the old value */
 	EMUL_RETRY,
-	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up; nothing changed */
+	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up */
 	EMUL_UNHANDLEABLE,
 };
 
@@ -126,7 +126,7 @@ struct emul_dtr {
  * @EMUL_DATA_RMW: (reads only) as EMUL_DATA, and the same bytes are written next: the page must be
  *	writable, and a page fault reports a write
  * @EMUL_SYSTEM: implicitly by the processor: descriptor tables, TSS, and the MSRs that SYSCALL and
- *	SYSENTER use. Memory: a supervisor access whatever the CPL, and RFLAGS.AC does not lift SMAP.
+ *	SYSENTER use. Memory: a supervisor access whatever the CPL; RFLAGS.AC does not lift SMAP.
  *	MSRs: never filtered, never a reason for an exit to userspace.
  */
 enum emul_access {
@@ -217,8 +217,8 @@ struct emul_ctx;
 struct emul_ops {
 	/**
 	 * @fetch: read @len (1..15) instruction bytes, never across a page boundary. Called at most
-	 * twice per decode, the second time for the next page and only if the first page's bytes did
-	 * not complete the instruction.
+	 * twice per decode, the second time for the next page and only if the first page's bytes
+	 * did not complete the instruction.
 	 */
 	enum emul_rc (*fetch)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl);
 	/** @read: read @len bytes (1..32, or up to ctx.io_buf_size within one page). May EMUL_IO */
@@ -255,7 +255,7 @@ struct emul_ops {
 	void (*get_seg)(struct emul_ctx *ctx, enum emul_sreg nr, struct emul_seg *seg);
 	/**
 	 * @set_seg: load one; all checks are done. The op derives nothing: a null selector comes
-	 * with EMUL_AR_UNUSABLE, the accessed or busy bit is set in @seg and, if need be, in memory.
+	 * with EMUL_AR_UNUSABLE, the accessed or busy bit is set in @seg and in memory.
 	 */
 	void (*set_seg)(struct emul_ctx *ctx, enum emul_sreg nr, const struct emul_seg *seg);
 	/** @get_table: GDTR or IDTR. Cannot fail */
@@ -264,7 +264,7 @@ struct emul_ops {
 	void (*set_table)(struct emul_ctx *ctx, enum emul_table nr, const struct emul_dtr *dtr);
 	/** @get_cr: CR0, CR2, CR3, CR4 or CR8 as the guest sees it. Cannot fail */
 	u64 (*get_cr)(struct emul_ctx *ctx, unsigned int nr);
-	/** @set_cr: MOV to CR with all of its checks (reserved bits, mode transitions). May EMUL_IO */
+	/** @set_cr: MOV to CR with all checks (reserved bits, mode transitions). May EMUL_IO */
 	enum emul_rc (*set_cr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
 	/** @get_dr: DR0..DR3, DR6, DR7 (4 and 5 are resolved before) */
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
@@ -379,7 +379,7 @@ struct emul_exception {
 };
 
 /* emul_ctx.out: what a completed instruction asks of the caller. Valid with EMUL_OK. */
-#define EMUL_OUT_AGAIN		BIT(0)	/* RIP still at it: iterations left, or a lost cmpxchg race */
+#define EMUL_OUT_AGAIN		BIT(0)	/* RIP still at it: iterations left, lost cmpxchg */
 #define EMUL_OUT_STI		BIT(1)	/* interrupts are blocked for one instruction (STI) */
 #define EMUL_OUT_MOVSS		BIT(2)	/* as MOV SS and POP SS block: interrupts and #DB */
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: #DB with DR6.BS is due now */
@@ -417,7 +417,7 @@ struct emul_operand {
  * @gpr: general registers: in the guest's values, out the new ones. Only completed work shows
  * @rip: offset within CS of the instruction (64-bit: linear)
  * @rflags: RFLAGS
- * @mode: how to decode; set by emul_init() or emul_set_mode(), updated when an instruction changes it
+ * @mode: how to decode; set by emul_init() or emul_set_mode(), and by instructions that change it
  * @cpl: current privilege level; updated likewise
  * @rep_limit: iterations that one emul_exec() may do of a repeated string instruction (not 0)
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time

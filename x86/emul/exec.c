@@ -394,8 +394,7 @@ enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op)
 		if (rc != EMUL_OK)
 			return rc;
 	} else if (ctx->insn.lock) {
-		return ctx->ops->cmpxchg(ctx, op->la, &op->orig, &op->val, op->bytes, EMUL_DATA,
-					 ctx->cpl);
+		return emul_cmpxchg(ctx, op->la, &op->orig, &op->val, op->bytes, EMUL_DATA);
 	}
 	return ctx->ops->write(ctx, op->la, &op->val, op->bytes, EMUL_DATA, ctx->cpl);
 }

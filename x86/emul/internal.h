@@ -125,6 +125,15 @@ enum emul_rc emul_push(struct emul_ctx *ctx, u64 val, unsigned int bytes);
 enum emul_rc emul_pop(struct emul_ctx *ctx, u64 *val, unsigned int bytes);
 enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 
+static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
+					const void *new, unsigned int len, enum emul_access acc)
+{
+	/* Not called by its name, which is a macro of the kernel. */
+	__auto_type op = ctx->ops->cmpxchg;
+
+	return op(ctx, la, old, new, len, acc, ctx->cpl);
+}
+
 static inline u64 emul_mask(unsigned int bytes)
 {
 	return bytes >= 8 ? ~0ULL : (1ULL << (bytes * 8)) - 1;

@@ -44,8 +44,7 @@ enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 	if (dst->kind != K_MEM)
 		return EMUL_OK;
 	dst->kind = K_NONE;
-	return ctx->ops->cmpxchg(ctx, dst->la, &dst->orig, &dst->val, dst->bytes, EMUL_DATA,
-				 ctx->cpl);
+	return emul_cmpxchg(ctx, dst->la, &dst->orig, &dst->val, dst->bytes, EMUL_DATA);
 }
 
 /* The destination is written in any case: 32 bits clear the upper half. */

@@ -83,7 +83,7 @@ enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_
 
 	if (new == d->raw)
 		return EMUL_OK;
-	rc = ctx->ops->cmpxchg(ctx, d->la, &d->raw, &new, 8, EMUL_SYSTEM, ctx->cpl);
+	rc = emul_cmpxchg(ctx, d->la, &d->raw, &new, 8, EMUL_SYSTEM);
 	if (rc == EMUL_OK)
 		d->raw = new;
 	return rc;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* System instructions: descriptor-table registers, control and debug registers, MSRs, and others. */
+/* System instructions: descriptor tables, control and debug registers, MSRs, and others. */
 #include <asm/msr-index.h>
 
 #include "internal.h"
@@ -163,18 +163,23 @@ static unsigned int natural_bytes(const struct emul_ctx *ctx)
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
 }
 
-static bool cr_exists(const struct emul_ctx *ctx)
+/* A register that does not exist is #UD at any privilege level. */
+static enum emul_rc cr_check(struct emul_ctx *ctx)
 {
 	unsigned int nr = ctx->insn.reg;
 
-	return nr == 0 || (nr >= 2 && nr <= 4) || nr == 8;
+	if (nr != 0 && (nr < 2 || nr > 4) && nr != 8)
+		return emul_fault(ctx, VEC_UD);
+	return ctx->cpl ? emul_gp0(ctx) : EMUL_OK;
 }
 
 /* MOV r, CR */
 enum emul_rc emul_op_mov_r_cr(struct emul_ctx *ctx)
 {
-	if (!cr_exists(ctx))
-		return emul_fault(ctx, VEC_UD);
+	enum emul_rc rc = cr_check(ctx);
+
+	if (rc != EMUL_OK)
+		return rc;
 	ctx->dst.bytes = natural_bytes(ctx);
 	ctx->dst.val = ctx->ops->get_cr(ctx, ctx->insn.reg);
 	return EMUL_OK;
@@ -185,8 +190,10 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 {
 	u64 val = emul_read_reg(ctx, ctx->insn.rm, natural_bytes(ctx), false);
 
-	if (!cr_exists(ctx))
-		return emul_fault(ctx, VEC_UD);
+	enum emul_rc rc = cr_check(ctx);
+
+	if (rc != EMUL_OK)
+		return rc;
 	if (ctx->insn.reg == 0)
 		ctx->out |= EMUL_OUT_MODE;
 	return ctx->ops->set_cr(ctx, ctx->insn.reg, val);
@@ -203,7 +210,7 @@ static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 			return emul_fault(ctx, VEC_UD);
 		*nr += 2;
 	}
-	return EMUL_OK;
+	return ctx->cpl ? emul_gp0(ctx) : EMUL_OK;
 }
 
 enum emul_rc emul_op_mov_r_dr(struct emul_ctx *ctx)

@@ -275,7 +275,12 @@ static const struct emul_opcode pfx_0f7e[4] = { MOVD(2), MOVD(3), MOVQ(1) };
 static const struct emul_opcode pfx_0fd6[4] = { [1] = MOVQ(3), [2] = UNIMPL_M, [3] = UNIMPL_M };
 static const struct emul_opcode pfx_0f78[4] = { VMX, UNIMPL_M, {}, UNIMPL_M };
 
-static const struct emul_opcode pfx_0fb8[4] = { [2] = R(popcnt, REG, RM, M | F_MOV | F_NO66) };
+static const struct emul_opcode pfx_0fb8[4] = { [2] = R(popcnt, REG, RM, M | F_MOV) };
+
+/* MOVNTI */
+static const struct emul_opcode pfx_0fc3[4] = {
+	R(mov, RM, REG, M | F_MOV | F_MEM | F_PLAINMOV)
+};
 
 #define BSCAN(a) {							\
 	R(bsx, REG, RM, M, .arg = (a)), R(bsx, REG, RM, M, .arg = (a)),	\
@@ -435,10 +440,10 @@ const struct emul_opcode emul_map_0f[256] = {
 		 S(pfx_0f13, F_SEL_PFX), UNIMPL_M, UNIMPL_M, S(pfx_0f16, F_SEL_PFX),
 		 S(pfx_0f17, F_SEL_PFX),
 	[0x18 ... 0x1f] = NOPM,		/* hints: PREFETCHh, ENDBR, multi-byte NOP */
-	[0x20] = R(mov_r_cr, RM, NONE, M | F_REGS | F_MOV | F_PRIV),
-		 R(mov_r_dr, RM, NONE, M | F_REGS | F_MOV | F_PRIV),
-		 R(mov_cr_r, NONE, RM, M | F_REGS | F_PRIV),
-		 R(mov_dr_r, NONE, RM, M | F_REGS | F_PRIV),
+	[0x20] = R(mov_r_cr, RM, NONE, M | F_REGS | F_MOV),
+		 R(mov_r_dr, RM, NONE, M | F_REGS | F_MOV),
+		 R(mov_cr_r, NONE, RM, M | F_REGS),
+		 R(mov_dr_r, NONE, RM, M | F_REGS),
 	[0x28] = S(pfx_0f28, F_SEL_PFX), S(pfx_0f29, F_SEL_PFX), UNIMPL_M, S(pfx_0f2b, F_SEL_PFX),
 	[0x2c ... 0x2f] = UNIMPL_M,
 	[0x30] = R(wrmsr, NONE, NONE, F_PRIV), R(rdtsc, NONE, NONE, 0),
@@ -477,7 +482,7 @@ const struct emul_opcode emul_map_0f[256] = {
 	[0xbe] = R(movx, REG, RM8, M | F_MOV | F_PLAINMOV, .arg = 1),
 		 R(movx, REG, RM16, M | F_MOV | F_PLAINMOV, .arg = 1),
 	[0xc0] = R(xadd, RM, REG, M | B | F_LOCK), R(xadd, RM, REG, M | F_LOCK), UNIMPL_M,
-		 R(mov, RM, REG, M | F_MOV | F_MEM | F_PLAINMOV),	/* MOVNTI */
+		 S(pfx_0fc3, F_SEL_PFX),
 		 UNIMPL_M, UNIMPL_M, UNIMPL_M, S(grp9, F_SEL_MOD),
 	[0xc8 ... 0xcf] = R(bswap, OPREG, NONE, 0),
 	[0xd0 ... 0xd5] = UNIMPL_M, [0xd6] = S(pfx_0fd6, F_SEL_PFX), [0xd7] = UNIMPL_M,

@@ -5,7 +5,7 @@
 #ifndef OKVM_IRQ_RING_H
 #define OKVM_IRQ_RING_H
 
-#include <linux/bitops.h>
+#include <linux/atomic.h>
 #include <linux/compiler.h>
 #include <linux/kvm.h>
 #include <linux/nospec.h>

@@ -64,7 +64,8 @@ TEST(ring_hostile_indexes)
 	free(ring);
 }
 
-static bool scribbling;
+/* No bool: the sanitizer's load of one is not volatile to gcc 12. */
+static int scribbling;
 
 static void *scribble(void *arg)
 {
@@ -87,11 +88,11 @@ TEST(ring_scribbled_on)
 	unsigned int i;
 
 	memset(ring, 0, PAGE_SIZE);
-	WRITE_ONCE(scribbling, true);
+	WRITE_ONCE(scribbling, 1);
 	ASSERT(!pthread_create(&thread, NULL, scribble, ring));
 	for (i = 0; i < 2000000; i++)
 		push(ring, i);
-	WRITE_ONCE(scribbling, false);
+	WRITE_ONCE(scribbling, 0);
 	pthread_join(thread, NULL);
 	free(ring);
 }

@@ -118,6 +118,9 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
+/* Since 6.4 smp_send_reschedule() is a macro that traces. */
+#include <trace/events/ipi.h>
+
 /* ---- what vmx/ asks of the host ---- */
 
 #include <asm/cpufeature.h>

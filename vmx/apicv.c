@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The CPU's help with the local APIC: TPR shadow, virtualized x2APIC
+ * registers, virtual-interrupt delivery and posted interrupts
+ * (SDM "APIC Virtualization and Virtual Interrupts").
+ *
+ * Who posts is always software of this host (another vCPU's thread, an
+ * eventfd), so a target that sleeps is woken directly: the wakeup vector that
+ * upstream needs for interrupts posted by an IOMMU is not used.
+ */
+#include <linux/smp.h>
+
+#include <asm/apic.h>
+#include <asm/apicdef.h>
+#include <asm/irq_vectors.h>
+
+#include "vmx/vmx.h"
+
+#define X2APIC_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
+
+static bool post_outstanding(struct vmx_pi *pi)
+{
+	return test_and_set_bit(0, &pi->control);
+}
+
+/*
+ * The vector goes into the descriptor; whoever turns "outstanding" on notifies.
+ * A vCPU in the guest takes it on the notification vector without an exit,
+ * any other finds it before its next entry.
+ */
+bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (!READ_ONCE(hw->apicv) || !vmx_has(&vmx_caps, VMX_OPT_POSTED))
+		return false;
+	if (test_and_set_bit(vector & 63, (unsigned long *)&hw->pi->pir[vector >> 6]))
+		return true;
+	if (post_outstanding(hw->pi))
+		return true;
+	/* Pairs with smp_store_mb(vcpu->mode) in vmx_run(). */
+	smp_mb();
+	if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST && READ_ONCE(vcpu->cpu) != raw_smp_processor_id())
+		okvm_send_vector(READ_ONCE(vcpu->cpu), POSTED_INTR_VECTOR);
+	else
+		okvm_vcpu_wake(vcpu);
+	return true;
+}
+
+static void set_rvi(struct okvm_hw_vcpu *hw, int vector)
+{
+	vmx_intr_status_set(hw, (hw->intr_status & 0xff00) | (vector > 0 ? vector : 0));
+}
+
+static void set_svi(struct okvm_hw_vcpu *hw, int vector)
+{
+	vmx_intr_status_set(hw, (hw->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
+}
+
+/* The CPU has moved RVI and SVI on while the guest ran. */
+static void read_intr_status(struct okvm_hw_vcpu *hw)
+{
+	hw->intr_status = vmcs_read32(GUEST_INTR_STATUS);
+}
+
+static void pull_posted(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u8 *page = okvm_apic_page(vcpu);
+	unsigned int i;
+	u64 bits;
+
+	if (vmx_pi_pending(hw)) {
+		clear_bit(0, &hw->pi->control);
+		/* Before the requests are looked at: a vector that comes later turns ON again. */
+		smp_mb__after_atomic();
+		for (i = 0; i < 4; i++) {
+			if (!READ_ONCE(hw->pi->pir[i]))
+				continue;
+			bits = xchg(&hw->pi->pir[i], 0);
+			atomic_or((u32)bits, (atomic_t *)(page + APIC_IRR + i * 0x20));
+			atomic_or(bits >> 32, (atomic_t *)(page + APIC_IRR + i * 0x20 + 0x10));
+		}
+	}
+	read_intr_status(hw);
+	set_rvi(hw, okvm_apic_highest_irr(vcpu));
+}
+
+void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	switch (what) {
+	case OKVM_APIC_PULL:
+		if (hw->apicv)
+			pull_posted(vcpu);
+		break;
+	case OKVM_APIC_IRR:
+		if (hw->apicv) {
+			read_intr_status(hw);
+			set_rvi(hw, arg);
+		}
+		break;
+	case OKVM_APIC_ISR:
+		if (hw->apicv) {
+			read_intr_status(hw);
+			set_svi(hw, arg);
+		}
+		break;
+	case OKVM_APIC_TPR:
+		if (hw->exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
+			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
+
+			/* Exit when the TPR falls below what holds the interrupt back. */
+			vmx_tpr_threshold_set(hw, arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
+		}
+		break;
+	case OKVM_APIC_EOI_MAP:
+		if (hw->apicv) {
+			vmcs_write(EOI_EXIT_BITMAP0, vcpu->arch->eoi_exit_bitmap[0]);
+			vmcs_write(EOI_EXIT_BITMAP1, vcpu->arch->eoi_exit_bitmap[1]);
+			vmcs_write(EOI_EXIT_BITMAP2, vcpu->arch->eoi_exit_bitmap[2]);
+			vmcs_write(EOI_EXIT_BITMAP3, vcpu->arch->eoi_exit_bitmap[3]);
+		}
+		break;
+	}
+}
+
+static bool want_apicv(const struct okvm_vcpu *vcpu)
+{
+	/* In xAPIC mode accesses come as MMIO, and EOI would have to be virtualized twice. */
+	return vcpu->apic && vmx_has(&vmx_caps, VMX_OPT_APICV) && okvm_apic_x2apic_mode(vcpu);
+}
+
+#define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
+{
+	if (!vmx_has(&vmx_caps, VMX_OPT_POSTED))
+		return;
+	/* Processing needs the acknowledgement (SDM "Checks on VM-Execution Control Fields"). */
+	if (on) {
+		vmx_exit_set(hw, hw->exit | VM_EXIT_ACK_INTR_ON_EXIT);
+		vmx_pin_set(hw, hw->pin | PIN_BASED_POSTED_INTR);
+	} else {
+		vmx_pin_set(hw, hw->pin & ~PIN_BASED_POSTED_INTR);
+		vmx_exit_set(hw, hw->exit & ~VM_EXIT_ACK_INTR_ON_EXIT);
+	}
+}
+
+static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (hw->apicv == on)
+		return;
+	/* What was posted must not be forgotten when posting ends. */
+	if (!on)
+		pull_posted(vcpu);
+	WRITE_ONCE(hw->apicv, on);
+	switch_posted(hw, on);
+	okvm_apic_update_apicv(vcpu, on);
+	if (!on)
+		return;
+	hw->intr_status = 0;
+	vmcs_write(GUEST_INTR_STATUS, 0);
+	set_rvi(hw, okvm_apic_highest_irr(vcpu));
+	set_svi(hw, okvm_apic_highest_isr(vcpu));
+	vmx_tpr_threshold_set(hw, 0);
+	vmx_apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);
+}
+
+/* The APIC's mode, or its existence, changed. */
+void vmx_apic_update(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 exec2 = hw->exec2 & ~(APICV_CONTROLS | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+				  SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	bool apicv = want_apicv(vcpu);
+
+	if (apicv)
+		exec2 |= APICV_CONTROLS;
+	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && hw->exec & CPU_BASED_TPR_SHADOW)
+		exec2 |= vmx_caps.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	vmx_exec2_set(hw, exec2 | vmx_caps.exec2_fixed);
+	switch_apicv(vcpu, apicv);
+}
+
+/* Registers that exist in x2APIC mode and are as the page says; the current count is computed. */
+static const struct {
+	u16 first, last;
+} readable[] = {
+	{ APIC_ID, APIC_LVR }, { APIC_TASKPRI, APIC_TASKPRI }, { APIC_PROCPRI, APIC_PROCPRI },
+	{ APIC_LDR, APIC_LDR }, { APIC_SPIV, APIC_ESR }, { APIC_ICR, APIC_ICR },
+	{ APIC_LVTT, APIC_TMICT }, { APIC_TDCR, APIC_TDCR },
+};
+
+/* The only place that decides which x2APIC registers the guest reaches without exits. */
+void vmx_apic_bitmap(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned int i;
+	u32 reg;
+
+	if (!(hw->exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+		return;
+	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
+	if (!hw->apicv)
+		return;
+	for (i = 0; i < ARRAY_SIZE(readable); i++)
+		for (reg = readable[i].first; reg <= readable[i].last; reg += 0x10)
+			vmx_msr_intercept(hw, X2APIC_MSR(reg), false, true);
+	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(hw, X2APIC_MSR(APIC_EOI), true, false);
+	vmx_msr_intercept(hw, X2APIC_MSR(APIC_SELF_IPI), true, false);
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMX backend: parameters, module life, and the lives of vCPUs.
+ */
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/moduleparam.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor.h>
+
+#include "core/backend.h"
+#include "vmx/vmx.h"
+
+struct vmx_caps vmx_caps;
+struct vmx_params vmx_params;
+
+#define OPTION(name, opt, text)				\
+	static bool opt = true;				\
+	module_param_named(name, opt, bool, 0444);	\
+	MODULE_PARM_DESC(name, text)
+
+OPTION(ept, opt_ept, "two-dimensional paging");
+OPTION(ept_ad, opt_ept_ad, "accessed and dirty bits in EPT entries");
+OPTION(vpid, opt_vpid, "tagged TLB entries");
+OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
+OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
+OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
+OPTION(apicv, opt_apicv, "APIC registers and interrupt delivery virtualized");
+OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
+OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
+OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
+OPTION(ple, opt_ple, "exits on PAUSE loops");
+
+static unsigned int ple_gap = 128;
+module_param(ple_gap, uint, 0444);
+MODULE_PARM_DESC(ple_gap, "most TSC ticks between two PAUSEs of a loop");
+static unsigned int ple_window = 4096;
+module_param(ple_window, uint, 0444);
+MODULE_PARM_DESC(ple_window, "TSC ticks that a PAUSE loop may last");
+static unsigned int guest_time_bound;
+module_param(guest_time_bound, uint, 0444);
+MODULE_PARM_DESC(guest_time_bound, "TSC ticks after which a guest is interrupted, 0 never");
+static char *l1d_flush = "auto";
+module_param(l1d_flush, charp, 0444);
+MODULE_PARM_DESC(l1d_flush, "L1D flush on entry: auto, never, cond, always");
+
+/* ---- VPIDs: 0 is the host's, and means "none" for a vCPU ---- */
+
+#define NR_VPIDS	65536
+static DEFINE_SPINLOCK(vpid_lock);
+static DECLARE_BITMAP(vpids, NR_VPIDS);
+
+static u16 vpid_get(void)
+{
+	unsigned long vpid;
+
+	if (!vmx_has(&vmx_caps, VMX_OPT_VPID))
+		return 0;
+	spin_lock(&vpid_lock);
+	vpid = find_next_zero_bit(vpids, NR_VPIDS, 1);
+	if (vpid < NR_VPIDS)
+		__set_bit(vpid, vpids);
+	else
+		vpid = 0;
+	spin_unlock(&vpid_lock);
+	return vpid;
+}
+
+static void vpid_put(u16 vpid)
+{
+	if (!vpid)
+		return;
+	spin_lock(&vpid_lock);
+	__clear_bit(vpid, vpids);
+	spin_unlock(&vpid_lock);
+}
+
+/* ---- module life ---- */
+
+static u32 options_allowed(void)
+{
+	return (opt_ept ? VMX_OPT_EPT : 0) | (opt_ept_ad ? VMX_OPT_EPT_AD : 0) |
+	       (opt_vpid ? VMX_OPT_VPID : 0) | (opt_unrestricted ? VMX_OPT_UNRESTRICTED : 0) |
+	       (opt_tpr ? VMX_OPT_TPR_SHADOW : 0) | (opt_flex ? VMX_OPT_FLEXPRIORITY : 0) |
+	       (opt_apicv ? VMX_OPT_APICV : 0) | (opt_posted ? VMX_OPT_POSTED : 0) |
+	       (opt_vnmi ? VMX_OPT_VNMI : 0) | (opt_timer ? VMX_OPT_TIMER : 0) |
+	       (opt_ple && ple_gap ? VMX_OPT_PLE : 0);
+}
+
+static const char *const caps_errors[] = {
+	[VMX_CAPS_PIN]	 = "a pin-based control",
+	[VMX_CAPS_EXEC]	 = "a processor-based control",
+	[VMX_CAPS_EXIT]	 = "a VM-exit control",
+	[VMX_CAPS_ENTRY] = "a VM-entry control",
+	[VMX_CAPS_VMCS]	 = "a usable VMCS format",
+};
+
+static int check_cpu(void)
+{
+	u64 feat_ctl;
+
+	if (!boot_cpu_has(X86_FEATURE_VMX)) {
+		/* The kernel hides the feature if firmware has locked it off. */
+		if (cpuid_ecx(1) & BIT(5))
+			pr_err("okvm: VMX is disabled by the firmware\n");
+		else
+			pr_err("okvm: this CPU has no VMX\n");
+		return -EOPNOTSUPP;
+	}
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
+	    (feat_ctl & (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) !=
+	    (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
+		pr_err("okvm: VMX is disabled by the firmware\n");
+		return -EOPNOTSUPP;
+	}
+	if (okvm_host_uses_fred()) {
+		pr_err("okvm: hosts with FRED event delivery are not supported\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int read_caps(void)
+{
+	struct vmx_msrs msrs;
+	enum vmx_caps_err err;
+
+	vmx_read_msrs(&msrs);
+	err = vmx_caps_adjust(&msrs, options_allowed(), &vmx_caps);
+	if (err) {
+		pr_err("okvm: this CPU's VMX lacks %s\n", caps_errors[err]);
+		return -EOPNOTSUPP;
+	}
+	if (!vmx_has(&vmx_caps, VMX_OPT_EPT)) {
+		pr_err("okvm: EPT is missing or switched off: guests need it\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int choose_l1d(void)
+{
+	if (!strcmp(l1d_flush, "never"))
+		vmx_params.l1d_flush = VMX_L1D_NEVER;
+	else if (!strcmp(l1d_flush, "cond"))
+		vmx_params.l1d_flush = VMX_L1D_COND;
+	else if (!strcmp(l1d_flush, "always"))
+		vmx_params.l1d_flush = VMX_L1D_ALWAYS;
+	else if (!strcmp(l1d_flush, "auto"))
+		vmx_params.l1d_flush = !boot_cpu_has_bug(X86_BUG_L1TF) ||
+				       l1tf_mitigation == L1TF_MITIGATION_OFF ?
+				       VMX_L1D_NEVER : VMX_L1D_COND;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int vmx_init(void)
+{
+	int err;
+
+	err = check_cpu();
+	if (!err)
+		err = read_caps();
+	if (!err)
+		err = choose_l1d();
+	if (err)
+		return err;
+	vmx_params.ple_gap = ple_gap;
+	vmx_params.ple_window = ple_window;
+	vmx_params.time_bound = vmx_has(&vmx_caps, VMX_OPT_TIMER) ? guest_time_bound : 0;
+	vmx_xstate_init();
+	vmx_uret_init();
+	err = vmx_l1d_init();
+	if (err)
+		return err;
+	err = vmx_enable_init();
+	if (err)
+		goto err_l1d;
+	return 0;
+
+err_l1d:
+	vmx_l1d_exit();
+	return err;
+}
+
+static void vmx_exit(void)
+{
+	vmx_enable_exit();
+	vmx_l1d_exit();
+}
+
+struct cap_row {
+	u32 cap;
+	u32 opt, exec2, ept;
+};
+
+static const struct cap_row cap_rows[] = {
+	{ OKVM_CAP_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
+	{ OKVM_CAP_TPR_SHADOW, VMX_OPT_TPR_SHADOW, 0, 0 },
+	{ OKVM_CAP_APICV, VMX_OPT_APICV, 0, 0 },
+	{ OKVM_CAP_POSTED, VMX_OPT_POSTED, 0, 0 },
+	{ OKVM_CAP_VNMI, VMX_OPT_VNMI, 0, 0 },
+	{ OKVM_CAP_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
+	{ OKVM_CAP_PLE, VMX_OPT_PLE, 0, 0 },
+	{ OKVM_CAP_EPT, VMX_OPT_EPT, 0, 0 },
+	{ OKVM_CAP_EPT_AD, VMX_OPT_EPT_AD, 0, 0 },
+	{ OKVM_CAP_EPT_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
+	{ OKVM_CAP_EPT_2M, VMX_OPT_EPT, 0, VMX_EPT_2MB_PAGE_BIT },
+	{ OKVM_CAP_EPT_XONLY, VMX_OPT_EPT, 0, VMX_EPT_EXECUTE_ONLY_BIT },
+	{ OKVM_CAP_EPT_5LEVEL, VMX_OPT_EPT, 0, VMX_EPT_PAGE_WALK_5_BIT },
+	{ OKVM_CAP_TSC_SCALING, 0, SECONDARY_EXEC_TSC_SCALING, 0 },
+	{ OKVM_CAP_XSAVES, 0, VMCS_CONTROL_BIT(XSAVES), 0 },
+	{ OKVM_CAP_INVPCID, 0, SECONDARY_EXEC_ENABLE_INVPCID, 0 },
+	{ OKVM_CAP_RDTSCP, 0, SECONDARY_EXEC_ENABLE_RDTSCP, 0 },
+};
+
+static u32 vmx_caps_bits(void)
+{
+	u32 caps = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cap_rows); i++) {
+		const struct cap_row *r = &cap_rows[i];
+
+		if (!(r->opt & ~vmx_caps.opts) && !(r->exec2 & ~vmx_caps.exec2) &&
+		    !(r->ept & ~vmx_caps.ept_cap))
+			caps |= r->cap;
+	}
+	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
+		caps |= OKVM_CAP_NX_HUGEPAGES;
+	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)
+		caps |= OKVM_CAP_UMIP;
+	return caps;
+}
+
+/* ---- VMs and vCPUs ---- */
+
+static int vmx_vm_create(struct okvm_vm *vm)
+{
+	return 0;
+}
+
+static void vmx_vm_destroy(struct okvm_vm *vm)
+{
+}
+
+static void free_pages_of(struct okvm_hw_vcpu *hw)
+{
+	free_page((unsigned long)hw->vmcs);
+	free_page((unsigned long)hw->msr_bitmap);
+	free_page((unsigned long)hw->pi);
+}
+
+static int alloc_pages_of(struct okvm_hw_vcpu *hw)
+{
+	hw->vmcs = (struct vmcs *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	hw->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	/* A page for 64 bytes: some implementations want the descriptor page-aligned. */
+	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (hw->vmcs && hw->msr_bitmap && hw->pi)
+		return 0;
+	free_pages_of(hw);
+	return -ENOMEM;
+}
+
+/* The VMCS is filled here, so that it is complete before the first ioctl. */
+static void fill_vmcs(struct okvm_vcpu *vcpu)
+{
+	preempt_disable();
+	vmx_vcpu_load(vcpu, raw_smp_processor_id());
+	vmx_vmcs_init(vcpu);
+	preempt_enable();
+}
+
+static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw;
+	int err;
+
+	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
+	if (!hw)
+		return -ENOMEM;
+	err = alloc_pages_of(hw);
+	if (err) {
+		kfree(hw);
+		return err;
+	}
+	hw->vcpu = vcpu;
+	hw->vmcs->revision = vmx_caps.revision;
+	hw->vmcs_pa = __pa(hw->vmcs);
+	hw->cpu = -1;
+	hw->timer_tsc = ~0ull;
+	hw->vpid = vpid_get();
+	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
+	vcpu->hw = hw;
+	fill_vmcs(vcpu);
+	return 0;
+}
+
+static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (!hw)
+		return;
+	vcpu->hw = NULL;
+	vmx_vmcs_unload(hw);
+	vpid_put(hw->vpid);
+	free_pages_of(hw);
+	kfree(hw);
+}
+
+/* What x86/ does not set by way of set_segment() and friends. */
+static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	hw->exit_avail = 0;
+	hw->seg_avail = 0;
+	hw->soft_nmi_masked = false;
+	hw->entry_info = 0;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vmcs_write(GUEST_SYSENTER_CS, 0);
+	vmcs_write(GUEST_SYSENTER_ESP, 0);
+	vmcs_write(GUEST_SYSENTER_EIP, 0);
+	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
+		vmcs_write(GUEST_IA32_PAT, vcpu->arch->pat);
+	vmx_exec_set(hw, hw->exec & ~(CPU_BASED_INTR_WINDOW_EXITING |
+				      CPU_BASED_NMI_WINDOW_EXITING));
+	vmx_update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CONTROLS | OKVM_ICPT_APIC |
+			      OKVM_ICPT_MSRS | OKVM_ICPT_DEBUG | OKVM_ICPT_CR);
+	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_STATE;
+}
+
+const struct okvm_backend okvm_vmx_backend = {
+	.name = "vmx",
+	.init = vmx_init,
+	.exit = vmx_exit,
+	.caps = vmx_caps_bits,
+	.cpu_enable = vmx_cpu_enable,
+	.cpu_disable = vmx_cpu_disable,
+	.vm_create = vmx_vm_create,
+	.vm_destroy = vmx_vm_destroy,
+	.vcpu_create = vmx_vcpu_create,
+	.vcpu_destroy = vmx_vcpu_destroy,
+	.vcpu_reset = vmx_vcpu_reset,
+	.vcpu_load = vmx_vcpu_load,
+	.vcpu_put = vmx_vcpu_put,
+	.run = vmx_run,
+	.cache_reg = vmx_cache_reg,
+	.get_segment = vmx_get_segment,
+	.set_segment = vmx_set_segment,
+	.get_dt = vmx_get_dt,
+	.set_dt = vmx_set_dt,
+	.get_cpl = vmx_get_cpl,
+	.set_cr0 = vmx_set_cr0,
+	.set_cr3 = vmx_set_cr3,
+	.set_cr4 = vmx_set_cr4,
+	.set_efer = vmx_set_efer,
+	.get_msr = vmx_get_msr,
+	.set_msr = vmx_set_msr,
+	.update_intercepts = vmx_update_intercepts,
+	.set_tsc = vmx_set_tsc,
+	.inject_exception = vmx_inject_exception,
+	.inject_nmi = vmx_inject_nmi,
+	.inject_irq = vmx_inject_irq,
+	.get_shadow = vmx_get_shadow,
+	.set_shadow = vmx_set_shadow,
+	.nmi_masked = vmx_nmi_masked,
+	.set_nmi_masked = vmx_set_nmi_masked,
+	.want_window = vmx_want_window,
+	.set_root = vmx_set_root,
+	.flush_tlb = vmx_flush_tlb,
+	.post_irq = vmx_post_irq,
+	.apic_sync = vmx_apic_sync,
+	.set_hv_timer = vmx_set_hv_timer,
+	.cancel_hv_timer = vmx_cancel_hv_timer,
+};

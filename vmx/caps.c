@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMX capability adjustment, pure: MSR values in, struct vmx_caps out.
+ */
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+#include <asm/vmx.h>
+
+#include "vmx/caps.h"
+
+/* Named differently by the supported kernels. */
+#define EXEC2_XSAVES	VMCS_CONTROL_BIT(XSAVES)
+
+/* Write-back, as IA32_VMX_BASIC encodes it. */
+#define MEMTYPE_WB	6
+
+#define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING)
+#define PIN_OPTIONAL	(PIN_BASED_VIRTUAL_NMIS | PIN_BASED_VMX_PREEMPTION_TIMER | \
+			 PIN_BASED_POSTED_INTR)
+
+#define EXEC_REQUIRED	(CPU_BASED_HLT_EXITING | CPU_BASED_CR8_LOAD_EXITING | \
+			 CPU_BASED_CR8_STORE_EXITING | CPU_BASED_CR3_LOAD_EXITING | \
+			 CPU_BASED_CR3_STORE_EXITING | CPU_BASED_UNCOND_IO_EXITING | \
+			 CPU_BASED_MOV_DR_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
+			 CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING | \
+			 CPU_BASED_INVLPG_EXITING | CPU_BASED_RDPMC_EXITING | \
+			 CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_USE_MSR_BITMAPS)
+#define EXEC_OPTIONAL	(CPU_BASED_TPR_SHADOW | CPU_BASED_NMI_WINDOW_EXITING | \
+			 CPU_BASED_PAUSE_EXITING | CPU_BASED_MONITOR_TRAP_FLAG | \
+			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+
+#define EXEC2_OPTIONAL	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_ENABLE_EPT | \
+			 SECONDARY_EXEC_DESC | SECONDARY_EXEC_ENABLE_RDTSCP | \
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_ENABLE_VPID | \
+			 SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_UNRESTRICTED_GUEST | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENABLE_INVPCID | \
+			 EXEC2_XSAVES | SECONDARY_EXEC_TSC_SCALING)
+
+#define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE)
+#define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_ACK_INTR_ON_EXIT)
+
+#define ENTRY_REQUIRED	VM_ENTRY_LOAD_DEBUG_CONTROLS
+#define ENTRY_OPTIONAL	(VM_ENTRY_IA32E_MODE | VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER)
+
+#define EPT_NEEDED	(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
+#define EPT_ANY_EXTENT	(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
+#define VPID_ANY_EXTENT	(VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
+
+/*
+ * A capability MSR's low half says which bits must be 1, its high half which may be
+ * (SDM "VM-Execution Controls" under "VMX Capability Reporting Facility").
+ */
+static bool adjust(u32 required, u32 optional, u64 msr, u32 *ctl, u32 *fixed)
+{
+	u32 may = msr >> 32;
+	u32 must = (u32)msr;
+
+	*fixed = must;
+	*ctl = ((required | optional) & may) | must;
+	return !(required & ~*ctl);
+}
+
+struct pair {
+	u32 entry;
+	u32 exit;
+};
+
+/* A control that loads the guest's value is of use only with the one that loads the host's. */
+static const struct pair pairs[] = {
+	{ VM_ENTRY_LOAD_IA32_PAT, VM_EXIT_LOAD_IA32_PAT },
+	{ VM_ENTRY_LOAD_IA32_EFER, VM_EXIT_LOAD_IA32_EFER },
+};
+
+static void drop_odd_pairs(struct vmx_caps *caps)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++) {
+		if (!!(caps->entry & pairs[i].entry) == !!(caps->exit & pairs[i].exit))
+			continue;
+		caps->entry &= ~pairs[i].entry;
+		caps->exit &= ~pairs[i].exit;
+	}
+}
+
+/*
+ * What each option stands on: controls (all of them), options that it needs, and the controls
+ * that go when it goes. Rows come after what they need.
+ */
+struct option {
+	u32 opt;
+	u32 needs;
+	u32 pin, exec, exec2, exit;
+};
+
+static const struct option options[] = {
+	{ VMX_OPT_EPT, 0, 0, 0, SECONDARY_EXEC_ENABLE_EPT, 0 },
+	{ VMX_OPT_EPT_AD, VMX_OPT_EPT, 0, 0, 0, 0 },
+	{ VMX_OPT_VPID, 0, 0, 0, SECONDARY_EXEC_ENABLE_VPID, 0 },
+	{ VMX_OPT_UNRESTRICTED, VMX_OPT_EPT, 0, 0, SECONDARY_EXEC_UNRESTRICTED_GUEST, 0 },
+	{ VMX_OPT_TPR_SHADOW, 0, 0, CPU_BASED_TPR_SHADOW, 0, 0 },
+	{ VMX_OPT_FLEXPRIORITY, VMX_OPT_TPR_SHADOW, 0, 0,
+	  SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES, 0 },
+	{ VMX_OPT_APICV, VMX_OPT_TPR_SHADOW, 0, 0,
+	  SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
+	  SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE, 0 },
+	{ VMX_OPT_POSTED, VMX_OPT_APICV, PIN_BASED_POSTED_INTR, 0, 0, VM_EXIT_ACK_INTR_ON_EXIT },
+	{ VMX_OPT_VNMI, 0, PIN_BASED_VIRTUAL_NMIS, CPU_BASED_NMI_WINDOW_EXITING, 0, 0 },
+	{ VMX_OPT_TIMER, 0, PIN_BASED_VMX_PREEMPTION_TIMER, 0, 0, 0 },
+	{ VMX_OPT_PLE, 0, 0, 0, SECONDARY_EXEC_PAUSE_LOOP_EXITING, 0 },
+};
+
+static bool option_available(const struct option *o, const struct vmx_caps *caps)
+{
+	if ((caps->opts & o->needs) != o->needs)
+		return false;
+	if (~caps->pin & o->pin || ~caps->exec & o->exec || ~caps->exec2 & o->exec2 ||
+	    ~caps->exit & o->exit)
+		return false;
+	switch (o->opt) {
+	case VMX_OPT_EPT:
+		return (caps->ept_cap & EPT_NEEDED) == EPT_NEEDED &&
+		       caps->ept_cap & EPT_ANY_EXTENT;
+	case VMX_OPT_EPT_AD:
+		return caps->ept_cap & VMX_EPT_AD_BIT;
+	case VMX_OPT_VPID:
+		return caps->vpid_cap & VMX_VPID_INVVPID_BIT && caps->vpid_cap & VPID_ANY_EXTENT;
+	default:
+		return true;
+	}
+}
+
+static void choose_options(struct vmx_caps *caps, u32 allowed)
+{
+	const struct option *o;
+
+	for (o = options; o < options + ARRAY_SIZE(options); o++) {
+		if (allowed & o->opt && option_available(o, caps)) {
+			caps->opts |= o->opt;
+			continue;
+		}
+		/* A control that another option also stands on is not there to be kept. */
+		caps->pin &= ~o->pin | caps->pin_fixed;
+		caps->exec &= ~o->exec | caps->exec_fixed;
+		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;
+		caps->exit &= ~o->exit | caps->exit_fixed;
+	}
+}
+
+static bool vmcs_usable(u64 basic)
+{
+	return vmx_basic_vmcs_size(basic) <= 4096 && !(basic & BIT_ULL(48)) &&
+	       ((basic >> 50) & 15) == MEMTYPE_WB;
+}
+
+enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps)
+{
+	memset(caps, 0, sizeof(*caps));
+	if (!vmcs_usable(msrs->basic))
+		return VMX_CAPS_VMCS;
+	caps->revision = vmx_basic_vmcs_revision_id(msrs->basic);
+	caps->vmcs_size = vmx_basic_vmcs_size(msrs->basic);
+	caps->cr0_fixed0 = msrs->cr0_fixed0;
+	caps->cr0_fixed1 = msrs->cr0_fixed1;
+	caps->cr4_fixed0 = msrs->cr4_fixed0;
+	caps->cr4_fixed1 = msrs->cr4_fixed1;
+	caps->timer_shift = msrs->misc & 0x1f;
+	if (!adjust(PIN_REQUIRED, PIN_OPTIONAL, msrs->pin, &caps->pin, &caps->pin_fixed))
+		return VMX_CAPS_PIN;
+	if (!adjust(EXEC_REQUIRED, EXEC_OPTIONAL, msrs->exec, &caps->exec, &caps->exec_fixed))
+		return VMX_CAPS_EXEC;
+	if (!adjust(EXIT_REQUIRED, EXIT_OPTIONAL, msrs->exit, &caps->exit, &caps->exit_fixed))
+		return VMX_CAPS_EXIT;
+	if (!adjust(ENTRY_REQUIRED, ENTRY_OPTIONAL, msrs->entry, &caps->entry,
+		    &caps->entry_fixed))
+		return VMX_CAPS_ENTRY;
+	if (caps->exec & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+		adjust(0, EXEC2_OPTIONAL, msrs->exec2, &caps->exec2, &caps->exec2_fixed);
+	if (caps->exec2 & SECONDARY_EXEC_ENABLE_EPT)
+		caps->ept_cap = (u32)msrs->ept_vpid;
+	if (caps->exec2 & SECONDARY_EXEC_ENABLE_VPID)
+		caps->vpid_cap = msrs->ept_vpid >> 32;
+	drop_odd_pairs(caps);
+	choose_options(caps, opts);
+	return VMX_CAPS_OK;
+}

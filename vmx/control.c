@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Execution controls: what they are when a vCPU is made, and how each follows
+ * from the vCPU's state. Every function is idempotent.
+ */
+#include <linux/kvm.h>
+
+#include <asm/cpufeature.h>
+#include <asm/desc.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+#include <asm/tlbflush.h>
+#include <asm/trapnr.h>
+
+#include "vmx/vmx.h"
+
+/* Memory type of the tables, as EPTP encodes it. */
+#define EPTP_WB		6ull
+#define EXEC2_XSAVES	VMCS_CONTROL_BIT(XSAVES)
+
+/* #AC and #DB can be made to recur without end by the guest alone: always intercepted. */
+static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
+{
+	u32 bits = BIT(X86_TRAP_UD) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+
+	if ((arch->guest_debug & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP)) ==
+	    (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP))
+		bits |= BIT(X86_TRAP_BP);
+	return bits;
+}
+
+/* What the APIC's owner has no use for is not intercepted; the rest is this. */
+#define EXEC_ALWAYS	(CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
+			 CPU_BASED_RDPMC_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
+			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+
+static u32 exec_wanted(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 disabled = vcpu->vm->arch->disabled_exits;
+	u32 exec = EXEC_ALWAYS;
+
+	if (!(disabled & KVM_X86_DISABLE_EXITS_HLT))
+		exec |= CPU_BASED_HLT_EXITING;
+	if (!(disabled & KVM_X86_DISABLE_EXITS_MWAIT))
+		exec |= CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING;
+	if (!vcpu->arch->debug_regs_live)
+		exec |= CPU_BASED_MOV_DR_EXITING;
+	if (vcpu->apic && vmx_has(&vmx_caps, VMX_OPT_TPR_SHADOW))
+		exec |= CPU_BASED_TPR_SHADOW;
+	else
+		exec |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+	/* Windows that are asked for stay. */
+	exec |= hw->exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
+}
+
+static u32 exec2_wanted(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
+	u32 exec2 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
+		    SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING;
+
+	if (hw->vpid)
+		exec2 |= SECONDARY_EXEC_ENABLE_VPID;
+	if (!(vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE))
+		exec2 |= SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+	if (feat->rdtscp || feat->rdpid)
+		exec2 |= SECONDARY_EXEC_ENABLE_RDTSCP;
+	if (feat->invpcid)
+		exec2 |= SECONDARY_EXEC_ENABLE_INVPCID;
+	if (feat->xsaves)
+		exec2 |= EXEC2_XSAVES;
+	/* apicv.c's and set_cr4()'s stay. */
+	exec2 |= hw->exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+			      SECONDARY_EXEC_APIC_REGISTER_VIRT |
+			      SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
+	return (exec2 & vmx_caps.exec2) | vmx_caps.exec2_fixed;
+}
+
+static void update_controls(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vmx_exec_set(hw, exec_wanted(vcpu));
+	vmx_exec2_set(hw, exec2_wanted(vcpu));
+}
+
+static void update_debug(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_arch_vcpu *arch = vcpu->arch;
+	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
+
+	vmcs_write(GUEST_DR7, host ? arch->guest_debug_dr7 : arch->dr7);
+}
+
+/*
+ * CR0.TS and WP, and what of CR4 changes nothing for the host, the guest writes
+ * without exits; only such bits as it may set at all.
+ */
+static void update_cr_masks(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	/* Take over what the guest changed under the old masks. */
+	okvm_cr0(vcpu);
+	okvm_cr4(vcpu);
+	arch->cr0_guest_owned = X86_CR0_TS | X86_CR0_WP;
+	arch->cr4_guest_owned = (X86_CR4_PVI | X86_CR4_DE | X86_CR4_PCE | X86_CR4_OSFXSR |
+				 X86_CR4_OSXMMEXCPT | X86_CR4_TSD | X86_CR4_PGE |
+				 X86_CR4_FSGSBASE) & ~arch->feat.cr4_reserved;
+	vmcs_write(CR0_GUEST_HOST_MASK, ~arch->cr0_guest_owned);
+	vmcs_write(CR4_GUEST_HOST_MASK, ~arch->cr4_guest_owned);
+}
+
+void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+{
+	if (what & OKVM_ICPT_EXCEPTIONS)
+		vmx_exceptions_set(to_hw(vcpu), exceptions_wanted(vcpu->arch));
+	if (what & OKVM_ICPT_APIC)
+		vmx_apic_update(vcpu);
+	if (what & OKVM_ICPT_CONTROLS) {
+		update_controls(vcpu);
+		/* The feature bits may have changed which MSRs are visible. */
+		to_hw(vcpu)->uret_stale = true;
+	}
+	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC))
+		vmx_msr_bitmap_update(vcpu);
+	if (what & OKVM_ICPT_DEBUG)
+		update_debug(vcpu);
+	if (what & OKVM_ICPT_CR)
+		update_cr_masks(vcpu);
+}
+
+void vmx_set_tsc(struct okvm_vcpu *vcpu, u64 offset, u64 ratio)
+{
+	vmcs_write(TSC_OFFSET, offset);
+	if (vmx_caps.exec2 & SECONDARY_EXEC_TSC_SCALING)
+		vmcs_write(TSC_MULTIPLIER, ratio);
+}
+
+/* ---- EPT and TLB ---- */
+
+void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 eptp = root | EPTP_WB | (u64)(level - 1) << 3;
+
+	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
+		eptp |= VMX_EPTP_AD_ENABLE_BIT;
+	if (eptp == hw->eptp)
+		return;
+	hw->eptp = eptp;
+	vmcs_write(EPT_POINTER, eptp);
+	hw->todo |= VMX_TODO_FLUSH_ALL;
+}
+
+void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
+	hw->todo |= scope == OKVM_TLB_ALL ? VMX_TODO_FLUSH_ALL : VMX_TODO_FLUSH_GUEST;
+}
+
+static void invalidate_ept(u64 eptp)
+{
+	if (vmx_caps.ept_cap & VMX_EPT_EXTENT_CONTEXT_BIT && eptp)
+		vmx_insn_invept(VMX_EPT_EXTENT_CONTEXT, eptp);
+	else
+		vmx_insn_invept(VMX_EPT_EXTENT_GLOBAL, 0);
+}
+
+static void invalidate_vpid(u16 vpid)
+{
+	/* Without a VPID each entry and exit flushes. */
+	if (!vpid)
+		return;
+	if (vmx_caps.vpid_cap & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT)
+		vmx_insn_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vpid, 0);
+	else
+		vmx_insn_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0, 0);
+}
+
+void vmx_flush_pending(struct okvm_hw_vcpu *hw)
+{
+	/* Linear translations too: a VPID may have come from another vCPU. */
+	if (hw->todo & VMX_TODO_FLUSH_ALL)
+		invalidate_ept(hw->eptp);
+	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
+		invalidate_vpid(hw->vpid);
+	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
+}
+
+/* ---- preemption timer ---- */
+
+static void timer_control(struct okvm_hw_vcpu *hw, bool on)
+{
+	if (on || vmx_params.time_bound)
+		vmx_pin_set(hw, hw->pin | PIN_BASED_VMX_PREEMPTION_TIMER);
+	else
+		vmx_pin_set(hw, hw->pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
+}
+
+bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
+		return false;
+	hw->timer_tsc = host_tsc;
+	timer_control(hw, true);
+	return true;
+}
+
+/* With a bound the timer stays on, and what it counts from is written once. */
+void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	hw->timer_tsc = ~0ull;
+	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
+		return;
+	timer_control(hw, false);
+	if (!vmx_params.time_bound)
+		return;
+	hw->timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->timer_value);
+}
+
+/* ---- a new VMCS ---- */
+
+static void init_host_state(struct okvm_hw_vcpu *hw)
+{
+	struct desc_ptr idt;
+	unsigned long val;
+
+	store_idt(&idt);
+	hw->host_cr3 = __get_current_cr3_fast();
+	hw->host_cr4 = cr4_read_shadow();
+	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmcs_write(HOST_CR3, hw->host_cr3);
+	vmcs_write(HOST_CR4, hw->host_cr4);
+	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmcs_write(HOST_DS_SELECTOR, 0);
+	vmcs_write(HOST_ES_SELECTOR, 0);
+	vmcs_write(HOST_FS_SELECTOR, 0);
+	vmcs_write(HOST_GS_SELECTOR, 0);
+	vmcs_write(HOST_FS_BASE, 0);
+	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	vmcs_write(HOST_IDTR_BASE, idt.address);
+	vmcs_write(HOST_RIP, (unsigned long)vmx_exited);
+	rdmsrl(MSR_IA32_SYSENTER_CS, val);
+	vmcs_write(HOST_IA32_SYSENTER_CS, val);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
+	vmcs_write(HOST_IA32_SYSENTER_EIP, val);
+	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_PAT) {
+		rdmsrl(MSR_IA32_CR_PAT, val);
+		vmcs_write(HOST_IA32_PAT, val);
+	}
+	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_EFER) {
+		rdmsrl(MSR_EFER, val);
+		vmcs_write(HOST_IA32_EFER, val);
+	}
+}
+
+static u32 pin_wanted(void)
+{
+	u32 pin = vmx_caps.pin & ~(PIN_BASED_POSTED_INTR | PIN_BASED_VMX_PREEMPTION_TIMER);
+
+	return pin | vmx_caps.pin_fixed;
+}
+
+/* Fields that no later code writes; everything else the reset and the updates fill. */
+void vmx_vmcs_init(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vmx_pin_set(hw, pin_wanted());
+	vmx_exit_set(hw, (vmx_caps.exit & ~VM_EXIT_ACK_INTR_ON_EXIT) | vmx_caps.exit_fixed);
+	vmx_entry_set(hw, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
+	update_controls(vcpu);
+	init_host_state(hw);
+	vmcs_write(MSR_BITMAP, __pa(hw->msr_bitmap));
+	vmcs_write(VMCS_LINK_POINTER, ~0ul);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmcs_write(CR3_TARGET_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	if (hw->vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);
+	if (vmx_caps.exec2 & EXEC2_XSAVES)
+		vmcs_write(XSS_EXIT_BITMAP, 0);
+	if (vmx_has(&vmx_caps, VMX_OPT_PLE)) {
+		vmcs_write(PLE_GAP, vmx_params.ple_gap);
+		vmcs_write(PLE_WINDOW, vmx_params.ple_window);
+	}
+	if (vcpu->apic && vmx_has(&vmx_caps, VMX_OPT_TPR_SHADOW)) {
+		vmcs_write(VIRTUAL_APIC_PAGE_ADDR, __pa(okvm_apic_page(vcpu)));
+		vmcs_write(TPR_THRESHOLD, 0);
+	}
+	if (vmx_has(&vmx_caps, VMX_OPT_POSTED)) {
+		vmcs_write(POSTED_INTR_NV, POSTED_INTR_VECTOR);
+		vmcs_write(POSTED_INTR_DESC_ADDR, __pa(hw->pi));
+	}
+	vmx_cancel_hv_timer(vcpu);
+}

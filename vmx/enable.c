@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMX operation of each CPU, and which VMCSs are loaded on it.
+ *
+ * A VMCS that is loaded on a CPU may be cached there, so before it is used on
+ * another CPU, or before the memory is given to a crash kernel, it is cleared
+ * where it is (SDM "Software Use of Virtual-Machine Control Structures").
+ */
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/namei.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+
+#include <asm/perf_event.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/reboot.h>
+#include <asm/tlbflush.h>
+
+#include "vmx/vmx.h"
+
+static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
+static DEFINE_PER_CPU(struct okvm_hw_vcpu *, current_hw);
+static DEFINE_PER_CPU(struct list_head, loaded_list);
+
+static u64 read_msr_or_zero(u32 msr)
+{
+	u64 val;
+
+	return rdmsrl_safe(msr, &val) ? 0 : val;
+}
+
+void vmx_read_msrs(struct vmx_msrs *m)
+{
+	bool have_true;
+
+	memset(m, 0, sizeof(*m));
+	m->basic = read_msr_or_zero(MSR_IA32_VMX_BASIC);
+	have_true = m->basic & BIT_ULL(55);
+	m->pin = read_msr_or_zero(have_true ? MSR_IA32_VMX_TRUE_PINBASED_CTLS :
+				  MSR_IA32_VMX_PINBASED_CTLS);
+	m->exec = read_msr_or_zero(have_true ? MSR_IA32_VMX_TRUE_PROCBASED_CTLS :
+				   MSR_IA32_VMX_PROCBASED_CTLS);
+	m->exit = read_msr_or_zero(have_true ? MSR_IA32_VMX_TRUE_EXIT_CTLS :
+				   MSR_IA32_VMX_EXIT_CTLS);
+	m->entry = read_msr_or_zero(have_true ? MSR_IA32_VMX_TRUE_ENTRY_CTLS :
+				    MSR_IA32_VMX_ENTRY_CTLS);
+	m->misc = read_msr_or_zero(MSR_IA32_VMX_MISC);
+	m->cr0_fixed0 = read_msr_or_zero(MSR_IA32_VMX_CR0_FIXED0);
+	m->cr0_fixed1 = read_msr_or_zero(MSR_IA32_VMX_CR0_FIXED1);
+	m->cr4_fixed0 = read_msr_or_zero(MSR_IA32_VMX_CR4_FIXED0);
+	m->cr4_fixed1 = read_msr_or_zero(MSR_IA32_VMX_CR4_FIXED1);
+	m->exec2 = read_msr_or_zero(MSR_IA32_VMX_PROCBASED_CTLS2);
+	m->ept_vpid = read_msr_or_zero(MSR_IA32_VMX_EPT_VPID_CAP);
+}
+
+static bool cpu_is_like_the_others(void)
+{
+	struct vmx_msrs msrs;
+	struct vmx_caps caps;
+
+	vmx_read_msrs(&msrs);
+	return vmx_caps_adjust(&msrs, vmx_caps.opts, &caps) == VMX_CAPS_OK &&
+	       !memcmp(&caps, &vmx_caps, sizeof(caps));
+}
+
+static int vmxon_here(void)
+{
+	struct vmcs *region = this_cpu_read(vmxon_region);
+
+	cr4_set_bits(X86_CR4_VMXE);
+	if (vmx_insn_vmxon(__pa(region)))
+		return 0;
+	cr4_clear_bits(X86_CR4_VMXE);
+	pr_err("okvm: CPU %d refuses VMXON\n", raw_smp_processor_id());
+	return -EIO;
+}
+
+int vmx_cpu_enable(void)
+{
+	int err;
+
+	if (cr4_read_shadow() & X86_CR4_VMXE) {
+		pr_err_ratelimited("okvm: another hypervisor has VMX switched on\n");
+		return -EBUSY;
+	}
+	if (!cpu_is_like_the_others()) {
+		pr_err("okvm: the VMX capabilities of CPU %d differ from the other CPUs'\n",
+		       raw_smp_processor_id());
+		return -EIO;
+	}
+	intel_pt_handle_vmx(1);
+	err = vmxon_here();
+	if (err) {
+		intel_pt_handle_vmx(0);
+		return err;
+	}
+	if (vmx_has(&vmx_caps, VMX_OPT_EPT) && vmx_caps.ept_cap & VMX_EPT_EXTENT_GLOBAL_BIT)
+		vmx_insn_invept(VMX_EPT_EXTENT_GLOBAL, 0);
+	return 0;
+}
+
+/* On the CPU it is loaded on, IRQs off. The emergency hook may come in between as an NMI. */
+static void clear_local(void *arg)
+{
+	struct okvm_hw_vcpu *hw = arg;
+	int cpu = raw_smp_processor_id();
+
+	if (hw->cpu != cpu)
+		return;
+	if (this_cpu_read(current_hw) == hw)
+		this_cpu_write(current_hw, NULL);
+	vmx_insn_vmclear(hw->vmcs_pa);
+	hw->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
+	list_del(&hw->node);
+	/* Off the list before another CPU may load it. */
+	smp_wmb();
+	WRITE_ONCE(hw->cpu, -1);
+}
+
+void vmx_vmcs_unload(struct okvm_hw_vcpu *hw)
+{
+	int cpu = READ_ONCE(hw->cpu);
+
+	if (cpu >= 0)
+		smp_call_function_single(cpu, clear_local, hw, 1);
+}
+
+bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu)
+{
+	bool moved = hw->cpu != cpu;
+	unsigned long flags;
+
+	if (moved) {
+		vmx_vmcs_unload(hw);
+		local_irq_save(flags);
+		/* Pairs with smp_wmb() in clear_local(). */
+		smp_rmb();
+		list_add(&hw->node, this_cpu_ptr(&loaded_list));
+		WRITE_ONCE(hw->cpu, cpu);
+		local_irq_restore(flags);
+	}
+	if (this_cpu_read(current_hw) != hw) {
+		if (!vmx_insn_vmptrld(hw->vmcs_pa))
+			okvm_vm_kill(hw->vcpu->vm, "VMPTRLD failed");
+		this_cpu_write(current_hw, hw);
+		/* Branch targets that another guest trained do not reach this one. */
+		indirect_branch_prediction_barrier();
+	}
+	return moved;
+}
+
+void vmx_cpu_disable(void)
+{
+	struct okvm_hw_vcpu *hw, *next;
+
+	list_for_each_entry_safe(hw, next, this_cpu_ptr(&loaded_list), node)
+		clear_local(hw);
+	vmx_uret_cpu_off();
+	if (!vmx_insn_vmxoff())
+		pr_err("okvm: VMXOFF failed on CPU %d\n", raw_smp_processor_id());
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+}
+
+/*
+ * A crash or an emergency restart, on each CPU, possibly as an NMI: the lists
+ * are read as they are.
+ */
+static void vmx_emergency(void)
+{
+	struct okvm_hw_vcpu *hw;
+
+	if (!(__read_cr4() & X86_CR4_VMXE))
+		return;
+	list_for_each_entry(hw, this_cpu_ptr(&loaded_list), node)
+		vmx_insn_vmclear(hw->vmcs_pa);
+	if (vmx_insn_vmxoff())
+		native_write_cr4(__read_cr4() & ~X86_CR4_VMXE);
+}
+
+/*
+ * The kernel has room for one callback. Upstream's module takes it for as long
+ * as it is loaded (6.1) or has VMs (later), and then switches VMX off on every
+ * CPU whoever uses it; so okvm steps back if it is there.
+ */
+static bool emergency_registered;
+
+static bool upstream_is_loaded(void)
+{
+	struct path path;
+
+	if (kern_path("/sys/module/kvm_intel", 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+static void emergency_register(void)
+{
+	if (upstream_is_loaded()) {
+		pr_info("okvm: kvm_intel is loaded: emergency shutdown is left to it\n");
+		return;
+	}
+	cpu_emergency_register_virt_callback(vmx_emergency);
+	emergency_registered = true;
+}
+
+static void emergency_unregister(void)
+{
+	if (emergency_registered)
+		cpu_emergency_unregister_virt_callback(vmx_emergency);
+	emergency_registered = false;
+}
+
+static void free_regions(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		free_page((unsigned long)per_cpu(vmxon_region, cpu));
+		per_cpu(vmxon_region, cpu) = NULL;
+	}
+}
+
+int vmx_enable_init(void)
+{
+	struct vmcs *region;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		INIT_LIST_HEAD(&per_cpu(loaded_list, cpu));
+		region = (struct vmcs *)get_zeroed_page(GFP_KERNEL);
+		if (!region) {
+			free_regions();
+			return -ENOMEM;
+		}
+		region->revision = vmx_caps.revision;
+		per_cpu(vmxon_region, cpu) = region;
+	}
+	emergency_register();
+	return 0;
+}
+
+void vmx_enable_exit(void)
+{
+	emergency_unregister();
+	free_regions();
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The dispatch of VM exits: fast with IRQs off, else by a table with a row for
+ * every basic exit reason (SDM "VMX Basic Exit Reasons").
+ */
+#include <linux/kvm.h>
+#include <linux/nospec.h>
+
+#include <asm/trapnr.h>
+
+#include "vmx/vmx.h"
+
+/* Reasons that the kernel's headers do not name. */
+enum {
+	EXIT_IO_SMI = 5, EXIT_OTHER_SMI = 6, EXIT_GETSEC = 11, EXIT_RSM = 17,
+	EXIT_SPP = 66, EXIT_LOADIWKEY = 69, EXIT_ENCLV = 70,
+	EXIT_ENQCMD = 72, EXIT_ENQCMDS = 73, EXIT_SEAMCALL = 76, EXIT_TDCALL = 77,
+};
+
+/* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
+
+static bool fast_cpuid(struct okvm_vcpu *vcpu)
+{
+	unsigned long *gpr = vcpu->arch->gpr;
+	u32 eax, ebx, ecx, edx;
+
+	if (unlikely(!vmx_fast_skip(vcpu)))
+		return false;
+	eax = gpr[OKVM_REG_RAX];
+	ecx = gpr[OKVM_REG_RCX];
+	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	gpr[OKVM_REG_RAX] = eax;
+	gpr[OKVM_REG_RBX] = ebx;
+	gpr[OKVM_REG_RCX] = ecx;
+	gpr[OKVM_REG_RDX] = edx;
+	return true;
+}
+
+static bool may_skip(struct okvm_vcpu *vcpu)
+{
+	return likely(!(okvm_rflags(vcpu) & X86_EFLAGS_TF));
+}
+
+static bool fast_rdmsr(struct okvm_vcpu *vcpu)
+{
+	u64 val;
+
+	if (!may_skip(vcpu) || !okvm_rdmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], &val))
+		return false;
+	okvm_set_edx_eax(vcpu, val);
+	return vmx_fast_skip(vcpu);
+}
+
+static bool fast_wrmsr(struct okvm_vcpu *vcpu)
+{
+	if (!may_skip(vcpu) ||
+	    !okvm_wrmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], okvm_edx_eax(vcpu)))
+		return false;
+	return vmx_fast_skip(vcpu);
+}
+
+static bool fast_vmcall(struct okvm_vcpu *vcpu)
+{
+	if (!may_skip(vcpu) || !okvm_hypercall_fast(vcpu))
+		return false;
+	return vmx_fast_skip(vcpu);
+}
+
+/* The timer may have been the bound on guest time, or have been cut to 32 bits: not due yet. */
+static bool fast_timer(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (hw->timer_tsc <= rdtsc()) {
+		vmx_cancel_hv_timer(vcpu);
+		okvm_apic_hv_timer_expired(vcpu);
+		return true;
+	}
+	/* The bound: let the host take what it could not interrupt the guest for. */
+	return !vmx_params.time_bound;
+}
+
+static bool fast_irq_window(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vmx_exec_set(hw, hw->exec & ~CPU_BASED_INTR_WINDOW_EXITING);
+	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
+	okvm_window_opened(vcpu);
+	return true;
+}
+
+static bool fast_nmi_window(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vmx_exec_set(hw, hw->exec & ~CPU_BASED_NMI_WINDOW_EXITING);
+	vcpu->stat[OKVM_STAT_NMI_WINDOW]++;
+	okvm_window_opened(vcpu);
+	return true;
+}
+
+static bool fast_tpr(struct okvm_vcpu *vcpu)
+{
+	vmx_exit_tpr(vcpu);
+	return true;
+}
+
+static bool fast_wbinvd(struct okvm_vcpu *vcpu)
+{
+	return vmx_fast_skip(vcpu);
+}
+
+/* A chain of compares: with retpolines an indirect call costs more than all of them. */
+bool vmx_exit_fast(struct okvm_vcpu *vcpu)
+{
+	switch (to_hw(vcpu)->exit_reason) {
+	case EXIT_REASON_CPUID:
+		return fast_cpuid(vcpu);
+	case EXIT_REASON_MSR_WRITE:
+		return fast_wrmsr(vcpu);
+	case EXIT_REASON_MSR_READ:
+		return fast_rdmsr(vcpu);
+	case EXIT_REASON_PREEMPTION_TIMER:
+		return fast_timer(vcpu);
+	case EXIT_REASON_INTERRUPT_WINDOW:
+		return fast_irq_window(vcpu);
+	case EXIT_REASON_NMI_WINDOW:
+		return fast_nmi_window(vcpu);
+	case EXIT_REASON_EPT_VIOLATION:
+		return vmx_fast_ept(vcpu);
+	case EXIT_REASON_VMCALL:
+		return fast_vmcall(vcpu);
+	case EXIT_REASON_TPR_BELOW_THRESHOLD:
+		return fast_tpr(vcpu);
+	case EXIT_REASON_INVD:
+	case EXIT_REASON_WBINVD:
+		return fast_wbinvd(vcpu);
+	default:
+		return false;
+	}
+}
+
+/* ---- slow: IRQs on, vm->srcu held; an outcome ---- */
+
+static int exit_resume(struct okvm_vcpu *vcpu)
+{
+	return OKVM_RESUME;
+}
+
+static int exit_triple_fault(struct okvm_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return OKVM_USER;
+}
+
+static int exit_timer(struct okvm_vcpu *vcpu)
+{
+	return OKVM_RESUME;
+}
+
+static int exit_unexpected(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 data[2] = { hw->exit_reason, hw->entry_cpu };
+
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, 2, data);
+}
+
+static int exit_fail_entry(struct okvm_vcpu *vcpu, u64 reason)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = reason;
+	run->fail_entry.cpu = to_hw(vcpu)->entry_cpu;
+	return OKVM_USER;
+}
+
+typedef int (*exit_handler)(struct okvm_vcpu *vcpu);
+
+static const exit_handler exit_table[VMX_NR_EXITS] = {
+	[EXIT_REASON_EXCEPTION_NMI]	= vmx_exit_exception,
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = exit_resume,
+	[EXIT_REASON_TRIPLE_FAULT]	= exit_triple_fault,
+	[EXIT_REASON_INIT_SIGNAL]	= exit_unexpected,
+	[EXIT_REASON_SIPI_SIGNAL]	= exit_unexpected,
+	[EXIT_IO_SMI]			= exit_unexpected,
+	[EXIT_OTHER_SMI]		= exit_unexpected,
+	[EXIT_REASON_INTERRUPT_WINDOW]	= exit_resume,		/* fast */
+	[EXIT_REASON_NMI_WINDOW]	= exit_resume,		/* fast */
+	[EXIT_REASON_TASK_SWITCH]	= vmx_exit_task_switch,
+	[EXIT_REASON_CPUID]		= vmx_exit_cpuid,
+	[EXIT_GETSEC]			= vmx_exit_ud,
+	[EXIT_REASON_HLT]		= vmx_exit_hlt,
+	[EXIT_REASON_INVD]		= vmx_exit_nop,
+	[EXIT_REASON_INVLPG]		= exit_unexpected,	/* never enabled with EPT */
+	[EXIT_REASON_RDPMC]		= vmx_exit_rdpmc,
+	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* never enabled */
+	[EXIT_RSM]			= vmx_exit_ud,
+	[EXIT_REASON_VMCALL]		= vmx_exit_vmcall,
+	[EXIT_REASON_VMCLEAR]		= vmx_exit_ud,		/* no nested VMX: as without VMX */
+	[EXIT_REASON_VMLAUNCH]		= vmx_exit_ud,
+	[EXIT_REASON_VMPTRLD]		= vmx_exit_ud,
+	[EXIT_REASON_VMPTRST]		= vmx_exit_ud,
+	[EXIT_REASON_VMREAD]		= vmx_exit_ud,
+	[EXIT_REASON_VMRESUME]		= vmx_exit_ud,
+	[EXIT_REASON_VMWRITE]		= vmx_exit_ud,
+	[EXIT_REASON_VMOFF]		= vmx_exit_ud,
+	[EXIT_REASON_VMON]		= vmx_exit_ud,
+	[EXIT_REASON_CR_ACCESS]		= vmx_exit_cr,
+	[EXIT_REASON_DR_ACCESS]		= vmx_exit_dr,
+	[EXIT_REASON_IO_INSTRUCTION]	= vmx_exit_io,
+	[EXIT_REASON_MSR_READ]		= vmx_exit_rdmsr,
+	[EXIT_REASON_MSR_WRITE]		= vmx_exit_wrmsr,
+	[EXIT_REASON_INVALID_STATE]	= exit_unexpected,	/* comes as a failed entry */
+	[EXIT_REASON_MSR_LOAD_FAIL]	= exit_unexpected,	/* likewise */
+	[EXIT_REASON_MWAIT_INSTRUCTION]	= vmx_exit_mwait,
+	[EXIT_REASON_MONITOR_TRAP_FLAG]	= exit_resume,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = vmx_exit_mwait,
+	[EXIT_REASON_PAUSE_INSTRUCTION]	= vmx_exit_pause,
+	[EXIT_REASON_MCE_DURING_VMENTRY] = exit_unexpected,	/* comes as a failed entry */
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = vmx_exit_tpr,
+	[EXIT_REASON_APIC_ACCESS]	= vmx_exit_apic_access,
+	[EXIT_REASON_EOI_INDUCED]	= vmx_exit_eoi,
+	[EXIT_REASON_GDTR_IDTR]		= vmx_exit_desc,
+	[EXIT_REASON_LDTR_TR]		= vmx_exit_desc,
+	[EXIT_REASON_EPT_VIOLATION]	= vmx_exit_ept,
+	[EXIT_REASON_EPT_MISCONFIG]	= vmx_exit_misconfig,
+	[EXIT_REASON_INVEPT]		= vmx_exit_ud,
+	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* never enabled */
+	[EXIT_REASON_PREEMPTION_TIMER]	= exit_timer,
+	[EXIT_REASON_INVVPID]		= vmx_exit_ud,
+	[EXIT_REASON_WBINVD]		= vmx_exit_nop,
+	[EXIT_REASON_XSETBV]		= vmx_exit_xsetbv,
+	[EXIT_REASON_APIC_WRITE]	= vmx_exit_apic_write,
+	[EXIT_REASON_RDRAND]		= vmx_exit_ud,
+	[EXIT_REASON_INVPCID]		= vmx_exit_ud,
+	[EXIT_REASON_VMFUNC]		= vmx_exit_ud,
+	[EXIT_REASON_ENCLS]		= vmx_exit_ud,
+	[EXIT_REASON_RDSEED]		= vmx_exit_ud,
+	[EXIT_REASON_PML_FULL]		= exit_resume,
+	[EXIT_REASON_XSAVES]		= exit_unexpected,	/* the bitmap is 0 */
+	[EXIT_REASON_XRSTORS]		= exit_unexpected,
+	[EXIT_SPP]			= exit_unexpected,
+	[EXIT_REASON_UMWAIT]		= vmx_exit_ud,
+	[EXIT_REASON_TPAUSE]		= vmx_exit_ud,
+	[EXIT_LOADIWKEY]		= vmx_exit_ud,
+	[EXIT_ENCLV]			= vmx_exit_ud,
+	[EXIT_ENQCMD]			= exit_unexpected,
+	[EXIT_ENQCMDS]			= exit_unexpected,
+	[EXIT_REASON_BUS_LOCK]		= exit_resume,
+	[EXIT_REASON_NOTIFY]		= exit_resume,
+	[EXIT_SEAMCALL]			= vmx_exit_ud,
+	[EXIT_TDCALL]			= vmx_exit_ud,
+};
+
+/* Exits that can come in the middle of a delivery (SDM "Information for VM Exits That Occur
+ * During Event Delivery").
+ */
+static bool reason_can_cut_delivery(u32 reason)
+{
+	switch (reason) {
+	case EXIT_REASON_EXCEPTION_NMI:
+	case EXIT_REASON_TASK_SWITCH:
+	case EXIT_REASON_APIC_ACCESS:
+	case EXIT_REASON_EPT_VIOLATION:
+	case EXIT_REASON_EPT_MISCONFIG:
+	case EXIT_REASON_PML_FULL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A descriptor table or stack in MMIO: nothing sensible can be emulated. */
+static int exit_delivery_failed(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw), vmx_gpa(hw),
+			hw->entry_cpu };
+
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, 5, data);
+}
+
+static int exit_entry_failed(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (hw->entry_failed) {
+		hw->entry_failed = false;
+		return exit_fail_entry(vcpu, hw->instruction_error);
+	}
+	return exit_fail_entry(vcpu, hw->exit_reason);
+}
+
+int vmx_exit_slow(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 reason = hw->exit_reason;
+	exit_handler handler = NULL;
+	int outcome;
+
+	hw->entry_cpu = hw->cpu;
+	if (unlikely(hw->entry_failed || reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return exit_entry_failed(vcpu);
+	hw->idt_info = 0;
+	if (reason_can_cut_delivery(reason)) {
+		hw->idt_info = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+		if (unlikely(hw->idt_info & VECTORING_INFO_VALID_MASK)) {
+			vmx_events_cut_short(vcpu);
+			if (reason == EXIT_REASON_EPT_MISCONFIG)
+				return exit_delivery_failed(vcpu);
+		}
+	}
+	if (reason < VMX_NR_EXITS)
+		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
+	if (!handler)
+		return exit_unexpected(vcpu);
+	okvm_vcpu_srcu_lock(vcpu);
+	outcome = handler(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
+	return outcome;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Exceptions, NMIs and machine checks that end a run of the guest, and task
+ * switches, which only software can do.
+ */
+#include <linux/sched.h>
+
+#include <asm/cpu.h>
+#include <asm/debugreg.h>
+#include <asm/mce.h>
+#include <asm/trapnr.h>
+
+#include "vmx/vmx.h"
+
+#define INFO_TYPE_VECTOR	(INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK | \
+				 INTR_INFO_VALID_MASK)
+#define INFO_NMI		(INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK)
+#define INFO_UNBLOCKED_BY_IRET	BIT(12)
+
+static bool is_machine_check(u32 info)
+{
+	return (info & INFO_TYPE_VECTOR) ==
+	       (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC);
+}
+
+static bool is_host_nmi(u32 info)
+{
+	return (info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VALID_MASK)) == INFO_NMI;
+}
+
+/*
+ * IRQs off, right after the exit. The exit of an NMI blocks NMIs as its
+ * delivery would; INT 2 goes through the kernel's own gate, on its own stack,
+ * and the IRET of its handler ends the blocking.
+ */
+void vmx_host_nmi_mce(struct okvm_hw_vcpu *hw)
+{
+	u32 reason = hw->exit_reason & 0xffff;
+
+	if (unlikely(reason == EXIT_REASON_MCE_DURING_VMENTRY)) {
+		okvm_host_machine_check();
+		return;
+	}
+	if (likely(hw->exit_reason != EXIT_REASON_EXCEPTION_NMI))
+		return;
+	if (is_host_nmi(vmx_intr_info(hw)))
+		asm volatile("int $2" : : : "memory");
+	else if (is_machine_check(hw->intr_info))
+		okvm_host_machine_check();
+}
+
+/*
+ * An alignment check is the guest's own if it has asked for it; else the host's
+ * split-lock detection has caught a bus lock.
+ */
+static bool ac_is_the_guests(struct okvm_vcpu *vcpu)
+{
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))
+		return true;
+	return vmx_get_cpl(vcpu) == 3 && okvm_cr0(vcpu) & X86_CR0_AM &&
+	       okvm_rflags(vcpu) & X86_EFLAGS_AC;
+}
+
+static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
+{
+	if (ac_is_the_guests(vcpu)) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_AC, error);
+		return OKVM_RESUME;
+	}
+	/* Warns, and lets this thread go on without detection; or refuses. */
+	if (handle_guest_split_lock(okvm_rip(vcpu)))
+		return OKVM_RESUME;
+	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+	vcpu->run->ex.exception = X86_TRAP_AC;
+	vcpu->run->ex.error_code = error;
+	return OKVM_USER;
+}
+
+/*
+ * Entries demand a pending single-step trap with TF and a shadow
+ * (SDM "Checks on Guest Non-Register State").
+ */
+static void keep_single_step_legal(struct okvm_vcpu *vcpu)
+{
+	u32 shadow = vmx_shadow(to_hw(vcpu)) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+	unsigned long pending;
+
+	if (!shadow || !(okvm_rflags(vcpu) & X86_EFLAGS_TF))
+		return;
+	pending = vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS);
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending | DR_STEP);
+}
+
+static int exit_db(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned long dr6 = vmx_qual(hw);
+
+	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, (dr6 & 0xe00f) |
+				       vcpu->arch->feat.dr6_fixed1);
+	/* INT1 is a trap whose exit is fault-like. */
+	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		okvm_skip_insn(vcpu, vmx_insn_len(hw));
+	else
+		keep_single_step_legal(vcpu);
+	okvm_queue_db(vcpu, dr6);
+	return OKVM_RESUME;
+}
+
+static int exit_bp(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->ev.insn_len = vmx_insn_len(to_hw(vcpu));
+	return okvm_debug_exit(vcpu, X86_TRAP_BP, 0);
+}
+
+static int exit_unknown_exception(struct okvm_vcpu *vcpu, u8 vector, u32 error)
+{
+	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+	vcpu->run->ex.exception = vector;
+	vcpu->run->ex.error_code = error;
+	return OKVM_USER;
+}
+
+static u32 exception_error(u32 info)
+{
+	return info & INTR_INFO_DELIVER_CODE_MASK ? vmcs_read32(VM_EXIT_INTR_ERROR_CODE) : 0;
+}
+
+int vmx_exit_exception(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 info = vmx_intr_info(hw);
+	u8 vector = info & INTR_INFO_VECTOR_MASK;
+
+	/* Served in vmx_host_nmi_mce(). */
+	if (is_host_nmi(info) || is_machine_check(info))
+		return OKVM_RESUME;
+	vmx_nmi_unblocked(vcpu, info & INFO_UNBLOCKED_BY_IRET && vector != X86_TRAP_DF);
+	switch (vector) {
+	case X86_TRAP_UD:
+		return vmx_emulate(vcpu, OKVM_EMUL_UD, 0);
+	case X86_TRAP_DB:
+		return exit_db(vcpu);
+	case X86_TRAP_BP:
+		return exit_bp(vcpu);
+	case X86_TRAP_AC:
+		return exit_ac(vcpu, exception_error(info));
+	default:
+		return exit_unknown_exception(vcpu, vector, exception_error(info));
+	}
+}
+
+/* ---- task switches ---- */
+
+/* The switch through a task gate completes the delivery; its event is not to come again. */
+static void forget_delivery(struct okvm_vcpu *vcpu, u32 type)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	switch (type) {
+	case INTR_TYPE_NMI_INTR:
+		ev->nmi_injected = false;
+		vmx_set_nmi_masked(vcpu, true);
+		break;
+	case INTR_TYPE_EXT_INTR:
+	case INTR_TYPE_SOFT_INTR:
+		ev->irq.injected = false;
+		break;
+	case INTR_TYPE_HARD_EXCEPTION:
+	case INTR_TYPE_SOFT_EXCEPTION:
+		ev->exc.injected = false;
+		ev->exc.pending = false;
+		break;
+	default:
+		break;
+	}
+}
+
+/* SDM "Exit Qualification for Task Switches". */
+int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned long qual = vmx_qual(hw);
+	bool by_event = hw->idt_info & VECTORING_INFO_VALID_MASK;
+	u32 type = hw->idt_info & VECTORING_INFO_TYPE_MASK, error = 0;
+	int source = (qual >> 30) & 3, idt_index = -1;
+	bool has_error = false;
+
+	vmx_sync_wp(vcpu);
+	if (source == 3 && by_event) {
+		if (type == INTR_TYPE_HARD_EXCEPTION &&
+		    hw->idt_info & VECTORING_INFO_DELIVER_CODE_MASK) {
+			has_error = true;
+			error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
+		}
+		forget_delivery(vcpu, type);
+	}
+	if (type == INTR_TYPE_SOFT_INTR)
+		idt_index = hw->idt_info & VECTORING_INFO_VECTOR_MASK;
+	/* Faults and interrupts return to the instruction, all else after it. */
+	if (!by_event || (type != INTR_TYPE_HARD_EXCEPTION && type != INTR_TYPE_EXT_INTR &&
+			  type != INTR_TYPE_NMI_INTR))
+		okvm_skip_insn(vcpu, vmx_insn_len(hw));
+	return okvm_task_switch(vcpu, qual, idt_index, source, has_error, error);
+}

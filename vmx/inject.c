@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handing events to hardware, and noticing which it did not finish. The
+ * choice of the event is x86/event.c's.
+ */
+#include <linux/ktime.h>
+#include <linux/timekeeping.h>
+
+#include <asm/trapnr.h>
+
+#include "core/trace.h"
+#include "vmx/vmx.h"
+
+#define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+/* Without virtual NMIs nothing tells when the handler is done: it is taken to hang after this. */
+#define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
+
+static void give(struct okvm_hw_vcpu *hw, u32 info)
+{
+	hw->entry_info = info | INTR_INFO_VALID_MASK;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->entry_info);
+	trace_okvm_inject(hw->vcpu->id, hw->entry_info);
+}
+
+/* INT3 and INTO need the length of their instruction, to return after it. */
+static bool is_soft_exception(u8 vector)
+{
+	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
+}
+
+void vmx_inject_exception(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct okvm_events *ev = &vcpu->arch->ev;
+	u32 info = ev->exc.vector;
+
+	if (ev->exc.has_error) {
+		/* Bits 31:16 must be 0 (SDM "Checks on VM-Entry Control Fields"). */
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->exc.error_code);
+		info |= INTR_INFO_DELIVER_CODE_MASK;
+	}
+	if (is_soft_exception(ev->exc.vector)) {
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len ?: 1);
+		info |= INTR_TYPE_SOFT_EXCEPTION;
+	} else {
+		info |= INTR_TYPE_HARD_EXCEPTION;
+	}
+	give(hw, info);
+}
+
+void vmx_inject_irq(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (!ev->irq.soft) {
+		give(hw, ev->irq.vector | INTR_TYPE_EXT_INTR);
+		return;
+	}
+	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len);
+	give(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
+}
+
+void vmx_inject_nmi(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
+		hw->soft_nmi_masked = true;
+		hw->soft_nmi_since = ktime_get_ns();
+	}
+	/* Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register State"). */
+	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
+	give(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
+}
+
+u32 vmx_get_shadow(struct okvm_vcpu *vcpu)
+{
+	u32 shadow = vmx_shadow(to_hw(vcpu));
+	u32 out = 0;
+
+	if (shadow & GUEST_INTR_STATE_STI)
+		out |= OKVM_SHADOW_STI;
+	if (shadow & GUEST_INTR_STATE_MOV_SS)
+		out |= OKVM_SHADOW_MOV_SS;
+	return out;
+}
+
+void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 val = vmx_shadow(hw) & ~SHADOW_BITS;
+
+	/* Both at once are no legal state. */
+	if (shadow & OKVM_SHADOW_MOV_SS)
+		val |= GUEST_INTR_STATE_MOV_SS;
+	else if (shadow & OKVM_SHADOW_STI)
+		val |= GUEST_INTR_STATE_STI;
+	vmx_shadow_set(hw, val);
+}
+
+/* The guest that takes an interrupt with IF set has left its NMI handler long ago. */
+static bool soft_nmi_masked(struct okvm_hw_vcpu *hw)
+{
+	if (hw->soft_nmi_masked && ktime_get_ns() - hw->soft_nmi_since > SOFT_NMI_LIMIT_NS)
+		hw->soft_nmi_masked = false;
+	return hw->soft_nmi_masked;
+}
+
+bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI))
+		return soft_nmi_masked(hw);
+	return vmx_shadow(hw) & GUEST_INTR_STATE_NMI;
+}
+
+void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 shadow;
+
+	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
+		hw->soft_nmi_masked = masked;
+		hw->soft_nmi_since = ktime_get_ns();
+		return;
+	}
+	shadow = vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI;
+	vmx_shadow_set(hw, shadow | (masked ? GUEST_INTR_STATE_NMI : 0));
+}
+
+void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 exec = hw->exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+
+	if (irq)
+		exec |= CPU_BASED_INTR_WINDOW_EXITING;
+	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
+		/* An NMI window does not open in the shadow of STI on all CPUs. */
+		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
+								CPU_BASED_NMI_WINDOW_EXITING;
+	} else if (nmi) {
+		exec |= CPU_BASED_INTR_WINDOW_EXITING;
+	}
+	vmx_exec_set(hw, exec);
+}
+
+void vmx_events_given(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->exc.injected = false;
+	ev->irq.injected = false;
+	ev->nmi_injected = false;
+}
+
+/* SDM "IDT-Vectoring Information Field". */
+void vmx_events_cut_short(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 info = hw->idt_info;
+	u8 vector = info & VECTORING_INFO_VECTOR_MASK;
+
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_NMI_INTR:
+		/* Its delivery begins anew: it does not block itself. */
+		vmx_set_nmi_masked(vcpu, false);
+		okvm_reinject_nmi(vcpu);
+		break;
+	case INTR_TYPE_SOFT_EXCEPTION:
+		vcpu->arch->ev.insn_len = vmx_insn_len(hw);
+		fallthrough;
+	case INTR_TYPE_HARD_EXCEPTION:
+		okvm_reinject_exception(vcpu, vector, info & VECTORING_INFO_DELIVER_CODE_MASK,
+					info & VECTORING_INFO_DELIVER_CODE_MASK ?
+					vmcs_read32(IDT_VECTORING_ERROR_CODE) : 0);
+		break;
+	case INTR_TYPE_SOFT_INTR:
+		okvm_reinject_irq(vcpu, vector, true, vmx_insn_len(hw));
+		break;
+	case INTR_TYPE_EXT_INTR:
+		okvm_reinject_irq(vcpu, vector, false, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	/* A fault during the delivery of an event says nothing about an IRET. */
+	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
+	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
+		return;
+	vmx_shadow_set(hw, vmx_shadow(hw) | GUEST_INTR_STATE_NMI);
+}

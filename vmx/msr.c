@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MSRs that hardware holds for the guest: fields of the VMCS, and the MSRs that
+ * the kernel itself does not use, which are switched only when the CPU is about
+ * to run userspace ("user-return MSRs").
+ */
+#include <linux/percpu.h>
+#include <linux/user-return-notifier.h>
+
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+
+#include "vmx/vmx.h"
+
+/* ---- user-return MSRs ---- */
+
+static const u32 uret_candidates[] = {
+	MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK, MSR_CSTAR, MSR_TSC_AUX,
+};
+
+static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
+
+enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
+
+static bool uret_present[VMX_NR_URET];
+static bool uret_efer;		/* EFER.SCE goes this way, for want of the entry control */
+
+struct uret_cpu {
+	u64 host[URET_SLOTS];
+	u64 now[URET_SLOTS];
+	bool known;		/* @host was read on this CPU */
+	bool guests;		/* some value is a guest's */
+#ifdef CONFIG_USER_RETURN_NOTIFIER
+	struct user_return_notifier urn;
+	bool registered;
+#endif
+};
+
+static DEFINE_PER_CPU(struct uret_cpu, uret_cpu);
+
+static u32 uret_msr(unsigned int slot)
+{
+	return slot == URET_EFER ? MSR_EFER : uret_candidates[slot];
+}
+
+static bool uret_used(unsigned int slot)
+{
+	return slot == URET_EFER ? uret_efer : uret_present[slot];
+}
+
+int vmx_uret_init(void)
+{
+	unsigned int i;
+	u64 val;
+
+	for (i = 0; i < ARRAY_SIZE(uret_candidates); i++)
+		uret_present[i] = !rdmsrl_safe(uret_candidates[i], &val) &&
+				  !wrmsrl_safe(uret_candidates[i], val);
+	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
+	return 0;
+}
+
+/* IRQs off. */
+static void uret_restore(struct uret_cpu *c)
+{
+	unsigned int i;
+
+	if (!c->guests)
+		return;
+	c->guests = false;
+	for (i = 0; i < URET_SLOTS; i++) {
+		if (!uret_used(i) || c->now[i] == c->host[i])
+			continue;
+		wrmsrl(uret_msr(i), c->host[i]);
+		c->now[i] = c->host[i];
+	}
+}
+
+#ifdef CONFIG_USER_RETURN_NOTIFIER
+static void uret_on_return(struct user_return_notifier *urn)
+{
+	struct uret_cpu *c = container_of(urn, struct uret_cpu, urn);
+	unsigned long flags;
+
+	/* vmx_uret_cpu_off() may come as an IPI. */
+	local_irq_save(flags);
+	if (c->registered) {
+		c->registered = false;
+		user_return_notifier_unregister(urn);
+	}
+	uret_restore(c);
+	local_irq_restore(flags);
+}
+
+static void uret_arm(struct uret_cpu *c)
+{
+	if (c->registered)
+		return;
+	c->registered = true;
+	c->urn.on_user_return = uret_on_return;
+	user_return_notifier_register(&c->urn);
+}
+
+void vmx_uret_put(void)
+{
+}
+
+void vmx_uret_cpu_off(void)
+{
+	struct uret_cpu *c = this_cpu_ptr(&uret_cpu);
+
+	if (c->registered)
+		uret_on_return(&c->urn);
+	c->known = false;
+}
+#else
+static void uret_arm(struct uret_cpu *c)
+{
+}
+
+void vmx_uret_put(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	uret_restore(this_cpu_ptr(&uret_cpu));
+	local_irq_restore(flags);
+}
+
+void vmx_uret_cpu_off(void)
+{
+	uret_restore(this_cpu_ptr(&uret_cpu));
+	this_cpu_write(uret_cpu.known, false);
+}
+#endif
+
+void vmx_uret_exit(void)
+{
+}
+
+static void uret_read_host(struct uret_cpu *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < URET_SLOTS; i++) {
+		if (!uret_used(i))
+			continue;
+		rdmsrl(uret_msr(i), c->host[i]);
+		c->now[i] = c->host[i];
+	}
+	c->known = true;
+}
+
+static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u64 host)
+{
+	if (slot == URET_EFER)
+		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
+	return hw->uret[slot];
+}
+
+/* Outside of long mode, and without SYSCALL, the guest cannot see most of them. */
+static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
+{
+	const struct okvm_arch_vcpu *arch = hw->vcpu->arch;
+
+	if (slot == URET_EFER)
+		return true;
+	if (uret_candidates[slot] == MSR_TSC_AUX)
+		return arch->feat.rdtscp || arch->feat.rdpid;
+	return arch->efer & EFER_LMA && arch->efer & EFER_SCE;
+}
+
+void vmx_uret_load(struct okvm_hw_vcpu *hw)
+{
+	struct uret_cpu *c = this_cpu_ptr(&uret_cpu);
+	unsigned int i;
+	u64 val;
+
+	if (unlikely(!c->known))
+		uret_read_host(c);
+	for (i = 0; i < URET_SLOTS; i++) {
+		if (!uret_used(i) || !uret_visible(hw, i))
+			continue;
+		val = uret_guest_value(hw, i, c->host[i]);
+		if (val == c->now[i] || wrmsrl_safe(uret_msr(i), val))
+			continue;
+		c->now[i] = val;
+		c->guests = true;
+		uret_arm(c);
+	}
+}
+
+void vmx_uret_set_efer(struct okvm_hw_vcpu *hw, u64 efer)
+{
+	hw->uret_stale = true;
+}
+
+static int uret_slot(u32 msr)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(uret_candidates); i++)
+		if (uret_candidates[i] == msr)
+			return i;
+	return -1;
+}
+
+/* ---- MSRs of the VMCS ---- */
+
+struct msr_field {
+	u32 msr;
+	u32 field;
+};
+
+static const struct msr_field msr_fields[] = {
+	{ MSR_FS_BASE, GUEST_FS_BASE },
+	{ MSR_GS_BASE, GUEST_GS_BASE },
+	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS },
+	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP },
+	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP },
+	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL },
+};
+
+static u32 msr_field(u32 msr)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(msr_fields); i++)
+		if (msr_fields[i].msr == msr)
+			return msr_fields[i].field;
+	return 0;
+}
+
+static u64 read_kernel_gs(struct okvm_hw_vcpu *hw)
+{
+	preempt_disable();
+	if (hw->host_saved)
+		rdmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
+	preempt_enable();
+	return hw->kernel_gs_base;
+}
+
+static void write_kernel_gs(struct okvm_hw_vcpu *hw, u64 val)
+{
+	preempt_disable();
+	hw->kernel_gs_base = val;
+	if (hw->host_saved)
+		wrmsrl(MSR_KERNEL_GS_BASE, val);
+	preempt_enable();
+}
+
+int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 field = msr_field(msr);
+	int slot;
+
+	if (field) {
+		*val = vmcs_read(field);
+		return 0;
+	}
+	switch (msr) {
+	case MSR_KERNEL_GS_BASE:
+		*val = read_kernel_gs(hw);
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		*val = hw->spec_ctrl;
+		return 0;
+	case MSR_IA32_CR_PAT:
+		*val = vcpu->arch->pat;
+		return 0;
+	}
+	slot = uret_slot(msr);
+	if (slot < 0)
+		return -ENOENT;
+	*val = hw->uret[slot];
+	return 0;
+}
+
+static void set_spec_ctrl(struct okvm_vcpu *vcpu, u64 val)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	hw->spec_ctrl = val;
+	vcpu->arch->spec_ctrl = val;
+	if (!val || hw->spec_ctrl_direct)
+		return;
+	/* A guest that uses it once uses it all the time. */
+	hw->spec_ctrl_direct = true;
+	vmx_msr_bitmap_update(vcpu);
+}
+
+int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 field = msr_field(msr);
+	int slot;
+
+	if (field) {
+		vmcs_write(field, val);
+		hw->seg_avail &= ~(BIT(OKVM_SEG_FS * NR_SEG_FIELDS + SEG_BASE) |
+				   BIT(OKVM_SEG_GS * NR_SEG_FIELDS + SEG_BASE));
+		return 0;
+	}
+	switch (msr) {
+	case MSR_KERNEL_GS_BASE:
+		write_kernel_gs(hw, val);
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		set_spec_ctrl(vcpu, val);
+		return 0;
+	case MSR_IA32_CR_PAT:
+		vcpu->arch->pat = val;
+		if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
+			vmcs_write(GUEST_IA32_PAT, val);
+		return 0;
+	}
+	slot = uret_slot(msr);
+	if (slot < 0)
+		return -ENOENT;
+	hw->uret[slot] = val;
+	hw->uret_stale = true;
+	return 0;
+}
+
+/* ---- the bitmap: a 1 makes the access exit (SDM "MSR-Bitmap Address") ---- */
+
+void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write)
+{
+	unsigned int bit = msr & 0x1fff;
+	void *half = hw->msr_bitmap;
+
+	if (msr >= 0xc0000000)
+		half += 0x400;
+	if (read)
+		__set_bit(bit, half);
+	else
+		__clear_bit(bit, half);
+	if (write)
+		__set_bit(bit, half + 0x800);
+	else
+		__clear_bit(bit, half + 0x800);
+}
+
+static void pass(struct okvm_vcpu *vcpu, u32 msr, bool read, bool write)
+{
+	vmx_msr_intercept(to_hw(vcpu), msr, !(read && okvm_msr_allowed(vcpu, msr, false)),
+			  !(write && okvm_msr_allowed(vcpu, msr, true)));
+}
+
+static const u32 pass_both[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+};
+
+void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
+	unsigned int i;
+
+	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(pass_both); i++)
+		pass(vcpu, pass_both[i], true, true);
+	pass(vcpu, MSR_IA32_TSC, true, false);
+	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && hw->spec_ctrl_direct)
+		pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);
+	if (boot_cpu_has(X86_FEATURE_IBPB) && feat->ibpb)
+		pass(vcpu, MSR_IA32_PRED_CMD, false, true);
+	if (boot_cpu_has(X86_FEATURE_FLUSH_L1D) && feat->flush_l1d)
+		pass(vcpu, MSR_IA32_FLUSH_CMD, false, true);
+	vmx_apic_bitmap(vcpu);
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest registers that live in the VMCS: segments, descriptor tables, control
+ * registers. Read lazily, kept until the next exit.
+ *
+ * Upstream runs real mode without unrestricted guest as VM86 with made-up
+ * segments; okvm keeps the true ones in the VMCS and lets the emulator run
+ * whatever hardware would refuse.
+ */
+#include <linux/kvm.h>
+
+#include <asm/tlbflush.h>
+#include <asm/trapnr.h>
+
+#include "vmx/vmx.h"
+
+#define SEG_AR_TYPE		GENMASK(3, 0)
+#define SEG_AR_S		BIT(4)
+#define SEG_AR_DPL_SHIFT	5
+#define SEG_AR_P		BIT(7)
+#define SEG_AR_AVL		BIT(12)
+#define SEG_AR_L		BIT(13)
+#define SEG_AR_DB		BIT(14)
+#define SEG_AR_G		BIT(15)
+#define SEG_AR_UNUSABLE	BIT(16)
+#define SEG_AR_RESERVED	(GENMASK(11, 8) | GENMASK(31, 17))
+
+struct seg_fields {
+	u32 sel, base, limit, ar;
+};
+
+#define SEG(name, n) [OKVM_SEG_##n] = {						\
+	GUEST_##name##_SELECTOR, GUEST_##name##_BASE, GUEST_##name##_LIMIT,	\
+	GUEST_##name##_AR_BYTES }
+
+static const struct seg_fields seg_fields[OKVM_NR_SEGS] = {
+	SEG(ES, ES), SEG(CS, CS), SEG(SS, SS), SEG(DS, DS), SEG(FS, FS), SEG(GS, GS),
+	SEG(LDTR, LDTR), SEG(TR, TR),
+};
+
+static u32 seg_bit(enum okvm_seg seg, enum vmx_seg_field field)
+{
+	return BIT(seg * NR_SEG_FIELDS + field);
+}
+
+static_assert(OKVM_NR_SEGS * NR_SEG_FIELDS <= 32);
+
+static unsigned int seg_slot(enum vmx_seg_field field)
+{
+	return field > SEG_BASE ? field - 1 : field;
+}
+
+u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field)
+{
+	const struct seg_fields *f = &seg_fields[seg];
+	u32 *val = &hw->seg[seg][seg_slot(field)];
+
+	if (!(hw->seg_avail & seg_bit(seg, field))) {
+		hw->seg_avail |= seg_bit(seg, field);
+		*val = vmcs_read32(field == SEG_SEL ? f->sel : field == SEG_AR ? f->ar : f->limit);
+	}
+	return *val;
+}
+
+static unsigned long seg_base_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
+{
+	if (!(hw->seg_avail & seg_bit(seg, SEG_BASE))) {
+		hw->seg_avail |= seg_bit(seg, SEG_BASE);
+		hw->seg_base[seg] = vmcs_read(seg_fields[seg].base);
+	}
+	return hw->seg_base[seg];
+}
+
+void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
+
+	var->base = seg_base_read(hw, seg);
+	var->limit = vmx_seg_read(hw, seg, SEG_LIMIT);
+	var->selector = vmx_seg_read(hw, seg, SEG_SEL);
+	var->unusable = !!(ar & SEG_AR_UNUSABLE);
+	var->type = ar & SEG_AR_TYPE;
+	var->s = !!(ar & SEG_AR_S);
+	var->dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
+	/*
+	 * An unusable segment is shown as not present: some VMMs know no "unusable" and would
+	 * hand it back as a present one.
+	 */
+	var->present = !var->unusable;
+	var->avl = !!(ar & SEG_AR_AVL);
+	var->l = !!(ar & SEG_AR_L);
+	var->db = !!(ar & SEG_AR_DB);
+	var->g = !!(ar & SEG_AR_G);
+	var->padding = 0;
+}
+
+static u32 seg_ar(const struct kvm_segment *var)
+{
+	if (var->unusable || !var->present)
+		return SEG_AR_UNUSABLE;
+	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
+	       SEG_AR_P | (var->avl ? SEG_AR_AVL : 0) | (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) |
+	       (var->g ? SEG_AR_G : 0);
+}
+
+void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum okvm_seg seg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct seg_fields *f = &seg_fields[seg];
+	u32 ar = seg_ar(var);
+
+	/*
+	 * With unrestricted guest any VMM may put in real-mode segments as it finds them, whose
+	 * type says "not accessed": entries demand the bit (SDM "Checks on Guest Segment
+	 * Registers").
+	 */
+	if (vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED) && seg != OKVM_SEG_LDTR &&
+	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))
+		ar |= 1;
+	hw->seg_avail |= 0xfu << (seg * NR_SEG_FIELDS);
+	hw->seg[seg][seg_slot(SEG_SEL)] = var->selector;
+	hw->seg[seg][seg_slot(SEG_LIMIT)] = var->limit;
+	hw->seg[seg][seg_slot(SEG_AR)] = ar;
+	hw->seg_base[seg] = var->base;
+	hw->todo |= VMX_TODO_STATE;
+	vmcs_write(f->sel, var->selector);
+	vmcs_write(f->base, var->base);
+	vmcs_write(f->limit, var->limit);
+	vmcs_write(f->ar, ar);
+}
+
+void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt)
+{
+	dt->base = vmcs_read(idt ? GUEST_IDTR_BASE : GUEST_GDTR_BASE);
+	dt->limit = vmcs_read32(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT);
+	memset(dt->padding, 0, sizeof(dt->padding));
+}
+
+void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
+{
+	vmcs_write(idt ? GUEST_IDTR_BASE : GUEST_GDTR_BASE, dt->base);
+	vmcs_write(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT, dt->limit);
+}
+
+int vmx_get_cpl(struct okvm_vcpu *vcpu)
+{
+	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
+		return 0;
+	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)
+		return 3;
+	return (vmx_seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
+}
+
+bool vmx_cs_long(struct okvm_vcpu *vcpu)
+{
+	return okvm_long_mode(vcpu) && vmx_seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
+}
+
+static bool pae_paging(const struct okvm_arch_vcpu *arch)
+{
+	return arch->cr0 & X86_CR0_PG && arch->cr4 & X86_CR4_PAE && !(arch->efer & EFER_LMA);
+}
+
+static void cache_pdptrs(struct okvm_arch_vcpu *arch)
+{
+	if (!pae_paging(arch))
+		return;
+	arch->pdptrs[0] = vmcs_read(GUEST_PDPTR0);
+	arch->pdptrs[1] = vmcs_read(GUEST_PDPTR1);
+	arch->pdptrs[2] = vmcs_read(GUEST_PDPTR2);
+	arch->pdptrs[3] = vmcs_read(GUEST_PDPTR3);
+}
+
+void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	arch->avail |= BIT(reg);
+	switch (reg) {
+	case OKVM_REG_RSP:
+		arch->gpr[OKVM_REG_RSP] = vmcs_read(GUEST_RSP);
+		break;
+	case OKVM_REG_RIP:
+		arch->rip = vmcs_read(GUEST_RIP);
+		break;
+	case OKVM_REG_RFLAGS:
+		arch->rflags = vmcs_read(GUEST_RFLAGS);
+		break;
+	case OKVM_REG_CR0:
+		arch->cr0 &= ~arch->cr0_guest_owned;
+		arch->cr0 |= vmcs_read(GUEST_CR0) & arch->cr0_guest_owned;
+		break;
+	case OKVM_REG_CR3:
+		arch->cr3 = vmcs_read(GUEST_CR3);
+		break;
+	case OKVM_REG_CR4:
+		arch->cr4 &= ~arch->cr4_guest_owned;
+		arch->cr4 |= vmcs_read(GUEST_CR4) & arch->cr4_guest_owned;
+		break;
+	case OKVM_REG_PDPTR:
+		cache_pdptrs(arch);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- control registers ---- */
+
+void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long val = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
+
+	/* Unrestricted guest frees PE and PG of what VMX operation demands. */
+	val |= X86_CR0_NE;
+	if (!vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED))
+		val |= X86_CR0_PE | X86_CR0_PG;
+	arch->cr0 = cr0;
+	arch->avail |= BIT(OKVM_REG_CR0);
+	vmcs_write(CR0_READ_SHADOW, cr0);
+	vmcs_write(GUEST_CR0, val);
+	hw->walk_wp = cr0 & X86_CR0_WP;
+	hw->todo |= VMX_TODO_STATE;
+}
+
+void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
+{
+	vcpu->arch->cr3 = cr3;
+	okvm_reg_mark_dirty(vcpu, OKVM_REG_CR3);
+	if (pae_paging(vcpu->arch))
+		vcpu->arch->dirty |= BIT(OKVM_REG_PDPTR);
+}
+
+static void desc_exiting(struct okvm_hw_vcpu *hw, bool on)
+{
+	if (on)
+		vmx_exec2_set(hw, hw->exec2 | SECONDARY_EXEC_DESC);
+	else if (hw->exec2 & SECONDARY_EXEC_DESC)
+		vmx_exec2_set(hw, hw->exec2 & ~SECONDARY_EXEC_DESC);
+}
+
+void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long val = (cr4 & ~X86_CR4_MCE) | X86_CR4_VMXE | (hw->host_cr4 & X86_CR4_MCE);
+
+	if (!boot_cpu_has(X86_FEATURE_UMIP) && vmx_caps.exec2 & SECONDARY_EXEC_DESC) {
+		desc_exiting(hw, cr4 & X86_CR4_UMIP);
+		val &= ~X86_CR4_UMIP;
+	}
+	arch->cr4 = cr4;
+	arch->avail |= BIT(OKVM_REG_CR4);
+	vmcs_write(CR4_READ_SHADOW, cr4);
+	vmcs_write(GUEST_CR4, val);
+	hw->todo |= VMX_TODO_STATE;
+}
+
+void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vcpu->arch->efer = efer;
+	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
+		vmcs_write(GUEST_IA32_EFER, efer);
+	else
+		vmx_uret_set_efer(hw, efer);
+	if (efer & EFER_LMA)
+		vmx_entry_set(hw, hw->entry | VM_ENTRY_IA32E_MODE);
+	else
+		vmx_entry_set(hw, hw->entry & ~VM_ENTRY_IA32E_MODE);
+	hw->todo |= VMX_TODO_STATE;
+}
+
+void vmx_sync_wp(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	bool wp = okvm_cr0(vcpu) & X86_CR0_WP;
+
+	if (wp == hw->walk_wp)
+		return;
+	hw->walk_wp = wp;
+	okvm_paging_changed(vcpu);
+}
+
+/* ---- can hardware without unrestricted guest run this? ---- */
+
+static bool ar_sane(u32 ar, u32 limit)
+{
+	if (!(ar & SEG_AR_P) || ar & SEG_AR_RESERVED)
+		return false;
+	/* G and the limit must agree. */
+	if ((limit & 0xfff) != 0xfff && ar & SEG_AR_G)
+		return false;
+	return !(limit >> 20) || ar & SEG_AR_G;
+}
+
+static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
+{
+	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
+	u32 rpl = vmx_seg_read(hw, seg, SEG_SEL) & 3;
+	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
+
+	if (ar & SEG_AR_UNUSABLE)
+		return true;
+	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, vmx_seg_read(hw, seg, SEG_LIMIT)))
+		return false;
+	/* Code must be readable. */
+	if (ar & 8 && !(ar & 2))
+		return false;
+	/* Data and non-conforming code: DPL >= RPL. */
+	return (ar & SEG_AR_TYPE) > 11 || dpl >= rpl;
+}
+
+static bool stack_seg_ok(struct okvm_hw_vcpu *hw)
+{
+	u32 ar = vmx_seg_read(hw, OKVM_SEG_SS, SEG_AR);
+	u32 rpl = vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3;
+	u32 type = ar & SEG_AR_TYPE;
+
+	if (ar & SEG_AR_UNUSABLE)
+		return true;
+	return ar & SEG_AR_S && (type == 3 || type == 7) && ((ar >> SEG_AR_DPL_SHIFT) & 3) == rpl &&
+	       ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_SS, SEG_LIMIT));
+}
+
+static bool code_seg_ok(struct okvm_hw_vcpu *hw)
+{
+	u32 ar = vmx_seg_read(hw, OKVM_SEG_CS, SEG_AR);
+	u32 rpl = vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3;
+	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
+	u32 type = ar & SEG_AR_TYPE;
+
+	if (ar & SEG_AR_UNUSABLE || !(ar & SEG_AR_S) || !(type & 8) || !(type & 1))
+		return false;
+	if (ar & SEG_AR_L && ar & SEG_AR_DB)
+		return false;
+	if (!ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_CS, SEG_LIMIT)))
+		return false;
+	return type & 4 ? dpl <= rpl : dpl == rpl;
+}
+
+static bool system_segs_ok(struct okvm_hw_vcpu *hw)
+{
+	u32 tr = vmx_seg_read(hw, OKVM_SEG_TR, SEG_AR);
+	u32 ldtr = vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_AR);
+
+	if (tr & (SEG_AR_UNUSABLE | SEG_AR_S) || vmx_seg_read(hw, OKVM_SEG_TR, SEG_SEL) & 4)
+		return false;
+	if ((tr & SEG_AR_TYPE) != 3 && (tr & SEG_AR_TYPE) != 11)
+		return false;
+	if (!ar_sane(tr, vmx_seg_read(hw, OKVM_SEG_TR, SEG_LIMIT)))
+		return false;
+	if (ldtr & SEG_AR_UNUSABLE)
+		return true;
+	return !(ldtr & SEG_AR_S) && (ldtr & SEG_AR_TYPE) == 2 &&
+	       !(vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_SEL) & 4);
+}
+
+static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
+{
+	int seg;
+
+	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
+		if (seg_base_read(hw, seg) != vmx_seg_read(hw, seg, SEG_SEL) << 4 ||
+		    vmx_seg_read(hw, seg, SEG_LIMIT) != 0xffff ||
+		    vmx_seg_read(hw, seg, SEG_AR) != 0xf3)
+			return false;
+	return true;
+}
+
+/* SDM "Checks on Guest Segment Registers". */
+bool vmx_state_valid(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	int seg;
+
+	if (vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED))
+		return true;
+	if (!(okvm_cr0(vcpu) & X86_CR0_PE) || !(okvm_cr0(vcpu) & X86_CR0_PG))
+		return false;
+	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)
+		return vm86_segs_ok(hw);
+	if (!code_seg_ok(hw) || !stack_seg_ok(hw) || !system_segs_ok(hw))
+		return false;
+	if ((vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3) !=
+	    (vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3))
+		return false;
+	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
+		if (seg != OKVM_SEG_CS && seg != OKVM_SEG_SS && !data_seg_ok(hw, seg))
+			return false;
+	return true;
+}

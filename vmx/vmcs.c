@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens when a VMCS access fails: the VM dies, the host goes on.
+ */
+#include <linux/preempt.h>
+#include <linux/printk.h>
+
+#include "core/vcpu.h"
+#include "vmx/vmcs.h"
+#include "vmx/vmx.h"
+
+void vmcs_failed(unsigned long field, bool write)
+{
+	struct okvm_vcpu *vcpu;
+
+	preempt_disable();
+	vcpu = okvm_running_vcpu();
+	pr_err_ratelimited("okvm: %s of VMCS field %lx failed\n", write ? "VMWRITE" : "VMREAD",
+			   field);
+	if (vcpu)
+		okvm_vm_kill(vcpu->vm, "VMCS access failed");
+	preempt_enable();
+}
+
+#ifdef CONFIG_PROVE_LOCKING
+void vmcs_check_owner(void)
+{
+	struct okvm_vcpu *vcpu;
+	u64 pa = 0;
+
+	preempt_disable();
+	vcpu = okvm_running_vcpu();
+	asm volatile("vmptrst %0" : "=m" (pa) : : "cc");
+	if (vcpu && pa != vcpu->hw->vmcs_pa)
+		okvm_vm_kill(vcpu->vm, "access to another vCPU's VMCS");
+	preempt_enable();
+}
+#endif

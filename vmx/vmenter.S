@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Into the guest and back.
+ *
+ * The general registers are at the address in the first argument, in the order
+ * of their machine encoding (struct okvm_arch_vcpu begins with them). RSP, RIP
+ * and RFLAGS are in the VMCS.
+ */
+#include <linux/linkage.h>
+
+#include <asm/asm.h>
+#include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
+#include <asm/unwind_hints.h>
+
+#define GPR(n)		((n) * 8)
+#define RAX_		GPR(0)
+#define RCX_		GPR(1)
+#define RDX_		GPR(2)
+#define RBX_		GPR(3)
+#define RBP_		GPR(5)
+#define RSI_		GPR(6)
+#define RDI_		GPR(7)
+
+/* struct vmx_frame; vmx/vmx.h asserts the offsets. */
+#define FRAME_HOST_RSP		0
+#define FRAME_FLAGS		8
+#define FRAME_GUEST_SPEC	16
+#define FRAME_HOST_SPEC		24
+#define F_LAUNCHED		0
+#define F_SPEC			1
+#define F_SPEC_SAVE		2
+
+#define VMCS_HOST_RSP		0x6c14
+
+	.section .noinstr.text, "ax"
+
+/*
+ * int vmx_enter(unsigned long *gpr, struct vmx_frame *frame)
+ *
+ * Return: 0 after a VM exit, 1 if the entry failed without one.
+ */
+SYM_FUNC_START(vmx_enter)
+	push %rbp
+	mov %rsp, %rbp
+	push %r15
+	push %r14
+	push %r13
+	push %r12
+	push %rbx
+	push %rsi
+	push %rdi
+
+	cmp %rsp, FRAME_HOST_RSP(%rsi)
+	je .Lrsp_done
+	mov $VMCS_HOST_RSP, %eax
+.Lwrite_rsp:
+	vmwrite %rsp, %rax
+	jna .Lfailed
+	_ASM_EXTABLE(.Lwrite_rsp, .Lfailed)
+	mov %rsp, FRAME_HOST_RSP(%rsi)
+.Lrsp_done:
+
+	mov FRAME_FLAGS(%rsi), %ebx
+	test $(1 << F_SPEC), %bl
+	jz .Lspec_loaded
+	/* No return and no indirect branch from here to the entry. */
+	mov FRAME_GUEST_SPEC(%rsi), %eax
+	cmp FRAME_HOST_SPEC(%rsi), %eax
+	je .Lspec_loaded
+	mov FRAME_GUEST_SPEC + 4(%rsi), %edx
+	mov $MSR_IA32_SPEC_CTRL, %ecx
+	wrmsr
+.Lspec_loaded:
+
+	mov %rdi, %rax
+	/* CF survives the loads below and says which instruction enters. */
+	bt $F_LAUNCHED, %ebx
+	mov RCX_(%rax), %rcx
+	mov RDX_(%rax), %rdx
+	mov RBX_(%rax), %rbx
+	mov RBP_(%rax), %rbp
+	mov RSI_(%rax), %rsi
+	mov RDI_(%rax), %rdi
+	mov GPR(8)(%rax), %r8
+	mov GPR(9)(%rax), %r9
+	mov GPR(10)(%rax), %r10
+	mov GPR(11)(%rax), %r11
+	mov GPR(12)(%rax), %r12
+	mov GPR(13)(%rax), %r13
+	mov GPR(14)(%rax), %r14
+	mov GPR(15)(%rax), %r15
+	mov RAX_(%rax), %rax
+
+	/* VERW changes ZF only. */
+	VM_CLEAR_CPU_BUFFERS
+
+	jnc .Llaunch
+	UNWIND_HINT_SAVE
+.Lresume:
+	vmresume
+	jmp .Lfailed
+.Llaunch:
+	vmlaunch
+	jmp .Lfailed
+	_ASM_EXTABLE(.Lresume, .Lfailed)
+	_ASM_EXTABLE(.Llaunch, .Lfailed)
+
+/* HOST_RIP: RSP is as HOST_RSP says, every other register is still the guest's. */
+SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
+	UNWIND_HINT_RESTORE
+	ENDBR
+	push %rax
+	mov 8(%rsp), %rax
+	pop RAX_(%rax)
+	mov %rcx, RCX_(%rax)
+	mov %rdx, RDX_(%rax)
+	mov %rbx, RBX_(%rax)
+	mov %rbp, RBP_(%rax)
+	mov %rsi, RSI_(%rax)
+	mov %rdi, RDI_(%rax)
+	mov %r8, GPR(8)(%rax)
+	mov %r9, GPR(9)(%rax)
+	mov %r10, GPR(10)(%rax)
+	mov %r11, GPR(11)(%rax)
+	mov %r12, GPR(12)(%rax)
+	mov %r13, GPR(13)(%rax)
+	mov %r14, GPR(14)(%rax)
+	mov %r15, GPR(15)(%rax)
+	xor %ebx, %ebx
+
+.Lclear:
+	/* Nothing the guest chose may be used speculatively by what follows. */
+	xor %eax, %eax
+	xor %ecx, %ecx
+	xor %edx, %edx
+	xor %ebp, %ebp
+	xor %esi, %esi
+	xor %edi, %edi
+	xor %r8d, %r8d
+	xor %r9d, %r9d
+	xor %r10d, %r10d
+	xor %r11d, %r11d
+	xor %r12d, %r12d
+	xor %r13d, %r13d
+	xor %r14d, %r14d
+	xor %r15d, %r15d
+
+	/* Before the first return: the guest filled the return stack. */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+			   X86_FEATURE_RSB_VMEXIT_LITE
+
+	pop %rdi
+	pop %rsi
+	testb $(1 << F_SPEC), FRAME_FLAGS(%rsi)
+	jz .Lspec_restored
+	testb $(1 << F_SPEC_SAVE), FRAME_FLAGS(%rsi)
+	jz .Lspec_saved
+	mov $MSR_IA32_SPEC_CTRL, %ecx
+	rdmsr
+	mov %eax, FRAME_GUEST_SPEC(%rsi)
+	mov %edx, FRAME_GUEST_SPEC + 4(%rsi)
+.Lspec_saved:
+	mov FRAME_HOST_SPEC(%rsi), %eax
+	/*
+	 * With IBRS as the kernel sets it on entry, the write itself is the barrier: it is not
+	 * left out when the values are equal.
+	 */
+	ALTERNATIVE "", "jmp .Lspec_write", X86_FEATURE_KERNEL_IBRS
+	cmp FRAME_GUEST_SPEC(%rsi), %eax
+	je .Lspec_restored
+.Lspec_write:
+	mov FRAME_HOST_SPEC + 4(%rsi), %edx
+	mov $MSR_IA32_SPEC_CTRL, %ecx
+	wrmsr
+.Lspec_restored:
+	/* No later branch may run ahead of the restored SPEC_CTRL. */
+	ALTERNATIVE "", "lfence", X86_FEATURE_MSR_SPEC_CTRL
+
+	CLEAR_BRANCH_HISTORY_VMEXIT
+
+	mov %ebx, %eax
+	pop %rbx
+	pop %r12
+	pop %r13
+	pop %r14
+	pop %r15
+	pop %rbp
+	RET
+
+.Lfailed:
+	mov $1, %ebx
+	jmp .Lclear
+SYM_FUNC_END(vmx_enter)
+
+	.section .text, "ax"
+
+/*
+ * One stub for each vector: with "acknowledge interrupt on exit" the CPU has
+ * told the local APIC that it took the interrupt, and the kernel's handler
+ * must run as if it had been delivered.
+ */
+	.balign 16
+SYM_CODE_START_NOALIGN(vmx_int_stubs)
+	vector = 0
+	.rept 256
+	UNWIND_HINT_FUNC
+	.balign 16
+	ENDBR
+	.byte 0xcd, vector
+	ANNOTATE_UNRET_SAFE
+	ret
+	int3
+	vector = vector + 1
+	.endr
+SYM_CODE_END(vmx_int_stubs)

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of vmx/ share. Never included from elsewhere. */
+#ifndef OKVM_VMX_VMX_H
+#define OKVM_VMX_VMX_H
+
+#include <linux/build_bug.h>
+#include <linux/kvm.h>
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "core/compat.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "vmx/caps.h"
+#include "vmx/vmcs.h"
+#include "x86/x86.h"
+
+#define VMX_NR_URET	5	/* user-return MSRs, at most */
+
+/* Newer than the oldest supported kernel's header. */
+#ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
+#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	(1 << 6)
+#endif
+#define VMX_NR_EXITS	78	/* basic exit reasons that have a row */
+
+/** struct vmx_params - module parameters that are not in vmx_caps.opts */
+struct vmx_params {
+	unsigned int ple_gap, ple_window;
+	unsigned int time_bound;	/* TSC ticks of uninterrupted guest time, 0 no bound */
+	unsigned int l1d_flush;		/* enum vmx_l1d */
+};
+
+enum vmx_l1d {
+	VMX_L1D_NEVER,
+	VMX_L1D_COND,	/* before the first entry after anything but a fast exit */
+	VMX_L1D_ALWAYS,	/* before every entry */
+};
+
+extern struct vmx_caps vmx_caps;
+extern struct vmx_params vmx_params;
+
+/* Flags of struct vmx_frame, tested by vmenter.S. */
+#define VMX_FRAME_LAUNCHED_BIT	0	/* VMRESUME rather than VMLAUNCH */
+#define VMX_FRAME_SPEC_BIT	1	/* the guest's SPEC_CTRL may differ from the host's */
+#define VMX_FRAME_SPEC_SAVE_BIT	2	/* the guest writes SPEC_CTRL without exits */
+
+/**
+ * struct vmx_frame - what vmenter.S needs beside the general registers
+ *
+ * Its layout is known to vmenter.S.
+ */
+struct vmx_frame {
+	unsigned long host_rsp;		/* as HOST_RSP has it */
+	unsigned long flags;
+	u64 guest_spec;
+	u64 host_spec;
+};
+
+static_assert(offsetof(struct vmx_frame, host_rsp) == 0);
+static_assert(offsetof(struct vmx_frame, flags) == 8);
+static_assert(offsetof(struct vmx_frame, guest_spec) == 16);
+static_assert(offsetof(struct vmx_frame, host_spec) == 24);
+
+/**
+ * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
+ *
+ * In a page of its own: some implementations want it aligned so.
+ */
+struct vmx_pi {
+	u64 pir[4];
+	unsigned long control;	/* bit 0: outstanding notification */
+	u64 reserved[3];
+};
+
+static_assert(sizeof(struct vmx_pi) == 64);
+
+/* What was read of this exit already: bits of okvm_hw_vcpu.exit_avail. */
+#define VMX_AVAIL_QUAL		BIT(0)
+#define VMX_AVAIL_INTR		BIT(1)
+#define VMX_AVAIL_LEN		BIT(2)
+#define VMX_AVAIL_SHADOW	BIT(3)
+#define VMX_AVAIL_GPA		BIT(4)
+
+/* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
+#define VMX_TODO_FLUSH_ALL	BIT(0)
+#define VMX_TODO_FLUSH_GUEST	BIT(1)
+#define VMX_TODO_STATE		BIT(2)	/* can hardware run this state? */
+
+enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
+
+/**
+ * struct okvm_hw_vcpu - VMX's side of a vCPU
+ */
+struct okvm_hw_vcpu {
+	struct okvm_vcpu *vcpu;
+	struct vmx_frame frame;
+
+	/* This exit. */
+	u32 exit_reason;
+	u32 exit_avail;
+	unsigned long qual;
+	u32 intr_info;
+	u32 insn_len;
+	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
+	gpa_t gpa;
+	u32 idt_info;		/* only of exits that can interrupt a delivery */
+	u32 instruction_error;	/* of an entry that failed without an exit */
+	bool entry_failed;
+	int entry_cpu;
+
+	u32 todo;
+	bool emulate;		/* hardware cannot run this state */
+	bool walk_wp;		/* CR0.WP as the page walker knows it */
+	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
+	u32 entry_info;		/* VM_ENTRY_INTR_INFO as written, 0 after an exit */
+
+	/* Copies of what the VMCS holds, so that nothing is written twice. */
+	u32 pin, exec, exec2, entry, exit;
+	u32 exceptions;
+	u32 tpr_threshold;
+	u16 intr_status;	/* RVI and SVI */
+	unsigned long host_cr3, host_cr4;
+	unsigned long host_fs_base;
+	u16 host_fs_sel, host_gs_sel;
+	u64 timer_value;
+
+	/* Segment registers read since the last exit: bit seg * NR_SEG_FIELDS + field. */
+	u32 seg_avail;
+	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* but the base */
+	unsigned long seg_base[OKVM_NR_SEGS];
+
+	/* Guest state that is in no VMCS field. */
+	u64 kernel_gs_base;
+	u64 spec_ctrl;
+	bool spec_ctrl_direct;	/* no exits on SPEC_CTRL */
+	u64 uret[VMX_NR_URET];	/* the guest's values */
+	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
+	bool timer_hit_bound;
+	bool soft_nmi_masked;	/* without virtual NMIs */
+	u64 soft_nmi_since;	/* ns */
+	bool apicv;		/* virtual-interrupt delivery is on */
+	bool dr_loaded;		/* the CPU's debug registers are the guest's */
+
+	/* Guarded by having the vCPU loaded. */
+	bool host_saved;	/* segment state and MSRs of the host are put away */
+	u16 ds_sel, fs_sel, gs_sel;
+	u32 host_pkru;
+	u64 host_gs_user;
+	u64 host_debugctl;
+
+	u64 eptp;
+	u16 vpid;
+	void *msr_bitmap;
+	struct vmx_pi *pi;
+
+	/* The VMCS. @cpu and @node change on the CPU it is loaded on, with IRQs off there. */
+	struct vmcs *vmcs;
+	u64 vmcs_pa;
+	int cpu;		/* where it is loaded, -1 nowhere */
+	struct list_head node;
+};
+
+static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->hw;
+}
+
+/* ---- lazily read fields of this exit ---- */
+
+static inline unsigned long vmx_qual(struct okvm_hw_vcpu *hw)
+{
+	if (!(hw->exit_avail & VMX_AVAIL_QUAL)) {
+		hw->exit_avail |= VMX_AVAIL_QUAL;
+		hw->qual = vmcs_read(EXIT_QUALIFICATION);
+	}
+	return hw->qual;
+}
+
+static inline u32 vmx_intr_info(struct okvm_hw_vcpu *hw)
+{
+	if (!(hw->exit_avail & VMX_AVAIL_INTR)) {
+		hw->exit_avail |= VMX_AVAIL_INTR;
+		hw->intr_info = vmcs_read32(VM_EXIT_INTR_INFO);
+	}
+	return hw->intr_info;
+}
+
+static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
+{
+	if (!(hw->exit_avail & VMX_AVAIL_LEN)) {
+		hw->exit_avail |= VMX_AVAIL_LEN;
+		hw->insn_len = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	}
+	return hw->insn_len;
+}
+
+static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
+{
+	if (!(hw->exit_avail & VMX_AVAIL_SHADOW)) {
+		hw->exit_avail |= VMX_AVAIL_SHADOW;
+		hw->shadow = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	}
+	return hw->shadow;
+}
+
+static inline void vmx_shadow_set(struct okvm_hw_vcpu *hw, u32 shadow)
+{
+	if (vmx_shadow(hw) == shadow)
+		return;
+	hw->shadow = shadow;
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, shadow);
+}
+
+static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
+{
+	if (!(hw->exit_avail & VMX_AVAIL_GPA)) {
+		hw->exit_avail |= VMX_AVAIL_GPA;
+		hw->gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	}
+	return hw->gpa;
+}
+
+/* ---- controls: written when they change ---- */
+
+#define VMX_CONTROL(name, field, member)					\
+static inline void vmx_##name##_set(struct okvm_hw_vcpu *hw, u32 val)		\
+{										\
+	if (hw->member == val)							\
+		return;								\
+	hw->member = val;							\
+	vmcs_write(field, val);							\
+}
+
+VMX_CONTROL(pin, PIN_BASED_VM_EXEC_CONTROL, pin)
+VMX_CONTROL(exec, CPU_BASED_VM_EXEC_CONTROL, exec)
+VMX_CONTROL(exec2, SECONDARY_VM_EXEC_CONTROL, exec2)
+VMX_CONTROL(entry, VM_ENTRY_CONTROLS, entry)
+VMX_CONTROL(exit, VM_EXIT_CONTROLS, exit)
+VMX_CONTROL(exceptions, EXCEPTION_BITMAP, exceptions)
+VMX_CONTROL(tpr_threshold, TPR_THRESHOLD, tpr_threshold)
+
+static inline void vmx_intr_status_set(struct okvm_hw_vcpu *hw, u16 val)
+{
+	if (hw->intr_status == val)
+		return;
+	hw->intr_status = val;
+	vmcs_write(GUEST_INTR_STATUS, val);
+}
+
+/* ---- enable.c ---- */
+
+int vmx_enable_init(void);
+void vmx_enable_exit(void);
+int vmx_cpu_enable(void);
+void vmx_cpu_disable(void);
+/** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
+void vmx_read_msrs(struct vmx_msrs *msrs);
+/** vmx_vmcs_load() - make the VMCS current here. Return: true if it was not loaded on this CPU */
+bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu);
+/** vmx_vmcs_unload() - clear it wherever it is loaded. May sleep */
+void vmx_vmcs_unload(struct okvm_hw_vcpu *hw);
+
+/* ---- entry.c ---- */
+
+int vmx_run(struct okvm_vcpu *vcpu);
+void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
+void vmx_vcpu_put(struct okvm_vcpu *vcpu);
+void vmx_host_save(struct okvm_hw_vcpu *hw);
+void vmx_host_restore(struct okvm_hw_vcpu *hw);
+/** vmx_fast_skip() - past the instruction of this exit; false if TF makes it no fast matter */
+bool vmx_fast_skip(struct okvm_vcpu *vcpu);
+void vmx_xstate_init(void);
+int vmx_l1d_init(void);
+void vmx_l1d_exit(void);
+
+/* vmenter.S */
+int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);
+extern const char vmx_exited[];
+extern const char vmx_int_stubs[];
+
+/* ---- exit.c ---- */
+
+/** vmx_exit_fast() - serve the exit with IRQs off. Return: true if the guest can go on */
+bool vmx_exit_fast(struct okvm_vcpu *vcpu);
+/** vmx_exit_slow() - serve it with IRQs on. Return: outcome */
+int vmx_exit_slow(struct okvm_vcpu *vcpu);
+
+int vmx_exit_exception(struct okvm_vcpu *vcpu);		/* exit_exc.c */
+int vmx_exit_task_switch(struct okvm_vcpu *vcpu);
+void vmx_host_nmi_mce(struct okvm_hw_vcpu *hw);
+int vmx_exit_cr(struct okvm_vcpu *vcpu);		/* exit_insn.c */
+int vmx_exit_dr(struct okvm_vcpu *vcpu);
+int vmx_exit_io(struct okvm_vcpu *vcpu);
+int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
+int vmx_exit_wrmsr(struct okvm_vcpu *vcpu);
+int vmx_exit_cpuid(struct okvm_vcpu *vcpu);
+int vmx_exit_hlt(struct okvm_vcpu *vcpu);
+int vmx_exit_vmcall(struct okvm_vcpu *vcpu);
+int vmx_exit_pause(struct okvm_vcpu *vcpu);
+int vmx_exit_mwait(struct okvm_vcpu *vcpu);
+int vmx_exit_xsetbv(struct okvm_vcpu *vcpu);
+int vmx_exit_rdpmc(struct okvm_vcpu *vcpu);
+int vmx_exit_nop(struct okvm_vcpu *vcpu);
+int vmx_exit_ud(struct okvm_vcpu *vcpu);
+int vmx_exit_desc(struct okvm_vcpu *vcpu);
+int vmx_exit_ept(struct okvm_vcpu *vcpu);		/* exit_mem.c */
+int vmx_exit_misconfig(struct okvm_vcpu *vcpu);
+int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
+int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
+int vmx_exit_eoi(struct okvm_vcpu *vcpu);
+int vmx_exit_tpr(struct okvm_vcpu *vcpu);
+bool vmx_fast_ept(struct okvm_vcpu *vcpu);
+/** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
+int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
+
+/* ---- inject.c ---- */
+
+void vmx_inject_exception(struct okvm_vcpu *vcpu);
+void vmx_inject_nmi(struct okvm_vcpu *vcpu);
+void vmx_inject_irq(struct okvm_vcpu *vcpu);
+u32 vmx_get_shadow(struct okvm_vcpu *vcpu);
+void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow);
+bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
+void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
+void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);
+/** vmx_events_given() - an entry has taken what it was to deliver; vectoring information may revive it */
+void vmx_events_given(struct okvm_vcpu *vcpu);
+/** vmx_events_cut_short() - the exit came in the middle of a delivery: deliver again */
+void vmx_events_cut_short(struct okvm_vcpu *vcpu);
+/** vmx_nmi_unblocked() - IRET faulted after it had unblocked NMIs: they are blocked again */
+void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
+
+/* ---- state.c ---- */
+
+void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg);
+void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg);
+void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum okvm_seg seg);
+void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
+void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
+int vmx_get_cpl(struct okvm_vcpu *vcpu);
+void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
+void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
+void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
+void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer);
+/** vmx_state_valid() - can hardware without unrestricted guest run this state? */
+bool vmx_state_valid(struct okvm_vcpu *vcpu);
+u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field);
+bool vmx_cs_long(struct okvm_vcpu *vcpu);
+/** vmx_sync_wp() - CR0.WP is the guest's own: tell the walker if it changed */
+void vmx_sync_wp(struct okvm_vcpu *vcpu);
+
+/* ---- msr.c ---- */
+
+int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
+int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
+void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
+int vmx_uret_init(void);
+void vmx_uret_exit(void);
+/** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */
+void vmx_uret_load(struct okvm_hw_vcpu *hw);
+/** vmx_uret_put() - a vCPU is unloaded: now is the last moment where no notifier will come */
+void vmx_uret_put(void);
+/** vmx_uret_cpu_off() - the host's values, now, on this CPU. IRQs off */
+void vmx_uret_cpu_off(void);
+/** vmx_uret_set_efer() - without the entry control that loads EFER, its SCE bit goes this way */
+void vmx_uret_set_efer(struct okvm_hw_vcpu *hw, u64 efer);
+
+/* ---- control.c ---- */
+
+void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
+void vmx_set_tsc(struct okvm_vcpu *vcpu, u64 offset, u64 ratio);
+void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level);
+void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
+bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
+void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu);
+void vmx_vmcs_init(struct okvm_vcpu *vcpu);
+/** vmx_flush_pending() - do the flushes that were asked for; IRQs off, before an entry */
+void vmx_flush_pending(struct okvm_hw_vcpu *hw);
+
+/* ---- apicv.c ---- */
+
+bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector);
+void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
+void vmx_apic_update(struct okvm_vcpu *vcpu);
+/** vmx_apic_bitmap() - the x2APIC part of the MSR bitmap */
+void vmx_apic_bitmap(struct okvm_vcpu *vcpu);
+void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write);
+
+static inline bool vmx_pi_pending(const struct okvm_hw_vcpu *hw)
+{
+	return READ_ONCE(hw->pi->control) & 1;
+}
+
+#endif /* OKVM_VMX_VMX_H */

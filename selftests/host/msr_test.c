@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The MSR table: sorted, findable, and every row against edge values. */
+#include "test.h"
+
+#include <linux/kernel.h>
+#include <asm/msr-index.h>
+#include "x86/msr_table.h"
+
+static const u64 edges[] = {
+	0, 1, 2, 3, 0x7f, 0x80, 0xff, 0xfff, 0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 32,
+	1ULL << 46, (1ULL << 47) - 1, 1ULL << 47, (1ULL << 56) - 1, 1ULL << 56, 1ULL << 62,
+	1ULL << 63, 0xffff7fffffffffffULL, 0xffff800000000000ULL, 0xff00000000000000ULL, ~0ULL,
+};
+
+static struct msr_env env_of(bool host, u32 cpu, u32 guest)
+{
+	return (struct msr_env) { .host = host, .cpu = cpu, .guest = guest, .linear_bits = 48 };
+}
+
+TEST(table_is_sorted_and_disjoint)
+{
+	unsigned int i;
+
+	for (i = 0; i < msr_nr_rows; i++) {
+		EXPECT(msr_rows[i].first <= msr_rows[i].last);
+		if (i)
+			EXPECT(msr_rows[i - 1].last < msr_rows[i].first);
+	}
+}
+
+TEST(find_agrees_with_search)
+{
+	unsigned int i;
+	u32 msr;
+	int d;
+
+	for (i = 0; i < msr_nr_rows; i++) {
+		EXPECT(msr_find(msr_rows[i].first) == &msr_rows[i]);
+		EXPECT(msr_find(msr_rows[i].last) == &msr_rows[i]);
+		for (d = -1; d <= 1; d += 2) {
+			msr = (d < 0 ? msr_rows[i].first : msr_rows[i].last) + d;
+			EXPECT(msr_find(msr) != &msr_rows[i]);
+		}
+	}
+	EXPECT(!msr_find(0xffffffff));
+	EXPECT(!msr_find(0x40000000));
+	EXPECT(!msr_find(0x480));	/* VMX capabilities: no nesting */
+	EXPECT(!msr_find(0x9e));	/* SMBASE: no SMM */
+}
+
+/* No reserved bit and no non-canonical address passes, whoever writes. */
+TEST(every_row_with_edge_values)
+{
+	struct msr_env env;
+	const struct msr_row *row;
+	unsigned int i, j, host;
+	u64 val;
+
+	for (i = 0; i < msr_nr_rows; i++) {
+		for (j = 0; j < ARRAY_SIZE(edges); j++) {
+			for (host = 0; host < 2; host++) {
+				row = &msr_rows[i];
+				env = env_of(host, ~0u, ~0u);
+				val = edges[j];
+				if (msr_check_write(row, &env, &val) != MSR_LEGAL)
+					continue;
+				EXPECT_EQ(edges[j] & ~row->writable, 0);
+				if (row->flags & (MSR_F_CANONICAL | MSR_F_SIGN))
+					EXPECT(msr_canonical(val, 48));
+				EXPECT(host || !(row->flags & MSR_F_HOST_WRITE));
+				EXPECT(!(row->flags & MSR_F_NO_WRITE));
+			}
+		}
+	}
+}
+
+TEST(needs)
+{
+	struct msr_env none = env_of(false, 0, 0), cpu = env_of(false, ~0u, 0);
+	struct msr_env host = env_of(true, ~0u, 0), all = env_of(false, ~0u, ~0u);
+	const struct msr_row *row = msr_find(MSR_TSC_AUX);
+	u64 val = 5;
+
+	EXPECT_EQ(msr_check_read(row, &none), MSR_ABSENT);
+	EXPECT_EQ(msr_check_read(row, &cpu), MSR_FAULT);
+	EXPECT_EQ(msr_check_read(row, &host), MSR_LEGAL);
+	EXPECT_EQ(msr_check_read(row, &all), MSR_LEGAL);
+	EXPECT_EQ(msr_check_write(row, &cpu, &val), MSR_FAULT);
+	EXPECT_EQ(msr_check_write(row, &all, &val), MSR_LEGAL);
+	val = 1ULL << 32;
+	EXPECT_EQ(msr_check_write(row, &host, &val), MSR_FAULT);
+}
+
+TEST(directions)
+{
+	struct msr_env guest = env_of(false, ~0u, ~0u), host = env_of(true, ~0u, 0);
+	u64 val = 0;
+
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_PRED_CMD), &guest), MSR_ABSENT);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_MTRRcap), &host, &val), MSR_ABSENT);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_UCODE_REV), &guest, &val), MSR_IGNORE);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_UCODE_REV), &host, &val), MSR_LEGAL);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_PLATFORM_INFO), &guest, &val), MSR_FAULT);
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_ARCH_CAPABILITIES), &host), MSR_LEGAL);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_ARCH_CAPABILITIES), &host, &val), MSR_LEGAL);
+}
+
+TEST(sysenter_is_made_canonical)
+{
+	struct msr_env guest = env_of(false, ~0u, ~0u);
+	u64 val = 1ULL << 47;
+
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_SYSENTER_EIP), &guest, &val), MSR_LEGAL);
+	EXPECT_EQ(val, 0xffff800000000000ULL);
+	val = 1ULL << 47;
+	EXPECT_EQ(msr_check_write(msr_find(MSR_LSTAR), &guest, &val), MSR_FAULT);
+	guest.linear_bits = 57;
+	EXPECT_EQ(msr_check_write(msr_find(MSR_LSTAR), &guest, &val), MSR_LEGAL);
+}
+
+TEST(lists_stay_small)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < msr_nr_rows; i++)
+		if (msr_rows[i].flags & MSR_F_LIST)
+			n += msr_rows[i].last - msr_rows[i].first + 1;
+	EXPECT(n > 30 && n < 256);
+}
+
+TEST(memory_types)
+{
+	EXPECT(msr_pat_valid(0x0007040600070406ULL));
+	EXPECT(msr_pat_valid(0));
+	EXPECT(!msr_pat_valid(2));
+	EXPECT(!msr_pat_valid(0x0307040600070406ULL));
+	EXPECT(!msr_pat_valid(8ULL << 56));
+	EXPECT(msr_mtrr_type_valid(6));
+	EXPECT(!msr_mtrr_type_valid(7));
+	EXPECT(!msr_mtrr_type_valid(0xff));
+}

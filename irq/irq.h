@@ -84,8 +84,10 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-E
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /** okvm_apic_ack_irq() - move that vector from IRR to ISR */
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
-/** okvm_apic_tpr_threshold() - for the TPR shadow: class of the request that the TPR masks, or 0 */
-u8 okvm_apic_tpr_threshold(struct okvm_vcpu *vcpu);
+/** okvm_apic_hw_delivers() - virtual-interrupt delivery: the CPU takes LAPIC interrupts itself */
+bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu);
+/** okvm_apic_sync_tpr() - before an entry: the backend's TPR threshold follows IRR */
+void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - APIC virtualization was switched on or off for this vCPU */
@@ -120,7 +122,10 @@ void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
 
 /** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
-/** Before entry: set the flag if one EOI may be skipped; after exit: was it used? */
+/**
+ * Before entry: set the flag if one EOI may be skipped; after exit: was it used?
+ * Both touch guest memory: vm->srcu held, may sleep. Before anything looks at ISR.
+ */
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 

@@ -194,9 +194,17 @@ int okvm_apic_highest_isr(struct okvm_vcpu *vcpu)
 	return lapic_highest_isr(&vcpu->apic->l);
 }
 
-u8 okvm_apic_tpr_threshold(struct okvm_vcpu *vcpu)
+bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu)
 {
-	return lapic_tpr_threshold(&vcpu->apic->l);
+	return vcpu->apic->l.hw_irr;
+}
+
+void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
+{
+	struct lapic *l = &vcpu->apic->l;
+
+	if (!l->hw_irr)
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_TPR, lapic_highest_irr(l));
 }
 
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu)
@@ -268,6 +276,7 @@ long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	if (!apic)
 		return -EINVAL;
+	okvm_apic_pv_eoi_exit(vcpu);
 	/* A tick that waits for the next entry belongs into IRR. */
 	okvm_apic_timer_inject(vcpu);
 	if (apic->l.hw_irr)
@@ -286,6 +295,7 @@ long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	if (!apic)
 		return -EINVAL;
+	okvm_apic_pv_eoi_exit(vcpu);
 	if (apic->l.hw_irr)
 		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
 	err = lapic_set_state(&apic->l, (const u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,

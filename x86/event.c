@@ -149,7 +149,21 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 	return okvm_apic_pending_irq(vcpu) >= 0;
 }
 
-/* Take the interrupt that okvm_has_injectable_irq() saw; -1 if it went away meanwhile. */
+/*
+ * With virtual-interrupt delivery the CPU takes the LAPIC's interrupts by itself: asking for
+ * them only brings its copy of the request up to date.
+ */
+static bool event_irq_waits(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_lapic_in_kernel(vcpu) || !okvm_apic_hw_delivers(vcpu))
+		return okvm_has_injectable_irq(vcpu);
+	okvm_apic_pending_irq(vcpu);
+	if (!okvm_apic_accepts_pic(vcpu))
+		return false;
+	return vcpu->arch->ev.user_irq >= 0 || okvm_pic_has_irq(vcpu->vm);
+}
+
+/* Take the interrupt that event_irq_waits() saw; -1 if it went away meanwhile. */
 static int event_take_irq(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -164,6 +178,8 @@ static int event_take_irq(struct okvm_vcpu *vcpu)
 	if (okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL && okvm_apic_accepts_pic(vcpu) &&
 	    okvm_pic_has_irq(vcpu->vm))
 		return okvm_pic_ack_irq(vcpu->vm);
+	if (okvm_apic_hw_delivers(vcpu))
+		return -1;
 	vector = okvm_apic_pending_irq(vcpu);
 	if (vector >= 0)
 		okvm_apic_ack_irq(vcpu, vector);
@@ -254,9 +270,11 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 
 static void event_ask_windows(struct okvm_vcpu *vcpu)
 {
-	bool irq = okvm_has_injectable_irq(vcpu) || event_user_wants_window(vcpu);
+	bool irq = event_irq_waits(vcpu) || event_user_wants_window(vcpu);
 	bool nmi = vcpu->arch->ev.nmi_pending;
 
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_sync_tpr(vcpu);
 	vcpu->vm->backend->want_window(vcpu, irq, nmi);
 }
 
@@ -281,7 +299,7 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		event_inject_nmi(vcpu);
 		can_inject = false;
 	}
-	if (can_inject && okvm_irq_allowed(vcpu) && okvm_has_injectable_irq(vcpu))
+	if (can_inject && okvm_irq_allowed(vcpu) && event_irq_waits(vcpu))
 		event_inject_irq(vcpu);
 	event_ask_windows(vcpu);
 	return OKVM_RESUME;

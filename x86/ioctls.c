@@ -193,8 +193,8 @@ static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_GET_DEVICE_ATTR,	LOAD,		{ .vcpu = okvm_ioc_vcpu_get_attr } },
 	{ KVM_SET_DEVICE_ATTR,	LOAD,		{ .vcpu = okvm_ioc_vcpu_set_attr } },
 	{ KVM_SET_VAPIC_ADDR,	LOAD,		{ .vcpu = vcpu_set_vapic_addr } },
-	{ KVM_GET_LAPIC,	LOAD,		{ .vcpu = okvm_ioc_get_lapic } },
-	{ KVM_SET_LAPIC,	LOAD,		{ .vcpu = okvm_ioc_set_lapic } },
+	{ KVM_GET_LAPIC,	LOAD | SRCU,	{ .vcpu = okvm_ioc_get_lapic } },
+	{ KVM_SET_LAPIC,	LOAD | SRCU,	{ .vcpu = okvm_ioc_set_lapic } },
 };
 
 const struct okvm_ioctl_table okvm_arch_vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };

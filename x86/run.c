@@ -90,6 +90,9 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu)
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
 	okvm_vcpu_accept_events(vcpu);
+	/* A tick only ends HLT if its interrupt can be taken. */
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_timer_inject(vcpu);
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED && run_has_event(vcpu)) {
 		okvm_pv_clear_unhalted(vcpu);
 		WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_RUNNABLE);
@@ -102,6 +105,8 @@ int okvm_halt(struct okvm_vcpu *vcpu)
 {
 	vcpu->stat[OKVM_STAT_HALT_EXITS]++;
 	if (okvm_lapic_in_kernel(vcpu)) {
+		okvm_apic_pv_eoi_exit(vcpu);
+		okvm_apic_timer_inject(vcpu);
 		/* An event that waits already: HLT falls through. */
 		if (!run_has_event(vcpu))
 			WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_HALTED);
@@ -244,7 +249,11 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_pv_eoi_exit(vcpu);
 	outcome = run_serve(vcpu);
+	if (outcome == OKVM_RESUME && okvm_lapic_in_kernel(vcpu))
+		okvm_apic_pv_eoi_enter(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
 	return outcome;
 }

@@ -220,16 +220,24 @@ static void chips_eoi(struct okvm_chips *chips, u8 vector, bool level)
 	ioapic_carry_out(chips, &todo);
 }
 
+bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector)
+{
+	return READ_ONCE(okvm_irq(vm)->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
+}
+
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vcpu->vm);
 
+	/* Most EOIs are for edges of devices that nobody here waits for. */
+	if (!okvm_ioapic_handles(vcpu->vm, vector))
+		return;
 	switch (irq->mode) {
 	case OKVM_IRQCHIP_KERNEL:
 		chips_eoi(irq->chips, vector, level);
 		break;
 	case OKVM_IRQCHIP_SPLIT:
-		if (level && okvm_ioapic_handles(vcpu->vm, vector))
+		if (level)
 			okvm_arch_ioapic_eoi_user(vcpu, vector);
 		break;
 	case OKVM_IRQCHIP_NONE:
@@ -274,11 +282,6 @@ static const struct okvm_io_ops ioapic_dev_ops = {
 };
 
 /* ---- which EOIs matter ---- */
-
-bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector)
-{
-	return READ_ONCE(okvm_irq(vm)->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
-}
 
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4])
 {

@@ -22,7 +22,7 @@
 #define E820_RAM	1
 #define E820_RESERVED	2
 #define PAGE		4096ull
-#define DEFAULT_CMDLINE	"console=ttyS0 panic=-1 reboot=k "
+#define DEFAULT_CMDLINE	"console=ttyS0 panic=-1 reboot=k pci=off "
 
 #define CR0_PE		(1ull << 0)
 #define CR0_ET		(1ull << 4)
@@ -235,7 +235,7 @@ static uint64_t load_bzimage(struct machine *m, const struct file *file, struct 
 	/* The header's length stands in the jump over it. */
 	memcpy(hdr, file->data + at, 0x202 + file->data[0x201] - at);
 	if (hdr->version < 0x20c || !(hdr->xloadflags & XLF_KERNEL_64))
-		die("%s has no 64-bit entry: it is older than Linux 3.8 or for 32 bits", file->name);
+		die("%s is for 32 bits or older than Linux 3.8", file->name);
 	setup = ((hdr->setup_sects ?: 4) + 1) * 512ull;
 	if (setup >= file->size)
 		die("%s is cut short", file->name);
@@ -279,9 +279,10 @@ static void set_cmdline(struct machine *m, struct setup_header *hdr)
 void linux_load(struct machine *m)
 {
 	struct file file = file_map(m->opt->kernel);
-	struct boot_params *params = machine_place(m, ADDR_BOOT_PARAMS, sizeof(*params), "boot_params");
+	struct boot_params *params;
 	uint64_t entry, end;
 
+	params = machine_place(m, ADDR_BOOT_PARAMS, sizeof(*params), "boot_params");
 	memset(params, 0, sizeof(*params));
 	if (file.size > SELFMAG && !memcmp(file.data, ELFMAG, SELFMAG)) {
 		vmlinux_header(&params->hdr);

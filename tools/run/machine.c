@@ -25,12 +25,10 @@ static void open_device(struct machine *m, const char *path)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		die("%s does not exist: load the module ('insmod okvm.ko'), or name another hypervisor with --device",
-		    path);
+		die("%s does not exist: 'insmod okvm.ko', or choose another with --device", path);
 	case EACCES:
 	case EPERM:
-		die("no permission to open %s: join its group ('usermod -aG kvm $USER', then log in again)",
-		    path);
+		die("no permission to open %s: 'usermod -aG kvm $USER', then log in again", path);
 	default:
 		die("%s: %s", path, strerror(errno));
 	}
@@ -53,10 +51,9 @@ static void check_device(struct machine *m, const struct options *opt)
 		    KVM_API_VERSION);
 	max = capability(m, KVM_CAP_MAX_VCPUS);
 	if (max && opt->cpus > (unsigned int)max)
-		die("%s supports at most %d CPUs, not %u: lower --cpus", opt->device, max, opt->cpus);
+		die("%s supports at most %d CPUs: lower --cpus", opt->device, max);
 	if (opt->irqchip && (!capability(m, KVM_CAP_IRQCHIP) || !capability(m, KVM_CAP_PIT2)))
-		die("%s has no interrupt controllers of its own, which Linux guests need here",
-		    opt->device);
+		die("%s has no in-kernel interrupt controllers, which this needs", opt->device);
 }
 
 static void create_vm(struct machine *m, const struct options *opt)
@@ -66,8 +63,7 @@ static void create_vm(struct machine *m, const struct options *opt)
 
 	m->fd = ioctl(m->dev_fd, KVM_CREATE_VM, 0);
 	if (m->fd < 0 && errno == EBUSY)
-		die("%s: the CPU's virtualization is in use: end other hypervisors' VMs, or unload their modules",
-		    opt->device);
+		die("%s: another hypervisor has the CPU: end its VMs, or unload it", opt->device);
 	if (m->fd < 0)
 		die("%s: cannot create a VM: %s (see 'dmesg')", opt->device, strerror(errno));
 	if (ioctl(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
@@ -79,7 +75,8 @@ static void create_vm(struct machine *m, const struct options *opt)
 		die("cannot create the interrupt controllers: %s", strerror(errno));
 }
 
-static void add_slot(struct machine *m, unsigned int slot, uint64_t gpa, uint64_t size, uint8_t *hva)
+static void add_slot(struct machine *m, unsigned int slot, uint64_t gpa, uint64_t size,
+		     uint8_t *hva)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,

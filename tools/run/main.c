@@ -17,7 +17,7 @@
 
 #include "run.h"
 
-enum { OPT_LOAD = 256, OPT_MODE, OPT_IRQCHIP, OPT_STATS };
+enum { OPT_LOAD = 256, OPT_MODE, OPT_IRQCHIP, OPT_STATS, OPT_NET, OPT_CONSOLE };
 
 static struct termios saved_termios;
 static bool termios_saved;
@@ -106,6 +106,15 @@ static enum cpu_mode parse_mode(struct argp_state *state, const char *arg)
 	return MODE_REAL;
 }
 
+static void parse_net(struct argp_state *state, struct options *opt, const char *arg)
+{
+	if (strncmp(arg, "tap=", 4) || !arg[4])
+		argp_error(state, "--net takes tap=NAME, not '%s'", arg);
+	if (opt->nr_disk + opt->nr_tap >= MAX_VIRTIO - 1)
+		argp_error(state, "at most %d disks and networks", MAX_VIRTIO - 1);
+	opt->tap[opt->nr_tap++] = arg + 4;
+}
+
 static void check_options(struct argp_state *state, struct options *opt)
 {
 	if (!opt->kernel == !opt->flat)
@@ -114,6 +123,8 @@ static void check_options(struct argp_state *state, struct options *opt)
 		argp_error(state, "--initrd goes with --kernel");
 	if (opt->kernel)
 		opt->irqchip = true;
+	if (!opt->irqchip && (opt->nr_disk || opt->nr_tap || opt->virtio_console))
+		argp_error(state, "devices need --irqchip");
 	if (!opt->irqchip && opt->cpus > 1)
 		argp_error(state, "more than one CPU needs --irqchip");
 	if (opt->memory < (1 << 20) || opt->memory & 0xfff)
@@ -122,22 +133,58 @@ static void check_options(struct argp_state *state, struct options *opt)
 		argp_error(state, "--cpus is 1 to 255");
 }
 
+/* Options that are taken as they are. */
+static bool plain_option(struct options *opt, int key, char *arg)
+{
+	const struct { int key; const char **to; } strings[] = {
+		{ 'D', &opt->device }, { 'k', &opt->kernel }, { 'i', &opt->initrd },
+		{ 'a', &opt->append }, { 'f', &opt->flat },
+	};
+	const struct { int key; bool *to; } flags[] = {
+		{ OPT_IRQCHIP, &opt->irqchip }, { OPT_STATS, &opt->stats },
+		{ OPT_CONSOLE, &opt->virtio_console },
+	};
+
+	bool found = false;
+
+	for (unsigned int i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		if (strings[i].key == key) {
+			*strings[i].to = arg;
+			found = true;
+		}
+	for (unsigned int i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (flags[i].key == key) {
+			*flags[i].to = true;
+			found = true;
+		}
+	return found;
+}
+
 static error_t parse_opt(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
 	switch (key) {
-	case 'D': opt->device = arg; break;
-	case 'k': opt->kernel = arg; break;
-	case 'i': opt->initrd = arg; break;
-	case 'a': opt->append = arg; break;
-	case 'f': opt->flat = arg; break;
-	case 'm': opt->memory = parse_size(state, arg); break;
-	case 'c': opt->cpus = parse_size(state, arg); break;
-	case OPT_LOAD: opt->load_addr = parse_size(state, arg); break;
-	case OPT_MODE: opt->mode = parse_mode(state, arg); break;
-	case OPT_IRQCHIP: opt->irqchip = true; break;
-	case OPT_STATS: opt->stats = true; break;
+	case 'm':
+		opt->memory = parse_size(state, arg);
+		break;
+	case 'c':
+		opt->cpus = parse_size(state, arg);
+		break;
+	case OPT_LOAD:
+		opt->load_addr = parse_size(state, arg);
+		break;
+	case OPT_MODE:
+		opt->mode = parse_mode(state, arg);
+		break;
+	case OPT_NET:
+		parse_net(state, opt, arg);
+		break;
+	case 'd':
+		if (opt->nr_disk + opt->nr_tap >= MAX_VIRTIO - 1)
+			argp_error(state, "at most %d disks and networks", MAX_VIRTIO - 1);
+		opt->disk[opt->nr_disk++] = arg;
+		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "what is '%s' for?", arg);
 		break;
@@ -145,7 +192,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		check_options(state, opt);
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return plain_option(opt, key, arg) ? 0 : ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
@@ -154,14 +201,18 @@ static const struct argp_option argp_options[] = {
 	{ "kernel", 'k', "FILE", 0, "Linux kernel: a bzImage (vmlinuz) or an ELF vmlinux", 1 },
 	{ "initrd", 'i', "FILE", 0, "initial RAM disk", 1 },
 	{ "append", 'a', "STRING", 0,
-	  "added to the kernel command line, which begins with 'console=ttyS0 panic=-1 reboot=k'", 1 },
+	  "added to 'console=ttyS0 panic=-1 reboot=k pci=off', the kernel's command line", 1 },
 	{ "flat", 'f', "FILE", 0, "flat binary, loaded and started at one address", 2 },
 	{ "load", OPT_LOAD, "ADDR", 0, "where the flat binary goes (0x1000)", 2 },
-	{ "mode", OPT_MODE, "MODE", 0, "flat binary starts in real (default), protected or long", 2 },
+	{ "mode", OPT_MODE, "MODE", 0,
+	  "flat binary starts in real (default), protected or long mode", 2 },
 	{ "irqchip", OPT_IRQCHIP, NULL, 0,
 	  "give a flat binary LAPIC, IOAPIC, PIC and PIT (else HLT ends it)", 2 },
 	{ "memory", 'm', "SIZE", 0, "guest memory (256M)", 3 },
 	{ "cpus", 'c', "N", 0, "number of vCPUs (1)", 3 },
+	{ "disk", 'd', "FILE", 0, "virtio disk on a file or block device; repeatable", 3 },
+	{ "net", OPT_NET, "tap=NAME", 0, "virtio network card on a tap; repeatable", 3 },
+	{ "virtio-console", OPT_CONSOLE, NULL, 0, "connect the terminal to hvc0 too", 3 },
 	{ "device", 'D', "PATH", 0, "hypervisor (/dev/okvm); /dev/kvm works as well", 4 },
 	{ "stats", OPT_STATS, NULL, 0, "at the end print a table of exits by reason", 4 },
 	{ 0 }
@@ -170,11 +221,10 @@ static const struct argp_option argp_options[] = {
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_opt,
-	.doc = "Run a Linux kernel or a flat binary as a virtual machine.\v"
-	       "The guest's serial port is the terminal. Ctrl-A x leaves, Ctrl-A Ctrl-A sends a "
-	       "Ctrl-A.\n\nThe exit status is 0 after a poweroff, the byte that the guest wrote to "
-	       "port 0xf4, 1 after an error, 2 for bad options, 3 after a reset, 4 after a triple "
-	       "fault.",
+	.doc = "Run a Linux kernel or a flat binary as a virtual machine.\v\n"
+	"The guest's serial port is the terminal. Ctrl-A x leaves.\n\n"
+	"Exit status: 0 after a poweroff, the byte that the guest wrote to port 0xf4,\n"
+	"1 after an error, 2 for bad options, 3 after a reset, 4 after a triple fault.",
 };
 
 /* Returns false when the user wants to leave. */
@@ -194,7 +244,10 @@ static bool terminal_input(struct machine *m, const uint8_t *in, size_t len)
 		escaped = false;
 		out[n++] = in[i];
 	}
-	serial_input(m, out, n);
+	if (!m->opt->virtio_console)
+		serial_input(m, out, n);
+	else if (n && write(m->console_fd, out, n) < 0 && errno != EAGAIN)
+		die("cannot write to the console: %s", strerror(errno));
 	return true;
 }
 
@@ -210,7 +263,7 @@ static void wait_for_end(struct machine *m, int signal_fd)
 	uint8_t buf[64];
 
 	while (!__atomic_load_n(&m->stopping, __ATOMIC_ACQUIRE)) {
-		size_t room = serial_room(m);
+		size_t room = m->opt->virtio_console ? sizeof(buf) : serial_room(m);
 		ssize_t n;
 
 		/* A guest that does not read its input leaves it in the terminal. */
@@ -262,6 +315,7 @@ int main(int argc, char **argv)
 	machine_create(&m, &opt);
 	ports_create(&m);
 	serial_create(&m);
+	virtio_create(&m);
 	if (opt.kernel)
 		linux_load(&m);
 	else

@@ -13,6 +13,7 @@
  *   ports.c    exit port, reset, ACPI power management, debug port
  *   serial.c   the 8250 at 0x3f8
  *   stats.c    --stats
+ *   virtio*.c  disk, network and console devices
  */
 #ifndef OKVM_RUN_H
 #define OKVM_RUN_H
@@ -64,12 +65,16 @@ struct options {
 	const char *initrd;
 	const char *append;
 	const char *flat;
+	const char *disk[MAX_VIRTIO];
+	const char *tap[MAX_VIRTIO];
+	unsigned int nr_disk, nr_tap;
 	uint64_t memory;
 	unsigned int cpus;
 	uint64_t load_addr;	/* flat: where the file goes and starts */
 	enum cpu_mode mode;	/* flat */
 	bool irqchip;		/* always for Linux; on demand for flat */
 	bool stats;
+	bool virtio_console;
 };
 
 struct machine;
@@ -107,6 +112,7 @@ struct machine {
 	unsigned int nr_regions;
 	unsigned int nr_virtio;
 	struct serial *serial;
+	int console_fd;			/* with --virtio-console: where its input goes */
 
 	pthread_mutex_t io_lock;	/* serialises the devices */
 
@@ -148,5 +154,8 @@ void serial_input(struct machine *m, const uint8_t *data, size_t len);
 
 /* stats.c */
 void stats_print(struct machine *m);
+
+/* virtio.c */
+void virtio_create(struct machine *m);
 
 #endif

@@ -3,7 +3,8 @@
  * okvm-run: a 16550A at 0x3f8, IRQ 4.
  *
  * Output leaves at once, so the transmitter is always empty. Input waits in a ring that the main
- * thread fills; the ring stands for the wire, so a reset of the FIFO leaves it alone. Register names are those of <linux/serial_reg.h>.
+ * thread fills; the ring stands for the wire, so a reset of the FIFO leaves it alone. Registers
+ * are named as in <linux/serial_reg.h>.
  */
 #include <linux/serial_reg.h>
 #include <stdlib.h>

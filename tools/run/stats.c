@@ -95,7 +95,8 @@ void stats_print(struct machine *m)
 			sum += m->vcpus[i].exits[r];
 		total += sum;
 		if (sum && reason_names[r])
-			fprintf(stderr, "  %-30s %12llu\n", reason_names[r], (unsigned long long)sum);
+			fprintf(stderr, "  %-30s %12llu\n", reason_names[r],
+				(unsigned long long)sum);
 		else if (sum)
 			fprintf(stderr, "  reason %-23u %12llu\n", r, (unsigned long long)sum);
 	}

@@ -58,13 +58,13 @@
 	op(TSC_DEADLINE, "tsc_deadline", 1, "TSC deadline in the past, to handler and EOI")	\
 	op(TIMER,	 "timer",	 1, "timer's expiry to handler, CPU running")		\
 	op(HLT_WAKE,	 "hlt_wake",	 1, "timer's expiry to handler, CPU halted")		\
-	op(IRQFD,	 "irqfd",	 1, "irqfd to handler and EOI (userspace exit subtracted)") \
+	op(IRQFD,	 "irqfd",	 1, "irqfd to handler and EOI, less the exit") \
 	op(EVENTFD_PIO,	 "ioeventfd_pio", 1, "ioeventfd kick by OUT")				\
 	op(EVENTFD_MMIO, "ioeventfd_mmio", 1, "ioeventfd kick by an MMIO write")		\
 	op(TOUCH4K,	 "touch_4k",	 1, "first touch of a 4 KiB page that the host has")	\
-	op(TOUCH4K_FRESH, "touch_4k_fresh", 1, "first touch of a 4 KiB page that the host must allocate") \
+	op(TOUCH4K_FRESH, "touch_4k_fresh", 1, "first touch, host must allocate the page") \
 	op(TOUCH2M,	 "touch_2m",	 1, "first touch of a 2 MiB page that the host has")	\
-	op(IPI_ROUND,	 "ipi_round",	 2, "IPI to a halted CPU and one back, both on one host CPU") \
+	op(IPI_ROUND,	 "ipi_round",	 2, "IPI to a halted CPU and back, on one host CPU") \
 	op(IPI_RUNNING,	 "ipi_running",	 2, "IPI to a running CPU, to its acknowledgement")	\
 	op(IPI_HALTED,	 "ipi_halted",	 2, "IPI to a halted CPU, to its acknowledgement")
 

@@ -39,8 +39,11 @@
 
 extern const uint8_t guest_blob[], guest_blob_end[];
 
-static const struct { const char *name, *text; unsigned int cpus; } ops[NR_OPS] = {
-#define BENCH_OP_ROW(number, name, cpus, text) [OP_##number] = { name, text, cpus },
+static const struct op {
+	const char *name, *text;
+	unsigned int cpus;
+} ops[NR_OPS] = {
+#define BENCH_OP_ROW(number, name, cpus, text) { name, text, cpus },
 	BENCH_OPS(BENCH_OP_ROW)
 #undef BENCH_OP_ROW
 };
@@ -180,7 +183,11 @@ static void set_long_mode(struct vm *vm, unsigned int cpu)
 	if (ioctl(vm->cpu[cpu], KVM_GET_SREGS, &s))
 		fail("KVM_GET_SREGS");
 	s.cs = code;
-	s.ds = s.es = s.fs = s.gs = s.ss = data;
+	s.ds = data;
+	s.es = data;
+	s.fs = data;
+	s.gs = data;
+	s.ss = data;
 	s.gdt.base = GUEST_GDT;
 	s.gdt.limit = 31;
 	s.cr3 = GUEST_TABLES;
@@ -535,7 +542,8 @@ static bool chosen(const char *name)
 		if (!strncmp(p, name, len) && (!p[len] || p[len] == ','))
 			return true;
 		p = strchr(p, ',');
-		p += p != NULL;
+		if (p)
+			p++;
 	}
 	return !opt.op;
 }

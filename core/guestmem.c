@@ -131,7 +131,7 @@ int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new
 		return -EFAULT;
 	ret = gm_cmpxchg((void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa)),
 			 len, old, new);
-	/* A compare that fails is a write as well, as far as the dirty log is concerned: it may be. */
+	/* The processor writes also when the compare fails. */
 	if (ret >= 0)
 		okvm_mark_dirty(vm, slot, gfn);
 	return ret;

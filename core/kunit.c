@@ -12,6 +12,7 @@ extern struct kunit_suite okvm_emul_suite;
 extern struct kunit_suite okvm_event_rules_suite;
 extern struct kunit_suite okvm_gsi_suite;
 extern struct kunit_suite okvm_ioapic_suite;
+extern struct kunit_suite okvm_iter_suite;
 extern struct kunit_suite okvm_lapic_suite;
 extern struct kunit_suite okvm_msr_table_suite;
 extern struct kunit_suite okvm_pic_suite;
@@ -25,6 +26,7 @@ kunit_test_suites(&okvm_caps_suite,
 		  &okvm_event_rules_suite,
 		  &okvm_gsi_suite,
 		  &okvm_ioapic_suite,
+		  &okvm_iter_suite,
 		  &okvm_lapic_suite,
 		  &okvm_msr_table_suite,
 		  &okvm_pic_suite,

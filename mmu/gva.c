@@ -8,8 +8,8 @@
 #include "core/guestmem.h"
 #include "mmu/internal.h"
 
-static_assert((int)WALK_WRITE == OKVM_ACC_WRITE && (int)WALK_USER == OKVM_ACC_USER &&
-	      (int)WALK_FETCH == OKVM_ACC_FETCH && (int)WALK_IMPLICIT == OKVM_ACC_IMPLICIT);
+static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_USER &&
+	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 static int gva_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
@@ -46,7 +46,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 
 static const struct walk_ops gva_ops = {
 	.read = gva_read,
-	.cmpxchg = gva_cmpxchg,
+	.swap = gva_cmpxchg,
 };
 
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)

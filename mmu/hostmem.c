@@ -33,7 +33,7 @@ static bool hostmem_is_device(u64 pfn)
 	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
 }
 
-/* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (the lock was dropped and taken again), errno */
+/* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (look again), or another errno */
 static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, f->hva);

@@ -93,7 +93,7 @@ struct okvm_fault {
 
 /* tdp.c */
 
-/** tdp_map() - put what @f found into the tables. Under lock (read), nothing is being invalidated. */
+/** tdp_map() - put what @f found into the tables. Under lock (read), nothing being invalidated */
 enum okvm_fault_verdict tdp_map(struct okvm_fault *f);
 /** tdp_map_mmio() - remember that nothing is at @f->gfn. Under lock (read). */
 void tdp_map_mmio(struct okvm_fault *f);
@@ -106,7 +106,7 @@ u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
 void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 /** tdp_zap_mmio() - remove all MMIO entries */
 void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
-/** tdp_age() - true if a frame was accessed; @clear: as not accessed from now on. Takes lock (read) */
+/** tdp_age() - was a frame accessed? @clear: as not accessed from now on. Takes lock (read) */
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 /** tdp_write_protect() - [@start, @end) gets no write access; no flush. Takes lock (read) */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
@@ -152,7 +152,7 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
 
-/** slot_holds_page() - the whole page of @level around @gfn is in @slot, and aligned alike in the host */
+/** slot_holds_page() - @slot holds all of the page at @level around @gfn, aligned as in the host */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

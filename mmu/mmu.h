@@ -14,7 +14,7 @@
 #include "core/vcpu.h"
 #include "mmu/walk.h"
 
-/** enum okvm_access - why memory is accessed; the page-fault error code's bits (SDM "Page-Fault Exceptions") */
+/** enum okvm_access - why memory is accessed: bits of SDM "Page-Fault Exceptions" */
 enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
@@ -22,13 +22,13 @@ enum okvm_access {
 	OKVM_ACC_RSVD	= 1 << 3,
 	OKVM_ACC_FETCH	= 1 << 4,
 	OKVM_ACC_PK	= 1 << 5,
-	OKVM_ACC_IMPLICIT = 1 << 16,	/* by the CPU itself, as supervisor: SMAP ignores EFLAGS.AC */
+	OKVM_ACC_IMPLICIT = 1 << 16,	/* by the CPU itself: SMAP ignores EFLAGS.AC */
 };
 
 /**
  * enum okvm_fault_verdict - what became of a guest-physical fault
  * @OKVM_FAULT_FIXED: mapped, or somebody else did: enter the guest again
- * @OKVM_FAULT_MMIO: no memory there (or read-only memory was written): emulate the instruction
+ * @OKVM_FAULT_MMIO: no memory there, or read-only memory written: emulate the instruction
  * @OKVM_FAULT_SIGNAL: a signal is pending: leave with -EINTR
  * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
  */
@@ -41,7 +41,7 @@ enum okvm_fault_verdict {
 int okvm_mmu_init(void);		/* module load: caches, shrinker */
 void okvm_mmu_exit(void);
 int okvm_mmu_vm_create(struct okvm_vm *vm);	/* registers the MMU notifier */
-void okvm_mmu_vm_release(struct okvm_vm *vm);	/* unregisters it and zaps all; vCPUs are gone or stopped */
+void okvm_mmu_vm_release(struct okvm_vm *vm);	/* unregisters it, zaps all; no vCPU runs */
 void okvm_mmu_vm_destroy(struct okvm_vm *vm);
 int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu);
 void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
@@ -60,13 +60,13 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
-/** okvm_mmu_mmio_cached() - an MMIO entry (EPT misconfiguration) of the current generation covers @gpa */
+/** okvm_mmu_mmio_cached() - a current MMIO entry (EPT misconfiguration) covers @gpa. Any context */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
-/** okvm_mmu_load() - make sure the vCPU has a valid root and give it to the backend. 0 or -ENOMEM */
+/** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or -ENOMEM */
 int okvm_mmu_load(struct okvm_vcpu *vcpu);
 
-/** okvm_mmu_set_paging() - guest CR0, CR4, EFER, MAXPHYADDR or PKRU changed: derive the walker's mode */
+/** okvm_mmu_set_paging() - guest CR0, CR4, EFER or MAXPHYADDR changed: the walker's new mode */
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 
 /**
@@ -77,7 +77,7 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
 
-/** okvm_mmu_load_pdptrs() - PAE: read the four PDPTEs at CR3. Return: false if reserved bits are set */
+/** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
 /* Memory-slot hooks, from x86/slots.c; under vm->slots_lock. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest page-table walker, see walk.h. Sections named are those of the SDM, volume 3, "Paging". */
+/* The guest page-table walker, see walk.h. Sections named are of the SDM's chapter "Paging". */
 #include <linux/bits.h>
 #include <linux/errno.h>
 
@@ -234,7 +234,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 			want |= PTE_DIRTY;
 		if (want == path->entry[level])
 			continue;
-		ret = ops->cmpxchg(ctx, path->at[level], walk_size(mode), path->entry[level], want);
+		ret = ops->swap(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret && ret != -EROFS)
 			return ret;
 	}

@@ -14,7 +14,8 @@
 /**
  * struct walk_mode - how the guest translates, derived from CR0, CR4, EFER once per change
  * @levels: 0 paging off, 2 32-bit, 3 PAE, 4 or 5 long mode
- * @wp: CR0.WP; @nx: EFER.NXE; @smep, @smap, @pse, @pke, @pks: CR4 (pse is implied beyond 2 levels)
+ * @wp: CR0.WP; @nx: EFER.NXE
+ * @smep, @smap, @pse, @pke: CR4 (pse is implied beyond 2 levels)
  * @gbpages: CPUID says 1 GiB pages
  * @maxphyaddr: guest's physical address width in bits
  */
@@ -59,12 +60,12 @@ enum walk_error {
 /**
  * struct walk_ops - access to guest-physical memory
  * @read: an entry of @size (4 or 8) bytes. 0, or negative if there is no memory
- * @cmpxchg: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
+ * @swap: compare and exchange: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
  *	accessed and dirty bits are not kept; other negative values: no memory
  */
 struct walk_ops {
 	int (*read)(void *ctx, u64 gpa, unsigned int size, u64 *val);
-	int (*cmpxchg)(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new);
+	int (*swap)(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new);
 };
 
 /**

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KUnit: the page-table cursor over a small tree in kernel pages. */
+#include <kunit/test.h>
+
+#include <linux/gfp.h>
+
+#include "iter.c"
+
+struct iter_test {
+	u64 *root, *mid, *low;
+};
+
+/* Three levels: a huge leaf at index 3 of the middle table, pages at 5 and 511 of the low one. */
+static void iter_test_make(struct kunit *test, struct iter_test *t)
+{
+	t->root = (u64 *)get_zeroed_page(GFP_KERNEL);
+	t->mid = (u64 *)get_zeroed_page(GFP_KERNEL);
+	t->low = (u64 *)get_zeroed_page(GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, t->root && t->mid && t->low);
+	t->root[1] = __pa(t->mid) | SPTE_VALID;
+	t->mid[2] = __pa(t->low) | SPTE_VALID;
+	t->mid[3] = SPTE_VALID | SPTE_HUGE;
+	t->low[5] = 0x1000 | SPTE_VALID;
+	t->low[511] = 0x2000 | SPTE_VALID;
+}
+
+static void iter_test_free(struct iter_test *t)
+{
+	free_page((unsigned long)t->low);
+	free_page((unsigned long)t->mid);
+	free_page((unsigned long)t->root);
+}
+
+static void iter_test_order(struct kunit *test)
+{
+	gfn_t base = spte_pages(3) + 2 * spte_pages(2);
+	gfn_t seen[8] = {};
+	struct iter_test t;
+	struct iter it;
+	int n = 0;
+
+	iter_test_make(test, &t);
+	iter_for_each(&it, t.root, 3, 1, 0, ~0ULL) {
+		if (spte_is_leaf(it.val, it.level) && n < 8)
+			seen[n++] = iter_base(&it);
+	}
+	iter_test_free(&t);
+	KUNIT_EXPECT_EQ(test, n, 3);
+	KUNIT_EXPECT_EQ(test, seen[0], base + 5);
+	KUNIT_EXPECT_EQ(test, seen[1], base + 511);
+	KUNIT_EXPECT_EQ(test, seen[2], base + 512);
+}
+
+static void iter_test_range(struct kunit *test)
+{
+	gfn_t base = spte_pages(3) + 2 * spte_pages(2);
+	struct iter_test t;
+	struct iter it;
+	int leaves = 0, steps = 0;
+
+	iter_test_make(test, &t);
+	iter_for_each(&it, t.root, 3, 1, base + 6, base + 512) {
+		leaves += spte_is_leaf(it.val, it.level);
+		steps++;
+	}
+	KUNIT_EXPECT_EQ(test, leaves, 1);
+	/* The root's entry, the middle table's, and the rest of the low table. */
+	KUNIT_EXPECT_EQ(test, steps, 2 + 506);
+	/* A minimum level stops above the pages. */
+	steps = 0;
+	iter_for_each(&it, t.root, 3, 2, base, base + 1024)
+		steps++;
+	KUNIT_EXPECT_EQ(test, steps, 1 + 2);
+	/* Beyond what the root covers there is nothing. */
+	iter_start(&it, t.root, 3, 1, spte_pages(4), ~0ULL);
+	KUNIT_EXPECT_FALSE(test, iter_valid(&it));
+	iter_test_free(&t);
+}
+
+static struct kunit_case iter_test_cases[] = {
+	KUNIT_CASE(iter_test_order),
+	KUNIT_CASE(iter_test_range),
+	{}
+};
+
+struct kunit_suite okvm_iter_suite = {
+	.name = "okvm-iter",
+	.test_cases = iter_test_cases,
+};

@@ -1,0 +1,2 @@
+TESTS += spte_test
+spte_test_srcs := mmu/spte.c

@@ -115,8 +115,6 @@ void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
-/** okvm_apic_set_cmci() - MCG_CAP offers CMCI: a seventh LVT entry */
-void okvm_apic_set_cmci(struct okvm_vcpu *vcpu, bool cmci);
 /** okvm_apic_set_quirks() - KVM_CAP_DISABLE_QUIRKS2: the disabled KVM_X86_QUIRK_LAPIC_* and LINT0_* */
 void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
 

@@ -122,35 +122,23 @@ bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu)
 	return vcpu->apic && lapic_enabled(&vcpu->apic->l);
 }
 
-/*
- * Broadcast suppression needs an IOAPIC with an EOI register, which the in-kernel one has not:
- * guests that do not look at its version would never complete a level interrupt.
- */
-static void set_version(struct okvm_apic *apic)
-{
-	bool split = okvm_irqchip_mode(apic->vcpu->vm) == OKVM_IRQCHIP_SPLIT;
-
-	lapic_set_version(&apic->l, apic->cmci, apic->x2apic && split);
-}
-
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
 
-	apic->x2apic = x2apic;
-	set_version(apic);
+	/*
+	 * Broadcast suppression needs an IOAPIC with an EOI register, which the in-kernel one has
+	 * not: guests that do not look at its version would never complete a level interrupt.
+	 * MCG_CAP offers no CMCI, so there is no entry for it.
+	 */
+	lapic_set_version(&apic->l, false,
+			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);
 	apic->l.tsc_deadline = tsc_deadline;
 	lapic_put(&apic->l, APIC_LVTT,
 		  lapic_get(&apic->l, APIC_LVTT) & lapic_lvt_mask(&apic->l, LAPIC_LVT_TIMER));
 	lapic_timer_mode(&apic->l, &eff);
 	okvm_apic_apply(apic, &eff);
-}
-
-void okvm_apic_set_cmci(struct okvm_vcpu *vcpu, bool cmci)
-{
-	vcpu->apic->cmci = cmci;
-	set_version(vcpu->apic);
 }
 
 void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled)
@@ -304,5 +292,20 @@ long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return err;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
+	return 0;
+}
+
+int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	if (flags & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return -EINVAL;
+	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
+		irq->x2apic_format = true;
+	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		irq->x2apic_no_broadcast_quirk = true;
+	if (atomic_read(&vm->online_vcpus))
+		okvm_apic_map_update(vm);
 	return 0;
 }

@@ -30,7 +30,6 @@ struct okvm_apic {
 	bool posted;		/* interrupts go by backend->post_irq(); read by any CPU */
 	bool online;		/* on the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
-	bool cmci, x2apic;	/* what the version register follows */
 
 	/* The timer runs in exactly one of the two, or not at all. */
 	struct hrtimer hrtimer;

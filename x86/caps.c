@@ -136,6 +136,15 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 #define SET_MASKED(where, val, valid)	\
 	((val) & ~(u64)(valid) ? -EINVAL : ((where) = (val), 0))
 
+static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
+{
+	if (quirks & ~valid)
+		return -EINVAL;
+	vm->arch->disabled_quirks = quirks;
+	okvm_apic_set_quirks(vm, quirks);
+	return 0;
+}
+
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -146,10 +155,9 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return -EINVAL;
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
-		return SET_MASKED(avm->disabled_quirks, val, VALID_QUIRKS);
+		return disable_quirks(vm, val, VALID_QUIRKS);
 	case KVM_CAP_DISABLE_QUIRKS:
-		avm->disabled_quirks = val;
-		return 0;
+		return disable_quirks(vm, val, ~0ULL);
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return okvm_enable_split_irqchip(vm, val);
 	case KVM_CAP_X2APIC_API:

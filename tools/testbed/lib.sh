@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What the scripts of the testbed share. Sourced, never run.
@@ -12,7 +12,7 @@ export LC_ALL=C
 testbed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$testbed/../.." && pwd)
 cache=${OKVM_CACHE:-/var/cache/okvm}
-jobs=${OKVM_JOBS:-$(nproc)}
+ncpu=${OKVM_JOBS:-$(nproc)}
 
 # A pyenv or a virtual environment in PATH must not change what the scripts do.
 export PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -33,13 +33,14 @@ skip()
 	echo "ok $step_number $1 # SKIP $2"
 }
 
-# try NAME CMD...: one test; it passes if the command does. What it prints is shown if it fails.
+# try NAME CMD...: one test; it passes if the command, run in a subshell, does. What it prints is
+# shown if it fails.
 try()
 {
 	local name=$1 log
 	shift
 	log=$step_dir/$(tr -c 'A-Za-z0-9._\n-' _ <<<"$name").log
-	if "$@" >"$log" 2>&1; then
+	if ("$@") >"$log" 2>&1; then
 		ok "$name"
 	else
 		not_ok "$name"
@@ -77,7 +78,7 @@ bench_ktap()
 # new_payload NAME: an empty folder for the payload of a bench; prints it.
 new_payload()
 {
-	rm -rf "$step_dir/$1"
+	rm -rf "${step_dir:?}/${1:?}"
 	mkdir -p "$step_dir/$1"
 	echo "$step_dir/$1"
 }

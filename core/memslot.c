@@ -68,7 +68,7 @@ static void slots_begin(struct okvm_vm *vm)
 
 	lockdep_assert_held(&vm->slots_lock);
 	WRITE_ONCE(slots->generation, slots->generation + 1);
-	/* Odd before anything changes: nobody may cache it under the even number. */
+	/* Pairs with okvm_slots_generation(): odd before anything changes. */
 	smp_wmb();
 }
 

@@ -46,7 +46,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 
 static const struct walk_ops gva_ops = {
 	.read = gva_read,
-	.swap = gva_cmpxchg,
+	.replace = gva_cmpxchg,
 };
 
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)

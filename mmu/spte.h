@@ -30,7 +30,7 @@
 /* Software's bits. */
 #define SPTE_VALID		BIT_ULL(11)	/* table or leaf: neither none nor MMIO */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
-#define SPTE_PAGE		BIT_ULL(53)	/* GUP gave the frame: its struct page may be used */
+#define SPTE_PAGE		BIT_ULL(53)	/* GUP gave the frame: it has a struct page */
 #define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)

@@ -234,7 +234,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 			want |= PTE_DIRTY;
 		if (want == path->entry[level])
 			continue;
-		ret = ops->swap(ctx, path->at[level], walk_size(mode), path->entry[level], want);
+		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret && ret != -EROFS)
 			return ret;
 	}

@@ -44,7 +44,7 @@ enum walk_access {
 	WALK_WRITE = 1 << 1,
 	WALK_USER = 1 << 2,
 	WALK_FETCH = 1 << 4,
-	WALK_IMPLICIT = 1 << 16,	/* by the CPU itself (descriptor tables): AC does not help */
+	WALK_IMPLICIT = 1 << 16,	/* by the CPU itself (descriptor tables) */
 };
 
 /** enum walk_error - error-code bits (SDM "Page-Fault Exceptions") */
@@ -60,12 +60,12 @@ enum walk_error {
 /**
  * struct walk_ops - access to guest-physical memory
  * @read: an entry of @size (4 or 8) bytes. 0, or negative if there is no memory
- * @swap: compare and exchange: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
+ * @replace: compare and exchange: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
  *	accessed and dirty bits are not kept; other negative values: no memory
  */
 struct walk_ops {
 	int (*read)(void *ctx, u64 gpa, unsigned int size, u64 *val);
-	int (*swap)(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new);
+	int (*replace)(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new);
 };
 
 /**

@@ -27,7 +27,7 @@ static int walk_test_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64
 
 static const struct walk_ops walk_test_ops = {
 	.read = walk_test_read,
-	.swap = walk_test_cmpxchg,
+	.replace = walk_test_cmpxchg,
 };
 
 static const struct walk_mode walk_test_mode = {

@@ -107,7 +107,8 @@ TEST(spte_split_keeps_frames_and_access)
 			EXPECT_EQ(spte_pfn(child), 0x40000 + i * spte_pages(level - 1));
 			EXPECT_EQ(spte_access(fmt, child), access);
 			child = spte_split(fmt, spte_age(fmt, leaf), level, i, true);
-			EXPECT_EQ(spte_access(fmt, child), level == 2 ? access | SPTE_EXEC : access);
+			EXPECT_EQ(spte_access(fmt, child),
+				  level == 2 ? access | SPTE_EXEC : access);
 			EXPECT(!spte_was_accessed(fmt, child));
 		}
 	}
@@ -123,7 +124,7 @@ TEST(spte_mmio_generation)
 		EXPECT(spte_is_mmio(spte));
 		EXPECT(!spte_valid(spte));
 		EXPECT_EQ(spte_mmio_gen(spte), gen);
-		/* Writable, executable, not readable: misconfigured at any level; above all memory. */
+		/* Writable, executable, not readable: misconfigured; above all memory. */
 		EXPECT_EQ(spte & 7, 6u);
 		EXPECT_EQ(spte & SPTE_ADDR, SPTE_ADDR);
 		EXPECT_EQ(spte_mmio_gen(spte_mmio(gen + SPTE_MMIO_GEN_MASK + 1)), gen);

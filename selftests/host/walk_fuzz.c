@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Any mode, any registers, any tables: the input is the memory, repeated, so that tables that
- * map themselves are the rule. The number of reads is bounded and every address that comes out is legal.
+ * Any mode, any registers, any tables: the input is the memory, repeated, so
+ * that tables that map themselves are the rule. The number of reads is bounded
+ * and every address that comes out is legal.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -47,6 +48,7 @@ static int world_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct walk_ops ops = { world_read, world_cmpxchg };
+	static const u8 levels[] = { 0, 2, 3, 4, 5, 4, 3, 2 };
 	struct world w;
 	struct walk_mode mode;
 	struct walk_regs regs;
@@ -61,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(head, data, 64);
 	w = (struct world){ data + 64, size - 64, 0 };
 	mode = (struct walk_mode){
-		.levels = (const u8[]){ 0, 2, 3, 4, 5, 4, 3, 2 }[head[0] & 7],
+		.levels = levels[head[0] & 7],
 		.maxphyaddr = 32 + head[1] % 21,
 		.wp = head[2] & 1, .nx = head[2] & 2, .smep = head[2] & 4, .smap = head[2] & 8,
 		.pse = head[2] & 16, .pke = head[2] & 32, .gbpages = head[2] & 64,

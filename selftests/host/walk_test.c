@@ -41,7 +41,7 @@ static int mem_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	return 0;
 }
 
-static const struct walk_ops ops = { .read = mem_read, .swap = mem_cmpxchg };
+static const struct walk_ops ops = { .read = mem_read, .replace = mem_cmpxchg };
 
 static u64 rnd_state = 88172645463325252ull;
 
@@ -288,7 +288,8 @@ static void sweep(int levels)
 				acc &= ~WALK_WRITE;
 			if (acc & WALK_USER)
 				acc &= ~WALK_IMPLICIT;
-			want = levels == 2 ? ref_32(&m, &regs, va, acc) : ref_64(&m, &regs, va, acc);
+			want = levels == 2 ? ref_32(&m, &regs, va, acc) :
+					     ref_64(&m, &regs, va, acc);
 			/* Without changing memory, so that every walk sees the same. */
 			rom = true;
 			got = walk(&m, &regs, &ops, NULL, va, acc, &out, &fault);

@@ -24,7 +24,7 @@ static bool fast_cpuid(struct okvm_vcpu *vcpu)
 	unsigned long *gpr = vcpu->arch->gpr;
 	u32 eax, ebx, ecx, edx;
 
-	if (unlikely(!vmx_fast_skip(vcpu)))
+	if (okvm_cpuid_faults(vcpu) || unlikely(!vmx_fast_skip(vcpu)))
 		return false;
 	eax = gpr[OKVM_REG_RAX];
 	ecx = gpr[OKVM_REG_RCX];

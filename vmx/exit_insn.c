@@ -44,6 +44,10 @@ int vmx_exit_cpuid(struct okvm_vcpu *vcpu)
 	unsigned long *gpr = vcpu->arch->gpr;
 	u32 eax = gpr[OKVM_REG_RAX], ecx = gpr[OKVM_REG_RCX], ebx, edx;
 
+	if (okvm_cpuid_faults(vcpu) && vcpu->vm->backend->get_cpl(vcpu)) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+		return OKVM_RESUME;
+	}
 	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
 	gpr[OKVM_REG_RAX] = eax;
 	gpr[OKVM_REG_RBX] = ebx;

@@ -9,6 +9,17 @@
 #include "core/compat.h"
 #include "x86/internal.h"
 
+/* What guests may be let do without an exit. */
+static u64 exits_that_can_go(void)
+{
+	u64 exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && !boot_cpu_has_bug(X86_BUG_MONITOR) &&
+	    boot_cpu_has(X86_FEATURE_ARAT))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
 /* Capabilities that are there or not; sorted by number in the uapi header, listed by subject. */
 static bool plain_cap(long cap)
 {
@@ -111,6 +122,8 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 		return !!sched_info_on();
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return VALID_QUIRKS;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return exits_that_can_go();
 	case KVM_CAP_EXIT_HYPERCALL:
 		return BIT(KVM_HC_MAP_GPA_RANGE);
 	default:
@@ -173,6 +186,11 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		if (val & ~exits_that_can_go())
+			return -EINVAL;
+		avm->disabled_exits |= val;
+		return 0;
 	case KVM_CAP_EXIT_HYPERCALL:
 		return SET_MASKED(avm->hypercall_exit_map_gpa, val, BIT(KVM_HC_MAP_GPA_RANGE));
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:

@@ -121,7 +121,7 @@ u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg)
 	return e ? (&e->eax)[reg] : 0;
 }
 
-/* KVM_GET_SUPPORTED_CPUID and its kin: all entries or E2BIG; the count is not written back then. */
+/* KVM_GET_SUPPORTED_CPUID and its kin: all entries, or E2BIG without writing the count back. */
 static long copy_list(struct kvm_cpuid2 __user *user, const struct kvm_cpuid_entry2 *list, u32 n)
 {
 	u32 nent;
@@ -142,7 +142,7 @@ long okvm_ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 
 long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 {
-	/* What the emulator does whether or not the CPU can: MOVBE, and RDPID if there is TSC_AUX. */
+	/* What the emulator does whether or not the CPU can: MOVBE; RDPID if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
 		{ .function = 1, .ecx = BIT(22) },

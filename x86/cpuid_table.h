@@ -75,7 +75,7 @@ struct cpuid_index {
 	u16 hyper[2][CPUID_NR_HYPER];
 	u16 ext[CPUID_NR_EXT];
 	u16 far;			/* first entry of no such leaf; chained too */
-	bool amd;			/* AMD and Hygon: out of range is zero, not the last basic leaf */
+	bool amd;			/* AMD and Hygon: out of range gives zeros */
 	u16 next[];
 };
 

@@ -32,7 +32,6 @@ struct okvm_host {
 	u64 xcr0;
 	u64 xss;
 	u64 arch_capabilities;
-	u32 dr7_valid;
 };
 
 extern struct okvm_host okvm_host;

@@ -16,7 +16,7 @@
 
 /* ---- system ---- */
 
-/* The state components that userspace may enable by arch_prctl(): only on request there are more. */
+/* The state components that guests may have. */
 static int check_sys_attr(const struct kvm_device_attr *attr)
 {
 	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;
@@ -95,22 +95,38 @@ static long vm_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return vm->arch->nr_mmu_pages;
 }
 
-/* Calls a handler that wants a kernel copy, for a number that does not say that it writes. */
-#define COPY_IN(name, type, handler)						\
-static long name(struct okvm_vm *vm, union okvm_ioctl_arg arg)			\
-{										\
-	type data;								\
-										\
-	if (copy_from_user(&data, arg.user, sizeof(data)))			\
-		return -EFAULT;							\
-	return handler(vm, (union okvm_ioctl_arg) { .data = &data });		\
+/* These read their argument although their numbers are _IOR or _IO. */
+typedef long (*vm_handler)(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+
+static long vm_copy_in(struct okvm_vm *vm, void *data, void __user *user, size_t size,
+		       vm_handler handler)
+{
+	if (copy_from_user(data, user, size))
+		return -EFAULT;
+	return handler(vm, (union okvm_ioctl_arg) { .data = data });
 }
 
-/* These read their argument although their numbers are _IOR or _IO. */
-COPY_IN(vm_set_irqchip, struct kvm_irqchip, okvm_ioc_set_irqchip)
-COPY_IN(vm_set_pit, struct kvm_pit_state, okvm_ioc_set_pit)
-COPY_IN(vm_reinject_control, struct kvm_reinject_control, okvm_ioc_reinject_control)
-static_assert(sizeof(struct kvm_irqchip) <= 1024);
+static long vm_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_irqchip chip;
+
+	static_assert(sizeof(chip) <= 1024);
+	return vm_copy_in(vm, &chip, arg.user, sizeof(chip), okvm_ioc_set_irqchip);
+}
+
+static long vm_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_pit_state pit;
+
+	return vm_copy_in(vm, &pit, arg.user, sizeof(pit), okvm_ioc_set_pit);
+}
+
+static long vm_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	struct kvm_reinject_control control;
+
+	return vm_copy_in(vm, &control, arg.user, sizeof(control), okvm_ioc_reinject_control);
+}
 
 static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_SET_TSS_ADDR,		SCALAR | LOCK,	{ .vm = vm_set_tss_addr } },

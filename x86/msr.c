@@ -110,7 +110,7 @@ static struct msr_env make_env(struct okvm_vcpu *vcpu, bool host)
 
 /* ---- where plain values are kept ---- */
 
-#define FIELD(id, field)	[MSR_ID_##id] = offsetof(struct okvm_arch_vcpu, field)
+#define FIELD(id, field) [MSR_ID_##id] = offsetof(struct okvm_arch_vcpu, field)
 
 static const u16 field_of[MSR_NR_IDS] = {
 	FIELD(UCODE_REV, ucode_rev),

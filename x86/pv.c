@@ -123,12 +123,12 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	version = (version + 1) | 1;
 	if (okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version)))
 		return;
-	smp_wmb();
+	smp_wmb();	/* odd before the new value */
 	run_delay = okvm_task_run_delay();
 	steal += run_delay - pv->last_run_delay;
 	pv->last_run_delay = run_delay;
 	okvm_cache_write(vm, &pv->steal, &steal, STEAL_FIELD(steal), sizeof(steal));
-	smp_wmb();
+	smp_wmb();	/* the new value before even */
 	version++;
 	okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version));
 }

@@ -234,9 +234,9 @@ static void write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	if (okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version)))
 		return;
-	smp_wmb();
+	smp_wmb();	/* odd before any new value */
 	okvm_cache_write(vm, cache, info, 0, sizeof(*info));
-	smp_wmb();
+	smp_wmb();	/* all new values before even */
 	info->version++;
 	okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version));
 }

@@ -57,11 +57,13 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
+#define DR6_IDLE	0xffff0ff0ul	/* nothing has happened: SDM "Debug Status Register (DR6)" */
+
 /* The single-step trap of an instruction that was skipped: the debugger's, or else the guest's. */
 static int trap_singlestep(struct okvm_vcpu *vcpu)
 {
 	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | vcpu->arch->feat.dr6_fixed1);
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | DR6_IDLE);
 	okvm_queue_db(vcpu, DR_STEP);
 	return OKVM_RESUME;
 }

@@ -16,7 +16,7 @@
 #include "core/compat.h"
 #include "x86/internal.h"
 
-#define RATIO_ONE	(1ULL << 48)	/* VMX's TSC multiplier has 48 fraction bits */
+#define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)

@@ -382,6 +382,12 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 
 /** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/** okvm_cpuid_faults() - the guest has CPUID faulting on (MISC_FEATURES_ENABLES): #GP beyond CPL 0 */
+static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
+{
+	return unlikely(vcpu->arch->misc_features & BIT(0));
+}
+
 /** okvm_cpuid_runtime() - bits that follow CR4, XCR0, APIC_BASE, MISC_ENABLE */
 void okvm_cpuid_runtime(struct okvm_vcpu *vcpu);
 

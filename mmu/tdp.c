@@ -282,10 +282,9 @@ static void zap_pass(struct zap *z, gfn_t start, gfn_t end, int level, bool yiel
 
 	iter_start(&it, mmu->root, mmu->root_level, level == 2 ? 1 : level, start, end);
 	while (iter_valid(&it)) {
-		if (yield && zap_yield(z)) {
+		/* At least one entry per turn, however often others want the lock. */
+		if (yield && zap_yield(z))
 			iter_restart(&it);
-			continue;
-		}
 		if (it.level == level && spte_is_table(it.val, level)) {
 			if (iter_within(&it, start, end))
 				zap_table(z, &it);
@@ -320,10 +319,8 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 	write_lock(&mmu->lock);
 	iter_start(&it, mmu->root, mmu->root_level, 1, 0, ~0ULL);
 	while (iter_valid(&it)) {
-		if (zap_yield(&z)) {
+		if (zap_yield(&z))
 			iter_restart(&it);
-			continue;
-		}
 		if (spte_is_mmio(it.val))
 			zap_entry(&z, it.entry, it.level);
 		iter_next(&it);
@@ -340,10 +337,8 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 	write_lock(&mmu->lock);
 	iter_start(&it, mmu->root, mmu->root_level, 2, slot->base, slot->base + slot->npages);
 	while (iter_valid(&it)) {
-		if (zap_yield(&z)) {
+		if (zap_yield(&z))
 			iter_restart(&it);
-			continue;
-		}
 		if (it.level == 2 && spte_is_table(it.val, 2) &&
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
@@ -398,7 +393,6 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 			/* Write protection is flushed by the caller; nothing was freed. */
 			cond_resched_rwlock_read(&mmu->lock);
 			iter_restart(&it);
-			continue;
 		}
 		tdp_protect_entry(mmu, it.entry, it.val, it.level);
 		iter_reload(&it);

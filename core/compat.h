@@ -179,4 +179,33 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
+/* The kernel marks the field that userspace may change at any time by its name. */
+#ifndef HINT_UNSAFE_IN_KVM
+#define HINT_UNSAFE_IN_KVM(name) name
+#endif
+
+/** okvm_immediate_exit() - kvm_run->immediate_exit, read once */
+#define okvm_immediate_exit(run) READ_ONCE((run)->HINT_UNSAFE_IN_KVM(immediate_exit))
+
+/* System-core callbacks take an argument since 6.18, and in stable kernels before. */
+#include <linux/syscore_ops.h>
+#ifdef OKVM_HAS_SYSCORE
+#define OKVM_SYSCORE_ARG	void *unused
+#define OKVM_SYSCORE(suspend_fn, resume_fn)				\
+	static const struct syscore_ops okvm_syscore_ops = {		\
+		.suspend = (suspend_fn), .resume = (resume_fn),		\
+	};								\
+	static struct syscore okvm_syscore = { .ops = &okvm_syscore_ops }
+#define okvm_syscore_register()		register_syscore(&okvm_syscore)
+#define okvm_syscore_unregister()	unregister_syscore(&okvm_syscore)
+#else
+#define OKVM_SYSCORE_ARG	void
+#define OKVM_SYSCORE(suspend_fn, resume_fn)				\
+	static struct syscore_ops okvm_syscore = {			\
+		.suspend = (suspend_fn), .resume = (resume_fn),		\
+	}
+#define okvm_syscore_register()		register_syscore_ops(&okvm_syscore)
+#define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
+#endif
+
 #endif /* OKVM_CORE_COMPAT_H */

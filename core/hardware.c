@@ -13,7 +13,6 @@
 #include <linux/mutex.h>
 #include <linux/reboot.h>
 #include <linux/smp.h>
-#include <linux/syscore_ops.h>
 
 #include "core/backend.h"
 #include "core/compat.h"
@@ -108,23 +107,20 @@ static int hw_cpu_offline(unsigned int cpu)
 }
 
 /* Suspend: only the boot CPU is left, with IRQs off. */
-static int hw_suspend(void)
+static int hw_suspend(OKVM_SYSCORE_ARG)
 {
 	if (hw_users)
 		hw_disable_this_cpu(NULL);
 	return 0;
 }
 
-static void hw_resume(void)
+static void hw_resume(OKVM_SYSCORE_ARG)
 {
 	if (hw_users)
 		hw_enable_this_cpu(NULL);
 }
 
-static struct syscore_ops hw_syscore_ops = {
-	.suspend = hw_suspend,
-	.resume = hw_resume,
-};
+OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /* Firmware hangs on some machines if a CPU reboots in VMX operation; kexec's new kernel would. */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
@@ -148,13 +144,13 @@ int okvm_hardware_init(const struct okvm_backend *backend)
 		return state;
 	hw_cpuhp_state = state;
 	register_reboot_notifier(&hw_reboot_notifier);
-	register_syscore_ops(&hw_syscore_ops);
+	okvm_syscore_register();
 	return 0;
 }
 
 void okvm_hardware_exit(void)
 {
-	unregister_syscore_ops(&hw_syscore_ops);
+	okvm_syscore_unregister();
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	cpuhp_remove_state_nocalls(hw_cpuhp_state);
 }

@@ -102,7 +102,7 @@ static int run_loop(struct okvm_vcpu *vcpu)
 /* An AP that waits for INIT and SIPI: KVM_RUN sleeps, then says -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
-	if (READ_ONCE(vcpu->run->immediate_exit))
+	if (okvm_immediate_exit(vcpu->run))
 		return -EINTR;
 	okvm_vcpu_block(vcpu);
 	okvm_arch_vcpu_unblocked(vcpu);
@@ -133,7 +133,7 @@ static int run_begun(struct okvm_vcpu *vcpu)
 		if (outcome != OKVM_RESUME)
 			return outcome;
 	}
-	if (READ_ONCE(vcpu->run->immediate_exit))
+	if (okvm_immediate_exit(vcpu->run))
 		return -EINTR;
 	/* A signal that came before the first entry is noticed without one. */
 	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))

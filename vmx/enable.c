@@ -180,7 +180,7 @@ static void vmx_emergency(void)
 	list_for_each_entry(hw, this_cpu_ptr(&loaded_list), node)
 		vmx_insn_vmclear(hw->vmcs_pa);
 	if (vmx_insn_vmxoff())
-		native_write_cr4(__read_cr4() & ~X86_CR4_VMXE);
+		cr4_clear_bits(X86_CR4_VMXE);
 }
 
 /*

@@ -121,7 +121,6 @@ int vmx_exit_io(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned long qual = vmx_qual(hw);
 
-	vcpu->stat[OKVM_STAT_IO_EXITS]++;
 	if (qual & BIT(4))
 		return vmx_emulate(vcpu, OKVM_EMUL_PIO, 0);
 	return okvm_pio(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw));

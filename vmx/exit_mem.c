@@ -81,8 +81,6 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {
 	vmx_sync_wp(vcpu);
-	if (why == OKVM_EMUL_MMIO)
-		vcpu->stat[OKVM_STAT_MMIO_EXITS]++;
 	return okvm_emulate(vcpu, why, gpa);
 }
 

@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include <linux/sched.h>
 
+#include <asm/apicdef.h>
 #include <asm/debugreg.h>
 
 #include "x86/internal.h"

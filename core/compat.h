@@ -175,7 +175,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 	apic->send_IPI(cpu, vector);
 #else
-	__apic_send_IPI(cpu, vector);
+	__apic_send_IPI_mask(cpumask_of(cpu), vector);
 #endif
 }
 

@@ -107,6 +107,28 @@ TEST(priority_and_eoi)
 	EXPECT(lapic_sane(&b.l));
 }
 
+TEST(neighbours_in_one_word)
+{
+	int vector, seen = 0;
+
+	bench_init(&b, 0);
+	bench_enable(&b);
+	for (vector = 16; vector < 256; vector++)
+		send(&b, vector, vector & 1);
+	for (vector = 255; vector >= 16; vector--) {
+		EXPECT_EQ(lapic_has_interrupt(&b.l), vector);
+		lapic_ack(&b.l, vector);
+		EXPECT(lapic_sane(&b.l));
+		xwrite(&b, APIC_EOI, 0);
+		EXPECT_EQ(b.eff.eoi_vector, vector);
+		EXPECT_EQ(b.eff.eoi_level, vector & 1);
+		seen++;
+	}
+	EXPECT_EQ(seen, 240);
+	EXPECT_EQ(b.l.irr_hint.all, 0);
+	EXPECT_EQ(b.l.isr_words, 0);
+}
+
 TEST(tpr_cr8_and_threshold)
 {
 	bench_init(&b, 0);
@@ -560,6 +582,10 @@ TEST(state_garbage)
 			state[i] = round < 2 ? -round : random();
 		EXPECT_EQ(lapic_set_state(&b.l, state, false, random(), &b.eff), 0);
 		ASSERT(lapic_sane(&b.l));
+		EXPECT_EQ(lapic_get(&b.l, APIC_SPIV) & ~lapic_spiv_mask(&b.l), 0);
+		EXPECT_EQ(lapic_get(&b.l, APIC_TDCR) & ~0xb, 0);
+		EXPECT_EQ(lapic_get(&b.l, APIC_LVTERR) & ~lapic_lvt_mask(&b.l, LAPIC_LVT_ERROR), 0);
+		EXPECT_EQ(lapic_get_icr64(&b.l) & APIC_ICR_BUSY, 0);
 		lapic_timer_fired(&b.l.timer, random());
 		lapic_timer_current(&b.l.timer, random());
 		while (lapic_has_interrupt(&b.l) >= 0)

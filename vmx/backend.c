@@ -243,11 +243,13 @@ static u32 vmx_caps_bits(void)
 
 static int vmx_vm_create(struct okvm_vm *vm)
 {
+	vmx_emergency_get();
 	return 0;
 }
 
 static void vmx_vm_destroy(struct okvm_vm *vm)
 {
+	vmx_emergency_put();
 }
 
 static void free_pages_of(struct okvm_hw_vcpu *hw)

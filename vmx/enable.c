@@ -8,12 +8,14 @@
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/mutex.h>
 #include <linux/namei.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include <asm/perf_event.h>
 #include <asm/msr.h>
@@ -186,8 +188,14 @@ static void vmx_emergency(void)
 /*
  * The kernel has room for one callback. Upstream's module takes it for as long
  * as it is loaded (6.1) or has VMs (later), and then switches VMX off on every
- * CPU whoever uses it; so okvm steps back if it is there.
+ * CPU whoever uses it; so okvm steps back if it is there, and takes the
+ * callback only while it has VMs itself, and a little longer: giving it back
+ * waits for a grace period, which closing the last VM should not.
  */
+#define EMERGENCY_LINGER	HZ
+
+static DEFINE_MUTEX(emergency_lock);
+static unsigned int emergency_users;
 static bool emergency_registered;
 
 static bool upstream_is_loaded(void)
@@ -200,21 +208,34 @@ static bool upstream_is_loaded(void)
 	return true;
 }
 
-static void emergency_register(void)
+static void emergency_give_back(struct work_struct *work)
 {
-	if (upstream_is_loaded()) {
-		pr_info("okvm: kvm_intel is loaded: emergency shutdown is left to it\n");
-		return;
+	mutex_lock(&emergency_lock);
+	if (!emergency_users && emergency_registered) {
+		cpu_emergency_unregister_virt_callback(vmx_emergency);
+		emergency_registered = false;
 	}
-	cpu_emergency_register_virt_callback(vmx_emergency);
-	emergency_registered = true;
+	mutex_unlock(&emergency_lock);
 }
 
-static void emergency_unregister(void)
+static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
+
+void vmx_emergency_get(void)
 {
-	if (emergency_registered)
-		cpu_emergency_unregister_virt_callback(vmx_emergency);
-	emergency_registered = false;
+	mutex_lock(&emergency_lock);
+	if (!emergency_users++ && !emergency_registered && !upstream_is_loaded()) {
+		cpu_emergency_register_virt_callback(vmx_emergency);
+		emergency_registered = true;
+	}
+	mutex_unlock(&emergency_lock);
+}
+
+void vmx_emergency_put(void)
+{
+	mutex_lock(&emergency_lock);
+	if (!--emergency_users)
+		schedule_delayed_work(&emergency_work, EMERGENCY_LINGER);
+	mutex_unlock(&emergency_lock);
 }
 
 static void free_regions(void)
@@ -242,12 +263,12 @@ int vmx_enable_init(void)
 		region->revision = vmx_caps.revision;
 		per_cpu(vmxon_region, cpu) = region;
 	}
-	emergency_register();
 	return 0;
 }
 
 void vmx_enable_exit(void)
 {
-	emergency_unregister();
+	cancel_delayed_work_sync(&emergency_work);
+	emergency_give_back(NULL);
 	free_regions();
 }

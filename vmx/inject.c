@@ -156,6 +156,17 @@ void vmx_events_given(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 }
 
+/*
+ * The local APIC delivers no vector below 16. Bochs 3.0 reports 0 for one that it delivered by
+ * virtual-interrupt delivery: SVI, which has just been set to it, knows better.
+ */
+static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
+{
+	if (vector >= 16 || !hw->apicv)
+		return vector;
+	return vmcs_read32(GUEST_INTR_STATUS) >> 8 ?: vector;
+}
+
 /* SDM "IDT-Vectoring Information Field". */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 {
@@ -181,7 +192,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 		okvm_reinject_irq(vcpu, vector, true, vmx_insn_len(hw));
 		break;
 	case INTR_TYPE_EXT_INTR:
-		okvm_reinject_irq(vcpu, vector, false, 0);
+		okvm_reinject_irq(vcpu, external_vector(hw, vector), false, 0);
 		break;
 	default:
 		break;

@@ -251,6 +251,9 @@ static inline void vmx_intr_status_set(struct okvm_hw_vcpu *hw, u16 val)
 
 int vmx_enable_init(void);
 void vmx_enable_exit(void);
+/** vmx_emergency_get() - one more VM: VMX must not stay on through a crash. May sleep */
+void vmx_emergency_get(void);
+void vmx_emergency_put(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */

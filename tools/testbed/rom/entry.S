@@ -18,18 +18,18 @@
  */
 	.set	ROM_BASE,	0xd0000		/* where the bochsrc puts this ROM */
 	.set	MAP_SEG,	0x8000		/* scratch in low memory for the BIOS' map */
-	.set	ZERO_PAGE,	0x200000	/* the boot area begins with struct boot_params */
+	.set	ZERO_PAGE,	0x200000	/* begin of the boot area */
 	.set	ZP_E820_COUNT,	ZERO_PAGE + 0x1e8
 	.set	ZP_RAMDISK,	ZERO_PAGE + 0x218
 	.set	ZP_E820_TABLE,	ZERO_PAGE + 0x2d0
 	.set	GDT,		0x202000
-	.set	PAGE_TABLES,	0x203000	/* identity map of 4 GiB in 2 MiB pages */
-	.set	ENTRY,		0x209000	/* 64-bit pointer to the kernel's first instruction */
+	.set	PAGE_TABLES,	0x203000	/* identity map of 4 GiB */
+	.set	ENTRY,		0x209000	/* pointer to the first instruction */
 	.set	STACK,		0x20c000
 	.set	BOOT_AREA_SIZE,	0xa000
 
-	.set	IMAGE,		0x8000000	/* where Bochs was told to load the image */
-	.set	IMAGE_LIMIT,	0x10000000	/* the header lies below or the image is not there */
+	.set	IMAGE,		0x8000000	/* where Bochs loads the image */
+	.set	IMAGE_LIMIT,	0x10000000	/* the header is below */
 	.set	IMAGE_MAGIC,	0x6d766b6f	/* "okvm" */
 	/* Header, one page: offsets are from its begin, lengths in bytes. */
 	.set	HDR_PAGES,	4		/* pages of the image, header included */

@@ -95,6 +95,8 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
 /** okvm_apic_eoi_exit_map() - vectors whose EOI must exit: level-triggered routes */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
+/** okvm_apic_needs_slow() - INIT, SIPI or an EOI in guest memory waits: not with IRQs off */
+bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
 /** INIT and SIPI that wait. okvm_apic_take_* clear what they return. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);

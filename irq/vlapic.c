@@ -231,6 +231,11 @@ bool okvm_apic_has_events(const struct okvm_vcpu *vcpu)
 	return READ_ONCE(vcpu->apic->events);
 }
 
+bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->apic->events) || vcpu->apic->pv_eoi_pending;
+}
+
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu)
 {
 	return test_bit(OKVM_APIC_INIT, &vcpu->apic->events) &&

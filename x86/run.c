@@ -258,6 +258,22 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	return outcome;
 }
 
+/* What the fast loop can serve: interrupts and ticks of a guest that runs and needs no memory. */
+#define FAST_REQUESTS	(BIT(OKVM_REQ_EVENT) | BIT(OKVM_REQ_TIMER))
+
+bool okvm_serve_fast(struct okvm_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->requests) & ~FAST_REQUESTS || !okvm_lapic_in_kernel(vcpu) ||
+	    !(vcpu->arch->caps & OKVM_CAP_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
+	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
+		return false;
+	if (okvm_take_request(OKVM_REQ_TIMER, vcpu))
+		okvm_apic_timer_inject(vcpu);
+	if (okvm_take_request(OKVM_REQ_EVENT, vcpu))
+		okvm_inject_events(vcpu);
+	return !okvm_has_requests(vcpu);
+}
+
 /* ---- the ends of KVM_RUN ---- */
 
 /*

@@ -361,6 +361,11 @@ bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no shadow, nothing bei
 bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu);
 /** Interrupt or NMI window exits: forget the window, look again */
 void okvm_window_opened(struct okvm_vcpu *vcpu);
+/**
+ * okvm_serve_fast() - after a fast exit: serve pending interrupts and timer ticks, IRQs off
+ * Return: true if nothing is pending any more; else the run loop must look
+ */
+bool okvm_serve_fast(struct okvm_vcpu *vcpu);
 
 /* ---- control registers: x86/cr.c. All return 0, or 1 for #GP (not yet queued). ---- */
 
@@ -426,6 +431,12 @@ bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
  * @insn_len: to skip. Return: outcome. IRQs on, vm->srcu held.
  */
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
+
+/**
+ * okvm_pio_fast() - the same with IRQs off, if an in-kernel device takes it
+ * Return: true if done; the caller goes past the instruction. False: nothing happened.
+ */
+bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
 
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {

@@ -126,6 +126,7 @@ struct okvm_backend {
 	void (*get_dt)(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
 	void (*set_dt)(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
+	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; asked only in long mode */
 	/* Take over a new value that x86/cr.c has found legal (vcpu->arch holds it after). */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr3)(struct okvm_vcpu *vcpu, unsigned long cr3);

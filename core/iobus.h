@@ -20,7 +20,8 @@ struct okvm_vcpu;
  * @write: likewise
  * @release: the device is off every bus and no reader is left; may be NULL. May sleep.
  *
- * @read and @write run under vm->srcu in a vCPU's thread, preemptible, with @vcpu loaded.
+ * @read and @write run under vm->srcu in a vCPU's thread with @vcpu loaded. IRQs may be off:
+ * they never sleep.
  * @addr is the guest-physical address or port; @len is 1..8 for MMIO, 1, 2, 4 (8) for PIO.
  */
 struct okvm_io_ops {

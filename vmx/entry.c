@@ -481,12 +481,14 @@ bool vmx_fast_skip(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long rip;
+	unsigned long old, rip;
 
-	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
+	if (unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF))
 		return false;
-	rip = okvm_rip(vcpu) + vmx_insn_len(hw);
-	if (unlikely(rip >> 32) && !vmx_cs_long(vcpu))
+	old = vmx_rip(vcpu);
+	rip = old + vmx_insn_len(hw);
+	/* Only a carry out of bit 31 makes the code segment's size matter. */
+	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
 	if (unlikely(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
 		vmx_shadow_set(hw, hw->shadow & ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
@@ -512,7 +514,7 @@ static bool round_and_round(struct okvm_vcpu *vcpu)
 		if (!vmx_exit_fast(vcpu))
 			return false;
 		vcpu->stat[OKVM_STAT_FAST_EXITS]++;
-		if (okvm_has_requests(vcpu))
+		if (okvm_has_requests(vcpu) && !okvm_serve_fast(vcpu))
 			return true;
 	}
 }

@@ -38,7 +38,7 @@ static bool fast_cpuid(struct okvm_vcpu *vcpu)
 
 static bool may_skip(struct okvm_vcpu *vcpu)
 {
-	return likely(!(okvm_rflags(vcpu) & X86_EFLAGS_TF));
+	return likely(!(vmx_rflags(vcpu) & X86_EFLAGS_TF));
 }
 
 static bool fast_rdmsr(struct okvm_vcpu *vcpu)
@@ -62,6 +62,18 @@ static bool fast_wrmsr(struct okvm_vcpu *vcpu)
 static bool fast_vmcall(struct okvm_vcpu *vcpu)
 {
 	if (!may_skip(vcpu) || !okvm_hypercall_fast(vcpu))
+		return false;
+	return vmx_fast_skip(vcpu);
+}
+
+/* Devices' locks may sleep on a real-time kernel. */
+static bool fast_io(struct okvm_vcpu *vcpu)
+{
+	unsigned long qual = vmx_qual(to_hw(vcpu));
+
+	/* Bit 4: a string instruction (SDM "Exit Qualification for I/O Instructions"). */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu) ||
+	    !okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3)))
 		return false;
 	return vmx_fast_skip(vcpu);
 }
@@ -121,6 +133,8 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 		return fast_wrmsr(vcpu);
 	case EXIT_REASON_MSR_READ:
 		return fast_rdmsr(vcpu);
+	case EXIT_REASON_IO_INSTRUCTION:
+		return fast_io(vcpu);
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return fast_timer(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:

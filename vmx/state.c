@@ -145,10 +145,13 @@ void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
 
 int vmx_get_cpl(struct okvm_vcpu *vcpu)
 {
-	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
-		return 0;
-	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)
-		return 3;
+	/* Long mode has neither real mode nor virtual-8086 mode. */
+	if (!okvm_long_mode(vcpu)) {
+		if (!(okvm_cr0(vcpu) & X86_CR0_PE))
+			return 0;
+		if (vmx_rflags(vcpu) & X86_EFLAGS_VM)
+			return 3;
+	}
 	return (vmx_seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
 }
 

@@ -185,6 +185,25 @@ static inline u32 vmx_intr_info(struct okvm_hw_vcpu *hw)
 	return hw->intr_info;
 }
 
+/* RIP and RFLAGS without the call through the backend that okvm_rip() makes. */
+static __always_inline unsigned long vmx_rip(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_reg_avail(vcpu, OKVM_REG_RIP)) {
+		vcpu->arch->avail |= BIT(OKVM_REG_RIP);
+		vcpu->arch->rip = vmcs_read(GUEST_RIP);
+	}
+	return vcpu->arch->rip;
+}
+
+static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_reg_avail(vcpu, OKVM_REG_RFLAGS)) {
+		vcpu->arch->avail |= BIT(OKVM_REG_RFLAGS);
+		vcpu->arch->rflags = vmcs_read(GUEST_RFLAGS);
+	}
+	return vcpu->arch->rflags;
+}
+
 static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 {
 	if (!(hw->exit_avail & VMX_AVAIL_LEN)) {

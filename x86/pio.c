@@ -76,21 +76,39 @@ static int pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in
 	return OKVM_USER;
 }
 
-int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
+/* By an in-kernel device: 0, or -EOPNOTSUPP. Under vm->srcu. */
+static int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
-	unsigned long rax;
+	unsigned long rax = 0;
 	int err;
 
-	if (in) {
-		rax = 0;
-		err = okvm_iobus_read(vcpu, OKVM_BUS_PIO, port, size, &rax);
-		if (!err)
-			pio_set_rax(vcpu, &rax, size);
-	} else {
+	if (!in) {
 		rax = okvm_gpr(vcpu, OKVM_REG_RAX);
-		err = okvm_iobus_write(vcpu, OKVM_BUS_PIO, port, size, &rax);
+		return okvm_iobus_write(vcpu, OKVM_BUS_PIO, port, size, &rax);
 	}
+	err = okvm_iobus_read(vcpu, OKVM_BUS_PIO, port, size, &rax);
+	if (!err)
+		pio_set_rax(vcpu, &rax, size);
+	return err;
+}
+
+bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
+{
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	int idx, err;
+
+	idx = srcu_read_lock(srcu);
+	err = pio_bus(vcpu, port, size, in);
+	srcu_read_unlock(srcu, idx);
 	if (err)
+		return false;
+	trace_okvm_io(false, !in, port, size, true);
+	return true;
+}
+
+int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
+{
+	if (pio_bus(vcpu, port, size, in))
 		return pio_user(vcpu, port, size, in, insn_len);
 	trace_okvm_io(false, !in, port, size, true);
 	return okvm_skip_insn(vcpu, insn_len);

@@ -15,12 +15,7 @@
 
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu)
 {
-	struct kvm_segment cs;
-
-	if (!okvm_long_mode(vcpu))
-		return false;
-	vcpu->vm->backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
-	return cs.l;
+	return okvm_long_mode(vcpu) && vcpu->vm->backend->cs_long(vcpu);
 }
 
 unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu)
@@ -28,9 +23,9 @@ unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu)
 	unsigned long rip = okvm_rip(vcpu);
 	struct kvm_segment cs;
 
-	vcpu->vm->backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
-	if (okvm_long_mode(vcpu) && cs.l)
+	if (okvm_cs_64bit(vcpu))
 		return rip;
+	vcpu->vm->backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
 	return (u32)(cs.base + rip);
 }
 
@@ -70,10 +65,11 @@ static int trap_singlestep(struct okvm_vcpu *vcpu)
 
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 {
-	unsigned long rip = okvm_rip(vcpu) + len;
+	unsigned long old = okvm_rip(vcpu);
+	unsigned long rip = old + len;
 
 	/* Only a carry out of bit 31 makes the code segment's size matter. */
-	if (unlikely(upper_32_bits(rip) && !okvm_cs_64bit(vcpu)))
+	if (unlikely(upper_32_bits(rip ^ old) && !okvm_cs_64bit(vcpu)))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
 	vcpu->vm->backend->set_shadow(vcpu, 0);

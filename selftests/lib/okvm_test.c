@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See okvm_test.h. */
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "selftests/lib/okvm_test.h"
+
+/* How long one test may take, in seconds. */
+#define TEST_LIMIT	120
+
+enum test_exit { TEST_PASSED, TEST_FAILED, TEST_SKIPPED = 4 };
+
+static struct test *test_first, **test_last = &test_first;
+static bool test_failed;
+static char *test_reason;		/* shared with the process that runs the test */
+
+void test_register(struct test *test)
+{
+	*test_last = test;
+	test_last = &test->next;
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	test_failed = true;
+	printf("# %s:%d: ", file, line);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
+void test_end(void)
+{
+	fflush(stdout);
+	_exit(test_failed ? TEST_FAILED : TEST_PASSED);
+}
+
+void test_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(test_reason, 160, fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	_exit(test_failed ? TEST_FAILED : TEST_SKIPPED);
+}
+
+/*
+ * A test runs in a process of its own: whatever it leaves open is closed, and
+ * a guest that hangs or a fault ends this test only. Gives an enum test_exit.
+ */
+static int test_run(struct test *test, const sigset_t *chld)
+{
+	struct timespec limit = { .tv_sec = TEST_LIMIT };
+	int status;
+	pid_t pid;
+
+	test_reason[0] = 0;
+	pid = fork();
+	if (!pid) {
+		sigprocmask(SIG_UNBLOCK, chld, NULL);
+		test->run();
+		test_end();
+	}
+	if (sigtimedwait(chld, NULL, &limit) < 0) {
+		printf("# no end within %d s\n", TEST_LIMIT);
+		kill(pid, SIGKILL);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	printf("# ended by signal %d\n", WTERMSIG(status));
+	return TEST_FAILED;
+}
+
+/* Whether @test is among those named on the command line, or none is named. */
+static bool test_wanted(const struct test *test, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++)
+		if (strstr(test->name, *names))
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct test *test;
+	int nr = 0, failed = 0;
+	sigset_t chld;
+
+	(void)argc;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	test_reason = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	printf("KTAP version 1\n");
+	for (test = test_first; test; test = test->next) {
+		int code;
+
+		if (!test_wanted(test, argv + 1))
+			continue;
+		code = test_run(test, &chld);
+		nr++;
+		if (code == TEST_SKIPPED) {
+			printf("ok %d %s # SKIP %s\n", nr, test->name, test_reason);
+			continue;
+		}
+		failed += code != TEST_PASSED;
+		printf("%s %d %s\n", code == TEST_PASSED ? "ok" : "not ok", nr, test->name);
+	}
+	printf("1..%d\n", nr);
+	return failed ? 1 : 0;
+}
+
+/* ---- VMs ---- */
+
+int open_device(void)
+{
+	const char *name = getenv("OKVM_DEVICE");
+	int fd = open(name ? name : "/dev/okvm", O_RDWR | O_CLOEXEC);
+
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+void vm_slot(struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *hva, uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot, .flags = flags, .guest_phys_addr = gpa, .memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	REQUIRE(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) == 0);
+}
+
+int vcpu_add(struct vm *vm, uint32_t id, struct kvm_run **run)
+{
+	int size = ioctl(vm->sys, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int fd = ioctl(vm->fd, KVM_CREATE_VCPU, id);
+	void *map;
+
+	REQUIRE(fd >= 0);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	REQUIRE(map != MAP_FAILED);
+	*run = map;
+	return fd;
+}
+
+void vcpu_cpuid(struct vm *vm, int vcpu)
+{
+	static uint8_t space[sizeof(struct kvm_cpuid2) + 100 * sizeof(struct kvm_cpuid_entry2)]
+		__attribute__((aligned(8)));
+	struct kvm_cpuid2 *cpuid = (void *)space;
+
+	cpuid->nent = 100;
+	REQUIRE(ioctl(vm->sys, KVM_GET_SUPPORTED_CPUID, cpuid) == 0);
+	REQUIRE(ioctl(vcpu, KVM_SET_CPUID2, cpuid) == 0);
+}
+
+void vm_create(struct vm *vm, unsigned int flags)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->vcpu = -1;
+	vm->sys = open_device();
+	vm->fd = ioctl(vm->sys, KVM_CREATE_VM, 0);
+	REQUIRE(vm->fd >= 0);
+	if (flags & VM_BARE)
+		return;
+	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(vm->mem != MAP_FAILED);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	if (flags & VM_IRQCHIP)
+		REQUIRE(ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) == 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (vm->run)
+		munmap(vm->run, ioctl(vm->sys, KVM_GET_VCPU_MMAP_SIZE, 0));
+	if (vm->vcpu >= 0)
+		close(vm->vcpu);
+	if (vm->mem)
+		munmap(vm->mem, VM_MEMORY);
+	close(vm->fd);
+	close(vm->sys);
+}
+
+/* ---- guests ---- */
+
+static void guest_start(struct vm *vm, const uint8_t *code, const uint8_t *end)
+{
+	struct kvm_regs regs = { .rip = VM_CODE, .rflags = 2, .rsp = VM_CODE };
+
+	memcpy(vm->mem + VM_CODE, code, end - code);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+void guest_load16(struct vm *vm, const uint8_t *code, const uint8_t *end)
+{
+	struct kvm_sregs sregs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	guest_start(vm, code, end);
+}
+
+#define PTE_TABLE	0x3ull			/* present, writable */
+#define PTE_LARGE	0x83ull
+
+static void guest_tables(struct vm *vm)
+{
+	uint64_t *pml4 = (void *)(vm->mem + VM_TABLES);
+	uint64_t *pdpt = pml4 + 512, *pd = pdpt + 512;
+	unsigned int i;
+
+	pml4[0] = (VM_TABLES + 0x1000) | PTE_TABLE;
+	pdpt[0] = (VM_TABLES + 0x2000) | PTE_TABLE;
+	/* The last GiB below 4 GiB too, for the APICs. */
+	pdpt[3] = (VM_TABLES + 0x3000) | PTE_TABLE;
+	for (i = 0; i < 512; i++) {
+		pd[i] = i * (2ull << 20) | PTE_LARGE;
+		pd[512 + i] = (3ull << 30) | i * (2ull << 20) | PTE_LARGE;
+	}
+}
+
+void guest_load64(struct vm *vm, const uint8_t *code, const uint8_t *end)
+{
+	struct kvm_segment cs = {
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+	};
+	struct kvm_segment ds = {
+		.limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+	};
+	struct kvm_sregs sregs;
+
+	guest_tables(vm);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs = cs;
+	sregs.ds = ds;
+	sregs.es = ds;
+	sregs.ss = ds;
+	sregs.fs = ds;
+	sregs.gs = ds;
+	sregs.cr3 = VM_TABLES;
+	sregs.cr4 = 1 << 5;				/* PAE */
+	sregs.cr0 = 1u << 31 | 1 << 5 | 1 << 1 | 1;	/* PG, NE, MP, PE */
+	sregs.efer = 1 << 10 | 1 << 8;			/* LMA, LME */
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	guest_start(vm, code, end);
+}
+
+int vcpu_run(struct vm *vm)
+{
+	return ioctl(vm->vcpu, KVM_RUN, 0);
+}
+
+void run_until(struct vm *vm, uint32_t reason)
+{
+	REQUIRE(vcpu_run(vm) == 0);
+	if (vm->run->exit_reason == KVM_EXIT_INTERNAL_ERROR && reason != KVM_EXIT_INTERNAL_ERROR)
+		printf("# internal error %u\n", vm->run->internal.suberror);
+	EXPECT_EQ(vm->run->exit_reason, reason);
+	if (vm->run->exit_reason != reason)
+		test_end();
+}
+
+uint32_t run_out(struct vm *vm, uint16_t port)
+{
+	uint32_t val = 0;
+
+	run_until(vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm->run->io.direction, KVM_EXIT_IO_OUT);
+	EXPECT_EQ(vm->run->io.port, port);
+	memcpy(&val, (uint8_t *)vm->run + vm->run->io.data_offset, vm->run->io.size);
+	return val;
+}
+
+uint64_t get_reg_rax(struct vm *vm)
+{
+	struct kvm_regs regs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	return regs.rax;
+}

@@ -17,17 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PORT_EXIT	0xf4
-#define WATCHDOG	60	/* seconds of guest time */
+#define WATCHDOG	30	/* seconds of guest time */
 
 enum verdict { PASSED, NO_CPUS = 10, HUNG, PIPES, FUTEXES, FORKS, SHOOTDOWNS, TIMERS, COUNTS };
 
@@ -35,11 +35,16 @@ static int cpus, rounds;
 
 static _Noreturn void end(enum verdict verdict)
 {
+	unsigned char status = verdict;
+	int port = open("/dev/port", O_RDWR);
+
 	printf("load: %s (%d)\n", verdict ? "FAILED" : "passed", verdict);
 	fflush(stdout);
-	if (!ioperm(PORT_EXIT, 1, 1))
-		outb(verdict, PORT_EXIT);
-	_exit(verdict);
+	tcdrain(STDOUT_FILENO);
+	if (port >= 0)
+		pwrite(port, &status, 1, PORT_EXIT);
+	for (;;)	/* an init that ends makes the kernel panic */
+		pause();
 }
 
 static void hung(int sig)

@@ -29,7 +29,7 @@
 	.set	BOOT_AREA_SIZE,	0xa000
 
 	.set	IMAGE,		0x8000000	/* where Bochs loads the image */
-	.set	IMAGE_LIMIT,	0x10000000	/* the header is below */
+	.set	IMAGE_LIMIT,	0x10000000	/* header below this */
 	.set	IMAGE_MAGIC,	0x6d766b6f	/* "okvm" */
 	/* Header, one page: offsets are from its begin, lengths in bytes. */
 	.set	HDR_PAGES,	4		/* pages of the image, header included */

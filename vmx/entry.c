@@ -179,7 +179,7 @@ void vmx_xstate_init(void)
 		rdmsrl(MSR_IA32_XSS, host_xss);
 }
 
-static void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
+static noinline void xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 {
 	if (!static_cpu_has(X86_FEATURE_XSAVE) || !(arch->cr4 & X86_CR4_OSXSAVE))
 		return;
@@ -187,6 +187,12 @@ static void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, guest ? arch->xcr0 : host_xcr0);
 	if (unlikely(arch->ia32_xss != host_xss) && static_cpu_has(X86_FEATURE_XSAVES))
 		wrmsrl(MSR_IA32_XSS, guest ? arch->ia32_xss : host_xss);
+}
+
+static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
+{
+	if (unlikely(arch->xcr0 != host_xcr0 || arch->ia32_xss != host_xss))
+		xcr_switch(arch, guest);
 }
 
 static void xstate_load_guest(struct okvm_hw_vcpu *hw)
@@ -271,8 +277,9 @@ static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	unsigned long cr3 = __get_current_cr3_fast();
-	unsigned long cr4 = cr4_read_shadow();
+	/* The registers themselves: what the kernel computes for them costs more than reading them. */
+	unsigned long cr3 = __read_cr3();
+	unsigned long cr4 = __read_cr4();
 
 	if (unlikely(cr3 != hw->host_cr3)) {
 		vmcs_write(HOST_CR3, cr3);
@@ -357,8 +364,6 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	vtime_account_guest_enter();
-	if (!context_tracking_enabled_this_cpu())
-		okvm_rcu_note_guest();
 	if (arch->cr2 != native_read_cr2())
 		native_write_cr2(arch->cr2);
 }
@@ -537,6 +542,9 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 			((void (*)(void))(vmx_int_stubs +
 					  16 * (info & INTR_INFO_VECTOR_MASK)))();
 	}
+	/* The guest was a quiescent state; RCU need hear of it no more often than the tick comes. */
+	if (!context_tracking_enabled_this_cpu())
+		okvm_rcu_note_guest();
 	local_irq_enable();
 	/* STI holds interrupts back for one instruction. */
 	cpu_relax();

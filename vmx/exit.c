@@ -129,12 +129,12 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	switch (to_hw(vcpu)->exit_reason) {
 	case EXIT_REASON_CPUID:
 		return fast_cpuid(vcpu);
+	case EXIT_REASON_IO_INSTRUCTION:
+		return fast_io(vcpu);
 	case EXIT_REASON_MSR_WRITE:
 		return fast_wrmsr(vcpu);
 	case EXIT_REASON_MSR_READ:
 		return fast_rdmsr(vcpu);
-	case EXIT_REASON_IO_INSTRUCTION:
-		return fast_io(vcpu);
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return fast_timer(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:
@@ -331,6 +331,9 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
+	/* Nearly every handler needs them; from here on they are read through the backend's table. */
+	vmx_rip(vcpu);
+	vmx_rflags(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
 	outcome = handler(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);

@@ -91,6 +91,8 @@ void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 val = vmx_shadow(hw) & ~SHADOW_BITS;
 
+	if (likely(!shadow && val == hw->shadow))
+		return;
 	/* Both at once are no legal state. */
 	if (shadow & OKVM_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;

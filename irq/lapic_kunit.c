@@ -114,6 +114,7 @@ static int race_poster(void *data)
 		if (!(i & 1023))
 			cond_resched();
 	}
+	/* After the last post; pairs with the acquire in lapic_test_irr_race(). */
 	smp_store_release(&race->done, true);
 	return 0;
 }
@@ -132,6 +133,7 @@ static void lapic_test_irr_race(struct kunit *test)
 	task = kthread_run(race_poster, &race, "lapic_race");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	do {
+		/* Before the last look at IRR; pairs with the release in race_poster(). */
 		done = smp_load_acquire(&race.done);
 		while ((vector = lapic_has_interrupt(race.l)) >= 0) {
 			lapic_ack(race.l, vector);

@@ -76,6 +76,15 @@ static void restore(struct bench *b, u32 seed)
 	lapic_get_state(&b->l, state, seed & 2, now);
 }
 
+static struct lapic_irq message(u32 arg)
+{
+	return (struct lapic_irq){
+		.dest_id = arg >> 8 & 0x1ff, .vector = arg,
+		.delivery_mode = arg >> 17 & 0x700, .dest_mode = arg >> 10 & 0x800,
+		.level = arg >> 28 & 1, .trig_mode = arg >> 29 & 1,
+	};
+}
+
 static void step(u8 op, struct bench *b, u32 arg)
 {
 	struct lapic *l = &b->l;
@@ -107,9 +116,7 @@ static void step(u8 op, struct bench *b, u32 arg)
 		restore(b, arg);
 		break;
 	case 6:
-		irq = (struct lapic_irq){ .dest_id = arg >> 8 & 0x1ff, .vector = arg,
-			.delivery_mode = arg >> 17 & 0x700, .dest_mode = arg >> 10 & 0x800,
-			.level = arg >> 28 & 1, .trig_mode = arg >> 29 & 1 };
+		irq = message(arg);
 		deliver(NULL, &irq);
 		break;
 	case 7:

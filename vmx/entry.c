@@ -32,6 +32,7 @@
 #include "core/trace.h"
 #include "vmx/vmx.h"
 
+#define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
 			 _TIF_NOTIFY_RESUME)
 
@@ -491,37 +492,47 @@ bool vmx_fast_skip(struct okvm_vcpu *vcpu)
 	if (unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF))
 		return false;
 	old = vmx_rip(vcpu);
-	rip = old + vmx_insn_len(hw);
+	/* Read once, and not again on the way of a fast exit: not worth to be kept. */
+	rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 	/* Only a carry out of bit 31 makes the code segment's size matter. */
 	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
-	if (unlikely(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
-		vmx_shadow_set(hw, hw->shadow & ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW_BITS))
+		vmx_shadow_set(hw, vmx_shadow(hw) & ~SHADOW_BITS);
 	arch->rip = rip;
 	arch->dirty |= BIT(OKVM_REG_RIP);
 	return true;
+}
+
+static void count_reason(struct okvm_vcpu *vcpu, u32 reason)
+{
+	if (unlikely(reason >= OKVM_NR_EXIT_REASONS))
+		reason = OKVM_NR_EXIT_REASONS - 1;
+	vcpu->exit_count[reason]++;
 }
 
 /* IRQs off. Return: true if the last exit was served and only requests stop the guest. */
 static bool round_and_round(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned int served = 0;
+	bool slow;
 
-	for (;;) {
+	do {
 		if (hw->apicv && unlikely(vmx_pi_pending(hw)))
 			vmx_apic_sync(vcpu, OKVM_APIC_PULL, 0);
 		enter_again(vcpu);
 		if (trace_okvm_exit_enabled())
 			trace_okvm_exit(vcpu->id, hw->exit_reason, okvm_rip(vcpu), vmx_qual(hw));
-		vcpu->stat[OKVM_STAT_EXITS]++;
-		vcpu->exit_count[min_t(u32, hw->exit_reason & 0xffff,
-				       OKVM_NR_EXIT_REASONS - 1)]++;
-		if (!vmx_exit_fast(vcpu))
-			return false;
-		vcpu->stat[OKVM_STAT_FAST_EXITS]++;
-		if (okvm_has_requests(vcpu) && !okvm_serve_fast(vcpu))
-			return true;
-	}
+		count_reason(vcpu, hw->exit_reason);
+		slow = !vmx_exit_fast(vcpu);
+		if (slow)
+			break;
+		served++;
+	} while (likely(!okvm_has_requests(vcpu)) || okvm_serve_fast(vcpu));
+	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
+	vcpu->stat[OKVM_STAT_EXITS] += served + slow;
+	return !slow;
 }
 
 static bool is_host_interrupt(const struct okvm_hw_vcpu *hw)

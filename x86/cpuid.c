@@ -178,7 +178,8 @@ struct kvm_cpuid_entry2 *okvm_cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32 s
 	return i < 0 ? NULL : &t->entries[i];
 }
 
-void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+/* Leaves with sub-leaves, and those out of range. */
+static noinline void cpuid_odd(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
 	u32 r[CPUID_NR_REGS] = { [CPUID_REG_EAX] = *eax, [CPUID_REG_ECX] = *ecx };
@@ -198,6 +199,23 @@ void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 	*ebx = r[CPUID_REG_EBX];
 	*ecx = r[CPUID_REG_ECX];
 	*edx = r[CPUID_REG_EDX];
+}
+
+void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
+	const struct kvm_cpuid_entry2 *e = NULL;
+
+	if (likely(t))
+		e = cpuid_plain(&t->index, t->entries, *eax);
+	if (unlikely(!e)) {
+		cpuid_odd(vcpu, eax, ebx, ecx, edx);
+		return;
+	}
+	*eax = e->eax;
+	*ebx = e->ebx;
+	*ecx = e->ecx;
+	*edx = e->edx;
 }
 
 static void change_bit_to(u32 *reg, u32 bit, bool on)

@@ -86,6 +86,20 @@ void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf,
 		 u32 sub);
 
+/** cpuid_plain() - the one entry of a basic @leaf that has no sub-leaves, or NULL: ask cpuid_answer() */
+static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_index *idx,
+							 const struct kvm_cpuid_entry2 *e, u32 leaf)
+{
+	u16 i;
+
+	if (leaf >= CPUID_NR_BASIC)
+		return NULL;
+	i = idx->basic[leaf];
+	if (!i || e[i - 1].flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
+		return NULL;
+	return &e[i - 1];
+}
+
 /**
  * cpuid_answer() - what the CPUID instruction returns
  * @r: EAX and ECX in, all four out

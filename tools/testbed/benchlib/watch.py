@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Running a machine: its console as it comes, the end of the payload, hangs and panics."""
 
+import ctypes
 import os
 import re
 import select
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import tty
@@ -24,6 +26,14 @@ COMPLAINTS = re.compile(
 
 # How long a machine may take to switch itself off, and a panic to print its trace.
 GRACE_END, GRACE_PANIC = 15.0, 3.0
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent():
+    """In the child: a bench that is killed takes its machine with it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Outcome:
@@ -45,6 +55,8 @@ class Watch:
         self.seen = bytearray()
         self.times = {}
         self.escape = False
+        # What the emulator itself says; a file, as a pipe that nobody reads would stop it.
+        self.words = tempfile.TemporaryFile()
 
     def run(self, make_command, timeout):
         """`make_command` gets the port that the emulator shall connect its serial port to."""
@@ -52,7 +64,8 @@ class Watch:
         with socket.create_server(("127.0.0.1", 0)) as server:
             child = subprocess.Popen(make_command(server.getsockname()[1]),
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.PIPE, start_new_session=True)
+                                     stderr=self.words, start_new_session=True,
+                                     preexec_fn=_end_with_parent)
             saved = termios.tcgetattr(0) if self.interactive else None
             try:
                 if saved:
@@ -108,7 +121,8 @@ class Watch:
         if outcome:
             return outcome
         self._stop(child)
-        words = child.stderr.read().decode(errors="replace").strip(" \n=").splitlines()
+        self.words.seek(0)
+        words = self.words.read().decode(errors="replace").strip(" \n=").splitlines()
         return Outcome(DIED, "the machine stopped before the payload did: " +
                        (words[-1] if words else f"exit status {child.returncode}"))
 
@@ -147,11 +161,11 @@ class Watch:
         if not self.echo:
             self.pending = b""
             return
-        if self.interactive or flush:
-            text, self.pending = self.pending, b""
-        else:
-            cut = self.pending.rfind(b"\n") + 1
-            text, self.pending = self.pending[:cut], self.pending[cut:]
+        cut = self.pending.rfind(b"\n") + 1
+        # On a terminal an incomplete line is shown as well, unless it may become a marker.
+        if flush or self.interactive and not self.pending[cut:].startswith(b"@"):
+            cut = len(self.pending)
+        text, self.pending = self.pending[:cut], self.pending[cut:]
         text = self.marker.sub(b"", text)
         if not self.interactive:
             text = text.replace(b"\r\n", b"\n")

@@ -298,6 +298,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw->vmcs_pa = __pa(hw->vmcs);
 	hw->cpu = -1;
 	hw->timer_tsc = ~0ull;
+	hw->uret_stale = true;
 	hw->vpid = vpid_get();
 	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
 	vcpu->hw = hw;

@@ -69,12 +69,16 @@ static bool fast_vmcall(struct okvm_vcpu *vcpu)
 /* Devices' locks may sleep on a real-time kernel. */
 static bool fast_io(struct okvm_vcpu *vcpu)
 {
-	unsigned long qual = vmx_qual(to_hw(vcpu));
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned long qual = vmx_qual(hw);
 
 	/* Bit 4: a string instruction (SDM "Exit Qualification for I/O Instructions"). */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu) ||
-	    !okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3)))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu))
 		return false;
+	if (!okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3))) {
+		hw->pio_missed = true;
+		return false;
+	}
 	return vmx_fast_skip(vcpu);
 }
 
@@ -297,6 +301,16 @@ static int exit_delivery_failed(struct okvm_vcpu *vcpu)
 	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, 5, data);
 }
 
+/* No device has taken it, and userspace needs no look at memory or buses. */
+static int exit_pio_user(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned long qual = vmx_qual(hw);
+
+	hw->pio_missed = false;
+	return okvm_pio_user(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw));
+}
+
 static int exit_entry_failed(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -334,6 +348,8 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 	/* Nearly every handler needs them; from here on they are read through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
+	if (hw->pio_missed)
+		return exit_pio_user(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
 	outcome = handler(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);

@@ -170,17 +170,29 @@ static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
 	return arch->efer & EFER_LMA && arch->efer & EFER_SCE;
 }
 
+static u8 uret_wanted(const struct okvm_hw_vcpu *hw)
+{
+	unsigned int i;
+	u8 mask = 0;
+
+	for (i = 0; i < URET_SLOTS; i++)
+		if (uret_used(i) && uret_visible(hw, i))
+			mask |= BIT(i);
+	return mask;
+}
+
 void vmx_uret_load(struct okvm_hw_vcpu *hw)
 {
 	struct uret_cpu *c = this_cpu_ptr(&uret_cpu);
-	unsigned int i;
+	unsigned int i, mask;
 	u64 val;
 
 	if (unlikely(!c->known))
 		uret_read_host(c);
-	for (i = 0; i < URET_SLOTS; i++) {
-		if (!uret_used(i) || !uret_visible(hw, i))
-			continue;
+	if (hw->uret_stale)
+		hw->uret_mask = uret_wanted(hw);
+	for (mask = hw->uret_mask; mask; mask &= mask - 1) {
+		i = __ffs(mask);
 		val = uret_guest_value(hw, i, c->host[i]);
 		if (val == c->now[i] || wrmsrl_safe(uret_msr(i), val))
 			continue;
@@ -188,11 +200,6 @@ void vmx_uret_load(struct okvm_hw_vcpu *hw)
 		c->guests = true;
 		uret_arm(c);
 	}
-}
-
-void vmx_uret_set_efer(struct okvm_hw_vcpu *hw, u64 efer)
-{
-	hw->uret_stale = true;
 }
 
 static int uret_slot(u32 msr)

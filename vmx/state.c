@@ -267,10 +267,9 @@ void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->efer = efer;
+	hw->uret_stale = true;
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
 		vmcs_write(GUEST_IA32_EFER, efer);
-	else
-		vmx_uret_set_efer(hw, efer);
 	if (efer & EFER_LMA)
 		vmx_entry_set(hw, hw->entry | VM_ENTRY_IA32E_MODE);
 	else

@@ -110,7 +110,9 @@ struct okvm_hw_vcpu {
 
 	u32 todo;
 	bool emulate;		/* hardware cannot run this state */
+	bool pio_missed;	/* this exit is port I/O and no device in the kernel took it */
 	bool walk_wp;		/* CR0.WP as the page walker knows it */
+	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 	u32 entry_info;		/* VM_ENTRY_INTR_INFO as written, 0 after an exit */
 
@@ -384,8 +386,6 @@ void vmx_uret_load(struct okvm_hw_vcpu *hw);
 void vmx_uret_put(void);
 /** vmx_uret_cpu_off() - the host's values, now, on this CPU. IRQs off */
 void vmx_uret_cpu_off(void);
-/** vmx_uret_set_efer() - without the entry control that loads EFER, its SCE bit goes this way */
-void vmx_uret_set_efer(struct okvm_hw_vcpu *hw, u64 efer);
 
 /* ---- control.c ---- */
 

@@ -56,8 +56,8 @@ static int pio_complete_out(struct okvm_vcpu *vcpu)
 	return okvm_skip_insn(vcpu, vcpu->arch->pio.insn_len);
 }
 
-static int pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
-		    unsigned int insn_len)
+int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
+		  unsigned int insn_len)
 {
 	unsigned long rax = okvm_gpr(vcpu, OKVM_REG_RAX);
 	int outcome;
@@ -109,7 +109,7 @@ bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
 {
 	if (pio_bus(vcpu, port, size, in))
-		return pio_user(vcpu, port, size, in, insn_len);
+		return okvm_pio_user(vcpu, port, size, in, insn_len);
 	trace_okvm_io(false, !in, port, size, true);
 	return okvm_skip_insn(vcpu, insn_len);
 }

@@ -437,6 +437,9 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
  * Return: true if done; the caller goes past the instruction. False: nothing happened.
  */
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
+/** okvm_pio_user() - the same exit, when okvm_pio_fast() has just found that no device takes it */
+int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
+		  unsigned int insn_len);
 
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {

@@ -200,9 +200,18 @@ static long vm_ioc_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return okvm_get_dirty_log(vm, arg.data);
 }
 
+static long vm_ioc_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return okvm_clear_dirty_log(vm, arg.data);
+}
+
 static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	return okvm_arch_vm_enable_cap(vm, arg.data);
+	const struct kvm_enable_cap *cap = arg.data;
+
+	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2)
+		return cap->flags ? -EINVAL : okvm_dirty_manual(vm, cap->args[0]);
+	return okvm_arch_vm_enable_cap(vm, cap);
 }
 
 static long vm_ioc_get_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
@@ -215,6 +224,7 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
 	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
 	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = vm_ioc_get_dirty_log } },
+	{ KVM_CLEAR_DIRTY_LOG,		0,		 { .vm = vm_ioc_clear_dirty_log } },
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vm = vm_ioc_get_stats_fd } },
 };

@@ -426,6 +426,8 @@ void okvm_memslots_destroy(struct okvm_vm *vm)
 		cond_resched();
 	}
 	xa_destroy(&slots->by_id);
+	/* No reader is left, so the nodes need no grace period, nor the walk that follows it. */
+	mt_clear_in_rcu(&slots->by_gfn);
 	mtree_destroy(&slots->by_gfn);
 	RCU_INIT_POINTER(vm->memslots, NULL);
 	kfree(slots);

@@ -250,8 +250,13 @@ static void update_runtime(struct okvm_vcpu *vcpu, struct okvm_cpuid_table *t)
 
 void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 {
-	if (vcpu->arch->cpuid)
-		update_runtime(vcpu, vcpu->arch->cpuid);
+	struct okvm_cpuid_table *t = vcpu->arch->cpuid;
+
+	if (!t)
+		return;
+	update_runtime(vcpu, t);
+	if (t->e1 >= 0)
+		vcpu->arch->feat.mwait = t->entries[t->e1].ecx & BIT(3);
 }
 
 /* The leaf with KVM's features: after the signature, wherever another interface moved it. */

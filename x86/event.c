@@ -268,10 +268,17 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 	       okvm_irqchip_mode(vcpu->vm) != OKVM_IRQCHIP_KERNEL;
 }
 
+/* A debugger that steps with KVM_GUESTDBG_BLOCKIRQ sees no handler come in between. */
+static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
+}
+
 static void event_ask_windows(struct okvm_vcpu *vcpu)
 {
-	bool irq = event_irq_waits(vcpu) || event_user_wants_window(vcpu);
-	bool nmi = vcpu->arch->ev.nmi_pending;
+	bool blocked = event_blocked_by_debugger(vcpu);
+	bool irq = !blocked && (event_irq_waits(vcpu) || event_user_wants_window(vcpu));
+	bool nmi = !blocked && vcpu->arch->ev.nmi_pending;
 
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_sync_tpr(vcpu);
@@ -295,6 +302,8 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		event_inject_exception(vcpu);
 		can_inject = false;
 	}
+	if (event_blocked_by_debugger(vcpu))
+		can_inject = false;
 	if (can_inject && ev->nmi_pending && event_nmi_allowed(vcpu)) {
 		event_inject_nmi(vcpu);
 		can_inject = false;

@@ -8,6 +8,7 @@
  * eventfd), so a target that sleeps is woken directly: the wakeup vector that
  * upstream needs for interrupts posted by an IOMMU is not used.
  */
+#include <linux/irqflags.h>
 #include <linux/smp.h>
 
 #include <asm/apic.h>
@@ -40,11 +41,17 @@ bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector)
 		return true;
 	/* Pairs with smp_store_mb(vcpu->mode) in vmx_run(). */
 	smp_mb();
-	if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST && READ_ONCE(vcpu->cpu) != raw_smp_processor_id())
+	if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
 		okvm_send_vector(READ_ONCE(vcpu->cpu), POSTED_INTR_VECTOR);
 	else
 		okvm_vcpu_wake(vcpu);
 	return true;
+}
+
+/* What was posted while nobody notified: notify this CPU, which looks when it enters. */
+void vmx_post_self(void)
+{
+	okvm_send_vector(raw_smp_processor_id(), POSTED_INTR_VECTOR);
 }
 
 static void set_rvi(struct okvm_hw_vcpu *hw, int vector)
@@ -92,7 +99,12 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 
 	switch (what) {
 	case OKVM_APIC_PULL:
-		if (hw->apicv)
+		/*
+		 * In the fast loop a notification may be on its way already. The CPU takes the
+		 * descriptor itself at the entry then, and is not to find it empty: Bochs 3.0
+		 * delivers vector 255 in that case.
+		 */
+		if (hw->apicv && (!irqs_disabled() || !vmx_has(&vmx_caps, VMX_OPT_POSTED)))
 			pull_posted(vcpu);
 		break;
 	case OKVM_APIC_IRR:

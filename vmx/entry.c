@@ -349,6 +349,9 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	withdraw_event(hw);
+	/* After mode became IN_GUEST: whoever posts from now on notifies. */
+	if (hw->apicv && vmx_pi_pending(hw))
+		vmx_post_self();
 	if (!hw->host_saved)
 		vmx_host_save(hw);
 	else if (unlikely(hw->uret_stale))
@@ -519,8 +522,6 @@ static bool round_and_round(struct okvm_vcpu *vcpu)
 	bool slow;
 
 	do {
-		if (hw->apicv && unlikely(vmx_pi_pending(hw)))
-			vmx_apic_sync(vcpu, OKVM_APIC_PULL, 0);
 		enter_again(vcpu);
 		if (trace_okvm_exit_enabled())
 			trace_okvm_exit(vcpu->id, hw->exit_reason, okvm_rip(vcpu), vmx_qual(hw));

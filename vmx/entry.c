@@ -278,7 +278,10 @@ static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	/* The registers themselves: what the kernel computes for them costs more than reading them. */
+	/*
+	 * The registers themselves: what the kernel computes for them costs more than reading
+	 * them.
+	 */
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 
@@ -554,7 +557,10 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 			((void (*)(void))(vmx_int_stubs +
 					  16 * (info & INTR_INFO_VECTOR_MASK)))();
 	}
-	/* The guest was a quiescent state; RCU need hear of it no more often than the tick comes. */
+	/*
+	 * The guest was a quiescent state; RCU need hear of it no more often than the tick
+	 * comes.
+	 */
 	if (!context_tracking_enabled_this_cpu())
 		okvm_rcu_note_guest();
 	local_irq_enable();
@@ -572,6 +578,19 @@ static void irqs_on_again(struct okvm_hw_vcpu *hw)
 	local_irq_enable();
 }
 
+/* What was given to hardware for an entry that does not happen. */
+static int deliver_or_emulate(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	withdraw_event(hw);
+	if (!hw->entry_info)
+		return okvm_emulate(vcpu, OKVM_EMUL_INVALID_STATE, 0);
+	hw->entry_info = 0;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	return okvm_emul_deliver(vcpu);
+}
+
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -580,7 +599,7 @@ static int emulate_until_valid(struct okvm_vcpu *vcpu)
 
 	okvm_vcpu_srcu_lock(vcpu);
 	do {
-		outcome = okvm_emulate(vcpu, OKVM_EMUL_INVALID_STATE, 0);
+		outcome = deliver_or_emulate(vcpu);
 		hw->emulate = !vmx_state_valid(vcpu);
 	} while (outcome == OKVM_RESUME && hw->emulate && --bound && !okvm_has_requests(vcpu) &&
 		 okvm_arch_vcpu_can_enter(vcpu) && !(read_thread_flags() & THREAD_WORK));

@@ -345,7 +345,10 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
-	/* Nearly every handler needs them; from here on they are read through the backend's table. */
+	/*
+	 * Nearly every handler needs them; from here on they are read through the backend's
+	 * table.
+	 */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	if (hw->pio_missed)

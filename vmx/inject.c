@@ -69,7 +69,10 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 		hw->soft_nmi_masked = true;
 		hw->soft_nmi_since = ktime_get_ns();
 	}
-	/* Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register State"). */
+	/*
+	 * Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register
+	 * State").
+	 */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	give(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }

@@ -347,7 +347,10 @@ void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow);
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
 void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);
-/** vmx_events_given() - an entry has taken what it was to deliver; vectoring information may revive it */
+/**
+ * vmx_events_given() - an entry has taken what it was to deliver; vectoring information may
+ * revive it
+ */
 void vmx_events_given(struct okvm_vcpu *vcpu);
 /** vmx_events_cut_short() - the exit came in the middle of a delivery: deliver again */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);

@@ -40,7 +40,8 @@ enum okvm_reg {
 /** struct okvm_exception - one exception on its way to the guest */
 struct okvm_exception {
 	bool pending;		/* raised, not yet given to hardware */
-	bool injected;		/* given to hardware; must be given again if delivery was cut short */
+	/* given to hardware; must be given again if delivery was cut short */
+	bool injected;
 	bool has_error;
 	bool has_payload;	/* @payload is not yet in CR2/DR6 */
 	u8 vector;
@@ -167,7 +168,8 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr;
-	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;	/* unless hardware holds them now */
+	/* unless hardware holds them now */
+	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
 
@@ -354,7 +356,10 @@ void okvm_queue_triple_fault(struct okvm_vcpu *vcpu);
 void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
 void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void okvm_reinject_nmi(struct okvm_vcpu *vcpu);
-/** okvm_inject_events() - choose what the next entry delivers and which windows must open; outcome */
+/**
+ * okvm_inject_events() - choose what the next entry delivers and which windows must open;
+ * outcome
+ */
 int okvm_inject_events(struct okvm_vcpu *vcpu);
 bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no shadow, nothing being reinjected */
 /** okvm_has_injectable_irq() - an external interrupt waits (LAPIC, PIC or KVM_INTERRUPT) */
@@ -387,7 +392,10 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 
 /** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
-/** okvm_cpuid_faults() - the guest has CPUID faulting on (MISC_FEATURES_ENABLES): #GP beyond CPL 0 */
+/**
+ * okvm_cpuid_faults() - the guest has CPUID faulting on (MISC_FEATURES_ENABLES): #GP beyond CPL
+ * 0
+ */
 static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
 {
 	return unlikely(vcpu->arch->misc_features & BIT(0));
@@ -446,12 +454,19 @@ enum okvm_emul_why {
 	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
 	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
-	OKVM_EMUL_UD,		/* #UD that may be an instruction from the other vendor (VMCALL/VMMCALL) */
+	/* #UD that may be an instruction from the other vendor (VMCALL/VMMCALL) */
+	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
 };
 
 /** okvm_emulate() - emulate the instruction at RIP. Return: outcome. vm->srcu held, IRQs on. */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
+/**
+ * okvm_emul_deliver() - deliver by software the event that is marked as injected
+ *
+ * For state that hardware cannot run. Return: outcome. As okvm_emulate().
+ */
+int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 
 /** okvm_hypercall() - VMCALL. Return: outcome */
 int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);

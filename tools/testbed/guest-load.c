@@ -33,7 +33,7 @@ enum verdict { PASSED, NO_CPUS = 10, HUNG, PIPES, FUTEXES, FORKS, SHOOTDOWNS, TI
 
 static int cpus, rounds;
 
-static _Noreturn void end(enum verdict verdict)
+static __attribute__((noreturn)) void end(enum verdict verdict)
 {
 	unsigned char status = verdict;
 	int port = open("/dev/port", O_RDWR);
@@ -172,12 +172,12 @@ static bool forks(int cpu)
 }
 
 static char child_stack[16][16384];
-static volatile bool leave;
+static bool leave;
 
 static int spin_there(void *arg)
 {
 	pin((long)arg);
-	while (!leave)
+	while (!__atomic_load_n(&leave, __ATOMIC_RELAXED))
 		sched_yield();
 	return 0;
 }
@@ -202,7 +202,7 @@ static bool shootdowns(void)
 		    (i % 8 == 0 && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0)))
 			return false;
 	}
-	leave = true;
+	__atomic_store_n(&leave, true, __ATOMIC_RELAXED);
 	while (threads--)
 		wait(NULL);
 	return true;

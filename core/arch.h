@@ -53,7 +53,10 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu);
  * Return: 0 or -EINVAL (unknown sync bits, bad cr8 or regs). Vcpu loaded.
  */
 int okvm_arch_run_begin(struct okvm_vcpu *vcpu);
-/** okvm_arch_run_end() - host FPU back; fill if_flag, cr8, apic_base, ready_for_..., sync regs out */
+/**
+ * okvm_arch_run_end() - host FPU back; fill if_flag, cr8, apic_base, ready_for_..., sync regs
+ * out
+ */
 void okvm_arch_run_end(struct okvm_vcpu *vcpu);
 
 /**
@@ -111,7 +114,10 @@ void okvm_arch_flush_tlb_vm(struct okvm_vm *vm);
 
 struct walk_regs;	/* mmu/walk.h */
 
-/** okvm_arch_walk_regs() - CR3, PDPTEs, PKRU and EFLAGS.AC, for a walk. Vcpu loaded or not running */
+/**
+ * okvm_arch_walk_regs() - CR3, PDPTEs, PKRU and EFLAGS.AC, for a walk. Vcpu loaded or not
+ * running
+ */
 void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs);
 
 /* What irq/ needs of x86/: time and NMI. */
@@ -124,7 +130,10 @@ u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc);
 u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu);
 /** okvm_arch_queue_nmi() - one more NMI for the vCPU, and a request (no kick). Any context */
 void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu);
-/** okvm_arch_ioapic_eoi_user() - leave KVM_RUN with KVM_EXIT_IOAPIC_EOI for @vector at the next chance */
+/**
+ * okvm_arch_ioapic_eoi_user() - leave KVM_RUN with KVM_EXIT_IOAPIC_EOI for @vector at the next
+ * chance
+ */
 void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector);
 
 #endif /* OKVM_CORE_ARCH_H */

@@ -39,7 +39,8 @@ enum okvm_shadow {
 enum okvm_caps {
 	OKVM_CAP_UNRESTRICTED	= 1 << 0,	/* real mode and unpaged mode run natively */
 	OKVM_CAP_TPR_SHADOW	= 1 << 1,	/* CR8 without exits */
-	OKVM_CAP_APICV		= 1 << 2,	/* APIC registers and interrupt delivery virtualized */
+	/* APIC registers and interrupt delivery virtualized */
+	OKVM_CAP_APICV		= 1 << 2,
 	OKVM_CAP_POSTED		= 1 << 3,	/* posted interrupts */
 	OKVM_CAP_VNMI		= 1 << 4,
 	OKVM_CAP_HV_TIMER	= 1 << 5,	/* a timer that exits (VMX preemption timer) */
@@ -55,15 +56,18 @@ enum okvm_caps {
 	OKVM_CAP_INVPCID	= 1 << 15,
 	OKVM_CAP_RDTSCP		= 1 << 16,
 	OKVM_CAP_UMWAIT		= 1 << 17,
-	OKVM_CAP_NX_HUGEPAGES	= 1 << 18,	/* the host wants huge pages non-executable (iTLB multihit) */
+	/* the host wants huge pages non-executable (iTLB multihit) */
+	OKVM_CAP_NX_HUGEPAGES	= 1 << 18,
 	OKVM_CAP_UMIP		= 1 << 19,	/* UMIP natively or by descriptor-table exiting */
 };
 
 /** enum okvm_intercepts - which derived controls update_intercepts() computes anew */
 enum okvm_intercepts {
 	OKVM_ICPT_EXCEPTIONS	= 1 << 0,	/* exception bitmap: guest_debug, VM86 emulation */
-	OKVM_ICPT_MSRS		= 1 << 1,	/* MSR bitmap: CPUID, filter, x2APIC mode, disabled exits */
-	OKVM_ICPT_CONTROLS	= 1 << 2,	/* execution controls: CPUID, APIC mode, disabled exits */
+	/* MSR bitmap: CPUID, filter, x2APIC mode, disabled exits */
+	OKVM_ICPT_MSRS		= 1 << 1,
+	/* execution controls: CPUID, APIC mode, disabled exits */
+	OKVM_ICPT_CONTROLS	= 1 << 2,
 	OKVM_ICPT_DEBUG		= 1 << 3,	/* DR intercepts and the DR7 in use */
 	OKVM_ICPT_APIC		= 1 << 4,	/* APIC access, x2APIC and EOI exit bitmap */
 	OKVM_ICPT_CR		= 1 << 5,	/* CR0/CR4 guest/host masks, CR8 */
@@ -81,7 +85,8 @@ enum okvm_apic_sync {
 	OKVM_APIC_PULL,		/* move posted vectors to IRR; arg ignored */
 	OKVM_APIC_IRR,		/* highest pending vector changed; arg is it, -1 none */
 	OKVM_APIC_ISR,		/* highest vector in service changed; arg is it, -1 none */
-	OKVM_APIC_TPR,		/* TPR or what it holds back changed: TPR threshold; arg is max IRR */
+	/* TPR or what it holds back changed: TPR threshold; arg is max IRR */
+	OKVM_APIC_TPR,
 	OKVM_APIC_EOI_MAP,	/* arch->eoi_exit_bitmap changed */
 };
 
@@ -122,7 +127,8 @@ struct okvm_backend {
 	/* Registers that are read lazily: fill vcpu->arch from hardware (enum okvm_reg). */
 	void (*cache_reg)(struct okvm_vcpu *vcpu, int reg);
 	void (*get_segment)(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg);
-	void (*set_segment)(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum okvm_seg seg);
+	void (*set_segment)(struct okvm_vcpu *vcpu, const struct kvm_segment *var,
+			    enum okvm_seg seg);
 	void (*get_dt)(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
 	void (*set_dt)(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
@@ -132,7 +138,10 @@ struct okvm_backend {
 	void (*set_cr3)(struct okvm_vcpu *vcpu, unsigned long cr3);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
 	void (*set_efer)(struct okvm_vcpu *vcpu, u64 efer);
-	/* MSRs that hardware holds (SYSENTER, FS/GS base, PAT, DEBUGCTL ...): -ENOENT if not its own */
+	/*
+	 * MSRs that hardware holds (SYSENTER, FS/GS base, PAT, DEBUGCTL ...): -ENOENT if not
+	 * its own
+	 */
 	int (*get_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 	int (*set_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 	/*
@@ -151,7 +160,8 @@ struct okvm_backend {
 	void (*set_shadow)(struct okvm_vcpu *vcpu, u32 shadow);
 	bool (*nmi_masked)(struct okvm_vcpu *vcpu);
 	void (*set_nmi_masked)(struct okvm_vcpu *vcpu, bool masked);
-	void (*want_window)(struct okvm_vcpu *vcpu, bool irq, bool nmi);	/* exit when it opens */
+	/* exit when it opens */
+	void (*want_window)(struct okvm_vcpu *vcpu, bool irq, bool nmi);
 
 	/* Two-dimensional paging and TLB */
 	void (*set_root)(struct okvm_vcpu *vcpu, hpa_t root, int level);

@@ -88,6 +88,8 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 		return ret;
 	*pfn = pte_pfn(*ptep);
 	*writable = pte_write(*ptep);
+	/* follow_pte() took it, which its declaration does not say. */
+	__acquire(lock);
 	pte_unmap_unlock(ptep, lock);
 	return 0;
 #endif

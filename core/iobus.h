@@ -25,7 +25,8 @@ struct okvm_vcpu;
  * @addr is the guest-physical address or port; @len is 1..8 for MMIO, 1, 2, 4 (8) for PIO.
  */
 struct okvm_io_ops {
-	int (*read)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len, void *val);
+	int (*read)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
+		    void *val);
 	int (*write)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 		     const void *val);
 	void (*release)(struct okvm_io_device *dev);
@@ -63,7 +64,8 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus bus, struct okvm_io
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
 
 /** okvm_iobus_write() - likewise for a write */
-int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, const void *val);
+int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
+		     const void *val);
 
 /** okvm_iobus_destroy() - release every device of a dying VM */
 void okvm_iobus_destroy(struct okvm_vm *vm);

@@ -15,7 +15,8 @@ struct okvm_vm;
 /** enum okvm_ioctl_flag - what the dispatcher does around a handler */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
-	OKVM_IOC_RAW	= 1 << 1,	/* variable size: the handler copies; @arg is a user pointer */
+	/* variable size: the handler copies; @arg is a user pointer */
+	OKVM_IOC_RAW	= 1 << 1,
 	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU: without vcpu->mutex (INTERRUPT-like, async) */
 	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU: with the vCPU loaded on this CPU */
 	OKVM_IOC_LOCK	= 1 << 4,	/* VM: under vm->lock */

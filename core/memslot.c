@@ -76,6 +76,7 @@ static void slots_end(struct okvm_vm *vm)
 {
 	struct okvm_memslots *slots = slots_of(vm);
 
+	/* Who sees the new generation sees the change. */
 	smp_store_release(&slots->generation, slots->generation + 1);
 }
 

@@ -133,7 +133,8 @@ struct okvm_vcpu {
 	/* Guarded by @mutex: one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	int (*complete_io)(struct okvm_vcpu *vcpu);	/* finishes the last user exit; an outcome */
+	/* finishes the last user exit; an outcome */
+	int (*complete_io)(struct okvm_vcpu *vcpu);
 	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been entered once */
 	bool sigset_active;
@@ -229,7 +230,10 @@ struct okvm_vcpu *okvm_file_vcpu(struct file *file);
  */
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_on_spin() - a PAUSE loop was noticed: give the CPU to a sibling that may hold the lock */
+/**
+ * okvm_vcpu_on_spin() - a PAUSE loop was noticed: give the CPU to a sibling that may hold the
+ * lock
+ */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
 /** okvm_vcpu_yield_to() - directed yield. Return: > 0 if the target got the CPU */

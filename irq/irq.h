@@ -76,8 +76,10 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
  * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page (or it is in x2APIC mode or off)
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);	/* APIC-write (trap-like) exit */
-void okvm_apic_eoi(struct okvm_vcpu *vcpu);				/* EOI by MSR, MMIO or fast path */
+/* APIC-write (trap-like) exit */
+void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
+/* EOI by MSR, MMIO or fast path */
+void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
 /** okvm_apic_pending_irq() - highest vector above PPR, or -1; pulls posted ones first */
@@ -107,8 +109,10 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 /** LAPIC timer: served by OKVM_REQ_TIMER; true if it fired and its LVT interrupt was set */
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
-void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);	/* preemption-timer exit, IRQs may be off */
-void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);		/* the vCPU blocks: hrtimer takes over */
+/* preemption-timer exit, IRQs may be off */
+void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
+/* the vCPU blocks: hrtimer takes over */
+void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
 void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
@@ -117,7 +121,10 @@ void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
-/** okvm_apic_set_quirks() - KVM_CAP_DISABLE_QUIRKS2: the disabled KVM_X86_QUIRK_LAPIC_* and LINT0_* */
+/**
+ * okvm_apic_set_quirks() - KVM_CAP_DISABLE_QUIRKS2: the disabled KVM_X86_QUIRK_LAPIC_* and
+ * LINT0_*
+ */
 void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
 
 /** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
@@ -167,27 +174,34 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Ioctl handlers: rows in x86/ioctls.c. Names say which ioctl. */
-long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* LOCK|NOARG-less */
-long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* struct kvm_irqchip */
+/* LOCK|NOARG-less */
+long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+/* struct kvm_irqchip */
+long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg);		/* struct kvm_irq_level */
-long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* ->status written */
+/* struct kvm_irq_level */
+long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+/* ->status written */
+long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* RAW */
 long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);		/* KVM_CREATE_PIT: NOARG */
+/* KVM_CREATE_PIT: NOARG */
+long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);	/* struct kvm_lapic_state; LOAD */
+/* struct kvm_lapic_state; LOAD */
+long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);		/* KVM_ENABLE_CAP; under vm->lock */
+/* KVM_ENABLE_CAP; under vm->lock */
+int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);
 int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);
 
 #endif /* OKVM_IRQ_IRQ_H */

@@ -646,7 +646,8 @@ int vmx_run(struct okvm_vcpu *vcpu)
 		outcome = vmx_exit_slow(vcpu);
 		if (outcome != OKVM_RESUME)
 			return outcome;
-		if (!okvm_arch_vcpu_can_enter(vcpu) || READ_ONCE(vcpu->run->request_interrupt_window))
+		if (!okvm_arch_vcpu_can_enter(vcpu) ||
+		    READ_ONCE(vcpu->run->request_interrupt_window))
 			return OKVM_RESUME;
 	}
 }

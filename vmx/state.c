@@ -100,7 +100,8 @@ static u32 seg_ar(const struct kvm_segment *var)
 	if (var->unusable || !var->present)
 		return SEG_AR_UNUSABLE;
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
-	       SEG_AR_P | (var->avl ? SEG_AR_AVL : 0) | (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) |
+	       SEG_AR_P | (var->avl ? SEG_AR_AVL : 0) | (var->l ? SEG_AR_L : 0) |
+	       (var->db ? SEG_AR_DB : 0) |
 	       (var->g ? SEG_AR_G : 0);
 }
 

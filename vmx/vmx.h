@@ -19,7 +19,7 @@
 
 /* Newer than the oldest supported kernel's header. */
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
-#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	(1 << 6)
+#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
 #endif
 #define VMX_NR_EXITS	78	/* basic exit reasons that have a row */
 

@@ -86,7 +86,10 @@ void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf,
 		 u32 sub);
 
-/** cpuid_plain() - the one entry of a basic @leaf that has no sub-leaves, or NULL: ask cpuid_answer() */
+/**
+ * cpuid_plain() - the one entry of a basic @leaf that has no sub-leaves, or NULL: ask
+ * cpuid_answer()
+ */
 static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_index *idx,
 							 const struct kvm_cpuid_entry2 *e, u32 leaf)
 {

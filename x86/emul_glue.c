@@ -20,7 +20,6 @@
 #include "core/trace.h"
 #include "x86/emul_glue.h"
 
-
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {
 	vcpu->arch->emul = kzalloc(sizeof(*vcpu->arch->emul), GFP_KERNEL_ACCOUNT);

@@ -77,7 +77,10 @@ enum emul_rc okvm_emul_mmio(struct okvm_emulation *e, gpa_t gpa, void *data, uns
 enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
 			    void *data, bool in);
 
-/** okvm_mmio_bus() - an access of 1..8 bytes by the in-kernel devices, local APIC first: 0 or -EOPNOTSUPP */
+/**
+ * okvm_mmio_bus() - an access of 1..8 bytes by the in-kernel devices, local APIC first: 0 or
+ * -EOPNOTSUPP
+ */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 
 /* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */

@@ -22,7 +22,10 @@ enum event_merge event_merge(u8 first, u8 second);
 /** event_is_fault() - is RIP restarted after @vector (SDM "Exception Classifications")? */
 bool event_is_fault(u8 vector);
 
-/** event_dr6() - DR6 after a #DB with @payload (bits that are set; RTM and bus lock are active low) */
+/**
+ * event_dr6() - DR6 after a #DB with @payload (bits that are set; RTM and bus lock are active
+ * low)
+ */
 unsigned long event_dr6(unsigned long dr6, unsigned long payload);
 
 #endif /* OKVM_X86_EVENT_RULES_H */

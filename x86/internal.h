@@ -50,7 +50,10 @@ void okvm_host_exit(void);
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 
-/** okvm_msr_create() - MSRs that only creation sets (ARCH_CAPABILITIES, PLATFORM_INFO, UCODE_REV) */
+/**
+ * okvm_msr_create() - MSRs that only creation sets (ARCH_CAPABILITIES, PLATFORM_INFO,
+ * UCODE_REV)
+ */
 void okvm_msr_create(struct okvm_vcpu *vcpu);
 /** okvm_msr_reset() - MSRs of RESET, or INIT; not what okvm_set_efer() and the APIC do */
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
@@ -87,6 +90,7 @@ bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu);
 void okvm_pv_clear_unhalted(struct okvm_vcpu *vcpu);
 /** okvm_pv_set_unhalted() - another vCPU's thread does; any context */
 void okvm_pv_set_unhalted(struct okvm_vcpu *target);
+
 /** okvm_task_run_delay() - ns that this thread has waited for a CPU */
 static inline u64 okvm_task_run_delay(void)
 {

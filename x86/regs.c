@@ -52,7 +52,8 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-#define DR6_IDLE	0xffff0ff0ul	/* nothing has happened: SDM "Debug Status Register (DR6)" */
+/* Nothing has happened: SDM "Debug Status Register (DR6)" */
+#define DR6_IDLE	0xffff0ff0ul
 
 /* The single-step trap of an instruction that was skipped: the debugger's, or else the guest's. */
 static int trap_singlestep(struct okvm_vcpu *vcpu)

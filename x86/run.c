@@ -107,7 +107,7 @@ int okvm_halt(struct okvm_vcpu *vcpu)
 	if (okvm_lapic_in_kernel(vcpu)) {
 		okvm_apic_pv_eoi_exit(vcpu);
 		okvm_apic_timer_inject(vcpu);
-		/* An event that waits already: HLT falls through. */
+		/* An event that waits already ends HLT at once. */
 		if (!run_has_event(vcpu))
 			WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_HALTED);
 		else

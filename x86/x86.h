@@ -94,7 +94,8 @@ struct okvm_guest_feat {
 	u32 pv;			/* EAX of leaf 0x40000001 (KVM_FEATURE_*) */
 	bool longmode, nx, rdtscp, rdpid, tsc_deadline, tsc_adjust, x2apic, xsave, xsaves;
 	bool fsgsbase, smep, smap, umip, pku, la57, pcid, invpcid, mtrr, mce, gbpages, vmx;
-	bool spec_ctrl, stibp, ssbd, ibpb, flush_l1d, arch_cap, md_clear, tsx_ctrl, mwait, bus_lock, intel;
+	bool spec_ctrl, stibp, ssbd, ibpb, flush_l1d, arch_cap, md_clear, tsx_ctrl;
+	bool mwait, bus_lock, intel;
 	bool umwait, perfmon;
 	bool sse3, rtm, pdcm;
 };
@@ -230,7 +231,8 @@ struct okvm_arch_vm {
 
 	/* TSC matching and master clock, guarded by @tsc_lock. */
 	raw_spinlock_t tsc_lock;
-	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset, cur_tsc_nsec, cur_tsc_write, cur_tsc_offset;
+	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset;
+	u64 cur_tsc_nsec, cur_tsc_write, cur_tsc_offset;
 	u32 last_tsc_khz;
 	u64 cur_tsc_generation;
 	u64 nr_vcpus_matched_tsc;

@@ -239,10 +239,12 @@ static void guest_tables(struct vm *vm)
 void guest_load64(struct vm *vm, const uint8_t *code, const uint8_t *end)
 {
 	struct kvm_segment cs = {
-		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1,
+		.l = 1, .g = 1,
 	};
 	struct kvm_segment ds = {
-		.limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+		.limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1,
+		.db = 1, .g = 1,
 	};
 	struct kvm_sregs sregs;
 

@@ -59,7 +59,8 @@ void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
 		long long got_ = (long long)(got), want_ = (long long)(want); \
 									\
 		if (got_ != want_)					\
-			test_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), expected %lld (0x%llx)", \
+			test_fail(__FILE__, __LINE__,			\
+				  "%s is %lld (0x%llx), expected %lld (0x%llx)", \
 				  #got, got_, got_, want_, want_);	\
 	} while (0)
 

@@ -34,7 +34,7 @@
 	/* Header, one page: offsets are from its begin, lengths in bytes. */
 	.set	HDR_PAGES,	4		/* pages of the image, header included */
 	.set	HDR_INITRD,	8		/* offset of the initrd */
-	.set	HDR_KERNEL,	12		/* offset of the kernel, its length, its destination */
+	.set	HDR_KERNEL,	12	/* offset, length and destination of the kernel */
 	.set	HDR_KERNEL_LEN,	16
 	.set	HDR_KERNEL_TO,	20
 	.set	HDR_BOOT,	4096		/* the boot area follows the header */

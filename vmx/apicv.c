@@ -64,6 +64,14 @@ static void set_svi(struct okvm_hw_vcpu *hw, int vector)
 	vmx_intr_status_set(hw, (hw->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
 }
 
+/* The vector that the CPU may deliver: none while a debugger steps with KVM_GUESTDBG_BLOCKIRQ. */
+static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
+{
+	bool blocked = vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
+
+	set_rvi(to_hw(vcpu), blocked ? 0 : vector);
+}
+
 /* The CPU has moved RVI and SVI on while the guest ran. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
@@ -90,7 +98,7 @@ static void pull_posted(struct okvm_vcpu *vcpu)
 		}
 	}
 	read_intr_status(hw);
-	set_rvi(hw, okvm_apic_highest_irr(vcpu));
+	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));
 }
 
 void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
@@ -110,7 +118,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	case OKVM_APIC_IRR:
 		if (hw->apicv) {
 			read_intr_status(hw);
-			set_rvi(hw, arg);
+			set_rvi_unblocked(vcpu, arg);
 		}
 		break;
 	case OKVM_APIC_ISR:
@@ -176,7 +184,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 		return;
 	hw->intr_status = 0;
 	vmcs_write(GUEST_INTR_STATUS, 0);
-	set_rvi(hw, okvm_apic_highest_irr(vcpu));
+	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));
 	set_svi(hw, okvm_apic_highest_isr(vcpu));
 	vmx_tpr_threshold_set(hw, 0);
 	vmx_apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);

@@ -94,6 +94,8 @@ static void update_debug(struct okvm_vcpu *vcpu)
 	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
 
 	vmcs_write(GUEST_DR7, host ? arch->guest_debug_dr7 : arch->dr7);
+	/* Whether interrupts are held back for the debugger may have changed. */
+	vmx_apic_sync(vcpu, OKVM_APIC_PULL, 0);
 }
 
 /*

@@ -224,7 +224,8 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	}
 	if (vmx_get_cpl(vcpu) != 0)
 		return skip_or_gp(vcpu, 1);
-	if (arch->dr7 & DR7_DETECT)
+	if ((arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 : arch->dr7) &
+	    DR7_DETECT)
 		return general_detect(vcpu);
 	if (!(qual & BIT(4)))
 		return skip_or_gp(vcpu, okvm_set_dr(vcpu, dr, okvm_gpr(vcpu, reg)));

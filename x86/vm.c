@@ -57,6 +57,8 @@ err_destroy_tsc:
 
 void okvm_arch_vm_release(struct okvm_vm *vm)
 {
+	/* The host clock's work looks at all vCPUs of the VMs on its list. */
+	okvm_tsc_vm_destroy(vm);
 	okvm_irq_vm_release(vm);
 	okvm_mmu_vm_release(vm);
 }

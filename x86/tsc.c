@@ -18,6 +18,7 @@
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
+#define NEVER		(U64_MAX - 1)	/* U64_MAX is the backend's word for "no timer" */
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
@@ -37,18 +38,16 @@ u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
 u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
 {
 	u64 ratio = vcpu->arch->tsc_ratio;
-	u64 now, delta;
+	u64 now = rdtsc();
+	u64 guest_now = okvm_guest_tsc(vcpu, now);
+	u64 delta = guest_tsc - guest_now;
 
-	if (ratio == RATIO_ONE)
-		return guest_tsc - vcpu->arch->tsc_offset;
-	now = rdtsc();
-	delta = guest_tsc - okvm_guest_tsc(vcpu, now);
-	if ((s64)delta <= 0)
+	if (guest_tsc <= guest_now)
 		return now;
 	/* The quotient must fit 64 bits: the division instruction faults otherwise. */
-	if (delta >> 16 >= ratio)
-		return ~0ULL;
-	return now + mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
+	if (ratio != RATIO_ONE)
+		delta = delta >> 16 >= ratio ? NEVER : mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
+	return delta < NEVER - now ? now + delta : NEVER;
 }
 
 u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu)
@@ -74,7 +73,11 @@ static u64 offset_for(struct okvm_vcpu *vcpu, u64 tsc)
 
 static u64 ns_to_guest_cycles(const struct okvm_vcpu *vcpu, u64 ns)
 {
-	return mul_u64_u32_div(ns, vcpu->arch->tsc_khz, NSEC_PER_MSEC);
+	u32 rest;
+	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
+
+	/* In two parts: a quotient of more than 64 bits would fault, not wrap. */
+	return ms * vcpu->arch->tsc_khz + (u64)rest * vcpu->arch->tsc_khz / NSEC_PER_MSEC;
 }
 
 /*

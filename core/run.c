@@ -35,11 +35,8 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 
 	if (work & RUN_SIGNAL_WORK)
 		return run_interrupted(vcpu);
-	if (work & _TIF_NOTIFY_RESUME) {
-		/* With no signal to deliver, the pretended one restarts KVM_RUN. */
-		set_thread_flag(TIF_SIGPENDING);
+	if (work & _TIF_NOTIFY_RESUME)
 		return -ERESTARTNOINTR;
-	}
 	cond_resched();
 	if (need_resched())
 		schedule();
@@ -184,6 +181,12 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	outcome = run_loaded(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
+	/*
+	 * With no signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of
+	 * the mask computes the flag anew.
+	 */
+	if (outcome == -ERESTARTNOINTR)
+		set_thread_flag(TIF_SIGPENDING);
 	okvm_vcpu_put(vcpu);
 	if (outcome == OKVM_USER) {
 		vcpu->stat[OKVM_STAT_USER_EXITS]++;

@@ -64,6 +64,8 @@ bool event_is_fault(u8 vector)
 unsigned long event_dr6(unsigned long dr6, unsigned long payload)
 {
 	dr6 |= EVENT_DR6_ACTIVE_LOW;
+	/* A payload may be userspace's: the upper half of the register must stay 0. */
+	payload = (u32)payload;
 	dr6 |= payload;
 	dr6 ^= payload & EVENT_DR6_ACTIVE_LOW;
 	return dr6;

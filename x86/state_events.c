@@ -38,8 +38,9 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	if (exc->vector == X86_TRAP_PF) {
 		arch->cr2 = exc->payload;
 	} else if (exc->vector == X86_TRAP_DB) {
+		/* Loaded into the CPU's DR6 later, which faults if its upper half is not 0. */
 		arch->dr6 &= ~DR_TRAP_BITS;
-		arch->dr6 |= DR6_ACTIVE_LOW | exc->payload;
+		arch->dr6 |= DR6_ACTIVE_LOW | lower_32_bits(exc->payload);
 		arch->dr6 ^= exc->payload & DR6_ACTIVE_LOW;
 		arch->dr6 &= ~BIT(12);
 	}

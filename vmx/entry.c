@@ -5,8 +5,9 @@
  * Upstream prepares everything for each entry. Here an entry has two parts:
  * what host code that runs with IRQs on could have changed is checked once
  * (enter_guest()), what a fast exit can change is checked each time
- * (enter_again()). Thread flags are looked at in the first part only: whoever
- * sets one for a CPU in guest mode sends an IPI, and that is an exit.
+ * (enter_again()). Thread flags are among the latter: others who set one for a
+ * CPU in guest mode send an IPI, but a fast exit that wakes a task may set one
+ * for its own CPU.
  */
 #include <linux/context_tracking.h>
 #include <linux/gfp.h>
@@ -66,6 +67,7 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	hw->gs_sel = current->thread.gsindex;
 	hw->host_gs_user = current->thread.gsbase;
 	savesegment(ds, hw->ds_sel);
+	savesegment(es, hw->es_sel);
 	host_selectors_set(hw, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
 	vmx_uret_load(hw);
@@ -87,9 +89,9 @@ void vmx_host_restore(struct okvm_hw_vcpu *hw)
 		wrmsrl(MSR_FS_BASE, hw->host_fs_base);
 	}
 	/* The exit loaded null selectors where userspace may have had others. */
-	if (hw->ds_sel) {
+	if (unlikely(hw->ds_sel | hw->es_sel)) {
 		loadsegment(ds, hw->ds_sel);
-		loadsegment(es, hw->ds_sel);
+		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
 	/* Exits leave limits of 67h and FFFFh behind. */
@@ -533,7 +535,9 @@ static bool round_and_round(struct okvm_vcpu *vcpu)
 		if (slow)
 			break;
 		served++;
-	} while (likely(!okvm_has_requests(vcpu)) || okvm_serve_fast(vcpu));
+		/* A wakeup by this thread's own device or IPI sets flags without an interrupt. */
+	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_fast(vcpu)) &&
+		 likely(!(read_thread_flags() & THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
 	vcpu->stat[OKVM_STAT_EXITS] += served + slow;
 	return !slow;

@@ -145,7 +145,7 @@ struct okvm_hw_vcpu {
 
 	/* Guarded by having the vCPU loaded. */
 	bool host_saved;	/* segment state and MSRs of the host are put away */
-	u16 ds_sel, fs_sel, gs_sel;
+	u16 ds_sel, es_sel, fs_sel, gs_sel;
 	u32 host_pkru;
 	u64 host_gs_user;
 	u64 host_debugctl;

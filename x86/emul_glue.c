@@ -358,9 +358,11 @@ static bool emul_can_direct(struct okvm_emulation *e)
 static int emul_complete(struct okvm_vcpu *vcpu)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
+	enum emul_mode mode = e->ctx.mode;
 	u64 val = 0;
 
-	if (okvm_linear_rip(vcpu) != e->linear_rip) {
+	emul_set_mode(&e->ctx);
+	if (okvm_linear_rip(vcpu) != e->linear_rip || e->ctx.mode != mode) {
 		/* Userspace reset or moved the vCPU: nothing is left to complete. */
 		e->waiting = false;
 		e->direct = false;

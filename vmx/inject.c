@@ -162,14 +162,19 @@ void vmx_events_given(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The local APIC delivers no vector below 16. Bochs 3.0 reports 0 for one that it delivered by
- * virtual-interrupt delivery: SVI, which has just been set to it, knows better.
+ * The vector of an external interrupt whose delivery was cut short. With virtual-interrupt
+ * delivery the newest interrupt in service is the one, whether the CPU took it or an entry gave it:
+ * SVI. The field says the same, but in Bochs 3.0, which leaves there what it last delivered in
+ * another way. Only an interrupt of the PIC is not in service.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
-	if (vector >= 16 || !hw->apicv)
+	u8 svi;
+
+	if (!hw->apicv)
 		return vector;
-	return vmcs_read32(GUEST_INTR_STATUS) >> 8 ?: vector;
+	svi = vmcs_read32(GUEST_INTR_STATUS) >> 8;
+	return svi ? svi : vector;
 }
 
 /* SDM "IDT-Vectoring Information Field". */

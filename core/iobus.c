@@ -101,6 +101,16 @@ static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 	synchronize_srcu_expedited(&vm->srcu);
 }
 
+static bool iobus_has(const struct okvm_iobus *bus, const struct okvm_io_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < bus->count; i++)
+		if (bus->range[i].dev == dev)
+			return true;
+	return false;
+}
+
 void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_device *dev)
 {
 	struct okvm_iobus *old, *new;
@@ -108,7 +118,8 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 
 	lockdep_assert_held(&vm->bus_lock);
 	old = iobus_locked(vm, nr);
-	if (!old)
+	/* A set-up that failed half-way takes down devices that never came here. */
+	if (!old || !iobus_has(old, dev))
 		return;
 	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
 	if (new) {

@@ -67,6 +67,7 @@ static uint32_t next_random(void)
 static void one_life(void)
 {
 	struct vm vm;
+	struct kvm_interrupt irq = { .irq = 32 };
 	int fds[3], i, j;
 
 	vm_create(&vm, next_random() % 2 ? VM_IRQCHIP : 0);
@@ -74,7 +75,7 @@ static void one_life(void)
 		LOAD16(&vm, halt);
 		vm.run->immediate_exit = next_random() % 2;
 		/* With an in-kernel irqchip HLT sleeps: only a run that ends at once then. */
-		if (ioctl(vm.vcpu, KVM_INTERRUPT, &(struct kvm_interrupt){ .irq = 32 }) < 0)
+		if (ioctl(vm.vcpu, KVM_INTERRUPT, &irq) < 0)
 			vm.run->immediate_exit = 1;
 		vcpu_run(&vm);
 	}

@@ -444,7 +444,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 	return emul_one(e);
 }
 
-/* ---- delivery by software: hardware does not run this state, so it delivers nothing either ---- */
+/* ---- delivery by software: what hardware does not run it does not deliver to either ---- */
 
 static enum emul_rc deliver_exception(struct okvm_emulation *e, const struct okvm_exception *exc,
 				      u8 insn_len)

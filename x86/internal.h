@@ -96,6 +96,7 @@ static inline u64 okvm_task_run_delay(void)
 {
 	return IS_ENABLED(CONFIG_SCHED_INFO) ? current->sched_info.run_delay : 0;
 }
+
 /** okvm_pv_poll_allowed() - for okvm_arch_poll_allowed(): POLL_CONTROL is not switched off */
 bool okvm_pv_poll_allowed(const struct okvm_vcpu *vcpu);
 

@@ -75,8 +75,18 @@ class Bochs:
         # Debian's build has the internal debugger, which waits for a command to go on.
         with open(os.path.join(job.folder, "go"), "w", encoding="ascii") as handle:
             handle.write("c\n")
-        return [self.bochs, "-q", "-f", os.path.join(job.folder, "bochsrc"),
+        return [self.bochs, *self._loop(job), "-q", "-f", os.path.join(job.folder, "bochsrc"),
                 "-rc", os.path.join(job.folder, "go")]
+
+    def _loop(self, job):
+        """The option that chooses a loop over several CPUs which keeps RIP.
+
+        After an exception that the guest takes by itself, the plain loop of 3.0 leaves the "previous
+        RIP" at the faulting instruction (main.cc, setjmp); an external interrupt that ends the guest
+        before the handler's first instruction then saves that as the guest's RIP, with the
+        handler's CS and RSP. The debugger's loop sets it.
+        """
+        return ["-debugger"] if job.cpus > 1 and self.version != "2.7" else []
 
     def _display(self):
         return 'rfb, options="timeout=0"'

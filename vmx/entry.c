@@ -267,12 +267,13 @@ static void debug_regs_take(struct okvm_hw_vcpu *hw)
 
 static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 {
-	if (likely(!hw->dr_loaded))
-		return;
-	hw->dr_loaded = false;
-	if (hw->vcpu->arch->debug_regs_live)
-		debug_regs_take(hw);
-	if (hw_breakpoint_active())
+	if (unlikely(hw->dr_loaded)) {
+		hw->dr_loaded = false;
+		if (hw->vcpu->arch->debug_regs_live)
+			debug_regs_take(hw);
+	}
+	/* Exits leave 400h in DR7 (SDM "Loading Host Control Registers, Debug Registers, MSRs"). */
+	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Any sequence of register accesses, line changes, EOIs and restores on one IOAPIC. */
 #include <stdint.h>
+#include <string.h>
 
 #include "irq/ioapic.h"
 

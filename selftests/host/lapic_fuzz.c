@@ -78,8 +78,13 @@ static void restore(struct bench *b, u32 seed)
 
 static struct lapic_irq message(u32 arg)
 {
+	u32 dest = arg >> 8 & 0x1ff;
+
+	/* A cluster of x2APIC IDs and a mask, or an ID. */
+	if (arg & BIT(30))
+		dest = (dest & 0x1f) << 16 | (arg >> 16 & 0xff) << 8 | (arg & 0xff);
 	return (struct lapic_irq){
-		.dest_id = arg >> 8 & 0x1ff, .vector = arg,
+		.dest_id = dest, .vector = arg,
 		.delivery_mode = arg >> 17 & 0x700, .dest_mode = arg >> 10 & 0x800,
 		.level = arg >> 28 & 1, .trig_mode = arg >> 29 & 1,
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Any sequence of port accesses, line changes, acknowledges and restores on one pair of 8259A. */
 #include <stdint.h>
+#include <string.h>
 
 #include "irq/pic.h"
 

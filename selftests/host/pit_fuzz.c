@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Any sequence of port accesses, jumps of the clock and restores on one 8254. */
 #include <stdint.h>
+#include <string.h>
 
 #include "irq/pit.h"
 

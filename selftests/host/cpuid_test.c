@@ -82,6 +82,26 @@ TEST(supported_fits_small_buffers)
 	EXPECT_EQ((u32)cpuid_supported(&env, e, 1), (u32)-E2BIG);
 }
 
+/* An array of exactly the size that was told: the red zones see an entry too many. */
+TEST(supported_fits_every_size)
+{
+	struct cpuid_env env = full_env();
+	struct kvm_cpuid_entry2 *e;
+	int max, n = 0;
+
+	for (max = 0; max <= 80; max++) {
+		int got;
+
+		e = malloc(max * sizeof(*e));
+		got = cpuid_supported(&env, e, max);
+		EXPECT(got == -E2BIG || got <= max);
+		EXPECT(!n || got == n);
+		n = got > 0 ? got : 0;
+		free(e);
+	}
+	EXPECT(n > 20);
+}
+
 TEST(supported_never_offers_what_is_missing)
 {
 	struct cpuid_env env = full_env();

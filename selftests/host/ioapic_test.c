@@ -361,6 +361,29 @@ TEST(ioapic_restore_delivers_pending)
 	EXPECT_EQ(io.irr, BIT(2) | BIT(3));
 }
 
+/* Whatever is restored, there are no pins but the 24, and nothing waits for an EOI in vain. */
+TEST(ioapic_restored_garbage)
+{
+	struct kvm_ioapic_state s;
+	unsigned int fill, pin;
+
+	for (fill = 1; fill < 256; fill++) {
+		fresh();
+		memset(&s, fill, sizeof(s));
+		ioapic_set_state(&io, &s, &todo);
+		EXPECT_EQ(todo.deliver >> IOAPIC_PINS, 0);
+		ioapic_get_state(&io, &s);
+		EXPECT_EQ(s.irr >> IOAPIC_PINS, 0);
+		EXPECT(s.id <= 0xf);
+		for (pin = 0; pin < IOAPIC_PINS; pin++)
+			EXPECT((s.redirtbl[pin].bits & IOAPIC_E_LEVEL) ||
+			       !(s.redirtbl[pin].bits & IOAPIC_E_REMOTE_IRR));
+		ioapic_read(&io, IOAPIC_WINDOW);
+		ioapic_write(&io, IOAPIC_WINDOW, ~0u, &todo);
+		eoi(fill);
+	}
+}
+
 static u64 rng = 0x9e3779b97f4a7c15;
 
 static u64 rnd(void)

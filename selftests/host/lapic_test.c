@@ -265,6 +265,22 @@ TEST(mmio_shapes)
 		}
 }
 
+/* What lies behind the page of registers is nothing, and no other register is meant. */
+TEST(mmio_writes_behind_the_registers)
+{
+	u8 before[LAPIC_STATE_SIZE];
+	u32 off, val = 0x1ff;
+
+	bench_init(&b, 7);
+	bench_enable(&b);
+	memcpy(before, b.regs, sizeof(before));
+	b.eff.flags = 0;
+	for (off = LAPIC_STATE_SIZE; off < 4096; off += 4)
+		lapic_mmio_write(&b.l, off, 4, &val, &b.eff);
+	EXPECT_EQ(b.eff.flags, 0);
+	EXPECT(!memcmp(before, b.regs, sizeof(before)));
+}
+
 TEST(icr_xapic)
 {
 	struct lapic_irq irq;
@@ -829,6 +845,27 @@ TEST(dest_bounds)
 		irq = to(ids[i] << 16 | 1, true);
 		reach(map, list, 1, &b.l, &irq);
 	}
+	free(map);
+}
+
+/* The last cluster may be cut short by the highest ID: what lies behind the table is not its. */
+TEST(dest_last_cluster_is_cut)
+{
+	static struct bench three[3];
+	struct bench *list[] = { &three[0], &three[1], &three[2] };
+	struct lapic_map *map;
+	struct lapic_irq irq;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		bench_init(&three[i], i ? 255 + i : 0);
+		bench_x2apic(&three[i]);
+	}
+	map = make_map(list, 3, 257, true);
+	irq = to(16u << 16 | 0xffff, true);
+	EXPECT_EQ(reach(map, list, 3, &three[0].l, &irq), 6);
+	irq = to(16u << 16 | 0xfffc, true);
+	EXPECT_EQ(reach(map, list, 3, &three[0].l, &irq), 0);
 	free(map);
 }
 

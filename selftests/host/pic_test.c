@@ -374,6 +374,32 @@ TEST(pic_state_round_trip)
 	EXPECT(!memcmp(a, b, sizeof(a)));
 }
 
+/* Whatever is restored, each register holds what the hardware could hold. */
+TEST(pic_restored_garbage)
+{
+	static const u8 fill[] = { 0xff, 0x80, 0x7f, 0x55, 0x04, 0x02 };
+	struct kvm_pic_state s;
+	unsigned int i, chip;
+
+	for (i = 0; i < sizeof(fill); i++) {
+		for (chip = 0; chip < 2; chip++) {
+			fresh();
+			memset(&s, fill[i], sizeof(s));
+			pic_set_state(&pic, chip, &s, &todo);
+			pic_get_state(&pic, chip, &s);
+			EXPECT(s.init_state <= 3);
+			EXPECT(s.priority_add <= 7);
+			EXPECT_EQ(s.irq_base & 7, 0);
+			EXPECT(s.read_reg_select <= 1 && s.poll <= 1 && s.special_mask <= 1);
+			EXPECT(s.auto_eoi <= 1 && s.rotate_on_auto_eoi <= 1 && s.init4 <= 1);
+			EXPECT(s.special_fully_nested_mode <= 1);
+			EXPECT_EQ(s.elcr_mask, chip ? 0xde : 0xf8);
+			EXPECT_EQ(s.elcr & ~s.elcr_mask, 0);
+			ack();
+		}
+	}
+}
+
 static u64 rng = 0x2545f4914f6cdd1d;
 
 static u64 rnd(void)

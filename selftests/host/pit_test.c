@@ -391,6 +391,33 @@ TEST(pit_state_round_trip)
 	EXPECT(!memcmp(&a, &b, sizeof(a)));
 }
 
+/* Whatever is restored, each register holds what the hardware could hold. */
+TEST(pit_restored_garbage)
+{
+	struct kvm_pit_state2 s;
+	unsigned int fill, i, port;
+
+	for (fill = 1; fill < 256; fill++) {
+		memset(&s, fill, sizeof(s));
+		pit_set_state(&pit, &s, now, &todo);
+		pit_get_state(&pit, &s);
+		for (i = 0; i < 3; i++) {
+			const struct kvm_pit_channel_state *c = &s.channels[i];
+
+			EXPECT(c->count && c->count <= (c->bcd ? 10000 : 0x10000));
+			EXPECT(c->mode < 6 || c->mode == 0xff);
+			EXPECT(c->bcd <= 1 && c->gate <= 1 && c->status_latched <= 1);
+			EXPECT(c->count_latched <= 3 && c->read_state <= 4 && c->write_state <= 4);
+			EXPECT(c->rw_mode <= 3);
+		}
+		EXPECT_EQ(s.flags & ~(KVM_PIT_FLAGS_HPET_LEGACY | KVM_PIT_FLAGS_SPEAKER_DATA_ON), 0);
+		for (port = 0; port < 3; port++) {
+			pit_read(&pit, port, now + 1);
+			out(port, fill);
+		}
+	}
+}
+
 TEST(pit_reinject_one_by_one)
 {
 	struct pit_reinject re = { .enabled = true };

@@ -54,8 +54,11 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 
 	if (flags & LAPIC_EFF_ERROR)
 		okvm_apic_local(apic, LAPIC_LVT_ERROR);
-	if (flags & LAPIC_EFF_LVT0)
+	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
+		/* An interrupt of the PIC, or a window for userspace's, may have waited for it. */
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+	}
 	if (flags & LAPIC_EFF_ENABLED)
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 	if (flags & (LAPIC_EFF_MODE | LAPIC_EFF_BASE | LAPIC_EFF_ID))

@@ -103,7 +103,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vmx_exec_set(hw, hw->exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_window_opened(vcpu);
-	return true;
+	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
+	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
 static bool fast_nmi_window(struct okvm_vcpu *vcpu)

@@ -261,11 +261,15 @@ static void event_inject_irq(struct okvm_vcpu *vcpu)
 	vcpu->vm->backend->inject_irq(vcpu);
 }
 
-/* Userspace waits for a window only if it could not inject at once. */
+/*
+ * Userspace waits for a window only if it could not inject at once. While the LAPIC masks
+ * LINT0 no window opens for it: asking for one would end each entry before its first instruction.
+ */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->run->request_interrupt_window) &&
-	       okvm_irqchip_mode(vcpu->vm) != OKVM_IRQCHIP_KERNEL;
+	       okvm_irqchip_mode(vcpu->vm) != OKVM_IRQCHIP_KERNEL &&
+	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
 }
 
 /* A debugger that steps with KVM_GUESTDBG_BLOCKIRQ sees no handler come in between. */

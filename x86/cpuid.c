@@ -140,8 +140,23 @@ long okvm_ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 	return copy_list(arg.user, supported, nr_supported);
 }
 
+/* The padding of entries to be filled in must be clean: a later version may give it a meaning. */
+static long check_padding(const struct kvm_cpuid2 __user *user)
+{
+	u32 nent, pad[3], i;
+
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	for (i = 0; i < min_t(u32, nent, OKVM_MAX_CPUID_ENTRIES); i++)
+		if (copy_from_user(pad, user->entries[i].padding, sizeof(pad)) ||
+		    pad[0] | pad[1] | pad[2])
+			return -EINVAL;
+	return 0;
+}
+
 long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 {
+	long err = check_padding(arg.user);
 	/* What the emulator does whether or not the CPU can: MOVBE; RDPID if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
@@ -149,6 +164,8 @@ long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		{ .function = 7, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX },
 	};
 
+	if (err)
+		return err;
 	if (okvm_host.caps & OKVM_CAP_RDTSCP)
 		list[2].ecx = BIT(22);
 	return copy_list(arg.user, list, ARRAY_SIZE(list));

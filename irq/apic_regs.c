@@ -22,6 +22,11 @@ static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 
 static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 {
+	struct lapic *l = &vcpu->apic->l;
+
+	/* An EOI that the CPU has not virtualized: its copy of what is in service follows. */
+	if (unlikely(l->hw_irr))
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
 		okvm_ioapic_eoi(vcpu, eff->eoi_vector, eff->eoi_broadcast);
 }
@@ -192,6 +197,38 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	if (apic->pv_eoi_pending || !fast_enough(apic, msr, val))
 		return false;
 	return !okvm_apic_msr_write(vcpu, msr, val);
+}
+
+/* As the x2APIC has it; the xAPIC's destination is in a register of its own. */
+static u64 icr_of(const struct lapic *l)
+{
+	u64 dest;
+
+	if (lapic_x2apic(l))
+		return lapic_get_icr64(l);
+	dest = lapic_get(l, APIC_ICR2) >> 24;
+	return lapic_get(l, APIC_ICR) |
+	       (dest == LAPIC_BROADCAST ? LAPIC_X2_BROADCAST : dest) << 32;
+}
+
+bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(offset), icr_of(&apic->l)))
+		return false;
+	okvm_apic_write_nodecode(vcpu, offset);
+	return true;
+}
+
+bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(APIC_EOI), 0))
+		return false;
+	okvm_apic_eoi(vcpu);
+	return true;
 }
 
 /* ---- CR8, EOI ---- */

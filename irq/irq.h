@@ -78,6 +78,10 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* APIC-write (trap-like) exit */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
+/** okvm_apic_write_fast() - the same with IRQs off. Return: false if it was not done */
+bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
+/** okvm_apic_eoi_fast() - an EOI with IRQs off. Return: false if somebody waits for it: not done */
+bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
 /* EOI by MSR, MMIO or fast path */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */

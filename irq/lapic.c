@@ -381,8 +381,11 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		lapic_put(l, APIC_ICR2, val & 0xff000000);
 		break;
 	case APIC_TMICT:
-		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE)
+		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
+			/* The CPU may have put it into the page already. */
+			lapic_put(l, APIC_TMICT, 0);
 			break;
+		}
 		lapic_put(l, APIC_TMICT, val);
 		eff->flags |= LAPIC_EFF_TIMER_START;
 		break;

@@ -71,16 +71,32 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 	okvm_apic_map_update(vcpu->vm);
 }
 
+/* With virtual-interrupt delivery the CPU has copies: which are requested and in service. */
+static void sync_hw(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	struct lapic *l = &vcpu->apic->l;
+
+	if (!l->hw_irr)
+		return;
+	backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
+	backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(l));
+}
+
 void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
 
 	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
+	/* What was posted before is forgotten with the rest. */
+	if (apic->l.hw_irr)
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
 	lapic_reset(&apic->l, init, &eff);
 	apic->pv_eoi_msr = 0;
 	apic->pv_eoi_pending = false;
 	okvm_apic_apply(apic, &eff);
+	sync_hw(vcpu);
 }
 
 void *okvm_apic_page(struct okvm_vcpu *vcpu)
@@ -198,17 +214,6 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu)
 {
 	return vcpu->apic && lapic_accepts_extint(&vcpu->apic->l);
-}
-
-static void sync_hw(struct okvm_vcpu *vcpu)
-{
-	const struct okvm_backend *backend = vcpu->vm->backend;
-	struct lapic *l = &vcpu->apic->l;
-
-	if (!l->hw_irr)
-		return;
-	backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
-	backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(l));
 }
 
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)

@@ -48,17 +48,39 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
+/* Under lock. A slot that comes now bumps the generation first, and then zaps the frame. */
+static bool fault_in_hole(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+
+	return mmu->hole_pfn && f->gfn == mmu->hole_gfn && !mmu->dead &&
+	       okvm_slots_generation(mmu->vm) == f->gen;
+}
+
+static int fault_hole(struct okvm_fault *f)
+{
+	f->pfn = f->vcpu->vm->mmu->hole_pfn;
+	f->page = NULL;
+	f->writable = true;
+	f->level = 1;
+	return tdp_map(f);
+}
+
 static int fault_mmio(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict = OKVM_FAULT_MMIO;
 
 	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
 	if (f->slot || f->gen & 1 || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
 	read_lock(&mmu->lock);
-	tdp_map_mmio(f);
+	if (unlikely(fault_in_hole(f)))
+		verdict = fault_hole(f);
+	else
+		tdp_map_mmio(f);
 	read_unlock(&mmu->lock);
-	return OKVM_FAULT_MMIO;
+	return verdict;
 }
 
 static int fault_level(struct okvm_fault *f)

@@ -24,6 +24,7 @@
  *	only a writer takes tables away
  * @seq: see below
  * @notifier: tells what the host does to the memory behind
+ * @hole_gfn, @hole_pfn: see okvm_mmu_set_hole(); under @lock
  *
  * Invalidations by the host, guarded by @inv_lock for writing: between its
  * start and its end @inv_active counts it and [@inv_start, @inv_end) covers
@@ -40,6 +41,8 @@ struct okvm_mmu_vm {
 	const struct spte_fmt *fmt;
 
 	rwlock_t lock;
+	gfn_t hole_gfn;
+	u64 hole_pfn;
 
 	spinlock_t inv_lock;
 	unsigned long inv_seq;

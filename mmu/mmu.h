@@ -90,6 +90,17 @@ void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot);
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			    unsigned long mask);
 
+/**
+ * okvm_mmu_set_hole() - a page of the module's own, at a frame where no slot is
+ * @gfn: the frame, the same in each call for a VM
+ * @pfn: what to map there for as long as no slot covers it, or 0: from now on the frame is MMIO
+ *
+ * Old translations are gone and flushed when it returns. Nothing but hardware's special treatment
+ * of the page must keep guests from its content (vmx/apic_page.c).
+ * Context: process, IRQs on, the page stays the caller's until the VM has no vCPUs any more.
+ */
+void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
+
 /** okvm_mmu_zap_all() - every mapping of the VM goes; vCPUs build new roots */
 void okvm_mmu_zap_all(struct okvm_vm *vm);
 

@@ -134,7 +134,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, int level)
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	/* After the entry: whoever harvests the bit finds the entry to protect. */
-	if (f->writable)
+	if (f->writable && f->slot)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
 

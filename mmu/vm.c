@@ -131,6 +131,24 @@ void okvm_mmu_flush_vm(struct okvm_vm *vm)
 	okvm_request_all(vm, OKVM_REQ_TLB_FLUSH, true);
 }
 
+void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	write_lock(&mmu->lock);
+	mmu->hole_gfn = gfn;
+	mmu->hole_pfn = pfn;
+	write_unlock(&mmu->lock);
+	tdp_zap(mmu, gfn, gfn + 1, false);
+}
+
+/* A slot is where the hole was: what was mapped there goes. */
+static void mmu_fill_hole(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
+{
+	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn - slot->base < slot->npages)
+		tdp_zap(mmu, mmu->hole_gfn, mmu->hole_gfn + 1, false);
+}
+
 void okvm_mmu_zap_all(struct okvm_vm *vm)
 {
 	tdp_zap(vm->mmu, 0, ~0ULL, true);
@@ -158,6 +176,8 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 	/* Before generation numbers in MMIO entries begin anew, entries with old ones go. */
 	if ((okvm_slots_generation(vm) >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
 		tdp_zap_mmio(vm->mmu);
+	if (change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE)
+		mmu_fill_hole(vm->mmu, new);
 	if (change != OKVM_SLOT_FLAGS || new->flags & KVM_MEM_READONLY)
 		return;
 	if (!(new->flags & KVM_MEM_LOG_DIRTY_PAGES)) {

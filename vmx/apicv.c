@@ -146,12 +146,6 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	}
 }
 
-static bool want_apicv(const struct okvm_vcpu *vcpu)
-{
-	/* In xAPIC mode accesses come as MMIO, and EOI would have to be virtualized twice. */
-	return vcpu->apic && vmx_has(&vmx_caps, VMX_OPT_APICV) && okvm_apic_x2apic_mode(vcpu);
-}
-
 #define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
@@ -190,18 +184,32 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	vmx_apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);
 }
 
-/* The APIC's mode, or its existence, changed. */
+#define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+
+/* How the CPU sees accesses of the guest to its APIC: not at all, by MSRs, or by MMIO. */
+static u32 access_control(struct okvm_vcpu *vcpu)
+{
+	if (vmx_apic_page_update(vcpu))
+		return SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && to_hw(vcpu)->exec & CPU_BASED_TPR_SHADOW)
+		return vmx_caps.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	return 0;
+}
+
+/* The APIC's mode, place or existence changed. */
 void vmx_apic_update(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 exec2 = hw->exec2 & ~(APICV_CONTROLS | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
-				  SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
-	bool apicv = want_apicv(vcpu);
+	u32 access = access_control(vcpu);
+	bool apicv = access && vmx_has(&vmx_caps, VMX_OPT_APICV);
+	u32 exec2 = (hw->exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
 
 	if (apicv)
 		exec2 |= APICV_CONTROLS;
-	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && hw->exec & CPU_BASED_TPR_SHADOW)
-		exec2 |= vmx_caps.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	/* Cached translations know which page is the APIC's. */
+	if ((hw->exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+		hw->todo |= VMX_TODO_FLUSH_ALL;
 	vmx_exec2_set(hw, exec2 | vmx_caps.exec2_fixed);
 	switch_apicv(vcpu, apicv);
 }

@@ -248,6 +248,10 @@ static u32 vmx_caps_bits(void)
 
 static int vmx_vm_create(struct okvm_vm *vm)
 {
+	int err = vmx_apic_page_create(vm);
+
+	if (err)
+		return err;
 	vmx_emergency_get();
 	return 0;
 }
@@ -255,6 +259,7 @@ static int vmx_vm_create(struct okvm_vm *vm)
 static void vmx_vm_destroy(struct okvm_vm *vm)
 {
 	vmx_emergency_put();
+	vmx_apic_page_destroy(vm);
 }
 
 static void free_pages_of(struct okvm_hw_vcpu *hw)

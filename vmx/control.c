@@ -307,6 +307,8 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 		vmcs_write(VIRTUAL_APIC_PAGE_ADDR, __pa(okvm_apic_page(vcpu)));
 		vmcs_write(TPR_THRESHOLD, 0);
 	}
+	if (vmx_has(&vmx_caps, VMX_OPT_FLEXPRIORITY))
+		vmcs_write(APIC_ACCESS_ADDR, vmx_apic_page_pa(vcpu->vm));
 	if (vmx_has(&vmx_caps, VMX_OPT_POSTED)) {
 		vmcs_write(POSTED_INTR_NV, POSTED_INTR_VECTOR);
 		vmcs_write(POSTED_INTR_DESC_ADDR, __pa(hw->pi));

@@ -152,6 +152,10 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 		return fast_vmcall(vcpu);
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		return fast_tpr(vcpu);
+	case EXIT_REASON_APIC_WRITE:
+		return vmx_fast_apic_write(vcpu);
+	case EXIT_REASON_APIC_ACCESS:
+		return vmx_fast_apic_access(vcpu);
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
 		return fast_wbinvd(vcpu);

@@ -3,6 +3,9 @@
  * Exits that are made by memory accesses: EPT violations and
  * misconfigurations (MMIO), and the APIC page.
  */
+#include <asm/apicdef.h>
+#include <asm/processor-flags.h>
+
 #include "vmx/vmx.h"
 
 #define QUAL_READ		BIT(0)
@@ -10,6 +13,9 @@
 #define QUAL_FETCH		BIT(2)
 #define QUAL_PERMS		GENMASK(5, 3)
 #define QUAL_NMI_UNBLOCKED	BIT(12)
+
+/* SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses": bits 15:12. */
+#define QUAL_APIC_WRITE		(1ul << 12)
 
 /* SDM "Exit Qualification for EPT Violations". */
 static u32 ept_access(unsigned long qual)
@@ -84,18 +90,40 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 	return okvm_emulate(vcpu, why, gpa);
 }
 
+/*
+ * A write of EOI needs no value, so nothing has to be decoded. The manual does not promise the
+ * instruction's length for this exit (SDM "Information for VM Exits Due to Instruction Execution");
+ * CPUs give it, and upstream relies on it as well.
+ */
+static bool writes_eoi(unsigned long qual)
+{
+	return qual == (QUAL_APIC_WRITE | APIC_EOI);
+}
+
+bool vmx_fast_apic_access(struct okvm_vcpu *vcpu)
+{
+	if (!writes_eoi(vmx_qual(to_hw(vcpu))) || vmx_rflags(vcpu) & X86_EFLAGS_TF ||
+	    !okvm_apic_eoi_fast(vcpu))
+		return false;
+	return vmx_fast_skip(vcpu);
+}
+
+bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
+{
+	return okvm_apic_write_fast(vcpu, vmx_qual(to_hw(vcpu)) & 0xff0);
+}
+
 /* SDM "APIC-Access VM Exits". */
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 {
 	unsigned long qual = vmx_qual(to_hw(vcpu));
-	u32 offset = qual & 0xfff;
 
-	/* A linear write of EOI needs no value. */
-	if (((qual >> 12) & 15) == 1 && offset == 0xb0) {
+	if (writes_eoi(qual)) {
 		okvm_apic_eoi(vcpu);
 		return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 	}
-	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, (okvm_apic_base(vcpu) & PAGE_MASK) + offset);
+	return vmx_emulate(vcpu, OKVM_EMUL_MMIO,
+			   (okvm_apic_base(vcpu) & PAGE_MASK) + (qual & 0xfff));
 }
 
 /* Trap-like: the write is in the page already and RIP is past it. */

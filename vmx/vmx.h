@@ -141,6 +141,7 @@ struct okvm_hw_vcpu {
 	bool soft_nmi_masked;	/* without virtual NMIs */
 	u64 soft_nmi_since;	/* ns */
 	bool apicv;		/* virtual-interrupt delivery is on */
+	bool apic_elsewhere;	/* counted in the VM's apics_elsewhere */
 	bool dr_loaded;		/* the CPU's debug registers are the guest's */
 
 	/* Guarded by having the vCPU loaded. */
@@ -333,6 +334,10 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
 int vmx_exit_eoi(struct okvm_vcpu *vcpu);
 int vmx_exit_tpr(struct okvm_vcpu *vcpu);
+/** vmx_fast_apic_access() - an EOI of an xAPIC that nobody waits for; IRQs off */
+bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
+/** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
+bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
 /** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
@@ -401,6 +406,19 @@ void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu);
 void vmx_vmcs_init(struct okvm_vcpu *vcpu);
 /** vmx_flush_pending() - do the flushes that were asked for; IRQs off, before an entry */
 void vmx_flush_pending(struct okvm_hw_vcpu *hw);
+
+/* ---- apic_page.c ---- */
+
+int vmx_apic_page_create(struct okvm_vm *vm);
+void vmx_apic_page_destroy(struct okvm_vm *vm);
+phys_addr_t vmx_apic_page_pa(const struct okvm_vm *vm);
+/**
+ * vmx_apic_page_update() - the vCPU's APIC may have changed its mode or its place
+ *
+ * Return: accesses to this vCPU's xAPIC can be left to the CPU ("virtualize APIC accesses").
+ * Context: the vCPU's thread, IRQs on; may sleep.
+ */
+bool vmx_apic_page_update(struct okvm_vcpu *vcpu);
 
 /* ---- apicv.c ---- */
 

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SDM "Priority Among Concurrent Events" and "Interrupt 8 - Double Fault Exception": which of
+ * several events the guest sees first, and what an exception within a delivery becomes.
+ */
+#include "selftests/lib/okvm_test.h"
+
+/* Tell the vector, then the address that was interrupted. */
+#define HANDLER(at, vector)						\
+	"	.org guest_events + " at "\n"				\
+	"	push %ax\n"						\
+	"	push %bp\n"						\
+	"	mov %sp, %bp\n"						\
+	"	mov $" vector ", %al\n"					\
+	"	out %al, $0x11\n"					\
+	"	mov 4(%bp), %ax\n"					\
+	"	out %ax, $0x12\n"					\
+	"	pop %bp\n"						\
+	"	pop %ax\n"						\
+	"	iret\n"
+
+#define AT_NMI	(VM_CODE + 0x40)
+#define AT_UD	(VM_CODE + 0x60)
+#define AT_IRQ	(VM_CODE + 0x80)
+#define AT_DB	(VM_CODE + 0xa0)
+#define AT_MAIN	(VM_CODE + 0x10)	/* STI; three NOPs; OUT to port 0x13 */
+
+GUEST(events, 16)
+	"	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	mov %ax, %ss\n"
+	"	mov $0x7000, %sp\n"
+	"	.org guest_events + 0xe, 0x90\n"
+	"	out %al, $0x10\n"
+	"	sti\n"
+	"	nop\n"
+	"	nop\n"
+	"	nop\n"
+	"	out %al, $0x13\n"
+	"	hlt\n"
+	HANDLER("0x40", "2")
+	HANDLER("0x60", "6")
+	HANDLER("0x80", "0x30")
+	HANDLER("0xa0", "1")
+GUEST_END(events);
+
+static void vector(struct vm *vm, unsigned int nr, uint16_t at)
+{
+	uint16_t entry[2] = { at, 0 };
+
+	memcpy(vm->mem + 4 * nr, entry, sizeof(entry));
+}
+
+/* Switch the local APIC on by its own software enable bit. */
+static void apic_enable(struct vm *vm)
+{
+	struct kvm_lapic_state lapic;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic) == 0);
+	lapic.regs[0xf0] = 0xff;
+	lapic.regs[0xf1] = 1;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic) == 0);
+}
+
+/* Run up to AT_MAIN, and set IF there if @interrupts. */
+static void events_vm(struct vm *vm, bool interrupts)
+{
+	struct kvm_regs regs;
+
+	vm_create(vm, VM_IRQCHIP);
+	apic_enable(vm);
+	LOAD16(vm, events);
+	vector(vm, 1, AT_DB);
+	vector(vm, 2, AT_NMI);
+	vector(vm, 6, AT_UD);
+	vector(vm, 0x30, AT_IRQ);
+	run_out(vm, 0x10);
+	vm->run->immediate_exit = 1;
+	EXPECT_ERR(vcpu_run(vm), EINTR);
+	vm->run->immediate_exit = 0;
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, AT_MAIN);
+	if (interrupts)
+		regs.rflags |= 0x200;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static void raise_irq(struct vm *vm)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x30 };
+
+	EXPECT_EQ(ioctl(vm->fd, KVM_SIGNAL_MSI, &msi), 1);
+}
+
+static void raise_nmi(struct vm *vm)
+{
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_NMI, 0), 0);
+}
+
+static void raise_ud(struct vm *vm)
+{
+	struct kvm_vcpu_events events;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.exception.injected = 1;
+	events.exception.nr = 6;
+	events.exception.has_error_code = 0;
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+}
+
+static void set_shadow(struct vm *vm, uint8_t shadow)
+{
+	struct kvm_vcpu_events events;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+	events.interrupt.shadow = shadow;
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+}
+
+static void expect_event(struct vm *vm, unsigned int nr, uint16_t interrupted)
+{
+	EXPECT_EQ(run_out(vm, 0x11), nr);
+	EXPECT_EQ(run_out(vm, 0x12), interrupted);
+}
+
+/*
+ * The exception is delivered first. The NMI comes before the first instruction of its handler,
+ * and the interrupt after both, as handlers start with interrupts off.
+ */
+TEST(exception_before_nmi_before_interrupt)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	raise_ud(&vm);
+	raise_irq(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_UD);
+	expect_event(&vm, 6, AT_MAIN);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(nmi_before_interrupt)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	raise_irq(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(exception_before_interrupt)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	raise_ud(&vm);
+	raise_irq(&vm);
+	expect_event(&vm, 6, AT_MAIN);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+/* A trap of the instruction before (single step) comes before NMI and interrupt. */
+TEST(single_step_before_nmi_before_interrupt)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	events_vm(&vm, false);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rip = AT_MAIN + 1;
+	regs.rflags |= 0x300;		/* IF, TF */
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	/* Held back for one instruction: then all three come together. */
+	set_shadow(&vm, KVM_X86_SHADOW_INT_MOV_SS);
+	raise_irq(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_DB);
+	expect_event(&vm, 1, AT_MAIN + 2);
+	vm_destroy(&vm);
+}
+
+TEST(an_nmi_waits_for_the_end_of_the_one_before)
+{
+	struct vm vm;
+
+	events_vm(&vm, false);
+	raise_nmi(&vm);
+	EXPECT_EQ(run_out(&vm, 0x11), 2);
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	EXPECT_EQ(run_out(&vm, 0x12), AT_MAIN);
+	expect_event(&vm, 2, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+/* None is being handled: two can be kept. */
+TEST(two_nmis_are_kept)
+{
+	struct vm vm;
+
+	events_vm(&vm, false);
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN);
+	expect_event(&vm, 2, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(sti_holds_interrupts_back_for_one_instruction)
+{
+	struct vm vm;
+
+	events_vm(&vm, false);
+	raise_irq(&vm);
+	expect_event(&vm, 0x30, AT_MAIN + 2);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(a_shadow_of_sti_that_was_restored)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	set_shadow(&vm, KVM_X86_SHADOW_INT_STI);
+	raise_irq(&vm);
+	/* The instruction in the shadow is STI itself, which extends it no more: IF was set. */
+	expect_event(&vm, 0x30, AT_MAIN + 1);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(a_shadow_of_mov_ss_holds_nmis_too)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	set_shadow(&vm, KVM_X86_SHADOW_INT_MOV_SS);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN + 1);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(a_masked_nmi_waits_for_iret)
+{
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	events_vm(&vm, false);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.nmi.masked = 1;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	raise_nmi(&vm);
+	run_out(&vm, 0x13);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.masked, 1);
+	EXPECT_EQ(events.nmi.pending, 1);
+	vm_destroy(&vm);
+}
+
+/* KVM_SET_REGS drops an exception that was raised, not one that hardware has begun to deliver. */
+TEST(new_registers_drop_what_is_pending_only)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXCEPTION_PAYLOAD, .args[0] = 1 };
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	events_vm(&vm, false);
+	raise_ud(&vm);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.exception.injected, 1);
+	EXPECT_EQ(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), 0);
+	events.flags = KVM_VCPUEVENT_VALID_PAYLOAD;
+	events.exception.injected = 0;
+	events.exception.pending = 1;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.exception.pending, 1);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.exception.pending, 0);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+/* ---- double faults: gates that are not present make #NP within the delivery ---- */
+
+#define GDT	0x6000
+#define IDT	0x20000
+
+GUEST(faults, 64)
+	"	jmp *%rax\n"
+	"	.org guest_faults + 0x10\n"
+	"	ud2\n"
+	"	.org guest_faults + 0x20\n"
+	"	mov 0x40000000, %al\n"		/* not mapped */
+	"	.org guest_faults + 0x30\n"
+	"	xor %eax, %eax\n"
+	"	mov %rax, %cr8\n"
+	"	dec %rax\n"
+	"	mov %rax, %cr8\n"		/* reserved bits: #GP */
+	"	.org guest_faults + 0x40\n"
+	"	xor %ecx, %ecx\n"
+	"	div %ecx\n"
+	"	.org guest_faults + 0x80\n"	/* #NP */
+	"	mov $11, %al\n"
+	"	jmp 1f\n"
+	"	.org guest_faults + 0x90\n"	/* #DF */
+	"	mov $8, %al\n"
+	"1:	out %al, $0x11\n"
+	"	pop %rax\n"
+	"	out %ax, $0x12\n"
+	"	hlt\n"
+GUEST_END(faults);
+
+enum cause { BY_UD = 0x10, BY_PF = 0x20, BY_GP = 0x30, BY_DE = 0x40 };
+
+static void gate(struct vm *vm, unsigned int nr, uint16_t offset, bool present)
+{
+	uint64_t at = VM_CODE + offset;
+	uint64_t entry[2] = { (at & 0xffff) | 8 << 16 | (present ? 0x8e00ull : 0xe00) << 32, 0 };
+
+	memcpy(vm->mem + IDT + 16 * nr, entry, sizeof(entry));
+}
+
+static void faults_vm(struct vm *vm, enum cause cause, bool df_gate)
+{
+	static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	vm_create(vm, 0);
+	LOAD64(vm, faults);
+	memcpy(vm->mem + GDT, gdt, sizeof(gdt));
+	gate(vm, 0, 0, false);
+	gate(vm, 6, 0, false);
+	gate(vm, 13, 0, false);
+	gate(vm, 14, 0, false);
+	gate(vm, 11, 0x80, true);
+	gate(vm, 8, 0x90, df_gate);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.gdt = (struct kvm_dtable) { .base = GDT, .limit = sizeof(gdt) - 1 };
+	sregs.idt = (struct kvm_dtable) { .base = IDT, .limit = 0xfff };
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rax = VM_CODE + cause;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static void expect_fault(struct vm *vm, unsigned int nr, unsigned int error)
+{
+	EXPECT_EQ(run_out(vm, 0x11), nr);
+	EXPECT_EQ(run_out(vm, 0x12), error);
+	vm_destroy(vm);
+}
+
+TEST(a_contributory_fault_within_a_benign_one_is_delivered)
+{
+	struct vm vm;
+
+	faults_vm(&vm, BY_UD, true);
+	expect_fault(&vm, 11, 6 << 3 | 2 | 1);	/* IDT, and not the program's own doing */
+}
+
+TEST(a_contributory_fault_within_a_page_fault_is_double)
+{
+	struct vm vm;
+
+	faults_vm(&vm, BY_PF, true);
+	expect_fault(&vm, 8, 0);
+}
+
+TEST(two_contributory_faults_are_double)
+{
+	struct vm vm;
+
+	faults_vm(&vm, BY_GP, true);
+	expect_fault(&vm, 8, 0);
+	faults_vm(&vm, BY_DE, true);
+	expect_fault(&vm, 8, 0);
+}
+
+TEST(a_fault_within_a_double_fault_is_shutdown)
+{
+	struct vm vm;
+
+	faults_vm(&vm, BY_PF, false);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	vm_destroy(&vm);
+}
+
+/* Exceptions that userspace hands in follow the same table. */
+TEST(a_restored_page_fault_that_cannot_be_delivered_is_double)
+{
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	faults_vm(&vm, BY_UD, true);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.exception.injected = 1;
+	events.exception.nr = 14;
+	events.exception.has_error_code = 1;
+	events.exception.error_code = 2;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	expect_fault(&vm, 8, 0);
+}

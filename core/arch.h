@@ -85,6 +85,21 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
+/**
+ * okvm_arch_apf_possible() - may the guest, now, do something else while a page is fetched?
+ *
+ * From the handling of a guest-physical fault, as okvm_arch_apf_start().
+ */
+bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
+/**
+ * okvm_arch_apf_start() - fetch the page at @hva in the background
+ *
+ * Possible just now. The guest has been told (a #PF is queued), or the vCPU can not be entered
+ * until the page is there or an interrupt comes. Caller holds vm->srcu; may sleep.
+ * Return: false if the fault must be handled here and now
+ */
+bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
+
 /** okvm_arch_block_prepare() - LAPIC timer to software etc. before sleeping; and the reverse */
 void okvm_arch_block_prepare(struct okvm_vcpu *vcpu);
 void okvm_arch_block_finish(struct okvm_vcpu *vcpu);

@@ -61,6 +61,22 @@ static inline void okvm_hrtimer_setup(struct hrtimer *timer,
 #define OKVM_FOLL_INTERRUPTIBLE	0
 #endif
 
+/* Have the host make a page of another mm present. May sleep; whether it worked is not told. */
+static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
+{
+	unsigned int flags = write ? FOLL_WRITE : 0;
+	int locked = 1;
+
+	mmap_read_lock(mm);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	get_user_pages_remote(mm, addr, 1, flags, NULL, NULL, &locked);
+#else
+	get_user_pages_remote(mm, addr, 1, flags, NULL, &locked);
+#endif
+	if (locked)
+		mmap_read_unlock(mm);
+}
+
 /**
  * okvm_follow_pfn() - the frame behind a VM_PFNMAP or VM_IO address, no reference taken
  * @vma: holds @addr; the caller holds its mmap_lock

@@ -281,6 +281,15 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 	return r;
 }
 
+void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector)
+{
+	const struct lapic_irq irq = {
+		.vector = vector, .delivery_mode = APIC_DM_FIXED, .level = true,
+	};
+
+	okvm_apic_accept(vcpu->apic, vcpu, &irq);
+}
+
 struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id)
 {
 	const struct lapic_irq irq = { .dest_id = apic_id, .dest_mode = APIC_DEST_PHYSICAL };

@@ -152,6 +152,8 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
  * Context: any, IRQs may be off.
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
+/** okvm_apic_raise() - a fixed interrupt from KVM itself for this vCPU, by its own thread */
+void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/event.c ---- */
 

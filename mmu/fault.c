@@ -12,6 +12,7 @@
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
 
@@ -117,6 +118,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 		.vcpu = vcpu,
 		.gfn = gpa >> PAGE_SHIFT,
 		.need = mmu_need(acc),
+		.may_defer = okvm_arch_apf_possible(vcpu),
 	};
 	int ret;
 

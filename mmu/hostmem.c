@@ -14,6 +14,7 @@
 
 #include <asm/e820/api.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
 
@@ -83,6 +84,33 @@ static int hostmem_error(struct okvm_fault *f, long err)
 	return hostmem_pfnmap(f);
 }
 
+/*
+ * Only if the host need not wait for anything. Return: pages, 0 if it would have to wait, or a
+ * negative errno.
+ */
+static long hostmem_try(struct okvm_fault *f, struct page **page)
+{
+	return get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | FOLL_NOWAIT |
+				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+}
+
+static long hostmem_get(struct okvm_fault *f, struct page **page)
+{
+	long n;
+
+	if (f->may_defer) {
+		n = hostmem_try(f, page);
+		if (n == 1)
+			return n;
+		if ((!n || n == -EAGAIN) &&
+		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
+			return 0;
+	}
+	n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
+				    (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+	return n ? n : -EFAULT;
+}
+
 int hostmem_resolve(struct okvm_fault *f)
 {
 	bool may_write = !(f->slot->flags & KVM_MEM_READONLY);
@@ -95,8 +123,9 @@ int hostmem_resolve(struct okvm_fault *f)
 		hostmem_got_page(f, page, true);
 		return 0;
 	}
-	n = get_user_pages_unlocked(f->hva, 1, &page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
-				    (write ? FOLL_WRITE : 0));
+	n = hostmem_get(f, &page);
+	if (!n)
+		return OKVM_FAULT_LATER;
 	if (n != 1)
 		return hostmem_error(f, n);
 	hostmem_got_page(f, page, write);

@@ -75,11 +75,13 @@ struct okvm_mmu_vcpu {
  * @gen, @slot, @hva, @seq: derived first; @slot NULL if no memory is there
  * @pfn, @page, @writable, @uncached: what the host says is there
  * @level: the page size to map
+ * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
 	struct okvm_vcpu *const vcpu;
 	const gfn_t gfn;
 	const u8 need;
+	const bool may_defer;
 
 	u64 gen;
 	struct okvm_memslot *slot;
@@ -122,7 +124,10 @@ void tdp_free_tree(u64 *table, int level);
 
 /* fault.c, hostmem.c */
 
-/** hostmem_resolve() - find the host frame for @f. 0, OKVM_FAULT_SIGNAL, or a negative errno */
+/**
+ * hostmem_resolve() - find the host frame for @f
+ * Return: 0, OKVM_FAULT_SIGNAL, OKVM_FAULT_LATER, OKVM_FAULT_MMIO, or a negative errno
+ */
 int hostmem_resolve(struct okvm_fault *f);
 /** hostmem_release() - give up the reference that resolving took */
 void hostmem_release(struct okvm_fault *f);

@@ -30,12 +30,14 @@ enum okvm_access {
  * @OKVM_FAULT_FIXED: mapped, or somebody else did: enter the guest again
  * @OKVM_FAULT_MMIO: no memory there, or read-only memory written: emulate the instruction
  * @OKVM_FAULT_SIGNAL: a signal is pending: leave with -EINTR
+ * @OKVM_FAULT_LATER: the page is being fetched, see okvm_arch_apf_start(); go on as if fixed
  * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
  */
 enum okvm_fault_verdict {
 	OKVM_FAULT_FIXED = 0,
 	OKVM_FAULT_MMIO,
 	OKVM_FAULT_SIGNAL,
+	OKVM_FAULT_LATER,
 };
 
 int okvm_mmu_init(void);		/* module load: caches, shrinker */

@@ -57,7 +57,8 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	case OKVM_FAULT_MMIO:
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	case OKVM_FAULT_SIGNAL:
-		/* KVM_RUN looks at signals before it enters again. */
+	case OKVM_FAULT_LATER:
+		/* KVM_RUN looks at signals, and whether it may enter, before it enters again. */
 		return OKVM_RESUME;
 	default:
 		return verdict;

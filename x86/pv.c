@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The paravirtual MSRs, steal time and the small services around halting.
- *
- * Asynchronous page faults are not offered: their MSRs hold what is written
- * as long as that does not switch them on.
+ * Asynchronous page faults have a file of their own.
  */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
@@ -13,6 +11,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
+#include "x86/async_pf.h"
 #include "x86/internal.h"
 #include "x86/pv.h"
 
@@ -25,12 +24,18 @@ int okvm_pv_create(struct okvm_vcpu *vcpu)
 	if (!vcpu->arch->pv)
 		return -ENOMEM;
 	vcpu->arch->pv->poll_control = 1;
-	return 0;
+	vcpu->arch->pv->apf = okvm_apf_create(vcpu);
+	return vcpu->arch->pv->apf ? 0 : -ENOMEM;
 }
 
 void okvm_pv_destroy(struct okvm_vcpu *vcpu)
 {
-	kfree(vcpu->arch->pv);
+	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
+
+	if (!pv)
+		return;
+	okvm_apf_destroy(pv->apf);
+	kfree(pv);
 	vcpu->arch->pv = NULL;
 }
 
@@ -42,8 +47,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
-	pv->apf_en = 0;
-	pv->apf_int = 0;
+	okvm_apf_reset(vcpu);
 	pv->eoi_msr = 0;
 	WRITE_ONCE(pv->unhalted, false);
 	if (okvm_lapic_in_kernel(vcpu))
@@ -69,11 +73,6 @@ void okvm_pv_set_unhalted(struct okvm_vcpu *target)
 bool okvm_pv_poll_allowed(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->pv->poll_control & 1;
-}
-
-void okvm_apf_ready(struct okvm_vcpu *vcpu)
-{
-	/* Nothing is ever outstanding. */
 }
 
 /* ---- steal time ---- */
@@ -225,14 +224,8 @@ int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 	case MSR_KVM_POLL_CONTROL:
 		*val = pv->poll_control;
 		break;
-	case MSR_KVM_ASYNC_PF_EN:
-		*val = pv->apf_en;
-		break;
-	case MSR_KVM_ASYNC_PF_INT:
-		*val = pv->apf_int;
-		break;
 	default:
-		*val = 0;
+		*val = okvm_apf_get_msr(vcpu, msr);
 		break;
 	}
 	return OKVM_MSR_OK;
@@ -289,17 +282,7 @@ int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 			return OKVM_MSR_GP;
 		pv->poll_control = val;
 		return OKVM_MSR_OK;
-	case MSR_KVM_ASYNC_PF_EN:
-		if (val & KVM_ASYNC_PF_ENABLED)
-			return OKVM_MSR_GP;
-		pv->apf_en = val;
-		return OKVM_MSR_OK;
-	case MSR_KVM_ASYNC_PF_INT:
-		if (val >> 8)
-			return OKVM_MSR_GP;
-		pv->apf_int = val;
-		return OKVM_MSR_OK;
 	default:
-		return OKVM_MSR_OK;	/* ASYNC_PF_ACK: nothing is outstanding */
+		return okvm_apf_set_msr(vcpu, msr, val);
 	}
 }

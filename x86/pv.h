@@ -7,6 +7,8 @@
 
 #include "core/guestmem.h"
 
+struct okvm_apf;
+
 /**
  * struct okvm_pv_vcpu - kvmclock, steal time, PV EOI, polling and unhalt
  * @unhalted: written by other vCPUs' threads, cleared by the vCPU's own
@@ -24,7 +26,7 @@ struct okvm_pv_vcpu {
 
 	u64 eoi_msr;
 	u64 poll_control;
-	u64 apf_en, apf_int;
+	struct okvm_apf *apf;	/* x86/async_pf.c */
 	bool unhalted;
 };
 

@@ -21,7 +21,7 @@ bool okvm_arch_vcpu_uninitialized(struct okvm_vcpu *vcpu)
 
 bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu)
 {
-	return vcpu->arch->mp_state == KVM_MP_STATE_RUNNABLE;
+	return vcpu->arch->mp_state == KVM_MP_STATE_RUNNABLE && likely(!vcpu->arch->apf_halted);
 }
 
 /* SDM "MP Initialization Protocol Algorithm": where an AP starts. */
@@ -66,7 +66,7 @@ static bool run_has_event(struct okvm_vcpu *vcpu)
 	if ((ev->nmi_pending || okvm_test_request(OKVM_REQ_NMI, vcpu)) &&
 	    !vcpu->vm->backend->nmi_masked(vcpu))
 		return true;
-	if (okvm_pv_unhalted(vcpu) || okvm_test_request(OKVM_REQ_APF_READY, vcpu))
+	if (okvm_pv_unhalted(vcpu))
 		return true;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_timer_pending(vcpu))
 		return true;
@@ -79,12 +79,18 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu)
 		return true;
 	switch (vcpu->arch->mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
-		return true;
+		return !vcpu->arch->apf_halted || run_has_event(vcpu);
 	case KVM_MP_STATE_HALTED:
 		return run_has_event(vcpu);
 	default:
 		return false;
 	}
+}
+
+/* HLT, or the wait for a page in its place */
+static bool run_halted(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->mp_state == KVM_MP_STATE_HALTED || vcpu->arch->apf_halted;
 }
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
@@ -93,8 +99,9 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	/* A tick only ends HLT if its interrupt can be taken. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
-	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED && run_has_event(vcpu)) {
+	if (run_halted(vcpu) && run_has_event(vcpu)) {
 		okvm_pv_clear_unhalted(vcpu);
+		vcpu->arch->apf_halted = false;
 		WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}

@@ -5,6 +5,7 @@
  */
 #include <linux/slab.h>
 
+#include "x86/async_pf.h"
 #include "x86/internal.h"
 
 int okvm_arch_init(const struct okvm_backend *backend)
@@ -14,15 +15,25 @@ int okvm_arch_init(const struct okvm_backend *backend)
 	err = okvm_mmu_init();
 	if (err)
 		return err;
+	err = okvm_apf_init();
+	if (err)
+		goto err_exit_mmu;
 	err = okvm_host_init(backend);
 	if (err)
-		okvm_mmu_exit();
+		goto err_exit_apf;
+	return 0;
+
+err_exit_apf:
+	okvm_apf_exit();
+err_exit_mmu:
+	okvm_mmu_exit();
 	return err;
 }
 
 void okvm_arch_exit(void)
 {
 	okvm_host_exit();
+	okvm_apf_exit();
 	okvm_mmu_exit();
 }
 

@@ -146,6 +146,7 @@ struct okvm_arch_vcpu {
 	bool debug_regs_live;	/* the guest's DRs are in hardware; reads need hardware */
 
 	u32 mp_state;		/* KVM_MP_STATE_*; others read it without the mutex */
+	bool apf_halted;	/* RUNNABLE, but waits for a page of its memory */
 	bool at_reset_vector_ok;
 
 	/* CPUID */

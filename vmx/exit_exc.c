@@ -153,30 +153,6 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 
 /* ---- task switches ---- */
 
-/* The switch through a task gate completes the delivery; its event is not to come again. */
-static void forget_delivery(struct okvm_vcpu *vcpu, u32 type)
-{
-	struct okvm_events *ev = &vcpu->arch->ev;
-
-	switch (type) {
-	case INTR_TYPE_NMI_INTR:
-		ev->nmi_injected = false;
-		vmx_set_nmi_masked(vcpu, true);
-		break;
-	case INTR_TYPE_EXT_INTR:
-	case INTR_TYPE_SOFT_INTR:
-		ev->irq.injected = false;
-		break;
-	case INTR_TYPE_HARD_EXCEPTION:
-	case INTR_TYPE_SOFT_EXCEPTION:
-		ev->exc.injected = false;
-		ev->exc.pending = false;
-		break;
-	default:
-		break;
-	}
-}
-
 /* SDM "Exit Qualification for Task Switches". */
 int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 {
@@ -184,23 +160,14 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	unsigned long qual = vmx_qual(hw);
 	bool by_event = hw->idt_info & VECTORING_INFO_VALID_MASK;
 	u32 type = hw->idt_info & VECTORING_INFO_TYPE_MASK, error = 0;
-	int source = (qual >> 30) & 3, idt_index = -1;
-	bool has_error = false;
+	bool external = by_event && (type == INTR_TYPE_HARD_EXCEPTION ||
+				     type == INTR_TYPE_EXT_INTR || type == INTR_TYPE_NMI_INTR);
+	bool has_error = external && hw->idt_info & VECTORING_INFO_DELIVER_CODE_MASK;
 
 	vmx_sync_wp(vcpu);
-	if (source == 3 && by_event) {
-		if (type == INTR_TYPE_HARD_EXCEPTION &&
-		    hw->idt_info & VECTORING_INFO_DELIVER_CODE_MASK) {
-			has_error = true;
-			error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-		}
-		forget_delivery(vcpu, type);
-	}
-	if (type == INTR_TYPE_SOFT_INTR)
-		idt_index = hw->idt_info & VECTORING_INFO_VECTOR_MASK;
-	/* Faults and interrupts return to the instruction, all else after it. */
-	if (!by_event || (type != INTR_TYPE_HARD_EXCEPTION && type != INTR_TYPE_EXT_INTR &&
-			  type != INTR_TYPE_NMI_INTR))
-		okvm_skip_insn(vcpu, vmx_insn_len(hw));
-	return okvm_task_switch(vcpu, qual, idt_index, source, has_error, error);
+	if (has_error)
+		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
+	/* Exceptions and interrupts return to the instruction, all else after it. */
+	return okvm_task_switch(vcpu, qual, (qual >> 30) & 3, external ? 0 : vmx_insn_len(hw),
+				has_error ? &error : NULL);
 }

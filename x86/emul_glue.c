@@ -494,3 +494,25 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->exc.injected = false;
 	return rc == EMUL_OK ? OKVM_RESUME : emul_failed(e);
 }
+
+int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	enum emul_rc rc;
+
+	emul_begin(e, OKVM_EMUL_OTHER, 0);
+	e->ctx.rip = back;
+	rc = emul_task_switch(&e->ctx, task);
+	if (!task->switched)
+		e->ctx.rip = okvm_rip(vcpu);
+	/* With the switch an event has been delivered, whatever the new task meets. */
+	if (task->switched)
+		vcpu->arch->ev.exc.injected = false;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (rc == EMUL_FAULT)
+		return emul_faulted(e);
+	if (rc != EMUL_OK)
+		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
+	emul_store_regs(e);
+	return OKVM_RESUME;
+}

@@ -67,6 +67,14 @@ struct okvm_emulation {
 extern const struct emul_ops okvm_emul_ops;
 
 /**
+ * okvm_emul_task_switch() - emul_task_switch() for the vCPU's registers
+ * @back: RIP at which the old task will go on
+ *
+ * Return: outcome: the registers, or an exception, are as @task says. As okvm_emulate().
+ */
+int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back);
+
+/**
  * okvm_emul_mmio() - one access of up to 8 bytes to a device
  *
  * Replayed from the log, else done by an in-kernel device and logged, else

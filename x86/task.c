@@ -1,14 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Hardware task switches are left to userspace as an internal error: no
- * operating system that is in use makes them in the course of its work.
- */
+/* Hardware task switches, which no processor makes in a guest: the shell of emul/task.c. */
+#include <uapi/asm/debugreg.h>
+
+#include "x86/emul_glue.h"
 #include "x86/internal.h"
 
-int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int idt_index, int reason,
-		     bool has_error, u32 error_code)
-{
-	u64 data[4] = { selector, idt_index, reason, has_error ? error_code : 0 };
+#define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */
 
-	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, ARRAY_SIZE(data), data);
+/* The switch is the end of the delivery: an interrupt does not come again. */
+static void task_end_delivery(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (ev->nmi_injected)
+		vcpu->vm->backend->set_nmi_masked(vcpu, true);
+	ev->nmi_injected = false;
+	ev->irq.injected = false;
+}
+
+int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
+		     const u32 *error)
+{
+	struct emul_task task = {
+		.sel = selector, .source = source, .external = !insn_len,
+		.has_error = error, .error = error ? *error : 0,
+	};
+	int outcome;
+
+	static_assert(EMUL_TASK_CALL == 0 && EMUL_TASK_IRET == 1 && EMUL_TASK_JMP == 2 &&
+		      EMUL_TASK_GATE == 3);
+	outcome = okvm_emul_task_switch(vcpu, &task, okvm_rip(vcpu) + insn_len);
+	if (source == EMUL_TASK_GATE)
+		task_end_delivery(vcpu);
+	if (source == EMUL_TASK_IRET && task.switched)
+		vcpu->vm->backend->set_nmi_masked(vcpu, false);
+	if (task.trap && outcome == OKVM_RESUME && !vcpu->arch->ev.exc.pending)
+		okvm_queue_db(vcpu, DR6_TASK);
+	return outcome;
 }

@@ -477,8 +477,16 @@ int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
 bool okvm_hypercall_fast(struct okvm_vcpu *vcpu);
 /** okvm_halt() - HLT: HALTED with an in-kernel LAPIC, else KVM_EXIT_HLT; RIP already skipped */
 int okvm_halt(struct okvm_vcpu *vcpu);
-int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int idt_index, int reason,
-		     bool has_error, u32 error_code);
+/**
+ * okvm_task_switch() - a task switch that hardware leaves to software
+ * @source: SDM "Exit Qualification for Task Switches": 0 CALL, 1 IRET, 2 JMP, 3 task gate
+ * @insn_len: of the instruction that makes it, past which the old task goes on; 0 for an
+ *	exception, interrupt or NMI, which is marked as injected
+ * @error: error code to push, or NULL
+ * Return: outcome. vm->srcu held, IRQs on.
+ */
+int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
+		     const u32 *error);
 /** okvm_internal_error() - fill KVM_EXIT_INTERNAL_ERROR. Return: OKVM_USER */
 int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data);
 /** okvm_debug_exit() - KVM_EXIT_DEBUG. Return: OKVM_USER */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 EMUL_SRCS := $(addprefix x86/emul/,decode.c tables.c exec.c alu.c mov.c flow.c seg.c far.c \
-	deliver.c string.c sys.c vec.c)
+	deliver.c string.c sys.c task.c vec.c)
 TESTS += emul_test emul_native_test
 emul_test_srcs := $(EMUL_SRCS)
 emul_native_test_srcs := $(EMUL_SRCS)

@@ -543,6 +543,44 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
 
+/** enum emul_task_source - what makes a task switch */
+enum emul_task_source {
+	EMUL_TASK_CALL,
+	EMUL_TASK_IRET,
+	EMUL_TASK_JMP,
+	EMUL_TASK_GATE,		/* a task gate of the IDT */
+};
+
+/**
+ * struct emul_task - a task switch, for emul_task_switch()
+ * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
+ * @source: enum emul_task_source
+ * @external: by an event that is not an instruction: the EXT bit of error codes
+ * @has_error: push @error on the new task's stack
+ * @error: error code
+ * @switched: (out) the new task is the current one, even if its segments are at fault
+ * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
+ */
+struct emul_task {
+	u16 sel;
+	u8 source;
+	bool external;
+	bool has_error;
+	u32 error;
+	bool switched;
+	bool trap;
+};
+
+/**
+ * emul_task_switch() - switch tasks as JMP, CALL, IRET or an event does
+ * @ctx: uses and changes gpr, rip, rflags, mode, cpl; RIP is where the old task goes on
+ * @task: what and why. The privilege checks of gates were made
+ *
+ * Return: EMUL_OK; EMUL_FAULT with the exception, of the old task unless task.switched;
+ * EMUL_UNHANDLEABLE in real and long mode, which have no tasks, and if an op gave up.
+ */
+enum emul_rc emul_task_switch(struct emul_ctx *ctx, struct emul_task *task);
+
 /* For ops: record an exception. Each returns EMUL_FAULT. */
 enum emul_rc emul_fault(struct emul_ctx *ctx, u8 vector);
 enum emul_rc emul_fault_code(struct emul_ctx *ctx, u8 vector, u32 error);

@@ -15,6 +15,7 @@
 #include "seg.c"
 #include "string.c"
 #include "sys.c"
+#include "task.c"
 #include "vec.c"
 #include "tables.c"
 

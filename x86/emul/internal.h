@@ -215,6 +215,7 @@ enum emul_rc emul_check_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel,
 			     struct emul_seg *seg);
 enum emul_rc emul_check_ss(struct emul_ctx *ctx, u16 sel, unsigned int cpl, u8 vector,
 			   struct emul_seg *seg);
+enum emul_rc emul_check_data(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_seg *seg);
 void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul_seg *seg);
 
 /* deliver.c */

@@ -135,22 +135,23 @@ enum emul_rc emul_check_ss(struct emul_ctx *ctx, u16 sel, unsigned int cpl, u8 v
 	return rc;
 }
 
-static enum emul_rc check_data(struct emul_ctx *ctx, u16 sel, struct emul_seg *seg)
+/* Check @sel for a data segment register; not null. @vector: as for emul_check_ss(). */
+enum emul_rc emul_check_data(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_seg *seg)
 {
 	unsigned int rpl = sel & 3;
 	struct emul_desc d;
 	enum emul_rc rc;
 	u32 ar;
 
-	rc = emul_read_desc(ctx, sel, VEC_GP, &d);
+	rc = emul_read_desc(ctx, sel, vector, &d);
 	if (rc != EMUL_OK)
 		return rc;
 	ar = emul_desc_ar(&d);
 	if (!(ar & EMUL_AR_S) || (ar & (EMUL_AR_CODE | EMUL_AR_READ)) == EMUL_AR_CODE)
-		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
+		return emul_fault_code(ctx, vector, emul_sel_error(sel));
 	if ((ar & (EMUL_AR_CODE | EMUL_AR_CONFORM)) != (EMUL_AR_CODE | EMUL_AR_CONFORM) &&
 	    (rpl > emul_ar_dpl(ar) || ctx->cpl > emul_ar_dpl(ar)))
-		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
+		return emul_fault_code(ctx, vector, emul_sel_error(sel));
 	if (!(ar & EMUL_AR_P))
 		return emul_fault_code(ctx, VEC_NP, emul_sel_error(sel));
 	rc = emul_mark_desc(ctx, &d, EMUL_AR_ACCESSED);
@@ -169,7 +170,7 @@ enum emul_rc emul_check_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel,
 	}
 	if (sel & 0xfffc)
 		return nr == EMUL_SS ? emul_check_ss(ctx, sel, ctx->cpl, VEC_GP, seg) :
-				       check_data(ctx, sel, seg);
+				       emul_check_data(ctx, sel, VEC_GP, seg);
 	if (nr == EMUL_SS &&
 	    (ctx->mode != EMUL_LONG64 || ctx->cpl == 3 || (sel & 3) != ctx->cpl))
 		return emul_gp0(ctx);

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS.
+ *
+ * The GDT has a flat code and data segment, and TSSs A (current at the start), B and D of 32 and
+ * C and E of 16 bits.
+ *
+ * Upstream's KVM differs in four tests: it loses an exception of the new task, writes the old TSS
+ * in the format of the new one, and does not look at a TSS's T bit.
+ */
+#include "selftests/lib/okvm_test.h"
+
+#define GDT	0x2000u
+#define IDT	0x2800u
+#define PD_A	0x5000u		/* page directories */
+#define PD_B	0x6000u
+
+enum {
+	CODE = 0x08, DATA = 0x10, A = 0x18, B = 0x20, C = 0x28, D = 0x30, GATE = 0x38, E = 0x40,
+	ABSENT = 0x48, LDT = 0x50, NR_GDT = 11
+};
+
+/* Ports: 0x11 task A goes on, 0x12 B is entered, 0x13 entered again, 0x15 to 0x18 values. */
+GUEST(task, 32)
+	".global guest_a_jmp, guest_a_call, guest_a_gate, guest_a_int, guest_a_gp, guest_a_gp_at\n"
+	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read\n"
+	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back\n"
+	"guest_a_jmp:\n"
+	"	ljmp $0x20, $0\n"
+	"guest_a_after:\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_a_jmp16:\n"
+	"	ljmp $0x28, $0\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_a_call:\n"
+	"	lcall $0x20, $0\n"
+	"	out %al, $0x11\n"
+	"	lcall $0x20, $0\n"
+	"	hlt\n"
+	"guest_a_gate:\n"
+	"	lcall $0x38, $0\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_a_int:\n"
+	"	int $0x30\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_a_gp:\n"
+	"	mov $0x1230, %ax\n"
+	"guest_a_gp_at:\n"
+	"	mov %ax, %ds\n"
+	"	hlt\n"
+	"guest_a_irq:\n"
+	"	sti\n"
+	"	nop\n"
+	"	out %al, $0x10\n"
+	"	nop\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_a_read:\n"
+	"	mov 0x800000, %eax\n"
+	"	out %eax, $0x15\n"
+	"	ljmp $0x20, $0\n"
+	"guest_b_read:\n"
+	"	mov 0x800000, %eax\n"
+	"	out %eax, $0x16\n"
+	"	hlt\n"
+	"guest_b:\n"
+	"	out %al, $0x12\n"
+	"guest_b_iret:\n"
+	"	iret\n"
+	"	out %al, $0x13\n"
+	"	hlt\n"
+	"guest_back:\n"
+	"	out %al, $0x12\n"
+	"	ljmp $0x18, $0\n"
+	"guest_d:\n"
+	"	pop %eax\n"
+	"	out %eax, $0x15\n"
+	"	hlt\n"
+	"guest_fault:\n"
+	"	pop %eax\n"
+	"	out %eax, $0x16\n"
+	"	pop %eax\n"
+	"	out %eax, $0x17\n"
+	"	hlt\n"
+	"guest_db:\n"
+	"	mov %db6, %eax\n"
+	"	out %eax, $0x18\n"
+	"	iret\n"
+GUEST_END(task);
+extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[], guest_a_gp[],
+	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_b[], guest_b_iret[],
+	guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[], guest_back[];
+
+struct tss32 {
+	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
+	uint16_t trap, map;
+};
+
+struct tss16 {
+	uint16_t link, stacks[6], ip, flags, gpr[8], sreg[4], ldt;
+};
+
+static uint32_t at(const uint8_t *label)
+{
+	return VM_CODE + (label - guest_task);
+}
+
+static uint32_t tss_base(unsigned int sel)
+{
+	return 0x3000 + sel * 32;
+}
+
+static struct tss32 *tss(struct vm *vm, unsigned int sel)
+{
+	return (void *)(vm->mem + tss_base(sel));
+}
+
+static struct tss16 *small_tss(struct vm *vm, unsigned int sel)
+{
+	return (void *)(vm->mem + tss_base(sel));
+}
+
+static uint64_t *descriptor(struct vm *vm, unsigned int sel)
+{
+	return (uint64_t *)(vm->mem + GDT + sel);
+}
+
+static unsigned int type(struct vm *vm, unsigned int sel)
+{
+	return *descriptor(vm, sel) >> 40 & 0xff;
+}
+
+static void describe_tss(struct vm *vm, unsigned int sel, unsigned int access, unsigned int limit)
+{
+	*descriptor(vm, sel) = (uint64_t)access << 40 | (uint64_t)tss_base(sel) << 16 | limit;
+}
+
+static void fill32(struct vm *vm, unsigned int sel, const uint8_t *entry)
+{
+	struct tss32 *t = tss(vm, sel);
+	unsigned int i;
+
+	memset(t, 0, sizeof(*t));
+	t->eip = at(entry);
+	t->eflags = 2;
+	for (i = 0; i < 8; i++)
+		t->gpr[i] = 0x10000 * sel + i;
+	t->gpr[4] = 0x7000;
+	for (i = 0; i < 6; i++)
+		t->sreg[i] = i == 1 ? CODE : DATA;
+}
+
+static void fill16(struct vm *vm, unsigned int sel, const uint8_t *entry)
+{
+	struct tss16 *t = small_tss(vm, sel);
+	unsigned int i;
+
+	memset(t, 0, sizeof(*t));
+	t->ip = at(entry);
+	t->flags = 2;
+	for (i = 0; i < 8; i++)
+		t->gpr[i] = 0x100 * sel + i;
+	t->gpr[4] = 0x7000;
+	for (i = 0; i < 4; i++)
+		t->sreg[i] = i == 1 ? CODE : DATA;
+}
+
+static void idt_gate(struct vm *vm, unsigned int vector, unsigned int access, unsigned int sel,
+		     uint32_t offset)
+{
+	uint64_t *entry = (uint64_t *)(vm->mem + IDT + 8 * vector);
+
+	*entry = (offset & 0xffff) | (uint64_t)sel << 16 | (uint64_t)access << 40 |
+		 (uint64_t)(offset >> 16) << 48;
+}
+
+static void load_tables(struct vm *vm)
+{
+	uint64_t *gdt = (uint64_t *)(vm->mem + GDT);
+
+	gdt[CODE / 8] = 0x00cf9b000000ffff;
+	gdt[DATA / 8] = 0x00cf93000000ffff;
+	gdt[GATE / 8] = (uint64_t)0x85 << 40 | (uint64_t)B << 16;
+	gdt[ABSENT / 8] = 0x00cf13000000ffff;
+	gdt[LDT / 8] = 0x0000820000000000 | 0x2700 << 16 | 0x3f;
+	describe_tss(vm, A, 0x8b, 0x67);
+	describe_tss(vm, B, 0x89, 0x67);
+	describe_tss(vm, C, 0x81, 0x2b);
+	describe_tss(vm, D, 0x89, 0x67);
+	describe_tss(vm, E, 0x81, 0x2b);
+	fill32(vm, A, guest_a_jmp);
+	fill32(vm, B, guest_b);
+	fill16(vm, C, guest_back);
+	fill32(vm, D, guest_d);
+	fill16(vm, E, guest_b);
+	idt_gate(vm, 1, 0x8e, CODE, at(guest_db));
+	idt_gate(vm, 2, 0x85, B, 0);
+	idt_gate(vm, 10, 0x8e, CODE, at(guest_fault));
+	idt_gate(vm, 11, 0x8e, CODE, at(guest_fault));
+	idt_gate(vm, 12, 0x8e, CODE, at(guest_fault));
+	idt_gate(vm, 13, 0x85, D, 0);
+	idt_gate(vm, 0x30, 0x85, B, 0);
+	idt_gate(vm, 0x40, 0x85, B, 0);
+}
+
+/* Task A, at @entry, in 32-bit protected mode. */
+static void task_vm(struct vm *vm, const uint8_t *entry)
+{
+	struct kvm_segment seg = {
+		.limit = 0xffffffff, .selector = CODE, .type = 11, .present = 1, .s = 1, .db = 1,
+		.g = 1,
+	};
+	struct kvm_regs regs = {
+		.rax = 0xa0, .rcx = 0xa1, .rdx = 0xa2, .rbx = 0xa3, .rsp = 0x7800, .rbp = 0xa5,
+		.rsi = 0xa6, .rdi = 0xa7, .rflags = 2, .rip = at(entry),
+	};
+	struct kvm_sregs sregs;
+
+	vm_create(vm, 0);
+	memcpy(vm->mem + VM_CODE, guest_task, guest_task_end - guest_task);
+	load_tables(vm);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs = seg;
+	seg.selector = DATA;
+	seg.type = 3;
+	sregs.ds = seg;
+	sregs.es = seg;
+	sregs.fs = seg;
+	sregs.gs = seg;
+	sregs.ss = seg;
+	sregs.tr = (struct kvm_segment){
+		.selector = A, .base = tss_base(A), .limit = 0x67, .type = 11, .present = 1,
+	};
+	sregs.gdt.base = GDT;
+	sregs.gdt.limit = NR_GDT * 8 - 1;
+	sregs.idt.base = IDT;
+	sregs.idt.limit = 0x7ff;
+	sregs.cr0 = 0x31;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static struct kvm_sregs get_sregs(struct vm *vm)
+{
+	struct kvm_sregs sregs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	return sregs;
+}
+
+static void expect_task(struct vm *vm, unsigned int sel)
+{
+	struct kvm_sregs sregs = get_sregs(vm);
+
+	EXPECT_EQ(sregs.tr.selector, sel);
+	EXPECT_EQ(sregs.tr.base, tss_base(sel));
+	EXPECT_EQ(sregs.tr.type & 3, 3);
+}
+
+TEST(jmp_leaves_one_task_for_another)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+	unsigned int i;
+
+	task_vm(&vm, guest_a_jmp);
+	tss(&vm, B)->link = 0x1234;
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	EXPECT_EQ(type(&vm, A), 0x89);
+	EXPECT_EQ(type(&vm, B), 0x8b);
+	EXPECT_EQ(tss(&vm, B)->link, 0x1234);
+	EXPECT_EQ(tss(&vm, A)->eip, at(guest_a_after));
+	EXPECT_EQ(tss(&vm, A)->eflags, 2);
+	EXPECT_EQ(tss(&vm, A)->gpr[4], 0x7800);
+	for (i = 0; i < 8; i++)
+		if (i != 4)
+			EXPECT_EQ(tss(&vm, A)->gpr[i], i == 3 ? 0xa3 : 0xa0 + i);
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(tss(&vm, A)->sreg[i], i == 1 ? CODE : DATA);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rax, 0x10000 * B);
+	EXPECT_EQ(regs.rcx, 0x10000 * B + 1);
+	EXPECT_EQ(regs.rdi, 0x10000 * B + 7);
+	EXPECT_EQ(regs.rsp, 0x7000);
+	EXPECT_EQ(regs.rflags, 2);
+	sregs = get_sregs(&vm);
+	EXPECT_EQ(sregs.cr0 & 8, 8);
+	EXPECT_EQ(sregs.ldt.unusable, 1);
+	vm_destroy(&vm);
+}
+
+TEST(call_nests_and_iret_returns)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_call);
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	EXPECT_EQ(type(&vm, A), 0x8b);
+	EXPECT_EQ(type(&vm, B), 0x8b);
+	EXPECT_EQ(tss(&vm, B)->link, A);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rflags, 0x4002);
+	run_out(&vm, 0x11);
+	expect_task(&vm, A);
+	EXPECT_EQ(type(&vm, A), 0x8b);
+	EXPECT_EQ(type(&vm, B), 0x89);
+	EXPECT_EQ(tss(&vm, B)->eflags, 2);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rdi, 0xa7);
+	EXPECT_EQ(regs.rflags, 2);
+	/* Called again, B goes on behind its IRET. */
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+static void calls_b(const uint8_t *entry)
+{
+	struct vm vm;
+
+	task_vm(&vm, entry);
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	EXPECT_EQ(tss(&vm, B)->link, A);
+	run_out(&vm, 0x11);
+	expect_task(&vm, A);
+	vm_destroy(&vm);
+}
+
+TEST(call_through_a_task_gate)
+{
+	calls_b(guest_a_gate);
+}
+
+TEST(int_through_a_task_gate)
+{
+	calls_b(guest_a_int);
+}
+
+TEST(an_exception_pushes_its_error_code_in_the_new_task)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_gp);
+	EXPECT_EQ(run_out(&vm, 0x15), 0x1230);
+	expect_task(&vm, D);
+	EXPECT_EQ(tss(&vm, D)->link, A);
+	EXPECT_EQ(tss(&vm, A)->eip, at(guest_a_gp_at));
+	EXPECT_EQ(type(&vm, A), 0x8b);
+	vm_destroy(&vm);
+}
+
+TEST(an_interrupt_comes_once)
+{
+	struct kvm_interrupt irq = { .irq = 0x40 };
+	struct vm vm;
+
+	task_vm(&vm, guest_a_irq);
+	run_out(&vm, 0x10);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), 0);
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	run_out(&vm, 0x11);
+	expect_task(&vm, A);
+	run_until(&vm, KVM_EXIT_HLT);
+	vm_destroy(&vm);
+}
+
+TEST(an_nmi_blocks_nmis_until_its_task_returns)
+{
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_irq);
+	run_out(&vm, 0x10);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_NMI, 0), 0);
+	run_out(&vm, 0x12);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.masked, 1);
+	EXPECT_EQ(events.nmi.injected, 0);
+	run_out(&vm, 0x11);
+	vm_destroy(&vm);
+}
+
+TEST(a_bad_data_segment_is_an_exception_of_the_new_task)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	tss(&vm, B)->sreg[3] = 0x100;
+	EXPECT_EQ(run_out(&vm, 0x16), 0x100);
+	EXPECT_EQ(run_out(&vm, 0x17), at(guest_b));
+	expect_task(&vm, B);
+	EXPECT_EQ(type(&vm, A), 0x89);
+	vm_destroy(&vm);
+}
+
+TEST(an_absent_data_segment_is_an_exception_of_the_new_task)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	tss(&vm, B)->sreg[0] = ABSENT;
+	EXPECT_EQ(run_out(&vm, 0x16), ABSENT);
+	EXPECT_EQ(run_out(&vm, 0x17), at(guest_b));
+	expect_task(&vm, B);
+	vm_destroy(&vm);
+}
+
+TEST(the_new_task_has_its_ldt)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	*(uint64_t *)(vm.mem + 0x2708) = 0x00cf93000000ffff;
+	tss(&vm, B)->ldt = LDT;
+	tss(&vm, B)->sreg[5] = 0x0c;
+	run_out(&vm, 0x12);
+	sregs = get_sregs(&vm);
+	EXPECT_EQ(sregs.ldt.selector, LDT);
+	EXPECT_EQ(sregs.ldt.base, 0x2700);
+	EXPECT_EQ(sregs.gs.selector, 0x0c);
+	EXPECT_EQ(sregs.gs.unusable, 0);
+	vm_destroy(&vm);
+}
+
+TEST(the_new_task_has_its_page_tables)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+	unsigned int i;
+
+	task_vm(&vm, guest_a_read);
+	for (i = 0; i < 2; i++) {
+		uint32_t *pd = (void *)(vm.mem + (i ? PD_B : PD_A));
+
+		pd[0] = 0x83;				/* identity, 4 MiB */
+		pd[2] = 0x27;				/* 8 MiB: a table behind the directories */
+	}
+	*(uint32_t *)(vm.mem + PD_A + 8) = 0x9007;
+	*(uint32_t *)(vm.mem + PD_B + 8) = 0xa007;
+	*(uint32_t *)(vm.mem + 0x9000) = 0xb007;
+	*(uint32_t *)(vm.mem + 0xa000) = 0xc007;
+	*(uint32_t *)(vm.mem + 0xb000) = 0xaaaa;
+	*(uint32_t *)(vm.mem + 0xc000) = 0xbbbb;
+	sregs = get_sregs(&vm);
+	sregs.cr3 = PD_A;
+	sregs.cr4 |= 0x10;
+	sregs.cr0 |= 0x80000000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	tss(&vm, B)->eip = at(guest_b_read);
+	tss(&vm, B)->cr3 = PD_B;
+	EXPECT_EQ(run_out(&vm, 0x15), 0xaaaa);
+	EXPECT_EQ(run_out(&vm, 0x16), 0xbbbb);
+	EXPECT_EQ(get_sregs(&vm).cr3, PD_B);
+	vm_destroy(&vm);
+}
+
+TEST(local_breakpoints_end_with_the_task)
+{
+	struct kvm_debugregs regs;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEBUGREGS, &regs) == 0);
+	regs.db[0] = 0xf000;
+	regs.dr7 = 0x403 | 0x100;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_DEBUGREGS, &regs) == 0);
+	run_out(&vm, 0x12);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEBUGREGS, &regs) == 0);
+	EXPECT_EQ(regs.dr7, 0x402);
+	vm_destroy(&vm);
+}
+
+static void task16_vm(struct vm *vm)
+{
+	struct kvm_sregs sregs;
+
+	task_vm(vm, guest_a_jmp16);
+	describe_tss(vm, E, 0x83, 0x2b);
+	sregs = get_sregs(vm);
+	sregs.tr.selector = E;
+	sregs.tr.base = tss_base(E);
+	sregs.tr.limit = 0x2b;
+	sregs.tr.type = 3;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+TEST(from_a_small_tss_to_a_small_tss)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+	unsigned int i;
+
+	task16_vm(&vm);
+	run_out(&vm, 0x12);
+	expect_task(&vm, C);
+	EXPECT_EQ(type(&vm, E), 0x81);
+	EXPECT_EQ(type(&vm, C), 0x83);
+	EXPECT_EQ(small_tss(&vm, E)->ip, at(guest_a_jmp16) + 7);
+	EXPECT_EQ(small_tss(&vm, E)->gpr[4], 0x7800);
+	EXPECT_EQ(small_tss(&vm, E)->gpr[7], 0xa7);
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(small_tss(&vm, E)->sreg[i], i == 1 ? CODE : DATA);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ((uint16_t)regs.rdi, 0x100 * C + 7);
+	EXPECT_EQ(regs.rsp & 0xffff, 0x7000);
+	vm_destroy(&vm);
+}
+
+TEST(from_a_large_tss_to_a_small_one_and_back)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp16);
+	run_out(&vm, 0x12);
+	expect_task(&vm, C);
+	EXPECT_EQ(tss(&vm, A)->gpr[7], 0xa7);
+	run_out(&vm, 0x11);
+	expect_task(&vm, A);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rdi, 0xa7);
+	EXPECT_EQ(regs.rsp, 0x7800);
+	vm_destroy(&vm);
+}
+
+TEST(the_trap_bit_is_a_debug_exception)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	tss(&vm, B)->trap = 1;
+	EXPECT_EQ(run_out(&vm, 0x18) & 0xf00f, 0x8000);
+	run_out(&vm, 0x12);
+	vm_destroy(&vm);
+}
+
+/* What the processor checks before it leaves the switch to software. */
+TEST(a_busy_task_is_not_called)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	describe_tss(&vm, B, 0x8b, 0x67);
+	EXPECT_EQ(run_out(&vm, 0x15), B);
+	expect_task(&vm, D);
+	EXPECT_EQ(tss(&vm, A)->eip, at(guest_a_jmp));
+	vm_destroy(&vm);
+}
+
+TEST(a_short_tss_is_refused)
+{
+	struct vm vm;
+
+	task_vm(&vm, guest_a_jmp);
+	describe_tss(&vm, B, 0x89, 0x66);
+	EXPECT_EQ(run_out(&vm, 0x16), B);
+	EXPECT_EQ(run_out(&vm, 0x17), at(guest_a_jmp));
+	expect_task(&vm, A);
+	vm_destroy(&vm);
+}

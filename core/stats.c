@@ -42,6 +42,7 @@ static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
 	STATS_ROW(OKVM_VM_STAT_PAGES_2M, "pages_2m", STATS_GAUGE, 0),
 	STATS_ROW(OKVM_VM_STAT_PAGES_1G, "pages_1g", STATS_GAUGE, 0),
 	STATS_ROW(OKVM_VM_STAT_TABLES, "page_tables", STATS_GAUGE, 0),
+	STATS_ROW(OKVM_VM_STAT_NX_SPLITS, "nx_lpage_splits", STATS_GAUGE, 0),
 };
 
 /* Behind the named counters comes one array: exits by basic exit reason. */

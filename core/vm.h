@@ -48,6 +48,7 @@ enum okvm_vm_stat {
 	OKVM_VM_STAT_PAGES_2M,
 	OKVM_VM_STAT_PAGES_1G,
 	OKVM_VM_STAT_TABLES,
+	OKVM_VM_STAT_NX_SPLITS,		/* tables that stand where a huge page could */
 	OKVM_NR_VM_STATS,
 };
 

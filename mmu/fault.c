@@ -92,11 +92,14 @@ static int fault_level(struct okvm_fault *f)
 	/* Most faults end here, without a look at the host's tables. */
 	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
-	if (f->need & SPTE_EXEC && mmu->nx_huge)
-		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
 		level--;
-	return level > 1 ? min(level, hostmem_level(mmu->vm, f->hva)) : 1;
+	if (level > 1)
+		level = min(level, hostmem_level(mmu->vm, f->hva));
+	if (level == 1 || !(f->need & SPTE_EXEC) || !READ_ONCE(mmu->nx_huge))
+		return level;
+	f->nx_level = level;
+	return 1;
 }
 
 static int fault_map(struct okvm_fault *f)
@@ -138,6 +141,8 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	f.level = fault_level(&f);
 	ret = fault_map(&f);
 	hostmem_release(&f);
+	if (f.nx_level)
+		nx_arm(vcpu->vm->mmu);
 	return ret;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/rwlock.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "core/backend.h"
 #include "core/vm.h"
@@ -19,7 +20,8 @@
  * @root: the one root table, from VM creation to destruction
  * @fmt: format of its entries
  * @max_level: largest page that may be mapped, 1..3
- * @nx_huge: huge pages are not executable (iTLB multihit)
+ * @nx_huge: huge pages are not executable (iTLB multihit); changes under @lock
+ * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES; the next three see nx.c
  * @lock: readers change entries by compare-and-exchange and add tables;
  *	only a writer takes tables away
  * @seq: see below
@@ -37,7 +39,11 @@ struct okvm_mmu_vm {
 	int root_level;
 	int max_level;
 	bool nx_huge;
+	bool nx_exempt;
 	bool dead;
+	gfn_t nx_cursor;
+	struct list_head nx_node;
+	struct delayed_work nx_work;
 	const struct spte_fmt *fmt;
 
 	rwlock_t lock;
@@ -75,6 +81,7 @@ struct okvm_mmu_vcpu {
  * @gen, @slot, @hva, @seq: derived first; @slot NULL if no memory is there
  * @pfn, @page, @writable, @uncached: what the host says is there
  * @level: the page size to map
+ * @nx_level: the page size it would be if the access were no fetch; 0 if that is no difference
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -94,6 +101,7 @@ struct okvm_fault {
 	bool uncached;
 
 	int level;
+	int nx_level;
 };
 
 /* tdp.c */
@@ -117,6 +125,12 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 /** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
+/**
+ * tdp_recover_nx() - drop up to @max tables that were made for a fetch in place of a huge page
+ *
+ * Takes lock (write), and drops it in between.
+ */
+void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
 /** tdp_free_all() - at the end of the VM: nobody walks the tables any more */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
 /** tdp_free_tree() - free a table and all below it; nobody walks them any more */
@@ -135,6 +149,17 @@ void hostmem_release(struct okvm_fault *f);
 int hostmem_level(struct okvm_vm *vm, hva_t hva);
 /** fault_slot() - slot of @gfn by the vCPU's hint; @gen the generation that was looked at */
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen);
+
+/* nx.c */
+
+int nx_init(void);
+void nx_exit(void);
+/** nx_vm_create() - chooses mmu->nx_huge */
+void nx_vm_create(struct okvm_mmu_vm *mmu);
+/** nx_vm_release() - no vCPU runs any more; may be called twice. May sleep */
+void nx_vm_release(struct okvm_mmu_vm *mmu);
+/** nx_arm() - a table was made in place of a huge page: see to its end */
+void nx_arm(struct okvm_mmu_vm *mmu);
 
 /* notifier.c */
 

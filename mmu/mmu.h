@@ -103,6 +103,12 @@ void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t
  */
 void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 
+/**
+ * okvm_mmu_exempt_nx() - KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: huge pages may be executed
+ * Return: 0, or -EINVAL after the first vCPU. Under vm->lock.
+ */
+int okvm_mmu_exempt_nx(struct okvm_vm *vm);
+
 /** okvm_mmu_zap_all() - every mapping of the VM goes; vCPUs build new roots */
 void okvm_mmu_zap_all(struct okvm_vm *vm);
 

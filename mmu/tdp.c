@@ -71,7 +71,7 @@ static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, int level)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 old = READ_ONCE(*entry);
 	bool split = spte_is_leaf(old, level);
-	u64 *table;
+	u64 *table, new;
 
 	if (spte_is_table(old, level))
 		return iter_table_of(old);
@@ -80,13 +80,18 @@ static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, int level)
 	table = mine->spare[mine->nr_spare - 1];
 	if (split)
 		tdp_fill_split(mmu, table, old, level);
-	if (!try_cmpxchg(entry, &old, spte_table(mmu->fmt, __pa(table)))) {
+	new = spte_table(mmu->fmt, __pa(table));
+	if (f->nx_level >= level)
+		new |= SPTE_NX_SPLIT;
+	if (!try_cmpxchg(entry, &old, new)) {
 		if (split)
 			clear_page(table);
 		return spte_is_table(old, level) ? iter_table_of(old) : NULL;
 	}
 	mine->nr_spare--;
 	tdp_count(mmu, OKVM_VM_STAT_TABLES, 1);
+	if (new & SPTE_NX_SPLIT)
+		tdp_count(mmu, OKVM_VM_STAT_NX_SPLITS, 1);
 	if (split) {
 		tdp_count_leaf(mmu, level, -1);
 		tdp_count_leaf(mmu, level - 1, 512);
@@ -271,6 +276,8 @@ static void zap_table(struct zap *z, struct iter *it)
 	z->flush = true;
 	list_add(&virt_to_page(table)->lru, &z->tables);
 	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);
+	if (it->val & SPTE_NX_SPLIT)
+		tdp_count(z->mmu, OKVM_VM_STAT_NX_SPLITS, -1);
 	iter_reload(it);
 }
 
@@ -327,6 +334,42 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 	}
 	zap_finish(&z);
 	write_unlock(&mmu->lock);
+}
+
+/* The table and all below it. */
+static void zap_below(struct zap *z, gfn_t base, int level)
+{
+	int at;
+
+	for (at = 2; at <= level; at++)
+		zap_pass(z, base, base + spte_pages(level), at, false);
+}
+
+void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
+{
+	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	gfn_t start = mmu->nx_cursor;
+	struct iter it;
+
+	write_lock(&mmu->lock);
+	/* Where the last round ended, so that all have their turn. */
+	iter_start(&it, mmu->root, mmu->root_level, 2, start, ~0ULL);
+	while (max && iter_valid(&it)) {
+		if (zap_yield(&z))
+			iter_restart(&it);
+		if (spte_is_table(it.val, it.level) && it.val & SPTE_NX_SPLIT) {
+			zap_below(&z, iter_base(&it), it.level);
+			iter_reload(&it);
+			max--;
+		}
+		iter_next(&it);
+	}
+	mmu->nx_cursor = iter_valid(&it) ? it.gfn : 0;
+	zap_finish(&z);
+	write_unlock(&mmu->lock);
+	/* At the end of memory it is the turn of its beginning. */
+	if (max && start)
+		tdp_recover_nx(mmu, max);
 }
 
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
@@ -432,6 +475,6 @@ void tdp_free_all(struct okvm_mmu_vm *mmu)
 	write_unlock(&mmu->lock);
 	synchronize_rcu();
 	tdp_free_tree(detached, mmu->root_level);
-	for (i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_TABLES; i++)
+	for (i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_NX_SPLITS; i++)
 		atomic64_set(&mmu->vm->stat[i], 0);
 }

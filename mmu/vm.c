@@ -3,8 +3,6 @@
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
@@ -13,32 +11,16 @@
 #include "core/compat.h"
 #include "mmu/internal.h"
 
-static char *nx_huge_pages = "auto";
-module_param(nx_huge_pages, charp, 0444);
-MODULE_PARM_DESC(nx_huge_pages,
-		 "huge pages are not executable (iTLB multihit): auto, on, off (default auto)");
-
 int okvm_mmu_init(void)
 {
-	if (strcmp(nx_huge_pages, "auto") && strcmp(nx_huge_pages, "on") &&
-	    strcmp(nx_huge_pages, "off")) {
-		pr_err("okvm: nx_huge_pages is auto, on or off\n");
-		return -EINVAL;
-	}
-	return 0;
+	return nx_init();
 }
 
 void okvm_mmu_exit(void)
 {
+	nx_exit();
 	/* Tables still on their way back through RCU run our code. */
 	rcu_barrier();
-}
-
-static bool mmu_nx_huge(u32 caps)
-{
-	if (!strcmp(nx_huge_pages, "auto"))
-		return caps & OKVM_CAP_NX_HUGEPAGES;
-	return !strcmp(nx_huge_pages, "on");
 }
 
 static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
@@ -46,7 +28,6 @@ static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
 	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
 	mmu->root_level = caps & OKVM_CAP_EPT_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
 	mmu->fmt = caps & OKVM_CAP_EPT_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
-	mmu->nx_huge = mmu_nx_huge(caps);
 	mmu->max_level = 1;
 	if (caps & OKVM_CAP_EPT_2M)
 		mmu->max_level = caps & OKVM_CAP_EPT_1G ? 3 : 2;
@@ -71,6 +52,7 @@ int okvm_mmu_vm_create(struct okvm_vm *vm)
 	ret = okvm_notifier_register(mmu);
 	if (ret)
 		goto err_root;
+	nx_vm_create(mmu);
 	return 0;
 
 err_root:
@@ -83,8 +65,10 @@ err_mmu:
 
 void okvm_mmu_vm_release(struct okvm_vm *vm)
 {
-	if (vm->mmu)
-		okvm_notifier_unregister(vm->mmu);
+	if (!vm->mmu)
+		return;
+	nx_vm_release(vm->mmu);
+	okvm_notifier_unregister(vm->mmu);
 }
 
 void okvm_mmu_vm_destroy(struct okvm_vm *vm)
@@ -93,6 +77,7 @@ void okvm_mmu_vm_destroy(struct okvm_vm *vm)
 
 	if (!mmu)
 		return;
+	nx_vm_release(mmu);
 	okvm_notifier_unregister(mmu);
 	vm->mmu = NULL;
 	tdp_free_tree(mmu->root, mmu->root_level);

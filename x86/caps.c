@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP: what works, and only that. */
+#include <linux/capability.h>
 #include <linux/sched/stat.h>
 
 #include <asm/cpufeature.h>
@@ -62,6 +63,7 @@ static bool plain_cap(long cap)
 	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 	/* interrupts */
 	case KVM_CAP_IRQCHIP:
 	case KVM_CAP_SPLIT_IRQCHIP:
@@ -160,6 +162,14 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 	return 0;
 }
 
+/* Its guest could stop this machine: for those who may do that anyhow, and not in a container. */
+static int disable_nx(struct okvm_vm *vm, u64 val)
+{
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	return val ? -EINVAL : okvm_mmu_exempt_nx(vm);
+}
+
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -199,6 +209,8 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return SET_MASKED(avm->exit_on_emulation_error, val, 1);
 	case KVM_CAP_MAX_VCPU_ID:
 		return set_max_vcpu_id(vm, val);
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+		return disable_nx(vm, val);
 	default:
 		return -EINVAL;
 	}

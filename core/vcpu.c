@@ -206,7 +206,7 @@ static void vcpu_unreserve(struct okvm_vm *vm)
 	mutex_unlock(&vm->lock);
 }
 
-/* Make it findable: first by id and index, then by count. Nothing fails after the index is in. */
+/* Make it findable: by id, by index, then by count. Nothing fails once somebody can find it. */
 static int vcpu_publish(struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
@@ -214,14 +214,16 @@ static int vcpu_publish(struct okvm_vcpu *vcpu)
 
 	lockdep_assert_held(&vm->lock);
 	vcpu->idx = atomic_read(&vm->online_vcpus);
-	err = xa_insert(&vm->vcpu_by_id, vcpu->id, vcpu, GFP_KERNEL_ACCOUNT);
+	err = xa_reserve(&vm->vcpus, vcpu->idx, GFP_KERNEL_ACCOUNT);
 	if (err)
-		return err == -EBUSY ? -EEXIST : err;
-	err = xa_insert(&vm->vcpus, vcpu->idx, vcpu, GFP_KERNEL_ACCOUNT);
-	if (err) {
-		xa_erase(&vm->vcpu_by_id, vcpu->id);
 		return err;
+	err = xa_insert(&vm->vcpu_by_id, vcpu->id, vcpu, GFP_KERNEL_ACCOUNT);
+	if (err) {
+		xa_release(&vm->vcpus, vcpu->idx);
+		return err == -EBUSY ? -EEXIST : err;
 	}
+	/* Its place is there already. */
+	xa_store(&vm->vcpus, vcpu->idx, vcpu, 0);
 	/* Whoever sees the count sees the vCPU. */
 	smp_wmb();
 	atomic_inc(&vm->online_vcpus);

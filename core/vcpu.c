@@ -296,9 +296,10 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 	struct kvm_signal_mask head;
 	sigset_t set;
 
-	vcpu->sigset_active = false;
-	if (!arg.user)
+	if (!arg.user) {
+		vcpu->sigset_active = false;
 		return 0;
+	}
 	if (copy_from_user(&head, arg.user, sizeof(head)))
 		return -EFAULT;
 	if (head.len != sizeof(set))

@@ -95,7 +95,10 @@ static bool run_halted(const struct okvm_vcpu *vcpu)
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
+	/* INIT resets what looks at slots and routes. */
+	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
 	/* A tick only ends HLT if its interrupt can be taken. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);

@@ -53,7 +53,8 @@ long okvm_ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		memcpy(arch->eff_db, dbg->arch.debugreg, sizeof(arch->eff_db));
-		arch->guest_debug_dr7 = dbg->arch.debugreg[7];
+		/* With bits in its upper half the guest could not be entered. */
+		arch->guest_debug_dr7 = lower_32_bits(dbg->arch.debugreg[7]);
 	}
 	okvm_update_dr7(vcpu);
 	if (arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)

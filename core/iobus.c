@@ -101,7 +101,7 @@ static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 	synchronize_srcu_expedited(&vm->srcu);
 }
 
-static bool iobus_has(const struct okvm_iobus *bus, const struct okvm_io_device *dev)
+static bool iobus_holds(const struct okvm_iobus *bus, const struct okvm_io_device *dev)
 {
 	unsigned int i;
 
@@ -119,7 +119,7 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 	lockdep_assert_held(&vm->bus_lock);
 	old = iobus_locked(vm, nr);
 	/* A set-up that failed half-way takes down devices that never came here. */
-	if (!old || !iobus_has(old, dev))
+	if (!old || !iobus_holds(old, dev))
 		return;
 	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
 	if (new) {
@@ -159,9 +159,26 @@ static bool iobus_covers(const struct iobus_range *range, gpa_t addr, int len)
 	return addr >= range->start && addr + len - 1 <= range->last;
 }
 
-int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len, void *val)
+bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr)
 {
 	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
+	unsigned int i;
+
+	if (!bus)
+		return false;
+	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
+		if (READ_ONCE(bus->range[i].dev) && addr <= bus->range[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* The devices at @addr, in order, until one takes the access. */
+static __always_inline int iobus_access(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr,
+					int len, void *val, bool write)
+{
+	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
+	const struct okvm_io_ops *ops;
 	struct okvm_io_device *dev;
 	unsigned int i;
 
@@ -169,29 +186,25 @@ int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int le
 		return -EOPNOTSUPP;
 	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
 		dev = READ_ONCE(bus->range[i].dev);
-		if (dev && dev->ops->read && iobus_covers(&bus->range[i], addr, len) &&
-		    !dev->ops->read(vcpu, dev, addr, len, val))
+		if (!dev || !iobus_covers(&bus->range[i], addr, len))
+			continue;
+		ops = dev->ops;
+		if (write ? ops->write && !ops->write(vcpu, dev, addr, len, val) :
+			    ops->read && !ops->read(vcpu, dev, addr, len, val))
 			return 0;
 	}
 	return -EOPNOTSUPP;
 }
 
+int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len, void *val)
+{
+	return iobus_access(vcpu, nr, addr, len, val, false);
+}
+
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len,
 		     const void *val)
 {
-	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
-	struct okvm_io_device *dev;
-	unsigned int i;
-
-	if (!bus)
-		return -EOPNOTSUPP;
-	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
-		dev = READ_ONCE(bus->range[i].dev);
-		if (dev && dev->ops->write && iobus_covers(&bus->range[i], addr, len) &&
-		    !dev->ops->write(vcpu, dev, addr, len, val))
-			return 0;
-	}
-	return -EOPNOTSUPP;
+	return iobus_access(vcpu, nr, addr, len, (void *)val, true);
 }
 
 /* A device on several ranges is released once: its later entries are cleared first. */

@@ -57,6 +57,9 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
  */
 void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus bus, struct okvm_io_device *dev);
 
+/** okvm_iobus_has() - is a device at @addr, whatever it takes? Caller holds vm->srcu. */
+bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr);
+
 /**
  * okvm_iobus_read() - read from the first device that takes it
  * Return: 0, or -EOPNOTSUPP if userspace must do it. Caller holds vm->srcu.

@@ -165,7 +165,7 @@ enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int siz
 	}
 	if (e->logged >= EMUL_LOG_ENTRIES)
 		return EMUL_UNHANDLEABLE;
-	emul_log_new(e, kind, port, len);
+	entry = emul_log_new(e, kind, port, len);
 	done = emul_port_bus(vcpu, port, size, count, data, in);
 	if (done == count) {
 		if (in)
@@ -173,8 +173,11 @@ enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int siz
 		emul_log_done(e);
 		return EMUL_OK;
 	}
-	/* A device that takes some items of a string and not others does not exist. */
-	okvm_pio_ask(vcpu, port, size, count, data, in);
+	/* What a device took that came just now is not done again. */
+	entry->data = size * done;
+	if (in)
+		memcpy(e->io_data, data, entry->data);
+	okvm_pio_ask(vcpu, port, size, count - done, data + entry->data, in);
 	e->waiting = true;
 	return EMUL_IO;
 }
@@ -191,7 +194,7 @@ static void emul_log_answer(struct okvm_emulation *e)
 	if (entry->kind == EMUL_IO_MMIO_READ)
 		memcpy(&entry->data, vcpu->run->mmio.data, entry->len);
 	else if (entry->kind == EMUL_IO_PORT_IN)
-		memcpy(e->io_data, vcpu->pio_page, entry->len);
+		memcpy(e->io_data + entry->data, vcpu->pio_page, entry->len - entry->data);
 	e->logged++;
 }
 
@@ -389,8 +392,12 @@ static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t g
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	e->ctx.io_buf = e->io_buf;
-	e->ctx.io_buf_size = sizeof(e->io_buf);
+	/* Of a string that a device may take in part, one item after the other. */
+	if (why == OKVM_EMUL_MMIO ||
+	    !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
+		e->ctx.io_buf = e->io_buf;
+		e->ctx.io_buf_size = sizeof(e->io_buf);
+	}
 	e->log_seq = e->ctx.seq;
 	e->logged = 0;
 	e->replayed = 0;

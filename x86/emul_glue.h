@@ -26,7 +26,8 @@ enum emul_io {
  * struct emul_log_entry - a device access that is done and must not be done again
  * @addr: guest-physical address or port
  * @len: bytes; for ports of all items together
- * @data: what was read, up to 8 bytes; string ports use okvm_emulation.io_buf
+ * @data: what was read, up to 8 bytes. Ports: bytes that an in-kernel device has done, before
+ *	userspace was asked for the rest; the data are in okvm_emulation.io_data
  */
 struct emul_log_entry {
 	enum emul_io kind;

@@ -156,8 +156,12 @@ static int choose_l1d(void)
 				       l1tf_mitigation == L1TF_MITIGATION_OFF ?
 				       VMX_L1D_NEVER : VMX_L1D_COND;
 	else
-		return -EINVAL;
+		goto unknown;
 	return 0;
+
+unknown:
+	pr_err("okvm: l1d_flush is auto, never, cond or always, not `%s'\n", l1d_flush);
+	return -EINVAL;
 }
 
 static int vmx_init(void)

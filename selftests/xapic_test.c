@@ -53,7 +53,7 @@ extern const uint8_t apic_rd[], apic_wr[], apic_rdmsr[], apic_wrmsr[], apic_rdcr
 #define BASE_EXTD	(1u << 10)
 #define BASE_EN		(1u << 11)
 
-enum reg {
+enum apic_reg {
 	ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0,
 	SPIV = 0xf0, ISR = 0x100, IRR = 0x200, ICR = 0x300, ICR2 = 0x310, LVTT = 0x320,
 	LVT0 = 0x350, TMICT = 0x380, TMCCT = 0x390, TDCR = 0x3e0,
@@ -130,12 +130,12 @@ static uint64_t turn(struct vm *vm, const uint8_t *op, uint64_t rax, uint64_t rc
 	return get_reg_rax(vm);
 }
 
-static uint32_t rd(struct vm *vm, enum reg reg)
+static uint32_t rd(struct vm *vm, enum apic_reg reg)
 {
 	return turn(vm, apic_rd, 0, 0, WINDOW + reg);
 }
 
-static void wr(struct vm *vm, enum reg reg, uint32_t val)
+static void wr(struct vm *vm, enum apic_reg reg, uint32_t val)
 {
 	turn(vm, apic_wr, val, 0, WINDOW + reg);
 }
@@ -334,7 +334,7 @@ TEST(the_timer_counts_and_fires)
 	vm_destroy(&vm);
 }
 
-static uint32_t saved(struct kvm_lapic_state *state, enum reg reg)
+static uint32_t saved(struct kvm_lapic_state *state, enum apic_reg reg)
 {
 	uint32_t val;
 
@@ -342,7 +342,7 @@ static uint32_t saved(struct kvm_lapic_state *state, enum reg reg)
 	return val;
 }
 
-static void restore(struct kvm_lapic_state *state, enum reg reg, uint32_t val)
+static void restore(struct kvm_lapic_state *state, enum apic_reg reg, uint32_t val)
 {
 	memcpy(state->regs + reg, &val, sizeof(val));
 }

@@ -55,6 +55,8 @@
 	op(EOI,		 "eoi",		 1, "EOI (x2APIC)")					\
 	op(SELF_IPI,	 "self_ipi",	 1, "self-IPI, to handler and EOI")			\
 	op(SELF_IPI_TPR, "self_ipi_tpr", 1, "self-IPI held by TPR, to handler and EOI")		\
+	op(EOI_XAPIC,	 "eoi_xapic",	 1, "EOI (xAPIC)")					\
+	op(SELF_IPI_XAPIC, "self_ipi_xapic", 1, "self-IPI by ICR (xAPIC), to handler and EOI")	\
 	op(TSC_DEADLINE, "tsc_deadline", 1, "TSC deadline in the past, to handler and EOI")	\
 	op(TIMER,	 "timer",	 1, "timer's expiry to handler, CPU running")		\
 	op(HLT_WAKE,	 "hlt_wake",	 1, "timer's expiry to handler, CPU halted")		\

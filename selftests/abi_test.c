@@ -59,7 +59,7 @@ GUEST(ins, 16)
 	"	hlt\n"
 GUEST_END(ins);
 
-/* Userspace may set RCX while a string instruction waits for it; no more is stored than was asked. */
+/* Userspace may set RCX while a string instruction waits: no more is stored than was asked. */
 TEST(rcx_may_change_during_a_string)
 {
 	struct kvm_regs regs;
@@ -371,11 +371,15 @@ static void travel(const uint8_t *order, unsigned int count)
 
 TEST(state_is_restored_in_each_order)
 {
-	static const uint8_t qemu[] = { SREGS, LAPIC, REGS, XSAVE, XCRS, MSRS, EVENTS, MP, DEBUGREGS };
-	static const uint8_t firecracker[] = { MP, REGS, SREGS, XSAVE, XCRS, DEBUGREGS, LAPIC, MSRS,
-					       EVENTS };
-	static const uint8_t cloud_hypervisor[] = { MP, REGS, SREGS, XSAVE, XCRS, LAPIC, FPU, MSRS,
-						    EVENTS, DEBUGREGS };
+	static const uint8_t qemu[] = {
+		SREGS, LAPIC, REGS, XSAVE, XCRS, MSRS, EVENTS, MP, DEBUGREGS,
+	};
+	static const uint8_t firecracker[] = {
+		MP, REGS, SREGS, XSAVE, XCRS, DEBUGREGS, LAPIC, MSRS, EVENTS,
+	};
+	static const uint8_t cloud_hypervisor[] = {
+		MP, REGS, SREGS, XSAVE, XCRS, LAPIC, FPU, MSRS, EVENTS, DEBUGREGS,
+	};
 	static const uint8_t selftests[] = { SREGS, MSRS, XCRS, XSAVE, EVENTS, MP, DEBUGREGS, REGS };
 
 	travel(qemu, sizeof(qemu));

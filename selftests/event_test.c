@@ -342,7 +342,7 @@ static void gate(struct vm *vm, unsigned int nr, uint16_t offset, bool present)
 	memcpy(vm->mem + IDT + 16 * nr, entry, sizeof(entry));
 }
 
-static void faults_vm(struct vm *vm, enum cause cause, bool df_gate)
+static void faults_vm(struct vm *vm, enum cause by, bool df_gate)
 {
 	static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
 	struct kvm_sregs sregs;
@@ -362,7 +362,7 @@ static void faults_vm(struct vm *vm, enum cause cause, bool df_gate)
 	sregs.idt = (struct kvm_dtable) { .base = IDT, .limit = 0xfff };
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
-	regs.rax = VM_CODE + cause;
+	regs.rax = VM_CODE + by;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Exits that say that something is wrong with the guest, and modes that userspace builds in steps. */
+/* Exits that say that something is wrong with the guest, and modes that are built in steps. */
 #include "selftests/lib/okvm_test.h"
 
 GUEST(halt64, 64)

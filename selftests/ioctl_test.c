@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the dispatcher does with every ioctl: numbers that do not exist, pointers that lead nowhere. */
+/* What the dispatcher does with every ioctl: unknown numbers, pointers that lead nowhere. */
 #include <sys/wait.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -65,8 +65,8 @@ static void expect_efault(int fd, const struct row *rows, unsigned int count, vo
 		ret = ioctl(fd, rows[i].cmd, ptr);
 		err = errno;
 		if (ret != -1 || err != EFAULT)
-			test_fail(__FILE__, __LINE__, "%s of %p gives %d, %s", rows[i].name, ptr, ret,
-				  strerror(err));
+			test_fail(__FILE__, __LINE__, "%s of %p gives %d, %s", rows[i].name, ptr,
+				  ret, strerror(err));
 	}
 }
 

@@ -137,9 +137,9 @@ static void garbage(const struct pair *p)
 	}
 
 GARBAGE(lapic, KVM_GET_LAPIC, KVM_SET_LAPIC, struct kvm_lapic_state, false, -1)
-GARBAGE(pic_master, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, KVM_IRQCHIP_PIC_MASTER)
-GARBAGE(pic_slave, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, KVM_IRQCHIP_PIC_SLAVE)
-GARBAGE(ioapic, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, KVM_IRQCHIP_IOAPIC)
+GARBAGE(pic_master, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, 0)
+GARBAGE(pic_slave, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, 1)
+GARBAGE(ioapic, KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, struct kvm_irqchip, true, 2)
 GARBAGE(pit, KVM_GET_PIT, KVM_SET_PIT, struct kvm_pit_state, true, -1)
 GARBAGE(pit2, KVM_GET_PIT2, KVM_SET_PIT2, struct kvm_pit_state2, true, -1)
 GARBAGE(regs, KVM_GET_REGS, KVM_SET_REGS, struct kvm_regs, false, -1)

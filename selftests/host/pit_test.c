@@ -410,7 +410,8 @@ TEST(pit_restored_garbage)
 			EXPECT(c->count_latched <= 3 && c->read_state <= 4 && c->write_state <= 4);
 			EXPECT(c->rw_mode <= 3);
 		}
-		EXPECT_EQ(s.flags & ~(KVM_PIT_FLAGS_HPET_LEGACY | KVM_PIT_FLAGS_SPEAKER_DATA_ON), 0);
+		EXPECT_EQ(s.flags & ~(KVM_PIT_FLAGS_HPET_LEGACY |
+				      KVM_PIT_FLAGS_SPEAKER_DATA_ON), 0);
 		for (port = 0; port < 3; port++) {
 			pit_read(&pit, port, now + 1);
 			out(port, fill);

@@ -64,7 +64,9 @@ static unsigned int replay_folder(const char *path)
 /* Half of the inputs are bytes at random, the others have many small and edge values. */
 static void replay_generated(unsigned int inputs)
 {
-	static const uint8_t edges[] = { 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0x0f, 0x10, 0x7f, 0x80, 0xfe, 0xff };
+	static const uint8_t edges[] = {
+		0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0x0f, 0x10, 0x7f, 0x80, 0xfe, 0xff,
+	};
 	static uint8_t data[REPLAY_RANDOM_BYTES];
 	size_t size, i;
 

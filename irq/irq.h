@@ -88,6 +88,11 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-E
 
 /** okvm_apic_pending_irq() - highest vector above PPR, or -1; pulls posted ones first */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
+/**
+ * okvm_apic_hand_over() - virtual-interrupt delivery: the CPU learns what is posted and requested
+ * Return: the highest requested vector or -1. Only while okvm_apic_hw_delivers().
+ */
+int okvm_apic_hand_over(struct okvm_vcpu *vcpu);
 /** okvm_apic_ack_irq() - move that vector from IRR to ISR */
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
 /** okvm_apic_hw_delivers() - virtual-interrupt delivery: the CPU takes LAPIC interrupts itself */

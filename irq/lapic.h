@@ -304,6 +304,12 @@ static inline u8 lapic_ppr(const struct lapic *l)
 	return isr & 0xf0;
 }
 
+/* @irr, the highest requested vector, if the processor would take it now, else -1. */
+static inline int lapic_deliverable(const struct lapic *l, int irr)
+{
+	return irr < 0 || (irr & 0xf0) <= (lapic_ppr(l) & 0xf0) ? -1 : irr;
+}
+
 /**
  * lapic_has_interrupt() - the vector that the processor would take now
  * @l: the APIC
@@ -314,16 +320,11 @@ static inline u8 lapic_ppr(const struct lapic *l)
  */
 static inline int lapic_has_interrupt(const struct lapic *l)
 {
-	int irr;
-
 	if (!l->irr_hint.all && !l->hw_irr)
 		return -1;
 	if (!lapic_hw_enabled(l))
 		return -1;
-	irr = lapic_highest_irr(l);
-	if (irr < 0 || (irr & 0xf0) <= (lapic_ppr(l) & 0xf0))
-		return -1;
-	return irr;
+	return lapic_deliverable(l, lapic_highest_irr(l));
 }
 
 /**

@@ -164,15 +164,23 @@ void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled)
 
 /* ---- what the run loop asks ---- */
 
+int okvm_apic_hand_over(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	int irr;
+
+	backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+	irr = lapic_highest_irr(&vcpu->apic->l);
+	backend->apic_sync(vcpu, OKVM_APIC_IRR, irr);
+	return irr;
+}
+
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
-	struct okvm_apic *apic = vcpu->apic;
+	struct lapic *l = &vcpu->apic->l;
 
-	if (unlikely(apic->l.hw_irr)) {
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(&apic->l));
-	}
-	return lapic_has_interrupt(&apic->l);
+	/* Only an APIC that is on has its interrupts delivered by the CPU. */
+	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector)
@@ -278,7 +286,7 @@ long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	/* A tick that waits for the next entry belongs into IRR. */
 	okvm_apic_timer_inject(vcpu);
 	if (apic->l.hw_irr)
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+		okvm_apic_hand_over(vcpu);
 	lapic_get_state(&apic->l, (u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,
 			ktime_get_ns());
 	return 0;

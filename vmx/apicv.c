@@ -72,12 +72,16 @@ static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 	set_rvi(to_hw(vcpu), blocked ? 0 : vector);
 }
 
-/* The CPU has moved RVI and SVI on while the guest ran. */
+/* The CPU has moved RVI and SVI on while the guest ran: once per exit. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
+	if (hw->exit_avail & VMX_AVAIL_STATUS)
+		return;
+	hw->exit_avail |= VMX_AVAIL_STATUS;
 	hw->intr_status = vmcs_read32(GUEST_INTR_STATUS);
 }
 
+/* Into IRR; RVI is the caller's. */
 static void pull_posted(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -85,20 +89,16 @@ static void pull_posted(struct okvm_vcpu *vcpu)
 	unsigned int i;
 	u64 bits;
 
-	if (vmx_pi_pending(hw)) {
-		clear_bit(0, &hw->pi->control);
-		/* Before the requests are looked at: a vector that comes later turns ON again. */
-		smp_mb__after_atomic();
-		for (i = 0; i < 4; i++) {
-			if (!READ_ONCE(hw->pi->pir[i]))
-				continue;
-			bits = xchg(&hw->pi->pir[i], 0);
-			atomic_or((u32)bits, (atomic_t *)(page + APIC_IRR + i * 0x20));
-			atomic_or(bits >> 32, (atomic_t *)(page + APIC_IRR + i * 0x20 + 0x10));
-		}
+	clear_bit(0, &hw->pi->control);
+	/* Before the requests are looked at: a vector that comes later turns ON again. */
+	smp_mb__after_atomic();
+	for (i = 0; i < 4; i++) {
+		if (!READ_ONCE(hw->pi->pir[i]))
+			continue;
+		bits = xchg(&hw->pi->pir[i], 0);
+		atomic_or((u32)bits, (atomic_t *)(page + APIC_IRR + i * 0x20));
+		atomic_or(bits >> 32, (atomic_t *)(page + APIC_IRR + i * 0x20 + 0x10));
 	}
-	read_intr_status(hw);
-	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));
 }
 
 void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
@@ -112,7 +112,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		 * descriptor itself at the entry then, and is not to find it empty: Bochs 3.0
 		 * delivers vector 255 in that case.
 		 */
-		if (hw->apicv && (!irqs_disabled() || !vmx_has(&vmx_caps, VMX_OPT_POSTED)))
+		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
 		break;
 	case OKVM_APIC_IRR:
@@ -169,13 +169,14 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	/* What was posted must not be forgotten when posting ends. */
-	if (!on)
+	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);
 	WRITE_ONCE(hw->apicv, on);
 	switch_posted(hw, on);
 	okvm_apic_update_apicv(vcpu, on);
 	if (!on)
 		return;
+	hw->exit_avail |= VMX_AVAIL_STATUS;
 	hw->intr_status = 0;
 	vmcs_write(GUEST_INTR_STATUS, 0);
 	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));

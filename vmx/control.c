@@ -95,7 +95,8 @@ static void update_debug(struct okvm_vcpu *vcpu)
 
 	vmcs_write(GUEST_DR7, host ? arch->guest_debug_dr7 : arch->dr7);
 	/* Whether interrupts are held back for the debugger may have changed. */
-	vmx_apic_sync(vcpu, OKVM_APIC_PULL, 0);
+	if (vcpu->apic)
+		vmx_apic_sync(vcpu, OKVM_APIC_IRR, okvm_apic_highest_irr(vcpu));
 }
 
 /*

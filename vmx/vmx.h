@@ -80,6 +80,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_AVAIL_LEN		BIT(2)
 #define VMX_AVAIL_SHADOW	BIT(3)
 #define VMX_AVAIL_GPA		BIT(4)
+#define VMX_AVAIL_STATUS	BIT(5)
 
 /* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)

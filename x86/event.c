@@ -150,14 +150,13 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 }
 
 /*
- * With virtual-interrupt delivery the CPU takes the LAPIC's interrupts by itself: asking for
- * them only brings its copy of the request up to date.
+ * With virtual-interrupt delivery the CPU takes the LAPIC's interrupts by itself, once they have
+ * been handed over.
  */
 static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {
 	if (!okvm_lapic_in_kernel(vcpu) || !okvm_apic_hw_delivers(vcpu))
 		return okvm_has_injectable_irq(vcpu);
-	okvm_apic_pending_irq(vcpu);
 	if (!okvm_apic_accepts_pic(vcpu))
 		return false;
 	return vcpu->arch->ev.user_irq >= 0 || okvm_pic_has_irq(vcpu->vm);
@@ -308,6 +307,8 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 	}
 	if (event_blocked_by_debugger(vcpu))
 		can_inject = false;
+	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
+		okvm_apic_hand_over(vcpu);
 	if (can_inject && ev->nmi_pending && event_nmi_allowed(vcpu)) {
 		event_inject_nmi(vcpu);
 		can_inject = false;

@@ -398,9 +398,9 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 	unsigned int index = chip == PIC_SLAVE;
 	struct kvm_pic_state *s = &pic->chip[index];
 
+	/* Any irq_base may be kept: the pin is added to it. What was set is what is read again. */
 	*s = *state;
 	s->priority_add &= 7;
-	s->irq_base &= 0xf8;
 	s->read_reg_select = !!s->read_reg_select;
 	s->poll = !!s->poll;
 	s->special_mask = !!s->special_mask;

@@ -56,7 +56,7 @@ static void pic_test_garbage(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state.priority_add, 7);
 	KUNIT_EXPECT_EQ(test, state.init_state, 0);
 	KUNIT_EXPECT_EQ(test, state.elcr, 0xde);
-	KUNIT_EXPECT_EQ(test, state.irq_base, 0xf8);
+	KUNIT_EXPECT_EQ(test, state.irq_base, 0xff);
 }
 
 static struct kunit_case pic_cases[] = {

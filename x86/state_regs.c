@@ -246,9 +246,11 @@ long okvm_ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_translation *tr = arg.data;
 	struct walk_fault fault;
-	gpa_t gpa;
+	gpa_t gpa = OKVM_INVALID_GPA;
 
-	gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
+	/* Only long mode has linear addresses of more than 32 bits. */
+	if (okvm_long_mode(vcpu) || !(tr->linear_address >> 32))
+		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
 	tr->physical_address = gpa;
 	tr->valid = gpa != OKVM_INVALID_GPA;
 	tr->writeable = 1;

@@ -380,7 +380,9 @@ TEST(state_is_restored_in_each_order)
 	static const uint8_t cloud_hypervisor[] = {
 		MP, REGS, SREGS, XSAVE, XCRS, LAPIC, FPU, MSRS, EVENTS, DEBUGREGS,
 	};
-	static const uint8_t selftests[] = { SREGS, MSRS, XCRS, XSAVE, EVENTS, MP, DEBUGREGS, REGS };
+	static const uint8_t selftests[] = {
+		SREGS, MSRS, XCRS, XSAVE, EVENTS, MP, DEBUGREGS, REGS,
+	};
 
 	travel(qemu, sizeof(qemu));
 	travel(firecracker, sizeof(firecracker));

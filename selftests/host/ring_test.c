@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The coalesced ring: order, fullness, and indexes that userspace scribbles on meanwhile. */
 #include <linux/array_size.h>
+#include <linux/atomic.h>
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+#include "test.h"
+
+/* Userspace at its worst: right after each read of an index it has another value. */
+static u32 *hostile_word;
+static u32 hostile_value;
+
+#undef READ_ONCE
+#define READ_ONCE(x)								\
+	({									\
+		typeof(x) read_ = *(const volatile typeof(x) *)&(x);		\
+										\
+		if (hostile_word)						\
+			*(volatile u32 *)hostile_word = hostile_value;		\
+		read_;								\
+	})
 
 #include "irq/ring.h"
-#include "test.h"
 
 #include <pthread.h>
 
@@ -60,6 +78,26 @@ TEST(ring_hostile_indexes)
 				EXPECT_EQ(ring->last, vals[i]);
 			}
 		}
+	}
+	free(ring);
+}
+
+/* CVE-2021-3501: what was checked is what is used, though the word has changed since. */
+TEST(ring_changes_between_reads)
+{
+	static const u32 vals[] = { 0, KVM_COALESCED_MMIO_MAX, 0x7fffffff, ~0u };
+	struct kvm_coalesced_mmio_ring *ring = page_alloc();
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vals); i++) {
+		memset(ring, 0, PAGE_SIZE);
+		ring->last = 3;
+		hostile_word = &ring->last;
+		hostile_value = vals[i];
+		EXPECT(push(ring, 77));
+		hostile_word = NULL;
+		EXPECT_EQ(ring->last, 4);
+		EXPECT_EQ(ring->coalesced_mmio[3].phys_addr, 77);
 	}
 	free(ring);
 }

@@ -24,6 +24,16 @@ static void check(struct emul_env *e, enum emul_rc rc, const u64 *gpr)
 		abort();
 }
 
+static enum emul_rc switch_task(struct emul_env *e, const u8 *data)
+{
+	struct emul_task task = {
+		.sel = data[14] | (data[15] & 1) << 8, .source = data[12] & 3,
+		.external = data[12] >> 2 & 1, .has_error = data[12] >> 3 & 1, .error = data[11],
+	};
+
+	return emul_task_switch(&e->ctx, &task);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct emul_env e;
@@ -58,6 +68,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		memcpy(gpr, e.ctx.gpr, sizeof(gpr));
 		rc = emul_step(&e.ctx);
 		check(&e, rc, gpr);
+		if (rc == EMUL_UNHANDLEABLE && e.ctx.out & EMUL_OUT_TASK_SWITCH)
+			rc = switch_task(&e, data);
 		if (rc == EMUL_FAULT)
 			rc = emul_deliver(&e.ctx, e.ctx.exc.vector, EMUL_EV_EXCEPTION,
 					  e.ctx.exc.has_error, e.ctx.exc.error, e.ctx.rip);

@@ -398,7 +398,10 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 	unsigned int index = chip == PIC_SLAVE;
 	struct kvm_pic_state *s = &pic->chip[index];
 
-	/* Any irq_base may be kept: the pin is added to it. What was set is what is read again. */
+	/*
+	 * What was set is read again where it does no harm: the pin is added to any irq_base, and
+	 * elcr_mask is only kept for userspace.
+	 */
 	*s = *state;
 	s->priority_add &= 7;
 	s->read_reg_select = !!s->read_reg_select;
@@ -410,8 +413,7 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 	s->init4 = !!s->init4;
 	if (s->init_state > INIT_WANT_ICW4)
 		s->init_state = INIT_DONE;
-	s->elcr_mask = elcr_mask[index];
-	s->elcr &= s->elcr_mask;
+	s->elcr &= elcr_mask[index];
 	/*
 	 * A request of the slave that only the stored master knows of must not be taken back, so
 	 * the cascade starts low and is raised by the update if the slave asks.

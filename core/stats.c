@@ -15,13 +15,24 @@
 
 #define STATS_NAME_SIZE	48
 
-/** struct stats_desc - a kvm_stats_desc with the room for its name behind it */
+/**
+ * struct stats_desc - a kvm_stats_desc with its name
+ *
+ * Some kernels' own kvm_stats_desc holds a name of another length, some none, so the fields
+ * are written out.
+ */
 struct stats_desc {
-	struct kvm_stats_desc desc;
+	u32 flags;
+	s16 exponent;
+	u16 size;
+	u32 offset;
+	u32 bucket_size;
 	char name[STATS_NAME_SIZE];
 };
 
-static_assert(sizeof(struct stats_desc) == sizeof(struct kvm_stats_desc) + STATS_NAME_SIZE);
+static_assert(offsetof(struct stats_desc, offset) == offsetof(struct kvm_stats_desc, offset));
+static_assert(offsetof(struct stats_desc, name) == offsetof(struct kvm_stats_desc, name));
+static_assert(sizeof(struct stats_desc) == 16 + STATS_NAME_SIZE);
 
 #define STATS_COUNTER (KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
 #define STATS_GAUGE   (KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
@@ -29,11 +40,8 @@ static_assert(sizeof(struct stats_desc) == sizeof(struct kvm_stats_desc) + STATS
 
 #define STATS_ROW(nr, label, kind, exp)					\
 	[nr] = {							\
-		.desc = {						\
-			.flags = (kind), .exponent = (exp), .size = 1,	\
-			.offset = (nr) * sizeof(u64),			\
-		},							\
-		.name = label,						\
+		.flags = (kind), .exponent = (exp), .size = 1,		\
+		.offset = (nr) * sizeof(u64), .name = label,		\
 	}
 
 static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
@@ -76,11 +84,8 @@ static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
 	STATS_ROW(OKVM_STAT_DIRECTED_YIELD, "directed_yield_successful", STATS_COUNTER, 0),
 	STATS_ROW(OKVM_STAT_PREEMPTION, "preemption_reported", STATS_COUNTER, 0),
 	[STATS_REASONS] = {
-		.desc = {
-			.flags = STATS_COUNTER, .size = OKVM_NR_EXIT_REASONS,
-			.offset = STATS_REASONS * sizeof(u64),
-		},
-		.name = "exits_by_reason",
+		.flags = STATS_COUNTER, .size = OKVM_NR_EXIT_REASONS,
+		.offset = STATS_REASONS * sizeof(u64), .name = "exits_by_reason",
 	},
 };
 

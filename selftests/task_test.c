@@ -23,13 +23,16 @@ enum {
 /* Ports: 0x11 task A goes on, 0x12 B is entered, 0x13 entered again, 0x15 to 0x18 values. */
 GUEST(task, 32)
 	".global guest_a_jmp, guest_a_call, guest_a_gate, guest_a_int, guest_a_gp, guest_a_gp_at\n"
-	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read\n"
+	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
 	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
 	"guest_a_after:\n"
 	"	out %al, $0x11\n"
 	"	hlt\n"
+	"guest_a_sti:\n"
+	"	sti\n"
+	"	ljmp $0x20, $0\n"
 	"guest_a_jmp16:\n"
 	"	ljmp $0x28, $0\n"
 	"	out %al, $0x11\n"
@@ -92,8 +95,9 @@ GUEST(task, 32)
 	"	iret\n"
 GUEST_END(task);
 extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[], guest_a_gp[],
-	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_b[], guest_b_iret[],
-	guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[], guest_back[];
+	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
+	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
+	guest_back[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -292,6 +296,20 @@ TEST(jmp_leaves_one_task_for_another)
 	sregs = get_sregs(&vm);
 	EXPECT_EQ(sregs.cr0 & 8, 8);
 	EXPECT_EQ(sregs.ldt.unusable, 1);
+	vm_destroy(&vm);
+}
+
+TEST(what_sti_holds_back_is_not_held_back_in_the_new_task)
+{
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	task_vm(&vm, guest_a_sti);
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	EXPECT_EQ(tss(&vm, A)->eflags, 0x202);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.interrupt.shadow, 0);
 	vm_destroy(&vm);
 }
 

@@ -32,7 +32,11 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	outcome = okvm_emul_task_switch(vcpu, &task, okvm_rip(vcpu) + insn_len);
 	if (source == EMUL_TASK_GATE)
 		task_end_delivery(vcpu);
-	if (source == EMUL_TASK_IRET && task.switched)
+	if (!task.switched)
+		return outcome;
+	/* What STI or MOV SS held back in the old task is nothing to the new one. */
+	vcpu->vm->backend->set_shadow(vcpu, 0);
+	if (source == EMUL_TASK_IRET)
 		vcpu->vm->backend->set_nmi_masked(vcpu, false);
 	if (task.trap && outcome == OKVM_RESUME && !vcpu->arch->ev.exc.pending)
 		okvm_queue_db(vcpu, DR6_TASK);

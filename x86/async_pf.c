@@ -269,8 +269,12 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		vcpu->arch->apf_halted = true;
 		return true;
 	}
-	if (apf->last_gfn == gfn || apf->nr >= APF_PER_VCPU)
+	if (apf->nr >= APF_PER_VCPU)
 		return false;
+	if (apf->last_gfn == gfn) {
+		apf->last_gfn = APF_NO_GFN;
+		return false;
+	}
 	if (atomic_inc_return(&apf_running) > APF_RUNNING)
 		goto err_uncount;
 	w = apf_work_new(vcpu, gfn, hva, write);

@@ -189,10 +189,23 @@ static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 	}
 }
 
+bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apic *apic = vcpu->apic;
+
+	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(APIC_EOI), 0))
+		return false;
+	okvm_apic_eoi(vcpu);
+	return true;
+}
+
 bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
+	/* The register that is written most, as it must be: 0, in x2APIC mode. */
+	if (msr == X2_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
+		return okvm_apic_eoi_fast(vcpu);
 	/* An EOI that waits in guest memory comes first. */
 	if (apic->pv_eoi_pending || !fast_enough(apic, msr, val))
 		return false;
@@ -218,16 +231,6 @@ bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset)
 	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(offset), icr_of(&apic->l)))
 		return false;
 	okvm_apic_write_nodecode(vcpu, offset);
-	return true;
-}
-
-bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu)
-{
-	struct okvm_apic *apic = vcpu->apic;
-
-	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(APIC_EOI), 0))
-		return false;
-	okvm_apic_eoi(vcpu);
 	return true;
 }
 

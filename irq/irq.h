@@ -175,6 +175,8 @@ int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
 
 /** okvm_irq_set() - drive a GSI. Return: as okvm_apic_deliver(). Process context or under srcu. */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
+/** okvm_irq_pulse() - raise a GSI and lower it again, as edges are; a message is sent once */
+void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /** okvm_ioapic_eoi() - a LAPIC broadcast an EOI for @vector */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_handles() - some level-triggered route of the VM uses @vector at @vcpu */

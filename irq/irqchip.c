@@ -40,7 +40,7 @@ static void chips_unmasked(struct okvm_vm *vm, unsigned int chip, u32 pins)
 	}
 }
 
-static void pic_carry_out(struct okvm_chips *chips, const struct pic_todo *todo)
+static void pic_do(struct okvm_chips *chips, const struct pic_todo *todo)
 {
 	struct okvm_vm *vm = chips->vm;
 
@@ -54,6 +54,12 @@ static void pic_carry_out(struct okvm_chips *chips, const struct pic_todo *todo)
 		chips_unmasked(vm, KVM_IRQCHIP_PIC_MASTER, todo->unmasked & 0xff);
 		chips_unmasked(vm, KVM_IRQCHIP_PIC_SLAVE, todo->unmasked >> 8);
 	}
+}
+
+static inline void pic_carry_out(struct okvm_chips *chips, const struct pic_todo *todo)
+{
+	if (todo->raised || todo->acked || todo->unmasked)
+		pic_do(chips, todo);
 }
 
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high)
@@ -103,9 +109,10 @@ static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_
 	struct pic_todo todo = {};
 	unsigned long flags;
 
-	memset(val, 0, len);
-	if (len != 1)
+	if (len != 1) {
+		memset(val, 0, len);
 		return 0;
+	}
 	spin_lock_irqsave(&chips->pic_lock, flags);
 	*(u8 *)val = pic_read(&chips->pic, addr, &todo);
 	spin_unlock_irqrestore(&chips->pic_lock, flags);

@@ -56,8 +56,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 		okvm_irq_set(irqfd->vm, OKVM_SOURCE_RESAMPLE, irqfd->gsi, 1, false);
 		return;
 	}
-	okvm_irq_set(irqfd->vm, OKVM_SOURCE_IRQFD, irqfd->gsi, 1, false);
-	okvm_irq_set(irqfd->vm, OKVM_SOURCE_IRQFD, irqfd->gsi, 0, false);
+	okvm_irq_pulse(irqfd->vm, OKVM_SOURCE_IRQFD, irqfd->gsi);
 }
 
 /* ---- resampling ---- */

@@ -130,17 +130,36 @@ static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect
 
 /* ---- priority ---- */
 
-int lapic_scan(const struct lapic *l, u32 reg)
+/* Four words of a register, beginning with number @first. */
+static int scan_half(const struct lapic *l, u32 reg, int first)
 {
 	int w;
 
-	for (w = APIC_ISR_NR - 1; w >= 0; w--) {
+	for (w = first + 3; w >= first; w--) {
 		u32 word = lapic_get(l, reg + w * 0x10);
 
 		if (word)
 			return w * 32 + fls(word) - 1;
 	}
 	return -1;
+}
+
+static bool half_empty(const struct lapic *l, u32 reg)
+{
+	return !(lapic_get(l, reg) | lapic_get(l, reg + 0x10) | lapic_get(l, reg + 0x20) |
+		 lapic_get(l, reg + 0x30));
+}
+
+/* Mostly nothing is set: eight loads tell. The CPU may clear bits meanwhile. */
+int lapic_scan(const struct lapic *l, u32 reg)
+{
+	int vector = -1;
+
+	if (!half_empty(l, reg + 0x40))
+		vector = scan_half(l, reg, 4);
+	if (vector < 0 && !half_empty(l, reg))
+		vector = scan_half(l, reg, 0);
+	return vector;
 }
 
 void lapic_recount(struct lapic *l)

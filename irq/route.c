@@ -117,6 +117,25 @@ out:
 	return ret;
 }
 
+void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi)
+{
+	const struct gsi_route *route;
+	const struct gsi_table *table;
+	unsigned int nr, i;
+
+	rcu_read_lock();
+	table = rcu_dereference(okvm_irq(vm)->routes);
+	if (table) {
+		route = gsi_lookup(table, gsi, &nr);
+		for (i = 0; i < nr; i++)
+			route_set(vm, &route[i], source, 1, false);
+		for (i = 0; i < nr; i++)
+			if (route[i].kind != GSI_KIND_MSI)
+				route_set(vm, &route[i], source, 0, false);
+	}
+	rcu_read_unlock();
+}
+
 int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin)
 {
 	const struct gsi_table *table;

@@ -143,7 +143,7 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 	if (okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT) {
 		if (vcpu->arch->ev.user_irq >= 0 && okvm_apic_accepts_pic(vcpu))
 			return true;
-	} else if (okvm_apic_accepts_pic(vcpu) && okvm_pic_has_irq(vcpu->vm)) {
+	} else if (okvm_pic_has_irq(vcpu->vm) && okvm_apic_accepts_pic(vcpu)) {
 		return true;
 	}
 	return okvm_apic_pending_irq(vcpu) >= 0;
@@ -157,9 +157,8 @@ static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {
 	if (!okvm_lapic_in_kernel(vcpu) || !okvm_apic_hw_delivers(vcpu))
 		return okvm_has_injectable_irq(vcpu);
-	if (!okvm_apic_accepts_pic(vcpu))
-		return false;
-	return vcpu->arch->ev.user_irq >= 0 || okvm_pic_has_irq(vcpu->vm);
+	return (vcpu->arch->ev.user_irq >= 0 || okvm_pic_has_irq(vcpu->vm)) &&
+	       okvm_apic_accepts_pic(vcpu);
 }
 
 /* Take the interrupt that event_irq_waits() saw; -1 if it went away meanwhile. */
@@ -174,8 +173,8 @@ static int event_take_irq(struct okvm_vcpu *vcpu)
 	}
 	if (!okvm_lapic_in_kernel(vcpu))
 		return -1;
-	if (okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL && okvm_apic_accepts_pic(vcpu) &&
-	    okvm_pic_has_irq(vcpu->vm))
+	if (okvm_pic_has_irq(vcpu->vm) && okvm_apic_accepts_pic(vcpu) &&
+	    okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL)
 		return okvm_pic_ack_irq(vcpu->vm);
 	if (okvm_apic_hw_delivers(vcpu))
 		return -1;
@@ -277,10 +276,9 @@ static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 }
 
-static void event_ask_windows(struct okvm_vcpu *vcpu)
+static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool blocked)
 {
-	bool blocked = event_blocked_by_debugger(vcpu);
-	bool irq = !blocked && (event_irq_waits(vcpu) || event_user_wants_window(vcpu));
+	bool irq = !blocked && (irq_waits || event_user_wants_window(vcpu));
 	bool nmi = !blocked && vcpu->arch->ev.nmi_pending;
 
 	if (okvm_lapic_in_kernel(vcpu))
@@ -291,7 +289,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu)
 int okvm_inject_events(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
-	bool can_inject = true;
+	bool blocked = event_blocked_by_debugger(vcpu);
+	bool can_inject = true, irq_waits;
 
 	/*
 	 * An exception that was raised while an interrupt was being delivered
@@ -305,7 +304,7 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		event_inject_exception(vcpu);
 		can_inject = false;
 	}
-	if (event_blocked_by_debugger(vcpu))
+	if (blocked)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
@@ -313,9 +312,13 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		event_inject_nmi(vcpu);
 		can_inject = false;
 	}
-	if (can_inject && okvm_irq_allowed(vcpu) && event_irq_waits(vcpu))
+	irq_waits = !blocked && event_irq_waits(vcpu);
+	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu);
-	event_ask_windows(vcpu);
+		/* And the one behind it? */
+		irq_waits = event_irq_waits(vcpu);
+	}
+	event_ask_windows(vcpu, irq_waits, blocked);
 	return OKVM_RESUME;
 }
 

@@ -53,6 +53,8 @@ static void iobus_publish(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_iobu
 	struct okvm_iobus *old = iobus_locked(vm, nr);
 
 	rcu_assign_pointer(vm->bus[nr], new);
+	/* Whoever sees the new generation sees the new bus. */
+	smp_store_release(&vm->bus_gen, vm->bus_gen + 1);
 	synchronize_srcu_expedited(&vm->srcu);
 	kfree(old);
 }
@@ -136,11 +138,19 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 		dev->ops->release(dev);
 }
 
-/* The first entry whose range, or one before it, reaches @addr. */
-static unsigned int iobus_first(const struct okvm_iobus *bus, gpa_t addr)
+static bool iobus_is_first(const struct okvm_iobus *bus, unsigned int i, gpa_t addr)
+{
+	return i <= bus->count && (i == bus->count || bus->range[i].reach >= addr) &&
+	       (!i || bus->range[i - 1].reach < addr);
+}
+
+/* The first entry whose range, or one before it, reaches @addr; most often the one of last time. */
+static unsigned int iobus_first(const struct okvm_iobus *bus, unsigned int *hint, gpa_t addr)
 {
 	unsigned int low = 0, high = bus->count;
 
+	if (likely(iobus_is_first(bus, *hint, addr)))
+		return *hint;
 	while (low < high) {
 		unsigned int mid = (low + high) / 2;
 
@@ -149,6 +159,7 @@ static unsigned int iobus_first(const struct okvm_iobus *bus, gpa_t addr)
 		else
 			high = mid;
 	}
+	*hint = low;
 	return low;
 }
 
@@ -166,34 +177,47 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr)
 
 	if (!bus)
 		return false;
-	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
+	for (i = iobus_first(bus, &vcpu->bus_hint[nr], addr);
+	     i < bus->count && bus->range[i].start <= addr; i++) {
 		if (READ_ONCE(bus->range[i].dev) && addr <= bus->range[i].last)
 			return true;
 	}
 	return false;
 }
 
+/* @gen was read before the bus: one that changes meanwhile is another one. */
+static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t addr, int len)
+{
+	if (nr == OKVM_BUS_PIO)
+		vcpu->empty_port[addr % OKVM_EMPTY_PORTS] = okvm_port_key(gen, addr, len);
+	return -EOPNOTSUPP;
+}
+
 /* The devices at @addr, in order, until one takes the access. */
 static __always_inline int iobus_access(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr,
 					int len, void *val, bool write)
 {
+	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
 	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
 	const struct okvm_io_ops *ops;
 	struct okvm_io_device *dev;
+	bool empty = true;
 	unsigned int i;
 
 	if (!bus)
-		return -EOPNOTSUPP;
-	for (i = iobus_first(bus, addr); i < bus->count && bus->range[i].start <= addr; i++) {
+		return iobus_missed(vcpu, nr, gen, addr, len);
+	for (i = iobus_first(bus, &vcpu->bus_hint[nr], addr);
+	     i < bus->count && bus->range[i].start <= addr; i++) {
 		dev = READ_ONCE(bus->range[i].dev);
 		if (!dev || !iobus_covers(&bus->range[i], addr, len))
 			continue;
+		empty = false;
 		ops = dev->ops;
 		if (write ? ops->write && !ops->write(vcpu, dev, addr, len, val) :
 			    ops->read && !ops->read(vcpu, dev, addr, len, val))
 			return 0;
 	}
-	return -EOPNOTSUPP;
+	return empty ? iobus_missed(vcpu, nr, gen, addr, len) : -EOPNOTSUPP;
 }
 
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int len, void *val)

@@ -9,10 +9,9 @@
 
 #include <linux/types.h>
 
-#include "core/vm.h"
+#include "core/vcpu.h"
 
 struct okvm_io_device;
-struct okvm_vcpu;
 
 /**
  * struct okvm_io_ops - what a device can do
@@ -69,6 +68,24 @@ int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int l
 /** okvm_iobus_write() - likewise for a write */
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
+
+/** okvm_port_key() - an access to a port while vm->bus_gen is @gen; never 0 */
+static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
+{
+	return (u64)gen << 32 | (u32)port << 8 | len;
+}
+
+/**
+ * okvm_port_empty() - a look-up found that no device covers this port, and none came since
+ *
+ * What goes to userspace does so again and again, at the same port. Needs no SRCU.
+ */
+static inline bool okvm_port_empty(struct okvm_vcpu *vcpu, u16 port, u8 len)
+{
+	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
+
+	return vcpu->empty_port[port % OKVM_EMPTY_PORTS] == okvm_port_key(gen, port, len);
+}
 
 /** okvm_iobus_destroy() - release every device of a dying VM */
 void okvm_iobus_destroy(struct okvm_vm *vm);

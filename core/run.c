@@ -126,13 +126,9 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 static int run_complete_io(struct okvm_vcpu *vcpu)
 {
 	int (*complete)(struct okvm_vcpu *vcpu) = vcpu->complete_io;
-	int outcome;
 
 	vcpu->complete_io = NULL;
-	okvm_vcpu_srcu_lock(vcpu);
-	outcome = complete(vcpu);
-	okvm_vcpu_srcu_unlock(vcpu);
-	return outcome;
+	return complete(vcpu);
 }
 
 static int run_begun(struct okvm_vcpu *vcpu)

@@ -101,6 +101,9 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
+/* Ports that are known to be userspace's, by the low bits of their number. */
+#define OKVM_EMPTY_PORTS	4
+
 /* Basic exit reasons that get a counter of their own in the stats fd. */
 #define OKVM_NR_EXIT_REASONS	80
 
@@ -133,7 +136,7 @@ struct okvm_vcpu {
 	/* Guarded by @mutex: one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	/* finishes the last user exit; an outcome */
+	/* finishes the last user exit; an outcome. Takes vm->srcu itself if it needs it */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been entered once */
@@ -141,6 +144,8 @@ struct okvm_vcpu {
 	bool owes_notify;		/* TIF_NOTIFY_RESUME was put off until KVM_RUN ends */
 	sigset_t sigset;
 	u32 halt_poll_ns;
+	unsigned int bus_hint[OKVM_NR_BUSES];	/* where the last look-up of each bus began */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses that go to userspace */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* by basic exit reason */

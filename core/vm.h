@@ -94,6 +94,7 @@ struct okvm_vm {
 	/* Guards writers of the buses and of ioeventfd and coalesced zones. Inside @lock. */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
+	u32 bus_gen;			/* changes with each new @bus */
 
 	/* Coalesced writes: the ring's page is shared by all vCPUs of the VM. */
 	struct page *coalesced_page;

@@ -204,16 +204,25 @@ out:
 
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
 	struct okvm_vm *vm = vcpu->vm;
 	u64 gen = okvm_slots_generation(vm);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
 	u64 val = 0;
 	int level;
 
 	if (gen & 1)
 		return false;
+	/* The same slots: what was no memory then is none now. */
+	if (mine->mmio_gfn == gfn && mine->mmio_gen == gen)
+		return true;
 	rcu_read_lock();
-	if (!tdp_leaf(vm->mmu, gpa >> PAGE_SHIFT, &val, &level))
+	if (!tdp_leaf(vm->mmu, gfn, &val, &level))
 		val = 0;
 	rcu_read_unlock();
-	return spte_is_mmio(val) && spte_mmio_gen(val) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+	if (!spte_is_mmio(val) || spte_mmio_gen(val) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
+		return false;
+	mine->mmio_gfn = gfn;
+	mine->mmio_gen = gen;
+	return true;
 }

@@ -11,6 +11,17 @@
 static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_USER &&
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
+/* More entries than a walk has, or one that is not 8 bytes: not noted at all. */
+static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
+{
+	if (note->nr >= OKVM_NOTE_LEVELS || size != 8) {
+		note->nr = OKVM_NOTE_LEVELS + 1;
+		return;
+	}
+	note->at[note->nr] = (const u64 __user *)hva;
+	note->val[note->nr++] = val;
+}
+
 static int gva_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
 	struct okvm_vcpu *vcpu = ctx;
@@ -24,11 +35,16 @@ static int gva_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 	if (!slot)
 		return -EFAULT;
 	hva = okvm_slot_hva(slot, gfn) + offset_in_page(gpa);
-	if (size == 8)
-		return get_user(*val, (u64 __user *)hva);
-	if (get_user(half, (u32 __user *)hva))
-		return -EFAULT;
-	*val = half;
+	if (size == 8) {
+		if (get_user(*val, (u64 __user *)hva))
+			return -EFAULT;
+	} else {
+		if (get_user(half, (u32 __user *)hva))
+			return -EFAULT;
+		*val = half;
+	}
+	if (vcpu->mmu->note)
+		gva_note(vcpu->mmu->note, hva, size, *val);
 	return 0;
 }
 
@@ -52,6 +68,7 @@ static const struct walk_ops gva_ops = {
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)
 {
 	vcpu->mmu->mode = *mode;
+	vcpu->mmu->mode_seq++;
 }
 
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault)
@@ -65,6 +82,64 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	if (walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault))
 		return OKVM_INVALID_GPA;
 	return result.gpa;
+}
+
+/* The end of the walk: what it leads to, for long mode only. */
+static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
+{
+	struct okvm_memslot *slot = NULL;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+
+	if (gpa != OKVM_INVALID_GPA && vcpu->mmu->mode.levels >= 4)
+		slot = fault_slot(vcpu, gfn, &note->gen);
+	if (!slot || note->gen & 1 || note->nr > OKVM_NOTE_LEVELS) {
+		note->nr = 0;
+		return;
+	}
+	note->mode_seq = vcpu->mmu->mode_seq;
+	note->hva = (const u64 __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa));
+}
+
+gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
+				struct walk_fault *fault, struct okvm_note *note)
+{
+	struct walk_regs regs = {};
+	gpa_t gpa;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	note->cr3 = regs.cr3;
+	note->nr = 0;
+	vcpu->mmu->note = note;
+	gpa = okvm_mmu_gva_to_gpa(vcpu, gva, acc, fault);
+	vcpu->mmu->note = NULL;
+	note_finish(vcpu, note, gpa);
+	return gpa;
+}
+
+bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2])
+{
+	unsigned int i;
+	u64 val;
+
+	if (!note->nr || note->cr3 != cr3 || note->mode_seq != vcpu->mmu->mode_seq ||
+	    note->gen != okvm_slots_generation(vcpu->vm))
+		return false;
+	/* Slots lie in user memory; so every address that was computed from one does. */
+	if (!user_read_access_begin(note->hva, 16))
+		return false;
+	for (i = 0; i < note->nr; i++) {
+		unsafe_get_user(val, note->at[i], failed);
+		if (val != note->val[i])
+			goto failed;
+	}
+	unsafe_get_user(bytes[0], note->hva, failed);
+	unsafe_get_user(bytes[1], note->hva + 1, failed);
+	user_read_access_end();
+	return true;
+
+failed:
+	user_read_access_end();
+	return false;
 }
 
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4])

@@ -66,13 +66,20 @@ struct okvm_mmu_vm {
  * struct okvm_mmu_vcpu - guarded by vcpu->mutex
  * @spare: zeroed pages for tables, filled before @lock is taken
  * @slot, @slot_gen: the slot found last, good while the generation is the same
+ * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
+ * @mode_seq: counts changes of @mode
+ * @note: takes down the entries of the walk in work, or NULL
  */
 struct okvm_mmu_vcpu {
 	u64 *spare[MMU_CACHE_TABLES];
 	int nr_spare;
 	struct okvm_memslot *slot;
 	u64 slot_gen;
+	gfn_t mmio_gfn;
+	u64 mmio_gen;
 	struct walk_mode mode;
+	u32 mode_seq;
+	struct okvm_note *note;
 };
 
 /**

@@ -79,6 +79,38 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
 
+#define OKVM_NOTE_LEVELS	5
+
+/**
+ * struct okvm_note - a translation of the guest's, noted so that it can be seen to hold still
+ * @gen, @mode_seq, @cr3: memory slots, paging mode and root under which it was made
+ * @nr: entries that were read, 0 if it could not be noted
+ * @at, @val: where they are for this process, and what they held
+ * @hva: what the translation leads to
+ */
+struct okvm_note {
+	u64 gen;
+	u64 cr3;
+	u32 mode_seq;
+	unsigned int nr;
+	const u64 __user *at[OKVM_NOTE_LEVELS];
+	u64 val[OKVM_NOTE_LEVELS];
+	const u64 __user *hva;
+};
+
+/** okvm_mmu_gva_to_gpa_noted() - okvm_mmu_gva_to_gpa(), and fill @note */
+gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
+				struct walk_fault *fault, struct okvm_note *note);
+
+/**
+ * okvm_mmu_noted() - would the noted walk go the same way now? Then read 16 bytes at its end
+ * @cr3: the vCPU's present CR3
+ *
+ * The same linear address and access are the caller's to see to, and that the 16 bytes lie in one
+ * page. Return: false if anything differs or cannot be read. vm->srcu held; may sleep.
+ */
+bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
+
 /** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 

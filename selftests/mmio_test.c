@@ -146,6 +146,119 @@ TEST(rep_movs_writes_each_element)
 	vm_destroy(&vm);
 }
 
+GUEST(again, 64)
+	"	mov $0x10000000, %rbx\n"
+	"	mov $0x1122334455667788, %rax\n"
+	"	mov $0xaabbccdd, %ecx\n"
+	"1:	mov %eax, (%rbx)\n"	/* 89 03, patched by the tests */
+	"	nop\n"
+	"	nop\n"
+	"	nop\n"
+	"	jmp 1b\n"
+GUEST_END(again);
+
+static uint8_t *patched_insn(struct vm *vm)
+{
+	/* Before the JMP of two bytes. */
+	return vm->mem + VM_CODE + (guest_again_end - guest_again) - 7;
+}
+
+/* Finish what is under way, and put another instruction there. */
+static void patch(struct vm *vm, const void *bytes)
+{
+	struct kvm_regs regs;
+
+	vm->run->immediate_exit = 1;
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_RUN, 0), -1);
+	vm->run->immediate_exit = 0;
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_GET_REGS, &regs), 0);
+	regs.rip = patched_insn(vm) - vm->mem;
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_SET_REGS, &regs), 0);
+	memcpy(vm->mem + regs.rip, bytes, 5);
+}
+
+/* An instruction that was emulated before is recognised, and so is that it is another one now. */
+TEST(the_same_store_again_and_changed)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+	int i;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, again);
+	for (i = 0; i < 3; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(*(uint32_t *)vm.run->mmio.data, 0x55667788);
+	}
+	patch(&vm, "\x89\x0b\x90\x90\x90");	/* mov %ecx, (%rbx) */
+	for (i = 0; i < 2; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(*(uint32_t *)vm.run->mmio.data, 0xaabbccdd);
+	}
+	patch(&vm, "\x66\x89\x03\x90\x90");	/* mov %ax, (%rbx) */
+	for (i = 0; i < 2; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(vm.run->mmio.len, 2);
+		EXPECT_EQ(*(uint16_t *)vm.run->mmio.data, 0x7788);
+	}
+	patch(&vm, "\xc6\x03\x5a\x90\x90");	/* movb $0x5a, (%rbx) */
+	for (i = 0; i < 3; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(vm.run->mmio.len, 1);
+		EXPECT_EQ(vm.run->mmio.data[0], 0x5a);
+		/* What userspace changes meanwhile counts. */
+		EXPECT_EQ(ioctl(vm.vcpu, KVM_GET_REGS, &regs), 0);
+		EXPECT_EQ(regs.rip, (uint64_t)(patched_insn(&vm) - vm.mem));
+		regs.rbx = HOLE + 0x100 * (i + 1);
+		EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_REGS, &regs), 0);
+		EXPECT_EQ(vm.run->mmio.phys_addr, HOLE + 0x100 * i);
+	}
+	vm_destroy(&vm);
+}
+
+static const struct {
+	uint8_t bytes[5];
+	uint64_t result;	/* from RAX 1122334455667788 and data 0xf1f2f3f4f5f6f7f8 */
+} loads[] = {
+	{ { 0x8a, 0x03, 0x90, 0x90, 0x90 }, 0x11223344556677f8 },	/* mov (%rbx), %al */
+	{ { 0x8a, 0x23, 0x90, 0x90, 0x90 }, 0x112233445566f888 },	/* ... %ah */
+	{ { 0x66, 0x8b, 0x03, 0x90, 0x90 }, 0x112233445566f7f8 },	/* ... %ax */
+	{ { 0x8b, 0x03, 0x90, 0x90, 0x90 }, 0x00000000f5f6f7f8 },	/* ... %eax */
+	{ { 0x48, 0x8b, 0x03, 0x90, 0x90 }, 0xf1f2f3f4f5f6f7f8 },	/* ... %rax */
+	{ { 0x0f, 0xbe, 0x03, 0x90, 0x90 }, 0x00000000fffffff8 },	/* movsbl (%rbx), %eax */
+	{ { 0x66, 0x0f, 0xb6, 0x03, 0x90 }, 0x11223344556600f8 },	/* movzbw (%rbx), %ax */
+	{ { 0x48, 0x63, 0x03, 0x90, 0x90 }, 0xfffffffff5f6f7f8 },	/* movslq (%rbx), %rax */
+	{ { 0x48, 0x0f, 0xb7, 0x03, 0x90 }, 0x000000000000f7f8 },	/* movzwq (%rbx), %rax */
+};
+
+/* The first of each is decoded, the others are recognised. */
+TEST(the_same_load_again)
+{
+	const uint64_t data = 0xf1f2f3f4f5f6f7f8;
+	struct kvm_regs regs;
+	struct vm vm;
+	unsigned int i;
+	int k;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, again);
+	run_until(&vm, KVM_EXIT_MMIO);
+	for (i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+		patch(&vm, loads[i].bytes);
+		for (k = 0; k < 3; k++) {
+			run_until(&vm, KVM_EXIT_MMIO);
+			EXPECT_EQ(vm.run->mmio.is_write, 0);
+			EXPECT_EQ(ioctl(vm.vcpu, KVM_GET_REGS, &regs), 0);
+			if (k)
+				EXPECT_EQ(regs.rax, loads[i].result);
+			regs.rax = 0x1122334455667788;
+			EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_REGS, &regs), 0);
+			memcpy(vm.run->mmio.data, &data, 8);
+		}
+	}
+	vm_destroy(&vm);
+}
+
 TEST(a_coalesced_zone_collects_writes)
 {
 	struct kvm_coalesced_mmio_zone zone = { .addr = HOLE, .size = 0x1000 };

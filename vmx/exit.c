@@ -8,6 +8,7 @@
 
 #include <asm/trapnr.h>
 
+#include "core/iobus.h"
 #include "vmx/vmx.h"
 
 /* Reasons that the kernel's headers do not name. */
@@ -36,7 +37,7 @@ static bool fast_cpuid(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-static bool may_skip(struct okvm_vcpu *vcpu)
+static __always_inline bool may_skip(struct okvm_vcpu *vcpu)
 {
 	return likely(!(vmx_rflags(vcpu) & X86_EFLAGS_TF));
 }
@@ -75,7 +76,8 @@ static bool fast_io(struct okvm_vcpu *vcpu)
 	/* Bit 4: a string instruction (SDM "Exit Qualification for I/O Instructions"). */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu))
 		return false;
-	if (!okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3))) {
+	if (okvm_port_empty(vcpu, qual >> 16, (qual & 7) + 1) ||
+	    !okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3))) {
 		hw->pio_missed = true;
 		return false;
 	}
@@ -88,8 +90,11 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	if (hw->timer_tsc <= rdtsc()) {
-		vmx_cancel_hv_timer(vcpu);
+		hw->timer_tsc = ~0ull;
 		okvm_apic_hv_timer_expired(vcpu);
+		/* Nobody's any more. */
+		if (unlikely(hw->pin & PIN_BASED_VMX_PREEMPTION_TIMER && hw->timer_tsc == ~0ull))
+			vmx_cancel_hv_timer(vcpu);
 		return true;
 	}
 	/* The bound: let the host take what it could not interrupt the guest for. */
@@ -313,7 +318,11 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	unsigned long qual = vmx_qual(hw);
 
 	hw->pio_missed = false;
-	return okvm_pio_user(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw));
+	/* For the completion, without the calls through the backend's table. */
+	vmx_rip(vcpu);
+	vmx_rflags(vcpu);
+	return okvm_pio_user(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw),
+			     !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)));
 }
 
 static int exit_entry_failed(struct okvm_vcpu *vcpu)
@@ -337,6 +346,8 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 	hw->entry_cpu = hw->cpu;
 	if (unlikely(hw->entry_failed || reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(vcpu);
+	if (hw->pio_missed)
+		return exit_pio_user(vcpu);
 	hw->idt_info = 0;
 	if (reason_can_cut_delivery(reason)) {
 		hw->idt_info = vmcs_read32(IDT_VECTORING_INFO_FIELD);
@@ -356,8 +367,6 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 	 */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
-	if (hw->pio_missed)
-		return exit_pio_user(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
 	outcome = handler(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);

@@ -77,9 +77,13 @@ int vmx_exit_ept(struct okvm_vcpu *vcpu)
 int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 {
 	gpa_t gpa = vmx_gpa(to_hw(vcpu));
+	int outcome;
 
-	if (okvm_mmu_mmio_cached(vcpu, gpa))
+	if (okvm_mmu_mmio_cached(vcpu, gpa)) {
+		if (okvm_emulate_known(vcpu, gpa, &outcome))
+			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
+	}
 	/* An entry of an older generation, or no MMIO entry at all: the fault path decides. */
 	return resolve(vcpu, gpa, OKVM_ACC_USER);
 }

@@ -203,10 +203,9 @@ static void emul_log_answer(struct okvm_emulation *e)
 static void emul_load_regs(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	int nr;
 
-	for (nr = 0; nr < EMUL_NR_GPR; nr++)
-		e->ctx.gpr[nr] = okvm_gpr(vcpu, nr);
+	okvm_reg_fetch(vcpu, OKVM_REG_RSP);
+	memcpy(e->ctx.gpr, vcpu->arch->gpr, sizeof(e->ctx.gpr));
 	e->ctx.rip = okvm_rip(vcpu);
 	e->ctx.rflags = okvm_guest_rflags(vcpu);
 }
@@ -214,11 +213,10 @@ static void emul_load_regs(struct okvm_emulation *e)
 static void emul_store_regs(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	int nr;
 
-	for (nr = 0; nr < EMUL_NR_GPR; nr++)
-		if (vcpu->arch->gpr[nr] != e->ctx.gpr[nr])
-			okvm_gpr_set(vcpu, nr, e->ctx.gpr[nr]);
+	if (vcpu->arch->gpr[OKVM_REG_RSP] != e->ctx.gpr[EMUL_RSP])
+		okvm_reg_mark_dirty(vcpu, OKVM_REG_RSP);
+	memcpy(vcpu->arch->gpr, e->ctx.gpr, sizeof(e->ctx.gpr));
 	if (vcpu->arch->rip != e->ctx.rip)
 		okvm_rip_set(vcpu, e->ctx.rip);
 	if (e->ctx.rflags != okvm_guest_rflags(vcpu))
@@ -311,8 +309,7 @@ static int emul_user(struct okvm_emulation *e)
 {
 	/* Iterations before this one are done, and userspace may look. */
 	emul_store_regs(e);
-	e->linear_rip = okvm_linear_rip(e->vcpu);
-	e->vcpu->complete_io = emul_complete;
+	okvm_io_begin(e->vcpu, emul_complete);
 	return OKVM_USER;
 }
 
@@ -356,17 +353,120 @@ static bool emul_can_direct(struct okvm_emulation *e)
 	       offset_in_page(e->gpa) + e->mov.bytes <= PAGE_SIZE;
 }
 
-/* ---- entry points ---- */
+/*
+ * ---- the same MOV again ----
+ *
+ * A driver's access to its device is one instruction, executed again and again. It need not be
+ * decoded anew if it is the same: not only RIP and the mode, but the page-table entries that lead
+ * to it and its bytes are compared, as the guest changes them without an exit. The data's address
+ * plays no part: hardware has reported it.
+ */
 
-static int emul_complete(struct okvm_vcpu *vcpu)
+static u64 known_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ull : BIT_ULL(bytes * 8) - 1;
+}
+
+/* After emul_as_mov(): remember the instruction, if one noted page holds it. */
+static void emul_know(struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+	u8 bytes[16] = { };
+
+	e->known.len = 0;
+	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr ||
+	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
+		return;
+	memcpy(bytes, insn->bytes, insn->len);
+	memcpy(e->known.bytes, bytes, sizeof(bytes));
+	e->known.mask[0] = known_mask(insn->len);
+	e->known.mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
+	e->known.len = insn->len;
+	e->known.cpl = e->ctx.cpl;
+	e->known.rip = e->ctx.rip;
+	e->known.mov = e->mov;
+}
+
+static bool emul_known(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u64 bytes[2];
+
+	if (!e->known.len || okvm_rip(vcpu) != e->known.rip ||
+	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
+	    vcpu->vm->backend->get_cpl(vcpu) != e->known.cpl)
+		return false;
+	if (!okvm_mmu_noted(vcpu, &e->note, okvm_cr3(vcpu), bytes))
+		return false;
+	return !((bytes[0] ^ e->known.bytes[0]) & e->known.mask[0]) &&
+	       !((bytes[1] ^ e->known.bytes[1]) & e->known.mask[1]);
+}
+
+static int known_finish(struct okvm_emulation *e, u64 val)
+{
+	const struct emul_mov *mov = &e->known.mov;
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	if (!mov->write)
+		okvm_gpr_set(vcpu, mov->reg,
+			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
+	/* The exit came like a fault, which sets it; the instruction's end clears it. */
+	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
+		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
+	return okvm_skip_insn(vcpu, e->known.len);
+}
+
+static int known_complete(struct okvm_vcpu *vcpu)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
-	enum emul_mode mode = e->ctx.mode;
 	u64 val = 0;
 
+	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
+		return OKVM_RESUME;
+	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
+	return known_finish(e, val);
+}
+
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	const struct emul_mov *mov = &e->known.mov;
+	u64 val = 0;
+
+	if (!emul_known(e) || offset_in_page(gpa) + mov->bytes > PAGE_SIZE)
+		return false;
+	vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (mov->write)
+		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
+	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
+		*outcome = known_finish(e, val);
+		return true;
+	}
+	emul_ask_mmio(vcpu, gpa, &val, mov->bytes, mov->write);
+	okvm_io_begin(vcpu, known_complete);
+	*outcome = OKVM_USER;
+	return true;
+}
+
+/* ---- entry points ---- */
+
+/* Userspace reset or moved the vCPU: nothing is left to complete. */
+static bool emul_dropped(struct okvm_emulation *e)
+{
+	enum emul_mode mode = e->ctx.mode;
+
+	if (likely(!e->vcpu->arch->io_touched))
+		return false;
 	emul_set_mode(&e->ctx);
-	if (okvm_linear_rip(vcpu) != e->linear_rip || e->ctx.mode != mode) {
-		/* Userspace reset or moved the vCPU: nothing is left to complete. */
+	return okvm_io_moved(e->vcpu) || e->ctx.mode != mode;
+}
+
+static int emul_go_on(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u64 val = 0;
+
+	if (emul_dropped(e)) {
 		e->waiting = false;
 		e->direct = false;
 		return OKVM_RESUME;
@@ -381,6 +481,16 @@ static int emul_complete(struct okvm_vcpu *vcpu)
 	emul_log_answer(e);
 	e->replayed = 0;
 	return emul_outcome(e, emul_exec(&e->ctx));
+}
+
+static int emul_complete(struct okvm_vcpu *vcpu)
+{
+	int outcome;
+
+	okvm_vcpu_srcu_lock(vcpu);
+	outcome = emul_go_on(vcpu->arch->emul);
+	okvm_vcpu_srcu_unlock(vcpu);
+	return outcome;
 }
 
 static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa)
@@ -436,8 +546,10 @@ static int emul_one(struct okvm_emulation *e)
 	e->vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (rc != EMUL_OK)
 		return emul_outcome(e, rc);
-	if (emul_can_direct(e))
+	if (emul_can_direct(e)) {
+		emul_know(e);
 		return emul_direct(e);
+	}
 	return emul_outcome(e, emul_exec(&e->ctx));
 }
 

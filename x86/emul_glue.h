@@ -44,7 +44,8 @@ struct emul_log_entry {
  * @log_seq: ctx.seq under which the log was taken
  * @waiting: userspace has been asked for log[logged]
  * @direct: userspace was asked for the plain MOV in @mov
- * @linear_rip: where the instruction stands: if userspace moves it, the completion is dropped
+ * @note: how the instruction's bytes were found, if that was noted
+ * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -58,7 +59,16 @@ struct okvm_emulation {
 	bool waiting;
 	bool direct;
 	struct emul_mov mov;
-	unsigned long linear_rip;
+
+	struct okvm_note note;
+	struct {
+		u8 len;
+		u8 cpl;
+		unsigned long rip;
+		u64 bytes[2];
+		u64 mask[2];	/* bytes of the instruction */
+		struct emul_mov mov;
+	} known;
 
 	/* String ports: what the emulator batches, and what userspace answered. */
 	u8 io_buf[1024];

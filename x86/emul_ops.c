@@ -33,24 +33,36 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 	return bits;
 }
 
+static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
+			       const struct walk_fault *fault)
+{
+	if (gpa != OKVM_INVALID_GPA)
+		return EMUL_OK;
+	if (fault->memory_error)
+		return EMUL_UNHANDLEABLE;
+	return emul_fault_page(ctx, la, fault->error_code);
+}
+
 static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 {
 	struct walk_fault fault = { };
 
 	*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
-	if (*gpa != OKVM_INVALID_GPA)
-		return EMUL_OK;
-	if (fault.memory_error)
-		return EMUL_UNHANDLEABLE;
-	return emul_fault_page(ctx, la, fault.error_code);
+	return translated(ctx, la, *gpa, &fault);
 }
 
 static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl)
 {
+	struct walk_fault fault = { };
 	enum emul_rc rc;
 	gpa_t gpa;
 
-	rc = translate(ctx, la, OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &gpa);
+	/* The note is about to be another instruction's. */
+	emul_of(ctx)->known.len = 0;
+	gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
+					OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &fault,
+					&emul_of(ctx)->note);
+	rc = translated(ctx, la, gpa, &fault);
 	if (rc != EMUL_OK)
 		return rc;
 	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
@@ -292,6 +304,11 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 {
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
+	/* Asked for before each instruction. */
+	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
+		*val = vcpu->arch->efer;
+		return EMUL_OK;
+	}
 	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, false))
 		return gp_if(ctx, true);
 	return gp_if(ctx, okvm_get_msr(vcpu, msr, val, acc == EMUL_SYSTEM) != OKVM_MSR_OK);

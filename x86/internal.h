@@ -128,6 +128,23 @@ unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu);
 void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
 /** okvm_is_linear_rip() - does the guest stand at linear address @lip? */
 bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip);
+
+/** okvm_io_begin() - userspace is asked to finish an access; @complete is an outcome */
+static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct okvm_vcpu *vcpu))
+{
+	vcpu->complete_io = complete;
+	vcpu->arch->io_touched = false;
+}
+
+/** okvm_io_touch() - an ioctl is about to write RIP, CS, the mode or the shadow. Vcpu loaded */
+void okvm_io_touch(struct okvm_vcpu *vcpu);
+
+/** okvm_io_moved() - the vCPU does not stand any more at the instruction that is to be finished */
+static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->io_touched &&
+	       !okvm_is_linear_rip(vcpu, vcpu->arch->io_linear_rip);
+}
 /** okvm_require_cpl0() - queues #GP(0) and returns false at CPL > 0 */
 bool okvm_require_cpl0(struct okvm_vcpu *vcpu);
 /** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */

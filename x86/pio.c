@@ -9,8 +9,19 @@
 
 #define PIO_QUIRK_PORT	0x7e
 
-void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
-		  const void *data, bool in)
+/* One item: of a constant size, the copy is one instruction. */
+static __always_inline void pio_copy(void *to, const void *from, unsigned int size)
+{
+	if (size == 1)
+		*(u8 *)to = *(const u8 *)from;
+	else if (size == 2)
+		*(u16 *)to = *(const u16 *)from;
+	else
+		*(u32 *)to = *(const u32 *)from;
+}
+
+static __always_inline void pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size,
+				    u32 count, bool in)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -20,49 +31,65 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 	run->io.port = port;
 	run->io.count = count;
 	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
-	if (!in)
-		memcpy(vcpu->pio_page, data, size * count);
 	vcpu->stat[OKVM_STAT_IO_EXITS]++;
 	trace_okvm_io(false, !in, port, size * count, false);
 }
 
-/* Userspace that moved the vCPU (a reset by port 0x64 or 0xcf9) does not want the rest. */
-static bool pio_dropped(struct okvm_vcpu *vcpu)
+void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
+		  const void *data, bool in)
 {
-	return okvm_linear_rip(vcpu) != vcpu->arch->pio.linear_rip;
+	pio_ask(vcpu, port, size, count, in);
+	if (!in)
+		memcpy(vcpu->pio_page, data, size * count);
 }
 
 /* Writes to AL and AX keep the rest of RAX; writes to EAX clear its upper half. */
-static void pio_set_rax(struct okvm_vcpu *vcpu, const void *data, unsigned int size)
+static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data,
+					unsigned int size)
 {
 	unsigned long rax = size < 4 ? okvm_gpr(vcpu, OKVM_REG_RAX) : 0;
 
-	memcpy(&rax, data, size);
+	pio_copy(&rax, data, size);
 	okvm_gpr_set(vcpu, OKVM_REG_RAX, rax);
 }
 
+/* okvm_skip_insn(), without the calls if there is nothing to skip but the instruction. */
+static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long old = okvm_rip(vcpu), rip = old + arch->pio.insn_len;
+
+	if (unlikely(!arch->pio.plain || arch->io_touched || upper_32_bits(rip ^ old) ||
+		     okvm_rflags(vcpu) & X86_EFLAGS_TF))
+		return okvm_skip_insn(vcpu, arch->pio.insn_len);
+	okvm_rip_set(vcpu, rip);
+	return OKVM_RESUME;
+}
+
+/* Userspace that moved the vCPU (a reset by port 0x64 or 0xcf9) does not want the rest. */
 static int pio_complete_in(struct okvm_vcpu *vcpu)
 {
-	if (pio_dropped(vcpu))
+	if (unlikely(okvm_io_moved(vcpu)))
 		return OKVM_RESUME;
 	pio_set_rax(vcpu, vcpu->pio_page, vcpu->arch->pio.size);
-	return okvm_skip_insn(vcpu, vcpu->arch->pio.insn_len);
+	return pio_skip(vcpu);
 }
 
 static int pio_complete_out(struct okvm_vcpu *vcpu)
 {
-	if (pio_dropped(vcpu))
+	if (unlikely(okvm_io_moved(vcpu)))
 		return OKVM_RESUME;
-	return okvm_skip_insn(vcpu, vcpu->arch->pio.insn_len);
+	return pio_skip(vcpu);
 }
 
 int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
-		  unsigned int insn_len)
+		  unsigned int insn_len, bool plain)
 {
-	unsigned long rax = okvm_gpr(vcpu, OKVM_REG_RAX);
 	int outcome;
 
-	okvm_pio_ask(vcpu, port, size, 1, &rax, in);
+	pio_ask(vcpu, port, size, 1, in);
+	if (!in)
+		pio_copy(vcpu->pio_page, &vcpu->arch->gpr[OKVM_REG_RAX], size);
 	/* Some VMMs advance RIP themselves at this port: for them it is done before the exit. */
 	if (!in && port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
@@ -71,13 +98,13 @@ int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
 	}
 	vcpu->arch->pio.size = size;
 	vcpu->arch->pio.insn_len = insn_len;
-	vcpu->arch->pio.linear_rip = okvm_linear_rip(vcpu);
-	vcpu->complete_io = in ? pio_complete_in : pio_complete_out;
+	vcpu->arch->pio.plain = plain;
+	okvm_io_begin(vcpu, in ? pio_complete_in : pio_complete_out);
 	return OKVM_USER;
 }
 
 /* By an in-kernel device: 0, or -EOPNOTSUPP. Under vm->srcu. */
-static int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
+static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
 	unsigned long rax = 0;
 	int err;
@@ -109,7 +136,7 @@ bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
 {
 	if (pio_bus(vcpu, port, size, in))
-		return okvm_pio_user(vcpu, port, size, in, insn_len);
+		return okvm_pio_user(vcpu, port, size, in, insn_len, false);
 	trace_okvm_io(false, !in, port, size, true);
 	return okvm_skip_insn(vcpu, insn_len);
 }

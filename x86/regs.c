@@ -34,6 +34,15 @@ bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip)
 	return okvm_linear_rip(vcpu) == lip;
 }
 
+/* Written on the side that is rare: a completion need not compute where it stands. */
+void okvm_io_touch(struct okvm_vcpu *vcpu)
+{
+	if (!vcpu->complete_io || vcpu->arch->io_touched)
+		return;
+	vcpu->arch->io_linear_rip = okvm_linear_rip(vcpu);
+	vcpu->arch->io_touched = true;
+}
+
 unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu)
 {
 	unsigned long rflags = okvm_rflags(vcpu);

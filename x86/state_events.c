@@ -165,9 +165,11 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.soft = events->interrupt.soft;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;
-	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
+		okvm_io_touch(vcpu);
 		vcpu->vm->backend->set_shadow(vcpu, events->interrupt.shadow &
 					      (OKVM_SHADOW_MOV_SS | OKVM_SHADOW_STI));
+	}
 	set_nmi(vcpu, events);
 	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
 		vcpu->arch->sipi_vector = events->sipi_vector;

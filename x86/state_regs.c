@@ -32,6 +32,7 @@ static void set_regs(struct okvm_vcpu *vcpu, const struct kvm_regs *regs)
 {
 	unsigned long *gpr = vcpu->arch->gpr;
 
+	okvm_io_touch(vcpu);
 	gpr[OKVM_REG_RAX] = regs->rax;
 	gpr[OKVM_REG_RBX] = regs->rbx;
 	gpr[OKVM_REG_RCX] = regs->rcx;
@@ -170,6 +171,7 @@ static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sreg
 
 	if (!sregs_valid(vcpu, sregs) || okvm_set_apic_base(vcpu, sregs->apic_base, true))
 		return -EINVAL;
+	okvm_io_touch(vcpu);
 	backend->set_dt(vcpu, &sregs->idt, true);
 	backend->set_dt(vcpu, &sregs->gdt, false);
 	set_control_regs(vcpu, sregs);

@@ -80,6 +80,8 @@ void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	const struct okvm_backend *backend = vcpu->vm->backend;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
+	/* KVM_GET_MP_STATE takes an INIT too. */
+	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_reset(vcpu, init);
 	else if (!init)

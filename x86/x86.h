@@ -196,8 +196,10 @@ struct okvm_arch_vcpu {
 	struct {
 		u8 size;
 		u8 insn_len;
-		unsigned long linear_rip;	/* completion is dropped if userspace moved it */
+		bool plain;	/* no STI or MOV SS blocking ends with the instruction */
 	} pio;
+	bool io_touched;	/* userspace has written registers since the exit under way */
+	unsigned long io_linear_rip;	/* ... and where the vCPU stood before it did */
 	u32 exit_msr;		/* MSR of a KVM_EXIT_X86_RDMSR/WRMSR under way */
 	u8 exit_insn_len;	/* ... and the length of its instruction */
 	u8 sipi_vector;		/* KVM_SET_VCPU_EVENTS, for KVM_SET_MP_STATE(SIPI_RECEIVED) */
@@ -448,9 +450,12 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
  * Return: true if done; the caller goes past the instruction. False: nothing happened.
  */
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
-/** okvm_pio_user() - the same exit, when okvm_pio_fast() has just found that no device takes it */
+/**
+ * okvm_pio_user() - the same exit, when it is known that no device takes it
+ * @plain: no blocking by STI or MOV SS ends with the instruction; false if not known
+ */
 int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
-		  unsigned int insn_len);
+		  unsigned int insn_len, bool plain);
 
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {
@@ -464,6 +469,11 @@ enum okvm_emul_why {
 
 /** okvm_emulate() - emulate the instruction at RIP. Return: outcome. vm->srcu held, IRQs on. */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
+/**
+ * okvm_emulate_known() - MMIO by the plain MOV that was emulated last, if that stands at RIP still
+ * Return: false if not: nothing has happened. As okvm_emulate().
+ */
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
 /**
  * okvm_emul_deliver() - deliver by software the event that is marked as injected
  *

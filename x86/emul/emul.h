@@ -605,13 +605,15 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
  * @bytes: size of the memory access: 1, 2, 4, 8
  * @sign_extend: (reads) MOVSX, MOVSXD
  * @dst_bytes: (reads) size of the destination register: 1, 2, 4, 8
- * @reg: (reads) destination, (writes) ignored
- * @high: (reads) destination is AH, CH, DH or BH
+ * @from_reg: (writes) the datum is a register's, else an immediate
+ * @reg: the register
+ * @high: it is AH, CH, DH or BH
  * @val: (writes) the datum
  */
 struct emul_mov {
 	bool write;
 	bool sign_extend;
+	bool from_reg;
 	bool high;
 	u8 bytes;
 	u8 dst_bytes;
@@ -639,6 +641,27 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
  * Advances RIP and sets ctx.out exactly as emul_exec() does.
  */
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val);
+
+/** emul_mov_datum() - what the write stores, @reg being the register's present value */
+static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
+{
+	if (!mov->from_reg)
+		return mov->val;
+	reg >>= mov->high ? 8 : 0;
+	return mov->bytes == 8 ? reg : reg & (BIT_ULL(mov->bytes * 8) - 1);
+}
+
+/** emul_mov_result() - the register after the read of @val, @reg being its value before */
+static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
+{
+	unsigned int unused = 64 - mov->bytes * 8, shift = mov->high ? 8 : 0;
+	u64 mask = ~0ull >> (64 - mov->dst_bytes * 8) << shift;
+
+	val = mov->sign_extend ? (u64)((s64)(val << unused) >> unused) : val << unused >> unused;
+	val = val << shift & mask;
+	/* Results of 4 bytes clear the upper half. */
+	return mov->dst_bytes < 4 ? val | (reg & ~mask) : val;
+}
 
 /** emul_writes_memory() - does the decoded instruction write its memory operand (or a stack)? */
 bool emul_writes_memory(const struct emul_ctx *ctx);

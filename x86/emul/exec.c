@@ -522,12 +522,13 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov)
 	}
 	if (row->dst != O_ACC && row->src != O_ACC)
 		operand_gpr((struct emul_ctx *)ctx, &op, insn->reg);
-	if (mov->write) {
-		mov->val = emul_gpr(ctx, op.reg) >> (op.high ? 8 : 0) & emul_mask(mov->bytes);
-		return true;
-	}
 	mov->reg = op.reg;
 	mov->high = op.high;
+	mov->from_reg = mov->write;
+	if (mov->write) {
+		mov->val = emul_mov_datum(mov, emul_gpr(ctx, op.reg));
+		return true;
+	}
 	if (row->src == O_RM8 || row->src == O_RM16 || row->src == O_RM32) {
 		mov->bytes = row->src == O_RM8 ? 1 : row->src == O_RM16 ? 2 : 4;
 		mov->sign_extend = row->arg;
@@ -538,12 +539,9 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov)
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val)
 {
 	exec_begin(ctx);
-	if (!mov->write) {
-		val &= emul_mask(mov->bytes);
-		if (mov->sign_extend)
-			val = emul_sext(val, mov->bytes);
-		emul_write_reg(ctx, mov->reg, val, mov->dst_bytes, mov->high);
-	}
+	if (!mov->write)
+		emul_set_gpr(ctx, mov->reg,
+			     emul_mov_result(mov, emul_gpr(ctx, mov->reg), val));
 	emul_commit(ctx);
 }
 

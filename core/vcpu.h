@@ -145,7 +145,7 @@ struct okvm_vcpu {
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* where the last look-up of each bus began */
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses that go to userspace */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of what goes to userspace */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* by basic exit reason */

@@ -26,7 +26,7 @@
 #include "vmx/vmx.h"
 
 static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
-static DEFINE_PER_CPU(struct okvm_hw_vcpu *, current_hw);
+DEFINE_PER_CPU(struct okvm_hw_vcpu *, vmx_current_hw);
 static DEFINE_PER_CPU(struct list_head, loaded_list);
 
 static u64 read_msr_or_zero(u32 msr)
@@ -114,8 +114,8 @@ static void clear_local(void *arg)
 
 	if (hw->cpu != cpu)
 		return;
-	if (this_cpu_read(current_hw) == hw)
-		this_cpu_write(current_hw, NULL);
+	if (this_cpu_read(vmx_current_hw) == hw)
+		this_cpu_write(vmx_current_hw, NULL);
 	vmx_insn_vmclear(hw->vmcs_pa);
 	hw->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
 	list_del(&hw->node);
@@ -146,10 +146,10 @@ bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu)
 		WRITE_ONCE(hw->cpu, cpu);
 		local_irq_restore(flags);
 	}
-	if (this_cpu_read(current_hw) != hw) {
+	if (this_cpu_read(vmx_current_hw) != hw) {
 		if (!vmx_insn_vmptrld(hw->vmcs_pa))
 			okvm_vm_kill(hw->vcpu->vm, "VMPTRLD failed");
-		this_cpu_write(current_hw, hw);
+		this_cpu_write(vmx_current_hw, hw);
 		/* Branch targets that another guest trained do not reach this one. */
 		indirect_branch_prediction_barrier();
 	}

@@ -12,6 +12,7 @@
 #include <linux/context_tracking.h>
 #include <linux/gfp.h>
 #include <linux/hw_breakpoint.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -70,7 +71,8 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	savesegment(es, hw->es_sel);
 	host_selectors_set(hw, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
-	vmx_uret_load(hw);
+	if (this_cpu_read(vmx_uret_owner) != hw || hw->uret_stale)
+		vmx_uret_load(hw);
 	hw->host_debugctl = get_debugctlmsr();
 	hw->host_saved = true;
 }
@@ -116,6 +118,8 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	if (likely(hw->cpu == cpu && this_cpu_read(vmx_current_hw) == hw))
+		return;
 	if (!vmx_vmcs_load(hw, cpu))
 		return;
 	write_host_cpu_state(cpu);
@@ -184,7 +188,7 @@ void vmx_xstate_init(void)
 
 static noinline void xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 {
-	if (!static_cpu_has(X86_FEATURE_XSAVE) || !(arch->cr4 & X86_CR4_OSXSAVE))
+	if (!static_cpu_has(X86_FEATURE_XSAVE))
 		return;
 	if (unlikely(arch->xcr0 != host_xcr0))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, guest ? arch->xcr0 : host_xcr0);
@@ -194,7 +198,8 @@ static noinline void xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 
 static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
 {
-	if (unlikely(arch->xcr0 != host_xcr0 || arch->ia32_xss != host_xss))
+	if (arch->cr4 & X86_CR4_OSXSAVE &&
+	    unlikely(arch->xcr0 != host_xcr0 || arch->ia32_xss != host_xss))
 		xcr_switch(arch, guest);
 }
 
@@ -348,6 +353,17 @@ static void withdraw_event(struct okvm_hw_vcpu *hw)
 	hw->entry_info = 0;
 }
 
+/* The guest is a quiescent state; RCU need hear of it no more often than the tick comes. */
+static void note_quiescent_state(struct okvm_hw_vcpu *hw)
+{
+	unsigned long now = READ_ONCE(jiffies);
+
+	if (likely(hw->noted == now) || context_tracking_enabled_this_cpu())
+		return;
+	hw->noted = now;
+	okvm_rcu_note_guest();
+}
+
 /* IRQs off, mode is IN_GUEST. */
 static void enter_guest(struct okvm_vcpu *vcpu)
 {
@@ -374,6 +390,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	vtime_account_guest_enter();
+	note_quiescent_state(hw);
 	if (arch->cr2 != native_read_cr2())
 		native_write_cr2(arch->cr2);
 }

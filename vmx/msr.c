@@ -37,6 +37,7 @@ struct uret_cpu {
 };
 
 static DEFINE_PER_CPU(struct uret_cpu, uret_cpu);
+DEFINE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 
 static u32 uret_msr(unsigned int slot)
 {
@@ -68,6 +69,7 @@ static void uret_restore(struct uret_cpu *c)
 	if (!c->guests)
 		return;
 	c->guests = false;
+	this_cpu_write(vmx_uret_owner, NULL);
 	for (i = 0; i < URET_SLOTS; i++) {
 		if (!uret_used(i) || c->now[i] == c->host[i])
 			continue;
@@ -112,6 +114,7 @@ void vmx_uret_cpu_off(void)
 	if (c->registered)
 		uret_on_return(&c->urn);
 	c->known = false;
+	this_cpu_write(vmx_uret_owner, NULL);
 }
 #else
 static void uret_arm(struct uret_cpu *c)
@@ -131,6 +134,7 @@ void vmx_uret_cpu_off(void)
 {
 	uret_restore(this_cpu_ptr(&uret_cpu));
 	this_cpu_write(uret_cpu.known, false);
+	this_cpu_write(vmx_uret_owner, NULL);
 }
 #endif
 
@@ -191,6 +195,7 @@ void vmx_uret_load(struct okvm_hw_vcpu *hw)
 		uret_read_host(c);
 	if (hw->uret_stale)
 		hw->uret_mask = uret_wanted(hw);
+	this_cpu_write(vmx_uret_owner, hw);
 	for (mask = hw->uret_mask; mask; mask &= mask - 1) {
 		i = __ffs(mask);
 		val = uret_guest_value(hw, i, c->host[i]);

@@ -109,6 +109,7 @@ struct okvm_hw_vcpu {
 	bool entry_failed;
 	int entry_cpu;
 
+	unsigned long noted;	/* jiffies when RCU last heard of a quiescent state */
 	u32 todo;
 	bool emulate;		/* hardware cannot run this state */
 	bool pio_missed;	/* this exit is port I/O and no device in the kernel took it */
@@ -281,6 +282,8 @@ int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
 void vmx_read_msrs(struct vmx_msrs *msrs);
+/* Whose VMCS is this CPU's current one. */
+DECLARE_PER_CPU(struct okvm_hw_vcpu *, vmx_current_hw);
 /** vmx_vmcs_load() - make the VMCS current here. Return: true if it was not loaded on this CPU */
 bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu);
 /** vmx_vmcs_unload() - clear it wherever it is loaded. May sleep */
@@ -389,6 +392,8 @@ int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
 int vmx_uret_init(void);
 void vmx_uret_exit(void);
+/* Whose values the user-return MSRs of this CPU have, if none of them changed since. */
+DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 /** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
 /** vmx_uret_put() - a vCPU is unloaded: now is the last moment where no notifier will come */

@@ -55,23 +55,6 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu->arch->pkru = 0;
 }
 
-void okvm_fpu_load(struct okvm_vcpu *vcpu)
-{
-	if (vcpu->arch->fpu_loaded)
-		return;
-	/* PKRU of the VMM stays in place: the kernel accesses its memory meanwhile. */
-	fpu_swap_kvm_fpstate(vcpu->arch->fpu, true);
-	vcpu->arch->fpu_loaded = true;
-}
-
-void okvm_fpu_put(struct okvm_vcpu *vcpu)
-{
-	if (!vcpu->arch->fpu_loaded)
-		return;
-	fpu_swap_kvm_fpstate(vcpu->arch->fpu, false);
-	vcpu->arch->fpu_loaded = false;
-}
-
 /* ---- KVM_GET/SET_FPU: the legacy part, as FXSAVE lays it out ---- */
 
 long okvm_ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)

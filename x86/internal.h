@@ -11,6 +11,8 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 
+#include <asm/fpu/api.h>
+
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "x86/x86.h"
@@ -66,9 +68,26 @@ int okvm_fpu_create(struct okvm_vcpu *vcpu);
 void okvm_fpu_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL fpu */
 /** okvm_fpu_reset() - XCR0, XSS, and for INIT the components that INIT clears */
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible */
-void okvm_fpu_load(struct okvm_vcpu *vcpu);
-void okvm_fpu_put(struct okvm_vcpu *vcpu);
+/**
+ * okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible
+ *
+ * PKRU of the VMM stays in place: the kernel accesses its memory meanwhile.
+ */
+static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
+{
+	if (vcpu->arch->fpu_loaded)
+		return;
+	fpu_swap_kvm_fpstate(vcpu->arch->fpu, true);
+	vcpu->arch->fpu_loaded = true;
+}
+
+static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
+{
+	if (!vcpu->arch->fpu_loaded)
+		return;
+	fpu_swap_kvm_fpstate(vcpu->arch->fpu, false);
+	vcpu->arch->fpu_loaded = false;
+}
 /** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
 unsigned int okvm_fpu_uabi_size(void);
 
@@ -76,10 +95,8 @@ unsigned int okvm_fpu_uabi_size(void);
 int okvm_pv_create(struct okvm_vcpu *vcpu);
 void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
 void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_pv_put() - from okvm_arch_vcpu_put(): tell the guest that the vCPU is not running */
+/** okvm_pv_put() - the vCPU of a guest with steal time is unloaded: tell it so */
 void okvm_pv_put(struct okvm_vcpu *vcpu);
-/** okvm_pv_load() - from okvm_arch_vcpu_load(): steal time is to be brought up to date */
-void okvm_pv_load(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_pv_unhalted() - KVM_HC_KICK_CPU named this vCPU: a HALTED one becomes runnable
@@ -107,8 +124,8 @@ void okvm_tsc_vm_destroy(struct okvm_vm *vm);
 void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu);
 /** okvm_tsc_vcpu_online() - a new vCPU's TSC starts near 0, matched with its siblings' */
 void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu);
-/** okvm_tsc_load() - preemption is off; @cpu differs from vcpu->arch's last one perhaps */
-void okvm_tsc_load(struct okvm_vcpu *vcpu, int cpu);
+/** okvm_tsc_migrate() - the vCPU is loaded on another CPU than last time. Preemption is off */
+void okvm_tsc_migrate(struct okvm_vcpu *vcpu);
 void okvm_tsc_put(struct okvm_vcpu *vcpu);
 
 /** okvm_msr_filter_free() - of a dying VM */

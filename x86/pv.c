@@ -132,14 +132,6 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version));
 }
 
-void okvm_pv_load(struct okvm_vcpu *vcpu)
-{
-	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
-
-	if (pv && pv->steal_msr & KVM_MSR_ENABLED)
-		okvm_request(OKVM_REQ_STEAL, vcpu);
-}
-
 /* Preemption is off: the write happens if the page is present, else the guest is not told. */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
@@ -147,8 +139,7 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 	int idx;
 
-	if (!pv || !(pv->steal_msr & KVM_MSR_ENABLED) || pv->told_preempted ||
-	    current->mm != vcpu->vm->mm)
+	if (pv->told_preempted || current->mm != vcpu->vm->mm)
 		return;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	pagefault_disable();

@@ -277,18 +277,18 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_masterclock_update(vcpu->vm);
 }
 
-void okvm_tsc_load(struct okvm_vcpu *vcpu, int cpu)
+void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	/* Where the CPUs' TSCs differ, go on from where the guest's stood. */
-	if (unlikely(check_tsc_unstable()) && vcpu->cpu != cpu && arch->last_guest_tsc) {
+	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
 		vcpu->vm->backend->set_tsc(vcpu, arch->tsc_offset, arch->tsc_ratio);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
 	/* Without a common base each vCPU's clock is bound to the CPU it runs on. */
-	if (!READ_ONCE(vcpu->vm->arch->use_master_clock) && vcpu->cpu != cpu)
+	if (!READ_ONCE(vcpu->vm->arch->use_master_clock))
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 

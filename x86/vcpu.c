@@ -5,8 +5,10 @@
 
 #include <asm/apicdef.h>
 #include <asm/debugreg.h>
+#include <asm/kvm_para.h>
 
 #include "x86/internal.h"
+#include "x86/pv.h"
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0
@@ -180,23 +182,32 @@ void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(vcpu->arch);
 }
 
+static bool steal_on(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->pv->steal_msr & KVM_MSR_ENABLED;
+}
+
 void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
 	bool moved = vcpu->cpu != cpu;
 
 	vcpu->vm->backend->vcpu_load(vcpu, cpu);
 	vcpu->cpu = cpu;
-	okvm_tsc_load(vcpu, cpu);
-	okvm_pv_load(vcpu);
-	if (moved && vcpu->apic)
-		okvm_apic_timer_migrate(vcpu);
+	if (moved) {
+		okvm_tsc_migrate(vcpu);
+		if (vcpu->apic)
+			okvm_apic_timer_migrate(vcpu);
+	}
+	if (steal_on(vcpu))
+		okvm_request(OKVM_REQ_STEAL, vcpu);
 }
 
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
 	if (vcpu->preempted)
 		vcpu->arch->preempted_in_kernel = !vcpu->vm->backend->get_cpl(vcpu);
-	okvm_pv_put(vcpu);
+	if (steal_on(vcpu))
+		okvm_pv_put(vcpu);
 	okvm_tsc_put(vcpu);
 	vcpu->vm->backend->vcpu_put(vcpu);
 }

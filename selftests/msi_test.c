@@ -415,6 +415,75 @@ TEST(userspaces_pic_has_one_interrupt_at_a_time)
 	vm_destroy(&vm);
 }
 
+GUEST(busy, 16)
+	"	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	mov %ax, %ss\n"
+	"	mov $0x7000, %sp\n"
+	"	out %al, $0x10\n"
+	"	sti\n"
+	"	nop\n"
+	"1:	out %al, $0x12\n"
+	"	jmp 1b\n"
+	"	.org guest_busy + 0x40\n"
+	"	mov $0x30, %al\n"
+	"	out %al, $0x11\n"
+	"	iret\n"
+GUEST_END(busy);
+
+/* LINT0: ExtINT, or masked */
+static void set_lint0(struct vm *vm, bool masked)
+{
+	struct kvm_lapic_state lapic;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic) == 0);
+	lapic.regs[0xf0] = 0xff;
+	lapic.regs[0xf1] = 1;
+	lapic.regs[0x351] = 7;
+	lapic.regs[0x352] = masked;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic) == 0);
+}
+
+TEST(a_window_opens_for_userspaces_pic)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+	struct vm vm;
+
+	split_vm(&vm);
+	LOAD16(&vm, busy);
+	vector(&vm, 0x30, 0x40);
+	set_lint0(&vm, false);
+	run_out(&vm, 0x10);
+	vm.run->request_interrupt_window = 1;
+	run_until(&vm, KVM_EXIT_IRQ_WINDOW_OPEN);
+	EXPECT_EQ(vm.run->ready_for_interrupt_injection, 1);
+	vm.run->request_interrupt_window = 0;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), 0);
+	EXPECT_EQ(run_out(&vm, 0x11), 0x30);
+	run_out(&vm, 0x12);
+	vm_destroy(&vm);
+}
+
+TEST(a_masked_lint0_opens_no_window)
+{
+	struct vm vm;
+	int i;
+
+	split_vm(&vm);
+	LOAD16(&vm, busy);
+	set_lint0(&vm, true);
+	run_out(&vm, 0x10);
+	vm.run->request_interrupt_window = 1;
+	for (i = 0; i < 3; i++) {
+		run_out(&vm, 0x12);
+		EXPECT_EQ(vm.run->ready_for_interrupt_injection, 0);
+	}
+	set_lint0(&vm, false);
+	run_until(&vm, KVM_EXIT_IRQ_WINDOW_OPEN);
+	EXPECT_EQ(vm.run->ready_for_interrupt_injection, 1);
+	vm_destroy(&vm);
+}
+
 TEST(userspaces_ioapic_is_told_of_eois)
 {
 	struct vm vm;

@@ -279,6 +279,43 @@ TEST(tokens_come_one_after_the_other)
 	apf_destroy(&t);
 }
 
+/* One instruction, with interrupts off. */
+static void step(struct apf *t)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+
+	REQUIRE(ioctl(t->vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	run_until(&t->vm, KVM_EXIT_DEBUG);
+	debug.control = 0;
+	REQUIRE(ioctl(t->vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+}
+
+TEST(a_token_that_nobody_has_read_is_kept)
+{
+	struct apf_how how = { .enable = ENABLE, .user = true, .further = 1 };
+	uint32_t token[2];
+	unsigned int i;
+	struct apf t;
+
+	apf_create(&t, how);
+	token[0] = run_not_present(&t);
+	token[1] = run_not_present(&t);
+	/* In the handler of the second #PF, past its OUT. */
+	step(&t);
+	for (i = 0; i < 2; i++) {
+		away_bring(&t, i, 0x100 + i);
+		usleep(20000);
+		step(&t);
+		EXPECT_EQ(*(uint32_t *)(t.vm.mem + RECORD + 4), token[0]);
+	}
+	EXPECT_EQ(run_out(&t.vm, 0x15), token[0]);
+	EXPECT_EQ(run_out(&t.vm, 0x15), token[1]);
+	EXPECT_EQ(run_out(&t.vm, 0x12), 0x101);
+	apf_destroy(&t);
+}
+
 /* ---- what happens while the vCPU waits ---- */
 
 static void *send_msi_later(void *arg)

@@ -69,7 +69,10 @@ static void *run_guest(void *arg)
 
 static uint32_t counter(struct runner *r)
 {
-	return *(volatile uint32_t *)(r->vm.mem + COUNTER);
+	uint32_t val;
+
+	__atomic_load((uint32_t *)(r->vm.mem + COUNTER), &val, __ATOMIC_RELAXED);
+	return val;
 }
 
 static void runner_start(struct runner *r)

@@ -15,7 +15,7 @@
 
 #define STATS_NAME_SIZE	48
 
-/**
+/*
  * struct stats_desc - a kvm_stats_desc with its name
  *
  * Some kernels' own kvm_stats_desc holds a name of another length, some none, so the fields

@@ -49,10 +49,8 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);
 
-	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
 	switch (verdict) {
 	case OKVM_FAULT_FIXED:
-		vcpu->stat[OKVM_STAT_PF_FIXED]++;
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);

@@ -54,7 +54,7 @@ static const char destroy_name[] = "destroy";
 static struct options {
 	const char *device, *op, *tsv;
 	unsigned int samples, timeout;
-	bool list;
+	bool list, count;
 } opt = { .device = "/dev/okvm", .samples = 200, .timeout = 120 };
 
 struct vm {
@@ -548,6 +548,58 @@ static bool chosen(const char *name)
 	return !opt.op;
 }
 
+#define NR_COUNTS	3
+#define COUNT_SAMPLES	40
+
+/* What a build of okvm with OKVM_COUNT=y has counted so far; false with any other. */
+static bool read_counts(uint64_t counts[NR_COUNTS])
+{
+	FILE *f = fopen("/sys/module/okvm/parameters/counts", "r");
+	int n;
+
+	if (!f)
+		return false;
+	n = fscanf(f, "%lu %lu %lu", &counts[0], &counts[1], &counts[2]);
+	fclose(f);
+	return n == NR_COUNTS;
+}
+
+/* A child's run of @op with so many samples: what it adds to the counts. */
+static bool counts_of(int op, unsigned int samples, uint64_t added[NR_COUNTS])
+{
+	uint64_t before[NR_COUNTS], results[2];
+	int status;
+
+	opt.samples = samples;
+	if (!read_counts(before))
+		return false;
+	status = in_child(op, ops[op].name, results);
+	if (status || !read_counts(added))
+		return false;
+	for (int i = 0; i < NR_COUNTS; i++)
+		added[i] -= before[i];
+	return true;
+}
+
+/* The difference of two runs is what the further samples cost. */
+static int count_all(void)
+{
+	uint64_t few[NR_COUNTS], many[NR_COUNTS];
+
+	for (int op = 0; op < NR_OPS; op++) {
+		if (op == OP_EMPTY || op == OP_TOUCH2M || !chosen(ops[op].name))
+			continue;
+		if (!counts_of(op, COUNT_SAMPLES, few) || !counts_of(op, 3 * COUNT_SAMPLES, many))
+			continue;
+		printf("counts %-16s", ops[op].name);
+		for (int i = 0; i < NR_COUNTS; i++)
+			printf(" %.1f", ((double)many[i] - few[i]) / (2 * COUNT_SAMPLES));
+		printf("\n");
+		fflush(stdout);
+	}
+	return 0;
+}
+
 static int run_all(FILE *tsv)
 {
 	uint64_t results[2], empty = 0;
@@ -601,6 +653,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	case 'l':
 		opt.list = true;
 		break;
+	case 'c':
+		opt.count = true;
+		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -614,6 +669,7 @@ static const struct argp_option argp_options[] = {
 	{ "samples", 'n', "N", 0, "samples per operation (200)", 0 },
 	{ "timeout", 'T', "SEC", 0, "for each operation (120)", 0 },
 	{ "list", 'l', NULL, 0, "name the operations", 0 },
+	{ "counts", 'c', NULL, 0, "VMREADs, VMWRITEs, MSR accesses (okvm with OKVM_COUNT=y)", 0 },
 	{ 0 }
 };
 
@@ -633,6 +689,8 @@ int main(int argc, char **argv)
 		printf("%-16s\n%-16s\n", create_name, destroy_name);
 		return 0;
 	}
+	if (opt.count)
+		return count_all();
 	if (opt.tsv) {
 		tsv = fopen(opt.tsv, "w");
 		if (!tsv)

@@ -19,10 +19,11 @@
 struct vmx_caps vmx_caps;
 struct vmx_params vmx_params;
 
-#define OPTION(name, opt, text)				\
-	static bool opt = true;				\
+#define OPTION_DEFAULT(name, opt, value, text)		\
+	static bool opt = value;			\
 	module_param_named(name, opt, bool, 0444);	\
 	MODULE_PARM_DESC(name, text)
+#define OPTION(name, opt, text) OPTION_DEFAULT(name, opt, true, text)
 
 OPTION(ept, opt_ept, "two-dimensional paging");
 OPTION(ept_ad, opt_ept_ad, "accessed and dirty bits in EPT entries");
@@ -30,7 +31,8 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-OPTION(apicv, opt_apicv, "APIC registers and interrupt delivery virtualized");
+/* Asked for, until it has been seen on more than an emulated CPU (Documentation/parameters.rst). */
+OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");

@@ -94,6 +94,8 @@ static void huge_create(struct huge *h, bool exempt)
 	h->vm.mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 	REQUIRE(h->vm.mem != MAP_FAILED);
+	/* Kernels that use huge pages everywhere would have one here too. */
+	madvise(h->vm.mem, VM_MEMORY, MADV_NOHUGEPAGE);
 	vm_slot(&h->vm, 0, 0, VM_MEMORY, h->vm.mem, 0);
 	vm_slot(&h->vm, 1, HUGE_GPA, size, h->mem, 0);
 	h->vm.vcpu = vcpu_add(&h->vm, 0, &h->vm.run);

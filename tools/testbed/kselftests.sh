@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Own kselftests on a bench machine; sourced by the steps that differ in the host's kernel.
+
+# shellcheck source-path=SCRIPTDIR source=steps.sh
+. "$(dirname "${BASH_SOURCE[0]}")/steps.sh"
+
+# Each program prints its own results; one that ends without its plan line, or hangs, is a failure.
+kselftests_script()
+{
+	cat <<-'EOS'
+		#!/bin/sh
+		failed=0
+		# NAME PROGRAM
+		judge()
+		{
+			timeout 300 "./$2" >/tmp/out
+			code=$?
+			sed 's/^/    /' /tmp/out
+			if [ $code -eq 0 ] && grep -q '^1\.\.' /tmp/out; then
+				echo "ok 1 $1"
+			else
+				echo "not ok 1 $1"
+				failed=1
+			fi
+		}
+		for test in *_test; do
+			judge "$test" "$test"
+		done
+		while read -r program params; do
+			rmmod okvm
+			# shellcheck disable=SC2086
+			insmod okvm.ko $params
+			judge "$program $params" "$program"
+		done <again
+		exit $failed
+	EOS
+}
+
+# kselftests KERNEL: all of them with okvm as it is loaded by default; then those of the lines on
+# standard input (PROGRAM MODULE-PARAMETERS...) with these parameters.
+kselftests()
+{
+	local kernel=$1 payload build test
+	payload=$(new_payload payload)
+	build=$("$testbed/module" "$kernel" 2>"$step_dir/build.log") ||
+		{ not_ok "build"; cat "$step_dir/build.log"; return; }
+	make -s -C "$top/selftests" OUT="$step_dir/tests" >"$step_dir/selftests.log" 2>&1 ||
+		{ not_ok "build of the tests"; cat "$step_dir/selftests.log"; return; }
+	cp "$build/okvm.ko" "$payload/"
+	for test in "$top"/selftests/*_test.c; do
+		test=$(basename "$test" .c)
+		strip -o "$payload/$test" "$step_dir/tests/$test"
+	done
+	cat >"$payload/again"
+	kselftests_script >"$payload/run"
+	chmod +x "$payload/run"
+	bench_ktap "kselftest machine" --kernel "$kernel" --timeout 1000 --payload "$payload" \
+		--log "$step_dir/console.log"
+}

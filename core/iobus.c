@@ -197,6 +197,7 @@ static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t
 static __always_inline int iobus_access(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr,
 					int len, void *val, bool write)
 {
+	/* Pairs with iobus_publish(): the bus is as new as the generation, or newer. */
 	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
 	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
 	const struct okvm_io_ops *ops;

@@ -15,7 +15,7 @@
 #define QUAL_NMI_UNBLOCKED	BIT(12)
 
 /* SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses": bits 15:12. */
-#define QUAL_APIC_WRITE		(1ul << 12)
+#define QUAL_APIC_WRITE		BIT(12)
 
 /* SDM "Exit Qualification for EPT Violations". */
 static u32 ept_access(unsigned long qual)

@@ -88,6 +88,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 	fpu_swap_kvm_fpstate(vcpu->arch->fpu, false);
 	vcpu->arch->fpu_loaded = false;
 }
+
 /** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
 unsigned int okvm_fpu_uabi_size(void);
 
@@ -162,6 +163,7 @@ static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
 	return vcpu->arch->io_touched &&
 	       !okvm_is_linear_rip(vcpu, vcpu->arch->io_linear_rip);
 }
+
 /** okvm_require_cpl0() - queues #GP(0) and returns false at CPL > 0 */
 bool okvm_require_cpl0(struct okvm_vcpu *vcpu);
 /** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * okvm-bench, guest side: one small function per operation, each sample the difference of two
- * RDTSCs around it. Long mode, identity mapping, interrupts on, x2APIC but where the name says else.
+ * RDTSCs around it. Long mode, identity mapping, interrupts on, x2APIC but where the name
+ * says else.
  *
  * A function returns 0 to have the time around its call taken, or its own figure.
  */

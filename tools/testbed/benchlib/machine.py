@@ -34,7 +34,8 @@ speaker: enabled=0
 BOCHS_SOUND = "sound: driver=dummy\n"
 
 # Who makes each version, and prints its folder.
-BOCHS_MAKERS = {"3.0 corrected": "bochs-build", "3.0": "bochs-get"}
+BOCHS_MAKERS = {"3.0 corrected": ["bochs-build"], "3.0 counting": ["bochs-build", "--counting"],
+                "3.0": ["bochs-get"]}
 
 
 class Job:
@@ -55,11 +56,12 @@ class Bochs:
         self.testbed, self.cache, self.version = testbed, cache, version
         self.log = None
         # Debian's builds have the internal debugger.
-        self.debugger = version != "3.0 corrected"
+        self.debugger = version in ("3.0", "2.7")
         if version == "2.7":
             self.bochs, self.share = "bochs", "/usr/share/bochs"
         else:
-            folder = subprocess.run([os.path.join(testbed, BOCHS_MAKERS[version])], check=True,
+            maker, *words = BOCHS_MAKERS[version]
+            folder = subprocess.run([os.path.join(testbed, maker), *words], check=True,
                                     stdout=subprocess.PIPE, text=True).stdout.strip()
             self.bochs, self.share = folder + "/bin/bochs", folder + "/root/usr/share/bochs"
 
@@ -164,11 +166,13 @@ def choose(name, testbed, cache):
         return Bochs(testbed, cache, "3.0"), "asked for"
     if name == "bochs":
         return Bochs(testbed, cache, "3.0 corrected"), "asked for"
+    if name == "bochs-counting":
+        return Bochs(testbed, cache, "3.0 counting"), "asked for"
     nested, why = _host_has_nested_vmx()
     if nested:
         return Qemu(vmx=True), why
     failed = ""
-    for version in BOCHS_MAKERS:
+    for version in ("3.0 corrected", "3.0"):
         try:
             return Bochs(testbed, cache, version), f"{why}, so VMX is emulated{failed}"
         except (OSError, subprocess.CalledProcessError):

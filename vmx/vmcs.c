@@ -2,11 +2,8 @@
 /*
  * What happens when a VMCS access fails: the VM dies, the host goes on.
  */
-#include <linux/moduleparam.h>
-#include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
-#include <linux/sysfs.h>
 
 #include "core/hardware.h"
 #include "core/vcpu.h"
@@ -26,26 +23,6 @@ void vmcs_failed(unsigned long field, bool write)
 		okvm_vm_kill(vcpu->vm, "VMCS access failed");
 	preempt_enable();
 }
-
-#ifdef OKVM_COUNT
-DEFINE_PER_CPU(unsigned long [NR_VMCS_COUNTS], vmcs_counts);
-
-/* /sys/module/okvm/parameters/counts: the sums over all CPUs. */
-static int counts_get(char *buf, const struct kernel_param *kp)
-{
-	unsigned long sum[NR_VMCS_COUNTS] = { };
-	int cpu, i;
-
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < NR_VMCS_COUNTS; i++)
-			sum[i] += per_cpu(vmcs_counts, cpu)[i];
-	return sysfs_emit(buf, "%lu %lu %lu\n", sum[VMCS_COUNT_READ], sum[VMCS_COUNT_WRITE],
-			  sum[VMCS_COUNT_MSR]);
-}
-
-static const struct kernel_param_ops counts_ops = { .get = counts_get };
-module_param_cb(counts, &counts_ops, NULL, 0444);
-#endif
 
 #ifdef CONFIG_PROVE_LOCKING
 void vmcs_check_owner(void)

@@ -11,7 +11,6 @@
 #define OKVM_VMX_VMCS_H
 
 #include <linux/compiler.h>
-#include <linux/percpu.h>
 #include <linux/types.h>
 
 #include <asm/asm.h>
@@ -34,21 +33,10 @@ void vmcs_check_owner(void);
 static inline void vmcs_check_owner(void) { }
 #endif
 
-/** enum vmcs_count - what a build with OKVM_COUNT=y counts, in the order of parameter "counts" */
-enum vmcs_count { VMCS_COUNT_READ, VMCS_COUNT_WRITE, VMCS_COUNT_MSR, NR_VMCS_COUNTS };
-
-#ifdef OKVM_COUNT
-DECLARE_PER_CPU(unsigned long [NR_VMCS_COUNTS], vmcs_counts);
-#define vmcs_count(what)	this_cpu_inc(vmcs_counts[what])
-#else
-#define vmcs_count(what)	do { } while (0)
-#endif
-
 static __always_inline unsigned long vmcs_read(unsigned long field)
 {
 	unsigned long val;
 
-	vmcs_count(VMCS_COUNT_READ);
 	vmcs_check_owner();
 	asm volatile goto("1: vmread %[field], %[val]\n\t"
 			  "jna %l[failed]\n\t"
@@ -64,7 +52,6 @@ failed:
 
 static __always_inline void vmcs_write(unsigned long field, unsigned long val)
 {
-	vmcs_count(VMCS_COUNT_WRITE);
 	vmcs_check_owner();
 	asm goto("1: vmwrite %[val], %[field]\n\t"
 		 "jna %l[failed]\n\t"

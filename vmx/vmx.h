@@ -15,26 +15,6 @@
 #include "vmx/vmcs.h"
 #include "x86/x86.h"
 
-#ifdef OKVM_COUNT
-/* What vmx/ itself reads and writes; the kernel's functions and vmenter.S are not counted. */
-static inline u64 vmx_counted_rdmsr(u32 msr)
-{
-	vmcs_count(VMCS_COUNT_MSR);
-	return __rdmsr(msr);
-}
-
-static inline void vmx_counted_wrmsr(u32 msr, u64 val)
-{
-	vmcs_count(VMCS_COUNT_MSR);
-	native_write_msr(msr, (u32)val, (u32)(val >> 32));
-}
-
-#undef rdmsrl
-#undef wrmsrl
-#define rdmsrl(msr, val)	((val) = vmx_counted_rdmsr(msr))
-#define wrmsrl(msr, val)	vmx_counted_wrmsr(msr, val)
-#endif
-
 #define VMX_NR_URET	5	/* user-return MSRs, at most */
 
 /* Newer than the oldest supported kernel's header. */

@@ -84,13 +84,14 @@ struct bench_shared {
 	uint32_t warmup;
 	uint32_t cpus;
 	uint32_t amd;			/* VMMCALL instead of VMCALL */
+	uint32_t counting;		/* samples are differences of count_mark(), not of RDTSC */
 	uint64_t ticks_per_ms;
 
 	volatile uint32_t fired;	/* the event's handler has ended */
 	volatile uint32_t ack;		/* the second CPU has seen the IPI */
 	volatile uint32_t peer_halted;
 	volatile uint32_t peer_up;
-	volatile uint64_t fired_tsc;	/* when the event's handler began */
+	volatile uint64_t fired_at;	/* when the event's handler began */
 	volatile uint64_t eoi_cost;
 	uint32_t own;			/* the samples are the operation's own figures */
 	uint64_t sample[MAX_SAMPLES];

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * okvm-bench, guest side: one small function per operation, each sample the difference of two
- * RDTSCs around it. Long mode, identity mapping, interrupts on, x2APIC but where the name
- * says else.
+ * RDTSCs around it, or of what the machine has counted (count.h). Long mode, identity mapping,
+ * interrupts on, x2APIC but where the name says else.
  *
- * A function returns 0 to have the time around its call taken, or its own figure.
+ * A function returns AROUND to have the difference around its call taken, or its own figure.
  */
 #include <stdbool.h>
 
 #include "bench.h"
+#include "count.h"
 
 #define MSR_TSC_ADJUST	0x3b
 #define MSR_APIC_BASE	0x1b
@@ -23,6 +24,7 @@
 #define XAPIC_SVR	0xf0
 #define XAPIC_ICR	0x300
 #define ICR_TO_SELF	0x44000
+#define AROUND		(1ull << 63)
 
 struct frame;
 
@@ -36,6 +38,17 @@ static inline uint64_t rdtsc(void)
 
 	asm volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return lo | (uint64_t)hi << 32;
+}
+
+/* A sample begins here; if one has already, this is where it begins. */
+static inline uint64_t begin(void)
+{
+	return shared->counting ? count_mark(COUNT_BEGIN) : rdtsc();
+}
+
+static inline uint64_t end(void)
+{
+	return shared->counting ? count_mark(COUNT_END) : rdtsc();
 }
 
 static inline uint64_t rdmsr(uint32_t msr)
@@ -83,7 +96,7 @@ static void wait_fired(void)
 
 static uint64_t op_empty(void)
 {
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_cpuid(void)
@@ -91,7 +104,7 @@ static uint64_t op_cpuid(void)
 	uint32_t eax = 0, ecx = 0;
 
 	asm volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_vmcall(void)
@@ -102,31 +115,31 @@ static uint64_t op_vmcall(void)
 		asm volatile("vmmcall" : "+a"(nr) : : "memory");
 	else
 		asm volatile("vmcall" : "+a"(nr) : : "memory");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_pio_in(void)
 {
 	inb(PORT_PIC_MASK);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_pio_out(void)
 {
 	outb(PORT_PIC_MASK, 0xff);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_pio_user_in(void)
 {
 	inb(PORT_USER);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_pio_user_out(void)
 {
 	outb(PORT_USER, 0);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_mmio_read(void)
@@ -134,25 +147,25 @@ static uint64_t op_mmio_read(void)
 	uint32_t value;
 
 	asm volatile("movl (%1), %0" : "=r"(value) : "r"(MMIO_USER) : "memory");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_mmio_write(void)
 {
 	asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_USER) : "memory");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_rdmsr(void)
 {
 	rdmsr(MSR_TSC_ADJUST);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_wrmsr(void)
 {
 	wrmsr(MSR_TSC_ADJUST, tsc_adjust);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_cr0_wp(void)
@@ -164,20 +177,20 @@ static uint64_t op_cr0_wp(void)
 		     "mov %0, %%cr0\n\t"
 		     "btc $16, %0\n\t"
 		     "mov %0, %%cr0" : "=&r"(cr0) : : "memory");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_cr8(void)
 {
 	cr8_write(0);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_self_ipi(void)
 {
 	wrmsr(X2APIC_SELF_IPI, VECTOR_EVENT);
 	wait_fired();
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_eoi(void)
@@ -191,7 +204,7 @@ static uint64_t op_self_ipi_xapic(void)
 {
 	xapic_write(XAPIC_ICR, ICR_TO_SELF | VECTOR_EVENT);
 	wait_fired();
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_eoi_xapic(void)
@@ -207,35 +220,42 @@ static uint64_t op_self_ipi_tpr(void)
 	wrmsr(X2APIC_SELF_IPI, VECTOR_EVENT);
 	cr8_write(0);
 	wait_fired();
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_tsc_deadline(void)
 {
 	wrmsr(MSR_TSC_DEADLINE, 1);
 	wait_fired();
-	return 0;
+	return AROUND;
 }
 
+/* The counts are from the arming on, which is soon enough before for few ticks of the host. */
 static uint64_t op_timer(void)
 {
-	uint64_t deadline = rdtsc() + 2 * shared->ticks_per_ms;
+	uint64_t wait = shared->counting ? shared->ticks_per_ms / 5 : 2 * shared->ticks_per_ms;
+	uint64_t start = rdtsc() + wait;
 
-	wrmsr(MSR_TSC_DEADLINE, deadline);
+	wrmsr(MSR_TSC_DEADLINE, start);
+	if (shared->counting)
+		start = begin();
 	wait_fired();
-	return shared->fired_tsc - deadline;
+	return shared->fired_at - start;
 }
 
+/* The counts are those of HLT and of the wake-up. */
 static uint64_t op_hlt_wake(void)
 {
-	uint64_t deadline = rdtsc() + 2 * shared->ticks_per_ms;
+	uint64_t start = rdtsc() + 2 * shared->ticks_per_ms;
 
 	asm volatile("cli");
-	wrmsr(MSR_TSC_DEADLINE, deadline);
+	wrmsr(MSR_TSC_DEADLINE, start);
+	if (shared->counting)
+		start = begin();
 	while (!shared->fired)
 		asm volatile("sti; hlt; cli" : : : "memory");
 	asm volatile("sti");
-	return shared->fired_tsc - deadline;
+	return shared->fired_at - start;
 }
 
 /* The OUT's own way through userspace is measured beside it and taken off. */
@@ -243,32 +263,32 @@ static uint64_t op_irqfd(void)
 {
 	uint64_t t0, t1, t2;
 
-	t0 = rdtsc();
+	t0 = begin();
 	outb(PORT_USER, 0);
-	t1 = rdtsc();
+	t1 = begin();
 	outb(PORT_IRQFD, 0);
 	wait_fired();
-	t2 = rdtsc();
+	t2 = end();
 	return (t2 - t1) - (t1 - t0);
 }
 
 static uint64_t op_eventfd_pio(void)
 {
 	outb(PORT_EVENTFD, 0);
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_eventfd_mmio(void)
 {
 	asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_EVENTFD) : "memory");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t touch(uint64_t base, uint64_t step)
 {
 	*(volatile uint8_t *)(base + touch_next * step) = 1;
 	touch_next++;
-	return 0;
+	return AROUND;
 }
 
 static uint64_t op_touch_4k(void)
@@ -299,11 +319,11 @@ static uint64_t ipi_to_peer(void)
 	uint64_t t0, t1;
 
 	shared->ack = 0;
-	t0 = rdtsc();
+	t0 = begin();
 	wrmsr(X2APIC_ICR, 1ull << 32 | 1 << 14 | VECTOR_PEER);
 	while (!shared->ack)
 		asm volatile("nop");
-	t1 = rdtsc();
+	t1 = end();
 	return t1 - t0;
 }
 
@@ -331,7 +351,7 @@ static uint64_t op_ipi_round(void)
 	while (!shared->fired)
 		asm volatile("sti; hlt; cli" : : : "memory");
 	asm volatile("sti");
-	return 0;
+	return AROUND;
 }
 
 static uint64_t (* const ops[NR_OPS])(void) = {
@@ -367,40 +387,51 @@ static uint64_t (* const ops[NR_OPS])(void) = {
 	[OP_IPI_HALTED] = op_ipi_halted,
 };
 
-static __attribute__((interrupt)) void event_handler(struct frame *frame)
-{
-	uint64_t t0 = rdtsc(), t1;
+#define HANDLER(name) static __attribute__((interrupt)) void name(struct frame *frame)
 
+HANDLER(event_handler)
+{
 	(void)frame;
-	shared->fired_tsc = t0;
-	if (shared->op == OP_EOI) {
-		t0 = rdtsc();
-		wrmsr(X2APIC_EOI, 0);
-		t1 = rdtsc();
-		shared->eoi_cost = t1 - t0;
-	} else {
-		wrmsr(X2APIC_EOI, 0);
-	}
+	wrmsr(X2APIC_EOI, 0);
 	shared->fired = 1;
 }
 
-static bool in_xapic_mode(void)
+HANDLER(timer_handler)
 {
-	return shared->op == OP_EOI_XAPIC || shared->op == OP_SELF_IPI_XAPIC;
+	shared->fired_at = end();
+	(void)frame;
+	wrmsr(X2APIC_EOI, 0);
+	shared->fired = 1;
 }
 
-static __attribute__((interrupt)) void xapic_handler(struct frame *frame)
+HANDLER(eoi_handler)
 {
-	uint64_t t0 = rdtsc();
+	uint64_t start = begin();
+
+	(void)frame;
+	wrmsr(X2APIC_EOI, 0);
+	shared->eoi_cost = end() - start;
+	shared->fired = 1;
+}
+
+HANDLER(xapic_handler)
+{
+	(void)frame;
+	xapic_write(XAPIC_EOI, 0);
+	shared->fired = 1;
+}
+
+HANDLER(xapic_eoi_handler)
+{
+	uint64_t start = begin();
 
 	(void)frame;
 	xapic_write(XAPIC_EOI, 0);
-	if (shared->op == OP_EOI_XAPIC)
-		shared->eoi_cost = rdtsc() - t0;
+	shared->eoi_cost = end() - start;
 	shared->fired = 1;
 }
 
-static __attribute__((interrupt)) void peer_handler(struct frame *frame)
+HANDLER(peer_handler)
 {
 	(void)frame;
 	shared->peer_halted = 0;
@@ -411,7 +442,7 @@ static __attribute__((interrupt)) void peer_handler(struct frame *frame)
 }
 
 /* Exceptions are not expected: their number goes to the VMM, which ends the run. */
-#define FAULT(n) static __attribute__((interrupt)) void fault_##n(struct frame *frame)	\
+#define FAULT(n) HANDLER(fault_##n)	\
 	{ (void)frame; outb(PORT_FAULT, n); for (;;) asm volatile("cli; hlt"); }
 FAULT(6)
 FAULT(8)
@@ -437,6 +468,28 @@ static void set_gate(unsigned int vector, void (*handler)(struct frame *))
 	};
 }
 
+static void set_event_gate(void)
+{
+	void (*handler)(struct frame *) = event_handler;
+
+	switch (shared->op) {
+	case OP_TIMER:
+	case OP_HLT_WAKE:
+		handler = timer_handler;
+		break;
+	case OP_EOI:
+		handler = eoi_handler;
+		break;
+	case OP_SELF_IPI_XAPIC:
+		handler = xapic_handler;
+		break;
+	case OP_EOI_XAPIC:
+		handler = xapic_eoi_handler;
+		break;
+	}
+	set_gate(VECTOR_EVENT, handler);
+}
+
 static void set_idt(void)
 {
 	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idtr = {
@@ -448,8 +501,13 @@ static void set_idt(void)
 	set_gate(13, fault_13);
 	set_gate(14, fault_14);
 	set_gate(VECTOR_PEER, peer_handler);
-	set_gate(VECTOR_EVENT, in_xapic_mode() ? xapic_handler : event_handler);
+	set_event_gate();
 	asm volatile("lidt %0" : : "m"(idtr));
+}
+
+static bool in_xapic_mode(void)
+{
+	return shared->op == OP_EOI_XAPIC || shared->op == OP_SELF_IPI_XAPIC;
 }
 
 static void apic_on(void)
@@ -471,12 +529,12 @@ static void measure(void)
 		uint64_t t0, t1, own;
 
 		shared->fired = 0;
-		t0 = rdtsc();
+		t0 = begin();
 		own = op();
-		t1 = rdtsc();
-		shared->own = own != 0;
+		t1 = end();
+		shared->own = own != AROUND;
 		if (i >= shared->warmup)
-			shared->sample[i - shared->warmup] = own ? own : t1 - t0;
+			shared->sample[i - shared->warmup] = shared->own ? own : t1 - t0;
 	}
 }
 

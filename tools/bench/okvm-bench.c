@@ -5,7 +5,8 @@
  * In Bochs with "clock: sync=none" a tick is an instruction of host or guest, so the figures are
  * exact and repeatable; on a real CPU they are cycles. Each operation runs in a VM and a process of
  * its own, so that one that fails or hangs does not take the others with it. The figure is the
- * median of the samples, less the measurement's own cost.
+ * median of the samples, less the measurement's own cost. With --counts the figures are what a
+ * machine that counts (count.h) has counted of the host's instructions.
  */
 #include <argp.h>
 #include <errno.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "count.h"
 
 #define HUGE_PAGE	(2ul << 20)
 #define TOUCH_PAGES	512
@@ -65,6 +67,12 @@ struct vm {
 	enum bench_op op;
 };
 
+struct result {
+	int64_t figure[NR_COUNTS];	/* the first alone, unless counting */
+	int64_t destroy[NR_COUNTS];	/* of the rounds of creation */
+	bool own;			/* not measured around the operation */
+};
+
 static void fail(const char *what)
 {
 	fprintf(stderr, "okvm-bench: %s: %s\n", what, strerror(errno));
@@ -77,12 +85,33 @@ static void skip(const char *why)
 	exit(EXIT_SKIPPED);
 }
 
+/* --op is a list with commas, or everything. */
+static bool chosen(const char *name)
+{
+	const char *p = opt.op;
+	size_t len = strlen(name);
+
+	while (p && *p) {
+		if (!strncmp(p, name, len) && (!p[len] || p[len] == ','))
+			return true;
+		p = strchr(p, ',');
+		if (p)
+			p++;
+	}
+	return !opt.op;
+}
+
 static uint64_t rdtsc(void)
 {
 	uint32_t lo, hi;
 
 	asm volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return lo | (uint64_t)hi << 32;
+}
+
+static uint64_t stamp(enum count_mark mark)
+{
+	return opt.count ? count_mark(mark) : rdtsc();
 }
 
 static uint64_t ticks_per_ms(void)
@@ -402,18 +431,30 @@ static void run_guest(struct vm *vm)
 
 static int compare(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-static uint64_t median(uint64_t *sample, unsigned int n)
+static int64_t median(int64_t *sample, unsigned int n)
 {
 	qsort(sample, n, sizeof(*sample), compare);
 	return sample[n / 2];
 }
 
-static uint64_t guest_median(enum bench_op op, bool *own)
+/* The figures of so many samples: the median of each count, or that of the ticks. */
+static void medians(const uint64_t *sample, unsigned int n, int64_t figure[NR_COUNTS])
+{
+	int64_t each[MAX_SAMPLES];
+
+	for (int what = 0; what < (opt.count ? NR_COUNTS : 1); what++) {
+		for (unsigned int i = 0; i < n; i++)
+			each[i] = opt.count ? count_of(sample[i], what) : (int64_t)sample[i];
+		figure[what] = median(each, n);
+	}
+}
+
+static void measure_guest(enum bench_op op, struct result *result)
 {
 	struct vm vm = { .op = op };
 	unsigned int limit = op == OP_TOUCH2M ? TOUCH_HUGE : TOUCH_PAGES;
@@ -424,18 +465,23 @@ static uint64_t guest_median(enum bench_op op, bool *own)
 	vm.shared->warmup = op == OP_TOUCH2M ? 2 : WARMUP;
 	vm.shared->samples = opt.samples + vm.shared->warmup > limit ?
 			     limit - vm.shared->warmup : opt.samples;
+	vm.shared->counting = opt.count;
 	vm.shared->ticks_per_ms = ticks_per_ms();
 	if (ops[op].cpus > 1)
 		start_peer(&vm);
 	run_guest(&vm);
-	*own = vm.shared->own;
-	return median(vm.shared->sample, vm.shared->samples);
+	result->own = vm.shared->own;
+	medians((const uint64_t *)vm.shared->sample, vm.shared->samples, result->figure);
 }
 
-/* From KVM_CREATE_VM to the first exit of a real-mode guest, and from there until all is closed. */
+/*
+ * From KVM_CREATE_VM to the first exit of a real-mode guest, and from there until all is closed.
+ * A profile has either the one or the other.
+ */
 static void create_rounds(uint64_t *create, uint64_t *destroy)
 {
 	static const uint8_t code[] = { 0xe6, 0x10, 0xf4 };	/* out %al, $0x10; hlt */
+	enum count_mark middle = chosen(create_name) ? COUNT_END : COUNT_BEGIN;
 
 	for (unsigned int i = 0; i < CREATE_ROUNDS; i++) {
 		uint8_t *ram = get_memory(GUEST_SIZE, MADV_NOHUGEPAGE, true);
@@ -445,7 +491,7 @@ static void create_rounds(uint64_t *create, uint64_t *destroy)
 		uint64_t t0, t1, t2;
 
 		memcpy(ram + 0x1000, code, sizeof(code));
-		t0 = rdtsc();
+		t0 = stamp(COUNT_BEGIN);
 		open_vm(&vm);
 		add_slot(&vm, 0, 0, GUEST_SIZE, ram);
 		add_cpu(&vm, 0, ioctl(vm.dev, KVM_GET_VCPU_MMAP_SIZE, 0));
@@ -457,12 +503,12 @@ static void create_rounds(uint64_t *create, uint64_t *destroy)
 		    ioctl(vm.cpu[0], KVM_SET_REGS, &regs) || ioctl(vm.cpu[0], KVM_RUN, 0) ||
 		    vm.run[0]->exit_reason != KVM_EXIT_IO)
 			fail("first exit");
-		t1 = rdtsc();
+		t1 = stamp(middle);
 		munmap(vm.run[0], ioctl(vm.dev, KVM_GET_VCPU_MMAP_SIZE, 0));
 		close(vm.cpu[0]);
 		close(vm.fd);
 		close(vm.dev);
-		t2 = rdtsc();
+		t2 = stamp(COUNT_END);
 		create[i] = t1 - t0;
 		destroy[i] = t2 - t1;
 	}
@@ -470,26 +516,24 @@ static void create_rounds(uint64_t *create, uint64_t *destroy)
 
 static void child(int fd, int op)
 {
-	uint64_t results[2] = { 0 };
-	bool own = false;
+	struct result result = { 0 };
 
 	if (op == NR_OPS) {
 		static uint64_t create[CREATE_ROUNDS], destroy[CREATE_ROUNDS];
 
 		create_rounds(create, destroy);
-		results[0] = median(create, CREATE_ROUNDS);
-		results[1] = median(destroy, CREATE_ROUNDS);
+		medians(create, CREATE_ROUNDS, result.figure);
+		medians(destroy, CREATE_ROUNDS, result.destroy);
 	} else {
-		results[0] = guest_median(op, &own);
-		results[1] = own;
+		measure_guest(op, &result);
 	}
-	if (write(fd, results, sizeof(results)) != sizeof(results))
+	if (write(fd, &result, sizeof(result)) != sizeof(result))
 		fail("pipe");
 	exit(0);
 }
 
-/* Returns 0 with the results, EXIT_FAILED or EXIT_SKIPPED. */
-static int in_child(int op, const char *name, uint64_t results[2])
+/* Returns 0 with the result, EXIT_FAILED or EXIT_SKIPPED. */
+static int in_child(int op, const char *name, struct result *result)
 {
 	int pipefd[2], status;
 	struct pollfd pfd;
@@ -510,13 +554,13 @@ static int in_child(int op, const char *name, uint64_t results[2])
 		fprintf(stderr, "okvm-bench: %s: no result after %u s\n", name, opt.timeout);
 		kill(pid, SIGKILL);
 	}
-	n = read(pipefd[0], results, 2 * sizeof(*results));
+	n = read(pipefd[0], result, sizeof(*result));
 	close(pipefd[0]);
 	if (waitpid(pid, &status, 0) != pid)
 		fail("waitpid");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED)
 		return EXIT_SKIPPED;
-	if (n == (ssize_t)(2 * sizeof(*results)))
+	if (n == (ssize_t)sizeof(*result))
 		return 0;
 	fprintf(stderr, "okvm-bench: %s failed\n", name);
 	return EXIT_FAILED;
@@ -532,101 +576,67 @@ static void report(FILE *tsv, const char *name, const char *text, uint64_t value
 	fflush(tsv);
 }
 
-/* --op is a list with commas, or everything. */
-static bool chosen(const char *name)
+static void report_counts(const char *name, const int64_t count[NR_COUNTS])
 {
-	const char *p = opt.op;
-	size_t len = strlen(name);
+	printf("counts %-16s", name);
+	for (int what = 0; what < NR_COUNTS; what++)
+		printf(" %lld", (long long)count[what]);
+	printf("\n");
+	fflush(stdout);
+}
 
-	while (p && *p) {
-		if (!strncmp(p, name, len) && (!p[len] || p[len] == ','))
-			return true;
-		p = strchr(p, ',');
-		if (p)
-			p++;
+/* The ticks of the measurement itself are not the operation's; it has no counts. */
+static void report_op(FILE *tsv, int op, const struct result *result, int64_t empty)
+{
+	int64_t ticks = result->figure[0];
+
+	if (opt.count) {
+		report_counts(ops[op].name, result->figure);
+		return;
 	}
-	return !opt.op;
+	if (op != OP_EMPTY && !result->own)
+		ticks = ticks > empty ? ticks - empty : 0;
+	report(tsv, ops[op].name, ops[op].text, ticks);
 }
 
-#define NR_COUNTS	3
-#define COUNT_SAMPLES	40
-
-/* What a build of okvm with OKVM_COUNT=y has counted so far; false with any other. */
-static bool read_counts(uint64_t counts[NR_COUNTS])
+static int run_create(FILE *tsv)
 {
-	FILE *f = fopen("/sys/module/okvm/parameters/counts", "r");
-	int n;
+	struct result result;
 
-	if (!f)
-		return false;
-	n = fscanf(f, "%lu %lu %lu", &counts[0], &counts[1], &counts[2]);
-	fclose(f);
-	return n == NR_COUNTS;
-}
-
-/* A child's run of @op with so many samples: what it adds to the counts. */
-static bool counts_of(int op, unsigned int samples, uint64_t added[NR_COUNTS])
-{
-	uint64_t before[NR_COUNTS], results[2];
-	int status;
-
-	opt.samples = samples;
-	if (!read_counts(before))
-		return false;
-	status = in_child(op, ops[op].name, results);
-	if (status || !read_counts(added))
-		return false;
-	for (int i = 0; i < NR_COUNTS; i++)
-		added[i] -= before[i];
-	return true;
-}
-
-/* The difference of two runs is what the further samples cost. */
-static int count_all(void)
-{
-	uint64_t few[NR_COUNTS], many[NR_COUNTS];
-
-	for (int op = 0; op < NR_OPS; op++) {
-		if (op == OP_EMPTY || op == OP_TOUCH2M || !chosen(ops[op].name))
-			continue;
-		if (!counts_of(op, COUNT_SAMPLES, few) || !counts_of(op, 3 * COUNT_SAMPLES, many))
-			continue;
-		printf("counts %-16s", ops[op].name);
-		for (int i = 0; i < NR_COUNTS; i++)
-			printf(" %.1f", ((double)many[i] - few[i]) / (2 * COUNT_SAMPLES));
-		printf("\n");
-		fflush(stdout);
+	if (in_child(NR_OPS, create_name, &result))
+		return EXIT_FAILED;
+	if (opt.count) {
+		report_counts(create_name, result.figure);
+		report_counts(destroy_name, result.destroy);
+		return 0;
 	}
+	report(tsv, create_name, "create VM and vCPU, up to the first exit", result.figure[0]);
+	report(tsv, destroy_name, "close them", result.destroy[0]);
 	return 0;
 }
 
 static int run_all(FILE *tsv)
 {
-	uint64_t results[2], empty = 0;
+	int64_t empty = 0;
 	int worst = 0;
 
 	for (int op = 0; op < NR_OPS; op++) {
+		struct result result;
 		int status;
 
-		if (op != OP_EMPTY && !chosen(ops[op].name))
+		if (!chosen(ops[op].name) && (op != OP_EMPTY || opt.count))
 			continue;
-		status = in_child(op, ops[op].name, results);
+		status = in_child(op, ops[op].name, &result);
 		if (status == EXIT_FAILED)
 			worst = status;
 		if (status)
 			continue;
 		if (op == OP_EMPTY)
-			empty = results[0];
-		else if (!results[1])
-			results[0] -= results[0] < empty ? results[0] : empty;
-		report(tsv, ops[op].name, ops[op].text, results[0]);
+			empty = result.figure[0];
+		report_op(tsv, op, &result, empty);
 	}
-	if (!chosen(create_name) && !chosen(destroy_name))
-		return worst;
-	if (in_child(NR_OPS, create_name, results))
-		return EXIT_FAILED;
-	report(tsv, create_name, "create VM and vCPU, up to the first exit", results[0]);
-	report(tsv, destroy_name, "close them", results[1]);
+	if ((chosen(create_name) || chosen(destroy_name)) && run_create(tsv))
+		worst = EXIT_FAILED;
 	return worst;
 }
 
@@ -669,7 +679,7 @@ static const struct argp_option argp_options[] = {
 	{ "samples", 'n', "N", 0, "samples per operation (200)", 0 },
 	{ "timeout", 'T', "SEC", 0, "for each operation (120)", 0 },
 	{ "list", 'l', NULL, 0, "name the operations", 0 },
-	{ "counts", 'c', NULL, 0, "VMREADs, VMWRITEs, MSR accesses (okvm with OKVM_COUNT=y)", 0 },
+	{ "counts", 'c', NULL, 0, "count VMREADs, VMWRITEs, MSR accesses, locked instructions", 0 },
 	{ 0 }
 };
 
@@ -681,6 +691,7 @@ static const struct argp argp = {
 int main(int argc, char **argv)
 {
 	FILE *tsv = NULL;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opt);
 	if (opt.list) {
@@ -689,12 +700,17 @@ int main(int argc, char **argv)
 		printf("%-16s\n%-16s\n", create_name, destroy_name);
 		return 0;
 	}
-	if (opt.count)
-		return count_all();
+	if (opt.count && count_mark(COUNT_END) == COUNT_ADDRESS + COUNT_END) {
+		fprintf(stderr, "okvm-bench: this machine does not count\n");
+		return EXIT_SKIPPED;
+	}
 	if (opt.tsv) {
 		tsv = fopen(opt.tsv, "w");
 		if (!tsv)
 			fail(opt.tsv);
 	}
-	return run_all(tsv);
+	status = run_all(tsv);
+	if (opt.count)
+		count_mark(COUNT_WRITE);
+	return status;
 }

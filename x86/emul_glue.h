@@ -105,6 +105,7 @@ int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int le
 /* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
+/** okvm_x87() - Return: 0, or the vector of the exception that it raises */
 int okvm_x87(enum emul_fpuop op, u32 *val);
 
 #endif /* OKVM_X86_EMUL_GLUE_H */

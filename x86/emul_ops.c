@@ -347,7 +347,11 @@ static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigne
 
 static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 {
-	return gp_if(ctx, okvm_x87(op, val));
+	int vector = okvm_x87(op, val);
+
+	if (vector == X86_TRAP_MF)
+		return emul_fault(ctx, X86_TRAP_MF);
+	return gp_if(ctx, vector);
 }
 
 /* ---- everything rare ---- */

@@ -6,7 +6,9 @@
 #include <linux/string.h>
 #include <linux/sched.h>
 
+#include <asm/asm.h>
 #include <asm/fpu/api.h>
+#include <asm/trapnr.h>
 
 #include "core/compat.h"
 #include "x86/emul_glue.h"
@@ -80,9 +82,24 @@ void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf)
 static int x87_set_mxcsr(u32 val)
 {
 	if (val & MXCSR_RESERVED)
-		return 1;
+		return X86_TRAP_GP;
 	asm volatile("ldmxcsr %0" : : "m" (val));
 	return 0;
+}
+
+/*
+ * An exception is pending: x87 and MMX instructions raise it before they do anything. It may be the
+ * guest's or, by KVM_SET_FPU in the middle of an instruction, userspace's making, and the kernel
+ * survives it here only.
+ */
+static bool x87_pending(void)
+{
+	asm goto("1: fwait\n\t"
+		 _ASM_EXTABLE(1b, %l[pending])
+		 : : : : pending);
+	return false;
+pending:
+	return true;
 }
 
 static int x87_live(enum emul_fpuop op, u32 *val)
@@ -105,11 +122,12 @@ static int x87_live(enum emul_fpuop op, u32 *val)
 		*val = word;
 		break;
 	case EMUL_FPU_SET_CW:
+		if (x87_pending())
+			return X86_TRAP_MF;
 		asm volatile("fldcw %0" : : "m" (word));
 		break;
-	/* A pending exception stays pending: the guest's next x87 instruction meets it. */
 	case EMUL_FPU_WAIT:
-		break;
+		return x87_pending() ? X86_TRAP_MF : 0;
 	case EMUL_FPU_EMMS:
 		asm volatile("emms");
 		break;
@@ -125,10 +143,10 @@ static int x87_live(enum emul_fpuop op, u32 *val)
 int okvm_x87(enum emul_fpuop op, u32 *val)
 {
 	u32 none = 0;
-	int gp;
+	int vector;
 
 	okvm_fpregs_begin();
-	gp = x87_live(op, val ? val : &none);
+	vector = x87_live(op, val ? val : &none);
 	okvm_fpregs_end();
-	return gp;
+	return vector;
 }

@@ -594,6 +594,8 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 /* The time of the guest ends after the interrupt that ended it: a tick is the guest's. */
 static void irqs_on_again(struct okvm_hw_vcpu *hw)
 {
+	/* No other exit promises that nothing of the instruction is left to do. */
+	hw->vcpu->arch->between_insns = is_host_interrupt(hw);
 	if (is_host_interrupt(hw))
 		take_host_interrupt(hw);
 	vtime_account_guest_exit();
@@ -648,8 +650,10 @@ int vmx_run(struct okvm_vcpu *vcpu)
 	int outcome;
 
 	for (;;) {
-		if (unlikely(must_emulate(vcpu)))
+		if (unlikely(must_emulate(vcpu))) {
+			vcpu->arch->between_insns = false;
 			return emulate_until_valid(vcpu);
+		}
 		local_irq_disable();
 		/* Pairs with smp_mb() in request.c. */
 		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);

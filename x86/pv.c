@@ -139,7 +139,11 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 	int idx;
 
-	if (pv->told_preempted || current->mm != vcpu->vm->mm)
+	/*
+	 * A sibling that is told may change page tables and leave the TLB flush to the next entry.
+	 * An instruction in work goes on with translations of before that (CVE-2022-39189).
+	 */
+	if (pv->told_preempted || !vcpu->arch->between_insns || current->mm != vcpu->vm->mm)
 		return;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	pagefault_disable();

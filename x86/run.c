@@ -312,6 +312,8 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
+	/* An instruction that userspace took part in may have to be completed. */
+	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {
 		okvm_vcpu_srcu_lock(vcpu);

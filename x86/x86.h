@@ -208,6 +208,7 @@ struct okvm_arch_vcpu {
 
 	/* KVM_GET_VCPU_EVENTS and friends */
 	bool preempted_in_kernel;
+	bool between_insns;	/* no instruction is being emulated or completed */
 	struct {
 		bool emulated_pio_string;
 	} quirk;

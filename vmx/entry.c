@@ -123,8 +123,9 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(hw, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* This CPU may hold translations from when the vCPU was here last. */
+	/* This CPU may hold translations, and values of MSRs, from when the vCPU was here last. */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
+	hw->uret_stale = true;
 }
 
 void vmx_vcpu_put(struct okvm_vcpu *vcpu)

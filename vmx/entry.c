@@ -77,6 +77,17 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	hw->host_saved = true;
 }
 
+/* Exits leave LDTR unusable; its descriptor is in the GDT for as long as the process has one. */
+static void host_ldt_restore(void)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	u16 selector = GDT_ENTRY_LDT * 8;
+
+	if (unlikely(current->mm && READ_ONCE(current->mm->context.ldt)))
+		asm volatile("lldt %0" : : "m" (selector));
+#endif
+}
+
 /* IRQs off or preemption off. */
 void vmx_host_restore(struct okvm_hw_vcpu *hw)
 {
@@ -84,6 +95,8 @@ void vmx_host_restore(struct okvm_hw_vcpu *hw)
 		return;
 	hw->host_saved = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
+	/* Before the segments, which may be of it. */
+	host_ldt_restore();
 	if (hw->gs_sel & 7)
 		load_gs_index(hw->gs_sel);
 	if (hw->fs_sel & 7) {

@@ -508,10 +508,8 @@ static __always_inline void enter_again(struct okvm_vcpu *vcpu)
 	}
 	hw->exit_reason = vmcs_read32(VM_EXIT_REASON);
 	/* A failed entry leaves the VMCS as it was: not launched, and its event is not given. */
-	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-		arch->avail = ~0u;
+	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
-	}
 	hw->frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
 	if (unlikely(hw->entry_info)) {
 		hw->entry_info = 0;

@@ -73,7 +73,6 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
 	if (this_cpu_read(vmx_uret_owner) != hw || hw->uret_stale)
 		vmx_uret_load(hw);
-	hw->host_debugctl = get_debugctlmsr();
 	hw->host_saved = true;
 }
 
@@ -397,6 +396,8 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 		switch_fpu_return();
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
+	/* Exits clear it, and perf changes it from interrupts. */
+	hw->host_debugctl = get_debugctlmsr();
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))

@@ -265,7 +265,11 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 	return OKVM_MSR_OK;
 }
 
-/* SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. */
+/*
+ * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. What is legal must be so for the
+ * host too, whatever CPUID userspace has given the guest: the value is loaded before each entry,
+ * where a fault could not be handled.
+ */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)
 {
@@ -273,11 +277,11 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
 	u64 legal = 0;
 
-	if (host ? l7d & BIT(26) : f->spec_ctrl)
+	if (l7d & BIT(26) && (host || f->spec_ctrl))
 		legal |= SPEC_CTRL_IBRS;
-	if (host ? l7d & BIT(27) : f->stibp)
+	if (l7d & BIT(27) && (host || f->stibp))
 		legal |= SPEC_CTRL_STIBP;
-	if (host ? l7d & BIT(31) : f->ssbd)
+	if (l7d & BIT(31) && (host || f->ssbd))
 		legal |= SPEC_CTRL_SSBD;
 	if (okvm_host_cpuid_reg(0x7, 2, 3) & BIT(2))
 		legal |= SPEC_CTRL_RRSBA_DIS_S;

@@ -62,8 +62,14 @@ void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
 {
 	unsigned long *dirty = slot->dirty;
 
-	/* The bit is usually set already: look before taking the cache line. */
-	if (dirty && !test_bit(gfn - slot->base, dirty))
+	if (!dirty)
+		return;
+	/*
+	 * The bit is usually set already: look before taking the cache line. But not before the
+	 * write is there for whoever clears the bit and then copies the frame.
+	 */
+	smp_mb();
+	if (!test_bit(gfn - slot->base, dirty))
 		set_bit(gfn - slot->base, dirty);
 }
 

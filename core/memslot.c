@@ -83,6 +83,8 @@ static void slots_end(struct okvm_vm *vm)
 static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *slot)
 {
 	write_lock(&slots->hva_lock);
+	/* The tree puts equals behind one another, as this counts. */
+	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
 	slots->hva_version++;
 	write_unlock(&slots->hva_lock);
@@ -96,6 +98,21 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 	write_unlock(&slots->hva_lock);
 }
 
+/* The first slot in [@start, @last] behind what the cursor has given already. */
+static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
+				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
+{
+	struct okvm_memslot *slot;
+
+	if (cur->nr && cur->version == slots->hva_version)
+		return hva_tree_iter_next(cur->last, start, last);
+	slot = hva_tree_iter_first(&slots->by_hva, start, last);
+	while (slot && cur->nr &&
+	       (slot->hva < cur->hva || (slot->hva == cur->hva && slot->hva_nr <= cur->nr)))
+		slot = hva_tree_iter_next(slot, start, last);
+	return slot;
+}
+
 int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm_hva_cursor *cur,
 			 struct okvm_gfn_span *spans, int max)
 {
@@ -106,10 +123,7 @@ int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm
 	if (cur->done)
 		return 0;
 	read_lock(&slots->hva_lock);
-	if (cur->last && cur->version == slots->hva_version)
-		slot = hva_tree_iter_next(cur->last, start, end - 1);
-	else
-		slot = hva_tree_iter_first(&slots->by_hva, start, end - 1);
+	slot = hva_resume(slots, cur, start, end - 1);
 	for (; slot && n < max; slot = hva_tree_iter_next(slot, start, end - 1)) {
 		hva_t first = max(start, slot->hva);
 		hva_t last = min(end - 1, slot->hva_last);
@@ -117,6 +131,8 @@ int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm
 		spans[n].start = slot->base + ((first - slot->hva) >> PAGE_SHIFT);
 		spans[n].end = slot->base + ((last - slot->hva) >> PAGE_SHIFT) + 1;
 		cur->last = slot;
+		cur->hva = slot->hva;
+		cur->nr = slot->hva_nr;
 		n++;
 	}
 	cur->done = !slot;

@@ -32,6 +32,7 @@
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
  * @mmu: what mmu/ keeps per slot (large-page restrictions, rmaps), or NULL
  * @hva_node, @hva_last, @hva_subtree: place in okvm_memslots.by_hva, under its lock
+ * @hva_nr: slots that begin at the same host address are there in the order of this
  */
 struct okvm_memslot {
 	gfn_t base;
@@ -44,6 +45,7 @@ struct okvm_memslot {
 	struct rb_node hva_node;
 	unsigned long hva_last;
 	unsigned long hva_subtree;
+	u64 hva_nr;
 };
 
 /**
@@ -54,6 +56,7 @@ struct okvm_memslot {
  * @dirty_manual: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_DIRTY_LOG_INITIALLY_SET; under slots_lock
  * @hva_lock: guards @by_hva (slots by host address; they may overlap there) and @hva_version
  * @hva_version: changes when @by_hva does
+ * @hva_inserted: counts insertions into @by_hva
  */
 struct okvm_memslots {
 	u64 generation;
@@ -65,6 +68,7 @@ struct okvm_memslots {
 	rwlock_t hva_lock;
 	struct rb_root_cached by_hva;
 	u64 hva_version;
+	u64 hva_inserted;
 };
 
 /** struct okvm_gfn_span - guest frames [@start, @end) */
@@ -73,10 +77,16 @@ struct okvm_gfn_span {
 	gfn_t end;
 };
 
-/** struct okvm_hva_cursor - where okvm_slots_hva_spans() goes on; zero-initialised at the start */
+/**
+ * struct okvm_hva_cursor - where okvm_slots_hva_spans() goes on; zero-initialised at the start
+ * @last: the slot given last, while @version is that of the slots
+ * @hva, @nr: its place in the order of the tree, which outlives it
+ */
 struct okvm_hva_cursor {
 	struct okvm_memslot *last;
 	u64 version;
+	hva_t hva;
+	u64 nr;
 	bool done;
 };
 
@@ -111,7 +121,8 @@ u64 okvm_slots_generation(struct okvm_vm *vm);
  * @cur: zero-initialised; keeps the position between calls
  * @spans: filled with up to @max spans; slots that share host memory give one span each
  *
- * Call until it returns 0. A span may be given twice if slots change meanwhile.
+ * Call until it returns 0. However often slots change meanwhile, each call goes further: who
+ * changes them cannot keep the caller, who may be reclaiming memory for others.
  * Context: any that may take a spinlock; needs no SRCU, spans are copies.
  * Return: number of spans.
  */

@@ -27,15 +27,19 @@ static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 }
 
-/* The priority entry of a wait queue is exclusive under a name of its own since 6.17. */
+/*
+ * The priority entry of a wait queue is exclusive under a name of its own since 6.17, and then is
+ * the only one: 0, or -EBUSY.
+ */
 #include <linux/wait.h>
-static inline void okvm_add_wait_queue_priority(struct wait_queue_head *head,
-						struct wait_queue_entry *entry)
+static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,
+					       struct wait_queue_entry *entry)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 	add_wait_queue_priority(head, entry);
+	return 0;
 #else
-	add_wait_queue_priority_exclusive(head, entry);
+	return add_wait_queue_priority_exclusive(head, entry);
 #endif
 }
 

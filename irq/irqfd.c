@@ -34,6 +34,7 @@ struct okvm_resampler {
 
 /*
  * struct okvm_irqfd - one eventfd wired to a GSI
+ * @hooked: what became of putting it on the eventfd's wait queue
  * @node: on okvm_irq_vm.irqfds while active, under okvm_irq_vm.irqfd_lock
  */
 struct okvm_irqfd {
@@ -42,6 +43,7 @@ struct okvm_irqfd {
 	struct eventfd_ctx *eventfd;
 	wait_queue_entry_t wait;
 	poll_table poll;
+	int hooked;
 	struct list_head node;
 	struct work_struct shutdown;
 
@@ -201,7 +203,7 @@ static void irqfd_queue_proc(struct file *file, wait_queue_head_t *wqh, poll_tab
 {
 	struct okvm_irqfd *irqfd = container_of(poll, struct okvm_irqfd, poll);
 
-	okvm_add_wait_queue_priority(wqh, &irqfd->wait);
+	irqfd->hooked = okvm_add_wait_queue_priority(wqh, &irqfd->wait);
 }
 
 /* ---- KVM_IRQFD ---- */
@@ -248,6 +250,26 @@ static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 	return err;
 }
 
+/*
+ * On the eventfd's wait queue, from where a hangup finds the irqfd active. That queue has one
+ * owner: if it is another VM's, nobody will call, and nothing is to be shut down.
+ */
+static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
+{
+	__poll_t events = vfs_poll(file, &irqfd->poll);
+
+	if (irqfd->hooked) {
+		spin_lock_irq(&irq->irqfd_lock);
+		list_del_init(&irqfd->node);
+		spin_unlock_irq(&irq->irqfd_lock);
+		return irqfd->hooked;
+	}
+	/* What was signalled before counts. */
+	if (events & EPOLLIN)
+		irqfd_inject(irqfd);
+	return 0;
+}
+
 static struct okvm_irqfd *irqfd_alloc(struct okvm_vm *vm, u32 gsi)
 {
 	struct okvm_irqfd *irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
@@ -280,9 +302,8 @@ static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_
 	err = irqfd_need_wq(irq);
 	if (!err)
 		err = irqfd_activate(irq, irqfd);
-	/* What was signalled before counts. */
-	if (!err && (vfs_poll(file, &irqfd->poll) & EPOLLIN))
-		irqfd_inject(irqfd);
+	if (!err)
+		err = irqfd_hook(irq, irqfd, file);
 	mutex_unlock(&irq->irqfd_mutex);
 	if (err)
 		goto err_free;

@@ -32,12 +32,22 @@ static bool post_outstanding(struct vmx_pi *pi)
 bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned long *pir;
+	bool notified;
 
 	if (!READ_ONCE(hw->apicv) || !vmx_has(&vmx_caps, VMX_OPT_POSTED))
 		return false;
-	if (test_and_set_bit(vector & 63, (unsigned long *)&hw->pi->pir[vector >> 6]))
+	pir = (unsigned long *)&hw->pi->pir[vector >> 6];
+	if (test_and_set_bit(vector & 63, pir))
 		return true;
-	if (post_outstanding(hw->pi))
+	notified = post_outstanding(hw->pi);
+	/*
+	 * Switched off meanwhile: the descriptor was looked at for the last time. What came too
+	 * late for that goes another way. Pairs with switch_apicv().
+	 */
+	if (unlikely(!READ_ONCE(hw->apicv)))
+		return !test_and_clear_bit(vector & 63, pir);
+	if (notified)
 		return true;
 	/* Pairs with smp_store_mb(vcpu->mode) in vmx_run(). */
 	smp_mb();
@@ -168,10 +178,11 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 
 	if (hw->apicv == on)
 		return;
-	/* What was posted must not be forgotten when posting ends. */
+	WRITE_ONCE(hw->apicv, on);
+	/* What was posted is not forgotten; who posts after this look finds it switched off. */
+	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);
-	WRITE_ONCE(hw->apicv, on);
 	switch_posted(hw, on);
 	okvm_apic_update_apicv(vcpu, on);
 	if (!on)

@@ -145,6 +145,22 @@ static int read_caps(void)
 	return 0;
 }
 
+/* What the kernel's own parameter l1tf= asks for. */
+static enum vmx_l1d l1d_auto(void)
+{
+	if (!boot_cpu_has_bug(X86_BUG_L1TF))
+		return VMX_L1D_NEVER;
+	switch (l1tf_mitigation) {
+	case L1TF_MITIGATION_OFF:
+		return VMX_L1D_NEVER;
+	case L1TF_MITIGATION_FULL:
+	case L1TF_MITIGATION_FULL_FORCE:
+		return VMX_L1D_ALWAYS;
+	default:
+		return VMX_L1D_COND;
+	}
+}
+
 static int choose_l1d(void)
 {
 	if (!strcmp(l1d_flush, "never"))
@@ -154,9 +170,7 @@ static int choose_l1d(void)
 	else if (!strcmp(l1d_flush, "always"))
 		vmx_params.l1d_flush = VMX_L1D_ALWAYS;
 	else if (!strcmp(l1d_flush, "auto"))
-		vmx_params.l1d_flush = !boot_cpu_has_bug(X86_BUG_L1TF) ||
-				       l1tf_mitigation == L1TF_MITIGATION_OFF ?
-				       VMX_L1D_NEVER : VMX_L1D_COND;
+		vmx_params.l1d_flush = l1d_auto();
 	else
 		goto unknown;
 	return 0;

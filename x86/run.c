@@ -273,7 +273,9 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
-	if (READ_ONCE(vcpu->requests) & ~FAST_REQUESTS || !okvm_lapic_in_kernel(vcpu) ||
+	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
+	    !okvm_lapic_in_kernel(vcpu) ||
 	    !(vcpu->arch->caps & OKVM_CAP_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
 	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
 		return false;

@@ -68,6 +68,7 @@ struct okvm_irq_vm {
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;
 	bool x2apic_format;		/* KVM_X2APIC_API_USE_32BIT_IDS */
+	u32 apic_tick_ns;		/* KVM_CAP_X86_APIC_BUS_CYCLES_NS, or 0 */
 	bool x2apic_no_broadcast_quirk;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK */
 
 	/* Guards writers of routes and notifiers. Innermost of the mutexes. */

@@ -216,5 +216,6 @@ long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);
 int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);
+int okvm_set_apic_tick(struct okvm_vm *vm, u64 ns);
 
 #endif /* OKVM_IRQ_IRQ_H */

@@ -36,6 +36,9 @@
 /* The page frame in IA32_APIC_BASE. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
+/* The longest count whose product with the largest count and divisor fits 64 bits. */
+#define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
+
 /* Shortest period of a periodic timer, nanoseconds: a guest cannot storm its host. */
 #define LAPIC_MIN_PERIOD_NS	200000u
 
@@ -140,6 +143,7 @@ enum lapic_accepted {
  * @period_ns:	initial count scaled, at least LAPIC_MIN_PERIOD_NS when periodic; 0 = stopped
  * @expiry_ns:	when the current countdown ends, 0 when none runs
  * @tscdeadline: guest TSC at which to fire, 0 = disarmed; TSC-deadline mode only
+ * @tick_ns:	how long a count takes at divisor 1, from 1 to LAPIC_MAX_TICK_NS
  * @mode:	bits 18:17 of the timer LVT entry
  * @shift:	log2 of the divisor, 0 to 7
  */
@@ -147,6 +151,7 @@ struct lapic_timer {
 	u64 period_ns;
 	u64 expiry_ns;
 	u64 tscdeadline;
+	u32 tick_ns;
 	u32 mode;
 	u8 shift;
 };
@@ -672,9 +677,11 @@ static inline u32 lapic_x2apic_ldr(u32 id)
  * @id: initial APIC ID
  * @bsp: boot processor
  * @lint0_extint: KVM_X86_QUIRK_LINT0_REENABLED is on
+ * @tick_ns: what a count of the timer takes at divisor 1, up to LAPIC_MAX_TICK_NS; 0 is 1
  */
 struct lapic_config {
 	u32 id;
+	u32 tick_ns;
 	bool bsp;
 	bool lint0_extint;
 };

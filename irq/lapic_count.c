@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the arithmetic. The APIC bus runs at 1 GHz as upstream's does, so one count
- * at divisor 1 is one nanosecond.
+ * Local APIC timer: the arithmetic. The APIC bus runs at 1 GHz unless userspace says otherwise,
+ * so one count at divisor 1 is one nanosecond.
  *
  * Every divisor is a power of two from a 3-bit field, every period is tested before it divides,
  * and a timer that is late gives one tick, never a burst.
@@ -13,6 +13,9 @@
 
 /* How close to now a periodic timer may be armed again. */
 #define REARM_FLOOR_NS	(LAPIC_MIN_PERIOD_NS / 4)
+
+/* Longer than any machine runs, and far from where the clock wraps. */
+#define MAX_PERIOD_NS	((u64)S64_MAX / 4)
 
 void lapic_timer_floor(struct lapic_timer *t)
 {
@@ -26,11 +29,16 @@ static bool counts(const struct lapic_timer *t)
 	return t->mode == APIC_LVT_TIMER_ONESHOT || t->mode == APIC_LVT_TIMER_PERIODIC;
 }
 
+static u64 counts_to_ns(const struct lapic_timer *t, u32 count)
+{
+	return min(((u64)count * t->tick_ns) << t->shift, MAX_PERIOD_NS);
+}
+
 /* The period of an initial count; false when the timer is stopped by it or by its mode. */
 static bool set_period(struct lapic_timer *t, u32 count)
 {
 	t->tscdeadline = counts(t) ? 0 : t->tscdeadline;
-	t->period_ns = counts(t) ? (u64)count << t->shift : 0;
+	t->period_ns = counts(t) ? counts_to_ns(t, count) : 0;
 	t->expiry_ns = 0;
 	lapic_timer_floor(t);
 	return t->period_ns;
@@ -50,7 +58,7 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, u
 
 	if (!set_period(t, initial))
 		return false;
-	left = (u64)current_count << t->shift;
+	left = counts_to_ns(t, current_count);
 	if (left > t->period_ns || (!left && t->mode == APIC_LVT_TIMER_PERIODIC))
 		left = t->period_ns;
 	t->expiry_ns = now_ns + left;
@@ -66,7 +74,7 @@ bool lapic_timer_scale(struct lapic_timer *t, u8 shift, u32 initial, u64 now_ns)
 	if (!t->period_ns || !t->expiry_ns)
 		return false;
 	left = t->expiry_ns > now_ns ? t->expiry_ns - now_ns : 0;
-	t->period_ns = (u64)initial << t->shift;
+	t->period_ns = counts_to_ns(t, initial);
 	lapic_timer_floor(t);
 	left = min((left >> old) << t->shift, t->period_ns);
 	t->expiry_ns = now_ns + left;
@@ -96,7 +104,7 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns)
 {
 	if (!counts(t) || !t->period_ns || t->expiry_ns <= now_ns)
 		return 0;
-	return ((t->expiry_ns - now_ns) % t->period_ns) >> t->shift;
+	return (((t->expiry_ns - now_ns) % t->period_ns) >> t->shift) / t->tick_ns;
 }
 
 u64 lapic_tsc_to_ns(u64 ticks, u32 khz)

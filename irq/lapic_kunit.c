@@ -68,7 +68,7 @@ static void lapic_test_x2apic(struct kunit *test)
 
 static void lapic_test_timer(struct kunit *test)
 {
-	struct lapic_timer t = { .mode = APIC_LVT_TIMER_PERIODIC };
+	struct lapic_timer t = { .mode = APIC_LVT_TIMER_PERIODIC, .tick_ns = 1 };
 
 	KUNIT_EXPECT_FALSE(test, lapic_timer_start(&t, 0, 0));
 	KUNIT_EXPECT_TRUE(test, lapic_timer_start(&t, 1, 0));

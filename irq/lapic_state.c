@@ -33,6 +33,7 @@ void lapic_init(struct lapic *l, u8 *regs, const struct lapic_config *cfg)
 	l->id = cfg->id;
 	l->bsp = cfg->bsp;
 	l->lint0_extint = cfg->lint0_extint;
+	l->timer.tick_ns = cfg->tick_ns ? cfg->tick_ns : 1;
 	lapic_set_version(l, false, false);
 	lapic_reset(l, false, &eff);
 }
@@ -98,8 +99,9 @@ void lapic_reset(struct lapic *l, bool init, struct lapic_effect *eff)
 	lapic_put(l, APIC_ICR2, 0);
 	lapic_put(l, APIC_TDCR, 0);
 	lapic_put(l, APIC_TMICT, 0);
-	memset(&l->timer, 0, sizeof(l->timer));
-	l->timer.shift = lapic_timer_shift(0);
+	l->timer = (struct lapic_timer){
+		.tick_ns = l->timer.tick_ns, .shift = lapic_timer_shift(0),
+	};
 	eff->flags |= LAPIC_EFF_MAP | LAPIC_EFF_TIMER_STOP | LAPIC_EFF_LVT0;
 }
 
@@ -128,7 +130,8 @@ void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff)
 	if (!(diff & (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)))
 		return;
 	eff->flags |= LAPIC_EFF_MODE | LAPIC_EFF_MAP;
-	if (lapic_x2apic(l) || (l->mode == LAPIC_XAPIC && diff & MSR_IA32_APICBASE_ENABLE))
+	/* From x2APIC to xAPIC mode only userspace can go, and finds the ID where it belongs. */
+	if (lapic_hw_enabled(l))
 		put_id(l);
 }
 

@@ -27,6 +27,7 @@ int okvm_apic_create(struct okvm_vcpu *vcpu)
 		.id = vcpu->id,
 		.bsp = vcpu->id == vcpu->vm->bsp_vcpu_id,
 		.lint0_extint = lint0_quirk(vcpu->vm),
+		.tick_ns = okvm_irq(vcpu->vm)->apic_tick_ns,
 	};
 	struct okvm_apic *apic;
 	u8 *page;
@@ -310,6 +311,18 @@ long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return err;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
+	return 0;
+}
+
+int okvm_set_apic_tick(struct okvm_vm *vm, u64 ns)
+{
+	if (!ns || ns > LAPIC_MAX_TICK_NS)
+		return -EINVAL;
+	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
+		return -ENXIO;
+	if (vm->created_vcpus)
+		return -EINVAL;
+	okvm_irq(vm)->apic_tick_ns = ns;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/srcu.h>
 
 #include "core/arch.h"
@@ -115,6 +116,31 @@ static int fault_map(struct okvm_fault *f)
 	return verdict;
 }
 
+static int fault_handle(struct okvm_fault *f)
+{
+	struct okvm_vcpu *vcpu = f->vcpu;
+	int ret;
+
+	f->slot = fault_slot(vcpu, f->gfn, &f->gen);
+	if (!f->slot || (f->need & SPTE_WRITE && f->slot->flags & KVM_MEM_READONLY))
+		return fault_mmio(f);
+
+	ret = fault_fill_spare(vcpu);
+	if (ret)
+		return ret;
+	f->hva = okvm_slot_hva(f->slot, f->gfn);
+	f->seq = notifier_seq(vcpu->vm->mmu);
+	ret = hostmem_resolve(f);
+	if (ret)
+		return ret;
+	f->level = fault_level(f);
+	ret = fault_map(f);
+	hostmem_release(f);
+	if (f->nx_level)
+		nx_arm(vcpu->vm->mmu);
+	return ret;
+}
+
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 {
 	struct okvm_fault f = {
@@ -123,27 +149,49 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 		.need = mmu_need(acc),
 		.may_defer = okvm_arch_apf_possible(vcpu),
 	};
-	int ret;
 
 	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
-	f.slot = fault_slot(vcpu, f.gfn, &f.gen);
-	if (!f.slot || (f.need & SPTE_WRITE && f.slot->flags & KVM_MEM_READONLY))
-		return fault_mmio(&f);
+	return fault_handle(&f);
+}
 
-	ret = fault_fill_spare(vcpu);
-	if (ret)
-		return ret;
-	f.hva = okvm_slot_hva(f.slot, f.gfn);
-	f.seq = notifier_seq(vcpu->vm->mmu);
-	ret = hostmem_resolve(&f);
-	if (ret)
-		return ret;
-	f.level = fault_level(&f);
-	ret = fault_map(&f);
-	hostmem_release(&f);
-	if (f.nx_level)
-		nx_arm(vcpu->vm->mmu);
-	return ret;
+/* Bytes from @gpa to the end of the page that maps it for reading, or 0. */
+static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
+{
+	long bytes = 0;
+	int level;
+	u64 val;
+
+	rcu_read_lock();
+	if (tdp_leaf(mmu, gpa >> PAGE_SHIFT, &val, &level) && spte_valid(val) &&
+	    spte_allows(mmu->fmt, val, SPTE_READ))
+		bytes = spte_pages(level) * PAGE_SIZE - (gpa & (spte_pages(level) * PAGE_SIZE - 1));
+	rcu_read_unlock();
+	return bytes;
+}
+
+long okvm_mmu_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
+	long bytes;
+	int ret;
+
+	/* Beyond what the tables translate. */
+	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root_level + 1))
+		return -ENOENT;
+	while (!(bytes = mapped_bytes(mmu, gpa))) {
+		struct okvm_fault f = {
+			.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .need = SPTE_READ,
+		};
+
+		if (signal_pending(current))
+			return -EINTR;
+		ret = fault_handle(&f);
+		if (ret)
+			return ret == OKVM_FAULT_MMIO ? -ENOENT :
+			       ret == OKVM_FAULT_SIGNAL ? -EINTR : ret;
+		cond_resched();
+	}
+	return bytes;
 }
 
 /*

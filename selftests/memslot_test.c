@@ -102,6 +102,39 @@ TEST(a_slot_keeps_its_size_its_memory_and_readonly)
 	vm_destroy(&vm);
 }
 
+static int slot_set2(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
+		     void *hva)
+{
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot, .flags = flags, .guest_phys_addr = gpa, .memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+		/* Not looked at without the flag. */
+		.guest_memfd_offset = 0x123, .guest_memfd = -1, .pad1 = -1, .pad2 = { -1 },
+	};
+
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION2, &region);
+}
+
+TEST(the_second_ioctl_sets_the_same_slots)
+{
+	struct vm vm;
+	uint8_t *mem = pages(0x8000);
+
+	vm_create(&vm, VM_BARE);
+	EXPECT_EQ(ioctl(vm.sys, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY2), 1);
+	EXPECT_EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY2), 1);
+	EXPECT_ERR(slot_set2(&vm, 0, KVM_MEM_GUEST_MEMFD, 0, 0x2000, mem), EINVAL);
+	EXPECT_ERR(slot_set2(&vm, 0, 1u << 31, 0, 0x2000, mem), EINVAL);
+	EXPECT_EQ(slot_set2(&vm, 0, 0, 0, 0x2000, mem), 0);
+	EXPECT_ERR(slot_set(&vm, 1, 0, 0x1000, 0x1000, mem), EEXIST);
+	EXPECT_EQ(slot_set(&vm, 1, 0, 0x2000, 0x1000, mem), 0);
+	EXPECT_ERR(slot_set2(&vm, 1, KVM_MEM_READONLY, 0x2000, 0x1000, mem), EINVAL);
+	EXPECT_EQ(slot_set2(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, 0x2000, 0x1000, mem), 0);
+	EXPECT_EQ(slot_set2(&vm, 1, 0, 0, 0, NULL), 0);
+	EXPECT_ERR(slot_set(&vm, 1, 0, 0, 0, NULL), EINVAL);
+	vm_destroy(&vm);
+}
+
 TEST(a_thousand_slots)
 {
 	struct vm vm;

@@ -64,6 +64,9 @@ static bool plain_cap(long cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+	case KVM_CAP_PRE_FAULT_MEMORY:
+	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
+	case KVM_CAP_X86_GUEST_MODE:
 	/* interrupts */
 	case KVM_CAP_IRQCHIP:
 	case KVM_CAP_SPLIT_IRQCHIP:
@@ -102,8 +105,12 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	if (plain_cap(cap))
 		return 1;
 	switch (cap) {
+	case KVM_CAP_VM_TYPES:
+		return BIT(KVM_X86_DEFAULT_VM);
 	case KVM_CAP_IRQ_ROUTING:
 		return 4096;
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return 1;
 	case KVM_CAP_X2APIC_API:
 		return KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
 	case KVM_CAP_SET_GUEST_DEBUG2:
@@ -140,7 +147,8 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 {
 	struct okvm_arch_vm *avm = vm->arch;
 
-	if (limit > OKVM_MAX_VCPU_ID || (avm->max_vcpu_id && avm->max_vcpu_id != limit))
+	if (limit > OKVM_MAX_VCPU_ID || vm->bsp_vcpu_id > limit ||
+	    (avm->max_vcpu_id && avm->max_vcpu_id != limit))
 		return -EINVAL;
 	if (!limit)
 		return 0;
@@ -187,6 +195,8 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return okvm_enable_split_irqchip(vm, val);
 	case KVM_CAP_X2APIC_API:
 		return okvm_enable_x2apic_api(vm, val);
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return okvm_set_apic_tick(vm, val);
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		avm->guest_can_read_platform_info = val;
 		return 0;

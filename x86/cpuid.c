@@ -612,12 +612,12 @@ long okvm_ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u32 have = t ? t->nent : 0;
 	u32 nent;
 
-	/* A buffer that is large enough keeps its nent: clients rely on it. */
+	/* One that is too small keeps its nent. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent < have)
 		return -E2BIG;
 	if (have && copy_to_user(user->entries, t->entries, have * sizeof(*t->entries)))
 		return -EFAULT;
-	return 0;
+	return put_user(have, &user->nent);
 }

@@ -76,6 +76,8 @@ static long vm_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	if (vm->created_vcpus)
 		return -EBUSY;
+	if (arg.num > vm->max_vcpu_id)
+		return -EINVAL;
 	vm->bsp_vcpu_id = arg.num;
 	return 0;
 }
@@ -171,6 +173,28 @@ static long vcpu_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	return okvm_lapic_in_kernel(vcpu) && !vapic->vapic_addr ? 0 : -EINVAL;
 }
 
+/* What was done is success, and the argument says what is left. */
+static long vcpu_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_pre_fault_memory *range = arg.data;
+	u64 asked = range->size;
+	long ret;
+
+	if (range->flags || (range->gpa | range->size) & ~PAGE_MASK ||
+	    range->gpa + range->size <= range->gpa)
+		return -EINVAL;
+	do {
+		ret = signal_pending(current) ? -EINTR : okvm_mmu_prefault(vcpu, range->gpa);
+		if (ret < 0)
+			return range->size == asked ? ret : 0;
+		ret = min_t(u64, ret, range->size);
+		range->gpa += ret;
+		range->size -= ret;
+		cond_resched();
+	} while (range->size);
+	return 0;
+}
+
 static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_GET_REGS,		LOAD,		{ .vcpu = okvm_ioc_get_regs } },
 	{ KVM_SET_REGS,		LOAD,		{ .vcpu = okvm_ioc_set_regs } },
@@ -209,6 +233,7 @@ static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_GET_DEVICE_ATTR,	LOAD,		{ .vcpu = okvm_ioc_vcpu_get_attr } },
 	{ KVM_SET_DEVICE_ATTR,	LOAD,		{ .vcpu = okvm_ioc_vcpu_set_attr } },
 	{ KVM_SET_VAPIC_ADDR,	LOAD,		{ .vcpu = vcpu_set_vapic_addr } },
+	{ KVM_PRE_FAULT_MEMORY,	LOAD | SRCU,	{ .vcpu = vcpu_pre_fault } },
 	{ KVM_GET_LAPIC,	LOAD | SRCU,	{ .vcpu = okvm_ioc_get_lapic } },
 	{ KVM_SET_LAPIC,	LOAD | SRCU,	{ .vcpu = okvm_ioc_set_lapic } },
 };

@@ -367,7 +367,8 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
-		val &= BIT_ULL(18);
+		/* McStatusWrEn, and TscFreqSel, which Linux guests look for. */
+		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_ARCH_CAP:
 		arch->feat.tsx_ctrl = val & ARCH_CAP_TSX_CTRL_MSR;

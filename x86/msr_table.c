@@ -111,7 +111,7 @@ const struct msr_row msr_rows[] = {
 	/* AMD's: kernels on any CPU may probe them. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
-	{ ONE(0xc0010015), ROW(HWCR, MSR_F_LIST, BIT_ULL(18) | 0x148) },
+	{ ONE(0xc0010015), ROW(HWCR, MSR_F_LIST, BIT_ULL(18) | BIT_ULL(24) | 0x148) },
 	{ ONE(0xc001001b), READS_WIGN(0x20000000) },			/* CLK_CTL */
 	{ ONE(0xc001001f), READS_WIGN(0) },				/* NB_CFG */
 	{ ONE(0xc0010020), ROW(CONST, MSR_F_NO_READ, ALL) },		/* patch loader */

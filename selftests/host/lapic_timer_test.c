@@ -124,6 +124,31 @@ TEST(divisor_change_scales_the_rest)
 	EXPECT_EQ(xwrite(&b, APIC_TDCR, APIC_TDR_DIV_16), 0);
 }
 
+TEST(slower_bus)
+{
+	struct lapic_timer *t = &b.l.timer;
+
+	setup(0x30);
+	t->tick_ns = 40;
+	EXPECT(lapic_timer_start(t, 1000, 5000));
+	EXPECT_EQ(t->expiry_ns, 5000 + 40000);
+	EXPECT_EQ(lapic_timer_current(t, 5000 + 40000 - 400), 10);
+	EXPECT(lapic_timer_resume(t, 1000, 500, 0));
+	EXPECT_EQ(t->expiry_ns, 20000);
+	EXPECT(lapic_timer_scale(t, 1, 1000, 10000));
+	EXPECT_EQ(t->period_ns, 80000);
+	EXPECT_EQ(lapic_timer_current(t, 10000), 250);
+	/* A reset does not change what the bus is. */
+	lapic_reset(&b.l, true, &b.eff);
+	EXPECT_EQ(t->tick_ns, 40);
+	/* The longest period does not wrap the clock. */
+	t->tick_ns = LAPIC_MAX_TICK_NS;
+	lapic_timer_scale(t, 7, 0, 0);
+	EXPECT(lapic_timer_start(t, ~0u, 1ull << 60));
+	EXPECT(t->expiry_ns > 1ull << 60);
+	EXPECT(t->expiry_ns < 1ull << 63);
+}
+
 TEST(mode_switches)
 {
 	struct lapic_timer *t = &b.l.timer;

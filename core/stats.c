@@ -152,7 +152,7 @@ static ssize_t stats_vm_read(struct file *file, char __user *user, size_t size, 
 
 	for (i = 0; i < OKVM_NR_VM_STATS; i++)
 		values[i] = atomic64_read(&vm->stat[i]);
-	snprintf(id, sizeof(id), "kvm-%d", task_pid_nr(current));
+	snprintf(id, sizeof(id), "kvm-%d", vm->creator);
 	return stats_read(&stats_vm_layout, id, values, user, size, pos);
 }
 
@@ -164,7 +164,7 @@ static ssize_t stats_vcpu_read(struct file *file, char __user *user, size_t size
 
 	memcpy(values, vcpu->stat, sizeof(vcpu->stat));
 	memcpy(values + OKVM_NR_VCPU_STATS, vcpu->exit_count, sizeof(vcpu->exit_count));
-	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", task_pid_nr(current), vcpu->id);
+	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->creator, vcpu->id);
 	return stats_read(&stats_vcpu_layout, id, values, user, size, pos);
 }
 

@@ -168,6 +168,7 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 		return ERR_PTR(-ENOMEM);
 	vcpu->vm = vm;
 	vcpu->id = id;
+	vcpu->creator = task_pid_nr(current);
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);

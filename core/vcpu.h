@@ -121,6 +121,7 @@ struct okvm_vcpu {
 	void *pio_page;			/* second page of the mapping, KVM_PIO_PAGE_OFFSET */
 	u32 id;				/* initial APIC id */
 	u32 idx;			/* position among online vCPUs */
+	pid_t creator;			/* see struct okvm_vm */
 
 	/* Any CPU. */
 	unsigned long requests;		/* enum okvm_req, atomic bit operations only */

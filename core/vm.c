@@ -69,6 +69,7 @@ static void vm_init(struct okvm_vm *vm)
 {
 	vm->backend = okvm_backend_in_use();
 	vm->max_vcpu_id = OKVM_MAX_VCPU_ID;
+	vm->creator = task_pid_nr(current);
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);

@@ -72,6 +72,7 @@ struct okvm_vm {
 
 	refcount_t users;
 	bool dead;
+	pid_t creator;			/* as the host counts; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
 
 	struct srcu_struct srcu;

@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/vmstat.h>
 
 #include "core/compat.h"
 #include "mmu/internal.h"
@@ -25,6 +26,12 @@
 static void tdp_count(struct okvm_mmu_vm *mmu, int what, long n)
 {
 	atomic64_add(n, &mmu->vm->stat[what]);
+}
+
+/* A table comes (@n 1) or goes (-1): what memory cgroups and /proc/meminfo know of it. */
+static void tdp_account(u64 *table, int n)
+{
+	mod_lruvec_page_state(virt_to_page(table), NR_SECONDARY_PAGETABLE, n);
 }
 
 static void tdp_count_leaf(struct okvm_mmu_vm *mmu, int level, long n)
@@ -90,6 +97,7 @@ static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, int level)
 	}
 	mine->nr_spare--;
 	tdp_count(mmu, OKVM_VM_STAT_TABLES, 1);
+	tdp_account(table, 1);
 	if (new & SPTE_NX_SPLIT)
 		tdp_count(mmu, OKVM_VM_STAT_NX_SPLITS, 1);
 	if (split) {
@@ -276,6 +284,7 @@ static void zap_table(struct zap *z, struct iter *it)
 	z->flush = true;
 	list_add(&virt_to_page(table)->lru, &z->tables);
 	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);
+	tdp_account(table, -1);
 	if (it->val & SPTE_NX_SPLIT)
 		tdp_count(z->mmu, OKVM_VM_STAT_NX_SPLITS, -1);
 	iter_reload(it);
@@ -450,8 +459,10 @@ void tdp_free_tree(u64 *table, int level)
 	unsigned int i;
 
 	for (i = 0; level > 1 && i < 512; i++) {
-		if (spte_is_table(table[i], level))
-			tdp_free_tree(iter_table_of(table[i]), level - 1);
+		if (!spte_is_table(table[i], level))
+			continue;
+		tdp_account(iter_table_of(table[i]), -1);
+		tdp_free_tree(iter_table_of(table[i]), level - 1);
 	}
 	free_page((unsigned long)table);
 	cond_resched();

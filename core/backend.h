@@ -90,6 +90,12 @@ enum okvm_apic_sync {
 	OKVM_APIC_EOI_MAP,	/* arch->eoi_exit_bitmap changed */
 };
 
+/*
+ * Words of exit information in KVM_INTERNAL_ERROR_EMULATION: reason, qualification, IDT-vectoring
+ * information, interruption information, its error code.
+ */
+#define OKVM_EXIT_INFO	5
+
 /**
  * struct okvm_backend - one way of running vCPUs
  */
@@ -132,6 +138,8 @@ struct okvm_backend {
 	void (*get_dt)(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
 	void (*set_dt)(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
+	/* What the last exit was, for a userspace that has to find out why it cannot go on. */
+	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
 	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; asked only in long mode */
 	/* Take over a new value that x86/cr.c has found legal (vcpu->arch holds it after). */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);

@@ -129,7 +129,13 @@ TEST(mmio_by_an_instruction_that_is_not_emulated)
 	LOAD64(&vm, paddd);
 	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
 	EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
-	EXPECT(vm.run->emulation_failure.ndata >= 3);
+	/* The flags, two words of the instruction, and the exit: an EPT violation by a read. */
+	EXPECT_EQ(vm.run->emulation_failure.ndata, 8);
+	EXPECT_EQ(vm.run->internal.data[3], 48);
+	EXPECT_EQ(vm.run->internal.data[4] & 7, 1);
+	EXPECT_EQ(vm.run->internal.data[5] >> 31, 0);
+	EXPECT_EQ(vm.run->internal.data[6] >> 31, 0);
+	EXPECT_EQ(vm.run->internal.data[7], 0);
 	EXPECT(vm.run->emulation_failure.flags &
 	       KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);
 	EXPECT(vm.run->emulation_failure.insn_size >= 4);
@@ -161,7 +167,11 @@ TEST(a_delivery_that_meets_mmio)
 	run_until(&vm, KVM_EXIT_MMIO);
 	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
 	EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
-	EXPECT(vm.run->internal.ndata >= 3);
+	/* What was delivered, the EPT misconfiguration, its address, and the CPU. */
+	EXPECT_EQ(vm.run->internal.ndata, 5);
+	EXPECT_EQ(vm.run->internal.data[0] & 0xff, 6);
+	EXPECT_EQ(vm.run->internal.data[1], 49);
+	EXPECT_EQ(vm.run->internal.data[3] & ~0xfffull, 0x10000000);
 	vm_destroy(&vm);
 }
 

@@ -391,6 +391,7 @@ const struct okvm_backend okvm_vmx_backend = {
 	.get_dt = vmx_get_dt,
 	.set_dt = vmx_set_dt,
 	.get_cpl = vmx_get_cpl,
+	.exit_info = vmx_exit_info,
 	.cs_long = vmx_cs_long,
 	.set_cr0 = vmx_set_cr0,
 	.set_cr3 = vmx_set_cr3,

@@ -305,10 +305,13 @@ static bool reason_can_cut_delivery(u32 reason)
 static int exit_delivery_failed(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw), vmx_gpa(hw),
-			hw->entry_cpu };
+	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw) };
+	u32 ndata = 3;
 
-	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, 5, data);
+	if ((u16)hw->exit_reason == EXIT_REASON_EPT_MISCONFIG)
+		data[ndata++] = vmx_gpa(hw);
+	data[ndata++] = hw->entry_cpu;
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ndata, data);
 }
 
 /* No device has taken it, and userspace needs no look at memory or buses. */

@@ -144,6 +144,23 @@ void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
 	vmcs_write(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT, dt->limit);
 }
 
+/* Upstream's words in upstream's order; an entry that failed has the first two only. */
+void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
+{
+	const u32 with_code = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	memset(info, 0, OKVM_EXIT_INFO * sizeof(*info));
+	info[0] = hw->exit_reason;
+	info[1] = vmx_qual(hw);
+	if (hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		return;
+	info[2] = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+	info[3] = vmx_intr_info(hw);
+	if ((info[3] & with_code) == with_code)
+		info[4] = vmcs_read32(VM_EXIT_INTR_ERROR_CODE);
+}
+
 int vmx_get_cpl(struct okvm_vcpu *vcpu)
 {
 	/* Long mode has neither real mode nor virtual-8086 mode. */

@@ -374,6 +374,7 @@ void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum
 void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
 void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
+void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
 void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);

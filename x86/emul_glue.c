@@ -225,21 +225,29 @@ static void emul_store_regs(struct okvm_emulation *e)
 
 /* ---- outcomes ---- */
 
-static void emul_failure_bytes(struct okvm_emulation *e)
+/* The flags, the instruction if it could be read (its bytes fill two words), and the exit. */
+static void emul_failure_exit(struct okvm_emulation *e)
 {
-	struct kvm_run *run = e->vcpu->run;
+	struct okvm_vcpu *vcpu = e->vcpu;
+	struct kvm_run *run = vcpu->run;
+	u64 info[OKVM_EXIT_INFO];
 	unsigned int n = e->ctx.insn.avail;
+	u32 ndata = 1;
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	run->emulation_failure.flags = 0;
-	run->emulation_failure.ndata = 3;
-	memset(run->emulation_failure.insn_bytes, 0x90, sizeof(run->emulation_failure.insn_bytes));
-	run->emulation_failure.insn_size = n;
-	if (!n)
-		return;
-	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-	memcpy(run->emulation_failure.insn_bytes, e->ctx.insn.bytes, n);
+	if (n) {
+		ndata += 2;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = n;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, e->ctx.insn.bytes, n);
+	}
+	vcpu->vm->backend->exit_info(vcpu, info);
+	memcpy(&run->internal.data[ndata], info, sizeof(info));
+	run->emulation_failure.ndata = ndata + OKVM_EXIT_INFO;
 }
 
 /* The kernel of the guest met something that is not emulated: userspace must know. */
@@ -253,7 +261,7 @@ static int emul_failed(struct okvm_emulation *e)
 		if (vcpu->vm->backend->get_cpl(vcpu))
 			return OKVM_RESUME;
 	}
-	emul_failure_bytes(e);
+	emul_failure_exit(e);
 	return OKVM_USER;
 }
 

@@ -129,6 +129,7 @@ GUEST_END(write_away);
 
 GUEST(go_round, 64)
 	STEAL_ON
+	"	sti\n"
 	"1:	jmp 1b\n"
 GUEST_END(go_round);
 
@@ -219,6 +220,7 @@ TEST(the_process_keeps_its_ldt)
 /* ---- a vCPU that goes to another CPU and comes back, all within one KVM_RUN ---- */
 
 GUEST(syscalls, 64)
+	"	sti\n"
 	"	mov $0xc0000080, %ecx\n"	/* EFER: SCE */
 	"	rdmsr\n"
 	"	or $1, %eax\n"

@@ -24,7 +24,7 @@ enum {
 GUEST(task, 32)
 	".global guest_a_jmp, guest_a_call, guest_a_gate, guest_a_int, guest_a_gp, guest_a_gp_at\n"
 	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
-	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back\n"
+	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back, guest_a_vm86\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
 	"guest_a_after:\n"
@@ -66,6 +66,13 @@ GUEST(task, 32)
 	"	mov 0x800000, %eax\n"
 	"	out %eax, $0x15\n"
 	"	ljmp $0x20, $0\n"
+	"guest_a_vm86:\n"
+	"	pushf\n"
+	"	orw $0x4000, (%esp)\n"
+	"	popf\n"
+	"	iret\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
 	"guest_b_read:\n"
 	"	mov 0x800000, %eax\n"
 	"	out %eax, $0x16\n"
@@ -97,7 +104,7 @@ GUEST_END(task);
 extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[], guest_a_gp[],
 	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
 	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
-	guest_back[];
+	guest_back[], guest_a_vm86[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -584,5 +591,34 @@ TEST(a_short_tss_is_refused)
 	EXPECT_EQ(run_out(&vm, 0x16), B);
 	EXPECT_EQ(run_out(&vm, 0x17), at(guest_a_jmp));
 	expect_task(&vm, A);
+	vm_destroy(&vm);
+}
+
+/* IRET enters it; its first instruction is undefined, and the task gate of #UD leads back. */
+TEST(a_task_in_virtual_8086_mode)
+{
+	struct vm vm;
+	struct tss32 *d;
+
+	task_vm(&vm, guest_a_vm86);
+	idt_gate(&vm, 6, 0x85, A, 0);
+	tss(&vm, A)->link = D;
+	describe_tss(&vm, D, 0x8b, 0x67);
+	d = tss(&vm, D);
+	d->eflags = 0x20002;
+	d->eip = 5;
+	d->sreg[1] = 0x4200;
+	d->sreg[3] = 0x1234;
+	d->sreg[0] = 0x2345;
+	memcpy(vm.mem + 0x42005, "\x0f\x0b", 2);
+	run_out(&vm, 0x11);
+	expect_task(&vm, A);
+	EXPECT_EQ(type(&vm, D), 0x8b);
+	EXPECT_EQ(tss(&vm, A)->link, D);
+	EXPECT_EQ(d->eip, 5);
+	EXPECT_EQ(d->sreg[1], 0x4200);
+	EXPECT_EQ(d->sreg[3], 0x1234);
+	EXPECT_EQ(d->sreg[0], 0x2345);
+	EXPECT_EQ(d->eflags & ~0x10000, 0x20002);
 	vm_destroy(&vm);
 }

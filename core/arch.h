@@ -135,6 +135,10 @@ struct walk_regs;	/* mmu/walk.h */
  */
 void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs);
 
+/** okvm_arch_suspend() - the host goes to sleep: one CPU is left, IRQs are off; and it is back */
+void okvm_arch_suspend(void);
+void okvm_arch_resume(void);
+
 /* What irq/ needs of x86/: time and NMI. */
 
 /** okvm_arch_guest_tsc() - the guest's TSC at host TSC @host_tsc; any context */

@@ -14,6 +14,7 @@
 #include <linux/reboot.h>
 #include <linux/smp.h>
 
+#include "core/arch.h"
 #include "core/backend.h"
 #include "core/compat.h"
 #include "core/hardware.h"
@@ -123,11 +124,13 @@ static int hw_suspend(OKVM_SYSCORE_ARG)
 {
 	if (hw_users)
 		hw_disable_this_cpu(NULL);
+	okvm_arch_suspend();
 	return 0;
 }
 
 static void hw_resume(OKVM_SYSCORE_ARG)
 {
+	okvm_arch_resume();
 	if (hw_users)
 		hw_enable_this_cpu(NULL);
 }

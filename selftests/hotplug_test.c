@@ -184,6 +184,47 @@ TEST(a_vm_is_created_while_a_cpu_is_offline)
 	vm_destroy(&vm);
 }
 
+static uint64_t guest_tsc(struct vm *vm)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = { .head.nmsrs = 1, .entry.index = 0x10 };
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_MSRS, &msr) == 1);
+	return msr.entry.data;
+}
+
+static uint64_t guest_clock(struct vm *vm)
+{
+	struct kvm_clock_data clock;
+
+	REQUIRE(ioctl(vm->fd, KVM_GET_CLOCK, &clock) == 0);
+	return clock.clock;
+}
+
+/* Also on a machine whose own TSC begins anew. */
+TEST(time_goes_on_after_a_suspend)
+{
+	uint64_t clock, tsc;
+	struct vm vm;
+
+	if (!put_word("/sys/power/pm_test", "core"))
+		test_skip("the kernel has no suspend test");
+	put_word("/sys/module/suspend/parameters/pm_test_delay", "1");
+	vm_create(&vm, VM_IRQCHIP);
+	LOAD16(&vm, out);
+	run_out(&vm, 0x10);
+	tsc = guest_tsc(&vm);
+	clock = guest_clock(&vm);
+	if (!put_word("/sys/power/state", "mem"))
+		test_skip("this machine has no suspend to memory");
+	EXPECT(guest_clock(&vm) - clock < 3600ull * 1000000000);
+	EXPECT(guest_tsc(&vm) - tsc < 1ull << 44);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+}
+
 /* All but the entry into the sleep state: tasks frozen, CPUs offline, IRQs off, and back. */
 TEST(guests_run_on_after_a_suspend)
 {

@@ -128,6 +128,12 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu);
 /** okvm_tsc_migrate() - the vCPU is loaded on another CPU than last time. Preemption is off */
 void okvm_tsc_migrate(struct okvm_vcpu *vcpu);
 void okvm_tsc_put(struct okvm_vcpu *vcpu);
+/** okvm_tsc_resume() - the host's TSC went back in sleep, the guest's does not. Preemption off */
+void okvm_tsc_resume(struct okvm_vcpu *vcpu);
+/** okvm_tsc_vm_resume() - likewise for what the VM's vCPUs have in common. Any context */
+void okvm_tsc_vm_resume(struct okvm_vm *vm);
+/* How far the host's TSC has gone back in all its sleeps since the module was loaded. */
+extern u64 okvm_tsc_lost;
 
 /** okvm_msr_filter_free() - of a dying VM */
 void okvm_msr_filter_free(struct okvm_vm *vm);

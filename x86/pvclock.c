@@ -144,6 +144,7 @@ void okvm_tsc_vm_create(struct okvm_vm *vm)
 
 	raw_spin_lock_init(&avm->tsc_lock);
 	avm->vm = vm;
+	avm->tsc_lost = READ_ONCE(okvm_tsc_lost);
 	avm->default_tsc_khz = max(tsc_khz, 1u);
 	avm->kvmclock_offset = -okvm_clock_base_ns();
 	mutex_lock(&clock_lock);
@@ -195,6 +196,7 @@ static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 	unsigned long flags;
 	bool master;
 
+	okvm_tsc_vm_resume(vm);
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	master = avm->use_master_clock;
 	if (master) {

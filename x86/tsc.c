@@ -183,6 +183,60 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 		move_offset(vcpu, by);
 }
 
+/* ---- a host that sleeps: some reset their TSC then, on all CPUs alike ---- */
+
+/* Written while one CPU runs, with IRQs off. */
+u64 okvm_tsc_lost;
+static u64 tsc_asleep;
+
+void okvm_arch_suspend(void)
+{
+	tsc_asleep = rdtsc();
+}
+
+void okvm_arch_resume(void)
+{
+	u64 now = rdtsc();
+
+	if (now < tsc_asleep && !check_tsc_unstable())
+		WRITE_ONCE(okvm_tsc_lost, okvm_tsc_lost + tsc_asleep - now);
+}
+
+void okvm_tsc_vm_resume(struct okvm_vm *vm)
+{
+	struct okvm_arch_vm *avm = vm->arch;
+	u64 lost = READ_ONCE(okvm_tsc_lost);
+	unsigned long flags;
+	bool changed;
+
+	if (likely(READ_ONCE(avm->tsc_lost) == lost))
+		return;
+	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
+	changed = avm->tsc_lost != lost;
+	WRITE_ONCE(avm->tsc_lost, lost);
+	/* What was written before is no measure of what is written from now on. */
+	avm->last_tsc_khz = 0;
+	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
+	if (changed)
+		okvm_masterclock_update(vm);
+}
+
+void okvm_tsc_resume(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	u64 lost = READ_ONCE(okvm_tsc_lost);
+	u64 by = lost - arch->tsc_lost;
+
+	arch->tsc_lost = lost;
+	move_offset(vcpu, okvm_tsc_scale(by, arch->tsc_ratio));
+	/* An exit timer waits for a TSC that is far away now. */
+	if (okvm_lapic_in_kernel(vcpu)) {
+		okvm_apic_timer_to_sw(vcpu);
+		okvm_apic_timer_to_hw(vcpu);
+	}
+	okvm_tsc_vm_resume(vcpu->vm);
+}
+
 /* ---- frequency ---- */
 
 static bool within_tolerance(u32 khz)
@@ -263,6 +317,7 @@ void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu)
 	u32 khz = vcpu->vm->arch->default_tsc_khz;
 
 	arch->tsc_khz = khz;
+	arch->tsc_lost = READ_ONCE(okvm_tsc_lost);
 	if (choose_ratio(khz, &arch->tsc_ratio))
 		arch->tsc_khz = max(tsc_khz, 1u);
 	arch->tsc_offset = -okvm_tsc_scale(rdtsc(), arch->tsc_ratio);

@@ -193,6 +193,8 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	vcpu->vm->backend->vcpu_load(vcpu, cpu);
 	vcpu->cpu = cpu;
+	if (unlikely(vcpu->arch->tsc_lost != READ_ONCE(okvm_tsc_lost)))
+		okvm_tsc_resume(vcpu);
 	if (moved) {
 		okvm_tsc_migrate(vcpu);
 		if (vcpu->apic)

@@ -181,6 +181,7 @@ struct okvm_arch_vcpu {
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* which group of synchronous TSCs this is of */
+	u64 tsc_lost;		/* okvm_tsc_lost as @tsc_offset makes up for it */
 	bool tsc_always_catchup;
 
 	/* Paravirtual: x86/pvclock.c, x86/hypercall.c, x86/pv.c */
@@ -240,6 +241,7 @@ struct okvm_arch_vm {
 	u32 last_tsc_khz;
 	u64 cur_tsc_generation;
 	u64 nr_vcpus_matched_tsc;
+	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */
 	bool use_master_clock;
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;

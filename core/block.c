@@ -10,6 +10,7 @@
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
@@ -28,7 +29,10 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 	       okvm_test_request(OKVM_REQ_DEAD, vcpu) || signal_pending(current);
 }
 
-/* Return: whether the wait was over before the polling time was. */
+/*
+ * While others want this CPU a poll only takes it from them, and from the one whose event is
+ * waited for among them. Return: whether the wait was over before the polling time was.
+ */
 static bool block_poll(struct okvm_vcpu *vcpu, ktime_t start)
 {
 	ktime_t end = ktime_add_ns(start, vcpu->halt_poll_ns);
@@ -39,7 +43,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, ktime_t start)
 			return true;
 		}
 		cpu_relax();
-	} while (!need_resched() && ktime_before(ktime_get(), end));
+	} while (single_task_running() && !need_resched() && ktime_before(ktime_get(), end));
 	vcpu->stat[OKVM_STAT_HALT_POLL_FAIL]++;
 	return false;
 }

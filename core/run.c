@@ -62,9 +62,7 @@ static int run_blocked(struct okvm_vcpu *vcpu)
 {
 	int outcome;
 
-	/* What would end the wait has often come before it begins. */
-	if (!okvm_arch_vcpu_runnable(vcpu))
-		okvm_vcpu_block(vcpu);
+	okvm_vcpu_block(vcpu);
 	outcome = okvm_arch_vcpu_unblocked(vcpu);
 	return outcome == -EAGAIN ? OKVM_RESUME : outcome;
 }

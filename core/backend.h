@@ -175,6 +175,9 @@ struct okvm_backend {
 	void (*set_root)(struct okvm_vcpu *vcpu, hpa_t root, int level);
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
 
+	/* Makes the CPU leave the guest, from any other CPU with preemption off. */
+	void (*kick)(struct okvm_vcpu *vcpu, int cpu);
+
 	/*
 	 * APIC help. @post_irq: from any CPU: make the vector (already recorded by the
 	 * caller if not posted) noticed by the target; returns false if it must be

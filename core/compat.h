@@ -201,6 +201,32 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
+/** okvm_complete_vector() - EOI of an interrupt that was taken without its handler; IRQs off */
+static inline void okvm_complete_vector(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	ack_APIC_irq();
+#else
+	apic->eoi();
+#endif
+}
+
+/* Has the vector of posted interrupts a handler? Elsewhere it is a spurious interrupt. */
+#if IS_ENABLED(CONFIG_HAVE_KVM) || IS_ENABLED(CONFIG_KVM)
+#define OKVM_HAS_POSTED_VECTOR	1
+#else
+#define OKVM_HAS_POSTED_VECTOR	0
+#endif
+
+/* Kernels before 6.15, and stable ones before May 2025, do not know of Indirect Target Selection. */
+#ifdef X86_BUG_ITS
+#define OKVM_ARCH_CAP_ITS_NO	ARCH_CAP_ITS_NO
+#define okvm_host_has_its()	boot_cpu_has_bug(X86_BUG_ITS)
+#else
+#define OKVM_ARCH_CAP_ITS_NO	0
+#define okvm_host_has_its()	true
+#endif
+
 /* The kernel marks the field that userspace may change at any time by its name. */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name

@@ -10,6 +10,7 @@
 #include <linux/sched.h>
 #include <linux/smp.h>
 
+#include "core/backend.h"
 #include "core/compat.h"
 #include "core/vcpu.h"
 
@@ -28,19 +29,35 @@ static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 	return cmpxchg(&vcpu->mode, OKVM_IN_GUEST, OKVM_EXITING_GUEST);
 }
 
+/* Preemption off. */
+static void request_interrupt(struct okvm_vcpu *vcpu)
+{
+	int cpu = READ_ONCE(vcpu->cpu);
+
+	if (cpu != smp_processor_id() && (unsigned int)cpu < nr_cpu_ids && cpu_online(cpu))
+		vcpu->vm->backend->kick(vcpu, cpu);
+}
+
+/*
+ * Who is in the guest does not sleep, and if it leaves meanwhile, it looks at its requests before
+ * it sleeps.
+ */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 {
-	int me, cpu;
-
-	if (okvm_vcpu_wake(vcpu))
-		return;
-	me = get_cpu();
-	if (request_leave_guest(vcpu) == OKVM_IN_GUEST) {
-		cpu = READ_ONCE(vcpu->cpu);
-		if (cpu != me && (unsigned int)cpu < nr_cpu_ids && cpu_online(cpu))
-			smp_send_reschedule(cpu);
+	preempt_disable();
+	switch (request_leave_guest(vcpu)) {
+	case OKVM_OUTSIDE_GUEST:
+		/* After the barrier above; pairs with set_current_state() in block_sleep(). */
+		if (rcuwait_active(&vcpu->wait))
+			okvm_vcpu_wake(vcpu);
+		break;
+	case OKVM_IN_GUEST:
+		request_interrupt(vcpu);
+		break;
+	case OKVM_EXITING_GUEST:
+		break;	/* somebody else has interrupted it */
 	}
-	put_cpu();
+	preempt_enable();
 }
 
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu)

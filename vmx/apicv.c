@@ -64,6 +64,19 @@ void vmx_post_self(void)
 	okvm_send_vector(raw_smp_processor_id(), POSTED_INTR_VECTOR);
 }
 
+/*
+ * By the vector that posts too: whose descriptor it is not for, leaves the guest at it, and the
+ * fast loop completes it without the detour through the host's handler (fast_kick()). A vCPU that
+ * begins to have interrupts posted meanwhile has left the guest, which is all that is wanted.
+ */
+void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
+{
+	if (OKVM_HAS_POSTED_VECTOR && !READ_ONCE(to_hw(vcpu)->apicv))
+		okvm_send_vector(cpu, POSTED_INTR_VECTOR);
+	else
+		smp_send_reschedule(cpu);
+}
+
 static void set_rvi(struct okvm_hw_vcpu *hw, int vector)
 {
 	vmx_intr_status_set(hw, (hw->intr_status & 0xff00) | (vector > 0 ? vector : 0));
@@ -162,14 +175,10 @@ static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (!vmx_has(&vmx_caps, VMX_OPT_POSTED))
 		return;
-	/* Processing needs the acknowledgement (SDM "Checks on VM-Execution Control Fields"). */
-	if (on) {
-		vmx_exit_set(hw, hw->exit | VM_EXIT_ACK_INTR_ON_EXIT);
+	if (on)
 		vmx_pin_set(hw, hw->pin | PIN_BASED_POSTED_INTR);
-	} else {
+	else
 		vmx_pin_set(hw, hw->pin & ~PIN_BASED_POSTED_INTR);
-		vmx_exit_set(hw, hw->exit & ~VM_EXIT_ACK_INTR_ON_EXIT);
-	}
 }
 
 static void switch_apicv(struct okvm_vcpu *vcpu, bool on)

@@ -413,6 +413,7 @@ const struct okvm_backend okvm_vmx_backend = {
 	.flush_tlb = vmx_flush_tlb,
 	.post_irq = vmx_post_irq,
 	.apic_sync = vmx_apic_sync,
+	.kick = vmx_kick,
 	.set_hv_timer = vmx_set_hv_timer,
 	.cancel_hv_timer = vmx_cancel_hv_timer,
 };

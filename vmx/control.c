@@ -283,7 +283,7 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vmx_pin_set(hw, pin_wanted());
-	vmx_exit_set(hw, (vmx_caps.exit & ~VM_EXIT_ACK_INTR_ON_EXIT) | vmx_caps.exit_fixed);
+	vmx_exit_set(hw, vmx_caps.exit | vmx_caps.exit_fixed);
 	vmx_entry_set(hw, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
 	update_controls(vcpu);
 	init_host_state(hw);

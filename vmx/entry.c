@@ -580,18 +580,15 @@ static bool is_host_interrupt(const struct okvm_hw_vcpu *hw)
 }
 
 /*
- * Host interrupts wait in the CPU unless "acknowledge interrupt on exit" is set:
- * then its vector's handler is called through the IDT as the CPU would have done.
+ * "Acknowledge interrupt on exit" has taken it from the local APIC: its vector's handler is called
+ * through the IDT as the CPU would have done, unless the fast loop has completed it.
  */
 static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 {
-	if (hw->exit & VM_EXIT_ACK_INTR_ON_EXIT) {
-		u32 info = vmx_intr_info(hw);
+	u32 info = vmx_intr_info(hw);
 
-		if (info & INTR_INFO_VALID_MASK)
-			((void (*)(void))(vmx_int_stubs +
-					  16 * (info & INTR_INFO_VECTOR_MASK)))();
-	}
+	if (info & INTR_INFO_VALID_MASK)
+		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	/*
 	 * The guest was a quiescent state; RCU need hear of it no more often than the tick
 	 * comes.

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/nospec.h>
 
+#include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 
 #include "core/iobus.h"
@@ -122,6 +123,25 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 	return true;
 }
 
+/*
+ * Somebody's kick has done its work by the exit; nothing is behind its vector that the host would
+ * want to run (sysvec_kvm_posted_intr_ipi() counts only). What the kick was for is in the requests.
+ */
+static bool fast_kick(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 info = vmx_intr_info(hw);
+
+	if ((info & (INTR_INFO_VALID_MASK | INTR_INFO_VECTOR_MASK)) !=
+	    (INTR_INFO_VALID_MASK | POSTED_INTR_VECTOR))
+		return false;
+	hw->intr_info = 0;
+	okvm_complete_vector();
+	/* Pairs with smp_mb() in request.c: from here on the next one kicks again. */
+	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
+	return true;
+}
+
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmx_exit_tpr(vcpu);
@@ -147,6 +167,8 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 		return fast_rdmsr(vcpu);
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return fast_timer(vcpu);
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		return fast_kick(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:
 		return fast_irq_window(vcpu);
 	case EXIT_REASON_NMI_WINDOW:

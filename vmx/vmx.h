@@ -433,6 +433,7 @@ bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector);
 void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 void vmx_apic_update(struct okvm_vcpu *vcpu);
 void vmx_post_self(void);
+void vmx_kick(struct okvm_vcpu *vcpu, int cpu);
 /** vmx_apic_bitmap() - the x2APIC part of the MSR bitmap */
 void vmx_apic_bitmap(struct okvm_vcpu *vcpu);
 void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write);

@@ -59,7 +59,6 @@ TEST(without_options_none_of_their_controls_is_left)
 			     SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
 			     SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			     SECONDARY_EXEC_PAUSE_LOOP_EXITING), 0);
-	EXPECT_EQ(c.exit & VM_EXIT_ACK_INTR_ON_EXIT, 0);
 }
 
 TEST(an_option_takes_along_what_needs_it)

@@ -261,21 +261,30 @@ static bool wants_lowest(const struct lapic_irq *irq)
 	       !(irq->dest_mode == APIC_DEST_PHYSICAL && irq->dest_id == LAPIC_BROADCAST);
 }
 
+static noinline int send_to_found(const struct lapic_map *map, const struct okvm_vcpu *src,
+				  const struct lapic_irq *irq)
+{
+	struct message m = { .src = src, .irq = irq, .map = map };
+
+	m.from = src ? &src->apic->l : NULL;
+	lapic_map_find(map, m.from, irq, &m.dests);
+	return wants_lowest(irq) ? send_lowest(&m) : send_all(&m);
+}
+
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq)
 {
 	const struct okvm_apic_map *map;
-	struct message m = { .src = src, .irq = irq };
+	struct lapic *one;
 	int r = -1;
 
 	if (irq->shorthand == APIC_DEST_SELF)
 		return src ? okvm_apic_accept(src->apic, src, irq) : -1;
-	m.from = src ? &src->apic->l : NULL;
 	rcu_read_lock();
 	map = rcu_dereference(okvm_irq(vm)->apic_map);
 	if (map) {
-		m.map = &map->map;
-		lapic_map_find(m.map, m.from, irq, &m.dests);
-		r = wants_lowest(irq) ? send_lowest(&m) : send_all(&m);
+		one = lapic_map_one(&map->map, irq);
+		r = one ? okvm_apic_accept(okvm_apic_of(one), src, irq) :
+			  send_to_found(&map->map, src, irq);
 	}
 	rcu_read_unlock();
 	return r;

@@ -192,10 +192,17 @@ static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
+	int vector;
 
-	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(APIC_EOI), 0))
+	if (apic->pv_eoi_pending || unlikely(apic->l.hw_irr))
 		return false;
-	okvm_apic_eoi(vcpu);
+	vector = lapic_highest_isr(&apic->l);
+	if (vector < 0)
+		return true;
+	if (eoi_wanted(okvm_irq(vcpu->vm), vector))
+		return false;
+	if (lapic_complete(&apic->l, vector))
+		okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
 }
 
@@ -299,6 +306,11 @@ static void pv_eoi_offer(struct okvm_apic *apic)
 		return;
 	if (!okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
 		apic->pv_eoi_pending = true;
+}
+
+bool okvm_apic_pv_eoi_wanted(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->apic && vcpu->apic->pv_eoi_msr & KVM_MSR_ENABLED;
 }
 
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu)

@@ -15,14 +15,6 @@
 
 #define PIC_CHIP_PINS		8
 
-/* Intel SDM, "Message Address Register Format" and "Message Data Register Format". */
-#define MSI_LO_DEST_SHIFT	12
-#define MSI_LO_REDIRECT		BIT(3)
-#define MSI_LO_LOGICAL		BIT(2)
-#define MSI_HI_DEST_MASK	0xffffff00u
-#define MSI_DATA_MODE_SHIFT	8
-#define MSI_DATA_LEVEL		BIT(15)
-
 static_assert(KVM_IRQCHIP_PIC_MASTER == 0 && KVM_IRQCHIP_PIC_SLAVE == 1 &&
 	      KVM_IRQCHIP_IOAPIC == 2);
 static_assert(GSI_MAX_ROUTES <= BIT(15));
@@ -48,24 +40,6 @@ const struct kvm_irq_routing_entry *gsi_default_routes(u32 *nr)
 {
 	*nr = ARRAY_SIZE(default_routes);
 	return default_routes;
-}
-
-bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format)
-{
-	return !x2apic_format || !(msi->hi & ~MSI_HI_DEST_MASK);
-}
-
-struct gsi_message gsi_msi_decode(const struct gsi_msi *msi, bool x2apic_format)
-{
-	return (struct gsi_message) {
-		.dest = ((msi->lo >> MSI_LO_DEST_SHIFT) & 0xff) |
-			(x2apic_format ? msi->hi & MSI_HI_DEST_MASK : 0),
-		.vector = msi->data,
-		.mode = (msi->data >> MSI_DATA_MODE_SHIFT) & 7,
-		.logical = msi->lo & MSI_LO_LOGICAL,
-		.level = msi->data & MSI_DATA_LEVEL,
-		.redirect = msi->lo & MSI_LO_REDIRECT,
-	};
 }
 
 static u32 count_gsis(const struct kvm_irq_routing_entry *ue, u32 nr)

@@ -8,6 +8,7 @@
 #ifndef OKVM_IRQ_GSI_H
 #define OKVM_IRQ_GSI_H
 
+#include <linux/bits.h>
 #include <linux/kvm.h>
 #include <linux/types.h>
 
@@ -148,20 +149,40 @@ int gsi_of_pin(const struct gsi_table *table, unsigned int chip, unsigned int pi
  */
 const struct kvm_irq_routing_entry *gsi_default_routes(u32 *nr);
 
+/* Intel SDM, "Message Address Register Format" and "Message Data Register Format". */
+#define GSI_MSI_LO_DEST_SHIFT	12
+#define GSI_MSI_LO_REDIRECT	BIT(3)
+#define GSI_MSI_LO_LOGICAL	BIT(2)
+#define GSI_MSI_HI_DEST_MASK	0xffffff00u
+#define GSI_MSI_DATA_MODE_SHIFT	8
+#define GSI_MSI_DATA_LEVEL	BIT(15)
+
 /**
  * gsi_msi_valid() - tell whether a message may be used
  * @msi: the message
  * @x2apic_format: see struct gsi_policy
  */
-bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format);
+static inline bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format)
+{
+	return !x2apic_format || !(msi->hi & ~GSI_MSI_HI_DEST_MASK);
+}
 
 /**
  * gsi_msi_decode() - take a message apart
  * @msi: the message
  * @x2apic_format: the upper address half holds destination bits 31 to 8
- *
- * Intel SDM, "Message Signalled Interrupts".
  */
-struct gsi_message gsi_msi_decode(const struct gsi_msi *msi, bool x2apic_format);
+static inline struct gsi_message gsi_msi_decode(const struct gsi_msi *msi, bool x2apic_format)
+{
+	return (struct gsi_message) {
+		.dest = ((msi->lo >> GSI_MSI_LO_DEST_SHIFT) & 0xff) |
+			(x2apic_format ? msi->hi & GSI_MSI_HI_DEST_MASK : 0),
+		.vector = msi->data,
+		.mode = (msi->data >> GSI_MSI_DATA_MODE_SHIFT) & 7,
+		.logical = msi->lo & GSI_MSI_LO_LOGICAL,
+		.level = msi->data & GSI_MSI_DATA_LEVEL,
+		.redirect = msi->lo & GSI_MSI_LO_REDIRECT,
+	};
+}
 
 #endif

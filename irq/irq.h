@@ -136,6 +136,8 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
  */
 void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
 
+/** Has the guest PV EOI switched on, so that entries offer to skip an EOI? */
+bool okvm_apic_pv_eoi_wanted(const struct okvm_vcpu *vcpu);
 /** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 /**

@@ -227,20 +227,25 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 			     !(lapic_get(l, APIC_SPIV) & APIC_SPIV_DIRECTED_EOI);
 }
 
-void lapic_eoi(struct lapic *l, struct lapic_effect *eff)
+bool lapic_complete(struct lapic *l, u8 vector)
 {
-	int vector = lapic_highest_isr(l);
-	u32 reg, word;
+	u32 reg = APIC_ISR + (vector >> 5) * 0x10;
+	u32 word = lapic_get(l, reg) & ~(u32)BIT(vector & 31);
 
-	if (vector < 0)
-		return;
-	reg = APIC_ISR + (vector >> 5) * 0x10;
-	word = lapic_get(l, reg) & ~(u32)BIT(vector & 31);
 	lapic_put(l, reg, word);
 	if (!word)
 		l->isr_words &= ~BIT(vector >> 5);
+	return lapic_has_interrupt(l) >= 0;
+}
+
+void lapic_eoi(struct lapic *l, struct lapic_effect *eff)
+{
+	int vector = lapic_highest_isr(l);
+
+	if (vector < 0)
+		return;
 	lapic_eoi_done(l, vector, eff);
-	if (lapic_has_interrupt(l) >= 0)
+	if (lapic_complete(l, vector))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }
 

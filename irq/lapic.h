@@ -21,6 +21,7 @@
 #include <linux/bits.h>
 #include <linux/bitops.h>
 #include <linux/compiler.h>
+#include <linux/nospec.h>
 #include <asm/apicdef.h>
 #include <asm/msr-index.h>
 
@@ -405,6 +406,17 @@ static inline void lapic_set_tmr(struct lapic *l, u8 vector, bool level)
 void lapic_ack(struct lapic *l, u8 vector);
 
 /**
+ * lapic_complete() - a vector is in service no more
+ * @l: the APIC
+ * @vector: the highest one in service
+ *
+ * Whoever waits for the EOI is the caller's business.
+ *
+ * Return: another interrupt can be taken now.
+ */
+bool lapic_complete(struct lapic *l, u8 vector);
+
+/**
  * lapic_eoi() - complete the highest interrupt in service
  * @l: the APIC
  * @eff: LAPIC_EFF_EOI and LAPIC_EFF_RECHECK are added as they apply
@@ -550,6 +562,11 @@ static inline bool lapic_lvt0_nmi(const struct lapic *l)
 	return (lapic_get(l, APIC_LVT0) & (APIC_MODE_MASK | APIC_LVT_MASKED)) == APIC_DM_NMI;
 }
 
+static inline bool lapic_irq_lowest(const struct lapic_irq *irq)
+{
+	return irq->delivery_mode == APIC_DM_LOWEST || irq->msi_redir_hint;
+}
+
 /* Destinations: irq/lapic_dest.c */
 
 enum lapic_map_mode {
@@ -634,6 +651,21 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 		    const struct lapic_irq *irq, struct lapic_dests *out);
 
 /**
+ * lapic_map_one() - the answer for most messages, without the detour of lapic_map_find()
+ * @map: the map
+ * @irq: the message
+ *
+ * Return: the only target, or NULL if lapic_map_find() must say (it may find one, too).
+ */
+static inline struct lapic *lapic_map_one(const struct lapic_map *map, const struct lapic_irq *irq)
+{
+	if (irq->shorthand || irq->dest_mode != APIC_DEST_PHYSICAL || lapic_irq_lowest(irq) ||
+	    map->phys_alias || irq->dest_id == LAPIC_BROADCAST || irq->dest_id > map->max_id)
+		return NULL;
+	return map->phys[array_index_nospec(irq->dest_id, map->max_id + 1)];
+}
+
+/**
  * lapic_match_dest() - is a message meant for this APIC? (any CPU)
  * @t: the target
  * @src: the sender, NULL for a device
@@ -657,11 +689,6 @@ bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 static inline u32 lapic_lowest(u8 vector, u32 nr)
 {
 	return nr ? vector % nr : 0;
-}
-
-static inline bool lapic_irq_lowest(const struct lapic_irq *irq)
-{
-	return irq->delivery_mode == APIC_DM_LOWEST || irq->msi_redir_hint;
 }
 
 /* LDR of an x2APIC: SDM, "Logical Destination Mode in x2APIC Mode". */

@@ -117,22 +117,32 @@ out:
 	return ret;
 }
 
+static noinline void pulse_pins(struct okvm_vm *vm, const struct gsi_route *route, unsigned int nr,
+				int source)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		route_set(vm, &route[i], source, 1, false);
+	for (i = 0; i < nr; i++)
+		route_set(vm, &route[i], source, 0, false);
+}
+
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi)
 {
 	const struct gsi_route *route;
 	const struct gsi_table *table;
-	unsigned int nr, i;
+	unsigned int nr = 0;
 
 	rcu_read_lock();
 	table = rcu_dereference(okvm_irq(vm)->routes);
-	if (table) {
+	if (table)
 		route = gsi_lookup(table, gsi, &nr);
-		for (i = 0; i < nr; i++)
-			route_set(vm, &route[i], source, 1, false);
-		for (i = 0; i < nr; i++)
-			if (route[i].kind != GSI_KIND_MSI)
-				route_set(vm, &route[i], source, 0, false);
-	}
+	/* A message is the only route of its GSI. */
+	if (nr && likely(route->kind == GSI_KIND_MSI))
+		okvm_msi_deliver(vm, &route->msi);
+	else if (nr)
+		pulse_pins(vm, route, nr, source);
 	rcu_read_unlock();
 }
 

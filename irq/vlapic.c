@@ -216,8 +216,10 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
+	/* A TPR of class 0 holds nothing back. */
 	if (!l->hw_irr)
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_TPR, lapic_highest_irr(l));
+		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_TPR,
+					     lapic_get_tpr(l) >> 4 ? lapic_highest_irr(l) : -1);
 }
 
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu)

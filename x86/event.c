@@ -245,10 +245,9 @@ static void event_inject_nmi(struct okvm_vcpu *vcpu)
 	vcpu->vm->backend->inject_nmi(vcpu);
 }
 
-static void event_inject_irq(struct okvm_vcpu *vcpu)
+static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
-	int vector = event_take_irq(vcpu);
 
 	if (vector < 0)
 		return;
@@ -286,12 +285,44 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->vm->backend->want_window(vcpu, irq, nmi);
 }
 
+/* Nearly always only the LAPIC has something, and its interrupts are delivered by software. */
+static bool event_only_apic(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	return okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL && !ev->exc.pending &&
+	       !event_reinjecting(vcpu) && !ev->nmi_pending && ev->user_irq < 0 &&
+	       !okvm_apic_hw_delivers(vcpu) && !okvm_pic_has_irq(vcpu->vm) &&
+	       !event_blocked_by_debugger(vcpu);
+}
+
+/*
+ * What is requested behind the interrupt that is taken has no higher priority, so that no window
+ * is asked for: the EOI looks again.
+ */
+static void event_inject_apic(struct okvm_vcpu *vcpu)
+{
+	int vector = okvm_apic_pending_irq(vcpu);
+	bool waits = vector >= 0 && !okvm_irq_allowed(vcpu);
+
+	if (vector >= 0 && !waits) {
+		okvm_apic_ack_irq(vcpu, vector);
+		event_inject_irq(vcpu, vector);
+	}
+	okvm_apic_sync_tpr(vcpu);
+	vcpu->vm->backend->want_window(vcpu, waits, false);
+}
+
 int okvm_inject_events(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
 	bool blocked = event_blocked_by_debugger(vcpu);
 	bool can_inject = true, irq_waits;
 
+	if (likely(event_only_apic(vcpu))) {
+		event_inject_apic(vcpu);
+		return OKVM_RESUME;
+	}
 	/*
 	 * An exception that was raised while an interrupt was being delivered
 	 * comes first; with a half-delivered exception it was merged.
@@ -314,7 +345,7 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 	}
 	irq_waits = !blocked && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
-		event_inject_irq(vcpu);
+		event_inject_irq(vcpu, event_take_irq(vcpu));
 		/* And the one behind it? */
 		irq_waits = event_irq_waits(vcpu);
 	}

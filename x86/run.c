@@ -70,7 +70,7 @@ static bool run_has_event(struct okvm_vcpu *vcpu)
 		return true;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_timer_pending(vcpu))
 		return true;
-	return okvm_irq_allowed(vcpu) && okvm_has_injectable_irq(vcpu);
+	return okvm_has_injectable_irq(vcpu) && okvm_irq_allowed(vcpu);
 }
 
 bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu)
@@ -254,6 +254,8 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 
 	if (okvm_test_request(OKVM_REQ_DEAD, vcpu))
 		return -EIO;
+	if (!okvm_apic_pv_eoi_wanted(vcpu) && okvm_serve_fast(vcpu))
+		return OKVM_RESUME;
 	/* These two only made the vCPU look. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);

@@ -26,6 +26,16 @@ struct vmcs {
 /** vmcs_failed() - an access to @field failed: the VM whose vCPU is loaded here dies */
 void vmcs_failed(unsigned long field, bool write);
 
+/*
+ * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments': the
+ * hundreds of accesses are no calls to the compiler, and what makes no others saves no registers.
+ */
+static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)
+{
+	asm volatile("call vmcs_failed_thunk"
+		     : "+D" (field), "+S" (write), ASM_CALL_CONSTRAINT : : "cc", "memory");
+}
+
 #ifdef CONFIG_PROVE_LOCKING
 /** vmcs_check_owner() - debug kernels: is the current VMCS that of the loaded vCPU? */
 void vmcs_check_owner(void);
@@ -46,7 +56,7 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 	asm("");
 	return val;
 failed:
-	vmcs_failed(field, false);
+	vmcs_access_failed(field, false);
 	return 0;
 }
 
@@ -59,7 +69,7 @@ static __always_inline void vmcs_write(unsigned long field, unsigned long val)
 		 : : [field] "r" (field), [val] "r" (val) : "cc", "memory" : failed);
 	return;
 failed:
-	vmcs_failed(field, true);
+	vmcs_access_failed(field, true);
 }
 
 static inline u32 vmcs_read32(unsigned long field)

@@ -9,6 +9,7 @@
 #include <linux/linkage.h>
 
 #include <asm/asm.h>
+#include <asm/frame.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
@@ -214,3 +215,27 @@ SYM_CODE_START_NOALIGN(vmx_int_stubs)
 	vector = vector + 1
 	.endr
 SYM_CODE_END(vmx_int_stubs)
+
+	.text
+
+/* void vmcs_failed_thunk(unsigned long field, bool write): vmcs_failed(), registers kept */
+SYM_FUNC_START(vmcs_failed_thunk)
+	FRAME_BEGIN
+	push %rax
+	push %rcx
+	push %rdx
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	call vmcs_failed
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdx
+	pop %rcx
+	pop %rax
+	FRAME_END
+	RET
+SYM_FUNC_END(vmcs_failed_thunk)

@@ -241,18 +241,11 @@ static long ioctl_vcpu_run(struct okvm_vcpu *vcpu, unsigned long num)
 	return ret;
 }
 
-long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, unsigned long num)
 {
-	struct okvm_vcpu *vcpu = file->private_data;
 	struct ioctl_target to = { .kind = OKVM_FD_VCPU, .vm = vcpu->vm, .vcpu = vcpu };
-	const struct okvm_ioctl *row;
+	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_VCPU, cmd);
 
-	if (likely(cmd == KVM_RUN)) {
-		if (ioctl_refused(vcpu->vm, NULL))
-			return -EIO;
-		return ioctl_vcpu_run(vcpu, num);
-	}
-	row = okvm_ioctl_find(OKVM_FD_VCPU, cmd);
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
 	if (!row)
@@ -260,4 +253,15 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	if (row->flags & OKVM_IOC_NOLOCK)
 		return ioctl_dispatch_srcu(row, &to, num);
 	return ioctl_vcpu_locked(row, &to, num);
+}
+
+long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+{
+	struct okvm_vcpu *vcpu = file->private_data;
+
+	if (unlikely(cmd != KVM_RUN))
+		return ioctl_vcpu_row(vcpu, cmd, num);
+	if (ioctl_refused(vcpu->vm, NULL))
+		return -EIO;
+	return ioctl_vcpu_run(vcpu, num);
 }

@@ -340,14 +340,19 @@ static int exit_delivery_failed(struct okvm_vcpu *vcpu)
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long qual = vmx_qual(hw);
 
 	hw->pio_missed = false;
 	/* For the completion, without the calls through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
-	return okvm_pio_user(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw),
-			     !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)));
+	arch->pio.port = qual >> 16;
+	arch->pio.size = (qual & 7) + 1;
+	arch->pio.in = qual & BIT(3);
+	arch->pio.insn_len = vmx_insn_len(hw);
+	arch->pio.plain = !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	return okvm_pio_user(vcpu);
 }
 
 static int exit_entry_failed(struct okvm_vcpu *vcpu)
@@ -361,18 +366,14 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 	return exit_fail_entry(vcpu, hw->exit_reason);
 }
 
-int vmx_exit_slow(struct okvm_vcpu *vcpu)
+/* A function of its own: what ends before needs none of the registers that are saved for it. */
+static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 reason = hw->exit_reason;
 	exit_handler handler = NULL;
 	int outcome;
 
-	hw->entry_cpu = hw->cpu;
-	if (unlikely(hw->entry_failed || reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		return exit_entry_failed(vcpu);
-	if (hw->pio_missed)
-		return exit_pio_user(vcpu);
 	hw->idt_info = 0;
 	if (reason_can_cut_delivery(reason)) {
 		hw->idt_info = vmcs_read32(IDT_VECTORING_INFO_FIELD);
@@ -396,4 +397,16 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 	outcome = handler(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
 	return outcome;
+}
+
+int vmx_exit_slow(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	hw->entry_cpu = hw->cpu;
+	if (unlikely(hw->entry_failed || hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return exit_entry_failed(vcpu);
+	if (hw->pio_missed)
+		return exit_pio_user(vcpu);
+	return exit_by_table(vcpu);
 }

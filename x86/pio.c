@@ -47,22 +47,26 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data,
 					unsigned int size)
 {
-	unsigned long rax = size < 4 ? okvm_gpr(vcpu, OKVM_REG_RAX) : 0;
+	unsigned long *rax = &vcpu->arch->gpr[OKVM_REG_RAX];
 
-	pio_copy(&rax, data, size);
-	okvm_gpr_set(vcpu, OKVM_REG_RAX, rax);
+	if (size == 4)
+		*rax = 0;
+	pio_copy(rax, data, size);
 }
 
 /* okvm_skip_insn(), without the calls if there is nothing to skip but the instruction. */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
+	const u32 known = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long old = okvm_rip(vcpu), rip = old + arch->pio.insn_len;
+	unsigned int len = arch->pio.insn_len;
+	unsigned long rip = arch->rip + len;
 
-	if (unlikely(!arch->pio.plain || arch->io_touched || upper_32_bits(rip ^ old) ||
-		     okvm_rflags(vcpu) & X86_EFLAGS_TF))
-		return okvm_skip_insn(vcpu, arch->pio.insn_len);
-	okvm_rip_set(vcpu, rip);
+	if (unlikely(!arch->pio.plain || arch->io_touched || ~arch->avail & known ||
+		     upper_32_bits(rip ^ arch->rip) || arch->rflags & X86_EFLAGS_TF))
+		return okvm_skip_insn(vcpu, len);
+	arch->rip = rip;
+	arch->dirty |= BIT(OKVM_REG_RIP);
 	return OKVM_RESUME;
 }
 
@@ -82,24 +86,31 @@ static int pio_complete_out(struct okvm_vcpu *vcpu)
 	return pio_skip(vcpu);
 }
 
-int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
-		  unsigned int insn_len, bool plain)
+static int pio_user_out(struct okvm_vcpu *vcpu)
 {
+	struct okvm_arch_vcpu *arch = vcpu->arch;
 	int outcome;
 
-	pio_ask(vcpu, port, size, 1, in);
-	if (!in)
-		pio_copy(vcpu->pio_page, &vcpu->arch->gpr[OKVM_REG_RAX], size);
+	pio_ask(vcpu, arch->pio.port, arch->pio.size, 1, false);
+	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
 	/* Some VMMs advance RIP themselves at this port: for them it is done before the exit. */
-	if (!in && port == PIO_QUIRK_PORT &&
+	if (arch->pio.port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
-		outcome = okvm_skip_insn(vcpu, insn_len);
+		outcome = okvm_skip_insn(vcpu, arch->pio.insn_len);
 		return outcome == OKVM_RESUME ? OKVM_USER : outcome;
 	}
-	vcpu->arch->pio.size = size;
-	vcpu->arch->pio.insn_len = insn_len;
-	vcpu->arch->pio.plain = plain;
-	okvm_io_begin(vcpu, in ? pio_complete_in : pio_complete_out);
+	okvm_io_begin(vcpu, pio_complete_out);
+	return OKVM_USER;
+}
+
+int okvm_pio_user(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	if (!arch->pio.in)
+		return pio_user_out(vcpu);
+	okvm_io_begin(vcpu, pio_complete_in);
+	pio_ask(vcpu, arch->pio.port, arch->pio.size, 1, true);
 	return OKVM_USER;
 }
 
@@ -135,8 +146,14 @@ bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
 {
-	if (pio_bus(vcpu, port, size, in))
-		return okvm_pio_user(vcpu, port, size, in, insn_len, false);
+	if (pio_bus(vcpu, port, size, in)) {
+		vcpu->arch->pio.port = port;
+		vcpu->arch->pio.size = size;
+		vcpu->arch->pio.in = in;
+		vcpu->arch->pio.insn_len = insn_len;
+		vcpu->arch->pio.plain = false;
+		return okvm_pio_user(vcpu);
+	}
 	trace_okvm_io(false, !in, port, size, true);
 	return okvm_skip_insn(vcpu, insn_len);
 }

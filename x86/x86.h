@@ -195,8 +195,10 @@ struct okvm_arch_vcpu {
 	/* Emulation and user exits */
 	struct okvm_emulation *emul;
 	struct {
+		u16 port;
 		u8 size;
 		u8 insn_len;
+		bool in;
 		bool plain;	/* no STI or MOV SS blocking ends with the instruction */
 	} pio;
 	bool io_touched;	/* userspace has written registers since the exit under way */
@@ -455,10 +457,10 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
 /**
  * okvm_pio_user() - the same exit, when it is known that no device takes it
- * @plain: no blocking by STI or MOV SS ends with the instruction; false if not known
+ *
+ * vcpu->arch->pio describes it.
  */
-int okvm_pio_user(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in,
-		  unsigned int insn_len, bool plain);
+int okvm_pio_user(struct okvm_vcpu *vcpu);
 
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {

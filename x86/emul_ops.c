@@ -28,7 +28,9 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 
 	if (write || acc == EMUL_DATA_RMW)
 		bits |= OKVM_ACC_WRITE;
-	if (acc != EMUL_SYSTEM && cpl == 3)
+	if (acc == EMUL_SYSTEM)
+		bits |= OKVM_ACC_IMPLICIT;
+	else if (cpl == 3)
 		bits |= OKVM_ACC_USER;
 	return bits;
 }
@@ -366,6 +368,9 @@ static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
 	if (rc != EMUL_OK)
 		return rc;
 	if (type > 3 || desc[0] >> 12 || (type == 0 && !okvm_canonical(vcpu, desc[1])))
+		return gp_if(ctx, true);
+	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
+	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))
 		return gp_if(ctx, true);
 	vcpu->vm->backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	return EMUL_OK;

@@ -26,7 +26,8 @@ struct emul_env {
 	struct emul_seg seg[8];
 	struct emul_dtr table[2];
 	u64 cr[16], dr[8];
-	u64 efer, star, lstar, fmask, sysenter[3], kgs;
+	u64 efer, star, lstar, cstar, fmask, sysenter[3], kgs;
+	u32 vendor;		/* EBX of CPUID leaf 0, or 0 for what other leaves answer */
 	u8 vec[2][16][16];
 	u8 bytes[15];		/* instruction; fetched from here when nbytes is not 0 */
 	unsigned int nbytes;
@@ -231,6 +232,8 @@ static inline u64 *env_msr(struct emul_env *e, u32 msr)
 		return &e->star;
 	case MSR_LSTAR:
 		return &e->lstar;
+	case MSR_CSTAR:
+		return &e->cstar;
 	case MSR_SYSCALL_MASK:
 		return &e->fmask;
 	case MSR_IA32_SYSENTER_CS:
@@ -270,7 +273,7 @@ static inline enum emul_rc env_set_msr(struct emul_ctx *ctx, u32 msr, u64 val,
 
 static inline enum emul_rc env_cpuid(struct emul_ctx *ctx, u32 regs[4])
 {
-	regs[1] = regs[0] + 1;
+	regs[1] = regs[0] || !env_of(ctx)->vendor ? regs[0] + 1 : env_of(ctx)->vendor;
 	regs[3] = regs[2] + 1;
 	return EMUL_OK;
 }

@@ -333,7 +333,7 @@ static void decode_op_bytes(struct decoder *d, const struct emul_opcode *row)
 
 	if (f & F_BYTE)
 		insn->op_bytes = 1;
-	else if (f & F_NO66 && insn->op_bytes == 2 && insn->opsize_prefix)
+	else if (f & F_NO66 && insn->op_bytes == 2)
 		insn->op_bytes = 4;
 	if (d->ctx->mode != EMUL_LONG64)
 		return;

@@ -296,6 +296,8 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 			       .error = error };
 	enum emul_rc rc;
 
+	/* TF is cleared by it (SDM "Single-Step Exception Condition"). */
+	ctx->trap = false;
 	dl.soft = ev == EMUL_EV_SOFT || ev == EMUL_EV_SOFT_EXCEPTION;
 	dl.ext = !dl.soft;
 	if (ctx->mode == EMUL_REAL)
@@ -330,10 +332,8 @@ enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, b
 	ctx->out = 0;
 	ctx->flags = ctx->rflags;
 	rc = emul_deliver_staged(ctx, vector, ev, has_error, error, return_rip);
-	if (rc == EMUL_OK) {
+	if (rc == EMUL_OK)
 		emul_commit(ctx);
-		ctx->out &= ~EMUL_OUT_SINGLE_STEP;
-	}
 	ctx->dirty = 0;
 	return rc;
 }

@@ -433,6 +433,7 @@ struct emul_operand {
  * @dirty: private: bit per register
  * @next_rip: private
  * @flags: private: RFLAGS to be
+ * @trap: private: a single-step trap follows, by TF as it was before (after SYSCALL, as it is then)
  */
 struct emul_ctx {
 	const struct emul_ops *ops;
@@ -456,6 +457,7 @@ struct emul_ctx {
 	u16 dirty;
 	u64 next_rip;
 	u64 flags;
+	bool trap;
 };
 
 /**
@@ -668,6 +670,12 @@ bool emul_writes_memory(const struct emul_ctx *ctx);
 
 /** emul_is_string() - is it a (possibly repeated) string instruction? */
 bool emul_is_string(const struct emul_ctx *ctx);
+
+/** emul_is_hypercall() - is it VMCALL or VMMCALL? */
+bool emul_is_hypercall(const struct emul_ctx *ctx);
+
+/** emul_is_syscall() - is it SYSCALL, which the vendors define differently outside 64-bit mode? */
+bool emul_is_syscall(const struct emul_ctx *ctx);
 
 /** emul_is_io() - is it IN, OUT, INS or OUTS? */
 bool emul_is_io(const struct emul_ctx *ctx);

@@ -53,6 +53,14 @@ enum emul_mode emul_mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
 	return cs_ar & EMUL_AR_DB ? EMUL_PROT32 : EMUL_PROT16;
 }
 
+/* The beginning of the vendor's name: EBX of CPUID leaf 0. */
+u32 emul_vendor(struct emul_ctx *ctx)
+{
+	u32 regs[4] = { 0 };
+
+	return ctx->ops->cpuid(ctx, regs) == EMUL_OK ? regs[1] : 0;
+}
+
 bool emul_long_active(struct emul_ctx *ctx)
 {
 	u64 efer = 0;
@@ -435,7 +443,7 @@ void emul_commit(struct emul_ctx *ctx)
 	for (nr = 0; ctx->dirty; nr++, ctx->dirty >>= 1)
 		if (ctx->dirty & 1)
 			ctx->gpr[nr] = ctx->staged[nr];
-	if (ctx->rflags & X86_EFLAGS_TF && !(ctx->out & EMUL_OUT_MOVSS))
+	if (ctx->trap && !(ctx->out & EMUL_OUT_MOVSS))
 		ctx->out |= EMUL_OUT_SINGLE_STEP;
 	ctx->rip = ctx->next_rip;
 	ctx->rflags = ctx->flags;
@@ -456,6 +464,7 @@ static void exec_begin(struct emul_ctx *ctx)
 	ctx->out = 0;
 	ctx->next_rip = exec_next_rip(ctx);
 	ctx->flags = ctx->rflags & ~(u64)X86_EFLAGS_RF;
+	ctx->trap = ctx->rflags & X86_EFLAGS_TF;
 }
 
 static enum emul_rc exec_run(struct emul_ctx *ctx)
@@ -567,6 +576,16 @@ bool emul_writes_memory(const struct emul_ctx *ctx)
 bool emul_is_string(const struct emul_ctx *ctx)
 {
 	return ctx->insn.len && ctx->insn.row->flags & F_STRING;
+}
+
+bool emul_is_hypercall(const struct emul_ctx *ctx)
+{
+	return ctx->insn.len && ctx->insn.row->exec == emul_op_vmcall;
+}
+
+bool emul_is_syscall(const struct emul_ctx *ctx)
+{
+	return ctx->insn.len && ctx->insn.row->exec == emul_op_syscall;
 }
 
 bool emul_is_io(const struct emul_ctx *ctx)

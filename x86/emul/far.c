@@ -39,7 +39,7 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 	if (emul_protected(ctx) && cs->ar & EMUL_AR_L && emul_long_active(ctx))
 		ok = emul_is_canonical(ctx, rip);
 	else
-		ok = (u32)rip <= cs->limit;
+		ok = rip <= cs->limit;
 	return ok ? EMUL_OK : emul_gp0(ctx);
 }
 
@@ -443,20 +443,49 @@ static enum emul_rc need_sce(struct emul_ctx *ctx)
 	return rc ?: efer & EFER_SCE ? EMUL_OK : emul_fault(ctx, VEC_UD);
 }
 
+/* AMD's processors, and those made after them, have SYSCALL outside of 64-bit mode too. */
+static enum emul_rc need_syscall(struct emul_ctx *ctx)
+{
+	u32 vendor;
+
+	if (ctx->mode == EMUL_LONG64)
+		return need_sce(ctx);
+	vendor = emul_vendor(ctx);
+	if (vendor == EMUL_VENDOR_AMD || vendor == EMUL_VENDOR_HYGON)
+		return need_sce(ctx);
+	return emul_fault(ctx, VEC_UD);
+}
+
+/* Outside of long mode (AMD APM "SYSCALL and SYSRET in Legacy x86 Mode"): no mask, no R11. */
+static void syscall_legacy(struct emul_ctx *ctx, u64 star)
+{
+	emul_write_reg(ctx, EMUL_RCX, ctx->next_rip, 4, false);
+	ctx->flags = ctx->rflags & ~(u64)(X86_EFLAGS_VM | X86_EFLAGS_IF | X86_EFLAGS_RF);
+	ctx->next_rip = (u32)star;
+	emul_flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_DB);
+}
+
 enum emul_rc emul_op_syscall(struct emul_ctx *ctx)
 {
+	u32 entry = ctx->mode == EMUL_LONG64 ? MSR_LSTAR : MSR_CSTAR;
 	u64 star, target, mask;
 	enum emul_rc rc;
 
-	rc = need_sce(ctx);
+	rc = need_syscall(ctx);
 	if (rc == EMUL_OK)
-		rc = sys_msr(ctx, MSR_STAR, &star) ?: sys_msr(ctx, MSR_LSTAR, &target) ?:
-		     sys_msr(ctx, MSR_SYSCALL_MASK, &mask);
+		rc = sys_msr(ctx, MSR_STAR, &star);
+	if (rc == EMUL_OK && !emul_long_active(ctx)) {
+		syscall_legacy(ctx, star);
+		return EMUL_OK;
+	}
+	if (rc == EMUL_OK)
+		rc = sys_msr(ctx, entry, &target) ?: sys_msr(ctx, MSR_SYSCALL_MASK, &mask);
 	if (rc != EMUL_OK)
 		return rc;
 	emul_set_gpr(ctx, EMUL_RCX, ctx->next_rip);
-	emul_set_gpr(ctx, EMUL_R11, ctx->rflags);
-	ctx->flags = ctx->rflags & ~mask & ~(u64)X86_EFLAGS_RF;
+	emul_set_gpr(ctx, EMUL_R11, ctx->flags);
+	ctx->flags = (ctx->flags & ~mask) | X86_EFLAGS_FIXED;
+	ctx->trap = ctx->flags & X86_EFLAGS_TF;
 	ctx->next_rip = target;
 	emul_flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_L);
 	return EMUL_OK;
@@ -481,6 +510,7 @@ enum emul_rc emul_op_sysret(struct emul_ctx *ctx)
 	sel = (star >> 48) + (wide ? 16 : 0);
 	ctx->next_rip = wide ? rip : (u32)rip;
 	ctx->flags = (ctx->gpr[EMUL_R11] & SYSRET_FLAGS) | X86_EFLAGS_FIXED;
+	ctx->trap = ctx->flags & X86_EFLAGS_TF;
 	emul_flat_cs_ss(ctx, sel, (star >> 48) + 8, 3, wide ? EMUL_AR_L : EMUL_AR_DB);
 	return EMUL_OK;
 }

@@ -67,7 +67,7 @@ enum opnd {
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* 66 does not change the operand size (it is an opcode prefix) */
+#define F_NO66		BIT(23)	/* operand size 4, or 8 by REX.W; 66 is an opcode prefix */
 
 /**
  * struct emul_opcode - one row
@@ -208,6 +208,12 @@ static inline u32 emul_sel_error(u16 sel)
 u32 emul_desc_limit(const struct emul_desc *d);
 void emul_desc_seg(const struct emul_desc *d, struct emul_seg *seg);
 bool emul_long_active(struct emul_ctx *ctx);
+
+/* What emul_vendor() gives: the first letters of the name, "Genu", "Auth", "Hygo" */
+#define EMUL_VENDOR_INTEL	0x756e6547u
+#define EMUL_VENDOR_AMD		0x68747541u
+#define EMUL_VENDOR_HYGON	0x6f677948u
+u32 emul_vendor(struct emul_ctx *ctx);
 enum emul_rc emul_read_desc(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_desc *d);
 enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 vector);
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit);

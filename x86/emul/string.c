@@ -106,6 +106,25 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 	return rc;
 }
 
+/*
+ * Not one iteration. With 32-bit addresses in 64-bit mode the fast forms of Intel's processors
+ * write their index registers and the counter all the same, the upper halves cleared.
+ */
+static void string_none(struct emul_ctx *ctx)
+{
+	u8 op = ctx->insn.opcode & 0xfe;
+
+	if (ctx->mode == EMUL_LONG64 && ctx->insn.ad_bytes == 4 &&
+	    emul_vendor(ctx) == EMUL_VENDOR_INTEL) {
+		emul_set_gpr(ctx, EMUL_RCX, 0);
+		if (op == 0xa4)
+			emul_set_gpr(ctx, EMUL_RSI, (u32)ctx->gpr[EMUL_RSI]);
+		if (op == 0xa4 || op == 0xaa)
+			emul_set_gpr(ctx, EMUL_RDI, (u32)ctx->gpr[EMUL_RDI]);
+	}
+	emul_commit(ctx);
+}
+
 static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares)
 {
 	u64 mask = emul_ad_mask(ctx), after = ctx->next_rip, left, done;
@@ -117,7 +136,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		return string_once(ctx, fn);
 	left = ctx->gpr[EMUL_RCX] & mask;
 	if (!left)
-		emul_commit(ctx);
+		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
 		if (rc != EMUL_OK)
@@ -126,6 +145,10 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		emul_add_reg(ctx, EMUL_RCX, -done, mask);
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
+		/* What comes between two iterations finds RF set (SDM "Restart Flag"). */
+		ctx->flags &= ~(u64)X86_EFLAGS_RF;
+		if (!last)
+			ctx->flags |= X86_EFLAGS_RF;
 		emul_commit(ctx);
 		if (last)
 			return EMUL_OK;
@@ -291,9 +314,7 @@ static enum emul_rc ins_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	u64 one = 0, la;
 	void *buf;
 
-	rc = io_allowed(ctx, port, bytes);
-	if (rc == EMUL_OK)
-		rc = batch_linear(ctx, EMUL_ES, string_di(ctx), bytes, true, max, done, &la);
+	rc = batch_linear(ctx, EMUL_ES, string_di(ctx), bytes, true, max, done, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, *done * bytes, EMUL_DATA, ctx->cpl);
 	if (rc != EMUL_OK)
@@ -314,10 +335,7 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	u64 one = 0, la;
 	void *buf;
 
-	rc = io_allowed(ctx, port, bytes);
-	if (rc == EMUL_OK)
-		rc = batch_linear(ctx, ctx->insn.seg, string_si(ctx), bytes, false, max, done,
-				  &la);
+	rc = batch_linear(ctx, ctx->insn.seg, string_si(ctx), bytes, false, max, done, &la);
 	if (rc != EMUL_OK)
 		return rc;
 	buf = *done > 1 ? ctx->io_buf : &one;
@@ -328,12 +346,20 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	return rc;
 }
 
+/* The permission is needed even if the counter is 0. */
+static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
+{
+	enum emul_rc rc = io_allowed(ctx, ctx->gpr[EMUL_RDX], io_bytes(ctx));
+
+	return rc ?: string_run(ctx, fn, false);
+}
+
 enum emul_rc emul_op_ins(struct emul_ctx *ctx)
 {
-	return string_run(ctx, ins_items, false);
+	return port_string(ctx, ins_items);
 }
 
 enum emul_rc emul_op_outs(struct emul_ctx *ctx)
 {
-	return string_run(ctx, outs_items, false);
+	return port_string(ctx, outs_items);
 }

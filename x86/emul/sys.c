@@ -199,18 +199,33 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, ctx->insn.reg, val);
 }
 
+/* SDM "Debug Control Register (DR7)": GD makes each access a #DB with DR6.BD, before it happens. */
+static enum emul_rc general_detect(struct emul_ctx *ctx)
+{
+	u64 dr7 = 0;
+	enum emul_rc rc = ctx->ops->get_dr(ctx, 7, &dr7);
+
+	if (rc != EMUL_OK || !(dr7 & BIT(13)))
+		return rc;
+	emul_fault(ctx, VEC_DB);
+	ctx->exc.payload = BIT(13);
+	return EMUL_FAULT;
+}
+
 /* DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined (SDM "Debug Registers"). */
 static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 {
 	*nr = ctx->insn.reg;
 	if (*nr > 7)
 		return emul_fault(ctx, VEC_UD);
+	if (ctx->cpl)
+		return emul_gp0(ctx);
 	if (*nr == 4 || *nr == 5) {
 		if (ctx->ops->get_cr(ctx, 4) & X86_CR4_DE)
 			return emul_fault(ctx, VEC_UD);
 		*nr += 2;
 	}
-	return ctx->cpl ? emul_gp0(ctx) : EMUL_OK;
+	return general_detect(ctx);
 }
 
 enum emul_rc emul_op_mov_r_dr(struct emul_ctx *ctx)
@@ -438,6 +453,8 @@ enum emul_rc emul_op_xsetbv(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = need_cr4(ctx, X86_CR4_OSXSAVE);
 
+	if (rc == EMUL_OK && ctx->cpl)
+		return emul_gp0(ctx);
 	return rc ?: sys_call(ctx, EMUL_SYS_XSETBV, (u32)ctx->gpr[EMUL_RCX], read_edx_eax(ctx));
 }
 

@@ -111,14 +111,14 @@ static const struct emul_opcode grp7_r0[8] = {
 static const struct emul_opcode grp7_r1[8] = {
 	[0] = R(monitor, NONE, NONE, M),
 	[1] = R(mwait, NONE, NONE, M),
-	[2] = R(clac, NONE, NONE, M | F_PROT, .arg = 0),
-	[3] = R(clac, NONE, NONE, M | F_PROT, .arg = 1),
+	[2] = R(clac, NONE, NONE, M, .arg = 0),
+	[3] = R(clac, NONE, NONE, M, .arg = 1),
 	[4 ... 7] = UNIMPL_M,
 };
 
 static const struct emul_opcode grp7_r2[8] = {
 	[0] = R(xgetbv, NONE, NONE, M),
-	[1] = R(xsetbv, NONE, NONE, M | F_PRIV),
+	[1] = R(xsetbv, NONE, NONE, M),
 	[4] = VMX,
 	[5 ... 7] = UNIMPL_M,
 };
@@ -273,13 +273,14 @@ static const struct emul_opcode pfx_0f6e[4] = { MOVD(0), MOVD(1) };
 #define MOVQ(a) R(movq, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f7e[4] = { MOVD(2), MOVD(3), MOVQ(1) };
 static const struct emul_opcode pfx_0fd6[4] = { [1] = MOVQ(3), [2] = UNIMPL_M, [3] = UNIMPL_M };
+static const struct emul_opcode pfx_0f77[4] = { R(emms, NONE, NONE, 0) };
 static const struct emul_opcode pfx_0f78[4] = { VMX, UNIMPL_M, {}, UNIMPL_M };
 
 static const struct emul_opcode pfx_0fb8[4] = { [2] = R(popcnt, REG, RM, M | F_MOV) };
 
 /* MOVNTI */
 static const struct emul_opcode pfx_0fc3[4] = {
-	R(mov, RM, REG, M | F_MOV | F_MEM | F_PLAINMOV)
+	R(mov, RM, REG, M | F_MOV | F_MEM | F_PLAINMOV | F_NO66)
 };
 
 #define BSCAN(a) {							\
@@ -430,7 +431,7 @@ const struct emul_opcode emul_map_1b[256] = {
 const struct emul_opcode emul_map_0f[256] = {
 	[0x00] = S(grp6, F_SEL_REG), S(grp7, F_SEL_MOD),
 	[0x02] = R(lar, REG, RM16, M | F_PROT, .arg = 0), R(lar, REG, RM16, M | F_PROT, .arg = 1),
-	[0x05] = R(syscall, NONE, NONE, F_ONLY64),
+	[0x05] = R(syscall, NONE, NONE, F_PROT),
 	[0x06] = R(clts, NONE, NONE, F_PRIV),
 	[0x07] = R(sysret, NONE, NONE, F_ONLY64 | F_PRIV),
 	[0x08] = R(invd, NONE, NONE, F_PRIV), S(pfx_0f09, F_SEL_PFX),
@@ -454,7 +455,7 @@ const struct emul_opcode emul_map_0f[256] = {
 	[0x50 ... 0x6d] = UNIMPL_M,
 	[0x6e] = S(pfx_0f6e, F_SEL_PFX), S(pfx_0f6f, F_SEL_PFX),
 	[0x70 ... 0x76] = UNIMPL_M,
-	[0x77] = R(emms, NONE, NONE, 0),
+	[0x77] = S(pfx_0f77, F_SEL_PFX),
 	[0x78] = S(pfx_0f78, F_SEL_PFX), S(pfx_0f78, F_SEL_PFX),
 	[0x7c ... 0x7d] = UNIMPL_M,
 	[0x7e] = S(pfx_0f7e, F_SEL_PFX), S(pfx_0f7f, F_SEL_PFX),

@@ -72,7 +72,11 @@ enum emul_rc emul_op_vmov(struct emul_ctx *ctx)
 	if (arg & 1 && la & 15)
 		return emul_gp0(ctx);
 	if (arg & 2) {
-		rc = ctx->ops->get_vec(ctx, file, ctx->insn.reg & mask, buf);
+		/* Reading an MMX register changes the x87 tags: not if the store faults. */
+		if (file == EMUL_MM)
+			rc = ctx->ops->probe_write(ctx, la, len, EMUL_DATA, ctx->cpl);
+		if (rc == EMUL_OK)
+			rc = ctx->ops->get_vec(ctx, file, ctx->insn.reg & mask, buf);
 		return rc ?: ctx->ops->write(ctx, la, buf, len, EMUL_DATA, ctx->cpl);
 	}
 	rc = ctx->ops->read(ctx, la, buf, len, EMUL_DATA, ctx->cpl);

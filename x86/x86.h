@@ -467,7 +467,7 @@ enum okvm_emul_why {
 	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
 	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
-	/* #UD that may be an instruction from the other vendor (VMCALL/VMMCALL) */
+	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
 };

@@ -228,8 +228,13 @@ static void slot_anyhow(void)
 		.userspace_addr = (uintptr_t)storm.area + rnd(AREA_PAGES / 2) * 4096,
 	};
 
-	if (!rnd(16))
-		garble(&region, sizeof(region));
+	/* But no other memory of this process: its guests would write to it. */
+	if (!rnd(16)) {
+		region.flags = rnd32();
+		region.guest_phys_addr = odd_number() << (rnd(2) ? 12 : 0);
+	}
+	if (!rnd(32))
+		region.userspace_addr = rnd(2) ? 1ull << 47 : ~0xfffull;
 	/* Slot 0 holds the guest's code. */
 	region.slot += !region.slot;
 	ioctl(storm.vm.fd, KVM_SET_USER_MEMORY_REGION, &region);
@@ -270,7 +275,8 @@ static void host_memory_anyhow(void)
 		mprotect(at, size, PROT_READ | PROT_WRITE);
 		break;
 	case 3:
-		munmap(at, size);
+		/* Not a hole, which the C library might take. */
+		mmap(at, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		break;
 	case 4:
 		fallocate(storm.memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * 4096,
@@ -438,7 +444,7 @@ static void msrs_anyhow(int vcpu)
 /* The vCPU's own thread holds it most of the time. */
 static void interrupt_runner(unsigned int i)
 {
-	if (i < STORM_VCPUS - 1)
+	if (i < STORM_VCPUS - 1 && storm.runner[i])
 		pthread_kill(storm.runner[i], SIGUSR1);
 }
 
@@ -500,8 +506,10 @@ static void other_vm_anyhow(void)
 		ioctl(vm, KVM_CREATE_IRQCHIP, 0);
 	vcpu = ioctl(vm, KVM_CREATE_VCPU, rnd(3));
 	stats = ioctl(vm, KVM_GET_STATS_FD, 0);
-	if (rnd(2))
+	if (rnd(2)) {
 		close(vm);
+		vm = -1;
+	}
 	if (pread(stats, text, sizeof(text), rnd(4096)) < 0)
 		ioctl(vcpu, KVM_RUN, 0);
 	close(stats);
@@ -511,8 +519,9 @@ static void other_vm_anyhow(void)
 
 static void do_descriptors(void)
 {
+	/* Larger than what any ioctl writes back. */
+	static uint8_t argument[1 << 18] __attribute__((aligned(64)));
 	int copy = dup(rnd(2) ? storm.vm.fd : storm.vcpu[rnd(STORM_VCPUS)]), stats;
-	uint8_t argument[512];
 	void *map;
 
 	switch (rnd(6)) {
@@ -529,14 +538,14 @@ static void do_descriptors(void)
 		break;
 	case 3:
 		stats = ioctl(copy, KVM_GET_STATS_FD, 0);
-		if (read(stats, argument, sizeof(argument)) < 0)
+		if (read(stats, argument, 512) < 0)
 			usleep(1);
 		close(stats);
 		break;
 	default:
 		/* Any ioctl, with any argument, but for the one that waits. */
-		memset(argument, 0, sizeof(argument));
-		garble(argument, sizeof(argument));
+		memset(argument, 0, 512);
+		garble(argument, 512);
 		ioctl(copy, _IOC(rnd(4), KVMIO, rnd(0xd0), rnd(2) ? rnd(512) : rnd(64)), argument);
 	}
 	close(copy);

@@ -756,6 +756,26 @@ TEST(dest_x2apic)
 	free(map);
 }
 
+/* An x2APIC may have the number that is xAPIC's broadcast. */
+TEST(dest_id_of_the_broadcast)
+{
+	struct bench *list[] = { &b, &c };
+	struct lapic_irq irq = to(0xff, false);
+	struct lapic_map *map;
+
+	bench_init(&b, 0);
+	bench_init(&c, 255);
+	bench_x2apic(&b);
+	bench_x2apic(&c);
+	map = make_map(list, 2, 255, false);
+	EXPECT_EQ(reach(map, list, 2, &b.l, &irq), 2);
+	EXPECT_EQ(reach(map, list, 2, NULL, &irq), 3);
+	free(map);
+	map = make_map(list, 2, 255, true);
+	EXPECT_EQ(reach(map, list, 2, NULL, &irq), 2);
+	free(map);
+}
+
 TEST(dest_plugged_and_aliased)
 {
 	struct bench *list[] = { &b, &c, &d };

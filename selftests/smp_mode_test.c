@@ -412,6 +412,13 @@ GUEST(started, 16)
 	"	hlt\n"
 GUEST_END(started);
 
+#define AP_NMI		0x9800
+
+GUEST(nmi_comes, 16)
+	"	lock addl $16, 0x7f00\n"
+	"	iret\n"
+GUEST_END(nmi_comes);
+
 static volatile bool leave;
 static volatile uint32_t stage;
 
@@ -473,17 +480,17 @@ static GUEST_C void in_loop(void)
 		guest_out8(PORT_YIELD, 0);
 }
 
+/* A second one waits: INIT drops it. */
 static GUEST_C void nmi_loops(struct guest_frame *frame)
 {
 	(void)frame;
+	apic_send(ICR_NMI | ICR_ASSERT, 1);
 	in_loop();
 }
 
 static GUEST_C void in_nmi(void)
 {
 	guest_handlers[2] = nmi_loops;
-	/* A second one waits: INIT drops it, and unblocks NMIs. */
-	apic_send(ICR_NMI | ICR_ASSERT, 1);
 	apic_send(ICR_NMI | ICR_ASSERT, 1);
 	while (!leave)
 		guest_out8(PORT_YIELD, 0);
@@ -506,6 +513,9 @@ static void started_from(enum smp_flag mode, void (*state)(void))
 	stage = 0;
 	smp_create(&smp, 2, mode);
 	memcpy(smp.vm.mem + AP_CODE, guest_started, guest_started_end - guest_started);
+	/* An NMI in real mode would be counted as many starts. */
+	memcpy(smp.vm.mem + AP_NMI, guest_nmi_comes, guest_nmi_comes_end - guest_nmi_comes);
+	*(uint32_t *)(smp.vm.mem + 2 * 4) = AP_NMI;
 	smp_start(&smp, 0, starts_others);
 	smp_start(&smp, 1, state);
 	smp_run(&smp);

@@ -482,6 +482,7 @@ TEST(init_forgets_what_is_in_service_and_what_is_requested)
 	EXPECT_EQ(window(&vm), 0x61);
 	self_ipi(&vm, 0x51);
 	wr(&other, ICR2, 0);
+	wr(&other, ICR, 0x4051);
 	wr(&other, ICR, INIT_ASSERT);
 	/* The boot processor goes to its reset vector, where there is no memory. */
 	vm.run->immediate_exit = 1;

@@ -320,10 +320,9 @@ static int irqfd_assign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 	struct file *file;
 	int err;
 
-	if (mode == OKVM_IRQCHIP_NONE)
-		return -EAGAIN;
 	/* Only chips in the kernel know when a line is acknowledged. */
-	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL)
+	if (mode == OKVM_IRQCHIP_NONE ||
+	    ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL))
 		return -EINVAL;
 	file = fget(args->fd);
 	if (!file)

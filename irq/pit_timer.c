@@ -246,8 +246,7 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	lockdep_assert_held(&vm->lock);
 	if (irq->pit)
 		return -EEXIST;
-	if (irq->mode != OKVM_IRQCHIP_KERNEL)
-		return -ENOENT;
+	/* Without a PIC in the kernel its line leads nowhere, unless GSI 0 has a route. */
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
 	if (!pit)
 		return -ENOMEM;

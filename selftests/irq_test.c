@@ -102,7 +102,7 @@ TEST(without_irqchip_its_ioctls_are_refused)
 	EXPECT_ERR(irq_line(&vm, 4, 1), ENXIO);
 	EXPECT_ERR(ioctl(vm.fd, KVM_SIGNAL_MSI, &msi), EINVAL);
 	EXPECT_ERR(ioctl(vm.fd, KVM_SET_GSI_ROUTING, &routing), EINVAL);
-	EXPECT_ERR(ioctl(vm.fd, KVM_IRQFD, &irqfd), EAGAIN);
+	EXPECT_ERR(ioctl(vm.fd, KVM_IRQFD, &irqfd), EINVAL);
 	vm_destroy(&vm);
 }
 

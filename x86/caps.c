@@ -21,6 +21,30 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
+/* Those about interrupts that are there and work, with nothing to tell besides. */
+static bool irq_cap(long cap)
+{
+	switch (cap) {
+	case KVM_CAP_IRQCHIP:
+	case KVM_CAP_SPLIT_IRQCHIP:
+	case KVM_CAP_IRQ_INJECT_STATUS:
+	case KVM_CAP_IOAPIC_POLARITY_IGNORED:
+	case KVM_CAP_PIT:
+	case KVM_CAP_PIT2:
+	case KVM_CAP_PIT_STATE2:
+	case KVM_CAP_REINJECT_CONTROL:
+	case KVM_CAP_SIGNAL_MSI:
+	case KVM_CAP_IRQFD:
+	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_IOEVENTFD_NO_LENGTH:
+	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Capabilities that are there or not; sorted by number in the uapi header, listed by subject. */
 static bool plain_cap(long cap)
 {
@@ -67,20 +91,8 @@ static bool plain_cap(long cap)
 	case KVM_CAP_PRE_FAULT_MEMORY:
 	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
 	case KVM_CAP_X86_GUEST_MODE:
-	/* interrupts */
-	case KVM_CAP_IRQCHIP:
-	case KVM_CAP_SPLIT_IRQCHIP:
-	case KVM_CAP_IRQ_INJECT_STATUS:
-	case KVM_CAP_PIT:
-	case KVM_CAP_PIT2:
-	case KVM_CAP_PIT_STATE2:
-	case KVM_CAP_REINJECT_CONTROL:
-	case KVM_CAP_SIGNAL_MSI:
-	case KVM_CAP_IRQFD:
-	case KVM_CAP_IRQFD_RESAMPLE:
-	case KVM_CAP_IOEVENTFD:
-	case KVM_CAP_IOEVENTFD_NO_LENGTH:
-	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+	case KVM_CAP_LAST_CPU:
+	case KVM_CAP_PCI_SEGMENT:
 		return true;
 	default:
 		return false;
@@ -102,7 +114,7 @@ static_assert(VALID_QUIRKS == 0x7f);
 
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 {
-	if (plain_cap(cap))
+	if (plain_cap(cap) || irq_cap(cap))
 		return 1;
 	switch (cap) {
 	case KVM_CAP_VM_TYPES:

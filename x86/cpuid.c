@@ -157,7 +157,9 @@ static long check_padding(const struct kvm_cpuid2 __user *user)
 
 long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 {
-	long err = check_padding(arg.user);
+	struct kvm_cpuid2 __user *user = arg.user;
+	long err = check_padding(user);
+	u32 nent;
 	/* What the emulator does whether or not the CPU can: MOVBE; RDPID if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
@@ -169,7 +171,12 @@ long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host.caps & OKVM_CAP_RDTSCP)
 		list[2].ecx = BIT(22);
-	return copy_list(arg.user, list, ARRAY_SIZE(list));
+	/* KVM demands room for one entry more: it looks again for each class of leaves. */
+	if (get_user(nent, &user->nent))
+		return -EFAULT;
+	if (nent == ARRAY_SIZE(list))
+		return -E2BIG;
+	return copy_list(user, list, ARRAY_SIZE(list));
 }
 
 /* ---- the guest's table ---- */
@@ -362,14 +369,16 @@ static u64 gpa_reserved(u8 maxphyaddr)
 	return maxphyaddr >= 64 ? 0 : ~0ULL << maxphyaddr;
 }
 
+/* SDM "CPUID—CPU Identification": 36 bits if the leaf does not tell. */
+#define DEFAULT_MAXPHYADDR	36
+
 static u8 guest_maxphyaddr(struct okvm_vcpu *vcpu)
 {
 	u8 bits = guest_reg(vcpu, 0x80000008, 0, CPUID_REG_EAX);
 
-	/* SDM "CPUID—CPU Identification": 36 bits if the leaf does not tell. */
 	if (guest_reg(vcpu, 0x80000000, 0, CPUID_REG_EAX) < 0x80000008 ||
 	    !okvm_cpuid_find(vcpu, 0x80000008, 0))
-		return 36;
+		return DEFAULT_MAXPHYADDR;
 	return bits;
 }
 
@@ -473,12 +482,12 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 	/*
-	 * No CPUID yet: the guest has no optional feature, but userspace may already set any
-	 * CR4 or EFER bit the host offers, and physical addresses are as wide as the host's.
+	 * No CPUID yet: the guest has no optional feature, and addresses of the width that a CPU
+	 * has which does not tell; but userspace may already set any CR4 bit the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
 	f->cr4_reserved = okvm_host.cr4_reserved;
-	f->maxphyaddr = okvm_host_cpuid_reg(0x80000008, 0, CPUID_REG_EAX) & 0xff;
+	f->maxphyaddr = DEFAULT_MAXPHYADDR;
 	f->gpa_reserved = gpa_reserved(f->maxphyaddr);
 	f->dr7_reserved = GENMASK_ULL(63, 32);
 	f->dr6_fixed1 = OKVM_DR6_FIXED1 | BIT(16) | BIT(11);

@@ -82,7 +82,8 @@ static long vm_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-#define MIN_MMU_PAGES	64
+#define MIN_MMU_PAGES		64
+#define PAGES_PER_MMU_PAGE	50
 
 static long vm_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
@@ -92,9 +93,26 @@ static long vm_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
+/* What was set; else what KVM takes for a VM with so much memory, once there was a slot. */
 static long vm_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	return vm->arch->nr_mmu_pages;
+	unsigned long pages = vm->arch->nr_mmu_pages;
+	const struct okvm_memslots *slots;
+
+	if (pages)
+		return pages;
+	mutex_lock(&vm->slots_lock);
+	slots = rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
+	if (slots->hva_inserted)
+		pages = clamp_t(u64, slots->npages / PAGES_PER_MMU_PAGE, MIN_MMU_PAGES, INT_MAX);
+	mutex_unlock(&vm->slots_lock);
+	return pages;
+}
+
+/* There is no kind of device. */
+static long vm_create_device(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return -ENODEV;
 }
 
 /* These read their argument although their numbers are _IOR or _IO. */
@@ -136,6 +154,7 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_SET_BOOT_CPU_ID,		SCALAR | LOCK,	{ .vm = vm_set_boot_cpu_id } },
 	{ KVM_SET_NR_MMU_PAGES,		SCALAR | LOCK,	{ .vm = vm_set_nr_mmu_pages } },
 	{ KVM_GET_NR_MMU_PAGES,		SCALAR,		{ .vm = vm_get_nr_mmu_pages } },
+	{ KVM_CREATE_DEVICE,		0,		{ .vm = vm_create_device } },
 	{ KVM_GET_CLOCK,		0,		{ .vm = okvm_ioc_get_clock } },
 	{ KVM_SET_CLOCK,		0,		{ .vm = okvm_ioc_set_clock } },
 	{ KVM_SET_TSC_KHZ,		SCALAR | LOCK,	{ .vm = okvm_ioc_vm_set_tsc_khz } },

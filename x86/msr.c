@@ -28,7 +28,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
 	 ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | \
 	 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | \
-	 ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | ARCH_CAP_BHI_NO)
+	 ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | ARCH_CAP_BHI_NO | OKVM_ARCH_CAP_ITS_NO)
 
 /* What the CPU and backend can do, BIT(enum msr_need); constant after okvm_msr_init_lists(). */
 static u32 cpu_needs;
@@ -53,6 +53,8 @@ u64 okvm_host_arch_capabilities(void)
 		val |= ARCH_CAP_MDS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_RFDS))
 		val |= ARCH_CAP_RFDS_NO;
+	if (!okvm_host_has_its())
+		val |= OKVM_ARCH_CAP_ITS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_GDS))
 		val |= ARCH_CAP_GDS_NO;
 	/* Without RTM there is nothing to abort, and TAA_NO would say nothing. */

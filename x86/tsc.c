@@ -176,7 +176,7 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 {
 	u64 by = adjust - vcpu->arch->tsc_adjust;
 
-	if (!vcpu->arch->feat.tsc_adjust && vcpu->arch->cpuid)
+	if (!vcpu->arch->feat.tsc_adjust)
 		return;
 	vcpu->arch->tsc_adjust = adjust;
 	if (!host)

@@ -55,11 +55,12 @@ static GUEST_C void count_it(struct guest_frame *frame)
 {
 	uint32_t vector = frame->vector;
 
-	hits[vector]++;
 	last_cpu = guest_cpu();
 	tmr_seen = tmr(vector);
 	if (orders < 8)
 		order[orders++] = vector;
+	/* Last: another vCPU waits for it. */
+	hits[vector]++;
 	if (lower_from && hits[vector] >= lower_from)
 		guest_line(PIN, false);
 	apic_write(AP_EOI, 0);

@@ -10,6 +10,7 @@
  * through, 32,768 frames at a time.
  */
 #include <linux/bitmap.h>
+#include <linux/compat.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -125,21 +126,28 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 	return ret;
 }
 
+/* A 32-bit client fills in half of the pointer's place, and the other half may hold anything. */
+static void __user *dirty_user(void __user *ptr)
+{
+	return in_compat_syscall() ? compat_ptr(ptr_to_compat(ptr)) : ptr;
+}
+
 static int dirty_get_locked(struct okvm_vm *vm, const struct kvm_dirty_log *log)
 {
 	struct okvm_memslot *slot = dirty_slot(vm, log->slot);
+	void __user *to = dirty_user(log->dirty_bitmap);
 	unsigned long *page;
 	int ret;
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 	if (dirty_manual(vm) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
-		return copy_to_user(log->dirty_bitmap, slot->dirty,
+		return copy_to_user(to, slot->dirty,
 				    dirty_words(slot->npages) * sizeof(long)) ? -EFAULT : 0;
 	page = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return -ENOMEM;
-	ret = dirty_get_taking(vm, slot, log->dirty_bitmap, page);
+	ret = dirty_get_taking(vm, slot, to, page);
 	free_page((unsigned long)page);
 	return ret;
 }
@@ -190,7 +198,7 @@ static bool clear_range_ok(const struct okvm_memslot *slot,
 static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log,
 			      unsigned long *page)
 {
-	const unsigned long __user *from = log->dirty_bitmap;
+	const unsigned long __user *from = dirty_user(log->dirty_bitmap);
 	struct okvm_memslot *slot = dirty_slot(vm, log->slot);
 	unsigned long base = log->first_page / BITS_PER_LONG;
 	unsigned long words = dirty_words(log->num_pages);

@@ -189,6 +189,38 @@ TEST(clearing_the_dirty_log)
 	vm_destroy(&vm);
 }
 
+/* The way by which a 32-bit program comes into the kernel; @arg lies below 4 GiB. */
+static int ioctl_32bit(int fd, uint32_t cmd, void *arg)
+{
+	int ret;
+
+	asm volatile("int $0x80"
+		     : "=a" (ret)
+		     : "a" (54), "b" (fd), "c" (cmd), "d" ((uint32_t)(uintptr_t)arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+TEST(the_dirty_log_of_a_32_bit_client)
+{
+	struct kvm_dirty_log *log = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	uint64_t *bitmap = (uint64_t *)(log + 1);
+	struct vm vm;
+
+	REQUIRE(log != MAP_FAILED);
+	vm_create(&vm, 0);
+	vm_slot(&vm, 0, 0, VM_MEMORY, vm.mem, KVM_MEM_LOG_DIRTY_PAGES);
+	*bitmap = ~0ull;
+	/* Half of the place is the pointer, and the other is what lay there. */
+	log->padding2 = 0xdead4eadull << 32 | (uint32_t)(uintptr_t)bitmap;
+	EXPECT_EQ(ioctl_32bit(vm.fd, KVM_GET_DIRTY_LOG, log), 0);
+	EXPECT_EQ(*bitmap, 0);
+	EXPECT_ERR(ioctl(vm.fd, KVM_GET_DIRTY_LOG, log), EFAULT);
+	munmap(log, 4096);
+	vm_destroy(&vm);
+}
+
 /* ---- statistics ---- */
 
 static void stats_of(int owner)

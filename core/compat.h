@@ -218,7 +218,7 @@ static inline void okvm_complete_vector(void)
 #define OKVM_HAS_POSTED_VECTOR	0
 #endif
 
-/* Kernels before 6.15, and stable ones before May 2025, do not know of Indirect Target Selection. */
+/* Kernels before 6.15, and stable ones of before May 2025, know no Indirect Target Selection. */
 #ifdef X86_BUG_ITS
 #define OKVM_ARCH_CAP_ITS_NO	ARCH_CAP_ITS_NO
 #define okvm_host_has_its()	boot_cpu_has_bug(X86_BUG_ITS)

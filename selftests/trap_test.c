@@ -199,11 +199,18 @@ TEST(int1_while_mov_ss_blocks)
 	      { 3, DR6_STEP, 1 });
 }
 
+/*
+ * A WRMSR that exits: from then on accesses of debug registers exit, too, and the exception is
+ * raised by software. What a CPU that takes it by itself makes of the step that waits is its own.
+ */
 GUEST(movss_detect, 64)
-	"mov %ss, %cx\n"
 	"mov $0x2400, %edx\n"
 	"mov %rdx, %dr7\n"
+	"mov $0x8b, %ecx\n"
+	"xor %eax, %eax\n"
 	"xor %edx, %edx\n"
+	"wrmsr\n"
+	"mov %ss, %cx\n"
 	SET_TF
 	"popf\n"
 	"mov %cx, %ss\n"

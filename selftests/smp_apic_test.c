@@ -371,20 +371,10 @@ static GUEST_C void pending_nmis(void)
 	}
 }
 
-static void one_run(enum smp_flag mode, void (*main)(void))
-{
-	struct smp smp;
-
-	smp_create(&smp, 1, mode);
-	smp_start(&smp, 0, main);
-	smp_run(&smp);
-	smp_destroy(&smp);
-}
-
 TEST(one_nmi_waits_behind_another)
 {
-	one_run(SMP_XAPIC, pending_nmis);
-	one_run(SMP_X2APIC, pending_nmis);
+	smp_run_one(SMP_XAPIC, pending_nmis);
+	smp_run_one(SMP_X2APIC, pending_nmis);
 }
 
 static GUEST_C void flush_counts(struct guest_frame *frame)

@@ -58,16 +58,6 @@ static GUEST_C void begin(void)
 
 #define RF	(1u << 16)
 
-static void one_run(enum smp_flag mode, void (*main)(void))
-{
-	struct smp smp;
-
-	smp_create(&smp, 1, mode);
-	smp_start(&smp, 0, main);
-	smp_run(&smp);
-	smp_destroy(&smp);
-}
-
 /* ---- faults and traps ---- */
 
 extern const uint8_t div_at[], div_end[], load_at[], int3_end[], int_end[], gp_at[], ud_at[];
@@ -103,7 +93,7 @@ static GUEST_C void faults(void)
 
 TEST(faults_whose_delivery_faults_in_the_host)
 {
-	one_run(SMP_XAPIC, faults);
+	smp_run_one(SMP_XAPIC, faults);
 }
 
 static GUEST_C void software_interrupts(void)
@@ -128,7 +118,7 @@ static GUEST_C void software_interrupts(void)
 
 TEST(software_interrupts_whose_delivery_faults_in_the_host)
 {
-	one_run(SMP_XAPIC, software_interrupts);
+	smp_run_one(SMP_XAPIC, software_interrupts);
 }
 
 /* ---- interrupts ---- */
@@ -178,8 +168,8 @@ static GUEST_C void interrupts(void)
 
 TEST(interrupts_whose_delivery_faults_in_the_host)
 {
-	one_run(SMP_XAPIC, interrupts);
-	one_run(SMP_X2APIC, interrupts);
+	smp_run_one(SMP_XAPIC, interrupts);
+	smp_run_one(SMP_X2APIC, interrupts);
 }
 
 /* ---- NMIs ---- */
@@ -218,9 +208,9 @@ static GUEST_C void nmis(void)
 
 TEST(nmis_whose_delivery_faults_in_the_host)
 {
-	one_run(SMP_XAPIC, nmis);
+	smp_run_one(SMP_XAPIC, nmis);
 	nested = nested_at_iret = 0;
-	one_run(SMP_X2APIC, nmis);
+	smp_run_one(SMP_X2APIC, nmis);
 }
 
 static uint8_t other_stack[4096] __attribute__((aligned(4096)));
@@ -266,7 +256,7 @@ static GUEST_C void nmi_iret(void)
 TEST(an_nmi_waits_until_iret_has_its_stack)
 {
 	nested = 0;
-	one_run(SMP_XAPIC, nmi_iret);
+	smp_run_one(SMP_XAPIC, nmi_iret);
 }
 
 /* ---- faults of the guest's own during delivery ---- */
@@ -334,7 +324,7 @@ static GUEST_C void serial_faults(void)
 
 TEST(a_page_fault_within_a_delivery_comes_first)
 {
-	one_run(SMP_XAPIC, serial_faults);
+	smp_run_one(SMP_XAPIC, serial_faults);
 }
 
 static GUEST_C void df_ends(struct guest_frame *frame)
@@ -365,7 +355,7 @@ static GUEST_C void double_faults(void)
 
 TEST(a_second_fault_is_double)
 {
-	one_run(SMP_XAPIC, double_faults);
+	smp_run_one(SMP_XAPIC, double_faults);
 }
 
 static GUEST_C void np_mends(struct guest_frame *frame)
@@ -399,5 +389,5 @@ static GUEST_C void absent_segment(void)
 
 TEST(an_absent_handler_segment)
 {
-	one_run(SMP_XAPIC, absent_segment);
+	smp_run_one(SMP_XAPIC, absent_segment);
 }

@@ -82,20 +82,10 @@ static GUEST_C void settle(void)
 		guest_out8(PORT_YIELD, 0);
 }
 
-static void one_run(enum smp_flag mode, void (*main)(void))
-{
-	struct smp smp;
-
-	smp_create(&smp, 1, mode);
-	smp_start(&smp, 0, main);
-	smp_run(&smp);
-	smp_destroy(&smp);
-}
-
 static void in_both_modes(void (*main)(void))
 {
-	one_run(SMP_XAPIC, main);
-	one_run(SMP_X2APIC, main);
+	smp_run_one(SMP_XAPIC, main);
+	smp_run_one(SMP_X2APIC, main);
 }
 
 /* ---- registers ---- */
@@ -120,7 +110,7 @@ static GUEST_C void registers(void)
 
 TEST(what_can_be_written)
 {
-	one_run(SMP_XAPIC, registers);
+	smp_run_one(SMP_XAPIC, registers);
 }
 
 /* ---- edge ---- */

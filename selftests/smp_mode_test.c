@@ -16,22 +16,12 @@ static GUEST_C void count_it(struct guest_frame *frame)
 	apic_write(AP_EOI, 0);
 }
 
-static void one_run(enum smp_flag mode, void (*main)(void))
-{
-	struct smp smp;
-
-	smp_create(&smp, 1, mode);
-	smp_start(&smp, 0, main);
-	smp_run(&smp);
-	smp_destroy(&smp);
-}
-
 static void in_both_modes(void (*main)(void))
 {
 	hits = 0;
-	one_run(SMP_XAPIC, main);
+	smp_run_one(SMP_XAPIC, main);
 	hits = 0;
-	one_run(SMP_X2APIC, main);
+	smp_run_one(SMP_X2APIC, main);
 }
 
 /* ---- IA32_APIC_BASE ---- */
@@ -119,7 +109,7 @@ TEST(modes_and_the_ways_between_them)
 {
 	if (getenv("OKVM_DEVICE"))
 		test_skip("upstream shows its APIC-access page to a guest without xAPIC");
-	one_run(SMP_XAPIC, transitions);
+	smp_run_one(SMP_XAPIC, transitions);
 }
 
 static GUEST_C void relocation(void)
@@ -143,7 +133,7 @@ static GUEST_C void relocation(void)
 TEST(the_window_elsewhere)
 {
 	hits = 0;
-	one_run(SMP_XAPIC, relocation);
+	smp_run_one(SMP_XAPIC, relocation);
 }
 
 /* vCPU 1, whose ID is not 0. */

@@ -294,3 +294,13 @@ void smp_destroy(struct smp *smp)
 	}
 	vm_destroy(&smp->vm);
 }
+
+void smp_run_one(enum smp_flag mode, void (*main)(void))
+{
+	struct smp smp;
+
+	smp_create(&smp, 1, mode);
+	smp_start(&smp, 0, main);
+	smp_run(&smp);
+	smp_destroy(&smp);
+}

@@ -46,6 +46,8 @@ void smp_start(struct smp *smp, unsigned int id, void (*main)(void));
 /* Run all that were started until each has called guest_end(). */
 void smp_run(struct smp *smp);
 void smp_destroy(struct smp *smp);
+/* All of these for a machine of one vCPU. */
+void smp_run_one(enum smp_flag mode, void (*main)(void));
 
 /* ---- the guest's side ---- */
 

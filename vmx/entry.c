@@ -589,12 +589,6 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
-	/*
-	 * The guest was a quiescent state; RCU need hear of it no more often than the tick
-	 * comes.
-	 */
-	if (!context_tracking_enabled_this_cpu())
-		okvm_rcu_note_guest();
 	local_irq_enable();
 	/* STI holds interrupts back for one instruction. */
 	cpu_relax();

@@ -20,7 +20,14 @@
 #include "irq/pic.h"
 
 struct okvm_apic_map;
+struct okvm_chips;
 struct okvm_pit;
+
+/** struct okvm_pic_dev - the ports of a PIC, or of ELCR, on the bus */
+struct okvm_pic_dev {
+	struct okvm_io_device dev;
+	struct okvm_chips *chips;
+};
 
 /**
  * struct okvm_chips - the in-kernel PIC pair and IOAPIC of a VM
@@ -38,7 +45,7 @@ struct okvm_chips {
 	struct ioapic ioapic;
 
 	struct delayed_work reinject;	/* level interrupts held back from an EOI storm */
-	struct okvm_io_device pic_dev[3];	/* master, slave, ELCR */
+	struct okvm_pic_dev pic_dev[3];		/* master, slave, ELCR */
 	struct okvm_io_device ioapic_dev;
 };
 
@@ -60,9 +67,12 @@ struct okvm_ack_notifier {
 struct okvm_irq_vm {
 	struct okvm_vm *vm;
 
-	/* Chosen under vm->lock before the first vCPU, then constant. */
+	/*
+	 * Chosen under vm->lock before the first vCPU, then constant. @mode is published last,
+	 * but the PIT, which may be older, follows the routes as soon as there are any.
+	 */
 	enum okvm_irqchip_mode mode;
-	struct okvm_chips *chips;	/* only with OKVM_IRQCHIP_KERNEL */
+	struct okvm_chips *chips;	/* only with OKVM_IRQCHIP_KERNEL; before the routes */
 	u32 nr_reserved_routes;		/* only with OKVM_IRQCHIP_SPLIT */
 
 	/* Set under vm->lock. */
@@ -116,8 +126,15 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
 
 /* route.c */
 
-/** okvm_routes_set() - replace the table. Return: 0, -EINVAL, -ENOMEM. May sleep */
-int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips);
+/**
+ * okvm_routes_build() - a table, which nobody sees yet
+ * @chips: there are pins that routes may lead to
+ * Return: the table, -EINVAL or -ENOMEM; kvfree() it, or publish it
+ */
+struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
+				    u32 nr, bool chips);
+/** okvm_routes_publish() - @table is the one in use; frees the one before. May sleep */
+void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - of a VM that nobody uses any more */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /** okvm_routes_eoi_vectors() - split irqchip: vectors of level-triggered reserved routes */

@@ -75,9 +75,16 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
+/* The chips if there are any, complete. Most readers know that there are, from the mode. */
+static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
+{
+	/* Pairs with irqchip_publish(). */
+	return smp_load_acquire(&irq->chips);
+}
+
 bool okvm_pic_has_irq(struct okvm_vm *vm)
 {
-	struct okvm_chips *chips = okvm_irq(vm)->chips;
+	struct okvm_chips *chips = irq_chips(okvm_irq(vm));
 
 	return chips && READ_ONCE(chips->pic.output);
 }
@@ -96,16 +103,16 @@ int okvm_pic_ack_irq(struct okvm_vm *vm)
 	return vector;
 }
 
-static struct okvm_chips *pic_dev_chips(struct okvm_vcpu *vcpu)
+static struct okvm_chips *pic_dev_chips(struct okvm_io_device *dev)
 {
-	return okvm_irq(vcpu->vm)->chips;
+	return container_of(dev, struct okvm_pic_dev, dev)->chips;
 }
 
 /* The chips answer bytes only; wider accesses read as 0 and are ignored. */
 static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			void *val)
 {
-	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct okvm_chips *chips = pic_dev_chips(dev);
 	struct pic_todo todo = {};
 	unsigned long flags;
 
@@ -123,7 +130,7 @@ static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_
 static int pic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			 const void *val)
 {
-	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct okvm_chips *chips = pic_dev_chips(dev);
 	struct pic_todo todo = {};
 	unsigned long flags;
 
@@ -316,6 +323,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct okvm_chips *chips;
 	unsigned long flags;
 	bool changed;
 	u64 map[4] = {};
@@ -323,8 +331,9 @@ void okvm_irq_routes_changed(struct okvm_vm *vm)
 
 	/* Whoever is last computes from the newest state. */
 	spin_lock_irqsave(&irq->eoi_lock, flags);
-	if (irq->chips)
-		chips_eoi_vectors(irq->chips, map);
+	chips = irq_chips(irq);
+	if (chips)
+		chips_eoi_vectors(chips, map);
 	else
 		okvm_routes_eoi_vectors(vm, map);
 	changed = memcmp(map, irq->eoi_vectors, sizeof(map));
@@ -371,16 +380,6 @@ int okvm_irq_vm_create(struct okvm_vm *vm)
 	return 0;
 }
 
-static void chips_unregister(struct okvm_chips *chips)
-{
-	struct okvm_vm *vm = chips->vm;
-	unsigned int i;
-
-	okvm_iobus_unregister(vm, OKVM_BUS_MMIO, &chips->ioapic_dev);
-	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++)
-		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &chips->pic_dev[i]);
-}
-
 void okvm_irq_vm_release(struct okvm_vm *vm)
 {
 	struct okvm_chips *chips = okvm_irq(vm)->chips;
@@ -404,30 +403,28 @@ void okvm_irq_vm_destroy(struct okvm_vm *vm)
 	kfree(irq);
 }
 
-static const u16 pic_dev_port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
-
+/* On the buses all at once, or not at all. */
 static int chips_register(struct okvm_chips *chips)
 {
+	static const u16 port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
+	struct okvm_io_place place[ARRAY_SIZE(port) + 1] = {
+		{ OKVM_BUS_MMIO, IOAPIC_BASE, IOAPIC_LENGTH, &chips->ioapic_dev },
+	};
 	struct okvm_vm *vm = chips->vm;
 	unsigned int i;
 	int err;
 
 	chips->ioapic_dev.ops = &ioapic_dev_ops;
-	err = okvm_iobus_register(vm, OKVM_BUS_MMIO, IOAPIC_BASE, IOAPIC_LENGTH,
-				  &chips->ioapic_dev);
-	if (err)
-		return err;
-	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++) {
-		chips->pic_dev[i].ops = &pic_dev_ops;
-		err = okvm_iobus_register(vm, OKVM_BUS_PIO, pic_dev_port[i], PIC_PORTS_EACH,
-					  &chips->pic_dev[i]);
-		if (err)
-			goto err_unregister;
+	for (i = 0; i < ARRAY_SIZE(port); i++) {
+		chips->pic_dev[i].chips = chips;
+		chips->pic_dev[i].dev.ops = &pic_dev_ops;
+		place[i + 1] = (struct okvm_io_place) {
+			OKVM_BUS_PIO, port[i], PIC_PORTS_EACH, &chips->pic_dev[i].dev,
+		};
 	}
-	return 0;
-
-err_unregister:
-	chips_unregister(chips);
+	mutex_lock(&vm->bus_lock);
+	err = okvm_iobus_register_all(vm, place, ARRAY_SIZE(place));
+	mutex_unlock(&vm->bus_lock);
 	return err;
 }
 
@@ -455,12 +452,26 @@ static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 	return vm->created_vcpus ? with_vcpus : 0;
 }
 
+/* A PIT may tick already, and an ioctl of another thread comes when it likes. */
+static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
+			    struct gsi_table *routes)
+{
+	/* Pairs with irq_chips(); the routes are read after them by route_chips(). */
+	smp_store_release(&irq->chips, chips);
+	okvm_routes_publish(irq->vm, routes);
+	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
+}
+
+/*
+ * Complete first, then on the buses, where only vCPUs look and none is, then for everybody.
+ * What fails before has been seen by nobody, and what comes after cannot fail.
+ */
 long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
 	const struct kvm_irq_routing_entry *ue;
 	int err = irq_may_choose(vm, -EINVAL);
 	struct okvm_chips *chips;
+	struct gsi_table *routes;
 	u32 nr;
 
 	if (err)
@@ -469,25 +480,20 @@ long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (!chips)
 		return -ENOMEM;
 	ue = gsi_default_routes(&nr);
-	err = okvm_routes_set(vm, ue, nr, true);
-	if (err)
-		goto err_free;
-	mutex_lock(&vm->bus_lock);
-	/* Device handlers find the chips through the VM. */
-	irq->chips = chips;
+	routes = okvm_routes_build(vm, ue, nr, true);
+	if (IS_ERR(routes)) {
+		err = PTR_ERR(routes);
+		goto err_free_chips;
+	}
 	err = chips_register(chips);
 	if (err)
-		irq->chips = NULL;
-	mutex_unlock(&vm->bus_lock);
-	if (err)
-		goto err_clear_routes;
-	okvm_irq_routes_changed(vm);
-	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
+		goto err_free_routes;
+	irqchip_publish(okvm_irq(vm), chips, routes);
 	return 0;
 
-err_clear_routes:
-	okvm_routes_free(irq);
-err_free:
+err_free_routes:
+	kvfree(routes);
+err_free_chips:
 	kfree(chips);
 	return err;
 }
@@ -495,16 +501,19 @@ err_free:
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct gsi_table *routes;
 	int err;
 
 	if (nr_routes > GSI_MAX_ROUTES)
 		return -EINVAL;
 	err = irq_may_choose(vm, -EEXIST);
-	if (!err)
-		err = okvm_routes_set(vm, NULL, 0, false);
 	if (err)
 		return err;
+	routes = okvm_routes_build(vm, NULL, 0, false);
+	if (IS_ERR(routes))
+		return PTR_ERR(routes);
 	irq->nr_reserved_routes = nr_routes;
+	okvm_routes_publish(vm, routes);
 	irq_publish_mode(irq, OKVM_IRQCHIP_SPLIT);
 	return 0;
 }

@@ -10,6 +10,7 @@
  * ioctl, the closing of the eventfd, the end of the VM) shuts it down: the closing by a work
  * item, for it comes with the wait queue's lock held.
  */
+#include <linux/error-injection.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/poll.h>
@@ -235,7 +236,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 }
 
 /* An eventfd drives one line of a VM. */
-static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
+static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;
 	int err = 0;
@@ -249,6 +250,7 @@ static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 	spin_unlock_irq(&irq->irqfd_lock);
 	return err;
 }
+ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
  * On the eventfd's wait queue, from where a hangup finds the irqfd active. That queue has one

@@ -220,20 +220,21 @@ static void pit_set_reinject(struct okvm_pit *pit, bool on)
 	mutex_unlock(&pit->reinject_lock);
 }
 
+/* All ports at once, or none: a vCPU that found some could start the timer at once. */
 static int pit_register(struct okvm_pit *pit, u32 flags)
 {
+	const struct okvm_io_place place[] = {
+		{ OKVM_BUS_PIO, PIT_PORT_BASE, PIT_PORTS, &pit->dev },
+		{ OKVM_BUS_PIO, PIT_PORT_SPEAKER, PIT_SPEAKER_PORTS, &pit->speaker },
+	};
 	struct okvm_vm *vm = pit->vm;
 	int err;
 
 	pit->dev.ops = &pit_dev_ops;
 	pit->speaker.ops = &speaker_ops;
-	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_BASE, PIT_PORTS, &pit->dev);
-	if (err || !(flags & KVM_PIT_SPEAKER_DUMMY))
-		return err;
-	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_SPEAKER, PIT_SPEAKER_PORTS,
-				  &pit->speaker);
-	if (err)
-		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &pit->dev);
+	mutex_lock(&vm->bus_lock);
+	err = okvm_iobus_register_all(vm, place, flags & KVM_PIT_SPEAKER_DUMMY ? 2 : 1);
+	mutex_unlock(&vm->bus_lock);
 	return err;
 }
 
@@ -257,10 +258,9 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit_reset(&pit->model, PIT_MIN_PERIOD_NS, ktime_get_ns());
 	pit->ack.gsi = PIT_GSI;
 	pit->ack.acked = pit_acked;
-	mutex_lock(&vm->bus_lock);
 	err = pit_register(pit, flags);
-	mutex_unlock(&vm->bus_lock);
 	if (err) {
+		/* No vCPU has found a port of it, so its timer was never started. */
 		kfree(pit);
 		return err;
 	}

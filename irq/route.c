@@ -6,6 +6,7 @@
  * be held across a page fault that userspace resolves, and a change of routes must not wait for
  * that. Irqfds look their route up at each signal, so that nothing must be told of a new table.
  */
+#include <linux/error-injection.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -16,33 +17,45 @@ static struct gsi_table *routes_locked(struct okvm_irq_vm *irq)
 	return rcu_dereference_protected(irq->routes, lockdep_is_held(&irq->lock));
 }
 
-int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips)
+struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
+				    u32 nr, bool chips)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
-	struct gsi_policy policy = { .chips = chips, .x2apic_format = irq->x2apic_format };
+	struct gsi_policy policy = {
+		.chips = chips, .x2apic_format = okvm_irq(vm)->x2apic_format,
+	};
 	size_t bytes = gsi_table_bytes(ue, nr);
-	struct gsi_table *new, *old;
+	struct gsi_table *table;
 	int err;
 
 	if (!bytes)
-		return -EINVAL;
-	new = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
-	if (!new)
-		return -ENOMEM;
-	err = gsi_table_build(new, ue, nr, &policy);
+		return ERR_PTR(-EINVAL);
+	table = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	err = gsi_table_build(table, ue, nr, &policy);
 	if (err) {
-		kvfree(new);
-		return err;
+		kvfree(table);
+		return ERR_PTR(err);
 	}
+	return table;
+}
+ALLOW_ERROR_INJECTION(okvm_routes_build, ERRNO);
+
+void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct gsi_table *old;
+
 	mutex_lock(&irq->lock);
 	old = routes_locked(irq);
-	rcu_assign_pointer(irq->routes, new);
+	/* The chips before the routes that lead to them; pairs with route_chips(). */
+	rcu_assign_pointer(irq->routes, table);
 	mutex_unlock(&irq->lock);
 	/* No interrupt takes an old route once the ioctl has returned. */
 	if (old)
 		synchronize_rcu_expedited();
 	kvfree(old);
-	return 0;
+	okvm_irq_routes_changed(vm);
 }
 
 void okvm_routes_free(struct okvm_irq_vm *irq)
@@ -56,7 +69,7 @@ long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	struct kvm_irq_routing_entry *ue = NULL;
 	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vm);
 	struct kvm_irq_routing head;
-	int err;
+	struct gsi_table *table;
 
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
@@ -67,19 +80,27 @@ long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		if (IS_ERR(ue))
 			return PTR_ERR(ue);
 	}
-	err = okvm_routes_set(vm, ue, head.nr, mode == OKVM_IRQCHIP_KERNEL);
+	table = okvm_routes_build(vm, ue, head.nr, mode == OKVM_IRQCHIP_KERNEL);
 	kvfree(ue);
-	if (!err)
-		okvm_irq_routes_changed(vm);
-	return err;
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	okvm_routes_publish(vm, table);
+	return 0;
 }
 
 /* ---- lines ---- */
 
+/* A caller that holds a route to a pin has read it before: then the chips are there. */
+static struct okvm_chips *route_chips(struct okvm_vm *vm)
+{
+	smp_rmb();	/* pairs with okvm_routes_publish() */
+	return okvm_irq(vm)->chips;
+}
+
 static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int source, int level,
 		     bool line_status)
 {
-	struct okvm_chips *chips = okvm_irq(vm)->chips;
+	struct okvm_chips *chips = route_chips(vm);
 
 	switch ((enum gsi_kind)route->kind) {
 	case GSI_KIND_PIC:

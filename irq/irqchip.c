@@ -15,17 +15,29 @@
 
 /* ---- the PIC pair ---- */
 
-static void pic_wake(struct okvm_vm *vm)
+/* Lines rise with IRQs off: no more vCPUs are looked at there. It is nearly always the first. */
+#define PIC_LOOKS	16
+
+/* Return: whether one of @nr vCPUs takes the PIC's interrupts. */
+static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, vm) {
+		if (i >= nr)
+			break;
 		if (okvm_apic_accepts_pic(vcpu)) {
 			okvm_request_kick(OKVM_REQ_EVENT, vcpu);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static void pic_wake_work(struct work_struct *work)
+{
+	pic_wake(container_of(work, struct okvm_chips, wake)->vm, ULONG_MAX);
 }
 
 /* Tell the PIT that its line was unmasked, wherever the routes put it. */
@@ -44,8 +56,9 @@ static void pic_do(struct okvm_chips *chips, const struct pic_todo *todo)
 {
 	struct okvm_vm *vm = chips->vm;
 
-	if (todo->raised)
-		pic_wake(vm);
+	if (todo->raised && !pic_wake(vm, PIC_LOOKS) &&
+	    atomic_read(&vm->online_vcpus) > PIC_LOOKS)
+		queue_work(system_highpri_wq, &chips->wake);
 	if (todo->acked) {
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_MASTER, todo->acked & 0xff);
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_SLAVE, todo->acked >> 8);
@@ -278,14 +291,22 @@ static int ioapic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, 
 {
 	struct okvm_chips *chips = container_of(dev, struct okvm_chips, ioapic_dev);
 	struct ioapic_todo todo = {};
+	u32 word = 0, resample = 0;
 	unsigned long flags;
-	u32 word = 0;
 
 	memcpy(&word, val, min_t(int, len, sizeof(word)));
 	spin_lock_irqsave(&chips->ioapic_lock, flags);
 	ioapic_write(&chips->ioapic, addr & (IOAPIC_LENGTH - 1), word, &todo);
+	/*
+	 * A guest that masks a line while a thread of it serves the device lowers the line
+	 * without an EOI: who holds the line is asked again, instead of a spurious interrupt.
+	 */
+	if (todo.pending)
+		resample = okvm_resampled_pins(chips->vm, KVM_IRQCHIP_IOAPIC, todo.pending);
+	todo.deliver &= ~resample;
 	ioapic_deliver(chips, &todo);
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	okvm_resample_pins(chips->vm, KVM_IRQCHIP_IOAPIC, resample);
 	ioapic_carry_out(chips, &todo);
 	return 0;
 }
@@ -316,6 +337,49 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
+/* Under irq->eoi_lock. Return: whether it is another set than before. */
+static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
+{
+	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
+	unsigned int i;
+
+	lockdep_assert_held(&irq->eoi_lock);
+	for (i = 0; changed && i < ARRAY_SIZE(irq->eoi_vectors); i++)
+		WRITE_ONCE(irq->eoi_vectors[i], map[i]);
+	return changed;
+}
+
+/* Whoever is last computes from the newest state. */
+static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
+{
+	unsigned long flags;
+	u64 map[4] = {};
+	bool changed;
+
+	spin_lock_irqsave(&irq->eoi_lock, flags);
+	chips_eoi_vectors(chips, map);
+	changed = eoi_vectors_store(irq, map);
+	spin_unlock_irqrestore(&irq->eoi_lock, flags);
+	return changed;
+}
+
+/* Thousands of routes: with IRQs on. Only ioctls come here, as only they change anything. */
+static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
+{
+	bool changed = false;
+	u64 map[4] = {};
+
+	mutex_lock(&irq->lock);
+	okvm_routes_eoi_vectors(irq->vm, map);
+	spin_lock_irq(&irq->eoi_lock);
+	/* Chips that came meanwhile have stored what is right. */
+	if (!irq_chips(irq))
+		changed = eoi_vectors_store(irq, map);
+	spin_unlock_irq(&irq->eoi_lock);
+	mutex_unlock(&irq->lock);
+	return changed;
+}
+
 /*
  * The set is one for all vCPUs, as an EOI message on the bus reaches every IOAPIC and names no
  * more than the vector. That also covers interrupts in service whose route has moved meanwhile.
@@ -323,25 +387,10 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
-	struct okvm_chips *chips;
-	unsigned long flags;
-	bool changed;
-	u64 map[4] = {};
-	unsigned int i;
+	struct okvm_chips *chips = irq_chips(irq);
 
-	/* Whoever is last computes from the newest state. */
-	spin_lock_irqsave(&irq->eoi_lock, flags);
-	chips = irq_chips(irq);
-	if (chips)
-		chips_eoi_vectors(chips, map);
-	else
-		okvm_routes_eoi_vectors(vm, map);
-	changed = memcmp(map, irq->eoi_vectors, sizeof(map));
-	for (i = 0; changed && i < ARRAY_SIZE(map); i++)
-		WRITE_ONCE(irq->eoi_vectors[i], map[i]);
-	spin_unlock_irqrestore(&irq->eoi_lock, flags);
-	if (changed)
-		okvm_request_all(vm, OKVM_REQ_EOI_MAP, false);
+	if (chips ? eoi_vectors_of_chips(irq, chips) : eoi_vectors_of_routes(irq))
+		okvm_apic_request_all(vm, OKVM_REQ_EOI_MAP);
 }
 
 /* ---- create and destroy ---- */
@@ -366,7 +415,7 @@ int okvm_irq_vm_create(struct okvm_vm *vm)
 		return -ENOMEM;
 	irq->vm = vm;
 	mutex_init(&irq->lock);
-	INIT_HLIST_HEAD(&irq->ack_notifiers);
+	xa_init(&irq->resample_acks);
 	mutex_init(&irq->resample_lock);
 	INIT_LIST_HEAD(&irq->resamplers);
 	spin_lock_init(&irq->eoi_lock);
@@ -376,6 +425,7 @@ int okvm_irq_vm_create(struct okvm_vm *vm)
 	INIT_LIST_HEAD(&irq->ioeventfds);
 	INIT_LIST_HEAD(&irq->coalesced_zones);
 	mutex_init(&irq->apic_map_lock);
+	okvm_apic_kicks_init(irq);
 	vm->irq = irq;
 	return 0;
 }
@@ -386,8 +436,11 @@ void okvm_irq_vm_release(struct okvm_vm *vm)
 
 	okvm_irqfd_release(vm);
 	okvm_pit_stop(vm);
-	if (chips)
+	if (chips) {
 		cancel_delayed_work_sync(&chips->reinject);
+		cancel_work_sync(&chips->wake);
+	}
+	cancel_work_sync(&okvm_irq(vm)->kick_work);
 }
 
 void okvm_irq_vm_destroy(struct okvm_vm *vm)
@@ -399,6 +452,7 @@ void okvm_irq_vm_destroy(struct okvm_vm *vm)
 	okvm_pit_free(vm);
 	kfree(irq->chips);
 	okvm_routes_free(irq);
+	xa_destroy(&irq->resample_acks);
 	vm->irq = NULL;
 	kfree(irq);
 }
@@ -438,6 +492,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	spin_lock_init(&chips->pic_lock);
 	spin_lock_init(&chips->ioapic_lock);
 	INIT_DELAYED_WORK(&chips->reinject, ioapic_reinject_work);
+	INIT_WORK(&chips->wake, pic_wake_work);
 	pic_reset(&chips->pic);
 	ioapic_reset(&chips->ioapic);
 	return chips;

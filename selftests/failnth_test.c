@@ -278,7 +278,7 @@ TEST(each_allocation_fails)
 
 static const char * const registrations[] = {
 	"okvm:okvm_hardware_get", "okvm:okvm_iobus_register_all", "okvm:okvm_routes_build",
-	"okvm:vcpu_publish", "okvm:irqfd_activate",
+	"okvm:vcpu_publish", "okvm:irqfd_activate", "okvm:okvm_ack_register",
 };
 
 static bool write_file(const char *file, const char *text)

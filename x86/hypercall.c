@@ -67,10 +67,12 @@ static long sched_yield_to(struct okvm_vcpu *vcpu, u32 apic_id)
 
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
 		return -KVM_ENOSYS;
+	vcpu->stat[OKVM_STAT_YIELD_TRIED]++;
 	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
 	/* Worth it only for a vCPU that waits for a CPU; never for oneself. */
-	if (target && target != vcpu && READ_ONCE(target->preempted))
-		okvm_vcpu_yield_to(target);
+	if (target && target != vcpu && READ_ONCE(target->preempted) &&
+	    okvm_vcpu_yield_to(target) > 0)
+		vcpu->stat[OKVM_STAT_YIELDED]++;
 	return 0;
 }
 

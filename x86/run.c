@@ -147,7 +147,8 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	return okvm_pv_poll_allowed(vcpu);
+	/* Who waits for an INIT or a SIPI waits for long. */
+	return run_halted(vcpu) && okvm_pv_poll_allowed(vcpu);
 }
 
 /* ---- requests ---- */

@@ -79,6 +79,7 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 	okvm_mmu_vm_destroy(vm);
 	okvm_irq_vm_destroy(vm);
 	okvm_msr_filter_free(vm);
+	okvm_apf_vm_destroy(vm);
 	okvm_tsc_vm_destroy(vm);
 	kfree(vm->arch);
 }

@@ -102,6 +102,7 @@ struct okvm_guest_feat {
 
 struct okvm_cpuid_table;	/* x86/cpuid.h */
 struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
+struct okvm_apf_queue;		/* x86/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr_filter.c */
 struct fpu_guest;
 
@@ -228,6 +229,7 @@ struct okvm_arch_vm {
 	bool hypercall_exit_map_gpa;
 	u32 user_space_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR: KVM_MSR_EXIT_REASON_* */
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
+	struct okvm_apf_queue *apf_queue;	/* set once, by the first guest that asks for it */
 	u64 tss_addr;
 	u64 identity_map_addr;
 	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */

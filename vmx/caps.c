@@ -117,8 +117,8 @@ static const struct option options[] = {
 };
 
 /*
- * "The VMX-preemption timer may count down at the wrong rate" or "does not count as documented":
- * Intel's specification updates of these CPUs, by family, model and stepping.
+ * CPUs whose preemption timer does not count at the rate that they report, by family, model and
+ * stepping; the numbers are of Intel's specification updates.
  */
 static const u32 bad_timer_cpus[] = {
 	0x106a0, 0x106a1, 0x106a4, 0x106a5,	/* Nehalem: 320836 AAJ124, 321333 AAM126 */

@@ -191,6 +191,22 @@ static inline void okvm_host_machine_check(void)
 #endif
 }
 
+/*
+ * Has the CPU MMIO Stale Data and nothing else that clears its buffers at each entry? A key of the
+ * kernel, renamed in 6.17, a feature since 6.19.
+ */
+#include <asm/nospec-branch.h>
+static __always_inline bool okvm_clear_for_mmio(void)
+{
+#if defined(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO)
+	return cpu_feature_enabled(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return static_branch_unlikely(&cpu_buf_vm_clear);
+#else
+	return static_branch_unlikely(&mmio_stale_data_clear);
+#endif
+}
+
 #include <asm/apic.h>
 static inline void okvm_send_vector(int cpu, int vector)
 {

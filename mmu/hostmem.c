@@ -68,6 +68,8 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 		return ret;
 	f->page = NULL;
 	f->uncached = hostmem_is_device(f->pfn);
+	if (f->uncached)
+		WRITE_ONCE(f->vcpu->vm->host_mmio, true);
 	if (f->slot->flags & KVM_MEM_READONLY)
 		f->writable = false;
 	return 0;

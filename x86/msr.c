@@ -267,6 +267,18 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 	return OKVM_MSR_OK;
 }
 
+/* Bits of SPEC_CTRL that EDX of CPUID leaf 7, sub-leaf 2 enumerates: every one that is offered. */
+static const struct {
+	u32 feature;
+	u64 legal;
+} spec_ctrl_bits[] = {
+	{ BIT(0), BIT_ULL(7) },			/* PSFD */
+	{ BIT(1), BIT_ULL(3) | BIT_ULL(4) },	/* IPRED_DIS_U, IPRED_DIS_S */
+	{ BIT(2), BIT_ULL(5) | BIT_ULL(6) },	/* RRSBA_DIS_U, RRSBA_DIS_S */
+	{ BIT(3), BIT_ULL(8) },			/* DDPD_U */
+	{ BIT(4), BIT_ULL(10) },		/* BHI_DIS_S */
+};
+
 /*
  * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. What is legal must be so for the
  * host too, whatever CPUID userspace has given the guest: the value is loaded before each entry,
@@ -276,8 +288,9 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 					    u64 val, bool host)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
+	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3), l72d = okvm_host_cpuid_reg(0x7, 2, 3);
 	u64 legal = 0;
+	unsigned int i;
 
 	if (l7d & BIT(26) && (host || f->spec_ctrl))
 		legal |= SPEC_CTRL_IBRS;
@@ -285,10 +298,9 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 		legal |= SPEC_CTRL_STIBP;
 	if (l7d & BIT(31) && (host || f->ssbd))
 		legal |= SPEC_CTRL_SSBD;
-	if (okvm_host_cpuid_reg(0x7, 2, 3) & BIT(2))
-		legal |= SPEC_CTRL_RRSBA_DIS_S;
-	if (okvm_host_cpuid_reg(0x7, 2, 3) & BIT(4))
-		legal |= BIT_ULL(10);		/* BHI_DIS_S */
+	for (i = 0; i < ARRAY_SIZE(spec_ctrl_bits); i++)
+		if (l72d & spec_ctrl_bits[i].feature)
+			legal |= spec_ctrl_bits[i].legal;
 	/* Any CPU takes STIBP where it knows IBRS: SDM "IA32_SPEC_CTRL". */
 	if (legal & SPEC_CTRL_IBRS)
 		legal |= SPEC_CTRL_STIBP;
@@ -604,6 +616,7 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)
 	arch->misc_enable = MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL;
 	arch->feat_ctl = 0;
 	arch->tsx_ctrl = 0;
+	backend->set_msr(vcpu, MSR_IA32_TSX_CTRL, 0);
 	arch->umwait = 0;
 	arch->pat = PAT_RESET;
 	backend->set_msr(vcpu, MSR_IA32_CR_PAT, PAT_RESET);

@@ -280,7 +280,7 @@ static bool table_has_tables(u64 *table, int level)
 	if (level == 1)
 		return false;
 	for (i = 0; i < 512; i++) {
-		if (spte_is_table(table[i], level))
+		if (spte_is_table(READ_ONCE(table[i]), level))
 			return true;
 	}
 	return false;
@@ -297,7 +297,7 @@ static void zap_table(struct tdp_zap *z, struct iter *it)
 		return;
 	xchg(it->entry, 0);
 	for (i = 0; i < 512; i++) {
-		if (table[i])
+		if (READ_ONCE(table[i]))
 			zap_entry(z, &table[i], it->level - 1);
 	}
 	/* Paging-structure caches may hold the table itself. */

@@ -8,15 +8,13 @@
  * get_user_pages() (VM_PFNMAP, VM_IO) are never counted.
  */
 #include <linux/mm.h>
-#include <linux/pfn.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
-
-#include <asm/e820/api.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
+#include "mmu/memtype.h"
 
 static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writable)
 {
@@ -24,18 +22,6 @@ static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writa
 	f->pfn = page_to_pfn(page);
 	f->writable = writable;
 	f->uncached = false;
-}
-
-/*
- * A device's memory, or memory the kernel knows nothing about. Reserved pages may be either: those
- * of persistent memory (DAX) are memory, so the host's own mapping decides.
- */
-static bool hostmem_is_device(u64 pfn)
-{
-	if (pfn_valid(pfn))
-		return PageReserved(pfn_to_page(pfn)) && !is_zero_pfn(pfn) &&
-		       okvm_pfn_uncached(pfn);
-	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
 }
 
 /* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (look again), or another errno */
@@ -91,7 +77,7 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 	if (ret)
 		return ret;
 	f->page = NULL;
-	f->uncached = hostmem_is_device(f->pfn);
+	f->uncached = memtype_is_device(f->pfn);
 	if (f->slot->flags & KVM_MEM_READONLY)
 		f->writable = false;
 	return 0;

@@ -81,6 +81,13 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
+/** okvm_pfn_uncached() - the host has this frame uncached, or the kernel cannot tell */
+#include <asm/memtype.h>
+static inline bool okvm_pfn_uncached(u64 pfn)
+{
+	return !pat_enabled() || pat_pfn_immune_to_uc_mtrr(pfn);
+}
+
 /**
  * okvm_follow_pfn() - the frame behind a VM_PFNMAP or VM_IO address, no reference taken
  * @vma: holds @addr; the caller holds its mmap_lock

@@ -108,8 +108,10 @@ static int fault_map(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = OKVM_FAULT_FIXED;
 
-	read_lock(&mmu->lock);
 	/* Stale: the guest faults again, and then sees what the host has now. */
+	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
+		return verdict;
+	read_lock(&mmu->lock);
 	if (!notifier_stale(mmu, f->seq, f->hva))
 		verdict = mmu->dead ? -EIO : tdp_map(f);
 	read_unlock(&mmu->lock);

@@ -96,6 +96,7 @@ struct okvm_fault {
 	const gfn_t gfn;
 	const u8 need;
 	const bool may_defer;
+	const bool table;	/* a walk of the guest's page tables: OKVM_ACC_TABLE */
 
 	u64 gen;
 	struct okvm_memslot *slot;

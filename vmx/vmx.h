@@ -344,6 +344,8 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
+/** vmx_delivery_failed() - the event in hw->idt_info cannot be delivered. Return: outcome */
+int vmx_delivery_failed(struct okvm_vcpu *vcpu);
 /** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 

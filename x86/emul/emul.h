@@ -36,7 +36,10 @@ enum emul_rc {
 	EMUL_FAULT,
 	/** @EMUL_IO: the access needs userspace; call emul_exec() again when it is done */
 	EMUL_IO,
-	/** @EMUL_RETRY: only from emul_ops.cmpxchg: the memory did not hold the old value */
+	/**
+	 * @EMUL_RETRY: only from ops: the memory did not hold the old value (emul_ops.cmpxchg), or a
+	 * batch has to be done item by item (EMUL_DATA_BATCH)
+	 */
 	EMUL_RETRY,
 	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up */
 	EMUL_UNHANDLEABLE,
@@ -125,6 +128,8 @@ struct emul_dtr {
  * @EMUL_DATA: by the instruction as its explicit operand, with the privilege of the given CPL
  * @EMUL_DATA_RMW: (reads only) as EMUL_DATA, and the same bytes are written next: the page must be
  *	writable, and a page fault reports a write
+ * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string at once, all in one page. The
+ *	op answers EMUL_RETRY unless the page is plain memory: devices see each item by itself
  * @EMUL_SYSTEM: implicitly by the processor: descriptor tables, TSS, and the MSRs that SYSCALL and
  *	SYSENTER use. Memory: a supervisor access whatever the CPL; RFLAGS.AC does not lift SMAP.
  *	MSRs: never filtered, never a reason for an exit to userspace.
@@ -132,6 +137,7 @@ struct emul_dtr {
 enum emul_access {
 	EMUL_DATA,
 	EMUL_DATA_RMW,
+	EMUL_DATA_BATCH,
 	EMUL_SYSTEM,
 };
 
@@ -224,7 +230,10 @@ struct emul_ops {
 	/** @read: read @len bytes (1..32, or up to ctx.io_buf_size within one page). May EMUL_IO */
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
-	/** @write: write @len bytes (as @read). May EMUL_IO */
+	/**
+	 * @write: write @len bytes (as @read). May EMUL_IO. An op that puts a device's write off
+	 * until the instruction is done answers EMUL_OK and sets ctx.stop.
+	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
 	/**
@@ -423,6 +432,8 @@ struct emul_operand {
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
  * @io_buf_size: its size in bytes
  * @seq: grows with every commit of an instruction or iteration
+ * @stop: set by an op: a repeated string instruction ends with the iteration in work, and
+ *	EMUL_OUT_AGAIN says whether more are left
  * @insn: the decoded instruction. Valid when insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
@@ -446,6 +457,7 @@ struct emul_ctx {
 	void *io_buf;
 	u32 io_buf_size;
 	u32 seq;
+	bool stop;
 	struct emul_insn insn;
 	struct emul_exception exc;
 	u32 out;
@@ -610,6 +622,11 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
  * @from_reg: (writes) the datum is a register's, else an immediate
  * @reg: the register
  * @high: it is AH, CH, DH or BH
+ * @seg: segment of the memory operand
+ * @base: base register of its address or -1
+ * @index: index register or -1
+ * @scale: shift of the index
+ * @disp: displacement, to which RIP is added already where it counts from there
  * @val: (writes) the datum
  */
 struct emul_mov {
@@ -620,6 +637,11 @@ struct emul_mov {
 	u8 bytes;
 	u8 dst_bytes;
 	u8 reg;
+	u8 seg;
+	s8 base;
+	s8 index;
+	u8 scale;
+	u64 disp;
 	u64 val;
 };
 
@@ -629,10 +651,19 @@ struct emul_mov {
  * @mov: filled when true
  *
  * The short way for MMIO whose guest-physical address the hardware has already reported: the
- * caller does the access itself and ends with emul_finish_mov(). Linear address and segment checks
- * were done by the processor before it came to the EPT violation.
+ * caller does the access itself and ends with emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
+
+/**
+ * emul_mov_linear() - the linear address of the memory operand
+ * @ctx: decoded
+ * @mov: from emul_as_mov()
+ * @la: filled with EMUL_OK
+ *
+ * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would
+ */
+enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la);
 
 /**
  * emul_finish_mov() - commit a MOV that the caller has executed
@@ -643,6 +674,17 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
  * Advances RIP and sets ctx.out exactly as emul_exec() does.
  */
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val);
+
+/**
+ * emul_mov_ea() - the offset of the memory operand in its segment, not cut to the address size
+ * @mov: from emul_as_mov()
+ * @base: value of the base register, 0 if there is none
+ * @index: value of the index register, 0 if there is none
+ */
+static inline u64 emul_mov_ea(const struct emul_mov *mov, u64 base, u64 index)
+{
+	return mov->disp + base + (index << mov->scale);
+}
 
 /** emul_mov_datum() - what the write stores, @reg being the register's present value */
 static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)

@@ -295,6 +295,7 @@ static int emul_completed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 	u32 out = e->ctx.out, shadow = 0;
+	int outcome = OKVM_RESUME;
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
@@ -307,10 +308,8 @@ static int emul_completed(struct okvm_emulation *e)
 		shadow |= OKVM_SHADOW_MOV_SS;
 	vcpu->vm->backend->set_shadow(vcpu, shadow);
 	if (out & EMUL_OUT_SINGLE_STEP || vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		return emul_stepped(vcpu);
-	if (out & EMUL_OUT_HALT)
-		return okvm_halt(vcpu);
-	return OKVM_RESUME;
+		outcome = emul_stepped(vcpu);
+	return out & EMUL_OUT_HALT ? okvm_halt(vcpu, outcome) : outcome;
 }
 
 static int emul_complete(struct okvm_vcpu *vcpu);
@@ -319,7 +318,9 @@ static int emul_user(struct okvm_emulation *e)
 {
 	/* Iterations before this one are done, and userspace may look. */
 	emul_store_regs(e);
-	okvm_io_begin(e->vcpu, emul_complete);
+	/* An MSR that userspace was asked for is completed without the emulator. */
+	if (!e->asked_msr)
+		okvm_io_begin(e->vcpu, emul_complete);
 	return OKVM_USER;
 }
 
@@ -509,6 +510,7 @@ static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t g
 	e->gpa = gpa;
 	e->waiting = false;
 	e->direct = false;
+	e->asked_msr = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);

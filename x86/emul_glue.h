@@ -44,6 +44,7 @@ struct emul_log_entry {
  * @log_seq: ctx.seq under which the log was taken
  * @waiting: userspace has been asked for log[logged]
  * @direct: userspace was asked for the plain MOV in @mov
+ * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @note: how the instruction's bytes were found, if that was noted
  * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
  */
@@ -58,6 +59,7 @@ struct okvm_emulation {
 	u32 log_seq;
 	bool waiting;
 	bool direct;
+	bool asked_msr;
 	struct emul_mov mov;
 
 	struct okvm_note note;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A VMM restores MSRs before the memory that they point to. What the guest has asked for starts
- * when that memory comes.
+ * when that memory comes. (Upstream writes the clock when it is next asked to, and not before.)
  */
 #include "selftests/lib/okvm_test.h"
 
@@ -76,7 +76,6 @@ TEST(a_pause_is_told_when_the_memory_comes)
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), 0);
 	run_out(&vm, 0x10);
 	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
-	EXPECT_EQ(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), 0);
 	run_out(&vm, 0x10);
 	EXPECT(clock->version);
 	EXPECT(clock->flags & STOPPED);

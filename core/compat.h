@@ -259,36 +259,15 @@ static inline void okvm_complete_vector(void)
 #define okvm_immediate_exit(run) READ_ONCE((run)->HINT_UNSAFE_IN_KVM(immediate_exit))
 
 /**
- * okvm_notify_can_wait() - has TIF_NOTIFY_RESUME nothing for this thread that is due at once?
+ * okvm_thread_work() - do what TIF_NOTIFY_RESUME asks of this thread, without leaving the kernel
  *
- * What remains is rseq's: its area is read by the thread's own code in userspace, and is brought up
- * to date when that runs again. The kernel exports no way to do the work here. Upstream defers
- * rseq likewise since 6.19.
+ * That is task work, throttling and rseq; rescheduling too. See core/compat.c.
+ *
+ * Context: as on the way to userspace: may sleep, no lock that task work could want.
+ * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do it only on the
+ * way to userspace.
  */
-#include <linux/task_work.h>
-static inline bool okvm_notify_can_wait(void)
-{
-	if (task_work_pending(current))
-		return false;
-#ifdef CONFIG_KEYS_REQUEST_CACHE
-	if (current->cached_requested_key)
-		return false;
-#endif
-#ifdef CONFIG_MEMCG
-	if (current->memcg_nr_pages_over_high)
-		return false;
-#endif
-#ifdef CONFIG_BLK_CGROUP
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-	if (current->throttle_queue)
-		return false;
-#else
-	if (current->throttle_disk)
-		return false;
-#endif
-#endif
-	return true;
-}
+int okvm_thread_work(void);
 
 /* System-core callbacks take an argument since 6.18, and in stable kernels before. */
 #include <linux/syscore_ops.h>

@@ -145,7 +145,6 @@ struct okvm_vcpu {
 	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been entered once */
 	bool sigset_active;
-	bool owes_notify;		/* TIF_NOTIFY_RESUME was put off until KVM_RUN ends */
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* where the last look-up of each bus began */

@@ -136,6 +136,7 @@ static int emul_complete(struct okvm_vcpu *vcpu);
 int okvm_emul_give(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
+	int outcome = OKVM_RESUME;
 
 	e->finished = true;
 	if (okvm_log_ask_post(e) || e->port_out) {
@@ -145,8 +146,8 @@ int okvm_emul_give(struct okvm_emulation *e)
 		return OKVM_USER;
 	}
 	if (emul_steps(e))
-		return emul_stepped(vcpu);
-	return e->ctx.out & EMUL_OUT_HALT ? okvm_halt(vcpu) : OKVM_RESUME;
+		outcome = emul_stepped(vcpu);
+	return e->ctx.out & EMUL_OUT_HALT ? okvm_halt(vcpu, outcome) : outcome;
 }
 
 static int emul_completed(struct okvm_emulation *e)
@@ -170,6 +171,9 @@ int okvm_emul_user(struct okvm_emulation *e)
 {
 	/* Iterations before this one are done, and userspace may look. */
 	emul_store_regs(e);
+	/* An MSR that userspace was asked for is completed without the emulator. */
+	if (e->asked_msr)
+		return OKVM_USER;
 	/* Writes that wait come before the read for which there was no room beside them. */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);
@@ -243,6 +247,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->why = why;
 	e->gpa = gpa;
 	e->direct = false;
+	e->asked_msr = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);

@@ -95,6 +95,7 @@ struct emul_post {
  * @port_out: userspace has been given data for a port
  * @finished: the instruction is done but for what userspace was or is to be given
  * @direct: userspace was asked for the plain MOV in @mov
+ * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @note: how the instruction's bytes were found, if that was noted
  * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
  */
@@ -113,6 +114,7 @@ struct okvm_emulation {
 	bool port_out;
 	bool finished;
 	bool direct;
+	bool asked_msr;
 	struct emul_mov mov;
 
 	struct okvm_note note;

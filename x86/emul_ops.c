@@ -376,8 +376,22 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
+/* What becomes of RDMSR or WRMSR: userspace may have asked for those that fail. */
+static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
+{
+	struct okvm_emulation *e = emul_of(ctx);
+
+	if (result == OKVM_MSR_OK)
+		return EMUL_OK;
+	if (!okvm_msr_ask_user(e->vcpu, result, msr, write, ctx->insn.len))
+		return gp_if(ctx, true);
+	e->asked_msr = true;
+	return EMUL_IO;
+}
+
 static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc)
 {
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
 	/* Asked for before each instruction. */
@@ -385,24 +399,31 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 		*val = vcpu->arch->efer;
 		return EMUL_OK;
 	}
-	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, false))
-		return gp_if(ctx, true);
-	return gp_if(ctx, okvm_get_msr(vcpu, msr, val, acc == EMUL_SYSTEM) != OKVM_MSR_OK);
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_get_msr(vcpu, msr, val, true) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, false))
+		result = okvm_get_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, false);
 }
 
 static enum emul_rc op_set_msr(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc)
 {
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, true))
-		return gp_if(ctx, true);
-	return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, true))
+		result = okvm_set_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, true);
 }
 
 static enum emul_rc op_cpuid(struct emul_ctx *ctx, u32 regs[4])
 {
 	u32 ecx = regs[2];
 
+	if (okvm_cpuid_faults(vcpu_of(ctx)) && ctx->cpl)
+		return gp_if(ctx, true);
 	okvm_cpuid(vcpu_of(ctx), &regs[0], &regs[1], &ecx, &regs[3]);
 	regs[2] = ecx;
 	return EMUL_OK;

@@ -96,6 +96,8 @@ static int complete_user_call(struct okvm_vcpu *vcpu)
 {
 	struct hypercall call = read_call(vcpu);
 
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
 	write_result(vcpu, &call, READ_ONCE(vcpu->run->hypercall.ret));
 	return okvm_skip_insn(vcpu, vcpu->arch->exit_insn_len);
 }
@@ -120,7 +122,7 @@ static int exit_map_range(struct okvm_vcpu *vcpu, const struct hypercall *call,
 	run->hypercall.args[2] = call->a[2];
 	okvm_run_set_long_mode(run, call->mode64);
 	vcpu->arch->exit_insn_len = insn_len;
-	vcpu->complete_io = complete_user_call;
+	okvm_io_begin(vcpu, complete_user_call);
 	return OKVM_USER;
 }
 

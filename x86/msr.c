@@ -476,25 +476,26 @@ static u32 user_reason(enum okvm_msr_result result)
 
 static int complete_wrmsr(struct okvm_vcpu *vcpu)
 {
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
 	return okvm_gp_or_skip(vcpu, READ_ONCE(vcpu->run->msr.error), vcpu->arch->exit_insn_len);
 }
 
 static int complete_rdmsr(struct okvm_vcpu *vcpu)
 {
-	if (!READ_ONCE(vcpu->run->msr.error))
+	if (!READ_ONCE(vcpu->run->msr.error) && likely(!okvm_io_moved(vcpu)))
 		okvm_set_edx_eax(vcpu, READ_ONCE(vcpu->run->msr.data));
 	return complete_wrmsr(vcpu);
 }
 
-/* A failed access: to userspace if it asked for this kind of failure, else #GP. */
-static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
-		      unsigned int insn_len)
+bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
+		       unsigned int insn_len)
 {
 	u32 reason = user_reason(result);
 	struct kvm_run *run = vcpu->run;
 
 	if (!(vcpu->vm->arch->user_space_msr_mask & reason))
-		return okvm_gp_or_skip(vcpu, true, insn_len);
+		return false;
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	run->msr.error = 0;
 	memset(run->msr.pad, 0, sizeof(run->msr.pad));
@@ -503,8 +504,17 @@ static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 m
 	run->msr.data = write ? okvm_edx_eax(vcpu) : 0;
 	vcpu->arch->exit_msr = msr;
 	vcpu->arch->exit_insn_len = insn_len;
-	vcpu->complete_io = write ? complete_wrmsr : complete_rdmsr;
-	return OKVM_USER;
+	okvm_io_begin(vcpu, write ? complete_wrmsr : complete_rdmsr);
+	return true;
+}
+
+/* A failed access: to userspace if it asked for this kind of failure, else #GP. */
+static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
+		      unsigned int insn_len)
+{
+	if (okvm_msr_ask_user(vcpu, result, msr, write, insn_len))
+		return OKVM_USER;
+	return okvm_gp_or_skip(vcpu, true, insn_len);
 }
 
 int okvm_emulate_rdmsr(struct okvm_vcpu *vcpu, unsigned int insn_len)

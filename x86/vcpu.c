@@ -110,6 +110,7 @@ void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu_reset_events(vcpu);
 	vcpu_reset_debug(vcpu);
 	okvm_paging_changed(vcpu);
+	okvm_cpuid_runtime(vcpu);
 	backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	okvm_request(OKVM_REQ_TLB_FLUSH, vcpu);

@@ -96,6 +96,8 @@ void okvm_arch_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 			   const struct okvm_memslot *new, enum okvm_slot_change change)
 {
 	okvm_mmu_slot_commit(vm, old, new, change);
+	if (new)
+		okvm_pvclock_slots_changed(vm);
 }
 
 void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)

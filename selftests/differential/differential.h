@@ -67,6 +67,7 @@ struct program {
 	unsigned int cpl;
 	bool user_msr;			/* KVM_CAP_X86_USER_SPACE_MSR */
 	bool irqchip;
+	bool tables_moved;		/* page tables in read-only memory or nowhere */
 	unsigned int code_start, code_len;
 	uint64_t answers;		/* seed of what userspace does */
 	struct kvm_regs regs;
@@ -113,6 +114,7 @@ struct moment {
 	uint64_t pages[PAGES];		/* a hash of each */
 	uint8_t *mem;			/* a copy, if asked for */
 	bool timed_out;
+	unsigned int last_vector;	/* of the last exception; not compared */
 };
 
 struct record {

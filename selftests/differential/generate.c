@@ -397,8 +397,9 @@ static uint64_t move_table(struct program *p, struct rng *rng, unsigned int at)
 {
 	unsigned int to = AT_ROM + (rng_percent(rng, 50) ? PAGE : 0);
 
-	if (rng_percent(rng, 95))
+	if (rng_percent(rng, 98))
 		return at;
+	p->tables_moved = true;
 	if (rng_percent(rng, 20))
 		return AT_HOLE + PAGE;
 	memcpy(p->mem + to, p->mem + at, PAGE);

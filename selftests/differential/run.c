@@ -317,6 +317,27 @@ static void see_exit(const struct vm *vm, struct moment *m)
 	}
 }
 
+/* What means nothing is not compared: the parts of an unusable segment, of no event. */
+static void forget_meaningless(struct moment *m)
+{
+	struct kvm_segment *segs = &m->sregs.cs;
+	unsigned int i;
+
+	/* cs, ds, es, fs, gs, ss, tr, ldt lie in this order. */
+	for (i = 0; i < 8; i++)
+		if (segs[i].unusable)
+			segs[i] = (struct kvm_segment){ .unusable = 1, .selector = segs[i].selector };
+	m->last_vector = m->events.exception.nr;
+	if (!m->events.exception.injected && !m->events.exception.pending) {
+		m->events.exception.nr = 0;
+		m->events.exception.has_error_code = 0;
+	}
+	if (!m->events.exception.has_error_code)
+		m->events.exception.error_code = 0;
+	if (!m->events.interrupt.injected)
+		m->events.interrupt.nr = 0;
+}
+
 static void see_state(struct vm *vm, struct moment *m, bool copy)
 {
 	struct msr_list msrs = { .head.nmsrs = MSRS };
@@ -346,6 +367,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->shared[3] = vm->run->cr8;
 	m->shared[4] = vm->run->apic_base;
 	m->ioctls = vm->ioctls;
+	forget_meaningless(m);
 	vm->ioctls = 0;
 	if (copy) {
 		m->mem = malloc(AT_END);
@@ -425,7 +447,9 @@ static void inject(struct vm *vm)
 {
 	struct kvm_interrupt irq = { .irq = 0x20 + rng_below(&vm->rng, 64) };
 
-	state_ioctl(vm, 25, KVM_INTERRUPT, &irq);
+	/* Upstream fails the next entry if userspace injects when it must not. */
+	if (vm->run->ready_for_interrupt_injection)
+		state_ioctl(vm, 25, KVM_INTERRUPT, &irq);
 }
 
 static void change_debug(struct vm *vm)

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The command line of the differential test. Its output is KTAP: one result
+ * for so many programs; what differs is told before it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "selftests/differential/differential.h"
+
+#define BATCH		24		/* programs that are run before the device is changed */
+#define RESULT		250		/* programs of one result */
+
+struct options {
+	const char *a, *b;
+	uint64_t seed;
+	unsigned int first, count, tell;
+	bool only, prefix, until_different;
+};
+
+static struct program program;
+static struct record records[2][BATCH];
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: differential [--device PATH --device PATH] [--seed N] [--first N]\n"
+		"                    [--count N] [--tell N] [--prefix] [--only INDEX]\n"
+		"--seed     of all programs; printed if it is not given\n"
+		"--first    index of the first program (0)\n"
+		"--count    how many programs (1000)\n"
+		"--tell     how many that differ are told in full (10)\n"
+		"--prefix   some instructions behind the prefix that asks for emulation\n"
+		"--until-different  no further than to the first that differs\n"
+		"--only     one program, and all that it does on both devices\n");
+	exit(2);
+}
+
+static void parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "device", 1, NULL, 'd' }, { "seed", 1, NULL, 's' }, { "first", 1, NULL, 'f' },
+		{ "count", 1, NULL, 'c' }, { "tell", 1, NULL, 't' }, { "prefix", 0, NULL, 'p' },
+		{ "only", 1, NULL, 'o' }, { "until-different", 0, NULL, 'u' }, { },
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
+		if (opt == 'd' && !o->a)
+			o->a = optarg;
+		else if (opt == 'd' && !o->b)
+			o->b = optarg;
+		else if (opt == 's')
+			o->seed = strtoull(optarg, NULL, 0);
+		else if (opt == 'f' || opt == 'o')
+			o->first = strtoul(optarg, NULL, 0);
+		else if (opt == 'c')
+			o->count = strtoul(optarg, NULL, 0);
+		else if (opt == 't')
+			o->tell = strtoul(optarg, NULL, 0);
+		else if (opt == 'p')
+			o->prefix = true;
+		else if (opt == 'u')
+			o->until_different = true;
+		else
+			usage();
+		if (opt == 'o') {
+			o->only = true;
+			o->count = 1;
+		}
+	}
+	if (optind < argc || (o->a && !o->b))
+		usage();
+	if (!o->a) {
+		o->a = "/dev/kvm";
+		o->b = "/dev/okvm";
+	}
+}
+
+static void run_batch(const struct options *o, struct device *dev, struct record *recs,
+		      unsigned int first, unsigned int n, bool copy)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		generate(&program, o->seed, first + i, o->prefix);
+		run_program(dev, &program, &recs[i], copy);
+	}
+}
+
+/* What differs, and how both ran. */
+static void tell_program(const struct options *o)
+{
+	print_program(&program);
+	printf("# on %s:\n", o->a);
+	print_record(&program, &records[0][0]);
+	printf("# on %s:\n", o->b);
+	print_record(&program, &records[1][0]);
+	compare(&program, &records[0][0], &records[1][0], true);
+}
+
+static void tell_again(const struct options *o, struct device *devs, unsigned int index)
+{
+	run_batch(o, &devs[0], records[0], index, 1, true);
+	run_batch(o, &devs[1], records[1], index, 1, true);
+	tell_program(o);
+}
+
+struct tally {
+	unsigned int known, different, exits, reasons[64], stopped;
+};
+
+static void count(struct tally *tally, enum verdict verdict, const struct record *rec)
+{
+	unsigned int i;
+
+	tally->known += verdict == KNOWN;
+	tally->different += verdict == DIFFERENT;
+	for (i = 0; i < rec->count; i++) {
+		tally->exits++;
+		tally->stopped += rec->moments[i].timed_out;
+		if (rec->moments[i].reason < ARRAY_SIZE(tally->reasons))
+			tally->reasons[rec->moments[i].reason]++;
+	}
+}
+
+static void compare_batch(const struct options *o, struct device *devs, unsigned int first,
+			  unsigned int n, struct tally *tally)
+{
+	unsigned int bad[BATCH], nbad = 0, i;
+
+	run_batch(o, &devs[0], records[0], first, n, false);
+	run_batch(o, &devs[1], records[1], first, n, false);
+	for (i = 0; i < n; i++) {
+		generate(&program, o->seed, first + i, o->prefix);
+		enum verdict verdict = compare(&program, &records[0][i], &records[1][i], false);
+
+		count(tally, verdict, &records[0][i]);
+		if (verdict != DIFFERENT)
+			continue;
+		printf("# program %u differs\n", first + i);
+		compare(&program, &records[0][i], &records[1][i], true);
+		bad[nbad++] = first + i;
+	}
+	for (i = 0; i < nbad; i++)
+		if (tally->different - nbad + i < o->tell)
+			tell_again(o, devs, bad[i]);
+}
+
+static void print_tally(const struct tally *t)
+{
+	unsigned int i;
+
+	printf("# %u exits:", t->exits);
+	for (i = 0; i < ARRAY_SIZE(t->reasons); i++)
+		if (t->reasons[i])
+			printf(" %s %u", exit_name(i), t->reasons[i]);
+	printf(" stopped %u\n", t->stopped);
+}
+
+static int compare_all(const struct options *o, struct device *devs)
+{
+	unsigned int done = 0, nr = 0, part, n, before;
+	struct tally tally = { };
+
+	printf("KTAP version 1\n# seed %llu\n", (unsigned long long)o->seed);
+	while (done < o->count && !(o->until_different && tally.different)) {
+		before = tally.different;
+		for (part = 0; part < RESULT && done < o->count; part += n, done += n) {
+			if (o->until_different && tally.different)
+				break;
+			n = o->count - done < BATCH ? o->count - done : BATCH;
+			n = RESULT - part < n ? RESULT - part : n;
+			compare_batch(o, devs, o->first + done, n, &tally);
+		}
+		printf("%sok %u programs %u to %u of seed %llu%s\n",
+		       tally.different == before ? "" : "not ", ++nr, o->first + done - part,
+		       o->first + done - 1, (unsigned long long)o->seed,
+		       o->prefix ? ", emulated" : "");
+	}
+	print_tally(&tally);
+	printf("# %u programs: %u with a known difference, %u that differ\n", done, tally.known,
+	       tally.different);
+	printf("1..%u\n", nr);
+	return tally.different ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .count = 1000, .tell = 10, .seed = time(NULL) };
+	struct device devs[2];
+
+	parse(argc, argv, &o);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	device_open(&devs[0], o.a);
+	device_open(&devs[1], o.b);
+	devices_agree(&devs[0], &devs[1]);
+	if (!o.only)
+		return compare_all(&o, devs);
+	tell_again(&o, devs, o.first);
+	return compare(&program, &records[0][0], &records[1][0], false) == DIFFERENT;
+}

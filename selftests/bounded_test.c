@@ -79,7 +79,7 @@ static void crowd_broadcast(struct crowd *c)
 	REQUIRE(ioctl(c->vm.fd, KVM_SET_IRQCHIP, &chip) == 0);
 }
 
-/* Return: the median of the ten longest holes, so that a single disturbance does not count, in ns */
+/* Return: ns; the median of the ten longest holes, so that one disturbance does not count */
 static uint64_t longest_hole(void)
 {
 	struct sched_param fifo = { .sched_priority = 50 }, other = { 0 };

@@ -38,6 +38,15 @@ kselftests_script()
 	EOS
 }
 
+# hoststate_module KERNEL: by which hostregs_test sees the registers of the kernel
+hoststate_module()
+{
+	local tree=$step_dir/hoststate
+	rm -rf "$tree"
+	cp -r "$testbed/hoststate" "$tree"
+	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
+}
+
 # kselftests KERNEL: all of them with okvm as it is loaded by default; then those of the lines on
 # standard input (PROGRAM MODULE-PARAMETERS...) with these parameters.
 kselftests()
@@ -48,7 +57,9 @@ kselftests()
 		{ not_ok "build"; cat "$step_dir/build.log"; return; }
 	make -s -C "$top/selftests" OUT="$step_dir/tests" >"$step_dir/selftests.log" 2>&1 ||
 		{ not_ok "build of the tests"; cat "$step_dir/selftests.log"; return; }
-	cp "$build/okvm.ko" "$payload/"
+	hoststate_module "$kernel" >"$step_dir/hoststate.log" 2>&1 ||
+		{ not_ok "build of hoststate.ko"; cat "$step_dir/hoststate.log"; return; }
+	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$payload/"
 	for test in "$top"/selftests/*_test.c; do
 		test=$(basename "$test" .c)
 		strip -o "$payload/$test" "$step_dir/tests/$test"

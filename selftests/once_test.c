@@ -68,7 +68,7 @@ TEST(memory_comes_where_the_device_was)
 		memset(mem, 0xee, PAGE);
 		if (when == at_read) {
 			vm_slot(&vm, 3, DEV, PAGE, mem, 0);
-			/* It is not the value that was read, so a locked instruction begins anew. */
+			/* Not the value that was read, so the locked instruction begins anew. */
 			expect_done(&vm);
 			EXPECT_EQ(regs_of(&vm).rax, 0xeeeeeeee);
 			EXPECT_EQ(*(uint32_t *)mem, 0xeeeeeef3);
@@ -122,16 +122,18 @@ GUEST_END(xchg);
 /* The guest's page tables change between the read of a device and the write to it. */
 TEST(a_translation_holds_until_the_instruction_is_done)
 {
-	unsigned int away;
+	/* Not present; read-only; another page. */
+	static const uint64_t entries[] = {
+		0, DEV | PTE_P | PTE_AD, 0x100000 | PTE_P | PTE_W | PTE_AD,
+	};
+	unsigned int i;
 	struct vm vm;
 
-	for (away = 0; away < 3; away++) {
+	for (i = 0; i < 3; i++) {
 		BEGIN(&vm, xchg);
 		expect_mmio(&vm, false, DEV, 4);
 		memcpy(vm.run->mmio.data, "\x99\0\0\0", 4);
-		/* Not present; read-only; another page. */
-		page_map(&vm, 2, away == 2 ? 0x100000 : DEV, away == 0 ? 0 : away == 1 ? PTE_P | PTE_AD :
-			 PTE_P | PTE_W | PTE_AD);
+		page_map(&vm, 2, 0, entries[i]);
 		expect_mmio(&vm, true, DEV, 4);
 		EXPECT_EQ(*(uint32_t *)vm.run->mmio.data, 0x55);
 		expect_done(&vm);

@@ -11,7 +11,7 @@
 #define ALL_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 			 KVM_MSR_EXIT_REASON_FILTER)
 
-#define ACCESSES(prefix)					\
+#define ACCESSES(name, prefix)				\
 	"	mov $0x174, %ecx\n"				\
 	prefix "rdmsr\n"					\
 	"	mov %eax, %ebx\n"				\
@@ -27,19 +27,16 @@
 	"	mov $0x02020202, %eax\n"	/* no memory types */ \
 	prefix "wrmsr\n"					\
 	"	hlt\n"						\
-	/* #GP */						\
-	"	.org guest_" 
+	"	.org guest_" name " + 0x100\n"	/* #GP */	\
+	"	out %al, $0x13\n"				\
+	"	hlt\n"
 
 GUEST(native, 64)
-	ACCESSES("")"native + 0x100\n"
-	"	out %al, $0x13\n"
-	"	hlt\n"
+	ACCESSES("native", "")
 GUEST_END(native);
 
 GUEST(forced, 64)
-	ACCESSES("	ud2\n .ascii \"kvm\"\n	")"forced + 0x100\n"
-	"	out %al, $0x13\n"
-	"	hlt\n"
+	ACCESSES("forced", "	ud2\n .ascii \"kvm\"\n	")
 GUEST_END(forced);
 
 static void force_prefix(const char *value)

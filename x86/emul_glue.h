@@ -127,6 +127,8 @@ struct okvm_emulation {
 
 	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */
 	u8 log_data[EMUL_LOG_BYTES];
+
+	struct emul_fx fx_live;	/* the registers' contents while an x87 instruction uses them */
 };
 
 extern const struct emul_ops okvm_emul_ops;
@@ -215,6 +217,11 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
+/** okvm_fx_get() - the x87 and SSE state of the guest */
+void okvm_fx_get(struct emul_fx *fx);
+void okvm_fx_set(const struct emul_fx *fx);
+/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
+bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
 /** okvm_x87() - Return: 0, or the vector of the exception that it raises */
 int okvm_x87(enum emul_fpuop op, u32 *val);
 

@@ -421,6 +421,22 @@ static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigne
 	return EMUL_OK;
 }
 
+static void op_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
+{
+	okvm_fx_get(fx);
+}
+
+static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
+{
+	okvm_fx_set(fx);
+}
+
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm, void *data)
+{
+	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
+									       EMUL_UNHANDLEABLE;
+}
+
 static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 {
 	int vector = okvm_x87(op, val);
@@ -510,6 +526,9 @@ const struct emul_ops okvm_emul_ops = {
 	.cpuid = op_cpuid,
 	.get_vec = op_get_vec,
 	.set_vec = op_set_vec,
+	.get_fx = op_get_fx,
+	.set_fx = op_set_fx,
+	.x87 = op_x87,
 	.fpu = op_fpu,
 	.system = op_system,
 };

@@ -131,7 +131,7 @@ TEST(emul_ud)
 	FAULT(&e, UD, 0, 0x0f, 0x00, 0xd8);		/* LTR */
 	FAULT(&e, UD, 0, 0x63, 0xc0);			/* ARPL */
 	start(&e, EMUL_LONG64, 0);
-	EXPECT_EQ(RUN(&e, 0xc5, 0xf8, 0x77), EMUL_UNHANDLEABLE);
+	EXPECT_EQ(RUN(&e, 0xc5, 0xf8, 0x58, 0xc0), EMUL_UNHANDLEABLE);
 	EXPECT_EQ(RUN(&e, 0xd8, 0xc0), EMUL_UNHANDLEABLE);
 }
 

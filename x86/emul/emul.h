@@ -440,7 +440,7 @@ struct emul_exception {
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: #DB with DR6.BS is due now */
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may have changed: call emul_set_mode() */
-#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: a task switch was asked for */
+#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: ctx.task is to be switched to */
 
 /**
  * struct emul_operand - internal to one emul_exec()
@@ -466,6 +466,34 @@ struct emul_operand {
 	u64 orig;
 };
 
+/** enum emul_task_source - what makes a task switch */
+enum emul_task_source {
+	EMUL_TASK_CALL,
+	EMUL_TASK_IRET,
+	EMUL_TASK_JMP,
+	EMUL_TASK_GATE,		/* a task gate of the IDT */
+};
+
+/**
+ * struct emul_task - a task switch, for emul_task_switch()
+ * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
+ * @source: enum emul_task_source
+ * @external: by an event that is not an instruction: the EXT bit of error codes
+ * @has_error: push @error on the new task's stack
+ * @error: error code
+ * @switched: (out) the new task is the current one, even if its segments are at fault
+ * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
+ */
+struct emul_task {
+	u16 sel;
+	u8 source;
+	bool external;
+	bool has_error;
+	u32 error;
+	bool switched;
+	bool trap;
+};
+
 /**
  * struct emul_ctx - one emulation
  * @ops: the machine; constant
@@ -483,6 +511,8 @@ struct emul_operand {
  * @insn: the decoded instruction. Valid when insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
+ * @task: the task switch that EMUL_OUT_TASK_SWITCH asks for: emul_task_switch() makes it, with the
+ *	RIP of the next instruction. Gates were checked
  * @dst: operands of the instruction in work, with the staged registers: private
  * @src: private
  * @src2: private
@@ -508,6 +538,7 @@ struct emul_ctx {
 	struct emul_insn insn;
 	struct emul_exception exc;
 	u32 out;
+	struct emul_task task;
 	/* private */
 	struct emul_operand dst;
 	struct emul_operand src;
@@ -583,7 +614,7 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
  *
  * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc, RIP at the instruction (iterations of a
  * repeated string instruction that came before stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
- * switches (EMUL_OUT_TASK_SWITCH), call gates that go to an inner level, and what an op refuses.
+ * switches (EMUL_OUT_TASK_SWITCH and ctx.task), call gates, and what an op refuses.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 
@@ -600,38 +631,11 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
  * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
  *
  * CR2, DR6 and DR7.GD are the caller's. Return: EMUL_OK, EMUL_FAULT with the exception that the
- * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate.
+ * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate, with
+ * EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
-
-/** enum emul_task_source - what makes a task switch */
-enum emul_task_source {
-	EMUL_TASK_CALL,
-	EMUL_TASK_IRET,
-	EMUL_TASK_JMP,
-	EMUL_TASK_GATE,		/* a task gate of the IDT */
-};
-
-/**
- * struct emul_task - a task switch, for emul_task_switch()
- * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
- * @source: enum emul_task_source
- * @external: by an event that is not an instruction: the EXT bit of error codes
- * @has_error: push @error on the new task's stack
- * @error: error code
- * @switched: (out) the new task is the current one, even if its segments are at fault
- * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
- */
-struct emul_task {
-	u16 sel;
-	u8 source;
-	bool external;
-	bool has_error;
-	u32 error;
-	bool switched;
-	bool trap;
-};
 
 /**
  * emul_task_switch() - switch tasks as JMP, CALL, IRET or an event does

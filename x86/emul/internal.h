@@ -256,6 +256,9 @@ struct emul_stack {
 enum emul_rc emul_stack_push(struct emul_ctx *ctx, struct emul_stack *st, u64 val,
 			     unsigned int bytes);
 
+/* task.c */
+enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source);
+
 /* far.c */
 void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl);
 void emul_flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size);

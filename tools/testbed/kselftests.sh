@@ -47,11 +47,12 @@ hoststate_module()
 	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
 }
 
-# kselftests KERNEL: all of them with okvm as it is loaded by default; then those of the lines on
-# standard input (PROGRAM MODULE-PARAMETERS...) with these parameters.
+# kselftests KERNEL [MODULE-PARAMETERS...]: all of them with okvm loaded with these parameters; then
+# those of the lines on standard input (PROGRAM MODULE-PARAMETERS...) with theirs.
 kselftests()
 {
 	local kernel=$1 payload build test
+	shift
 	payload=$(new_payload payload)
 	build=$("$testbed/module" "$kernel" 2>"$step_dir/build.log") ||
 		{ not_ok "build"; cat "$step_dir/build.log"; return; }
@@ -60,6 +61,9 @@ kselftests()
 	hoststate_module "$kernel" >"$step_dir/hoststate.log" 2>&1 ||
 		{ not_ok "build of hoststate.ko"; cat "$step_dir/hoststate.log"; return; }
 	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$payload/"
+	if [ $# -gt 0 ]; then
+		printf "%s\n" hoststate.ko "okvm.ko $*" >"$payload/modules"
+	fi
 	for test in "$top"/selftests/*_test.c; do
 		test=$(basename "$test" .c)
 		strip -o "$payload/$test" "$step_dir/tests/$test"

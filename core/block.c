@@ -22,6 +22,8 @@ MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleep
 
 #define POLL_START_NS	10000
 #define YIELD_PASSES	2
+/* Each takes the locks of two run queues, so a spinning guest gets no more of them per exit. */
+#define YIELD_FAILURES	3
 
 static bool block_should_end(struct okvm_vcpu *vcpu)
 {
@@ -29,35 +31,66 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 	       okvm_test_request(OKVM_REQ_DEAD, vcpu) || signal_pending(current);
 }
 
+/* How one wait went, for the statistics and for the next one's polling time. */
+struct block {
+	ktime_t start;
+	ktime_t poll_end;	/* start, without a poll */
+	ktime_t end;
+	bool polled;
+	bool slept;
+};
+
 /*
  * While others want this CPU a poll only takes it from them, and from the one whose event is
  * waited for among them. Return: whether the wait was over before the polling time was.
  */
-static bool block_poll(struct okvm_vcpu *vcpu, ktime_t start)
+static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
-	ktime_t end = ktime_add_ns(start, vcpu->halt_poll_ns);
+	ktime_t stop = ktime_add_ns(block->start, vcpu->halt_poll_ns);
+	bool over;
 
 	do {
-		if (block_should_end(vcpu)) {
-			vcpu->stat[OKVM_STAT_HALT_POLL_OK]++;
-			return true;
-		}
+		over = block_should_end(vcpu);
 		cpu_relax();
-	} while (single_task_running() && !need_resched() && ktime_before(ktime_get(), end));
-	vcpu->stat[OKVM_STAT_HALT_POLL_FAIL]++;
-	return false;
+		block->poll_end = ktime_get();
+	} while (!over && single_task_running() && !need_resched() &&
+		 ktime_before(block->poll_end, stop));
+	return over;
 }
 
-static void block_sleep(struct okvm_vcpu *vcpu)
+/* Return: whether it slept at all. */
+static bool block_sleep(struct okvm_vcpu *vcpu)
 {
+	bool slept = false;
+
 	prepare_to_rcuwait(&vcpu->wait);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (block_should_end(vcpu))
 			break;
+		slept = true;
 		schedule();
 	}
 	finish_rcuwait(&vcpu->wait);
+	return slept;
+}
+
+/* A poll was worth it if the vCPU did not sleep, even if the event came just behind it. */
+static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
+{
+	u64 poll_ns = ktime_to_ns(ktime_sub(block->poll_end, block->start));
+
+	if (block->polled) {
+		vcpu->stat[OKVM_STAT_HALT_POLLS]++;
+		vcpu->stat[OKVM_STAT_HALT_POLL_OK] += !block->slept;
+		vcpu->stat[block->slept ? OKVM_STAT_HALT_POLL_FAIL_NS :
+					  OKVM_STAT_HALT_POLL_OK_NS] += poll_ns;
+	}
+	if (block->slept) {
+		vcpu->stat[OKVM_STAT_HALT_WAIT_NS] +=
+			ktime_to_ns(ktime_sub(block->end, block->poll_end));
+		vcpu->stat[OKVM_STAT_HALT_WAKEUP] += !signal_pending(current);
+	}
 }
 
 static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
@@ -76,20 +109,23 @@ static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 
 void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 {
-	bool poll = vcpu->halt_poll_ns && okvm_arch_poll_allowed(vcpu);
-	ktime_t start = ktime_get();
-	u64 ns;
+	bool may_poll = okvm_arch_poll_allowed(vcpu);
+	struct block block = {};
 
-	if (!poll || !block_poll(vcpu, start)) {
-		okvm_arch_block_prepare(vcpu);
-		block_sleep(vcpu);
-		okvm_arch_block_finish(vcpu);
-	}
-	ns = ktime_to_ns(ktime_sub(ktime_get(), start));
-	vcpu->stat[OKVM_STAT_HALT_WAIT_NS] += ns;
-	vcpu->stat[OKVM_STAT_HALT_WAKEUP]++;
-	if (okvm_arch_poll_allowed(vcpu))
-		block_adapt(vcpu, ns);
+	/* The administrator may have lowered the limit. */
+	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
+	block.polled = may_poll && vcpu->halt_poll_ns;
+	block.start = ktime_get();
+	block.poll_end = block.start;
+	/* Before the poll: an exit timer counts on, but it cannot end what does not run. */
+	okvm_arch_block_prepare(vcpu);
+	if (!block.polled || !block_poll(vcpu, &block))
+		block.slept = block_sleep(vcpu);
+	block.end = block.slept ? ktime_get() : block.poll_end;
+	okvm_arch_block_finish(vcpu);
+	block_count(vcpu, &block);
+	if (may_poll)
+		block_adapt(vcpu, ktime_to_ns(ktime_sub(block.end, block.start)));
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 }
 
@@ -137,19 +173,21 @@ static bool spin_candidate(struct okvm_vcpu *me, struct okvm_vcpu *target, bool 
 void okvm_vcpu_on_spin(struct okvm_vcpu *me, bool in_kernel)
 {
 	unsigned long nr = atomic_read(&me->vm->online_vcpus);
+	unsigned int failures = 0;
 	struct okvm_vcpu *target;
 	unsigned long i;
+	int ret;
 
 	me->in_spin_loop = true;
 	/* Begin behind this vCPU, so that everybody gets a turn. */
-	for (i = 1; i < nr * YIELD_PASSES; i++) {
+	for (i = 1; i < nr * YIELD_PASSES && failures < YIELD_FAILURES; i++) {
 		target = okvm_vcpu_at(me->vm, (me->idx + i) % nr);
 		if (!target || !spin_candidate(me, target, in_kernel))
 			continue;
-		if (okvm_vcpu_yield_to(target) > 0) {
-			me->stat[OKVM_STAT_DIRECTED_YIELD]++;
+		ret = okvm_vcpu_yield_to(target);
+		if (ret > 0)
 			break;
-		}
+		failures += ret < 0;
 	}
 	me->in_spin_loop = false;
 	me->spin_dy_eligible = false;

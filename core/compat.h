@@ -81,6 +81,13 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
+/** okvm_pfn_uncached() - the host has this frame uncached, or the kernel cannot tell */
+#include <asm/memtype.h>
+static inline bool okvm_pfn_uncached(u64 pfn)
+{
+	return !pat_enabled() || pat_pfn_immune_to_uc_mtrr(pfn);
+}
+
 /**
  * okvm_follow_pfn() - the frame behind a VM_PFNMAP or VM_IO address, no reference taken
  * @vma: holds @addr; the caller holds its mmap_lock
@@ -191,6 +198,22 @@ static inline void okvm_host_machine_check(void)
 #endif
 }
 
+/*
+ * Has the CPU MMIO Stale Data and nothing else that clears its buffers at each entry? A key of the
+ * kernel, renamed in 6.17, a feature since 6.19.
+ */
+#include <asm/nospec-branch.h>
+static __always_inline bool okvm_clear_for_mmio(void)
+{
+#if defined(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO)
+	return cpu_feature_enabled(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return static_branch_unlikely(&cpu_buf_vm_clear);
+#else
+	return static_branch_unlikely(&mmio_stale_data_clear);
+#endif
+}
+
 #include <asm/apic.h>
 static inline void okvm_send_vector(int cpu, int vector)
 {
@@ -236,36 +259,15 @@ static inline void okvm_complete_vector(void)
 #define okvm_immediate_exit(run) READ_ONCE((run)->HINT_UNSAFE_IN_KVM(immediate_exit))
 
 /**
- * okvm_notify_can_wait() - has TIF_NOTIFY_RESUME nothing for this thread that is due at once?
+ * okvm_thread_work() - do what TIF_NOTIFY_RESUME asks of this thread, without leaving the kernel
  *
- * What remains is rseq's: its area is read by the thread's own code in userspace, and is brought up
- * to date when that runs again. The kernel exports no way to do the work here. Upstream defers
- * rseq likewise since 6.19.
+ * That is task work, throttling and rseq; rescheduling too. See core/compat.c.
+ *
+ * Context: as on the way to userspace: may sleep, no lock that task work could want.
+ * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do it only on the
+ * way to userspace.
  */
-#include <linux/task_work.h>
-static inline bool okvm_notify_can_wait(void)
-{
-	if (task_work_pending(current))
-		return false;
-#ifdef CONFIG_KEYS_REQUEST_CACHE
-	if (current->cached_requested_key)
-		return false;
-#endif
-#ifdef CONFIG_MEMCG
-	if (current->memcg_nr_pages_over_high)
-		return false;
-#endif
-#ifdef CONFIG_BLK_CGROUP
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-	if (current->throttle_queue)
-		return false;
-#else
-	if (current->throttle_disk)
-		return false;
-#endif
-#endif
-	return true;
-}
+int okvm_thread_work(void);
 
 /* System-core callbacks take an argument since 6.18, and in stable kernels before. */
 #include <linux/syscore_ops.h>

@@ -7,9 +7,13 @@
  * maps guest pages into the kernel for atomics and for its own caches; its
  * CVE-2022-1158 came from computing such a page's frame by itself.
  */
+#include <linux/err.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
+
+#include <asm/asm.h>
+#include <asm/cpufeature.h>
 
 #include "core/compat.h"
 #include "core/guestmem.h"
@@ -18,13 +22,53 @@
 /* enum gm_op - what a walk over guest memory does to each page */
 enum gm_op { GM_READ, GM_WRITE, GM_CLEAR };
 
+/* Every processor that runs guests has cache lines of this size. */
+#define GM_LINE		64
+
+struct gm_wide { u64 half[2]; };
+
 static bool gm_writable(const struct okvm_memslot *slot)
 {
 	return !(slot->flags & KVM_MEM_READONLY);
 }
 
+/*
+ * What a processor accesses at once is not torn here either: an aligned word is one instruction,
+ * which the functions for ranges of any length do not promise.
+ */
+static bool gm_is_word(const void __user *at, size_t len)
+{
+	return (len == 8 || len == 4 || len == 2) && IS_ALIGNED((unsigned long)at, len);
+}
+
+static int gm_read_word(const void __user *at, void *data, size_t len)
+{
+	switch (len) {
+	case 8:
+		return get_user(*(u64 *)data, (const u64 __user *)at);
+	case 4:
+		return get_user(*(u32 *)data, (const u32 __user *)at);
+	default:
+		return get_user(*(u16 *)data, (const u16 __user *)at);
+	}
+}
+
+static int gm_write_word(void __user *at, const void *data, size_t len)
+{
+	switch (len) {
+	case 8:
+		return put_user(*(const u64 *)data, (u64 __user *)at);
+	case 4:
+		return put_user(*(const u32 *)data, (u32 __user *)at);
+	default:
+		return put_user(*(const u16 *)data, (u16 __user *)at);
+	}
+}
+
 static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
 {
+	if (op != GM_CLEAR && gm_is_word(at, len))
+		return op == GM_READ ? gm_read_word(at, data, len) : gm_write_word(at, data, len);
 	if (op == GM_READ)
 		return copy_from_user(data, at, len);
 	if (op == GM_WRITE)
@@ -102,6 +146,25 @@ GM_CMPXCHG(gm_cmpxchg2, u16)
 GM_CMPXCHG(gm_cmpxchg4, u32)
 GM_CMPXCHG(gm_cmpxchg8, u64)
 
+/* By the same rules: 0 exchanged, 1 differed and @old is what was found, -EFAULT. */
+static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
+{
+	bool same;
+	int err = 0;
+
+	if (!user_access_begin(at, 16))
+		return -EFAULT;
+	asm volatile("1: lock cmpxchg16b %[at]\n"
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
+		     : "=@ccz" (same), [err] "+r" (err), [at] "+m" (*(struct gm_wide *)at),
+		       "+a" (old[0]), "+d" (old[1])
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory");
+	user_access_end();
+	return err ?: !same;
+}
+
 static int gm_cmpxchg(void __user *at, int len, u64 *old, u64 new)
 {
 	if (!access_ok(at, len))
@@ -118,22 +181,59 @@ static int gm_cmpxchg(void __user *at, int len, u64 *old, u64 new)
 	}
 }
 
-int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new)
+bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write)
+{
+	struct okvm_memslot *slot = okvm_slot_find(vm, gpa >> PAGE_SHIFT);
+
+	return slot && (!write || gm_writable(slot));
+}
+
+/* The address of the guest's @len bytes for an exchange, or an errno; *@slot is what holds them. */
+static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
+
+	/* A locked access across cache lines stalls every CPU, and may be fatal to the host. */
+	if ((gpa & (GM_LINE - 1)) + len > GM_LINE)
+		return -EINVAL;
+	*slot = okvm_slot_find(vm, gfn);
+	if (!*slot || !gm_writable(*slot))
+		return -EFAULT;
+	return okvm_slot_hva(*slot, gfn) + offset_in_page(gpa);
+}
+
+int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new)
+{
 	struct okvm_memslot *slot;
+	unsigned long hva;
 	int ret;
 
-	if ((len != 1 && len != 2 && len != 4 && len != 8) || gpa & (len - 1))
+	if (len != 1 && len != 2 && len != 4 && len != 8)
 		return -EINVAL;
-	slot = okvm_slot_find(vm, gfn);
-	if (!slot || !gm_writable(slot))
-		return -EFAULT;
-	ret = gm_cmpxchg((void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa)),
-			 len, old, new);
+	hva = gm_locked(vm, gpa, len, &slot);
+	if (IS_ERR_VALUE(hva))
+		return hva;
+	ret = gm_cmpxchg((void __user *)hva, len, old, new);
 	/* The processor writes also when the compare fails. */
 	if (ret >= 0)
-		okvm_mark_dirty(vm, slot, gfn);
+		okvm_mark_dirty(vm, slot, gpa >> PAGE_SHIFT);
+	return ret;
+}
+
+int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2])
+{
+	struct okvm_memslot *slot;
+	unsigned long hva;
+	int ret;
+
+	if (gpa & 15 || !boot_cpu_has(X86_FEATURE_CX16))
+		return -EINVAL;
+	hva = gm_locked(vm, gpa, 16, &slot);
+	if (IS_ERR_VALUE(hva))
+		return hva;
+	ret = gm_cmpxchg16((void __user *)hva, old, new);
+	if (ret >= 0)
+		okvm_mark_dirty(vm, slot, gpa >> PAGE_SHIFT);
 	return ret;
 }
 

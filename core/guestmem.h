@@ -10,7 +10,7 @@
 #include "core/types.h"
 #include "core/vm.h"
 
-/** okvm_read_guest() - copy from guest memory. Return: 0 or -EFAULT. May sleep. */
+/** okvm_read_guest() - copy from guest memory, an aligned word at once. 0 or -EFAULT. May sleep. */
 int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 
 /** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */
@@ -19,14 +19,20 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
 /** okvm_clear_guest() - zero guest memory */
 int okvm_clear_guest(struct okvm_vm *vm, gpa_t gpa, size_t len);
 
+/** okvm_guest_has() - is there memory at @gpa, and may it be written if @write? */
+bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
+
 /**
- * okvm_cmpxchg_guest() - compare and exchange 1, 2, 4 or 8 naturally aligned bytes
+ * okvm_cmpxchg_guest() - compare and exchange 1, 2, 4 or 8 bytes within a cache line
  * @old: expected value in, value found out
  *
- * By user access, never by page reference. Return: 0 exchanged, 1 differed, -EFAULT,
- * -EINVAL if not naturally aligned (a split lock would stall the host).
+ * One locked instruction, by user access, never by page reference. Return: 0 exchanged, 1 differed,
+ * -EFAULT, -EINVAL if the bytes lie in two cache lines (a split lock would stall the host).
  */
 int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
+
+/** okvm_cmpxchg16_guest() - likewise 16 aligned bytes; -EINVAL also if the CPU cannot */
+int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2]);
 
 /**
  * struct okvm_gpa_cache - a guest-physical range that is accessed often (kvmclock, steal time)

@@ -9,6 +9,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
+#include <linux/error-injection.h>
 #include <linux/cpuhotplug.h>
 #include <linux/mutex.h>
 #include <linux/reboot.h>
@@ -74,6 +75,7 @@ int okvm_hardware_get(void)
 	mutex_unlock(&hw_lock);
 	return err;
 }
+ALLOW_ERROR_INJECTION(okvm_hardware_get, ERRNO);
 
 void okvm_hardware_put(void)
 {

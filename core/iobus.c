@@ -9,6 +9,7 @@
  * start; @reach, the furthest end of any range up to an entry, tells where the
  * search may begin.
  */
+#include <linux/error-injection.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
@@ -48,47 +49,111 @@ static void iobus_compute_reach(struct okvm_iobus *bus)
 	}
 }
 
-static void iobus_publish(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_iobus *new)
-{
-	struct okvm_iobus *old = iobus_locked(vm, nr);
+/* The arrays that take the place of a VM's buses; NULL: that bus stays as it is. */
+struct iobus_update {
+	struct okvm_iobus *bus[OKVM_NR_BUSES];
+};
 
-	rcu_assign_pointer(vm->bus[nr], new);
+/* Every bus at once, and one grace period. Nothing fails here. */
+static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
+{
+	struct okvm_iobus *old[OKVM_NR_BUSES] = {};
+	unsigned int nr;
+
+	for (nr = 0; nr < OKVM_NR_BUSES; nr++) {
+		if (!update->bus[nr])
+			continue;
+		old[nr] = iobus_locked(vm, nr);
+		rcu_assign_pointer(vm->bus[nr], update->bus[nr]);
+	}
 	/* Whoever sees the new generation sees the new bus. */
 	smp_store_release(&vm->bus_gen, vm->bus_gen + 1);
 	synchronize_srcu_expedited(&vm->srcu);
-	kfree(old);
+	for (nr = 0; nr < OKVM_NR_BUSES; nr++)
+		kfree(old[nr]);
 }
 
-int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus nr, gpa_t addr, gpa_t len,
-			struct okvm_io_device *dev)
+/* Behind its equals: registration order is look-up order. */
+static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *place)
 {
-	struct okvm_iobus *old, *new;
-	unsigned int count, pos;
-	gpa_t last;
+	unsigned int pos = bus->count++;
 
-	lockdep_assert_held(&vm->bus_lock);
-	if (check_add_overflow(addr, len ? len - 1 : 0, &last))
-		return -EINVAL;
-	old = iobus_locked(vm, nr);
-	count = old ? old->count : 0;
-	if (count >= IOBUS_MAX_RANGES)
+	for (; pos && bus->range[pos - 1].start > place->addr; pos--)
+		bus->range[pos] = bus->range[pos - 1];
+	bus->range[pos] = (struct iobus_range) {
+		.start = place->addr, .last = place->addr + (place->len ? place->len - 1 : 0),
+		.any_len = !place->len, .dev = place->dev,
+	};
+}
+
+/* A copy of a bus, with its share of @place added. */
+static int iobus_extend(struct okvm_vm *vm, enum okvm_bus nr, const struct okvm_io_place *place,
+			unsigned int places, struct okvm_iobus **result)
+{
+	struct okvm_iobus *old = iobus_locked(vm, nr), *new;
+	unsigned int count = old ? old->count : 0;
+	unsigned int i, more = 0;
+
+	for (i = 0; i < places; i++)
+		more += place[i].bus == nr;
+	if (!more)
+		return 0;
+	if (count + more > IOBUS_MAX_RANGES)
 		return -ENOSPC;
-	new = kmalloc(struct_size(new, range, count + 1), GFP_KERNEL_ACCOUNT);
+	new = kmalloc(struct_size(new, range, count + more), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return -ENOMEM;
-	/* Behind its equals: registration order is look-up order. */
-	for (pos = 0; pos < count && old->range[pos].start <= addr; pos++)
-		new->range[pos] = old->range[pos];
-	new->range[pos] = (struct iobus_range) {
-		.start = addr, .last = last, .any_len = !len, .dev = dev,
-	};
-	if (pos < count)
-		memcpy(&new->range[pos + 1], &old->range[pos],
-		       (count - pos) * sizeof(new->range[0]));
-	new->count = count + 1;
+	new->count = count;
+	if (old)
+		memcpy(new->range, old->range, count * sizeof(new->range[0]));
+	for (i = 0; i < places; i++)
+		if (place[i].bus == nr)
+			iobus_insert(new, &place[i]);
 	iobus_compute_reach(new);
-	iobus_publish(vm, nr, new);
+	*result = new;
 	return 0;
+}
+
+static int iobus_check(const struct okvm_io_place *place, unsigned int places)
+{
+	unsigned int i;
+	gpa_t last;
+
+	for (i = 0; i < places; i++)
+		if (check_add_overflow(place[i].addr, place[i].len ? place[i].len - 1 : 0, &last))
+			return -EINVAL;
+	return 0;
+}
+
+int okvm_iobus_register_all(struct okvm_vm *vm, const struct okvm_io_place *place,
+			    unsigned int places)
+{
+	struct iobus_update update = {};
+	unsigned int nr;
+	int err;
+
+	lockdep_assert_held(&vm->bus_lock);
+	err = iobus_check(place, places);
+	for (nr = 0; !err && nr < OKVM_NR_BUSES; nr++)
+		err = iobus_extend(vm, nr, place, places, &update.bus[nr]);
+	if (err)
+		goto err_free;
+	iobus_publish(vm, &update);
+	return 0;
+
+err_free:
+	for (nr = 0; nr < OKVM_NR_BUSES; nr++)
+		kfree(update.bus[nr]);
+	return err;
+}
+ALLOW_ERROR_INJECTION(okvm_iobus_register_all, ERRNO);
+
+int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t len,
+			struct okvm_io_device *dev)
+{
+	const struct okvm_io_place place = { .bus = bus, .addr = addr, .len = len, .dev = dev };
+
+	return okvm_iobus_register_all(vm, &place, 1);
 }
 
 /* No memory for a smaller array: the entries stay, without their device. */
@@ -115,6 +180,7 @@ static bool iobus_holds(const struct okvm_iobus *bus, const struct okvm_io_devic
 
 void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_device *dev)
 {
+	struct iobus_update update = {};
 	struct okvm_iobus *old, *new;
 	unsigned int i, count = 0;
 
@@ -130,7 +196,8 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 				new->range[count++] = old->range[i];
 		new->count = count;
 		iobus_compute_reach(new);
-		iobus_publish(vm, nr, new);
+		update.bus[nr] = new;
+		iobus_publish(vm, &update);
 	} else {
 		iobus_neutralise(vm, old, dev);
 	}

@@ -37,13 +37,32 @@ struct okvm_io_device {
 };
 
 /**
- * okvm_iobus_register() - put @dev on a bus at [@addr, @addr + @len)
- *
- * Several devices may overlap (ioeventfds with different datamatch do): look-ups
- * try all of them in registration order. @len may be 0: matches accesses that start at @addr.
- * Caller holds vm->bus_lock.
- * Return: 0, -ENOSPC if the bus is full (1000 ranges), -ENOMEM, -EINVAL if the range wraps.
+ * struct okvm_io_place - where a device is to answer
+ * @len: 0 matches accesses that start at @addr, of any length
  */
+struct okvm_io_place {
+	enum okvm_bus bus;
+	gpa_t addr;
+	gpa_t len;
+	struct okvm_io_device *dev;
+};
+
+/**
+ * okvm_iobus_register_all() - put devices on the buses, all of them or none
+ *
+ * The last step that can fail when something is created: everything that the devices reach is
+ * complete before, for a vCPU may use them before this returns. If it fails, nobody has seen
+ * them.
+ *
+ * Several devices may overlap (ioeventfds with different datamatch do): look-ups try all of
+ * them in registration order.
+ * Caller holds vm->bus_lock.
+ * Return: 0, -ENOSPC if a bus is full (1000 ranges), -ENOMEM, -EINVAL if a range wraps.
+ */
+int okvm_iobus_register_all(struct okvm_vm *vm, const struct okvm_io_place *place,
+			    unsigned int places);
+
+/** okvm_iobus_register() - okvm_iobus_register_all() for one */
 int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t len,
 			struct okvm_io_device *dev);
 

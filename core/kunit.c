@@ -14,6 +14,7 @@ extern struct kunit_suite okvm_gsi_suite;
 extern struct kunit_suite okvm_ioapic_suite;
 extern struct kunit_suite okvm_iter_suite;
 extern struct kunit_suite okvm_lapic_suite;
+extern struct kunit_suite okvm_memtype_suite;
 extern struct kunit_suite okvm_msr_table_suite;
 extern struct kunit_suite okvm_pic_suite;
 extern struct kunit_suite okvm_pit_suite;
@@ -28,6 +29,7 @@ kunit_test_suites(&okvm_caps_suite,
 		  &okvm_ioapic_suite,
 		  &okvm_iter_suite,
 		  &okvm_lapic_suite,
+		  &okvm_memtype_suite,
 		  &okvm_msr_table_suite,
 		  &okvm_pic_suite,
 		  &okvm_pit_suite,

@@ -98,19 +98,43 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 	write_unlock(&slots->hva_lock);
 }
 
+/*
+ * The first slot behind the cursor in the order of the tree. By one way down, not from slot to
+ * slot: with all 32,764 at one address, and one that comes and goes, that would be a quadratic
+ * number of steps in the way of the host's reclaim.
+ */
+static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
+				       const struct okvm_hva_cursor *cur)
+{
+	struct rb_node *node = slots->by_hva.rb_root.rb_node;
+	struct okvm_memslot *slot, *found = NULL;
+
+	while (node) {
+		slot = rb_entry(node, struct okvm_memslot, hva_node);
+		if (slot->hva < cur->hva || (slot->hva == cur->hva && slot->hva_nr <= cur->nr)) {
+			node = node->rb_right;
+		} else {
+			found = slot;
+			node = node->rb_left;
+		}
+	}
+	return found;
+}
+
 /* The first slot in [@start, @last] behind what the cursor has given already. */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {
 	struct okvm_memslot *slot;
 
-	if (cur->nr && cur->version == slots->hva_version)
+	if (!cur->nr)
+		return hva_tree_iter_first(&slots->by_hva, start, last);
+	if (cur->version == slots->hva_version)
 		return hva_tree_iter_next(cur->last, start, last);
-	slot = hva_tree_iter_first(&slots->by_hva, start, last);
-	while (slot && cur->nr &&
-	       (slot->hva < cur->hva || (slot->hva == cur->hva && slot->hva_nr <= cur->nr)))
-		slot = hva_tree_iter_next(slot, start, last);
-	return slot;
+	slot = hva_behind(slots, cur);
+	if (!slot || slot->hva > last)
+		return NULL;
+	return slot->hva_last >= start ? slot : hva_tree_iter_next(slot, start, last);
 }
 
 int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm_hva_cursor *cur,

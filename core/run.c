@@ -4,11 +4,9 @@
  * exit by running with immediate_exit set, so completion comes before the test
  * of immediate_exit.
  *
- * Upstream finishes TIF_NOTIFY_RESUME work inside the loop, by a helper that
- * only its own modules may call. okvm leaves the kernel for task work and
- * throttling: the system call is restarted behind userspace's back. What
- * concerns userspace only (rseq, after every context switch) waits until
- * KVM_RUN ends.
+ * What the kernel wants of the thread on its way to userspace is done inside the call
+ * (okvm_thread_work()): userspace may close or replace the file descriptor meanwhile, and the
+ * signals that KVM_SET_SIGNAL_MASK blocks stay blocked.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -29,32 +27,20 @@ static int run_interrupted(struct okvm_vcpu *vcpu)
 	return -EINTR;
 }
 
-/*
- * Clear before looking: work that comes later sets the flag again. Return: false if the kernel
- * has to be left for it.
- */
-static bool run_defer_notify(struct okvm_vcpu *vcpu)
-{
-	clear_thread_flag(TIF_NOTIFY_RESUME);
-	/* Pairs with the barrier in task_work_add(). */
-	smp_mb__after_atomic();
-	vcpu->owes_notify = true;
-	return okvm_notify_can_wait();
-}
-
 /* What the thread must do before the guest goes on; an outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
-	unsigned long work = read_thread_flags();
+	int err = 0;
 
-	if (work & RUN_SIGNAL_WORK)
+	if (read_thread_flags() & RUN_SIGNAL_WORK)
 		return run_interrupted(vcpu);
-	if (work & _TIF_NOTIFY_RESUME && !run_defer_notify(vcpu))
-		return -ERESTARTNOINTR;
 	cond_resched();
 	if (need_resched())
 		schedule();
-	return OKVM_RESUME;
+	/* Of rescheduling too: rseq asks after each switch to this thread. */
+	if (read_thread_flags() & _TIF_NOTIFY_RESUME)
+		err = okvm_thread_work();
+	return err == -EINTR ? run_interrupted(vcpu) : err;
 }
 
 /* The vCPU halts, or waits for INIT and SIPI. */
@@ -189,13 +175,10 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	outcome = run_loaded(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
-	if (unlikely(vcpu->owes_notify)) {
-		vcpu->owes_notify = false;
-		set_thread_flag(TIF_NOTIFY_RESUME);
-	}
 	/*
-	 * With no signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of
-	 * the mask computes the flag anew.
+	 * A kernel that has no function for the thread's work does it on the way to userspace: with no
+	 * signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of the mask
+	 * computes the flag anew.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -4,6 +4,7 @@
  * the shared pages that userspace maps, and the vCPU ioctls of core/.
  */
 #include <linux/anon_inodes.h>
+#include <linux/error-injection.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -208,7 +209,7 @@ static void vcpu_unreserve(struct okvm_vm *vm)
 }
 
 /* Make it findable: by id, by index, then by count. Nothing fails once somebody can find it. */
-static int vcpu_publish(struct okvm_vcpu *vcpu)
+static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
 	int err;
@@ -231,6 +232,7 @@ static int vcpu_publish(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_online(vcpu);
 	return 0;
 }
+ALLOW_ERROR_INJECTION(vcpu_publish, ERRNO);
 
 int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id)
 {

@@ -79,11 +79,13 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_MMIO_EXITS,
 	OKVM_STAT_SIGNAL_EXITS,
 	OKVM_STAT_HALT_EXITS,
-	OKVM_STAT_HALT_WAKEUP,
-	OKVM_STAT_HALT_POLL_OK,
-	OKVM_STAT_HALT_POLL_FAIL,
-	OKVM_STAT_HALT_POLL_NS,
-	OKVM_STAT_HALT_WAIT_NS,
+	OKVM_STAT_HALT_WAKEUP,		/* sleeps that an event has ended, not a signal */
+	OKVM_STAT_HALT_POLLS,		/* waits that began with a poll */
+	OKVM_STAT_HALT_POLL_OK,		/* ... and ended without a sleep */
+	OKVM_STAT_HALT_POLL_INVALID,	/* as upstream's on x86: always 0 */
+	OKVM_STAT_HALT_POLL_OK_NS,
+	OKVM_STAT_HALT_POLL_FAIL_NS,
+	OKVM_STAT_HALT_WAIT_NS,		/* asleep; the poll before is not part of it */
 	OKVM_STAT_IRQ_WINDOW,
 	OKVM_STAT_NMI_WINDOW,
 	OKVM_STAT_IRQ_INJECTED,
@@ -96,7 +98,8 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_PF_SPURIOUS,
 	OKVM_STAT_HYPERCALLS,
 	OKVM_STAT_TLB_FLUSH,
-	OKVM_STAT_DIRECTED_YIELD,
+	OKVM_STAT_YIELD_TRIED,		/* KVM_HC_SCHED_YIELD */
+	OKVM_STAT_YIELDED,		/* ... and its target got the CPU */
 	OKVM_STAT_PREEMPTION,
 	OKVM_NR_VCPU_STATS,
 };
@@ -142,7 +145,6 @@ struct okvm_vcpu {
 	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been entered once */
 	bool sigset_active;
-	bool owes_notify;		/* TIF_NOTIFY_RESUME was put off until KVM_RUN ends */
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* where the last look-up of each bus began */

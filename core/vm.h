@@ -57,6 +57,7 @@ enum okvm_vm_stat {
  * @backend: how vCPUs are run; constant
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: the VM fd, each vCPU fd and each derived fd hold one
+ * @host_mmio: set once, never cleared; read without a lock
  * @dead: a broken invariant was met: every ioctl answers -EIO from then on
  * @srcu: readers of @memslots, @bus and the GSI routing table
  */
@@ -72,6 +73,7 @@ struct okvm_vm {
 
 	refcount_t users;
 	bool dead;
+	bool host_mmio;			/* a device of the host has been mapped into the guest */
 	pid_t creator;			/* as the host counts; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
 

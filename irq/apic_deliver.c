@@ -85,70 +85,129 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
 
 /* ---- one target ---- */
 
-static void notice(struct okvm_apic *apic, const struct okvm_vcpu *src, enum okvm_req req)
+/*
+ * enum kick - how the target of a message is made to look
+ *
+ * Setting a bit of each vCPU is quick. To wake it or to interrupt its CPU is not, and messages to
+ * all come from timers and lines with IRQs off, where the ioapic_lock is held as well. So of a
+ * device's message only the first KICKS_AT_ONCE targets are kicked at once, the others by a work
+ * item.
+ */
+enum kick {
+	KICK_NONE,	/* to itself: the vCPU's thread is here and not in the guest */
+	KICK_NOW,
+	KICK_LATE,
+};
+
+#define KICKS_AT_ONCE	16
+
+static void kick(struct okvm_apic *apic, enum kick how)
 {
-	/* To itself: the vCPU's thread is here and not in the guest. */
-	if (apic->vcpu == src)
-		okvm_request(req, apic->vcpu);
-	else
-		okvm_request_kick(req, apic->vcpu);
+	if (how == KICK_NOW)
+		okvm_vcpu_kick(apic->vcpu);
+	else if (how == KICK_LATE)
+		WRITE_ONCE(apic->kick_late, true);
 }
 
-static void post_vector(struct okvm_apic *apic, const struct okvm_vcpu *src, u8 vector)
+static void notice(struct okvm_apic *apic, enum kick how, enum okvm_req req)
+{
+	okvm_request(req, apic->vcpu);
+	kick(apic, how);
+}
+
+static void kick_late_work(struct work_struct *work)
+{
+	struct okvm_irq_vm *irq = container_of(work, struct okvm_irq_vm, kick_work);
+	struct okvm_vcpu *vcpu;
+	unsigned long i;
+
+	okvm_for_each_vcpu(i, vcpu, irq->vm) {
+		/* Cleared first: who sets it again has the work done once more. */
+		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
+		    xchg(&vcpu->apic->kick_late, false))
+			okvm_vcpu_kick(vcpu);
+		cond_resched();
+	}
+}
+
+void okvm_apic_kicks_init(struct okvm_irq_vm *irq)
+{
+	INIT_WORK(&irq->kick_work, kick_late_work);
+}
+
+/* After the marks of those that it is for. */
+static void kick_rest(struct okvm_vm *vm)
+{
+	queue_work(system_highpri_wq, &okvm_irq(vm)->kick_work);
+}
+
+void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long i;
+
+	okvm_for_each_vcpu(i, vcpu, vm) {
+		if (vcpu->apic)
+			notice(vcpu->apic, i < KICKS_AT_ONCE ? KICK_NOW : KICK_LATE, req);
+	}
+	if (i > KICKS_AT_ONCE)
+		kick_rest(vm);
+}
+
+static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
-	if (READ_ONCE(apic->posted) && vcpu != src && vcpu->vm->backend->post_irq(vcpu, vector))
+	if (READ_ONCE(apic->posted) && how == KICK_NOW &&
+	    vcpu->vm->backend->post_irq(vcpu, vector))
 		return;
 	if (lapic_set_irr(&apic->l, vector))
-		notice(apic, src, OKVM_REQ_EVENT);
+		notice(apic, how, OKVM_REQ_EVENT);
 }
 
 /* The error entry, unless its own vector is illegal: an error about that would never end. */
-static void error_entry(struct okvm_apic *apic, const struct okvm_vcpu *src)
+static void error_entry(struct okvm_apic *apic, enum kick how)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
 
 	if (!(lvt & APIC_LVT_MASKED) && (lvt & APIC_VECTOR_MASK) >= 16)
-		post_vector(apic, src, lvt & APIC_VECTOR_MASK);
+		post_vector(apic, how, lvt & APIC_VECTOR_MASK);
 }
 
-static void accept_init(struct okvm_apic *apic, const struct okvm_vcpu *src)
+static void accept_init(struct okvm_apic *apic, enum kick how)
 {
 	/* INIT drops a SIPI that waits. */
 	clear_bit(OKVM_APIC_SIPI, &apic->events);
 	set_bit(OKVM_APIC_INIT, &apic->events);
-	notice(apic, src, OKVM_REQ_EVENT);
+	notice(apic, how, OKVM_REQ_EVENT);
 }
 
-static void accept_sipi(struct okvm_apic *apic, const struct okvm_vcpu *src, u8 vector)
+static void accept_sipi(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	WRITE_ONCE(apic->sipi_vector, vector);
 	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &apic->events);
-	notice(apic, src, OKVM_REQ_EVENT);
+	notice(apic, how, OKVM_REQ_EVENT);
 }
 
-int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
-		     const struct lapic_irq *irq)
+static int accept(struct okvm_apic *apic, enum kick how, const struct lapic_irq *irq)
 {
 	switch (lapic_accept(&apic->l, irq)) {
 	case LAPIC_ACCEPT_IRQ:
-		post_vector(apic, src, irq->vector);
+		post_vector(apic, how, irq->vector);
 		return 1;
 	case LAPIC_ACCEPT_NMI:
 		okvm_arch_queue_nmi(apic->vcpu);
-		if (apic->vcpu != src)
-			okvm_vcpu_kick(apic->vcpu);
+		kick(apic, how);
 		return 1;
 	case LAPIC_ACCEPT_INIT:
-		accept_init(apic, src);
+		accept_init(apic, how);
 		return 1;
 	case LAPIC_ACCEPT_SIPI:
-		accept_sipi(apic, src, irq->vector);
+		accept_sipi(apic, how, irq->vector);
 		return 1;
 	case LAPIC_ACCEPT_ERROR:
-		error_entry(apic, src);
+		error_entry(apic, how);
 		return 0;
 	case LAPIC_ACCEPT_SMI:		/* no SMM: KVM_CAP_X86_SMM is 0 */
 	case LAPIC_REFUSED:
@@ -157,12 +216,18 @@ int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
 	return 0;
 }
 
+int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
+		     const struct lapic_irq *irq)
+{
+	return accept(apic, apic->vcpu == src ? KICK_NONE : KICK_NOW, irq);
+}
+
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt)
 {
 	struct lapic_irq irq;
 
 	if (lvt == LAPIC_LVT_ERROR) {
-		error_entry(apic, apic->vcpu);
+		error_entry(apic, KICK_NONE);
 		return 1;
 	}
 	if (!lapic_local(&apic->l, lvt, &irq))
@@ -189,6 +254,7 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
  * @irq:	the message
  * @map:	under RCU
  * @dests:	candidates
+ * @sent:	targets so far
  */
 struct message {
 	const struct okvm_vcpu *src;
@@ -196,6 +262,7 @@ struct message {
 	const struct lapic_irq *irq;
 	const struct lapic_map *map;
 	struct lapic_dests dests;
+	u32 sent;
 };
 
 static bool addressed(const struct message *m, u32 slot)
@@ -203,12 +270,17 @@ static bool addressed(const struct message *m, u32 slot)
 	return lapic_match_dest(m->dests.slot[slot], m->from, m->irq, m->map->no_quirk);
 }
 
-static int send_to(const struct message *m, u32 slot)
+static int send_to(struct message *m, u32 slot)
 {
-	return okvm_apic_accept(okvm_apic_of(m->dests.slot[slot]), m->src, m->irq);
+	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
+
+	/* A vCPU that sends to all pays for it with IRQs on. */
+	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
+		return accept(apic, KICK_LATE, m->irq);
+	return okvm_apic_accept(apic, m->src, m->irq);
 }
 
-static int send_all(const struct message *m)
+static int send_all(struct message *m)
 {
 	unsigned long mask = m->dests.mask;
 	int taken = 0, found = 0;
@@ -238,7 +310,7 @@ static bool candidate(const struct message *m, u32 slot)
 }
 
 /* One of the candidates, chosen by the vector; two rounds, so that nothing is remembered. */
-static int send_lowest(const struct message *m)
+static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;
 	u32 i, nr = 0, pick;
@@ -261,14 +333,18 @@ static bool wants_lowest(const struct lapic_irq *irq)
 	       !(irq->dest_mode == APIC_DEST_PHYSICAL && irq->dest_id == LAPIC_BROADCAST);
 }
 
-static noinline int send_to_found(const struct lapic_map *map, const struct okvm_vcpu *src,
-				  const struct lapic_irq *irq)
+static noinline int send_to_found(struct okvm_vm *vm, const struct lapic_map *map,
+				  const struct okvm_vcpu *src, const struct lapic_irq *irq)
 {
 	struct message m = { .src = src, .irq = irq, .map = map };
+	int taken;
 
 	m.from = src ? &src->apic->l : NULL;
 	lapic_map_find(map, m.from, irq, &m.dests);
-	return wants_lowest(irq) ? send_lowest(&m) : send_all(&m);
+	taken = wants_lowest(irq) ? send_lowest(&m) : send_all(&m);
+	if (m.sent > KICKS_AT_ONCE)
+		kick_rest(vm);
+	return taken;
 }
 
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq)
@@ -284,7 +360,7 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 	if (map) {
 		one = lapic_map_one(&map->map, irq);
 		r = one ? okvm_apic_accept(okvm_apic_of(one), src, irq) :
-			  send_to_found(&map->map, src, irq);
+			  send_to_found(vm, &map->map, src, irq);
 	}
 	rcu_read_unlock();
 	return r;

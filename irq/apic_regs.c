@@ -28,7 +28,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	if (unlikely(l->hw_irr))
 		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
-		okvm_ioapic_eoi(vcpu, eff->eoi_vector, eff->eoi_broadcast);
+		okvm_ioapic_eoi(vcpu, eff->eoi_vector, eff->eoi_level);
 }
 
 static void apply_ipi(struct okvm_apic *apic, const struct lapic_effect *eff)

@@ -11,8 +11,10 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "core/iobus.h"
+#include "core/vcpu.h"
 #include "core/vm.h"
 #include "irq/gsi.h"
 #include "irq/ioapic.h"
@@ -20,7 +22,14 @@
 #include "irq/pic.h"
 
 struct okvm_apic_map;
+struct okvm_chips;
 struct okvm_pit;
+
+/** struct okvm_pic_dev - the ports of a PIC, or of ELCR, on the bus */
+struct okvm_pic_dev {
+	struct okvm_io_device dev;
+	struct okvm_chips *chips;
+};
 
 /**
  * struct okvm_chips - the in-kernel PIC pair and IOAPIC of a VM
@@ -38,18 +47,24 @@ struct okvm_chips {
 	struct ioapic ioapic;
 
 	struct delayed_work reinject;	/* level interrupts held back from an EOI storm */
-	struct okvm_io_device pic_dev[3];	/* master, slave, ELCR */
+	struct work_struct wake;	/* of whoever takes the PIC's interrupts */
+	struct okvm_pic_dev pic_dev[3];		/* master, slave, ELCR */
 	struct okvm_io_device ioapic_dev;
+};
+
+/** enum okvm_ack_kind - who wants to know: one of each for a GSI */
+enum okvm_ack_kind {
+	OKVM_ACK_RESAMPLER,	/* lowers the line and asks who still holds it */
+	OKVM_ACK_PIT,
+	OKVM_NR_ACK_KINDS,
 };
 
 /**
  * struct okvm_ack_notifier - somebody wants to know when a GSI's interrupt is acknowledged
- * @node: on okvm_irq_vm.ack_notifiers
  * @gsi: which
  * @acked: called under RCU, in any context, without locks of the chips
  */
 struct okvm_ack_notifier {
-	struct hlist_node node;
 	u32 gsi;
 	void (*acked)(struct okvm_ack_notifier *notifier);
 };
@@ -60,9 +75,12 @@ struct okvm_ack_notifier {
 struct okvm_irq_vm {
 	struct okvm_vm *vm;
 
-	/* Chosen under vm->lock before the first vCPU, then constant. */
+	/*
+	 * Chosen under vm->lock before the first vCPU, then constant. @mode is published last,
+	 * but the PIT, which may be older, follows the routes as soon as there are any.
+	 */
 	enum okvm_irqchip_mode mode;
-	struct okvm_chips *chips;	/* only with OKVM_IRQCHIP_KERNEL */
+	struct okvm_chips *chips;	/* only with OKVM_IRQCHIP_KERNEL; before the routes */
 	u32 nr_reserved_routes;		/* only with OKVM_IRQCHIP_SPLIT */
 
 	/* Set under vm->lock. */
@@ -74,7 +92,10 @@ struct okvm_irq_vm {
 	/* Guards writers of routes and notifiers. Innermost of the mutexes. */
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
-	struct hlist_head ack_notifiers;	/* read under RCU */
+
+	/* Who hears of acknowledgments; read under RCU, resamplers by GSI. */
+	struct xarray resample_acks;		/* written under @resample_lock */
+	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
 	/* Guards resamplers and their lists. Outside @lock. */
 	struct mutex resample_lock;
@@ -98,6 +119,7 @@ struct okvm_irq_vm {
 	struct okvm_apic_map __rcu *apic_map;
 	atomic_t apic_map_dirty;
 	u64 apic_quirks_off;	/* KVM_X86_QUIRK_* that userspace disabled */
+	struct work_struct kick_work;	/* for those with okvm_apic.kick_late */
 	atomic_t apics_lint0_nmi;	/* vCPUs whose LINT0 delivers NMIs (PIT as NMI watchdog) */
 };
 
@@ -116,18 +138,31 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
 
 /* route.c */
 
-/** okvm_routes_set() - replace the table. Return: 0, -EINVAL, -ENOMEM. May sleep */
-int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips);
+/**
+ * okvm_routes_build() - a table, which nobody sees yet
+ * @chips: there are pins that routes may lead to
+ * Return: the table, -EINVAL or -ENOMEM; kvfree() it, or publish it
+ */
+struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
+				    u32 nr, bool chips);
+/** okvm_routes_publish() - @table is the one in use; frees the one before. May sleep */
+void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - of a VM that nobody uses any more */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /** okvm_routes_eoi_vectors() - split irqchip: vectors of level-triggered reserved routes */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
-/** okvm_ack_register() - add a notifier. May sleep */
-void okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *notifier);
+/** okvm_ack_register() - add a resampler. May sleep. Return: 0, -EBUSY, -ENOMEM */
+int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /** okvm_ack_unregister() - remove it, and wait until it is not running. May sleep */
-void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *notifier);
+void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
+/** okvm_ack_set_pit() - the PIT's notifier; NULL: none, and it is not running. May sleep */
+void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
 /** okvm_ack_pins() - run the notifiers of a chip's @pins (KVM_IRQCHIP_*). Any context, no locks */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
+/** okvm_resampled_pins() - those of a chip's @pins whose GSI has a resampler. Any context */
+u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
+/** okvm_resample_pins() - run the resamplers of @pins. Any context, no locks */
+void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /** okvm_ack_pin_mask() - pins of a chip whose GSI has a notifier. Any context */
 u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip);
 /** okvm_chip_pin_gsi() - the GSI of a chip's pin, or GSI_NONE. Any context */
@@ -146,6 +181,12 @@ void okvm_pit_unmasked(struct okvm_vm *vm);
 void okvm_pit_stop(struct okvm_vm *vm);
 /** okvm_pit_free() - after okvm_pit_stop(); the ports are off the bus */
 void okvm_pit_free(struct okvm_vm *vm);
+
+/* apic_deliver.c */
+
+void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
+/** okvm_apic_request_all() - okvm_request_all() in bounded time, for any context; kicks come late */
+void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */
 

@@ -117,8 +117,8 @@ static void ioapic_write_entry(struct ioapic *io, unsigned int pin, bool high, u
 	ioapic_note_change(old, new, pin, todo);
 	if (pin == IOAPIC_RTC_PIN)
 		io->rtc_pending = 0;
-	if (entry_is_level(new) && (io->irr & BIT(pin)))
-		ioapic_service(io, pin, todo);
+	if (entry_is_level(new) && (io->irr & BIT(pin)) && ioapic_service(io, pin, todo))
+		todo->pending |= BIT(pin);
 }
 
 static void ioapic_write_window(struct ioapic *io, u32 val, struct ioapic_todo *todo)

@@ -92,6 +92,8 @@ struct ioapic {
  * @deliver: pins whose ioapic_message() is to be sent, each answered with ioapic_delivered()
  * @masked: pins that have become masked
  * @unmasked: pins that have become unmasked
+ * @pending: pins of @deliver that are no news, but were high before a guest's write let them
+ *	through. A pin of it whose line can be sampled again is taken out of @deliver for that.
  * @rescan: the set of vectors whose EOI the IOAPIC wants has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */
@@ -99,6 +101,7 @@ struct ioapic_todo {
 	u32 deliver;
 	u32 masked;
 	u32 unmasked;
+	u32 pending;
 	bool rescan;
 	bool delay;
 };

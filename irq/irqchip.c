@@ -15,17 +15,29 @@
 
 /* ---- the PIC pair ---- */
 
-static void pic_wake(struct okvm_vm *vm)
+/* Lines rise with IRQs off: no more vCPUs are looked at there. It is nearly always the first. */
+#define PIC_LOOKS	16
+
+/* Return: whether one of @nr vCPUs takes the PIC's interrupts. */
+static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, vm) {
+		if (i >= nr)
+			break;
 		if (okvm_apic_accepts_pic(vcpu)) {
 			okvm_request_kick(OKVM_REQ_EVENT, vcpu);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static void pic_wake_work(struct work_struct *work)
+{
+	pic_wake(container_of(work, struct okvm_chips, wake)->vm, ULONG_MAX);
 }
 
 /* Tell the PIT that its line was unmasked, wherever the routes put it. */
@@ -44,8 +56,9 @@ static void pic_do(struct okvm_chips *chips, const struct pic_todo *todo)
 {
 	struct okvm_vm *vm = chips->vm;
 
-	if (todo->raised)
-		pic_wake(vm);
+	if (todo->raised && !pic_wake(vm, PIC_LOOKS) &&
+	    atomic_read(&vm->online_vcpus) > PIC_LOOKS)
+		queue_work(system_highpri_wq, &chips->wake);
 	if (todo->acked) {
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_MASTER, todo->acked & 0xff);
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_SLAVE, todo->acked >> 8);
@@ -75,9 +88,16 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
+/* The chips if there are any, complete. Most readers know that there are, from the mode. */
+static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
+{
+	/* Pairs with irqchip_publish(). */
+	return smp_load_acquire(&irq->chips);
+}
+
 bool okvm_pic_has_irq(struct okvm_vm *vm)
 {
-	struct okvm_chips *chips = okvm_irq(vm)->chips;
+	struct okvm_chips *chips = irq_chips(okvm_irq(vm));
 
 	return chips && READ_ONCE(chips->pic.output);
 }
@@ -96,16 +116,16 @@ int okvm_pic_ack_irq(struct okvm_vm *vm)
 	return vector;
 }
 
-static struct okvm_chips *pic_dev_chips(struct okvm_vcpu *vcpu)
+static struct okvm_chips *pic_dev_chips(struct okvm_io_device *dev)
 {
-	return okvm_irq(vcpu->vm)->chips;
+	return container_of(dev, struct okvm_pic_dev, dev)->chips;
 }
 
 /* The chips answer bytes only; wider accesses read as 0 and are ignored. */
 static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			void *val)
 {
-	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct okvm_chips *chips = pic_dev_chips(dev);
 	struct pic_todo todo = {};
 	unsigned long flags;
 
@@ -123,7 +143,7 @@ static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_
 static int pic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			 const void *val)
 {
-	struct okvm_chips *chips = pic_dev_chips(vcpu);
+	struct okvm_chips *chips = pic_dev_chips(dev);
 	struct pic_todo todo = {};
 	unsigned long flags;
 
@@ -271,14 +291,22 @@ static int ioapic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, 
 {
 	struct okvm_chips *chips = container_of(dev, struct okvm_chips, ioapic_dev);
 	struct ioapic_todo todo = {};
+	u32 word = 0, resample = 0;
 	unsigned long flags;
-	u32 word = 0;
 
 	memcpy(&word, val, min_t(int, len, sizeof(word)));
 	spin_lock_irqsave(&chips->ioapic_lock, flags);
 	ioapic_write(&chips->ioapic, addr & (IOAPIC_LENGTH - 1), word, &todo);
+	/*
+	 * A guest that masks a line while a thread of it serves the device lowers the line
+	 * without an EOI: who holds the line is asked again, instead of a spurious interrupt.
+	 */
+	if (todo.pending)
+		resample = okvm_resampled_pins(chips->vm, KVM_IRQCHIP_IOAPIC, todo.pending);
+	todo.deliver &= ~resample;
 	ioapic_deliver(chips, &todo);
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
+	okvm_resample_pins(chips->vm, KVM_IRQCHIP_IOAPIC, resample);
 	ioapic_carry_out(chips, &todo);
 	return 0;
 }
@@ -309,6 +337,49 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
+/* Under irq->eoi_lock. Return: whether it is another set than before. */
+static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
+{
+	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
+	unsigned int i;
+
+	lockdep_assert_held(&irq->eoi_lock);
+	for (i = 0; changed && i < ARRAY_SIZE(irq->eoi_vectors); i++)
+		WRITE_ONCE(irq->eoi_vectors[i], map[i]);
+	return changed;
+}
+
+/* Whoever is last computes from the newest state. */
+static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
+{
+	unsigned long flags;
+	u64 map[4] = {};
+	bool changed;
+
+	spin_lock_irqsave(&irq->eoi_lock, flags);
+	chips_eoi_vectors(chips, map);
+	changed = eoi_vectors_store(irq, map);
+	spin_unlock_irqrestore(&irq->eoi_lock, flags);
+	return changed;
+}
+
+/* Thousands of routes: with IRQs on. Only ioctls come here, as only they change anything. */
+static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
+{
+	bool changed = false;
+	u64 map[4] = {};
+
+	mutex_lock(&irq->lock);
+	okvm_routes_eoi_vectors(irq->vm, map);
+	spin_lock_irq(&irq->eoi_lock);
+	/* Chips that came meanwhile have stored what is right. */
+	if (!irq_chips(irq))
+		changed = eoi_vectors_store(irq, map);
+	spin_unlock_irq(&irq->eoi_lock);
+	mutex_unlock(&irq->lock);
+	return changed;
+}
+
 /*
  * The set is one for all vCPUs, as an EOI message on the bus reaches every IOAPIC and names no
  * more than the vector. That also covers interrupts in service whose route has moved meanwhile.
@@ -316,23 +387,10 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
-	unsigned long flags;
-	bool changed;
-	u64 map[4] = {};
-	unsigned int i;
+	struct okvm_chips *chips = irq_chips(irq);
 
-	/* Whoever is last computes from the newest state. */
-	spin_lock_irqsave(&irq->eoi_lock, flags);
-	if (irq->chips)
-		chips_eoi_vectors(irq->chips, map);
-	else
-		okvm_routes_eoi_vectors(vm, map);
-	changed = memcmp(map, irq->eoi_vectors, sizeof(map));
-	for (i = 0; changed && i < ARRAY_SIZE(map); i++)
-		WRITE_ONCE(irq->eoi_vectors[i], map[i]);
-	spin_unlock_irqrestore(&irq->eoi_lock, flags);
-	if (changed)
-		okvm_request_all(vm, OKVM_REQ_EOI_MAP, false);
+	if (chips ? eoi_vectors_of_chips(irq, chips) : eoi_vectors_of_routes(irq))
+		okvm_apic_request_all(vm, OKVM_REQ_EOI_MAP);
 }
 
 /* ---- create and destroy ---- */
@@ -357,7 +415,7 @@ int okvm_irq_vm_create(struct okvm_vm *vm)
 		return -ENOMEM;
 	irq->vm = vm;
 	mutex_init(&irq->lock);
-	INIT_HLIST_HEAD(&irq->ack_notifiers);
+	xa_init(&irq->resample_acks);
 	mutex_init(&irq->resample_lock);
 	INIT_LIST_HEAD(&irq->resamplers);
 	spin_lock_init(&irq->eoi_lock);
@@ -367,18 +425,9 @@ int okvm_irq_vm_create(struct okvm_vm *vm)
 	INIT_LIST_HEAD(&irq->ioeventfds);
 	INIT_LIST_HEAD(&irq->coalesced_zones);
 	mutex_init(&irq->apic_map_lock);
+	okvm_apic_kicks_init(irq);
 	vm->irq = irq;
 	return 0;
-}
-
-static void chips_unregister(struct okvm_chips *chips)
-{
-	struct okvm_vm *vm = chips->vm;
-	unsigned int i;
-
-	okvm_iobus_unregister(vm, OKVM_BUS_MMIO, &chips->ioapic_dev);
-	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++)
-		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &chips->pic_dev[i]);
 }
 
 void okvm_irq_vm_release(struct okvm_vm *vm)
@@ -387,8 +436,11 @@ void okvm_irq_vm_release(struct okvm_vm *vm)
 
 	okvm_irqfd_release(vm);
 	okvm_pit_stop(vm);
-	if (chips)
+	if (chips) {
 		cancel_delayed_work_sync(&chips->reinject);
+		cancel_work_sync(&chips->wake);
+	}
+	cancel_work_sync(&okvm_irq(vm)->kick_work);
 }
 
 void okvm_irq_vm_destroy(struct okvm_vm *vm)
@@ -400,34 +452,33 @@ void okvm_irq_vm_destroy(struct okvm_vm *vm)
 	okvm_pit_free(vm);
 	kfree(irq->chips);
 	okvm_routes_free(irq);
+	xa_destroy(&irq->resample_acks);
 	vm->irq = NULL;
 	kfree(irq);
 }
 
-static const u16 pic_dev_port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
-
+/* On the buses all at once, or not at all. */
 static int chips_register(struct okvm_chips *chips)
 {
+	static const u16 port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
+	struct okvm_io_place place[ARRAY_SIZE(port) + 1] = {
+		{ OKVM_BUS_MMIO, IOAPIC_BASE, IOAPIC_LENGTH, &chips->ioapic_dev },
+	};
 	struct okvm_vm *vm = chips->vm;
 	unsigned int i;
 	int err;
 
 	chips->ioapic_dev.ops = &ioapic_dev_ops;
-	err = okvm_iobus_register(vm, OKVM_BUS_MMIO, IOAPIC_BASE, IOAPIC_LENGTH,
-				  &chips->ioapic_dev);
-	if (err)
-		return err;
-	for (i = 0; i < ARRAY_SIZE(chips->pic_dev); i++) {
-		chips->pic_dev[i].ops = &pic_dev_ops;
-		err = okvm_iobus_register(vm, OKVM_BUS_PIO, pic_dev_port[i], PIC_PORTS_EACH,
-					  &chips->pic_dev[i]);
-		if (err)
-			goto err_unregister;
+	for (i = 0; i < ARRAY_SIZE(port); i++) {
+		chips->pic_dev[i].chips = chips;
+		chips->pic_dev[i].dev.ops = &pic_dev_ops;
+		place[i + 1] = (struct okvm_io_place) {
+			OKVM_BUS_PIO, port[i], PIC_PORTS_EACH, &chips->pic_dev[i].dev,
+		};
 	}
-	return 0;
-
-err_unregister:
-	chips_unregister(chips);
+	mutex_lock(&vm->bus_lock);
+	err = okvm_iobus_register_all(vm, place, ARRAY_SIZE(place));
+	mutex_unlock(&vm->bus_lock);
 	return err;
 }
 
@@ -441,6 +492,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	spin_lock_init(&chips->pic_lock);
 	spin_lock_init(&chips->ioapic_lock);
 	INIT_DELAYED_WORK(&chips->reinject, ioapic_reinject_work);
+	INIT_WORK(&chips->wake, pic_wake_work);
 	pic_reset(&chips->pic);
 	ioapic_reset(&chips->ioapic);
 	return chips;
@@ -455,12 +507,26 @@ static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 	return vm->created_vcpus ? with_vcpus : 0;
 }
 
+/* A PIT may tick already, and an ioctl of another thread comes when it likes. */
+static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
+			    struct gsi_table *routes)
+{
+	/* Pairs with irq_chips(); the routes are read after them by route_chips(). */
+	smp_store_release(&irq->chips, chips);
+	okvm_routes_publish(irq->vm, routes);
+	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
+}
+
+/*
+ * Complete first, then on the buses, where only vCPUs look and none is, then for everybody.
+ * What fails before has been seen by nobody, and what comes after cannot fail.
+ */
 long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
 	const struct kvm_irq_routing_entry *ue;
 	int err = irq_may_choose(vm, -EINVAL);
 	struct okvm_chips *chips;
+	struct gsi_table *routes;
 	u32 nr;
 
 	if (err)
@@ -469,25 +535,20 @@ long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (!chips)
 		return -ENOMEM;
 	ue = gsi_default_routes(&nr);
-	err = okvm_routes_set(vm, ue, nr, true);
-	if (err)
-		goto err_free;
-	mutex_lock(&vm->bus_lock);
-	/* Device handlers find the chips through the VM. */
-	irq->chips = chips;
+	routes = okvm_routes_build(vm, ue, nr, true);
+	if (IS_ERR(routes)) {
+		err = PTR_ERR(routes);
+		goto err_free_chips;
+	}
 	err = chips_register(chips);
 	if (err)
-		irq->chips = NULL;
-	mutex_unlock(&vm->bus_lock);
-	if (err)
-		goto err_clear_routes;
-	okvm_irq_routes_changed(vm);
-	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
+		goto err_free_routes;
+	irqchip_publish(okvm_irq(vm), chips, routes);
 	return 0;
 
-err_clear_routes:
-	okvm_routes_free(irq);
-err_free:
+err_free_routes:
+	kvfree(routes);
+err_free_chips:
 	kfree(chips);
 	return err;
 }
@@ -495,16 +556,19 @@ err_free:
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct gsi_table *routes;
 	int err;
 
 	if (nr_routes > GSI_MAX_ROUTES)
 		return -EINVAL;
 	err = irq_may_choose(vm, -EEXIST);
-	if (!err)
-		err = okvm_routes_set(vm, NULL, 0, false);
 	if (err)
 		return err;
+	routes = okvm_routes_build(vm, NULL, 0, false);
+	if (IS_ERR(routes))
+		return PTR_ERR(routes);
 	irq->nr_reserved_routes = nr_routes;
+	okvm_routes_publish(vm, routes);
 	irq_publish_mode(irq, OKVM_IRQCHIP_SPLIT);
 	return 0;
 }

@@ -10,6 +10,7 @@
  * ioctl, the closing of the eventfd, the end of the VM) shuts it down: the closing by a work
  * item, for it comes with the wait queue's lock held.
  */
+#include <linux/error-injection.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/poll.h>
@@ -21,14 +22,22 @@
 #include "irq/internal.h"
 
 /*
+ * Irqfds that share a level-triggered line: all are signalled at each EOI, with IRQs off if the
+ * EOI is served so. A PCI bus has 32 devices with 8 functions each.
+ */
+#define RESAMPLE_SHARERS	256
+
+/*
  * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source
  * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
  * @irqfds: those to be told; written under okvm_irq_vm.resample_lock, read under RCU
+ * @sharers: how many they are, under okvm_irq_vm.resample_lock
  */
 struct okvm_resampler {
 	struct okvm_vm *vm;
 	struct list_head node;
 	struct list_head irqfds;
+	unsigned int sharers;
 	struct okvm_ack_notifier ack;
 };
 
@@ -88,15 +97,20 @@ static struct okvm_resampler *resampler_find(struct okvm_irq_vm *irq, u32 gsi)
 static struct okvm_resampler *resampler_create(struct okvm_irq_vm *irq, u32 gsi)
 {
 	struct okvm_resampler *resampler = kzalloc(sizeof(*resampler), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	if (!resampler)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	resampler->vm = irq->vm;
 	INIT_LIST_HEAD(&resampler->irqfds);
 	resampler->ack.gsi = gsi;
 	resampler->ack.acked = resampler_acked;
+	err = okvm_ack_register(irq->vm, &resampler->ack);
+	if (err) {
+		kfree(resampler);
+		return ERR_PTR(err);
+	}
 	list_add(&resampler->node, &irq->resamplers);
-	okvm_ack_register(irq->vm, &resampler->ack);
 	return resampler;
 }
 
@@ -104,17 +118,23 @@ static int resampler_join(struct okvm_irqfd *irqfd)
 {
 	struct okvm_irq_vm *irq = okvm_irq(irqfd->vm);
 	struct okvm_resampler *resampler;
+	int err = 0;
 
 	mutex_lock(&irq->resample_lock);
 	resampler = resampler_find(irq, irqfd->gsi);
 	if (!resampler)
 		resampler = resampler_create(irq, irqfd->gsi);
-	if (resampler) {
+	if (IS_ERR(resampler)) {
+		err = PTR_ERR(resampler);
+	} else if (resampler->sharers == RESAMPLE_SHARERS) {
+		err = -ENOSPC;
+	} else {
 		list_add_rcu(&irqfd->resample_node, &resampler->irqfds);
+		resampler->sharers++;
 		irqfd->resampler = resampler;
 	}
 	mutex_unlock(&irq->resample_lock);
-	return resampler ? 0 : -ENOMEM;
+	return err;
 }
 
 static void resampler_leave(struct okvm_irqfd *irqfd)
@@ -124,6 +144,7 @@ static void resampler_leave(struct okvm_irqfd *irqfd)
 
 	mutex_lock(&irq->resample_lock);
 	list_del_rcu(&irqfd->resample_node);
+	resampler->sharers--;
 	synchronize_rcu_expedited();
 	if (list_empty(&resampler->irqfds)) {
 		list_del(&resampler->node);
@@ -235,7 +256,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 }
 
 /* An eventfd drives one line of a VM. */
-static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
+static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;
 	int err = 0;
@@ -249,6 +270,7 @@ static int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 	spin_unlock_irq(&irq->irqfd_lock);
 	return err;
 }
+ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
  * On the eventfd's wait queue, from where a hangup finds the irqfd active. That queue has one

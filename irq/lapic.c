@@ -222,9 +222,11 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 {
 	eff->flags |= LAPIC_EFF_EOI;
 	eff->eoi_vector = vector;
+	/*
+	 * Whatever SPIV says about broadcasts: userspace's IOAPICs have no EOI register that a
+	 * guest could write to instead, as upstream does not keep an EOI from them either.
+	 */
 	eff->eoi_level = lapic_test_vec(l, APIC_TMR, vector);
-	eff->eoi_broadcast = eff->eoi_level &&
-			     !(lapic_get(l, APIC_SPIV) & APIC_SPIV_DIRECTED_EOI);
 }
 
 bool lapic_complete(struct lapic *l, u8 vector)

@@ -111,7 +111,6 @@ enum lapic_effect_flag {
  * @dest:	destination ID in the format of the APIC's mode, for LAPIC_EFF_IPI
  * @eoi_vector:	for LAPIC_EFF_EOI
  * @eoi_level:	the completed interrupt was level triggered (its TMR bit)
- * @eoi_broadcast: the I/O APICs hear of it: level triggered and broadcast not suppressed
  */
 struct lapic_effect {
 	u32 flags;
@@ -119,7 +118,6 @@ struct lapic_effect {
 	u32 dest;
 	u8 eoi_vector;
 	bool eoi_level;
-	bool eoi_broadcast;
 };
 
 /* Outcome of a register access. */
@@ -804,8 +802,8 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * @current_count: saved current count; above @initial it is taken as @initial
  * @now_ns: the clock
  *
- * A one-shot timer saved with a count of 0 fires at once: the saver may have had its tick
- * outside of IRR. A periodic one starts a whole period.
+ * A one-shot timer saved with a count of 0 has fired and is not started again; a periodic one
+ * starts a whole period.
  *
  * Return: true when the timer runs.
  */
@@ -844,6 +842,16 @@ bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns);
  * Return: ticks left, 0 when stopped or in TSC-deadline mode.
  */
 u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
+
+/**
+ * lapic_timer_saved() - the current count for a saved state
+ * @t: the timer
+ * @now_ns: the clock
+ *
+ * Return: as lapic_timer_current(), but 1 for a one-shot timer whose tick was not delivered yet,
+ * so that lapic_timer_resume() can tell.
+ */
+u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 
 /**
  * lapic_timer_shift() - log2 of the divisor in a divide configuration register

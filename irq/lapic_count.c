@@ -58,8 +58,11 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, u
 
 	if (!set_period(t, initial))
 		return false;
+	/* A single countdown that has ended was delivered: see lapic_timer_saved(). */
+	if (!current_count && t->mode == APIC_LVT_TIMER_ONESHOT)
+		return false;
 	left = counts_to_ns(t, current_count);
-	if (left > t->period_ns || (!left && t->mode == APIC_LVT_TIMER_PERIODIC))
+	if (left > t->period_ns || !left)
 		left = t->period_ns;
 	t->expiry_ns = now_ns + left;
 	return true;
@@ -105,6 +108,13 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns)
 	if (!counts(t) || !t->period_ns || t->expiry_ns <= now_ns)
 		return 0;
 	return (((t->expiry_ns - now_ns) % t->period_ns) >> t->shift) / t->tick_ns;
+}
+
+u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns)
+{
+	u32 count = lapic_timer_current(t, now_ns);
+
+	return count || t->mode != APIC_LVT_TIMER_ONESHOT || !t->expiry_ns ? count : 1;
 }
 
 u64 lapic_tsc_to_ns(u64 ticks, u32 khz)

@@ -154,7 +154,7 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns)
 {
 	memcpy(out, l->regs, LAPIC_STATE_SIZE);
 	state_put(out, APIC_PROCPRI, lapic_ppr(l));
-	state_put(out, APIC_TMCCT, lapic_timer_current(&l->timer, now_ns));
+	state_put(out, APIC_TMCCT, lapic_timer_saved(&l->timer, now_ns));
 	if (!lapic_x2apic(l))
 		return;
 	if (!ids32)

@@ -8,6 +8,7 @@
  */
 #include <linux/hrtimer.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
@@ -31,6 +32,7 @@ struct okvm_pit {
 	struct pit model;
 	struct pit_reinject reinject;
 	struct hrtimer timer;
+	struct work_struct nmi_work;
 	bool armed;
 	u64 period;
 	struct mutex reinject_lock;	/* one KVM_REINJECT_CONTROL at a time */
@@ -45,23 +47,31 @@ static struct okvm_pit *pit_of(struct okvm_vm *vm)
 	return smp_load_acquire(&okvm_irq(vm)->pit);
 }
 
-/* LINT0 as NMI is how old kernels watch themselves: the PIT's edge goes to every such vCPU. */
-static void pit_nmi_watchdog(struct okvm_vm *vm)
+/*
+ * LINT0 as NMI is how old kernels watch themselves: the PIT's edge goes to every such vCPU. There
+ * may be a thousand, too many for the timer's interrupt. Ticks that come before the work is done
+ * are one NMI, as they are for a CPU that is still in the handler.
+ */
+static void pit_nmi_work(struct work_struct *work)
 {
+	struct okvm_pit *pit = container_of(work, struct okvm_pit, nmi_work);
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
-	if (!atomic_read(&okvm_irq(vm)->apics_lint0_nmi))
-		return;
-	okvm_for_each_vcpu(i, vcpu, vm)
+	okvm_for_each_vcpu(i, vcpu, pit->vm) {
 		okvm_apic_lint0_nmi(vcpu);
+		cond_resched();
+	}
 }
 
-static void pit_pulse(struct okvm_vm *vm)
+static void pit_pulse(struct okvm_pit *pit)
 {
+	struct okvm_vm *vm = pit->vm;
+
 	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 1, false);
 	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 0, false);
-	pit_nmi_watchdog(vm);
+	if (atomic_read(&okvm_irq(vm)->apics_lint0_nmi))
+		queue_work(system_highpri_wq, &pit->nmi_work);
 }
 
 static enum hrtimer_restart pit_expired(struct hrtimer *timer)
@@ -85,7 +95,7 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	}
 	spin_unlock_irqrestore(&pit->lock, flags);
 	if (inject)
-		pit_pulse(pit->vm);
+		pit_pulse(pit);
 	return restart;
 }
 
@@ -114,7 +124,7 @@ static void pit_acked(struct okvm_ack_notifier *notifier)
 	again = pit_reinject_ack(&pit->reinject);
 	spin_unlock_irqrestore(&pit->lock, flags);
 	if (again)
-		pit_pulse(pit->vm);
+		pit_pulse(pit);
 }
 
 void okvm_pit_unmasked(struct okvm_vm *vm)
@@ -214,26 +224,27 @@ static void pit_set_reinject(struct okvm_pit *pit, bool on)
 		pit_reinject_reset(&pit->reinject);
 	spin_unlock_irqrestore(&pit->lock, flags);
 	if (on && !was)
-		okvm_ack_register(pit->vm, &pit->ack);
+		okvm_ack_set_pit(pit->vm, &pit->ack);
 	if (!on && was)
-		okvm_ack_unregister(pit->vm, &pit->ack);
+		okvm_ack_set_pit(pit->vm, NULL);
 	mutex_unlock(&pit->reinject_lock);
 }
 
+/* All ports at once, or none: a vCPU that found some could start the timer at once. */
 static int pit_register(struct okvm_pit *pit, u32 flags)
 {
+	const struct okvm_io_place place[] = {
+		{ OKVM_BUS_PIO, PIT_PORT_BASE, PIT_PORTS, &pit->dev },
+		{ OKVM_BUS_PIO, PIT_PORT_SPEAKER, PIT_SPEAKER_PORTS, &pit->speaker },
+	};
 	struct okvm_vm *vm = pit->vm;
 	int err;
 
 	pit->dev.ops = &pit_dev_ops;
 	pit->speaker.ops = &speaker_ops;
-	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_BASE, PIT_PORTS, &pit->dev);
-	if (err || !(flags & KVM_PIT_SPEAKER_DUMMY))
-		return err;
-	err = okvm_iobus_register(vm, OKVM_BUS_PIO, PIT_PORT_SPEAKER, PIT_SPEAKER_PORTS,
-				  &pit->speaker);
-	if (err)
-		okvm_iobus_unregister(vm, OKVM_BUS_PIO, &pit->dev);
+	mutex_lock(&vm->bus_lock);
+	err = okvm_iobus_register_all(vm, place, flags & KVM_PIT_SPEAKER_DUMMY ? 2 : 1);
+	mutex_unlock(&vm->bus_lock);
 	return err;
 }
 
@@ -253,14 +264,14 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit->vm = vm;
 	spin_lock_init(&pit->lock);
 	mutex_init(&pit->reinject_lock);
+	INIT_WORK(&pit->nmi_work, pit_nmi_work);
 	okvm_hrtimer_setup(&pit->timer, pit_expired, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	pit_reset(&pit->model, PIT_MIN_PERIOD_NS, ktime_get_ns());
 	pit->ack.gsi = PIT_GSI;
 	pit->ack.acked = pit_acked;
-	mutex_lock(&vm->bus_lock);
 	err = pit_register(pit, flags);
-	mutex_unlock(&vm->bus_lock);
 	if (err) {
+		/* No vCPU has found a port of it, so its timer was never started. */
 		kfree(pit);
 		return err;
 	}
@@ -281,6 +292,7 @@ void okvm_pit_stop(struct okvm_vm *vm)
 	pit->armed = false;
 	spin_unlock_irqrestore(&pit->lock, flags);
 	hrtimer_cancel(&pit->timer);
+	cancel_work_sync(&pit->nmi_work);
 }
 
 void okvm_pit_free(struct okvm_vm *vm)

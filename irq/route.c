@@ -6,6 +6,7 @@
  * be held across a page fault that userspace resolves, and a change of routes must not wait for
  * that. Irqfds look their route up at each signal, so that nothing must be told of a new table.
  */
+#include <linux/error-injection.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -16,33 +17,45 @@ static struct gsi_table *routes_locked(struct okvm_irq_vm *irq)
 	return rcu_dereference_protected(irq->routes, lockdep_is_held(&irq->lock));
 }
 
-int okvm_routes_set(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue, u32 nr, bool chips)
+struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
+				    u32 nr, bool chips)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
-	struct gsi_policy policy = { .chips = chips, .x2apic_format = irq->x2apic_format };
+	struct gsi_policy policy = {
+		.chips = chips, .x2apic_format = okvm_irq(vm)->x2apic_format,
+	};
 	size_t bytes = gsi_table_bytes(ue, nr);
-	struct gsi_table *new, *old;
+	struct gsi_table *table;
 	int err;
 
 	if (!bytes)
-		return -EINVAL;
-	new = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
-	if (!new)
-		return -ENOMEM;
-	err = gsi_table_build(new, ue, nr, &policy);
+		return ERR_PTR(-EINVAL);
+	table = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	err = gsi_table_build(table, ue, nr, &policy);
 	if (err) {
-		kvfree(new);
-		return err;
+		kvfree(table);
+		return ERR_PTR(err);
 	}
+	return table;
+}
+ALLOW_ERROR_INJECTION(okvm_routes_build, ERRNO);
+
+void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct gsi_table *old;
+
 	mutex_lock(&irq->lock);
 	old = routes_locked(irq);
-	rcu_assign_pointer(irq->routes, new);
+	/* The chips before the routes that lead to them; pairs with route_chips(). */
+	rcu_assign_pointer(irq->routes, table);
 	mutex_unlock(&irq->lock);
 	/* No interrupt takes an old route once the ioctl has returned. */
 	if (old)
 		synchronize_rcu_expedited();
 	kvfree(old);
-	return 0;
+	okvm_irq_routes_changed(vm);
 }
 
 void okvm_routes_free(struct okvm_irq_vm *irq)
@@ -56,7 +69,7 @@ long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	struct kvm_irq_routing_entry *ue = NULL;
 	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vm);
 	struct kvm_irq_routing head;
-	int err;
+	struct gsi_table *table;
 
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
@@ -67,19 +80,27 @@ long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		if (IS_ERR(ue))
 			return PTR_ERR(ue);
 	}
-	err = okvm_routes_set(vm, ue, head.nr, mode == OKVM_IRQCHIP_KERNEL);
+	table = okvm_routes_build(vm, ue, head.nr, mode == OKVM_IRQCHIP_KERNEL);
 	kvfree(ue);
-	if (!err)
-		okvm_irq_routes_changed(vm);
-	return err;
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	okvm_routes_publish(vm, table);
+	return 0;
 }
 
 /* ---- lines ---- */
 
+/* A caller that holds a route to a pin has read it before: then the chips are there. */
+static struct okvm_chips *route_chips(struct okvm_vm *vm)
+{
+	smp_rmb();	/* pairs with okvm_routes_publish() */
+	return okvm_irq(vm)->chips;
+}
+
 static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int source, int level,
 		     bool line_status)
 {
-	struct okvm_chips *chips = okvm_irq(vm)->chips;
+	struct okvm_chips *chips = route_chips(vm);
 
 	switch ((enum gsi_kind)route->kind) {
 	case GSI_KIND_PIC:
@@ -183,71 +204,109 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 
 /* ---- acknowledge notifiers ---- */
 
-void okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *notifier)
+/*
+ * A look-up by GSI, not a list: an EOI runs it with IRQs off, and a VMM may have as many
+ * resamplers as it has file descriptors.
+ */
+static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
+	struct okvm_ack_notifier *pit;
 
-	mutex_lock(&irq->lock);
-	hlist_add_head_rcu(&notifier->node, &irq->ack_notifiers);
-	mutex_unlock(&irq->lock);
-	okvm_irq_routes_changed(vm);
+	if (kind == OKVM_ACK_RESAMPLER)
+		return xa_load(&irq->resample_acks, gsi);
+	pit = rcu_dereference(irq->pit_ack);
+	return pit && pit->gsi == gsi ? pit : NULL;
 }
 
-void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *notifier)
+int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
+	int err = xa_insert(&okvm_irq(vm)->resample_acks, resampler->gsi, resampler,
+			    GFP_KERNEL_ACCOUNT);
 
-	mutex_lock(&irq->lock);
-	hlist_del_init_rcu(&notifier->node);
-	mutex_unlock(&irq->lock);
+	if (!err)
+		okvm_irq_routes_changed(vm);
+	return err;
+}
+ALLOW_ERROR_INJECTION(okvm_ack_register, ERRNO);
+
+void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler)
+{
+	xa_erase(&okvm_irq(vm)->resample_acks, resampler->gsi);
 	synchronize_rcu_expedited();
 	okvm_irq_routes_changed(vm);
 }
 
-static void ack_gsi(struct okvm_irq_vm *irq, int gsi)
+void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit)
+{
+	rcu_assign_pointer(okvm_irq(vm)->pit_ack, pit);
+	if (!pit)
+		synchronize_rcu_expedited();
+	okvm_irq_routes_changed(vm);
+}
+
+/* Run the notifiers of a kind for the GSIs of these pins. */
+static void ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind)
 {
 	struct okvm_ack_notifier *notifier;
+	const struct gsi_table *table;
+	int gsi;
 
-	hlist_for_each_entry_rcu(notifier, &irq->ack_notifiers, node)
-		if (notifier->gsi == gsi)
+	rcu_read_lock();
+	table = rcu_dereference(irq->routes);
+	for (; table && pins; pins &= pins - 1) {
+		gsi = gsi_of_pin(table, chip, __ffs(pins));
+		if (gsi == GSI_NONE)
+			continue;
+		notifier = ack_find(irq, gsi, kind);
+		if (notifier)
 			notifier->acked(notifier);
+	}
+	rcu_read_unlock();
 }
 
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
+	enum okvm_ack_kind kind;
+
+	if (xa_empty(&irq->resample_acks) && !rcu_access_pointer(irq->pit_ack))
+		return;
+	for (kind = 0; kind < OKVM_NR_ACK_KINDS; kind++)
+		ack_pins(irq, chip, pins, kind);
+}
+
+void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
+{
+	if (pins)
+		ack_pins(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER);
+}
+
+static u32 pins_with(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind)
+{
 	const struct gsi_table *table;
+	u32 found = 0;
 	int gsi;
 
-	if (hlist_empty(&irq->ack_notifiers))
-		return;
 	rcu_read_lock();
 	table = rcu_dereference(irq->routes);
 	for (; table && pins; pins &= pins - 1) {
 		gsi = gsi_of_pin(table, chip, __ffs(pins));
-		if (gsi != GSI_NONE)
-			ack_gsi(irq, gsi);
+		if (gsi != GSI_NONE && ack_find(irq, gsi, kind))
+			found |= BIT(__ffs(pins));
 	}
 	rcu_read_unlock();
+	return found;
+}
+
+u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
+{
+	return pins_with(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER);
 }
 
 u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip)
 {
-	struct okvm_irq_vm *irq = okvm_irq(vm);
-	struct okvm_ack_notifier *notifier;
-	const struct gsi_table *table;
-	unsigned int pin;
-	u32 pins = 0;
+	const u32 all = GENMASK(GSI_CHIP_PINS - 1, 0);
 
-	rcu_read_lock();
-	table = rcu_dereference(irq->routes);
-	if (!table)
-		goto out;
-	hlist_for_each_entry_rcu(notifier, &irq->ack_notifiers, node)
-		for (pin = 0; pin < GSI_CHIP_PINS; pin++)
-			if (gsi_of_pin(table, chip, pin) == notifier->gsi)
-				pins |= BIT(pin);
-out:
-	rcu_read_unlock();
-	return pins;
+	return pins_with(okvm_irq(vm), chip, all, OKVM_ACK_RESAMPLER) |
+	       pins_with(okvm_irq(vm), chip, all, OKVM_ACK_PIT);
 }

@@ -73,8 +73,11 @@ static int fault_mmio(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = OKVM_FAULT_MMIO;
 
-	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
-	if (f->slot || f->gen & 1 || fault_fill_spare(f->vcpu))
+	/*
+	 * A read-only slot stays mapped for reading; a changing one is not remembered. Nor is a
+	 * page table in no memory: an MMIO entry's exit does not tell a walk from an access.
+	 */
+	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
 	read_lock(&mmu->lock);
 	if (unlikely(fault_in_hole(f)))
@@ -108,8 +111,10 @@ static int fault_map(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = OKVM_FAULT_FIXED;
 
-	read_lock(&mmu->lock);
 	/* Stale: the guest faults again, and then sees what the host has now. */
+	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
+		return verdict;
+	read_lock(&mmu->lock);
 	if (!notifier_stale(mmu, f->seq, f->hva))
 		verdict = mmu->dead ? -EIO : tdp_map(f);
 	read_unlock(&mmu->lock);
@@ -148,6 +153,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 		.gfn = gpa >> PAGE_SHIFT,
 		.need = mmu_need(acc),
 		.may_defer = okvm_arch_apf_possible(vcpu),
+		.table = acc & OKVM_ACC_TABLE,
 	};
 
 	vcpu->stat[OKVM_STAT_PF_TAKEN]++;

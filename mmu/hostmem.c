@@ -8,15 +8,13 @@
  * get_user_pages() (VM_PFNMAP, VM_IO) are never counted.
  */
 #include <linux/mm.h>
-#include <linux/pfn.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
-
-#include <asm/e820/api.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
+#include "mmu/memtype.h"
 
 static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writable)
 {
@@ -24,14 +22,6 @@ static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writa
 	f->pfn = page_to_pfn(page);
 	f->writable = writable;
 	f->uncached = false;
-}
-
-/* A device's memory, or memory the kernel knows nothing about. */
-static bool hostmem_is_device(u64 pfn)
-{
-	if (pfn_valid(pfn))
-		return PageReserved(pfn_to_page(pfn)) && !is_zero_pfn(pfn);
-	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
 }
 
 /* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (look again), or another errno */
@@ -44,12 +34,29 @@ static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 
 	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
 		return -EFAULT;
-	if (!okvm_follow_pfn(vma, f->hva, &f->pfn, &f->writable))
-		return write && !f->writable ? OKVM_FAULT_MMIO : 0;
+	if (!okvm_follow_pfn(vma, f->hva, &f->pfn, &f->writable)) {
+		if (!write || f->writable)
+			return 0;
+		/* What may be written is only not so yet: a private mapping gives a copy. */
+		if (!(vma->vm_flags & VM_WRITE))
+			return OKVM_FAULT_MMIO;
+	}
 	ret = fixup_user_fault(mm, f->hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
 	if (ret)
 		return -EFAULT;
 	return -EAGAIN;
+}
+
+/* Writable even for a read: it saves the fault at the first write. */
+static bool hostmem_get_fast(struct okvm_fault *f)
+{
+	struct page *page;
+
+	if (f->slot->flags & KVM_MEM_READONLY ||
+	    !get_user_page_fast_only(f->hva, FOLL_WRITE, &page))
+		return false;
+	hostmem_got_page(f, page, true);
+	return true;
 }
 
 static int hostmem_pfnmap(struct okvm_fault *f)
@@ -61,13 +68,18 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 		mmap_read_lock(mm);
 		ret = hostmem_follow(f, mm);
 		mmap_read_unlock(mm);
+		/* The copy that a private mapping has got is memory like any other. */
+		if (ret == -EAGAIN && hostmem_get_fast(f))
+			return 0;
 	} while (ret == -EAGAIN && !signal_pending(current) && ++tries < 16);
 	if (ret == -EAGAIN)
 		return signal_pending(current) ? OKVM_FAULT_SIGNAL : -EFAULT;
 	if (ret)
 		return ret;
 	f->page = NULL;
-	f->uncached = hostmem_is_device(f->pfn);
+	f->uncached = memtype_is_device(f->pfn);
+	if (f->uncached)
+		WRITE_ONCE(f->vcpu->vm->host_mmio, true);
 	if (f->slot->flags & KVM_MEM_READONLY)
 		f->writable = false;
 	return 0;
@@ -113,26 +125,22 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 
 int hostmem_resolve(struct okvm_fault *f)
 {
-	bool may_write = !(f->slot->flags & KVM_MEM_READONLY);
 	bool write = f->need & SPTE_WRITE;
-	struct page *page, *better;
+	struct page *page;
 	long n;
 
-	/* Writable even for a read: it saves the fault at the first write. */
-	if (may_write && get_user_page_fast_only(f->hva, FOLL_WRITE, &page)) {
-		hostmem_got_page(f, page, true);
+	if (hostmem_get_fast(f))
 		return 0;
-	}
 	n = hostmem_get(f, &page);
 	if (!n)
 		return OKVM_FAULT_LATER;
 	if (n != 1)
 		return hostmem_error(f, n);
-	hostmem_got_page(f, page, write);
-	if (!write && may_write && get_user_page_fast_only(f->hva, FOLL_WRITE, &better)) {
+	if (!write && hostmem_get_fast(f)) {
 		put_page(page);
-		hostmem_got_page(f, better, true);
+		return 0;
 	}
+	hostmem_got_page(f, page, write);
 	return 0;
 }
 

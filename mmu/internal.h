@@ -96,6 +96,7 @@ struct okvm_fault {
 	const gfn_t gfn;
 	const u8 need;
 	const bool may_defer;
+	const bool table;	/* a walk of the guest's page tables: OKVM_ACC_TABLE */
 
 	u64 gen;
 	struct okvm_memslot *slot;
@@ -119,6 +120,27 @@ enum okvm_fault_verdict tdp_map(struct okvm_fault *f);
 void tdp_map_mmio(struct okvm_fault *f);
 /** tdp_leaf() - the leaf or MMIO entry for @gfn, or NULL. Inside an RCU section, or under lock */
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
+/**
+ * struct tdp_zap - a removal that is going on, under lock (write)
+ * @tables: what was unlinked; waits here for the flush, without which the lock is never dropped
+ * @work: entries looked at since the lock was taken or dropped last
+ * @flush: TLBs may still hold something that was removed
+ * @yield: the lock may be dropped in between
+ */
+struct tdp_zap {
+	struct okvm_mmu_vm *mmu;
+	struct list_head tables;
+	unsigned int work;
+	bool flush;
+	bool yield;
+};
+
+/** tdp_zap_begin() - takes lock for writing; then any number of tdp_zap_range() */
+void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield);
+/** tdp_zap_range() - remove all mappings of [@start, @end); TLBs are flushed later */
+void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end);
+/** tdp_zap_end() - one flush for all that was removed, and the lock is dropped */
+void tdp_zap_end(struct tdp_zap *z);
 /**
  * tdp_zap() - remove all mappings of [@start, @end), flushed when it returns
  * @yield: may drop the lock in between. Takes lock for writing.
@@ -180,16 +202,27 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 	return smp_load_acquire(&mmu->inv_seq);
 }
 
-/** notifier_stale() - what was learnt about @hva since @seq was sampled may not hold any more */
-static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
+/**
+ * notifier_stale_unlocked() - what was learnt about @hva since @seq was sampled does not hold
+ *
+ * Without the lock: "no" is a guess. It keeps those who would have to give up anyway from taking
+ * the lock, which the host waits for in order to come to an end.
+ */
+static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
-	lockdep_assert_held(&mmu->lock);
 	if (unlikely(READ_ONCE(mmu->inv_active)) &&
 	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
 		return true;
 	/* The end of an invalidation bumps the sequence before it lowers the count. */
 	smp_rmb();
 	return READ_ONCE(mmu->inv_seq) != seq;
+}
+
+/** notifier_stale() - the same for good: "no" holds until the lock is dropped */
+static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
+{
+	lockdep_assert_held(&mmu->lock);
+	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
 /** slot_holds_page() - @slot holds all of the page at @level around @gfn, aligned as in the host */

@@ -13,6 +13,7 @@ static void iter_at(struct iter *it, int level)
 
 void iter_restart(struct iter *it)
 {
+	it->from = it->gfn;
 	if (iter_valid(it))
 		iter_at(it, it->root_level);
 }

@@ -25,11 +25,13 @@
  * @entry, @val: the entry, and its value when it was read
  * @level: level of @entry
  * @min: entries below this level are not visited
+ * @from: frame at which the walk last began from the root
  * @table: the tables from @root_level down to @level, by level
  */
 struct iter {
 	gfn_t gfn;
 	gfn_t end;
+	gfn_t from;
 	u64 *entry;
 	u64 val;
 	int level;
@@ -59,6 +61,17 @@ static inline void iter_reload(struct iter *it)
 static inline bool iter_valid(const struct iter *it)
 {
 	return it->gfn < it->end;
+}
+
+/**
+ * iter_moved() - the walk got further since it last began from the root
+ *
+ * Only then may the lock be dropped: a walk that gives way before it is past one frame does no
+ * more after it than before, and may go on like this for ever.
+ */
+static inline bool iter_moved(const struct iter *it)
+{
+	return it->gfn != it->from;
 }
 
 /** iter_base() - the first frame that the entry covers */

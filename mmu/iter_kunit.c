@@ -77,9 +77,33 @@ static void iter_test_range(struct kunit *test)
 	iter_test_free(&t);
 }
 
+/* As often as the lock may be dropped, it is: each time after one step at least. */
+static void iter_test_restarts(struct kunit *test)
+{
+	gfn_t base = spte_pages(3) + 2 * spte_pages(2);
+	int leaves = 0, steps = 0;
+	struct iter_test t;
+	struct iter it;
+
+	iter_test_make(test, &t);
+	iter_start(&it, t.root, 3, 1, base, base + 513);
+	KUNIT_EXPECT_FALSE(test, iter_moved(&it));
+	while (iter_valid(&it) && ++steps < 4 * 513) {
+		if (iter_moved(&it))
+			iter_restart(&it);
+		KUNIT_EXPECT_TRUE(test, it.level == 3 || !iter_moved(&it));
+		leaves += spte_is_leaf(it.val, it.level);
+		iter_next(&it);
+	}
+	iter_test_free(&t);
+	KUNIT_EXPECT_FALSE(test, iter_valid(&it));
+	KUNIT_EXPECT_EQ(test, leaves, 3);
+}
+
 static struct kunit_case iter_test_cases[] = {
 	KUNIT_CASE(iter_test_order),
 	KUNIT_CASE(iter_test_range),
+	KUNIT_CASE(iter_test_restarts),
 	{}
 };
 

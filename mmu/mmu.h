@@ -23,6 +23,7 @@ enum okvm_access {
 	OKVM_ACC_FETCH	= 1 << 4,
 	OKVM_ACC_PK	= 1 << 5,
 	OKVM_ACC_IMPLICIT = 1 << 16,	/* by the CPU itself: SMAP ignores EFLAGS.AC */
+	OKVM_ACC_TABLE	= 1 << 17,	/* (faults) of a guest's page-table entry, by its walk */
 };
 
 /**

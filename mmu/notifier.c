@@ -57,14 +57,22 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	bool may_block = mmu_notifier_range_blockable(range);
 	struct okvm_gfn_span spans[NOTIFIER_SPANS];
 	struct okvm_hva_cursor cur = {};
+	struct tdp_zap zap;
 	int i, n;
 
 	inv_begin(mmu, range->start, range->end);
-	while ((n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans,
-					 NOTIFIER_SPANS)) > 0) {
+	n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans, NOTIFIER_SPANS);
+	if (n <= 0)
+		return 0;
+	/* Thousands of slots may share the page: the lock and the flush are for all of them. */
+	tdp_zap_begin(&zap, mmu, may_block);
+	do {
 		for (i = 0; i < n; i++)
-			tdp_zap(mmu, spans[i].start, spans[i].end, may_block);
-	}
+			tdp_zap_range(&zap, spans[i].start, spans[i].end);
+		n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans,
+					 NOTIFIER_SPANS);
+	} while (n > 0);
+	tdp_zap_end(&zap);
 	return 0;
 }
 
@@ -83,6 +91,8 @@ static bool notifier_age(struct okvm_mmu_vm *mmu, hva_t start, hva_t end, bool c
 	while ((n = okvm_slots_hva_spans(mmu->vm, start, end, &cur, spans, NOTIFIER_SPANS)) > 0) {
 		for (i = 0; i < n; i++)
 			young |= tdp_age(mmu, spans[i].start, spans[i].end, clear);
+		if (young && !clear)
+			break;
 	}
 	return young;
 }

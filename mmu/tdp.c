@@ -68,15 +68,14 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 }
 
 /*
- * The table below @entry, which is made if there is none: empty, or with the
- * content of a huge page that has to become smaller. Translations do not
- * change by a split, so that nothing is flushed. NULL: somebody else was faster.
+ * The table below @entry, which is made if @old, its value, is none: empty, or
+ * with the content of a huge page that has to become smaller. Translations do
+ * not change by a split, so that nothing is flushed. NULL: somebody else was faster.
  */
-static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, int level)
+static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	struct okvm_mmu_vcpu *mine = f->vcpu->mmu;
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	u64 old = READ_ONCE(*entry);
 	bool split = spte_is_leaf(old, level);
 	u64 *table, new;
 
@@ -127,12 +126,14 @@ static u64 tdp_make_leaf(struct okvm_fault *f, int level)
 	return spte_leaf(mmu->fmt, &leaf);
 }
 
-/* Put the leaf into @entry. Whatever is lost to a race is found by the next fault. */
-static void tdp_install(struct okvm_fault *f, u64 *entry, int level)
+/*
+ * Put the leaf into @entry in place of @old, which the caller has seen to be no table. If it is
+ * something else meanwhile, nothing is done: the next fault finds what it is.
+ */
+static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 new = tdp_make_leaf(f, level);
-	u64 old = READ_ONCE(*entry);
 
 	if (spte_valid(old) && spte_pfn(old) == spte_pfn(new) &&
 	    spte_allows(mmu->fmt, old, f->need)) {
@@ -155,18 +156,20 @@ enum okvm_fault_verdict tdp_map(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 *table = mmu->root;
-	u64 *entry;
+	u64 *entry, old;
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
 	for (level = mmu->root_level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
+		/* Read once: the value that is replaced is the value that was judged. */
+		old = READ_ONCE(*entry);
 		/* Smaller pages that are there already stay. */
-		if (level <= f->level && !spte_is_table(READ_ONCE(*entry), level)) {
-			tdp_install(f, entry, level);
+		if (level <= f->level && !spte_is_table(old, level)) {
+			tdp_install(f, entry, old, level);
 			break;
 		}
-		table = tdp_descend(f, entry, level);
+		table = tdp_descend(f, entry, old, level);
 	}
 	return OKVM_FAULT_FIXED;
 }
@@ -190,7 +193,7 @@ void tdp_map_mmio(struct okvm_fault *f)
 			return;
 		if (level == 1)
 			break;
-		table = tdp_descend(f, entry, level);
+		table = tdp_descend(f, entry, old, level);
 		if (!table)
 			return;
 	}
@@ -198,21 +201,18 @@ void tdp_map_mmio(struct okvm_fault *f)
 }
 
 /*
- * Removal. What was removed is collected in a struct zap: tables wait there for
- * the flush, without which the lock is never dropped.
+ * Removal, see struct tdp_zap.
  */
-struct zap {
-	struct okvm_mmu_vm *mmu;
-	struct list_head tables;
-	bool flush;
-};
+
+/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
+#define ZAP_TURN	512
 
 static void zap_free_rcu(struct rcu_head *head)
 {
 	__free_page(container_of(head, struct page, rcu_head));
 }
 
-static void zap_finish(struct zap *z)
+static void zap_finish(struct tdp_zap *z)
 {
 	struct page *page, *next;
 
@@ -220,23 +220,42 @@ static void zap_finish(struct zap *z)
 	if (z->flush)
 		okvm_mmu_flush_vm(z->mmu->vm);
 	z->flush = false;
+	z->work = 0;
 	list_for_each_entry_safe(page, next, &z->tables, lru) {
 		list_del(&page->lru);
 		call_rcu(&page->rcu_head, zap_free_rcu);
 	}
 }
 
-/* Let others in, everything removed so far being flushed. True if the lock was dropped. */
-static bool zap_yield(struct zap *z)
+/*
+ * Should others be let in? Each time costs a flush, and N of them that fault at the same moment
+ * come in all at once: a turn that was short would make the whole take N times as long.
+ */
+static bool zap_turn_over(const struct tdp_zap *z)
 {
-	if (!need_resched() && !rwlock_needbreak(&z->mmu->lock))
+	if (!z->yield)
 		return false;
-	zap_finish(z);
-	cond_resched_rwlock_write(&z->mmu->lock);
-	return true;
+	return need_resched() || (z->work >= ZAP_TURN && rwlock_needbreak(&z->mmu->lock));
 }
 
-static void zap_entry(struct zap *z, u64 *entry, int level)
+/* Let others in, everything removed so far being flushed. */
+static void zap_let_in(struct tdp_zap *z)
+{
+	zap_finish(z);
+	cond_resched_rwlock_write(&z->mmu->lock);
+}
+
+/* Between two entries; the walk begins from the root if the lock was dropped. */
+static void zap_yield(struct tdp_zap *z, struct iter *it)
+{
+	z->work++;
+	if (!iter_moved(it) || !zap_turn_over(z))
+		return;
+	zap_let_in(z);
+	iter_restart(it);
+}
+
+static void zap_entry(struct tdp_zap *z, u64 *entry, int level)
 {
 	struct okvm_mmu_vm *mmu = z->mmu;
 	u64 old = xchg(entry, 0);
@@ -261,23 +280,24 @@ static bool table_has_tables(u64 *table, int level)
 	if (level == 1)
 		return false;
 	for (i = 0; i < 512; i++) {
-		if (spte_is_table(table[i], level))
+		if (spte_is_table(READ_ONCE(table[i]), level))
 			return true;
 	}
 	return false;
 }
 
 /* Unlink the table below the entry at @it, unless it has tables of its own. */
-static void zap_table(struct zap *z, struct iter *it)
+static void zap_table(struct tdp_zap *z, struct iter *it)
 {
 	u64 *table = iter_table_of(it->val);
 	unsigned int i;
 
+	z->work += 512;
 	if (table_has_tables(table, it->level - 1))
 		return;
 	xchg(it->entry, 0);
 	for (i = 0; i < 512; i++) {
-		if (table[i])
+		if (READ_ONCE(table[i]))
 			zap_entry(z, &table[i], it->level - 1);
 	}
 	/* Paging-structure caches may hold the table itself. */
@@ -291,16 +311,14 @@ static void zap_table(struct zap *z, struct iter *it)
 }
 
 /* Leaves of [@start, @end), and tables whose level is @level and that are all inside. */
-static void zap_pass(struct zap *z, gfn_t start, gfn_t end, int level, bool yield)
+static void zap_pass(struct tdp_zap *z, gfn_t start, gfn_t end, int level)
 {
 	struct okvm_mmu_vm *mmu = z->mmu;
 	struct iter it;
 
 	iter_start(&it, mmu->root, mmu->root_level, level == 2 ? 1 : level, start, end);
 	while (iter_valid(&it)) {
-		/* At least one entry per turn, however often others want the lock. */
-		if (yield && zap_yield(z))
-			iter_restart(&it);
+		zap_yield(z, &it);
 		if (it.level == level && spte_is_table(it.val, level)) {
 			if (iter_within(&it, start, end))
 				zap_table(z, &it);
@@ -311,71 +329,91 @@ static void zap_pass(struct zap *z, gfn_t start, gfn_t end, int level, bool yiel
 	}
 }
 
-void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
+void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 {
-	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	*z = (struct tdp_zap){ .mmu = mmu, .yield = yield, .tables = LIST_HEAD_INIT(z->tables) };
+	write_lock(&mmu->lock);
+}
+
+void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end)
+{
 	int level;
 
-	write_lock(&mmu->lock);
+	lockdep_assert_held_write(&z->mmu->lock);
+	/* The range before is done with: that is progress too. */
+	if (z->work && zap_turn_over(z))
+		zap_let_in(z);
 	/* From below: a table goes when all below it are gone. */
-	for (level = 2; level <= mmu->root_level; level++) {
-		zap_pass(&z, start, end, level, yield);
+	for (level = 2; level <= z->mmu->root_level; level++) {
+		zap_pass(z, start, end, level);
 		if (end - start < spte_pages(level + 1))
 			break;
 	}
-	zap_finish(&z);
-	write_unlock(&mmu->lock);
+}
+
+void tdp_zap_end(struct tdp_zap *z)
+{
+	zap_finish(z);
+	write_unlock(&z->mmu->lock);
+}
+
+void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
+{
+	struct tdp_zap z;
+
+	tdp_zap_begin(&z, mmu, yield);
+	tdp_zap_range(&z, start, end);
+	tdp_zap_end(&z);
 }
 
 void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 {
-	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	struct tdp_zap z;
 	struct iter it;
 
-	write_lock(&mmu->lock);
+	tdp_zap_begin(&z, mmu, true);
 	iter_start(&it, mmu->root, mmu->root_level, 1, 0, ~0ULL);
 	while (iter_valid(&it)) {
-		if (zap_yield(&z))
-			iter_restart(&it);
+		zap_yield(&z, &it);
 		if (spte_is_mmio(it.val))
 			zap_entry(&z, it.entry, it.level);
 		iter_next(&it);
 	}
-	zap_finish(&z);
-	write_unlock(&mmu->lock);
+	tdp_zap_end(&z);
 }
 
-/* The table and all below it. */
-static void zap_below(struct zap *z, gfn_t base, int level)
+/* The table at @it and all below it, a gigabyte perhaps; @it is past it afterwards. */
+static void zap_below(struct tdp_zap *z, struct iter *it)
 {
-	int at;
+	gfn_t base = iter_base(it);
+	gfn_t end = base + spte_pages(it->level);
 
-	for (at = 2; at <= level; at++)
-		zap_pass(z, base, base + spte_pages(level), at, false);
+	tdp_zap_range(z, base, end);
+	/* The lock may have been dropped, and the tables that lead here may be gone. */
+	it->gfn = end;
+	iter_restart(it);
 }
 
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 {
-	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
 	gfn_t start = mmu->nx_cursor;
+	struct tdp_zap z;
 	struct iter it;
 
-	write_lock(&mmu->lock);
+	tdp_zap_begin(&z, mmu, true);
 	/* Where the last round ended, so that all have their turn. */
 	iter_start(&it, mmu->root, mmu->root_level, 2, start, ~0ULL);
 	while (max && iter_valid(&it)) {
-		if (zap_yield(&z))
-			iter_restart(&it);
+		zap_yield(&z, &it);
 		if (spte_is_table(it.val, it.level) && it.val & SPTE_NX_SPLIT) {
-			zap_below(&z, iter_base(&it), it.level);
-			iter_reload(&it);
+			zap_below(&z, &it);
 			max--;
+		} else {
+			iter_next(&it);
 		}
-		iter_next(&it);
 	}
 	mmu->nx_cursor = iter_valid(&it) ? it.gfn : 0;
-	zap_finish(&z);
-	write_unlock(&mmu->lock);
+	tdp_zap_end(&z);
 	/* At the end of memory it is the turn of its beginning. */
 	if (max && start)
 		tdp_recover_nx(mmu, max);
@@ -383,14 +421,13 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
-	struct zap z = { .mmu = mmu, .tables = LIST_HEAD_INIT(z.tables) };
+	struct tdp_zap z;
 	struct iter it;
 
-	write_lock(&mmu->lock);
+	tdp_zap_begin(&z, mmu, true);
 	iter_start(&it, mmu->root, mmu->root_level, 2, slot->base, slot->base + slot->npages);
 	while (iter_valid(&it)) {
-		if (zap_yield(&z))
-			iter_restart(&it);
+		zap_yield(&z, &it);
 		if (it.level == 2 && spte_is_table(it.val, 2) &&
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
@@ -401,8 +438,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 		else
 			iter_next(&it);
 	}
-	zap_finish(&z);
-	write_unlock(&mmu->lock);
+	tdp_zap_end(&z);
 }
 
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
@@ -441,7 +477,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	read_lock(&mmu->lock);
 	iter_start(&it, mmu->root, mmu->root_level, 1, start, end);
 	while (iter_valid(&it)) {
-		if (need_resched() || rwlock_needbreak(&mmu->lock)) {
+		if (iter_moved(&it) && (need_resched() || rwlock_needbreak(&mmu->lock))) {
 			/* Write protection is flushed by the caller; nothing was freed. */
 			cond_resched_rwlock_read(&mmu->lock);
 			iter_restart(&it);

@@ -4,6 +4,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include <asm/processor.h>
@@ -198,4 +199,5 @@ void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t
 		tdp_write_protect(vm->mmu, gfn + first, gfn + last);
 		mask &= last < BITS_PER_LONG ? ~0UL << last : 0;
 	}
+	cond_resched();
 }

@@ -200,7 +200,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 	for (level = path->top; level > 0; level--) {
 		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
 		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
-			fault->error_code = 0;
+			fault->error_code = walk_code(mode, access);
 			fault->memory_error = true;
 			return WALK_MEMORY;
 		}
@@ -295,7 +295,7 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
 		if (ret < 0)
 			break;
 	}
-	fault->error_code = 0;
+	fault->error_code = walk_code(mode, access);
 	fault->memory_error = true;
 	return WALK_MEMORY;
 }

@@ -28,7 +28,7 @@ struct walk_mode {
 /** struct walk_fault - the #PF that a failed walk means for the guest */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
-	bool memory_error;	/* a table could not be read: not a guest #PF */
+	bool memory_error;	/* a table could not be read, as if it were not present */
 };
 
 /** struct walk_regs - what else a translation depends on, read when one is needed */

@@ -3,11 +3,13 @@
  * Asynchronous page faults: pages that the host has to wait for are pages of a userfaultfd here,
  * which are there when the test says so.
  *
- * On upstream's KVM the last three tests do not end: it waits for the page.
+ * On upstream's KVM the last three tests do not end, nor those about how many pages there are: it
+ * waits for them.
  */
 #include <asm/kvm_para.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -18,6 +20,8 @@
 #define TSS		0x6c00u
 #define AWAY		0x1000000u	/* the pages that are not there */
 #define NR_AWAY		4
+#define PER_VCPU	64	/* pages that are waited for at once */
+#define PER_VM		128
 #define PAGE		4096
 
 #define ENABLE		(RECORD | KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
@@ -116,6 +120,7 @@ extern const uint8_t guest_apf_pf[], guest_apf_ready[], guest_apf_irq[];
 struct apf {
 	struct vm vm;
 	int uffd;
+	unsigned int nr;	/* pages in @away */
 	uint8_t *away;
 };
 
@@ -124,7 +129,7 @@ static void away_create(struct apf *t)
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
-	t->away = mmap(NULL, NR_AWAY * PAGE, PROT_READ | PROT_WRITE,
+	t->away = mmap(NULL, t->nr * PAGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(t->away != MAP_FAILED);
 	t->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -132,7 +137,7 @@ static void away_create(struct apf *t)
 		test_skip("no userfaultfd");
 	REQUIRE(ioctl(t->uffd, UFFDIO_API, &api) == 0);
 	reg.range.start = (uintptr_t)t->away;
-	reg.range.len = NR_AWAY * PAGE;
+	reg.range.len = t->nr * PAGE;
 	REQUIRE(ioctl(t->uffd, UFFDIO_REGISTER, &reg) == 0);
 }
 
@@ -193,8 +198,9 @@ static void apf_create(struct apf *t, struct apf_how how)
 	struct kvm_regs regs;
 
 	vm_create(&t->vm, VM_IRQCHIP);
+	t->nr = how.further < NR_AWAY ? NR_AWAY : how.further + 1;
 	away_create(t);
-	vm_slot(&t->vm, 1, AWAY, NR_AWAY * PAGE, t->away, 0);
+	vm_slot(&t->vm, 1, AWAY, t->nr * PAGE, t->away, 0);
 	LOAD64(&t->vm, apf);
 	allow_user(t);
 	gate(t, 14, guest_apf_pf);
@@ -217,7 +223,7 @@ static void apf_destroy(struct apf *t)
 {
 	vm_destroy(&t->vm);
 	close(t->uffd);
-	munmap(t->away, NR_AWAY * PAGE);
+	munmap(t->away, t->nr * PAGE);
 }
 
 /* The guest is told that a page is away. Return: the token */
@@ -361,6 +367,75 @@ TEST(with_interrupts_off_the_fault_is_an_ordinary_one)
 	REQUIRE(!pthread_create(&thread, NULL, bring_later, &t));
 	EXPECT_EQ(run_out(&t.vm, 0x12), 0x765);
 	pthread_join(thread, NULL);
+	apf_destroy(&t);
+}
+
+/* ---- how many pages ---- */
+
+static void on_alarm(int nr)
+{
+	(void)nr;
+}
+
+/* A vCPU that waits for a page although it need not waits for ever: nobody brings it. */
+static void give_up_after(unsigned int seconds)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+
+	REQUIRE(sigaction(SIGALRM, &action, NULL) == 0);
+	alarm(seconds);
+}
+
+TEST(the_pages_of_other_vms_do_not_count)
+{
+	struct apf_how how = { .enable = ENABLE, .user = true, .further = PER_VCPU - 1 };
+	struct apf t[5];
+	unsigned int i, k;
+
+	give_up_after(60);
+	for (i = 0; i < 5; i++) {
+		apf_create(&t[i], how);
+		for (k = 0; k < PER_VCPU; k++)
+			run_not_present(&t[i]);
+	}
+	for (i = 0; i < 5; i++)
+		apf_destroy(&t[i]);
+	alarm(0);
+}
+
+static int msr_set(struct vm *vm, uint32_t index, uint64_t val);
+
+static void *bring_last_later(void *arg)
+{
+	struct apf *t = arg;
+
+	usleep(50000);
+	away_bring(t, t->nr - 1, 0x765);
+	return NULL;
+}
+
+/* Pages that a guest has forgotten are still waited for: they count until they come. */
+TEST(a_vm_waits_for_so_many_pages)
+{
+	struct apf_how how = { .enable = ENABLE, .user = true, .further = PER_VM };
+	pthread_t thread;
+	unsigned int i;
+	struct apf t;
+
+	give_up_after(60);
+	apf_create(&t, how);
+	for (i = 0; i < PER_VM; i++) {
+		if (i == PER_VCPU) {
+			EXPECT_EQ(msr_set(&t.vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
+			EXPECT_EQ(msr_set(&t.vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
+			EXPECT_EQ(run_out(&t.vm, 0x15), ~0u);
+		}
+		run_not_present(&t);
+	}
+	REQUIRE(!pthread_create(&thread, NULL, bring_last_later, &t));
+	EXPECT_EQ(run_out(&t.vm, 0x12), 0x765);
+	pthread_join(thread, NULL);
+	alarm(0);
 	apf_destroy(&t);
 }
 

@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -103,13 +105,121 @@ TEST(a_failed_entry_keeps_registers)
 	run_out(&vm, 0x10);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
 	bad = good;
-	bad.tr.type = 0;
+	bad.gdt.base = 1ull << 62;
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
 	EXPECT_EQ(regs.rsp, 0x1238);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &good) == 0);
 	run_until(&vm, KVM_EXIT_HLT);
+	vm_destroy(&vm);
+}
+
+/* ---- the host's CR4 changes between two entries ---- */
+
+#define CR4_DE	8u
+
+GUEST(own_cr4, 64)
+	"	mov %cr4, %rax\n"
+	"	or $8, %eax\n"			/* DE: no exit */
+	"	mov %rax, %cr4\n"
+	"	out %al, $0x10\n"
+	"	mov %cr4, %rax\n"
+	"	out %eax, $0x10\n"
+	"	hlt\n"
+GUEST_END(own_cr4);
+
+TEST(the_hosts_cr4_changes_and_the_guests_stays)
+{
+	uint32_t cr4;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, own_cr4);
+	run_out(&vm, 0x10);
+	/* CR4.TSD */
+	REQUIRE(prctl(PR_SET_TSC, PR_TSC_SIGSEGV) == 0);
+	cr4 = run_out(&vm, 0x10);
+	REQUIRE(prctl(PR_SET_TSC, PR_TSC_ENABLE) == 0);
+	EXPECT_EQ(cr4 & CR4_DE, CR4_DE);
+	vm_destroy(&vm);
+}
+
+/* ---- an exception for a guest that was left while it halted without an exit ---- */
+
+#define HALT_GDT	0x4000u
+#define HALT_IDT	0x6000u
+#define HALT_HANDLER	0x5000u
+
+GUEST(halt_inside, 64)
+	"	sti\n"
+	"	hlt\n"
+	"	out %al, $0x10\n"
+GUEST_END(halt_inside);
+
+GUEST(halt_handler, 64)
+	"	out %al, $0x12\n"
+	"	hlt\n"
+GUEST_END(halt_handler);
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void halting_vm(struct vm *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_DISABLE_EXITS, .args = { KVM_X86_DISABLE_EXITS_HLT },
+	};
+	uint64_t gate = HALT_HANDLER | 8ull << 16 | 0x8e00ull << 32, code = 0x00af9b000000ffff;
+	struct kvm_sregs sregs;
+
+	vm_create(vm, VM_BARE);
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
+		test_skip("HLT always exits");
+	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(vm->mem != MAP_FAILED);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+	LOAD64(vm, halt_inside);
+	memcpy(vm->mem + HALT_HANDLER, guest_halt_handler,
+	       guest_halt_handler_end - guest_halt_handler);
+	memcpy(vm->mem + HALT_GDT + 8, &code, 8);
+	memcpy(vm->mem + HALT_IDT + 16 * 13, &gate, 8);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.gdt.base = HALT_GDT;
+	sregs.gdt.limit = 0x17;
+	sregs.idt.base = HALT_IDT;
+	sregs.idt.limit = 0xfff;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+TEST(an_exception_ends_a_halt_inside_the_guest)
+{
+	struct sigaction alarm = { .sa_handler = on_alarm };
+	struct itimerval soon = { .it_value.tv_usec = 20000 };
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	halting_vm(&vm);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rsp = 0x3f00;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(sigaction(SIGALRM, &alarm, NULL) == 0);
+	REQUIRE(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	/* Bochs 3.0 ends the halt at any exit, and with IF clear for no interrupt at all. */
+	if (!ioctl(vm.vcpu, KVM_RUN, NULL))
+		test_skip("exits end the halt on this CPU");
+	EXPECT_EQ(errno, EINTR);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.exception.injected = 1;
+	events.exception.nr = 13;
+	events.exception.has_error_code = 1;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	run_out(&vm, 0x12);
 	vm_destroy(&vm);
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every allocation of the creating ioctls fails once, by /proc/self/fail-nth:
- * the ioctl fails with ENOMEM, or copes, and leaves nothing behind.
+ * the ioctl fails with ENOMEM, or copes, and leaves nothing behind. Then every
+ * registration, by /sys/kernel/debug/fail_function: of the functions of okvm
+ * below, which are marked with ALLOW_ERROR_INJECTION.
  */
+#include <sys/eventfd.h>
+
 #include "selftests/lib/okvm_test.h"
 
 #define MOST_ALLOCATIONS	400
@@ -67,7 +71,6 @@ static void fail_each(void (*prepare)(struct vm *vm), int (*step)(struct vm *vm)
 	unsigned int nth, refused = 0;
 	bool hit = true;
 
-	fail_setup();
 	for (nth = 1; hit && nth < MOST_ALLOCATIONS; nth++) {
 		struct vm vm;
 		int ret, err;
@@ -92,6 +95,32 @@ static void prepare_bare(struct vm *vm)
 {
 	vm_create(vm, VM_BARE);
 	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void prepare_irqchip(struct vm *vm)
+{
+	prepare_bare(vm);
+	REQUIRE(ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) == 0);
+}
+
+static void prepare_vcpu(struct vm *vm)
+{
+	vm_create(vm, VM_IRQCHIP);
+}
+
+/* A PIT that ticks looks at whatever is half made. */
+static void prepare_ticking_pit(struct vm *vm)
+{
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_reinject_control control = { .pit_reinject = 0 };
+	struct kvm_pit_state2 state = {
+		.channels[0] = { .count = 239, .mode = 2, .gate = 1, .rw_mode = 3 },
+	};
+
+	prepare_bare(vm);
+	REQUIRE(ioctl(vm->fd, KVM_CREATE_PIT2, &pit) == 0);
+	REQUIRE(ioctl(vm->fd, KVM_REINJECT_CONTROL, &control) == 0);
+	REQUIRE(ioctl(vm->fd, KVM_SET_PIT2, &state) == 0);
 }
 
 static void prepare_device(struct vm *vm)
@@ -128,22 +157,213 @@ static int step_slot(struct vm *vm)
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-TEST(create_vm_with_each_allocation_failing)
+static int step_split(struct vm *vm)
 {
-	fail_each(prepare_device, step_vm);
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &split);
 }
 
-TEST(create_vcpu_with_each_allocation_failing)
+static int step_pit(struct vm *vm)
 {
-	fail_each(prepare_bare, step_vcpu);
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	return ioctl(vm->fd, KVM_CREATE_PIT2, &pit);
 }
 
-TEST(create_irqchip_with_each_allocation_failing)
+static int step_irqfd(struct vm *vm)
 {
-	fail_each(prepare_bare, step_irqchip);
+	struct kvm_irqfd irqfd = { .fd = eventfd(0, 0), .gsi = 5 };
+	int ret = ioctl(vm->fd, KVM_IRQFD, &irqfd), err = errno;
+
+	close(irqfd.fd);
+	errno = err;
+	return ret;
 }
 
-TEST(set_memory_region_with_each_allocation_failing)
+static int step_resampled_irqfd(struct vm *vm)
 {
-	fail_each(prepare_bare, step_slot);
+	struct kvm_irqfd irqfd = {
+		.fd = eventfd(1, 0), .gsi = 5, .flags = KVM_IRQFD_FLAG_RESAMPLE,
+		.resamplefd = eventfd(0, 0),
+	};
+	int ret = ioctl(vm->fd, KVM_IRQFD, &irqfd), err = errno;
+
+	close(irqfd.fd);
+	close(irqfd.resamplefd);
+	errno = err;
+	return ret;
+}
+
+static int step_ioeventfd(struct vm *vm)
+{
+	struct kvm_ioeventfd io = { .addr = 0xd0000000, .len = 4, .fd = eventfd(0, 0) };
+	int ret = ioctl(vm->fd, KVM_IOEVENTFD, &io), err = errno;
+
+	close(io.fd);
+	errno = err;
+	return ret;
+}
+
+static int step_zone(struct vm *vm)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = 0xd0000000, .size = 4096 };
+
+	return ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone);
+}
+
+static int step_routes(struct vm *vm)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routes = {
+		.head.nr = 1, .entry = { .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = { 2, 2 } },
+	};
+
+	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routes);
+}
+
+static int step_stats(struct vm *vm)
+{
+	int of_vm = ioctl(vm->fd, KVM_GET_STATS_FD, 0);
+	int of_vcpu = of_vm < 0 ? of_vm : ioctl(vm->vcpu, KVM_GET_STATS_FD, 0);
+	int err = errno;
+
+	close(of_vcpu);
+	close(of_vm);
+	errno = err;
+	return of_vcpu;
+}
+
+/* What creates or registers something, and what was there before. */
+static const struct step {
+	const char *name;
+	void (*prepare)(struct vm *vm);
+	int (*run)(struct vm *vm);
+} steps[] = {
+	{ "VM", prepare_device, step_vm },
+	{ "vCPU", prepare_bare, step_vcpu },
+	{ "vCPU with a local APIC", prepare_irqchip, step_vcpu },
+	{ "irqchip", prepare_bare, step_irqchip },
+	{ "irqchip while a PIT ticks", prepare_ticking_pit, step_irqchip },
+	{ "split irqchip while a PIT ticks", prepare_ticking_pit, step_split },
+	{ "PIT", prepare_irqchip, step_pit },
+	{ "irqfd", prepare_irqchip, step_irqfd },
+	{ "resampled irqfd", prepare_irqchip, step_resampled_irqfd },
+	{ "ioeventfd", prepare_bare, step_ioeventfd },
+	{ "coalesced zone", prepare_bare, step_zone },
+	{ "routes", prepare_irqchip, step_routes },
+	{ "memory slot", prepare_bare, step_slot },
+	{ "statistics", prepare_vcpu, step_stats },
+};
+
+#define NR_STEPS	(sizeof(steps) / sizeof(steps[0]))
+
+TEST(each_allocation_fails)
+{
+	unsigned int i;
+
+	fail_setup();
+	for (i = 0; i < NR_STEPS; i++) {
+		printf("# %s\n", steps[i].name);
+		fail_each(steps[i].prepare, steps[i].run);
+	}
+}
+
+/* ---- registrations ---- */
+
+#define FAIL_FUNCTION	"/sys/kernel/debug/fail_function/"
+#define MOST_CALLS	20
+
+static const char * const registrations[] = {
+	"okvm:okvm_hardware_get", "okvm:okvm_iobus_register_all", "okvm:okvm_routes_build",
+	"okvm:vcpu_publish", "okvm:irqfd_activate", "okvm:okvm_ack_register",
+};
+
+static bool write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+static long read_number(const char *file)
+{
+	char text[32] = "";
+	int fd = open(file, O_RDONLY);
+
+	REQUIRE(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return strtol(text, NULL, 0);
+}
+
+/*
+ * Each of them answers ENOMEM when its time comes. Which call that is, is counted for the whole
+ * machine and not by fail-nth: a probe may look like an NMI, in which no task has a count.
+ */
+static void registrations_setup(void)
+{
+	char file[128];
+	unsigned int i;
+
+	if (access(FAIL_FUNCTION "inject", W_OK))
+		test_skip("the kernel cannot make functions fail");
+	/* None of those that an earlier run may have left. */
+	REQUIRE(write_file(FAIL_FUNCTION "inject", "\n"));
+	for (i = 0; i < sizeof(registrations) / sizeof(registrations[0]); i++) {
+		REQUIRE(write_file(FAIL_FUNCTION "inject", registrations[i]));
+		snprintf(file, sizeof(file), FAIL_FUNCTION "%s/retval", registrations[i]);
+		REQUIRE(write_file(file, "0xfffffffffffffff4"));
+	}
+	REQUIRE(write_file(FAIL_FUNCTION "verbose", "0"));
+	REQUIRE(write_file(FAIL_FUNCTION "interval", "1"));
+	REQUIRE(write_file(FAIL_FUNCTION "probability", "100"));
+}
+
+/* Call a step with its first, second, ... registration failing until none fails any more. */
+static void fail_each_registration(const struct step *step)
+{
+	unsigned int nth, refused = 0;
+	bool hit = true;
+	char text[16];
+
+	for (nth = 1; hit && nth < MOST_CALLS; nth++) {
+		struct vm vm;
+		int ret, err;
+
+		REQUIRE(write_file(FAIL_FUNCTION "times", "0"));
+		step->prepare(&vm);
+		snprintf(text, sizeof(text), "%u", nth);
+		REQUIRE(write_file(FAIL_FUNCTION "space", text));
+		REQUIRE(write_file(FAIL_FUNCTION "times", "1"));
+		ret = step->run(&vm);
+		err = errno;
+		hit = read_number(FAIL_FUNCTION "times") == 0;
+		EXPECT_EQ(ret < 0, hit);
+		if (ret < 0) {
+			EXPECT_EQ(err, ENOMEM);
+			refused++;
+			/* A tick or two may see what was left behind. */
+			usleep(500);
+			REQUIRE(write_file(FAIL_FUNCTION "times", "0"));
+			EXPECT(step->run(&vm) >= 0);
+		}
+		vm_destroy(&vm);
+	}
+	printf("# %s: %u registrations\n", step->name, refused);
+	EXPECT(!hit);
+}
+
+TEST(each_registration_fails)
+{
+	unsigned int i;
+
+	registrations_setup();
+	for (i = 0; i < NR_STEPS; i++)
+		fail_each_registration(&steps[i]);
+	EXPECT(write_file(FAIL_FUNCTION "inject", "\n"));
 }

@@ -356,3 +356,111 @@ TEST(pages_that_are_moved_away_and_back)
 	counter_stop(&c);
 	EXPECT(c.refused > 0);
 }
+
+/* ---- a private mapping of a device's memory: copied when it is written ---- */
+
+#define ROM		0xf0000ul	/* the BIOS: no memory of the kernel's */
+#define ROM_SIZE	0x2000ul
+
+GUEST(copy, 64)
+	"	mov $0x10000000, %edi\n"
+	"	mov 8(%rdi), %rax\n"
+	"	out %eax, $0x10\n"
+	"	movl $0x12345678, 8(%rdi)\n"
+	"	mov 8(%rdi), %eax\n"
+	"	out %eax, $0x10\n"
+	"	mov 0x1008(%rdi), %eax\n"
+	"	out %eax, $0x10\n"
+	"	hlt\n"
+GUEST_END(copy);
+
+static uint8_t *rom_map(int prot)
+{
+	int fd = open("/dev/mem", O_RDONLY);
+	uint8_t *map;
+
+	if (fd < 0)
+		test_skip("no /dev/mem: %s", strerror(errno));
+	map = mmap(NULL, ROM_SIZE, prot, MAP_PRIVATE, fd, ROM);
+	close(fd);
+	if (map == MAP_FAILED)
+		test_skip("/dev/mem: %s", strerror(errno));
+	return map;
+}
+
+static uint32_t rom_word(const uint8_t *rom, unsigned int at)
+{
+	return *(const volatile uint32_t *)(rom + at);
+}
+
+/* The guest's write makes the copy if @copied is false, else the VMM has made it already. */
+static void private_rom(bool copied)
+{
+	uint8_t *rom = rom_map(PROT_READ | PROT_WRITE), *real = rom_map(PROT_READ);
+	uint32_t was = rom_word(real, 8), behind = rom_word(real, 0x1008);
+	struct vm vm;
+
+	if (copied) {
+		was = 0x55aa55aa;
+		*(volatile uint32_t *)(rom + 8) = was;
+	}
+	vm_create(&vm, 0);
+	LOAD64(&vm, copy);
+	vm_slot(&vm, 1, REGION_GPA, ROM_SIZE, rom, 0);
+	EXPECT_EQ(run_out(&vm, 0x10), was);
+	/* Memory: no exit but the OUT. */
+	EXPECT_EQ(run_out(&vm, 0x10), 0x12345678);
+	EXPECT_EQ(rom_word(rom, 8), 0x12345678);
+	EXPECT_EQ(run_out(&vm, 0x10), behind);
+	EXPECT(rom_word(real, 8) != 0x12345678);
+	vm_destroy(&vm);
+	munmap(rom, ROM_SIZE);
+	munmap(real, ROM_SIZE);
+}
+
+TEST(device_memory_that_the_guest_copies)
+{
+	private_rom(false);
+}
+
+TEST(device_memory_that_the_vmm_has_copied)
+{
+	private_rom(true);
+}
+
+/* Nobody may write there: the VMM gets the write, as for a slot that is read-only. */
+TEST(device_memory_that_is_only_read)
+{
+	uint8_t *rom = rom_map(PROT_READ);
+	uint32_t was = rom_word(rom, 8);
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, copy);
+	vm_slot(&vm, 1, REGION_GPA, ROM_SIZE, rom, 0);
+	EXPECT_EQ(run_out(&vm, 0x10), was);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.phys_addr, REGION_GPA + 8);
+	EXPECT_EQ(vm.run->mmio.is_write, 1);
+	EXPECT_EQ(run_out(&vm, 0x10), was);
+	vm_destroy(&vm);
+	munmap(rom, ROM_SIZE);
+}
+
+/* The slot is read-only, the copy behind it is not. */
+TEST(a_copy_in_a_readonly_slot)
+{
+	uint8_t *rom = rom_map(PROT_READ | PROT_WRITE);
+	struct vm vm;
+
+	*(volatile uint32_t *)(rom + 8) = 0x55aa55aa;
+	vm_create(&vm, 0);
+	LOAD64(&vm, copy);
+	vm_slot(&vm, 1, REGION_GPA, ROM_SIZE, rom, KVM_MEM_READONLY);
+	EXPECT_EQ(run_out(&vm, 0x10), 0x55aa55aa);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.is_write, 1);
+	EXPECT_EQ(run_out(&vm, 0x10), 0x55aa55aa);
+	vm_destroy(&vm);
+	munmap(rom, ROM_SIZE);
+}

@@ -278,3 +278,96 @@ TEST(the_apic_id_follows_the_mode_both_ways)
 	EXPECT_EQ(reg_of(&state, 0x20), 5 << 24);
 	vm_destroy(&vm);
 }
+
+TEST(exits_are_chosen_before_the_first_vcpu)
+{
+	struct kvm_run *run;
+	struct vm vm;
+	int exits;
+
+	vm_create(&vm, VM_BARE);
+	exits = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS);
+	EXPECT(exits > 0);
+	EXPECT_EQ(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, exits), 0);
+	vm.vcpu = vcpu_add(&vm, 0, &run);
+	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, exits), EINVAL);
+	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, 0), EINVAL);
+	vm_destroy(&vm);
+}
+
+/* ---- the TSC that userspace restores ---- */
+
+#define MSR_TSC		0x10
+
+static uint64_t tsc_of(struct vm *vm, int vcpu)
+{
+	struct vm one = *vm;
+	uint64_t val = 0;
+
+	one.vcpu = vcpu;
+	REQUIRE(msr(&one, KVM_GET_MSRS, MSR_TSC, &val) == 1);
+	return val;
+}
+
+static void tsc_write(struct vm *vm, int vcpu, uint64_t val)
+{
+	struct vm one = *vm;
+
+	one.vcpu = vcpu;
+	REQUIRE(msr(&one, KVM_SET_MSRS, MSR_TSC, &val) == 1);
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Within a second of the vCPU's creation, where 6.1 takes any small value for "in step with it". */
+TEST(the_first_tsc_that_is_written_is_meant)
+{
+	struct kvm_run *run;
+	uint64_t khz, now;
+	struct vm vm;
+	int second;
+
+	vm_create(&vm, 0);
+	khz = ioctl(vm.vcpu, KVM_GET_TSC_KHZ, 0);
+	usleep(300000);
+	tsc_write(&vm, vm.vcpu, 1000);
+	now = tsc_of(&vm, vm.vcpu);
+	printf("# %llu kHz, written 1000, read %llu\n", (unsigned long long)khz,
+	       (unsigned long long)now);
+	EXPECT(now >= 1000 && now < khz * 150);
+	/* A sibling's near value is meant to be in step with it, as ever; so is 0. */
+	second = vcpu_add(&vm, 1, &run);
+	usleep(50000);
+	tsc_write(&vm, second, 1000);
+	EXPECT(apart(tsc_of(&vm, second), tsc_of(&vm, vm.vcpu)) < khz * 20);
+	tsc_write(&vm, second, 1ull << 50);
+	EXPECT(tsc_of(&vm, second) >= 1ull << 50);
+	tsc_write(&vm, vm.vcpu, 0);
+	EXPECT(tsc_of(&vm, vm.vcpu) >= 1ull << 50);
+	vm_destroy(&vm);
+}
+
+/* An offset that userspace gives counts as written too. */
+TEST(a_tsc_after_an_offset_is_in_step_with_it)
+{
+	uint64_t offset, khz, before;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&offset,
+	};
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	khz = ioctl(vm.vcpu, KVM_GET_TSC_KHZ, 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEVICE_ATTR, &attr) == 0);
+	offset += 1ull << 40;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_DEVICE_ATTR, &attr) == 0);
+	before = tsc_of(&vm, vm.vcpu);
+	usleep(300000);
+	tsc_write(&vm, vm.vcpu, before);
+	EXPECT(tsc_of(&vm, vm.vcpu) - before > khz * 200);
+	vm_destroy(&vm);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Huge pages that are not executable: what a fetch splits, and how it is put together again. */
+#include <pthread.h>
 #include <time.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -41,27 +42,6 @@ static void set_parameter(const char *name, const char *val)
 	REQUIRE(fd >= 0);
 	REQUIRE(write(fd, val, strlen(val)) == (ssize_t)strlen(val));
 	close(fd);
-}
-
-static uint64_t vm_stat(struct vm *vm, const char *name)
-{
-	struct kvm_stats_header head;
-	uint64_t val = ~0ull;
-	unsigned int i;
-	int fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
-
-	REQUIRE(fd >= 0);
-	REQUIRE(pread(fd, &head, sizeof(head), 0) == sizeof(head));
-	for (i = 0; i < head.num_desc; i++) {
-		size_t size = sizeof(struct kvm_stats_desc) + head.name_size;
-		struct kvm_stats_desc *desc = alloca(size);
-
-		REQUIRE(pread(fd, desc, size, head.desc_offset + i * size) == (ssize_t)size);
-		if (!strcmp(desc->name, name))
-			REQUIRE(pread(fd, &val, 8, head.data_offset + desc->offset) == 8);
-	}
-	close(fd);
-	return val;
 }
 
 struct huge {
@@ -206,5 +186,91 @@ TEST(a_ratio_of_0_recovers_nothing)
 	set_parameter("nx_huge_pages_recovery_ratio", "1");
 	wait_for_splits(&h, 0);
 	expect_pages(&h, 0, 0);
+	huge_destroy(&h);
+}
+
+/* ---- one vCPU fetches, the other reads, at the same moment ---- */
+
+/*
+ * Each counts itself at RDI, waits for the other, and goes to the page at RBX; likewise for all
+ * pages. RSI: the count at which both are there, R12: 0 read, 1 execute, RCX: how many pages.
+ */
+GUEST(meet, 64)
+	"	sti\n"	/* nothing comes, but Bochs interrupts no guest that forbids it */
+	"1:	lock incq (%rdi)\n"
+	"2:	cmp %rsi, (%rdi)\n"
+	"	jb 2b\n"
+	"	test %r12, %r12\n"
+	"	jnz 3f\n"
+	"	mov (%rbx), %al\n"
+	"	jmp 4f\n"
+	"3:	call *%rbx\n"
+	"4:	add $0x200000, %rbx\n"
+	"	add $2, %rsi\n"
+	"	dec %rcx\n"
+	"	jnz 1b\n"
+	"	out %al, $0x10\n"
+	"	hlt\n"
+GUEST_END(meet);
+
+#define MEET_COUNT	0x7000
+#define MEET_ROUNDS	60
+
+static void meet_prepare(struct vm *vm, int vcpu, bool execute, unsigned int page)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vcpu, KVM_SET_SREGS, &sregs) == 0);
+	regs = (struct kvm_regs){
+		.rip = VM_CODE, .rflags = 2, .rsp = VM_CODE - (execute ? 0 : 0x400),
+		.rbx = HUGE_GPA + page * HUGE_SIZE, .rcx = NR_HUGE, .rdi = MEET_COUNT, .rsi = 2,
+		.r12 = execute,
+	};
+	REQUIRE(ioctl(vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static void *meet_run(void *arg)
+{
+	while (ioctl(*(int *)arg, KVM_RUN, 0) && (errno == EINTR || errno == EAGAIN))
+		;
+	return NULL;
+}
+
+/* The table that the one makes and the huge page that the other maps: neither is lost. */
+TEST(a_fetch_and_a_read_at_once_leak_no_table)
+{
+	struct kvm_run *run;
+	pthread_t thread;
+	unsigned int i;
+	struct huge h;
+	int second;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		test_skip("needs two CPUs");
+	huge_create(&h, false);
+	LOAD64(&h.vm, meet);
+	second = vcpu_add(&h.vm, 1, &run);
+	vcpu_cpuid(&h.vm, second);
+	for (i = 0; i < MEET_ROUNDS; i++) {
+		*(volatile uint64_t *)(h.vm.mem + MEET_COUNT) = 0;
+		meet_prepare(&h.vm, h.vm.vcpu, false, 0);
+		meet_prepare(&h.vm, second, true, 0);
+		REQUIRE(pthread_create(&thread, NULL, meet_run, &second) == 0);
+		meet_run(&h.vm.vcpu);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(h.vm.run->exit_reason, KVM_EXIT_IO);
+		/* Every mapping of these pages goes. */
+		vm_slot(&h.vm, 1, HUGE_GPA, 0, h.mem, 0);
+		expect_pages(&h, 0, 0);
+		vm_slot(&h.vm, 1, HUGE_GPA, NR_HUGE * HUGE_SIZE, h.mem, 0);
+	}
+	vm_slot(&h.vm, 1, HUGE_GPA, 0, h.mem, 0);
+	vm_slot(&h.vm, 0, 0, 0, h.vm.mem, 0);
+	EXPECT_EQ(vm_stat(&h.vm, "pages_4k"), 0);
+	EXPECT(vm_stat(&h.vm, "page_tables") <= 3);
+	munmap(run, ioctl(h.vm.sys, KVM_GET_VCPU_MMAP_SIZE, 0));
+	close(second);
 	huge_destroy(&h);
 }

@@ -43,13 +43,20 @@ TEST(in_of_a_byte_keeps_the_rest_of_eax)
 	vm_destroy(&vm);
 }
 
+/* 64-bit code, as real mode may be emulated, and emulated OUT is done when userspace is asked. */
+GUEST(out64, 64)
+	"	mov $0x3f8, %edx\n"
+	"	out %al, %dx\n"
+	"	hlt\n"
+GUEST_END(out64);
+
 TEST(rip_stands_at_the_instruction_until_it_is_completed)
 {
 	struct kvm_regs regs;
 	struct vm vm;
 
 	vm_create(&vm, 0);
-	LOAD16(&vm, out);
+	LOAD64(&vm, out64);
 	run_out(&vm, 0x3f8);
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_GET_REGS, &regs), 0);
 	EXPECT_EQ(regs.rip, VM_CODE + 5);
@@ -140,4 +147,178 @@ TEST(rep_ins_stores_what_userspace_gives)
 	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_HLT);
 	EXPECT(!memcmp(vm.mem + 0x9000, "\x01\x10\x02\x10\x03\x10", 6));
 	vm_destroy(&vm);
+}
+
+/* ---- strings between ports and what is not memory ---- */
+
+#define HOLE	0x10000000ull
+#define ROM	0x900000u
+
+GUEST(ins_far, 64)
+	"	mov $0x20, %edx\n"
+	"	cld\n"
+	"	rep insb\n"
+	"	out %al, $0x10\n"
+GUEST_END(ins_far);
+
+GUEST(outs_far, 64)
+	"	mov $0x20, %edx\n"
+	"	cld\n"
+	"	rep outsb\n"
+	"	out %al, $0x10\n"
+GUEST_END(outs_far);
+
+static void string_begin(struct vm *vm, uint64_t at, uint64_t count, uint8_t *rom)
+{
+	struct kvm_regs regs;
+
+	vm_slot(vm, 3, ROM, 4096, rom, KVM_MEM_READONLY);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rdi = at;
+	regs.rsi = at;
+	regs.rcx = count;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static uint8_t *io_data(struct vm *vm)
+{
+	return (uint8_t *)vm->run + vm->run->io.data_offset;
+}
+
+/* Gives the bytes 0, 1, 2, ... and takes them again; memory before @at is the guest's. */
+static void ins_to(uint64_t at, unsigned int count)
+{
+	uint8_t *rom = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int given = 0, taken = 0, i;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, ins_far);
+	string_begin(&vm, at, count, rom);
+	for (;;) {
+		REQUIRE(vcpu_run(&vm) == 0);
+		if (vm.run->exit_reason == KVM_EXIT_MMIO) {
+			/* Each item by itself. */
+			EXPECT_EQ(vm.run->mmio.len, 1);
+			EXPECT_EQ(vm.run->mmio.phys_addr, at + taken);
+			EXPECT_EQ(vm.run->mmio.data[0], (uint8_t)taken);
+			taken++;
+		} else if (vm.run->exit_reason == KVM_EXIT_IO && vm.run->io.port == 0x20) {
+			for (i = 0; i < vm.run->io.count; i++)
+				io_data(&vm)[i] = given++;
+			/* What went to memory before. */
+			if (at < VM_MEMORY)
+				taken = at + given > VM_MEMORY ? taken : given;
+		} else {
+			break;
+		}
+	}
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x10);
+	EXPECT_EQ(given, count);
+	EXPECT_EQ(taken, count);
+	for (i = 0; i < count && at + i < VM_MEMORY; i++)
+		EXPECT_EQ(vm.mem[at + i], (uint8_t)i);
+	vm_destroy(&vm);
+	munmap(rom, 4096);
+}
+
+TEST(rep_ins_to_a_device)
+{
+	ins_to(HOLE, 1);
+	ins_to(HOLE + 3, 56);
+	ins_to(HOLE + 3, 57);
+	ins_to(HOLE + 0xff0, 300);
+}
+
+TEST(rep_ins_to_readonly_memory) { ins_to(ROM + 8, 100); }
+
+TEST(rep_ins_from_memory_into_nothing) { ins_to(VM_MEMORY - 40, 70); }
+
+static void outs_from(uint64_t at, unsigned int count)
+{
+	uint8_t *rom = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int given = 0, taken = 0, i;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, outs_far);
+	for (i = 0; i < 4096; i++)
+		rom[i] = i - 8;
+	for (i = 0; at + i < VM_MEMORY; i++)
+		vm.mem[at + i] = i;
+	given = i < VM_MEMORY ? i : 0;
+	string_begin(&vm, at, count, rom);
+	for (;;) {
+		REQUIRE(vcpu_run(&vm) == 0);
+		if (vm.run->exit_reason == KVM_EXIT_MMIO) {
+			EXPECT_EQ(vm.run->mmio.len, 1);
+			EXPECT_EQ(vm.run->mmio.phys_addr, at + given);
+			vm.run->mmio.data[0] = given++;
+		} else if (vm.run->exit_reason == KVM_EXIT_IO && vm.run->io.port == 0x20) {
+			for (i = 0; i < vm.run->io.count; i++)
+				EXPECT_EQ(io_data(&vm)[i], (uint8_t)taken++);
+		} else {
+			break;
+		}
+	}
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x10);
+	EXPECT_EQ(taken, count);
+	vm_destroy(&vm);
+	munmap(rom, 4096);
+}
+
+TEST(rep_outs_from_a_device)
+{
+	outs_from(HOLE, 1);
+	outs_from(HOLE + 0xff0, 80);
+}
+
+TEST(rep_outs_from_readonly_memory) { outs_from(ROM + 8, 100); }
+
+TEST(rep_outs_from_memory_and_then_nothing) { outs_from(VM_MEMORY - 40, 70); }
+
+/* ---- port 7Eh: RIP has moved, in every mode that OUT can be executed in ---- */
+
+GUEST(quirk16, 16)
+	"	out %al, $0x7e\n"
+	"	hlt\n"
+GUEST_END(quirk16);
+
+GUEST(quirk64, 64)
+	"	mov $0x7e, %edx\n"
+	"	out %al, %dx\n"
+	"	hlt\n"
+GUEST_END(quirk64);
+
+GUEST(quirk_string, 64)
+	"	mov $0x9000, %esi\n"
+	"	mov $0x7e, %edx\n"
+	"	outsb\n"
+	"	hlt\n"
+GUEST_END(quirk_string);
+
+static void quirk(const uint8_t *code, const uint8_t *end, bool real)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (real)
+		guest_load16(&vm, code, end);
+	else
+		guest_load64(&vm, code, end);
+	run_out(&vm, 0x7e);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, VM_CODE + (end - code) - 1);
+	run_until(&vm, KVM_EXIT_HLT);
+	vm_destroy(&vm);
+}
+
+TEST(out_to_port_7e_in_each_mode)
+{
+	quirk(guest_quirk16, guest_quirk16_end, true);
+	quirk(guest_quirk64, guest_quirk64_end, false);
+	quirk(guest_quirk_string, guest_quirk_string_end, false);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many threads do anything to one VM, for some seconds: its guests run, its memory comes and goes,
- * its interrupts are wired and unwired, states are read, garbled and restored, descriptors are
- * copied, closed and inherited. What the ioctls answer does not matter. Everything must end, the VM
+ * Many threads do anything to one VM, for some seconds: its chips, timer and vCPUs are made when it
+ * suits some thread, its guests run, its memory comes and goes, its interrupts are wired and
+ * unwired, states are read, garbled and restored, descriptors are copied, closed and inherited. What the ioctls answer does not matter. Everything must end, the VM
  * must not be declared broken, and the host must have nothing to say (the bench looks for that).
  *
  * OKVM_STORM_SEED and OKVM_STORM_MS in the environment choose the numbers and the time.
@@ -27,7 +27,7 @@
 
 struct storm {
 	struct vm vm;
-	int vcpu[STORM_VCPUS];
+	int vcpu[STORM_VCPUS];	/* -1 until it is there; then its @run is, too */
 	struct kvm_run *run[STORM_VCPUS];
 	pthread_t runner[STORM_VCPUS];
 	int event[STORM_FDS];
@@ -202,6 +202,38 @@ static void guest_reset(int vcpu)
 
 /* ---- what the threads do: one step each ---- */
 
+static void vcpu_anyhow(unsigned int i)
+{
+	int fd = ioctl(storm.vm.fd, KVM_CREATE_VCPU, i);
+
+	if (fd < 0)
+		return;		/* it is there */
+	storm.run[i] = mmap(NULL, ioctl(storm.vm.sys, KVM_GET_VCPU_MMAP_SIZE, 0),
+			    PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	REQUIRE(storm.run[i] != MAP_FAILED);
+	vcpu_cpuid(&storm.vm, fd);
+	guest_reset(fd);
+	__atomic_store_n(&storm.vcpu[i], fd, __ATOMIC_RELEASE);
+}
+
+/* Mostly the chips come before the first vCPU: afterwards they cannot. */
+static void create_anyhow(void)
+{
+	struct kvm_pit_config pit = { .flags = rnd(4) ? KVM_PIT_SPEAKER_DUMMY : rnd(4) };
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	unsigned int what = rnd(16);
+
+	if (what < 6)
+		ioctl(storm.vm.fd, KVM_CREATE_IRQCHIP, 0);
+	else if (what < 7)
+		ioctl(storm.vm.fd, KVM_ENABLE_CAP, &split);
+	else if (what < 12)
+		ioctl(storm.vm.fd, KVM_CREATE_PIT2, &pit);
+	else if (what < 14)
+		vcpu_anyhow(rnd(STORM_VCPUS));
+	usleep(rnd(500));
+}
+
 static __thread unsigned int runs;
 
 static void do_run(void)
@@ -211,6 +243,10 @@ static void do_run(void)
 	for (i = 0; i < STORM_VCPUS - 1; i++)
 		if (pthread_equal(storm.runner[i], pthread_self()))
 			break;
+	if (storm.vcpu[i] < 0 || !rnd(512)) {
+		create_anyhow();
+		return;
+	}
 	if (ioctl(storm.vcpu[i], KVM_RUN, 0) == 0 && runs++ % 32 &&
 	    (storm.run[i]->exit_reason == KVM_EXIT_IO ||
 	     storm.run[i]->exit_reason == KVM_EXIT_MMIO))
@@ -391,6 +427,8 @@ static void do_interrupts(void)
 
 	if (!rnd(8))
 		garble(&msi, sizeof(msi));
+	if (!rnd(64))
+		create_anyhow();
 	switch (rnd(8)) {
 	case 0:
 		irqfd_anyhow();
@@ -470,7 +508,8 @@ static void do_states(void)
 		break;
 	case 3:
 		/* Whoever maps kvm_run may write to it at any time. */
-		garble(storm.run[i], sizeof(struct kvm_run));
+		if (storm.vcpu[i] >= 0)
+			garble(storm.run[i], sizeof(struct kvm_run));
 		break;
 	default:
 		if (ioctl(storm.vcpu[i], states[s].get, data))
@@ -489,7 +528,8 @@ static void child_anyhow(void)
 		ioctl(storm.vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP);
 		ioctl(storm.vcpu[0], KVM_RUN, 0);
 		close(storm.vm.fd);
-		storm.run[0]->request_interrupt_window = rnd(2);
+		if (storm.vcpu[0] >= 0)
+			storm.run[0]->request_interrupt_window = rnd(2);
 		_exit(0);
 	}
 	if (pid > 0)
@@ -599,7 +639,6 @@ static unsigned int number_from(const char *name, unsigned int otherwise)
 
 static void storm_create(void)
 {
-	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	unsigned int i;
 
 	vm_create(&storm.vm, VM_BARE);
@@ -611,14 +650,9 @@ static void storm_create(void)
 	storm.area = mmap(NULL, AREA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, storm.memfd, 0);
 	REQUIRE(storm.area != MAP_FAILED);
 	vm_slot(&storm.vm, 0, 0, AREA_GPA, storm.vm.mem, 0);
-	REQUIRE(ioctl(storm.vm.fd, KVM_CREATE_IRQCHIP, 0) == 0);
-	REQUIRE(ioctl(storm.vm.fd, KVM_CREATE_PIT2, &pit) == 0);
 	guest_write();
-	for (i = 0; i < STORM_VCPUS; i++) {
-		storm.vcpu[i] = vcpu_add(&storm.vm, i, &storm.run[i]);
-		vcpu_cpuid(&storm.vm, storm.vcpu[i]);
-		guest_reset(storm.vcpu[i]);
-	}
+	for (i = 0; i < STORM_VCPUS; i++)
+		storm.vcpu[i] = -1;
 	for (i = 0; i < STORM_FDS; i++)
 		storm.event[i] = eventfd(0, EFD_NONBLOCK);
 }

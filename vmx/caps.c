@@ -38,7 +38,8 @@
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENABLE_INVPCID | \
-			 EXEC2_XSAVES | SECONDARY_EXEC_TSC_SCALING)
+			 EXEC2_XSAVES | SECONDARY_EXEC_TSC_SCALING | \
+			 SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING)
 
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
 			 VM_EXIT_ACK_INTR_ON_EXIT)
@@ -115,6 +116,31 @@ static const struct option options[] = {
 	{ VMX_OPT_PLE, 0, 0, 0, SECONDARY_EXEC_PAUSE_LOOP_EXITING, 0 },
 };
 
+/*
+ * CPUs whose preemption timer does not count at the rate that they report, by family, model and
+ * stepping; the numbers are of Intel's specification updates.
+ */
+static const u32 bad_timer_cpus[] = {
+	0x106a0, 0x106a1, 0x106a4, 0x106a5,	/* Nehalem: 320836 AAJ124, 321333 AAM126 */
+	0x106e5,				/* Lynnfield, Clarksfield: 322166 AAN92 */
+	0x20652, 0x20655,			/* Arrandale, Clarkdale: 322911 AAU65 */
+	0x206e6,				/* Nehalem-EX: 323344 BA86 */
+	0x306a8,				/* Ivy Bridge, Xeon E3-1220 v2 */
+};
+
+/* Bits 15:14 and 31:28 of the signature are reserved. */
+#define SIGNATURE_BITS	0x0fff3fff
+
+static bool timer_is_good(u32 signature)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_timer_cpus); i++)
+		if ((signature & SIGNATURE_BITS) == bad_timer_cpus[i])
+			return false;
+	return true;
+}
+
 static bool option_available(const struct option *o, const struct vmx_caps *caps)
 {
 	if ((caps->opts & o->needs) != o->needs)
@@ -186,6 +212,8 @@ enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct 
 	if (caps->exec2 & SECONDARY_EXEC_ENABLE_VPID)
 		caps->vpid_cap = msrs->ept_vpid >> 32;
 	drop_odd_pairs(caps);
+	if (!timer_is_good(msrs->signature))
+		opts &= ~VMX_OPT_TIMER;
 	choose_options(caps, opts);
 	return VMX_CAPS_OK;
 }

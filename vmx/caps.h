@@ -18,7 +18,8 @@
  * struct vmx_msrs - the capability MSRs as RDMSR gives them
  *
  * One that the CPU does not have is 0. The TRUE_* MSRs are read in place of the plain ones where
- * IA32_VMX_BASIC says that they exist.
+ * IA32_VMX_BASIC says that they exist. @signature is no MSR but EAX of CPUID leaf 1: family, model
+ * and stepping.
  */
 struct vmx_msrs {
 	u64 basic;
@@ -33,7 +34,12 @@ struct vmx_msrs {
 	u64 cr4_fixed0;
 	u64 cr4_fixed1;
 	u64 ept_vpid;
+	u32 signature;
 };
+
+/* SDM "Secondary Processor-Based VM-Execution Controls" and "Encodings"; not in <asm/vmx.h>. */
+#define VMX_EXEC2_ENCLV_EXITING		BIT(28)
+#define VMX_ENCLV_EXITING_BITMAP	0x2036
 
 /** enum vmx_opt - what may be switched off by parameter, as bits */
 enum vmx_opt {

@@ -9,6 +9,7 @@
 #include <asm/desc.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
+#include <asm/nospec-branch.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 
@@ -60,7 +61,8 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
 	u32 exec2 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
-		    SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING;
+		    SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING |
+		    SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING;
 
 	if (hw->vpid)
 		exec2 |= SECONDARY_EXEC_ENABLE_VPID;
@@ -195,6 +197,9 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
+	/* With the flush of the L1 data cache the CPU clears them too. */
+	if (hw->todo & VMX_TODO_CLEAR_BUFFERS && vmx_params.l1d_flush != VMX_L1D_ALWAYS)
+		x86_clear_cpu_buffers();
 }
 
 /* ---- preemption timer ---- */
@@ -300,6 +305,11 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);
 	if (vmx_caps.exec2 & EXEC2_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
+	/* No guest has SGX: every leaf exits. */
+	if (vmx_caps.exec2 & SECONDARY_EXEC_ENCLS_EXITING)
+		vmcs_write(ENCLS_EXITING_BITMAP, ~0ul);
+	if (vmx_caps.exec2 & VMX_EXEC2_ENCLV_EXITING)
+		vmcs_write(VMX_ENCLV_EXITING_BITMAP, ~0ul);
 	if (vmx_has(&vmx_caps, VMX_OPT_PLE)) {
 		vmcs_write(PLE_GAP, vmx_params.ple_gap);
 		vmcs_write(PLE_WINDOW, vmx_params.ple_window);

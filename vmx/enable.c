@@ -8,8 +8,9 @@
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/namei.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
@@ -58,6 +59,7 @@ void vmx_read_msrs(struct vmx_msrs *m)
 	m->cr4_fixed1 = read_msr_or_zero(MSR_IA32_VMX_CR4_FIXED1);
 	m->exec2 = read_msr_or_zero(MSR_IA32_VMX_PROCBASED_CTLS2);
 	m->ept_vpid = read_msr_or_zero(MSR_IA32_VMX_EPT_VPID_CAP);
+	m->signature = cpuid_eax(1);
 }
 
 static bool cpu_is_like_the_others(void)
@@ -198,14 +200,16 @@ static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
 static bool emergency_registered;
 
+/*
+ * In the kernel's own set of modules: the paths that the caller sees may be of its own making, and
+ * who answers for them may never do so.
+ */
 static bool upstream_is_loaded(void)
 {
-	struct path path;
+	struct kobject *module = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, "kvm_intel");
 
-	if (kern_path("/sys/module/kvm_intel", 0, &path))
-		return false;
-	path_put(&path);
-	return true;
+	kobject_put(module);
+	return module;
 }
 
 static void emergency_give_back(struct work_struct *work)

@@ -150,14 +150,21 @@ void vmx_vcpu_put(struct okvm_vcpu *vcpu)
 #define L1D_ORDER	4
 static void *l1d_pages;
 
+/*
+ * The translations first, so that no page walk takes lines while the cache fills. CPUID lets no
+ * load of the second loop begin before they are there, and LFENCE lets nothing behind the loop
+ * begin before the cache is full.
+ */
 static void l1d_flush_software(void)
 {
 	unsigned int off;
 
 	for (off = 0; off < PAGE_SIZE << L1D_ORDER; off += PAGE_SIZE)
 		READ_ONCE(*(u8 *)(l1d_pages + off));
+	(void)native_cpuid_eax(0);
 	for (off = 0; off < PAGE_SIZE << L1D_ORDER; off += 64)
 		READ_ONCE(*(u8 *)(l1d_pages + off));
+	asm volatile("lfence" : : : "memory");
 }
 
 static void l1d_flush(void)
@@ -171,13 +178,17 @@ static void l1d_flush(void)
 int vmx_l1d_init(void)
 {
 	struct page *page;
+	unsigned int i;
 
 	if (vmx_params.l1d_flush == VMX_L1D_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
-	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, L1D_ORDER);
+	page = alloc_pages(GFP_KERNEL, L1D_ORDER);
 	if (!page)
 		return -ENOMEM;
 	l1d_pages = page_address(page);
+	/* A hypervisor below this kernel must not merge them: they would be one page's lines. */
+	for (i = 0; i < 1u << L1D_ORDER; i++)
+		memset(l1d_pages + i * PAGE_SIZE, i + 1, PAGE_SIZE);
 	return 0;
 }
 
@@ -216,12 +227,24 @@ static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool gue
 		xcr_switch(arch, guest);
 }
 
+/*
+ * RDPKRU and WRPKRU need CR4.PKE; XSAVE and XRSTOR, with their kin, reach PKRU without it, by
+ * XCR0 alone. Neither bit of CR4 is the guest's own, so that the copy is current.
+ */
+static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
+{
+	if (!static_cpu_has(X86_FEATURE_OSPKE))
+		return false;
+	return arch->cr4 & X86_CR4_PKE ||
+	       (arch->cr4 & X86_CR4_OSXSAVE && arch->xcr0 & XFEATURE_MASK_PKRU);
+}
+
 static void xstate_load_guest(struct okvm_hw_vcpu *hw)
 {
 	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
 
 	xcr_load(arch, true);
-	if (!static_cpu_has(X86_FEATURE_OSPKE) || !(arch->cr4 & X86_CR4_PKE))
+	if (!guest_reaches_pkru(arch))
 		return;
 	hw->host_pkru = rdpkru();
 	if (arch->pkru != hw->host_pkru)
@@ -232,7 +255,7 @@ static void xstate_load_host(struct okvm_hw_vcpu *hw)
 {
 	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
 
-	if (static_cpu_has(X86_FEATURE_OSPKE) && arch->cr4 & X86_CR4_PKE) {
+	if (guest_reaches_pkru(arch)) {
 		arch->pkru = rdpkru();
 		if (arch->pkru != hw->host_pkru)
 			wrpkru(hw->host_pkru);
@@ -283,12 +306,26 @@ static void debug_regs_take(struct okvm_hw_vcpu *hw)
 	okvm_update_dr7(hw->vcpu);
 }
 
+/*
+ * The CPU adds to DR6 and never clears it: what the guest left there would be taken for the reason
+ * of the host's next #DB. Addresses would be compared with what the host does, whatever DR7 says.
+ */
+static void debug_regs_neutral(void)
+{
+	set_debugreg(0, 0);
+	set_debugreg(0, 1);
+	set_debugreg(0, 2);
+	set_debugreg(0, 3);
+	set_debugreg(DR6_RESERVED, 6);
+}
+
 static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 {
 	if (unlikely(hw->dr_loaded)) {
 		hw->dr_loaded = false;
 		if (hw->vcpu->arch->debug_regs_live)
 			debug_regs_take(hw);
+		debug_regs_neutral();
 	}
 	/* Exits leave 400h in DR7 (SDM "Loading Host Control Registers, Debug Registers, MSRs"). */
 	if (unlikely(hw_breakpoint_active()))
@@ -313,8 +350,8 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 	if (unlikely(cr4 != hw->host_cr4)) {
 		vmcs_write(HOST_CR4, cr4);
 		hw->host_cr4 = cr4;
-		/* CR4.MCE of the host holds in the guest too. */
-		vmx_set_cr4(hw->vcpu, hw->vcpu->arch->cr4);
+		/* CR4.MCE of the host holds in the guest too. Some bits only the VMCS has. */
+		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
 }
 
@@ -404,6 +441,8 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 		vmx_set_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
+	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
+		hw->todo |= VMX_TODO_CLEAR_BUFFERS;
 	vtime_account_guest_enter();
 	note_quiescent_state(hw);
 	if (arch->cr2 != native_read_cr2())
@@ -550,6 +589,24 @@ static void count_reason(struct okvm_vcpu *vcpu, u32 reason)
 	vcpu->exit_count[reason]++;
 }
 
+/*
+ * A fast handler that kicks this very vCPU leaves the mode at EXITING with no interrupt on its
+ * way, and whoever comes later believes that one is. So the mode is set again after requests have
+ * been served, which may kick too, and then they are looked at once more: either this look sees
+ * what came meanwhile, or the requester sees the mode (request_leave_guest()).
+ */
+static noinline bool serve_requests(struct okvm_vcpu *vcpu)
+{
+	do {
+		if (!okvm_serve_fast(vcpu))
+			return false;
+		if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
+			return true;
+		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
+	} while (okvm_has_requests(vcpu));
+	return true;
+}
+
 /* IRQs off. Return: true if the last exit was served and only requests stop the guest. */
 static bool round_and_round(struct okvm_vcpu *vcpu)
 {
@@ -567,7 +624,7 @@ static bool round_and_round(struct okvm_vcpu *vcpu)
 			break;
 		served++;
 		/* A wakeup by this thread's own device or IPI sets flags without an interrupt. */
-	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_fast(vcpu)) &&
+	} while ((likely(!okvm_has_requests(vcpu)) || serve_requests(vcpu)) &&
 		 likely(!(read_thread_flags() & THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
 	vcpu->stat[OKVM_STAT_EXITS] += served + slow;

@@ -324,13 +324,14 @@ static bool reason_can_cut_delivery(u32 reason)
 }
 
 /* A descriptor table or stack in MMIO: nothing sensible can be emulated. */
-static int exit_delivery_failed(struct okvm_vcpu *vcpu)
+int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw) };
 	u32 ndata = 3;
 
-	if ((u16)hw->exit_reason == EXIT_REASON_EPT_MISCONFIG)
+	if ((u16)hw->exit_reason == EXIT_REASON_EPT_MISCONFIG ||
+	    (u16)hw->exit_reason == EXIT_REASON_EPT_VIOLATION)
 		data[ndata++] = vmx_gpa(hw);
 	data[ndata++] = hw->entry_cpu;
 	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ndata, data);
@@ -380,7 +381,7 @@ static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 		if (unlikely(hw->idt_info & VECTORING_INFO_VALID_MASK)) {
 			vmx_events_cut_short(vcpu);
 			if (reason == EXIT_REASON_EPT_MISCONFIG)
-				return exit_delivery_failed(vcpu);
+				return vmx_delivery_failed(vcpu);
 		}
 	}
 	if (reason < VMX_NR_EXITS)

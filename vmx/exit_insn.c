@@ -68,9 +68,7 @@ int vmx_exit_wrmsr(struct okvm_vcpu *vcpu)
 
 int vmx_exit_hlt(struct okvm_vcpu *vcpu)
 {
-	int outcome = skip(vcpu);
-
-	return outcome == OKVM_RESUME ? okvm_halt(vcpu) : outcome;
+	return okvm_halt(vcpu, skip(vcpu));
 }
 
 int vmx_exit_vmcall(struct okvm_vcpu *vcpu)
@@ -139,11 +137,15 @@ static int write_cr8(struct okvm_vcpu *vcpu, unsigned long val)
 	return OKVM_USER;
 }
 
+/* Moves to and from control and debug registers have 32 bits outside of 64-bit mode. */
+static unsigned long natural(struct okvm_vcpu *vcpu, unsigned long val)
+{
+	return vmx_cs_long(vcpu) ? val : (u32)val;
+}
+
 static int move_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val)
 {
-	/* Outside of 64-bit mode the upper half of the register does not count. */
-	if (!vmx_cs_long(vcpu))
-		val = (u32)val;
+	val = natural(vcpu, val);
 	switch (cr) {
 	case 0:
 		return skip_or_gp(vcpu, okvm_set_cr0(vcpu, val));
@@ -161,7 +163,7 @@ static int move_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val
 static int move_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg)
 {
 	if (cr == 3)
-		okvm_gpr_set(vcpu, reg, okvm_cr3(vcpu));
+		okvm_gpr_set(vcpu, reg, natural(vcpu, okvm_cr3(vcpu)));
 	else if (cr == 8)
 		okvm_gpr_set(vcpu, reg, okvm_get_cr8(vcpu));
 	return skip(vcpu);
@@ -228,9 +230,9 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	    DR7_DETECT)
 		return general_detect(vcpu);
 	if (!(qual & BIT(4)))
-		return skip_or_gp(vcpu, okvm_set_dr(vcpu, dr, okvm_gpr(vcpu, reg)));
+		return skip_or_gp(vcpu, okvm_set_dr(vcpu, dr, natural(vcpu, okvm_gpr(vcpu, reg))));
 	if (okvm_get_dr(vcpu, dr, &val))
 		return skip_or_gp(vcpu, 1);
-	okvm_gpr_set(vcpu, reg, val);
+	okvm_gpr_set(vcpu, reg, natural(vcpu, val));
 	return skip(vcpu);
 }

@@ -6,16 +6,21 @@
 #include <asm/apicdef.h>
 #include <asm/processor-flags.h>
 
+#include "core/guestmem.h"
 #include "vmx/vmx.h"
 
 #define QUAL_READ		BIT(0)
 #define QUAL_WRITE		BIT(1)
 #define QUAL_FETCH		BIT(2)
 #define QUAL_PERMS		GENMASK(5, 3)
+#define QUAL_LINEAR		BIT(7)	/* a linear address was being accessed */
+#define QUAL_FINAL		BIT(8)	/* ... and its translation was found: it is no page walk */
 #define QUAL_NMI_UNBLOCKED	BIT(12)
 
 /* SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses": bits 15:12. */
+#define QUAL_APIC_READ		0
 #define QUAL_APIC_WRITE		BIT(12)
+#define QUAL_APIC_TYPE		GENMASK(15, 12)
 
 /* SDM "Exit Qualification for EPT Violations". */
 static u32 ept_access(unsigned long qual)
@@ -28,7 +33,30 @@ static u32 ept_access(unsigned long qual)
 		acc |= OKVM_ACC_FETCH;
 	if (qual & QUAL_PERMS)
 		acc |= OKVM_ACC_PRESENT;
+	if (!(qual & QUAL_FINAL))
+		acc |= OKVM_ACC_TABLE;
 	return acc;
+}
+
+/* The faulting address if it is of data of the instruction at RIP, else OKVM_INVALID_GPA. */
+static gpa_t operand_gpa(unsigned long qual, gpa_t gpa)
+{
+	const unsigned long data = QUAL_LINEAR | QUAL_FINAL;
+
+	return (qual & (data | QUAL_FETCH)) == data ? gpa : OKVM_INVALID_GPA;
+}
+
+/*
+ * The delivery of an event has met what EPT does not map, and the instruction at RIP has no part in
+ * it. Page tables, descriptor tables and stacks in read-only memory serve a delivery by software,
+ * which needs no accessed bits and gives userspace what is pushed. In no memory nothing can be done.
+ */
+static int deliver_anew(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	if (!okvm_guest_has(vcpu->vm, gpa, false))
+		return vmx_delivery_failed(vcpu);
+	vmx_sync_wp(vcpu);
+	return okvm_emul_deliver(vcpu);
 }
 
 /* Another vCPU has resolved it meanwhile, or an accessed bit was all that was missing. */
@@ -45,7 +73,8 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 
-static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
+/* @operand: @gpa, or OKVM_INVALID_GPA if that is not the instruction's own */
+static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);
 
@@ -53,7 +82,9 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	case OKVM_FAULT_FIXED:
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:
-		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
+		if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK))
+			return deliver_anew(vcpu, gpa);
+		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, operand);
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
 		/* KVM_RUN looks at signals, and whether it may enter, before it enters again. */
@@ -67,9 +98,10 @@ int vmx_exit_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned long qual = vmx_qual(hw);
+	gpa_t gpa = vmx_gpa(hw);
 
 	vmx_nmi_unblocked(vcpu, qual & QUAL_NMI_UNBLOCKED);
-	return resolve(vcpu, vmx_gpa(hw), ept_access(qual));
+	return resolve(vcpu, gpa, ept_access(qual), operand_gpa(qual, gpa));
 }
 
 int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
@@ -83,7 +115,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
 	/* An entry of an older generation, or no MMIO entry at all: the fault path decides. */
-	return resolve(vcpu, gpa, OKVM_ACC_USER);
+	return resolve(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
 /* CR0.WP is the guest's own; the page walker has to know it before it walks. */
@@ -120,13 +152,18 @@ bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 {
 	unsigned long qual = vmx_qual(to_hw(vcpu));
+	unsigned long type = qual & QUAL_APIC_TYPE;
+	gpa_t gpa = (okvm_apic_base(vcpu) & PAGE_MASK) + (qual & 0xfff);
 
+	if (to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)
+		return vmx_delivery_failed(vcpu);
 	if (writes_eoi(qual)) {
 		okvm_apic_eoi(vcpu);
 		return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 	}
-	return vmx_emulate(vcpu, OKVM_EMUL_MMIO,
-			   (okvm_apic_base(vcpu) & PAGE_MASK) + (qual & 0xfff));
+	if (type != QUAL_APIC_READ && type != QUAL_APIC_WRITE)
+		gpa = OKVM_INVALID_GPA;
+	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 }
 
 /* Trap-like: the write is in the page already and RIP is past it. */

@@ -15,8 +15,22 @@
 /* Without virtual NMIs nothing tells when the handler is done: it is taken to hang after this. */
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
+/*
+ * A guest that halts without exits may be left at an exit while it does. With that activity state
+ * entries refuse most exceptions, and what is delivered ends it in any case (SDM "Checks on Guest
+ * Non-Register State", "HLT").
+ */
+static void end_halt(struct okvm_hw_vcpu *hw)
+{
+	if (likely(!(hw->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)))
+		return;
+	if (vmcs_read32(GUEST_ACTIVITY_STATE) == GUEST_ACTIVITY_HLT)
+		vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+}
+
 static void give(struct okvm_hw_vcpu *hw, u32 info)
 {
+	end_halt(hw);
 	hw->entry_info = info | INTR_INFO_VALID_MASK;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->entry_info);
 	trace_okvm_inject(hw->vcpu->id, hw->entry_info);

@@ -15,7 +15,7 @@
 /* ---- user-return MSRs ---- */
 
 static const u32 uret_candidates[] = {
-	MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK, MSR_CSTAR, MSR_TSC_AUX,
+	MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK, MSR_CSTAR, MSR_TSC_AUX, MSR_IA32_TSX_CTRL,
 };
 
 static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
@@ -49,13 +49,23 @@ static bool uret_used(unsigned int slot)
 	return slot == URET_EFER ? uret_efer : uret_present[slot];
 }
 
+/*
+ * Where the host has switched TSX off it stays off for guests too: theirs is not to switch on what
+ * the administrator thinks unsafe.
+ */
+static bool uret_wanted_on_host(u32 msr)
+{
+	return msr != MSR_IA32_TSX_CTRL || boot_cpu_has(X86_FEATURE_RTM);
+}
+
 int vmx_uret_init(void)
 {
 	unsigned int i;
 	u64 val;
 
 	for (i = 0; i < ARRAY_SIZE(uret_candidates); i++)
-		uret_present[i] = !rdmsrl_safe(uret_candidates[i], &val) &&
+		uret_present[i] = uret_wanted_on_host(uret_candidates[i]) &&
+				  !rdmsrl_safe(uret_candidates[i], &val) &&
 				  !wrmsrl_safe(uret_candidates[i], val);
 	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
 	return 0;
@@ -159,6 +169,9 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
+	/* CPUID of the guest is software's; the host's must not change under the kernel. */
+	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
+		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];
 }
 
@@ -167,7 +180,7 @@ static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
 {
 	const struct okvm_arch_vcpu *arch = hw->vcpu->arch;
 
-	if (slot == URET_EFER)
+	if (slot == URET_EFER || uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return true;
 	if (uret_candidates[slot] == MSR_TSC_AUX)
 		return arch->feat.rdtscp || arch->feat.rdpid;

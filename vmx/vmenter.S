@@ -93,8 +93,11 @@ SYM_FUNC_START(vmx_enter)
 	mov GPR(15)(%rax), %r15
 	mov RAX_(%rax), %rax
 
-	/* VERW changes ZF only. */
-	VM_CLEAR_CPU_BUFFERS
+	/*
+	 * VERW changes ZF only. By the feature that the kernel sets for Intel's CPUs; the one for
+	 * entries of guests is AMD's in the older kernels.
+	 */
+	CLEAR_CPU_BUFFERS
 
 	jnc .Llaunch
 	UNWIND_HINT_SAVE

@@ -15,7 +15,7 @@
 #include "vmx/vmcs.h"
 #include "x86/x86.h"
 
-#define VMX_NR_URET	5	/* user-return MSRs, at most */
+#define VMX_NR_URET	6	/* user-return MSRs, at most */
 
 /* Newer than the oldest supported kernel's header. */
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
@@ -86,6 +86,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
 #define VMX_TODO_STATE		BIT(2)	/* can hardware run this state? */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* each time: the guest reaches devices of the host */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -343,6 +344,8 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
+/** vmx_delivery_failed() - the event in hw->idt_info cannot be delivered. Return: outcome */
+int vmx_delivery_failed(struct okvm_vcpu *vcpu);
 /** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 

@@ -14,8 +14,10 @@
  * off and when a vCPU goes. That wait is as long as userspace pleases to let a
  * userfaultfd unanswered. Here an item that is not wanted any more is left
  * alone: it holds the mm, the module and its own queue's memory, and nothing of
- * the vCPU. There are never more items than the workqueue runs at once, so none
- * waits behind somebody else's page; beyond that faults are ordinary ones. And a
+ * the vCPU. A VM has a workqueue of its own, and never more items than that runs
+ * at once: none waits behind another page, and no VM's behind another VM's. Beyond
+ * that faults are ordinary ones. Items are charged to the VMM's memory cgroup; the
+ * stacks of the kernel's threads that wait are not, which APF_PER_VM bounds. And a
  * guest that did not ask is never halted for a page.
  */
 #include <linux/list.h>
@@ -35,7 +37,7 @@
 #include "x86/pv.h"
 
 #define APF_PER_VCPU	64
-#define APF_RUNNING	256	/* of all VMs; as many as the workqueue runs at once */
+#define APF_PER_VM	128	/* those that nobody wants any more included */
 #define APF_ALL		(~0u)	/* the token that wakes all tasks of a vCPU */
 #define APF_NO_GFN	(~(gfn_t)0)
 #define APF_MODE	(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
@@ -77,10 +79,25 @@ struct okvm_apf {
 };
 
 /**
+ * struct okvm_apf_queue - where the items of a VM wait; made when a guest first asks
+ * @users: the VM, and each item
+ * @running: items that have not ended
+ * @wq: runs them
+ * @reap: ends @wq, which no item can do itself
+ */
+struct okvm_apf_queue {
+	refcount_t users;
+	atomic_t running;
+	struct workqueue_struct *wq;
+	struct work_struct reap;
+};
+
+/**
  * struct apf_work - one page
  * @work: waits for it
  * @node: under apf->lock; empty if nobody is interested any more
  * @apf: a reference
+ * @queue: a reference
  * @mm: a reference
  * @hva: where the page is
  * @gfn: where the guest has it
@@ -92,6 +109,7 @@ struct apf_work {
 	struct work_struct work;
 	struct list_head node;
 	struct okvm_apf *apf;
+	struct okvm_apf_queue *queue;
 	struct mm_struct *mm;
 	hva_t hva;
 	gfn_t gfn;
@@ -100,10 +118,62 @@ struct apf_work {
 	bool told;
 };
 
-static struct workqueue_struct *apf_wq;
-static atomic_t apf_running;
+/* Runs okvm_apf_queue.reap only. */
+static struct workqueue_struct *apf_reaper;
 
 /* ---- the queue ---- */
+
+static void apf_queue_reap(struct work_struct *work)
+{
+	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
+
+	/* Waits for the end of the function of an item that was the last user. */
+	destroy_workqueue(queue->wq);
+	kfree(queue);
+}
+
+static void apf_queue_put(struct okvm_apf_queue *queue)
+{
+	if (refcount_dec_and_test(&queue->users))
+		queue_work(apf_reaper, &queue->reap);
+}
+
+static struct okvm_apf_queue *apf_queue_new(void)
+{
+	struct okvm_apf_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+
+	if (!queue)
+		return NULL;
+	refcount_set(&queue->users, 1);
+	INIT_WORK(&queue->reap, apf_queue_reap);
+	queue->wq = alloc_workqueue("okvm_apf/%d", WQ_UNBOUND, APF_PER_VM, task_pid_nr(current));
+	if (!queue->wq) {
+		kfree(queue);
+		return NULL;
+	}
+	return queue;
+}
+
+/* The VM's queue if there is none yet. Without memory for it faults stay ordinary ones. */
+static void apf_queue_need(struct okvm_vm *vm)
+{
+	struct okvm_apf_queue *queue;
+
+	if (READ_ONCE(vm->arch->apf_queue))
+		return;
+	queue = apf_queue_new();
+	/* Complete before another vCPU finds it; one of two that come at once is not needed. */
+	if (queue && cmpxchg(&vm->arch->apf_queue, NULL, queue))
+		apf_queue_put(queue);
+}
+
+static bool apf_queue_enter(struct okvm_apf_queue *queue)
+{
+	if (atomic_inc_return(&queue->running) <= APF_PER_VM)
+		return true;
+	atomic_dec(&queue->running);
+	return false;
+}
 
 static void apf_put(struct okvm_apf *apf)
 {
@@ -134,6 +204,7 @@ static bool apf_hand_over(struct apf_work *w)
 static void apf_work_fn(struct work_struct *work)
 {
 	struct apf_work *w = container_of(work, struct apf_work, work);
+	struct okvm_apf_queue *queue = w->queue;
 	struct okvm_apf *apf = w->apf;
 	struct mm_struct *mm = w->mm;
 	bool taken;
@@ -146,8 +217,9 @@ static void apf_work_fn(struct work_struct *work)
 	if (!taken)
 		apf_work_free(w);
 	mmput(mm);
-	atomic_dec(&apf_running);
-	/* The end of this function is waited for by okvm_apf_exit(). */
+	atomic_dec(&queue->running);
+	apf_queue_put(queue);
+	/* The end of this function is waited for by apf_queue_reap(), that by okvm_apf_exit(). */
 	module_put(THIS_MODULE);
 }
 
@@ -195,6 +267,7 @@ static u32 apf_token(struct okvm_vcpu *vcpu)
 
 static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write)
 {
+	struct okvm_apf_queue *queue = vcpu->vm->arch->apf_queue;
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
@@ -204,12 +277,14 @@ static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hv
 		return NULL;
 	INIT_WORK(&w->work, apf_work_fn);
 	w->apf = apf;
+	w->queue = queue;
 	w->mm = current->mm;
 	w->hva = hva;
 	w->gfn = gfn;
 	w->write = write;
 	w->token = apf_token(vcpu);
 	refcount_inc(&apf->users);
+	refcount_inc(&queue->users);
 	mmget(w->mm);
 	__module_get(THIS_MODULE);
 	spin_lock(&apf->lock);
@@ -262,9 +337,12 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write)
 {
+	struct okvm_apf_queue *queue = READ_ONCE(vcpu->vm->arch->apf_queue);
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
+	if (!queue)
+		return false;
 	if (apf_is_waited_for(apf, gfn)) {
 		vcpu->arch->apf_halted = true;
 		return true;
@@ -275,19 +353,17 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		apf->last_gfn = APF_NO_GFN;
 		return false;
 	}
-	if (atomic_inc_return(&apf_running) > APF_RUNNING)
-		goto err_uncount;
+	if (!apf_queue_enter(queue))
+		return false;
 	w = apf_work_new(vcpu, gfn, hva, write);
-	if (!w)
-		goto err_uncount;
+	if (!w) {
+		atomic_dec(&queue->running);
+		return false;
+	}
 	w->told = apf_tell(vcpu, w->token);
 	vcpu->arch->apf_halted = !w->told;
-	queue_work(apf_wq, &w->work);
+	queue_work(queue->wq, &w->work);
 	return true;
-
-err_uncount:
-	atomic_dec(&apf_running);
-	return false;
 }
 
 /* ---- a page is there ---- */
@@ -382,6 +458,7 @@ static int apf_set_enable(struct okvm_vcpu *vcpu, u64 val)
 		apf->msr = 0;
 		return OKVM_MSR_GP;
 	}
+	apf_queue_need(vcpu->vm);
 	apf->wake_all = true;
 	okvm_request(OKVM_REQ_APF_READY, vcpu);
 	return OKVM_MSR_OK;
@@ -461,13 +538,19 @@ void okvm_apf_reset(struct okvm_vcpu *vcpu)
 	vcpu->arch->apf_halted = false;
 }
 
+void okvm_apf_vm_destroy(struct okvm_vm *vm)
+{
+	if (vm->arch->apf_queue)
+		apf_queue_put(vm->arch->apf_queue);
+}
+
 int okvm_apf_init(void)
 {
-	apf_wq = alloc_workqueue("okvm_apf", WQ_UNBOUND, APF_RUNNING);
-	return apf_wq ? 0 : -ENOMEM;
+	apf_reaper = alloc_workqueue("okvm_apf_reaper", WQ_UNBOUND, 0);
+	return apf_reaper ? 0 : -ENOMEM;
 }
 
 void okvm_apf_exit(void)
 {
-	destroy_workqueue(apf_wq);
+	destroy_workqueue(apf_reaper);
 }

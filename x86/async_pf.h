@@ -7,6 +7,7 @@
 
 struct okvm_apf;
 struct okvm_vcpu;
+struct okvm_vm;
 
 /** okvm_apf_init() - module load. Return: 0 or -ENOMEM */
 int okvm_apf_init(void);
@@ -19,6 +20,9 @@ struct okvm_apf *okvm_apf_create(struct okvm_vcpu *vcpu);
 void okvm_apf_destroy(struct okvm_apf *apf);
 /** okvm_apf_reset() - RESET or INIT: switched off, all outstanding pages forgotten */
 void okvm_apf_reset(struct okvm_vcpu *vcpu);
+
+/** okvm_apf_vm_destroy() - the vCPUs are gone; waits for nothing */
+void okvm_apf_vm_destroy(struct okvm_vm *vm);
 
 /** okvm_apf_set_msr() - MSR_KVM_ASYNC_PF_EN, _INT or _ACK. enum okvm_msr_result; vm->srcu held */
 int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);

@@ -3,16 +3,12 @@
  * Emulating instructions of a vCPU: registers in, the emulator, registers out,
  * and what comes of its outcome.
  *
- * An access that userspace must finish ends the KVM_RUN. When it is back, the
- * instruction is executed again from its start, and accesses that were done
- * before are answered from a log. Upstream instead keeps a read cache, a
- * fragment list and four kinds of completion.
+ * A read that userspace must do ends the KVM_RUN with RIP at the instruction; what it writes to
+ * userspace's devices is given to userspace when the instruction is done, with RIP behind it. See
+ * emul_log.c and Documentation/uapi.rst, "RIP at an exit".
  */
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/sched.h>
 
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
@@ -33,170 +29,6 @@ int okvm_emul_create(struct okvm_vcpu *vcpu)
 void okvm_emul_destroy(struct okvm_vcpu *vcpu)
 {
 	kfree(vcpu->arch->emul);
-}
-
-/* ---- device accesses ---- */
-
-int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
-{
-	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write))
-		return 0;
-	return write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
-		       okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
-}
-
-static void emul_log_refresh(struct okvm_emulation *e)
-{
-	if (e->log_seq == e->ctx.seq)
-		return;
-	e->log_seq = e->ctx.seq;
-	e->logged = 0;
-	e->replayed = 0;
-}
-
-/* The entry of an access that was done before, or NULL if this one is new. */
-static struct emul_log_entry *emul_log_replay(struct okvm_emulation *e, enum emul_io kind,
-					      u64 addr, u32 len)
-{
-	struct emul_log_entry *entry = &e->log[e->replayed];
-
-	if (e->replayed >= e->logged)
-		return NULL;
-	/* Userspace changed a register meanwhile: what was logged is another access. */
-	if (entry->kind != kind || entry->addr != addr || entry->len != len) {
-		e->logged = e->replayed;
-		return NULL;
-	}
-	e->replayed++;
-	return entry;
-}
-
-static struct emul_log_entry *emul_log_new(struct okvm_emulation *e, enum emul_io kind,
-					   u64 addr, u32 len)
-{
-	struct emul_log_entry *entry = &e->log[e->logged];
-
-	entry->kind = kind;
-	entry->addr = addr;
-	entry->len = len;
-	entry->data = 0;
-	return entry;
-}
-
-static void emul_log_done(struct okvm_emulation *e)
-{
-	e->logged++;
-	e->replayed = e->logged;
-}
-
-static void emul_ask_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
-			  bool write)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = gpa;
-	run->mmio.len = len;
-	run->mmio.is_write = write;
-	if (write)
-		memcpy(run->mmio.data, data, len);
-	vcpu->stat[OKVM_STAT_MMIO_EXITS]++;
-	trace_okvm_io(true, write, gpa, len, false);
-}
-
-enum emul_rc okvm_emul_mmio(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len,
-			    bool write)
-{
-	enum emul_io kind = write ? EMUL_IO_MMIO_WRITE : EMUL_IO_MMIO_READ;
-	struct emul_log_entry *entry;
-
-	emul_log_refresh(e);
-	entry = emul_log_replay(e, kind, gpa, len);
-	if (entry) {
-		if (!write)
-			memcpy(data, &entry->data, len);
-		return EMUL_OK;
-	}
-	if (e->logged >= EMUL_LOG_ENTRIES)
-		return EMUL_UNHANDLEABLE;
-	entry = emul_log_new(e, kind, gpa, len);
-	if (!okvm_mmio_bus(e->vcpu, gpa, data, len, write)) {
-		if (!write)
-			memcpy(&entry->data, data, len);
-		emul_log_done(e);
-		return EMUL_OK;
-	}
-	emul_ask_mmio(e->vcpu, gpa, data, len, write);
-	e->waiting = true;
-	return EMUL_IO;
-}
-
-/* Items that an in-kernel device takes; the rest goes to userspace. */
-static u32 emul_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
-			 void *data, bool in)
-{
-	u32 i;
-	int err;
-
-	for (i = 0; i < count; i++, data += size) {
-		err = in ? okvm_iobus_read(vcpu, OKVM_BUS_PIO, port, size, data) :
-			   okvm_iobus_write(vcpu, OKVM_BUS_PIO, port, size, data);
-		if (err)
-			break;
-	}
-	return i;
-}
-
-enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
-			    void *data, bool in)
-{
-	enum emul_io kind = in ? EMUL_IO_PORT_IN : EMUL_IO_PORT_OUT;
-	struct okvm_vcpu *vcpu = e->vcpu;
-	u32 len = size * count, done;
-	struct emul_log_entry *entry;
-
-	if (len > sizeof(e->io_data))
-		return EMUL_UNHANDLEABLE;
-	emul_log_refresh(e);
-	entry = emul_log_replay(e, kind, port, len);
-	if (entry) {
-		if (in)
-			memcpy(data, e->io_data, len);
-		return EMUL_OK;
-	}
-	if (e->logged >= EMUL_LOG_ENTRIES)
-		return EMUL_UNHANDLEABLE;
-	entry = emul_log_new(e, kind, port, len);
-	done = emul_port_bus(vcpu, port, size, count, data, in);
-	if (done == count) {
-		if (in)
-			memcpy(e->io_data, data, len);
-		emul_log_done(e);
-		return EMUL_OK;
-	}
-	/* What a device took that came just now is not done again. */
-	entry->data = size * done;
-	if (in)
-		memcpy(e->io_data, data, entry->data);
-	okvm_pio_ask(vcpu, port, size, count - done, data + entry->data, in);
-	e->waiting = true;
-	return EMUL_IO;
-}
-
-/* Userspace has finished the access it was asked for. */
-static void emul_log_answer(struct okvm_emulation *e)
-{
-	struct emul_log_entry *entry = &e->log[e->logged];
-	struct okvm_vcpu *vcpu = e->vcpu;
-
-	if (!e->waiting)
-		return;
-	e->waiting = false;
-	if (entry->kind == EMUL_IO_MMIO_READ)
-		memcpy(&entry->data, vcpu->run->mmio.data, entry->len);
-	else if (entry->kind == EMUL_IO_PORT_IN)
-		memcpy(e->io_data + entry->data, vcpu->pio_page, entry->len - entry->data);
-	e->logged++;
 }
 
 /* ---- registers ---- */
@@ -291,6 +123,33 @@ static int emul_stepped(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+static bool emul_steps(const struct okvm_emulation *e)
+{
+	/* A repeated string traps after each iteration. */
+	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
+	       (!(e->ctx.out & EMUL_OUT_AGAIN) &&
+		e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP);
+}
+
+static int emul_complete(struct okvm_vcpu *vcpu);
+
+int okvm_emul_give(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	int outcome = OKVM_RESUME;
+
+	e->finished = true;
+	if (okvm_log_ask_post(e) || e->port_out) {
+		e->port_out = false;
+		if (e->posted < e->nr_posts || emul_steps(e))
+			okvm_io_begin(vcpu, emul_complete);
+		return OKVM_USER;
+	}
+	if (emul_steps(e))
+		outcome = emul_stepped(vcpu);
+	return e->ctx.out & EMUL_OUT_HALT ? okvm_halt(vcpu, outcome) : outcome;
+}
+
 static int emul_completed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -298,164 +157,53 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* A repeated string traps after each iteration. */
-	if (out & EMUL_OUT_AGAIN)
-		return out & EMUL_OUT_SINGLE_STEP ? emul_stepped(vcpu) : OKVM_RESUME;
-	if (out & EMUL_OUT_STI)
-		shadow |= OKVM_SHADOW_STI;
-	if (out & EMUL_OUT_MOVSS)
-		shadow |= OKVM_SHADOW_MOV_SS;
-	vcpu->vm->backend->set_shadow(vcpu, shadow);
-	if (out & EMUL_OUT_SINGLE_STEP || vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		return emul_stepped(vcpu);
-	if (out & EMUL_OUT_HALT)
-		return okvm_halt(vcpu);
-	return OKVM_RESUME;
+	if (!(out & EMUL_OUT_AGAIN)) {
+		if (out & EMUL_OUT_STI)
+			shadow |= OKVM_SHADOW_STI;
+		if (out & EMUL_OUT_MOVSS)
+			shadow |= OKVM_SHADOW_MOV_SS;
+		vcpu->vm->backend->set_shadow(vcpu, shadow);
+	}
+	return okvm_emul_give(e);
 }
 
-static int emul_complete(struct okvm_vcpu *vcpu);
-
-static int emul_user(struct okvm_emulation *e)
+int okvm_emul_user(struct okvm_emulation *e)
 {
 	/* Iterations before this one are done, and userspace may look. */
 	emul_store_regs(e);
+	/* An MSR that userspace was asked for is completed without the emulator. */
+	if (e->asked_msr)
+		return OKVM_USER;
+	/* Writes that wait come before the read for which there was no room beside them. */
+	if (!e->wait_len && !e->direct)
+		okvm_log_ask_post(e);
 	okvm_io_begin(e->vcpu, emul_complete);
 	return OKVM_USER;
 }
 
-static int emul_outcome(struct okvm_emulation *e, enum emul_rc rc)
+/* The instruction, or the delivery of an event, is a task switch. @insn_len: 0 for the latter. */
+static int emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 {
+	struct emul_task task = e->ctx.task;
+
+	return okvm_task_switch(e->vcpu, task.sel, task.source, insn_len,
+				task.has_error ? &task.error : NULL);
+}
+
+int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc)
+{
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return emul_switch_task(e, e->ctx.insn.len);
 	switch (rc) {
 	case EMUL_OK:
 		return emul_completed(e);
 	case EMUL_FAULT:
 		return emul_faulted(e);
 	case EMUL_IO:
-		return emul_user(e);
+		return okvm_emul_user(e);
 	default:
 		return emul_failed(e);
 	}
-}
-
-/* ---- the plain MOV to or from a device: the address is known, no page walk is needed ---- */
-
-static int emul_direct_finish(struct okvm_emulation *e, u64 val)
-{
-	emul_finish_mov(&e->ctx, &e->mov, val);
-	return emul_completed(e);
-}
-
-static int emul_direct(struct okvm_emulation *e)
-{
-	u64 val = e->mov.val;
-
-	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write))
-		return emul_direct_finish(e, val);
-	emul_ask_mmio(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write);
-	e->direct = true;
-	return emul_user(e);
-}
-
-static bool emul_can_direct(struct okvm_emulation *e)
-{
-	return e->why == OKVM_EMUL_MMIO && e->gpa != OKVM_INVALID_GPA &&
-	       emul_as_mov(&e->ctx, &e->mov) &&
-	       offset_in_page(e->gpa) + e->mov.bytes <= PAGE_SIZE;
-}
-
-/*
- * ---- the same MOV again ----
- *
- * A driver's access to its device is one instruction, executed again and again. It need not be
- * decoded anew if it is the same: not only RIP and the mode, but the page-table entries that lead
- * to it and its bytes are compared, as the guest changes them without an exit. The data's address
- * plays no part: hardware has reported it.
- */
-
-static u64 known_mask(unsigned int bytes)
-{
-	return bytes >= 8 ? ~0ull : BIT_ULL(bytes * 8) - 1;
-}
-
-/* After emul_as_mov(): remember the instruction, if one noted page holds it. */
-static void emul_know(struct okvm_emulation *e)
-{
-	const struct emul_insn *insn = &e->ctx.insn;
-	u8 bytes[16] = { };
-
-	e->known.len = 0;
-	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr ||
-	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
-		return;
-	memcpy(bytes, insn->bytes, insn->len);
-	memcpy(e->known.bytes, bytes, sizeof(bytes));
-	e->known.mask[0] = known_mask(insn->len);
-	e->known.mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
-	e->known.len = insn->len;
-	e->known.cpl = e->ctx.cpl;
-	e->known.rip = e->ctx.rip;
-	e->known.mov = e->mov;
-}
-
-static bool emul_known(struct okvm_emulation *e)
-{
-	struct okvm_vcpu *vcpu = e->vcpu;
-	u64 bytes[2];
-
-	if (!e->known.len || okvm_rip(vcpu) != e->known.rip ||
-	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
-	    vcpu->vm->backend->get_cpl(vcpu) != e->known.cpl)
-		return false;
-	if (!okvm_mmu_noted(vcpu, &e->note, okvm_cr3(vcpu), bytes))
-		return false;
-	return !((bytes[0] ^ e->known.bytes[0]) & e->known.mask[0]) &&
-	       !((bytes[1] ^ e->known.bytes[1]) & e->known.mask[1]);
-}
-
-static int known_finish(struct okvm_emulation *e, u64 val)
-{
-	const struct emul_mov *mov = &e->known.mov;
-	struct okvm_vcpu *vcpu = e->vcpu;
-
-	if (!mov->write)
-		okvm_gpr_set(vcpu, mov->reg,
-			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* The exit came like a fault, which sets it; the instruction's end clears it. */
-	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
-		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
-	return okvm_skip_insn(vcpu, e->known.len);
-}
-
-static int known_complete(struct okvm_vcpu *vcpu)
-{
-	struct okvm_emulation *e = vcpu->arch->emul;
-	u64 val = 0;
-
-	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
-		return OKVM_RESUME;
-	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
-	return known_finish(e, val);
-}
-
-bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
-{
-	struct okvm_emulation *e = vcpu->arch->emul;
-	const struct emul_mov *mov = &e->known.mov;
-	u64 val = 0;
-
-	if (!emul_known(e) || offset_in_page(gpa) + mov->bytes > PAGE_SIZE)
-		return false;
-	vcpu->stat[OKVM_STAT_EMULATED]++;
-	if (mov->write)
-		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
-	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
-		*outcome = known_finish(e, val);
-		return true;
-	}
-	emul_ask_mmio(vcpu, gpa, &val, mov->bytes, mov->write);
-	okvm_io_begin(vcpu, known_complete);
-	*outcome = OKVM_USER;
-	return true;
 }
 
 /* ---- entry points ---- */
@@ -473,24 +221,26 @@ static bool emul_dropped(struct okvm_emulation *e)
 
 static int emul_go_on(struct okvm_emulation *e)
 {
-	struct okvm_vcpu *vcpu = e->vcpu;
-	u64 val = 0;
-
 	if (emul_dropped(e)) {
-		e->waiting = false;
+		okvm_log_reset(e);
 		e->direct = false;
 		return OKVM_RESUME;
 	}
+	if (e->finished)
+		return okvm_emul_give(e);
 	emul_load_regs(e);
 	if (e->direct) {
 		e->direct = false;
-		if (!e->mov.write)
-			memcpy(&val, vcpu->run->mmio.data, e->mov.bytes);
-		return emul_direct_finish(e, val);
+		return okvm_emul_direct_done(e);
 	}
-	emul_log_answer(e);
+	if (!e->wait_len && e->posted < e->nr_posts)
+		return okvm_emul_user(e);
+	okvm_log_answer(e);
+	e->nr_posts = 0;
+	e->posted = 0;
 	e->replayed = 0;
-	return emul_outcome(e, emul_exec(&e->ctx));
+	e->tlb_from = 0;
+	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 
 static int emul_complete(struct okvm_vcpu *vcpu)
@@ -503,12 +253,12 @@ static int emul_complete(struct okvm_vcpu *vcpu)
 	return outcome;
 }
 
-static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa)
+void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa)
 {
 	e->why = why;
 	e->gpa = gpa;
-	e->waiting = false;
 	e->direct = false;
+	e->asked_msr = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
@@ -518,163 +268,20 @@ static void emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t g
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);
 	}
-	e->log_seq = e->ctx.seq;
-	e->logged = 0;
-	e->replayed = 0;
-}
-
-/* ---- #UD: the other vendor's instructions, and those that ask for the emulator ---- */
-
-/* What force_emulation_prefix says; 0 ignores the prefix. */
-#define FORCE_PREFIX	BIT(0)
-#define FORCE_CLEARS_RF	BIT(1)	/* as if the instruction had met no breakpoint of its own */
-
-static unsigned int force_emulation_prefix;
-module_param(force_emulation_prefix, uint, 0644);
-MODULE_PARM_DESC(force_emulation_prefix,
-		 "emulate the instruction behind UD2 and the letters kvm: 0 no, 1 yes, 3 with RFLAGS.RF cleared (default 0)");
-
-static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-static const u8 emul_vmcall[] = { 0x0f, 0x01, 0xc1 };
-
-/*
- * The other vendor's hypercall instruction is patched to this one's and executed again, unless
- * userspace has switched that quirk off.
- */
-static int emul_patch_hypercall(struct okvm_vcpu *vcpu)
-{
-	struct walk_fault fault;
-	gpa_t gpa;
-
-	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
-		okvm_queue_exception(vcpu, X86_TRAP_UD);
-		return OKVM_RESUME;
-	}
-	gpa = okvm_mmu_gva_to_gpa(vcpu, okvm_linear_rip(vcpu), 0, &fault);
-	if (gpa == OKVM_INVALID_GPA ||
-	    okvm_write_guest(vcpu->vm, gpa, emul_vmcall, sizeof(emul_vmcall)))
-		okvm_queue_exception(vcpu, X86_TRAP_UD);
-	return OKVM_RESUME;
-}
-
-/* Is it the forced-emulation prefix that RIP stands at? */
-static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
-{
-	unsigned long la = okvm_linear_rip(vcpu);
-	struct walk_fault fault;
-	unsigned int i;
-	gpa_t gpa;
-	u8 byte;
-
-	if (!(force & FORCE_PREFIX))
-		return false;
-	for (i = 0; i < sizeof(emul_prefix); i++) {
-		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
-					  vcpu->vm->backend->get_cpl(vcpu) == 3 ? OKVM_ACC_USER : 0,
-					  &fault);
-		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
-		    byte != emul_prefix[i])
-			return false;
-	}
-	return true;
-}
-
-/* The bits of DR6 for the enabled execution breakpoints of @dr7 that lie at @la. */
-static unsigned long emul_breakpoints(const unsigned long db[4], unsigned long dr7,
-				      unsigned long la)
-{
-	unsigned long hit = 0;
-	unsigned int i;
-
-	for (i = 0; i < 4; i++) {
-		if (dr7 >> (i * DR_ENABLE_SIZE) & 3 && !(dr7 >> (16 + i * DR_CONTROL_SIZE) & 15) &&
-		    db[i] == la)
-			hit |= BIT(i);
-	}
-	return hit;
-}
-
-/*
- * Hardware looks for breakpoints at the prefix; those at the instruction itself are looked for
- * here, the debugger's first. Return: true if *outcome is the breakpoint's.
- */
-static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
-{
-	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long la = okvm_linear_rip(vcpu), hit = 0;
-
-	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP)
-		hit = emul_breakpoints(arch->eff_db, arch->guest_debug_dr7, la);
-	if (hit) {
-		*outcome = okvm_debug_exit(vcpu, X86_TRAP_DB, hit | DR6_RESERVED);
-		return true;
-	}
-	if (okvm_rflags(vcpu) & X86_EFLAGS_RF ||
-	    vcpu->vm->backend->get_shadow(vcpu) & OKVM_SHADOW_MOV_SS)
-		return false;
-	hit = emul_breakpoints(arch->db, arch->dr7, la);
-	if (hit) {
-		okvm_queue_db(vcpu, hit);
-		*outcome = OKVM_RESUME;
-	}
-	return hit;
-}
-
-/* As if the instruction at RIP were one that exits, without a prefix and without the #UD. */
-static int emul_forced(struct okvm_emulation *e)
-{
-	struct okvm_vcpu *vcpu = e->vcpu;
-	int outcome;
-
-	if (emul_at_breakpoint(vcpu, &outcome))
-		return outcome;
-	emul_begin(e, OKVM_EMUL_UD, 0);
-	if (emul_decode(&e->ctx) != EMUL_OK) {
-		okvm_queue_exception(vcpu, X86_TRAP_UD);
-		return OKVM_RESUME;
-	}
-	vcpu->stat[OKVM_STAT_EMULATED]++;
-	if (emul_is_hypercall(&e->ctx))
-		return emul_patch_hypercall(vcpu);
-	return emul_outcome(e, emul_exec(&e->ctx));
-}
-
-static int emul_ud(struct okvm_vcpu *vcpu)
-{
-	unsigned int force = READ_ONCE(force_emulation_prefix);
-	struct okvm_emulation *e = vcpu->arch->emul;
-	unsigned long rip;
-
-	if (emul_is_forced(vcpu, force)) {
-		rip = okvm_rip(vcpu) + sizeof(emul_prefix);
-		if (force & FORCE_CLEARS_RF)
-			okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
-		okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
-		return emul_forced(e);
-	}
-	emul_begin(e, OKVM_EMUL_UD, 0);
-	if (emul_decode(&e->ctx) == EMUL_OK) {
-		if (emul_is_hypercall(&e->ctx))
-			return emul_patch_hypercall(vcpu);
-		if (emul_is_syscall(&e->ctx))
-			return emul_outcome(e, emul_exec(&e->ctx));
-	}
-	okvm_queue_exception(vcpu, X86_TRAP_UD);
-	return OKVM_RESUME;
+	okvm_log_reset(e);
 }
 
 static int emul_one(struct okvm_emulation *e)
 {
 	enum emul_rc rc = emul_decode(&e->ctx);
+	int outcome;
 
 	e->vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (rc != EMUL_OK)
-		return emul_outcome(e, rc);
-	if (emul_can_direct(e)) {
-		emul_know(e);
-		return emul_direct(e);
-	}
-	return emul_outcome(e, emul_exec(&e->ctx));
+		return okvm_emul_outcome(e, rc);
+	if (okvm_emul_direct(e, &outcome))
+		return outcome;
+	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
@@ -682,8 +289,8 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 	struct okvm_emulation *e = vcpu->arch->emul;
 
 	if (why == OKVM_EMUL_UD)
-		return emul_ud(vcpu);
-	emul_begin(e, why, gpa);
+		return okvm_emul_ud(vcpu);
+	okvm_emul_begin(e, why, gpa);
 	return emul_one(e);
 }
 
@@ -722,7 +329,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	struct okvm_events *ev = &vcpu->arch->ev;
 	enum emul_rc rc;
 
-	emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
+	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
 	rc = deliver_injected(e);
 	if (rc == EMUL_OK)
 		emul_store_regs(e);
@@ -731,11 +338,16 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return emul_switch_task(e, e->ctx.task.external ? 0 : ev->insn_len);
 	/* An exception that was being delivered decides what the new one becomes. */
 	if (rc == EMUL_FAULT)
 		return emul_faulted(e);
 	ev->exc.injected = false;
-	return rc == EMUL_OK ? OKVM_RESUME : emul_failed(e);
+	if (rc != EMUL_OK)
+		return emul_failed(e);
+	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
+	return okvm_emul_give(e);
 }
 
 int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
@@ -743,7 +355,7 @@ int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 ba
 	struct okvm_emulation *e = vcpu->arch->emul;
 	enum emul_rc rc;
 
-	emul_begin(e, OKVM_EMUL_OTHER, 0);
+	okvm_emul_begin(e, OKVM_EMUL_OTHER, 0);
 	e->ctx.rip = back;
 	rc = emul_task_switch(&e->ctx, task);
 	if (!task->switched)
@@ -757,5 +369,6 @@ int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 ba
 	if (rc != EMUL_OK)
 		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 	emul_store_regs(e);
-	return OKVM_RESUME;
+	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
+	return okvm_emul_give(e);
 }

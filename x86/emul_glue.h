@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Between the instruction emulator and a vCPU. emul_glue.c runs instructions
- * and deals with their outcome; emul_ops.c is the machine they run on.
+ * Between the instruction emulator and a vCPU.
+ *
+ *	emul_glue.c	runs instructions and deals with their outcome
+ *	emul_log.c	what an instruction has done, so that it does nothing twice; devices
+ *	emul_ops.c	the machine that instructions run on
+ *	emul_vec.c	its vector and x87 registers
+ *	emul_known.c	the plain MOV to or from a device, without the rest
+ *	emul_ud.c	instructions that hardware leaves undefined
  */
 #ifndef OKVM_X86_EMUL_GLUE_H
 #define OKVM_X86_EMUL_GLUE_H
@@ -11,39 +17,85 @@
 #include "x86/emul/emul.h"
 #include "x86/internal.h"
 
-/* Accesses to devices that one instruction (or one iteration) can make. */
-#define EMUL_LOG_ENTRIES	8
+/*
+ * Calls of ops that one instruction (or one iteration of a repeated one) makes for memory and
+ * ports. The most are made by ENTER with 31 levels, which pushes 33 times and reads 31 times, by a
+ * task switch, with 26 fields of either TSS, nine descriptors of at most two words that are read
+ * and marked, and a pushed error code, and by FXSAVE, 64 of 8 bytes each.
+ */
+#define EMUL_LOG_ENTRIES	160
+static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 64 &&
+	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * 3 + 2 * 4 + 1);
 
-/** enum emul_io - the kinds of access that may have to be finished by userspace */
+/*
+ * Bytes that these calls read, the two of the I/O permission bit map and a batch of port items
+ * among them.
+ */
+#define EMUL_IO_BATCH		1024
+#define EMUL_LOG_BYTES		2048
+static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
+
+/* Writes to devices of userspace that wait; FXSAVE makes 64, and one more across two pages. */
+#define EMUL_POSTS		72
+
+/** enum emul_io - kinds of logged accesses */
 enum emul_io {
-	EMUL_IO_MMIO_READ,
-	EMUL_IO_MMIO_WRITE,
+	EMUL_IO_READ,
+	EMUL_IO_WRITE,
+	EMUL_IO_CMPXCHG,
+	EMUL_IO_PROBE,
 	EMUL_IO_PORT_IN,
 	EMUL_IO_PORT_OUT,
 };
 
 /**
- * struct emul_log_entry - a device access that is done and must not be done again
- * @addr: guest-physical address or port
+ * struct emul_log_entry - an access that the instruction in work has made, or is making
+ * @addr: linear address or port
+ * @gpa: where the access begins, and where its second page does. Filled if @translated
+ * @acc: OKVM_ACC_* bits of the translation
  * @len: bytes; for ports of all items together
- * @data: what was read, up to 8 bytes. Ports: bytes that an in-kernel device has done, before
- *	userspace was asked for the rest; the data are in okvm_emulation.io_data
+ * @done: the first bytes, which are done and are not done again
+ * @data: (reads, IN) where okvm_emulation.log_data has what was read
+ * @kind: enum emul_io
+ * @translated: the guest's page tables have been asked
+ * @device: the page in which byte @done lies has turned out not to be memory
  */
 struct emul_log_entry {
-	enum emul_io kind;
 	u64 addr;
-	u32 len;
-	u64 data;
+	gpa_t gpa[2];
+	u32 acc;
+	u16 len;
+	u16 done;
+	u16 data;
+	u8 kind;
+	bool translated;
+	bool device;
+};
+
+/** struct emul_post - a write to a device of userspace that waits for the instruction's end */
+struct emul_post {
+	gpa_t gpa;
+	u8 data[8];
+	u8 len;
 };
 
 /**
  * struct okvm_emulation - the emulation of a vCPU; survives user exits, so it lives in the vCPU
- * @log: device accesses of the iteration in work, in order
- * @logged: entries of @log that are done
+ * @gpa: address of the instruction's memory operand, if an exit has told it
+ * @log: accesses of the instruction or iteration in work, in order
+ * @logged: entries of @log
  * @replayed: entries that the present execution has passed
+ * @log_used: bytes of @log_data in use
  * @log_seq: ctx.seq under which the log was taken
- * @waiting: userspace has been asked for log[logged]
+ * @tlb_from: first entry whose translation holds still (CR3 is as it was)
+ * @wait_len: bytes of the newest entry that userspace was asked for, 0: none
+ * @posts: writes for userspace
+ * @nr_posts: number of them
+ * @posted: those that userspace was given
+ * @port_out: userspace has been given data for a port
+ * @finished: the instruction is done but for what userspace was or is to be given
  * @direct: userspace was asked for the plain MOV in @mov
+ * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @note: how the instruction's bytes were found, if that was noted
  * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
  */
@@ -54,10 +106,15 @@ struct okvm_emulation {
 	gpa_t gpa;
 
 	struct emul_log_entry log[EMUL_LOG_ENTRIES];
-	unsigned int logged, replayed;
+	unsigned int logged, replayed, log_used, tlb_from;
 	u32 log_seq;
-	bool waiting;
+	unsigned int wait_len;
+	struct emul_post posts[EMUL_POSTS];
+	unsigned int nr_posts, posted;
+	bool port_out;
+	bool finished;
 	bool direct;
+	bool asked_msr;
 	struct emul_mov mov;
 
 	struct okvm_note note;
@@ -70,9 +127,10 @@ struct okvm_emulation {
 		struct emul_mov mov;
 	} known;
 
-	/* String ports: what the emulator batches, and what userspace answered. */
-	u8 io_buf[1024];
-	u8 io_data[1024];
+	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */
+	u8 log_data[EMUL_LOG_BYTES];
+
+	struct emul_fx fx_live;	/* the registers' contents while an x87 instruction uses them */
 };
 
 extern const struct emul_ops okvm_emul_ops;
@@ -85,26 +143,87 @@ extern const struct emul_ops okvm_emul_ops;
  */
 int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back);
 
+/* ---- emul_glue.c, for its other half ---- */
+
+void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
+/** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
+int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_mmio() - one access of up to 8 bytes to a device
- *
- * Replayed from the log, else done by an in-kernel device and logged, else
- * userspace is asked (EMUL_IO). @data in or out.
+ * okvm_emul_give() - the instruction is done: give userspace what it wrote to devices there
+ * Return: outcome, when nothing is left to be given that of a trap behind the instruction
  */
-enum emul_rc okvm_emul_mmio(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len,
-			    bool write);
-enum emul_rc okvm_emul_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
-			    void *data, bool in);
+int okvm_emul_give(struct okvm_emulation *e);
+/** okvm_emul_user() - userspace has been asked for something. Return: outcome */
+int okvm_emul_user(struct okvm_emulation *e);
+
+/* ---- emul_log.c ---- */
+
+/** okvm_log_reset() - nothing has been done, and nothing is waiting */
+void okvm_log_reset(struct okvm_emulation *e);
+
+/**
+ * okvm_log_access() - the entry of an access that is made now
+ *
+ * Return: the entry of before, if a former execution has made or begun this access; or a new one;
+ * or NULL if there is no room, which no instruction needs.
+ */
+struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
+				       u32 len);
+/** okvm_log_forget() - the newest access is not made in this way */
+void okvm_log_forget(struct okvm_emulation *e);
+/** okvm_log_translation() - may @entry use the translation of an access before? Then it does */
+bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
+
+static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)
+{
+	return e->log_data + entry->data;
+}
+
+/**
+ * okvm_log_device() - the next bytes of an access to a device, up to the end of its page
+ * @gpa: of byte entry->done
+ * @data: all bytes of the access, in or out
+ * @end: bytes of the access up to the end of the page
+ *
+ * Reads that userspace must do are EMUL_IO; writes wait for the instruction's end.
+ */
+enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
+			     void *data, unsigned int end, bool write);
+enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
+			   void *data, bool in);
+/** okvm_log_answer() - userspace has finished the read that it was asked for */
+void okvm_log_answer(struct okvm_emulation *e);
+/** okvm_log_ask_post() - give userspace the next write. False: there is none */
+bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
  * okvm_mmio_bus() - an access of 1..8 bytes by the in-kernel devices, local APIC first: 0 or
  * -EOPNOTSUPP
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
+/** okvm_mmio_ask() - fill kvm_run for an access of 1..8 bytes to a device of userspace */
+void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
+		   bool write);
+
+/* ---- emul_known.c ---- */
+
+/** okvm_emul_direct() - carry out the decoded plain MOV, if that is what it is, and *@outcome */
+bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
+/** okvm_emul_direct_done() - userspace has read for the MOV. Return: outcome */
+int okvm_emul_direct_done(struct okvm_emulation *e);
+
+/* ---- emul_ud.c ---- */
+
+int okvm_emul_ud(struct okvm_vcpu *vcpu);
 
 /* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
+/** okvm_fx_get() - the x87 and SSE state of the guest */
+void okvm_fx_get(struct emul_fx *fx);
+void okvm_fx_set(const struct emul_fx *fx);
+/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
+bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
 /** okvm_x87() - Return: 0, or the vector of the exception that it raises */
 int okvm_x87(enum emul_fpuop op, u32 *val);
 

@@ -8,6 +8,7 @@
 
 #include <asm/trapnr.h>
 
+#include "core/guestmem.h"
 #include "x86/emul_glue.h"
 
 static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
@@ -35,13 +36,12 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 	return bits;
 }
 
+/* A table that is in no memory is not present, whatever is there instead. */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
 {
 	if (gpa != OKVM_INVALID_GPA)
 		return EMUL_OK;
-	if (fault->memory_error)
-		return EMUL_UNHANDLEABLE;
 	return emul_fault_page(ctx, la, fault->error_code);
 }
 
@@ -70,99 +70,171 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
 }
 
-/* A device takes at most 8 bytes at a time. */
-static enum emul_rc device_access(struct emul_ctx *ctx, gpa_t gpa, void *buf, unsigned int len,
-				  bool write)
+/* Bytes of an access in its first page. */
+static unsigned int access_first(const struct emul_log_entry *entry)
 {
-	enum emul_rc rc;
-	unsigned int now;
+	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
+}
 
-	for (; len; len -= now, gpa += now, buf += now) {
-		now = min(len, 8u);
-		rc = okvm_emul_mmio(emul_of(ctx), gpa, buf, now, write);
+/* Both pages are translated before the first is touched. */
+static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
+{
+	unsigned int first = access_first(entry);
+	u64 second = entry->addr + first;
+	enum emul_rc rc;
+
+	if (entry->translated)
+		return EMUL_OK;
+	entry->acc = acc;
+	if (okvm_log_translation(emul_of(ctx), entry))
+		return EMUL_OK;
+	if (ctx->mode != EMUL_LONG64)
+		second = (u32)second;
+	rc = translate(ctx, entry->addr, acc, &entry->gpa[0]);
+	if (rc == EMUL_OK && first < entry->len)
+		rc = translate(ctx, second, acc, &entry->gpa[1]);
+	entry->translated = rc == EMUL_OK;
+	return rc;
+}
+
+/* The window of the local APIC hides the memory behind it. */
+static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
+	    okvm_apic_hw_enabled(vcpu) && !okvm_apic_x2apic_mode(vcpu))
+		return false;
+	return okvm_guest_has(vcpu->vm, gpa, write);
+}
+
+/* Memory of which the VMM has nothing mapped is like none. */
+static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
+{
+	if (!is_memory(vcpu, gpa, write))
+		return false;
+	return write ? !okvm_write_guest(vcpu->vm, gpa, data, len) :
+		       !okvm_read_guest(vcpu->vm, gpa, data, len);
+}
+
+/* What is left of a translated access: each page goes where it is. */
+static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
+			      bool write)
+{
+	unsigned int first = access_first(entry), end;
+	enum emul_rc rc;
+	gpa_t gpa;
+
+	while (entry->done < entry->len) {
+		end = entry->done < first ? first : entry->len;
+		gpa = entry->done < first ? entry->gpa[0] + entry->done :
+					    entry->gpa[1] + entry->done - first;
+		if (!entry->device &&
+		    in_memory(vcpu_of(ctx), gpa, data + entry->done, end - entry->done, write)) {
+			entry->done = end;
+			continue;
+		}
+		entry->device = true;
+		rc = okvm_log_device(emul_of(ctx), entry, gpa, data, end, write);
 		if (rc != EMUL_OK)
 			return rc;
+		entry->device = false;
 	}
 	return EMUL_OK;
 }
 
-static enum emul_rc access_page(struct emul_ctx *ctx, gpa_t gpa, void *buf, unsigned int len,
-				bool write)
+static bool batch_refused(struct emul_ctx *ctx, const struct emul_log_entry *entry,
+			  enum emul_access acc, bool write)
 {
-	struct okvm_vm *vm = vcpu_of(ctx)->vm;
-	int err;
-
-	err = write ? okvm_write_guest(vm, gpa, buf, len) : okvm_read_guest(vm, gpa, buf, len);
-	return err ? device_access(ctx, gpa, buf, len, write) : EMUL_OK;
-}
-
-/* Both pages are translated before the first is touched. */
-static enum emul_rc access_linear(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
-				  u32 acc, bool write)
-{
-	unsigned int first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(la));
-	gpa_t gpa, gpa2 = OKVM_INVALID_GPA;
-	enum emul_rc rc;
-
-	rc = translate(ctx, la, acc, &gpa);
-	if (rc == EMUL_OK && first < len)
-		rc = translate(ctx, la + first, acc, &gpa2);
-	if (rc != EMUL_OK)
-		return rc;
-	rc = access_page(ctx, gpa, buf, first, write);
-	if (rc == EMUL_OK && first < len)
-		rc = access_page(ctx, gpa2, buf + first, len - first, write);
-	return rc;
+	if (acc != EMUL_DATA_BATCH || is_memory(vcpu_of(ctx), entry->gpa[0], write))
+		return false;
+	okvm_log_forget(emul_of(ctx));
+	return true;
 }
 
 static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			    enum emul_access acc, u8 cpl)
 {
-	return access_linear(ctx, la, buf, len, access_of(acc, false, cpl), false);
+	struct okvm_emulation *e = emul_of(ctx);
+	struct emul_log_entry *entry = okvm_log_access(e, EMUL_IO_READ, la, len);
+	enum emul_rc rc;
+
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, false, cpl));
+	if (rc != EMUL_OK)
+		return rc;
+	if (batch_refused(ctx, entry, acc, false))
+		return EMUL_RETRY;
+	rc = access_go(ctx, entry, okvm_log_data(e, entry), false);
+	if (rc == EMUL_OK)
+		memcpy(buf, okvm_log_data(e, entry), len);
+	return rc;
 }
 
 static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl)
 {
-	return access_linear(ctx, la, (void *)buf, len, access_of(acc, true, cpl), true);
+	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_WRITE, la, len);
+	enum emul_rc rc;
+
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
+	return rc ?: access_go(ctx, entry, (void *)buf, true);
 }
 
 static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
 				   enum emul_access acc, u8 cpl)
 {
-	u64 last = la + len - 1;
+	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
 	enum emul_rc rc;
-	gpa_t gpa;
 
-	rc = translate(ctx, la, access_of(acc, true, cpl), &gpa);
-	if (rc == EMUL_OK && (la ^ last) & PAGE_MASK)
-		rc = translate(ctx, last & PAGE_MASK, access_of(acc, true, cpl), &gpa);
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
+	if (rc == EMUL_OK && batch_refused(ctx, entry, acc, true))
+		return EMUL_RETRY;
 	return rc;
 }
 
 /*
- * Atomic only where the host can do it within one naturally aligned word; an
- * operand across a cache line, 16 bytes, or a device's is written plainly.
+ * 0 exchanged, 1 differed, or an errno: no memory, or not to be done by one locked instruction. An
+ * operand across cache lines is not: it would stall all CPUs of the host.
  */
+static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
+		    unsigned int len)
+{
+	u64 expected[2] = { }, wanted[2] = { };
+
+	if (!is_memory(vcpu, gpa, true))
+		return -EFAULT;
+	memcpy(expected, old, len);
+	memcpy(wanted, new, len);
+	if (len == 16)
+		return okvm_cmpxchg16_guest(vcpu->vm, gpa, expected, wanted);
+	return okvm_cmpxchg_guest(vcpu->vm, gpa, len, expected, wanted[0]);
+}
+
+/* What cannot be exchanged is written, page by page, as upstream does it. */
 static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 			       unsigned int len, enum emul_access acc, u8 cpl)
 {
-	u64 expected = 0, wanted = 0;
+	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_CMPXCHG, la, len);
 	enum emul_rc rc;
-	gpa_t gpa;
 	int ret;
 
-	if (len > sizeof(u64) || la & (len - 1))
-		return op_write(ctx, la, new, len, acc, cpl);
-	rc = translate(ctx, la, access_of(acc, true, cpl), &gpa);
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	memcpy(&expected, old, len);
-	memcpy(&wanted, new, len);
-	ret = okvm_cmpxchg_guest(vcpu_of(ctx)->vm, gpa, len, &expected, wanted);
-	if (ret < 0)
-		return device_access(ctx, gpa, (void *)new, len, true);
-	return ret ? EMUL_RETRY : EMUL_OK;
+	if (!entry->done && !entry->device && access_first(entry) == len) {
+		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
+		if (ret > 0)
+			return EMUL_RETRY;
+		if (!ret)
+			entry->done = len;
+	}
+	return access_go(ctx, entry, (void *)new, true);
 }
 
 /* ---- ports ---- */
@@ -170,13 +242,13 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 static enum emul_rc op_pio_in(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			      void *buf)
 {
-	return okvm_emul_port(emul_of(ctx), port, size, count, buf, true);
+	return okvm_log_port(emul_of(ctx), port, size, count, buf, true);
 }
 
 static enum emul_rc op_pio_out(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			       const void *buf)
 {
-	return okvm_emul_port(emul_of(ctx), port, size, count, (void *)buf, false);
+	return okvm_log_port(emul_of(ctx), port, size, count, (void *)buf, false);
 }
 
 /* ---- segments and tables; both enumerations follow the machine's encoding ---- */
@@ -285,6 +357,8 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
+	/* A task switch goes on with the page tables of the new task. */
+	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
 }
 
@@ -302,8 +376,22 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
+/* What becomes of RDMSR or WRMSR: userspace may have asked for those that fail. */
+static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
+{
+	struct okvm_emulation *e = emul_of(ctx);
+
+	if (result == OKVM_MSR_OK)
+		return EMUL_OK;
+	if (!okvm_msr_ask_user(e->vcpu, result, msr, write, ctx->insn.len))
+		return gp_if(ctx, true);
+	e->asked_msr = true;
+	return EMUL_IO;
+}
+
 static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc)
 {
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
 	/* Asked for before each instruction. */
@@ -311,24 +399,31 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 		*val = vcpu->arch->efer;
 		return EMUL_OK;
 	}
-	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, false))
-		return gp_if(ctx, true);
-	return gp_if(ctx, okvm_get_msr(vcpu, msr, val, acc == EMUL_SYSTEM) != OKVM_MSR_OK);
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_get_msr(vcpu, msr, val, true) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, false))
+		result = okvm_get_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, false);
 }
 
 static enum emul_rc op_set_msr(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc)
 {
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	if (acc != EMUL_SYSTEM && !okvm_msr_allowed(vcpu, msr, true))
-		return gp_if(ctx, true);
-	return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, true))
+		result = okvm_set_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, true);
 }
 
 static enum emul_rc op_cpuid(struct emul_ctx *ctx, u32 regs[4])
 {
 	u32 ecx = regs[2];
 
+	if (okvm_cpuid_faults(vcpu_of(ctx)) && ctx->cpl)
+		return gp_if(ctx, true);
 	okvm_cpuid(vcpu_of(ctx), &regs[0], &regs[1], &ecx, &regs[3]);
 	regs[2] = ecx;
 	return EMUL_OK;
@@ -345,6 +440,22 @@ static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigne
 {
 	okvm_vec_set(file, nr, buf);
 	return EMUL_OK;
+}
+
+static void op_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
+{
+	okvm_fx_get(fx);
+}
+
+static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
+{
+	okvm_fx_set(fx);
+}
+
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm, void *data)
+{
+	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
+									       EMUL_UNHANDLEABLE;
 }
 
 static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
@@ -436,6 +547,9 @@ const struct emul_ops okvm_emul_ops = {
 	.cpuid = op_cpuid,
 	.get_vec = op_get_vec,
 	.set_vec = op_set_vec,
+	.get_fx = op_get_fx,
+	.set_fx = op_set_fx,
+	.x87 = op_x87,
 	.fpu = op_fpu,
 	.system = op_system,
 };

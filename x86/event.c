@@ -186,13 +186,21 @@ static int event_take_irq(struct okvm_vcpu *vcpu)
 
 /* ---- delivery ---- */
 
+static void event_give_exception(struct okvm_vcpu *vcpu)
+{
+	/* Real mode pushes no error codes, whoever raised the exception and when. */
+	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
+		vcpu->arch->ev.exc.has_error = false;
+	vcpu->vm->backend->inject_exception(vcpu);
+}
+
 static void event_reinject(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_backend *backend = vcpu->vm->backend;
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->exc.injected)
-		backend->inject_exception(vcpu);
+		event_give_exception(vcpu);
 	else if (ev->nmi_injected)
 		backend->inject_nmi(vcpu);
 	else
@@ -226,13 +234,10 @@ static void event_inject_exception(struct okvm_vcpu *vcpu)
 		vcpu->arch->dr7 &= ~(unsigned long)DR7_GENERAL_DETECT;
 		okvm_update_dr7(vcpu);
 	}
-	/* Real mode pushes no error codes. */
-	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
-		exc->has_error = false;
 	exc->pending = false;
 	exc->injected = true;
 	vcpu->stat[OKVM_STAT_EXC_INJECTED]++;
-	vcpu->vm->backend->inject_exception(vcpu);
+	event_give_exception(vcpu);
 }
 
 static void event_inject_nmi(struct okvm_vcpu *vcpu)

@@ -67,10 +67,12 @@ static long sched_yield_to(struct okvm_vcpu *vcpu, u32 apic_id)
 
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
 		return -KVM_ENOSYS;
+	vcpu->stat[OKVM_STAT_YIELD_TRIED]++;
 	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
 	/* Worth it only for a vCPU that waits for a CPU; never for oneself. */
-	if (target && target != vcpu && READ_ONCE(target->preempted))
-		okvm_vcpu_yield_to(target);
+	if (target && target != vcpu && READ_ONCE(target->preempted) &&
+	    okvm_vcpu_yield_to(target) > 0)
+		vcpu->stat[OKVM_STAT_YIELDED]++;
 	return 0;
 }
 
@@ -94,6 +96,8 @@ static int complete_user_call(struct okvm_vcpu *vcpu)
 {
 	struct hypercall call = read_call(vcpu);
 
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
 	write_result(vcpu, &call, READ_ONCE(vcpu->run->hypercall.ret));
 	return okvm_skip_insn(vcpu, vcpu->arch->exit_insn_len);
 }
@@ -118,7 +122,7 @@ static int exit_map_range(struct okvm_vcpu *vcpu, const struct hypercall *call,
 	run->hypercall.args[2] = call->a[2];
 	okvm_run_set_long_mode(run, call->mode64);
 	vcpu->arch->exit_insn_len = insn_len;
-	vcpu->complete_io = complete_user_call;
+	okvm_io_begin(vcpu, complete_user_call);
 	return OKVM_USER;
 }
 

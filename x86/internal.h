@@ -102,7 +102,7 @@ void okvm_pv_put(struct okvm_vcpu *vcpu);
 /**
  * okvm_pv_unhalted() - KVM_HC_KICK_CPU named this vCPU: a HALTED one becomes runnable
  *
- * The run loop calls okvm_pv_clear_unhalted() when it takes the vCPU out of HALTED for it.
+ * okvm_set_mp_state() calls okvm_pv_clear_unhalted() whenever the vCPU becomes runnable.
  */
 bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu);
 void okvm_pv_clear_unhalted(struct okvm_vcpu *vcpu);
@@ -274,6 +274,8 @@ u64 okvm_clock_base_ns(void);
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
 /** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
+/** okvm_pvclock_slots_changed() - memory may be where a vCPU's clock had none; slots are published */
+void okvm_pvclock_slots_changed(struct okvm_vm *vm);
 #define OKVM_PVCLOCK_SIZE	32	/* bytes of struct pvclock_vcpu_time_info */
 /** okvm_kvmclock_ns() - the VM's kvmclock now, in ns */
 u64 okvm_kvmclock_ns(struct okvm_vm *vm);
@@ -282,6 +284,8 @@ void okvm_clock_exit(void);
 
 /* ---- of the run loop (x86/run.c) ---- */
 
+/** okvm_set_mp_state() - every change of mp_state; by the vCPU's own thread */
+void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
 /** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. 0 or negative */
 int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
 

@@ -267,6 +267,18 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 	return OKVM_MSR_OK;
 }
 
+/* Bits of SPEC_CTRL that EDX of CPUID leaf 7, sub-leaf 2 enumerates: every one that is offered. */
+static const struct {
+	u32 feature;
+	u64 legal;
+} spec_ctrl_bits[] = {
+	{ BIT(0), BIT_ULL(7) },			/* PSFD */
+	{ BIT(1), BIT_ULL(3) | BIT_ULL(4) },	/* IPRED_DIS_U, IPRED_DIS_S */
+	{ BIT(2), BIT_ULL(5) | BIT_ULL(6) },	/* RRSBA_DIS_U, RRSBA_DIS_S */
+	{ BIT(3), BIT_ULL(8) },			/* DDPD_U */
+	{ BIT(4), BIT_ULL(10) },		/* BHI_DIS_S */
+};
+
 /*
  * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. What is legal must be so for the
  * host too, whatever CPUID userspace has given the guest: the value is loaded before each entry,
@@ -276,8 +288,9 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 					    u64 val, bool host)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
+	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3), l72d = okvm_host_cpuid_reg(0x7, 2, 3);
 	u64 legal = 0;
+	unsigned int i;
 
 	if (l7d & BIT(26) && (host || f->spec_ctrl))
 		legal |= SPEC_CTRL_IBRS;
@@ -285,10 +298,9 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 		legal |= SPEC_CTRL_STIBP;
 	if (l7d & BIT(31) && (host || f->ssbd))
 		legal |= SPEC_CTRL_SSBD;
-	if (okvm_host_cpuid_reg(0x7, 2, 3) & BIT(2))
-		legal |= SPEC_CTRL_RRSBA_DIS_S;
-	if (okvm_host_cpuid_reg(0x7, 2, 3) & BIT(4))
-		legal |= BIT_ULL(10);		/* BHI_DIS_S */
+	for (i = 0; i < ARRAY_SIZE(spec_ctrl_bits); i++)
+		if (l72d & spec_ctrl_bits[i].feature)
+			legal |= spec_ctrl_bits[i].legal;
 	/* Any CPU takes STIBP where it knows IBRS: SDM "IA32_SPEC_CTRL". */
 	if (legal & SPEC_CTRL_IBRS)
 		legal |= SPEC_CTRL_STIBP;
@@ -464,25 +476,26 @@ static u32 user_reason(enum okvm_msr_result result)
 
 static int complete_wrmsr(struct okvm_vcpu *vcpu)
 {
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
 	return okvm_gp_or_skip(vcpu, READ_ONCE(vcpu->run->msr.error), vcpu->arch->exit_insn_len);
 }
 
 static int complete_rdmsr(struct okvm_vcpu *vcpu)
 {
-	if (!READ_ONCE(vcpu->run->msr.error))
+	if (!READ_ONCE(vcpu->run->msr.error) && likely(!okvm_io_moved(vcpu)))
 		okvm_set_edx_eax(vcpu, READ_ONCE(vcpu->run->msr.data));
 	return complete_wrmsr(vcpu);
 }
 
-/* A failed access: to userspace if it asked for this kind of failure, else #GP. */
-static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
-		      unsigned int insn_len)
+bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
+		       unsigned int insn_len)
 {
 	u32 reason = user_reason(result);
 	struct kvm_run *run = vcpu->run;
 
 	if (!(vcpu->vm->arch->user_space_msr_mask & reason))
-		return okvm_gp_or_skip(vcpu, true, insn_len);
+		return false;
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	run->msr.error = 0;
 	memset(run->msr.pad, 0, sizeof(run->msr.pad));
@@ -491,8 +504,17 @@ static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 m
 	run->msr.data = write ? okvm_edx_eax(vcpu) : 0;
 	vcpu->arch->exit_msr = msr;
 	vcpu->arch->exit_insn_len = insn_len;
-	vcpu->complete_io = write ? complete_wrmsr : complete_rdmsr;
-	return OKVM_USER;
+	okvm_io_begin(vcpu, write ? complete_wrmsr : complete_rdmsr);
+	return true;
+}
+
+/* A failed access: to userspace if it asked for this kind of failure, else #GP. */
+static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
+		      unsigned int insn_len)
+{
+	if (okvm_msr_ask_user(vcpu, result, msr, write, insn_len))
+		return OKVM_USER;
+	return okvm_gp_or_skip(vcpu, true, insn_len);
 }
 
 int okvm_emulate_rdmsr(struct okvm_vcpu *vcpu, unsigned int insn_len)
@@ -604,6 +626,7 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)
 	arch->misc_enable = MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL;
 	arch->feat_ctl = 0;
 	arch->tsx_ctrl = 0;
+	backend->set_msr(vcpu, MSR_IA32_TSX_CTRL, 0);
 	arch->umwait = 0;
 	arch->pat = PAT_RESET;
 	backend->set_msr(vcpu, MSR_IA32_CR_PAT, PAT_RESET);

@@ -238,9 +238,8 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	}
 	pv->clock_msr = val;
 	pv->clock_active = val & 1;
-	if (pv->clock_active &&
-	    okvm_cache_init(vcpu->vm, &pv->clock, val & ~1ULL, OKVM_PVCLOCK_SIZE))
-		pv->clock_active = false;
+	/* Its memory may come later: a VMM is free to restore MSRs first. */
+	pv->clock = (struct okvm_gpa_cache) { .gpa = val & ~1ULL, .len = OKVM_PVCLOCK_SIZE };
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 

@@ -17,6 +17,7 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
+	bool clock_late;	/* its record could not be written: other threads read it */
 	bool guest_stopped;	/* tell the guest once that it was paused */
 
 	u64 steal_msr;

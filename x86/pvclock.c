@@ -223,24 +223,51 @@ u64 okvm_kvmclock_ns(struct okvm_vm *vm)
 
 /* ---- the guest's record ---- */
 
-/* Odd while it changes, even after: readers on other vCPUs retry. */
-static void write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
+/* Odd while it changes, even after: readers on other vCPUs retry. False if there is no memory. */
+static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_gpa_cache *cache = &vcpu->arch->pv->clock;
 	struct pvclock_vcpu_time_info old;
 	struct okvm_vm *vm = vcpu->vm;
 
 	if (okvm_cache_read(vm, cache, &old, 0, sizeof(old)))
-		return;
+		return false;
 	info->version = (old.version + 1) | 1;
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	if (okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version)))
-		return;
+		return false;
 	smp_wmb();	/* odd before any new value */
 	okvm_cache_write(vm, cache, info, 0, sizeof(*info));
 	smp_wmb();	/* all new values before even */
 	info->version++;
 	okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version));
+	return true;
+}
+
+/* The next memory slot may be the one that the record lies in: okvm_pvclock_slots_changed(). */
+static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
+{
+	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
+
+	WRITE_ONCE(pv->clock_late, true);
+	/* Said before the slots are looked at, as the other side looks after it changed them. */
+	smp_mb();
+	if (!write_record(vcpu, info))
+		return;
+	WRITE_ONCE(pv->clock_late, false);
+	pv->guest_stopped = false;
+}
+
+void okvm_pvclock_slots_changed(struct okvm_vm *vm)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long i;
+
+	/* Pairs with write_record_or_wait(). */
+	smp_mb();
+	okvm_for_each_vcpu(i, vcpu, vm)
+		if (READ_ONCE(vcpu->arch->pv->clock_late))
+			okvm_request_kick(OKVM_REQ_CLOCK, vcpu);
 }
 
 void okvm_pvclock_update(struct okvm_vcpu *vcpu)
@@ -251,8 +278,10 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	u64 tsc, ns;
 	u32 khz;
 
-	if (!pv->clock_active)
+	if (!pv->clock_active) {
+		WRITE_ONCE(pv->clock_late, false);
 		return;
+	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
 	/* The frequency that the guest's TSC really has, not the one that was asked for. */
@@ -262,11 +291,9 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	info.system_time = ns;
 	info.tsc_to_system_mul = s.mul;
 	info.tsc_shift = s.shift;
-	if (pv->guest_stopped) {
+	if (pv->guest_stopped)
 		info.flags |= PVCLOCK_GUEST_STOPPED;
-		pv->guest_stopped = false;
-	}
-	write_record(vcpu, &info);
+	write_record_or_wait(vcpu, &info);
 }
 
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)

@@ -37,6 +37,14 @@ static void run_start_at_sipi(struct okvm_vcpu *vcpu, u8 vector)
 	okvm_rip_set(vcpu, 0);
 }
 
+/* One KVM_HC_KICK_CPU ends one halt: nothing is left of it when the vCPU is runnable. */
+void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state)
+{
+	if (state == KVM_MP_STATE_RUNNABLE)
+		okvm_pv_clear_unhalted(vcpu);
+	WRITE_ONCE(vcpu->arch->mp_state, state);
+}
+
 int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu)
 {
 	u8 vector;
@@ -45,13 +53,13 @@ int okvm_vcpu_accept_events(struct okvm_vcpu *vcpu)
 		return 0;
 	if (okvm_apic_take_init(vcpu)) {
 		okvm_vcpu_reset(vcpu, true);
-		WRITE_ONCE(vcpu->arch->mp_state, okvm_is_bsp(vcpu) ?
-			   KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED);
+		okvm_set_mp_state(vcpu, okvm_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :
+							    KVM_MP_STATE_INIT_RECEIVED);
 	}
 	if (okvm_apic_take_sipi(vcpu, &vector) &&
 	    vcpu->arch->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
 		run_start_at_sipi(vcpu, vector);
-		WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_RUNNABLE);
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 	}
 	return 0;
 }
@@ -103,29 +111,30 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	if (run_halted(vcpu) && run_has_event(vcpu)) {
-		okvm_pv_clear_unhalted(vcpu);
 		vcpu->arch->apf_halted = false;
-		WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_RUNNABLE);
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
 	return okvm_arch_vcpu_can_enter(vcpu) ? OKVM_RESUME : -EAGAIN;
 }
 
-int okvm_halt(struct okvm_vcpu *vcpu)
+int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 {
 	vcpu->stat[OKVM_STAT_HALT_EXITS]++;
-	if (okvm_lapic_in_kernel(vcpu)) {
-		okvm_apic_pv_eoi_exit(vcpu);
-		okvm_apic_timer_inject(vcpu);
-		/* An event that waits already ends HLT at once. */
-		if (!run_has_event(vcpu))
-			WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_HALTED);
-		else
-			okvm_request(OKVM_REQ_EVENT, vcpu);
-		return OKVM_RESUME;
+	if (!okvm_lapic_in_kernel(vcpu)) {
+		vcpu->run->exit_reason = KVM_EXIT_HLT;
+		return OKVM_USER;
 	}
-	vcpu->run->exit_reason = KVM_EXIT_HLT;
-	return OKVM_USER;
+	okvm_apic_pv_eoi_exit(vcpu);
+	okvm_apic_timer_inject(vcpu);
+	if (run_has_event(vcpu)) {
+		/* An event that waits already ends HLT at once. */
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+	} else {
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_HALTED);
+	}
+	return passed;
 }
 
 void okvm_arch_block_prepare(struct okvm_vcpu *vcpu)
@@ -147,7 +156,8 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	return okvm_pv_poll_allowed(vcpu);
+	/* Who waits for an INIT or a SIPI waits for long. */
+	return run_halted(vcpu) && okvm_pv_poll_allowed(vcpu);
 }
 
 /* ---- requests ---- */

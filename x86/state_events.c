@@ -233,7 +233,7 @@ long okvm_ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		state = KVM_MP_STATE_INIT_RECEIVED;
 		okvm_apic_set_sipi(vcpu, vcpu->arch->sipi_vector);
 	}
-	WRITE_ONCE(vcpu->arch->mp_state, state);
+	okvm_set_mp_state(vcpu, state);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;
 }

@@ -159,7 +159,7 @@ static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs
 	if (vcpu->id == vcpu->vm->bsp_vcpu_id && okvm_rip(vcpu) == 0xfff0 &&
 	    sregs->cs.selector == 0xf000 && sregs->cs.base == 0xffff0000 &&
 	    !(sregs->cr0 & X86_CR0_PE))
-		WRITE_ONCE(vcpu->arch->mp_state, KVM_MP_STATE_RUNNABLE);
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 
 /* @pdptrs: of a PAE guest, or NULL to read them from its memory. */

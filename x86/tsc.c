@@ -108,7 +108,10 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 	return avm->use_master_clock != okvm_masterclock_possible(vcpu->vm);
 }
 
-/* Does a write of @tsc mean "be in step with the others"? Zero is what a starting CPU writes. */
+/*
+ * Does a write of @tsc mean "be in step with the others"? Zero is what a starting CPU writes. What
+ * userspace writes first of all is what it means: the others have only the values of their creation.
+ */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
 	const struct okvm_arch_vm *avm = vcpu->vm->arch;
@@ -119,12 +122,14 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 		return false;
 	if (!tsc)
 		return true;
+	if (!avm->user_set_tsc)
+		return false;
 	expected = avm->last_tsc_write + ns_to_guest_cycles(vcpu, elapsed_ns);
 	return tsc < expected + second && tsc + second > expected;
 }
 
-/* Userspace writes the TSC: find the offset that was meant. */
-static void synchronize(struct okvm_vcpu *vcpu, u64 tsc)
+/* A TSC starts with 0, or userspace (@user) writes it: find the offset that was meant. */
+static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 	u64 offset, ns, elapsed;
@@ -136,6 +141,7 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc)
 	elapsed = ns - avm->last_tsc_nsec;
 	offset = offset_for(vcpu, tsc);
 	matched = means_sync(vcpu, tsc, elapsed);
+	avm->user_set_tsc |= user;
 	if (matched) {
 		if (!check_tsc_unstable())
 			offset = avm->cur_tsc_offset;
@@ -163,7 +169,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
 	u64 by;
 
 	if (host) {
-		synchronize(vcpu, tsc);
+		synchronize(vcpu, tsc, true);
 		return;
 	}
 	/* SDM "Time-Stamp Counter Adjustment": a write to the TSC moves TSC_ADJUST along. */
@@ -326,7 +332,7 @@ void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu)
 void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 {
 	okvm_vcpu_load(vcpu);
-	synchronize(vcpu, 0);
+	synchronize(vcpu, 0, false);
 	okvm_vcpu_put(vcpu);
 	/* One more vCPU has to match before the clock can be a common one. */
 	okvm_masterclock_update(vcpu->vm);
@@ -392,6 +398,7 @@ long okvm_ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	matched = avm->last_tsc_khz == vcpu->arch->tsc_khz && avm->last_tsc_offset == offset;
 	tsc = okvm_tsc_scale(rdtsc(), vcpu->arch->tsc_ratio) + offset;
 	update = note_write(vcpu, offset, tsc, okvm_clock_base_ns(), matched);
+	avm->user_set_tsc = true;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 
 	okvm_tsc_set_offset(vcpu, offset);

@@ -7,6 +7,7 @@
 #include <asm/debugreg.h>
 #include <asm/kvm_para.h>
 
+#include "core/hardware.h"
 #include "x86/internal.h"
 #include "x86/pv.h"
 
@@ -109,6 +110,7 @@ void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu_reset_events(vcpu);
 	vcpu_reset_debug(vcpu);
 	okvm_paging_changed(vcpu);
+	okvm_cpuid_runtime(vcpu);
 	backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	okvm_request(OKVM_REQ_TLB_FLUSH, vcpu);
@@ -206,7 +208,12 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
-	if (vcpu->preempted)
+	/*
+	 * The scheduler preempts under the lock of its run queue, where a VM must not be found
+	 * broken because a reboot has switched VMX off. The flag is set before that happens, and
+	 * the scheduler has IRQs off.
+	 */
+	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->vm->backend->get_cpl(vcpu);
 	if (steal_on(vcpu))
 		okvm_pv_put(vcpu);

@@ -79,6 +79,7 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 	okvm_mmu_vm_destroy(vm);
 	okvm_irq_vm_destroy(vm);
 	okvm_msr_filter_free(vm);
+	okvm_apf_vm_destroy(vm);
 	okvm_tsc_vm_destroy(vm);
 	kfree(vm->arch);
 }
@@ -95,6 +96,8 @@ void okvm_arch_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 			   const struct okvm_memslot *new, enum okvm_slot_change change)
 {
 	okvm_mmu_slot_commit(vm, old, new, change);
+	if (new)
+		okvm_pvclock_slots_changed(vm);
 }
 
 void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)

@@ -102,6 +102,7 @@ struct okvm_guest_feat {
 
 struct okvm_cpuid_table;	/* x86/cpuid.h */
 struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
+struct okvm_apf_queue;		/* x86/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr_filter.c */
 struct fpu_guest;
 
@@ -228,6 +229,7 @@ struct okvm_arch_vm {
 	bool hypercall_exit_map_gpa;
 	u32 user_space_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR: KVM_MSR_EXIT_REASON_* */
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
+	struct okvm_apf_queue *apf_queue;	/* set once, by the first guest that asks for it */
 	u64 tss_addr;
 	u64 identity_map_addr;
 	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
@@ -247,6 +249,7 @@ struct okvm_arch_vm {
 	bool use_master_clock;
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;
+	bool user_set_tsc;		/* some vCPU's TSC is what userspace wrote */
 	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock numbers: no common base */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
 	struct okvm_vm *vm;
@@ -436,6 +439,14 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
 /** okvm_emulate_rdmsr() - the guest's RDMSR/WRMSR exits: filter, user exit, #GP; an outcome */
 int okvm_emulate_rdmsr(struct okvm_vcpu *vcpu, unsigned int insn_len);
 int okvm_emulate_wrmsr(struct okvm_vcpu *vcpu, unsigned int insn_len);
+/**
+ * okvm_msr_ask_user() - an access that fails with @result, by an instruction of @insn_len bytes
+ *
+ * Return: true if userspace has asked for such failures: kvm_run is filled, and the next KVM_RUN
+ * completes the instruction. False: it is #GP.
+ */
+bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
+		       unsigned int insn_len);
 /** okvm_rdmsr_fast() - IRQs off: true if @val is known without sleeping and no filter is set */
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
@@ -490,8 +501,13 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
 /** okvm_hypercall_fast() - IRQs off; true if answered (unknown numbers, KICK_CPU, SEND_IPI) */
 bool okvm_hypercall_fast(struct okvm_vcpu *vcpu);
-/** okvm_halt() - HLT: HALTED with an in-kernel LAPIC, else KVM_EXIT_HLT; RIP already skipped */
-int okvm_halt(struct okvm_vcpu *vcpu);
+/**
+ * okvm_halt() - HLT: HALTED with an in-kernel LAPIC, else KVM_EXIT_HLT
+ * @passed: outcome of going past the instruction: a debugger that steps over it gets its exit, and
+ *	the vCPU halts all the same
+ * Return: outcome
+ */
+int okvm_halt(struct okvm_vcpu *vcpu, int passed);
 /**
  * okvm_task_switch() - a task switch that hardware leaves to software
  * @source: SDM "Exit Qualification for Task Switches": 0 CALL, 1 IRET, 2 JMP, 3 task gate

@@ -201,11 +201,36 @@ TEST(restore_resumes)
 	EXPECT_EQ(t->expiry_ns, 11000);
 	*(u32 *)(state + APIC_TMCCT) = 0;
 	lapic_set_state(&b.l, state, false, 10000, &b.eff);
-	EXPECT_EQ(t->expiry_ns, 10000);			/* at once */
+	EXPECT_EQ(t->expiry_ns, 0);			/* it was delivered */
+	EXPECT_EQ(lapic_timer_current(t, 10000), 0);
 	*(u32 *)(state + APIC_LVTT) |= APIC_LVT_TIMER_PERIODIC;
 	lapic_set_state(&b.l, state, false, 10000, &b.eff);
 	EXPECT_EQ(t->expiry_ns, 10000 + LAPIC_MIN_PERIOD_NS);
 	EXPECT(lapic_sane(&b.l));
+}
+
+/* Due, or nearly, and not delivered: a state that is restored delivers it. */
+TEST(an_undelivered_tick_is_saved)
+{
+	u8 state[LAPIC_STATE_SIZE];
+	struct lapic_timer *t = &b.l.timer;
+	unsigned int late;
+
+	for (late = 0; late <= 20; late += 10) {
+		setup(0x30);
+		xwrite(&b, APIC_TDCR, APIC_TDR_DIV_16);
+		lapic_timer_scale(t, 4, 0, 0);
+		xwrite(&b, APIC_TMICT, 10);
+		lapic_timer_start(t, 10, 0);
+		lapic_get_state(&b.l, state, false, 150 + late);
+		EXPECT_EQ(*(u32 *)(state + APIC_TMCCT), 1);
+		lapic_set_state(&b.l, state, false, 10000, &b.eff);
+		EXPECT_EQ(t->expiry_ns, 10016);
+		/* Once it is delivered, it is not saved any more. */
+		EXPECT(!lapic_timer_fired(t, 0));
+		lapic_get_state(&b.l, state, false, 10020);
+		EXPECT_EQ(*(u32 *)(state + APIC_TMCCT), 0);
+	}
 }
 
 TEST(restore_keeps_a_tsc_deadline)

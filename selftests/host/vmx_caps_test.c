@@ -73,6 +73,37 @@ TEST(an_option_takes_along_what_needs_it)
 	EXPECT_EQ(c.opts, VMX_OPT_ALL & ~(VMX_OPT_APICV | VMX_OPT_POSTED));
 }
 
+/* No recorded CPU has SGX: its controls are used where they are. */
+TEST(leaves_of_sgx_exit)
+{
+	struct vmx_msrs m = *full();
+	struct vmx_caps c;
+
+	m.exec2 |= (u64)(SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING) << 32;
+	EXPECT_EQ(vmx_caps_adjust(&m, 0, &c), VMX_CAPS_OK);
+	EXPECT(c.exec2 & SECONDARY_EXEC_ENCLS_EXITING);
+	EXPECT(c.exec2 & VMX_EXEC2_ENCLV_EXITING);
+}
+
+TEST(a_cpu_with_a_bad_timer_has_none)
+{
+	/* Reserved bits of the signature say nothing. */
+	static const u32 bad[] = { 0x106a5, 0x306a8, 0x206e6, 0xf001c6e5 };
+	struct vmx_msrs m = *full();
+	struct vmx_caps c;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		m.signature = bad[i];
+		EXPECT_EQ(vmx_caps_adjust(&m, VMX_OPT_ALL, &c), VMX_CAPS_OK);
+		EXPECT_EQ(c.opts, VMX_OPT_ALL & ~VMX_OPT_TIMER);
+		EXPECT_EQ(c.pin & PIN_BASED_VMX_PREEMPTION_TIMER, 0);
+	}
+	m.signature = 0x506e3;
+	vmx_caps_adjust(&m, VMX_OPT_ALL, &c);
+	EXPECT_EQ(c.opts, VMX_OPT_ALL);
+}
+
 TEST(part_of_apicv_is_no_apicv)
 {
 	struct vmx_msrs m = *full();

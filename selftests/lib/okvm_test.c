@@ -303,3 +303,24 @@ uint64_t get_reg_rax(struct vm *vm)
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
 	return regs.rax;
 }
+
+uint64_t vm_stat(struct vm *vm, const char *name)
+{
+	struct kvm_stats_header head;
+	uint64_t val = ~0ull;
+	unsigned int i;
+	int fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
+
+	REQUIRE(fd >= 0);
+	REQUIRE(pread(fd, &head, sizeof(head), 0) == sizeof(head));
+	for (i = 0; i < head.num_desc; i++) {
+		size_t size = sizeof(struct kvm_stats_desc) + head.name_size;
+		struct kvm_stats_desc *desc = alloca(size);
+
+		REQUIRE(pread(fd, desc, size, head.desc_offset + i * size) == (ssize_t)size);
+		if (!strcmp(desc->name, name))
+			REQUIRE(pread(fd, &val, 8, head.data_offset + desc->offset) == 8);
+	}
+	close(fd);
+	return val;
+}

@@ -132,5 +132,7 @@ void run_until(struct vm *vm, uint32_t reason);
 /* Run to an OUT and give its value; the port must be @port. */
 uint32_t run_out(struct vm *vm, uint16_t port);
 uint64_t get_reg_rax(struct vm *vm);
+/* A statistic of the VM (KVM_GET_STATS_FD) by its name; ~0 if there is none of that name. */
+uint64_t vm_stat(struct vm *vm, const char *name);
 
 #endif /* OKVM_SELFTESTS_LIB_H */

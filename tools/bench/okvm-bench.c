@@ -35,6 +35,10 @@
 #define TOUCH_HUGE	16
 #define WARMUP		8
 #define CREATE_ROUNDS	16
+#define UNMAP_ROUNDS	64
+#define UNMAP_AT	0x10000ul	/* the pages of a real-mode guest */
+#define UNMAP_SIZE	0x80000ul
+#define MAX_CPUS	4
 
 #define EXIT_FAILED	1
 #define EXIT_SKIPPED	4
@@ -53,6 +57,17 @@ static const struct op {
 static const char create_name[] = "create";
 static const char destroy_name[] = "destroy";
 
+/* What the host pays to take memory away from vCPUs that fault it in all the time. */
+static const struct unmap {
+	const char *name, *text;
+	unsigned int faulting;
+} unmaps[] = {
+	{ "unmap_1", "unmap 128 pages that a vCPU faults in", 1 },
+	{ "unmap_3", "unmap 128 pages that three vCPUs fault in", 3 },
+};
+
+#define NR_UNMAPS	(sizeof(unmaps) / sizeof(unmaps[0]))
+
 static struct options {
 	const char *device, *op, *tsv;
 	unsigned int samples, timeout;
@@ -60,8 +75,8 @@ static struct options {
 } opt = { .device = "/dev/okvm", .samples = 200, .timeout = 120 };
 
 struct vm {
-	int dev, fd, cpu[2];
-	struct kvm_run *run[2];
+	int dev, fd, cpu[MAX_CPUS];
+	struct kvm_run *run[MAX_CPUS];
 	struct bench_shared *shared;
 	int event;		/* irqfd */
 	enum bench_op op;
@@ -514,11 +529,104 @@ static void create_rounds(uint64_t *create, uint64_t *destroy)
 	}
 }
 
+/* Real mode, from @rip with interrupts on. */
+static void set_real_mode(struct vm *vm, unsigned int cpu, uint64_t rip)
+{
+	struct kvm_regs regs = { .rip = rip, .rflags = 0x202 };
+	struct kvm_sregs sregs;
+
+	if (ioctl(vm->cpu[cpu], KVM_GET_SREGS, &sregs))
+		fail("KVM_GET_SREGS");
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (ioctl(vm->cpu[cpu], KVM_SET_SREGS, &sregs) || ioctl(vm->cpu[cpu], KVM_SET_REGS, &regs))
+		fail("the CPU's state");
+}
+
+struct faulting {
+	struct vm *vm;
+	unsigned int nr;
+};
+
+static void *faulting_thread(void *arg)
+{
+	struct faulting *f = arg;
+
+	pin(1 + f->nr);
+	for (;;)
+		if (ioctl(f->vm->cpu[f->nr], KVM_RUN, 0) && errno != EINTR && errno != EAGAIN)
+			fail("KVM_RUN of a CPU that faults");
+	return NULL;
+}
+
+static void need_cpus(unsigned int nr)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		fail("sched_getaffinity");
+	while (nr--)
+		if (!CPU_ISSET(nr, &set))
+			skip("needs more host CPUs");
+}
+
+/* vCPUs that write to each of the pages, over and over, on CPUs of their own. */
+static uint8_t *start_faulting(struct vm *vm, struct faulting *each, unsigned int nr)
+{
+	static const uint8_t code[] = {
+		0xb8, 0x00, 0x10,		/* start: mov $0x1000, %ax */
+		0x8e, 0xd8,			/* 1: mov %ax, %ds */
+		0xc6, 0x06, 0x00, 0x00, 0x01,	/* movb $1, 0 */
+		0x05, 0x00, 0x01,		/* add $0x100, %ax */
+		0x3d, 0x00, 0x90,		/* cmp $0x9000, %ax */
+		0x72, 0xf1,			/* jb 1b */
+		0xeb, 0xec,			/* jmp start */
+	};
+	uint8_t *ram = get_memory(GUEST_SIZE, MADV_NOHUGEPAGE, true);
+	pthread_t thread;
+
+	memcpy(ram + 0x1000, code, sizeof(code));
+	open_vm(vm);
+	add_slot(vm, 0, 0, GUEST_SIZE, ram);
+	for (unsigned int i = 0; i < nr; i++) {
+		add_cpu(vm, i, ioctl(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0));
+		set_real_mode(vm, i, 0x1000);
+		each[i] = (struct faulting){ vm, i };
+		if (pthread_create(&thread, NULL, faulting_thread, &each[i]))
+			fail("pthread_create");
+	}
+	return ram;
+}
+
+static void measure_unmap(const struct unmap *unmap, struct result *result)
+{
+	static uint64_t took[UNMAP_ROUNDS];
+	struct faulting each[MAX_CPUS];
+	struct vm vm = { 0 };
+	uint8_t *ram;
+	uint64_t t0;
+
+	need_cpus(1 + unmap->faulting);
+	pin(0);
+	ram = start_faulting(&vm, each, unmap->faulting);
+	for (unsigned int i = 0; i < UNMAP_ROUNDS; i++) {
+		usleep(2000);
+		t0 = rdtsc();
+		if (madvise(ram + UNMAP_AT, UNMAP_SIZE, MADV_DONTNEED))
+			fail("madvise");
+		took[i] = rdtsc() - t0;
+	}
+	medians(took, UNMAP_ROUNDS, result->figure);
+}
+
+/* What @op is: an operation, NR_OPS for creation, or behind that an unmapping. */
 static void child(int fd, int op)
 {
 	struct result result = { 0 };
 
-	if (op == NR_OPS) {
+	if (op > NR_OPS) {
+		measure_unmap(&unmaps[op - NR_OPS - 1], &result);
+	} else if (op == NR_OPS) {
 		static uint64_t create[CREATE_ROUNDS], destroy[CREATE_ROUNDS];
 
 		create_rounds(create, destroy);
@@ -615,6 +723,26 @@ static int run_create(FILE *tsv)
 	return 0;
 }
 
+/* There are no counts: what others do at the same time would be among them. */
+static int run_unmaps(FILE *tsv)
+{
+	int worst = 0;
+
+	for (unsigned int i = 0; i < NR_UNMAPS && !opt.count; i++) {
+		struct result result;
+		int status;
+
+		if (!chosen(unmaps[i].name))
+			continue;
+		status = in_child(NR_OPS + 1 + i, unmaps[i].name, &result);
+		if (status == EXIT_FAILED)
+			worst = status;
+		if (!status)
+			report(tsv, unmaps[i].name, unmaps[i].text, result.figure[0]);
+	}
+	return worst;
+}
+
 static int run_all(FILE *tsv)
 {
 	int64_t empty = 0;
@@ -637,7 +765,7 @@ static int run_all(FILE *tsv)
 	}
 	if ((chosen(create_name) || chosen(destroy_name)) && run_create(tsv))
 		worst = EXIT_FAILED;
-	return worst;
+	return run_unmaps(tsv) ? EXIT_FAILED : worst;
 }
 
 static error_t parse_opt(int key, char *arg, struct argp_state *state)
@@ -698,6 +826,8 @@ int main(int argc, char **argv)
 		for (unsigned int i = 0; i < NR_OPS; i++)
 			printf("%-16s %s\n", ops[i].name, ops[i].text);
 		printf("%-16s\n%-16s\n", create_name, destroy_name);
+		for (unsigned int i = 0; i < NR_UNMAPS; i++)
+			printf("%-16s %s\n", unmaps[i].name, unmaps[i].text);
 		return 0;
 	}
 	if (opt.count && count_mark(COUNT_END) == COUNT_ADDRESS + COUNT_END) {

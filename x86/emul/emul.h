@@ -36,7 +36,10 @@ enum emul_rc {
 	EMUL_FAULT,
 	/** @EMUL_IO: the access needs userspace; call emul_exec() again when it is done */
 	EMUL_IO,
-	/** @EMUL_RETRY: only from emul_ops.cmpxchg: the memory did not hold the old value */
+	/**
+	 * @EMUL_RETRY: only from ops: the memory did not hold the old value (emul_ops.cmpxchg), or a
+	 * batch has to be done item by item (EMUL_DATA_BATCH)
+	 */
 	EMUL_RETRY,
 	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up */
 	EMUL_UNHANDLEABLE,
@@ -125,6 +128,8 @@ struct emul_dtr {
  * @EMUL_DATA: by the instruction as its explicit operand, with the privilege of the given CPL
  * @EMUL_DATA_RMW: (reads only) as EMUL_DATA, and the same bytes are written next: the page must be
  *	writable, and a page fault reports a write
+ * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string at once, all in one page. The
+ *	op answers EMUL_RETRY unless the page is plain memory: devices see each item by itself
  * @EMUL_SYSTEM: implicitly by the processor: descriptor tables, TSS, and the MSRs that SYSCALL and
  *	SYSENTER use. Memory: a supervisor access whatever the CPL; RFLAGS.AC does not lift SMAP.
  *	MSRs: never filtered, never a reason for an exit to userspace.
@@ -132,6 +137,7 @@ struct emul_dtr {
 enum emul_access {
 	EMUL_DATA,
 	EMUL_DATA_RMW,
+	EMUL_DATA_BATCH,
 	EMUL_SYSTEM,
 };
 
@@ -201,7 +207,36 @@ enum emul_fpuop {
 enum emul_vec {
 	EMUL_MM,	/* 8 registers of 8 bytes; writing also marks the x87 state as MMX does */
 	EMUL_XMM,	/* 16 registers of 16 bytes; writing keeps the bits above 127 */
+	EMUL_YMM,	/* 16 registers of 32 bytes; writing clears the bits above 255 */
 };
+
+/**
+ * struct emul_fx - x87 and SSE state as FXSAVE64 lays it out (SDM "FXSAVE")
+ * @cwd: control word
+ * @swd: status word
+ * @twd: abridged tag word: a bit per physical register that is not empty
+ * @fop: opcode of the last instruction that is none of control
+ * @rip: its instruction pointer
+ * @rdp: the pointer to its memory operand
+ * @mxcsr: MXCSR
+ * @mxcsr_mask: bits that MXCSR has
+ * @st: ST(0) to ST(7), 10 bytes each
+ * @xmm: XMM0 to XMM15
+ * @rest: reserved, and free for software
+ */
+struct emul_fx {
+	u16 cwd;
+	u16 swd;
+	u16 twd;
+	u16 fop;
+	u64 rip;
+	u64 rdp;
+	u32 mxcsr;
+	u32 mxcsr_mask;
+	u8 st[8][16];
+	u8 xmm[16][16];
+	u8 rest[96];
+} __aligned(16);
 
 struct emul_ctx;
 
@@ -224,7 +259,10 @@ struct emul_ops {
 	/** @read: read @len bytes (1..32, or up to ctx.io_buf_size within one page). May EMUL_IO */
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
-	/** @write: write @len bytes (as @read). May EMUL_IO */
+	/**
+	 * @write: write @len bytes (as @read). May EMUL_IO. An op that puts a device's write off
+	 * until the instruction is done answers EMUL_OK and sets ctx.stop.
+	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
 	/**
@@ -276,12 +314,23 @@ struct emul_ops {
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
 	/** @cpuid: regs[] is EAX, EBX, ECX, EDX: in leaf and subleaf (ECX), out the answer */
 	enum emul_rc (*cpuid)(struct emul_ctx *ctx, u32 regs[4]);
-	/** @get_vec: read vector register @nr (8 or 16 bytes) */
+	/** @get_vec: read vector register @nr (8, 16 or 32 bytes) */
 	enum emul_rc (*get_vec)(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				void *buf);
-	/** @set_vec: write vector register @nr (8 or 16 bytes) */
+	/** @set_vec: write vector register @nr (8, 16 or 32 bytes) */
 	enum emul_rc (*set_vec)(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				const void *buf);
+	/** @get_fx: read the x87 and SSE state. Cannot fail */
+	void (*get_fx)(struct emul_ctx *ctx, struct emul_fx *fx);
+	/** @set_fx: write it; MXCSR has no bit that @get_fx did not have in its mask */
+	void (*set_fx)(struct emul_ctx *ctx, const struct emul_fx *fx);
+	/**
+	 * @x87: carry out an x87 instruction on the state @fx, which has no exception pending.
+	 * @opcode: D8..DF. @modrm: the ModRM byte; memory forms use @data, up to 16 bytes, in or
+	 * out. It changes @fx and @data alone
+	 */
+	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			    void *data);
 	/** @fpu: an x87 control operation; CR0.EM, CR0.TS and CR0.MP were checked */
 	enum emul_rc (*fpu)(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val);
 	/** @system: everything rare; see enum emul_sysop. May EMUL_IO */
@@ -315,6 +364,9 @@ struct emul_opcode;	/* internal.h: a row of the opcode tables */
  * @rep: 0xf2, 0xf3 or 0: the last of them counts
  * @lock: LOCK prefix seen
  * @opsize_prefix: 0x66 seen
+ * @vex: it has a VEX prefix, whose R, X, B and W are in @rex, and its pp in @rep, @opsize_prefix
+ * @vex_l: VEX.L: vectors of 256 bits
+ * @vex_v: register that VEX.vvvv names; 0 if it names none
  * @seg: segment override or -1, after the rules of 64-bit mode
  * @has_modrm: the row has a ModRM byte
  * @mod: ModRM.mod
@@ -327,7 +379,7 @@ struct emul_opcode;	/* internal.h: a row of the opcode tables */
  * @disp: displacement, sign-extended
  * @imm: first immediate, extended as the row says; also moffs and relative offsets
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
- * @op_bytes: operand size of the instruction: 1, 2, 4, 8 (16 for vectors)
+ * @op_bytes: operand size of the instruction: 1, 2, 4, 8 (means nothing for vectors)
  * @ad_bytes: address size: 2, 4, 8
  * @row: the opcode table's row
  */
@@ -343,6 +395,9 @@ struct emul_insn {
 	u8 rep;
 	bool lock;
 	bool opsize_prefix;
+	bool vex;
+	bool vex_l;
+	u8 vex_v;
 	s8 seg;
 	bool has_modrm;
 	u8 mod;
@@ -385,7 +440,7 @@ struct emul_exception {
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: #DB with DR6.BS is due now */
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may have changed: call emul_set_mode() */
-#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: a task switch was asked for */
+#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: ctx.task is to be switched to */
 
 /**
  * struct emul_operand - internal to one emul_exec()
@@ -411,6 +466,34 @@ struct emul_operand {
 	u64 orig;
 };
 
+/** enum emul_task_source - what makes a task switch */
+enum emul_task_source {
+	EMUL_TASK_CALL,
+	EMUL_TASK_IRET,
+	EMUL_TASK_JMP,
+	EMUL_TASK_GATE,		/* a task gate of the IDT */
+};
+
+/**
+ * struct emul_task - a task switch, for emul_task_switch()
+ * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
+ * @source: enum emul_task_source
+ * @external: by an event that is not an instruction: the EXT bit of error codes
+ * @has_error: push @error on the new task's stack
+ * @error: error code
+ * @switched: (out) the new task is the current one, even if its segments are at fault
+ * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
+ */
+struct emul_task {
+	u16 sel;
+	u8 source;
+	bool external;
+	bool has_error;
+	u32 error;
+	bool switched;
+	bool trap;
+};
+
 /**
  * struct emul_ctx - one emulation
  * @ops: the machine; constant
@@ -423,9 +506,13 @@ struct emul_operand {
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
  * @io_buf_size: its size in bytes
  * @seq: grows with every commit of an instruction or iteration
+ * @stop: set by an op: a repeated string instruction ends with the iteration in work, and
+ *	EMUL_OUT_AGAIN says whether more are left
  * @insn: the decoded instruction. Valid when insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
+ * @task: the task switch that EMUL_OUT_TASK_SWITCH asks for: emul_task_switch() makes it, with the
+ *	RIP of the next instruction. Gates were checked
  * @dst: operands of the instruction in work, with the staged registers: private
  * @src: private
  * @src2: private
@@ -433,6 +520,7 @@ struct emul_operand {
  * @dirty: private: bit per register
  * @next_rip: private
  * @flags: private: RFLAGS to be
+ * @fx: private: x87 and SSE state that the instruction in work changes
  * @trap: private: a single-step trap follows, by TF as it was before (after SYSCALL, as it is then)
  */
 struct emul_ctx {
@@ -446,9 +534,11 @@ struct emul_ctx {
 	void *io_buf;
 	u32 io_buf_size;
 	u32 seq;
+	bool stop;
 	struct emul_insn insn;
 	struct emul_exception exc;
 	u32 out;
+	struct emul_task task;
 	/* private */
 	struct emul_operand dst;
 	struct emul_operand src;
@@ -458,6 +548,7 @@ struct emul_ctx {
 	u64 next_rip;
 	u64 flags;
 	bool trap;
+	struct emul_fx fx;
 };
 
 /**
@@ -504,8 +595,8 @@ void emul_set_mode(struct emul_ctx *ctx);
  * Return: EMUL_OK and ctx.insn, or EMUL_FAULT (#PF or whatever the fetch op said, #GP(0) past 15
  * bytes or past the code segment's limit, #UD for what the SDM leaves undefined or forbids in this
  * mode, LOCK where it may not be included), or EMUL_UNHANDLEABLE for an instruction that exists but
- * is not emulated (most of x87, vector arithmetic, VEX, EVEX and XOP). On anything but EMUL_OK
- * ctx.insn.len is 0.
+ * is not emulated (x87 and vector arithmetic, EVEX and XOP). On anything but EMUL_OK ctx.insn.len
+ * is 0.
  */
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
@@ -523,7 +614,7 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
  *
  * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc, RIP at the instruction (iterations of a
  * repeated string instruction that came before stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
- * switches (EMUL_OUT_TASK_SWITCH), call gates that go to an inner level, and what an op refuses.
+ * switches (EMUL_OUT_TASK_SWITCH and ctx.task), call gates, and what an op refuses.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 
@@ -540,38 +631,11 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
  * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
  *
  * CR2, DR6 and DR7.GD are the caller's. Return: EMUL_OK, EMUL_FAULT with the exception that the
- * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate.
+ * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate, with
+ * EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
-
-/** enum emul_task_source - what makes a task switch */
-enum emul_task_source {
-	EMUL_TASK_CALL,
-	EMUL_TASK_IRET,
-	EMUL_TASK_JMP,
-	EMUL_TASK_GATE,		/* a task gate of the IDT */
-};
-
-/**
- * struct emul_task - a task switch, for emul_task_switch()
- * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
- * @source: enum emul_task_source
- * @external: by an event that is not an instruction: the EXT bit of error codes
- * @has_error: push @error on the new task's stack
- * @error: error code
- * @switched: (out) the new task is the current one, even if its segments are at fault
- * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
- */
-struct emul_task {
-	u16 sel;
-	u8 source;
-	bool external;
-	bool has_error;
-	u32 error;
-	bool switched;
-	bool trap;
-};
 
 /**
  * emul_task_switch() - switch tasks as JMP, CALL, IRET or an event does
@@ -610,6 +674,11 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
  * @from_reg: (writes) the datum is a register's, else an immediate
  * @reg: the register
  * @high: it is AH, CH, DH or BH
+ * @seg: segment of the memory operand
+ * @base: base register of its address or -1
+ * @index: index register or -1
+ * @scale: shift of the index
+ * @disp: displacement, to which RIP is added already where it counts from there
  * @val: (writes) the datum
  */
 struct emul_mov {
@@ -620,6 +689,11 @@ struct emul_mov {
 	u8 bytes;
 	u8 dst_bytes;
 	u8 reg;
+	u8 seg;
+	s8 base;
+	s8 index;
+	u8 scale;
+	u64 disp;
 	u64 val;
 };
 
@@ -629,10 +703,19 @@ struct emul_mov {
  * @mov: filled when true
  *
  * The short way for MMIO whose guest-physical address the hardware has already reported: the
- * caller does the access itself and ends with emul_finish_mov(). Linear address and segment checks
- * were done by the processor before it came to the EPT violation.
+ * caller does the access itself and ends with emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
+
+/**
+ * emul_mov_linear() - the linear address of the memory operand
+ * @ctx: decoded
+ * @mov: from emul_as_mov()
+ * @la: filled with EMUL_OK
+ *
+ * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would
+ */
+enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la);
 
 /**
  * emul_finish_mov() - commit a MOV that the caller has executed
@@ -643,6 +726,17 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
  * Advances RIP and sets ctx.out exactly as emul_exec() does.
  */
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val);
+
+/**
+ * emul_mov_ea() - the offset of the memory operand in its segment, not cut to the address size
+ * @mov: from emul_as_mov()
+ * @base: value of the base register, 0 if there is none
+ * @index: value of the index register, 0 if there is none
+ */
+static inline u64 emul_mov_ea(const struct emul_mov *mov, u64 base, u64 index)
+{
+	return mov->disp + base + (index << mov->scale);
+}
 
 /** emul_mov_datum() - what the write stores, @reg being the register's present value */
 static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)

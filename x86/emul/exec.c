@@ -462,6 +462,7 @@ static void exec_begin(struct emul_ctx *ctx)
 {
 	ctx->dirty = 0;
 	ctx->out = 0;
+	ctx->stop = false;
 	ctx->next_rip = exec_next_rip(ctx);
 	ctx->flags = ctx->rflags & ~(u64)X86_EFLAGS_RF;
 	ctx->trap = ctx->rflags & X86_EFLAGS_TF;
@@ -512,6 +513,29 @@ enum emul_rc emul_step(struct emul_ctx *ctx)
 
 /* --- what the MMIO path asks -------------------------------------------------------------- */
 
+/* Where the memory operand is, by registers. */
+static void mov_locate(const struct emul_ctx *ctx, struct emul_mov *mov)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	bool moffs = insn->row->dst == O_MOFFS || insn->row->src == O_MOFFS;
+
+	mov->seg = insn->seg;
+	mov->base = moffs ? -1 : insn->base;
+	mov->index = moffs ? -1 : insn->index;
+	mov->scale = insn->scale;
+	mov->disp = moffs ? insn->imm : insn->disp;
+	if (!moffs && insn->rip_relative)
+		mov->disp += ctx->rip + insn->len;
+}
+
+enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la)
+{
+	u64 ea = emul_mov_ea(mov, mov->base < 0 ? 0 : ctx->gpr[mov->base],
+			     mov->index < 0 ? 0 : ctx->gpr[mov->index]);
+
+	return emul_linear(ctx, mov->seg, ea & emul_ad_mask(ctx), mov->bytes, mov->write, la);
+}
+
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -523,6 +547,7 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov)
 	if (row->dst != O_MOFFS && row->src != O_MOFFS && insn->mod == 3)
 		return false;
 	*mov = (struct emul_mov){ .bytes = insn->op_bytes, .dst_bytes = insn->op_bytes };
+	mov_locate(ctx, mov);
 	mov->write = row->dst == O_RM || row->dst == O_MOFFS;
 	op = (struct emul_operand){ .bytes = insn->op_bytes };
 	if (row->src == O_IMM) {

@@ -152,6 +152,8 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		emul_commit(ctx);
 		if (last)
 			return EMUL_OK;
+		if (ctx->stop)
+			break;
 	}
 	if (left)
 		ctx->out |= EMUL_OUT_AGAIN;
@@ -315,8 +317,13 @@ static enum emul_rc ins_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	void *buf;
 
 	rc = batch_linear(ctx, EMUL_ES, string_di(ctx), bytes, true, max, done, &la);
-	if (rc == EMUL_OK)
-		rc = ctx->ops->probe_write(ctx, la, *done * bytes, EMUL_DATA, ctx->cpl);
+	if (rc == EMUL_OK && *done > 1) {
+		rc = ctx->ops->probe_write(ctx, la, *done * bytes, EMUL_DATA_BATCH, ctx->cpl);
+		if (rc == EMUL_RETRY)
+			*done = 1;
+	}
+	if ((rc == EMUL_OK || rc == EMUL_RETRY) && *done == 1)
+		rc = ctx->ops->probe_write(ctx, la, bytes, EMUL_DATA, ctx->cpl);
 	if (rc != EMUL_OK)
 		return rc;
 	buf = *done > 1 ? ctx->io_buf : &one;
@@ -338,8 +345,14 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	rc = batch_linear(ctx, ctx->insn.seg, string_si(ctx), bytes, false, max, done, &la);
 	if (rc != EMUL_OK)
 		return rc;
+	if (*done > 1) {
+		rc = ctx->ops->read(ctx, la, ctx->io_buf, *done * bytes, EMUL_DATA_BATCH, ctx->cpl);
+		if (rc == EMUL_RETRY)
+			*done = 1;
+	}
 	buf = *done > 1 ? ctx->io_buf : &one;
-	rc = ctx->ops->read(ctx, la, buf, *done * bytes, EMUL_DATA, ctx->cpl);
+	if (*done == 1)
+		rc = ctx->ops->read(ctx, la, buf, bytes, EMUL_DATA, ctx->cpl);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->pio_out(ctx, port, bytes, *done, buf);
 	advance(ctx, EMUL_RSI, *done * string_step(ctx, bytes));

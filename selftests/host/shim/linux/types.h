@@ -18,7 +18,7 @@ typedef __s32 s32;
 typedef __s64 s64;
 typedef u64 gpa_t;
 typedef u64 gfn_t;
-typedef u64 gva_t;
+typedef unsigned long gva_t;
 typedef u64 hpa_t;
 typedef u64 phys_addr_t;
 typedef unsigned int gfp_t;

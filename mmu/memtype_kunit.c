@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KUnit: which frames of this machine are a device's. */
+#include <kunit/test.h>
+
+#include <linux/gfp.h>
+#include <linux/pgtable.h>
+
+#include "mmu/memtype.h"
+
+/* The kernel's own image: reserved, and memory all the same. */
+static void memtype_test_reserved(struct kunit *test)
+{
+	u64 pfn = page_to_pfn(ZERO_PAGE(0)) + 1;
+
+	KUNIT_ASSERT_TRUE(test, pfn_valid(pfn));
+	KUNIT_ASSERT_TRUE(test, PageReserved(pfn_to_page(pfn)));
+	/* Without PAT the host's type is unknown, and wrong for a device would be worse. */
+	KUNIT_EXPECT_EQ(test, memtype_is_device(pfn), !pat_enabled());
+}
+
+static void memtype_test_memory(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_FALSE(test, memtype_is_device(page_to_pfn(page)));
+	KUNIT_EXPECT_FALSE(test, memtype_is_device(page_to_pfn(ZERO_PAGE(0))));
+	__free_page(page);
+}
+
+static void memtype_test_device(struct kunit *test)
+{
+	/* The local APIC, and nothing at all. */
+	KUNIT_EXPECT_TRUE(test, memtype_is_device(0xfee00));
+	KUNIT_EXPECT_TRUE(test, memtype_is_device(1ULL << 39));
+}
+
+static struct kunit_case memtype_test_cases[] = {
+	KUNIT_CASE(memtype_test_reserved),
+	KUNIT_CASE(memtype_test_memory),
+	KUNIT_CASE(memtype_test_device),
+	{}
+};
+
+struct kunit_suite okvm_memtype_suite = {
+	.name = "okvm-memtype",
+	.test_cases = memtype_test_cases,
+};

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Several at the same page tables: vCPUs that fault, the host that takes the memory away, userspace
+ * that changes its slots. Nothing leaks, and nobody waits longer because there are more of the others.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "selftests/lib/okvm_test.h"
+
+#define REGION_GPA	0x10000000ul
+#define HUGE_SIZE	(2ul << 20)
+#define NR_HUGE		4
+#define REGION		(NR_HUGE * HUGE_SIZE)
+#define CPUS		4
+
+/* RBX: first address, RCX: how many, RDX: the step. Reads and writes them, over and over. */
+GUEST(wander, 64)
+	"	sti\n"	/* nothing comes, but Bochs interrupts no guest that forbids it */
+	"1:	mov %rbx, %rdi\n"
+	"	mov %rcx, %rsi\n"
+	"2:	lock incl (%rdi)\n"
+	"	add %rdx, %rdi\n"
+	"	dec %rsi\n"
+	"	jnz 2b\n"
+	"	cmpb $0, 0x7000\n"
+	"	je 1b\n"
+	"	out %al, $0x10\n"
+	"	hlt\n"
+GUEST_END(wander);
+
+#define STOP_FLAG	0x7000
+
+struct crowd {
+	struct vm vm;
+	unsigned int nr;
+	int vcpu[CPUS];
+	struct kvm_run *run[CPUS];
+	pthread_t thread[CPUS];
+	uint8_t *mem;
+	uint64_t step;
+};
+
+static uint8_t *region_map(int advice)
+{
+	uint8_t *space = mmap(NULL, REGION + HUGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(space != MAP_FAILED);
+	space = (uint8_t *)(((uintptr_t)space + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1));
+	madvise(space, REGION, advice);
+	return space;
+}
+
+static void crowd_create(struct crowd *c, unsigned int nr, int advice, uint64_t step)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	unsigned int i;
+
+	memset(c, 0, sizeof(*c));
+	c->nr = nr;
+	c->step = step;
+	c->mem = region_map(advice);
+	vm_create(&c->vm, 0);
+	LOAD64(&c->vm, wander);
+	vm_slot(&c->vm, 1, REGION_GPA, REGION, c->mem, 0);
+	c->vcpu[0] = c->vm.vcpu;
+	REQUIRE(ioctl(c->vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(c->vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	for (i = 0; i < nr; i++) {
+		if (i)
+			c->vcpu[i] = vcpu_add(&c->vm, i, &c->run[i]);
+		if (i)
+			vcpu_cpuid(&c->vm, c->vcpu[i]);
+		regs.rbx = REGION_GPA + 64 * i;
+		regs.rcx = REGION / step;
+		regs.rdx = step;
+		REQUIRE(ioctl(c->vcpu[i], KVM_SET_SREGS, &sregs) == 0);
+		REQUIRE(ioctl(c->vcpu[i], KVM_SET_REGS, &regs) == 0);
+	}
+}
+
+static void *crowd_run(void *arg)
+{
+	int vcpu = *(int *)arg;
+
+	while (ioctl(vcpu, KVM_RUN, 0) && (errno == EINTR || errno == EAGAIN || errno == EFAULT))
+		sched_yield();
+	return NULL;
+}
+
+static void crowd_start(struct crowd *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr; i++)
+		REQUIRE(pthread_create(&c->thread[i], NULL, crowd_run, &c->vcpu[i]) == 0);
+}
+
+static void crowd_stop(struct crowd *c)
+{
+	unsigned int i;
+
+	((volatile uint8_t *)c->vm.mem)[STOP_FLAG] = 1;
+	for (i = 0; i < c->nr; i++)
+		pthread_join(c->thread[i], NULL);
+}
+
+static void crowd_destroy(struct crowd *c)
+{
+	unsigned int i;
+
+	for (i = 1; i < c->nr; i++) {
+		munmap(c->run[i], ioctl(c->vm.sys, KVM_GET_VCPU_MMAP_SIZE, 0));
+		close(c->vcpu[i]);
+	}
+	vm_destroy(&c->vm);
+	munmap(c->mem, REGION);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000ull + t.tv_nsec / 1000;
+}
+
+/* Both slots go: what is left in the tables after that, nobody can find any more. */
+static void expect_nothing_mapped(struct vm *vm)
+{
+	uint64_t tables = vm_stat(vm, "page_tables");
+
+	vm_slot(vm, 0, 0, 0, vm->mem, 0);
+	vm_slot(vm, 1, REGION_GPA, 0, NULL, 0);
+	EXPECT_EQ(vm_stat(vm, "pages_4k"), 0);
+	EXPECT_EQ(vm_stat(vm, "pages_2m"), 0);
+	/* One of the lowest level may be of what lies beside the slots. */
+	if (tables != ~0ull)
+		EXPECT(vm_stat(vm, "page_tables") <= 4);
+}
+
+/* Huge where it is not logged, small where it is: entries of both kinds at the same place. */
+TEST(logging_that_goes_on_and_off_under_two_vcpus)
+{
+	uint64_t bitmap[REGION / 4096 / 64];
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = bitmap };
+	struct crowd c;
+	uint64_t end;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		test_skip("needs two CPUs");
+	crowd_create(&c, 2, MADV_HUGEPAGE, HUGE_SIZE);
+	memset(c.mem, 0, REGION);
+	crowd_start(&c);
+	for (end = now_us() + 1500000; now_us() < end;) {
+		vm_slot(&c.vm, 1, REGION_GPA, REGION, c.mem, KVM_MEM_LOG_DIRTY_PAGES);
+		usleep(1000);
+		EXPECT_EQ(ioctl(c.vm.fd, KVM_GET_DIRTY_LOG, &log), 0);
+		vm_slot(&c.vm, 1, REGION_GPA, REGION, c.mem, 0);
+		usleep(1000);
+	}
+	crowd_stop(&c);
+	expect_nothing_mapped(&c.vm);
+	crowd_destroy(&c);
+}
+
+/* ---- many slots, one page ---- */
+
+#define ALIASES		256u
+
+/* Adds up a word of each of the pages that are mapped one after the other at 256 MiB. */
+GUEST(look, 64)
+	"1:	mov $0x10000000, %edi\n"
+	"	mov $256, %ecx\n"
+	"	xor %eax, %eax\n"
+	"2:	add (%rdi), %eax\n"
+	"	add $4096, %rdi\n"
+	"	dec %ecx\n"
+	"	jnz 2b\n"
+	"	out %eax, $0x10\n"
+	"	jmp 1b\n"
+GUEST_END(look);
+
+TEST(slots_that_share_a_page_cost_one_flush)
+{
+	uint64_t before, after;
+	uint8_t *page;
+	struct vm vm;
+	unsigned int i;
+
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(page != MAP_FAILED);
+	vm_create(&vm, 0);
+	LOAD64(&vm, look);
+	for (i = 0; i < ALIASES; i++)
+		vm_slot(&vm, 1 + i, REGION_GPA + 4096 * i, 4096, page, 0);
+	page[0] = 1;
+	EXPECT_EQ(run_out(&vm, 0x10), ALIASES);
+	page[0] = 3;
+	EXPECT_EQ(run_out(&vm, 0x10), 3 * ALIASES);
+	before = vm_stat(&vm, "remote_tlb_flush");
+	REQUIRE(before != ~0ull);
+	EXPECT_EQ(madvise(page, 4096, MADV_DONTNEED), 0);
+	after = vm_stat(&vm, "remote_tlb_flush");
+	/* The scheduler may have wanted the CPU once or twice meanwhile. */
+	EXPECT(after - before >= 1);
+	EXPECT(after - before <= 4);
+	EXPECT_EQ(run_out(&vm, 0x10), 0);
+	vm_destroy(&vm);
+	munmap(page, 4096);
+}
+
+static volatile bool slots_settled;
+static uint8_t *aliased;
+
+/* One more slot of the same page comes and goes: whoever goes over them loses its place. */
+static void *change_slots(void *arg)
+{
+	struct vm *vm = arg;
+
+	while (!slots_settled) {
+		vm_slot(vm, ALIASES + 1, REGION_GPA * 2, 4096, aliased, 0);
+		vm_slot(vm, ALIASES + 1, REGION_GPA * 2, 0, aliased, 0);
+	}
+	return NULL;
+}
+
+TEST(no_slot_is_left_out_while_others_come_and_go)
+{
+	uint64_t round, end = now_us() + 1000000;
+	pthread_t thread;
+	uint8_t *page;
+	struct vm vm;
+	unsigned int i;
+
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(page != MAP_FAILED);
+	vm_create(&vm, 0);
+	LOAD64(&vm, look);
+	for (i = 0; i < ALIASES; i++)
+		vm_slot(&vm, 1 + i, REGION_GPA + 4096 * i, 4096, page, 0);
+	aliased = page;
+	slots_settled = false;
+	REQUIRE(pthread_create(&thread, NULL, change_slots, &vm) == 0);
+	for (round = 0; round < 100 && now_us() < end; round++) {
+		page[0] = 1 + round % 2;
+		EXPECT_EQ(run_out(&vm, 0x10), ALIASES * (1 + round % 2));
+		/* Gone, by all names. */
+		EXPECT_EQ(madvise(page, 4096, MADV_DONTNEED), 0);
+		EXPECT_EQ(run_out(&vm, 0x10), 0);
+	}
+	slots_settled = true;
+	pthread_join(thread, NULL);
+	EXPECT(round > 1);
+	vm_destroy(&vm);
+	munmap(page, 4096);
+}
+
+/* ---- unmapping against faults ---- */
+
+#define ROUNDS		40
+#define LIMIT_US	1000000
+
+static struct crowd *watched;
+static volatile bool rounds_over;
+
+/* Lets go of an unmap that does not end: when no vCPU faults any more it does. */
+static void *watch(void *arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < 1500 && !rounds_over; i++)
+		usleep(10000);
+	if (!rounds_over)
+		((volatile uint8_t *)watched->vm.mem)[STOP_FLAG] = 1;
+	return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The longest of all unmaps but the worst two, which the scheduler may have made long. */
+static uint64_t unmap_against(unsigned int faulting)
+{
+	struct sched_param first = { .sched_priority = 10 }, none = { 0 };
+	uint64_t took[ROUNDS], from;
+	pthread_t watcher;
+	struct crowd c;
+	unsigned int i;
+
+	crowd_create(&c, faulting, MADV_NOHUGEPAGE, 4096);
+	watched = &c;
+	rounds_over = false;
+	REQUIRE(pthread_create(&watcher, NULL, watch, NULL) == 0);
+	crowd_start(&c);
+	for (i = 0; i < ROUNDS; i++) {
+		usleep(2000);
+		/* Before those that fault, where they share a CPU. */
+		pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+		from = now_us();
+		EXPECT_EQ(madvise(c.mem, REGION, MADV_DONTNEED), 0);
+		took[i] = now_us() - from;
+		pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
+	}
+	rounds_over = true;
+	crowd_stop(&c);
+	pthread_join(watcher, NULL);
+	crowd_destroy(&c);
+	qsort(took, ROUNDS, sizeof(took[0]), by_size);
+	printf("# %u vCPUs that fault: unmapping takes %llu us, at most %llu us\n", faulting,
+	       (unsigned long long)took[ROUNDS / 2], (unsigned long long)took[ROUNDS - 1]);
+	return took[ROUNDS - 3];
+}
+
+TEST(unmapping_ends_however_many_fault)
+{
+	unsigned int faulting;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		test_skip("needs two CPUs");
+	for (faulting = 1; faulting <= CPUS; faulting *= 2)
+		EXPECT(unmap_against(faulting) < LIMIT_US);
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest whose page tables, stack or IDT are in read-only memory or in no memory at all: what the
+ * processor meets there on its own behalf is not the data of the instruction that it executes.
+ */
+#include <signal.h>
+
+#include "selftests/lib/pages.h"
+
+#define ROM		0x900000u
+#define ROM_PAGES	8
+
+static uint8_t *rom;
+
+static void begin(struct vm *vm, const uint8_t *code, const uint8_t *end)
+{
+	vm_create(vm, 0);
+	guest_load64(vm, code, end);
+	pages_setup(vm);
+	rom = host_pages(ROM_PAGES);
+	vm_slot(vm, 3, ROM, ROM_PAGES * PAGE, rom, KVM_MEM_READONLY);
+	/* A guest that never gets further must not hang the test. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(60);
+}
+#define BEGIN(vm, name) begin(vm, guest_##name, guest_##name##_end)
+
+static void finish(struct vm *vm)
+{
+	vm_destroy(vm);
+	munmap(rom, ROM_PAGES * PAGE);
+}
+
+/* Tables of four levels at @gpa, of which @table is the host's view: 4 MiB in 4 KiB pages. */
+static void tables(uint8_t *table, uint64_t gpa, uint64_t bits)
+{
+	uint64_t *entry = (uint64_t *)table;
+	unsigned int i;
+
+	entry[0] = (gpa + PAGE) | bits;
+	entry[512] = (gpa + 2 * PAGE) | bits;
+	for (i = 0; i < 2; i++)
+		entry[1024 + i] = (gpa + (3 + i) * PAGE) | bits;
+	for (i = 0; i < 1024; i++)
+		entry[1536 + i] = i * (uint64_t)PAGE | bits;
+}
+
+static void root(struct vm *vm, uint64_t gpa)
+{
+	struct kvm_sregs sregs = sregs_of(vm);
+
+	sregs.cr3 = gpa;
+	sregs_put(vm, &sregs);
+}
+
+/* What a compiler makes of a small function, the data at many places. */
+GUEST(work, 64)
+	"mov $0x300128, %ebx\n"
+	"movl $5, (%rbx)\n"
+	"addl $3, (%rbx)\n"
+	"mov %rbx, 0x200(%rbx)\n"
+	"push %rbx\n"
+	"pop %rcx\n"
+	"call 1f\n"
+	"mov $0x301ffc, %edi\n"
+	"mov $0x11223344, %eax\n"
+	"mov %rax, (%rdi)\n"
+	"mov $0x302ffe, %edi\n mov $0x41, %al\n mov $4, %ecx\n rep stosb\n"
+	"movzwl 0x302fff, %r9d\n"
+	"lock xaddl %eax, 0x303000\n"
+	"out %al, $0x10\n"
+	"1: lea 1(%rcx), %r8\n"
+	"ret\n"
+GUEST_END(work);
+
+static void worked(struct vm *vm)
+{
+	struct kvm_regs regs = regs_of(vm);
+
+	EXPECT_EQ(*(uint32_t *)(vm->mem + 0x300128), 8);
+	EXPECT_EQ(*(uint64_t *)(vm->mem + 0x300328), 0x300128);
+	EXPECT_EQ(regs.r8, 0x300129);
+	EXPECT_EQ(regs.r9, 0x4141);
+	EXPECT_EQ(*(uint32_t *)(vm->mem + 0x301ffc), 0x11223344);
+	EXPECT_EQ(*(uint32_t *)(vm->mem + 0x302000), 0);
+	EXPECT_EQ(*(uint32_t *)(vm->mem + 0x303000), 0x11223341);
+	EXPECT_EQ(regs.rsp, PAGES_STACK);
+}
+
+static void work_with(uint64_t bits)
+{
+	struct vm vm;
+
+	BEGIN(&vm, work);
+	tables(rom, ROM, bits);
+	root(&vm, ROM);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, PORT_DONE);
+	worked(&vm);
+	finish(&vm);
+}
+
+TEST(page_tables_in_readonly_memory) { work_with(PTE_P | PTE_W | PTE_AD); }
+
+/* Nobody can set these bits: the guest does without. */
+TEST(page_tables_in_readonly_memory_without_accessed_bits) { work_with(PTE_P | PTE_W); }
+
+/* Only the last level, or only the first one. */
+TEST(some_tables_in_readonly_memory)
+{
+	unsigned int level;
+	struct vm vm;
+
+	for (level = 0; level < 2; level++) {
+		BEGIN(&vm, work);
+		tables(vm.mem + 0x30000, 0x30000, PTE_P | PTE_W | PTE_AD);
+		if (level) {
+			memcpy(rom, vm.mem + 0x33000, 2 * PAGE);
+			put64(&vm, 0x32000, ROM | PTE_P | PTE_W | PTE_AD);
+			put64(&vm, 0x32008, (ROM + PAGE) | PTE_P | PTE_W | PTE_AD);
+		} else {
+			memcpy(rom, vm.mem + 0x30000, PAGE);
+		}
+		root(&vm, level ? 0x30000 : ROM);
+		run_until(&vm, KVM_EXIT_IO);
+		EXPECT_EQ(vm.run->io.port, PORT_DONE);
+		worked(&vm);
+		finish(&vm);
+	}
+}
+
+GUEST(faults, 64)
+	"mov $0x300000, %ebx\n"
+	"mov %eax, (%rbx)\n"
+	"ud2\n"
+GUEST_END(faults);
+
+/* Events are delivered with such tables, too. */
+TEST(an_exception_with_page_tables_in_readonly_memory)
+{
+	struct vm vm;
+
+	BEGIN(&vm, faults);
+	tables(rom, ROM, PTE_P | PTE_W | PTE_AD);
+	root(&vm, ROM);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(trap_vector(&vm), 6);
+	finish(&vm);
+}
+
+/* A table that is in no memory is like one that is not present, and nothing is a device there. */
+GUEST(store, 64)
+	"1: mov %rax, (%rbx)\n"
+	"out %al, $0x10\n"
+	"jmp 1b\n"
+GUEST_END(store);
+
+static void no_table(struct vm *vm, uint64_t va, uint64_t val)
+{
+	struct kvm_regs regs = regs_of(vm);
+
+	regs.rip = VM_CODE;
+	regs.rbx = va;
+	regs.rax = val;
+	regs.rsp = PAGES_STACK;
+	regs_put(vm, &regs);
+	run_until(vm, KVM_EXIT_IO);
+	EXPECT_EQ(trap_vector(vm), 14);
+	EXPECT_EQ(sregs_of(vm).cr2, va);
+	/* Under the number: the error code of a write to a page that is not present. */
+	EXPECT_EQ(vm->mem[regs_of(vm).rsp + 8], 2);
+	EXPECT_EQ(*(uint64_t *)(vm->mem + regs_of(vm).rsp + 16), VM_CODE);
+}
+
+TEST(a_page_table_in_no_memory)
+{
+	unsigned int i;
+	struct vm vm;
+
+	BEGIN(&vm, store);
+	put64(&vm, VM_TABLES + 0x2000 + 8 * 8, PAGES_HOLE | PTE_P | PTE_W | PTE_AD);
+	/* The entry has the page offset of the data, and then has not. */
+	for (i = 0; i < 3; i++)
+		no_table(&vm, 0x1000000 + 0x1000 * i + 8 * i, 7);
+	for (i = 0; i < 3; i++)
+		no_table(&vm, 0x1000000 + 0x1000 * i + 0x120, 7);
+	finish(&vm);
+}
+
+/* The stack is read-only: what is pushed is userspace's, by instructions and by events. */
+GUEST(int3, 64)
+	"mov $0x900800, %esp\n"
+	"push %rax\n"
+	"mov $0x300000, %ebx\n"
+	"int3\n"
+	"mov %rax, (%rbx)\n"
+	"out %al, $0x10\n"
+GUEST_END(int3);
+
+GUEST(handler, 64)
+	"out %al, $0x78\n"
+GUEST_END(handler);
+
+TEST(a_stack_in_readonly_memory)
+{
+	/* SS, RSP, RFLAGS, CS, RIP */
+	uint64_t want[5] = { 0x10, ROM + 0x7f8, 2, 8, VM_CODE + 12 };
+	unsigned int i;
+	struct vm vm;
+
+	BEGIN(&vm, int3);
+	memcpy(vm.mem + PAGES_STUBS + 24, guest_handler, guest_handler_end - guest_handler);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.phys_addr, ROM + 0x7f8);
+	for (i = 0; i < 5; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(vm.run->mmio.is_write, 1);
+		EXPECT_EQ(vm.run->mmio.phys_addr, ROM + 0x7e8 - 8 * i);
+		EXPECT_EQ(vm.run->mmio.len, 8);
+		if (i)
+			EXPECT_EQ(*(uint64_t *)vm.run->mmio.data & ~0x10000ull, want[i]);
+	}
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x78);
+	/* The instruction behind was not executed in the place of the delivery. */
+	EXPECT_EQ(*(uint64_t *)(vm.mem + 0x300000), 0);
+	finish(&vm);
+}
+
+/* A delivery that meets no memory is not the MOV that the guest stands at. */
+GUEST(ud_mov, 64)
+	"mov $0x300000, %ebx\n"
+	"mov $0x55, %eax\n"
+	"ud2\n"
+	"mov %eax, (%rbx)\n"
+	"out %al, $0x10\n"
+GUEST_END(ud_mov);
+
+TEST(an_idt_or_a_stack_in_no_memory)
+{
+	unsigned int stack;
+
+	for (stack = 0; stack < 2; stack++) {
+		struct kvm_sregs sregs;
+		struct kvm_regs regs;
+		struct vm vm;
+
+		BEGIN(&vm, ud_mov);
+		sregs = sregs_of(&vm);
+		regs = regs_of(&vm);
+		if (stack)
+			regs.rsp = PAGES_HOLE + 0x800;
+		else
+			sregs.idt.base = PAGES_HOLE;
+		sregs_put(&vm, &sregs);
+		regs_put(&vm, &regs);
+		run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
+		EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
+		EXPECT_EQ(vm.run->internal.data[0] & 0xff, 6);
+		EXPECT_EQ(regs_of(&vm).rip, VM_CODE + 10);
+		finish(&vm);
+	}
+}

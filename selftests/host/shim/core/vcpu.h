@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What mmu/tdp.c sees of a vCPU. */
+#ifndef OKVM_CORE_VCPU_H
+#define OKVM_CORE_VCPU_H
+
+#include "core/vm.h"
+
+enum okvm_vcpu_stat {
+	OKVM_STAT_PF_FIXED,
+	OKVM_STAT_PF_SPURIOUS,
+	OKVM_NR_VCPU_STATS,
+};
+
+struct okvm_vcpu {
+	struct okvm_vm *vm;
+	struct okvm_mmu_vcpu *mmu;
+	u64 stat[OKVM_NR_VCPU_STATS];
+};
+
+#endif

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts where the manual leaves room, or KVM was mended after 6.1: a pending line that is
+ * unmasked is sampled again (right in 6.12), an EOI reaches userspace's IOAPIC whatever the guest
+ * says of broadcasts (as in 6.1), a timer that was delivered does not fire again when its APIC is
+ * restored (right in later kernels than 6.12).
+ */
+#include <sys/eventfd.h>
+
+#include "selftests/lib/smp.h"
+
+/* ---- resampling at unmasking ---- */
+
+#define IOAPIC	0xfec00000ull
+#define PIN	5
+#define V	0x41
+
+enum redir { LEVEL = 1 << 15, MASKED = 1 << 16 };
+
+static volatile uint32_t hits;
+static volatile bool user_line;
+
+static GUEST_C void io_write(uint32_t reg, uint32_t val)
+{
+	*(volatile uint32_t *)IOAPIC = reg;
+	*(volatile uint32_t *)(IOAPIC + 0x10) = val;
+}
+
+static GUEST_C void count_it(struct guest_frame *frame)
+{
+	(void)frame;
+	hits++;
+	if (user_line)
+		guest_line(PIN, false);
+	apic_write(AP_EOI, 0);
+}
+
+static GUEST_C void settle(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 16; i++)
+		guest_out8(PORT_YIELD, 0);
+}
+
+/* The line went high before the pin was set up, and is high in the IOAPIC still. */
+static GUEST_C void unmask(void)
+{
+	guest_handlers[V] = count_it;
+	io_write(0x11 + 2 * PIN, 0);
+	io_write(0x10 + 2 * PIN, LEVEL | MASKED | V);
+	guest_sti();
+	io_write(0x10 + 2 * PIN, LEVEL | V);
+	settle();
+	guest_cli();
+}
+
+static GUEST_C void unmask_with_another_source(void)
+{
+	guest_line(PIN, true);
+	unmask();
+	GUEST_EXPECT(hits == 1);
+}
+
+static GUEST_C void unmask_and_wait(void)
+{
+	unmask();
+	guest_sti();
+	GUEST_WAIT(hits);
+	settle();
+	guest_cli();
+	GUEST_EXPECT(hits == 1);
+}
+
+struct level {
+	struct smp smp;
+	int trigger, resample;
+};
+
+/* An irqfd whose eventfd was signalled already: the line rises at once. */
+static void level_create(struct level *t, void (*main)(void), int resample_flags)
+{
+	struct kvm_irqfd irqfd = { .gsi = PIN, .flags = KVM_IRQFD_FLAG_RESAMPLE };
+
+	hits = 0;
+	user_line = false;
+	t->trigger = eventfd(1, EFD_NONBLOCK);
+	t->resample = eventfd(0, resample_flags);
+	smp_create(&t->smp, 1, SMP_XAPIC);
+	irqfd.fd = t->trigger;
+	irqfd.resamplefd = t->resample;
+	REQUIRE(ioctl(t->smp.vm.fd, KVM_IRQFD, &irqfd) == 0);
+	smp_start(&t->smp, 0, main);
+}
+
+static void level_destroy(struct level *t)
+{
+	smp_destroy(&t->smp);
+	close(t->trigger);
+	close(t->resample);
+}
+
+/* As if a thread of the guest had served the device while the pin was masked. */
+TEST(a_line_that_nobody_holds_is_asked_at_unmasking)
+{
+	uint64_t times = 0;
+	struct level t;
+
+	level_create(&t, unmask, EFD_NONBLOCK);
+	smp_run(&t.smp);
+	EXPECT_EQ(hits, 0);
+	EXPECT_EQ(read(t.resample, &times, 8), 8);
+	EXPECT_EQ(times, 1);
+	level_destroy(&t);
+}
+
+static void *hold_it_once(void *arg)
+{
+	struct level *t = arg;
+	uint64_t times;
+
+	if (read(t->resample, &times, 8) == 8 && times == 1)
+		EXPECT_EQ(write(t->trigger, &times, 8), 8);
+	/* At the EOI. */
+	EXPECT_EQ(read(t->resample, &times, 8), 8);
+	return NULL;
+}
+
+TEST(a_line_that_is_held_comes_through)
+{
+	pthread_t thread;
+	struct level t;
+
+	level_create(&t, unmask_and_wait, 0);
+	REQUIRE(pthread_create(&thread, NULL, hold_it_once, &t) == 0);
+	smp_run(&t.smp);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(hits, 1);
+	level_destroy(&t);
+}
+
+/* KVM_IRQ_LINE holds the same line: upstream forgets that. */
+TEST(a_line_that_another_source_holds_comes_through)
+{
+	struct level t;
+
+	level_create(&t, unmask_with_another_source, EFD_NONBLOCK);
+	user_line = true;
+	smp_run(&t.smp);
+	EXPECT_EQ(hits, 1);
+	level_destroy(&t);
+}
+
+/* ---- EOIs of level-triggered interrupts, split irqchip ---- */
+
+/* Broadcasts are suppressed by what is in EBX; interrupt 0x41 ends with an EOI. */
+GUEST(suppress, 16)
+	"	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	mov %ax, %ss\n"
+	"	mov $0x7000, %sp\n"
+	"	mov $0x1b, %ecx\n"
+	"	rdmsr\n"
+	"	or $0xc00, %eax\n"
+	"	wrmsr\n"
+	"	xor %edx, %edx\n"
+	"	mov $0x80f, %ecx\n"
+	"	mov %ebx, %eax\n"
+	"	wrmsr\n"
+	"	rdmsr\n"
+	"	out %eax, $0x10\n"
+	"	sti\n"
+	"	nop\n"
+	"	cli\n"
+	"	out %al, $0x13\n"
+	"	hlt\n"
+	".global guest_suppress_irq\n"
+	"guest_suppress_irq:\n"
+	"	out %al, $0x11\n"
+	"	mov $0x80b, %ecx\n"
+	"	xor %eax, %eax\n"
+	"	xor %edx, %edx\n"
+	"	wrmsr\n"
+	"	out %al, $0x12\n"
+	"	iret\n"
+GUEST_END(suppress);
+extern const uint8_t guest_suppress_irq[];
+
+static void split_create(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24 };
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routes = {
+		.head.nr = 1, .entry = {
+			.gsi = PIN, .type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = 0xfee00000, .data = 0xc000 | V },
+		},
+	};
+	uint16_t *vector;
+
+	vm_create(vm, VM_BARE);
+	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &cap) == 0);
+	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(vm->mem != MAP_FAILED);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+	REQUIRE(ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routes) == 0);
+	LOAD16(vm, suppress);
+	vector = (void *)(vm->mem + 4 * V);
+	vector[0] = VM_CODE + (guest_suppress_irq - guest_suppress);
+	vector[1] = 0;
+}
+
+static void eoi_of(uint32_t spiv)
+{
+	struct kvm_irq_level line = { .irq = PIN, .level = 1 };
+	struct kvm_regs regs;
+	struct vm vm;
+
+	split_create(&vm);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = spiv;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	EXPECT_EQ(run_out(&vm, 0x10), spiv);
+	REQUIRE(ioctl(vm.fd, KVM_IRQ_LINE, &line) == 0);
+	run_out(&vm, 0x11);
+	run_until(&vm, KVM_EXIT_IOAPIC_EOI);
+	EXPECT_EQ(vm.run->eoi.vector, V);
+	run_out(&vm, 0x12);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(an_eoi_reaches_the_ioapic_of_userspace)
+{
+	eoi_of(0x1ff);
+}
+
+TEST(an_eoi_reaches_it_although_broadcasts_are_suppressed)
+{
+	eoi_of(0x11ff);
+}
+
+/* ---- a one-shot timer that is restored ---- */
+
+/* The timer of EBX counts; ports: 0x10 when it runs, 0x11 after a while the number of ticks. */
+GUEST(ticks, 16)
+	"	xor %ax, %ax\n"
+	"	mov %ax, %ds\n"
+	"	mov %ax, %ss\n"
+	"	mov $0x7000, %sp\n"
+	"	xor %edi, %edi\n"
+	"	mov $0x1b, %ecx\n"
+	"	rdmsr\n"
+	"	or $0xc00, %eax\n"
+	"	wrmsr\n"
+	"	xor %edx, %edx\n"
+	"	mov $0x80f, %ecx\n"
+	"	mov $0x1ff, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x83e, %ecx\n"
+	"	mov $0xb, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x832, %ecx\n"
+	"	mov $0x41, %eax\n"
+	"	wrmsr\n"
+	"	mov $0x838, %ecx\n"
+	"	mov %ebx, %eax\n"
+	"	wrmsr\n"
+	"1:	out %al, $0x10\n"
+	"	sti\n"
+	"	mov $20000, %ecx\n"
+	"2:	dec %ecx\n"
+	"	jnz 2b\n"
+	"	cli\n"
+	"	mov %edi, %eax\n"
+	"	out %eax, $0x11\n"
+	"	jmp 1b\n"
+	".global guest_ticks_irq\n"
+	"guest_ticks_irq:\n"
+	"	push %ecx\n"
+	"	inc %edi\n"
+	"	mov $0x80b, %ecx\n"
+	"	xor %eax, %eax\n"
+	"	wrmsr\n"
+	"	pop %ecx\n"
+	"	iret\n"
+GUEST_END(ticks);
+extern const uint8_t guest_ticks_irq[];
+
+static void ticks_create(struct vm *vm, uint32_t count)
+{
+	struct kvm_regs regs;
+	uint16_t *vector;
+
+	vm_create(vm, VM_IRQCHIP);
+	LOAD16(vm, ticks);
+	vector = (void *)(vm->mem + 4 * V);
+	vector[0] = VM_CODE + (guest_ticks_irq - guest_ticks);
+	vector[1] = 0;
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = count;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+	run_out(vm, 0x10);
+}
+
+static void restore_apic(struct vm *vm)
+{
+	struct kvm_lapic_state state;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &state) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_LAPIC, &state) == 0);
+}
+
+TEST(a_timer_that_was_delivered_does_not_fire_again)
+{
+	unsigned int i;
+	struct vm vm;
+
+	ticks_create(&vm, 1000);
+	EXPECT_EQ(run_out(&vm, 0x11), 1);
+	for (i = 0; i < 3; i++) {
+		restore_apic(&vm);
+		run_out(&vm, 0x10);
+		EXPECT_EQ(run_out(&vm, 0x11), 1);
+	}
+	vm_destroy(&vm);
+}
+
+/* Due while the vCPU was outside, its interrupt nowhere yet: it comes, and once. */
+TEST(a_timer_that_was_not_delivered_does)
+{
+	struct vm vm;
+
+	ticks_create(&vm, 1000000);
+	usleep(3000);
+	restore_apic(&vm);
+	EXPECT_EQ(run_out(&vm, 0x11), 1);
+	restore_apic(&vm);
+	run_out(&vm, 0x10);
+	EXPECT_EQ(run_out(&vm, 0x11), 1);
+	vm_destroy(&vm);
+}

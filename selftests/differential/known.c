@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The differences that are meant. A row matches a field and a circumstance,
- * never a field alone; its reason cites the manual by section title.
+ * The differences that are meant, upstream being A and okvm B. A row matches a field and a
+ * circumstance, never a field alone; its reason cites the manual by section title.
  */
 #include <string.h>
 
@@ -10,8 +10,271 @@
 typedef const struct program program_t;
 typedef const struct moment moment_t;
 
+#define FLAG_TF		(1u << 8)
+#define FLAG_RF		(1u << 16)
+#define DR6_BS		(1u << 14)
+#define VECTORING_VALID	(1ull << 31)
+#define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
+
+enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6 };
+
+/* ---- what was going on ---- */
+
+struct insn {
+	bool rep;
+	unsigned int opcode;		/* with 0f00h if it has two bytes */
+	unsigned int reg;		/* of the ModRM byte */
+};
+
+static bool is_prefix(uint8_t byte, bool wide)
+{
+	return strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", byte) ||
+	       (wide && (byte & 0xf0) == 0x40);
+}
+
+/* The instruction at RIP, as the program was written. */
+static struct insn insn_at(program_t *p, moment_t *m)
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 4;
+	struct insn insn = { };
+
+	if (at >= AT_END - 4)
+		return insn;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++)
+		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
+	insn.opcode = *byte++;
+	if (insn.opcode == 0x0f)
+		insn.opcode = 0xf00 | *byte++;
+	insn.reg = *byte >> 3 & 7;
+	return insn;
+}
+
+static bool is_string_io(struct insn insn)
+{
+	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
+}
+
+static bool is_io(moment_t *m, unsigned int direction)
+{
+	return m->reason == KVM_EXIT_IO && m->exit[0] == direction;
+}
+
+static bool is_mmio_write(moment_t *m)
+{
+	return m->reason == KVM_EXIT_MMIO && m->exit[2];
+}
+
+static bool is_error(moment_t *m, unsigned int suberror)
+{
+	return m->reason == KVM_EXIT_INTERNAL_ERROR && m->exit[0] == suberror;
+}
+
+/* ---- circumstances ---- */
+
+static bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) &&
+	       !(a->regs.rflags & FLAG_TF && a->exit[3] == a->debugregs.dr7);
+}
+
+/* Upstream emulates, round and round, the instruction that was to be interrupted. */
+static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->timed_out && !b->timed_out && a->regs.rflags & FLAG_RF &&
+	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE;
+}
+
+/* The same, but that instruction fails. */
+static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && !is_error(b, KVM_INTERNAL_ERROR_EMULATION) &&
+	       a->exit[7] & VECTORING_VALID;
+}
+
+/* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
+static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t rip = b->sregs.cs.base + b->regs.rip;
+
+	(void)p;
+	(void)before;
+	return is_mmio_write(b) && rip >= AT_HANDLERS && rip < AT_HANDLERS + PAGE &&
+	       rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
+}
+
+static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(b, DELIVERY_ERROR) && b->exit[2] & VECTORING_VALID &&
+	       (a->reason == KVM_EXIT_MMIO || (is_error(a, DELIVERY_ERROR) && a->exit[3] != b->exit[3]));
+}
+
+static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const struct kvm_vcpu_events *ev = &p->events;
+
+	(void)a;
+	(void)b;
+	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
+			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
+						       ev->exception.nr == VECTOR_OF)));
+}
+
+static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return is_io(a, KVM_EXIT_IO_IN) && is_string_io(insn_at(p, a));
+}
+
+static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return ins_looks_first(p, a, b, before) && !is_io(b, KVM_EXIT_IO_IN);
+}
+
+static bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_IO && b->reason == KVM_EXIT_IO &&
+	       !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) && a->exit[3] != b->exit[3] &&
+	       insn.rep && is_string_io(insn);
+}
+
+static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO && a->regs.rip == b->regs.rip &&
+	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
+	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
+}
+
+static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && !(a->exit[7] & VECTORING_VALID) &&
+	       b->reason != KVM_EXIT_INTERNAL_ERROR;
+}
+
+static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && before->sregs.ss.dpl == 3 && a->last_vector == VECTOR_UD &&
+	       is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD && b->reason == KVM_EXIT_MMIO;
+}
+
+static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	if (!before || !is_mmio_write(before))
+		return false;
+	if (b->reason == KVM_EXIT_DEBUG)
+		return b->exit[2] & DR6_BS && b->regs.rip == before->regs.rip;
+	return before->regs.rflags & FLAG_TF && b->last_vector == VECTOR_DB && a->regs.rip != b->regs.rip;
+}
+
+static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
+	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
+}
+
+/* The flags that the manual leaves undefined after an instruction. */
+static uint64_t undefined_flags(struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x69:
+	case 0x6b:
+	case 0xfaf:
+		return 0xd4;
+	case 0xf6:
+	case 0xf7:
+		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
+	case 0xc0 ... 0xc1:
+	case 0xd0 ... 0xd3:
+	case 0xfa4 ... 0xfa5:
+	case 0xfac ... 0xfad:
+		return 0x810;
+	case 0xfa3:
+	case 0xfab:
+	case 0xfb3:
+	case 0xfba:
+	case 0xfbb:
+		return 0x894;
+	case 0xfbc ... 0xfbd:
+		return 0x895;
+	default:
+		return 0;
+	}
+}
+
+static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	return before && before->reason == KVM_EXIT_MMIO && diff &&
+	       !(diff & ~undefined_flags(insn_at(p, before)));
+}
+
+/* ---- the rows ---- */
+
 static const struct known rows[] = {
-	{ }
+	{ "exit.3", debug_exit_without_dr7, false,
+	  "upstream fills in DR7 only if the CPU raised #DB", "KVM's API, KVM_EXIT_DEBUG" },
+	{ "*", delivery_never_ends, true,
+	  "upstream emulates the instruction instead of the event's delivery, for ever",
+	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", delivery_fails, true,
+	  "upstream emulates the instruction instead of the event's delivery, and fails",
+	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", delivery_into_device, true,
+	  "okvm carries out the delivery, upstream the instruction that it interrupts",
+	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", delivery_error_told, true,
+	  "okvm tells at the first exit of a delivery, upstream at a later one or emulates",
+	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", software_exception_injected, true,
+	  "INT3 and INTO are one byte long for okvm, none for upstream",
+	  "VM-Entry Instruction Length" },
+	{ "mem.11", ins_looks_first, false,
+	  "okvm translates the destination, with A and D set, before it reads the port",
+	  "INS/INSB/INSW/INSD; Accessed and Dirty Flags" },
+	{ "*", ins_faults_first, true,
+	  "okvm faults on the destination before it reads the port", "INS/INSB/INSW/INSD" },
+	{ "*", string_io_in_batches, true,
+	  "upstream batches INS only, okvm INS and OUTS upwards and without TF",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "regs.rflags", compare_again, false,
+	  "okvm shows the flags of the last comparison between iterations",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", unknown_to_upstream, true,
+	  "an instruction on a device that upstream's emulator does not know",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", unknown_in_user_mode, true,
+	  "the same in user mode: upstream raises #UD", "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", step_after_device_write, true,
+	  "upstream forgets the single step behind a write that userspace carries out",
+	  "Single-Step Exception Condition" },
+	{ "*", step_of_a_string, true,
+	  "upstream stops once more at a repeated string whose count is 0",
+	  "Single-Step Exception Condition" },
+	{ "*", flags_undefined, true,
+	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };
 
 static bool field_matches(const char *pattern, const char *field)
@@ -30,8 +293,7 @@ const struct known *known_find(const struct program *p, const struct difference 
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].field && field_matches(rows[i].field, d->field) &&
-		    rows[i].when(p, a, b, before))
+		if (field_matches(rows[i].field, d->field) && rows[i].when(p, a, b, before))
 			return &rows[i];
 	return NULL;
 }

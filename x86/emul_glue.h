@@ -58,7 +58,6 @@ enum emul_io {
  * @data: (reads, IN) where okvm_emulation.log_data has what was read
  * @kind: enum emul_io
  * @translated: the guest's page tables have been asked
- * @device: the page in which byte @done lies has turned out not to be memory
  */
 struct emul_log_entry {
 	u64 addr;
@@ -69,7 +68,6 @@ struct emul_log_entry {
 	u16 data;
 	u8 kind;
 	bool translated;
-	bool device;
 };
 
 /** struct emul_post - a write to a device of userspace that waits for the instruction's end */
@@ -165,8 +163,10 @@ void okvm_log_reset(struct okvm_emulation *e);
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_forget() - the newest access is not made in this way */
+/** okvm_log_forget() - the newest access is not made: a shorter one at its address will be */
 void okvm_log_forget(struct okvm_emulation *e);
+/** okvm_log_forgotten() - was that so in a former execution? */
+bool okvm_log_forgotten(const struct okvm_emulation *e, enum emul_io kind, u64 addr, u32 len);
 /** okvm_log_translation() - may @entry use the translation of an access before? Then it does */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 

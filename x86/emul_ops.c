@@ -115,7 +115,10 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 		       !okvm_read_guest(vcpu->vm, gpa, data, len);
 }
 
-/* What is left of a translated access: each page goes where it is. */
+/*
+ * What is left of a translated access: each page goes where it is. Memory gets its part at once, so
+ * a part that is begun is a device's, whatever has come there since.
+ */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
 {
@@ -127,18 +130,23 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 		end = entry->done < first ? first : entry->len;
 		gpa = entry->done < first ? entry->gpa[0] + entry->done :
 					    entry->gpa[1] + entry->done - first;
-		if (!entry->device &&
+		if ((!entry->done || entry->done == first) &&
 		    in_memory(vcpu_of(ctx), gpa, data + entry->done, end - entry->done, write)) {
 			entry->done = end;
 			continue;
 		}
-		entry->device = true;
 		rc = okvm_log_device(emul_of(ctx), entry, gpa, data, end, write);
 		if (rc != EMUL_OK)
 			return rc;
-		entry->device = false;
 	}
 	return EMUL_OK;
+}
+
+/* Item by item as it was begun, whatever has come there since. */
+static bool batch_was_refused(struct emul_ctx *ctx, enum emul_io kind, u64 la, unsigned int len,
+			      enum emul_access acc)
+{
+	return acc == EMUL_DATA_BATCH && okvm_log_forgotten(emul_of(ctx), kind, la, len);
 }
 
 static bool batch_refused(struct emul_ctx *ctx, const struct emul_log_entry *entry,
@@ -154,9 +162,12 @@ static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned in
 			    enum emul_access acc, u8 cpl)
 {
 	struct okvm_emulation *e = emul_of(ctx);
-	struct emul_log_entry *entry = okvm_log_access(e, EMUL_IO_READ, la, len);
+	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
+	if (batch_was_refused(ctx, EMUL_IO_READ, la, len, acc))
+		return EMUL_RETRY;
+	entry = okvm_log_access(e, EMUL_IO_READ, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	rc = access_translate(ctx, entry, access_of(acc, false, cpl));
@@ -185,9 +196,12 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
 				   enum emul_access acc, u8 cpl)
 {
-	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
+	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
+	if (batch_was_refused(ctx, EMUL_IO_PROBE, la, len, acc))
+		return EMUL_RETRY;
+	entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
@@ -227,7 +241,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	if (!entry->done && !entry->device && access_first(entry) == len) {
+	if (!entry->done && access_first(entry) == len) {
 		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
 		if (ret > 0)
 			return EMUL_RETRY;

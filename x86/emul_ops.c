@@ -141,13 +141,13 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-static bool batch_refused(struct emul_ctx *ctx, const struct emul_log_entry *entry,
+/* The refusal stays in the log: a replay must ask for the same accesses again. */
+static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
-	if (acc != EMUL_DATA_BATCH || is_memory(vcpu_of(ctx), entry->gpa[0], write))
-		return false;
-	okvm_log_forget(emul_of(ctx));
-	return true;
+	if (acc == EMUL_DATA_BATCH && !is_memory(vcpu_of(ctx), entry->gpa[0], write))
+		entry->refused = true;
+	return entry->refused;
 }
 
 static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
@@ -431,7 +431,8 @@ static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
 	okvm_fx_set(fx);
 }
 
-static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm, void *data)
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			   void *data)
 {
 	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
 									       EMUL_UNHANDLEABLE;

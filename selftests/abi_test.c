@@ -190,14 +190,15 @@ TEST(seven_doorbells_on_port_0)
 
 /* ---- memory ---- */
 
-GUEST(peek, 16)
-	"	mov $0x7000, %bx\n"
-	"	mov %bx, %ds\n"
-	"	mov 0, %al\n"
+GUEST(peek, 64)
+	"	mov 0x70000, %al\n"
 	"	hlt\n"
 GUEST_END(peek);
 
-/* A page that was only read counts as dirty: it has been made writable at once. */
+/*
+ * A page that was only read counts as dirty: it has been made writable at once. In 64-bit mode,
+ * because the read must be the hardware's, which does not run real mode everywhere.
+ */
 TEST(a_page_that_was_read_is_reported_dirty)
 {
 	uint64_t bitmap = 0;
@@ -209,7 +210,7 @@ TEST(a_page_that_was_read_is_reported_dirty)
 	vm_slot(&vm, 0, 0, 0x70000, vm.mem, 0);
 	memset(vm.mem + 0x70000, 1, 4096);
 	vm_slot(&vm, 1, 0x70000, 0x1000, vm.mem + 0x70000, KVM_MEM_LOG_DIRTY_PAGES);
-	LOAD16(&vm, peek);
+	LOAD64(&vm, peek);
 	run_until(&vm, KVM_EXIT_HLT);
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_DIRTY_LOG, &log), 0);
 	EXPECT_EQ(bitmap, 1);

@@ -6,7 +6,10 @@ GUEST(halt64, 64)
 	"	hlt\n"
 GUEST_END(halt64);
 
-/* In 64-bit mode a task register that is no busy TSS is refused by VM entry. */
+/*
+ * A GDTR base that is not canonical is refused by VM entry. Segments that hardware does not run with
+ * would be emulated where "unrestricted guest" is missing.
+ */
 TEST(a_state_that_hardware_refuses_is_fail_entry)
 {
 	struct kvm_sregs sregs;
@@ -15,7 +18,7 @@ TEST(a_state_that_hardware_refuses_is_fail_entry)
 	vm_create(&vm, 0);
 	LOAD64(&vm, halt64);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
-	sregs.tr.type = 9;
+	sregs.gdt.base = 1ull << 62;
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), 0);
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
 	/* The entry was refused for the guest's state: reason 33 with the bit of a failed entry. */
@@ -23,7 +26,7 @@ TEST(a_state_that_hardware_refuses_is_fail_entry)
 	EXPECT_EQ(vm.run->fail_entry.cpu, 0);
 	/* And again, without a change; then with one it runs. */
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
-	sregs.tr.type = 11;
+	sregs.gdt.base = VM_TABLES;
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), 0);
 	run_until(&vm, KVM_EXIT_HLT);
 	vm_destroy(&vm);

@@ -177,8 +177,19 @@ int okvm_emul_user(struct okvm_emulation *e)
 	return OKVM_USER;
 }
 
+/* The instruction, or the delivery of an event, is a task switch. @insn_len: 0 for the latter. */
+static int emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
+{
+	struct emul_task task = e->ctx.task;
+
+	return okvm_task_switch(e->vcpu, task.sel, task.source, insn_len,
+				task.has_error ? &task.error : NULL);
+}
+
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc)
 {
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return emul_switch_task(e, e->ctx.insn.len);
 	switch (rc) {
 	case EMUL_OK:
 		return emul_completed(e);
@@ -322,6 +333,8 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return emul_switch_task(e, e->ctx.task.external ? 0 : ev->insn_len);
 	/* An exception that was being delivered decides what the new one becomes. */
 	if (rc == EMUL_FAULT)
 		return emul_faulted(e);

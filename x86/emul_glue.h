@@ -58,6 +58,8 @@ enum emul_io {
  * @data: (reads, IN) where okvm_emulation.log_data has what was read
  * @kind: enum emul_io
  * @translated: the guest's page tables have been asked
+ * @judged: (batches) it has been decided whether @refused
+ * @refused: a batch that is done item by item instead, by the entries behind it
  */
 struct emul_log_entry {
 	u64 addr;
@@ -68,6 +70,8 @@ struct emul_log_entry {
 	u16 data;
 	u8 kind;
 	bool translated;
+	bool judged;
+	bool refused;
 };
 
 /** struct emul_post - a write to a device of userspace that waits for the instruction's end */
@@ -125,6 +129,8 @@ struct okvm_emulation {
 
 	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */
 	u8 log_data[EMUL_LOG_BYTES];
+
+	struct emul_fx fx_live;	/* the registers' contents while an x87 instruction uses them */
 };
 
 extern const struct emul_ops okvm_emul_ops;
@@ -163,10 +169,6 @@ void okvm_log_reset(struct okvm_emulation *e);
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_forget() - the newest access is not made: a shorter one at its address will be */
-void okvm_log_forget(struct okvm_emulation *e);
-/** okvm_log_forgotten() - was that so in a former execution? */
-bool okvm_log_forgotten(const struct okvm_emulation *e, enum emul_io kind, u64 addr, u32 len);
 /** okvm_log_translation() - may @entry use the translation of an access before? Then it does */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
@@ -215,6 +217,11 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
+/** okvm_fx_get() - the x87 and SSE state of the guest */
+void okvm_fx_get(struct emul_fx *fx);
+void okvm_fx_set(const struct emul_fx *fx);
+/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
+bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
 /** okvm_x87() - Return: 0, or the vector of the exception that it raises */
 int okvm_x87(enum emul_fpuop op, u32 *val);
 

@@ -78,20 +78,6 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 	return log_new(e, kind, addr, len);
 }
 
-bool okvm_log_forgotten(const struct okvm_emulation *e, enum emul_io kind, u64 addr, u32 len)
-{
-	const struct emul_log_entry *next = &e->log[e->replayed];
-
-	return e->log_seq == e->ctx.seq && e->replayed < e->logged && next->kind == kind &&
-	       next->addr == addr && next->len < len;
-}
-
-void okvm_log_forget(struct okvm_emulation *e)
-{
-	e->replayed--;
-	log_truncate(e, e->replayed);
-}
-
 /* ---- translations ---- */
 
 /* The page of linear address @la as the instruction has translated it for @acc, or no address. */

@@ -142,20 +142,15 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-/* Item by item as it was begun, whatever has come there since. */
-static bool batch_was_refused(struct emul_ctx *ctx, enum emul_io kind, u64 la, unsigned int len,
-			      enum emul_access acc)
-{
-	return acc == EMUL_DATA_BATCH && okvm_log_forgotten(emul_of(ctx), kind, la, len);
-}
-
-static bool batch_refused(struct emul_ctx *ctx, const struct emul_log_entry *entry,
+/* The verdict stays in the log: a replay must ask for the same accesses again. */
+static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
-	if (acc != EMUL_DATA_BATCH || is_memory(vcpu_of(ctx), entry->gpa[0], write))
-		return false;
-	okvm_log_forget(emul_of(ctx));
-	return true;
+	if (acc == EMUL_DATA_BATCH && !entry->judged) {
+		entry->judged = true;
+		entry->refused = !is_memory(vcpu_of(ctx), entry->gpa[0], write);
+	}
+	return entry->refused;
 }
 
 static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
@@ -165,8 +160,6 @@ static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned in
 	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
-	if (batch_was_refused(ctx, EMUL_IO_READ, la, len, acc))
-		return EMUL_RETRY;
 	entry = okvm_log_access(e, EMUL_IO_READ, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
@@ -199,8 +192,6 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
-	if (batch_was_refused(ctx, EMUL_IO_PROBE, la, len, acc))
-		return EMUL_RETRY;
 	entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
@@ -435,6 +426,23 @@ static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigne
 	return EMUL_OK;
 }
 
+static void op_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
+{
+	okvm_fx_get(fx);
+}
+
+static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
+{
+	okvm_fx_set(fx);
+}
+
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			   void *data)
+{
+	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
+									       EMUL_UNHANDLEABLE;
+}
+
 static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 {
 	int vector = okvm_x87(op, val);
@@ -524,6 +532,9 @@ const struct emul_ops okvm_emul_ops = {
 	.cpuid = op_cpuid,
 	.get_vec = op_get_vec,
 	.set_vec = op_set_vec,
+	.get_fx = op_get_fx,
+	.set_fx = op_set_fx,
+	.x87 = op_x87,
 	.fpu = op_fpu,
 	.system = op_system,
 };

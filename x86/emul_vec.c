@@ -12,6 +12,7 @@
 
 #include "core/compat.h"
 #include "x86/emul_glue.h"
+#include "x86/x87_insn.h"
 
 /* One instruction per register: the number is part of the opcode. */
 #define VEC_CASES(op)							\
@@ -57,10 +58,33 @@ static void vec_set_mm(unsigned int nr, const void *buf)
 #undef MM_SET
 }
 
+/* The caller has seen that the guest has AVX, so the host has it. */
+static void vec_get_ymm(unsigned int nr, void *buf)
+{
+#define YMM_GET(n) case n: asm volatile("vmovdqu %%ymm" #n ", (%0)" : : "r" (buf) : "memory"); break
+	switch (nr & 15) {
+	VEC_CASES(YMM_GET);
+	VEC_CASES_HIGH(YMM_GET);
+	}
+#undef YMM_GET
+}
+
+static void vec_set_ymm(unsigned int nr, const void *buf)
+{
+#define YMM_SET(n) case n: asm volatile("vmovdqu (%0), %%ymm" #n : : "r" (buf) : "memory"); break
+	switch (nr & 15) {
+	VEC_CASES(YMM_SET);
+	VEC_CASES_HIGH(YMM_SET);
+	}
+#undef YMM_SET
+}
+
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf)
 {
 	okvm_fpregs_begin();
-	if (file == EMUL_XMM)
+	if (file == EMUL_YMM)
+		vec_get_ymm(nr, buf);
+	else if (file == EMUL_XMM)
 		vec_get_xmm(nr, buf);
 	else
 		vec_get_mm(nr, buf);
@@ -70,7 +94,9 @@ void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf)
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf)
 {
 	okvm_fpregs_begin();
-	if (file == EMUL_XMM)
+	if (file == EMUL_YMM)
+		vec_set_ymm(nr, buf);
+	else if (file == EMUL_XMM)
 		vec_set_xmm(nr, buf);
 	else
 		vec_set_mm(nr, buf);
@@ -149,4 +175,32 @@ int okvm_x87(enum emul_fpuop op, u32 *val)
 	vector = x87_live(op, val ? val : &none);
 	okvm_fpregs_end();
 	return vector;
+}
+
+void okvm_fx_get(struct emul_fx *fx)
+{
+	okvm_fpregs_begin();
+	asm volatile("fxsave64 %0" : "=m" (*fx));
+	okvm_fpregs_end();
+}
+
+void okvm_fx_set(const struct emul_fx *fx)
+{
+	okvm_fpregs_begin();
+	asm volatile("fxrstor64 %0" : : "m" (*fx));
+	okvm_fpregs_end();
+}
+
+bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data)
+{
+	bool known;
+
+	okvm_fpregs_begin();
+	asm volatile("fxsave64 %0" : "=m" (*live));
+	asm volatile("fxrstor64 %0" : : "m" (*fx));
+	known = x87_run(opcode, modrm, data);
+	asm volatile("fxsave64 %0" : "=m" (*fx));
+	asm volatile("fxrstor64 %0" : : "m" (*live));
+	okvm_fpregs_end();
+	return known;
 }

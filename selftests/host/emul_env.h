@@ -12,6 +12,7 @@
 #include <asm/processor-flags.h>
 
 #include "x86/emul/emul.h"
+#include "x86/x87_insn.h"
 
 struct emul_env {
 	struct emul_ctx ctx;	/* first: the ops cast */
@@ -28,7 +29,9 @@ struct emul_env {
 	u64 cr[16], dr[8];
 	u64 efer, star, lstar, cstar, fmask, sysenter[3], kgs;
 	u32 vendor;		/* EBX of CPUID leaf 0, or 0 for what other leaves answer */
-	u8 vec[2][16][16];
+	struct emul_fx fx;	/* x87, MMX, and the low halves of YMM */
+	u8 high[16][16];	/* the upper halves */
+	u64 xcr0;
 	u8 bytes[15];		/* instruction; fetched from here when nbytes is not 0 */
 	unsigned int nbytes;
 	u64 pio[64];
@@ -278,24 +281,125 @@ static inline enum emul_rc env_cpuid(struct emul_ctx *ctx, u32 regs[4])
 	return EMUL_OK;
 }
 
+/* MMX registers are the mantissas of the physical registers; whoever touches one sets TOP to 0. */
+static inline u8 *env_mmx(struct emul_env *e, unsigned int nr)
+{
+	u8 st[8][16];
+	unsigned int i, top = e->fx.swd >> 11 & 7;
+
+	memcpy(st, e->fx.st, sizeof(st));
+	for (i = 0; i < 8; i++)
+		memcpy(e->fx.st[i], st[(i - top) & 7], 16);
+	e->fx.swd &= ~0x3800;
+	e->fx.twd = 0xff;
+	return e->fx.st[nr];
+}
+
 static inline enum emul_rc env_get_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				       void *buf)
 {
-	memcpy(buf, env_of(ctx)->vec[file][nr], file == EMUL_MM ? 8 : 16);
+	struct emul_env *e = env_of(ctx);
+
+	if (file == EMUL_MM)
+		memcpy(buf, env_mmx(e, nr), 8);
+	else
+		memcpy(buf, e->fx.xmm[nr], 16);
+	if (file == EMUL_YMM)
+		memcpy((u8 *)buf + 16, e->high[nr], 16);
 	return EMUL_OK;
 }
 
 static inline enum emul_rc env_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				       const void *buf)
 {
-	memcpy(env_of(ctx)->vec[file][nr], buf, file == EMUL_MM ? 8 : 16);
+	struct emul_env *e = env_of(ctx);
+	u8 *mm;
+
+	if (file == EMUL_MM) {
+		mm = env_mmx(e, nr);
+		memcpy(mm, buf, 8);
+		memset(mm + 8, 0xff, 2);
+	} else {
+		memcpy(e->fx.xmm[nr], buf, 16);
+	}
+	if (file == EMUL_YMM)
+		memcpy(e->high[nr], (const u8 *)buf + 16, 16);
 	return EMUL_OK;
+}
+
+static inline void env_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
+{
+	*fx = env_of(ctx)->fx;
+}
+
+static struct emul_fx env_own_fx;
+
+/* As the processor takes it: reserved bits are forced. Pointers are not kept by every processor. */
+static inline void env_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
+{
+	struct emul_fx *to = &env_of(ctx)->fx;
+
+	asm volatile("fxsave64 %0" : "=m" (env_own_fx));
+	asm volatile("fxrstor64 %0" : : "m" (*fx));
+	asm volatile("fxsave64 %0" : "=m" (*to));
+	asm volatile("fxrstor64 %0" : : "m" (env_own_fx));
+	to->rip = fx->rip;
+	to->rdp = fx->rdp;
+	to->fop = fx->fop;
+}
+
+/* On the processor's own registers, which nobody uses meanwhile. */
+static inline enum emul_rc env_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+				   void *data)
+{
+	bool known;
+
+	asm volatile("fxsave64 %0" : "=m" (env_own_fx));
+	asm volatile("fxrstor64 %0" : : "m" (*fx));
+	known = x87_run(opcode, modrm, data);
+	asm volatile("fxsave64 %0" : "=m" (*fx));
+	asm volatile("fxrstor64 %0" : : "m" (env_own_fx));
+	/* Addresses of its own, as Intel's processors leave them. */
+	fx->rip = 0xbad1;
+	fx->rdp = 0xbad2;
+	fx->fop = 0x7ff;
+	return known ? EMUL_OK : EMUL_UNHANDLEABLE;
 }
 
 static inline enum emul_rc env_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 {
-	*val = 0x37f;
-	return EMUL_OK;
+	struct emul_env *e = env_of(ctx);
+	struct emul_fx fx;
+	u16 cw;
+
+	switch (op) {
+	case EMUL_FPU_GET_MXCSR:
+		*val = e->fx.mxcsr;
+		return EMUL_OK;
+	case EMUL_FPU_SET_MXCSR:
+		if (*val & ~e->fx.mxcsr_mask)
+			return emul_fault_code(ctx, 13, 0);
+		e->fx.mxcsr = *val;
+		return EMUL_OK;
+	case EMUL_FPU_SET_CW:
+		fx = e->fx;
+		cw = *val;
+		env_x87(ctx, &e->fx, 0xd9, 5 << 3, &cw);
+		e->fx.rip = fx.rip;
+		e->fx.rdp = fx.rdp;
+		e->fx.fop = fx.fop;
+		return EMUL_OK;
+	case EMUL_FPU_GET_CW:
+		*val = e->fx.cwd;
+		return EMUL_OK;
+	case EMUL_FPU_GET_SW:
+		*val = e->fx.swd;
+		return EMUL_OK;
+	case EMUL_FPU_WAIT:
+		return e->fx.swd & ~e->fx.cwd & 0x3f ? emul_fault(ctx, 16) : EMUL_OK;
+	default:
+		return EMUL_OK;
+	}
 }
 
 static inline enum emul_rc env_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, u64 arg2,
@@ -304,6 +408,8 @@ static inline enum emul_rc env_system(struct emul_ctx *ctx, enum emul_sysop op, 
 	env_of(ctx)->sysop = op;
 	env_of(ctx)->sysarg = arg;
 	*out = arg + 1;
+	if (op == EMUL_SYS_XGETBV)
+		*out = env_of(ctx)->xcr0;
 	return op == EMUL_SYS_VMX_SVM ? emul_fault(ctx, 6) : EMUL_OK;
 }
 
@@ -313,7 +419,8 @@ static const struct emul_ops env_ops = {
 	.set_seg = env_set_seg, .get_table = env_get_table, .set_table = env_set_table,
 	.get_cr = env_get_cr, .set_cr = env_set_cr, .get_dr = env_get_dr, .set_dr = env_set_dr,
 	.get_msr = env_get_msr, .set_msr = env_set_msr, .cpuid = env_cpuid,
-	.get_vec = env_get_vec, .set_vec = env_set_vec, .fpu = env_fpu, .system = env_system,
+	.get_vec = env_get_vec, .set_vec = env_set_vec, .get_fx = env_get_fx, .set_fx = env_set_fx,
+	.x87 = env_x87, .fpu = env_fpu, .system = env_system,
 };
 
 #define ENV_DATA_AR	0xc093u		/* P, DPL 0, writable, accessed, 32 bits, pages */
@@ -342,6 +449,9 @@ static inline void env_init(struct emul_env *e, enum emul_mode mode, u8 cpl)
 	e->seg[EMUL_TR].limit = 0x67;
 	e->cr[0] = mode == EMUL_REAL ? 0x10 : 0x11;
 	e->cr[4] = X86_CR4_OSFXSR;
+	e->fx.cwd = 0x37f;
+	e->fx.mxcsr = 0x1f80;
+	e->fx.mxcsr_mask = 0xffff;
 	e->efer = mode == EMUL_LONG64 ? EFER_LME | EFER_LMA | EFER_SCE : 0;
 	if (mode == EMUL_VM86)
 		e->ctx.rflags |= X86_EFLAGS_VM;

@@ -51,6 +51,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	e.ctx.rflags |= (data[10] | data[11] << 8 | data[12] << 16) & 0x3c7fd5;
 	e.ctx.rflags = (e.ctx.rflags & ~(u64)X86_EFLAGS_VM) |
 		       (e.ctx.mode == EMUL_VM86 ? X86_EFLAGS_VM : 0);
+	e.xcr0 = 7;
+	e.cr[4] |= data[9] & 1 ? X86_CR4_OSXSAVE : 0;
+	e.fx.cwd = 0x340 | data[8];
 	e.mem = memory;
 	e.size = sizeof(memory);
 	e.mmio = data[13] & 1 ? 0x4000 : 0;

@@ -372,3 +372,82 @@ TEST(task_not_in_real_and_long_mode)
 	e.efer = EFER_LMA | EFER_LME;
 	EXPECT_EQ(emul_task_switch(&e.ctx, &task), EMUL_UNHANDLEABLE);
 }
+
+#define GATE	0x48u
+
+/* A far JMP or CALL to @sel by its immediate. */
+static enum emul_rc far_to(struct emul_env *e, u8 opcode, u16 sel)
+{
+	e->nbytes = 0;
+	return RUN(e, opcode, 0, 0, 0, 0, sel, sel >> 8);
+}
+
+static void asks_for(struct emul_env *e, enum emul_rc rc, enum emul_task_source source)
+{
+	EXPECT_EQ(rc, EMUL_UNHANDLEABLE);
+	EXPECT_EQ(e->ctx.out, EMUL_OUT_TASK_SWITCH);
+	EXPECT_EQ(e->ctx.task.sel, NEW);
+	EXPECT_EQ(e->ctx.task.source, source);
+	EXPECT(!e->ctx.task.external && !e->ctx.task.has_error);
+}
+
+static void far_fault(struct emul_env *e, u16 sel, u8 vector)
+{
+	EXPECT_EQ(far_to(e, 0xea, sel), EMUL_FAULT);
+	EXPECT_EQ(e->ctx.exc.vector, vector);
+	EXPECT_EQ(e->ctx.exc.error, sel & 0xfffc);
+}
+
+static void task_gate(u8 access)
+{
+	put(GDT + GATE, (u64)access << 40 | (u64)NEW << 16, 8);
+}
+
+/* What CALL and JMP to a TSS or a task gate demand, before there is a task switch. */
+TEST(task_by_far_transfer)
+{
+	struct emul_env e;
+
+	start(&e, true, true, false);
+	e.table[EMUL_GDT].limit = 0xff;
+	asks_for(&e, far_to(&e, 0xea, NEW), EMUL_TASK_JMP);
+	asks_for(&e, far_to(&e, 0x9a, NEW), EMUL_TASK_CALL);
+	task_gate(0x85);
+	asks_for(&e, far_to(&e, 0x9a, GATE), EMUL_TASK_CALL);
+	/* The privilege of the gate counts, not that of the TSS behind it. */
+	far_fault(&e, GATE | 3, GP);
+	task_gate(0x05);
+	far_fault(&e, GATE, NP);
+	task_gate(0xe5);
+	e.ctx.cpl = 3;
+	asks_for(&e, far_to(&e, 0xea, GATE | 3), EMUL_TASK_JMP);
+	far_fault(&e, NEW, GP);
+	/* A busy one */
+	e.ctx.cpl = 0;
+	far_fault(&e, OLD, GP);
+	e.efer = EFER_LMA | EFER_LME;
+	far_fault(&e, NEW, GP);
+}
+
+TEST(task_by_iret_and_by_gate_of_the_idt)
+{
+	struct emul_env e;
+
+	start(&e, true, true, false);
+	e.ctx.rflags |= X86_EFLAGS_NT;
+	put(OLD_AT, NEW, 2);
+	asks_for(&e, RUN(&e, 0xcf), EMUL_TASK_IRET);
+	e.table[EMUL_IDT].base = 0x14000;
+	e.table[EMUL_IDT].limit = 0x7ff;
+	put(0x14000 + 8 * 0x30, (u64)0x85 << 40 | (u64)NEW << 16, 8);
+	asks_for(&e, RUN(&e, 0xcd, 0x30), EMUL_TASK_GATE);
+	EXPECT_EQ(emul_deliver(&e.ctx, 0x30, EMUL_EV_EXCEPTION, true, 0x56, 0), EMUL_UNHANDLEABLE);
+	EXPECT_EQ(e.ctx.out, EMUL_OUT_TASK_SWITCH);
+	EXPECT(e.ctx.task.external && e.ctx.task.has_error);
+	EXPECT_EQ(e.ctx.task.error, 0x56);
+	/* INT n asks the gate, an interrupt does not. */
+	e.ctx.cpl = 3;
+	EXPECT_EQ(RUN(&e, 0xcd, 0x30), EMUL_FAULT);
+	EXPECT_EQ(e.ctx.exc.error, 0x30 << 3 | 2);
+	EXPECT_EQ(emul_deliver(&e.ctx, 0x30, EMUL_EV_EXTERNAL, false, 0, 0), EMUL_UNHANDLEABLE);
+}

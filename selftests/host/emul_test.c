@@ -131,7 +131,7 @@ TEST(emul_ud)
 	FAULT(&e, UD, 0, 0x0f, 0x00, 0xd8);		/* LTR */
 	FAULT(&e, UD, 0, 0x63, 0xc0);			/* ARPL */
 	start(&e, EMUL_LONG64, 0);
-	EXPECT_EQ(RUN(&e, 0xc5, 0xf8, 0x77), EMUL_UNHANDLEABLE);
+	EXPECT_EQ(RUN(&e, 0xc5, 0xf8, 0x58, 0xc0), EMUL_UNHANDLEABLE);
 	EXPECT_EQ(RUN(&e, 0xd8, 0xc0), EMUL_UNHANDLEABLE);
 }
 
@@ -537,7 +537,7 @@ TEST(emul_vector_moves)
 	put64(0x2000, 0x1111111111111111);
 	put64(0x2008, 0x2222222222222222);
 	EXPECT_EQ(RUN(&e, 0xf3, 0x0f, 0x6f, 0x06), EMUL_OK);
-	EXPECT_EQ(e.vec[EMUL_XMM][0][15], 0x22);
+	EXPECT_EQ(e.fx.xmm[0][15], 0x22);
 	EXPECT_EQ(RUN(&e, 0x66, 0x44, 0x0f, 0x7f, 0x46, 0x10), EMUL_OK);
 	EXPECT_EQ(RUN(&e, 0x0f, 0x11, 0x46, 0x18), EMUL_OK);
 	EXPECT_EQ(get32(0x2018), 0x11111111);

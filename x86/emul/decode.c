@@ -162,7 +162,10 @@ static void decode_sizes(struct decoder *d, bool adsize)
 	insn->op_bytes = op16 ? 2 : 4;
 }
 
-/* VEX, EVEX and XOP use the encodings that LES, LDS, BOUND and POP leave free. */
+/*
+ * VEX and EVEX use the encodings that LES, LDS and BOUND leave free; XOP, not emulated either, is
+ * among the rows of POP.
+ */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {
 	u8 next;
@@ -180,14 +183,56 @@ static bool decode_is_vex(struct decoder *d, u8 b)
 	return (next & 0xc0) == 0xc0;
 }
 
+static const struct emul_opcode unimpl = { .flags = F_UNIMPL };
+static const struct emul_opcode undefined;
+
+/* The last byte of a VEX prefix: W, the complement of vvvv, L, pp. */
+static void decode_vex_last(struct decoder *d, u8 b)
+{
+	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
+	struct emul_insn *insn = d->insn;
+
+	insn->vex = true;
+	insn->rep = rep[b & 3];
+	insn->opsize_prefix = (b & 3) == 1;
+	insn->vex_l = b & 4;
+	insn->vex_v = (b >> 3 & 15) ^ 15;
+	if (d->ctx->mode != EMUL_LONG64)
+		insn->vex_v &= 7;
+}
+
+/* SDM "Intel AVX Instruction Format": C5 stands for C4 with the map 0F and X, B and W clear. */
+static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
+{
+	struct emul_insn *insn = d->insn;
+	u8 b = decode_u8(d), rex = b >> 5 & 4, map = EMUL_MAP_0F;
+
+	/* None of these may stand before it. */
+	if (insn->lock || insn->rep || insn->opsize_prefix || insn->rex)
+		return &undefined;
+	if (first == 0xc4) {
+		map = b & 0x1f;
+		rex = b >> 5;
+		b = decode_u8(d);
+	}
+	insn->rex = (rex ^ (first == 0xc4 ? 7 : 4)) | (first == 0xc4 ? b >> 4 & 8 : 0);
+	if (d->ctx->mode != EMUL_LONG64)
+		insn->rex = 0;
+	decode_vex_last(d, b);
+	insn->map = map;
+	insn->opcode = decode_u8(d);
+	if (map < EMUL_MAP_0F || map > EMUL_MAP_0F3A)
+		return &undefined;
+	return emul_map_vex(map, insn->opcode);
+}
+
 static const struct emul_opcode *decode_opcode(struct decoder *d, u8 b)
 {
-	static const struct emul_opcode unimpl = { .flags = F_UNIMPL };
 	struct emul_insn *insn = d->insn;
 
 	insn->opcode = b;
 	if (decode_is_vex(d, b))
-		return &unimpl;
+		return b == 0x62 ? &unimpl : decode_vex(d, b);
 	if (b == 0x63 && d->ctx->mode == EMUL_LONG64)
 		return &emul_row_movsxd;
 	if (b != 0x0f)
@@ -413,6 +458,8 @@ static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *
 	if (f & F_MEM && !mem)
 		return emul_fault(d->ctx, VEC_UD);
 	if (insn->lock && !(f & F_LOCK && mem))
+		return emul_fault(d->ctx, VEC_UD);
+	if (insn->vex && ((insn->vex_v && !(f & F_VVVV)) || f & (insn->vex_l ? F_L0 : F_L1)))
 		return emul_fault(d->ctx, VEC_UD);
 	return EMUL_OK;
 }

@@ -307,8 +307,11 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 	if (rc != EMUL_OK)
 		return rc;
 	if (dl.gate_type == 5) {
-		ctx->out |= EMUL_OUT_TASK_SWITCH;
-		return EMUL_UNHANDLEABLE;
+		rc = emul_ask_task(ctx, dl.gate_sel, EMUL_TASK_GATE);
+		ctx->task.external = dl.ext;
+		ctx->task.has_error = has_error;
+		ctx->task.error = error;
+		return rc;
 	}
 	rc = read_handler(ctx, &dl);
 	if (rc == EMUL_OK)

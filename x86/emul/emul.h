@@ -207,7 +207,36 @@ enum emul_fpuop {
 enum emul_vec {
 	EMUL_MM,	/* 8 registers of 8 bytes; writing also marks the x87 state as MMX does */
 	EMUL_XMM,	/* 16 registers of 16 bytes; writing keeps the bits above 127 */
+	EMUL_YMM,	/* 16 registers of 32 bytes; writing clears the bits above 255 */
 };
+
+/**
+ * struct emul_fx - x87 and SSE state as FXSAVE64 lays it out (SDM "FXSAVE")
+ * @cwd: control word
+ * @swd: status word
+ * @twd: abridged tag word: a bit per physical register that is not empty
+ * @fop: opcode of the last instruction that is none of control
+ * @rip: its instruction pointer
+ * @rdp: the pointer to its memory operand
+ * @mxcsr: MXCSR
+ * @mxcsr_mask: bits that MXCSR has
+ * @st: ST(0) to ST(7), 10 bytes each
+ * @xmm: XMM0 to XMM15
+ * @rest: reserved, and free for software
+ */
+struct emul_fx {
+	u16 cwd;
+	u16 swd;
+	u16 twd;
+	u16 fop;
+	u64 rip;
+	u64 rdp;
+	u32 mxcsr;
+	u32 mxcsr_mask;
+	u8 st[8][16];
+	u8 xmm[16][16];
+	u8 rest[96];
+} __aligned(16);
 
 struct emul_ctx;
 
@@ -285,12 +314,23 @@ struct emul_ops {
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
 	/** @cpuid: regs[] is EAX, EBX, ECX, EDX: in leaf and subleaf (ECX), out the answer */
 	enum emul_rc (*cpuid)(struct emul_ctx *ctx, u32 regs[4]);
-	/** @get_vec: read vector register @nr (8 or 16 bytes) */
+	/** @get_vec: read vector register @nr (8, 16 or 32 bytes) */
 	enum emul_rc (*get_vec)(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				void *buf);
-	/** @set_vec: write vector register @nr (8 or 16 bytes) */
+	/** @set_vec: write vector register @nr (8, 16 or 32 bytes) */
 	enum emul_rc (*set_vec)(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
 				const void *buf);
+	/** @get_fx: read the x87 and SSE state. Cannot fail */
+	void (*get_fx)(struct emul_ctx *ctx, struct emul_fx *fx);
+	/** @set_fx: write it; MXCSR has no bit that @get_fx did not have in its mask */
+	void (*set_fx)(struct emul_ctx *ctx, const struct emul_fx *fx);
+	/**
+	 * @x87: carry out an x87 instruction on the state @fx, which has no exception pending.
+	 * @opcode: D8..DF. @modrm: the ModRM byte; memory forms use @data, up to 16 bytes, in or
+	 * out. It changes @fx and @data alone
+	 */
+	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			    void *data);
 	/** @fpu: an x87 control operation; CR0.EM, CR0.TS and CR0.MP were checked */
 	enum emul_rc (*fpu)(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val);
 	/** @system: everything rare; see enum emul_sysop. May EMUL_IO */
@@ -324,6 +364,9 @@ struct emul_opcode;	/* internal.h: a row of the opcode tables */
  * @rep: 0xf2, 0xf3 or 0: the last of them counts
  * @lock: LOCK prefix seen
  * @opsize_prefix: 0x66 seen
+ * @vex: it has a VEX prefix, whose R, X, B and W are in @rex, and its pp in @rep, @opsize_prefix
+ * @vex_l: VEX.L: vectors of 256 bits
+ * @vex_v: register that VEX.vvvv names; 0 if it names none
  * @seg: segment override or -1, after the rules of 64-bit mode
  * @has_modrm: the row has a ModRM byte
  * @mod: ModRM.mod
@@ -336,7 +379,7 @@ struct emul_opcode;	/* internal.h: a row of the opcode tables */
  * @disp: displacement, sign-extended
  * @imm: first immediate, extended as the row says; also moffs and relative offsets
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
- * @op_bytes: operand size of the instruction: 1, 2, 4, 8 (16 for vectors)
+ * @op_bytes: operand size of the instruction: 1, 2, 4, 8 (means nothing for vectors)
  * @ad_bytes: address size: 2, 4, 8
  * @row: the opcode table's row
  */
@@ -352,6 +395,9 @@ struct emul_insn {
 	u8 rep;
 	bool lock;
 	bool opsize_prefix;
+	bool vex;
+	bool vex_l;
+	u8 vex_v;
 	s8 seg;
 	bool has_modrm;
 	u8 mod;
@@ -394,7 +440,7 @@ struct emul_exception {
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: #DB with DR6.BS is due now */
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may have changed: call emul_set_mode() */
-#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: a task switch was asked for */
+#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: ctx.task is to be switched to */
 
 /**
  * struct emul_operand - internal to one emul_exec()
@@ -420,6 +466,34 @@ struct emul_operand {
 	u64 orig;
 };
 
+/** enum emul_task_source - what makes a task switch */
+enum emul_task_source {
+	EMUL_TASK_CALL,
+	EMUL_TASK_IRET,
+	EMUL_TASK_JMP,
+	EMUL_TASK_GATE,		/* a task gate of the IDT */
+};
+
+/**
+ * struct emul_task - a task switch, for emul_task_switch()
+ * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
+ * @source: enum emul_task_source
+ * @external: by an event that is not an instruction: the EXT bit of error codes
+ * @has_error: push @error on the new task's stack
+ * @error: error code
+ * @switched: (out) the new task is the current one, even if its segments are at fault
+ * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
+ */
+struct emul_task {
+	u16 sel;
+	u8 source;
+	bool external;
+	bool has_error;
+	u32 error;
+	bool switched;
+	bool trap;
+};
+
 /**
  * struct emul_ctx - one emulation
  * @ops: the machine; constant
@@ -437,6 +511,8 @@ struct emul_operand {
  * @insn: the decoded instruction. Valid when insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
+ * @task: the task switch that EMUL_OUT_TASK_SWITCH asks for: emul_task_switch() makes it, with the
+ *	RIP of the next instruction. Gates were checked
  * @dst: operands of the instruction in work, with the staged registers: private
  * @src: private
  * @src2: private
@@ -444,6 +520,7 @@ struct emul_operand {
  * @dirty: private: bit per register
  * @next_rip: private
  * @flags: private: RFLAGS to be
+ * @fx: private: x87 and SSE state that the instruction in work changes
  * @trap: private: a single-step trap follows, by TF as it was before (after SYSCALL, as it is then)
  */
 struct emul_ctx {
@@ -461,6 +538,7 @@ struct emul_ctx {
 	struct emul_insn insn;
 	struct emul_exception exc;
 	u32 out;
+	struct emul_task task;
 	/* private */
 	struct emul_operand dst;
 	struct emul_operand src;
@@ -470,6 +548,7 @@ struct emul_ctx {
 	u64 next_rip;
 	u64 flags;
 	bool trap;
+	struct emul_fx fx;
 };
 
 /**
@@ -516,8 +595,8 @@ void emul_set_mode(struct emul_ctx *ctx);
  * Return: EMUL_OK and ctx.insn, or EMUL_FAULT (#PF or whatever the fetch op said, #GP(0) past 15
  * bytes or past the code segment's limit, #UD for what the SDM leaves undefined or forbids in this
  * mode, LOCK where it may not be included), or EMUL_UNHANDLEABLE for an instruction that exists but
- * is not emulated (most of x87, vector arithmetic, VEX, EVEX and XOP). On anything but EMUL_OK
- * ctx.insn.len is 0.
+ * is not emulated (x87 and vector arithmetic, EVEX and XOP). On anything but EMUL_OK ctx.insn.len
+ * is 0.
  */
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
@@ -535,7 +614,7 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
  *
  * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc, RIP at the instruction (iterations of a
  * repeated string instruction that came before stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
- * switches (EMUL_OUT_TASK_SWITCH), call gates that go to an inner level, and what an op refuses.
+ * switches (EMUL_OUT_TASK_SWITCH and ctx.task), call gates, and what an op refuses.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 
@@ -552,38 +631,11 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
  * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
  *
  * CR2, DR6 and DR7.GD are the caller's. Return: EMUL_OK, EMUL_FAULT with the exception that the
- * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate.
+ * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate,
+ * with EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
-
-/** enum emul_task_source - what makes a task switch */
-enum emul_task_source {
-	EMUL_TASK_CALL,
-	EMUL_TASK_IRET,
-	EMUL_TASK_JMP,
-	EMUL_TASK_GATE,		/* a task gate of the IDT */
-};
-
-/**
- * struct emul_task - a task switch, for emul_task_switch()
- * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
- * @source: enum emul_task_source
- * @external: by an event that is not an instruction: the EXT bit of error codes
- * @has_error: push @error on the new task's stack
- * @error: error code
- * @switched: (out) the new task is the current one, even if its segments are at fault
- * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
- */
-struct emul_task {
-	u16 sel;
-	u8 source;
-	bool external;
-	bool has_error;
-	u32 error;
-	bool switched;
-	bool trap;
-};
 
 /**
  * emul_task_switch() - switch tasks as JMP, CALL, IRET or an event does

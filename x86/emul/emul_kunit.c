@@ -16,7 +16,9 @@
 #include "string.c"
 #include "sys.c"
 #include "task.c"
+#include "tables_vex.c"
 #include "vec.c"
+#include "x87.c"
 #include "tables.c"
 
 #define MEM_BYTES	256

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Far control flow: far JMP, CALL, RET, IRET, and the SYSCALL and SYSENTER families. Call gates,
- * task gates and TSSs as targets are left to the caller (EMUL_UNHANDLEABLE).
+ * Far control flow: far JMP, CALL, RET, IRET, and the SYSCALL and SYSENTER families. Call gates are
+ * not emulated (EMUL_UNHANDLEABLE); task switches are prepared for the caller to make.
  *
  * All checks and memory accesses come first; segment registers are set when nothing can fail.
  */
@@ -77,24 +77,36 @@ static enum emul_rc code_finish(struct emul_ctx *ctx, struct emul_desc *d, u64 r
 	return rc;
 }
 
-/* Gates and TSSs: what is wrong with them is for whoever handles them. */
-static enum emul_rc far_system(struct emul_ctx *ctx, u16 sel, u32 ar)
+/* A TSS may be named, and a task gate used, by code that is privileged enough for it. */
+static bool system_allowed(const struct emul_ctx *ctx, u16 sel, u32 ar)
 {
-	u32 type = ar & EMUL_AR_TYPE;
+	return emul_ar_dpl(ar) >= ctx->cpl && emul_ar_dpl(ar) >= (sel & 3);
+}
 
-	if (type == 1 || type == 5 || type == 9)
-		ctx->out |= EMUL_OUT_TASK_SWITCH;
-	else if (type != 4 && type != 12)
-		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
-	if (emul_long_active(ctx) && type != 12) {
-		ctx->out = 0;
-		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
-	}
-	return EMUL_UNHANDLEABLE;
+/*
+ * TSSs and gates (SDM "CALL", "Task switching"). The task switch is the caller's to make; what is
+ * wrong with the TSS itself is found there.
+ */
+static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, u8 source)
+{
+	u32 ar = emul_desc_ar(d), type = ar & EMUL_AR_TYPE;
+	u16 tss = d->sel;
+
+	if (type == 12 || (type == 4 && !emul_long_active(ctx)))
+		return EMUL_UNHANDLEABLE;	/* call gates */
+	if ((type != 1 && type != 5 && type != 9) || emul_long_active(ctx) ||
+	    !system_allowed(ctx, d->sel, ar))
+		return emul_fault_code(ctx, VEC_GP, emul_sel_error(d->sel));
+	if (!(ar & EMUL_AR_P))
+		return emul_fault_code(ctx, VEC_NP, emul_sel_error(d->sel));
+	if (type == 5)
+		tss = d->raw >> 16;
+	return emul_ask_task(ctx, tss, source);
 }
 
 /* Target of a far JMP or CALL (SDM "JMP", "Far Jumps in Protected Mode"). */
-static enum emul_rc far_target(struct emul_ctx *ctx, u16 sel, u64 rip, struct emul_seg *cs)
+static enum emul_rc far_target(struct emul_ctx *ctx, u16 sel, u64 rip, u8 source,
+			       struct emul_seg *cs)
 {
 	struct emul_desc d;
 	enum emul_rc rc;
@@ -109,7 +121,7 @@ static enum emul_rc far_target(struct emul_ctx *ctx, u16 sel, u64 rip, struct em
 		return rc;
 	ar = emul_desc_ar(&d);
 	if (!(ar & EMUL_AR_S))
-		return far_system(ctx, sel, ar);
+		return far_system(ctx, &d, source);
 	if (ar & EMUL_AR_CONFORM ? emul_ar_dpl(ar) > ctx->cpl :
 				   (sel & 3) > ctx->cpl || emul_ar_dpl(ar) != ctx->cpl)
 		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
@@ -119,7 +131,7 @@ static enum emul_rc far_target(struct emul_ctx *ctx, u16 sel, u64 rip, struct em
 static enum emul_rc far_jump(struct emul_ctx *ctx, u16 sel, u64 rip)
 {
 	struct emul_seg cs;
-	enum emul_rc rc = far_target(ctx, sel, rip, &cs);
+	enum emul_rc rc = far_target(ctx, sel, rip, EMUL_TASK_JMP, &cs);
 
 	if (rc != EMUL_OK)
 		return rc;
@@ -134,7 +146,7 @@ static enum emul_rc far_call(struct emul_ctx *ctx, u16 sel, u64 rip)
 	struct emul_seg cs, old;
 	enum emul_rc rc;
 
-	rc = far_target(ctx, sel, rip, &cs);
+	rc = far_target(ctx, sel, rip, EMUL_TASK_CALL, &cs);
 	if (rc != EMUL_OK)
 		return rc;
 	ctx->ops->get_seg(ctx, EMUL_CS, &old);
@@ -390,6 +402,18 @@ static enum emul_rc iret_real(struct emul_ctx *ctx, u16 sel, u64 rip, u64 flags)
 	return iret_done(ctx);
 }
 
+/* IRET with NT set: back to the task that the current TSS is linked to. */
+static enum emul_rc iret_task(struct emul_ctx *ctx)
+{
+	struct emul_seg tr;
+	enum emul_rc rc;
+	u16 link;
+
+	ctx->ops->get_seg(ctx, EMUL_TR, &tr);
+	rc = emul_read_sys(ctx, (u32)tr.base, &link, 2);
+	return rc ?: emul_ask_task(ctx, link, EMUL_TASK_IRET);
+}
+
 enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 {
 	unsigned int bytes = ctx->insn.op_bytes;
@@ -402,8 +426,7 @@ enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 	if (emul_protected(ctx) && ctx->rflags & X86_EFLAGS_NT) {
 		if (emul_long_active(ctx))
 			return emul_gp0(ctx);
-		ctx->out |= EMUL_OUT_TASK_SWITCH;
-		return EMUL_UNHANDLEABLE;
+		return iret_task(ctx);
 	}
 	rc = emul_pop(ctx, &rip, bytes) ?: emul_pop(ctx, &sel, bytes) ?:
 	     emul_pop(ctx, &flags, bytes);

@@ -68,6 +68,9 @@ enum opnd {
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
 #define F_NO66		BIT(23)	/* operand size 4, or 8 by REX.W; 66 is an opcode prefix */
+#define F_L0		BIT(24)	/* #UD with VEX.L */
+#define F_L1		BIT(25)	/* #UD without VEX.L */
+#define F_VVVV		BIT(26)	/* VEX.vvvv names an operand; else it must name none */
 
 /**
  * struct emul_opcode - one row
@@ -95,6 +98,16 @@ extern const struct emul_opcode emul_map_1b[256];
 extern const struct emul_opcode emul_map_0f[256];
 extern const struct emul_opcode emul_row_movsxd;
 const struct emul_opcode *emul_map_0f38(u8 opcode);
+const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
+
+/* How the rows of the tables are written; .arg may follow. */
+#define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
+			       .flags = (fl), ##__VA_ARGS__ }
+#define S(table, fl)	{ .sub = (table), .flags = (fl) }
+#define UNIMPL		{ .flags = F_UNIMPL }
+#define UNIMPL_M	{ .flags = F_UNIMPL | F_MODRM }
+#define M		F_MODRM
+#define B		F_BYTE
 
 #define PAGE_BYTES	4096u
 
@@ -243,6 +256,9 @@ struct emul_stack {
 enum emul_rc emul_stack_push(struct emul_ctx *ctx, struct emul_stack *st, u64 val,
 			     unsigned int bytes);
 
+/* task.c */
+enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source);
+
 /* far.c */
 void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl);
 void emul_flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size);
@@ -278,8 +294,11 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 	H(vmcall) H(vmx) H(monitor) H(mwait) H(pause) H(xgetbv) H(xsetbv) H(swapgs)	\
 	H(clac) H(clflush) H(fsgsbase)						\
 	/* vec.c */								\
-	H(vmov) H(vmov_half) H(movd) H(movq) H(emms) H(fwait) H(fpu_cw) H(fpu_sw)	\
-	H(fpu_reg) H(mxcsr)
+	H(vmov) H(vmov_half) H(vmov_low) H(vmov_dup) H(movd) H(movq) H(movq2dq) H(vmovmsk) \
+	H(maskmov) H(vmaskmov) H(vbroadcast) H(vzero) H(emms) H(mxcsr)			\
+	/* x87.c */								\
+	H(fwait) H(fpu_cw) H(fpu_sw) H(fpu_reg) H(x87_load) H(x87_store) H(x87_reg) H(fcmov)	\
+	H(fnstenv) H(fldenv) H(fxsave) H(fxrstor)
 
 #define EMUL_DECLARE_HANDLER(name) enum emul_rc emul_op_##name(struct emul_ctx *ctx);
 EMUL_HANDLERS(EMUL_DECLARE_HANDLER)

@@ -6,14 +6,6 @@
  */
 #include "internal.h"
 
-#define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
-			       .flags = (fl), ##__VA_ARGS__ }
-#define S(table, fl)	{ .sub = (table), .flags = (fl) }
-#define UNIMPL		{ .flags = F_UNIMPL }
-#define UNIMPL_M	{ .flags = F_UNIMPL | F_MODRM }
-#define M		F_MODRM
-#define B		F_BYTE
-
 /* The eight arithmetic operations: .arg is the number they have everywhere. CMP only reads. */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
@@ -197,7 +189,8 @@ static const struct emul_opcode grp11_c7[8] = GRP11(0);
 #define NOPM	R(nop, NONE, NONE, M)
 
 static const struct emul_opcode grp15_mem_np[8] = {
-	[0 ... 1] = UNIMPL_M,			/* FXSAVE, FXRSTOR */
+	[0] = R(fxsave, NONE, M, M | F_WRITES),
+	[1] = R(fxrstor, NONE, M, M),
 	[2] = R(mxcsr, NONE, RM32, M, .arg = EMUL_FPU_SET_MXCSR),
 	[3] = R(mxcsr, RM32, NONE, M | F_MOV, .arg = EMUL_FPU_GET_MXCSR),
 	[4 ... 6] = UNIMPL_M,			/* XSAVE, XRSTOR, XSAVEOPT */
@@ -245,22 +238,20 @@ static const struct emul_opcode grp15[2] = { S(grp15_mem, F_SEL_PFX), S(grp15_re
 #define VLOAD_M(a)	R(vmov, NONE, NONE, M | F_MEM, .arg = (a))
 #define VSTORE_M(a)	R(vmov, NONE, NONE, M | F_WRITES | F_MEM, .arg = (a) | 2)
 
-static const struct emul_opcode pfx_0f10[4] = { VLOAD(0), VLOAD(0), UNIMPL_M, UNIMPL_M };
-static const struct emul_opcode pfx_0f11[4] = { VSTORE(0), VSTORE(0), UNIMPL_M, UNIMPL_M };
-/* .arg: 1 = the high half, 2 = store */
-#define VHALF(a) R(vmov_half, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
-static const struct emul_opcode mod_0f12[2] = { VHALF(0), UNIMPL_M };
-static const struct emul_opcode mod_0f16[2] = { VHALF(1), UNIMPL_M };
-static const struct emul_opcode pfx_0f12[4] = {
-	S(mod_0f12, F_SEL_MOD), VHALF(0), UNIMPL_M, UNIMPL_M
-};
+/* MOVSS, MOVSD. .arg: 1 = 8 bytes, 2 = store */
+#define VLOW(a) R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
+static const struct emul_opcode pfx_0f10[4] = { VLOAD(0), VLOAD(0), VLOW(0), VLOW(1) };
+static const struct emul_opcode pfx_0f11[4] = { VSTORE(0), VSTORE(0), VLOW(2), VLOW(3) };
+/* .arg: 1 = the high half, 2 = store. The register forms are MOVHLPS and MOVLHPS. */
+#define VHALF(a) R(vmov_half, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
+#define VHALF_M(a) R(vmov_half, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
+/* .arg: MOVDDUP, MOVSLDUP, MOVSHDUP */
+#define VDUP(a) R(vmov_dup, NONE, NONE, M, .arg = (a))
+static const struct emul_opcode pfx_0f12[4] = { VHALF(0), VHALF_M(0), VDUP(1), VDUP(0) };
+static const struct emul_opcode pfx_0f13[4] = { VHALF_M(2), VHALF_M(2) };
+static const struct emul_opcode pfx_0f16[4] = { VHALF(1), VHALF_M(1), VDUP(2) };
 
-static const struct emul_opcode pfx_0f13[4] = { VHALF(2), VHALF(2) };
-static const struct emul_opcode pfx_0f16[4] = {
-	S(mod_0f16, F_SEL_MOD), VHALF(1), UNIMPL_M, UNIMPL_M
-};
-
-static const struct emul_opcode pfx_0f17[4] = { VHALF(3), VHALF(3) };
+static const struct emul_opcode pfx_0f17[4] = { VHALF_M(3), VHALF_M(3) };
 static const struct emul_opcode pfx_0f28[4] = { VLOAD(1), VLOAD(1) };
 static const struct emul_opcode pfx_0f29[4] = { VSTORE(1), VSTORE(1) };
 static const struct emul_opcode pfx_0f2b[4] = { VSTORE_M(1), VSTORE_M(1), UNIMPL_M, UNIMPL_M };
@@ -272,7 +263,22 @@ static const struct emul_opcode pfx_0fe7[4] = { VSTORE_M(4), VSTORE_M(1), UNIMPL
 static const struct emul_opcode pfx_0f6e[4] = { MOVD(0), MOVD(1) };
 #define MOVQ(a) R(movq, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f7e[4] = { MOVD(2), MOVD(3), MOVQ(1) };
-static const struct emul_opcode pfx_0fd6[4] = { [1] = MOVQ(3), [2] = UNIMPL_M, [3] = UNIMPL_M };
+/* .arg: 1 = to the MMX register */
+static const struct emul_opcode pfx_0fd6[4] = {
+	[1] = MOVQ(3), [2] = R(movq2dq, NONE, NONE, M, .arg = 0),
+	[3] = R(movq2dq, NONE, NONE, M, .arg = 1),
+};
+
+/* .arg: bytes of an element; 0x80 = MMX registers */
+#define VMSK(a) R(vmovmsk, NONE, NONE, M, .arg = (a))
+static const struct emul_opcode pfx_0f50[4] = { VMSK(4), VMSK(8) };
+static const struct emul_opcode pfx_0fd7[4] = { VMSK(0x81), VMSK(1) };
+/* .arg: 4 = MMX registers */
+static const struct emul_opcode pfx_0ff7[4] = {
+	R(maskmov, NONE, NONE, M | F_PUSHES, .arg = 4), R(maskmov, NONE, NONE, M | F_PUSHES),
+};
+
+static const struct emul_opcode pfx_0ff0[4] = { [3] = VLOAD_M(0) };
 static const struct emul_opcode pfx_0f77[4] = { R(emms, NONE, NONE, 0) };
 static const struct emul_opcode pfx_0f78[4] = { VMX, UNIMPL_M, {}, UNIMPL_M };
 
@@ -300,18 +306,44 @@ static const struct emul_opcode pfx_90[4] = {
 	R(xchg, OPREG, ACC, 0),
 };
 
-/* x87: only what probes for a coprocessor and sets it up. */
+/*
+ * x87: the moves, and what probes for a coprocessor and sets it up. .arg: bytes of the operand; for
+ * the environment 1 = with the registers.
+ */
+#define XLOAD(n)	R(x87_load, NONE, M, M, .arg = (n))
+#define XSTORE(n)	R(x87_store, NONE, M, M | F_WRITES, .arg = (n))
+#define XREG		R(x87_reg, NONE, NONE, M)
+
 static const struct emul_opcode x87_d9_mem[8] = {
-	[0] = UNIMPL_M,
-	[2 ... 4] = UNIMPL_M,
-	[5] = R(fpu_cw, NONE, RM16, M, .arg = EMUL_FPU_SET_CW),
-	[6] = UNIMPL_M,
-	[7] = R(fpu_cw, RM16, NONE, M | F_MOV, .arg = EMUL_FPU_GET_CW),
+	XLOAD(4), {}, XSTORE(4), XSTORE(4),
+	R(fldenv, NONE, M, M, .arg = 0),
+	R(fpu_cw, NONE, RM16, M, .arg = EMUL_FPU_SET_CW),
+	R(fnstenv, NONE, M, M | F_WRITES, .arg = 0),
+	R(fpu_cw, RM16, NONE, M | F_MOV, .arg = EMUL_FPU_GET_CW),
+};
+
+static const struct emul_opcode x87_db_mem[8] = {
+	XLOAD(4), XSTORE(4), XSTORE(4), XSTORE(4), {}, XLOAD(10), {}, XSTORE(10),
 };
 
 static const struct emul_opcode x87_dd_mem[8] = {
-	[0 ... 6] = UNIMPL_M,
-	[7] = R(fpu_sw, RM16, NONE, M | F_MOV),
+	XLOAD(8), XSTORE(8), XSTORE(8), XSTORE(8),
+	R(fldenv, NONE, M, M, .arg = 1), {},
+	R(fnstenv, NONE, M, M | F_WRITES, .arg = 1),
+	R(fpu_sw, RM16, NONE, M | F_MOV),
+};
+
+static const struct emul_opcode x87_df_mem[8] = {
+	XLOAD(2), XSTORE(2), XSTORE(2), XSTORE(2), XLOAD(10), XLOAD(8), XSTORE(10), XSTORE(8),
+};
+
+/* FNOP; the constants; FDECSTP, FINCSTP among arithmetic. */
+static const struct emul_opcode x87_d9_d[8] = { [0] = XREG };
+static const struct emul_opcode x87_d9_e8[8] = { [0 ... 6] = XREG };
+static const struct emul_opcode x87_d9_f[8] = { [0 ... 5] = UNIMPL, [6 ... 7] = XREG };
+static const struct emul_opcode x87_d9_reg[8] = {
+	XREG, XREG, S(x87_d9_d, F_SEL_RM), UNIMPL, UNIMPL, S(x87_d9_e8, F_SEL_RM),
+	S(x87_d9_f, F_SEL_RM), UNIMPL,
 };
 
 static const struct emul_opcode x87_db_e[8] = {
@@ -324,18 +356,27 @@ static const struct emul_opcode x87_df_e[8] = {
 	[0] = R(fpu_sw, ACC, NONE, M | F_MOV, .arg = 1),
 };
 
+/* FCMOVcc, then FUCOMPP and comparisons */
+#define FCMOV	R(fcmov, NONE, NONE, M)
+static const struct emul_opcode x87_da_reg[8] = { [0 ... 3] = FCMOV, [5] = UNIMPL };
 static const struct emul_opcode x87_db_reg[8] = {
-	[0 ... 3] = UNIMPL_M, [4] = S(x87_db_e, F_SEL_RM), [5 ... 6] = UNIMPL_M,
+	[0 ... 3] = FCMOV, [4] = S(x87_db_e, F_SEL_RM), [5 ... 6] = UNIMPL,
+};
+
+/* FFREE, FST, FSTP */
+static const struct emul_opcode x87_dd_reg[8] = {
+	XREG, UNIMPL, XREG, XREG, [4 ... 5] = UNIMPL,
 };
 
 static const struct emul_opcode x87_df_reg[8] = {
-	[0 ... 3] = UNIMPL_M, [4] = S(x87_df_e, F_SEL_RM), [5 ... 6] = UNIMPL_M,
+	[0 ... 3] = UNIMPL, [4] = S(x87_df_e, F_SEL_RM), [5 ... 6] = UNIMPL,
 };
 
-static const struct emul_opcode x87_d9[2] = { S(x87_d9_mem, F_SEL_REG), UNIMPL_M };
-static const struct emul_opcode x87_db[2] = { UNIMPL_M, S(x87_db_reg, F_SEL_REG) };
-static const struct emul_opcode x87_dd[2] = { S(x87_dd_mem, F_SEL_REG), UNIMPL_M };
-static const struct emul_opcode x87_df[2] = { UNIMPL_M, S(x87_df_reg, F_SEL_REG) };
+static const struct emul_opcode x87_d9[2] = { S(x87_d9_mem, F_SEL_REG), S(x87_d9_reg, F_SEL_REG) };
+static const struct emul_opcode x87_da[2] = { UNIMPL, S(x87_da_reg, F_SEL_REG) };
+static const struct emul_opcode x87_db[2] = { S(x87_db_mem, F_SEL_REG), S(x87_db_reg, F_SEL_REG) };
+static const struct emul_opcode x87_dd[2] = { S(x87_dd_mem, F_SEL_REG), S(x87_dd_reg, F_SEL_REG) };
+static const struct emul_opcode x87_df[2] = { S(x87_df_mem, F_SEL_REG), S(x87_df_reg, F_SEL_REG) };
 
 #define PUSH_SREG(n, fl) R(push_sreg, NONE, NONE, F_D64 | F_PUSHES | (fl), .arg = (n))
 #define POP_SREG(n, fl) R(pop_sreg, NONE, NONE, F_D64 | (fl), .arg = (n))
@@ -410,7 +451,7 @@ const struct emul_opcode emul_map_1b[256] = {
 		 S(grp2_d3, F_SEL_REG),
 	[0xd4] = R(aam, NONE, IMMU8, F_NO64), R(aad, NONE, IMMU8, F_NO64),
 		 R(salc, NONE, NONE, F_NO64), R(xlat, NONE, NONE, B),
-	[0xd8] = UNIMPL_M, S(x87_d9, F_SEL_MOD), UNIMPL_M, S(x87_db, F_SEL_MOD),
+	[0xd8] = UNIMPL_M, S(x87_d9, F_SEL_MOD), S(x87_da, F_SEL_MOD), S(x87_db, F_SEL_MOD),
 		 UNIMPL_M, S(x87_dd, F_SEL_MOD), UNIMPL_M, S(x87_df, F_SEL_MOD),
 	[0xe0 ... 0xe2] = R(loop, NONE, IMM8, F_F64),
 	[0xe3] = R(jcxz, NONE, IMM8, F_F64),
@@ -452,7 +493,8 @@ const struct emul_opcode emul_map_0f[256] = {
 		 R(sysenter, NONE, NONE, 0), R(sysexit, NONE, NONE, F_PRIV),
 	[0x37] = R(vmx, NONE, NONE, 0),
 	[0x40 ... 0x4f] = R(cmov, REG, RM, M),
-	[0x50 ... 0x6d] = UNIMPL_M,
+	[0x50] = S(pfx_0f50, F_SEL_PFX),
+	[0x51 ... 0x6d] = UNIMPL_M,
 	[0x6e] = S(pfx_0f6e, F_SEL_PFX), S(pfx_0f6f, F_SEL_PFX),
 	[0x70 ... 0x76] = UNIMPL_M,
 	[0x77] = S(pfx_0f77, F_SEL_PFX),
@@ -486,9 +528,11 @@ const struct emul_opcode emul_map_0f[256] = {
 		 S(pfx_0fc3, F_SEL_PFX),
 		 UNIMPL_M, UNIMPL_M, UNIMPL_M, S(grp9, F_SEL_MOD),
 	[0xc8 ... 0xcf] = R(bswap, OPREG, NONE, 0),
-	[0xd0 ... 0xd5] = UNIMPL_M, [0xd6] = S(pfx_0fd6, F_SEL_PFX), [0xd7] = UNIMPL_M,
+	[0xd0 ... 0xd5] = UNIMPL_M, [0xd6] = S(pfx_0fd6, F_SEL_PFX), S(pfx_0fd7, F_SEL_PFX),
 	[0xd8 ... 0xe6] = UNIMPL_M, [0xe7] = S(pfx_0fe7, F_SEL_PFX),
-	[0xe8 ... 0xfe] = UNIMPL_M,
+	[0xe8 ... 0xef] = UNIMPL_M, [0xf0] = S(pfx_0ff0, F_SEL_PFX),
+	[0xf1 ... 0xf6] = UNIMPL_M, [0xf7] = S(pfx_0ff7, F_SEL_PFX),
+	[0xf8 ... 0xfe] = UNIMPL_M,
 	[0xff] = R(ud, NONE, NONE, M),
 };
 

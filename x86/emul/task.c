@@ -419,6 +419,14 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
+/* An instruction or event turns out to be a task switch: registers are not staged for one. */
+enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
+{
+	ctx->task = (struct emul_task){ .sel = sel, .source = source };
+	ctx->out |= EMUL_OUT_TASK_SWITCH;
+	return EMUL_UNHANDLEABLE;
+}
+
 static enum emul_rc enter_new(struct emul_ctx *ctx, const struct task_state *ts)
 {
 	struct emul_seg cs;

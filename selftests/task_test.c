@@ -402,7 +402,7 @@ static void emulated_b(const uint8_t *entry)
 	force_emulation("1");
 	task_vm(&vm, entry);
 	fill32(&vm, B, guest_e_iret);
-	run_out(&vm, 0x12);
+	{ uint32_t v = run_out(&vm, 0x12); printf("# DEBUG out %x A.eip %x entry %x bytes %x %x stat\n", v, tss(&vm, A)->eip, at(entry), *(uint32_t *)(vm.mem + at(entry)), *(uint32_t *)(vm.mem + at(entry) + 4)); }
 	expect_task(&vm, B);
 	if (entry != guest_e_jmp) {
 		EXPECT_EQ(tss(&vm, B)->link, A);

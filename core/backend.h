@@ -181,11 +181,12 @@ struct okvm_backend {
 	/*
 	 * APIC help. @post_irq: from any CPU: make the vector (already recorded by the
 	 * caller if not posted) noticed by the target; returns false if it must be
-	 * recorded in IRR and requested the slow way. @apic_sync: called before IRR is
+	 * recorded in IRR and requested the slow way; without notify the caller kicks.
+	 * @apic_sync: called before IRR is
 	 * looked at and after ISR/IRR/TPR changed, so that hardware's copy (PIR, RVI, SVI, TPR
 	 * threshold) and the register page agree.
 	 */
-	bool (*post_irq)(struct okvm_vcpu *vcpu, int vector);
+	bool (*post_irq)(struct okvm_vcpu *vcpu, int vector, bool notify);
 	void (*apic_sync)(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 
 	/* VMX preemption timer: exit at guest-TSC-independent host TSC. false: use an hrtimer */

@@ -5,9 +5,9 @@
  *
  * The kernel does a thread's pending work before its guest goes on by a function that takes
  * upstream's structure of a vCPU. If a signal ends that work, the function writes an exit reason
- * through vcpu->run and adds 1 to a counter in the structure; it reads nothing else of it. It gets a
- * structure of exactly that type, which all threads share and nobody reads. With CONFIG_MODVERSIONS
- * a module that was built for another layout of the structure is not loaded.
+ * through vcpu->run and adds 1 to a counter in the structure; it uses nothing else of it. It gets
+ * a structure of exactly that type, which all threads share and nobody reads. With
+ * CONFIG_MODVERSIONS a module that was built for another layout of it is not loaded.
  */
 #include <linux/errno.h>
 #include <linux/kconfig.h>

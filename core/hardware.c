@@ -75,6 +75,7 @@ int okvm_hardware_get(void)
 	mutex_unlock(&hw_lock);
 	return err;
 }
+
 ALLOW_ERROR_INJECTION(okvm_hardware_get, ERRNO);
 
 void okvm_hardware_put(void)

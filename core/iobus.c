@@ -146,6 +146,7 @@ err_free:
 		kfree(update.bus[nr]);
 	return err;
 }
+
 ALLOW_ERROR_INJECTION(okvm_iobus_register_all, ERRNO);
 
 int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t len,

@@ -176,9 +176,9 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
-	 * A kernel that has no function for the thread's work does it on the way to userspace: with no
-	 * signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of the mask
-	 * computes the flag anew.
+	 * A kernel that has no function for the thread's work does it on the way to userspace:
+	 * with no signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of
+	 * the mask computes the flag anew.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -232,6 +232,7 @@ static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_online(vcpu);
 	return 0;
 }
+
 ALLOW_ERROR_INJECTION(vcpu_publish, ERRNO);
 
 int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id)

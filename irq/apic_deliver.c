@@ -150,7 +150,8 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			notice(vcpu->apic, i < KICKS_AT_ONCE ? KICK_NOW : KICK_LATE, req);
 	}
-	if (i > KICKS_AT_ONCE)
+	/* @i is the last index. */
+	if (i >= KICKS_AT_ONCE)
 		kick_rest(vm);
 }
 
@@ -158,9 +159,12 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
-	if (READ_ONCE(apic->posted) && how == KICK_NOW &&
-	    vcpu->vm->backend->post_irq(vcpu, vector))
+	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
+	    vcpu->vm->backend->post_irq(vcpu, vector, how == KICK_NOW)) {
+		if (how == KICK_LATE)
+			kick(apic, how);
 		return;
+	}
 	if (lapic_set_irr(&apic->l, vector))
 		notice(apic, how, OKVM_REQ_EVENT);
 }

@@ -185,7 +185,7 @@ void okvm_pit_free(struct okvm_vm *vm);
 /* apic_deliver.c */
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
-/** okvm_apic_request_all() - okvm_request_all() in bounded time, for any context; kicks come late */
+/** okvm_apic_request_all() - okvm_request_all() in bounded time: most kicks come late */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */

@@ -270,6 +270,7 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 	spin_unlock_irq(&irq->irqfd_lock);
 	return err;
 }
+
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*

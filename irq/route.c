@@ -39,6 +39,7 @@ struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_rou
 	}
 	return table;
 }
+
 ALLOW_ERROR_INJECTION(okvm_routes_build, ERRNO);
 
 void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table)
@@ -227,6 +228,7 @@ int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler)
 		okvm_irq_routes_changed(vm);
 	return err;
 }
+
 ALLOW_ERROR_INJECTION(okvm_ack_register, ERRNO);
 
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler)

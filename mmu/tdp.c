@@ -68,19 +68,17 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 }
 
 /*
- * The table below @entry, which is made if @old, its value, is none: empty, or
+ * Make the table below @entry, of which @old, its value, points to none: empty, or
  * with the content of a huge page that has to become smaller. Translations do
  * not change by a split, so that nothing is flushed. NULL: somebody else was faster.
  */
-static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
+static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	struct okvm_mmu_vcpu *mine = f->vcpu->mmu;
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	bool split = spte_is_leaf(old, level);
 	u64 *table, new;
 
-	if (spte_is_table(old, level))
-		return iter_table_of(old);
 	if (OKVM_BUG_ON(mmu->vm, !mine->nr_spare))
 		return NULL;
 	table = mine->spare[mine->nr_spare - 1];
@@ -104,6 +102,13 @@ static u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 		tdp_count_leaf(mmu, level - 1, 512);
 	}
 	return table;
+}
+
+/* The table below @entry, whose value is @old; inline, as it is there already most of the time. */
+static inline u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
+{
+	return spte_is_table(old, level) ? iter_table_of(old) :
+	       tdp_make_table(f, entry, old, level);
 }
 
 static u64 tdp_make_leaf(struct okvm_fault *f, int level)

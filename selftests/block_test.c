@@ -156,7 +156,8 @@ TEST(a_timer_ends_the_poll)
 		if (ns > longest)
 			longest = ns;
 	}
-	printf("# the longest of 20 naps of 1 ms took %llu us\n", (unsigned long long)longest / 1000);
+	printf("# the longest of 20 naps of 1 ms took %llu us\n",
+	       (unsigned long long)longest / 1000);
 	EXPECT(longest < WAIT_NS + SLACK_NS);
 	EXPECT(stat_of(&vm, "halt_attempted_poll") > 0);
 	vm_destroy(&vm);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Several at the same page tables: vCPUs that fault, the host that takes the memory away, userspace
- * that changes its slots. Nothing leaks, and nobody waits longer because there are more of the others.
+ * that changes its slots. Nothing leaks, and nobody waits longer because there are more others.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

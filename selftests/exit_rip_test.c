@@ -61,7 +61,7 @@ static void begin(struct vm *vm, const uint8_t *code, const uint8_t *end)
 {
 	struct kvm_enable_cap msrs = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR, .args[0] = KVM_MSR_EXIT_REASON_UNKNOWN,
-	}, call = { .cap = KVM_CAP_EXIT_HYPERCALL, .args[0] = 1 << KVM_HC_MAP_GPA_RANGE };
+	}, call = { .cap = KVM_CAP_EXIT_HYPERCALL, .args[0] = 1 << 12 };
 
 	vm_create(vm, 0);
 	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &msrs) == 0);

@@ -92,7 +92,8 @@ static uint32_t cpuid_reg(const struct vm *vm, uint32_t leaf, uint32_t sub, int 
 static void expect_bits(const struct vm *vm, const char *when)
 {
 	struct kvm_sregs sregs = get_sregs(vm);
-	bool osxsave = cpuid_reg(vm, 1, 0, ECX) >> 27 & 1, ospke = cpuid_reg(vm, 7, 0, ECX) >> 4 & 1;
+	bool osxsave = cpuid_reg(vm, 1, 0, ECX) >> 27 & 1;
+	bool ospke = cpuid_reg(vm, 7, 0, ECX) >> 4 & 1;
 	bool apic = cpuid_reg(vm, 1, 0, EDX) >> 9 & 1;
 
 	printf("# %s: CR4 %llx, APIC base %llx\n", when, sregs.cr4, sregs.apic_base);

@@ -103,7 +103,8 @@ GUEST(change_all, 64)
 	"	ud2\n"				/* no IDT: a triple fault */
 	"10:	out %al, $0x10\n"
 	"	jmp 10b\n"
-	"11:	xor %eax, %eax\n"		/* exits that need no userspace, then one that does */
+	/* Exits that need no userspace, then one that does. */
+	"11:	xor %eax, %eax\n"
 	"	cpuid\n"
 	"	mov $0x1b, %ecx\n"
 	"	rdmsr\n"
@@ -321,7 +322,7 @@ static void make_msr_list(struct vm *vm)
 	put64(vm, at, 0);
 }
 
-static void start(struct vm *vm, const struct variant *v, enum end end)
+static void start(struct vm *vm, const struct variant *v, enum end how)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -339,14 +340,14 @@ static void start(struct vm *vm, const struct variant *v, enum end end)
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
 	sregs.gdt.base = GDT;
 	sregs.gdt.limit = 0x27;
-	if (end == END_FAIL_ENTRY)
+	if (how == END_FAIL_ENTRY)
 		sregs.tr.type = 0;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
 	regs.r8 = v->cr4 | 0x600 | CR4_DE | (v->xsave ? CR4_OSXSAVE : 0);
 	regs.r9 = mask;
 	regs.r10 = 0x5a5a5a58;
-	regs.r11 = end;
+	regs.r11 = how;
 	regs.r12 = v->dr7;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
 }
@@ -359,21 +360,21 @@ static void no_op(int sig)
 	(void)sig;
 }
 
-static void one_run(struct vm *vm, enum end end, const char *when)
+static void one_run(struct vm *vm, enum end how, const char *when)
 {
 	static uint64_t was[HOSTSTATE_WORDS], is[HOSTSTATE_WORDS];
 	struct itimerval soon = { .it_value.tv_usec = 20000 };
 	bool compared = kernel_state(was);
 	long ret;
 
-	if (end == END_SIGNAL)
+	if (how == END_SIGNAL)
 		REQUIRE(setitimer(ITIMER_REAL, &soon, NULL) == 0);
 	ret = run_poisoned(vm->vcpu);
 	if (compared && kernel_state(is))
 		compare_kernel_state(was, is, when);
 	expect_idle_dr6();
-	EXPECT_EQ(ret, end == END_SIGNAL ? -EINTR : 0);
-	EXPECT_EQ(vm->run->exit_reason, end_reason[end]);
+	EXPECT_EQ(ret, how == END_SIGNAL ? -EINTR : 0);
+	EXPECT_EQ(vm->run->exit_reason, end_reason[how]);
 	compare_xstate(when);
 	/* An exit leaves a limit of the TSS that hides its I/O bitmap. */
 	if (io_allowed)
@@ -392,7 +393,7 @@ static void all_ends(const struct variant *v)
 	cpu_set_t here;
 	struct vm vm;
 	char when[64];
-	enum end end;
+	enum end how;
 	int i;
 
 	if (!cpu_has_xsave())
@@ -408,12 +409,12 @@ static void all_ends(const struct variant *v)
 	REQUIRE(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x7000000ul) == 0);
 	set_data_segments(0x2b);
 	fill(&poison, xcr0(), 0xa0);
-	for (end = 0; end < NR_ENDS; end++) {
-		start(&vm, v, end);
-		snprintf(when, sizeof(when), "%s, end %d", v->name, end);
+	for (how = 0; how < NR_ENDS; how++) {
+		start(&vm, v, how);
+		snprintf(when, sizeof(when), "%s, end %d", v->name, how);
 		/* Again, as what follows an exit differs from what follows a start. */
-		for (i = 0; i < (end <= END_SIGNAL ? 2 : 1); i++)
-			one_run(&vm, end, when);
+		for (i = 0; i < (how <= END_SIGNAL ? 2 : 1); i++)
+			one_run(&vm, how, when);
 		vm_destroy(&vm);
 	}
 	set_data_segments(0);

@@ -38,7 +38,8 @@ static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
 
 static void *far_memory(void)
 {
-	void *mem = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *mem = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 
 	REQUIRE(mem != MAP_FAILED);
 	return mem;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * RDMSR and WRMSR that userspace completes: by hardware's exit and by the emulator alike, and what
- * becomes of one whose vCPU is reset before it is complete.
+ * becomes of one whose vCPU is moved before it is complete; likewise a hypercall.
  */
 #include "selftests/lib/okvm_test.h"
 
@@ -11,7 +11,7 @@
 #define ALL_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 			 KVM_MSR_EXIT_REASON_FILTER)
 
-#define ACCESSES(prefix)					\
+#define ACCESSES(name, prefix)				\
 	"	mov $0x174, %ecx\n"				\
 	prefix "rdmsr\n"					\
 	"	mov %eax, %ebx\n"				\
@@ -27,19 +27,16 @@
 	"	mov $0x02020202, %eax\n"	/* no memory types */ \
 	prefix "wrmsr\n"					\
 	"	hlt\n"						\
-	/* #GP */						\
-	"	.org guest_" 
+	"	.org guest_" name " + 0x100\n"	/* #GP */	\
+	"	out %al, $0x13\n"				\
+	"	hlt\n"
 
 GUEST(native, 64)
-	ACCESSES("")"native + 0x100\n"
-	"	out %al, $0x13\n"
-	"	hlt\n"
+	ACCESSES("native", "")
 GUEST_END(native);
 
 GUEST(forced, 64)
-	ACCESSES("	ud2\n .ascii \"kvm\"\n	")"forced + 0x100\n"
-	"	out %al, $0x13\n"
-	"	hlt\n"
+	ACCESSES("forced", "	ud2\n .ascii \"kvm\"\n	")
 GUEST_END(forced);
 
 static void force_prefix(const char *value)
@@ -172,4 +169,35 @@ TEST(emulated_accesses_that_exit)
 	force_prefix("1");
 	all(true);
 	force_prefix("0");
+}
+
+GUEST(map_range, 64)
+	"	mov $12, %eax\n"		/* KVM_HC_MAP_GPA_RANGE */
+	"	mov $0x100000, %ebx\n"
+	"	mov $1, %ecx\n"
+	"	xor %edx, %edx\n"
+	"	vmcall\n"
+	"	hlt\n"
+	"	.org guest_map_range + 0x100\n"
+	"	out %al, $0x13\n"
+	"	hlt\n"
+GUEST_END(map_range);
+
+TEST(a_hypercall_of_a_vcpu_that_was_moved)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_HYPERCALL, .args[0] = 1 << 12 };
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	REQUIRE(ioctl(vm.fd, KVM_ENABLE_CAP, &cap) == 0);
+	LOAD64(&vm, map_range);
+	run_until(&vm, KVM_EXIT_HYPERCALL);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rip = VM_CODE + 0x100;
+	regs.rax = 0x99;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	vm.run->hypercall.ret = 0;
+	EXPECT_EQ(run_out(&vm, 0x13), 0x99);
+	vm_destroy(&vm);
 }

@@ -4,6 +4,8 @@
  * tables and devices in the meantime: what it has read is not read again, nor translated again, and
  * what it has written is not written again.
  */
+#include <pthread.h>
+
 #include "selftests/lib/pages.h"
 
 #define DEV	PAGES_HOLE
@@ -66,7 +68,7 @@ TEST(memory_comes_where_the_device_was)
 		memset(mem, 0xee, PAGE);
 		if (when == at_read) {
 			vm_slot(&vm, 3, DEV, PAGE, mem, 0);
-			/* It is not the value that was read, so a locked instruction begins anew. */
+			/* Not the value that was read, so the locked instruction begins anew. */
 			expect_done(&vm);
 			EXPECT_EQ(regs_of(&vm).rax, 0xeeeeeeee);
 			EXPECT_EQ(*(uint32_t *)mem, 0xeeeeeef3);
@@ -120,16 +122,18 @@ GUEST_END(xchg);
 /* The guest's page tables change between the read of a device and the write to it. */
 TEST(a_translation_holds_until_the_instruction_is_done)
 {
-	unsigned int away;
+	/* Not present; read-only; another page. */
+	static const uint64_t entries[] = {
+		0, DEV | PTE_P | PTE_AD, 0x100000 | PTE_P | PTE_W | PTE_AD,
+	};
+	unsigned int i;
 	struct vm vm;
 
-	for (away = 0; away < 3; away++) {
+	for (i = 0; i < 3; i++) {
 		BEGIN(&vm, xchg);
 		expect_mmio(&vm, false, DEV, 4);
 		memcpy(vm.run->mmio.data, "\x99\0\0\0", 4);
-		/* Not present; read-only; another page. */
-		page_map(&vm, 2, away == 2 ? 0x100000 : DEV, away == 0 ? 0 : away == 1 ? PTE_P | PTE_AD :
-			 PTE_P | PTE_W | PTE_AD);
+		page_map(&vm, 2, 0, entries[i]);
 		expect_mmio(&vm, true, DEV, 4);
 		EXPECT_EQ(*(uint32_t *)vm.run->mmio.data, 0x55);
 		expect_done(&vm);
@@ -311,4 +315,109 @@ TEST(registers_that_userspace_sets_meanwhile)
 	expect_done(&vm);
 	EXPECT_EQ(regs_of(&vm).rax, 0x22);
 	vm_destroy(&vm);
+}
+
+/* ---- exchanges that another processor takes part in ---- */
+
+#define ROUNDS	1500
+
+/* Both halves count, by an emulated instruction. */
+GUEST(count16, 64)
+	"mov $0x9000, %esi\n"
+	"mov $1500, %edi\n"
+	"1: mov (%rsi), %rax\n mov 8(%rsi), %rdx\n"
+	"lea 1(%rax), %rbx\n lea 1(%rdx), %rcx\n"
+	"ud2\n .byte 'k', 'v', 'm'\n"
+	"lock cmpxchg16b (%rsi)\n"
+	"jnz 1b\n"
+	"dec %edi\n jnz 1b\n"
+	"out %al, $0x10\n"
+GUEST_END(count16);
+
+/* Two numbers that lie in one cache line, the second one not aligned. */
+GUEST(count8, 64)
+	"mov $0x9000, %esi\n"
+	"mov $1500, %edi\n"
+	"1: mov $1, %eax\n"
+	"ud2\n .byte 'k', 'v', 'm'\n"
+	"lock xadd %rax, (%rsi)\n"
+	"mov $1, %eax\n"
+	"ud2\n .byte 'k', 'v', 'm'\n"
+	"lock add %rax, 13(%rsi)\n"
+	"dec %edi\n jnz 1b\n"
+	"out %al, $0x10\n"
+GUEST_END(count8);
+
+static void *other16(void *arg)
+{
+	uint64_t *at = arg;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		uint64_t low, high;
+		uint8_t done;
+
+		do {
+			low = __atomic_load_n(&at[0], __ATOMIC_RELAXED);
+			high = __atomic_load_n(&at[1], __ATOMIC_RELAXED);
+			__asm__ volatile("lock cmpxchg16b %1\n setz %0"
+					 : "=q"(done), "+m"(*(struct { uint64_t a[2]; } *)at),
+					   "+a"(low), "+d"(high)
+					 : "b"(low + 1), "c"(high + 1) : "memory", "cc");
+		} while (!done);
+		if (i % 64 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void *other8(void *arg)
+{
+	uint8_t *at = arg;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		__asm__ volatile("lock incq %0\n lock incq %1"
+				 : "+m"(*(uint64_t *)at), "+m"(*(uint64_t *)(at + 13)) : : "cc");
+		if (i % 64 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static bool force(const char *value)
+{
+	const char *device = getenv("OKVM_DEVICE");
+	bool upstream = device && !strcmp(device, "/dev/kvm");
+	int fd = open(upstream ? "/sys/module/kvm/parameters/force_emulation_prefix" :
+				 "/sys/module/okvm/parameters/force_emulation_prefix", O_WRONLY);
+	bool done = fd >= 0 && write(fd, value, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static void count_together(const uint8_t *code, const uint8_t *end, void *(*other)(void *),
+			   unsigned int second)
+{
+	pthread_t thread;
+	struct vm vm;
+
+	begin(&vm, code, end);
+	REQUIRE(pthread_create(&thread, NULL, other, vm.mem + 0x9000) == 0);
+	expect_done(&vm);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(*(uint64_t *)(vm.mem + 0x9000), 2 * ROUNDS);
+	EXPECT_EQ(*(uint64_t *)(vm.mem + 0x9000 + second), 2 * ROUNDS);
+	vm_destroy(&vm);
+}
+
+TEST(emulated_exchanges_are_atomic)
+{
+	if (!force("1"))
+		test_skip("force_emulation_prefix cannot be set");
+	count_together(guest_count16, guest_count16_end, other16, 8);
+	count_together(guest_count8, guest_count8_end, other8, 13);
+	force("0");
 }

@@ -177,9 +177,10 @@ static void compare(enum kind first, enum kind second)
 		for (k = 0; k < sizeof(offsets) / sizeof(offsets[0]); k++) {
 			REQUIRE(run_one(&native, nr, offsets[k], &want));
 			if (!run_one(&mixed, nr, offsets[k], &got)) {
-				test_fail(__FILE__, __LINE__, "%s at %x of %s and %s: exit %u at %llx",
-					  insns[nr].name, offsets[k], kind_names[first],
-					  kind_names[second], mixed.vm.run->exit_reason,
+				test_fail(__FILE__, __LINE__,
+					  "%s at %x of %s and %s: exit %u at %llx", insns[nr].name,
+					  offsets[k], kind_names[first], kind_names[second],
+					  mixed.vm.run->exit_reason,
 					  (long long)mixed.vm.run->mmio.phys_addr);
 				world_end(&mixed);
 				world_make(&mixed, first, second);
@@ -191,7 +192,8 @@ static void compare(enum kind first, enum kind second)
 				test_fail(__FILE__, __LINE__,
 					  "%s at %x of %s and %s: %s differs", insns[nr].name,
 					  offsets[k], kind_names[first], kind_names[second],
-					  memcmp(want.bytes, got.bytes, 64) ? "memory" : "a register");
+					  memcmp(want.bytes, got.bytes, 64) ? "memory" :
+									      "a register");
 		}
 	}
 	world_end(&native);

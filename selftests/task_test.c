@@ -24,6 +24,7 @@ enum {
 GUEST(task, 32)
 	".global guest_a_jmp, guest_a_call, guest_a_gate, guest_a_int, guest_a_gp, guest_a_gp_at\n"
 	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
+	".global guest_e_jmp, guest_e_call, guest_e_gate, guest_e_int, guest_e_iret\n"
 	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back, guest_a_vm86\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
@@ -55,6 +56,29 @@ GUEST(task, 32)
 	"guest_a_gp_at:\n"
 	"	mov %ax, %ds\n"
 	"	hlt\n"
+	"guest_e_jmp:\n"
+	FORCED
+	"	ljmp $0x20, $0\n"
+	"	hlt\n"
+	"guest_e_call:\n"
+	FORCED
+	"	lcall $0x20, $0\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_e_gate:\n"
+	FORCED
+	"	lcall $0x38, $0\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_e_int:\n"
+	FORCED
+	"	int $0x30\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+	"guest_e_iret:\n"
+	"	out %al, $0x12\n"
+	FORCED
+	"	iret\n"
 	"guest_a_irq:\n"
 	"	sti\n"
 	"	nop\n"
@@ -104,7 +128,8 @@ GUEST_END(task);
 extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[], guest_a_gp[],
 	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
 	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
-	guest_back[], guest_a_vm86[];
+	guest_back[], guest_a_vm86[], guest_e_jmp[], guest_e_call[], guest_e_gate[], guest_e_int[],
+	guest_e_iret[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -367,6 +392,40 @@ TEST(call_through_a_task_gate)
 TEST(int_through_a_task_gate)
 {
 	calls_b(guest_a_int);
+}
+
+/* As without the prefix: to B and back, by the emulator. */
+static void emulated_b(const uint8_t *entry)
+{
+	struct vm vm;
+
+	force_emulation("1");
+	task_vm(&vm, entry);
+	fill32(&vm, B, guest_e_iret);
+	run_out(&vm, 0x12);
+	expect_task(&vm, B);
+	if (entry != guest_e_jmp) {
+		EXPECT_EQ(tss(&vm, B)->link, A);
+		run_out(&vm, 0x11);
+		expect_task(&vm, A);
+		EXPECT_EQ(type(&vm, B), 0x89);
+	}
+	EXPECT_EQ(type(&vm, A), entry == guest_e_jmp ? 0x89 : 0x8b);
+	force_emulation("0");
+	vm_destroy(&vm);
+}
+
+/* Upstream's emulator knows no task switch. */
+TEST(emulated_jmp_and_call_to_a_tss)
+{
+	emulated_b(guest_e_jmp);
+	emulated_b(guest_e_call);
+}
+
+TEST(emulated_call_and_int_through_task_gates)
+{
+	emulated_b(guest_e_gate);
+	emulated_b(guest_e_int);
 }
 
 TEST(an_exception_pushes_its_error_code_in_the_new_task)

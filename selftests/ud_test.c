@@ -22,20 +22,6 @@ static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /* ---- the parameter ---- */
 
-static void force_prefix(const char *value)
-{
-	static const char * const paths[] = {
-		"/sys/module/okvm/parameters/force_emulation_prefix",
-		"/sys/module/kvm/parameters/force_emulation_prefix",
-	};
-	const char *device = getenv("OKVM_DEVICE");
-	int fd = open(paths[device && !strcmp(device, "/dev/kvm")], O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		test_skip("force_emulation_prefix cannot be set");
-	close(fd);
-}
-
 /* ---- one instruction in 64-bit mode at CPL 0, or 3 if the test changes CS and SS ---- */
 
 /**
@@ -258,10 +244,10 @@ TEST(forced_is_as_native)
 {
 	unsigned int i;
 
-	force_prefix("3");
+	force_emulation("3");
 	for (i = 0; i < sizeof(insns) / sizeof(insns[0]); i++)
 		insn_compare(&insns[i]);
-	force_prefix("0");
+	force_emulation("0");
 }
 
 /* RFLAGS.AC lets the program read the user's pages, not the processor for itself. */
@@ -271,10 +257,10 @@ TEST(descriptor_on_a_page_of_the_users)
 					  .rflags = EFLAGS_AC, .smap = true };
 	static struct outcome out;
 
-	force_prefix("1");
+	force_emulation("1");
 	insn_do(&insn, true, &out);
 	EXPECT_EQ(out.sregs.cr2, USER_GDT + 16);
-	force_prefix("0");
+	force_emulation("0");
 }
 
 static const struct insn nop = { "NOP", I(0x90) };
@@ -283,7 +269,7 @@ TEST(prefix_is_undefined_by_default)
 {
 	static struct outcome out;
 
-	force_prefix("0");
+	force_emulation("0");
 	insn_do(&nop, true, &out);
 	EXPECT_EQ(out.vector, 6);
 	/* The frame's RIP is that of UD2. */
@@ -297,15 +283,15 @@ TEST(breakpoint_behind_prefix)
 	static struct outcome out;
 
 	insn.dr7 = 1;
-	force_prefix("1");
+	force_emulation("1");
 	insn_do(&insn, true, &out);
 	EXPECT_EQ(out.vector, NO_FAULT);
-	force_prefix("3");
+	force_emulation("3");
 	insn_do(&insn, true, &out);
 	EXPECT_EQ(out.vector, 1);
 	EXPECT_EQ(out.debug.dr6, 0xffff0ff1);
 	EXPECT_EQ(*(uint64_t *)(out.memory + out.regs.rsp - VM_CODE), INSN);
-	force_prefix("0");
+	force_emulation("0");
 }
 
 TEST(undecodable_behind_prefix)
@@ -313,11 +299,11 @@ TEST(undecodable_behind_prefix)
 	static const struct insn vaddps = { "VADDPS", I(0xc5, 0xf0, 0x58, 0xc2) };
 	static struct outcome out;
 
-	force_prefix("1");
+	force_emulation("1");
 	insn_do(&vaddps, true, &out);
 	EXPECT_EQ(out.vector, 6);
 	EXPECT_EQ(*(uint64_t *)(out.memory + out.regs.rsp - VM_CODE), INSN);
-	force_prefix("0");
+	force_emulation("0");
 }
 
 /* ---- SYSCALL of 32-bit programs, which Intel's processors have not ---- */

@@ -27,9 +27,9 @@ static bool post_outstanding(struct vmx_pi *pi)
 /*
  * The vector goes into the descriptor; whoever turns "outstanding" on notifies.
  * A vCPU in the guest takes it on the notification vector without an exit,
- * any other finds it before its next entry.
+ * any other finds it before its next entry. Without @notify the caller kicks.
  */
-bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector)
+bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned long *pir;
@@ -47,7 +47,7 @@ bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector)
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
-	if (notified)
+	if (notified || !notify)
 		return true;
 	/* Pairs with smp_store_mb(vcpu->mode) in vmx_run(). */
 	smp_mb();

@@ -602,6 +602,7 @@ static noinline bool serve_requests(struct okvm_vcpu *vcpu)
 			return false;
 		if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
 			return true;
+		/* Pairs with smp_mb() in request.c. */
 		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	} while (okvm_has_requests(vcpu));
 	return true;

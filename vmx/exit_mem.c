@@ -49,7 +49,7 @@ static gpa_t operand_gpa(unsigned long qual, gpa_t gpa)
 /*
  * The delivery of an event has met what EPT does not map, and the instruction at RIP has no part in
  * it. Page tables, descriptor tables and stacks in read-only memory serve a delivery by software,
- * which needs no accessed bits and gives userspace what is pushed. In no memory nothing can be done.
+ * which needs no accessed bits and gives userspace what is pushed. In no memory nothing helps.
  */
 static int deliver_anew(struct okvm_vcpu *vcpu, gpa_t gpa)
 {

@@ -432,7 +432,7 @@ bool vmx_apic_page_update(struct okvm_vcpu *vcpu);
 
 /* ---- apicv.c ---- */
 
-bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector);
+bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify);
 void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 void vmx_apic_update(struct okvm_vcpu *vcpu);
 void vmx_post_self(void);

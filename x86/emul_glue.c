@@ -19,7 +19,7 @@
 
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {
-	vcpu->arch->emul = kzalloc(sizeof(*vcpu->arch->emul), GFP_KERNEL_ACCOUNT);
+	vcpu->arch->emul = kvzalloc(sizeof(*vcpu->arch->emul), GFP_KERNEL_ACCOUNT);
 	if (!vcpu->arch->emul)
 		return -ENOMEM;
 	vcpu->arch->emul->vcpu = vcpu;
@@ -28,7 +28,7 @@ int okvm_emul_create(struct okvm_vcpu *vcpu)
 
 void okvm_emul_destroy(struct okvm_vcpu *vcpu)
 {
-	kfree(vcpu->arch->emul);
+	kvfree(vcpu->arch->emul);
 }
 
 /* ---- registers ---- */

@@ -90,9 +90,10 @@ void okvm_log_forget(struct okvm_emulation *e)
 static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 {
 	const struct emul_log_entry *entry = &e->log[e->tlb_from];
+	u32 more = acc | OKVM_ACC_WRITE;
 
 	for (; entry < &e->log[e->replayed]; entry++) {
-		if (!entry->translated || (entry->acc != acc && entry->acc != (acc | OKVM_ACC_WRITE)))
+		if (!entry->translated || (entry->acc != acc && entry->acc != more))
 			continue;
 		if (!((entry->addr ^ la) & PAGE_MASK))
 			return entry->gpa[0] & PAGE_MASK;

@@ -274,7 +274,7 @@ u64 okvm_clock_base_ns(void);
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
 /** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
-/** okvm_pvclock_slots_changed() - memory may be where a vCPU's clock had none; slots are published */
+/** okvm_pvclock_slots_changed() - slots are published: a vCPU's clock may have its memory */
 void okvm_pvclock_slots_changed(struct okvm_vm *vm);
 #define OKVM_PVCLOCK_SIZE	32	/* bytes of struct pvclock_vcpu_time_info */
 /** okvm_kvmclock_ns() - the VM's kvmclock now, in ns */

@@ -38,7 +38,9 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	vcpu->vm->backend->set_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
 		vcpu->vm->backend->set_nmi_masked(vcpu, false);
-	if (task.trap && outcome == OKVM_RESUME && !vcpu->arch->ev.exc.pending)
+	/* Userspace may have been given parts of a TSS that is no memory. */
+	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
+	    !vcpu->arch->ev.exc.pending)
 		okvm_queue_db(vcpu, DR6_TASK);
 	return outcome;
 }

@@ -110,7 +110,7 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 
 /*
  * Does a write of @tsc mean "be in step with the others"? Zero is what a starting CPU writes. What
- * userspace writes first of all is what it means: the others have only the values of their creation.
+ * userspace writes first of all is meant as it is: the others have the values of their creation.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {

@@ -334,13 +334,18 @@ static inline void env_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
 
 static struct emul_fx env_own_fx;
 
-/* As the processor takes it: reserved bits are forced. */
+/* As the processor takes it: reserved bits are forced. Pointers are not kept by every processor. */
 static inline void env_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
 {
+	struct emul_fx *to = &env_of(ctx)->fx;
+
 	asm volatile("fxsave64 %0" : "=m" (env_own_fx));
 	asm volatile("fxrstor64 %0" : : "m" (*fx));
-	asm volatile("fxsave64 %0" : "=m" (env_of(ctx)->fx));
+	asm volatile("fxsave64 %0" : "=m" (*to));
 	asm volatile("fxrstor64 %0" : : "m" (env_own_fx));
+	to->rip = fx->rip;
+	to->rdp = fx->rdp;
+	to->fop = fx->fop;
 }
 
 /* On the processor's own registers, which nobody uses meanwhile. */
@@ -354,12 +359,17 @@ static inline enum emul_rc env_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 
 	known = x87_run(opcode, modrm, data);
 	asm volatile("fxsave64 %0" : "=m" (*fx));
 	asm volatile("fxrstor64 %0" : : "m" (env_own_fx));
+	/* Addresses of its own, as Intel's processors leave them. */
+	fx->rip = 0xbad1;
+	fx->rdp = 0xbad2;
+	fx->fop = 0x7ff;
 	return known ? EMUL_OK : EMUL_UNHANDLEABLE;
 }
 
 static inline enum emul_rc env_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 {
 	struct emul_env *e = env_of(ctx);
+	struct emul_fx fx;
 	u16 cw;
 
 	switch (op) {
@@ -372,8 +382,12 @@ static inline enum emul_rc env_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32
 		e->fx.mxcsr = *val;
 		return EMUL_OK;
 	case EMUL_FPU_SET_CW:
+		fx = e->fx;
 		cw = *val;
 		env_x87(ctx, &e->fx, 0xd9, 5 << 3, &cw);
+		e->fx.rip = fx.rip;
+		e->fx.rdp = fx.rdp;
+		e->fx.fop = fx.fop;
 		return EMUL_OK;
 	case EMUL_FPU_GET_CW:
 		*val = e->fx.cwd;

@@ -270,6 +270,20 @@ void guest_load64(struct vm *vm, const uint8_t *code, const uint8_t *end)
 	guest_start(vm, code, end);
 }
 
+void force_emulation(const char *value)
+{
+	static const char * const paths[] = {
+		"/sys/module/okvm/parameters/force_emulation_prefix",
+		"/sys/module/kvm/parameters/force_emulation_prefix",
+	};
+	const char *device = getenv("OKVM_DEVICE");
+	int fd = open(paths[device && !strcmp(device, "/dev/kvm")], O_WRONLY);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		test_skip("force_emulation_prefix cannot be set");
+	close(fd);
+}
+
 int vcpu_run(struct vm *vm)
 {
 	return ioctl(vm->vcpu, KVM_RUN, 0);

@@ -126,6 +126,11 @@ void guest_load64(struct vm *vm, const uint8_t *code, const uint8_t *end);
 #define LOAD16(vm, name) guest_load16(vm, guest_##name, guest_##name##_end)
 #define LOAD64(vm, name) guest_load64(vm, guest_##name, guest_##name##_end)
 
+/* What the parameter force_emulation_prefix is set to; the test is skipped where it cannot be. */
+void force_emulation(const char *value);
+/* In assembler text: the emulator carries out the next instruction. */
+#define FORCED "ud2\n .ascii \"kvm\"\n"
+
 int vcpu_run(struct vm *vm);
 /* Run and require this exit reason. */
 void run_until(struct vm *vm, uint32_t reason);

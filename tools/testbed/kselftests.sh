@@ -38,17 +38,32 @@ kselftests_script()
 	EOS
 }
 
-# kselftests KERNEL: all of them with okvm as it is loaded by default; then those of the lines on
-# standard input (PROGRAM MODULE-PARAMETERS...) with these parameters.
+# hoststate_module KERNEL: by which hostregs_test sees the registers of the kernel
+hoststate_module()
+{
+	local tree=$step_dir/hoststate
+	rm -rf "$tree"
+	cp -r "$testbed/hoststate" "$tree"
+	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
+}
+
+# kselftests KERNEL [MODULE-PARAMETERS...]: all of them with okvm loaded with these parameters; then
+# those of the lines on standard input (PROGRAM MODULE-PARAMETERS...) with theirs.
 kselftests()
 {
 	local kernel=$1 payload build test
+	shift
 	payload=$(new_payload payload)
 	build=$("$testbed/module" "$kernel" 2>"$step_dir/build.log") ||
 		{ not_ok "build"; cat "$step_dir/build.log"; return; }
 	make -s -C "$top/selftests" OUT="$step_dir/tests" >"$step_dir/selftests.log" 2>&1 ||
 		{ not_ok "build of the tests"; cat "$step_dir/selftests.log"; return; }
-	cp "$build/okvm.ko" "$payload/"
+	hoststate_module "$kernel" >"$step_dir/hoststate.log" 2>&1 ||
+		{ not_ok "build of hoststate.ko"; cat "$step_dir/hoststate.log"; return; }
+	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$payload/"
+	if [ $# -gt 0 ]; then
+		printf "%s\n" hoststate.ko "okvm.ko $*" >"$payload/modules"
+	fi
 	for test in "$top"/selftests/*_test.c; do
 		test=$(basename "$test" .c)
 		strip -o "$payload/$test" "$step_dir/tests/$test"

@@ -37,8 +37,8 @@ enum emul_rc {
 	/** @EMUL_IO: the access needs userspace; call emul_exec() again when it is done */
 	EMUL_IO,
 	/**
-	 * @EMUL_RETRY: only from ops: the memory did not hold the old value (emul_ops.cmpxchg), or a
-	 * batch has to be done item by item (EMUL_DATA_BATCH)
+	 * @EMUL_RETRY: only from ops: the memory did not hold the old value (emul_ops.cmpxchg), or
+	 * a batch has to be done item by item (EMUL_DATA_BATCH)
 	 */
 	EMUL_RETRY,
 	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up */

@@ -89,6 +89,13 @@ static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t
 	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE;
 }
 
+/* The same with an interrupt: it stays where it is, instruction by instruction. */
+static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->events.interrupt.injected && !b->events.interrupt.injected;
+}
+
 /* The same, but that instruction fails. */
 static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -168,6 +175,16 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	       b->reason != KVM_EXIT_INTERNAL_ERROR;
 }
 
+/* SGDT, SIDT and FXSAVE. */
+static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->timed_out && is_mmio_write(b) &&
+	       ((insn.opcode == 0xf01 && insn.reg < 2) || (insn.opcode == 0xfae && !insn.reg));
+}
+
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)p;
@@ -239,6 +256,9 @@ static const struct known rows[] = {
 	{ "*", delivery_never_ends, true,
 	  "upstream emulates the instruction instead of the event's delivery, for ever",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", delivery_put_off, true,
+	  "likewise, the event of an interrupt waits until an instruction needs no page walk",
+	  "Information for VM Exits That Occur During Event Delivery" },
 	{ "*", delivery_fails, true,
 	  "upstream emulates the instruction instead of the event's delivery, and fails",
 	  "Information for VM Exits That Occur During Event Delivery" },
@@ -265,6 +285,9 @@ static const struct known rows[] = {
 	{ "*", unknown_to_upstream, true,
 	  "an instruction on a device that upstream's emulator does not know",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", store_never_ends, true,
+	  "upstream tries for ever to store a table's register or the FPU's state in a device",
+	  "SGDT; SIDT; FXSAVE" },
 	{ "*", unknown_in_user_mode, true,
 	  "the same in user mode: upstream raises #UD", "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", step_after_device_write, true,

@@ -143,15 +143,17 @@ static void kick_rest(struct okvm_vm *vm)
 
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 {
+	/* With IRQs on nobody waits for the kicks. */
+	unsigned long at_once = irqs_disabled() ? KICKS_AT_ONCE : OKVM_MAX_VCPUS;
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, vm) {
 		if (vcpu->apic)
-			notice(vcpu->apic, i < KICKS_AT_ONCE ? KICK_NOW : KICK_LATE, req);
+			notice(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
 	/* @i is the last index. */
-	if (i >= KICKS_AT_ONCE)
+	if (i >= at_once)
 		kick_rest(vm);
 }
 
@@ -159,7 +161,12 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
+	/*
+	 * A posted vector reaches the guest without an exit, and so may its EOI leave. Before the
+	 * vCPU has loaded the EOI map that it was told of, the vector goes the way with an exit.
+	 */
 	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
+	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
 	    vcpu->vm->backend->post_irq(vcpu, vector, how == KICK_NOW)) {
 		if (how == KICK_LATE)
 			kick(apic, how);

@@ -6,6 +6,7 @@
  * Upstream codes these steps anew in each case of four switch statements.
  */
 #include <linux/bsearch.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <linux/sort.h>

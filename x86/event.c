@@ -20,11 +20,14 @@
 
 /* ---- raising ---- */
 
-/* A fault sets RF in the image it pushes; #DB that is a trap does not. */
+/*
+ * A fault sets RF in the image it pushes; #DB that is a trap does not. The debugger's TF is not in
+ * that image: the guest could see it, and its IRET would set it for good.
+ */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
 	if (event_is_fault(exc->vector))
-		okvm_rflags_set(vcpu, okvm_rflags(vcpu) | X86_EFLAGS_RF);
+		okvm_rflags_set(vcpu, okvm_guest_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
 void okvm_queue_triple_fault(struct okvm_vcpu *vcpu)

@@ -303,7 +303,7 @@ static void compare(const struct insn *in, const struct result *a, const struct 
 	for (i = 0; i < AREA; i++) {
 		at = i - (from & 0xfff);
 		if (a->mem[i] != b->mem[i] && !(at >= in->from && at < in->to))
-			return test_fail(__FILE__, __LINE__, "%s at %llx: byte %x is %x, hardware %x",
+			return test_fail(__FILE__, __LINE__, "%s at %llx: byte %x is %x, not %x",
 					 in->name, (unsigned long long)to, i, b->mem[i],
 					 a->mem[i]);
 	}

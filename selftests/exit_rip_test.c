@@ -69,6 +69,7 @@ static void begin(struct vm *vm, const uint8_t *code, const uint8_t *end)
 	vm_slot(vm, 3, 0x900000, PAGE, host_pages(1), KVM_MEM_READONLY);
 	guest_load64(vm, code, end);
 	pages_setup(vm);
+	page_map(vm, 0x100, 0x900000, PTE_P | PTE_W | PTE_AD);
 }
 
 static unsigned int insn_len(const struct step *step)

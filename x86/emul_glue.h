@@ -58,7 +58,8 @@ enum emul_io {
  * @data: (reads, IN) where okvm_emulation.log_data has what was read
  * @kind: enum emul_io
  * @translated: the guest's page tables have been asked
- * @device: the page in which byte @done lies has turned out not to be memory
+ * @judged: (batches) it has been decided whether @refused
+ * @refused: a batch that is done item by item instead, by the entries behind it
  */
 struct emul_log_entry {
 	u64 addr;
@@ -69,7 +70,8 @@ struct emul_log_entry {
 	u16 data;
 	u8 kind;
 	bool translated;
-	bool device;
+	bool judged;
+	bool refused;
 };
 
 /** struct emul_post - a write to a device of userspace that waits for the instruction's end */
@@ -169,8 +171,6 @@ void okvm_log_reset(struct okvm_emulation *e);
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_forget() - the newest access is not made in this way */
-void okvm_log_forget(struct okvm_emulation *e);
 /** okvm_log_translation() - may @entry use the translation of an access before? Then it does */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 

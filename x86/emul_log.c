@@ -78,12 +78,6 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 	return log_new(e, kind, addr, len);
 }
 
-void okvm_log_forget(struct okvm_emulation *e)
-{
-	e->replayed--;
-	log_truncate(e, e->replayed);
-}
-
 /* ---- translations ---- */
 
 /* The page of linear address @la as the instruction has translated it for @acc, or no address. */

@@ -115,7 +115,10 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 		       !okvm_read_guest(vcpu->vm, gpa, data, len);
 }
 
-/* What is left of a translated access: each page goes where it is. */
+/*
+ * What is left of a translated access: each page goes where it is. Memory gets its part at once, so
+ * a part that is begun is a device's, whatever has come there since.
+ */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
 {
@@ -127,36 +130,37 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 		end = entry->done < first ? first : entry->len;
 		gpa = entry->done < first ? entry->gpa[0] + entry->done :
 					    entry->gpa[1] + entry->done - first;
-		if (!entry->device &&
+		if ((!entry->done || entry->done == first) &&
 		    in_memory(vcpu_of(ctx), gpa, data + entry->done, end - entry->done, write)) {
 			entry->done = end;
 			continue;
 		}
-		entry->device = true;
 		rc = okvm_log_device(emul_of(ctx), entry, gpa, data, end, write);
 		if (rc != EMUL_OK)
 			return rc;
-		entry->device = false;
 	}
 	return EMUL_OK;
 }
 
-static bool batch_refused(struct emul_ctx *ctx, const struct emul_log_entry *entry,
+/* The verdict stays in the log: a replay must ask for the same accesses again. */
+static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
-	if (acc != EMUL_DATA_BATCH || is_memory(vcpu_of(ctx), entry->gpa[0], write))
-		return false;
-	okvm_log_forget(emul_of(ctx));
-	return true;
+	if (acc == EMUL_DATA_BATCH && !entry->judged) {
+		entry->judged = true;
+		entry->refused = !is_memory(vcpu_of(ctx), entry->gpa[0], write);
+	}
+	return entry->refused;
 }
 
 static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			    enum emul_access acc, u8 cpl)
 {
 	struct okvm_emulation *e = emul_of(ctx);
-	struct emul_log_entry *entry = okvm_log_access(e, EMUL_IO_READ, la, len);
+	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
+	entry = okvm_log_access(e, EMUL_IO_READ, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	rc = access_translate(ctx, entry, access_of(acc, false, cpl));
@@ -185,9 +189,10 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
 				   enum emul_access acc, u8 cpl)
 {
-	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
+	struct emul_log_entry *entry;
 	enum emul_rc rc;
 
+	entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
@@ -227,7 +232,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	if (!entry->done && !entry->device && access_first(entry) == len) {
+	if (!entry->done && access_first(entry) == len) {
 		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
 		if (ret > 0)
 			return EMUL_RETRY;
@@ -452,7 +457,8 @@ static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
 	okvm_fx_set(fx);
 }
 
-static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm, void *data)
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			   void *data)
 {
 	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
 									       EMUL_UNHANDLEABLE;

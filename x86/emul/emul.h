@@ -631,8 +631,8 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
  * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
  *
  * CR2, DR6 and DR7.GD are the caller's. Return: EMUL_OK, EMUL_FAULT with the exception that the
- * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate, with
- * EMUL_OUT_TASK_SWITCH and ctx.task.
+ * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate,
+ * with EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);

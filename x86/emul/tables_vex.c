@@ -10,8 +10,7 @@
 #define VX_MOV(a)		R(vmov, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_MOV_M(a)	R(vmov, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 
-
-/* Scalars merge with another register when they come from a register. .arg: 1 = 8 bytes, 2 = store */
+/* Scalars merge with another register when they come from one. .arg: 1 = 8 bytes, 2 = store */
 #define VX_LOW_M(a)	R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_LOW_R(a)	R(vmov_low, NONE, NONE, M | F_VVVV, .arg = (a))
 static const struct emul_opcode low4[2] = { VX_LOW_M(0), VX_LOW_R(0) };
@@ -96,10 +95,13 @@ const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode)
 		VX_ROW(0F, 0x77, vex_77), VX_ROW(0F, 0x7e, vex_7e), VX_ROW(0F, 0x7f, vex_7f),
 		VX_ROW(0F, 0xae, vex_ae), VX_ROW(0F, 0xd6, vex_d6), VX_ROW(0F, 0xd7, vex_d7),
 		VX_ROW(0F, 0xe7, vex_e7), VX_ROW(0F, 0xf0, vex_f0), VX_ROW(0F, 0xf7, vex_f7),
-		VX_ROW(0F38, 0x18, vex_18_38), VX_ROW(0F38, 0x19, vex_19_38), VX_ROW(0F38, 0x1a, vex_1a_38),
-		VX_ROW(0F38, 0x2a, vex_2a_38), VX_ROW(0F38, 0x2c, vex_2c_38), VX_ROW(0F38, 0x2d, vex_2d_38),
+		VX_ROW(0F38, 0x18, vex_18_38), VX_ROW(0F38, 0x19, vex_19_38),
+		VX_ROW(0F38, 0x1a, vex_1a_38),
+		VX_ROW(0F38, 0x2a, vex_2a_38), VX_ROW(0F38, 0x2c, vex_2c_38),
+		VX_ROW(0F38, 0x2d, vex_2d_38),
 		VX_ROW(0F38, 0x2e, vex_2e_38), VX_ROW(0F38, 0x2f, vex_2f_38),
-		VX_ROW(0F38, 0x58, vex_18_38), VX_ROW(0F38, 0x59, vex_59_38), VX_ROW(0F38, 0x5a, vex_1a_38),
+		VX_ROW(0F38, 0x58, vex_18_38), VX_ROW(0F38, 0x59, vex_59_38),
+		VX_ROW(0F38, 0x5a, vex_1a_38),
 		VX_ROW(0F38, 0x78, vex_78_38), VX_ROW(0F38, 0x79, vex_79_38),
 		VX_ROW(0F38, 0x8c, vex_8c_38), VX_ROW(0F38, 0x8e, vex_8e_38),
 	};

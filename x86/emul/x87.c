@@ -14,7 +14,7 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_ES		0x0080u		/* an exception is pending */
 #define SW_TOP		0x3800u
 #define SW_BUSY		0x8000u
-#define SW_EXCEPTIONS	0x003fu		/* IE, DE, ZE, OE, UE, PE, as the masks in the control word */
+#define SW_EXCEPTIONS	0x003fu		/* IE, DE, ZE, OE, UE, PE: their masks have the same bits */
 #define SW_PRECISION	0x0020u		/* the only one after which a result is stored */
 #define FPU_CW_INIT	0x037fu
 
@@ -72,7 +72,8 @@ enum emul_rc emul_op_x87_load(struct emul_ctx *ctx)
 	enum emul_rc rc = x87_begin(ctx);
 	u8 data[16];
 
-	rc = rc ?: emul_read_mem(ctx, ctx->src.seg, ctx->src.ea, data, len) ?: x87_run_this(ctx, data);
+	rc = rc ?: emul_read_mem(ctx, ctx->src.seg, ctx->src.ea, data, len) ?:
+	     x87_run_this(ctx, data);
 	if (rc == EMUL_OK)
 		ctx->ops->set_fx(ctx, &ctx->fx);
 	return rc;
@@ -166,7 +167,7 @@ enum emul_rc emul_op_fpu_reg(struct emul_ctx *ctx)
 	return rc ?: ctx->ops->fpu(ctx, ctx->insn.row->arg, &none);
 }
 
-/* --- the environment (SDM volume 1, "Saving the x87 FPU's State with FSTENV/FNSTENV and ...") --- */
+/* --- the environment (SDM volume 1, "Saving the x87 FPU's State ...") --------------------- */
 
 /* Tags of two bits: 0 valid, 1 zero, 2 special, 3 empty. */
 static u16 full_tags(const struct emul_fx *fx)

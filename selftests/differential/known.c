@@ -301,7 +301,7 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS && b->regs.rip == before->regs.rip;
 	return before->regs.rflags & FLAG_TF && b->last_vector == VECTOR_DB &&
-	       (a->regs.rip != b->regs.rip || (b->debugregs.dr6 & ~a->debugregs.dr6 & DR6_BS));
+	       (is_io(b, KVM_EXIT_IO_OUT) ? b->exit[2] == VECTOR_DB : a->regs.rip != b->regs.rip);
 }
 
 static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)

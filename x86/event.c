@@ -20,11 +20,20 @@
 
 /* ---- raising ---- */
 
-/* A fault sets RF in the image it pushes; #DB that is a trap does not. */
+/*
+ * A fault sets RF in the image it pushes; #DB that is a trap does not. The debugger's TF is in that
+ * image only if the fault is of the very instruction where the debugger began to step.
+ */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
-	if (event_is_fault(exc->vector))
-		okvm_rflags_set(vcpu, okvm_rflags(vcpu) | X86_EFLAGS_RF);
+	unsigned long rflags = okvm_guest_rflags(vcpu) | X86_EFLAGS_RF;
+
+	if (!event_is_fault(exc->vector))
+		return;
+	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP &&
+	    okvm_is_linear_rip(vcpu, vcpu->arch->singlestep_rip))
+		rflags |= X86_EFLAGS_TF;
+	okvm_rflags_set(vcpu, rflags);
 }
 
 void okvm_queue_triple_fault(struct okvm_vcpu *vcpu)
@@ -282,7 +291,8 @@ static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 
 static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool blocked)
 {
-	bool irq = !blocked && (irq_waits || event_user_wants_window(vcpu));
+	/* KVM_GUESTDBG_BLOCKIRQ holds back what waits in the vCPU, not userspace's request. */
+	bool irq = (!blocked && irq_waits) || event_user_wants_window(vcpu);
 	bool nmi = !blocked && vcpu->arch->ev.nmi_pending;
 
 	if (okvm_lapic_in_kernel(vcpu))

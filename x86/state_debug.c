@@ -43,7 +43,8 @@ long okvm_ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		if (arch->ev.exc.pending || arch->ev.exc.injected)
+		/* One that is being delivered merges with the new one. */
+		if (arch->ev.exc.pending)
 			return -EBUSY;
 		okvm_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ?
 				     X86_TRAP_DB : X86_TRAP_BP);

@@ -114,6 +114,7 @@ struct moment {
 	uint64_t pages[PAGES];		/* a hash of each */
 	uint8_t *mem;			/* a copy, if asked for */
 	bool timed_out;
+	bool zapped;			/* a slot was deleted before */
 	unsigned int last_vector;	/* of the last exception; not compared */
 };
 

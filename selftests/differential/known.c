@@ -11,9 +11,11 @@ typedef const struct program program_t;
 typedef const struct moment moment_t;
 
 #define FLAG_TF		(1u << 8)
+#define FLAG_NT		(1u << 14)
 #define FLAG_RF		(1u << 16)
 #define DR6_BS		(1u << 14)
 #define VECTORING_VALID	(1ull << 31)
+#define EXIT_EPT_MISCONFIG	0x31
 #define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
 
 enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6 };
@@ -121,7 +123,45 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	(void)p;
 	(void)before;
 	return is_error(b, DELIVERY_ERROR) && b->exit[2] & VECTORING_VALID &&
-	       (a->reason == KVM_EXIT_MMIO || (is_error(a, DELIVERY_ERROR) && a->exit[3] != b->exit[3]));
+	       (!is_error(a, DELIVERY_ERROR) || a->exit[3] != b->exit[3]);
+}
+
+static bool in_handlers(moment_t *m)
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+
+	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
+}
+
+/* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
+static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && in_handlers(b) && !in_handlers(a);
+}
+
+/* The qualification of an EPT misconfiguration. */
+static bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR) &&
+	       a->exit[3] == EXIT_EPT_MISCONFIG && b->exit[3] == EXIT_EPT_MISCONFIG;
+}
+
+/* A handler begins whose event was delivered across EPT violations on upstream. */
+static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->zapped && in_handlers(a) && a->regs.rip == b->regs.rip &&
+	       a->regs.rip % HANDLER_BYTES == 0 && a->regs.rsp == b->regs.rsp;
+}
+
+static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->timed_out && b->reason == KVM_EXIT_HLT;
 }
 
 static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -187,19 +227,81 @@ static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *b
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	unsigned int opcode = insn_at(p, a).opcode;
+
+	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
+		return false;
+	if (a->reason == KVM_EXIT_SHUTDOWN)
+		return (opcode >= 0xd8 && opcode <= 0xdf) || opcode >= 0xf10;
+	return a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD;
+}
+
+/* SLDT and STR. */
+static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && is_mmio_write(b) &&
+	       a->exit[0] == b->exit[0] && insn.opcode == 0xf00 && insn.reg < 2;
+}
+
+/* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
+static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
 	(void)p;
-	return before && before->sregs.ss.dpl == 3 && a->last_vector == VECTOR_UD &&
-	       is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD && b->reason == KVM_EXIT_MMIO;
+	(void)before;
+	return is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
+	       a->regs.rsp == b->regs.rsp && a->exit[0] < b->exit[0] && b->exit[0] - a->exit[0] < 64 &&
+	       (uint16_t)a->exit[0] == (uint16_t)(a->sregs.ss.base + a->regs.rsp);
+}
+
+/* Descriptors' pointers: LES, LDS, LSS, LFS, LGS, BOUND, far JMP and CALL. */
+static bool far_pointer_in_two(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO && a->exit[1] == b->exit[1] + 2 &&
+	       (insn.opcode == 0xc4 || insn.opcode == 0xc5 || insn.opcode == 0xfb2 ||
+		insn.opcode == 0xfb4 || insn.opcode == 0xfb5 ||
+		(insn.opcode == 0xff && (insn.reg == 3 || insn.reg == 5)));
+}
+
+static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return (is_mmio_write(a) || is_io(a, KVM_EXIT_IO_OUT)) && a->reason == b->reason && insn.rep &&
+	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
+}
+
+/* An IRET that switches tasks and faults in the new one. */
+static bool task_switch_shuts_down(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && before->regs.rflags & FLAG_NT && in_handlers(before) &&
+	       a->reason == KVM_EXIT_SHUTDOWN && b->reason == KVM_EXIT_SHUTDOWN;
+}
+
+static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)b;
+	(void)before;
+	return !(a->sregs.cr0 >> 31) && !b->sregs.cr3;
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)p;
-	if (!before || !is_mmio_write(before))
+	if (!before || (!is_mmio_write(before) && !is_io(before, KVM_EXIT_IO_OUT)))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS && b->regs.rip == before->regs.rip;
-	return before->regs.rflags & FLAG_TF && b->last_vector == VECTOR_DB && a->regs.rip != b->regs.rip;
+	return before->regs.rflags & FLAG_TF && b->last_vector == VECTOR_DB &&
+	       (is_io(b, KVM_EXIT_IO_OUT) ? b->exit[2] == VECTOR_DB : a->regs.rip != b->regs.rip);
 }
 
 static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -268,6 +370,29 @@ static const struct known rows[] = {
 	{ "*", delivery_error_told, true,
 	  "okvm tells at the first exit of a delivery, upstream at a later one or emulates",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", delivery_carried_out, true,
+	  "okvm carries out the delivery, upstream the instruction that it interrupts",
+	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "exit.4", qualification_undefined, false,
+	  "an EPT misconfiguration has no qualification", "Exit Qualification" },
+	{ "mem.*", delivery_across_exits, true,
+	  "upstream drops all EPT entries with a slot; Bochs saves RF at an exit from a delivery",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "*", halt_is_emulated, true,
+	  "upstream forgets to halt when it emulates HLT", "HLT" },
+	{ "*", store_reads_first, true,
+	  "upstream reads the device before it stores the selector there", "SLDT; STR" },
+	{ "*", only_last_push, true,
+	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
+	{ "*", far_pointer_in_two, true,
+	  "okvm reads offset and selector one after the other", "LDS/LES/LFS/LGS/LSS" },
+	{ "regs.r*", string_has_ended, false,
+	  "upstream looks once more at a repeated string whose count is 0",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", task_switch_shuts_down, true,
+	  "a fault of the new task finds its registers loaded", "Task Switching" },
+	{ "sregs.cr3", cr3_without_paging, false,
+	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_exception_injected, true,
 	  "INT3 and INTO are one byte long for okvm, none for upstream",
 	  "VM-Entry Instruction Length" },

@@ -29,7 +29,7 @@ struct vm {
 	struct kvm_run *run;
 	int run_size;
 	struct rng rng;			/* what userspace does at the exits */
-	bool ram2, rom_writable;
+	bool ram2, rom_writable, zapped;
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
 };
@@ -154,6 +154,7 @@ static void set_slot(struct vm *vm, enum slot slot, uint32_t from, uint32_t to, 
 static void toggle_ram2(struct vm *vm)
 {
 	vm->ram2 = !vm->ram2;
+	vm->zapped |= !vm->ram2;
 	set_slot(vm, SLOT_RAM2, AT_RAM2, vm->ram2 ? AT_END : AT_RAM2, 0);
 }
 
@@ -161,6 +162,7 @@ static void toggle_rom(struct vm *vm)
 {
 	set_slot(vm, SLOT_ROM, AT_ROM, AT_ROM, 0);
 	vm->rom_writable = !vm->rom_writable;
+	vm->zapped = true;
 	set_slot(vm, SLOT_ROM, AT_ROM, AT_HOLE, vm->rom_writable ? 0 : KVM_MEM_READONLY);
 }
 
@@ -367,6 +369,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->shared[3] = vm->run->cr8;
 	m->shared[4] = vm->run->apic_base;
 	m->ioctls = vm->ioctls;
+	m->zapped = vm->zapped;
 	forget_meaningless(m);
 	vm->ioctls = 0;
 	if (copy) {

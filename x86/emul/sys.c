@@ -394,8 +394,11 @@ enum emul_rc emul_op_invd(struct emul_ctx *ctx)
 	return sys_call(ctx, EMUL_SYS_INVD, 0, 0);
 }
 
+/* Intel's VMCALL is privileged here, as it is for upstream; AMD's VMMCALL is not. */
 enum emul_rc emul_op_vmcall(struct emul_ctx *ctx)
 {
+	if (!ctx->insn.row->arg && ctx->cpl)
+		return emul_gp0(ctx);
 	return sys_call(ctx, EMUL_SYS_HYPERCALL, ctx->insn.row->arg, 0);
 }
 

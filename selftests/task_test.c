@@ -411,7 +411,7 @@ static void emulated_b(const uint8_t *entry)
 	struct vm vm;
 
 	if (all_emulated())
-		test_skip("the prefix is for guests that hardware runs; the other tests are emulated");
+		test_skip("this guest is emulated from the start, without a prefix");
 	force_emulation("1");
 	task_vm(&vm, entry);
 	fill32(&vm, B, guest_e_iret);

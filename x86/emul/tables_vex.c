@@ -4,6 +4,8 @@
  * appendix A). Their handlers are those of the forms without VEX; so few of the maps' opcodes are
  * emulated that a list serves better than tables. What is not in it is not emulated.
  */
+#include <linux/kernel.h>
+
 #include "internal.h"
 
 /* As in tables.c: 1 = aligned, 2 = store */
@@ -108,7 +110,7 @@ const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode)
 	static const struct emul_opcode unimpl = UNIMPL_M;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].map == map && rows[i].opcode == opcode)
 			return &rows[i].row;
 	return &unimpl;

@@ -6,6 +6,7 @@
  * Upstream codes these steps anew in each case of four switch statements.
  */
 #include <linux/bsearch.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -227,17 +228,26 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 	return ret;
 }
 
-/* KVM_RUN is not a row: it is the path that counts, and does its own loading. */
-static long ioctl_vcpu_run(struct okvm_vcpu *vcpu, unsigned long num)
+/*
+ * KVM_RUN is not a row: it is the path that counts, and does its own loading. It may take a
+ * reference to its file on the way (run_hold_file()), which goes last.
+ */
+static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, unsigned long num)
 {
+	bool held;
 	long ret;
 
 	if (num)
 		return -EINVAL;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
+	vcpu->run_file = file;
 	ret = okvm_vcpu_run(vcpu);
+	held = vcpu->run_file_held;
+	vcpu->run_file_held = false;
 	mutex_unlock(&vcpu->mutex);
+	if (unlikely(held))
+		fput(file);
 	return ret;
 }
 
@@ -263,5 +273,5 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 		return ioctl_vcpu_row(vcpu, cmd, num);
 	if (ioctl_refused(vcpu->vm, NULL))
 		return -EIO;
-	return ioctl_vcpu_run(vcpu, num);
+	return ioctl_vcpu_run(file, vcpu, num);
 }

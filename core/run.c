@@ -8,6 +8,7 @@
  * (okvm_thread_work()): userspace may close or replace the file descriptor meanwhile, and the
  * signals that KVM_SET_SIGNAL_MASK blocks stay blocked.
  */
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
@@ -27,6 +28,20 @@ static int run_interrupted(struct okvm_vcpu *vcpu)
 	return -EINTR;
 }
 
+/*
+ * Task work may close the file's descriptor (io_uring does), and the system call of a process with
+ * one thread has no reference to the file: without this one the vCPU and the VM could go while the
+ * vCPU runs.
+ */
+static void run_hold_file(struct okvm_vcpu *vcpu)
+{
+	lockdep_assert_held(&vcpu->mutex);
+	if (vcpu->run_file_held)
+		return;
+	get_file(vcpu->run_file);
+	vcpu->run_file_held = true;
+}
+
 /* What the thread must do before the guest goes on; an outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
@@ -38,8 +53,10 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	if (need_resched())
 		schedule();
 	/* Of rescheduling too: rseq asks after each switch to this thread. */
-	if (read_thread_flags() & _TIF_NOTIFY_RESUME)
+	if (read_thread_flags() & _TIF_NOTIFY_RESUME) {
+		run_hold_file(vcpu);
 		err = okvm_thread_work();
+	}
 	return err == -EINTR ? run_interrupted(vcpu) : err;
 }
 

@@ -142,6 +142,8 @@ struct okvm_vcpu {
 	struct preempt_notifier preempt_notifier;
 	/* finishes the last user exit; an outcome. Takes vm->srcu itself if it needs it */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
+	struct file *run_file;		/* by which KVM_RUN was called */
+	bool run_file_held;		/* KVM_RUN has a reference to it */
 	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been entered once */
 	bool sigset_active;

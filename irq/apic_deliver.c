@@ -91,7 +91,7 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
  * Setting a bit of each vCPU is quick. To wake it or to interrupt its CPU is not, and messages to
  * all come from timers and lines with IRQs off, where the ioapic_lock is held as well. So of a
  * device's message only the first KICKS_AT_ONCE targets are kicked at once, the others by a work
- * item.
+ * item. The item is bound to no CPU: a vCPU's thread of a real-time policy would not let it run.
  */
 enum kick {
 	KICK_NONE,	/* to itself: the vCPU's thread is here and not in the guest */
@@ -138,35 +138,55 @@ void okvm_apic_kicks_init(struct okvm_irq_vm *irq)
 /* After the marks of those that it is for. */
 static void kick_rest(struct okvm_vm *vm)
 {
-	queue_work(system_highpri_wq, &okvm_irq(vm)->kick_work);
+	queue_work(system_unbound_wq, &okvm_irq(vm)->kick_work);
 }
 
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 {
+	/* With IRQs on nobody waits for the kicks. */
+	unsigned long at_once = irqs_disabled() ? KICKS_AT_ONCE : OKVM_MAX_VCPUS;
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, vm) {
 		if (vcpu->apic)
-			notice(vcpu->apic, i < KICKS_AT_ONCE ? KICK_NOW : KICK_LATE, req);
+			notice(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
 	/* @i is the last index. */
-	if (i >= KICKS_AT_ONCE)
+	if (i >= at_once)
 		kick_rest(vm);
+}
+
+/*
+ * The vector is noted, and its sender need not, or not at once, make the target look. But the one
+ * who noted something before may have left that to the work item: then this sender does not wait.
+ */
+static void kick_posted(struct okvm_apic *apic, enum kick how)
+{
+	if (how == KICK_LATE)
+		kick(apic, how);
+	else if (how == KICK_NOW && unlikely(READ_ONCE(apic->kick_late)))
+		okvm_vcpu_kick(apic->vcpu);
 }
 
 static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
+	/*
+	 * A posted vector reaches the guest without an exit, and so may its EOI leave. Before the
+	 * vCPU has loaded the EOI map that it was told of, the vector goes the way with an exit.
+	 */
 	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
+	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
 	    vcpu->vm->backend->post_irq(vcpu, vector, how == KICK_NOW)) {
-		if (how == KICK_LATE)
-			kick(apic, how);
+		kick_posted(apic, how);
 		return;
 	}
 	if (lapic_set_irr(&apic->l, vector))
 		notice(apic, how, OKVM_REQ_EVENT);
+	else
+		kick_posted(apic, how);
 }
 
 /* The error entry, unless its own vector is illegal: an error about that would never end. */

@@ -58,7 +58,7 @@ static void pic_do(struct okvm_chips *chips, const struct pic_todo *todo)
 
 	if (todo->raised && !pic_wake(vm, PIC_LOOKS) &&
 	    atomic_read(&vm->online_vcpus) > PIC_LOOKS)
-		queue_work(system_highpri_wq, &chips->wake);
+		queue_work(system_unbound_wq, &chips->wake);
 	if (todo->acked) {
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_MASTER, todo->acked & 0xff);
 		okvm_ack_pins(vm, KVM_IRQCHIP_PIC_SLAVE, todo->acked >> 8);

@@ -800,14 +800,17 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * @t: the timer
  * @initial: initial count
  * @current_count: saved current count; above @initial it is taken as @initial
+ * @exact: whoever saved @current_count read it from the timer
  * @now_ns: the clock
  *
- * A one-shot timer saved with a count of 0 has fired and is not started again; a periodic one
- * starts a whole period.
+ * A one-shot timer with an exact count of 0 has fired and is not started again. Without @exact
+ * nobody knows, and it fires at once: a tick too many does less harm than a lost one. A periodic
+ * timer with a count of 0 starts a whole period.
  *
  * Return: true when the timer runs.
  */
-bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, u64 now_ns);
+bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, bool exact,
+			u64 now_ns);
 
 /**
  * lapic_timer_scale() - the divisor changed while the timer may be counting

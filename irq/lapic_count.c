@@ -52,17 +52,18 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns)
 	return true;
 }
 
-bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, u64 now_ns)
+bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, bool exact,
+			u64 now_ns)
 {
 	u64 left;
 
 	if (!set_period(t, initial))
 		return false;
 	/* A single countdown that has ended was delivered: see lapic_timer_saved(). */
-	if (!current_count && t->mode == APIC_LVT_TIMER_ONESHOT)
+	if (exact && !current_count && t->mode == APIC_LVT_TIMER_ONESHOT)
 		return false;
 	left = counts_to_ns(t, current_count);
-	if (left > t->period_ns || !left)
+	if (left > t->period_ns || (!left && t->mode != APIC_LVT_TIMER_ONESHOT))
 		left = t->period_ns;
 	t->expiry_ns = now_ns + left;
 	return true;

@@ -150,11 +150,18 @@ static void state_put(u8 *state, u32 reg, u32 val)
 	memcpy(state + reg, &val, sizeof(val));
 }
 
+/*
+ * Reserved bytes behind the current count hold 1 in a state that lapic_get_state() made: the count
+ * is the timer's. QEMU fills a page of its own and leaves the count at 0 whatever the timer does.
+ */
+#define STATE_COUNT_EXACT	(APIC_TMCCT + 4)
+
 void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns)
 {
 	memcpy(out, l->regs, LAPIC_STATE_SIZE);
 	state_put(out, APIC_PROCPRI, lapic_ppr(l));
 	state_put(out, APIC_TMCCT, lapic_timer_saved(&l->timer, now_ns));
+	state_put(out, STATE_COUNT_EXACT, 1);
 	if (!lapic_x2apic(l))
 		return;
 	if (!ids32)
@@ -200,7 +207,8 @@ static void set_timer(struct lapic *l, const u8 *in, u64 now_ns, struct lapic_ef
 	lapic_put(l, APIC_TMICT, state_get(in, APIC_TMICT));
 	lapic_put(l, APIC_TDCR, state_get(in, APIC_TDCR) & 0xb);
 	t->shift = lapic_timer_shift(state_get(in, APIC_TDCR));
-	lapic_timer_resume(t, state_get(in, APIC_TMICT), state_get(in, APIC_TMCCT), now_ns);
+	lapic_timer_resume(t, state_get(in, APIC_TMICT), state_get(in, APIC_TMCCT),
+			   state_get(in, STATE_COUNT_EXACT) == 1, now_ns);
 }
 
 int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,

@@ -71,7 +71,7 @@ static void pit_pulse(struct okvm_pit *pit)
 	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 1, false);
 	okvm_irq_set(vm, OKVM_SOURCE_PIT, PIT_GSI, 0, false);
 	if (atomic_read(&okvm_irq(vm)->apics_lint0_nmi))
-		queue_work(system_highpri_wq, &pit->nmi_work);
+		queue_work(system_unbound_wq, &pit->nmi_work);
 }
 
 static enum hrtimer_restart pit_expired(struct hrtimer *timer)

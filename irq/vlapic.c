@@ -70,6 +70,8 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
+	/* Of changes before now nobody told this vCPU. */
+	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 
 /* With virtual-interrupt delivery the CPU has copies: which are requested and in service. */

@@ -59,6 +59,15 @@ static bool hostmem_get_fast(struct okvm_fault *f)
 	return true;
 }
 
+/* Before the page is mapped: vCPUs that entered without a clear of the buffers come out first. */
+static void hostmem_note_device(struct okvm_vm *vm)
+{
+	if (READ_ONCE(vm->host_mmio))
+		return;
+	WRITE_ONCE(vm->host_mmio, true);
+	okvm_request_all(vm, OKVM_REQ_EXIT, true);
+}
+
 static int hostmem_pfnmap(struct okvm_fault *f)
 {
 	struct mm_struct *mm = f->vcpu->vm->mm;
@@ -79,7 +88,7 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 	f->page = NULL;
 	f->uncached = memtype_is_device(f->pfn);
 	if (f->uncached)
-		WRITE_ONCE(f->vcpu->vm->host_mmio, true);
+		hostmem_note_device(f->vcpu->vm);
 	if (f->slot->flags & KVM_MEM_READONLY)
 		f->writable = false;
 	return 0;

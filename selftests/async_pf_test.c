@@ -22,6 +22,7 @@
 #define NR_AWAY		4
 #define PER_VCPU	64	/* pages that are waited for at once */
 #define PER_VM		128
+#define PER_USER	1024
 #define PAGE		4096
 
 #define ENABLE		(RECORD | KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
@@ -400,6 +401,44 @@ TEST(the_pages_of_other_vms_do_not_count)
 	}
 	for (i = 0; i < 5; i++)
 		apf_destroy(&t[i]);
+	alarm(0);
+}
+
+static void *bring_first_later(void *arg)
+{
+	usleep(50000);
+	away_bring(arg, 0, 0x765);
+	return NULL;
+}
+
+/*
+ * Each VM leaves its pages to threads of the kernel that wait on. When there are as many of them as
+ * a user may have, the next VM's vCPU waits for its page itself: it is told of nothing.
+ */
+TEST(the_pages_of_vms_that_are_gone_count)
+{
+	struct apf_how how = { .enable = ENABLE, .user = true, .further = PER_VCPU - 1 };
+	struct apf_how last = { .enable = ENABLE, .user = true };
+	static struct apf t[PER_USER / PER_VCPU + 1];
+	unsigned int i, k;
+	pthread_t thread;
+
+	give_up_after(100);
+	for (i = 0; i < PER_USER / PER_VCPU; i++) {
+		apf_create(&t[i], how);
+		for (k = 0; k < PER_VCPU; k++)
+			run_not_present(&t[i]);
+		vm_destroy(&t[i].vm);
+	}
+	apf_create(&t[i], last);
+	REQUIRE(!pthread_create(&thread, NULL, bring_first_later, &t[i]));
+	EXPECT_EQ(run_out(&t[i].vm, 0x12), 0x765);
+	pthread_join(thread, NULL);
+	apf_destroy(&t[i]);
+	for (i = 0; i < PER_USER / PER_VCPU; i++) {
+		close(t[i].uffd);
+		munmap(t[i].away, t[i].nr * PAGE);
+	}
 	alarm(0);
 }
 

@@ -16,15 +16,20 @@
  * alone: it holds the mm, the module and its own queue's memory, and nothing of
  * the vCPU. A VM has a workqueue of its own, and never more items than that runs
  * at once: none waits behind another page, and no VM's behind another VM's. Beyond
- * that faults are ordinary ones. Items are charged to the VMM's memory cgroup; the
- * stacks of the kernel's threads that wait are not, which APF_PER_VM bounds. And a
- * guest that did not ask is never halted for a page.
+ * that faults are ordinary ones. Items are charged to the VMM's memory cgroup. The
+ * kernel's threads that wait, and their stacks, are charged to nobody, and outlive
+ * the VM and its process. So they are counted for each user as well, whichever VM
+ * they were for (APF_PER_USER). And a guest that did not ask is never halted for a
+ * page.
  */
+#include <linux/cred.h>
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -37,7 +42,9 @@
 #include "x86/pv.h"
 
 #define APF_PER_VCPU	64
-#define APF_PER_VM	128	/* those that nobody wants any more included */
+/* Of items those included that nobody wants any more, and those of VMs that are gone. */
+#define APF_PER_VM	128
+#define APF_PER_USER	1024
 #define APF_ALL		(~0u)	/* the token that wakes all tasks of a vCPU */
 #define APF_NO_GFN	(~(gfn_t)0)
 #define APF_MODE	(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
@@ -79,14 +86,33 @@ struct okvm_apf {
 };
 
 /**
+ * struct apf_owner - all that the VMs of one user wait for
+ * @node: in apf_owners
+ * @user: a reference
+ * @queues: queues that point here; under apf_owners_lock
+ * @running: items that have not ended
+ */
+struct apf_owner {
+	struct hlist_node node;
+	struct user_struct *user;
+	unsigned int queues;
+	atomic_t running;
+};
+
+static DEFINE_MUTEX(apf_owners_lock);
+static DEFINE_HASHTABLE(apf_owners, 6);
+
+/**
  * struct okvm_apf_queue - where the items of a VM wait; made when a guest first asks
  * @users: the VM, and each item
+ * @owner: whose VM it is, a reference
  * @running: items that have not ended
  * @wq: runs them
  * @reap: ends @wq, which no item can do itself
  */
 struct okvm_apf_queue {
 	refcount_t users;
+	struct apf_owner *owner;
 	atomic_t running;
 	struct workqueue_struct *wq;
 	struct work_struct reap;
@@ -121,6 +147,54 @@ struct apf_work {
 /* Runs okvm_apf_queue.reap only. */
 static struct workqueue_struct *apf_reaper;
 
+/* ---- the owner ---- */
+
+static struct apf_owner *apf_owner_find(struct user_struct *user)
+{
+	struct apf_owner *owner;
+
+	lockdep_assert_held(&apf_owners_lock);
+	hash_for_each_possible(apf_owners, owner, node, (unsigned long)user)
+		if (owner->user == user)
+			return owner;
+	return NULL;
+}
+
+static struct apf_owner *apf_owner_get(void)
+{
+	struct apf_owner *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	struct apf_owner *owner;
+
+	if (!new)
+		return NULL;
+	mutex_lock(&apf_owners_lock);
+	owner = apf_owner_find(current_user());
+	if (!owner) {
+		owner = new;
+		new = NULL;
+		owner->user = get_uid(current_user());
+		hash_add(apf_owners, &owner->node, (unsigned long)owner->user);
+	}
+	owner->queues++;
+	mutex_unlock(&apf_owners_lock);
+	kfree(new);
+	return owner;
+}
+
+static void apf_owner_put(struct apf_owner *owner)
+{
+	mutex_lock(&apf_owners_lock);
+	if (!--owner->queues)
+		hash_del(&owner->node);
+	else
+		owner = NULL;
+	mutex_unlock(&apf_owners_lock);
+	if (!owner)
+		return;
+	free_uid(owner->user);
+	kfree(owner);
+}
+
 /* ---- the queue ---- */
 
 static void apf_queue_reap(struct work_struct *work)
@@ -129,6 +203,7 @@ static void apf_queue_reap(struct work_struct *work)
 
 	/* Waits for the end of the function of an item that was the last user. */
 	destroy_workqueue(queue->wq);
+	apf_owner_put(queue->owner);
 	kfree(queue);
 }
 
@@ -146,12 +221,19 @@ static struct okvm_apf_queue *apf_queue_new(void)
 		return NULL;
 	refcount_set(&queue->users, 1);
 	INIT_WORK(&queue->reap, apf_queue_reap);
+	queue->owner = apf_owner_get();
+	if (!queue->owner)
+		goto err_free;
 	queue->wq = alloc_workqueue("okvm_apf/%d", WQ_UNBOUND, APF_PER_VM, task_pid_nr(current));
-	if (!queue->wq) {
-		kfree(queue);
-		return NULL;
-	}
+	if (!queue->wq)
+		goto err_put_owner;
 	return queue;
+
+err_put_owner:
+	apf_owner_put(queue->owner);
+err_free:
+	kfree(queue);
+	return NULL;
 }
 
 /* The VM's queue if there is none yet. Without memory for it faults stay ordinary ones. */
@@ -169,10 +251,23 @@ static void apf_queue_need(struct okvm_vm *vm)
 
 static bool apf_queue_enter(struct okvm_apf_queue *queue)
 {
-	if (atomic_inc_return(&queue->running) <= APF_PER_VM)
-		return true;
+	if (atomic_inc_return(&queue->running) > APF_PER_VM)
+		goto err_leave_queue;
+	if (atomic_inc_return(&queue->owner->running) > APF_PER_USER)
+		goto err_leave_owner;
+	return true;
+
+err_leave_owner:
+	atomic_dec(&queue->owner->running);
+err_leave_queue:
 	atomic_dec(&queue->running);
 	return false;
+}
+
+static void apf_queue_leave(struct okvm_apf_queue *queue)
+{
+	atomic_dec(&queue->owner->running);
+	atomic_dec(&queue->running);
 }
 
 static void apf_put(struct okvm_apf *apf)
@@ -217,7 +312,7 @@ static void apf_work_fn(struct work_struct *work)
 	if (!taken)
 		apf_work_free(w);
 	mmput(mm);
-	atomic_dec(&queue->running);
+	apf_queue_leave(queue);
 	apf_queue_put(queue);
 	/* The end of this function is waited for by apf_queue_reap(), that by okvm_apf_exit(). */
 	module_put(THIS_MODULE);
@@ -357,7 +452,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		return false;
 	w = apf_work_new(vcpu, gfn, hva, write);
 	if (!w) {
-		atomic_dec(&queue->running);
+		apf_queue_leave(queue);
 		return false;
 	}
 	w->told = apf_tell(vcpu, w->token);

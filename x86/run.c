@@ -112,7 +112,9 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 	if (run_halted(vcpu) && run_has_event(vcpu)) {
 		vcpu->arch->apf_halted = false;
-		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
+		/* A wait for a page is no HLT: a kick for the next HLT stays. */
+		if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
+			okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
 	return okvm_arch_vcpu_can_enter(vcpu) ? OKVM_RESUME : -EAGAIN;

@@ -103,7 +103,7 @@ TEST(zero_counts)
 			EXPECT(!lapic_timer_start(t, 0, 100));
 			EXPECT_EQ(lapic_timer_current(t, 100), 0);
 			EXPECT(!lapic_timer_fired(t, 100));
-			EXPECT(!lapic_timer_resume(t, 0, 0xffffffff, 100));
+			EXPECT(!lapic_timer_resume(t, 0, 0xffffffff, true, 100));
 			EXPECT_EQ(lapic_timer_current(t, 0), 0);
 		}
 	}
@@ -133,7 +133,7 @@ TEST(slower_bus)
 	EXPECT(lapic_timer_start(t, 1000, 5000));
 	EXPECT_EQ(t->expiry_ns, 5000 + 40000);
 	EXPECT_EQ(lapic_timer_current(t, 5000 + 40000 - 400), 10);
-	EXPECT(lapic_timer_resume(t, 1000, 500, 0));
+	EXPECT(lapic_timer_resume(t, 1000, 500, true, 0));
 	EXPECT_EQ(t->expiry_ns, 20000);
 	EXPECT(lapic_timer_scale(t, 1, 1000, 10000));
 	EXPECT_EQ(t->period_ns, 80000);
@@ -203,6 +203,9 @@ TEST(restore_resumes)
 	lapic_set_state(&b.l, state, false, 10000, &b.eff);
 	EXPECT_EQ(t->expiry_ns, 0);			/* it was delivered */
 	EXPECT_EQ(lapic_timer_current(t, 10000), 0);
+	*(u32 *)(state + APIC_TMCCT + 4) = 0;		/* a page that QEMU filled */
+	lapic_set_state(&b.l, state, false, 10000, &b.eff);
+	EXPECT_EQ(t->expiry_ns, 10000);
 	*(u32 *)(state + APIC_LVTT) |= APIC_LVT_TIMER_PERIODIC;
 	lapic_set_state(&b.l, state, false, 10000, &b.eff);
 	EXPECT_EQ(t->expiry_ns, 10000 + LAPIC_MIN_PERIOD_NS);

@@ -38,6 +38,11 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
+	/* VMCALL with a prefix that makes it undefined: not for user mode, unlike VMMCALL. */
+	if (e->ctx.insn.modrm == emul_vmcall[2] && e->ctx.cpl) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+		return OKVM_RESUME;
+	}
 	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), emul_vmcall, sizeof(emul_vmcall),
 				 EMUL_DATA, e->ctx.cpl);
 	if (rc != EMUL_OK)

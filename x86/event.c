@@ -289,10 +289,15 @@ static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 }
 
+/* KVM_GUESTDBG_BLOCKIRQ holds back what waits in the vCPU, not what KVM_INTERRUPT gave it. */
+static bool event_from_userspace(const struct okvm_vcpu *vcpu)
+{
+	return !okvm_lapic_in_kernel(vcpu) && vcpu->arch->ev.user_irq >= 0;
+}
+
 static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool blocked)
 {
-	/* KVM_GUESTDBG_BLOCKIRQ holds back what waits in the vCPU, not userspace's request. */
-	bool irq = (!blocked && irq_waits) || event_user_wants_window(vcpu);
+	bool irq = irq_waits || event_user_wants_window(vcpu);
 	bool nmi = !blocked && vcpu->arch->ev.nmi_pending;
 
 	if (okvm_lapic_in_kernel(vcpu))
@@ -350,15 +355,15 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		event_inject_exception(vcpu);
 		can_inject = false;
 	}
-	if (blocked)
+	if (blocked && !event_from_userspace(vcpu))
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	if (can_inject && ev->nmi_pending && event_nmi_allowed(vcpu)) {
+	if (can_inject && !blocked && ev->nmi_pending && event_nmi_allowed(vcpu)) {
 		event_inject_nmi(vcpu);
 		can_inject = false;
 	}
-	irq_waits = !blocked && event_irq_waits(vcpu);
+	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		/* And the one behind it? */

@@ -21,11 +21,11 @@
  * Calls of ops that one instruction (or one iteration of a repeated one) makes for memory and
  * ports. The most are made by ENTER with 31 levels, which pushes 33 times and reads 31 times, by a
  * task switch, with 26 fields of either TSS, nine descriptors of at most two words that are read
- * and marked, and a pushed error code, and by FXSAVE, 64 of 8 bytes each.
+ * and marked, by six calls if other CPUs change them, and a pushed error code. FXSAVE makes 14.
  */
 #define EMUL_LOG_ENTRIES	160
-static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 64 &&
-	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * 3 + 2 * 4 + 1);
+static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
+	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * (2 + 6) + 2 * 4 + 1);
 
 /*
  * Bytes that these calls read, the two of the I/O permission bit map and a batch of port items
@@ -35,7 +35,7 @@ static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 64 &&
 #define EMUL_LOG_BYTES		2048
 static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
 
-/* Writes to devices of userspace that wait; FXSAVE makes 64, and one more across two pages. */
+/* Writes to devices of userspace that wait; FXSAVE makes 52. More are given in several turns. */
 #define EMUL_POSTS		72
 
 /** enum emul_io - kinds of logged accesses */
@@ -59,7 +59,8 @@ enum emul_io {
  * @kind: enum emul_io
  * @translated: the guest's page tables have been asked
  * @judged: (batches) it has been decided whether @refused
- * @refused: a batch that is done item by item instead, by the entries behind it
+ * @refused: a batch that is done item by item instead, by the entries behind it; an exchange that
+ *	found another value
  */
 struct emul_log_entry {
 	u64 addr;

@@ -232,9 +232,13 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
+	/* A replay must ask for the same accesses again. */
+	if (entry->refused)
+		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {
 		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
-		if (ret > 0)
+		entry->refused = ret > 0;
+		if (entry->refused)
 			return EMUL_RETRY;
 		if (!ret)
 			entry->done = len;

@@ -528,6 +528,30 @@ TEST(emul_locked_race)
 	FAULT(&e, GP, 0, 0x48, 0x0f, 0xc7, 0x4e, 0x08);	/* cmpxchg16b, not aligned */
 }
 
+/* Another CPU changes a descriptor between its check and its accessed bit. */
+TEST(emul_descriptor_race)
+{
+	struct emul_env e;
+	unsigned int races;
+
+	for (races = 1; races < 6; races++) {
+		start(&e, EMUL_PROT32, 0);
+		gdt(0x20, 0xc092);
+		e.races = races;
+		e.ctx.gpr[EMUL_RAX] = 0x20;
+		EXPECT_EQ(RUN(&e, 0x8e, 0xd8), EMUL_OK);	/* mov ds, ax */
+		EXPECT_EQ(e.ctx.out, 0);
+		EXPECT_EQ(e.seg[EMUL_DS].ar & EMUL_AR_TYPE, 3);
+		EXPECT_EQ(e.seg[EMUL_DS].base, 0);
+		EXPECT_EQ(memory[0x10025] & EMUL_AR_ACCESSED, 1);
+		gdt(0x08, 0xc09a);
+		idt32(14, 8, 0x5000, 0x8e);
+		e.races = races;
+		EXPECT_EQ(emul_deliver(&e.ctx, 14, EMUL_EV_EXCEPTION, true, 7, 0x777), EMUL_OK);
+		EXPECT_EQ(e.ctx.rip, 0x5000);
+	}
+}
+
 TEST(emul_vector_moves)
 {
 	struct emul_env e;

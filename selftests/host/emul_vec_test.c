@@ -379,3 +379,38 @@ TEST(emul_vec_random)
 	printf("# %lu of %lu carried out\n", done, n);
 	EXPECT(done > n / 2);
 }
+
+/* Outside of 64-bit mode VEX.W is there where it is part of the opcode. */
+TEST(emul_vex_w_in_32_bits)
+{
+	static u8 memory[64];
+	struct emul_env e;
+
+	env_init(&e, EMUL_PROT32, 0);
+	e.mem = memory;
+	e.base = 0x1000;
+	e.size = sizeof(memory);
+	e.xcr0 = 7;
+	e.cr[4] |= X86_CR4_OSXSAVE;
+	memset(memory, 0x55, sizeof(memory));
+	e.ctx.gpr[EMUL_RSI] = 0x1000;
+	e.fx.xmm[1][7] = 0x80;
+	/* vpmaskmovq ymm0, ymm1, [esi] */
+	EXPECT_EQ(RUN(&e, 0xc4, 0xe2, 0xf5, 0x8c, 0x06), EMUL_OK);
+	EXPECT_EQ(e.fx.xmm[0][0], 0x55);
+	EXPECT_EQ(e.fx.xmm[0][7], 0x55);
+	EXPECT_EQ(e.fx.xmm[0][8], 0);
+	/* vpmaskmovd ymm0, ymm1, [esi] */
+	EXPECT_EQ(RUN(&e, 0xc4, 0xe2, 0x75, 0x8c, 0x06), EMUL_OK);
+	EXPECT_EQ(e.fx.xmm[0][0], 0);
+	EXPECT_EQ(e.fx.xmm[0][4], 0x55);
+	/* vmaskmovps and vbroadcastss with W */
+	EXPECT_EQ(RUN(&e, 0xc4, 0xe2, 0xf5, 0x2c, 0x06), EMUL_FAULT);
+	EXPECT_EQ(e.ctx.exc.vector, 6);
+	EXPECT_EQ(RUN(&e, 0xc4, 0xe2, 0xfd, 0x18, 0x06), EMUL_FAULT);
+	EXPECT_EQ(e.ctx.exc.vector, 6);
+	/* vmovd xmm0, [esi]: there are no general registers of 64 bits, so W is ignored. */
+	EXPECT_EQ(RUN(&e, 0xc4, 0xe1, 0xf9, 0x6e, 0x06), EMUL_OK);
+	EXPECT_EQ(e.fx.xmm[0][3], 0x55);
+	EXPECT_EQ(e.fx.xmm[0][4], 0);
+}

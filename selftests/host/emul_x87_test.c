@@ -49,6 +49,10 @@ TEST(emul_x87_pending)
 	FAULT(&e, MF, 0xd9, 0xe8);		/* FLD1 */
 	FAULT(&e, MF, 0xd9, 0x23);		/* FLDENV */
 	FAULT(&e, MF, 0xda, 0xc1);		/* FCMOVB */
+	e.fx.cwd = 0x37f;
+	e.fx.swd = 0x8080;			/* for no reason */
+	FAULT(&e, MF, 0xd9, 0x03);
+	FAULT(&e, MF, 0xd9, 0xe8);
 	EXPECT_EQ(RUN(&e, 0xd9, 0x33), EMUL_OK);	/* FNSTENV */
 	EXPECT_EQ(RUN(&e, 0x0f, 0xae, 0x03), EMUL_OK);
 	e.cr[0] |= X86_CR0_TS;
@@ -108,6 +112,22 @@ TEST(emul_x87_fxrstor)
 	EXPECT_EQ(e.fx.mxcsr, 0x1f80);
 	e.ctx.gpr[EMUL_RBX] += 8;
 	FAULT(&e, GP, 0x0f, 0xae, 0x03);
+}
+
+/* Addresses of 32 bits end at 4 GiB, and go on at 0. */
+TEST(emul_x87_wraps)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32);
+	e.base = 0xfffff000;
+	e.size = 0x1000;
+	e.seg[EMUL_DS].base = 0xfffff000;
+	e.ctx.gpr[EMUL_RBX] = 0xfe0;
+	FAULT(&e, 14, 0xdd, 0x23);		/* FRSTOR */
+	EXPECT_EQ(e.ctx.exc.cr2, 0);
+	FAULT(&e, 14, 0x0f, 0xae, 0x0b);	/* FXRSTOR */
+	EXPECT_EQ(e.ctx.exc.cr2, 0);
 }
 
 /* The formats of the environment by operand size and mode, and back. */

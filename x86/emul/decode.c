@@ -216,8 +216,9 @@ static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 		b = decode_u8(d);
 	}
 	insn->rex = (rex ^ (first == 0xc4 ? 7 : 4)) | (first == 0xc4 ? b >> 4 & 8 : 0);
+	/* W is part of some opcodes, and is there in every mode. */
 	if (d->ctx->mode != EMUL_LONG64)
-		insn->rex = 0;
+		insn->rex &= 8;
 	decode_vex_last(d, b);
 	insn->map = map;
 	insn->opcode = decode_u8(d);

@@ -75,15 +75,42 @@ enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 v
 	return EMUL_OK;
 }
 
-/* Set the accessed or busy bit (in terms of EMUL_AR_TYPE) in memory and in @d. */
+/*
+ * Another CPU changes the descriptor all the time. It has been checked, and the bit is set in
+ * whatever is there; nothing that was done already is done again.
+ */
+static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
+{
+	unsigned int tries = 2;
+	enum emul_rc rc;
+	u8 old, new;
+
+	do {
+		rc = emul_read_sys(ctx, la, &old, 1);
+		if (rc != EMUL_OK)
+			return rc;
+		new = old | bit;
+		rc = emul_cmpxchg(ctx, la, &old, &new, 1, EMUL_SYSTEM);
+	} while (rc == EMUL_RETRY && --tries);
+	if (rc == EMUL_RETRY)
+		rc = ctx->ops->write(ctx, la, &new, 1, EMUL_SYSTEM, ctx->cpl);
+	return rc;
+}
+
+/*
+ * Set the accessed or busy bit (in terms of EMUL_AR_TYPE) in memory and in @d. EMUL_RETRY: the busy
+ * bit only, which one of two CPUs gets.
+ */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {
-	u64 new = d->raw | (u64)type_bit << 40;
+	u64 new = d->raw | (u64)type_bit << 40, la = d->la + 5;
 	enum emul_rc rc;
 
 	if (new == d->raw)
 		return EMUL_OK;
 	rc = emul_cmpxchg(ctx, d->la, &d->raw, &new, 8, EMUL_SYSTEM);
+	if (rc == EMUL_RETRY && type_bit == EMUL_AR_ACCESSED)
+		rc = mark_changing(ctx, emul_long_active(ctx) ? la : (u32)la, type_bit);
 	if (rc == EMUL_OK)
 		d->raw = new;
 	return rc;

@@ -316,7 +316,8 @@ static enum emul_rc ins_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	u64 one = 0, la;
 	void *buf;
 
-	rc = batch_linear(ctx, EMUL_ES, string_di(ctx), bytes, true, max, done, &la);
+	rc = io_allowed(ctx, port, bytes) ?:
+	     batch_linear(ctx, EMUL_ES, string_di(ctx), bytes, true, max, done, &la);
 	if (rc == EMUL_OK && *done > 1) {
 		rc = ctx->ops->probe_write(ctx, la, *done * bytes, EMUL_DATA_BATCH, ctx->cpl);
 		if (rc == EMUL_RETRY)
@@ -342,7 +343,8 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	u64 one = 0, la;
 	void *buf;
 
-	rc = batch_linear(ctx, ctx->insn.seg, string_si(ctx), bytes, false, max, done, &la);
+	rc = io_allowed(ctx, port, bytes) ?:
+	     batch_linear(ctx, ctx->insn.seg, string_si(ctx), bytes, false, max, done, &la);
 	if (rc != EMUL_OK)
 		return rc;
 	if (*done > 1) {
@@ -359,11 +361,16 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	return rc;
 }
 
-/* The permission is needed even if the counter is 0. */
+/*
+ * The permission is needed even if the counter is 0. Otherwise each iteration asks for it: whatever
+ * an iteration reads it must read again when it is executed again, and it starts behind this.
+ */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {
-	enum emul_rc rc = io_allowed(ctx, ctx->gpr[EMUL_RDX], io_bytes(ctx));
+	enum emul_rc rc = EMUL_OK;
 
+	if (ctx->insn.rep && !(ctx->gpr[EMUL_RCX] & emul_ad_mask(ctx)))
+		rc = io_allowed(ctx, ctx->gpr[EMUL_RDX], io_bytes(ctx));
 	return rc ?: string_run(ctx, fn, false);
 }
 

@@ -261,7 +261,8 @@ enum emul_rc emul_op_vmov_low(struct emul_ctx *ctx)
 /* MOVD and MOVQ with a general register or memory: .arg 1 = XMM, 2 = store */
 enum emul_rc emul_op_movd(struct emul_ctx *ctx)
 {
-	u8 arg = ctx->insn.row->arg, bytes = ctx->insn.rex & 8 ? 8 : 4;
+	u8 arg = ctx->insn.row->arg;
+	u8 bytes = ctx->insn.rex & 8 && ctx->mode == EMUL_LONG64 ? 8 : 4;
 	enum emul_vec file = arg & 1 ? EMUL_XMM : EMUL_MM;
 	unsigned int nr = arg & 1 ? ctx->insn.reg : ctx->insn.reg & 7;
 	struct vec v = { { 0 } };

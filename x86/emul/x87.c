@@ -31,7 +31,10 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 	return fx->swd & ~fx->cwd & SW_EXCEPTIONS;
 }
 
-/* Get the state for an instruction that first reports what an earlier one has left. */
+/*
+ * Get the state for an instruction that first reports what an earlier one has left. The op's own
+ * instruction would raise #MF by ES, in the kernel, if a processor had let ES be loaded alone.
+ */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = x87_check(ctx);
@@ -39,7 +42,9 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	if (rc != EMUL_OK)
 		return rc;
 	ctx->ops->get_fx(ctx, &ctx->fx);
-	return x87_unmasked(&ctx->fx) ? emul_fault(ctx, VEC_MF) : EMUL_OK;
+	if (x87_unmasked(&ctx->fx) || ctx->fx.swd & SW_ES)
+		return emul_fault(ctx, VEC_MF);
+	return EMUL_OK;
 }
 
 /* Where the op's own code and data have left their addresses, the guest's belong. */
@@ -275,11 +280,13 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 {
 	enum emul_rc rc = EMUL_OK;
 	unsigned int at, n;
+	u64 to;
 
 	for (at = 0; at < len && rc == EMUL_OK; at += n) {
 		n = len - at < 32 ? len - at : 32;
-		rc = write ? ctx->ops->write(ctx, la + at, buf + at, n, EMUL_DATA, ctx->cpl) :
-			     ctx->ops->read(ctx, la + at, buf + at, n, EMUL_DATA, ctx->cpl);
+		to = ctx->mode == EMUL_LONG64 ? la + at : (u32)(la + at);
+		rc = write ? ctx->ops->write(ctx, to, buf + at, n, EMUL_DATA, ctx->cpl) :
+			     ctx->ops->read(ctx, to, buf + at, n, EMUL_DATA, ctx->cpl);
 	}
 	return rc;
 }

@@ -24,6 +24,7 @@ static void begin(struct vm *vm, const uint8_t *code, const uint8_t *end)
 	signal(SIGALRM, SIG_DFL);
 	alarm(60);
 }
+
 #define BEGIN(vm, name) begin(vm, guest_##name, guest_##name##_end)
 
 static void finish(struct vm *vm)
@@ -229,37 +230,66 @@ TEST(a_stack_in_readonly_memory)
 	finish(&vm);
 }
 
-/* A delivery that meets no memory is not the MOV that the guest stands at. */
-GUEST(ud_mov, 64)
-	"mov $0x300000, %ebx\n"
-	"mov $0x55, %eax\n"
-	"ud2\n"
-	"mov %eax, (%rbx)\n"
+/* The instruction at which a trap finds the guest, and which waits until the handler returns. */
+GUEST(stepped, 64)
+	"mov $0x900800, %esp\n"
+	"mov %rax, (%rbx)\n"
 	"out %al, $0x10\n"
-GUEST_END(ud_mov);
+GUEST_END(stepped);
 
+static void step_begin(struct vm *vm)
+{
+	struct kvm_regs regs;
+
+	BEGIN(vm, stepped);
+	memcpy(vm->mem + PAGES_STUBS + 8, guest_handler, guest_handler_end - guest_handler);
+	regs = regs_of(vm);
+	regs.rbx = 0x300000;
+	regs.rax = 0x55;
+	regs.rflags = 2 | 1 << 8;	/* TF */
+	regs_put(vm, &regs);
+}
+
+TEST(a_trap_on_a_stack_in_readonly_memory)
+{
+	uint64_t want[5] = { 0x10, ROM + 0x800, 0x102, 8, VM_CODE + 5 };
+	unsigned int i;
+	struct vm vm;
+
+	step_begin(&vm);
+	for (i = 0; i < 5; i++) {
+		run_until(&vm, KVM_EXIT_MMIO);
+		EXPECT_EQ(vm.run->mmio.is_write, 1);
+		EXPECT_EQ(vm.run->mmio.phys_addr, ROM + 0x7f8 - 8 * i);
+		EXPECT_EQ(*(uint64_t *)vm.run->mmio.data & ~0x10000ull, want[i]);
+	}
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x78);
+	EXPECT_EQ(*(uint64_t *)(vm.mem + 0x300000), 0);
+	finish(&vm);
+}
+
+/* A delivery that meets no memory is not the MOV that the guest stands at. */
 TEST(an_idt_or_a_stack_in_no_memory)
 {
 	unsigned int stack;
 
 	for (stack = 0; stack < 2; stack++) {
 		struct kvm_sregs sregs;
-		struct kvm_regs regs;
 		struct vm vm;
 
-		BEGIN(&vm, ud_mov);
+		step_begin(&vm);
 		sregs = sregs_of(&vm);
-		regs = regs_of(&vm);
 		if (stack)
-			regs.rsp = PAGES_HOLE + 0x800;
+			page_map(&vm, (ROM - PAGES_VA) / PAGE, PAGES_HOLE, PTE_P | PTE_W | PTE_AD);
 		else
 			sregs.idt.base = PAGES_HOLE;
 		sregs_put(&vm, &sregs);
-		regs_put(&vm, &regs);
 		run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
 		EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
-		EXPECT_EQ(vm.run->internal.data[0] & 0xff, 6);
-		EXPECT_EQ(regs_of(&vm).rip, VM_CODE + 10);
+		EXPECT_EQ(vm.run->internal.data[0] & 0xff, 1);
+		EXPECT_EQ(regs_of(&vm).rip, VM_CODE + 5);
+		EXPECT_EQ(*(uint64_t *)(vm.mem + 0x300000), 0);
 		finish(&vm);
 	}
 }

@@ -20,6 +20,7 @@ static void begin(struct vm *vm, const uint8_t *code, const uint8_t *end)
 	page_map(vm, 2, DEV, PTE_P | PTE_W | PTE_AD);
 	page_map(vm, 3, DEV + PAGE, PTE_P | PTE_W | PTE_AD);
 }
+
 #define BEGIN(vm, name) begin(vm, guest_##name, guest_##name##_end)
 
 static void expect_mmio(struct vm *vm, bool write, uint64_t at, uint32_t len)

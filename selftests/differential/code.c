@@ -243,16 +243,26 @@ static unsigned int control_register(struct rng *rng, bool debug)
 	return debug || rng_percent(rng, 15) ? rng_below(rng, 8) : PICK(rng, crs);
 }
 
+static void emit_far(struct code *c, unsigned int operand)
+{
+	unsigned int selector;
+
+	emit_value(c, AT_CODE + PAGE + rng_below(c->rng, 64), operand);
+	selector = 8 * rng_below(c->rng, 18);
+	emit_value(c, selector + (rng_percent(c->rng, 30) ? c->p->cpl : 0), 2);
+}
+
 static void emit_word(struct code *c, const char *w)
 {
 	unsigned int operand = c->wide_operand ? 4 : 2;
 
 	if (w[0] == '/')
-		emit_modrm(c, w[1] == 'r' ? rng_below(c->rng, 8) : (unsigned int)(w[1] - '0'), w[2]);
+		emit_modrm(c, w[1] == 'r' ? rng_below(c->rng, 8) : w[1] & 7u, w[2]);
 	else if (w[0] == '=')
 		emit_load_word(c, w);
 	else if (!strcmp(w, "ib"))
-		emit_value(c, rng_percent(c->rng, 50) ? rng_below(c->rng, 32) : rng_next(c->rng), 1);
+		emit_value(c, rng_percent(c->rng, 50) ? rng_below(c->rng, 32) :
+			   rng_next(c->rng), 1);
 	else if (!strcmp(w, "iw"))
 		emit_value(c, rng_below(c->rng, 0x20), 2);
 	else if (!strcmp(w, "iz"))
@@ -264,10 +274,9 @@ static void emit_word(struct code *c, const char *w)
 		emit(c, rng_below(c->rng, 12), 1);
 	else if (!strcmp(w, "jz"))
 		emit(c, rng_below(c->rng, 12), c->p->mode == MODE_LONG64 ? 4 : operand);
-	else if (!strcmp(w, "far")) {
-		emit_value(c, AT_CODE + PAGE + rng_below(c->rng, 64), operand);
-		emit_value(c, 8 * rng_below(c->rng, 18) + (rng_percent(c->rng, 30) ? c->p->cpl : 0), 2);
-	} else if (!strcmp(w, "cr"))
+	else if (!strcmp(w, "far"))
+		emit_far(c, operand);
+	else if (!strcmp(w, "cr"))
 		emit_register(c, control_register(c->rng, false));
 	else if (!strcmp(w, "dr"))
 		emit_register(c, control_register(c->rng, true));
@@ -315,7 +324,8 @@ static void emit_template(struct code *c, const char *template)
 
 	strcpy(text, template);
 	/* Loads are instructions of their own, before the prefixes. */
-	for (word = strtok_r(text, " ", &save); word && word[0] == '='; word = strtok_r(NULL, " ", &save))
+	word = strtok_r(text, " ", &save);
+	for (; word && word[0] == '='; word = strtok_r(NULL, " ", &save))
 		emit_word(c, word);
 	emit_prefixes(c);
 	for (; word; word = strtok_r(NULL, " ", &save)) {
@@ -369,7 +379,9 @@ static void remove_clocks(uint8_t *code, unsigned int len)
 
 void generate_code(struct program *p, struct rng *rng)
 {
-	static const uint32_t starts[] = { 0, 0, 0, 0x100, PAGE - 1, PAGE - 3, PAGE - 9, PAGE - 20 };
+	static const uint32_t starts[] = {
+		0, 0, 0, 0x100, PAGE - 1, PAGE - 3, PAGE - 9, PAGE - 20,
+	};
 	unsigned int n = 1 + rng_below(rng, 9), at = PICK(rng, starts);
 	struct code c;
 

@@ -178,7 +178,8 @@ static void print_bytes(const char *what, const uint8_t *bytes, unsigned int len
 static void print_segment(const char *name, const struct kvm_segment *s)
 {
 	printf("# %s %04x base %llx limit %x type %u dpl %u db %u l %u g %u%s\n", name, s->selector,
-	       s->base, s->limit, s->type, s->dpl, s->db, s->l, s->g, s->unusable ? " unusable" : "");
+	       s->base, s->limit, s->type, s->dpl, s->db, s->l, s->g,
+				s->unusable ? " unusable" : "");
 }
 
 void print_program(const struct program *p)

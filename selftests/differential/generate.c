@@ -352,7 +352,7 @@ static void make_tss(struct program *p, struct rng *rng)
 		for (i = 8; i <= 0x18; i += 8)
 			put(p, AT_TSS + i, SEL_DATA0, 4);
 	put(p, AT_TSS, rng_percent(rng, 50) ? SEL_TASK : SEL_TR, 2);	/* the link */
-	put(p, AT_TSS + 0x66, 0x88, 2);					/* where the port bits are */
+	put(p, AT_TSS + 0x66, 0x88, 2);			/* where the port bits are */
 	for (i = 0x68; i < 0x188; i += 8)
 		put(p, AT_TSS + i, rng_percent(rng, 70) ? 0 : rng_next(rng), 8);
 	memset(p->mem + AT_TASK, 0, 0x68);

@@ -103,8 +103,8 @@ static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	(void)p;
 	(void)before;
-	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && !is_error(b, KVM_INTERNAL_ERROR_EMULATION) &&
-	       a->exit[7] & VECTORING_VALID;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[7] & VECTORING_VALID &&
+	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
 }
 
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
@@ -202,7 +202,8 @@ static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	struct insn insn = insn_at(p, a);
 
 	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO && a->regs.rip == b->regs.rip &&
+	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
+	       a->regs.rip == b->regs.rip &&
 	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
 	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
 }
@@ -252,7 +253,8 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	(void)p;
 	(void)before;
 	return is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       a->regs.rsp == b->regs.rsp && a->exit[0] < b->exit[0] && b->exit[0] - a->exit[0] < 64 &&
+	       a->regs.rsp == b->regs.rsp && a->exit[0] < b->exit[0] &&
+				b->exit[0] - a->exit[0] < 64 &&
 	       (uint16_t)a->exit[0] == (uint16_t)(a->sregs.ss.base + a->regs.rsp);
 }
 
@@ -262,7 +264,8 @@ static bool far_pointer_in_two(program_t *p, moment_t *a, moment_t *b, moment_t 
 	struct insn insn = insn_at(p, a);
 
 	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO && a->exit[1] == b->exit[1] + 2 &&
+	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
+	       a->exit[1] == b->exit[1] + 2 &&
 	       (insn.opcode == 0xc4 || insn.opcode == 0xc5 || insn.opcode == 0xfb2 ||
 		insn.opcode == 0xfb4 || insn.opcode == 0xfb5 ||
 		(insn.opcode == 0xff && (insn.reg == 3 || insn.reg == 5)));
@@ -273,7 +276,8 @@ static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	struct insn insn = insn_at(p, a);
 
 	(void)before;
-	return (is_mmio_write(a) || is_io(a, KVM_EXIT_IO_OUT)) && a->reason == b->reason && insn.rep &&
+	return (is_mmio_write(a) || is_io(a, KVM_EXIT_IO_OUT)) && a->reason == b->reason &&
+	       insn.rep &&
 	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
 }
 

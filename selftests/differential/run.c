@@ -17,7 +17,8 @@
 #define MAX_HALTS	3
 
 const uint32_t watched_msrs[MSRS] = {
-	0x3b, 0xc0000103, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x200, 0x203, 0x250, 0x277, 0x2ff, 0xda0,
+	0x3b, 0xc0000103, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x200, 0x203, 0x250, 0x277, 0x2ff,
+				0xda0,
 	0xc0000081, 0xc0000082, 0xc0000084, 0xc0000102,
 };
 
@@ -66,7 +67,8 @@ void device_open(struct device *dev, const char *path)
 	sigaction(SIGALRM, &action, NULL);
 	if (guest_memory)
 		return;
-	guest_memory = mmap(NULL, AT_END, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	guest_memory = mmap(NULL, AT_END, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
 	if (guest_memory == MAP_FAILED)
 		give_up("mmap");
 }
@@ -140,10 +142,10 @@ static void state_ioctl(struct vm *vm, unsigned int bit, unsigned long nr, void 
 		vm->ioctls |= 1ull << bit;
 }
 
-static void set_slot(struct vm *vm, enum slot slot, uint32_t from, uint32_t to, uint32_t flags)
+static void set_slot(struct vm *vm, enum slot nr, uint32_t from, uint32_t to, uint32_t flags)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = slot, .flags = flags, .guest_phys_addr = from, .memory_size = to - from,
+		.slot = nr, .flags = flags, .guest_phys_addr = from, .memory_size = to - from,
 		.userspace_addr = (uintptr_t)(guest_memory + from),
 	};
 
@@ -281,7 +283,8 @@ static void see_exit(const struct vm *vm, struct moment *m)
 		m->exit[2] = run->io.port;
 		m->exit[3] = run->io.count;
 		if (run->io.direction == KVM_EXIT_IO_OUT)
-			memcpy(m->data, (uint8_t *)run + run->io.data_offset, size > 64 ? 64 : size);
+			memcpy(m->data, (uint8_t *)run + run->io.data_offset,
+			       size > 64 ? 64 : size);
 		break;
 	case KVM_EXIT_MMIO:
 		m->exit[0] = run->mmio.phys_addr;
@@ -328,7 +331,8 @@ static void forget_meaningless(struct moment *m)
 	/* cs, ds, es, fs, gs, ss, tr, ldt lie in this order. */
 	for (i = 0; i < 8; i++)
 		if (segs[i].unusable)
-			segs[i] = (struct kvm_segment){ .unusable = 1, .selector = segs[i].selector };
+			segs[i] = (struct kvm_segment){ .unusable = 1,
+						.selector = segs[i].selector };
 	m->last_vector = m->events.exception.nr;
 	if (!m->events.exception.injected && !m->events.exception.pending) {
 		m->events.exception.nr = 0;

@@ -354,6 +354,16 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	       !(diff & ~undefined_flags(insn_at(p, before)));
 }
 
+/* A debugger steps through a REP INS or OUTS that userspace answers batch by batch. */
+static bool step_between_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, b);
+
+	return before && before->reason == KVM_EXIT_IO && a->reason == KVM_EXIT_DEBUG &&
+	       b->reason == KVM_EXIT_IO && is_string_io(insn) && insn.rep &&
+	       a->regs.rip == b->regs.rip && before->regs.rip == b->regs.rip;
+}
+
 /* ---- the rows ---- */
 
 static const struct known rows[] = {
@@ -408,6 +418,9 @@ static const struct known rows[] = {
 	{ "*", string_io_in_batches, true,
 	  "upstream batches INS only, okvm INS and OUTS upwards and without TF",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", step_between_batches, true,
+	  "a debugger's step ends after some batches on upstream, after the last on okvm",
+	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
 	{ "regs.rflags", compare_again, false,
 	  "okvm shows the flags of the last comparison between iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },

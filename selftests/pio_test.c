@@ -279,6 +279,111 @@ TEST(rep_outs_from_readonly_memory) { outs_from(ROM + 8, 100); }
 
 TEST(rep_outs_from_memory_and_then_nothing) { outs_from(VM_MEMORY - 40, 70); }
 
+/* ---- memory that the VMM has unmapped is none ---- */
+
+TEST(rep_strings_with_unmapped_memory)
+{
+	uint8_t *rom = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
+	unsigned int ins, i, done;
+	struct vm vm;
+
+	for (ins = 0; ins < 2; ins++) {
+		vm_create(&vm, 0);
+		if (ins)
+			LOAD64(&vm, ins_far);
+		else
+			LOAD64(&vm, outs_far);
+		string_begin(&vm, HOLE, 20, rom);
+		vm_slot(&vm, 4, HOLE, 4096, gone, 0);
+		munmap(gone, 4096);
+		for (done = 0; vcpu_run(&vm) == 0 && done < 100;) {
+			if (vm.run->exit_reason == KVM_EXIT_MMIO) {
+				EXPECT_EQ(vm.run->mmio.len, 1);
+				EXPECT_EQ(vm.run->mmio.phys_addr, HOLE + done);
+				done++;
+			} else if (vm.run->exit_reason != KVM_EXIT_IO || vm.run->io.port != 0x20) {
+				break;
+			} else if (ins) {
+				for (i = 0; i < vm.run->io.count; i++)
+					io_data(&vm)[i] = i;
+			}
+		}
+		EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_IO);
+		EXPECT_EQ(vm.run->io.port, 0x10);
+		EXPECT_EQ(done, 20);
+		vm_destroy(&vm);
+		gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+	munmap(gone, 4096);
+	munmap(rom, 4096);
+}
+
+/* ---- code that needs the I/O permission bit map, here of virtual-8086 mode ---- */
+
+GUEST(ins_down, 16)
+	"	mov $0x900f, %di\n"
+	"	mov $16, %cx\n"
+	"	mov $0x20, %dx\n"
+	"	std\n"
+	"	rep insb\n"
+	"	out %al, $0x10\n"
+GUEST_END(ins_down);
+
+static void to_vm86(struct vm *vm)
+{
+	static const uint8_t map_base = 0x88;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct kvm_segment *seg;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	for (seg = &sregs.cs; seg <= &sregs.ss; seg++) {
+		seg->base = (uint32_t)seg->selector << 4;
+		seg->limit = 0xffff;
+		seg->type = 3;
+		seg->dpl = 3;
+		seg->present = 1;
+		seg->s = 1;
+	}
+	sregs.tr.base = 0x7000;
+	sregs.tr.limit = 0xfff;
+	sregs.tr.type = 11;
+	sregs.tr.present = 1;
+	sregs.tr.s = 0;
+	sregs.cr0 |= 1;
+	regs.rflags |= 1u << 17;
+	memset(vm->mem + 0x7000, 0, 0x1000);
+	vm->mem[0x7000 + 102] = map_base;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+/* One item after the other, and each is asked for once. */
+TEST(rep_ins_by_the_permission_bit_map)
+{
+	unsigned int given = 0, i;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, ins_down);
+	to_vm86(&vm);
+	while (vcpu_run(&vm) == 0 && vm.run->exit_reason == KVM_EXIT_IO && given < 100) {
+		if (vm.run->io.port != 0x20)
+			break;
+		for (i = 0; i < vm.run->io.count; i++)
+			io_data(&vm)[i] = given++;
+	}
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x10);
+	EXPECT_EQ(given, 16);
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(vm.mem[0x900f - i], i);
+	vm_destroy(&vm);
+}
+
 /* ---- port 7Eh: RIP has moved, in every mode that OUT can be executed in ---- */
 
 GUEST(quirk16, 16)

@@ -197,8 +197,10 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
-	/* With the flush of the L1 data cache the CPU clears them too. */
-	if (hw->todo & VMX_TODO_CLEAR_BUFFERS && vmx_params.l1d_flush != VMX_L1D_ALWAYS)
+	/* The MSR that flushes the L1 data cache clears them too; reading other memory does not. */
+	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
+		return;
+	if (hw->todo & VMX_TODO_CLEAR_BUFFERS)
 		x86_clear_cpu_buffers();
 }
 

@@ -56,6 +56,7 @@ enum emul_io {
  * @len: bytes; for ports of all items together
  * @done: the first bytes, which are done and are not done again
  * @data: (reads, IN) where okvm_emulation.log_data has what was read
+ * @unit: bytes of an item that a device takes at once; 0: up to 8
  * @kind: enum emul_io
  * @translated: the guest's page tables have been asked
  * @judged: (batches) it has been decided whether @refused
@@ -69,6 +70,7 @@ struct emul_log_entry {
 	u16 len;
 	u16 done;
 	u16 data;
+	u8 unit;
 	u8 kind;
 	bool translated;
 	bool judged;

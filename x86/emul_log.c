@@ -5,7 +5,8 @@
  * A read that userspace must do ends the KVM_RUN in the middle of an instruction. When it is back,
  * the instruction is executed again from its start, and what it has read, written and translated
  * before is answered from a log: memory, page tables and devices may have changed meanwhile, but an
- * instruction looks at them once. Writes for userspace wait until the instruction is done, and are
+ * instruction looks at them once (a repeated string in each iteration; a locked instruction that
+ * loses its exchange begins anew). Writes for userspace wait until the instruction is done, and are
  * given to userspace then, with RIP behind the instruction: nothing is executed again after them.
  *
  * Upstream keeps a read cache and a list of fragments, of one access at a time: an instruction that
@@ -173,7 +174,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* At most 8 bytes at a time. */
+/* At most 8 bytes at a time, and of a batch item by item. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -183,7 +184,7 @@ enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *en
 	for (; entry->done < end; entry->done += now, gpa += now) {
 		void *at = data + entry->done;
 
-		now = min(end - entry->done, 8u);
+		now = min_t(unsigned int, end - entry->done, entry->unit ?: 8);
 		if (!okvm_mmio_bus(e->vcpu, gpa, at, now, write))
 			continue;
 		rc = write ? log_post(e, gpa, at, now) : log_ask_read(e, gpa, now);

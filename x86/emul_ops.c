@@ -76,6 +76,12 @@ static unsigned int access_first(const struct emul_log_entry *entry)
 	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
 }
 
+/* A port string has no items of 8 bytes. */
+static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
+{
+	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;
+}
+
 /* Both pages are translated before the first is touched. */
 static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
 {
@@ -168,6 +174,7 @@ static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned in
 		return rc;
 	if (batch_refused(ctx, entry, acc, false))
 		return EMUL_RETRY;
+	entry->unit = access_unit(ctx, acc);
 	rc = access_go(ctx, entry, okvm_log_data(e, entry), false);
 	if (rc == EMUL_OK)
 		memcpy(buf, okvm_log_data(e, entry), len);
@@ -182,6 +189,7 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
+	entry->unit = access_unit(ctx, acc);
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	return rc ?: access_go(ctx, entry, (void *)buf, true);
 }

@@ -129,7 +129,8 @@ struct emul_dtr {
  * @EMUL_DATA_RMW: (reads only) as EMUL_DATA, and the same bytes are written next: the page must be
  *	writable, and a page fault reports a write
  * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string at once, all in one page. The
- *	op answers EMUL_RETRY unless the page is plain memory: devices see each item by itself
+ *	op answers EMUL_RETRY unless the page is plain memory; a write, which follows such a probe,
+ *	it does in any case. Devices see each item by itself
  * @EMUL_SYSTEM: implicitly by the processor: descriptor tables, TSS, and the MSRs that SYSCALL and
  *	SYSENTER use. Memory: a supervisor access whatever the CPL; RFLAGS.AC does not lift SMAP.
  *	MSRs: never filtered, never a reason for an exit to userspace.

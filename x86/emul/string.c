@@ -330,7 +330,8 @@ static enum emul_rc ins_items(struct emul_ctx *ctx, u64 max, u64 *done)
 	buf = *done > 1 ? ctx->io_buf : &one;
 	rc = ctx->ops->pio_in(ctx, port, bytes, *done, buf);
 	if (rc == EMUL_OK)
-		rc = ctx->ops->write(ctx, la, buf, *done * bytes, EMUL_DATA, ctx->cpl);
+		rc = ctx->ops->write(ctx, la, buf, *done * bytes,
+				     *done > 1 ? EMUL_DATA_BATCH : EMUL_DATA, ctx->cpl);
 	advance(ctx, EMUL_RDI, *done * string_step(ctx, bytes));
 	return rc;
 }

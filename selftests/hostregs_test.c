@@ -340,8 +340,9 @@ static void start(struct vm *vm, const struct variant *v, enum end how)
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
 	sregs.gdt.base = GDT;
 	sregs.gdt.limit = 0x27;
+	/* Not canonical: the entry fails, whether or not the CPU runs real mode. */
 	if (how == END_FAIL_ENTRY)
-		sregs.tr.type = 0;
+		sregs.gdt.base = 1ull << 62;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
 	regs.r8 = v->cr4 | 0x600 | CR4_DE | (v->xsave ? CR4_OSXSAVE : 0);

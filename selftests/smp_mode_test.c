@@ -206,7 +206,7 @@ TEST(an_illegal_vector_is_an_error)
 #define DEADLINE	(2u << 17)
 #define LVT_MASKED	(1u << 16)
 #define MSR_DEADLINE	0x6e0
-#define COUNT		0x200000u	/* at divisor 1 and 1 GHz: 2 ms */
+#define COUNT		0x1000000u	/* at divisor 1 and 1 GHz: 16 ms */
 
 static GUEST_C void wait_half(void)
 {

@@ -157,7 +157,7 @@ static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
 	asm volatile("1: lock cmpxchg16b %[at]\n"
 		     "2:\n"
 		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
-		     : "=@ccz" (same), [err] "+r" (err), [at] "+m" (*(struct gm_wide *)at),
+		     : "=@ccz" (same), [err] "+r" (err), [at] "+m" (*(__force struct gm_wide *)at),
 		       "+a" (old[0]), "+d" (old[1])
 		     : "b" (new[0]), "c" (new[1])
 		     : "memory");

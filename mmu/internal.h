@@ -136,11 +136,12 @@ struct tdp_zap {
 };
 
 /** tdp_zap_begin() - takes lock for writing; then any number of tdp_zap_range() */
-void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield);
+void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+	__acquires(&mmu->lock);
 /** tdp_zap_range() - remove all mappings of [@start, @end); TLBs are flushed later */
 void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end);
 /** tdp_zap_end() - one flush for all that was removed, and the lock is dropped */
-void tdp_zap_end(struct tdp_zap *z);
+void tdp_zap_end(struct tdp_zap *z) __releases(&z->mmu->lock);
 /**
  * tdp_zap() - remove all mappings of [@start, @end), flushed when it returns
  * @yield: may drop the lock in between. Takes lock for writing.

@@ -335,6 +335,7 @@ static void zap_pass(struct tdp_zap *z, gfn_t start, gfn_t end, int level)
 }
 
 void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+	__acquires(&mmu->lock)
 {
 	*z = (struct tdp_zap){ .mmu = mmu, .yield = yield, .tables = LIST_HEAD_INIT(z->tables) };
 	write_lock(&mmu->lock);
@@ -357,6 +358,7 @@ void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end)
 }
 
 void tdp_zap_end(struct tdp_zap *z)
+	__releases(&z->mmu->lock)
 {
 	zap_finish(z);
 	write_unlock(&z->mmu->lock);

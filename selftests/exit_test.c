@@ -7,8 +7,8 @@ GUEST(halt64, 64)
 GUEST_END(halt64);
 
 /*
- * A GDTR base that is not canonical is refused by VM entry. Segments that hardware does not run with
- * would be emulated where "unrestricted guest" is missing.
+ * A GDTR base that is not canonical is refused by VM entry. Segments that hardware does not run
+ * with would be emulated where "unrestricted guest" is missing.
  */
 TEST(a_state_that_hardware_refuses_is_fail_entry)
 {

@@ -2,8 +2,9 @@
 /*
  * Many threads do anything to one VM, for some seconds: its chips, timer and vCPUs are made when it
  * suits some thread, its guests run, its memory comes and goes, its interrupts are wired and
- * unwired, states are read, garbled and restored, descriptors are copied, closed and inherited. What the ioctls answer does not matter. Everything must end, the VM
- * must not be declared broken, and the host must have nothing to say (the bench looks for that).
+ * unwired, states are read, garbled and restored, descriptors are copied, closed and inherited.
+ * What the ioctls answer does not matter. Everything must end, the VM must not be declared broken,
+ * and the host must have nothing to say (the bench looks for that).
  *
  * OKVM_STORM_SEED and OKVM_STORM_MS in the environment choose the numbers and the time.
  */

@@ -224,7 +224,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 		vmx_exec_set(hw, hw->exec & ~CPU_BASED_MOV_DR_EXITING);
 		return OKVM_RESUME;
 	}
-	/* A register that does not exist is #UD for any privilege (SDM "Debug Registers DR4 and DR5"). */
+	/* It does not exist: #UD for any privilege (SDM "Debug Registers DR4 and DR5"). */
 	if ((dr == 4 || dr == 5) && okvm_cr4(vcpu) & X86_CR4_DE) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;

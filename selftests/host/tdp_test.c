@@ -27,6 +27,7 @@ static struct okvm_mmu_vcpu mine;
 static struct okvm_vcpu vcpu = { .vm = &vm, .mmu = &mine };
 static struct okvm_memslot slot = { .base = 0, .npages = 1ull << 30, .hva = 1ul << 40 };
 static struct folio one_folio;
+
 static int pages_allocated, tables_accounted;
 
 static struct {

@@ -365,7 +365,8 @@ struct emul_opcode;	/* internal.h: a row of the opcode tables */
  * @rep: 0xf2, 0xf3 or 0: the last of them counts
  * @lock: LOCK prefix seen
  * @opsize_prefix: 0x66 seen
- * @vex: it has a VEX prefix, whose W and (in 64-bit mode) R, X and B are in @rex, and its pp in @rep, @opsize_prefix
+ * @vex: it has a VEX prefix, whose W and (in 64-bit mode) R, X and B are in @rex, and its pp in
+ *	@rep and @opsize_prefix
  * @vex_l: VEX.L: vectors of 256 bits
  * @vex_v: register that VEX.vvvv names; 0 if it names none
  * @seg: segment override or -1, after the rules of 64-bit mode

@@ -40,4 +40,7 @@
 #define fallthrough do {} while (0)
 #endif
 
+#define __acquires(x)
+#define __releases(x)
+
 #endif

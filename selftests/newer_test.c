@@ -279,22 +279,6 @@ TEST(the_apic_id_follows_the_mode_both_ways)
 	vm_destroy(&vm);
 }
 
-TEST(exits_are_chosen_before_the_first_vcpu)
-{
-	struct kvm_run *run;
-	struct vm vm;
-	int exits;
-
-	vm_create(&vm, VM_BARE);
-	exits = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS);
-	EXPECT(exits > 0);
-	EXPECT_EQ(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, exits), 0);
-	vm.vcpu = vcpu_add(&vm, 0, &run);
-	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, exits), EINVAL);
-	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, 0), EINVAL);
-	vm_destroy(&vm);
-}
-
 /* ---- the TSC that userspace restores ---- */
 
 #define MSR_TSC		0x10

@@ -221,8 +221,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
 	case KVM_CAP_X86_DISABLE_EXITS:
-		/* Intercepts and CPUID of a vCPU are made for what its VM may do then. */
-		if (val & ~exits_that_can_go() || vm->created_vcpus)
+		if (val & ~exits_that_can_go())
 			return -EINVAL;
 		avm->disabled_exits |= val;
 		return 0;

@@ -55,20 +55,6 @@ static struct kvm_sregs get_sregs(const struct vm *vm)
 	return sregs;
 }
 
-static void force_prefix(const char *value)
-{
-	static const char * const paths[] = {
-		"/sys/module/okvm/parameters/force_emulation_prefix",
-		"/sys/module/kvm/parameters/force_emulation_prefix",
-	};
-	const char *device = getenv("OKVM_DEVICE");
-	int fd = open(paths[device && !strcmp(device, "/dev/kvm")], O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		test_skip("force_emulation_prefix cannot be set");
-	close(fd);
-}
-
 /* ---- CPUID ---- */
 
 enum { EAX, EBX, ECX, EDX };
@@ -158,9 +144,9 @@ TEST(cpuid_follows_the_guests_cr4)
 	expect_bits(&vm, "set");
 	run_out(&vm, 0x10);
 	expect_bits(&vm, "cleared");
-	force_prefix("1");
+	force_emulation("1");
 	run_out(&vm, 0x10);
-	force_prefix("0");
+	force_emulation("0");
 	expect_bits(&vm, "set by the emulator");
 	vm_destroy(&vm);
 }
@@ -254,9 +240,9 @@ TEST(cpuid_follows_xcr0)
 	EXPECT_EQ(cpuid_reg(&vm, 0xd, 0, EBX), XSAVE_FX);
 	run_out(&vm, 0x10);
 	EXPECT_EQ(cpuid_reg(&vm, 0xd, 0, EBX), XSAVE_AVX);
-	force_prefix("1");
+	force_emulation("1");
 	run_out(&vm, 0x10);
-	force_prefix("0");
+	force_emulation("0");
 	EXPECT_EQ(cpuid_reg(&vm, 0xd, 0, EBX), XSAVE_FX);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_XCRS, &xcrs) == 0);
 	EXPECT_EQ(cpuid_reg(&vm, 0xd, 0, EBX), XSAVE_AVX);
@@ -350,13 +336,13 @@ TEST(cpuid_faults_by_the_emulator_too)
 	unsigned int i;
 	struct vm vm;
 
-	force_prefix("1");
+	force_emulation("1");
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		cpuid_at(&vm, rows[i].cpl, rows[i].at);
 		run_out(&vm, rows[i].port);
 		vm_destroy(&vm);
 	}
-	force_prefix("0");
+	force_emulation("0");
 }
 
 /* ---- outside of 64-bit mode registers have 32 bits ---- */
@@ -573,9 +559,9 @@ TEST(a_debuggers_step_over_an_emulated_hlt_halts)
 	vm_create(&vm, VM_IRQCHIP);
 	LOAD64(&vm, forced_step);
 	run_out(&vm, 0x10);
-	force_prefix("1");
+	force_emulation("1");
 	step_to_halt(&vm);
-	force_prefix("0");
+	force_emulation("0");
 	vm_destroy(&vm);
 }
 

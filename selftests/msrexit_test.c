@@ -39,20 +39,6 @@ GUEST(forced, 64)
 	ACCESSES("forced", "	ud2\n .ascii \"kvm\"\n	")
 GUEST_END(forced);
 
-static void force_prefix(const char *value)
-{
-	static const char * const paths[] = {
-		"/sys/module/okvm/parameters/force_emulation_prefix",
-		"/sys/module/kvm/parameters/force_emulation_prefix",
-	};
-	const char *device = getenv("OKVM_DEVICE");
-	int fd = open(paths[device && !strcmp(device, "/dev/kvm")], O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		test_skip("force_emulation_prefix cannot be set");
-	close(fd);
-}
-
 static void load(struct vm *vm, bool forced, uint64_t reasons)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args[0] = reasons };
@@ -166,9 +152,9 @@ TEST(accesses_that_exit)
 
 TEST(emulated_accesses_that_exit)
 {
-	force_prefix("1");
+	force_emulation("1");
 	all(true);
-	force_prefix("0");
+	force_emulation("0");
 }
 
 GUEST(map_range, 64)

@@ -268,7 +268,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 		return -EIO;
 	if (!okvm_apic_pv_eoi_wanted(vcpu) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* These two only made the vCPU look. */
+	/* These requests only make the vCPU look. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);

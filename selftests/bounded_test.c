@@ -18,7 +18,10 @@
 #define AT_ONCE		16	/* as many as okvm allows itself */
 #define TICKS_NS	4000000	/* 20 of the PIT's ticks */
 
-enum { LINT0_NMI = 4 << 8, LINT0_MASKED = 1 << 16 };
+enum { LINT0_NMI = 4 << 8, MASKED = 1 << 16 };
+
+/* An entry of the IOAPIC: an NMI for all, of which no number is one too many. */
+#define NMI_FOR_ALL	(0xffull << 56 | 4 << 8 | 0x40)
 
 struct sleeper {
 	pthread_t thread;
@@ -75,8 +78,10 @@ static void sleeper_start(struct crowd *c, struct sleeper *s, uint32_t lvt0)
 	REQUIRE(pthread_create(&s->thread, &small, sleep_in_hlt, s) == 0);
 }
 
-static void crowd_create(struct crowd *c, uint32_t lvt0)
+/* @redir: GSI 0's entry of the IOAPIC */
+static void crowd_create(struct crowd *c, uint32_t lvt0, uint64_t redir)
 {
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	struct kvm_pit_config pit = { .flags = 0 };
 	struct sleeper *s;
 
@@ -85,6 +90,9 @@ static void crowd_create(struct crowd *c, uint32_t lvt0)
 	vm_create(&c->vm, VM_BARE);
 	REQUIRE(ioctl(c->vm.fd, KVM_CREATE_IRQCHIP, 0) == 0);
 	REQUIRE(ioctl(c->vm.fd, KVM_CREATE_PIT2, &pit) == 0);
+	REQUIRE(ioctl(c->vm.fd, KVM_GET_IRQCHIP, &chip) == 0);
+	chip.chip.ioapic.redirtbl[0].bits = redir;
+	REQUIRE(ioctl(c->vm.fd, KVM_SET_IRQCHIP, &chip) == 0);
 	for (s = c->sleeper; s < c->sleeper + VCPUS; s++)
 		sleeper_start(c, s, lvt0);
 	for (s = c->sleeper; s < c->sleeper + VCPUS; s++)
@@ -140,20 +148,15 @@ TEST(nmis_of_the_pit)
 {
 	struct crowd c;
 
-	crowd_create(&c, LINT0_NMI);
+	crowd_create(&c, LINT0_NMI, MASKED);
 	EXPECT(woken_by(&c, tick) <= AT_ONCE);
 	crowd_destroy(&c);
 }
 
-/* GSI 0 is an NMI for all, of which no number is one too many. */
-static void broadcast(struct crowd *c)
+static void raise_line(struct crowd *c)
 {
-	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	struct kvm_irq_level line = { .irq = 0, .level = 1 };
 
-	REQUIRE(ioctl(c->vm.fd, KVM_GET_IRQCHIP, &chip) == 0);
-	chip.chip.ioapic.redirtbl[0].bits = 0xffull << 56 | 4 << 8 | 0x40;
-	REQUIRE(ioctl(c->vm.fd, KVM_SET_IRQCHIP, &chip) == 0);
 	EXPECT_EQ(ioctl(c->vm.fd, KVM_IRQ_LINE, &line), 0);
 }
 
@@ -162,8 +165,8 @@ TEST(a_broadcast_of_the_ioapic)
 	struct crowd c;
 	unsigned int woken;
 
-	crowd_create(&c, LINT0_MASKED);
-	woken = woken_by(&c, broadcast);
+	crowd_create(&c, MASKED, NMI_FOR_ALL);
+	woken = woken_by(&c, raise_line);
 	EXPECT(woken >= 1 && woken <= AT_ONCE);
 	crowd_destroy(&c);
 }

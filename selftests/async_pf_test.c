@@ -416,7 +416,7 @@ TEST(the_pages_of_vms_that_are_gone_count)
 	unsigned int i, k;
 	pthread_t thread;
 
-	give_up_after(100);
+	give_up_after(40);
 	for (i = 0; i < PER_USER / PER_VCPU; i++) {
 		apf_create(&t[i], how);
 		for (k = 0; k < PER_VCPU; k++)

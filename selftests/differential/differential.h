@@ -162,11 +162,21 @@ struct known {
 const struct known *known_find(const struct program *p, const struct difference *d,
 			       const struct moment *a, const struct moment *b,
 			       const struct moment *before);
+/* Rows by their number, NULL behind the last. */
+const struct known *known_row(unsigned int nr);
+unsigned int known_nr(const struct known *row);
 
 enum verdict { SAME, KNOWN, DIFFERENT };
 
-enum verdict compare(const struct program *p, const struct record *a, const struct record *b,
-		     bool tell);
+/* What comparing two records gives. */
+struct outcome {
+	enum verdict verdict;
+	uint64_t met;			/* bit per row that matched */
+	const struct known *ended;	/* the row behind which nothing was compared */
+};
+
+struct outcome compare(const struct program *p, const struct record *a, const struct record *b,
+		       bool tell);
 void print_program(const struct program *p);
 void print_record(const struct program *p, const struct record *rec);
 

@@ -135,7 +135,7 @@ static void make_regs(struct program *p, struct rng *rng)
 	}
 	if (rng_percent(rng, 70))
 		p->regs.rcx = rng_below(rng, 24);
-	if (rng_percent(rng, 80))
+	if (rng_percent(rng, 92))
 		p->regs.rsp = AT_STACK + 0x800 + (rng_below(rng, 0x700) & ~7u);
 	if (p->mode <= MODE_COMPAT)
 		for (i = 0; i < 16; i++)
@@ -215,7 +215,7 @@ static void make_real_segments(struct program *p, struct rng *rng)
 			seg_limit(&segs[i], 0xffffffff);
 	}
 	p->sregs.cs = seg_real(rng_percent(rng, 50) ? 0 : 0x500, vm86);
-	if (rng_percent(rng, 70))
+	if (rng_percent(rng, 90))
 		p->sregs.ss = seg_real(0, vm86);
 }
 
@@ -230,7 +230,7 @@ static void make_segments(struct program *p, struct rng *rng)
 		for (i = 0; i < 6; i++)
 			segs[i] = seg_flat(p, i == 0);
 		for (i = 1; i < 6; i++)
-			if (rng_percent(rng, 12))
+			if (rng_percent(rng, i == 5 ? 4 : 12))
 				seg_oddly(&segs[i], rng, i == 5);
 		if (p->mode == MODE_PROT32 && rng_percent(rng, 5))
 			seg_limit(&p->sregs.cs, 0x6fff);
@@ -343,7 +343,7 @@ static void make_idt(struct program *p, struct rng *rng)
 
 static void make_tss(struct program *p, struct rng *rng)
 {
-	uint32_t stack = rng_percent(rng, 90) ? AT_STACK + 0x700 : some_address(rng, MODE_PROT32);
+	uint32_t stack = rng_percent(rng, 96) ? AT_STACK + 0x700 : some_address(rng, MODE_PROT32);
 	unsigned int i;
 
 	for (i = 4; i < 0x68; i += 8)
@@ -397,7 +397,7 @@ static uint64_t move_table(struct program *p, struct rng *rng, unsigned int at)
 {
 	unsigned int to = AT_ROM + (rng_percent(rng, 50) ? PAGE : 0);
 
-	if (rng_percent(rng, 98))
+	if (rng_percent(rng, 99))
 		return at;
 	p->tables_moved = true;
 	if (rng_percent(rng, 20))
@@ -485,9 +485,9 @@ static void make_tables(struct program *p, struct rng *rng)
 	};
 	struct kvm_sregs *s = &p->sregs;
 
-	s->gdt.base = rng_percent(rng, 93) ? AT_GDT : PICK(rng, places);
+	s->gdt.base = rng_percent(rng, 98) ? AT_GDT : PICK(rng, places);
 	s->gdt.limit = rng_percent(rng, 93) ? GDT_BYTES - 1 : rng_below(rng, 0x80);
-	s->idt.base = rng_percent(rng, 90) ? p->mode == MODE_REAL ? AT_IVT : AT_IDT :
+	s->idt.base = rng_percent(rng, 97) ? p->mode == MODE_REAL ? AT_IVT : AT_IDT :
 			PICK(rng, places);
 	s->idt.limit = p->mode == MODE_REAL ? 0x3ff : p->mode < MODE_COMPAT ? 0x3ff : 0x7ff;
 	if (rng_percent(rng, 5))

@@ -3,6 +3,7 @@
  * The differences that are meant, upstream being A and okvm B. A row matches a field and a
  * circumstance, never a field alone; its reason cites the manual by section title.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "selftests/differential/differential.h"
@@ -441,6 +442,18 @@ static const struct known rows[] = {
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };
+
+static_assert(ARRAY_SIZE(rows) <= 64, "struct outcome has a bit for each");
+
+const struct known *known_row(unsigned int nr)
+{
+	return nr < ARRAY_SIZE(rows) ? &rows[nr] : NULL;
+}
+
+unsigned int known_nr(const struct known *row)
+{
+	return row - rows;
+}
 
 static bool field_matches(const char *pattern, const char *field)
 {

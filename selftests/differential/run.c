@@ -13,7 +13,7 @@
 
 #include "selftests/differential/differential.h"
 
-#define GUEST_LIMIT_US	100000		/* of one KVM_RUN */
+#define GUEST_LIMIT_US	30000		/* of one KVM_RUN */
 #define MAX_HALTS	3
 
 const uint32_t watched_msrs[MSRS] = {

@@ -75,6 +75,7 @@ struct program {
 	struct kvm_debugregs debugregs;
 	struct kvm_guest_debug guest_debug;
 	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
 	struct kvm_fpu fpu;
 	uint64_t xcr0;
 	uint64_t msrs[8];		/* values for setup_msrs */

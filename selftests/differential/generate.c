@@ -505,7 +505,7 @@ static void make_debug(struct program *p, struct rng *rng)
 		KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_SINGLESTEP,
 		KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_USE_SW_BP,
 		KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_SINGLESTEP,
-		KVM_GUESTDBG_INJECT_DB, KVM_GUESTDBG_INJECT_BP,
+		KVM_GUESTDBG_INJECT_DB,
 	};
 	unsigned int i;
 
@@ -518,9 +518,11 @@ static void make_debug(struct program *p, struct rng *rng)
 		p->debugregs.dr7 = 0x400 | (rng_next(rng) & 0xffff03ff);
 	if (rng_percent(rng, 3))
 		p->debugregs.dr7 |= 1 << 13;
-	if (!rng_percent(rng, 14))
+	if (!rng_percent(rng, 10))
 		return;
-	p->guest_debug.control = KVM_GUESTDBG_ENABLE | PICK(rng, control);
+	p->guest_debug.control = KVM_GUESTDBG_ENABLE |
+				 (rng_percent(rng, 98) ? PICK(rng, control) :
+							 KVM_GUESTDBG_INJECT_BP);
 	for (i = 0; i < 4; i++)
 		p->guest_debug.arch.debugreg[i] = p->code_start + rng_below(rng, 20);
 	p->guest_debug.arch.debugreg[7] = 0x400 | (rng_next(rng) & 0x000000ff);
@@ -533,12 +535,12 @@ static bool has_error_code(unsigned int vector)
 
 static void make_exception(struct program *p, struct rng *rng)
 {
-	static const uint8_t vectors[] = { 0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 13, 14, 14, 16,
-					   17, 18, 19 };
+	static const uint8_t vectors[] = { 0, 1, 5, 6, 7, 8, 10, 11, 12, 13, 13, 14, 14, 16, 17,
+					   18, 19 };
 	struct kvm_vcpu_events *ev = &p->events;
 
 	ev->exception.injected = 1;
-	ev->exception.nr = PICK(rng, vectors);
+	ev->exception.nr = rng_percent(rng, 97) ? PICK(rng, vectors) : 3 + rng_below(rng, 2);
 	ev->exception.has_error_code = has_error_code(ev->exception.nr) ^ rng_percent(rng, 3);
 	if (ev->exception.has_error_code)
 		ev->exception.error_code = rng_next(rng) & 0x7fff;
@@ -561,6 +563,21 @@ static void make_events(struct program *p, struct rng *rng)
 	ev->nmi.masked = rng_percent(rng, 8);
 	if (rng_percent(rng, 6))
 		ev->interrupt.shadow = 1 + rng_below(rng, 2);
+}
+
+/* Only a vCPU with a local APIC takes another state than RUNNABLE. */
+static void make_mp_state(struct program *p, struct rng *rng)
+{
+	static const uint32_t states[] = {
+		KVM_MP_STATE_HALTED, KVM_MP_STATE_HALTED, KVM_MP_STATE_SIPI_RECEIVED,
+		KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED,
+	};
+
+	if (!rng_percent(rng, p->irqchip ? 15 : 2))
+		return;
+	p->mp_state.mp_state = PICK(rng, states);
+	p->events.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+	p->events.sipi_vector = rng_percent(rng, 50) ? AT_CODE / PAGE : AT_HANDLERS / PAGE;
 }
 
 static void make_fpu(struct program *p, struct rng *rng)
@@ -620,5 +637,6 @@ void generate(struct program *p, uint64_t seed, unsigned int index, bool prefix)
 	make_regs(p, &rng);
 	make_debug(p, &rng);
 	make_events(p, &rng);
+	make_mp_state(p, &rng);
 	make_fpu(p, &rng);
 }

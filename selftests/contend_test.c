@@ -142,8 +142,7 @@ TEST(logging_that_goes_on_and_off_under_two_vcpus)
 	struct crowd c;
 	uint64_t end;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	crowd_create(&c, 2, MADV_HUGEPAGE, HUGE_SIZE);
 	memset(c.mem, 0, REGION);
 	crowd_start(&c);
@@ -317,8 +316,7 @@ TEST(unmapping_ends_however_many_fault)
 {
 	unsigned int faulting;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	for (faulting = 1; faulting <= CPUS; faulting *= 2)
 		EXPECT(unmap_against(faulting) < LIMIT_US);
 }

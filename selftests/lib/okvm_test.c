@@ -52,6 +52,12 @@ void test_skip(const char *fmt, ...)
 	_exit(test_failed ? TEST_FAILED : TEST_SKIPPED);
 }
 
+void test_needs_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		test_skip("needs two CPUs");
+}
+
 /*
  * A test runs in a process of its own: whatever it leaves open is closed, and
  * a guest that hangs or a fault ends this test only. Gives an enum test_exit.

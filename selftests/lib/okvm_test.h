@@ -38,6 +38,11 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Ends the test: it is counted as skipped, with the reason. */
 void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+/*
+ * What the test is about happens on two CPUs at once only. The files that call this run on a
+ * machine of two CPUs as well (step "lifecycle"), and nothing may be skipped there.
+ */
+void test_needs_two_cpus(void);
 
 #define TEST(fn)							\
 	static void fn(void);						\

@@ -59,12 +59,14 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 	regs->ip = (unsigned long)refuse_return;
 	return 1;
 }
+
 NOKPROBE_SYMBOL(refuse);
 
 /* With one, the breakpoint is not made a jump, whose handler could not choose where to go on. */
 static void after(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
+
 NOKPROBE_SYMBOL(after);
 
 static struct kprobe probes[ARRAY_SIZE(functions)];

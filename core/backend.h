@@ -141,7 +141,7 @@ struct okvm_backend {
 	/* What the last exit was, for a userspace that has to find out why it cannot go on. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
 	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; asked only in long mode */
-	/* Take over a new value that x86/cr.c has found legal (vcpu->arch holds it after). */
+	/* Take over a new value that x86/cpu/cr.c has found legal (vcpu->arch holds it after). */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr3)(struct okvm_vcpu *vcpu, unsigned long cr3);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
@@ -160,7 +160,7 @@ struct okvm_backend {
 	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);	/* enum okvm_intercepts */
 	void (*set_tsc)(struct okvm_vcpu *vcpu, u64 offset, u64 ratio);
 
-	/* Events; the choice is made in x86/event.c, from vcpu->arch->ev. */
+	/* Events; the choice is made in x86/cpu/event.c, from vcpu->arch->ev. */
 	void (*inject_exception)(struct okvm_vcpu *vcpu);	/* arch->ev.exc */
 	void (*inject_nmi)(struct okvm_vcpu *vcpu);
 	void (*inject_irq)(struct okvm_vcpu *vcpu);		/* arch->ev.irq: external or soft */

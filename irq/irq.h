@@ -162,7 +162,7 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 /** okvm_apic_raise() - a fixed interrupt from KVM itself for this vCPU, by its own thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
-/* ---- PIC: for x86/event.c ---- */
+/* ---- PIC: for x86/cpu/event.c ---- */
 
 /** okvm_pic_has_irq() - the 8259A pair has an interrupt for the BSP (in-kernel PIC only) */
 bool okvm_pic_has_irq(struct okvm_vm *vm);

@@ -19,7 +19,7 @@ static int skip(struct okvm_vcpu *vcpu)
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* What x86/cr.c and friends answer: 0 go on, else #GP. */
+/* What x86/cpu/cr.c and friends answer: 0 go on, else #GP. */
 static int skip_or_gp(struct okvm_vcpu *vcpu, int err)
 {
 	if (!err)

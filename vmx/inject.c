@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Handing events to hardware, and noticing which it did not finish. The
- * choice of the event is x86/event.c's.
+ * choice of the event is x86/cpu/event.c's.
  */
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>

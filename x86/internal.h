@@ -204,7 +204,7 @@ static inline bool okvm_has_quirk(const struct okvm_vm *vm, u64 quirk)
 	return !(vm->arch->disabled_quirks & quirk);
 }
 
-/* ---- control registers: x86/cr.c ---- */
+/* ---- control registers: x86/cpu/cr.c ---- */
 
 bool okvm_cr0_valid(unsigned long cr0);
 bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4);

@@ -49,7 +49,7 @@ struct okvm_exception {
 	unsigned long payload;	/* CR2 of #PF, DR6 bits of #DB */
 };
 
-/** struct okvm_events - what is to be delivered; priorities are decided in x86/event.c */
+/** struct okvm_events - what is to be delivered; priorities are decided in x86/cpu/event.c */
 struct okvm_events {
 	struct okvm_exception exc;
 	struct {
@@ -189,7 +189,7 @@ struct okvm_arch_vcpu {
 	struct okvm_pv_vcpu *pv;
 
 	/* FPU */
-	struct fpu_guest *fpu;	/* x86/fpu.c through compat.h */
+	struct fpu_guest *fpu;	/* x86/cpu/fpu.c through compat.h */
 	bool fpu_loaded;
 	u64 guest_supported_xcr0;
 
@@ -358,7 +358,7 @@ static inline void okvm_set_edx_eax(struct okvm_vcpu *vcpu, u64 val)
 	vcpu->arch->gpr[OKVM_REG_RDX] = val >> 32;
 }
 
-/* ---- events: x86/event.c ---- */
+/* ---- events: x86/cpu/event.c ---- */
 
 void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
 void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code);
@@ -385,7 +385,7 @@ void okvm_window_opened(struct okvm_vcpu *vcpu);
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);
 
-/* ---- control registers: x86/cr.c. All return 0, or 1 for #GP (not yet queued). ---- */
+/* ---- control registers: x86/cpu/cr.c. All return 0, or 1 for #GP (not yet queued). ---- */
 
 int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);

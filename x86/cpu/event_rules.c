@@ -3,7 +3,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-#include "x86/event_rules.h"
+#include "x86/cpu/event_rules.h"
 
 #define VEC_DE	0
 #define VEC_DB	1

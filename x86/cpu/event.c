@@ -13,7 +13,7 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
-#include "x86/event_rules.h"
+#include "x86/cpu/event_rules.h"
 #include "x86/internal.h"
 
 #define DR7_GENERAL_DETECT	BIT(13)

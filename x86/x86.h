@@ -100,7 +100,7 @@ struct okvm_guest_feat {
 	bool sse3, rtm, pdcm;
 };
 
-struct okvm_cpuid_table;	/* x86/cpuid.h */
+struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
 struct okvm_apf_queue;		/* x86/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr_filter.c */
@@ -401,7 +401,7 @@ void okvm_paging_changed(struct okvm_vcpu *vcpu);
 /** okvm_update_dr7() - effective debug registers from guest_debug and DR7 */
 void okvm_update_dr7(struct okvm_vcpu *vcpu);
 
-/* ---- CPUID: x86/cpuid.c ---- */
+/* ---- CPUID: x86/cpuid/cpuid.c ---- */
 
 /** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);

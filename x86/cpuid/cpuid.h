@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#include "x86/cpuid_table.h"
+#include "x86/cpuid/cpuid_table.h"
 
 /**
  * struct okvm_cpuid_table - the guest's CPUID

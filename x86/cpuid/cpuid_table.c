@@ -11,7 +11,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "x86/cpuid_table.h"
+#include "x86/cpuid/cpuid_table.h"
 
 /* Single bits by their SDM names, where a rule below speaks of them. */
 #define L1C_X2APIC	BIT(21)

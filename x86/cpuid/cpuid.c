@@ -16,7 +16,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
-#include "x86/cpuid.h"
+#include "x86/cpuid/cpuid.h"
 #include "x86/internal.h"
 
 #define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */

@@ -103,7 +103,7 @@ struct okvm_guest_feat {
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
 struct okvm_apf_queue;		/* x86/async_pf.c */
-struct okvm_msr_filter;		/* x86/msr_filter.c */
+struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
 struct fpu_guest;
 
 /**
@@ -417,7 +417,7 @@ static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
 /** okvm_cpuid_runtime() - bits that follow CR4, XCR0, APIC_BASE, MISC_ENABLE */
 void okvm_cpuid_runtime(struct okvm_vcpu *vcpu);
 
-/* ---- MSRs: x86/msr.c. One validator for guest and ioctl. ---- */
+/* ---- MSRs: x86/msr/msr.c. One validator for guest and ioctl. ---- */
 
 /**
  * enum okvm_msr_result

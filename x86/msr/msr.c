@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The MSRs of a vCPU: where each is kept, the guest's RDMSR and WRMSR, and
- * KVM_GET/SET_MSRS. What is legal is said by x86/msr_table.c, once for all.
+ * KVM_GET/SET_MSRS. What is legal is said by x86/msr/msr_table.c, once for all.
  */
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -14,7 +14,7 @@
 
 #include "core/compat.h"
 #include "x86/internal.h"
-#include "x86/msr_table.h"
+#include "x86/msr/msr_table.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);

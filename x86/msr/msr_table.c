@@ -10,7 +10,7 @@
 
 #include <asm/msr-index.h>
 
-#include "x86/msr_table.h"
+#include "x86/msr/msr_table.h"
 
 #define ALL	(~0ULL)
 #define LOW32	0xffffffffULL

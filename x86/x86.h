@@ -185,7 +185,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_lost;		/* okvm_tsc_lost as @tsc_offset makes up for it */
 	bool tsc_always_catchup;
 
-	/* Paravirtual: x86/pvclock.c, x86/hypercall.c, x86/pv.c */
+	/* Paravirtual: x86/time/pvclock.c, x86/hypercall.c, x86/pv.c */
 	struct okvm_pv_vcpu *pv;
 
 	/* FPU */
@@ -253,7 +253,7 @@ struct okvm_arch_vm {
 	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock numbers: no common base */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
 	struct okvm_vm *vm;
-	struct list_head clock_node;	/* on x86/pvclock.c's list of VMs */
+	struct list_head clock_node;	/* on x86/time/pvclock.c's list of VMs */
 };
 
 /* ---- registers, inline because they are on every exit path ---- */
@@ -526,7 +526,7 @@ int okvm_debug_exit(struct okvm_vcpu *vcpu, u8 vector, unsigned long dr6);
 /* ---- reset, FPU, TSC ---- */
 
 void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_write_tsc_offset() and friends: x86/tsc.c */
+/** okvm_write_tsc_offset() and friends: x86/time/tsc.c */
 void okvm_tsc_set_offset(struct okvm_vcpu *vcpu, u64 offset);
 u64 okvm_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc);
 

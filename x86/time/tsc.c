@@ -5,7 +5,7 @@
  * vCPUs whose TSCs were written to "the same" value within a second of each
  * other are meant to be synchronous and get one offset; such a group is a
  * generation. Only if all vCPUs are of one generation can kvmclock be read by
- * any vCPU from one base (x86/pvclock.c).
+ * any vCPU from one base (x86/time/pvclock.c).
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>

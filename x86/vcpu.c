@@ -9,7 +9,7 @@
 
 #include "core/hardware.h"
 #include "x86/internal.h"
-#include "x86/pv.h"
+#include "x86/pv/pv.h"
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0

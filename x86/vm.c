@@ -5,7 +5,7 @@
  */
 #include <linux/slab.h>
 
-#include "x86/async_pf.h"
+#include "x86/pv/async_pf.h"
 #include "x86/internal.h"
 
 int okvm_arch_init(const struct okvm_backend *backend)

@@ -102,7 +102,7 @@ struct okvm_guest_feat {
 
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
-struct okvm_apf_queue;		/* x86/async_pf.c */
+struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
 struct fpu_guest;
 
@@ -185,7 +185,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_lost;		/* okvm_tsc_lost as @tsc_offset makes up for it */
 	bool tsc_always_catchup;
 
-	/* Paravirtual: x86/time/pvclock.c, x86/hypercall.c, x86/pv.c */
+	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;
 
 	/* FPU */

@@ -22,7 +22,7 @@
 
 #include "core/compat.h"
 #include "x86/internal.h"
-#include "x86/pv.h"
+#include "x86/pv/pv.h"
 
 /* The host reads its time from the TSC. Written by the timekeeper's notifier only. */
 static bool host_clock_is_tsc;

@@ -37,9 +37,9 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
-#include "x86/async_pf.h"
+#include "x86/pv/async_pf.h"
 #include "x86/internal.h"
-#include "x86/pv.h"
+#include "x86/pv/pv.h"
 
 #define APF_PER_VCPU	64
 /* Of items those included that nobody wants any more, and those of VMs that are gone. */

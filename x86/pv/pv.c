@@ -11,9 +11,9 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
-#include "x86/async_pf.h"
+#include "x86/pv/async_pf.h"
 #include "x86/internal.h"
-#include "x86/pv.h"
+#include "x86/pv/pv.h"
 
 #define STEAL_FIELD(field)	offsetof(struct kvm_steal_time, field)
 static_assert(sizeof(struct kvm_steal_time) == 64);

@@ -27,7 +27,7 @@ struct okvm_pv_vcpu {
 
 	u64 eoi_msr;
 	u64 poll_control;
-	struct okvm_apf *apf;	/* x86/async_pf.c */
+	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
 	bool unhalted;
 };
 

@@ -101,7 +101,7 @@ struct okvm_guest_feat {
 };
 
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
-struct okvm_emulation;		/* x86/emul_glue.c: emulator context and replayed reads */
+struct okvm_emulation;		/* x86/insn/emul_glue.c: emulator context and replayed reads */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
 struct fpu_guest;
@@ -453,7 +453,7 @@ bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 /** okvm_msr_allowed() - does the VMM's filter let the guest access @msr? For the MSR bitmap. */
 bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
 
-/* ---- I/O and emulation: x86/emul_glue.c, x86/pio.c ---- */
+/* ---- I/O and emulation: x86/insn/emul_glue.c, x86/insn/pio.c ---- */
 
 /**
  * okvm_pio() - a non-string IN or OUT exit of @size 1, 2, 4

@@ -15,7 +15,7 @@
 
 #include "core/iobus.h"
 #include "core/trace.h"
-#include "x86/emul_glue.h"
+#include "x86/insn/emul_glue.h"
 
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {

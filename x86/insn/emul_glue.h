@@ -219,7 +219,7 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 
-/* x86/emul_vec.c: the guest's vector and x87 registers, which are live in this thread */
+/* x86/insn/machine_fpu.c: the guest's vector and x87 registers, which are live in this thread */
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
 /** okvm_fx_get() - the x87 and SSE state of the guest */

@@ -11,7 +11,7 @@
 
 #include "core/guestmem.h"
 #include "core/iobus.h"
-#include "x86/emul_glue.h"
+#include "x86/insn/emul_glue.h"
 
 /*
  * Is @gpa that of an operand of @mov at linear address @la, all of it? An access of two pages is

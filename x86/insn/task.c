@@ -2,7 +2,7 @@
 /* Hardware task switches, which no processor makes in a guest: the shell of emul/task.c. */
 #include <uapi/asm/debugreg.h>
 
-#include "x86/emul_glue.h"
+#include "x86/insn/emul_glue.h"
 #include "x86/internal.h"
 
 #define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */

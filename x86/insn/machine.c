@@ -9,7 +9,7 @@
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
-#include "x86/emul_glue.h"
+#include "x86/insn/emul_glue.h"
 
 static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
 {

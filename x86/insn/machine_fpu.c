@@ -11,8 +11,8 @@
 #include <asm/trapnr.h>
 
 #include "core/compat.h"
-#include "x86/emul_glue.h"
-#include "x86/x87_insn.h"
+#include "x86/insn/emul_glue.h"
+#include "x86/insn/x87_insn.h"
 
 /* One instruction per register: the number is part of the opcode. */
 #define VEC_CASES(op)							\

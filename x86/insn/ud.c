@@ -9,7 +9,7 @@
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
-#include "x86/emul_glue.h"
+#include "x86/insn/emul_glue.h"
 
 /* What force_emulation_prefix says; 0 ignores the prefix. */
 #define FORCE_PREFIX	BIT(0)

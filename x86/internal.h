@@ -223,7 +223,7 @@ int okvm_sync_regs_load(struct okvm_vcpu *vcpu);
 /** okvm_sync_regs_store() - fill what kvm_valid_regs names; vcpu loaded */
 void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
 
-/* ---- events as userspace sees them: x86/state_events.c ---- */
+/* ---- events as userspace sees them: x86/uapi/state_events.c ---- */
 
 /** okvm_user_visible_irq() - vector of the interrupt that counts as injected, or -1 */
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu);

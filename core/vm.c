@@ -253,6 +253,7 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
 					{ .vm = vm_ioc_get_stats_fd } },
+	{ }
 };
 
-const struct okvm_ioctl_table okvm_core_vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };
+const struct okvm_ioctl_table okvm_core_vm_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

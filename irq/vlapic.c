@@ -280,7 +280,7 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
 
 /* ---- ioctls ---- */
 
-long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_lapic_state *state = arg.data;
 	struct okvm_apic *apic = vcpu->apic;
@@ -297,7 +297,7 @@ long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_lapic_state *state = arg.data;
 	struct okvm_apic *apic = vcpu->apic;
@@ -344,3 +344,20 @@ int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
 		okvm_apic_map_update(vm);
 	return 0;
 }
+
+/* Only "none" can be said: TPR accesses are not reported, so there is nothing to patch. */
+static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_vapic_addr *vapic = arg.data;
+
+	return vcpu->apic && !vapic->vapic_addr ? 0 : -EINVAL;
+}
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
+	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
+	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_lapic_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

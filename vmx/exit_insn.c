@@ -9,6 +9,14 @@
 #include <asm/trapnr.h>
 
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* DR6.BD and DR7.GD, which the kernel's headers do not name. */
 #define DR6_ACCESS	BIT(13)

@@ -10,6 +10,7 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 
 #define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 /* Without virtual NMIs nothing tells when the handler is done: it is taken to hang after this. */

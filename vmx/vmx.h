@@ -13,6 +13,7 @@
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
+#include "x86/insn/insn.h"
 #include "x86/x86.h"
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */

@@ -13,7 +13,10 @@
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 
-#include "x86/internal.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/x86.h"
 
 #define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
@@ -275,7 +278,7 @@ int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 }
 
 /* SDM "Extended Control Registers": combinations that XSETBV refuses. */
-bool okvm_xcr0_valid(u64 xcr0, u64 supported)
+static bool xcr0_valid(u64 xcr0, u64 supported)
 {
 	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~(supported | XFEATURE_MASK_FP))
 		return false;
@@ -292,7 +295,7 @@ bool okvm_xcr0_valid(u64 xcr0, u64 supported)
 int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val)
 {
 	if (index != XCR_XFEATURE_ENABLED_MASK ||
-	    !okvm_xcr0_valid(val, vcpu->arch->guest_supported_xcr0))
+	    !xcr0_valid(val, vcpu->arch->feat.xcr0_supported))
 		return 1;
 	vcpu->arch->xcr0 = val;
 	okvm_cpuid_runtime(vcpu);

@@ -13,8 +13,11 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
-#include "x86/internal.h"
+#include "x86/cpu/regs.h"
+#include "x86/x86.h"
 
 #define DR7_GENERAL_DETECT	BIT(13)
 
@@ -34,11 +37,6 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 	    okvm_is_linear_rip(vcpu, vcpu->arch->singlestep_rip))
 		rflags |= X86_EFLAGS_TF;
 	okvm_rflags_set(vcpu, rflags);
-}
-
-void okvm_queue_triple_fault(struct okvm_vcpu *vcpu)
-{
-	okvm_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
 }
 
 /* SDM "Interrupt 8 - Double Fault Exception": what a second exception during delivery becomes. */
@@ -64,7 +62,7 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		break;
 	case EVENT_MERGE_SHUTDOWN:
 		*exc = (struct okvm_exception) { };
-		okvm_queue_triple_fault(vcpu);
+		okvm_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
 		break;
 	}
 }
@@ -333,7 +331,7 @@ static void event_inject_apic(struct okvm_vcpu *vcpu)
 	vcpu->vm->backend->want_window(vcpu, waits, false);
 }
 
-int okvm_inject_events(struct okvm_vcpu *vcpu)
+void okvm_inject_events(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
 	bool blocked = event_blocked_by_debugger(vcpu);
@@ -341,7 +339,7 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 
 	if (likely(event_only_apic(vcpu))) {
 		event_inject_apic(vcpu);
-		return OKVM_RESUME;
+		return;
 	}
 	/*
 	 * An exception that was raised while an interrupt was being delivered
@@ -370,12 +368,6 @@ int okvm_inject_events(struct okvm_vcpu *vcpu)
 		irq_waits = event_irq_waits(vcpu);
 	}
 	event_ask_windows(vcpu, irq_waits, blocked);
-	return OKVM_RESUME;
-}
-
-void okvm_window_opened(struct okvm_vcpu *vcpu)
-{
-	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
 void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu)

@@ -15,7 +15,10 @@
 #include <asm/fpu/xcr.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/x86.h"
 
 static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_state, st_space));
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
@@ -57,7 +60,7 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 
 /* ---- KVM_GET/SET_FPU: the legacy part, as FXSAVE lays it out ---- */
 
-long okvm_ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct fxregs_state *fx = &vcpu->arch->fpu->fpstate->regs.fxsave;
 	struct kvm_fpu *fpu = arg.data;
@@ -73,7 +76,7 @@ long okvm_ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct fxregs_state *fx = &vcpu->arch->fpu->fpstate->regs.fxsave;
 	const struct kvm_fpu *fpu = arg.data;
@@ -94,13 +97,13 @@ long okvm_ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 /* FP and SSE can always be saved, whether or not the guest has XSAVE. */
 static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 {
-	u64 components = vcpu->arch->guest_supported_xcr0 | XFEATURE_MASK_FPSSE;
+	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;
 
 	fpu_copy_guest_fpstate_to_uabi(vcpu->arch->fpu, buf, size, components,
 				       vcpu->arch->pkru);
 }
 
-long okvm_ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_xsave *xsave = arg.data;
 
@@ -115,7 +118,7 @@ static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 					      &vcpu->arch->pkru);
 }
 
-long okvm_ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	unsigned int size = vcpu->arch->fpu->uabi_size;
 	void *buf = kvzalloc(size, GFP_KERNEL_ACCOUNT);
@@ -130,7 +133,7 @@ long okvm_ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return ret;
 }
 
-long okvm_ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	/* The buffer may be larger than struct kvm_xsave: as KVM_CAP_XSAVE2 says. */
 	void *buf = memdup_user(arg.user, max_t(size_t, vcpu->arch->fpu->uabi_size,
@@ -146,7 +149,7 @@ long okvm_ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 /* ---- KVM_GET/SET_XCRS ---- */
 
-long okvm_ioc_get_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_xcrs *xcrs = arg.data;
 
@@ -158,7 +161,7 @@ long okvm_ioc_get_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_xcrs *xcrs = arg.data;
 	u32 i;
@@ -178,3 +181,16 @@ unsigned int okvm_fpu_uabi_size(void)
 
 	return max_t(u32, size, sizeof(struct kvm_xsave));
 }
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_get_fpu } },
+	{ KVM_SET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_set_fpu } },
+	{ KVM_GET_XSAVE,	OKVM_IOC_LOAD, { .vcpu = ioc_get_xsave } },
+	{ KVM_GET_XSAVE2,	OKVM_IOC_LOAD | OKVM_IOC_RAW, { .vcpu = ioc_get_xsave2 } },
+	{ KVM_SET_XSAVE,	OKVM_IOC_LOAD | OKVM_IOC_RAW, { .vcpu = ioc_set_xsave } },
+	{ KVM_GET_XCRS,		OKVM_IOC_LOAD, { .vcpu = ioc_get_xcrs } },
+	{ KVM_SET_XCRS,		OKVM_IOC_LOAD, { .vcpu = ioc_set_xcrs } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_fpu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

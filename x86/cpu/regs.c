@@ -11,7 +11,11 @@
 
 #include <uapi/asm/debugreg.h>
 
-#include "x86/internal.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/x86.h"
 
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu)
 {
@@ -34,15 +38,6 @@ bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip)
 	return okvm_linear_rip(vcpu) == lip;
 }
 
-/* Written on the side that is rare: a completion need not compute where it stands. */
-void okvm_io_touch(struct okvm_vcpu *vcpu)
-{
-	if (!vcpu->complete_io || vcpu->arch->io_touched)
-		return;
-	vcpu->arch->io_linear_rip = okvm_linear_rip(vcpu);
-	vcpu->arch->io_touched = true;
-}
-
 unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu)
 {
 	unsigned long rflags = okvm_rflags(vcpu);
@@ -61,14 +56,11 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Nothing has happened: SDM "Debug Status Register (DR6)" */
-#define DR6_IDLE	0xffff0ff0ul
-
 /* The single-step trap of an instruction that was skipped: the debugger's, or else the guest's. */
 static int trap_singlestep(struct okvm_vcpu *vcpu)
 {
 	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | DR6_IDLE);
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | DR6_RESERVED);
 	okvm_queue_db(vcpu, DR_STEP);
 	return OKVM_RESUME;
 }
@@ -78,8 +70,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	unsigned long old = okvm_rip(vcpu);
 	unsigned long rip = old + len;
 
-	/* Only a carry out of bit 31 makes the code segment's size matter. */
-	if (unlikely(upper_32_bits(rip ^ old) && !okvm_cs_64bit(vcpu)))
+	if (okvm_rip_carries(old, rip) && !okvm_cs_64bit(vcpu))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
 	vcpu->vm->backend->set_shadow(vcpu, 0);
@@ -96,24 +87,11 @@ int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len)
 	return OKVM_RESUME;
 }
 
-bool okvm_require_cpl0(struct okvm_vcpu *vcpu)
-{
-	if (vcpu->vm->backend->get_cpl(vcpu) == 0)
-		return true;
-	okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
-	return false;
-}
-
 bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr)
 {
 	unsigned int shift = okvm_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
 
 	return (u64)((s64)(addr << shift) >> shift) == addr;
-}
-
-u64 okvm_get_apic_base(struct okvm_vcpu *vcpu)
-{
-	return okvm_lapic_in_kernel(vcpu) ? okvm_apic_base(vcpu) : vcpu->arch->apic_base;
 }
 
 #define APIC_BASE_MODE	(X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE)

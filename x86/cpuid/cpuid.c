@@ -13,11 +13,12 @@
 #include <asm/fpu/xcr.h>
 #include <asm/processor.h>
 #include <asm/xen/hypervisor.h>
+#include <uapi/asm/debugreg.h>
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/internal.h"
+#include "x86/x86.h"
 
 #define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */
 
@@ -136,7 +137,7 @@ static long copy_list(struct kvm_cpuid2 __user *user, const struct kvm_cpuid_ent
 	return 0;
 }
 
-long okvm_ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
+static long ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 {
 	return copy_list(arg.user, supported, nr_supported);
 }
@@ -155,7 +156,7 @@ static long check_padding(const struct kvm_cpuid2 __user *user)
 	return 0;
 }
 
-long okvm_ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
+static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 {
 	struct kvm_cpuid2 __user *user = arg.user;
 	long err = check_padding(user);
@@ -192,7 +193,7 @@ void okvm_cpuid_free(struct okvm_vcpu *vcpu)
 	kvfree(t);
 }
 
-struct kvm_cpuid_entry2 *okvm_cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32 sub)
+static struct kvm_cpuid_entry2 *cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32 sub)
 {
 	struct okvm_cpuid_table *t = vcpu->arch->cpuid;
 	int i;
@@ -325,7 +326,7 @@ static struct okvm_cpuid_table *make_table(struct kvm_cpuid_entry2 *entries, int
 
 static u32 guest_reg(struct okvm_vcpu *vcpu, u32 leaf, u32 sub, enum cpuid_reg reg)
 {
-	const struct kvm_cpuid_entry2 *e = okvm_cpuid_find(vcpu, leaf, sub);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(vcpu, leaf, sub);
 
 	return e ? (&e->eax)[reg] : 0;
 }
@@ -377,40 +378,29 @@ static u8 guest_maxphyaddr(struct okvm_vcpu *vcpu)
 	u8 bits = guest_reg(vcpu, 0x80000008, 0, CPUID_REG_EAX);
 
 	if (guest_reg(vcpu, 0x80000000, 0, CPUID_REG_EAX) < 0x80000008 ||
-	    !okvm_cpuid_find(vcpu, 0x80000008, 0))
+	    !cpuid_find(vcpu, 0x80000008, 0))
 		return DEFAULT_MAXPHYADDR;
 	return bits;
 }
 
 static void digest_leaf1(struct okvm_guest_feat *f, u32 ecx, u32 edx)
 {
-	f->vmx = false;		/* nested VMX is not offered */
 	f->mwait = ecx & BIT(3);
-	f->pcid = ecx & BIT(17);
 	f->x2apic = ecx & BIT(21);
 	f->tsc_deadline = ecx & BIT(24);
 	f->xsave = ecx & BIT(26);
-	f->mce = edx & BIT(7);
-	f->mtrr = edx & BIT(12);
 	f->sse3 = ecx & BIT(0);
 	f->pdcm = ecx & BIT(15);
 }
 
 static void digest_leaf7(struct okvm_guest_feat *f, u32 ebx, u32 ecx, u32 edx)
 {
-	f->fsgsbase = ebx & BIT(0);
 	f->tsc_adjust = ebx & BIT(1);
-	f->smep = ebx & BIT(7);
 	f->invpcid = ebx & BIT(10);
 	f->rtm = ebx & BIT(11);
-	f->smap = ebx & BIT(20);
-	f->umip = ecx & BIT(2);
-	f->pku = ecx & BIT(3);
 	f->umwait = ecx & BIT(5);
-	f->la57 = ecx & BIT(16);
 	f->rdpid = ecx & BIT(22);
 	f->bus_lock = ecx & BIT(24);
-	f->md_clear = edx & BIT(10);
 	f->spec_ctrl = edx & BIT(26);
 	f->ibpb = edx & BIT(26);
 	f->stibp = edx & BIT(27);
@@ -445,9 +435,7 @@ static void digest_derived(struct okvm_vcpu *vcpu, struct okvm_guest_feat *f)
 		 (u64)guest_reg(vcpu, 0xd, 0, CPUID_REG_EDX) << 32);
 	f->xsaves = f->xsave && guest_reg(vcpu, 0xd, 1, CPUID_REG_EAX) & BIT(3) &&
 		    okvm_host.caps & OKVM_CAP_XSAVES;
-	f->xss_supported = okvm_host.xss;
-	f->dr7_reserved = GENMASK_ULL(63, 32);
-	f->dr6_fixed1 = OKVM_DR6_FIXED1 | (f->rtm ? 0 : BIT(16)) | (f->bus_lock ? 0 : BIT(11));
+	f->dr6_fixed1 = DR6_RESERVED & ~((f->rtm ? BIT(16) : 0) | (f->bus_lock ? BIT(11) : 0));
 }
 
 static void digest(struct okvm_vcpu *vcpu)
@@ -464,10 +452,8 @@ static void digest(struct okvm_vcpu *vcpu)
 	digest_ext1(f, REG(0x80000001, 0, EDX));
 	digest_derived(vcpu, f);
 	f->cr4_reserved = CR4_RESERVED(GUEST);
-	f->intel = !t->index.amd;
 	f->pv = t->epv < 0 ? 0 : t->entries[t->epv].eax;
 	f->tsx_ctrl = vcpu->arch->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR;
-	vcpu->arch->guest_supported_xcr0 = f->xcr0_supported;
 #undef REG
 #undef GUEST
 }
@@ -489,9 +475,7 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	f->cr4_reserved = okvm_host.cr4_reserved;
 	f->maxphyaddr = DEFAULT_MAXPHYADDR;
 	f->gpa_reserved = gpa_reserved(f->maxphyaddr);
-	f->dr7_reserved = GENMASK_ULL(63, 32);
-	f->dr6_fixed1 = OKVM_DR6_FIXED1 | BIT(16) | BIT(11);
-	f->intel = true;
+	f->dr6_fixed1 = DR6_RESERVED;
 	f->tsx_ctrl = vcpu->arch->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR;
 }
 
@@ -500,18 +484,7 @@ bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature)
 	return !vcpu->arch->pv_enforce || vcpu->arch->feat.pv & BIT(feature);
 }
 
-/* ---- KVM_SET_CPUID(2), KVM_GET_CPUID2 ---- */
-
-static void after_set(struct okvm_vcpu *vcpu)
-{
-	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-
-	if (okvm_lapic_in_kernel(vcpu))
-		okvm_apic_cpuid_changed(vcpu, f->x2apic, f->tsc_deadline);
-	okvm_paging_changed(vcpu);
-	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_MSRS | OKVM_ICPT_CONTROLS |
-					     OKVM_ICPT_CR | OKVM_ICPT_DEBUG);
-}
+/* ---- a new table ---- */
 
 static bool same_cpuid(const struct okvm_cpuid_table *a, const struct okvm_cpuid_table *b)
 {
@@ -539,8 +512,7 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 	return bits == 48 || bits == 57 || bits == 0;
 }
 
-/* Takes @entries over in any case. */
-static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
+int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {
 	struct okvm_cpuid_table *t = make_table(entries, nent);
 	int ret = 0;
@@ -559,7 +531,6 @@ static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
 	} else {
 		swap(vcpu->arch->cpuid, t);
 		digest(vcpu);
-		after_set(vcpu);
 	}
 	if (t) {
 		kvfree(t->entries);
@@ -568,65 +539,10 @@ static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
 	return ret;
 }
 
-long okvm_ioc_set_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	struct kvm_cpuid2 __user *user = arg.user;
-	struct kvm_cpuid_entry2 *entries = NULL;
-	u32 nent;
+static const struct okvm_ioctl sys_rows[] = {
+	{ KVM_GET_SUPPORTED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_supported_cpuid } },
+	{ KVM_GET_EMULATED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_emulated_cpuid } },
+	{ }
+};
 
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	if (nent > OKVM_MAX_CPUID_ENTRIES)
-		return -E2BIG;
-	if (nent) {
-		entries = vmemdup_user(user->entries, nent * sizeof(*entries));
-		if (IS_ERR(entries))
-			return PTR_ERR(entries);
-	}
-	return set_cpuid(vcpu, entries, nent);
-}
-
-long okvm_ioc_set_cpuid(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	struct kvm_cpuid __user *user = arg.user;
-	struct kvm_cpuid_entry2 *entries = NULL;
-	struct kvm_cpuid_entry *old;
-	u32 nent, i;
-
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	if (nent > OKVM_MAX_CPUID_ENTRIES)
-		return -E2BIG;
-	if (!nent)
-		return set_cpuid(vcpu, NULL, 0);
-	old = vmemdup_user(user->entries, nent * sizeof(*old));
-	if (IS_ERR(old))
-		return PTR_ERR(old);
-	entries = kvcalloc(nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
-	for (i = 0; entries && i < nent; i++) {
-		entries[i].function = old[i].function;
-		entries[i].eax = old[i].eax;
-		entries[i].ebx = old[i].ebx;
-		entries[i].ecx = old[i].ecx;
-		entries[i].edx = old[i].edx;
-	}
-	kvfree(old);
-	return entries ? set_cpuid(vcpu, entries, nent) : -ENOMEM;
-}
-
-long okvm_ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
-	struct kvm_cpuid2 __user *user = arg.user;
-	u32 have = t ? t->nent : 0;
-	u32 nent;
-
-	/* One that is too small keeps its nent. */
-	if (get_user(nent, &user->nent))
-		return -EFAULT;
-	if (nent < have)
-		return -E2BIG;
-	if (have && copy_to_user(user->entries, t->entries, have * sizeof(*t->entries)))
-		return -EFAULT;
-	return put_user(have, &user->nent);
-}
+const struct okvm_ioctl_table okvm_cpuid_ioctls = { .rows[OKVM_FD_SYS] = sys_rows };

@@ -17,7 +17,7 @@
 
 #include "core/iobus.h"
 #include "core/trace.h"
-#include "x86/insn/emul_glue.h"
+#include "x86/insn/access_log.h"
 
 void okvm_log_reset(struct okvm_emulation *e)
 {

@@ -9,7 +9,14 @@
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
-#include "x86/insn/emul_glue.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/insn/access_log.h"
+#include "x86/insn/machine_fpu.h"
+#include "x86/msr/msr.h"
+#include "x86/msr/msr_filter.h"
+#include "x86/x86.h"
 
 static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
 {

@@ -11,7 +11,7 @@
 #include <asm/trapnr.h>
 
 #include "core/compat.h"
-#include "x86/insn/emul_glue.h"
+#include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 
 /* One instruction per register: the number is part of the opcode. */

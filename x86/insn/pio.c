@@ -5,7 +5,10 @@
  */
 #include "core/iobus.h"
 #include "core/trace.h"
-#include "x86/internal.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/emulation.h"
+#include "x86/x86.h"
 
 #define PIO_QUIRK_PORT	0x7e
 
@@ -63,7 +66,7 @@ static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 	unsigned long rip = arch->rip + len;
 
 	if (unlikely(!arch->pio.plain || arch->io_touched || ~arch->avail & known ||
-		     upper_32_bits(rip ^ arch->rip) || arch->rflags & X86_EFLAGS_TF))
+		     okvm_rip_carries(arch->rip, rip) || arch->rflags & X86_EFLAGS_TF))
 		return okvm_skip_insn(vcpu, len);
 	arch->rip = rip;
 	arch->dirty |= BIT(OKVM_REG_RIP);

@@ -11,7 +11,10 @@
 
 #include "core/guestmem.h"
 #include "core/iobus.h"
-#include "x86/insn/emul_glue.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/access_log.h"
+#include "x86/x86.h"
 
 /*
  * Is @gpa that of an operand of @mov at linear address @la, all of it? An access of two pages is

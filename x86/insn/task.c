@@ -2,8 +2,9 @@
 /* Hardware task switches, which no processor makes in a guest: the shell of emul/task.c. */
 #include <uapi/asm/debugreg.h>
 
-#include "x86/insn/emul_glue.h"
-#include "x86/internal.h"
+#include "x86/cpu/event.h"
+#include "x86/insn/emulation.h"
+#include "x86/x86.h"
 
 #define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */
 

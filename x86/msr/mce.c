@@ -8,7 +8,9 @@
 #include <asm/mce.h>
 #include <asm/trapnr.h>
 
-#include "x86/internal.h"
+#include "x86/cpu/event.h"
+#include "x86/msr/mce.h"
+#include "x86/x86.h"
 
 #define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* what KVM_X86_SETUP_MCE may ask for */
 #define CTL2_BITS	(MCI_CTL2_CMCI_EN | 0x7fffULL)
@@ -119,13 +121,13 @@ int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 
 /* ---- ioctls ---- */
 
-long okvm_ioc_mce_cap_supported(union okvm_ioctl_arg arg)
+static long ioc_mce_cap_supported(union okvm_ioctl_arg arg)
 {
 	*(u64 *)arg.data = MCE_CAP;
 	return 0;
 }
 
-long okvm_ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct okvm_mce *mce = &vcpu->arch->mce;
 	u64 cap = *(u64 *)arg.data;
@@ -183,7 +185,7 @@ static void corrected(u64 *bank, const struct kvm_x86_mce *err)
 		record(bank, err, err->status | over);
 }
 
-long okvm_ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_x86_mce *err = arg.data;
 	struct okvm_mce *mce = &vcpu->arch->mce;
@@ -203,3 +205,19 @@ long okvm_ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	}
 	return 0;
 }
+
+static const struct okvm_ioctl sys_rows[] = {
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED,	0, { .sys = ioc_mce_cap_supported } },
+	{ }
+};
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_X86_SETUP_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_setup_mce } },
+	{ KVM_X86_SET_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mce } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_mce_ioctls = {
+	.rows[OKVM_FD_SYS] = sys_rows,
+	.rows[OKVM_FD_VCPU] = vcpu_rows,
+};

@@ -13,8 +13,18 @@
 #include <asm/trapnr.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/mce.h"
+#include "x86/msr/msr.h"
+#include "x86/msr/msr_filter.h"
 #include "x86/msr/msr_table.h"
+#include "x86/msr/mtrr.h"
+#include "x86/pv/pv.h"
+#include "x86/time/tsc.h"
+#include "x86/x86.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
@@ -502,7 +512,6 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 	run->msr.reason = reason;
 	run->msr.index = msr;
 	run->msr.data = write ? okvm_edx_eax(vcpu) : 0;
-	vcpu->arch->exit_msr = msr;
 	vcpu->arch->exit_insn_len = insn_len;
 	okvm_io_begin(vcpu, write ? complete_wrmsr : complete_rdmsr);
 	return true;
@@ -679,7 +688,7 @@ static long copy_msr_list(struct kvm_msr_list __user *user, const u32 *list, u32
 	return copy_to_user(user->indices, list, n * sizeof(*list)) ? -EFAULT : 0;
 }
 
-long okvm_ioc_get_msr_index_list(union okvm_ioctl_arg arg)
+static long ioc_get_msr_index_list(union okvm_ioctl_arg arg)
 {
 	u32 n = list_msrs(NULL);
 	u32 *list = kcalloc(n, sizeof(*list), GFP_KERNEL_ACCOUNT);
@@ -693,7 +702,7 @@ long okvm_ioc_get_msr_index_list(union okvm_ioctl_arg arg)
 	return ret;
 }
 
-long okvm_ioc_get_msr_feature_index_list(union okvm_ioctl_arg arg)
+static long ioc_get_msr_feature_index_list(union okvm_ioctl_arg arg)
 {
 	return copy_msr_list(arg.user, feature_msrs, ARRAY_SIZE(feature_msrs));
 }
@@ -756,17 +765,36 @@ static long msr_io(struct okvm_vcpu *vcpu, struct kvm_msrs __user *user,
 	return ret;
 }
 
-long okvm_ioc_sys_get_msrs(union okvm_ioctl_arg arg)
+static long ioc_sys_get_msrs(union okvm_ioctl_arg arg)
 {
 	return msr_io(NULL, arg.user, get_feature_msr, true);
 }
 
-long okvm_ioc_get_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return msr_io(vcpu, arg.user, get_one, true);
 }
 
-long okvm_ioc_set_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return msr_io(vcpu, arg.user, set_one, false);
 }
+
+static const struct okvm_ioctl sys_rows[] = {
+	{ KVM_GET_MSR_INDEX_LIST,		OKVM_IOC_RAW, { .sys = ioc_get_msr_index_list } },
+	{ KVM_GET_MSR_FEATURE_INDEX_LIST,	OKVM_IOC_RAW,
+	  { .sys = ioc_get_msr_feature_index_list } },
+	{ KVM_GET_MSRS,				OKVM_IOC_RAW, { .sys = ioc_sys_get_msrs } },
+	{ }
+};
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_get_msrs } },
+	{ KVM_SET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_set_msrs } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_msr_ioctls = {
+	.rows[OKVM_FD_SYS] = sys_rows,
+	.rows[OKVM_FD_VCPU] = vcpu_rows,
+};

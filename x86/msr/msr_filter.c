@@ -7,7 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "x86/internal.h"
+#include "x86/msr/msr_filter.h"
 
 struct filter_range {
 	u32 flags;		/* KVM_MSR_FILTER_READ, _WRITE */
@@ -123,7 +123,7 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-long okvm_ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct okvm_msr_filter *filter, *old;
 
@@ -141,3 +141,10 @@ long okvm_ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	okvm_request_all(vm, OKVM_REQ_MSR_FILTER, false);
 	return 0;
 }
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_X86_SET_MSR_FILTER,	OKVM_IOC_LOCK, { .vm = ioc_set_msr_filter } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_msr_filter_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -5,8 +5,9 @@
  */
 #include <linux/nospec.h>
 
-#include "x86/internal.h"
 #include "x86/msr/msr_table.h"
+#include "x86/msr/mtrr.h"
+#include "x86/x86.h"
 
 /* 8 variable ranges, fixed ranges, write-combining: as MTRRcap tells. */
 #define MTRR_CAP	(8ULL | BIT_ULL(8) | BIT_ULL(10))

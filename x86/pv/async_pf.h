@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asynchronous page faults, as the other files of x86/ see them. */
-#ifndef OKVM_X86_ASYNC_PF_H
-#define OKVM_X86_ASYNC_PF_H
+/* Asynchronous page faults, the interrupt form alone. */
+#ifndef OKVM_X86_PV_ASYNC_PF_H
+#define OKVM_X86_PV_ASYNC_PF_H
 
 #include <linux/types.h>
 
@@ -21,6 +21,9 @@ void okvm_apf_destroy(struct okvm_apf *apf);
 /** okvm_apf_reset() - RESET or INIT: switched off, all outstanding pages forgotten */
 void okvm_apf_reset(struct okvm_vcpu *vcpu);
 
+/** okvm_apf_ready() - tell the guest of pages that are there: OKVM_REQ_APF_READY; vm->srcu held */
+void okvm_apf_ready(struct okvm_vcpu *vcpu);
+
 /** okvm_apf_vm_destroy() - the vCPUs are gone; waits for nothing */
 void okvm_apf_vm_destroy(struct okvm_vm *vm);
 
@@ -28,4 +31,4 @@ void okvm_apf_vm_destroy(struct okvm_vm *vm);
 int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 u64 okvm_apf_get_msr(const struct okvm_vcpu *vcpu, u32 msr);
 
-#endif /* OKVM_X86_ASYNC_PF_H */
+#endif /* OKVM_X86_PV_ASYNC_PF_H */

@@ -9,7 +9,13 @@
 #include <uapi/linux/kvm_para.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/pv/pv.h"
+#include "x86/time/pvclock.h"
+#include "x86/time/tsc.h"
+#include "x86/x86.h"
 
 /* One call, as its caller's mode makes it: outside 64-bit code registers are cut to 32 bits. */
 struct hypercall {
@@ -48,8 +54,10 @@ static long kick_cpu(struct okvm_vcpu *vcpu, u32 apic_id)
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_UNHALT) || !okvm_lapic_in_kernel(vcpu))
 		return -KVM_ENOSYS;
 	target = okvm_apic_dest(vcpu->vm, apic_id);
-	if (target)
-		okvm_pv_set_unhalted(target);
+	if (target) {
+		WRITE_ONCE(target->arch->pv->unhalted, true);
+		okvm_request_kick(OKVM_REQ_PV, target);
+	}
 	return 0;
 }
 

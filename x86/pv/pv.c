@@ -11,9 +11,11 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
+#include "x86/cpuid/cpuid.h"
 #include "x86/pv/async_pf.h"
-#include "x86/internal.h"
 #include "x86/pv/pv.h"
+#include "x86/time/pvclock.h"
+#include "x86/x86.h"
 
 #define STEAL_FIELD(field)	offsetof(struct kvm_steal_time, field)
 static_assert(sizeof(struct kvm_steal_time) == 64);
@@ -54,28 +56,13 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 		okvm_apic_set_pv_eoi(vcpu, 0);
 }
 
-bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->arch->pv->unhalted);
-}
-
-void okvm_pv_clear_unhalted(struct okvm_vcpu *vcpu)
-{
-	WRITE_ONCE(vcpu->arch->pv->unhalted, false);
-}
-
-void okvm_pv_set_unhalted(struct okvm_vcpu *target)
-{
-	WRITE_ONCE(target->arch->pv->unhalted, true);
-	okvm_request_kick(OKVM_REQ_PV, target);
-}
-
-bool okvm_pv_poll_allowed(const struct okvm_vcpu *vcpu)
-{
-	return vcpu->arch->pv->poll_control & 1;
-}
-
 /* ---- steal time ---- */
+
+/* ns that this thread has waited for a CPU */
+static u64 task_run_delay(void)
+{
+	return IS_ENABLED(CONFIG_SCHED_INFO) ? current->sched_info.run_delay : 0;
+}
 
 static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 {
@@ -123,7 +110,7 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	if (okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version)))
 		return;
 	smp_wmb();	/* odd before the new value */
-	run_delay = okvm_task_run_delay();
+	run_delay = task_run_delay();
 	steal += run_delay - pv->last_run_delay;
 	pv->last_run_delay = run_delay;
 	okvm_cache_write(vm, &pv->steal, &steal, STEAL_FIELD(steal), sizeof(steal));
@@ -169,7 +156,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 			.gpa = steal_gpa(pv),
 			.len = sizeof(struct kvm_steal_time),
 		};
-	pv->last_run_delay = okvm_task_run_delay();
+	pv->last_run_delay = task_run_delay();
 	okvm_request(OKVM_REQ_STEAL, vcpu);
 	return OKVM_MSR_OK;
 }

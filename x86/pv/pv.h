@@ -1,34 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The paravirtual state of a vCPU: what the guest asked for by KVM's MSRs. */
-#ifndef OKVM_X86_PV_H
-#define OKVM_X86_PV_H
+/* The paravirtual state of a vCPU: what the guest asked for by KVM's MSRs; hypercalls. */
+#ifndef OKVM_X86_PV_PV_H
+#define OKVM_X86_PV_PV_H
 
-#include <linux/types.h>
+#include "x86/x86.h"
 
-#include "core/guestmem.h"
+/** okvm_pv_create() - vcpu->arch->pv. Return: 0 or -ENOMEM */
+int okvm_pv_create(struct okvm_vcpu *vcpu);
+void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
+void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
+/** okvm_pv_put() - the vCPU of a guest with steal time is unloaded: tell it so */
+void okvm_pv_put(struct okvm_vcpu *vcpu);
+/** okvm_steal_update() - write the vCPU's record: OKVM_REQ_STEAL; vm->srcu held */
+void okvm_steal_update(struct okvm_vcpu *vcpu);
+/* Results are enum okvm_msr_result. */
+int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
+int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 
-struct okvm_apf;
+/** okvm_hypercall() - VMCALL. Return: outcome */
+int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
+/** okvm_hypercall_fast() - IRQs off; true if answered (unknown numbers, KICK_CPU, SEND_IPI) */
+bool okvm_hypercall_fast(struct okvm_vcpu *vcpu);
 
-/**
- * struct okvm_pv_vcpu - kvmclock, steal time, PV EOI, polling and unhalt
- * @unhalted: written by other vCPUs' threads, cleared by the vCPU's own
- */
-struct okvm_pv_vcpu {
-	u64 clock_msr;
-	struct okvm_gpa_cache clock;
-	bool clock_active;
-	bool clock_late;	/* its record could not be written: other threads read it */
-	bool guest_stopped;	/* tell the guest once that it was paused */
-
-	u64 steal_msr;
-	struct okvm_gpa_cache steal;
-	u64 last_run_delay;
-	bool told_preempted;	/* the record says that the vCPU does not run */
-
-	u64 eoi_msr;
-	u64 poll_control;
-	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
-	bool unhalted;
-};
-
-#endif /* OKVM_X86_PV_H */
+#endif /* OKVM_X86_PV_PV_H */

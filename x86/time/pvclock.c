@@ -21,8 +21,9 @@
 #include <asm/vdso/clocksource.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
-#include "x86/pv/pv.h"
+#include "x86/time/pvclock.h"
+#include "x86/time/tsc.h"
+#include "x86/x86.h"
 
 /* The host reads its time from the TSC. Written by the timekeeper's notifier only. */
 static bool host_clock_is_tsc;
@@ -138,7 +139,7 @@ void okvm_masterclock_update(struct okvm_vm *vm)
 	take_base(vm, false, 0);
 }
 
-void okvm_tsc_vm_create(struct okvm_vm *vm)
+void okvm_clock_vm_create(struct okvm_vm *vm)
 {
 	struct okvm_arch_vm *avm = vm->arch;
 
@@ -152,7 +153,7 @@ void okvm_tsc_vm_create(struct okvm_vm *vm)
 	mutex_unlock(&clock_lock);
 }
 
-void okvm_tsc_vm_destroy(struct okvm_vm *vm)
+void okvm_clock_vm_destroy(struct okvm_vm *vm)
 {
 	struct okvm_arch_vm *avm = vm->arch;
 
@@ -211,7 +212,7 @@ static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 	return master;
 }
 
-u64 okvm_kvmclock_ns(struct okvm_vm *vm)
+static u64 kvmclock_ns(struct okvm_vm *vm)
 {
 	u64 tsc, ns, now;
 
@@ -308,7 +309,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 	if (okvm_write_guest(vm, gpa, &version, sizeof(version)))
 		return;
 	/* The guest adds its kvmclock to this. */
-	wall = ktime_get_real_ns() - okvm_kvmclock_ns(vm);
+	wall = ktime_get_real_ns() - kvmclock_ns(vm);
 	wc.sec = div_u64_rem(wall, NSEC_PER_SEC, &nsec);
 	wc.nsec = nsec;
 	wc.version = version;
@@ -321,7 +322,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 
 #define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 
-long okvm_ioc_get_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_get_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct kvm_clock_data *data = arg.data;
 	u64 tsc, ns, now, realtime;
@@ -342,7 +343,7 @@ long okvm_ioc_get_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_clock_data *data = arg.data;
 	u64 clock = data->clock;
@@ -360,7 +361,7 @@ long okvm_ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	if (!vcpu->arch->pv->clock_active)
 		return -EINVAL;
@@ -368,3 +369,19 @@ long okvm_ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 	return 0;
 }
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_GET_CLOCK,	0, { .vm = ioc_get_clock } },
+	{ KVM_SET_CLOCK,	0, { .vm = ioc_set_clock } },
+	{ }
+};
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_KVMCLOCK_CTRL,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_kvmclock_ctrl } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_pvclock_ioctls = {
+	.rows[OKVM_FD_VM] = vm_rows,
+	.rows[OKVM_FD_VCPU] = vcpu_rows,
+};

@@ -14,7 +14,9 @@
 #include <asm/tsc.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/time/pvclock.h"
+#include "x86/time/tsc.h"
+#include "x86/x86.h"
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
@@ -55,7 +57,7 @@ u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu)
 	return vcpu->arch->tsc_khz;
 }
 
-void okvm_tsc_set_offset(struct okvm_vcpu *vcpu, u64 offset)
+static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
@@ -97,8 +99,6 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 	arch->last_guest_tsc = tsc;
 	if (!matched) {
 		avm->cur_tsc_generation++;
-		avm->cur_tsc_nsec = ns;
-		avm->cur_tsc_write = tsc;
 		avm->cur_tsc_offset = offset;
 		avm->nr_vcpus_matched_tsc = 0;
 	} else if (arch->tsc_generation != avm->cur_tsc_generation) {
@@ -151,7 +151,7 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 	update = note_write(vcpu, offset, tsc, ns, matched);
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 
-	okvm_tsc_set_offset(vcpu, offset);
+	set_offset(vcpu, offset);
 	if (update)
 		okvm_masterclock_update(vcpu->vm);
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
@@ -160,7 +160,7 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 /* Move the offset and whatever was computed from it. */
 static void move_offset(struct okvm_vcpu *vcpu, u64 by)
 {
-	okvm_tsc_set_offset(vcpu, vcpu->arch->tsc_offset + by);
+	set_offset(vcpu, vcpu->arch->tsc_offset + by);
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 
@@ -269,7 +269,7 @@ static int choose_ratio(u32 khz, u64 *ratio)
 	return *ratio ? 0 : -EINVAL;
 }
 
-int okvm_tsc_set_khz(struct okvm_vcpu *vcpu, u32 khz)
+static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
 {
 	u64 ratio;
 	int ret = choose_ratio(khz, &ratio);
@@ -278,7 +278,7 @@ int okvm_tsc_set_khz(struct okvm_vcpu *vcpu, u32 khz)
 		return ret;
 	vcpu->arch->tsc_khz = khz;
 	vcpu->arch->tsc_ratio = ratio;
-	okvm_tsc_set_offset(vcpu, vcpu->arch->tsc_offset);
+	set_offset(vcpu, vcpu->arch->tsc_offset);
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 	return 0;
 }
@@ -289,17 +289,17 @@ static u32 khz_of_arg(unsigned long num)
 	return num ? min_t(unsigned long, num, U32_MAX) : tsc_khz;
 }
 
-long okvm_ioc_set_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	return okvm_tsc_set_khz(vcpu, khz_of_arg(arg.num));
+	return set_khz(vcpu, khz_of_arg(arg.num));
 }
 
-long okvm_ioc_get_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return vcpu->arch->tsc_khz;
 }
 
-long okvm_ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	u32 khz = khz_of_arg(arg.num);
 	u64 ratio;
@@ -310,7 +310,7 @@ long okvm_ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_vm_get_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_vm_get_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return vm->arch->default_tsc_khz;
 }
@@ -366,12 +366,12 @@ static int check_attr(const struct kvm_device_attr *attr)
 	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
 }
 
-long okvm_ioc_vcpu_has_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_vcpu_has_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return check_attr(arg.data);
 }
 
-long okvm_ioc_vcpu_get_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_vcpu_get_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_device_attr *attr = arg.data;
 	int ret = check_attr(attr);
@@ -381,7 +381,7 @@ long okvm_ioc_vcpu_get_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return put_user(vcpu->arch->tsc_offset, (u64 __user *)(unsigned long)attr->addr);
 }
 
-long okvm_ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 	const struct kvm_device_attr *attr = arg.data;
@@ -401,9 +401,29 @@ long okvm_ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	avm->user_set_tsc = true;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 
-	okvm_tsc_set_offset(vcpu, offset);
+	set_offset(vcpu, offset);
 	if (update)
 		okvm_masterclock_update(vcpu->vm);
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 	return 0;
 }
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_SET_TSC_KHZ,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_vm_set_tsc_khz } },
+	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vm = ioc_vm_get_tsc_khz } },
+	{ }
+};
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_SET_TSC_KHZ,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_set_tsc_khz } },
+	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vcpu = ioc_get_tsc_khz } },
+	{ KVM_HAS_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_has_attr } },
+	{ KVM_GET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_get_attr } },
+	{ KVM_SET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_set_attr } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_tsc_ioctls = {
+	.rows[OKVM_FD_VM] = vm_rows,
+	.rows[OKVM_FD_VCPU] = vcpu_rows,
+};

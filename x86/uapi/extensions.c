@@ -8,7 +8,8 @@
 #include <uapi/linux/kvm_para.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/cpu/fpu.h"
+#include "x86/x86.h"
 
 /* What guests may be let do without an exit. */
 static u64 exits_that_can_go(void)

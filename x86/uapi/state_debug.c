@@ -6,9 +6,13 @@
 
 #include <uapi/asm/debugreg.h>
 
-#include "x86/internal.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/uapi/state.h"
+#include "x86/x86.h"
 
-long okvm_ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_debugregs *dbg = arg.data;
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -20,7 +24,7 @@ long okvm_ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_debugregs *dbg = arg.data;
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -36,7 +40,7 @@ long okvm_ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 #define INJECT_FLAGS	(KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)
 
-long okvm_ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_guest_debug *dbg = arg.data;
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -64,3 +68,12 @@ long okvm_ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_DEBUG);
 	return 0;
 }
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_debugregs } },
+	{ KVM_SET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_debugregs } },
+	{ KVM_SET_GUEST_DEBUG,	OKVM_IOC_LOAD, { .vcpu = ioc_set_guest_debug } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_state_debug_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

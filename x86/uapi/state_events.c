@@ -12,9 +12,10 @@
 
 #include <uapi/asm/debugreg.h>
 
-#include "x86/internal.h"
-
-#define DR6_ACTIVE_LOW	0xffff0ff0ul	/* bits that read 1 while their event has not happened */
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/uapi/state.h"
+#include "x86/x86.h"
 
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 {
@@ -40,8 +41,8 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	} else if (exc->vector == X86_TRAP_DB) {
 		/* Loaded into the CPU's DR6 later, which faults if its upper half is not 0. */
 		arch->dr6 &= ~DR_TRAP_BITS;
-		arch->dr6 |= DR6_ACTIVE_LOW | lower_32_bits(exc->payload);
-		arch->dr6 ^= exc->payload & DR6_ACTIVE_LOW;
+		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
+		arch->dr6 ^= exc->payload & DR6_RESERVED;
 		arch->dr6 &= ~BIT(12);
 	}
 	exc->has_payload = false;
@@ -183,64 +184,20 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	return 0;
 }
 
-long okvm_ioc_get_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	okvm_get_vcpu_events(vcpu, arg.data);
 	return 0;
 }
 
-long okvm_ioc_set_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return okvm_set_vcpu_events(vcpu, arg.data);
 }
 
-/* ---- multiprocessor state ---- */
-
-long okvm_ioc_get_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	struct kvm_mp_state *mp = arg.data;
-	int ret;
-
-	/* An INIT or SIPI that the LAPIC holds has happened, as far as a snapshot goes. */
-	ret = okvm_vcpu_accept_events(vcpu);
-	if (ret < 0)
-		return ret;
-	mp->mp_state = vcpu->arch->mp_state;
-	if (mp->mp_state == KVM_MP_STATE_HALTED && okvm_pv_unhalted(vcpu))
-		mp->mp_state = KVM_MP_STATE_RUNNABLE;
-	return 0;
-}
-
-long okvm_ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	const struct kvm_mp_state *mp = arg.data;
-	u32 state = mp->mp_state;
-
-	switch (state) {
-	case KVM_MP_STATE_UNINITIALIZED:
-	case KVM_MP_STATE_HALTED:
-	case KVM_MP_STATE_INIT_RECEIVED:
-	case KVM_MP_STATE_SIPI_RECEIVED:
-		if (!okvm_lapic_in_kernel(vcpu))
-			return -EINVAL;
-		break;
-	case KVM_MP_STATE_RUNNABLE:
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
-		state = KVM_MP_STATE_INIT_RECEIVED;
-		okvm_apic_set_sipi(vcpu, vcpu->arch->sipi_vector);
-	}
-	okvm_set_mp_state(vcpu, state);
-	okvm_request(OKVM_REQ_EVENT, vcpu);
-	return 0;
-}
-
 /* ---- interrupts from userspace ---- */
 
-long okvm_ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_interrupt *irq = arg.data;
 	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vcpu->vm);
@@ -256,8 +213,18 @@ long okvm_ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	okvm_arch_queue_nmi(vcpu);
 	return 0;
 }
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_vcpu_events } },
+	{ KVM_SET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vcpu_events } },
+	{ KVM_INTERRUPT,	OKVM_IOC_LOAD, { .vcpu = ioc_interrupt } },
+	{ KVM_NMI,		OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_nmi } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_state_events_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

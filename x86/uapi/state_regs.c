@@ -7,7 +7,13 @@
 #include <linux/build_bug.h>
 #include <linux/string.h>
 
-#include "x86/internal.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/uapi/state.h"
+#include "x86/x86.h"
 
 /* ---- general registers ---- */
 
@@ -57,13 +63,13 @@ static void set_regs(struct okvm_vcpu *vcpu, const struct kvm_regs *regs)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-long okvm_ioc_get_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	get_regs(vcpu, arg.data);
 	return 0;
 }
 
-long okvm_ioc_set_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	set_regs(vcpu, arg.data);
 	return 0;
@@ -208,18 +214,18 @@ static int set_sregs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 	return 0;
 }
 
-long okvm_ioc_get_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	get_sregs(vcpu, arg.data);
 	return 0;
 }
 
-long okvm_ioc_set_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_sregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return set_sregs(vcpu, arg.data);
 }
 
-long okvm_ioc_get_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_sregs2 *sregs2 = arg.data;
 
@@ -232,7 +238,7 @@ long okvm_ioc_get_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_sregs2 *sregs2 = arg.data;
 	bool valid = sregs2->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
@@ -244,7 +250,7 @@ long okvm_ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return set_sregs_common(vcpu, arg.data, valid ? sregs2->pdptrs : NULL);
 }
 
-long okvm_ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_translation *tr = arg.data;
 	struct walk_fault fault;
@@ -311,3 +317,16 @@ void okvm_sync_regs_store(struct okvm_vcpu *vcpu)
 	if (valid & KVM_SYNC_X86_EVENTS)
 		okvm_get_vcpu_events(vcpu, &run->s.regs.events);
 }
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_GET_REGS,		OKVM_IOC_LOAD, { .vcpu = ioc_get_regs } },
+	{ KVM_SET_REGS,		OKVM_IOC_LOAD, { .vcpu = ioc_set_regs } },
+	{ KVM_GET_SREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_sregs } },
+	{ KVM_SET_SREGS,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_sregs } },
+	{ KVM_GET_SREGS2,	OKVM_IOC_LOAD, { .vcpu = ioc_get_sregs2 } },
+	{ KVM_SET_SREGS2,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_sregs2 } },
+	{ KVM_TRANSLATE,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_translate } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_state_regs_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Between the instruction emulator and a vCPU.
- *
- *	emul_glue.c	runs instructions and deals with their outcome
- *	emul_log.c	what an instruction has done, so that it does nothing twice; devices
- *	emul_ops.c	the machine that instructions run on
- *	emul_vec.c	its vector and x87 registers
- *	emul_known.c	the plain MOV to or from a device, without the rest
- *	emul_ud.c	instructions that hardware leaves undefined
- */
-#ifndef OKVM_X86_EMUL_GLUE_H
-#define OKVM_X86_EMUL_GLUE_H
+/* The emulation of a vCPU: between the instruction emulator and the vCPU. Within insn/ only. */
+#ifndef OKVM_X86_INSN_EMULATION_H
+#define OKVM_X86_INSN_EMULATION_H
 
 #include <linux/types.h>
 
+#include "mmu/mmu.h"
 #include "x86/emul/emul.h"
-#include "x86/internal.h"
+#include "x86/insn/insn.h"
 
 /*
  * Calls of ops that one instruction (or one iteration of a repeated one) makes for memory and
@@ -148,7 +140,7 @@ extern const struct emul_ops okvm_emul_ops;
  */
 int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back);
 
-/* ---- emul_glue.c, for its other half ---- */
+/* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
 /** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
@@ -161,73 +153,18 @@ int okvm_emul_give(struct okvm_emulation *e);
 /** okvm_emul_user() - userspace has been asked for something. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
-/* ---- emul_log.c ---- */
-
-/** okvm_log_reset() - nothing has been done, and nothing is waiting */
-void okvm_log_reset(struct okvm_emulation *e);
-
-/**
- * okvm_log_access() - the entry of an access that is made now
- *
- * Return: the entry of before, if a former execution has made or begun this access; or a new one;
- * or NULL if there is no room, which no instruction needs.
- */
-struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
-				       u32 len);
-/** okvm_log_translation() - may @entry use the translation of an access before? Then it does */
-bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
-
-static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)
-{
-	return e->log_data + entry->data;
-}
-
-/**
- * okvm_log_device() - the next bytes of an access to a device, up to the end of its page
- * @gpa: of byte entry->done
- * @data: all bytes of the access, in or out
- * @end: bytes of the access up to the end of the page
- *
- * Reads that userspace must do are EMUL_IO; writes wait for the instruction's end.
- */
-enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
-			     void *data, unsigned int end, bool write);
-enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
-			   void *data, bool in);
-/** okvm_log_answer() - userspace has finished the read that it was asked for */
-void okvm_log_answer(struct okvm_emulation *e);
-/** okvm_log_ask_post() - give userspace the next write. False: there is none */
-bool okvm_log_ask_post(struct okvm_emulation *e);
-
-/**
- * okvm_mmio_bus() - an access of 1..8 bytes by the in-kernel devices, local APIC first: 0 or
- * -EOPNOTSUPP
- */
-int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/** okvm_mmio_ask() - fill kvm_run for an access of 1..8 bytes to a device of userspace */
-void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
-		   bool write);
-
-/* ---- emul_known.c ---- */
+/* ---- plain_mov.c ---- */
 
 /** okvm_emul_direct() - carry out the decoded plain MOV, if that is what it is, and *@outcome */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
 /** okvm_emul_direct_done() - userspace has read for the MOV. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 
-/* ---- emul_ud.c ---- */
+/* ---- ud.c, pio.c ---- */
 
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
+/** okvm_pio_ask() - fill kvm_run for a port access; @data is what OUT writes */
+void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
+		  const void *data, bool in);
 
-/* x86/insn/machine_fpu.c: the guest's vector and x87 registers, which are live in this thread */
-void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
-void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
-/** okvm_fx_get() - the x87 and SSE state of the guest */
-void okvm_fx_get(struct emul_fx *fx);
-void okvm_fx_set(const struct emul_fx *fx);
-/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
-bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
-/** okvm_x87() - Return: 0, or the vector of the exception that it raises */
-int okvm_x87(enum emul_fpuop op, u32 *val);
-
-#endif /* OKVM_X86_EMUL_GLUE_H */
+#endif /* OKVM_X86_INSN_EMULATION_H */

@@ -15,7 +15,12 @@
 
 #include "core/iobus.h"
 #include "core/trace.h"
-#include "x86/insn/emul_glue.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/access_log.h"
+#include "x86/x86.h"
 
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {

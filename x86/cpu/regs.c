@@ -56,8 +56,7 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* The single-step trap of an instruction that was skipped: the debugger's, or else the guest's. */
-static int trap_singlestep(struct okvm_vcpu *vcpu)
+int okvm_trap_singlestep(struct okvm_vcpu *vcpu)
 {
 	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | DR6_RESERVED);
@@ -75,7 +74,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	okvm_rip_set(vcpu, rip);
 	vcpu->vm->backend->set_shadow(vcpu, 0);
 	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
-		return trap_singlestep(vcpu);
+		return okvm_trap_singlestep(vcpu);
 	return OKVM_RESUME;
 }
 

@@ -23,6 +23,8 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
 	return unlikely(upper_32_bits(rip ^ old));
 }
 
+/** okvm_trap_singlestep() - the trap behind an instruction: the debugger's, or else the guest's */
+int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 /** okvm_skip_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking; TF traps */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */

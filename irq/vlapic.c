@@ -238,7 +238,7 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)
 	lapic_set_hw_irr(&apic->l, active);
 	sync_hw(vcpu);
 	if (active)
-		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_CAP_POSTED);
+		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_HW_POSTED);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 

@@ -441,7 +441,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
+		vmx_set_irq_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
@@ -578,7 +578,7 @@ bool vmx_fast_skip(struct okvm_vcpu *vcpu)
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
 	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW_BITS))
-		vmx_shadow_set(hw, vmx_shadow(hw) & ~SHADOW_BITS);
+		vmx_interruptibility_set(hw, vmx_interruptibility(hw) & ~SHADOW_BITS);
 	arch->rip = rip;
 	arch->dirty |= BIT(OKVM_REG_RIP);
 	return true;

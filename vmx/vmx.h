@@ -220,7 +220,7 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	return hw->insn_len;
 }
 
-static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
+static inline u32 vmx_interruptibility(struct okvm_hw_vcpu *hw)
 {
 	if (!(hw->exit_avail & VMX_AVAIL_SHADOW)) {
 		hw->exit_avail |= VMX_AVAIL_SHADOW;
@@ -229,9 +229,9 @@ static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
 	return hw->shadow;
 }
 
-static inline void vmx_shadow_set(struct okvm_hw_vcpu *hw, u32 shadow)
+static inline void vmx_interruptibility_set(struct okvm_hw_vcpu *hw, u32 shadow)
 {
-	if (vmx_shadow(hw) == shadow)
+	if (vmx_interruptibility(hw) == shadow)
 		return;
 	hw->shadow = shadow;
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, shadow);
@@ -355,8 +355,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 void vmx_inject_exception(struct okvm_vcpu *vcpu);
 void vmx_inject_nmi(struct okvm_vcpu *vcpu);
 void vmx_inject_irq(struct okvm_vcpu *vcpu);
-u32 vmx_get_shadow(struct okvm_vcpu *vcpu);
-void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow);
+u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu);
+void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow);
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
 void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);

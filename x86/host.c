@@ -34,7 +34,7 @@ static u64 host_xcr0(void)
 	if (!boot_cpu_has(X86_FEATURE_XSAVE))
 		return 0;
 	xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK) & XCR0_KNOWN;
-	if (!(okvm_host.caps & OKVM_CAP_EPT) || !boot_cpu_has(X86_FEATURE_OSPKE))
+	if (!(okvm_host.caps & OKVM_HW_TDP) || !boot_cpu_has(X86_FEATURE_OSPKE))
 		xcr0 &= ~XFEATURE_MASK_PKRU;
 	return xcr0;
 }

@@ -73,7 +73,7 @@ static void vcpu_reset_events(struct okvm_vcpu *vcpu)
 	ev->user_irq = -1;
 	atomic_set(&ev->nmi_queued, 0);
 	vcpu->vm->backend->set_nmi_masked(vcpu, false);
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 }
 
 static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)

@@ -31,7 +31,7 @@
  */
 struct okvm_host {
 	const struct okvm_backend *backend;
-	u32 caps;			/* enum okvm_caps */
+	u32 caps;			/* enum okvm_hw_caps */
 	u64 cr4_reserved;
 	u64 efer_reserved;
 	u64 xcr0;
@@ -203,7 +203,7 @@ struct okvm_arch_vcpu {
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
-	u32 caps;		/* enum okvm_caps of the backend, cached */
+	u32 caps;		/* enum okvm_hw_caps of the backend, cached */
 
 	/* MSRs that need no hardware until the guest runs */
 	u64 pat;

@@ -67,7 +67,7 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 /* Shadow page tables hang on the guest's root; two-dimensional ones do not. */
 static void root_changed(struct okvm_vcpu *vcpu)
 {
-	if (!(vcpu->arch->caps & OKVM_CAP_EPT))
+	if (!(vcpu->arch->caps & OKVM_HW_TDP))
 		okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 

@@ -72,7 +72,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	if (okvm_rip_carries(old, rip) && !okvm_cs_64bit(vcpu))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
 		return okvm_trap_singlestep(vcpu);
 	return OKVM_RESUME;

@@ -113,10 +113,10 @@ static int emul_completed(struct okvm_emulation *e)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (!(out & EMUL_OUT_AGAIN)) {
 		if (out & EMUL_OUT_STI)
-			shadow |= OKVM_SHADOW_STI;
+			shadow |= OKVM_IRQ_SHADOW_STI;
 		if (out & EMUL_OUT_MOVSS)
-			shadow |= OKVM_SHADOW_MOV_SS;
-		vcpu->vm->backend->set_shadow(vcpu, shadow);
+			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
+		vcpu->vm->backend->set_irq_shadow(vcpu, shadow);
 	}
 	return okvm_emul_give(e);
 }

@@ -58,7 +58,7 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	if (!task.switched)
 		return outcome;
 	/* What STI or MOV SS held back in the old task is nothing to the new one. */
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
 		vcpu->vm->backend->set_nmi_masked(vcpu, false);
 	/* Userspace may have been given parts of a TSS that is no memory. */

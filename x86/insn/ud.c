@@ -108,7 +108,7 @@ static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 		return true;
 	}
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF ||
-	    vcpu->vm->backend->get_shadow(vcpu) & OKVM_SHADOW_MOV_SS)
+	    vcpu->vm->backend->get_irq_shadow(vcpu) & OKVM_IRQ_SHADOW_MOV_SS)
 		return false;
 	hit = emul_breakpoints(arch->db, arch->dr7, la);
 	if (hit) {

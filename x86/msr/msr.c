@@ -84,14 +84,14 @@ static u32 needs_of_cpu(void)
 {
 	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
 
-	return need_if(okvm_host.caps & OKVM_CAP_RDTSCP, MSR_NEED_TSC_AUX) |
+	return need_if(okvm_host.caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
 	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
 	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
 	       need_if(l7d & BIT(28), MSR_NEED_L1D_FLUSH) |
 	       need_if(true, MSR_NEED_ARCH_CAP) |
 	       need_if(okvm_host.arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
-	       need_if(okvm_host.caps & OKVM_CAP_UMWAIT, MSR_NEED_UMWAIT) |
-	       need_if(okvm_host.caps & OKVM_CAP_XSAVES, MSR_NEED_XSAVES) |
+	       need_if(okvm_host.caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |
+	       need_if(okvm_host.caps & OKVM_HW_XSAVES, MSR_NEED_XSAVES) |
 	       need_if(true, MSR_NEED_PDCM);
 }
 

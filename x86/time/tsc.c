@@ -260,7 +260,7 @@ static int choose_ratio(u32 khz, u64 *ratio)
 		return -EINVAL;
 	if (within_tolerance(khz))
 		return 0;
-	if (!(okvm_host.caps & OKVM_CAP_TSC_SCALING))
+	if (!(okvm_host.caps & OKVM_HW_TSC_SCALING))
 		return -EINVAL;
 	/* The integer part of the ratio has 16 bits. */
 	if (khz / tsc_khz >= 0xffff)

@@ -85,7 +85,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 	get_exception(vcpu, events);
 	events->interrupt.injected = vector >= 0;
 	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
-	events->interrupt.shadow = backend->get_shadow(vcpu);
+	events->interrupt.shadow = backend->get_irq_shadow(vcpu);
 	events->nmi.injected = ev->nmi_injected;
 	events->nmi.pending = ev->nmi_pending != 0;
 	events->nmi.masked = backend->nmi_masked(vcpu);
@@ -168,8 +168,8 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 		ev->user_irq = -1;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		okvm_io_touch(vcpu);
-		vcpu->vm->backend->set_shadow(vcpu, events->interrupt.shadow &
-					      (OKVM_SHADOW_MOV_SS | OKVM_SHADOW_STI));
+		vcpu->vm->backend->set_irq_shadow(vcpu, events->interrupt.shadow &
+						  (OKVM_IRQ_SHADOW_MOV_SS | OKVM_IRQ_SHADOW_STI));
 	}
 	set_nmi(vcpu, events);
 	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)

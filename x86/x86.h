@@ -152,7 +152,7 @@ enum okvm_msr_result {
 };
 
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
-struct okvm_emulation;		/* x86/insn/emul_glue.c: emulator context and replayed reads */
+struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
 struct fpu_guest;

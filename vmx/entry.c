@@ -578,7 +578,7 @@ bool vmx_fast_skip(struct okvm_vcpu *vcpu)
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
 	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW_BITS))
-		vmx_interruptibility_set(hw, vmx_interruptibility(hw) & ~SHADOW_BITS);
+		vmx_shadow_set(hw, vmx_shadow(hw) & ~SHADOW_BITS);
 	arch->rip = rip;
 	arch->dirty |= BIT(OKVM_REG_RIP);
 	return true;

@@ -356,7 +356,7 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	arch->pio.size = (qual & 7) + 1;
 	arch->pio.in = qual & BIT(3);
 	arch->pio.insn_len = vmx_insn_len(hw);
-	arch->pio.plain = !(vmx_interruptibility(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	arch->pio.plain = !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 	return okvm_pio_user(vcpu);
 }
 

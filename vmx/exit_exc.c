@@ -85,7 +85,7 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
-	u32 shadow = vmx_interruptibility(to_hw(vcpu)) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+	u32 shadow = vmx_shadow(to_hw(vcpu)) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
 	unsigned long pending;
 
 	if (!shadow || !(okvm_rflags(vcpu) & X86_EFLAGS_TF))

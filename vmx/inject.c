@@ -88,13 +88,13 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 	 * Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register
 	 * State").
 	 */
-	vmx_interruptibility_set(hw, vmx_interruptibility(hw) & ~GUEST_INTR_STATE_NMI);
+	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	give(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
 
 u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
-	u32 shadow = vmx_interruptibility(to_hw(vcpu));
+	u32 shadow = vmx_shadow(to_hw(vcpu));
 	u32 out = 0;
 
 	if (shadow & GUEST_INTR_STATE_STI)
@@ -107,7 +107,7 @@ u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 val = vmx_interruptibility(hw) & ~SHADOW_BITS;
+	u32 val = vmx_shadow(hw) & ~SHADOW_BITS;
 
 	if (likely(!shadow && val == hw->shadow))
 		return;
@@ -116,7 +116,7 @@ void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 		val |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & OKVM_IRQ_SHADOW_STI)
 		val |= GUEST_INTR_STATE_STI;
-	vmx_interruptibility_set(hw, val);
+	vmx_shadow_set(hw, val);
 }
 
 /* The guest that takes an interrupt with IF set has left its NMI handler long ago. */
@@ -133,7 +133,7 @@ bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return soft_nmi_masked(hw);
-	return vmx_interruptibility(hw) & GUEST_INTR_STATE_NMI;
+	return vmx_shadow(hw) & GUEST_INTR_STATE_NMI;
 }
 
 void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
@@ -146,8 +146,8 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 		hw->soft_nmi_since = ktime_get_ns();
 		return;
 	}
-	shadow = vmx_interruptibility(hw) & ~GUEST_INTR_STATE_NMI;
-	vmx_interruptibility_set(hw, shadow | (masked ? GUEST_INTR_STATE_NMI : 0));
+	shadow = vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI;
+	vmx_shadow_set(hw, shadow | (masked ? GUEST_INTR_STATE_NMI : 0));
 }
 
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
@@ -159,7 +159,7 @@ void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
 		/* An NMI window does not open in the shadow of STI on all CPUs. */
-		exec |= vmx_interruptibility(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
+		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;
 	} else if (nmi) {
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
@@ -232,5 +232,5 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
 	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return;
-	vmx_interruptibility_set(hw, vmx_interruptibility(hw) | GUEST_INTR_STATE_NMI);
+	vmx_shadow_set(hw, vmx_shadow(hw) | GUEST_INTR_STATE_NMI);
 }

@@ -14,7 +14,6 @@
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
 #include "x86/insn/insn.h"
-#include "x86/x86.h"
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */
 
@@ -220,7 +219,7 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	return hw->insn_len;
 }
 
-static inline u32 vmx_interruptibility(struct okvm_hw_vcpu *hw)
+static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
 {
 	if (!(hw->exit_avail & VMX_AVAIL_SHADOW)) {
 		hw->exit_avail |= VMX_AVAIL_SHADOW;
@@ -229,9 +228,9 @@ static inline u32 vmx_interruptibility(struct okvm_hw_vcpu *hw)
 	return hw->shadow;
 }
 
-static inline void vmx_interruptibility_set(struct okvm_hw_vcpu *hw, u32 shadow)
+static inline void vmx_shadow_set(struct okvm_hw_vcpu *hw, u32 shadow)
 {
-	if (vmx_interruptibility(hw) == shadow)
+	if (vmx_shadow(hw) == shadow)
 		return;
 	hw->shadow = shadow;
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, shadow);

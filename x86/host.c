@@ -19,7 +19,6 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 struct okvm_host okvm_host;
 

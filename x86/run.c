@@ -14,7 +14,6 @@
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 /* ---- blocking ---- */
 

@@ -20,7 +20,6 @@
 #include "x86/pv/pv.h"
 #include "x86/run.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0

@@ -9,7 +9,6 @@
 #include "x86/pv/async_pf.h"
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
-#include "x86/x86.h"
 
 #define IDENTITY_MAP_DEFAULT	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR(0) */
 

@@ -16,7 +16,6 @@
 #include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 #define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \

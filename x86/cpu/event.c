@@ -17,7 +17,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
-#include "x86/x86.h"
 
 #define DR7_GENERAL_DETECT	BIT(13)
 

@@ -15,7 +15,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu)
 {

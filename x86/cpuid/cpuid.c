@@ -18,7 +18,6 @@
 
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 #define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */
 

@@ -3,7 +3,6 @@
 #include <asm/trapnr.h>
 
 #include "x86/insn/emulation.h"
-#include "x86/x86.h"
 
 static enum emul_rc deliver_exception(struct okvm_emulation *e, const struct okvm_exception *exc,
 				      u8 insn_len)

@@ -16,7 +16,6 @@
 #include "x86/insn/machine_fpu.h"
 #include "x86/msr/msr.h"
 #include "x86/msr/msr_filter.h"
-#include "x86/x86.h"
 
 static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
 {

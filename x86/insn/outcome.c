@@ -7,7 +7,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
-#include "x86/x86.h"
 
 static void emul_store_regs(struct okvm_emulation *e)
 {

@@ -14,7 +14,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
-#include "x86/x86.h"
 
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {

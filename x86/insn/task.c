@@ -5,7 +5,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
-#include "x86/x86.h"
 
 #define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */
 

@@ -13,7 +13,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
-#include "x86/x86.h"
 
 /* What force_emulation_prefix says; 0 ignores the prefix. */
 #define FORCE_PREFIX	BIT(0)

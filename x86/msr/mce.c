@@ -10,7 +10,6 @@
 
 #include "x86/cpu/event.h"
 #include "x86/msr/mce.h"
-#include "x86/x86.h"
 
 #define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* what KVM_X86_SETUP_MCE may ask for */
 #define CTL2_BITS	(MCI_CTL2_CMCI_EN | 0x7fffULL)

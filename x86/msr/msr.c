@@ -24,7 +24,6 @@
 #include "x86/msr/mtrr.h"
 #include "x86/pv/pv.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);

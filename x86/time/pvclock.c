@@ -23,7 +23,6 @@
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 /* The host reads its time from the TSC. Written by the timekeeper's notifier only. */
 static bool host_clock_is_tsc;

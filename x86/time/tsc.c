@@ -16,7 +16,6 @@
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */

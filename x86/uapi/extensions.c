@@ -9,7 +9,6 @@
 
 #include "core/compat.h"
 #include "x86/cpu/fpu.h"
-#include "x86/x86.h"
 
 /* What guests may be let do without an exit. */
 static u64 exits_that_can_go(void)

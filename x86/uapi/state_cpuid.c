@@ -8,7 +8,6 @@
 #include "x86/cpu/cr.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 /* What the guest has by CPUID decides about other parts of the vCPU. */
 static void after_set(struct okvm_vcpu *vcpu)

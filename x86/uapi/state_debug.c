@@ -10,7 +10,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 static long ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

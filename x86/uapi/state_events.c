@@ -15,7 +15,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 {

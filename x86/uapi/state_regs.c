@@ -13,7 +13,6 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 /* ---- general registers ---- */
 

@@ -42,12 +42,8 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 void *okvm_apic_page(struct okvm_vcpu *vcpu);
 
 u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_set_base() - WRMSR APIC_BASE or SET_SREGS
- * @host: by ioctl: any legal mode may follow any other
- * Return: 0, or 1 for a #GP (illegal transition or reserved bits)
- */
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+/** okvm_apic_set_base() - a value that lapic_base_legal() let pass */
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 /** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);

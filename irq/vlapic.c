@@ -114,16 +114,13 @@ u64 okvm_apic_base(const struct okvm_vcpu *vcpu)
 	return vcpu->apic->l.base;
 }
 
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host)
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
 
-	if (!lapic_base_legal(apic->l.base, base, 0, host))
-		return 1;
 	lapic_set_base(&apic->l, base, &eff);
 	okvm_apic_apply(apic, &eff);
-	return 0;
 }
 
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu)

@@ -11,6 +11,7 @@
 
 #include <uapi/asm/debugreg.h>
 
+#include "irq/model/lapic.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
@@ -85,47 +86,19 @@ int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len)
 	return OKVM_RESUME;
 }
 
-bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr)
-{
-	unsigned int shift = okvm_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(addr << shift) >> shift) == addr;
-}
-
-#define APIC_BASE_MODE	(X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE)
-
-/* SDM "Local APIC State Transitions": which mode may follow which by WRMSR. */
-static bool apic_mode_may_follow(u64 old, u64 new)
-{
-	old &= APIC_BASE_MODE;
-	new &= APIC_BASE_MODE;
-	if (old == new)
-		return true;
-	/* x2APIC is entered from xAPIC only and left for disabled only. */
-	if (new == APIC_BASE_MODE)
-		return old == MSR_IA32_APICBASE_ENABLE;
-	if (new == MSR_IA32_APICBASE_ENABLE)
-		return old == 0;
-	return true;
-}
-
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host)
 {
 	u64 old = okvm_get_apic_base(vcpu);
-	u64 reserved = vcpu->arch->feat.gpa_reserved | 0x2ff;
+	u64 reserved = vcpu->arch->feat.gpa_reserved;
 
 	if (!vcpu->arch->feat.x2apic)
 		reserved |= X2APIC_ENABLE;
-	if (base & reserved || (base & APIC_BASE_MODE) == X2APIC_ENABLE)
+	if (!lapic_base_legal(old, base, reserved, host))
 		return 1;
-	if (!host && !apic_mode_may_follow(old, base))
-		return 1;
-	if (okvm_lapic_in_kernel(vcpu)) {
-		if (okvm_apic_set_base(vcpu, base, host))
-			return 1;
-	} else {
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_set_base(vcpu, base);
+	else
 		vcpu->arch->apic_base = base;
-	}
 	if ((old ^ base) & MSR_IA32_APICBASE_ENABLE)
 		okvm_cpuid_runtime(vcpu);
 	return 0;

@@ -29,8 +29,6 @@ int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
-/** okvm_canonical() - is @addr canonical for the guest's paging mode (CR4.LA57)? */
-bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr);
 /** okvm_set_apic_base() - 0, or 1 for #GP. @host: any legal mode may follow any other */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);
 

@@ -185,9 +185,9 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Their ioctls: rows stand beside the handlers. */
-extern const struct okvm_ioctl_table okvm_irqchip_ioctls, okvm_route_ioctls, okvm_msi_ioctls;
-extern const struct okvm_ioctl_table okvm_irqfd_ioctls, okvm_ioeventfd_ioctls;
-extern const struct okvm_ioctl_table okvm_coalesced_ioctls, okvm_pit_ioctls, okvm_lapic_ioctls;
+extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
+extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
 
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);

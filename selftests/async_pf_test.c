@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-#include "selftests/lib/okvm_test.h"
+#include "selftests/lib/x2apic.h"
 
 #define IDT		0x5000u
 #define RECORD		0x6000u
@@ -34,14 +34,7 @@
  * a page that came, 0x16 interrupt 0x41.
  */
 GUEST(apf, 64)
-	"	mov $0x1b, %ecx\n"
-	"	rdmsr\n"
-	"	or $0xc00, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x80f, %ecx\n"
-	"	mov $0x1ff, %eax\n"
-	"	xor %edx, %edx\n"
-	"	wrmsr\n"
+	X2_ON("$0x1ff")
 	"	mov $0x4b564d06, %ecx\n"
 	"	mov $0x40, %eax\n"
 	"	wrmsr\n"
@@ -393,7 +386,7 @@ TEST(the_pages_of_other_vms_do_not_count)
 	struct apf t[5];
 	unsigned int i, k;
 
-	give_up_after(60);
+	give_up_after(20);
 	for (i = 0; i < 5; i++) {
 		apf_create(&t[i], how);
 		for (k = 0; k < PER_VCPU; k++)
@@ -423,7 +416,7 @@ TEST(the_pages_of_vms_that_are_gone_count)
 	unsigned int i, k;
 	pthread_t thread;
 
-	give_up_after(100);
+	give_up_after(40);
 	for (i = 0; i < PER_USER / PER_VCPU; i++) {
 		apf_create(&t[i], how);
 		for (k = 0; k < PER_VCPU; k++)
@@ -461,7 +454,7 @@ TEST(a_vm_waits_for_so_many_pages)
 	unsigned int i;
 	struct apf t;
 
-	give_up_after(60);
+	give_up_after(20);
 	apf_create(&t, how);
 	for (i = 0; i < PER_VM; i++) {
 		if (i == PER_VCPU) {

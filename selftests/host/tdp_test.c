@@ -23,6 +23,7 @@ static struct okvm_vm vm;
 static struct okvm_mmu_vm mmu = {
 	.vm = &vm, .fmt = &spte_fmt_ept, .root_level = 4, .max_level = 3,
 };
+
 static struct okvm_mmu_vcpu mine;
 static struct okvm_vcpu vcpu = { .vm = &vm, .mmu = &mine };
 static struct okvm_memslot slot = { .base = 0, .npages = 1ull << 30, .hva = 1ul << 40 };

@@ -68,6 +68,7 @@
 	op(TOUCH2M,	 "touch_2m",	 1, "first touch of a 2 MiB page that the host has")	\
 	op(IPI_ROUND,	 "ipi_round",	 2, "IPI to a halted CPU and back, on one host CPU") \
 	op(IPI_RUNNING,	 "ipi_running",	 2, "IPI to a running CPU, to its acknowledgement")	\
+	op(IPI_KICKED,	 "ipi_kicked",	 2, "likewise, after the CPU has interrupted itself")	\
 	op(IPI_HALTED,	 "ipi_halted",	 2, "IPI to a halted CPU, to its acknowledgement")
 
 enum bench_op {
@@ -90,6 +91,7 @@ struct bench_shared {
 	volatile uint32_t fired;	/* the event's handler has ended */
 	volatile uint32_t ack;		/* the second CPU has seen the IPI */
 	volatile uint32_t peer_halted;
+	volatile uint32_t peer_kick;	/* the second CPU is to interrupt itself */
 	volatile uint32_t peer_up;
 	volatile uint64_t fired_at;	/* when the event's handler began */
 	volatile uint64_t eoi_cost;

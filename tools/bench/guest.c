@@ -334,6 +334,19 @@ static uint64_t op_ipi_running(void)
 	return ipi_to_peer();
 }
 
+/*
+ * The CPU has interrupted itself in an exit that the hypervisor handles at once, and has not left
+ * the guest for longer than that since.
+ */
+static uint64_t op_ipi_kicked(void)
+{
+	shared->peer_kick = 1;
+	while (shared->peer_kick)
+		;
+	delay(shared->ticks_per_ms / 10);
+	return ipi_to_peer();
+}
+
 /* Long enough for the host to have stopped polling for the halted CPU. */
 static uint64_t op_ipi_halted(void)
 {
@@ -384,6 +397,7 @@ static uint64_t (* const ops[NR_OPS])(void) = {
 	[OP_TOUCH2M] = op_touch_2m,
 	[OP_IPI_ROUND] = op_ipi_round,
 	[OP_IPI_RUNNING] = op_ipi_running,
+	[OP_IPI_KICKED] = op_ipi_kicked,
 	[OP_IPI_HALTED] = op_ipi_halted,
 };
 
@@ -544,7 +558,11 @@ static void peer(void)
 	shared->peer_up = 1;
 	for (;;) {
 		asm volatile("cli");
-		if (shared->op != OP_IPI_RUNNING) {
+		if (shared->peer_kick) {
+			outb(PORT_EVENTFD, 0);
+			shared->peer_kick = 0;
+		}
+		if (shared->op != OP_IPI_RUNNING && shared->op != OP_IPI_KICKED) {
 			shared->peer_halted = 1;
 			asm volatile("sti; hlt" : : : "memory");
 		} else {

@@ -278,7 +278,8 @@ static void add_cpu(struct vm *vm, unsigned int cpu, size_t run_size)
 		fail("run page");
 }
 
-static void add_irqfd(struct vm *vm)
+/* An eventfd that interrupts CPU @cpu. */
+static void add_irqfd(struct vm *vm, unsigned int cpu)
 {
 	struct {
 		struct kvm_irq_routing head;
@@ -288,7 +289,7 @@ static void add_irqfd(struct vm *vm)
 		.entry = {
 			.gsi = IRQFD_GSI,
 			.type = KVM_IRQ_ROUTING_MSI,
-			.u.msi = { .address_lo = 0xfee00000, .data = VECTOR_EVENT },
+			.u.msi = { .address_lo = 0xfee00000 | cpu << 12, .data = VECTOR_EVENT },
 		},
 	};
 	struct kvm_irqfd irqfd = { .gsi = IRQFD_GSI };
@@ -299,10 +300,10 @@ static void add_irqfd(struct vm *vm)
 		fail("irqfd");
 }
 
-static void add_ioeventfd(struct vm *vm, uint64_t addr, uint32_t len, uint32_t flags)
+static void add_ioeventfd(struct vm *vm, int fd, uint64_t addr, uint32_t len, uint32_t flags)
 {
 	struct kvm_ioeventfd kick = {
-		.addr = addr, .len = len, .flags = flags, .fd = eventfd(0, EFD_NONBLOCK),
+		.addr = addr, .len = len, .flags = flags, .fd = fd,
 	};
 
 	if (ioctl(vm->fd, KVM_IOEVENTFD, &kick))
@@ -314,13 +315,17 @@ static void add_extras(struct vm *vm)
 {
 	switch (vm->op) {
 	case OP_IRQFD:
-		add_irqfd(vm);
+		add_irqfd(vm, 0);
+		break;
+	case OP_IPI_KICKED:
+		add_irqfd(vm, 1);
+		add_ioeventfd(vm, vm->event, PORT_EVENTFD, 1, KVM_IOEVENTFD_FLAG_PIO);
 		break;
 	case OP_EVENTFD_PIO:
-		add_ioeventfd(vm, PORT_EVENTFD, 1, KVM_IOEVENTFD_FLAG_PIO);
+		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), PORT_EVENTFD, 1, KVM_IOEVENTFD_FLAG_PIO);
 		break;
 	case OP_EVENTFD_MMIO:
-		add_ioeventfd(vm, MMIO_EVENTFD, 4, 0);
+		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), MMIO_EVENTFD, 4, 0);
 		break;
 	case OP_TOUCH4K:
 		add_slot(vm, 1, TOUCH_4K, TOUCH_PAGES * 4096,

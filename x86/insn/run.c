@@ -128,12 +128,17 @@ static int emul_stepped(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+static bool emul_debugger_steps(const struct okvm_emulation *e)
+{
+	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
+}
+
 static bool emul_steps(const struct okvm_emulation *e)
 {
-	/* A repeated string traps after each iteration. */
+	/* A repeated string traps after each iteration, to the debugger as to the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
-	       (!(e->ctx.out & EMUL_OUT_AGAIN) &&
-		e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP);
+	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
+		emul_debugger_steps(e));
 }
 
 static int emul_complete(struct okvm_vcpu *vcpu);
@@ -245,6 +250,8 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
+	if (emul_debugger_steps(e))
+		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 
@@ -267,13 +274,31 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* Of a string that a device may take in part, one item after the other. */
-	if (why == OKVM_EMUL_MMIO ||
-	    !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
+	/* Of a string that is stepped or that a device may take in part, one item after the other. */
+	if (emul_debugger_steps(e)) {
+		e->ctx.rep_limit = 1;
+	} else if (why == OKVM_EMUL_MMIO ||
+		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);
 	}
 	okvm_log_reset(e);
+}
+
+/*
+ * A VMM that asks for exits on emulation failures has an emulator for what KVM's does not know, and
+ * expects x87 among it: all but FNINIT, FNSTCW and FNSTSW.
+ */
+static bool emul_left_to_user(const struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+
+	if (!e->vcpu->vm->arch->exit_on_emulation_error || insn->map != EMUL_MAP_1B ||
+	    (insn->opcode & 0xf8) != 0xd8)
+		return false;
+	if (insn->mod == 3)
+		return insn->opcode != 0xdb || insn->modrm != 0xe3;
+	return insn->reg != 7 || (insn->opcode != 0xd9 && insn->opcode != 0xdd);
 }
 
 static int emul_one(struct okvm_emulation *e)
@@ -282,6 +307,8 @@ static int emul_one(struct okvm_emulation *e)
 	int outcome;
 
 	e->vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (rc == EMUL_OK && emul_left_to_user(e))
+		rc = EMUL_UNHANDLEABLE;
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	if (okvm_emul_direct(e, &outcome))

@@ -79,12 +79,12 @@ void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 
 static void set_rvi(struct okvm_hw_vcpu *hw, int vector)
 {
-	vmx_intr_status_set(hw, (hw->intr_status & 0xff00) | (vector > 0 ? vector : 0));
+	vmcs_intr_status_set(&hw->vmcs, (hw->vmcs.intr_status & 0xff00) | (vector > 0 ? vector : 0));
 }
 
 static void set_svi(struct okvm_hw_vcpu *hw, int vector)
 {
-	vmx_intr_status_set(hw, (hw->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
+	vmcs_intr_status_set(&hw->vmcs, (hw->vmcs.intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
 }
 
 /* The vector that the CPU may deliver: none while a debugger steps with KVM_GUESTDBG_BLOCKIRQ. */
@@ -101,7 +101,7 @@ static void read_intr_status(struct okvm_hw_vcpu *hw)
 	if (hw->exit_avail & VMX_AVAIL_STATUS)
 		return;
 	hw->exit_avail |= VMX_AVAIL_STATUS;
-	hw->intr_status = vmcs_read32(GUEST_INTR_STATUS);
+	hw->vmcs.intr_status = vmcs_read32(GUEST_INTR_STATUS);
 }
 
 /* Into IRR; RVI is the caller's. */
@@ -151,11 +151,11 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		}
 		break;
 	case OKVM_APIC_TPR:
-		if (hw->exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
+		if (hw->vmcs.exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
 			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 
 			/* Exit when the TPR falls below what holds the interrupt back. */
-			vmx_tpr_threshold_set(hw, arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
+			vmcs_tpr_threshold_set(&hw->vmcs, arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
 		}
 		break;
 	case OKVM_APIC_EOI_MAP:
@@ -176,9 +176,9 @@ static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
 	if (!vmx_has(&vmx_caps, VMX_OPT_POSTED))
 		return;
 	if (on)
-		vmx_pin_set(hw, hw->pin | PIN_BASED_POSTED_INTR);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin | PIN_BASED_POSTED_INTR);
 	else
-		vmx_pin_set(hw, hw->pin & ~PIN_BASED_POSTED_INTR);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_POSTED_INTR);
 }
 
 static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
@@ -197,11 +197,11 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (!on)
 		return;
 	hw->exit_avail |= VMX_AVAIL_STATUS;
-	hw->intr_status = 0;
+	hw->vmcs.intr_status = 0;
 	vmcs_write(GUEST_INTR_STATUS, 0);
 	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));
 	set_svi(hw, okvm_apic_highest_isr(vcpu));
-	vmx_tpr_threshold_set(hw, 0);
+	vmcs_tpr_threshold_set(&hw->vmcs, 0);
 	vmx_apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);
 }
 
@@ -213,7 +213,7 @@ static u32 access_control(struct okvm_vcpu *vcpu)
 {
 	if (vmx_apic_page_update(vcpu))
 		return SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && to_hw(vcpu)->exec & CPU_BASED_TPR_SHADOW)
+	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && to_hw(vcpu)->vmcs.exec & CPU_BASED_TPR_SHADOW)
 		return vmx_caps.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 	return 0;
 }
@@ -224,14 +224,14 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 access = access_control(vcpu);
 	bool apicv = access && vmx_has(&vmx_caps, VMX_OPT_APICV);
-	u32 exec2 = (hw->exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
+	u32 exec2 = (hw->vmcs.exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
 
 	if (apicv)
 		exec2 |= APICV_CONTROLS;
 	/* Cached translations know which page is the APIC's. */
-	if ((hw->exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+	if ((hw->vmcs.exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		hw->todo |= VMX_TODO_FLUSH_ALL;
-	vmx_exec2_set(hw, exec2 | vmx_caps.exec2_fixed);
+	vmcs_exec2_set(&hw->vmcs, exec2 | vmx_caps.exec2_fixed);
 	switch_apicv(vcpu, apicv);
 }
 
@@ -251,15 +251,15 @@ void vmx_apic_bitmap(struct okvm_vcpu *vcpu)
 	unsigned int i;
 	u32 reg;
 
-	if (!(hw->exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+	if (!(hw->vmcs.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		return;
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
 	if (!hw->apicv)
 		return;
 	for (i = 0; i < ARRAY_SIZE(readable); i++)
 		for (reg = readable[i].first; reg <= readable[i].last; reg += 0x10)
-			vmx_msr_intercept(hw, X2APIC_MSR(reg), false, true);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_EOI), true, false);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_SELF_IPI), true, false);
+			vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(reg), false, true);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_EOI), true, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_SELF_IPI), true, false);
 }

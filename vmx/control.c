@@ -52,7 +52,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 	else
 		exec |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 	/* Windows that are asked for stay. */
-	exec |= hw->exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
 }
 
@@ -75,7 +75,7 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 	if (feat->xsaves)
 		exec2 |= EXEC2_XSAVES;
 	/* apicv.c's and set_cr4()'s stay. */
-	exec2 |= hw->exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+	exec2 |= hw->vmcs.exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			      SECONDARY_EXEC_APIC_REGISTER_VIRT |
 			      SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
@@ -86,8 +86,8 @@ static void update_controls(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, exec_wanted(vcpu));
-	vmx_exec2_set(hw, exec2_wanted(vcpu));
+	vmcs_exec_set(&hw->vmcs, exec_wanted(vcpu));
+	vmcs_exec2_set(&hw->vmcs, exec2_wanted(vcpu));
 }
 
 static void update_debug(struct okvm_vcpu *vcpu)
@@ -123,7 +123,7 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 {
 	if (what & OKVM_ICPT_EXCEPTIONS)
-		vmx_exceptions_set(to_hw(vcpu), exceptions_wanted(vcpu->arch));
+		vmcs_exceptions_set(&to_hw(vcpu)->vmcs, exceptions_wanted(vcpu->arch));
 	if (what & OKVM_ICPT_APIC)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
@@ -155,9 +155,9 @@ void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
 
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
-	if (eptp == hw->eptp)
+	if (eptp == hw->vmcs.eptp)
 		return;
-	hw->eptp = eptp;
+	hw->vmcs.eptp = eptp;
 	vmcs_write(EPT_POINTER, eptp);
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 }
@@ -193,7 +193,7 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
 	/* Linear translations too: a VPID may have come from another vCPU. */
 	if (hw->todo & VMX_TODO_FLUSH_ALL)
-		invalidate_ept(hw->eptp);
+		invalidate_ept(hw->vmcs.eptp);
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
@@ -209,9 +209,9 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 static void timer_control(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on || vmx_params.time_bound)
-		vmx_pin_set(hw, hw->pin | PIN_BASED_VMX_PREEMPTION_TIMER);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin | PIN_BASED_VMX_PREEMPTION_TIMER);
 	else
-		vmx_pin_set(hw, hw->pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
 bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -236,8 +236,8 @@ void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu)
 	timer_control(hw, false);
 	if (!vmx_params.time_bound)
 		return;
-	hw->timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
-	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->timer_value);
+	hw->vmcs.timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->vmcs.timer_value);
 }
 
 /* ---- a new VMCS ---- */
@@ -248,11 +248,11 @@ static void init_host_state(struct okvm_hw_vcpu *hw)
 	unsigned long val;
 
 	store_idt(&idt);
-	hw->host_cr3 = __get_current_cr3_fast();
-	hw->host_cr4 = cr4_read_shadow();
+	hw->vmcs.host_cr3 = __get_current_cr3_fast();
+	hw->vmcs.host_cr4 = cr4_read_shadow();
 	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
-	vmcs_write(HOST_CR3, hw->host_cr3);
-	vmcs_write(HOST_CR4, hw->host_cr4);
+	vmcs_write(HOST_CR3, hw->vmcs.host_cr3);
+	vmcs_write(HOST_CR4, hw->vmcs.host_cr4);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
 	vmcs_write(HOST_DS_SELECTOR, 0);
@@ -289,12 +289,12 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_pin_set(hw, pin_wanted());
-	vmx_exit_set(hw, vmx_caps.exit | vmx_caps.exit_fixed);
-	vmx_entry_set(hw, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
+	vmcs_pin_set(&hw->vmcs, pin_wanted());
+	vmcs_exit_set(&hw->vmcs, vmx_caps.exit | vmx_caps.exit_fixed);
+	vmcs_entry_set(&hw->vmcs, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
 	update_controls(vcpu);
 	init_host_state(hw);
-	vmcs_write(MSR_BITMAP, __pa(hw->msr_bitmap));
+	vmcs_write(MSR_BITMAP, __pa(hw->vmcs.msr_bitmap));
 	vmcs_write(VMCS_LINK_POINTER, ~0ul);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);

@@ -40,28 +40,28 @@
 
 /* ---- the host's segments and KERNEL_GS_BASE: once per vcpu_load ---- */
 
-static void host_selectors_set(struct okvm_hw_vcpu *hw, u16 fs, u16 gs, unsigned long fs_base)
+static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned long fs_base)
 {
 	/* VM exits load only selectors of the GDT with RPL 0 (SDM "Checks on Host Segments"). */
 	u16 host_fs = fs & 7 ? 0 : fs;
 	u16 host_gs = gs & 7 ? 0 : gs;
 
-	if (hw->host_fs_sel != host_fs) {
+	if (vmcs->host_fs_sel != host_fs) {
 		vmcs_write(HOST_FS_SELECTOR, host_fs);
-		hw->host_fs_sel = host_fs;
+		vmcs->host_fs_sel = host_fs;
 	}
-	if (hw->host_gs_sel != host_gs) {
+	if (vmcs->host_gs_sel != host_gs) {
 		vmcs_write(HOST_GS_SELECTOR, host_gs);
-		hw->host_gs_sel = host_gs;
+		vmcs->host_gs_sel = host_gs;
 	}
-	if (hw->host_fs_base != fs_base) {
+	if (vmcs->host_fs_base != fs_base) {
 		vmcs_write(HOST_FS_BASE, fs_base);
-		hw->host_fs_base = fs_base;
+		vmcs->host_fs_base = fs_base;
 	}
 }
 
 /* IRQs off. */
-void vmx_host_save(struct okvm_hw_vcpu *hw)
+static void host_state_save(struct okvm_hw_vcpu *hw)
 {
 	current_save_fsgs();
 	hw->fs_sel = current->thread.fsindex;
@@ -69,7 +69,7 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	hw->host_gs_user = current->thread.gsbase;
 	savesegment(ds, hw->ds_sel);
 	savesegment(es, hw->es_sel);
-	host_selectors_set(hw, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
+	host_selectors_set(&hw->vmcs, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
 	if (this_cpu_read(vmx_uret_owner) != hw || hw->uret_stale)
 		vmx_uret_load(hw);
@@ -88,7 +88,7 @@ static void host_ldt_restore(void)
 }
 
 /* IRQs off or preemption off. */
-void vmx_host_restore(struct okvm_hw_vcpu *hw)
+static void host_state_restore(struct okvm_hw_vcpu *hw)
 {
 	if (!hw->host_saved)
 		return;
@@ -100,7 +100,7 @@ void vmx_host_restore(struct okvm_hw_vcpu *hw)
 		load_gs_index(hw->gs_sel);
 	if (hw->fs_sel & 7) {
 		loadsegment(fs, hw->fs_sel);
-		wrmsrl(MSR_FS_BASE, hw->host_fs_base);
+		wrmsrl(MSR_FS_BASE, hw->vmcs.host_fs_base);
 	}
 	/* The exit loaded null selectors where userspace may have had others. */
 	if (unlikely(hw->ds_sel | hw->es_sel)) {
@@ -130,9 +130,9 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	if (likely(hw->cpu == cpu && this_cpu_read(vmx_current_hw) == hw))
+	if (likely(hw->vmcs.cpu == cpu && this_cpu_read(vmx_current_vmcs) == &hw->vmcs))
 		return;
-	if (!vmx_vmcs_load(hw, cpu))
+	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
 	/* This CPU may hold translations, and values of MSRs, from when the vCPU was here last. */
@@ -142,7 +142,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 void vmx_vcpu_put(struct okvm_vcpu *vcpu)
 {
-	vmx_host_restore(to_hw(vcpu));
+	host_state_restore(to_hw(vcpu));
 }
 
 /* ---- L1 data cache: SDM-external, Intel's "L1 Terminal Fault" guidance ---- */
@@ -302,7 +302,7 @@ static void debug_regs_take(struct okvm_hw_vcpu *hw)
 	get_debugreg(arch->dr6, 6);
 	arch->dr7 = vmcs_read(GUEST_DR7);
 	arch->debug_regs_live = false;
-	vmx_exec_set(hw, hw->exec | CPU_BASED_MOV_DR_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 	okvm_update_dr7(hw->vcpu);
 }
 
@@ -343,13 +343,13 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 
-	if (unlikely(cr3 != hw->host_cr3)) {
+	if (unlikely(cr3 != hw->vmcs.host_cr3)) {
 		vmcs_write(HOST_CR3, cr3);
-		hw->host_cr3 = cr3;
+		hw->vmcs.host_cr3 = cr3;
 	}
-	if (unlikely(cr4 != hw->host_cr4)) {
+	if (unlikely(cr4 != hw->vmcs.host_cr4)) {
 		vmcs_write(HOST_CR4, cr4);
-		hw->host_cr4 = cr4;
+		hw->vmcs.host_cr4 = cr4;
 		/* CR4.MCE of the host holds in the guest too. Some bits only the VMCS has. */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
@@ -357,16 +357,16 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 
 static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 {
-	unsigned long flags = hw->frame.flags & BIT(VMX_FRAME_LAUNCHED_BIT);
+	unsigned long flags = hw->vmcs.frame.flags & BIT(VMX_FRAME_LAUNCHED_BIT);
 
 	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
-		hw->frame.host_spec = this_cpu_read(x86_spec_ctrl_current);
-		hw->frame.guest_spec = hw->spec_ctrl;
+		hw->vmcs.frame.host_spec = this_cpu_read(x86_spec_ctrl_current);
+		hw->vmcs.frame.guest_spec = hw->spec_ctrl;
 		flags |= BIT(VMX_FRAME_SPEC_BIT);
 		if (hw->spec_ctrl_direct)
 			flags |= BIT(VMX_FRAME_SPEC_SAVE_BIT);
 	}
-	hw->frame.flags = flags;
+	hw->vmcs.frame.flags = flags;
 }
 
 /*
@@ -375,7 +375,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
  */
 static bool event_behind_event(const struct okvm_hw_vcpu *hw)
 {
-	return hw->entry_info && hw->vcpu->arch->ev.exc.pending;
+	return hw->vmcs.entry_info && hw->vcpu->arch->ev.exc.pending;
 }
 
 static bool must_not_enter(struct okvm_hw_vcpu *hw)
@@ -395,12 +395,12 @@ static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
 
-	if (likely(!hw->entry_info))
+	if (likely(!hw->vmcs.entry_info))
 		return;
 	if (ev->exc.injected || ev->irq.injected || ev->nmi_injected)
 		return;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
-	hw->entry_info = 0;
+	hw->vmcs.entry_info = 0;
 }
 
 /* The guest is a quiescent state; RCU need hear of it no more often than the tick comes. */
@@ -425,7 +425,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
-		vmx_host_save(hw);
+		host_state_save(hw);
 	else if (unlikely(hw->uret_stale))
 		vmx_uret_load(hw);
 	hw->uret_stale = false;
@@ -455,7 +455,7 @@ static void leave_guest(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->cr2 = native_read_cr2();
-	hw->spec_ctrl = hw->frame.guest_spec;
+	hw->spec_ctrl = hw->vmcs.frame.guest_spec;
 	debug_regs_unload(hw);
 	xstate_load_host(hw);
 	okvm_note_guest_ran();
@@ -500,8 +500,8 @@ static void write_timer(struct okvm_hw_vcpu *hw)
 	if (vmx_params.time_bound)
 		ticks = min_t(u64, ticks, vmx_params.time_bound >> vmx_caps.timer_shift);
 	ticks = min_t(u64, ticks, U32_MAX);
-	if (ticks != hw->timer_value) {
-		hw->timer_value = ticks;
+	if (ticks != hw->vmcs.timer_value) {
+		hw->vmcs.timer_value = ticks;
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, ticks);
 	}
 }
@@ -533,7 +533,7 @@ static __always_inline void enter_again(struct okvm_vcpu *vcpu)
 	if (unlikely(vmx_params.l1d_flush == VMX_L1D_ALWAYS))
 		l1d_flush();
 	context_tracking_guest_enter();
-	failed = vmx_enter(arch->gpr, &hw->frame);
+	failed = vmx_enter(arch->gpr, &hw->vmcs.frame);
 	context_tracking_guest_exit();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(hw->host_debugctl);
@@ -550,9 +550,9 @@ static __always_inline void enter_again(struct okvm_vcpu *vcpu)
 	/* A failed entry leaves the VMCS as it was: not launched, and its event is not given. */
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
-	hw->frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	if (unlikely(hw->entry_info)) {
-		hw->entry_info = 0;
+	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
+	if (unlikely(hw->vmcs.entry_info)) {
+		hw->vmcs.entry_info = 0;
 		vmx_events_given(vcpu);
 	}
 }
@@ -670,9 +670,9 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	withdraw_event(hw);
-	if (!hw->entry_info)
+	if (!hw->vmcs.entry_info)
 		return okvm_emulate(vcpu, OKVM_EMUL_INVALID_STATE, 0);
-	hw->entry_info = 0;
+	hw->vmcs.entry_info = 0;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	return okvm_emul_deliver(vcpu);
 }

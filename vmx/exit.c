@@ -94,7 +94,7 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		hw->timer_tsc = ~0ull;
 		okvm_apic_hv_timer_expired(vcpu);
 		/* Nobody's any more. */
-		if (unlikely(hw->pin & PIN_BASED_VMX_PREEMPTION_TIMER && hw->timer_tsc == ~0ull))
+		if (unlikely(hw->vmcs.pin & PIN_BASED_VMX_PREEMPTION_TIMER && hw->timer_tsc == ~0ull))
 			vmx_cancel_hv_timer(vcpu);
 		return true;
 	}
@@ -106,7 +106,7 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, hw->exec & ~CPU_BASED_INTR_WINDOW_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_window_opened(vcpu);
 	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
@@ -117,7 +117,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, hw->exec & ~CPU_BASED_NMI_WINDOW_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_NMI_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_NMI_WINDOW]++;
 	okvm_window_opened(vcpu);
 	return true;
@@ -404,7 +404,7 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	hw->entry_cpu = hw->cpu;
+	hw->entry_cpu = hw->vmcs.cpu;
 	if (unlikely(hw->entry_failed || hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(vcpu);
 	if (hw->pio_missed)

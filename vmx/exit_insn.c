@@ -221,7 +221,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	if (!(arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) && !(arch->dr7 & DR7_DETECT) &&
 	    vmx_get_cpl(vcpu) == 0) {
 		arch->debug_regs_live = true;
-		vmx_exec_set(hw, hw->exec & ~CPU_BASED_MOV_DR_EXITING);
+		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_MOV_DR_EXITING);
 		return OKVM_RESUME;
 	}
 	/* It does not exist: #UD for any privilege (SDM "Debug Registers DR4 and DR5"). */

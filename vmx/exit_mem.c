@@ -182,7 +182,7 @@ int vmx_exit_eoi(struct okvm_vcpu *vcpu)
 /* The guest lowered its TPR below what a pending interrupt needs. */
 int vmx_exit_tpr(struct okvm_vcpu *vcpu)
 {
-	vmx_tpr_threshold_set(to_hw(vcpu), 0);
+	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
 	okvm_window_opened(vcpu);
 	return OKVM_RESUME;
 }

@@ -31,9 +31,9 @@ static void end_halt(struct okvm_hw_vcpu *hw)
 static void give(struct okvm_hw_vcpu *hw, u32 info)
 {
 	end_halt(hw);
-	hw->entry_info = info | INTR_INFO_VALID_MASK;
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->entry_info);
-	trace_okvm_inject(hw->vcpu->id, hw->entry_info);
+	hw->vmcs.entry_info = info | INTR_INFO_VALID_MASK;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->vmcs.entry_info);
+	trace_okvm_inject(hw->vcpu->id, hw->vmcs.entry_info);
 }
 
 /* INT3 and INTO need the length of their instruction, to return after it. */
@@ -80,8 +80,8 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		hw->soft_nmi_masked = true;
-		hw->soft_nmi_since = ktime_get_ns();
+		hw->vmcs.soft_nmi_masked = true;
+		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
 	/*
 	 * Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register
@@ -121,9 +121,9 @@ void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 /* The guest that takes an interrupt with IF set has left its NMI handler long ago. */
 static bool soft_nmi_masked(struct okvm_hw_vcpu *hw)
 {
-	if (hw->soft_nmi_masked && ktime_get_ns() - hw->soft_nmi_since > SOFT_NMI_LIMIT_NS)
-		hw->soft_nmi_masked = false;
-	return hw->soft_nmi_masked;
+	if (hw->vmcs.soft_nmi_masked && ktime_get_ns() - hw->vmcs.soft_nmi_since > SOFT_NMI_LIMIT_NS)
+		hw->vmcs.soft_nmi_masked = false;
+	return hw->vmcs.soft_nmi_masked;
 }
 
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
@@ -141,8 +141,8 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 	u32 shadow;
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		hw->soft_nmi_masked = masked;
-		hw->soft_nmi_since = ktime_get_ns();
+		hw->vmcs.soft_nmi_masked = masked;
+		hw->vmcs.soft_nmi_since = ktime_get_ns();
 		return;
 	}
 	shadow = vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI;
@@ -152,7 +152,7 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 exec = hw->exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+	u32 exec = hw->vmcs.exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 
 	if (irq)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
@@ -163,7 +163,7 @@ void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	} else if (nmi) {
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	}
-	vmx_exec_set(hw, exec);
+	vmcs_exec_set(&hw->vmcs, exec);
 }
 
 void vmx_events_given(struct okvm_vcpu *vcpu)

@@ -350,10 +350,10 @@ int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 
 /* ---- the bitmap: a 1 makes the access exit (SDM "MSR-Bitmap Address") ---- */
 
-void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write)
+void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write)
 {
 	unsigned int bit = msr & 0x1fff;
-	void *half = hw->msr_bitmap;
+	void *half = vmcs->msr_bitmap;
 
 	if (msr >= 0xc0000000)
 		half += 0x400;
@@ -369,7 +369,7 @@ void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write)
 
 static void pass(struct okvm_vcpu *vcpu, u32 msr, bool read, bool write)
 {
-	vmx_msr_intercept(to_hw(vcpu), msr, !(read && okvm_msr_allowed(vcpu, msr, false)),
+	vmx_msr_intercept(&to_hw(vcpu)->vmcs, msr, !(read && okvm_msr_allowed(vcpu, msr, false)),
 			  !(write && okvm_msr_allowed(vcpu, msr, true)));
 }
 
@@ -384,7 +384,7 @@ void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu)
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
 	unsigned int i;
 
-	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
+	memset(hw->vmcs.msr_bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(pass_both); i++)
 		pass(vcpu, pass_both[i], true, true);
 	pass(vcpu, MSR_IA32_TSC, true, false);

@@ -257,16 +257,16 @@ void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 static void desc_exiting(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on)
-		vmx_exec2_set(hw, hw->exec2 | SECONDARY_EXEC_DESC);
-	else if (hw->exec2 & SECONDARY_EXEC_DESC)
-		vmx_exec2_set(hw, hw->exec2 & ~SECONDARY_EXEC_DESC);
+		vmcs_exec2_set(&hw->vmcs, hw->vmcs.exec2 | SECONDARY_EXEC_DESC);
+	else if (hw->vmcs.exec2 & SECONDARY_EXEC_DESC)
+		vmcs_exec2_set(&hw->vmcs, hw->vmcs.exec2 & ~SECONDARY_EXEC_DESC);
 }
 
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long val = (cr4 & ~X86_CR4_MCE) | X86_CR4_VMXE | (hw->host_cr4 & X86_CR4_MCE);
+	unsigned long val = (cr4 & ~X86_CR4_MCE) | X86_CR4_VMXE | (hw->vmcs.host_cr4 & X86_CR4_MCE);
 
 	if (!boot_cpu_has(X86_FEATURE_UMIP) && vmx_caps.exec2 & SECONDARY_EXEC_DESC) {
 		desc_exiting(hw, cr4 & X86_CR4_UMIP);
@@ -288,9 +288,9 @@ void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
 		vmcs_write(GUEST_IA32_EFER, efer);
 	if (efer & EFER_LMA)
-		vmx_entry_set(hw, hw->entry | VM_ENTRY_IA32E_MODE);
+		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else
-		vmx_entry_set(hw, hw->entry & ~VM_ENTRY_IA32E_MODE);
+		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry & ~VM_ENTRY_IA32E_MODE);
 	hw->todo |= VMX_TODO_STATE;
 }
 

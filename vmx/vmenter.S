@@ -23,7 +23,7 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/* struct vmx_frame; vmx/vmx.h asserts the offsets. */
+/* struct vmx_frame; vmx/vmcs.h asserts the offsets. */
 #define FRAME_HOST_RSP		0
 #define FRAME_FLAGS		8
 #define FRAME_GUEST_SPEC	16

@@ -39,28 +39,6 @@ enum vmx_l1d {
 extern struct vmx_caps vmx_caps;
 extern struct vmx_params vmx_params;
 
-/* Flags of struct vmx_frame, tested by vmenter.S. */
-#define VMX_FRAME_LAUNCHED_BIT	0	/* VMRESUME rather than VMLAUNCH */
-#define VMX_FRAME_SPEC_BIT	1	/* the guest's SPEC_CTRL may differ from the host's */
-#define VMX_FRAME_SPEC_SAVE_BIT	2	/* the guest writes SPEC_CTRL without exits */
-
-/**
- * struct vmx_frame - what vmenter.S needs beside the general registers
- *
- * Its layout is known to vmenter.S.
- */
-struct vmx_frame {
-	unsigned long host_rsp;		/* as HOST_RSP has it */
-	unsigned long flags;
-	u64 guest_spec;
-	u64 host_spec;
-};
-
-static_assert(offsetof(struct vmx_frame, host_rsp) == 0);
-static_assert(offsetof(struct vmx_frame, flags) == 8);
-static_assert(offsetof(struct vmx_frame, guest_spec) == 16);
-static_assert(offsetof(struct vmx_frame, host_spec) == 24);
-
 /**
  * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
  *
@@ -92,10 +70,12 @@ enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
 /**
  * struct okvm_hw_vcpu - VMX's side of a vCPU
+ * @vmcs: the VMCS that it runs on, with all that belongs to a VMCS. First, so that its address is
+ *	the structure's
  */
 struct okvm_hw_vcpu {
+	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
-	struct vmx_frame frame;
 
 	/* This exit. */
 	u32 exit_reason;
@@ -117,17 +97,6 @@ struct okvm_hw_vcpu {
 	bool walk_wp;		/* CR0.WP as the page walker knows it */
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
-	u32 entry_info;		/* VM_ENTRY_INTR_INFO as written, 0 after an exit */
-
-	/* Copies of what the VMCS holds, so that nothing is written twice. */
-	u32 pin, exec, exec2, entry, exit;
-	u32 exceptions;
-	u32 tpr_threshold;
-	u16 intr_status;	/* RVI and SVI */
-	unsigned long host_cr3, host_cr4;
-	unsigned long host_fs_base;
-	u16 host_fs_sel, host_gs_sel;
-	u64 timer_value;
 
 	/* Segment registers read since the last exit: bit seg * NR_SEG_FIELDS + field. */
 	u32 seg_avail;
@@ -140,9 +109,6 @@ struct okvm_hw_vcpu {
 	bool spec_ctrl_direct;	/* no exits on SPEC_CTRL */
 	u64 uret[VMX_NR_URET];	/* the guest's values */
 	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
-	bool timer_hit_bound;
-	bool soft_nmi_masked;	/* without virtual NMIs */
-	u64 soft_nmi_since;	/* ns */
 	bool apicv;		/* virtual-interrupt delivery is on */
 	bool apic_elsewhere;	/* counted in the VM's apics_elsewhere */
 	bool dr_loaded;		/* the CPU's debug registers are the guest's */
@@ -154,16 +120,8 @@ struct okvm_hw_vcpu {
 	u64 host_gs_user;
 	u64 host_debugctl;
 
-	u64 eptp;
 	u16 vpid;
-	void *msr_bitmap;
 	struct vmx_pi *pi;
-
-	/* The VMCS. @cpu and @node change on the CPU it is loaded on, with IRQs off there. */
-	struct vmcs *vmcs;
-	u64 vmcs_pa;
-	int cpu;		/* where it is loaded, -1 nowhere */
-	struct list_head node;
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
@@ -245,33 +203,6 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 	return hw->gpa;
 }
 
-/* ---- controls: written when they change ---- */
-
-#define VMX_CONTROL(name, field, member)					\
-static inline void vmx_##name##_set(struct okvm_hw_vcpu *hw, u32 val)		\
-{										\
-	if (hw->member == val)							\
-		return;								\
-	hw->member = val;							\
-	vmcs_write(field, val);							\
-}
-
-VMX_CONTROL(pin, PIN_BASED_VM_EXEC_CONTROL, pin)
-VMX_CONTROL(exec, CPU_BASED_VM_EXEC_CONTROL, exec)
-VMX_CONTROL(exec2, SECONDARY_VM_EXEC_CONTROL, exec2)
-VMX_CONTROL(entry, VM_ENTRY_CONTROLS, entry)
-VMX_CONTROL(exit, VM_EXIT_CONTROLS, exit)
-VMX_CONTROL(exceptions, EXCEPTION_BITMAP, exceptions)
-VMX_CONTROL(tpr_threshold, TPR_THRESHOLD, tpr_threshold)
-
-static inline void vmx_intr_status_set(struct okvm_hw_vcpu *hw, u16 val)
-{
-	if (hw->intr_status == val)
-		return;
-	hw->intr_status = val;
-	vmcs_write(GUEST_INTR_STATUS, val);
-}
-
 /* ---- enable.c ---- */
 
 int vmx_enable_init(void);
@@ -283,20 +214,23 @@ int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
 void vmx_read_msrs(struct vmx_msrs *msrs);
-/* Whose VMCS is this CPU's current one. */
-DECLARE_PER_CPU(struct okvm_hw_vcpu *, vmx_current_hw);
-/** vmx_vmcs_load() - make the VMCS current here. Return: true if it was not loaded on this CPU */
-bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu);
+/* This CPU's current VMCS. */
+DECLARE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
+/**
+ * vmx_vmcs_load() - make the VMCS current here
+ * @vm: dies if the CPU refuses the VMCS
+ *
+ * Return: true if it was not loaded on this CPU
+ */
+bool vmx_vmcs_load(struct okvm_vm *vm, struct vmx_vmcs *vmcs, int cpu);
 /** vmx_vmcs_unload() - clear it wherever it is loaded. May sleep */
-void vmx_vmcs_unload(struct okvm_hw_vcpu *hw);
+void vmx_vmcs_unload(struct vmx_vmcs *vmcs);
 
 /* ---- entry.c ---- */
 
 int vmx_run(struct okvm_vcpu *vcpu);
 void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void vmx_vcpu_put(struct okvm_vcpu *vcpu);
-void vmx_host_save(struct okvm_hw_vcpu *hw);
-void vmx_host_restore(struct okvm_hw_vcpu *hw);
 /** vmx_fast_skip() - past the instruction of this exit; false if TF makes it no fast matter */
 bool vmx_fast_skip(struct okvm_vcpu *vcpu);
 void vmx_xstate_init(void);
@@ -439,7 +373,7 @@ void vmx_post_self(void);
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu);
 /** vmx_apic_bitmap() - the x2APIC part of the MSR bitmap */
 void vmx_apic_bitmap(struct okvm_vcpu *vcpu);
-void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write);
+void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write);
 
 static inline bool vmx_pi_pending(const struct okvm_hw_vcpu *hw)
 {

@@ -10,6 +10,7 @@
 #include <asm/trapnr.h>
 
 #include "core/iobus.h"
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
 
 /* Reasons that the kernel's headers do not name. */
@@ -72,13 +73,12 @@ static bool fast_vmcall(struct okvm_vcpu *vcpu)
 static bool fast_io(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	struct qual_io q = qual_io(vmx_qual(hw));
 
-	/* Bit 4: a string instruction (SDM "Exit Qualification for I/O Instructions"). */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || q.string || !may_skip(vcpu))
 		return false;
-	if (okvm_port_empty(vcpu, qual >> 16, (qual & 7) + 1) ||
-	    !okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3))) {
+	if (okvm_port_empty(vcpu, q.port, q.size) ||
+	    !okvm_pio_fast(vcpu, q.port, q.size, q.in)) {
 		hw->pio_missed = true;
 		return false;
 	}
@@ -342,15 +342,15 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long qual = vmx_qual(hw);
+	struct qual_io q = qual_io(vmx_qual(hw));
 
 	hw->pio_missed = false;
 	/* For the completion, without the calls through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
-	arch->pio.port = qual >> 16;
-	arch->pio.size = (qual & 7) + 1;
-	arch->pio.in = qual & BIT(3);
+	arch->pio.port = q.port;
+	arch->pio.size = q.size;
+	arch->pio.in = q.in;
 	arch->pio.insn_len = vmx_insn_len(hw);
 	arch->pio.plain = !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 	return okvm_pio_user(vcpu);

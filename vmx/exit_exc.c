@@ -10,6 +10,7 @@
 #include <asm/mce.h>
 #include <asm/trapnr.h>
 
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
 
 #define INFO_TYPE_VECTOR	(INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK | \
@@ -94,17 +95,16 @@ static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 static int exit_db(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long dr6 = vmx_qual(hw);
+	struct qual_debug q = qual_debug(vmx_qual(hw));
 
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		return okvm_debug_exit(vcpu, X86_TRAP_DB, (dr6 & 0xe00f) |
-				       vcpu->arch->feat.dr6_fixed1);
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, q.set | vcpu->arch->feat.dr6_fixed1);
 	/* INT1 is a trap whose exit is fault-like. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		okvm_skip_insn(vcpu, vmx_insn_len(hw));
 	else
 		keep_single_step_legal(vcpu);
-	okvm_queue_db(vcpu, dr6);
+	okvm_queue_db(vcpu, q.set | q.inverted);
 	return OKVM_RESUME;
 }
 
@@ -153,11 +153,10 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 
 /* ---- task switches ---- */
 
-/* SDM "Exit Qualification for Task Switches". */
 int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	struct qual_task q = qual_task(vmx_qual(hw));
 	bool by_event = hw->idt_info & VECTORING_INFO_VALID_MASK;
 	u32 type = hw->idt_info & VECTORING_INFO_TYPE_MASK, error = 0;
 	bool external = by_event && (type == INTR_TYPE_HARD_EXCEPTION ||
@@ -168,6 +167,6 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
 	/* Exceptions and interrupts return to the instruction, all else after it. */
-	return okvm_task_switch(vcpu, qual, (qual >> 30) & 3, external ? 0 : vmx_insn_len(hw),
+	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

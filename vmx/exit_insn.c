@@ -8,6 +8,7 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
 
 /* DR6.BD and DR7.GD, which the kernel's headers do not name. */
@@ -113,15 +114,14 @@ int vmx_exit_desc(struct okvm_vcpu *vcpu)
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 }
 
-/* SDM "Exit Qualification for I/O Instructions". */
 int vmx_exit_io(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	struct qual_io q = qual_io(vmx_qual(hw));
 
-	if (qual & BIT(4))
+	if (q.string)
 		return vmx_emulate(vcpu, OKVM_EMUL_PIO, 0);
-	return okvm_pio(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3), vmx_insn_len(hw));
+	return okvm_pio(vcpu, q.port, q.size, q.in, vmx_insn_len(hw));
 }
 
 /* Userspace's APIC hears of a lowered priority; a raised one can wait. */
@@ -178,21 +178,19 @@ static int lmsw(struct okvm_vcpu *vcpu, u16 src)
 					     (cr0 & X86_CR0_PE)));
 }
 
-/* SDM "Exit Qualification for Control-Register Accesses". */
 int vmx_exit_cr(struct okvm_vcpu *vcpu)
 {
-	unsigned long qual = vmx_qual(to_hw(vcpu));
-	unsigned int cr = qual & 15, reg = (qual >> 8) & 15;
+	struct qual_cr q = qual_cr(vmx_qual(to_hw(vcpu)));
 
-	switch ((qual >> 4) & 3) {
-	case 0:
-		return move_to_cr(vcpu, cr, okvm_gpr(vcpu, reg));
-	case 1:
-		return move_from_cr(vcpu, cr, reg);
-	case 2:
+	switch (q.type) {
+	case QUAL_CR_TO:
+		return move_to_cr(vcpu, q.cr, okvm_gpr(vcpu, q.reg));
+	case QUAL_CR_FROM:
+		return move_from_cr(vcpu, q.cr, q.reg);
+	case QUAL_CR_CLTS:
 		return skip_or_gp(vcpu, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS));
 	default:
-		return lmsw(vcpu, qual >> 16);
+		return lmsw(vcpu, q.msw);
 	}
 }
 
@@ -211,8 +209,8 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long qual = vmx_qual(hw), val;
-	unsigned int dr = qual & 7, reg = (qual >> 8) & 15;
+	struct qual_dr q = qual_dr(vmx_qual(hw));
+	unsigned long val;
 
 	/*
 	 * Accesses come in bunches: the registers are the guest's until the next slow exit,
@@ -225,7 +223,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 		return OKVM_RESUME;
 	}
 	/* It does not exist: #UD for any privilege (SDM "Debug Registers DR4 and DR5"). */
-	if ((dr == 4 || dr == 5) && okvm_cr4(vcpu) & X86_CR4_DE) {
+	if ((q.dr == 4 || q.dr == 5) && okvm_cr4(vcpu) & X86_CR4_DE) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
@@ -234,10 +232,11 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	if ((arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 : arch->dr7) &
 	    DR7_DETECT)
 		return general_detect(vcpu);
-	if (!(qual & BIT(4)))
-		return skip_or_gp(vcpu, okvm_set_dr(vcpu, dr, natural(vcpu, okvm_gpr(vcpu, reg))));
-	if (okvm_get_dr(vcpu, dr, &val))
+	if (!q.from)
+		return skip_or_gp(vcpu, okvm_set_dr(vcpu, q.dr,
+						    natural(vcpu, okvm_gpr(vcpu, q.reg))));
+	if (okvm_get_dr(vcpu, q.dr, &val))
 		return skip_or_gp(vcpu, 1);
-	okvm_gpr_set(vcpu, reg, natural(vcpu, val));
+	okvm_gpr_set(vcpu, q.reg, natural(vcpu, val));
 	return skip(vcpu);
 }

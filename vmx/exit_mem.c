@@ -7,43 +7,29 @@
 #include <asm/processor-flags.h>
 
 #include "core/guestmem.h"
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
 
-#define QUAL_READ		BIT(0)
-#define QUAL_WRITE		BIT(1)
-#define QUAL_FETCH		BIT(2)
-#define QUAL_PERMS		GENMASK(5, 3)
-#define QUAL_LINEAR		BIT(7)	/* a linear address was being accessed */
-#define QUAL_FINAL		BIT(8)	/* ... and its translation was found: it is no page walk */
-#define QUAL_NMI_UNBLOCKED	BIT(12)
-
-/* SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses": bits 15:12. */
-#define QUAL_APIC_READ		0
-#define QUAL_APIC_WRITE		BIT(12)
-#define QUAL_APIC_TYPE		GENMASK(15, 12)
-
-/* SDM "Exit Qualification for EPT Violations". */
-static u32 ept_access(unsigned long qual)
+/* How the MMU is to take the access. */
+static __always_inline u32 ept_access(struct qual_ept q)
 {
 	u32 acc = OKVM_ACC_USER;
 
-	if (qual & QUAL_WRITE)
+	if (q.write)
 		acc |= OKVM_ACC_WRITE;
-	if (qual & QUAL_FETCH)
+	if (q.fetch)
 		acc |= OKVM_ACC_FETCH;
-	if (qual & QUAL_PERMS)
+	if (q.mapped)
 		acc |= OKVM_ACC_PRESENT;
-	if (!(qual & QUAL_FINAL))
+	if (!q.translated)
 		acc |= OKVM_ACC_TABLE;
 	return acc;
 }
 
 /* The faulting address if it is of data of the instruction at RIP, else OKVM_INVALID_GPA. */
-static gpa_t operand_gpa(unsigned long qual, gpa_t gpa)
+static __always_inline gpa_t operand_gpa(struct qual_ept q, gpa_t gpa)
 {
-	const unsigned long data = QUAL_LINEAR | QUAL_FINAL;
-
-	return (qual & (data | QUAL_FETCH)) == data ? gpa : OKVM_INVALID_GPA;
+	return q.linear && q.translated && !q.fetch ? gpa : OKVM_INVALID_GPA;
 }
 
 /*
@@ -63,11 +49,11 @@ static int deliver_anew(struct okvm_vcpu *vcpu, gpa_t gpa)
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	struct qual_ept q = qual_ept(vmx_qual(hw));
 
-	if (unlikely(qual & QUAL_NMI_UNBLOCKED))
+	if (unlikely(q.nmi_unblocked))
 		return false;
-	if (!okvm_mmu_fault_fast(vcpu, vmx_gpa(hw), ept_access(qual)))
+	if (!okvm_mmu_fault_fast(vcpu, vmx_gpa(hw), ept_access(q)))
 		return false;
 	/* A delivery that was cut short goes the slow way. */
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
@@ -97,11 +83,11 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 int vmx_exit_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	struct qual_ept q = qual_ept(vmx_qual(hw));
 	gpa_t gpa = vmx_gpa(hw);
 
-	vmx_nmi_unblocked(vcpu, qual & QUAL_NMI_UNBLOCKED);
-	return resolve(vcpu, gpa, ept_access(qual), operand_gpa(qual, gpa));
+	vmx_nmi_unblocked(vcpu, q.nmi_unblocked);
+	return resolve(vcpu, gpa, ept_access(q), operand_gpa(q, gpa));
 }
 
 int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
@@ -130,14 +116,14 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
  * instruction's length for this exit (SDM "Information for VM Exits Due to Instruction Execution");
  * CPUs give it, and upstream relies on it as well.
  */
-static bool writes_eoi(unsigned long qual)
+static __always_inline bool writes_eoi(struct qual_apic q)
 {
-	return qual == (QUAL_APIC_WRITE | APIC_EOI);
+	return q.type == QUAL_APIC_WRITE && q.offset == APIC_EOI;
 }
 
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu)
 {
-	if (!writes_eoi(vmx_qual(to_hw(vcpu))) || vmx_rflags(vcpu) & X86_EFLAGS_TF ||
+	if (!writes_eoi(qual_apic(vmx_qual(to_hw(vcpu)))) || vmx_rflags(vcpu) & X86_EFLAGS_TF ||
 	    !okvm_apic_eoi_fast(vcpu))
 		return false;
 	return vmx_fast_skip(vcpu);
@@ -145,23 +131,22 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu)
 
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
 {
-	return okvm_apic_write_fast(vcpu, vmx_qual(to_hw(vcpu)) & 0xff0);
+	return okvm_apic_write_fast(vcpu, qual_apic_write(vmx_qual(to_hw(vcpu))));
 }
 
 /* SDM "APIC-Access VM Exits". */
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 {
-	unsigned long qual = vmx_qual(to_hw(vcpu));
-	unsigned long type = qual & QUAL_APIC_TYPE;
-	gpa_t gpa = (okvm_apic_base(vcpu) & PAGE_MASK) + (qual & 0xfff);
+	struct qual_apic q = qual_apic(vmx_qual(to_hw(vcpu)));
+	gpa_t gpa = (okvm_apic_base(vcpu) & PAGE_MASK) + q.offset;
 
 	if (to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)
 		return vmx_delivery_failed(vcpu);
-	if (writes_eoi(qual)) {
+	if (writes_eoi(q)) {
 		okvm_apic_eoi(vcpu);
 		return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 	}
-	if (type != QUAL_APIC_READ && type != QUAL_APIC_WRITE)
+	if (q.type != QUAL_APIC_READ && q.type != QUAL_APIC_WRITE)
 		gpa = OKVM_INVALID_GPA;
 	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 }
@@ -169,13 +154,13 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 /* Trap-like: the write is in the page already and RIP is past it. */
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu)
 {
-	okvm_apic_write_nodecode(vcpu, vmx_qual(to_hw(vcpu)) & 0xff0);
+	okvm_apic_write_nodecode(vcpu, qual_apic_write(vmx_qual(to_hw(vcpu))));
 	return OKVM_RESUME;
 }
 
 int vmx_exit_eoi(struct okvm_vcpu *vcpu)
 {
-	okvm_apic_eoi_induced(vcpu, vmx_qual(to_hw(vcpu)) & 0xff);
+	okvm_apic_eoi_induced(vcpu, qual_eoi(vmx_qual(to_hw(vcpu))));
 	return OKVM_RESUME;
 }
 

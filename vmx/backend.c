@@ -369,7 +369,7 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 				      CPU_BASED_NMI_WINDOW_EXITING));
 	vmx_update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CONTROLS | OKVM_ICPT_APIC |
 			      OKVM_ICPT_MSRS | OKVM_ICPT_DEBUG | OKVM_ICPT_CR);
-	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_CHECK_STATE;
 }
 
 const struct okvm_backend okvm_vmx_backend = {

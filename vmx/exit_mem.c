@@ -11,7 +11,7 @@
 #include "vmx/vmx.h"
 
 /* How the MMU is to take the access. */
-static __always_inline u32 ept_access(struct qual_ept q)
+static u32 ept_access(union qual_ept q)
 {
 	u32 acc = OKVM_ACC_USER;
 
@@ -19,7 +19,7 @@ static __always_inline u32 ept_access(struct qual_ept q)
 		acc |= OKVM_ACC_WRITE;
 	if (q.fetch)
 		acc |= OKVM_ACC_FETCH;
-	if (q.mapped)
+	if (q.permissions)
 		acc |= OKVM_ACC_PRESENT;
 	if (!q.translated)
 		acc |= OKVM_ACC_TABLE;
@@ -27,17 +27,32 @@ static __always_inline u32 ept_access(struct qual_ept q)
 }
 
 /* The faulting address if it is of data of the instruction at RIP, else OKVM_INVALID_GPA. */
-static __always_inline gpa_t operand_gpa(struct qual_ept q, gpa_t gpa)
+static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 {
 	return q.linear && q.translated && !q.fetch ? gpa : OKVM_INVALID_GPA;
 }
 
+/* A descriptor table or a stack is in MMIO. Userspace gets what upstream gives it. */
+int vmx_delivery_failed(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw) };
+	u32 ndata = 3;
+
+	if ((u16)hw->exit_reason == EXIT_REASON_EPT_MISCONFIG ||
+	    (u16)hw->exit_reason == EXIT_REASON_EPT_VIOLATION)
+		data[ndata++] = vmx_gpa(hw);
+	data[ndata++] = hw->entry_cpu;
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ndata, data);
+}
+
 /*
- * The delivery of an event has met what EPT does not map, and the instruction at RIP has no part in
- * it. Page tables, descriptor tables and stacks in read-only memory serve a delivery by software,
- * which needs no accessed bits and gives userspace what is pushed. In no memory nothing helps.
+ * The delivery of an event has met what EPT does not map; the instruction at RIP has no part in it.
+ * If that is read-only memory (page tables, descriptor tables, a stack), the emulator can deliver
+ * the event: it sets no accessed bits and gives userspace what is pushed. If no memory is there,
+ * the delivery fails.
  */
-static int deliver_anew(struct okvm_vcpu *vcpu, gpa_t gpa)
+static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	if (!okvm_guest_has(vcpu->vm, gpa, false))
 		return vmx_delivery_failed(vcpu);
@@ -45,11 +60,11 @@ static int deliver_anew(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return okvm_emul_deliver(vcpu);
 }
 
-/* Another vCPU has resolved it meanwhile, or an accessed bit was all that was missing. */
+/* Serves violations that another vCPU has resolved meanwhile, or that only miss an accessed bit. */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	struct qual_ept q = qual_ept(vmx_qual(hw));
+	const union qual_ept q = { vmx_qual(hw) };
 
 	if (unlikely(q.nmi_unblocked))
 		return false;
@@ -60,7 +75,7 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 }
 
 /* @operand: @gpa, or OKVM_INVALID_GPA if that is not the instruction's own */
-static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
+static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);
 
@@ -69,7 +84,7 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:
 		if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK))
-			return deliver_anew(vcpu, gpa);
+			return deliver_by_emulator(vcpu, gpa);
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, operand);
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
@@ -83,11 +98,11 @@ static int resolve(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 int vmx_exit_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	struct qual_ept q = qual_ept(vmx_qual(hw));
+	const union qual_ept q = { vmx_qual(hw) };
 	gpa_t gpa = vmx_gpa(hw);
 
 	vmx_nmi_unblocked(vcpu, q.nmi_unblocked);
-	return resolve(vcpu, gpa, ept_access(q), operand_gpa(q, gpa));
+	return ept_resolve_fault(vcpu, gpa, ept_access(q), operand_gpa(q, gpa));
 }
 
 int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
@@ -101,7 +116,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
 	/* An entry of an older generation, or no MMIO entry at all: the fault path decides. */
-	return resolve(vcpu, gpa, OKVM_ACC_USER, gpa);
+	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
 /* CR0.WP is the guest's own; the page walker has to know it before it walks. */
@@ -116,17 +131,20 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
  * instruction's length for this exit (SDM "Information for VM Exits Due to Instruction Execution");
  * CPUs give it, and upstream relies on it as well.
  */
-static __always_inline bool writes_eoi(struct qual_apic q)
+static bool writes_eoi(union qual_apic q)
 {
 	return q.type == QUAL_APIC_WRITE && q.offset == APIC_EOI;
 }
 
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu)
 {
-	if (!writes_eoi(qual_apic(vmx_qual(to_hw(vcpu)))) || vmx_rflags(vcpu) & X86_EFLAGS_TF ||
+	const union qual_apic q = { vmx_qual(to_hw(vcpu)) };
+
+	if (!writes_eoi(q) || vmx_single_steps(vcpu) ||
 	    !okvm_apic_eoi_fast(vcpu))
 		return false;
-	return vmx_fast_skip(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
@@ -137,14 +155,14 @@ bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
 /* SDM "APIC-Access VM Exits". */
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 {
-	struct qual_apic q = qual_apic(vmx_qual(to_hw(vcpu)));
+	const union qual_apic q = { vmx_qual(to_hw(vcpu)) };
 	gpa_t gpa = (okvm_apic_base(vcpu) & PAGE_MASK) + q.offset;
 
 	if (to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)
 		return vmx_delivery_failed(vcpu);
 	if (writes_eoi(q)) {
 		okvm_apic_eoi(vcpu);
-		return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
+		return vmx_skip_insn(vcpu);
 	}
 	if (q.type != QUAL_APIC_READ && q.type != QUAL_APIC_WRITE)
 		gpa = OKVM_INVALID_GPA;
@@ -161,13 +179,5 @@ int vmx_exit_apic_write(struct okvm_vcpu *vcpu)
 int vmx_exit_eoi(struct okvm_vcpu *vcpu)
 {
 	okvm_apic_eoi_induced(vcpu, qual_eoi(vmx_qual(to_hw(vcpu))));
-	return OKVM_RESUME;
-}
-
-/* The guest lowered its TPR below what a pending interrupt needs. */
-int vmx_exit_tpr(struct okvm_vcpu *vcpu)
-{
-	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
-	okvm_window_opened(vcpu);
 	return OKVM_RESUME;
 }

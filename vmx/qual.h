@@ -1,155 +1,126 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Exit qualifications: what a VM exit says of its reason beyond the reason's number, for the
- * reasons that okvm handles. One structure and one decoder for each, after the tables of the SDM's
- * chapter "VM Exits", "Basic VM-Exit Information". Bits that no handler needs have no field.
+ * reasons that okvm handles, after the tables of the SDM's chapter "VM Exits", "Basic VM-Exit
+ * Information". Each has one type, whose bit-fields are the table's rows; bits that no handler needs
+ * have no name. A handler writes
  *
- * Pure; the decoders are inlined, so that a handler that asks for one bit tests one bit.
+ *	const union qual_io q = { vmx_qual(hw) };
+ *
+ * and tests q.in: that costs one test of a bit. Pure.
  */
 #ifndef OKVM_VMX_QUAL_H
 #define OKVM_VMX_QUAL_H
 
 #include <linux/bits.h>
-#include <linux/compiler.h>
+#include <linux/build_bug.h>
 #include <linux/types.h>
 
-/** struct qual_io - SDM "Exit Qualification for I/O Instructions" */
-struct qual_io {
-	u16 port;
-	u8 size;		/* of one item: 1, 2 or 4 bytes */
-	bool in;		/* IN or INS, else OUT or OUTS */
-	bool string;		/* INS or OUTS */
+/** union qual_io - SDM "Exit Qualification for I/O Instructions" */
+union qual_io {
+	unsigned long raw;
+	struct {
+		unsigned long size_less_1	: 3;	/* of one item, in bytes */
+		unsigned long in		: 1;	/* IN or INS, else OUT or OUTS */
+		unsigned long string		: 1;	/* INS or OUTS */
+		unsigned long			: 11;
+		unsigned long port		: 16;
+	};
 };
 
-static __always_inline struct qual_io qual_io(unsigned long qual)
+static inline unsigned int qual_io_size(union qual_io q)
 {
-	return (struct qual_io) {
-		.size = (qual & 7) + 1,
-		.in = qual & BIT(3),
-		.string = qual & BIT(4),
-		.port = qual >> 16,
-	};
+	return q.size_less_1 + 1;
 }
 
 enum qual_cr_type { QUAL_CR_TO, QUAL_CR_FROM, QUAL_CR_CLTS, QUAL_CR_LMSW };
 
-/** struct qual_cr - SDM "Exit Qualification for Control-Register Accesses" */
-struct qual_cr {
-	unsigned int cr;	/* number of the control register, 0 for CLTS and LMSW */
-	enum qual_cr_type type;
-	unsigned int reg;	/* general register that is moved, in machine encoding */
-	u16 msw;		/* LMSW: its operand */
+/** union qual_cr - SDM "Exit Qualification for Control-Register Accesses" */
+union qual_cr {
+	unsigned long raw;
+	struct {
+		unsigned long cr		: 4;	/* number; 0 for CLTS and LMSW */
+		unsigned long type		: 2;	/* enum qual_cr_type */
+		unsigned long			: 2;
+		unsigned long reg		: 4;	/* general register, as encoded */
+		unsigned long			: 4;
+		unsigned long msw		: 16;	/* the operand of LMSW */
+	};
 };
 
-static __always_inline struct qual_cr qual_cr(unsigned long qual)
-{
-	return (struct qual_cr) {
-		.cr = qual & 15,
-		.type = (qual >> 4) & 3,
-		.reg = (qual >> 8) & 15,
-		.msw = qual >> 16,
+/** union qual_dr - SDM "Exit Qualification for MOV DR" */
+union qual_dr {
+	unsigned long raw;
+	struct {
+		unsigned long dr		: 3;
+		unsigned long			: 1;
+		unsigned long from		: 1;	/* MOV from DR, else to it */
+		unsigned long			: 3;
+		unsigned long reg		: 4;	/* general register, as encoded */
 	};
-}
-
-/** struct qual_dr - SDM "Exit Qualification for MOV DR" */
-struct qual_dr {
-	unsigned int dr;	/* number of the debug register */
-	bool from;		/* MOV from the debug register, else to it */
-	unsigned int reg;	/* general register, in machine encoding */
 };
 
-static __always_inline struct qual_dr qual_dr(unsigned long qual)
-{
-	return (struct qual_dr) {
-		.dr = qual & 7,
-		.from = qual & BIT(4),
-		.reg = (qual >> 8) & 15,
-	};
-}
-
-/**
- * struct qual_debug - SDM "Exit Qualification for Debug Exceptions"
- *
- * Each bit is at its place in DR6, which has not changed yet.
+/*
+ * SDM "Exit Qualification for Debug Exceptions": the bits of DR6 that the exception would change,
+ * at their places there. B0-B3, BD and BS are set in DR6; BLD and RTM are cleared.
  */
-struct qual_debug {
-	unsigned long set;	/* B0-B3, BD, BS: 1 here and in DR6 */
-	unsigned long inverted;	/* BLD, RTM: 1 here is 0 in DR6 */
-};
-
-static __always_inline struct qual_debug qual_debug(unsigned long qual)
-{
-	return (struct qual_debug) {
-		.set = qual & (GENMASK(3, 0) | BIT(13) | BIT(14)),
-		.inverted = qual & (BIT(11) | BIT(16)),
-	};
-}
+#define QUAL_DEBUG_SET		(GENMASK(3, 0) | BIT(13) | BIT(14))
+#define QUAL_DEBUG_CLEARED	(BIT(11) | BIT(16))
 
 enum qual_task_source { QUAL_TASK_CALL, QUAL_TASK_IRET, QUAL_TASK_JMP, QUAL_TASK_GATE };
 
-/** struct qual_task - SDM "Exit Qualification for Task Switches" */
-struct qual_task {
-	u16 selector;		/* of the new task's TSS */
-	enum qual_task_source source;
+/** union qual_task - SDM "Exit Qualification for Task Switches" */
+union qual_task {
+	unsigned long raw;
+	struct {
+		unsigned long selector		: 16;	/* of the new task's TSS */
+		unsigned long			: 14;
+		unsigned long source		: 2;	/* enum qual_task_source */
+	};
 };
 
-static __always_inline struct qual_task qual_task(unsigned long qual)
-{
-	return (struct qual_task) {
-		.selector = qual,
-		.source = (qual >> 30) & 3,
+/** union qual_ept - SDM "Exit Qualification for EPT Violations" */
+union qual_ept {
+	unsigned long raw;
+	struct {
+		unsigned long			: 1;
+		unsigned long write		: 1;	/* also of accessed and dirty bits */
+		unsigned long fetch		: 1;
+		unsigned long permissions	: 3;	/* what EPT allows: R, W, X */
+		unsigned long			: 1;
+		unsigned long linear		: 1;	/* a linear address was accessed */
+		unsigned long translated	: 1;	/* ... it is no page walk */
+		unsigned long			: 3;
+		unsigned long nmi_unblocked	: 1;	/* by an IRET that has faulted */
 	};
-}
-
-/** struct qual_ept - SDM "Exit Qualification for EPT Violations" */
-struct qual_ept {
-	bool write;		/* data write, or the CPU set an accessed or dirty bit */
-	bool fetch;
-	bool mapped;		/* the EPT entry allows something: read, write or execute */
-	bool linear;		/* a linear address was being accessed */
-	bool translated;	/* ... and its translation was found: it is no page walk */
-	bool nmi_unblocked;	/* an IRET that faulted has unblocked NMIs before */
 };
 
-static __always_inline struct qual_ept qual_ept(unsigned long qual)
-{
-	return (struct qual_ept) {
-		.write = qual & BIT(1),
-		.fetch = qual & BIT(2),
-		.mapped = qual & GENMASK(5, 3),
-		.linear = qual & BIT(7),
-		.translated = qual & BIT(8),
-		.nmi_unblocked = qual & BIT(12),
+/* Types of accesses that an instruction's operand makes; there are more. */
+enum qual_apic_type { QUAL_APIC_READ, QUAL_APIC_WRITE };
+
+/** union qual_apic - SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses" */
+union qual_apic {
+	unsigned long raw;
+	struct {
+		unsigned long offset		: 12;	/* into the page */
+		unsigned long type		: 4;	/* enum qual_apic_type and more */
 	};
-}
-
-/* Types of linear accesses; fetches, deliveries of events and guest-physical accesses are others. */
-enum { QUAL_APIC_READ, QUAL_APIC_WRITE };
-
-/** struct qual_apic - SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses" */
-struct qual_apic {
-	u16 offset;		/* into the page */
-	unsigned int type;	/* QUAL_APIC_* */
 };
 
-static __always_inline struct qual_apic qual_apic(unsigned long qual)
-{
-	return (struct qual_apic) {
-		.offset = qual & 0xfff,
-		.type = (qual >> 12) & 15,
-	};
-}
+static_assert(sizeof(union qual_io) == sizeof(long) && sizeof(union qual_cr) == sizeof(long));
+static_assert(sizeof(union qual_dr) == sizeof(long) && sizeof(union qual_task) == sizeof(long));
+static_assert(sizeof(union qual_ept) == sizeof(long) && sizeof(union qual_apic) == sizeof(long));
 
 /** qual_apic_write() - SDM "APIC-Write VM Exits": offset of the register in the APIC's page */
-static __always_inline u16 qual_apic_write(unsigned long qual)
+static inline unsigned int qual_apic_write(unsigned long qual)
 {
 	return qual & 0xff0;
 }
 
 /** qual_eoi() - SDM "Virtualized EOI": the vector whose EOI exits */
-static __always_inline u8 qual_eoi(unsigned long qual)
+static inline unsigned int qual_eoi(unsigned long qual)
 {
-	return qual;
+	return qual & 0xff;
 }
 
 #endif /* OKVM_VMX_QUAL_H */

@@ -123,7 +123,7 @@ void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum
 	hw->seg[seg][seg_slot(SEG_LIMIT)] = var->limit;
 	hw->seg[seg][seg_slot(SEG_AR)] = ar;
 	hw->seg_base[seg] = var->base;
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 	vmcs_write(f->sel, var->selector);
 	vmcs_write(f->base, var->base);
 	vmcs_write(f->limit, var->limit);
@@ -175,6 +175,24 @@ int vmx_get_cpl(struct okvm_vcpu *vcpu)
 bool vmx_cs_long(struct okvm_vcpu *vcpu)
 {
 	return okvm_long_mode(vcpu) && vmx_seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
+}
+
+/* As okvm_skip_insn() does it, where no trap follows. */
+void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long old = vmx_rip(vcpu);
+	/* Without vmx_insn_len(): a fast exit reads it once, so keeping it is of no use. */
+	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+
+	/* Only a carry out of bit 31 makes the code segment's size matter. */
+	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
+		rip = (u32)rip;
+	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & VMX_IRQ_SHADOW))
+		vmx_shadow_set(hw, vmx_shadow(hw) & ~VMX_IRQ_SHADOW);
+	arch->rip = rip;
+	arch->dirty |= BIT(OKVM_REG_RIP);
 }
 
 static bool pae_paging(const struct okvm_arch_vcpu *arch)
@@ -243,7 +261,7 @@ void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	vmcs_write(CR0_READ_SHADOW, cr0);
 	vmcs_write(GUEST_CR0, val);
 	hw->walk_wp = cr0 & X86_CR0_WP;
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
@@ -254,6 +272,7 @@ void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 		vcpu->arch->dirty |= BIT(OKVM_REG_PDPTR);
 }
 
+/* DESC: LGDT, SGDT and their kin exit, for a guest's UMIP on a CPU without it. */
 static void desc_exiting(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on)
@@ -276,7 +295,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 	arch->avail |= BIT(OKVM_REG_CR4);
 	vmcs_write(CR4_READ_SHADOW, cr4);
 	vmcs_write(GUEST_CR4, val);
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
@@ -291,7 +310,7 @@ void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry & ~VM_ENTRY_IA32E_MODE);
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_sync_wp(struct okvm_vcpu *vcpu)

@@ -166,8 +166,8 @@ failed:
  * struct vmx_frame - what vmenter.S needs beside the general registers
  * @host_rsp: what HOST_RSP holds
  * @flags: VMX_FRAME_*
- * @guest_spec, @host_spec: values of SPEC_CTRL, as of the beginning of the stay; @guest_spec is also
- *	what the guest left there
+ * @guest_spec: SPEC_CTRL for the guest, and what the guest has left there
+ * @host_spec: SPEC_CTRL of the host, as of the beginning of the stay
  *
  * Its layout is known to vmenter.S.
  */

@@ -63,8 +63,8 @@ static_assert(sizeof(struct vmx_pi) == 64);
 /* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
-#define VMX_TODO_STATE		BIT(2)	/* can hardware run this state? */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* each time: the guest reaches devices of the host */
+#define VMX_TODO_CHECK_STATE	BIT(2)	/* can hardware run this state? */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* stays set: the guest reaches devices of the host */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -90,7 +90,7 @@ struct okvm_hw_vcpu {
 	bool entry_failed;
 	int entry_cpu;
 
-	unsigned long noted;	/* jiffies when RCU last heard of a quiescent state */
+	unsigned long rcu_reported;	/* jiffies at the last report of a quiescent state */
 	u32 todo;
 	bool emulate;		/* hardware cannot run this state */
 	bool pio_missed;	/* this exit is port I/O and no device in the kernel took it */
@@ -110,7 +110,7 @@ struct okvm_hw_vcpu {
 	u64 uret[VMX_NR_URET];	/* the guest's values */
 	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
 	bool apicv;		/* virtual-interrupt delivery is on */
-	bool apic_elsewhere;	/* counted in the VM's apics_elsewhere */
+	bool no_apic_window;	/* counted in the VM's @without_window */
 	bool dr_loaded;		/* the CPU's debug registers are the guest's */
 
 	/* Guarded by having the vCPU loaded. */
@@ -168,6 +168,12 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
+/* RFLAGS.TF: a trap follows the instruction, which a fast exit leaves to the slow one. */
+static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
+{
+	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
+}
+
 static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 {
 	if (!(hw->exit_avail & VMX_AVAIL_LEN)) {
@@ -176,6 +182,15 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	}
 	return hw->insn_len;
 }
+
+/* okvm_skip_insn() past the instruction of this exit. Return: outcome */
+static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
+{
+	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
+}
+
+/* Interrupts are held back until the next instruction has ended. */
+#define VMX_IRQ_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
 {
@@ -231,8 +246,6 @@ void vmx_vmcs_unload(struct vmx_vmcs *vmcs);
 int vmx_run(struct okvm_vcpu *vcpu);
 void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void vmx_vcpu_put(struct okvm_vcpu *vcpu);
-/** vmx_fast_skip() - past the instruction of this exit; false if TF makes it no fast matter */
-bool vmx_fast_skip(struct okvm_vcpu *vcpu);
 void vmx_xstate_init(void);
 int vmx_l1d_init(void);
 void vmx_l1d_exit(void);
@@ -257,7 +270,6 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
 int vmx_exit_wrmsr(struct okvm_vcpu *vcpu);
-int vmx_exit_cpuid(struct okvm_vcpu *vcpu);
 int vmx_exit_hlt(struct okvm_vcpu *vcpu);
 int vmx_exit_vmcall(struct okvm_vcpu *vcpu);
 int vmx_exit_pause(struct okvm_vcpu *vcpu);
@@ -272,7 +284,6 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
 int vmx_exit_eoi(struct okvm_vcpu *vcpu);
-int vmx_exit_tpr(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_access() - an EOI of an xAPIC that nobody waits for; IRQs off */
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
@@ -316,6 +327,8 @@ void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer);
+/** vmx_skip_insn_fast() - past the instruction of this exit, if !vmx_single_steps() */
+void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - can hardware without unrestricted guest run this state? */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);
 u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field);
@@ -328,8 +341,7 @@ void vmx_sync_wp(struct okvm_vcpu *vcpu);
 int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
-int vmx_uret_init(void);
-void vmx_uret_exit(void);
+void vmx_uret_init(void);
 /* Whose values the user-return MSRs of this CPU have, if none of them changed since. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 /** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */

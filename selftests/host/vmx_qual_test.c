@@ -6,22 +6,22 @@
 TEST(io_instructions)
 {
 	/* IN AL, DX with DX = 3f8h; bit 6 would be an immediate operand. */
-	struct qual_io q = qual_io(0x03f80008);
+	union qual_io q = { 0x03f80008 };
 
 	EXPECT_EQ(q.port, 0x3f8);
-	EXPECT_EQ(q.size, 1);
+	EXPECT_EQ(qual_io_size(q), 1);
 	EXPECT(q.in);
 	EXPECT(!q.string);
 	/* OUT 64h, AX */
-	q = qual_io(0x00640041);
+	q.raw = 0x00640041;
 	EXPECT_EQ(q.port, 0x64);
-	EXPECT_EQ(q.size, 2);
+	EXPECT_EQ(qual_io_size(q), 2);
 	EXPECT(!q.in);
 	EXPECT(!q.string);
 	/* REP OUTSD with DX = FFFFh */
-	q = qual_io(0xffff0033);
+	q.raw = 0xffff0033;
 	EXPECT_EQ(q.port, 0xffff);
-	EXPECT_EQ(q.size, 4);
+	EXPECT_EQ(qual_io_size(q), 4);
 	EXPECT(!q.in);
 	EXPECT(q.string);
 }
@@ -29,22 +29,22 @@ TEST(io_instructions)
 TEST(control_registers)
 {
 	/* MOV CR4, R15 */
-	struct qual_cr q = qual_cr(0xf04);
+	union qual_cr q = { 0xf04 };
 
 	EXPECT_EQ(q.type, QUAL_CR_TO);
 	EXPECT_EQ(q.cr, 4);
 	EXPECT_EQ(q.reg, 15);
 	/* MOV RBX, CR8 */
-	q = qual_cr(0x318);
+	q.raw = 0x318;
 	EXPECT_EQ(q.type, QUAL_CR_FROM);
 	EXPECT_EQ(q.cr, 8);
 	EXPECT_EQ(q.reg, 3);
 	/* CLTS */
-	q = qual_cr(0x20);
+	q.raw = 0x20;
 	EXPECT_EQ(q.type, QUAL_CR_CLTS);
 	EXPECT_EQ(q.cr, 0);
 	/* LMSW from memory (bit 6) */
-	q = qual_cr(0xfff10070);
+	q.raw = 0xfff10070;
 	EXPECT_EQ(q.type, QUAL_CR_LMSW);
 	EXPECT_EQ(q.msw, 0xfff1);
 }
@@ -52,12 +52,12 @@ TEST(control_registers)
 TEST(debug_registers)
 {
 	/* MOV DR7, RAX and MOV R9, DR6 */
-	struct qual_dr q = qual_dr(0x007);
+	union qual_dr q = { 0x007 };
 
 	EXPECT_EQ(q.dr, 7);
 	EXPECT(!q.from);
 	EXPECT_EQ(q.reg, 0);
-	q = qual_dr(0x916);
+	q.raw = 0x916;
 	EXPECT_EQ(q.dr, 6);
 	EXPECT(q.from);
 	EXPECT_EQ(q.reg, 9);
@@ -65,22 +65,11 @@ TEST(debug_registers)
 
 TEST(debug_exceptions)
 {
-	/* A single step on a breakpoint in DR2, in a transaction. */
-	struct qual_debug q = qual_debug(0x14004);
-
-	EXPECT_EQ(q.set, 0x4004);
-	EXPECT_EQ(q.inverted, 0x10000);
-	/* A bus lock; an access to a debug register under DR7.GD. */
-	q = qual_debug(0x800);
-	EXPECT_EQ(q.set, 0);
-	EXPECT_EQ(q.inverted, 0x800);
-	q = qual_debug(0x2000);
-	EXPECT_EQ(q.set, 0x2000);
-	EXPECT_EQ(q.inverted, 0);
-	/* Reserved bits say nothing. */
-	q = qual_debug(~0ul);
-	EXPECT_EQ(q.set, 0x600f);
-	EXPECT_EQ(q.inverted, 0x10800);
+	/* Breakpoints 0 and 3, BD, BS; a bus lock, in a transaction; BT and the rest are none. */
+	EXPECT_EQ(QUAL_DEBUG_SET & 0x6009, 0x6009);
+	EXPECT_EQ(QUAL_DEBUG_CLEARED & 0x10800, 0x10800);
+	EXPECT_EQ((QUAL_DEBUG_SET | QUAL_DEBUG_CLEARED) & 0x197f0, 0x10000);
+	EXPECT_EQ(QUAL_DEBUG_SET & QUAL_DEBUG_CLEARED, 0);
 }
 
 TEST(task_switches)
@@ -89,7 +78,7 @@ TEST(task_switches)
 	unsigned int i;
 
 	for (i = QUAL_TASK_CALL; i <= QUAL_TASK_GATE; i++) {
-		struct qual_task q = qual_task(quals[i]);
+		union qual_task q = { quals[i] };
 
 		EXPECT_EQ(q.source, i);
 		EXPECT_EQ(q.selector, 0x28);
@@ -99,35 +88,37 @@ TEST(task_switches)
 TEST(ept_violations)
 {
 	/* A write to a page that may be read and fetched from. */
-	struct qual_ept q = qual_ept(0x1aa);
+	union qual_ept q = { 0x1aa };
 
-	EXPECT(q.write && q.mapped && q.linear && q.translated);
+	EXPECT(q.write && q.permissions && q.linear && q.translated);
 	EXPECT(!q.fetch && !q.nmi_unblocked);
 	/* A fetch from where nothing is mapped, by an IRET that has unblocked NMIs. */
-	q = qual_ept(0x1184);
+	q.raw = 0x1184;
 	EXPECT(q.fetch && q.linear && q.translated && q.nmi_unblocked);
-	EXPECT(!q.write && !q.mapped);
+	EXPECT(!q.write && !q.permissions);
 	/* A page walk reads a table that is not there. */
-	q = qual_ept(0x81);
+	q.raw = 0x81;
 	EXPECT(q.linear);
-	EXPECT(!q.translated && !q.write && !q.fetch && !q.mapped);
-	/* Each of the three permissions makes it a mapped page. */
-	EXPECT(qual_ept(BIT(3)).mapped && qual_ept(BIT(4)).mapped && qual_ept(BIT(5)).mapped);
+	EXPECT(!q.translated && !q.write && !q.fetch && !q.permissions);
+	q.raw = BIT(5);
+	EXPECT(q.permissions);
 }
 
 TEST(apic_exits)
 {
 	/* A write of ICR's low half; a read of the version. */
-	struct qual_apic q = qual_apic(0x1300);
+	union qual_apic q = { 0x1300 };
 
 	EXPECT_EQ(q.offset, 0x300);
 	EXPECT_EQ(q.type, QUAL_APIC_WRITE);
-	q = qual_apic(0x0030);
+	q.raw = 0x0030;
 	EXPECT_EQ(q.offset, 0x030);
 	EXPECT_EQ(q.type, QUAL_APIC_READ);
 	/* A delivery pushes to the page, by a linear and by a guest-physical address. */
-	EXPECT_EQ(qual_apic(0x3ff8).type, 3);
-	EXPECT_EQ(qual_apic(0xaff8).type, 10);
+	q.raw = 0x3ff8;
+	EXPECT_EQ(q.type, 3);
+	q.raw = 0xaff8;
+	EXPECT_EQ(q.type, 10);
 	EXPECT_EQ(qual_apic_write(0x0b0), 0x0b0);
 	EXPECT_EQ(qual_eoi(0xec), 0xec);
 }

@@ -50,7 +50,7 @@ static unsigned int seg_slot(enum vmx_seg_field field)
 	return field > SEG_BASE ? field - 1 : field;
 }
 
-u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field)
+static u32 seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field)
 {
 	const struct seg_fields *f = &seg_fields[seg];
 	u32 *val = &hw->seg[seg][seg_slot(field)];
@@ -74,11 +74,11 @@ static unsigned long seg_base_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
+	u32 ar = seg_read(hw, seg, SEG_AR);
 
 	var->base = seg_base_read(hw, seg);
-	var->limit = vmx_seg_read(hw, seg, SEG_LIMIT);
-	var->selector = vmx_seg_read(hw, seg, SEG_SEL);
+	var->limit = seg_read(hw, seg, SEG_LIMIT);
+	var->selector = seg_read(hw, seg, SEG_SEL);
 	var->unusable = !!(ar & SEG_AR_UNUSABLE);
 	var->type = ar & SEG_AR_TYPE;
 	var->s = !!(ar & SEG_AR_S);
@@ -169,12 +169,12 @@ int vmx_get_cpl(struct okvm_vcpu *vcpu)
 		if (vmx_rflags(vcpu) & X86_EFLAGS_VM)
 			return 3;
 	}
-	return (vmx_seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
+	return (seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
 }
 
 bool vmx_cs_long(struct okvm_vcpu *vcpu)
 {
-	return okvm_long_mode(vcpu) && vmx_seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
+	return okvm_long_mode(vcpu) && seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
 }
 
 /* As okvm_skip_insn() does it, where no trap follows. */
@@ -338,13 +338,13 @@ static bool ar_sane(u32 ar, u32 limit)
 
 static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 {
-	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, seg, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, seg, SEG_AR);
+	u32 rpl = seg_read(hw, seg, SEG_SEL) & 3;
 	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
 
 	if (ar & SEG_AR_UNUSABLE)
 		return true;
-	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, vmx_seg_read(hw, seg, SEG_LIMIT)))
+	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, seg_read(hw, seg, SEG_LIMIT)))
 		return false;
 	/* Code must be readable. */
 	if (ar & 8 && !(ar & 2))
@@ -355,20 +355,20 @@ static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 
 static bool stack_seg_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 ar = vmx_seg_read(hw, OKVM_SEG_SS, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, OKVM_SEG_SS, SEG_AR);
+	u32 rpl = seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3;
 	u32 type = ar & SEG_AR_TYPE;
 
 	if (ar & SEG_AR_UNUSABLE)
 		return true;
 	return ar & SEG_AR_S && (type == 3 || type == 7) && ((ar >> SEG_AR_DPL_SHIFT) & 3) == rpl &&
-	       ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_SS, SEG_LIMIT));
+	       ar_sane(ar, seg_read(hw, OKVM_SEG_SS, SEG_LIMIT));
 }
 
 static bool code_seg_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 ar = vmx_seg_read(hw, OKVM_SEG_CS, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, OKVM_SEG_CS, SEG_AR);
+	u32 rpl = seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3;
 	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
 	u32 type = ar & SEG_AR_TYPE;
 
@@ -376,26 +376,26 @@ static bool code_seg_ok(struct okvm_hw_vcpu *hw)
 		return false;
 	if (ar & SEG_AR_L && ar & SEG_AR_DB)
 		return false;
-	if (!ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_CS, SEG_LIMIT)))
+	if (!ar_sane(ar, seg_read(hw, OKVM_SEG_CS, SEG_LIMIT)))
 		return false;
 	return type & 4 ? dpl <= rpl : dpl == rpl;
 }
 
 static bool system_segs_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 tr = vmx_seg_read(hw, OKVM_SEG_TR, SEG_AR);
-	u32 ldtr = vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_AR);
+	u32 tr = seg_read(hw, OKVM_SEG_TR, SEG_AR);
+	u32 ldtr = seg_read(hw, OKVM_SEG_LDTR, SEG_AR);
 
-	if (tr & (SEG_AR_UNUSABLE | SEG_AR_S) || vmx_seg_read(hw, OKVM_SEG_TR, SEG_SEL) & 4)
+	if (tr & (SEG_AR_UNUSABLE | SEG_AR_S) || seg_read(hw, OKVM_SEG_TR, SEG_SEL) & 4)
 		return false;
 	if ((tr & SEG_AR_TYPE) != 3 && (tr & SEG_AR_TYPE) != 11)
 		return false;
-	if (!ar_sane(tr, vmx_seg_read(hw, OKVM_SEG_TR, SEG_LIMIT)))
+	if (!ar_sane(tr, seg_read(hw, OKVM_SEG_TR, SEG_LIMIT)))
 		return false;
 	if (ldtr & SEG_AR_UNUSABLE)
 		return true;
 	return !(ldtr & SEG_AR_S) && (ldtr & SEG_AR_TYPE) == 2 &&
-	       !(vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_SEL) & 4);
+	       !(seg_read(hw, OKVM_SEG_LDTR, SEG_SEL) & 4);
 }
 
 static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
@@ -403,9 +403,9 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 	int seg;
 
 	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
-		if (seg_base_read(hw, seg) != vmx_seg_read(hw, seg, SEG_SEL) << 4 ||
-		    vmx_seg_read(hw, seg, SEG_LIMIT) != 0xffff ||
-		    vmx_seg_read(hw, seg, SEG_AR) != 0xf3)
+		if (seg_base_read(hw, seg) != seg_read(hw, seg, SEG_SEL) << 4 ||
+		    seg_read(hw, seg, SEG_LIMIT) != 0xffff ||
+		    seg_read(hw, seg, SEG_AR) != 0xf3)
 			return false;
 	return true;
 }
@@ -424,8 +424,8 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 		return vm86_segs_ok(hw);
 	if (!code_seg_ok(hw) || !stack_seg_ok(hw) || !system_segs_ok(hw))
 		return false;
-	if ((vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3) !=
-	    (vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3))
+	if ((seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3) !=
+	    (seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3))
 		return false;
 	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
 		if (seg != OKVM_SEG_CS && seg != OKVM_SEG_SS && !data_seg_ok(hw, seg))

@@ -331,7 +331,6 @@ void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer);
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - can hardware without unrestricted guest run this state? */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);
-u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field);
 bool vmx_cs_long(struct okvm_vcpu *vcpu);
 /** vmx_sync_wp() - CR0.WP is the guest's own: tell the walker if it changed */
 void vmx_sync_wp(struct okvm_vcpu *vcpu);

@@ -206,7 +206,7 @@ TEST(a_page_that_was_read_is_reported_dirty)
 	struct vm vm;
 
 	vm_create(&vm, 0);
-	vm_slot(&vm, 0, 0, 0, NULL, 0);
+	vm_slot_delete(&vm, 0);
 	vm_slot(&vm, 0, 0, 0x70000, vm.mem, 0);
 	memset(vm.mem + 0x70000, 1, 4096);
 	vm_slot(&vm, 1, 0x70000, 0x1000, vm.mem + 0x70000, KVM_MEM_LOG_DIRTY_PAGES);

@@ -183,7 +183,7 @@ TEST(mmu_pages_follow_the_memory)
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_NR_MMU_PAGES, 0), 0);
 	vm_slot(&vm, 0, 0, 4096, mem, 0);
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_NR_MMU_PAGES, 0), 64);
-	vm_slot(&vm, 0, 0, 0, NULL, 0);
+	vm_slot_delete(&vm, 0);
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_NR_MMU_PAGES, 0), 64);
 	vm_slot(&vm, 0, 0, size, mem, 0);
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_NR_MMU_PAGES, 0), (size >> 12) / 50);

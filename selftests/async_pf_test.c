@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-#include "selftests/lib/okvm_test.h"
+#include "selftests/lib/x2apic.h"
 
 #define IDT		0x5000u
 #define RECORD		0x6000u
@@ -34,14 +34,7 @@
  * a page that came, 0x16 interrupt 0x41.
  */
 GUEST(apf, 64)
-	"	mov $0x1b, %ecx\n"
-	"	rdmsr\n"
-	"	or $0xc00, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x80f, %ecx\n"
-	"	mov $0x1ff, %eax\n"
-	"	xor %edx, %edx\n"
-	"	wrmsr\n"
+	X2_ON("$0x1ff")
 	"	mov $0x4b564d06, %ecx\n"
 	"	mov $0x40, %eax\n"
 	"	wrmsr\n"

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
-#include <time.h>
 
 #include "selftests/lib/okvm_test.h"
 
@@ -121,21 +120,13 @@ static void crowd_destroy(struct crowd *c)
 	munmap(c->mem, REGION);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ull + t.tv_nsec / 1000;
-}
-
 /* Both slots go: what is left in the tables after that, nobody can find any more. */
 static void expect_nothing_mapped(struct vm *vm)
 {
 	uint64_t tables = vm_stat(vm, "page_tables");
 
-	vm_slot(vm, 0, 0, 0, vm->mem, 0);
-	vm_slot(vm, 1, REGION_GPA, 0, NULL, 0);
+	vm_slot_delete(vm, 0);
+	vm_slot_delete(vm, 1);
 	EXPECT_EQ(vm_stat(vm, "pages_4k"), 0);
 	EXPECT_EQ(vm_stat(vm, "pages_2m"), 0);
 	/* One of the lowest level may be of what lies beside the slots. */
@@ -151,12 +142,11 @@ TEST(logging_that_goes_on_and_off_under_two_vcpus)
 	struct crowd c;
 	uint64_t end;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	crowd_create(&c, 2, MADV_HUGEPAGE, HUGE_SIZE);
 	memset(c.mem, 0, REGION);
 	crowd_start(&c);
-	for (end = now_us() + 1500000; now_us() < end;) {
+	for (end = now_ns() + 1500000000; now_ns() < end;) {
 		vm_slot(&c.vm, 1, REGION_GPA, REGION, c.mem, KVM_MEM_LOG_DIRTY_PAGES);
 		usleep(1000);
 		EXPECT_EQ(ioctl(c.vm.fd, KVM_GET_DIRTY_LOG, &log), 0);
@@ -185,19 +175,26 @@ GUEST(look, 64)
 	"	jmp 1b\n"
 GUEST_END(look);
 
+/* Return: the page of a VM that runs look() */
+static uint8_t *aliases_create(struct vm *vm)
+{
+	uint8_t *page = host_pages(1);
+	unsigned int i;
+
+	vm_create(vm, 0);
+	LOAD64(vm, look);
+	for (i = 0; i < ALIASES; i++)
+		vm_slot(vm, 1 + i, REGION_GPA + 4096 * i, 4096, page, 0);
+	return page;
+}
+
 TEST(slots_that_share_a_page_cost_one_flush)
 {
 	uint64_t before, after;
 	uint8_t *page;
 	struct vm vm;
-	unsigned int i;
 
-	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	REQUIRE(page != MAP_FAILED);
-	vm_create(&vm, 0);
-	LOAD64(&vm, look);
-	for (i = 0; i < ALIASES; i++)
-		vm_slot(&vm, 1 + i, REGION_GPA + 4096 * i, 4096, page, 0);
+	page = aliases_create(&vm);
 	page[0] = 1;
 	EXPECT_EQ(run_out(&vm, 0x10), ALIASES);
 	page[0] = 3;
@@ -224,29 +221,23 @@ static void *change_slots(void *arg)
 
 	while (!slots_settled) {
 		vm_slot(vm, ALIASES + 1, REGION_GPA * 2, 4096, aliased, 0);
-		vm_slot(vm, ALIASES + 1, REGION_GPA * 2, 0, aliased, 0);
+		vm_slot_delete(vm, ALIASES + 1);
 	}
 	return NULL;
 }
 
 TEST(no_slot_is_left_out_while_others_come_and_go)
 {
-	uint64_t round, end = now_us() + 1000000;
+	uint64_t round, end = now_ns() + 1000000000;
 	pthread_t thread;
 	uint8_t *page;
 	struct vm vm;
-	unsigned int i;
 
-	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	REQUIRE(page != MAP_FAILED);
-	vm_create(&vm, 0);
-	LOAD64(&vm, look);
-	for (i = 0; i < ALIASES; i++)
-		vm_slot(&vm, 1 + i, REGION_GPA + 4096 * i, 4096, page, 0);
+	page = aliases_create(&vm);
 	aliased = page;
 	slots_settled = false;
 	REQUIRE(pthread_create(&thread, NULL, change_slots, &vm) == 0);
-	for (round = 0; round < 100 && now_us() < end; round++) {
+	for (round = 0; round < 100 && now_ns() < end; round++) {
 		page[0] = 1 + round % 2;
 		EXPECT_EQ(run_out(&vm, 0x10), ALIASES * (1 + round % 2));
 		/* Gone, by all names. */
@@ -306,9 +297,9 @@ static uint64_t unmap_against(unsigned int faulting)
 		usleep(2000);
 		/* Before those that fault, where they share a CPU. */
 		pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
-		from = now_us();
+		from = now_ns();
 		EXPECT_EQ(madvise(c.mem, REGION, MADV_DONTNEED), 0);
-		took[i] = now_us() - from;
+		took[i] = (now_ns() - from) / 1000;
 		pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
 	}
 	rounds_over = true;
@@ -325,8 +316,7 @@ TEST(unmapping_ends_however_many_fault)
 {
 	unsigned int faulting;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	for (faulting = 1; faulting <= CPUS; faulting *= 2)
 		EXPECT(unmap_against(faulting) < LIMIT_US);
 }

@@ -387,19 +387,13 @@ static void wait_for(volatile uint64_t *word, uint64_t val)
 		usleep(1000);
 }
 
-static void need_two_cpus(void)
-{
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("the host has one CPU");
-}
-
 /* Nothing on CPU 1 returns to userspace meanwhile, so what was loaded there stays loaded. */
 TEST(msrs_follow_the_vcpu)
 {
 	pthread_t thread;
 	struct vm vm;
 
-	need_two_cpus();
+	test_needs_two_cpus();
 	vm_create(&vm, 0);
 	LOAD64(&vm, syscalls);
 	pin(0, 0);
@@ -442,7 +436,7 @@ TEST(an_invalidation_ends)
 	struct vm vm;
 	unsigned int i;
 
-	need_two_cpus();
+	test_needs_two_cpus();
 	vm_create(&vm, VM_BARE);
 	vm.mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -15,58 +15,58 @@
 #define COPY	0x16000u	/* strings from and to here */
 
 /*
- * Name, code, bytes of the memory that are not compared: selectors that not every processor keeps.
- * RBX is the operand's address.
+ * Name and code; of some, from where to where the memory is not compared: selectors that not every
+ * processor keeps. RBX is the operand's address.
  */
-#define VECTOR_MOVES(X)							\
-	X(movups_load, "movups (%rbx), %xmm0", 0, 0)			\
-	X(movups_store, "movups %xmm1, (%rbx)", 0, 0)			\
-	X(movapd_load, "movapd (%rbx), %xmm0", 0, 0)			\
-	X(movdqa_store, "movdqa %xmm1, (%rbx)", 0, 0)			\
-	X(movntps, "movntps %xmm1, (%rbx)", 0, 0)			\
-	X(movss_load, "movss (%rbx), %xmm0", 0, 0)			\
-	X(movss_store, "movss %xmm1, 6(%rbx)", 0, 0)			\
-	X(movsd_load, "movsd 4(%rbx), %xmm0", 0, 0)			\
-	X(movlps, "movlps (%rbx), %xmm0", 0, 0)				\
-	X(movhpd_store, "movhpd %xmm1, (%rbx)", 0, 0)			\
-	X(movddup, "movddup (%rbx), %xmm0", 0, 0)			\
-	X(lddqu, "lddqu 3(%rbx), %xmm0", 0, 0)				\
-	X(movq_store, "movq %xmm1, (%rbx)", 0, 0)			\
-	X(movd_load, "movd (%rbx), %xmm0", 0, 0)			\
-	X(mmx_load, "movq (%rbx), %mm3", 0, 0)				\
-	X(mmx_store, "movd %ecx, %mm2\n movq %mm2, (%rbx)", 0, 0)	\
-	X(maskmovdqu, "mov %rbx, %rdi\n maskmovdqu %xmm0, %xmm1", 0, 0)	\
-	X(stmxcsr, "stmxcsr (%rbx)", 0, 0)				\
-	X(vmovdqu_load, "vmovdqu (%rbx), %ymm0", 0, 0)			\
-	X(vmovdqu_store, "vmovdqu %ymm1, 3(%rbx)", 0, 0)		\
-	X(vmovups_128, "vmovups (%rbx), %xmm0", 0, 0)			\
-	X(vmovaps_store, "vmovaps %ymm1, (%rbx)", 0, 0)			\
-	X(vmovntdq, "vmovntdq %ymm1, (%rbx)", 0, 0)			\
-	X(vmovss_load, "vmovss (%rbx), %xmm0", 0, 0)			\
-	X(vmovq_store, "vmovq %xmm1, (%rbx)", 0, 0)			\
-	X(vmovhps, "vmovhps (%rbx), %xmm1, %xmm0", 0, 0)		\
-	X(vbroadcastsd, "vbroadcastsd (%rbx), %ymm0", 0, 0)		\
-	X(vmaskmovps, "vmaskmovps %ymm1, %ymm0, (%rbx)", 0, 0)
+#define VECTOR_MOVES(X)						\
+	X(movups_load, "movups (%rbx), %xmm0")				\
+	X(movups_store, "movups %xmm1, (%rbx)")				\
+	X(movapd_load, "movapd (%rbx), %xmm0")				\
+	X(movdqa_store, "movdqa %xmm1, (%rbx)")				\
+	X(movntps, "movntps %xmm1, (%rbx)")				\
+	X(movss_load, "movss (%rbx), %xmm0")				\
+	X(movss_store, "movss %xmm1, 6(%rbx)")				\
+	X(movsd_load, "movsd 4(%rbx), %xmm0")				\
+	X(movlps, "movlps (%rbx), %xmm0")				\
+	X(movhpd_store, "movhpd %xmm1, (%rbx)")				\
+	X(movddup, "movddup (%rbx), %xmm0")				\
+	X(lddqu, "lddqu 3(%rbx), %xmm0")				\
+	X(movq_store, "movq %xmm1, (%rbx)")				\
+	X(movd_load, "movd (%rbx), %xmm0")				\
+	X(mmx_load, "movq (%rbx), %mm3")				\
+	X(mmx_store, "movd %ecx, %mm2\n movq %mm2, (%rbx)")		\
+	X(maskmovdqu, "mov %rbx, %rdi\n maskmovdqu %xmm0, %xmm1")	\
+	X(stmxcsr, "stmxcsr (%rbx)")					\
+	X(vmovdqu_load, "vmovdqu (%rbx), %ymm0")			\
+	X(vmovdqu_store, "vmovdqu %ymm1, 3(%rbx)")			\
+	X(vmovups_128, "vmovups (%rbx), %xmm0")				\
+	X(vmovaps_store, "vmovaps %ymm1, (%rbx)")			\
+	X(vmovntdq, "vmovntdq %ymm1, (%rbx)")				\
+	X(vmovss_load, "vmovss (%rbx), %xmm0")				\
+	X(vmovq_store, "vmovq %xmm1, (%rbx)")				\
+	X(vmovhps, "vmovhps (%rbx), %xmm1, %xmm0")			\
+	X(vbroadcastsd, "vbroadcastsd (%rbx), %ymm0")			\
+	X(vmaskmovps, "vmaskmovps %ymm1, %ymm0, (%rbx)")
 
-#define X87_MOVES(X)							\
-	X(flds, "flds (%rbx)", 0, 0)					\
-	X(fldl, "fldl 5(%rbx)", 0, 0)					\
-	X(fldt, "fldt (%rbx)", 0, 0)					\
-	X(fstps, "fldpi\n fstps (%rbx)", 0, 0)				\
-	X(fstl, "fldpi\n fstl 2(%rbx)", 0, 0)				\
-	X(fstpt, "fldpi\n fstpt (%rbx)", 0, 0)				\
-	X(filds, "filds (%rbx)", 0, 0)					\
-	X(fildll, "fildll 4(%rbx)", 0, 0)				\
-	X(fistpl, "fldpi\n fistpl (%rbx)", 0, 0)			\
-	X(fistpll, "fldl2t\n fistpll 1(%rbx)", 0, 0)			\
-	X(fisttps, "fldpi\n fisttps (%rbx)", 0, 0)			\
-	X(fbstp, "fildl 8(%rsi)\n fbstp (%rbx)", 0, 0)			\
-	X(fbld, "fld1\n fbstp (%rbx)\n fbld (%rbx)", 0, 0)		\
+#define X87_MOVES(X)						\
+	X(flds, "flds (%rbx)")						\
+	X(fldl, "fldl 5(%rbx)")						\
+	X(fldt, "fldt (%rbx)")						\
+	X(fstps, "fldpi\n fstps (%rbx)")				\
+	X(fstl, "fldpi\n fstl 2(%rbx)")					\
+	X(fstpt, "fldpi\n fstpt (%rbx)")				\
+	X(filds, "filds (%rbx)")					\
+	X(fildll, "fildll 4(%rbx)")					\
+	X(fistpl, "fldpi\n fistpl (%rbx)")				\
+	X(fistpll, "fldl2t\n fistpll 1(%rbx)")				\
+	X(fisttps, "fldpi\n fisttps (%rbx)")				\
+	X(fbstp, "fildl 8(%rsi)\n fbstp (%rbx)")			\
+	X(fbld, "fld1\n fbstp (%rbx)\n fbld (%rbx)")			\
 	X(fist_unmasked, "movl $0x34000000, (%rsi)\n movw $0x37e, 4(%rsi)\n" \
-		"fldt 0x40(%rsi)\n fldcw 4(%rsi)\n fistps (%rbx)\n fnclex", 0, 0) \
-	X(fnstcw, "fnstcw (%rbx)", 0, 0)				\
-	X(fnstsw, "fld1\n fnstsw 7(%rbx)", 0, 0)			\
-	X(fldcw, "movw $0x27f, (%rbx)\n fldcw (%rbx)", 0, 0)		\
+		"fldt 0x40(%rsi)\n fldcw 4(%rsi)\n fistps (%rbx)\n fnclex") \
+	X(fnstcw, "fnstcw (%rbx)")					\
+	X(fnstsw, "fld1\n fnstsw 7(%rbx)")				\
+	X(fldcw, "movw $0x27f, (%rbx)\n fldcw (%rbx)")			\
 	X(fnstenv, "fld1\n fnstenv (%rbx)", 12, 28)			\
 	X(fnsave, "fld1\n fldpi\n fnsave (%rbx)", 12, 28)		\
 	X(frstor, "fld1\n fldpi\n fnsave (%rbx)\n frstor (%rbx)", 12, 28) \
@@ -74,38 +74,38 @@
 	X(fxsave64, "fldpi\n fxsave64 (%rbx)", 6, 24)			\
 	X(fxrstor, "fld1\n fxsave (%rbx)\n fninit\n pxor %xmm0, %xmm0\n fxrstor (%rbx)", 6, 24)
 
-#define INTEGER(X)							\
-	X(mov_store, "mov %rcx, (%rbx)", 0, 0)				\
-	X(mov_load, "mov 3(%rbx), %rax", 0, 0)				\
-	X(xchg, "xchg %rax, (%rbx)", 0, 0)				\
-	X(lock_xadd, "lock xadd %rax, (%rbx)", 0, 0)			\
-	X(lock_inc, "lock incl 6(%rbx)", 0, 0)				\
-	X(lock_cmpxchg, "mov (%rbx), %rax\n lock cmpxchg %rcx, (%rbx)", 0, 0) \
-	X(cmpxchg_fails, "lock cmpxchg %rcx, (%rbx)", 0, 0)		\
+#define INTEGER(X)						\
+	X(mov_store, "mov %rcx, (%rbx)")				\
+	X(mov_load, "mov 3(%rbx), %rax")				\
+	X(xchg, "xchg %rax, (%rbx)")					\
+	X(lock_xadd, "lock xadd %rax, (%rbx)")				\
+	X(lock_inc, "lock incl 6(%rbx)")				\
+	X(lock_cmpxchg, "mov (%rbx), %rax\n lock cmpxchg %rcx, (%rbx)")	\
+	X(cmpxchg_fails, "lock cmpxchg %rcx, (%rbx)")			\
 	X(cmpxchg8b, "mov (%rbx), %eax\n mov 4(%rbx), %edx\n mov %rbx, %rdi\n mov $77, %ebx\n" \
-		"lock cmpxchg8b (%rdi)\n mov %rdi, %rbx", 0, 0)		\
+		"lock cmpxchg8b (%rdi)\n mov %rdi, %rbx")		\
 	X(cmpxchg16b, "mov (%rbx), %rax\n mov 8(%rbx), %rdx\n mov %rbx, %rdi\n mov $77, %ebx\n" \
-		"lock cmpxchg16b (%rdi)\n mov %rdi, %rbx", 0, 0)	\
-	X(push, "pushq (%rbx)\n pop %rax", 0, 0)			\
-	X(pop, "push %rcx\n popq (%rbx)", 0, 0)				\
-	X(rep_movs_to, "mov %rbx, %rdi\n mov $3, %ecx\n rep movsq", 0, 0) \
-	X(rep_movs_from, "mov %rsi, %rdi\n mov %rbx, %rsi\n mov $5, %ecx\n rep movsl", 0, 0) \
-	X(rep_movs_within, "lea 40(%rbx), %rdi\n mov %rbx, %rsi\n mov $5, %ecx\n rep movsl", 0, 0) \
+		"lock cmpxchg16b (%rdi)\n mov %rdi, %rbx")		\
+	X(push, "pushq (%rbx)\n pop %rax")				\
+	X(pop, "push %rcx\n popq (%rbx)")				\
+	X(rep_movs_to, "mov %rbx, %rdi\n mov $3, %ecx\n rep movsq")	\
+	X(rep_movs_from, "mov %rsi, %rdi\n mov %rbx, %rsi\n mov $5, %ecx\n rep movsl") \
+	X(rep_movs_within, "lea 40(%rbx), %rdi\n mov %rbx, %rsi\n mov $5, %ecx\n rep movsl") \
 	X(rep_movs_down, "std\n lea 31(%rbx), %rsi\n lea 40(%rbx), %rdi\n mov $9, %ecx\n" \
-		"rep movsb\n cld", 0, 0)				\
-	X(rep_stos, "mov %rbx, %rdi\n mov $9, %ecx\n rep stosw", 0, 0)	\
-	X(rep_lods, "mov %rbx, %rsi\n mov $3, %ecx\n rep lodsl", 0, 0)	\
-	X(repne_scas, "mov %rbx, %rdi\n mov $40, %ecx\n mov 9(%rbx), %al\n repne scasb", 0, 0) \
-	X(repe_cmps, "mov %rbx, %rdi\n mov $16, %ecx\n repe cmpsb", 0, 0) \
-	X(rep_ins_bytes, "mov %rbx, %rdi\n mov $0x20, %edx\n mov $200, %ecx\n rep insb", 0, 0) \
-	X(rep_ins_longs, "mov %rbx, %rdi\n mov $0x20, %edx\n mov $33, %ecx\n rep insl", 0, 0) \
+		"rep movsb\n cld")					\
+	X(rep_stos, "mov %rbx, %rdi\n mov $9, %ecx\n rep stosw")	\
+	X(rep_lods, "mov %rbx, %rsi\n mov $3, %ecx\n rep lodsl")	\
+	X(repne_scas, "mov %rbx, %rdi\n mov $40, %ecx\n mov 9(%rbx), %al\n repne scasb") \
+	X(repe_cmps, "mov %rbx, %rdi\n mov $16, %ecx\n repe cmpsb")	\
+	X(rep_ins_bytes, "mov %rbx, %rdi\n mov $0x20, %edx\n mov $200, %ecx\n rep insb") \
+	X(rep_ins_longs, "mov %rbx, %rdi\n mov $0x20, %edx\n mov $33, %ecx\n rep insl") \
 	X(rep_ins_down, "std\n lea 64(%rbx), %rdi\n mov $0x20, %edx\n mov $9, %ecx\n" \
-		"rep insw\n cld", 0, 0)					\
-	X(rep_outs, "mov %rbx, %rsi\n mov $0x20, %edx\n mov $100, %ecx\n rep outsb", 0, 0) \
-	X(rep_outs_longs, "mov %rbx, %rsi\n mov $0x20, %edx\n mov $20, %ecx\n rep outsl", 0, 0)
+		"rep insw\n cld")					\
+	X(rep_outs, "mov %rbx, %rsi\n mov $0x20, %edx\n mov $100, %ecx\n rep outsb") \
+	X(rep_outs_longs, "mov %rbx, %rsi\n mov $0x20, %edx\n mov $20, %ecx\n rep outsl")
 
 #define ALL(X) VECTOR_MOVES(X) X87_MOVES(X) INTEGER(X)
-#define DEFINE(name, text, from, to) GUEST(is_##name, 64) text "\n" GUEST_END(is_##name);
+#define DEFINE(name, text, ...) GUEST(is_##name, 64) text "\n" GUEST_END(is_##name);
 ALL(DEFINE)
 
 static const struct insn {
@@ -113,7 +113,7 @@ static const struct insn {
 	const uint8_t *code, *end;
 	unsigned int from, to;
 } vector_moves[] = {
-#define ENTRY(name, text, from, to) { #name, guest_is_##name, guest_is_##name##_end, from, to },
+#define ENTRY(name, text, ...) { #name, guest_is_##name, guest_is_##name##_end, ##__VA_ARGS__ },
 	VECTOR_MOVES(ENTRY)
 }, x87_moves[] = {
 	X87_MOVES(ENTRY)

@@ -148,6 +148,46 @@ TEST(mmio_by_an_instruction_that_is_not_emulated)
 	vm_destroy(&vm);
 }
 
+/* FNSTCW is known to every KVM; FLD is what a VMM that asks for failures emulates itself. */
+GUEST(flds, 64)
+	"	mov $0x10000000, %rbx\n"
+	"	fnstcw (%rbx)\n"
+	"	flds (%rbx)\n"
+	"	hlt\n"
+GUEST_END(flds);
+
+static void run_flds(struct vm *vm, bool fail)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args[0] = fail };
+
+	vm_create(vm, 0);
+	EXPECT_EQ(ioctl(vm->fd, KVM_ENABLE_CAP, &cap), 0);
+	LOAD64(vm, flds);
+	run_until(vm, KVM_EXIT_MMIO);
+	EXPECT(vm->run->mmio.is_write);
+	EXPECT_EQ(vm->run->mmio.len, 2);
+	REQUIRE(vcpu_run(vm) == 0);
+}
+
+TEST(x87_is_left_to_a_vmm_that_asks_for_failures)
+{
+	static const uint8_t bytes[] = { 0xd9, 0x03 };
+	struct vm vm;
+
+	run_flds(&vm, true);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	EXPECT(!memcmp(vm.run->emulation_failure.insn_bytes, bytes, sizeof(bytes)));
+	vm_destroy(&vm);
+	if (getenv("OKVM_DEVICE") && !strcmp(getenv("OKVM_DEVICE"), "/dev/kvm"))
+		return;
+	run_flds(&vm, false);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.is_write, 0);
+	EXPECT_EQ(vm.run->mmio.len, 4);
+	vm_destroy(&vm);
+}
+
 /*
  * An exception whose handler's table is not in memory: delivery meets MMIO. The read before makes
  * the address known as such, as upstream does not look for a delivery in progress until it is.

@@ -4,12 +4,100 @@
  * the ioctl fails with ENOMEM, or copes, and leaves nothing behind. Then every
  * registration, by /sys/kernel/debug/fail_function: of the functions of okvm
  * below, which are marked with ALLOW_ERROR_INJECTION.
+ *
+ * What was left behind is seen where the allocator keeps account of who has what, that is if the
+ * host was booted with slub_debug=U,kmalloc-*.
  */
+#include <dirent.h>
 #include <sys/eventfd.h>
 
 #include "selftests/lib/okvm_test.h"
 
 #define MOST_ALLOCATIONS	400
+
+/* ---- what okvm has allocated ---- */
+
+#define SLAB_TRACES	"/sys/kernel/debug/slab"
+
+static bool write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+/*
+ * A record is a line with the number of objects and who asked for them, and the stack below.
+ * Return: how many objects of this cache were asked for by okvm or on its behalf.
+ */
+static unsigned long objects_in(const char *cache, bool tell)
+{
+	unsigned long total = 0, count = 0;
+	char path[512], line[512], who[512] = "";
+	FILE *file;
+
+	/* KASAN holds back what was freed; this makes it let go. */
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
+	REQUIRE(write_file(path, "1"));
+	snprintf(path, sizeof(path), SLAB_TRACES "/%s/alloc_traces", cache);
+	file = fopen(path, "r");
+	REQUIRE(file);
+	while (fgets(line, sizeof(line), file)) {
+		unsigned long nr;
+		char *end;
+
+		nr = strtoul(line, &end, 10);
+		if (end != line && *end == ' ') {
+			count = nr;
+			snprintf(who, sizeof(who), "%s", line);
+		}
+		if (!strstr(line, "[okvm]"))
+			continue;
+		if (tell && count)
+			printf("# %s: %s", cache, who);
+		total += count;
+		count = 0;
+	}
+	fclose(file);
+	return total;
+}
+
+static unsigned long okvm_objects(bool tell)
+{
+	DIR *dir = opendir(SLAB_TRACES);
+	unsigned long total = 0;
+	struct dirent *entry;
+
+	REQUIRE(dir);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			total += objects_in(entry->d_name, tell);
+	closedir(dir);
+	return total;
+}
+
+/* Without them a leak is not seen, all else is. */
+static bool have_traces(void)
+{
+	return access(SLAB_TRACES "/kmalloc-64/alloc_traces", R_OK) == 0;
+}
+
+/* Some things are freed after a grace period, or by a worker. */
+static void expect_objects(unsigned long want)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 20 && okvm_objects(false) > want; tries++)
+		usleep(100000);
+	if (tries < 20)
+		return;
+	EXPECT_EQ(okvm_objects(true), want);
+}
+
+/* ---- allocations ---- */
 
 static int fail_fd = -1;
 
@@ -37,6 +125,8 @@ static void fail_setup(void)
 		test_skip("the kernel has no fault injection");
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		fail_set(files[i], "N");
+	/* Single pages too. */
+	fail_set("/sys/kernel/debug/fail_page_alloc/min-order", "0");
 	/* A stack trace for each failure would take the console minutes. */
 	fail_set("/sys/kernel/debug/failslab/verbose", "0");
 	fail_set("/sys/kernel/debug/fail_page_alloc/verbose", "0");
@@ -89,6 +179,8 @@ static void fail_each(void (*prepare)(struct vm *vm), int (*step)(struct vm *vm)
 	}
 	printf("# %u allocations, %u of them needed\n", nth - 2, refused);
 	EXPECT(!hit);
+	/* All of them create something, so if nothing was refused, nothing did fail. */
+	EXPECT(refused > 0);
 }
 
 static void prepare_bare(struct vm *vm)
@@ -241,34 +333,76 @@ static const struct step {
 	const char *name;
 	void (*prepare)(struct vm *vm);
 	int (*run)(struct vm *vm);
+	unsigned int registrations;	/* that it cannot do without */
 } steps[] = {
-	{ "VM", prepare_device, step_vm },
-	{ "vCPU", prepare_bare, step_vcpu },
-	{ "vCPU with a local APIC", prepare_irqchip, step_vcpu },
-	{ "irqchip", prepare_bare, step_irqchip },
-	{ "irqchip while a PIT ticks", prepare_ticking_pit, step_irqchip },
-	{ "split irqchip while a PIT ticks", prepare_ticking_pit, step_split },
-	{ "PIT", prepare_irqchip, step_pit },
-	{ "irqfd", prepare_irqchip, step_irqfd },
-	{ "resampled irqfd", prepare_irqchip, step_resampled_irqfd },
-	{ "ioeventfd", prepare_bare, step_ioeventfd },
-	{ "coalesced zone", prepare_bare, step_zone },
-	{ "routes", prepare_irqchip, step_routes },
-	{ "memory slot", prepare_bare, step_slot },
-	{ "statistics", prepare_vcpu, step_stats },
+	{ "VM", prepare_device, step_vm, 1 },
+	{ "vCPU", prepare_bare, step_vcpu, 1 },
+	{ "vCPU with a local APIC", prepare_irqchip, step_vcpu, 1 },
+	{ "irqchip", prepare_bare, step_irqchip, 2 },
+	{ "irqchip while a PIT ticks", prepare_ticking_pit, step_irqchip, 2 },
+	{ "split irqchip while a PIT ticks", prepare_ticking_pit, step_split, 1 },
+	{ "PIT", prepare_irqchip, step_pit, 1 },
+	{ "irqfd", prepare_irqchip, step_irqfd, 1 },
+	{ "resampled irqfd", prepare_irqchip, step_resampled_irqfd, 2 },
+	{ "ioeventfd", prepare_bare, step_ioeventfd, 1 },
+	{ "coalesced zone", prepare_bare, step_zone, 1 },
+	{ "routes", prepare_irqchip, step_routes, 1 },
+	{ "memory slot", prepare_bare, step_slot, 0 },
+	{ "statistics", prepare_vcpu, step_stats, 0 },
 };
 
 #define NR_STEPS	(sizeof(steps) / sizeof(steps[0]))
 
-TEST(each_allocation_fails)
+/* Each of them once, and nothing fails: what the kernel keeps for a process is there then. */
+static unsigned long objects_before(void)
 {
 	unsigned int i;
 
+	if (!have_traces())
+		return 0;
+	for (i = 0; i < NR_STEPS; i++) {
+		struct vm vm;
+
+		steps[i].prepare(&vm);
+		EXPECT(steps[i].run(&vm) >= 0);
+		vm_destroy(&vm);
+	}
+	usleep(500000);
+	return okvm_objects(false);
+}
+
+static void expect_no_leak(unsigned long before)
+{
+	if (have_traces())
+		expect_objects(before);
+}
+
+TEST(what_okvm_holds_is_seen)
+{
+	unsigned long before;
+	struct vm vm;
+
+	if (!have_traces())
+		test_skip("the host was not booted with slub_debug=U,kmalloc-*");
+	before = objects_before();
+	vm_create(&vm, VM_IRQCHIP);
+	EXPECT(okvm_objects(false) > before);
+	vm_destroy(&vm);
+	expect_objects(before);
+}
+
+TEST(each_allocation_fails)
+{
+	unsigned long before;
+	unsigned int i;
+
 	fail_setup();
+	before = objects_before();
 	for (i = 0; i < NR_STEPS; i++) {
 		printf("# %s\n", steps[i].name);
 		fail_each(steps[i].prepare, steps[i].run);
 	}
+	expect_no_leak(before);
 }
 
 /* ---- registrations ---- */
@@ -280,16 +414,6 @@ static const char * const registrations[] = {
 	"okvm:okvm_hardware_get", "okvm:okvm_iobus_register_all", "okvm:okvm_routes_build",
 	"okvm:vcpu_publish", "okvm:irqfd_activate", "okvm:okvm_ack_register",
 };
-
-static bool write_file(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return written;
-}
 
 static long read_number(const char *file)
 {
@@ -356,14 +480,18 @@ static void fail_each_registration(const struct step *step)
 	}
 	printf("# %s: %u registrations\n", step->name, refused);
 	EXPECT(!hit);
+	EXPECT_EQ(refused, step->registrations);
 }
 
 TEST(each_registration_fails)
 {
+	unsigned long before;
 	unsigned int i;
 
+	before = objects_before();
 	registrations_setup();
 	for (i = 0; i < NR_STEPS; i++)
 		fail_each_registration(&steps[i]);
 	EXPECT(write_file(FAIL_FUNCTION "inject", "\n"));
+	expect_no_leak(before);
 }

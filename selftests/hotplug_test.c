@@ -126,8 +126,7 @@ TEST(guests_run_on_while_a_cpu_goes_and_comes)
 	struct runner runners[GUESTS] = {};
 	int i;
 
-	if (access(ONLINE, W_OK))
-		test_skip("there is no second CPU to take offline");
+	test_needs_two_cpus();
 	runners_start(runners);
 	for (i = 0; i < ROUNDS; i++) {
 		pause_ms(30);
@@ -152,8 +151,7 @@ TEST(an_idle_vcpu_survives_its_cpu)
 	struct vm vm;
 	int i;
 
-	if (access(ONLINE, W_OK))
-		test_skip("there is no second CPU to take offline");
+	test_needs_two_cpus();
 	vm_create(&vm, 0);
 	LOAD16(&vm, out);
 	for (i = 0; i < 3; i++) {
@@ -172,8 +170,7 @@ TEST(a_vm_is_created_while_a_cpu_is_offline)
 {
 	struct vm vm;
 
-	if (access(ONLINE, W_OK))
-		test_skip("there is no second CPU to take offline");
+	test_needs_two_cpus();
 	EXPECT(put_word(ONLINE, "0"));
 	vm_create(&vm, 0);
 	LOAD16(&vm, out);

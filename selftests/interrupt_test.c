@@ -8,12 +8,13 @@
 #include <sys/eventfd.h>
 
 #include "selftests/lib/smp.h"
+#include "selftests/lib/x2apic.h"
 
 /* ---- resampling at unmasking ---- */
 
 #define IOAPIC	0xfec00000ull
 #define PIN	5
-#define V	0x41
+#define V	X2_VECTOR
 
 enum redir { LEVEL = 1 << 15, MASKED = 1 << 16 };
 
@@ -155,18 +156,8 @@ TEST(a_line_that_another_source_holds_comes_through)
 
 /* Broadcasts are suppressed by what is in EBX; interrupt 0x41 ends with an EOI. */
 GUEST(suppress, 16)
-	"	xor %ax, %ax\n"
-	"	mov %ax, %ds\n"
-	"	mov %ax, %ss\n"
-	"	mov $0x7000, %sp\n"
-	"	mov $0x1b, %ecx\n"
-	"	rdmsr\n"
-	"	or $0xc00, %eax\n"
-	"	wrmsr\n"
-	"	xor %edx, %edx\n"
-	"	mov $0x80f, %ecx\n"
-	"	mov %ebx, %eax\n"
-	"	wrmsr\n"
+	X2_FLAT16
+	X2_ON("%ebx")
 	"	rdmsr\n"
 	"	out %eax, $0x10\n"
 	"	sti\n"
@@ -177,16 +168,13 @@ GUEST(suppress, 16)
 	".global guest_suppress_irq\n"
 	"guest_suppress_irq:\n"
 	"	out %al, $0x11\n"
-	"	mov $0x80b, %ecx\n"
-	"	xor %eax, %eax\n"
-	"	xor %edx, %edx\n"
-	"	wrmsr\n"
+	X2_EOI
 	"	out %al, $0x12\n"
 	"	iret\n"
 GUEST_END(suppress);
 extern const uint8_t guest_suppress_irq[];
 
-static void split_create(struct vm *vm)
+static void split_create(struct vm *vm, uint32_t spiv)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24 };
 	struct {
@@ -198,32 +186,23 @@ static void split_create(struct vm *vm)
 			.u.msi = { .address_lo = 0xfee00000, .data = 0xc000 | V },
 		},
 	};
-	uint16_t *vector;
 
 	vm_create(vm, VM_BARE);
 	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &cap) == 0);
-	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	REQUIRE(vm->mem != MAP_FAILED);
+	vm->mem = host_pages(VM_MEMORY / 4096);
 	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
 	vm->vcpu = vcpu_add(vm, 0, &vm->run);
 	vcpu_cpuid(vm, vm->vcpu);
 	REQUIRE(ioctl(vm->fd, KVM_SET_GSI_ROUTING, &routes) == 0);
-	LOAD16(vm, suppress);
-	vector = (void *)(vm->mem + 4 * V);
-	vector[0] = VM_CODE + (guest_suppress_irq - guest_suppress);
-	vector[1] = 0;
+	X2_LOAD16(vm, suppress, spiv);
 }
 
 static void eoi_of(uint32_t spiv)
 {
 	struct kvm_irq_level line = { .irq = PIN, .level = 1 };
-	struct kvm_regs regs;
 	struct vm vm;
 
-	split_create(&vm);
-	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
-	regs.rbx = spiv;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	split_create(&vm, spiv);
 	EXPECT_EQ(run_out(&vm, 0x10), spiv);
 	REQUIRE(ioctl(vm.fd, KVM_IRQ_LINE, &line) == 0);
 	run_out(&vm, 0x11);
@@ -248,28 +227,11 @@ TEST(an_eoi_reaches_it_although_broadcasts_are_suppressed)
 
 /* The timer of EBX counts; ports: 0x10 when it runs, 0x11 after a while the number of ticks. */
 GUEST(ticks, 16)
-	"	xor %ax, %ax\n"
-	"	mov %ax, %ds\n"
-	"	mov %ax, %ss\n"
-	"	mov $0x7000, %sp\n"
+	X2_FLAT16
 	"	xor %edi, %edi\n"
-	"	mov $0x1b, %ecx\n"
-	"	rdmsr\n"
-	"	or $0xc00, %eax\n"
-	"	wrmsr\n"
-	"	xor %edx, %edx\n"
-	"	mov $0x80f, %ecx\n"
-	"	mov $0x1ff, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x83e, %ecx\n"
-	"	mov $0xb, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x832, %ecx\n"
-	"	mov $0x41, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x838, %ecx\n"
-	"	mov %ebx, %eax\n"
-	"	wrmsr\n"
+	X2_ON("$0x1ff")
+	X2_TIMER
+	X2_TIMER_ARM("%ebx")
 	"1:	out %al, $0x10\n"
 	"	sti\n"
 	"	mov $20000, %ecx\n"
@@ -283,9 +245,7 @@ GUEST(ticks, 16)
 	"guest_ticks_irq:\n"
 	"	push %ecx\n"
 	"	inc %edi\n"
-	"	mov $0x80b, %ecx\n"
-	"	xor %eax, %eax\n"
-	"	wrmsr\n"
+	X2_EOI
 	"	pop %ecx\n"
 	"	iret\n"
 GUEST_END(ticks);
@@ -293,17 +253,8 @@ extern const uint8_t guest_ticks_irq[];
 
 static void ticks_create(struct vm *vm, uint32_t count)
 {
-	struct kvm_regs regs;
-	uint16_t *vector;
-
 	vm_create(vm, VM_IRQCHIP);
-	LOAD16(vm, ticks);
-	vector = (void *)(vm->mem + 4 * V);
-	vector[0] = VM_CODE + (guest_ticks_irq - guest_ticks);
-	vector[1] = 0;
-	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
-	regs.rbx = count;
-	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+	X2_LOAD16(vm, ticks, count);
 	run_out(vm, 0x10);
 }
 

@@ -38,11 +38,12 @@ static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
 
 static void *far_memory(void)
 {
-	void *mem = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
+	return host_pages(FAR_SIZE / 4096);
+}
 
-	REQUIRE(mem != MAP_FAILED);
-	return mem;
+static void far_slot(struct vm *vm, void *mem, uint32_t flags)
+{
+	vm_slot(vm, 1, FAR, FAR_SIZE, mem, flags);
 }
 
 /* A guest that runs with a clock at FAR, where there is no memory yet. */
@@ -61,7 +62,7 @@ TEST(the_clock_starts_when_its_memory_comes)
 	struct vm vm;
 
 	clock = clock_without_memory(&vm);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
+	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT(clock->version && !(clock->version & 1));
 	EXPECT(clock->mul);
@@ -76,7 +77,7 @@ TEST(a_pause_is_told_when_the_memory_comes)
 	clock = clock_without_memory(&vm);
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), 0);
 	run_out(&vm, 0x10);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
+	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT(clock->version);
 	EXPECT(clock->flags & STOPPED);
@@ -90,15 +91,15 @@ TEST(the_clock_starts_when_its_memory_can_be_written)
 	struct vm vm;
 
 	clock = clock_without_memory(&vm);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, KVM_MEM_READONLY);
+	far_slot(&vm, clock, KVM_MEM_READONLY);
 	run_out(&vm, 0x10);
 	EXPECT_EQ(clock->version, 0);
-	vm_slot(&vm, 1, FAR, 0, NULL, 0);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
+	vm_slot_delete(&vm, 1);
+	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT(clock->version);
 	/* It goes, and other memory comes in its place. */
-	vm_slot(&vm, 1, FAR, 0, NULL, 0);
+	vm_slot_delete(&vm, 1);
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), 0);
 	run_out(&vm, 0x10);
 	vm_slot(&vm, 2, FAR, FAR_SIZE, other, 0);
@@ -116,7 +117,7 @@ TEST(a_slot_that_is_moved_brings_the_clock_its_memory)
 	vm_slot(&vm, 1, FAR + 0x100000, FAR_SIZE, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT_EQ(clock->version, 0);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
+	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT(clock->version);
 	vm_destroy(&vm);
@@ -130,7 +131,7 @@ TEST(a_clock_that_is_switched_off_does_not_start)
 	clock = clock_without_memory(&vm);
 	EXPECT_EQ(set_msr(&vm, MSR_CLOCK, 0), 1);
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), EINVAL);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, clock, 0);
+	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
 	EXPECT_EQ(clock->version, 0);
 	vm_destroy(&vm);
@@ -146,7 +147,7 @@ TEST(steal_time_starts_when_its_memory_comes)
 	if (set_msr(&vm, MSR_STEAL, FAR | 1) != 1)
 		test_skip("the host has no scheduler statistics");
 	run_out(&vm, 0x10);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, record, 0);
+	far_slot(&vm, record, 0);
 	run_out(&vm, 0x10);
 	EXPECT(record->version && !(record->version & 1));
 	vm_destroy(&vm);
@@ -159,7 +160,7 @@ TEST(the_record_of_an_eoi_needs_its_memory_first)
 
 	vm_create(&vm, VM_IRQCHIP);
 	EXPECT_EQ(set_msr(&vm, MSR_EOI, FAR | 1), 0);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, far_memory(), 0);
+	far_slot(&vm, far_memory(), 0);
 	EXPECT_EQ(set_msr(&vm, MSR_EOI, FAR | 1), 1);
 	vm_destroy(&vm);
 }

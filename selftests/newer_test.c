@@ -3,7 +3,6 @@
  * What is newer than Linux 6.1: ioctls and capabilities, and limits that later kernels check. The
  * second ioctl for memory slots is in memslot_test.c.
  */
-#include <time.h>
 
 #include "selftests/lib/okvm_test.h"
 
@@ -152,14 +151,6 @@ static uint32_t reg_of(const struct kvm_lapic_state *state, unsigned int at)
 static void set_reg(struct kvm_lapic_state *state, unsigned int at, uint32_t val)
 {
 	memcpy(state->regs + at, &val, sizeof(val));
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
 TEST(a_slower_bus_counts_slower)

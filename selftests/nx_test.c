@@ -247,8 +247,7 @@ TEST(a_fetch_and_a_read_at_once_leak_no_table)
 	struct huge h;
 	int second;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	huge_create(&h, false);
 	LOAD64(&h.vm, meet);
 	second = vcpu_add(&h.vm, 1, &run);

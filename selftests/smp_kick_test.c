@@ -137,8 +137,7 @@ static void expect_prompt(enum before what)
 {
 	uint64_t plain;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		test_skip("needs two CPUs");
+	test_needs_two_cpus();
 	plain = median_latency(NOTHING);
 	EXPECT(median_latency(what) < 8 * plain);
 }

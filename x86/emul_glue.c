@@ -271,12 +271,30 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	okvm_log_reset(e);
 }
 
+/*
+ * A VMM that asks for exits on emulation failures has an emulator for what KVM's does not know, and
+ * expects x87 among it: all but FNINIT, FNSTCW and FNSTSW.
+ */
+static bool emul_left_to_user(const struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+
+	if (!e->vcpu->vm->arch->exit_on_emulation_error || insn->map != EMUL_MAP_1B ||
+	    (insn->opcode & 0xf8) != 0xd8)
+		return false;
+	if (insn->mod == 3)
+		return insn->opcode != 0xdb || insn->modrm != 0xe3;
+	return insn->reg != 7 || (insn->opcode != 0xd9 && insn->opcode != 0xdd);
+}
+
 static int emul_one(struct okvm_emulation *e)
 {
 	enum emul_rc rc = emul_decode(&e->ctx);
 	int outcome;
 
 	e->vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (rc == EMUL_OK && emul_left_to_user(e))
+		rc = EMUL_UNHANDLEABLE;
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	if (okvm_emul_direct(e, &outcome))

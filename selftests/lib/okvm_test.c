@@ -52,6 +52,12 @@ void test_skip(const char *fmt, ...)
 	_exit(test_failed ? TEST_FAILED : TEST_SKIPPED);
 }
 
+void test_needs_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		test_skip("needs two CPUs");
+}
+
 /*
  * A test runs in a process of its own: whatever it leaves open is closed, and
  * a guest that hangs or a fault ends this test only. Gives an enum test_exit.
@@ -148,6 +154,20 @@ void vm_slot(struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *hv
 	REQUIRE(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) == 0);
 }
 
+void vm_slot_delete(struct vm *vm, uint32_t slot)
+{
+	vm_slot(vm, slot, 0, 0, NULL, 0);
+}
+
+uint8_t *host_pages(unsigned int nr)
+{
+	void *at = mmap(NULL, nr * 4096ul, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+
+	REQUIRE(at != MAP_FAILED);
+	return at;
+}
+
 int vcpu_add(struct vm *vm, uint32_t id, struct kvm_run **run)
 {
 	int size = ioctl(vm->sys, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -181,8 +201,7 @@ void vm_create(struct vm *vm, unsigned int flags)
 	REQUIRE(vm->fd >= 0);
 	if (flags & VM_BARE)
 		return;
-	vm->mem = mmap(NULL, VM_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	REQUIRE(vm->mem != MAP_FAILED);
+	vm->mem = host_pages(VM_MEMORY / 4096);
 	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
 	if (flags & VM_IRQCHIP)
 		REQUIRE(ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) == 0);
@@ -318,12 +337,12 @@ uint64_t get_reg_rax(struct vm *vm)
 	return regs.rax;
 }
 
-uint64_t vm_stat(struct vm *vm, const char *name)
+static uint64_t stat_of(int owner, const char *name)
 {
+	int fd = ioctl(owner, KVM_GET_STATS_FD, NULL);
 	struct kvm_stats_header head;
 	uint64_t val = ~0ull;
 	unsigned int i;
-	int fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
 
 	REQUIRE(fd >= 0);
 	REQUIRE(pread(fd, &head, sizeof(head), 0) == sizeof(head));
@@ -337,4 +356,22 @@ uint64_t vm_stat(struct vm *vm, const char *name)
 	}
 	close(fd);
 	return val;
+}
+
+uint64_t vm_stat(struct vm *vm, const char *name)
+{
+	return stat_of(vm->fd, name);
+}
+
+uint64_t vcpu_stat(struct vm *vm, const char *name)
+{
+	return stat_of(vm->vcpu, name);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }

@@ -38,6 +38,11 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Ends the test: it is counted as skipped, with the reason. */
 void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+/*
+ * What the test is about happens on two CPUs at once only. The files that call this run on a
+ * machine of two CPUs as well (step "lifecycle"), and nothing may be skipped there.
+ */
+void test_needs_two_cpus(void);
 
 #define TEST(fn)							\
 	static void fn(void);						\
@@ -117,6 +122,9 @@ enum vm_flag { VM_IRQCHIP = 1, VM_BARE = 2 };
 void vm_create(struct vm *vm, unsigned int flags);
 void vm_destroy(struct vm *vm);
 void vm_slot(struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *hva, uint32_t flags);
+void vm_slot_delete(struct vm *vm, uint32_t slot);
+/* Memory of the host to be a slot: pages of 4 KiB, zeros. */
+uint8_t *host_pages(unsigned int nr);
 int vcpu_add(struct vm *vm, uint32_t id, struct kvm_run **run);
 void vcpu_cpuid(struct vm *vm, int vcpu);
 
@@ -137,7 +145,10 @@ void run_until(struct vm *vm, uint32_t reason);
 /* Run to an OUT and give its value; the port must be @port. */
 uint32_t run_out(struct vm *vm, uint16_t port);
 uint64_t get_reg_rax(struct vm *vm);
-/* A statistic of the VM (KVM_GET_STATS_FD) by its name; ~0 if there is none of that name. */
+/* A statistic (KVM_GET_STATS_FD) of the VM or its vCPU by its name; ~0 if there is none of it. */
 uint64_t vm_stat(struct vm *vm, const char *name);
+uint64_t vcpu_stat(struct vm *vm, const char *name);
+
+uint64_t now_ns(void);
 
 #endif /* OKVM_SELFTESTS_LIB_H */

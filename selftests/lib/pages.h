@@ -61,15 +61,6 @@ static inline void sregs_put(struct vm *vm, const struct kvm_sregs *sregs)
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, sregs) == 0);
 }
 
-static inline uint8_t *host_pages(unsigned int nr)
-{
-	void *at = mmap(NULL, (size_t)nr * PAGE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	REQUIRE(at != MAP_FAILED);
-	return at;
-}
-
 static inline void pages_gate(struct vm *vm, unsigned int vector, uint32_t to)
 {
 	put64(vm, PAGES_IDT + 16 * vector, (to & 0xffff) | 8ull << 16 | 0x8e00ull << 32 |

@@ -138,17 +138,23 @@ static inline void guest_line(unsigned int gsi, bool high)
 		GUEST_EXPECT(cond);					\
 	} while (0)
 
-/* Wait, but not for ever, and say so if it was in vain. */
+/*
+ * Wait, but not for ever, and say so if it was in vain. What has held once is enough: the next
+ * interrupt may end it, so it is not asked again.
+ */
 #define GUEST_WAIT(cond)						\
 	do {								\
 		unsigned long tries_ = 0;				\
+		bool held_ = false;					\
 									\
-		while (!(cond) && ++tries_ < 3000000) {			\
-			__asm__ volatile("pause" : : : "memory");	\
-			if (!(tries_ % 64))				\
+		for (; !held_ && tries_ < 3000000; tries_++) {		\
+			if (tries_)					\
+				__asm__ volatile("pause" : : : "memory");	\
+			if (tries_ % 64 == 63)				\
 				guest_out8(PORT_YIELD, 0);		\
+			held_ = (cond);					\
 		}							\
-		GUEST_EXPECT(cond);					\
+		GUEST_EXPECT(held_);					\
 	} while (0)
 
 /* A handler of faults that goes on at the address in RBX, with 1 in RSI. */

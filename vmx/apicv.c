@@ -4,8 +4,8 @@
  * registers, virtual-interrupt delivery and posted interrupts
  * (SDM "APIC Virtualization and Virtual Interrupts").
  *
- * Who posts is always software of this host (another vCPU's thread, an
- * eventfd), so a target that sleeps is woken directly: the wakeup vector that
+ * Interrupts are always posted by software of this host (another vCPU's thread,
+ * an eventfd), which wakes a target that sleeps directly: the wakeup vector that
  * upstream needs for interrupts posted by an IOMMU is not used.
  */
 #include <linux/irqflags.h>
@@ -96,7 +96,7 @@ static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 	set_rvi(&to_hw(vcpu)->vmcs, blocked ? 0 : vector);
 }
 
-/* The CPU has moved RVI and SVI on while the guest ran: once per exit. */
+/* The CPU changes RVI and SVI while the guest runs: they are read once per exit. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
 	if (hw->exit_avail & VMX_AVAIL_STATUS)
@@ -133,7 +133,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	case OKVM_APIC_PULL:
 		/*
 		 * In the fast loop a notification may be on its way already. The CPU takes the
-		 * descriptor itself at the entry then, and is not to find it empty: Bochs 3.0
+		 * descriptor itself at the entry then, and must not find it empty: Bochs 3.0
 		 * delivers vector 255 in that case.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())

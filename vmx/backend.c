@@ -31,7 +31,7 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-/* Asked for, until it has been seen on more than an emulated CPU (Documentation/parameters.rst). */
+/* Off until it has been tried on more than an emulated CPU (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
@@ -346,7 +346,7 @@ static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(hw);
 }
 
-/* What x86/ does not set by way of set_segment() and friends. */
+/* State that x86/ does not reset by calls of set_segment() and the like. */
 static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

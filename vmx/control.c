@@ -131,8 +131,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.TS and WP, and what of CR4 changes nothing for the host, the guest writes
- * without exits; only such bits as it may set at all.
+ * The guest writes some bits without exits: TS and WP of CR0, and those of CR4 that change nothing
+ * for the host. A bit of CR4 that the guest's CPUID reserves is not among them.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -315,7 +315,7 @@ static u32 pin_wanted(void)
 	return pin | vmx_caps.pin_fixed;
 }
 
-/* Fields that no later code writes; everything else the reset and the updates fill. */
+/* Fields that are written once. The reset and the update functions write all others. */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

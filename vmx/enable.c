@@ -190,7 +190,7 @@ static void vmx_emergency(void)
 /*
  * The kernel has room for one callback. Upstream's module takes it for as long
  * as it is loaded (6.1) or has VMs (later), and then switches VMX off on every
- * CPU whoever uses it; so okvm steps back if it is there, and takes the
+ * CPU even if okvm uses it; so okvm steps back if it is there, and takes the
  * callback only while it has VMs itself, and a little longer: giving it back
  * waits for a grace period, which closing the last VM should not.
  */
@@ -201,8 +201,8 @@ static unsigned int emergency_users;
 static bool emergency_registered;
 
 /*
- * In the kernel's own set of modules: the paths that the caller sees may be of its own making, and
- * who answers for them may never do so.
+ * The kernel's own set of modules is asked. A path would be resolved in the caller's mount
+ * namespace, where it may be anything, and on a file system that may never answer.
  */
 static bool upstream_is_loaded(void)
 {

@@ -307,7 +307,8 @@ static void debug_regs_take_over(struct okvm_hw_vcpu *hw)
 
 /*
  * The CPU adds to DR6 and never clears it: what the guest left there would be taken for the reason
- * of the host's next #DB. Addresses would be compared with what the host does, whatever DR7 says.
+ * of the host's next #DB. Addresses in DR0-DR3 are compared with the host's accesses even if DR7
+ * enables none of them.
  */
 static void debug_regs_neutral(void)
 {
@@ -335,10 +336,7 @@ static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	/*
-	 * The registers themselves: what the kernel computes for them costs more than reading
-	 * them.
-	 */
+	/* Reading the registers is cheaper than asking the kernel what they should hold. */
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 

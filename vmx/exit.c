@@ -138,7 +138,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: from here on the next one kicks again. */
+	/* Pairs with smp_mb() in request.c: from here on the next requester kicks again. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }

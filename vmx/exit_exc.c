@@ -67,7 +67,7 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, error);
 		return OKVM_RESUME;
 	}
-	/* Warns, and lets this thread go on without detection; or refuses. */
+	/* The kernel warns and lets this thread go on without detection, or refuses. */
 	if (handle_guest_split_lock(okvm_rip(vcpu)))
 		return OKVM_RESUME;
 	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;

@@ -18,9 +18,9 @@
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * A guest that halts without exits may be left at an exit while it does. With that activity state
- * entries refuse most exceptions, and what is delivered ends it in any case (SDM "Checks on Guest
- * Non-Register State", "HLT").
+ * A guest that halts without exits may be halted when some other exit comes. In that activity state
+ * entries refuse most exceptions; and any delivery ends the halt (SDM "Checks on Guest Non-Register
+ * State", "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {
@@ -202,7 +202,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:
-		/* Its delivery begins anew: it does not block itself. */
+		/* Its delivery begins anew, so it must not be blocked by itself. */
 		vmx_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;

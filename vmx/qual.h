@@ -2,8 +2,8 @@
 /*
  * Exit qualifications: what a VM exit says of its reason beyond the reason's number, for the
  * reasons that okvm handles, after the tables of the SDM's chapter "VM Exits", "Basic VM-Exit
- * Information". Each has one type, whose bit-fields are the table's rows; bits that no handler needs
- * have no name. A handler writes
+ * Information". Each has one type, whose bit-fields are the table's rows; bits that no handler
+ * needs have no name. A handler writes
  *
  *	const union qual_io q = { vmx_qual(hw) };
  *

@@ -97,7 +97,7 @@ void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_
 
 static u32 seg_ar(const struct kvm_segment *var)
 {
-	/* An unusable one keeps the rest: userspace reads it back, and DPL of SS is the CPL. */
+	/* An unusable segment keeps its attributes: userspace reads them, and SS.DPL is the CPL. */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |
 	       (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) | (var->g ? SEG_AR_G : 0) |

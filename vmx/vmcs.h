@@ -30,8 +30,9 @@ struct vmcs {
 void vmcs_failed(unsigned long field, bool write);
 
 /*
- * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments': the
- * hundreds of accesses are no calls to the compiler, and what makes no others saves no registers.
+ * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments'. To
+ * the compiler none of the hundreds of accesses is a call, so functions without other calls save no
+ * registers.
  */
 static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)
 {

@@ -94,8 +94,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * VERW changes ZF only. By the feature that the kernel sets for Intel's CPUs; the one for
-	 * entries of guests is AMD's in the older kernels.
+	 * VERW changes ZF only. This macro depends on the feature bit that the kernel sets for
+	 * Intel's CPUs; the kernel's macro for entries of guests depends, in older kernels, on one
+	 * that is set for AMD's only.
 	 */
 	CLEAR_CPU_BUFFERS
 

@@ -341,7 +341,7 @@ int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
 void vmx_uret_init(void);
-/* Whose values the user-return MSRs of this CPU have, if none of them changed since. */
+/* The vCPU whose values the user-return MSRs of this CPU hold, if none has changed since. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 /** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);

@@ -42,12 +42,8 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 void *okvm_apic_page(struct okvm_vcpu *vcpu);
 
 u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_set_base() - WRMSR APIC_BASE or SET_SREGS
- * @host: by ioctl: any legal mode may follow any other
- * Return: 0, or 1 for a #GP (illegal transition or reserved bits)
- */
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+/** okvm_apic_set_base() - a value that lapic_base_legal() let pass */
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 /** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
@@ -189,9 +185,9 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Their ioctls: rows stand beside the handlers. */
-extern const struct okvm_ioctl_table okvm_irqchip_ioctls, okvm_route_ioctls, okvm_msi_ioctls;
-extern const struct okvm_ioctl_table okvm_irqfd_ioctls, okvm_ioeventfd_ioctls;
-extern const struct okvm_ioctl_table okvm_coalesced_ioctls, okvm_pit_ioctls, okvm_lapic_ioctls;
+extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
+extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
 
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);

@@ -114,16 +114,13 @@ u64 okvm_apic_base(const struct okvm_vcpu *vcpu)
 	return vcpu->apic->l.base;
 }
 
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host)
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
 
-	if (!lapic_base_legal(apic->l.base, base, 0, host))
-		return 1;
 	lapic_set_base(&apic->l, base, &eff);
 	okvm_apic_apply(apic, &eff);
-	return 0;
 }
 
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu)
@@ -238,7 +235,7 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)
 	lapic_set_hw_irr(&apic->l, active);
 	sync_hw(vcpu);
 	if (active)
-		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_CAP_POSTED);
+		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_HW_POSTED);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
@@ -353,11 +350,9 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return vcpu->apic && !vapic->vapic_addr ? 0 : -EINVAL;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_lapic_ioctls[] = {
 	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
 	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
 	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_lapic_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

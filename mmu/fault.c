@@ -306,9 +306,7 @@ static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_mmu_ioctls[] = {
 	{ KVM_PRE_FAULT_MEMORY,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_pre_fault } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_mmu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

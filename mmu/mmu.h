@@ -67,7 +67,7 @@ bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
 /* KVM_PRE_FAULT_MEMORY */
-extern const struct okvm_ioctl_table okvm_mmu_ioctls;
+extern const struct okvm_ioctl okvm_mmu_ioctls[];
 
 /** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or -ENOMEM */
 int okvm_mmu_load(struct okvm_vcpu *vcpu);

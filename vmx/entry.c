@@ -441,7 +441,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
+		vmx_set_irq_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))

@@ -14,7 +14,6 @@
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 /* ---- blocking ---- */
 
@@ -176,7 +175,7 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
-	    !(vcpu->arch->caps & OKVM_CAP_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
+	    !(vcpu->arch->caps & OKVM_HW_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
 	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
 		return false;
 	if (okvm_take_request(OKVM_REQ_TIMER, vcpu))

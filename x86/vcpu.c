@@ -20,7 +20,6 @@
 #include "x86/pv/pv.h"
 #include "x86/run.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0
@@ -73,7 +72,7 @@ static void vcpu_reset_events(struct okvm_vcpu *vcpu)
 	ev->user_irq = -1;
 	atomic_set(&ev->nmi_queued, 0);
 	vcpu->vm->backend->set_nmi_masked(vcpu, false);
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 }
 
 static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
@@ -306,10 +305,8 @@ static long ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_mp_state_ioctls[] = {
 	{ KVM_GET_MP_STATE,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_mp_state } },
 	{ KVM_SET_MP_STATE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mp_state } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_mp_state_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

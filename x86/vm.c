@@ -9,7 +9,6 @@
 #include "x86/pv/async_pf.h"
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
-#include "x86/x86.h"
 
 #define IDENTITY_MAP_DEFAULT	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR(0) */
 
@@ -160,7 +159,7 @@ static long ioc_create_device(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return -ENODEV;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_vm_ioctls[] = {
 	{ KVM_SET_TSS_ADDR,		OKVM_IOC_SCALAR | OKVM_IOC_LOCK,
 	  { .vm = ioc_set_tss_addr } },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	OKVM_IOC_LOCK, { .vm = ioc_set_identity_map_addr } },
@@ -172,5 +171,3 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_CREATE_DEVICE,		0, { .vm = ioc_create_device } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_vm_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

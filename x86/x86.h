@@ -31,7 +31,7 @@
  */
 struct okvm_host {
 	const struct okvm_backend *backend;
-	u32 caps;			/* enum okvm_caps */
+	u32 caps;			/* enum okvm_hw_caps */
 	u64 cr4_reserved;
 	u64 efer_reserved;
 	u64 xcr0;
@@ -152,7 +152,7 @@ enum okvm_msr_result {
 };
 
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
-struct okvm_emulation;		/* x86/insn/emul_glue.c: emulator context and replayed reads */
+struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
 struct fpu_guest;
@@ -203,7 +203,7 @@ struct okvm_arch_vcpu {
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
-	u32 caps;		/* enum okvm_caps of the backend, cached */
+	u32 caps;		/* enum okvm_hw_caps of the backend, cached */
 
 	/* MSRs that need no hardware until the guest runs */
 	u64 pat;

@@ -16,7 +16,6 @@
 #include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 #define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
 			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
@@ -67,7 +66,7 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 /* Shadow page tables hang on the guest's root; two-dimensional ones do not. */
 static void root_changed(struct okvm_vcpu *vcpu)
 {
-	if (!(vcpu->arch->caps & OKVM_CAP_EPT))
+	if (!(vcpu->arch->caps & OKVM_HW_TDP))
 		okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 

@@ -17,7 +17,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
-#include "x86/x86.h"
 
 #define DR7_GENERAL_DETECT	BIT(13)
 
@@ -133,14 +132,14 @@ static bool event_reinjecting(const struct okvm_vcpu *vcpu)
 
 bool okvm_irq_allowed(struct okvm_vcpu *vcpu)
 {
-	return (okvm_rflags(vcpu) & X86_EFLAGS_IF) && !vcpu->vm->backend->get_shadow(vcpu);
+	return (okvm_rflags(vcpu) & X86_EFLAGS_IF) && !vcpu->vm->backend->get_irq_shadow(vcpu);
 }
 
 static bool event_nmi_allowed(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_backend *backend = vcpu->vm->backend;
 
-	return !backend->nmi_masked(vcpu) && !backend->get_shadow(vcpu);
+	return !backend->nmi_masked(vcpu) && !backend->get_irq_shadow(vcpu);
 }
 
 bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)

@@ -18,7 +18,6 @@
 #include "x86/cpu/cr.h"
 #include "x86/cpu/fpu.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_state, st_space));
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
@@ -182,7 +181,7 @@ unsigned int okvm_fpu_uabi_size(void)
 	return max_t(u32, size, sizeof(struct kvm_xsave));
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_fpu_ioctls[] = {
 	{ KVM_GET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_get_fpu } },
 	{ KVM_SET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_set_fpu } },
 	{ KVM_GET_XSAVE,	OKVM_IOC_LOAD, { .vcpu = ioc_get_xsave } },
@@ -192,5 +191,3 @@ static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_SET_XCRS,		OKVM_IOC_LOAD, { .vcpu = ioc_set_xcrs } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_fpu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

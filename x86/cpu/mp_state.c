@@ -2,7 +2,6 @@
 /* The states a vCPU can be in (MP states), and what ends a halt. */
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
-#include "x86/x86.h"
 
 bool okvm_arch_vcpu_uninitialized(struct okvm_vcpu *vcpu)
 {

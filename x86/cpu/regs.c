@@ -11,11 +11,11 @@
 
 #include <uapi/asm/debugreg.h>
 
+#include "irq/model/lapic.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu)
 {
@@ -56,8 +56,7 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* The single-step trap of an instruction that was skipped: the debugger's, or else the guest's. */
-static int trap_singlestep(struct okvm_vcpu *vcpu)
+int okvm_trap_singlestep(struct okvm_vcpu *vcpu)
 {
 	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR_STEP | DR6_RESERVED);
@@ -73,9 +72,9 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	if (okvm_rip_carries(old, rip) && !okvm_cs_64bit(vcpu))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
-		return trap_singlestep(vcpu);
+		return okvm_trap_singlestep(vcpu);
 	return OKVM_RESUME;
 }
 
@@ -87,47 +86,19 @@ int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len)
 	return OKVM_RESUME;
 }
 
-bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr)
-{
-	unsigned int shift = okvm_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(addr << shift) >> shift) == addr;
-}
-
-#define APIC_BASE_MODE	(X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE)
-
-/* SDM "Local APIC State Transitions": which mode may follow which by WRMSR. */
-static bool apic_mode_may_follow(u64 old, u64 new)
-{
-	old &= APIC_BASE_MODE;
-	new &= APIC_BASE_MODE;
-	if (old == new)
-		return true;
-	/* x2APIC is entered from xAPIC only and left for disabled only. */
-	if (new == APIC_BASE_MODE)
-		return old == MSR_IA32_APICBASE_ENABLE;
-	if (new == MSR_IA32_APICBASE_ENABLE)
-		return old == 0;
-	return true;
-}
-
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host)
 {
 	u64 old = okvm_get_apic_base(vcpu);
-	u64 reserved = vcpu->arch->feat.gpa_reserved | 0x2ff;
+	u64 reserved = vcpu->arch->feat.gpa_reserved;
 
 	if (!vcpu->arch->feat.x2apic)
 		reserved |= X2APIC_ENABLE;
-	if (base & reserved || (base & APIC_BASE_MODE) == X2APIC_ENABLE)
+	if (!lapic_base_legal(old, base, reserved, host))
 		return 1;
-	if (!host && !apic_mode_may_follow(old, base))
-		return 1;
-	if (okvm_lapic_in_kernel(vcpu)) {
-		if (okvm_apic_set_base(vcpu, base, host))
-			return 1;
-	} else {
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_set_base(vcpu, base);
+	else
 		vcpu->arch->apic_base = base;
-	}
 	if ((old ^ base) & MSR_IA32_APICBASE_ENABLE)
 		okvm_cpuid_runtime(vcpu);
 	return 0;

@@ -23,12 +23,12 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
 	return unlikely(upper_32_bits(rip ^ old));
 }
 
+/** okvm_trap_singlestep() - the trap behind an instruction: the debugger's, or else the guest's */
+int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 /** okvm_skip_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking; TF traps */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
-/** okvm_canonical() - is @addr canonical for the guest's paging mode (CR4.LA57)? */
-bool okvm_canonical(struct okvm_vcpu *vcpu, u64 addr);
 /** okvm_set_apic_base() - 0, or 1 for #GP. @host: any legal mode may follow any other */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);
 

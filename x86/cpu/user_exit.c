@@ -4,7 +4,6 @@
 
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
-#include "x86/x86.h"
 
 /* Written on the side that is rare: a completion need not compute where it stands. */
 void okvm_io_touch(struct okvm_vcpu *vcpu)

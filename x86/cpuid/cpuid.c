@@ -18,7 +18,6 @@
 
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
-#include "x86/x86.h"
 
 #define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */
 
@@ -88,12 +87,12 @@ int okvm_cpuid_init(void)
 		.xcr0 = okvm_host.xcr0,
 		.xss = okvm_host.xss,
 		.pv = pv_features(),
-		.invpcid = caps & OKVM_CAP_INVPCID,
-		.rdtscp = caps & OKVM_CAP_RDTSCP,
-		.xsaves = caps & OKVM_CAP_XSAVES,
-		.waitpkg = caps & OKVM_CAP_UMWAIT,
-		.umip = caps & OKVM_CAP_UMIP,
-		.pku = caps & OKVM_CAP_EPT && boot_cpu_has(X86_FEATURE_OSPKE),
+		.invpcid = caps & OKVM_HW_INVPCID,
+		.rdtscp = caps & OKVM_HW_RDTSCP,
+		.xsaves = caps & OKVM_HW_XSAVES,
+		.waitpkg = caps & OKVM_HW_UMWAIT,
+		.umip = caps & OKVM_HW_UMIP,
+		.pku = caps & OKVM_HW_TDP && boot_cpu_has(X86_FEATURE_OSPKE),
 		.spec_ctrl = boot_cpu_has(X86_FEATURE_IBPB) && boot_cpu_has(X86_FEATURE_IBRS),
 		.stibp = boot_cpu_has(X86_FEATURE_STIBP),
 		.ssbd = boot_cpu_has(X86_FEATURE_AMD_SSBD),
@@ -170,7 +169,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 
 	if (err)
 		return err;
-	if (okvm_host.caps & OKVM_CAP_RDTSCP)
+	if (okvm_host.caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
 	/* KVM demands room for one entry more: it looks again for each class of leaves. */
 	if (get_user(nent, &user->nent))
@@ -434,7 +433,7 @@ static void digest_derived(struct okvm_vcpu *vcpu, struct okvm_guest_feat *f)
 		(guest_reg(vcpu, 0xd, 0, CPUID_REG_EAX) |
 		 (u64)guest_reg(vcpu, 0xd, 0, CPUID_REG_EDX) << 32);
 	f->xsaves = f->xsave && guest_reg(vcpu, 0xd, 1, CPUID_REG_EAX) & BIT(3) &&
-		    okvm_host.caps & OKVM_CAP_XSAVES;
+		    okvm_host.caps & OKVM_HW_XSAVES;
 	f->dr6_fixed1 = DR6_RESERVED & ~((f->rtm ? BIT(16) : 0) | (f->bus_lock ? BIT(11) : 0));
 }
 
@@ -539,10 +538,8 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	return ret;
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+const struct okvm_ioctl okvm_cpuid_ioctls[] = {
 	{ KVM_GET_SUPPORTED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_supported_cpuid } },
 	{ KVM_GET_EMULATED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_emulated_cpuid } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_cpuid_ioctls = { .rows[OKVM_FD_SYS] = sys_rows };

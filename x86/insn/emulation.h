@@ -132,17 +132,20 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/**
- * okvm_emul_task_switch() - emul_task_switch() for the vCPU's registers
- * @back: RIP at which the old task will go on
- *
- * Return: outcome: the registers, or an exception, are as @task says. As okvm_emulate().
- */
-int okvm_emul_task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back);
+/** okvm_emul_steps() - a debugger steps: one instruction, or one iteration of a string */
+static inline bool okvm_emul_steps(const struct okvm_emulation *e)
+{
+	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
+}
 
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
+/** okvm_emul_complete() - KVM_RUN after userspace was asked for something. Return: outcome */
+int okvm_emul_complete(struct okvm_vcpu *vcpu);
+
+/* ---- outcome.c ---- */
+
 /** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
@@ -160,8 +163,10 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
 /** okvm_emul_direct_done() - userspace has read for the MOV. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 
-/* ---- ud.c, pio.c ---- */
+/* ---- task.c, ud.c, pio.c ---- */
 
+/** okvm_emul_switch_task() - the instruction, or the event (no @insn_len), is a task switch */
+int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /** okvm_pio_ask() - fill kvm_run for a port access; @data is what OUT writes */
 void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,

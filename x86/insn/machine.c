@@ -16,7 +16,7 @@
 #include "x86/insn/machine_fpu.h"
 #include "x86/msr/msr.h"
 #include "x86/msr/msr_filter.h"
-#include "x86/x86.h"
+#include "x86/msr/msr_table.h"
 
 static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
 {
@@ -497,13 +497,14 @@ static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
 static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
 {
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	u8 bits = okvm_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48;
 	u64 desc[2];
 	enum emul_rc rc;
 
 	rc = op_read(ctx, la, desc, sizeof(desc), EMUL_DATA, ctx->cpl);
 	if (rc != EMUL_OK)
 		return rc;
-	if (type > 3 || desc[0] >> 12 || (type == 0 && !okvm_canonical(vcpu, desc[1])))
+	if (type > 3 || desc[0] >> 12 || (type == 0 && !msr_canonical(desc[1], bits)))
 		return gp_if(ctx, true);
 	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
 	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))

@@ -8,7 +8,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
-#include "x86/x86.h"
 
 #define PIO_QUIRK_PORT	0x7e
 

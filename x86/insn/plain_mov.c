@@ -14,7 +14,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
-#include "x86/x86.h"
 
 /*
  * Is @gpa that of an operand of @mov at linear address @la, all of it? An access of two pages is

@@ -13,7 +13,6 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
-#include "x86/x86.h"
 
 /* What force_emulation_prefix says; 0 ignores the prefix. */
 #define FORCE_PREFIX	BIT(0)
@@ -108,7 +107,7 @@ static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 		return true;
 	}
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF ||
-	    vcpu->vm->backend->get_shadow(vcpu) & OKVM_SHADOW_MOV_SS)
+	    vcpu->vm->backend->get_irq_shadow(vcpu) & OKVM_IRQ_SHADOW_MOV_SS)
 		return false;
 	hit = emul_breakpoints(arch->db, arch->dr7, la);
 	if (hit) {

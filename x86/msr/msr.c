@@ -24,7 +24,6 @@
 #include "x86/msr/mtrr.h"
 #include "x86/pv/pv.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
@@ -84,14 +83,14 @@ static u32 needs_of_cpu(void)
 {
 	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
 
-	return need_if(okvm_host.caps & OKVM_CAP_RDTSCP, MSR_NEED_TSC_AUX) |
+	return need_if(okvm_host.caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
 	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
 	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
 	       need_if(l7d & BIT(28), MSR_NEED_L1D_FLUSH) |
 	       need_if(true, MSR_NEED_ARCH_CAP) |
 	       need_if(okvm_host.arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
-	       need_if(okvm_host.caps & OKVM_CAP_UMWAIT, MSR_NEED_UMWAIT) |
-	       need_if(okvm_host.caps & OKVM_CAP_XSAVES, MSR_NEED_XSAVES) |
+	       need_if(okvm_host.caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |
+	       need_if(okvm_host.caps & OKVM_HW_XSAVES, MSR_NEED_XSAVES) |
 	       need_if(true, MSR_NEED_PDCM);
 }
 
@@ -780,7 +779,7 @@ static long ioc_set_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return msr_io(vcpu, arg.user, set_one, false);
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+const struct okvm_ioctl okvm_msr_sys_ioctls[] = {
 	{ KVM_GET_MSR_INDEX_LIST,		OKVM_IOC_RAW, { .sys = ioc_get_msr_index_list } },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST,	OKVM_IOC_RAW,
 	  { .sys = ioc_get_msr_feature_index_list } },
@@ -788,13 +787,8 @@ static const struct okvm_ioctl sys_rows[] = {
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_msr_vcpu_ioctls[] = {
 	{ KVM_GET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_get_msrs } },
 	{ KVM_SET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_set_msrs } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_msr_ioctls = {
-	.rows[OKVM_FD_SYS] = sys_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

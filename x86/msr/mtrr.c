@@ -7,7 +7,6 @@
 
 #include "x86/msr/msr_table.h"
 #include "x86/msr/mtrr.h"
-#include "x86/x86.h"
 
 /* 8 variable ranges, fixed ranges, write-combining: as MTRRcap tells. */
 #define MTRR_CAP	(8ULL | BIT_ULL(8) | BIT_ULL(10))

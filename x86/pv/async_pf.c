@@ -40,7 +40,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/pv/async_pf.h"
-#include "x86/x86.h"
 
 #define APF_PER_VCPU	64
 /* Of items those included that nobody wants any more, and those of VMs that are gone. */

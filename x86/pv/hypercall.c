@@ -15,7 +15,6 @@
 #include "x86/pv/pv.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 /* One call, as its caller's mode makes it: outside 64-bit code registers are cut to 32 bits. */
 struct hypercall {

@@ -15,7 +15,6 @@
 #include "x86/pv/async_pf.h"
 #include "x86/pv/pv.h"
 #include "x86/time/pvclock.h"
-#include "x86/x86.h"
 
 #define STEAL_FIELD(field)	offsetof(struct kvm_steal_time, field)
 static_assert(sizeof(struct kvm_steal_time) == 64);

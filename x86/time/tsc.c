@@ -16,7 +16,6 @@
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
-#include "x86/x86.h"
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
@@ -260,7 +259,7 @@ static int choose_ratio(u32 khz, u64 *ratio)
 		return -EINVAL;
 	if (within_tolerance(khz))
 		return 0;
-	if (!(okvm_host.caps & OKVM_CAP_TSC_SCALING))
+	if (!(okvm_host.caps & OKVM_HW_TSC_SCALING))
 		return -EINVAL;
 	/* The integer part of the ratio has 16 bits. */
 	if (khz / tsc_khz >= 0xffff)
@@ -408,22 +407,17 @@ static long ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_tsc_vm_ioctls[] = {
 	{ KVM_SET_TSC_KHZ,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_vm_set_tsc_khz } },
 	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vm = ioc_vm_get_tsc_khz } },
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_tsc_vcpu_ioctls[] = {
 	{ KVM_SET_TSC_KHZ,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_set_tsc_khz } },
 	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vcpu = ioc_get_tsc_khz } },
 	{ KVM_HAS_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_has_attr } },
 	{ KVM_GET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_get_attr } },
 	{ KVM_SET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_set_attr } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_tsc_ioctls = {
-	.rows[OKVM_FD_VM] = vm_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

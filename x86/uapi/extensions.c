@@ -9,7 +9,6 @@
 
 #include "core/compat.h"
 #include "x86/cpu/fpu.h"
-#include "x86/x86.h"
 
 /* What guests may be let do without an exit. */
 static u64 exits_that_can_go(void)
@@ -141,7 +140,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 		return okvm_fpu_uabi_size();
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
-		return !!(okvm_host.caps & OKVM_CAP_TSC_SCALING);
+		return !!(okvm_host.caps & OKVM_HW_TSC_SCALING);
 	case KVM_CAP_STEAL_TIME:
 		return !!sched_info_on();
 	case KVM_CAP_DISABLE_QUIRKS2:

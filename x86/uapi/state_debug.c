@@ -10,7 +10,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 static long ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
@@ -69,11 +68,9 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_debug_ioctls[] = {
 	{ KVM_GET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_debugregs } },
 	{ KVM_SET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_debugregs } },
 	{ KVM_SET_GUEST_DEBUG,	OKVM_IOC_LOAD, { .vcpu = ioc_set_guest_debug } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_debug_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

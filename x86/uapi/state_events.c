@@ -15,7 +15,6 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/uapi/state.h"
-#include "x86/x86.h"
 
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 {
@@ -85,7 +84,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 	get_exception(vcpu, events);
 	events->interrupt.injected = vector >= 0;
 	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
-	events->interrupt.shadow = backend->get_shadow(vcpu);
+	events->interrupt.shadow = backend->get_irq_shadow(vcpu);
 	events->nmi.injected = ev->nmi_injected;
 	events->nmi.pending = ev->nmi_pending != 0;
 	events->nmi.masked = backend->nmi_masked(vcpu);
@@ -168,8 +167,8 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 		ev->user_irq = -1;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		okvm_io_touch(vcpu);
-		vcpu->vm->backend->set_shadow(vcpu, events->interrupt.shadow &
-					      (OKVM_SHADOW_MOV_SS | OKVM_SHADOW_STI));
+		vcpu->vm->backend->set_irq_shadow(vcpu, events->interrupt.shadow &
+						  (OKVM_IRQ_SHADOW_MOV_SS | OKVM_IRQ_SHADOW_STI));
 	}
 	set_nmi(vcpu, events);
 	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
@@ -219,12 +218,10 @@ static long ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_events_ioctls[] = {
 	{ KVM_GET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_vcpu_events } },
 	{ KVM_SET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vcpu_events } },
 	{ KVM_INTERRUPT,	OKVM_IOC_LOAD, { .vcpu = ioc_interrupt } },
 	{ KVM_NMI,		OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_nmi } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_events_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

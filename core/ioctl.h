@@ -39,8 +39,8 @@ union okvm_ioctl_arg {
 
 /**
  * struct okvm_ioctl - one row
- * @cmd: the full ioctl number. Rows of a table are found by a linear compare at
- *	set-up into an index by _IOC_NR; two rows may share an _IOC_NR with different sizes.
+ * @cmd: the full ioctl number, by which rows are sorted when the module is loaded and then
+ *	found; two rows may share an _IOC_NR with different sizes
  * @flags: enum okvm_ioctl_flag
  * @sys, @vm, @vcpu: the handler; which one is set depends on the table
  *

@@ -2,11 +2,12 @@
 /*
  * Memory slots: which part of the VMM's address space backs which guest frames.
  *
- * Looked up under vm->srcu, changed under vm->slots_lock. Two indices share
- * the slot objects: a maple tree by gfn range (faults) and an xarray by slot
- * id (ioctls). A slot object is never changed in place while it can be found,
- * except for its dirty bits: a change installs a new object, bumps the
- * generation, waits for readers and frees the old one.
+ * Looked up under vm->srcu, changed under vm->slots_lock. Three indices
+ * share the slot objects: a maple tree by gfn range (faults), an xarray by
+ * slot id (ioctls) and an interval tree by host address (MMU notifier). A
+ * slot object is never changed in place while it can be found, except for
+ * its dirty bits: a change installs a new object, bumps the generation,
+ * waits for readers and frees the old one.
  */
 #ifndef OKVM_CORE_MEMSLOT_H
 #define OKVM_CORE_MEMSLOT_H

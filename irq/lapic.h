@@ -633,7 +633,7 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 
 /**
  * lapic_map_add() - enter one APIC; a disabled one is left out
- * @map: at most the @nr APICs of lapic_map_size() may be added
+ * @map: the map; at most as many APICs as lapic_map_size() was given may be added
  * @l: the APIC
  */
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
@@ -787,7 +787,7 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 
 /**
  * lapic_timer_start() - begin a countdown from the initial count
- * @t: the timer, @l->timer
+ * @t: the timer
  * @count: initial count register
  * @now_ns: the clock
  *

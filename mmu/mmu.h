@@ -122,7 +122,7 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 /** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
-/* Memory-slot hooks, from x86/slots.c; under vm->slots_lock. */
+/* Memory-slot hooks, from x86/vm.c; under vm->slots_lock. */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
 			  struct okvm_memslot *new, enum okvm_slot_change change);
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,

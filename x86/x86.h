@@ -365,7 +365,7 @@ void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code)
 void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);
 void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code);
 void okvm_queue_triple_fault(struct okvm_vcpu *vcpu);
-/** okvm_reinject() - hardware was delivering this when the exit came (IDT vectoring information) */
+/* Hardware was delivering this when the exit came (IDT vectoring information). */
 void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
 void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void okvm_reinject_nmi(struct okvm_vcpu *vcpu);
@@ -374,7 +374,7 @@ void okvm_reinject_nmi(struct okvm_vcpu *vcpu);
  * outcome
  */
 int okvm_inject_events(struct okvm_vcpu *vcpu);
-bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no shadow, nothing being reinjected */
+bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no STI or MOV SS shadow */
 /** okvm_has_injectable_irq() - an external interrupt waits (LAPIC, PIC or KVM_INTERRUPT) */
 bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu);
 /** Interrupt or NMI window exits: forget the window, look again */
@@ -526,7 +526,6 @@ int okvm_debug_exit(struct okvm_vcpu *vcpu, u8 vector, unsigned long dr6);
 /* ---- reset, FPU, TSC ---- */
 
 void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_write_tsc_offset() and friends: x86/tsc.c */
 void okvm_tsc_set_offset(struct okvm_vcpu *vcpu, u64 offset);
 u64 okvm_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc);
 

@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 
 #include "irq/internal.h"
-#include "irq/ring.h"
+#include "irq/model/ring.h"
 
 /*
  * struct okvm_coalesced - one zone; constant once it is on its bus

@@ -11,7 +11,7 @@
 
 #include "core/arch.h"
 #include "irq/internal.h"
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 /* ---- the PIC pair ---- */
 

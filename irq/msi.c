@@ -5,7 +5,7 @@
 #include <linux/errno.h>
 
 #include "irq/internal.h"
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi)
 {

@@ -13,7 +13,7 @@
 #include "core/arch.h"
 #include "core/compat.h"
 #include "irq/internal.h"
-#include "irq/pit.h"
+#include "irq/model/pit.h"
 
 /* Host timers are not throttled by the scheduler, so a guest's period has a floor. */
 #define PIT_MIN_PERIOD_NS	200000

@@ -123,12 +123,17 @@ static int emul_stepped(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+static bool emul_debugger_steps(const struct okvm_emulation *e)
+{
+	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
+}
+
 static bool emul_steps(const struct okvm_emulation *e)
 {
-	/* A repeated string traps after each iteration. */
+	/* A repeated string traps after each iteration, to the debugger as to the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
-	       (!(e->ctx.out & EMUL_OUT_AGAIN) &&
-		e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP);
+	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
+		emul_debugger_steps(e));
 }
 
 static int emul_complete(struct okvm_vcpu *vcpu);
@@ -240,6 +245,8 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
+	if (emul_debugger_steps(e))
+		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 
@@ -262,9 +269,11 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* Of a string that a device may take in part, one item after the other. */
-	if (why == OKVM_EMUL_MMIO ||
-	    !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
+	/* Of a string that is stepped or that a device may take in part, one item after the other. */
+	if (emul_debugger_steps(e)) {
+		e->ctx.rep_limit = 1;
+	} else if (why == OKVM_EMUL_MMIO ||
+		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);
 	}

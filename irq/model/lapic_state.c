@@ -9,7 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 /* Of IA32_APIC_BASE: bits 7:0 and 9. */
 #define BASE_RESERVED	0x2ffull

@@ -10,7 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/nospec.h>
 
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 /* ---- one target ---- */
 

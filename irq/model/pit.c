@@ -14,7 +14,7 @@
 #include <linux/nospec.h>
 #include <linux/string.h>
 
-#include "irq/pit.h"
+#include "irq/model/pit.h"
 
 #define PIT_NS_PER_SEC		1000000000ULL
 #define PIT_MODE_UNSET		0xff

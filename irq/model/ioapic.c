@@ -11,7 +11,7 @@
 #include <linux/nospec.h>
 #include <linux/string.h>
 
-#include "irq/ioapic.h"
+#include "irq/model/ioapic.h"
 
 #define IOAPIC_VERSION		0x11
 #define IOAPIC_ALL_PINS		GENMASK(IOAPIC_PINS - 1, 0)

@@ -4,7 +4,7 @@
  *
  * A struct lapic is plain data around the architectural 4 KiB register page. Nothing here takes
  * a lock, arms a timer or knows a vCPU: a register write answers with a struct lapic_effect, and
- * the shell (irq/vlapic.c, irq/lapic_timer.c) carries the effects out. Upstream does the side
+ * the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream does the side
  * effects in the middle of the register switch.
  *
  * Who may call what: everything runs in the thread of the owning vCPU (or while that vCPU cannot
@@ -565,7 +565,7 @@ static inline bool lapic_irq_lowest(const struct lapic_irq *irq)
 	return irq->delivery_mode == APIC_DM_LOWEST || irq->msi_redir_hint;
 }
 
-/* Destinations: irq/lapic_dest.c */
+/* Destinations: irq/model/lapic_dest.c */
 
 enum lapic_map_mode {
 	LAPIC_MAP_FLAT		= BIT(0),
@@ -695,7 +695,7 @@ static inline u32 lapic_x2apic_ldr(u32 id)
 	return ((id >> 4) << 16) | (1u << (id & 0xf));
 }
 
-/* State: irq/lapic_state.c */
+/* State: irq/model/lapic_state.c */
 
 /**
  * struct lapic_config - what the VM decides about an APIC
@@ -783,7 +783,7 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 		    struct lapic_effect *eff);
 
-/* Timer arithmetic: irq/lapic_count.c */
+/* Timer arithmetic: irq/model/lapic_timer.c */
 
 /**
  * lapic_timer_start() - begin a countdown from the initial count

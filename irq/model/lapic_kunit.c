@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 
 #include "lapic.c"
-#include "lapic_count.c"
+#include "lapic_timer.c"
 #include "lapic_dest.c"
 #include "lapic_state.c"
 

@@ -10,7 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 static_assert(sizeof_field(struct lapic, irr_hint) == 8);
 static_assert(APIC_ISR_NR == 8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the shell around irq/lapic_count.c.
+ * Local APIC timer: the shell around irq/model/lapic_timer.c.
  *
  * A countdown waits either in the backend's exit timer (the VMX preemption timer) while the vCPU
  * is in or about to enter the guest, or in an hrtimer while it blocks or where there is no such

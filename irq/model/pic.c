@@ -13,7 +13,7 @@
 #include <linux/nospec.h>
 #include <linux/string.h>
 
-#include "irq/pic.h"
+#include "irq/model/pic.h"
 
 #define PIC_NONE		(-1)
 #define PIC_CASCADE		BIT(2)

@@ -9,7 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 /* How close to now a periodic timer may be armed again. */
 #define REARM_FLOOR_NS	(LAPIC_MIN_PERIOD_NS / 4)

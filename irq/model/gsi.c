@@ -11,7 +11,7 @@
 #include <linux/nospec.h>
 #include <linux/string.h>
 
-#include "irq/gsi.h"
+#include "irq/model/gsi.h"
 
 #define PIC_CHIP_PINS		8
 

@@ -31,7 +31,6 @@
  * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
  * @id: userspace's slot number
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
- * @mmu: what mmu/ keeps per slot (large-page restrictions, rmaps), or NULL
  * @hva_node, @hva_last, @hva_subtree: place in okvm_memslots.by_hva, under its lock
  * @hva_nr: slots that begin at the same host address are there in the order of this
  */
@@ -42,7 +41,6 @@ struct okvm_memslot {
 	u32 flags;
 	u32 id;
 	unsigned long *dirty;
-	void *mmu;
 	struct rb_node hva_node;
 	unsigned long hva_last;
 	unsigned long hva_subtree;

@@ -136,11 +136,6 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
-struct okvm_vm *okvm_file_vm(struct file *file)
-{
-	return file->f_op == &vm_fops ? file->private_data : NULL;
-}
-
 int okvm_vm_create(unsigned long type)
 {
 	struct okvm_vm *vm;

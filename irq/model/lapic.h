@@ -331,23 +331,6 @@ static inline int lapic_has_interrupt(const struct lapic *l)
 	return lapic_deliverable(l, lapic_highest_irr(l));
 }
 
-/**
- * lapic_tpr_threshold() - for the TPR shadow: the priority class that the TPR holds back
- * @l: the APIC
- *
- * What is in service is not looked at: an EOI need not compute the threshold anew.
- *
- * Return: 1 to 15, the class of the highest request if the TPR masks it; else 0.
- */
-static inline u8 lapic_tpr_threshold(const struct lapic *l)
-{
-	int irr = lapic_highest_irr(l);
-
-	if (irr < 0 || lapic_get_tpr(l) >> 4 < irr >> 4)
-		return 0;
-	return irr >> 4;
-}
-
 /* CR8 and the task priority */
 
 static inline u8 lapic_get_cr8(const struct lapic *l)
@@ -435,15 +418,6 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff);
  * @on: virtual-interrupt delivery is active for this vCPU
  */
 void lapic_set_hw_irr(struct lapic *l, bool on);
-
-/**
- * lapic_sync_pir() - merge posted-interrupt requests into IRR
- * @l: the APIC
- * @pir: 256 bits; taken with xchg, cleared
- *
- * Return: the highest vector in IRR afterwards, or -1.
- */
-int lapic_sync_pir(struct lapic *l, u64 *pir);
 
 /* Guest accesses */
 

@@ -294,7 +294,7 @@ static void emit_prefixes(struct code *c)
 	bool narrow = c->p->mode <= MODE_PROT16;
 
 	c->wide_operand = c->wide_address = !narrow;
-	if (c->p->prefix && rng_percent(c->rng, 60))
+	if (c->p->how.prefix && rng_percent(c->rng, 60))
 		emit(c, 0x6d766b0b0full, 5);
 	if (rng_percent(c->rng, 14)) {
 		emit(c, 0x66, 1);

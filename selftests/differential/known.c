@@ -476,6 +476,13 @@ static bool leave_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       insn_at(p, a).opcode == 0xc9 && a->regs.rsp == a->regs.rbp;
 }
 
+/* The guest has switched paging off, which hardware does not run then. */
+static bool unpaged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->how.restricted && (!(a->sregs.cr0 >> 31) || !(b->sregs.cr0 >> 31));
+}
+
 /* LGDT has put the GDT, or LLDT the LDT, where no memory is. */
 static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -564,6 +571,9 @@ static const struct known rows[] = {
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
 	{ "regs.rsp", leave_moves_first, false,
 	  "upstream has moved RSP already when LEAVE reads a device", "LEAVE" },
+	{ "*", unpaged, true,
+	  "okvm emulates unpaged code, upstream runs it in virtual-8086 mode or on an identity map",
+	  "Unrestricted Guests" },
 	{ "*", descriptor_in_device, true,
 	  "upstream tries for ever to read a descriptor where no memory is",
 	  "Segment Descriptor Tables" },

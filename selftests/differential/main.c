@@ -19,7 +19,8 @@ struct options {
 	const char *a, *b;
 	uint64_t seed;
 	unsigned int first, count, tell;
-	bool only, prefix, until_different, known;
+	struct how how;
+	bool only, until_different, known;
 };
 
 static struct program programs[BATCH];
@@ -29,12 +30,14 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: differential [--device PATH --device PATH] [--seed N] [--first N]\n"
-		"                    [--count N] [--tell N] [--prefix] [--only INDEX]\n"
+		"                    [--count N] [--tell N] [--prefix] [--restricted]\n"
+		"                    [--known] [--until-different] [--only INDEX]\n"
 		"--seed     of all programs; printed if it is not given\n"
 		"--first    index of the first program (0)\n"
 		"--count    how many programs (1000)\n"
 		"--tell     how many that differ are told in full (10)\n"
 		"--prefix   some instructions behind the prefix that asks for emulation\n"
+		"--restricted  the modules are loaded with unrestricted_guest=0\n"
 		"--known    tell what has a row as well\n"
 		"--until-different  no further than to the first that differs\n"
 		"--only     one program, and all that it does on both devices\n");
@@ -46,6 +49,7 @@ static void parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "device", 1, NULL, 'd' }, { "seed", 1, NULL, 's' }, { "first", 1, NULL, 'f' },
 		{ "count", 1, NULL, 'c' }, { "tell", 1, NULL, 't' }, { "prefix", 0, NULL, 'p' },
+		{ "restricted", 0, NULL, 'r' },
 		{ "only", 1, NULL, 'o' }, { "until-different", 0, NULL, 'u' },
 		{ "known", 0, NULL, 'k' }, { },
 	};
@@ -65,7 +69,9 @@ static void parse(int argc, char **argv, struct options *o)
 		else if (opt == 't')
 			o->tell = strtoul(optarg, NULL, 0);
 		else if (opt == 'p')
-			o->prefix = true;
+			o->how.prefix = true;
+		else if (opt == 'r')
+			o->how.restricted = true;
 		else if (opt == 'u')
 			o->until_different = true;
 		else if (opt == 'k')
@@ -91,7 +97,7 @@ static void run_batch(const struct options *o, struct device *devs, unsigned int
 	unsigned int i, dev;
 
 	for (i = 0; i < n; i++)
-		generate(&programs[i], o->seed, first + i, o->prefix);
+		generate(&programs[i], o->seed, first + i, o->how);
 	for (dev = 0; dev < 2; dev++)
 		for (i = 0; i < n; i++)
 			run_program(&devs[dev], &programs[i], &records[dev][i], copy);
@@ -190,7 +196,7 @@ static int compare_all(const struct options *o, struct device *devs)
 		printf("%sok %u programs %u to %u of seed %llu%s\n",
 		       tally.different == before ? "" : "not ", ++nr, o->first + done - part,
 		       o->first + done - 1, (unsigned long long)o->seed,
-		       o->prefix ? ", emulated" : "");
+		       o->how.prefix ? ", emulated" : o->how.restricted ? ", restricted" : "");
 	}
 	print_tally(&tally, done);
 	printf("1..%u\n", nr);

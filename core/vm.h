@@ -149,7 +149,6 @@ static inline struct okvm_vcpu *okvm_vcpu_at(struct okvm_vm *vm, unsigned long i
 	return xa_load(&vm->vcpus, idx);
 }
 
-
 /** okvm_for_each_vcpu() - all online vCPUs; none is removed before the VM dies */
 #define okvm_for_each_vcpu(idx, vcpu, vm)				\
 	xa_for_each_range(&(vm)->vcpus, idx, vcpu, 0,			\

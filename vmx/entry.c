@@ -33,6 +33,9 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/run.h"
 
 #define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
@@ -438,7 +441,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
+		vmx_set_irq_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
@@ -572,8 +575,7 @@ bool vmx_fast_skip(struct okvm_vcpu *vcpu)
 	old = vmx_rip(vcpu);
 	/* Read once, and not again on the way of a fast exit: not worth to be kept. */
 	rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-	/* Only a carry out of bit 31 makes the code segment's size matter. */
-	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
+	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
 	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW_BITS))
 		vmx_shadow_set(hw, vmx_shadow(hw) & ~SHADOW_BITS);

@@ -11,6 +11,10 @@
 
 #include "core/iobus.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* Reasons that the kernel's headers do not name. */
 enum {
@@ -108,7 +112,7 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 
 	vmx_exec_set(hw, hw->exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
-	okvm_window_opened(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -119,7 +123,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 
 	vmx_exec_set(hw, hw->exec & ~CPU_BASED_NMI_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_NMI_WINDOW]++;
-	okvm_window_opened(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
 }
 

@@ -9,6 +9,14 @@
 #include <asm/trapnr.h>
 
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* DR6.BD and DR7.GD, which the kernel's headers do not name. */
 #define DR6_ACCESS	BIT(13)
@@ -19,7 +27,7 @@ static int skip(struct okvm_vcpu *vcpu)
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* What x86/cr.c and friends answer: 0 go on, else #GP. */
+/* What x86/cpu/cr.c and friends answer: 0 go on, else #GP. */
 static int skip_or_gp(struct okvm_vcpu *vcpu, int err)
 {
 	if (!err)

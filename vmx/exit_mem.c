@@ -8,6 +8,8 @@
 
 #include "core/guestmem.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
 
 #define QUAL_READ		BIT(0)
 #define QUAL_WRITE		BIT(1)
@@ -183,6 +185,6 @@ int vmx_exit_eoi(struct okvm_vcpu *vcpu)
 int vmx_exit_tpr(struct okvm_vcpu *vcpu)
 {
 	vmx_tpr_threshold_set(to_hw(vcpu), 0);
-	okvm_window_opened(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return OKVM_RESUME;
 }

@@ -13,6 +13,7 @@
 #include <asm/trapnr.h>
 
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
 
 #define SEG_AR_TYPE		GENMASK(3, 0)
 #define SEG_AR_S		BIT(4)

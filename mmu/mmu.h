@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 
+#include "core/ioctl.h"
 #include "core/memslot.h"
 #include "core/types.h"
 #include "core/vcpu.h"

@@ -36,7 +36,7 @@ int okvm_vm_stats_fd(struct okvm_vm *vm);
 int okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */
-int okvm_vcpu_init(void);
+void okvm_vcpu_init(void);
 void okvm_vcpu_exit(void);
 
 #endif /* OKVM_CORE_INTERNAL_H */

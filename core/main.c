@@ -129,9 +129,7 @@ static int __init okvm_init(void)
 	if (err)
 		return err;
 	main_backend = &okvm_vmx_backend;
-	err = okvm_vcpu_init();
-	if (err)
-		goto err_backend_exit;
+	okvm_vcpu_init();
 	err = okvm_arch_init(main_backend);
 	if (err)
 		goto err_vcpu_exit;
@@ -154,7 +152,6 @@ err_arch_exit:
 	okvm_arch_exit();
 err_vcpu_exit:
 	okvm_vcpu_exit();
-err_backend_exit:
 	main_backend->exit();
 	return err;
 }

@@ -316,10 +316,9 @@ const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ }
 };
 
-int okvm_vcpu_init(void)
+void okvm_vcpu_init(void)
 {
 	preempt_notifier_inc();
-	return 0;
 }
 
 void okvm_vcpu_exit(void)

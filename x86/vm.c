@@ -79,11 +79,6 @@ void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 	okvm_mmu_slot_flush(vm, slot);
 }
 
-void okvm_arch_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
-{
-	okvm_mmu_slot_free(vm, slot);
-}
-
 void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			     unsigned long mask)
 {

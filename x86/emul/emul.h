@@ -504,6 +504,7 @@ struct emul_task {
  * @rip: offset within CS of the instruction (64-bit: linear)
  * @rflags: RFLAGS
  * @mode: how to decode; set by emul_init() or emul_set_mode(), and by instructions that change it
+ * @wide: CS.D as protected mode left it for real mode: operands and addresses of 32 bits
  * @cpl: current privilege level; updated likewise
  * @rep_limit: iterations that one emul_exec() may do of a repeated string instruction (not 0)
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
@@ -532,6 +533,7 @@ struct emul_ctx {
 	u64 rip;
 	u64 rflags;
 	enum emul_mode mode;
+	bool wide;
 	u8 cpl;
 	u32 rep_limit;
 	void *io_buf;

@@ -32,6 +32,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 {
 	ctx->ops = ops;
 	ctx->mode = mode;
+	ctx->wide = false;
 	ctx->cpl = cpl;
 	ctx->rep_limit = 1024;
 	ctx->io_buf = NULL;
@@ -83,6 +84,7 @@ void emul_set_mode(struct emul_ctx *ctx)
 		efer = 0;
 	ctx->ops->get_seg(ctx, EMUL_CS, &seg);
 	ctx->mode = mode_of(cr0, efer, ctx->rflags, seg.ar);
+	ctx->wide = ctx->mode == EMUL_REAL && seg.ar & EMUL_AR_DB;
 	if (ctx->mode == EMUL_REAL) {
 		ctx->cpl = 0;
 	} else if (ctx->mode == EMUL_VM86) {

@@ -117,7 +117,7 @@ static const struct emul_opcode grp7_r2[8] = {
 
 static const struct emul_opcode grp7_r3[8] = {
 	[0] = VMX,
-	[1] = R(vmcall, NONE, NONE, M, .arg = 1),
+	[1] = R(vmcall, NONE, NONE, M | F_PROT, .arg = 1),
 	[2 ... 7] = VMX,
 };
 

@@ -226,6 +226,15 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 		okvm_masterclock_update(vm);
 }
 
+/* The host's TSC at which the guest's timer is due is another one after the offset has moved. */
+static void rearm_timer(struct okvm_vcpu *vcpu)
+{
+	if (okvm_lapic_in_kernel(vcpu)) {
+		okvm_apic_timer_to_sw(vcpu);
+		okvm_apic_timer_to_hw(vcpu);
+	}
+}
+
 void okvm_tsc_resume(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -234,11 +243,7 @@ void okvm_tsc_resume(struct okvm_vcpu *vcpu)
 
 	arch->tsc_lost = lost;
 	move_offset(vcpu, okvm_tsc_scale(by, arch->tsc_ratio));
-	/* An exit timer waits for a TSC that is far away now. */
-	if (okvm_lapic_in_kernel(vcpu)) {
-		okvm_apic_timer_to_sw(vcpu);
-		okvm_apic_timer_to_hw(vcpu);
-	}
+	rearm_timer(vcpu);
 	okvm_tsc_vm_resume(vcpu->vm);
 }
 
@@ -345,6 +350,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
 		vcpu->vm->backend->set_tsc(vcpu, arch->tsc_offset, arch->tsc_ratio);
+		rearm_timer(vcpu);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
 	/* Without a common base each vCPU's clock is bound to the CPU it runs on. */

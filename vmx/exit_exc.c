@@ -102,9 +102,9 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
-	/* INT1 is a trap whose exit is fault-like. */
+	/* INT1 is a trap whose exit is fault-like. Its own exception takes the place of TF's. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		vmx_skip_insn(vcpu);
+		vmx_skip_insn_fast(vcpu);
 	else
 		keep_single_step_legal(vcpu);
 	okvm_queue_db(vcpu, qual & (QUAL_DEBUG_SET | QUAL_DEBUG_CLEARED));

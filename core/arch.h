@@ -14,10 +14,8 @@
 int okvm_arch_init(const struct okvm_backend *backend);
 void okvm_arch_exit(void);
 
-/* Rows of the ioctls that x86/, mmu/ and irq/ implement. */
-extern const struct okvm_ioctl_table okvm_arch_sys_ioctls;
-extern const struct okvm_ioctl_table okvm_arch_vm_ioctls;
-extern const struct okvm_ioctl_table okvm_arch_vcpu_ioctls;
+/* The ioctls that x86/, mmu/ and irq/ implement; NULL ends the list. */
+extern const struct okvm_ioctl_table *const okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for what core/ does not answer

@@ -10,14 +10,6 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 
-/** enum okvm_fd - the kinds of file descriptor that take ioctls */
-enum okvm_fd {
-	OKVM_FD_SYS,
-	OKVM_FD_VM,
-	OKVM_FD_VCPU,
-	OKVM_NR_FDS,
-};
-
 /** okvm_ioctl_init() - build the look-up indices of the three tables; 0 or -ENOMEM */
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);

@@ -54,11 +54,10 @@ static const struct okvm_ioctl main_sys_rows[] = {
 	{ KVM_CREATE_VM,	   OKVM_IOC_SCALAR, { .sys = sys_create_vm } },
 	{ KVM_GET_VCPU_MMAP_SIZE,  OKVM_IOC_NOARG,  { .sys = sys_get_vcpu_mmap_size } },
 	{ KVM_CHECK_EXTENSION,	   OKVM_IOC_SCALAR, { .sys = sys_check_extension } },
+	{ }
 };
 
-const struct okvm_ioctl_table okvm_core_sys_ioctls = {
-	main_sys_rows, ARRAY_SIZE(main_sys_rows),
-};
+const struct okvm_ioctl_table okvm_core_sys_ioctls = { .rows[OKVM_FD_SYS] = main_sys_rows };
 
 /* What core/ itself implements; everything else is x86/'s to answer. */
 int okvm_check_extension(struct okvm_vm *vm, long cap)

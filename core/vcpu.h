@@ -131,7 +131,6 @@ struct okvm_vcpu {
 	int mode;			/* enum okvm_vcpu_mode */
 	int cpu;			/* where it is loaded or was last, -1 never */
 	bool preempted;			/* was scheduled out while runnable */
-	bool scheduled_out;
 	struct rcuwait wait;		/* the vCPU thread, while it blocks */
 	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
 	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
@@ -229,9 +228,6 @@ int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id);
 
 /** okvm_vcpu_destroy() - free a vCPU that nobody runs any more; half-built ones too */
 void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
-
-/** okvm_file_vcpu() - the vCPU behind a vCPU fd, or NULL if the file is something else */
-struct okvm_vcpu *okvm_file_vcpu(struct file *file);
 
 /**
  * okvm_vcpu_block() - sleep (after adaptive polling) until the vCPU has something to do

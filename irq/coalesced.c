@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 
 #include "irq/internal.h"
-#include "irq/ring.h"
+#include "irq/model/ring.h"
 
 /*
  * struct okvm_coalesced - one zone; constant once it is on its bus
@@ -62,7 +62,7 @@ static enum okvm_bus zone_bus(const struct kvm_coalesced_mmio_zone *zone)
 	return zone->pio ? OKVM_BUS_PIO : OKVM_BUS_MMIO;
 }
 
-long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;
 	struct okvm_coalesced *p;
@@ -86,7 +86,7 @@ long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 }
 
 /* Every zone that contains the given one goes. That there is none is not an error. */
-long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;
 	struct okvm_coalesced *p, *tmp;
@@ -103,3 +103,11 @@ long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	mutex_unlock(&vm->bus_lock);
 	return 0;
 }
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_REGISTER_COALESCED_MMIO,		0, { .vm = ioc_register_coalesced } },
+	{ KVM_UNREGISTER_COALESCED_MMIO,	0, { .vm = ioc_unregister_coalesced } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_coalesced_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

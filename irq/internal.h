@@ -16,10 +16,10 @@
 #include "core/iobus.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
-#include "irq/gsi.h"
-#include "irq/ioapic.h"
 #include "irq/irq.h"
-#include "irq/pic.h"
+#include "irq/model/gsi.h"
+#include "irq/model/ioapic.h"
+#include "irq/model/pic.h"
 
 struct okvm_apic_map;
 struct okvm_chips;

@@ -189,7 +189,7 @@ static int ioeventfd_deassign(struct okvm_vm *vm, const struct kvm_ioeventfd *ar
 	return ret;
 }
 
-long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_ioeventfd *args = arg.data;
 
@@ -197,3 +197,10 @@ long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		return ioeventfd_deassign(vm, args);
 	return ioeventfd_assign(vm, args);
 }
+
+static const struct okvm_ioctl vm_rows[] = {
+	{ KVM_IOEVENTFD,	0, { .vm = ioc_ioeventfd } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_ioeventfd_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -42,12 +42,8 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 void *okvm_apic_page(struct okvm_vcpu *vcpu);
 
 u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_set_base() - WRMSR APIC_BASE or SET_SREGS
- * @host: by ioctl: any legal mode may follow any other
- * Return: 0, or 1 for a #GP (illegal transition or reserved bits)
- */
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+/** okvm_apic_set_base() - a value that lapic_base_legal() let pass */
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 /** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
@@ -162,7 +158,7 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 /** okvm_apic_raise() - a fixed interrupt from KVM itself for this vCPU, by its own thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
-/* ---- PIC: for x86/event.c ---- */
+/* ---- PIC: for x86/cpu/event.c ---- */
 
 /** okvm_pic_has_irq() - the 8259A pair has an interrupt for the BSP (in-kernel PIC only) */
 bool okvm_pic_has_irq(struct okvm_vm *vm);
@@ -188,33 +184,11 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 /** okvm_irq_routes_changed() - IOAPIC entries or routes changed: vCPUs recompute EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
-/* Ioctl handlers: rows in x86/ioctls.c. Names say which ioctl. */
-/* LOCK|NOARG-less */
-long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_irqchip */
-long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_irq_level */
-long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* ->status written */
-long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* RAW */
-long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* KVM_CREATE_PIT: NOARG */
-long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_lapic_state; LOAD */
-long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+/* Their ioctls: rows stand beside the handlers. */
+extern const struct okvm_ioctl_table okvm_irqchip_ioctls, okvm_route_ioctls, okvm_msi_ioctls;
+extern const struct okvm_ioctl_table okvm_irqfd_ioctls, okvm_ioeventfd_ioctls;
+extern const struct okvm_ioctl_table okvm_coalesced_ioctls, okvm_pit_ioctls, okvm_lapic_ioctls;
+
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);
 int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);

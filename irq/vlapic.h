@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The local APIC of a vCPU: what irq/vlapic.c, irq/apic_deliver.c, irq/apic_regs.c and
- * irq/lapic_timer.c share around the pure model of irq/lapic.h.
+ * irq/apic_timer.c share around the pure model of irq/model/lapic.h.
  */
 #ifndef OKVM_IRQ_VLAPIC_H
 #define OKVM_IRQ_VLAPIC_H
@@ -11,7 +11,7 @@
 
 #include "core/guestmem.h"
 #include "core/vcpu.h"
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 
 /** enum okvm_apic_event - bits of okvm_apic.events: messages that wait for the vCPU's thread */
 enum okvm_apic_event {
@@ -76,7 +76,7 @@ int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 /** okvm_apic_apply() - carry out what a register access asks for. May sleep for MAP only */
 void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
 
-/* lapic_timer.c */
+/* apic_timer.c */
 
 void okvm_apic_timer_create(struct okvm_apic *apic);
 /** okvm_apic_timer_stop() - disarm and forget a tick. Any IRQ state, in the vCPU's thread */

@@ -175,7 +175,8 @@ static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 	return bytes;
 }
 
-long okvm_mmu_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
+/* Map the page of @gpa as if the guest had read it. Bytes to the end of the page that maps it. */
+static long prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	long bytes;
@@ -280,3 +281,34 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 	mine->mmio_gen = gen;
 	return true;
 }
+
+/* ---- KVM_PRE_FAULT_MEMORY ---- */
+
+/* What was done is success, and the argument says what is left. */
+static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_pre_fault_memory *range = arg.data;
+	u64 asked = range->size;
+	long ret;
+
+	if (range->flags || (range->gpa | range->size) & ~PAGE_MASK ||
+	    range->gpa + range->size <= range->gpa)
+		return -EINVAL;
+	do {
+		ret = signal_pending(current) ? -EINTR : prefault(vcpu, range->gpa);
+		if (ret < 0)
+			return range->size == asked ? ret : 0;
+		ret = min_t(u64, ret, range->size);
+		range->gpa += ret;
+		range->size -= ret;
+		cond_resched();
+	} while (range->size);
+	return 0;
+}
+
+static const struct okvm_ioctl vcpu_rows[] = {
+	{ KVM_PRE_FAULT_MEMORY,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_pre_fault } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_mmu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -63,15 +63,11 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
-/**
- * okvm_mmu_prefault() - map the page of @gpa as if the guest had read it
- * Return: bytes from @gpa to the end of the page that is mapped now; -ENOENT where no memory is,
- * -EINTR, -EFAULT, -EHWPOISON, -ENOMEM, -EIO. Caller: as for okvm_mmu_fault()
- */
-long okvm_mmu_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
-
 /** okvm_mmu_mmio_cached() - a current MMIO entry (EPT misconfiguration) covers @gpa. Any context */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
+
+/* KVM_PRE_FAULT_MEMORY */
+extern const struct okvm_ioctl_table okvm_mmu_ioctls;
 
 /** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or -ENOMEM */
 int okvm_mmu_load(struct okvm_vcpu *vcpu);

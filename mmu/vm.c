@@ -27,11 +27,11 @@ void okvm_mmu_exit(void)
 static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
 {
 	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
-	mmu->root_level = caps & OKVM_CAP_EPT_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_CAP_EPT_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->root_level = caps & OKVM_HW_TDP_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 	mmu->max_level = 1;
-	if (caps & OKVM_CAP_EPT_2M)
-		mmu->max_level = caps & OKVM_CAP_EPT_1G ? 3 : 2;
+	if (caps & OKVM_HW_TDP_2M)
+		mmu->max_level = caps & OKVM_HW_TDP_1G ? 3 : 2;
 }
 
 int okvm_mmu_vm_create(struct okvm_vm *vm)

@@ -386,7 +386,7 @@ TEST(the_pages_of_other_vms_do_not_count)
 	struct apf t[5];
 	unsigned int i, k;
 
-	give_up_after(60);
+	give_up_after(20);
 	for (i = 0; i < 5; i++) {
 		apf_create(&t[i], how);
 		for (k = 0; k < PER_VCPU; k++)
@@ -416,7 +416,7 @@ TEST(the_pages_of_vms_that_are_gone_count)
 	unsigned int i, k;
 	pthread_t thread;
 
-	give_up_after(100);
+	give_up_after(40);
 	for (i = 0; i < PER_USER / PER_VCPU; i++) {
 		apf_create(&t[i], how);
 		for (k = 0; k < PER_VCPU; k++)
@@ -454,7 +454,7 @@ TEST(a_vm_waits_for_so_many_pages)
 	unsigned int i;
 	struct apf t;
 
-	give_up_after(60);
+	give_up_after(20);
 	apf_create(&t, how);
 	for (i = 0; i < PER_VM; i++) {
 		if (i == PER_VCPU) {

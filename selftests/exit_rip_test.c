@@ -245,3 +245,81 @@ TEST(a_string_shows_how_far_it_is)
 	EXPECT(at_port(&vm, PORT_DONE));
 	vm_destroy(&vm);
 }
+
+/* Strings of ports, three items long, up to a device that userspace has. */
+GUEST(rep_ins, 64)
+	"mov $0x20, %edx\n"
+	"mov $0x9000, %edi\n"
+	"mov $3, %ecx\n"
+	"1: rep insb\n"
+	"out %al, $0x10\n"
+GUEST_END(rep_ins);
+
+GUEST(rep_outs, 64)
+	"mov $0x20, %edx\n"
+	"mov $0x9000, %esi\n"
+	"mov $3, %ecx\n"
+	"1: rep outsb\n"
+	"out %al, $0x10\n"
+GUEST_END(rep_outs);
+
+/* A debugger that steps gets control after each iteration, and devices no batch. */
+static void string_steps(const uint8_t *code, const uint8_t *end)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+	const uint64_t insn = VM_CODE + (end - code) - 4;
+	unsigned int i;
+	struct vm vm;
+
+	begin(&vm, code, end);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	for (i = 0; i < 3; i++)
+		run_until(&vm, KVM_EXIT_DEBUG);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(vm.run->debug.arch.pc, insn);
+		run_until(&vm, KVM_EXIT_IO);
+		EXPECT_EQ(vm.run->io.port, 0x20);
+		EXPECT_EQ(vm.run->io.count, 1);
+		((uint8_t *)vm.run)[vm.run->io.data_offset] = 'a' + i;
+		run_until(&vm, KVM_EXIT_DEBUG);
+		EXPECT_EQ(regs_of(&vm).rcx, 2 - i);
+	}
+	EXPECT_EQ(vm.run->debug.arch.pc, insn + 2);
+	if (code == guest_rep_ins)
+		EXPECT(!memcmp(vm.mem + 0x9000, "abc", 3));
+	vm_destroy(&vm);
+}
+
+TEST(a_step_over_a_string_is_one_iteration)
+{
+	const char *device = getenv("OKVM_DEVICE");
+
+	if (device && !strcmp(device, "/dev/kvm"))
+		test_skip("upstream steps from batch to batch");
+	string_steps(guest_rep_ins, guest_rep_ins_end);
+	string_steps(guest_rep_outs, guest_rep_outs_end);
+}
+
+/* Offset and selector of a far pointer are one access to a device. */
+GUEST(far_pointer, 64)
+	"mov $0x10000000, %ebx\n"
+	"lfs (%rbx), %ecx\n"
+	"out %al, $0x10\n"
+GUEST_END(far_pointer);
+
+TEST(a_far_pointer_is_one_access)
+{
+	struct vm vm;
+
+	begin(&vm, guest_far_pointer, guest_far_pointer_end);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.phys_addr, DEV);
+	EXPECT_EQ(vm.run->mmio.len, 6);
+	memcpy(vm.run->mmio.data, "\x78\x56\x34\x12\0\0", 6);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT(at_port(&vm, PORT_DONE));
+	EXPECT_EQ(regs_of(&vm).rcx, 0x12345678);
+	vm_destroy(&vm);
+}

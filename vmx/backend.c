@@ -221,23 +221,20 @@ struct cap_row {
 };
 
 static const struct cap_row cap_rows[] = {
-	{ OKVM_CAP_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
-	{ OKVM_CAP_TPR_SHADOW, VMX_OPT_TPR_SHADOW, 0, 0 },
-	{ OKVM_CAP_APICV, VMX_OPT_APICV, 0, 0 },
-	{ OKVM_CAP_POSTED, VMX_OPT_POSTED, 0, 0 },
-	{ OKVM_CAP_VNMI, VMX_OPT_VNMI, 0, 0 },
-	{ OKVM_CAP_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
-	{ OKVM_CAP_PLE, VMX_OPT_PLE, 0, 0 },
-	{ OKVM_CAP_EPT, VMX_OPT_EPT, 0, 0 },
-	{ OKVM_CAP_EPT_AD, VMX_OPT_EPT_AD, 0, 0 },
-	{ OKVM_CAP_EPT_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
-	{ OKVM_CAP_EPT_2M, VMX_OPT_EPT, 0, VMX_EPT_2MB_PAGE_BIT },
-	{ OKVM_CAP_EPT_XONLY, VMX_OPT_EPT, 0, VMX_EPT_EXECUTE_ONLY_BIT },
-	{ OKVM_CAP_EPT_5LEVEL, VMX_OPT_EPT, 0, VMX_EPT_PAGE_WALK_5_BIT },
-	{ OKVM_CAP_TSC_SCALING, 0, SECONDARY_EXEC_TSC_SCALING, 0 },
-	{ OKVM_CAP_XSAVES, 0, VMCS_CONTROL_BIT(XSAVES), 0 },
-	{ OKVM_CAP_INVPCID, 0, SECONDARY_EXEC_ENABLE_INVPCID, 0 },
-	{ OKVM_CAP_RDTSCP, 0, SECONDARY_EXEC_ENABLE_RDTSCP, 0 },
+	{ OKVM_HW_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
+	{ OKVM_HW_APICV, VMX_OPT_APICV, 0, 0 },
+	{ OKVM_HW_POSTED, VMX_OPT_POSTED, 0, 0 },
+	{ OKVM_HW_VNMI, VMX_OPT_VNMI, 0, 0 },
+	{ OKVM_HW_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
+	{ OKVM_HW_TDP, VMX_OPT_EPT, 0, 0 },
+	{ OKVM_HW_TDP_AD, VMX_OPT_EPT_AD, 0, 0 },
+	{ OKVM_HW_TDP_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
+	{ OKVM_HW_TDP_2M, VMX_OPT_EPT, 0, VMX_EPT_2MB_PAGE_BIT },
+	{ OKVM_HW_TDP_5LEVEL, VMX_OPT_EPT, 0, VMX_EPT_PAGE_WALK_5_BIT },
+	{ OKVM_HW_TSC_SCALING, 0, SECONDARY_EXEC_TSC_SCALING, 0 },
+	{ OKVM_HW_XSAVES, 0, VMX_EXEC2_XSAVES, 0 },
+	{ OKVM_HW_INVPCID, 0, SECONDARY_EXEC_ENABLE_INVPCID, 0 },
+	{ OKVM_HW_RDTSCP, 0, SECONDARY_EXEC_ENABLE_RDTSCP, 0 },
 };
 
 static u32 vmx_caps_bits(void)
@@ -253,9 +250,9 @@ static u32 vmx_caps_bits(void)
 			caps |= r->cap;
 	}
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
-		caps |= OKVM_CAP_NX_HUGEPAGES;
+		caps |= OKVM_HW_NX_HUGEPAGES;
 	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)
-		caps |= OKVM_CAP_UMIP;
+		caps |= OKVM_HW_UMIP;
 	return caps;
 }
 
@@ -406,8 +403,8 @@ const struct okvm_backend okvm_vmx_backend = {
 	.inject_exception = vmx_inject_exception,
 	.inject_nmi = vmx_inject_nmi,
 	.inject_irq = vmx_inject_irq,
-	.get_shadow = vmx_get_shadow,
-	.set_shadow = vmx_set_shadow,
+	.get_irq_shadow = vmx_get_irq_shadow,
+	.set_irq_shadow = vmx_set_irq_shadow,
 	.nmi_masked = vmx_nmi_masked,
 	.set_nmi_masked = vmx_set_nmi_masked,
 	.want_window = vmx_want_window,

@@ -33,6 +33,9 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/run.h"
 
 #define THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
 			 _TIF_NOTIFY_RESUME)
@@ -438,7 +441,7 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
+		vmx_set_irq_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))

@@ -12,6 +12,11 @@
 #include "core/iobus.h"
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* Reasons that the kernel's headers do not name. */
 enum {

@@ -12,6 +12,9 @@
 
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
 
 #define INFO_TYPE_VECTOR	(INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK | \
 				 INTR_INFO_VALID_MASK)

@@ -10,6 +10,14 @@
 
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* DR6.BD and DR7.GD, which the kernel's headers do not name. */
 #define DR6_ACCESS	BIT(13)
@@ -18,10 +26,7 @@
 /* @err: what the setter of a register answered: 0 to go on, else #GP. */
 static int skip_or_gp(struct okvm_vcpu *vcpu, int err)
 {
-	if (!err)
-		return vmx_skip_insn(vcpu);
-	okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
-	return OKVM_RESUME;
+	return okvm_gp_or_skip(vcpu, err, vmx_insn_len(to_hw(vcpu)));
 }
 
 int vmx_exit_nop(struct okvm_vcpu *vcpu)

@@ -9,6 +9,9 @@
 #include "core/guestmem.h"
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
 
 /* How the MMU is to take the access. */
 static u32 ept_access(union qual_ept q)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Events are handed to hardware here, and taken back if it did not finish their
- * delivery. x86/event.c chooses the event.
+ * delivery. x86/cpu/event.c chooses the event.
  */
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
@@ -10,6 +10,7 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 
 /*
  * Without virtual NMIs nothing tells when the guest's handler is done. After this time NMIs are
@@ -93,19 +94,19 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
 
-u32 vmx_get_shadow(struct okvm_vcpu *vcpu)
+u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	u32 shadow = vmx_shadow(to_hw(vcpu));
 	u32 out = 0;
 
 	if (shadow & GUEST_INTR_STATE_STI)
-		out |= OKVM_SHADOW_STI;
+		out |= OKVM_IRQ_SHADOW_STI;
 	if (shadow & GUEST_INTR_STATE_MOV_SS)
-		out |= OKVM_SHADOW_MOV_SS;
+		out |= OKVM_IRQ_SHADOW_MOV_SS;
 	return out;
 }
 
-void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
+void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 val = vmx_shadow(hw) & ~VMX_IRQ_SHADOW;
@@ -113,9 +114,9 @@ void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 	if (likely(!shadow && val == hw->shadow))
 		return;
 	/* Both at once are no legal state. */
-	if (shadow & OKVM_SHADOW_MOV_SS)
+	if (shadow & OKVM_IRQ_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;
-	else if (shadow & OKVM_SHADOW_STI)
+	else if (shadow & OKVM_IRQ_SHADOW_STI)
 		val |= GUEST_INTR_STATE_STI;
 	vmx_shadow_set(hw, val);
 }

@@ -11,6 +11,7 @@
 #include <asm/nospec-branch.h>
 
 #include "vmx/vmx.h"
+#include "x86/msr/msr_filter.h"
 
 /* ---- user-return MSRs ---- */
 

@@ -13,7 +13,8 @@
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
-#include "x86/x86.h"
+#include "x86/cpu/regs.h"
+#include "x86/insn/insn.h"
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */
 
@@ -299,8 +300,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 void vmx_inject_exception(struct okvm_vcpu *vcpu);
 void vmx_inject_nmi(struct okvm_vcpu *vcpu);
 void vmx_inject_irq(struct okvm_vcpu *vcpu);
-u32 vmx_get_shadow(struct okvm_vcpu *vcpu);
-void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow);
+u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu);
+void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow);
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
 void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);

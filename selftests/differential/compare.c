@@ -101,51 +101,49 @@ static unsigned int differences(const struct moment *a, const struct moment *b,
 
 /* ---- known or not ---- */
 
-/* Judge one moment; @ends is set if what follows cannot be compared. */
-static enum verdict judge(const struct program *p, const struct record *ra, const struct record *rb,
-			  unsigned int at, bool tell, bool *ends)
+static void tell_difference(const struct difference *d, const struct known *known, unsigned int at)
+{
+	printf("#   exit %u: %s %llx | %llx%s%s\n", at, d->field, (unsigned long long)d->a,
+	       (unsigned long long)d->b, known ? ": " : "", known ? known->why : "");
+}
+
+/* Judge one moment. */
+static void judge(const struct program *p, const struct record *ra, const struct record *rb,
+		  unsigned int at, bool tell, struct outcome *o)
 {
 	const struct moment *a = &ra->moments[at], *b = &rb->moments[at];
 	struct difference list[MAX_DIFFERENCES];
-	enum verdict verdict = SAME;
 	const struct known *known;
 	unsigned int n, i;
 
 	/* Where a guest that runs on and on is stopped is chance; one that halts stands still. */
 	if (a->timed_out && b->timed_out && a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE &&
 	    b->mp_state.mp_state == KVM_MP_STATE_RUNNABLE)
-		return SAME;
+		return;
 	n = differences(a, b, list);
 	for (i = 0; i < n; i++) {
 		known = known_find(p, &list[i], a, b, at ? a - 1 : NULL);
-		if (known && known->ends)
-			*ends = true;
-		if (verdict != DIFFERENT)
-			verdict = known ? KNOWN : DIFFERENT;
+		if (known)
+			o->met |= 1ull << known_nr(known);
+		if (known && known->ends && !o->ended)
+			o->ended = known;
+		if (o->verdict != DIFFERENT)
+			o->verdict = known ? KNOWN : DIFFERENT;
 		if (tell)
-			printf("#   exit %u: %s %llx | %llx%s%s\n", at, list[i].field,
-			       (unsigned long long)list[i].a, (unsigned long long)list[i].b,
-			       known ? ": " : "", known ? known->why : "");
+			tell_difference(&list[i], known, at);
 	}
-	return verdict;
 }
 
-enum verdict compare(const struct program *p, const struct record *a, const struct record *b,
-		     bool tell)
+struct outcome compare(const struct program *p, const struct record *a, const struct record *b,
+		       bool tell)
 {
-	enum verdict verdict = SAME, one;
-	bool ends = false;
+	struct outcome o = { .verdict = SAME };
 	unsigned int i;
 
-	for (i = 0; i < a->count && i < b->count && !ends; i++) {
-		one = judge(p, a, b, i, tell, &ends);
-		if (one == DIFFERENT)
-			return DIFFERENT;
-		if (one == KNOWN)
-			verdict = KNOWN;
-	}
+	for (i = 0; i < a->count && i < b->count && !o.ended && o.verdict != DIFFERENT; i++)
+		judge(p, a, b, i, tell, &o);
 	/* Records differ in length only behind a difference. */
-	return verdict;
+	return o;
 }
 
 /* ---- for people ---- */

@@ -75,6 +75,7 @@ struct program {
 	struct kvm_debugregs debugregs;
 	struct kvm_guest_debug guest_debug;
 	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
 	struct kvm_fpu fpu;
 	uint64_t xcr0;
 	uint64_t msrs[8];		/* values for setup_msrs */
@@ -162,11 +163,21 @@ struct known {
 const struct known *known_find(const struct program *p, const struct difference *d,
 			       const struct moment *a, const struct moment *b,
 			       const struct moment *before);
+/* Rows by their number, NULL behind the last. */
+const struct known *known_row(unsigned int nr);
+unsigned int known_nr(const struct known *row);
 
 enum verdict { SAME, KNOWN, DIFFERENT };
 
-enum verdict compare(const struct program *p, const struct record *a, const struct record *b,
-		     bool tell);
+/* What comparing two records gives. */
+struct outcome {
+	enum verdict verdict;
+	uint64_t met;			/* bit per row that matched */
+	const struct known *ended;	/* the row behind which nothing was compared */
+};
+
+struct outcome compare(const struct program *p, const struct record *a, const struct record *b,
+		       bool tell);
 void print_program(const struct program *p);
 void print_record(const struct program *p, const struct record *rec);
 

@@ -135,7 +135,7 @@ static void make_regs(struct program *p, struct rng *rng)
 	}
 	if (rng_percent(rng, 70))
 		p->regs.rcx = rng_below(rng, 24);
-	if (rng_percent(rng, 80))
+	if (rng_percent(rng, 92))
 		p->regs.rsp = AT_STACK + 0x800 + (rng_below(rng, 0x700) & ~7u);
 	if (p->mode <= MODE_COMPAT)
 		for (i = 0; i < 16; i++)
@@ -215,7 +215,7 @@ static void make_real_segments(struct program *p, struct rng *rng)
 			seg_limit(&segs[i], 0xffffffff);
 	}
 	p->sregs.cs = seg_real(rng_percent(rng, 50) ? 0 : 0x500, vm86);
-	if (rng_percent(rng, 70))
+	if (rng_percent(rng, 90))
 		p->sregs.ss = seg_real(0, vm86);
 }
 
@@ -230,7 +230,7 @@ static void make_segments(struct program *p, struct rng *rng)
 		for (i = 0; i < 6; i++)
 			segs[i] = seg_flat(p, i == 0);
 		for (i = 1; i < 6; i++)
-			if (rng_percent(rng, 12))
+			if (rng_percent(rng, i == 5 ? 4 : 12))
 				seg_oddly(&segs[i], rng, i == 5);
 		if (p->mode == MODE_PROT32 && rng_percent(rng, 5))
 			seg_limit(&p->sregs.cs, 0x6fff);
@@ -343,7 +343,7 @@ static void make_idt(struct program *p, struct rng *rng)
 
 static void make_tss(struct program *p, struct rng *rng)
 {
-	uint32_t stack = rng_percent(rng, 90) ? AT_STACK + 0x700 : some_address(rng, MODE_PROT32);
+	uint32_t stack = rng_percent(rng, 96) ? AT_STACK + 0x700 : some_address(rng, MODE_PROT32);
 	unsigned int i;
 
 	for (i = 4; i < 0x68; i += 8)
@@ -397,7 +397,7 @@ static uint64_t move_table(struct program *p, struct rng *rng, unsigned int at)
 {
 	unsigned int to = AT_ROM + (rng_percent(rng, 50) ? PAGE : 0);
 
-	if (rng_percent(rng, 98))
+	if (rng_percent(rng, 99))
 		return at;
 	p->tables_moved = true;
 	if (rng_percent(rng, 20))
@@ -485,9 +485,9 @@ static void make_tables(struct program *p, struct rng *rng)
 	};
 	struct kvm_sregs *s = &p->sregs;
 
-	s->gdt.base = rng_percent(rng, 93) ? AT_GDT : PICK(rng, places);
+	s->gdt.base = rng_percent(rng, 98) ? AT_GDT : PICK(rng, places);
 	s->gdt.limit = rng_percent(rng, 93) ? GDT_BYTES - 1 : rng_below(rng, 0x80);
-	s->idt.base = rng_percent(rng, 90) ? p->mode == MODE_REAL ? AT_IVT : AT_IDT :
+	s->idt.base = rng_percent(rng, 97) ? p->mode == MODE_REAL ? AT_IVT : AT_IDT :
 			PICK(rng, places);
 	s->idt.limit = p->mode == MODE_REAL ? 0x3ff : p->mode < MODE_COMPAT ? 0x3ff : 0x7ff;
 	if (rng_percent(rng, 5))
@@ -505,7 +505,7 @@ static void make_debug(struct program *p, struct rng *rng)
 		KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_SINGLESTEP,
 		KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_USE_SW_BP,
 		KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_SINGLESTEP,
-		KVM_GUESTDBG_INJECT_DB, KVM_GUESTDBG_INJECT_BP,
+		KVM_GUESTDBG_INJECT_DB,
 	};
 	unsigned int i;
 
@@ -518,9 +518,11 @@ static void make_debug(struct program *p, struct rng *rng)
 		p->debugregs.dr7 = 0x400 | (rng_next(rng) & 0xffff03ff);
 	if (rng_percent(rng, 3))
 		p->debugregs.dr7 |= 1 << 13;
-	if (!rng_percent(rng, 14))
+	if (!rng_percent(rng, 10))
 		return;
-	p->guest_debug.control = KVM_GUESTDBG_ENABLE | PICK(rng, control);
+	p->guest_debug.control = KVM_GUESTDBG_ENABLE |
+				 (rng_percent(rng, 98) ? PICK(rng, control) :
+							 KVM_GUESTDBG_INJECT_BP);
 	for (i = 0; i < 4; i++)
 		p->guest_debug.arch.debugreg[i] = p->code_start + rng_below(rng, 20);
 	p->guest_debug.arch.debugreg[7] = 0x400 | (rng_next(rng) & 0x000000ff);
@@ -533,12 +535,12 @@ static bool has_error_code(unsigned int vector)
 
 static void make_exception(struct program *p, struct rng *rng)
 {
-	static const uint8_t vectors[] = { 0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 13, 14, 14, 16,
-					   17, 18, 19 };
+	static const uint8_t vectors[] = { 0, 1, 5, 6, 7, 8, 10, 11, 12, 13, 13, 14, 14, 16, 17,
+					   18, 19 };
 	struct kvm_vcpu_events *ev = &p->events;
 
 	ev->exception.injected = 1;
-	ev->exception.nr = PICK(rng, vectors);
+	ev->exception.nr = rng_percent(rng, 97) ? PICK(rng, vectors) : 3 + rng_below(rng, 2);
 	ev->exception.has_error_code = has_error_code(ev->exception.nr) ^ rng_percent(rng, 3);
 	if (ev->exception.has_error_code)
 		ev->exception.error_code = rng_next(rng) & 0x7fff;
@@ -561,6 +563,21 @@ static void make_events(struct program *p, struct rng *rng)
 	ev->nmi.masked = rng_percent(rng, 8);
 	if (rng_percent(rng, 6))
 		ev->interrupt.shadow = 1 + rng_below(rng, 2);
+}
+
+/* Only a vCPU with a local APIC takes another state than RUNNABLE. */
+static void make_mp_state(struct program *p, struct rng *rng)
+{
+	static const uint32_t states[] = {
+		KVM_MP_STATE_HALTED, KVM_MP_STATE_HALTED, KVM_MP_STATE_SIPI_RECEIVED,
+		KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED,
+	};
+
+	if (!rng_percent(rng, p->irqchip ? 15 : 2))
+		return;
+	p->mp_state.mp_state = PICK(rng, states);
+	p->events.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+	p->events.sipi_vector = rng_percent(rng, 50) ? AT_CODE / PAGE : AT_HANDLERS / PAGE;
 }
 
 static void make_fpu(struct program *p, struct rng *rng)
@@ -620,5 +637,6 @@ void generate(struct program *p, uint64_t seed, unsigned int index, bool prefix)
 	make_regs(p, &rng);
 	make_debug(p, &rng);
 	make_events(p, &rng);
+	make_mp_state(p, &rng);
 	make_fpu(p, &rng);
 }

@@ -3,6 +3,7 @@
  * The differences that are meant, upstream being A and okvm B. A row matches a field and a
  * circumstance, never a field alone; its reason cites the manual by section title.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "selftests/differential/differential.h"
@@ -23,9 +24,10 @@ enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6 };
 /* ---- what was going on ---- */
 
 struct insn {
-	bool rep;
+	bool rep, wide;			/* F2 or F3; REX.W */
+	unsigned int prefix;		/* the last of 66, F2, F3 */
 	unsigned int opcode;		/* with 0f00h if it has two bytes */
-	unsigned int reg;		/* of the ModRM byte */
+	unsigned int modrm, reg;	/* the byte behind it */
 };
 
 static bool is_prefix(uint8_t byte, bool wide)
@@ -43,13 +45,25 @@ static struct insn insn_at(program_t *p, moment_t *m)
 
 	if (at >= AT_END - 4)
 		return insn;
-	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++)
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
 		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
+		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
+		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3)
+			insn.prefix = *byte;
+	}
 	insn.opcode = *byte++;
 	if (insn.opcode == 0x0f)
 		insn.opcode = 0xf00 | *byte++;
+	insn.modrm = *byte;
 	insn.reg = *byte >> 3 & 7;
 	return insn;
+}
+
+static bool is_string(struct insn insn)
+{
+	return (insn.opcode >= 0x6c && insn.opcode <= 0x6f) ||
+	       (insn.opcode >= 0xa4 && insn.opcode <= 0xa7) ||
+	       (insn.opcode >= 0xaa && insn.opcode <= 0xaf);
 }
 
 static bool is_string_io(struct insn insn)
@@ -72,6 +86,45 @@ static bool is_error(moment_t *m, unsigned int suberror)
 	return m->reason == KVM_EXIT_INTERNAL_ERROR && m->exit[0] == suberror;
 }
 
+/* ---- where a delivery goes ---- */
+
+/* As the page tables map it at the start; what is large or beyond them is where it is. */
+static uint64_t physical(program_t *p, uint64_t la)
+{
+	unsigned int size = p->mode == MODE_PAGED32 ? 4 : 8;
+	uint64_t pte = 0;
+
+	if (p->mode < MODE_PAGED32 || la >= 256 * PAGE)
+		return la;
+	memcpy(&pte, p->mem + AT_PT + la / PAGE * size, size);
+	return (pte & 0xfffffffff000ull) | la % PAGE;
+}
+
+/* Is some of it not in the RAM that is always there and writable? */
+static bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
+{
+	return p->tables_moved || physical(p, la) + len > AT_ROM ||
+	       physical(p, la + len - 1) >= AT_ROM;
+}
+
+static bool stack_leaves_ram(program_t *p, moment_t *m)
+{
+	uint64_t inner = 0;
+
+	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	return leaves_ram(p, inner - 64, 64) ||
+	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
+}
+
+/* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
+static bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
+{
+	return leaves_ram(p, a->sregs.idt.base, a->sregs.idt.limit) ||
+	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
+	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
+	       stack_leaves_ram(p, b);
+}
+
 /* ---- circumstances ---- */
 
 static bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -85,10 +138,9 @@ static bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, momen
 /* Upstream emulates, round and round, the instruction that was to be interrupted. */
 static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)before;
 	return a->timed_out && !b->timed_out && a->regs.rflags & FLAG_RF &&
-	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE;
+	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE && delivery_leaves_ram(p, a, b);
 }
 
 /* The same with an interrupt: it stays where it is, instruction by instruction. */
@@ -101,10 +153,9 @@ static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *b
 /* The same, but that instruction fails. */
 static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)before;
 	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[7] & VECTORING_VALID &&
-	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
+	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION) && delivery_leaves_ram(p, a, b);
 }
 
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
@@ -112,18 +163,17 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 {
 	uint64_t rip = b->sregs.cs.base + b->regs.rip;
 
-	(void)p;
 	(void)before;
-	return is_mmio_write(b) && rip >= AT_HANDLERS && rip < AT_HANDLERS + PAGE &&
+	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS && rip < AT_HANDLERS + PAGE &&
 	       rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
 }
 
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)before;
 	return is_error(b, DELIVERY_ERROR) && b->exit[2] & VECTORING_VALID &&
-	       (!is_error(a, DELIVERY_ERROR) || a->exit[3] != b->exit[3]);
+	       (!is_error(a, DELIVERY_ERROR) || a->exit[3] != b->exit[3]) &&
+	       delivery_leaves_ram(p, a, b);
 }
 
 static bool in_handlers(moment_t *m)
@@ -208,12 +258,75 @@ static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
 }
 
+/* Opcodes with 0F that upstream's emulator has, a bit for each. */
+static const uint64_t upstream_two_byte[4] = {
+	0x013f0b0fff032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
+};
+
+static bool upstream_lacks_two_byte(struct insn insn)
+{
+	unsigned int op = insn.opcode & 0xff, last = insn.prefix;
+
+	if (!(upstream_two_byte[op / 64] >> op % 64 & 1))
+		return true;
+	switch (op) {
+	case 0x00:
+		return insn.reg >= 4;
+	case 0x10 ... 0x11:
+	case 0x28 ... 0x29:
+	case 0x2b:
+		return last == 0xf2 || last == 0xf3;
+	case 0x38:
+		return (insn.modrm & 0xfe) != 0xf0;
+	case 0x6f:
+	case 0x7f:
+		return last == 0xf2;
+	case 0xae:
+		return insn.reg >= 2 && insn.reg <= 6;
+	case 0xc7:
+		return insn.reg != 1;
+	case 0xe7:
+		return last != 0x66;
+	default:
+		return false;
+	}
+}
+
+/* What upstream's emulator has no row for. */
+static bool upstream_lacks(program_t *p, struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x62:
+		return true;
+	case 0xc4 ... 0xc5:
+		return p->mode == MODE_LONG64 || insn.modrm >= 0xc0;
+	case 0xd8 ... 0xdf:
+		return !((insn.opcode | 4) == 0xdd && insn.opcode & 1 && insn.reg == 7 &&
+			 insn.modrm < 0xc0) &&
+		       !(insn.opcode == 0xdb && insn.modrm == 0xe3);
+	default:
+		return insn.opcode >= 0xf00 && upstream_lacks_two_byte(insn);
+	}
+}
+
+/* Far transfers with a gate, another privilege or a task; INT and IRET in protected mode. */
+static bool upstream_gives_up(program_t *p, struct insn insn)
+{
+	if (p->mode == MODE_REAL)
+		return false;
+	return insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
+	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
+	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
+}
+
 static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
+	struct insn insn = insn_at(p, a);
+
 	(void)before;
 	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && !(a->exit[7] & VECTORING_VALID) &&
-	       b->reason != KVM_EXIT_INTERNAL_ERROR;
+	       b->reason != KVM_EXIT_INTERNAL_ERROR &&
+	       (upstream_lacks(p, insn) || upstream_gives_up(p, insn));
 }
 
 /* SGDT, SIDT and FXSAVE. */
@@ -228,13 +341,11 @@ static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *b
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	unsigned int opcode = insn_at(p, a).opcode;
-
 	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
 		return false;
 	if (a->reason == KVM_EXIT_SHUTDOWN)
-		return (opcode >= 0xd8 && opcode <= 0xdf) || opcode >= 0xf10;
-	return a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD;
+		return upstream_lacks(p, insn_at(p, a));
+	return upstream_lacks(p, insn_at(p, b)) && a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD;
 }
 
 /* SLDT and STR. */
@@ -250,25 +361,17 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
+	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
+	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
+
 	(void)before;
+	if (!a->exit[1] || a->exit[1] != b->exit[1] || above % a->exit[1])
+		return false;
+	above /= a->exit[1];
 	return is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       a->regs.rsp == b->regs.rsp && a->exit[0] < b->exit[0] &&
-				b->exit[0] - a->exit[0] < 64 &&
+	       a->regs.rsp == b->regs.rsp &&
+	       (above == 1 || above == 2 || above == 7 || (enter && above < 32)) &&
 	       (uint16_t)a->exit[0] == (uint16_t)(a->sregs.ss.base + a->regs.rsp);
-}
-
-/* Descriptors' pointers: LES, LDS, LSS, LFS, LGS, BOUND, far JMP and CALL. */
-static bool far_pointer_in_two(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
-	       a->exit[1] == b->exit[1] + 2 &&
-	       (insn.opcode == 0xc4 || insn.opcode == 0xc5 || insn.opcode == 0xfb2 ||
-		insn.opcode == 0xfb4 || insn.opcode == 0xfb5 ||
-		(insn.opcode == 0xff && (insn.reg == 3 || insn.reg == 5)));
 }
 
 static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -281,12 +384,14 @@ static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
 }
 
-/* An IRET that switches tasks and faults in the new one. */
-static bool task_switch_shuts_down(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* An IRET that switches tasks and faults in the new one; the fault may switch back. */
+static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
-	return before && before->regs.rflags & FLAG_NT && in_handlers(before) &&
-	       a->reason == KVM_EXIT_SHUTDOWN && b->reason == KVM_EXIT_SHUTDOWN;
+	if (p->mode >= MODE_COMPAT || !before || !(before->regs.rflags & FLAG_NT) ||
+	    !in_handlers(before))
+		return false;
+	return (a->reason == KVM_EXIT_SHUTDOWN && b->reason == KVM_EXIT_SHUTDOWN) ||
+	       (before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b));
 }
 
 static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -354,14 +459,52 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	       !(diff & ~undefined_flags(insn_at(p, before)));
 }
 
-/* A debugger steps through a REP INS or OUTS that userspace answers batch by batch. */
-static bool step_between_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* A debugger steps through a repeated string that userspace answers piece by piece. */
+static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, b);
 
-	return before && before->reason == KVM_EXIT_IO && a->reason == KVM_EXIT_DEBUG &&
-	       b->reason == KVM_EXIT_IO && is_string_io(insn) && insn.rep &&
-	       a->regs.rip == b->regs.rip && before->regs.rip == b->regs.rip;
+	return before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
+	       b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
+	       before->regs.rip == b->regs.rip && a->regs.rip == b->regs.rip;
+}
+
+static bool leave_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && a->regs.rip == b->regs.rip &&
+	       insn_at(p, a).opcode == 0xc9 && a->regs.rsp == a->regs.rbp;
+}
+
+/* LGDT has put the GDT, or LLDT the LDT, where no memory is. */
+static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t from = b->exit[0];
+
+	(void)before;
+	return a->timed_out && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
+	       ((from >= physical(p, a->sregs.gdt.base) &&
+		 from <= physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
+		(from >= physical(p, a->sregs.ldt.base) &&
+		 from <= physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
+}
+
+/* SLDT, STR and MOV from a segment register with REX.W: the instruction is before RIP. */
+static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	unsigned int i;
+
+	(void)before;
+	if (!is_mmio_write(a) || !is_mmio_write(b) || a->exit[1] != 8 || b->exit[1] != 2 ||
+	    at < 16 || at >= AT_END)
+		return false;
+	for (i = 3; i < 12; i++)
+		if ((p->mem[at - i] & 0xf8) == 0x48 &&
+		    (p->mem[at - i + 1] == 0x8c || (p->mem[at - i + 1] == 0x0f &&
+						    p->mem[at - i + 2] == 0x00)))
+			return true;
+	return false;
 }
 
 /* ---- the rows ---- */
@@ -398,12 +541,10 @@ static const struct known rows[] = {
 	  "upstream reads the device before it stores the selector there", "SLDT; STR" },
 	{ "*", only_last_push, true,
 	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
-	{ "*", far_pointer_in_two, true,
-	  "okvm reads offset and selector one after the other", "LDS/LES/LFS/LGS/LSS" },
 	{ "regs.r*", string_has_ended, false,
 	  "upstream looks once more at a repeated string whose count is 0",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
-	{ "*", task_switch_shuts_down, true,
+	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
 	{ "sregs.cr3", cr3_without_paging, false,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
@@ -418,9 +559,16 @@ static const struct known rows[] = {
 	{ "*", string_io_in_batches, true,
 	  "upstream batches INS only, okvm INS and OUTS upwards and without TF",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
-	{ "*", step_between_batches, true,
-	  "a debugger's step ends after some batches on upstream, after the last on okvm",
+	{ "*", string_steps, true,
+	  "a debugger's step ends after some iterations on upstream, after one on okvm",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
+	{ "regs.rsp", leave_moves_first, false,
+	  "upstream has moved RSP already when LEAVE reads a device", "LEAVE" },
+	{ "*", descriptor_in_device, true,
+	  "upstream tries for ever to read a descriptor where no memory is",
+	  "Segment Descriptor Tables" },
+	{ "exit.1", selector_stored_wide, false,
+	  "upstream stores eight bytes, the instruction always two", "SLDT; STR; MOV" },
 	{ "regs.rflags", compare_again, false,
 	  "okvm shows the flags of the last comparison between iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
@@ -441,6 +589,18 @@ static const struct known rows[] = {
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };
+
+static_assert(ARRAY_SIZE(rows) <= 64, "struct outcome has a bit for each");
+
+const struct known *known_row(unsigned int nr)
+{
+	return nr < ARRAY_SIZE(rows) ? &rows[nr] : NULL;
+}
+
+unsigned int known_nr(const struct known *row)
+{
+	return row - rows;
+}
 
 static bool field_matches(const char *pattern, const char *field)
 {

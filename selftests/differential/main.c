@@ -19,10 +19,10 @@ struct options {
 	const char *a, *b;
 	uint64_t seed;
 	unsigned int first, count, tell;
-	bool only, prefix, until_different;
+	bool only, prefix, until_different, known;
 };
 
-static struct program program;
+static struct program programs[BATCH];
 static struct record records[2][BATCH];
 
 static void usage(void)
@@ -35,6 +35,7 @@ static void usage(void)
 		"--count    how many programs (1000)\n"
 		"--tell     how many that differ are told in full (10)\n"
 		"--prefix   some instructions behind the prefix that asks for emulation\n"
+		"--known    tell what has a row as well\n"
 		"--until-different  no further than to the first that differs\n"
 		"--only     one program, and all that it does on both devices\n");
 	exit(2);
@@ -45,7 +46,8 @@ static void parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "device", 1, NULL, 'd' }, { "seed", 1, NULL, 's' }, { "first", 1, NULL, 'f' },
 		{ "count", 1, NULL, 'c' }, { "tell", 1, NULL, 't' }, { "prefix", 0, NULL, 'p' },
-		{ "only", 1, NULL, 'o' }, { "until-different", 0, NULL, 'u' }, { },
+		{ "only", 1, NULL, 'o' }, { "until-different", 0, NULL, 'u' },
+		{ "known", 0, NULL, 'k' }, { },
 	};
 	int opt;
 
@@ -66,6 +68,8 @@ static void parse(int argc, char **argv, struct options *o)
 			o->prefix = true;
 		else if (opt == 'u')
 			o->until_different = true;
+		else if (opt == 'k')
+			o->known = true;
 		else
 			usage();
 		if (opt == 'o') {
@@ -81,45 +85,45 @@ static void parse(int argc, char **argv, struct options *o)
 	}
 }
 
-static void run_batch(const struct options *o, struct device *dev, struct record *recs,
-		      unsigned int first, unsigned int n, bool copy)
+static void run_batch(const struct options *o, struct device *devs, unsigned int first,
+		      unsigned int n, bool copy)
 {
-	unsigned int i;
+	unsigned int i, dev;
 
-	for (i = 0; i < n; i++) {
-		generate(&program, o->seed, first + i, o->prefix);
-		run_program(dev, &program, &recs[i], copy);
-	}
+	for (i = 0; i < n; i++)
+		generate(&programs[i], o->seed, first + i, o->prefix);
+	for (dev = 0; dev < 2; dev++)
+		for (i = 0; i < n; i++)
+			run_program(&devs[dev], &programs[i], &records[dev][i], copy);
 }
 
-/* What differs, and how both ran. */
-static void tell_program(const struct options *o)
+/* One program again: what differs, and how both ran. */
+static struct outcome tell_again(const struct options *o, struct device *devs, unsigned int index)
 {
-	print_program(&program);
+	run_batch(o, devs, index, 1, true);
+	print_program(&programs[0]);
 	printf("# on %s:\n", o->a);
-	print_record(&program, &records[0][0]);
+	print_record(&programs[0], &records[0][0]);
 	printf("# on %s:\n", o->b);
-	print_record(&program, &records[1][0]);
-	compare(&program, &records[0][0], &records[1][0], true);
-}
-
-static void tell_again(const struct options *o, struct device *devs, unsigned int index)
-{
-	run_batch(o, &devs[0], records[0], index, 1, true);
-	run_batch(o, &devs[1], records[1], index, 1, true);
-	tell_program(o);
+	print_record(&programs[0], &records[1][0]);
+	return compare(&programs[0], &records[0][0], &records[1][0], true);
 }
 
 struct tally {
-	unsigned int known, different, exits, reasons[64], stopped;
+	unsigned int known, ended, different, exits, reasons[64], stopped, met[64], ended_by[64];
 };
 
-static void count(struct tally *tally, enum verdict verdict, const struct record *rec)
+static void count(struct tally *tally, const struct outcome *outcome, const struct record *rec)
 {
 	unsigned int i;
 
-	tally->known += verdict == KNOWN;
-	tally->different += verdict == DIFFERENT;
+	tally->known += outcome->verdict == KNOWN;
+	tally->ended += outcome->verdict == KNOWN && outcome->ended;
+	tally->different += outcome->verdict == DIFFERENT;
+	for (i = 0; known_row(i); i++)
+		tally->met[i] += outcome->met >> i & 1;
+	if (outcome->ended)
+		tally->ended_by[known_nr(outcome->ended)]++;
 	for (i = 0; i < rec->count; i++) {
 		tally->exits++;
 		tally->stopped += rec->moments[i].timed_out;
@@ -132,26 +136,26 @@ static void compare_batch(const struct options *o, struct device *devs, unsigned
 			  unsigned int n, struct tally *tally)
 {
 	unsigned int bad[BATCH], nbad = 0, i;
+	struct outcome outcome;
 
-	run_batch(o, &devs[0], records[0], first, n, false);
-	run_batch(o, &devs[1], records[1], first, n, false);
+	run_batch(o, devs, first, n, false);
 	for (i = 0; i < n; i++) {
-		generate(&program, o->seed, first + i, o->prefix);
-		enum verdict verdict = compare(&program, &records[0][i], &records[1][i], false);
-
-		count(tally, verdict, &records[0][i]);
-		if (verdict != DIFFERENT)
+		outcome = compare(&programs[i], &records[0][i], &records[1][i], false);
+		count(tally, &outcome, &records[0][i]);
+		if (outcome.verdict == SAME || (outcome.verdict == KNOWN && !o->known))
 			continue;
-		printf("# program %u differs\n", first + i);
-		compare(&program, &records[0][i], &records[1][i], true);
-		bad[nbad++] = first + i;
+		printf("# program %u %s\n", first + i,
+		       outcome.verdict == KNOWN ? "meets a row" : "differs");
+		compare(&programs[i], &records[0][i], &records[1][i], true);
+		if (outcome.verdict == DIFFERENT)
+			bad[nbad++] = first + i;
 	}
 	for (i = 0; i < nbad; i++)
 		if (tally->different - nbad + i < o->tell)
 			tell_again(o, devs, bad[i]);
 }
 
-static void print_tally(const struct tally *t)
+static void print_tally(const struct tally *t, unsigned int done)
 {
 	unsigned int i;
 
@@ -160,6 +164,12 @@ static void print_tally(const struct tally *t)
 		if (t->reasons[i])
 			printf(" %s %u", exit_name(i), t->reasons[i]);
 	printf(" stopped %u\n", t->stopped);
+	for (i = 0; known_row(i); i++)
+		if (t->met[i])
+			printf("# row met %u times, the end %u times: %s: %s\n", t->met[i],
+			       t->ended_by[i], known_row(i)->field, known_row(i)->why);
+	printf("# %u programs: %u meet a row, %u were compared to their end, %u differ\n", done,
+	       t->known, done - t->ended - t->different, t->different);
 }
 
 static int compare_all(const struct options *o, struct device *devs)
@@ -182,9 +192,7 @@ static int compare_all(const struct options *o, struct device *devs)
 		       o->first + done - 1, (unsigned long long)o->seed,
 		       o->prefix ? ", emulated" : "");
 	}
-	print_tally(&tally);
-	printf("# %u programs: %u with a known difference, %u that differ\n", done, tally.known,
-	       tally.different);
+	print_tally(&tally, done);
 	printf("1..%u\n", nr);
 	return tally.different ? 1 : 0;
 }
@@ -201,6 +209,5 @@ int main(int argc, char **argv)
 	devices_agree(&devs[0], &devs[1]);
 	if (!o.only)
 		return compare_all(&o, devs);
-	tell_again(&o, devs, o.first);
-	return compare(&program, &records[0][0], &records[1][0], false) == DIFFERENT;
+	return tell_again(&o, devs, o.first).verdict == DIFFERENT;
 }

@@ -13,7 +13,7 @@
 
 #include "selftests/differential/differential.h"
 
-#define GUEST_LIMIT_US	100000		/* of one KVM_RUN */
+#define GUEST_LIMIT_US	30000		/* of one KVM_RUN */
 #define MAX_HALTS	3
 
 const uint32_t watched_msrs[MSRS] = {
@@ -237,6 +237,7 @@ static void set_state(struct vm *vm)
 	struct kvm_guest_debug debug = p->guest_debug;
 	struct kvm_debugregs debugregs = p->debugregs;
 	struct kvm_vcpu_events events = p->events;
+	struct kvm_mp_state mp_state = p->mp_state;
 	struct kvm_sregs sregs = p->sregs;
 	struct kvm_regs regs = p->regs;
 	struct kvm_fpu fpu = p->fpu;
@@ -253,6 +254,7 @@ static void set_state(struct vm *vm)
 	state_ioctl(vm, 4, KVM_SET_MSRS, &msrs);
 	state_ioctl(vm, 5, KVM_SET_DEBUGREGS, &debugregs);
 	state_ioctl(vm, 6, KVM_SET_VCPU_EVENTS, &events);
+	state_ioctl(vm, 8, KVM_SET_MP_STATE, &mp_state);
 	if (debug.control)
 		state_ioctl(vm, 7, KVM_SET_GUEST_DEBUG, &debug);
 }
@@ -474,6 +476,17 @@ static void change_debug(struct vm *vm)
 	state_ioctl(vm, 26, KVM_SET_GUEST_DEBUG, &debug);
 }
 
+static void change_mp_state(struct vm *vm)
+{
+	static const uint32_t states[] = {
+		KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED,
+		KVM_MP_STATE_SIPI_RECEIVED,
+	};
+	struct kvm_mp_state state = { .mp_state = PICK(&vm->rng, states) };
+
+	state_ioctl(vm, 30, KVM_SET_MP_STATE, &state);
+}
+
 static void restore_same(struct vm *vm)
 {
 	struct kvm_vcpu_events events;
@@ -500,7 +513,7 @@ static bool interfere(struct vm *vm)
 	unsigned int what = rng_below(&vm->rng, 100);
 
 	/* Registers are the guest's when nothing is pending, says KVM's API. */
-	if ((what < 6 || (what >= 29 && what < 33)) && is_pending(vm->run->exit_reason))
+	if ((what < 6 || (what >= 29 && what < 34)) && is_pending(vm->run->exit_reason))
 		return false;
 	if (what < 6)
 		change_register(vm);
@@ -520,7 +533,9 @@ static bool interfere(struct vm *vm)
 		change_debug(vm);
 	else if (what < 33)
 		restore_same(vm);
-	return what >= 33 && what < 41;
+	else if (what < 34)
+		change_mp_state(vm);
+	return what >= 34 && what < 42;
 }
 
 static bool at_end(struct vm *vm, const struct moment *m)

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "irq/ioapic.h"
+#include "irq/model/ioapic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <linux/array_size.h>
 #include <linux/bits.h>
 
-#include "irq/ioapic.h"
+#include "irq/model/ioapic.h"
 #include "test.h"
 
 static struct ioapic io;

@@ -5,7 +5,7 @@
 
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include "irq/lapic.h"
+#include "irq/model/lapic.h"
 #include "test.h"
 
 struct bench {

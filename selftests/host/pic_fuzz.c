@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "irq/pic.h"
+#include "irq/model/pic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <linux/array_size.h>
 #include <linux/bits.h>
 
-#include "irq/pic.h"
+#include "irq/model/pic.h"
 #include "test.h"
 
 static struct pic pic;

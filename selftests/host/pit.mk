@@ -1,4 +1,4 @@
 TESTS += pit_test
-pit_test_srcs := irq/pit.c
+pit_test_srcs := irq/model/pit.c
 FUZZERS += pit_fuzz
-pit_fuzz_srcs := irq/pit.c
+pit_fuzz_srcs := irq/model/pit.c

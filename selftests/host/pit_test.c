@@ -3,7 +3,7 @@
 #include <linux/array_size.h>
 #include <linux/bits.h>
 
-#include "irq/pit.h"
+#include "irq/model/pit.h"
 #include "test.h"
 
 #define MIN_PERIOD 200000

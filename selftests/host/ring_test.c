@@ -21,7 +21,7 @@ static u32 hostile_value;
 		read_;								\
 	})
 
-#include "irq/ring.h"
+#include "irq/model/ring.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "irq/gsi.h"
+#include "irq/model/gsi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <linux/bits.h>
 #include <linux/errno.h>
 
-#include "irq/gsi.h"
+#include "irq/model/gsi.h"
 #include "test.h"
 
 static const struct gsi_policy full = { .chips = true };

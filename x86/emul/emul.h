@@ -443,6 +443,7 @@ struct emul_exception {
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may have changed: call emul_set_mode() */
 #define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: ctx.task is to be switched to */
+#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: iterations of a string are done */
 
 /**
  * struct emul_operand - internal to one emul_exec()

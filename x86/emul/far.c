@@ -170,16 +170,31 @@ enum emul_rc emul_op_call_far(struct emul_ctx *ctx)
 	return far_call(ctx, ctx->insn.imm2, ctx->insn.imm);
 }
 
-static enum emul_rc read_far_pointer(struct emul_ctx *ctx, u16 *sel, u64 *rip)
+/*
+ * The operand m16:16, m16:32 or m16:64. A device sees one access, unless the address wraps around
+ * between offset and selector.
+ */
+enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset)
 {
-	unsigned int bytes = ctx->insn.op_bytes;
+	unsigned int bytes = ctx->insn.op_bytes, seg = ctx->src.seg;
+	u64 ea = ctx->src.ea, la, la_sel;
+	u8 pointer[10];
 	enum emul_rc rc;
 
-	*rip = 0;
-	rc = emul_read_mem(ctx, ctx->src.seg, ctx->src.ea, rip, bytes);
+	*offset = 0;
+	rc = emul_linear(ctx, seg, ea, bytes, false, &la) ?:
+	     emul_linear(ctx, seg, (ea + bytes) & emul_ad_mask(ctx), 2, false, &la_sel);
 	if (rc != EMUL_OK)
 		return rc;
-	return emul_read_mem(ctx, ctx->src.seg, (ctx->src.ea + bytes) & emul_ad_mask(ctx), sel, 2);
+	if (la_sel != la + bytes)
+		return ctx->ops->read(ctx, la, offset, bytes, EMUL_DATA, ctx->cpl) ?:
+		       ctx->ops->read(ctx, la_sel, sel, 2, EMUL_DATA, ctx->cpl);
+	rc = ctx->ops->read(ctx, la, pointer, bytes + 2, EMUL_DATA, ctx->cpl);
+	if (rc != EMUL_OK)
+		return rc;
+	memcpy(offset, pointer, bytes);
+	memcpy(sel, pointer + bytes, 2);
+	return EMUL_OK;
 }
 
 enum emul_rc emul_op_jmp_far_m(struct emul_ctx *ctx)
@@ -188,7 +203,7 @@ enum emul_rc emul_op_jmp_far_m(struct emul_ctx *ctx)
 	u16 sel;
 	u64 rip;
 
-	rc = read_far_pointer(ctx, &sel, &rip);
+	rc = emul_read_far(ctx, &sel, &rip);
 	return rc ?: far_jump(ctx, sel, rip);
 }
 
@@ -198,7 +213,7 @@ enum emul_rc emul_op_call_far_m(struct emul_ctx *ctx)
 	u16 sel;
 	u64 rip;
 
-	rc = read_far_pointer(ctx, &sel, &rip);
+	rc = emul_read_far(ctx, &sel, &rip);
 	return rc ?: far_call(ctx, sel, rip);
 }
 

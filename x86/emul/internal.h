@@ -260,6 +260,7 @@ enum emul_rc emul_stack_push(struct emul_ctx *ctx, struct emul_stack *st, u64 va
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source);
 
 /* far.c */
+enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset);
 void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl);
 void emul_flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size);
 enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, u64 rip);

@@ -373,16 +373,9 @@ enum emul_rc emul_op_mov_from_sreg(struct emul_ctx *ctx)
 /* LDS, LES, LFS, LGS, LSS */
 enum emul_rc emul_op_lseg(struct emul_ctx *ctx)
 {
-	unsigned int bytes = ctx->insn.op_bytes;
 	enum emul_rc rc;
 	u16 sel;
 
-	ctx->dst.val = 0;
-	rc = emul_read_mem(ctx, ctx->src.seg, ctx->src.ea, &ctx->dst.val, bytes);
-	if (rc == EMUL_OK)
-		rc = emul_read_mem(ctx, ctx->src.seg, (ctx->src.ea + bytes) & emul_ad_mask(ctx),
-				   &sel, 2);
-	if (rc != EMUL_OK)
-		return rc;
-	return load_sreg(ctx, ctx->insn.row->arg, sel);
+	rc = emul_read_far(ctx, &sel, &ctx->dst.val);
+	return rc ?: load_sreg(ctx, ctx->insn.row->arg, sel);
 }

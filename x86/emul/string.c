@@ -156,7 +156,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 			break;
 	}
 	if (left)
-		ctx->out |= EMUL_OUT_AGAIN;
+		ctx->out |= EMUL_OUT_AGAIN | EMUL_OUT_ITERATED;
 	return EMUL_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How guest instructions get executed: vmx/ with VT-x, soft/ by interpretation.
- * At most 40 calls. Everything that is the same for any x86 virtualization
+ * Everything that is the same for any x86 virtualization
  * hardware is not here but in x86/, mmu/ and irq/.
  *
  * Unless a comment says otherwise calls run in the vCPU's thread with the

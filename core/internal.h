@@ -22,9 +22,8 @@ long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
-extern const struct okvm_ioctl_table okvm_core_sys_ioctls;
-extern const struct okvm_ioctl_table okvm_core_vm_ioctls;
-extern const struct okvm_ioctl_table okvm_core_vcpu_ioctls;
+extern const struct okvm_ioctl okvm_core_sys_ioctls[], okvm_core_vm_ioctls[];
+extern const struct okvm_ioctl okvm_core_vcpu_ioctls[];
 
 /** okvm_backend_in_use() - the backend that new VMs get */
 const struct okvm_backend *okvm_backend_in_use(void);
@@ -37,7 +36,7 @@ int okvm_vm_stats_fd(struct okvm_vm *vm);
 int okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */
-int okvm_vcpu_init(void);
+void okvm_vcpu_init(void);
 void okvm_vcpu_exit(void);
 
 #endif /* OKVM_CORE_INTERNAL_H */

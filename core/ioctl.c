@@ -42,45 +42,48 @@ static int ioctl_compare_key(const void *key, const void *row)
 	return cmd < y ? -1 : cmd > y;
 }
 
-static const struct okvm_ioctl_table *const ioctl_core_tables[] = {
-	&okvm_core_sys_ioctls, &okvm_core_vm_ioctls, &okvm_core_vcpu_ioctls, NULL
+static const struct okvm_ioctl_table ioctl_core_tables[] = {
+	{ OKVM_FD_SYS, okvm_core_sys_ioctls },
+	{ OKVM_FD_VM, okvm_core_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_core_vcpu_ioctls },
+	{ }
 };
 
-/* The rows for @kind of the tables of a list, to @out unless it is NULL; their number. */
-static unsigned int ioctl_collect(const struct okvm_ioctl_table *const *tables, enum okvm_fd kind,
+/* The rows for @fd of the tables of a list, to @out unless it is NULL; their number. */
+static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {
 	const struct okvm_ioctl *row;
 	unsigned int n = 0;
 
-	for (; *tables; tables++)
-		for (row = (*tables)->rows[kind]; row && row->cmd; row++, n++)
+	for (; table->rows; table++)
+		for (row = table->rows; table->fd == fd && row->cmd; row++, n++)
 			if (out)
 				out[n] = row;
 	return n;
 }
 
-static int ioctl_index_build(struct ioctl_index *index, enum okvm_fd kind)
+static int ioctl_index_build(struct ioctl_index *index, enum okvm_fd fd)
 {
-	unsigned int core = ioctl_collect(ioctl_core_tables, kind, NULL);
+	unsigned int core = ioctl_collect(ioctl_core_tables, fd, NULL);
 
-	index->count = core + ioctl_collect(okvm_arch_ioctls, kind, NULL);
+	index->count = core + ioctl_collect(okvm_arch_ioctls, fd, NULL);
 	index->rows = kcalloc(index->count, sizeof(*index->rows), GFP_KERNEL);
 	if (!index->rows)
 		return -ENOMEM;
-	ioctl_collect(ioctl_core_tables, kind, index->rows);
-	ioctl_collect(okvm_arch_ioctls, kind, index->rows + core);
+	ioctl_collect(ioctl_core_tables, fd, index->rows);
+	ioctl_collect(okvm_arch_ioctls, fd, index->rows + core);
 	sort(index->rows, index->count, sizeof(*index->rows), ioctl_compare, NULL);
 	return 0;
 }
 
 int okvm_ioctl_init(void)
 {
-	enum okvm_fd kind;
+	enum okvm_fd fd;
 	int err = 0;
 
-	for (kind = 0; !err && kind < OKVM_NR_FDS; kind++)
-		err = ioctl_index_build(&ioctl_index[kind], kind);
+	for (fd = 0; !err && fd < OKVM_NR_FDS; fd++)
+		err = ioctl_index_build(&ioctl_index[fd], fd);
 	if (err)
 		okvm_ioctl_exit();
 	return err;

@@ -64,12 +64,10 @@ struct okvm_ioctl {
 	};
 };
 
-/**
- * struct okvm_ioctl_table - what one file implements; the dispatcher merges the tables
- * @rows: by the kind of file descriptor, NULL if there is none
- */
+/** struct okvm_ioctl_table - the rows of one file, for one kind of file descriptor */
 struct okvm_ioctl_table {
-	const struct okvm_ioctl *rows[OKVM_NR_FDS];
+	enum okvm_fd fd;
+	const struct okvm_ioctl *rows;
 };
 
 #endif /* OKVM_CORE_IOCTL_H */

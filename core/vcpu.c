@@ -309,19 +309,16 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
 	{ KVM_ENABLE_CAP,      OKVM_IOC_LOAD,  { .vcpu = vcpu_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_stats_fd } },
 	{ }
 };
 
-const struct okvm_ioctl_table okvm_core_vcpu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };
-
-int okvm_vcpu_init(void)
+void okvm_vcpu_init(void)
 {
 	preempt_notifier_inc();
-	return 0;
 }
 
 void okvm_vcpu_exit(void)

@@ -46,7 +46,8 @@ enum okvm_vcpu_mode {
 /**
  * enum okvm_req - bits of vcpu->requests, the one word of pending work
  *
- * The order is the order in which they are served.
+ * The order in which they are served is that of okvm_arch_serve_requests(); it is in
+ * Documentation/runloop.rst.
  */
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN answers -EIO */
@@ -69,6 +70,7 @@ enum okvm_req {
 	OKVM_REQ_PV,		/* PV unhalt */
 	OKVM_NR_REQS,
 };
+static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
 /** enum okvm_vcpu_stat - counters of a vCPU; plain, written by its own thread only */
 enum okvm_vcpu_stat {

@@ -238,7 +238,7 @@ static long vm_ioc_get_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return okvm_vm_stats_fd(vm);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_core_vm_ioctls[] = {
 	{ KVM_CREATE_VCPU,		OKVM_IOC_SCALAR, { .vm = vm_ioc_create_vcpu } },
 	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
 	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
@@ -250,5 +250,3 @@ static const struct okvm_ioctl vm_rows[] = {
 					{ .vm = vm_ioc_get_stats_fd } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_core_vm_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

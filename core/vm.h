@@ -65,7 +65,6 @@ struct okvm_vm {
 	/* Constant after creation. */
 	const struct okvm_backend *backend;
 	struct mm_struct *mm;
-	unsigned long type;
 	struct okvm_arch_vm *arch;	/* x86/ */
 	struct okvm_mmu_vm *mmu;	/* mmu/ */
 	struct okvm_irq_vm *irq;	/* irq/ */

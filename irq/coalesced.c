@@ -104,10 +104,8 @@ static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg ar
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_coalesced_ioctls[] = {
 	{ KVM_REGISTER_COALESCED_MMIO,		0, { .vm = ioc_register_coalesced } },
 	{ KVM_UNREGISTER_COALESCED_MMIO,	0, { .vm = ioc_unregister_coalesced } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_coalesced_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

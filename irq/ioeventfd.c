@@ -198,9 +198,7 @@ static long ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return ioeventfd_assign(vm, args);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_ioeventfd_ioctls[] = {
 	{ KVM_IOEVENTFD,	0, { .vm = ioc_ioeventfd } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_ioeventfd_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

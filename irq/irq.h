@@ -63,13 +63,16 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val);
  * Return: true if done (EOI, ICR fixed/physical, SELF_IPI, TMICT, TPR); IRQs off.
  */
 bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
-/** IA32_TSC_DEADLINE; deadline is in guest TSC. _fast: with IRQs off. */
+/* IA32_TSC_DEADLINE; the deadline is a guest TSC. IRQs may be off. */
 u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
 void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 
 /**
  * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
- * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page (or it is in x2APIC mode or off)
+ *
+ * In x2APIC mode, and off, the page reads as all ones and ignores writes, if the quirk
+ * KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
+ * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page, or without the quirk not answered
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* APIC-write (trap-like) exit */
@@ -177,7 +180,7 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /** okvm_ioapic_eoi() - an EOI for @vector at a LAPIC, suppressed broadcasts included */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
-/** okvm_ioapic_handles() - some level-triggered route of the VM uses @vector at @vcpu */
+/** okvm_ioapic_handles() - somebody waits for EOIs of @vector: see okvm_ioapic_scan() */
 bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector);
 /** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
@@ -185,9 +188,9 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Their ioctls: rows stand beside the handlers. */
-extern const struct okvm_ioctl_table okvm_irqchip_ioctls, okvm_route_ioctls, okvm_msi_ioctls;
-extern const struct okvm_ioctl_table okvm_irqfd_ioctls, okvm_ioeventfd_ioctls;
-extern const struct okvm_ioctl_table okvm_coalesced_ioctls, okvm_pit_ioctls, okvm_lapic_ioctls;
+extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
+extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
 
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);

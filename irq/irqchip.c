@@ -678,7 +678,7 @@ static long ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return irq_line(vm, arg.data, true);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_irqchip_ioctls[] = {
 	{ KVM_CREATE_IRQCHIP,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_create_irqchip } },
 	{ KVM_GET_IRQCHIP,	0, { .vm = ioc_get_irqchip } },
 	{ KVM_SET_IRQCHIP,	OKVM_IOC_IN, { .vm = ioc_set_irqchip } },
@@ -686,5 +686,3 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_IRQ_LINE_STATUS,	0, { .vm = ioc_irq_line_status } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_irqchip_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -403,9 +403,7 @@ void okvm_irqfd_release(struct okvm_vm *vm)
 		destroy_workqueue(irq->irqfd_wq);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_irqfd_ioctls[] = {
 	{ KVM_IRQFD,	0, { .vm = ioc_irqfd } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_irqfd_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -40,9 +40,7 @@ static long ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return okvm_msi_deliver(vm, &msi);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_msi_ioctls[] = {
 	{ KVM_SIGNAL_MSI,	0, { .vm = ioc_signal_msi } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_msi_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

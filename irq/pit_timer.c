@@ -394,7 +394,7 @@ static long ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_pit_ioctls[] = {
 	{ KVM_CREATE_PIT,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_create_pit } },
 	{ KVM_CREATE_PIT2,	OKVM_IOC_LOCK, { .vm = ioc_create_pit2 } },
 	{ KVM_GET_PIT,		0, { .vm = ioc_get_pit } },
@@ -404,5 +404,3 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_REINJECT_CONTROL,	OKVM_IOC_RAW, { .vm = ioc_reinject_control } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_pit_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -313,9 +313,7 @@ u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip)
 	       pins_with(okvm_irq(vm), chip, all, OKVM_ACK_PIT);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_route_ioctls[] = {
 	{ KVM_SET_GSI_ROUTING,	OKVM_IOC_RAW, { .vm = ioc_set_gsi_routing } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_route_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -350,11 +350,9 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return vcpu->apic && !vapic->vapic_addr ? 0 : -EINVAL;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_lapic_ioctls[] = {
 	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
 	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
 	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_lapic_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -59,13 +59,13 @@ static bool fault_in_hole(struct okvm_fault *f)
 	       okvm_slots_generation(mmu->vm) == f->gen;
 }
 
-static int fault_hole(struct okvm_fault *f)
+static void fault_hole(struct okvm_fault *f)
 {
 	f->pfn = f->vcpu->vm->mmu->hole_pfn;
 	f->page = NULL;
 	f->writable = true;
 	f->level = 1;
-	return tdp_map(f);
+	tdp_map(f);
 }
 
 static int fault_mmio(struct okvm_fault *f)
@@ -80,10 +80,12 @@ static int fault_mmio(struct okvm_fault *f)
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
 	read_lock(&mmu->lock);
-	if (unlikely(fault_in_hole(f)))
-		verdict = fault_hole(f);
-	else
+	if (unlikely(fault_in_hole(f))) {
+		fault_hole(f);
+		verdict = OKVM_FAULT_FIXED;
+	} else {
 		tdp_map_mmio(f);
+	}
 	read_unlock(&mmu->lock);
 	return verdict;
 }
@@ -115,8 +117,10 @@ static int fault_map(struct okvm_fault *f)
 	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
 		return verdict;
 	read_lock(&mmu->lock);
-	if (!notifier_stale(mmu, f->seq, f->hva))
-		verdict = mmu->dead ? -EIO : tdp_map(f);
+	if (mmu->dead)
+		verdict = -EIO;
+	else if (!notifier_stale(mmu, f->seq, f->hva))
+		tdp_map(f);
 	read_unlock(&mmu->lock);
 	return verdict;
 }
@@ -306,9 +310,7 @@ static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_mmu_ioctls[] = {
 	{ KVM_PRE_FAULT_MEMORY,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_pre_fault } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_mmu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -103,12 +103,11 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(mine);
 }
 
-int okvm_mmu_load(struct okvm_vcpu *vcpu)
+void okvm_mmu_load(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 
 	vcpu->vm->backend->set_root(vcpu, __pa(mmu->root), mmu->root_level);
-	return 0;
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -181,10 +180,6 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 {
 	tdp_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
-}
-
-void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
-{
 }
 
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,

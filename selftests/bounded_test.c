@@ -112,7 +112,7 @@ static void crowd_destroy(struct crowd *c)
 	vm_destroy(&c->vm);
 }
 
-/* Return: how many vCPUs are awake after @interrupt(), which nothing but interrupts interrupts */
+/* Return: how many vCPUs are awake after @interrupt(), before any other thread has run */
 static unsigned int woken_by(struct crowd *c, void (*interrupt)(struct crowd *c))
 {
 	struct sched_param fifo = { .sched_priority = 50 }, other = { 0 };

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation of the creating ioctls fails once, by /proc/self/fail-nth:
- * the ioctl fails with ENOMEM, or copes, and leaves nothing behind. Then every
- * registration, by /sys/kernel/debug/fail_function: of the functions of okvm
- * below, which are marked with ALLOW_ERROR_INJECTION.
+ * Every allocation of the creating ioctls fails once, by /proc/self/fail-nth: the ioctl fails with
+ * ENOMEM, or copes, and leaves nothing behind. Then every registration: the functions of okvm that
+ * are marked with ALLOW_ERROR_INJECTION, by refuse.ko (tools/testbed/refuse), which lies beside
+ * this program.
  *
  * What was left behind is seen where the allocator keeps account of who has what, that is if the
  * host was booted with slub_debug=U,kmalloc-*.
  */
 #include <dirent.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include "selftests/lib/okvm_test.h"
 
@@ -155,32 +156,20 @@ static bool fail_disarm(void)
 	return atoi(text) == 0;
 }
 
-/* Call @step with its first, second, ... allocation failing until none fails any more. */
-static void fail_each(void (*prepare)(struct vm *vm), int (*step)(struct vm *vm))
+/* What the steps need of others is there before, as its failures are not okvm's. */
+static int event = -1, resample = -1;
+
+static void events_create(void)
 {
-	unsigned int nth, refused = 0;
-	bool hit = true;
+	event = eventfd(1, 0);
+	resample = eventfd(0, 0);
+	REQUIRE(event >= 0 && resample >= 0);
+}
 
-	for (nth = 1; hit && nth < MOST_ALLOCATIONS; nth++) {
-		struct vm vm;
-		int ret, err;
-
-		prepare(&vm);
-		fail_arm(nth);
-		ret = step(&vm);
-		err = errno;
-		hit = fail_disarm();
-		if (ret < 0) {
-			EXPECT(hit);
-			EXPECT(err == ENOMEM || err == EFAULT || err == EAGAIN || err == EINTR);
-			refused++;
-		}
-		vm_destroy(&vm);
-	}
-	printf("# %u allocations, %u of them needed\n", nth - 2, refused);
-	EXPECT(!hit);
-	/* All of them create something, so if nothing was refused, nothing did fail. */
-	EXPECT(refused > 0);
+static void events_close(void)
+{
+	close(event);
+	close(resample);
 }
 
 static void prepare_bare(struct vm *vm)
@@ -265,36 +254,25 @@ static int step_pit(struct vm *vm)
 
 static int step_irqfd(struct vm *vm)
 {
-	struct kvm_irqfd irqfd = { .fd = eventfd(0, 0), .gsi = 5 };
-	int ret = ioctl(vm->fd, KVM_IRQFD, &irqfd), err = errno;
+	struct kvm_irqfd irqfd = { .fd = event, .gsi = 5 };
 
-	close(irqfd.fd);
-	errno = err;
-	return ret;
+	return ioctl(vm->fd, KVM_IRQFD, &irqfd);
 }
 
 static int step_resampled_irqfd(struct vm *vm)
 {
 	struct kvm_irqfd irqfd = {
-		.fd = eventfd(1, 0), .gsi = 5, .flags = KVM_IRQFD_FLAG_RESAMPLE,
-		.resamplefd = eventfd(0, 0),
+		.fd = event, .gsi = 5, .flags = KVM_IRQFD_FLAG_RESAMPLE, .resamplefd = resample,
 	};
-	int ret = ioctl(vm->fd, KVM_IRQFD, &irqfd), err = errno;
 
-	close(irqfd.fd);
-	close(irqfd.resamplefd);
-	errno = err;
-	return ret;
+	return ioctl(vm->fd, KVM_IRQFD, &irqfd);
 }
 
 static int step_ioeventfd(struct vm *vm)
 {
-	struct kvm_ioeventfd io = { .addr = 0xd0000000, .len = 4, .fd = eventfd(0, 0) };
-	int ret = ioctl(vm->fd, KVM_IOEVENTFD, &io), err = errno;
+	struct kvm_ioeventfd io = { .addr = 0xd0000000, .len = 4, .fd = event };
 
-	close(io.fd);
-	errno = err;
-	return ret;
+	return ioctl(vm->fd, KVM_IOEVENTFD, &io);
 }
 
 static int step_zone(struct vm *vm)
@@ -353,6 +331,47 @@ static const struct step {
 
 #define NR_STEPS	(sizeof(steps) / sizeof(steps[0]))
 
+static void step_prepare(const struct step *step, struct vm *vm)
+{
+	events_create();
+	step->prepare(vm);
+}
+
+/* The VM first: an irqfd of another that comes later must not find its eventfd in use. */
+static void step_undo(struct vm *vm)
+{
+	vm_destroy(vm);
+	events_close();
+}
+
+/* Call @step with its first, second, ... allocation failing until none fails any more. */
+static void fail_each_allocation(const struct step *step)
+{
+	unsigned int nth, refused = 0;
+	bool hit = true;
+
+	for (nth = 1; hit && nth < MOST_ALLOCATIONS; nth++) {
+		struct vm vm;
+		int ret, err;
+
+		step_prepare(step, &vm);
+		fail_arm(nth);
+		ret = step->run(&vm);
+		err = errno;
+		hit = fail_disarm();
+		if (ret < 0) {
+			EXPECT(hit);
+			EXPECT(err == ENOMEM || err == EFAULT || err == EAGAIN || err == EINTR);
+			refused++;
+		}
+		step_undo(&vm);
+	}
+	printf("# %u allocations, %u of them needed\n", nth - 2, refused);
+	EXPECT(!hit);
+	/* All of them create something, so if nothing was refused, nothing did fail. */
+	EXPECT(refused > 0);
+}
+
 /* Each of them once, and nothing fails: what the kernel keeps for a process is there then. */
 static unsigned long objects_before(void)
 {
@@ -363,9 +382,9 @@ static unsigned long objects_before(void)
 	for (i = 0; i < NR_STEPS; i++) {
 		struct vm vm;
 
-		steps[i].prepare(&vm);
+		step_prepare(&steps[i], &vm);
 		EXPECT(steps[i].run(&vm) >= 0);
-		vm_destroy(&vm);
+		step_undo(&vm);
 	}
 	usleep(500000);
 	return okvm_objects(false);
@@ -400,20 +419,17 @@ TEST(each_allocation_fails)
 	before = objects_before();
 	for (i = 0; i < NR_STEPS; i++) {
 		printf("# %s\n", steps[i].name);
-		fail_each(steps[i].prepare, steps[i].run);
+		fail_each_allocation(&steps[i]);
 	}
 	expect_no_leak(before);
 }
 
 /* ---- registrations ---- */
 
-#define FAIL_FUNCTION	"/sys/kernel/debug/fail_function/"
+#define MODULE		"refuse"
+#define COUNTDOWN	"/sys/module/" MODULE "/parameters/countdown"
+#define MARKED		"/sys/kernel/debug/error_injection/list"
 #define MOST_CALLS	20
-
-static const char * const registrations[] = {
-	"okvm:okvm_hardware_get", "okvm:okvm_iobus_register_all", "okvm:okvm_routes_build",
-	"okvm:vcpu_publish", "okvm:irqfd_activate", "okvm:okvm_ack_register",
-};
 
 static long read_number(const char *file)
 {
@@ -425,27 +441,51 @@ static long read_number(const char *file)
 	return strtol(text, NULL, 0);
 }
 
-/*
- * Each of them answers ENOMEM when its time comes. Which call that is, is counted for the whole
- * machine and not by fail-nth: a probe may look like an NMI, in which no task has a count.
- */
-static void registrations_setup(void)
+/* "functions=okvm:ONE,okvm:OTHER,...": all of okvm that are marked. */
+static void marked_functions(char *text, size_t size)
 {
-	char file[128];
-	unsigned int i;
+	size_t len = snprintf(text, size, "functions=");
+	char line[256];
+	FILE *file = fopen(MARKED, "r");
 
-	if (access(FAIL_FUNCTION "inject", W_OK))
-		test_skip("the kernel cannot make functions fail");
-	/* None of those that an earlier run may have left. */
-	REQUIRE(write_file(FAIL_FUNCTION "inject", "\n"));
-	for (i = 0; i < sizeof(registrations) / sizeof(registrations[0]); i++) {
-		REQUIRE(write_file(FAIL_FUNCTION "inject", registrations[i]));
-		snprintf(file, sizeof(file), FAIL_FUNCTION "%s/retval", registrations[i]);
-		REQUIRE(write_file(file, "0xfffffffffffffff4"));
+	if (!file)
+		test_skip("the kernel has no list of functions that may fail");
+	while (fgets(line, sizeof(line), file)) {
+		if (!strstr(line, "[okvm]"))
+			continue;
+		/* "NAME [okvm]", or with an offset. */
+		line[strcspn(line, "+ ")] = 0;
+		len += snprintf(text + len, size - len, "okvm:%s,", line);
+		REQUIRE(len < size);
 	}
-	REQUIRE(write_file(FAIL_FUNCTION "verbose", "0"));
-	REQUIRE(write_file(FAIL_FUNCTION "interval", "1"));
-	REQUIRE(write_file(FAIL_FUNCTION "probability", "100"));
+	fclose(file);
+	/* A comma, unless there is none. */
+	text[len - 1] = 0;
+	REQUIRE(strchr(text, ':'));
+}
+
+/* From here on each of them fails when its time comes. */
+static void registrations_begin(void)
+{
+	int fd = open(MODULE ".ko", O_RDONLY);
+	char params[1024];
+
+	if (fd < 0)
+		test_skip("there is no " MODULE ".ko here");
+	marked_functions(params, sizeof(params));
+	printf("# %s\n", params);
+	/* One that a run before may have left has not found this okvm. */
+	syscall(SYS_delete_module, MODULE, 0);
+	REQUIRE(syscall(SYS_finit_module, fd, params, 0) == 0);
+	close(fd);
+}
+
+static void count_down(unsigned int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	REQUIRE(write_file(COUNTDOWN, text));
 }
 
 /* Call a step with its first, second, ... registration failing until none fails any more. */
@@ -453,30 +493,26 @@ static void fail_each_registration(const struct step *step)
 {
 	unsigned int nth, refused = 0;
 	bool hit = true;
-	char text[16];
 
 	for (nth = 1; hit && nth < MOST_CALLS; nth++) {
 		struct vm vm;
 		int ret, err;
 
-		REQUIRE(write_file(FAIL_FUNCTION "times", "0"));
-		step->prepare(&vm);
-		snprintf(text, sizeof(text), "%u", nth);
-		REQUIRE(write_file(FAIL_FUNCTION "space", text));
-		REQUIRE(write_file(FAIL_FUNCTION "times", "1"));
+		step_prepare(step, &vm);
+		count_down(nth);
 		ret = step->run(&vm);
 		err = errno;
-		hit = read_number(FAIL_FUNCTION "times") == 0;
+		hit = read_number(COUNTDOWN) == 0;
+		count_down(0);
 		EXPECT_EQ(ret < 0, hit);
 		if (ret < 0) {
 			EXPECT_EQ(err, ENOMEM);
 			refused++;
 			/* A tick or two may see what was left behind. */
 			usleep(500);
-			REQUIRE(write_file(FAIL_FUNCTION "times", "0"));
 			EXPECT(step->run(&vm) >= 0);
 		}
-		vm_destroy(&vm);
+		step_undo(&vm);
 	}
 	printf("# %s: %u registrations\n", step->name, refused);
 	EXPECT(!hit);
@@ -489,9 +525,9 @@ TEST(each_registration_fails)
 	unsigned int i;
 
 	before = objects_before();
-	registrations_setup();
+	registrations_begin();
 	for (i = 0; i < NR_STEPS; i++)
 		fail_each_registration(&steps[i]);
-	EXPECT(write_file(FAIL_FUNCTION "inject", "\n"));
+	EXPECT(syscall(SYS_delete_module, MODULE, 0) == 0);
 	expect_no_leak(before);
 }

@@ -145,13 +145,20 @@ void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
 	vmcs_write(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT, dt->limit);
 }
 
-/* Upstream's words in upstream's order; an entry that failed has the first two only. */
+/*
+ * Upstream's words in upstream's order; an entry that failed has the first two only, and an entry
+ * that was not tried because hardware would refuse it looks like one that failed.
+ */
 void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
 	const u32 with_code = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	memset(info, 0, OKVM_EXIT_INFO * sizeof(*info));
+	if (hw->emulate) {
+		info[0] = EXIT_REASON_INVALID_STATE | VMX_EXIT_REASONS_FAILED_VMENTRY;
+		return;
+	}
 	info[0] = hw->exit_reason;
 	info[1] = vmx_qual(hw);
 	if (hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)

@@ -117,37 +117,39 @@ static long ioc_get_attr(union okvm_ioctl_arg arg)
 	return put_user(okvm_host.xcr0, (u64 __user *)(unsigned long)attr->addr);
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+static const struct okvm_ioctl host_ioctls[] = {
 	{ KVM_GET_DEVICE_ATTR,	0, { .sys = ioc_get_attr } },
 	{ KVM_HAS_DEVICE_ATTR,	0, { .sys = ioc_has_attr } },
 	{ }
 };
 
-static const struct okvm_ioctl_table host_ioctls = { .rows[OKVM_FD_SYS] = sys_rows };
-
-const struct okvm_ioctl_table *const okvm_arch_ioctls[] = {
-	&host_ioctls,
-	&okvm_vm_ioctls,
-	&okvm_mp_state_ioctls,
-	&okvm_state_regs_ioctls,
-	&okvm_state_events_ioctls,
-	&okvm_state_debug_ioctls,
-	&okvm_state_cpuid_ioctls,
-	&okvm_cpuid_ioctls,
-	&okvm_msr_ioctls,
-	&okvm_msr_filter_ioctls,
-	&okvm_mce_ioctls,
-	&okvm_fpu_ioctls,
-	&okvm_tsc_ioctls,
-	&okvm_pvclock_ioctls,
-	&okvm_mmu_ioctls,
-	&okvm_irqchip_ioctls,
-	&okvm_route_ioctls,
-	&okvm_msi_ioctls,
-	&okvm_irqfd_ioctls,
-	&okvm_ioeventfd_ioctls,
-	&okvm_coalesced_ioctls,
-	&okvm_pit_ioctls,
-	&okvm_lapic_ioctls,
-	NULL
+const struct okvm_ioctl_table okvm_arch_ioctls[] = {
+	{ OKVM_FD_SYS, host_ioctls },
+	{ OKVM_FD_VM, okvm_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_mp_state_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_regs_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_events_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_debug_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_cpuid_ioctls },
+	{ OKVM_FD_SYS, okvm_cpuid_ioctls },
+	{ OKVM_FD_SYS, okvm_msr_sys_ioctls },
+	{ OKVM_FD_VCPU, okvm_msr_vcpu_ioctls },
+	{ OKVM_FD_VM, okvm_msr_filter_ioctls },
+	{ OKVM_FD_SYS, okvm_mce_sys_ioctls },
+	{ OKVM_FD_VCPU, okvm_mce_vcpu_ioctls },
+	{ OKVM_FD_VCPU, okvm_fpu_ioctls },
+	{ OKVM_FD_VM, okvm_tsc_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_tsc_vcpu_ioctls },
+	{ OKVM_FD_VM, okvm_pvclock_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_pvclock_vcpu_ioctls },
+	{ OKVM_FD_VCPU, okvm_mmu_ioctls },
+	{ OKVM_FD_VM, okvm_irqchip_ioctls },
+	{ OKVM_FD_VM, okvm_route_ioctls },
+	{ OKVM_FD_VM, okvm_msi_ioctls },
+	{ OKVM_FD_VM, okvm_irqfd_ioctls },
+	{ OKVM_FD_VM, okvm_ioeventfd_ioctls },
+	{ OKVM_FD_VM, okvm_coalesced_ioctls },
+	{ OKVM_FD_VM, okvm_pit_ioctls },
+	{ OKVM_FD_VCPU, okvm_lapic_ioctls },
+	{ }
 };

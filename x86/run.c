@@ -78,16 +78,12 @@ static void run_serve_paravirt(struct okvm_vcpu *vcpu)
 		okvm_apf_ready(vcpu);
 }
 
-static int run_serve_memory(struct okvm_vcpu *vcpu)
+static void run_serve_memory(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_backend *backend = vcpu->vm->backend;
-	int err;
 
-	if (okvm_take_request(OKVM_REQ_MMU_RELOAD, vcpu)) {
-		err = okvm_mmu_load(vcpu);
-		if (err)
-			return err;
-	}
+	if (okvm_take_request(OKVM_REQ_MMU_RELOAD, vcpu))
+		okvm_mmu_load(vcpu);
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
 		clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
@@ -97,7 +93,6 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
 		backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	}
-	return OKVM_RESUME;
 }
 
 static void run_serve_apic(struct okvm_vcpu *vcpu)
@@ -130,11 +125,7 @@ static void run_serve_events(struct okvm_vcpu *vcpu)
 
 static int run_serve(struct okvm_vcpu *vcpu)
 {
-	int outcome;
-
-	outcome = run_serve_memory(vcpu);
-	if (outcome != OKVM_RESUME)
-		return outcome;
+	run_serve_memory(vcpu);
 	run_serve_paravirt(vcpu);
 	if (okvm_take_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
 		return run_shutdown(vcpu);

@@ -13,7 +13,6 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu);
 /** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. vm->srcu held */
 void okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
 
-extern const struct okvm_ioctl_table okvm_vm_ioctls;
-extern const struct okvm_ioctl_table okvm_mp_state_ioctls;
+extern const struct okvm_ioctl okvm_vm_ioctls[], okvm_mp_state_ioctls[];
 
 #endif /* OKVM_X86_RUN_H */

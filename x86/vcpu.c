@@ -305,10 +305,8 @@ static long ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_mp_state_ioctls[] = {
 	{ KVM_GET_MP_STATE,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_mp_state } },
 	{ KVM_SET_MP_STATE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mp_state } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_mp_state_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

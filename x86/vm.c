@@ -79,11 +79,6 @@ void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 	okvm_mmu_slot_flush(vm, slot);
 }
 
-void okvm_arch_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
-{
-	okvm_mmu_slot_free(vm, slot);
-}
-
 void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			     unsigned long mask)
 {
@@ -159,7 +154,7 @@ static long ioc_create_device(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return -ENODEV;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_vm_ioctls[] = {
 	{ KVM_SET_TSS_ADDR,		OKVM_IOC_SCALAR | OKVM_IOC_LOCK,
 	  { .vm = ioc_set_tss_addr } },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	OKVM_IOC_LOCK, { .vm = ioc_set_identity_map_addr } },
@@ -171,5 +166,3 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_CREATE_DEVICE,		0, { .vm = ioc_create_device } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_vm_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

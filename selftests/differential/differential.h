@@ -59,10 +59,16 @@ enum mode {
 
 extern const char *const mode_names[MODES];
 
+/* How the modules are loaded, or what is made of it. */
+struct how {
+	bool prefix;			/* behind the prefix that asks for emulation, some of it */
+	bool restricted;		/* without unrestricted guest */
+};
+
 struct program {
 	uint64_t seed;
 	unsigned int index;
-	bool prefix;			/* behind the prefix that asks for emulation, some of it */
+	struct how how;
 	enum mode mode;
 	unsigned int cpl;
 	bool user_msr;			/* KVM_CAP_X86_USER_SPACE_MSR */
@@ -84,7 +90,7 @@ struct program {
 
 extern const uint32_t setup_msrs[8];
 
-void generate(struct program *p, uint64_t seed, unsigned int index, bool prefix);
+void generate(struct program *p, uint64_t seed, unsigned int index, struct how how);
 /* code.c: fill in the instructions. */
 void generate_code(struct program *p, struct rng *rng);
 /* An address where something is, or where something ends. */
@@ -140,7 +146,9 @@ struct device {
 void device_open(struct device *dev, const char *path);
 /* Both give their guests what both have, less what differs from run to run. */
 void devices_agree(struct device *a, struct device *b);
-void run_program(struct device *dev, const struct program *p, struct record *rec, bool copy);
+/* No KVM_RUN takes more than @limit_us. */
+void run_program(struct device *dev, const struct program *p, unsigned int limit_us,
+		 struct record *rec, bool copy);
 const char *exit_name(uint64_t reason);
 #define REASON_NONE	~0ull
 

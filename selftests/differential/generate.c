@@ -613,15 +613,18 @@ static void fill_memory(struct program *p, struct rng *rng)
 	memset(p->mem + AT_PML4, 0, AT_DATA - AT_PML4);
 }
 
-void generate(struct program *p, uint64_t seed, unsigned int index, bool prefix)
+void generate(struct program *p, uint64_t seed, unsigned int index, struct how how)
 {
 	struct rng rng = rng_of(seed, index);
 
 	memset(p, 0, sizeof(*p));
 	p->seed = seed;
 	p->index = index;
-	p->prefix = prefix;
+	p->how = how;
 	p->mode = rng_percent(&rng, 25) ? MODE_LONG64 : rng_below(&rng, MODES);
+	/* Others are emulated from the start. */
+	if (how.restricted && p->mode < MODE_PAGED32)
+		p->mode += MODE_PAGED32;
 	if (p->mode == MODE_VM86)
 		p->cpl = 3;
 	else if (p->mode != MODE_REAL)

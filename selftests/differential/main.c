@@ -14,12 +14,15 @@
 
 #define BATCH		24		/* programs that are run before the device is changed */
 #define RESULT		250		/* programs of one result */
+#define SHORT_US	30000		/* of one KVM_RUN, most of which take far less */
+#define LONG_US		400000		/* and when that has made a difference */
 
 struct options {
 	const char *a, *b;
 	uint64_t seed;
 	unsigned int first, count, tell;
-	bool only, prefix, until_different, known;
+	struct how how;
+	bool only, until_different, known;
 };
 
 static struct program programs[BATCH];
@@ -29,12 +32,14 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: differential [--device PATH --device PATH] [--seed N] [--first N]\n"
-		"                    [--count N] [--tell N] [--prefix] [--only INDEX]\n"
+		"                    [--count N] [--tell N] [--prefix] [--restricted]\n"
+		"                    [--known] [--until-different] [--only INDEX]\n"
 		"--seed     of all programs; printed if it is not given\n"
 		"--first    index of the first program (0)\n"
 		"--count    how many programs (1000)\n"
 		"--tell     how many that differ are told in full (10)\n"
 		"--prefix   some instructions behind the prefix that asks for emulation\n"
+		"--restricted  the modules are loaded with unrestricted_guest=0\n"
 		"--known    tell what has a row as well\n"
 		"--until-different  no further than to the first that differs\n"
 		"--only     one program, and all that it does on both devices\n");
@@ -46,6 +51,7 @@ static void parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "device", 1, NULL, 'd' }, { "seed", 1, NULL, 's' }, { "first", 1, NULL, 'f' },
 		{ "count", 1, NULL, 'c' }, { "tell", 1, NULL, 't' }, { "prefix", 0, NULL, 'p' },
+		{ "restricted", 0, NULL, 'r' },
 		{ "only", 1, NULL, 'o' }, { "until-different", 0, NULL, 'u' },
 		{ "known", 0, NULL, 'k' }, { },
 	};
@@ -65,7 +71,9 @@ static void parse(int argc, char **argv, struct options *o)
 		else if (opt == 't')
 			o->tell = strtoul(optarg, NULL, 0);
 		else if (opt == 'p')
-			o->prefix = true;
+			o->how.prefix = true;
+		else if (opt == 'r')
+			o->how.restricted = true;
 		else if (opt == 'u')
 			o->until_different = true;
 		else if (opt == 'k')
@@ -91,10 +99,29 @@ static void run_batch(const struct options *o, struct device *devs, unsigned int
 	unsigned int i, dev;
 
 	for (i = 0; i < n; i++)
-		generate(&programs[i], o->seed, first + i, o->prefix);
+		generate(&programs[i], o->seed, first + i, o->how);
 	for (dev = 0; dev < 2; dev++)
 		for (i = 0; i < n; i++)
-			run_program(&devs[dev], &programs[i], &records[dev][i], copy);
+			run_program(&devs[dev], &programs[i], copy ? LONG_US : SHORT_US,
+				    &records[dev][i], copy);
+}
+
+static bool was_stopped(const struct record *rec)
+{
+	return rec->moments[rec->count - 1].timed_out;
+}
+
+/* A guest may run long before it exits: what differs has to differ when it is given more time. */
+static struct outcome compare_one(struct device *devs, unsigned int i)
+{
+	struct record *a = &records[0][i], *b = &records[1][i];
+	struct outcome outcome = compare(&programs[i], a, b, false);
+
+	if (outcome.verdict != DIFFERENT || !(was_stopped(a) || was_stopped(b)))
+		return outcome;
+	run_program(&devs[0], &programs[i], LONG_US, a, false);
+	run_program(&devs[1], &programs[i], LONG_US, b, false);
+	return compare(&programs[i], a, b, false);
 }
 
 /* One program again: what differs, and how both ran. */
@@ -140,7 +167,7 @@ static void compare_batch(const struct options *o, struct device *devs, unsigned
 
 	run_batch(o, devs, first, n, false);
 	for (i = 0; i < n; i++) {
-		outcome = compare(&programs[i], &records[0][i], &records[1][i], false);
+		outcome = compare_one(devs, i);
 		count(tally, &outcome, &records[0][i]);
 		if (outcome.verdict == SAME || (outcome.verdict == KNOWN && !o->known))
 			continue;
@@ -190,7 +217,7 @@ static int compare_all(const struct options *o, struct device *devs)
 		printf("%sok %u programs %u to %u of seed %llu%s\n",
 		       tally.different == before ? "" : "not ", ++nr, o->first + done - part,
 		       o->first + done - 1, (unsigned long long)o->seed,
-		       o->prefix ? ", emulated" : "");
+		       o->how.prefix ? ", emulated" : o->how.restricted ? ", restricted" : "");
 	}
 	print_tally(&tally, done);
 	printf("1..%u\n", nr);

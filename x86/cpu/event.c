@@ -38,6 +38,26 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 	okvm_rflags_set(vcpu, rflags);
 }
 
+/*
+ * CR2 and DR6 change when the exception is raised, as userspace sees them with the exception; only
+ * for one that userspace has put in they wait for its delivery.
+ */
+static void event_deliver_payload(struct okvm_vcpu *vcpu)
+{
+	struct okvm_exception *exc = &vcpu->arch->ev.exc;
+
+	if (!exc->has_payload)
+		return;
+	if (exc->vector == X86_TRAP_PF) {
+		vcpu->arch->cr2 = exc->payload;
+	} else if (exc->vector == X86_TRAP_DB) {
+		vcpu->arch->dr6 &= ~(unsigned long)DR_TRAP_BITS;
+		vcpu->arch->dr6 = event_dr6(vcpu->arch->dr6, exc->payload);
+	}
+	exc->has_payload = false;
+	exc->payload = 0;
+}
+
 /* SDM "Interrupt 8 - Double Fault Exception": what a second exception during delivery becomes. */
 static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 {
@@ -47,12 +67,14 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 	if (!exc->pending && !exc->injected) {
 		new.pending = true;
 		*exc = new;
+		event_deliver_payload(vcpu);
 		return;
 	}
 	switch (event_merge(exc->vector, new.vector)) {
 	case EVENT_MERGE_SECOND:
 		new.pending = true;
 		*exc = new;
+		event_deliver_payload(vcpu);
 		break;
 	case EVENT_MERGE_DOUBLE:
 		*exc = (struct okvm_exception) {
@@ -211,23 +233,6 @@ static void event_reinject(struct okvm_vcpu *vcpu)
 		backend->inject_nmi(vcpu);
 	else
 		backend->inject_irq(vcpu);
-}
-
-/* CR2 and DR6 change when the exception is delivered, not when it is raised. */
-static void event_deliver_payload(struct okvm_vcpu *vcpu)
-{
-	struct okvm_exception *exc = &vcpu->arch->ev.exc;
-
-	if (!exc->has_payload)
-		return;
-	if (exc->vector == X86_TRAP_PF) {
-		vcpu->arch->cr2 = exc->payload;
-	} else if (exc->vector == X86_TRAP_DB) {
-		vcpu->arch->dr6 &= ~(unsigned long)DR_TRAP_BITS;
-		vcpu->arch->dr6 = event_dr6(vcpu->arch->dr6, exc->payload);
-	}
-	exc->has_payload = false;
-	exc->payload = 0;
 }
 
 static void event_inject_exception(struct okvm_vcpu *vcpu)

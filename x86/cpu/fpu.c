@@ -181,7 +181,7 @@ unsigned int okvm_fpu_uabi_size(void)
 	return max_t(u32, size, sizeof(struct kvm_xsave));
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_fpu_ioctls[] = {
 	{ KVM_GET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_get_fpu } },
 	{ KVM_SET_FPU,		OKVM_IOC_LOAD, { .vcpu = ioc_set_fpu } },
 	{ KVM_GET_XSAVE,	OKVM_IOC_LOAD, { .vcpu = ioc_get_xsave } },
@@ -191,5 +191,3 @@ static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_SET_XCRS,		OKVM_IOC_LOAD, { .vcpu = ioc_set_xcrs } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_fpu_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -38,6 +38,6 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 /** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
 unsigned int okvm_fpu_uabi_size(void);
 
-extern const struct okvm_ioctl_table okvm_fpu_ioctls;
+extern const struct okvm_ioctl okvm_fpu_ioctls[];
 
 #endif /* OKVM_X86_CPU_FPU_H */

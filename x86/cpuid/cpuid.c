@@ -538,10 +538,8 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	return ret;
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+const struct okvm_ioctl okvm_cpuid_ioctls[] = {
 	{ KVM_GET_SUPPORTED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_supported_cpuid } },
 	{ KVM_GET_EMULATED_CPUID,	OKVM_IOC_RAW, { .sys = ioc_get_emulated_cpuid } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_cpuid_ioctls = { .rows[OKVM_FD_SYS] = sys_rows };

@@ -48,6 +48,6 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu);
 /** okvm_pv_has() - may the guest use KVM_FEATURE_@feature? */
 bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature);
 
-extern const struct okvm_ioctl_table okvm_cpuid_ioctls;
+extern const struct okvm_ioctl okvm_cpuid_ioctls[];
 
 #endif /* OKVM_X86_CPUID_CPUID_H */

@@ -79,7 +79,7 @@ struct cpuid_index {
 	u16 next[];
 };
 
-/** cpuid_index_build() - @idx has room for @n of @next */
+/** cpuid_index_build() - index @e; @idx has room for @n links of a chain */
 void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, int n);
 
 /** cpuid_lookup() - position of the entry of @leaf and @sub, or -1 */

@@ -205,18 +205,13 @@ static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+const struct okvm_ioctl okvm_mce_sys_ioctls[] = {
 	{ KVM_X86_GET_MCE_CAP_SUPPORTED,	0, { .sys = ioc_mce_cap_supported } },
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_mce_vcpu_ioctls[] = {
 	{ KVM_X86_SETUP_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_setup_mce } },
 	{ KVM_X86_SET_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mce } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_mce_ioctls = {
-	.rows[OKVM_FD_SYS] = sys_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

@@ -10,6 +10,6 @@ void okvm_mce_create(struct okvm_vcpu *vcpu);
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 
-extern const struct okvm_ioctl_table okvm_mce_ioctls;
+extern const struct okvm_ioctl okvm_mce_sys_ioctls[], okvm_mce_vcpu_ioctls[];
 
 #endif /* OKVM_X86_MSR_MCE_H */

@@ -779,7 +779,7 @@ static long ioc_set_msrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return msr_io(vcpu, arg.user, set_one, false);
 }
 
-static const struct okvm_ioctl sys_rows[] = {
+const struct okvm_ioctl okvm_msr_sys_ioctls[] = {
 	{ KVM_GET_MSR_INDEX_LIST,		OKVM_IOC_RAW, { .sys = ioc_get_msr_index_list } },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST,	OKVM_IOC_RAW,
 	  { .sys = ioc_get_msr_feature_index_list } },
@@ -787,13 +787,8 @@ static const struct okvm_ioctl sys_rows[] = {
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_msr_vcpu_ioctls[] = {
 	{ KVM_GET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_get_msrs } },
 	{ KVM_SET_MSRS,	OKVM_IOC_LOAD | OKVM_IOC_RAW | OKVM_IOC_SRCU, { .vcpu = ioc_set_msrs } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_msr_ioctls = {
-	.rows[OKVM_FD_SYS] = sys_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

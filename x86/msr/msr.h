@@ -34,6 +34,6 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 
-extern const struct okvm_ioctl_table okvm_msr_ioctls;
+extern const struct okvm_ioctl okvm_msr_sys_ioctls[], okvm_msr_vcpu_ioctls[];
 
 #endif /* OKVM_X86_MSR_MSR_H */

@@ -142,9 +142,7 @@ static long ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_msr_filter_ioctls[] = {
 	{ KVM_X86_SET_MSR_FILTER,	OKVM_IOC_LOCK, { .vm = ioc_set_msr_filter } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_msr_filter_ioctls = { .rows[OKVM_FD_VM] = vm_rows };

@@ -10,6 +10,6 @@ bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
 /** okvm_msr_filter_free() - of a dying VM */
 void okvm_msr_filter_free(struct okvm_vm *vm);
 
-extern const struct okvm_ioctl_table okvm_msr_filter_ioctls;
+extern const struct okvm_ioctl okvm_msr_filter_ioctls[];
 
 #endif /* OKVM_X86_MSR_MSR_FILTER_H */

@@ -110,7 +110,7 @@ struct msr_env {
 	u8 linear_bits;
 };
 
-/** enum msr_verdict - what msr_check() finds */
+/** enum msr_verdict - what msr_check_read() and msr_check_write() find */
 enum msr_verdict {
 	MSR_LEGAL,
 	MSR_FAULT,	/* #GP */

@@ -369,18 +369,13 @@ static long ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_pvclock_vm_ioctls[] = {
 	{ KVM_GET_CLOCK,	0, { .vm = ioc_get_clock } },
 	{ KVM_SET_CLOCK,	0, { .vm = ioc_set_clock } },
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_pvclock_vcpu_ioctls[] = {
 	{ KVM_KVMCLOCK_CTRL,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_kvmclock_ctrl } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_pvclock_ioctls = {
-	.rows[OKVM_FD_VM] = vm_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

@@ -28,6 +28,6 @@ void okvm_pvclock_slots_changed(struct okvm_vm *vm);
 /** okvm_pvclock_update() - write the vCPU's record: OKVM_REQ_CLOCK; vm->srcu held */
 void okvm_pvclock_update(struct okvm_vcpu *vcpu);
 
-extern const struct okvm_ioctl_table okvm_pvclock_ioctls;
+extern const struct okvm_ioctl okvm_pvclock_vm_ioctls[], okvm_pvclock_vcpu_ioctls[];
 
 #endif /* OKVM_X86_TIME_PVCLOCK_H */

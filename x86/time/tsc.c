@@ -407,22 +407,17 @@ static long ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_tsc_vm_ioctls[] = {
 	{ KVM_SET_TSC_KHZ,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_vm_set_tsc_khz } },
 	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vm = ioc_vm_get_tsc_khz } },
 	{ }
 };
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_tsc_vcpu_ioctls[] = {
 	{ KVM_SET_TSC_KHZ,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_set_tsc_khz } },
 	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vcpu = ioc_get_tsc_khz } },
 	{ KVM_HAS_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_has_attr } },
 	{ KVM_GET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_get_attr } },
 	{ KVM_SET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_set_attr } },
 	{ }
-};
-
-const struct okvm_ioctl_table okvm_tsc_ioctls = {
-	.rows[OKVM_FD_VM] = vm_rows,
-	.rows[OKVM_FD_VCPU] = vcpu_rows,
 };

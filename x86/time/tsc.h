@@ -27,6 +27,6 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);
 /** okvm_tsc_adjust_write() - the guest wrote IA32_TSC_ADJUST: the offset moves along */
 void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host);
 
-extern const struct okvm_ioctl_table okvm_tsc_ioctls;
+extern const struct okvm_ioctl okvm_tsc_vm_ioctls[], okvm_tsc_vcpu_ioctls[];
 
 #endif /* OKVM_X86_TIME_TSC_H */

@@ -19,9 +19,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 /** okvm_set_vcpu_events() - 0 or -EINVAL; @events is normalised in place */
 int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
 
-extern const struct okvm_ioctl_table okvm_state_regs_ioctls;
-extern const struct okvm_ioctl_table okvm_state_events_ioctls;
-extern const struct okvm_ioctl_table okvm_state_debug_ioctls;
-extern const struct okvm_ioctl_table okvm_state_cpuid_ioctls;
+extern const struct okvm_ioctl okvm_state_regs_ioctls[], okvm_state_events_ioctls[];
+extern const struct okvm_ioctl okvm_state_debug_ioctls[], okvm_state_cpuid_ioctls[];
 
 #endif /* OKVM_X86_UAPI_STATE_H */

@@ -94,11 +94,9 @@ static long ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return put_user(have, &user->nent);
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_cpuid_ioctls[] = {
 	{ KVM_SET_CPUID,	OKVM_IOC_LOAD | OKVM_IOC_RAW, { .vcpu = ioc_set_cpuid } },
 	{ KVM_SET_CPUID2,	OKVM_IOC_LOAD | OKVM_IOC_RAW, { .vcpu = ioc_set_cpuid2 } },
 	{ KVM_GET_CPUID2,	OKVM_IOC_LOAD | OKVM_IOC_RAW, { .vcpu = ioc_get_cpuid2 } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_cpuid_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -68,11 +68,9 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_debug_ioctls[] = {
 	{ KVM_GET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_debugregs } },
 	{ KVM_SET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_debugregs } },
 	{ KVM_SET_GUEST_DEBUG,	OKVM_IOC_LOAD, { .vcpu = ioc_set_guest_debug } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_debug_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

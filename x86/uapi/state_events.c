@@ -218,12 +218,10 @@ static long ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_events_ioctls[] = {
 	{ KVM_GET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_vcpu_events } },
 	{ KVM_SET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vcpu_events } },
 	{ KVM_INTERRUPT,	OKVM_IOC_LOAD, { .vcpu = ioc_interrupt } },
 	{ KVM_NMI,		OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_nmi } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_events_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -317,7 +317,7 @@ void okvm_sync_regs_store(struct okvm_vcpu *vcpu)
 		okvm_get_vcpu_events(vcpu, &run->s.regs.events);
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_state_regs_ioctls[] = {
 	{ KVM_GET_REGS,		OKVM_IOC_LOAD, { .vcpu = ioc_get_regs } },
 	{ KVM_SET_REGS,		OKVM_IOC_LOAD, { .vcpu = ioc_set_regs } },
 	{ KVM_GET_SREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_sregs } },
@@ -327,5 +327,3 @@ static const struct okvm_ioctl vcpu_rows[] = {
 	{ KVM_TRANSLATE,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_translate } },
 	{ }
 };
-
-const struct okvm_ioctl_table okvm_state_regs_ioctls = { .rows[OKVM_FD_VCPU] = vcpu_rows };

@@ -26,10 +26,7 @@
 /* @err: what the setter of a register answered: 0 to go on, else #GP. */
 static int skip_or_gp(struct okvm_vcpu *vcpu, int err)
 {
-	if (!err)
-		return vmx_skip_insn(vcpu);
-	okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
-	return OKVM_RESUME;
+	return okvm_gp_or_skip(vcpu, err, vmx_insn_len(to_hw(vcpu)));
 }
 
 int vmx_exit_nop(struct okvm_vcpu *vcpu)

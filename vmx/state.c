@@ -14,6 +14,7 @@
 
 #include "vmx/vmx.h"
 #include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
 
 #define SEG_AR_TYPE		GENMASK(3, 0)
 #define SEG_AR_S		BIT(4)
@@ -194,8 +195,7 @@ void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 	/* Without vmx_insn_len(): a fast exit reads it once, so keeping it is of no use. */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
-	/* Only a carry out of bit 31 makes the code segment's size matter. */
-	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
+	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
 		rip = (u32)rip;
 	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & VMX_IRQ_SHADOW))
 		vmx_shadow_set(hw, vmx_shadow(hw) & ~VMX_IRQ_SHADOW);

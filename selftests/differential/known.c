@@ -11,6 +11,7 @@
 typedef const struct program program_t;
 typedef const struct moment moment_t;
 
+#define CODE_SPAN	128		/* bytes that a program has at most before the next exit */
 #define FLAG_TF		(1u << 8)
 #define FLAG_NT		(1u << 14)
 #define FLAG_RF		(1u << 16)
@@ -553,6 +554,15 @@ static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		opcode == 0xcf);
 }
 
+/* In the handler of #UD: the instruction lay before a page's end. */
+static bool undefined_fetched(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
+
+	return is_io(a, KVM_EXIT_IO_OUT) && is_io(b, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD &&
+	       b->exit[2] == VECTOR_UD && at / PAGE != (at + CODE_SPAN) / PAGE;
+}
+
 /* The guest has switched paging off, which hardware does not run then. */
 static bool unpaged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -658,6 +668,9 @@ static const struct known rows[] = {
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "mem.11", undefined_fetched, true,
+	  "upstream fetches the rest of an undefined instruction, from the next page",
+	  "Accessed and Dirty Flags" },
 	{ "*", ins_faults_first, true,
 	  "okvm faults on the destination before it reads the port", "INS/INSB/INSW/INSD" },
 	{ "*", string_io_in_batches, true,
@@ -666,7 +679,7 @@ static const struct known rows[] = {
 	{ "*", string_steps, true,
 	  "a debugger's step ends after some iterations on upstream, after one on okvm",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
-	{ "regs.rsp", pops_move_first, false,
+	{ "regs.rsp", pops_move_first, true,
 	  "upstream has moved RSP already when LEAVE, RETF, IRET or POPA reads a device",
 	  "LEAVE; RET; IRET; POPA" },
 	{ "*", unpaged, true,

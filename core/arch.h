@@ -14,10 +14,8 @@
 int okvm_arch_init(const struct okvm_backend *backend);
 void okvm_arch_exit(void);
 
-/* Rows of the ioctls that x86/, mmu/ and irq/ implement. */
-extern const struct okvm_ioctl_table okvm_arch_sys_ioctls;
-extern const struct okvm_ioctl_table okvm_arch_vm_ioctls;
-extern const struct okvm_ioctl_table okvm_arch_vcpu_ioctls;
+/* The ioctls that x86/, mmu/ and irq/ implement; no rows end the list. */
+extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for what core/ does not answer
@@ -111,7 +109,7 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /*
- * Memory slots. prepare may fail (allocations of slot->mmu); commit may not.
+ * Memory slots. prepare may fail; commit may not.
  * Both run under vm->slots_lock.
  */
 int okvm_arch_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
@@ -120,7 +118,6 @@ void okvm_arch_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 			   const struct okvm_memslot *new, enum okvm_slot_change change);
 /** okvm_arch_slot_flush() - zap everything the slot maps; it cannot be looked up any more */
 void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
-void okvm_arch_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot);
 /** okvm_arch_dirty_protect() - write-protect the frames of @mask from @gfn on, to log them anew */
 void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			     unsigned long mask);

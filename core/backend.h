@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How guest instructions get executed: vmx/ with VT-x, soft/ by interpretation.
- * At most 40 calls. Everything that is the same for any x86 virtualization
+ * Everything that is the same for any x86 virtualization
  * hardware is not here but in x86/, mmu/ and irq/.
  *
  * Unless a comment says otherwise calls run in the vCPU's thread with the
@@ -29,36 +29,33 @@ enum okvm_seg {
 	OKVM_NR_SEGS,
 };
 
-/** enum okvm_shadow - interruptibility as KVM_GET_VCPU_EVENTS shows it */
-enum okvm_shadow {
-	OKVM_SHADOW_MOV_SS = 1,
-	OKVM_SHADOW_STI = 2,
+/** enum okvm_irq_shadow - interruptibility as KVM_GET_VCPU_EVENTS shows it */
+enum okvm_irq_shadow {
+	OKVM_IRQ_SHADOW_MOV_SS = 1,
+	OKVM_IRQ_SHADOW_STI = 2,
 };
 
-/** enum okvm_caps - what the CPU has and parameters allow; fixed at module load */
-enum okvm_caps {
-	OKVM_CAP_UNRESTRICTED	= 1 << 0,	/* real mode and unpaged mode run natively */
-	OKVM_CAP_TPR_SHADOW	= 1 << 1,	/* CR8 without exits */
+/** enum okvm_hw_caps - what the CPU has and parameters allow; fixed at module load */
+enum okvm_hw_caps {
+	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* real mode and unpaged mode run natively */
 	/* APIC registers and interrupt delivery virtualized */
-	OKVM_CAP_APICV		= 1 << 2,
-	OKVM_CAP_POSTED		= 1 << 3,	/* posted interrupts */
-	OKVM_CAP_VNMI		= 1 << 4,
-	OKVM_CAP_HV_TIMER	= 1 << 5,	/* a timer that exits (VMX preemption timer) */
-	OKVM_CAP_TSC_SCALING	= 1 << 6,
-	OKVM_CAP_EPT		= 1 << 7,	/* two-dimensional paging */
-	OKVM_CAP_EPT_1G		= 1 << 8,
-	OKVM_CAP_EPT_AD		= 1 << 9,
-	OKVM_CAP_EPT_XONLY	= 1 << 10,
-	OKVM_CAP_EPT_5LEVEL	= 1 << 11,
-	OKVM_CAP_EPT_2M		= 1 << 12,
-	OKVM_CAP_PLE		= 1 << 13,
-	OKVM_CAP_XSAVES		= 1 << 14,
-	OKVM_CAP_INVPCID	= 1 << 15,
-	OKVM_CAP_RDTSCP		= 1 << 16,
-	OKVM_CAP_UMWAIT		= 1 << 17,
+	OKVM_HW_APICV		= 1 << 1,
+	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
+	OKVM_HW_VNMI		= 1 << 3,
+	OKVM_HW_HV_TIMER	= 1 << 4,	/* a timer that exits */
+	OKVM_HW_TSC_SCALING	= 1 << 5,
+	OKVM_HW_TDP		= 1 << 6,	/* two-dimensional paging */
+	OKVM_HW_TDP_1G		= 1 << 7,
+	OKVM_HW_TDP_AD		= 1 << 8,
+	OKVM_HW_TDP_5LEVEL	= 1 << 9,
+	OKVM_HW_TDP_2M		= 1 << 10,
+	OKVM_HW_XSAVES		= 1 << 11,
+	OKVM_HW_INVPCID		= 1 << 12,
+	OKVM_HW_RDTSCP		= 1 << 13,
+	OKVM_HW_UMWAIT		= 1 << 14,
 	/* the host wants huge pages non-executable (iTLB multihit) */
-	OKVM_CAP_NX_HUGEPAGES	= 1 << 18,
-	OKVM_CAP_UMIP		= 1 << 19,	/* UMIP natively or by descriptor-table exiting */
+	OKVM_HW_NX_HUGEPAGES	= 1 << 15,
+	OKVM_HW_UMIP		= 1 << 16,	/* UMIP natively or by descriptor-table exiting */
 };
 
 /** enum okvm_intercepts - which derived controls update_intercepts() computes anew */
@@ -105,7 +102,7 @@ struct okvm_backend {
 	/* Module life. @init returns -ENODEV/-EOPNOTSUPP/-EBUSY after printing one clear line. */
 	int (*init)(void);
 	void (*exit)(void);
-	u32 (*caps)(void);			/* enum okvm_caps */
+	u32 (*caps)(void);			/* enum okvm_hw_caps */
 
 	/* Per CPU, IRQs off, on that CPU. @cpu_enable: -EBUSY if another hypervisor has it. */
 	int (*cpu_enable)(void);
@@ -141,7 +138,7 @@ struct okvm_backend {
 	/* What the last exit was, for a userspace that has to find out why it cannot go on. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
 	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; asked only in long mode */
-	/* Take over a new value that x86/cr.c has found legal (vcpu->arch holds it after). */
+	/* Take over a new value that x86/cpu/cr.c has found legal (vcpu->arch holds it after). */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr3)(struct okvm_vcpu *vcpu, unsigned long cr3);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
@@ -160,12 +157,12 @@ struct okvm_backend {
 	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);	/* enum okvm_intercepts */
 	void (*set_tsc)(struct okvm_vcpu *vcpu, u64 offset, u64 ratio);
 
-	/* Events; the choice is made in x86/event.c, from vcpu->arch->ev. */
+	/* Events; the choice is made in x86/cpu/event.c, from vcpu->arch->ev. */
 	void (*inject_exception)(struct okvm_vcpu *vcpu);	/* arch->ev.exc */
 	void (*inject_nmi)(struct okvm_vcpu *vcpu);
 	void (*inject_irq)(struct okvm_vcpu *vcpu);		/* arch->ev.irq: external or soft */
-	u32 (*get_shadow)(struct okvm_vcpu *vcpu);		/* enum okvm_shadow */
-	void (*set_shadow)(struct okvm_vcpu *vcpu, u32 shadow);
+	u32 (*get_irq_shadow)(struct okvm_vcpu *vcpu);	/* enum okvm_irq_shadow */
+	void (*set_irq_shadow)(struct okvm_vcpu *vcpu, u32 shadow);
 	bool (*nmi_masked)(struct okvm_vcpu *vcpu);
 	void (*set_nmi_masked)(struct okvm_vcpu *vcpu, bool masked);
 	/* exit when it opens */

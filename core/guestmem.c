@@ -20,7 +20,7 @@
 #include "core/memslot.h"
 
 /* enum gm_op - what a walk over guest memory does to each page */
-enum gm_op { GM_READ, GM_WRITE, GM_CLEAR };
+enum gm_op { GM_READ, GM_WRITE };
 
 /* Every processor that runs guests has cache lines of this size. */
 #define GM_LINE		64
@@ -67,13 +67,11 @@ static int gm_write_word(void __user *at, const void *data, size_t len)
 
 static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
 {
-	if (op != GM_CLEAR && gm_is_word(at, len))
+	if (gm_is_word(at, len))
 		return op == GM_READ ? gm_read_word(at, data, len) : gm_write_word(at, data, len);
 	if (op == GM_READ)
 		return copy_from_user(data, at, len);
-	if (op == GM_WRITE)
-		return copy_to_user(at, data, len);
-	return clear_user(at, len);
+	return copy_to_user(at, data, len);
 }
 
 /* One page or less of one slot. */
@@ -105,8 +103,7 @@ static int gm_range(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, si
 			return ret;
 		gpa += n;
 		len -= n;
-		if (data)
-			data += n;
+		data += n;
 	}
 	return 0;
 }
@@ -119,11 +116,6 @@ int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len)
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len)
 {
 	return gm_range(vm, GM_WRITE, gpa, (void *)data, len);
-}
-
-int okvm_clear_guest(struct okvm_vm *vm, gpa_t gpa, size_t len)
-{
-	return gm_range(vm, GM_CLEAR, gpa, NULL, len);
 }
 
 /*

@@ -16,9 +16,6 @@ int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 /** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
 
-/** okvm_clear_guest() - zero guest memory */
-int okvm_clear_guest(struct okvm_vm *vm, gpa_t gpa, size_t len);
-
 /** okvm_guest_has() - is there memory at @gpa, and may it be written if @write? */
 bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
 

@@ -10,14 +10,6 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 
-/** enum okvm_fd - the kinds of file descriptor that take ioctls */
-enum okvm_fd {
-	OKVM_FD_SYS,
-	OKVM_FD_VM,
-	OKVM_FD_VCPU,
-	OKVM_NR_FDS,
-};
-
 /** okvm_ioctl_init() - build the look-up indices of the three tables; 0 or -ENOMEM */
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
@@ -30,9 +22,8 @@ long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
-extern const struct okvm_ioctl_table okvm_core_sys_ioctls;
-extern const struct okvm_ioctl_table okvm_core_vm_ioctls;
-extern const struct okvm_ioctl_table okvm_core_vcpu_ioctls;
+extern const struct okvm_ioctl okvm_core_sys_ioctls[], okvm_core_vm_ioctls[];
+extern const struct okvm_ioctl okvm_core_vcpu_ioctls[];
 
 /** okvm_backend_in_use() - the backend that new VMs get */
 const struct okvm_backend *okvm_backend_in_use(void);
@@ -45,7 +36,7 @@ int okvm_vm_stats_fd(struct okvm_vm *vm);
 int okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */
-int okvm_vcpu_init(void);
+void okvm_vcpu_init(void);
 void okvm_vcpu_exit(void);
 
 #endif /* OKVM_CORE_INTERNAL_H */

@@ -42,35 +42,48 @@ static int ioctl_compare_key(const void *key, const void *row)
 	return cmd < y ? -1 : cmd > y;
 }
 
-static int ioctl_index_build(struct ioctl_index *index, const struct okvm_ioctl_table *core,
-			     const struct okvm_ioctl_table *arch)
-{
-	unsigned int i;
+static const struct okvm_ioctl_table ioctl_core_tables[] = {
+	{ OKVM_FD_SYS, okvm_core_sys_ioctls },
+	{ OKVM_FD_VM, okvm_core_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_core_vcpu_ioctls },
+	{ }
+};
 
-	index->rows = kcalloc(core->count + arch->count, sizeof(*index->rows), GFP_KERNEL);
+/* The rows for @fd of the tables of a list, to @out unless it is NULL; their number. */
+static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
+				  const struct okvm_ioctl **out)
+{
+	const struct okvm_ioctl *row;
+	unsigned int n = 0;
+
+	for (; table->rows; table++)
+		for (row = table->rows; table->fd == fd && row->cmd; row++, n++)
+			if (out)
+				out[n] = row;
+	return n;
+}
+
+static int ioctl_index_build(struct ioctl_index *index, enum okvm_fd fd)
+{
+	unsigned int core = ioctl_collect(ioctl_core_tables, fd, NULL);
+
+	index->count = core + ioctl_collect(okvm_arch_ioctls, fd, NULL);
+	index->rows = kcalloc(index->count, sizeof(*index->rows), GFP_KERNEL);
 	if (!index->rows)
 		return -ENOMEM;
-	index->count = core->count + arch->count;
-	for (i = 0; i < core->count; i++)
-		index->rows[i] = &core->rows[i];
-	for (i = 0; i < arch->count; i++)
-		index->rows[core->count + i] = &arch->rows[i];
+	ioctl_collect(ioctl_core_tables, fd, index->rows);
+	ioctl_collect(okvm_arch_ioctls, fd, index->rows + core);
 	sort(index->rows, index->count, sizeof(*index->rows), ioctl_compare, NULL);
 	return 0;
 }
 
 int okvm_ioctl_init(void)
 {
-	int err;
+	enum okvm_fd fd;
+	int err = 0;
 
-	err = ioctl_index_build(&ioctl_index[OKVM_FD_SYS], &okvm_core_sys_ioctls,
-				&okvm_arch_sys_ioctls);
-	if (!err)
-		err = ioctl_index_build(&ioctl_index[OKVM_FD_VM], &okvm_core_vm_ioctls,
-					&okvm_arch_vm_ioctls);
-	if (!err)
-		err = ioctl_index_build(&ioctl_index[OKVM_FD_VCPU], &okvm_core_vcpu_ioctls,
-					&okvm_arch_vcpu_ioctls);
+	for (fd = 0; !err && fd < OKVM_NR_FDS; fd++)
+		err = ioctl_index_build(&ioctl_index[fd], fd);
 	if (err)
 		okvm_ioctl_exit();
 	return err;
@@ -122,6 +135,7 @@ static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_t
 {
 	u64 small[IOCTL_STACK_BYTES / sizeof(u64)];
 	size_t size = _IOC_SIZE(row->cmd);
+	unsigned int dir = row->flags & OKVM_IOC_IN ? _IOC_WRITE : _IOC_DIR(row->cmd);
 	union okvm_ioctl_arg arg = { .data = small };
 	long ret = -EFAULT;
 
@@ -130,14 +144,14 @@ static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_t
 		if (!arg.data)
 			return -ENOMEM;
 	}
-	if (_IOC_DIR(row->cmd) & _IOC_WRITE) {
+	if (dir & _IOC_WRITE) {
 		if (copy_from_user(arg.data, user, size))
 			goto out;
 	} else {
 		memset(arg.data, 0, size);
 	}
 	ret = ioctl_call(row, to, arg);
-	if (ret >= 0 && (_IOC_DIR(row->cmd) & _IOC_READ) && copy_to_user(user, arg.data, size))
+	if (ret >= 0 && (dir & _IOC_READ) && copy_to_user(user, arg.data, size))
 		ret = -EFAULT;
 out:
 	if (arg.data != small)

@@ -12,6 +12,14 @@
 struct okvm_vcpu;
 struct okvm_vm;
 
+/** enum okvm_fd - the kinds of file descriptor that take ioctls */
+enum okvm_fd {
+	OKVM_FD_SYS,
+	OKVM_FD_VM,
+	OKVM_FD_VCPU,
+	OKVM_NR_FDS,
+};
+
 /** enum okvm_ioctl_flag - what the dispatcher does around a handler */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
@@ -23,6 +31,7 @@ enum okvm_ioctl_flag {
 	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */
 	OKVM_IOC_DEAD	= 1 << 6,	/* also on a dead VM or from another mm */
 	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */
+	OKVM_IOC_IN	= 1 << 8,	/* copied in and not out: the number says _IOR, and lies */
 };
 
 /**
@@ -39,8 +48,7 @@ union okvm_ioctl_arg {
 
 /**
  * struct okvm_ioctl - one row
- * @cmd: the full ioctl number. Rows of a table are found by a linear compare at
- *	set-up into an index by _IOC_NR; two rows may share an _IOC_NR with different sizes.
+ * @cmd: the full ioctl number, size and direction included; 0 ends a list of rows
  * @flags: enum okvm_ioctl_flag
  * @sys, @vm, @vcpu: the handler; which one is set depends on the table
  *
@@ -56,10 +64,10 @@ struct okvm_ioctl {
 	};
 };
 
-/** struct okvm_ioctl_table - rows of one fd type from one layer; ends by count */
+/** struct okvm_ioctl_table - the rows of one file, for one kind of file descriptor */
 struct okvm_ioctl_table {
+	enum okvm_fd fd;
 	const struct okvm_ioctl *rows;
-	unsigned int count;
 };
 
 #endif /* OKVM_CORE_IOCTL_H */

@@ -49,15 +49,12 @@ static long sys_check_extension(union okvm_ioctl_arg arg)
 	return okvm_check_extension(NULL, arg.num);
 }
 
-static const struct okvm_ioctl main_sys_rows[] = {
+const struct okvm_ioctl okvm_core_sys_ioctls[] = {
 	{ KVM_GET_API_VERSION,	   OKVM_IOC_NOARG,  { .sys = sys_get_api_version } },
 	{ KVM_CREATE_VM,	   OKVM_IOC_SCALAR, { .sys = sys_create_vm } },
 	{ KVM_GET_VCPU_MMAP_SIZE,  OKVM_IOC_NOARG,  { .sys = sys_get_vcpu_mmap_size } },
 	{ KVM_CHECK_EXTENSION,	   OKVM_IOC_SCALAR, { .sys = sys_check_extension } },
-};
-
-const struct okvm_ioctl_table okvm_core_sys_ioctls = {
-	main_sys_rows, ARRAY_SIZE(main_sys_rows),
+	{ }
 };
 
 /* What core/ itself implements; everything else is x86/'s to answer. */
@@ -132,9 +129,7 @@ static int __init okvm_init(void)
 	if (err)
 		return err;
 	main_backend = &okvm_vmx_backend;
-	err = okvm_vcpu_init();
-	if (err)
-		goto err_backend_exit;
+	okvm_vcpu_init();
 	err = okvm_arch_init(main_backend);
 	if (err)
 		goto err_vcpu_exit;
@@ -157,7 +152,6 @@ err_arch_exit:
 	okvm_arch_exit();
 err_vcpu_exit:
 	okvm_vcpu_exit();
-err_backend_exit:
 	main_backend->exit();
 	return err;
 }

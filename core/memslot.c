@@ -178,9 +178,8 @@ static int slot_hide(struct okvm_memslots *slots, struct okvm_memslot *slot)
 				 NULL, GFP_KERNEL_ACCOUNT);
 }
 
-static void slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
+static void slot_free(struct okvm_memslot *slot)
 {
-	okvm_arch_slot_free(vm, slot);
 	kvfree(slot->dirty);
 	kfree(slot);
 }
@@ -225,7 +224,6 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 
 err_hva:
 	slot_hva_remove(slots, new);
-	okvm_arch_slot_free(vm, new);
 err_reserve:
 	xa_release(&slots->by_id, new->id);
 	return ret;
@@ -268,7 +266,7 @@ static int slot_delete(struct okvm_vm *vm, struct okvm_memslot *old)
 		return ret;
 	slots_of(vm)->npages -= old->npages;
 	okvm_arch_slot_commit(vm, old, NULL, OKVM_SLOT_DELETE);
-	slot_free(vm, old);
+	slot_free(old);
 	return 0;
 }
 
@@ -283,19 +281,18 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	slots_begin(vm);
 	ret = slot_vanish(vm, old, new);
 	if (ret)
-		goto err_prepare;
+		goto err_begin;
 	slot_hva_insert(slots, new);
 	/* There is no way back from here, and the few tree nodes are small. */
 	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
 	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_MOVE);
-	slot_free(vm, old);
+	slot_free(old);
 	return 0;
 
-err_prepare:
+err_begin:
 	slots_end(vm);
-	okvm_arch_slot_free(vm, new);
 	return ret;
 }
 
@@ -304,7 +301,6 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	struct okvm_memslots *slots = slots_of(vm);
 	int ret;
 
-	new->mmu = old->mmu;
 	ret = okvm_arch_slot_prepare(vm, old, new, OKVM_SLOT_FLAGS);
 	if (ret)
 		return ret;
@@ -321,9 +317,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	synchronize_srcu_expedited(&vm->srcu);
 	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_FLAGS);
 	slot_hva_remove(slots, old);
-	/* old->mmu is new->mmu now. */
-	kvfree(old->dirty);
-	kfree(old);
+	slot_free(old);
 	return 0;
 }
 
@@ -463,7 +457,7 @@ void okvm_memslots_destroy(struct okvm_vm *vm)
 	if (!slots)
 		return;
 	xa_for_each(&slots->by_id, id, slot) {
-		slot_free(vm, slot);
+		slot_free(slot);
 		cond_resched();
 	}
 	xa_destroy(&slots->by_id);

@@ -2,11 +2,12 @@
 /*
  * Memory slots: which part of the VMM's address space backs which guest frames.
  *
- * Looked up under vm->srcu, changed under vm->slots_lock. Two indices share
- * the slot objects: a maple tree by gfn range (faults) and an xarray by slot
- * id (ioctls). A slot object is never changed in place while it can be found,
- * except for its dirty bits: a change installs a new object, bumps the
- * generation, waits for readers and frees the old one.
+ * Looked up under vm->srcu, changed under vm->slots_lock. Three indices
+ * share the slot objects: a maple tree by gfn range (faults), an xarray by
+ * slot id (ioctls) and an interval tree by host address (MMU notifier). A
+ * slot object is never changed in place while it can be found, except for
+ * its dirty bits: a change installs a new object, bumps the generation,
+ * waits for readers and frees the old one.
  */
 #ifndef OKVM_CORE_MEMSLOT_H
 #define OKVM_CORE_MEMSLOT_H
@@ -30,7 +31,6 @@
  * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
  * @id: userspace's slot number
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
- * @mmu: what mmu/ keeps per slot (large-page restrictions, rmaps), or NULL
  * @hva_node, @hva_last, @hva_subtree: place in okvm_memslots.by_hva, under its lock
  * @hva_nr: slots that begin at the same host address are there in the order of this
  */
@@ -41,7 +41,6 @@ struct okvm_memslot {
 	u32 flags;
 	u32 id;
 	unsigned long *dirty;
-	void *mmu;
 	struct rb_node hva_node;
 	unsigned long hva_last;
 	unsigned long hva_subtree;

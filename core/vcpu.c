@@ -74,7 +74,6 @@ static void vcpu_sched_in(struct preempt_notifier *pn, int cpu)
 	struct okvm_vcpu *vcpu = vcpu_of_notifier(pn);
 
 	WRITE_ONCE(vcpu->preempted, false);
-	vcpu->scheduled_out = false;
 	vcpu_load_here(vcpu, cpu);
 }
 
@@ -86,7 +85,6 @@ static void vcpu_sched_out(struct preempt_notifier *pn, struct task_struct *next
 		WRITE_ONCE(vcpu->preempted, true);
 		vcpu->stat[OKVM_STAT_PREEMPTION]++;
 	}
-	vcpu->scheduled_out = true;
 	vcpu_put_here(vcpu);
 }
 
@@ -142,11 +140,6 @@ static const struct file_operations vcpu_fops = {
 	.mmap = vcpu_mmap,
 	.llseek = noop_llseek,
 };
-
-struct okvm_vcpu *okvm_file_vcpu(struct file *file)
-{
-	return file->f_op == &vcpu_fops ? file->private_data : NULL;
-}
 
 /* ---- creation ---- */
 
@@ -316,18 +309,16 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 	return 0;
 }
 
-static const struct okvm_ioctl vcpu_rows[] = {
+const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
 	{ KVM_ENABLE_CAP,      OKVM_IOC_LOAD,  { .vcpu = vcpu_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_stats_fd } },
+	{ }
 };
 
-const struct okvm_ioctl_table okvm_core_vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
-
-int okvm_vcpu_init(void)
+void okvm_vcpu_init(void)
 {
 	preempt_notifier_inc();
-	return 0;
 }
 
 void okvm_vcpu_exit(void)

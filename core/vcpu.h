@@ -46,7 +46,8 @@ enum okvm_vcpu_mode {
 /**
  * enum okvm_req - bits of vcpu->requests, the one word of pending work
  *
- * The order is the order in which they are served.
+ * The order in which they are served is that of okvm_arch_serve_requests(); it is in
+ * Documentation/runloop.rst.
  */
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN answers -EIO */
@@ -69,6 +70,7 @@ enum okvm_req {
 	OKVM_REQ_PV,		/* PV unhalt */
 	OKVM_NR_REQS,
 };
+static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
 /** enum okvm_vcpu_stat - counters of a vCPU; plain, written by its own thread only */
 enum okvm_vcpu_stat {
@@ -131,7 +133,6 @@ struct okvm_vcpu {
 	int mode;			/* enum okvm_vcpu_mode */
 	int cpu;			/* where it is loaded or was last, -1 never */
 	bool preempted;			/* was scheduled out while runnable */
-	bool scheduled_out;
 	struct rcuwait wait;		/* the vCPU thread, while it blocks */
 	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
 	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
@@ -229,9 +230,6 @@ int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id);
 
 /** okvm_vcpu_destroy() - free a vCPU that nobody runs any more; half-built ones too */
 void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
-
-/** okvm_file_vcpu() - the vCPU behind a vCPU fd, or NULL if the file is something else */
-struct okvm_vcpu *okvm_file_vcpu(struct file *file);
 
 /**
  * okvm_vcpu_block() - sleep (after adaptive polling) until the vCPU has something to do

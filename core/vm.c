@@ -136,11 +136,6 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
-struct okvm_vm *okvm_file_vm(struct file *file)
-{
-	return file->f_op == &vm_fops ? file->private_data : NULL;
-}
-
 int okvm_vm_create(unsigned long type)
 {
 	struct okvm_vm *vm;
@@ -243,7 +238,7 @@ static long vm_ioc_get_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return okvm_vm_stats_fd(vm);
 }
 
-static const struct okvm_ioctl vm_rows[] = {
+const struct okvm_ioctl okvm_core_vm_ioctls[] = {
 	{ KVM_CREATE_VCPU,		OKVM_IOC_SCALAR, { .vm = vm_ioc_create_vcpu } },
 	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
 	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
@@ -253,6 +248,5 @@ static const struct okvm_ioctl vm_rows[] = {
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
 					{ .vm = vm_ioc_get_stats_fd } },
+	{ }
 };
-
-const struct okvm_ioctl_table okvm_core_vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };

@@ -65,7 +65,6 @@ struct okvm_vm {
 	/* Constant after creation. */
 	const struct okvm_backend *backend;
 	struct mm_struct *mm;
-	unsigned long type;
 	struct okvm_arch_vm *arch;	/* x86/ */
 	struct okvm_mmu_vm *mmu;	/* mmu/ */
 	struct okvm_irq_vm *irq;	/* irq/ */
@@ -125,9 +124,6 @@ void okvm_vm_put(struct okvm_vm *vm);
  */
 int okvm_vm_create(unsigned long type);
 
-/** okvm_file_vm() - the VM behind a VM fd, or NULL if the file is something else */
-struct okvm_vm *okvm_file_vm(struct file *file);
-
 /**
  * okvm_vm_kill() - a broken invariant: this VM is dead, the host goes on
  * @what: one line for the kernel log, printed once per VM
@@ -151,12 +147,6 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 static inline struct okvm_vcpu *okvm_vcpu_at(struct okvm_vm *vm, unsigned long idx)
 {
 	return xa_load(&vm->vcpus, idx);
-}
-
-/** okvm_vcpu_by_id() - vCPU by the id userspace gave it (its APIC id); NULL if absent */
-static inline struct okvm_vcpu *okvm_vcpu_by_id(struct okvm_vm *vm, u32 id)
-{
-	return xa_load(&vm->vcpu_by_id, id);
 }
 
 /** okvm_for_each_vcpu() - all online vCPUs; none is removed before the VM dies */

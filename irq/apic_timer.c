@@ -43,7 +43,7 @@ void okvm_apic_timer_create(struct okvm_apic *apic)
 	const struct okvm_backend *backend = apic->vcpu->vm->backend;
 
 	okvm_hrtimer_setup(&apic->hrtimer, timer_fired, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_HARD);
-	apic->can_hv = backend->caps() & OKVM_CAP_HV_TIMER;
+	apic->can_hv = backend->caps() & OKVM_HW_HV_TIMER;
 }
 
 static void cancel_hv(struct okvm_apic *apic)

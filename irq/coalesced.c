@@ -62,7 +62,7 @@ static enum okvm_bus zone_bus(const struct kvm_coalesced_mmio_zone *zone)
 	return zone->pio ? OKVM_BUS_PIO : OKVM_BUS_MMIO;
 }
 
-long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;
 	struct okvm_coalesced *p;
@@ -86,7 +86,7 @@ long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 }
 
 /* Every zone that contains the given one goes. That there is none is not an error. */
-long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;
 	struct okvm_coalesced *p, *tmp;
@@ -103,3 +103,9 @@ long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	mutex_unlock(&vm->bus_lock);
 	return 0;
 }
+
+const struct okvm_ioctl okvm_coalesced_ioctls[] = {
+	{ KVM_REGISTER_COALESCED_MMIO,		0, { .vm = ioc_register_coalesced } },
+	{ KVM_UNREGISTER_COALESCED_MMIO,	0, { .vm = ioc_unregister_coalesced } },
+	{ }
+};

@@ -114,7 +114,7 @@ struct okvm_irq_vm {
 	struct list_head ioeventfds;
 	struct list_head coalesced_zones;
 
-	/* LAPIC destination map: irq/vlapic.c */
+	/* LAPIC destination map: irq/apic_deliver.c */
 	struct mutex apic_map_lock;
 	struct okvm_apic_map __rcu *apic_map;
 	atomic_t apic_map_dirty;

@@ -189,7 +189,7 @@ static int ioeventfd_deassign(struct okvm_vm *vm, const struct kvm_ioeventfd *ar
 	return ret;
 }
 
-long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_ioeventfd *args = arg.data;
 
@@ -197,3 +197,8 @@ long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		return ioeventfd_deassign(vm, args);
 	return ioeventfd_assign(vm, args);
 }
+
+const struct okvm_ioctl okvm_ioeventfd_ioctls[] = {
+	{ KVM_IOEVENTFD,	0, { .vm = ioc_ioeventfd } },
+	{ }
+};

@@ -42,12 +42,8 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 void *okvm_apic_page(struct okvm_vcpu *vcpu);
 
 u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_set_base() - WRMSR APIC_BASE or SET_SREGS
- * @host: by ioctl: any legal mode may follow any other
- * Return: 0, or 1 for a #GP (illegal transition or reserved bits)
- */
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host);
+/** okvm_apic_set_base() - a value that lapic_base_legal() let pass */
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 /** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
@@ -67,13 +63,16 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val);
  * Return: true if done (EOI, ICR fixed/physical, SELF_IPI, TMICT, TPR); IRQs off.
  */
 bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
-/** IA32_TSC_DEADLINE; deadline is in guest TSC. _fast: with IRQs off. */
+/* IA32_TSC_DEADLINE; the deadline is a guest TSC. IRQs may be off. */
 u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
 void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 
 /**
  * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
- * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page (or it is in x2APIC mode or off)
+ *
+ * In x2APIC mode, and off, the page reads as all ones and ignores writes, if the quirk
+ * KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
+ * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page, or without the quirk not answered
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* APIC-write (trap-like) exit */
@@ -162,7 +161,7 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 /** okvm_apic_raise() - a fixed interrupt from KVM itself for this vCPU, by its own thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
-/* ---- PIC: for x86/event.c ---- */
+/* ---- PIC: for x86/cpu/event.c ---- */
 
 /** okvm_pic_has_irq() - the 8259A pair has an interrupt for the BSP (in-kernel PIC only) */
 bool okvm_pic_has_irq(struct okvm_vm *vm);
@@ -181,40 +180,18 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /** okvm_ioapic_eoi() - an EOI for @vector at a LAPIC, suppressed broadcasts included */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
-/** okvm_ioapic_handles() - some level-triggered route of the VM uses @vector at @vcpu */
+/** okvm_ioapic_handles() - somebody waits for EOIs of @vector: see okvm_ioapic_scan() */
 bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector);
 /** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 /** okvm_irq_routes_changed() - IOAPIC entries or routes changed: vCPUs recompute EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
-/* Ioctl handlers: rows in x86/ioctls.c. Names say which ioctl. */
-/* LOCK|NOARG-less */
-long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_irqchip */
-long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_irq_level */
-long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* ->status written */
-long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg);	/* RAW */
-long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_ioeventfd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* KVM_CREATE_PIT: NOARG */
-long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/* struct kvm_lapic_state; LOAD */
-long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+/* Their ioctls: rows stand beside the handlers. */
+extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
+extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
+
 /* KVM_ENABLE_CAP; under vm->lock */
 int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);
 int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);

@@ -521,7 +521,7 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
  * Complete first, then on the buses, where only vCPUs look and none is, then for everybody.
  * What fails before has been seen by nobody, and what comes after cannot fail.
  */
-long okvm_ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_irq_routing_entry *ue;
 	int err = irq_may_choose(vm, -EINVAL);
@@ -618,7 +618,7 @@ static void chips_set_ioapic_state(struct okvm_chips *chips, const struct kvm_ir
 	ioapic_carry_out(chips, &todo);
 }
 
-long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct kvm_irqchip *chip = arg.data;
 
@@ -638,7 +638,7 @@ long okvm_ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return -EINVAL;
 }
 
-long okvm_ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_irqchip *chip = arg.data;
 
@@ -668,12 +668,21 @@ static long irq_line(struct okvm_vm *vm, struct kvm_irq_level *line, bool status
 	return 0;
 }
 
-long okvm_ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_irq_line(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return irq_line(vm, arg.data, false);
 }
 
-long okvm_ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_irq_line_status(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return irq_line(vm, arg.data, true);
 }
+
+const struct okvm_ioctl okvm_irqchip_ioctls[] = {
+	{ KVM_CREATE_IRQCHIP,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_create_irqchip } },
+	{ KVM_GET_IRQCHIP,	0, { .vm = ioc_get_irqchip } },
+	{ KVM_SET_IRQCHIP,	OKVM_IOC_IN, { .vm = ioc_set_irqchip } },
+	{ KVM_IRQ_LINE,		0, { .vm = ioc_irq_line } },
+	{ KVM_IRQ_LINE_STATUS,	0, { .vm = ioc_irq_line_status } },
+	{ }
+};

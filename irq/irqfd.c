@@ -383,7 +383,7 @@ static int irqfd_deassign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 	return 0;
 }
 
-long okvm_ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_irqfd *args = arg.data;
 
@@ -402,3 +402,8 @@ void okvm_irqfd_release(struct okvm_vm *vm)
 	if (irq->irqfd_wq)
 		destroy_workqueue(irq->irqfd_wq);
 }
+
+const struct okvm_ioctl okvm_irqfd_ioctls[] = {
+	{ KVM_IRQFD,	0, { .vm = ioc_irqfd } },
+	{ }
+};

@@ -26,7 +26,7 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi)
 	return okvm_apic_deliver(vm, NULL, &irq);
 }
 
-long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_msi *user = arg.data;
 	struct gsi_msi msi = {
@@ -39,3 +39,8 @@ long okvm_ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		return -EINVAL;
 	return okvm_msi_deliver(vm, &msi);
 }
+
+const struct okvm_ioctl okvm_msi_ioctls[] = {
+	{ KVM_SIGNAL_MSI,	0, { .vm = ioc_signal_msi } },
+	{ }
+};

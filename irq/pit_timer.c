@@ -305,12 +305,12 @@ void okvm_pit_free(struct okvm_vm *vm)
 
 /* ---- ioctls ---- */
 
-long okvm_ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_create_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return pit_create(vm, KVM_PIT_SPEAKER_DUMMY);
 }
 
-long okvm_ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_create_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_pit_config *config = arg.data;
 
@@ -348,7 +348,7 @@ static long pit_restore(struct okvm_vm *vm, const struct kvm_pit_state2 *state)
 }
 
 /* The older pair of ioctls has the channels alone, and leaves the flags as they are. */
-long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct kvm_pit_state *user = arg.data;
 	struct kvm_pit_state2 state;
@@ -359,7 +359,7 @@ long okvm_ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return err;
 }
 
-long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_pit_state *user = arg.data;
 	struct kvm_pit_state2 state;
@@ -371,23 +371,36 @@ long okvm_ioc_set_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return pit_restore(vm, &state);
 }
 
-long okvm_ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_get_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return pit_save(vm, arg.data);
 }
 
-long okvm_ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_pit2(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return pit_restore(vm, arg.data);
 }
 
-long okvm_ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_reinject_control(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	const struct kvm_reinject_control *control = arg.data;
 	struct okvm_pit *pit = pit_of(vm);
+	struct kvm_reinject_control control;
 
+	if (copy_from_user(&control, arg.user, sizeof(control)))
+		return -EFAULT;
 	if (!pit)
 		return -ENXIO;
-	pit_set_reinject(pit, control->pit_reinject);
+	pit_set_reinject(pit, control.pit_reinject);
 	return 0;
 }
+
+const struct okvm_ioctl okvm_pit_ioctls[] = {
+	{ KVM_CREATE_PIT,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_create_pit } },
+	{ KVM_CREATE_PIT2,	OKVM_IOC_LOCK, { .vm = ioc_create_pit2 } },
+	{ KVM_GET_PIT,		0, { .vm = ioc_get_pit } },
+	{ KVM_SET_PIT,		OKVM_IOC_IN, { .vm = ioc_set_pit } },
+	{ KVM_GET_PIT2,		0, { .vm = ioc_get_pit2 } },
+	{ KVM_SET_PIT2,		0, { .vm = ioc_set_pit2 } },
+	{ KVM_REINJECT_CONTROL,	OKVM_IOC_RAW, { .vm = ioc_reinject_control } },
+	{ }
+};

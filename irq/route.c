@@ -64,7 +64,7 @@ void okvm_routes_free(struct okvm_irq_vm *irq)
 	kvfree(rcu_replace_pointer(irq->routes, NULL, true));
 }
 
-long okvm_ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct kvm_irq_routing __user *user = arg.user;
 	struct kvm_irq_routing_entry *ue = NULL;
@@ -312,3 +312,8 @@ u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip)
 	return pins_with(okvm_irq(vm), chip, all, OKVM_ACK_RESAMPLER) |
 	       pins_with(okvm_irq(vm), chip, all, OKVM_ACK_PIT);
 }
+
+const struct okvm_ioctl okvm_route_ioctls[] = {
+	{ KVM_SET_GSI_ROUTING,	OKVM_IOC_RAW, { .vm = ioc_set_gsi_routing } },
+	{ }
+};

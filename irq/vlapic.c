@@ -114,16 +114,13 @@ u64 okvm_apic_base(const struct okvm_vcpu *vcpu)
 	return vcpu->apic->l.base;
 }
 
-int okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base, bool host)
+void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
 
-	if (!lapic_base_legal(apic->l.base, base, 0, host))
-		return 1;
 	lapic_set_base(&apic->l, base, &eff);
 	okvm_apic_apply(apic, &eff);
-	return 0;
 }
 
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu)
@@ -238,7 +235,7 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)
 	lapic_set_hw_irr(&apic->l, active);
 	sync_hw(vcpu);
 	if (active)
-		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_CAP_POSTED);
+		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_HW_POSTED);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
@@ -280,7 +277,7 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
 
 /* ---- ioctls ---- */
 
-long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_lapic_state *state = arg.data;
 	struct okvm_apic *apic = vcpu->apic;
@@ -297,7 +294,7 @@ long okvm_ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-long okvm_ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_lapic_state *state = arg.data;
 	struct okvm_apic *apic = vcpu->apic;
@@ -344,3 +341,18 @@ int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
 		okvm_apic_map_update(vm);
 	return 0;
 }
+
+/* Only "none" can be said: TPR accesses are not reported, so there is nothing to patch. */
+static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_vapic_addr *vapic = arg.data;
+
+	return vcpu->apic && !vapic->vapic_addr ? 0 : -EINVAL;
+}
+
+const struct okvm_ioctl okvm_lapic_ioctls[] = {
+	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
+	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
+	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
+	{ }
+};

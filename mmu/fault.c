@@ -59,13 +59,13 @@ static bool fault_in_hole(struct okvm_fault *f)
 	       okvm_slots_generation(mmu->vm) == f->gen;
 }
 
-static int fault_hole(struct okvm_fault *f)
+static void fault_hole(struct okvm_fault *f)
 {
 	f->pfn = f->vcpu->vm->mmu->hole_pfn;
 	f->page = NULL;
 	f->writable = true;
 	f->level = 1;
-	return tdp_map(f);
+	tdp_map(f);
 }
 
 static int fault_mmio(struct okvm_fault *f)
@@ -80,10 +80,12 @@ static int fault_mmio(struct okvm_fault *f)
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
 	read_lock(&mmu->lock);
-	if (unlikely(fault_in_hole(f)))
-		verdict = fault_hole(f);
-	else
+	if (unlikely(fault_in_hole(f))) {
+		fault_hole(f);
+		verdict = OKVM_FAULT_FIXED;
+	} else {
 		tdp_map_mmio(f);
+	}
 	read_unlock(&mmu->lock);
 	return verdict;
 }
@@ -115,8 +117,10 @@ static int fault_map(struct okvm_fault *f)
 	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
 		return verdict;
 	read_lock(&mmu->lock);
-	if (!notifier_stale(mmu, f->seq, f->hva))
-		verdict = mmu->dead ? -EIO : tdp_map(f);
+	if (mmu->dead)
+		verdict = -EIO;
+	else if (!notifier_stale(mmu, f->seq, f->hva))
+		tdp_map(f);
 	read_unlock(&mmu->lock);
 	return verdict;
 }
@@ -175,7 +179,8 @@ static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 	return bytes;
 }
 
-long okvm_mmu_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
+/* Map the page of @gpa as if the guest had read it. Bytes to the end of the page that maps it. */
+static long prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	long bytes;
@@ -280,3 +285,32 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 	mine->mmio_gen = gen;
 	return true;
 }
+
+/* ---- KVM_PRE_FAULT_MEMORY ---- */
+
+/* What was done is success, and the argument says what is left. */
+static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_pre_fault_memory *range = arg.data;
+	u64 asked = range->size;
+	long ret;
+
+	if (range->flags || (range->gpa | range->size) & ~PAGE_MASK ||
+	    range->gpa + range->size <= range->gpa)
+		return -EINVAL;
+	do {
+		ret = signal_pending(current) ? -EINTR : prefault(vcpu, range->gpa);
+		if (ret < 0)
+			return range->size == asked ? ret : 0;
+		ret = min_t(u64, ret, range->size);
+		range->gpa += ret;
+		range->size -= ret;
+		cond_resched();
+	} while (range->size);
+	return 0;
+}
+
+const struct okvm_ioctl okvm_mmu_ioctls[] = {
+	{ KVM_PRE_FAULT_MEMORY,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_pre_fault } },
+	{ }
+};

@@ -115,7 +115,7 @@ struct okvm_fault {
 /* tdp.c */
 
 /** tdp_map() - put what @f found into the tables. Under lock (read), nothing being invalidated */
-enum okvm_fault_verdict tdp_map(struct okvm_fault *f);
+void tdp_map(struct okvm_fault *f);
 /** tdp_map_mmio() - remember that nothing is at @f->gfn. Under lock (read). */
 void tdp_map_mmio(struct okvm_fault *f);
 /** tdp_leaf() - the leaf or MMIO entry for @gfn, or NULL. Inside an RCU section, or under lock */

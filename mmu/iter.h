@@ -46,7 +46,7 @@ void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start
 /** iter_restart() - again from the root at the frame reached; after the lock was dropped */
 void iter_restart(struct iter *it);
 
-/** iter_next() - below the entry if it is a table (re-read @val first), else past it */
+/** iter_next() - below the entry if it is a table (re-read the value first), else past it */
 void iter_next(struct iter *it);
 
 /** iter_skip() - past the entry, whatever it is */

@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 
+#include "core/ioctl.h"
 #include "core/memslot.h"
 #include "core/types.h"
 #include "core/vcpu.h"
@@ -19,9 +20,7 @@ enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
 	OKVM_ACC_USER	= 1 << 2,
-	OKVM_ACC_RSVD	= 1 << 3,
 	OKVM_ACC_FETCH	= 1 << 4,
-	OKVM_ACC_PK	= 1 << 5,
 	OKVM_ACC_IMPLICIT = 1 << 16,	/* by the CPU itself: SMAP ignores EFLAGS.AC */
 	OKVM_ACC_TABLE	= 1 << 17,	/* (faults) of a guest's page-table entry, by its walk */
 };
@@ -63,18 +62,14 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
-/**
- * okvm_mmu_prefault() - map the page of @gpa as if the guest had read it
- * Return: bytes from @gpa to the end of the page that is mapped now; -ENOENT where no memory is,
- * -EINTR, -EFAULT, -EHWPOISON, -ENOMEM, -EIO. Caller: as for okvm_mmu_fault()
- */
-long okvm_mmu_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
-
 /** okvm_mmu_mmio_cached() - a current MMIO entry (EPT misconfiguration) covers @gpa. Any context */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
-/** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or -ENOMEM */
-int okvm_mmu_load(struct okvm_vcpu *vcpu);
+/* KVM_PRE_FAULT_MEMORY */
+extern const struct okvm_ioctl okvm_mmu_ioctls[];
+
+/** okvm_mmu_load() - give the backend the vCPU's root */
+void okvm_mmu_load(struct okvm_vcpu *vcpu);
 
 /** okvm_mmu_set_paging() - guest CR0, CR4, EFER or MAXPHYADDR changed: the walker's new mode */
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
@@ -122,13 +117,12 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 /** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
-/* Memory-slot hooks, from x86/slots.c; under vm->slots_lock. */
+/* Memory-slot hooks, from x86/vm.c; under vm->slots_lock. */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
 			  struct okvm_memslot *new, enum okvm_slot_change change);
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 			  const struct okvm_memslot *new, enum okvm_slot_change change);
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
-void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot);
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			    unsigned long mask);
 

@@ -157,7 +157,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
 
-enum okvm_fault_verdict tdp_map(struct okvm_fault *f)
+void tdp_map(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 *table = mmu->root;
@@ -176,7 +176,6 @@ enum okvm_fault_verdict tdp_map(struct okvm_fault *f)
 		}
 		table = tdp_descend(f, entry, old, level);
 	}
-	return OKVM_FAULT_FIXED;
 }
 
 void tdp_map_mmio(struct okvm_fault *f)

@@ -27,11 +27,11 @@ void okvm_mmu_exit(void)
 static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
 {
 	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
-	mmu->root_level = caps & OKVM_CAP_EPT_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_CAP_EPT_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->root_level = caps & OKVM_HW_TDP_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 	mmu->max_level = 1;
-	if (caps & OKVM_CAP_EPT_2M)
-		mmu->max_level = caps & OKVM_CAP_EPT_1G ? 3 : 2;
+	if (caps & OKVM_HW_TDP_2M)
+		mmu->max_level = caps & OKVM_HW_TDP_1G ? 3 : 2;
 }
 
 int okvm_mmu_vm_create(struct okvm_vm *vm)
@@ -103,12 +103,11 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(mine);
 }
 
-int okvm_mmu_load(struct okvm_vcpu *vcpu)
+void okvm_mmu_load(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 
 	vcpu->vm->backend->set_root(vcpu, __pa(mmu->root), mmu->root_level);
-	return 0;
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -181,10 +180,6 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 {
 	tdp_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
-}
-
-void okvm_mmu_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
-{
 }
 
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,

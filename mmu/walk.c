@@ -113,7 +113,6 @@ static enum walk_verdict walk_pf(const struct walk_mode *mode, u32 access, u32 w
 				 struct walk_fault *fault)
 {
 	fault->error_code = walk_code(mode, access) | why;
-	fault->memory_error = false;
 	return WALK_FAULT;
 }
 
@@ -201,7 +200,6 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
 		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
 			fault->error_code = walk_code(mode, access);
-			fault->memory_error = true;
 			return WALK_MEMORY;
 		}
 		if (!(entry & PTE_PRESENT))
@@ -260,8 +258,6 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 	result->gpa = walk_gpa(mode, path, gva);
 	result->level = path->level;
 	result->write = path->write;
-	result->user = path->user;
-	result->exec = path->exec;
 }
 
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
@@ -275,9 +271,7 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
 	if (mode->levels < 4)
 		gva = (u32)gva;
 	if (!mode->levels) {
-		*result = (struct walk_result){
-			.gpa = gva, .write = true, .user = true, .exec = true,
-		};
+		*result = (struct walk_result){ .gpa = gva, .write = true };
 		return WALK_OK;
 	}
 	for (tries = 0; tries < WALK_TRIES; tries++) {
@@ -296,6 +290,5 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
 			break;
 	}
 	fault->error_code = walk_code(mode, access);
-	fault->memory_error = true;
 	return WALK_MEMORY;
 }

@@ -28,7 +28,6 @@ struct walk_mode {
 /** struct walk_fault - the #PF that a failed walk means for the guest */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
-	bool memory_error;	/* a table could not be read, as if it were not present */
 };
 
 /** struct walk_regs - what else a translation depends on, read when one is needed */
@@ -72,19 +71,19 @@ struct walk_ops {
  * struct walk_result - a translation
  * @gpa: guest-physical address of the byte asked for
  * @level: 1 4 KiB, 2 2 or 4 MiB, 3 1 GiB page; 0 with paging off
- * @write, @user, @exec: what all entries on the way allow, CR0.WP and keys aside
+ * @write: whether all entries on the way allow it, CR0.WP and keys aside
  */
 struct walk_result {
 	u64 gpa;
 	u8 level;
-	bool write, user, exec;
+	bool write;
 };
 
 /** enum walk_verdict */
 enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
-	WALK_MEMORY,		/* a table is not in memory: memory_error is set */
+	WALK_MEMORY,		/* a table is not in memory, which the error code cannot tell */
 };
 
 /**

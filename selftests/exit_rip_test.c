@@ -323,3 +323,50 @@ TEST(a_far_pointer_is_one_access)
 	EXPECT_EQ(regs_of(&vm).rcx, 0x12345678);
 	vm_destroy(&vm);
 }
+
+/* DR6 tells a trap as soon as KVM_GET_VCPU_EVENTS tells it. */
+GUEST(trapped, 64)
+	"mov $0x10000000, %ebx\n"
+	"pushf\n"
+	"orl $0x100, (%rsp)\n"
+	"popf\n"
+	"mov (%rbx), %eax\n"
+	"out %al, $0x10\n"
+GUEST_END(trapped);
+
+TEST(a_pending_trap_is_in_dr6)
+{
+	struct kvm_debugregs debugregs;
+	struct vm vm;
+
+	begin(&vm, guest_trapped, guest_trapped_end);
+	run_until(&vm, KVM_EXIT_MMIO);
+	vm.run->immediate_exit = 1;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEBUGREGS, &debugregs) == 0);
+	EXPECT_EQ(debugregs.dr6, 0xffff4ff0);
+	vm_destroy(&vm);
+}
+
+/* CS.D that protected mode has left counts in real mode. */
+GUEST(wide_real, 32)
+	"mov 0x10000000, %eax\n"
+GUEST_END(wide_real);
+
+TEST(real_mode_with_32_bit_code)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, wide_real);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs.db = 1;
+	sregs.ds.limit = 0xffffffff;
+	sregs.ds.g = 1;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.phys_addr, DEV);
+	EXPECT_EQ(vm.run->mmio.len, 4);
+	vm_destroy(&vm);
+}

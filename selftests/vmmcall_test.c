@@ -162,3 +162,22 @@ TEST(vmmcall_in_readonly_memory)
 	EXPECT(at_port(&vm, PORT_DONE));
 	vm_destroy(&vm);
 }
+
+GUEST(real, 16)
+	"vmmcall\n"
+	"hlt\n"
+GUEST_END(real);
+
+TEST(vmmcall_is_undefined_in_real_mode)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, real);
+	memcpy(vm.mem + 6 * 4, &(uint32_t){ 0x9000 }, 4);
+	vm.mem[0x9000] = 0xf4;
+	run_until(&vm, KVM_EXIT_HLT);
+	EXPECT_EQ(regs_of(&vm).rip, 0x9001);
+	EXPECT_EQ(vm.mem[VM_CODE + 2], 0xd9);
+	vm_destroy(&vm);
+}

@@ -7,9 +7,9 @@
  *
  * A vCPU without the control would see the page itself. The page tables are the
  * VM's, the control is the vCPU's; so the page is mapped only while every
- * vCPU's APIC is an xAPIC at its default address. From the moment on when the
- * first one is not, the frame is MMIO for all, and the control of the others is
- * idle. Upstream has a memory slot of its own there, for good.
+ * vCPU's APIC is an xAPIC at its default address. From the moment when the first
+ * one is not, the frame is MMIO for all, and the others' control has no effect.
+ * Upstream keeps a memory slot of its own there for the life of the VM.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>
@@ -22,46 +22,46 @@
 
 /**
  * struct okvm_hw_vm - VMX's side of a VM
- * @lock: guards @elsewhere and @mapped. Inside vcpu->mutex, outside mmu->lock
- * @elsewhere: vCPUs whose APIC is off, in x2APIC mode or moved
+ * @lock: guards @without_window and @mapped. Inside vcpu->mutex, outside mmu->lock
+ * @without_window: vCPUs whose APIC is off, in x2APIC mode or moved
  * @mapped: the MMU was told of the page
- * @page: NULL if the CPU has no use for it
+ * @page: NULL if the CPU cannot virtualize APIC accesses
  */
 struct okvm_hw_vm {
 	struct mutex lock;
-	unsigned int elsewhere;
+	unsigned int without_window;
 	bool mapped;
 	void *page;
 };
 
 int vmx_apic_page_create(struct okvm_vm *vm)
 {
-	struct okvm_hw_vm *hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
+	struct okvm_hw_vm *vm_hw = kzalloc(sizeof(*vm_hw), GFP_KERNEL_ACCOUNT);
 
-	if (!hw)
+	if (!vm_hw)
 		return -ENOMEM;
-	mutex_init(&hw->lock);
+	mutex_init(&vm_hw->lock);
 	if (vmx_has(&vmx_caps, VMX_OPT_FLEXPRIORITY)) {
-		hw->page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!hw->page)
+		vm_hw->page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!vm_hw->page)
 			goto err_hw;
 	}
-	vm->hw = hw;
+	vm->hw = vm_hw;
 	return 0;
 
 err_hw:
-	kfree(hw);
+	kfree(vm_hw);
 	return -ENOMEM;
 }
 
 /* No vCPU is left that could use the page. */
 void vmx_apic_page_destroy(struct okvm_vm *vm)
 {
-	struct okvm_hw_vm *hw = vm->hw;
+	struct okvm_hw_vm *vm_hw = vm->hw;
 
 	vm->hw = NULL;
-	free_page((unsigned long)hw->page);
-	kfree(hw);
+	free_page((unsigned long)vm_hw->page);
+	kfree(vm_hw);
 }
 
 phys_addr_t vmx_apic_page_pa(const struct okvm_vm *vm)
@@ -75,33 +75,33 @@ static bool at_default_address(const struct okvm_vcpu *vcpu)
 	       (okvm_apic_base(vcpu) & PAGE_MASK) == APIC_DEFAULT_PHYS_BASE;
 }
 
-static void map_or_unmap(struct okvm_vm *vm)
+static void map_or_unmap_page(struct okvm_vm *vm)
 {
-	struct okvm_hw_vm *hw = vm->hw;
-	bool map = !hw->elsewhere;
+	struct okvm_hw_vm *vm_hw = vm->hw;
+	bool map = !vm_hw->without_window;
 
-	lockdep_assert_held(&hw->lock);
-	if (hw->mapped == map)
+	lockdep_assert_held(&vm_hw->lock);
+	if (vm_hw->mapped == map)
 		return;
-	hw->mapped = map;
+	vm_hw->mapped = map;
 	okvm_mmu_set_hole(vm, APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT,
-			  map ? __pa(hw->page) >> PAGE_SHIFT : 0);
+			  map ? __pa(vm_hw->page) >> PAGE_SHIFT : 0);
 }
 
 bool vmx_apic_page_update(struct okvm_vcpu *vcpu)
 {
-	struct okvm_hw_vcpu *mine = to_hw(vcpu);
-	struct okvm_hw_vm *hw = vcpu->vm->hw;
-	bool elsewhere;
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_hw_vm *vm_hw = vcpu->vm->hw;
+	bool no_window;
 
-	if (!vcpu->apic || !hw->page)
+	if (!vcpu->apic || !vm_hw->page)
 		return false;
-	elsewhere = !at_default_address(vcpu);
-	mutex_lock(&hw->lock);
-	if (elsewhere != mine->apic_elsewhere)
-		hw->elsewhere += elsewhere ? 1 : -1;
-	mine->apic_elsewhere = elsewhere;
-	map_or_unmap(vcpu->vm);
-	mutex_unlock(&hw->lock);
-	return !elsewhere;
+	no_window = !at_default_address(vcpu);
+	mutex_lock(&vm_hw->lock);
+	if (no_window != hw->no_apic_window)
+		vm_hw->without_window += no_window ? 1 : -1;
+	hw->no_apic_window = no_window;
+	map_or_unmap_page(vcpu->vm);
+	mutex_unlock(&vm_hw->lock);
+	return !no_window;
 }

@@ -4,8 +4,8 @@
  * registers, virtual-interrupt delivery and posted interrupts
  * (SDM "APIC Virtualization and Virtual Interrupts").
  *
- * Who posts is always software of this host (another vCPU's thread, an
- * eventfd), so a target that sleeps is woken directly: the wakeup vector that
+ * Interrupts are always posted by software of this host (another vCPU's thread,
+ * an eventfd), which wakes a target that sleeps directly: the wakeup vector that
  * upstream needs for interrupts posted by an IOMMU is not used.
  */
 #include <linux/irqflags.h>
@@ -19,7 +19,7 @@
 
 #define X2APIC_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
 
-static bool post_outstanding(struct vmx_pi *pi)
+static bool pi_set_outstanding(struct vmx_pi *pi)
 {
 	return test_and_set_bit(0, &pi->control);
 }
@@ -40,10 +40,10 @@ bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	pir = (unsigned long *)&hw->pi->pir[vector >> 6];
 	if (test_and_set_bit(vector & 63, pir))
 		return true;
-	notified = post_outstanding(hw->pi);
+	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * Switched off meanwhile: the descriptor was looked at for the last time. What came too
-	 * late for that goes another way. Pairs with switch_apicv().
+	 * Posting was switched off meanwhile. Either switch_apicv() has pulled the vector, or it
+	 * is taken back here and the caller uses IRR. Pairs with the barrier in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -58,16 +58,17 @@ bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return true;
 }
 
-/* What was posted while nobody notified: notify this CPU, which looks when it enters. */
+/* Something was posted without a notification: notify this CPU, which looks when it enters. */
 void vmx_post_self(void)
 {
 	okvm_send_vector(raw_smp_processor_id(), POSTED_INTR_VECTOR);
 }
 
 /*
- * By the vector that posts too: whose descriptor it is not for, leaves the guest at it, and the
- * fast loop completes it without the detour through the host's handler (fast_kick()). A vCPU that
- * begins to have interrupts posted meanwhile has left the guest, which is all that is wanted.
+ * The kick is sent with the posted-interrupt vector. A vCPU without posting exits on it, and the
+ * fast loop completes it without the detour through the host's handler (fast_kick()). To a vCPU
+ * whose posting is switched on meanwhile it does nothing; but that vCPU has left the guest to
+ * switch it on, which is all that a kick wants.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -77,14 +78,14 @@ void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 		smp_send_reschedule(cpu);
 }
 
-static void set_rvi(struct okvm_hw_vcpu *hw, int vector)
+static void set_rvi(struct vmx_vmcs *vmcs, int vector)
 {
-	vmx_intr_status_set(hw, (hw->intr_status & 0xff00) | (vector > 0 ? vector : 0));
+	vmcs_intr_status_set(vmcs, (vmcs->intr_status & 0xff00) | (vector > 0 ? vector : 0));
 }
 
-static void set_svi(struct okvm_hw_vcpu *hw, int vector)
+static void set_svi(struct vmx_vmcs *vmcs, int vector)
 {
-	vmx_intr_status_set(hw, (hw->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
+	vmcs_intr_status_set(vmcs, (vmcs->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
 }
 
 /* The vector that the CPU may deliver: none while a debugger steps with KVM_GUESTDBG_BLOCKIRQ. */
@@ -92,19 +93,19 @@ static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 {
 	bool blocked = vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 
-	set_rvi(to_hw(vcpu), blocked ? 0 : vector);
+	set_rvi(&to_hw(vcpu)->vmcs, blocked ? 0 : vector);
 }
 
-/* The CPU has moved RVI and SVI on while the guest ran: once per exit. */
+/* The CPU changes RVI and SVI while the guest runs: they are read once per exit. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
 	if (hw->exit_avail & VMX_AVAIL_STATUS)
 		return;
 	hw->exit_avail |= VMX_AVAIL_STATUS;
-	hw->intr_status = vmcs_read32(GUEST_INTR_STATUS);
+	hw->vmcs.intr_status = vmcs_read32(GUEST_INTR_STATUS);
 }
 
-/* Into IRR; RVI is the caller's. */
+/* Posted vectors go into IRR; the caller sets RVI. */
 static void pull_posted(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -132,7 +133,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	case OKVM_APIC_PULL:
 		/*
 		 * In the fast loop a notification may be on its way already. The CPU takes the
-		 * descriptor itself at the entry then, and is not to find it empty: Bochs 3.0
+		 * descriptor itself at the entry then, and must not find it empty: Bochs 3.0
 		 * delivers vector 255 in that case.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
@@ -147,15 +148,16 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	case OKVM_APIC_ISR:
 		if (hw->apicv) {
 			read_intr_status(hw);
-			set_svi(hw, arg);
+			set_svi(&hw->vmcs, arg);
 		}
 		break;
 	case OKVM_APIC_TPR:
-		if (hw->exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
+		if (hw->vmcs.exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
 			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 
 			/* Exit when the TPR falls below what holds the interrupt back. */
-			vmx_tpr_threshold_set(hw, arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
+			vmcs_tpr_threshold_set(&hw->vmcs,
+					       arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
 		}
 		break;
 	case OKVM_APIC_EOI_MAP:
@@ -169,6 +171,11 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	}
 }
 
+/*
+ * Secondary controls again (SDM "APIC Virtualization and Virtual Interrupts").
+ * APIC_REGISTER_VIRT: reads of the APIC's registers are answered from the virtual-APIC page.
+ * VIRTUAL_INTR_DELIVERY: the CPU chooses and delivers interrupts itself, from RVI and IRR.
+ */
 #define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
@@ -176,9 +183,9 @@ static void switch_posted(struct okvm_hw_vcpu *hw, bool on)
 	if (!vmx_has(&vmx_caps, VMX_OPT_POSTED))
 		return;
 	if (on)
-		vmx_pin_set(hw, hw->pin | PIN_BASED_POSTED_INTR);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin | PIN_BASED_POSTED_INTR);
 	else
-		vmx_pin_set(hw, hw->pin & ~PIN_BASED_POSTED_INTR);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_POSTED_INTR);
 }
 
 static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
@@ -188,7 +195,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* What was posted is not forgotten; who posts after this look finds it switched off. */
+	/* Pull what is posted by now; whoever posts later finds posting switched off. */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);
@@ -197,23 +204,28 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (!on)
 		return;
 	hw->exit_avail |= VMX_AVAIL_STATUS;
-	hw->intr_status = 0;
+	hw->vmcs.intr_status = 0;
 	vmcs_write(GUEST_INTR_STATUS, 0);
 	set_rvi_unblocked(vcpu, okvm_apic_highest_irr(vcpu));
-	set_svi(hw, okvm_apic_highest_isr(vcpu));
-	vmx_tpr_threshold_set(hw, 0);
+	set_svi(&hw->vmcs, okvm_apic_highest_isr(vcpu));
+	vmcs_tpr_threshold_set(&hw->vmcs, 0);
 	vmx_apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);
 }
 
+/*
+ * VIRTUALIZE_X2APIC_MODE: APIC MSRs that the bitmap lets through reach the virtual-APIC page.
+ * VIRTUALIZE_APIC_ACCESSES: so do accesses to the APIC-access page (apic_page.c).
+ */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 
-/* How the CPU sees accesses of the guest to its APIC: not at all, by MSRs, or by MMIO. */
-static u32 access_control(struct okvm_vcpu *vcpu)
+/* Which accesses of the guest to its APIC the CPU virtualizes: none, by MSR, or by MMIO. */
+static u32 apic_access_control(struct okvm_vcpu *vcpu)
 {
 	if (vmx_apic_page_update(vcpu))
 		return SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) && to_hw(vcpu)->exec & CPU_BASED_TPR_SHADOW)
+	if (vcpu->apic && okvm_apic_x2apic_mode(vcpu) &&
+	    to_hw(vcpu)->vmcs.exec & CPU_BASED_TPR_SHADOW)
 		return vmx_caps.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 	return 0;
 }
@@ -222,23 +234,23 @@ static u32 access_control(struct okvm_vcpu *vcpu)
 void vmx_apic_update(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 access = access_control(vcpu);
+	u32 access = apic_access_control(vcpu);
 	bool apicv = access && vmx_has(&vmx_caps, VMX_OPT_APICV);
-	u32 exec2 = (hw->exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
+	u32 exec2 = (hw->vmcs.exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
 
 	if (apicv)
 		exec2 |= APICV_CONTROLS;
 	/* Cached translations know which page is the APIC's. */
-	if ((hw->exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+	if ((hw->vmcs.exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		hw->todo |= VMX_TODO_FLUSH_ALL;
-	vmx_exec2_set(hw, exec2 | vmx_caps.exec2_fixed);
+	vmcs_exec2_set(&hw->vmcs, exec2 | vmx_caps.exec2_fixed);
 	switch_apicv(vcpu, apicv);
 }
 
-/* Registers that exist in x2APIC mode and are as the page says; the current count is computed. */
+/* Registers in x2APIC mode whose value is what the page holds: not so the timer's current count. */
 static const struct {
 	u16 first, last;
-} readable[] = {
+} x2apic_readable[] = {
 	{ APIC_ID, APIC_LVR }, { APIC_TASKPRI, APIC_TASKPRI }, { APIC_PROCPRI, APIC_PROCPRI },
 	{ APIC_LDR, APIC_LDR }, { APIC_SPIV, APIC_ESR }, { APIC_ICR, APIC_ICR },
 	{ APIC_LVTT, APIC_TMICT }, { APIC_TDCR, APIC_TDCR },
@@ -251,15 +263,15 @@ void vmx_apic_bitmap(struct okvm_vcpu *vcpu)
 	unsigned int i;
 	u32 reg;
 
-	if (!(hw->exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+	if (!(hw->vmcs.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		return;
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
 	if (!hw->apicv)
 		return;
-	for (i = 0; i < ARRAY_SIZE(readable); i++)
-		for (reg = readable[i].first; reg <= readable[i].last; reg += 0x10)
-			vmx_msr_intercept(hw, X2APIC_MSR(reg), false, true);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_TASKPRI), false, false);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_EOI), true, false);
-	vmx_msr_intercept(hw, X2APIC_MSR(APIC_SELF_IPI), true, false);
+	for (i = 0; i < ARRAY_SIZE(x2apic_readable); i++)
+		for (reg = x2apic_readable[i].first; reg <= x2apic_readable[i].last; reg += 0x10)
+			vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(reg), false, true);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_EOI), true, false);
+	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_SELF_IPI), true, false);
 }

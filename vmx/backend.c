@@ -31,7 +31,7 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-/* Asked for, until it has been seen on more than an emulated CPU (Documentation/parameters.rst). */
+/* Off until it has been tried on more than an emulated CPU (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
@@ -221,23 +221,20 @@ struct cap_row {
 };
 
 static const struct cap_row cap_rows[] = {
-	{ OKVM_CAP_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
-	{ OKVM_CAP_TPR_SHADOW, VMX_OPT_TPR_SHADOW, 0, 0 },
-	{ OKVM_CAP_APICV, VMX_OPT_APICV, 0, 0 },
-	{ OKVM_CAP_POSTED, VMX_OPT_POSTED, 0, 0 },
-	{ OKVM_CAP_VNMI, VMX_OPT_VNMI, 0, 0 },
-	{ OKVM_CAP_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
-	{ OKVM_CAP_PLE, VMX_OPT_PLE, 0, 0 },
-	{ OKVM_CAP_EPT, VMX_OPT_EPT, 0, 0 },
-	{ OKVM_CAP_EPT_AD, VMX_OPT_EPT_AD, 0, 0 },
-	{ OKVM_CAP_EPT_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
-	{ OKVM_CAP_EPT_2M, VMX_OPT_EPT, 0, VMX_EPT_2MB_PAGE_BIT },
-	{ OKVM_CAP_EPT_XONLY, VMX_OPT_EPT, 0, VMX_EPT_EXECUTE_ONLY_BIT },
-	{ OKVM_CAP_EPT_5LEVEL, VMX_OPT_EPT, 0, VMX_EPT_PAGE_WALK_5_BIT },
-	{ OKVM_CAP_TSC_SCALING, 0, SECONDARY_EXEC_TSC_SCALING, 0 },
-	{ OKVM_CAP_XSAVES, 0, VMCS_CONTROL_BIT(XSAVES), 0 },
-	{ OKVM_CAP_INVPCID, 0, SECONDARY_EXEC_ENABLE_INVPCID, 0 },
-	{ OKVM_CAP_RDTSCP, 0, SECONDARY_EXEC_ENABLE_RDTSCP, 0 },
+	{ OKVM_HW_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
+	{ OKVM_HW_APICV, VMX_OPT_APICV, 0, 0 },
+	{ OKVM_HW_POSTED, VMX_OPT_POSTED, 0, 0 },
+	{ OKVM_HW_VNMI, VMX_OPT_VNMI, 0, 0 },
+	{ OKVM_HW_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
+	{ OKVM_HW_TDP, VMX_OPT_EPT, 0, 0 },
+	{ OKVM_HW_TDP_AD, VMX_OPT_EPT_AD, 0, 0 },
+	{ OKVM_HW_TDP_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
+	{ OKVM_HW_TDP_2M, VMX_OPT_EPT, 0, VMX_EPT_2MB_PAGE_BIT },
+	{ OKVM_HW_TDP_5LEVEL, VMX_OPT_EPT, 0, VMX_EPT_PAGE_WALK_5_BIT },
+	{ OKVM_HW_TSC_SCALING, 0, SECONDARY_EXEC_TSC_SCALING, 0 },
+	{ OKVM_HW_XSAVES, 0, VMCS_CONTROL_BIT(XSAVES), 0 },
+	{ OKVM_HW_INVPCID, 0, SECONDARY_EXEC_ENABLE_INVPCID, 0 },
+	{ OKVM_HW_RDTSCP, 0, SECONDARY_EXEC_ENABLE_RDTSCP, 0 },
 };
 
 static u32 vmx_caps_bits(void)
@@ -253,9 +250,9 @@ static u32 vmx_caps_bits(void)
 			caps |= r->cap;
 	}
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
-		caps |= OKVM_CAP_NX_HUGEPAGES;
+		caps |= OKVM_HW_NX_HUGEPAGES;
 	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)
-		caps |= OKVM_CAP_UMIP;
+		caps |= OKVM_HW_UMIP;
 	return caps;
 }
 
@@ -277,23 +274,25 @@ static void vmx_vm_destroy(struct okvm_vm *vm)
 	vmx_apic_page_destroy(vm);
 }
 
-static void free_pages_of(struct okvm_hw_vcpu *hw)
+static void vmcs_free(struct vmx_vmcs *vmcs)
 {
-	free_page((unsigned long)hw->vmcs);
-	free_page((unsigned long)hw->msr_bitmap);
-	free_page((unsigned long)hw->pi);
+	free_page((unsigned long)vmcs->region);
+	free_page((unsigned long)vmcs->msr_bitmap);
 }
 
-static int alloc_pages_of(struct okvm_hw_vcpu *hw)
+static int vmcs_alloc(struct vmx_vmcs *vmcs)
 {
-	hw->vmcs = (struct vmcs *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	hw->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	/* A page for 64 bytes: some implementations want the descriptor page-aligned. */
-	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (hw->vmcs && hw->msr_bitmap && hw->pi)
-		return 0;
-	free_pages_of(hw);
-	return -ENOMEM;
+	vmcs->region = (struct vmcs *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vmcs->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmcs->region || !vmcs->msr_bitmap) {
+		vmcs_free(vmcs);
+		return -ENOMEM;
+	}
+	vmcs->region->revision = vmx_caps.revision;
+	vmcs->pa = __pa(vmcs->region);
+	vmcs->cpu = -1;
+	memset(vmcs->msr_bitmap, 0xff, PAGE_SIZE);
+	return 0;
 }
 
 /* The VMCS is filled here, so that it is complete before the first ioctl. */
@@ -308,27 +307,26 @@ static void fill_vmcs(struct okvm_vcpu *vcpu)
 static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw;
-	int err;
 
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	err = alloc_pages_of(hw);
-	if (err) {
-		kfree(hw);
-		return err;
-	}
+	/* A page for 64 bytes: some implementations want the descriptor page-aligned. */
+	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!hw->pi || vmcs_alloc(&hw->vmcs))
+		goto err_hw;
 	hw->vcpu = vcpu;
-	hw->vmcs->revision = vmx_caps.revision;
-	hw->vmcs_pa = __pa(hw->vmcs);
-	hw->cpu = -1;
 	hw->timer_tsc = ~0ull;
 	hw->uret_stale = true;
 	hw->vpid = vpid_get();
-	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
 	vcpu->hw = hw;
 	fill_vmcs(vcpu);
 	return 0;
+
+err_hw:
+	free_page((unsigned long)hw->pi);
+	kfree(hw);
+	return -ENOMEM;
 }
 
 static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
@@ -338,21 +336,22 @@ static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
 	if (!hw)
 		return;
 	vcpu->hw = NULL;
-	vmx_vmcs_unload(hw);
+	vmx_vmcs_unload(&hw->vmcs);
 	vpid_put(hw->vpid);
-	free_pages_of(hw);
+	vmcs_free(&hw->vmcs);
+	free_page((unsigned long)hw->pi);
 	kfree(hw);
 }
 
-/* What x86/ does not set by way of set_segment() and friends. */
+/* State that x86/ does not reset by calls of set_segment() and the like. */
 static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	hw->exit_avail = 0;
 	hw->seg_avail = 0;
-	hw->soft_nmi_masked = false;
-	hw->entry_info = 0;
+	hw->vmcs.soft_nmi_masked = false;
+	hw->vmcs.entry_info = 0;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
@@ -363,11 +362,11 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vmcs_write(GUEST_SYSENTER_EIP, 0);
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
 		vmcs_write(GUEST_IA32_PAT, vcpu->arch->pat);
-	vmx_exec_set(hw, hw->exec & ~(CPU_BASED_INTR_WINDOW_EXITING |
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~(CPU_BASED_INTR_WINDOW_EXITING |
 				      CPU_BASED_NMI_WINDOW_EXITING));
 	vmx_update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CONTROLS | OKVM_ICPT_APIC |
 			      OKVM_ICPT_MSRS | OKVM_ICPT_DEBUG | OKVM_ICPT_CR);
-	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_CHECK_STATE;
 }
 
 const struct okvm_backend okvm_vmx_backend = {
@@ -404,8 +403,8 @@ const struct okvm_backend okvm_vmx_backend = {
 	.inject_exception = vmx_inject_exception,
 	.inject_nmi = vmx_inject_nmi,
 	.inject_irq = vmx_inject_irq,
-	.get_shadow = vmx_get_shadow,
-	.set_shadow = vmx_set_shadow,
+	.get_irq_shadow = vmx_get_irq_shadow,
+	.set_irq_shadow = vmx_set_irq_shadow,
 	.nmi_masked = vmx_nmi_masked,
 	.set_nmi_masked = vmx_set_nmi_masked,
 	.want_window = vmx_want_window,

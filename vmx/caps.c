@@ -10,16 +10,22 @@
 
 #include "vmx/caps.h"
 
-/* Named differently by the supported kernels. */
-#define EXEC2_XSAVES	VMCS_CONTROL_BIT(XSAVES)
-
-/* Write-back, as IA32_VMX_BASIC encodes it. */
-#define MEMTYPE_WB	6
-
+/*
+ * Pin-based controls (SDM "Pin-Based VM-Execution Controls").
+ * EXT_INTR_MASK: interrupts are the host's, and end the guest's run.
+ * NMI_EXITING: so are NMIs.
+ * VIRTUAL_NMIS: the CPU keeps the guest's blocking by NMI and knows when it ends.
+ * VMX_PREEMPTION_TIMER: exits when the guest's APIC timer is due, or at the bound on guest time.
+ * POSTED_INTR: interrupts reach a running guest by a descriptor in memory, without an exit.
+ */
 #define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING)
 #define PIN_OPTIONAL	(PIN_BASED_VIRTUAL_NMIS | PIN_BASED_VMX_PREEMPTION_TIMER | \
 			 PIN_BASED_POSTED_INTR)
 
+/*
+ * Processor-based controls: exec_wanted() tells what each is set for. Exits of MOV CR3 and INVLPG
+ * are those that paging by shadow tables needs; with EPT they are never set.
+ */
 #define EXEC_REQUIRED	(CPU_BASED_HLT_EXITING | CPU_BASED_CR8_LOAD_EXITING | \
 			 CPU_BASED_CR8_STORE_EXITING | CPU_BASED_CR3_LOAD_EXITING | \
 			 CPU_BASED_CR3_STORE_EXITING | CPU_BASED_UNCOND_IO_EXITING | \
@@ -28,9 +34,9 @@
 			 CPU_BASED_INVLPG_EXITING | CPU_BASED_RDPMC_EXITING | \
 			 CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_USE_MSR_BITMAPS)
 #define EXEC_OPTIONAL	(CPU_BASED_TPR_SHADOW | CPU_BASED_NMI_WINDOW_EXITING | \
-			 CPU_BASED_PAUSE_EXITING | CPU_BASED_MONITOR_TRAP_FLAG | \
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
+/* Secondary controls: exec2_wanted(), vmx_set_cr4() and vmx_apic_update() tell what each is for. */
 #define EXEC2_OPTIONAL	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_ENABLE_EPT | \
 			 SECONDARY_EXEC_DESC | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_ENABLE_VPID | \
@@ -38,13 +44,26 @@
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_ENABLE_INVPCID | \
-			 EXEC2_XSAVES | SECONDARY_EXEC_TSC_SCALING | \
+			 VMX_EXEC2_XSAVES | SECONDARY_EXEC_TSC_SCALING | \
 			 SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING)
 
+/*
+ * VM-exit controls, set in every VMCS (SDM "VM-Exit Controls").
+ * SAVE_DEBUG_CONTROLS: exits store the guest's DR7 and DEBUGCTL.
+ * HOST_ADDR_SPACE_SIZE: the host is in 64-bit mode.
+ * ACK_INTR_ON_EXIT: an exit takes the interrupt from the local APIC and tells its vector.
+ * LOAD_IA32_PAT, LOAD_IA32_EFER: exits load the host's values.
+ */
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
 			 VM_EXIT_ACK_INTR_ON_EXIT)
 #define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER)
 
+/*
+ * VM-entry controls, set in every VMCS but for IA32E_MODE (SDM "VM-Entry Controls").
+ * LOAD_DEBUG_CONTROLS: entries load the guest's DR7 and DEBUGCTL.
+ * IA32E_MODE: the guest is in long mode: set as its EFER.LMA is (vmx_set_efer()).
+ * LOAD_IA32_PAT, LOAD_IA32_EFER: entries load the guest's values.
+ */
 #define ENTRY_REQUIRED	VM_ENTRY_LOAD_DEBUG_CONTROLS
 #define ENTRY_OPTIONAL	(VM_ENTRY_IA32E_MODE | VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER)
 
@@ -56,7 +75,7 @@
  * A capability MSR's low half says which bits must be 1, its high half which may be
  * (SDM "VM-Execution Controls" under "VMX Capability Reporting Facility").
  */
-static bool adjust(u32 required, u32 optional, u64 msr, u32 *ctl, u32 *fixed)
+static bool adjust_control(u32 required, u32 optional, u64 msr, u32 *ctl, u32 *fixed)
 {
 	u32 may = msr >> 32;
 	u32 must = (u32)msr;
@@ -170,7 +189,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 			caps->opts |= o->opt;
 			continue;
 		}
-		/* A control that another option also stands on is not there to be kept. */
+		/* Controls that it shares with another option go too. */
 		caps->pin &= ~o->pin | caps->pin_fixed;
 		caps->exec &= ~o->exec | caps->exec_fixed;
 		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;
@@ -181,7 +200,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 static bool vmcs_usable(u64 basic)
 {
 	return vmx_basic_vmcs_size(basic) <= 4096 && !(basic & BIT_ULL(48)) &&
-	       ((basic >> 50) & 15) == MEMTYPE_WB;
+	       ((basic >> 50) & 15) == VMX_MEMTYPE_WB;
 }
 
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps)
@@ -190,23 +209,24 @@ enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct 
 	if (!vmcs_usable(msrs->basic))
 		return VMX_CAPS_VMCS;
 	caps->revision = vmx_basic_vmcs_revision_id(msrs->basic);
-	caps->vmcs_size = vmx_basic_vmcs_size(msrs->basic);
 	caps->cr0_fixed0 = msrs->cr0_fixed0;
 	caps->cr0_fixed1 = msrs->cr0_fixed1;
 	caps->cr4_fixed0 = msrs->cr4_fixed0;
 	caps->cr4_fixed1 = msrs->cr4_fixed1;
 	caps->timer_shift = msrs->misc & 0x1f;
-	if (!adjust(PIN_REQUIRED, PIN_OPTIONAL, msrs->pin, &caps->pin, &caps->pin_fixed))
+	if (!adjust_control(PIN_REQUIRED, PIN_OPTIONAL, msrs->pin, &caps->pin, &caps->pin_fixed))
 		return VMX_CAPS_PIN;
-	if (!adjust(EXEC_REQUIRED, EXEC_OPTIONAL, msrs->exec, &caps->exec, &caps->exec_fixed))
+	if (!adjust_control(EXEC_REQUIRED, EXEC_OPTIONAL, msrs->exec, &caps->exec,
+			    &caps->exec_fixed))
 		return VMX_CAPS_EXEC;
-	if (!adjust(EXIT_REQUIRED, EXIT_OPTIONAL, msrs->exit, &caps->exit, &caps->exit_fixed))
+	if (!adjust_control(EXIT_REQUIRED, EXIT_OPTIONAL, msrs->exit, &caps->exit,
+			    &caps->exit_fixed))
 		return VMX_CAPS_EXIT;
-	if (!adjust(ENTRY_REQUIRED, ENTRY_OPTIONAL, msrs->entry, &caps->entry,
-		    &caps->entry_fixed))
+	if (!adjust_control(ENTRY_REQUIRED, ENTRY_OPTIONAL, msrs->entry, &caps->entry,
+			    &caps->entry_fixed))
 		return VMX_CAPS_ENTRY;
 	if (caps->exec & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
-		adjust(0, EXEC2_OPTIONAL, msrs->exec2, &caps->exec2, &caps->exec2_fixed);
+		adjust_control(0, EXEC2_OPTIONAL, msrs->exec2, &caps->exec2, &caps->exec2_fixed);
 	if (caps->exec2 & SECONDARY_EXEC_ENABLE_EPT)
 		caps->ept_cap = (u32)msrs->ept_vpid;
 	if (caps->exec2 & SECONDARY_EXEC_ENABLE_VPID)

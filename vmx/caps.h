@@ -39,6 +39,10 @@ struct vmx_msrs {
 
 /* SDM "Secondary Processor-Based VM-Execution Controls" and "Encodings"; not in <asm/vmx.h>. */
 #define VMX_EXEC2_ENCLV_EXITING		BIT(28)
+/* The supported kernels name it differently. */
+#define VMX_EXEC2_XSAVES		VMCS_CONTROL_BIT(XSAVES)
+/* Write-back, as IA32_VMX_BASIC and EPTP encode memory types. */
+#define VMX_MEMTYPE_WB			6
 #define VMX_ENCLV_EXITING_BITMAP	0x2036
 
 /** enum vmx_opt - what may be switched off by parameter, as bits */
@@ -78,7 +82,6 @@ enum vmx_caps_err {
  */
 struct vmx_caps {
 	u32 revision;
-	u32 vmcs_size;
 	u32 pin, pin_fixed;
 	u32 exec, exec_fixed;
 	u32 exec2, exec2_fixed;

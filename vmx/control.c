@@ -15,11 +15,13 @@
 
 #include "vmx/vmx.h"
 
-/* Memory type of the tables, as EPTP encodes it. */
-#define EPTP_WB		6ull
-#define EXEC2_XSAVES	VMCS_CONTROL_BIT(XSAVES)
-
-/* #AC and #DB can be made to recur without end by the guest alone: always intercepted. */
+/*
+ * Exceptions that exit (SDM "Exception Bitmap").
+ * #UD: instructions that only the emulator knows, such as the other vendor's hypercall.
+ * #MC: the host's.
+ * #DB, #AC: a guest can make their delivery recur without end; no interrupt would end that.
+ * #BP: a debugger's breakpoints in the guest's code.
+ */
 static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
 {
 	u32 bits = BIT(X86_TRAP_UD) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
@@ -30,11 +32,27 @@ static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
 	return bits;
 }
 
-/* What the APIC's owner has no use for is not intercepted; the rest is this. */
+/*
+ * Processor-based controls that every vCPU has (SDM "Processor-Based VM-Execution Controls").
+ * UNCOND_IO_EXITING: every port is a device of okvm or of userspace.
+ * USE_TSC_OFFSETTING: the guest's TSC is the host's plus TSC_OFFSET.
+ * RDPMC_EXITING: guests have no performance counters.
+ * USE_MSR_BITMAPS: the bitmap says which MSRs exit (msr.c); without it all would.
+ * ACTIVATE_SECONDARY_CONTROLS: the secondary controls count, which are taken to be 0 otherwise.
+ */
 #define EXEC_ALWAYS	(CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
 			 CPU_BASED_RDPMC_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
+/*
+ * Those that follow from the VM and the vCPU.
+ * HLT_EXITING: a vCPU that waits leaves its CPU to others.
+ * MWAIT_EXITING, MONITOR_EXITING: a wait in the guest would keep the CPU; they do nothing instead.
+ * MOV_DR_EXITING: the first access loads the guest's debug registers (vmx_exit_dr()).
+ * TPR_SHADOW: CR8 is the TPR in the virtual-APIC page.
+ * CR8_LOAD_EXITING, CR8_STORE_EXITING: without that page each access is okvm's to answer.
+ * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a waiting event can be delivered.
+ */
 static u32 exec_wanted(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -51,11 +69,22 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 		exec |= CPU_BASED_TPR_SHADOW;
 	else
 		exec |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
-	/* Windows that are asked for stay. */
-	exec |= hw->exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+	/* vmx_want_window() decides about these two. */
+	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
 }
 
+/*
+ * Secondary controls (SDM "Secondary Processor-Based VM-Execution Controls").
+ * ENABLE_EPT: the tables of mmu/ translate guest-physical addresses.
+ * UNRESTRICTED_GUEST: the CPU runs real mode and unpaged protected mode itself.
+ * WBINVD_EXITING: a guest must not empty the host's caches.
+ * TSC_SCALING: the guest's TSC may have another rate than the host's.
+ * ENCLS_EXITING, ENCLV_EXITING: guests have no SGX, whose leaves are undefined for them.
+ * ENABLE_VPID: translations are tagged, so that entries and exits need not flush them.
+ * PAUSE_LOOP_EXITING: a vCPU that spins lets another run that may hold what it waits for.
+ * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: the instructions are undefined unless their bit is set.
+ */
 static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -73,9 +102,9 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 	if (feat->invpcid)
 		exec2 |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (feat->xsaves)
-		exec2 |= EXEC2_XSAVES;
-	/* apicv.c's and set_cr4()'s stay. */
-	exec2 |= hw->exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+		exec2 |= VMX_EXEC2_XSAVES;
+	/* vmx_apic_update() and vmx_set_cr4() decide about these. */
+	exec2 |= hw->vmcs.exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			      SECONDARY_EXEC_APIC_REGISTER_VIRT |
 			      SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
@@ -86,11 +115,11 @@ static void update_controls(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, exec_wanted(vcpu));
-	vmx_exec2_set(hw, exec2_wanted(vcpu));
+	vmcs_exec_set(&hw->vmcs, exec_wanted(vcpu));
+	vmcs_exec2_set(&hw->vmcs, exec2_wanted(vcpu));
 }
 
-static void update_debug(struct okvm_vcpu *vcpu)
+static void update_guest_dr7(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_arch_vcpu *arch = vcpu->arch;
 	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
@@ -102,8 +131,8 @@ static void update_debug(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.TS and WP, and what of CR4 changes nothing for the host, the guest writes
- * without exits; only such bits as it may set at all.
+ * The guest writes some bits without exits: TS and WP of CR0, and those of CR4 that change nothing
+ * for the host. A bit of CR4 that the guest's CPUID reserves is not among them.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -123,7 +152,7 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 {
 	if (what & OKVM_ICPT_EXCEPTIONS)
-		vmx_exceptions_set(to_hw(vcpu), exceptions_wanted(vcpu->arch));
+		vmcs_exceptions_set(&to_hw(vcpu)->vmcs, exceptions_wanted(vcpu->arch));
 	if (what & OKVM_ICPT_APIC)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
@@ -131,10 +160,12 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		/* The feature bits may have changed which MSRs are visible. */
 		to_hw(vcpu)->uret_stale = true;
 	}
-	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC))
+	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC)) {
 		vmx_msr_bitmap_update(vcpu);
+		vmx_apic_bitmap(vcpu);
+	}
 	if (what & OKVM_ICPT_DEBUG)
-		update_debug(vcpu);
+		update_guest_dr7(vcpu);
 	if (what & OKVM_ICPT_CR)
 		update_cr_masks(vcpu);
 }
@@ -151,13 +182,13 @@ void vmx_set_tsc(struct okvm_vcpu *vcpu, u64 offset, u64 ratio)
 void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u64 eptp = root | EPTP_WB | (u64)(level - 1) << 3;
+	u64 eptp = root | VMX_MEMTYPE_WB | (u64)(level - 1) << 3;
 
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
-	if (eptp == hw->eptp)
+	if (eptp == hw->vmcs.eptp)
 		return;
-	hw->eptp = eptp;
+	hw->vmcs.eptp = eptp;
 	vmcs_write(EPT_POINTER, eptp);
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 }
@@ -193,11 +224,11 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
 	/* Linear translations too: a VPID may have come from another vCPU. */
 	if (hw->todo & VMX_TODO_FLUSH_ALL)
-		invalidate_ept(hw->eptp);
+		invalidate_ept(hw->vmcs.eptp);
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
-	/* The MSR that flushes the L1 data cache clears them too; reading other memory does not. */
+	/* IA32_FLUSH_CMD clears the buffers too; the flush by reading memory does not. */
 	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return;
 	if (hw->todo & VMX_TODO_CLEAR_BUFFERS)
@@ -206,12 +237,12 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 
 /* ---- preemption timer ---- */
 
-static void timer_control(struct okvm_hw_vcpu *hw, bool on)
+static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on || vmx_params.time_bound)
-		vmx_pin_set(hw, hw->pin | PIN_BASED_VMX_PREEMPTION_TIMER);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin | PIN_BASED_VMX_PREEMPTION_TIMER);
 	else
-		vmx_pin_set(hw, hw->pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
+		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
 bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -221,11 +252,11 @@ bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
 		return false;
 	hw->timer_tsc = host_tsc;
-	timer_control(hw, true);
+	preemption_timer_switch(hw, true);
 	return true;
 }
 
-/* With a bound the timer stays on, and what it counts from is written once. */
+/* With a bound on guest time the timer stays on and counts from the bound. */
 void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -233,11 +264,11 @@ void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu)
 	hw->timer_tsc = ~0ull;
 	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
 		return;
-	timer_control(hw, false);
+	preemption_timer_switch(hw, false);
 	if (!vmx_params.time_bound)
 		return;
-	hw->timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
-	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->timer_value);
+	hw->vmcs.timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->vmcs.timer_value);
 }
 
 /* ---- a new VMCS ---- */
@@ -248,11 +279,11 @@ static void init_host_state(struct okvm_hw_vcpu *hw)
 	unsigned long val;
 
 	store_idt(&idt);
-	hw->host_cr3 = __get_current_cr3_fast();
-	hw->host_cr4 = cr4_read_shadow();
+	hw->vmcs.host_cr3 = __get_current_cr3_fast();
+	hw->vmcs.host_cr4 = cr4_read_shadow();
 	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
-	vmcs_write(HOST_CR3, hw->host_cr3);
-	vmcs_write(HOST_CR4, hw->host_cr4);
+	vmcs_write(HOST_CR3, hw->vmcs.host_cr3);
+	vmcs_write(HOST_CR4, hw->vmcs.host_cr4);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
 	vmcs_write(HOST_DS_SELECTOR, 0);
@@ -284,17 +315,17 @@ static u32 pin_wanted(void)
 	return pin | vmx_caps.pin_fixed;
 }
 
-/* Fields that no later code writes; everything else the reset and the updates fill. */
+/* Fields that are written once. The reset and the update functions write all others. */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_pin_set(hw, pin_wanted());
-	vmx_exit_set(hw, vmx_caps.exit | vmx_caps.exit_fixed);
-	vmx_entry_set(hw, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
+	vmcs_pin_set(&hw->vmcs, pin_wanted());
+	vmcs_exit_set(&hw->vmcs, vmx_caps.exit | vmx_caps.exit_fixed);
+	vmcs_entry_set(&hw->vmcs, (vmx_caps.entry & ~VM_ENTRY_IA32E_MODE) | vmx_caps.entry_fixed);
 	update_controls(vcpu);
 	init_host_state(hw);
-	vmcs_write(MSR_BITMAP, __pa(hw->msr_bitmap));
+	vmcs_write(MSR_BITMAP, __pa(hw->vmcs.msr_bitmap));
 	vmcs_write(VMCS_LINK_POINTER, ~0ul);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
@@ -305,7 +336,7 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	if (hw->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);
-	if (vmx_caps.exec2 & EXEC2_XSAVES)
+	if (vmx_caps.exec2 & VMX_EXEC2_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
 	/* No guest has SGX: every leaf exits. */
 	if (vmx_caps.exec2 & SECONDARY_EXEC_ENCLS_EXITING)

@@ -27,8 +27,8 @@
 #include "vmx/vmx.h"
 
 static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
-DEFINE_PER_CPU(struct okvm_hw_vcpu *, vmx_current_hw);
-static DEFINE_PER_CPU(struct list_head, loaded_list);
+DEFINE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
+static DEFINE_PER_CPU(struct list_head, loaded_vmcs_list);
 
 static u64 read_msr_or_zero(u32 msr)
 {
@@ -109,49 +109,49 @@ int vmx_cpu_enable(void)
 }
 
 /* On the CPU it is loaded on, IRQs off. The emergency hook may come in between as an NMI. */
-static void clear_local(void *arg)
+static void vmcs_clear_here(void *arg)
 {
-	struct okvm_hw_vcpu *hw = arg;
+	struct vmx_vmcs *vmcs = arg;
 	int cpu = raw_smp_processor_id();
 
-	if (hw->cpu != cpu)
+	if (vmcs->cpu != cpu)
 		return;
-	if (this_cpu_read(vmx_current_hw) == hw)
-		this_cpu_write(vmx_current_hw, NULL);
-	vmx_insn_vmclear(hw->vmcs_pa);
-	hw->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
-	list_del(&hw->node);
+	if (this_cpu_read(vmx_current_vmcs) == vmcs)
+		this_cpu_write(vmx_current_vmcs, NULL);
+	vmx_insn_vmclear(vmcs->pa);
+	vmcs->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
+	list_del(&vmcs->node);
 	/* Off the list before another CPU may load it. */
 	smp_wmb();
-	WRITE_ONCE(hw->cpu, -1);
+	WRITE_ONCE(vmcs->cpu, -1);
 }
 
-void vmx_vmcs_unload(struct okvm_hw_vcpu *hw)
+void vmx_vmcs_unload(struct vmx_vmcs *vmcs)
 {
-	int cpu = READ_ONCE(hw->cpu);
+	int cpu = READ_ONCE(vmcs->cpu);
 
 	if (cpu >= 0)
-		smp_call_function_single(cpu, clear_local, hw, 1);
+		smp_call_function_single(cpu, vmcs_clear_here, vmcs, 1);
 }
 
-bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu)
+bool vmx_vmcs_load(struct okvm_vm *vm, struct vmx_vmcs *vmcs, int cpu)
 {
-	bool moved = hw->cpu != cpu;
+	bool moved = vmcs->cpu != cpu;
 	unsigned long flags;
 
 	if (moved) {
-		vmx_vmcs_unload(hw);
+		vmx_vmcs_unload(vmcs);
 		local_irq_save(flags);
-		/* Pairs with smp_wmb() in clear_local(). */
+		/* Pairs with smp_wmb() in vmcs_clear_here(). */
 		smp_rmb();
-		list_add(&hw->node, this_cpu_ptr(&loaded_list));
-		WRITE_ONCE(hw->cpu, cpu);
+		list_add(&vmcs->node, this_cpu_ptr(&loaded_vmcs_list));
+		WRITE_ONCE(vmcs->cpu, cpu);
 		local_irq_restore(flags);
 	}
-	if (this_cpu_read(vmx_current_hw) != hw) {
-		if (!vmx_insn_vmptrld(hw->vmcs_pa))
-			okvm_vm_kill(hw->vcpu->vm, "VMPTRLD failed");
-		this_cpu_write(vmx_current_hw, hw);
+	if (this_cpu_read(vmx_current_vmcs) != vmcs) {
+		if (!vmx_insn_vmptrld(vmcs->pa))
+			okvm_vm_kill(vm, "VMPTRLD failed");
+		this_cpu_write(vmx_current_vmcs, vmcs);
 		/* Branch targets that another guest trained do not reach this one. */
 		indirect_branch_prediction_barrier();
 	}
@@ -160,10 +160,10 @@ bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu)
 
 void vmx_cpu_disable(void)
 {
-	struct okvm_hw_vcpu *hw, *next;
+	struct vmx_vmcs *vmcs, *next;
 
-	list_for_each_entry_safe(hw, next, this_cpu_ptr(&loaded_list), node)
-		clear_local(hw);
+	list_for_each_entry_safe(vmcs, next, this_cpu_ptr(&loaded_vmcs_list), node)
+		vmcs_clear_here(vmcs);
 	vmx_uret_cpu_off();
 	if (!vmx_insn_vmxoff())
 		pr_err("okvm: VMXOFF failed on CPU %d\n", raw_smp_processor_id());
@@ -177,12 +177,12 @@ void vmx_cpu_disable(void)
  */
 static void vmx_emergency(void)
 {
-	struct okvm_hw_vcpu *hw;
+	struct vmx_vmcs *vmcs;
 
 	if (!(__read_cr4() & X86_CR4_VMXE))
 		return;
-	list_for_each_entry(hw, this_cpu_ptr(&loaded_list), node)
-		vmx_insn_vmclear(hw->vmcs_pa);
+	list_for_each_entry(vmcs, this_cpu_ptr(&loaded_vmcs_list), node)
+		vmx_insn_vmclear(vmcs->pa);
 	if (vmx_insn_vmxoff())
 		cr4_clear_bits(X86_CR4_VMXE);
 }
@@ -190,7 +190,7 @@ static void vmx_emergency(void)
 /*
  * The kernel has room for one callback. Upstream's module takes it for as long
  * as it is loaded (6.1) or has VMs (later), and then switches VMX off on every
- * CPU whoever uses it; so okvm steps back if it is there, and takes the
+ * CPU even if okvm uses it; so okvm steps back if it is there, and takes the
  * callback only while it has VMs itself, and a little longer: giving it back
  * waits for a grace period, which closing the last VM should not.
  */
@@ -201,8 +201,8 @@ static unsigned int emergency_users;
 static bool emergency_registered;
 
 /*
- * In the kernel's own set of modules: the paths that the caller sees may be of its own making, and
- * who answers for them may never do so.
+ * The kernel's own set of modules is asked. A path would be resolved in the caller's mount
+ * namespace, where it may be anything, and on a file system that may never answer.
  */
 static bool upstream_is_loaded(void)
 {
@@ -258,7 +258,7 @@ int vmx_enable_init(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		INIT_LIST_HEAD(&per_cpu(loaded_list, cpu));
+		INIT_LIST_HEAD(&per_cpu(loaded_vmcs_list, cpu));
 		region = (struct vmcs *)get_zeroed_page(GFP_KERNEL);
 		if (!region) {
 			free_regions();

@@ -5,7 +5,7 @@
  * Upstream prepares everything for each entry. Here an entry has two parts:
  * what host code that runs with IRQs on could have changed is checked once
  * (enter_guest()), what a fast exit can change is checked each time
- * (enter_again()). Thread flags are among the latter: others who set one for a
+ * (enter_once()). Thread flags are among the latter: others who set one for a
  * CPU in guest mode send an IPI, but a fast exit that wakes a task may set one
  * for its own CPU.
  */
@@ -33,35 +33,37 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/run.h"
 
-#define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
 			 _TIF_NOTIFY_RESUME)
 
 /* ---- the host's segments and KERNEL_GS_BASE: once per vcpu_load ---- */
 
-static void host_selectors_set(struct okvm_hw_vcpu *hw, u16 fs, u16 gs, unsigned long fs_base)
+static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned long fs_base)
 {
 	/* VM exits load only selectors of the GDT with RPL 0 (SDM "Checks on Host Segments"). */
 	u16 host_fs = fs & 7 ? 0 : fs;
 	u16 host_gs = gs & 7 ? 0 : gs;
 
-	if (hw->host_fs_sel != host_fs) {
+	if (vmcs->host_fs_sel != host_fs) {
 		vmcs_write(HOST_FS_SELECTOR, host_fs);
-		hw->host_fs_sel = host_fs;
+		vmcs->host_fs_sel = host_fs;
 	}
-	if (hw->host_gs_sel != host_gs) {
+	if (vmcs->host_gs_sel != host_gs) {
 		vmcs_write(HOST_GS_SELECTOR, host_gs);
-		hw->host_gs_sel = host_gs;
+		vmcs->host_gs_sel = host_gs;
 	}
-	if (hw->host_fs_base != fs_base) {
+	if (vmcs->host_fs_base != fs_base) {
 		vmcs_write(HOST_FS_BASE, fs_base);
-		hw->host_fs_base = fs_base;
+		vmcs->host_fs_base = fs_base;
 	}
 }
 
 /* IRQs off. */
-void vmx_host_save(struct okvm_hw_vcpu *hw)
+static void host_state_save(struct okvm_hw_vcpu *hw)
 {
 	current_save_fsgs();
 	hw->fs_sel = current->thread.fsindex;
@@ -69,7 +71,7 @@ void vmx_host_save(struct okvm_hw_vcpu *hw)
 	hw->host_gs_user = current->thread.gsbase;
 	savesegment(ds, hw->ds_sel);
 	savesegment(es, hw->es_sel);
-	host_selectors_set(hw, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
+	host_selectors_set(&hw->vmcs, hw->fs_sel, hw->gs_sel, current->thread.fsbase);
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
 	if (this_cpu_read(vmx_uret_owner) != hw || hw->uret_stale)
 		vmx_uret_load(hw);
@@ -88,19 +90,19 @@ static void host_ldt_restore(void)
 }
 
 /* IRQs off or preemption off. */
-void vmx_host_restore(struct okvm_hw_vcpu *hw)
+static void host_state_restore(struct okvm_hw_vcpu *hw)
 {
 	if (!hw->host_saved)
 		return;
 	hw->host_saved = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
-	/* Before the segments, which may be of it. */
+	/* Before the segments, whose descriptors may be in the LDT. */
 	host_ldt_restore();
 	if (hw->gs_sel & 7)
 		load_gs_index(hw->gs_sel);
 	if (hw->fs_sel & 7) {
 		loadsegment(fs, hw->fs_sel);
-		wrmsrl(MSR_FS_BASE, hw->host_fs_base);
+		wrmsrl(MSR_FS_BASE, hw->vmcs.host_fs_base);
 	}
 	/* The exit loaded null selectors where userspace may have had others. */
 	if (unlikely(hw->ds_sel | hw->es_sel)) {
@@ -130,9 +132,9 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	if (likely(hw->cpu == cpu && this_cpu_read(vmx_current_hw) == hw))
+	if (likely(hw->vmcs.cpu == cpu && this_cpu_read(vmx_current_vmcs) == &hw->vmcs))
 		return;
-	if (!vmx_vmcs_load(hw, cpu))
+	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
 	/* This CPU may hold translations, and values of MSRs, from when the vCPU was here last. */
@@ -142,7 +144,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 void vmx_vcpu_put(struct okvm_vcpu *vcpu)
 {
-	vmx_host_restore(to_hw(vcpu));
+	host_state_restore(to_hw(vcpu));
 }
 
 /* ---- L1 data cache: SDM-external, Intel's "L1 Terminal Fault" guidance ---- */
@@ -151,9 +153,9 @@ void vmx_vcpu_put(struct okvm_vcpu *vcpu)
 static void *l1d_pages;
 
 /*
- * The translations first, so that no page walk takes lines while the cache fills. CPUID lets no
- * load of the second loop begin before they are there, and LFENCE lets nothing behind the loop
- * begin before the cache is full.
+ * The first loop fetches the translations, so that no page walk takes lines while the second fills
+ * the cache. CPUID lets no load of the second loop begin before the translations are there, and
+ * LFENCE lets nothing after that loop begin before the cache is full.
  */
 static void l1d_flush_software(void)
 {
@@ -291,7 +293,7 @@ static void debug_regs_load(struct okvm_hw_vcpu *hw)
 }
 
 /* The guest moved to and from its registers without exits: take them over and intercept again. */
-static void debug_regs_take(struct okvm_hw_vcpu *hw)
+static void debug_regs_take_over(struct okvm_hw_vcpu *hw)
 {
 	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
 
@@ -302,13 +304,14 @@ static void debug_regs_take(struct okvm_hw_vcpu *hw)
 	get_debugreg(arch->dr6, 6);
 	arch->dr7 = vmcs_read(GUEST_DR7);
 	arch->debug_regs_live = false;
-	vmx_exec_set(hw, hw->exec | CPU_BASED_MOV_DR_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 	okvm_update_dr7(hw->vcpu);
 }
 
 /*
  * The CPU adds to DR6 and never clears it: what the guest left there would be taken for the reason
- * of the host's next #DB. Addresses would be compared with what the host does, whatever DR7 says.
+ * of the host's next #DB. Addresses in DR0-DR3 are compared with the host's accesses even if DR7
+ * enables none of them.
  */
 static void debug_regs_neutral(void)
 {
@@ -324,7 +327,7 @@ static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 	if (unlikely(hw->dr_loaded)) {
 		hw->dr_loaded = false;
 		if (hw->vcpu->arch->debug_regs_live)
-			debug_regs_take(hw);
+			debug_regs_take_over(hw);
 		debug_regs_neutral();
 	}
 	/* Exits leave 400h in DR7 (SDM "Loading Host Control Registers, Debug Registers, MSRs"). */
@@ -332,50 +335,50 @@ static void debug_regs_unload(struct okvm_hw_vcpu *hw)
 		hw_breakpoint_restore();
 }
 
-/* ---- what changes behind the back of the fast path ---- */
+/* ---- what host code with IRQs on may have changed ---- */
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	/*
-	 * The registers themselves: what the kernel computes for them costs more than reading
-	 * them.
-	 */
+	/* Reading the registers is cheaper than asking the kernel what they should hold. */
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 
-	if (unlikely(cr3 != hw->host_cr3)) {
+	if (unlikely(cr3 != hw->vmcs.host_cr3)) {
 		vmcs_write(HOST_CR3, cr3);
-		hw->host_cr3 = cr3;
+		hw->vmcs.host_cr3 = cr3;
 	}
-	if (unlikely(cr4 != hw->host_cr4)) {
+	if (unlikely(cr4 != hw->vmcs.host_cr4)) {
 		vmcs_write(HOST_CR4, cr4);
-		hw->host_cr4 = cr4;
-		/* CR4.MCE of the host holds in the guest too. Some bits only the VMCS has. */
+		hw->vmcs.host_cr4 = cr4;
+		/*
+		 * The guest runs with the host's CR4.MCE. okvm_cr4(), since the bits that the
+		 * guest owns are current in the VMCS only.
+		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
 }
 
 static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 {
-	unsigned long flags = hw->frame.flags & BIT(VMX_FRAME_LAUNCHED_BIT);
+	unsigned long flags = hw->vmcs.frame.flags & BIT(VMX_FRAME_LAUNCHED_BIT);
 
 	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
-		hw->frame.host_spec = this_cpu_read(x86_spec_ctrl_current);
-		hw->frame.guest_spec = hw->spec_ctrl;
+		hw->vmcs.frame.host_spec = this_cpu_read(x86_spec_ctrl_current);
+		hw->vmcs.frame.guest_spec = hw->spec_ctrl;
 		flags |= BIT(VMX_FRAME_SPEC_BIT);
 		if (hw->spec_ctrl_direct)
 			flags |= BIT(VMX_FRAME_SPEC_SAVE_BIT);
 	}
-	hw->frame.flags = flags;
+	hw->vmcs.frame.flags = flags;
 }
 
 /*
- * An exception waits behind an event that is given to hardware: let the entry
- * deliver the event and come back at once.
+ * An exception waits behind an event that the next entry delivers: enter, so that the event is
+ * delivered, and exit at once.
  */
 static bool event_behind_event(const struct okvm_hw_vcpu *hw)
 {
-	return hw->entry_info && hw->vcpu->arch->ev.exc.pending;
+	return hw->vmcs.entry_info && hw->vcpu->arch->ev.exc.pending;
 }
 
 static bool must_not_enter(struct okvm_hw_vcpu *hw)
@@ -390,27 +393,27 @@ static bool must_not_enter(struct okvm_hw_vcpu *hw)
 	return read_thread_flags() & THREAD_WORK;
 }
 
-/* An event that was given to hardware and then withdrawn (KVM_SET_VCPU_EVENTS) is taken back. */
+/* KVM_SET_VCPU_EVENTS may have withdrawn an event that was written for the next entry. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
 
-	if (likely(!hw->entry_info))
+	if (likely(!hw->vmcs.entry_info))
 		return;
 	if (ev->exc.injected || ev->irq.injected || ev->nmi_injected)
 		return;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
-	hw->entry_info = 0;
+	hw->vmcs.entry_info = 0;
 }
 
-/* The guest is a quiescent state; RCU need hear of it no more often than the tick comes. */
-static void note_quiescent_state(struct okvm_hw_vcpu *hw)
+/* Running a guest is a quiescent state of RCU. One report per tick is enough. */
+static void report_quiescent_state(struct okvm_hw_vcpu *hw)
 {
 	unsigned long now = READ_ONCE(jiffies);
 
-	if (likely(hw->noted == now) || context_tracking_enabled_this_cpu())
+	if (likely(hw->rcu_reported == now) || context_tracking_enabled_this_cpu())
 		return;
-	hw->noted = now;
+	hw->rcu_reported = now;
 	okvm_rcu_note_guest();
 }
 
@@ -421,11 +424,11 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	withdraw_event(hw);
-	/* After mode became IN_GUEST: whoever posts from now on notifies. */
+	/* Looked at after mode became IN_GUEST: whoever posts later notifies. */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
-		vmx_host_save(hw);
+		host_state_save(hw);
 	else if (unlikely(hw->uret_stale))
 		vmx_uret_load(hw);
 	hw->uret_stale = false;
@@ -438,13 +441,13 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	xstate_load_guest(hw);
 	debug_regs_load(hw);
 	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
+		vmx_set_irq_shadow(vcpu, 0);
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
 		hw->todo |= VMX_TODO_CLEAR_BUFFERS;
 	vtime_account_guest_enter();
-	note_quiescent_state(hw);
+	report_quiescent_state(hw);
 	if (arch->cr2 != native_read_cr2())
 		native_write_cr2(arch->cr2);
 }
@@ -455,11 +458,11 @@ static void leave_guest(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->cr2 = native_read_cr2();
-	hw->spec_ctrl = hw->frame.guest_spec;
+	hw->spec_ctrl = hw->vmcs.frame.guest_spec;
 	debug_regs_unload(hw);
 	xstate_load_host(hw);
 	okvm_note_guest_ran();
-	/* Pairs with the barriers of request.c: the requester need not send an IPI any more. */
+	/* Pairs with the barriers of request.c: from here on requesters need not send an IPI. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
@@ -488,7 +491,7 @@ static void write_dirty_regs(struct okvm_arch_vcpu *arch)
 }
 
 /* The preemption timer counts from what the VMCS holds at each entry. */
-static void write_timer(struct okvm_hw_vcpu *hw)
+static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 {
 	u64 ticks = 0, now;
 
@@ -500,8 +503,8 @@ static void write_timer(struct okvm_hw_vcpu *hw)
 	if (vmx_params.time_bound)
 		ticks = min_t(u64, ticks, vmx_params.time_bound >> vmx_caps.timer_shift);
 	ticks = min_t(u64, ticks, U32_MAX);
-	if (ticks != hw->timer_value) {
-		hw->timer_value = ticks;
+	if (ticks != hw->vmcs.timer_value) {
+		hw->vmcs.timer_value = ticks;
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, ticks);
 	}
 }
@@ -511,14 +514,14 @@ static void write_timer(struct okvm_hw_vcpu *hw)
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_CR4) | \
 			 BIT(OKVM_REG_PDPTR))
 
-static noinline void enter_failed(struct okvm_hw_vcpu *hw)
+static noinline void record_failed_entry(struct okvm_hw_vcpu *hw)
 {
 	hw->entry_failed = true;
 	hw->instruction_error = vmcs_read32(VM_INSTRUCTION_ERROR);
 	hw->exit_reason = ~0u;
 }
 
-static __always_inline void enter_again(struct okvm_vcpu *vcpu)
+static __always_inline void enter_once(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -527,13 +530,13 @@ static __always_inline void enter_again(struct okvm_vcpu *vcpu)
 	if (trace_okvm_entry_enabled())
 		trace_okvm_entry(vcpu->id, okvm_rip(vcpu));
 	write_dirty_regs(arch);
-	write_timer(hw);
+	write_preemption_timer(hw);
 	if (unlikely(hw->todo))
 		vmx_flush_pending(hw);
 	if (unlikely(vmx_params.l1d_flush == VMX_L1D_ALWAYS))
 		l1d_flush();
 	context_tracking_guest_enter();
-	failed = vmx_enter(arch->gpr, &hw->frame);
+	failed = vmx_enter(arch->gpr, &hw->vmcs.frame);
 	context_tracking_guest_exit();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(hw->host_debugctl);
@@ -543,46 +546,21 @@ static __always_inline void enter_again(struct okvm_vcpu *vcpu)
 	hw->exit_avail = 0;
 	hw->seg_avail = 0;
 	if (unlikely(failed)) {
-		enter_failed(hw);
+		record_failed_entry(hw);
 		return;
 	}
 	hw->exit_reason = vmcs_read32(VM_EXIT_REASON);
-	/* A failed entry leaves the VMCS as it was: not launched, and its event is not given. */
+	/* A failed entry has not launched the VMCS and has not delivered its event. */
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
-	hw->frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	if (unlikely(hw->entry_info)) {
-		hw->entry_info = 0;
+	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
+	if (unlikely(hw->vmcs.entry_info)) {
+		hw->vmcs.entry_info = 0;
 		vmx_events_given(vcpu);
 	}
 }
 
-/*
- * Past the instruction that made the exit, as okvm_skip_insn() does it, unless
- * a trap follows it.
- */
-bool vmx_fast_skip(struct okvm_vcpu *vcpu)
-{
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long old, rip;
-
-	if (unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF))
-		return false;
-	old = vmx_rip(vcpu);
-	/* Read once, and not again on the way of a fast exit: not worth to be kept. */
-	rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-	/* Only a carry out of bit 31 makes the code segment's size matter. */
-	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
-		rip = (u32)rip;
-	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOW_BITS))
-		vmx_shadow_set(hw, vmx_shadow(hw) & ~SHADOW_BITS);
-	arch->rip = rip;
-	arch->dirty |= BIT(OKVM_REG_RIP);
-	return true;
-}
-
-static void count_reason(struct okvm_vcpu *vcpu, u32 reason)
+static void count_exit(struct okvm_vcpu *vcpu, u32 reason)
 {
 	if (unlikely(reason >= OKVM_NR_EXIT_REASONS))
 		reason = OKVM_NR_EXIT_REASONS - 1;
@@ -590,12 +568,13 @@ static void count_reason(struct okvm_vcpu *vcpu, u32 reason)
 }
 
 /*
- * A fast handler that kicks this very vCPU leaves the mode at EXITING with no interrupt on its
- * way, and whoever comes later believes that one is. So the mode is set again after requests have
- * been served, which may kick too, and then they are looked at once more: either this look sees
- * what came meanwhile, or the requester sees the mode (request_leave_guest()).
+ * A fast handler that kicks this very vCPU leaves the mode at EXITING although no interrupt is on
+ * its way; later requesters would believe that one is, and not kick. So the mode is set again after
+ * the requests have been served (serving may kick too), and then requests are looked for once more:
+ * either this look finds a later request, or the requester finds the new mode
+ * (request_leave_guest()).
  */
-static noinline bool serve_requests(struct okvm_vcpu *vcpu)
+static noinline bool serve_requests_fast(struct okvm_vcpu *vcpu)
 {
 	do {
 		if (!okvm_serve_fast(vcpu))
@@ -609,30 +588,30 @@ static noinline bool serve_requests(struct okvm_vcpu *vcpu)
 }
 
 /* IRQs off. Return: true if the last exit was served and only requests stop the guest. */
-static bool round_and_round(struct okvm_vcpu *vcpu)
+static bool run_fast_exits(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int served = 0;
 	bool slow;
 
 	do {
-		enter_again(vcpu);
+		enter_once(vcpu);
 		if (trace_okvm_exit_enabled())
 			trace_okvm_exit(vcpu->id, hw->exit_reason, okvm_rip(vcpu), vmx_qual(hw));
-		count_reason(vcpu, hw->exit_reason);
+		count_exit(vcpu, hw->exit_reason);
 		slow = !vmx_exit_fast(vcpu);
 		if (slow)
 			break;
 		served++;
 		/* A wakeup by this thread's own device or IPI sets flags without an interrupt. */
-	} while ((likely(!okvm_has_requests(vcpu)) || serve_requests(vcpu)) &&
+	} while ((likely(!okvm_has_requests(vcpu)) || serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
 	vcpu->stat[OKVM_STAT_EXITS] += served + slow;
 	return !slow;
 }
 
-static bool is_host_interrupt(const struct okvm_hw_vcpu *hw)
+static bool exit_is_host_interrupt(const struct okvm_hw_vcpu *hw)
 {
 	return hw->exit_reason == EXIT_REASON_EXTERNAL_INTERRUPT;
 }
@@ -653,26 +632,26 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 	local_irq_disable();
 }
 
-/* The time of the guest ends after the interrupt that ended it: a tick is the guest's. */
-static void irqs_on_again(struct okvm_hw_vcpu *hw)
+/* The interrupt is taken before guest time ends, so that a host tick is accounted to the guest. */
+static void irqs_on_after_exit(struct okvm_hw_vcpu *hw)
 {
-	/* No other exit promises that nothing of the instruction is left to do. */
-	hw->vcpu->arch->between_insns = is_host_interrupt(hw);
-	if (is_host_interrupt(hw))
+	/* After any other exit some of the guest's instruction may be left to do. */
+	hw->vcpu->arch->between_insns = exit_is_host_interrupt(hw);
+	if (exit_is_host_interrupt(hw))
 		take_host_interrupt(hw);
 	vtime_account_guest_exit();
 	local_irq_enable();
 }
 
-/* What was given to hardware for an entry that does not happen. */
+/* The event that waits for the next entry, which does not happen, is delivered by the emulator. */
 static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	withdraw_event(hw);
-	if (!hw->entry_info)
+	if (!hw->vmcs.entry_info)
 		return okvm_emulate(vcpu, OKVM_EMUL_INVALID_STATE, 0);
-	hw->entry_info = 0;
+	hw->vmcs.entry_info = 0;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	return okvm_emul_deliver(vcpu);
 }
@@ -690,7 +669,7 @@ static int emulate_until_valid(struct okvm_vcpu *vcpu)
 	} while (outcome == OKVM_RESUME && hw->emulate && --bound && !okvm_has_requests(vcpu) &&
 		 okvm_arch_vcpu_can_enter(vcpu) && !(read_thread_flags() & THREAD_WORK));
 	okvm_vcpu_srcu_unlock(vcpu);
-	hw->todo &= ~VMX_TODO_STATE;
+	hw->todo &= ~VMX_TODO_CHECK_STATE;
 	return outcome;
 }
 
@@ -698,8 +677,8 @@ static bool must_emulate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	if (hw->todo & VMX_TODO_STATE) {
-		hw->todo &= ~VMX_TODO_STATE;
+	if (hw->todo & VMX_TODO_CHECK_STATE) {
+		hw->todo &= ~VMX_TODO_CHECK_STATE;
 		hw->emulate = !vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED) && !vmx_state_valid(vcpu);
 	}
 	return hw->emulate;
@@ -725,11 +704,11 @@ int vmx_run(struct okvm_vcpu *vcpu)
 			return OKVM_RESUME;
 		}
 		enter_guest(vcpu);
-		served = round_and_round(vcpu);
+		served = run_fast_exits(vcpu);
 		leave_guest(vcpu);
 		vmx_host_nmi_mce(hw);
-		irqs_on_again(hw);
-		if (served || is_host_interrupt(hw))
+		irqs_on_after_exit(hw);
+		if (served || exit_is_host_interrupt(hw))
 			return OKVM_RESUME;
 		outcome = vmx_exit_slow(vcpu);
 		if (outcome != OKVM_RESUME)

@@ -10,7 +10,13 @@
 #include <asm/trapnr.h>
 
 #include "core/iobus.h"
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
 
 /* Reasons that the kernel's headers do not name. */
 enum {
@@ -21,84 +27,83 @@ enum {
 
 /* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
 
-static bool fast_cpuid(struct okvm_vcpu *vcpu)
+static __always_inline void answer_cpuid(struct okvm_vcpu *vcpu)
 {
 	unsigned long *gpr = vcpu->arch->gpr;
-	u32 eax, ebx, ecx, edx;
+	u32 eax = gpr[OKVM_REG_RAX], ecx = gpr[OKVM_REG_RCX], ebx, edx;
 
-	if (okvm_cpuid_faults(vcpu) || unlikely(!vmx_fast_skip(vcpu)))
-		return false;
-	eax = gpr[OKVM_REG_RAX];
-	ecx = gpr[OKVM_REG_RCX];
 	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
 	gpr[OKVM_REG_RAX] = eax;
 	gpr[OKVM_REG_RBX] = ebx;
 	gpr[OKVM_REG_RCX] = ecx;
 	gpr[OKVM_REG_RDX] = edx;
-	return true;
 }
 
-static __always_inline bool may_skip(struct okvm_vcpu *vcpu)
+static bool fast_cpuid(struct okvm_vcpu *vcpu)
 {
-	return likely(!(vmx_rflags(vcpu) & X86_EFLAGS_TF));
+	if (okvm_cpuid_faults(vcpu) || vmx_single_steps(vcpu))
+		return false;
+	answer_cpuid(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 static bool fast_rdmsr(struct okvm_vcpu *vcpu)
 {
 	u64 val;
 
-	if (!may_skip(vcpu) || !okvm_rdmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], &val))
+	if (vmx_single_steps(vcpu) ||
+	    !okvm_rdmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], &val))
 		return false;
 	okvm_set_edx_eax(vcpu, val);
-	return vmx_fast_skip(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 static bool fast_wrmsr(struct okvm_vcpu *vcpu)
 {
-	if (!may_skip(vcpu) ||
+	if (vmx_single_steps(vcpu) ||
 	    !okvm_wrmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], okvm_edx_eax(vcpu)))
 		return false;
-	return vmx_fast_skip(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 static bool fast_vmcall(struct okvm_vcpu *vcpu)
 {
-	if (!may_skip(vcpu) || !okvm_hypercall_fast(vcpu))
+	if (vmx_single_steps(vcpu) || !okvm_hypercall_fast(vcpu))
 		return false;
-	return vmx_fast_skip(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 /* Devices' locks may sleep on a real-time kernel. */
 static bool fast_io(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	const union qual_io q = { vmx_qual(hw) };
 
-	/* Bit 4: a string instruction (SDM "Exit Qualification for I/O Instructions"). */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || qual & BIT(4) || !may_skip(vcpu))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || q.string || vmx_single_steps(vcpu))
 		return false;
-	if (okvm_port_empty(vcpu, qual >> 16, (qual & 7) + 1) ||
-	    !okvm_pio_fast(vcpu, qual >> 16, (qual & 7) + 1, qual & BIT(3))) {
+	if (okvm_port_empty(vcpu, q.port, qual_io_size(q)) ||
+	    !okvm_pio_fast(vcpu, q.port, qual_io_size(q), q.in)) {
 		hw->pio_missed = true;
 		return false;
 	}
-	return vmx_fast_skip(vcpu);
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
-/* The timer may have been the bound on guest time, or have been cut to 32 bits: not due yet. */
 static bool fast_timer(struct okvm_vcpu *vcpu)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-
-	if (hw->timer_tsc <= rdtsc()) {
-		hw->timer_tsc = ~0ull;
+	if (to_hw(vcpu)->timer_tsc <= rdtsc()) {
 		okvm_apic_hv_timer_expired(vcpu);
-		/* Nobody's any more. */
-		if (unlikely(hw->pin & PIN_BASED_VMX_PREEMPTION_TIMER && hw->timer_tsc == ~0ull))
-			vmx_cancel_hv_timer(vcpu);
 		return true;
 	}
-	/* The bound: let the host take what it could not interrupt the guest for. */
+	/*
+	 * Not due yet: either the time was cut to the timer's 32 bits, or the bound on guest time
+	 * has run out. Then the host takes what it could not interrupt the guest for.
+	 */
 	return !vmx_params.time_bound;
 }
 
@@ -106,9 +111,9 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, hw->exec & ~CPU_BASED_INTR_WINDOW_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
-	okvm_window_opened(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -117,15 +122,16 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vmx_exec_set(hw, hw->exec & ~CPU_BASED_NMI_WINDOW_EXITING);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_NMI_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_NMI_WINDOW]++;
-	okvm_window_opened(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
 }
 
 /*
- * Somebody's kick has done its work by the exit; nothing is behind its vector that the host would
- * want to run (sysvec_kvm_posted_intr_ipi() counts only). What the kick was for is in the requests.
+ * The interrupt is another vCPU's kick. The kick's purpose was this exit, and the handler of its
+ * vector, sysvec_kvm_posted_intr_ipi(), only counts: it need not run. What the kick was for is in
+ * the requests.
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -137,20 +143,25 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: from here on the next one kicks again. */
+	/* Pairs with smp_mb() in request.c: from here on the next requester kicks again. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }
 
+/* The guest lowered its TPR below what a pending interrupt needs. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
-	vmx_exit_tpr(vcpu);
+	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
 }
 
 static bool fast_wbinvd(struct okvm_vcpu *vcpu)
 {
-	return vmx_fast_skip(vcpu);
+	if (vmx_single_steps(vcpu))
+		return false;
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 /* A chain of compares: with retpolines an indirect call costs more than all of them. */
@@ -204,9 +215,14 @@ static int exit_triple_fault(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-static int exit_timer(struct okvm_vcpu *vcpu)
+static int exit_cpuid(struct okvm_vcpu *vcpu)
 {
-	return OKVM_RESUME;
+	if (okvm_cpuid_faults(vcpu) && vmx_get_cpl(vcpu)) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+		return OKVM_RESUME;
+	}
+	answer_cpuid(vcpu);
+	return vmx_skip_insn(vcpu);
 }
 
 static int exit_unexpected(struct okvm_vcpu *vcpu)
@@ -240,7 +256,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_INTERRUPT_WINDOW]	= exit_resume,		/* fast */
 	[EXIT_REASON_NMI_WINDOW]	= exit_resume,		/* fast */
 	[EXIT_REASON_TASK_SWITCH]	= vmx_exit_task_switch,
-	[EXIT_REASON_CPUID]		= vmx_exit_cpuid,
+	[EXIT_REASON_CPUID]		= exit_cpuid,
 	[EXIT_GETSEC]			= vmx_exit_ud,
 	[EXIT_REASON_HLT]		= vmx_exit_hlt,
 	[EXIT_REASON_INVD]		= vmx_exit_nop,
@@ -270,7 +286,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_MONITOR_INSTRUCTION] = vmx_exit_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]	= vmx_exit_pause,
 	[EXIT_REASON_MCE_DURING_VMENTRY] = exit_unexpected,	/* comes as a failed entry */
-	[EXIT_REASON_TPR_BELOW_THRESHOLD] = vmx_exit_tpr,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = exit_resume,	/* fast */
 	[EXIT_REASON_APIC_ACCESS]	= vmx_exit_apic_access,
 	[EXIT_REASON_EOI_INDUCED]	= vmx_exit_eoi,
 	[EXIT_REASON_GDTR_IDTR]		= vmx_exit_desc,
@@ -279,7 +295,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_EPT_MISCONFIG]	= vmx_exit_misconfig,
 	[EXIT_REASON_INVEPT]		= vmx_exit_ud,
 	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* never enabled */
-	[EXIT_REASON_PREEMPTION_TIMER]	= exit_timer,
+	[EXIT_REASON_PREEMPTION_TIMER]	= exit_resume,		/* the bound on guest time */
 	[EXIT_REASON_INVVPID]		= vmx_exit_ud,
 	[EXIT_REASON_WBINVD]		= vmx_exit_nop,
 	[EXIT_REASON_XSETBV]		= vmx_exit_xsetbv,
@@ -323,36 +339,22 @@ static bool reason_can_cut_delivery(u32 reason)
 	}
 }
 
-/* A descriptor table or stack in MMIO: nothing sensible can be emulated. */
-int vmx_delivery_failed(struct okvm_vcpu *vcpu)
-{
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u64 data[5] = { hw->idt_info, hw->exit_reason, vmx_qual(hw) };
-	u32 ndata = 3;
-
-	if ((u16)hw->exit_reason == EXIT_REASON_EPT_MISCONFIG ||
-	    (u16)hw->exit_reason == EXIT_REASON_EPT_VIOLATION)
-		data[ndata++] = vmx_gpa(hw);
-	data[ndata++] = hw->entry_cpu;
-	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ndata, data);
-}
-
-/* No device has taken it, and userspace needs no look at memory or buses. */
+/* The fast handler found no device in the kernel. No bus is looked at again: no vm->srcu. */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long qual = vmx_qual(hw);
+	const union qual_io q = { vmx_qual(hw) };
 
 	hw->pio_missed = false;
-	/* For the completion, without the calls through the backend's table. */
+	/* The completion needs them, and would read them through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
-	arch->pio.port = qual >> 16;
-	arch->pio.size = (qual & 7) + 1;
-	arch->pio.in = qual & BIT(3);
+	arch->pio.port = q.port;
+	arch->pio.size = qual_io_size(q);
+	arch->pio.in = q.in;
 	arch->pio.insn_len = vmx_insn_len(hw);
-	arch->pio.plain = !(vmx_shadow(hw) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	arch->pio.plain = !(vmx_shadow(hw) & VMX_IRQ_SHADOW);
 	return okvm_pio_user(vcpu);
 }
 
@@ -367,7 +369,7 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 	return exit_fail_entry(vcpu, hw->exit_reason);
 }
 
-/* A function of its own: what ends before needs none of the registers that are saved for it. */
+/* noinline, so that vmx_exit_slow() can return early without saving registers for this. */
 static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -388,10 +390,7 @@ static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
-	/*
-	 * Nearly every handler needs them; from here on they are read through the backend's
-	 * table.
-	 */
+	/* Nearly every handler needs them, and would read them through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
@@ -404,7 +403,7 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	hw->entry_cpu = hw->cpu;
+	hw->entry_cpu = hw->vmcs.cpu;
 	if (unlikely(hw->entry_failed || hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(vcpu);
 	if (hw->pio_missed)

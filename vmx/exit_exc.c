@@ -10,12 +10,15 @@
 #include <asm/mce.h>
 #include <asm/trapnr.h>
 
+#include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
 
 #define INFO_TYPE_VECTOR	(INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK | \
 				 INTR_INFO_VALID_MASK)
 #define INFO_NMI		(INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK)
-#define INFO_UNBLOCKED_BY_IRET	BIT(12)
 
 static bool is_machine_check(u32 info)
 {
@@ -67,7 +70,7 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, error);
 		return OKVM_RESUME;
 	}
-	/* Warns, and lets this thread go on without detection; or refuses. */
+	/* The kernel warns and lets this thread go on without detection, or refuses. */
 	if (handle_guest_split_lock(okvm_rip(vcpu)))
 		return OKVM_RESUME;
 	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
@@ -82,7 +85,7 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
-	u32 shadow = vmx_shadow(to_hw(vcpu)) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+	u32 shadow = vmx_shadow(to_hw(vcpu)) & VMX_IRQ_SHADOW;
 	unsigned long pending;
 
 	if (!shadow || !(okvm_rflags(vcpu) & X86_EFLAGS_TF))
@@ -94,17 +97,17 @@ static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 static int exit_db(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long dr6 = vmx_qual(hw);
+	unsigned long qual = vmx_qual(hw);
 
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		return okvm_debug_exit(vcpu, X86_TRAP_DB, (dr6 & 0xe00f) |
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
 	/* INT1 is a trap whose exit is fault-like. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		okvm_skip_insn(vcpu, vmx_insn_len(hw));
+		vmx_skip_insn(vcpu);
 	else
 		keep_single_step_legal(vcpu);
-	okvm_queue_db(vcpu, dr6);
+	okvm_queue_db(vcpu, qual & (QUAL_DEBUG_SET | QUAL_DEBUG_CLEARED));
 	return OKVM_RESUME;
 }
 
@@ -136,7 +139,7 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 	/* Served in vmx_host_nmi_mce(). */
 	if (is_host_nmi(info) || is_machine_check(info))
 		return OKVM_RESUME;
-	vmx_nmi_unblocked(vcpu, info & INFO_UNBLOCKED_BY_IRET && vector != X86_TRAP_DF);
+	vmx_nmi_unblocked(vcpu, info & INTR_INFO_UNBLOCK_NMI && vector != X86_TRAP_DF);
 	switch (vector) {
 	case X86_TRAP_UD:
 		return vmx_emulate(vcpu, OKVM_EMUL_UD, 0);
@@ -153,11 +156,10 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 
 /* ---- task switches ---- */
 
-/* SDM "Exit Qualification for Task Switches". */
 int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned long qual = vmx_qual(hw);
+	const union qual_task q = { vmx_qual(hw) };
 	bool by_event = hw->idt_info & VECTORING_INFO_VALID_MASK;
 	u32 type = hw->idt_info & VECTORING_INFO_TYPE_MASK, error = 0;
 	bool external = by_event && (type == INTR_TYPE_HARD_EXCEPTION ||
@@ -168,6 +170,6 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
 	/* Exceptions and interrupts return to the instruction, all else after it. */
-	return okvm_task_switch(vcpu, qual, (qual >> 30) & 3, external ? 0 : vmx_insn_len(hw),
+	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Handing events to hardware, and noticing which it did not finish. The
- * choice of the event is x86/event.c's.
+ * Events are handed to hardware here, and taken back if it did not finish their
+ * delivery. x86/cpu/event.c chooses the event.
  */
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
@@ -10,17 +10,20 @@
 
 #include "core/trace.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 
-#define SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-/* Without virtual NMIs nothing tells when the handler is done: it is taken to hang after this. */
+/*
+ * Without virtual NMIs nothing tells when the guest's handler is done. After this time NMIs are
+ * taken to be unblocked, whether or not it is.
+ */
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * A guest that halts without exits may be left at an exit while it does. With that activity state
- * entries refuse most exceptions, and what is delivered ends it in any case (SDM "Checks on Guest
- * Non-Register State", "HLT").
+ * A guest that halts without exits may be halted when some other exit comes. In that activity state
+ * entries refuse most exceptions; and any delivery ends the halt (SDM "Checks on Guest Non-Register
+ * State", "HLT").
  */
-static void end_halt(struct okvm_hw_vcpu *hw)
+static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {
 	if (likely(!(hw->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)))
 		return;
@@ -28,12 +31,12 @@ static void end_halt(struct okvm_hw_vcpu *hw)
 		vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 }
 
-static void give(struct okvm_hw_vcpu *hw, u32 info)
+static void write_entry_event(struct okvm_hw_vcpu *hw, u32 info)
 {
-	end_halt(hw);
-	hw->entry_info = info | INTR_INFO_VALID_MASK;
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->entry_info);
-	trace_okvm_inject(hw->vcpu->id, hw->entry_info);
+	end_guest_halt(hw);
+	hw->vmcs.entry_info = info | INTR_INFO_VALID_MASK;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, hw->vmcs.entry_info);
+	trace_okvm_inject(hw->vcpu->id, hw->vmcs.entry_info);
 }
 
 /* INT3 and INTO need the length of their instruction, to return after it. */
@@ -59,7 +62,7 @@ void vmx_inject_exception(struct okvm_vcpu *vcpu)
 	} else {
 		info |= INTR_TYPE_HARD_EXCEPTION;
 	}
-	give(hw, info);
+	write_entry_event(hw, info);
 }
 
 void vmx_inject_irq(struct okvm_vcpu *vcpu)
@@ -68,11 +71,11 @@ void vmx_inject_irq(struct okvm_vcpu *vcpu)
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (!ev->irq.soft) {
-		give(hw, ev->irq.vector | INTR_TYPE_EXT_INTR);
+		write_entry_event(hw, ev->irq.vector | INTR_TYPE_EXT_INTR);
 		return;
 	}
 	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len);
-	give(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
+	write_entry_event(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
 }
 
 void vmx_inject_nmi(struct okvm_vcpu *vcpu)
@@ -80,50 +83,50 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		hw->soft_nmi_masked = true;
-		hw->soft_nmi_since = ktime_get_ns();
+		hw->vmcs.soft_nmi_masked = true;
+		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
 	/*
 	 * Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register
 	 * State").
 	 */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
-	give(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
+	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
 
-u32 vmx_get_shadow(struct okvm_vcpu *vcpu)
+u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	u32 shadow = vmx_shadow(to_hw(vcpu));
 	u32 out = 0;
 
 	if (shadow & GUEST_INTR_STATE_STI)
-		out |= OKVM_SHADOW_STI;
+		out |= OKVM_IRQ_SHADOW_STI;
 	if (shadow & GUEST_INTR_STATE_MOV_SS)
-		out |= OKVM_SHADOW_MOV_SS;
+		out |= OKVM_IRQ_SHADOW_MOV_SS;
 	return out;
 }
 
-void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow)
+void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 val = vmx_shadow(hw) & ~SHADOW_BITS;
+	u32 val = vmx_shadow(hw) & ~VMX_IRQ_SHADOW;
 
 	if (likely(!shadow && val == hw->shadow))
 		return;
 	/* Both at once are no legal state. */
-	if (shadow & OKVM_SHADOW_MOV_SS)
+	if (shadow & OKVM_IRQ_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;
-	else if (shadow & OKVM_SHADOW_STI)
+	else if (shadow & OKVM_IRQ_SHADOW_STI)
 		val |= GUEST_INTR_STATE_STI;
 	vmx_shadow_set(hw, val);
 }
 
-/* The guest that takes an interrupt with IF set has left its NMI handler long ago. */
-static bool soft_nmi_masked(struct okvm_hw_vcpu *hw)
+/* Ends the blocking once its time is over. */
+static bool soft_nmi_masked(struct vmx_vmcs *vmcs)
 {
-	if (hw->soft_nmi_masked && ktime_get_ns() - hw->soft_nmi_since > SOFT_NMI_LIMIT_NS)
-		hw->soft_nmi_masked = false;
-	return hw->soft_nmi_masked;
+	if (vmcs->soft_nmi_masked && ktime_get_ns() - vmcs->soft_nmi_since > SOFT_NMI_LIMIT_NS)
+		vmcs->soft_nmi_masked = false;
+	return vmcs->soft_nmi_masked;
 }
 
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
@@ -131,7 +134,7 @@ bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI))
-		return soft_nmi_masked(hw);
+		return soft_nmi_masked(&hw->vmcs);
 	return vmx_shadow(hw) & GUEST_INTR_STATE_NMI;
 }
 
@@ -141,8 +144,8 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 	u32 shadow;
 
 	if (!vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		hw->soft_nmi_masked = masked;
-		hw->soft_nmi_since = ktime_get_ns();
+		hw->vmcs.soft_nmi_masked = masked;
+		hw->vmcs.soft_nmi_since = ktime_get_ns();
 		return;
 	}
 	shadow = vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI;
@@ -152,7 +155,7 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 exec = hw->exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
+	u32 exec = hw->vmcs.exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 
 	if (irq)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
@@ -163,7 +166,7 @@ void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	} else if (nmi) {
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	}
-	vmx_exec_set(hw, exec);
+	vmcs_exec_set(&hw->vmcs, exec);
 }
 
 void vmx_events_given(struct okvm_vcpu *vcpu)
@@ -177,9 +180,9 @@ void vmx_events_given(struct okvm_vcpu *vcpu)
 
 /*
  * The vector of an external interrupt whose delivery was cut short. With virtual-interrupt
- * delivery the newest interrupt in service is the one, whether the CPU took it or an entry gave it:
- * SVI. The field says the same, but in Bochs 3.0, which leaves there what it last delivered in
- * another way. Only an interrupt of the PIC is not in service.
+ * delivery that is the newest interrupt in service, SVI, whether the CPU or an entry began the
+ * delivery. The vectoring information holds the same vector, except in Bochs 3.0, which leaves
+ * there what it last delivered in another way. SVI is 0 if the interrupt is the PIC's.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
@@ -200,7 +203,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:
-		/* Its delivery begins anew: it does not block itself. */
+		/* Its delivery begins anew, so it must not be blocked by itself. */
 		vmx_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;

@@ -11,6 +11,7 @@
 #include <asm/nospec-branch.h>
 
 #include "vmx/vmx.h"
+#include "x86/msr/msr_filter.h"
 
 /* ---- user-return MSRs ---- */
 
@@ -23,7 +24,7 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* EFER.SCE goes this way, for want of the entry control */
+static bool uret_efer;		/* EFER.SCE is one of them: there is no entry control for EFER */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
@@ -50,15 +51,15 @@ static bool uret_used(unsigned int slot)
 }
 
 /*
- * Where the host has switched TSX off it stays off for guests too: theirs is not to switch on what
- * the administrator thinks unsafe.
+ * Where the host has switched TSX off, it stays off for guests too: a guest must not switch on what
+ * the host's administrator thinks unsafe.
  */
 static bool uret_wanted_on_host(u32 msr)
 {
 	return msr != MSR_IA32_TSX_CTRL || boot_cpu_has(X86_FEATURE_RTM);
 }
 
-int vmx_uret_init(void)
+void vmx_uret_init(void)
 {
 	unsigned int i;
 	u64 val;
@@ -68,7 +69,6 @@ int vmx_uret_init(void)
 				  !rdmsrl_safe(uret_candidates[i], &val) &&
 				  !wrmsrl_safe(uret_candidates[i], val);
 	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
-	return 0;
 }
 
 /* IRQs off. */
@@ -104,7 +104,7 @@ static void uret_on_return(struct user_return_notifier *urn)
 	local_irq_restore(flags);
 }
 
-static void uret_arm(struct uret_cpu *c)
+static void uret_notifier_register(struct uret_cpu *c)
 {
 	if (c->registered)
 		return;
@@ -127,7 +127,7 @@ void vmx_uret_cpu_off(void)
 	this_cpu_write(vmx_uret_owner, NULL);
 }
 #else
-static void uret_arm(struct uret_cpu *c)
+static void uret_notifier_register(struct uret_cpu *c)
 {
 }
 
@@ -148,10 +148,6 @@ void vmx_uret_cpu_off(void)
 }
 #endif
 
-void vmx_uret_exit(void)
-{
-}
-
 static void uret_read_host(struct uret_cpu *c)
 {
 	unsigned int i;
@@ -169,7 +165,7 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* CPUID of the guest is software's; the host's must not change under the kernel. */
+	/* This bit is the host's: it changes what CPUID tells the kernel. Guests ask okvm. */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];
@@ -216,7 +212,7 @@ void vmx_uret_load(struct okvm_hw_vcpu *hw)
 			continue;
 		c->now[i] = val;
 		c->guests = true;
-		uret_arm(c);
+		uret_notifier_register(c);
 	}
 }
 
@@ -228,6 +224,37 @@ static int uret_slot(u32 msr)
 		if (uret_candidates[i] == msr)
 			return i;
 	return -1;
+}
+
+/* ---- the bitmap: a 1 makes the access exit (SDM "MSR-Bitmap Address") ---- */
+
+void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write)
+{
+	unsigned int bit = msr & 0x1fff;
+	void *half = vmcs->msr_bitmap;
+
+	if (msr >= 0xc0000000)
+		half += 0x400;
+	if (read)
+		__set_bit(bit, half);
+	else
+		__clear_bit(bit, half);
+	if (write)
+		__set_bit(bit, half + 0x800);
+	else
+		__clear_bit(bit, half + 0x800);
+}
+
+static void msr_pass_through(struct okvm_vcpu *vcpu, u32 msr, bool read, bool write)
+{
+	vmx_msr_intercept(&to_hw(vcpu)->vmcs, msr, !(read && okvm_msr_allowed(vcpu, msr, false)),
+			  !(write && okvm_msr_allowed(vcpu, msr, true)));
+}
+
+static void pass_spec_ctrl(struct okvm_vcpu *vcpu)
+{
+	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && to_hw(vcpu)->spec_ctrl_direct)
+		msr_pass_through(vcpu, MSR_IA32_SPEC_CTRL, true, true);
 }
 
 /* ---- MSRs of the VMCS ---- */
@@ -312,7 +339,7 @@ static void set_spec_ctrl(struct okvm_vcpu *vcpu, u64 val)
 		return;
 	/* A guest that uses it once uses it all the time. */
 	hw->spec_ctrl_direct = true;
-	vmx_msr_bitmap_update(vcpu);
+	pass_spec_ctrl(vcpu);
 }
 
 int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
@@ -348,32 +375,7 @@ int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* ---- the bitmap: a 1 makes the access exit (SDM "MSR-Bitmap Address") ---- */
-
-void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write)
-{
-	unsigned int bit = msr & 0x1fff;
-	void *half = hw->msr_bitmap;
-
-	if (msr >= 0xc0000000)
-		half += 0x400;
-	if (read)
-		__set_bit(bit, half);
-	else
-		__clear_bit(bit, half);
-	if (write)
-		__set_bit(bit, half + 0x800);
-	else
-		__clear_bit(bit, half + 0x800);
-}
-
-static void pass(struct okvm_vcpu *vcpu, u32 msr, bool read, bool write)
-{
-	vmx_msr_intercept(to_hw(vcpu), msr, !(read && okvm_msr_allowed(vcpu, msr, false)),
-			  !(write && okvm_msr_allowed(vcpu, msr, true)));
-}
-
-static const u32 pass_both[] = {
+static const u32 passed_through[] = {
 	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
@@ -384,15 +386,13 @@ void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu)
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
 	unsigned int i;
 
-	memset(hw->msr_bitmap, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(pass_both); i++)
-		pass(vcpu, pass_both[i], true, true);
-	pass(vcpu, MSR_IA32_TSC, true, false);
-	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && hw->spec_ctrl_direct)
-		pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);
+	memset(hw->vmcs.msr_bitmap, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(passed_through); i++)
+		msr_pass_through(vcpu, passed_through[i], true, true);
+	msr_pass_through(vcpu, MSR_IA32_TSC, true, false);
+	pass_spec_ctrl(vcpu);
 	if (boot_cpu_has(X86_FEATURE_IBPB) && feat->ibpb)
-		pass(vcpu, MSR_IA32_PRED_CMD, false, true);
+		msr_pass_through(vcpu, MSR_IA32_PRED_CMD, false, true);
 	if (boot_cpu_has(X86_FEATURE_FLUSH_L1D) && feat->flush_l1d)
-		pass(vcpu, MSR_IA32_FLUSH_CMD, false, true);
-	vmx_apic_bitmap(vcpu);
+		msr_pass_through(vcpu, MSR_IA32_FLUSH_CMD, false, true);
 }

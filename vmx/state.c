@@ -13,6 +13,7 @@
 #include <asm/trapnr.h>
 
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
 
 #define SEG_AR_TYPE		GENMASK(3, 0)
 #define SEG_AR_S		BIT(4)
@@ -50,7 +51,7 @@ static unsigned int seg_slot(enum vmx_seg_field field)
 	return field > SEG_BASE ? field - 1 : field;
 }
 
-u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field)
+static u32 seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field)
 {
 	const struct seg_fields *f = &seg_fields[seg];
 	u32 *val = &hw->seg[seg][seg_slot(field)];
@@ -74,11 +75,11 @@ static unsigned long seg_base_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
+	u32 ar = seg_read(hw, seg, SEG_AR);
 
 	var->base = seg_base_read(hw, seg);
-	var->limit = vmx_seg_read(hw, seg, SEG_LIMIT);
-	var->selector = vmx_seg_read(hw, seg, SEG_SEL);
+	var->limit = seg_read(hw, seg, SEG_LIMIT);
+	var->selector = seg_read(hw, seg, SEG_SEL);
 	var->unusable = !!(ar & SEG_AR_UNUSABLE);
 	var->type = ar & SEG_AR_TYPE;
 	var->s = !!(ar & SEG_AR_S);
@@ -97,7 +98,7 @@ void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_
 
 static u32 seg_ar(const struct kvm_segment *var)
 {
-	/* An unusable one keeps the rest: userspace reads it back, and DPL of SS is the CPL. */
+	/* An unusable segment keeps its attributes: userspace reads them, and SS.DPL is the CPL. */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |
 	       (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) | (var->g ? SEG_AR_G : 0) |
@@ -123,7 +124,7 @@ void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum
 	hw->seg[seg][seg_slot(SEG_LIMIT)] = var->limit;
 	hw->seg[seg][seg_slot(SEG_AR)] = ar;
 	hw->seg_base[seg] = var->base;
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 	vmcs_write(f->sel, var->selector);
 	vmcs_write(f->base, var->base);
 	vmcs_write(f->limit, var->limit);
@@ -176,12 +177,30 @@ int vmx_get_cpl(struct okvm_vcpu *vcpu)
 		if (vmx_rflags(vcpu) & X86_EFLAGS_VM)
 			return 3;
 	}
-	return (vmx_seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
+	return (seg_read(to_hw(vcpu), OKVM_SEG_SS, SEG_AR) >> SEG_AR_DPL_SHIFT) & 3;
 }
 
 bool vmx_cs_long(struct okvm_vcpu *vcpu)
 {
-	return okvm_long_mode(vcpu) && vmx_seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
+	return okvm_long_mode(vcpu) && seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
+}
+
+/* As okvm_skip_insn() does it, where no trap follows. */
+void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long old = vmx_rip(vcpu);
+	/* Without vmx_insn_len(): a fast exit reads it once, so keeping it is of no use. */
+	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+
+	/* Only a carry out of bit 31 makes the code segment's size matter. */
+	if (unlikely((rip ^ old) >> 32) && !vmx_cs_long(vcpu))
+		rip = (u32)rip;
+	if (unlikely(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & VMX_IRQ_SHADOW))
+		vmx_shadow_set(hw, vmx_shadow(hw) & ~VMX_IRQ_SHADOW);
+	arch->rip = rip;
+	arch->dirty |= BIT(OKVM_REG_RIP);
 }
 
 static bool pae_paging(const struct okvm_arch_vcpu *arch)
@@ -250,7 +269,7 @@ void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	vmcs_write(CR0_READ_SHADOW, cr0);
 	vmcs_write(GUEST_CR0, val);
 	hw->walk_wp = cr0 & X86_CR0_WP;
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
@@ -261,19 +280,20 @@ void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 		vcpu->arch->dirty |= BIT(OKVM_REG_PDPTR);
 }
 
+/* DESC: LGDT, SGDT and their kin exit, for a guest's UMIP on a CPU without it. */
 static void desc_exiting(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on)
-		vmx_exec2_set(hw, hw->exec2 | SECONDARY_EXEC_DESC);
-	else if (hw->exec2 & SECONDARY_EXEC_DESC)
-		vmx_exec2_set(hw, hw->exec2 & ~SECONDARY_EXEC_DESC);
+		vmcs_exec2_set(&hw->vmcs, hw->vmcs.exec2 | SECONDARY_EXEC_DESC);
+	else if (hw->vmcs.exec2 & SECONDARY_EXEC_DESC)
+		vmcs_exec2_set(&hw->vmcs, hw->vmcs.exec2 & ~SECONDARY_EXEC_DESC);
 }
 
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
-	unsigned long val = (cr4 & ~X86_CR4_MCE) | X86_CR4_VMXE | (hw->host_cr4 & X86_CR4_MCE);
+	unsigned long val = (cr4 & ~X86_CR4_MCE) | X86_CR4_VMXE | (hw->vmcs.host_cr4 & X86_CR4_MCE);
 
 	if (!boot_cpu_has(X86_FEATURE_UMIP) && vmx_caps.exec2 & SECONDARY_EXEC_DESC) {
 		desc_exiting(hw, cr4 & X86_CR4_UMIP);
@@ -283,7 +303,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 	arch->avail |= BIT(OKVM_REG_CR4);
 	vmcs_write(CR4_READ_SHADOW, cr4);
 	vmcs_write(GUEST_CR4, val);
-	hw->todo |= VMX_TODO_STATE;
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
@@ -295,10 +315,10 @@ void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
 		vmcs_write(GUEST_IA32_EFER, efer);
 	if (efer & EFER_LMA)
-		vmx_entry_set(hw, hw->entry | VM_ENTRY_IA32E_MODE);
+		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else
-		vmx_entry_set(hw, hw->entry & ~VM_ENTRY_IA32E_MODE);
-	hw->todo |= VMX_TODO_STATE;
+		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry & ~VM_ENTRY_IA32E_MODE);
+	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
 void vmx_sync_wp(struct okvm_vcpu *vcpu)
@@ -326,13 +346,13 @@ static bool ar_sane(u32 ar, u32 limit)
 
 static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 {
-	u32 ar = vmx_seg_read(hw, seg, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, seg, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, seg, SEG_AR);
+	u32 rpl = seg_read(hw, seg, SEG_SEL) & 3;
 	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
 
 	if (ar & SEG_AR_UNUSABLE)
 		return true;
-	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, vmx_seg_read(hw, seg, SEG_LIMIT)))
+	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, seg_read(hw, seg, SEG_LIMIT)))
 		return false;
 	/* Code must be readable. */
 	if (ar & 8 && !(ar & 2))
@@ -343,20 +363,20 @@ static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 
 static bool stack_seg_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 ar = vmx_seg_read(hw, OKVM_SEG_SS, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, OKVM_SEG_SS, SEG_AR);
+	u32 rpl = seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3;
 	u32 type = ar & SEG_AR_TYPE;
 
 	if (ar & SEG_AR_UNUSABLE)
 		return true;
 	return ar & SEG_AR_S && (type == 3 || type == 7) && ((ar >> SEG_AR_DPL_SHIFT) & 3) == rpl &&
-	       ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_SS, SEG_LIMIT));
+	       ar_sane(ar, seg_read(hw, OKVM_SEG_SS, SEG_LIMIT));
 }
 
 static bool code_seg_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 ar = vmx_seg_read(hw, OKVM_SEG_CS, SEG_AR);
-	u32 rpl = vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3;
+	u32 ar = seg_read(hw, OKVM_SEG_CS, SEG_AR);
+	u32 rpl = seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3;
 	u32 dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
 	u32 type = ar & SEG_AR_TYPE;
 
@@ -364,26 +384,26 @@ static bool code_seg_ok(struct okvm_hw_vcpu *hw)
 		return false;
 	if (ar & SEG_AR_L && ar & SEG_AR_DB)
 		return false;
-	if (!ar_sane(ar, vmx_seg_read(hw, OKVM_SEG_CS, SEG_LIMIT)))
+	if (!ar_sane(ar, seg_read(hw, OKVM_SEG_CS, SEG_LIMIT)))
 		return false;
 	return type & 4 ? dpl <= rpl : dpl == rpl;
 }
 
 static bool system_segs_ok(struct okvm_hw_vcpu *hw)
 {
-	u32 tr = vmx_seg_read(hw, OKVM_SEG_TR, SEG_AR);
-	u32 ldtr = vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_AR);
+	u32 tr = seg_read(hw, OKVM_SEG_TR, SEG_AR);
+	u32 ldtr = seg_read(hw, OKVM_SEG_LDTR, SEG_AR);
 
-	if (tr & (SEG_AR_UNUSABLE | SEG_AR_S) || vmx_seg_read(hw, OKVM_SEG_TR, SEG_SEL) & 4)
+	if (tr & (SEG_AR_UNUSABLE | SEG_AR_S) || seg_read(hw, OKVM_SEG_TR, SEG_SEL) & 4)
 		return false;
 	if ((tr & SEG_AR_TYPE) != 3 && (tr & SEG_AR_TYPE) != 11)
 		return false;
-	if (!ar_sane(tr, vmx_seg_read(hw, OKVM_SEG_TR, SEG_LIMIT)))
+	if (!ar_sane(tr, seg_read(hw, OKVM_SEG_TR, SEG_LIMIT)))
 		return false;
 	if (ldtr & SEG_AR_UNUSABLE)
 		return true;
 	return !(ldtr & SEG_AR_S) && (ldtr & SEG_AR_TYPE) == 2 &&
-	       !(vmx_seg_read(hw, OKVM_SEG_LDTR, SEG_SEL) & 4);
+	       !(seg_read(hw, OKVM_SEG_LDTR, SEG_SEL) & 4);
 }
 
 static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
@@ -391,9 +411,9 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 	int seg;
 
 	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
-		if (seg_base_read(hw, seg) != vmx_seg_read(hw, seg, SEG_SEL) << 4 ||
-		    vmx_seg_read(hw, seg, SEG_LIMIT) != 0xffff ||
-		    vmx_seg_read(hw, seg, SEG_AR) != 0xf3)
+		if (seg_base_read(hw, seg) != seg_read(hw, seg, SEG_SEL) << 4 ||
+		    seg_read(hw, seg, SEG_LIMIT) != 0xffff ||
+		    seg_read(hw, seg, SEG_AR) != 0xf3)
 			return false;
 	return true;
 }
@@ -412,8 +432,8 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 		return vm86_segs_ok(hw);
 	if (!code_seg_ok(hw) || !stack_seg_ok(hw) || !system_segs_ok(hw))
 		return false;
-	if ((vmx_seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3) !=
-	    (vmx_seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3))
+	if ((seg_read(hw, OKVM_SEG_CS, SEG_SEL) & 3) !=
+	    (seg_read(hw, OKVM_SEG_SS, SEG_SEL) & 3))
 		return false;
 	for (seg = OKVM_SEG_ES; seg <= OKVM_SEG_GS; seg++)
 		if (seg != OKVM_SEG_CS && seg != OKVM_SEG_SS && !data_seg_ok(hw, seg))

@@ -37,7 +37,7 @@ void vmcs_check_owner(void)
 		     "2:\n\t"
 		     _ASM_EXTABLE(1b, 2b)
 		     : "+m" (pa) : : "cc");
-	if (vcpu && pa != vcpu->hw->vmcs_pa)
+	if (vcpu && pa != vcpu->hw->vmcs.pa)
 		okvm_vm_kill(vcpu->vm, "access to another vCPU's VMCS");
 	preempt_enable();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VMCS accessors and the other VMX instructions.
+ * VMCS accessors, the other VMX instructions, and what software keeps of a VMCS.
  *
  * An access that fails (no current VMCS, no such field, or VMX switched off
  * under us by an emergency) kills the VM whose vCPU is loaded; upstream BUGs or
@@ -10,7 +10,10 @@
 #ifndef OKVM_VMX_VMCS_H
 #define OKVM_VMX_VMCS_H
 
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
+#include <linux/list.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 #include <asm/asm.h>
@@ -27,8 +30,9 @@ struct vmcs {
 void vmcs_failed(unsigned long field, bool write);
 
 /*
- * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments': the
- * hundreds of accesses are no calls to the compiler, and what makes no others saves no registers.
+ * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments'. To
+ * the compiler none of the hundreds of accesses is a call, so functions without other calls save no
+ * registers.
  */
 static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)
 {
@@ -151,5 +155,86 @@ static inline bool vmx_insn_invvpid(unsigned long type, u16 vpid, unsigned long 
 failed:
 	return false;
 }
+
+/* ---- a VMCS ---- */
+
+/* Flags of struct vmx_frame, tested by vmenter.S. */
+#define VMX_FRAME_LAUNCHED_BIT	0	/* VMRESUME rather than VMLAUNCH */
+#define VMX_FRAME_SPEC_BIT	1	/* the guest's SPEC_CTRL may differ from the host's */
+#define VMX_FRAME_SPEC_SAVE_BIT	2	/* the guest writes SPEC_CTRL without exits */
+
+/**
+ * struct vmx_frame - what vmenter.S needs beside the general registers
+ * @host_rsp: what HOST_RSP holds
+ * @flags: VMX_FRAME_*
+ * @guest_spec: SPEC_CTRL for the guest, and what the guest has left there
+ * @host_spec: SPEC_CTRL of the host, as of the beginning of the stay
+ *
+ * Its layout is known to vmenter.S.
+ */
+struct vmx_frame {
+	unsigned long host_rsp;
+	unsigned long flags;
+	u64 guest_spec;
+	u64 host_spec;
+};
+
+static_assert(offsetof(struct vmx_frame, host_rsp) == 0);
+static_assert(offsetof(struct vmx_frame, flags) == 8);
+static_assert(offsetof(struct vmx_frame, guest_spec) == 16);
+static_assert(offsetof(struct vmx_frame, host_spec) == 24);
+
+/**
+ * struct vmx_vmcs - a VMCS: its memory, where it is loaded, and what was written to it
+ * @frame: HOST_RSP, whether it was launched, and SPEC_CTRL for the entry
+ * @cpu: where it is loaded, -1 nowhere. Changes on that CPU, with IRQs off there, as @node does
+ * @node: in the CPU's list of loaded VMCSs
+ * @pin ... @exceptions: controls
+ * @intr_status: RVI and SVI
+ * @entry_info: VM_ENTRY_INTR_INFO as written, 0 after an exit
+ * @soft_nmi_masked, @soft_nmi_since: NMI blocking without virtual NMIs, and since when (ns)
+ *
+ * The copies of fields are there so that nothing is written twice. What belongs to the vCPU, on
+ * whichever VMCS it runs, is in struct okvm_hw_vcpu.
+ */
+struct vmx_vmcs {
+	struct vmx_frame frame;
+	u32 pin, exec, exec2, entry, exit;
+	u32 exceptions;
+	u32 tpr_threshold;
+	u32 entry_info;
+	u16 intr_status;
+	u16 host_fs_sel, host_gs_sel;
+	bool soft_nmi_masked;
+	u64 soft_nmi_since;
+	unsigned long host_cr3, host_cr4;
+	unsigned long host_fs_base;
+	u64 timer_value;
+	u64 eptp;
+
+	struct vmcs *region;
+	u64 pa;			/* of @region */
+	void *msr_bitmap;
+	int cpu;
+	struct list_head node;
+};
+
+#define VMCS_CACHED(name, field)						\
+static inline void vmcs_##name##_set(struct vmx_vmcs *vmcs, u32 val)		\
+{										\
+	if (vmcs->name == val)							\
+		return;								\
+	vmcs->name = val;							\
+	vmcs_write(field, val);							\
+}
+
+VMCS_CACHED(pin, PIN_BASED_VM_EXEC_CONTROL)
+VMCS_CACHED(exec, CPU_BASED_VM_EXEC_CONTROL)
+VMCS_CACHED(exec2, SECONDARY_VM_EXEC_CONTROL)
+VMCS_CACHED(entry, VM_ENTRY_CONTROLS)
+VMCS_CACHED(exit, VM_EXIT_CONTROLS)
+VMCS_CACHED(exceptions, EXCEPTION_BITMAP)
+VMCS_CACHED(tpr_threshold, TPR_THRESHOLD)
+VMCS_CACHED(intr_status, GUEST_INTR_STATUS)
 
 #endif /* OKVM_VMX_VMCS_H */

@@ -23,7 +23,7 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/* struct vmx_frame; vmx/vmx.h asserts the offsets. */
+/* struct vmx_frame; vmx/vmcs.h asserts the offsets. */
 #define FRAME_HOST_RSP		0
 #define FRAME_FLAGS		8
 #define FRAME_GUEST_SPEC	16
@@ -94,8 +94,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * VERW changes ZF only. By the feature that the kernel sets for Intel's CPUs; the one for
-	 * entries of guests is AMD's in the older kernels.
+	 * VERW changes ZF only. This macro depends on the feature bit that the kernel sets for
+	 * Intel's CPUs; the kernel's macro for entries of guests depends, in older kernels, on one
+	 * that is set for AMD's only.
 	 */
 	CLEAR_CPU_BUFFERS
 

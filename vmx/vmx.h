@@ -13,7 +13,8 @@
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
-#include "x86/x86.h"
+#include "x86/cpu/regs.h"
+#include "x86/insn/insn.h"
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */
 
@@ -39,28 +40,6 @@ enum vmx_l1d {
 extern struct vmx_caps vmx_caps;
 extern struct vmx_params vmx_params;
 
-/* Flags of struct vmx_frame, tested by vmenter.S. */
-#define VMX_FRAME_LAUNCHED_BIT	0	/* VMRESUME rather than VMLAUNCH */
-#define VMX_FRAME_SPEC_BIT	1	/* the guest's SPEC_CTRL may differ from the host's */
-#define VMX_FRAME_SPEC_SAVE_BIT	2	/* the guest writes SPEC_CTRL without exits */
-
-/**
- * struct vmx_frame - what vmenter.S needs beside the general registers
- *
- * Its layout is known to vmenter.S.
- */
-struct vmx_frame {
-	unsigned long host_rsp;		/* as HOST_RSP has it */
-	unsigned long flags;
-	u64 guest_spec;
-	u64 host_spec;
-};
-
-static_assert(offsetof(struct vmx_frame, host_rsp) == 0);
-static_assert(offsetof(struct vmx_frame, flags) == 8);
-static_assert(offsetof(struct vmx_frame, guest_spec) == 16);
-static_assert(offsetof(struct vmx_frame, host_spec) == 24);
-
 /**
  * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
  *
@@ -85,17 +64,19 @@ static_assert(sizeof(struct vmx_pi) == 64);
 /* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
-#define VMX_TODO_STATE		BIT(2)	/* can hardware run this state? */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* each time: the guest reaches devices of the host */
+#define VMX_TODO_CHECK_STATE	BIT(2)	/* can hardware run this state? */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* stays set: the guest reaches devices of the host */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
 /**
  * struct okvm_hw_vcpu - VMX's side of a vCPU
+ * @vmcs: the VMCS that it runs on, with all that belongs to a VMCS. First, so that its address is
+ *	the structure's
  */
 struct okvm_hw_vcpu {
+	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
-	struct vmx_frame frame;
 
 	/* This exit. */
 	u32 exit_reason;
@@ -110,24 +91,13 @@ struct okvm_hw_vcpu {
 	bool entry_failed;
 	int entry_cpu;
 
-	unsigned long noted;	/* jiffies when RCU last heard of a quiescent state */
+	unsigned long rcu_reported;	/* jiffies at the last report of a quiescent state */
 	u32 todo;
 	bool emulate;		/* hardware cannot run this state */
 	bool pio_missed;	/* this exit is port I/O and no device in the kernel took it */
 	bool walk_wp;		/* CR0.WP as the page walker knows it */
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
-	u32 entry_info;		/* VM_ENTRY_INTR_INFO as written, 0 after an exit */
-
-	/* Copies of what the VMCS holds, so that nothing is written twice. */
-	u32 pin, exec, exec2, entry, exit;
-	u32 exceptions;
-	u32 tpr_threshold;
-	u16 intr_status;	/* RVI and SVI */
-	unsigned long host_cr3, host_cr4;
-	unsigned long host_fs_base;
-	u16 host_fs_sel, host_gs_sel;
-	u64 timer_value;
 
 	/* Segment registers read since the last exit: bit seg * NR_SEG_FIELDS + field. */
 	u32 seg_avail;
@@ -140,11 +110,8 @@ struct okvm_hw_vcpu {
 	bool spec_ctrl_direct;	/* no exits on SPEC_CTRL */
 	u64 uret[VMX_NR_URET];	/* the guest's values */
 	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
-	bool timer_hit_bound;
-	bool soft_nmi_masked;	/* without virtual NMIs */
-	u64 soft_nmi_since;	/* ns */
 	bool apicv;		/* virtual-interrupt delivery is on */
-	bool apic_elsewhere;	/* counted in the VM's apics_elsewhere */
+	bool no_apic_window;	/* counted in the VM's @without_window */
 	bool dr_loaded;		/* the CPU's debug registers are the guest's */
 
 	/* Guarded by having the vCPU loaded. */
@@ -154,16 +121,8 @@ struct okvm_hw_vcpu {
 	u64 host_gs_user;
 	u64 host_debugctl;
 
-	u64 eptp;
 	u16 vpid;
-	void *msr_bitmap;
 	struct vmx_pi *pi;
-
-	/* The VMCS. @cpu and @node change on the CPU it is loaded on, with IRQs off there. */
-	struct vmcs *vmcs;
-	u64 vmcs_pa;
-	int cpu;		/* where it is loaded, -1 nowhere */
-	struct list_head node;
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
@@ -210,6 +169,12 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
+/* RFLAGS.TF: a trap follows the instruction, which a fast exit leaves to the slow one. */
+static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
+{
+	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
+}
+
 static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 {
 	if (!(hw->exit_avail & VMX_AVAIL_LEN)) {
@@ -218,6 +183,15 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	}
 	return hw->insn_len;
 }
+
+/* okvm_skip_insn() past the instruction of this exit. Return: outcome */
+static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
+{
+	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
+}
+
+/* Interrupts are held back until the next instruction has ended. */
+#define VMX_IRQ_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
 {
@@ -245,33 +219,6 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 	return hw->gpa;
 }
 
-/* ---- controls: written when they change ---- */
-
-#define VMX_CONTROL(name, field, member)					\
-static inline void vmx_##name##_set(struct okvm_hw_vcpu *hw, u32 val)		\
-{										\
-	if (hw->member == val)							\
-		return;								\
-	hw->member = val;							\
-	vmcs_write(field, val);							\
-}
-
-VMX_CONTROL(pin, PIN_BASED_VM_EXEC_CONTROL, pin)
-VMX_CONTROL(exec, CPU_BASED_VM_EXEC_CONTROL, exec)
-VMX_CONTROL(exec2, SECONDARY_VM_EXEC_CONTROL, exec2)
-VMX_CONTROL(entry, VM_ENTRY_CONTROLS, entry)
-VMX_CONTROL(exit, VM_EXIT_CONTROLS, exit)
-VMX_CONTROL(exceptions, EXCEPTION_BITMAP, exceptions)
-VMX_CONTROL(tpr_threshold, TPR_THRESHOLD, tpr_threshold)
-
-static inline void vmx_intr_status_set(struct okvm_hw_vcpu *hw, u16 val)
-{
-	if (hw->intr_status == val)
-		return;
-	hw->intr_status = val;
-	vmcs_write(GUEST_INTR_STATUS, val);
-}
-
 /* ---- enable.c ---- */
 
 int vmx_enable_init(void);
@@ -283,22 +230,23 @@ int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
 void vmx_read_msrs(struct vmx_msrs *msrs);
-/* Whose VMCS is this CPU's current one. */
-DECLARE_PER_CPU(struct okvm_hw_vcpu *, vmx_current_hw);
-/** vmx_vmcs_load() - make the VMCS current here. Return: true if it was not loaded on this CPU */
-bool vmx_vmcs_load(struct okvm_hw_vcpu *hw, int cpu);
+/* This CPU's current VMCS. */
+DECLARE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
+/**
+ * vmx_vmcs_load() - make the VMCS current here
+ * @vm: dies if the CPU refuses the VMCS
+ *
+ * Return: true if it was not loaded on this CPU
+ */
+bool vmx_vmcs_load(struct okvm_vm *vm, struct vmx_vmcs *vmcs, int cpu);
 /** vmx_vmcs_unload() - clear it wherever it is loaded. May sleep */
-void vmx_vmcs_unload(struct okvm_hw_vcpu *hw);
+void vmx_vmcs_unload(struct vmx_vmcs *vmcs);
 
 /* ---- entry.c ---- */
 
 int vmx_run(struct okvm_vcpu *vcpu);
 void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void vmx_vcpu_put(struct okvm_vcpu *vcpu);
-void vmx_host_save(struct okvm_hw_vcpu *hw);
-void vmx_host_restore(struct okvm_hw_vcpu *hw);
-/** vmx_fast_skip() - past the instruction of this exit; false if TF makes it no fast matter */
-bool vmx_fast_skip(struct okvm_vcpu *vcpu);
 void vmx_xstate_init(void);
 int vmx_l1d_init(void);
 void vmx_l1d_exit(void);
@@ -323,7 +271,6 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
 int vmx_exit_wrmsr(struct okvm_vcpu *vcpu);
-int vmx_exit_cpuid(struct okvm_vcpu *vcpu);
 int vmx_exit_hlt(struct okvm_vcpu *vcpu);
 int vmx_exit_vmcall(struct okvm_vcpu *vcpu);
 int vmx_exit_pause(struct okvm_vcpu *vcpu);
@@ -338,7 +285,6 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
 int vmx_exit_eoi(struct okvm_vcpu *vcpu);
-int vmx_exit_tpr(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_access() - an EOI of an xAPIC that nobody waits for; IRQs off */
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
@@ -354,8 +300,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 void vmx_inject_exception(struct okvm_vcpu *vcpu);
 void vmx_inject_nmi(struct okvm_vcpu *vcpu);
 void vmx_inject_irq(struct okvm_vcpu *vcpu);
-u32 vmx_get_shadow(struct okvm_vcpu *vcpu);
-void vmx_set_shadow(struct okvm_vcpu *vcpu, u32 shadow);
+u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu);
+void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow);
 bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
 void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
 void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);
@@ -382,9 +328,10 @@ void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer);
+/** vmx_skip_insn_fast() - past the instruction of this exit, if !vmx_single_steps() */
+void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - can hardware without unrestricted guest run this state? */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);
-u32 vmx_seg_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg, enum vmx_seg_field field);
 bool vmx_cs_long(struct okvm_vcpu *vcpu);
 /** vmx_sync_wp() - CR0.WP is the guest's own: tell the walker if it changed */
 void vmx_sync_wp(struct okvm_vcpu *vcpu);
@@ -394,9 +341,8 @@ void vmx_sync_wp(struct okvm_vcpu *vcpu);
 int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
-int vmx_uret_init(void);
-void vmx_uret_exit(void);
-/* Whose values the user-return MSRs of this CPU have, if none of them changed since. */
+void vmx_uret_init(void);
+/* The vCPU whose values the user-return MSRs of this CPU hold, if none has changed since. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 /** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
@@ -439,7 +385,7 @@ void vmx_post_self(void);
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu);
 /** vmx_apic_bitmap() - the x2APIC part of the MSR bitmap */
 void vmx_apic_bitmap(struct okvm_vcpu *vcpu);
-void vmx_msr_intercept(struct okvm_hw_vcpu *hw, u32 msr, bool read, bool write);
+void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write);
 
 static inline bool vmx_pi_pending(const struct okvm_hw_vcpu *hw)
 {

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What this host can offer guests, found out once at module load. */
+/*
+ * What this host can offer guests, found out once at module load, the module's
+ * x86 set-up, and the list of the ioctls beyond core's.
+ */
 #include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 
 #include "core/compat.h"
-#include "x86/internal.h"
+#include "x86/cpu/fpu.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/msr/mce.h"
+#include "x86/msr/msr.h"
+#include "x86/msr/msr_filter.h"
+#include "x86/pv/async_pf.h"
+#include "x86/run.h"
+#include "x86/time/pvclock.h"
+#include "x86/time/tsc.h"
+#include "x86/uapi/state.h"
 
 struct okvm_host okvm_host;
 
@@ -21,7 +33,7 @@ static u64 host_xcr0(void)
 	if (!boot_cpu_has(X86_FEATURE_XSAVE))
 		return 0;
 	xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK) & XCR0_KNOWN;
-	if (!(okvm_host.caps & OKVM_CAP_EPT) || !boot_cpu_has(X86_FEATURE_OSPKE))
+	if (!(okvm_host.caps & OKVM_HW_TDP) || !boot_cpu_has(X86_FEATURE_OSPKE))
 		xcr0 &= ~XFEATURE_MASK_PKRU;
 	return xcr0;
 }
@@ -35,7 +47,7 @@ static u64 host_efer_reserved(void)
 	return ~known;
 }
 
-int okvm_host_init(const struct okvm_backend *backend)
+static int host_init(const struct okvm_backend *backend)
 {
 	int ret;
 
@@ -53,7 +65,91 @@ int okvm_host_init(const struct okvm_backend *backend)
 	return okvm_clock_init();
 }
 
-void okvm_host_exit(void)
+int okvm_arch_init(const struct okvm_backend *backend)
+{
+	int err;
+
+	err = okvm_mmu_init();
+	if (err)
+		return err;
+	err = okvm_apf_init();
+	if (err)
+		goto err_exit_mmu;
+	err = host_init(backend);
+	if (err)
+		goto err_exit_apf;
+	return 0;
+
+err_exit_apf:
+	okvm_apf_exit();
+err_exit_mmu:
+	okvm_mmu_exit();
+	return err;
+}
+
+void okvm_arch_exit(void)
 {
 	okvm_clock_exit();
+	okvm_apf_exit();
+	okvm_mmu_exit();
 }
+
+/* ---- ioctls ---- */
+
+/* The state components that guests may have. */
+static int check_sys_attr(const struct kvm_device_attr *attr)
+{
+	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;
+}
+
+static long ioc_has_attr(union okvm_ioctl_arg arg)
+{
+	return check_sys_attr(arg.data);
+}
+
+static long ioc_get_attr(union okvm_ioctl_arg arg)
+{
+	const struct kvm_device_attr *attr = arg.data;
+	int ret = check_sys_attr(attr);
+
+	if (ret)
+		return ret;
+	return put_user(okvm_host.xcr0, (u64 __user *)(unsigned long)attr->addr);
+}
+
+static const struct okvm_ioctl host_ioctls[] = {
+	{ KVM_GET_DEVICE_ATTR,	0, { .sys = ioc_get_attr } },
+	{ KVM_HAS_DEVICE_ATTR,	0, { .sys = ioc_has_attr } },
+	{ }
+};
+
+const struct okvm_ioctl_table okvm_arch_ioctls[] = {
+	{ OKVM_FD_SYS, host_ioctls },
+	{ OKVM_FD_VM, okvm_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_mp_state_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_regs_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_events_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_debug_ioctls },
+	{ OKVM_FD_VCPU, okvm_state_cpuid_ioctls },
+	{ OKVM_FD_SYS, okvm_cpuid_ioctls },
+	{ OKVM_FD_SYS, okvm_msr_sys_ioctls },
+	{ OKVM_FD_VCPU, okvm_msr_vcpu_ioctls },
+	{ OKVM_FD_VM, okvm_msr_filter_ioctls },
+	{ OKVM_FD_SYS, okvm_mce_sys_ioctls },
+	{ OKVM_FD_VCPU, okvm_mce_vcpu_ioctls },
+	{ OKVM_FD_VCPU, okvm_fpu_ioctls },
+	{ OKVM_FD_VM, okvm_tsc_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_tsc_vcpu_ioctls },
+	{ OKVM_FD_VM, okvm_pvclock_vm_ioctls },
+	{ OKVM_FD_VCPU, okvm_pvclock_vcpu_ioctls },
+	{ OKVM_FD_VCPU, okvm_mmu_ioctls },
+	{ OKVM_FD_VM, okvm_irqchip_ioctls },
+	{ OKVM_FD_VM, okvm_route_ioctls },
+	{ OKVM_FD_VM, okvm_msi_ioctls },
+	{ OKVM_FD_VM, okvm_irqfd_ioctls },
+	{ OKVM_FD_VM, okvm_ioeventfd_ioctls },
+	{ OKVM_FD_VM, okvm_coalesced_ioctls },
+	{ OKVM_FD_VM, okvm_pit_ioctls },
+	{ OKVM_FD_VCPU, okvm_lapic_ioctls },
+	{ }
+};

@@ -8,8 +8,18 @@
 #include <asm/kvm_para.h>
 
 #include "core/hardware.h"
-#include "x86/internal.h"
-#include "x86/pv.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/insn/insn.h"
+#include "x86/msr/mce.h"
+#include "x86/msr/msr.h"
+#include "x86/msr/mtrr.h"
+#include "x86/pv/pv.h"
+#include "x86/run.h"
+#include "x86/time/tsc.h"
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0
@@ -46,7 +56,7 @@ static void vcpu_reset_debug(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	memset(arch->db, 0, sizeof(arch->db));
-	arch->dr6 = OKVM_DR6_FIXED1 | BIT(16) | BIT(11);
+	arch->dr6 = DR6_RESERVED;
 	arch->dr7 = 0x400;
 	okvm_update_dr7(vcpu);
 }
@@ -62,7 +72,7 @@ static void vcpu_reset_events(struct okvm_vcpu *vcpu)
 	ev->user_irq = -1;
 	atomic_set(&ev->nmi_queued, 0);
 	vcpu->vm->backend->set_nmi_masked(vcpu, false);
-	vcpu->vm->backend->set_shadow(vcpu, 0);
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
 }
 
 static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
@@ -78,7 +88,7 @@ static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
 	okvm_rip_set(vcpu, RESET_RIP);
 }
 
-void okvm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
+static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	const struct okvm_backend *backend = vcpu->vm->backend;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
@@ -153,7 +163,7 @@ int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu)
 	vcpu->arch->mp_state = okvm_is_bsp(vcpu) || !okvm_lapic_in_kernel(vcpu) ?
 			       KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	okvm_vcpu_load(vcpu);
-	okvm_vcpu_reset(vcpu, false);
+	vcpu_reset(vcpu, false);
 	okvm_vcpu_put(vcpu);
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 	return 0;
@@ -220,3 +230,83 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 	okvm_tsc_put(vcpu);
 	vcpu->vm->backend->vcpu_put(vcpu);
 }
+
+/* ---- INIT and SIPI ---- */
+
+/* SDM "MP Initialization Protocol Algorithm": where an AP starts. */
+static void vcpu_start_at_sipi(struct okvm_vcpu *vcpu, u8 vector)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	struct kvm_segment cs;
+
+	backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
+	cs.selector = vector << 8;
+	cs.base = vector << 12;
+	backend->set_segment(vcpu, &cs, OKVM_SEG_CS);
+	okvm_rip_set(vcpu, 0);
+}
+
+void okvm_vcpu_accept_events(struct okvm_vcpu *vcpu)
+{
+	u8 vector;
+
+	if (!okvm_lapic_in_kernel(vcpu) || !okvm_apic_has_events(vcpu))
+		return;
+	if (okvm_apic_take_init(vcpu)) {
+		vcpu_reset(vcpu, true);
+		okvm_set_mp_state(vcpu, okvm_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :
+							    KVM_MP_STATE_INIT_RECEIVED);
+	}
+	if (okvm_apic_take_sipi(vcpu, &vector) &&
+	    vcpu->arch->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+		vcpu_start_at_sipi(vcpu, vector);
+		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
+	}
+}
+
+/* ---- multiprocessor state ---- */
+
+static long ioc_get_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_mp_state *mp = arg.data;
+
+	/* An INIT or SIPI that the LAPIC holds has happened, as far as a snapshot goes. */
+	okvm_vcpu_accept_events(vcpu);
+	mp->mp_state = vcpu->arch->mp_state;
+	if (mp->mp_state == KVM_MP_STATE_HALTED && okvm_pv_unhalted(vcpu))
+		mp->mp_state = KVM_MP_STATE_RUNNABLE;
+	return 0;
+}
+
+static long ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_mp_state *mp = arg.data;
+	u32 state = mp->mp_state;
+
+	switch (state) {
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		if (!okvm_lapic_in_kernel(vcpu))
+			return -EINVAL;
+		break;
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
+		state = KVM_MP_STATE_INIT_RECEIVED;
+		okvm_apic_set_sipi(vcpu, vcpu->arch->sipi_vector);
+	}
+	okvm_set_mp_state(vcpu, state);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	return 0;
+}
+
+const struct okvm_ioctl okvm_mp_state_ioctls[] = {
+	{ KVM_GET_MP_STATE,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_mp_state } },
+	{ KVM_SET_MP_STATE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mp_state } },
+	{ }
+};

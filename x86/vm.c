@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creation and end of the x86 side of a VM, the module's x86 set-up, and the
- * memory-slot hooks, which belong to mmu/.
+ * Creation and end of the x86 side of a VM, the memory-slot hooks, which belong
+ * to mmu/, and the ioctls that only store something.
  */
 #include <linux/slab.h>
 
-#include "x86/async_pf.h"
-#include "x86/internal.h"
+#include "x86/msr/msr_filter.h"
+#include "x86/pv/async_pf.h"
+#include "x86/run.h"
+#include "x86/time/pvclock.h"
 
-int okvm_arch_init(const struct okvm_backend *backend)
-{
-	int err;
-
-	err = okvm_mmu_init();
-	if (err)
-		return err;
-	err = okvm_apf_init();
-	if (err)
-		goto err_exit_mmu;
-	err = okvm_host_init(backend);
-	if (err)
-		goto err_exit_apf;
-	return 0;
-
-err_exit_apf:
-	okvm_apf_exit();
-err_exit_mmu:
-	okvm_mmu_exit();
-	return err;
-}
-
-void okvm_arch_exit(void)
-{
-	okvm_host_exit();
-	okvm_apf_exit();
-	okvm_mmu_exit();
-}
+#define IDENTITY_MAP_DEFAULT	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR(0) */
 
 int okvm_arch_vm_create(struct okvm_vm *vm)
 {
@@ -44,11 +19,10 @@ int okvm_arch_vm_create(struct okvm_vm *vm)
 	vm->arch = kzalloc(sizeof(*vm->arch), GFP_KERNEL_ACCOUNT);
 	if (!vm->arch)
 		return -ENOMEM;
-	raw_spin_lock_init(&vm->arch->tsc_lock);
 	/* Guests may read PLATFORM_INFO until the VMM says otherwise. */
 	vm->arch->guest_can_read_platform_info = true;
-	vm->arch->identity_map_addr = OKVM_IDENTITY_MAP_DEFAULT;
-	okvm_tsc_vm_create(vm);
+	vm->arch->identity_map_addr = IDENTITY_MAP_DEFAULT;
+	okvm_clock_vm_create(vm);
 	err = okvm_irq_vm_create(vm);
 	if (err)
 		goto err_destroy_tsc;
@@ -60,7 +34,7 @@ int okvm_arch_vm_create(struct okvm_vm *vm)
 err_destroy_irq:
 	okvm_irq_vm_destroy(vm);
 err_destroy_tsc:
-	okvm_tsc_vm_destroy(vm);
+	okvm_clock_vm_destroy(vm);
 	kfree(vm->arch);
 	vm->arch = NULL;
 	return err;
@@ -69,7 +43,7 @@ err_destroy_tsc:
 void okvm_arch_vm_release(struct okvm_vm *vm)
 {
 	/* The host clock's work looks at all vCPUs of the VMs on its list. */
-	okvm_tsc_vm_destroy(vm);
+	okvm_clock_vm_destroy(vm);
 	okvm_irq_vm_release(vm);
 	okvm_mmu_vm_release(vm);
 }
@@ -80,7 +54,7 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 	okvm_irq_vm_destroy(vm);
 	okvm_msr_filter_free(vm);
 	okvm_apf_vm_destroy(vm);
-	okvm_tsc_vm_destroy(vm);
+	okvm_clock_vm_destroy(vm);
 	kfree(vm->arch);
 }
 
@@ -105,11 +79,6 @@ void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 	okvm_mmu_slot_flush(vm, slot);
 }
 
-void okvm_arch_slot_free(struct okvm_vm *vm, struct okvm_memslot *slot)
-{
-	okvm_mmu_slot_free(vm, slot);
-}
-
 void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
 			     unsigned long mask)
 {
@@ -120,3 +89,80 @@ void okvm_arch_flush_tlb_vm(struct okvm_vm *vm)
 {
 	okvm_mmu_flush_vm(vm);
 }
+
+/* ---- ioctls ---- */
+
+/* Three pages of TSS for a CPU that cannot run real mode end below 4 GiB. */
+static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	if (arg.num > 0x100000000ULL - 3 * PAGE_SIZE)
+		return -EINVAL;
+	vm->arch->tss_addr = arg.num;
+	return 0;
+}
+
+static long ioc_set_identity_map_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	u64 addr = *(u64 *)arg.data;
+
+	if (vm->created_vcpus)
+		return -EINVAL;
+	vm->arch->identity_map_addr = addr ? addr : IDENTITY_MAP_DEFAULT;
+	return 0;
+}
+
+static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	if (vm->created_vcpus)
+		return -EBUSY;
+	if (arg.num > vm->max_vcpu_id)
+		return -EINVAL;
+	vm->bsp_vcpu_id = arg.num;
+	return 0;
+}
+
+#define MIN_MMU_PAGES		64
+#define PAGES_PER_MMU_PAGE	50
+
+static long ioc_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	if (arg.num < MIN_MMU_PAGES)
+		return -EINVAL;
+	vm->arch->nr_mmu_pages = min_t(unsigned long, arg.num, INT_MAX);
+	return 0;
+}
+
+/* What was set; else what KVM takes for a VM with so much memory, once there was a slot. */
+static long ioc_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	unsigned long pages = vm->arch->nr_mmu_pages;
+	const struct okvm_memslots *slots;
+
+	if (pages)
+		return pages;
+	mutex_lock(&vm->slots_lock);
+	slots = rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
+	if (slots->hva_inserted)
+		pages = clamp_t(u64, slots->npages / PAGES_PER_MMU_PAGE, MIN_MMU_PAGES, INT_MAX);
+	mutex_unlock(&vm->slots_lock);
+	return pages;
+}
+
+/* There is no kind of device. */
+static long ioc_create_device(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return -ENODEV;
+}
+
+const struct okvm_ioctl okvm_vm_ioctls[] = {
+	{ KVM_SET_TSS_ADDR,		OKVM_IOC_SCALAR | OKVM_IOC_LOCK,
+	  { .vm = ioc_set_tss_addr } },
+	{ KVM_SET_IDENTITY_MAP_ADDR,	OKVM_IOC_LOCK, { .vm = ioc_set_identity_map_addr } },
+	{ KVM_SET_BOOT_CPU_ID,		OKVM_IOC_SCALAR | OKVM_IOC_LOCK,
+	  { .vm = ioc_set_boot_cpu_id } },
+	{ KVM_SET_NR_MMU_PAGES,		OKVM_IOC_SCALAR | OKVM_IOC_LOCK,
+	  { .vm = ioc_set_nr_mmu_pages } },
+	{ KVM_GET_NR_MMU_PAGES,		OKVM_IOC_SCALAR, { .vm = ioc_get_nr_mmu_pages } },
+	{ KVM_CREATE_DEVICE,		0, { .vm = ioc_create_device } },
+	{ }
+};

@@ -182,19 +182,6 @@ enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned i
 	return IOAPIC_LINE_TAKEN;
 }
 
-void ioapic_clear_source(struct ioapic *io, unsigned int source)
-{
-	unsigned int pin;
-
-	if (source >= IOAPIC_SOURCES)
-		return;
-	for (pin = 0; pin < IOAPIC_PINS; pin++) {
-		io->sources[pin] &= ~BIT_ULL(source);
-		if (!io->sources[pin])
-			io->irr &= ~BIT(pin);
-	}
-}
-
 struct ioapic_message ioapic_message(const struct ioapic *io, unsigned int pin)
 {
 	u64 entry = pin < IOAPIC_PINS ? io->redir[pin] : IOAPIC_E_MASKED;

@@ -160,13 +160,6 @@ enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned i
 				 bool high, bool report, struct ioapic_todo *todo);
 
 /**
- * ioapic_clear_source() - a source goes away and lets go of every pin
- * @io: the model
- * @source: 0 to IOAPIC_SOURCES - 1
- */
-void ioapic_clear_source(struct ioapic *io, unsigned int source);
-
-/**
  * ioapic_message() - the message of a pin
  * @io: the model
  * @pin: a pin of ioapic_todo.deliver

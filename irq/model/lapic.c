@@ -261,22 +261,6 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 		eff->flags |= LAPIC_EFF_RECHECK;
 }
 
-int lapic_sync_pir(struct lapic *l, u64 *pir)
-{
-	int vec, i;
-
-	for (i = 0; i < 4; i++) {
-		u64 bits = READ_ONCE(pir[i]) ? xchg(&pir[i], 0) : 0;
-
-		while (bits) {
-			vec = fls64(bits) - 1;
-			bits &= ~BIT_ULL(vec);
-			lapic_set_irr(l, i * 64 + vec);
-		}
-	}
-	return lapic_highest_irr(l);
-}
-
 int lapic_pv_eoi_vector(const struct lapic *l, const unsigned long *handled)
 {
 	int isr;

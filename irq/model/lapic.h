@@ -331,23 +331,6 @@ static inline int lapic_has_interrupt(const struct lapic *l)
 	return lapic_deliverable(l, lapic_highest_irr(l));
 }
 
-/**
- * lapic_tpr_threshold() - for the TPR shadow: the priority class that the TPR holds back
- * @l: the APIC
- *
- * What is in service is not looked at: an EOI need not compute the threshold anew.
- *
- * Return: 1 to 15, the class of the highest request if the TPR masks it; else 0.
- */
-static inline u8 lapic_tpr_threshold(const struct lapic *l)
-{
-	int irr = lapic_highest_irr(l);
-
-	if (irr < 0 || lapic_get_tpr(l) >> 4 < irr >> 4)
-		return 0;
-	return irr >> 4;
-}
-
 /* CR8 and the task priority */
 
 static inline u8 lapic_get_cr8(const struct lapic *l)
@@ -435,15 +418,6 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff);
  * @on: virtual-interrupt delivery is active for this vCPU
  */
 void lapic_set_hw_irr(struct lapic *l, bool on);
-
-/**
- * lapic_sync_pir() - merge posted-interrupt requests into IRR
- * @l: the APIC
- * @pir: 256 bits; taken with xchg, cleared
- *
- * Return: the highest vector in IRR afterwards, or -1.
- */
-int lapic_sync_pir(struct lapic *l, u64 *pir);
 
 /* Guest accesses */
 
@@ -633,7 +607,7 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 
 /**
  * lapic_map_add() - enter one APIC; a disabled one is left out
- * @map: at most the @nr APICs of lapic_map_size() may be added
+ * @map: the map; at most as many APICs as lapic_map_size() was given may be added
  * @l: the APIC
  */
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
@@ -787,7 +761,7 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 
 /**
  * lapic_timer_start() - begin a countdown from the initial count
- * @t: the timer, @l->timer
+ * @t: the timer
  * @count: initial count register
  * @now_ns: the clock
  *

@@ -124,13 +124,6 @@ void pic_reset(struct pic *pic)
 	pic->output = false;
 }
 
-bool pic_has_port(u16 port)
-{
-	u16 pair = port & ~1;
-
-	return pair == PIC_PORT_MASTER || pair == PIC_PORT_SLAVE || pair == PIC_PORT_ELCR;
-}
-
 /* Put a pin in service. A level request stays up until its line falls. */
 static void chip_serve(struct pic *pic, enum pic_chip chip, unsigned int pin,
 		       struct pic_todo *todo)
@@ -374,17 +367,6 @@ enum pic_line pic_set_line(struct pic *pic, unsigned int pin, unsigned int sourc
 	line = chip_set_line(&pic->chip[pin / 8], BIT(pin % 8), pic->sources[pin]);
 	pic_update(pic, todo);
 	return line;
-}
-
-void pic_clear_source(struct pic *pic, unsigned int source, struct pic_todo *todo)
-{
-	unsigned int pin;
-
-	if (source >= PIC_SOURCES)
-		return;
-	for (pin = 0; pin < PIC_PINS; pin++)
-		if (pic->sources[pin] & BIT_ULL(source))
-			pic_set_line(pic, pin, source, false, todo);
 }
 
 void pic_get_state(const struct pic *pic, enum pic_chip chip, struct kvm_pic_state *state)

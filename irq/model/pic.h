@@ -78,15 +78,9 @@ struct pic_todo {
 void pic_reset(struct pic *pic);
 
 /**
- * pic_has_port() - tell whether a port belongs to the controllers
- * @port: I/O port
- */
-bool pic_has_port(u16 port);
-
-/**
  * pic_read() - read one byte from a port
  * @pic: the model
- * @port: a port of pic_has_port(); others read as 0
+ * @port: one of the PIC_PORT_ pairs; others read as 0
  * @todo: filled for the caller: a poll acknowledges an interrupt
  */
 u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo);
@@ -94,7 +88,7 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo);
 /**
  * pic_write() - write one byte to a port
  * @pic: the model
- * @port: a port of pic_has_port(); others are ignored
+ * @port: one of the PIC_PORT_ pairs; others are ignored
  * @val: the value
  * @todo: filled for the caller
  */
@@ -110,14 +104,6 @@ void pic_write(struct pic *pic, u16 port, u8 val, struct pic_todo *todo);
  */
 enum pic_line pic_set_line(struct pic *pic, unsigned int pin, unsigned int source, bool high,
 			   struct pic_todo *todo);
-
-/**
- * pic_clear_source() - a source goes away and lets go of every pin
- * @pic: the model
- * @source: 0 to PIC_SOURCES - 1
- * @todo: filled for the caller
- */
-void pic_clear_source(struct pic *pic, unsigned int source, struct pic_todo *todo);
 
 /**
  * pic_ack() - the interrupt acknowledge cycle of the CPU

@@ -225,8 +225,8 @@ static void print_memory(const uint8_t *from, const uint8_t *to)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < AT_END && n < 32; i++)
-		if (from[i] != to[i] && n++ < 32)
+	for (i = 0; i < AT_END && n < 96; i++)
+		if (from[i] != to[i] && n++ < 96)
 			printf(" [%x]=%02x", i, to[i]);
 }
 

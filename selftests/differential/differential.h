@@ -146,7 +146,9 @@ struct device {
 void device_open(struct device *dev, const char *path);
 /* Both give their guests what both have, less what differs from run to run. */
 void devices_agree(struct device *a, struct device *b);
-void run_program(struct device *dev, const struct program *p, struct record *rec, bool copy);
+/* No KVM_RUN takes more than @limit_us. */
+void run_program(struct device *dev, const struct program *p, unsigned int limit_us,
+		 struct record *rec, bool copy);
 const char *exit_name(uint64_t reason);
 #define REASON_NONE	~0ull
 

@@ -28,6 +28,7 @@ struct insn {
 	unsigned int prefix;		/* the last of 66, F2, F3 */
 	unsigned int opcode;		/* with 0f00h if it has two bytes */
 	unsigned int modrm, reg;	/* the byte behind it */
+	unsigned int third;		/* and the second behind that */
 };
 
 static bool is_prefix(uint8_t byte, bool wide)
@@ -36,14 +37,13 @@ static bool is_prefix(uint8_t byte, bool wide)
 	       (wide && (byte & 0xf0) == 0x40);
 }
 
-/* The instruction at RIP, as the program was written. */
-static struct insn insn_at(program_t *p, moment_t *m)
+/* The instruction at address @at of the program as it was written. */
+static struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 {
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
-	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 4;
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 8;
 	struct insn insn = { };
 
-	if (at >= AT_END - 4)
+	if (at >= AT_END - 8)
 		return insn;
 	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
 		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
@@ -56,7 +56,25 @@ static struct insn insn_at(program_t *p, moment_t *m)
 		insn.opcode = 0xf00 | *byte++;
 	insn.modrm = *byte;
 	insn.reg = *byte >> 3 & 7;
+	insn.third = byte[2];
 	return insn;
+}
+
+static struct insn insn_at(program_t *p, moment_t *m)
+{
+	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
+}
+
+/* Has RIP an instruction before it of which @is holds? Some byte of it may look like another one. */
+static bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	unsigned int i;
+
+	for (i = 2; i < 15 && at >= i; i++)
+		if (is(insn_from(p, m, at - i), m))
+			return true;
+	return false;
 }
 
 static bool is_string(struct insn insn)
@@ -119,6 +137,8 @@ static bool stack_leaves_ram(program_t *p, moment_t *m)
 /* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
 static bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
 {
+	if (a->sregs.cr0 >> 31 && a->sregs.cr3 != p->sregs.cr3)
+		return true;
 	return leaves_ram(p, a->sregs.idt.base, a->sregs.idt.limit) ||
 	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
 	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
@@ -147,7 +167,9 @@ static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t
 static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->tables_moved && a->events.interrupt.injected && !b->events.interrupt.injected;
+	return p->tables_moved &&
+	       (a->events.interrupt.injected > b->events.interrupt.injected ||
+		a->events.nmi.injected > b->events.nmi.injected);
 }
 
 /* The same, but that instruction fails. */
@@ -211,7 +233,8 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->tables_moved && a->timed_out && b->reason == KVM_EXIT_HLT;
+	return p->tables_moved && b->reason == KVM_EXIT_HLT &&
+	       (a->timed_out || a->regs.rip > b->regs.rip);
 }
 
 static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -230,6 +253,16 @@ static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	(void)b;
 	(void)before;
 	return is_io(a, KVM_EXIT_IO_IN) && is_string_io(insn_at(p, a));
+}
+
+/* What reads, changes and writes: the second page of its operand. */
+static bool write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
+	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
+	       (a->exit[0] + a->exit[1]) % PAGE < 8;
 }
 
 static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -277,7 +310,7 @@ static bool upstream_lacks_two_byte(struct insn insn)
 	case 0x2b:
 		return last == 0xf2 || last == 0xf3;
 	case 0x38:
-		return (insn.modrm & 0xfe) != 0xf0;
+		return (insn.modrm & 0xfe) != 0xf0 || last;
 	case 0x6f:
 	case 0x7f:
 		return last == 0xf2;
@@ -298,6 +331,10 @@ static bool upstream_lacks(program_t *p, struct insn insn)
 	switch (insn.opcode) {
 	case 0x62:
 		return true;
+	case 0x63:
+		return p->mode != MODE_LONG64;
+	case 0xc8:
+		return insn.third & 0x1f;
 	case 0xc4 ... 0xc5:
 		return p->mode == MODE_LONG64 || insn.modrm >= 0xc0;
 	case 0xd8 ... 0xdf:
@@ -329,23 +366,47 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	       (upstream_lacks(p, insn) || upstream_gives_up(p, insn));
 }
 
-/* SGDT, SIDT and FXSAVE. */
+static bool stores_table(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return (insn.opcode == 0xf01 && insn.reg < 2) || (insn.opcode == 0xfae && !insn.reg);
+}
+
+/* SGDT, SIDT and FXSAVE; a step may come between, or the guest's own trap. */
 static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_at(p, a);
-
 	(void)before;
-	return a->timed_out && is_mmio_write(b) &&
-	       ((insn.opcode == 0xf01 && insn.reg < 2) || (insn.opcode == 0xfae && !insn.reg));
+	if (!is_mmio_write(b))
+		return false;
+	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
+		return stores_table(insn_at(p, a), a);
+	return a->last_vector == VECTOR_DB && insn_before(p, b, stores_table);
+}
+
+/* LGDT and LIDT: two bytes, then the rest, of which upstream never gets the answer. */
+static bool loads_table(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return insn.opcode == 0xf01 && (insn.reg == 2 || insn.reg == 3);
+}
+
+static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->regs.rip == b->regs.rip && loads_table(insn_at(p, a), a) &&
+	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
 }
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
 		return false;
-	if (a->reason == KVM_EXIT_SHUTDOWN)
-		return upstream_lacks(p, insn_at(p, a));
-	return upstream_lacks(p, insn_at(p, b)) && a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD;
+	/* RIP is behind what writes. */
+	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)))
+		return false;
+	return a->reason == KVM_EXIT_SHUTDOWN ||
+	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
+		a->exit[2] == VECTOR_UD);
 }
 
 /* SLDT and STR. */
@@ -379,8 +440,7 @@ static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	struct insn insn = insn_at(p, a);
 
 	(void)before;
-	return (is_mmio_write(a) || is_io(a, KVM_EXIT_IO_OUT)) && a->reason == b->reason &&
-	       insn.rep &&
+	return a->reason == b->reason && insn.rep && is_string(insn) &&
 	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
 }
 
@@ -399,18 +459,22 @@ static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t 
 	(void)p;
 	(void)b;
 	(void)before;
-	return !(a->sregs.cr0 >> 31) && !b->sregs.cr3;
+	return !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3 &&
+	       a->sregs.tr.base != AT_TSS;
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)p;
+	(void)a;
 	if (!before || (!is_mmio_write(before) && !is_io(before, KVM_EXIT_IO_OUT)))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS && b->regs.rip == before->regs.rip;
-	return before->regs.rflags & FLAG_TF && b->last_vector == VECTOR_DB &&
-	       (is_io(b, KVM_EXIT_IO_OUT) ? b->exit[2] == VECTOR_DB : a->regs.rip != b->regs.rip);
+	/* The trap waits, is in its handler, or could not be delivered. */
+	return before->regs.rflags & FLAG_TF &&
+	       (b->last_vector == VECTOR_DB || b->reason == KVM_EXIT_SHUTDOWN ||
+		b->debugregs.dr6 & DR6_BS);
 }
 
 static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -453,10 +517,18 @@ static uint64_t undefined_flags(struct insn insn)
 
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
+	unsigned int i;
 
-	return before && before->reason == KVM_EXIT_MMIO && diff &&
-	       !(diff & ~undefined_flags(insn_at(p, before)));
+	if (!diff)
+		return false;
+	if (before && before->reason == KVM_EXIT_MMIO)
+		return !(diff & ~undefined_flags(insn_at(p, before)));
+	/* Read-only memory was read without an exit. */
+	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
+			return true;
+	return false;
 }
 
 /* A debugger steps through a repeated string that userspace answers piece by piece. */
@@ -469,11 +541,16 @@ static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	       before->regs.rip == b->regs.rip && a->regs.rip == b->regs.rip;
 }
 
-static bool leave_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
+static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	unsigned int opcode = insn_at(p, a).opcode;
+
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && a->regs.rip == b->regs.rip &&
-	       insn_at(p, a).opcode == 0xc9 && a->regs.rsp == a->regs.rbp;
+	       a->exit[0] == b->exit[0] &&
+	       (opcode == 0x61 || opcode == 0xc9 || opcode == 0xca || opcode == 0xcb ||
+		opcode == 0xcf);
 }
 
 /* The guest has switched paging off, which hardware does not run then. */
@@ -496,20 +573,37 @@ static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_
 		 from <= physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
 }
 
-/* SLDT, STR and MOV from a segment register with REX.W: the instruction is before RIP. */
+static bool stores_selector_wide(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return insn.wide && (insn.opcode == 0x8c || (insn.opcode == 0xf00 && insn.reg < 2));
+}
+
+/* SLDT, STR and MOV from a segment register with REX.W. */
 static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	(void)before;
+	return is_mmio_write(a) && is_mmio_write(b) && a->exit[1] == 8 && b->exit[1] == 2 &&
+	       insn_before(p, a, stores_selector_wide);
+}
+
+static bool string_to_memory(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return insn.rep && (insn.opcode == 0x6c || insn.opcode == 0x6d || insn.opcode == 0xa4 ||
+			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
+}
+
+/* Pages of code are not what they were, and on each device something else. */
+static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
 	unsigned int i;
 
 	(void)before;
-	if (!is_mmio_write(a) || !is_mmio_write(b) || a->exit[1] != 8 || b->exit[1] != 2 ||
-	    at < 16 || at >= AT_END)
+	if (!memcmp(&a->pages[AT_CODE / PAGE], &b->pages[AT_CODE / PAGE], 2 * sizeof(a->pages[0])))
 		return false;
-	for (i = 3; i < 12; i++)
-		if ((p->mem[at - i] & 0xf8) == 0x48 &&
-		    (p->mem[at - i + 1] == 0x8c || (p->mem[at - i + 1] == 0x0f &&
-						    p->mem[at - i + 2] == 0x00)))
+	for (i = 0; i + 4 < p->code_len; i++)
+		if (string_to_memory(insn_from(p, a, p->code_start + i), a))
 			return true;
 	return false;
 }
@@ -553,7 +647,7 @@ static const struct known rows[] = {
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
-	{ "sregs.cr3", cr3_without_paging, false,
+	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_exception_injected, true,
 	  "INT3 and INTO are one byte long for okvm, none for upstream",
@@ -561,6 +655,9 @@ static const struct known rows[] = {
 	{ "mem.11", ins_looks_first, false,
 	  "okvm translates the destination, with A and D set, before it reads the port",
 	  "INS/INSB/INSW/INSD; Accessed and Dirty Flags" },
+	{ "mem.11", write_looks_first, false,
+	  "likewise for all that writes to what it reads, before it reads a device",
+	  "Accessed and Dirty Flags" },
 	{ "*", ins_faults_first, true,
 	  "okvm faults on the destination before it reads the port", "INS/INSB/INSW/INSD" },
 	{ "*", string_io_in_batches, true,
@@ -569,14 +666,18 @@ static const struct known rows[] = {
 	{ "*", string_steps, true,
 	  "a debugger's step ends after some iterations on upstream, after one on okvm",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
-	{ "regs.rsp", leave_moves_first, false,
-	  "upstream has moved RSP already when LEAVE reads a device", "LEAVE" },
+	{ "regs.rsp", pops_move_first, false,
+	  "upstream has moved RSP already when LEAVE, RETF, IRET or POPA reads a device",
+	  "LEAVE; RET; IRET; POPA" },
 	{ "*", unpaged, true,
 	  "okvm emulates unpaged code, upstream runs it in virtual-8086 mode or on an identity map",
 	  "Unrestricted Guests" },
 	{ "*", descriptor_in_device, true,
 	  "upstream tries for ever to read a descriptor where no memory is",
 	  "Segment Descriptor Tables" },
+	{ "*", string_overwrites_itself, true,
+	  "when a repeated string that overwrites itself is fetched again is chance",
+	  "Self-Modifying Code; REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "exit.1", selector_stored_wide, false,
 	  "upstream stores eight bytes, the instruction always two", "SLDT; STR; MOV" },
 	{ "regs.rflags", compare_again, false,
@@ -588,6 +689,8 @@ static const struct known rows[] = {
 	{ "*", store_never_ends, true,
 	  "upstream tries for ever to store a table's register or the FPU's state in a device",
 	  "SGDT; SIDT; FXSAVE" },
+	{ "*", table_never_loaded, true,
+	  "upstream cannot load GDTR or IDTR from a device", "LGDT/LIDT" },
 	{ "*", unknown_in_user_mode, true,
 	  "the same in user mode: upstream raises #UD", "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", step_after_device_write, true,

@@ -13,7 +13,6 @@
 
 #include "selftests/differential/differential.h"
 
-#define GUEST_LIMIT_US	30000		/* of one KVM_RUN */
 #define MAX_HALTS	3
 
 const uint32_t watched_msrs[MSRS] = {
@@ -33,6 +32,7 @@ struct vm {
 	bool ram2, rom_writable, zapped;
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
+	unsigned int limit_us;		/* of one KVM_RUN */
 };
 
 static uint8_t *guest_memory;
@@ -387,7 +387,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 /* KVM_RUN, for a bounded time, and what is to be seen then. */
 static void run_once(struct vm *vm, struct moment *m, bool at_once, bool copy)
 {
-	struct itimerval limit = { .it_value.tv_usec = GUEST_LIMIT_US }, never = { };
+	struct itimerval limit = { .it_value.tv_usec = vm->limit_us }, never = { };
 	int ret;
 
 	memset(m, 0, sizeof(*m));
@@ -555,13 +555,15 @@ static bool at_end(struct vm *vm, const struct moment *m)
 	}
 }
 
-void run_program(struct device *dev, const struct program *p, struct record *rec, bool copy)
+void run_program(struct device *dev, const struct program *p, unsigned int limit_us,
+		 struct record *rec, bool copy)
 {
 	bool at_once = false;
 	struct moment *m;
 	struct vm vm;
 
 	vm_make(&vm, dev, p);
+	vm.limit_us = limit_us;
 	set_state(&vm);
 	rec->count = 0;
 	while (rec->count < MAX_MOMENTS) {

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
 TESTS += cpuid_test
-cpuid_test_srcs := x86/cpuid_table.c
+cpuid_test_srcs := x86/cpuid/cpuid_table.c

@@ -5,7 +5,7 @@
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include "x86/cpuid_table.h"
+#include "x86/cpuid/cpuid_table.h"
 
 /* A CPU with every bit of every leaf set, as far as counts stay sane. */
 static void host_ones(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])

@@ -12,7 +12,7 @@
 #include <asm/processor-flags.h>
 
 #include "x86/emul/emul.h"
-#include "x86/x87_insn.h"
+#include "x86/insn/x87_insn.h"
 
 struct emul_env {
 	struct emul_ctx ctx;	/* first: the ops cast */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* SDM "Interrupt 8 - Double Fault Exception (#DF)": both tables, over every pair of vectors. */
-#include "x86/event_rules.h"
+#include "x86/cpu/event_rules.h"
 #include "test.h"
 
 /*

@@ -49,7 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ioapic_reinject(&io, &todo);
 			break;
 		case 6:
-			ioapic_clear_source(&io, data[1]);
 			ioapic_eoi_vectors(&io, val, map);
 			break;
 		case 7:

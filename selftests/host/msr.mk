@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
 TESTS += msr_test
-msr_test_srcs := x86/msr_table.c
+msr_test_srcs := x86/msr/msr_table.c

@@ -4,7 +4,7 @@
 
 #include <linux/kernel.h>
 #include <asm/msr-index.h>
-#include "x86/msr_table.h"
+#include "x86/msr/msr_table.h"
 
 static const u64 edges[] = {
 	0, 1, 2, 3, 0x7f, 0x80, 0xff, 0xfff, 0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 32,

@@ -40,9 +40,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 5:
 			pic_ack(&pic, &todo);
 			break;
-		case 6:
-			pic_clear_source(&pic, data[1], &todo);
-			break;
 		case 7:
 			restore(&pic, data + 1, size - 1, &todo);
 			break;

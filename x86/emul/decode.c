@@ -155,8 +155,8 @@ static void decode_sizes(struct decoder *d, bool adsize)
 		op16 = insn->opsize_prefix;
 		break;
 	default:
-		insn->ad_bytes = adsize ? 4 : 2;
-		op16 = !insn->opsize_prefix;
+		insn->ad_bytes = adsize != d->ctx->wide ? 4 : 2;
+		op16 = insn->opsize_prefix == d->ctx->wide;
 		break;
 	}
 	insn->op_bytes = op16 ? 2 : 4;

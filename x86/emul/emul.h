@@ -46,7 +46,7 @@ enum emul_rc {
 };
 
 /**
- * enum emul_mode - how the bytes are decoded; see emul_mode_of()
+ * enum emul_mode - how the bytes are decoded; see emul_set_mode()
  * @EMUL_REAL: CR0.PE = 0
  * @EMUL_VM86: protected mode with RFLAGS.VM = 1
  * @EMUL_PROT16: protected or compatibility mode, CS.D = 0
@@ -504,6 +504,7 @@ struct emul_task {
  * @rip: offset within CS of the instruction (64-bit: linear)
  * @rflags: RFLAGS
  * @mode: how to decode; set by emul_init() or emul_set_mode(), and by instructions that change it
+ * @wide: CS.D as protected mode left it for real mode: operands and addresses of 32 bits
  * @cpl: current privilege level; updated likewise
  * @rep_limit: iterations that one emul_exec() may do of a repeated string instruction (not 0)
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
@@ -532,6 +533,7 @@ struct emul_ctx {
 	u64 rip;
 	u64 rflags;
 	enum emul_mode mode;
+	bool wide;
 	u8 cpl;
 	u32 rep_limit;
 	void *io_buf;
@@ -574,19 +576,10 @@ enum emul_event {
  * emul_init() - prepare a context for use
  * @ctx: set to "no instruction", a rep_limit of 1024 and no io_buf; registers are not touched
  * @ops: the machine, complete
- * @mode: see emul_mode_of()
+ * @mode: see emul_set_mode()
  * @cpl: 0..3; 0 in real mode, 3 in VM86
  */
 void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode mode, u8 cpl);
-
-/**
- * emul_mode_of() - the decoding mode that follows from the machine's state
- * @cr0: CR0
- * @efer: IA32_EFER
- * @rflags: RFLAGS
- * @cs_ar: CS access rights (EMUL_AR_*)
- */
-enum emul_mode emul_mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar);
 
 /** emul_set_mode() - compute ctx.mode and ctx.cpl anew through the ops */
 void emul_set_mode(struct emul_ctx *ctx);
@@ -773,8 +766,5 @@ bool emul_is_hypercall(const struct emul_ctx *ctx);
 
 /** emul_is_syscall() - is it SYSCALL, which the vendors define differently outside 64-bit mode? */
 bool emul_is_syscall(const struct emul_ctx *ctx);
-
-/** emul_is_io() - is it IN, OUT, INS or OUTS? */
-bool emul_is_io(const struct emul_ctx *ctx);
 
 #endif

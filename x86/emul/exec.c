@@ -32,6 +32,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 {
 	ctx->ops = ops;
 	ctx->mode = mode;
+	ctx->wide = false;
 	ctx->cpl = cpl;
 	ctx->rep_limit = 1024;
 	ctx->io_buf = NULL;
@@ -42,7 +43,8 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 	ctx->insn.len = 0;
 }
 
-enum emul_mode emul_mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
+/* The decoding mode that follows from the machine's state. @cs_ar: EMUL_AR_* */
+static enum emul_mode mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
 {
 	if (!(cr0 & X86_CR0_PE))
 		return EMUL_REAL;
@@ -81,7 +83,8 @@ void emul_set_mode(struct emul_ctx *ctx)
 	if (ctx->ops->get_msr(ctx, MSR_EFER, &efer, EMUL_SYSTEM) != EMUL_OK)
 		efer = 0;
 	ctx->ops->get_seg(ctx, EMUL_CS, &seg);
-	ctx->mode = emul_mode_of(cr0, efer, ctx->rflags, seg.ar);
+	ctx->mode = mode_of(cr0, efer, ctx->rflags, seg.ar);
+	ctx->wide = ctx->mode == EMUL_REAL && seg.ar & EMUL_AR_DB;
 	if (ctx->mode == EMUL_REAL) {
 		ctx->cpl = 0;
 	} else if (ctx->mode == EMUL_VM86) {
@@ -367,7 +370,7 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 }
 
 /* Fetch the operand's value; a memory operand that is also written is checked for writing. */
-enum emul_rc emul_load(struct emul_ctx *ctx, struct emul_operand *op, enum emul_access acc)
+static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op, enum emul_access acc)
 {
 	enum emul_rc rc;
 
@@ -422,7 +425,7 @@ static enum emul_rc exec_load_operands(struct emul_ctx *ctx)
 	operand_prepare(ctx, &ctx->src, row->src, ctx->insn.imm);
 	operand_prepare(ctx, &ctx->src2, row->src2, second);
 	if (row->src != O_M) {
-		rc = emul_load(ctx, &ctx->src, EMUL_DATA);
+		rc = load_operand(ctx, &ctx->src, EMUL_DATA);
 		if (rc != EMUL_OK)
 			return rc;
 	}
@@ -430,7 +433,7 @@ static enum emul_rc exec_load_operands(struct emul_ctx *ctx)
 		return EMUL_OK;
 	if (row->exec == emul_op_bt)
 		emul_bt_locate(ctx);
-	return emul_load(ctx, &ctx->dst, row->flags & F_NOWRITE ? EMUL_DATA : EMUL_DATA_RMW);
+	return load_operand(ctx, &ctx->dst, row->flags & F_NOWRITE ? EMUL_DATA : EMUL_DATA_RMW);
 }
 
 /* --- one instruction ---------------------------------------------------------------------- */
@@ -611,9 +614,4 @@ bool emul_is_hypercall(const struct emul_ctx *ctx)
 bool emul_is_syscall(const struct emul_ctx *ctx)
 {
 	return ctx->insn.len && ctx->insn.row->exec == emul_op_syscall;
-}
-
-bool emul_is_io(const struct emul_ctx *ctx)
-{
-	return ctx->insn.len && ctx->insn.row->flags & F_IO;
 }

@@ -457,7 +457,7 @@ enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 /* --- fast system calls (SDM "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT") -------------------- */
 
 /* Flat CS and SS as these instructions make them up. @cs_size: EMUL_AR_L, EMUL_AR_DB or 0. */
-void emul_flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size)
+static void flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size)
 {
 	struct emul_seg cs = { .limit = 0xffffffff, .sel = cs_sel & 0xfffc };
 	struct emul_seg ss = { .limit = 0xffffffff, .sel = (ss_sel & 0xfffc) | cpl };
@@ -500,7 +500,7 @@ static void syscall_legacy(struct emul_ctx *ctx, u64 star)
 	emul_write_reg(ctx, EMUL_RCX, ctx->next_rip, 4, false);
 	ctx->flags = ctx->rflags & ~(u64)(X86_EFLAGS_VM | X86_EFLAGS_IF | X86_EFLAGS_RF);
 	ctx->next_rip = (u32)star;
-	emul_flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_DB);
+	flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_DB);
 }
 
 enum emul_rc emul_op_syscall(struct emul_ctx *ctx)
@@ -525,7 +525,7 @@ enum emul_rc emul_op_syscall(struct emul_ctx *ctx)
 	ctx->flags = (ctx->flags & ~mask) | X86_EFLAGS_FIXED;
 	ctx->trap = ctx->flags & X86_EFLAGS_TF;
 	ctx->next_rip = target;
-	emul_flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_L);
+	flat_cs_ss(ctx, star >> 32, (star >> 32) + 8, 0, EMUL_AR_L);
 	return EMUL_OK;
 }
 
@@ -549,7 +549,7 @@ enum emul_rc emul_op_sysret(struct emul_ctx *ctx)
 	ctx->next_rip = wide ? rip : (u32)rip;
 	ctx->flags = (ctx->gpr[EMUL_R11] & SYSRET_FLAGS) | X86_EFLAGS_FIXED;
 	ctx->trap = ctx->flags & X86_EFLAGS_TF;
-	emul_flat_cs_ss(ctx, sel, (star >> 48) + 8, 3, wide ? EMUL_AR_L : EMUL_AR_DB);
+	flat_cs_ss(ctx, sel, (star >> 48) + 8, 3, wide ? EMUL_AR_L : EMUL_AR_DB);
 	return EMUL_OK;
 }
 
@@ -573,7 +573,7 @@ enum emul_rc emul_op_sysenter(struct emul_ctx *ctx)
 	ctx->flags &= ~(u64)(X86_EFLAGS_VM | X86_EFLAGS_IF | X86_EFLAGS_RF);
 	ctx->next_rip = longm ? rip : (u32)rip;
 	emul_set_gpr(ctx, EMUL_RSP, longm ? rsp : (u32)rsp);
-	emul_flat_cs_ss(ctx, cs, cs + 8, 0, longm ? EMUL_AR_L : EMUL_AR_DB);
+	flat_cs_ss(ctx, cs, cs + 8, 0, longm ? EMUL_AR_L : EMUL_AR_DB);
 	return EMUL_OK;
 }
 
@@ -594,7 +594,7 @@ enum emul_rc emul_op_sysexit(struct emul_ctx *ctx)
 		return emul_gp0(ctx);
 	ctx->next_rip = wide ? rip : (u32)rip;
 	emul_set_gpr(ctx, EMUL_RSP, wide ? rsp : (u32)rsp);
-	emul_flat_cs_ss(ctx, cs + (wide ? 32 : 16), cs + (wide ? 40 : 24), 3,
-			wide ? EMUL_AR_L : EMUL_AR_DB);
+	flat_cs_ss(ctx, cs + (wide ? 32 : 16), cs + (wide ? 40 : 24), 3,
+		   wide ? EMUL_AR_L : EMUL_AR_DB);
 	return EMUL_OK;
 }

@@ -57,7 +57,6 @@ enum opnd {
 #define F_MEM		BIT(11)	/* #UD with a register operand */
 #define F_REGS		BIT(12)	/* ModRM.mod is ignored and taken as 3 (MOV CR, MOV DR) */
 #define F_STRING	BIT(13)
-#define F_IO		BIT(14)
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
 #define F_WRITES	BIT(17)	/* the handler writes its O_M operand */
@@ -130,7 +129,6 @@ u64 emul_read_reg(const struct emul_ctx *ctx, unsigned int reg, unsigned int byt
 void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned int bytes,
 		    bool high);
 void emul_add_reg(struct emul_ctx *ctx, unsigned int reg, u64 delta, u64 mask);
-enum emul_rc emul_load(struct emul_ctx *ctx, struct emul_operand *op, enum emul_access acc);
 enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op);
 void emul_commit(struct emul_ctx *ctx);
 u64 emul_stack_mask(struct emul_ctx *ctx);
@@ -218,7 +216,6 @@ static inline u32 emul_sel_error(u16 sel)
 	return sel & 0xfffc;
 }
 
-u32 emul_desc_limit(const struct emul_desc *d);
 void emul_desc_seg(const struct emul_desc *d, struct emul_seg *seg);
 bool emul_long_active(struct emul_ctx *ctx);
 
@@ -262,7 +259,6 @@ enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source);
 /* far.c */
 enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset);
 void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl);
-void emul_flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size);
 enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, u64 rip);
 
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,

@@ -5,7 +5,7 @@
  */
 #include "internal.h"
 
-u32 emul_desc_limit(const struct emul_desc *d)
+static u32 desc_limit(const struct emul_desc *d)
 {
 	u32 limit = (d->raw & 0xffff) | (d->raw >> 32 & 0xf0000);
 
@@ -20,7 +20,7 @@ static u64 desc_base(const struct emul_desc *d)
 void emul_desc_seg(const struct emul_desc *d, struct emul_seg *seg)
 {
 	seg->base = desc_base(d);
-	seg->limit = emul_desc_limit(d);
+	seg->limit = desc_limit(d);
 	seg->sel = d->sel;
 	seg->ar = emul_desc_ar(d);
 }
@@ -283,6 +283,6 @@ enum emul_rc emul_op_lar(struct emul_ctx *ctx)
 	if (!ok)
 		ctx->dst.kind = K_NONE;
 	else
-		ctx->dst.val = lsl ? emul_desc_limit(&d) : d.raw >> 32 & 0x00ffff00;
+		ctx->dst.val = lsl ? desc_limit(&d) : d.raw >> 32 & 0x00ffff00;
 	return EMUL_OK;
 }

@@ -117,7 +117,7 @@ static const struct emul_opcode grp7_r2[8] = {
 
 static const struct emul_opcode grp7_r3[8] = {
 	[0] = VMX,
-	[1] = R(vmcall, NONE, NONE, M, .arg = 1),
+	[1] = R(vmcall, NONE, NONE, M | F_PROT, .arg = 1),
 	[2 ... 7] = VMX,
 };
 
@@ -407,7 +407,7 @@ const struct emul_opcode emul_map_1b[256] = {
 	[0x69] = R(imul2, REG, RM, M | F_MOV, .src2 = O_IMM),
 	[0x6a] = R(push, NONE, IMM8, F_D64 | F_PUSHES),
 	[0x6b] = R(imul2, REG, RM, M | F_MOV, .src2 = O_IMM8),
-	[0x6c] = STR(ins, F_IO | F_WRITES), STR(outs, F_IO),
+	[0x6c] = STR(ins, F_WRITES), STR(outs, 0),
 	[0x70 ... 0x7f] = R(jcc, NONE, IMM8, F_F64),
 	[0x80] = S(grp1_80, F_SEL_REG), S(grp1_81, F_SEL_REG), S(grp1_82, F_SEL_REG),
 		 S(grp1_83, F_SEL_REG),
@@ -455,12 +455,12 @@ const struct emul_opcode emul_map_1b[256] = {
 		 UNIMPL_M, S(x87_dd, F_SEL_MOD), UNIMPL_M, S(x87_df, F_SEL_MOD),
 	[0xe0 ... 0xe2] = R(loop, NONE, IMM8, F_F64),
 	[0xe3] = R(jcxz, NONE, IMM8, F_F64),
-	[0xe4] = R(in, ACC, IMMU8, B | F_MOV | F_IO), R(in, ACC, IMMU8, F_MOV | F_IO),
-		 R(out, NONE, IMMU8, B | F_IO), R(out, NONE, IMMU8, F_IO),
+	[0xe4] = R(in, ACC, IMMU8, B | F_MOV), R(in, ACC, IMMU8, F_MOV),
+		 R(out, NONE, IMMU8, B), R(out, NONE, IMMU8, 0),
 	[0xe8] = R(call, NONE, REL, F_F64 | F_PUSHES), R(jmp, NONE, REL, F_F64),
 		 R(jmp_far, NONE, FAR, F_NO64), R(jmp, NONE, IMM8, F_F64),
-	[0xec] = R(in, ACC, DX, B | F_MOV | F_IO), R(in, ACC, DX, F_MOV | F_IO),
-		 R(out, NONE, DX, B | F_IO), R(out, NONE, DX, F_IO),
+	[0xec] = R(in, ACC, DX, B | F_MOV), R(in, ACC, DX, F_MOV),
+		 R(out, NONE, DX, B), R(out, NONE, DX, 0),
 	[0xf1] = R(int, NONE, NONE, F_PUSHES, .arg = 1),
 	[0xf4] = R(hlt, NONE, NONE, F_PRIV),
 	[0xf5] = R(flag, NONE, NONE, 0),

@@ -59,7 +59,15 @@ static int refuse(struct kprobe *probe, struct pt_regs *regs)
 	regs->ip = (unsigned long)refuse_return;
 	return 1;
 }
+
 NOKPROBE_SYMBOL(refuse);
+
+/* With one, the breakpoint is not made a jump, whose handler could not choose where to go on. */
+static void after(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+NOKPROBE_SYMBOL(after);
 
 static struct kprobe probes[ARRAY_SIZE(functions)];
 static struct kprobe *all[ARRAY_SIZE(functions)];
@@ -71,6 +79,7 @@ static int refuse_init(void)
 	for (i = 0; i < nr_functions; i++) {
 		probes[i].symbol_name = functions[i];
 		probes[i].pre_handler = refuse;
+		probes[i].post_handler = after;
 		all[i] = &probes[i];
 	}
 	return register_kprobes(all, nr_functions);

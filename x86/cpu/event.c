@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the next entry delivers: exceptions, NMIs and interrupts in the order
+ * of the SDM's "Priority Among Concurrent Events", one at a time, with a
+ * window asked for while something has to wait.
+ *
+ * An event that hardware was delivering when the exit came ("injected") goes
+ * first and unchanged; so the order of the tests in okvm_inject_events() is
+ * the order of priority.
+ */
+#include <linux/sched.h>
+
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/event_rules.h"
+#include "x86/cpu/regs.h"
+
+#define DR7_GENERAL_DETECT	BIT(13)
+
+/* ---- raising ---- */
+
+/*
+ * A fault sets RF in the image it pushes; #DB that is a trap does not. The debugger's TF is in that
+ * image only if the fault is of the very instruction where the debugger began to step.
+ */
+static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
+{
+	unsigned long rflags = okvm_guest_rflags(vcpu) | X86_EFLAGS_RF;
+
+	if (!event_is_fault(exc->vector))
+		return;
+	if (vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP &&
+	    okvm_is_linear_rip(vcpu, vcpu->arch->singlestep_rip))
+		rflags |= X86_EFLAGS_TF;
+	okvm_rflags_set(vcpu, rflags);
+}
+
+/*
+ * CR2 and DR6 change when the exception is raised, as userspace sees them with the exception; only
+ * for one that userspace has put in they wait for its delivery.
+ */
+static void event_deliver_payload(struct okvm_vcpu *vcpu)
+{
+	struct okvm_exception *exc = &vcpu->arch->ev.exc;
+
+	if (!exc->has_payload)
+		return;
+	if (exc->vector == X86_TRAP_PF) {
+		vcpu->arch->cr2 = exc->payload;
+	} else if (exc->vector == X86_TRAP_DB) {
+		vcpu->arch->dr6 &= ~(unsigned long)DR_TRAP_BITS;
+		vcpu->arch->dr6 = event_dr6(vcpu->arch->dr6, exc->payload);
+	}
+	exc->has_payload = false;
+	exc->payload = 0;
+}
+
+/* SDM "Interrupt 8 - Double Fault Exception": what a second exception during delivery becomes. */
+static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
+{
+	struct okvm_exception *exc = &vcpu->arch->ev.exc;
+
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (!exc->pending && !exc->injected) {
+		new.pending = true;
+		*exc = new;
+		event_deliver_payload(vcpu);
+		return;
+	}
+	switch (event_merge(exc->vector, new.vector)) {
+	case EVENT_MERGE_SECOND:
+		new.pending = true;
+		*exc = new;
+		event_deliver_payload(vcpu);
+		break;
+	case EVENT_MERGE_DOUBLE:
+		*exc = (struct okvm_exception) {
+			.pending = true, .vector = X86_TRAP_DF, .has_error = true,
+		};
+		break;
+	case EVENT_MERGE_SHUTDOWN:
+		*exc = (struct okvm_exception) { };
+		okvm_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
+		break;
+	}
+}
+
+void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector)
+{
+	event_queue(vcpu, (struct okvm_exception) { .vector = vector });
+}
+
+void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code)
+{
+	event_queue(vcpu, (struct okvm_exception) {
+		.vector = vector, .has_error = true, .error_code = error_code,
+	});
+}
+
+void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6)
+{
+	event_queue(vcpu, (struct okvm_exception) {
+		.vector = X86_TRAP_DB, .has_payload = true, .payload = dr6,
+	});
+}
+
+void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code)
+{
+	event_queue(vcpu, (struct okvm_exception) {
+		.vector = X86_TRAP_PF, .has_error = true, .error_code = error_code,
+		.has_payload = true, .payload = cr2,
+	});
+}
+
+/* ---- what hardware did not finish ---- */
+
+void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code)
+{
+	vcpu->arch->ev.exc = (struct okvm_exception) {
+		.injected = true, .vector = vector,
+		.has_error = has_error, .error_code = error_code,
+	};
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->irq.injected = true;
+	ev->irq.soft = soft;
+	ev->irq.vector = vector;
+	ev->insn_len = insn_len;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+void okvm_reinject_nmi(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->ev.nmi_injected = true;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+/* ---- may it be delivered? ---- */
+
+static bool event_reinjecting(const struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	return ev->exc.injected || ev->nmi_injected || ev->irq.injected;
+}
+
+bool okvm_irq_allowed(struct okvm_vcpu *vcpu)
+{
+	return (okvm_rflags(vcpu) & X86_EFLAGS_IF) && !vcpu->vm->backend->get_irq_shadow(vcpu);
+}
+
+static bool event_nmi_allowed(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+
+	return !backend->nmi_masked(vcpu) && !backend->get_irq_shadow(vcpu);
+}
+
+bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_lapic_in_kernel(vcpu))
+		return vcpu->arch->ev.user_irq >= 0;
+	if (okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT) {
+		if (vcpu->arch->ev.user_irq >= 0 && okvm_apic_accepts_pic(vcpu))
+			return true;
+	} else if (okvm_pic_has_irq(vcpu->vm) && okvm_apic_accepts_pic(vcpu)) {
+		return true;
+	}
+	return okvm_apic_pending_irq(vcpu) >= 0;
+}
+
+/*
+ * With virtual-interrupt delivery the CPU takes the LAPIC's interrupts by itself, once they have
+ * been handed over.
+ */
+static bool event_irq_waits(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_lapic_in_kernel(vcpu) || !okvm_apic_hw_delivers(vcpu))
+		return okvm_has_injectable_irq(vcpu);
+	return (vcpu->arch->ev.user_irq >= 0 || okvm_pic_has_irq(vcpu->vm)) &&
+	       okvm_apic_accepts_pic(vcpu);
+}
+
+/* Take the interrupt that event_irq_waits() saw; -1 if it went away meanwhile. */
+static int event_take_irq(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+	int vector = ev->user_irq;
+
+	if (vector >= 0 && (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu))) {
+		ev->user_irq = -1;
+		return vector;
+	}
+	if (!okvm_lapic_in_kernel(vcpu))
+		return -1;
+	if (okvm_pic_has_irq(vcpu->vm) && okvm_apic_accepts_pic(vcpu) &&
+	    okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL)
+		return okvm_pic_ack_irq(vcpu->vm);
+	if (okvm_apic_hw_delivers(vcpu))
+		return -1;
+	vector = okvm_apic_pending_irq(vcpu);
+	if (vector >= 0)
+		okvm_apic_ack_irq(vcpu, vector);
+	return vector;
+}
+
+/* ---- delivery ---- */
+
+static void event_give_exception(struct okvm_vcpu *vcpu)
+{
+	/* Real mode pushes no error codes, whoever raised the exception and when. */
+	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
+		vcpu->arch->ev.exc.has_error = false;
+	vcpu->vm->backend->inject_exception(vcpu);
+}
+
+static void event_reinject(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (ev->exc.injected)
+		event_give_exception(vcpu);
+	else if (ev->nmi_injected)
+		backend->inject_nmi(vcpu);
+	else
+		backend->inject_irq(vcpu);
+}
+
+static void event_inject_exception(struct okvm_vcpu *vcpu)
+{
+	struct okvm_exception *exc = &vcpu->arch->ev.exc;
+
+	event_set_rf(vcpu, exc);
+	event_deliver_payload(vcpu);
+	if (exc->vector == X86_TRAP_DB && vcpu->arch->dr7 & DR7_GENERAL_DETECT) {
+		vcpu->arch->dr7 &= ~(unsigned long)DR7_GENERAL_DETECT;
+		okvm_update_dr7(vcpu);
+	}
+	exc->pending = false;
+	exc->injected = true;
+	vcpu->stat[OKVM_STAT_EXC_INJECTED]++;
+	event_give_exception(vcpu);
+}
+
+static void event_inject_nmi(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->nmi_pending--;
+	ev->nmi_injected = true;
+	vcpu->stat[OKVM_STAT_NMI_INJECTED]++;
+	vcpu->vm->backend->inject_nmi(vcpu);
+}
+
+static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (vector < 0)
+		return;
+	ev->irq.injected = true;
+	ev->irq.soft = false;
+	ev->irq.vector = vector;
+	vcpu->stat[OKVM_STAT_IRQ_INJECTED]++;
+	vcpu->vm->backend->inject_irq(vcpu);
+}
+
+/*
+ * Userspace waits for a window only if it could not inject at once. While the LAPIC masks
+ * LINT0 no window opens for it: asking for one would end each entry before its first instruction.
+ */
+static bool event_user_wants_window(struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->request_interrupt_window) &&
+	       okvm_irqchip_mode(vcpu->vm) != OKVM_IRQCHIP_KERNEL &&
+	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
+}
+
+/* A debugger that steps with KVM_GUESTDBG_BLOCKIRQ sees no handler come in between. */
+static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
+}
+
+/* KVM_GUESTDBG_BLOCKIRQ holds back what waits in the vCPU, not what KVM_INTERRUPT gave it. */
+static bool event_from_userspace(const struct okvm_vcpu *vcpu)
+{
+	return !okvm_lapic_in_kernel(vcpu) && vcpu->arch->ev.user_irq >= 0;
+}
+
+static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool blocked)
+{
+	bool irq = irq_waits || event_user_wants_window(vcpu);
+	bool nmi = !blocked && vcpu->arch->ev.nmi_pending;
+
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_sync_tpr(vcpu);
+	vcpu->vm->backend->want_window(vcpu, irq, nmi);
+}
+
+/* Nearly always only the LAPIC has something, and its interrupts are delivered by software. */
+static bool event_only_apic(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	return okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL && !ev->exc.pending &&
+	       !event_reinjecting(vcpu) && !ev->nmi_pending && ev->user_irq < 0 &&
+	       !okvm_apic_hw_delivers(vcpu) && !okvm_pic_has_irq(vcpu->vm) &&
+	       !event_blocked_by_debugger(vcpu);
+}
+
+/*
+ * What is requested behind the interrupt that is taken has no higher priority, so that no window
+ * is asked for: the EOI looks again.
+ */
+static void event_inject_apic(struct okvm_vcpu *vcpu)
+{
+	int vector = okvm_apic_pending_irq(vcpu);
+	bool waits = vector >= 0 && !okvm_irq_allowed(vcpu);
+
+	if (vector >= 0 && !waits) {
+		okvm_apic_ack_irq(vcpu, vector);
+		event_inject_irq(vcpu, vector);
+	}
+	okvm_apic_sync_tpr(vcpu);
+	vcpu->vm->backend->want_window(vcpu, waits, false);
+}
+
+void okvm_inject_events(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+	bool blocked = event_blocked_by_debugger(vcpu);
+	bool can_inject = true, irq_waits;
+
+	if (likely(event_only_apic(vcpu))) {
+		event_inject_apic(vcpu);
+		return;
+	}
+	/*
+	 * An exception that was raised while an interrupt was being delivered
+	 * comes first; with a half-delivered exception it was merged.
+	 */
+	if (event_reinjecting(vcpu) && !ev->exc.pending) {
+		event_reinject(vcpu);
+		can_inject = false;
+	}
+	if (ev->exc.pending) {
+		event_inject_exception(vcpu);
+		can_inject = false;
+	}
+	if (blocked && !event_from_userspace(vcpu))
+		can_inject = false;
+	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
+		okvm_apic_hand_over(vcpu);
+	if (can_inject && !blocked && ev->nmi_pending && event_nmi_allowed(vcpu)) {
+		event_inject_nmi(vcpu);
+		can_inject = false;
+	}
+	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
+	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
+		event_inject_irq(vcpu, event_take_irq(vcpu));
+		/* And the one behind it? */
+		irq_waits = event_irq_waits(vcpu);
+	}
+	event_ask_windows(vcpu, irq_waits, blocked);
+}
+
+void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu)
+{
+	atomic_inc(&vcpu->arch->ev.nmi_queued);
+	okvm_request(OKVM_REQ_NMI, vcpu);
+}
+
+/* One NMI can wait behind the one being handled, as in hardware; two if none is being handled. */
+void okvm_take_nmis(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+	unsigned int limit = 2;
+
+	if (vcpu->vm->backend->nmi_masked(vcpu) || ev->nmi_injected)
+		limit = 1;
+	ev->nmi_pending = min_t(unsigned int,
+				ev->nmi_pending + atomic_xchg(&ev->nmi_queued, 0), limit);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}

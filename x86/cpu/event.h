@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Exceptions, NMIs and interrupts on their way to the guest. */
+#ifndef OKVM_X86_CPU_EVENT_H
+#define OKVM_X86_CPU_EVENT_H
+
+#include "x86/x86.h"
+
+void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
+void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code);
+void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);
+void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code);
+/* Hardware was delivering these when the exit came (IDT vectoring information). */
+void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
+void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
+void okvm_reinject_nmi(struct okvm_vcpu *vcpu);
+/** okvm_inject_events() - choose what the next entry delivers and which windows must open */
+void okvm_inject_events(struct okvm_vcpu *vcpu);
+bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no STI or MOV SS blocking */
+/** okvm_has_injectable_irq() - an external interrupt waits (LAPIC, PIC or KVM_INTERRUPT) */
+bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu);
+/** okvm_take_nmis() - queued NMIs become pending ones; OKVM_REQ_NMI */
+void okvm_take_nmis(struct okvm_vcpu *vcpu);
+
+#endif /* OKVM_X86_CPU_EVENT_H */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Instructions that hardware leaves to software: emulation and port I/O. */
+#ifndef OKVM_X86_INSN_INSN_H
+#define OKVM_X86_INSN_INSN_H
+
+#include "x86/x86.h"
+
+/** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
+enum okvm_emul_why {
+	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
+	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
+	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
+	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */
+	OKVM_EMUL_UD,
+	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
+};
+
+/** okvm_emul_create() - vcpu->arch->emul. Return: 0 or -ENOMEM */
+int okvm_emul_create(struct okvm_vcpu *vcpu);
+void okvm_emul_destroy(struct okvm_vcpu *vcpu);
+/** okvm_emulate() - emulate the instruction at RIP. Return: outcome. vm->srcu held, IRQs on. */
+int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
+/**
+ * okvm_emulate_known() - MMIO by the plain MOV that was emulated last, if that stands at RIP still
+ * Return: false if not: nothing has happened. As okvm_emulate().
+ */
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
+/**
+ * okvm_emul_deliver() - deliver by software the event that is marked as injected
+ *
+ * For state that hardware cannot run. Return: outcome. As okvm_emulate().
+ */
+int okvm_emul_deliver(struct okvm_vcpu *vcpu);
+/**
+ * okvm_task_switch() - a task switch that hardware leaves to software
+ * @source: SDM "Exit Qualification for Task Switches": 0 CALL, 1 IRET, 2 JMP, 3 task gate
+ * @insn_len: of the instruction that makes it, past which the old task goes on; 0 for an
+ *	exception, interrupt or NMI, which is marked as injected
+ * @error: error code to push, or NULL
+ * Return: outcome. vm->srcu held, IRQs on.
+ */
+int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
+		     const u32 *error);
+
+/**
+ * okvm_pio() - a non-string IN or OUT exit of @size 1, 2, 4
+ * @insn_len: to skip. Return: outcome. IRQs on, vm->srcu held.
+ */
+int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
+/**
+ * okvm_pio_fast() - the same with IRQs off, if an in-kernel device takes it
+ * Return: true if done; the caller goes past the instruction. False: nothing happened.
+ */
+bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
+/**
+ * okvm_pio_user() - the same exit, when it is known that no device takes it
+ *
+ * vcpu->arch->pio describes it.
+ */
+int okvm_pio_user(struct okvm_vcpu *vcpu);
+
+#endif /* OKVM_X86_INSN_INSN_H */

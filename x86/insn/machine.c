@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine that emulated instructions run on: linear memory through the
+ * guest's page tables, ports, and the registers that exits work on too.
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include <asm/trapnr.h>
+
+#include "core/guestmem.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/insn/access_log.h"
+#include "x86/insn/machine_fpu.h"
+#include "x86/msr/msr.h"
+#include "x86/msr/msr_filter.h"
+#include "x86/msr/msr_table.h"
+
+static struct okvm_emulation *emul_of(struct emul_ctx *ctx)
+{
+	return container_of(ctx, struct okvm_emulation, ctx);
+}
+
+static struct okvm_vcpu *vcpu_of(struct emul_ctx *ctx)
+{
+	return emul_of(ctx)->vcpu;
+}
+
+/* ---- memory ---- */
+
+static u32 access_of(enum emul_access acc, bool write, u8 cpl)
+{
+	u32 bits = 0;
+
+	if (write || acc == EMUL_DATA_RMW)
+		bits |= OKVM_ACC_WRITE;
+	if (acc == EMUL_SYSTEM)
+		bits |= OKVM_ACC_IMPLICIT;
+	else if (cpl == 3)
+		bits |= OKVM_ACC_USER;
+	return bits;
+}
+
+/* A table that is in no memory is not present, whatever is there instead. */
+static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
+			       const struct walk_fault *fault)
+{
+	if (gpa != OKVM_INVALID_GPA)
+		return EMUL_OK;
+	return emul_fault_page(ctx, la, fault->error_code);
+}
+
+static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
+{
+	struct walk_fault fault = { };
+
+	*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
+	return translated(ctx, la, *gpa, &fault);
+}
+
+static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl)
+{
+	struct walk_fault fault = { };
+	enum emul_rc rc;
+	gpa_t gpa;
+
+	/* The note is about to be another instruction's. */
+	emul_of(ctx)->known.len = 0;
+	gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
+					OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &fault,
+					&emul_of(ctx)->note);
+	rc = translated(ctx, la, gpa, &fault);
+	if (rc != EMUL_OK)
+		return rc;
+	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
+}
+
+/* Bytes of an access in its first page. */
+static unsigned int access_first(const struct emul_log_entry *entry)
+{
+	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
+}
+
+/* A port string has no items of 8 bytes. */
+static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
+{
+	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;
+}
+
+/* Both pages are translated before the first is touched. */
+static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
+{
+	unsigned int first = access_first(entry);
+	u64 second = entry->addr + first;
+	enum emul_rc rc;
+
+	if (entry->translated)
+		return EMUL_OK;
+	entry->acc = acc;
+	if (okvm_log_translation(emul_of(ctx), entry))
+		return EMUL_OK;
+	if (ctx->mode != EMUL_LONG64)
+		second = (u32)second;
+	rc = translate(ctx, entry->addr, acc, &entry->gpa[0]);
+	if (rc == EMUL_OK && first < entry->len)
+		rc = translate(ctx, second, acc, &entry->gpa[1]);
+	entry->translated = rc == EMUL_OK;
+	return rc;
+}
+
+/* The window of the local APIC hides the memory behind it. */
+static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
+	    okvm_apic_hw_enabled(vcpu) && !okvm_apic_x2apic_mode(vcpu))
+		return false;
+	return okvm_guest_has(vcpu->vm, gpa, write);
+}
+
+/* Memory of which the VMM has nothing mapped is like none. */
+static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
+{
+	if (!is_memory(vcpu, gpa, write))
+		return false;
+	return write ? !okvm_write_guest(vcpu->vm, gpa, data, len) :
+		       !okvm_read_guest(vcpu->vm, gpa, data, len);
+}
+
+/*
+ * What is left of a translated access: each page goes where it is. Memory gets its part at once, so
+ * a part that is begun is a device's, whatever has come there since.
+ */
+static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
+			      bool write)
+{
+	unsigned int first = access_first(entry), end;
+	enum emul_rc rc;
+	gpa_t gpa;
+
+	while (entry->done < entry->len) {
+		end = entry->done < first ? first : entry->len;
+		gpa = entry->done < first ? entry->gpa[0] + entry->done :
+					    entry->gpa[1] + entry->done - first;
+		if ((!entry->done || entry->done == first) &&
+		    in_memory(vcpu_of(ctx), gpa, data + entry->done, end - entry->done, write)) {
+			entry->done = end;
+			continue;
+		}
+		rc = okvm_log_device(emul_of(ctx), entry, gpa, data, end, write);
+		if (rc != EMUL_OK)
+			return rc;
+	}
+	return EMUL_OK;
+}
+
+/* The verdict stays in the log: a replay must ask for the same accesses again. */
+static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
+			  enum emul_access acc, bool write)
+{
+	if (acc == EMUL_DATA_BATCH && !entry->judged) {
+		entry->judged = true;
+		entry->refused = !is_memory(vcpu_of(ctx), entry->gpa[0], write);
+	}
+	return entry->refused;
+}
+
+static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
+			    enum emul_access acc, u8 cpl)
+{
+	struct okvm_emulation *e = emul_of(ctx);
+	struct emul_log_entry *entry;
+	enum emul_rc rc;
+
+	entry = okvm_log_access(e, EMUL_IO_READ, la, len);
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, false, cpl));
+	if (rc != EMUL_OK)
+		return rc;
+	if (batch_refused(ctx, entry, acc, false))
+		return EMUL_RETRY;
+	entry->unit = access_unit(ctx, acc);
+	rc = access_go(ctx, entry, okvm_log_data(e, entry), false);
+	if (rc == EMUL_OK)
+		memcpy(buf, okvm_log_data(e, entry), len);
+	return rc;
+}
+
+static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
+			     enum emul_access acc, u8 cpl)
+{
+	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_WRITE, la, len);
+	enum emul_rc rc;
+
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	entry->unit = access_unit(ctx, acc);
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
+	return rc ?: access_go(ctx, entry, (void *)buf, true);
+}
+
+static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
+				   enum emul_access acc, u8 cpl)
+{
+	struct emul_log_entry *entry;
+	enum emul_rc rc;
+
+	entry = okvm_log_access(emul_of(ctx), EMUL_IO_PROBE, la, len);
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
+	if (rc == EMUL_OK && batch_refused(ctx, entry, acc, true))
+		return EMUL_RETRY;
+	return rc;
+}
+
+/*
+ * 0 exchanged, 1 differed, or an errno: no memory, or not to be done by one locked instruction. An
+ * operand across cache lines is not: it would stall all CPUs of the host.
+ */
+static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
+		    unsigned int len)
+{
+	u64 expected[2] = { }, wanted[2] = { };
+
+	if (!is_memory(vcpu, gpa, true))
+		return -EFAULT;
+	memcpy(expected, old, len);
+	memcpy(wanted, new, len);
+	if (len == 16)
+		return okvm_cmpxchg16_guest(vcpu->vm, gpa, expected, wanted);
+	return okvm_cmpxchg_guest(vcpu->vm, gpa, len, expected, wanted[0]);
+}
+
+/* What cannot be exchanged is written, page by page, as upstream does it. */
+static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
+			       unsigned int len, enum emul_access acc, u8 cpl)
+{
+	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_CMPXCHG, la, len);
+	enum emul_rc rc;
+	int ret;
+
+	if (!entry)
+		return EMUL_UNHANDLEABLE;
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
+	if (rc != EMUL_OK)
+		return rc;
+	/* A replay must ask for the same accesses again. */
+	if (entry->refused)
+		return EMUL_RETRY;
+	if (!entry->done && access_first(entry) == len) {
+		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
+		entry->refused = ret > 0;
+		if (entry->refused)
+			return EMUL_RETRY;
+		if (!ret)
+			entry->done = len;
+	}
+	return access_go(ctx, entry, (void *)new, true);
+}
+
+/* ---- ports ---- */
+
+static enum emul_rc op_pio_in(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
+			      void *buf)
+{
+	return okvm_log_port(emul_of(ctx), port, size, count, buf, true);
+}
+
+static enum emul_rc op_pio_out(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
+			       const void *buf)
+{
+	return okvm_log_port(emul_of(ctx), port, size, count, (void *)buf, false);
+}
+
+/* ---- segments and tables; both enumerations follow the machine's encoding ---- */
+
+static enum okvm_seg seg_of(enum emul_sreg nr)
+{
+	static_assert((int)EMUL_GS == (int)OKVM_SEG_GS);
+	static_assert((int)EMUL_LDTR == (int)OKVM_SEG_LDTR && (int)EMUL_TR == (int)OKVM_SEG_TR);
+	return (enum okvm_seg)nr;
+}
+
+static void op_get_seg(struct emul_ctx *ctx, enum emul_sreg nr, struct emul_seg *seg)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_segment var;
+
+	vcpu->vm->backend->get_segment(vcpu, &var, seg_of(nr));
+	seg->base = var.base;
+	seg->limit = var.limit;
+	seg->sel = var.selector;
+	seg->ar = var.type | var.s << 4 | var.dpl << EMUL_AR_DPL_SHIFT | var.present << 7 |
+		  var.avl << 12 | var.l << 13 | var.db << 14 | var.g << 15 |
+		  (var.unusable ? EMUL_AR_UNUSABLE : 0);
+}
+
+static void op_set_seg(struct emul_ctx *ctx, enum emul_sreg nr, const struct emul_seg *seg)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_segment var = {
+		.base = seg->base,
+		.limit = seg->limit,
+		.selector = seg->sel,
+		.type = seg->ar & EMUL_AR_TYPE,
+		.s = !!(seg->ar & EMUL_AR_S),
+		.dpl = (seg->ar & EMUL_AR_DPL) >> EMUL_AR_DPL_SHIFT,
+		.present = !!(seg->ar & EMUL_AR_P),
+		.avl = !!(seg->ar & EMUL_AR_AVL),
+		.l = !!(seg->ar & EMUL_AR_L),
+		.db = !!(seg->ar & EMUL_AR_DB),
+		.g = !!(seg->ar & EMUL_AR_G),
+		.unusable = !!(seg->ar & EMUL_AR_UNUSABLE),
+	};
+
+	vcpu->vm->backend->set_segment(vcpu, &var, seg_of(nr));
+}
+
+static void op_get_table(struct emul_ctx *ctx, enum emul_table nr, struct emul_dtr *dtr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_dtable dt;
+
+	vcpu->vm->backend->get_dt(vcpu, &dt, nr == EMUL_IDT);
+	dtr->base = dt.base;
+	dtr->limit = dt.limit;
+}
+
+static void op_set_table(struct emul_ctx *ctx, enum emul_table nr, const struct emul_dtr *dtr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	struct kvm_dtable dt = { .base = dtr->base, .limit = dtr->limit };
+
+	vcpu->vm->backend->set_dt(vcpu, &dt, nr == EMUL_IDT);
+}
+
+/* ---- control and debug registers, MSRs, CPUID ---- */
+
+static u64 op_get_cr(struct emul_ctx *ctx, unsigned int nr)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	switch (nr) {
+	case 0:
+		return okvm_cr0(vcpu);
+	case 2:
+		return vcpu->arch->cr2;
+	case 3:
+		return okvm_cr3(vcpu);
+	case 4:
+		return okvm_cr4(vcpu);
+	default:
+		return okvm_get_cr8(vcpu);
+	}
+}
+
+static int set_cr(struct okvm_vcpu *vcpu, unsigned int nr, u64 val)
+{
+	switch (nr) {
+	case 0:
+		return okvm_set_cr0(vcpu, val);
+	case 2:
+		vcpu->arch->cr2 = val;
+		return 0;
+	case 3:
+		return okvm_set_cr3(vcpu, val);
+	case 4:
+		return okvm_set_cr4(vcpu, val);
+	default:
+		return okvm_set_cr8(vcpu, val);
+	}
+}
+
+static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
+{
+	return gp ? emul_fault_code(ctx, X86_TRAP_GP, 0) : EMUL_OK;
+}
+
+static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
+{
+	/* A task switch goes on with the page tables of the new task. */
+	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
+	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
+}
+
+static enum emul_rc op_get_dr(struct emul_ctx *ctx, unsigned int nr, u64 *val)
+{
+	unsigned long dr = 0;
+	bool gp = okvm_get_dr(vcpu_of(ctx), nr, &dr);
+
+	*val = dr;
+	return gp_if(ctx, gp);
+}
+
+static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
+{
+	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
+}
+
+/* What becomes of RDMSR or WRMSR: userspace may have asked for those that fail. */
+static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
+{
+	struct okvm_emulation *e = emul_of(ctx);
+
+	if (result == OKVM_MSR_OK)
+		return EMUL_OK;
+	if (!okvm_msr_ask_user(e->vcpu, result, msr, write, ctx->insn.len))
+		return gp_if(ctx, true);
+	e->asked_msr = true;
+	return EMUL_IO;
+}
+
+static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc)
+{
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	/* Asked for before each instruction. */
+	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
+		*val = vcpu->arch->efer;
+		return EMUL_OK;
+	}
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_get_msr(vcpu, msr, val, true) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, false))
+		result = okvm_get_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, false);
+}
+
+static enum emul_rc op_set_msr(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc)
+{
+	enum okvm_msr_result result = OKVM_MSR_FILTERED;
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+
+	if (acc == EMUL_SYSTEM)
+		return gp_if(ctx, okvm_set_msr(vcpu, msr, val, false) != OKVM_MSR_OK);
+	if (okvm_msr_allowed(vcpu, msr, true))
+		result = okvm_set_msr(vcpu, msr, val, false);
+	return msr_rc(ctx, result, msr, true);
+}
+
+static enum emul_rc op_cpuid(struct emul_ctx *ctx, u32 regs[4])
+{
+	u32 ecx = regs[2];
+
+	if (okvm_cpuid_faults(vcpu_of(ctx)) && ctx->cpl)
+		return gp_if(ctx, true);
+	okvm_cpuid(vcpu_of(ctx), &regs[0], &regs[1], &ecx, &regs[3]);
+	regs[2] = ecx;
+	return EMUL_OK;
+}
+
+static enum emul_rc op_get_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr, void *buf)
+{
+	okvm_vec_get(file, nr, buf);
+	return EMUL_OK;
+}
+
+static enum emul_rc op_set_vec(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
+			       const void *buf)
+{
+	okvm_vec_set(file, nr, buf);
+	return EMUL_OK;
+}
+
+static void op_get_fx(struct emul_ctx *ctx, struct emul_fx *fx)
+{
+	okvm_fx_get(fx);
+}
+
+static void op_set_fx(struct emul_ctx *ctx, const struct emul_fx *fx)
+{
+	okvm_fx_set(fx);
+}
+
+static enum emul_rc op_x87(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
+			   void *data)
+{
+	return okvm_fx_run(fx, &emul_of(ctx)->fx_live, opcode, modrm, data) ? EMUL_OK :
+									       EMUL_UNHANDLEABLE;
+}
+
+static enum emul_rc op_fpu(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val)
+{
+	int vector = okvm_x87(op, val);
+
+	if (vector == X86_TRAP_MF)
+		return emul_fault(ctx, X86_TRAP_MF);
+	return gp_if(ctx, vector);
+}
+
+/* ---- everything rare ---- */
+
+static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	u8 bits = okvm_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48;
+	u64 desc[2];
+	enum emul_rc rc;
+
+	rc = op_read(ctx, la, desc, sizeof(desc), EMUL_DATA, ctx->cpl);
+	if (rc != EMUL_OK)
+		return rc;
+	if (type > 3 || desc[0] >> 12 || (type == 0 && !msr_canonical(desc[1], bits)))
+		return gp_if(ctx, true);
+	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
+	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))
+		return gp_if(ctx, true);
+	vcpu->vm->backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+	return EMUL_OK;
+}
+
+static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, u64 arg2,
+			      u64 *out)
+{
+	struct okvm_vcpu *vcpu = vcpu_of(ctx);
+	const struct okvm_backend *backend = vcpu->vm->backend;
+
+	switch (op) {
+	case EMUL_SYS_HLT:
+	case EMUL_SYS_PAUSE:
+	case EMUL_SYS_MONITOR:
+	case EMUL_SYS_MWAIT:
+	/* Guest memory is write-back, so there is nothing that these would have to write. */
+	case EMUL_SYS_WBINVD:
+	case EMUL_SYS_INVD:
+		return EMUL_OK;
+	case EMUL_SYS_INVLPG:
+		backend->flush_tlb(vcpu, OKVM_TLB_GVA, arg);
+		return EMUL_OK;
+	case EMUL_SYS_INVPCID:
+		return sys_invpcid(ctx, arg, arg2);
+	case EMUL_SYS_CLTS:
+		return gp_if(ctx, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS));
+	case EMUL_SYS_XGETBV:
+		*out = vcpu->arch->xcr0;
+		return gp_if(ctx, arg != 0);
+	case EMUL_SYS_XSETBV:
+		return gp_if(ctx, okvm_set_xcr(vcpu, arg, arg2));
+	case EMUL_SYS_SWITCH_NMI:
+		backend->set_nmi_masked(vcpu, false);
+		return EMUL_OK;
+	case EMUL_SYS_RDPMC:
+		return gp_if(ctx, true);
+	case EMUL_SYS_HYPERCALL:
+	case EMUL_SYS_VMX_SVM:
+		return emul_fault(ctx, X86_TRAP_UD);
+	}
+	return EMUL_UNHANDLEABLE;
+}
+
+const struct emul_ops okvm_emul_ops = {
+	.fetch = op_fetch,
+	.read = op_read,
+	.write = op_write,
+	.cmpxchg = op_cmpxchg,
+	.probe_write = op_probe_write,
+	.pio_in = op_pio_in,
+	.pio_out = op_pio_out,
+	.get_seg = op_get_seg,
+	.set_seg = op_set_seg,
+	.get_table = op_get_table,
+	.set_table = op_set_table,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_msr = op_get_msr,
+	.set_msr = op_set_msr,
+	.cpuid = op_cpuid,
+	.get_vec = op_get_vec,
+	.set_vec = op_set_vec,
+	.get_fx = op_get_fx,
+	.set_fx = op_set_fx,
+	.x87 = op_x87,
+	.fpu = op_fpu,
+	.system = op_system,
+};

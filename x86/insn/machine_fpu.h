@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The guest's vector and x87 registers, which are live in this thread. */
+#ifndef OKVM_X86_INSN_MACHINE_FPU_H
+#define OKVM_X86_INSN_MACHINE_FPU_H
+
+#include "x86/emul/emul.h"
+
+void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
+void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
+/** okvm_fx_get() - the x87 and SSE state of the guest */
+void okvm_fx_get(struct emul_fx *fx);
+void okvm_fx_set(const struct emul_fx *fx);
+/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
+bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
+/** okvm_x87() - Return: 0, or the vector of the exception that it raises */
+int okvm_x87(enum emul_fpuop op, u32 *val);
+
+#endif /* OKVM_X86_INSN_MACHINE_FPU_H */

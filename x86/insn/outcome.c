@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What comes of an emulated instruction: registers, exceptions, exits, and traps behind it. */
+#include <asm/trapnr.h>
+
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/access_log.h"
+
+static void emul_store_regs(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	if (vcpu->arch->gpr[OKVM_REG_RSP] != e->ctx.gpr[EMUL_RSP])
+		okvm_reg_mark_dirty(vcpu, OKVM_REG_RSP);
+	memcpy(vcpu->arch->gpr, e->ctx.gpr, sizeof(e->ctx.gpr));
+	if (vcpu->arch->rip != e->ctx.rip)
+		okvm_rip_set(vcpu, e->ctx.rip);
+	if (e->ctx.rflags != okvm_guest_rflags(vcpu))
+		okvm_guest_rflags_set(vcpu, e->ctx.rflags);
+}
+
+/* The flags, the instruction if it could be read (its bytes fill two words), and the exit. */
+static void emul_failure_exit(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	struct kvm_run *run = vcpu->run;
+	u64 info[OKVM_EXIT_INFO];
+	unsigned int n = e->ctx.insn.avail;
+	u32 ndata = 1;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.flags = 0;
+	if (n) {
+		ndata += 2;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = n;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, e->ctx.insn.bytes, n);
+	}
+	vcpu->vm->backend->exit_info(vcpu, info);
+	memcpy(&run->internal.data[ndata], info, sizeof(info));
+	run->emulation_failure.ndata = ndata + OKVM_EXIT_INFO;
+}
+
+/* The kernel of the guest met something that is not emulated: userspace must know. */
+static int emul_failed(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
+	if (!vcpu->vm->arch->exit_on_emulation_error) {
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+		if (vcpu->vm->backend->get_cpl(vcpu))
+			return OKVM_RESUME;
+	}
+	emul_failure_exit(e);
+	return OKVM_USER;
+}
+
+static int emul_faulted(struct okvm_emulation *e)
+{
+	const struct emul_exception *exc = &e->ctx.exc;
+
+	/* Iterations that came before the fault are done. */
+	emul_store_regs(e);
+	if (exc->vector == X86_TRAP_PF)
+		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
+	else if (exc->vector == X86_TRAP_DB)
+		okvm_queue_db(e->vcpu, exc->payload);
+	else if (exc->has_error)
+		okvm_queue_exception_err(e->vcpu, exc->vector, exc->error);
+	else
+		okvm_queue_exception(e->vcpu, exc->vector);
+	return OKVM_RESUME;
+}
+
+static bool emul_traps(const struct okvm_emulation *e)
+{
+	/* A repeated string traps after each iteration, to the debugger as to the guest. */
+	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
+	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
+		okvm_emul_steps(e));
+}
+
+int okvm_emul_give(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	int outcome = OKVM_RESUME;
+
+	e->finished = true;
+	if (okvm_log_ask_post(e) || e->port_out) {
+		e->port_out = false;
+		if (e->posted < e->nr_posts || emul_traps(e))
+			okvm_io_begin(vcpu, okvm_emul_complete);
+		return OKVM_USER;
+	}
+	if (emul_traps(e))
+		outcome = okvm_trap_singlestep(vcpu);
+	return e->ctx.out & EMUL_OUT_HALT ? okvm_halt(vcpu, outcome) : outcome;
+}
+
+static int emul_completed(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u32 out = e->ctx.out, shadow = 0;
+
+	emul_store_regs(e);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (!(out & EMUL_OUT_AGAIN)) {
+		if (out & EMUL_OUT_STI)
+			shadow |= OKVM_IRQ_SHADOW_STI;
+		if (out & EMUL_OUT_MOVSS)
+			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
+		vcpu->vm->backend->set_irq_shadow(vcpu, shadow);
+	}
+	return okvm_emul_give(e);
+}
+
+int okvm_emul_user(struct okvm_emulation *e)
+{
+	/* Iterations before this one are done, and userspace may look. */
+	emul_store_regs(e);
+	/* An MSR that userspace was asked for is completed without the emulator. */
+	if (e->asked_msr)
+		return OKVM_USER;
+	/* Writes that wait come before the read for which there was no room beside them. */
+	if (!e->wait_len && !e->direct)
+		okvm_log_ask_post(e);
+	okvm_io_begin(e->vcpu, okvm_emul_complete);
+	return OKVM_USER;
+}
+
+int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc)
+{
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return okvm_emul_switch_task(e, e->ctx.insn.len);
+	switch (rc) {
+	case EMUL_OK:
+		return emul_completed(e);
+	case EMUL_FAULT:
+		return emul_faulted(e);
+	case EMUL_IO:
+		return okvm_emul_user(e);
+	default:
+		return emul_failed(e);
+	}
+}

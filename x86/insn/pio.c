@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IN and OUT of one item: by an in-kernel device at once, else by userspace,
+ * with the rest of the instruction done at the next KVM_RUN.
+ */
+#include "core/iobus.h"
+#include "core/trace.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/emulation.h"
+
+#define PIO_QUIRK_PORT	0x7e
+
+/* One item: of a constant size, the copy is one instruction. */
+static __always_inline void pio_copy(void *to, const void *from, unsigned int size)
+{
+	if (size == 1)
+		*(u8 *)to = *(const u8 *)from;
+	else if (size == 2)
+		*(u16 *)to = *(const u16 *)from;
+	else
+		*(u32 *)to = *(const u32 *)from;
+}
+
+static __always_inline void pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size,
+				    u32 count, bool in)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	vcpu->stat[OKVM_STAT_IO_EXITS]++;
+	trace_okvm_io(false, !in, port, size * count, false);
+}
+
+void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
+		  const void *data, bool in)
+{
+	pio_ask(vcpu, port, size, count, in);
+	if (!in)
+		memcpy(vcpu->pio_page, data, size * count);
+}
+
+/* Writes to AL and AX keep the rest of RAX; writes to EAX clear its upper half. */
+static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data,
+					unsigned int size)
+{
+	unsigned long *rax = &vcpu->arch->gpr[OKVM_REG_RAX];
+
+	if (size == 4)
+		*rax = 0;
+	pio_copy(rax, data, size);
+}
+
+/* okvm_skip_insn(), without the calls if there is nothing to skip but the instruction. */
+static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
+{
+	const u32 known = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned int len = arch->pio.insn_len;
+	unsigned long rip = arch->rip + len;
+
+	if (unlikely(!arch->pio.plain || arch->io_touched || ~arch->avail & known ||
+		     okvm_rip_carries(arch->rip, rip) || arch->rflags & X86_EFLAGS_TF))
+		return okvm_skip_insn(vcpu, len);
+	arch->rip = rip;
+	arch->dirty |= BIT(OKVM_REG_RIP);
+	return OKVM_RESUME;
+}
+
+/* Userspace that moved the vCPU (a reset by port 0x64 or 0xcf9) does not want the rest. */
+static int pio_complete_in(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
+	pio_set_rax(vcpu, vcpu->pio_page, vcpu->arch->pio.size);
+	return pio_skip(vcpu);
+}
+
+static int pio_complete_out(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(okvm_io_moved(vcpu)))
+		return OKVM_RESUME;
+	return pio_skip(vcpu);
+}
+
+static int pio_user_out(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	int outcome;
+
+	pio_ask(vcpu, arch->pio.port, arch->pio.size, 1, false);
+	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
+	/* Some VMMs advance RIP themselves at this port: for them it is done before the exit. */
+	if (arch->pio.port == PIO_QUIRK_PORT &&
+	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		outcome = okvm_skip_insn(vcpu, arch->pio.insn_len);
+		return outcome == OKVM_RESUME ? OKVM_USER : outcome;
+	}
+	okvm_io_begin(vcpu, pio_complete_out);
+	return OKVM_USER;
+}
+
+int okvm_pio_user(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	if (!arch->pio.in)
+		return pio_user_out(vcpu);
+	okvm_io_begin(vcpu, pio_complete_in);
+	pio_ask(vcpu, arch->pio.port, arch->pio.size, 1, true);
+	return OKVM_USER;
+}
+
+/* By an in-kernel device: 0, or -EOPNOTSUPP. Under vm->srcu. */
+static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
+{
+	unsigned long rax = 0;
+	int err;
+
+	if (!in) {
+		rax = okvm_gpr(vcpu, OKVM_REG_RAX);
+		return okvm_iobus_write(vcpu, OKVM_BUS_PIO, port, size, &rax);
+	}
+	err = okvm_iobus_read(vcpu, OKVM_BUS_PIO, port, size, &rax);
+	if (!err)
+		pio_set_rax(vcpu, &rax, size);
+	return err;
+}
+
+bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
+{
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	int idx, err;
+
+	idx = srcu_read_lock(srcu);
+	err = pio_bus(vcpu, port, size, in);
+	srcu_read_unlock(srcu, idx);
+	if (err)
+		return false;
+	trace_okvm_io(false, !in, port, size, true);
+	return true;
+}
+
+int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len)
+{
+	if (pio_bus(vcpu, port, size, in)) {
+		vcpu->arch->pio.port = port;
+		vcpu->arch->pio.size = size;
+		vcpu->arch->pio.in = in;
+		vcpu->arch->pio.insn_len = insn_len;
+		vcpu->arch->pio.plain = false;
+		return okvm_pio_user(vcpu);
+	}
+	trace_okvm_io(false, !in, port, size, true);
+	return okvm_skip_insn(vcpu, insn_len);
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The plain MOV to or from a device, which is nearly every access of a driver, without what other
+ * instructions need: no walk of the guest's page tables for the data, no log.
+ *
+ * An exit has told the guest-physical address; but it may be that of a page-table entry, of the
+ * other page of an access across two, or of memory that the VMM backs with what EPT cannot map. So
+ * the short way is for an address that can only be the operand's: see direct_fits().
+ */
+#include <linux/mm.h>
+
+#include "core/guestmem.h"
+#include "core/iobus.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/access_log.h"
+
+/*
+ * Is @gpa that of an operand of @mov at linear address @la, all of it? An access of two pages is
+ * told by the page that faulted, so the offset differs or is too near to the end.
+ */
+static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
+{
+	return offset_in_page(la) == offset_in_page(gpa) &&
+	       offset_in_page(gpa) + mov->bytes <= PAGE_SIZE;
+}
+
+/* ---- decoded just now ---- */
+
+static int direct_finish(struct okvm_emulation *e, u64 val)
+{
+	emul_finish_mov(&e->ctx, &e->mov, val);
+	return okvm_emul_outcome(e, EMUL_OK);
+}
+
+int okvm_emul_direct_done(struct okvm_emulation *e)
+{
+	u64 val = 0;
+
+	memcpy(&val, e->vcpu->run->mmio.data, e->mov.bytes);
+	return direct_finish(e, val);
+}
+
+static bool direct_can(struct okvm_emulation *e)
+{
+	u64 la;
+
+	if (e->why != OKVM_EMUL_MMIO || e->gpa == OKVM_INVALID_GPA ||
+	    !emul_as_mov(&e->ctx, &e->mov))
+		return false;
+	/* A mapping of the VMM that EPT cannot have is memory all the same. */
+	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
+		return false;
+	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
+	       direct_fits(&e->mov, la, e->gpa);
+}
+
+/*
+ * ---- the same MOV again ----
+ *
+ * A driver's access to its device is one instruction, executed again and again. It need not be
+ * decoded anew if it is the same: not only RIP and the mode, but the page-table entries that lead
+ * to it and its bytes are compared, as the guest changes them without an exit. The data's page
+ * plays no part: hardware has reported it.
+ */
+
+static u64 known_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ull : BIT_ULL(bytes * 8) - 1;
+}
+
+/* After emul_as_mov(): remember the instruction, if one noted page holds it. */
+static void emul_know(struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+	u8 bytes[16] = { };
+
+	e->known.len = 0;
+	/* FS and GS have bases, which can change. */
+	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || e->mov.seg >= EMUL_FS ||
+	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
+		return;
+	memcpy(bytes, insn->bytes, insn->len);
+	memcpy(e->known.bytes, bytes, sizeof(bytes));
+	e->known.mask[0] = known_mask(insn->len);
+	e->known.mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
+	e->known.len = insn->len;
+	e->known.cpl = e->ctx.cpl;
+	e->known.rip = e->ctx.rip;
+	e->known.mov = e->mov;
+}
+
+bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
+{
+	u64 val;
+
+	if (!direct_can(e))
+		return false;
+	emul_know(e);
+	val = e->mov.val;
+	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write)) {
+		*outcome = direct_finish(e, val);
+	} else if (e->mov.write) {
+		e->posts[0] = (struct emul_post){ .gpa = e->gpa, .len = e->mov.bytes };
+		memcpy(e->posts[0].data, &val, sizeof(val));
+		e->nr_posts = 1;
+		*outcome = direct_finish(e, val);
+	} else {
+		okvm_mmio_ask(e->vcpu, e->gpa, NULL, e->mov.bytes, false);
+		e->direct = true;
+		*outcome = okvm_emul_user(e);
+	}
+	return true;
+}
+
+static u64 known_linear(struct okvm_vcpu *vcpu, const struct emul_mov *mov)
+{
+	return emul_mov_ea(mov, mov->base < 0 ? 0 : okvm_gpr(vcpu, mov->base),
+			   mov->index < 0 ? 0 : okvm_gpr(vcpu, mov->index));
+}
+
+static bool emul_known(struct okvm_emulation *e, gpa_t gpa)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	u64 bytes[2];
+
+	if (!e->known.len || okvm_rip(vcpu) != e->known.rip ||
+	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
+	    vcpu->vm->backend->get_cpl(vcpu) != e->known.cpl ||
+	    !direct_fits(&e->known.mov, known_linear(vcpu, &e->known.mov), gpa))
+		return false;
+	if (!okvm_mmu_noted(vcpu, &e->note, okvm_cr3(vcpu), bytes))
+		return false;
+	return !((bytes[0] ^ e->known.bytes[0]) & e->known.mask[0]) &&
+	       !((bytes[1] ^ e->known.bytes[1]) & e->known.mask[1]);
+}
+
+static int known_finish(struct okvm_emulation *e, u64 val)
+{
+	const struct emul_mov *mov = &e->known.mov;
+	struct okvm_vcpu *vcpu = e->vcpu;
+
+	if (!mov->write)
+		okvm_gpr_set(vcpu, mov->reg,
+			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
+	/* A fault sets RF, and this exit is like one; the end of the instruction clears RF. */
+	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
+		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
+	return okvm_skip_insn(vcpu, e->known.len);
+}
+
+static int known_complete(struct okvm_vcpu *vcpu)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	u64 val = 0;
+
+	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
+		return OKVM_RESUME;
+	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
+	return known_finish(e, val);
+}
+
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	const struct emul_mov *mov = &e->known.mov;
+	u64 val = 0;
+
+	if (!emul_known(e, gpa))
+		return false;
+	vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (mov->write)
+		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
+	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
+		*outcome = known_finish(e, val);
+		return true;
+	}
+	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
+	/* A write is done with: nothing is left for when userspace is back, as TF is clear. */
+	if (mov->write)
+		known_finish(e, val);
+	else
+		okvm_io_begin(vcpu, known_complete);
+	*outcome = OKVM_USER;
+	return true;
+}

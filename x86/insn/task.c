@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Hardware task switches, which no processor makes in a guest: the shell of emul/task.c. */
+#include <uapi/asm/debugreg.h>
+
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/emulation.h"
+
+#define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */
+
+/* The switch is the end of the delivery: an interrupt does not come again. */
+static void task_end_delivery(struct okvm_vcpu *vcpu)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (ev->nmi_injected)
+		vcpu->vm->backend->set_nmi_masked(vcpu, true);
+	ev->nmi_injected = false;
+	ev->irq.injected = false;
+}
+
+/* @back: RIP at which the old task will go on. The registers, or an exception, are as @task says. */
+static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+	enum emul_rc rc;
+
+	okvm_emul_begin(e, OKVM_EMUL_OTHER, 0);
+	e->ctx.rip = back;
+	rc = emul_task_switch(&e->ctx, task);
+	/* With the switch an event has been delivered, whatever the new task meets. */
+	if (task->switched)
+		vcpu->arch->ev.exc.injected = false;
+	else
+		e->ctx.rip = okvm_rip(vcpu);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (rc != EMUL_OK && rc != EMUL_FAULT)
+		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
+	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
+	return okvm_emul_outcome(e, rc);
+}
+
+int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
+		     const u32 *error)
+{
+	struct emul_task task = {
+		.sel = selector, .source = source, .external = !insn_len,
+		.has_error = error, .error = error ? *error : 0,
+	};
+	int outcome;
+
+	static_assert(EMUL_TASK_CALL == 0 && EMUL_TASK_IRET == 1 && EMUL_TASK_JMP == 2 &&
+		      EMUL_TASK_GATE == 3);
+	outcome = task_emulate(vcpu, &task, okvm_rip(vcpu) + insn_len);
+	if (source == EMUL_TASK_GATE)
+		task_end_delivery(vcpu);
+	if (!task.switched)
+		return outcome;
+	/* What STI or MOV SS held back in the old task is nothing to the new one. */
+	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
+	if (source == EMUL_TASK_IRET)
+		vcpu->vm->backend->set_nmi_masked(vcpu, false);
+	/* Userspace may have been given parts of a TSS that is no memory. */
+	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
+	    !vcpu->arch->ev.exc.pending)
+		okvm_queue_db(vcpu, DR6_TASK);
+	return outcome;
+}
+
+int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
+{
+	struct emul_task task = e->ctx.task;
+
+	return okvm_task_switch(e->vcpu, task.sel, task.source, insn_len,
+				task.has_error ? &task.error : NULL);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * #UD: the other vendor's instructions, and those that ask for the emulator by a prefix.
+ */
+#include <linux/moduleparam.h>
+#include <linux/mm.h>
+
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "core/guestmem.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/insn/emulation.h"
+
+/* What force_emulation_prefix says; 0 ignores the prefix. */
+#define FORCE_PREFIX	BIT(0)
+#define FORCE_CLEARS_RF	BIT(1)	/* as if the instruction had met no breakpoint of its own */
+
+static unsigned int force_emulation_prefix;
+module_param(force_emulation_prefix, uint, 0644);
+MODULE_PARM_DESC(force_emulation_prefix,
+		 "emulate the instruction behind UD2 and the letters kvm: 0 no, 1 yes, 3 with RFLAGS.RF cleared (default 0)");
+
+static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+static const u8 emul_vmcall[] = { 0x0f, 0x01, 0xc1 };
+
+/*
+ * The other vendor's hypercall instruction is patched to this one's and executed again, unless
+ * userspace has switched that quirk off. The guest could have patched it by a write of its own, so
+ * it is written as that would be: through the guest's page tables, page by page, with the
+ * privilege that the instruction had; or that write's page fault is the guest's.
+ */
+static int emul_patch_hypercall(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	enum emul_rc rc;
+
+	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+		return OKVM_RESUME;
+	}
+	/* VMCALL with a prefix that makes it undefined: not for user mode, unlike VMMCALL. */
+	if (e->ctx.insn.modrm == emul_vmcall[2] && e->ctx.cpl) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+		return OKVM_RESUME;
+	}
+	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), emul_vmcall, sizeof(emul_vmcall),
+				 EMUL_DATA, e->ctx.cpl);
+	if (rc != EMUL_OK)
+		return okvm_emul_outcome(e, rc);
+	e->ctx.out = EMUL_OUT_AGAIN;
+	return okvm_emul_give(e);
+}
+
+/* Is it the forced-emulation prefix that RIP stands at? */
+static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
+{
+	unsigned long la = okvm_linear_rip(vcpu);
+	struct walk_fault fault;
+	unsigned int i;
+	gpa_t gpa;
+	u8 byte;
+
+	if (!(force & FORCE_PREFIX))
+		return false;
+	for (i = 0; i < sizeof(emul_prefix); i++) {
+		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
+					  vcpu->vm->backend->get_cpl(vcpu) == 3 ? OKVM_ACC_USER : 0,
+					  &fault);
+		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
+		    byte != emul_prefix[i])
+			return false;
+	}
+	return true;
+}
+
+/* The bits of DR6 for the enabled execution breakpoints of @dr7 that lie at @la. */
+static unsigned long emul_breakpoints(const unsigned long db[4], unsigned long dr7,
+				      unsigned long la)
+{
+	unsigned long hit = 0;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		if (dr7 >> (i * DR_ENABLE_SIZE) & 3 && !(dr7 >> (16 + i * DR_CONTROL_SIZE) & 15) &&
+		    db[i] == la)
+			hit |= BIT(i);
+	}
+	return hit;
+}
+
+/*
+ * Hardware looks for breakpoints at the prefix; those at the instruction itself are looked for
+ * here, the debugger's first. Return: true if *outcome is the breakpoint's.
+ */
+static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long la = okvm_linear_rip(vcpu), hit = 0;
+
+	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		hit = emul_breakpoints(arch->eff_db, arch->guest_debug_dr7, la);
+	if (hit) {
+		*outcome = okvm_debug_exit(vcpu, X86_TRAP_DB, hit | DR6_RESERVED);
+		return true;
+	}
+	if (okvm_rflags(vcpu) & X86_EFLAGS_RF ||
+	    vcpu->vm->backend->get_irq_shadow(vcpu) & OKVM_IRQ_SHADOW_MOV_SS)
+		return false;
+	hit = emul_breakpoints(arch->db, arch->dr7, la);
+	if (hit) {
+		okvm_queue_db(vcpu, hit);
+		*outcome = OKVM_RESUME;
+	}
+	return hit;
+}
+
+/* As if the instruction at RIP were one that exits, without a prefix and without the #UD. */
+static int emul_forced(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	int outcome;
+
+	if (emul_at_breakpoint(vcpu, &outcome))
+		return outcome;
+	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
+	if (emul_decode(&e->ctx) != EMUL_OK) {
+		okvm_queue_exception(vcpu, X86_TRAP_UD);
+		return OKVM_RESUME;
+	}
+	vcpu->stat[OKVM_STAT_EMULATED]++;
+	if (emul_is_hypercall(&e->ctx))
+		return emul_patch_hypercall(e);
+	return okvm_emul_outcome(e, emul_exec(&e->ctx));
+}
+
+int okvm_emul_ud(struct okvm_vcpu *vcpu)
+{
+	unsigned int force = READ_ONCE(force_emulation_prefix);
+	struct okvm_emulation *e = vcpu->arch->emul;
+	unsigned long rip;
+
+	if (emul_is_forced(vcpu, force)) {
+		rip = okvm_rip(vcpu) + sizeof(emul_prefix);
+		if (force & FORCE_CLEARS_RF)
+			okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
+		okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
+		return emul_forced(e);
+	}
+	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
+	if (emul_decode(&e->ctx) == EMUL_OK) {
+		if (emul_is_hypercall(&e->ctx))
+			return emul_patch_hypercall(e);
+		if (emul_is_syscall(&e->ctx))
+			return okvm_emul_outcome(e, emul_exec(&e->ctx));
+	}
+	okvm_queue_exception(vcpu, X86_TRAP_UD);
+	return OKVM_RESUME;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Machine-check banks as the guest sees them, and the errors that userspace
+ * puts there. SDM "Machine-Check Architecture".
+ */
+#include <linux/nospec.h>
+
+#include <asm/mce.h>
+#include <asm/trapnr.h>
+
+#include "x86/cpu/event.h"
+#include "x86/msr/mce.h"
+
+#define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* what KVM_X86_SETUP_MCE may ask for */
+#define CTL2_BITS	(MCI_CTL2_CMCI_EN | 0x7fffULL)
+
+void okvm_mce_create(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+
+	memset(mce, 0, sizeof(*mce));
+	mce->cap = OKVM_MCE_BANKS;
+}
+
+static unsigned int nr_banks(const struct okvm_mce *mce)
+{
+	return mce->cap & MCG_BANKCNT_MASK;
+}
+
+/* A register of the banks by number, or NULL beyond the guest's last bank. */
+static u64 *bank_field(struct okvm_mce *mce, u32 msr)
+{
+	u32 n = nr_banks(mce);
+
+	if (msr >= MSR_IA32_MC0_CTL && msr < MSR_IA32_MCx_CTL(n))
+		return &mce->bank[array_index_nospec(msr - MSR_IA32_MC0_CTL, 4 * n)];
+	if (msr >= MSR_IA32_MC0_CTL2 && msr < MSR_IA32_MCx_CTL2(n))
+		return &mce->ctl2[array_index_nospec(msr - MSR_IA32_MC0_CTL2, n)];
+	return NULL;
+}
+
+static bool is_ctl2(u32 msr)
+{
+	return msr >= MSR_IA32_MC0_CTL2 && msr < MSR_IA32_MCx_CTL2(OKVM_MCE_BANKS);
+}
+
+int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+	const u64 *field;
+
+	switch (msr) {
+	case MSR_IA32_MCG_CAP:
+		*val = mce->cap;
+		return OKVM_MSR_OK;
+	case MSR_IA32_MCG_STATUS:
+		*val = mce->status;
+		return OKVM_MSR_OK;
+	case MSR_IA32_MCG_CTL:
+		*val = mce->ctl;
+		return mce->cap & MCG_CTL_P || host ? OKVM_MSR_OK : OKVM_MSR_GP;
+	case MSR_IA32_MCG_EXT_CTL:
+		*val = mce->ext_ctl;
+		return mce->cap & MCG_LMCE_P || host ? OKVM_MSR_OK : OKVM_MSR_GP;
+	}
+	field = bank_field(mce, msr);
+	if (!field || (is_ctl2(msr) && !(mce->cap & MCG_CMCI_P) && !host))
+		return OKVM_MSR_GP;
+	*val = *field;
+	return OKVM_MSR_OK;
+}
+
+/* Bank registers take all-ones or all-zeros in CTL, and only 0 in STATUS (unless McStatusWrEn). */
+static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
+{
+	if (is_ctl2(msr)) {
+		if (!(vcpu->arch->mce.cap & MCG_CMCI_P) && (val || !host))
+			return false;
+		return !(val & ~CTL2_BITS);
+	}
+	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
+	case 0:
+		/* Linux clears bit 0 or 10 of it for erratic CPUs. */
+		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
+	case 1:
+		return host || !val || vcpu->arch->hwcr & BIT_ULL(18);
+	default:
+		return true;
+	}
+}
+
+int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+	u64 *field;
+
+	switch (msr) {
+	case MSR_IA32_MCG_STATUS:
+		mce->status = val;
+		return OKVM_MSR_OK;
+	case MSR_IA32_MCG_CTL:
+		if (!(mce->cap & MCG_CTL_P) && (val || !host))
+			return OKVM_MSR_GP;
+		if (val && val != ~0ULL)
+			return OKVM_MSR_GP;
+		mce->ctl = val;
+		return OKVM_MSR_OK;
+	case MSR_IA32_MCG_EXT_CTL:
+		if (!(mce->cap & MCG_LMCE_P) && (val || !host))
+			return OKVM_MSR_GP;
+		mce->ext_ctl = val;
+		return OKVM_MSR_OK;
+	}
+	field = bank_field(mce, msr);
+	if (!field || !bank_value_valid(vcpu, msr, val, host))
+		return OKVM_MSR_GP;
+	*field = val;
+	return OKVM_MSR_OK;
+}
+
+/* ---- ioctls ---- */
+
+static long ioc_mce_cap_supported(union okvm_ioctl_arg arg)
+{
+	*(u64 *)arg.data = MCE_CAP;
+	return 0;
+}
+
+static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+	u64 cap = *(u64 *)arg.data;
+	unsigned int i, n = cap & MCG_BANKCNT_MASK;
+
+	if (!n || n > OKVM_MCE_BANKS || cap & ~(MCE_CAP | 0xffULL | 0xff0000ULL))
+		return -EINVAL;
+	mce->cap = cap;
+	if (cap & MCG_CTL_P)
+		mce->ctl = ~0ULL;
+	for (i = 0; i < n; i++)
+		mce->bank[4 * i] = ~0ULL;
+	return 0;
+}
+
+/* The error's place in a bank: CTL, STATUS, ADDR, MISC. */
+static void record(u64 *bank, const struct kvm_x86_mce *err, u64 status)
+{
+	bank[1] = status;
+	bank[2] = err->addr;
+	bank[3] = err->misc;
+}
+
+static bool is_ucna(const struct kvm_x86_mce *err)
+{
+	return !err->mcg_status && err->status & MCI_STATUS_UC &&
+	       !(err->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
+static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *err)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
+
+	/* Reporting is switched off for all banks, or for this one. */
+	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
+		return;
+	if (mce->status & MCG_STATUS_MCIP || !(okvm_cr4(vcpu) & X86_CR4_MCE)) {
+		okvm_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
+		return;
+	}
+	record(bank, err, err->status | over);
+	mce->status = err->mcg_status;
+	okvm_queue_exception(vcpu, X86_TRAP_MC);
+}
+
+/* An older uncorrected error is never overwritten by a corrected one. */
+static void corrected(u64 *bank, const struct kvm_x86_mce *err)
+{
+	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
+
+	if (over && bank[1] & MCI_STATUS_UC)
+		bank[1] |= MCI_STATUS_OVER;
+	else
+		record(bank, err, err->status | over);
+}
+
+static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_x86_mce *err = arg.data;
+	struct okvm_mce *mce = &vcpu->arch->mce;
+	u32 n = nr_banks(mce);
+	u64 *bank;
+
+	if (err->bank >= n || !(err->status & MCI_STATUS_VAL))
+		return -EINVAL;
+	bank = &mce->bank[4 * array_index_nospec(err->bank, n)];
+	if (is_ucna(err)) {
+		record(bank, err, err->status);
+		mce->status = err->mcg_status;
+	} else if (err->status & MCI_STATUS_UC) {
+		uncorrected(vcpu, bank, err);
+	} else {
+		corrected(bank, err);
+	}
+	return 0;
+}
+
+const struct okvm_ioctl okvm_mce_sys_ioctls[] = {
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED,	0, { .sys = ioc_mce_cap_supported } },
+	{ }
+};
+
+const struct okvm_ioctl okvm_mce_vcpu_ioctls[] = {
+	{ KVM_X86_SETUP_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_setup_mce } },
+	{ KVM_X86_SET_MCE,	OKVM_IOC_LOAD, { .vcpu = ioc_set_mce } },
+	{ }
+};

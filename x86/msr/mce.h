@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Machine-check banks; results of get and set are enum okvm_msr_result. */
+#ifndef OKVM_X86_MSR_MCE_H
+#define OKVM_X86_MSR_MCE_H
+
+#include "x86/x86.h"
+
+/** okvm_mce_create() - the banks as they are before KVM_X86_SETUP_MCE */
+void okvm_mce_create(struct okvm_vcpu *vcpu);
+int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
+int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
+
+extern const struct okvm_ioctl okvm_mce_sys_ioctls[], okvm_mce_vcpu_ioctls[];
+
+#endif /* OKVM_X86_MSR_MCE_H */

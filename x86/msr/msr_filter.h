@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* KVM_X86_SET_MSR_FILTER */
+#ifndef OKVM_X86_MSR_MSR_FILTER_H
+#define OKVM_X86_MSR_MSR_FILTER_H
+
+#include "x86/x86.h"
+
+/** okvm_msr_allowed() - does the VMM's filter let the guest access @msr? For the MSR bitmap. */
+bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
+/** okvm_msr_filter_free() - of a dying VM */
+void okvm_msr_filter_free(struct okvm_vm *vm);
+
+extern const struct okvm_ioctl okvm_msr_filter_ioctls[];
+
+#endif /* OKVM_X86_MSR_MSR_FILTER_H */

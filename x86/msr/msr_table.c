@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The MSRs of a guest. Pure. Sorted by number; a test checks that.
+ *
+ * SDM volume 4 "Model-Specific Registers" names them. Some that any real CPU
+ * has but that mean nothing to a guest read as constants: kernels probe them.
+ */
+#include <linux/bits.h>
+#include <linux/kernel.h>
+
+#include <asm/msr-index.h>
+
+#include "x86/msr/msr_table.h"
+
+#define ALL	(~0ULL)
+#define LOW32	0xffffffffULL
+
+#define ONE(msr)		.first = (msr), .last = (msr)
+#define RANGE(from, to)		.first = (from), .last = (to)
+/* Reads as @v; is not writable, or writes are ignored. */
+#define READS(v)		.id = MSR_ID_CONST, .flags = MSR_F_NO_WRITE, .value = (v)
+#define READS_WIGN(v)		.id = MSR_ID_CONST, .writable = ALL, .value = (v)
+#define ROW(i, f, w)		.id = MSR_ID_##i, .flags = (f), .writable = (w)
+#define NEED(i, f, w, n)	ROW(i, f, w), .need = MSR_NEED_##n
+
+/* Numbers that <asm/msr-index.h> of some supported kernel lacks. */
+#define X_P6_PERFCTR0	0xc1
+#define X_P6_PERFCTR1	0xc2
+#define X_FSB_FREQ	0xcd
+#define X_BBL_CR_CTL3	0x11e
+#define X_P6_EVNTSEL0	0x186
+#define X_P6_EVNTSEL1	0x187
+#define X_CTL2_FIRST	0x280
+#define X_CTL2_LAST	0x29f
+#define X_MC_FIRST	0x400
+#define X_MC_LAST	0x47f
+#define X_KVM_FIRST	0x4b564d00
+#define X_KVM_LAST	0x4b564d07
+
+#define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
+#define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
+#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: taken and dropped */
+#define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
+#define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))
+
+const struct msr_row msr_rows[] = {
+	{ RANGE(0x0, 0x1), READS(0) },					/* P5 machine check */
+	{ ONE(MSR_IA32_TSC), ROW(TSC, MSR_F_LIST, ALL) },
+	{ RANGE(0x11, 0x12), ROW(PV, MSR_F_LIST, ALL) },		/* kvmclock, old numbers */
+	{ ONE(MSR_IA32_PLATFORM_ID), READS(0) },
+	{ ONE(MSR_IA32_APICBASE), ROW(APIC_BASE, 0, ALL) },
+	{ ONE(MSR_IA32_EBL_CR_POWERON), READS(0) },
+	{ ONE(MSR_EBC_FREQUENCY_ID), READS(BIT(24)) },		/* a multiplier that is not 0 */
+	{ ONE(MSR_IA32_FEAT_CTL), ROW(FEAT_CTL, MSR_F_LIST, FEAT_CTL_BITS) },
+	{ ONE(MSR_IA32_TSC_ADJUST), ROW(TSC_ADJUST, MSR_F_LIST, ALL) },
+	{ ONE(MSR_IA32_SPEC_CTRL), NEED(SPEC_CTRL, MSR_F_LIST, ALL, SPEC_CTRL) },
+	{ ONE(MSR_IA32_PRED_CMD), NEED(PRED_CMD, MSR_F_NO_READ, BIT_ULL(0), IBPB) },
+	{ ONE(MSR_IA32_UCODE_WRITE), ROW(CONST, MSR_F_NO_READ, ALL) },
+	{ ONE(MSR_IA32_UCODE_REV), ROW(UCODE_REV, MSR_F_LIST | MSR_F_GUEST_WIGN, ALL) },
+	{ RANGE(X_P6_PERFCTR0, X_P6_PERFCTR1), READS_WIGN(0) },
+	{ ONE(X_FSB_FREQ), READS(3) },
+	{ ONE(MSR_PLATFORM_INFO), ROW(PLATFORM_INFO, MSR_F_LIST | MSR_F_HOST_WRITE, ALL) },
+	{ ONE(MSR_IA32_UMWAIT_CONTROL), NEED(UMWAIT, MSR_F_LIST, UMWAIT_BITS, UMWAIT) },
+	{ ONE(MSR_MTRRcap), ROW(MTRR, MSR_F_NO_WRITE, 0) },
+	{ ONE(MSR_IA32_ARCH_CAPABILITIES),
+	  NEED(ARCH_CAP, MSR_F_LIST | MSR_F_HOST_WRITE | MSR_F_NEED_READ, ALL, ARCH_CAP) },
+	{ ONE(MSR_IA32_FLUSH_CMD), NEED(FLUSH_CMD, MSR_F_NO_READ, BIT_ULL(0), L1D_FLUSH) },
+	{ ONE(X_BBL_CR_CTL3), READS_WIGN(0xbe702111) },		/* L2 cache present and on */
+	{ ONE(MSR_IA32_TSX_CTRL), NEED(TSX_CTRL, MSR_F_LIST, TSX_CTRL_BITS, TSX_CTRL) },
+	{ ONE(MSR_MISC_FEATURES_ENABLES), ROW(MISC_FEATURES, MSR_F_LIST, BIT_ULL(0)) },
+	{ ONE(MSR_IA32_SYSENTER_CS), ROW(BACKEND, MSR_F_LIST, ALL) },
+	{ RANGE(MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP),
+	  ROW(BACKEND, MSR_F_LIST | MSR_F_SIGN, ALL) },
+	{ ONE(MSR_IA32_MCG_CAP), ROW(MCE, MSR_F_NO_WRITE, 0) },
+	{ RANGE(MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL), ROW(MCE, MSR_F_LIST, ALL) },
+	{ RANGE(X_P6_EVNTSEL0, X_P6_EVNTSEL1), READS_WIGN(0) },
+	{ ONE(MSR_IA32_PERF_STATUS), READS(1000ULL | 4ULL << 40) },
+	{ ONE(MSR_IA32_PERF_CTL), READS(0) },
+	{ ONE(MSR_IA32_MISC_ENABLE), ROW(MISC_ENABLE, MSR_F_LIST, ALL) },
+	{ ONE(MSR_IA32_DEBUGCTLMSR), ROW(DEBUGCTL, 0, DEBUGCTL_BITS) },
+	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, MSR_IA32_LASTINTTOIP), READS(0) },
+	{ ONE(MSR_IA32_POWER_CTL), ROW(POWER_CTL, MSR_F_LIST, ALL) },
+	{ RANGE(0x200, 0x20f), ROW(MTRR, 0, ALL) },
+	{ ONE(MSR_MTRRfix64K_00000), ROW(MTRR, 0, ALL) },
+	{ RANGE(MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000), ROW(MTRR, 0, ALL) },
+	{ RANGE(MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000), ROW(MTRR, 0, ALL) },
+	{ ONE(MSR_IA32_CR_PAT), ROW(PAT, MSR_F_LIST, ALL) },
+	{ RANGE(X_CTL2_FIRST, X_CTL2_LAST), ROW(MCE, 0, ALL) },
+	{ ONE(MSR_MTRRdefType), ROW(MTRR, 0, ALL) },
+	{ ONE(MSR_IA32_PERF_CAPABILITIES),
+	  NEED(PERF_CAP, MSR_F_LIST | MSR_F_HOST_WRITE | MSR_F_NEED_READ, 0, PDCM) },
+	{ RANGE(X_MC_FIRST, X_MC_LAST), ROW(MCE, 0, ALL) },
+	{ ONE(MSR_IA32_MCG_EXT_CTL), ROW(MCE, MSR_F_LIST, BIT_ULL(0)) },
+	{ ONE(MSR_RAPL_POWER_UNIT), READS(0) },
+	{ ONE(MSR_PKG_ENERGY_STATUS), READS(0) },
+	{ ONE(MSR_DRAM_ENERGY_STATUS), READS(0) },
+	{ ONE(MSR_PP0_ENERGY_STATUS), READS(0) },
+	{ ONE(MSR_PP1_ENERGY_STATUS), READS(0) },
+	{ ONE(MSR_IA32_TSC_DEADLINE), ROW(TSC_DEADLINE, MSR_F_LIST, ALL) },
+	{ RANGE(0x800, 0x8ff), ROW(X2APIC, 0, ALL) },
+	{ ONE(MSR_IA32_XSS), NEED(XSS, MSR_F_LIST, ALL, XSAVES) },
+	{ RANGE(X_KVM_FIRST, X_KVM_LAST), ROW(PV, MSR_F_LIST, ALL) },
+	{ ONE(MSR_EFER), ROW(EFER, 0, ALL) },
+	{ ONE(MSR_STAR), ROW(STAR, MSR_F_LIST, ALL) },
+	{ ONE(MSR_LSTAR), ROW(LSTAR, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
+	{ ONE(MSR_CSTAR), ROW(CSTAR, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
+	{ ONE(MSR_SYSCALL_MASK), ROW(SFMASK, MSR_F_LIST, ALL) },
+	{ RANGE(MSR_FS_BASE, MSR_GS_BASE), ROW(BACKEND, MSR_F_CANONICAL, ALL) },
+	{ ONE(MSR_KERNEL_GS_BASE), ROW(KERNEL_GS_BASE, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
+	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
+	/* AMD's: kernels on any CPU may probe them. */
+	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
+	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
+	{ ONE(0xc0010015), ROW(HWCR, MSR_F_LIST, BIT_ULL(18) | BIT_ULL(24) | 0x148) },
+	{ ONE(0xc001001b), READS_WIGN(0x20000000) },			/* CLK_CTL */
+	{ ONE(0xc001001f), READS_WIGN(0) },				/* NB_CFG */
+	{ ONE(0xc0010020), ROW(CONST, MSR_F_NO_READ, ALL) },		/* patch loader */
+	{ ONE(0xc0010055), READS(0) },					/* INT_PENDING_MSG */
+	{ ONE(0xc0010058), ROW(CONST, 0, 0) },				/* MMIO_CONF_BASE */
+	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
+	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
+	{ RANGE(0xc0011022, 0xc0011023), READS_WIGN(0) },		/* DC_CFG, TW_CFG */
+	{ ONE(0xc001102a), READS_WIGN(0) },				/* BU_CFG2 */
+	{ ONE(0xc001102c), READS_WIGN(0) },				/* EX_CFG */
+};
+
+const unsigned int msr_nr_rows = ARRAY_SIZE(msr_rows);
+
+const struct msr_row *msr_find(u32 msr)
+{
+	unsigned int low = 0, high = ARRAY_SIZE(msr_rows);
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (msr < msr_rows[mid].first)
+			high = mid;
+		else if (msr > msr_rows[mid].last)
+			low = mid + 1;
+		else
+			return &msr_rows[mid];
+	}
+	return NULL;
+}
+
+/* The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. */
+static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
+{
+	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
+
+	if (need & ~env->cpu)
+		return MSR_ABSENT;
+	return need & ~env->guest && !env->host ? MSR_FAULT : MSR_LEGAL;
+}
+
+enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env)
+{
+	if (row->flags & MSR_F_NO_READ)
+		return MSR_ABSENT;
+	return check_need(row, env);
+}
+
+enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val)
+{
+	enum msr_verdict verdict;
+
+	if (row->flags & MSR_F_NO_WRITE)
+		return MSR_ABSENT;
+	if (row->flags & MSR_F_HOST_WRITE && !env->host)
+		return MSR_FAULT;
+	if (row->flags & MSR_F_GUEST_WIGN && !env->host)
+		return MSR_IGNORE;
+	if (!(row->flags & MSR_F_NEED_READ)) {
+		verdict = check_need(row, env);
+		if (verdict != MSR_LEGAL)
+			return verdict;
+	}
+	if (*val & ~row->writable)
+		return MSR_FAULT;
+	if (row->flags & MSR_F_CANONICAL && !msr_canonical(*val, env->linear_bits))
+		return MSR_FAULT;
+	if (row->flags & MSR_F_SIGN)
+		*val = (u64)((s64)(*val << (64 - env->linear_bits)) >> (64 - env->linear_bits));
+	return row->id == MSR_ID_CONST ? MSR_IGNORE : MSR_LEGAL;
+}
+
+bool msr_mtrr_type_valid(u8 type)
+{
+	return type < 8 && BIT(type) & 0x73;	/* 0, 1, 4, 5, 6 */
+}
+
+bool msr_pat_valid(u64 pat)
+{
+	int i;
+
+	for (i = 0; i < 8; i++, pat >>= 8)
+		if (!msr_mtrr_type_valid(pat) && (pat & 0xff) != 7)	/* UC- */
+			return false;
+	return true;
+}

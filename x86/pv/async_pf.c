@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Asynchronous page faults: the host has to wait for a page (swap, a file,
+ * userfaultfd), the guest need not.
+ *
+ * A guest that asked for it is told by a #PF whose CR2 is a token, and puts the
+ * task that made the access to sleep; a work item waits for the page instead of
+ * the vCPU. When the page is there, the token comes again, in a record of the
+ * guest's memory and with an interrupt. While the guest can not be told (kernel
+ * mode) the vCPU halts for the page instead: interrupts still reach it. With
+ * interrupts off the fault is an ordinary one.
+ *
+ * Upstream waits for all outstanding items when the guest switches the service
+ * off and when a vCPU goes. That wait is as long as userspace pleases to let a
+ * userfaultfd unanswered. Here an item that is not wanted any more is left
+ * alone: it holds the mm, the module and its own queue's memory, and nothing of
+ * the vCPU. A VM has a workqueue of its own, and never more items than that runs
+ * at once: none waits behind another page, and no VM's behind another VM's. Beyond
+ * that faults are ordinary ones. Items are charged to the VMM's memory cgroup. The
+ * kernel's threads that wait, and their stacks, are charged to nobody, and outlive
+ * the VM and its process. So they are counted for each user as well, whichever VM
+ * they were for (APF_PER_USER). And a guest that did not ask is never halted for a
+ * page.
+ */
+#include <linux/cred.h>
+#include <linux/hashtable.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include <uapi/asm/kvm_para.h>
+
+#include "core/compat.h"
+#include "x86/cpu/event.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/pv/async_pf.h"
+
+#define APF_PER_VCPU	64
+/* Of items those included that nobody wants any more, and those of VMs that are gone. */
+#define APF_PER_VM	128
+#define APF_PER_USER	1024
+#define APF_ALL		(~0u)	/* the token that wakes all tasks of a vCPU */
+#define APF_NO_GFN	(~(gfn_t)0)
+#define APF_MODE	(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
+#define APF_RESERVED	0x30ull
+#define APF_FIELD(field)	offsetof(struct kvm_vcpu_pv_apf_data, field)
+static_assert(APF_FIELD(flags) == 0 && APF_FIELD(token) == 4);
+static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* the lower bits of a token */
+
+/**
+ * struct okvm_apf - the outstanding pages of a vCPU
+ * @users: the vCPU, and each item
+ * @lock: guards the next three; all else is the vCPU's own
+ * @vcpu: NULL when it is gone
+ * @waiting: items whose page is away; those on no list belong to nobody and free themselves
+ * @ready: items whose page came
+ * @msr: MSR_KVM_ASYNC_PF_EN
+ * @irq_msr: MSR_KVM_ASYNC_PF_INT
+ * @data: the guest's record
+ * @nr: items on both lists
+ * @last_gfn: came last; if it is away already, the vCPU waits for it itself
+ * @next: of the tokens
+ * @wake_all: tasks may sleep that a former host put to sleep: tell them all
+ */
+struct okvm_apf {
+	refcount_t users;
+
+	spinlock_t lock;
+	struct okvm_vcpu *vcpu;
+	struct list_head waiting;
+	struct list_head ready;
+
+	u64 msr;
+	u64 irq_msr;
+	struct okvm_gpa_cache data;
+	unsigned int nr;
+	gfn_t last_gfn;
+	u32 next;
+	bool wake_all;
+};
+
+/**
+ * struct apf_owner - all that the VMs of one user wait for
+ * @node: in apf_owners
+ * @user: a reference
+ * @queues: queues that point here; under apf_owners_lock
+ * @running: items that have not ended
+ */
+struct apf_owner {
+	struct hlist_node node;
+	struct user_struct *user;
+	unsigned int queues;
+	atomic_t running;
+};
+
+static DEFINE_MUTEX(apf_owners_lock);
+static DEFINE_HASHTABLE(apf_owners, 6);
+
+/**
+ * struct okvm_apf_queue - where the items of a VM wait; made when a guest first asks
+ * @users: the VM, and each item
+ * @owner: whose VM it is, a reference
+ * @running: items that have not ended
+ * @wq: runs them
+ * @reap: ends @wq, which no item can do itself
+ */
+struct okvm_apf_queue {
+	refcount_t users;
+	struct apf_owner *owner;
+	atomic_t running;
+	struct workqueue_struct *wq;
+	struct work_struct reap;
+};
+
+/**
+ * struct apf_work - one page
+ * @work: waits for it
+ * @node: under apf->lock; empty if nobody is interested any more
+ * @apf: a reference
+ * @queue: a reference
+ * @mm: a reference
+ * @hva: where the page is
+ * @gfn: where the guest has it
+ * @token: the guest's name for it
+ * @write: the access was a write
+ * @told: the guest knows the token and waits for it
+ */
+struct apf_work {
+	struct work_struct work;
+	struct list_head node;
+	struct okvm_apf *apf;
+	struct okvm_apf_queue *queue;
+	struct mm_struct *mm;
+	hva_t hva;
+	gfn_t gfn;
+	u32 token;
+	bool write;
+	bool told;
+};
+
+/* Runs okvm_apf_queue.reap only. */
+static struct workqueue_struct *apf_reaper;
+
+/* ---- the owner ---- */
+
+static struct apf_owner *apf_owner_find(struct user_struct *user)
+{
+	struct apf_owner *owner;
+
+	lockdep_assert_held(&apf_owners_lock);
+	hash_for_each_possible(apf_owners, owner, node, (unsigned long)user)
+		if (owner->user == user)
+			return owner;
+	return NULL;
+}
+
+static struct apf_owner *apf_owner_get(void)
+{
+	struct apf_owner *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	struct apf_owner *owner;
+
+	if (!new)
+		return NULL;
+	mutex_lock(&apf_owners_lock);
+	owner = apf_owner_find(current_user());
+	if (!owner) {
+		owner = new;
+		new = NULL;
+		owner->user = get_uid(current_user());
+		hash_add(apf_owners, &owner->node, (unsigned long)owner->user);
+	}
+	owner->queues++;
+	mutex_unlock(&apf_owners_lock);
+	kfree(new);
+	return owner;
+}
+
+static void apf_owner_put(struct apf_owner *owner)
+{
+	mutex_lock(&apf_owners_lock);
+	if (!--owner->queues)
+		hash_del(&owner->node);
+	else
+		owner = NULL;
+	mutex_unlock(&apf_owners_lock);
+	if (!owner)
+		return;
+	free_uid(owner->user);
+	kfree(owner);
+}
+
+/* ---- the queue ---- */
+
+static void apf_queue_reap(struct work_struct *work)
+{
+	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
+
+	/* Waits for the end of the function of an item that was the last user. */
+	destroy_workqueue(queue->wq);
+	apf_owner_put(queue->owner);
+	kfree(queue);
+}
+
+static void apf_queue_put(struct okvm_apf_queue *queue)
+{
+	if (refcount_dec_and_test(&queue->users))
+		queue_work(apf_reaper, &queue->reap);
+}
+
+static struct okvm_apf_queue *apf_queue_new(void)
+{
+	struct okvm_apf_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+
+	if (!queue)
+		return NULL;
+	refcount_set(&queue->users, 1);
+	INIT_WORK(&queue->reap, apf_queue_reap);
+	queue->owner = apf_owner_get();
+	if (!queue->owner)
+		goto err_free;
+	queue->wq = alloc_workqueue("okvm_apf/%d", WQ_UNBOUND, APF_PER_VM, task_pid_nr(current));
+	if (!queue->wq)
+		goto err_put_owner;
+	return queue;
+
+err_put_owner:
+	apf_owner_put(queue->owner);
+err_free:
+	kfree(queue);
+	return NULL;
+}
+
+/* The VM's queue if there is none yet. Without memory for it faults stay ordinary ones. */
+static void apf_queue_need(struct okvm_vm *vm)
+{
+	struct okvm_apf_queue *queue;
+
+	if (READ_ONCE(vm->arch->apf_queue))
+		return;
+	queue = apf_queue_new();
+	/* Complete before another vCPU finds it; one of two that come at once is not needed. */
+	if (queue && cmpxchg(&vm->arch->apf_queue, NULL, queue))
+		apf_queue_put(queue);
+}
+
+static bool apf_queue_enter(struct okvm_apf_queue *queue)
+{
+	if (atomic_inc_return(&queue->running) > APF_PER_VM)
+		goto err_leave_queue;
+	if (atomic_inc_return(&queue->owner->running) > APF_PER_USER)
+		goto err_leave_owner;
+	return true;
+
+err_leave_owner:
+	atomic_dec(&queue->owner->running);
+err_leave_queue:
+	atomic_dec(&queue->running);
+	return false;
+}
+
+static void apf_queue_leave(struct okvm_apf_queue *queue)
+{
+	atomic_dec(&queue->owner->running);
+	atomic_dec(&queue->running);
+}
+
+static void apf_put(struct okvm_apf *apf)
+{
+	if (refcount_dec_and_test(&apf->users))
+		kfree(apf);
+}
+
+static void apf_work_free(struct apf_work *w)
+{
+	apf_put(w->apf);
+	kfree(w);
+}
+
+/* Under apf->lock. Return: whether the vCPU will take the item from here on. */
+static bool apf_hand_over(struct apf_work *w)
+{
+	struct okvm_apf *apf = w->apf;
+
+	lockdep_assert_held(&apf->lock);
+	if (list_empty(&w->node))
+		return false;
+	list_move_tail(&w->node, &apf->ready);
+	okvm_request(OKVM_REQ_APF_READY, apf->vcpu);
+	okvm_request_kick(OKVM_REQ_UNBLOCK, apf->vcpu);
+	return true;
+}
+
+static void apf_work_fn(struct work_struct *work)
+{
+	struct apf_work *w = container_of(work, struct apf_work, work);
+	struct okvm_apf_queue *queue = w->queue;
+	struct okvm_apf *apf = w->apf;
+	struct mm_struct *mm = w->mm;
+	bool taken;
+
+	/* Whether it came does not matter: the guest tries again, and then finds out. */
+	okvm_fault_in_remote(mm, w->hva, w->write);
+	spin_lock(&apf->lock);
+	taken = apf_hand_over(w);
+	spin_unlock(&apf->lock);
+	if (!taken)
+		apf_work_free(w);
+	mmput(mm);
+	apf_queue_leave(queue);
+	apf_queue_put(queue);
+	/* The end of this function is waited for by apf_queue_reap(), that by okvm_apf_exit(). */
+	module_put(THIS_MODULE);
+}
+
+/* Forget all; what still runs frees itself. */
+static void apf_forget(struct okvm_apf *apf)
+{
+	struct apf_work *w, *next;
+	LIST_HEAD(ready);
+
+	spin_lock(&apf->lock);
+	list_for_each_entry_safe(w, next, &apf->waiting, node)
+		list_del_init(&w->node);
+	list_splice_init(&apf->ready, &ready);
+	spin_unlock(&apf->lock);
+	list_for_each_entry_safe(w, next, &ready, node)
+		apf_work_free(w);
+	apf->nr = 0;
+	apf->last_gfn = APF_NO_GFN;
+	apf->wake_all = false;
+}
+
+static bool apf_is_waited_for(struct okvm_apf *apf, gfn_t gfn)
+{
+	struct apf_work *w;
+	bool found = false;
+
+	spin_lock(&apf->lock);
+	list_for_each_entry(w, &apf->waiting, node) {
+		found = w->gfn == gfn;
+		if (found)
+			break;
+	}
+	spin_unlock(&apf->lock);
+	return found;
+}
+
+/* Neither 0, which is "no token", nor APF_ALL. */
+static u32 apf_token(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	apf->next = apf->next >= 0xffffe ? 1 : apf->next + 1;
+	return apf->next << 12 | vcpu->id;
+}
+
+static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write)
+{
+	struct okvm_apf_queue *queue = vcpu->vm->arch->apf_queue;
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+	struct apf_work *w;
+
+	/* If memory has to be waited for, the page may as well be. */
+	w = kzalloc(sizeof(*w), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (!w)
+		return NULL;
+	INIT_WORK(&w->work, apf_work_fn);
+	w->apf = apf;
+	w->queue = queue;
+	w->mm = current->mm;
+	w->hva = hva;
+	w->gfn = gfn;
+	w->write = write;
+	w->token = apf_token(vcpu);
+	refcount_inc(&apf->users);
+	refcount_inc(&queue->users);
+	mmget(w->mm);
+	__module_get(THIS_MODULE);
+	spin_lock(&apf->lock);
+	list_add_tail(&w->node, &apf->waiting);
+	spin_unlock(&apf->lock);
+	apf->nr++;
+	return w;
+}
+
+/* ---- a page is away ---- */
+
+static bool apf_enabled(const struct okvm_vcpu *vcpu)
+{
+	return (vcpu->arch->pv->apf->msr & APF_MODE) == APF_MODE;
+}
+
+/* Kernel code sleeps nowhere, unless the guest says that its does. */
+static bool apf_can_tell(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_paging(vcpu))
+		return false;
+	return vcpu->arch->pv->apf->msr & KVM_ASYNC_PF_SEND_ALWAYS ||
+	       vcpu->vm->backend->get_cpl(vcpu);
+}
+
+bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (!apf_enabled(vcpu) || ev->exc.pending || ev->exc.injected || ev->nmi_injected ||
+	    ev->irq.injected)
+		return false;
+	/* A guest that halts without exits is not halted behind its back. */
+	if (vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT && !apf_can_tell(vcpu))
+		return false;
+	return okvm_irq_allowed(vcpu);
+}
+
+static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
+{
+	static const u32 reason = KVM_PV_REASON_PAGE_NOT_PRESENT;
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	if (!apf_can_tell(vcpu) || okvm_cache_write(vcpu->vm, &apf->data, &reason,
+						    APF_FIELD(flags), sizeof(reason)))
+		return false;
+	okvm_queue_pf(vcpu, token, 0);
+	return true;
+}
+
+bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write)
+{
+	struct okvm_apf_queue *queue = READ_ONCE(vcpu->vm->arch->apf_queue);
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+	struct apf_work *w;
+
+	if (!queue)
+		return false;
+	if (apf_is_waited_for(apf, gfn)) {
+		vcpu->arch->apf_halted = true;
+		return true;
+	}
+	if (apf->nr >= APF_PER_VCPU)
+		return false;
+	if (apf->last_gfn == gfn) {
+		apf->last_gfn = APF_NO_GFN;
+		return false;
+	}
+	if (!apf_queue_enter(queue))
+		return false;
+	w = apf_work_new(vcpu, gfn, hva, write);
+	if (!w) {
+		apf_queue_leave(queue);
+		return false;
+	}
+	w->told = apf_tell(vcpu, w->token);
+	vcpu->arch->apf_halted = !w->told;
+	queue_work(queue->wq, &w->work);
+	return true;
+}
+
+/* ---- a page is there ---- */
+
+/* Take the first item that came. @told: only one that the guest waits for, or only another. */
+static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
+{
+	struct apf_work *w, *found = NULL;
+
+	spin_lock(&apf->lock);
+	list_for_each_entry(w, &apf->ready, node) {
+		if (w->told != told)
+			continue;
+		found = w;
+		list_del_init(&w->node);
+		break;
+	}
+	spin_unlock(&apf->lock);
+	if (found) {
+		apf->nr--;
+		apf->last_gfn = found->gfn;
+	}
+	return found;
+}
+
+static bool apf_record_is_free(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+	u32 token;
+
+	return okvm_apic_sw_enabled(vcpu) &&
+	       !okvm_cache_read(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)) &&
+	       !token;
+}
+
+static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	/* It was readable just now: only a guest that moves its record away loses a token. */
+	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))
+		okvm_apic_raise(vcpu, apf->irq_msr);
+}
+
+void okvm_apf_ready(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+	struct apf_work *w;
+
+	/* If it was not the page that the vCPU halts for, the access is made in vain once. */
+	vcpu->arch->apf_halted = false;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	while ((w = apf_take(apf, false)))
+		apf_work_free(w);
+	if (!apf_enabled(vcpu) || !apf_record_is_free(vcpu))
+		return;
+	if (apf->wake_all) {
+		apf->wake_all = false;
+		apf_announce(vcpu, APF_ALL);
+		return;
+	}
+	w = apf_take(apf, true);
+	if (!w)
+		return;
+	apf_announce(vcpu, w->token);
+	apf_work_free(w);
+}
+
+/* ---- MSRs ---- */
+
+static int apf_set_enable(struct okvm_vcpu *vcpu, u64 val)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	if (val & APF_RESERVED)
+		return OKVM_MSR_GP;
+	/* Means something to nested guests only, which do not exist. */
+	if (val & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
+	    !okvm_pv_has(vcpu, KVM_FEATURE_ASYNC_PF_VMEXIT))
+		return OKVM_MSR_GP;
+	if (val & KVM_ASYNC_PF_DELIVERY_AS_INT && !okvm_pv_has(vcpu, KVM_FEATURE_ASYNC_PF_INT))
+		return OKVM_MSR_GP;
+	if (!okvm_lapic_in_kernel(vcpu))
+		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
+	apf->msr = val;
+	if (!apf_enabled(vcpu)) {
+		apf_forget(apf);
+		okvm_request(OKVM_REQ_APF_READY, vcpu);
+		return OKVM_MSR_OK;
+	}
+	if (okvm_cache_init(vcpu->vm, &apf->data, val & ~0x3full, sizeof(u64))) {
+		apf->msr = 0;
+		return OKVM_MSR_GP;
+	}
+	apf_queue_need(vcpu->vm);
+	apf->wake_all = true;
+	okvm_request(OKVM_REQ_APF_READY, vcpu);
+	return OKVM_MSR_OK;
+}
+
+static int apf_set_vector(struct okvm_vcpu *vcpu, u64 val)
+{
+	if (val >> 8 || (val && !okvm_lapic_in_kernel(vcpu)))
+		return OKVM_MSR_GP;
+	vcpu->arch->pv->apf->irq_msr = val;
+	return OKVM_MSR_OK;
+}
+
+int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
+{
+	switch (msr) {
+	case MSR_KVM_ASYNC_PF_EN:
+		return apf_set_enable(vcpu, val);
+	case MSR_KVM_ASYNC_PF_INT:
+		return apf_set_vector(vcpu, val);
+	default:
+		/* Acknowledged: the record is free for the next token. */
+		if (val & 1)
+			okvm_request(OKVM_REQ_APF_READY, vcpu);
+		return OKVM_MSR_OK;
+	}
+}
+
+u64 okvm_apf_get_msr(const struct okvm_vcpu *vcpu, u32 msr)
+{
+	const struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	switch (msr) {
+	case MSR_KVM_ASYNC_PF_EN:
+		return apf->msr;
+	case MSR_KVM_ASYNC_PF_INT:
+		return apf->irq_msr;
+	default:
+		return 0;
+	}
+}
+
+/* ---- life ---- */
+
+struct okvm_apf *okvm_apf_create(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apf *apf = kzalloc(sizeof(*apf), GFP_KERNEL_ACCOUNT);
+
+	if (!apf)
+		return NULL;
+	refcount_set(&apf->users, 1);
+	spin_lock_init(&apf->lock);
+	INIT_LIST_HEAD(&apf->waiting);
+	INIT_LIST_HEAD(&apf->ready);
+	apf->vcpu = vcpu;
+	apf->last_gfn = APF_NO_GFN;
+	return apf;
+}
+
+void okvm_apf_destroy(struct okvm_apf *apf)
+{
+	if (!apf)
+		return;
+	/* With nothing on its lists nobody asks for the vCPU. */
+	apf_forget(apf);
+	apf->vcpu = NULL;
+	apf_put(apf);
+}
+
+void okvm_apf_reset(struct okvm_vcpu *vcpu)
+{
+	struct okvm_apf *apf = vcpu->arch->pv->apf;
+
+	apf->msr = 0;
+	apf->irq_msr = 0;
+	apf_forget(apf);
+	vcpu->arch->apf_halted = false;
+}
+
+void okvm_apf_vm_destroy(struct okvm_vm *vm)
+{
+	if (vm->arch->apf_queue)
+		apf_queue_put(vm->arch->apf_queue);
+}
+
+int okvm_apf_init(void)
+{
+	apf_reaper = alloc_workqueue("okvm_apf_reaper", WQ_UNBOUND, 0);
+	return apf_reaper ? 0 : -ENOMEM;
+}
+
+void okvm_apf_exit(void)
+{
+	destroy_workqueue(apf_reaper);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* kvmclock, and the host clock that it follows. */
+#ifndef OKVM_X86_TIME_PVCLOCK_H
+#define OKVM_X86_TIME_PVCLOCK_H
+
+#include "x86/x86.h"
+
+#define OKVM_PVCLOCK_SIZE	32	/* bytes of struct pvclock_vcpu_time_info */
+
+int okvm_clock_init(void);
+void okvm_clock_exit(void);
+/** okvm_clock_base_ns() - the host clock that kvmclock follows */
+u64 okvm_clock_base_ns(void);
+/** okvm_clock_pair() - host TSC and wall clock of one moment; false if the TSC is not the clock */
+bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
+
+/** okvm_clock_vm_create() - vm->arch's TSC and clock fields */
+void okvm_clock_vm_create(struct okvm_vm *vm);
+void okvm_clock_vm_destroy(struct okvm_vm *vm);
+/** okvm_masterclock_update() - take a new base of kvmclock; all vCPUs write it. May not sleep. */
+void okvm_masterclock_update(struct okvm_vm *vm);
+/** okvm_masterclock_possible() - can all vCPUs share one base now? Under arch->tsc_lock */
+bool okvm_masterclock_possible(struct okvm_vm *vm);
+/** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
+void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
+/** okvm_pvclock_slots_changed() - slots are published: a vCPU's clock may have its memory */
+void okvm_pvclock_slots_changed(struct okvm_vm *vm);
+/** okvm_pvclock_update() - write the vCPU's record: OKVM_REQ_CLOCK; vm->srcu held */
+void okvm_pvclock_update(struct okvm_vcpu *vcpu);
+
+extern const struct okvm_ioctl okvm_pvclock_vm_ioctls[], okvm_pvclock_vcpu_ioctls[];
+
+#endif /* OKVM_X86_TIME_PVCLOCK_H */

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's time-stamp counter: guest = host * ratio + offset.
+ *
+ * vCPUs whose TSCs were written to "the same" value within a second of each
+ * other are meant to be synchronous and get one offset; such a group is a
+ * generation. Only if all vCPUs are of one generation can kvmclock be read by
+ * any vCPU from one base (x86/time/pvclock.c).
+ */
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/uaccess.h>
+
+#include <asm/tsc.h>
+
+#include "core/compat.h"
+#include "x86/time/pvclock.h"
+#include "x86/time/tsc.h"
+
+#define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
+#define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
+#define NEVER		(U64_MAX - 1)	/* U64_MAX is the backend's word for "no timer" */
+
+u64 okvm_tsc_scale(u64 tsc, u64 ratio)
+{
+	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, 48);
+}
+
+u64 okvm_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
+{
+	return okvm_tsc_scale(host_tsc, vcpu->arch->tsc_ratio) + vcpu->arch->tsc_offset;
+}
+
+u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
+{
+	return okvm_guest_tsc(vcpu, host_tsc);
+}
+
+u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
+{
+	u64 ratio = vcpu->arch->tsc_ratio;
+	u64 now = rdtsc();
+	u64 guest_now = okvm_guest_tsc(vcpu, now);
+	u64 delta = guest_tsc - guest_now;
+
+	if (guest_tsc <= guest_now)
+		return now;
+	/* The quotient must fit 64 bits: the division instruction faults otherwise. */
+	if (ratio != RATIO_ONE)
+		delta = delta >> 16 >= ratio ? NEVER : mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
+	return delta < NEVER - now ? now + delta : NEVER;
+}
+
+u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->tsc_khz;
+}
+
+static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	arch->tsc_offset = offset;
+	vcpu->vm->backend->set_tsc(vcpu, offset, arch->tsc_ratio);
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_timer_restart(vcpu);
+}
+
+/* The offset by which the guest reads @tsc now. */
+static u64 offset_for(struct okvm_vcpu *vcpu, u64 tsc)
+{
+	return tsc - okvm_tsc_scale(rdtsc(), vcpu->arch->tsc_ratio);
+}
+
+static u64 ns_to_guest_cycles(const struct okvm_vcpu *vcpu, u64 ns)
+{
+	u32 rest;
+	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
+
+	/* In two parts: a quotient of more than 64 bits would fault, not wrap. */
+	return ms * vcpu->arch->tsc_khz + (u64)rest * vcpu->arch->tsc_khz / NSEC_PER_MSEC;
+}
+
+/*
+ * Note a TSC write: @tsc at @ns of the clock, by @offset. @matched: it belongs to the current
+ * generation. Returns whether the VM's clock must be computed anew.
+ */
+static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool matched)
+{
+	struct okvm_arch_vm *avm = vcpu->vm->arch;
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	lockdep_assert_held(&avm->tsc_lock);
+	avm->last_tsc_nsec = ns;
+	avm->last_tsc_write = tsc;
+	avm->last_tsc_khz = arch->tsc_khz;
+	avm->last_tsc_offset = offset;
+	arch->last_guest_tsc = tsc;
+	if (!matched) {
+		avm->cur_tsc_generation++;
+		avm->cur_tsc_offset = offset;
+		avm->nr_vcpus_matched_tsc = 0;
+	} else if (arch->tsc_generation != avm->cur_tsc_generation) {
+		avm->nr_vcpus_matched_tsc++;
+	}
+	arch->tsc_generation = avm->cur_tsc_generation;
+	return avm->use_master_clock != okvm_masterclock_possible(vcpu->vm);
+}
+
+/*
+ * Does a write of @tsc mean "be in step with the others"? Zero is what a starting CPU writes. What
+ * userspace writes first of all is meant as it is: the others have the values of their creation.
+ */
+static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
+{
+	const struct okvm_arch_vm *avm = vcpu->vm->arch;
+	u64 second = vcpu->arch->tsc_khz * 1000ULL;
+	u64 expected;
+
+	if (vcpu->arch->tsc_khz != avm->last_tsc_khz)
+		return false;
+	if (!tsc)
+		return true;
+	if (!avm->user_set_tsc)
+		return false;
+	expected = avm->last_tsc_write + ns_to_guest_cycles(vcpu, elapsed_ns);
+	return tsc < expected + second && tsc + second > expected;
+}
+
+/* A TSC starts with 0, or userspace (@user) writes it: find the offset that was meant. */
+static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
+{
+	struct okvm_arch_vm *avm = vcpu->vm->arch;
+	u64 offset, ns, elapsed;
+	unsigned long flags;
+	bool matched, update;
+
+	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
+	ns = okvm_clock_base_ns();
+	elapsed = ns - avm->last_tsc_nsec;
+	offset = offset_for(vcpu, tsc);
+	matched = means_sync(vcpu, tsc, elapsed);
+	avm->user_set_tsc |= user;
+	if (matched) {
+		if (!check_tsc_unstable())
+			offset = avm->cur_tsc_offset;
+		else
+			offset = offset_for(vcpu, tsc + ns_to_guest_cycles(vcpu, elapsed));
+	}
+	update = note_write(vcpu, offset, tsc, ns, matched);
+	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
+
+	set_offset(vcpu, offset);
+	if (update)
+		okvm_masterclock_update(vcpu->vm);
+	okvm_request(OKVM_REQ_CLOCK, vcpu);
+}
+
+/* Move the offset and whatever was computed from it. */
+static void move_offset(struct okvm_vcpu *vcpu, u64 by)
+{
+	set_offset(vcpu, vcpu->arch->tsc_offset + by);
+	okvm_request(OKVM_REQ_CLOCK, vcpu);
+}
+
+void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
+{
+	u64 by;
+
+	if (host) {
+		synchronize(vcpu, tsc, true);
+		return;
+	}
+	/* SDM "Time-Stamp Counter Adjustment": a write to the TSC moves TSC_ADJUST along. */
+	by = offset_for(vcpu, tsc) - vcpu->arch->tsc_offset;
+	vcpu->arch->tsc_adjust += by;
+	move_offset(vcpu, by);
+}
+
+void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
+{
+	u64 by = adjust - vcpu->arch->tsc_adjust;
+
+	if (!vcpu->arch->feat.tsc_adjust)
+		return;
+	vcpu->arch->tsc_adjust = adjust;
+	if (!host)
+		move_offset(vcpu, by);
+}
+
+/* ---- a host that sleeps: some reset their TSC then, on all CPUs alike ---- */
+
+/* Written while one CPU runs, with IRQs off. */
+u64 okvm_tsc_lost;
+static u64 tsc_asleep;
+
+void okvm_arch_suspend(void)
+{
+	tsc_asleep = rdtsc();
+}
+
+void okvm_arch_resume(void)
+{
+	u64 now = rdtsc();
+
+	if (now < tsc_asleep && !check_tsc_unstable())
+		WRITE_ONCE(okvm_tsc_lost, okvm_tsc_lost + tsc_asleep - now);
+}
+
+void okvm_tsc_vm_resume(struct okvm_vm *vm)
+{
+	struct okvm_arch_vm *avm = vm->arch;
+	u64 lost = READ_ONCE(okvm_tsc_lost);
+	unsigned long flags;
+	bool changed;
+
+	if (likely(READ_ONCE(avm->tsc_lost) == lost))
+		return;
+	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
+	changed = avm->tsc_lost != lost;
+	WRITE_ONCE(avm->tsc_lost, lost);
+	/* What was written before is no measure of what is written from now on. */
+	avm->last_tsc_khz = 0;
+	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
+	if (changed)
+		okvm_masterclock_update(vm);
+}
+
+/* The host's TSC at which the guest's timer is due is another one after the offset has moved. */
+static void rearm_timer(struct okvm_vcpu *vcpu)
+{
+	if (okvm_lapic_in_kernel(vcpu)) {
+		okvm_apic_timer_to_sw(vcpu);
+		okvm_apic_timer_to_hw(vcpu);
+	}
+}
+
+void okvm_tsc_resume(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	u64 lost = READ_ONCE(okvm_tsc_lost);
+	u64 by = lost - arch->tsc_lost;
+
+	arch->tsc_lost = lost;
+	move_offset(vcpu, okvm_tsc_scale(by, arch->tsc_ratio));
+	rearm_timer(vcpu);
+	okvm_tsc_vm_resume(vcpu->vm);
+}
+
+/* ---- frequency ---- */
+
+static bool within_tolerance(u32 khz)
+{
+	u64 slack = div_u64((u64)tsc_khz * TOLERANCE_PPM, 1000000);
+
+	return khz >= tsc_khz - slack && khz <= tsc_khz + slack;
+}
+
+/* Return: 0, or -EINVAL if this CPU cannot show the guest such a frequency. */
+static int choose_ratio(u32 khz, u64 *ratio)
+{
+	*ratio = RATIO_ONE;
+	if (!khz || !tsc_khz)
+		return -EINVAL;
+	if (within_tolerance(khz))
+		return 0;
+	if (!(okvm_host.caps & OKVM_HW_TSC_SCALING))
+		return -EINVAL;
+	/* The integer part of the ratio has 16 bits. */
+	if (khz / tsc_khz >= 0xffff)
+		return -EINVAL;
+	*ratio = mul_u64_u32_div(RATIO_ONE, khz, tsc_khz);
+	return *ratio ? 0 : -EINVAL;
+}
+
+static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
+{
+	u64 ratio;
+	int ret = choose_ratio(khz, &ratio);
+
+	if (ret)
+		return ret;
+	vcpu->arch->tsc_khz = khz;
+	vcpu->arch->tsc_ratio = ratio;
+	set_offset(vcpu, vcpu->arch->tsc_offset);
+	okvm_request(OKVM_REQ_CLOCK, vcpu);
+	return 0;
+}
+
+/* 0 stands for the host's own frequency. */
+static u32 khz_of_arg(unsigned long num)
+{
+	return num ? min_t(unsigned long, num, U32_MAX) : tsc_khz;
+}
+
+static long ioc_set_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return set_khz(vcpu, khz_of_arg(arg.num));
+}
+
+static long ioc_get_tsc_khz(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return vcpu->arch->tsc_khz;
+}
+
+static long ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	u32 khz = khz_of_arg(arg.num);
+	u64 ratio;
+
+	if (vm->created_vcpus || choose_ratio(khz, &ratio))
+		return -EINVAL;
+	vm->arch->default_tsc_khz = khz;
+	return 0;
+}
+
+static long ioc_vm_get_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	return vm->arch->default_tsc_khz;
+}
+
+/* ---- life cycle ---- */
+
+void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	u32 khz = vcpu->vm->arch->default_tsc_khz;
+
+	arch->tsc_khz = khz;
+	arch->tsc_lost = READ_ONCE(okvm_tsc_lost);
+	if (choose_ratio(khz, &arch->tsc_ratio))
+		arch->tsc_khz = max(tsc_khz, 1u);
+	arch->tsc_offset = -okvm_tsc_scale(rdtsc(), arch->tsc_ratio);
+}
+
+void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
+{
+	okvm_vcpu_load(vcpu);
+	synchronize(vcpu, 0, false);
+	okvm_vcpu_put(vcpu);
+	/* One more vCPU has to match before the clock can be a common one. */
+	okvm_masterclock_update(vcpu->vm);
+}
+
+void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	/* Where the CPUs' TSCs differ, go on from where the guest's stood. */
+	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
+		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
+		vcpu->vm->backend->set_tsc(vcpu, arch->tsc_offset, arch->tsc_ratio);
+		rearm_timer(vcpu);
+		okvm_request(OKVM_REQ_CLOCK, vcpu);
+	}
+	/* Without a common base each vCPU's clock is bound to the CPU it runs on. */
+	if (!READ_ONCE(vcpu->vm->arch->use_master_clock))
+		okvm_request(OKVM_REQ_CLOCK, vcpu);
+}
+
+void okvm_tsc_put(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->last_host_tsc = rdtsc();
+	vcpu->arch->last_guest_tsc = okvm_guest_tsc(vcpu, vcpu->arch->last_host_tsc);
+}
+
+/* ---- KVM_VCPU_TSC_CTRL: the offset itself ---- */
+
+static int check_attr(const struct kvm_device_attr *attr)
+{
+	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
+}
+
+static long ioc_vcpu_has_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return check_attr(arg.data);
+}
+
+static long ioc_vcpu_get_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_device_attr *attr = arg.data;
+	int ret = check_attr(attr);
+
+	if (ret)
+		return ret;
+	return put_user(vcpu->arch->tsc_offset, (u64 __user *)(unsigned long)attr->addr);
+}
+
+static long ioc_vcpu_set_attr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct okvm_arch_vm *avm = vcpu->vm->arch;
+	const struct kvm_device_attr *attr = arg.data;
+	int ret = check_attr(attr);
+	unsigned long flags;
+	bool matched, update;
+	u64 offset, tsc;
+
+	if (ret)
+		return ret;
+	if (get_user(offset, (u64 __user *)(unsigned long)attr->addr))
+		return -EFAULT;
+	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
+	matched = avm->last_tsc_khz == vcpu->arch->tsc_khz && avm->last_tsc_offset == offset;
+	tsc = okvm_tsc_scale(rdtsc(), vcpu->arch->tsc_ratio) + offset;
+	update = note_write(vcpu, offset, tsc, okvm_clock_base_ns(), matched);
+	avm->user_set_tsc = true;
+	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
+
+	set_offset(vcpu, offset);
+	if (update)
+		okvm_masterclock_update(vcpu->vm);
+	okvm_request(OKVM_REQ_CLOCK, vcpu);
+	return 0;
+}
+
+const struct okvm_ioctl okvm_tsc_vm_ioctls[] = {
+	{ KVM_SET_TSC_KHZ,	OKVM_IOC_SCALAR | OKVM_IOC_LOCK, { .vm = ioc_vm_set_tsc_khz } },
+	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vm = ioc_vm_get_tsc_khz } },
+	{ }
+};
+
+const struct okvm_ioctl okvm_tsc_vcpu_ioctls[] = {
+	{ KVM_SET_TSC_KHZ,	OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_set_tsc_khz } },
+	{ KVM_GET_TSC_KHZ,	OKVM_IOC_SCALAR, { .vcpu = ioc_get_tsc_khz } },
+	{ KVM_HAS_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_has_attr } },
+	{ KVM_GET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_get_attr } },
+	{ KVM_SET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_set_attr } },
+	{ }
+};

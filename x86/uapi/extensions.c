@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP: what works, and only that. */
+#include <linux/capability.h>
+#include <linux/sched/stat.h>
+
+#include <asm/cpufeature.h>
+
+#include <uapi/linux/kvm_para.h>
+
+#include "core/compat.h"
+#include "x86/cpu/fpu.h"
+
+/* What guests may be let do without an exit. */
+static u64 exits_that_can_go(void)
+{
+	u64 exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && !boot_cpu_has_bug(X86_BUG_MONITOR) &&
+	    boot_cpu_has(X86_FEATURE_ARAT))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
+/* Those about interrupts that are there and work, with nothing to tell besides. */
+static bool irq_cap(long cap)
+{
+	switch (cap) {
+	case KVM_CAP_IRQCHIP:
+	case KVM_CAP_SPLIT_IRQCHIP:
+	case KVM_CAP_IRQ_INJECT_STATUS:
+	case KVM_CAP_IOAPIC_POLARITY_IGNORED:
+	case KVM_CAP_PIT:
+	case KVM_CAP_PIT2:
+	case KVM_CAP_PIT_STATE2:
+	case KVM_CAP_REINJECT_CONTROL:
+	case KVM_CAP_SIGNAL_MSI:
+	case KVM_CAP_IRQFD:
+	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_IOEVENTFD_NO_LENGTH:
+	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Capabilities that are there or not; sorted by number in the uapi header, listed by subject. */
+static bool plain_cap(long cap)
+{
+	switch (cap) {
+	/* registers and state */
+	case KVM_CAP_MP_STATE:
+	case KVM_CAP_VCPU_EVENTS:
+	case KVM_CAP_DEBUGREGS:
+	case KVM_CAP_SREGS2:
+	case KVM_CAP_XSAVE:
+	case KVM_CAP_USER_NMI:
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+	case KVM_CAP_SET_GUEST_DEBUG:
+	case KVM_CAP_X86_ROBUST_SINGLESTEP:
+	case KVM_CAP_VCPU_ATTRIBUTES:
+	case KVM_CAP_SYS_ATTRIBUTES:
+	case KVM_CAP_ENABLE_CAP:
+	/* CPUID and MSRs */
+	case KVM_CAP_EXT_CPUID:
+	case KVM_CAP_EXT_EMUL_CPUID:
+	case KVM_CAP_GET_MSR_FEATURES:
+	case KVM_CAP_MSR_PLATFORM_INFO:
+	case KVM_CAP_X86_USER_SPACE_MSR:
+	case KVM_CAP_X86_MSR_FILTER:
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+	case KVM_CAP_ASYNC_PF:
+	case KVM_CAP_ASYNC_PF_INT:
+	/* time */
+	case KVM_CAP_CLOCKSOURCE:
+	case KVM_CAP_KVMCLOCK_CTRL:
+	case KVM_CAP_GET_TSC_KHZ:
+	case KVM_CAP_TSC_DEADLINE_TIMER:
+	case KVM_CAP_NOP_IO_DELAY:
+	/* machine */
+	case KVM_CAP_HLT:
+	case KVM_CAP_SET_TSS_ADDR:
+	case KVM_CAP_SET_IDENTITY_MAP_ADDR:
+	case KVM_CAP_SET_BOOT_CPU_ID:
+	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
+	case KVM_CAP_DISABLE_QUIRKS:
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+	case KVM_CAP_PRE_FAULT_MEMORY:
+	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
+	case KVM_CAP_X86_GUEST_MODE:
+	case KVM_CAP_LAST_CPU:
+	case KVM_CAP_PCI_SEGMENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+#define GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
+			 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
+			 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_BLOCKIRQ)
+
+#define VALID_QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED | \
+			 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP | \
+			 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
+			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
+static_assert(VALID_QUIRKS == 0x7f);
+
+#define VALID_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+				 KVM_MSR_EXIT_REASON_FILTER)
+
+int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
+{
+	if (plain_cap(cap) || irq_cap(cap))
+		return 1;
+	switch (cap) {
+	case KVM_CAP_VM_TYPES:
+		return BIT(KVM_X86_DEFAULT_VM);
+	case KVM_CAP_IRQ_ROUTING:
+		return 4096;
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return 1;
+	case KVM_CAP_X2APIC_API:
+		return KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
+	case KVM_CAP_SET_GUEST_DEBUG2:
+		return GUESTDBG_VALID;
+	case KVM_CAP_SYNC_REGS:
+		return KVM_SYNC_X86_VALID_FIELDS;
+	case KVM_CAP_ADJUST_CLOCK:
+		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+	case KVM_CAP_MCE:
+		return OKVM_MCE_BANKS;
+	case KVM_CAP_XCRS:
+		return !!boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_XSAVE2:
+		/* What a vCPU's state takes, which is never less than the old structure. */
+		return okvm_fpu_uabi_size();
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
+		return !!(okvm_host.caps & OKVM_HW_TSC_SCALING);
+	case KVM_CAP_STEAL_TIME:
+		return !!sched_info_on();
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return VALID_QUIRKS;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return exits_that_can_go();
+	case KVM_CAP_EXIT_HYPERCALL:
+		return BIT(KVM_HC_MAP_GPA_RANGE);
+	default:
+		return 0;
+	}
+}
+
+/* A limit for vCPU ids can be given once; the same one again is fine. */
+static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
+{
+	struct okvm_arch_vm *avm = vm->arch;
+
+	if (limit > OKVM_MAX_VCPU_ID || vm->bsp_vcpu_id > limit ||
+	    (avm->max_vcpu_id && avm->max_vcpu_id != limit))
+		return -EINVAL;
+	if (!limit)
+		return 0;
+	avm->max_vcpu_id = limit;
+	vm->max_vcpu_id = limit;
+	return 0;
+}
+
+/* Stores @val where the capability keeps it if no bit beyond @valid is set. */
+#define SET_MASKED(where, val, valid)	\
+	((val) & ~(u64)(valid) ? -EINVAL : ((where) = (val), 0))
+
+static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
+{
+	if (quirks & ~valid)
+		return -EINVAL;
+	vm->arch->disabled_quirks = quirks;
+	okvm_apic_set_quirks(vm, quirks);
+	return 0;
+}
+
+/* Its guest could stop this machine: for those who may do that anyhow, and not in a container. */
+static int disable_nx(struct okvm_vm *vm, u64 val)
+{
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	return val ? -EINVAL : okvm_mmu_exempt_nx(vm);
+}
+
+int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
+{
+	struct okvm_arch_vm *avm = vm->arch;
+	u64 val = cap->args[0];
+
+	lockdep_assert_held(&vm->lock);
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return disable_quirks(vm, val, VALID_QUIRKS);
+	case KVM_CAP_DISABLE_QUIRKS:
+		return disable_quirks(vm, val, ~0ULL);
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return okvm_enable_split_irqchip(vm, val);
+	case KVM_CAP_X2APIC_API:
+		return okvm_enable_x2apic_api(vm, val);
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return okvm_set_apic_tick(vm, val);
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		avm->guest_can_read_platform_info = val;
+		return 0;
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		avm->exception_payload = val;
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		avm->triple_fault_event = val;
+		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		if (val & ~exits_that_can_go())
+			return -EINVAL;
+		avm->disabled_exits |= val;
+		return 0;
+	case KVM_CAP_EXIT_HYPERCALL:
+		return SET_MASKED(avm->hypercall_exit_map_gpa, val, BIT(KVM_HC_MAP_GPA_RANGE));
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		return SET_MASKED(avm->exit_on_emulation_error, val, 1);
+	case KVM_CAP_MAX_VCPU_ID:
+		return set_max_vcpu_id(vm, val);
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+		return disable_nx(vm, val);
+	default:
+		return -EINVAL;
+	}
+}
+
+int okvm_arch_vcpu_enable_cap(struct okvm_vcpu *vcpu, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	vcpu->arch->pv_enforce = cap->args[0];
+	return 0;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KVM_GET/SET_DEBUGREGS and KVM_SET_GUEST_DEBUG. */
+#include <linux/sched.h>
+
+#include <asm/trapnr.h>
+
+#include <uapi/asm/debugreg.h>
+
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/uapi/state.h"
+
+static long ioc_get_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	struct kvm_debugregs *dbg = arg.data;
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	static_assert(sizeof(dbg->db) == sizeof(arch->db));
+	memcpy(dbg->db, arch->db, sizeof(dbg->db));
+	dbg->dr6 = arch->dr6;
+	dbg->dr7 = arch->dr7;
+	return 0;
+}
+
+static long ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_debugregs *dbg = arg.data;
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	if (dbg->flags || upper_32_bits(dbg->dr6) || upper_32_bits(dbg->dr7))
+		return -EINVAL;
+	memcpy(arch->db, dbg->db, sizeof(arch->db));
+	arch->dr6 = dbg->dr6;
+	arch->dr7 = dbg->dr7;
+	okvm_update_dr7(vcpu);
+	return 0;
+}
+
+#define INJECT_FLAGS	(KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)
+
+static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_guest_debug *dbg = arg.data;
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long rflags;
+
+	if (dbg->control & INJECT_FLAGS) {
+		/* One that is being delivered merges with the new one. */
+		if (arch->ev.exc.pending)
+			return -EBUSY;
+		okvm_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ?
+				     X86_TRAP_DB : X86_TRAP_BP);
+	}
+	/* Read before the control word changes: then a TF of the debugger's is not in it. */
+	rflags = okvm_guest_rflags(vcpu);
+	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
+	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
+		memcpy(arch->eff_db, dbg->arch.debugreg, sizeof(arch->eff_db));
+		/* With bits in its upper half the guest could not be entered. */
+		arch->guest_debug_dr7 = lower_32_bits(dbg->arch.debugreg[7]);
+	}
+	okvm_update_dr7(vcpu);
+	if (arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		arch->singlestep_rip = okvm_linear_rip(vcpu);
+	okvm_guest_rflags_set(vcpu, rflags);
+	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_DEBUG);
+	return 0;
+}
+
+const struct okvm_ioctl okvm_state_debug_ioctls[] = {
+	{ KVM_GET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_debugregs } },
+	{ KVM_SET_DEBUGREGS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_debugregs } },
+	{ KVM_SET_GUEST_DEBUG,	OKVM_IOC_LOAD, { .vcpu = ioc_set_guest_debug } },
+	{ }
+};

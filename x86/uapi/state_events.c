@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_GET/SET_VCPU_EVENTS and MP_STATE, KVM_INTERRUPT and KVM_NMI: what is on
+ * its way to the guest, as userspace saves, restores and adds to it.
+ *
+ * There is no SMM: its fields read as zero and nothing else is accepted.
+ */
+#include <linux/minmax.h>
+#include <linux/sched.h>
+
+#include <asm/trapnr.h>
+
+#include <uapi/asm/debugreg.h>
+
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/uapi/state.h"
+
+int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (ev->irq.injected && !ev->irq.soft)
+		return ev->irq.vector;
+	/* With all controllers in userspace, KVM_INTERRUPT's vector has already left them. */
+	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))
+		return ev->user_irq;
+	return -1;
+}
+
+/* Put an exception's payload where the guest will look for it. */
+static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	if (!exc->has_payload)
+		return;
+	if (exc->vector == X86_TRAP_PF) {
+		arch->cr2 = exc->payload;
+	} else if (exc->vector == X86_TRAP_DB) {
+		/* Loaded into the CPU's DR6 later, which faults if its upper half is not 0. */
+		arch->dr6 &= ~DR_TRAP_BITS;
+		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
+		arch->dr6 ^= exc->payload & DR6_RESERVED;
+		arch->dr6 &= ~BIT(12);
+	}
+	exc->has_payload = false;
+	exc->payload = 0;
+}
+
+/* INT3 and INTO have an instruction length, which this interface cannot carry. */
+static bool exception_is_soft(u8 vector)
+{
+	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
+}
+
+static void get_exception(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	struct okvm_exception *exc = &vcpu->arch->ev.exc;
+	bool payload = vcpu->vm->arch->exception_payload;
+
+	if (!payload && exc->pending)
+		deliver_payload(vcpu, exc);
+	if (!exception_is_soft(exc->vector)) {
+		events->exception.injected = exc->injected || (exc->pending && !payload);
+		events->exception.pending = exc->pending;
+	}
+	events->exception.nr = exc->vector;
+	events->exception.has_error_code = exc->has_error;
+	events->exception.error_code = exc->error_code;
+	events->exception_has_payload = exc->has_payload;
+	events->exception_payload = exc->payload;
+}
+
+void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_arch_vm *avm = vcpu->vm->arch;
+	struct okvm_events *ev = &vcpu->arch->ev;
+	int vector = okvm_user_visible_irq(vcpu);
+
+	memset(events, 0, sizeof(*events));
+	okvm_take_nmis(vcpu);
+	get_exception(vcpu, events);
+	events->interrupt.injected = vector >= 0;
+	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
+	events->interrupt.shadow = backend->get_irq_shadow(vcpu);
+	events->nmi.injected = ev->nmi_injected;
+	events->nmi.pending = ev->nmi_pending != 0;
+	events->nmi.masked = backend->nmi_masked(vcpu);
+	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+			KVM_VCPUEVENT_VALID_SMM;
+	if (avm->exception_payload)
+		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (avm->triple_fault_event) {
+		events->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		events->triple_fault.pending = okvm_test_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
+	}
+}
+
+#define EVENT_FLAGS	(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | \
+			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | \
+			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+
+/* Bring the exception part to one meaning, whatever the flags; false if it is not legal. */
+static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	const struct okvm_arch_vm *avm = vcpu->vm->arch;
+
+	if (events->flags & ~EVENT_FLAGS)
+		return false;
+	if (events->flags & KVM_VCPUEVENT_VALID_PAYLOAD) {
+		if (!avm->exception_payload)
+			return false;
+		if (events->exception.pending)
+			events->exception.injected = 0;
+		else
+			events->exception_has_payload = 0;
+	} else {
+		events->exception.pending = 0;
+		events->exception_has_payload = 0;
+	}
+	if ((events->exception.injected || events->exception.pending) &&
+	    (events->exception.nr > 31 || events->exception.nr == X86_TRAP_NMI))
+		return false;
+	if (events->flags & KVM_VCPUEVENT_VALID_SMM &&
+	    (events->smi.smm || events->smi.pending || events->smi.latched_init))
+		return false;
+	return !(events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) || avm->triple_fault_event;
+}
+
+static void set_exception(struct okvm_exception *exc, const struct kvm_vcpu_events *events)
+{
+	*exc = (struct okvm_exception) {
+		.injected = events->exception.injected,
+		.pending = events->exception.pending,
+		.vector = events->exception.nr,
+		.has_error = events->exception.has_error_code,
+		.error_code = events->exception.error_code,
+		.has_payload = events->exception_has_payload,
+		.payload = events->exception_payload,
+	};
+}
+
+static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->nmi_injected = events->nmi.injected;
+	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
+		ev->nmi_pending = !!events->nmi.pending;
+	vcpu->vm->backend->set_nmi_masked(vcpu, events->nmi.masked);
+}
+
+int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (!normalize_events(vcpu, events))
+		return -EINVAL;
+	okvm_take_nmis(vcpu);
+	set_exception(&ev->exc, events);
+	ev->irq.injected = events->interrupt.injected;
+	ev->irq.vector = events->interrupt.nr;
+	ev->irq.soft = events->interrupt.soft;
+	if (!okvm_lapic_in_kernel(vcpu))
+		ev->user_irq = -1;
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
+		okvm_io_touch(vcpu);
+		vcpu->vm->backend->set_irq_shadow(vcpu, events->interrupt.shadow &
+						  (OKVM_IRQ_SHADOW_MOV_SS | OKVM_IRQ_SHADOW_STI));
+	}
+	set_nmi(vcpu, events);
+	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		vcpu->arch->sipi_vector = events->sipi_vector;
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
+		if (events->triple_fault.pending)
+			okvm_request(OKVM_REQ_TRIPLE_FAULT, vcpu);
+		else
+			clear_bit(OKVM_REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	return 0;
+}
+
+static long ioc_get_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	okvm_get_vcpu_events(vcpu, arg.data);
+	return 0;
+}
+
+static long ioc_set_vcpu_events(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	return okvm_set_vcpu_events(vcpu, arg.data);
+}
+
+/* ---- interrupts from userspace ---- */
+
+static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	const struct kvm_interrupt *irq = arg.data;
+	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vcpu->vm);
+
+	if (irq->irq >= KVM_NR_INTERRUPTS)
+		return -EINVAL;
+	if (mode == OKVM_IRQCHIP_KERNEL)
+		return -ENXIO;
+	if (mode == OKVM_IRQCHIP_SPLIT && vcpu->arch->ev.user_irq >= 0)
+		return -EEXIST;
+	vcpu->arch->ev.user_irq = irq->irq;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	return 0;
+}
+
+static long ioc_nmi(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	okvm_arch_queue_nmi(vcpu);
+	return 0;
+}
+
+const struct okvm_ioctl okvm_state_events_ioctls[] = {
+	{ KVM_GET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_get_vcpu_events } },
+	{ KVM_SET_VCPU_EVENTS,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vcpu_events } },
+	{ KVM_INTERRUPT,	OKVM_IOC_LOAD, { .vcpu = ioc_interrupt } },
+	{ KVM_NMI,		OKVM_IOC_LOAD | OKVM_IOC_SCALAR, { .vcpu = ioc_nmi } },
+	{ }
+};

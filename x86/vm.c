@@ -10,7 +10,6 @@
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
 
-#define IDENTITY_MAP_DEFAULT	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR(0) */
 
 int okvm_arch_vm_create(struct okvm_vm *vm)
 {
@@ -21,7 +20,6 @@ int okvm_arch_vm_create(struct okvm_vm *vm)
 		return -ENOMEM;
 	/* Guests may read PLATFORM_INFO until the VMM says otherwise. */
 	vm->arch->guest_can_read_platform_info = true;
-	vm->arch->identity_map_addr = IDENTITY_MAP_DEFAULT;
 	okvm_clock_vm_create(vm);
 	err = okvm_irq_vm_create(vm);
 	if (err)
@@ -92,23 +90,20 @@ void okvm_arch_flush_tlb_vm(struct okvm_vm *vm)
 
 /* ---- ioctls ---- */
 
-/* Three pages of TSS for a CPU that cannot run real mode end below 4 GiB. */
+/*
+ * Where upstream puts what a CPU needs that cannot run real mode: three pages of TSS, which end below
+ * 4 GiB, and an identity map. okvm emulates real mode there and uses neither.
+ */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	if (arg.num > 0x100000000ULL - 3 * PAGE_SIZE)
 		return -EINVAL;
-	vm->arch->tss_addr = arg.num;
 	return 0;
 }
 
 static long ioc_set_identity_map_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	u64 addr = *(u64 *)arg.data;
-
-	if (vm->created_vcpus)
-		return -EINVAL;
-	vm->arch->identity_map_addr = addr ? addr : IDENTITY_MAP_DEFAULT;
-	return 0;
+	return vm->created_vcpus ? -EINVAL : 0;
 }
 
 static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)

@@ -54,7 +54,6 @@ enum okvm_reg {
 	OKVM_REG_CR3,
 	OKVM_REG_CR4,		/* guest-owned bits of it */
 	OKVM_REG_PDPTR,
-	OKVM_NR_REGS,
 };
 
 /** struct okvm_exception - one exception on its way to the guest */
@@ -273,8 +272,6 @@ struct okvm_arch_vm {
 	u32 user_space_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR: KVM_MSR_EXIT_REASON_* */
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
 	struct okvm_apf_queue *apf_queue;	/* set once, by the first guest that asks for it */
-	u64 tss_addr;
-	u64 identity_map_addr;
 	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;

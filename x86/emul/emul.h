@@ -345,7 +345,6 @@ enum emul_map {
 	EMUL_MAP_0F,
 	EMUL_MAP_0F38,
 	EMUL_MAP_0F3A,
-	EMUL_NR_MAP,
 };
 
 #define EMUL_MAX_INSN	15
@@ -424,12 +423,10 @@ struct emul_insn {
  * @error: error code
  * @cr2: faulting linear address (#PF only)
  * @payload: DR6 bits (#DB only)
- * @nested: (#PF) not the guest's own page tables faulted; for the ops' own use
  */
 struct emul_exception {
 	u8 vector;
 	bool has_error;
-	bool nested;
 	u32 error;
 	u64 cr2;
 	u64 payload;

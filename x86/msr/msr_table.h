@@ -76,7 +76,6 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NR_NEEDS,
 };
 
 /**

@@ -440,7 +440,7 @@ TEST(emul_rep_bounds)
 	e.ctx.gpr[EMUL_RCX] = 15;
 	e.ctx.gpr[EMUL_RDI] = 0x2000;
 	EXPECT_EQ(RUN(&e, 0xf3, 0xaa), EMUL_OK);
-	EXPECT_EQ(e.ctx.out, EMUL_OUT_AGAIN);
+	EXPECT_EQ(e.ctx.out, EMUL_OUT_AGAIN | EMUL_OUT_ITERATED);
 	EXPECT_EQ(e.ctx.rip, 0x100);
 	EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 5);
 	EXPECT_EQ(emul_exec(&e.ctx), EMUL_OK);
@@ -449,7 +449,7 @@ TEST(emul_rep_bounds)
 	e.ctx.gpr[EMUL_RCX] = 3;
 	e.ctx.rflags |= X86_EFLAGS_TF;
 	EXPECT_EQ(RUN(&e, 0xf3, 0xaa), EMUL_OK);
-	EXPECT_EQ(e.ctx.out, EMUL_OUT_AGAIN | EMUL_OUT_SINGLE_STEP);
+	EXPECT_EQ(e.ctx.out, EMUL_OUT_AGAIN | EMUL_OUT_ITERATED | EMUL_OUT_SINGLE_STEP);
 	EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 2);
 	/* a fault keeps the iterations before it */
 	e.ctx.rflags = 2;

@@ -49,7 +49,7 @@ TEST(emul_trap_string)
 	e.ctx.gpr[EMUL_RDI] = 0x1000;
 	e.ctx.rflags |= TF;
 	EXPECT_EQ(RUN(&e, 0xf3, 0xaa), EMUL_OK);
-	EXPECT_EQ(e.ctx.out, EMUL_OUT_SINGLE_STEP | EMUL_OUT_AGAIN);
+	EXPECT_EQ(e.ctx.out, EMUL_OUT_SINGLE_STEP | EMUL_OUT_AGAIN | EMUL_OUT_ITERATED);
 	EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 1);
 	EXPECT_EQ(e.ctx.rip, 0x100);
 	EXPECT(e.ctx.rflags & RF);

@@ -424,12 +424,10 @@ struct emul_insn {
  * @error: error code
  * @cr2: faulting linear address (#PF only)
  * @payload: DR6 bits (#DB only)
- * @nested: (#PF) not the guest's own page tables faulted; for the ops' own use
  */
 struct emul_exception {
 	u8 vector;
 	bool has_error;
-	bool nested;
 	u32 error;
 	u64 cr2;
 	u64 payload;

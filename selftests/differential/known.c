@@ -66,7 +66,7 @@ static struct insn insn_at(program_t *p, moment_t *m)
 	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
 }
 
-/* Has RIP an instruction before it of which @is holds? Some byte of it may look like another one. */
+/* Is there an instruction before RIP of which @is holds? Bytes in it may look like another one. */
 static bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
 {
 	uint64_t at = m->sregs.cs.base + m->regs.rip;
@@ -187,8 +187,8 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 	uint64_t rip = b->sregs.cs.base + b->regs.rip;
 
 	(void)before;
-	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS && rip < AT_HANDLERS + PAGE &&
-	       rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
+	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
+	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
 }
 
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -211,6 +211,14 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 {
 	(void)before;
 	return p->tables_moved && in_handlers(b) && !in_handlers(a);
+}
+
+/* Page tables in read-only memory: upstream takes an entry of theirs for the operand. */
+static bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->reason == KVM_EXIT_MMIO && a->exit[0] >= AT_ROM &&
+	       a->exit[0] < AT_RAM2 && (b->reason != KVM_EXIT_MMIO || a->exit[0] != b->exit[0]);
 }
 
 /* The qualification of an EPT misconfiguration. */
@@ -657,6 +665,9 @@ static const struct known rows[] = {
 	{ "*", delivery_carried_out, true,
 	  "okvm carries out the delivery, upstream the instruction that it interrupts",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", walk_is_operand, true,
+	  "upstream emulates with the address of the page table that hardware could not write to",
+	  "Exit Qualification; EPT Violations" },
 	{ "exit.4", qualification_undefined, false,
 	  "an EPT misconfiguration has no qualification", "Exit Qualification" },
 	{ "mem.*", delivery_across_exits, true,

@@ -99,9 +99,9 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (dr6 & 0xe00f) |
 				       vcpu->arch->feat.dr6_fixed1);
-	/* INT1 is a trap whose exit is fault-like. */
+	/* INT1 is a trap whose exit is fault-like; its trap replaces that of a single step. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		okvm_skip_insn(vcpu, vmx_insn_len(hw));
+		okvm_pass_insn(vcpu, vmx_insn_len(hw));
 	else
 		keep_single_step_legal(vcpu);
 	okvm_queue_db(vcpu, dr6);

@@ -73,7 +73,7 @@ static int trap_singlestep(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
+void okvm_pass_insn(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	unsigned long old = okvm_rip(vcpu);
 	unsigned long rip = old + len;
@@ -83,6 +83,11 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
 	vcpu->vm->backend->set_shadow(vcpu, 0);
+}
+
+int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	okvm_pass_insn(vcpu, len);
 	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
 		return trap_singlestep(vcpu);
 	return OKVM_RESUME;

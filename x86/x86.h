@@ -342,7 +342,9 @@ static inline bool okvm_long_mode(const struct okvm_vcpu *vcpu)
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu);
 /** okvm_linear_rip() - CS base + RIP, cut to 32 bits outside 64-bit code */
 unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu);
-/** okvm_skip_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking; TF traps */
+/** okvm_pass_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking */
+void okvm_pass_insn(struct okvm_vcpu *vcpu, unsigned int len);
+/** okvm_skip_insn() - likewise, and TF traps */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 
 /* EDX:EAX, as RDMSR, XSETBV and RDTSC use it */

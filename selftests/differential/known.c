@@ -437,7 +437,8 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
+	(void)before;
+	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
 	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)))

@@ -90,6 +90,35 @@ static bool is_string_io(struct insn insn)
 	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
 }
 
+/* The flags that the manual leaves undefined after an instruction. */
+static uint64_t undefined_flags(struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x69:
+	case 0x6b:
+	case 0xfaf:
+		return 0xd4;
+	case 0xf6:
+	case 0xf7:
+		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
+	case 0xc0 ... 0xc1:
+	case 0xd0 ... 0xd3:
+	case 0xfa4 ... 0xfa5:
+	case 0xfac ... 0xfad:
+		return 0x810;
+	case 0xfa3:
+	case 0xfab:
+	case 0xfb3:
+	case 0xfba:
+	case 0xfbb:
+		return 0x894;
+	case 0xfbc ... 0xfbd:
+		return 0x895;
+	default:
+		return 0;
+	}
+}
+
 static bool is_io(moment_t *m, unsigned int direction)
 {
 	return m->reason == KVM_EXIT_IO && m->exit[0] == direction;
@@ -408,7 +437,8 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
+	(void)before;
+	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
 	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)))
@@ -465,11 +495,9 @@ static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *be
 
 static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)b;
 	(void)before;
-	return !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3 &&
-	       a->sregs.tr.base != AT_TSS;
+	return p->mode < MODE_PAGED32 && !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3;
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -493,35 +521,6 @@ static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	(void)before;
 	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
 	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
-}
-
-/* The flags that the manual leaves undefined after an instruction. */
-static uint64_t undefined_flags(struct insn insn)
-{
-	switch (insn.opcode) {
-	case 0x69:
-	case 0x6b:
-	case 0xfaf:
-		return 0xd4;
-	case 0xf6:
-	case 0xf7:
-		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
-	case 0xc0 ... 0xc1:
-	case 0xd0 ... 0xd3:
-	case 0xfa4 ... 0xfa5:
-	case 0xfac ... 0xfad:
-		return 0x810;
-	case 0xfa3:
-	case 0xfab:
-	case 0xfb3:
-	case 0xfba:
-	case 0xfbb:
-		return 0x894;
-	case 0xfbc ... 0xfbd:
-		return 0x895;
-	default:
-		return 0;
-	}
 }
 
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -560,6 +559,48 @@ static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	       a->exit[0] == b->exit[0] &&
 	       (opcode == 0x61 || opcode == 0xc9 || opcode == 0xca || opcode == 0xcb ||
 		opcode == 0xcf);
+}
+
+/* Does some instruction of the program behind the prefix have @is? */
+static bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn))
+{
+	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+	unsigned int i;
+
+	for (i = 0; p->how.prefix && i + sizeof(prefix) < p->code_len; i++)
+		if (!memcmp(p->mem + p->code_start + i, prefix, sizeof(prefix)) &&
+		    is(p, insn_from(p, m, p->code_start + i + sizeof(prefix))))
+			return true;
+	return false;
+}
+
+static bool is_not_emulated(program_t *p, struct insn insn)
+{
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
+}
+
+/* In the handler of #UD, or failing there. */
+static bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return (is_io(a, KVM_EXIT_IO_OUT) ? a->exit[2] == VECTOR_UD : a->last_vector == VECTOR_UD) &&
+	       forced(p, a, is_not_emulated);
+}
+
+static bool leaves_flags_undefined(program_t *p, struct insn insn)
+{
+	(void)p;
+	return undefined_flags(insn);
+}
+
+static bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
+	       forced(p, a, leaves_flags_undefined);
 }
 
 /* In the handler of #UD: the instruction lay before a page's end. */
@@ -695,6 +736,11 @@ static const struct known rows[] = {
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_unknown, true,
+	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", forced_flags, true,
+	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,
 	  "upstream fetches the rest of an undefined instruction, from the next page",
 	  "Accessed and Dirty Flags" },

@@ -10,7 +10,6 @@
 #include "x86/run.h"
 #include "x86/time/pvclock.h"
 
-
 int okvm_arch_vm_create(struct okvm_vm *vm)
 {
 	int err = -ENOMEM;
@@ -91,8 +90,8 @@ void okvm_arch_flush_tlb_vm(struct okvm_vm *vm)
 /* ---- ioctls ---- */
 
 /*
- * Where upstream puts what a CPU needs that cannot run real mode: three pages of TSS, which end below
- * 4 GiB, and an identity map. okvm emulates real mode there and uses neither.
+ * Where upstream puts what a CPU needs that cannot run real mode: three pages of TSS, which end
+ * below 4 GiB, and an identity map. okvm emulates real mode there and uses neither.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

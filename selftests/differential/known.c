@@ -66,7 +66,7 @@ static struct insn insn_at(program_t *p, moment_t *m)
 	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
 }
 
-/* Has RIP an instruction before it of which @is holds? Some byte of it may look like another one. */
+/* Is there an instruction before RIP of which @is holds? Bytes in it may look like another one. */
 static bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
 {
 	uint64_t at = m->sregs.cs.base + m->regs.rip;
@@ -88,6 +88,35 @@ static bool is_string(struct insn insn)
 static bool is_string_io(struct insn insn)
 {
 	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
+}
+
+/* The flags that the manual leaves undefined after an instruction. */
+static uint64_t undefined_flags(struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x69:
+	case 0x6b:
+	case 0xfaf:
+		return 0xd4;
+	case 0xf6:
+	case 0xf7:
+		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
+	case 0xc0 ... 0xc1:
+	case 0xd0 ... 0xd3:
+	case 0xfa4 ... 0xfa5:
+	case 0xfac ... 0xfad:
+		return 0x810;
+	case 0xfa3:
+	case 0xfab:
+	case 0xfb3:
+	case 0xfba:
+	case 0xfbb:
+		return 0x894;
+	case 0xfbc ... 0xfbd:
+		return 0x895;
+	default:
+		return 0;
+	}
 }
 
 static bool is_io(moment_t *m, unsigned int direction)
@@ -187,8 +216,8 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 	uint64_t rip = b->sregs.cs.base + b->regs.rip;
 
 	(void)before;
-	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS && rip < AT_HANDLERS + PAGE &&
-	       rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
+	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
+	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
 }
 
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -211,6 +240,14 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 {
 	(void)before;
 	return p->tables_moved && in_handlers(b) && !in_handlers(a);
+}
+
+/* Page tables in read-only memory: upstream takes an entry of theirs for the operand. */
+static bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->reason == KVM_EXIT_MMIO && a->exit[0] >= AT_ROM &&
+	       a->exit[0] < AT_RAM2 && (b->reason != KVM_EXIT_MMIO || a->exit[0] != b->exit[0]);
 }
 
 /* The qualification of an EPT misconfiguration. */
@@ -400,7 +437,8 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (b->reason != KVM_EXIT_MMIO || (before ? before->sregs.ss.dpl != 3 : p->cpl != 3))
+	(void)before;
+	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
 	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)))
@@ -457,11 +495,9 @@ static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *be
 
 static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)b;
 	(void)before;
-	return !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3 &&
-	       a->sregs.tr.base != AT_TSS;
+	return p->mode < MODE_PAGED32 && !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3;
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -485,35 +521,6 @@ static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	(void)before;
 	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
 	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
-}
-
-/* The flags that the manual leaves undefined after an instruction. */
-static uint64_t undefined_flags(struct insn insn)
-{
-	switch (insn.opcode) {
-	case 0x69:
-	case 0x6b:
-	case 0xfaf:
-		return 0xd4;
-	case 0xf6:
-	case 0xf7:
-		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
-	case 0xc0 ... 0xc1:
-	case 0xd0 ... 0xd3:
-	case 0xfa4 ... 0xfa5:
-	case 0xfac ... 0xfad:
-		return 0x810;
-	case 0xfa3:
-	case 0xfab:
-	case 0xfb3:
-	case 0xfba:
-	case 0xfbb:
-		return 0x894;
-	case 0xfbc ... 0xfbd:
-		return 0x895;
-	default:
-		return 0;
-	}
 }
 
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -552,6 +559,48 @@ static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	       a->exit[0] == b->exit[0] &&
 	       (opcode == 0x61 || opcode == 0xc9 || opcode == 0xca || opcode == 0xcb ||
 		opcode == 0xcf);
+}
+
+/* Does some instruction of the program behind the prefix have @is? */
+static bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn))
+{
+	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+	unsigned int i;
+
+	for (i = 0; p->how.prefix && i + sizeof(prefix) < p->code_len; i++)
+		if (!memcmp(p->mem + p->code_start + i, prefix, sizeof(prefix)) &&
+		    is(p, insn_from(p, m, p->code_start + i + sizeof(prefix))))
+			return true;
+	return false;
+}
+
+static bool is_not_emulated(program_t *p, struct insn insn)
+{
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
+}
+
+/* In the handler of #UD, or failing there. */
+static bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return (is_io(a, KVM_EXIT_IO_OUT) ? a->exit[2] == VECTOR_UD : a->last_vector == VECTOR_UD) &&
+	       forced(p, a, is_not_emulated);
+}
+
+static bool leaves_flags_undefined(program_t *p, struct insn insn)
+{
+	(void)p;
+	return undefined_flags(insn);
+}
+
+static bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
+	       forced(p, a, leaves_flags_undefined);
 }
 
 /* In the handler of #UD: the instruction lay before a page's end. */
@@ -620,7 +669,23 @@ static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, mom
 
 /* ---- the rows ---- */
 
+#define XSTATE_BV	64	/* "xsave.64": 8 bytes each */
+#define XSTATE_PKRU	(1ull << 9)
+#define PKRU_AT		0xa80
+
+/* PKRU is 0 for both. Upstream has saved the FPU since, with the host's PKRU in the CPU. */
+static bool pkru_in_use(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const uint64_t *x = (const uint64_t *)&a->xsave, *y = (const uint64_t *)&b->xsave;
+
+	(void)p;
+	(void)before;
+	return (x[XSTATE_BV] ^ y[XSTATE_BV]) == XSTATE_PKRU && !x[PKRU_AT / 8] && !y[PKRU_AT / 8];
+}
+
 static const struct known rows[] = {
+	{ "xsave.64", pkru_in_use, false,
+	  "XSTATE_BV may name a component that is in its initial configuration", "XSAVE-Managed State" },
 	{ "exit.3", debug_exit_without_dr7, false,
 	  "upstream fills in DR7 only if the CPU raised #DB", "KVM's API, KVM_EXIT_DEBUG" },
 	{ "*", delivery_never_ends, true,
@@ -641,6 +706,9 @@ static const struct known rows[] = {
 	{ "*", delivery_carried_out, true,
 	  "okvm carries out the delivery, upstream the instruction that it interrupts",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", walk_is_operand, true,
+	  "upstream emulates with the address of the page table that hardware could not write to",
+	  "Exit Qualification; EPT Violations" },
 	{ "exit.4", qualification_undefined, false,
 	  "an EPT misconfiguration has no qualification", "Exit Qualification" },
 	{ "mem.*", delivery_across_exits, true,
@@ -668,6 +736,11 @@ static const struct known rows[] = {
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_unknown, true,
+	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", forced_flags, true,
+	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,
 	  "upstream fetches the rest of an undefined instruction, from the next page",
 	  "Accessed and Dirty Flags" },

@@ -20,7 +20,7 @@ struct okvm_cpuid_table {
 	struct cpuid_index index;
 };
 
-/** okvm_cpuid_init() - fill the supported CPUID; okvm_host is filled. Return: 0 or negative errno */
+/** okvm_cpuid_init() - fill the supported CPUID, when okvm_host is filled. Return: 0 or negative */
 int okvm_cpuid_init(void);
 /** okvm_host_cpuid_reg() - a register of the supported CPUID; 0 if absent. @reg 0..3: EAX..EDX */
 u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg);

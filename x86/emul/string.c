@@ -139,6 +139,9 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
+		/* Hardware saves RF clear with the exit that asks for each batch of a port. */
+		if (rc == EMUL_IO && (ctx->insn.opcode & 0xfc) == 0x6c)
+			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)
 			return rc;
 		left -= done;

@@ -295,7 +295,7 @@ static enum emul_rc load_cr(struct emul_ctx *ctx, const struct task_state *ts)
 		rc = ctx->ops->get_dr(ctx, 7, &dr7);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->set_dr(ctx, 7, dr7 & ~DR7_LOCAL);
-	if (rc == EMUL_OK && cr0 & X86_CR0_PG && ts->new.ar & TSS_32)
+	if (rc == EMUL_OK && ts->new.ar & TSS_32)
 		rc = ctx->ops->set_cr(ctx, 3, image_get(ts, 0x1c));
 	return rc;
 }

@@ -50,7 +50,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* Of a string that is stepped or that a device may take in part, one item after the other. */
+	/* One item after the other of a string that is stepped, or of which a device takes a part. */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (why == OKVM_EMUL_MMIO ||

@@ -19,7 +19,7 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 	ev->irq.injected = false;
 }
 
-/* @back: RIP at which the old task will go on. The registers, or an exception, are as @task says. */
+/* @back: RIP at which the old task will go on. Registers, or an exception, are as @task says. */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;

@@ -20,7 +20,7 @@ typedef const struct moment moment_t;
 #define EXIT_EPT_MISCONFIG	0x31
 #define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
 
-enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6 };
+enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_PF = 14 };
 
 /* ---- what was going on ---- */
 
@@ -458,6 +458,16 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       a->exit[0] == b->exit[0] && insn.opcode == 0xf00 && insn.reg < 2;
 }
 
+/* The same where the store faults: the page was read. */
+static bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
+	struct insn insn = insn_from(p, a, at);
+
+	return a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF && in_handlers(a) &&
+	       in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
+}
+
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -718,6 +728,8 @@ static const struct known rows[] = {
 	  "upstream forgets to halt when it emulates HLT", "HLT" },
 	{ "*", store_reads_first, true,
 	  "upstream reads the device before it stores the selector there", "SLDT; STR" },
+	{ "mem.11", store_has_read, true,
+	  "likewise, and the store is a page fault", "SLDT; STR; Accessed and Dirty Flags" },
 	{ "*", only_last_push, true,
 	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
 	{ "regs.r*", string_has_ended, false,

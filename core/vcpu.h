@@ -70,6 +70,7 @@ enum okvm_req {
 	OKVM_REQ_PV,		/* PV unhalt */
 	OKVM_NR_REQS,
 };
+
 static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
 /** enum okvm_vcpu_stat - counters of a vCPU; plain, written by its own thread only */

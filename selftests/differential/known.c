@@ -594,8 +594,9 @@ static bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	(void)b;
 	(void)before;
-	return (is_io(a, KVM_EXIT_IO_OUT) ? a->exit[2] == VECTOR_UD : a->last_vector == VECTOR_UD) &&
-	       forced(p, a, is_not_emulated);
+	if (is_io(a, KVM_EXIT_IO_OUT) ? a->exit[2] != VECTOR_UD : a->last_vector != VECTOR_UD)
+		return false;
+	return forced(p, a, is_not_emulated);
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)
@@ -695,7 +696,8 @@ static bool pkru_in_use(program_t *p, moment_t *a, moment_t *b, moment_t *before
 
 static const struct known rows[] = {
 	{ "xsave.64", pkru_in_use, false,
-	  "XSTATE_BV may name a component that is in its initial configuration", "XSAVE-Managed State" },
+	  "XSTATE_BV may name a component that is in its initial configuration",
+	  "XSAVE-Managed State" },
 	{ "exit.3", debug_exit_without_dr7, false,
 	  "upstream fills in DR7 only if the CPU raised #DB", "KVM's API, KVM_EXIT_DEBUG" },
 	{ "*", delivery_never_ends, true,

@@ -322,7 +322,8 @@ static void add_extras(struct vm *vm)
 		add_ioeventfd(vm, vm->event, PORT_EVENTFD, 1, KVM_IOEVENTFD_FLAG_PIO);
 		break;
 	case OP_EVENTFD_PIO:
-		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), PORT_EVENTFD, 1, KVM_IOEVENTFD_FLAG_PIO);
+		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), PORT_EVENTFD, 1,
+			      KVM_IOEVENTFD_FLAG_PIO);
 		break;
 	case OP_EVENTFD_MMIO:
 		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), MMIO_EVENTFD, 4, 0);

@@ -370,7 +370,8 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 }
 
 /* Fetch the operand's value; a memory operand that is also written is checked for writing. */
-static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op, enum emul_access acc)
+static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
+				 enum emul_access acc)
 {
 	enum emul_rc rc;
 

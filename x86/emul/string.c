@@ -129,8 +129,8 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 {
 	u64 mask = emul_ad_mask(ctx), after = ctx->next_rip, left, done;
 	u32 budget = ctx->rflags & X86_EFLAGS_TF ? 1 : ctx->rep_limit;
+	bool last, again = false;
 	enum emul_rc rc;
-	bool last;
 
 	if (!ctx->insn.rep)
 		return string_once(ctx, fn);
@@ -139,8 +139,8 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
-		/* Hardware saves RF clear with the exit that asks for each batch of a port. */
-		if (rc == EMUL_IO && (ctx->insn.opcode & 0xfc) == 0x6c)
+		/* Hardware saves RF clear with the exit that asks for another batch of a port. */
+		if (rc == EMUL_IO && again && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)
 			return rc;
@@ -157,6 +157,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 			return EMUL_OK;
 		if (ctx->stop)
 			break;
+		again = true;
 	}
 	if (left)
 		ctx->out |= EMUL_OUT_AGAIN | EMUL_OUT_ITERATED;

@@ -136,7 +136,8 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
-	if (okvm_emul_steps(e))
+	/* Who asks to come back at once wants no more of a string than what is answered. */
+	if (okvm_emul_steps(e) || READ_ONCE(e->vcpu->run->immediate_exit))
 		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }

@@ -50,7 +50,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* One item after the other of a string that is stepped, or of which a device takes a part. */
+	/* One item after the other of a string that is stepped, or that a device takes in part. */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (why == OKVM_EMUL_MMIO ||
@@ -137,7 +137,7 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->replayed = 0;
 	e->tlb_from = 0;
 	/* Who asks to come back at once wants no more of a string than what is answered. */
-	if (okvm_emul_steps(e) || READ_ONCE(e->vcpu->run->immediate_exit))
+	if (okvm_emul_steps(e) || okvm_immediate_exit(e->vcpu->run))
 		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "core/compat.h"
 #include "core/iobus.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"

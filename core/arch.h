@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What x86/ supplies to core/, bound at link time. core/ calls up only
+ * What x86/ and mmu/ supply to core/, bound at link time. core/ calls up only
  * through this header and backend.h.
  */
 #ifndef OKVM_CORE_ARCH_H
@@ -10,23 +10,27 @@
 #include "core/memslot.h"
 #include "core/vcpu.h"
 
-/** okvm_arch_init() - once at module load, after a backend was chosen */
-int okvm_arch_init(const struct okvm_backend *backend);
+struct okvm_offer;
+
+/** okvm_arch_init() - once at module load, before any backend is registered */
+int okvm_arch_init(void);
 void okvm_arch_exit(void);
+/** okvm_arch_offer_create() - fill @offer->host for the backend. Return: 0, -ENOMEM, -E2BIG */
+int okvm_arch_offer_create(struct okvm_offer *offer);
+void okvm_arch_offer_destroy(struct okvm_offer *offer);
 
 /* The ioctls that x86/, mmu/ and irq/ implement; no rows end the list. */
 extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for what core/ does not answer
- * @vm: NULL on the system fd
+ * @vm: NULL on the system fd: for VMs of the default backend
  * Return: the capability's value; 0 unknown or unfinished
  */
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap);
 
 /** okvm_arch_vm_enable_cap() - KVM_ENABLE_CAP on a VM fd; under vm->lock. -EINVAL if unknown */
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap);
-int okvm_arch_vcpu_enable_cap(struct okvm_vcpu *vcpu, const struct kvm_enable_cap *cap);
 
 /** okvm_arch_vm_create() - creates vm->arch, vm->mmu, vm->irq. vm->hw exists already. */
 int okvm_arch_vm_create(struct okvm_vm *vm);
@@ -83,24 +87,8 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
-/**
- * okvm_arch_apf_possible() - may the guest, now, do something else while a page is fetched?
- *
- * From the handling of a guest-physical fault, as okvm_arch_apf_start().
- */
-bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
-/**
- * okvm_arch_apf_start() - fetch the page at @hva in the background
- *
- * Possible just now. The guest has been told (a #PF is queued), or the vCPU can not be entered
- * until the page is there or an interrupt comes. Caller holds vm->srcu; may sleep.
- * Return: false if the fault must be handled here and now
- */
-bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
-
-/** okvm_arch_block_prepare() - LAPIC timer to software etc. before sleeping; and the reverse */
-void okvm_arch_block_prepare(struct okvm_vcpu *vcpu);
-void okvm_arch_block_finish(struct okvm_vcpu *vcpu);
+/** okvm_arch_blocks() - before sleeping: LAPIC timer to software; and the reverse after it */
+void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
 /** okvm_arch_in_kernel_mode() - CPL 0, for directed yield; the vCPU may be another thread's */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
@@ -108,48 +96,25 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 /** okvm_arch_poll_allowed() - false if the guest polls itself (POLL_CONTROL MSR) */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
-/*
- * Memory slots. prepare may fail; commit may not.
- * Both run under vm->slots_lock.
- */
-int okvm_arch_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
-			   struct okvm_memslot *new, enum okvm_slot_change change);
-void okvm_arch_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
-			   const struct okvm_memslot *new, enum okvm_slot_change change);
-/** okvm_arch_slot_flush() - zap everything the slot maps; it cannot be looked up any more */
-void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
-/** okvm_arch_dirty_protect() - write-protect the frames of @mask from @gfn on, to log them anew */
-void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
-			     unsigned long mask);
-/** okvm_arch_flush_tlb_vm() - all vCPUs, waited for */
-void okvm_arch_flush_tlb_vm(struct okvm_vm *vm);
+/** okvm_arch_sleeps() - the host goes to sleep: one CPU is left, IRQs are off; or it is back */
+void okvm_arch_sleeps(bool begins);
 
-struct walk_regs;	/* mmu/walk.h */
+/** okvm_arch_slots_changed() - slots are published: there may be memory where none was */
+void okvm_arch_slots_changed(struct okvm_vm *vm);
 
-/**
- * okvm_arch_walk_regs() - CR3, PDPTEs, PKRU and EFLAGS.AC, for a walk. Vcpu loaded or not
- * running
- */
-void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs);
+/* ---- what mmu/ supplies: memory slots, under vm->slots_lock ---- */
 
-/** okvm_arch_suspend() - the host goes to sleep: one CPU is left, IRQs are off; and it is back */
-void okvm_arch_suspend(void);
-void okvm_arch_resume(void);
-
-/* What irq/ needs of x86/: time and NMI. */
-
-/** okvm_arch_guest_tsc() - the guest's TSC at host TSC @host_tsc; any context */
-u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc);
-/** okvm_arch_host_tsc() - the host TSC at which the guest's will be @guest_tsc */
-u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc);
-/** okvm_arch_tsc_khz() - the guest's TSC frequency, never 0 */
-u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu);
-/** okvm_arch_queue_nmi() - one more NMI for the vCPU, and a request (no kick). Any context */
-void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu);
-/**
- * okvm_arch_ioapic_eoi_user() - leave KVM_RUN with KVM_EXIT_IOAPIC_EOI for @vector at the next
- * chance
- */
-void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector);
+/** okvm_mmu_slot_prepare() - may the change be made? Return: 0 or a negative errno */
+int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
+			  enum okvm_slot_change change);
+/** okvm_mmu_slot_commit() - it has been made: @new can be looked up; NULL: deleted */
+void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
+			  enum okvm_slot_change change);
+/** okvm_mmu_slot_flush() - zap everything the slot maps; it cannot be looked up any more */
+void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
+/** okvm_mmu_dirty_protect() - write-protect the frames of @mask from @gfn on, to log them anew */
+void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask);
+/** okvm_mmu_flush_vm() - tell all vCPUs to flush their TLBs and wait for it */
+void okvm_mmu_flush_vm(struct okvm_vm *vm);
 
 #endif /* OKVM_CORE_ARCH_H */

@@ -118,11 +118,11 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	block.start = ktime_get();
 	block.poll_end = block.start;
 	/* Before the poll: an exit timer counts on, but it cannot end what does not run. */
-	okvm_arch_block_prepare(vcpu);
+	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))
 		block.slept = block_sleep(vcpu);
 	block.end = block.slept ? ktime_get() : block.poll_end;
-	okvm_arch_block_finish(vcpu);
+	okvm_arch_blocks(vcpu, false);
 	block_count(vcpu, &block);
 	if (may_poll)
 		block_adapt(vcpu, ktime_to_ns(ktime_sub(block.end, block.start)));

@@ -100,7 +100,7 @@ static bool dirty_take(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned l
 		if (!out[i])
 			continue;
 		any = true;
-		okvm_arch_dirty_protect(vm, slot, slot->base + (first + i) * BITS_PER_LONG, out[i]);
+		okvm_mmu_dirty_protect(vm, slot->base + (first + i) * BITS_PER_LONG, out[i]);
 	}
 	return any;
 }
@@ -122,7 +122,7 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 	}
 	/* Also after a failed copy: what was taken must be logged anew. */
 	if (flush)
-		okvm_arch_flush_tlb_vm(vm);
+		okvm_mmu_flush_vm(vm);
 	return ret;
 }
 
@@ -178,7 +178,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 		if (!cleared)
 			continue;
 		any = true;
-		okvm_arch_dirty_protect(vm, slot, slot->base + (first + i) * BITS_PER_LONG,
+		okvm_mmu_dirty_protect(vm, slot->base + (first + i) * BITS_PER_LONG,
 					cleared);
 	}
 	return any;
@@ -219,7 +219,7 @@ static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_l
 		cond_resched();
 	}
 	if (flush)
-		okvm_arch_flush_tlb_vm(vm);
+		okvm_mmu_flush_vm(vm);
 	return ret;
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When virtualization hardware is switched on and off: with the first and the
- * last VM, and around everything that takes a CPU away from the kernel.
+ * The registered backends, and when their hardware is switched on and off: with the first and the
+ * last VM of a backend, and around everything that takes a CPU away from the kernel.
  *
  * Upstream keeps a per-CPU "enabled" mask and a global count with its own CPU
  * hotplug state; okvm has states that are not upstream's, because upstream's
  * modules may be loaded beside it.
  */
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/cpu.h>
 #include <linux/error-injection.h>
 #include <linux/cpuhotplug.h>
@@ -20,41 +21,118 @@
 #include "core/compat.h"
 #include "core/hardware.h"
 
-static const struct okvm_backend *hw_backend;
-static enum cpuhp_state hw_cpuhp_state;
+#define HW_MAX_OFFERS	4
 
-/* Guards hw_users. Taken outside the CPU hotplug lock. */
+/* Guards hw_offers. Taken outside the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
-static unsigned int hw_users;
+static struct okvm_offer hw_offers[HW_MAX_OFFERS];
+struct okvm_offer *okvm_default_offer;
+static enum cpuhp_state hw_cpuhp_state;
 /* The machine goes down: nothing is switched on any more, and VMs end as they are. */
 static bool hw_lost;
 /* The errno of the first CPU that could not be switched on. */
 static atomic_t hw_error;
-static DEFINE_PER_CPU(bool, hw_on);
+/* Whose hardware is on: bits by position in hw_offers. */
+static DEFINE_PER_CPU(unsigned long, hw_on);
 
-static void hw_enable_this_cpu(void *unused)
+/* ---- backends ---- */
+
+static struct okvm_offer *hw_free_offer(void)
 {
+	struct okvm_offer *offer;
+
+	for (offer = hw_offers; offer < hw_offers + HW_MAX_OFFERS; offer++)
+		if (!offer->backend)
+			return offer;
+	return NULL;
+}
+
+struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend)
+{
+	struct okvm_offer *offer;
+	int err = -ENOSPC;
+
+	mutex_lock(&hw_lock);
+	offer = hw_free_offer();
+	if (!offer)
+		goto err_unlock;
+	err = backend->init(&offer->caps);
+	if (err)
+		goto err_unlock;
+	offer->backend = backend;
+	err = okvm_arch_offer_create(offer);
+	if (err)
+		goto err_exit;
+	if (!okvm_default_offer)
+		okvm_default_offer = offer;
+	mutex_unlock(&hw_lock);
+	return offer;
+
+err_exit:
+	offer->backend = NULL;
+	backend->exit();
+err_unlock:
+	mutex_unlock(&hw_lock);
+	return ERR_PTR(err);
+}
+
+void okvm_backend_unregister(struct okvm_offer *offer)
+{
+	mutex_lock(&hw_lock);
+	okvm_arch_offer_destroy(offer);
+	offer->backend->exit();
+	offer->backend = NULL;
+	mutex_unlock(&hw_lock);
+}
+
+/* ---- on and off ---- */
+
+static void hw_enable_this_cpu(void *data)
+{
+	struct okvm_offer *offer = data;
+	unsigned long bit = BIT(offer - hw_offers);
 	int err;
 
-	if (__this_cpu_read(hw_on))
+	if (__this_cpu_read(hw_on) & bit)
 		return;
-	err = hw_backend->cpu_enable();
+	err = offer->backend->cpu_enable();
 	if (err) {
 		atomic_cmpxchg(&hw_error, 0, err);
 		return;
 	}
-	__this_cpu_write(hw_on, true);
+	__this_cpu_or(hw_on, bit);
 }
 
-static void hw_disable_this_cpu(void *unused)
+static void hw_disable_this_cpu(void *data)
 {
-	if (!__this_cpu_read(hw_on))
+	struct okvm_offer *offer = data;
+	unsigned long bit = BIT(offer - hw_offers);
+
+	if (!(__this_cpu_read(hw_on) & bit))
 		return;
-	hw_backend->cpu_disable();
-	__this_cpu_write(hw_on, false);
+	offer->backend->cpu_disable();
+	__this_cpu_and(hw_on, ~bit);
 }
 
-int okvm_hardware_get(void)
+/* Those with VMs. */
+static void hw_enable_all_this_cpu(void *unused)
+{
+	struct okvm_offer *offer;
+
+	for (offer = hw_offers; offer < hw_offers + HW_MAX_OFFERS; offer++)
+		if (offer->users)
+			hw_enable_this_cpu(offer);
+}
+
+static void hw_disable_all_this_cpu(void *unused)
+{
+	struct okvm_offer *offer;
+
+	for (offer = hw_offers; offer < hw_offers + HW_MAX_OFFERS; offer++)
+		hw_disable_this_cpu(offer);
+}
+
+int okvm_hardware_get(struct okvm_offer *offer)
 {
 	int err = 0;
 
@@ -62,13 +140,13 @@ int okvm_hardware_get(void)
 	cpus_read_lock();
 	if (hw_lost) {
 		err = -EBUSY;
-	} else if (hw_users++ == 0) {
+	} else if (offer->users++ == 0) {
 		atomic_set(&hw_error, 0);
-		on_each_cpu(hw_enable_this_cpu, NULL, 1);
+		on_each_cpu(hw_enable_this_cpu, offer, 1);
 		err = atomic_read(&hw_error);
 		if (err) {
-			hw_users = 0;
-			on_each_cpu(hw_disable_this_cpu, NULL, 1);
+			offer->users = 0;
+			on_each_cpu(hw_disable_this_cpu, offer, 1);
 		}
 	}
 	cpus_read_unlock();
@@ -78,12 +156,12 @@ int okvm_hardware_get(void)
 
 ALLOW_ERROR_INJECTION(okvm_hardware_get, ERRNO);
 
-void okvm_hardware_put(void)
+void okvm_hardware_put(struct okvm_offer *offer)
 {
 	mutex_lock(&hw_lock);
 	cpus_read_lock();
-	if (--hw_users == 0)
-		on_each_cpu(hw_disable_this_cpu, NULL, 1);
+	if (--offer->users == 0)
+		on_each_cpu(hw_disable_this_cpu, offer, 1);
 	cpus_read_unlock();
 	mutex_unlock(&hw_lock);
 }
@@ -94,17 +172,17 @@ bool okvm_hardware_lost(void)
 }
 
 /*
- * A CPU comes online before it is given tasks. hw_users is stable because its
+ * A CPU comes online before it is given tasks. The counts of users are stable because their
  * writers hold the CPU hotplug lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
 	int err;
 
-	if (!hw_users || hw_lost)
+	if (hw_lost)
 		return 0;
 	atomic_set(&hw_error, 0);
-	smp_call_function_single(cpu, hw_enable_this_cpu, NULL, 1);
+	smp_call_function_single(cpu, hw_enable_all_this_cpu, NULL, 1);
 	err = atomic_read(&hw_error);
 	if (err)
 		pr_err("okvm: CPU %u: virtualization cannot be switched on (%d): the CPU stays offline\n",
@@ -118,24 +196,22 @@ static int hw_cpu_online(unsigned int cpu)
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
-	hw_disable_this_cpu(NULL);
+	hw_disable_all_this_cpu(NULL);
 	return 0;
 }
 
 /* Suspend: only the boot CPU is left, with IRQs off. */
 static int hw_suspend(OKVM_SYSCORE_ARG)
 {
-	if (hw_users)
-		hw_disable_this_cpu(NULL);
-	okvm_arch_suspend();
+	hw_disable_all_this_cpu(NULL);
+	okvm_arch_sleeps(true);
 	return 0;
 }
 
 static void hw_resume(OKVM_SYSCORE_ARG)
 {
-	okvm_arch_resume();
-	if (hw_users)
-		hw_enable_this_cpu(NULL);
+	okvm_arch_sleeps(false);
+	hw_enable_all_this_cpu(NULL);
 }
 
 OKVM_SYSCORE(hw_suspend, hw_resume);
@@ -150,7 +226,7 @@ static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data
 	mutex_lock(&hw_lock);
 	cpus_read_lock();
 	WRITE_ONCE(hw_lost, true);
-	on_each_cpu(hw_disable_this_cpu, NULL, 1);
+	on_each_cpu(hw_disable_all_this_cpu, NULL, 1);
 	cpus_read_unlock();
 	mutex_unlock(&hw_lock);
 	return NOTIFY_OK;
@@ -160,11 +236,10 @@ static struct notifier_block hw_reboot_notifier = {
 	.notifier_call = hw_reboot,
 };
 
-int okvm_hardware_init(const struct okvm_backend *backend)
+int okvm_hardware_init(void)
 {
 	int state, err;
 
-	hw_backend = backend;
 	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "okvm:online", hw_cpu_online, NULL);
 	if (state < 0)
 		return state;

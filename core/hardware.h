@@ -1,25 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Virtualization hardware is on exactly while a VM exists. */
+/* The backends there are. The hardware of each is on exactly while it has a VM. */
 #ifndef OKVM_CORE_HARDWARE_H
 #define OKVM_CORE_HARDWARE_H
 
 #include <linux/types.h>
 
 struct okvm_backend;
+struct okvm_host;
 
 /** okvm_hardware_init() - CPU hotplug, suspend and reboot hooks; 0 or a negative errno */
-int okvm_hardware_init(const struct okvm_backend *backend);
+int okvm_hardware_init(void);
 void okvm_hardware_exit(void);
 
 /**
- * okvm_hardware_get() - one more VM exists: the first one switches every CPU on
+ * struct okvm_offer - a registered backend, and what it can do on this computer; constant
+ * @backend: NULL: this place is free
+ * @caps: enum okvm_hw_caps
+ * @host: what x86/ offers the guests of this backend
+ * @users: its VMs, which core/hardware.c counts
+ */
+struct okvm_offer {
+	const struct okvm_backend *backend;
+	u32 caps;
+	struct okvm_host *host;
+	unsigned int users;
+};
+
+/**
+ * okvm_backend_register() - VMs can be made on this backend from now on
+ *
+ * The first one is the default, about which system ioctls tell. May sleep.
+ * Return: the offer, or a negative errno of the backend's init(), -ENOSPC or -ENOMEM
+ */
+struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
+/** okvm_backend_unregister() - the reverse; there is no VM of it any more */
+void okvm_backend_unregister(struct okvm_offer *offer);
+/* What a VM gets that asks for nothing else. */
+extern struct okvm_offer *okvm_default_offer;
+
+/**
+ * okvm_hardware_get() - one more VM of this backend exists: the first one switches every CPU on
  * Return: 0, -EBUSY if another hypervisor owns the hardware or the machine goes down, -EIO.
  * May sleep.
  */
-int okvm_hardware_get(void);
+int okvm_hardware_get(struct okvm_offer *offer);
 
 /** okvm_hardware_put() - one VM less: after the last one every CPU is off again */
-void okvm_hardware_put(void);
+void okvm_hardware_put(struct okvm_offer *offer);
 
 /** okvm_hardware_lost() - switched off under the VMs that exist: the machine goes down */
 bool okvm_hardware_lost(void);

@@ -14,8 +14,6 @@
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
 
-/** okvm_ioctl_find() - the row of @cmd on an fd of @kind, or NULL */
-const struct okvm_ioctl *okvm_ioctl_find(enum okvm_fd kind, unsigned int cmd);
 
 /* Entry points of the three kinds of file. */
 long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
@@ -24,9 +22,6 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 extern const struct okvm_ioctl okvm_core_sys_ioctls[], okvm_core_vm_ioctls[];
 extern const struct okvm_ioctl okvm_core_vcpu_ioctls[];
-
-/** okvm_backend_in_use() - the backend that new VMs get */
-const struct okvm_backend *okvm_backend_in_use(void);
 
 /** okvm_check_extension() - KVM_CHECK_EXTENSION; @vm is NULL on the system fd */
 int okvm_check_extension(struct okvm_vm *vm, long cap);

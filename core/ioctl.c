@@ -100,7 +100,8 @@ void okvm_ioctl_exit(void)
 	}
 }
 
-const struct okvm_ioctl *okvm_ioctl_find(enum okvm_fd kind, unsigned int cmd)
+/* The row of @cmd on an fd of @kind, or NULL. */
+static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 {
 	const struct ioctl_index *index = &ioctl_index[kind];
 	const struct okvm_ioctl **row;
@@ -201,7 +202,7 @@ static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row
 
 long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
-	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_SYS, cmd);
+	const struct okvm_ioctl *row = ioctl_find(OKVM_FD_SYS, cmd);
 	struct ioctl_target to = { .kind = OKVM_FD_SYS };
 
 	return row ? ioctl_dispatch(row, &to, num) : -EINVAL;
@@ -210,7 +211,7 @@ long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	struct okvm_vm *vm = file->private_data;
-	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_VM, cmd);
+	const struct okvm_ioctl *row = ioctl_find(OKVM_FD_VM, cmd);
 	struct ioctl_target to = { .kind = OKVM_FD_VM, .vm = vm };
 	long ret;
 
@@ -268,7 +269,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, unsigned l
 static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, unsigned long num)
 {
 	struct ioctl_target to = { .kind = OKVM_FD_VCPU, .vm = vcpu->vm, .vcpu = vcpu };
-	const struct okvm_ioctl *row = okvm_ioctl_find(OKVM_FD_VCPU, cmd);
+	const struct okvm_ioctl *row = ioctl_find(OKVM_FD_VCPU, cmd);
 
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;

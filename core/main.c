@@ -19,13 +19,6 @@ static char *device_name = OKVM_DEVICE_NAME;
 module_param(device_name, charp, 0444);
 MODULE_PARM_DESC(device_name, "name of the device node under /dev: okvm, or kvm for unmodified clients");
 
-static const struct okvm_backend *main_backend;
-
-const struct okvm_backend *okvm_backend_in_use(void)
-{
-	return main_backend;
-}
-
 /* ---- ioctls of the system fd ---- */
 
 static long sys_get_api_version(union okvm_ioctl_arg arg)
@@ -35,7 +28,7 @@ static long sys_get_api_version(union okvm_ioctl_arg arg)
 
 static long sys_create_vm(union okvm_ioctl_arg arg)
 {
-	return okvm_vm_create(arg.num);
+	return okvm_vm_create(okvm_default_offer, arg.num);
 }
 
 /* The run page, the PIO page and the coalesced-MMIO ring. */
@@ -123,27 +116,30 @@ static int main_register_device(void)
 
 static int __init okvm_init(void)
 {
+	struct okvm_offer *offer;
 	int err;
 
-	err = okvm_vmx_backend.init();
-	if (err)
-		return err;
-	main_backend = &okvm_vmx_backend;
 	okvm_vcpu_init();
-	err = okvm_arch_init(main_backend);
+	err = okvm_arch_init();
 	if (err)
 		goto err_vcpu_exit;
 	err = okvm_ioctl_init();
 	if (err)
 		goto err_arch_exit;
-	err = okvm_hardware_init(main_backend);
+	err = okvm_hardware_init();
 	if (err)
 		goto err_ioctl_exit;
-	err = main_register_device();
+	offer = okvm_backend_register(&okvm_vmx_backend);
+	err = PTR_ERR_OR_ZERO(offer);
 	if (err)
 		goto err_hardware_exit;
+	err = main_register_device();
+	if (err)
+		goto err_unregister;
 	return 0;
 
+err_unregister:
+	okvm_backend_unregister(offer);
 err_hardware_exit:
 	okvm_hardware_exit();
 err_ioctl_exit:
@@ -152,7 +148,6 @@ err_arch_exit:
 	okvm_arch_exit();
 err_vcpu_exit:
 	okvm_vcpu_exit();
-	main_backend->exit();
 	return err;
 }
 
@@ -160,11 +155,11 @@ err_vcpu_exit:
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);
+	okvm_backend_unregister(okvm_default_offer);
 	okvm_hardware_exit();
 	okvm_ioctl_exit();
 	okvm_arch_exit();
 	okvm_vcpu_exit();
-	main_backend->exit();
 }
 
 module_init(okvm_init);

@@ -184,6 +184,14 @@ static void slot_free(struct okvm_memslot *slot)
 	kfree(slot);
 }
 
+static void slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
+			enum okvm_slot_change change)
+{
+	okvm_mmu_slot_commit(vm, new, change);
+	if (new)
+		okvm_arch_slots_changed(vm);
+}
+
 static bool slot_overlaps(struct okvm_memslots *slots, const struct okvm_memslot *new)
 {
 	unsigned long at = new->base;
@@ -206,7 +214,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	ret = xa_reserve(&slots->by_id, new->id, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
-	ret = okvm_arch_slot_prepare(vm, NULL, new, OKVM_SLOT_CREATE);
+	ret = okvm_mmu_slot_prepare(vm, new, OKVM_SLOT_CREATE);
 	if (ret)
 		goto err_reserve;
 
@@ -219,7 +227,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 		goto err_hva;
 	xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
 	slots->npages += new->npages;
-	okvm_arch_slot_commit(vm, NULL, new, OKVM_SLOT_CREATE);
+	slot_commit(vm, new, OKVM_SLOT_CREATE);
 	return 0;
 
 err_hva:
@@ -247,7 +255,7 @@ static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	else
 		xa_erase(&slots->by_id, old->id);
 	synchronize_srcu_expedited(&vm->srcu);
-	okvm_arch_slot_flush(vm, old);
+	okvm_mmu_slot_flush(vm, old);
 	slot_hva_remove(slots, old);
 	return 0;
 }
@@ -256,7 +264,7 @@ static int slot_delete(struct okvm_vm *vm, struct okvm_memslot *old)
 {
 	int ret;
 
-	ret = okvm_arch_slot_prepare(vm, old, NULL, OKVM_SLOT_DELETE);
+	ret = okvm_mmu_slot_prepare(vm, NULL, OKVM_SLOT_DELETE);
 	if (ret)
 		return ret;
 	slots_begin(vm);
@@ -265,7 +273,7 @@ static int slot_delete(struct okvm_vm *vm, struct okvm_memslot *old)
 	if (ret)
 		return ret;
 	slots_of(vm)->npages -= old->npages;
-	okvm_arch_slot_commit(vm, old, NULL, OKVM_SLOT_DELETE);
+	slot_commit(vm, NULL, OKVM_SLOT_DELETE);
 	slot_free(old);
 	return 0;
 }
@@ -275,7 +283,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	struct okvm_memslots *slots = slots_of(vm);
 	int ret;
 
-	ret = okvm_arch_slot_prepare(vm, old, new, OKVM_SLOT_MOVE);
+	ret = okvm_mmu_slot_prepare(vm, new, OKVM_SLOT_MOVE);
 	if (ret)
 		return ret;
 	slots_begin(vm);
@@ -287,7 +295,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
-	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_MOVE);
+	slot_commit(vm, new, OKVM_SLOT_MOVE);
 	slot_free(old);
 	return 0;
 
@@ -301,7 +309,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	struct okvm_memslots *slots = slots_of(vm);
 	int ret;
 
-	ret = okvm_arch_slot_prepare(vm, old, new, OKVM_SLOT_FLAGS);
+	ret = okvm_mmu_slot_prepare(vm, new, OKVM_SLOT_FLAGS);
 	if (ret)
 		return ret;
 	slot_hva_insert(slots, new);
@@ -315,7 +323,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
 	/* Faults that found the old flags are over before the page tables follow the new ones. */
 	synchronize_srcu_expedited(&vm->srcu);
-	okvm_arch_slot_commit(vm, old, new, OKVM_SLOT_FLAGS);
+	slot_commit(vm, new, OKVM_SLOT_FLAGS);
 	slot_hva_remove(slots, old);
 	slot_free(old);
 	return 0;

@@ -277,11 +277,6 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-static long vcpu_ioc_enable_cap(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	return okvm_arch_vcpu_enable_cap(vcpu, arg.data);
-}
-
 static long vcpu_ioc_get_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return okvm_vcpu_stats_fd(vcpu);
@@ -311,7 +306,6 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 
 const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
-	{ KVM_ENABLE_CAP,      OKVM_IOC_LOAD,  { .vcpu = vcpu_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_stats_fd } },
 	{ }
 };

@@ -44,6 +44,8 @@ static void vm_destroy_vcpus(struct okvm_vm *vm)
 
 static void vm_destroy(struct okvm_vm *vm)
 {
+	struct okvm_offer *offer = vm->offer;
+
 	okvm_arch_vm_release(vm);
 	vm_destroy_vcpus(vm);
 	okvm_iobus_destroy(vm);
@@ -55,7 +57,7 @@ static void vm_destroy(struct okvm_vm *vm)
 		__free_page(vm->coalesced_page);
 	mmdrop(vm->mm);
 	kfree(vm);
-	okvm_hardware_put();
+	okvm_hardware_put(offer);
 	module_put(THIS_MODULE);
 }
 
@@ -65,9 +67,12 @@ void okvm_vm_put(struct okvm_vm *vm)
 		vm_destroy(vm);
 }
 
-static void vm_init(struct okvm_vm *vm)
+static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 {
-	vm->backend = okvm_backend_in_use();
+	vm->offer = offer;
+	vm->backend = offer->backend;
+	vm->caps = offer->caps;
+	vm->host = offer->host;
 	vm->max_vcpu_id = OKVM_MAX_VCPU_ID;
 	vm->creator = task_pid_nr(current);
 	refcount_set(&vm->users, 1);
@@ -82,7 +87,7 @@ static void vm_init(struct okvm_vm *vm)
 	vm->mm = current->mm;
 }
 
-static struct okvm_vm *vm_alloc(void)
+static struct okvm_vm *vm_alloc(struct okvm_offer *offer)
 {
 	struct okvm_vm *vm;
 	int err = -ENOMEM;
@@ -90,7 +95,7 @@ static struct okvm_vm *vm_alloc(void)
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
-	vm_init(vm);
+	vm_init(vm, offer);
 	vm->coalesced_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!vm->coalesced_page)
 		goto err_free_vm;
@@ -136,7 +141,7 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
-int okvm_vm_create(unsigned long type)
+int okvm_vm_create(struct okvm_offer *offer, unsigned long type)
 {
 	struct okvm_vm *vm;
 	struct file *file;
@@ -147,12 +152,12 @@ int okvm_vm_create(unsigned long type)
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	err = okvm_hardware_get();
+	err = okvm_hardware_get(offer);
 	if (err)
 		goto err_put_fd;
 	/* The misc device is open, so the module cannot be on its way out. */
 	__module_get(THIS_MODULE);
-	vm = vm_alloc();
+	vm = vm_alloc(offer);
 	if (IS_ERR(vm)) {
 		err = PTR_ERR(vm);
 		goto err_put_module;
@@ -169,7 +174,7 @@ int okvm_vm_create(unsigned long type)
 
 err_put_module:
 	module_put(THIS_MODULE);
-	okvm_hardware_put();
+	okvm_hardware_put(offer);
 err_put_fd:
 	put_unused_fd(fd);
 	return err;

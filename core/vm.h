@@ -27,11 +27,13 @@ struct file;
 struct okvm_arch_vm;
 struct okvm_backend;
 struct okvm_coalesced;
+struct okvm_host;
 struct okvm_hw_vm;
 struct okvm_iobus;
 struct okvm_irq_vm;
 struct okvm_memslots;
 struct okvm_mmu_vm;
+struct okvm_offer;
 struct okvm_vcpu;
 
 /** enum okvm_bus - the address spaces a device can be registered on */
@@ -54,7 +56,8 @@ enum okvm_vm_stat {
 
 /**
  * struct okvm_vm - one virtual machine
- * @backend: how vCPUs are run; constant
+ * @offer: how vCPUs are run: the registered backend
+ * @backend, @caps, @host: copies of what @offer has
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
@@ -63,7 +66,10 @@ enum okvm_vm_stat {
  */
 struct okvm_vm {
 	/* Constant after creation. */
+	struct okvm_offer *offer;
 	const struct okvm_backend *backend;
+	u32 caps;
+	struct okvm_host *host;		/* x86/ */
 	struct mm_struct *mm;
 	struct okvm_arch_vm *arch;	/* x86/ */
 	struct okvm_mmu_vm *mmu;	/* mmu/ */
@@ -118,11 +124,11 @@ static inline void okvm_vm_get(struct okvm_vm *vm)
 void okvm_vm_put(struct okvm_vm *vm);
 
 /**
- * okvm_vm_create() - KVM_CREATE_VM: make a VM and an fd that holds it
+ * okvm_vm_create() - KVM_CREATE_VM: make a VM on a backend and an fd that holds it
  * Return: the fd, -EINVAL for another type than 0, -EBUSY if another hypervisor
  * owns VMX, -ENOMEM, -EMFILE.
  */
-int okvm_vm_create(unsigned long type);
+int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 
 /**
  * okvm_vm_kill() - a broken invariant: this VM is dead, the host goes on

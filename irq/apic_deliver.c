@@ -11,9 +11,8 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
-#include "core/arch.h"
-#include "core/backend.h"
 #include "irq/internal.h"
+#include "irq/needs.h"
 #include "irq/vlapic.h"
 
 /* ---- the map ---- */
@@ -179,7 +178,7 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 	 */
 	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
-	    vcpu->vm->backend->post_irq(vcpu, vector, how == KICK_NOW)) {
+	    apic->ops->post_irq(vcpu, vector, how == KICK_NOW)) {
 		kick_posted(apic, how);
 		return;
 	}
@@ -240,8 +239,9 @@ static int accept(struct okvm_apic *apic, enum kick how, const struct lapic_irq 
 	return 0;
 }
 
-int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
-		     const struct lapic_irq *irq)
+/* A message arrives; @src: the vCPU whose thread calls. 1 if taken. */
+static int apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
+		       const struct lapic_irq *irq)
 {
 	return accept(apic, apic->vcpu == src ? KICK_NONE : KICK_NOW, irq);
 }
@@ -256,7 +256,7 @@ int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt)
 	}
 	if (!lapic_local(&apic->l, lvt, &irq))
 		return 0;
-	return okvm_apic_accept(apic, apic->vcpu, &irq);
+	return apic_accept(apic, apic->vcpu, &irq);
 }
 
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
@@ -301,7 +301,7 @@ static int send_to(struct message *m, u32 slot)
 	/* A vCPU that sends to all pays for it with IRQs on. */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
-	return okvm_apic_accept(apic, m->src, m->irq);
+	return apic_accept(apic, m->src, m->irq);
 }
 
 static int send_all(struct message *m)
@@ -378,12 +378,12 @@ int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct la
 	int r = -1;
 
 	if (irq->shorthand == APIC_DEST_SELF)
-		return src ? okvm_apic_accept(src->apic, src, irq) : -1;
+		return src ? apic_accept(src->apic, src, irq) : -1;
 	rcu_read_lock();
 	map = rcu_dereference(okvm_irq(vm)->apic_map);
 	if (map) {
 		one = lapic_map_one(&map->map, irq);
-		r = one ? okvm_apic_accept(okvm_apic_of(one), src, irq) :
+		r = one ? apic_accept(okvm_apic_of(one), src, irq) :
 			  send_to_found(vm, &map->map, src, irq);
 	}
 	rcu_read_unlock();
@@ -396,7 +396,7 @@ void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector)
 		.vector = vector, .delivery_mode = APIC_DM_FIXED, .level = true,
 	};
 
-	okvm_apic_accept(vcpu->apic, vcpu, &irq);
+	apic_accept(vcpu->apic, vcpu, &irq);
 }
 
 struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id)
@@ -432,7 +432,7 @@ static long pv_send(const struct lapic_map *map, u64 bits, u32 min, const struct
 			break;
 		id = array_index_nospec(id, map->max_id + 1);
 		if (map->phys[id])
-			taken += okvm_apic_accept(okvm_apic_of(map->phys[id]), NULL, irq);
+			taken += apic_accept(okvm_apic_of(map->phys[id]), NULL, irq);
 	}
 	return taken;
 }

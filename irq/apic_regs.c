@@ -8,8 +8,6 @@
 #include <linux/string.h>
 #include <asm/kvm_para.h>
 
-#include "core/arch.h"
-#include "core/backend.h"
 #include "irq/internal.h"
 #include "irq/vlapic.h"
 
@@ -26,7 +24,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 
 	/* An EOI that the CPU has not virtualized: its copy of what is in service follows. */
 	if (unlikely(l->hw_irr))
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
 		okvm_ioapic_eoi(vcpu, eff->eoi_vector, eff->eoi_level);
 }
@@ -278,6 +276,7 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector)
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4])
 {
 	okvm_ioapic_scan(vcpu, map);
+	vcpu->apic->ops->sync(vcpu, OKVM_APIC_EOI_MAP, 0);
 }
 
 /* ---- paravirtual EOI: a flag in guest memory that the guest clears instead of writing EOI ---- */

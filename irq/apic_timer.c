@@ -13,10 +13,10 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
-#include "core/arch.h"
 #include "core/backend.h"
 #include "core/compat.h"
 #include "irq/irq.h"
+#include "irq/needs.h"
 #include "irq/vlapic.h"
 
 static bool deadline_mode(const struct lapic_timer *t)
@@ -40,10 +40,8 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 
 void okvm_apic_timer_create(struct okvm_apic *apic)
 {
-	const struct okvm_backend *backend = apic->vcpu->vm->backend;
-
 	okvm_hrtimer_setup(&apic->hrtimer, timer_fired, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_HARD);
-	apic->can_hv = backend->caps() & OKVM_HW_HV_TIMER;
+	apic->can_hv = apic->vcpu->vm->caps & OKVM_HW_HV_TIMER;
 }
 
 static void cancel_hv(struct okvm_apic *apic)
@@ -51,7 +49,7 @@ static void cancel_hv(struct okvm_apic *apic)
 	if (!apic->hv_armed)
 		return;
 	apic->hv_armed = false;
-	apic->vcpu->vm->backend->cancel_hv_timer(apic->vcpu);
+	apic->ops->set_timer(apic->vcpu, OKVM_NO_DEADLINE);
 }
 
 /* After this no callback runs, so a tick that is there afterwards belongs to nobody. */
@@ -61,7 +59,8 @@ static void cancel_sw(struct okvm_apic *apic)
 		hrtimer_cancel(&apic->hrtimer);
 }
 
-void okvm_apic_timer_stop(struct okvm_apic *apic)
+/* Disarm and forget a tick. Any IRQ state, in the vCPU's thread. */
+static void timer_stop(struct okvm_apic *apic)
 {
 	cancel_sw(apic);
 	cancel_hv(apic);
@@ -97,9 +96,7 @@ static void start_sw(struct okvm_apic *apic, u64 left)
 
 static bool start_hv(struct okvm_apic *apic, u64 host_tsc)
 {
-	struct okvm_vcpu *vcpu = apic->vcpu;
-
-	if (!apic->can_hv || !vcpu->vm->backend->set_hv_timer(vcpu, host_tsc))
+	if (!apic->can_hv || !apic->ops->set_timer(apic->vcpu, host_tsc))
 		return false;
 	apic->hv_armed = true;
 	return true;
@@ -123,7 +120,7 @@ static void arm(struct okvm_apic *apic)
 	const struct lapic_timer *t = &apic->l.timer;
 	u64 host_tsc, left;
 
-	okvm_apic_timer_stop(apic);
+	timer_stop(apic);
 	if (!armed(t))
 		return;
 	left = time_left(apic, &host_tsc);
@@ -141,7 +138,7 @@ void okvm_apic_timer_apply(struct okvm_apic *apic, u32 flags)
 	if (flags & LAPIC_EFF_TIMER_DROP)
 		WRITE_ONCE(apic->fired, false);
 	if (flags & LAPIC_EFF_TIMER_STOP)
-		okvm_apic_timer_stop(apic);
+		timer_stop(apic);
 	if (flags & LAPIC_EFF_TIMER_SCALE &&
 	    lapic_timer_scale(&l->timer, lapic_timer_shift(lapic_get(l, APIC_TDCR)), count,
 			      ktime_get_ns()))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The interrupt side as x86/ and the backends see it. irq/ reaches hardware
- * only through vm->backend (post_irq, apic_sync, set_hv_timer) and requests.
+ * only through irq/apic_ops.h and requests; what it needs from above is in
+ * irq/needs.h.
  */
 #ifndef OKVM_IRQ_IRQ_H
 #define OKVM_IRQ_IRQ_H
@@ -102,7 +103,7 @@ int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - APIC virtualization was switched on or off for this vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
-/** okvm_apic_eoi_exit_map() - vectors whose EOI must exit: level-triggered routes */
+/** okvm_apic_eoi_exit_map() - @map, the vCPU's, gets those whose EOI must exit; hardware follows */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
 /** okvm_apic_needs_slow() - INIT, SIPI or an EOI in guest memory waits: not with IRQs off */
@@ -129,11 +130,6 @@ void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_set_quirks() - KVM_CAP_DISABLE_QUIRKS2: the disabled KVM_X86_QUIRK_LAPIC_* and
- * LINT0_*
- */
-void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled);
 
 /** Has the guest PV EOI switched on, so that entries offer to skip an EOI? */
 bool okvm_apic_pv_eoi_wanted(const struct okvm_vcpu *vcpu);
@@ -180,8 +176,6 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /** okvm_ioapic_eoi() - an EOI for @vector at a LAPIC, suppressed broadcasts included */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
-/** okvm_ioapic_handles() - somebody waits for EOIs of @vector: see okvm_ioapic_scan() */
-bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector);
 /** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 /** okvm_irq_routes_changed() - IOAPIC entries or routes changed: vCPUs recompute EOI maps */
@@ -192,9 +186,7 @@ extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_
 extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
 extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
 
-/* KVM_ENABLE_CAP; under vm->lock */
-int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes);
-int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags);
-int okvm_set_apic_tick(struct okvm_vm *vm, u64 ns);
+/* okvm_irq_enable_cap() - KVM_ENABLE_CAP of what concerns interrupts, quirks too; under vm->lock */
+int okvm_irq_enable_cap(struct okvm_vm *vm, u32 cap, u64 val);
 
 #endif /* OKVM_IRQ_IRQ_H */

@@ -9,9 +9,10 @@
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
-#include "core/arch.h"
 #include "irq/internal.h"
 #include "irq/model/lapic.h"
+#include "irq/needs.h"
+#include "irq/vlapic.h"
 
 /* ---- the PIC pair ---- */
 
@@ -247,7 +248,7 @@ static void chips_eoi(struct okvm_chips *chips, u8 vector, bool level)
 	ioapic_carry_out(chips, &todo);
 }
 
-bool okvm_ioapic_handles(struct okvm_vm *vm, u8 vector)
+static bool ioapic_handles(struct okvm_vm *vm, u8 vector)
 {
 	return READ_ONCE(okvm_irq(vm)->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
 }
@@ -257,7 +258,7 @@ void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level)
 	struct okvm_irq_vm *irq = okvm_irq(vcpu->vm);
 
 	/* Most EOIs are for edges of devices that nobody here waits for. */
-	if (!okvm_ioapic_handles(vcpu->vm, vector))
+	if (!ioapic_handles(vcpu->vm, vector))
 		return;
 	switch (irq->mode) {
 	case OKVM_IRQCHIP_KERNEL:
@@ -553,7 +554,7 @@ err_free_chips:
 	return err;
 }
 
-int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes)
+static int irq_enable_split(struct okvm_vm *vm, u64 nr_routes)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 	struct gsi_table *routes;
@@ -571,6 +572,50 @@ int okvm_enable_split_irqchip(struct okvm_vm *vm, u64 nr_routes)
 	okvm_routes_publish(vm, routes);
 	irq_publish_mode(irq, OKVM_IRQCHIP_SPLIT);
 	return 0;
+}
+
+static int irq_set_apic_tick(struct okvm_vm *vm, u64 ns)
+{
+	if (!ns || ns > LAPIC_MAX_TICK_NS)
+		return -EINVAL;
+	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
+		return -ENXIO;
+	if (vm->created_vcpus)
+		return -EINVAL;
+	okvm_irq(vm)->apic_tick_ns = ns;
+	return 0;
+}
+
+static int irq_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
+{
+	struct okvm_irq_vm *irq = okvm_irq(vm);
+
+	if (flags & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return -EINVAL;
+	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
+		irq->x2apic_format = true;
+	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		irq->x2apic_no_broadcast_quirk = true;
+	if (atomic_read(&vm->online_vcpus))
+		okvm_apic_map_update(vm);
+	return 0;
+}
+
+int okvm_irq_enable_cap(struct okvm_vm *vm, u32 cap, u64 val)
+{
+	switch (cap) {
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return irq_enable_split(vm, val);
+	case KVM_CAP_X2APIC_API:
+		return irq_enable_x2apic_api(vm, val);
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return irq_set_apic_tick(vm, val);
+	case KVM_CAP_DISABLE_QUIRKS2:
+		okvm_irq(vm)->apic_quirks_off = val;
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }
 
 /* ---- KVM_GET_IRQCHIP, KVM_SET_IRQCHIP ---- */

@@ -10,7 +10,6 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "core/arch.h"
 #include "core/compat.h"
 #include "irq/internal.h"
 #include "irq/model/pit.h"

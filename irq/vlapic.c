@@ -6,7 +6,6 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
-#include "core/arch.h"
 #include "core/backend.h"
 #include "irq/internal.h"
 #include "irq/vlapic.h"
@@ -41,6 +40,7 @@ int okvm_apic_create(struct okvm_vcpu *vcpu)
 	if (!page)
 		goto err_free_apic;
 	apic->vcpu = vcpu;
+	apic->ops = vcpu->vm->backend->apic;
 	lapic_init(&apic->l, page, &cfg);
 	okvm_apic_timer_create(apic);
 	vcpu->apic = apic;
@@ -77,13 +77,13 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 /* With virtual-interrupt delivery the CPU has copies: which are requested and in service. */
 static void sync_hw(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_apic_ops *ops = vcpu->apic->ops;
 	struct lapic *l = &vcpu->apic->l;
 
 	if (!l->hw_irr)
 		return;
-	backend->apic_sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
-	backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(l));
+	ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
+	ops->sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(l));
 }
 
 void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
@@ -94,7 +94,7 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
 	/* What was posted before is forgotten with the rest. */
 	if (apic->l.hw_irr)
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	lapic_reset(&apic->l, init, &eff);
 	apic->pv_eoi_msr = 0;
 	apic->pv_eoi_pending = false;
@@ -157,21 +157,16 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	okvm_apic_apply(apic, &eff);
 }
 
-void okvm_apic_set_quirks(struct okvm_vm *vm, u64 disabled)
-{
-	okvm_irq(vm)->apic_quirks_off = disabled;
-}
-
 /* ---- what the run loop asks ---- */
 
 int okvm_apic_hand_over(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_apic_ops *ops = vcpu->apic->ops;
 	int irr;
 
-	backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+	ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	irr = lapic_highest_irr(&vcpu->apic->l);
-	backend->apic_sync(vcpu, OKVM_APIC_IRR, irr);
+	ops->sync(vcpu, OKVM_APIC_IRR, irr);
 	return irr;
 }
 
@@ -191,8 +186,8 @@ void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector)
 		return;
 	lapic_ack(&apic->l, vector);
 	if (unlikely(apic->l.hw_irr)) {
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_ISR, vector);
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(&apic->l));
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, vector);
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_IRR, lapic_highest_irr(&apic->l));
 	}
 }
 
@@ -217,7 +212,7 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 
 	/* A TPR of class 0 holds nothing back. */
 	if (!l->hw_irr)
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_TPR,
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_TPR,
 					     lapic_get_tpr(l) >> 4 ? lapic_highest_irr(l) : -1);
 }
 
@@ -235,7 +230,7 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active)
 	lapic_set_hw_irr(&apic->l, active);
 	sync_hw(vcpu);
 	if (active)
-		WRITE_ONCE(apic->posted, vcpu->vm->backend->caps() & OKVM_HW_POSTED);
+		WRITE_ONCE(apic->posted, vcpu->vm->caps & OKVM_HW_POSTED);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
@@ -305,40 +300,13 @@ static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return -EINVAL;
 	okvm_apic_pv_eoi_exit(vcpu);
 	if (apic->l.hw_irr)
-		vcpu->vm->backend->apic_sync(vcpu, OKVM_APIC_PULL, 0);
+		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	err = lapic_set_state(&apic->l, (const u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,
 			      ktime_get_ns(), &eff);
 	if (err)
 		return err;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
-	return 0;
-}
-
-int okvm_set_apic_tick(struct okvm_vm *vm, u64 ns)
-{
-	if (!ns || ns > LAPIC_MAX_TICK_NS)
-		return -EINVAL;
-	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
-		return -ENXIO;
-	if (vm->created_vcpus)
-		return -EINVAL;
-	okvm_irq(vm)->apic_tick_ns = ns;
-	return 0;
-}
-
-int okvm_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
-{
-	struct okvm_irq_vm *irq = okvm_irq(vm);
-
-	if (flags & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
-		return -EINVAL;
-	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
-		irq->x2apic_format = true;
-	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
-		irq->x2apic_no_broadcast_quirk = true;
-	if (atomic_read(&vm->online_vcpus))
-		okvm_apic_map_update(vm);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/guestmem.h"
 #include "core/vcpu.h"
+#include "irq/apic_ops.h"
 #include "irq/model/lapic.h"
 
 /** enum okvm_apic_event - bits of okvm_apic.events: messages that wait for the vCPU's thread */
@@ -27,7 +28,8 @@ enum okvm_apic_event {
 struct okvm_apic {
 	struct lapic l;		/* IRR, TMR, hints and esr_pending: any CPU */
 	struct okvm_vcpu *vcpu;
-	bool posted;		/* interrupts go by backend->post_irq(); read by any CPU */
+	const struct okvm_apic_ops *ops;	/* the backend's; constant */
+	bool posted;		/* interrupts go by ops->post_irq(); read by any CPU */
 	bool online;		/* on the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 
@@ -65,9 +67,6 @@ struct okvm_apic_map {
 void okvm_apic_map_update(struct okvm_vm *vm);
 /** okvm_apic_map_drop() - the VM dies: no message is delivered any more. May sleep */
 void okvm_apic_map_drop(struct okvm_vm *vm);
-/** okvm_apic_accept() - a message arrives; @src: the vCPU whose thread calls. 1 if taken */
-int okvm_apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
-		     const struct lapic_irq *irq);
 /** okvm_apic_local() - a local source fires, in the vCPU's thread. Return: 1 if taken */
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 
@@ -79,8 +78,6 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
 /* apic_timer.c */
 
 void okvm_apic_timer_create(struct okvm_apic *apic);
-/** okvm_apic_timer_stop() - disarm and forget a tick. Any IRQ state, in the vCPU's thread */
-void okvm_apic_timer_stop(struct okvm_apic *apic);
 /** okvm_apic_timer_apply() - the LAPIC_EFF_TIMER_* of an access */
 void okvm_apic_timer_apply(struct okvm_apic *apic, u32 flags);
 

@@ -13,9 +13,9 @@
 #include <linux/sched/signal.h>
 #include <linux/srcu.h>
 
-#include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
+#include "mmu/needs.h"
 
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 {

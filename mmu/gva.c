@@ -3,10 +3,10 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "core/arch.h"
 #include "core/compat.h"
 #include "core/guestmem.h"
 #include "mmu/internal.h"
+#include "mmu/needs.h"
 
 static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_USER &&
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);

@@ -11,9 +11,9 @@
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 
-#include "core/arch.h"
 #include "core/compat.h"
 #include "mmu/internal.h"
+#include "mmu/needs.h"
 #include "mmu/memtype.h"
 
 static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writable)

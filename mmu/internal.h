@@ -9,6 +9,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "core/arch.h"
 #include "core/backend.h"
 #include "core/vm.h"
 #include "mmu/iter.h"

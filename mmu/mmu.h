@@ -30,7 +30,7 @@ enum okvm_access {
  * @OKVM_FAULT_FIXED: mapped, or somebody else did: enter the guest again
  * @OKVM_FAULT_MMIO: no memory there, or read-only memory written: emulate the instruction
  * @OKVM_FAULT_SIGNAL: a signal is pending: leave with -EINTR
- * @OKVM_FAULT_LATER: the page is being fetched, see okvm_arch_apf_start(); go on as if fixed
+ * @OKVM_FAULT_LATER: the page is being fetched, see mmu/needs.h; go on as if fixed
  * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
  */
 enum okvm_fault_verdict {
@@ -117,15 +117,6 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 /** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
-/* Memory-slot hooks, from x86/vm.c; under vm->slots_lock. */
-int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
-			  struct okvm_memslot *new, enum okvm_slot_change change);
-void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
-			  const struct okvm_memslot *new, enum okvm_slot_change change);
-void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
-void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
-			    unsigned long mask);
-
 /**
  * okvm_mmu_set_hole() - a page of the module's own, at a frame where no slot is
  * @gfn: the frame, the same in each call for a VM
@@ -145,8 +136,5 @@ int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 
 /** okvm_mmu_zap_all() - every mapping of the VM goes; vCPUs build new roots */
 void okvm_mmu_zap_all(struct okvm_vm *vm);
-
-/** okvm_mmu_flush_vm() - tell all vCPUs to flush their TLBs and wait for it */
-void okvm_mmu_flush_vm(struct okvm_vm *vm);
 
 #endif /* OKVM_MMU_MMU_H */

@@ -44,7 +44,7 @@ static bool nx_wanted(const struct okvm_mmu_vm *mmu)
 
 	if (mmu->nx_exempt)
 		return false;
-	return mode == NX_AUTO ? mmu->vm->backend->caps() & OKVM_HW_NX_HUGEPAGES : mode == NX_ON;
+	return mode == NX_AUTO ? mmu->vm->caps & OKVM_HW_NX_HUGEPAGES : mode == NX_ON;
 }
 
 /* ---- recovery ---- */

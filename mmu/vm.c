@@ -10,6 +10,7 @@
 #include <asm/processor.h>
 
 #include "core/compat.h"
+#include "mmu/hw_ops.h"
 #include "mmu/internal.h"
 
 int okvm_mmu_init(void)
@@ -44,7 +45,7 @@ int okvm_mmu_vm_create(struct okvm_vm *vm)
 	mmu->vm = vm;
 	rwlock_init(&mmu->lock);
 	spin_lock_init(&mmu->inv_lock);
-	mmu_choose(mmu, vm->backend->caps());
+	mmu_choose(mmu, vm->caps);
 	mmu->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	ret = -ENOMEM;
 	if (!mmu->root)
@@ -107,7 +108,7 @@ void okvm_mmu_load(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 
-	vcpu->vm->backend->set_root(vcpu, __pa(mmu->root), mmu->root_level);
+	vcpu->vm->backend->mmu->set_root(vcpu, __pa(mmu->root), mmu->root_level);
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -143,8 +144,8 @@ void okvm_mmu_zap_all(struct okvm_vm *vm)
  * Memory slots.
  */
 
-int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
-			  struct okvm_memslot *new, enum okvm_slot_change change)
+int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
+			  enum okvm_slot_change change)
 {
 	int bits = vm->mmu->root_level == 5 ? 57 : 48;
 
@@ -155,8 +156,8 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
 	return 0;
 }
 
-void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
-			  const struct okvm_memslot *new, enum okvm_slot_change change)
+void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
+			  enum okvm_slot_change change)
 {
 	/* Before generation numbers in MMIO entries begin anew, entries with old ones go. */
 	if ((okvm_slots_generation(vm) >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
@@ -182,8 +183,7 @@ void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 	tdp_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
 }
 
-void okvm_mmu_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
-			    unsigned long mask)
+void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask)
 {
 	unsigned int first, last;
 

@@ -29,7 +29,7 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
  * A vCPU in the guest takes it on the notification vector without an exit,
  * any other finds it before its next entry. Without @notify the caller kicks.
  */
-bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
+static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned long *pir;
@@ -170,6 +170,12 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		break;
 	}
 }
+
+const struct okvm_apic_ops vmx_apic_ops = {
+	.post_irq = vmx_post_irq,
+	.sync = vmx_apic_sync,
+	.set_timer = vmx_set_timer,
+};
 
 /*
  * Secondary controls again (SDM "APIC Virtualization and Virtual Interrupts").

@@ -180,41 +180,6 @@ unknown:
 	return -EINVAL;
 }
 
-static int vmx_init(void)
-{
-	int err;
-
-	err = check_cpu();
-	if (!err)
-		err = read_caps();
-	if (!err)
-		err = choose_l1d();
-	if (err)
-		return err;
-	vmx_params.ple_gap = ple_gap;
-	vmx_params.ple_window = ple_window;
-	vmx_params.time_bound = vmx_has(&vmx_caps, VMX_OPT_TIMER) ? guest_time_bound : 0;
-	vmx_xstate_init();
-	vmx_uret_init();
-	err = vmx_l1d_init();
-	if (err)
-		return err;
-	err = vmx_enable_init();
-	if (err)
-		goto err_l1d;
-	return 0;
-
-err_l1d:
-	vmx_l1d_exit();
-	return err;
-}
-
-static void vmx_exit(void)
-{
-	vmx_enable_exit();
-	vmx_l1d_exit();
-}
-
 struct cap_row {
 	u32 cap;
 	u32 opt, exec2, ept;
@@ -254,6 +219,42 @@ static u32 vmx_caps_bits(void)
 	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)
 		caps |= OKVM_HW_UMIP;
 	return caps;
+}
+
+static int vmx_init(u32 *caps)
+{
+	int err;
+
+	err = check_cpu();
+	if (!err)
+		err = read_caps();
+	if (!err)
+		err = choose_l1d();
+	if (err)
+		return err;
+	vmx_params.ple_gap = ple_gap;
+	vmx_params.ple_window = ple_window;
+	vmx_params.time_bound = vmx_has(&vmx_caps, VMX_OPT_TIMER) ? guest_time_bound : 0;
+	vmx_xstate_init();
+	vmx_uret_init();
+	err = vmx_l1d_init();
+	if (err)
+		return err;
+	err = vmx_enable_init();
+	if (err)
+		goto err_l1d;
+	*caps = vmx_caps_bits();
+	return 0;
+
+err_l1d:
+	vmx_l1d_exit();
+	return err;
+}
+
+static void vmx_exit(void)
+{
+	vmx_enable_exit();
+	vmx_l1d_exit();
 }
 
 /* ---- VMs and vCPUs ---- */
@@ -369,50 +370,30 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	hw->todo |= VMX_TODO_FLUSH_ALL | VMX_TODO_CHECK_STATE;
 }
 
-const struct okvm_backend okvm_vmx_backend = {
-	.name = "vmx",
-	.init = vmx_init,
-	.exit = vmx_exit,
-	.caps = vmx_caps_bits,
-	.cpu_enable = vmx_cpu_enable,
-	.cpu_disable = vmx_cpu_disable,
-	.vm_create = vmx_vm_create,
-	.vm_destroy = vmx_vm_destroy,
+static const struct okvm_cpu_ops vmx_cpu_ops = {
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,
 	.vcpu_load = vmx_vcpu_load,
 	.vcpu_put = vmx_vcpu_put,
-	.run = vmx_run,
-	.cache_reg = vmx_cache_reg,
-	.get_segment = vmx_get_segment,
-	.set_segment = vmx_set_segment,
-	.get_dt = vmx_get_dt,
-	.set_dt = vmx_set_dt,
-	.get_cpl = vmx_get_cpl,
-	.exit_info = vmx_exit_info,
-	.cs_long = vmx_cs_long,
-	.set_cr0 = vmx_set_cr0,
-	.set_cr3 = vmx_set_cr3,
-	.set_cr4 = vmx_set_cr4,
-	.set_efer = vmx_set_efer,
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
 	.update_intercepts = vmx_update_intercepts,
-	.set_tsc = vmx_set_tsc,
-	.inject_exception = vmx_inject_exception,
-	.inject_nmi = vmx_inject_nmi,
-	.inject_irq = vmx_inject_irq,
-	.get_irq_shadow = vmx_get_irq_shadow,
-	.set_irq_shadow = vmx_set_irq_shadow,
-	.nmi_masked = vmx_nmi_masked,
-	.set_nmi_masked = vmx_set_nmi_masked,
-	.want_window = vmx_want_window,
-	.set_root = vmx_set_root,
-	.flush_tlb = vmx_flush_tlb,
-	.post_irq = vmx_post_irq,
-	.apic_sync = vmx_apic_sync,
+};
+
+const struct okvm_backend okvm_vmx_backend = {
+	.name = "vmx",
+	.cpu = &vmx_cpu_ops,
+	.regs = &vmx_reg_ops,
+	.events = &vmx_event_ops,
+	.mmu = &vmx_mmu_ops,
+	.apic = &vmx_apic_ops,
+	.init = vmx_init,
+	.exit = vmx_exit,
+	.cpu_enable = vmx_cpu_enable,
+	.cpu_disable = vmx_cpu_disable,
+	.vm_create = vmx_vm_create,
+	.vm_destroy = vmx_vm_destroy,
+	.run = vmx_run,
 	.kick = vmx_kick,
-	.set_hv_timer = vmx_set_hv_timer,
-	.cancel_hv_timer = vmx_cancel_hv_timer,
 };

@@ -149,6 +149,13 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 	vmcs_write(CR4_GUEST_HOST_MASK, ~arch->cr4_guest_owned);
 }
 
+static void update_tsc(const struct okvm_arch_vcpu *arch)
+{
+	vmcs_write(TSC_OFFSET, arch->tsc_offset);
+	if (vmx_caps.exec2 & SECONDARY_EXEC_TSC_SCALING)
+		vmcs_write(TSC_MULTIPLIER, arch->tsc_ratio);
+}
+
 void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 {
 	if (what & OKVM_ICPT_EXCEPTIONS)
@@ -168,18 +175,13 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		update_guest_dr7(vcpu);
 	if (what & OKVM_ICPT_CR)
 		update_cr_masks(vcpu);
-}
-
-void vmx_set_tsc(struct okvm_vcpu *vcpu, u64 offset, u64 ratio)
-{
-	vmcs_write(TSC_OFFSET, offset);
-	if (vmx_caps.exec2 & SECONDARY_EXEC_TSC_SCALING)
-		vmcs_write(TSC_MULTIPLIER, ratio);
+	if (what & OKVM_ICPT_TSC)
+		update_tsc(vcpu->arch);
 }
 
 /* ---- EPT and TLB ---- */
 
-void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
+static void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u64 eptp = root | VMX_MEMTYPE_WB | (u64)(level - 1) << 3;
@@ -193,13 +195,18 @@ void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 }
 
-void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
+static void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
 	hw->todo |= scope == OKVM_TLB_ALL ? VMX_TODO_FLUSH_ALL : VMX_TODO_FLUSH_GUEST;
 }
+
+const struct okvm_mmu_ops vmx_mmu_ops = {
+	.set_root = vmx_set_root,
+	.flush_tlb = vmx_flush_tlb,
+};
 
 static void invalidate_ept(u64 eptp)
 {
@@ -245,30 +252,20 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
-bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
+/* With a bound on guest time the timer stays on without a deadline, and counts from the bound. */
+bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	hw->timer_tsc = host_tsc;
 	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
 		return false;
-	hw->timer_tsc = host_tsc;
-	preemption_timer_switch(hw, true);
+	preemption_timer_switch(hw, host_tsc != OKVM_NO_DEADLINE);
+	if (host_tsc == OKVM_NO_DEADLINE && vmx_params.time_bound) {
+		hw->vmcs.timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
+		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->vmcs.timer_value);
+	}
 	return true;
-}
-
-/* With a bound on guest time the timer stays on and counts from the bound. */
-void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu)
-{
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-
-	hw->timer_tsc = ~0ull;
-	if (!vmx_has(&vmx_caps, VMX_OPT_TIMER))
-		return;
-	preemption_timer_switch(hw, false);
-	if (!vmx_params.time_bound)
-		return;
-	hw->vmcs.timer_value = vmx_params.time_bound >> vmx_caps.timer_shift;
-	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, hw->vmcs.timer_value);
 }
 
 /* ---- a new VMCS ---- */
@@ -357,5 +354,5 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 		vmcs_write(POSTED_INTR_NV, POSTED_INTR_VECTOR);
 		vmcs_write(POSTED_INTR_DESC_ADDR, __pa(hw->pi));
 	}
-	vmx_cancel_hv_timer(vcpu);
+	vmx_set_timer(vcpu, OKVM_NO_DEADLINE);
 }

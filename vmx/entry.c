@@ -31,6 +31,7 @@
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
 
+#include "core/arch.h"
 #include "core/trace.h"
 #include "vmx/vmx.h"
 #include "x86/cpu/cr.h"

@@ -42,12 +42,12 @@ int vmx_exit_ud(struct okvm_vcpu *vcpu)
 
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu)
 {
-	return okvm_emulate_rdmsr(vcpu, vmx_insn_len(to_hw(vcpu)));
+	return okvm_emulate_msr(vcpu, false, vmx_insn_len(to_hw(vcpu)));
 }
 
 int vmx_exit_wrmsr(struct okvm_vcpu *vcpu)
 {
-	return okvm_emulate_wrmsr(vcpu, vmx_insn_len(to_hw(vcpu)));
+	return okvm_emulate_msr(vcpu, true, vmx_insn_len(to_hw(vcpu)));
 }
 
 int vmx_exit_hlt(struct okvm_vcpu *vcpu)

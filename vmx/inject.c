@@ -45,7 +45,7 @@ static bool is_soft_exception(u8 vector)
 	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
-void vmx_inject_exception(struct okvm_vcpu *vcpu)
+static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -65,7 +65,7 @@ void vmx_inject_exception(struct okvm_vcpu *vcpu)
 	write_entry_event(hw, info);
 }
 
-void vmx_inject_irq(struct okvm_vcpu *vcpu)
+static void vmx_inject_irq(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -78,7 +78,7 @@ void vmx_inject_irq(struct okvm_vcpu *vcpu)
 	write_entry_event(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
 }
 
-void vmx_inject_nmi(struct okvm_vcpu *vcpu)
+static void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
@@ -94,7 +94,7 @@ void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
 
-u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
+static u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	u32 shadow = vmx_shadow(to_hw(vcpu));
 	u32 out = 0;
@@ -129,7 +129,7 @@ static bool soft_nmi_masked(struct vmx_vmcs *vmcs)
 	return vmcs->soft_nmi_masked;
 }
 
-bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
+static bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
@@ -138,7 +138,7 @@ bool vmx_nmi_masked(struct okvm_vcpu *vcpu)
 	return vmx_shadow(hw) & GUEST_INTR_STATE_NMI;
 }
 
-void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
+static void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 shadow;
@@ -152,7 +152,7 @@ void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 	vmx_shadow_set(hw, shadow | (masked ? GUEST_INTR_STATE_NMI : 0));
 }
 
-void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
+static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 exec = hw->vmcs.exec & ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
@@ -236,3 +236,14 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 		return;
 	vmx_shadow_set(hw, vmx_shadow(hw) | GUEST_INTR_STATE_NMI);
 }
+
+const struct okvm_event_ops vmx_event_ops = {
+	.inject_exception = vmx_inject_exception,
+	.inject_nmi = vmx_inject_nmi,
+	.inject_irq = vmx_inject_irq,
+	.get_irq_shadow = vmx_get_irq_shadow,
+	.set_irq_shadow = vmx_set_irq_shadow,
+	.nmi_masked = vmx_nmi_masked,
+	.set_nmi_masked = vmx_set_nmi_masked,
+	.want_window = vmx_want_window,
+};

@@ -73,7 +73,7 @@ static unsigned long seg_base_read(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 	return hw->seg_base[seg];
 }
 
-void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
+static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 ar = seg_read(hw, seg, SEG_AR);
@@ -106,7 +106,8 @@ static u32 seg_ar(const struct kvm_segment *var)
 	       (var->unusable || !var->present ? SEG_AR_UNUSABLE : 0);
 }
 
-void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum okvm_seg seg)
+static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var,
+			    enum okvm_seg seg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const struct seg_fields *f = &seg_fields[seg];
@@ -132,14 +133,14 @@ void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum
 	vmcs_write(f->ar, ar);
 }
 
-void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt)
+static void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt)
 {
 	dt->base = vmcs_read(idt ? GUEST_IDTR_BASE : GUEST_GDTR_BASE);
 	dt->limit = vmcs_read32(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT);
 	memset(dt->padding, 0, sizeof(dt->padding));
 }
 
-void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
+static void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
 {
 	vmcs_write(idt ? GUEST_IDTR_BASE : GUEST_GDTR_BASE, dt->base);
 	vmcs_write(idt ? GUEST_IDTR_LIMIT : GUEST_GDTR_LIMIT, dt->limit);
@@ -149,7 +150,7 @@ void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
  * Upstream's words in upstream's order; an entry that failed has the first two only, and an entry
  * that was not tried because hardware would refuse it looks like one that failed.
  */
-void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
+static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
 	const u32 with_code = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -218,7 +219,7 @@ static void cache_pdptrs(struct okvm_arch_vcpu *arch)
 	arch->pdptrs[3] = vmcs_read(GUEST_PDPTR3);
 }
 
-void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
+static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
@@ -254,7 +255,7 @@ void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /* ---- control registers ---- */
 
-void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
+static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -270,14 +271,6 @@ void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	vmcs_write(GUEST_CR0, val);
 	hw->walk_wp = cr0 & X86_CR0_WP;
 	hw->todo |= VMX_TODO_CHECK_STATE;
-}
-
-void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
-{
-	vcpu->arch->cr3 = cr3;
-	okvm_reg_mark_dirty(vcpu, OKVM_REG_CR3);
-	if (pae_paging(vcpu->arch))
-		vcpu->arch->dirty |= BIT(OKVM_REG_PDPTR);
 }
 
 /* DESC: LGDT, SGDT and their kin exit, for a guest's UMIP on a CPU without it. */
@@ -306,7 +299,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 	hw->todo |= VMX_TODO_CHECK_STATE;
 }
 
-void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
+static void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
@@ -440,3 +433,17 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 			return false;
 	return true;
 }
+
+const struct okvm_reg_ops vmx_reg_ops = {
+	.cache_reg = vmx_cache_reg,
+	.get_segment = vmx_get_segment,
+	.set_segment = vmx_set_segment,
+	.get_dt = vmx_get_dt,
+	.set_dt = vmx_set_dt,
+	.get_cpl = vmx_get_cpl,
+	.exit_info = vmx_exit_info,
+	.cs_long = vmx_cs_long,
+	.set_cr0 = vmx_set_cr0,
+	.set_cr4 = vmx_set_cr4,
+	.set_efer = vmx_set_efer,
+};

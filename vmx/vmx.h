@@ -9,7 +9,9 @@
 #include <linux/types.h>
 
 #include "core/compat.h"
+#include "irq/apic_ops.h"
 #include "irq/irq.h"
+#include "mmu/hw_ops.h"
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
@@ -297,14 +299,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 
 /* ---- inject.c ---- */
 
-void vmx_inject_exception(struct okvm_vcpu *vcpu);
-void vmx_inject_nmi(struct okvm_vcpu *vcpu);
-void vmx_inject_irq(struct okvm_vcpu *vcpu);
-u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu);
+extern const struct okvm_event_ops vmx_event_ops;
 void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow);
-bool vmx_nmi_masked(struct okvm_vcpu *vcpu);
-void vmx_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked);
-void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi);
 /**
  * vmx_events_given() - an entry has taken what it was to deliver; vectoring information may
  * revive it
@@ -317,17 +313,9 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
 
 /* ---- state.c ---- */
 
-void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg);
-void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg);
-void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var, enum okvm_seg seg);
-void vmx_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
-void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
-int vmx_get_cpl(struct okvm_vcpu *vcpu);
-void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
-void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
-void vmx_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
+extern const struct okvm_reg_ops vmx_reg_ops;
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
-void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer);
+int vmx_get_cpl(struct okvm_vcpu *vcpu);
 /** vmx_skip_insn_fast() - past the instruction of this exit, if !vmx_single_steps() */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - can hardware without unrestricted guest run this state? */
@@ -354,11 +342,8 @@ void vmx_uret_cpu_off(void);
 /* ---- control.c ---- */
 
 void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
-void vmx_set_tsc(struct okvm_vcpu *vcpu, u64 offset, u64 ratio);
-void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level);
-void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
-bool vmx_set_hv_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
-void vmx_cancel_hv_timer(struct okvm_vcpu *vcpu);
+extern const struct okvm_mmu_ops vmx_mmu_ops;
+bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
 void vmx_vmcs_init(struct okvm_vcpu *vcpu);
 /** vmx_flush_pending() - do the flushes that were asked for; IRQs off, before an entry */
 void vmx_flush_pending(struct okvm_hw_vcpu *hw);
@@ -378,7 +363,7 @@ bool vmx_apic_page_update(struct okvm_vcpu *vcpu);
 
 /* ---- apicv.c ---- */
 
-bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify);
+extern const struct okvm_apic_ops vmx_apic_ops;
 void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 void vmx_apic_update(struct okvm_vcpu *vcpu);
 void vmx_post_self(void);

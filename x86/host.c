@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What this host can offer guests, found out once at module load, the module's
+ * What a backend on this host can offer guests, found out once when it is registered, the module's
  * x86 set-up, and the list of the ioctls beyond core's.
  */
+#include <linux/slab.h>
+
 #include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "x86/cpu/fpu.h"
 #include "x86/cpuid/cpuid.h"
@@ -20,20 +23,18 @@
 #include "x86/time/tsc.h"
 #include "x86/uapi/state.h"
 
-struct okvm_host okvm_host;
-
 /* State components whose registers okvm switches and whose sizes it knows. */
 #define XCR0_KNOWN	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 
-static u64 host_xcr0(void)
+static u64 host_xcr0(u32 caps)
 {
 	u64 xcr0;
 
 	if (!boot_cpu_has(X86_FEATURE_XSAVE))
 		return 0;
 	xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK) & XCR0_KNOWN;
-	if (!(okvm_host.caps & OKVM_HW_TDP) || !boot_cpu_has(X86_FEATURE_OSPKE))
+	if (!(caps & OKVM_HW_TDP) || !boot_cpu_has(X86_FEATURE_OSPKE))
 		xcr0 &= ~XFEATURE_MASK_PKRU;
 	return xcr0;
 }
@@ -47,25 +48,35 @@ static u64 host_efer_reserved(void)
 	return ~known;
 }
 
-static int host_init(const struct okvm_backend *backend)
+int okvm_arch_offer_create(struct okvm_offer *offer)
 {
-	int ret;
+	struct okvm_host *host = kzalloc(sizeof(*host), GFP_KERNEL);
+	int err;
 
-	okvm_host.backend = backend;
-	okvm_host.caps = backend->caps();
-	okvm_host.xcr0 = host_xcr0();
-	okvm_host.xss = 0;	/* no supervisor component is offered */
-	okvm_host.efer_reserved = host_efer_reserved();
-	okvm_host.arch_capabilities = okvm_host_arch_capabilities();
-	ret = okvm_cpuid_init();
-	if (ret)
-		return ret;
-	okvm_host.cr4_reserved = okvm_host_cr4_reserved();
-	okvm_msr_init_lists();
-	return okvm_clock_init();
+	if (!host)
+		return -ENOMEM;
+	host->caps = offer->caps;
+	host->xcr0 = host_xcr0(offer->caps);
+	host->xss = 0;	/* no supervisor component is offered */
+	host->efer_reserved = host_efer_reserved();
+	host->arch_capabilities = okvm_host_arch_capabilities();
+	err = okvm_host_cpuid_create(host);
+	if (err) {
+		kfree(host);
+		return err;
+	}
+	host->msr_needs = okvm_host_msr_needs(host);
+	offer->host = host;
+	return 0;
 }
 
-int okvm_arch_init(const struct okvm_backend *backend)
+void okvm_arch_offer_destroy(struct okvm_offer *offer)
+{
+	kfree(offer->host->cpuid);
+	kfree(offer->host);
+}
+
+int okvm_arch_init(void)
 {
 	int err;
 
@@ -75,7 +86,7 @@ int okvm_arch_init(const struct okvm_backend *backend)
 	err = okvm_apf_init();
 	if (err)
 		goto err_exit_mmu;
-	err = host_init(backend);
+	err = okvm_clock_init();
 	if (err)
 		goto err_exit_apf;
 	return 0;
@@ -114,7 +125,7 @@ static long ioc_get_attr(union okvm_ioctl_arg arg)
 
 	if (ret)
 		return ret;
-	return put_user(okvm_host.xcr0, (u64 __user *)(unsigned long)attr->addr);
+	return put_user(okvm_host_default()->xcr0, (u64 __user *)(unsigned long)attr->addr);
 }
 
 static const struct okvm_ioctl host_ioctls[] = {
@@ -131,6 +142,7 @@ const struct okvm_ioctl_table okvm_arch_ioctls[] = {
 	{ OKVM_FD_VCPU, okvm_state_events_ioctls },
 	{ OKVM_FD_VCPU, okvm_state_debug_ioctls },
 	{ OKVM_FD_VCPU, okvm_state_cpuid_ioctls },
+	{ OKVM_FD_VCPU, okvm_extensions_ioctls },
 	{ OKVM_FD_SYS, okvm_cpuid_ioctls },
 	{ OKVM_FD_SYS, okvm_msr_sys_ioctls },
 	{ OKVM_FD_VCPU, okvm_msr_vcpu_ioctls },

@@ -5,6 +5,9 @@
  */
 #include <asm/processor-flags.h>
 
+#include "core/arch.h"
+#include "irq/needs.h"
+#include "mmu/hw_ops.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/fpu.h"
@@ -30,15 +33,13 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	return okvm_arch_vcpu_can_enter(vcpu) ? OKVM_RESUME : -EAGAIN;
 }
 
-void okvm_arch_block_prepare(struct okvm_vcpu *vcpu)
+void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins)
 {
-	if (okvm_lapic_in_kernel(vcpu))
+	if (!okvm_lapic_in_kernel(vcpu))
+		return;
+	if (begins)
 		okvm_apic_timer_to_sw(vcpu);
-}
-
-void okvm_arch_block_finish(struct okvm_vcpu *vcpu)
-{
-	if (okvm_lapic_in_kernel(vcpu))
+	else
 		okvm_apic_timer_to_hw(vcpu);
 }
 
@@ -80,34 +81,32 @@ static void run_serve_paravirt(struct okvm_vcpu *vcpu)
 
 static void run_serve_memory(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_mmu_ops *ops = vcpu->vm->backend->mmu;
 
 	if (okvm_take_request(OKVM_REQ_MMU_RELOAD, vcpu))
 		okvm_mmu_load(vcpu);
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
 		clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
-		backend->flush_tlb(vcpu, OKVM_TLB_ALL, 0);
+		ops->flush_tlb(vcpu, OKVM_TLB_ALL, 0);
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_GUEST, vcpu)) {
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
-		backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+		ops->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	}
 }
 
 static void run_serve_apic(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_cpu_ops *ops = vcpu->arch->ops;
 
 	if (okvm_take_request(OKVM_REQ_APICV, vcpu))
-		backend->update_intercepts(vcpu, OKVM_ICPT_APIC | OKVM_ICPT_MSRS |
+		ops->update_intercepts(vcpu, OKVM_ICPT_APIC | OKVM_ICPT_MSRS |
 					   OKVM_ICPT_CONTROLS);
-	if (okvm_take_request(OKVM_REQ_EOI_MAP, vcpu) && okvm_lapic_in_kernel(vcpu)) {
+	if (okvm_take_request(OKVM_REQ_EOI_MAP, vcpu) && okvm_lapic_in_kernel(vcpu))
 		okvm_apic_eoi_exit_map(vcpu, vcpu->arch->eoi_exit_bitmap);
-		backend->apic_sync(vcpu, OKVM_APIC_EOI_MAP, 0);
-	}
 	if (okvm_take_request(OKVM_REQ_MSR_FILTER, vcpu))
-		backend->update_intercepts(vcpu, OKVM_ICPT_MSRS);
+		ops->update_intercepts(vcpu, OKVM_ICPT_MSRS);
 	if (okvm_take_request(OKVM_REQ_TIMER, vcpu) && okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 }
@@ -166,7 +165,7 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
-	    !(vcpu->arch->caps & OKVM_HW_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
+	    !(vcpu->vm->caps & OKVM_HW_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
 	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
 		return false;
 	if (okvm_take_request(OKVM_REQ_TIMER, vcpu))

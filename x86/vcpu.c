@@ -7,6 +7,7 @@
 #include <asm/debugreg.h>
 #include <asm/kvm_para.h>
 
+#include "core/arch.h"
 #include "core/hardware.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/fpu.h"
@@ -29,7 +30,7 @@
 /* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
 static void vcpu_reset_segments(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	struct kvm_segment seg = {
 		.limit = 0xffff, .type = 3, .present = 1, .s = 1,
 	};
@@ -38,17 +39,17 @@ static void vcpu_reset_segments(struct okvm_vcpu *vcpu)
 
 	for (nr = OKVM_SEG_ES; nr <= OKVM_SEG_GS; nr++)
 		if (nr != OKVM_SEG_CS)
-			backend->set_segment(vcpu, &seg, nr);
+			ops->set_segment(vcpu, &seg, nr);
 	seg.type = 11;
 	seg.selector = 0xf000;
 	seg.base = 0xffff0000;
-	backend->set_segment(vcpu, &seg, OKVM_SEG_CS);
+	ops->set_segment(vcpu, &seg, OKVM_SEG_CS);
 	seg = (struct kvm_segment) { .limit = 0xffff, .type = 2, .present = 1 };
-	backend->set_segment(vcpu, &seg, OKVM_SEG_LDTR);
+	ops->set_segment(vcpu, &seg, OKVM_SEG_LDTR);
 	seg.type = 11;
-	backend->set_segment(vcpu, &seg, OKVM_SEG_TR);
-	backend->set_dt(vcpu, &dt, false);
-	backend->set_dt(vcpu, &dt, true);
+	ops->set_segment(vcpu, &seg, OKVM_SEG_TR);
+	ops->set_dt(vcpu, &dt, false);
+	ops->set_dt(vcpu, &dt, true);
 }
 
 static void vcpu_reset_debug(struct okvm_vcpu *vcpu)
@@ -71,8 +72,8 @@ static void vcpu_reset_events(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->user_irq = -1;
 	atomic_set(&ev->nmi_queued, 0);
-	vcpu->vm->backend->set_nmi_masked(vcpu, false);
-	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
+	vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
+	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 }
 
 static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
@@ -90,7 +91,7 @@ static void vcpu_reset_gprs(struct okvm_vcpu *vcpu)
 
 static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
 	/* KVM_GET_MP_STATE takes an INIT too. */
@@ -105,7 +106,7 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	okvm_msr_reset(vcpu, init);
 	if (!init)
 		okvm_mtrr_reset(vcpu);
-	backend->vcpu_reset(vcpu, init);
+	vcpu->arch->ops->vcpu_reset(vcpu, init);
 	vcpu_reset_gprs(vcpu);
 	vcpu->arch->cr2 = 0;
 	vcpu->arch->cr3 = 0;
@@ -113,15 +114,15 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	/* INIT keeps CD and NW. */
 	if (init)
 		old_cr0 &= X86_CR0_CD | X86_CR0_NW;
-	backend->set_cr0(vcpu, init ? X86_CR0_ET | old_cr0 : RESET_CR0);
-	backend->set_cr4(vcpu, 0);
-	backend->set_efer(vcpu, 0);
+	ops->set_cr0(vcpu, init ? X86_CR0_ET | old_cr0 : RESET_CR0);
+	ops->set_cr4(vcpu, 0);
+	ops->set_efer(vcpu, 0);
 	vcpu_reset_segments(vcpu);
 	vcpu_reset_events(vcpu);
 	vcpu_reset_debug(vcpu);
 	okvm_paging_changed(vcpu);
 	okvm_cpuid_runtime(vcpu);
-	backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
+	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	okvm_request(OKVM_REQ_TLB_FLUSH, vcpu);
 }
@@ -144,7 +145,7 @@ static int vcpu_create_parts(struct okvm_vcpu *vcpu)
 	if (!err)
 		err = okvm_mmu_vcpu_create(vcpu);
 	if (!err)
-		err = vcpu->vm->backend->vcpu_create(vcpu);
+		err = vcpu->arch->ops->vcpu_create(vcpu);
 	return err;
 }
 
@@ -155,7 +156,9 @@ int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu)
 	vcpu->arch = kzalloc(sizeof(*vcpu->arch), GFP_KERNEL_ACCOUNT);
 	if (!vcpu->arch)
 		return -ENOMEM;
-	vcpu->arch->caps = vcpu->vm->backend->caps();
+	vcpu->arch->ops = vcpu->vm->backend->cpu;
+	vcpu->arch->reg_ops = vcpu->vm->backend->regs;
+	vcpu->arch->event_ops = vcpu->vm->backend->events;
 	vcpu->arch->ev.user_irq = -1;
 	err = vcpu_create_parts(vcpu);
 	if (err)
@@ -184,7 +187,7 @@ void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
 	if (vcpu->apic)
 		okvm_apic_destroy(vcpu);
 	if (vcpu->hw)
-		vcpu->vm->backend->vcpu_destroy(vcpu);
+		vcpu->arch->ops->vcpu_destroy(vcpu);
 	if (vcpu->mmu)
 		okvm_mmu_vcpu_destroy(vcpu);
 	okvm_emul_destroy(vcpu);
@@ -203,7 +206,7 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
 	bool moved = vcpu->cpu != cpu;
 
-	vcpu->vm->backend->vcpu_load(vcpu, cpu);
+	vcpu->arch->ops->vcpu_load(vcpu, cpu);
 	vcpu->cpu = cpu;
 	if (unlikely(vcpu->arch->tsc_lost != READ_ONCE(okvm_tsc_lost)))
 		okvm_tsc_resume(vcpu);
@@ -224,11 +227,11 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 	 * the scheduler has IRQs off.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
-		vcpu->arch->preempted_in_kernel = !vcpu->vm->backend->get_cpl(vcpu);
+		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);
 	if (steal_on(vcpu))
 		okvm_pv_put(vcpu);
 	okvm_tsc_put(vcpu);
-	vcpu->vm->backend->vcpu_put(vcpu);
+	vcpu->arch->ops->vcpu_put(vcpu);
 }
 
 /* ---- INIT and SIPI ---- */
@@ -236,13 +239,13 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 /* SDM "MP Initialization Protocol Algorithm": where an AP starts. */
 static void vcpu_start_at_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	struct kvm_segment cs;
 
-	backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
+	ops->get_segment(vcpu, &cs, OKVM_SEG_CS);
 	cs.selector = vector << 8;
 	cs.base = vector << 12;
-	backend->set_segment(vcpu, &cs, OKVM_SEG_CS);
+	ops->set_segment(vcpu, &cs, OKVM_SEG_CS);
 	okvm_rip_set(vcpu, 0);
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creation and end of the x86 side of a VM, the memory-slot hooks, which belong
- * to mmu/, and the ioctls that only store something.
+ * Creation and end of the x86 side of a VM, and the ioctls that only store
+ * something.
  */
 #include <linux/slab.h>
 
+#include "core/arch.h"
 #include "x86/msr/msr_filter.h"
 #include "x86/pv/async_pf.h"
 #include "x86/run.h"
@@ -53,38 +54,6 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 	okvm_apf_vm_destroy(vm);
 	okvm_clock_vm_destroy(vm);
 	kfree(vm->arch);
-}
-
-/* ---- memory slots ---- */
-
-int okvm_arch_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *old,
-			   struct okvm_memslot *new, enum okvm_slot_change change)
-{
-	return okvm_mmu_slot_prepare(vm, old, new, change);
-}
-
-void okvm_arch_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *old,
-			   const struct okvm_memslot *new, enum okvm_slot_change change)
-{
-	okvm_mmu_slot_commit(vm, old, new, change);
-	if (new)
-		okvm_pvclock_slots_changed(vm);
-}
-
-void okvm_arch_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
-{
-	okvm_mmu_slot_flush(vm, slot);
-}
-
-void okvm_arch_dirty_protect(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn,
-			     unsigned long mask)
-{
-	okvm_mmu_dirty_protect(vm, slot, gfn, mask);
-}
-
-void okvm_arch_flush_tlb_vm(struct okvm_vm *vm)
-{
-	okvm_mmu_flush_vm(vm);
 }
 
 /* ---- ioctls ---- */

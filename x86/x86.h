@@ -15,31 +15,40 @@
 #include <asm/processor-flags.h>
 #include <asm/tsc.h>
 
-#include "core/arch.h"
 #include "core/backend.h"
 #include "core/guestmem.h"
+#include "core/hardware.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
+#include "x86/cpu_ops.h"
 
 /**
- * struct okvm_host - what this host can offer any guest; constant after okvm_arch_init()
+ * struct okvm_host - what guests of a backend can be offered on this host; constant
+ * @caps: enum okvm_hw_caps of the backend
  * @cr4_reserved: CR4 bits no guest may set
  * @efer_reserved: likewise for EFER
  * @xcr0, @xss: state components that guests may enable
+ * @msr_needs: MSRs that KVM_GET_MSR_INDEX_LIST names: bits of enum msr_need
+ * @cpuid: what KVM_GET_SUPPORTED_CPUID answers
  */
 struct okvm_host {
-	const struct okvm_backend *backend;
-	u32 caps;			/* enum okvm_hw_caps */
+	u32 caps;
 	u64 cr4_reserved;
 	u64 efer_reserved;
 	u64 xcr0;
 	u64 xss;
 	u64 arch_capabilities;
+	u32 msr_needs;
+	struct okvm_host_cpuid *cpuid;	/* x86/cpuid/cpuid.c */
 };
 
-extern struct okvm_host okvm_host;
+/** okvm_host_default() - of VMs that ask for nothing else: what system ioctls tell about */
+static inline const struct okvm_host *okvm_host_default(void)
+{
+	return okvm_default_offer->host;
+}
 
 /** enum okvm_reg - what is read from and written to hardware lazily, as bit numbers */
 enum okvm_reg {
@@ -168,6 +177,10 @@ struct okvm_arch_vcpu {
 	unsigned long rflags;
 	u32 avail;		/* enum okvm_reg bits: the copy here is current */
 	u32 dirty;		/* ... and hardware's is older */
+	/* The backend's; constant. */
+	const struct okvm_cpu_ops *ops;
+	const struct okvm_reg_ops *reg_ops;
+	const struct okvm_event_ops *event_ops;
 
 	unsigned long cr0;
 	unsigned long cr0_guest_owned;	/* bits the guest changes without an exit */
@@ -202,7 +215,6 @@ struct okvm_arch_vcpu {
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
-	u32 caps;		/* enum okvm_hw_caps of the backend, cached */
 
 	/* MSRs that need no hardware until the guest runs */
 	u64 pat;
@@ -310,7 +322,7 @@ static inline void okvm_reg_mark_dirty(struct okvm_vcpu *vcpu, enum okvm_reg reg
 static inline void okvm_reg_fetch(struct okvm_vcpu *vcpu, enum okvm_reg reg)
 {
 	if (!okvm_reg_avail(vcpu, reg))
-		vcpu->vm->backend->cache_reg(vcpu, reg);
+		vcpu->arch->reg_ops->cache_reg(vcpu, reg);
 }
 
 /** okvm_gpr() - a general register, @nr in machine encoding (0..15) */

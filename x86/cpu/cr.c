@@ -13,6 +13,7 @@
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 
+#include "mmu/needs.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
@@ -66,7 +67,7 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 /* Shadow page tables hang on the guest's root; two-dimensional ones do not. */
 static void root_changed(struct okvm_vcpu *vcpu)
 {
-	if (!(vcpu->arch->caps & OKVM_HW_TDP))
+	if (!(vcpu->vm->caps & OKVM_HW_TDP))
 		okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
@@ -91,7 +92,7 @@ bool okvm_cr0_valid(unsigned long cr0)
 
 bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4)
 {
-	return !(cr4 & (okvm_host.cr4_reserved | vcpu->arch->feat.cr4_reserved));
+	return !(cr4 & (vcpu->vm->host->cr4_reserved | vcpu->arch->feat.cr4_reserved));
 }
 
 /* May CR0.PG become what @cr0 says, in view of EFER.LME, CR4 and CS? Loads PDPTRs if needed. */
@@ -105,7 +106,7 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 	if (lme && !(old & X86_CR0_PG)) {
 		struct kvm_segment cs;
 
-		vcpu->vm->backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
+		vcpu->arch->reg_ops->get_segment(vcpu, &cs, OKVM_SEG_CS);
 		return pae && !cs.l;
 	}
 	if (lme || !pae || !((cr0 ^ old) & CR0_PDPTR))
@@ -116,14 +117,14 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 /* SDM "Initializing IA-32e Mode": the TSS type loses its 16-bit and available forms. */
 static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	struct kvm_segment tr;
 
-	backend->get_segment(vcpu, &tr, OKVM_SEG_TR);
+	ops->get_segment(vcpu, &tr, OKVM_SEG_TR);
 	if (tr.type == 0xb)
 		return;
 	tr.type = 0xb;
-	backend->set_segment(vcpu, &tr, OKVM_SEG_TR);
+	ops->set_segment(vcpu, &tr, OKVM_SEG_TR);
 }
 
 /* EFER.LMA follows LME and CR0.PG. */
@@ -137,7 +138,7 @@ static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 		return;
 	if (efer & EFER_LMA)
 		fix_long_mode_tr(vcpu);
-	vcpu->vm->backend->set_efer(vcpu, efer);
+	vcpu->arch->reg_ops->set_efer(vcpu, efer);
 	vcpu->arch->efer = efer;
 }
 
@@ -163,11 +164,19 @@ int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	cr0 = (cr0 | X86_CR0_ET) & CR0_KNOWN;
 	if (!cr0_fits_mode(vcpu, old, cr0))
 		return 1;
-	vcpu->vm->backend->set_cr0(vcpu, cr0);
+	vcpu->arch->reg_ops->set_cr0(vcpu, cr0);
 	vcpu->arch->cr0 = cr0;
 	sync_lma(vcpu, cr0);
 	cr0_changed(vcpu, old, cr0);
 	return 0;
+}
+
+void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
+{
+	vcpu->arch->cr3 = cr3;
+	okvm_reg_mark_dirty(vcpu, OKVM_REG_CR3);
+	if (okvm_pae_paging(vcpu))
+		vcpu->arch->dirty |= BIT(OKVM_REG_PDPTR);
 }
 
 int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
@@ -183,8 +192,7 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 			return 1;
 		if (okvm_pae_paging(vcpu) && !load_pdptrs(vcpu, cr3))
 			return 1;
-		vcpu->vm->backend->set_cr3(vcpu, cr3);
-		vcpu->arch->cr3 = cr3;
+		okvm_load_cr3(vcpu, cr3);
 		root_changed(vcpu);
 	}
 	if (!noflush)
@@ -229,7 +237,7 @@ int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 
 	if (!okvm_cr4_valid(vcpu, cr4) || !cr4_fits_mode(vcpu, old, cr4))
 		return 1;
-	vcpu->vm->backend->set_cr4(vcpu, cr4);
+	vcpu->arch->reg_ops->set_cr4(vcpu, cr4);
 	vcpu->arch->cr4 = cr4;
 	cr4_changed(vcpu, old, cr4);
 	return 0;
@@ -256,7 +264,7 @@ void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	u64 old = vcpu->arch->efer;
 
-	vcpu->vm->backend->set_efer(vcpu, efer);
+	vcpu->arch->reg_ops->set_efer(vcpu, efer);
 	vcpu->arch->efer = efer;
 	if ((old ^ efer) & (EFER_NX | EFER_LMA)) {
 		okvm_paging_changed(vcpu);
@@ -268,7 +276,7 @@ int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	u64 old = vcpu->arch->efer;
 
-	if (efer & (okvm_host.efer_reserved | vcpu->arch->feat.efer_reserved))
+	if (efer & (vcpu->vm->host->efer_reserved | vcpu->arch->feat.efer_reserved))
 		return 1;
 	if (okvm_paging(vcpu) && (old ^ efer) & EFER_LME)
 		return 1;
@@ -313,7 +321,7 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu)
 
 	if (!(arch->guest_debug & KVM_GUESTDBG_USE_HW_BP))
 		memcpy(arch->eff_db, arch->db, sizeof(arch->eff_db));
-	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_DEBUG);
+	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_DEBUG);
 }
 
 int okvm_get_dr(struct okvm_vcpu *vcpu, int nr, unsigned long *val)

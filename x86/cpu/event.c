@@ -13,6 +13,7 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "irq/needs.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
@@ -117,32 +118,6 @@ void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code)
 
 /* ---- what hardware did not finish ---- */
 
-void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code)
-{
-	vcpu->arch->ev.exc = (struct okvm_exception) {
-		.injected = true, .vector = vector,
-		.has_error = has_error, .error_code = error_code,
-	};
-	okvm_request(OKVM_REQ_EVENT, vcpu);
-}
-
-void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
-{
-	struct okvm_events *ev = &vcpu->arch->ev;
-
-	ev->irq.injected = true;
-	ev->irq.soft = soft;
-	ev->irq.vector = vector;
-	ev->insn_len = insn_len;
-	okvm_request(OKVM_REQ_EVENT, vcpu);
-}
-
-void okvm_reinject_nmi(struct okvm_vcpu *vcpu)
-{
-	vcpu->arch->ev.nmi_injected = true;
-	okvm_request(OKVM_REQ_EVENT, vcpu);
-}
-
 /* ---- may it be delivered? ---- */
 
 static bool event_reinjecting(const struct okvm_vcpu *vcpu)
@@ -154,14 +129,14 @@ static bool event_reinjecting(const struct okvm_vcpu *vcpu)
 
 bool okvm_irq_allowed(struct okvm_vcpu *vcpu)
 {
-	return (okvm_rflags(vcpu) & X86_EFLAGS_IF) && !vcpu->vm->backend->get_irq_shadow(vcpu);
+	return (okvm_rflags(vcpu) & X86_EFLAGS_IF) && !vcpu->arch->event_ops->get_irq_shadow(vcpu);
 }
 
 static bool event_nmi_allowed(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_event_ops *ops = vcpu->arch->event_ops;
 
-	return !backend->nmi_masked(vcpu) && !backend->get_irq_shadow(vcpu);
+	return !ops->nmi_masked(vcpu) && !ops->get_irq_shadow(vcpu);
 }
 
 bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
@@ -219,20 +194,20 @@ static void event_give_exception(struct okvm_vcpu *vcpu)
 	/* Real mode pushes no error codes, whoever raised the exception and when. */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		vcpu->arch->ev.exc.has_error = false;
-	vcpu->vm->backend->inject_exception(vcpu);
+	vcpu->arch->event_ops->inject_exception(vcpu);
 }
 
 static void event_reinject(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_event_ops *ops = vcpu->arch->event_ops;
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->exc.injected)
 		event_give_exception(vcpu);
 	else if (ev->nmi_injected)
-		backend->inject_nmi(vcpu);
+		ops->inject_nmi(vcpu);
 	else
-		backend->inject_irq(vcpu);
+		ops->inject_irq(vcpu);
 }
 
 static void event_inject_exception(struct okvm_vcpu *vcpu)
@@ -258,7 +233,7 @@ static void event_inject_nmi(struct okvm_vcpu *vcpu)
 	ev->nmi_pending--;
 	ev->nmi_injected = true;
 	vcpu->stat[OKVM_STAT_NMI_INJECTED]++;
-	vcpu->vm->backend->inject_nmi(vcpu);
+	vcpu->arch->event_ops->inject_nmi(vcpu);
 }
 
 static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
@@ -271,7 +246,7 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 	ev->irq.soft = false;
 	ev->irq.vector = vector;
 	vcpu->stat[OKVM_STAT_IRQ_INJECTED]++;
-	vcpu->vm->backend->inject_irq(vcpu);
+	vcpu->arch->event_ops->inject_irq(vcpu);
 }
 
 /*
@@ -304,7 +279,7 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_sync_tpr(vcpu);
-	vcpu->vm->backend->want_window(vcpu, irq, nmi);
+	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
 /* Nearly always only the LAPIC has something, and its interrupts are delivered by software. */
@@ -332,7 +307,7 @@ static void event_inject_apic(struct okvm_vcpu *vcpu)
 		event_inject_irq(vcpu, vector);
 	}
 	okvm_apic_sync_tpr(vcpu);
-	vcpu->vm->backend->want_window(vcpu, waits, false);
+	vcpu->arch->event_ops->want_window(vcpu, waits, false);
 }
 
 void okvm_inject_events(struct okvm_vcpu *vcpu)
@@ -386,7 +361,7 @@ void okvm_take_nmis(struct okvm_vcpu *vcpu)
 	struct okvm_events *ev = &vcpu->arch->ev;
 	unsigned int limit = 2;
 
-	if (vcpu->vm->backend->nmi_masked(vcpu) || ev->nmi_injected)
+	if (vcpu->arch->event_ops->nmi_masked(vcpu) || ev->nmi_injected)
 		limit = 1;
 	ev->nmi_pending = min_t(unsigned int,
 				ev->nmi_pending + atomic_xchg(&ev->nmi_queued, 0), limit);

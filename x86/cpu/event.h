@@ -10,9 +10,33 @@ void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code)
 void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);
 void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code);
 /* Hardware was delivering these when the exit came (IDT vectoring information). */
-void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
-void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
-void okvm_reinject_nmi(struct okvm_vcpu *vcpu);
+static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error,
+					   u32 error_code)
+{
+	vcpu->arch->ev.exc = (struct okvm_exception) {
+		.injected = true, .vector = vector,
+		.has_error = has_error, .error_code = error_code,
+	};
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+static inline void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
+{
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	ev->irq.injected = true;
+	ev->irq.soft = soft;
+	ev->irq.vector = vector;
+	ev->insn_len = insn_len;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+static inline void okvm_reinject_nmi(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->ev.nmi_injected = true;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
 /** okvm_inject_events() - choose what the next entry delivers and which windows must open */
 void okvm_inject_events(struct okvm_vcpu *vcpu);
 bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no STI or MOV SS blocking */

@@ -113,7 +113,7 @@ static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
 	/* Against what the host offers, not the current XCR0: restore orders differ. */
-	return fpu_copy_uabi_to_guest_fpstate(vcpu->arch->fpu, buf, okvm_host.xcr0,
+	return fpu_copy_uabi_to_guest_fpstate(vcpu->arch->fpu, buf, vcpu->vm->host->xcr0,
 					      &vcpu->arch->pkru);
 }
 
@@ -174,9 +174,9 @@ static long ioc_set_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-unsigned int okvm_fpu_uabi_size(void)
+unsigned int okvm_fpu_uabi_size(const struct okvm_host *host)
 {
-	u32 size = okvm_host_cpuid_reg(0xd, 0, 1);
+	u32 size = okvm_host_cpuid_reg(host, 0xd, 0, 1);
 
 	return max_t(u32, size, sizeof(struct kvm_xsave));
 }

@@ -36,7 +36,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 }
 
 /** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
-unsigned int okvm_fpu_uabi_size(void);
+unsigned int okvm_fpu_uabi_size(const struct okvm_host *host);
 
 extern const struct okvm_ioctl okvm_fpu_ioctls[];
 

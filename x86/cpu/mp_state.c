@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The states a vCPU can be in (MP states), and what ends a halt. */
+#include "core/arch.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
 
@@ -28,7 +29,7 @@ static bool mp_has_event(struct okvm_vcpu *vcpu)
 	if (ev->exc.pending || okvm_test_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
 		return true;
 	if ((ev->nmi_pending || okvm_test_request(OKVM_REQ_NMI, vcpu)) &&
-	    !vcpu->vm->backend->nmi_masked(vcpu))
+	    !vcpu->arch->event_ops->nmi_masked(vcpu))
 		return true;
 	if (okvm_pv_unhalted(vcpu))
 		return true;

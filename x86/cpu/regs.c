@@ -19,7 +19,7 @@
 
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu)
 {
-	return okvm_long_mode(vcpu) && vcpu->vm->backend->cs_long(vcpu);
+	return okvm_long_mode(vcpu) && vcpu->arch->reg_ops->cs_long(vcpu);
 }
 
 unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu)
@@ -29,7 +29,7 @@ unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu)
 
 	if (okvm_cs_64bit(vcpu))
 		return rip;
-	vcpu->vm->backend->get_segment(vcpu, &cs, OKVM_SEG_CS);
+	vcpu->arch->reg_ops->get_segment(vcpu, &cs, OKVM_SEG_CS);
 	return (u32)(cs.base + rip);
 }
 
@@ -72,7 +72,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	if (okvm_rip_carries(old, rip) && !okvm_cs_64bit(vcpu))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
-	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
+	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
 		return okvm_trap_singlestep(vcpu);
 	return OKVM_RESUME;

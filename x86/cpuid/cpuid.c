@@ -21,13 +21,15 @@
 
 #define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */
 
-#define OKVM_XCR0_KNOWN	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
-			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
-
-/* Constant after okvm_cpuid_init(). */
-static struct kvm_cpuid_entry2 supported[OKVM_SUPPORTED_MAX];
-static int nr_supported;
-static struct cpuid_xstate xstates[CPUID_NR_XSTATES];
+/**
+ * struct okvm_host_cpuid - what a backend offers guests on this host; constant
+ * @xstates: sizes and places of the state components
+ */
+struct okvm_host_cpuid {
+	struct cpuid_xstate xstates[CPUID_NR_XSTATES];
+	int nr;
+	struct kvm_cpuid_entry2 supported[OKVM_SUPPORTED_MAX];
+};
 
 /* ---- what the host offers ---- */
 
@@ -78,14 +80,60 @@ static u32 pv_features(void)
 	return features;
 }
 
-int okvm_cpuid_init(void)
+/* CR4 bits that need a CPUID bit: SDM "Control Registers". */
+static const struct {
+	u32 cr4;
+	u32 leaf;
+	u8 reg, bit;
+} cr4_features[] = {
+	{ X86_CR4_PCIDE, 0x1, CPUID_REG_ECX, 17 },
+	{ X86_CR4_OSXSAVE, 0x1, CPUID_REG_ECX, 26 },
+	{ X86_CR4_FSGSBASE, 0x7, CPUID_REG_EBX, 0 },
+	{ X86_CR4_SMEP, 0x7, CPUID_REG_EBX, 7 },
+	{ X86_CR4_SMAP, 0x7, CPUID_REG_EBX, 20 },
+	{ X86_CR4_UMIP, 0x7, CPUID_REG_ECX, 2 },
+	{ X86_CR4_PKE, 0x7, CPUID_REG_ECX, 3 },
+	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
+};
+
+/* These are not refused for want of a CPUID bit: old VMMs give too little CPUID. */
+#define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
+			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
+			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
+
+/* @reg_of: the guest's registers (@who: vCPU) or the supported ones (host). The reserved bits. */
+#define CR4_RESERVED(reg_of, who)						\
+({										\
+	u64 __ok = CR4_ALWAYS;							\
+	unsigned int __i;							\
+										\
+	for (__i = 0; __i < ARRAY_SIZE(cr4_features); __i++)			\
+		if (reg_of(who, cr4_features[__i].leaf, 0, cr4_features[__i].reg) & \
+		    BIT(cr4_features[__i].bit))					\
+			__ok |= cr4_features[__i].cr4;				\
+	~__ok;									\
+})
+
+u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg)
 {
-	u32 caps = okvm_host.caps;
+	const struct kvm_cpuid_entry2 *e = host->cpuid->supported;
+	int i;
+
+	for (i = 0; i < host->cpuid->nr; i++, e++)
+		if (e->function == leaf && e->index == sub)
+			return (&e->eax)[reg];
+	return 0;
+}
+
+int okvm_host_cpuid_create(struct okvm_host *host)
+{
+	struct okvm_host_cpuid *c;
+	u32 caps = host->caps;
 	struct cpuid_env env = {
 		.host = host_cpuid,
 		.kernel = kernel_cpuid,
-		.xcr0 = okvm_host.xcr0,
-		.xss = okvm_host.xss,
+		.xcr0 = host->xcr0,
+		.xss = host->xss,
 		.pv = pv_features(),
 		.invpcid = caps & OKVM_HW_INVPCID,
 		.rdtscp = caps & OKVM_HW_RDTSCP,
@@ -98,28 +146,22 @@ int okvm_cpuid_init(void)
 		.ssbd = boot_cpu_has(X86_FEATURE_AMD_SSBD),
 	};
 
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
 	get_cpu();	/* all answers from one CPU */
-	cpuid_xstate_read(&env, xstates);
-	nr_supported = cpuid_supported(&env, supported, OKVM_SUPPORTED_MAX);
+	cpuid_xstate_read(&env, c->xstates);
+	c->nr = cpuid_supported(&env, c->supported, OKVM_SUPPORTED_MAX);
 	put_cpu();
-	return nr_supported < 0 ? nr_supported : 0;
-}
+	if (c->nr < 0) {
+		int err = c->nr;
 
-static const struct kvm_cpuid_entry2 *find_supported(u32 leaf, u32 sub)
-{
-	int i;
-
-	for (i = 0; i < nr_supported; i++)
-		if (supported[i].function == leaf && supported[i].index == sub)
-			return &supported[i];
-	return NULL;
-}
-
-u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg)
-{
-	const struct kvm_cpuid_entry2 *e = find_supported(leaf, sub);
-
-	return e ? (&e->eax)[reg] : 0;
+		kfree(c);
+		return err;
+	}
+	host->cpuid = c;
+	host->cr4_reserved = CR4_RESERVED(okvm_host_cpuid_reg, host);
+	return 0;
 }
 
 /* KVM_GET_SUPPORTED_CPUID and its kin: all entries, or E2BIG without writing the count back. */
@@ -138,7 +180,9 @@ static long copy_list(struct kvm_cpuid2 __user *user, const struct kvm_cpuid_ent
 
 static long ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 {
-	return copy_list(arg.user, supported, nr_supported);
+	const struct okvm_host_cpuid *c = okvm_host_default()->cpuid;
+
+	return copy_list(arg.user, c->supported, c->nr);
 }
 
 /* The padding of entries to be filled in must be clean: a later version may give it a meaning. */
@@ -169,7 +213,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 
 	if (err)
 		return err;
-	if (okvm_host.caps & OKVM_HW_RDTSCP)
+	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
 	/* KVM demands room for one entry more: it looks again for each class of leaves. */
 	if (get_user(nent, &user->nent))
@@ -250,12 +294,13 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 
 static void update_runtime(struct okvm_vcpu *vcpu, struct okvm_cpuid_table *t)
 {
+	const struct cpuid_xstate *xstates = vcpu->vm->host->cpuid->xstates;
 	const struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long cr4 = okvm_cr4(vcpu);
 	struct kvm_cpuid_entry2 *e = t->entries;
 
 	if (t->e1 >= 0) {
-		if (okvm_host.xcr0)
+		if (vcpu->vm->host->xcr0)
 			change_bit_to(&e[t->e1].ecx, BIT(27), cr4 & X86_CR4_OSXSAVE);
 		change_bit_to(&e[t->e1].edx, BIT(9),
 			      okvm_get_apic_base(vcpu) & MSR_IA32_APICBASE_ENABLE);
@@ -330,40 +375,6 @@ static u32 guest_reg(struct okvm_vcpu *vcpu, u32 leaf, u32 sub, enum cpuid_reg r
 	return e ? (&e->eax)[reg] : 0;
 }
 
-/* CR4 bits that need a CPUID bit: SDM "Control Registers". */
-static const struct {
-	u32 cr4;
-	u32 leaf;
-	u8 reg, bit;
-} cr4_features[] = {
-	{ X86_CR4_PCIDE, 0x1, CPUID_REG_ECX, 17 },
-	{ X86_CR4_OSXSAVE, 0x1, CPUID_REG_ECX, 26 },
-	{ X86_CR4_FSGSBASE, 0x7, CPUID_REG_EBX, 0 },
-	{ X86_CR4_SMEP, 0x7, CPUID_REG_EBX, 7 },
-	{ X86_CR4_SMAP, 0x7, CPUID_REG_EBX, 20 },
-	{ X86_CR4_UMIP, 0x7, CPUID_REG_ECX, 2 },
-	{ X86_CR4_PKE, 0x7, CPUID_REG_ECX, 3 },
-	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
-};
-
-/* These are not refused for want of a CPUID bit: old VMMs give too little CPUID. */
-#define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
-			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
-			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
-
-/* @reg_of: the guest's registers or the supported ones. Returns the bits that are reserved. */
-#define CR4_RESERVED(reg_of)							\
-({										\
-	u64 __ok = CR4_ALWAYS;							\
-	unsigned int __i;							\
-										\
-	for (__i = 0; __i < ARRAY_SIZE(cr4_features); __i++)			\
-		if (reg_of(cr4_features[__i].leaf, 0, cr4_features[__i].reg) &	\
-		    BIT(cr4_features[__i].bit))					\
-			__ok |= cr4_features[__i].cr4;				\
-	~__ok;									\
-})
-
 static u64 gpa_reserved(u8 maxphyaddr)
 {
 	return maxphyaddr >= 64 ? 0 : ~0ULL << maxphyaddr;
@@ -429,11 +440,11 @@ static void digest_derived(struct okvm_vcpu *vcpu, struct okvm_guest_feat *f)
 	f->maxphyaddr = guest_maxphyaddr(vcpu);
 	f->gpa_reserved = gpa_reserved(f->maxphyaddr);
 	f->efer_reserved = (f->longmode ? 0 : EFER_LME | EFER_LMA) | (f->nx ? 0 : EFER_NX);
-	f->xcr0_supported = okvm_host.xcr0 &
+	f->xcr0_supported = vcpu->vm->host->xcr0 &
 		(guest_reg(vcpu, 0xd, 0, CPUID_REG_EAX) |
 		 (u64)guest_reg(vcpu, 0xd, 0, CPUID_REG_EDX) << 32);
 	f->xsaves = f->xsave && guest_reg(vcpu, 0xd, 1, CPUID_REG_EAX) & BIT(3) &&
-		    okvm_host.caps & OKVM_HW_XSAVES;
+		    vcpu->vm->caps & OKVM_HW_XSAVES;
 	f->dr6_fixed1 = DR6_RESERVED & ~((f->rtm ? BIT(16) : 0) | (f->bus_lock ? BIT(11) : 0));
 }
 
@@ -443,23 +454,16 @@ static void digest(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 #define REG(leaf, sub, reg)	guest_reg(vcpu, leaf, sub, CPUID_REG_##reg)
-#define GUEST(leaf, sub, reg)	guest_reg(vcpu, leaf, sub, reg)
 	memset(f, 0, sizeof(*f));
 	digest_leaf1(f, REG(0x1, 0, ECX), REG(0x1, 0, EDX));
 	digest_leaf7(f, REG(0x7, 0, EBX), REG(0x7, 0, ECX), REG(0x7, 0, EDX));
 	digest_amd_bits(f, REG(0x80000008, 0, EBX));
 	digest_ext1(f, REG(0x80000001, 0, EDX));
 	digest_derived(vcpu, f);
-	f->cr4_reserved = CR4_RESERVED(GUEST);
+	f->cr4_reserved = CR4_RESERVED(guest_reg, vcpu);
 	f->pv = t->epv < 0 ? 0 : t->entries[t->epv].eax;
 	f->tsx_ctrl = vcpu->arch->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR;
 #undef REG
-#undef GUEST
-}
-
-u64 okvm_host_cr4_reserved(void)
-{
-	return CR4_RESERVED(okvm_host_cpuid_reg);
 }
 
 void okvm_cpuid_create(struct okvm_vcpu *vcpu)
@@ -471,7 +475,7 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	 * has which does not tell; but userspace may already set any CR4 bit the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
-	f->cr4_reserved = okvm_host.cr4_reserved;
+	f->cr4_reserved = vcpu->vm->host->cr4_reserved;
 	f->maxphyaddr = DEFAULT_MAXPHYADDR;
 	f->gpa_reserved = gpa_reserved(f->maxphyaddr);
 	f->dr6_fixed1 = DR6_RESERVED;
@@ -511,6 +515,14 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 	return bits == 48 || bits == 57 || bits == 0;
 }
 
+/* Threads have to ask the kernel for these registers (AMX's), and a backend may not offer them. */
+static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
+{
+	u64 xcr0 = t->ed0 < 0 ? 0 : t->entries[t->ed0].eax | (u64)t->entries[t->ed0].edx << 32;
+
+	return !(xcr0 & XFEATURE_MASK_XTILE_DATA & ~vcpu->vm->host->xcr0);
+}
+
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {
 	struct okvm_cpuid_table *t = make_table(entries, nent);
@@ -527,6 +539,8 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 			ret = -EINVAL;
 	} else if (!address_width_valid(t)) {
 		ret = -EINVAL;
+	} else if (!xstates_possible(vcpu, t)) {
+		ret = -EPERM;
 	} else {
 		swap(vcpu->arch->cpuid, t);
 		digest(vcpu);

@@ -20,19 +20,18 @@ struct okvm_cpuid_table {
 	struct cpuid_index index;
 };
 
-/** okvm_cpuid_init() - fill the supported CPUID, when okvm_host is filled. Return: 0 or negative */
-int okvm_cpuid_init(void);
+/** okvm_host_cpuid_create() - @host's supported CPUID and CR4. Return: 0 or a negative errno */
+int okvm_host_cpuid_create(struct okvm_host *host);
 /** okvm_host_cpuid_reg() - a register of the supported CPUID; 0 if absent. @reg 0..3: EAX..EDX */
-u32 okvm_host_cpuid_reg(u32 leaf, u32 sub, int reg);
-/** okvm_host_cr4_reserved() - CR4 bits that the supported CPUID does not cover */
-u64 okvm_host_cr4_reserved(void);
+u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg);
 /** okvm_cpuid_create() - the guest's features before KVM_SET_CPUID2: all that the host offers */
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 /**
  * okvm_cpuid_set() - the guest's CPUID becomes @entries, which are taken over in any case
  *
- * Return: 0, -ENOMEM or -EINVAL; a vCPU that has run can only be given what it has.
+ * Return: 0, -ENOMEM, -EINVAL, or -EPERM (state that the VM's backend does not offer); a vCPU
+ * that has run can only be given what it has.
  */
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
 /** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */

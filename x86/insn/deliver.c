@@ -40,7 +40,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
 	rc = deliver_injected(e);
 	if (ev->nmi_injected)
-		vcpu->vm->backend->set_nmi_masked(vcpu, true);
+		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);

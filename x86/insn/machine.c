@@ -9,6 +9,7 @@
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
+#include "mmu/hw_ops.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
@@ -289,7 +290,7 @@ static void op_get_seg(struct emul_ctx *ctx, enum emul_sreg nr, struct emul_seg 
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 	struct kvm_segment var;
 
-	vcpu->vm->backend->get_segment(vcpu, &var, seg_of(nr));
+	vcpu->arch->reg_ops->get_segment(vcpu, &var, seg_of(nr));
 	seg->base = var.base;
 	seg->limit = var.limit;
 	seg->sel = var.selector;
@@ -316,7 +317,7 @@ static void op_set_seg(struct emul_ctx *ctx, enum emul_sreg nr, const struct emu
 		.unusable = !!(seg->ar & EMUL_AR_UNUSABLE),
 	};
 
-	vcpu->vm->backend->set_segment(vcpu, &var, seg_of(nr));
+	vcpu->arch->reg_ops->set_segment(vcpu, &var, seg_of(nr));
 }
 
 static void op_get_table(struct emul_ctx *ctx, enum emul_table nr, struct emul_dtr *dtr)
@@ -324,7 +325,7 @@ static void op_get_table(struct emul_ctx *ctx, enum emul_table nr, struct emul_d
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 	struct kvm_dtable dt;
 
-	vcpu->vm->backend->get_dt(vcpu, &dt, nr == EMUL_IDT);
+	vcpu->arch->reg_ops->get_dt(vcpu, &dt, nr == EMUL_IDT);
 	dtr->base = dt.base;
 	dtr->limit = dt.limit;
 }
@@ -334,7 +335,7 @@ static void op_set_table(struct emul_ctx *ctx, enum emul_table nr, const struct 
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 	struct kvm_dtable dt = { .base = dtr->base, .limit = dtr->limit };
 
-	vcpu->vm->backend->set_dt(vcpu, &dt, nr == EMUL_IDT);
+	vcpu->arch->reg_ops->set_dt(vcpu, &dt, nr == EMUL_IDT);
 }
 
 /* ---- control and debug registers, MSRs, CPUID ---- */
@@ -509,7 +510,7 @@ static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
 	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
 	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))
 		return gp_if(ctx, true);
-	vcpu->vm->backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	return EMUL_OK;
 }
 
@@ -517,7 +518,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 			      u64 *out)
 {
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_event_ops *ops = vcpu->arch->event_ops;
 
 	switch (op) {
 	case EMUL_SYS_HLT:
@@ -529,7 +530,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_INVD:
 		return EMUL_OK;
 	case EMUL_SYS_INVLPG:
-		backend->flush_tlb(vcpu, OKVM_TLB_GVA, arg);
+		vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GVA, arg);
 		return EMUL_OK;
 	case EMUL_SYS_INVPCID:
 		return sys_invpcid(ctx, arg, arg2);
@@ -541,7 +542,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_XSETBV:
 		return gp_if(ctx, okvm_set_xcr(vcpu, arg, arg2));
 	case EMUL_SYS_SWITCH_NMI:
-		backend->set_nmi_masked(vcpu, false);
+		ops->set_nmi_masked(vcpu, false);
 		return EMUL_OK;
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);

@@ -41,7 +41,7 @@ static void emul_failure_exit(struct okvm_emulation *e)
 		       sizeof(run->emulation_failure.insn_bytes));
 		memcpy(run->emulation_failure.insn_bytes, e->ctx.insn.bytes, n);
 	}
-	vcpu->vm->backend->exit_info(vcpu, info);
+	vcpu->arch->reg_ops->exit_info(vcpu, info);
 	memcpy(&run->internal.data[ndata], info, sizeof(info));
 	run->emulation_failure.ndata = ndata + OKVM_EXIT_INFO;
 }
@@ -54,7 +54,7 @@ static int emul_failed(struct okvm_emulation *e)
 	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
 	if (!vcpu->vm->arch->exit_on_emulation_error) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
-		if (vcpu->vm->backend->get_cpl(vcpu))
+		if (vcpu->arch->reg_ops->get_cpl(vcpu))
 			return OKVM_RESUME;
 	}
 	emul_failure_exit(e);
@@ -115,7 +115,7 @@ static int emul_completed(struct okvm_emulation *e)
 			shadow |= OKVM_IRQ_SHADOW_STI;
 		if (out & EMUL_OUT_MOVSS)
 			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
-		vcpu->vm->backend->set_irq_shadow(vcpu, shadow);
+		vcpu->arch->event_ops->set_irq_shadow(vcpu, shadow);
 	}
 	return okvm_emul_give(e);
 }

@@ -126,7 +126,7 @@ static bool emul_known(struct okvm_emulation *e, gpa_t gpa)
 
 	if (!e->known.len || okvm_rip(vcpu) != e->known.rip ||
 	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
-	    vcpu->vm->backend->get_cpl(vcpu) != e->known.cpl ||
+	    vcpu->arch->reg_ops->get_cpl(vcpu) != e->known.cpl ||
 	    !direct_fits(&e->known.mov, known_linear(vcpu, &e->known.mov), gpa))
 		return false;
 	if (!okvm_mmu_noted(vcpu, &e->note, okvm_cr3(vcpu), bytes))

@@ -14,7 +14,7 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->nmi_injected)
-		vcpu->vm->backend->set_nmi_masked(vcpu, true);
+		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 }
@@ -57,9 +57,9 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	if (!task.switched)
 		return outcome;
 	/* What STI or MOV SS held back in the old task is nothing to the new one. */
-	vcpu->vm->backend->set_irq_shadow(vcpu, 0);
+	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
-		vcpu->vm->backend->set_nmi_masked(vcpu, false);
+		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
 	/* Userspace may have been given parts of a TSS that is no memory. */
 	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)

@@ -67,7 +67,7 @@ static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
 		return false;
 	for (i = 0; i < sizeof(emul_prefix); i++) {
 		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
-					  vcpu->vm->backend->get_cpl(vcpu) == 3 ? OKVM_ACC_USER : 0,
+					  vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ? OKVM_ACC_USER : 0,
 					  &fault);
 		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
 		    byte != emul_prefix[i])
@@ -107,7 +107,7 @@ static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 		return true;
 	}
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF ||
-	    vcpu->vm->backend->get_irq_shadow(vcpu) & OKVM_IRQ_SHADOW_MOV_SS)
+	    vcpu->arch->event_ops->get_irq_shadow(vcpu) & OKVM_IRQ_SHADOW_MOV_SS)
 		return false;
 	hit = emul_breakpoints(arch->db, arch->dr7, la);
 	if (hit) {

@@ -39,9 +39,6 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 	 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | \
 	 ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | ARCH_CAP_BHI_NO | OKVM_ARCH_CAP_ITS_NO)
 
-/* What the CPU and backend can do, BIT(enum msr_need); constant after okvm_msr_init_lists(). */
-static u32 cpu_needs;
-
 /* ---- what the host offers ---- */
 
 u64 okvm_host_arch_capabilities(void)
@@ -79,18 +76,18 @@ static u32 need_if(bool cond, enum msr_need need)
 	return cond ? BIT(need) : 0;
 }
 
-static u32 needs_of_cpu(void)
+u32 okvm_host_msr_needs(const struct okvm_host *host)
 {
-	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3);
+	u32 l7d = okvm_host_cpuid_reg(host, 0x7, 0, 3);
 
-	return need_if(okvm_host.caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
+	return need_if(host->caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
 	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
 	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
 	       need_if(l7d & BIT(28), MSR_NEED_L1D_FLUSH) |
 	       need_if(true, MSR_NEED_ARCH_CAP) |
-	       need_if(okvm_host.arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
-	       need_if(okvm_host.caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |
-	       need_if(okvm_host.caps & OKVM_HW_XSAVES, MSR_NEED_XSAVES) |
+	       need_if(host->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
+	       need_if(host->caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |
+	       need_if(host->caps & OKVM_HW_XSAVES, MSR_NEED_XSAVES) |
 	       need_if(true, MSR_NEED_PDCM);
 }
 
@@ -113,7 +110,7 @@ static struct msr_env make_env(struct okvm_vcpu *vcpu, bool host)
 {
 	return (struct msr_env) {
 		.host = host,
-		.cpu = cpu_needs,
+		.cpu = vcpu->vm->host->msr_needs,
 		.guest = needs_of_guest(vcpu),
 		.linear_bits = okvm_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48,
 	};
@@ -157,7 +154,7 @@ static u64 read_held(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr)
 {
 	u64 val;
 
-	if (!vcpu->vm->backend->get_msr(vcpu, msr, &val))
+	if (!vcpu->arch->ops->get_msr(vcpu, msr, &val))
 		return val;
 	return field_of[row->id] ? *field(vcpu, row->id) : 0;
 }
@@ -197,7 +194,7 @@ static enum okvm_msr_result read_row(struct okvm_vcpu *vcpu, const struct msr_ro
 	case MSR_ID_X2APIC:
 		return read_x2apic(vcpu, msr, val);
 	case MSR_ID_TSC:
-		*val = okvm_guest_tsc(vcpu, rdtsc());
+		*val = okvm_arch_guest_tsc(vcpu, rdtsc());
 		return OKVM_MSR_OK;
 	case MSR_ID_TSC_ADJUST:
 		*val = arch->tsc_adjust;
@@ -255,7 +252,7 @@ enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, boo
 static enum okvm_msr_result write_held(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr,
 				       u64 val)
 {
-	int ret = vcpu->vm->backend->set_msr(vcpu, msr, val);
+	int ret = vcpu->arch->ops->set_msr(vcpu, msr, val);
 
 	if (ret && ret != -ENOENT)
 		return OKVM_MSR_GP;
@@ -270,7 +267,7 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 {
 	if (!host)
 		return okvm_set_efer(vcpu, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
-	if (val & okvm_host.efer_reserved)
+	if (val & vcpu->vm->host->efer_reserved)
 		return OKVM_MSR_GP;
 	okvm_load_efer(vcpu, (val & ~EFER_LMA) | (vcpu->arch->efer & EFER_LMA));
 	return OKVM_MSR_OK;
@@ -297,7 +294,8 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 					    u64 val, bool host)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-	u32 l7d = okvm_host_cpuid_reg(0x7, 0, 3), l72d = okvm_host_cpuid_reg(0x7, 2, 3);
+	u32 l7d = okvm_host_cpuid_reg(vcpu->vm->host, 0x7, 0, 3);
+	u32 l72d = okvm_host_cpuid_reg(vcpu->vm->host, 0x7, 2, 3);
 	u64 legal = 0;
 	unsigned int i;
 
@@ -386,7 +384,7 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_XSS:
-		if (val & ~okvm_host.xss)
+		if (val & ~vcpu->vm->host->xss)
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
@@ -525,29 +523,19 @@ static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 m
 	return okvm_gp_or_skip(vcpu, true, insn_len);
 }
 
-int okvm_emulate_rdmsr(struct okvm_vcpu *vcpu, unsigned int insn_len)
+int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len)
 {
 	u32 msr = vcpu->arch->gpr[OKVM_REG_RCX];
 	enum okvm_msr_result result = OKVM_MSR_FILTERED;
-	u64 val;
+	u64 val = okvm_edx_eax(vcpu);
 
-	if (okvm_msr_allowed(vcpu, msr, false))
-		result = okvm_get_msr(vcpu, msr, &val, false);
+	if (okvm_msr_allowed(vcpu, msr, write))
+		result = write ? okvm_set_msr(vcpu, msr, val, false) :
+				 okvm_get_msr(vcpu, msr, &val, false);
 	if (result != OKVM_MSR_OK)
-		return msr_failed(vcpu, result, msr, false, insn_len);
-	okvm_set_edx_eax(vcpu, val);
-	return okvm_skip_insn(vcpu, insn_len);
-}
-
-int okvm_emulate_wrmsr(struct okvm_vcpu *vcpu, unsigned int insn_len)
-{
-	u32 msr = vcpu->arch->gpr[OKVM_REG_RCX];
-	enum okvm_msr_result result = OKVM_MSR_FILTERED;
-
-	if (okvm_msr_allowed(vcpu, msr, true))
-		result = okvm_set_msr(vcpu, msr, okvm_edx_eax(vcpu), false);
-	if (result != OKVM_MSR_OK)
-		return msr_failed(vcpu, result, msr, true, insn_len);
+		return msr_failed(vcpu, result, msr, write, insn_len);
+	if (!write)
+		okvm_set_edx_eax(vcpu, val);
 	return okvm_skip_insn(vcpu, insn_len);
 }
 
@@ -559,7 +547,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		return false;
 	switch (msr) {
 	case MSR_IA32_TSC:
-		*val = okvm_guest_tsc(vcpu, rdtsc());
+		*val = okvm_arch_guest_tsc(vcpu, rdtsc());
 		return true;
 	case MSR_IA32_TSC_ADJUST:
 		*val = arch->tsc_adjust;
@@ -615,7 +603,7 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	arch->arch_capabilities = okvm_host.arch_capabilities;
+	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;
 	arch->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	arch->ucode_rev = 0x100000000ULL;
 	arch->pat = PAT_RESET;
@@ -623,21 +611,21 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_cpu_ops *ops = vcpu->arch->ops;
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	arch->spec_ctrl = 0;
-	backend->set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
+	ops->set_msr(vcpu, MSR_IA32_SPEC_CTRL, 0);
 	if (init)
 		return;
 	arch->misc_features = 0;
 	arch->misc_enable = MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL;
 	arch->feat_ctl = 0;
 	arch->tsx_ctrl = 0;
-	backend->set_msr(vcpu, MSR_IA32_TSX_CTRL, 0);
+	ops->set_msr(vcpu, MSR_IA32_TSX_CTRL, 0);
 	arch->umwait = 0;
 	arch->pat = PAT_RESET;
-	backend->set_msr(vcpu, MSR_IA32_CR_PAT, PAT_RESET);
+	ops->set_msr(vcpu, MSR_IA32_CR_PAT, PAT_RESET);
 }
 
 /* ---- lists ---- */
@@ -648,15 +636,10 @@ static const u32 feature_msrs[] = {
 	MSR_IA32_PERF_CAPABILITIES,
 };
 
-void okvm_msr_init_lists(void)
-{
-	cpu_needs = needs_of_cpu();
-}
-
 static bool row_listed(const struct msr_row *row)
 {
-	return row->flags & MSR_F_LIST &&
-	       (row->need == MSR_NEED_NONE || cpu_needs & BIT(row->need));
+	return row->flags & MSR_F_LIST && (row->need == MSR_NEED_NONE ||
+					   okvm_host_default()->msr_needs & BIT(row->need));
 }
 
 /* The numbers that KVM_GET_MSR_INDEX_LIST names; @out may be NULL to count them. */
@@ -716,7 +699,7 @@ static bool get_feature_msr(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 			e->data = 0;
 		return true;
 	case MSR_IA32_ARCH_CAPABILITIES:
-		e->data = okvm_host.arch_capabilities;
+		e->data = okvm_host_default()->arch_capabilities;
 		return true;
 	case MSR_IA32_PERF_CAPABILITIES:
 		e->data = 0;

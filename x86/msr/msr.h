@@ -5,7 +5,8 @@
 
 #include "x86/x86.h"
 
-void okvm_msr_init_lists(void);
+/** okvm_host_msr_needs() - @host->msr_needs, from what else is known of it */
+u32 okvm_host_msr_needs(const struct okvm_host *host);
 /** okvm_host_arch_capabilities() - IA32_ARCH_CAPABILITIES that guests may see */
 u64 okvm_host_arch_capabilities(void);
 /**
@@ -19,9 +20,8 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
 /** @host: by ioctl, not by the guest */
 enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
-/** okvm_emulate_rdmsr() - the guest's RDMSR/WRMSR exits: filter, user exit, #GP; an outcome */
-int okvm_emulate_rdmsr(struct okvm_vcpu *vcpu, unsigned int insn_len);
-int okvm_emulate_wrmsr(struct okvm_vcpu *vcpu, unsigned int insn_len);
+/** okvm_emulate_msr() - the guest's RDMSR/WRMSR exits: filter, user exit, #GP; an outcome */
+int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
  * okvm_msr_ask_user() - an access that fails with @result, by an instruction of @insn_len bytes
  *

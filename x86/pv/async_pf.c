@@ -37,6 +37,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
+#include "mmu/needs.h"
 #include "x86/cpu/event.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/pv/async_pf.h"
@@ -402,7 +403,7 @@ static bool apf_can_tell(struct okvm_vcpu *vcpu)
 	if (!okvm_paging(vcpu))
 		return false;
 	return vcpu->arch->pv->apf->msr & KVM_ASYNC_PF_SEND_ALWAYS ||
-	       vcpu->vm->backend->get_cpl(vcpu);
+	       vcpu->arch->reg_ops->get_cpl(vcpu);
 }
 
 bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)

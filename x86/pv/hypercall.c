@@ -93,7 +93,7 @@ static long clock_pairing(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned long type)
 		return -KVM_EOPNOTSUPP;
 	pair.sec = div_u64_rem(realtime, NSEC_PER_SEC, &nsec);
 	pair.nsec = nsec;
-	pair.tsc = okvm_guest_tsc(vcpu, tsc);
+	pair.tsc = okvm_arch_guest_tsc(vcpu, tsc);
 	return okvm_write_guest(vcpu->vm, gpa, &pair, sizeof(pair)) ? -KVM_EFAULT : 0;
 }
 
@@ -178,7 +178,7 @@ int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len)
 	long ret;
 
 	vcpu->stat[OKVM_STAT_HYPERCALLS]++;
-	if (vcpu->vm->backend->get_cpl(vcpu))
+	if (vcpu->arch->reg_ops->get_cpl(vcpu))
 		ret = -KVM_EPERM;
 	else if (call.nr == KVM_HC_MAP_GPA_RANGE && vcpu->vm->arch->hypercall_exit_map_gpa &&
 		 map_range_legal(&call))
@@ -194,7 +194,7 @@ bool okvm_hypercall_fast(struct okvm_vcpu *vcpu)
 	struct hypercall call = read_call(vcpu);
 	long ret = -KVM_EPERM;
 
-	if (!vcpu->vm->backend->get_cpl(vcpu) && !answer_fast(vcpu, &call, &ret))
+	if (!vcpu->arch->reg_ops->get_cpl(vcpu) && !answer_fast(vcpu, &call, &ret))
 		return false;
 	vcpu->stat[OKVM_STAT_HYPERCALLS]++;
 	write_result(vcpu, &call, ret);

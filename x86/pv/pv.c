@@ -11,6 +11,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
+#include "mmu/hw_ops.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/pv/async_pf.h"
 #include "x86/pv/pv.h"
@@ -88,7 +89,7 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 		return false;
 	/* A guest that keeps changing it gets the flush in any case. */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
-		vcpu->vm->backend->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+		vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	pv->told_preempted = false;
 	return true;
 }

@@ -20,6 +20,7 @@
 #include <asm/tsc.h>
 #include <asm/vdso/clocksource.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
@@ -244,7 +245,7 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	return true;
 }
 
-/* The next memory slot may be the one that the record lies in: okvm_pvclock_slots_changed(). */
+/* The next memory slot may be the one that the record lies in: okvm_arch_slots_changed(). */
 static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
@@ -258,7 +259,8 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	pv->guest_stopped = false;
 }
 
-void okvm_pvclock_slots_changed(struct okvm_vm *vm)
+/* A vCPU's clock may have its memory now. */
+void okvm_arch_slots_changed(struct okvm_vm *vm)
 {
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
@@ -287,7 +289,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	/* The frequency that the guest's TSC really has, not the one that was asked for. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
-	info.tsc_timestamp = okvm_guest_tsc(vcpu, tsc);
+	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);
 	info.system_time = ns;
 	info.tsc_to_system_mul = s.mul;
 	info.tsc_shift = s.shift;

@@ -23,8 +23,6 @@ void okvm_masterclock_update(struct okvm_vm *vm);
 bool okvm_masterclock_possible(struct okvm_vm *vm);
 /** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
-/** okvm_pvclock_slots_changed() - slots are published: a vCPU's clock may have its memory */
-void okvm_pvclock_slots_changed(struct okvm_vm *vm);
 /** okvm_pvclock_update() - write the vCPU's record: OKVM_REQ_CLOCK; vm->srcu held */
 void okvm_pvclock_update(struct okvm_vcpu *vcpu);
 

@@ -13,6 +13,7 @@
 
 #include <asm/tsc.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
@@ -26,21 +27,16 @@ u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, 48);
 }
 
-u64 okvm_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
-{
-	return okvm_tsc_scale(host_tsc, vcpu->arch->tsc_ratio) + vcpu->arch->tsc_offset;
-}
-
 u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
 {
-	return okvm_guest_tsc(vcpu, host_tsc);
+	return okvm_tsc_scale(host_tsc, vcpu->arch->tsc_ratio) + vcpu->arch->tsc_offset;
 }
 
 u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
 {
 	u64 ratio = vcpu->arch->tsc_ratio;
 	u64 now = rdtsc();
-	u64 guest_now = okvm_guest_tsc(vcpu, now);
+	u64 guest_now = okvm_arch_guest_tsc(vcpu, now);
 	u64 delta = guest_tsc - guest_now;
 
 	if (guest_tsc <= guest_now)
@@ -61,7 +57,7 @@ static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	arch->tsc_offset = offset;
-	vcpu->vm->backend->set_tsc(vcpu, offset, arch->tsc_ratio);
+	arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_restart(vcpu);
 }
@@ -194,16 +190,13 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 u64 okvm_tsc_lost;
 static u64 tsc_asleep;
 
-void okvm_arch_suspend(void)
-{
-	tsc_asleep = rdtsc();
-}
-
-void okvm_arch_resume(void)
+void okvm_arch_sleeps(bool begins)
 {
 	u64 now = rdtsc();
 
-	if (now < tsc_asleep && !check_tsc_unstable())
+	if (begins)
+		tsc_asleep = now;
+	else if (now < tsc_asleep && !check_tsc_unstable())
 		WRITE_ONCE(okvm_tsc_lost, okvm_tsc_lost + tsc_asleep - now);
 }
 
@@ -257,14 +250,14 @@ static bool within_tolerance(u32 khz)
 }
 
 /* Return: 0, or -EINVAL if this CPU cannot show the guest such a frequency. */
-static int choose_ratio(u32 khz, u64 *ratio)
+static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 {
 	*ratio = RATIO_ONE;
 	if (!khz || !tsc_khz)
 		return -EINVAL;
 	if (within_tolerance(khz))
 		return 0;
-	if (!(okvm_host.caps & OKVM_HW_TSC_SCALING))
+	if (!(vm->caps & OKVM_HW_TSC_SCALING))
 		return -EINVAL;
 	/* The integer part of the ratio has 16 bits. */
 	if (khz / tsc_khz >= 0xffff)
@@ -276,7 +269,7 @@ static int choose_ratio(u32 khz, u64 *ratio)
 static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
 {
 	u64 ratio;
-	int ret = choose_ratio(khz, &ratio);
+	int ret = choose_ratio(vcpu->vm, khz, &ratio);
 
 	if (ret)
 		return ret;
@@ -308,7 +301,7 @@ static long ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	u32 khz = khz_of_arg(arg.num);
 	u64 ratio;
 
-	if (vm->created_vcpus || choose_ratio(khz, &ratio))
+	if (vm->created_vcpus || choose_ratio(vm, khz, &ratio))
 		return -EINVAL;
 	vm->arch->default_tsc_khz = khz;
 	return 0;
@@ -328,7 +321,7 @@ void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu)
 
 	arch->tsc_khz = khz;
 	arch->tsc_lost = READ_ONCE(okvm_tsc_lost);
-	if (choose_ratio(khz, &arch->tsc_ratio))
+	if (choose_ratio(vcpu->vm, khz, &arch->tsc_ratio))
 		arch->tsc_khz = max(tsc_khz, 1u);
 	arch->tsc_offset = -okvm_tsc_scale(rdtsc(), arch->tsc_ratio);
 }
@@ -349,7 +342,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 	/* Where the CPUs' TSCs differ, go on from where the guest's stood. */
 	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
-		vcpu->vm->backend->set_tsc(vcpu, arch->tsc_offset, arch->tsc_ratio);
+		arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);
 		rearm_timer(vcpu);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
@@ -361,7 +354,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 void okvm_tsc_put(struct okvm_vcpu *vcpu)
 {
 	vcpu->arch->last_host_tsc = rdtsc();
-	vcpu->arch->last_guest_tsc = okvm_guest_tsc(vcpu, vcpu->arch->last_host_tsc);
+	vcpu->arch->last_guest_tsc = okvm_arch_guest_tsc(vcpu, vcpu->arch->last_host_tsc);
 }
 
 /* ---- KVM_VCPU_TSC_CTRL: the offset itself ---- */

@@ -3,6 +3,7 @@
 #ifndef OKVM_X86_TIME_TSC_H
 #define OKVM_X86_TIME_TSC_H
 
+#include "irq/needs.h"
 #include "x86/x86.h"
 
 /** okvm_tsc_vcpu_create() - frequency and ratio; before the backend's vcpu_create() */
@@ -19,8 +20,6 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm);
 /* How far the host's TSC has gone back in all its sleeps since the module was loaded. */
 extern u64 okvm_tsc_lost;
 
-/** okvm_guest_tsc() - the guest's TSC at host TSC @host_tsc; any context */
-u64 okvm_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc);
 u64 okvm_tsc_scale(u64 tsc, u64 ratio);
 /** okvm_tsc_write() - WRMSR IA32_TSC or KVM_SET_MSRS of it */
 void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);

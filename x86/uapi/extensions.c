@@ -7,6 +7,7 @@
 
 #include <uapi/linux/kvm_para.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "x86/cpu/fpu.h"
 
@@ -114,6 +115,8 @@ static_assert(VALID_QUIRKS == 0x7f);
 
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 {
+	const struct okvm_host *host = vm ? vm->host : okvm_host_default();
+
 	if (plain_cap(cap) || irq_cap(cap))
 		return 1;
 	switch (cap) {
@@ -137,10 +140,10 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 		return !!boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
 		/* What a vCPU's state takes, which is never less than the old structure. */
-		return okvm_fpu_uabi_size();
+		return okvm_fpu_uabi_size(host);
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
-		return !!(okvm_host.caps & OKVM_HW_TSC_SCALING);
+		return !!(host->caps & OKVM_HW_TSC_SCALING);
 	case KVM_CAP_STEAL_TIME:
 		return !!sched_info_on();
 	case KVM_CAP_DISABLE_QUIRKS2:
@@ -178,8 +181,7 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 	if (quirks & ~valid)
 		return -EINVAL;
 	vm->arch->disabled_quirks = quirks;
-	okvm_apic_set_quirks(vm, quirks);
-	return 0;
+	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
 
 /* Its guest could stop this machine: for those who may do that anyhow, and not in a container. */
@@ -204,11 +206,9 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 	case KVM_CAP_DISABLE_QUIRKS:
 		return disable_quirks(vm, val, ~0ULL);
 	case KVM_CAP_SPLIT_IRQCHIP:
-		return okvm_enable_split_irqchip(vm, val);
 	case KVM_CAP_X2APIC_API:
-		return okvm_enable_x2apic_api(vm, val);
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
-		return okvm_set_apic_tick(vm, val);
+		return okvm_irq_enable_cap(vm, cap->cap, val);
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		avm->guest_can_read_platform_info = val;
 		return 0;
@@ -238,10 +238,17 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 	}
 }
 
-int okvm_arch_vcpu_enable_cap(struct okvm_vcpu *vcpu, const struct kvm_enable_cap *cap)
+static long ioc_vcpu_enable_cap(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
+	const struct kvm_enable_cap *cap = arg.data;
+
 	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
 		return -EINVAL;
 	vcpu->arch->pv_enforce = cap->args[0];
 	return 0;
 }
+
+const struct okvm_ioctl okvm_extensions_ioctls[] = {
+	{ KVM_ENABLE_CAP,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_enable_cap } },
+	{ }
+};

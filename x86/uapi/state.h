@@ -21,5 +21,6 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 
 extern const struct okvm_ioctl okvm_state_regs_ioctls[], okvm_state_events_ioctls[];
 extern const struct okvm_ioctl okvm_state_debug_ioctls[], okvm_state_cpuid_ioctls[];
+extern const struct okvm_ioctl okvm_extensions_ioctls[];
 
 #endif /* OKVM_X86_UAPI_STATE_H */

@@ -17,7 +17,7 @@ static void after_set(struct okvm_vcpu *vcpu)
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_cpuid_changed(vcpu, f->x2apic, f->tsc_deadline);
 	okvm_paging_changed(vcpu);
-	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_MSRS | OKVM_ICPT_CONTROLS |
+	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_MSRS | OKVM_ICPT_CONTROLS |
 					     OKVM_ICPT_CR | OKVM_ICPT_DEBUG);
 }
 

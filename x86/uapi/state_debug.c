@@ -64,7 +64,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	if (arch->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		arch->singlestep_rip = okvm_linear_rip(vcpu);
 	okvm_guest_rflags_set(vcpu, rflags);
-	vcpu->vm->backend->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_DEBUG);
+	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_DEBUG);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include <uapi/asm/debugreg.h>
 
+#include "irq/needs.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/uapi/state.h"
@@ -74,7 +75,7 @@ static void get_exception(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 
 void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_event_ops *ops = vcpu->arch->event_ops;
 	const struct okvm_arch_vm *avm = vcpu->vm->arch;
 	struct okvm_events *ev = &vcpu->arch->ev;
 	int vector = okvm_user_visible_irq(vcpu);
@@ -84,10 +85,10 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 	get_exception(vcpu, events);
 	events->interrupt.injected = vector >= 0;
 	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
-	events->interrupt.shadow = backend->get_irq_shadow(vcpu);
+	events->interrupt.shadow = ops->get_irq_shadow(vcpu);
 	events->nmi.injected = ev->nmi_injected;
 	events->nmi.pending = ev->nmi_pending != 0;
-	events->nmi.masked = backend->nmi_masked(vcpu);
+	events->nmi.masked = ops->nmi_masked(vcpu);
 	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
 			KVM_VCPUEVENT_VALID_SMM;
 	if (avm->exception_payload)
@@ -149,7 +150,7 @@ static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events
 	ev->nmi_injected = events->nmi.injected;
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		ev->nmi_pending = !!events->nmi.pending;
-	vcpu->vm->backend->set_nmi_masked(vcpu, events->nmi.masked);
+	vcpu->arch->event_ops->set_nmi_masked(vcpu, events->nmi.masked);
 }
 
 int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
@@ -167,7 +168,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 		ev->user_irq = -1;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		okvm_io_touch(vcpu);
-		vcpu->vm->backend->set_irq_shadow(vcpu, events->interrupt.shadow &
+		vcpu->arch->event_ops->set_irq_shadow(vcpu, events->interrupt.shadow &
 						  (OKVM_IRQ_SHADOW_MOV_SS | OKVM_IRQ_SHADOW_STI));
 	}
 	set_nmi(vcpu, events);

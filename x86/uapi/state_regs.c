@@ -96,13 +96,13 @@ static_assert(SREGS_SAME(cr0) && SREGS_SAME(cr8) && SREGS_SAME(efer) && SREGS_SA
 
 static void get_sregs_common(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	int seg;
 
 	for (seg = 0; seg < OKVM_NR_SEGS; seg++)
-		backend->get_segment(vcpu, (void *)sregs + sregs_seg[seg], seg);
-	backend->get_dt(vcpu, &sregs->idt, true);
-	backend->get_dt(vcpu, &sregs->gdt, false);
+		ops->get_segment(vcpu, (void *)sregs + sregs_seg[seg], seg);
+	ops->get_dt(vcpu, &sregs->idt, true);
+	ops->get_dt(vcpu, &sregs->gdt, false);
 	sregs->cr0 = okvm_cr0(vcpu);
 	sregs->cr2 = vcpu->arch->cr2;
 	sregs->cr3 = okvm_cr3(vcpu);
@@ -127,7 +127,7 @@ static bool sregs_valid(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (!okvm_cr0_valid(sregs->cr0) || !okvm_cr4_valid(vcpu, sregs->cr4))
 		return false;
-	if (sregs->efer & okvm_host.efer_reserved & ~EFER_LMA)
+	if (sregs->efer & vcpu->vm->host->efer_reserved & ~EFER_LMA)
 		return false;
 	if (!(sregs->efer & EFER_LME) || !(sregs->cr0 & X86_CR0_PG))
 		return !(sregs->efer & EFER_LMA) && !sregs->cs.l;
@@ -137,19 +137,18 @@ static bool sregs_valid(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 
 static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old_cr4 = okvm_cr4(vcpu);
 
 	arch->cr2 = sregs->cr2;
-	backend->set_cr3(vcpu, sregs->cr3);
-	arch->cr3 = sregs->cr3;
+	okvm_load_cr3(vcpu, sregs->cr3);
 	okvm_set_cr8(vcpu, sregs->cr8);
-	backend->set_efer(vcpu, sregs->efer);
+	ops->set_efer(vcpu, sregs->efer);
 	arch->efer = sregs->efer;
-	backend->set_cr0(vcpu, sregs->cr0);
+	ops->set_cr0(vcpu, sregs->cr0);
 	arch->cr0 = sregs->cr0;
-	backend->set_cr4(vcpu, sregs->cr4);
+	ops->set_cr4(vcpu, sregs->cr4);
 	arch->cr4 = sregs->cr4;
 	if ((old_cr4 ^ sregs->cr4) & (X86_CR4_OSXSAVE | X86_CR4_PKE))
 		okvm_cpuid_runtime(vcpu);
@@ -171,14 +170,14 @@ static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs
 static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs,
 			    const u64 *pdptrs)
 {
-	const struct okvm_backend *backend = vcpu->vm->backend;
+	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	int seg;
 
 	if (!sregs_valid(vcpu, sregs) || okvm_set_apic_base(vcpu, sregs->apic_base, true))
 		return -EINVAL;
 	okvm_io_touch(vcpu);
-	backend->set_dt(vcpu, &sregs->idt, true);
-	backend->set_dt(vcpu, &sregs->gdt, false);
+	ops->set_dt(vcpu, &sregs->idt, true);
+	ops->set_dt(vcpu, &sregs->gdt, false);
 	set_control_regs(vcpu, sregs);
 	if (okvm_pae_paging(vcpu)) {
 		if (pdptrs)
@@ -188,7 +187,7 @@ static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sreg
 		okvm_reg_mark_dirty(vcpu, OKVM_REG_PDPTR);
 	}
 	for (seg = 0; seg < OKVM_NR_SEGS; seg++)
-		backend->set_segment(vcpu, (void *)sregs + sregs_seg[seg], seg);
+		ops->set_segment(vcpu, (void *)sregs + sregs_seg[seg], seg);
 	wake_reset_bsp(vcpu, sregs);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;

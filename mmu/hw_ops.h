@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What mmu/ needs of a backend, besides the OKVM_HW_TDP_* among vm->caps. */
+#ifndef OKVM_MMU_HW_OPS_H
+#define OKVM_MMU_HW_OPS_H
+
+#include "core/types.h"
+
+struct okvm_vcpu;
+
+/** enum okvm_tlb_scope - what flush_tlb() drops */
+enum okvm_tlb_scope {
+	OKVM_TLB_ALL,		/* every translation of the vCPU, guest-physical ones included */
+	OKVM_TLB_GUEST,		/* what the guest's own paging structures gave */
+	OKVM_TLB_GVA,		/* one guest linear address */
+};
+
+/** struct okvm_mmu_ops - paging by hardware; in the vCPU's thread with the vCPU loaded */
+struct okvm_mmu_ops {
+	void (*set_root)(struct okvm_vcpu *vcpu, hpa_t root, int level);
+	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
+};
+
+#endif /* OKVM_MMU_HW_OPS_H */

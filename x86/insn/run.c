@@ -116,6 +116,12 @@ static bool emul_dropped(struct okvm_emulation *e)
 	return okvm_io_moved(e->vcpu) || e->ctx.mode != mode;
 }
 
+/* REP INS and REP OUTS, whose batches upstream begins anew from the guest. */
+static bool emul_is_port_string(const struct emul_insn *insn)
+{
+	return insn->map == EMUL_MAP_1B && (insn->opcode & 0xfc) == 0x6c;
+}
+
 static int emul_go_on(struct okvm_emulation *e)
 {
 	if (emul_dropped(e)) {
@@ -137,8 +143,9 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
-	/* Who asks to come back at once wants no more of a string than what is answered. */
-	if (okvm_emul_steps(e) || okvm_immediate_exit(e->vcpu->run))
+	/* Who asks to come back at once wants no more of a port's string than what is answered. */
+	if (okvm_emul_steps(e) ||
+	    (okvm_immediate_exit(e->vcpu->run) && emul_is_port_string(&e->ctx.insn)))
 		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }

@@ -179,7 +179,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 			continue;
 		any = true;
 		okvm_mmu_dirty_protect(vm, slot->base + (first + i) * BITS_PER_LONG,
-					cleared);
+				       cleared);
 	}
 	return any;
 }

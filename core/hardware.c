@@ -27,6 +27,7 @@
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
+OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
 /* The machine goes down: nothing is switched on any more, and VMs end as they are. */
 static bool hw_lost;
@@ -75,6 +76,7 @@ err_unlock:
 	mutex_unlock(&hw_lock);
 	return ERR_PTR(err);
 }
+OKVM_EXPORT_FOR_KUNIT(okvm_backend_register);
 
 void okvm_backend_unregister(struct okvm_offer *offer)
 {
@@ -84,6 +86,7 @@ void okvm_backend_unregister(struct okvm_offer *offer)
 	offer->backend = NULL;
 	mutex_unlock(&hw_lock);
 }
+OKVM_EXPORT_FOR_KUNIT(okvm_backend_unregister);
 
 /* ---- on and off ---- */
 

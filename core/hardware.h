@@ -3,7 +3,16 @@
 #ifndef OKVM_CORE_HARDWARE_H
 #define OKVM_CORE_HARDWARE_H
 
+#include <linux/export.h>
+#include <linux/kconfig.h>
 #include <linux/types.h>
+
+/* For the KUnit suites that need okvm.ko. */
+#if IS_ENABLED(CONFIG_KUNIT)
+#define OKVM_EXPORT_FOR_KUNIT(symbol)	EXPORT_SYMBOL_GPL(symbol)
+#else
+#define OKVM_EXPORT_FOR_KUNIT(symbol)
+#endif
 
 struct okvm_backend;
 struct okvm_host;

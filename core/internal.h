@@ -14,7 +14,6 @@
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
 
-
 /* Entry points of the three kinds of file. */
 long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -162,14 +162,6 @@ static void __exit okvm_exit(void)
 	okvm_vcpu_exit();
 }
 
-#if IS_ENABLED(CONFIG_KUNIT)
-/* For okvm_vm_kunit.ko. */
-EXPORT_SYMBOL_GPL(okvm_backend_register);
-EXPORT_SYMBOL_GPL(okvm_backend_unregister);
-EXPORT_SYMBOL_GPL(okvm_default_offer);
-EXPORT_SYMBOL_GPL(okvm_vm_create);
-#endif
-
 module_init(okvm_init);
 module_exit(okvm_exit);
 

@@ -179,6 +179,7 @@ err_put_fd:
 	put_unused_fd(fd);
 	return err;
 }
+OKVM_EXPORT_FOR_KUNIT(okvm_vm_create);
 
 /* ---- ioctls ---- */
 

@@ -86,8 +86,10 @@ static void fake_vm_destroy(struct okvm_vm *vm)
 
 static int fake_vcpu_create(struct okvm_vcpu *vcpu)
 {
-	vcpu->hw = kzalloc(sizeof(struct fake_vcpu), GFP_KERNEL);
-	return vcpu->hw ? 0 : -ENOMEM;
+	struct fake_vcpu *fake_vcpu = kzalloc(sizeof(*fake_vcpu), GFP_KERNEL);
+
+	vcpu->hw = (struct okvm_hw_vcpu *)fake_vcpu;
+	return fake_vcpu ? 0 : -ENOMEM;
 }
 
 static void fake_vcpu_destroy(struct okvm_vcpu *vcpu)

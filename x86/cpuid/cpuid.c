@@ -24,6 +24,8 @@
 /**
  * struct okvm_host_cpuid - what a backend offers guests on this host; constant
  * @xstates: sizes and places of the state components
+ * @nr: entries of @supported
+ * @supported: what KVM_GET_SUPPORTED_CPUID answers
  */
 struct okvm_host_cpuid {
 	struct cpuid_xstate xstates[CPUID_NR_XSTATES];

@@ -67,8 +67,8 @@ static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
 		return false;
 	for (i = 0; i < sizeof(emul_prefix); i++) {
 		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
-					  vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ? OKVM_ACC_USER : 0,
-					  &fault);
+					  vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ?
+					  OKVM_ACC_USER : 0, &fault);
 		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
 		    byte != emul_prefix[i])
 			return false;

@@ -10,6 +10,7 @@
 #include "core/arch.h"
 #include "core/compat.h"
 #include "x86/cpu/fpu.h"
+#include "x86/uapi/state.h"
 
 /* What guests may be let do without an exit. */
 static u64 exits_that_can_go(void)

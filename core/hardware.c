@@ -76,6 +76,7 @@ err_unlock:
 	mutex_unlock(&hw_lock);
 	return ERR_PTR(err);
 }
+
 OKVM_EXPORT_FOR_KUNIT(okvm_backend_register);
 
 void okvm_backend_unregister(struct okvm_offer *offer)
@@ -86,6 +87,7 @@ void okvm_backend_unregister(struct okvm_offer *offer)
 	offer->backend = NULL;
 	mutex_unlock(&hw_lock);
 }
+
 OKVM_EXPORT_FOR_KUNIT(okvm_backend_unregister);
 
 /* ---- on and off ---- */

@@ -13,6 +13,7 @@
 
 /* ---- effects ---- */
 
+/* Most EOIs are for edges of devices that nobody here waits for. */
 static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 {
 	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);

@@ -179,7 +179,7 @@ int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
 /** okvm_irq_pulse() - raise a GSI and lower it again, as edges are; a message is sent once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
-/** okvm_ioapic_eoi() - an EOI for @vector at a LAPIC, suppressed broadcasts included */
+/** okvm_ioapic_eoi() - a wanted EOI for @vector at a LAPIC, suppressed broadcasts included */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);

@@ -82,6 +82,8 @@ OKVM_EXPORT_FOR_KUNIT(okvm_backend_register);
 void okvm_backend_unregister(struct okvm_offer *offer)
 {
 	mutex_lock(&hw_lock);
+	if (offer == okvm_default_offer)
+		okvm_default_offer = NULL;
 	okvm_arch_offer_destroy(offer);
 	offer->backend->exit();
 	offer->backend = NULL;

@@ -137,7 +137,6 @@ static inline hva_t okvm_slot_hva(const struct okvm_memslot *slot, gfn_t gfn)
 /** okvm_mark_dirty() - @gfn of @slot was written by the guest or for it. Any context under srcu. */
 void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn);
 
-
 /**
  * okvm_dirty_manual() - KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 was enabled with @flags
  * Return: 0, or -EINVAL for flags that do not go together

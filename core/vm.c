@@ -233,6 +233,7 @@ const struct okvm_ioctl okvm_core_vm_ioctls[] = {
 	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = okvm_get_dirty_log } },
 	{ KVM_CLEAR_DIRTY_LOG,		0,		 { .vm = okvm_clear_dirty_log } },
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
-	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vm = okvm_vm_stats_fd } },
+	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
+					{ .vm = okvm_vm_stats_fd } },
 	{ }
 };

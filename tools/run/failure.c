@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * okvm-run: what the two exits mean after which a guest cannot go on. The numbers are Intel's and
- * KVM's; Documentation/writing-a-vmm.rst ("My guest died") says what to do about each.
+ * KVM's; Documentation/writing-a-vmm.rst says what to do about each.
  */
 #include <stdio.h>
 
@@ -24,7 +24,7 @@ static const char *find(const struct meaning *table, size_t nr, uint64_t code)
 
 /* SDM "VM-Entry Failures During or After Loading Guest State": the exit reason, bit 31 set. */
 static const struct meaning entry_failures[] = {
-	{ 33, "the guest state breaks a rule of VM entry: look at segments, control registers, RFLAGS and RIP" },
+	{ 33, "the guest state breaks a rule of VM entry: see segments, CRs, RFLAGS and RIP" },
 	{ 34, "an MSR of the entry's list could not be loaded" },
 	{ 41, "a machine check came with the entry" },
 };
@@ -51,8 +51,8 @@ void say_fail_entry(const struct kvm_run *run)
 static const struct meaning suberrors[] = {
 	{ KVM_INTERNAL_ERROR_EMULATION, "an instruction that the emulator does not know" },
 	{ KVM_INTERNAL_ERROR_SIMUL_EX, "two events at once" },
-	{ KVM_INTERNAL_ERROR_DELIVERY_EV, "a fault while an event was delivered, which cannot be carried on" },
-	{ KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "an exit reason that the hypervisor does not know" },
+	{ KVM_INTERNAL_ERROR_DELIVERY_EV, "an exit while an event was delivered" },
+	{ KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "an exit reason nobody knows" },
 };
 
 /* "0f 0b" */

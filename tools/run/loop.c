@@ -115,7 +115,8 @@ static void handle_exit(struct vcpu *vcpu)
 		machine_stop(vcpu->m, STATUS_OFF);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		say("triple fault: the guest could not deliver an exception, nor the double fault; look at its IDT, stack and page tables");
+		say("triple fault: neither an exception nor the double fault could be delivered");
+		say("look at the guest's IDT, stack and page tables");
 		dump_registers(vcpu);
 		machine_stop(vcpu->m, STATUS_TRIPLE);
 		break;

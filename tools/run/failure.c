@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * okvm-run: what the two exits mean after which a guest cannot go on. The numbers are Intel's and
- * KVM's; Documentation/writing-a-vmm.rst says what to do about each.
+ * those of <linux/kvm.h>.
  */
 #include <stdio.h>
 

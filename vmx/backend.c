@@ -15,6 +15,7 @@
 
 #include "core/backend.h"
 #include "vmx/vmx.h"
+#include "x86/stay.h"
 
 struct vmx_caps vmx_caps;
 struct vmx_params vmx_params;
@@ -235,7 +236,7 @@ static int vmx_init(u32 *caps)
 	vmx_params.ple_gap = ple_gap;
 	vmx_params.ple_window = ple_window;
 	vmx_params.time_bound = vmx_has(&vmx_caps, VMX_OPT_TIMER) ? guest_time_bound : 0;
-	vmx_xstate_init();
+	okvm_stay_init();
 	vmx_uret_init();
 	err = vmx_l1d_init();
 	if (err)

@@ -10,6 +10,20 @@
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
+static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
+{
+	bool five = caps & OKVM_HW_TDP_5LEVEL;
+
+	if (caps & OKVM_HW_TDP_PT) {
+		mmu->root.level = five ? 5 : 4;
+		mmu->fmt = &spte_fmt_pt;
+		return;
+	}
+	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
+	mmu->root.level = five && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+}
+
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 {
 	u32 caps = mmu->vm->caps;
@@ -19,9 +33,7 @@ static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 	if (!mmu->root.table)
 		return -ENOMEM;
 	mmu->root.pa = __pa(mmu->root.table);
-	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
-	mmu->root.level = caps & OKVM_HW_TDP_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	policy_tdp_format(mmu, caps);
 	mmu->max_level = 1;
 	if (caps & OKVM_HW_TDP_2M)
 		mmu->max_level = caps & OKVM_HW_TDP_1G ? 3 : 2;

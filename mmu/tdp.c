@@ -117,7 +117,7 @@ static u64 tdp_make_leaf(struct okvm_fault *f, int level)
 	struct spte_leaf leaf = {
 		.pfn = f->pfn & ~(spte_pages(level) - 1),
 		.level = level,
-		.access = SPTE_READ,
+		.access = SPTE_READ | SPTE_USER,
 		.host_write = f->writable,
 		.page = f->page,
 		.uncached = f->uncached,

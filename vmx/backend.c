@@ -15,6 +15,7 @@
 
 #include "core/backend.h"
 #include "vmx/vmx.h"
+#include "x86/emergency.h"
 #include "x86/stay.h"
 
 struct vmx_caps vmx_caps;
@@ -222,6 +223,11 @@ static u32 vmx_caps_bits(void)
 	return caps;
 }
 
+static bool vmx_present(void)
+{
+	return cpuid_ecx(1) & BIT(5);
+}
+
 static int vmx_init(u32 *caps)
 {
 	int err;
@@ -266,13 +272,13 @@ static int vmx_vm_create(struct okvm_vm *vm)
 
 	if (err)
 		return err;
-	vmx_emergency_get();
+	okvm_emergency_get(vmx_emergency, "kvm_intel");
 	return 0;
 }
 
 static void vmx_vm_destroy(struct okvm_vm *vm)
 {
-	vmx_emergency_put();
+	okvm_emergency_put();
 	vmx_apic_page_destroy(vm);
 }
 
@@ -372,6 +378,7 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 }
 
 static const struct okvm_cpu_ops vmx_cpu_ops = {
+	.hypercall = { 0x0f, 0x01, 0xc1 },
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,
@@ -389,6 +396,7 @@ const struct okvm_backend okvm_vmx_backend = {
 	.events = &vmx_event_ops,
 	.mmu = &vmx_mmu_ops,
 	.apic = &vmx_apic_ops,
+	.present = vmx_present,
 	.init = vmx_init,
 	.exit = vmx_exit,
 	.cpu_enable = vmx_cpu_enable,

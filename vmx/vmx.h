@@ -217,9 +217,8 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 
 int vmx_enable_init(void);
 void vmx_enable_exit(void);
-/** vmx_emergency_get() - one more VM: VMX must not stay on through a crash. May sleep */
-void vmx_emergency_get(void);
-void vmx_emergency_put(void);
+/** vmx_emergency() - a crash or an emergency restart, on each CPU, possibly as an NMI */
+void vmx_emergency(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */

@@ -193,6 +193,7 @@ static void svm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	svm_event_withdraw(hw);
 	hw->nmi_masked = false;
 	hw->irq_window = false;
+	hw->nmi_behind = false;
 	hw->step = false;
 	hw->tpr_held = false;
 	hw->vmcb->control.int_state = 0;

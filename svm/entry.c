@@ -105,6 +105,9 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
+	/* Exit before the first instruction of the event's handler. */
+	if (unlikely(hw->nmi_behind))
+		smp_send_reschedule(raw_smp_processor_id());
 }
 
 static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)

@@ -9,6 +9,7 @@
 #include <asm/trapnr.h>
 
 #include "svm/svm.h"
+#include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
 #include "x86/cpu/regs.h"
@@ -58,6 +59,18 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	}
 }
 
+/* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
+static int emulate_to_cr8(struct okvm_vcpu *vcpu)
+{
+	unsigned long old = okvm_get_cr8(vcpu);
+	int outcome = okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+
+	if (outcome != OKVM_RESUME || vcpu->apic || old <= okvm_get_cr8(vcpu))
+		return outcome;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return OKVM_USER;
+}
+
 /* CLTS and SMSW, LMSW, and everything where the CPU does not tell the register. */
 int svm_exit_cr(struct okvm_vcpu *vcpu)
 {
@@ -65,6 +78,8 @@ int svm_exit_cr(struct okvm_vcpu *vcpu)
 	const union svm_cr q = { hw->vmcb->control.exit_info_1 };
 	unsigned int nr = hw->exit_code & 15, len;
 
+	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) && hw->exit_code == SVM_EXIT_WRITE_CR8)
+		return emulate_to_cr8(vcpu);
 	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) || !q.mov)
 		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 	len = insn_len(vcpu);

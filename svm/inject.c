@@ -122,7 +122,9 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 
 	irq_window(hw, irq);
 	/* A masked NMI waits for IRET, which exits. */
-	hw->step = nmi && !hw->nmi_masked && !hw->given && svm_get_irq_shadow(vcpu);
+	nmi = nmi && !hw->nmi_masked;
+	hw->nmi_behind = nmi && hw->given;
+	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
 }
 
 void svm_event_withdraw(struct okvm_hw_vcpu *hw)
@@ -144,6 +146,9 @@ void svm_events_given(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	if (!(hw->cut_info & SVM_EXITINTINFO_VALID))
 		hw->soft_len = 0;
+	if (hw->nmi_behind)
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+	hw->nmi_behind = false;
 }
 
 /*

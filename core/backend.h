@@ -57,8 +57,7 @@ struct okvm_backend {
 	const struct okvm_mmu_ops *mmu;		/* for mmu/ */
 	const struct okvm_apic_ops *apic;	/* for irq/ */
 
-	/* This CPU is one that @init should look at: what the others say of it is no help. */
-	bool (*present)(void);
+	u32 cpuid_leaf, cpuid_ecx;	/* by which a CPU says that it has the hardware */
 	/*
 	 * From registration to its end. @init returns -ENODEV/-EOPNOTSUPP/-EBUSY after printing
 	 * one clear line; else it fills @caps.

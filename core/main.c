@@ -8,6 +8,8 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
+#include <asm/processor.h>
+
 #include "core/arch.h"
 #include "core/backend.h"
 #include "core/compat.h"
@@ -123,7 +125,7 @@ static const struct okvm_backend *main_choose_backend(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(backends); i++)
-		if (backends[i]->present())
+		if (cpuid_ecx(backends[i]->cpuid_leaf) & backends[i]->cpuid_ecx)
 			return backends[i];
 	return backends[0];
 }

@@ -91,17 +91,6 @@ static u32 caps_bits(void)
 	return caps;
 }
 
-static bool svm_present(void)
-{
-	struct svm_cpuid cpu;
-	struct svm_caps caps;
-
-	svm_read_cpuid(&cpu);
-	return svm_caps_adjust(&cpu, ~0u, &caps) != SVM_CAPS_NONE ||
-	       boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
-	       boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
-}
-
 static int svm_init(u32 *caps)
 {
 	int err;
@@ -232,7 +221,8 @@ const struct okvm_backend okvm_svm_backend = {
 	.events = &svm_event_ops,
 	.mmu = &svm_mmu_ops,
 	.apic = &svm_apic_ops,
-	.present = svm_present,
+	.cpuid_leaf = 0x80000001,
+	.cpuid_ecx = BIT(2),
 	.init = svm_init,
 	.exit = svm_exit,
 	.cpu_enable = svm_cpu_enable,

@@ -223,11 +223,6 @@ static u32 vmx_caps_bits(void)
 	return caps;
 }
 
-static bool vmx_present(void)
-{
-	return cpuid_ecx(1) & BIT(5);
-}
-
 static int vmx_init(u32 *caps)
 {
 	int err;
@@ -396,7 +391,8 @@ const struct okvm_backend okvm_vmx_backend = {
 	.events = &vmx_event_ops,
 	.mmu = &vmx_mmu_ops,
 	.apic = &vmx_apic_ops,
-	.present = vmx_present,
+	.cpuid_leaf = 1,
+	.cpuid_ecx = BIT(5),
 	.init = vmx_init,
 	.exit = vmx_exit,
 	.cpu_enable = vmx_cpu_enable,

@@ -4,7 +4,7 @@
  * here, once; what one vendor's hardware wants is behind struct okvm_stay_ops, which a backend
  * gives as a constant, so that the compiler calls it directly and inlines it.
  *
- * Each <group>_enter() has its <group>_leave(), and leaves are in the reverse order of enters.
+ * What enters as a group of its own leaves as one, and leaves are in the reverse order of enters.
  *
  * Upstream prepares everything for each entry. Here an entry has two parts: what host code that
  * runs with IRQs on could have changed is checked once (stay_enter()), what a fast exit can change

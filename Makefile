@@ -18,8 +18,9 @@ tools:
 setup:
 	@$(TESTBED)/setup
 
+# BACKEND=svm: a machine whose CPU has AMD-V, which QEMU emulates.
 run:
-	@$(TESTBED)/run $(ARGS)
+	@$(TESTBED)/run $(if $(filter svm,$(BACKEND)),--machine tcg) $(ARGS)
 
 check:
 	@$(TESTBED)/check $(STEPS)
@@ -44,7 +45,7 @@ clean:
 
 help:
 	@echo 'make              the module for this host (KDIR=... or KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
-	@echo 'make run          boot a machine with VMX and in it a Linux guest of okvm'
+	@echo 'make run          boot a machine with VMX (BACKEND=svm: SVM) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream'
 	@echo 'make docs         the documentation as HTML, in build/docs'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How guest instructions get executed: vmx/ with VT-x, soft/ by interpretation.
+ * How guest instructions get executed: vmx/ with VT-x, svm/ with AMD-V.
  *
  * A backend is this table, with what core/ itself calls, and tables for each layer above, which
  * that layer declares: x86/cpu_ops.h, mmu/hw_ops.h, irq/apic_ops.h. At most 40 calls in all.
@@ -39,6 +39,8 @@ enum okvm_hw_caps {
 	/* the host wants huge pages non-executable (iTLB multihit) */
 	OKVM_HW_NX_HUGEPAGES	= 1 << 15,
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP natively or by descriptor-table exiting */
+	/* the tables have the format of ordinary ones, and as many levels as the host's */
+	OKVM_HW_TDP_PT		= 1 << 17,
 };
 
 /**
@@ -52,6 +54,7 @@ struct okvm_backend {
 	const struct okvm_mmu_ops *mmu;		/* for mmu/ */
 	const struct okvm_apic_ops *apic;	/* for irq/ */
 
+	u32 cpuid_leaf, cpuid_ecx;	/* by which a CPU says that it has the hardware */
 	/*
 	 * From registration to its end. @init returns -ENODEV/-EOPNOTSUPP/-EBUSY after printing
 	 * one clear line; else it fills @caps.
@@ -78,6 +81,6 @@ struct okvm_backend {
 	void (*kick)(struct okvm_vcpu *vcpu, int cpu);
 };
 
-extern const struct okvm_backend okvm_vmx_backend;
+extern const struct okvm_backend okvm_vmx_backend, okvm_svm_backend;
 
 #endif /* OKVM_CORE_BACKEND_H */

@@ -8,6 +8,8 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
+#include <asm/processor.h>
+
 #include "core/arch.h"
 #include "core/backend.h"
 #include "core/compat.h"
@@ -109,9 +111,23 @@ static int main_register_device(void)
 		main_device.minor = KVM_MINOR;
 	err = misc_register(&main_device);
 	if (err)
-		pr_err("okvm: /dev/%s cannot be created (%d): if another module holds it, unload that (rmmod kvm_intel kvm) or choose another device_name=\n",
+		pr_err("okvm: /dev/%s cannot be created (%d): if another module holds it, unload that (rmmod kvm_intel kvm_amd kvm) or choose another device_name=\n",
 		       device_name, err);
 	return err;
+}
+
+/* Where there is none, the first says so. */
+static const struct okvm_backend *main_choose_backend(void)
+{
+	static const struct okvm_backend *const backends[] = {
+		&okvm_vmx_backend, &okvm_svm_backend,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++)
+		if (cpuid_ecx(backends[i]->cpuid_leaf) & backends[i]->cpuid_ecx)
+			return backends[i];
+	return backends[0];
 }
 
 static int __init okvm_init(void)
@@ -129,7 +145,7 @@ static int __init okvm_init(void)
 	err = okvm_hardware_init();
 	if (err)
 		goto err_ioctl_exit;
-	offer = okvm_backend_register(&okvm_vmx_backend);
+	offer = okvm_backend_register(main_choose_backend());
 	err = PTR_ERR_OR_ZERO(offer);
 	if (err)
 		goto err_hardware_exit;

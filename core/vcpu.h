@@ -111,7 +111,7 @@ enum okvm_vcpu_stat {
 #define OKVM_EMPTY_PORTS	4
 
 /* Basic exit reasons that get a counter of their own in the stats fd. */
-#define OKVM_NR_EXIT_REASONS	80
+#define OKVM_NR_EXIT_REASONS	164
 
 /**
  * struct okvm_vcpu - one virtual CPU

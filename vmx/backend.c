@@ -15,6 +15,8 @@
 
 #include "core/backend.h"
 #include "vmx/vmx.h"
+#include "x86/emergency.h"
+#include "x86/stay.h"
 
 struct vmx_caps vmx_caps;
 struct vmx_params vmx_params;
@@ -233,7 +235,7 @@ static int vmx_init(u32 *caps)
 	vmx_params.ple_gap = ple_gap;
 	vmx_params.ple_window = ple_window;
 	vmx_params.time_bound = vmx_has(&vmx_caps, VMX_OPT_TIMER) ? guest_time_bound : 0;
-	vmx_xstate_init();
+	okvm_stay_init();
 	vmx_uret_init();
 	err = vmx_l1d_init();
 	if (err)
@@ -263,13 +265,13 @@ static int vmx_vm_create(struct okvm_vm *vm)
 
 	if (err)
 		return err;
-	vmx_emergency_get();
+	okvm_emergency_get(vmx_emergency, "kvm_intel");
 	return 0;
 }
 
 static void vmx_vm_destroy(struct okvm_vm *vm)
 {
-	vmx_emergency_put();
+	okvm_emergency_put();
 	vmx_apic_page_destroy(vm);
 }
 
@@ -369,6 +371,7 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 }
 
 static const struct okvm_cpu_ops vmx_cpu_ops = {
+	.hypercall = { 0x0f, 0x01, 0xc1 },
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,
@@ -386,6 +389,8 @@ const struct okvm_backend okvm_vmx_backend = {
 	.events = &vmx_event_ops,
 	.mmu = &vmx_mmu_ops,
 	.apic = &vmx_apic_ops,
+	.cpuid_leaf = 1,
+	.cpuid_ecx = BIT(5),
 	.init = vmx_init,
 	.exit = vmx_exit,
 	.cpu_enable = vmx_cpu_enable,

@@ -8,23 +8,19 @@
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
-#include <linux/kobject.h>
-#include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
-#include <linux/workqueue.h>
 
 #include <asm/perf_event.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
-#include <asm/reboot.h>
 #include <asm/tlbflush.h>
 
 #include "vmx/vmx.h"
+#include "x86/emergency.h"
 
 static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
 DEFINE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
@@ -175,7 +171,7 @@ void vmx_cpu_disable(void)
  * A crash or an emergency restart, on each CPU, possibly as an NMI: the lists
  * are read as they are.
  */
-static void vmx_emergency(void)
+void vmx_emergency(void)
 {
 	struct vmx_vmcs *vmcs;
 
@@ -185,61 +181,6 @@ static void vmx_emergency(void)
 		vmx_insn_vmclear(vmcs->pa);
 	if (vmx_insn_vmxoff())
 		cr4_clear_bits(X86_CR4_VMXE);
-}
-
-/*
- * The kernel has room for one callback. Upstream's module takes it for as long
- * as it is loaded (6.1) or has VMs (later), and then switches VMX off on every
- * CPU even if okvm uses it; so okvm steps back if it is there, and takes the
- * callback only while it has VMs itself, and a little longer: giving it back
- * waits for a grace period, which closing the last VM should not.
- */
-#define EMERGENCY_LINGER	HZ
-
-static DEFINE_MUTEX(emergency_lock);
-static unsigned int emergency_users;
-static bool emergency_registered;
-
-/*
- * The kernel's own set of modules is asked. A path would be resolved in the caller's mount
- * namespace, where it may be anything, and on a file system that may never answer.
- */
-static bool upstream_is_loaded(void)
-{
-	struct kobject *module = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, "kvm_intel");
-
-	kobject_put(module);
-	return module;
-}
-
-static void emergency_give_back(struct work_struct *work)
-{
-	mutex_lock(&emergency_lock);
-	if (!emergency_users && emergency_registered) {
-		cpu_emergency_unregister_virt_callback(vmx_emergency);
-		emergency_registered = false;
-	}
-	mutex_unlock(&emergency_lock);
-}
-
-static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
-
-void vmx_emergency_get(void)
-{
-	mutex_lock(&emergency_lock);
-	if (!emergency_users++ && !emergency_registered && !upstream_is_loaded()) {
-		cpu_emergency_register_virt_callback(vmx_emergency);
-		emergency_registered = true;
-	}
-	mutex_unlock(&emergency_lock);
-}
-
-void vmx_emergency_put(void)
-{
-	mutex_lock(&emergency_lock);
-	if (!--emergency_users)
-		schedule_delayed_work(&emergency_work, EMERGENCY_LINGER);
-	mutex_unlock(&emergency_lock);
 }
 
 static void free_regions(void)
@@ -272,7 +213,6 @@ int vmx_enable_init(void)
 
 void vmx_enable_exit(void)
 {
-	cancel_delayed_work_sync(&emergency_work);
-	emergency_give_back(NULL);
+	okvm_emergency_end();
 	free_regions();
 }

@@ -1,45 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Into the guest, round the fast exits, and out again.
- *
- * Upstream prepares everything for each entry. Here an entry has two parts:
- * what host code that runs with IRQs on could have changed is checked once
- * (enter_guest()), what a fast exit can change is checked each time
- * (enter_once()). Thread flags are among the latter: others who set one for a
- * CPU in guest mode send an IPI, but a fast exit that wakes a task may set one
- * for its own CPU.
+ * What VMX wants of a stay in the guest (x86/stay.h): the host's state, the L1 data cache, and the
+ * entry itself.
  */
-#include <linux/context_tracking.h>
 #include <linux/gfp.h>
-#include <linux/hw_breakpoint.h>
-#include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
-#include <linux/sched.h>
-#include <linux/smp.h>
-#include <linux/thread_info.h>
-#include <linux/vtime.h>
 
 #include <asm/cpu_entry_area.h>
-#include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/fpu/api.h>
-#include <asm/fpu/xcr.h>
 #include <asm/mmu_context.h>
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
 
-#include "core/arch.h"
-#include "core/trace.h"
 #include "vmx/vmx.h"
-#include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
-#include "x86/run.h"
-
-#define THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
-			 _TIF_NOTIFY_RESUME)
+#include "x86/stay.h"
 
 /* ---- the host's segments and KERNEL_GS_BASE: once per vcpu_load ---- */
 
@@ -201,141 +178,6 @@ void vmx_l1d_exit(void)
 	l1d_pages = NULL;
 }
 
-/* ---- extended state: only while the guest's differs ---- */
-
-static u64 host_xcr0, host_xss;
-
-void vmx_xstate_init(void)
-{
-	if (boot_cpu_has(X86_FEATURE_XSAVE))
-		host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	if (boot_cpu_has(X86_FEATURE_XSAVES))
-		rdmsrl(MSR_IA32_XSS, host_xss);
-}
-
-static noinline void xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
-{
-	if (!static_cpu_has(X86_FEATURE_XSAVE))
-		return;
-	if (unlikely(arch->xcr0 != host_xcr0))
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, guest ? arch->xcr0 : host_xcr0);
-	if (unlikely(arch->ia32_xss != host_xss) && static_cpu_has(X86_FEATURE_XSAVES))
-		wrmsrl(MSR_IA32_XSS, guest ? arch->ia32_xss : host_xss);
-}
-
-static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
-{
-	if (arch->cr4 & X86_CR4_OSXSAVE &&
-	    unlikely(arch->xcr0 != host_xcr0 || arch->ia32_xss != host_xss))
-		xcr_switch(arch, guest);
-}
-
-/*
- * RDPKRU and WRPKRU need CR4.PKE; XSAVE and XRSTOR, with their kin, reach PKRU without it, by
- * XCR0 alone. Neither bit of CR4 is the guest's own, so that the copy is current.
- */
-static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
-{
-	if (!static_cpu_has(X86_FEATURE_OSPKE))
-		return false;
-	return arch->cr4 & X86_CR4_PKE ||
-	       (arch->cr4 & X86_CR4_OSXSAVE && arch->xcr0 & XFEATURE_MASK_PKRU);
-}
-
-static void xstate_load_guest(struct okvm_hw_vcpu *hw)
-{
-	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
-
-	xcr_load(arch, true);
-	if (!guest_reaches_pkru(arch))
-		return;
-	hw->host_pkru = rdpkru();
-	if (arch->pkru != hw->host_pkru)
-		wrpkru(arch->pkru);
-}
-
-static void xstate_load_host(struct okvm_hw_vcpu *hw)
-{
-	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
-
-	if (guest_reaches_pkru(arch)) {
-		arch->pkru = rdpkru();
-		if (arch->pkru != hw->host_pkru)
-			wrpkru(hw->host_pkru);
-	}
-	xcr_load(arch, false);
-}
-
-/* ---- debug registers ---- */
-
-static bool debug_regs_wanted(const struct okvm_arch_vcpu *arch)
-{
-	unsigned long dr7 = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 :
-									 arch->dr7;
-
-	return arch->debug_regs_live || dr7 & DR_GLOBAL_ENABLE_MASK ||
-	       dr7 & DR_LOCAL_ENABLE_MASK;
-}
-
-static void debug_regs_load(struct okvm_hw_vcpu *hw)
-{
-	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
-
-	if (likely(!debug_regs_wanted(arch)))
-		return;
-	set_debugreg(0, 7);
-	set_debugreg(arch->eff_db[0], 0);
-	set_debugreg(arch->eff_db[1], 1);
-	set_debugreg(arch->eff_db[2], 2);
-	set_debugreg(arch->eff_db[3], 3);
-	if (arch->debug_regs_live)
-		set_debugreg(arch->dr6, 6);
-	hw->dr_loaded = true;
-}
-
-/* The guest moved to and from its registers without exits: take them over and intercept again. */
-static void debug_regs_take_over(struct okvm_hw_vcpu *hw)
-{
-	struct okvm_arch_vcpu *arch = hw->vcpu->arch;
-
-	get_debugreg(arch->db[0], 0);
-	get_debugreg(arch->db[1], 1);
-	get_debugreg(arch->db[2], 2);
-	get_debugreg(arch->db[3], 3);
-	get_debugreg(arch->dr6, 6);
-	arch->dr7 = vmcs_read(GUEST_DR7);
-	arch->debug_regs_live = false;
-	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
-	okvm_update_dr7(hw->vcpu);
-}
-
-/*
- * The CPU adds to DR6 and never clears it: what the guest left there would be taken for the reason
- * of the host's next #DB. Addresses in DR0-DR3 are compared with the host's accesses even if DR7
- * enables none of them.
- */
-static void debug_regs_neutral(void)
-{
-	set_debugreg(0, 0);
-	set_debugreg(0, 1);
-	set_debugreg(0, 2);
-	set_debugreg(0, 3);
-	set_debugreg(DR6_RESERVED, 6);
-}
-
-static void debug_regs_unload(struct okvm_hw_vcpu *hw)
-{
-	if (unlikely(hw->dr_loaded)) {
-		hw->dr_loaded = false;
-		if (hw->vcpu->arch->debug_regs_live)
-			debug_regs_take_over(hw);
-		debug_regs_neutral();
-	}
-	/* Exits leave 400h in DR7 (SDM "Loading Host Control Registers, Debug Registers, MSRs"). */
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
-}
-
 /* ---- what host code with IRQs on may have changed ---- */
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
@@ -373,27 +215,6 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->vmcs.frame.flags = flags;
 }
 
-/*
- * An exception waits behind an event that the next entry delivers: enter, so that the event is
- * delivered, and exit at once.
- */
-static bool event_behind_event(const struct okvm_hw_vcpu *hw)
-{
-	return hw->vmcs.entry_info && hw->vcpu->arch->ev.exc.pending;
-}
-
-static bool must_not_enter(struct okvm_hw_vcpu *hw)
-{
-	unsigned long requests = READ_ONCE(hw->vcpu->requests);
-
-	if (unlikely(requests)) {
-		if (requests != BIT(OKVM_REQ_EVENT) || !event_behind_event(hw))
-			return true;
-		smp_send_reschedule(raw_smp_processor_id());
-	}
-	return read_thread_flags() & THREAD_WORK;
-}
-
 /* KVM_SET_VCPU_EVENTS may have withdrawn an event that was written for the next entry. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
@@ -407,22 +228,14 @@ static void withdraw_event(struct okvm_hw_vcpu *hw)
 	hw->vmcs.entry_info = 0;
 }
 
-/* Running a guest is a quiescent state of RCU. One report per tick is enough. */
-static void report_quiescent_state(struct okvm_hw_vcpu *hw)
+static bool vmx_event_waits(const struct okvm_vcpu *vcpu)
 {
-	unsigned long now = READ_ONCE(jiffies);
-
-	if (likely(hw->rcu_reported == now) || context_tracking_enabled_this_cpu())
-		return;
-	hw->rcu_reported = now;
-	okvm_rcu_note_guest();
+	return to_hw(vcpu)->vmcs.entry_info;
 }
 
-/* IRQs off, mode is IN_GUEST. */
-static void enter_guest(struct okvm_vcpu *vcpu)
+static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	withdraw_event(hw);
 	/* Looked at after mode became IN_GUEST: whoever posts later notifies. */
@@ -433,38 +246,36 @@ static void enter_guest(struct okvm_vcpu *vcpu)
 	else if (unlikely(hw->uret_stale))
 		vmx_uret_load(hw);
 	hw->uret_stale = false;
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
 	/* Exits clear it, and perf changes it from interrupts. */
 	hw->host_debugctl = get_debugctlmsr();
-	xstate_load_guest(hw);
-	debug_regs_load(hw);
-	if (unlikely(arch->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_irq_shadow(vcpu, 0);
+}
+
+static __always_inline void vmx_guest_enter(struct okvm_vcpu *vcpu)
+{
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
-		hw->todo |= VMX_TODO_CLEAR_BUFFERS;
-	vtime_account_guest_enter();
-	report_quiescent_state(hw);
-	if (arch->cr2 != native_read_cr2())
-		native_write_cr2(arch->cr2);
+		to_hw(vcpu)->todo |= VMX_TODO_CLEAR_BUFFERS;
+	cr2_enter(vcpu);
 }
 
-/* IRQs off. */
-static void leave_guest(struct okvm_vcpu *vcpu)
+static __always_inline void vmx_guest_leave(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	vcpu->arch->cr2 = native_read_cr2();
+	cr2_leave(vcpu);
 	hw->spec_ctrl = hw->vmcs.frame.guest_spec;
-	debug_regs_unload(hw);
-	xstate_load_host(hw);
-	okvm_note_guest_ran();
-	/* Pairs with the barriers of request.c: from here on requesters need not send an IPI. */
-	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
+}
+
+static void vmx_debug_put(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	get_debugreg(vcpu->arch->dr6, 6);
+	vcpu->arch->dr7 = vmcs_read(GUEST_DR7);
+	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 }
 
 /* ---- each entry ---- */
@@ -522,14 +333,12 @@ static noinline void record_failed_entry(struct okvm_hw_vcpu *hw)
 	hw->exit_reason = ~0u;
 }
 
-static __always_inline void enter_once(struct okvm_vcpu *vcpu)
+static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	int failed;
 
-	if (trace_okvm_entry_enabled())
-		trace_okvm_entry(vcpu->id, okvm_rip(vcpu));
 	write_dirty_regs(arch);
 	write_preemption_timer(hw);
 	if (unlikely(hw->todo))
@@ -561,69 +370,28 @@ static __always_inline void enter_once(struct okvm_vcpu *vcpu)
 	}
 }
 
-static void count_exit(struct okvm_vcpu *vcpu, u32 reason)
+static u32 vmx_exit_reason(const struct okvm_vcpu *vcpu)
 {
-	if (unlikely(reason >= OKVM_NR_EXIT_REASONS))
-		reason = OKVM_NR_EXIT_REASONS - 1;
-	vcpu->exit_count[reason]++;
+	return to_hw(vcpu)->exit_reason;
 }
 
-/*
- * A fast handler that kicks this very vCPU leaves the mode at EXITING although no interrupt is on
- * its way; later requesters would believe that one is, and not kick. So the mode is set again after
- * the requests have been served (serving may kick too), and then requests are looked for once more:
- * either this look finds a later request, or the requester finds the new mode
- * (request_leave_guest()).
- */
-static noinline bool serve_requests_fast(struct okvm_vcpu *vcpu)
+static u64 vmx_exit_detail(struct okvm_vcpu *vcpu)
 {
-	do {
-		if (!okvm_serve_fast(vcpu))
-			return false;
-		if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
-			return true;
-		/* Pairs with smp_mb() in request.c. */
-		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
-	} while (okvm_has_requests(vcpu));
-	return true;
+	return vmx_qual(to_hw(vcpu));
 }
 
-/* IRQs off. Return: true if the last exit was served and only requests stop the guest. */
-static bool run_fast_exits(struct okvm_vcpu *vcpu)
+static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	unsigned int served = 0;
-	bool slow;
-
-	do {
-		enter_once(vcpu);
-		if (trace_okvm_exit_enabled())
-			trace_okvm_exit(vcpu->id, hw->exit_reason, okvm_rip(vcpu), vmx_qual(hw));
-		count_exit(vcpu, hw->exit_reason);
-		slow = !vmx_exit_fast(vcpu);
-		if (slow)
-			break;
-		served++;
-		/* A wakeup by this thread's own device or IPI sets flags without an interrupt. */
-	} while ((likely(!okvm_has_requests(vcpu)) || serve_requests_fast(vcpu)) &&
-		 likely(!(read_thread_flags() & THREAD_WORK)));
-	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
-	vcpu->stat[OKVM_STAT_EXITS] += served + slow;
-	return !slow;
-}
-
-static bool exit_is_host_interrupt(const struct okvm_hw_vcpu *hw)
-{
-	return hw->exit_reason == EXIT_REASON_EXTERNAL_INTERRUPT;
+	return to_hw(vcpu)->exit_reason == EXIT_REASON_EXTERNAL_INTERRUPT;
 }
 
 /*
  * "Acknowledge interrupt on exit" has taken it from the local APIC: its vector's handler is called
  * through the IDT as the CPU would have done, unless the fast loop has completed it.
  */
-static void take_host_interrupt(struct okvm_hw_vcpu *hw)
+static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {
-	u32 info = vmx_intr_info(hw);
+	u32 info = vmx_intr_info(to_hw(vcpu));
 
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
@@ -631,17 +399,6 @@ static void take_host_interrupt(struct okvm_hw_vcpu *hw)
 	/* STI holds interrupts back for one instruction. */
 	cpu_relax();
 	local_irq_disable();
-}
-
-/* The interrupt is taken before guest time ends, so that a host tick is accounted to the guest. */
-static void irqs_on_after_exit(struct okvm_hw_vcpu *hw)
-{
-	/* After any other exit some of the guest's instruction may be left to do. */
-	hw->vcpu->arch->between_insns = exit_is_host_interrupt(hw);
-	if (exit_is_host_interrupt(hw))
-		take_host_interrupt(hw);
-	vtime_account_guest_exit();
-	local_irq_enable();
 }
 
 /* The event that waits for the next entry, which does not happen, is delivered by the emulator. */
@@ -668,7 +425,8 @@ static int emulate_until_valid(struct okvm_vcpu *vcpu)
 		outcome = deliver_or_emulate(vcpu);
 		hw->emulate = !vmx_state_valid(vcpu);
 	} while (outcome == OKVM_RESUME && hw->emulate && --bound && !okvm_has_requests(vcpu) &&
-		 okvm_arch_vcpu_can_enter(vcpu) && !(read_thread_flags() & THREAD_WORK));
+		 okvm_arch_vcpu_can_enter(vcpu) &&
+		 !(read_thread_flags() & STAY_THREAD_WORK));
 	okvm_vcpu_srcu_unlock(vcpu);
 	hw->todo &= ~VMX_TODO_CHECK_STATE;
 	return outcome;
@@ -685,37 +443,33 @@ static bool must_emulate(struct okvm_vcpu *vcpu)
 	return hw->emulate;
 }
 
+static __always_inline bool vmx_emulate_instead(struct okvm_vcpu *vcpu, int *outcome)
+{
+	if (likely(!must_emulate(vcpu)))
+		return false;
+	vcpu->arch->between_insns = false;
+	*outcome = emulate_until_valid(vcpu);
+	return true;
+}
+
+static const struct okvm_stay_ops vmx_stay_ops = {
+	.instead = vmx_emulate_instead,
+	.event_waits = vmx_event_waits,
+	.host_enter = vmx_host_enter,
+	.guest_enter = vmx_guest_enter,
+	.guest_leave = vmx_guest_leave,
+	.enter = vmx_enter_once,
+	.exit_reason = vmx_exit_reason,
+	.exit_detail = vmx_exit_detail,
+	.exit_fast = vmx_exit_fast,
+	.exit_slow = vmx_exit_slow,
+	.host_interrupted = vmx_host_interrupted,
+	.host_interrupt = vmx_host_interrupt,
+	.host_nmi_mce = vmx_host_nmi_mce,
+	.debug_put = vmx_debug_put,
+};
+
 int vmx_run(struct okvm_vcpu *vcpu)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	bool served;
-	int outcome;
-
-	for (;;) {
-		if (unlikely(must_emulate(vcpu))) {
-			vcpu->arch->between_insns = false;
-			return emulate_until_valid(vcpu);
-		}
-		local_irq_disable();
-		/* Pairs with smp_mb() in request.c. */
-		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
-		if (unlikely(must_not_enter(hw))) {
-			WRITE_ONCE(vcpu->mode, OKVM_OUTSIDE_GUEST);
-			local_irq_enable();
-			return OKVM_RESUME;
-		}
-		enter_guest(vcpu);
-		served = run_fast_exits(vcpu);
-		leave_guest(vcpu);
-		vmx_host_nmi_mce(hw);
-		irqs_on_after_exit(hw);
-		if (served || exit_is_host_interrupt(hw))
-			return OKVM_RESUME;
-		outcome = vmx_exit_slow(vcpu);
-		if (outcome != OKVM_RESUME)
-			return outcome;
-		if (!okvm_arch_vcpu_can_enter(vcpu) ||
-		    READ_ONCE(vcpu->run->request_interrupt_window))
-			return OKVM_RESUME;
-	}
+	return stay_run(vcpu, &vmx_stay_ops);
 }

@@ -9,14 +9,11 @@
 #include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 
-#include "core/iobus.h"
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
-#include "x86/cpuid/cpuid.h"
-#include "x86/msr/msr.h"
-#include "x86/pv/pv.h"
+#include "x86/fast.h"
 
 /* Reasons that the kernel's headers do not name. */
 enum {
@@ -27,71 +24,16 @@ enum {
 
 /* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
 
-static __always_inline void answer_cpuid(struct okvm_vcpu *vcpu)
-{
-	unsigned long *gpr = vcpu->arch->gpr;
-	u32 eax = gpr[OKVM_REG_RAX], ecx = gpr[OKVM_REG_RCX], ebx, edx;
+static const struct okvm_fast_ops vmx_fast_ops = {
+	.traps = vmx_single_steps,
+	.skip = vmx_skip_insn_fast,
+};
 
-	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
-	gpr[OKVM_REG_RAX] = eax;
-	gpr[OKVM_REG_RBX] = ebx;
-	gpr[OKVM_REG_RCX] = ecx;
-	gpr[OKVM_REG_RDX] = edx;
-}
-
-static bool fast_cpuid(struct okvm_vcpu *vcpu)
-{
-	if (okvm_cpuid_faults(vcpu) || vmx_single_steps(vcpu))
-		return false;
-	answer_cpuid(vcpu);
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
-static bool fast_rdmsr(struct okvm_vcpu *vcpu)
-{
-	u64 val;
-
-	if (vmx_single_steps(vcpu) ||
-	    !okvm_rdmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], &val))
-		return false;
-	okvm_set_edx_eax(vcpu, val);
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
-static bool fast_wrmsr(struct okvm_vcpu *vcpu)
-{
-	if (vmx_single_steps(vcpu) ||
-	    !okvm_wrmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], okvm_edx_eax(vcpu)))
-		return false;
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
-static bool fast_vmcall(struct okvm_vcpu *vcpu)
-{
-	if (vmx_single_steps(vcpu) || !okvm_hypercall_fast(vcpu))
-		return false;
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
-/* Devices' locks may sleep on a real-time kernel. */
 static bool fast_io(struct okvm_vcpu *vcpu)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	const union qual_io q = { vmx_qual(hw) };
+	const union qual_io q = { vmx_qual(to_hw(vcpu)) };
 
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || q.string || vmx_single_steps(vcpu))
-		return false;
-	if (okvm_port_empty(vcpu, q.port, qual_io_size(q)) ||
-	    !okvm_pio_fast(vcpu, q.port, qual_io_size(q), q.in)) {
-		hw->pio_missed = true;
-		return false;
-	}
-	vmx_skip_insn_fast(vcpu);
-	return true;
+	return !q.string && fast_pio(vcpu, &vmx_fast_ops, q.port, qual_io_size(q), q.in);
 }
 
 static bool fast_timer(struct okvm_vcpu *vcpu)
@@ -156,26 +98,18 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-static bool fast_wbinvd(struct okvm_vcpu *vcpu)
-{
-	if (vmx_single_steps(vcpu))
-		return false;
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
 /* A chain of compares: with retpolines an indirect call costs more than all of them. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {
 	case EXIT_REASON_CPUID:
-		return fast_cpuid(vcpu);
+		return fast_cpuid(vcpu, &vmx_fast_ops);
 	case EXIT_REASON_IO_INSTRUCTION:
 		return fast_io(vcpu);
 	case EXIT_REASON_MSR_WRITE:
-		return fast_wrmsr(vcpu);
+		return fast_wrmsr(vcpu, &vmx_fast_ops);
 	case EXIT_REASON_MSR_READ:
-		return fast_rdmsr(vcpu);
+		return fast_rdmsr(vcpu, &vmx_fast_ops);
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return fast_timer(vcpu);
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
@@ -187,7 +121,7 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	case EXIT_REASON_EPT_VIOLATION:
 		return vmx_fast_ept(vcpu);
 	case EXIT_REASON_VMCALL:
-		return fast_vmcall(vcpu);
+		return fast_hypercall(vcpu, &vmx_fast_ops);
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		return fast_tpr(vcpu);
 	case EXIT_REASON_APIC_WRITE:
@@ -196,7 +130,7 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 		return vmx_fast_apic_access(vcpu);
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
-		return fast_wbinvd(vcpu);
+		return fast_nop(vcpu, &vmx_fast_ops);
 	default:
 		return false;
 	}
@@ -213,16 +147,6 @@ static int exit_triple_fault(struct okvm_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return OKVM_USER;
-}
-
-static int exit_cpuid(struct okvm_vcpu *vcpu)
-{
-	if (okvm_cpuid_faults(vcpu) && vmx_get_cpl(vcpu)) {
-		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
-		return OKVM_RESUME;
-	}
-	answer_cpuid(vcpu);
-	return vmx_skip_insn(vcpu);
 }
 
 static int exit_unexpected(struct okvm_vcpu *vcpu)
@@ -256,7 +180,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_INTERRUPT_WINDOW]	= exit_resume,		/* fast */
 	[EXIT_REASON_NMI_WINDOW]	= exit_resume,		/* fast */
 	[EXIT_REASON_TASK_SWITCH]	= vmx_exit_task_switch,
-	[EXIT_REASON_CPUID]		= exit_cpuid,
+	[EXIT_REASON_CPUID]		= vmx_exit_cpuid,
 	[EXIT_GETSEC]			= vmx_exit_ud,
 	[EXIT_REASON_HLT]		= vmx_exit_hlt,
 	[EXIT_REASON_INVD]		= vmx_exit_nop,
@@ -346,7 +270,7 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	const union qual_io q = { vmx_qual(hw) };
 
-	hw->pio_missed = false;
+	arch->stay.pio_missed = false;
 	/* The completion needs them, and would read them through the backend's table. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
@@ -406,7 +330,7 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 	hw->entry_cpu = hw->vmcs.cpu;
 	if (unlikely(hw->entry_failed || hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(vcpu);
-	if (hw->pio_missed)
+	if (vcpu->arch->stay.pio_missed)
 		return exit_pio_user(vcpu);
 	return exit_by_table(vcpu);
 }

@@ -36,8 +36,9 @@ static bool is_host_nmi(u32 info)
  * delivery would; INT 2 goes through the kernel's own gate, on its own stack,
  * and the IRET of its handler ends the blocking.
  */
-void vmx_host_nmi_mce(struct okvm_hw_vcpu *hw)
+void vmx_host_nmi_mce(struct okvm_vcpu *vcpu)
 {
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 reason = hw->exit_reason & 0xffff;
 
 	if (unlikely(reason == EXIT_REASON_MCE_DURING_VMENTRY)) {

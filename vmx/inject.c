@@ -106,7 +106,7 @@ static u32 vmx_get_irq_shadow(struct okvm_vcpu *vcpu)
 	return out;
 }
 
-void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
+static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 val = vmx_shadow(hw) & ~VMX_IRQ_SHADOW;

@@ -20,10 +20,6 @@
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */
 
-/* Newer than the oldest supported kernel's header. */
-#ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
-#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
-#endif
 #define VMX_NR_EXITS	78	/* basic exit reasons that have a row */
 
 /** struct vmx_params - module parameters that are not in vmx_caps.opts */
@@ -93,10 +89,8 @@ struct okvm_hw_vcpu {
 	bool entry_failed;
 	int entry_cpu;
 
-	unsigned long rcu_reported;	/* jiffies at the last report of a quiescent state */
 	u32 todo;
 	bool emulate;		/* hardware cannot run this state */
-	bool pio_missed;	/* this exit is port I/O and no device in the kernel took it */
 	bool walk_wp;		/* CR0.WP as the page walker knows it */
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
@@ -114,12 +108,10 @@ struct okvm_hw_vcpu {
 	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
 	bool apicv;		/* virtual-interrupt delivery is on */
 	bool no_apic_window;	/* counted in the VM's @without_window */
-	bool dr_loaded;		/* the CPU's debug registers are the guest's */
 
 	/* Guarded by having the vCPU loaded. */
 	bool host_saved;	/* segment state and MSRs of the host are put away */
 	u16 ds_sel, es_sel, fs_sel, gs_sel;
-	u32 host_pkru;
 	u64 host_gs_user;
 	u64 host_debugctl;
 
@@ -225,9 +217,8 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 
 int vmx_enable_init(void);
 void vmx_enable_exit(void);
-/** vmx_emergency_get() - one more VM: VMX must not stay on through a crash. May sleep */
-void vmx_emergency_get(void);
-void vmx_emergency_put(void);
+/** vmx_emergency() - a crash or an emergency restart, on each CPU, possibly as an NMI */
+void vmx_emergency(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
@@ -249,7 +240,6 @@ void vmx_vmcs_unload(struct vmx_vmcs *vmcs);
 int vmx_run(struct okvm_vcpu *vcpu);
 void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void vmx_vcpu_put(struct okvm_vcpu *vcpu);
-void vmx_xstate_init(void);
 int vmx_l1d_init(void);
 void vmx_l1d_exit(void);
 
@@ -267,8 +257,9 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu);
 
 int vmx_exit_exception(struct okvm_vcpu *vcpu);		/* exit_exc.c */
 int vmx_exit_task_switch(struct okvm_vcpu *vcpu);
-void vmx_host_nmi_mce(struct okvm_hw_vcpu *hw);
-int vmx_exit_cr(struct okvm_vcpu *vcpu);		/* exit_insn.c */
+void vmx_host_nmi_mce(struct okvm_vcpu *vcpu);
+int vmx_exit_cpuid(struct okvm_vcpu *vcpu);		/* exit_insn.c */
+int vmx_exit_cr(struct okvm_vcpu *vcpu);
 int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
@@ -300,7 +291,6 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow);
 /**
  * vmx_events_given() - an entry has taken what it was to deliver; vectoring information may
  * revive it

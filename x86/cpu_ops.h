@@ -57,6 +57,7 @@ enum okvm_intercepts {
  * @vcpu_destroy; IRQs are on unless a comment says otherwise.
  */
 struct okvm_cpu_ops {
+	u8 hypercall[3];	/* this vendor's instruction: VMCALL or VMMCALL */
 	/* vCPUs: vcpu->hw */
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);

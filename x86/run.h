@@ -10,6 +10,8 @@
  * Return: true if nothing is pending any more; else the run loop must look
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);
+/** okvm_arch_vcpu_init() - what INIT does to the vCPU; vm->srcu held */
+void okvm_arch_vcpu_init(struct okvm_vcpu *vcpu);
 /** okvm_vcpu_accept_events() - INIT and SIPI that the LAPIC holds change mp_state. vm->srcu held */
 void okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
 

@@ -127,6 +127,11 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	okvm_request(OKVM_REQ_TLB_FLUSH, vcpu);
 }
 
+void okvm_arch_vcpu_init(struct okvm_vcpu *vcpu)
+{
+	vcpu_reset(vcpu, true);
+}
+
 static int vcpu_create_parts(struct okvm_vcpu *vcpu)
 {
 	int err;

@@ -162,6 +162,19 @@ enum okvm_msr_result {
 	OKVM_MSR_FILTERED,
 };
 
+/**
+ * struct okvm_stay - of the present stay in the guest, x86/stay.h
+ * @rcu_reported: jiffies at the last report of a quiescent state
+ * @dr_loaded: the CPU's debug registers are the guest's
+ * @pio_missed: the exit is port I/O and no device in the kernel took it
+ */
+struct okvm_stay {
+	unsigned long rcu_reported;
+	u32 host_pkru;
+	bool dr_loaded;
+	bool pio_missed;
+};
+
 struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
@@ -249,6 +262,8 @@ struct okvm_arch_vcpu {
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;
+
+	struct okvm_stay stay;
 
 	/* FPU */
 	struct fpu_guest *fpu;	/* x86/cpu/fpu.c through compat.h */

@@ -26,6 +26,12 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
 /**
+ * okvm_insn_len() - of the instruction at RIP, where hardware does not tell
+ *
+ * As okvm_emulate(). Return: 0 if it cannot be read any more: another CPU has changed it
+ */
+unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
+/**
  * okvm_emul_deliver() - deliver by software the event that is marked as injected
  *
  * For state that hardware cannot run. Return: outcome. As okvm_emulate().

@@ -103,6 +103,14 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 	return emul_one(e);
 }
 
+unsigned int okvm_insn_len(struct okvm_vcpu *vcpu)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+
+	okvm_emul_begin(e, OKVM_EMUL_OTHER, 0);
+	return emul_decode(&e->ctx) == EMUL_OK ? e->ctx.insn.len : 0;
+}
+
 /* ---- after userspace ---- */
 
 /* Userspace reset or moved the vCPU: nothing is left to complete. */

@@ -24,7 +24,7 @@ MODULE_PARM_DESC(force_emulation_prefix,
 		 "emulate the instruction behind UD2 and the letters kvm: 0 no, 1 yes, 3 with RFLAGS.RF cleared (default 0)");
 
 static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-static const u8 emul_vmcall[] = { 0x0f, 0x01, 0xc1 };
+#define MODRM_VMCALL	0xc1
 
 /*
  * The other vendor's hypercall instruction is patched to this one's and executed again, unless
@@ -42,12 +42,12 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		return OKVM_RESUME;
 	}
 	/* VMCALL with a prefix that makes it undefined: not for user mode, unlike VMMCALL. */
-	if (e->ctx.insn.modrm == emul_vmcall[2] && e->ctx.cpl) {
+	if (e->ctx.insn.modrm == MODRM_VMCALL && e->ctx.cpl) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;
 	}
-	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), emul_vmcall, sizeof(emul_vmcall),
-				 EMUL_DATA, e->ctx.cpl);
+	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), vcpu->arch->ops->hypercall,
+				 sizeof(vcpu->arch->ops->hypercall), EMUL_DATA, e->ctx.cpl);
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	e->ctx.out = EMUL_OUT_AGAIN;

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What exits, and how each control of the VMCB follows from the vCPU's state. Every function is
+ * idempotent.
+ */
+#include <linux/gfp.h>
+#include <linux/kvm.h>
+#include <linux/string.h>
+
+#include <asm/apicdef.h>
+#include <asm/cpufeature.h>
+#include <uapi/asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "svm/svm.h"
+
+/* All ports exit: 64 K bits, and three more for accesses that begin at the last ports. */
+#define IOPM_ORDER	2
+static void *iopm;
+
+int svm_iopm_create(void)
+{
+	iopm = (void *)__get_free_pages(GFP_KERNEL, IOPM_ORDER);
+	if (!iopm)
+		return -ENOMEM;
+	memset(iopm, 0xff, PAGE_SIZE << IOPM_ORDER);
+	return 0;
+}
+
+void svm_iopm_destroy(void)
+{
+	free_pages((unsigned long)iopm, IOPM_ORDER);
+	iopm = NULL;
+}
+
+/* ---- intercepts ---- */
+
+#define WORD(bit)	((bit) / 32)
+#define MASK(bit)	BIT((bit) % 32)
+
+/*
+ * What always exits, beside exceptions: what interrupts the host, what is the VMM's to answer, and
+ * SVM's own instructions, which guests do not have.
+ * INVD, WBINVD: a guest must not empty the host's caches, least of all without writing them back.
+ * RDPMC, RDPRU: guests have no performance counters.
+ * CR4 reads: the guest runs with the host's CR4.MCE.
+ */
+static const u8 always[] = {
+	INTERCEPT_CR4_READ, INTERCEPT_CR4_WRITE, INTERCEPT_SELECTIVE_CR0,
+	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
+	INTERCEPT_RDPMC, INTERCEPT_CPUID, INTERCEPT_RSM, INTERCEPT_INVD, INTERCEPT_INVLPGA,
+	INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT, INTERCEPT_TASK_SWITCH, INTERCEPT_SHUTDOWN,
+	INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE,
+	INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_WBINVD, INTERCEPT_XSETBV,
+	INTERCEPT_RDPRU,
+};
+
+/*
+ * #UD: instructions that only the emulator knows, such as the other vendor's hypercall.
+ * #MC: the host's.
+ * #DB, #AC: a guest can make their delivery recur without end; no interrupt would end that.
+ * #BP: a debugger's breakpoints in the guest's code.
+ */
+static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
+{
+	const u32 debugger = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+	u32 bits = BIT(X86_TRAP_UD) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+
+	return (arch->guest_debug & debugger) == debugger ? bits | BIT(X86_TRAP_BP) : bits;
+}
+
+static void want(u32 words[MAX_INTERCEPT], unsigned int bit, bool on)
+{
+	if (on)
+		words[WORD(bit)] |= MASK(bit);
+}
+
+/* What depends on what the VM or its user has chosen. */
+static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
+{
+	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
+	u32 disabled = vcpu->vm->arch->disabled_exits;
+	bool mwait = !(disabled & KVM_X86_DISABLE_EXITS_MWAIT);
+
+	want(words, INTERCEPT_HLT, !(disabled & KVM_X86_DISABLE_EXITS_HLT));
+	want(words, INTERCEPT_MONITOR, mwait);
+	want(words, INTERCEPT_MWAIT, mwait);
+	want(words, INTERCEPT_PAUSE, svm_has(&svm_caps, SVM_FEAT_PAUSE) &&
+	     !(disabled & KVM_X86_DISABLE_EXITS_PAUSE));
+	want(words, INTERCEPT_RDTSCP, !feat->rdtscp);
+	want(words, INTERCEPT_INVPCID, !feat->invpcid && boot_cpu_has(X86_FEATURE_INVPCID));
+}
+
+/* What depends on where the vCPU is. */
+static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
+{
+	const struct okvm_vcpu *vcpu = hw->vcpu;
+	bool cr0 = hw->vmcb->save.cr0 != vcpu->arch->cr0;
+
+	want(words, INTERCEPT_CR0_READ, cr0);
+	want(words, INTERCEPT_CR0_WRITE, cr0);
+	/* An APIC in userspace is told of each write. */
+	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
+	want(words, INTERCEPT_IRET, hw->nmi_masked);
+	want(words, INTERCEPT_VINTR, hw->irq_window);
+	if (!vcpu->arch->debug_regs_live)
+		words[INTERCEPT_DR] = ~0u;
+}
+
+void svm_intercepts(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 words[MAX_INTERCEPT] = { [INTERCEPT_EXCEPTION] = exceptions_wanted(vcpu->arch) };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		want(words, always[i], true);
+	want_chosen(vcpu, words);
+	want_now(hw, words);
+	if (!memcmp(words, hw->vmcb->control.intercepts, sizeof(words)))
+		return;
+	memcpy(hw->vmcb->control.intercepts, words, sizeof(words));
+	svm_dirty(hw, SVM_CLEAN_CONTROL);
+}
+
+static void update_guest_dr7(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_arch_vcpu *arch = vcpu->arch;
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
+
+	hw->vmcb->save.dr7 = host ? arch->guest_debug_dr7 : arch->dr7;
+	hw->vmcb->save.dr6 = arch->debug_regs_live ? arch->dr6 : DR6_RESERVED;
+	svm_dirty(hw, SVM_CLEAN_DR);
+}
+
+/*
+ * TS and MP of CR0 change without exits, unless all writes of CR0 exit. CR4 is all okvm's. The
+ * guest's PDPTEs are not registers: hardware reads them from memory.
+ */
+static void update_cr_masks(struct okvm_vcpu *vcpu)
+{
+	okvm_cr0(vcpu);
+	vcpu->arch->cr0_guest_owned = to_hw(vcpu)->vmcb->save.cr0 == vcpu->arch->cr0 ?
+				      X86_CR0_TS | X86_CR0_MP : 0;
+	vcpu->arch->cr4_guest_owned = 0;
+}
+
+void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (what & OKVM_ICPT_MSRS)
+		svm_msrpm_update(vcpu);
+	if (what & OKVM_ICPT_DEBUG)
+		update_guest_dr7(vcpu);
+	if (what & OKVM_ICPT_CR)
+		update_cr_masks(vcpu);
+	if (what & OKVM_ICPT_TSC) {
+		hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
+		svm_dirty(hw, SVM_CLEAN_CONTROL);
+	}
+	svm_intercepts(vcpu);
+}
+
+/* Fields that are written once. The reset and the update functions write all others. */
+void svm_vmcb_init(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	control->iopm_base_pa = __pa(iopm);
+	control->msrpm_base_pa = __pa(hw->msrpm);
+	control->int_ctl = V_INTR_MASKING_MASK;
+	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))
+		control->pause_filter_count = svm_params.pause_count;
+	if (svm_has(&svm_caps, SVM_FEAT_PAUSE_GAP))
+		control->pause_filter_thresh = svm_params.pause_gap;
+	control->tsc_offset = vcpu->arch->tsc_offset;
+	control->clean = 0;
+	hw->tpr = 0;
+}
+
+/* ---- nested paging and TLB ---- */
+
+static void svm_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (hw->vmcb->control.nested_cr3 == root->pa)
+		return;
+	hw->vmcb->control.nested_cr3 = root->pa;
+	svm_dirty(hw, SVM_CLEAN_NPT);
+	hw->todo |= SVM_TODO_FLUSH;
+}
+
+static void svm_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
+{
+	/* The tag is that of both translations. */
+	vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
+	to_hw(vcpu)->todo |= SVM_TODO_FLUSH;
+}
+
+const struct okvm_mmu_ops svm_mmu_ops = {
+	.set_root = svm_set_root,
+	.flush_tlb = svm_flush_tlb,
+};
+
+/* ---- local APIC ---- */
+
+static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
+{
+	return false;
+}
+
+/* A write of CR8 exits while an interrupt waits for a lower TPR. */
+static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const u8 *page = okvm_apic_page(vcpu);
+	bool held;
+
+	if (what != OKVM_APIC_TPR)
+		return;
+	held = arg >= 0 && arg >> 4 <= page[APIC_TASKPRI] >> 4;
+	if (held == hw->tpr_held)
+		return;
+	hw->tpr_held = held;
+	svm_intercepts(vcpu);
+}
+
+static bool svm_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
+{
+	return false;
+}
+
+const struct okvm_apic_ops svm_apic_ops = {
+	.post_irq = svm_post_irq,
+	.sync = svm_apic_sync,
+	.set_timer = svm_set_timer,
+};

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SVM of each CPU: EFER.SVME, the pages that VMRUN and VMSAVE put the host's state in, and the
+ * ASIDs.
+ *
+ * An ASID is the tag of translations in one CPU's TLB. A CPU gives them out in turn; when all are
+ * given, a new generation begins with a flush of the whole TLB, and every vCPU gets another one when
+ * it is next entered there.
+ */
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/smp.h>
+
+#include <asm/msr.h>
+#include <asm/processor.h>
+
+#include "svm/svm.h"
+
+/**
+ * struct svm_cpu - of each CPU
+ * @hsave: where VMRUN puts host state, in a form of its own
+ * @host: where VMSAVE puts host state that VMRUN leaves alone
+ * @hsave_before: what VM_HSAVE_PA held before okvm
+ */
+struct svm_cpu {
+	void *hsave, *host;
+	u64 hsave_before;
+	u64 asid_generation;
+	u32 next_asid;
+};
+
+static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
+
+void svm_read_cpuid(struct svm_cpuid *cpu)
+{
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->leaf1_eax = cpuid_eax(1);
+	cpu->ext_max = cpuid_eax(0x80000000);
+	if (cpu->ext_max < SVM_CPUID_FUNC || cpu->ext_max >> 16 != 0x8000)
+		return;
+	cpu->ext_ecx = cpuid_ecx(0x80000001);
+	cpu->svm_eax = cpuid_eax(SVM_CPUID_FUNC);
+	cpu->svm_ebx = cpuid_ebx(SVM_CPUID_FUNC);
+	cpu->svm_edx = cpuid_edx(SVM_CPUID_FUNC);
+	if (rdmsrl_safe(MSR_VM_CR, &cpu->vm_cr))
+		cpu->vm_cr = 0;
+}
+
+static bool cpu_is_like_the_others(void)
+{
+	struct svm_cpuid cpu;
+	struct svm_caps caps;
+
+	svm_read_cpuid(&cpu);
+	return svm_caps_adjust(&cpu, svm_caps.feats, &caps) == SVM_CAPS_OK &&
+	       !memcmp(&caps, &svm_caps, sizeof(caps));
+}
+
+int svm_cpu_enable(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (efer & EFER_SVME) {
+		pr_err_ratelimited("okvm: another hypervisor has SVM switched on: end its VMs first\n");
+		return -EBUSY;
+	}
+	if (!cpu_is_like_the_others()) {
+		pr_err("okvm: the SVM capabilities of CPU %d differ from the other CPUs'\n",
+		       raw_smp_processor_id());
+		return -EIO;
+	}
+	wrmsrl(MSR_EFER, efer | EFER_SVME);
+	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
+	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	/* What the TLB holds of former guests: the first vCPU begins a generation. */
+	c->asid_generation++;
+	c->next_asid = svm_caps.asids;
+	return 0;
+}
+
+void svm_cpu_disable(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
+	rdmsrl(MSR_EFER, efer);
+	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
+}
+
+/* Without the global interrupt flag no INIT would start the CPU again. */
+void svm_emergency(void)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (!(efer & EFER_SVME))
+		return;
+	svm_insn_stgi();
+	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
+}
+
+u64 svm_host_area(void)
+{
+	return __pa(this_cpu_read(svm_cpu.host));
+}
+
+bool svm_host_save(void)
+{
+	return svm_insn_vmsave(svm_host_area());
+}
+
+static void asid_new(struct okvm_hw_vcpu *hw, struct svm_cpu *c)
+{
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	if (c->next_asid >= svm_caps.asids) {
+		c->asid_generation++;
+		c->next_asid = 1;
+		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
+	}
+	hw->asid_generation = c->asid_generation;
+	control->asid = c->next_asid++;
+	svm_dirty(hw, SVM_CLEAN_ASID);
+}
+
+void svm_asid_load(struct okvm_hw_vcpu *hw)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+
+	if (hw->todo & SVM_TODO_ASID || hw->asid_generation != c->asid_generation) {
+		asid_new(hw, c);
+	} else if (hw->todo & SVM_TODO_FLUSH) {
+		if (svm_has(&svm_caps, SVM_FEAT_FLUSH_ASID))
+			hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ASID;
+		else
+			asid_new(hw, c);
+	}
+	hw->todo = 0;
+}
+
+static void free_pages_of_cpus(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		free_page((unsigned long)per_cpu(svm_cpu, cpu).hsave);
+		free_page((unsigned long)per_cpu(svm_cpu, cpu).host);
+		per_cpu(svm_cpu, cpu).hsave = NULL;
+		per_cpu(svm_cpu, cpu).host = NULL;
+	}
+}
+
+int svm_enable_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct svm_cpu *c = &per_cpu(svm_cpu, cpu);
+
+		c->hsave = (void *)get_zeroed_page(GFP_KERNEL);
+		c->host = (void *)get_zeroed_page(GFP_KERNEL);
+		if (!c->hsave || !c->host) {
+			free_pages_of_cpus();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void svm_enable_exit(void)
+{
+	free_pages_of_cpus();
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The dispatch of exits: fast with IRQs off, else by exit code (APM "SVM Intercept Exit Codes").
+ */
+#include <linux/kvm.h>
+
+#include <asm/trapnr.h>
+
+#include "core/guestmem.h"
+#include "svm/svm.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/fast.h"
+#include "x86/run.h"
+
+/* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
+
+/* Where the instruction ends must be known, and no trap may follow it. */
+static __always_inline bool svm_traps(struct okvm_vcpu *vcpu)
+{
+	return !svm_has(&svm_caps, SVM_FEAT_NRIPS) || unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
+}
+
+static __always_inline void go_to(struct okvm_vcpu *vcpu, unsigned long rip)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	to_hw(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	arch->rip = rip;
+	arch->avail |= BIT(OKVM_REG_RIP);
+	arch->dirty |= BIT(OKVM_REG_RIP);
+}
+
+static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
+{
+	go_to(vcpu, to_hw(vcpu)->vmcb->control.next_rip);
+}
+
+static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
+
+/* Exits of IN and OUT tell the next RIP on every CPU. */
+static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
+{
+	return unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
+}
+
+static __always_inline void io_skip(struct okvm_vcpu *vcpu)
+{
+	go_to(vcpu, to_hw(vcpu)->vmcb->control.exit_info_2);
+}
+
+static const struct okvm_fast_ops io_ops = { .traps = io_traps, .skip = io_skip };
+
+static union svm_ioio exit_ioio(const struct okvm_hw_vcpu *hw)
+{
+	return (union svm_ioio) { hw->vmcb->control.exit_info_1 };
+}
+
+static bool fast_io(struct okvm_vcpu *vcpu)
+{
+	const union svm_ioio io = exit_ioio(to_hw(vcpu));
+
+	return !io.string && fast_pio(vcpu, &io_ops, io.port, io.size, io.in);
+}
+
+static bool fast_msr(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->vmcb->control.exit_info_1 ? fast_wrmsr(vcpu, &fast_ops) :
+							fast_rdmsr(vcpu, &fast_ops);
+}
+
+static bool fast_window(struct okvm_vcpu *vcpu)
+{
+	svm_event_ops.want_window(vcpu, false, false);
+	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
+	return !READ_ONCE(vcpu->run->request_interrupt_window);
+}
+
+static u32 npf_access(union svm_npf npf)
+{
+	return OKVM_ACC_USER | (npf.write ? OKVM_ACC_WRITE : 0) |
+	       (npf.fetch ? OKVM_ACC_FETCH : 0) | (npf.present ? OKVM_ACC_PRESENT : 0) |
+	       (npf.table ? OKVM_ACC_TABLE : 0);
+}
+
+/* Serves what another vCPU has resolved meanwhile, or what only misses an accessed bit. */
+static bool fast_npf(struct okvm_vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+
+	return okvm_mmu_fault_fast(vcpu, control->exit_info_2,
+				   npf_access((union svm_npf) { control->exit_info_1 }));
+}
+
+bool svm_exit_fast(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
+		return false;
+	switch (hw->exit_code) {
+	case SVM_EXIT_CPUID:
+		return fast_cpuid(vcpu, &fast_ops);
+	case SVM_EXIT_IOIO:
+		return fast_io(vcpu);
+	case SVM_EXIT_MSR:
+		return fast_msr(vcpu);
+	case SVM_EXIT_NPF:
+		return fast_npf(vcpu);
+	case SVM_EXIT_VMMCALL:
+		return fast_hypercall(vcpu, &fast_ops);
+	case SVM_EXIT_VINTR:
+		return fast_window(vcpu);
+	case SVM_EXIT_INVD:
+	case SVM_EXIT_WBINVD:
+		return fast_nop(vcpu, &fast_ops);
+	default:
+		return false;
+	}
+}
+
+/* IRQs off, right after the stay. NMIs and interrupts have been left to the host by the exit. */
+void svm_exit_host_mce(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(to_hw(vcpu)->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
+		okvm_host_machine_check();
+}
+
+/* ---- slow: IRQs on, vm->srcu held; an outcome ---- */
+
+static int delivery_failed(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 data[] = { hw->cut_info, hw->exit_code, hw->vmcb->control.exit_info_1,
+		       hw->vmcb->control.exit_info_2, hw->entry_cpu };
+
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ARRAY_SIZE(data), data);
+}
+
+/*
+ * No memory, or none that may be written. Is that where an event's frame, descriptor or handler
+ * should be, the emulator can deliver the event if there is memory at all.
+ */
+static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
+{
+	if (to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID)
+		return okvm_guest_has(vcpu->vm, gpa, false) ? okvm_emul_deliver(vcpu) :
+							      delivery_failed(vcpu);
+	return okvm_emulate(vcpu, OKVM_EMUL_MMIO, npf.fetch || npf.table ? OKVM_INVALID_GPA : gpa);
+}
+
+static int exit_npf(struct okvm_vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+	const union svm_npf npf = { control->exit_info_1 };
+	gpa_t gpa = control->exit_info_2;
+	int verdict, outcome;
+
+	if (!npf.present && okvm_mmu_mmio_cached(vcpu, gpa)) {
+		if (!npf.fetch && !npf.table && !(to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID) &&
+		    okvm_emulate_known(vcpu, gpa, &outcome))
+			return outcome;
+		return exit_mmio(vcpu, gpa, npf);
+	}
+	verdict = okvm_mmu_fault(vcpu, gpa, npf_access(npf));
+	switch (verdict) {
+	case OKVM_FAULT_FIXED:
+	case OKVM_FAULT_SIGNAL:
+	case OKVM_FAULT_LATER:
+		/* KVM_RUN looks at signals, and whether it may enter, before it enters again. */
+		return OKVM_RESUME;
+	case OKVM_FAULT_MMIO:
+		return exit_mmio(vcpu, gpa, npf);
+	default:
+		return verdict;
+	}
+}
+
+static int exit_io(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_ioio io = exit_ioio(hw);
+
+	if (io.string)
+		return okvm_emulate(vcpu, OKVM_EMUL_PIO, 0);
+	return okvm_pio(vcpu, io.port, io.size, io.in,
+			hw->vmcb->control.exit_info_2 - svm_rip(vcpu));
+}
+
+/* The fast handler found no device in the kernel. No bus is looked at again: no vm->srcu. */
+static int exit_pio_user(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_ioio io = exit_ioio(hw);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	arch->stay.pio_missed = false;
+	svm_rflags(vcpu);
+	arch->pio.port = io.port;
+	arch->pio.size = io.size;
+	arch->pio.in = io.in;
+	arch->pio.insn_len = hw->vmcb->control.exit_info_2 - svm_rip(vcpu);
+	arch->pio.plain = !(hw->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK);
+	return okvm_pio_user(vcpu);
+}
+
+/* The VMCB is undefined after it (APM "Shutdown Intercept"): as upstream, what INIT leaves. */
+static int exit_shutdown(struct okvm_vcpu *vcpu)
+{
+	okvm_arch_vcpu_init(vcpu);
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return OKVM_USER;
+}
+
+static int exit_undefined(struct okvm_vcpu *vcpu)
+{
+	okvm_queue_exception(vcpu, X86_TRAP_UD);
+	return OKVM_RESUME;
+}
+
+static int exit_unexpected(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 data[2] = { hw->exit_code, hw->entry_cpu };
+
+	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, 2, data);
+}
+
+static int exit_entry_failed(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (hw->entry_failed) {
+		okvm_vm_kill(vcpu->vm, "SVM is off");
+		return -EIO;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = hw->vmcb->control.exit_code;
+	vcpu->run->fail_entry.cpu = hw->entry_cpu;
+	return OKVM_USER;
+}
+
+static int exit_by_code(struct okvm_vcpu *vcpu)
+{
+	switch (to_hw(vcpu)->exit_code) {
+	case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR0 + 15:
+	case SVM_EXIT_CR0_SEL_WRITE:
+		return svm_exit_cr(vcpu);
+	case SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR7:
+		return svm_exit_dr(vcpu);
+	case SVM_EXIT_EXCP_BASE ... SVM_EXIT_LAST_EXCP:
+		return svm_exit_exception(vcpu);
+	case SVM_EXIT_IOIO:
+		return exit_io(vcpu);
+	case SVM_EXIT_NPF:
+		return exit_npf(vcpu);
+	case SVM_EXIT_IRET:
+		return svm_exit_iret(vcpu);
+	case SVM_EXIT_TASK_SWITCH:
+		return svm_exit_task_switch(vcpu);
+	case SVM_EXIT_SHUTDOWN:
+		return exit_shutdown(vcpu);
+	case SVM_EXIT_INTR:
+	case SVM_EXIT_NMI:
+	case SVM_EXIT_SMI:
+	case SVM_EXIT_INIT:
+	case SVM_EXIT_VINTR:
+		return OKVM_RESUME;
+	case SVM_EXIT_CPUID:
+	case SVM_EXIT_MSR:
+	case SVM_EXIT_HLT:
+	case SVM_EXIT_VMMCALL:
+	case SVM_EXIT_PAUSE:
+	case SVM_EXIT_MONITOR:
+	case SVM_EXIT_MWAIT:
+	case SVM_EXIT_XSETBV:
+	case SVM_EXIT_RDPMC:
+	case SVM_EXIT_INVD:
+	case SVM_EXIT_WBINVD:
+		return svm_exit_insn(vcpu);
+	/* No nested SVM: as without SVM. No SMM, no RDPRU, nor what CPUID does not show. */
+	case SVM_EXIT_VMRUN:
+	case SVM_EXIT_VMLOAD:
+	case SVM_EXIT_VMSAVE:
+	case SVM_EXIT_STGI:
+	case SVM_EXIT_CLGI:
+	case SVM_EXIT_SKINIT:
+	case SVM_EXIT_INVLPGA:
+	case SVM_EXIT_RSM:
+	case SVM_EXIT_RDPRU:
+	case SVM_EXIT_RDTSCP:
+	case SVM_EXIT_INVPCID:
+		return exit_undefined(vcpu);
+	default:
+		return exit_unexpected(vcpu);
+	}
+}
+
+int svm_exit_slow(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	int outcome;
+
+	hw->entry_cpu = vcpu->cpu;
+	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
+		return exit_entry_failed(vcpu);
+	if (vcpu->arch->stay.pio_missed)
+		return exit_pio_user(vcpu);
+	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
+		svm_events_cut_short(vcpu);
+	okvm_vcpu_srcu_lock(vcpu);
+	outcome = exit_by_code(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
+	return outcome;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Exits that are made by instructions and exceptions. Where the CPU does not tell what the
+ * instruction is, the emulator carries it out; where it does not tell how long, the decoder does.
+ */
+#include <linux/kvm.h>
+
+#include <uapi/asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "svm/svm.h"
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/mp_state.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/exits.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
+
+/* Return: 0 if it cannot be told: the instruction is executed again. */
+static unsigned int insn_len(struct okvm_vcpu *vcpu)
+{
+	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+
+	if (svm_has(&svm_caps, SVM_FEAT_NRIPS) && control->next_rip)
+		return control->next_rip - svm_rip(vcpu);
+	return okvm_insn_len(vcpu);
+}
+
+int svm_exit_insn(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned int len = insn_len(vcpu);
+
+	if (!len)
+		return OKVM_RESUME;
+	switch (hw->exit_code) {
+	case SVM_EXIT_CPUID:
+		return okvm_exit_cpuid(vcpu, len);
+	case SVM_EXIT_MSR:
+		return okvm_emulate_msr(vcpu, hw->vmcb->control.exit_info_1, len);
+	case SVM_EXIT_HLT:
+		return okvm_halt(vcpu, okvm_skip_insn(vcpu, len));
+	case SVM_EXIT_VMMCALL:
+		return okvm_hypercall(vcpu, len);
+	case SVM_EXIT_PAUSE:
+		return okvm_exit_pause(vcpu, len);
+	case SVM_EXIT_MONITOR:
+	case SVM_EXIT_MWAIT:
+		return okvm_exit_mwait(vcpu, len);
+	case SVM_EXIT_XSETBV:
+		return okvm_exit_xsetbv(vcpu, len);
+	case SVM_EXIT_RDPMC:
+		/* No performance counters: every index is illegal. */
+		return okvm_gp_or_skip(vcpu, true, len);
+	default:
+		return okvm_skip_insn(vcpu, len);
+	}
+}
+
+/* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
+static int emulate_to_cr8(struct okvm_vcpu *vcpu)
+{
+	unsigned long old = okvm_get_cr8(vcpu);
+	int outcome = okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+
+	if (outcome != OKVM_RESUME || vcpu->apic || old <= okvm_get_cr8(vcpu))
+		return outcome;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return OKVM_USER;
+}
+
+/* CLTS and SMSW, LMSW, and everything where the CPU does not tell the register. */
+int svm_exit_cr(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_cr q = { hw->vmcb->control.exit_info_1 };
+	unsigned int nr = hw->exit_code & 15, len;
+
+	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) && hw->exit_code == SVM_EXIT_WRITE_CR8)
+		return emulate_to_cr8(vcpu);
+	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) || !q.mov)
+		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	len = insn_len(vcpu);
+	if (!len)
+		return OKVM_RESUME;
+	if (hw->exit_code == SVM_EXIT_CR0_SEL_WRITE)
+		nr = 0;
+	else if (hw->exit_code < SVM_EXIT_WRITE_CR0)
+		return okvm_exit_from_cr(vcpu, nr, q.reg, len);
+	return okvm_exit_to_cr(vcpu, nr, okvm_gpr(vcpu, q.reg), len);
+}
+
+int svm_exit_dr(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_cr q = { hw->vmcb->control.exit_info_1 };
+	unsigned int nr = hw->exit_code & 15, len;
+
+	if (okvm_exit_dr_lend(vcpu)) {
+		/* DR6 and DR7 are the guest's own from now on. */
+		svm_update_intercepts(vcpu, OKVM_ICPT_DEBUG);
+		return OKVM_RESUME;
+	}
+	if (!svm_has(&svm_caps, SVM_FEAT_DECODE))
+		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	len = insn_len(vcpu);
+	if (!len)
+		return OKVM_RESUME;
+	return okvm_exit_mov_dr(vcpu, nr, q.reg, hw->exit_code < SVM_EXIT_WRITE_DR0, len);
+}
+
+/* The exit comes before the IRET. NMIs are unmasked even if it faults. */
+int svm_exit_iret(struct okvm_vcpu *vcpu)
+{
+	int outcome = okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+
+	svm_event_ops.set_nmi_masked(vcpu, false);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+	return outcome;
+}
+
+/* ---- exceptions ---- */
+
+static int exit_db(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
+	unsigned long dr6 = save->dr6;
+
+	/* The next one is told apart by what it sets. */
+	if (!arch->debug_regs_live)
+		save->dr6 = DR6_RESERVED;
+	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
+	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);
+	/* Bits that are set by an exception, and, the other way round, RTM's and bus lock's. */
+	okvm_queue_db(vcpu, dr6 ^ DR6_RESERVED);
+	return OKVM_RESUME;
+}
+
+int svm_exit_exception(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u8 vector = hw->exit_code - SVM_EXIT_EXCP_BASE;
+
+	switch (vector) {
+	case X86_TRAP_MC:
+		/* Served in svm_exit_host_mce(). */
+		return OKVM_RESUME;
+	case X86_TRAP_UD:
+		return okvm_emulate(vcpu, OKVM_EMUL_UD, 0);
+	case X86_TRAP_DB:
+		return exit_db(vcpu);
+	case X86_TRAP_BP:
+		vcpu->arch->ev.insn_len = 1;
+		return okvm_debug_exit(vcpu, X86_TRAP_BP, 0);
+	case X86_TRAP_AC:
+		okvm_queue_exception_err(vcpu, X86_TRAP_AC, hw->vmcb->control.exit_info_1);
+		return OKVM_RESUME;
+	default:
+		vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+		vcpu->run->ex.exception = vector;
+		vcpu->run->ex.error_code = hw->vmcb->control.exit_info_1;
+		return OKVM_USER;
+	}
+}
+
+/* ---- task switches, which only software can do ---- */
+
+/* How it came about, in the numbers of okvm_task_switch(). */
+static int task_source(const struct okvm_hw_vcpu *hw, union svm_task task)
+{
+	if (task.iret)
+		return 1;
+	if (task.jmp)
+		return 2;
+	return hw->cut_info & SVM_EXITINTINFO_VALID ? 3 : 0;
+}
+
+/* Exceptions and interrupts return to the instruction, all else behind it. */
+static bool task_by_instruction(const struct okvm_hw_vcpu *hw)
+{
+	u8 vector = hw->cut_info & SVM_EXITINTINFO_VEC_MASK;
+
+	if (!(hw->cut_info & SVM_EXITINTINFO_VALID))
+		return true;
+	switch (hw->cut_info & SVM_EXITINTINFO_TYPE_MASK) {
+	case SVM_EXITINTINFO_TYPE_SOFT:
+		return true;
+	case SVM_EXITINTINFO_TYPE_EXEPT:
+		return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
+	default:
+		return false;
+	}
+}
+
+int svm_exit_task_switch(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_task task = { hw->vmcb->control.exit_info_2 };
+	u32 error = task.error;
+	unsigned int len = 0;
+
+	if (task_by_instruction(hw)) {
+		len = insn_len(vcpu);
+		if (!len)
+			return OKVM_RESUME;
+	}
+	return okvm_task_switch(vcpu, hw->vmcb->control.exit_info_1, task_source(hw, task), len,
+				task.has_error ? &error : NULL);
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Events are handed to hardware here, and taken back if it did not finish their delivery.
+ * x86/cpu/event.c chooses the event.
+ *
+ * SVM tells neither when an NMI's handler is done nor when an NMI could be taken: IRET exits while
+ * NMIs are masked, and is emulated.
+ */
+#include <asm/trapnr.h>
+
+#include "core/trace.h"
+#include "svm/svm.h"
+#include "x86/cpu/event.h"
+
+/* @len: of the instruction that makes the event and that it returns behind; 0: none does */
+static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
+{
+	hw->given = true;
+	hw->soft_len = len;
+	hw->vmcb->control.event_inj = info | SVM_EVTINJ_VALID;
+	hw->vmcb->control.event_inj_err = error;
+	trace_okvm_inject(hw->vcpu->id, info);
+}
+
+/* APM "Event Injection": without the next RIP's field the delivery pushes RIP itself. */
+void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
+{
+	unsigned long rip = svm_rip(hw->vcpu);
+
+	if (svm_has(&svm_caps, SVM_FEAT_NRIPS)) {
+		hw->vmcb->control.next_rip = rip + hw->soft_len;
+		return;
+	}
+	hw->soft_rip = rip;
+	okvm_rip_set(hw->vcpu, rip + hw->soft_len);
+}
+
+void svm_soft_event_undo(struct okvm_hw_vcpu *hw)
+{
+	if (!svm_has(&svm_caps, SVM_FEAT_NRIPS))
+		okvm_rip_set(hw->vcpu, hw->soft_rip);
+}
+
+/* Not by an INT: those two have one-byte instructions. */
+static bool is_soft_exception(u8 vector)
+{
+	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
+}
+
+static void svm_inject_exception(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+	u32 info = ev->exc.vector | SVM_EVTINJ_TYPE_EXEPT;
+
+	if (ev->exc.has_error)
+		info |= SVM_EVTINJ_VALID_ERR;
+	give(to_hw(vcpu), info, ev->exc.has_error ? ev->exc.error_code : 0,
+	     is_soft_exception(ev->exc.vector) ? ev->insn_len ?: 1 : 0);
+}
+
+static void svm_inject_irq(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (ev->irq.soft)
+		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0, ev->insn_len);
+	else
+		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_INTR, 0, 0);
+}
+
+static void svm_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
+{
+	to_hw(vcpu)->nmi_masked = masked;
+	svm_intercepts(vcpu);
+}
+
+static void svm_inject_nmi(struct okvm_vcpu *vcpu)
+{
+	svm_set_nmi_masked(vcpu, true);
+	give(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
+}
+
+/* Hardware does not tell which of the two it is. */
+static u32 svm_get_irq_shadow(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?
+	       OKVM_IRQ_SHADOW_STI | OKVM_IRQ_SHADOW_MOV_SS : 0;
+}
+
+static void svm_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
+{
+	struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+
+	control->int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	if (shadow)
+		control->int_state |= SVM_INTERRUPT_SHADOW_MASK;
+}
+
+static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->nmi_masked;
+}
+
+/* A virtual interrupt of the highest priority exits when the guest would take it. */
+static void irq_window(struct okvm_hw_vcpu *hw, bool on)
+{
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	if (on == hw->irq_window)
+		return;
+	hw->irq_window = on;
+	control->int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	if (on)
+		control->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
+	svm_dirty(hw, SVM_CLEAN_TPR);
+	svm_intercepts(hw->vcpu);
+}
+
+static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	irq_window(hw, irq);
+	/* A masked NMI waits for IRET, which exits. */
+	nmi = nmi && !hw->nmi_masked;
+	hw->nmi_behind = nmi && hw->given;
+	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
+}
+
+void svm_event_withdraw(struct okvm_hw_vcpu *hw)
+{
+	hw->soft_len = 0;
+	hw->given = false;
+	hw->vmcb->control.event_inj = 0;
+}
+
+void svm_events_given(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_events *ev = &vcpu->arch->ev;
+
+	hw->given = false;
+	hw->vmcb->control.event_inj = 0;
+	ev->exc.injected = false;
+	ev->irq.injected = false;
+	ev->nmi_injected = false;
+	if (!(hw->cut_info & SVM_EXITINTINFO_VALID))
+		hw->soft_len = 0;
+	if (hw->nmi_behind)
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+	hw->nmi_behind = false;
+}
+
+/*
+ * An event of an instruction that is not done: the instruction is executed again, unless the event
+ * was okvm's to deliver.
+ */
+static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	unsigned int len = hw->soft_len;
+
+	if (!len)
+		return;
+	svm_soft_event_undo(hw);
+	hw->soft_len = 0;
+	vcpu->arch->ev.insn_len = len;
+	if (exception)
+		okvm_reinject_exception(vcpu, vector, false, 0);
+	else
+		okvm_reinject_irq(vcpu, vector, true, len);
+}
+
+/* APM "EXITINTINFO" */
+void svm_events_cut_short(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u32 info = hw->cut_info;
+	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
+	bool has_error = info & SVM_EXITINTINFO_VALID_ERR;
+
+	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
+	case SVM_EXITINTINFO_TYPE_NMI:
+		/* Its delivery begins anew, so it must not be masked by itself. */
+		svm_set_nmi_masked(vcpu, false);
+		okvm_reinject_nmi(vcpu);
+		break;
+	case SVM_EXITINTINFO_TYPE_EXEPT:
+		if (is_soft_exception(vector))
+			soft_cut_short(vcpu, vector, true);
+		else
+			okvm_reinject_exception(vcpu, vector, has_error,
+						has_error ? hw->vmcb->control.exit_int_info_err : 0);
+		break;
+	case SVM_EXITINTINFO_TYPE_SOFT:
+		soft_cut_short(vcpu, vector, false);
+		break;
+	case SVM_EXITINTINFO_TYPE_INTR:
+		okvm_reinject_irq(vcpu, vector, false, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+const struct okvm_event_ops svm_event_ops = {
+	.inject_exception = svm_inject_exception,
+	.inject_nmi = svm_inject_nmi,
+	.inject_irq = svm_inject_irq,
+	.get_irq_shadow = svm_get_irq_shadow,
+	.set_irq_shadow = svm_set_irq_shadow,
+	.nmi_masked = svm_nmi_masked,
+	.set_nmi_masked = svm_set_nmi_masked,
+	.want_window = svm_want_window,
+};

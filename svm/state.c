@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest registers that live in the VMCB: segments, descriptor tables, control registers.
+ */
+#include <linux/kvm.h>
+#include <linux/string.h>
+
+#include <asm/tlbflush.h>
+
+#include "svm/svm.h"
+#include "x86/cpu/cr.h"
+
+static struct vmcb_seg *seg_of(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
+{
+	struct vmcb_save_area *save = &hw->vmcb->save;
+
+	switch (seg) {
+	case OKVM_SEG_ES: return &save->es;
+	case OKVM_SEG_CS: return &save->cs;
+	case OKVM_SEG_SS: return &save->ss;
+	case OKVM_SEG_DS: return &save->ds;
+	case OKVM_SEG_FS: return &save->fs;
+	case OKVM_SEG_GS: return &save->gs;
+	case OKVM_SEG_LDTR: return &save->ldtr;
+	default: return &save->tr;
+	}
+}
+
+/*
+ * What AMD's processors keep in the hidden parts is not all that the descriptor said. The state
+ * that userspace gets is what Intel's would have, so that it can go there (APM "Segment State in
+ * the VMCB").
+ */
+static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
+			      const struct vmcb_save_area *save)
+{
+	/* Not kept by all: the limit tells it. */
+	var->g = var->limit > 0xfffff;
+	switch (seg) {
+	case OKVM_SEG_TR:
+		/* In use, and so busy. */
+		var->type |= 2;
+		break;
+	case OKVM_SEG_DS:
+	case OKVM_SEG_ES:
+	case OKVM_SEG_FS:
+	case OKVM_SEG_GS:
+		/* Loaded, and so accessed. */
+		if (!var->unusable)
+			var->type |= 1;
+		break;
+	case OKVM_SEG_SS:
+		/* A null selector leaves it set. */
+		if (var->unusable)
+			var->db = 0;
+		var->dpl = save->cpl;
+		break;
+	default:
+		break;
+	}
+}
+
+static void svm_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct vmcb_seg *s = seg_of(hw, seg);
+
+	*var = (struct kvm_segment) {
+		.base = s->base, .limit = s->limit, .selector = s->selector,
+		.type = s->attrib & SVM_SELECTOR_TYPE_MASK,
+		.s = s->attrib >> SVM_SELECTOR_S_SHIFT & 1,
+		.dpl = s->attrib >> SVM_SELECTOR_DPL_SHIFT & 3,
+		.present = s->attrib >> SVM_SELECTOR_P_SHIFT & 1,
+		.avl = s->attrib >> SVM_SELECTOR_AVL_SHIFT & 1,
+		.l = s->attrib >> SVM_SELECTOR_L_SHIFT & 1,
+		.db = s->attrib >> SVM_SELECTOR_DB_SHIFT & 1,
+	};
+	var->unusable = !var->present;
+	fit_for_userspace(var, seg, &hw->vmcb->save);
+}
+
+static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *var,
+			    enum okvm_seg seg)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct vmcb_seg *s = seg_of(hw, seg);
+
+	s->base = var->base;
+	s->limit = var->limit;
+	s->selector = var->selector;
+	s->attrib = (var->type & SVM_SELECTOR_TYPE_MASK) |
+		    (var->s & 1) << SVM_SELECTOR_S_SHIFT |
+		    (var->dpl & 3) << SVM_SELECTOR_DPL_SHIFT |
+		    (var->present && !var->unusable) << SVM_SELECTOR_P_SHIFT |
+		    (var->avl & 1) << SVM_SELECTOR_AVL_SHIFT |
+		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
+		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
+		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
+	/* A VMM that loads SS alone must not leave another CPL behind. */
+	if (seg == OKVM_SEG_SS)
+		hw->vmcb->save.cpl = var->dpl & 3;
+	svm_dirty(hw, SVM_CLEAN_SEG);
+}
+
+static void svm_get_dt(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt)
+{
+	const struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
+	const struct vmcb_seg *s = idt ? &save->idtr : &save->gdtr;
+
+	*dt = (struct kvm_dtable) { .base = s->base, .limit = s->limit };
+}
+
+static void svm_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct vmcb_seg *s = idt ? &hw->vmcb->save.idtr : &hw->vmcb->save.gdtr;
+
+	s->base = dt->base;
+	s->limit = dt->limit;
+	svm_dirty(hw, SVM_CLEAN_DT);
+}
+
+static int svm_get_cpl(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->vmcb->save.cpl;
+}
+
+static bool svm_cs_long(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK;
+}
+
+/* Upstream's words in upstream's order. */
+static void svm_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
+{
+	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+
+	info[0] = control->exit_code;
+	info[1] = control->exit_info_1;
+	info[2] = control->exit_info_2;
+	info[3] = control->exit_int_info;
+	info[4] = control->exit_int_info & SVM_EXITINTINFO_VALID &&
+		  control->exit_int_info & SVM_EXITINTINFO_VALID_ERR ?
+		  control->exit_int_info_err : 0;
+}
+
+static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	const struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
+
+	arch->avail |= BIT(reg);
+	switch (reg) {
+	case OKVM_REG_RSP:
+		arch->gpr[OKVM_REG_RSP] = save->rsp;
+		break;
+	case OKVM_REG_RIP:
+		arch->rip = save->rip;
+		break;
+	case OKVM_REG_RFLAGS:
+		arch->rflags = save->rflags;
+		break;
+	case OKVM_REG_CR0:
+		arch->cr0 &= ~arch->cr0_guest_owned;
+		arch->cr0 |= save->cr0 & arch->cr0_guest_owned;
+		break;
+	case OKVM_REG_CR3:
+		arch->cr3 = save->cr3;
+		break;
+	case OKVM_REG_PDPTR:
+		if (okvm_pae_paging(vcpu))
+			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- control registers ---- */
+
+/*
+ * With CD the guest's accesses would not be cached, on whatever memory of the host. Reads and
+ * writes exit for as long as the guest believes that they are not.
+ */
+static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	arch->cr0 = cr0;
+	arch->avail |= BIT(OKVM_REG_CR0);
+	hw->vmcb->save.cr0 = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
+	svm_dirty(hw, SVM_CLEAN_CR);
+	svm_update_intercepts(vcpu, OKVM_ICPT_CR);
+}
+
+static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vcpu->arch->cr4 = cr4;
+	/* The guest runs with the host's: a machine check without it shuts the CPU down. */
+	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (cr4_read_shadow() & X86_CR4_MCE);
+	svm_dirty(hw, SVM_CLEAN_CR);
+}
+
+static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	vcpu->arch->efer = efer;
+	/* VMRUN demands it; the guest does not see it. */
+	hw->vmcb->save.efer = efer | EFER_SVME;
+	svm_dirty(hw, SVM_CLEAN_CR);
+}
+
+const struct okvm_reg_ops svm_reg_ops = {
+	.cache_reg = svm_cache_reg,
+	.get_segment = svm_get_segment,
+	.set_segment = svm_set_segment,
+	.get_dt = svm_get_dt,
+	.set_dt = svm_set_dt,
+	.get_cpl = svm_get_cpl,
+	.exit_info = svm_exit_info,
+	.cs_long = svm_cs_long,
+	.set_cr0 = svm_set_cr0,
+	.set_cr4 = svm_set_cr4,
+	.set_efer = svm_set_efer,
+};

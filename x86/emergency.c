@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What switches hardware virtualization off when the machine crashes or restarts in an emergency.
+ *
+ * The kernel has room for one callback. Upstream's module takes it for as long as it is loaded
+ * (6.1) or has VMs (later), and then switches the hardware off on every CPU even if okvm uses it;
+ * so okvm steps back if it is there, and takes the callback only while it has VMs itself, and a
+ * little longer: giving it back waits for a grace period, which closing the last VM should not.
+ */
+#include <linux/kobject.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+
+#include <asm/reboot.h>
+
+#include "core/compat.h"
+#include "x86/emergency.h"
+
+#define EMERGENCY_LINGER	HZ
+
+static DEFINE_MUTEX(emergency_lock);
+static unsigned int emergency_users;
+/* What is registered, or NULL. */
+static void (*emergency_off)(void);
+
+/*
+ * The kernel's own set of modules is asked. A path would be resolved in the caller's mount
+ * namespace, where it may be anything, and on a file system that may never answer.
+ */
+static bool is_loaded(const char *name)
+{
+	struct kobject *module = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
+
+	kobject_put(module);
+	return module;
+}
+
+static void emergency_give_back(struct work_struct *work)
+{
+	mutex_lock(&emergency_lock);
+	if (!emergency_users && emergency_off) {
+		cpu_emergency_unregister_virt_callback(emergency_off);
+		emergency_off = NULL;
+	}
+	mutex_unlock(&emergency_lock);
+}
+
+static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
+
+void okvm_emergency_get(void (*off)(void), const char *upstream)
+{
+	mutex_lock(&emergency_lock);
+	if (!emergency_users++ && !emergency_off && !is_loaded(upstream)) {
+		cpu_emergency_register_virt_callback(off);
+		emergency_off = off;
+	}
+	mutex_unlock(&emergency_lock);
+}
+
+void okvm_emergency_put(void)
+{
+	mutex_lock(&emergency_lock);
+	if (!--emergency_users)
+		schedule_delayed_work(&emergency_work, EMERGENCY_LINGER);
+	mutex_unlock(&emergency_lock);
+}
+
+void okvm_emergency_end(void)
+{
+	cancel_delayed_work_sync(&emergency_work);
+	emergency_give_back(NULL);
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is left to do of an instruction that exits, after the backend has decoded it.
+ */
+#include <linux/kvm.h>
+
+#include <asm/trapnr.h>
+
+#include "x86/cpu/cr.h"
+#include "x86/cpu/event.h"
+#include "x86/cpu/regs.h"
+#include "x86/cpu/user_exit.h"
+#include "x86/exits.h"
+#include "x86/fast.h"
+
+/* Newer than the oldest supported kernel's header. */
+#ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
+#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
+#endif
+
+static int exit_cpl(struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->reg_ops->get_cpl(vcpu);
+}
+
+static int exit_undefined(struct okvm_vcpu *vcpu)
+{
+	okvm_queue_exception(vcpu, X86_TRAP_UD);
+	return OKVM_RESUME;
+}
+
+int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	if (okvm_cpuid_faults(vcpu) && exit_cpl(vcpu)) {
+		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+		return OKVM_RESUME;
+	}
+	okvm_answer_cpuid(vcpu);
+	return okvm_skip_insn(vcpu, len);
+}
+
+int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	/* Only kernels spin on what another vCPU holds. */
+	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
+	return okvm_skip_insn(vcpu, len);
+}
+
+/* They do nothing, unless the quirk is off: then they are undefined. */
+int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
+	    !vcpu->arch->feat.mwait)
+		return exit_undefined(vcpu);
+	return okvm_skip_insn(vcpu, len);
+}
+
+int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	int err = exit_cpl(vcpu) != 0;
+
+	if (!err)
+		err = okvm_set_xcr(vcpu, okvm_gpr(vcpu, OKVM_REG_RCX), okvm_edx_eax(vcpu));
+	return okvm_gp_or_skip(vcpu, err, len);
+}
+
+/* ---- control registers ---- */
+
+/* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
+static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int len)
+{
+	unsigned long old = okvm_get_cr8(vcpu);
+	int err = okvm_set_cr8(vcpu, val);
+	int outcome = okvm_gp_or_skip(vcpu, err, len);
+
+	if (err || outcome != OKVM_RESUME || vcpu->apic || old <= (u8)val)
+		return outcome;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return OKVM_USER;
+}
+
+/* Moves to and from control and debug registers have 32 bits outside of 64-bit mode. */
+static unsigned long cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)
+{
+	return okvm_cs_64bit(vcpu) ? val : (u32)val;
+}
+
+int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len)
+{
+	val = cut_to_mode(vcpu, val);
+	switch (cr) {
+	case 0:
+		return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, val), len);
+	case 3:
+		return okvm_gp_or_skip(vcpu, okvm_set_cr3(vcpu, val), len);
+	case 4:
+		return okvm_gp_or_skip(vcpu, okvm_set_cr4(vcpu, val), len);
+	case 8:
+		return exit_to_cr8(vcpu, val, len);
+	default:
+		return exit_undefined(vcpu);
+	}
+}
+
+int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
+		      unsigned int len)
+{
+	if (cr == 0)
+		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr0(vcpu)));
+	else if (cr == 3)
+		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr3(vcpu)));
+	else if (cr == 4)
+		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr4(vcpu)));
+	else if (cr == 8)
+		okvm_gpr_set(vcpu, reg, okvm_get_cr8(vcpu));
+	else
+		return exit_undefined(vcpu);
+	return okvm_skip_insn(vcpu, len);
+}
+
+int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len)
+{
+	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS), len);
+}
+
+/* LMSW sets the low four bits of CR0, but cannot clear PE. */
+int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len)
+{
+	unsigned long cr0 = okvm_cr0(vcpu);
+
+	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, (cr0 & ~0xeul) | (msw & 0xf) |
+						  (cr0 & X86_CR0_PE)), len);
+}
+
+/* ---- debug registers ---- */
+
+bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	/* The end of the stay, which takes the registers over, intercepts them again. */
+	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
+		return false;
+	arch->debug_regs_live = true;
+	return true;
+}
+
+/* General detect: the debugger wants to see accesses (SDM "Debug Control Register (DR7)"). */
+static int exit_general_detect(struct okvm_vcpu *vcpu)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+
+	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR6_BD | arch->feat.dr6_fixed1);
+	okvm_queue_db(vcpu, DR6_BD);
+	return OKVM_RESUME;
+}
+
+int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
+		     unsigned int len)
+{
+	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long val;
+
+	/* They do not exist: #UD at any privilege (SDM "Debug Registers DR4 and DR5"). */
+	if ((dr == 4 || dr == 5) && okvm_cr4(vcpu) & X86_CR4_DE)
+		return exit_undefined(vcpu);
+	if (exit_cpl(vcpu) != 0)
+		return okvm_gp_or_skip(vcpu, true, len);
+	if ((arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 : arch->dr7) &
+	    DR7_GD)
+		return exit_general_detect(vcpu);
+	if (!from)
+		return okvm_gp_or_skip(vcpu, okvm_set_dr(vcpu, dr,
+							 cut_to_mode(vcpu, okvm_gpr(vcpu, reg))),
+				       len);
+	if (okvm_get_dr(vcpu, dr, &val))
+		return okvm_gp_or_skip(vcpu, true, len);
+	okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, val));
+	return okvm_skip_insn(vcpu, len);
+}

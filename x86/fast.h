@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Exits that are served with IRQs off, straight back into the guest, where nothing in them is of
+ * one vendor. Each returns true if the exit is served; false: nothing has happened, but for
+ * vcpu->arch->stay.pio_missed. Nothing here sleeps.
+ */
+#ifndef OKVM_X86_FAST_H
+#define OKVM_X86_FAST_H
+
+#include "core/iobus.h"
+#include "x86/cpuid/cpuid.h"
+#include "x86/insn/insn.h"
+#include "x86/msr/msr.h"
+#include "x86/pv/pv.h"
+#include "x86/x86.h"
+
+/**
+ * struct okvm_fast_ops - of a backend, a constant: the compiler inlines what is small
+ * @traps: RFLAGS.TF: a trap follows the instruction, which a fast exit leaves to the slow one
+ * @skip: past the instruction of this exit, if @traps says no
+ */
+struct okvm_fast_ops {
+	bool (*traps)(struct okvm_vcpu *vcpu);
+	void (*skip)(struct okvm_vcpu *vcpu);
+};
+
+/* What CPUID answers, into the guest's registers. */
+static __always_inline void okvm_answer_cpuid(struct okvm_vcpu *vcpu)
+{
+	unsigned long *gpr = vcpu->arch->gpr;
+	u32 eax = gpr[OKVM_REG_RAX], ecx = gpr[OKVM_REG_RCX], ebx, edx;
+
+	okvm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	gpr[OKVM_REG_RAX] = eax;
+	gpr[OKVM_REG_RBX] = ebx;
+	gpr[OKVM_REG_RCX] = ecx;
+	gpr[OKVM_REG_RDX] = edx;
+}
+
+static __always_inline bool fast_cpuid(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)
+{
+	if (okvm_cpuid_faults(vcpu) || ops->traps(vcpu))
+		return false;
+	okvm_answer_cpuid(vcpu);
+	ops->skip(vcpu);
+	return true;
+}
+
+static __always_inline bool fast_rdmsr(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)
+{
+	u64 val;
+
+	if (ops->traps(vcpu) ||
+	    !okvm_rdmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], &val))
+		return false;
+	okvm_set_edx_eax(vcpu, val);
+	ops->skip(vcpu);
+	return true;
+}
+
+static __always_inline bool fast_wrmsr(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)
+{
+	if (ops->traps(vcpu) ||
+	    !okvm_wrmsr_fast(vcpu, vcpu->arch->gpr[OKVM_REG_RCX], okvm_edx_eax(vcpu)))
+		return false;
+	ops->skip(vcpu);
+	return true;
+}
+
+static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
+					   const struct okvm_fast_ops *ops)
+{
+	if (ops->traps(vcpu) || !okvm_hypercall_fast(vcpu))
+		return false;
+	ops->skip(vcpu);
+	return true;
+}
+
+/*
+ * IN or OUT of one item. If no device in the kernel takes it, the slow handler can go straight to
+ * userspace (okvm_pio_user()). Devices' locks may sleep on a real-time kernel.
+ */
+static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
+				     u16 port, unsigned int size, bool in)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || ops->traps(vcpu))
+		return false;
+	if (okvm_port_empty(vcpu, port, size) || !okvm_pio_fast(vcpu, port, size, in)) {
+		vcpu->arch->stay.pio_missed = true;
+		return false;
+	}
+	ops->skip(vcpu);
+	return true;
+}
+
+/* INVD, WBINVD: nothing is done. */
+static __always_inline bool fast_nop(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)
+{
+	if (ops->traps(vcpu))
+		return false;
+	ops->skip(vcpu);
+	return true;
+}
+
+#endif /* OKVM_X86_FAST_H */

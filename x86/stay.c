@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A stay in the guest: what stay.h does seldom enough to stand once in the module. */
+#include <asm/msr.h>
+
+#include "x86/stay.h"
+
+u64 okvm_host_xcr0, okvm_host_xss;
+
+void okvm_stay_init(void)
+{
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		okvm_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (boot_cpu_has(X86_FEATURE_XSAVES))
+		rdmsrl(MSR_IA32_XSS, okvm_host_xss);
+}
+
+void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
+{
+	if (!static_cpu_has(X86_FEATURE_XSAVE))
+		return;
+	if (unlikely(arch->xcr0 != okvm_host_xcr0))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, guest ? arch->xcr0 : okvm_host_xcr0);
+	if (unlikely(arch->ia32_xss != okvm_host_xss) && static_cpu_has(X86_FEATURE_XSAVES))
+		wrmsrl(MSR_IA32_XSS, guest ? arch->ia32_xss : okvm_host_xss);
+}
+
+/*
+ * A fast handler that kicks this very vCPU leaves the mode at EXITING although no interrupt is on
+ * its way; later requesters would believe that one is, and not kick. So the mode is set again after
+ * the requests have been served (serving may kick too), and then requests are looked for once more:
+ * either this look finds a later request, or the requester finds the new mode
+ * (request_leave_guest()).
+ */
+bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
+{
+	do {
+		if (!okvm_serve_fast(vcpu))
+			return false;
+		if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
+			return true;
+		/* Pairs with smp_mb() in request.c. */
+		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
+	} while (okvm_has_requests(vcpu));
+	return true;
+}

@@ -23,6 +23,8 @@
  * @hsave: where VMRUN puts host state, in a form of its own
  * @host: where VMSAVE puts host state that VMRUN leaves alone
  * @hsave_before: what VM_HSAVE_PA held before okvm
+ * @asid_generation: of the ASIDs that this CPU gives out; a vCPU with another one needs a new ASID
+ * @next_asid: what the next vCPU gets
  */
 struct svm_cpu {
 	void *hsave, *host;

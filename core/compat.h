@@ -290,6 +290,17 @@ int okvm_thread_work(void);
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
+/* SNP on the host's side came in 6.9. */
+#include <linux/cc_platform.h>
+static inline bool okvm_host_memory_encrypted(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	if (cc_platform_has(CC_ATTR_HOST_SEV_SNP))
+		return true;
+#endif
+	return cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT);
+}
+
 /*
  * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
  * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.

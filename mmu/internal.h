@@ -23,7 +23,7 @@
  * @policy: changes at most once, before the first vCPU (okvm_mmu_choose())
  * @root: two-dimensional paging: the one root table, from VM creation to destruction
  * @fmt: format of the entries that @policy makes
- * @shadow: shadow paging: what shadow.c keeps
+ * @shadow: what shadow paging keeps
  * @max_level: largest page that may be mapped, 1..3
  * @nx_huge: huge pages are not executable (iTLB multihit); changes under @lock
  * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES; the next three see nx.c
@@ -75,7 +75,7 @@ struct okvm_mmu_vm {
  * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
  * @mode_seq: counts changes of @mode
  * @note: takes down the entries of the walk in work, or NULL
- * @shadow: what shadow.c keeps
+ * @shadow: what shadow paging keeps
  */
 struct okvm_mmu_vcpu {
 	u64 *spare[MMU_CACHE_TABLES];
@@ -166,7 +166,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
 /** tdp_prefault() - map the page of @gpa as if the guest had read it. See struct mmu_policy */
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
-/** fault_in_hole() - @f->gfn is the frame of okvm_mmu_set_hole(), and no slot is there. Under lock */
+/** fault_in_hole() - @f->gfn is okvm_mmu_set_hole()'s frame, and no slot is there. Under lock */
 bool fault_in_hole(const struct okvm_fault *f);
 /** fault_level() - the page size to map; what is there was resolved. May set @f->nx_level */
 int fault_level(struct okvm_fault *f);

@@ -3,7 +3,7 @@
  * What the two ways of translating guest memory have in common, and where they part.
  *
  * A VM has one policy from its first vCPU to its end: tdp.c, where hardware translates
- * guest-physical addresses by one set of tables, or shadow.c, where hardware gets tables of
+ * guest-physical addresses by one set of tables, or shadow paging, where hardware gets tables of
  * linear addresses that are made after the guest's own. The files that look after the host's side
  * (vm.c, notifier.c, nx.c) and the layers above go through this table. What only one of them can
  * meet calls it directly: an EPT violation is tdp.c's, which so costs no indirect call.
@@ -47,7 +47,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- lives. Destructors accept what was never created, and come once more than needed ---- */
+	/* ---- lives. Destructors accept what was never created, and come more than once ---- */
 
 	/*
 	 * The VM may get vCPUs with this policy: sets mmu->fmt and mmu->max_level. What an earlier
@@ -66,11 +66,11 @@ struct mmu_policy {
 	 * give it to the backend (set_root). Return: 0, or a negative errno for KVM_RUN
 	 */
 	int (*load)(struct okvm_vcpu *vcpu);
-	/* The vCPU's roots go: RESET or INIT, new CPUID, the vCPU's end. A load follows, or the end. */
+	/* The vCPU's roots go: RESET, INIT, new CPUID, the vCPU's end. A load may follow. */
 	void (*unload)(struct okvm_vcpu *vcpu);
 	/* An intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* IRQs off: neither sleeps nor waits for mmu->lock (trylock only). OKVM_FAULT_SLOW: no answer */
+	/* IRQs off: never sleeps, mmu->lock by trylock only. OKVM_FAULT_SLOW: no answer */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* CR3, or with PAE the PDPTEs, were loaded; vcpu->arch has the new values. */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
@@ -82,7 +82,8 @@ struct mmu_policy {
 	/* vcpu->mmu->mode has changed. A load follows before the next entry. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
 	/* The guest invalidates translations of its own. */
-	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
+	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
+			   gva_t gva);
 	/* INVLPG, IRQs off as in page_fault_fast(). Return: false if nothing was done */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
@@ -92,7 +93,8 @@ struct mmu_policy {
 
 	/* ---- the host's side: any thread ---- */
 
-	/* zap_begin() takes mmu->lock for writing; then any number of zap_range(); zap_end() flushes
+	/*
+	 * zap_begin() takes mmu->lock for writing; then any number of zap_range(); zap_end() flushes
 	 * once for all that was removed and drops the lock.
 	 */
 	void (*zap_begin)(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield);
@@ -117,6 +119,6 @@ struct mmu_policy {
 };
 
 extern const struct mmu_policy mmu_policy_tdp;		/* tdp.c */
-extern const struct mmu_policy mmu_policy_shadow;	/* shadow.c */
+extern const struct mmu_policy mmu_policy_shadow;	/* shadow_none.c */
 
 #endif /* OKVM_MMU_POLICY_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A place holder until shadow.c is there: no VM gets this policy. */
+/* Shadow paging, which no VM can choose. */
 #include "mmu/internal.h"
 
 static int none_vm_create(struct okvm_mmu_vm *mmu)

@@ -32,11 +32,11 @@ OPTION(flush_asid, opt_flush_asid, "SVM: one vCPU's translations can be flushed 
 OPTION(vmcb_clean, opt_clean, "SVM: the CPU may keep parts of a VMCB");
 OPTION(pause_filter, opt_pause, "SVM: exits on PAUSE loops");
 
-static unsigned int pause_filter_count = 3000;
-module_param(pause_filter_count, uint, 0444);
+static unsigned short pause_filter_count = 3000;
+module_param(pause_filter_count, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_count, "SVM: PAUSEs that a loop may have");
-static unsigned int pause_filter_gap = 128;
-module_param(pause_filter_gap, uint, 0444);
+static unsigned short pause_filter_gap = 128;
+module_param(pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_gap, "SVM: most TSC ticks between two PAUSEs of a loop");
 
 /* ---- module life ---- */
@@ -54,6 +54,8 @@ static const char *const caps_errors[] = {
 	[SVM_CAPS_DISABLED] = "SVM is disabled by the firmware: switch AMD-V (SVM mode) on in its setup",
 	[SVM_CAPS_UNLOCKED] = "SVM is disabled in VM_CR: switch AMD-V (SVM mode) on in the firmware's setup",
 	[SVM_CAPS_ASIDS]    = "this CPU's SVM has no ASID for a guest",
+	[SVM_CAPS_ENCRYPTED] = "the host's memory is encrypted: boot it with mem_encrypt=off",
+	[SVM_CAPS_ERRATUM]  = "guests can stop this CPU (family 10h, erratum 383): it cannot be used",
 	[SVM_CAPS_NO_NPT]   = "nested paging is missing or switched off (npt=0): guests need it",
 };
 
@@ -135,6 +137,9 @@ static void svm_vm_destroy(struct okvm_vm *vm)
 	okvm_emergency_put();
 }
 
+/* The vCPUs that there have ever been. */
+static atomic64_t last_id;
+
 static void hw_free(struct okvm_hw_vcpu *hw)
 {
 	free_page((unsigned long)hw->vmcb);
@@ -156,6 +161,7 @@ static int svm_vcpu_create(struct okvm_vcpu *vcpu)
 		return -ENOMEM;
 	}
 	hw->vcpu = vcpu;
+	hw->id = atomic64_inc_return(&last_id);
 	hw->frame.vmcb_pa = __pa(hw->vmcb);
 	hw->todo = SVM_TODO_ASID;
 	vcpu->hw = hw;

@@ -8,12 +8,28 @@
 #define VM_CR_LOCK	BIT(3)
 #define VM_CR_SVMDIS	BIT(4)
 
+/* APM vol. 3 "CPUID Fn0000_0001_EAX": the extended family counts if the base one is all ones. */
+static u32 family(u32 signature)
+{
+	u32 base = signature >> 8 & 0xf;
+
+	return base == 0xf ? base + (signature >> 20 & 0xff) : base;
+}
+
+/*
+ * Family 10h: by its erratum 383 a guest can make the TLB hold two entries for one address, which
+ * the CPU reports as a machine check that is fatal for the host.
+ */
 static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct svm_caps *caps)
 {
 	if (cpu->ext_max < LEAF_SVM || !(cpu->ext_ecx & CPUID_SVM))
 		return SVM_CAPS_NONE;
 	if (cpu->vm_cr & VM_CR_SVMDIS)
 		return cpu->vm_cr & VM_CR_LOCK ? SVM_CAPS_DISABLED : SVM_CAPS_UNLOCKED;
+	if (cpu->encrypted)
+		return SVM_CAPS_ENCRYPTED;
+	if (family(cpu->leaf1_eax) == 0x10)
+		return SVM_CAPS_ERRATUM;
 	/* The host's and one for guests. */
 	if (caps->asids < 2)
 		return SVM_CAPS_ASIDS;

@@ -14,14 +14,16 @@
  * @leaf1_eax: CPUID 1 EAX: family, model, stepping
  * @ext_max: CPUID 80000000h EAX: the last extended leaf
  * @ext_ecx: CPUID 80000001h ECX
- * @svm_eax, @svm_ebx, @svm_edx: CPUID 8000000Ah: revision, number of ASIDs, features
+ * @svm_ebx, @svm_edx: CPUID 8000000Ah: number of ASIDs, features
  * @vm_cr: the VM_CR MSR; 0 if there is none
+ * @encrypted: the host's memory is (SME, or it is a host of SNP)
  */
 struct svm_cpuid {
 	u32 leaf1_eax;
 	u32 ext_max, ext_ecx;
-	u32 svm_eax, svm_ebx, svm_edx;
+	u32 svm_ebx, svm_edx;
 	u64 vm_cr;
+	bool encrypted;
 };
 
 /** enum svm_feat - bits of CPUID 8000000Ah EDX (APM "SVM Revision and Feature Identification") */
@@ -56,6 +58,8 @@ enum svm_caps_err {
 	SVM_CAPS_UNLOCKED,	/* switched off, but not for good */
 	SVM_CAPS_ASIDS,		/* too few */
 	SVM_CAPS_NO_NPT,	/* missing, or not allowed */
+	SVM_CAPS_ENCRYPTED,	/* addresses would need the encryption bit */
+	SVM_CAPS_ERRATUM,	/* a guest can stop the host */
 };
 
 /** svm_caps_adjust() - @allowed: enum svm_feat that parameters leave. @caps is set in any case */

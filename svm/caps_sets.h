@@ -19,7 +19,7 @@ struct svm_caps_set {
 #define SVM_SET_CPU(sig, edx)							\
 	.cpu = {								\
 		.leaf1_eax = (sig), .ext_max = 0x80000028, .ext_ecx = BIT(2),	\
-		.svm_eax = 1, .svm_ebx = 32768, .svm_edx = (edx),		\
+		.svm_ebx = 32768, .svm_edx = (edx),		\
 	}
 
 #define SVM_SET_ZEN	(SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_CLEAN | SVM_FEAT_FLUSH_ASID | \
@@ -55,7 +55,7 @@ static const struct svm_caps_set svm_caps_sets[] = {
 		.name = "QEMU 7.2 TCG max",
 		.cpu = {
 			.leaf1_eax = 0x00060fb1, .ext_max = 0x8000000a, .ext_ecx = BIT(2),
-			.svm_eax = 1, .svm_ebx = 16, .svm_edx = 0x10010001,
+			.svm_ebx = 16, .svm_edx = 0x10010001,
 		},
 		.feats = SVM_FEAT_NPT,
 	},
@@ -63,7 +63,7 @@ static const struct svm_caps_set svm_caps_sets[] = {
 		.name = "QEMU 7.2 TCG EPYC",
 		.cpu = {
 			.leaf1_eax = 0x00800f12, .ext_max = 0x8000001e, .ext_ecx = BIT(2),
-			.svm_eax = 1, .svm_ebx = 16, .svm_edx = 0x00000001,
+			.svm_ebx = 16, .svm_edx = 0x00000001,
 		},
 		.feats = SVM_FEAT_NPT,
 	},
@@ -71,7 +71,7 @@ static const struct svm_caps_set svm_caps_sets[] = {
 		.name = "Bochs 3.0 ryzen",
 		.cpu = {
 			.leaf1_eax = 0x00800f11, .ext_max = 0x8000001f, .ext_ecx = BIT(2),
-			.svm_eax = 1, .svm_ebx = 64, .svm_edx = 0x0000044b,
+			.svm_ebx = 64, .svm_edx = 0x0000044b,
 		},
 		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE,
 	},

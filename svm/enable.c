@@ -25,12 +25,14 @@
  * @hsave_before: what VM_HSAVE_PA held before okvm
  * @asid_generation: of the ASIDs that this CPU gives out; a vCPU with another one needs a new ASID
  * @next_asid: what the next vCPU gets
+ * @flush_due: a generation has begun, and no entry has emptied the TLB yet
  */
 struct svm_cpu {
 	void *hsave, *host;
 	u64 hsave_before;
 	u64 asid_generation;
 	u32 next_asid;
+	bool flush_due;
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -38,12 +40,12 @@ static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 void svm_read_cpuid(struct svm_cpuid *cpu)
 {
 	memset(cpu, 0, sizeof(*cpu));
+	cpu->encrypted = okvm_host_memory_encrypted();
 	cpu->leaf1_eax = cpuid_eax(1);
 	cpu->ext_max = cpuid_eax(0x80000000);
 	if (cpu->ext_max < SVM_CPUID_FUNC || cpu->ext_max >> 16 != 0x8000)
 		return;
 	cpu->ext_ecx = cpuid_ecx(0x80000001);
-	cpu->svm_eax = cpuid_eax(SVM_CPUID_FUNC);
 	cpu->svm_ebx = cpuid_ebx(SVM_CPUID_FUNC);
 	cpu->svm_edx = cpuid_edx(SVM_CPUID_FUNC);
 	if (rdmsrl_safe(MSR_VM_CR, &cpu->vm_cr))
@@ -118,15 +120,13 @@ bool svm_host_save(void)
 
 static void asid_new(struct okvm_hw_vcpu *hw, struct svm_cpu *c)
 {
-	struct vmcb_control_area *control = &hw->vmcb->control;
-
 	if (c->next_asid >= svm_caps.asids) {
 		c->asid_generation++;
 		c->next_asid = 1;
-		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
+		c->flush_due = true;
 	}
 	hw->asid_generation = c->asid_generation;
-	control->asid = c->next_asid++;
+	hw->vmcb->control.asid = c->next_asid++;
 	svm_dirty(hw, SVM_CLEAN_ASID);
 }
 
@@ -142,7 +142,19 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
+	/* Whoever enters first: the vCPU that began the generation may be refused, or gone. */
+	if (unlikely(c->flush_due))
+		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;
+}
+
+void svm_tlb_flushed(struct okvm_hw_vcpu *hw)
+{
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	if (control->tlb_ctl == TLB_CONTROL_FLUSH_ALL_ASID)
+		this_cpu_write(svm_cpu.flush_due, false);
+	control->tlb_ctl = TLB_CONTROL_DO_NOTHING;
 }
 
 static void free_pages_of_cpus(void)

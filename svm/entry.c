@@ -18,8 +18,8 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/stay.h"
 
-/* The VMCB that ran last on this CPU. */
-static DEFINE_PER_CPU(const struct vmcb *, svm_last_vmcb);
+/* Whose VMCB ran last on this CPU: not its address, which a later vCPU's may get. */
+static DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -30,24 +30,25 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		/* Of this CPU's copies some may be of an earlier time here. */
 		hw->vmcb->control.clean = 0;
 	}
-	if (this_cpu_read(svm_last_vmcb) == hw->vmcb)
+	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
-	this_cpu_write(svm_last_vmcb, hw->vmcb);
+	this_cpu_write(svm_last_id, hw->id);
 	/* Branch targets that another guest trained do not reach this one. */
 	indirect_branch_prediction_barrier();
 }
 
 /* ---- TSC_AUX, which no instruction of SVM switches: once per vcpu_load ---- */
 
-static bool guest_sees_tsc_aux(const struct okvm_vcpu *vcpu)
+/* Whatever the guest's CPUID says: no intercept stops RDPID. */
+static bool guest_sees_tsc_aux(void)
 {
-	return vcpu->arch->feat.rdtscp || vcpu->arch->feat.rdpid;
+	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
 }
 
 static void host_msrs_enter(struct okvm_hw_vcpu *hw)
 {
 	hw->host_loaded = true;
-	if (!guest_sees_tsc_aux(hw->vcpu))
+	if (!guest_sees_tsc_aux())
 		return;
 	rdmsrl(MSR_TSC_AUX, hw->host_tsc_aux);
 	if (hw->tsc_aux != hw->host_tsc_aux)
@@ -61,7 +62,7 @@ void svm_vcpu_put(struct okvm_vcpu *vcpu)
 	if (!hw->host_loaded)
 		return;
 	hw->host_loaded = false;
-	if (guest_sees_tsc_aux(vcpu) && hw->tsc_aux != hw->host_tsc_aux)
+	if (guest_sees_tsc_aux() && hw->tsc_aux != hw->host_tsc_aux)
 		wrmsrl(MSR_TSC_AUX, hw->host_tsc_aux);
 }
 
@@ -127,6 +128,8 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
+	/* Taking over the guest's debug registers overwrites it. */
+	hw->exit_dr6 = hw->vmcb->save.dr6;
 	if (hw->frame.flags)
 		hw->spec_ctrl = hw->frame.guest_spec;
 }
@@ -215,6 +218,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->todo))
 		svm_asid_load(hw);
 	context_tracking_guest_enter();
+	/* A division's remainder of the host's (Zen 1). */
+	amd_clear_divider();
 	if (likely(!hw->entry_failed))
 		hw->entry_failed = svm_enter(arch->gpr, &hw->frame);
 	context_tracking_guest_exit();
@@ -230,15 +235,20 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	arch->avail = ~(u32)LAZY_REGS;
 	arch->dirty = 0;
 	hw->exit_code = control->exit_code;
-	control->tlb_ctl = TLB_CONTROL_DO_NOTHING;
+	/* A VMRUN that refuses the state has flushed nothing (APM "VMRUN"): the flush is still due. */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
 		return;
+	if (control->tlb_ctl != TLB_CONTROL_DO_NOTHING)
+		svm_tlb_flushed(hw);
 	if (svm_has(&svm_caps, SVM_FEAT_CLEAN))
 		control->clean = SVM_CLEAN_ALL;
 	hw->cut_info = control->exit_int_info;
 	tpr_leave(vcpu);
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
+	/* Of any exit, an interrupt's too: the event would be lost. */
+	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
+		svm_events_cut_short(vcpu);
 }
 
 static u32 svm_exit_reason(const struct okvm_vcpu *vcpu)

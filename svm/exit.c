@@ -18,7 +18,8 @@
 /* Where the instruction ends must be known, and no trap may follow it. */
 static __always_inline bool svm_traps(struct okvm_vcpu *vcpu)
 {
-	return !svm_has(&svm_caps, SVM_FEAT_NRIPS) || unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
+	return !svm_has(&svm_caps, SVM_FEAT_NRIPS) ||
+	       unlikely(!to_hw(vcpu)->vmcb->control.next_rip || svm_rflags(vcpu) & X86_EFLAGS_TF);
 }
 
 static __always_inline void go_to(struct okvm_vcpu *vcpu, unsigned long rip)
@@ -308,8 +309,6 @@ int svm_exit_slow(struct okvm_vcpu *vcpu)
 		return exit_entry_failed(vcpu);
 	if (vcpu->arch->stay.pio_missed)
 		return exit_pio_user(vcpu);
-	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
-		svm_events_cut_short(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);
 	outcome = exit_by_code(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);

@@ -127,11 +127,10 @@ static int exit_db(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
-	unsigned long dr6 = save->dr6;
+	unsigned long dr6 = to_hw(vcpu)->exit_dr6;
 
 	/* The next one is told apart by what it sets. */
-	if (!arch->debug_regs_live)
-		save->dr6 = DR6_RESERVED;
+	save->dr6 = DR6_RESERVED;
 	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);

@@ -22,15 +22,17 @@ static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 	trace_okvm_inject(hw->vcpu->id, info);
 }
 
-/* APM "Event Injection": without the next RIP's field the delivery pushes RIP itself. */
+/*
+ * APM "Event Injection": a CPU that has the field of the next RIP pushes that one, whatever nrips=
+ * says; any other pushes RIP.
+ */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
 	unsigned long rip = svm_rip(hw->vcpu);
 
-	if (svm_has(&svm_caps, SVM_FEAT_NRIPS)) {
-		hw->vmcb->control.next_rip = rip + hw->soft_len;
+	hw->vmcb->control.next_rip = rip + hw->soft_len;
+	if (svm_has(&svm_caps, SVM_FEAT_NRIPS))
 		return;
-	}
 	hw->soft_rip = rip;
 	okvm_rip_set(hw->vcpu, rip + hw->soft_len);
 }

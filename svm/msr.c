@@ -69,8 +69,9 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
-	hw->tsc_aux = val;
+	/* svm_vcpu_put() in between would take the MSR for the host's if the host has @val too. */
 	preempt_disable();
+	hw->tsc_aux = val;
 	if (hw->host_loaded)
 		wrmsrl(MSR_TSC_AUX, val);
 	preempt_enable();

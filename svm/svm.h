@@ -31,11 +31,13 @@ extern struct svm_params svm_params;
 
 /**
  * struct okvm_hw_vcpu - SVM's side of a vCPU
+ * @id: of no other vCPU, ever
  * @vmcb: read and written freely while the guest does not run; svm_dirty() says what was written
  */
 struct okvm_hw_vcpu {
 	struct vmcb *vmcb;
 	struct okvm_vcpu *vcpu;
+	u64 id;
 	struct svm_frame frame;
 	void *msrpm;		/* two pages */
 
@@ -44,9 +46,9 @@ struct okvm_hw_vcpu {
 	u32 cut_info;		/* the event whose delivery it has cut short, or 0 */
 	bool entry_failed;	/* SVM is off: the VMCB is as before the entry */
 	int entry_cpu;
+	u64 exit_dr6;		/* DR6 as the exit left it */
 
 	u32 todo;
-	u32 asid;
 	u64 asid_generation;	/* of the CPU that the vCPU is loaded on */
 	bool host_loaded;	/* TSC_AUX is the guest's */
 	u64 host_tsc_aux;
@@ -114,6 +116,8 @@ bool svm_host_save(void);
 u64 svm_host_area(void);
 /** svm_asid_load() - the vCPU gets an ASID of this CPU if it has none. IRQs off */
 void svm_asid_load(struct okvm_hw_vcpu *hw);
+/** svm_tlb_flushed() - an entry has carried out what tlb_ctl says. IRQs off */
+void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 
 /* ---- entry.c, vmrun.S ---- */
 
@@ -142,7 +146,7 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 extern const struct okvm_event_ops svm_event_ops;
 /** svm_events_given() - an entry has taken what it was to deliver */
 void svm_events_given(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - the exit came in the middle of a delivery: deliver again */
+/** svm_events_cut_short() - the exit came in the middle of a delivery: deliver again. IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - before the entry that delivers an instruction's event */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);

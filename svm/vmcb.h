@@ -26,7 +26,6 @@ enum svm_clean {
 	SVM_CLEAN_DT		= BIT(7),	/* GDTR, IDTR */
 	SVM_CLEAN_SEG		= BIT(8),	/* CS, DS, SS, ES, CPL */
 	SVM_CLEAN_CR2		= BIT(9),
-	SVM_CLEAN_LBR		= BIT(10),
 };
 
 #define SVM_CLEAN_ALL	GENMASK(10, 0)

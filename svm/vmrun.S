@@ -7,7 +7,8 @@
  *
  * From CLGI to STGI neither interrupts nor NMIs come: between the two VMLOADs FS, GS and TR are the
  * guest's. VMRUN needs RFLAGS.IF, so that a host's interrupt ends the guest's run (APM
- * "Virtualizing RFLAGS.IF").
+ * "Virtualizing RFLAGS.IF"); STI stands far from it, because the shadow that STI casts would reach
+ * into the guest.
  */
 #include <linux/linkage.h>
 
@@ -53,6 +54,7 @@ SYM_FUNC_START(svm_enter)
 .Lclgi:
 	clgi
 	_ASM_EXTABLE(.Lclgi, .Loff)
+	sti
 
 	testb $F_SPEC, FRAME_FLAGS(%rsi)
 	jz .Lspec_loaded
@@ -85,9 +87,7 @@ SYM_FUNC_START(svm_enter)
 #ifdef VM_CLEAR_CPU_BUFFERS
 	VM_CLEAR_CPU_BUFFERS
 #endif
-	sti
 	vmrun %rax
-	cli
 	vmsave %rax
 
 	/* RAX and RSP are the host's again, every other register is still the guest's. */
@@ -126,8 +126,12 @@ SYM_FUNC_START(svm_enter)
 	xor %r14d, %r14d
 	xor %r15d, %r15d
 
-	/* Before the first return: the guest filled the return stack. */
+	/* Before the first return: the guest filled the return stack. Old kernels name the need so. */
+#ifdef UNTRAIN_RET_VM
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
+#else
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
+#endif
 
 	pop %rdi
 	pop %rsi
@@ -153,7 +157,9 @@ SYM_FUNC_START(svm_enter)
 	UNTRAIN_RET_VM
 #else
 	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 #endif
+	cli
 	stgi
 	xor %eax, %eax
 .Lreturn:

@@ -45,6 +45,8 @@ static u64 host_efer_reserved(void)
 
 	if (boot_cpu_has(X86_FEATURE_NX))
 		known |= EFER_NX;
+	if (boot_cpu_has(X86_FEATURE_FXSR_OPT))
+		known |= EFER_FFXSR;
 	return ~known;
 }
 

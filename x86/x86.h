@@ -120,7 +120,7 @@ struct okvm_guest_feat {
 	u8 maxphyaddr;
 	u64 gpa_reserved;	/* address bits beyond maxphyaddr */
 	u32 pv;			/* EAX of leaf 0x40000001 (KVM_FEATURE_*) */
-	bool longmode, nx, rdtscp, rdpid, tsc_deadline, tsc_adjust, x2apic, xsave, xsaves;
+	bool longmode, nx, ffxsr, rdtscp, rdpid, tsc_deadline, tsc_adjust, x2apic, xsave, xsaves;
 	bool invpcid, gbpages, spec_ctrl, stibp, ssbd, ibpb, flush_l1d, arch_cap, tsx_ctrl;
 	bool mwait, bus_lock, umwait, sse3, rtm, pdcm;
 };

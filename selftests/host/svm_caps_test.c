@@ -81,4 +81,14 @@ TEST(what_is_refused)
 	cpu.svm_ebx = 2;
 	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
 	EXPECT_EQ(svm_caps_adjust(&cpu, ~SVM_FEAT_NPT, &caps), SVM_CAPS_NO_NPT);
+	cpu.encrypted = true;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_ENCRYPTED);
+	cpu.encrypted = false;
+	/* Of family 10h and of its neighbours: Fh, 11h. */
+	cpu.leaf1_eax = 0x00100f42;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_ERRATUM);
+	cpu.leaf1_eax = 0x00060fb1;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	cpu.leaf1_eax = 0x00200f31;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
 }

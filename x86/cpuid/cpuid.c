@@ -432,6 +432,7 @@ static void digest_amd_bits(struct okvm_guest_feat *f, u32 ebx)
 static void digest_ext1(struct okvm_guest_feat *f, u32 edx)
 {
 	f->nx = edx & BIT(20);
+	f->ffxsr = edx & BIT(25);
 	f->gbpages = edx & BIT(26);
 	f->rdtscp = edx & BIT(27);
 	f->longmode = edx & BIT(29);
@@ -441,7 +442,8 @@ static void digest_derived(struct okvm_vcpu *vcpu, struct okvm_guest_feat *f)
 {
 	f->maxphyaddr = guest_maxphyaddr(vcpu);
 	f->gpa_reserved = gpa_reserved(f->maxphyaddr);
-	f->efer_reserved = (f->longmode ? 0 : EFER_LME | EFER_LMA) | (f->nx ? 0 : EFER_NX);
+	f->efer_reserved = (f->longmode ? 0 : EFER_LME | EFER_LMA) | (f->nx ? 0 : EFER_NX) |
+			   (f->ffxsr ? 0 : EFER_FFXSR);
 	f->xcr0_supported = vcpu->vm->host->xcr0 &
 		(guest_reg(vcpu, 0xd, 0, CPUID_REG_EAX) |
 		 (u64)guest_reg(vcpu, 0xd, 0, CPUID_REG_EDX) << 32);

@@ -9,6 +9,9 @@
 
 #include <linux/kvm.h>
 
+/* Of the module, its tools and its packages. */
+#define OKVM_VERSION "0.2.0"
+
 /* The device node's name unless the module parameter device_name says otherwise. */
 #define OKVM_DEVICE_NAME "okvm"
 

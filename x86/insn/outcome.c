@@ -8,6 +8,18 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
+/* TF is the debugger's while it steps, whatever the instruction makes of the guest's flags. */
+static void emul_store_rflags(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	unsigned long rflags = e->ctx.rflags;
+
+	if (okvm_emul_steps(e))
+		rflags |= okvm_rflags(vcpu) & X86_EFLAGS_TF;
+	okvm_rflags_set(vcpu, rflags);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
 static void emul_store_regs(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -18,7 +30,7 @@ static void emul_store_regs(struct okvm_emulation *e)
 	if (vcpu->arch->rip != e->ctx.rip)
 		okvm_rip_set(vcpu, e->ctx.rip);
 	if (e->ctx.rflags != okvm_guest_rflags(vcpu))
-		okvm_guest_rflags_set(vcpu, e->ctx.rflags);
+		emul_store_rflags(e);
 }
 
 /* The flags, the instruction if it could be read (its bytes fill two words), and the exit. */

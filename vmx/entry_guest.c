@@ -57,16 +57,16 @@ static u32 guest_efer_lme(const struct vmx_entry *e, const struct vmx_entry_rule
 
 enum { ES, CS, SS, DS, FS, GS, LDTR, TR, NR_SEGS };
 
-#define AR_TYPE(ar)	((ar) & 15)
-#define AR_S		BIT(4)
-#define AR_DPL(ar)	((ar) >> 5 & 3)
-#define AR_P		BIT(7)
-#define AR_RESERVED	0xfffe0f00u
-#define AR_L		BIT(13)
-#define AR_DB		BIT(14)
-#define AR_G		BIT(15)
-#define AR_UNUSABLE	BIT(16)
-#define AR_V86		0xf3
+#define SEG_TYPE(ar)	((ar) & 15)
+#define SEG_S		BIT(4)
+#define SEG_DPL(ar)	((ar) >> 5 & 3)
+#define SEG_P		BIT(7)
+#define SEG_RESERVED	0xfffe0f00u
+#define SEG_L		BIT(13)
+#define SEG_DB		BIT(14)
+#define SEG_G		BIT(15)
+#define SEG_UNUSABLE	BIT(16)
+#define SEG_V86		0xf3
 #define TYPE_ACCESSED	BIT(0)
 #define TYPE_READABLE	BIT(1)
 #define TYPE_CODE	BIT(3)
@@ -90,7 +90,7 @@ static u32 seg_ar(const struct vmx_entry *e, unsigned int seg)
 
 static bool usable(const struct vmx_entry *e, unsigned int seg)
 {
-	return !(seg_ar(e, seg) & AR_UNUSABLE);
+	return !(seg_ar(e, seg) & SEG_UNUSABLE);
 }
 
 static bool v86(const struct vmx_entry *e)
@@ -132,7 +132,7 @@ static u32 v86_find(const struct vmx_entry *e, enum vmx_entry_seg_part part)
 
 	for (seg = ES; v86(e) && seg <= GS; seg++) {
 		want = part == VMX_S_BASE ? seg_part(e, seg, VMX_S_SELECTOR) << 4 :
-		       part == VMX_S_LIMIT ? 0xffff : AR_V86;
+		       part == VMX_S_LIMIT ? 0xffff : SEG_V86;
 		if (seg_part(e, seg, part) != want)
 			return seg_field(seg, part);
 	}
@@ -190,7 +190,7 @@ static u32 base_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule
 
 static bool bad_cs_type(const struct vmx_entry *e, unsigned int seg)
 {
-	u32 type = AR_TYPE(seg_ar(e, seg));
+	u32 type = SEG_TYPE(seg_ar(e, seg));
 
 	if (type == TYPE_RW_DATA)
 		return !real_mode_allowed(e);
@@ -199,7 +199,7 @@ static bool bad_cs_type(const struct vmx_entry *e, unsigned int seg)
 
 static bool bad_ss_type(const struct vmx_entry *e, unsigned int seg)
 {
-	u32 type = AR_TYPE(seg_ar(e, seg));
+	u32 type = SEG_TYPE(seg_ar(e, seg));
 
 	return type != 3 && type != 7;
 }
@@ -218,12 +218,12 @@ static bool not_readable(const struct vmx_entry *e, unsigned int seg)
 
 static bool bad_ldtr_type(const struct vmx_entry *e, unsigned int seg)
 {
-	return AR_TYPE(seg_ar(e, seg)) != 2;
+	return SEG_TYPE(seg_ar(e, seg)) != 2;
 }
 
 static bool bad_tr_type(const struct vmx_entry *e, unsigned int seg)
 {
-	u32 type = AR_TYPE(seg_ar(e, seg));
+	u32 type = SEG_TYPE(seg_ar(e, seg));
 
 	return type != 11 && (type != 3 || guest_long(e));
 }
@@ -255,7 +255,7 @@ static u32 data_readable(const struct vmx_entry *e, const struct vmx_entry_rule 
 /* Of code and data S must be 1, of LDTR and TR 0. */
 static bool wrong_s(const struct vmx_entry *e, unsigned int seg)
 {
-	return !(seg_ar(e, seg) & AR_S) == (seg <= GS);
+	return !(seg_ar(e, seg) & SEG_S) == (seg <= GS);
 }
 
 static u32 seg_s(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -265,7 +265,7 @@ static u32 seg_s(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 
 static bool not_present(const struct vmx_entry *e, unsigned int seg)
 {
-	return !(seg_ar(e, seg) & AR_P);
+	return !(seg_ar(e, seg) & SEG_P);
 }
 
 static u32 seg_present(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -275,7 +275,7 @@ static u32 seg_present(const struct vmx_entry *e, const struct vmx_entry_rule *r
 
 static bool reserved_ar(const struct vmx_entry *e, unsigned int seg)
 {
-	return seg_ar(e, seg) & AR_RESERVED;
+	return seg_ar(e, seg) & SEG_RESERVED;
 }
 
 static u32 seg_reserved(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -285,7 +285,7 @@ static u32 seg_reserved(const struct vmx_entry *e, const struct vmx_entry_rule *
 
 static bool limit_in_bytes(const struct vmx_entry *e, unsigned int seg)
 {
-	return seg_ar(e, seg) & AR_G && ~seg_part(e, seg, VMX_S_LIMIT) & 0xfff;
+	return seg_ar(e, seg) & SEG_G && ~seg_part(e, seg, VMX_S_LIMIT) & 0xfff;
 }
 
 static u32 seg_limit_low(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -295,7 +295,7 @@ static u32 seg_limit_low(const struct vmx_entry *e, const struct vmx_entry_rule 
 
 static bool limit_in_pages(const struct vmx_entry *e, unsigned int seg)
 {
-	return !(seg_ar(e, seg) & AR_G) && seg_part(e, seg, VMX_S_LIMIT) & 0xfff00000;
+	return !(seg_ar(e, seg) & SEG_G) && seg_part(e, seg, VMX_S_LIMIT) & 0xfff00000;
 }
 
 static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -306,13 +306,13 @@ static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule
 /* How CS.DPL is bound to SS.DPL depends on the type of CS. */
 static bool bad_cs_dpl(const struct vmx_entry *e, unsigned int seg)
 {
-	u32 ar = seg_ar(e, CS), ss_dpl = AR_DPL(seg_ar(e, SS));
+	u32 ar = seg_ar(e, CS), ss_dpl = SEG_DPL(seg_ar(e, SS));
 
-	if (AR_TYPE(ar) == TYPE_RW_DATA)
-		return AR_DPL(ar) != 0;
+	if (SEG_TYPE(ar) == TYPE_RW_DATA)
+		return SEG_DPL(ar) != 0;
 	if (!(ar & TYPE_CODE))
 		return false;
-	return ar & TYPE_CONFORMING ? AR_DPL(ar) > ss_dpl : AR_DPL(ar) != ss_dpl;
+	return ar & TYPE_CONFORMING ? SEG_DPL(ar) > ss_dpl : SEG_DPL(ar) != ss_dpl;
 }
 
 static u32 cs_dpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -325,21 +325,21 @@ static u32 ss_dpl_rpl(const struct vmx_entry *e, const struct vmx_entry_rule *ru
 {
 	u32 rpl = seg_part(e, SS, VMX_S_SELECTOR) & 3;
 
-	return privilege_checked(e) && AR_DPL(seg_ar(e, SS)) != rpl ? rule->fields[0] : VMX_F_NONE;
+	return privilege_checked(e) && SEG_DPL(seg_ar(e, SS)) != rpl ? rule->fields[0] : VMX_F_NONE;
 }
 
 static u32 ss_dpl_real(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
-	if (v86(e) || !(real_mode(e) || AR_TYPE(seg_ar(e, CS)) == TYPE_RW_DATA))
+	if (v86(e) || !(real_mode(e) || SEG_TYPE(seg_ar(e, CS)) == TYPE_RW_DATA))
 		return VMX_F_NONE;
-	return AR_DPL(seg_ar(e, SS)) ? rule->fields[0] : VMX_F_NONE;
+	return SEG_DPL(seg_ar(e, SS)) ? rule->fields[0] : VMX_F_NONE;
 }
 
 static bool bad_data_dpl(const struct vmx_entry *e, unsigned int seg)
 {
 	u32 ar = seg_ar(e, seg);
 
-	return AR_TYPE(ar) <= 11 && AR_DPL(ar) < (seg_part(e, seg, VMX_S_SELECTOR) & 3);
+	return SEG_TYPE(ar) <= 11 && SEG_DPL(ar) < (seg_part(e, seg, VMX_S_SELECTOR) & 3);
 }
 
 static u32 data_dpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -349,7 +349,7 @@ static u32 data_dpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule
 
 static bool bad_cs_size(const struct vmx_entry *e, unsigned int seg)
 {
-	return guest_long(e) && seg_ar(e, CS) & AR_L && seg_ar(e, CS) & AR_DB;
+	return guest_long(e) && seg_ar(e, CS) & SEG_L && seg_ar(e, CS) & SEG_DB;
 }
 
 static u32 cs_size(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -368,7 +368,7 @@ static u32 limit_beyond_16(const struct vmx_entry *e, const struct vmx_entry_rul
 
 static bool mode64(const struct vmx_entry *e)
 {
-	return guest_long(e) && seg_ar(e, CS) & AR_L;
+	return guest_long(e) && seg_ar(e, CS) & SEG_L;
 }
 
 static u32 rip_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -406,7 +406,7 @@ static u32 activity_unknown(const struct vmx_entry *e, const struct vmx_entry_ru
 
 static u32 halted_user(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
-	return e->f[rule->fields[0]] == GUEST_ACTIVITY_HLT && AR_DPL(seg_ar(e, SS)) ?
+	return e->f[rule->fields[0]] == GUEST_ACTIVITY_HLT && SEG_DPL(seg_ar(e, SS)) ?
 	       rule->fields[0] : VMX_F_NONE;
 }
 
@@ -635,7 +635,7 @@ const struct vmx_entry_rule vmx_guest_rules[] = {
 	     "G is 1 if a bit of 31:20 of the limit is 1", F(NONE)),
 	RULE(GUEST, "tr-type", SEC_SEG, ALWAYS, seg_type, TR,
 	     "TR is a busy TSS, and in IA-32e mode a 64-bit one", F(GUEST_TR_AR), F(ENTRY)),
-	RULE(GUEST, "tr-unusable", SEC_SEG, ALWAYS, has_bits, AR_UNUSABLE, "TR is usable",
+	RULE(GUEST, "tr-unusable", SEC_SEG, ALWAYS, has_bits, SEG_UNUSABLE, "TR is usable",
 	     F(GUEST_TR_AR)),
 	RULE(GUEST, "ldtr-type", SEC_SEG, ALWAYS, seg_type, LDTR, "LDTR is an LDT",
 	     F(GUEST_LDTR_AR)),

@@ -23,8 +23,9 @@ MODULE_PARM_DESC(dump_invalid_vmcs, "print the VMCS of an entry that the CPU has
 
 void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 {
-	u32 widths = cpuid_eax(0x80000008);
+	u32 widths = cpuid_eax(0x80000008), eax = 7, ebx, ecx = 0, edx;
 
+	cpuid(7, &eax, &ebx, &ecx, &edx);
 	memset(cpu, 0, sizeof(*cpu));
 	vmx_read_msrs(&cpu->msrs);
 	rdmsrl_safe(MSR_IA32_VMX_VMFUNC, &cpu->vmfunc);
@@ -32,7 +33,8 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 	if (boot_cpu_has(X86_FEATURE_NX))
 		cpu->efer |= EFER_NX;
 	cpu->phys_bits = widths & 0xff;
-	cpu->linear_bits = widths >> 8 & 0xff;
+	/* Whether the kernel uses 57 bits does not matter, and not all CPUs' widths can be trusted. */
+	cpu->linear_bits = ecx & BIT(16) ? 57 : 48;
 	cpu->sgx = boot_cpu_has(X86_FEATURE_SGX);
 	cpu->rtm = boot_cpu_has(X86_FEATURE_RTM);
 	cpu->bus_lock = boot_cpu_has(X86_FEATURE_BUS_LOCK_DETECT);

@@ -17,6 +17,7 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "core/error.h"
 #include "core/types.h"
 #include "uapi/okvm.h"
 
@@ -81,6 +82,8 @@ struct okvm_vm {
 	bool host_mmio;			/* a device of the host has been mapped into the guest */
 	pid_t creator;			/* as the host counts; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
+
+	struct okvm_error_box error;
 
 	struct srcu_struct srcu;
 

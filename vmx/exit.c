@@ -161,6 +161,7 @@ static int exit_fail_entry(struct okvm_vcpu *vcpu, u64 reason)
 {
 	struct kvm_run *run = vcpu->run;
 
+	vmx_entry_explain(vcpu, reason);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
 	run->fail_entry.cpu = to_hw(vcpu)->entry_cpu;

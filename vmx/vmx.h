@@ -250,6 +250,9 @@ extern const char vmx_int_stubs[];
 
 /* ---- exit.c ---- */
 
+/** vmx_entry_explain() - an entry has failed: which rules are broken, for OKVM_GET_ERROR */
+void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason);	/* entry_why.c */
+
 /** vmx_exit_fast() - serve the exit with IRQs off. Return: true if the guest can go on */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu);
 /** vmx_exit_slow() - serve it with IRQs on. Return: outcome */

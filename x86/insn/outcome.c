@@ -58,6 +58,40 @@ static void emul_failure_exit(struct okvm_emulation *e)
 	run->emulation_failure.ndata = ndata + OKVM_EXIT_INFO;
 }
 
+static const char *const mode_names[] = {
+	[EMUL_REAL] = "real mode",
+	[EMUL_VM86] = "virtual-8086 mode",
+	[EMUL_PROT16] = "16-bit code",
+	[EMUL_PROT32] = "32-bit code",
+	[EMUL_LONG64] = "64-bit code",
+};
+
+static const char *emul_what_failed(const struct emul_insn *insn)
+{
+	if (!insn->avail)
+		return "its bytes cannot be read: no memory is there";
+	if (!insn->len)
+		return "the emulator does not know the opcode";
+	return "the emulator knows the opcode, and cannot do this form of it or reach its operand";
+}
+
+/* For OKVM_GET_ERROR: the mode, the bytes, and what could not be done with them. */
+static void emul_explain(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	struct okvm_error error = {
+		.kind = OKVM_ERROR_EMULATION,
+		.ndata = 4,
+		.data = { e->ctx.rip, okvm_cr0(vcpu), okvm_cr4(vcpu), vcpu->arch->efer },
+	};
+
+	scnprintf(error.text, sizeof(error.text),
+		  "emulation of the instruction at rip %#llx (%s, CPL %u) failed: %s; bytes: %*ph",
+		  e->ctx.rip, mode_names[e->ctx.mode], e->ctx.cpl, emul_what_failed(&e->ctx.insn),
+		  e->ctx.insn.avail, e->ctx.insn.bytes);
+	okvm_error_set(&vcpu->error, &error);
+}
+
 /* The kernel of the guest met something that is not emulated: userspace must know. */
 static int emul_failed(struct okvm_emulation *e)
 {
@@ -70,6 +104,7 @@ static int emul_failed(struct okvm_emulation *e)
 			return OKVM_RESUME;
 	}
 	emul_failure_exit(e);
+	emul_explain(e);
 	return OKVM_USER;
 }
 

@@ -163,9 +163,12 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 {
 	struct okvm_arch_vm *avm = vm->arch;
 
-	if (limit > OKVM_MAX_VCPU_ID || vm->bsp_vcpu_id > limit ||
-	    (avm->max_vcpu_id && avm->max_vcpu_id != limit))
-		return -EINVAL;
+	if (limit > OKVM_MAX_VCPU_ID)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: above what KVM_CHECK_EXTENSION says");
+	if (vm->bsp_vcpu_id > limit)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: below the id of KVM_SET_BOOT_CPU_ID");
+	if (avm->max_vcpu_id && avm->max_vcpu_id != limit)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: another limit was set");
 	if (!limit)
 		return 0;
 	avm->max_vcpu_id = limit;
@@ -175,12 +178,13 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 
 /* Stores @val where the capability keeps it if no bit beyond @valid is set. */
 #define SET_MASKED(where, val, valid)	\
-	((val) & ~(u64)(valid) ? -EINVAL : ((where) = (val), 0))
+	((val) & ~(u64)(valid) ? okvm_refuse(vm, "KVM_ENABLE_CAP: unknown bits in args[0]") :	\
+				 ((where) = (val), 0))
 
 static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 {
 	if (quirks & ~valid)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
 	vm->arch->disabled_quirks = quirks;
 	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
@@ -190,7 +194,7 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	return val ? -EINVAL : okvm_mmu_exempt_nx(vm);
+	return val ? okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0") : okvm_mmu_exempt_nx(vm);
 }
 
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
@@ -200,7 +204,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 
 	lockdep_assert_held(&vm->lock);
 	if (cap->flags)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0");
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return disable_quirks(vm, val, VALID_QUIRKS);
@@ -223,7 +227,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		if (val & ~exits_that_can_go())
-			return -EINVAL;
+			return okvm_refuse(vm, "KVM_CAP_X86_DISABLE_EXITS: exits that cannot go here");
 		avm->disabled_exits |= val;
 		return 0;
 	case KVM_CAP_EXIT_HYPERCALL:
@@ -235,7 +239,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 		return disable_nx(vm, val);
 	default:
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: not a capability that a VM can enable");
 	}
 }
 

@@ -61,8 +61,8 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_choose() - the VM's way of translating: by default TDP if hardware has it
  *
- * Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or there is a
- * vCPU, -ENOMEM
+ * Sets vm->caps. Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or
+ * there is a vCPU, -ENOMEM
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind);
 

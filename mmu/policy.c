@@ -6,13 +6,14 @@
 
 #include <asm/processor.h>
 
+#include "core/hardware.h"
 #include "mmu/internal.h"
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 {
-	u32 caps = mmu->vm->caps;
+	u32 caps = mmu->vm->offer->caps;
 
 	if (!mmu->root.table)
 		mmu->root.table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -147,7 +148,7 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->caps & OKVM_HW_TDP)))
+	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->offer->caps & OKVM_HW_TDP)))
 		return -EINVAL;
 	if (policy == mmu->policy)
 		return 0;
@@ -157,6 +158,7 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	write_lock(&mmu->lock);
 	WRITE_ONCE(mmu->policy, policy);
 	write_unlock(&mmu->lock);
+	vm->caps = vm->offer->caps & (kind == OKVM_MMU_KIND_TDP ? ~0u : ~(u32)OKVM_HW_ONLY_TDP);
 	return 0;
 }
 

@@ -107,6 +107,27 @@ int vmx_exit_io(struct okvm_vcpu *vcpu)
 	return okvm_pio(vcpu, q.port, qual_io_size(q), q.in, vmx_insn_len(hw));
 }
 
+/* Only with shadow paging. The qualification is the linear address. */
+int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
+{
+	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, vmx_qual(to_hw(vcpu)));
+	return vmx_skip_insn(vcpu);
+}
+
+bool vmx_fast_invlpg(struct okvm_vcpu *vcpu)
+{
+	if (vmx_single_steps(vcpu) || !okvm_mmu_invlpg_fast(vcpu, vmx_qual(to_hw(vcpu))))
+		return false;
+	vmx_skip_insn_fast(vcpu);
+	return true;
+}
+
+/* The descriptor is in memory, which the emulator reads. */
+int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
+{
+	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+}
+
 /* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
 static int exit_move_to_cr8(struct okvm_vcpu *vcpu, unsigned long val)
 {
@@ -159,6 +180,21 @@ static int exit_lmsw(struct okvm_vcpu *vcpu, u16 src)
 
 	return skip_or_gp(vcpu, okvm_set_cr0(vcpu, (cr0 & ~0xeul) | (src & 0xf) |
 					     (cr0 & X86_CR0_PE)));
+}
+
+bool vmx_fast_cr(struct okvm_vcpu *vcpu)
+{
+	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
+
+	if (!vmx_is_shadow(vcpu) || q.cr != 3 || vmx_single_steps(vcpu))
+		return false;
+	if (q.type == QUAL_CR_FROM)
+		okvm_gpr_set(vcpu, q.reg, cut_to_mode(vcpu, okvm_cr3(vcpu)));
+	else if (q.type != QUAL_CR_TO ||
+		 !okvm_set_cr3_fast(vcpu, cut_to_mode(vcpu, okvm_gpr(vcpu, q.reg))))
+		return false;
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 int vmx_exit_cr(struct okvm_vcpu *vcpu)

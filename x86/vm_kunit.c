@@ -226,7 +226,7 @@ static void fake_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 {
 }
 
-static void fake_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
+static void fake_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 }
 

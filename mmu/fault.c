@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest-physical faults: what is to be done, and who does it.
+ * Guest-physical faults of two-dimensional paging: what is to be done, and who does it.
  *
  * Three ways, from cheap to dear: okvm_mmu_fault_fast() repairs an entry with
  * one compare-and-exchange, without a lock and with IRQs off;
@@ -38,7 +38,7 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 static int fault_fill_spare(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vcpu *mine = vcpu->mmu;
-	int want = vcpu->vm->mmu->root_level - 1;
+	int want = vcpu->vm->mmu->root.level - 1;
 
 	while (mine->nr_spare < want) {
 		u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -51,7 +51,7 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /* Under lock. A slot that comes now bumps the generation first, and then zaps the frame. */
-static bool fault_in_hole(struct okvm_fault *f)
+bool fault_in_hole(const struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 
@@ -90,7 +90,7 @@ static int fault_mmio(struct okvm_fault *f)
 	return verdict;
 }
 
-static int fault_level(struct okvm_fault *f)
+int fault_level(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int level = mmu->max_level;
@@ -179,15 +179,14 @@ static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 	return bytes;
 }
 
-/* Map the page of @gpa as if the guest had read it. Bytes to the end of the page that maps it. */
-static long prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
+long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	long bytes;
 	int ret;
 
 	/* Beyond what the tables translate. */
-	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root_level + 1))
+	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root.level + 1))
 		return -ENOENT;
 	while (!(bytes = mapped_bytes(mmu, gpa))) {
 		struct okvm_fault f = {
@@ -299,7 +298,8 @@ static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	    range->gpa + range->size <= range->gpa)
 		return -EINVAL;
 	do {
-		ret = signal_pending(current) ? -EINTR : prefault(vcpu, range->gpa);
+		ret = signal_pending(current) ? -EINTR :
+		      vcpu->vm->mmu->policy->prefault(vcpu, range->gpa);
 		if (ret < 0)
 			return range->size == asked ? ret : 0;
 		ret = min_t(u64, ret, range->size);

@@ -70,6 +70,7 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)
 {
 	vcpu->mmu->mode = *mode;
 	vcpu->mmu->mode_seq++;
+	vcpu->vm->mmu->policy->mode_changed(vcpu);
 }
 
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault)

@@ -7,6 +7,19 @@
 
 struct okvm_vcpu;
 
+/**
+ * struct okvm_root - where hardware's walk begins
+ * @table: the topmost table
+ * @pa: its host-physical address, as hardware gets it; of shadow tables with three levels, which
+ *	hardware finds by 32 bits, the four entries at the beginning of @table are all there is
+ * @level: 3, 4 or 5
+ */
+struct okvm_root {
+	u64 *table;
+	hpa_t pa;
+	int level;
+};
+
 /** enum okvm_tlb_scope - what flush_tlb() drops */
 enum okvm_tlb_scope {
 	OKVM_TLB_ALL,		/* every translation of the vCPU, guest-physical ones included */
@@ -16,7 +29,8 @@ enum okvm_tlb_scope {
 
 /** struct okvm_mmu_ops - paging by hardware; in the vCPU's thread with the vCPU loaded */
 struct okvm_mmu_ops {
-	void (*set_root)(struct okvm_vcpu *vcpu, hpa_t root, int level);
+	/* IRQs on or off. Translations of another root may stay, unless a flush is asked for. */
+	void (*set_root)(struct okvm_vcpu *vcpu, const struct okvm_root *root);
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
 };
 

@@ -13,13 +13,17 @@
 #include "core/backend.h"
 #include "core/vm.h"
 #include "mmu/iter.h"
+#include "mmu/hw_ops.h"
 #include "mmu/mmu.h"
+#include "mmu/policy.h"
 #include "mmu/spte.h"
 
 /**
  * struct okvm_mmu_vm - guest-physical memory of a VM, as hardware sees it
- * @root: the one root table, from VM creation to destruction
- * @fmt: format of its entries
+ * @policy: changes at most once, before the first vCPU (okvm_mmu_choose())
+ * @root: two-dimensional paging: the one root table, from VM creation to destruction
+ * @fmt: format of the entries that @policy makes
+ * @shadow: shadow paging: what shadow.c keeps
  * @max_level: largest page that may be mapped, 1..3
  * @nx_huge: huge pages are not executable (iTLB multihit); changes under @lock
  * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES; the next three see nx.c
@@ -36,8 +40,9 @@
  * active around it and the sequence is the same.
  */
 struct okvm_mmu_vm {
-	u64 *root;
-	int root_level;
+	const struct mmu_policy *policy;
+	struct okvm_root root;
+	struct shadow_vm *shadow;
 	int max_level;
 	bool nx_huge;
 	bool nx_exempt;
@@ -70,6 +75,7 @@ struct okvm_mmu_vm {
  * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
  * @mode_seq: counts changes of @mode
  * @note: takes down the entries of the walk in work, or NULL
+ * @shadow: what shadow.c keeps
  */
 struct okvm_mmu_vcpu {
 	u64 *spare[MMU_CACHE_TABLES];
@@ -81,6 +87,7 @@ struct okvm_mmu_vcpu {
 	struct walk_mode mode;
 	u32 mode_seq;
 	struct okvm_note *note;
+	struct shadow_vcpu *shadow;
 };
 
 /**
@@ -121,33 +128,13 @@ void tdp_map(struct okvm_fault *f);
 void tdp_map_mmio(struct okvm_fault *f);
 /** tdp_leaf() - the leaf or MMIO entry for @gfn, or NULL. Inside an RCU section, or under lock */
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
-/**
- * struct tdp_zap - a removal that is going on, under lock (write)
- * @tables: what was unlinked; waits here for the flush, without which the lock is never dropped
- * @work: entries looked at since the lock was taken or dropped last
- * @flush: TLBs may still hold something that was removed
- * @yield: the lock may be dropped in between
- */
-struct tdp_zap {
-	struct okvm_mmu_vm *mmu;
-	struct list_head tables;
-	unsigned int work;
-	bool flush;
-	bool yield;
-};
-
 /** tdp_zap_begin() - takes lock for writing; then any number of tdp_zap_range() */
-void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+void tdp_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);
 /** tdp_zap_range() - remove all mappings of [@start, @end); TLBs are flushed later */
-void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end);
+void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end);
 /** tdp_zap_end() - one flush for all that was removed, and the lock is dropped */
-void tdp_zap_end(struct tdp_zap *z) __releases(&z->mmu->lock);
-/**
- * tdp_zap() - remove all mappings of [@start, @end), flushed when it returns
- * @yield: may drop the lock in between. Takes lock for writing.
- */
-void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
+void tdp_zap_end(struct mmu_zap *z) __releases(&z->mmu->lock);
 /** tdp_zap_mmio() - remove all MMIO entries */
 void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
 /** tdp_age() - was a frame accessed? @clear: as not accessed from now on. Takes lock (read) */
@@ -167,7 +154,22 @@ void tdp_free_all(struct okvm_mmu_vm *mmu);
 /** tdp_free_tree() - free a table and all below it; nobody walks them any more */
 void tdp_free_tree(u64 *table, int level);
 
+/* policy.c */
+
+/**
+ * mmu_zap() - remove all mappings of [@start, @end), flushed when it returns
+ * @yield: may drop the lock in between. Takes lock for writing.
+ */
+void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
+
 /* fault.c, hostmem.c */
+
+/** tdp_prefault() - map the page of @gpa as if the guest had read it. See struct mmu_policy */
+long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
+/** fault_in_hole() - @f->gfn is the frame of okvm_mmu_set_hole(), and no slot is there. Under lock */
+bool fault_in_hole(const struct okvm_fault *f);
+/** fault_level() - the page size to map; what is there was resolved. May set @f->nx_level */
+int fault_level(struct okvm_fault *f);
 
 /**
  * hostmem_resolve() - find the host frame for @f

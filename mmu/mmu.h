@@ -31,6 +31,8 @@ enum okvm_access {
  * @OKVM_FAULT_MMIO: no memory there, or read-only memory written: emulate the instruction
  * @OKVM_FAULT_SIGNAL: a signal is pending: leave with -EINTR
  * @OKVM_FAULT_LATER: the page is being fetched, see mmu/needs.h; go on as if fixed
+ * @OKVM_FAULT_GUEST: (shadow paging) the guest's own tables forbid it: the guest gets its #PF
+ * @OKVM_FAULT_SLOW: (fast handlers) cannot be told here
  * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
  */
 enum okvm_fault_verdict {
@@ -38,6 +40,14 @@ enum okvm_fault_verdict {
 	OKVM_FAULT_MMIO,
 	OKVM_FAULT_SIGNAL,
 	OKVM_FAULT_LATER,
+	OKVM_FAULT_GUEST,
+	OKVM_FAULT_SLOW,
+};
+
+/** enum okvm_mmu_kind - the two ways of translating guest memory */
+enum okvm_mmu_kind {
+	OKVM_MMU_KIND_TDP,	/* two-dimensional paging */
+	OKVM_MMU_KIND_SHADOW,
 };
 
 int okvm_mmu_init(void);		/* module load: caches, shrinker */
@@ -49,7 +59,18 @@ int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu);
 void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_mmu_fault() - a guest-physical access failed in hardware
+ * okvm_mmu_choose() - the VM's way of translating: by default TDP if hardware has it
+ *
+ * Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or there is a
+ * vCPU, -ENOMEM
+ */
+int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind);
+
+/** okvm_mmu_is_shadow() - the VM's tables follow the guest's own */
+bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
+
+/**
+ * okvm_mmu_fault() - two-dimensional paging: a guest-physical access failed in hardware
  * @acc: enum okvm_access; PRESENT if some permission was there
  * Return: verdict. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
  */
@@ -65,11 +86,79 @@ bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 /** okvm_mmu_mmio_cached() - a current MMIO entry (EPT misconfiguration) covers @gpa. Any context */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
+/**
+ * struct okvm_page_fault - shadow paging: a #PF that hardware raised for one of our tables
+ * @gva: the linear address
+ * @acc: enum okvm_access, which are the bits of hardware's error code; WRITE, USER and FETCH as the
+ *	guest's CPL has it
+ * @gpa: verdict MMIO: where the linear address leads, else undefined
+ * @guest: verdict GUEST: the error code of the guest's own #PF
+ */
+struct okvm_page_fault {
+	gva_t gva;
+	u32 acc;
+	gpa_t gpa;
+	struct walk_fault guest;
+};
+
+/**
+ * okvm_mmu_page_fault() - a linear access failed in hardware
+ * Return: verdict, or a negative errno. Caller as of okvm_mmu_fault().
+ */
+int okvm_mmu_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+
+/**
+ * okvm_mmu_page_fault_fast() - the same with IRQs off
+ * Return: FIXED, GUEST, MMIO (a current MMIO entry is there), or SLOW
+ */
+int okvm_mmu_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+
+/** enum okvm_invalidation - by which the guest drops translations; 0..3 are INVPCID's types */
+enum okvm_invalidation {
+	OKVM_INVPCID_ADDRESS,		/* one address in one PCID, global ones aside */
+	OKVM_INVPCID_SINGLE,		/* one PCID, global translations aside */
+	OKVM_INVPCID_ALL,		/* all, global translations too */
+	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, global translations aside */
+	OKVM_INVLPG,			/* one address, in the present PCID and global */
+};
+
+/**
+ * okvm_mmu_invalidate() - the guest drops translations that its own tables gave
+ * @pcid, @gva: as @what needs them
+ *
+ * In the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
+ */
+void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
+/** okvm_mmu_invlpg_fast() - INVLPG with IRQs off. Return: false if that takes okvm_mmu_invalidate() */
+bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
+
+/**
+ * okvm_mmu_cr3_loaded() - the guest's CR3, or with PAE its PDPTEs, were loaded
+ * @noflush: translations of the new PCID stay
+ *
+ * vcpu->arch has them already. Context as of okvm_mmu_invalidate().
+ */
+void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
+/**
+ * okvm_mmu_cr3_fast() - the same with IRQs off, before vcpu->arch has @cr3
+ * Return: false if nothing was done
+ */
+bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush);
+
+/** okvm_mmu_guest_wrote() - the emulator has written at @gpa, within one page; vm->srcu held */
+void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+
+/** okvm_mmu_set_limit() - KVM_SET_NR_MMU_PAGES: at most @pages tables, 0 none given */
+void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages);
+
+/** okvm_mmu_unload() - RESET, INIT or new CPUID: the vCPU's root goes, a reload is requested */
+void okvm_mmu_unload(struct okvm_vcpu *vcpu);
+
 /* KVM_PRE_FAULT_MEMORY */
 extern const struct okvm_ioctl okvm_mmu_ioctls[];
 
-/** okvm_mmu_load() - give the backend the vCPU's root */
-void okvm_mmu_load(struct okvm_vcpu *vcpu);
+/** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or a negative errno; may sleep */
+int okvm_mmu_load(struct okvm_vcpu *vcpu);
 
 /** okvm_mmu_set_paging() - guest CR0, CR4, EFER or MAXPHYADDR changed: the walker's new mode */
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);

@@ -55,24 +55,26 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
 	bool may_block = mmu_notifier_range_blockable(range);
+	const struct mmu_policy *policy;
 	struct okvm_gfn_span spans[NOTIFIER_SPANS];
 	struct okvm_hva_cursor cur = {};
-	struct tdp_zap zap;
+	struct mmu_zap zap;
 	int i, n;
 
 	inv_begin(mmu, range->start, range->end);
+	policy = READ_ONCE(mmu->policy);
 	n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans, NOTIFIER_SPANS);
 	if (n <= 0)
 		return 0;
 	/* Thousands of slots may share the page: the lock and the flush are for all of them. */
-	tdp_zap_begin(&zap, mmu, may_block);
+	policy->zap_begin(&zap, mmu, may_block);
 	do {
 		for (i = 0; i < n; i++)
-			tdp_zap_range(&zap, spans[i].start, spans[i].end);
+			policy->zap_range(&zap, spans[i].start, spans[i].end);
 		n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans,
 					 NOTIFIER_SPANS);
 	} while (n > 0);
-	tdp_zap_end(&zap);
+	policy->zap_end(&zap);
 	return 0;
 }
 
@@ -90,7 +92,7 @@ static bool notifier_age(struct okvm_mmu_vm *mmu, hva_t start, hva_t end, bool c
 
 	while ((n = okvm_slots_hva_spans(mmu->vm, start, end, &cur, spans, NOTIFIER_SPANS)) > 0) {
 		for (i = 0; i < n; i++)
-			young |= tdp_age(mmu, spans[i].start, spans[i].end, clear);
+			young |= mmu->policy->age(mmu, spans[i].start, spans[i].end, clear);
 		if (young && !clear)
 			break;
 	}
@@ -129,7 +131,7 @@ static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	write_lock(&mmu->lock);
 	mmu->dead = true;
 	write_unlock(&mmu->lock);
-	tdp_free_all(mmu);
+	mmu->policy->free_all(mmu);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {

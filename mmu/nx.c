@@ -78,7 +78,7 @@ static void nx_work_fn(struct work_struct *work)
 	unsigned int ratio = READ_ONCE(nx_ratio);
 
 	if (ratio && splits)
-		tdp_recover_nx(mmu, DIV_ROUND_UP_ULL(splits, ratio));
+		mmu->policy->recover_nx(mmu, DIV_ROUND_UP_ULL(splits, ratio));
 	nx_arm(mmu);
 }
 

@@ -17,6 +17,13 @@ const struct spte_fmt spte_fmt_ept_noad = {
 	.wb = EPT_WB, .uc = EPT_UC,
 };
 
+/* Memory types by the guest's PAT, which holds the host's under shadow paging: 0 WB, 3 UC. */
+const struct spte_fmt spte_fmt_pt = {
+	.read = PT_PRESENT, .write = PT_WRITE, .nx = PT_NX, .user = PT_USER,
+	.accessed = PT_ACCESSED, .dirty = PT_DIRTY,
+	.uc = PT_WRITE_THROUGH | PT_NO_CACHE,
+};
+
 u64 spte_mmio(u64 gen)
 {
 	u64 lo = gen << 3 & SPTE_MMIO_GEN_LO;
@@ -36,6 +43,11 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa)
 	return pa | SPTE_VALID | fmt->read | fmt->write | fmt->exec | fmt->user | fmt->accessed;
 }
 
+u64 spte_pdpte(u64 pa)
+{
+	return pa | SPTE_VALID | PT_PRESENT;
+}
+
 /* The permission bits for @access. */
 static u64 spte_bits(const struct spte_fmt *fmt, u8 access)
 {
@@ -43,24 +55,32 @@ static u64 spte_bits(const struct spte_fmt *fmt, u8 access)
 
 	if (access & SPTE_WRITE)
 		bits |= fmt->write;
+	if (access & SPTE_USER)
+		bits |= fmt->user;
 	return bits | (access & SPTE_EXEC ? fmt->exec : fmt->nx);
 }
 
 static u64 spte_all_bits(const struct spte_fmt *fmt)
 {
-	return fmt->read | fmt->write | fmt->exec | fmt->nx;
+	return fmt->read | fmt->write | fmt->exec | fmt->nx | fmt->user;
+}
+
+u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access)
+{
+	return (spte & ~spte_all_bits(fmt)) | spte_bits(fmt, access);
 }
 
 u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf)
 {
-	u64 spte = leaf->pfn << 12 | SPTE_VALID | fmt->user | fmt->accessed |
-		   spte_bits(fmt, leaf->access);
+	u64 spte = leaf->pfn << 12 | SPTE_VALID | fmt->accessed | spte_bits(fmt, leaf->access);
 
 	spte |= leaf->uncached ? fmt->uc : fmt->wb;
 	if (leaf->level > 1)
 		spte |= SPTE_HUGE;
 	if (leaf->host_write)
 		spte |= SPTE_HOST_WRITE;
+	if (leaf->guest_write)
+		spte |= SPTE_GUEST_WRITE;
 	if (leaf->page)
 		spte |= SPTE_PAGE;
 	if (leaf->dirty)
@@ -81,7 +101,7 @@ u8 spte_access(const struct spte_fmt *fmt, u64 spte)
 		return SPTE_READ | (spte & SPTE_AGED_WRITE ? SPTE_WRITE : 0) |
 		       (spte & SPTE_AGED_EXEC ? SPTE_EXEC : 0);
 	return (spte & fmt->read ? SPTE_READ : 0) | (spte & fmt->write ? SPTE_WRITE : 0) |
-	       spte_exec(fmt, spte);
+	       (spte & fmt->user ? SPTE_USER : 0) | spte_exec(fmt, spte);
 }
 
 bool spte_allows(const struct spte_fmt *fmt, u64 spte, u8 need)

@@ -9,12 +9,12 @@
  *   leaf      maps a page; hardware may use it as its permission bits say
  *   aged leaf maps a page, but hardware's permissions are put aside so that the
  *             next access is noticed (CPUs without accessed bits)
- *   MMIO      nothing is there and instructions have to be emulated; faults in
- *             a way of its own, and carries the memslot generation it was made in
+ *   MMIO      nothing is there and instructions have to be emulated; carries the
+ *             memslot generation it was made in
  *
  * The masks that differ between EPT and ordinary paging structures are in a
  * struct spte_fmt, chosen per root. Software's bits are the same in both: bits
- * 11 and 52..56, which hardware ignores in either (SDM "EPT Paging-Structure
+ * 11 and 52..57, which hardware ignores in either (SDM "EPT Paging-Structure
  * Entries", "Paging-Structure Entries").
  */
 #ifndef OKVM_MMU_SPTE_H
@@ -34,10 +34,11 @@
 #define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
+#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: the guest's own tables allow writes */
 /* Of entries that point to a table, which have no host's permissions. */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* for a fetch, in place of a huge page */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
-				 SPTE_AGED_WRITE | SPTE_AGED_EXEC)
+				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)
 
 /* EPT's bits (SDM "Format of an EPT Page-Table Entry that Maps a 4-KByte Page"). */
 #define EPT_READ		BIT_ULL(0)
@@ -49,11 +50,24 @@
 #define EPT_ACCESSED		BIT_ULL(8)
 #define EPT_DIRTY		BIT_ULL(9)
 
+/* Bits of ordinary paging structures (SDM "Format of a Page-Table Entry that Maps a 4-KByte Page"). */
+#define PT_PRESENT		BIT_ULL(0)
+#define PT_WRITE		BIT_ULL(1)
+#define PT_USER			BIT_ULL(2)
+#define PT_WRITE_THROUGH	BIT_ULL(3)
+#define PT_NO_CACHE		BIT_ULL(4)
+#define PT_ACCESSED		BIT_ULL(5)
+#define PT_DIRTY		BIT_ULL(6)
+#define PT_NX			BIT_ULL(63)
+
 /*
- * MMIO entries: "writable but not readable" is a misconfiguration at any level
- * (SDM "EPT Misconfigurations"). All frame bits are set: an address above all
- * memory, so that speculation through it finds nothing (L1TF). The generation
- * is split over what is left.
+ * MMIO entries have the same bits in every format. In EPT "writable but not readable" is a
+ * misconfiguration at any level (SDM "EPT Misconfigurations"), whose exit tells the address. In
+ * ordinary paging structures bit 0 is "present": the access makes a #PF, whose handler finds the
+ * entry. Upstream uses reserved address bits there, and remembers nothing where all 52 are in use.
+ * All frame bits are set: an address above all memory, so that speculation through it finds nothing
+ * (L1TF). The generation is split over what is left; the frame that a shadow entry translates to,
+ * and the access that the guest allows, are kept beside the table.
  */
 #define SPTE_MMIO_MARK		(EPT_WRITE | EPT_EXEC)
 #define SPTE_MMIO_GEN_LO	GENMASK_ULL(10, 3)
@@ -64,6 +78,9 @@
 
 static_assert(!(SPTE_SOFT & (SPTE_ADDR | SPTE_HUGE | EPT_READ | EPT_WRITE | EPT_EXEC |
 			     EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_ACCESSED | EPT_DIRTY)));
+static_assert(!(SPTE_SOFT & (PT_PRESENT | PT_WRITE | PT_USER | PT_WRITE_THROUGH | PT_NO_CACHE |
+			     PT_ACCESSED | PT_DIRTY | PT_NX)));
+static_assert(!(SPTE_MMIO_MARK & PT_PRESENT));
 static_assert(!(SPTE_MMIO_GEN_LO & (SPTE_VALID | 7)));
 static_assert(!(SPTE_MMIO_GEN_HI & (SPTE_ADDR | BIT_ULL(63))));
 static_assert(8 + 10 == SPTE_MMIO_GEN_BITS);
@@ -73,6 +90,7 @@ enum spte_access {
 	SPTE_READ = 1,
 	SPTE_WRITE = 2,
 	SPTE_EXEC = 4,
+	SPTE_USER = 8,		/* shadow paging: by CPL 3; EPT does not tell */
 };
 
 /**
@@ -80,7 +98,7 @@ enum spte_access {
  * @read, @write: bits that give the permission
  * @exec: bit that gives execution; 0 where @nx takes it away instead
  * @nx: see @exec
- * @user: set in every entry
+ * @user: bit that lets CPL 3 in; 0 where every access may
  * @accessed, @dirty: 0 if the CPU does not maintain them
  * @wb, @uc: memory type of a leaf for RAM and for a device's memory
  */
@@ -92,6 +110,7 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
+extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging structures: 4 and 5 levels, PAE */
 
 /** spte_pages() - 4 KiB frames that an entry at @level (1 lowest) covers */
 static inline u64 spte_pages(int level)
@@ -139,6 +158,15 @@ u64 spte_mmio_gen(u64 spte);
 
 /** spte_table() - an entry that points to the table at host-physical @pa */
 u64 spte_table(const struct spte_fmt *fmt, u64 pa);
+/**
+ * spte_pdpte() - an entry of a PAE root, of which hardware checks that most bits are 0
+ *
+ * It has SPTE_VALID, as bits 11:9 are ignored (SDM "Format of a PAE
+ * Page-Directory-Pointer-Table Entry").
+ */
+u64 spte_pdpte(u64 pa);
+/** spte_table_access() - @spte, an entry that points to a table, gives @access (enum spte_access) */
+u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access);
 
 /**
  * struct spte_leaf - what a leaf is made of
@@ -146,6 +174,7 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
  * @level: 1 4 KiB, 2 2 MiB, 3 1 GiB
  * @access: enum spte_access it gives now
  * @host_write: writes may be allowed later without asking the host again
+ * @guest_write: nor the guest's tables
  * @page: GUP gave the frame
  * @uncached: a device's memory
  * @dirty: the access that asks for it is a write
@@ -154,7 +183,7 @@ struct spte_leaf {
 	u64 pfn;
 	int level;
 	u8 access;
-	bool host_write, page, uncached, dirty;
+	bool host_write, guest_write, page, uncached, dirty;
 };
 
 /** spte_leaf() - make a leaf entry */

@@ -41,13 +41,13 @@ static void tdp_count_leaf(struct okvm_mmu_vm *mmu, int level, long n)
 
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level)
 {
-	u64 *table = mmu->root;
+	u64 *table = mmu->root.table;
 	u64 *entry;
 	int at;
 
-	if (gfn >= spte_pages(mmu->root_level + 1))
+	if (gfn >= spte_pages(mmu->root.level + 1))
 		return NULL;
-	for (at = mmu->root_level; at > 0; at--) {
+	for (at = mmu->root.level; at > 0; at--) {
 		entry = &table[spte_index(gfn, at)];
 		*val = READ_ONCE(*entry);
 		*level = at;
@@ -160,12 +160,12 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 void tdp_map(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	u64 *table = mmu->root;
+	u64 *table = mmu->root.table;
 	u64 *entry, old;
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
-	for (level = mmu->root_level; table && level > 0; level--) {
+	for (level = mmu->root.level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		/* Read once: the value that is replaced is the value that was judged. */
 		old = READ_ONCE(*entry);
@@ -181,15 +181,15 @@ void tdp_map(struct okvm_fault *f)
 void tdp_map_mmio(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	u64 *table = mmu->root;
+	u64 *table = mmu->root.table;
 	u64 *entry = NULL;
 	u64 old;
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
-	if (f->gfn >= spte_pages(mmu->root_level + 1))
+	if (f->gfn >= spte_pages(mmu->root.level + 1))
 		return;
-	for (level = mmu->root_level; level > 0; level--) {
+	for (level = mmu->root.level; level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
 		/* A slot that is being deleted is still mapped: leave that to its zap. */
@@ -205,7 +205,7 @@ void tdp_map_mmio(struct okvm_fault *f)
 }
 
 /*
- * Removal, see struct tdp_zap.
+ * Removal, see struct mmu_zap.
  */
 
 /* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
@@ -216,7 +216,7 @@ static void zap_free_rcu(struct rcu_head *head)
 	__free_page(container_of(head, struct page, rcu_head));
 }
 
-static void zap_finish(struct tdp_zap *z)
+static void zap_finish(struct mmu_zap *z)
 {
 	struct page *page, *next;
 
@@ -235,7 +235,7 @@ static void zap_finish(struct tdp_zap *z)
  * Should others be let in? Each time costs a flush, and N of them that fault at the same moment
  * come in all at once: a turn that was short would make the whole take N times as long.
  */
-static bool zap_turn_over(const struct tdp_zap *z)
+static bool zap_turn_over(const struct mmu_zap *z)
 {
 	if (!z->yield)
 		return false;
@@ -243,14 +243,14 @@ static bool zap_turn_over(const struct tdp_zap *z)
 }
 
 /* Let others in, everything removed so far being flushed. */
-static void zap_let_in(struct tdp_zap *z)
+static void zap_let_in(struct mmu_zap *z)
 {
 	zap_finish(z);
 	cond_resched_rwlock_write(&z->mmu->lock);
 }
 
 /* Between two entries; the walk begins from the root if the lock was dropped. */
-static void zap_yield(struct tdp_zap *z, struct iter *it)
+static void zap_yield(struct mmu_zap *z, struct iter *it)
 {
 	z->work++;
 	if (!iter_moved(it) || !zap_turn_over(z))
@@ -259,7 +259,7 @@ static void zap_yield(struct tdp_zap *z, struct iter *it)
 	iter_restart(it);
 }
 
-static void zap_entry(struct tdp_zap *z, u64 *entry, int level)
+static void zap_entry(struct mmu_zap *z, u64 *entry, int level)
 {
 	struct okvm_mmu_vm *mmu = z->mmu;
 	u64 old = xchg(entry, 0);
@@ -291,7 +291,7 @@ static bool table_has_tables(u64 *table, int level)
 }
 
 /* Unlink the table below the entry at @it, unless it has tables of its own. */
-static void zap_table(struct tdp_zap *z, struct iter *it)
+static void zap_table(struct mmu_zap *z, struct iter *it)
 {
 	u64 *table = iter_table_of(it->val);
 	unsigned int i;
@@ -315,12 +315,12 @@ static void zap_table(struct tdp_zap *z, struct iter *it)
 }
 
 /* Leaves of [@start, @end), and tables whose level is @level and that are all inside. */
-static void zap_pass(struct tdp_zap *z, gfn_t start, gfn_t end, int level)
+static void zap_pass(struct mmu_zap *z, gfn_t start, gfn_t end, int level)
 {
 	struct okvm_mmu_vm *mmu = z->mmu;
 	struct iter it;
 
-	iter_start(&it, mmu->root, mmu->root_level, level == 2 ? 1 : level, start, end);
+	iter_start(&it, mmu->root.table, mmu->root.level, level == 2 ? 1 : level, start, end);
 	while (iter_valid(&it)) {
 		zap_yield(z, &it);
 		if (it.level == level && spte_is_table(it.val, level)) {
@@ -333,14 +333,14 @@ static void zap_pass(struct tdp_zap *z, gfn_t start, gfn_t end, int level)
 	}
 }
 
-void tdp_zap_begin(struct tdp_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+void tdp_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock)
 {
-	*z = (struct tdp_zap){ .mmu = mmu, .yield = yield, .tables = LIST_HEAD_INIT(z->tables) };
+	*z = (struct mmu_zap){ .mmu = mmu, .yield = yield, .tables = LIST_HEAD_INIT(z->tables) };
 	write_lock(&mmu->lock);
 }
 
-void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end)
+void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 {
 	int level;
 
@@ -349,36 +349,27 @@ void tdp_zap_range(struct tdp_zap *z, gfn_t start, gfn_t end)
 	if (z->work && zap_turn_over(z))
 		zap_let_in(z);
 	/* From below: a table goes when all below it are gone. */
-	for (level = 2; level <= z->mmu->root_level; level++) {
+	for (level = 2; level <= z->mmu->root.level; level++) {
 		zap_pass(z, start, end, level);
 		if (end - start < spte_pages(level + 1))
 			break;
 	}
 }
 
-void tdp_zap_end(struct tdp_zap *z)
+void tdp_zap_end(struct mmu_zap *z)
 	__releases(&z->mmu->lock)
 {
 	zap_finish(z);
 	write_unlock(&z->mmu->lock);
 }
 
-void tdp_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
-{
-	struct tdp_zap z;
-
-	tdp_zap_begin(&z, mmu, yield);
-	tdp_zap_range(&z, start, end);
-	tdp_zap_end(&z);
-}
-
 void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 {
-	struct tdp_zap z;
+	struct mmu_zap z;
 	struct iter it;
 
 	tdp_zap_begin(&z, mmu, true);
-	iter_start(&it, mmu->root, mmu->root_level, 1, 0, ~0ULL);
+	iter_start(&it, mmu->root.table, mmu->root.level, 1, 0, ~0ULL);
 	while (iter_valid(&it)) {
 		zap_yield(&z, &it);
 		if (spte_is_mmio(it.val))
@@ -389,7 +380,7 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 }
 
 /* The table at @it and all below it, a gigabyte perhaps; @it is past it afterwards. */
-static void zap_below(struct tdp_zap *z, struct iter *it)
+static void zap_below(struct mmu_zap *z, struct iter *it)
 {
 	gfn_t base = iter_base(it);
 	gfn_t end = base + spte_pages(it->level);
@@ -403,12 +394,12 @@ static void zap_below(struct tdp_zap *z, struct iter *it)
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 {
 	gfn_t start = mmu->nx_cursor;
-	struct tdp_zap z;
+	struct mmu_zap z;
 	struct iter it;
 
 	tdp_zap_begin(&z, mmu, true);
 	/* Where the last round ended, so that all have their turn. */
-	iter_start(&it, mmu->root, mmu->root_level, 2, start, ~0ULL);
+	iter_start(&it, mmu->root.table, mmu->root.level, 2, start, ~0ULL);
 	while (max && iter_valid(&it)) {
 		zap_yield(&z, &it);
 		if (spte_is_table(it.val, it.level) && it.val & SPTE_NX_SPLIT) {
@@ -427,11 +418,11 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
-	struct tdp_zap z;
+	struct mmu_zap z;
 	struct iter it;
 
 	tdp_zap_begin(&z, mmu, true);
-	iter_start(&it, mmu->root, mmu->root_level, 2, slot->base, slot->base + slot->npages);
+	iter_start(&it, mmu->root.table, mmu->root.level, 2, slot->base, slot->base + slot->npages);
 	while (iter_valid(&it)) {
 		zap_yield(&z, &it);
 		if (it.level == 2 && spte_is_table(it.val, 2) &&
@@ -453,7 +444,7 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 	struct iter it;
 
 	read_lock(&mmu->lock);
-	iter_for_each(&it, mmu->root, mmu->root_level, 1, start, end) {
+	iter_for_each(&it, mmu->root.table, mmu->root.level, 1, start, end) {
 		u64 old = it.val;
 
 		if (!spte_is_leaf(old, it.level) || !spte_was_accessed(mmu->fmt, old))
@@ -481,7 +472,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	struct iter it;
 
 	read_lock(&mmu->lock);
-	iter_start(&it, mmu->root, mmu->root_level, 1, start, end);
+	iter_start(&it, mmu->root.table, mmu->root.level, 1, start, end);
 	while (iter_valid(&it)) {
 		if (iter_moved(&it) && (need_resched() || rwlock_needbreak(&mmu->lock))) {
 			/* Write protection is flushed by the caller; nothing was freed. */
@@ -512,7 +503,7 @@ void tdp_free_tree(u64 *table, int level)
 
 void tdp_free_all(struct okvm_mmu_vm *mmu)
 {
-	u64 *old = mmu->root;
+	u64 *old = mmu->root.table;
 	u64 *detached;
 	unsigned int i;
 
@@ -527,7 +518,7 @@ void tdp_free_all(struct okvm_mmu_vm *mmu)
 	okvm_mmu_flush_vm(mmu->vm);
 	write_unlock(&mmu->lock);
 	synchronize_rcu();
-	tdp_free_tree(detached, mmu->root_level);
+	tdp_free_tree(detached, mmu->root.level);
 	for (i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_NX_SPLITS; i++)
 		atomic64_set(&mmu->vm->stat[i], 0);
 }

@@ -25,16 +25,6 @@ void okvm_mmu_exit(void)
 	rcu_barrier();
 }
 
-static void mmu_choose(struct okvm_mmu_vm *mmu, u32 caps)
-{
-	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
-	mmu->root_level = caps & OKVM_HW_TDP_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
-	mmu->max_level = 1;
-	if (caps & OKVM_HW_TDP_2M)
-		mmu->max_level = caps & OKVM_HW_TDP_1G ? 3 : 2;
-}
-
 int okvm_mmu_vm_create(struct okvm_vm *vm)
 {
 	struct okvm_mmu_vm *mmu = kzalloc(sizeof(*mmu), GFP_KERNEL_ACCOUNT);
@@ -45,21 +35,20 @@ int okvm_mmu_vm_create(struct okvm_vm *vm)
 	mmu->vm = vm;
 	rwlock_init(&mmu->lock);
 	spin_lock_init(&mmu->inv_lock);
-	mmu_choose(mmu, vm->caps);
-	mmu->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	ret = -ENOMEM;
-	if (!mmu->root)
+	mmu->policy = vm->caps & OKVM_HW_TDP ? &mmu_policy_tdp : &mmu_policy_shadow;
+	ret = mmu->policy->vm_create(mmu);
+	if (ret)
 		goto err_mmu;
 	vm->mmu = mmu;
 	ret = okvm_notifier_register(mmu);
 	if (ret)
-		goto err_root;
+		goto err_policy;
 	nx_vm_create(mmu);
 	return 0;
 
-err_root:
+err_policy:
 	vm->mmu = NULL;
-	free_page((unsigned long)mmu->root);
+	mmu->policy->vm_destroy(mmu);
 err_mmu:
 	kfree(mmu);
 	return ret;
@@ -82,14 +71,15 @@ void okvm_mmu_vm_destroy(struct okvm_vm *vm)
 	nx_vm_release(mmu);
 	okvm_notifier_unregister(mmu);
 	vm->mmu = NULL;
-	tdp_free_tree(mmu->root, mmu->root_level);
+	mmu_policy_tdp.vm_destroy(mmu);
+	mmu_policy_shadow.vm_destroy(mmu);
 	kfree(mmu);
 }
 
 int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu)
 {
 	vcpu->mmu = kzalloc(sizeof(*vcpu->mmu), GFP_KERNEL_ACCOUNT);
-	return vcpu->mmu ? 0 : -ENOMEM;
+	return vcpu->mmu ? vcpu->vm->mmu->policy->vcpu_create(vcpu) : -ENOMEM;
 }
 
 void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
@@ -98,17 +88,9 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
 
 	if (!mine)
 		return;
-	while (mine->nr_spare)
-		free_page((unsigned long)mine->spare[--mine->nr_spare]);
+	vcpu->vm->mmu->policy->vcpu_destroy(vcpu);
 	vcpu->mmu = NULL;
 	kfree(mine);
-}
-
-void okvm_mmu_load(struct okvm_vcpu *vcpu)
-{
-	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
-
-	vcpu->vm->backend->mmu->set_root(vcpu, __pa(mmu->root), mmu->root_level);
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -125,19 +107,19 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 	mmu->hole_gfn = gfn;
 	mmu->hole_pfn = pfn;
 	write_unlock(&mmu->lock);
-	tdp_zap(mmu, gfn, gfn + 1, false);
+	mmu_zap(mmu, gfn, gfn + 1, false);
 }
 
 /* A slot is where the hole was: what was mapped there goes. */
 static void mmu_fill_hole(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn - slot->base < slot->npages)
-		tdp_zap(mmu, mmu->hole_gfn, mmu->hole_gfn + 1, false);
+		mmu_zap(mmu, mmu->hole_gfn, mmu->hole_gfn + 1, false);
 }
 
 void okvm_mmu_zap_all(struct okvm_vm *vm)
 {
-	tdp_zap(vm->mmu, 0, ~0ULL, true);
+	mmu_zap(vm->mmu, 0, ~0ULL, true);
 }
 
 /*
@@ -147,9 +129,8 @@ void okvm_mmu_zap_all(struct okvm_vm *vm)
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change)
 {
-	int bits = vm->mmu->root_level == 5 ? 57 : 48;
+	int bits = vm->mmu->policy->gpa_bits(vm->mmu) - PAGE_SHIFT;
 
-	bits = min_t(int, bits, boot_cpu_data.x86_phys_bits) - PAGE_SHIFT;
 	if ((change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE) &&
 	    (new->base + new->npages - 1) >> bits)
 		return -EINVAL;
@@ -161,26 +142,26 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 {
 	/* Before generation numbers in MMIO entries begin anew, entries with old ones go. */
 	if ((okvm_slots_generation(vm) >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
-		tdp_zap_mmio(vm->mmu);
+		vm->mmu->policy->zap_mmio(vm->mmu);
 	if (change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE)
 		mmu_fill_hole(vm->mmu, new);
 	if (change != OKVM_SLOT_FLAGS || new->flags & KVM_MEM_READONLY)
 		return;
 	if (!(new->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
-		tdp_collapse(vm->mmu, new);
+		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
 	/* All set from the start: protected when userspace clears the bits. */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;
-	tdp_write_protect(vm->mmu, new->base, new->base + new->npages);
+	vm->mmu->policy->write_protect(vm->mmu, new->base, new->base + new->npages);
 	okvm_mmu_flush_vm(vm);
 }
 
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot)
 {
-	tdp_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
+	mmu_zap(vm->mmu, slot->base, slot->base + slot->npages, true);
 }
 
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask)
@@ -191,7 +172,7 @@ void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask)
 	while (mask) {
 		first = __ffs(mask);
 		last = ~(mask >> first) ? first + __ffs(~(mask >> first)) : BITS_PER_LONG;
-		tdp_write_protect(vm->mmu, gfn + first, gfn + last);
+		vm->mmu->policy->write_protect(vm->mmu, gfn + first, gfn + last);
 		mask &= last < BITS_PER_LONG ? ~0UL << last : 0;
 	}
 	cond_resched();

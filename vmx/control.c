@@ -181,10 +181,10 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 
 /* ---- EPT and TLB ---- */
 
-static void vmx_set_root(struct okvm_vcpu *vcpu, hpa_t root, int level)
+static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u64 eptp = root | VMX_MEMTYPE_WB | (u64)(level - 1) << 3;
+	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;

@@ -79,12 +79,18 @@ static void run_serve_paravirt(struct okvm_vcpu *vcpu)
 		okvm_apf_ready(vcpu);
 }
 
-static void run_serve_memory(struct okvm_vcpu *vcpu)
+static int run_serve_memory(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_mmu_ops *ops = vcpu->vm->backend->mmu;
+	int err;
 
-	if (okvm_take_request(OKVM_REQ_MMU_RELOAD, vcpu))
-		okvm_mmu_load(vcpu);
+	if (okvm_take_request(OKVM_REQ_MMU_RELOAD, vcpu)) {
+		err = okvm_mmu_load(vcpu);
+		if (err) {
+			okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+			return err;
+		}
+	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
 		clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
@@ -94,6 +100,7 @@ static void run_serve_memory(struct okvm_vcpu *vcpu)
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
 		ops->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 	}
+	return OKVM_RESUME;
 }
 
 static void run_serve_apic(struct okvm_vcpu *vcpu)
@@ -124,7 +131,10 @@ static void run_serve_events(struct okvm_vcpu *vcpu)
 
 static int run_serve(struct okvm_vcpu *vcpu)
 {
-	run_serve_memory(vcpu);
+	int err = run_serve_memory(vcpu);
+
+	if (err)
+		return err;
 	run_serve_paravirt(vcpu);
 	if (okvm_take_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
 		return run_shutdown(vcpu);

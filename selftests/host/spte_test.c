@@ -7,18 +7,15 @@
 
 static const struct spte_fmt *const fmts[] = {
 	&spte_fmt_ept, &spte_fmt_ept_noad,
-	/* Ordinary paging structures, as shadow paging will use them. */
-	&(const struct spte_fmt){
-		.read = 1, .write = 2, .nx = 1ull << 63, .user = 4,
-		.accessed = 0x20, .dirty = 0x40,
-	},
+	&spte_fmt_pt,
 };
 
 #define FOR_ALL(fmt, level, access)						\
 	for (unsigned int fi = 0; fi < 3; fi++)					\
 		for (const struct spte_fmt *fmt = fmts[fi]; fmt; fmt = NULL)	\
 			for (int level = 1; level <= 3; level++)		\
-				for (u8 access = SPTE_READ; access < 8; access += 2)
+				for (u8 access = SPTE_READ; access < (fmt->user ? 16 : 8);	\
+				     access += 2)
 
 static u64 make(const struct spte_fmt *fmt, int level, u8 access)
 {
@@ -56,7 +53,7 @@ TEST(spte_access_is_what_was_asked)
 		EXPECT_EQ(spte_access(fmt, spte_age(fmt, leaf)), access);
 		EXPECT_EQ(spte_access(fmt, spte_unage(fmt, spte_age(fmt, leaf))), access);
 		EXPECT_EQ(spte_pfn(spte_age(fmt, leaf)), 0x40000u);
-		for (u8 need = 0; need < 8; need++)
+		for (u8 need = 0; need < 16; need++)
 			EXPECT_EQ(spte_allows(fmt, leaf, need), !(need & ~access));
 	}
 }
@@ -124,11 +121,31 @@ TEST(spte_mmio_generation)
 		EXPECT(spte_is_mmio(spte));
 		EXPECT(!spte_valid(spte));
 		EXPECT_EQ(spte_mmio_gen(spte), gen);
-		/* Writable, executable, not readable: misconfigured; above all memory. */
+		/* EPT: writable, executable, not readable. Else: not present. Above all memory. */
 		EXPECT_EQ(spte & 7, 6u);
 		EXPECT_EQ(spte & SPTE_ADDR, SPTE_ADDR);
 		EXPECT_EQ(spte_mmio_gen(spte_mmio(gen + SPTE_MMIO_GEN_MASK + 1)), gen);
 	}
+}
+
+TEST(spte_ordinary_bits)
+{
+	struct spte_leaf leaf = {
+		.pfn = 0x123, .level = 1, .access = SPTE_READ | SPTE_WRITE, .dirty = true,
+		.guest_write = true,
+	};
+	u64 table = spte_table(&spte_fmt_pt, 0x5000);
+
+	EXPECT_EQ(spte_leaf(&spte_fmt_pt, &leaf), 0x8200000000123863u);
+	leaf.access |= SPTE_USER | SPTE_EXEC;
+	leaf.uncached = true;
+	EXPECT_EQ(spte_leaf(&spte_fmt_pt, &leaf), 0x020000000012387fu);
+	EXPECT_EQ(table, 0x5827u);
+	EXPECT_EQ(spte_table_access(&spte_fmt_pt, table, SPTE_READ | SPTE_EXEC), 0x5821u);
+	EXPECT_EQ(spte_table_access(&spte_fmt_pt, table, SPTE_READ | SPTE_USER),
+		  0x8000000000005825u);
+	/* Hardware refuses a root with any of bits 8:5 and 2:1. */
+	EXPECT_EQ(spte_pdpte(0x5000), 0x5801u);
 }
 
 TEST(spte_ept_bits)

@@ -19,7 +19,7 @@
 
 static struct okvm_vm vm;
 static struct okvm_mmu_vm mmu = {
-	.vm = &vm, .fmt = &spte_fmt_ept, .root_level = 4, .max_level = 3,
+	.vm = &vm, .fmt = &spte_fmt_ept, .root.level = 4, .max_level = 3,
 };
 
 static struct okvm_mmu_vcpu mine;
@@ -37,6 +37,15 @@ static struct {
 	u64 leaves;		/* when the TLBs were last known to be right */
 	void (*unlocked)(void);
 } host;
+
+void mmu_zap(struct okvm_mmu_vm *of, gfn_t start, gfn_t end, bool yield)
+{
+	struct mmu_zap z;
+
+	tdp_zap_begin(&z, of, yield);
+	tdp_zap_range(&z, start, end);
+	tdp_zap_end(&z);
+}
 
 unsigned long get_zeroed_page(gfp_t gfp)
 {
@@ -98,7 +107,7 @@ static u64 count_leaves(const u64 *table, int level)
 
 static void tlbs_are_right(void)
 {
-	host.leaves = count_leaves(mmu.root, mmu.root_level);
+	host.leaves = count_leaves(mmu.root.table, mmu.root.level);
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -128,7 +137,7 @@ void write_lock(rwlock_t *lock)
 void write_unlock(rwlock_t *lock)
 {
 	assert(lock->writer);
-	EXPECT_EQ(count_leaves(mmu.root, mmu.root_level), host.leaves);
+	EXPECT_EQ(count_leaves(mmu.root.table, mmu.root.level), host.leaves);
 	lock->writer = false;
 }
 
@@ -217,7 +226,7 @@ static void start(void)
 	memset(&host, 0, sizeof(host));
 	memset(&mine, 0, sizeof(mine));
 	vm.mmu = &mmu;
-	mmu.root = (u64 *)get_zeroed_page(0);
+	mmu.root.table = (u64 *)get_zeroed_page(0);
 	mmu.nx_cursor = 0;
 	mmu.nx_huge = false;
 }
@@ -226,10 +235,10 @@ static void start(void)
 static void end(void)
 {
 	memset(&host, 0, sizeof(host));
-	tdp_zap(&mmu, 0, ~0ull, false);
+	mmu_zap(&mmu, 0, ~0ull, false);
 	for (int i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_NX_SPLITS; i++)
 		EXPECT_EQ(atomic64_read(&vm.stat[i]), 0);
-	tdp_free_tree(mmu.root, mmu.root_level);
+	tdp_free_tree(mmu.root.table, mmu.root.level);
 	while (mine.nr_spare)
 		free_page((unsigned long)mine.spare[--mine.nr_spare]);
 	EXPECT_EQ(pages_allocated, 0);
@@ -238,7 +247,7 @@ static void end(void)
 
 static void fill_spare(void)
 {
-	while (mine.nr_spare < mmu.root_level - 1)
+	while (mine.nr_spare < mmu.root.level - 1)
 		mine.spare[mine.nr_spare++] = (u64 *)get_zeroed_page(0);
 }
 
@@ -263,9 +272,9 @@ static void map(gfn_t gfn, int level)
 /* The entry at @level on the way to @gfn, whose tables are there. */
 static u64 *entry_of(gfn_t gfn, int level)
 {
-	u64 *table = mmu.root;
+	u64 *table = mmu.root.table;
 
-	for (int at = mmu.root_level; at > level; at--)
+	for (int at = mmu.root.level; at > level; at--)
 		table = iter_table_of(table[spte_index(gfn, at)]);
 	return &table[spte_index(gfn, level)];
 }
@@ -450,10 +459,10 @@ TEST(a_zap_that_always_has_to_give_way_ends)
 	start();
 	map_some();
 	host.resched = true;
-	tdp_zap(&mmu, 0, SOME, true);
+	mmu_zap(&mmu, 0, SOME, true);
 	EXPECT(host.yields > 0);
 	EXPECT(host.yields <= 2 * SOME);
-	EXPECT_EQ(count_leaves(mmu.root, 4), 0);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), 0);
 	end();
 }
 
@@ -462,9 +471,9 @@ TEST(a_zap_of_part_of_a_table_ends)
 	start();
 	map_some();
 	host.resched = true;
-	tdp_zap(&mmu, 5, 500, true);
+	mmu_zap(&mmu, 5, 500, true);
 	EXPECT(host.yields <= 500);
-	EXPECT_EQ(count_leaves(mmu.root, 4), SOME - 495);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), SOME - 495);
 	end();
 }
 
@@ -473,7 +482,7 @@ TEST(others_who_wait_make_turns_not_short)
 	start();
 	map_some();
 	host.contended = true;
-	tdp_zap(&mmu, 5, SOME - 5, true);
+	mmu_zap(&mmu, 5, SOME - 5, true);
 	EXPECT(host.yields >= 1);
 	EXPECT(host.yields <= 2 * SOME / 512 + 2);
 	EXPECT(host.flushes <= host.yields + 1);
@@ -486,7 +495,7 @@ TEST(a_zap_that_may_not_give_way_does_not)
 	map_some();
 	host.resched = true;
 	host.contended = true;
-	tdp_zap(&mmu, 0, ~0ull, false);
+	mmu_zap(&mmu, 0, ~0ull, false);
 	EXPECT_EQ(host.yields, 0);
 	EXPECT_EQ(host.flushes, 1);
 	end();
@@ -520,7 +529,7 @@ TEST(mmio_entries_go_however_often_others_come_first)
 	host.resched = true;
 	tdp_zap_mmio(&mmu);
 	EXPECT_EQ(*entry_of(700, 1), 0);
-	EXPECT_EQ(count_leaves(mmu.root, 4), SOME - 1);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), SOME - 1);
 	end();
 }
 
@@ -531,7 +540,7 @@ TEST(tables_are_collapsed_however_often_others_come_first)
 	host.resched = true;
 	tdp_collapse(&mmu, &slot);
 	EXPECT(host.yields > 0);
-	EXPECT_EQ(count_leaves(mmu.root, 4), 0);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), 0);
 	end();
 }
 
@@ -547,7 +556,7 @@ static void map_aliases(void)
 
 static void zap_aliases(bool yield)
 {
-	struct tdp_zap zap;
+	struct mmu_zap zap;
 
 	tdp_zap_begin(&zap, &mmu, yield);
 	for (gfn_t i = 0; i < ALIASES; i++)
@@ -561,7 +570,7 @@ TEST(one_flush_for_all_ranges)
 	map_aliases();
 	zap_aliases(false);
 	EXPECT_EQ(host.flushes, 1);
-	EXPECT_EQ(count_leaves(mmu.root, 4), 0);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), 0);
 	end();
 }
 
@@ -573,7 +582,7 @@ TEST(many_ranges_give_way_in_between)
 	zap_aliases(true);
 	EXPECT(host.yields >= ALIASES / 512);
 	EXPECT(host.longest <= 1024);
-	EXPECT_EQ(count_leaves(mmu.root, 4), 0);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), 0);
 	end();
 }
 
@@ -626,7 +635,7 @@ static void remove_all(void)
 
 	host.resched = false;
 	host.contended = false;
-	tdp_zap(&mmu, 0, ~0ull, false);
+	mmu_zap(&mmu, 0, ~0ull, false);
 	host.resched = resched;
 	host.contended = contended;
 }
@@ -637,7 +646,7 @@ TEST(nobody_stands_in_a_table_that_is_gone)
 	map_some();
 	host.resched = true;
 	host.unlocked = remove_all;
-	tdp_zap(&mmu, 5, SOME, true);
+	mmu_zap(&mmu, 5, SOME, true);
 	EXPECT(!host.unlocked);
 	map_some();
 	host.unlocked = remove_all;
@@ -669,6 +678,6 @@ TEST(nor_within_a_gigabyte_that_is_recovered)
 	host.unlocked = remove_all;
 	tdp_recover_nx(&mmu, 2);
 	EXPECT(!host.unlocked);
-	EXPECT_EQ(count_leaves(mmu.root, 4), 0);
+	EXPECT_EQ(count_leaves(mmu.root.table, 4), 0);
 	end();
 }

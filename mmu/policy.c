@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The choice of a VM's policy, the calls that go through it, and the table of tdp.c. */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+
+#include <asm/processor.h>
+
+#include "mmu/internal.h"
+
+/* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
+
+static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
+{
+	u32 caps = mmu->vm->caps;
+
+	if (!mmu->root.table)
+		mmu->root.table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!mmu->root.table)
+		return -ENOMEM;
+	mmu->root.pa = __pa(mmu->root.table);
+	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
+	mmu->root.level = caps & OKVM_HW_TDP_5LEVEL && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->max_level = 1;
+	if (caps & OKVM_HW_TDP_2M)
+		mmu->max_level = caps & OKVM_HW_TDP_1G ? 3 : 2;
+	return 0;
+}
+
+static void policy_tdp_vm_destroy(struct okvm_mmu_vm *mmu)
+{
+	if (mmu->root.table)
+		tdp_free_tree(mmu->root.table, mmu->root.level);
+	mmu->root.table = NULL;
+}
+
+static int policy_tdp_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+static void policy_tdp_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+
+	while (mine->nr_spare)
+		free_page((unsigned long)mine->spare[--mine->nr_spare]);
+}
+
+static int policy_tdp_load(struct okvm_vcpu *vcpu)
+{
+	vcpu->vm->backend->mmu->set_root(vcpu, &vcpu->vm->mmu->root);
+	return 0;
+}
+
+static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
+{
+}
+
+/* Page faults are not intercepted: a linear address is the guest's own affair. */
+static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	pf->guest.error_code = pf->acc & 0xffff;
+	return OKVM_FAULT_GUEST;
+}
+
+static void policy_tdp_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
+{
+	if (!noflush)
+		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
+}
+
+static bool policy_tdp_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
+{
+	return false;
+}
+
+static void policy_tdp_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
+				  gva_t gva)
+{
+	bool one = what == OKVM_INVLPG || what == OKVM_INVPCID_ADDRESS;
+
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, one ? OKVM_TLB_GVA : OKVM_TLB_GUEST, gva);
+}
+
+static bool policy_tdp_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	return false;
+}
+
+static void policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+{
+}
+
+static void policy_tdp_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
+{
+}
+
+static int policy_tdp_gpa_bits(const struct okvm_mmu_vm *mmu)
+{
+	return min_t(int, mmu->root.level == 5 ? 57 : 48, boot_cpu_data.x86_phys_bits);
+}
+
+const struct mmu_policy mmu_policy_tdp = {
+	.name = "two-dimensional paging",
+	.vm_create = policy_tdp_vm_create,
+	.vm_destroy = policy_tdp_vm_destroy,
+	.vcpu_create = policy_tdp_vcpu_create,
+	.vcpu_destroy = policy_tdp_vcpu_destroy,
+	.load = policy_tdp_load,
+	.unload = policy_tdp_nothing,
+	.page_fault = policy_tdp_page_fault,
+	.page_fault_fast = policy_tdp_page_fault,
+	.cr3_loaded = policy_tdp_cr3_loaded,
+	.cr3_fast = policy_tdp_cr3_fast,
+	.mode_changed = policy_tdp_nothing,
+	.invalidate = policy_tdp_invalidate,
+	.invlpg_fast = policy_tdp_invlpg_fast,
+	.guest_wrote = policy_tdp_guest_wrote,
+	.prefault = tdp_prefault,
+	.zap_begin = tdp_zap_begin,
+	.zap_range = tdp_zap_range,
+	.zap_end = tdp_zap_end,
+	.zap_mmio = tdp_zap_mmio,
+	.age = tdp_age,
+	.write_protect = tdp_write_protect,
+	.collapse = tdp_collapse,
+	.recover_nx = tdp_recover_nx,
+	.free_all = tdp_free_all,
+	.set_limit = policy_tdp_set_limit,
+	.gpa_bits = policy_tdp_gpa_bits,
+};
+
+/* ---- the choice ---- */
+
+/*
+ * Notifiers that run meanwhile may work with the old policy to their end: it has mapped nothing,
+ * and what a vCPU maps later is held back by the invalidation that is going on. Its structures stay
+ * until the end of the VM.
+ */
+int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
+{
+	const struct mmu_policy *policy = kind == OKVM_MMU_KIND_TDP ? &mmu_policy_tdp :
+								      &mmu_policy_shadow;
+	struct okvm_mmu_vm *mmu = vm->mmu;
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->caps & OKVM_HW_TDP)))
+		return -EINVAL;
+	if (policy == mmu->policy)
+		return 0;
+	err = policy->vm_create(mmu);
+	if (err)
+		return err;
+	write_lock(&mmu->lock);
+	WRITE_ONCE(mmu->policy, policy);
+	write_unlock(&mmu->lock);
+	return 0;
+}
+
+bool okvm_mmu_is_shadow(const struct okvm_vm *vm)
+{
+	return vm->mmu->policy == &mmu_policy_shadow;
+}
+
+/* ---- calls through the policy ---- */
+
+void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
+{
+	const struct mmu_policy *policy = READ_ONCE(mmu->policy);
+	struct mmu_zap z;
+
+	policy->zap_begin(&z, mmu, yield);
+	policy->zap_range(&z, start, end);
+	policy->zap_end(&z);
+}
+
+int okvm_mmu_load(struct okvm_vcpu *vcpu)
+{
+	return vcpu->vm->mmu->policy->load(vcpu);
+}
+
+void okvm_mmu_unload(struct okvm_vcpu *vcpu)
+{
+	vcpu->vm->mmu->policy->unload(vcpu);
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+}
+
+int okvm_mmu_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
+	return vcpu->vm->mmu->policy->page_fault(vcpu, pf);
+}
+
+int okvm_mmu_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	return vcpu->vm->mmu->policy->page_fault_fast(vcpu, pf);
+}
+
+void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva)
+{
+	vcpu->vm->mmu->policy->invalidate(vcpu, what, pcid, gva);
+}
+
+bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	return vcpu->vm->mmu->policy->invlpg_fast(vcpu, gva);
+}
+
+void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
+{
+	vcpu->vm->mmu->policy->cr3_loaded(vcpu, noflush);
+}
+
+bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
+{
+	return vcpu->vm->mmu->policy->cr3_fast(vcpu, cr3, noflush);
+}
+
+void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+{
+	vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
+}
+
+void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages)
+{
+	vm->mmu->policy->set_limit(vm->mmu, pages);
+}

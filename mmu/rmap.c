@@ -7,6 +7,7 @@
  * nothing is allocated when a leaf is made, and what is known of frames outlives the slots.
  */
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "core/compat.h"
@@ -28,8 +29,10 @@ struct shadow_block *block_get(struct shadow_vm *sh, gfn_t gfn)
 		return NULL;
 	spin_lock_init(&b->lock);
 	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, GFP_KERNEL_ACCOUNT);
-	if (!old)
+	if (!old) {
+		atomic_long_inc(&sh->nr_blocks);
 		return b;
+	}
 	kfree(b);
 	return xa_is_err(old) ? NULL : old;
 }
@@ -189,15 +192,29 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 	*to = end - base < SHADOW_ENTRIES ? end - base : SHADOW_ENTRIES;
 }
 
-void shadow_zap_range(struct shadow_zap *z, gfn_t start, gfn_t end)
+/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
+#define ZAP_TURN	4096
+
+/* Let others in, everything removed so far being flushed. Blocks stay. */
+static void zap_yield(struct mmu_zap *z)
 {
-	struct shadow_vm *sh = z->sh;
+	z->work += SHADOW_ENTRIES;
+	if (!z->yield || !(need_resched() ||
+			   (z->work >= ZAP_TURN && rwlock_needbreak(&z->mmu->lock))))
+		return;
+	shadow_zap_finish(z);
+	cond_resched_rwlock_write(&z->mmu->lock);
+}
+
+static void zap_leaves(struct mmu_zap *z, gfn_t start, gfn_t end)
+{
+	struct shadow_vm *sh = z->mmu->shadow;
 	struct shadow_block *b;
 	unsigned int i, to;
 	unsigned long nr;
 
-	lockdep_assert_held_write(&sh->mmu->lock);
 	for_each_block(b, nr, sh, start, end) {
+		zap_yield(z);
 		block_part(nr, start, end, &i, &to);
 		z->flush |= chain_drop(sh, &b->large);
 		for (; i < to; i++) {
@@ -205,6 +222,15 @@ void shadow_zap_range(struct shadow_zap *z, gfn_t start, gfn_t end)
 				z->flush |= chain_drop(sh, &b->rmap[i]);
 		}
 	}
+}
+
+void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
+{
+	lockdep_assert_held_write(&z->mmu->lock);
+	/* Guest's tables that were in the range are nowhere now. */
+	if (z->gone)
+		shadow_zap_tables(z, start, end);
+	zap_leaves(z, start, end);
 }
 
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)

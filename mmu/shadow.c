@@ -209,9 +209,9 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 			    t->parents & (SHADOW_ENTRIES - 1));
 }
 
-void shadow_zap_table(struct shadow_zap *z, struct shadow_table *t)
+void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 {
-	struct shadow_vm *sh = z->sh;
+	struct shadow_vm *sh = z->mmu->shadow;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	table_isolate(sh, t);
@@ -227,33 +227,33 @@ void shadow_zap_table(struct shadow_zap *z, struct shadow_table *t)
 	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, -1);
 	t->dead = true;
 	z->flush = true;
-	if (t->roots)
-		z->reload = true;
-	else
+	if (!t->roots) {
 		list_add(&t->all, &z->tables);
+		return;
+	}
+	/* Before the flush, for which all vCPUs leave the guest. */
+	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 }
 
-void shadow_zap_start(struct shadow_zap *z, struct shadow_vm *sh)
+void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh)
 {
-	*z = (struct shadow_zap){ .sh = sh, .tables = LIST_HEAD_INIT(z->tables) };
+	*z = (struct mmu_zap){ .mmu = sh->mmu, .tables = LIST_HEAD_INIT(z->tables) };
 }
 
-void shadow_zap_finish(struct shadow_zap *z)
+void shadow_zap_finish(struct mmu_zap *z)
 {
 	struct shadow_table *t, *next;
-	struct shadow_vm *sh = z->sh;
+	struct shadow_vm *sh = z->mmu->shadow;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Before the flush, for which they leave the guest. */
-	if (z->reload)
-		okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 	if (z->flush || sh->stale)
 		shadow_flush(sh);
+	z->flush = false;
+	z->work = 0;
 	list_for_each_entry_safe(t, next, &z->tables, all) {
 		list_del(&t->all);
 		table_free(sh, t);
 	}
-	shadow_zap_start(z, sh);
 }
 
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
@@ -265,9 +265,9 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 }
 
 /* The oldest @n tables, those used since the last look being passed over once; roots stay. */
-static void shadow_reclaim(struct shadow_zap *z, unsigned long n)
+static void shadow_reclaim(struct mmu_zap *z, unsigned long n)
 {
-	struct shadow_vm *sh = z->sh;
+	struct shadow_vm *sh = z->mmu->shadow;
 	unsigned long looks = 2 * sh->nr_tables;
 
 	while (n && looks-- && !list_empty(&sh->tables)) {
@@ -283,10 +283,20 @@ static void shadow_reclaim(struct shadow_zap *z, unsigned long n)
 	}
 }
 
+/* Two per cent of the memory that the guest has used, as upstream gives of all that it has. */
+static unsigned long shadow_limit(struct shadow_vm *sh)
+{
+	unsigned long max = sh->max_tables;
+
+	if (!max)
+		max = atomic_long_read(&sh->nr_blocks) * SHADOW_ENTRIES / 50;
+	return clamp_t(unsigned long, max, SHADOW_MIN_TABLES, SHADOW_MAX_TABLES) - SHADOW_SPARE;
+}
+
 void shadow_make_room(struct shadow_vm *sh)
 {
-	unsigned long limit = READ_ONCE(sh->max_tables) - SHADOW_SPARE;
-	struct shadow_zap z;
+	unsigned long limit = shadow_limit(sh);
+	struct mmu_zap z;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (likely(sh->nr_tables <= limit))
@@ -297,78 +307,64 @@ void shadow_make_room(struct shadow_vm *sh)
 	shadow_zap_finish(&z);
 }
 
-void shadow_set_max(struct okvm_mmu_vm *mmu, unsigned long max)
+void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 {
 	struct shadow_vm *sh = mmu->shadow;
 
-	max = clamp_t(unsigned long, max, SHADOW_MIN_TABLES, SHADOW_MAX_TABLES);
 	write_lock(&mmu->lock);
-	WRITE_ONCE(sh->max_tables, max);
+	sh->max_tables = pages;
 	shadow_make_room(sh);
 	write_unlock(&mmu->lock);
 }
 
 /* ---- all of many ---- */
 
-static void zap_tables(struct shadow_vm *sh, bool (*which)(struct shadow_table *t, gfn_t start,
-							   gfn_t end), gfn_t start, gfn_t end)
+void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+	__acquires(&mmu->lock)
+{
+	write_lock(&mmu->lock);
+	shadow_zap_start(z, mmu->shadow);
+	z->yield = yield;
+}
+
+void shadow_zap_end(struct mmu_zap *z)
+	__releases(&z->mmu->lock)
+{
+	shadow_zap_finish(z);
+	write_unlock(&z->mmu->lock);
+}
+
+void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
 {
 	struct shadow_table *t, *next;
-	struct shadow_zap z;
 
-	write_lock(&sh->mmu->lock);
-	shadow_zap_start(&z, sh);
-	list_for_each_entry_safe(t, next, &sh->tables, all) {
-		if (which(t, start, end))
-			shadow_zap_table(&z, t);
+	list_for_each_entry_safe(t, next, &z->mmu->shadow->tables, all) {
+		if (t->gfn >= start && t->gfn < end)
+			shadow_zap_table(z, t);
 	}
-	if (end)
-		shadow_zap_range(&z, start, end);
-	shadow_zap_finish(&z);
-	write_unlock(&sh->mmu->lock);
 }
 
-static bool which_all(struct shadow_table *t, gfn_t start, gfn_t end)
+void shadow_free_all(struct okvm_mmu_vm *mmu)
 {
-	return true;
-}
+	struct mmu_zap z;
 
-static bool which_frame(struct shadow_table *t, gfn_t start, gfn_t end)
-{
-	return !table_is_direct(t) && t->gfn >= start && t->gfn < end;
-}
-
-void shadow_zap_all(struct okvm_mmu_vm *mmu)
-{
-	zap_tables(mmu->shadow, which_all, 0, 0);
-}
-
-void shadow_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
-{
-	struct shadow_zap z;
-
-	write_lock(&mmu->lock);
-	shadow_zap_start(&z, mmu->shadow);
-	shadow_zap_range(&z, start, end);
-	shadow_zap_finish(&z);
-	write_unlock(&mmu->lock);
-}
-
-/* Guest's tables that were in the slot are nowhere now. */
-void shadow_zap_slot(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
-{
-	zap_tables(mmu->shadow, which_frame, start, end);
+	shadow_zap_begin(&z, mmu, false);
+	shadow_zap_tables(&z, 0, ~0ULL);
+	shadow_zap_end(&z);
 }
 
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 {
-	struct shadow_vm *sh = vm->mmu->shadow;
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
 
-	if (!READ_ONCE(sh->nr_tables))
+	if (!rmap_shadowed(vm->mmu->shadow, gfn))
 		return false;
-	if (!rmap_shadowed(sh, gfn))
-		return false;
-	shadow_zap_slot(vm->mmu, gfn, gfn + 1);
+	shadow_zap_begin(&z, vm->mmu, false);
+	shadow_for_each(t, next, vm->mmu->shadow, gfn)
+		shadow_zap_table(&z, t);
+	shadow_zap_end(&z);
 	return true;
 }
 
@@ -392,10 +388,9 @@ void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 {
 	struct shadow_vm *sh = mmu->shadow;
 	struct shadow_table *t, *next;
-	struct shadow_zap z;
+	struct mmu_zap z;
 
-	write_lock(&mmu->lock);
-	shadow_zap_start(&z, sh);
+	shadow_zap_begin(&z, mmu, false);
 	list_for_each_entry_safe(t, next, &sh->tables, all) {
 		if (!max)
 			break;
@@ -404,16 +399,20 @@ void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 		shadow_zap_table(&z, t);
 		max--;
 	}
-	shadow_zap_finish(&z);
-	write_unlock(&mmu->lock);
+	shadow_zap_end(&z);
 }
 
 /* ---- life ---- */
 
 int shadow_vm_create(struct okvm_mmu_vm *mmu)
 {
-	struct shadow_vm *sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
+	struct shadow_vm *sh = mmu->shadow;
 
+	mmu->fmt = &spte_fmt_pt;
+	mmu->max_level = SHADOW_MAX_LEVEL;
+	if (sh)
+		return 0;
+	sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
 	if (!sh)
 		return -ENOMEM;
 	sh->mmu = mmu;
@@ -421,20 +420,21 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	ida_init(&sh->ids);
 	INIT_LIST_HEAD(&sh->tables);
 	INIT_LIST_HEAD(&sh->unsync);
-	sh->max_tables = SHADOW_MIN_TABLES;
 	mmu->shadow = sh;
 	return 0;
 }
 
-/* No vCPU is left: none has a root. */
+/* No vCPU is left, so that none has a root, and no TLB holds anything. */
 void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 {
+	struct shadow_table *t, *next;
 	struct shadow_vm *sh = mmu->shadow;
 	unsigned int i;
 
 	if (!sh)
 		return;
-	shadow_zap_all(mmu);
+	list_for_each_entry_safe(t, next, &sh->tables, all)
+		table_free(sh, t);
 	mmu->shadow = NULL;
 	blocks_free(sh);
 	for (i = 0; i < SHADOW_CHUNKS; i++)

@@ -96,7 +96,7 @@ static inline u8 link_access(const struct shadow_link *l)
  * @dead: no longer found by anyone, kept for its roots
  * @nx_split: stands where a large page would, had the guest not fetched from it
  * @bucket: in sh->table[]
- * @all: in sh->tables, the oldest first; then in a struct shadow_zap
+ * @all: in sh->tables, the oldest first; then in a struct mmu_zap
  * @unsynced: in sh->unsync if @unsync
  */
 struct shadow_table {
@@ -142,8 +142,9 @@ struct shadow_vm {
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
 	struct list_head tables;
 	struct list_head unsync;
+	atomic_long_t nr_blocks;
 	unsigned long nr_tables;
-	unsigned long max_tables;
+	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */
 	bool stale;
 };
@@ -194,21 +195,6 @@ struct shadow_fault {
 	bool mmio;
 	bool exclusive;
 	struct okvm_fault *host;
-};
-
-/**
- * struct shadow_zap - a removal that is going on, under lock (write)
- * @tables: what was unlinked; waits here for the flush, without which the lock is never dropped
- * @flush: TLBs may still hold something that was removed
- * @reload: a root is among the tables
- */
-struct shadow_zap {
-	struct shadow_vm *sh;
-	struct list_head tables;
-	unsigned int work;
-	bool flush;
-	bool reload;
-	bool yield;
 };
 
 static inline struct shadow_vm *shadow_of(const struct okvm_vcpu *vcpu)
@@ -284,13 +270,18 @@ void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 void shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
 /** shadow_put_root() - a vCPU gives @t up as a root. Lock: write */
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t);
+/** shadow_zap_start() - as zap_begin(), with the lock held already */
+void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh);
+/** shadow_zap_table() - @t goes, and all that leads to it and from it */
+void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
+/** shadow_zap_finish() - as zap_end(), and the lock stays held */
+void shadow_zap_finish(struct mmu_zap *z);
+/** shadow_zap_tables() - tables of frames in [@start, @end), direct ones included. Lock: write */
+void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end);
 /** shadow_flush() - all TLBs of the VM are right. Lock: write */
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - before a fault makes tables. Lock: write, dropped never */
 void shadow_make_room(struct shadow_vm *sh);
-void shadow_zap_table(struct shadow_zap *z, struct shadow_table *t);
-void shadow_zap_start(struct shadow_zap *z, struct shadow_vm *sh);
-void shadow_zap_finish(struct shadow_zap *z);
 /** shadow_for_each() - the tables that shadow @gfn and are not direct. Lock: write */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
@@ -321,37 +312,29 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 /** gva_peek() - read an entry of a guest's table without sleeping. Return: 0 or -EFAULT */
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
 
-/* What mmu/ calls (struct okvm_mmu_policy). */
+/** shadow_invlpg() - the guest flushes one address of the present root */
+void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
+/** shadow_unprotect() - give up the tables that shadow @gfn. Return: whether there were any */
+bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn);
+
+/* What is in the table of mmu_policy_shadow (shadow_policy.c), see struct mmu_policy. */
 int shadow_vm_create(struct okvm_mmu_vm *mmu);
 void shadow_vm_destroy(struct okvm_mmu_vm *mmu);
 int shadow_vcpu_create(struct okvm_vcpu *vcpu);
 void shadow_vcpu_destroy(struct okvm_vcpu *vcpu);
-/**
- * shadow_fault() - a #PF of the guest
- * @access: WALK_WRITE, WALK_USER, WALK_FETCH, WALK_IMPLICIT
- * @reserved: hardware says that a reserved bit is set: an MMIO entry
- * @fault: for the guest's own fault
- * Return: enum okvm_fault_verdict; vm->srcu held; may sleep
- */
-int shadow_fault(struct okvm_vcpu *vcpu, gva_t gva, u32 access, bool reserved,
-		 struct walk_fault *fault);
-/** shadow_load() - find or make the root for the present CR3 and mode. 0 or -errno. May sleep */
 int shadow_load(struct okvm_vcpu *vcpu);
-/** shadow_invlpg() - the guest flushes one address of the present root */
-void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
-/** shadow_wrote() - an instruction was emulated that wrote to [@gpa, @gpa + @bytes), in one page */
+void shadow_unload(struct okvm_vcpu *vcpu);
+int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
-/** shadow_unprotect() - give up the tables that shadow @gfn. Return: whether there were any */
-bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn);
-
-void shadow_zap_range(struct shadow_zap *z, gfn_t start, gfn_t end);
-void shadow_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-void shadow_zap_slot(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-void shadow_zap_all(struct okvm_mmu_vm *mmu);
+void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+	__acquires(&mmu->lock);
+void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end);
+void shadow_zap_end(struct mmu_zap *z) __releases(&z->mmu->lock);
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu);
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 void shadow_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
-void shadow_set_max(struct okvm_mmu_vm *mmu, unsigned long max);
+void shadow_free_all(struct okvm_mmu_vm *mmu);
+void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages);
 
 #endif /* OKVM_MMU_SHADOW_H */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A #PF of a guest whose tables are shadowed: whose fault it is, and what is mapped. See shadow.h. */
 #include <linux/mm.h>
-#include <linux/srcu.h>
 
 #include "core/compat.h"
 #include "mmu/needs.h"
@@ -196,7 +195,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
 {
 	struct shadow_vm *sh = shadow_of(f->vcpu);
-	u64 entry = shadow_mmio(f->host->gen >> 1);
+	u64 entry = spte_mmio(f->host->gen >> 1);
 
 	if (!f->exclusive)
 		return SHADOW_EXCLUSIVE;
@@ -294,12 +293,22 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
+static void fault_hole(struct shadow_fault *f)
+{
+	f->mmio = false;
+	f->host->pfn = f->vcpu->vm->mmu->hole_pfn;
+	f->host->writable = true;
+	f->host->level = 1;
+}
+
 static int fault_map_locked(struct shadow_fault *f)
 {
 	if (f->vcpu->vm->mmu->dead)
 		return -EIO;
 	if (fault_stale(f))
 		return OKVM_FAULT_FIXED;
+	if (f->mmio && fault_in_hole(f->host))
+		fault_hole(f);
 	f->level = fault_level_now(f);
 	return shadow_map(f);
 }
@@ -328,34 +337,41 @@ static int fault_map(struct shadow_fault *f)
 
 static int fault_mmio(struct shadow_fault *f)
 {
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict;
 
 	f->mmio = true;
-	if (f->host->slot || f->host->gen & 1 || !shadow_of(f->vcpu)->mmio_entries ||
-	    fault_reserve(f))
+	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
+	if (f->host->slot || f->host->gen & 1 || fault_reserve(f))
 		return OKVM_FAULT_MMIO;
+	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
+	    !block_get(mmu->shadow, f->host->gfn))
+		return -ENOMEM;
 	verdict = fault_map(f);
 	/* Whether it could be remembered or not. */
-	return verdict < 0 ? verdict : OKVM_FAULT_MMIO;
+	return verdict < 0 || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
-/* Is the entry for @gva an MMIO entry of the present slots? */
-static bool mmio_current(struct okvm_vcpu *vcpu, gva_t gva)
+/* Is the entry for @gva an MMIO entry of the present slots? Then @gfn is the frame. */
+static bool mmio_current(struct okvm_vcpu *vcpu, gva_t gva, gfn_t *gfn)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(vcpu->vm), entry = 0;
 	struct shadow_table *t;
+	unsigned int i;
 
 	read_lock(&mmu->lock);
 	for (t = shadow_top(vcpu, gva); t; ) {
 		int level = role_level(t->role);
 
-		entry = READ_ONCE(t->entry[spte_index(gva >> PAGE_SHIFT, level)]);
+		i = spte_index(gva >> PAGE_SHIFT, level);
+		entry = READ_ONCE(t->entry[i]);
+		*gfn = link_gfn(&t->link[i]);
 		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
 	}
 	read_unlock(&mmu->lock);
-	return !(gen & 1) && shadow_is_mmio(entry) &&
-	       shadow_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+	return !(gen & 1) && spte_is_mmio(entry) &&
+	       spte_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
 }
 
 /* ---- the way of a fault ---- */
@@ -384,31 +400,48 @@ static int fault_page(struct shadow_fault *f)
 	return ret;
 }
 
-int shadow_fault(struct okvm_vcpu *vcpu, gva_t gva, u32 access, bool reserved,
-		 struct walk_fault *fault)
+/* CR0.WP = 0 with CR4.SMAP: a user's page that poses as the kernel's would not be guarded. */
+static bool fault_unmappable(const struct shadow_fault *f)
 {
-	struct shadow_fault f = {
-		.vcpu = vcpu, .gva = gva, .access = access, .mode = vcpu->mmu->mode,
-	};
+	int level = f->path.level;
 
-	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
-	if (reserved && mmio_current(vcpu, gva))
-		return OKVM_FAULT_MMIO;
-	if (f.mode.levels < 4)
-		f.gva = (u32)gva;
-	if (gva_walk(vcpu, &f, fault))
-		return OKVM_FAULT_GUEST;
-	fault_access(&f);
-	/* The kernel's write to a user's page is not mapped where SMAP would not see it. */
-	if (f.mode.levels && !f.mode.wp && f.mode.smap &&
-	    shadow_kernel_write(f.above[f.path.level], f.path.entry[f.path.level], access))
-		return OKVM_FAULT_MMIO;
+	return f->mode.levels && f->mode.smap &&
+	       shadow_kernel_write(f->above[level], f->path.entry[level], f->access);
+}
 
+static int fault_walked(struct shadow_fault *f)
+{
+	struct okvm_vcpu *vcpu = f->vcpu;
 	struct okvm_fault host = {
-		.vcpu = vcpu, .gfn = f.result.gpa >> PAGE_SHIFT, .need = mmu_need(access),
+		.vcpu = vcpu, .gfn = f->result.gpa >> PAGE_SHIFT, .need = mmu_need(f->access),
 		.may_defer = okvm_arch_apf_possible(vcpu),
 	};
 
-	f.host = &host;
-	return fault_page(&f);
+	f->host = &host;
+	fault_access(f);
+	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_page(f);
+}
+
+#define FAULT_ACCESS	(WALK_WRITE | WALK_USER | WALK_FETCH | WALK_IMPLICIT)
+
+int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	struct shadow_fault f = {
+		.vcpu = vcpu, .gva = pf->gva, .access = pf->acc & FAULT_ACCESS,
+		.mode = vcpu->mmu->mode,
+	};
+	int verdict;
+	gfn_t gfn;
+
+	if (f.mode.levels < 4)
+		f.gva = (u32)f.gva;
+	if (mmio_current(vcpu, f.gva, &gfn)) {
+		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
+		return OKVM_FAULT_MMIO;
+	}
+	if (gva_walk(vcpu, &f, &pf->guest))
+		return OKVM_FAULT_GUEST;
+	verdict = fault_walked(&f);
+	pf->gpa = f.result.gpa;
+	return verdict;
 }

@@ -10,7 +10,6 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 
 #include "core/compat.h"
 #include "mmu/hw_ops.h"
@@ -159,33 +158,34 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, const struct shadow
 }
 
 /* PAE: hardware takes the four from memory below 4 GiB at each entry. */
-static u64 root_pae(struct shadow_vcpu *mine, const struct shadow_root *r)
+static u64 *root_pae(struct shadow_vcpu *mine, const struct shadow_root *r)
 {
 	u64 *pdpte = mine->pae[r - mine->root];
 	unsigned int i;
 
 	for (i = 0; i < 4; i++)
-		pdpte[i] = r->top[i] ? __pa(r->top[i]->entry) | SHADOW_P : 0;
-	return __pa(pdpte);
+		pdpte[i] = r->top[i] ? spte_pdpte(__pa(r->top[i]->entry)) : 0;
+	return pdpte;
 }
 
 static void root_use(struct okvm_vcpu *vcpu, struct shadow_root *r)
 {
 	const struct okvm_mmu_ops *ops = vcpu->vm->backend->mmu;
 	int levels = vcpu->mmu->mode.levels;
-	u64 pa;
+	struct okvm_root root = { .level = 3 };
 
-	if (levels < 4)
-		pa = root_pae(vcpu->mmu->shadow, r);
-	else if (r->top[0])
-		pa = __pa(r->top[0]->entry);
-	else
-		pa = page_to_phys(ZERO_PAGE(0));
-	ops->set_root(vcpu, pa, levels < 4 ? 3 : levels);
+	if (levels < 4) {
+		root.table = root_pae(vcpu->mmu->shadow, r);
+	} else {
+		root.level = levels;
+		root.table = r->top[0] ? r->top[0]->entry : page_address(ZERO_PAGE(0));
+	}
+	root.pa = __pa(root.table);
+	ops->set_root(vcpu, &root);
 	ops->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 }
 
-static int root_load(struct okvm_vcpu *vcpu)
+int shadow_load(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
 	struct shadow_root key, *r;
@@ -208,13 +208,19 @@ static int root_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-int shadow_load(struct okvm_vcpu *vcpu)
+void shadow_unload(struct okvm_vcpu *vcpu)
 {
-	int idx = srcu_read_lock(&vcpu->vm->srcu);
-	int ret = root_load(vcpu);
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vm *sh = shadow_of(vcpu);
+	unsigned int i;
 
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	return ret;
+	if (!mine)
+		return;
+	write_lock(&sh->mmu->lock);
+	mine->cur = NULL;
+	for (i = 0; i < SHADOW_ROOTS; i++)
+		root_put(sh, &mine->root[i]);
+	write_unlock(&sh->mmu->lock);
 }
 
 int shadow_vcpu_create(struct okvm_vcpu *vcpu)
@@ -226,17 +232,12 @@ int shadow_vcpu_create(struct okvm_vcpu *vcpu)
 void shadow_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
-	struct shadow_vm *sh = shadow_of(vcpu);
-	unsigned int i;
 
 	if (!mine)
 		return;
-	write_lock(&sh->mmu->lock);
-	for (i = 0; i < SHADOW_ROOTS; i++)
-		root_put(sh, &mine->root[i]);
-	write_unlock(&sh->mmu->lock);
+	shadow_unload(vcpu);
 	while (mine->nr_spare)
-		shadow_free_spare(sh, mine->spare[--mine->nr_spare]);
+		shadow_free_spare(shadow_of(vcpu), mine->spare[--mine->nr_spare]);
 	free_page((unsigned long)mine->pae);
 	vcpu->mmu->shadow = NULL;
 	kfree(mine);

@@ -212,7 +212,7 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsign
 	}
 }
 
-static void wrote_table(struct okvm_vcpu *vcpu, struct shadow_zap *z, struct shadow_table *t,
+static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow_table *t,
 			unsigned int offset, unsigned int bytes)
 {
 	unsigned int first, last;
@@ -235,7 +235,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct shadow_table *t;
 	struct hlist_node *next;
-	struct shadow_zap z;
+	struct mmu_zap z;
 
 	/* Pairs with table_protect(): what was written is seen by who makes a table only now. */
 	smp_mb();

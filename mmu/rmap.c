@@ -30,7 +30,7 @@ struct shadow_block *block_get(struct shadow_vm *sh, gfn_t gfn)
 	spin_lock_init(&b->lock);
 	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, GFP_KERNEL_ACCOUNT);
 	if (!old) {
-		atomic_long_inc(&sh->nr_blocks);
+		atomic64_add(1, &sh->nr_blocks);
 		return b;
 	}
 	kfree(b);

@@ -289,7 +289,7 @@ static unsigned long shadow_limit(struct shadow_vm *sh)
 	unsigned long max = sh->max_tables;
 
 	if (!max)
-		max = atomic_long_read(&sh->nr_blocks) * SHADOW_ENTRIES / 50;
+		max = atomic64_read(&sh->nr_blocks) * SHADOW_ENTRIES / 50;
 	return clamp_t(unsigned long, max, SHADOW_MIN_TABLES, SHADOW_MAX_TABLES) - SHADOW_SPARE;
 }
 

@@ -142,7 +142,7 @@ struct shadow_vm {
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
 	struct list_head tables;
 	struct list_head unsync;
-	atomic_long_t nr_blocks;
+	atomic64_t nr_blocks;
 	unsigned long nr_tables;
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */

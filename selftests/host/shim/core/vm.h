@@ -26,6 +26,7 @@ enum okvm_vm_stat {
 	OKVM_NR_VM_STATS,
 };
 
+struct kvm_enable_cap;
 struct okvm_backend;
 
 struct okvm_vm {

@@ -53,7 +53,7 @@ static inline void clear_page(void *page)
 /* The test's. */
 extern u8 shim_zero_page[PAGE_SIZE];
 #define ZERO_PAGE(va) shim_zero_page
-#define page_to_phys(page) __pa(page)
+#define page_address(page) ((void *)(page))
 
 #define folio_test_referenced(folio) ((folio)->referenced)
 #define folio_set_referenced(folio) ((void)((folio)->referenced = true))

@@ -153,10 +153,12 @@ struct shadow_vm {
  * struct shadow_root - a root that the vCPU has or had
  * @role: ROLE of the first table, 0 if there is no root here
  * @key: PAE: the four PDPTEs; else CR3's frame in the first
+ * @incomplete: a table at the top is in no slot; it may be in one at the next load
  * @top: tables at the top: one, or the four that the PAE root has (NULL: not present)
  */
 struct shadow_root {
 	u32 role;
+	bool incomplete;
 	u64 key[4];
 	struct shadow_table *top[4];
 };

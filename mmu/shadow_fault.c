@@ -214,6 +214,9 @@ static int shadow_map(struct shadow_fault *f)
 	int verdict = OKVM_FAULT_FIXED;
 	unsigned int i;
 
+	/* The walk has found a table where none was when the root was loaded. */
+	if (!t)
+		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
 	while (t && !t->dead) {
 		if (READ_ONCE(t->writes))
 			WRITE_ONCE(t->writes, 0);

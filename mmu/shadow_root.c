@@ -61,7 +61,7 @@ static bool root_alive(const struct shadow_root *r)
 		if (r->top[i] && READ_ONCE(r->top[i]->dead))
 			return false;
 	}
-	return r->role;
+	return r->role && !r->incomplete;
 }
 
 static struct shadow_root *root_find(struct shadow_vcpu *mine, const struct shadow_root *key)
@@ -101,7 +101,7 @@ static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 }
 
 /* A frame in no slot is no table: there is nothing to keep of what the guest may choose at will. */
-static int root_reserve(struct okvm_vcpu *vcpu, const struct shadow_root *key, bool there[4])
+static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
 	const struct walk_mode *mode = &vcpu->mmu->mode;
 	unsigned int i;
@@ -114,6 +114,7 @@ static int root_reserve(struct okvm_vcpu *vcpu, const struct shadow_root *key, b
 		if (!there[i] || role & ROLE_DIRECT)
 			continue;
 		there[i] = fault_slot(vcpu, gfn, &gen);
+		key->incomplete |= !there[i];
 		if (there[i] && !block_get(shadow_of(vcpu), gfn))
 			return -ENOMEM;
 	}
@@ -138,7 +139,7 @@ static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struc
 	}
 }
 
-static struct shadow_root *root_make(struct okvm_vcpu *vcpu, const struct shadow_root *key)
+static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root *key)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
 	struct shadow_vm *sh = shadow_of(vcpu);

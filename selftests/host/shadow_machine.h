@@ -162,6 +162,11 @@ static struct cpu *cpu_of(const struct okvm_vcpu *vcpu)
 	return container_of(vcpu, struct cpu, vcpu);
 }
 
+void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu)
+{
+	cpu_of(vcpu)->reload = true;
+}
+
 static void ops_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 	cpu_of(vcpu)->root = *root;

@@ -225,9 +225,16 @@ static void op_access(struct cpu *cpu)
 		}
 		if (fault(cpu, gva, kind))
 			return;
+		if (getenv("DBG") && tries == 7) {
+			struct shadow_table *t = shadow_top(&cpu->vcpu, gva);
+			struct says s = naive(cpu, gva);
+			printf("cur %p dead %d gfn %llx naive gfn %llx code %d w%d u%d x%d d%d reload %d root %p entry %p\n", cpu->mmu.shadow->cur, t ? t->dead : -1, t ? (unsigned long long)t->gfn : 0, (unsigned long long)s.gfn, s.code, s.write, s.user, s.exec, s.dirty, cpu->reload, cpu->root.table, t ? t->entry : 0);
+			while (t) { unsigned int i = spte_index(gva >> 12, role_level(t->role)); u64 e = t->entry[i]; printf("  gfn %llx role %x entry %llx unsync %d\n", (unsigned long long)t->gfn, t->role, (unsigned long long)e, t->unsync); t = spte_is_table(e, role_level(t->role)) ? table_below(e) : NULL; }
+		}
 	}
 	if (!violations)
-		VIOLATION("step %lu: an access that never ends", step);
+		VIOLATION("step %lu: an access to %#llx (kind %d, %d levels) that never ends", step,
+			  (unsigned long long)gva, kind, mode_of(cpu)->levels);
 }
 
 /* As the kernel's memset() of a page that is to be a table, or a device's. */

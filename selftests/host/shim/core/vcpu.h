@@ -23,6 +23,7 @@ enum okvm_req {
 };
 
 /* The test's. */
+void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu);
 void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait);
 
 #endif

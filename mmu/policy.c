@@ -175,6 +175,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 	struct mmu_zap z;
 
 	policy->zap_begin(&z, mmu, yield);
+	z.gone = true;
 	policy->zap_range(&z, start, end);
 	policy->zap_end(&z);
 }

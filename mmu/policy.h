@@ -31,6 +31,7 @@ enum okvm_invalidation;
  * @work: entries looked at since the lock was taken or dropped last
  * @flush: TLBs may still hold something that was removed
  * @yield: the lock may be dropped in between
+ * @gone: the frames stop being memory; else the host only moves what is behind them
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;
@@ -38,6 +39,7 @@ struct mmu_zap {
 	unsigned int work;
 	bool flush;
 	bool yield;
+	bool gone;
 };
 
 /**

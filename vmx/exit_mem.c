@@ -129,11 +129,16 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 
 /* ---- page faults: shadow paging ---- */
 
-static struct okvm_page_fault page_fault_of(struct okvm_hw_vcpu *hw, u32 error)
+/* An access that is the kernel's at CPL 3 is the CPU's own: of a descriptor table, or a TSS. */
+static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 {
-	return (struct okvm_page_fault){
-		.gva = vmx_qual(hw), .acc = error, .gpa = OKVM_INVALID_GPA,
+	struct okvm_page_fault pf = {
+		.gva = vmx_qual(to_hw(vcpu)), .acc = error, .gpa = OKVM_INVALID_GPA,
 	};
+
+	if (!(error & OKVM_ACC_USER) && vmx_get_cpl(vcpu) == 3)
+		pf.acc |= OKVM_ACC_IMPLICIT;
+	return pf;
 }
 
 /*
@@ -178,7 +183,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (is_host_apf(hw) || info & INTR_INFO_UNBLOCK_NMI ||
 	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
 		return false;
-	pf = page_fault_of(hw, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
+	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
 	/* A fault of the host's own, where user memory is read, would take the guest's CR2 away. */
 	cr2 = native_read_cr2();
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
@@ -211,7 +216,7 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	struct okvm_page_fault pf = page_fault_of(hw, error);
+	struct okvm_page_fault pf = page_fault_of(vcpu, error);
 	int verdict;
 
 	if (unlikely(hw->host_apf)) {

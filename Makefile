@@ -5,7 +5,7 @@ TESTBED := tools/testbed
 # For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
 KERNEL ?= $(if $(KDIR),$(KDIR),host)
 
-.PHONY: all module tools setup run check lint bench install uninstall clean help
+.PHONY: all module tools setup run check lint bench docs install uninstall clean help
 
 all: module tools
 
@@ -30,6 +30,9 @@ lint:
 bench:
 	@tools/bench/bench $(ARGS)
 
+docs:
+	@$(TESTBED)/docs
+
 install:
 	@$(TESTBED)/install
 
@@ -44,6 +47,7 @@ help:
 	@echo 'make run          boot a machine with VMX and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream'
+	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make install      the module by DKMS, and the udev rule; make uninstall undoes it'
 	@echo 'make clean        remove build/ (the cache of kernels stays)'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sphinx: sphinx-build -W -b html Documentation build/docs."""
+"""Sphinx, started by tools/testbed/docs."""
 
 project = "okvm"
 extensions = []

@@ -24,10 +24,7 @@ struct okvm_reg_ops;
 /** enum okvm_hw_caps - what the CPU has and parameters allow: vm->caps, constant */
 enum okvm_hw_caps {
 	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* real mode and unpaged mode run natively */
-	/* APIC registers and interrupt delivery virtualized */
-	OKVM_HW_APICV		= 1 << 1,
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
-	OKVM_HW_VNMI		= 1 << 3,
 	OKVM_HW_HV_TIMER	= 1 << 4,	/* a timer that exits */
 	OKVM_HW_TSC_SCALING	= 1 << 5,
 	OKVM_HW_TDP		= 1 << 6,	/* two-dimensional paging */

@@ -19,6 +19,7 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
+#include "core/internal.h"
 #include "core/memslot.h"
 
 #define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* words per round */
@@ -152,12 +153,12 @@ static int dirty_get_locked(struct okvm_vm *vm, const struct kvm_dirty_log *log)
 	return ret;
 }
 
-int okvm_get_dirty_log(struct okvm_vm *vm, const struct kvm_dirty_log *log)
+long okvm_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	int ret;
 
 	mutex_lock(&vm->slots_lock);
-	ret = dirty_get_locked(vm, log);
+	ret = dirty_get_locked(vm, arg.data);
 	mutex_unlock(&vm->slots_lock);
 	return ret;
 }
@@ -223,8 +224,9 @@ static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_l
 	return ret;
 }
 
-int okvm_clear_dirty_log(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log)
+long okvm_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
+	const struct kvm_clear_dirty_log *log = arg.data;
 	unsigned long *page;
 	int ret;
 

@@ -76,16 +76,20 @@ err_unlock:
 	mutex_unlock(&hw_lock);
 	return ERR_PTR(err);
 }
+
 OKVM_EXPORT_FOR_KUNIT(okvm_backend_register);
 
 void okvm_backend_unregister(struct okvm_offer *offer)
 {
 	mutex_lock(&hw_lock);
+	if (offer == okvm_default_offer)
+		okvm_default_offer = NULL;
 	okvm_arch_offer_destroy(offer);
 	offer->backend->exit();
 	offer->backend = NULL;
 	mutex_unlock(&hw_lock);
 }
+
 OKVM_EXPORT_FOR_KUNIT(okvm_backend_unregister);
 
 /* ---- on and off ---- */

@@ -22,12 +22,12 @@ int okvm_hardware_init(void);
 void okvm_hardware_exit(void);
 
 /**
- * struct okvm_offer - a registered backend, and what it can do on this computer; constant
+ * struct okvm_offer - a registered backend, and what it can do on this computer
  * @backend: NULL: this place is free
  * @caps: enum okvm_hw_caps
  * @host: what x86/ offers the guests of this backend
  * @host_shadow: the same for VMs without two-dimensional paging; @host itself if there is none
- * @users: its VMs, which core/hardware.c counts
+ * @users: its VMs, which core/hardware.c counts; all else is constant while it is registered
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;
@@ -39,11 +39,11 @@ struct okvm_offer {
 /**
  * okvm_backend_register() - VMs can be made on this backend from now on
  *
- * The first one is the default, about which system ioctls tell. May sleep.
- * Return: the offer, or a negative errno of the backend's init(), -ENOSPC or -ENOMEM
+ * With no default yet it becomes the default, about which system ioctls tell. May sleep.
+ * Return: the offer, -ENOSPC, what the backend's init() or okvm_arch_offer_create() answers
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
-/** okvm_backend_unregister() - the reverse; there is no VM of it any more */
+/** okvm_backend_unregister() - the reverse: it has no VM, and if it is the default no fd is open */
 void okvm_backend_unregister(struct okvm_offer *offer);
 /* What a VM gets that asks for nothing else. */
 extern struct okvm_offer *okvm_default_offer;

@@ -137,12 +137,6 @@ static inline hva_t okvm_slot_hva(const struct okvm_memslot *slot, gfn_t gfn)
 /** okvm_mark_dirty() - @gfn of @slot was written by the guest or for it. Any context under srcu. */
 void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn);
 
-/** okvm_get_dirty_log() - KVM_GET_DIRTY_LOG. Return: 0, -ENOENT (no bitmap), -EINVAL, -EFAULT */
-int okvm_get_dirty_log(struct okvm_vm *vm, const struct kvm_dirty_log *log);
-
-/** okvm_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG */
-int okvm_clear_dirty_log(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log);
-
 /**
  * okvm_dirty_manual() - KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 was enabled with @flags
  * Return: 0, or -EINVAL for flags that do not go together

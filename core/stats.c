@@ -219,12 +219,12 @@ static int stats_open(const char *name, const struct file_operations *fops, void
 	return fd;
 }
 
-int okvm_vm_stats_fd(struct okvm_vm *vm)
+long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return stats_open("kvm-vm-stats", &stats_vm_fops, vm, vm);
 }
 
-int okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu)
+long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	return stats_open("kvm-vcpu-stats", &stats_vcpu_fops, vcpu, vcpu->vm);
 }

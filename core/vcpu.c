@@ -228,16 +228,16 @@ static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 
 ALLOW_ERROR_INJECTION(vcpu_publish, ERRNO);
 
-int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id)
+long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct okvm_vcpu *vcpu;
 	struct file *file;
 	int fd, err;
 
-	err = vcpu_reserve(vm, id);
+	err = vcpu_reserve(vm, arg.num);
 	if (err)
 		return err;
-	vcpu = vcpu_alloc(vm, id);
+	vcpu = vcpu_alloc(vm, arg.num);
 	if (IS_ERR(vcpu)) {
 		err = PTR_ERR(vcpu);
 		goto err_unreserve;
@@ -277,11 +277,6 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-static long vcpu_ioc_get_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	return okvm_vcpu_stats_fd(vcpu);
-}
-
 /* The signals that are blocked while the vCPU runs; no argument: leave the thread's own mask. */
 static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
@@ -306,7 +301,7 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 
 const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
-	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_stats_fd } },
+	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = okvm_vcpu_stats_fd } },
 	{ }
 };
 

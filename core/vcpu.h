@@ -226,9 +226,6 @@ void okvm_vcpu_put(struct okvm_vcpu *vcpu);
 /** okvm_running_vcpu() - the vCPU that is loaded on this CPU, or NULL. Preemption is off. */
 struct okvm_vcpu *okvm_running_vcpu(void);
 
-/** okvm_vcpu_create() - KVM_CREATE_VCPU. Return: fd, -EINVAL, -EEXIST, -ENOMEM. */
-int okvm_vcpu_create(struct okvm_vm *vm, unsigned long id);
-
 /** okvm_vcpu_destroy() - free a vCPU that nobody runs any more; half-built ones too */
 void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 

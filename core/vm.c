@@ -179,14 +179,10 @@ err_put_fd:
 	put_unused_fd(fd);
 	return err;
 }
+
 OKVM_EXPORT_FOR_KUNIT(okvm_vm_create);
 
 /* ---- ioctls ---- */
-
-static long vm_ioc_create_vcpu(struct okvm_vm *vm, union okvm_ioctl_arg arg)
-{
-	return okvm_vcpu_create(vm, arg.num);
-}
 
 static long vm_ioc_check_extension(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
@@ -220,16 +216,6 @@ static long vm_ioc_set_memory_region2(struct okvm_vm *vm, union okvm_ioctl_arg a
 	return okvm_set_memory_region(vm, &region);
 }
 
-static long vm_ioc_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
-{
-	return okvm_get_dirty_log(vm, arg.data);
-}
-
-static long vm_ioc_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
-{
-	return okvm_clear_dirty_log(vm, arg.data);
-}
-
 static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_enable_cap *cap = arg.data;
@@ -239,20 +225,15 @@ static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return okvm_arch_vm_enable_cap(vm, cap);
 }
 
-static long vm_ioc_get_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
-{
-	return okvm_vm_stats_fd(vm);
-}
-
 const struct okvm_ioctl okvm_core_vm_ioctls[] = {
-	{ KVM_CREATE_VCPU,		OKVM_IOC_SCALAR, { .vm = vm_ioc_create_vcpu } },
+	{ KVM_CREATE_VCPU,		OKVM_IOC_SCALAR, { .vm = okvm_vcpu_create } },
 	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
 	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
 	{ KVM_SET_USER_MEMORY_REGION2,	0,		 { .vm = vm_ioc_set_memory_region2 } },
-	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = vm_ioc_get_dirty_log } },
-	{ KVM_CLEAR_DIRTY_LOG,		0,		 { .vm = vm_ioc_clear_dirty_log } },
+	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = okvm_get_dirty_log } },
+	{ KVM_CLEAR_DIRTY_LOG,		0,		 { .vm = okvm_clear_dirty_log } },
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
-					{ .vm = vm_ioc_get_stats_fd } },
+					{ .vm = okvm_vm_stats_fd } },
 	{ }
 };

@@ -13,6 +13,7 @@
 
 /* ---- effects ---- */
 
+/* Most EOIs are for edges of devices that nobody here waits for. */
 static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 {
 	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
@@ -155,8 +156,6 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-#define X2_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
-
 /* An IPI whose delivery is short: not to everybody, with interrupts off. */
 static bool short_ipi(u64 icr)
 {
@@ -173,14 +172,14 @@ static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 	int vector;
 
 	switch (msr) {
-	case X2_MSR(APIC_EOI):
+	case OKVM_X2APIC_MSR(APIC_EOI):
 		vector = lapic_highest_isr(&apic->l);
 		return vector < 0 || !eoi_wanted(okvm_irq(apic->vcpu->vm), vector);
-	case X2_MSR(APIC_ICR):
+	case OKVM_X2APIC_MSR(APIC_ICR):
 		return short_ipi(val);
-	case X2_MSR(APIC_SELF_IPI):
-	case X2_MSR(APIC_TASKPRI):
-	case X2_MSR(APIC_TMICT):
+	case OKVM_X2APIC_MSR(APIC_SELF_IPI):
+	case OKVM_X2APIC_MSR(APIC_TASKPRI):
+	case OKVM_X2APIC_MSR(APIC_TMICT):
 		return true;
 	default:
 		return false;
@@ -209,7 +208,7 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	struct okvm_apic *apic = vcpu->apic;
 
 	/* The register that is written most, as it must be: 0, in x2APIC mode. */
-	if (msr == X2_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
+	if (msr == OKVM_X2APIC_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
 		return okvm_apic_eoi_fast(vcpu);
 	/* An EOI that waits in guest memory comes first. */
 	if (apic->pv_eoi_pending || !fast_enough(apic, msr, val))
@@ -233,7 +232,7 @@ bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	if (apic->pv_eoi_pending || !fast_enough(apic, X2_MSR(offset), icr_of(&apic->l)))
+	if (apic->pv_eoi_pending || !fast_enough(apic, OKVM_X2APIC_MSR(offset), icr_of(&apic->l)))
 		return false;
 	okvm_apic_write_nodecode(vcpu, offset);
 	return true;
@@ -307,9 +306,9 @@ static void pv_eoi_offer(struct okvm_apic *apic)
 		apic->pv_eoi_pending = true;
 }
 
-bool okvm_apic_pv_eoi_wanted(const struct okvm_vcpu *vcpu)
+u64 okvm_apic_pv_eoi_msr(const struct okvm_vcpu *vcpu)
 {
-	return vcpu->apic && vcpu->apic->pv_eoi_msr & KVM_MSR_ENABLED;
+	return vcpu->apic ? vcpu->apic->pv_eoi_msr : 0;
 }
 
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu)

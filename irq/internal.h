@@ -170,6 +170,8 @@ int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin);
 
 /* msi.c */
 
+/** okvm_message_deliver() - hand a message over. Any context. Return: as okvm_apic_deliver() */
+int okvm_message_deliver(struct okvm_vm *vm, const struct gsi_message *msg);
 /** okvm_msi_deliver() - deliver a message. Any context. Return: as okvm_apic_deliver(), -EINVAL */
 int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 

@@ -9,11 +9,16 @@
 
 #include <linux/types.h>
 
+#include <asm/apicdef.h>
+
 #include "core/ioctl.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
 
 struct lapic_irq;
+
+/* The x2APIC MSR of the APIC register at offset @reg: SDM "x2APIC Register Address Space" */
+#define OKVM_X2APIC_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
 
 /** enum okvm_irqchip_mode - where the interrupt controllers live; chosen before the first vCPU */
 enum okvm_irqchip_mode {
@@ -131,8 +136,8 @@ bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
 
-/** Has the guest PV EOI switched on, so that entries offer to skip an EOI? */
-bool okvm_apic_pv_eoi_wanted(const struct okvm_vcpu *vcpu);
+/** okvm_apic_pv_eoi_msr() - MSR_KVM_PV_EOI_EN: with KVM_MSR_ENABLED entries offer to skip an EOI */
+u64 okvm_apic_pv_eoi_msr(const struct okvm_vcpu *vcpu);
 /** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 /**
@@ -174,7 +179,7 @@ int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
 /** okvm_irq_pulse() - raise a GSI and lower it again, as edges are; a message is sent once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
-/** okvm_ioapic_eoi() - an EOI for @vector at a LAPIC, suppressed broadcasts included */
+/** okvm_ioapic_eoi() - a wanted EOI for @vector at a LAPIC, suppressed broadcasts included */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);

@@ -173,17 +173,9 @@ static int ioapic_deliver(struct okvm_chips *chips, const struct ioapic_todo *to
 	lockdep_assert_held(&chips->ioapic_lock);
 	for (; pins; pins &= pins - 1) {
 		unsigned int pin = __ffs(pins);
-		struct ioapic_message msg = ioapic_message(&chips->ioapic, pin);
-		struct lapic_irq irq = {
-			.dest_id = msg.dest,
-			.delivery_mode = msg.mode << 8,
-			.dest_mode = msg.logical ? APIC_DEST_LOGICAL : APIC_DEST_PHYSICAL,
-			.vector = msg.vector,
-			.level = true,
-			.trig_mode = msg.level,
-		};
+		struct gsi_message msg = ioapic_message(&chips->ioapic, pin);
 
-		cpus = okvm_apic_deliver(chips->vm, NULL, &irq);
+		cpus = okvm_message_deliver(chips->vm, &msg);
 		ioapic_delivered(&chips->ioapic, pin, cpus);
 	}
 	return cpus;
@@ -248,18 +240,10 @@ static void chips_eoi(struct okvm_chips *chips, u8 vector, bool level)
 	ioapic_carry_out(chips, &todo);
 }
 
-static bool ioapic_handles(struct okvm_vm *vm, u8 vector)
-{
-	return READ_ONCE(okvm_irq(vm)->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
-}
-
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vcpu->vm);
 
-	/* Most EOIs are for edges of devices that nobody here waits for. */
-	if (!ioapic_handles(vcpu->vm, vector))
-		return;
 	switch (irq->mode) {
 	case OKVM_IRQCHIP_KERNEL:
 		chips_eoi(irq->chips, vector, level);

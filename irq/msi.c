@@ -7,23 +7,27 @@
 #include "irq/internal.h"
 #include "irq/model/lapic.h"
 
+int okvm_message_deliver(struct okvm_vm *vm, const struct gsi_message *msg)
+{
+	struct lapic_irq irq = {
+		.dest_id = msg->dest,
+		.delivery_mode = msg->mode << 8,
+		.dest_mode = msg->logical ? APIC_DEST_LOGICAL : APIC_DEST_PHYSICAL,
+		.vector = msg->vector,
+		.level = true,
+		.trig_mode = msg->level,
+		.msi_redir_hint = msg->redirect,
+	};
+
+	return okvm_apic_deliver(vm, NULL, &irq);
+}
+
 int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi)
 {
 	bool x2apic_format = READ_ONCE(okvm_irq(vm)->x2apic_format);
 	struct gsi_message msg = gsi_msi_decode(msi, x2apic_format);
-	struct lapic_irq irq = {
-		.dest_id = msg.dest,
-		.delivery_mode = msg.mode << 8,
-		.dest_mode = msg.logical ? APIC_DEST_LOGICAL : APIC_DEST_PHYSICAL,
-		.vector = msg.vector,
-		.level = true,
-		.trig_mode = msg.level,
-		.msi_redir_hint = msg.redirect,
-	};
 
-	if (!gsi_msi_valid(msi, x2apic_format))
-		return -EINVAL;
-	return okvm_apic_deliver(vm, NULL, &irq);
+	return gsi_msi_valid(msi, x2apic_format) ? okvm_message_deliver(vm, &msg) : -EINVAL;
 }
 
 static long ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)

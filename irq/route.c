@@ -246,11 +246,13 @@ void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit)
 	okvm_irq_routes_changed(vm);
 }
 
-/* Run the notifiers of a kind for the GSIs of these pins. */
-static void ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind)
+/* Those of @pins whose GSIs have a notifier of a kind. @acked: run it. */
+static u32 ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind,
+		    bool acked)
 {
 	struct okvm_ack_notifier *notifier;
 	const struct gsi_table *table;
+	u32 found = 0;
 	int gsi;
 
 	rcu_read_lock();
@@ -260,10 +262,14 @@ static void ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum 
 		if (gsi == GSI_NONE)
 			continue;
 		notifier = ack_find(irq, gsi, kind);
-		if (notifier)
+		if (!notifier)
+			continue;
+		found |= BIT(__ffs(pins));
+		if (acked)
 			notifier->acked(notifier);
 	}
 	rcu_read_unlock();
+	return found;
 }
 
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
@@ -274,43 +280,26 @@ void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
 	if (xa_empty(&irq->resample_acks) && !rcu_access_pointer(irq->pit_ack))
 		return;
 	for (kind = 0; kind < OKVM_NR_ACK_KINDS; kind++)
-		ack_pins(irq, chip, pins, kind);
+		ack_pins(irq, chip, pins, kind, true);
 }
 
 void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	if (pins)
-		ack_pins(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER);
-}
-
-static u32 pins_with(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind)
-{
-	const struct gsi_table *table;
-	u32 found = 0;
-	int gsi;
-
-	rcu_read_lock();
-	table = rcu_dereference(irq->routes);
-	for (; table && pins; pins &= pins - 1) {
-		gsi = gsi_of_pin(table, chip, __ffs(pins));
-		if (gsi != GSI_NONE && ack_find(irq, gsi, kind))
-			found |= BIT(__ffs(pins));
-	}
-	rcu_read_unlock();
-	return found;
+		ack_pins(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER, true);
 }
 
 u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
-	return pins_with(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER);
+	return ack_pins(okvm_irq(vm), chip, pins, OKVM_ACK_RESAMPLER, false);
 }
 
 u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip)
 {
 	const u32 all = GENMASK(GSI_CHIP_PINS - 1, 0);
 
-	return pins_with(okvm_irq(vm), chip, all, OKVM_ACK_RESAMPLER) |
-	       pins_with(okvm_irq(vm), chip, all, OKVM_ACK_PIT);
+	return ack_pins(okvm_irq(vm), chip, all, OKVM_ACK_RESAMPLER, false) |
+	       ack_pins(okvm_irq(vm), chip, all, OKVM_ACK_PIT, false);
 }
 
 const struct okvm_ioctl okvm_route_ioctls[] = {

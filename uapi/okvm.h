@@ -9,6 +9,9 @@
 
 #include <linux/kvm.h>
 
+/* Of the module, its tools and its packages. */
+#define OKVM_VERSION "0.2.0"
+
 /*
  * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there are, as
  * bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs chooses the one

@@ -17,8 +17,6 @@
 
 #include "vmx/vmx.h"
 
-#define X2APIC_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
-
 static bool pi_set_outstanding(struct vmx_pi *pi)
 {
 	return test_and_set_bit(0, &pi->control);
@@ -271,13 +269,13 @@ void vmx_apic_bitmap(struct okvm_vcpu *vcpu)
 
 	if (!(hw->vmcs.exec2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		return;
-	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, OKVM_X2APIC_MSR(APIC_TASKPRI), false, false);
 	if (!hw->apicv)
 		return;
 	for (i = 0; i < ARRAY_SIZE(x2apic_readable); i++)
 		for (reg = x2apic_readable[i].first; reg <= x2apic_readable[i].last; reg += 0x10)
-			vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(reg), false, true);
-	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_TASKPRI), false, false);
-	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_EOI), true, false);
-	vmx_msr_intercept(&hw->vmcs, X2APIC_MSR(APIC_SELF_IPI), true, false);
+			vmx_msr_intercept(&hw->vmcs, OKVM_X2APIC_MSR(reg), false, true);
+	vmx_msr_intercept(&hw->vmcs, OKVM_X2APIC_MSR(APIC_TASKPRI), false, false);
+	vmx_msr_intercept(&hw->vmcs, OKVM_X2APIC_MSR(APIC_EOI), true, false);
+	vmx_msr_intercept(&hw->vmcs, OKVM_X2APIC_MSR(APIC_SELF_IPI), true, false);
 }

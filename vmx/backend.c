@@ -187,9 +187,7 @@ struct cap_row {
 
 static const struct cap_row cap_rows[] = {
 	{ OKVM_HW_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
-	{ OKVM_HW_APICV, VMX_OPT_APICV, 0, 0 },
 	{ OKVM_HW_POSTED, VMX_OPT_POSTED, 0, 0 },
-	{ OKVM_HW_VNMI, VMX_OPT_VNMI, 0, 0 },
 	{ OKVM_HW_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
 	{ OKVM_HW_TDP, VMX_OPT_EPT, 0, 0 },
 	{ OKVM_HW_TDP_AD, VMX_OPT_EPT_AD, 0, 0 },

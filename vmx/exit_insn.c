@@ -19,10 +19,6 @@
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
-/* DR6.BD and DR7.GD, which the kernel's headers do not name. */
-#define DR6_ACCESS	BIT(13)
-#define DR7_DETECT	BIT(13)
-
 /* @err: what the setter of a register answered: 0 to go on, else #GP. */
 static int skip_or_gp(struct okvm_vcpu *vcpu, int err)
 {
@@ -219,8 +215,8 @@ static int exit_general_detect(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP)
-		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR6_ACCESS | arch->feat.dr6_fixed1);
-	okvm_queue_db(vcpu, DR6_ACCESS);
+		return okvm_debug_exit(vcpu, X86_TRAP_DB, DR6_BD | arch->feat.dr6_fixed1);
+	okvm_queue_db(vcpu, DR6_BD);
 	return OKVM_RESUME;
 }
 
@@ -235,7 +231,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	 * Accesses come in bunches: the registers are the guest's until the next slow exit,
 	 * which takes them over and brings the intercept back.
 	 */
-	if (!(arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) && !(arch->dr7 & DR7_DETECT) &&
+	if (!(arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) && !(arch->dr7 & DR7_GD) &&
 	    vmx_get_cpl(vcpu) == 0) {
 		arch->debug_regs_live = true;
 		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_MOV_DR_EXITING);
@@ -249,7 +245,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 	if (vmx_get_cpl(vcpu) != 0)
 		return skip_or_gp(vcpu, 1);
 	if ((arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 : arch->dr7) &
-	    DR7_DETECT)
+	    DR7_GD)
 		return exit_general_detect(vcpu);
 	if (!q.from)
 		return skip_or_gp(vcpu, okvm_set_dr(vcpu, q.dr,

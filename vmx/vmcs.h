@@ -83,38 +83,21 @@ static inline u32 vmcs_read32(unsigned long field)
 
 /* Each of these returns false if the CPU refuses. */
 
-static inline bool vmx_insn_vmclear(u64 pa)
-{
-	asm goto("1: vmclear %[pa]\n\t"
-		 "jna %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : : [pa] "m" (pa) : "cc", "memory" : failed);
-	return true;
-failed:
-	return false;
+#define VMX_INSN_OF_REGION(insn)					\
+static inline bool vmx_insn_##insn(u64 pa)				\
+{									\
+	asm goto("1: " #insn " %[pa]\n\t"				\
+		 "jna %l[failed]\n\t"					\
+		 _ASM_EXTABLE(1b, %l[failed])				\
+		 : : [pa] "m" (pa) : "cc", "memory" : failed);		\
+	return true;							\
+failed:									\
+	return false;							\
 }
 
-static inline bool vmx_insn_vmptrld(u64 pa)
-{
-	asm goto("1: vmptrld %[pa]\n\t"
-		 "jna %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : : [pa] "m" (pa) : "cc", "memory" : failed);
-	return true;
-failed:
-	return false;
-}
-
-static inline bool vmx_insn_vmxon(u64 pa)
-{
-	asm goto("1: vmxon %[pa]\n\t"
-		 "jna %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : : [pa] "m" (pa) : "cc", "memory" : failed);
-	return true;
-failed:
-	return false;
-}
+VMX_INSN_OF_REGION(vmclear)
+VMX_INSN_OF_REGION(vmptrld)
+VMX_INSN_OF_REGION(vmxon)
 
 static inline bool vmx_insn_vmxoff(void)
 {

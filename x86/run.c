@@ -5,6 +5,8 @@
  */
 #include <asm/processor-flags.h>
 
+#include <uapi/asm/kvm_para.h>
+
 #include "core/arch.h"
 #include "irq/needs.h"
 #include "mmu/hw_ops.h"
@@ -153,7 +155,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 
 	if (okvm_test_request(OKVM_REQ_DEAD, vcpu))
 		return -EIO;
-	if (!okvm_apic_pv_eoi_wanted(vcpu) && okvm_serve_fast(vcpu))
+	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
 	/* These requests only make the vCPU look. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);

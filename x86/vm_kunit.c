@@ -461,7 +461,7 @@ static int see_both(struct okvm_offer *ours)
 	int vm_ours = okvm_vm_create(ours, 0), vm_fake = okvm_vm_create(fake, 0);
 
 	if (vm_ours < 0 || vm_fake < 0)
-		return min(vm_ours, vm_fake);
+		goto out;
 	fake_cpus_seen = fake_cpus_on;
 	fake_vms_seen = fake_vms;
 	see_system(&seen_ours);
@@ -470,9 +470,12 @@ static int see_both(struct okvm_offer *ours)
 	okvm_default_offer = ours;
 	see_vm(&seen_ours, ours, vm_ours);
 	see_vm(&seen_fake, fake, vm_fake);
-	close_fd(vm_fake);
-	close_fd(vm_ours);
-	return 0;
+out:
+	if (vm_fake >= 0)
+		close_fd(vm_fake);
+	if (vm_ours >= 0)
+		close_fd(vm_ours);
+	return min3(vm_ours, vm_fake, 0);
 }
 
 /* ---- the suite ---- */

@@ -50,6 +50,10 @@ static inline const struct okvm_host *okvm_host_default(void)
 	return okvm_default_offer->host;
 }
 
+/* DR6.BD and DR7.GD, which the kernel's headers do not name: SDM "Debug Registers". */
+#define DR6_BD	BIT(13)
+#define DR7_GD	BIT(13)
+
 /** enum okvm_reg - what is read from and written to hardware lazily, as bit numbers */
 enum okvm_reg {
 	OKVM_REG_RAX, OKVM_REG_RCX, OKVM_REG_RDX, OKVM_REG_RBX,
@@ -139,7 +143,6 @@ struct okvm_pv_vcpu {
 	u64 last_run_delay;
 	bool told_preempted;	/* the record says that the vCPU does not run */
 
-	u64 eoi_msr;
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
 	bool unhalted;

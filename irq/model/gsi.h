@@ -59,10 +59,10 @@ struct gsi_route {
 };
 
 /**
- * struct gsi_message - an MSI decoded
+ * struct gsi_message - an interrupt message on its way to the local APICs
  * @dest: 8 bits, or 32 with the x2APIC format
  * @vector: 0 to 255
- * @mode: delivery mode, 0 to 7
+ * @mode: delivery mode, 0 (fixed) to 7 (ExtINT)
  * @logical: destination mode
  * @level: trigger mode
  * @redirect: one destination is enough

@@ -182,11 +182,11 @@ enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned i
 	return IOAPIC_LINE_TAKEN;
 }
 
-struct ioapic_message ioapic_message(const struct ioapic *io, unsigned int pin)
+struct gsi_message ioapic_message(const struct ioapic *io, unsigned int pin)
 {
 	u64 entry = pin < IOAPIC_PINS ? io->redir[pin] : IOAPIC_E_MASKED;
 
-	return (struct ioapic_message) {
+	return (struct gsi_message) {
 		.vector = entry & IOAPIC_E_VECTOR,
 		.mode = entry_mode(entry),
 		.logical = entry & IOAPIC_E_LOGICAL,

@@ -12,6 +12,8 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 
+#include "irq/model/gsi.h"
+
 #define IOAPIC_PINS		24
 #define IOAPIC_BASE		0xfec00000ULL
 #define IOAPIC_LENGTH		0x100
@@ -107,22 +109,6 @@ struct ioapic_todo {
 };
 
 /**
- * struct ioapic_message - an interrupt message on its way to the local APICs
- * @vector: 0 to 255
- * @mode: delivery mode as in the entry, 0 (fixed) to 7 (ExtINT)
- * @logical: destination mode
- * @level: trigger mode
- * @dest: APIC ID or logical destination
- */
-struct ioapic_message {
-	u8 vector;
-	u8 mode;
-	bool logical;
-	bool level;
-	u8 dest;
-};
-
-/**
  * ioapic_reset() - put the model into its state after power on: every pin masked
  * @io: the model; the levels of its input lines are kept
  */
@@ -164,7 +150,7 @@ enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned i
  * @io: the model
  * @pin: a pin of ioapic_todo.deliver
  */
-struct ioapic_message ioapic_message(const struct ioapic *io, unsigned int pin);
+struct gsi_message ioapic_message(const struct ioapic *io, unsigned int pin);
 
 /**
  * ioapic_delivered() - report how a message fared

@@ -122,7 +122,7 @@ TEST(ioapic_read_only_bits)
 
 TEST(ioapic_message_fields)
 {
-	struct ioapic_message m;
+	struct gsi_message m;
 
 	fresh();
 	set_entry(5, (u64)0xab << 56 | IOAPIC_E_LOGICAL | IOAPIC_E_LEVEL | 1 << 8 | 0x77);

@@ -73,15 +73,28 @@ static void exit_failure(struct vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
-		say("the CPU refused to enter the guest: hardware reason %#llx (see 'dmesg')",
-		    run->fail_entry.hardware_entry_failure_reason);
+		say_fail_entry(run);
 	else if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
-		say("the hypervisor gave up: internal error, suberror %u (see 'dmesg')",
-		    run->internal.suberror);
+		say_internal_error(run);
 	else
 		say("exit reason %u, which okvm-run does not know", run->exit_reason);
 	dump_registers(vcpu);
 	machine_stop(vcpu->m, STATUS_ERROR);
+}
+
+/* What KVM_RUN's errno means, where the name does not tell. */
+static const char *why(int err)
+{
+	switch (err) {
+	case EFAULT:
+		return ": the memory behind a guest address is gone or cannot be written";
+	case EIO:
+		return ": the VM is dead after a broken invariant, which the kernel log tells";
+	case EHWPOISON:
+		return ": the guest touched memory that the hardware has given up";
+	default:
+		return "";
+	}
 }
 
 static void handle_exit(struct vcpu *vcpu)
@@ -102,7 +115,8 @@ static void handle_exit(struct vcpu *vcpu)
 		machine_stop(vcpu->m, STATUS_OFF);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		say("the guest reset itself by a triple fault");
+		say("triple fault: neither an exception nor the double fault could be delivered");
+		say("look at the guest's IDT, stack and page tables");
 		dump_registers(vcpu);
 		machine_stop(vcpu->m, STATUS_TRIPLE);
 		break;
@@ -123,7 +137,7 @@ static void *vcpu_thread(void *arg)
 		} else if (errno == EINTR) {
 			vcpu->exits[KVM_EXIT_INTR]++;
 		} else if (errno != EAGAIN) {
-			say("CPU %u cannot run: %s (see 'dmesg')", vcpu->id, strerror(errno));
+			say("CPU %u cannot run: %s%s", vcpu->id, strerror(errno), why(errno));
 			dump_registers(vcpu);
 			machine_stop(m, STATUS_ERROR);
 		}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "../../uapi/okvm.h"
 
 enum { OPT_LOAD = 256, OPT_MODE, OPT_IRQCHIP, OPT_STATS, OPT_NET, OPT_CONSOLE, OPT_MMU };
 
@@ -115,6 +116,15 @@ static enum cpu_mode parse_mode(struct argp_state *state, const char *arg)
 	return MODE_REAL;
 }
 
+static unsigned int parse_cpus(struct argp_state *state, const char *arg)
+{
+	uint64_t cpus = parse_size(state, arg);
+
+	if (!cpus || cpus > 255)
+		argp_error(state, "--cpus is 1 to 255, not '%s'", arg);
+	return cpus;
+}
+
 static void parse_net(struct argp_state *state, struct options *opt, const char *arg)
 {
 	if (strncmp(arg, "tap=", 4) || !arg[4])
@@ -138,8 +148,6 @@ static void check_options(struct argp_state *state, struct options *opt)
 		argp_error(state, "more than one CPU needs --irqchip");
 	if (opt->memory < (1 << 20) || opt->memory & 0xfff)
 		argp_error(state, "--memory is at least 1M and a multiple of 4K");
-	if (!opt->cpus || opt->cpus > 255)
-		argp_error(state, "--cpus is 1 to 255");
 }
 
 /* Options that are taken as they are. */
@@ -178,7 +186,7 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		opt->memory = parse_size(state, arg);
 		break;
 	case 'c':
-		opt->cpus = parse_size(state, arg);
+		opt->cpus = parse_cpus(state, arg);
 		break;
 	case OPT_LOAD:
 		opt->load_addr = parse_size(state, arg);
@@ -232,11 +240,13 @@ static const struct argp_option argp_options[] = {
 	{ 0 }
 };
 
+const char *argp_program_version = "okvm-run " OKVM_VERSION;
+
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_opt,
 	.doc = "Run a Linux kernel or a flat binary as a virtual machine.\v\n"
-	"The guest's serial port is the terminal. Ctrl-A x leaves.\n\n"
+	"The guest's serial port is the terminal. Ctrl-A x leaves, Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status: 0 after a poweroff, the byte that the guest wrote to port 0xf4,\n"
 	"1 after an error, 2 for bad options, 3 after a reset, 4 after a triple fault.",
 };

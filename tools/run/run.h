@@ -145,6 +145,10 @@ void flat_load(struct machine *m);
 /* acpi.c: returns the RSDP's address */
 uint64_t acpi_build(struct machine *m);
 
+/* failure.c: in one line or a few, what an exit means after which the guest cannot go on */
+void say_fail_entry(const struct kvm_run *run);
+void say_internal_error(const struct kvm_run *run);
+
 /* loop.c */
 void vcpus_start(struct machine *m);
 void vcpus_join(struct machine *m);

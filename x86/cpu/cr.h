@@ -13,7 +13,7 @@ int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);
 int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);
-/** okvm_load_cr3() - CR3 without checks; with PAE paging pdptrs are loaded with it */
+/** okvm_load_cr3() - CR3 without checks; with PAE paging arch->pdptrs go to hardware as well */
 void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 /** okvm_load_efer() - EFER without checks, LMA as given (KVM_SET_SREGS, KVM_SET_MSRS) */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);

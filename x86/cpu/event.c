@@ -19,8 +19,6 @@
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
 
-#define DR7_GENERAL_DETECT	BIT(13)
-
 /* ---- raising ---- */
 
 /*
@@ -115,8 +113,6 @@ void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code)
 		.has_payload = true, .payload = cr2,
 	});
 }
-
-/* ---- what hardware did not finish ---- */
 
 /* ---- may it be delivered? ---- */
 
@@ -216,8 +212,8 @@ static void event_inject_exception(struct okvm_vcpu *vcpu)
 
 	event_set_rf(vcpu, exc);
 	event_deliver_payload(vcpu);
-	if (exc->vector == X86_TRAP_DB && vcpu->arch->dr7 & DR7_GENERAL_DETECT) {
-		vcpu->arch->dr7 &= ~(unsigned long)DR7_GENERAL_DETECT;
+	if (exc->vector == X86_TRAP_DB && vcpu->arch->dr7 & DR7_GD) {
+		vcpu->arch->dr7 &= ~(unsigned long)DR7_GD;
 		okvm_update_dr7(vcpu);
 	}
 	exc->pending = false;

@@ -299,25 +299,20 @@ enum emul_rc emul_op_shld(struct emul_ctx *ctx)
 
 /* --- multiply and divide ------------------------------------------------------------------ */
 
-/* 64 x 64 -> 128 from 32-bit halves: no compiler helper is needed. */
 static void mul_wide(u64 a, u64 b, u64 *lo, u64 *hi)
 {
-	u64 a0 = (u32)a, a1 = a >> 32, b0 = (u32)b, b1 = b >> 32;
-	u64 low = a0 * b0;
-	u64 mid = a1 * b0 + (low >> 32);
-	u64 mid2 = a0 * b1 + (u32)mid;
+	unsigned __int128 product = (unsigned __int128)a * b;
 
-	*lo = mid2 << 32 | (u32)low;
-	*hi = a1 * b1 + (mid >> 32) + (mid2 >> 32);
+	*lo = product;
+	*hi = product >> 64;
 }
 
 static void imul_wide(u64 a, u64 b, u64 *lo, u64 *hi)
 {
-	mul_wide(a, b, lo, hi);
-	if ((s64)a < 0)
-		*hi -= b;
-	if ((s64)b < 0)
-		*hi -= a;
+	__int128 product = (__int128)(s64)a * (s64)b;
+
+	*lo = product;
+	*hi = product >> 64;
 }
 
 /* The two halves of a product or dividend of twice @bytes: AH:AL, DX:AX, EDX:EAX, RDX:RAX. */
@@ -485,25 +480,9 @@ enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-static unsigned int first_bit(u64 v)
-{
-	unsigned int n = 0;
-
-	while (!(v & 1)) {
-		v >>= 1;
-		n++;
-	}
-	return n;
-}
-
-static unsigned int last_bit(u64 v)
-{
-	unsigned int n = 0;
-
-	while (v >>= 1)
-		n++;
-	return n;
-}
+/* Of values that are not 0. */
+#define first_bit(v)	__builtin_ctzll(v)
+#define last_bit(v)	(63 - __builtin_clzll(v))
 
 /* BSF and BSR: a zero source leaves the destination alone. */
 enum emul_rc emul_op_bsx(struct emul_ctx *ctx)
@@ -727,36 +706,11 @@ enum emul_rc emul_op_aad(struct emul_ctx *ctx)
 /* SDM table "EFLAGS Condition Codes" (appendix B). */
 bool emul_cond(u64 flags, unsigned int cc)
 {
-	bool sf_ne_of = !(flags & FL_SF) != !(flags & FL_OF);
-	bool res;
+	static const u64 any[8] = { FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF, 0, FL_ZF };
+	bool less = !(flags & FL_SF) != !(flags & FL_OF);
+	unsigned int kind = cc >> 1 & 7;
 
-	switch (cc >> 1 & 7) {
-	case 0:
-		res = flags & FL_OF;
-		break;
-	case 1:
-		res = flags & FL_CF;
-		break;
-	case 2:
-		res = flags & FL_ZF;
-		break;
-	case 3:
-		res = flags & (FL_CF | FL_ZF);
-		break;
-	case 4:
-		res = flags & FL_SF;
-		break;
-	case 5:
-		res = flags & FL_PF;
-		break;
-	case 6:
-		res = sf_ne_of;
-		break;
-	default:
-		res = sf_ne_of || flags & FL_ZF;
-		break;
-	}
-	return res != (cc & 1);
+	return (flags & any[kind] || (kind >= 6 && less)) != (cc & 1);
 }
 
 /* CLI and STI (SDM "CLI", "STI"; VME and PVI as tables there). */

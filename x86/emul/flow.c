@@ -2,14 +2,9 @@
 /* Near control flow and software interrupts. */
 #include "internal.h"
 
-static enum emul_rc branch_rel(struct emul_ctx *ctx)
-{
-	return emul_branch(ctx, ctx->next_rip + ctx->src.val, ctx->insn.op_bytes);
-}
-
 enum emul_rc emul_op_jmp(struct emul_ctx *ctx)
 {
-	return branch_rel(ctx);
+	return emul_branch(ctx, ctx->next_rip + ctx->src.val, ctx->insn.op_bytes);
 }
 
 enum emul_rc emul_op_jmp_abs(struct emul_ctx *ctx)
@@ -19,12 +14,12 @@ enum emul_rc emul_op_jmp_abs(struct emul_ctx *ctx)
 
 enum emul_rc emul_op_jcc(struct emul_ctx *ctx)
 {
-	return emul_cond(ctx->rflags, ctx->insn.opcode) ? branch_rel(ctx) : EMUL_OK;
+	return emul_cond(ctx->rflags, ctx->insn.opcode) ? emul_op_jmp(ctx) : EMUL_OK;
 }
 
 enum emul_rc emul_op_jcxz(struct emul_ctx *ctx)
 {
-	return ctx->gpr[EMUL_RCX] & emul_ad_mask(ctx) ? EMUL_OK : branch_rel(ctx);
+	return ctx->gpr[EMUL_RCX] & emul_ad_mask(ctx) ? EMUL_OK : emul_op_jmp(ctx);
 }
 
 /* LOOPNE (E0), LOOPE (E1), LOOP (E2): the counter has the address size. */
@@ -37,7 +32,7 @@ enum emul_rc emul_op_loop(struct emul_ctx *ctx)
 	go = emul_gpr(ctx, EMUL_RCX) & emul_ad_mask(ctx);
 	if (ctx->insn.opcode != 0xe2)
 		go = go && zf == (ctx->insn.opcode & 1);
-	return go ? branch_rel(ctx) : EMUL_OK;
+	return go ? emul_op_jmp(ctx) : EMUL_OK;
 }
 
 static enum emul_rc call_to(struct emul_ctx *ctx, u64 target)

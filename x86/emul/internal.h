@@ -285,10 +285,10 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 	/* string.c */								\
 	H(movs) H(cmps) H(stos) H(lods) H(scas) H(ins) H(outs) H(in) H(out)		\
 	/* sys.c */								\
-	H(sgdt) H(lgdt) H(sldt) H(lldt) H(smsw) H(lmsw) H(clts)				\
+	H(sgdt) H(lgdt) H(sldt) H(lldt) H(smsw) H(lmsw) H(sys)				\
 	H(mov_cr_r) H(mov_r_cr) H(mov_dr_r) H(mov_r_dr) H(rdmsr) H(wrmsr) H(rdtsc)	\
-	H(rdtscp) H(rdpid) H(rdpmc) H(cpuid) H(hlt) H(invlpg) H(invpcid) H(wbinvd) H(invd) \
-	H(vmcall) H(vmx) H(monitor) H(mwait) H(pause) H(xgetbv) H(xsetbv) H(swapgs)	\
+	H(rdtscp) H(rdpid) H(rdpmc) H(cpuid) H(hlt) H(invlpg) H(invpcid)		\
+	H(vmcall) H(vmx) H(monitor) H(mwait) H(xgetbv) H(xsetbv) H(swapgs)	\
 	H(clac) H(clflush) H(fsgsbase)						\
 	/* vec.c */								\
 	H(vmov) H(vmov_half) H(vmov_low) H(vmov_dup) H(movd) H(movq) H(movq2dq) H(vmovmsk) \

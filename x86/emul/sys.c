@@ -152,9 +152,10 @@ enum emul_rc emul_op_lmsw(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, 0, cr0);
 }
 
-enum emul_rc emul_op_clts(struct emul_ctx *ctx)
+/* CLTS, INVD, WBINVD, PAUSE: the row names the operation. */
+enum emul_rc emul_op_sys(struct emul_ctx *ctx)
 {
-	return sys_call(ctx, EMUL_SYS_CLTS, 0, 0);
+	return sys_call(ctx, ctx->insn.row->arg, 0, 0);
 }
 
 /* These moves have the mode's natural size, whatever prefixes say. */
@@ -278,7 +279,7 @@ enum emul_rc emul_op_wrmsr(struct emul_ctx *ctx)
 	return ctx->ops->set_msr(ctx, msr, read_edx_eax(ctx), EMUL_DATA);
 }
 
-static enum emul_rc read_tsc(struct emul_ctx *ctx)
+enum emul_rc emul_op_rdtsc(struct emul_ctx *ctx)
 {
 	u64 val = 0;
 	enum emul_rc rc;
@@ -291,15 +292,10 @@ static enum emul_rc read_tsc(struct emul_ctx *ctx)
 	return rc;
 }
 
-enum emul_rc emul_op_rdtsc(struct emul_ctx *ctx)
-{
-	return read_tsc(ctx);
-}
-
 enum emul_rc emul_op_rdtscp(struct emul_ctx *ctx)
 {
 	u64 aux = 0;
-	enum emul_rc rc = read_tsc(ctx);
+	enum emul_rc rc = emul_op_rdtsc(ctx);
 
 	if (rc == EMUL_OK)
 		rc = ctx->ops->get_msr(ctx, MSR_TSC_AUX, &aux, EMUL_SYSTEM);
@@ -384,16 +380,6 @@ enum emul_rc emul_op_invpcid(struct emul_ctx *ctx)
 	return rc ?: sys_call(ctx, EMUL_SYS_INVPCID, type, la);
 }
 
-enum emul_rc emul_op_wbinvd(struct emul_ctx *ctx)
-{
-	return sys_call(ctx, EMUL_SYS_WBINVD, 0, 0);
-}
-
-enum emul_rc emul_op_invd(struct emul_ctx *ctx)
-{
-	return sys_call(ctx, EMUL_SYS_INVD, 0, 0);
-}
-
 /* Intel's VMCALL is privileged here, as it is for upstream; AMD's VMMCALL is not. */
 enum emul_rc emul_op_vmcall(struct emul_ctx *ctx)
 {
@@ -428,11 +414,6 @@ enum emul_rc emul_op_mwait(struct emul_ctx *ctx)
 	if (ctx->cpl)
 		return emul_fault(ctx, VEC_UD);
 	return sys_call(ctx, EMUL_SYS_MWAIT, (u32)ctx->gpr[EMUL_RAX], (u32)ctx->gpr[EMUL_RCX]);
-}
-
-enum emul_rc emul_op_pause(struct emul_ctx *ctx)
-{
-	return sys_call(ctx, EMUL_SYS_PAUSE, 0, 0);
 }
 
 static enum emul_rc need_cr4(struct emul_ctx *ctx, u64 bit)

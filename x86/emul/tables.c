@@ -298,12 +298,12 @@ static const struct emul_opcode pfx_0fc3[4] = {
 static const struct emul_opcode pfx_0fbc[4] = BSCAN(0);
 static const struct emul_opcode pfx_0fbd[4] = BSCAN(1);
 static const struct emul_opcode pfx_0f09[4] = {
-	[0 ... 3] = R(wbinvd, NONE, NONE, F_PRIV)
+	[0 ... 3] = R(sys, NONE, NONE, F_PRIV, .arg = EMUL_SYS_WBINVD)
 };
 
 static const struct emul_opcode pfx_90[4] = {
-	R(xchg, OPREG, ACC, 0), R(xchg, OPREG, ACC, 0), R(pause, NONE, NONE, 0),
-	R(xchg, OPREG, ACC, 0),
+	R(xchg, OPREG, ACC, 0), R(xchg, OPREG, ACC, 0),
+	R(sys, NONE, NONE, 0, .arg = EMUL_SYS_PAUSE), R(xchg, OPREG, ACC, 0),
 };
 
 /*
@@ -473,9 +473,9 @@ const struct emul_opcode emul_map_0f[256] = {
 	[0x00] = S(grp6, F_SEL_REG), S(grp7, F_SEL_MOD),
 	[0x02] = R(lar, REG, RM16, M | F_PROT, .arg = 0), R(lar, REG, RM16, M | F_PROT, .arg = 1),
 	[0x05] = R(syscall, NONE, NONE, F_PROT),
-	[0x06] = R(clts, NONE, NONE, F_PRIV),
+	[0x06] = R(sys, NONE, NONE, F_PRIV, .arg = EMUL_SYS_CLTS),
 	[0x07] = R(sysret, NONE, NONE, F_ONLY64 | F_PRIV),
-	[0x08] = R(invd, NONE, NONE, F_PRIV), S(pfx_0f09, F_SEL_PFX),
+	[0x08] = R(sys, NONE, NONE, F_PRIV, .arg = EMUL_SYS_INVD), S(pfx_0f09, F_SEL_PFX),
 	[0x0b] = R(ud, NONE, NONE, 0),
 	[0x0d] = NOPM,			/* PREFETCHW */
 	[0x10] = S(pfx_0f10, F_SEL_PFX), S(pfx_0f11, F_SEL_PFX), S(pfx_0f12, F_SEL_PFX),

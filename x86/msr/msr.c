@@ -121,6 +121,9 @@ static struct msr_env make_env(struct okvm_vcpu *vcpu, bool host)
 #define FIELD(id, field) [MSR_ID_##id] = offsetof(struct okvm_arch_vcpu, field)
 
 static const u16 field_of[MSR_NR_IDS] = {
+	FIELD(EFER, efer),
+	FIELD(TSC_ADJUST, tsc_adjust),
+	FIELD(MISC_ENABLE, misc_enable),
 	FIELD(UCODE_REV, ucode_rev),
 	FIELD(PLATFORM_INFO, platform_info),
 	FIELD(ARCH_CAP, arch_capabilities),
@@ -185,9 +188,6 @@ static enum okvm_msr_result read_row(struct okvm_vcpu *vcpu, const struct msr_ro
 			return OKVM_MSR_GP;
 		*val = arch->platform_info;
 		return OKVM_MSR_OK;
-	case MSR_ID_EFER:
-		*val = arch->efer;
-		return OKVM_MSR_OK;
 	case MSR_ID_APIC_BASE:
 		*val = okvm_get_apic_base(vcpu);
 		return OKVM_MSR_OK;
@@ -196,14 +196,8 @@ static enum okvm_msr_result read_row(struct okvm_vcpu *vcpu, const struct msr_ro
 	case MSR_ID_TSC:
 		*val = okvm_arch_guest_tsc(vcpu, rdtsc());
 		return OKVM_MSR_OK;
-	case MSR_ID_TSC_ADJUST:
-		*val = arch->tsc_adjust;
-		return OKVM_MSR_OK;
 	case MSR_ID_TSC_DEADLINE:
 		*val = okvm_lapic_in_kernel(vcpu) ? okvm_apic_get_tsc_deadline(vcpu) : 0;
-		return OKVM_MSR_OK;
-	case MSR_ID_MISC_ENABLE:
-		*val = arch->misc_enable;
 		return OKVM_MSR_OK;
 	case MSR_ID_MTRR:
 		return okvm_mtrr_get(vcpu, msr, val);

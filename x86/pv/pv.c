@@ -50,7 +50,6 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
 	okvm_apf_reset(vcpu);
-	pv->eoi_msr = 0;
 	WRITE_ONCE(pv->unhalted, false);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_set_pv_eoi(vcpu, 0);
@@ -201,7 +200,7 @@ int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = pv->steal_msr;
 		break;
 	case MSR_KVM_PV_EOI_EN:
-		*val = pv->eoi_msr;
+		*val = okvm_apic_pv_eoi_msr(vcpu);
 		break;
 	case MSR_KVM_POLL_CONTROL:
 		*val = pv->poll_control;
@@ -234,7 +233,6 @@ static int set_pv_eoi(struct okvm_vcpu *vcpu, u64 val)
 {
 	if (okvm_lapic_in_kernel(vcpu) ? okvm_apic_set_pv_eoi(vcpu, val) : val != 0)
 		return OKVM_MSR_GP;
-	vcpu->arch->pv->eoi_msr = val;
 	return OKVM_MSR_OK;
 }
 

@@ -14,7 +14,7 @@ import termios
 import time
 import tty
 
-from . import ktap
+from . import keys, ktap
 
 HANG, DIED = 124, 125
 
@@ -54,7 +54,7 @@ class Watch:
         self.pending = b""
         self.seen = bytearray()
         self.times = {}
-        self.escape = False
+        self.keys = keys.Keys()
         # What the emulator itself says; a file, as a pipe that nobody reads would stop it.
         self.words = tempfile.TemporaryFile()
 
@@ -127,13 +127,11 @@ class Watch:
                        (words[-1] if words else f"exit status {child.returncode}"))
 
     def _keyboard(self, console):
-        """Pass keys to the machine; Ctrl-A x leaves. False when it is time to leave."""
+        """Pass keys to the machine. False when it is time to leave."""
         data = os.read(0, 1024)
-        if self.escape and data[:1] == b"x":
-            return False
-        self.escape = data.endswith(b"\x01")
-        console.sendall(data)
-        return bool(data)
+        out, leave = self.keys.feed(data)
+        console.sendall(out)
+        return bool(data) and not leave
 
     def _console(self, data, started):
         self._keep(data)

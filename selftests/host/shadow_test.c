@@ -290,9 +290,13 @@ static void log_harvest(unsigned int i)
 
 static void op_slot(void)
 {
-	/* Slot 0, where the tables are, goes seldom. */
-	unsigned int i = chance(90) ? 1 + rnd(SLOTS - 1) : 0;
+	unsigned int i;
 
+	/* Who changes slots waits for those who look for a page in them (vm->srcu). */
+	if (!meanwhile)
+		return;
+	/* Slot 0, where the tables are, goes seldom. */
+	i = chance(90) ? 1 + rnd(SLOTS - 1) : 0;
 	switch (rnd(6)) {
 	case 0:
 		slot_change(i, i == 0, 0);

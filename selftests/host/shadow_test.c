@@ -21,19 +21,41 @@ static u64 any_frame(void)
 	}
 }
 
-static u64 any_entry(const struct walk_mode *m)
-{
-	u64 e = any_frame() << 12;
+/* Frames from @tables_of[level] on are what the guest likes to use at that level. */
+static const u8 tables_of[] = { TABLES, 15, 10, 6, 3, 0 };
 
-	if (chance(15))
+static u64 table_frame(int level)
+{
+	return tables_of[level] + rnd(tables_of[level - 1] - tables_of[level]);
+}
+
+/* What an entry in a table at @frame points to, most of the time. */
+static u64 next_frame(u64 frame)
+{
+	int level = 5;
+
+	if (frame >= TABLES || chance(8))
+		return any_frame();
+	while (frame >= tables_of[level - 1])
+		level--;
+	if (level > 1)
+		return table_frame(level - 1);
+	return chance(40) ? table_frame(1) : any_frame();
+}
+
+static u64 any_entry(const struct walk_mode *m, u64 frame)
+{
+	u64 e = next_frame(frame) << 12;
+
+	if (chance(8))
 		return chance(50) ? 0 : e;
-	e |= 1 | rnd(4) << 1 | (chance(70) ? 6 : 0);
-	e |= (chance(60) ? 0x60 : rnd(4) << 5);
-	if (chance(12))
+	e |= 1 | rnd(4) << 1 | (chance(80) ? 6 : 0);
+	e |= (chance(80) ? 0x60 : rnd(4) << 5);
+	if (chance(6))
 		e = (e & 0xfff) | 0x80 | (u64)rnd(SLOTS + 1) << 21;
-	if (m->levels > 2 && chance(20))
+	if (m->levels > 2 && chance(8))
 		e |= 1ull << 63;
-	if (chance(2))
+	if (chance(1))
 		e |= 1ull << (13 + rnd(50));
 	return e;
 }
@@ -95,9 +117,11 @@ static void op_mode(struct cpu *cpu)
 
 static void op_cr3(struct cpu *cpu)
 {
-	cpu->cr3 = (u64)(chance(95) ? rnd(4) : any_frame()) << 12;
+	int level = mode_of(cpu)->levels;
+
+	cpu->cr3 = (level < 2 || chance(3) ? any_frame() : table_frame(level)) << 12;
 	for (int i = 0; i < 4; i++)
-		cpu->pdptrs[i] = chance(85) ? (u64)rnd(TABLES) << 12 | 1 : 0;
+		cpu->pdptrs[i] = chance(90) ? table_frame(2) << 12 | 1 : 0;
 	load(cpu);
 	flushed(cpu);
 }
@@ -123,7 +147,7 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 	const struct walk_mode *m = mode_of(cpu);
 	unsigned int size = m->levels == 2 ? 4 : 8;
 	unsigned int at = any_offset(m);
-	u64 val = any_entry(m);
+	u64 val = any_entry(m, gpa >> 12);
 
 	if (chance(3)) {
 		size = 1 << rnd(4);
@@ -451,7 +475,7 @@ static void start(u64 seed)
 		for (unsigned int i = 0; i < 24; i++)
 			mem_write((u64)t << 12 | any_offset(mode_of(&cpus[0])),
 				  mode_of(&cpus[0])->levels == 2 ? 4 : 8,
-				  any_entry(mode_of(&cpus[0])));
+				  any_entry(mode_of(&cpus[0]), t));
 	}
 	for (int c = 0; c < CPUS; c++)
 		op_cr3(&cpus[c]);

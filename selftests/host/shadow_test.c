@@ -159,6 +159,14 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
+/* Of the one entry at @gpa. */
+static void store_entry(struct cpu *cpu, u64 gpa)
+{
+	guest_write(gpa & ~7ull, 8, any_entry(mode_of(cpu), gpa >> 12));
+	shadow_wrote(&cpu->vcpu, gpa & ~7ull, 8);
+	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
 static u32 acc_of(int kind)
 {
 	return (kind_is_write(kind) ? WALK_WRITE : 0) | (kind_is_user(kind) ? WALK_USER : 0) |
@@ -436,7 +444,9 @@ static void others(struct okvm_vcpu *vcpu)
 	if (!chance(15))
 		return;
 	meanwhile = NULL;
-	if (chance(30))
+	if (chance(20) && walk_end && !(slot_of(walk_end >> 12)->flags & KVM_MEM_READONLY))
+		store_entry(&cpus[vcpu == &cpus[0].vcpu], walk_end);
+	else if (chance(30))
 		op_host();
 	else
 		guest_op(&cpus[vcpu == &cpus[0].vcpu]);
@@ -522,6 +532,103 @@ static void run(u64 seed, unsigned long steps)
 	}
 	for (int c = 0; c < CPUS; c++)
 		faults_seen += cpus[c].vcpu.stat[OKVM_STAT_PF_FIXED];
+	end();
+}
+
+/* ---- what random guests seldom meet ---- */
+
+TEST(a_role_says_the_whole_mode)
+{
+	static const u8 levels[] = { 2, 3, 4, 5 };
+
+	for (unsigned int bits = 0; bits < 4 << 6; bits++) {
+		struct walk_mode m = {
+			.levels = levels[bits >> 6], .maxphyaddr = bits & 32 ? 52 : 36,
+			.wp = bits & 1, .nx = bits & 2, .pse = bits & 4, .gbpages = bits & 8,
+		};
+		struct walk_mode back = role_mode(role_root(&m, 0));
+
+		EXPECT(!memcmp(&m, &back, sizeof(m)));
+		EXPECT_EQ(role_levels(role_root(&m, 0)), m.levels);
+		m.smep = true;
+		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMEP_NOWP), !m.wp);
+		m.smap = true;
+		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMAP_NOWP), !m.wp);
+	}
+}
+
+/* 32-bit: each part of the guest's table is in one shadow, once. */
+TEST(quadrants_cover_a_table)
+{
+	struct walk_mode m = { .levels = 2, .maxphyaddr = 40, .pse = true, .wp = true };
+	unsigned int first, last, hits;
+	u32 top, role;
+
+	for (unsigned int at = 0; at < 4096; at += 4) {
+		hits = 0;
+		for (u64 gva = 0; gva < 1ull << 32; gva += 1 << 30) {
+			role = role_root(&m, gva);
+			if (!role_touched(role, at, 4, &first, &last))
+				continue;
+			hits++;
+			EXPECT_EQ(last, first + 1);
+			EXPECT_EQ(role_offset(role, first), at);
+			EXPECT_EQ(role_offset(role, last), at);
+		}
+		EXPECT_EQ(hits, 1);
+		top = role_root(&m, 0);
+		for (u64 gva = 0, hits = 0; gva < 1 << 22; gva += 1 << 21) {
+			role = role_child(top, SHADOW_ALL, gva);
+			if (!role_touched(role, at, 4, &first, &last))
+				continue;
+			EXPECT(!hits++);
+			EXPECT_EQ(last, first);
+			EXPECT_EQ(role_offset(role, first), at);
+		}
+	}
+	/* The second entry for a page of 4 MiB maps its second half. */
+	role = role_root(&m, 0);
+	EXPECT(shadow_current(role, 0x4000e7, 0, 0x400, SHADOW_ALL));
+	EXPECT(shadow_current(role, 0x4000e7, 1, 0x600, SHADOW_ALL));
+	EXPECT(!shadow_current(role, 0x4000e7, 1, 0x400, SHADOW_ALL));
+}
+
+static int touch(struct cpu *cpu, u64 gva)
+{
+	struct okvm_page_fault pf = { .gva = gva, .acc = 0 };
+
+	return shadow_page_fault(&cpu->vcpu, &pf);
+}
+
+/*
+ * CVE-2026-46113: the host rewrites an upper entry of the guest's, unseen. What is mapped then is in
+ * the child of the frame that the walk has found.
+ */
+TEST(the_host_rewrites_an_upper_entry)
+{
+	struct cpu *cpu = &cpus[0];
+	struct shadow_table *t;
+
+	start(1);
+	meanwhile = NULL;
+	memset(mem, 0, sizeof(mem));
+	cpu->mmu.mode = (struct walk_mode){ .levels = 4, .maxphyaddr = 40, .wp = true, .nx = true };
+	cpu->cr3 = 0;
+	mem[0][0] = 0x1067;
+	mem[1][0] = 0x2067;
+	mem[2][0] = 0x3067;
+	mem[3][0] = 0x20067;
+	mem[4][0] = 0x21067;
+	load(cpu);
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	mem[2][0] = 0x4067;
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	for (t = shadow_top(&cpu->vcpu, 0); role_level(t->role) > 1; )
+		t = table_below(t->entry[0]);
+	EXPECT_EQ(t->gfn, 4);
+	EXPECT_EQ(link_gfn(&t->link[0]), 0x21);
+	check_structure();
+	EXPECT_EQ(violations, 0);
 	end();
 }
 

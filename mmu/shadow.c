@@ -180,8 +180,7 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	if (!t)
 		return table_make(vcpu, gfn, role);
 	/* New addresses lead here, for which the guest owes no flush. */
-	if (t->unsync)
-		sync_table(vcpu, t);
+	sync_below(vcpu, t);
 	return t;
 }
 

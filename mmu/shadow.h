@@ -302,6 +302,8 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva);
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /** sync_table() - drop the entries that the guest's table does not say any more. Lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
+/** sync_below() - @t gets one more parent: it and all that it leads to are in sync. Lock: write */
+void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - @t goes, or is in sync */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);
 /** sync_root() - the guest flushes: all that its root reaches is in sync then */

@@ -207,6 +207,20 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	return OKVM_FAULT_MMIO;
 }
 
+/* A large page of the guest's and of the host's, over no table of the guest's. Under lock */
+static int fault_level_now(struct shadow_fault *f)
+{
+	int level = f->mmio ? 1 : min(f->host->level, SHADOW_MAX_LEVEL);
+	struct shadow_block *b;
+
+	if (f->mode.levels)
+		level = min_t(int, level, f->result.level);
+	if (level < 2)
+		return 1;
+	b = block_of(shadow_of(f->vcpu), f->host->gfn);
+	return b && READ_ONCE(b->nr_shadowed) ? 1 : level;
+}
+
 /* From the top to the leaf. Under lock, the host's page being what it was */
 static int shadow_map(struct shadow_fault *f)
 {
@@ -223,6 +237,8 @@ static int shadow_map(struct shadow_fault *f)
 		if (!READ_ONCE(t->used))
 			WRITE_ONCE(t->used, true);
 		i = spte_index(f->gva >> PAGE_SHIFT, role_level(t->role));
+		/* A table on the way may be the first that is where the large page would be. */
+		f->level = fault_level_now(f);
 		if (role_level(t->role) > f->level) {
 			t = map_descend(f, t, i, &verdict);
 			continue;
@@ -272,20 +288,6 @@ static int fault_reserve(struct shadow_fault *f)
 	return 0;
 }
 
-/* A large page of the guest's and of the host's, over no table of the guest's. Under lock */
-static int fault_level_now(struct shadow_fault *f)
-{
-	int level = f->mmio ? 1 : min(f->host->level, SHADOW_MAX_LEVEL);
-	struct shadow_block *b;
-
-	if (f->mode.levels)
-		level = min_t(int, level, f->result.level);
-	if (level < 2)
-		return 1;
-	b = block_of(shadow_of(f->vcpu), f->host->gfn);
-	return b && READ_ONCE(b->nr_shadowed) ? 1 : level;
-}
-
 static bool fault_stale(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -312,7 +314,6 @@ static int fault_map_locked(struct shadow_fault *f)
 		return OKVM_FAULT_FIXED;
 	if (f->mmio && fault_in_hole(f->host))
 		fault_hole(f);
-	f->level = fault_level_now(f);
 	return shadow_map(f);
 }
 

@@ -150,6 +150,16 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_compare(vcpu, t);
 }
 
+void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t)
+{
+	struct shadow_root root = { .top = { t } };
+
+	if (t->unsync)
+		sync_table(vcpu, t);
+	else if (shadow_of(vcpu)->nr_unsync && role_level(t->role) > 1)
+		sync_reachable(vcpu, &root);
+}
+
 void sync_root(struct okvm_vcpu *vcpu)
 {
 	struct shadow_root *root = vcpu->mmu->shadow->cur;

@@ -20,7 +20,7 @@
 #define TABLES		24u	/* frames that the guest likes to use as tables: the first */
 #define CPUS		2
 #define GVAS		32
-#define SEEN		12
+#define SEEN		16
 #define TLB		8
 
 /* ---- memory and its host ---- */
@@ -302,10 +302,11 @@ static void (*meanwhile)(struct okvm_vcpu *vcpu);
 
 int hostmem_resolve(struct okvm_fault *f)
 {
+	bool later = chance(50);
 	u64 gfn = f->gfn;
 
 	assert(!mmu.lock.writer && !mmu.lock.readers);
-	if (meanwhile)
+	if (meanwhile && !later)
 		meanwhile(f->vcpu);
 	if (f->need & SPTE_WRITE && !host.writable[gfn]) {
 		host_move(gfn);
@@ -313,6 +314,8 @@ int hostmem_resolve(struct okvm_fault *f)
 	}
 	f->pfn = pfn_of(gfn);
 	f->writable = host_writable(gfn);
+	if (meanwhile && later)
+		meanwhile(f->vcpu);
 	return 0;
 }
 
@@ -370,13 +373,19 @@ static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 
 static const struct walk_ops mem_ops = { .read = walk_read, .replace = walk_replace };
 
+/* Where the entry is by which the last walk has ended, 0 if it has not. */
+static u64 walk_end;
+
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
 {
 	struct walk_regs regs;
+	int verdict;
 
 	okvm_arch_walk_regs(vcpu, &regs);
-	return walk_noted(&f->mode, &regs, &mem_ops, NULL, f->gva, f->access, &f->path, &f->result,
-			  fault);
+	verdict = walk_noted(&f->mode, &regs, &mem_ops, NULL, f->gva, f->access, &f->path,
+			     &f->result, fault);
+	walk_end = verdict || !f->mode.levels ? 0 : f->path.at[f->path.level];
+	return verdict;
 }
 
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
@@ -632,7 +641,7 @@ static u8 allowed(const struct cpu *cpu, unsigned int id, u64 gfn)
 static bool seen_full(const struct cpu *cpu)
 {
 	for (unsigned int id = 0; id < GVAS; id++) {
-		if (cpu->nr_seen[id] == SEEN || cpu->nr_tlb[id] == TLB)
+		if (cpu->nr_seen[id] > SEEN - 6 || cpu->nr_tlb[id] > TLB - 4)
 			return true;
 	}
 	return false;

@@ -21,19 +21,41 @@ static u64 any_frame(void)
 	}
 }
 
-static u64 any_entry(const struct walk_mode *m)
-{
-	u64 e = any_frame() << 12;
+/* Frames from @tables_of[level] on are what the guest likes to use at that level. */
+static const u8 tables_of[] = { TABLES, 15, 10, 6, 3, 0 };
 
-	if (chance(15))
+static u64 table_frame(int level)
+{
+	return tables_of[level] + rnd(tables_of[level - 1] - tables_of[level]);
+}
+
+/* What an entry in a table at @frame points to, most of the time. */
+static u64 next_frame(u64 frame)
+{
+	int level = 5;
+
+	if (frame >= TABLES || chance(8))
+		return any_frame();
+	while (frame >= tables_of[level - 1])
+		level--;
+	if (level > 1)
+		return table_frame(level - 1);
+	return chance(40) ? table_frame(1) : any_frame();
+}
+
+static u64 any_entry(const struct walk_mode *m, u64 frame)
+{
+	u64 e = next_frame(frame) << 12;
+
+	if (chance(8))
 		return chance(50) ? 0 : e;
-	e |= 1 | rnd(4) << 1 | (chance(70) ? 6 : 0);
-	e |= (chance(60) ? 0x60 : rnd(4) << 5);
-	if (chance(12))
+	e |= 1 | rnd(4) << 1 | (chance(80) ? 6 : 0);
+	e |= (chance(80) ? 0x60 : rnd(4) << 5);
+	if (chance(6))
 		e = (e & 0xfff) | 0x80 | (u64)rnd(SLOTS + 1) << 21;
-	if (m->levels > 2 && chance(20))
+	if (m->levels > 2 && chance(8))
 		e |= 1ull << 63;
-	if (chance(2))
+	if (chance(1))
 		e |= 1ull << (13 + rnd(50));
 	return e;
 }
@@ -95,9 +117,11 @@ static void op_mode(struct cpu *cpu)
 
 static void op_cr3(struct cpu *cpu)
 {
-	cpu->cr3 = (u64)(chance(95) ? rnd(4) : any_frame()) << 12;
+	int level = mode_of(cpu)->levels;
+
+	cpu->cr3 = (level < 2 || chance(3) ? any_frame() : table_frame(level)) << 12;
 	for (int i = 0; i < 4; i++)
-		cpu->pdptrs[i] = chance(85) ? (u64)rnd(TABLES) << 12 | 1 : 0;
+		cpu->pdptrs[i] = chance(90) ? table_frame(2) << 12 | 1 : 0;
 	load(cpu);
 	flushed(cpu);
 }
@@ -123,7 +147,7 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 	const struct walk_mode *m = mode_of(cpu);
 	unsigned int size = m->levels == 2 ? 4 : 8;
 	unsigned int at = any_offset(m);
-	u64 val = any_entry(m);
+	u64 val = any_entry(m, gpa >> 12);
 
 	if (chance(3)) {
 		size = 1 << rnd(4);
@@ -135,14 +159,22 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
+/* Of the one entry at @gpa. */
+static void store_entry(struct cpu *cpu, u64 gpa)
+{
+	guest_write(gpa & ~7ull, 8, any_entry(mode_of(cpu), gpa >> 12));
+	shadow_wrote(&cpu->vcpu, gpa & ~7ull, 8);
+	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
 static u32 acc_of(int kind)
 {
 	return (kind_is_write(kind) ? WALK_WRITE : 0) | (kind_is_user(kind) ? WALK_USER : 0) |
 	       (kind_is_fetch(kind) ? WALK_FETCH : 0);
 }
 
-/* The verdict was to emulate: is there a reason? Then what the instruction does. */
-static void emulate(struct cpu *cpu, u64 gva, int kind)
+/* The verdict was to emulate, what was accessed being at @told: is there a reason? Then what the instruction does. */
+static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 {
 	struct shadow_fault f = {
 		.vcpu = &cpu->vcpu, .gva = gva, .access = acc_of(kind), .mode = *mode_of(cpu),
@@ -159,7 +191,9 @@ static void emulate(struct cpu *cpu, u64 gva, int kind)
 		return;
 	if (slot->flags & KVM_MEM_READONLY)
 		return;
-	if (!rmap_shadowed(mmu.shadow, f.result.gpa >> 12) && !(f.mode.smap && !f.mode.wp))
+	/* The guest may have put memory where the MMIO entry is, and not flushed yet. */
+	if (slot_of(told >> 12) && !rmap_shadowed(mmu.shadow, f.result.gpa >> 12) &&
+	    !(f.mode.smap && !f.mode.wp))
 		VIOLATION("step %lu: emulation without a reason", step);
 	store(cpu, f.result.gpa, true);
 }
@@ -184,7 +218,7 @@ static bool fault(struct cpu *cpu, u64 gva, int kind)
 				  pf.guest.error_code, want);
 		return true;
 	case OKVM_FAULT_MMIO:
-		emulate(cpu, gva, kind);
+		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	default:
 		VIOLATION("step %lu: verdict %d", step, verdict);
@@ -225,12 +259,6 @@ static void op_access(struct cpu *cpu)
 		}
 		if (fault(cpu, gva, kind))
 			return;
-		if (getenv("DBG") && tries == 7) {
-			struct shadow_table *t = shadow_top(&cpu->vcpu, gva);
-			struct says s = naive(cpu, gva);
-			printf("cur %p dead %d gfn %llx naive gfn %llx code %d w%d u%d x%d d%d reload %d root %p entry %p\n", cpu->mmu.shadow->cur, t ? t->dead : -1, t ? (unsigned long long)t->gfn : 0, (unsigned long long)s.gfn, s.code, s.write, s.user, s.exec, s.dirty, cpu->reload, cpu->root.table, t ? t->entry : 0);
-			while (t) { unsigned int i = spte_index(gva >> 12, role_level(t->role)); u64 e = t->entry[i]; printf("  gfn %llx role %x entry %llx unsync %d\n", (unsigned long long)t->gfn, t->role, (unsigned long long)e, t->unsync); t = spte_is_table(e, role_level(t->role)) ? table_below(e) : NULL; }
-		}
 	}
 	if (!violations)
 		VIOLATION("step %lu: an access to %#llx (kind %d, %d levels) that never ends", step,
@@ -290,9 +318,13 @@ static void log_harvest(unsigned int i)
 
 static void op_slot(void)
 {
-	/* Slot 0, where the tables are, goes seldom. */
-	unsigned int i = chance(90) ? 1 + rnd(SLOTS - 1) : 0;
+	unsigned int i;
 
+	/* Who changes slots waits for those who look for a page in them (vm->srcu). */
+	if (!meanwhile)
+		return;
+	/* Slot 0, where the tables are, goes seldom. */
+	i = chance(90) ? 1 + rnd(SLOTS - 1) : 0;
 	switch (rnd(6)) {
 	case 0:
 		slot_change(i, i == 0, 0);
@@ -412,7 +444,9 @@ static void others(struct okvm_vcpu *vcpu)
 	if (!chance(15))
 		return;
 	meanwhile = NULL;
-	if (chance(30))
+	if (chance(20) && walk_end && !(slot_of(walk_end >> 12)->flags & KVM_MEM_READONLY))
+		store_entry(&cpus[vcpu == &cpus[0].vcpu], walk_end);
+	else if (chance(30))
 		op_host();
 	else
 		guest_op(&cpus[vcpu == &cpus[0].vcpu]);
@@ -451,7 +485,7 @@ static void start(u64 seed)
 		for (unsigned int i = 0; i < 24; i++)
 			mem_write((u64)t << 12 | any_offset(mode_of(&cpus[0])),
 				  mode_of(&cpus[0])->levels == 2 ? 4 : 8,
-				  any_entry(mode_of(&cpus[0])));
+				  any_entry(mode_of(&cpus[0]), t));
 	}
 	for (int c = 0; c < CPUS; c++)
 		op_cr3(&cpus[c]);
@@ -498,6 +532,103 @@ static void run(u64 seed, unsigned long steps)
 	}
 	for (int c = 0; c < CPUS; c++)
 		faults_seen += cpus[c].vcpu.stat[OKVM_STAT_PF_FIXED];
+	end();
+}
+
+/* ---- what random guests seldom meet ---- */
+
+TEST(a_role_says_the_whole_mode)
+{
+	static const u8 levels[] = { 2, 3, 4, 5 };
+
+	for (unsigned int bits = 0; bits < 4 << 6; bits++) {
+		struct walk_mode m = {
+			.levels = levels[bits >> 6], .maxphyaddr = bits & 32 ? 52 : 36,
+			.wp = bits & 1, .nx = bits & 2, .pse = bits & 4, .gbpages = bits & 8,
+		};
+		struct walk_mode back = role_mode(role_root(&m, 0));
+
+		EXPECT(!memcmp(&m, &back, sizeof(m)));
+		EXPECT_EQ(role_levels(role_root(&m, 0)), m.levels);
+		m.smep = true;
+		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMEP_NOWP), !m.wp);
+		m.smap = true;
+		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMAP_NOWP), !m.wp);
+	}
+}
+
+/* 32-bit: each part of the guest's table is in one shadow, once. */
+TEST(quadrants_cover_a_table)
+{
+	struct walk_mode m = { .levels = 2, .maxphyaddr = 40, .pse = true, .wp = true };
+	unsigned int first, last, hits;
+	u32 top, role;
+
+	for (unsigned int at = 0; at < 4096; at += 4) {
+		hits = 0;
+		for (u64 gva = 0; gva < 1ull << 32; gva += 1 << 30) {
+			role = role_root(&m, gva);
+			if (!role_touched(role, at, 4, &first, &last))
+				continue;
+			hits++;
+			EXPECT_EQ(last, first + 1);
+			EXPECT_EQ(role_offset(role, first), at);
+			EXPECT_EQ(role_offset(role, last), at);
+		}
+		EXPECT_EQ(hits, 1);
+		top = role_root(&m, 0);
+		for (u64 gva = 0, hits = 0; gva < 1 << 22; gva += 1 << 21) {
+			role = role_child(top, SHADOW_ALL, gva);
+			if (!role_touched(role, at, 4, &first, &last))
+				continue;
+			EXPECT(!hits++);
+			EXPECT_EQ(last, first);
+			EXPECT_EQ(role_offset(role, first), at);
+		}
+	}
+	/* The second entry for a page of 4 MiB maps its second half. */
+	role = role_root(&m, 0);
+	EXPECT(shadow_current(role, 0x4000e7, 0, 0x400, SHADOW_ALL));
+	EXPECT(shadow_current(role, 0x4000e7, 1, 0x600, SHADOW_ALL));
+	EXPECT(!shadow_current(role, 0x4000e7, 1, 0x400, SHADOW_ALL));
+}
+
+static int touch(struct cpu *cpu, u64 gva)
+{
+	struct okvm_page_fault pf = { .gva = gva, .acc = 0 };
+
+	return shadow_page_fault(&cpu->vcpu, &pf);
+}
+
+/*
+ * CVE-2026-46113: the host rewrites an upper entry of the guest's, unseen. What is mapped then is in
+ * the child of the frame that the walk has found.
+ */
+TEST(the_host_rewrites_an_upper_entry)
+{
+	struct cpu *cpu = &cpus[0];
+	struct shadow_table *t;
+
+	start(1);
+	meanwhile = NULL;
+	memset(mem, 0, sizeof(mem));
+	cpu->mmu.mode = (struct walk_mode){ .levels = 4, .maxphyaddr = 40, .wp = true, .nx = true };
+	cpu->cr3 = 0;
+	mem[0][0] = 0x1067;
+	mem[1][0] = 0x2067;
+	mem[2][0] = 0x3067;
+	mem[3][0] = 0x20067;
+	mem[4][0] = 0x21067;
+	load(cpu);
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	mem[2][0] = 0x4067;
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	for (t = shadow_top(&cpu->vcpu, 0); role_level(t->role) > 1; )
+		t = table_below(t->entry[0]);
+	EXPECT_EQ(t->gfn, 4);
+	EXPECT_EQ(link_gfn(&t->link[0]), 0x21);
+	check_structure();
+	EXPECT_EQ(violations, 0);
 	end();
 }
 

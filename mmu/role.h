@@ -26,8 +26,9 @@
  *    20    passthrough   root that is the guest's own (foreseen: always 0)
  *  29:24   maxphyaddr    the guest's, which says what bits are reserved
  *
- * A direct table depends on nothing of the mode: only level, access, direct and smm are in its role,
- * so that all modes share it.
+ * A direct table depends on nothing of the mode where its page may be written: only level, access,
+ * direct and smm are in its role, so that all modes share it. Where the page may not be written, CR0.WP
+ * says what a leaf may become: wp, smep_nowp and smap_nowp are in the role as well.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H
@@ -113,8 +114,8 @@ u32 role_root(const struct walk_mode *mode, u64 gva);
 /** role_child() - the table one level below one of @role, on the way to @gva; @access of all above */
 u32 role_child(u32 role, u8 access, u64 gva);
 
-/** role_direct() - a direct table at @level */
-u32 role_direct(int level, u8 access);
+/** role_direct() - a direct table at @level, below one of @role */
+u32 role_direct(int level, u8 access, u32 role);
 
 /** role_mode() - the paging mode by which entries of a table that is not direct are judged */
 struct walk_mode role_mode(u32 role);

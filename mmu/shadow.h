@@ -178,7 +178,8 @@ struct shadow_vcpu {
  * @vcpu, @gva, @access: what was accessed and how (enum walk_access)
  * @mode, @path, @result: the guest's walk
  * @above: access of all entries above the one at that level (SHADOW_ALL with paging off)
- * @leaf: what the shadow may allow
+ * @leaf: what the shadow may allow for this access
+ * @page: ... for any, which is less where only CR0.WP = 0 allows the access
  * @level: of the leaf that is to be made
  * @mmio: an MMIO entry is to be made
  * @exclusive: mmu->lock is held for writing
@@ -192,7 +193,7 @@ struct shadow_fault {
 	struct walk_path path;
 	struct walk_result result;
 	u8 above[WALK_LEVELS + 1];
-	u8 leaf;
+	u8 leaf, page;
 	int level;
 	bool mmio;
 	bool exclusive;

@@ -30,14 +30,18 @@ static bool map_same(struct shadow_fault *f, int level)
 	       entry == f->path.entry[level];
 }
 
-/* The frame and role of the table to which the entry at @level, in a table of @role, has to point. */
+/*
+ * The frame and role of the table to which the entry at @level, in a table of @role, has to point.
+ * Neither depends on the kind of access: else two accesses of one instruction, behind one entry,
+ * would take the table from each other for ever.
+ */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
 	gfn_t here = f->result.gpa >> PAGE_SHIFT;
 
 	if (level <= f->result.level || !f->mode.levels) {
 		*gfn = here & ~(spte_pages(level) - 1);
-		*child = role_direct(level - 1, f->leaf);
+		*child = role_direct(level - 1, f->page, role);
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
@@ -207,6 +211,18 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	return OKVM_FAULT_MMIO;
 }
 
+/* Was there a fetch behind entry @i of @t? Then a large page, which is not executable, would be in its way. */
+static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
+{
+	u64 entry = READ_ONCE(t->entry[i]);
+	const struct shadow_table *child;
+
+	if (role_level(t->role) != 2 || !f->vcpu->vm->mmu->nx_huge || !spte_is_table(entry, 2))
+		return false;
+	child = table_below(entry);
+	return child->nx_split && child->gfn == (f->host->gfn & ~(spte_pages(2) - 1));
+}
+
 /* A large page of the guest's and of the host's, over no table of the guest's. Under lock */
 static int fault_level_now(struct shadow_fault *f)
 {
@@ -238,6 +254,8 @@ static int shadow_map(struct shadow_fault *f)
 			WRITE_ONCE(t->used, true);
 		i = spte_index(f->gva >> PAGE_SHIFT, role_level(t->role));
 		/* A table on the way may be the first that is where the large page would be. */
+		if (fault_split(f, t, i))
+			f->host->level = 1;
 		f->level = fault_level_now(f);
 		if (role_level(t->role) > f->level) {
 			t = map_descend(f, t, i, &verdict);
@@ -253,24 +271,40 @@ static int shadow_map(struct shadow_fault *f)
 
 /* ---- before the lock ---- */
 
-/* Access of the entries above each level, and what the leaf may allow. */
+/* The guest's leaf. A clean one in memory that is only read stays clean: writes need not be seen. */
+static u64 fault_entry(const struct shadow_fault *f)
+{
+	u64 entry = f->path.entry[f->path.level];
+	struct okvm_memslot *slot;
+	u64 gen;
+
+	if (entry & SHADOW_D)
+		return entry;
+	slot = fault_slot(f->vcpu, f->path.at[f->path.level] >> PAGE_SHIFT, &gen);
+	return slot && slot->flags & KVM_MEM_READONLY ? entry | SHADOW_D : entry;
+}
+
+/* Access of the entries above each level, and what the page allows: this access, and any. */
 static void fault_access(struct shadow_fault *f)
 {
 	u8 above = SHADOW_ALL;
+	u64 entry;
 	u32 role;
 	int level;
 
 	f->leaf = SHADOW_ALL;
+	f->page = SHADOW_ALL;
 	if (!f->mode.levels)
 		return;
-	for (level = f->path.top; level >= f->path.level; level--) {
+	for (level = f->path.top; level > f->path.level; level--) {
 		f->above[level] = above;
 		above &= shadow_access_of(&f->mode, f->path.entry[level]);
-		f->above[level - 1] = above;
 	}
+	f->above[level] = above;
 	role = role_root(&f->mode, f->gva);
-	f->leaf = shadow_leaf_access(role, f->above[f->path.level],
-				     f->path.entry[f->path.level], f->access);
+	entry = fault_entry(f);
+	f->leaf = shadow_leaf_access(role, above, entry, f->access);
+	f->page = shadow_leaf_access(role, above, entry, 0);
 }
 
 /* All that may have to be allocated: blocks of what is mapped and of the guest's tables. */

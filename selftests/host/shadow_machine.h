@@ -810,7 +810,10 @@ static void check_leaf(struct shadow_table *t, unsigned int i, u64 leaf)
 	if (level > 1 && block_of(mmu.shadow, gfn)->nr_shadowed)
 		VIOLATION("step %lu: a large page over a table", step);
 	if (table_is_direct(t)) {
-		if (gfn != t->gfn + i * pages || (leaf & SHADOW_W && !(t->role & 1 << 8)))
+		/* What only CR0.WP = 0 lets be written is no user's meanwhile. */
+		if (gfn != t->gfn + i * pages ||
+		    (leaf & SHADOW_W && !(t->role & 1 << 8) &&
+		     (t->role & ROLE_WP || leaf & SHADOW_U)))
 			VIOLATION("step %lu: a direct table's leaf", step);
 		return;
 	}

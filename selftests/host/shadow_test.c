@@ -265,6 +265,75 @@ static void op_access(struct cpu *cpu)
 			  (unsigned long long)gva, kind, mode_of(cpu)->levels);
 }
 
+/* Accesses of one instruction or event: what can pass at all passes together, without a TLB's help. */
+#define TOGETHER	4
+
+static int together_kind(bool user, bool ac)
+{
+	int kind = rnd(3);
+
+	/* The CPU reads descriptors for whoever runs. */
+	if (user)
+		return chance(25) ? KERNEL_READ : kind;
+	return kind < 2 && ac ? AC_READ + kind : KERNEL_READ + kind;
+}
+
+/* Return: the first access that has no translation, @n if all have one */
+static unsigned int together_stuck(struct cpu *cpu, const u64 *gva, const int *kind, unsigned int n)
+{
+	unsigned int i;
+	u64 gfn;
+
+	if (cpu->reload)
+		load(cpu);
+	for (i = 0; i < n; i++) {
+		if (!hw_walk(cpu, gva[i], kind[i], &gfn))
+			break;
+	}
+	return i;
+}
+
+static void together(struct cpu *cpu, const u64 *gva, const int *kind, unsigned int n)
+{
+	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+	unsigned int tries, i;
+
+	meanwhile = NULL;
+	for (tries = 0; tries < 16 * n && !violations; tries++) {
+		struct okvm_page_fault pf = {};
+
+		i = together_stuck(cpu, gva, kind, n);
+		if (i == n)
+			break;
+		pf.gva = gva[i];
+		pf.acc = acc_of(kind[i]);
+		/* The guest's own fault, or no memory: another instruction is next. */
+		if (shadow_page_fault(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED)
+			break;
+	}
+	if (tries == 16 * n)
+		VIOLATION("step %lu: %u accesses that never pass together", step, n);
+	meanwhile = others;
+}
+
+static void op_together(struct cpu *cpu)
+{
+	unsigned int n = 2 + rnd(TOGETHER - 1), base = rnd(nr_gvas(mode_of(cpu)->levels));
+	bool user = chance(40);
+	u64 gva[TOGETHER];
+	int kind[TOGETHER];
+
+	cpu->ac = !user && mode_of(cpu)->smap && chance(50);
+	for (unsigned int i = 0; i < n; i++) {
+		/* Close to each other, most of the time: behind the same large page. */
+		unsigned int id = chance(70) ? (base & ~3u) + rnd(4) : rnd(nr_gvas(mode_of(cpu)->levels));
+
+		gva[i] = gva_of(cpu, id);
+		kind[i] = together_kind(user, cpu->ac);
+	}
+	together(cpu, gva, kind, n);
+}
+
 /* As the kernel's memset() of a page that is to be a table, or a device's. */
 static void op_emulated(struct cpu *cpu)
 {
@@ -406,8 +475,11 @@ static void op_okvm(void)
 static void guest_op(struct cpu *cpu)
 {
 	switch (rnd(100)) {
-	case 0 ... 77:
+	case 0 ... 67:
 		op_access(cpu);
+		break;
+	case 68 ... 77:
+		op_together(cpu);
 		break;
 	case 78 ... 85:
 		op_emulated(cpu);

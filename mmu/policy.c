@@ -94,6 +94,11 @@ static void policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned i
 {
 }
 
+static bool policy_tdp_unprotect(struct okvm_vm *vm, gfn_t gfn)
+{
+	return false;
+}
+
 static void policy_tdp_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 {
 }
@@ -119,6 +124,7 @@ const struct mmu_policy mmu_policy_tdp = {
 	.invalidate = policy_tdp_invalidate,
 	.invlpg_fast = policy_tdp_invlpg_fast,
 	.guest_wrote = policy_tdp_guest_wrote,
+	.unprotect = policy_tdp_unprotect,
 	.prefault = tdp_prefault,
 	.zap_begin = tdp_zap_begin,
 	.zap_range = tdp_zap_range,
@@ -227,7 +233,14 @@ void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
 }
 
+bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn)
+{
+	return vcpu->vm->mmu->policy->unprotect(vcpu->vm, gfn);
+}
+
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages)
 {
+	/* For the policy that may be chosen yet. */
+	vm->mmu->limit = pages;
 	vm->mmu->policy->set_limit(vm->mmu, pages);
 }

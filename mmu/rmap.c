@@ -158,9 +158,12 @@ static bool chain_drop(struct shadow_vm *sh, u32 *head)
 {
 	bool any = *head;
 
-	while (*head)
-		shadow_drop(sh, table_by_id(sh, *head >> SHADOW_LINK_BITS),
-			    *head & (SHADOW_ENTRIES - 1));
+	while (*head) {
+		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh,
+				table_by_id(sh, *head >> SHADOW_LINK_BITS),
+				*head & (SHADOW_ENTRIES - 1))))
+			break;
+	}
 	return any;
 }
 

@@ -92,9 +92,10 @@ void shadow_flush(struct shadow_vm *sh)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	okvm_mmu_flush_vm(sh->mmu->vm);
 	sh->stale = false;
+	WRITE_ONCE(sh->wide, false);
 }
 
-void shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
+bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 {
 	int level = role_level(t->role);
 	u64 old;
@@ -103,14 +104,18 @@ void shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	/* Hardware may set bits in it until it is gone. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old))
-		return;
+		return false;
 	sh->stale = true;
+	/* One INVLPG of the guest's, for a page that TLBs may hold in parts. */
+	if (level > 1 || table_is_direct(t))
+		WRITE_ONCE(sh->wide, true);
 	if (spte_is_table(old, level)) {
 		link_del(sh, &table_below(old)->parents, link_nr(t, i));
-		return;
+		return true;
 	}
 	rmap_remove(sh, t, i);
 	shadow_count(sh, OKVM_VM_STAT_PAGES_4K + level - 1, -1);
+	return true;
 }
 
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
@@ -203,9 +208,12 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 		if (t->entry[i])
 			shadow_drop(sh, t, i);
 	}
-	while (t->parents)
-		shadow_drop(sh, table_by_id(sh, t->parents >> SHADOW_LINK_BITS),
-			    t->parents & (SHADOW_ENTRIES - 1));
+	while (t->parents) {
+		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh,
+				table_by_id(sh, t->parents >> SHADOW_LINK_BITS),
+				t->parents & (SHADOW_ENTRIES - 1))))
+			break;
+	}
 }
 
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
@@ -225,6 +233,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, -1);
 	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, -1);
 	t->dead = true;
+	sh->nr_pinned -= !!t->roots;
 	z->flush = true;
 	if (!t->roots) {
 		list_add(&t->all, &z->tables);
@@ -259,8 +268,19 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 {
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/* It maps nothing, and its vCPU has another root by now. */
-	if (!--t->roots && t->dead)
+	if (--t->roots)
+		return;
+	if (t->dead)
 		table_free(sh, t);
+	else
+		sh->nr_pinned--;
+}
+
+void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (!t->roots++)
+		sh->nr_pinned++;
 }
 
 /* The oldest @n tables, those used since the last look being passed over once; roots stay. */
@@ -298,11 +318,14 @@ void shadow_make_room(struct shadow_vm *sh)
 	struct mmu_zap z;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	if (likely(sh->nr_tables <= limit))
+	unsigned long nr = sh->nr_tables - sh->nr_pinned;
+
+	/* Roots cannot go, so that they do not count: else nothing below them could stay. */
+	if (likely(nr <= limit))
 		return;
 	shadow_zap_start(&z, sh);
 	/* A part of them at once: each time costs a flush. */
-	shadow_reclaim(&z, sh->nr_tables - limit + limit / 16);
+	shadow_reclaim(&z, nr - limit + limit / 16);
 	shadow_zap_finish(&z);
 }
 
@@ -333,38 +356,65 @@ void shadow_zap_end(struct mmu_zap *z)
 	write_unlock(&z->mmu->lock);
 }
 
-void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+/* Tables that go in one turn, before others get the lock. */
+#define ZAP_TABLES	64
+
+/* Return: true if there may be more */
+static bool zap_some_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
 {
 	struct shadow_table *t, *next;
+	unsigned int n = 0;
 
 	list_for_each_entry_safe(t, next, &z->mmu->shadow->tables, all) {
-		if (t->gfn >= start && t->gfn < end)
-			shadow_zap_table(z, t);
+		if (t->gfn < start || t->gfn >= end)
+			continue;
+		shadow_zap_table(z, t);
+		if (z->yield && ++n == ZAP_TABLES)
+			return true;
 	}
+	return false;
+}
+
+void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+{
+	while (zap_some_tables(z, start, end)) {
+		shadow_zap_finish(z);
+		cond_resched_rwlock_write(&z->mmu->lock);
+	}
+}
+
+void shadow_zap_frame(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
+
+	shadow_zap_start(&z, sh);
+	shadow_for_each(t, next, sh, gfn)
+		shadow_zap_table(&z, t);
+	shadow_zap_finish(&z);
 }
 
 void shadow_free_all(struct okvm_mmu_vm *mmu)
 {
 	struct mmu_zap z;
 
-	shadow_zap_begin(&z, mmu, false);
+	shadow_zap_begin(&z, mmu, true);
 	shadow_zap_tables(&z, 0, ~0ULL);
 	shadow_zap_end(&z);
 }
 
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 {
-	struct shadow_table *t;
-	struct hlist_node *next;
-	struct mmu_zap z;
+	struct shadow_vm *sh = vm->mmu->shadow;
+	bool any;
 
-	if (!rmap_shadowed(vm->mmu->shadow, gfn))
-		return false;
-	shadow_zap_begin(&z, vm->mmu, false);
-	shadow_for_each(t, next, vm->mmu->shadow, gfn)
-		shadow_zap_table(&z, t);
-	shadow_zap_end(&z);
-	return true;
+	write_lock(&sh->mmu->lock);
+	any = rmap_shadowed(sh, gfn);
+	if (any)
+		shadow_zap_frame(sh, gfn);
+	write_unlock(&sh->mmu->lock);
+	return any;
 }
 
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
@@ -407,10 +457,9 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 {
 	struct shadow_vm *sh = mmu->shadow;
 
-	mmu->fmt = &spte_fmt_pt;
-	mmu->max_level = SHADOW_MAX_LEVEL;
 	if (sh)
-		return 0;
+		goto out;
+	/* What fails here leaves the VM as it was. */
 	sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
 	if (!sh)
 		return -ENOMEM;
@@ -420,6 +469,10 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	INIT_LIST_HEAD(&sh->tables);
 	INIT_LIST_HEAD(&sh->unsync);
 	mmu->shadow = sh;
+out:
+	sh->max_tables = mmu->limit;
+	mmu->fmt = &spte_fmt_pt;
+	mmu->max_level = SHADOW_MAX_LEVEL;
 	return 0;
 }
 

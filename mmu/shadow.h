@@ -144,9 +144,11 @@ struct shadow_vm {
 	struct list_head unsync;
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
+	unsigned long nr_pinned;	/* of them, those that are roots */
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */
 	bool stale;
+	bool wide;			/* ... and more than one page of 4 KiB by one entry; read without the lock */
 };
 
 /**
@@ -170,6 +172,10 @@ struct shadow_vcpu {
 	struct shadow_root root[SHADOW_ROOTS];
 	struct shadow_root *cur;
 	unsigned int victim;
+	gva_t idle_gva;			/* where faults found nothing to do, ... */
+	unsigned int idle;		/* ... so many in a row */
+	gfn_t gave_up_gfn;		/* a table that a user wrote to, ... */
+	unsigned int gave_up;		/* ... so often in a row */
 	u64 (*pae)[4];			/* the PAE roots, in a page below 4 GiB */
 };
 
@@ -181,7 +187,7 @@ struct shadow_vcpu {
  * @leaf: what the shadow may allow for this access
  * @page: ... for any, which is less where only CR0.WP = 0 allows the access
  * @level: of the leaf that is to be made
- * @mmio: an MMIO entry is to be made
+ * @mmio: an MMIO entry is to be made, as no memory is there, nor the module's page
  * @exclusive: mmu->lock is held for writing
  * @host: the host's page
  */
@@ -269,8 +275,13 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - empty entry @i of @t points to @child. Lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_drop() - entry @i of @t becomes empty, whatever it is; sh->stale. Lock: write */
-void shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
+/**
+ * shadow_drop() - entry @i of @t becomes empty, whatever it is; sh->stale. Lock: write
+ * Return: false if it was no link to anything
+ */
+bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
+/** shadow_get_root() - @t is a vCPU's root. Lock: write */
+void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t);
 /** shadow_put_root() - a vCPU gives @t up as a root. Lock: write */
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t);
 /** shadow_zap_start() - as zap_begin(), with the lock held already */
@@ -281,6 +292,8 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
 void shadow_zap_finish(struct mmu_zap *z);
 /** shadow_zap_tables() - tables of frames in [@start, @end), direct ones included. Lock: write */
 void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end);
+/** shadow_zap_frame() - all tables that shadow @gfn. Lock: write */
+void shadow_zap_frame(struct shadow_vm *sh, gfn_t gfn);
 /** shadow_flush() - all TLBs of the VM are right. Lock: write */
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - before a fault makes tables. Lock: write, dropped never */

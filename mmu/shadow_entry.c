@@ -49,8 +49,9 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access)
 
 	/* The walk has granted it, though the entries do not. */
 	if (shadow_kernel_write(above, entry, access)) {
-		allowed = (allowed | SHADOW_WRITE) & ~SHADOW_USER;
-		return role & ROLE_SMEP_NOWP ? allowed & ~SHADOW_EXEC : allowed;
+		if (allowed & SHADOW_USER && role & ROLE_SMEP_NOWP)
+			allowed &= ~SHADOW_EXEC;
+		return (allowed | SHADOW_WRITE) & ~SHADOW_USER;
 	}
 	if (!(entry & GUEST_D) && !(access & WALK_WRITE))
 		allowed &= ~SHADOW_WRITE;

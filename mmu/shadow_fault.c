@@ -93,6 +93,22 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 	return f->exclusive ? map_table(f, t, i, gfn, role) : NULL;
 }
 
+/* Times in a row that one frame is given up as a table, and is one again for the next access. */
+#define FAULT_GIVE_UP	2
+
+/* No kernel lets its users write to tables that it uses: this one is no table any more, it seems. */
+static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
+{
+	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
+
+	if (!(f->access & WALK_USER))
+		return false;
+	if (mine->gave_up_gfn != gfn)
+		mine->gave_up = 0;
+	mine->gave_up_gfn = gfn;
+	return mine->gave_up++ < FAULT_GIVE_UP;
+}
+
 /*
  * May the leaf be writable? A frame that is a guest's table becomes so only if its tables can go out
  * of sync, and if somebody writes. Else the write is emulated.
@@ -111,7 +127,12 @@ static int map_writable(struct shadow_fault *f, bool *write)
 	if (!f->exclusive)
 		return SHADOW_EXCLUSIVE;
 	*write = unsync_frame(sh, gfn);
-	return *write ? OKVM_FAULT_FIXED : OKVM_FAULT_MMIO;
+	if (*write)
+		return OKVM_FAULT_FIXED;
+	if (!fault_gives_up(f, gfn))
+		return OKVM_FAULT_MMIO;
+	shadow_zap_frame(sh, gfn);
+	return SHADOW_EXCLUSIVE;
 }
 
 static u64 map_make_leaf(const struct shadow_fault *f, bool write)
@@ -327,14 +348,17 @@ static bool fault_stale(struct shadow_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	struct okvm_fault *host = f->host;
 
-	if (f->mmio)
+	if (!host->slot)
 		return okvm_slots_generation(mmu->vm) != host->gen;
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
+/* Looked at anew each time that the lock is taken: the hole may come and go between. */
 static void fault_hole(struct shadow_fault *f)
 {
-	f->mmio = false;
+	f->mmio = !fault_in_hole(f->host);
+	if (f->mmio)
+		return;
 	f->host->pfn = f->vcpu->vm->mmu->hole_pfn;
 	f->host->writable = true;
 	f->host->level = 1;
@@ -346,8 +370,11 @@ static int fault_map_locked(struct shadow_fault *f)
 		return -EIO;
 	if (fault_stale(f))
 		return OKVM_FAULT_FIXED;
-	if (f->mmio && fault_in_hole(f->host))
+	if (!f->host->slot)
 		fault_hole(f);
+	/* The hole has come since there was time to allocate. */
+	if (!f->mmio && !block_of(shadow_of(f->vcpu), f->host->gfn))
+		return OKVM_FAULT_FIXED;
 	return shadow_map(f);
 }
 
@@ -390,25 +417,37 @@ static int fault_mmio(struct shadow_fault *f)
 	return verdict < 0 || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
-/* Is the entry for @gva an MMIO entry of the present slots? Then @gfn is the frame. */
-static bool mmio_current(struct okvm_vcpu *vcpu, gva_t gva, gfn_t *gfn)
+/* What an MMIO entry was made for is granted again without a walk; all else is the walk's to say. */
+static bool mmio_grants(const struct shadow_fault *f, u8 access)
 {
-	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
-	u64 gen = okvm_slots_generation(vcpu->vm), entry = 0;
+	if (f->access & WALK_FETCH || (f->access & WALK_WRITE && !(access & SHADOW_WRITE)))
+		return false;
+	if (f->access & WALK_USER)
+		return access & SHADOW_USER;
+	return !(access & SHADOW_USER && f->mode.smap);
+}
+
+/* Is the entry for @f->gva an MMIO entry of the present slots, and the access allowed? Then @gfn is its frame. */
+static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
 	struct shadow_table *t;
 	unsigned int i;
+	u8 access = 0;
 
 	read_lock(&mmu->lock);
-	for (t = shadow_top(vcpu, gva); t; ) {
+	for (t = shadow_top(f->vcpu, f->gva); t; ) {
 		int level = role_level(t->role);
 
-		i = spte_index(gva >> PAGE_SHIFT, level);
+		i = spte_index(f->gva >> PAGE_SHIFT, level);
 		entry = READ_ONCE(t->entry[i]);
 		*gfn = link_gfn(&t->link[i]);
+		access = link_access(&t->link[i]);
 		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
 	}
 	read_unlock(&mmu->lock);
-	return !(gen & 1) && spte_is_mmio(entry) &&
+	return !(gen & 1) && spte_is_mmio(entry) && mmio_grants(f, access) &&
 	       spte_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
 }
 
@@ -460,6 +499,46 @@ static int fault_walked(struct shadow_fault *f)
 	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_page(f);
 }
 
+/* The walk gave up, or its memory is nowhere. */
+static int fault_no_walk(const struct shadow_fault *f, int verdict)
+{
+	struct okvm_memslot *slot;
+	u64 gen;
+
+	if (verdict == WALK_FAULT)
+		return OKVM_FAULT_GUEST;
+	/* Others write to the tables meanwhile: the access comes again. */
+	if (verdict == WALK_AGAIN)
+		return OKVM_FAULT_FIXED;
+	slot = fault_slot(f->vcpu, f->path.at[f->path.level] >> PAGE_SHIFT, &gen);
+	return slot ? -EFAULT : OKVM_FAULT_GUEST;
+}
+
+/* Faults in a row on one page that find nothing to mend. */
+#define FAULT_IDLE	8
+
+static void fault_count(const struct shadow_fault *f, bool spurious)
+{
+	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
+
+	if (!spurious || mine->idle_gva != f->gva)
+		mine->idle = 0;
+	mine->idle_gva = f->gva;
+	mine->idle += spurious;
+}
+
+/*
+ * An access of the CPU's own to a descriptor table is denied a user's page by SMAP, whatever
+ * EFLAGS.AC says. Only at CPL 3 is it known to be one; else it is the access that is denied although
+ * the entry allows it.
+ */
+static void fault_implicit(struct shadow_fault *f)
+{
+	if (f->vcpu->mmu->shadow->idle >= FAULT_IDLE && f->mode.smap &&
+	    f->vcpu->mmu->shadow->idle_gva == f->gva && !(f->access & (WALK_USER | WALK_FETCH)))
+		f->access |= WALK_IMPLICIT;
+}
+
 #define FAULT_ACCESS	(WALK_WRITE | WALK_USER | WALK_FETCH | WALK_IMPLICIT)
 
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
@@ -468,18 +547,22 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 		.vcpu = vcpu, .gva = pf->gva, .access = pf->acc & FAULT_ACCESS,
 		.mode = vcpu->mmu->mode,
 	};
+	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
 	int verdict;
 	gfn_t gfn;
 
 	if (f.mode.levels < 4)
 		f.gva = (u32)f.gva;
-	if (mmio_current(vcpu, f.gva, &gfn)) {
+	if (mmio_current(&f, &gfn)) {
 		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
 		return OKVM_FAULT_MMIO;
 	}
-	if (gva_walk(vcpu, &f, &pf->guest))
-		return OKVM_FAULT_GUEST;
+	fault_implicit(&f);
+	verdict = gva_walk(vcpu, &f, &pf->guest);
+	if (verdict)
+		return fault_no_walk(&f, verdict);
 	verdict = fault_walked(&f);
+	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
 	pf->gpa = f.result.gpa;
 	return verdict;
 }

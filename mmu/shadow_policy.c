@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Shadow paging as a policy of mmu/: the guest's flushes, and the table of calls. See shadow.h. */
+#include <linux/mm.h>
+
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
@@ -24,6 +26,12 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
+/* Where the guest's page may be several in TLBs, one address of it is not enough. */
+static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(shadow_of(vcpu)->wide) ? OKVM_TLB_GUEST : OKVM_TLB_GVA;
+}
+
 /*
  * Tables of the present root only: others are compared when their root is loaded. Hardware's
  * translations are tagged as the guest's are, or not at all.
@@ -37,7 +45,7 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 		shadow_invlpg(vcpu, gva);
 	else
 		sync_root(vcpu);
-	vcpu->vm->backend->mmu->flush_tlb(vcpu, one ? OKVM_TLB_GVA : OKVM_TLB_GUEST, gva);
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, one ? invlpg_scope(vcpu) : OKVM_TLB_GUEST, gva);
 }
 
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
@@ -45,7 +53,7 @@ static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;
-	vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GVA, gva);
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, invlpg_scope(vcpu), gva);
 	return true;
 }
 
@@ -85,6 +93,7 @@ const struct mmu_policy mmu_policy_shadow = {
 	.invalidate = policy_invalidate,
 	.invlpg_fast = policy_invlpg_fast,
 	.guest_wrote = shadow_wrote,
+	.unprotect = shadow_unprotect,
 	.prefault = policy_prefault,
 	.zap_begin = shadow_zap_begin,
 	.zap_range = shadow_zap_range,

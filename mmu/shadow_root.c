@@ -135,7 +135,7 @@ static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struc
 		root_top(key, &vcpu->mmu->mode, i, &gfn, &role);
 		r->top[i] = shadow_get(vcpu, gfn, role);
 		if (r->top[i])
-			r->top[i]->roots++;
+			shadow_get_root(shadow_of(vcpu), r->top[i]);
 	}
 }
 

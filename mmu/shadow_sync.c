@@ -10,6 +10,25 @@
 
 /* ---- out of sync ---- */
 
+/* Tables that may be out of sync at once, which one flush of the guest's compares. */
+#define UNSYNC_MAX	512
+
+/* Tables of another mode or access that nothing leads to: they only stand in the way. */
+static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
+
+	shadow_zap_start(&z, sh);
+	shadow_for_each(t, next, sh, gfn) {
+		if (!t->parents && !t->roots)
+			shadow_zap_table(&z, t);
+	}
+	if (z.flush)
+		shadow_zap_finish(&z);
+}
+
 /* Is each part of @gfn shadowed once, as a leaf table? */
 static bool unsync_allowed(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -33,6 +52,8 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!unsync_allowed(sh, gfn))
+		unsync_zap_orphans(sh, gfn);
+	if (!unsync_allowed(sh, gfn) || sh->nr_unsync >= UNSYNC_MAX)
 		return false;
 	shadow_for_each(t, next, sh, gfn) {
 		if (t->unsync)

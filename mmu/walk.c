@@ -185,6 +185,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 	if (!walk_begin(mode, regs, gva, path, &table))
 		return walk_pf(mode, access, 0, fault);
 	for (level = path->top; level > 0; level--) {
+		path->level = level;
 		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
 		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
 			fault->error_code = walk_code(mode, access);
@@ -198,7 +199,6 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 		path->write &= !!(entry & PTE_WRITE);
 		path->user &= !!(entry & PTE_USER);
 		path->exec &= !(mode->levels > 2 && entry & PTE_NX);
-		path->level = level;
 		if (walk_maps(mode, entry, level))
 			break;
 		table = walk_frame(mode, entry);
@@ -276,11 +276,11 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			walk_done(mode, path, gva, result);
 			return WALK_OK;
 		}
+		fault->error_code = walk_code(mode, access);
 		if (ret < 0)
-			break;
+			return WALK_MEMORY;
 	}
-	fault->error_code = walk_code(mode, access);
-	return WALK_MEMORY;
+	return WALK_AGAIN;
 }
 
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,

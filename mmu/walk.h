@@ -84,6 +84,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
 	WALK_MEMORY,		/* a table is not in memory, which the error code cannot tell */
+	WALK_AGAIN,		/* others change the tables all the time: likewise */
 };
 
 /**

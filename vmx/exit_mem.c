@@ -204,9 +204,13 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 		      !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE);
 	int outcome;
 
-	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK))
-		return pf->gpa == OKVM_INVALID_GPA ? vmx_delivery_failed(vcpu) :
-						     deliver_by_emulator(vcpu, pf->gpa);
+	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
+		if (pf->gpa == OKVM_INVALID_GPA)
+			return vmx_delivery_failed(vcpu);
+		/* What is pushed goes where a table has been: the delivery is made again. */
+		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
+		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
+	}
 	if (device && !(pf->acc & OKVM_ACC_FETCH) && okvm_emulate_known(vcpu, pf->gpa, &outcome))
 		return outcome;
 	return vmx_emulate(vcpu, OKVM_EMUL_MMIO,

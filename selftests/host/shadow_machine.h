@@ -56,7 +56,7 @@ enum kind {
 /* What a TLB holds, or what the guest's tables have said: @mask of enum kind. */
 struct translation {
 	u64 gfn, pfn;
-	u8 mask;
+	u8 mask, level;
 };
 
 static struct cpu {
@@ -140,6 +140,9 @@ void mod_lruvec_page_state(struct page *page, int item, int n)
 	tables_accounted += n;
 }
 
+static unsigned int nr_gvas(int levels);
+static u64 gva_of(const struct cpu *cpu, unsigned int id);
+
 static void tlb_flush(struct cpu *cpu)
 {
 	memset(cpu->nr_tlb, 0, sizeof(cpu->nr_tlb));
@@ -174,7 +177,17 @@ static void ops_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 static void ops_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
 {
-	tlb_flush(cpu_of(vcpu));
+	struct cpu *cpu = cpu_of(vcpu);
+
+	if (scope != OKVM_TLB_GVA) {
+		tlb_flush(cpu);
+		return;
+	}
+	/* The page of 4 KiB, and no other part of a larger one. */
+	for (unsigned int id = 0; id < nr_gvas(cpu->mmu.mode.levels); id++) {
+		if (gva_of(cpu, id) >> 12 == gva >> 12)
+			cpu->nr_tlb[id] = 0;
+	}
 }
 
 static struct okvm_mmu_ops ops = { .set_root = ops_set_root, .flush_tlb = ops_flush_tlb };
@@ -400,6 +413,7 @@ int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
 struct says {
 	int code;
 	u64 gfn;
+	int level;
 	bool write, user, exec, accessed, dirty;
 };
 
@@ -442,7 +456,7 @@ static bool entry_reserved(const struct walk_mode *m, u64 e, int level)
 static struct says naive(const struct cpu *cpu, u64 gva)
 {
 	const struct walk_mode *m = mode_of(cpu);
-	struct says s = { -1, 0, true, true, true, true, true };
+	struct says s = { -1, 0, 1, true, true, true, true, true };
 	unsigned int bits = m->levels == 2 ? 10 : 9, size = m->levels == 2 ? 4 : 8;
 	int level = m->levels == 3 ? 2 : m->levels;
 	u64 e = 0, table = cpu->cr3 >> 12;
@@ -474,6 +488,7 @@ static struct says naive(const struct cpu *cpu, u64 gva)
 		if (entry_large(m, e, level)) {
 			u64 below = (1ull << bits * (level - 1)) - 1;
 
+			s.level = level;
 			s.dirty = !kept || e & 0x40;
 			s.gfn = (table & ~below) | (gva >> 12 & below);
 			if (m->levels == 2 && level == 2)
@@ -587,19 +602,19 @@ static u64 gva_of(const struct cpu *cpu, unsigned int id)
 
 /* ---- what the guest's tables have said since the last flush ---- */
 
-static void saw(struct cpu *cpu, unsigned int id, u64 gfn, u8 mask)
+static void saw(struct cpu *cpu, unsigned int id, u64 gfn, u8 mask, int level)
 {
 	unsigned int i;
 
 	for (i = 0; i < cpu->nr_seen[id]; i++) {
-		if (cpu->seen[id][i].gfn == gfn) {
+		if (cpu->seen[id][i].gfn == gfn && cpu->seen[id][i].level == level) {
 			cpu->seen[id][i].mask |= mask;
 			return;
 		}
 	}
 	if (i == SEEN)
 		return;
-	cpu->seen[id][i] = (struct translation){ .gfn = gfn, .mask = mask };
+	cpu->seen[id][i] = (struct translation){ .gfn = gfn, .mask = mask, .level = level };
 	cpu->nr_seen[id]++;
 }
 
@@ -614,7 +629,7 @@ static void remember(void)
 			u8 mask = cacheable(mode_of(cpu), &s);
 
 			if (mask)
-				saw(cpu, id, s.gfn, mask);
+				saw(cpu, id, s.gfn, mask, s.level);
 		}
 	}
 }

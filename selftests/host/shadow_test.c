@@ -132,13 +132,27 @@ static void op_flush(struct cpu *cpu)
 	flushed(cpu);
 }
 
+/* Of what address @id has had: a page of the guest's is flushed as a whole, whatever its size. */
+static void forget_page(struct cpu *cpu, unsigned int id, u64 gva)
+{
+	unsigned int i, n = 0, bits = mode_of(cpu)->levels == 2 ? 10 : 9;
+
+	for (i = 0; i < cpu->nr_seen[id]; i++) {
+		struct translation *t = &cpu->seen[id][i];
+
+		if ((gva_of(cpu, id) ^ gva) >> (12 + bits * (t->level - 1)))
+			cpu->seen[id][n++] = *t;
+	}
+	cpu->nr_seen[id] = n;
+}
+
 static void op_invlpg(struct cpu *cpu)
 {
 	unsigned int id = rnd(nr_gvas(mode_of(cpu)->levels));
 
-	shadow_invlpg(&cpu->vcpu, gva_of(cpu, id));
-	cpu->nr_tlb[id] = 0;
-	cpu->nr_seen[id] = 0;
+	mmu_policy_shadow.invalidate(&cpu->vcpu, OKVM_INVLPG, 0, gva_of(cpu, id));
+	for (unsigned int other = 0; other < nr_gvas(mode_of(cpu)->levels); other++)
+		forget_page(cpu, other, gva_of(cpu, id));
 }
 
 /* What was written to @gpa by hardware or by an emulated instruction. */

@@ -43,6 +43,10 @@ enum okvm_hw_caps {
 	OKVM_HW_TDP_PT		= 1 << 17,
 };
 
+/* What a VM that is translated by shadow tables does not have, whatever the hardware. */
+#define OKVM_HW_ONLY_TDP	(OKVM_HW_TDP | OKVM_HW_TDP_1G | OKVM_HW_TDP_2M | OKVM_HW_TDP_AD | \
+				 OKVM_HW_TDP_5LEVEL | OKVM_HW_UNRESTRICTED)
+
 /**
  * struct okvm_backend - one way of running vCPUs
  */

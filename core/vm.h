@@ -58,7 +58,9 @@ enum okvm_vm_stat {
 /**
  * struct okvm_vm - one virtual machine
  * @offer: how vCPUs are run: the registered backend
- * @backend, @caps, @host: copies of what @offer has
+ * @backend: @offer's
+ * @caps, @host: what @offer has for the VM's way of translating memory, which can be chosen until
+ *	the first vCPU is made (OKVM_CAP_MMU)
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock

@@ -6,6 +6,7 @@
 
 #include <asm/processor.h>
 
+#include "core/hardware.h"
 #include "mmu/internal.h"
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
@@ -26,7 +27,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 {
-	u32 caps = mmu->vm->caps;
+	u32 caps = mmu->vm->offer->caps;
 
 	if (!mmu->root.table)
 		mmu->root.table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -105,6 +106,11 @@ static void policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned i
 {
 }
 
+static bool policy_tdp_unprotect(struct okvm_vm *vm, gfn_t gfn)
+{
+	return false;
+}
+
 static void policy_tdp_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 {
 }
@@ -130,6 +136,7 @@ const struct mmu_policy mmu_policy_tdp = {
 	.invalidate = policy_tdp_invalidate,
 	.invlpg_fast = policy_tdp_invlpg_fast,
 	.guest_wrote = policy_tdp_guest_wrote,
+	.unprotect = policy_tdp_unprotect,
 	.prefault = tdp_prefault,
 	.zap_begin = tdp_zap_begin,
 	.zap_range = tdp_zap_range,
@@ -159,7 +166,7 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->caps & OKVM_HW_TDP)))
+	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->offer->caps & OKVM_HW_TDP)))
 		return -EINVAL;
 	if (policy == mmu->policy)
 		return 0;
@@ -169,6 +176,7 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	write_lock(&mmu->lock);
 	WRITE_ONCE(mmu->policy, policy);
 	write_unlock(&mmu->lock);
+	vm->caps = vm->offer->caps & (kind == OKVM_MMU_KIND_TDP ? ~0u : ~(u32)OKVM_HW_ONLY_TDP);
 	return 0;
 }
 
@@ -185,6 +193,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 	struct mmu_zap z;
 
 	policy->zap_begin(&z, mmu, yield);
+	z.gone = true;
 	policy->zap_range(&z, start, end);
 	policy->zap_end(&z);
 }
@@ -236,7 +245,14 @@ void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
 }
 
+bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn)
+{
+	return vcpu->vm->mmu->policy->unprotect(vcpu->vm, gfn);
+}
+
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages)
 {
+	/* For the policy that may be chosen yet. */
+	vm->mmu->limit = pages;
 	vm->mmu->policy->set_limit(vm->mmu, pages);
 }

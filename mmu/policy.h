@@ -23,6 +23,7 @@ struct okvm_memslot;
 struct okvm_mmu_vm;
 struct okvm_page_fault;
 struct okvm_vcpu;
+struct okvm_vm;
 enum okvm_invalidation;
 
 /**
@@ -31,6 +32,7 @@ enum okvm_invalidation;
  * @work: entries looked at since the lock was taken or dropped last
  * @flush: TLBs may still hold something that was removed
  * @yield: the lock may be dropped in between
+ * @gone: the frames stop being memory; else the host only moves what is behind them
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;
@@ -38,6 +40,7 @@ struct mmu_zap {
 	unsigned int work;
 	bool flush;
 	bool yield;
+	bool gone;
 };
 
 /**
@@ -88,6 +91,11 @@ struct mmu_policy {
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+	/*
+	 * An instruction that writes to @gfn cannot be emulated. Return: true if it can be run now, as
+	 * the frame is not followed any more
+	 */
+	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
 	/* KVM_PRE_FAULT_MEMORY: bytes to the end of the page that maps @gpa, or a negative errno */
 	long (*prefault)(struct okvm_vcpu *vcpu, gpa_t gpa);
 

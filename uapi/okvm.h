@@ -12,6 +12,16 @@
 /* Of the module, its tools and its packages. */
 #define OKVM_VERSION "0.2.0"
 
+/*
+ * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there are, as
+ * bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs chooses the one
+ * in args[0]: EINVAL if there is none such, or after the first vCPU. A VM that chooses nothing gets
+ * OKVM_MMU_TDP where it exists. Numbers of okvm's own begin far above KVM's.
+ */
+#define OKVM_CAP_MMU		0x4f4b0001
+#define OKVM_MMU_TDP		0	/* by hardware: EPT */
+#define OKVM_MMU_SHADOW		1	/* by tables that the module makes after the guest's own */
+
 /* The device node's name unless the module parameter device_name says otherwise. */
 #define OKVM_DEVICE_NAME "okvm"
 

@@ -193,11 +193,25 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 		if (okvm_pae_paging(vcpu) && !load_pdptrs(vcpu, cr3))
 			return 1;
 		okvm_load_cr3(vcpu, cr3);
-		root_changed(vcpu);
 	}
-	if (!noflush)
-		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
+	okvm_mmu_cr3_loaded(vcpu, noflush);
 	return 0;
+}
+
+bool okvm_set_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3)
+{
+	bool noflush = false;
+
+	if (okvm_pae_paging(vcpu))
+		return false;
+	if (okvm_cr4(vcpu) & X86_CR4_PCIDE) {
+		noflush = cr3 & CR3_NOFLUSH;
+		cr3 &= ~CR3_NOFLUSH;
+	}
+	if (cr3 & vcpu->arch->feat.gpa_reserved || !okvm_mmu_cr3_fast(vcpu, cr3, noflush))
+		return false;
+	okvm_load_cr3(vcpu, cr3);
+	return true;
 }
 
 /* The rules for CR4 that need the rest of the mode. Loads PDPTRs if needed. */

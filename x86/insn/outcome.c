@@ -92,11 +92,30 @@ static void emul_explain(struct okvm_emulation *e)
 	okvm_error_set(&vcpu->error, &error);
 }
 
+/* Tries of one instruction after its failure: it may need the table that it writes to. */
+#define EMUL_RETRIES	8
+
+/* Memory whose writes are followed: not so from here on, and the CPU runs the instruction. */
+static bool emul_retry(struct okvm_emulation *e)
+{
+	gfn_t gfn = e->gpa >> PAGE_SHIFT;
+
+	if (e->why != OKVM_EMUL_MMIO || e->gpa == OKVM_INVALID_GPA)
+		return false;
+	if (e->retry_rip != okvm_rip(e->vcpu) || e->retry_gfn != gfn)
+		e->retries = 0;
+	e->retry_rip = okvm_rip(e->vcpu);
+	e->retry_gfn = gfn;
+	return e->retries++ < EMUL_RETRIES && okvm_mmu_unprotect(e->vcpu, gfn);
+}
+
 /* The kernel of the guest met something that is not emulated: userspace must know. */
 static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
+	if (emul_retry(e))
+		return OKVM_RESUME;
 	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
 	if (!vcpu->vm->arch->exit_on_emulation_error) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);

@@ -9,6 +9,7 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
+#include "core/hardware.h"
 #include "x86/cpu/fpu.h"
 #include "x86/uapi/state.h"
 
@@ -90,7 +91,6 @@ static bool plain_cap(long cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
-	case KVM_CAP_PRE_FAULT_MEMORY:
 	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
 	case KVM_CAP_X86_GUEST_MODE:
 	case KVM_CAP_LAST_CPU:
@@ -153,6 +153,11 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 		return exits_that_can_go();
 	case KVM_CAP_EXIT_HYPERCALL:
 		return BIT(KVM_HC_MAP_GPA_RANGE);
+	case KVM_CAP_PRE_FAULT_MEMORY:
+		return !!(host->caps & OKVM_HW_TDP);
+	case OKVM_CAP_MMU:
+		return BIT(OKVM_MMU_SHADOW) |
+		       (okvm_default_offer->caps & OKVM_HW_TDP ? BIT(OKVM_MMU_TDP) : 0);
 	default:
 		return 0;
 	}
@@ -197,6 +202,18 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 	return val ? okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0") : okvm_mmu_exempt_nx(vm);
 }
 
+static int choose_mmu(struct okvm_vm *vm, u64 mmu)
+{
+	int err;
+
+	if (mmu > OKVM_MMU_SHADOW)
+		return -EINVAL;
+	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
+	if (!err)
+		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host : vm->offer->host_shadow);
+	return err;
+}
+
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -238,6 +255,8 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return set_max_vcpu_id(vm, val);
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 		return disable_nx(vm, val);
+	case OKVM_CAP_MMU:
+		return choose_mmu(vm, val);
 	default:
 		return okvm_refuse(vm, "KVM_ENABLE_CAP: not a capability that a VM can enable");
 	}

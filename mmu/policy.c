@@ -84,11 +84,6 @@ static void policy_tdp_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
 
-static bool policy_tdp_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
-{
-	return false;
-}
-
 static void policy_tdp_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 				  gva_t gva)
 {
@@ -131,7 +126,6 @@ const struct mmu_policy mmu_policy_tdp = {
 	.page_fault = policy_tdp_page_fault,
 	.page_fault_fast = policy_tdp_page_fault,
 	.cr3_loaded = policy_tdp_cr3_loaded,
-	.cr3_fast = policy_tdp_cr3_fast,
 	.mode_changed = policy_tdp_nothing,
 	.invalidate = policy_tdp_invalidate,
 	.invlpg_fast = policy_tdp_invlpg_fast,
@@ -163,10 +157,11 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	const struct mmu_policy *policy = kind == OKVM_MMU_KIND_TDP ? &mmu_policy_tdp :
 								      &mmu_policy_shadow;
 	struct okvm_mmu_vm *mmu = vm->mmu;
+	const u32 need = kind == OKVM_MMU_KIND_TDP ? OKVM_HW_TDP : OKVM_HW_SHADOW;
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->offer->caps & OKVM_HW_TDP)))
+	if (vm->created_vcpus || !(vm->offer->caps & need))
 		return -EINVAL;
 	if (policy == mmu->policy)
 		return 0;
@@ -233,11 +228,6 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
 	vcpu->vm->mmu->policy->cr3_loaded(vcpu, noflush);
-}
-
-bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
-{
-	return vcpu->vm->mmu->policy->cr3_fast(vcpu, cr3, noflush);
 }
 
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)

@@ -42,6 +42,7 @@
 
 #include <linux/idr.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/xarray.h>
 
 #include "mmu/internal.h"

@@ -16,11 +16,6 @@ static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
-static bool policy_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
-{
-	return false;
-}
-
 static void policy_mode_changed(struct okvm_vcpu *vcpu)
 {
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
@@ -88,7 +83,6 @@ const struct mmu_policy mmu_policy_shadow = {
 	.page_fault = shadow_page_fault,
 	.page_fault_fast = policy_page_fault_fast,
 	.cr3_loaded = policy_cr3_loaded,
-	.cr3_fast = policy_cr3_fast,
 	.mode_changed = policy_mode_changed,
 	.invalidate = policy_invalidate,
 	.invlpg_fast = policy_invlpg_fast,

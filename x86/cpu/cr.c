@@ -198,22 +198,6 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 	return 0;
 }
 
-bool okvm_set_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3)
-{
-	bool noflush = false;
-
-	if (okvm_pae_paging(vcpu))
-		return false;
-	if (okvm_cr4(vcpu) & X86_CR4_PCIDE) {
-		noflush = cr3 & CR3_NOFLUSH;
-		cr3 &= ~CR3_NOFLUSH;
-	}
-	if (cr3 & vcpu->arch->feat.gpa_reserved || !okvm_mmu_cr3_fast(vcpu, cr3, noflush))
-		return false;
-	okvm_load_cr3(vcpu, cr3);
-	return true;
-}
-
 /* The rules for CR4 that need the rest of the mode. Loads PDPTRs if needed. */
 static bool cr4_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr4)
 {

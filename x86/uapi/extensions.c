@@ -156,7 +156,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return !!(host->caps & OKVM_HW_TDP);
 	case OKVM_CAP_MMU:
-		return BIT(OKVM_MMU_SHADOW) |
+		return (okvm_default_offer->caps & OKVM_HW_SHADOW ? BIT(OKVM_MMU_SHADOW) : 0) |
 		       (okvm_default_offer->caps & OKVM_HW_TDP ? BIT(OKVM_MMU_TDP) : 0);
 	default:
 		return 0;

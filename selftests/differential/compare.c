@@ -138,7 +138,7 @@ static void judge(const struct program *p, const struct record *ra, const struct
 	for (i = 0; i < n; i++) {
 		known = known_find(p, &list[i], a, b, at ? a - 1 : NULL);
 		if (known)
-			o->met |= 1ull << known_nr(known);
+			o->met[known_nr(known)] = true;
 		if (known && known->ends && !o->ended)
 			o->ended = known;
 		if (o->verdict != DIFFERENT)

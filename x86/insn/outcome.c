@@ -176,7 +176,8 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	if (!(out & EMUL_OUT_AGAIN)) {
+	/* The first iteration of a string ends what STI or MOV SS before it held back. */
+	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
 		if (out & EMUL_OUT_MOVSS)

@@ -151,12 +151,15 @@ const struct msr_row *msr_find(u32 msr)
 
 /*
  * The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. Its MSR is
- * known all the same: userspace that asks for exits is told that the access is invalid.
+ * known all the same: userspace that asks for exits is told that the access is invalid. The newest
+ * one is not known to KVM on CPUs that lack it.
  */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
 
+	if (row->need == MSR_NEED_L1D_FLUSH && need & ~env->cpu)
+		return MSR_ABSENT;
 	return need & ~env->cpu || (need & ~env->guest && !env->host) ? MSR_FAULT : MSR_LEGAL;
 }
 

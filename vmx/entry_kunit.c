@@ -327,15 +327,31 @@ static void mutate(struct vmx_entry *e)
 
 /*
  * The emulated CPU finds the first only when it looks at the guest, ignores the upper half of the
- * second, and computes the ends of lists of MSRs in 32 bits.
+ * second, computes the ends of lists of MSRs in 32 bits, and does not look at SS of 64-bit code with
+ * RPL 0.
  */
-static void emulated_faults(struct vmx_entry *e)
+static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 {
 	e->f[VMX_F_ENTRY] &= ~(u64)VM_ENTRY_SMM;
 	e->f[VMX_F_PENDING_DEBUG] = (u32)e->f[VMX_F_PENDING_DEBUG];
 	e->f[VMX_F_ENTRY_LOAD_COUNT] &= 0xffff;
 	e->f[VMX_F_EXIT_LOAD_COUNT] &= 0xffff;
 	e->f[VMX_F_EXIT_STORE_COUNT] &= 0xffff;
+	if (!mode64(e) || e->f[VMX_F_GUEST_SS_SELECTOR] & 3)
+		return;
+	e->f[VMX_F_GUEST_SS_BASE] = was->f[VMX_F_GUEST_SS_BASE];
+	e->f[VMX_F_GUEST_SS_LIMIT] = was->f[VMX_F_GUEST_SS_LIMIT];
+	e->f[VMX_F_GUEST_SS_AR] = was->f[VMX_F_GUEST_SS_AR];
+}
+
+/* Nobody knows what is in another page than the test's. */
+static void known_page(struct vmx_entry *e)
+{
+	if (e->f[VMX_F_VIRTUAL_APIC] != virt_to_phys(test_page))
+		e->f[VMX_F_TPR_THRESHOLD] &= ~15ull;
+	if (e->f[VMX_F_LINK] != virt_to_phys(test_link) && !(e->f[VMX_F_LINK] & 0xfff) &&
+	    !too_wide(e, e->f[VMX_F_LINK]) && e->f[VMX_F_LINK] != e->vmcs_pa)
+		e->f[VMX_F_LINK] = NO_LINK;
 }
 
 /* Would it do harm if the CPU entered, and loaded this host? */
@@ -348,6 +364,9 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 			return true;
 	if (!(e->f[VMX_F_PIN] & PIN_BASED_VMX_PREEMPTION_TIMER) ||
 	    e->f[VMX_F_ACTIVITY] == GUEST_ACTIVITY_WAIT_SIPI)
+		return true;
+	/* The emulated CPU does not come back from a guest with 57 bits to a host with 48. */
+	if (e->f[VMX_F_GUEST_CR4] & X86_CR4_LA57)
 		return true;
 	/* Its PDPTEs are in memory: the host's, without EPT. */
 	if (walks_pdptes(e) && !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_ENABLE_EPT))
@@ -398,7 +417,8 @@ static void one_state(struct tally *tally)
 	base(&e, kind);
 	was = e;
 	mutate(&e);
-	emulated_faults(&e);
+	emulated_faults(&e, &was);
+	known_page(&e);
 	rule = first_broken(&e, &fault);
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);

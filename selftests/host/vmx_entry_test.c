@@ -187,3 +187,16 @@ TEST(garbage_is_judged_without_a_fault)
 	}
 	EXPECT(broken > 19000);
 }
+
+TEST(secondary_controls_count_when_they_are_activated)
+{
+	struct vmx_entry_cpu c = cpu(&caps_sets[0].msrs);
+	struct vmx_entry e;
+	u32 field;
+
+	entry_base(&e, &c, PAGE, ENTRY_PLAIN);
+	e.f[VMX_F_VPID] = 0;
+	EXPECT(!strcmp(vmx_entry_check(&e, &field)->name, "vpid"));
+	e.f[VMX_F_EXEC] &= ~(u64)CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
+	EXPECT(!vmx_entry_check(&e, &field));
+}

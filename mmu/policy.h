@@ -94,8 +94,8 @@ struct mmu_policy {
 	/* ---- the host's side: any thread ---- */
 
 	/*
-	 * zap_begin() takes mmu->lock for writing; then any number of zap_range(); zap_end() flushes
-	 * once for all that was removed and drops the lock.
+	 * zap_begin() takes mmu->lock for writing; then any number of zap_range(); zap_end()
+	 * flushes once for all that was removed and drops the lock.
 	 */
 	void (*zap_begin)(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield);
 	void (*zap_range)(struct mmu_zap *z, gfn_t start, gfn_t end);

@@ -50,13 +50,17 @@ static u32 features_allowed(void)
 }
 
 static const char *const caps_errors[] = {
-	[SVM_CAPS_NONE]	    = "this CPU has no SVM: an AMD CPU with AMD-V is needed, in a VM nested SVM",
-	[SVM_CAPS_DISABLED] = "SVM is disabled by the firmware: switch AMD-V (SVM mode) on in its setup",
-	[SVM_CAPS_UNLOCKED] = "SVM is disabled in VM_CR: switch AMD-V (SVM mode) on in the firmware's setup",
-	[SVM_CAPS_ASIDS]    = "this CPU's SVM has no ASID for a guest",
+	[SVM_CAPS_NONE] =
+		"this CPU has no SVM: an AMD CPU with AMD-V is needed, in a VM nested SVM",
+	[SVM_CAPS_DISABLED] =
+		"SVM is disabled by the firmware: switch AMD-V (SVM mode) on in its setup",
+	[SVM_CAPS_UNLOCKED] =
+		"SVM is disabled in VM_CR: switch AMD-V (SVM mode) on in the firmware's setup",
+	[SVM_CAPS_ASIDS] = "this CPU's SVM has no ASID for a guest",
 	[SVM_CAPS_ENCRYPTED] = "the host's memory is encrypted: boot it with mem_encrypt=off",
-	[SVM_CAPS_ERRATUM]  = "guests can stop this CPU (family 10h, erratum 383): it cannot be used",
-	[SVM_CAPS_NO_NPT]   = "nested paging is missing or switched off (npt=0): guests need it",
+	[SVM_CAPS_ERRATUM] =
+		"guests can stop this CPU (family 10h, erratum 383): it cannot be used",
+	[SVM_CAPS_NO_NPT] = "nested paging is missing or switched off (npt=0): guests need it",
 };
 
 static int read_caps(void)

@@ -4,8 +4,8 @@
  * ASIDs.
  *
  * An ASID is the tag of translations in one CPU's TLB. A CPU gives them out in turn; when all are
- * given, a new generation begins with a flush of the whole TLB, and every vCPU gets another one when
- * it is next entered there.
+ * given, a new generation begins with a flush of the whole TLB, and every vCPU gets another one
+ * when it is next entered there.
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>

@@ -248,7 +248,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	arch->avail = ~(u32)LAZY_REGS;
 	arch->dirty = 0;
 	hw->exit_code = control->exit_code;
-	/* A VMRUN that refuses the state has flushed nothing (APM "VMRUN"): the flush is still due. */
+	/* A VMRUN that refuses the state flushes nothing (APM "VMRUN"): the flush stays due. */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
 		return;
 	if (control->tlb_ctl != TLB_CONTROL_DO_NOTHING)

@@ -199,8 +199,8 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 		if (is_soft_exception(vector))
 			soft_cut_short(vcpu, vector, true);
 		else
-			okvm_reinject_exception(vcpu, vector, has_error,
-						has_error ? hw->vmcb->control.exit_int_info_err : 0);
+			okvm_reinject_exception(vcpu, vector, has_error, has_error ?
+						hw->vmcb->control.exit_int_info_err : 0);
 		break;
 	case SVM_EXITINTINFO_TYPE_SOFT:
 		soft_cut_short(vcpu, vector, false);

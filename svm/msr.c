@@ -98,7 +98,7 @@ int svm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* ---- the permission map: two bits for each MSR, read and write; 1 exits (APM "MSR Intercepts") --- */
+/* ---- the permission map: a bit for reads and one for writes of each MSR; 1 exits ---- */
 
 static const u32 map_first[] = { 0, 0xc0000000, 0xc0010000 };
 

@@ -66,7 +66,7 @@ struct okvm_hw_vcpu {
 	bool nmi_masked;	/* until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI waits for the delivery of what is given */
-	bool step;		/* an NMI waits for the end of an interrupt shadow: emulate that far */
+	bool step;		/* an NMI waits for an interrupt shadow's end: emulate that far */
 	bool nmi_late;		/* ... which the emulator cannot: choose again after the stay */
 	bool tpr_held;		/* an interrupt waits for a lower TPR */
 	u8 tpr;			/* V_TPR as written */

@@ -126,7 +126,7 @@ SYM_FUNC_START(svm_enter)
 	xor %r14d, %r14d
 	xor %r15d, %r15d
 
-	/* Before the first return: the guest filled the return stack. Old kernels name the need so. */
+	/* Before the first return: the guest filled the return stack. */
 #ifdef UNTRAIN_RET_VM
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 #else

@@ -113,6 +113,7 @@ struct okvm_emulation {
 	bool finished;
 	bool direct;
 	bool asked_msr;
+	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
 	unsigned long retry_rip;
 	gfn_t retry_gfn;

@@ -114,6 +114,10 @@ static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
+	if (e->why == OKVM_EMUL_NATIVE) {
+		e->unknown = true;
+		return OKVM_RESUME;
+	}
 	if (emul_retry(e))
 		return OKVM_RESUME;
 	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;

@@ -213,8 +213,9 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 }
 
 /* Return: true if the access is over */
-static bool fault(struct cpu *cpu, u64 gva, int kind)
+static bool fault(struct cpu *cpu, unsigned int id, int kind)
 {
+	u64 gva = gva_of(cpu, id);
 	struct okvm_page_fault pf = { .gva = gva, .acc = acc_of(kind) };
 	struct says s = naive(cpu, gva);
 	int want = expected(mode_of(cpu), &s, kind), verdict;
@@ -232,6 +233,9 @@ static bool fault(struct cpu *cpu, u64 gva, int kind)
 				  pf.guest.error_code, want);
 		return true;
 	case OKVM_FAULT_MMIO:
+		if (!(allowed(cpu, id, pf.gpa >> 12) & 1 << kind))
+			VIOLATION("step %lu: a device is accessed that the guest's tables forbid",
+				  step);
 		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	default:
@@ -271,7 +275,7 @@ static void op_access(struct cpu *cpu)
 				return;
 			continue;
 		}
-		if (fault(cpu, gva, kind))
+		if (fault(cpu, id, kind))
 			return;
 	}
 	if (!violations)

@@ -34,7 +34,7 @@
 #define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
-#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: the guest's own tables allow writes */
+#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: so do the guest's tables */
 /* Of entries that point to a table, which have no host's permissions. */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* for a fetch, in place of a huge page */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
@@ -50,7 +50,7 @@
 #define EPT_ACCESSED		BIT_ULL(8)
 #define EPT_DIRTY		BIT_ULL(9)
 
-/* Bits of ordinary paging structures (SDM "Format of a Page-Table Entry that Maps a 4-KByte Page"). */
+/* Bits of ordinary paging (SDM "Format of a Page-Table Entry that Maps a 4-KByte Page"). */
 #define PT_PRESENT		BIT_ULL(0)
 #define PT_WRITE		BIT_ULL(1)
 #define PT_USER			BIT_ULL(2)
@@ -110,7 +110,7 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging structures: 4 and 5 levels, PAE */
+extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging: 4 and 5 levels, PAE */
 
 /** spte_pages() - 4 KiB frames that an entry at @level (1 lowest) covers */
 static inline u64 spte_pages(int level)
@@ -165,7 +165,7 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
  * Page-Directory-Pointer-Table Entry").
  */
 u64 spte_pdpte(u64 pa);
-/** spte_table_access() - @spte, an entry that points to a table, gives @access (enum spte_access) */
+/** spte_table_access() - @spte, which points to a table, gives @access (enum spte_access) */
 u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access);
 
 /**

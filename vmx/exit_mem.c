@@ -153,8 +153,8 @@ static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault
 }
 
 /*
- * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one that
- * a page of its own is being fetched.
+ * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one
+ * that a page of its own is being fetched.
  */
 static bool is_host_apf(struct okvm_hw_vcpu *hw)
 {

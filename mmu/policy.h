@@ -122,6 +122,6 @@ struct mmu_policy {
 };
 
 extern const struct mmu_policy mmu_policy_tdp;		/* tdp.c */
-extern const struct mmu_policy mmu_policy_shadow;	/* shadow_none.c */
+extern const struct mmu_policy mmu_policy_shadow;	/* shadow_policy.c */
 
 #endif /* OKVM_MMU_POLICY_H */

@@ -249,7 +249,7 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 void blocks_free(struct shadow_vm *sh);
 void link_add(struct shadow_vm *sh, u32 *head, u32 nr);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** rmap_install() - empty entry @i of @t becomes @leaf, which maps @gfn. Return: false if not empty */
+/** rmap_install() - empty entry @i of @t becomes @leaf. Return: false if it is not empty */
 bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
 /** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. Return: false if it changed */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf);

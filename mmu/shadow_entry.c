@@ -51,7 +51,8 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access)
 	if (shadow_kernel_write(above, entry, access)) {
 		if (allowed & SHADOW_USER && role & ROLE_SMEP_NOWP)
 			allowed &= ~SHADOW_EXEC;
-		return (allowed | SHADOW_WRITE) & ~SHADOW_USER;
+		allowed &= ~SHADOW_USER;
+		return allowed | SHADOW_WRITE;
 	}
 	if (!(entry & GUEST_D) && !(access & WALK_WRITE))
 		allowed &= ~SHADOW_WRITE;

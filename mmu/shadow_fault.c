@@ -417,7 +417,7 @@ static int fault_mmio(struct shadow_fault *f)
 	return verdict < 0 || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
-/* What an MMIO entry was made for is granted again without a walk; all else is the walk's to say. */
+/* What an MMIO entry was made for is granted again without a walk; else the walk decides. */
 static bool mmio_grants(const struct shadow_fault *f, u8 access)
 {
 	if (f->access & WALK_FETCH || (f->access & WALK_WRITE && !(access & SHADOW_WRITE)))
@@ -427,7 +427,7 @@ static bool mmio_grants(const struct shadow_fault *f, u8 access)
 	return !(access & SHADOW_USER && f->mode.smap);
 }
 
-/* Is the entry for @f->gva an MMIO entry of the present slots, and the access allowed? Then @gfn is its frame. */
+/* An MMIO entry of the present slots is there, and allows the access? Then @gfn is its frame. */
 static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -529,8 +529,8 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 
 /*
  * An access of the CPU's own to a descriptor table is denied a user's page by SMAP, whatever
- * EFLAGS.AC says. Only at CPL 3 is it known to be one; else it is the access that is denied although
- * the entry allows it.
+ * EFLAGS.AC says. Only at CPL 3 is it known to be one; else it is the access that is denied
+ * although the entry allows it.
  */
 static void fault_implicit(struct shadow_fault *f)
 {

@@ -62,7 +62,7 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
 		list_add(&t->unsynced, &sh->unsync);
 		WRITE_ONCE(sh->nr_unsync, sh->nr_unsync + 1);
 	}
-	/* Before the frame is writable: whoever sees what was written finds the table to compare. */
+	/* Before the frame is writable: who sees what was written finds the table to compare. */
 	smp_wmb();
 	return true;
 }

@@ -143,7 +143,7 @@ static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 
 /*
  * The guest's own fault. CR2 is written here too: the fast loop goes back into the guest without
- * enter_guest(), and leave_guest() takes over what the register holds.
+ * stay_enter(), and stay_leave() takes over what the register holds.
  */
 static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf, bool fast)
 {
@@ -153,8 +153,8 @@ static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault
 }
 
 /*
- * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one that
- * a page of its own is being fetched.
+ * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one
+ * that a page of its own is being fetched.
  */
 static bool is_host_apf(struct okvm_hw_vcpu *hw)
 {

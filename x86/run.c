@@ -179,7 +179,8 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
-	    (vcpu->vm->caps & (OKVM_HW_UNRESTRICTED | OKVM_HW_TDP)) == OKVM_HW_TDP || okvm_apic_needs_slow(vcpu) ||
+	    (vcpu->vm->caps & (OKVM_HW_UNRESTRICTED | OKVM_HW_TDP)) == OKVM_HW_TDP ||
+	    okvm_apic_needs_slow(vcpu) ||
 	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
 		return false;
 	if (okvm_take_request(OKVM_REQ_TIMER, vcpu))

@@ -772,7 +772,7 @@ static void check_tlb(struct cpu *cpu, unsigned int id)
 
 		check_host("a TLB", t->gfn, t->pfn, t->mask & MASK_WRITES);
 		if (t->mask & ~may)
-			VIOLATION("step %lu: cpu %d's TLB has %#llx -> %#llx for %#x, the guest allows %#x",
+			VIOLATION("step %lu: cpu %d's TLB: %#llx -> %#llx for %#x, not %#x",
 				  step, (int)(cpu - cpus),
 				  (unsigned long long)gva_of(cpu, id), (unsigned long long)t->gfn,
 				  t->mask, may);
@@ -801,7 +801,8 @@ static void check_child(struct shadow_table *t, unsigned int i, struct shadow_ta
 		VIOLATION("step %lu: a child where the guest has none", step);
 		return;
 	}
-	access = role_access(t->role) & ((e >> 1 & 3) | (m.levels > 2 && e >> 63 ? 0 : SHADOW_EXEC));
+	access = role_access(t->role) &
+		 ((e >> 1 & 3) | (m.levels > 2 && e >> 63 ? 0 : SHADOW_EXEC));
 	if (entry_large(&m, e, role_level(t->role)) != table_is_direct(child))
 		VIOLATION("step %lu: a table where the guest has a page", step);
 	else if (!table_is_direct(child) &&

@@ -187,7 +187,7 @@ static u32 acc_of(int kind)
 	       (kind_is_fetch(kind) ? WALK_FETCH : 0);
 }
 
-/* The verdict was to emulate, what was accessed being at @told: is there a reason? Then what the instruction does. */
+/* The verdict was to emulate an access to @told: is there a reason? Then what the instruction does. */
 static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 {
 	struct shadow_fault f = {
@@ -213,8 +213,9 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 }
 
 /* Return: true if the access is over */
-static bool fault(struct cpu *cpu, u64 gva, int kind)
+static bool fault(struct cpu *cpu, unsigned int id, int kind)
 {
+	u64 gva = gva_of(cpu, id);
 	struct okvm_page_fault pf = { .gva = gva, .acc = acc_of(kind) };
 	struct says s = naive(cpu, gva);
 	int want = expected(mode_of(cpu), &s, kind), verdict;
@@ -232,6 +233,9 @@ static bool fault(struct cpu *cpu, u64 gva, int kind)
 				  pf.guest.error_code, want);
 		return true;
 	case OKVM_FAULT_MMIO:
+		if (!(allowed(cpu, id, pf.gpa >> 12) & 1 << kind))
+			VIOLATION("step %lu: a device is accessed that the guest's tables forbid",
+				  step);
 		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	default:
@@ -271,7 +275,7 @@ static void op_access(struct cpu *cpu)
 				return;
 			continue;
 		}
-		if (fault(cpu, gva, kind))
+		if (fault(cpu, id, kind))
 			return;
 	}
 	if (!violations)
@@ -279,7 +283,7 @@ static void op_access(struct cpu *cpu)
 			  (unsigned long long)gva, kind, mode_of(cpu)->levels);
 }
 
-/* Accesses of one instruction or event: what can pass at all passes together, without a TLB's help. */
+/* Accesses of one instruction or event: what can pass at all passes together, without a TLB. */
 #define TOGETHER	4
 
 static int together_kind(bool user, bool ac)
@@ -340,7 +344,8 @@ static void op_together(struct cpu *cpu)
 	cpu->ac = !user && mode_of(cpu)->smap && chance(50);
 	for (unsigned int i = 0; i < n; i++) {
 		/* Close to each other, most of the time: behind the same large page. */
-		unsigned int id = chance(70) ? (base & ~3u) + rnd(4) : rnd(nr_gvas(mode_of(cpu)->levels));
+		unsigned int id = chance(70) ? (base & ~3u) + rnd(4) :
+					       rnd(nr_gvas(mode_of(cpu)->levels));
 
 		gva[i] = gva_of(cpu, id);
 		kind[i] = together_kind(user, cpu->ac);
@@ -714,6 +719,58 @@ TEST(the_host_rewrites_an_upper_entry)
 	EXPECT_EQ(t->gfn, 4);
 	EXPECT_EQ(link_gfn(&t->link[0]), 0x21);
 	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* CPU 0 in long mode, a guest's page of 2 MiB at address 0 that the host has in pieces. */
+static struct cpu *start_large(u64 flags, bool wp)
+{
+	struct cpu *cpu = &cpus[0];
+
+	start(1);
+	meanwhile = NULL;
+	memset(mem, 0, sizeof(mem));
+	memset(host.huge, 0, sizeof(host.huge));
+	cpu->mmu.mode = (struct walk_mode){ .levels = 4, .maxphyaddr = 40, .wp = wp, .nx = true };
+	cpu->cr3 = 0;
+	mem[0][0] = 0x1067;
+	mem[1][0] = 0x2067;
+	mem[2][0] = 512 << 12 | flags;
+	load(cpu);
+	flushed(cpu);
+	return cpu;
+}
+
+TEST(one_invlpg_for_a_large_page)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	u64 *leaf, gfn;
+
+	for (unsigned int id = 0; id < 2; id++) {
+		EXPECT_EQ(touch(cpu, gva_of(cpu, id)), OKVM_FAULT_FIXED);
+		leaf = hw_walk(cpu, gva_of(cpu, id), KERNEL_READ, &gfn);
+		EXPECT(leaf);
+		if (leaf)
+			tlb_fill(cpu, id, *leaf, gfn);
+	}
+	guest_write(2 << 12, 8, 1024 << 12 | 0xe7);
+	shadow_wrote(&cpu->vcpu, 2 << 12, 8);
+	check_all();
+	mmu_policy_shadow.invalidate(&cpu->vcpu, OKVM_INVLPG, 0, 0);
+	flushed(cpu);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+TEST(pages_behind_one_entry_are_accessed_together)
+{
+	static const int kinds[] = { KERNEL_WRITE, KERNEL_READ, KERNEL_FETCH };
+	struct cpu *cpu = start_large(0xe1, false);
+	u64 gva[] = { gva_of(cpu, 0), gva_of(cpu, 1), gva_of(cpu, 2) };
+
+	together(cpu, gva, kinds, 3);
 	EXPECT_EQ(violations, 0);
 	end();
 }

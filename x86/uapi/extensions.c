@@ -210,7 +210,8 @@ static int choose_mmu(struct okvm_vm *vm, u64 mmu)
 		return -EINVAL;
 	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
 	if (!err)
-		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host : vm->offer->host_shadow);
+		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :
+							   vm->offer->host_shadow);
 	return err;
 }
 

@@ -105,7 +105,10 @@ TEST(a_failed_entry_keeps_registers)
 	run_out(&vm, 0x10);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
 	bad = good;
-	bad.gdt.base = 1ull << 62;
+	if (test_on_svm())
+		bad.cs.db = 1;
+	else
+		bad.gdt.base = 1ull << 62;
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);

@@ -74,6 +74,9 @@ TEST(values_that_do_not_exist_are_einval_and_the_log_says_why)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int ret, lines;
 
+		/* AMD's CPUs have nothing to flush, and nobody reads the value. */
+		if (!i && test_on_svm())
+			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(bad[i], "="), bad[i]);
 		log_lines("", &found);
 		ret = module_load(bad[i]);

@@ -5,7 +5,19 @@
  */
 #include "selftests/lib/pages.h"
 
-static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9, 0xe6, 0x10 };	/* and OUT to PORT_DONE */
+#define VMCALL	0xc1
+#define VMMCALL	0xd9
+
+/* The third bytes: of this machine's instruction, and of the other vendor's. */
+static uint8_t ours(void)
+{
+	return test_on_svm() ? VMMCALL : VMCALL;
+}
+
+static uint8_t theirs(void)
+{
+	return test_on_svm() ? VMCALL : VMMCALL;
+}
 
 #define FIRST	0x100000u
 #define SECOND	0x140000u	/* not behind the first */
@@ -75,6 +87,7 @@ static void begin(struct vm *vm, const struct place *place)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
+	uint8_t call[5];	/* and OUT to PORT_DONE */
 	unsigned int i;
 
 	vm_create(vm, VM_IRQCHIP);
@@ -84,8 +97,9 @@ static void begin(struct vm *vm, const struct place *place)
 	page_map(vm, 1, SECOND, place->bits[1]);
 	memset(vm->mem + FIRST, 0x90, 2 * PAGE);
 	memset(vm->mem + SECOND, 0x90, PAGE);
-	for (i = 0; i < sizeof(vmmcall); i++)
-		*byte_of(vm, place->offset + i) = vmmcall[i];
+	memcpy(call, (const uint8_t[]) { 0x0f, 0x01, theirs(), 0xe6, 0x10 }, sizeof(call));
+	for (i = 0; i < sizeof(call); i++)
+		*byte_of(vm, place->offset + i) = call[i];
 	sregs = sregs_of(vm);
 	sregs.cr0 = (sregs.cr0 & ~(1ull << 16)) | (uint64_t)place->wp << 16;
 	if (place->user)
@@ -114,7 +128,7 @@ TEST(vmmcall_is_patched_as_the_guest_could)
 				  vm.run->io.port, trap_vector(&vm));
 		EXPECT_EQ(*byte_of(&vm, place->offset), 0x0f);
 		EXPECT_EQ(*byte_of(&vm, place->offset + 1), 0x01);
-		EXPECT_EQ(*byte_of(&vm, place->offset + 2), patched ? 0xc1 : 0xd9);
+		EXPECT_EQ(*byte_of(&vm, place->offset + 2), patched ? ours() : theirs());
 		/* What lies behind the first page in physical memory is somebody else's. */
 		EXPECT_EQ(vm.mem[FIRST + PAGE], 0x90);
 		EXPECT_EQ(vm.mem[FIRST + PAGE + 1], 0x90);
@@ -138,7 +152,7 @@ TEST(vmmcall_is_undefined_without_the_quirk)
 	REQUIRE(ioctl(vm.fd, KVM_ENABLE_CAP, &cap) == 0);
 	run_until(&vm, KVM_EXIT_IO);
 	EXPECT_EQ(trap_vector(&vm), 6);
-	EXPECT_EQ(*byte_of(&vm, 0x1000), 0xd9);
+	EXPECT_EQ(*byte_of(&vm, 0x1000), theirs());
 	vm_destroy(&vm);
 }
 
@@ -149,13 +163,14 @@ TEST(vmmcall_in_readonly_memory)
 	struct vm vm;
 
 	begin(&vm, &places[0]);
-	memcpy(rom + 0x100, vmmcall, sizeof(vmmcall));
+	memcpy(rom + 0x100, byte_of(&vm, 0x100), 5);
 	vm_slot(&vm, 3, 0x900000, PAGE, rom, KVM_MEM_READONLY);
 	page_map(&vm, 0, 0x900000, RW);
 	run_until(&vm, KVM_EXIT_MMIO);
 	EXPECT_EQ(vm.run->mmio.phys_addr, 0x900100);
 	EXPECT_EQ(vm.run->mmio.len, 3);
-	EXPECT(!memcmp(vm.run->mmio.data, "\x0f\x01\xc1", 3));
+	EXPECT(!memcmp(vm.run->mmio.data, "\x0f\x01", 2));
+	EXPECT_EQ(vm.run->mmio.data[2], ours());
 	EXPECT_EQ(regs_of(&vm).rip, PAGES_VA + 0x100);
 	memcpy(rom + 0x100, vm.run->mmio.data, 3);
 	run_until(&vm, KVM_EXIT_IO);
@@ -174,10 +189,11 @@ TEST(vmmcall_is_undefined_in_real_mode)
 
 	vm_create(&vm, 0);
 	LOAD16(&vm, real);
+	vm.mem[VM_CODE + 2] = theirs();
 	memcpy(vm.mem + 6 * 4, &(uint32_t){ 0x9000 }, 4);
 	vm.mem[0x9000] = 0xf4;
 	run_until(&vm, KVM_EXIT_HLT);
 	EXPECT_EQ(regs_of(&vm).rip, 0x9001);
-	EXPECT_EQ(vm.mem[VM_CODE + 2], 0xd9);
+	EXPECT_EQ(vm.mem[VM_CODE + 2], theirs());
 	vm_destroy(&vm);
 }

@@ -194,6 +194,7 @@ static void svm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	hw->irq_window = false;
 	hw->nmi_behind = false;
 	hw->step = false;
+	hw->nmi_late = false;
 	hw->tpr_held = false;
 	hw->vmcb->control.int_state = 0;
 	save->dbgctl = 0;

@@ -103,6 +103,10 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
+	/* BTF would make the guest's single steps end at branches: VMRUN does not switch it. */
+	hw->host_debugctl = get_debugctlmsr();
+	if (unlikely(hw->host_debugctl))
+		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
@@ -130,6 +134,15 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Taking over the guest's debug registers overwrites it. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
+	/* The exit leaves the guest's in the CPU, where the host's INT1 would find its bits. */
+	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
+		set_debugreg(DR6_RESERVED, 6);
+	if (unlikely(hw->host_debugctl))
+		update_debugctlmsr(hw->host_debugctl);
+	if (unlikely(hw->nmi_late)) {
+		hw->nmi_late = false;
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+	}
 	if (hw->frame.flags)
 		hw->spec_ctrl = hw->frame.guest_spec;
 }
@@ -278,18 +291,26 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 	local_irq_disable();
 }
 
-/* An NMI waits for the end of an interrupt shadow, which no exit tells: emulate up to there. */
+/*
+ * An NMI waits for the end of an interrupt shadow, which no exit tells: emulate up to there. What
+ * the emulator does not know hardware executes, and the NMI is late.
+ */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	bool known;
 
 	if (likely(!hw->step))
 		return false;
 	hw->step = false;
-	vcpu->arch->between_insns = false;
 	okvm_vcpu_srcu_lock(vcpu);
-	*outcome = okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	known = okvm_emulate_if_known(vcpu, outcome);
 	okvm_vcpu_srcu_unlock(vcpu);
+	if (!known) {
+		svm_nmi_late(vcpu);
+		return false;
+	}
+	vcpu->arch->between_insns = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
 }

@@ -142,13 +142,20 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 
 /*
  * No memory, or none that may be written. Is that where an event's frame, descriptor or handler
- * should be, the emulator can deliver the event if there is memory at all.
+ * should be, the emulator can deliver the event if there is memory at all; or it executes the
+ * instruction that makes the event.
  */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {
-	if (to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID)
-		return okvm_guest_has(vcpu->vm, gpa, false) ? okvm_emul_deliver(vcpu) :
-							      delivery_failed(vcpu);
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	if (to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID) {
+		if (!okvm_guest_has(vcpu->vm, gpa, false))
+			return delivery_failed(vcpu);
+		if (ev->exc.injected || ev->irq.injected || ev->nmi_injected)
+			return okvm_emul_deliver(vcpu);
+		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	}
 	return okvm_emulate(vcpu, OKVM_EMUL_MMIO, npf.fetch || npf.table ? OKVM_INVALID_GPA : gpa);
 }
 
@@ -207,9 +214,17 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	return okvm_pio_user(vcpu);
 }
 
-/* The VMCB is undefined after it (APM "Shutdown Intercept"): as upstream, what INIT leaves. */
+/*
+ * The VMCB is undefined after it (APM "Shutdown Intercept"), all of it: as upstream, what INIT
+ * leaves in an empty one.
+ */
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	memset(hw->vmcb, 0, sizeof(*hw->vmcb));
+	hw->todo |= SVM_TODO_ASID;
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 	okvm_arch_vcpu_init(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return OKVM_USER;

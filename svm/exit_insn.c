@@ -111,10 +111,15 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 	return okvm_exit_mov_dr(vcpu, nr, q.reg, hw->exit_code < SVM_EXIT_WRITE_DR0, len);
 }
 
-/* The exit comes before the IRET. NMIs are unmasked even if it faults. */
+/*
+ * The exit comes before the IRET. NMIs are unmasked even if it faults, and if hardware has to
+ * execute it because the emulator cannot: then one may come before it.
+ */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {
-	int outcome = okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	int outcome;
+
+	okvm_emulate_if_known(vcpu, &outcome);
 
 	svm_event_ops.set_nmi_masked(vcpu, false);
 	okvm_request(OKVM_REQ_EVENT, vcpu);

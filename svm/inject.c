@@ -65,7 +65,8 @@ static void svm_inject_irq(struct okvm_vcpu *vcpu)
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->irq.soft)
-		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0, ev->insn_len);
+		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0,
+		     ev->insn_len ?: OKVM_INT_LEN);
 	else
 		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_INTR, 0, 0);
 }
@@ -127,6 +128,13 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->given;
 	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
+}
+
+/* The exit is at the end of the shadow if the guest takes interrupts there, else the next one. */
+void svm_nmi_late(struct okvm_vcpu *vcpu)
+{
+	to_hw(vcpu)->nmi_late = true;
+	irq_window(to_hw(vcpu), true);
 }
 
 void svm_event_withdraw(struct okvm_hw_vcpu *hw)

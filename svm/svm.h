@@ -52,6 +52,7 @@ struct okvm_hw_vcpu {
 	u64 asid_generation;	/* of the CPU that the vCPU is loaded on */
 	bool host_loaded;	/* TSC_AUX is the guest's */
 	u64 host_tsc_aux;
+	unsigned long host_debugctl;
 
 	/* Guest state that is in no field of the VMCB. */
 	u64 tsc_aux;
@@ -66,6 +67,7 @@ struct okvm_hw_vcpu {
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI waits for the delivery of what is given */
 	bool step;		/* an NMI waits for an interrupt shadow's end: emulate that far */
+	bool nmi_late;		/* ... which the emulator cannot: choose again after the stay */
 	bool tpr_held;		/* an interrupt waits for a lower TPR */
 	u8 tpr;			/* V_TPR as written */
 };
@@ -152,6 +154,8 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu);
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - the entry has not delivered it */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
+/** svm_nmi_late() - an NMI waits for the end of a shadow that hardware has to bring about */
+void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - nothing is left of what the next entry was to deliver */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);
 

@@ -74,7 +74,7 @@ static void vmx_inject_irq(struct okvm_vcpu *vcpu)
 		write_entry_event(hw, ev->irq.vector | INTR_TYPE_EXT_INTR);
 		return;
 	}
-	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len);
+	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len ?: OKVM_INT_LEN);
 	write_entry_event(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
 }
 

@@ -44,6 +44,11 @@ void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
  */
 void test_needs_two_cpus(void);
 
+/* Do VMs run by SVM here? Else by VMX. */
+bool test_on_svm(void);
+/* Ends the test where VMs do not run by VMX, which is what it is about. */
+void test_needs_vmx(const char *why);
+
 #define TEST(fn)							\
 	static void fn(void);						\
 	static struct test fn##_test = { #fn, fn, NULL };		\

@@ -20,6 +20,9 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
+/* What INT n has without prefixes, where userspace hands it in and nobody knows. */
+#define OKVM_INT_LEN	2
+
 static inline void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;

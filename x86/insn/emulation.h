@@ -112,6 +112,7 @@ struct okvm_emulation {
 	bool finished;
 	bool direct;
 	bool asked_msr;
+	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
 
 	struct okvm_note note;

@@ -13,6 +13,7 @@ enum okvm_emul_why {
 	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
+	OKVM_EMUL_NATIVE,	/* hardware could run it as well: okvm_emulate_if_known() */
 };
 
 /** okvm_emul_create() - vcpu->arch->emul. Return: 0 or -ENOMEM */
@@ -25,6 +26,11 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  * Return: false if not: nothing has happened. As okvm_emulate().
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
+/**
+ * okvm_emulate_if_known() - emulate an instruction that hardware could run as well
+ * Return: false if the emulator cannot: nothing has happened. As okvm_emulate().
+ */
+bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
  * okvm_insn_len() - of the instruction at RIP, where hardware does not tell
  *

@@ -547,6 +547,10 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:
+		/* The vendor's own exits, and is told apart there. */
+		if (emul_of(ctx)->why == OKVM_EMUL_NATIVE)
+			return EMUL_UNHANDLEABLE;
+		fallthrough;
 	case EMUL_SYS_VMX_SVM:
 		return emul_fault(ctx, X86_TRAP_UD);
 	}

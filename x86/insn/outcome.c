@@ -51,6 +51,10 @@ static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
+	if (e->why == OKVM_EMUL_NATIVE) {
+		e->unknown = true;
+		return OKVM_RESUME;
+	}
 	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
 	if (!vcpu->vm->arch->exit_on_emulation_error) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);

@@ -48,6 +48,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->gpa = gpa;
 	e->direct = false;
 	e->asked_msr = false;
+	e->unknown = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
@@ -101,6 +102,15 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 		return okvm_emul_ud(vcpu);
 	okvm_emul_begin(e, why, gpa);
 	return emul_one(e);
+}
+
+bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome)
+{
+	struct okvm_emulation *e = vcpu->arch->emul;
+
+	okvm_emul_begin(e, OKVM_EMUL_NATIVE, 0);
+	*outcome = emul_one(e);
+	return !e->unknown;
 }
 
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu)

@@ -283,8 +283,8 @@ static GUEST_C long pv_ipi(uint64_t low, uint64_t high, uint64_t min, uint64_t i
 {
 	long ret;
 
-	__asm__ volatile("vmcall" : "=a"(ret) : "a"(10), "b"(low), "c"(high), "d"(min), "S"(icr) :
-			 "memory");
+	__asm__ volatile(GUEST_HYPERCALL : "=a"(ret) :
+			 "a"(10), "b"(low), "c"(high), "d"(min), "S"(icr) : "memory", "cc");
 	return ret;
 }
 

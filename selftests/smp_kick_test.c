@@ -38,8 +38,8 @@ static GUEST_C void send_ipi_by_hypercall(uint8_t vector)
 {
 	uint64_t ret = HC_SEND_IPI;
 
-	__asm__ volatile("vmcall" : "+a"(ret) : "b"(1ul), "c"(0ul), "d"(0ul), "S"((long)vector) :
-			 "memory");
+	__asm__ volatile(GUEST_HYPERCALL : "+a"(ret) :
+			 "b"(1ul), "c"(0ul), "d"(0ul), "S"((long)vector) : "memory", "cc");
 	GUEST_EXPECT(ret == 1);
 }
 

@@ -144,12 +144,15 @@ static void enable_apic(int fd, bool x2apic)
 	REQUIRE(ioctl(fd, KVM_SET_LAPIC, &lapic) == 0);
 }
 
+bool guest_svm;
+
 void smp_create(struct smp *smp, unsigned int nr, enum smp_flag mode)
 {
 	unsigned int i;
 
 	memset(smp, 0, sizeof(*smp));
 	smp->nr = nr;
+	guest_svm = test_on_svm();
 	set_gates();
 	vm_create(&smp->vm, VM_IRQCHIP);
 	add_image(smp);

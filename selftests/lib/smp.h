@@ -160,6 +160,12 @@ static inline void guest_line(unsigned int gsi, bool high)
 /* A handler of faults that goes on at the address in RBX, with 1 in RSI. */
 void guest_skip(struct guest_frame *frame);
 
+/* In assembler text: this machine's hypercall. The image cannot be patched. */
+extern bool guest_svm;
+#define GUEST_HYPERCALL								\
+	"cmpb $0, guest_svm(%%rip); jne 1f; vmcall; jmp 2f; 1: vmmcall; 2:"
+
+
 /* Does it raise #GP? The caller has set guest_handlers[13] to guest_skip(). */
 static inline bool guest_wrmsr_faults(uint32_t msr, uint64_t val)
 {

@@ -149,7 +149,7 @@ struct shadow_vm {
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */
 	bool stale;
-	bool wide;			/* ... and more than one page of 4 KiB by one entry; read without the lock */
+	bool wide;	/* ... for more than a page of 4 KiB; read without the lock */
 };
 
 /**
@@ -249,9 +249,9 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 void blocks_free(struct shadow_vm *sh);
 void link_add(struct shadow_vm *sh, u32 *head, u32 nr);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** rmap_install() - empty entry @i of @t becomes @leaf, by link_what() @what. False: not empty */
-bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
 /** rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what. False: not empty */
+bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
+/** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. Return: false if it changed */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf);
 /** rmap_remove() - take leaf @i out of its chain. Under lock (write) */
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);

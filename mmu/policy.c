@@ -182,6 +182,10 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm)
 
 /* ---- calls through the policy ---- */
 
+/* SDM "INVPCID": the instruction's own numbers. */
+static_assert(OKVM_INVPCID_ADDRESS == 0 && OKVM_INVPCID_SINGLE == 1 && OKVM_INVPCID_ALL == 2 &&
+	      OKVM_INVPCID_NOT_GLOBAL == 3);
+
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 {
 	const struct mmu_policy *policy = READ_ONCE(mmu->policy);

@@ -130,10 +130,4 @@ unsigned int role_offset(u32 role, unsigned int i);
 bool role_touched(u32 role, unsigned int offset, unsigned int bytes, unsigned int *first,
 		  unsigned int *last);
 
-/** role_frames() - frames of the guest that a guest's entry at the level of @role covers as a page */
-static inline u64 role_frames(u32 role)
-{
-	return 1ULL << ((role_levels(role) == 2 ? 10 : 9) * (role_level(role) - 1));
-}
-
 #endif /* OKVM_MMU_ROLE_H */

@@ -149,7 +149,7 @@ struct shadow_vm {
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */
 	bool stale;
-	bool wide;			/* ... and more than one page of 4 KiB by one entry; read without the lock */
+	bool wide;	/* ... for more than a page of 4 KiB; read without the lock */
 };
 
 /**
@@ -249,7 +249,7 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 void blocks_free(struct shadow_vm *sh);
 void link_add(struct shadow_vm *sh, u32 *head, u32 nr);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** rmap_install() - empty entry @i of @t becomes @leaf. Return: false if it is not empty */
+/** rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what. False: not empty */
 bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
 /** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. Return: false if it changed */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf);
@@ -271,7 +271,7 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
 /** shadow_free_spare() - a table that was never used. May sleep */
 void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_get() - the table of @gfn and @role, made from a spare one if need be; in sync. Lock: write */
+/** shadow_get() - the table of @gfn and @role, made if need be; in sync. Lock: write */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - empty entry @i of @t points to @child. Lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,

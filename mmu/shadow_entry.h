@@ -105,7 +105,7 @@ bool shadow_current(u32 role, u64 entry, unsigned int i, u64 gfn, u8 access);
 enum shadow_write {
 	SHADOW_WRITE_NONE,	/* nothing that it shadows */
 	SHADOW_WRITE_ENTRIES,	/* some entries go */
-	SHADOW_WRITE_TABLE,	/* the page is not used as a table any more, as it seems: all goes */
+	SHADOW_WRITE_TABLE,	/* the page seems to be no table any more: all goes */
 };
 
 /* Writes to a table, since it was used last, that make it look like something else. */

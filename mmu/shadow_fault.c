@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A #PF of a guest whose tables are shadowed: whose fault it is, and what is mapped. See shadow.h. */
+/* A #PF of a guest whose tables are shadowed: whose fault it is, what is mapped. See shadow.h. */
 #include <linux/mm.h>
 
 #include "core/compat.h"
@@ -96,7 +96,7 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 /* Times in a row that one frame is given up as a table, and is one again for the next access. */
 #define FAULT_GIVE_UP	2
 
-/* No kernel lets its users write to tables that it uses: this one is no table any more, it seems. */
+/* No kernel lets its users write to tables that it uses: this one seems to be none any more. */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
 	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
@@ -110,8 +110,8 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 }
 
 /*
- * May the leaf be writable? A frame that is a guest's table becomes so only if its tables can go out
- * of sync, and if somebody writes. Else the write is emulated.
+ * May the leaf be writable? A frame that is a guest's table becomes so only if its tables can go
+ * out of sync, and if somebody writes. Else the write is emulated.
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -232,7 +232,7 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	return OKVM_FAULT_MMIO;
 }
 
-/* Was there a fetch behind entry @i of @t? Then a large page, which is not executable, would be in its way. */
+/* Was there a fetch behind entry @i of @t? A large page, not executable, would be in its way. */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	u64 entry = READ_ONCE(t->entry[i]);
@@ -292,7 +292,7 @@ static int shadow_map(struct shadow_fault *f)
 
 /* ---- before the lock ---- */
 
-/* The guest's leaf. A clean one in memory that is only read stays clean: writes need not be seen. */
+/* The guest's leaf. A clean one in read-only memory stays clean: writes need not be seen. */
 static u64 fault_entry(const struct shadow_fault *f)
 {
 	u64 entry = f->path.entry[f->path.level];

@@ -165,8 +165,6 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
  * Page-Directory-Pointer-Table Entry").
  */
 u64 spte_pdpte(u64 pa);
-/** spte_table_access() - @spte, which points to a table, gives @access (enum spte_access) */
-u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access);
 
 /**
  * struct spte_leaf - what a leaf is made of

@@ -187,7 +187,7 @@ static u32 acc_of(int kind)
 	       (kind_is_fetch(kind) ? WALK_FETCH : 0);
 }
 
-/* The verdict was to emulate an access to @told: is there a reason? Then what the instruction does. */
+/* The verdict was to emulate an access to @told: has it a reason? Then the instruction is done. */
 static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 {
 	struct shadow_fault f = {
@@ -692,8 +692,8 @@ static int touch(struct cpu *cpu, u64 gva)
 }
 
 /*
- * CVE-2026-46113: the host rewrites an upper entry of the guest's, unseen. What is mapped then is in
- * the child of the frame that the walk has found.
+ * CVE-2026-46113: the host rewrites an upper entry of the guest's, unseen. What is mapped then is
+ * in the child of the frame that the walk has found.
  */
 TEST(the_host_rewrites_an_upper_entry)
 {

@@ -25,9 +25,15 @@ static inline void *xa_cmpxchg(struct xarray *xa, unsigned long i, void *old, vo
 	return was;
 }
 
+static inline bool shim_xa_there(void **p, void *entry)
+{
+	*p = entry;
+	return entry;
+}
+
 #define xa_for_each_range(xa, i, p, first, last)					\
 	for ((i) = (first); (i) <= (unsigned long)(last) && (i) < SHIM_XA_MAX; (i)++)	\
-		if (((p) = (xa)->at[i]))
+		if (shim_xa_there((void **)&(p), (xa)->at[i]))
 #define xa_for_each(xa, i, p) xa_for_each_range(xa, i, p, 0, SHIM_XA_MAX - 1)
 
 #endif

@@ -729,14 +729,6 @@ static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
 }
 
-/* Upstream stood at the string whose count is 0: what came next came before its end. */
-static bool string_had_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)a;
-	return before && before->regs.rip != b[-1].regs.rip &&
-	       string_has_ended(p, before, b - 1, NULL);
-}
-
 static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
 {
 	struct insn insn = insn_from(p, m, at);
@@ -787,18 +779,6 @@ static bool emulated_since(program_t *p, moment_t *a, moment_t *before)
 	return p->how.prefix || p->tables_moved || p->sregs.cr4 & CR4_UMIP;
 }
 
-/* The debugger's TF is gone on upstream; at the latest an event's frame shows it. */
-static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) || !emulated_since(p, a, before))
-		return false;
-	if (b->reason == KVM_EXIT_DEBUG)
-		return b->exit[2] & DR6_BS &&
-		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip);
-	return same_but_frame(a, b, FLAG_TF) && frame_item(a, 0) == frame_item(b, 0) &&
-	       frame_item(b, 2) & FLAG_TF;
-}
-
 /* Userspace has injected an interrupt while an instruction waited for it, which faults. */
 static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -808,15 +788,6 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
 	       !memcmp(a->pages, b->pages, sizeof(a->pages));
-}
-
-/* Upstream's emulator checks no alignment. */
-static bool alignment_is_checked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t flags = before ? before->regs.rflags : p->regs.rflags;
-
-	return in_handler_of(b, VECTOR_AC) && !in_handler_of(a, VECTOR_AC) &&
-	       p->sregs.cr0 & CR0_AM && (flags & FLAG_AC || frame_item(b, 2) & FLAG_AC);
 }
 
 /* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
@@ -1052,22 +1023,14 @@ static const struct known rows[] = {
 	  "LEAVE; RET; IRET; POPA" },
 	{ "regs.r*", popa_moves_first, true,
 	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
-	{ "*", string_had_ended, true,
-	  "upstream looks once more at a repeated string whose count is 0, after an event",
-	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "mem.*", string_interrupted, true,
 	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_traps_late, true,
 	  "upstream's emulator raises the guest's trap behind several iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
-	{ "*", step_is_lost, true,
-	  "upstream loses the debugger's TF behind an instruction that it emulates",
-	  "KVM's API, KVM_SET_GUEST_DEBUG" },
 	{ "*", interrupt_is_lost, true,
 	  "upstream drops an interrupt that is injected when the instruction in work faults",
 	  "KVM's API, KVM_INTERRUPT" },
-	{ "*", alignment_is_checked, true,
-	  "upstream's emulator checks no alignment", "Alignment Check Exception (#AC)" },
 	{ "*", io_map_faults, true,
 	  "SMAP holds for the I/O map: upstream makes #GP of it",
 	  "Determination of Access Rights; I/O Permission Bit Map" },

@@ -76,8 +76,10 @@ static void create_vm(struct machine *m, const struct options *opt)
 	m->fd = ioctl(m->dev_fd, KVM_CREATE_VM, 0);
 	if (m->fd < 0 && errno == EBUSY)
 		die("%s: another hypervisor has the CPU: end its VMs, or unload it", opt->device);
+	/* EIO is what the hypervisor answers when a CPU refuses, and then it has logged why. */
 	if (m->fd < 0)
-		die("%s: cannot create a VM: %s (see 'dmesg')", opt->device, strerror(errno));
+		die("%s: cannot create a VM: %s%s", opt->device, strerror(errno),
+		    errno == EIO ? " (see 'dmesg')" : "");
 	choose_mmu(m, opt);
 	if (ioctl(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
 	    ioctl(m->fd, KVM_SET_TSS_ADDR, ADDR_TSS))

@@ -209,9 +209,10 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 			shadow_drop(sh, t, i);
 	}
 	while (t->parents) {
-		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh,
-				table_by_id(sh, t->parents >> SHADOW_LINK_BITS),
-				t->parents & (SHADOW_ENTRIES - 1))))
+		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
+		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
+
+		if (OKVM_BUG_ON(sh->mmu->vm, !done))
 			break;
 	}
 }

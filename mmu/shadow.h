@@ -16,7 +16,7 @@
  * parents. Links are named by number (table's id << 9 | index), half as wide as a pointer.
  *
  * *Blocks* hold what is known of 512 frames of the guest in sequence: the heads of their reverse
- * maps, and how many tables shadow each. They are made when first needed and stay until the VM ends.
+ * maps, and how many tables shadow each. They are made when first needed, and stay.
  *
  * *Synchronous or not*: a frame that is shadowed is not writable for the guest; each write is
  * emulated, and shadow_wrote() drops the entries made from what was overwritten. A table at level 1
@@ -251,7 +251,7 @@ void link_add(struct shadow_vm *sh, u32 *head, u32 nr);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
 /** rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what. False: not empty */
 bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
-/** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. Return: false if it changed */
+/** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. False: it changed */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf);
 /** rmap_remove() - take leaf @i out of its chain. Under lock (write) */
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);

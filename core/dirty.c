@@ -80,7 +80,8 @@ static struct okvm_memslot *dirty_slot(struct okvm_vm *vm, u32 id)
 	struct okvm_memslot *slot;
 
 	if (id >= OKVM_MEMSLOTS_MAX)
-		return ERR_PTR(okvm_refuse(vm, "dirty log: the slot is not below KVM_CAP_NR_MEMSLOTS"));
+		return ERR_PTR(okvm_refuse(vm,
+				"dirty log: the slot is not below KVM_CAP_NR_MEMSLOTS"));
 	slot = okvm_slot_by_id(vm, id);
 	if (!slot || !slot->dirty)
 		return ERR_PTR(-ENOENT);

@@ -150,7 +150,7 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
-/* KVM_RUN fails, and userspace can put right what is behind the page (KVM_CAP_MEMORY_FAULT_INFO). */
+/* KVM_RUN fails; userspace can put right what is behind the page (KVM_CAP_MEMORY_FAULT_INFO). */
 static void fault_tell_user(const struct okvm_fault *f, int err)
 {
 	struct okvm_vcpu *vcpu = f->vcpu;

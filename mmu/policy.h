@@ -87,8 +87,8 @@ struct mmu_policy {
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 	/*
-	 * An instruction that writes to @gfn cannot be emulated. Return: true if it can be run now, as
-	 * the frame is not followed any more
+	 * An instruction that writes to @gfn cannot be emulated. Return: true if it can be run
+	 * now, because the frame is not followed any more
 	 */
 	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
 	/* KVM_PRE_FAULT_MEMORY: bytes to the end of the page that maps @gpa, or a negative errno */

@@ -159,9 +159,9 @@ static bool chain_drop(struct shadow_vm *sh, u32 *head)
 	bool any = *head;
 
 	while (*head) {
-		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh,
-				table_by_id(sh, *head >> SHADOW_LINK_BITS),
-				*head & (SHADOW_ENTRIES - 1))))
+		struct shadow_table *t = table_by_id(sh, *head >> SHADOW_LINK_BITS);
+
+		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh, t, *head & (SHADOW_ENTRIES - 1))))
 			break;
 	}
 	return any;
@@ -185,7 +185,7 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 	xa_for_each_range(&(sh)->blocks, nr, b, (start) >> SHADOW_LINK_BITS,		\
 			  ((end) - 1) >> SHADOW_LINK_BITS)
 
-/* The part of block @nr that is in [@start, @end): its first frame's index, and one past the last. */
+/* The part of block @nr that is in [@start, @end): its first frame's index, one past the last. */
 static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *from,
 		       unsigned int *to)
 {

@@ -17,7 +17,7 @@
  *    11    direct        no table of the guest is behind: frames in sequence, from the table's on
  *    12    nx            EFER.NXE
  *    13    wp            CR0.WP
- *    14    smep_nowp     CR4.SMEP without CR0.WP: what is a kernel's page for a write is not executed
+ *    14    smep_nowp     CR4.SMEP without CR0.WP: a kernel's page for a write is not executed
  *    15    smap_nowp     CR4.SMAP without CR0.WP: such a page is not made at all
  *    16    pse           CR4.PSE (mode 2)
  *    17    gbpages       CPUID has pages of 1 GiB
@@ -27,8 +27,8 @@
  *  29:24   maxphyaddr    the guest's, which says what bits are reserved
  *
  * A direct table depends on nothing of the mode where its page may be written: only level, access,
- * direct and smm are in its role, so that all modes share it. Where the page may not be written, CR0.WP
- * says what a leaf may become: wp, smep_nowp and smap_nowp are in the role as well.
+ * direct and smm are in its role, so that all modes share it. Where the page may not be written,
+ * CR0.WP says what a leaf may become: wp, smep_nowp and smap_nowp are in the role as well.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H
@@ -111,7 +111,7 @@ static inline unsigned int role_entry_size(u32 role)
  */
 u32 role_root(const struct walk_mode *mode, u64 gva);
 
-/** role_child() - the table one level below one of @role, on the way to @gva; @access of all above */
+/** role_child() - the table one level below one of @role, on the way to @gva; @access: above */
 u32 role_child(u32 role, u8 access, u64 gva);
 
 /** role_direct() - a direct table at @level, below one of @role */
@@ -124,7 +124,7 @@ struct walk_mode role_mode(u32 role);
 unsigned int role_offset(u32 role, unsigned int i);
 
 /**
- * role_touched() - which entries depend on the bytes [@offset, @offset + @bytes) of the guest's table
+ * role_touched() - which entries depend on bytes [@offset, @offset + @bytes) of the guest's table
  * Return: false if none does (another quadrant); else entries @first to @last
  */
 bool role_touched(u32 role, unsigned int offset, unsigned int bytes, unsigned int *first,

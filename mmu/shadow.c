@@ -148,7 +148,7 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 	/* Pairs with shadow_wrote(): that sees this, or we see what was written. */
 	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
 		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
-	smp_mb();
+	smp_mb(); /* see above */
 	if (rmap_protect(sh, gfn) || sh->stale)
 		shadow_flush(sh);
 }

@@ -91,7 +91,7 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 	want(words, INTERCEPT_INVPCID, !feat->invpcid && boot_cpu_has(X86_FEATURE_INVPCID));
 }
 
-/* Does the guest believe of bits that it runs without, and that it does not own, that they are set? */
+/* Does the guest believe that bits are set that it runs without, and does not own? */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->cr0 & (X86_CR0_CD | X86_CR0_NW);

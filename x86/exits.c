@@ -78,6 +78,7 @@ static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int l
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 	return OKVM_USER;
 }
+
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len)
 {
 	val = okvm_cut_to_mode(vcpu, val);
@@ -163,10 +164,10 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 	if ((arch->guest_debug & KVM_GUESTDBG_USE_HW_BP ? arch->guest_debug_dr7 : arch->dr7) &
 	    DR7_GD)
 		return exit_general_detect(vcpu);
-	if (!from)
-		return okvm_gp_or_skip(vcpu, okvm_set_dr(vcpu, dr,
-							 okvm_cut_to_mode(vcpu, okvm_gpr(vcpu, reg))),
-				       len);
+	if (!from) {
+		val = okvm_cut_to_mode(vcpu, okvm_gpr(vcpu, reg));
+		return okvm_gp_or_skip(vcpu, okvm_set_dr(vcpu, dr, val), len);
+	}
 	if (okvm_get_dr(vcpu, dr, &val))
 		return okvm_gp_or_skip(vcpu, true, len);
 	okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, val));

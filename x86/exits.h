@@ -32,7 +32,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
 		     unsigned int len);
 
-/** okvm_cut_to_mode() - moves to and from control and debug registers: 32 bits outside 64-bit mode */
+/** okvm_cut_to_mode() - moves of control and debug registers: 32 bits outside 64-bit mode */
 static inline unsigned long okvm_cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)
 {
 	return okvm_cs_64bit(vcpu) ? val : (u32)val;

@@ -151,7 +151,8 @@ bool upstream_gives_up(program_t *p, struct insn insn)
 {
 	if (p->mode == MODE_REAL)
 		return false;
-	return (insn.opcode == 0xf34 && p->mode == MODE_LONG64) || insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
+	return (insn.opcode == 0xf34 && p->mode == MODE_LONG64) || insn.opcode == 0x9a ||
+	       insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
 	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
 	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
 }

@@ -137,7 +137,8 @@ static struct outcome tell_again(const struct options *o, struct device *devs, u
 }
 
 struct tally {
-	unsigned int known, ended, different, exits, reasons[64], stopped, met[MAX_ROWS], ended_by[MAX_ROWS];
+	unsigned int known, ended, different, exits, reasons[64], stopped;
+	unsigned int met[MAX_ROWS], ended_by[MAX_ROWS];
 };
 
 static void count(struct tally *tally, const struct outcome *outcome, const struct record *rec)

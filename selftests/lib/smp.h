@@ -165,7 +165,6 @@ extern bool guest_svm;
 #define GUEST_HYPERCALL								\
 	"cmpb $0, guest_svm(%%rip); jne 1f; vmcall; jmp 2f; 1: vmmcall; 2:"
 
-
 /* Does it raise #GP? The caller has set guest_handlers[13] to guest_skip(). */
 static inline bool guest_wrmsr_faults(uint32_t msr, uint64_t val)
 {

@@ -40,7 +40,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
 	rc = deliver_injected(e);
-	/* Nothing completes a delivery that userspace would have to take part in: the event stays. */
+	/* Nothing completes a delivery that userspace has to take part in: the event stays. */
 	if (rc == EMUL_IO)
 		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 	if (ev->nmi_injected)

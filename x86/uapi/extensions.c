@@ -199,7 +199,9 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	return val ? okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0") : okvm_mmu_exempt_nx(vm);
+	if (val)
+		return okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0");
+	return okvm_mmu_exempt_nx(vm);
 }
 
 static int choose_mmu(struct okvm_vm *vm, u64 mmu)

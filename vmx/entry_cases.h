@@ -6,6 +6,7 @@
 #ifndef OKVM_VMX_ENTRY_CASES_H
 #define OKVM_VMX_ENTRY_CASES_H
 
+#include <linux/kernel.h>
 #include <linux/types.h>
 
 #include <asm/msr-index.h>
@@ -160,7 +161,7 @@ static inline void entry_apply(struct vmx_entry *e, const struct entry_case *c)
 	unsigned int i;
 	u64 *f;
 
-	for (i = 0; i < sizeof(c->change) / sizeof(c->change[0]) && c->change[i].op; i++) {
+	for (i = 0; i < ARRAY_SIZE(c->change) && c->change[i].op; i++) {
 		f = &e->f[c->change[i].field];
 		if (c->change[i].op == ENTRY_SET)
 			*f = c->change[i].value;
@@ -178,8 +179,8 @@ static inline void entry_apply(struct vmx_entry *e, const struct entry_case *c)
 #define CASE(rule, kind, said, ...)	{ rule, ENTRY_##kind, false, false, said, { __VA_ARGS__ } }
 #define FAULT(rule, kind, ...)		{ rule, ENTRY_##kind, true, false, "", { __VA_ARGS__ } }
 #define ELSEWHERE(rule, kind, ...)	{ rule, ENTRY_##kind, false, true, "", { __VA_ARGS__ } }
-#define NONCANONICAL	(1ull << 62)
-#define WIDE		(1ull << 60)
+#define NONCANONICAL	BIT_ULL(62)
+#define WIDE		BIT_ULL(60)
 #define EVENT(type, vector)	(INTR_INFO_VALID_MASK | (type) << 8 | (vector))
 /* Guests with CPL 3: the DPL of CS and SS, and RPLs. */
 #define USER_CS_SS	OR(GUEST_CS_AR, 0x60), OR(GUEST_SS_AR, 0x60), OR(GUEST_CS_SELECTOR, 3), \
@@ -259,7 +260,8 @@ static const struct entry_case entry_cases[] = {
 	     SET(ENTRY_LOAD_COUNT, 1), SET(ENTRY_LOAD_ADDR, 8)),
 	CASE("entry-load-end", LONG, "VMENTRY CTRL: msr load addr too high",
 	     SET(ENTRY_LOAD_COUNT, 2), SET(ENTRY_LOAD_ADDR, 0xfffffffff0ull)),
-	CASE("event-reserved", LONG, "broken interruption info", SET(EVENT, EVENT(0, 0x20) | 1 << 20)),
+	CASE("event-reserved", LONG, "broken interruption info",
+	     SET(EVENT, EVENT(0, 0x20) | 1 << 20)),
 	CASE("event-type", LONG, "bad injected event type", SET(EVENT, EVENT(1, 0x20))),
 	CASE("event-vector", LONG, "bad injected event vector", SET(EVENT, EVENT(2, 3))),
 	CASE("event-error-bit", LONG, "broken error code", SET(EVENT, EVENT(3, 13))),
@@ -336,7 +338,8 @@ static const struct entry_case entry_cases[] = {
 	CASE("tr-type", LONG, "incorrect TR type", SET(GUEST_TR_AR, 0x83)),
 	CASE("tr-unusable", LONG, "TR invalid", OR(GUEST_TR_AR, 0x10000)),
 	CASE("ldtr-type", LONG, "incorrect LDTR type", SET(GUEST_LDTR_AR, 0x8b)),
-	CASE("tables-canonical", LONG, "IDTR.BASE non canonical", SET(GUEST_GDTR_BASE, NONCANONICAL)),
+	CASE("tables-canonical", LONG, "IDTR.BASE non canonical",
+	     SET(GUEST_GDTR_BASE, NONCANONICAL)),
 	CASE("tables-limit", LONG, "IDTR limit", SET(GUEST_IDTR_LIMIT, 0x10000)),
 
 	CASE("rip-32", PAE, "RIP > 32", SET(GUEST_RIP, 1ull << 32)),
@@ -395,6 +398,6 @@ static const struct entry_case entry_cases[] = {
 	CASE(NULL, REAL, "", SET(GUEST_CS_AR, 0x93)),
 };
 
-#define NR_ENTRY_CASES	(sizeof(entry_cases) / sizeof(entry_cases[0]))
+#define NR_ENTRY_CASES	ARRAY_SIZE(entry_cases)
 
 #endif /* OKVM_VMX_ENTRY_CASES_H */

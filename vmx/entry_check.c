@@ -408,7 +408,7 @@ static const struct vmx_entry_rule control_rules[] = {
 	     0, "RIP is canonical", F(HOST_RIP)),
 };
 
-#define NR_CONTROL_RULES	(sizeof(control_rules) / sizeof(control_rules[0]))
+#define NR_CONTROL_RULES	ARRAY_SIZE(control_rules)
 
 const struct vmx_entry_rule *vmx_entry_rule(unsigned int nr)
 {

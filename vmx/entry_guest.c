@@ -706,4 +706,4 @@ const struct vmx_entry_rule vmx_guest_rules[] = {
 	     "reserved bits of page-directory-pointer entries are clear", F(PDPTE0)),
 };
 
-const unsigned int vmx_nr_guest_rules = sizeof(vmx_guest_rules) / sizeof(vmx_guest_rules[0]);
+const unsigned int vmx_nr_guest_rules = ARRAY_SIZE(vmx_guest_rules);

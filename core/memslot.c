@@ -343,7 +343,7 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 		return "memory region: userspace_addr and size are not an address of userspace";
 	/* Bits 16 and up name the address space; there is one. */
 	if (region->slot >= OKVM_MEMSLOTS_MAX)
-		return "memory region: slot not below KVM_CAP_NR_MEMSLOTS, or with address space";
+		return "memory region: the slot is not below KVM_CAP_NR_MEMSLOTS";
 	if (check_add_overflow(region->guest_phys_addr, region->memory_size, &end))
 		return "memory region: guest_phys_addr plus size wraps";
 	if (region->memory_size >> PAGE_SHIFT > SLOT_MAX_PAGES)

@@ -545,7 +545,7 @@ static int irq_enable_split(struct okvm_vm *vm, u64 nr_routes)
 	int err;
 
 	if (nr_routes > GSI_MAX_ROUTES)
-		return okvm_refuse(vm, "KVM_CAP_SPLIT_IRQCHIP: more than KVM_CAP_IRQ_ROUTING routes");
+		return okvm_refuse(vm, "KVM_CAP_SPLIT_IRQCHIP: too many routes");
 	err = irq_may_choose(vm, -EEXIST);
 	if (err)
 		return err;

@@ -345,9 +345,9 @@ static int irqfd_assign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 
 	/* Only chips in the kernel know when a line is acknowledged. */
 	if (mode == OKVM_IRQCHIP_NONE)
-		return okvm_refuse(vm, "KVM_IRQFD: the VM has no interrupt controllers in the kernel");
+		return okvm_refuse(vm, "KVM_IRQFD: no interrupt controllers in the kernel");
 	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL)
-		return okvm_refuse(vm, "KVM_IRQFD: RESAMPLE needs all interrupt controllers in the kernel");
+		return okvm_refuse(vm, "KVM_IRQFD: RESAMPLE needs KVM_CREATE_IRQCHIP");
 	file = fget(args->fd);
 	if (!file)
 		return -EBADF;

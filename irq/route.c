@@ -75,7 +75,7 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
 	if (mode == OKVM_IRQCHIP_NONE)
-		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: no interrupt controllers in the kernel");
+		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: no controllers in the kernel");
 	if (head.nr > GSI_MAX_ROUTES)
 		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: more than KVM_CAP_IRQ_ROUTING routes");
 	if (head.flags)

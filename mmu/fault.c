@@ -150,7 +150,7 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
-/* KVM_RUN fails; userspace can put right what is behind the page (KVM_CAP_MEMORY_FAULT_INFO). */
+/* KVM_RUN fails, and userspace can put right what is behind the page. */
 static void fault_tell_user(const struct okvm_fault *f, int err)
 {
 	struct okvm_vcpu *vcpu = f->vcpu;
@@ -166,9 +166,10 @@ static void fault_tell_user(const struct okvm_fault *f, int err)
 	};
 
 	/* Old headers have no name for it: it is where every exit's own data are. */
-	memcpy(&vcpu->run->hw, &info, sizeof(info));
+	*(struct okvm_memory_fault *)((void *)vcpu->run + offsetof(struct kvm_run, hw)) = info;
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
-	scnprintf(error.text, sizeof(error.text), "%s of guest-physical address %#llx: userspace's page at %#lx in slot %u %s",
+	scnprintf(error.text, sizeof(error.text),
+		  "%s of guest-physical address %#llx: the page at %#lx (slot %u) %s",
 		  f->need & SPTE_WRITE ? "write" : "read", info.gpa, f->hva, f->slot->id,
 		  err == -EHWPOISON ? "is broken memory" : "is not mapped, or not so");
 	okvm_error_set(&vcpu->error, &error);

@@ -6,6 +6,7 @@
 #ifndef OKVM_VMX_ENTRY_CASES_H
 #define OKVM_VMX_ENTRY_CASES_H
 
+#include <linux/kernel.h>
 #include <linux/types.h>
 
 #include <asm/msr-index.h>

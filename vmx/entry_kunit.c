@@ -32,7 +32,7 @@ int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);
 extern const char vmx_exited[];
 
 /* How an entry ended. */
-enum entry_end { ENTERED, BAD_CONTROLS, BAD_HOST, BAD_GUEST, SOMETHING_ELSE };
+enum entry_end { WENT_IN, BAD_CONTROLS, BAD_HOST, BAD_GUEST, SOMETHING_ELSE };
 
 static const char *const end_names[] = { "entered", "controls", "host", "guest", "something else" };
 
@@ -154,7 +154,7 @@ static enum entry_end enter(const struct vmx_entry *e)
 	/* It was launched; clear, so that it can be launched again. All fields are kept. */
 	vmx_insn_vmclear(e->vmcs_pa);
 	vmx_insn_vmptrld(e->vmcs_pa);
-	return ENTERED;
+	return WENT_IN;
 }
 
 /* Between the two nothing else runs here, and no VM has its VMCS loaded on this CPU. */
@@ -197,7 +197,7 @@ static enum entry_end enter_here(struct vmx_entry *e, const struct entry_case *c
 
 static enum entry_end end_of(const struct vmx_entry_rule *rule)
 {
-	return !rule ? ENTERED : rule->area == VMX_AREA_CONTROLS ? BAD_CONTROLS :
+	return !rule ? WENT_IN : rule->area == VMX_AREA_CONTROLS ? BAD_CONTROLS :
 	       rule->area == VMX_AREA_HOST ? BAD_HOST : BAD_GUEST;
 }
 
@@ -244,7 +244,7 @@ static void entry_test_bases(struct kunit *test)
 	for (kind = 0; kind < NR_ENTRY_KINDS; kind++) {
 		end = enter_here(&e, NULL, kind);
 		rule = vmx_entry_check(&e, &field);
-		KUNIT_EXPECT_EQ_MSG(test, end, ENTERED, "kind %u", kind);
+		KUNIT_EXPECT_EQ_MSG(test, end, WENT_IN, "kind %u", kind);
 		KUNIT_EXPECT_TRUE_MSG(test, !rule, "kind %u breaks %s", kind,
 				      rule ? rule->name : "");
 	}
@@ -431,8 +431,8 @@ static void one_state(struct tally *tally)
 	}
 	end = enter(&e);
 	cpu_give(flags, &gdt, &idt);
-	tally->entered += end == ENTERED;
-	tally->refused += end != ENTERED;
+	tally->entered += end == WENT_IN;
+	tally->refused += end != WENT_IN;
 	if (end == end_of(rule))
 		return;
 	if (!tally->wrong++)

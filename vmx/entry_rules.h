@@ -3,6 +3,7 @@
 #ifndef OKVM_VMX_ENTRY_RULES_H
 #define OKVM_VMX_ENTRY_RULES_H
 
+#include <linux/kernel.h>
 #include <linux/types.h>
 
 #include <asm/msr-index.h>
@@ -101,8 +102,8 @@ static inline bool efer_long(u64 efer, u64 bit)
 /* ---- the event to deliver: SDM "VM-Entry Controls for Event Injection" ---- */
 
 enum {
-	EVENT_EXT_INT, EVENT_RESERVED, EVENT_NMI, EVENT_HARD, EVENT_SOFT_INT, EVENT_PRIV, EVENT_SOFT,
-	EVENT_OTHER, EVENT_NO
+	EVENT_EXT_INT, EVENT_RESERVED, EVENT_NMI, EVENT_HARD,
+	EVENT_SOFT_INT, EVENT_PRIV, EVENT_SOFT, EVENT_OTHER, EVENT_NO,
 };
 
 static inline unsigned int event_type(const struct vmx_entry *e)

@@ -33,7 +33,7 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 	if (boot_cpu_has(X86_FEATURE_NX))
 		cpu->efer |= EFER_NX;
 	cpu->phys_bits = widths & 0xff;
-	/* The kernel's use of 57 bits does not matter, and not all CPUs' widths can be trusted. */
+	/* LA57, whether the kernel uses it or not; not every CPU's width can be trusted. */
 	cpu->linear_bits = ecx & BIT(16) ? 57 : 48;
 	cpu->sgx = boot_cpu_has(X86_FEATURE_SGX);
 	cpu->rtm = boot_cpu_has(X86_FEATURE_RTM);

@@ -544,9 +544,9 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	if (vcpu->ran) {
 		/* The model cannot change any more; giving the same one again is fine. */
 		if (!same_cpuid(vcpu->arch->cpuid, t))
-			ret = okvm_refuse_vcpu(vcpu, "KVM_SET_CPUID2: the vCPU has run with another CPUID");
+			ret = okvm_refuse_vcpu(vcpu, "CPUID: the vCPU has run with another");
 	} else if (!address_width_valid(t)) {
-		ret = okvm_refuse_vcpu(vcpu, "KVM_SET_CPUID2: linear addresses of neither 48 nor 57 bits");
+		ret = okvm_refuse_vcpu(vcpu, "CPUID: linear addresses of neither 48 nor 57 bits");
 	} else if (!xstates_possible(vcpu, t)) {
 		ret = -EPERM;
 	} else {

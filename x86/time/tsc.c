@@ -304,7 +304,7 @@ static long ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (vm->created_vcpus)
 		return okvm_refuse(vm, "KVM_SET_TSC_KHZ: there are vCPUs");
 	if (choose_ratio(vm, khz, &ratio))
-		return okvm_refuse(vm, "KVM_SET_TSC_KHZ: a frequency that this CPU cannot show a guest");
+		return okvm_refuse(vm, "KVM_SET_TSC_KHZ: this CPU cannot show that");
 	vm->arch->default_tsc_khz = khz;
 	return 0;
 }

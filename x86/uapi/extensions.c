@@ -199,22 +199,8 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	if (val)
-		return okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0");
-	return okvm_mmu_exempt_nx(vm);
-}
-
-static int choose_mmu(struct okvm_vm *vm, u64 mmu)
-{
-	int err;
-
-	if (mmu > OKVM_MMU_SHADOW)
-		return -EINVAL;
-	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
-	if (!err)
-		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :
-							   vm->offer->host_shadow);
-	return err;
+	return val ? okvm_refuse(vm, "KVM_ENABLE_CAP: args[0] is not 0") :
+		     okvm_mmu_exempt_nx(vm);
 }
 
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
@@ -247,7 +233,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		if (val & ~exits_that_can_go())
-			return okvm_refuse(vm, "KVM_CAP_X86_DISABLE_EXITS: exits that cannot go here");
+			return okvm_refuse(vm, "KVM_CAP_X86_DISABLE_EXITS: unknown exits");
 		avm->disabled_exits |= val;
 		return 0;
 	case KVM_CAP_EXIT_HYPERCALL:

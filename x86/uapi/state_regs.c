@@ -186,7 +186,7 @@ static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sreg
 	if (fault)
 		return okvm_refuse_vcpu(vcpu, fault);
 	if (okvm_set_apic_base(vcpu, sregs->apic_base, true))
-		return okvm_refuse_vcpu(vcpu, "sregs: apic_base has reserved bits or an impossible mode");
+		return okvm_refuse_vcpu(vcpu, "sregs: apic_base has reserved bits or a bad mode");
 	okvm_io_touch(vcpu);
 	ops->set_dt(vcpu, &sregs->idt, true);
 	ops->set_dt(vcpu, &sregs->gdt, false);
@@ -297,7 +297,7 @@ int okvm_sync_regs_load(struct okvm_vcpu *vcpu)
 	struct kvm_regs regs;
 
 	if ((READ_ONCE(run->kvm_valid_regs) | dirty) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
-		return okvm_refuse_vcpu(vcpu, "KVM_RUN: unknown bits in kvm_valid_regs or kvm_dirty_regs");
+		return okvm_refuse_vcpu(vcpu, "kvm_run: unknown bits in valid or dirty regs");
 	if (dirty & KVM_SYNC_X86_REGS) {
 		memcpy(&regs, &run->s.regs.regs, sizeof(regs));
 		set_regs(vcpu, &regs);

@@ -203,6 +203,19 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 		     okvm_mmu_exempt_nx(vm);
 }
 
+static int choose_mmu(struct okvm_vm *vm, u64 mmu)
+{
+	int err;
+
+	if (mmu > OKVM_MMU_SHADOW)
+		return -EINVAL;
+	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
+	if (!err)
+		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :
+							   vm->offer->host_shadow);
+	return err;
+}
+
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct okvm_arch_vm *avm = vm->arch;

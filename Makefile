@@ -13,7 +13,9 @@ module:
 	@$(TESTBED)/module $(KERNEL)
 
 tools:
-	@$(MAKE) --no-print-directory -C tools/run
+	@$(MAKE) -s -C tools/run
+	@$(MAKE) -s -C tools/bench
+	@echo build/tools
 
 setup:
 	@$(TESTBED)/setup
@@ -44,11 +46,11 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make              the module for this host (KDIR=... or KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
+	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
 	@echo 'make run          boot a machine with VMX (BACKEND=svm: SVM) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream'
 	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
-	@echo 'make install      the module by DKMS, and the udev rule; make uninstall undoes it'
+	@echo 'make install      the module by DKMS, the tools with their manual pages, the udev rule; make uninstall undoes it'
 	@echo 'make clean        remove build/ (the cache of kernels stays)'

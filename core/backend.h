@@ -25,6 +25,7 @@ struct okvm_reg_ops;
 enum okvm_hw_caps {
 	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* real mode and unpaged mode run natively */
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
+	OKVM_HW_SHADOW		= 1 << 3,	/* guests can run on shadow tables */
 	OKVM_HW_HV_TIMER	= 1 << 4,	/* a timer that exits */
 	OKVM_HW_TSC_SCALING	= 1 << 5,
 	OKVM_HW_TDP		= 1 << 6,	/* two-dimensional paging */
@@ -42,6 +43,10 @@ enum okvm_hw_caps {
 	/* the tables have the format of ordinary ones, and as many levels as the host's */
 	OKVM_HW_TDP_PT		= 1 << 17,
 };
+
+/* What a VM that is translated by shadow tables does not have, whatever the hardware. */
+#define OKVM_HW_ONLY_TDP	(OKVM_HW_TDP | OKVM_HW_TDP_1G | OKVM_HW_TDP_2M | OKVM_HW_TDP_AD | \
+				 OKVM_HW_TDP_5LEVEL | OKVM_HW_UNRESTRICTED)
 
 /**
  * struct okvm_backend - one way of running vCPUs

@@ -38,9 +38,9 @@ static u64 dirty_manual(struct okvm_vm *vm)
 int okvm_dirty_manual(struct okvm_vm *vm, u64 flags)
 {
 	if (flags & ~(u64)(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: unknown flags");
 	if ((flags & KVM_DIRTY_LOG_INITIALLY_SET) && !(flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: INITIALLY_SET without ENABLE");
 	mutex_lock(&vm->slots_lock);
 	rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))->dirty_manual =
 		flags;
@@ -80,7 +80,7 @@ static struct okvm_memslot *dirty_slot(struct okvm_vm *vm, u32 id)
 	struct okvm_memslot *slot;
 
 	if (id >= OKVM_MEMSLOTS_MAX)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(okvm_refuse(vm, "dirty log: the slot is not below KVM_CAP_NR_MEMSLOTS"));
 	slot = okvm_slot_by_id(vm, id);
 	if (!slot || !slot->dirty)
 		return ERR_PTR(-ENOENT);
@@ -210,7 +210,7 @@ static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_l
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 	if (!clear_range_ok(slot, log))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CLEAR_DIRTY_LOG: pages outside of the slot, or a number that is not a multiple of 64");
 	for (first = 0; first < words && !ret; first += n) {
 		n = min_t(unsigned long, words - first, DIRTY_CHUNK);
 		if (copy_from_user(page, from + first, n * sizeof(long)))
@@ -230,8 +230,10 @@ long okvm_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	unsigned long *page;
 	int ret;
 
-	if (log->slot >= OKVM_MEMSLOTS_MAX || log->first_page & 63)
-		return -EINVAL;
+	if (log->slot >= OKVM_MEMSLOTS_MAX)
+		return okvm_refuse(vm, "KVM_CLEAR_DIRTY_LOG: the slot is not below KVM_CAP_NR_MEMSLOTS");
+	if (log->first_page & 63)
+		return okvm_refuse(vm, "KVM_CLEAR_DIRTY_LOG: first_page is not a multiple of 64");
 	page = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return -ENOMEM;

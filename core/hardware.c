@@ -161,6 +161,8 @@ int okvm_hardware_get(struct okvm_offer *offer)
 	return err;
 }
 
+OKVM_EXPORT_FOR_KUNIT(okvm_hardware_get);
+
 ALLOW_ERROR_INJECTION(okvm_hardware_get, ERRNO);
 
 void okvm_hardware_put(struct okvm_offer *offer)
@@ -172,6 +174,8 @@ void okvm_hardware_put(struct okvm_offer *offer)
 	cpus_read_unlock();
 	mutex_unlock(&hw_lock);
 }
+
+OKVM_EXPORT_FOR_KUNIT(okvm_hardware_put);
 
 bool okvm_hardware_lost(void)
 {

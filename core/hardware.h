@@ -26,12 +26,13 @@ void okvm_hardware_exit(void);
  * @backend: NULL: this place is free
  * @caps: enum okvm_hw_caps
  * @host: what x86/ offers the guests of this backend
+ * @host_shadow: the same for VMs without two-dimensional paging; @host itself if there is none
  * @users: its VMs, which core/hardware.c counts; all else is constant while it is registered
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;
 	u32 caps;
-	struct okvm_host *host;
+	struct okvm_host *host, *host_shadow;
 	unsigned int users;
 };
 

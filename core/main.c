@@ -67,6 +67,7 @@ int okvm_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_IMMEDIATE_EXIT:
 	case KVM_CAP_INTERNAL_ERROR_DATA:
 	case KVM_CAP_BINARY_STATS_FD:
+	case KVM_CAP_MEMORY_FAULT_INFO:
 		return 1;
 	case KVM_CAP_COALESCED_MMIO:
 		return KVM_COALESCED_MMIO_PAGE_OFFSET;

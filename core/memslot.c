@@ -329,43 +329,49 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* What userspace may ask for, whatever slots exist. */
-static int region_check(const struct kvm_userspace_memory_region *region)
+/* What is wrong with what userspace asks for, whatever slots exist; NULL if nothing is. */
+static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;
 
 	if (region->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
-		return -EINVAL;
+		return "memory region: unknown flags";
 	if ((region->memory_size | region->guest_phys_addr | region->userspace_addr) & ~PAGE_MASK)
-		return -EINVAL;
+		return "memory region: size or an address is not a multiple of 4096";
 	if (region->userspace_addr != untagged_addr(region->userspace_addr) ||
 	    !access_ok((void __user *)(unsigned long)region->userspace_addr, region->memory_size))
-		return -EINVAL;
+		return "memory region: userspace_addr and size are not an address of userspace";
 	/* Bits 16 and up name the address space; there is one. */
 	if (region->slot >= OKVM_MEMSLOTS_MAX)
-		return -EINVAL;
+		return "memory region: the slot is not below KVM_CAP_NR_MEMSLOTS, or has an address space";
 	if (check_add_overflow(region->guest_phys_addr, region->memory_size, &end))
-		return -EINVAL;
+		return "memory region: guest_phys_addr plus size wraps";
 	if (region->memory_size >> PAGE_SHIFT > SLOT_MAX_PAGES)
-		return -EINVAL;
-	return 0;
+		return "memory region: larger than a slot can be";
+	return NULL;
 }
 
 /* Which change leads from @old to @region. Return: enum okvm_slot_change, -EINVAL, -EALREADY */
-static int region_change(struct okvm_memslots *slots, const struct okvm_memslot *old,
+static int region_change(struct okvm_vm *vm, const struct okvm_memslot *old,
 			 const struct kvm_userspace_memory_region *region)
 {
+	struct okvm_memslots *slots = slots_of(vm);
 	u64 npages = region->memory_size >> PAGE_SHIFT;
 	u64 total;
 
 	if (!npages)
-		return old ? OKVM_SLOT_DELETE : -EINVAL;
+		return old ? OKVM_SLOT_DELETE :
+			     okvm_refuse(vm, "memory region: no such slot to delete");
 	if (!old)
-		return check_add_overflow(slots->npages, npages, &total) ? -EINVAL :
+		return check_add_overflow(slots->npages, npages, &total) ?
+		       okvm_refuse(vm, "memory region: too many pages in all slots together") :
 		       OKVM_SLOT_CREATE;
-	if (region->userspace_addr != old->hva || npages != old->npages ||
-	    ((region->flags ^ old->flags) & KVM_MEM_READONLY))
-		return -EINVAL;
+	if (npages != old->npages)
+		return okvm_refuse(vm, "memory region: the size of a slot cannot change");
+	if (region->userspace_addr != old->hva)
+		return okvm_refuse(vm, "memory region: the userspace_addr of a slot cannot change");
+	if ((region->flags ^ old->flags) & KVM_MEM_READONLY)
+		return okvm_refuse(vm, "memory region: KVM_MEM_READONLY of a slot cannot change");
 	if (region->guest_phys_addr >> PAGE_SHIFT != old->base)
 		return OKVM_SLOT_MOVE;
 	return region->flags != old->flags ? OKVM_SLOT_FLAGS : -EALREADY;
@@ -408,7 +414,7 @@ static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memo
 	struct okvm_memslot *new;
 	int change, ret;
 
-	change = region_change(slots, old, region);
+	change = region_change(vm, old, region);
 	if (change < 0)
 		return change == -EALREADY ? 0 : change;
 	if (change == OKVM_SLOT_DELETE)
@@ -429,11 +435,11 @@ static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memo
 
 int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory_region *region)
 {
+	const char *fault = region_fault(region);
 	int ret;
 
-	ret = region_check(region);
-	if (ret)
-		return ret;
+	if (fault)
+		return okvm_refuse(vm, fault);
 	mutex_lock(&vm->slots_lock);
 	ret = region_set_locked(vm, region);
 	mutex_unlock(&vm->slots_lock);

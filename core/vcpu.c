@@ -165,6 +165,7 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	vcpu->creator = task_pid_nr(current);
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
+	okvm_error_init(&vcpu->error);
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -184,8 +185,10 @@ static int vcpu_reserve(struct okvm_vm *vm, unsigned long id)
 	int err = 0;
 
 	mutex_lock(&vm->lock);
-	if (id >= vm->max_vcpu_id || vm->created_vcpus >= OKVM_MAX_VCPUS)
-		err = -EINVAL;
+	if (id >= vm->max_vcpu_id)
+		err = okvm_refuse(vm, "KVM_CREATE_VCPU: the id is not below KVM_CAP_MAX_VCPU_ID");
+	else if (vm->created_vcpus >= OKVM_MAX_VCPUS)
+		err = okvm_refuse(vm, "KVM_CREATE_VCPU: the VM has KVM_CAP_MAX_VCPUS vCPUs");
 	else if (xa_load(&vm->vcpu_by_id, id))
 		err = -EEXIST;
 	else
@@ -299,9 +302,16 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 	return 0;
 }
 
+static long vcpu_ioc_get_error(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	okvm_error_get(&vcpu->error, arg.data);
+	return 0;
+}
+
 const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = okvm_vcpu_stats_fd } },
+	{ OKVM_GET_ERROR,      OKVM_IOC_NOLOCK | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_error } },
 	{ }
 };
 

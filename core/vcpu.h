@@ -138,6 +138,7 @@ struct okvm_vcpu {
 	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
 	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
 	bool in_spin_loop;
+	struct okvm_error_box error;
 
 	/* Guarded by @mutex: one ioctl at a time. */
 	struct mutex mutex;

@@ -80,6 +80,7 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	mutex_init(&vm->slots_lock);
 	mutex_init(&vm->bus_lock);
 	spin_lock_init(&vm->coalesced_lock);
+	okvm_error_init(&vm->error);
 	xa_init(&vm->vcpus);
 	xa_init(&vm->vcpu_by_id);
 	INIT_LIST_HEAD(&vm->node);
@@ -221,8 +222,15 @@ static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	const struct kvm_enable_cap *cap = arg.data;
 
 	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2)
-		return cap->flags ? -EINVAL : okvm_dirty_manual(vm, cap->args[0]);
+		return cap->flags ? okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0") :
+				    okvm_dirty_manual(vm, cap->args[0]);
 	return okvm_arch_vm_enable_cap(vm, cap);
+}
+
+static long vm_ioc_get_error(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	okvm_error_get(&vm->error, arg.data);
+	return 0;
 }
 
 const struct okvm_ioctl okvm_core_vm_ioctls[] = {
@@ -235,5 +243,6 @@ const struct okvm_ioctl okvm_core_vm_ioctls[] = {
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
 					{ .vm = okvm_vm_stats_fd } },
+	{ OKVM_GET_ERROR,		OKVM_IOC_DEAD,	 { .vm = vm_ioc_get_error } },
 	{ }
 };

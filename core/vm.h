@@ -17,6 +17,7 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "core/error.h"
 #include "core/types.h"
 #include "uapi/okvm.h"
 
@@ -57,7 +58,9 @@ enum okvm_vm_stat {
 /**
  * struct okvm_vm - one virtual machine
  * @offer: how vCPUs are run: the registered backend
- * @backend, @caps, @host: copies of what @offer has
+ * @backend: @offer's
+ * @caps, @host: what @offer has for the VM's way of translating memory, which can be chosen until
+ *	the first vCPU is made (OKVM_CAP_MMU)
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
@@ -81,6 +84,8 @@ struct okvm_vm {
 	bool host_mmio;			/* a device of the host has been mapped into the guest */
 	pid_t creator;			/* as the host counts; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
+
+	struct okvm_error_box error;
 
 	struct srcu_struct srcu;
 

@@ -106,18 +106,18 @@ static int ioeventfd_add_locked(struct okvm_vm *vm, struct okvm_ioeventfd *p)
 	return err;
 }
 
-static int ioeventfd_check(const struct kvm_ioeventfd *args)
+static int ioeventfd_check(struct okvm_vm *vm, const struct kvm_ioeventfd *args)
 {
 	u64 end;
 
 	if (args->len > 8 || (args->len && !is_power_of_2(args->len)))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_IOEVENTFD: len is not 0, 1, 2, 4 or 8");
 	if (check_add_overflow(args->addr, (u64)args->len, &end))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_IOEVENTFD: addr plus len wraps");
 	if (args->flags & ~IOEVENTFD_FLAGS)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_IOEVENTFD: unknown flags");
 	if (!args->len && (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_IOEVENTFD: DATAMATCH without len");
 	return 0;
 }
 
@@ -125,7 +125,7 @@ static int ioeventfd_assign(struct okvm_vm *vm, const struct kvm_ioeventfd *args
 {
 	struct eventfd_ctx *eventfd;
 	struct okvm_ioeventfd *p;
-	int err = ioeventfd_check(args);
+	int err = ioeventfd_check(vm, args);
 
 	if (err)
 		return err;

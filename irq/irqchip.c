@@ -545,7 +545,7 @@ static int irq_enable_split(struct okvm_vm *vm, u64 nr_routes)
 	int err;
 
 	if (nr_routes > GSI_MAX_ROUTES)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_SPLIT_IRQCHIP: more than KVM_CAP_IRQ_ROUTING routes");
 	err = irq_may_choose(vm, -EEXIST);
 	if (err)
 		return err;
@@ -561,11 +561,11 @@ static int irq_enable_split(struct okvm_vm *vm, u64 nr_routes)
 static int irq_set_apic_tick(struct okvm_vm *vm, u64 ns)
 {
 	if (!ns || ns > LAPIC_MAX_TICK_NS)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: 0, or too long");
 	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
 		return -ENXIO;
 	if (vm->created_vcpus)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: there are vCPUs");
 	okvm_irq(vm)->apic_tick_ns = ns;
 	return 0;
 }
@@ -575,7 +575,7 @@ static int irq_enable_x2apic_api(struct okvm_vm *vm, u64 flags)
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 
 	if (flags & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_X2APIC_API: unknown flags");
 	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
 		irq->x2apic_format = true;
 	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)

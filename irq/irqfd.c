@@ -344,9 +344,10 @@ static int irqfd_assign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 	int err;
 
 	/* Only chips in the kernel know when a line is acknowledged. */
-	if (mode == OKVM_IRQCHIP_NONE ||
-	    ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL))
-		return -EINVAL;
+	if (mode == OKVM_IRQCHIP_NONE)
+		return okvm_refuse(vm, "KVM_IRQFD: the VM has no interrupt controllers in the kernel");
+	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL)
+		return okvm_refuse(vm, "KVM_IRQFD: RESAMPLE needs all interrupt controllers in the kernel");
 	file = fget(args->fd);
 	if (!file)
 		return -EBADF;
@@ -388,7 +389,7 @@ static long ioc_irqfd(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	const struct kvm_irqfd *args = arg.data;
 
 	if (args->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_IRQFD: unknown flags");
 	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
 		return irqfd_deassign(vm, args);
 	return irqfd_assign(vm, args);

@@ -74,8 +74,12 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
-	if (mode == OKVM_IRQCHIP_NONE || head.nr > GSI_MAX_ROUTES || head.flags)
-		return -EINVAL;
+	if (mode == OKVM_IRQCHIP_NONE)
+		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: no interrupt controllers in the kernel");
+	if (head.nr > GSI_MAX_ROUTES)
+		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: more than KVM_CAP_IRQ_ROUTING routes");
+	if (head.flags)
+		return okvm_refuse(vm, "KVM_SET_GSI_ROUTING: flags are not 0");
 	if (head.nr) {
 		ue = vmemdup_user(user->entries, array_size(sizeof(*ue), head.nr));
 		if (IS_ERR(ue))

@@ -150,6 +150,30 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
+/* KVM_RUN fails, and userspace can put right what is behind the page (KVM_CAP_MEMORY_FAULT_INFO). */
+static void fault_tell_user(const struct okvm_fault *f, int err)
+{
+	struct okvm_vcpu *vcpu = f->vcpu;
+	struct okvm_memory_fault info = {
+		.gpa = f->gfn << PAGE_SHIFT,
+		.size = PAGE_SIZE,
+	};
+	struct okvm_error error = {
+		.kind = OKVM_ERROR_MEMORY,
+		.error = -err,
+		.ndata = 2,
+		.data = { info.gpa, info.size },
+	};
+
+	/* Old headers have no name for it: it is where every exit's own data are. */
+	memcpy(&vcpu->run->hw, &info, sizeof(info));
+	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
+	scnprintf(error.text, sizeof(error.text), "%s of guest-physical address %#llx: userspace's page at %#lx in slot %u %s",
+		  f->need & SPTE_WRITE ? "write" : "read", info.gpa, f->hva, f->slot->id,
+		  err == -EHWPOISON ? "is broken memory" : "is not mapped, or not so");
+	okvm_error_set(&vcpu->error, &error);
+}
+
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 {
 	struct okvm_fault f = {
@@ -160,8 +184,13 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 		.table = acc & OKVM_ACC_TABLE,
 	};
 
+	int ret;
+
 	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
-	return fault_handle(&f);
+	ret = fault_handle(&f);
+	if (unlikely(ret == -EFAULT || ret == -EHWPOISON))
+		fault_tell_user(&f, ret);
+	return ret;
 }
 
 /* Bytes from @gpa to the end of the page that maps it for reading, or 0. */

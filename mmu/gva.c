@@ -7,6 +7,7 @@
 #include "core/guestmem.h"
 #include "mmu/internal.h"
 #include "mmu/needs.h"
+#include "mmu/shadow.h"
 
 static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_USER &&
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
@@ -83,6 +84,40 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	if (walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault))
 		return OKVM_INVALID_GPA;
 	return result.gpa;
+}
+
+int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
+{
+	struct walk_regs regs = {};
+
+	if (f->mode.levels)
+		okvm_arch_walk_regs(vcpu, &regs);
+	return walk_noted(&f->mode, &regs, &gva_ops, vcpu, f->gva, f->access, &f->path,
+			  &f->result, fault);
+}
+
+int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct okvm_memslot *slot;
+	int ret = -EFAULT;
+	hva_t hva;
+	u32 half;
+	u64 gen;
+
+	slot = fault_slot(vcpu, gfn, &gen);
+	if (!slot)
+		return ret;
+	hva = okvm_slot_hva(slot, gfn) + offset_in_page(gpa);
+	pagefault_disable();
+	if (size == 8) {
+		ret = get_user(*val, (u64 __user *)hva);
+	} else {
+		ret = get_user(half, (u32 __user *)hva);
+		*val = half;
+	}
+	pagefault_enable();
+	return ret;
 }
 
 /* The end of the walk: what it leads to, for long mode only. */

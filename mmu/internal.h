@@ -51,6 +51,7 @@ struct okvm_mmu_vm {
 	struct list_head nx_node;
 	struct delayed_work nx_work;
 	const struct spte_fmt *fmt;
+	unsigned long limit;		/* KVM_SET_NR_MMU_PAGES, 0 none */
 
 	rwlock_t lock;
 	gfn_t hole_gfn;

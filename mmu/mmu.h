@@ -61,8 +61,8 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_choose() - the VM's way of translating: by default TDP if hardware has it
  *
- * Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or there is a
- * vCPU, -ENOMEM
+ * Sets vm->caps. Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or
+ * there is a vCPU, -ENOMEM
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind);
 
@@ -139,14 +139,15 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
  * vcpu->arch has them already. Context as of okvm_mmu_invalidate().
  */
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
-/**
- * okvm_mmu_cr3_fast() - the same with IRQs off, before vcpu->arch has @cr3
- * Return: false if nothing was done
- */
-bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush);
 
 /** okvm_mmu_guest_wrote() - the emulator has written at @gpa, within one page; vm->srcu held */
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+
+/**
+ * okvm_mmu_unprotect() - an instruction that writes to @gfn cannot be emulated
+ * Return: true if the guest can run it now. Context as of okvm_mmu_invalidate().
+ */
+bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn);
 
 /** okvm_mmu_set_limit() - KVM_SET_NR_MMU_PAGES: at most @pages tables, 0 none given */
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages);

@@ -6,6 +6,7 @@
 
 #include <asm/processor.h>
 
+#include "core/hardware.h"
 #include "mmu/internal.h"
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
@@ -26,7 +27,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 {
-	u32 caps = mmu->vm->caps;
+	u32 caps = mmu->vm->offer->caps;
 
 	if (!mmu->root.table)
 		mmu->root.table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -83,11 +84,6 @@ static void policy_tdp_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
 
-static bool policy_tdp_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
-{
-	return false;
-}
-
 static void policy_tdp_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 				  gva_t gva)
 {
@@ -103,6 +99,11 @@ static bool policy_tdp_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 
 static void policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
+}
+
+static bool policy_tdp_unprotect(struct okvm_vm *vm, gfn_t gfn)
+{
+	return false;
 }
 
 static void policy_tdp_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
@@ -125,11 +126,11 @@ const struct mmu_policy mmu_policy_tdp = {
 	.page_fault = policy_tdp_page_fault,
 	.page_fault_fast = policy_tdp_page_fault,
 	.cr3_loaded = policy_tdp_cr3_loaded,
-	.cr3_fast = policy_tdp_cr3_fast,
 	.mode_changed = policy_tdp_nothing,
 	.invalidate = policy_tdp_invalidate,
 	.invlpg_fast = policy_tdp_invlpg_fast,
 	.guest_wrote = policy_tdp_guest_wrote,
+	.unprotect = policy_tdp_unprotect,
 	.prefault = tdp_prefault,
 	.zap_begin = tdp_zap_begin,
 	.zap_range = tdp_zap_range,
@@ -156,10 +157,11 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	const struct mmu_policy *policy = kind == OKVM_MMU_KIND_TDP ? &mmu_policy_tdp :
 								      &mmu_policy_shadow;
 	struct okvm_mmu_vm *mmu = vm->mmu;
+	const u32 need = kind == OKVM_MMU_KIND_TDP ? OKVM_HW_TDP : OKVM_HW_SHADOW;
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->created_vcpus || (kind == OKVM_MMU_KIND_TDP && !(vm->caps & OKVM_HW_TDP)))
+	if (vm->created_vcpus || !(vm->offer->caps & need))
 		return -EINVAL;
 	if (policy == mmu->policy)
 		return 0;
@@ -169,6 +171,7 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	write_lock(&mmu->lock);
 	WRITE_ONCE(mmu->policy, policy);
 	write_unlock(&mmu->lock);
+	vm->caps = vm->offer->caps & (kind == OKVM_MMU_KIND_TDP ? ~0u : ~(u32)OKVM_HW_ONLY_TDP);
 	return 0;
 }
 
@@ -179,12 +182,17 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm)
 
 /* ---- calls through the policy ---- */
 
+/* SDM "INVPCID": the instruction's own numbers. */
+static_assert(OKVM_INVPCID_ADDRESS == 0 && OKVM_INVPCID_SINGLE == 1 && OKVM_INVPCID_ALL == 2 &&
+	      OKVM_INVPCID_NOT_GLOBAL == 3);
+
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 {
 	const struct mmu_policy *policy = READ_ONCE(mmu->policy);
 	struct mmu_zap z;
 
 	policy->zap_begin(&z, mmu, yield);
+	z.gone = true;
 	policy->zap_range(&z, start, end);
 	policy->zap_end(&z);
 }
@@ -226,17 +234,19 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 	vcpu->vm->mmu->policy->cr3_loaded(vcpu, noflush);
 }
 
-bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu, u64 cr3, bool noflush)
-{
-	return vcpu->vm->mmu->policy->cr3_fast(vcpu, cr3, noflush);
-}
-
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
 	vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
 }
 
+bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn)
+{
+	return vcpu->vm->mmu->policy->unprotect(vcpu->vm, gfn);
+}
+
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages)
 {
+	/* For the policy that may be chosen yet. */
+	vm->mmu->limit = pages;
 	vm->mmu->policy->set_limit(vm->mmu, pages);
 }

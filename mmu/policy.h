@@ -23,6 +23,7 @@ struct okvm_memslot;
 struct okvm_mmu_vm;
 struct okvm_page_fault;
 struct okvm_vcpu;
+struct okvm_vm;
 enum okvm_invalidation;
 
 /**
@@ -31,6 +32,7 @@ enum okvm_invalidation;
  * @work: entries looked at since the lock was taken or dropped last
  * @flush: TLBs may still hold something that was removed
  * @yield: the lock may be dropped in between
+ * @gone: the frames stop being memory; else the host only moves what is behind them
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;
@@ -38,6 +40,7 @@ struct mmu_zap {
 	unsigned int work;
 	bool flush;
 	bool yield;
+	bool gone;
 };
 
 /**
@@ -74,11 +77,6 @@ struct mmu_policy {
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* CR3, or with PAE the PDPTEs, were loaded; vcpu->arch has the new values. */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
-	/*
-	 * MOV to CR3, IRQs off as in page_fault_fast(): the root of @cr3 is there, and hardware
-	 * has it now. Return: false if nothing was done
-	 */
-	bool (*cr3_fast)(struct okvm_vcpu *vcpu, u64 cr3, bool noflush);
 	/* vcpu->mmu->mode has changed. A load follows before the next entry. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
 	/* The guest invalidates translations of its own. */
@@ -88,6 +86,11 @@ struct mmu_policy {
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+	/*
+	 * An instruction that writes to @gfn cannot be emulated. Return: true if it can be run now, as
+	 * the frame is not followed any more
+	 */
+	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
 	/* KVM_PRE_FAULT_MEMORY: bytes to the end of the page that maps @gpa, or a negative errno */
 	long (*prefault)(struct okvm_vcpu *vcpu, gpa_t gpa);
 
@@ -119,6 +122,6 @@ struct mmu_policy {
 };
 
 extern const struct mmu_policy mmu_policy_tdp;		/* tdp.c */
-extern const struct mmu_policy mmu_policy_shadow;	/* shadow_none.c */
+extern const struct mmu_policy mmu_policy_shadow;	/* shadow_policy.c */
 
 #endif /* OKVM_MMU_POLICY_H */

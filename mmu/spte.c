@@ -65,11 +65,6 @@ static u64 spte_all_bits(const struct spte_fmt *fmt)
 	return fmt->read | fmt->write | fmt->exec | fmt->nx | fmt->user;
 }
 
-u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access)
-{
-	return (spte & ~spte_all_bits(fmt)) | spte_bits(fmt, access);
-}
-
 u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf)
 {
 	u64 spte = leaf->pfn << 12 | SPTE_VALID | fmt->accessed | spte_bits(fmt, leaf->access);

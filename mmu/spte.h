@@ -34,7 +34,7 @@
 #define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
-#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: the guest's tables allow writes */
+#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: so do the guest's tables */
 /* Of entries that point to a table, which have no host's permissions. */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* for a fetch, in place of a huge page */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
@@ -50,7 +50,7 @@
 #define EPT_ACCESSED		BIT_ULL(8)
 #define EPT_DIRTY		BIT_ULL(9)
 
-/* Ordinary paging (SDM "Format of a Page-Table Entry that Maps a 4-KByte Page"). */
+/* Bits of ordinary paging (SDM "Format of a Page-Table Entry that Maps a 4-KByte Page"). */
 #define PT_PRESENT		BIT_ULL(0)
 #define PT_WRITE		BIT_ULL(1)
 #define PT_USER			BIT_ULL(2)
@@ -165,8 +165,6 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
  * Page-Directory-Pointer-Table Entry").
  */
 u64 spte_pdpte(u64 pa);
-/** spte_table_access() - @spte, which points to a table, gives @access (enum spte_access) */
-u64 spte_table_access(const struct spte_fmt *fmt, u64 spte, u8 access);
 
 /**
  * struct spte_leaf - what a leaf is made of

@@ -14,18 +14,6 @@
 #define PTE_NX		BIT_ULL(63)
 #define PTE_FRAME	GENMASK_ULL(51, 12)
 
-#define WALK_LEVELS	5
-
-/* One walk on its way: the entries used, and what they allow together. */
-struct walk_path {
-	u64 at[WALK_LEVELS + 1];	/* guest-physical address of the entry, by level */
-	u64 entry[WALK_LEVELS + 1];
-	int top;		/* first level with an entry in memory */
-	int level;		/* level of the entry that maps the page */
-	bool write, user, exec;
-	u64 key;
-};
-
 static unsigned int walk_size(const struct walk_mode *mode)
 {
 	return mode->levels == 2 ? 4 : 8;
@@ -197,6 +185,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 	if (!walk_begin(mode, regs, gva, path, &table))
 		return walk_pf(mode, access, 0, fault);
 	for (level = path->top; level > 0; level--) {
+		path->level = level;
 		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
 		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
 			fault->error_code = walk_code(mode, access);
@@ -210,7 +199,6 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 		path->write &= !!(entry & PTE_WRITE);
 		path->user &= !!(entry & PTE_USER);
 		path->exec &= !(mode->levels > 2 && entry & PTE_NX);
-		path->level = level;
 		if (walk_maps(mode, entry, level))
 			break;
 		table = walk_frame(mode, entry);
@@ -221,7 +209,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 
 /* 0 all bits are set; 1 an entry changed: walk again; negative: no memory */
 static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, void *ctx,
-		     u32 access, const struct walk_path *path)
+		     u32 access, struct walk_path *path)
 {
 	int level, ret;
 
@@ -235,6 +223,8 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret && ret != -EROFS)
 			return ret;
+		if (!ret)
+			path->entry[level] = want;
 	}
 	return 0;
 }
@@ -260,12 +250,12 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 	result->write = path->write;
 }
 
-enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
-		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
-		       struct walk_result *result, struct walk_fault *fault)
+enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
+			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+			     struct walk_path *path, struct walk_result *result,
+			     struct walk_fault *fault)
 {
 	enum walk_verdict verdict;
-	struct walk_path path;
 	int tries, ret;
 
 	if (mode->levels < 4)
@@ -275,20 +265,50 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
 		return WALK_OK;
 	}
 	for (tries = 0; tries < WALK_TRIES; tries++) {
-		verdict = walk_down(mode, regs, ops, ctx, gva, access, &path, fault);
+		verdict = walk_down(mode, regs, ops, ctx, gva, access, path, fault);
 		if (verdict)
 			return verdict;
-		verdict = walk_check(mode, regs, &path, access, fault);
+		verdict = walk_check(mode, regs, path, access, fault);
 		if (verdict)
 			return verdict;
-		ret = walk_mark(mode, ops, ctx, access, &path);
+		ret = walk_mark(mode, ops, ctx, access, path);
 		if (!ret) {
-			walk_done(mode, &path, gva, result);
+			walk_done(mode, path, gva, result);
 			return WALK_OK;
 		}
+		fault->error_code = walk_code(mode, access);
 		if (ret < 0)
-			break;
+			return WALK_MEMORY;
 	}
-	fault->error_code = walk_code(mode, access);
-	return WALK_MEMORY;
+	return WALK_AGAIN;
+}
+
+enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
+		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+		       struct walk_result *result, struct walk_fault *fault)
+{
+	struct walk_path path;
+
+	return walk_noted(mode, regs, ops, ctx, gva, access, &path, result, fault);
+}
+
+bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame)
+{
+	struct walk_path path = { .level = level };
+
+	if (!(entry & PTE_PRESENT) || entry & walk_reserved(mode, entry, level) ||
+	    !walk_maps(mode, entry, level))
+		return false;
+	path.entry[level] = entry;
+	*frame = walk_gpa(mode, &path, 0) >> 12;
+	return true;
+}
+
+bool walk_entry_table(const struct walk_mode *mode, u64 entry, int level, u64 *frame)
+{
+	if (!(entry & PTE_PRESENT) || entry & walk_reserved(mode, entry, level) ||
+	    walk_maps(mode, entry, level))
+		return false;
+	*frame = walk_frame(mode, entry) >> 12;
+	return true;
 }

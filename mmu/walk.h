@@ -84,6 +84,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
 	WALK_MEMORY,		/* a table is not in memory, which the error code cannot tell */
+	WALK_AGAIN,		/* others change the tables all the time: likewise */
 };
 
 /**
@@ -95,6 +96,35 @@ enum walk_verdict {
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
 		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 		       struct walk_result *result, struct walk_fault *fault);
+
+#define WALK_LEVELS	5
+
+/**
+ * struct walk_path - one walk on its way: the entries used, and what they allow together
+ * @at: guest-physical address of the entry, by level
+ * @entry: what it held when it was used, accessed and dirty bits as the walk has left them
+ * @top: first level with an entry in memory
+ * @level: level of the entry that maps the page
+ */
+struct walk_path {
+	u64 at[WALK_LEVELS + 1];
+	u64 entry[WALK_LEVELS + 1];
+	int top;
+	int level;
+	bool write, user, exec;
+	u64 key;
+};
+
+/** walk_noted() - walk(), and tell the way: @path is undefined with paging off */
+enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
+			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
+			     struct walk_path *path, struct walk_result *result,
+			     struct walk_fault *fault);
+
+/** walk_entry_frame() - does @entry at @level map a page? Then @frame is its first frame */
+bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
+/** walk_entry_table() - does @entry at @level point to a table? Then @frame is the table's */
+bool walk_entry_table(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 
 /* Walks that are begun anew because an entry changed under the walker. */
 #define WALK_TRIES	8

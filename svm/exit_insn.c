@@ -33,6 +33,9 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
+	/* Legal in real mode, where the decoder, which follows VMCALL, refuses it. */
+	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
+		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)
 		return OKVM_RESUME;
 	switch (hw->exit_code) {

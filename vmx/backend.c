@@ -27,7 +27,7 @@ struct vmx_params vmx_params;
 	MODULE_PARM_DESC(name, text)
 #define OPTION(name, opt, text) OPTION_DEFAULT(name, opt, true, text)
 
-OPTION(ept, opt_ept, "two-dimensional paging");
+OPTION(ept, opt_ept, "two-dimensional paging; without it guests run on shadow page tables");
 OPTION(ept_ad, opt_ept_ad, "accessed and dirty bits in EPT entries");
 OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
@@ -140,8 +140,8 @@ static int read_caps(void)
 		pr_err("okvm: this CPU's VMX lacks %s\n", caps_errors[err]);
 		return -EOPNOTSUPP;
 	}
-	if (!vmx_has(&vmx_caps, VMX_OPT_EPT)) {
-		pr_err("okvm: EPT is missing or switched off (ept=0): guests need it\n");
+	if (!vmx_has(&vmx_caps, VMX_OPT_EPT) && !boot_cpu_has(X86_FEATURE_NX)) {
+		pr_err("okvm: there is neither EPT nor the NX bit, which shadow paging needs\n");
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -191,6 +191,7 @@ static const struct cap_row cap_rows[] = {
 	{ OKVM_HW_UNRESTRICTED, VMX_OPT_UNRESTRICTED, 0, 0 },
 	{ OKVM_HW_POSTED, VMX_OPT_POSTED, 0, 0 },
 	{ OKVM_HW_HV_TIMER, VMX_OPT_TIMER, 0, 0 },
+	{ OKVM_HW_SHADOW, 0, 0, 0 },
 	{ OKVM_HW_TDP, VMX_OPT_EPT, 0, 0 },
 	{ OKVM_HW_TDP_AD, VMX_OPT_EPT_AD, 0, 0 },
 	{ OKVM_HW_TDP_1G, VMX_OPT_EPT, 0, VMX_EPT_1GB_PAGE_BIT },
@@ -362,7 +363,7 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vmcs_write(GUEST_SYSENTER_ESP, 0);
 	vmcs_write(GUEST_SYSENTER_EIP, 0);
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
-		vmcs_write(GUEST_IA32_PAT, vcpu->arch->pat);
+		vmcs_write(GUEST_IA32_PAT, vmx_guest_pat(vcpu, vcpu->arch->pat));
 	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~(CPU_BASED_INTR_WINDOW_EXITING |
 				      CPU_BASED_NMI_WINDOW_EXITING));
 	vmx_update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CONTROLS | OKVM_ICPT_APIC |

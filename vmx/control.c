@@ -21,11 +21,15 @@
  * #MC: the host's.
  * #DB, #AC: a guest can make their delivery recur without end; no interrupt would end that.
  * #BP: a debugger's breakpoints in the guest's code.
+ * #PF: shadow paging: it may be our tables that lack something.
  */
-static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
+static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
 {
 	u32 bits = BIT(X86_TRAP_UD) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+	const struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	if (vmx_is_shadow(vcpu))
+		bits |= BIT(X86_TRAP_PF);
 	if ((arch->guest_debug & (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP)) ==
 	    (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP))
 		bits |= BIT(X86_TRAP_BP);
@@ -51,6 +55,8 @@ static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
  * MOV_DR_EXITING: the first access loads the guest's debug registers (vmx_exit_dr()).
  * TPR_SHADOW: CR8 is the TPR in the virtual-APIC page.
  * CR8_LOAD_EXITING, CR8_STORE_EXITING: without that page each access is okvm's to answer.
+ * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: shadow paging: CR3 in the VMCS is ours, and
+ *	our tables follow the guest's when it says that it has changed them. INVPCID exits too.
  * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a waiting event can be delivered.
  */
 static u32 exec_wanted(struct okvm_vcpu *vcpu)
@@ -69,6 +75,9 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 		exec |= CPU_BASED_TPR_SHADOW;
 	else
 		exec |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+	if (vmx_is_shadow(vcpu))
+		exec |= CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
+			CPU_BASED_INVLPG_EXITING;
 	/* vmx_want_window() decides about these two. */
 	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
@@ -89,10 +98,11 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
-	u32 exec2 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
-		    SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING |
+	u32 exec2 = SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_TSC_SCALING |
 		    SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING;
 
+	if (!vmx_is_shadow(vcpu))
+		exec2 |= SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST;
 	if (hw->vpid)
 		exec2 |= SECONDARY_EXEC_ENABLE_VPID;
 	if (!(vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE))
@@ -132,7 +142,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 
 /*
  * The guest writes some bits without exits: TS and WP of CR0, and those of CR4 that change nothing
- * for the host. A bit of CR4 that the guest's CPUID reserves is not among them.
+ * for the host. A bit of CR4 that the guest's CPUID reserves is not among them. Under shadow paging
+ * WP is ours, and a change of PGE makes our tables follow the guest's.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -145,6 +156,10 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 	arch->cr4_guest_owned = (X86_CR4_PVI | X86_CR4_DE | X86_CR4_PCE | X86_CR4_OSFXSR |
 				 X86_CR4_OSXMMEXCPT | X86_CR4_TSD | X86_CR4_PGE |
 				 X86_CR4_FSGSBASE) & ~arch->feat.cr4_reserved;
+	if (vmx_is_shadow(vcpu)) {
+		arch->cr0_guest_owned = X86_CR0_TS;
+		arch->cr4_guest_owned &= ~X86_CR4_PGE;
+	}
 	vmcs_write(CR0_GUEST_HOST_MASK, ~arch->cr0_guest_owned);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~arch->cr4_guest_owned);
 }
@@ -159,7 +174,7 @@ static void update_tsc(const struct okvm_arch_vcpu *arch)
 void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 {
 	if (what & OKVM_ICPT_EXCEPTIONS)
-		vmcs_exceptions_set(&to_hw(vcpu)->vmcs, exceptions_wanted(vcpu->arch));
+		vmcs_exceptions_set(&to_hw(vcpu)->vmcs, exceptions_wanted(vcpu));
 	if (what & OKVM_ICPT_APIC)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
@@ -181,11 +196,25 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 
 /* ---- EPT and TLB ---- */
 
+/* CR3 is written here and not at entries: translations of the old root go with it. */
+static void set_shadow_root(struct okvm_hw_vcpu *hw, u64 pa)
+{
+	if (pa == hw->vmcs.shadow_root)
+		return;
+	hw->vmcs.shadow_root = pa;
+	vmcs_write(GUEST_CR3, pa);
+	hw->todo |= VMX_TODO_FLUSH_GUEST;
+}
+
 static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
+	if (vmx_is_shadow(vcpu)) {
+		set_shadow_root(hw, root->pa);
+		return;
+	}
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	if (eptp == hw->vmcs.eptp)
@@ -195,11 +224,29 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 }
 
+/*
+ * On this CPU; the next one flushes all when the vCPU is loaded there. An address that is not
+ * canonical is refused, and has no translation.
+ */
+static bool invalidate_address(struct okvm_hw_vcpu *hw, gva_t gva)
+{
+	bool done;
+
+	if (!hw->vpid || !(vmx_caps.vpid_cap & VMX_VPID_EXTENT_INDIVIDUAL_ADDR_BIT))
+		return false;
+	preempt_disable();
+	done = vmx_insn_invvpid(VMX_VPID_EXTENT_INDIVIDUAL_ADDR, hw->vpid, gva);
+	preempt_enable();
+	return done;
+}
+
 static void vmx_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
+	if (scope == OKVM_TLB_GVA && invalidate_address(hw, gva))
+		return;
 	hw->todo |= scope == OKVM_TLB_ALL ? VMX_TODO_FLUSH_ALL : VMX_TODO_FLUSH_GUEST;
 }
 
@@ -230,7 +277,7 @@ static void invalidate_vpid(u16 vpid)
 void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
 	/* Linear translations too: a VPID may have come from another vCPU. */
-	if (hw->todo & VMX_TODO_FLUSH_ALL)
+	if (hw->todo & VMX_TODO_FLUSH_ALL && hw->vmcs.eptp)
 		invalidate_ept(hw->vmcs.eptp);
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);

@@ -280,8 +280,9 @@ static void vmx_debug_put(struct okvm_vcpu *vcpu)
 
 /* ---- each entry ---- */
 
-static void write_dirty_regs(struct okvm_arch_vcpu *arch)
+static void write_dirty_regs(struct okvm_vcpu *vcpu)
 {
+	struct okvm_arch_vcpu *arch = vcpu->arch;
 	u32 dirty = arch->dirty;
 
 	if (dirty & BIT(OKVM_REG_RIP))
@@ -292,6 +293,8 @@ static void write_dirty_regs(struct okvm_arch_vcpu *arch)
 		vmcs_write(GUEST_RSP, arch->gpr[OKVM_REG_RSP]);
 	if (dirty & BIT(OKVM_REG_RFLAGS))
 		vmcs_write(GUEST_RFLAGS, arch->rflags);
+	if (vmx_is_shadow(vcpu))
+		return;
 	if (dirty & BIT(OKVM_REG_CR3))
 		vmcs_write(GUEST_CR3, arch->cr3);
 	if (dirty & BIT(OKVM_REG_PDPTR)) {
@@ -339,7 +342,7 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	int failed;
 
-	write_dirty_regs(arch);
+	write_dirty_regs(vcpu);
 	write_preemption_timer(hw);
 	if (unlikely(hw->todo))
 		vmx_flush_pending(hw);
@@ -438,7 +441,7 @@ static bool must_emulate(struct okvm_vcpu *vcpu)
 
 	if (hw->todo & VMX_TODO_CHECK_STATE) {
 		hw->todo &= ~VMX_TODO_CHECK_STATE;
-		hw->emulate = !vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED) && !vmx_state_valid(vcpu);
+		hw->emulate = !vmx_state_valid(vcpu);
 	}
 	return hw->emulate;
 }

@@ -128,6 +128,12 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 		return vmx_fast_apic_write(vcpu);
 	case EXIT_REASON_APIC_ACCESS:
 		return vmx_fast_apic_access(vcpu);
+	case EXIT_REASON_EXCEPTION_NMI:
+		return vmx_fast_page_fault(vcpu);
+	case EXIT_REASON_CR_ACCESS:
+		return vmx_fast_cr(vcpu);
+	case EXIT_REASON_INVLPG:
+		return vmx_fast_invlpg(vcpu);
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
 		return fast_nop(vcpu, &vmx_fast_ops);
@@ -161,6 +167,7 @@ static int exit_fail_entry(struct okvm_vcpu *vcpu, u64 reason)
 {
 	struct kvm_run *run = vcpu->run;
 
+	vmx_entry_explain(vcpu, reason);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
 	run->fail_entry.cpu = to_hw(vcpu)->entry_cpu;
@@ -184,7 +191,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_GETSEC]			= vmx_exit_ud,
 	[EXIT_REASON_HLT]		= vmx_exit_hlt,
 	[EXIT_REASON_INVD]		= vmx_exit_nop,
-	[EXIT_REASON_INVLPG]		= exit_unexpected,	/* never enabled with EPT */
+	[EXIT_REASON_INVLPG]		= vmx_exit_invlpg,	/* shadow paging */
 	[EXIT_REASON_RDPMC]		= vmx_exit_rdpmc,
 	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* never enabled */
 	[EXIT_RSM]			= vmx_exit_ud,
@@ -225,7 +232,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_XSETBV]		= vmx_exit_xsetbv,
 	[EXIT_REASON_APIC_WRITE]	= vmx_exit_apic_write,
 	[EXIT_REASON_RDRAND]		= vmx_exit_ud,
-	[EXIT_REASON_INVPCID]		= vmx_exit_ud,
+	[EXIT_REASON_INVPCID]		= vmx_exit_invpcid,
 	[EXIT_REASON_VMFUNC]		= vmx_exit_ud,
 	[EXIT_REASON_ENCLS]		= vmx_exit_ud,
 	[EXIT_REASON_RDSEED]		= vmx_exit_ud,

@@ -142,6 +142,8 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 		return OKVM_RESUME;
 	vmx_nmi_unblocked(vcpu, info & INTR_INFO_UNBLOCK_NMI && vector != X86_TRAP_DF);
 	switch (vector) {
+	case X86_TRAP_PF:
+		return vmx_exit_page_fault(vcpu, exception_error(info));
 	case X86_TRAP_UD:
 		return vmx_emulate(vcpu, OKVM_EMUL_UD, 0);
 	case X86_TRAP_DB:

@@ -6,6 +6,7 @@
 
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
 #include "x86/cpu/regs.h"
@@ -84,6 +85,38 @@ int vmx_exit_io(struct okvm_vcpu *vcpu)
 	if (q.string)
 		return vmx_emulate(vcpu, OKVM_EMUL_PIO, 0);
 	return okvm_pio(vcpu, q.port, qual_io_size(q), q.in, vmx_insn_len(hw));
+}
+
+/* Only with shadow paging. The qualification is the linear address. */
+int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
+{
+	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, vmx_qual(to_hw(vcpu)));
+	return vmx_skip_insn(vcpu);
+}
+
+bool vmx_fast_invlpg(struct okvm_vcpu *vcpu)
+{
+	if (vmx_single_steps(vcpu) || !okvm_mmu_invlpg_fast(vcpu, vmx_qual(to_hw(vcpu))))
+		return false;
+	vmx_skip_insn_fast(vcpu);
+	return true;
+}
+
+/* The descriptor is in memory, which the emulator reads. */
+int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
+{
+	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+}
+
+bool vmx_fast_cr(struct okvm_vcpu *vcpu)
+{
+	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
+
+	if (!vmx_is_shadow(vcpu) || q.cr != 3 || q.type != QUAL_CR_FROM || vmx_single_steps(vcpu))
+		return false;
+	okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
+	vmx_skip_insn_fast(vcpu);
+	return true;
 }
 
 int vmx_exit_cr(struct okvm_vcpu *vcpu)

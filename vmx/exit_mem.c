@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Exits that are made by memory accesses: EPT violations and
- * misconfigurations (MMIO), and the APIC page.
+ * misconfigurations (MMIO), page faults of shadow paging, and the APIC page.
  */
+#include <linux/irqflags.h>
+#include <linux/kvm_para.h>
+
 #include <asm/apicdef.h>
 #include <asm/processor-flags.h>
+#include <asm/special_insns.h>
+#include <asm/trapnr.h>
 
 #include "core/guestmem.h"
 #include "vmx/qual.h"
@@ -120,6 +125,122 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 	}
 	/* An entry of an older generation, or no MMIO entry at all: the fault path decides. */
 	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
+}
+
+/* ---- page faults: shadow paging ---- */
+
+/* An access that is the kernel's at CPL 3 is the CPU's own: of a descriptor table, or a TSS. */
+static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
+{
+	struct okvm_page_fault pf = {
+		.gva = vmx_qual(to_hw(vcpu)), .acc = error, .gpa = OKVM_INVALID_GPA,
+	};
+
+	if (!(error & OKVM_ACC_USER) && vmx_get_cpl(vcpu) == 3)
+		pf.acc |= OKVM_ACC_IMPLICIT;
+	return pf;
+}
+
+/*
+ * The guest's own fault. CR2 is written here too: the fast loop goes back into the guest without
+ * stay_enter(), and stay_leave() takes over what the register holds.
+ */
+static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf, bool fast)
+{
+	okvm_queue_pf(vcpu, pf->gva, pf->guest.error_code);
+	if (fast)
+		native_write_cr2(vcpu->arch->cr2);
+}
+
+/*
+ * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one
+ * that a page of its own is being fetched.
+ */
+static bool is_host_apf(struct okvm_hw_vcpu *hw)
+{
+	hw->host_apf = boot_cpu_has(X86_FEATURE_HYPERVISOR) ? kvm_read_and_reset_apf_flags() : 0;
+	return hw->host_apf;
+}
+
+static void wait_host_apf(struct okvm_hw_vcpu *hw)
+{
+	local_irq_disable();
+	kvm_async_pf_task_wait_schedule((u32)vmx_qual(hw));
+	local_irq_enable();
+}
+
+bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const u32 info = vmx_intr_info(hw);
+	struct okvm_page_fault pf;
+	unsigned long cr2;
+	int verdict;
+
+	if ((info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) !=
+	    (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF))
+		return false;
+	if (is_host_apf(hw) || info & INTR_INFO_UNBLOCK_NMI ||
+	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
+		return false;
+	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
+	/* A fault of the host's own, where user memory is read, would take the guest's CR2 away. */
+	cr2 = native_read_cr2();
+	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
+	if (unlikely(native_read_cr2() != cr2))
+		native_write_cr2(cr2);
+	if (verdict == OKVM_FAULT_GUEST)
+		give_page_fault(vcpu, &pf, true);
+	return verdict == OKVM_FAULT_FIXED || verdict == OKVM_FAULT_GUEST;
+}
+
+/*
+ * No memory is there, read-only memory is written, or a table that is being followed: then the
+ * emulator writes, and tells mmu/.
+ */
+static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
+{
+	bool device = pf->gpa != OKVM_INVALID_GPA &&
+		      !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE);
+	int outcome;
+
+	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
+		if (pf->gpa == OKVM_INVALID_GPA)
+			return vmx_delivery_failed(vcpu);
+		/* What is pushed goes where a table has been: the delivery is made again. */
+		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
+		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
+	}
+	if (device && !(pf->acc & OKVM_ACC_FETCH) && okvm_emulate_known(vcpu, pf->gpa, &outcome))
+		return outcome;
+	return vmx_emulate(vcpu, OKVM_EMUL_MMIO,
+			   pf->acc & OKVM_ACC_FETCH ? OKVM_INVALID_GPA : pf->gpa);
+}
+
+int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_page_fault pf = page_fault_of(vcpu, error);
+	int verdict;
+
+	if (unlikely(hw->host_apf)) {
+		wait_host_apf(hw);
+		return OKVM_RESUME;
+	}
+	verdict = okvm_mmu_page_fault(vcpu, &pf);
+	switch (verdict) {
+	case OKVM_FAULT_GUEST:
+		give_page_fault(vcpu, &pf, false);
+		return OKVM_RESUME;
+	case OKVM_FAULT_MMIO:
+		return emulate_access(vcpu, &pf);
+	case OKVM_FAULT_FIXED:
+	case OKVM_FAULT_SIGNAL:
+	case OKVM_FAULT_LATER:
+		return OKVM_RESUME;
+	default:
+		return verdict;
+	}
 }
 
 /* CR0.WP is the guest's own; the page walker has to know it before it walks. */

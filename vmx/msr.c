@@ -364,7 +364,7 @@ int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	case MSR_IA32_CR_PAT:
 		vcpu->arch->pat = val;
 		if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT)
-			vmcs_write(GUEST_IA32_PAT, val);
+			vmcs_write(GUEST_IA32_PAT, vmx_guest_pat(vcpu, val));
 		return 0;
 	}
 	slot = uret_slot(msr);

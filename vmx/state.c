@@ -118,7 +118,7 @@ static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 	 * type says "not accessed": entries demand the bit (SDM "Checks on Guest Segment
 	 * Registers").
 	 */
-	if (vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED) && seg != OKVM_SEG_LDTR &&
+	if (vmx_unrestricted(vcpu) && seg != OKVM_SEG_LDTR &&
 	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))
 		ar |= 1;
 	hw->seg_avail |= 0xfu << (seg * NR_SEG_FIELDS);
@@ -239,21 +239,59 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 		arch->cr0 |= vmcs_read(GUEST_CR0) & arch->cr0_guest_owned;
 		break;
 	case OKVM_REG_CR3:
-		arch->cr3 = vmcs_read(GUEST_CR3);
+		if (!vmx_is_shadow(vcpu))
+			arch->cr3 = vmcs_read(GUEST_CR3);
 		break;
 	case OKVM_REG_CR4:
 		arch->cr4 &= ~arch->cr4_guest_owned;
 		arch->cr4 |= vmcs_read(GUEST_CR4) & arch->cr4_guest_owned;
 		break;
 	case OKVM_REG_PDPTR:
-		cache_pdptrs(arch);
+		if (!vmx_is_shadow(vcpu))
+			cache_pdptrs(arch);
 		break;
 	default:
 		break;
 	}
 }
 
-/* ---- control registers ---- */
+/*
+ * ---- control registers ----
+ *
+ * Under shadow paging the guest's paging is ours, and hardware's registers describe our tables
+ * rather than the guest's: paging is always on, in the format with 8-byte entries; write protection
+ * binds the guest's kernel too; PCIDs and protection keys are off, and EFER.NX is on. What is left
+ * of the guest's own are SMEP and SMAP, as hardware alone sees the privilege of an access; while
+ * the guest has no paging they have nothing to say. The guest reads its own values from the read
+ * shadows.
+ */
+
+/* The tables have the more levels only for a guest that has them itself. */
+static unsigned long shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long cr4)
+{
+	cr4 |= X86_CR4_PAE;
+	cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
+	if (!(arch->cr0 & X86_CR0_PG))
+		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP);
+	if (!(arch->efer & EFER_LMA))
+		cr4 &= ~X86_CR4_LA57;
+	return cr4;
+}
+
+/* Entries demand that LME agrees with LMA while paging is on, as it always is. */
+static u64 shadow_efer(u64 efer)
+{
+	efer |= EFER_NX;
+	return efer & EFER_LMA ? efer | EFER_LME : efer & ~(u64)EFER_LME;
+}
+
+/* Our tables say "write-back" and "uncacheable" as the kernel does, by its own PAT. */
+u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
+{
+	if (vmx_is_shadow(vcpu))
+		rdmsrl(MSR_IA32_CR_PAT, pat);
+	return pat;
+}
 
 static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -263,14 +301,18 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 
 	/* Unrestricted guest frees PE and PG of what VMX operation demands. */
 	val |= X86_CR0_NE;
-	if (!vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED))
+	if (!vmx_unrestricted(vcpu))
 		val |= X86_CR0_PE | X86_CR0_PG;
+	if (vmx_is_shadow(vcpu))
+		val |= X86_CR0_WP;
 	arch->cr0 = cr0;
 	arch->avail |= BIT(OKVM_REG_CR0);
 	vmcs_write(CR0_READ_SHADOW, cr0);
 	vmcs_write(GUEST_CR0, val);
 	hw->walk_wp = cr0 & X86_CR0_WP;
 	hw->todo |= VMX_TODO_CHECK_STATE;
+	if (vmx_is_shadow(vcpu))
+		vmx_set_cr4(vcpu, okvm_cr4(vcpu));
 }
 
 /* DESC: LGDT, SGDT and their kin exit, for a guest's UMIP on a CPU without it. */
@@ -292,6 +334,8 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 		desc_exiting(hw, cr4 & X86_CR4_UMIP);
 		val &= ~X86_CR4_UMIP;
 	}
+	if (vmx_is_shadow(vcpu))
+		val = shadow_cr4(arch, val);
 	arch->cr4 = cr4;
 	arch->avail |= BIT(OKVM_REG_CR4);
 	vmcs_write(CR4_READ_SHADOW, cr4);
@@ -306,12 +350,14 @@ static void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	vcpu->arch->efer = efer;
 	hw->uret_stale = true;
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
-		vmcs_write(GUEST_IA32_EFER, efer);
+		vmcs_write(GUEST_IA32_EFER, vmx_is_shadow(vcpu) ? shadow_efer(efer) : efer);
 	if (efer & EFER_LMA)
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry & ~VM_ENTRY_IA32E_MODE);
 	hw->todo |= VMX_TODO_CHECK_STATE;
+	if (vmx_is_shadow(vcpu))
+		vmx_set_cr4(vcpu, okvm_cr4(vcpu));
 }
 
 void vmx_sync_wp(struct okvm_vcpu *vcpu)
@@ -417,9 +463,12 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	int seg;
 
-	if (vmx_has(&vmx_caps, VMX_OPT_UNRESTRICTED))
+	if (vmx_unrestricted(vcpu))
 		return true;
-	if (!(okvm_cr0(vcpu) & X86_CR0_PE) || !(okvm_cr0(vcpu) & X86_CR0_PG))
+	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
+		return false;
+	/* Shadow tables can map linear addresses to themselves. */
+	if (!(okvm_cr0(vcpu) & X86_CR0_PG) && !vmx_is_shadow(vcpu))
 		return false;
 	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)
 		return vm86_segs_ok(hw);

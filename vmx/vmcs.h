@@ -194,6 +194,7 @@ struct vmx_vmcs {
 	unsigned long host_fs_base;
 	u64 timer_value;
 	u64 eptp;
+	u64 shadow_root;	/* what GUEST_CR3 holds under shadow paging */
 
 	struct vmcs *region;
 	u64 pa;			/* of @region */

@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "core/backend.h"
 #include "core/compat.h"
 #include "irq/apic_ops.h"
 #include "irq/irq.h"
@@ -85,6 +86,7 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* only of exits that can interrupt a delivery */
+	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
 	u32 instruction_error;	/* of an entry that failed without an exit */
 	bool entry_failed;
 	int entry_cpu;
@@ -122,6 +124,18 @@ struct okvm_hw_vcpu {
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->hw;
+}
+
+/* CR3 is the root of shadow tables, and every #PF exits. */
+static inline bool vmx_is_shadow(const struct okvm_vcpu *vcpu)
+{
+	return !(vcpu->vm->caps & OKVM_HW_TDP);
+}
+
+/* Hardware runs real mode and unpaged protected mode of this VM. */
+static inline bool vmx_unrestricted(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->vm->caps & OKVM_HW_UNRESTRICTED;
 }
 
 /* ---- lazily read fields of this exit ---- */
@@ -250,6 +264,9 @@ extern const char vmx_int_stubs[];
 
 /* ---- exit.c ---- */
 
+/** vmx_entry_explain() - an entry has failed: which rules are broken, for OKVM_GET_ERROR */
+void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason);	/* entry_why.c */
+
 /** vmx_exit_fast() - serve the exit with IRQs off. Return: true if the guest can go on */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu);
 /** vmx_exit_slow() - serve it with IRQs on. Return: outcome */
@@ -261,6 +278,12 @@ void vmx_host_nmi_mce(struct okvm_vcpu *vcpu);
 int vmx_exit_cpuid(struct okvm_vcpu *vcpu);		/* exit_insn.c */
 int vmx_exit_cr(struct okvm_vcpu *vcpu);
 int vmx_exit_dr(struct okvm_vcpu *vcpu);
+int vmx_exit_invlpg(struct okvm_vcpu *vcpu);
+int vmx_exit_invpcid(struct okvm_vcpu *vcpu);
+/** vmx_fast_cr() - shadow paging: MOV to and from CR3; IRQs off */
+bool vmx_fast_cr(struct okvm_vcpu *vcpu);
+/** vmx_fast_invlpg() - likewise */
+bool vmx_fast_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
 int vmx_exit_wrmsr(struct okvm_vcpu *vcpu);
@@ -283,6 +306,10 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
+/** vmx_fast_page_fault() - shadow paging: a #PF that needs no lock and no sleep; IRQs off */
+bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
+/** vmx_exit_page_fault() - @error: hardware's error code. Return: outcome */
+int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error);
 /** vmx_delivery_failed() - the event in hw->idt_info cannot be delivered. Return: outcome */
 int vmx_delivery_failed(struct okvm_vcpu *vcpu);
 /** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
@@ -305,6 +332,8 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
 
 extern const struct okvm_reg_ops vmx_reg_ops;
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
+/** vmx_guest_pat() - what hardware has as the guest's PAT when the guest's own is @pat */
+u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
 /** vmx_skip_insn_fast() - past the instruction of this exit, if !vmx_single_steps() */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);

@@ -78,16 +78,9 @@ static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int l
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 	return OKVM_USER;
 }
-
-/* Moves to and from control and debug registers have 32 bits outside of 64-bit mode. */
-static unsigned long cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)
-{
-	return okvm_cs_64bit(vcpu) ? val : (u32)val;
-}
-
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len)
 {
-	val = cut_to_mode(vcpu, val);
+	val = okvm_cut_to_mode(vcpu, val);
 	switch (cr) {
 	case 0:
 		return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, val), len);
@@ -106,11 +99,11 @@ int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len)
 {
 	if (cr == 0)
-		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr0(vcpu)));
+		okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, okvm_cr0(vcpu)));
 	else if (cr == 3)
-		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr3(vcpu)));
+		okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
 	else if (cr == 4)
-		okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, okvm_cr4(vcpu)));
+		okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, okvm_cr4(vcpu)));
 	else if (cr == 8)
 		okvm_gpr_set(vcpu, reg, okvm_get_cr8(vcpu));
 	else
@@ -172,10 +165,10 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 		return exit_general_detect(vcpu);
 	if (!from)
 		return okvm_gp_or_skip(vcpu, okvm_set_dr(vcpu, dr,
-							 cut_to_mode(vcpu, okvm_gpr(vcpu, reg))),
+							 okvm_cut_to_mode(vcpu, okvm_gpr(vcpu, reg))),
 				       len);
 	if (okvm_get_dr(vcpu, dr, &val))
 		return okvm_gp_or_skip(vcpu, true, len);
-	okvm_gpr_set(vcpu, reg, cut_to_mode(vcpu, val));
+	okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, val));
 	return okvm_skip_insn(vcpu, len);
 }

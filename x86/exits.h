@@ -6,6 +6,7 @@
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
 
+#include "x86/cpu/regs.h"
 #include "x86/x86.h"
 
 int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len);
@@ -30,5 +31,11 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 /** okvm_exit_mov_dr() - if it may not; @from: to general register @reg, else from it */
 int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
 		     unsigned int len);
+
+/** okvm_cut_to_mode() - moves to and from control and debug registers: 32 bits outside 64-bit mode */
+static inline unsigned long okvm_cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)
+{
+	return okvm_cs_64bit(vcpu) ? val : (u32)val;
+}
 
 #endif /* OKVM_X86_EXITS_H */

@@ -50,32 +50,55 @@ static u64 host_efer_reserved(void)
 	return ~known;
 }
 
-int okvm_arch_offer_create(struct okvm_offer *offer)
+static struct okvm_host *host_create(u32 caps)
 {
 	struct okvm_host *host = kzalloc(sizeof(*host), GFP_KERNEL);
 	int err;
 
 	if (!host)
-		return -ENOMEM;
-	host->caps = offer->caps;
-	host->xcr0 = host_xcr0(offer->caps);
+		return ERR_PTR(-ENOMEM);
+	host->caps = caps;
+	host->xcr0 = host_xcr0(caps);
 	host->xss = 0;	/* no supervisor component is offered */
 	host->efer_reserved = host_efer_reserved();
 	host->arch_capabilities = okvm_host_arch_capabilities();
 	err = okvm_host_cpuid_create(host);
 	if (err) {
 		kfree(host);
-		return err;
+		return ERR_PTR(err);
 	}
 	host->msr_needs = okvm_host_msr_needs(host);
+	return host;
+}
+
+static void host_destroy(struct okvm_host *host)
+{
+	kfree(host->cpuid);
+	kfree(host);
+}
+
+int okvm_arch_offer_create(struct okvm_offer *offer)
+{
+	struct okvm_host *host = host_create(offer->caps), *shadow = host;
+
+	if (IS_ERR(host))
+		return PTR_ERR(host);
+	if (offer->caps & OKVM_HW_TDP)
+		shadow = host_create(offer->caps & ~OKVM_HW_ONLY_TDP);
+	if (IS_ERR(shadow)) {
+		host_destroy(host);
+		return PTR_ERR(shadow);
+	}
 	offer->host = host;
+	offer->host_shadow = shadow;
 	return 0;
 }
 
 void okvm_arch_offer_destroy(struct okvm_offer *offer)
 {
-	kfree(offer->host->cpuid);
-	kfree(offer->host);
+	if (offer->host_shadow != offer->host)
+		host_destroy(offer->host_shadow);
+	host_destroy(offer->host);
 }
 
 int okvm_arch_init(void)

@@ -94,13 +94,15 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		}
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
-		clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
+		/* Shadow tables, too, have to follow what the guest flushes. */
+		if (!okvm_mmu_is_shadow(vcpu->vm))
+			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
 		ops->flush_tlb(vcpu, OKVM_TLB_ALL, 0);
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_GUEST, vcpu)) {
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
-		ops->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	}
 	return OKVM_RESUME;
 }
@@ -177,7 +179,8 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
-	    !(vcpu->vm->caps & OKVM_HW_UNRESTRICTED) || okvm_apic_needs_slow(vcpu) ||
+	    (vcpu->vm->caps & (OKVM_HW_UNRESTRICTED | OKVM_HW_TDP)) == OKVM_HW_TDP ||
+	    okvm_apic_needs_slow(vcpu) ||
 	    vcpu->arch->mp_state != KVM_MP_STATE_RUNNABLE)
 		return false;
 	if (okvm_take_request(OKVM_REQ_TIMER, vcpu))

@@ -121,6 +121,7 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu_reset_events(vcpu);
 	vcpu_reset_debug(vcpu);
 	okvm_paging_changed(vcpu);
+	okvm_mmu_unload(vcpu);
 	okvm_cpuid_runtime(vcpu);
 	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_EXCEPTIONS | OKVM_ICPT_CR);
 	okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -92,6 +92,7 @@ static long ioc_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (arg.num < MIN_MMU_PAGES)
 		return -EINVAL;
 	vm->arch->nr_mmu_pages = min_t(unsigned long, arg.num, INT_MAX);
+	okvm_mmu_set_limit(vm, vm->arch->nr_mmu_pages);
 	return 0;
 }
 

@@ -107,6 +107,20 @@ static void tell_difference(const struct difference *d, const struct known *know
 	       (unsigned long long)d->b, known ? ": " : "", known ? known->why : "");
 }
 
+/* The bytes of memory in which the devices differ, if the records have copies. */
+static void tell_memory(const struct moment *a, const struct moment *b)
+{
+	unsigned int i, n = 0;
+
+	if (!a->mem || !b->mem)
+		return;
+	for (i = 0; i < AT_END; i++)
+		if (a->mem[i] != b->mem[i] && n++ < 48)
+			printf("%s[%x]=%02x|%02x", n == 1 ? "#   memory: " : " ", i, a->mem[i],
+			       b->mem[i]);
+	printf("%s", n ? "\n" : "");
+}
+
 /* Judge one moment. */
 static void judge(const struct program *p, const struct record *ra, const struct record *rb,
 		  unsigned int at, bool tell, struct outcome *o)
@@ -124,7 +138,7 @@ static void judge(const struct program *p, const struct record *ra, const struct
 	for (i = 0; i < n; i++) {
 		known = known_find(p, &list[i], a, b, at ? a - 1 : NULL);
 		if (known)
-			o->met |= 1ull << known_nr(known);
+			o->met[known_nr(known)] = true;
 		if (known && known->ends && !o->ended)
 			o->ended = known;
 		if (o->verdict != DIFFERENT)
@@ -132,6 +146,8 @@ static void judge(const struct program *p, const struct record *ra, const struct
 		if (tell)
 			tell_difference(&list[i], known, at);
 	}
+	if (tell && n)
+		tell_memory(a, b);
 }
 
 struct outcome compare(const struct program *p, const struct record *a, const struct record *b,

@@ -91,6 +91,8 @@ struct program {
 extern const uint32_t setup_msrs[8];
 
 void generate(struct program *p, uint64_t seed, unsigned int index, struct how how);
+/* known.c: where @la is, as the page tables map it at the start. */
+uint64_t guest_physical(const struct program *p, uint64_t la);
 /* code.c: fill in the instructions. */
 void generate_code(struct program *p, struct rng *rng);
 /* An address where something is, or where something ends. */
@@ -122,7 +124,13 @@ struct moment {
 	uint8_t *mem;			/* a copy, if asked for */
 	bool timed_out;
 	bool zapped;			/* a slot was deleted before */
-	unsigned int last_vector;	/* of the last exception; not compared */
+	/* Not compared themselves: */
+	unsigned int last_vector;	/* of the last exception */
+	unsigned int nr;		/* which of the record's */
+	uint32_t guest_debug;		/* KVM_GUESTDBG_* that KVM_RUN ran with */
+	bool code_changed;		/* the instructions are not what they were at first */
+	uint8_t frame[48];		/* what lies at the stack's top */
+	uint64_t frame_rest;		/* the hash of its page without it */
 };
 
 struct record {
@@ -177,10 +185,12 @@ unsigned int known_nr(const struct known *row);
 
 enum verdict { SAME, KNOWN, DIFFERENT };
 
+#define MAX_ROWS	128
+
 /* What comparing two records gives. */
 struct outcome {
 	enum verdict verdict;
-	uint64_t met;			/* bit per row that matched */
+	bool met[MAX_ROWS];		/* which rows matched */
 	const struct known *ended;	/* the row behind which nothing was compared */
 };
 

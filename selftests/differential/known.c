@@ -4,62 +4,34 @@
  * circumstance, never a field alone; its reason cites the manual by section title.
  */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "selftests/differential/differential.h"
-
-typedef const struct program program_t;
-typedef const struct moment moment_t;
+#include "selftests/differential/insn.h"
 
 #define CODE_SPAN	128		/* bytes that a program has at most before the next exit */
 #define FLAG_TF		(1u << 8)
+#define FLAG_IF		(1u << 9)
 #define FLAG_NT		(1u << 14)
 #define FLAG_RF		(1u << 16)
+#define FLAG_AC		(1u << 18)
+#define CR0_AM		(1u << 18)
+#define CR4_SMAP	(1u << 21)
+#define CR4_UMIP	(1u << 11)
+#define CR4_VME		(1u << 0)
+#define FLAGS_IOPL	(3u << 12)
 #define DR6_BS		(1u << 14)
 #define VECTORING_VALID	(1ull << 31)
 #define EXIT_EPT_MISCONFIG	0x31
 #define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
 
-enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_PF = 14 };
-
-/* ---- what was going on ---- */
-
-struct insn {
-	bool rep, wide;			/* F2 or F3; REX.W */
-	unsigned int prefix;		/* the last of 66, F2, F3 */
-	unsigned int opcode;		/* with 0f00h if it has two bytes */
-	unsigned int modrm, reg;	/* the byte behind it */
-	unsigned int third;		/* and the second behind that */
+enum vector {
+	VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14,
+	VECTOR_AC = 17
 };
 
-static bool is_prefix(uint8_t byte, bool wide)
-{
-	return strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", byte) ||
-	       (wide && (byte & 0xf0) == 0x40);
-}
-
-/* The instruction at address @at of the program as it was written. */
-static struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
-{
-	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 8;
-	struct insn insn = { };
-
-	if (at >= AT_END - 8)
-		return insn;
-	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
-		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
-		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
-		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3)
-			insn.prefix = *byte;
-	}
-	insn.opcode = *byte++;
-	if (insn.opcode == 0x0f)
-		insn.opcode = 0xf00 | *byte++;
-	insn.modrm = *byte;
-	insn.reg = *byte >> 3 & 7;
-	insn.third = byte[2];
-	return insn;
-}
+/* ---- what was going on ---- */
 
 static struct insn insn_at(program_t *p, moment_t *m)
 {
@@ -76,47 +48,6 @@ static bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, 
 		if (is(insn_from(p, m, at - i), m))
 			return true;
 	return false;
-}
-
-static bool is_string(struct insn insn)
-{
-	return (insn.opcode >= 0x6c && insn.opcode <= 0x6f) ||
-	       (insn.opcode >= 0xa4 && insn.opcode <= 0xa7) ||
-	       (insn.opcode >= 0xaa && insn.opcode <= 0xaf);
-}
-
-static bool is_string_io(struct insn insn)
-{
-	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
-}
-
-/* The flags that the manual leaves undefined after an instruction. */
-static uint64_t undefined_flags(struct insn insn)
-{
-	switch (insn.opcode) {
-	case 0x69:
-	case 0x6b:
-	case 0xfaf:
-		return 0xd4;
-	case 0xf6:
-	case 0xf7:
-		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
-	case 0xc0 ... 0xc1:
-	case 0xd0 ... 0xd3:
-	case 0xfa4 ... 0xfa5:
-	case 0xfac ... 0xfad:
-		return 0x810;
-	case 0xfa3:
-	case 0xfab:
-	case 0xfb3:
-	case 0xfba:
-	case 0xfbb:
-		return 0x894;
-	case 0xfbc ... 0xfbd:
-		return 0x895;
-	default:
-		return 0;
-	}
 }
 
 static bool is_io(moment_t *m, unsigned int direction)
@@ -137,7 +68,7 @@ static bool is_error(moment_t *m, unsigned int suberror)
 /* ---- where a delivery goes ---- */
 
 /* As the page tables map it at the start; what is large or beyond them is where it is. */
-static uint64_t physical(program_t *p, uint64_t la)
+uint64_t guest_physical(program_t *p, uint64_t la)
 {
 	unsigned int size = p->mode == MODE_PAGED32 ? 4 : 8;
 	uint64_t pte = 0;
@@ -151,8 +82,8 @@ static uint64_t physical(program_t *p, uint64_t la)
 /* Is some of it not in the RAM that is always there and writable? */
 static bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
 {
-	return p->tables_moved || physical(p, la) + len > AT_ROM ||
-	       physical(p, la + len - 1) >= AT_ROM;
+	return p->tables_moved || guest_physical(p, la) + len > AT_ROM ||
+	       guest_physical(p, la + len - 1) >= AT_ROM;
 }
 
 static bool stack_leaves_ram(program_t *p, moment_t *m)
@@ -173,6 +104,75 @@ static bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
 	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
 	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
 	       stack_leaves_ram(p, b);
+}
+
+/* ---- what a handler finds ---- */
+
+static bool in_handlers(moment_t *m)
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+
+	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
+}
+
+/* Its first exit tells the vector. */
+static bool in_handler_of(moment_t *m, unsigned int vector)
+{
+	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
+	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
+}
+
+static bool has_code(unsigned int vector)
+{
+	return vector < 32 && 0x27d00 >> vector & 1;
+}
+
+/* Bytes of an item of the frame that a handler in 32-bit or 64-bit code has. */
+static unsigned int frame_width(moment_t *m)
+{
+	return m->sregs.efer >> 10 & 1 ? 8 : m->sregs.cr0 & 1 ? 4 : 2;
+}
+
+/* Where the item @nr of the frame is: 0 is RIP, 2 the flags. */
+static unsigned int frame_at(moment_t *m, unsigned int nr)
+{
+	bool code = m->sregs.cr0 & 1 && has_code(m->exit[2]);
+
+	return (nr + code) * frame_width(m);
+}
+
+static uint64_t frame_item(moment_t *m, unsigned int nr)
+{
+	uint64_t val = 0;
+
+	memcpy(&val, m->frame + frame_at(m, nr), frame_width(m));
+	return val;
+}
+
+/* The address of the instruction that was interrupted. The code has one segment. */
+static uint64_t interrupted(program_t *p, moment_t *m)
+{
+	return frame_item(m, 0) + p->sregs.cs.base;
+}
+
+/* Do the same handlers begin, with frames that differ in nothing but RIP and @flags? */
+static bool same_but_frame(moment_t *a, moment_t *b, uint64_t flags)
+{
+	unsigned int width = frame_width(a);
+	struct moment x = *a, y = *b;
+	uint64_t diff;
+
+	if (!in_handlers(a) || a->regs.rip != b->regs.rip || a->regs.rsp != b->regs.rsp ||
+	    a->exit[2] != b->exit[2] || !a->frame_rest || a->frame_rest != b->frame_rest)
+		return false;
+	diff = frame_item(a, 2) ^ frame_item(b, 2);
+	if (diff & ~flags)
+		return false;
+	memset(x.frame + frame_at(a, 0), 0, width);
+	memset(y.frame + frame_at(b, 0), 0, width);
+	memset(x.frame + frame_at(a, 2), 0, width);
+	memset(y.frame + frame_at(b, 2), 0, width);
+	return !memcmp(x.frame, y.frame, sizeof(x.frame));
 }
 
 /* ---- circumstances ---- */
@@ -228,13 +228,6 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	       delivery_leaves_ram(p, a, b);
 }
 
-static bool in_handlers(moment_t *m)
-{
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
-
-	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
-}
-
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
 static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -271,8 +264,10 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->tables_moved && b->reason == KVM_EXIT_HLT &&
-	       (a->timed_out || a->regs.rip > b->regs.rip);
+	return p->tables_moved &&
+	       (b->reason == KVM_EXIT_HLT || b->mp_state.mp_state == KVM_MP_STATE_HALTED) &&
+	       (a->timed_out || a->regs.rip > b->regs.rip ||
+		(a->reason == KVM_EXIT_DEBUG && a->regs.rip == b->regs.rip));
 }
 
 static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -329,79 +324,19 @@ static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
 }
 
-/* Opcodes with 0F that upstream's emulator has, a bit for each. */
-static const uint64_t upstream_two_byte[4] = {
-	0x013f0b0fff032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
-};
-
-static bool upstream_lacks_two_byte(struct insn insn)
-{
-	unsigned int op = insn.opcode & 0xff, last = insn.prefix;
-
-	if (!(upstream_two_byte[op / 64] >> op % 64 & 1))
-		return true;
-	switch (op) {
-	case 0x00:
-		return insn.reg >= 4;
-	case 0x10 ... 0x11:
-	case 0x28 ... 0x29:
-	case 0x2b:
-		return last == 0xf2 || last == 0xf3;
-	case 0x38:
-		return (insn.modrm & 0xfe) != 0xf0 || last;
-	case 0x6f:
-	case 0x7f:
-		return last == 0xf2;
-	case 0xae:
-		return insn.reg >= 2 && insn.reg <= 6;
-	case 0xc7:
-		return insn.reg != 1;
-	case 0xe7:
-		return last != 0x66;
-	default:
-		return false;
-	}
-}
-
-/* What upstream's emulator has no row for. */
-static bool upstream_lacks(program_t *p, struct insn insn)
-{
-	switch (insn.opcode) {
-	case 0x62:
-		return true;
-	case 0x63:
-		return p->mode != MODE_LONG64;
-	case 0xc8:
-		return insn.third & 0x1f;
-	case 0xc4 ... 0xc5:
-		return p->mode == MODE_LONG64 || insn.modrm >= 0xc0;
-	case 0xd8 ... 0xdf:
-		return !((insn.opcode | 4) == 0xdd && insn.opcode & 1 && insn.reg == 7 &&
-			 insn.modrm < 0xc0) &&
-		       !(insn.opcode == 0xdb && insn.modrm == 0xe3);
-	default:
-		return insn.opcode >= 0xf00 && upstream_lacks_two_byte(insn);
-	}
-}
-
-/* Far transfers with a gate, another privilege or a task; INT and IRET in protected mode. */
-static bool upstream_gives_up(program_t *p, struct insn insn)
-{
-	if (p->mode == MODE_REAL)
-		return false;
-	return insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
-	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
-	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
-}
-
 static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_at(p, a);
+	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
 
 	(void)before;
-	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && !(a->exit[7] & VECTORING_VALID) &&
-	       b->reason != KVM_EXIT_INTERNAL_ERROR &&
-	       (upstream_lacks(p, insn) || upstream_gives_up(p, insn));
+	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
+	    b->reason == KVM_EXIT_INTERNAL_ERROR)
+		return false;
+	/* A far jump in real mode beyond the limit: "not implemented". */
+	if (p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP))
+		return insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
+		       insn.opcode == 0xcf || (insn.opcode == 0xff && (insn.reg | 6) == 7);
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
 }
 
 static bool stores_table(struct insn insn, moment_t *m)
@@ -441,8 +376,15 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
-	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)))
+	if (!b->exit[2] && !upstream_lacks(p, insn_at(p, b)) &&
+	    !upstream_gives_up(p, insn_at(p, b)))
 		return false;
+	/* The handler of #UD is conforming code at times, and its OUT faults. */
+	if (in_handler_of(a, VECTOR_GP) &&
+	    interrupted(p, a) - p->sregs.cs.base == AT_HANDLERS + VECTOR_UD * HANDLER_BYTES)
+		return true;
+	if (is_error(a, DELIVERY_ERROR) && (uint8_t)a->exit[2] == VECTOR_UD)
+		return true;
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
@@ -589,14 +531,131 @@ static bool is_not_emulated(program_t *p, struct insn insn)
 	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
 }
 
-/* In the handler of #UD, or failing there. */
+/* Is the instruction at @at behind the prefix, and does @is hold of it? */
+static bool forced_at(program_t *p, moment_t *m, uint64_t at,
+		      bool (*is)(program_t *p, struct insn insn))
+{
+	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
+	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
+}
+
+/* The handler of #UD begins, or a fault in it, or nothing can be delivered any more. */
 static bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
+
+	(void)b;
+	(void)before;
+	if (in_handler_of(a, VECTOR_UD))
+		return forced_at(p, a, interrupted(p, a), is_not_emulated);
+	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && frame_item(a, 0) == ud)
+		return forced(p, a, is_not_emulated);
+	return (a->reason == KVM_EXIT_SHUTDOWN || is_error(a, KVM_INTERNAL_ERROR_EMULATION) ||
+		a->last_vector == VECTOR_UD) &&
+	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_not_emulated);
+}
+
+/* What upstream refuses by privilege before it finds that there is no such instruction. */
+static bool is_monitor_or_svm(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xf01 && ((insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8);
+}
+
+static bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->cpl && in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_UD) &&
+	       interrupted(p, a) == interrupted(p, b) &&
+	       forced_at(p, a, interrupted(p, a), is_monitor_or_svm);
+}
+
+/* FXSAVE, FXRSTOR, MOVNTI and group 9 with 66, F2 or F3. */
+static bool has_bad_prefix(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.prefix && (insn.opcode == 0xfae || insn.opcode == 0xfc3 ||
+			       insn.opcode == 0xfc7);
+}
+
+static bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)a;
+	(void)before;
+	return in_handler_of(b, VECTOR_UD) &&
+	       forced_at(p, b, interrupted(p, b), has_bad_prefix);
+}
+
+static bool is_cli_or_sti(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode | 1) == 0xfb;
+}
+
+/* Upstream takes IOPL for 0 in virtual-8086 mode. */
+static bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)b;
 	(void)before;
-	if (is_io(a, KVM_EXIT_IO_OUT) ? a->exit[2] != VECTOR_UD : a->last_vector != VECTOR_UD)
+	if (p->mode != MODE_VM86 || (~p->regs.rflags & FLAGS_IOPL))
 		return false;
-	return forced(p, a, is_not_emulated);
+	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
+	       a->reason == KVM_EXIT_SHUTDOWN &&
+	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_cli_or_sti);
+}
+
+static bool is_hlt(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xf4;
+}
+
+/* RIP is behind HLT on okvm, which may have prefixes of its own. */
+static bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	unsigned int i;
+
+	(void)before;
+	if (b->reason != KVM_EXIT_HLT && b->mp_state.mp_state != KVM_MP_STATE_HALTED)
+		return false;
+	for (i = 1; i < 5 && at >= i; i++)
+		if (forced_at(p, b, at - i, is_hlt))
+			return a->reason != KVM_EXIT_HLT || a->regs.rip > b->regs.rip;
+	return false;
+}
+
+static bool is_sti(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xfb;
+}
+
+/* Upstream holds interrupts off behind STI whatever IF has been. */
+static bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = b->sregs.cs.base + b->regs.rip;
+
+	return before && before->regs.rflags & FLAG_IF && at && forced_at(p, b, at - 1, is_sti) &&
+	       a->events.interrupt.shadow && !b->events.interrupt.shadow;
+}
+
+static bool reads_and_writes(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode < 0x40 && (insn.opcode & 7) < 2) || (insn.opcode | 3) == 0x83 ||
+	       (insn.opcode | 1) == 0xf7 || (insn.opcode | 1) == 0xff ||
+	       (insn.opcode | 1) == 0xc1 || (insn.opcode | 3) == 0xd3 ||
+	       (insn.opcode | 1) == 0x87 || (insn.opcode >= 0xf9f && insn.opcode <= 0xfc7);
+}
+
+/* What reads, changes and writes behind the prefix: hardware has not marked its page. */
+static bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
+	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
+	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, reads_and_writes);
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)
@@ -637,10 +696,10 @@ static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_
 
 	(void)before;
 	return a->timed_out && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
-	       ((from >= physical(p, a->sregs.gdt.base) &&
-		 from <= physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
-		(from >= physical(p, a->sregs.ldt.base) &&
-		 from <= physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
+	       ((from >= guest_physical(p, a->sregs.gdt.base) &&
+		 from <= guest_physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
+		(from >= guest_physical(p, a->sregs.ldt.base) &&
+		 from <= guest_physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
 }
 
 static bool stores_selector_wide(struct insn insn, moment_t *m)
@@ -664,15 +723,186 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
 }
 
-/* Pages of code are not what they were, and on each device something else. */
+/* Only registers that POPA takes, one by one. */
+static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
+}
+
+static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
+{
+	struct insn insn = insn_from(p, m, at);
+
+	return insn.rep && is_string(insn);
+}
+
+/* The same, and an event came at once: its frame tells where. */
+static bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t from = frame_item(a, 0), to = frame_item(b, 0);
+
+	(void)before;
+	return !(uint16_t)a->regs.rcx && same_but_frame(a, b, FLAG_RF) && to > from &&
+	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
+					    interrupted(p, a));
+}
+
+/* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
+static bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	moment_t start = { .sregs = p->sregs, .regs = p->regs };
+	moment_t *from = before ?: &start;
+	uint64_t at;
+
+	if (!in_handler_of(b, VECTOR_DB) || !(from->regs.rflags & FLAG_TF || p->how.prefix))
+		return false;
+	at = interrupted(p, b);
+	if (!is_repeated(p, from, at) || !(frame_item(b, 2) & FLAG_TF))
+		return false;
+	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
+	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
+}
+
+/* Has upstream emulated something since the debugger's state was set? */
+static bool emulated_since(program_t *p, moment_t *a, moment_t *before)
+{
+	unsigned int i;
+
+	for (i = 1; before && i <= a->nr; i++) {
+		if (a[-(int)i].reason == KVM_EXIT_MMIO ||
+		    (a[-(int)i].reason == KVM_EXIT_IO && is_string_io(insn_at(p, a - i))))
+			return true;
+		if (a[-(int)i].guest_debug != a->guest_debug)
+			break;
+	}
+	/* With UMIP, which the CPU has not, instructions for descriptor tables are emulated. */
+	return p->how.prefix || p->tables_moved || p->sregs.cr4 & CR4_UMIP;
+}
+
+/* Userspace has injected an interrupt while an instruction waited for it, which faults. */
+static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && b->events.interrupt.injected && !a->events.interrupt.injected &&
+	       (in_handlers(b) || b->reason == KVM_EXIT_SHUTDOWN) && a->reason == b->reason &&
+	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
+	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	       !memcmp(a->pages, b->pages, sizeof(a->pages));
+}
+
+/* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
+static bool io_map_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->sregs.cr4 & CR4_SMAP && in_handler_of(a, VECTOR_GP) &&
+	       in_handler_of(b, VECTOR_PF) && interrupted(p, a) == interrupted(p, b) &&
+	       b->sregs.cr2 >= b->sregs.tr.base + 0x66 &&
+	       b->sregs.cr2 <= b->sregs.tr.base + b->sregs.tr.limit;
+}
+
+/* Upstream reads the second page of an operand at once, okvm when the first has been answered. */
+static bool second_page_later(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return a->zapped && before && before->reason == KVM_EXIT_MMIO && !before->exit[2] &&
+	       b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE) &&
+	       before->exit[0] + before->exit[1] == b->exit[0] &&
+	       before->regs.rip == b->regs.rip;
+}
+
+/* A breakpoint at VMMCALL: it has been reported, and the hypercall patched. */
+static bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+
+	(void)before;
+	if (a->reason != KVM_EXIT_DEBUG && !in_handler_of(a, VECTOR_DB))
+		return false;
+	insn = insn_from(p, b, a->reason == KVM_EXIT_DEBUG ? p->sregs.cs.base + a->regs.rip :
+							       interrupted(p, a));
+	return insn.opcode == 0xf01 && (insn.modrm == 0xd9 || insn.modrm == 0xc1);
+}
+
+/* LDS and so on, or MOV: DPL must not be below CPL nor below RPL. */
+static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const struct kvm_segment *s = &a->sregs.cs, *t = &b->sregs.cs;
+	unsigned int i, rpl;
+
+	(void)p;
+	(void)before;
+	if (b->last_vector != VECTOR_GP && !in_handler_of(b, VECTOR_GP))
+		return false;
+	/* ds, es, fs, gs lie in this order. */
+	for (i = 1; i < 5; i++) {
+		rpl = s[i].selector & 3;
+		if (s[i].selector != t[i].selector && s[i].s && (s[i].type & 0xc) != 0xc &&
+		    (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl))
+			return true;
+	}
+	return false;
+}
+
+/* INT pushes 16 bits in real mode, whatever the operand size. */
+static bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
+
+	(void)before;
+	return p->mode == MODE_REAL && insn.prefix == 0x66 && insn.opcode >= 0xcc &&
+	       insn.opcode <= 0xce && (is_mmio_write(a) || is_mmio_write(b));
+}
+
+static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && a->exit[1] == 1 && !a->exit[2] &&
+	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
+}
+
+static bool is_pushf(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return insn.opcode == 0x9c;
+}
+
+/* With VME and IOPL below 3 PUSHF stores VIF and an IOPL of 3. */
+static bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t x, y;
+
+	(void)before;
+	memcpy(&x, a->data, 8);
+	memcpy(&y, b->data, 8);
+	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && ~a->regs.rflags & FLAGS_IOPL &&
+	       is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
+	       !((x ^ y) & ~(uint64_t)(FLAGS_IOPL | FLAG_IF)) && insn_before(p, a, is_pushf);
+}
+
+/* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
+static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->error == EAGAIN && b->timed_out && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	       a->mp_state.mp_state == b->mp_state.mp_state &&
+	       (b->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+}
+
+/* Instructions are not what they were, and a string has come to another end on each device. */
 static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	unsigned int i;
 
 	(void)before;
-	if (!memcmp(&a->pages[AT_CODE / PAGE], &b->pages[AT_CODE / PAGE], 2 * sizeof(a->pages[0])))
+	if (!a->code_changed && !b->code_changed)
 		return false;
-	for (i = 0; i + 4 < p->code_len; i++)
+	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
+		return false;
+	for (i = 0; i < p->code_len; i++)
 		if (string_to_memory(insn_from(p, a, p->code_start + i), a))
 			return true;
 	return false;
@@ -747,12 +977,34 @@ static const struct known rows[] = {
 	{ "mem.11", ins_looks_first, false,
 	  "okvm translates the destination, with A and D set, before it reads the port",
 	  "INS/INSB/INSW/INSD; Accessed and Dirty Flags" },
+	{ "mem.8", ins_looks_first, false,
+	  "likewise, and all levels of its page tables", "Accessed and Dirty Flags" },
+	{ "mem.9", ins_looks_first, false,
+	  "likewise, and all levels of its page tables", "Accessed and Dirty Flags" },
+	{ "mem.10", ins_looks_first, false,
+	  "likewise, and the destination is in a large page",
+	  "INS/INSB/INSW/INSD; Accessed and Dirty Flags" },
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
 	{ "*", forced_unknown, true,
 	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "*", forced_privileged, true,
+	  "behind the prefix: upstream checks the privilege for instructions that it has not",
+	  "MWAIT; VMRUN" },
+	{ "*", forced_bad_prefix, true,
+	  "behind the prefix: upstream ignores prefixes that make an instruction undefined",
+	  "Instruction Prefixes; FXRSTOR; MOVNTI" },
+	{ "*", forced_without_iopl, true,
+	  "behind the prefix: upstream takes IOPL for 0 in virtual-8086 mode", "CLI; STI" },
+	{ "*", forced_halt, true, "behind the prefix: upstream forgets to halt", "HLT" },
+	{ "events.irq.shadow", forced_sti, true,
+	  "behind the prefix: upstream blocks interrupts behind STI if they were enabled, too",
+	  "STI" },
+	{ "mem.1*", forced_write_looks_first, false,
+	  "behind the prefix: okvm translates for writing before it reads a device",
+	  "Accessed and Dirty Flags" },
 	{ "*", forced_flags, true,
 	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,
@@ -769,6 +1021,34 @@ static const struct known rows[] = {
 	{ "regs.rsp", pops_move_first, true,
 	  "upstream has moved RSP already when LEAVE, RETF, IRET or POPA reads a device",
 	  "LEAVE; RET; IRET; POPA" },
+	{ "regs.r*", popa_moves_first, true,
+	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
+	{ "mem.*", string_interrupted, true,
+	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", string_traps_late, true,
+	  "upstream's emulator raises the guest's trap behind several iterations",
+	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
+	{ "*", interrupt_is_lost, true,
+	  "upstream drops an interrupt that is injected when the instruction in work faults",
+	  "KVM's API, KVM_INTERRUPT" },
+	{ "*", io_map_faults, true,
+	  "SMAP holds for the I/O map: upstream makes #GP of it",
+	  "Determination of Access Rights; I/O Permission Bit Map" },
+	{ "*", second_page_later, true,
+	  "userspace takes memory away between the pages of one access",
+	  "Locked Atomic Operations" },
+	{ "*", patched_meets_breakpoint, true,
+	  "upstream clears RF when it patches a hypercall: the breakpoint is met again",
+	  "Instruction-Breakpoint Exception Condition" },
+	{ "*", privilege_is_checked, true,
+	  "upstream faults only if both CPL and RPL are above DPL",
+	  "Privilege Level Checking When Accessing Data Segments" },
+	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
+	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },
+	{ "*", waits_for_sipi, true,
+	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
+	  "KVM's API, KVM_RUN" },
 	{ "*", unpaged, true,
 	  "okvm emulates unpaged code, upstream runs it in virtual-8086 mode or on an identity map",
 	  "Unrestricted Guests" },
@@ -803,7 +1083,7 @@ static const struct known rows[] = {
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };
 
-static_assert(ARRAY_SIZE(rows) <= 64, "struct outcome has a bit for each");
+static_assert(ARRAY_SIZE(rows) <= MAX_ROWS);
 
 const struct known *known_row(unsigned int nr)
 {

@@ -137,7 +137,7 @@ static struct outcome tell_again(const struct options *o, struct device *devs, u
 }
 
 struct tally {
-	unsigned int known, ended, different, exits, reasons[64], stopped, met[64], ended_by[64];
+	unsigned int known, ended, different, exits, reasons[64], stopped, met[MAX_ROWS], ended_by[MAX_ROWS];
 };
 
 static void count(struct tally *tally, const struct outcome *outcome, const struct record *rec)
@@ -148,7 +148,7 @@ static void count(struct tally *tally, const struct outcome *outcome, const stru
 	tally->ended += outcome->verdict == KNOWN && outcome->ended;
 	tally->different += outcome->verdict == DIFFERENT;
 	for (i = 0; known_row(i); i++)
-		tally->met[i] += outcome->met >> i & 1;
+		tally->met[i] += outcome->met[i];
 	if (outcome->ended)
 		tally->ended_by[known_nr(outcome->ended)]++;
 	for (i = 0; i < rec->count; i++) {

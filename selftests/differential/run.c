@@ -30,6 +30,7 @@ struct vm {
 	int run_size;
 	struct rng rng;			/* what userspace does at the exits */
 	bool ram2, rom_writable, zapped;
+	uint32_t guest_debug;		/* KVM_GUESTDBG_* */
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
 	unsigned int limit_us;		/* of one KVM_RUN */
@@ -257,6 +258,7 @@ static void set_state(struct vm *vm)
 	state_ioctl(vm, 8, KVM_SET_MP_STATE, &mp_state);
 	if (debug.control)
 		state_ioctl(vm, 7, KVM_SET_GUEST_DEBUG, &debug);
+	vm->guest_debug = debug.control;
 }
 
 /* ---- what is seen ---- */
@@ -346,6 +348,24 @@ static void forget_meaningless(struct moment *m)
 		m->events.interrupt.nr = 0;
 }
 
+/* The top of the stack by itself: an exception's frame, if a handler begins. */
+static void see_frame(const struct vm *vm, struct moment *m)
+{
+	uint64_t la = m->sregs.efer >> 10 & 1 ? m->regs.rsp :
+		      (uint32_t)(m->sregs.ss.base + m->regs.rsp), at;
+	uint8_t page[PAGE];
+
+	m->code_changed = memcmp(guest_memory + vm->p->code_start,
+				 vm->p->mem + vm->p->code_start, vm->p->code_len);
+	at = guest_physical(vm->p, la);
+	if (at % PAGE > PAGE - sizeof(m->frame) || at >= AT_END)
+		return;
+	memcpy(m->frame, guest_memory + at, sizeof(m->frame));
+	memcpy(page, guest_memory + (at & -PAGE), PAGE);
+	memset(page + at % PAGE, 0, sizeof(m->frame));
+	m->frame_rest = hash_page(page);
+}
+
 static void see_state(struct vm *vm, struct moment *m, bool copy)
 {
 	struct msr_list msrs = { .head.nmsrs = MSRS };
@@ -376,6 +396,8 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->shared[4] = vm->run->apic_base;
 	m->ioctls = vm->ioctls;
 	m->zapped = vm->zapped;
+	m->guest_debug = vm->guest_debug;
+	see_frame(vm, m);
 	forget_meaningless(m);
 	vm->ioctls = 0;
 	if (copy) {
@@ -474,6 +496,7 @@ static void change_debug(struct vm *vm)
 		debug.arch.debugreg[i] = AT_CODE + rng_below(&vm->rng, 64);
 	debug.arch.debugreg[7] = 0x401;
 	state_ioctl(vm, 26, KVM_SET_GUEST_DEBUG, &debug);
+	vm->guest_debug = debug.control;
 }
 
 static void change_mp_state(struct vm *vm)
@@ -569,6 +592,7 @@ void run_program(struct device *dev, const struct program *p, unsigned int limit
 	while (rec->count < MAX_MOMENTS) {
 		m = &rec->moments[rec->count++];
 		run_once(&vm, m, at_once, copy);
+		m->nr = rec->count - 1;
 		if (at_end(&vm, m))
 			break;
 		if (at_once) {

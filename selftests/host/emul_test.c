@@ -99,6 +99,31 @@ TEST(emul_fetch_page)
 	FAULT(&e, GP, 0, 0x90);
 }
 
+/* The opcode tells that it is none of the calls, and the next page is left alone. */
+TEST(emul_no_call)
+{
+	static const u8 others[] = { 0xea, 0x90, 0xf4, 0x27, 0x0f };
+	struct emul_env e;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(others); i++) {
+		start(&e, EMUL_LONG64, 0);
+		e.ctx.rip = 0x1fff;
+		memory[0x1fff] = others[i];
+		memory[0x2000] = 0x08;
+		EXPECT_EQ(emul_decode_call(&e.ctx), EMUL_UNHANDLEABLE);
+		EXPECT_EQ(e.fetches, others[i] == 0x0f ? 2 : 1);
+		EXPECT_EQ(e.ctx.insn.len, 0);
+	}
+	start(&e, EMUL_LONG64, 0);
+	memcpy(memory + 0x100, "\x0f\x01\xd9", 3);
+	EXPECT_EQ(emul_decode_call(&e.ctx), EMUL_OK);
+	EXPECT(emul_is_hypercall(&e.ctx));
+	memcpy(memory + 0x100, "\x48\x0f\x05", 3);
+	EXPECT_EQ(emul_decode_call(&e.ctx), EMUL_OK);
+	EXPECT(emul_is_syscall(&e.ctx));
+}
+
 TEST(emul_cs_limit)
 {
 	struct emul_env e;
@@ -250,6 +275,44 @@ TEST(emul_segment_checks)
 	FAULT(&e, GP, 0, 0xa1, 0x40, 0, 0, 0);		/* through null */
 	e.seg[EMUL_SS].limit = 0xfff;
 	FAULT(&e, SS, 0, 0x50);
+}
+
+/* SDM "PUSH": with 32 bits, 16 bits are written and 4 bytes taken. */
+TEST(emul_push_selector)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32, 0);
+	e.seg[EMUL_ES].sel = 0x1234;
+	memset(memory + 0x7ff0, 0xff, 16);
+	EXPECT_EQ(RUN(&e, 0x06), EMUL_OK);
+	EXPECT_EQ(get32(0x7ffc), 0xffff1234);
+	EXPECT_EQ(e.ctx.gpr[EMUL_RSP], 0x7ffc);
+	EXPECT_EQ(RUN(&e, 0x66, 0x06), EMUL_OK);
+	EXPECT_EQ(get32(0x7ff8), 0x1234ffff);
+	EXPECT_EQ(e.ctx.gpr[EMUL_RSP], 0x7ffa);
+	start(&e, EMUL_LONG64, 0);
+	e.seg[EMUL_FS].sel = 0x1234;
+	memset(memory + 0x7ff0, 0xff, 16);
+	EXPECT_EQ(RUN(&e, 0x0f, 0xa0), EMUL_OK);
+	EXPECT_EQ(get32(0x7ff8), 0x1234);
+	EXPECT_EQ(get32(0x7ffc), 0);
+	EXPECT_EQ(e.ctx.gpr[EMUL_RSP], 0x7ff8);
+}
+
+/* A segment of 4 GiB has no end. */
+TEST(emul_beyond_4g)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32, 0);
+	FAULT(&e, PF, 0, 0xa1, 0xfe, 0xff, 0xff, 0xff);
+	EXPECT_EQ(e.ctx.exc.cr2, 0xfffffffe);
+	e.seg[EMUL_DS].limit = 0xfffffffe;
+	FAULT(&e, GP, 0, 0xa1, 0xfe, 0xff, 0xff, 0xff);
+	e.seg[EMUL_DS].limit = 0xfff;
+	e.seg[EMUL_DS].ar |= EMUL_AR_DOWN;
+	FAULT(&e, PF, 0, 0xa1, 0xfe, 0xff, 0xff, 0xff);
 }
 
 TEST(emul_expand_down)

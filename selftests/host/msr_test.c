@@ -44,7 +44,7 @@ TEST(find_agrees_with_search)
 	}
 	EXPECT(!msr_find(0xffffffff));
 	EXPECT(!msr_find(0x40000000));
-	EXPECT(!msr_find(0x480));	/* VMX capabilities: no nesting */
+	EXPECT(!msr_find(MSR_IA32_VMX_VMFUNC + 1));	/* VMX capabilities: no nesting */
 	EXPECT(!msr_find(0x9e));	/* SMBASE: no SMM */
 }
 
@@ -81,7 +81,7 @@ TEST(needs)
 	const struct msr_row *row = msr_find(MSR_TSC_AUX);
 	u64 val = 5;
 
-	EXPECT_EQ(msr_check_read(row, &none), MSR_ABSENT);
+	EXPECT_EQ(msr_check_read(row, &none), MSR_FAULT);
 	EXPECT_EQ(msr_check_read(row, &cpu), MSR_FAULT);
 	EXPECT_EQ(msr_check_read(row, &host), MSR_LEGAL);
 	EXPECT_EQ(msr_check_read(row, &all), MSR_LEGAL);
@@ -89,6 +89,24 @@ TEST(needs)
 	EXPECT_EQ(msr_check_write(row, &all, &val), MSR_LEGAL);
 	val = 1ULL << 32;
 	EXPECT_EQ(msr_check_write(row, &host, &val), MSR_FAULT);
+}
+
+/* Userspace that asks for invalid accesses is told of them, and of unknown MSRs apart. */
+TEST(features_that_no_guest_has)
+{
+	static const u32 msrs[] = { MSR_IA32_VMX_BASIC, MSR_IA32_VMX_VMFUNC, MSR_IA32_BNDCFGS,
+				    MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_ADDR3_B };
+	struct msr_env all = env_of(false, (u32)~BIT(MSR_NEED_NEVER),
+				     (u32)~BIT(MSR_NEED_NEVER));
+	unsigned int i;
+	u64 val = 0;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+		EXPECT(msr_find(msrs[i]));
+		EXPECT_EQ(msr_check_read(msr_find(msrs[i]), &all), MSR_FAULT);
+		EXPECT_EQ(msr_check_write(msr_find(msrs[i]), &all, &val), MSR_FAULT);
+	}
+	EXPECT(!msr_find(MSR_IA32_VMX_VMFUNC + 1));
 }
 
 TEST(directions)

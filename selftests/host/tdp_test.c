@@ -15,8 +15,6 @@
 #include "mmu/internal.h"
 #include "test.h"
 
-#define KVM_MEM_LOG_DIRTY_PAGES 1
-
 /* ---- the machine ---- */
 
 static struct okvm_vm vm;

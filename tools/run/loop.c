@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "../../uapi/okvm.h"
 
 #define KICK_SIGNAL SIGUSR1
 
@@ -68,6 +69,15 @@ static void dump_registers(struct vcpu *vcpu)
 	    sregs.cr4, sregs.efer);
 }
 
+/* okvm's own words, which other modules behind the same interface do not have. */
+static void say_error(int fd)
+{
+	struct okvm_error error;
+
+	if (!ioctl(fd, OKVM_GET_ERROR, &error) && error.count)
+		say("%s", error.text);
+}
+
 static void exit_failure(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -78,6 +88,7 @@ static void exit_failure(struct vcpu *vcpu)
 		say_internal_error(run);
 	else
 		say("exit reason %u, which okvm-run does not know", run->exit_reason);
+	say_error(vcpu->fd);
 	dump_registers(vcpu);
 	machine_stop(vcpu->m, STATUS_ERROR);
 }
@@ -138,6 +149,7 @@ static void *vcpu_thread(void *arg)
 			vcpu->exits[KVM_EXIT_INTR]++;
 		} else if (errno != EAGAIN) {
 			say("CPU %u cannot run: %s%s", vcpu->id, strerror(errno), why(errno));
+			say_error(vcpu->fd);
 			dump_registers(vcpu);
 			machine_stop(m, STATUS_ERROR);
 		}

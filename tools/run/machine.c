@@ -56,6 +56,18 @@ static void check_device(struct machine *m, const struct options *opt)
 		die("%s has no in-kernel interrupt controllers, which this needs", opt->device);
 }
 
+static void choose_mmu(struct machine *m, const struct options *opt)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args = { opt->mmu } };
+
+	if (opt->mmu < 0)
+		return;
+	if (!(capability(m, OKVM_CAP_MMU) & 1 << opt->mmu))
+		die("%s cannot translate memory in this way: leave out --mmu", opt->device);
+	if (ioctl(m->fd, KVM_ENABLE_CAP, &cap))
+		die("cannot choose how memory is translated: %s", strerror(errno));
+}
+
 static void create_vm(struct machine *m, const struct options *opt)
 {
 	uint64_t identity = ADDR_IDENTITY;
@@ -64,8 +76,11 @@ static void create_vm(struct machine *m, const struct options *opt)
 	m->fd = ioctl(m->dev_fd, KVM_CREATE_VM, 0);
 	if (m->fd < 0 && errno == EBUSY)
 		die("%s: another hypervisor has the CPU: end its VMs, or unload it", opt->device);
+	/* EIO is what the hypervisor answers when a CPU refuses, and then it has logged why. */
 	if (m->fd < 0)
-		die("%s: cannot create a VM: %s (see 'dmesg')", opt->device, strerror(errno));
+		die("%s: cannot create a VM: %s%s", opt->device, strerror(errno),
+		    errno == EIO ? " (see 'dmesg')" : "");
+	choose_mmu(m, opt);
 	if (ioctl(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
 	    ioctl(m->fd, KVM_SET_TSS_ADDR, ADDR_TSS))
 		die("cannot place KVM's own pages: %s", strerror(errno));

@@ -18,7 +18,7 @@
 #include "run.h"
 #include "../../uapi/okvm.h"
 
-enum { OPT_LOAD = 256, OPT_MODE, OPT_IRQCHIP, OPT_STATS, OPT_NET, OPT_CONSOLE };
+enum { OPT_LOAD = 256, OPT_MODE, OPT_IRQCHIP, OPT_STATS, OPT_NET, OPT_CONSOLE, OPT_MMU };
 
 static struct termios saved_termios;
 static bool termios_saved;
@@ -94,6 +94,15 @@ static uint64_t parse_size(struct argp_state *state, const char *arg)
 	if (errno || end == arg || *end)
 		argp_error(state, "'%s' is not a number (units are K, M, G, T)", arg);
 	return size;
+}
+
+static int parse_mmu(struct argp_state *state, const char *arg)
+{
+	if (!strcmp(arg, "tdp"))
+		return OKVM_MMU_TDP;
+	if (strcmp(arg, "shadow"))
+		argp_error(state, "--mmu is tdp or shadow, not '%s'", arg);
+	return OKVM_MMU_SHADOW;
 }
 
 static enum cpu_mode parse_mode(struct argp_state *state, const char *arg)
@@ -185,6 +194,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	case OPT_MODE:
 		opt->mode = parse_mode(state, arg);
 		break;
+	case OPT_MMU:
+		opt->mmu = parse_mmu(state, arg);
+		break;
 	case OPT_NET:
 		parse_net(state, opt, arg);
 		break;
@@ -222,6 +234,8 @@ static const struct argp_option argp_options[] = {
 	{ "net", OPT_NET, "tap=NAME", 0, "virtio network card on a tap; repeatable", 3 },
 	{ "virtio-console", OPT_CONSOLE, NULL, 0, "connect the terminal to hvc0 too", 3 },
 	{ "device", 'D', "PATH", 0, "hypervisor (/dev/okvm); /dev/kvm works as well", 4 },
+	{ "mmu", OPT_MMU, "WAY", 0,
+	  "translate guest memory by hardware (tdp) or by shadow page tables (shadow)", 4 },
 	{ "stats", OPT_STATS, NULL, 0, "at the end print a table of exits by reason", 4 },
 	{ 0 }
 };
@@ -314,6 +328,7 @@ int main(int argc, char **argv)
 		.memory = 256ull << 20,
 		.cpus = 1,
 		.load_addr = 0x1000,
+		.mmu = -1,
 	};
 	static struct machine m;
 	int signal_fd;

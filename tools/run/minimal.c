@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A whole VMM: a page of memory, a CPU, a port. For README.md; `make -C tools/run minimal`. */
+/* A whole VMM: a page of memory, a CPU, a port. For README.md; `make tools` builds it. */
 #include <err.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -12,10 +12,19 @@
 static const char guest[] =
 	"\xba\xf8\x03\xbe\x0f\x10\xac\x84\xc0\x74\x03\xee\xeb\xf8\xf4Hello from 15 bytes.\n";
 
+static int check(int fd, const char *what)
+{
+	if (fd < 0)
+		err(1, "%s", what);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
-	int kvm = open(argc > 1 ? argv[1] : "/dev/okvm", O_RDWR);
-	int vm = ioctl(kvm, KVM_CREATE_VM, 0), vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	const char *path = argc > 1 ? argv[1] : "/dev/okvm";
+	int kvm = check(open(path, O_RDWR), path);
+	int vm = check(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
+	int vcpu = check(ioctl(vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
 	char *mem = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct kvm_run *run = mmap(0, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
 				   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);

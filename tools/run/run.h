@@ -25,6 +25,8 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
+#include "uapi/okvm.h"
+
 /* Guest-physical places. RAM stops at the hole and goes on at 4 GiB. */
 #define ADDR_GDT	0x500ull
 #define ADDR_BOOT_PARAMS 0x7000ull
@@ -72,6 +74,7 @@ struct options {
 	unsigned int cpus;
 	uint64_t load_addr;	/* flat: where the file goes and starts */
 	enum cpu_mode mode;	/* flat */
+	int mmu;		/* OKVM_MMU_*, -1: as the module likes */
 	bool irqchip;		/* always for Linux; on demand for flat */
 	bool stats;
 	bool virtio_console;

@@ -17,6 +17,14 @@ ncpu=${OKVM_JOBS:-$(nproc)}
 # A pyenv or a virtual environment in PATH must not change what the scripts do.
 export PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# `--help` of every script that sources this, before it does anything: the comment at its head.
+case ${1:-} in
+-h | --help)
+	sed -n '3,${/^#/!q;/^# *shellcheck/d;s/^# \{0,1\}//p}' "$0" | sed '1{/^$/d}'
+	exit 0
+	;;
+esac
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 2; }
 

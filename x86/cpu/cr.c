@@ -193,10 +193,8 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 		if (okvm_pae_paging(vcpu) && !load_pdptrs(vcpu, cr3))
 			return 1;
 		okvm_load_cr3(vcpu, cr3);
-		root_changed(vcpu);
 	}
-	if (!noflush)
-		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
+	okvm_mmu_cr3_loaded(vcpu, noflush);
 	return 0;
 }
 

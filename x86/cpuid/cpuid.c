@@ -143,6 +143,7 @@ int okvm_host_cpuid_create(struct okvm_host *host)
 		.waitpkg = caps & OKVM_HW_UMWAIT,
 		.umip = caps & OKVM_HW_UMIP,
 		.pku = caps & OKVM_HW_TDP && boot_cpu_has(X86_FEATURE_OSPKE),
+		.gbpages = !(caps & OKVM_HW_TDP),
 		.spec_ctrl = boot_cpu_has(X86_FEATURE_IBPB) && boot_cpu_has(X86_FEATURE_IBRS),
 		.stibp = boot_cpu_has(X86_FEATURE_STIBP),
 		.ssbd = boot_cpu_has(X86_FEATURE_AMD_SSBD),
@@ -310,7 +311,10 @@ static void update_runtime(struct okvm_vcpu *vcpu, struct okvm_cpuid_table *t)
 			change_bit_to(&e[t->e1].ecx, BIT(3),
 				      arch->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	}
-	if (t->e7 >= 0 && boot_cpu_has(X86_FEATURE_PKU))
+	/* System ioctls tell about other VMs, which may have keys where this one has none. */
+	if (t->e7 >= 0 && !(vcpu->vm->caps & OKVM_HW_TDP))
+		e[t->e7].ecx &= ~(BIT(3) | BIT(4));
+	else if (t->e7 >= 0 && boot_cpu_has(X86_FEATURE_PKU))
 		change_bit_to(&e[t->e7].ecx, BIT(4), cr4 & X86_CR4_PKE);
 	if (t->ed0 >= 0)
 		e[t->ed0].ebx = cpuid_xstate_size(xstates, arch->xcr0, false);
@@ -540,9 +544,9 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	if (vcpu->ran) {
 		/* The model cannot change any more; giving the same one again is fine. */
 		if (!same_cpuid(vcpu->arch->cpuid, t))
-			ret = -EINVAL;
+			ret = okvm_refuse_vcpu(vcpu, "KVM_SET_CPUID2: the vCPU has run with another CPUID");
 	} else if (!address_width_valid(t)) {
-		ret = -EINVAL;
+		ret = okvm_refuse_vcpu(vcpu, "KVM_SET_CPUID2: linear addresses of neither 48 nor 57 bits");
 	} else if (!xstates_possible(vcpu, t)) {
 		ret = -EPERM;
 	} else {

@@ -28,7 +28,9 @@
 #define L7D_SSBD	BIT(31)
 #define LDA_XSAVEC	BIT(1)
 #define LDA_XSAVES	BIT(3)
+#define LX1D_GBPAGES	BIT(26)
 #define LX1D_RDTSCP	BIT(27)
+#define LX1D_LM		BIT(29)
 
 #define ANY_SUB		(~0u)
 
@@ -197,6 +199,8 @@ static void adjust(const struct cpuid_env *env, u32 leaf, u32 sub, u32 r[CPUID_N
 	case 0x80000001:
 		if (!env->rdtscp)
 			r[CPUID_REG_EDX] &= ~LX1D_RDTSCP;
+		if (env->gbpages && r[CPUID_REG_EDX] & LX1D_LM)
+			r[CPUID_REG_EDX] |= LX1D_GBPAGES;
 		break;
 	case 0x80000008:
 		/* Linear addresses are 48 bits wide at least. */

@@ -28,6 +28,7 @@ enum cpuid_reg {
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: natively or emulated
  * @pku: protection keys work for guests
+ * @gbpages: guests have 1 GiB pages whatever the CPU has: shadow tables map them by smaller ones
  * @spec_ctrl, @stibp, @ssbd: the kernel found the speculation controls, by whatever vendor's bit
  */
 struct cpuid_env {
@@ -35,7 +36,7 @@ struct cpuid_env {
 	u32 (*kernel)(u32 leaf, u32 sub, enum cpuid_reg reg);
 	u64 xcr0, xss;
 	u32 pv;
-	bool invpcid, rdtscp, xsaves, waitpkg, umip, pku;
+	bool invpcid, rdtscp, xsaves, waitpkg, umip, pku, gbpages;
 	bool spec_ctrl, stibp, ssbd;
 };
 

@@ -465,21 +465,28 @@ static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *
 	return EMUL_OK;
 }
 
-static enum emul_rc decode_all(struct decoder *d)
+/* Up to the opcode, and to what selects among its rows. Only if d->rc is EMUL_OK. */
+static __always_inline const struct emul_opcode *decode_row(struct decoder *d)
 {
-	struct emul_insn *insn = d->insn;
 	const struct emul_opcode *row;
 	bool adsize = false;
 	u8 b;
 
 	b = decode_prefixes(d, &adsize);
 	if (d->rc != EMUL_OK)
-		return d->rc;
+		return NULL;
 	decode_sizes(d, adsize);
 	row = decode_opcode(d, b);
 	if (d->rc != EMUL_OK)
-		return d->rc;
-	row = decode_select(d, row);
+		return NULL;
+	return decode_select(d, row);
+}
+
+static enum emul_rc decode_all(struct decoder *d)
+{
+	const struct emul_opcode *row = decode_row(d);
+	struct emul_insn *insn = d->insn;
+
 	if (d->rc != EMUL_OK)
 		return d->rc;
 	if (row->flags & F_REGS)
@@ -519,6 +526,21 @@ static enum emul_rc decode_run(struct emul_ctx *ctx)
 enum emul_rc emul_decode(struct emul_ctx *ctx)
 {
 	ctx->insn.avail = 0;
+	return decode_run(ctx);
+}
+
+enum emul_rc emul_decode_call(struct emul_ctx *ctx)
+{
+	struct decoder d = { .ctx = ctx, .insn = &ctx->insn };
+	const struct emul_opcode *row;
+
+	ctx->insn.avail = 0;
+	decode_reset(&ctx->insn);
+	row = decode_row(&d);
+	if (d.rc != EMUL_OK)
+		return d.rc;
+	if (row->exec != emul_op_vmcall && row->exec != emul_op_syscall)
+		return EMUL_UNHANDLEABLE;
 	return decode_run(ctx);
 }
 

@@ -594,6 +594,14 @@ void emul_set_mode(struct emul_ctx *ctx);
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
+ * emul_decode_call() - as emul_decode(), if the instruction is VMCALL, VMMCALL or SYSCALL
+ *
+ * Others are EMUL_UNHANDLEABLE, which their opcode tells: no byte behind it is fetched, as hardware
+ * has fetched none when it raised #UD.
+ */
+enum emul_rc emul_decode_call(struct emul_ctx *ctx);
+
+/**
  * emul_decode_bytes() - as emul_decode(), on bytes that the caller already has
  * @ctx: uses rip, mode, cpl
  * @bytes: the first bytes of the instruction

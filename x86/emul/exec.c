@@ -112,12 +112,15 @@ static enum emul_rc seg_fault(struct emul_ctx *ctx, unsigned int seg)
 	return emul_fault_code(ctx, seg == EMUL_SS ? VEC_SS : VEC_GP, 0);
 }
 
-/* SDM "Type Checking" and "Limit Checking". */
+/*
+ * SDM "Type Checking" and "Limit Checking". Whether an access beyond 4 GiB faults is left to the
+ * processor; here it goes on at 0, as the address does.
+ */
 bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, unsigned int len,
 		     bool write)
 {
-	u64 last = ea + len - 1;
 	bool code = s->ar & EMUL_AR_CODE;
+	u32 limit = s->limit;
 
 	if (emul_protected(ctx)) {
 		if (s->ar & EMUL_AR_UNUSABLE)
@@ -125,15 +128,20 @@ bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, uns
 		if (write ? code || !(s->ar & EMUL_AR_WRITE) : code && !(s->ar & EMUL_AR_READ))
 			return false;
 	}
-	if (!code && s->ar & EMUL_AR_DOWN)
-		return ea > s->limit && last <= (s->ar & EMUL_AR_DB ? 0xffffffffu : 0xffffu);
-	return last <= s->limit;
+	if (!code && s->ar & EMUL_AR_DOWN) {
+		if (ea <= limit)
+			return false;
+		limit = s->ar & EMUL_AR_DB ? 0xffffffffu : 0xffffu;
+	}
+	return limit == 0xffffffffu ? ea <= limit : ea + len - 1 <= limit;
 }
 
-/* SDM "Alignment Check Exception (#AC)". */
+/* SDM "Alignment Check Exception (#AC)": 4 bytes for what GDTR and far pointers of 6 bytes hold. */
 static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 {
-	if (ctx->cpl != 3 || !(ctx->rflags & X86_EFLAGS_AC) || !(la & (len - 1)) || len > 8)
+	unsigned int mask = len == 6 ? 3 : len - 1;
+
+	if (ctx->cpl != 3 || !(ctx->rflags & X86_EFLAGS_AC) || !(la & mask) || len > 8)
 		return false;
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }

@@ -298,12 +298,17 @@ enum emul_rc emul_op_leave(struct emul_ctx *ctx)
 
 /* --- segment registers -------------------------------------------------------------------- */
 
+/* With 32 bits only the selector is stored, and its upper neighbour is left alone (SDM "PUSH"). */
 enum emul_rc emul_op_push_sreg(struct emul_ctx *ctx)
 {
+	u64 mask = emul_stack_mask(ctx);
 	struct emul_seg seg;
 
 	ctx->ops->get_seg(ctx, ctx->insn.row->arg, &seg);
-	return emul_push(ctx, seg.sel, ctx->insn.op_bytes);
+	if (ctx->insn.op_bytes != 4)
+		return emul_push(ctx, seg.sel, ctx->insn.op_bytes);
+	emul_add_reg(ctx, EMUL_RSP, -2, mask);
+	return emul_push(ctx, seg.sel, 2);
 }
 
 static enum emul_rc load_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel)

@@ -5,6 +5,12 @@
  */
 #include "internal.h"
 
+/* Linear addresses have 32 bits unless long mode is active. */
+static u64 tss_linear(struct emul_ctx *ctx, u64 la)
+{
+	return emul_long_active(ctx) ? la : (u32)la;
+}
+
 /* SDM "I/O Privilege Level" and "I/O Permission Bit Map". */
 static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int bytes)
 {
@@ -20,12 +26,12 @@ static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int byte
 	/* Only a 32-bit or 64-bit TSS has a map, and two bytes of it are always read. */
 	if (tr.ar & EMUL_AR_UNUSABLE || !(tr.ar & 8) || tr.limit < 103)
 		return emul_gp0(ctx);
-	rc = emul_read_sys(ctx, tr.base + 102, &base, 2);
+	rc = emul_read_sys(ctx, tss_linear(ctx, tr.base + 102), &base, 2);
 	if (rc != EMUL_OK)
 		return rc;
 	if ((u32)base + port / 8 + 1 > tr.limit)
 		return emul_gp0(ctx);
-	rc = emul_read_sys(ctx, tr.base + base + port / 8, &map, 2);
+	rc = emul_read_sys(ctx, tss_linear(ctx, tr.base + base + port / 8), &map, 2);
 	if (rc != EMUL_OK)
 		return rc;
 	return map >> (port & 7) & ((1u << bytes) - 1) ? emul_gp0(ctx) : EMUL_OK;

@@ -197,15 +197,11 @@ static enum emul_rc save_old(struct emul_ctx *ctx, struct task_state *ts)
 	const struct tss_format *f = tss_format(ts->old.ar);
 	u64 la = ts->old.base + f->ip;
 	unsigned int nr, len = tss_ldt(f) - f->ip;
-	u8 block[TSS_MAX], *to = block;
+	u8 block[TSS_MAX] = { }, *to = block;
 	struct emul_seg seg;
-	enum emul_rc rc;
 	u32 flags = ctx->rflags, rip = ctx->rip;
 
-	/* The upper halves of the selectors' fields stay as they are. */
-	rc = task_copy(ctx, la, block, len, false);
-	if (rc != EMUL_OK)
-		return rc;
+	/* The upper halves of the selectors' fields are reserved, and are written as 0. */
 	if (task_returns(ts))
 		flags &= ~(u32)X86_EFLAGS_NT;
 	memcpy(to, &rip, f->width);

@@ -2,6 +2,7 @@
 /* Delivery by software: what hardware does not run it does not deliver to either. */
 #include <asm/trapnr.h>
 
+#include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
 static enum emul_rc deliver_exception(struct okvm_emulation *e, const struct okvm_exception *exc,
@@ -39,6 +40,9 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
 	rc = deliver_injected(e);
+	/* Nothing completes a delivery that userspace would have to take part in: the event stays. */
+	if (rc == EMUL_IO)
+		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 	if (ev->nmi_injected)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;
@@ -50,6 +54,5 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
-	/* Nothing completes a delivery that userspace would have to take part in. */
-	return okvm_emul_outcome(e, rc == EMUL_IO ? EMUL_UNHANDLEABLE : rc);
+	return okvm_emul_outcome(e, rc);
 }

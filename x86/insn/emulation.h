@@ -93,6 +93,7 @@ struct emul_post {
  * @finished: the instruction is done but for what userspace was or is to be given
  * @direct: userspace was asked for the plain MOV in @mov
  * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
+ * @retry_rip, @retry_gfn, @retries: an instruction that the CPU was given as its emulation failed
  * @note: how the instruction's bytes were found, if that was noted
  * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
  */
@@ -114,6 +115,9 @@ struct okvm_emulation {
 	bool asked_msr;
 	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
+	unsigned long retry_rip;
+	gfn_t retry_gfn;
+	u8 retries;
 
 	struct okvm_note note;
 	struct {

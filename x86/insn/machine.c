@@ -125,8 +125,12 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 {
 	if (!is_memory(vcpu, gpa, write))
 		return false;
-	return write ? !okvm_write_guest(vcpu->vm, gpa, data, len) :
-		       !okvm_read_guest(vcpu->vm, gpa, data, len);
+	if (!write)
+		return !okvm_read_guest(vcpu->vm, gpa, data, len);
+	if (okvm_write_guest(vcpu->vm, gpa, data, len))
+		return false;
+	okvm_mmu_guest_wrote(vcpu, gpa, len);
+	return true;
 }
 
 /*
@@ -225,14 +229,19 @@ static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const vo
 		    unsigned int len)
 {
 	u64 expected[2] = { }, wanted[2] = { };
+	int ret;
 
 	if (!is_memory(vcpu, gpa, true))
 		return -EFAULT;
 	memcpy(expected, old, len);
 	memcpy(wanted, new, len);
 	if (len == 16)
-		return okvm_cmpxchg16_guest(vcpu->vm, gpa, expected, wanted);
-	return okvm_cmpxchg_guest(vcpu->vm, gpa, len, expected, wanted[0]);
+		ret = okvm_cmpxchg16_guest(vcpu->vm, gpa, expected, wanted);
+	else
+		ret = okvm_cmpxchg_guest(vcpu->vm, gpa, len, expected, wanted[0]);
+	if (!ret)
+		okvm_mmu_guest_wrote(vcpu, gpa, len);
+	return ret;
 }
 
 /* What cannot be exchanged is written, page by page, as upstream does it. */
@@ -510,7 +519,7 @@ static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
 	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
 	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))
 		return gp_if(ctx, true);
-	vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+	okvm_mmu_invalidate(vcpu, type, desc[0], desc[1]);
 	return EMUL_OK;
 }
 
@@ -530,7 +539,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_INVD:
 		return EMUL_OK;
 	case EMUL_SYS_INVLPG:
-		vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GVA, arg);
+		okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, arg);
 		return EMUL_OK;
 	case EMUL_SYS_INVPCID:
 		return sys_invpcid(ctx, arg, arg2);

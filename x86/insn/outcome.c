@@ -8,6 +8,18 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
+/* TF is the debugger's while it steps, whatever the instruction makes of the guest's flags. */
+static void emul_store_rflags(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	unsigned long rflags = e->ctx.rflags;
+
+	if (okvm_emul_steps(e))
+		rflags |= okvm_rflags(vcpu) & X86_EFLAGS_TF;
+	okvm_rflags_set(vcpu, rflags);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
 static void emul_store_regs(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -18,7 +30,7 @@ static void emul_store_regs(struct okvm_emulation *e)
 	if (vcpu->arch->rip != e->ctx.rip)
 		okvm_rip_set(vcpu, e->ctx.rip);
 	if (e->ctx.rflags != okvm_guest_rflags(vcpu))
-		okvm_guest_rflags_set(vcpu, e->ctx.rflags);
+		emul_store_rflags(e);
 }
 
 /* The flags, the instruction if it could be read (its bytes fill two words), and the exit. */
@@ -46,6 +58,57 @@ static void emul_failure_exit(struct okvm_emulation *e)
 	run->emulation_failure.ndata = ndata + OKVM_EXIT_INFO;
 }
 
+static const char *const mode_names[] = {
+	[EMUL_REAL] = "real mode",
+	[EMUL_VM86] = "virtual-8086 mode",
+	[EMUL_PROT16] = "16-bit code",
+	[EMUL_PROT32] = "32-bit code",
+	[EMUL_LONG64] = "64-bit code",
+};
+
+static const char *emul_what_failed(const struct emul_insn *insn)
+{
+	if (!insn->avail)
+		return "its bytes cannot be read: no memory is there";
+	if (!insn->len)
+		return "the emulator does not know the opcode";
+	return "the emulator knows the opcode, and cannot do this form of it or reach its operand";
+}
+
+/* For OKVM_GET_ERROR: the mode, the bytes, and what could not be done with them. */
+static void emul_explain(struct okvm_emulation *e)
+{
+	struct okvm_vcpu *vcpu = e->vcpu;
+	struct okvm_error error = {
+		.kind = OKVM_ERROR_EMULATION,
+		.ndata = 4,
+		.data = { e->ctx.rip, okvm_cr0(vcpu), okvm_cr4(vcpu), vcpu->arch->efer },
+	};
+
+	scnprintf(error.text, sizeof(error.text),
+		  "emulation of the instruction at rip %#llx (%s, CPL %u) failed: %s; bytes: %*ph",
+		  e->ctx.rip, mode_names[e->ctx.mode], e->ctx.cpl, emul_what_failed(&e->ctx.insn),
+		  e->ctx.insn.avail, e->ctx.insn.bytes);
+	okvm_error_set(&vcpu->error, &error);
+}
+
+/* Tries of one instruction after its failure: it may need the table that it writes to. */
+#define EMUL_RETRIES	8
+
+/* Memory whose writes are followed: not so from here on, and the CPU runs the instruction. */
+static bool emul_retry(struct okvm_emulation *e)
+{
+	gfn_t gfn = e->gpa >> PAGE_SHIFT;
+
+	if (e->why != OKVM_EMUL_MMIO || e->gpa == OKVM_INVALID_GPA)
+		return false;
+	if (e->retry_rip != okvm_rip(e->vcpu) || e->retry_gfn != gfn)
+		e->retries = 0;
+	e->retry_rip = okvm_rip(e->vcpu);
+	e->retry_gfn = gfn;
+	return e->retries++ < EMUL_RETRIES && okvm_mmu_unprotect(e->vcpu, gfn);
+}
+
 /* The kernel of the guest met something that is not emulated: userspace must know. */
 static int emul_failed(struct okvm_emulation *e)
 {
@@ -55,6 +118,8 @@ static int emul_failed(struct okvm_emulation *e)
 		e->unknown = true;
 		return OKVM_RESUME;
 	}
+	if (emul_retry(e))
+		return OKVM_RESUME;
 	vcpu->stat[OKVM_STAT_EMULATION_FAIL]++;
 	if (!vcpu->vm->arch->exit_on_emulation_error) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
@@ -62,6 +127,7 @@ static int emul_failed(struct okvm_emulation *e)
 			return OKVM_RESUME;
 	}
 	emul_failure_exit(e);
+	emul_explain(e);
 	return OKVM_USER;
 }
 
@@ -114,7 +180,8 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	if (!(out & EMUL_OUT_AGAIN)) {
+	/* The first iteration of a string ends what STI or MOV SS before it held back. */
+	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
 		if (out & EMUL_OUT_MOVSS)

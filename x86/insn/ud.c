@@ -150,7 +150,7 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu)
 		return emul_forced(e);
 	}
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
-	if (emul_decode(&e->ctx) == EMUL_OK) {
+	if (emul_decode_call(&e->ctx) == EMUL_OK) {
 		if (emul_is_hypercall(&e->ctx))
 			return emul_patch_hypercall(e);
 		if (emul_is_syscall(&e->ctx))

@@ -90,7 +90,12 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_PERF_CAPABILITIES),
 	  NEED(PERF_CAP, MSR_F_LIST | MSR_F_HOST_WRITE | MSR_F_NEED_READ, 0, PDCM) },
 	{ RANGE(X_MC_FIRST, X_MC_LAST), ROW(MCE, 0, ALL) },
+	{ RANGE(MSR_IA32_VMX_BASIC, MSR_IA32_VMX_VMFUNC), NEED(CONST, 0, ALL, NEVER) },
 	{ ONE(MSR_IA32_MCG_EXT_CTL), ROW(MCE, MSR_F_LIST, BIT_ULL(0)) },
+	{ RANGE(MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_OUTPUT_MASK),
+	  NEED(CONST, 0, ALL, NEVER) },
+	{ RANGE(MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_CR3_MATCH), NEED(CONST, 0, ALL, NEVER) },
+	{ RANGE(MSR_IA32_RTIT_ADDR0_A, MSR_IA32_RTIT_ADDR3_B), NEED(CONST, 0, ALL, NEVER) },
 	{ ONE(MSR_RAPL_POWER_UNIT), READS(0) },
 	{ ONE(MSR_PKG_ENERGY_STATUS), READS(0) },
 	{ ONE(MSR_DRAM_ENERGY_STATUS), READS(0) },
@@ -98,6 +103,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_PP1_ENERGY_STATUS), READS(0) },
 	{ ONE(MSR_IA32_TSC_DEADLINE), ROW(TSC_DEADLINE, MSR_F_LIST, ALL) },
 	{ RANGE(0x800, 0x8ff), ROW(X2APIC, 0, ALL) },
+	{ ONE(MSR_IA32_BNDCFGS), NEED(CONST, 0, ALL, NEVER) },
 	{ ONE(MSR_IA32_XSS), NEED(XSS, MSR_F_LIST, ALL, XSAVES) },
 	{ RANGE(X_KVM_FIRST, X_KVM_LAST), ROW(PV, MSR_F_LIST, ALL) },
 	{ ONE(MSR_EFER), ROW(EFER, 0, ALL) },
@@ -143,14 +149,18 @@ const struct msr_row *msr_find(u32 msr)
 	return NULL;
 }
 
-/* The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. */
+/*
+ * The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. Its MSR is
+ * known all the same: userspace that asks for exits is told that the access is invalid. The newest
+ * one is not known to KVM on CPUs that lack it.
+ */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
 
-	if (need & ~env->cpu)
+	if (row->need == MSR_NEED_L1D_FLUSH && need & ~env->cpu)
 		return MSR_ABSENT;
-	return need & ~env->guest && !env->host ? MSR_FAULT : MSR_LEGAL;
+	return need & ~env->cpu || (need & ~env->guest && !env->host) ? MSR_FAULT : MSR_LEGAL;
 }
 
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env)

@@ -76,6 +76,7 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
+	MSR_NEED_NEVER,		/* of features that no guest has, but KVM knows */
 };
 
 /**

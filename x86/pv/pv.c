@@ -88,7 +88,7 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 		return false;
 	/* A guest that keeps changing it gets the flush in any case. */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
-		vcpu->vm->backend->mmu->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	pv->told_preempted = false;
 	return true;
 }

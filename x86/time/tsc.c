@@ -301,8 +301,10 @@ static long ioc_vm_set_tsc_khz(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	u32 khz = khz_of_arg(arg.num);
 	u64 ratio;
 
-	if (vm->created_vcpus || choose_ratio(vm, khz, &ratio))
-		return -EINVAL;
+	if (vm->created_vcpus)
+		return okvm_refuse(vm, "KVM_SET_TSC_KHZ: there are vCPUs");
+	if (choose_ratio(vm, khz, &ratio))
+		return okvm_refuse(vm, "KVM_SET_TSC_KHZ: a frequency that this CPU cannot show a guest");
 	vm->arch->default_tsc_khz = khz;
 	return 0;
 }

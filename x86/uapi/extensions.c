@@ -9,6 +9,7 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
+#include "core/hardware.h"
 #include "x86/cpu/fpu.h"
 #include "x86/uapi/state.h"
 
@@ -90,7 +91,6 @@ static bool plain_cap(long cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
-	case KVM_CAP_PRE_FAULT_MEMORY:
 	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
 	case KVM_CAP_X86_GUEST_MODE:
 	case KVM_CAP_LAST_CPU:
@@ -153,6 +153,11 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 		return exits_that_can_go();
 	case KVM_CAP_EXIT_HYPERCALL:
 		return BIT(KVM_HC_MAP_GPA_RANGE);
+	case KVM_CAP_PRE_FAULT_MEMORY:
+		return !!(host->caps & OKVM_HW_TDP);
+	case OKVM_CAP_MMU:
+		return (okvm_default_offer->caps & OKVM_HW_SHADOW ? BIT(OKVM_MMU_SHADOW) : 0) |
+		       (okvm_default_offer->caps & OKVM_HW_TDP ? BIT(OKVM_MMU_TDP) : 0);
 	default:
 		return 0;
 	}
@@ -163,9 +168,12 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 {
 	struct okvm_arch_vm *avm = vm->arch;
 
-	if (limit > OKVM_MAX_VCPU_ID || vm->bsp_vcpu_id > limit ||
-	    (avm->max_vcpu_id && avm->max_vcpu_id != limit))
-		return -EINVAL;
+	if (limit > OKVM_MAX_VCPU_ID)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: above what KVM_CHECK_EXTENSION says");
+	if (vm->bsp_vcpu_id > limit)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: below the id of KVM_SET_BOOT_CPU_ID");
+	if (avm->max_vcpu_id && avm->max_vcpu_id != limit)
+		return okvm_refuse(vm, "KVM_CAP_MAX_VCPU_ID: another limit was set");
 	if (!limit)
 		return 0;
 	avm->max_vcpu_id = limit;
@@ -175,12 +183,13 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 
 /* Stores @val where the capability keeps it if no bit beyond @valid is set. */
 #define SET_MASKED(where, val, valid)	\
-	((val) & ~(u64)(valid) ? -EINVAL : ((where) = (val), 0))
+	((val) & ~(u64)(valid) ? okvm_refuse(vm, "KVM_ENABLE_CAP: unknown bits in args[0]") :	\
+				 ((where) = (val), 0))
 
 static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 {
 	if (quirks & ~valid)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
 	vm->arch->disabled_quirks = quirks;
 	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
@@ -190,7 +199,20 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	return val ? -EINVAL : okvm_mmu_exempt_nx(vm);
+	return val ? okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: args[0] is not 0") : okvm_mmu_exempt_nx(vm);
+}
+
+static int choose_mmu(struct okvm_vm *vm, u64 mmu)
+{
+	int err;
+
+	if (mmu > OKVM_MMU_SHADOW)
+		return -EINVAL;
+	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
+	if (!err)
+		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :
+							   vm->offer->host_shadow);
+	return err;
 }
 
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
@@ -200,7 +222,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 
 	lockdep_assert_held(&vm->lock);
 	if (cap->flags)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0");
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return disable_quirks(vm, val, VALID_QUIRKS);
@@ -223,7 +245,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return SET_MASKED(avm->user_space_msr_mask, val, VALID_MSR_REASONS);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		if (val & ~exits_that_can_go())
-			return -EINVAL;
+			return okvm_refuse(vm, "KVM_CAP_X86_DISABLE_EXITS: exits that cannot go here");
 		avm->disabled_exits |= val;
 		return 0;
 	case KVM_CAP_EXIT_HYPERCALL:
@@ -234,8 +256,10 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return set_max_vcpu_id(vm, val);
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 		return disable_nx(vm, val);
+	case OKVM_CAP_MMU:
+		return choose_mmu(vm, val);
 	default:
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: not a capability that a VM can enable");
 	}
 }
 

@@ -158,7 +158,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (!normalize_events(vcpu, events))
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_VCPU_EVENTS: unknown flags, a payload that was not asked for, SMM, or an impossible exception");
 	okvm_take_nmis(vcpu);
 	set_exception(&ev->exc, events);
 	ev->irq.injected = events->interrupt.injected;

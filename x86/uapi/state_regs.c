@@ -122,17 +122,26 @@ static void get_sregs(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 }
 
-/* Is this a mode that a CPU can be in? The segments are left to the next VM entry. */
-static bool sregs_valid(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
+/* Why no CPU can be in this mode, or NULL. The segments are left to the next VM entry. */
+static const char *sregs_fault(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	if (!okvm_cr0_valid(sregs->cr0) || !okvm_cr4_valid(vcpu, sregs->cr4))
-		return false;
+	if (!okvm_cr0_valid(sregs->cr0))
+		return "sregs: bits of cr0 that are reserved or exclude each other";
+	if (!okvm_cr4_valid(vcpu, sregs->cr4))
+		return "sregs: bits of cr4 that the guest's CPUID does not have";
 	if (sregs->efer & vcpu->vm->host->efer_reserved & ~EFER_LMA)
-		return false;
-	if (!(sregs->efer & EFER_LME) || !(sregs->cr0 & X86_CR0_PG))
-		return !(sregs->efer & EFER_LMA) && !sregs->cs.l;
-	return sregs->cr4 & X86_CR4_PAE && sregs->efer & EFER_LMA &&
-	       !(sregs->cr3 & vcpu->arch->feat.gpa_reserved);
+		return "sregs: reserved bits of efer";
+	if (!(sregs->efer & EFER_LME) || !(sregs->cr0 & X86_CR0_PG)) {
+		if (sregs->efer & EFER_LMA)
+			return "sregs: efer.LMA without efer.LME and cr0.PG";
+		return sregs->cs.l ? "sregs: cs.l outside of IA-32e mode" : NULL;
+	}
+	if (!(sregs->cr4 & X86_CR4_PAE))
+		return "sregs: IA-32e mode without cr4.PAE";
+	if (!(sregs->efer & EFER_LMA))
+		return "sregs: efer.LME and cr0.PG without efer.LMA";
+	return sregs->cr3 & vcpu->arch->feat.gpa_reserved ?
+	       "sregs: cr3 is wider than the guest's physical addresses" : NULL;
 }
 
 static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
@@ -171,10 +180,13 @@ static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sreg
 			    const u64 *pdptrs)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
+	const char *fault = sregs_fault(vcpu, sregs);
 	int seg;
 
-	if (!sregs_valid(vcpu, sregs) || okvm_set_apic_base(vcpu, sregs->apic_base, true))
-		return -EINVAL;
+	if (fault)
+		return okvm_refuse_vcpu(vcpu, fault);
+	if (okvm_set_apic_base(vcpu, sregs->apic_base, true))
+		return okvm_refuse_vcpu(vcpu, "sregs: apic_base has reserved bits or an impossible mode");
 	okvm_io_touch(vcpu);
 	ops->set_dt(vcpu, &sregs->idt, true);
 	ops->set_dt(vcpu, &sregs->gdt, false);
@@ -243,8 +255,10 @@ static long ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	bool pae = sregs2->cr0 & X86_CR0_PG && sregs2->cr4 & X86_CR4_PAE &&
 		   !(sregs2->efer & EFER_LMA);
 
-	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID || (valid && !pae))
-		return -EINVAL;
+	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_SREGS2: unknown flags");
+	if (valid && !pae)
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_SREGS2: PDPTEs without PAE paging");
 	return set_sregs_common(vcpu, arg.data, valid ? sregs2->pdptrs : NULL);
 }
 
@@ -283,7 +297,7 @@ int okvm_sync_regs_load(struct okvm_vcpu *vcpu)
 	struct kvm_regs regs;
 
 	if ((READ_ONCE(run->kvm_valid_regs) | dirty) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_RUN: unknown bits in kvm_valid_regs or kvm_dirty_regs");
 	if (dirty & KVM_SYNC_X86_REGS) {
 		memcpy(&regs, &run->s.regs.regs, sizeof(regs));
 		set_regs(vcpu, &regs);

@@ -4,4 +4,10 @@
 
 #include "core/vcpu.h"
 
+struct okvm_mmu_ops;
+
+struct okvm_backend {
+	const struct okvm_mmu_ops *mmu;
+};
+
 #endif

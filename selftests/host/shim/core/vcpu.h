@@ -6,6 +6,7 @@
 #include "core/vm.h"
 
 enum okvm_vcpu_stat {
+	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
 	OKVM_NR_VCPU_STATS,
@@ -16,5 +17,13 @@ struct okvm_vcpu {
 	struct okvm_mmu_vcpu *mmu;
 	u64 stat[OKVM_NR_VCPU_STATS];
 };
+
+enum okvm_req {
+	OKVM_REQ_MMU_RELOAD,
+};
+
+/* The test's. */
+void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu);
+void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait);
 
 #endif

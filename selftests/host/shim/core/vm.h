@@ -5,7 +5,13 @@
 
 #include <assert.h>
 
+#include <linux/array_size.h>
 #include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/srcu.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "core/types.h"
@@ -20,7 +26,12 @@ enum okvm_vm_stat {
 	OKVM_NR_VM_STATS,
 };
 
+struct kvm_enable_cap;
+struct okvm_backend;
+
 struct okvm_vm {
+	const struct okvm_backend *backend;
+	struct srcu_struct srcu;
 	struct okvm_mmu_vm *mmu;
 	atomic64_t stat[OKVM_NR_VM_STATS];
 };

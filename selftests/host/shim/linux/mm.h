@@ -10,9 +10,14 @@
 #include <asm/page.h>
 
 #define GFP_KERNEL_ACCOUNT	0
+#define GFP_KERNEL		0
 #define __GFP_NOFAIL		0
+#define __GFP_DMA32		0
+
+#define offset_in_page(a) ((unsigned long)(a) & (PAGE_SIZE - 1))
 
 struct page {
+	unsigned long private;
 	struct list_head lru;
 	struct rcu_head rcu_head;
 };
@@ -41,6 +46,14 @@ static inline void clear_page(void *page)
 {
 	__builtin_memset(page, 0, PAGE_SIZE);
 }
+
+#define page_private(page) ((page)->private)
+#define set_page_private(page, v) ((void)((page)->private = (v)))
+
+/* The test's. */
+extern u8 shim_zero_page[PAGE_SIZE];
+#define ZERO_PAGE(va) shim_zero_page
+#define page_address(page) ((void *)(page))
 
 #define folio_test_referenced(folio) ((folio)->referenced)
 #define folio_set_referenced(folio) ((void)((folio)->referenced = true))

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Shadow tables: how they come, are found and linked, and go. See shadow.h. */
+#include <linux/gfp.h>
+#include <linux/hash.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmstat.h>
+
+#include "core/compat.h"
+#include "mmu/shadow.h"
+
+static void shadow_count(struct shadow_vm *sh, int what, long n)
+{
+	atomic64_add(n, &sh->mmu->vm->stat[what]);
+}
+
+struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn)
+{
+	return &sh->table[hash_64(gfn, SHADOW_BUCKET_BITS)];
+}
+
+/* ---- memory ---- */
+
+static int table_number(struct shadow_vm *sh, struct shadow_table *t)
+{
+	int id = ida_alloc_range(&sh->ids, 1, SHADOW_MAX_TABLES, GFP_KERNEL_ACCOUNT);
+	struct shadow_table **chunk, **old = NULL;
+
+	if (id < 0)
+		return id;
+	t->id = id;
+	if (!READ_ONCE(sh->chunk[id / SHADOW_IDS_PER_CHUNK])) {
+		chunk = kcalloc(SHADOW_IDS_PER_CHUNK, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
+		if (!chunk)
+			return -ENOMEM;
+		/* Somebody else's is as good. */
+		if (!try_cmpxchg(&sh->chunk[id / SHADOW_IDS_PER_CHUNK], &old, chunk))
+			kfree(chunk);
+	}
+	sh->chunk[id / SHADOW_IDS_PER_CHUNK][id % SHADOW_IDS_PER_CHUNK] = t;
+	return 0;
+}
+
+static void table_free(struct shadow_vm *sh, struct shadow_table *t)
+{
+	if (t->id)
+		ida_free(&sh->ids, t->id);
+	free_page((unsigned long)t->entry);
+	kfree(t->link);
+	kfree(t);
+}
+
+static struct shadow_table *table_alloc(struct shadow_vm *sh)
+{
+	struct shadow_table *t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+
+	if (!t)
+		return NULL;
+	t->entry = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	t->link = kcalloc(SHADOW_ENTRIES, sizeof(*t->link), GFP_KERNEL_ACCOUNT);
+	if (!t->entry || !t->link || table_number(sh, t)) {
+		table_free(sh, t);
+		return NULL;
+	}
+	set_page_private(virt_to_page(t->entry), (unsigned long)t);
+	return t;
+}
+
+void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t)
+{
+	table_free(sh, t);
+}
+
+int shadow_fill_spare(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+
+	while (mine->nr_spare < SHADOW_SPARE) {
+		struct shadow_table *t = table_alloc(shadow_of(vcpu));
+
+		if (!t)
+			return -ENOMEM;
+		mine->spare[mine->nr_spare++] = t;
+	}
+	return 0;
+}
+
+/* ---- flushes and entries ---- */
+
+void shadow_flush(struct shadow_vm *sh)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	okvm_mmu_flush_vm(sh->mmu->vm);
+	sh->stale = false;
+	WRITE_ONCE(sh->wide, false);
+}
+
+bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
+{
+	int level = role_level(t->role);
+	u64 old;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	/* Hardware may set bits in it until it is gone. */
+	old = xchg(&t->entry[i], 0);
+	if (!spte_valid(old))
+		return false;
+	sh->stale = true;
+	/* One INVLPG of the guest's, for a page that TLBs may hold in parts. */
+	if (level > 1 || table_is_direct(t))
+		WRITE_ONCE(sh->wide, true);
+	if (spte_is_table(old, level)) {
+		link_del(sh, &table_below(old)->parents, link_nr(t, i));
+		return true;
+	}
+	rmap_remove(sh, t, i);
+	shadow_count(sh, OKVM_VM_STAT_PAGES_4K + level - 1, -1);
+	return true;
+}
+
+void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
+		 struct shadow_table *child)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	link_add(sh, &child->parents, link_nr(t, i));
+	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
+}
+
+/* ---- finding and making ---- */
+
+static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role)
+{
+	struct shadow_table *t;
+
+	hlist_for_each_entry(t, shadow_bucket(sh, gfn), bucket) {
+		if (t->gfn == gfn && t->role == role)
+			return t;
+	}
+	return NULL;
+}
+
+/* @gfn is a guest's table from here on: nobody writes to it unseen. */
+static void table_protect(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_block *b = block_of(sh, gfn);
+
+	b->nr_shadowed++;
+	/* Pairs with shadow_wrote(): that sees this, or we see what was written. */
+	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
+		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
+	smp_mb();
+	if (rmap_protect(sh, gfn) || sh->stale)
+		shadow_flush(sh);
+}
+
+static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_table *t;
+
+	if (OKVM_BUG_ON(vcpu->vm, !mine->nr_spare) ||
+	    (!(role & ROLE_DIRECT) && OKVM_BUG_ON(vcpu->vm, !block_of(sh, gfn))))
+		return NULL;
+	t = mine->spare[--mine->nr_spare];
+	t->gfn = gfn;
+	t->role = role;
+	t->used = true;
+	hlist_add_head(&t->bucket, shadow_bucket(sh, gfn));
+	list_add_tail(&t->all, &sh->tables);
+	sh->nr_tables++;
+	shadow_count(sh, OKVM_VM_STAT_TABLES, 1);
+	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, 1);
+	if (!table_is_direct(t))
+		table_protect(sh, gfn);
+	return t;
+}
+
+struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_table *t = table_find(sh, gfn, role);
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (!t)
+		return table_make(vcpu, gfn, role);
+	/* New addresses lead here, for which the guest owes no flush. */
+	sync_below(vcpu, t);
+	return t;
+}
+
+/* ---- going ---- */
+
+static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_block *b = block_of(sh, gfn);
+
+	b->nr_shadowed--;
+	b->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
+}
+
+/* Nothing leads to @t and it leads to nothing. */
+static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < SHADOW_ENTRIES; i++) {
+		if (t->entry[i])
+			shadow_drop(sh, t, i);
+	}
+	while (t->parents) {
+		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
+		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
+
+		if (OKVM_BUG_ON(sh->mmu->vm, !done))
+			break;
+	}
+}
+
+void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
+{
+	struct shadow_vm *sh = z->mmu->shadow;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	table_isolate(sh, t);
+	hlist_del(&t->bucket);
+	list_del(&t->all);
+	sync_forget(sh, t);
+	if (!table_is_direct(t))
+		table_unprotect(sh, t->gfn);
+	sh->nr_tables--;
+	shadow_count(sh, OKVM_VM_STAT_TABLES, -1);
+	if (t->nx_split)
+		shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, -1);
+	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, -1);
+	t->dead = true;
+	sh->nr_pinned -= !!t->roots;
+	z->flush = true;
+	if (!t->roots) {
+		list_add(&t->all, &z->tables);
+		return;
+	}
+	/* Before the flush, for which all vCPUs leave the guest. */
+	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
+}
+
+void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh)
+{
+	*z = (struct mmu_zap){ .mmu = sh->mmu, .tables = LIST_HEAD_INIT(z->tables) };
+}
+
+void shadow_zap_finish(struct mmu_zap *z)
+{
+	struct shadow_table *t, *next;
+	struct shadow_vm *sh = z->mmu->shadow;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (z->flush || sh->stale)
+		shadow_flush(sh);
+	z->flush = false;
+	z->work = 0;
+	list_for_each_entry_safe(t, next, &z->tables, all) {
+		list_del(&t->all);
+		table_free(sh, t);
+	}
+}
+
+void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	/* It maps nothing, and its vCPU has another root by now. */
+	if (--t->roots)
+		return;
+	if (t->dead)
+		table_free(sh, t);
+	else
+		sh->nr_pinned--;
+}
+
+void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (!t->roots++)
+		sh->nr_pinned++;
+}
+
+/* The oldest @n tables, those used since the last look being passed over once; roots stay. */
+static void shadow_reclaim(struct mmu_zap *z, unsigned long n)
+{
+	struct shadow_vm *sh = z->mmu->shadow;
+	unsigned long looks = 2 * sh->nr_tables;
+
+	while (n && looks-- && !list_empty(&sh->tables)) {
+		struct shadow_table *t = list_first_entry(&sh->tables, struct shadow_table, all);
+
+		if (t->used || t->roots) {
+			t->used = false;
+			list_move_tail(&t->all, &sh->tables);
+			continue;
+		}
+		shadow_zap_table(z, t);
+		n--;
+	}
+}
+
+/* Two per cent of the memory that the guest has used, as upstream gives of all that it has. */
+static unsigned long shadow_limit(struct shadow_vm *sh)
+{
+	unsigned long max = sh->max_tables;
+
+	if (!max)
+		max = atomic64_read(&sh->nr_blocks) * SHADOW_ENTRIES / 50;
+	return clamp_t(unsigned long, max, SHADOW_MIN_TABLES, SHADOW_MAX_TABLES) - SHADOW_SPARE;
+}
+
+void shadow_make_room(struct shadow_vm *sh)
+{
+	unsigned long limit = shadow_limit(sh);
+	struct mmu_zap z;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	unsigned long nr = sh->nr_tables - sh->nr_pinned;
+
+	/* Roots cannot go, so that they do not count: else nothing below them could stay. */
+	if (likely(nr <= limit))
+		return;
+	shadow_zap_start(&z, sh);
+	/* A part of them at once: each time costs a flush. */
+	shadow_reclaim(&z, nr - limit + limit / 16);
+	shadow_zap_finish(&z);
+}
+
+void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
+{
+	struct shadow_vm *sh = mmu->shadow;
+
+	write_lock(&mmu->lock);
+	sh->max_tables = pages;
+	shadow_make_room(sh);
+	write_unlock(&mmu->lock);
+}
+
+/* ---- all of many ---- */
+
+void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
+	__acquires(&mmu->lock)
+{
+	write_lock(&mmu->lock);
+	shadow_zap_start(z, mmu->shadow);
+	z->yield = yield;
+}
+
+void shadow_zap_end(struct mmu_zap *z)
+	__releases(&z->mmu->lock)
+{
+	shadow_zap_finish(z);
+	write_unlock(&z->mmu->lock);
+}
+
+/* Tables that go in one turn, before others get the lock. */
+#define ZAP_TABLES	64
+
+/* Return: true if there may be more */
+static bool zap_some_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+{
+	struct shadow_table *t, *next;
+	unsigned int n = 0;
+
+	list_for_each_entry_safe(t, next, &z->mmu->shadow->tables, all) {
+		if (t->gfn < start || t->gfn >= end)
+			continue;
+		shadow_zap_table(z, t);
+		if (z->yield && ++n == ZAP_TABLES)
+			return true;
+	}
+	return false;
+}
+
+void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+{
+	while (zap_some_tables(z, start, end)) {
+		shadow_zap_finish(z);
+		cond_resched_rwlock_write(&z->mmu->lock);
+	}
+}
+
+void shadow_zap_frame(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
+
+	shadow_zap_start(&z, sh);
+	shadow_for_each(t, next, sh, gfn)
+		shadow_zap_table(&z, t);
+	shadow_zap_finish(&z);
+}
+
+void shadow_free_all(struct okvm_mmu_vm *mmu)
+{
+	struct mmu_zap z;
+
+	shadow_zap_begin(&z, mmu, true);
+	shadow_zap_tables(&z, 0, ~0ULL);
+	shadow_zap_end(&z);
+}
+
+bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
+{
+	struct shadow_vm *sh = vm->mmu->shadow;
+	bool any;
+
+	write_lock(&sh->mmu->lock);
+	any = rmap_shadowed(sh, gfn);
+	if (any)
+		shadow_zap_frame(sh, gfn);
+	write_unlock(&sh->mmu->lock);
+	return any;
+}
+
+void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
+{
+	struct shadow_vm *sh = mmu->shadow;
+	struct shadow_table *t;
+	unsigned int i;
+
+	write_lock(&mmu->lock);
+	list_for_each_entry(t, &sh->tables, all) {
+		for (i = 0; role_level(t->role) == 1 && i < SHADOW_ENTRIES; i++) {
+			if (spte_is_mmio(t->entry[i]))
+				shadow_drop(sh, t, i);
+		}
+	}
+	write_unlock(&mmu->lock);
+}
+
+void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
+{
+	struct shadow_vm *sh = mmu->shadow;
+	struct shadow_table *t, *next;
+	struct mmu_zap z;
+
+	shadow_zap_begin(&z, mmu, false);
+	list_for_each_entry_safe(t, next, &sh->tables, all) {
+		if (!max)
+			break;
+		if (!t->nx_split)
+			continue;
+		shadow_zap_table(&z, t);
+		max--;
+	}
+	shadow_zap_end(&z);
+}
+
+/* ---- life ---- */
+
+int shadow_vm_create(struct okvm_mmu_vm *mmu)
+{
+	struct shadow_vm *sh = mmu->shadow;
+
+	if (sh)
+		goto out;
+	/* What fails here leaves the VM as it was. */
+	sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
+	if (!sh)
+		return -ENOMEM;
+	sh->mmu = mmu;
+	xa_init(&sh->blocks);
+	ida_init(&sh->ids);
+	INIT_LIST_HEAD(&sh->tables);
+	INIT_LIST_HEAD(&sh->unsync);
+	mmu->shadow = sh;
+out:
+	sh->max_tables = mmu->limit;
+	mmu->fmt = &spte_fmt_pt;
+	mmu->max_level = SHADOW_MAX_LEVEL;
+	return 0;
+}
+
+/* No vCPU is left, so that none has a root, and no TLB holds anything. */
+void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
+{
+	struct shadow_table *t, *next;
+	struct shadow_vm *sh = mmu->shadow;
+	unsigned int i;
+
+	if (!sh)
+		return;
+	list_for_each_entry_safe(t, next, &sh->tables, all)
+		table_free(sh, t);
+	mmu->shadow = NULL;
+	blocks_free(sh);
+	for (i = 0; i < SHADOW_CHUNKS; i++)
+		kfree(sh->chunk[i]);
+	ida_destroy(&sh->ids);
+	kvfree(sh);
+}

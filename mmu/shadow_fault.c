@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A #PF of a guest whose tables are shadowed: whose fault it is, what is mapped. See shadow.h. */
+#include <linux/mm.h>
+
+#include "core/compat.h"
+#include "mmu/needs.h"
+#include "mmu/shadow.h"
+
+/* What shadow_map() says besides verdicts: again, with the lock held for writing. */
+#define SHADOW_EXCLUSIVE	(-EAGAIN)
+
+struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_root *root = vcpu->mmu->shadow->cur;
+
+	if (!root)
+		return NULL;
+	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
+}
+
+/* Memory that is behind the guest's entry at @level still says what the walk has read. */
+static bool map_same(struct shadow_fault *f, int level)
+{
+	unsigned int size = f->mode.levels == 2 ? 4 : 8;
+	u64 entry;
+
+	if (!f->mode.levels)
+		return true;
+	return !gva_peek(f->vcpu, f->path.at[level], size, &entry) &&
+	       entry == f->path.entry[level];
+}
+
+/*
+ * The frame and role of the table to which the entry at @level, in a table of @role, has to point.
+ * Neither depends on the kind of access: else two accesses of one instruction, behind one entry,
+ * would take the table from each other for ever.
+ */
+static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
+{
+	gfn_t here = f->result.gpa >> PAGE_SHIFT;
+
+	if (level <= f->result.level || !f->mode.levels) {
+		*gfn = here & ~(spte_pages(level) - 1);
+		*child = role_direct(level - 1, f->page, role);
+		return;
+	}
+	*child = role_child(role, f->above[level - 1], f->gva);
+	if (!walk_entry_table(&f->mode, f->path.entry[level], level, gfn))
+		*gfn = 0;
+}
+
+/* Put the right table below entry @i of @t in place of what is there. Return: NULL: walk again */
+static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_table *t,
+				      unsigned int i, gfn_t gfn, u32 role)
+{
+	int level = role_level(t->role);
+	struct shadow_vm *sh = shadow_of(f->vcpu);
+	struct shadow_table *child = shadow_get(f->vcpu, gfn, role);
+
+	/* After it is known that writes to what was read are seen. */
+	if (!child || !map_same(f, max_t(int, level, f->result.level)))
+		return NULL;
+	if (t->entry[i])
+		shadow_drop(sh, t, i);
+	shadow_link(sh, t, i, child);
+	if (f->host->nx_level >= level && role & ROLE_DIRECT && !child->nx_split) {
+		child->nx_split = true;
+		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_NX_SPLITS]);
+	}
+	return child;
+}
+
+/*
+ * The table below entry @i of @t. A child is gone into only if its frame and all of its role are
+ * what this walk has found.
+ */
+static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_table *t,
+					unsigned int i, int *verdict)
+{
+	int level = role_level(t->role);
+	u64 entry = READ_ONCE(t->entry[i]);
+	struct shadow_table *child;
+	gfn_t gfn;
+	u32 role;
+
+	map_child(f, t->role, level, &gfn, &role);
+	if (spte_is_table(entry, level)) {
+		child = table_below(entry);
+		if (child->gfn == gfn && child->role == role)
+			return child;
+	}
+	*verdict = f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
+	return f->exclusive ? map_table(f, t, i, gfn, role) : NULL;
+}
+
+/* Times in a row that one frame is given up as a table, and is one again for the next access. */
+#define FAULT_GIVE_UP	2
+
+/* No kernel lets its users write to tables that it uses: this one seems to be none any more. */
+static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
+{
+	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
+
+	if (!(f->access & WALK_USER))
+		return false;
+	if (mine->gave_up_gfn != gfn)
+		mine->gave_up = 0;
+	mine->gave_up_gfn = gfn;
+	return mine->gave_up++ < FAULT_GIVE_UP;
+}
+
+/*
+ * May the leaf be writable? A frame that is a guest's table becomes so only if its tables can go
+ * out of sync, and if somebody writes. Else the write is emulated.
+ */
+static int map_writable(struct shadow_fault *f, bool *write)
+{
+	struct shadow_vm *sh = shadow_of(f->vcpu);
+	gfn_t gfn = f->host->gfn;
+
+	*write = f->leaf & SHADOW_WRITE && f->host->writable;
+	if (!*write || f->level > 1 || !rmap_shadowed(sh, gfn))
+		return OKVM_FAULT_FIXED;
+	*write = false;
+	if (!(f->access & WALK_WRITE))
+		return OKVM_FAULT_FIXED;
+	if (!f->exclusive)
+		return SHADOW_EXCLUSIVE;
+	*write = unsync_frame(sh, gfn);
+	if (*write)
+		return OKVM_FAULT_FIXED;
+	if (!fault_gives_up(f, gfn))
+		return OKVM_FAULT_MMIO;
+	shadow_zap_frame(sh, gfn);
+	return SHADOW_EXCLUSIVE;
+}
+
+static u64 map_make_leaf(const struct shadow_fault *f, bool write)
+{
+	struct okvm_fault *host = f->host;
+	struct shadow_leaf leaf = {
+		.pfn = host->pfn & ~(spte_pages(f->level) - 1),
+		.level = f->level,
+		.access = f->leaf,
+		.host_write = host->writable,
+		.write = write,
+		.no_exec = f->level > 1 && f->vcpu->vm->mmu->nx_huge,
+		.uncached = host->uncached,
+	};
+
+	return shadow_leaf(&leaf);
+}
+
+/*
+ * In place of the leaf @old, which maps the same, and denies nothing that it grants: TLBs hold
+ * nothing that would have to go. Return: false if it cannot be.
+ */
+static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
+		      u64 leaf, u64 what)
+{
+	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
+
+	if (!spte_is_leaf(old, f->level) || t->link[i].what >> 8 != what >> 8 ||
+	    spte_pfn(old) != spte_pfn(leaf))
+		return false;
+	if (old == all) {
+		f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
+		return true;
+	}
+	if (shadow_reduces(old, all))
+		return t->link[i].what == what;
+	/* Should it fail, somebody has aged it: the access comes again. */
+	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all)) {
+		t->link[i].what = what;
+		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
+	}
+	return true;
+}
+
+static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 leaf,
+		   u64 what)
+{
+	struct shadow_vm *sh = shadow_of(f->vcpu);
+	u64 old = READ_ONCE(t->entry[i]);
+
+	if (old && !f->exclusive)
+		return SHADOW_EXCLUSIVE;
+	if (old && map_again(f, t, i, old, leaf, what))
+		return OKVM_FAULT_FIXED;
+	if (old)
+		shadow_drop(sh, t, i);
+	if (!rmap_install(sh, t, i, leaf, what))
+		return SHADOW_EXCLUSIVE;
+	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
+	atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K + f->level - 1]);
+	return OKVM_FAULT_FIXED;
+}
+
+static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
+{
+	struct okvm_fault *host = f->host;
+	gfn_t gfn = host->gfn & ~(spte_pages(f->level) - 1);
+	int verdict, ret;
+	bool write;
+	u64 leaf;
+
+	verdict = map_writable(f, &write);
+	if (verdict == SHADOW_EXCLUSIVE)
+		return verdict;
+	leaf = map_make_leaf(f, write);
+	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
+	if (ret)
+		return ret;
+	/* After the entry: whoever harvests the bit finds the entry to protect. */
+	if (leaf & SHADOW_W && host->slot)
+		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
+	return verdict;
+}
+
+static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
+{
+	struct shadow_vm *sh = shadow_of(f->vcpu);
+	u64 entry = spte_mmio(f->host->gen >> 1);
+
+	if (!f->exclusive)
+		return SHADOW_EXCLUSIVE;
+	/* Never over a leaf, which would stay in its chain. */
+	if (t->entry[i])
+		shadow_drop(sh, t, i);
+	t->link[i].what = link_what(f->host->gfn, f->leaf);
+	WRITE_ONCE(t->entry[i], entry);
+	return OKVM_FAULT_MMIO;
+}
+
+/* Was there a fetch behind entry @i of @t? A large page, not executable, would be in its way. */
+static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
+{
+	u64 entry = READ_ONCE(t->entry[i]);
+	const struct shadow_table *child;
+
+	if (role_level(t->role) != 2 || !f->vcpu->vm->mmu->nx_huge || !spte_is_table(entry, 2))
+		return false;
+	child = table_below(entry);
+	return child->nx_split && child->gfn == (f->host->gfn & ~(spte_pages(2) - 1));
+}
+
+/* A large page of the guest's and of the host's, over no table of the guest's. Under lock */
+static int fault_level_now(struct shadow_fault *f)
+{
+	int level = f->mmio ? 1 : min(f->host->level, SHADOW_MAX_LEVEL);
+	struct shadow_block *b;
+
+	if (f->mode.levels)
+		level = min_t(int, level, f->result.level);
+	if (level < 2)
+		return 1;
+	b = block_of(shadow_of(f->vcpu), f->host->gfn);
+	return b && READ_ONCE(b->nr_shadowed) ? 1 : level;
+}
+
+/* From the top to the leaf. Under lock, the host's page being what it was */
+static int shadow_map(struct shadow_fault *f)
+{
+	struct shadow_table *t = shadow_top(f->vcpu, f->gva);
+	int verdict = OKVM_FAULT_FIXED;
+	unsigned int i;
+
+	/* The walk has found a table where none was when the root was loaded. */
+	if (!t)
+		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
+	while (t && !t->dead) {
+		if (READ_ONCE(t->writes))
+			WRITE_ONCE(t->writes, 0);
+		if (!READ_ONCE(t->used))
+			WRITE_ONCE(t->used, true);
+		i = spte_index(f->gva >> PAGE_SHIFT, role_level(t->role));
+		/* A table on the way may be the first that is where the large page would be. */
+		if (fault_split(f, t, i))
+			f->host->level = 1;
+		f->level = fault_level_now(f);
+		if (role_level(t->role) > f->level) {
+			t = map_descend(f, t, i, &verdict);
+			continue;
+		}
+		/* The last look: what is written after it is flushed by the guest after it. */
+		if (!map_same(f, f->result.level))
+			return OKVM_FAULT_FIXED;
+		return f->mmio ? map_mmio(f, t, i) : map_leaf(f, t, i);
+	}
+	return verdict;
+}
+
+/* ---- before the lock ---- */
+
+/* The guest's leaf. A clean one in read-only memory stays clean: writes need not be seen. */
+static u64 fault_entry(const struct shadow_fault *f)
+{
+	u64 entry = f->path.entry[f->path.level];
+	struct okvm_memslot *slot;
+	u64 gen;
+
+	if (entry & SHADOW_D)
+		return entry;
+	slot = fault_slot(f->vcpu, f->path.at[f->path.level] >> PAGE_SHIFT, &gen);
+	return slot && slot->flags & KVM_MEM_READONLY ? entry | SHADOW_D : entry;
+}
+
+/* Access of the entries above each level, and what the page allows: this access, and any. */
+static void fault_access(struct shadow_fault *f)
+{
+	u8 above = SHADOW_ALL;
+	u64 entry;
+	u32 role;
+	int level;
+
+	f->leaf = SHADOW_ALL;
+	f->page = SHADOW_ALL;
+	if (!f->mode.levels)
+		return;
+	for (level = f->path.top; level > f->path.level; level--) {
+		f->above[level] = above;
+		above &= shadow_access_of(&f->mode, f->path.entry[level]);
+	}
+	f->above[level] = above;
+	role = role_root(&f->mode, f->gva);
+	entry = fault_entry(f);
+	f->leaf = shadow_leaf_access(role, above, entry, f->access);
+	f->page = shadow_leaf_access(role, above, entry, 0);
+}
+
+/* All that may have to be allocated: blocks of what is mapped and of the guest's tables. */
+static int fault_reserve(struct shadow_fault *f)
+{
+	struct shadow_vm *sh = shadow_of(f->vcpu);
+	int level;
+
+	if (shadow_fill_spare(f->vcpu) || (!f->mmio && !block_get(sh, f->host->gfn)))
+		return -ENOMEM;
+	for (level = f->path.top; f->mode.levels && level >= f->path.level; level--) {
+		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool fault_stale(struct shadow_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	struct okvm_fault *host = f->host;
+
+	if (!host->slot)
+		return okvm_slots_generation(mmu->vm) != host->gen;
+	return notifier_stale(mmu, host->seq, host->hva);
+}
+
+/* Looked at anew each time that the lock is taken: the hole may come and go between. */
+static void fault_hole(struct shadow_fault *f)
+{
+	f->mmio = !fault_in_hole(f->host);
+	if (f->mmio)
+		return;
+	f->host->pfn = f->vcpu->vm->mmu->hole_pfn;
+	f->host->writable = true;
+	f->host->level = 1;
+}
+
+static int fault_map_locked(struct shadow_fault *f)
+{
+	if (f->vcpu->vm->mmu->dead)
+		return -EIO;
+	if (fault_stale(f))
+		return OKVM_FAULT_FIXED;
+	if (!f->host->slot)
+		fault_hole(f);
+	/* The hole has come since there was time to allocate. */
+	if (!f->mmio && !block_of(shadow_of(f->vcpu), f->host->gfn))
+		return OKVM_FAULT_FIXED;
+	return shadow_map(f);
+}
+
+static int fault_map(struct shadow_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict;
+
+	read_lock(&mmu->lock);
+	verdict = fault_map_locked(f);
+	read_unlock(&mmu->lock);
+	if (verdict != SHADOW_EXCLUSIVE)
+		return verdict;
+
+	f->exclusive = true;
+	write_lock(&mmu->lock);
+	/* Before the root is looked at: it may be what has to go. */
+	shadow_make_room(mmu->shadow);
+	verdict = fault_map_locked(f);
+	write_unlock(&mmu->lock);
+	return verdict == SHADOW_EXCLUSIVE ? OKVM_FAULT_FIXED : verdict;
+}
+
+/* ---- no memory ---- */
+
+static int fault_mmio(struct shadow_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict;
+
+	f->mmio = true;
+	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
+	if (f->host->slot || f->host->gen & 1 || fault_reserve(f))
+		return OKVM_FAULT_MMIO;
+	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
+	    !block_get(mmu->shadow, f->host->gfn))
+		return -ENOMEM;
+	verdict = fault_map(f);
+	/* Whether it could be remembered or not. */
+	return verdict < 0 || !f->mmio ? verdict : OKVM_FAULT_MMIO;
+}
+
+/* What an MMIO entry was made for is granted again without a walk; else the walk decides. */
+static bool mmio_grants(const struct shadow_fault *f, u8 access)
+{
+	if (f->access & WALK_FETCH || (f->access & WALK_WRITE && !(access & SHADOW_WRITE)))
+		return false;
+	if (f->access & WALK_USER)
+		return access & SHADOW_USER;
+	return !(access & SHADOW_USER && f->mode.smap);
+}
+
+/* An MMIO entry of the present slots is there, and allows the access? Then @gfn is its frame. */
+static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
+	struct shadow_table *t;
+	unsigned int i;
+	u8 access = 0;
+
+	read_lock(&mmu->lock);
+	for (t = shadow_top(f->vcpu, f->gva); t; ) {
+		int level = role_level(t->role);
+
+		i = spte_index(f->gva >> PAGE_SHIFT, level);
+		entry = READ_ONCE(t->entry[i]);
+		*gfn = link_gfn(&t->link[i]);
+		access = link_access(&t->link[i]);
+		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
+	}
+	read_unlock(&mmu->lock);
+	return !(gen & 1) && spte_is_mmio(entry) && mmio_grants(f, access) &&
+	       spte_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+}
+
+/* ---- the way of a fault ---- */
+
+static int fault_page(struct shadow_fault *f)
+{
+	struct okvm_fault *host = f->host;
+	int ret;
+
+	host->slot = fault_slot(f->vcpu, host->gfn, &host->gen);
+	if (!host->slot || (host->need & SPTE_WRITE && host->slot->flags & KVM_MEM_READONLY))
+		return fault_mmio(f);
+	ret = fault_reserve(f);
+	if (ret)
+		return ret;
+	host->hva = okvm_slot_hva(host->slot, host->gfn);
+	host->seq = notifier_seq(f->vcpu->vm->mmu);
+	ret = hostmem_resolve(host);
+	if (ret)
+		return ret;
+	host->level = fault_level(host);
+	ret = fault_map(f);
+	hostmem_release(host);
+	if (host->nx_level)
+		nx_arm(f->vcpu->vm->mmu);
+	return ret;
+}
+
+/* CR0.WP = 0 with CR4.SMAP: a user's page that poses as the kernel's would not be guarded. */
+static bool fault_unmappable(const struct shadow_fault *f)
+{
+	int level = f->path.level;
+
+	return f->mode.levels && f->mode.smap &&
+	       shadow_kernel_write(f->above[level], f->path.entry[level], f->access);
+}
+
+static int fault_walked(struct shadow_fault *f)
+{
+	struct okvm_vcpu *vcpu = f->vcpu;
+	struct okvm_fault host = {
+		.vcpu = vcpu, .gfn = f->result.gpa >> PAGE_SHIFT, .need = mmu_need(f->access),
+		.may_defer = okvm_arch_apf_possible(vcpu),
+	};
+
+	f->host = &host;
+	fault_access(f);
+	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_page(f);
+}
+
+/* The walk gave up, or its memory is nowhere. */
+static int fault_no_walk(const struct shadow_fault *f, int verdict)
+{
+	struct okvm_memslot *slot;
+	u64 gen;
+
+	if (verdict == WALK_FAULT)
+		return OKVM_FAULT_GUEST;
+	/* Others write to the tables meanwhile: the access comes again. */
+	if (verdict == WALK_AGAIN)
+		return OKVM_FAULT_FIXED;
+	slot = fault_slot(f->vcpu, f->path.at[f->path.level] >> PAGE_SHIFT, &gen);
+	return slot ? -EFAULT : OKVM_FAULT_GUEST;
+}
+
+/* Faults in a row on one page that find nothing to mend. */
+#define FAULT_IDLE	8
+
+static void fault_count(const struct shadow_fault *f, bool spurious)
+{
+	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
+
+	if (!spurious || mine->idle_gva != f->gva)
+		mine->idle = 0;
+	mine->idle_gva = f->gva;
+	mine->idle += spurious;
+}
+
+/*
+ * An access of the CPU's own to a descriptor table is denied a user's page by SMAP, whatever
+ * EFLAGS.AC says. Only at CPL 3 is it known to be one; else it is the access that is denied
+ * although the entry allows it.
+ */
+static void fault_implicit(struct shadow_fault *f)
+{
+	if (f->vcpu->mmu->shadow->idle >= FAULT_IDLE && f->mode.smap &&
+	    f->vcpu->mmu->shadow->idle_gva == f->gva && !(f->access & (WALK_USER | WALK_FETCH)))
+		f->access |= WALK_IMPLICIT;
+}
+
+#define FAULT_ACCESS	(WALK_WRITE | WALK_USER | WALK_FETCH | WALK_IMPLICIT)
+
+int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	struct shadow_fault f = {
+		.vcpu = vcpu, .gva = pf->gva, .access = pf->acc & FAULT_ACCESS,
+		.mode = vcpu->mmu->mode,
+	};
+	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	int verdict;
+	gfn_t gfn;
+
+	if (f.mode.levels < 4)
+		f.gva = (u32)f.gva;
+	if (mmio_current(&f, &gfn)) {
+		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
+		return OKVM_FAULT_MMIO;
+	}
+	fault_implicit(&f);
+	verdict = gva_walk(vcpu, &f, &pf->guest);
+	if (verdict)
+		return fault_no_walk(&f, verdict);
+	verdict = fault_walked(&f);
+	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
+	pf->gpa = f.result.gpa;
+	return verdict;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Shadow paging as a policy of mmu/: the guest's flushes, and the table of calls. See shadow.h. */
+#include <linux/mm.h>
+
+#include "core/compat.h"
+#include "mmu/shadow.h"
+
+static int policy_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	return OKVM_FAULT_SLOW;
+}
+
+/* The load compares what is out of sync, and flushes. */
+static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
+{
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+}
+
+static void policy_mode_changed(struct okvm_vcpu *vcpu)
+{
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+}
+
+/* Where the guest's page may be several in TLBs, one address of it is not enough. */
+static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(shadow_of(vcpu)->wide) ? OKVM_TLB_GUEST : OKVM_TLB_GVA;
+}
+
+/*
+ * Tables of the present root only: others are compared when their root is loaded. Hardware's
+ * translations are tagged as the guest's are, or not at all.
+ */
+static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
+			      gva_t gva)
+{
+	bool one = what == OKVM_INVLPG || what == OKVM_INVPCID_ADDRESS;
+
+	if (one)
+		shadow_invlpg(vcpu, gva);
+	else
+		sync_root(vcpu);
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, one ? invlpg_scope(vcpu) : OKVM_TLB_GUEST, gva);
+}
+
+static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
+		return false;
+	vcpu->vm->backend->mmu->flush_tlb(vcpu, invlpg_scope(vcpu), gva);
+	return true;
+}
+
+static long policy_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	return -EOPNOTSUPP;
+}
+
+/* Large pages come back as others are dropped. */
+static void policy_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
+{
+	struct mmu_zap z;
+
+	shadow_zap_begin(&z, mmu, true);
+	shadow_zap_range(&z, slot->base, slot->base + slot->npages);
+	shadow_zap_end(&z);
+}
+
+static int policy_gpa_bits(const struct okvm_mmu_vm *mmu)
+{
+	return boot_cpu_data.x86_phys_bits;
+}
+
+const struct mmu_policy mmu_policy_shadow = {
+	.name = "shadow paging",
+	.vm_create = shadow_vm_create,
+	.vm_destroy = shadow_vm_destroy,
+	.vcpu_create = shadow_vcpu_create,
+	.vcpu_destroy = shadow_vcpu_destroy,
+	.load = shadow_load,
+	.unload = shadow_unload,
+	.page_fault = shadow_page_fault,
+	.page_fault_fast = policy_page_fault_fast,
+	.cr3_loaded = policy_cr3_loaded,
+	.mode_changed = policy_mode_changed,
+	.invalidate = policy_invalidate,
+	.invlpg_fast = policy_invlpg_fast,
+	.guest_wrote = shadow_wrote,
+	.unprotect = shadow_unprotect,
+	.prefault = policy_prefault,
+	.zap_begin = shadow_zap_begin,
+	.zap_range = shadow_zap_range,
+	.zap_end = shadow_zap_end,
+	.zap_mmio = shadow_zap_mmio,
+	.age = shadow_age,
+	.write_protect = shadow_write_protect,
+	.collapse = policy_collapse,
+	.recover_nx = shadow_recover_nx,
+	.free_all = shadow_free_all,
+	.set_limit = shadow_set_limit,
+	.gpa_bits = policy_gpa_bits,
+};

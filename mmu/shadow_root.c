@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Roots: what hardware begins its walk with, and those that a vCPU has had.
+ *
+ * Tables are found by frame and role whoever had them before, so that a root costs no rebuild when
+ * the guest comes back to it; that a vCPU keeps some spares it the lock and the search. Each load
+ * compares what is out of sync below the root, also where the guest promised not to need it (bit
+ * 63 of CR3), as what was flushed meanwhile is not remembered per root.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "core/compat.h"
+#include "mmu/hw_ops.h"
+#include "mmu/needs.h"
+#include "mmu/shadow.h"
+
+/* The first frame and role of top number @i. Return: false if there is none */
+static bool root_top(const struct shadow_root *key, const struct walk_mode *mode, unsigned int i,
+		     gfn_t *gfn, u32 *role)
+{
+	*role = role_root(mode, (u64)i << 30);
+	switch (mode->levels) {
+	case 0:
+		*gfn = (gfn_t)i << 18;
+		return true;
+	case 3:
+		*gfn = (key->key[i] & SPTE_ADDR) >> PAGE_SHIFT;
+		return key->key[i] & 1;
+	case 2:
+		*gfn = key->key[0];
+		return true;
+	default:
+		*gfn = key->key[0];
+		return !i;
+	}
+}
+
+static void root_key(struct okvm_vcpu *vcpu, struct shadow_root *key)
+{
+	const struct walk_mode *mode = &vcpu->mmu->mode;
+	struct walk_regs regs = {};
+
+	*key = (struct shadow_root){ .role = role_root(mode, 0) };
+	if (!mode->levels)
+		return;
+	okvm_arch_walk_regs(vcpu, &regs);
+	if (mode->levels == 3)
+		memcpy(key->key, regs.pdptrs, sizeof(key->key));
+	else
+		key->key[0] = (regs.cr3 & GENMASK_ULL(mode->levels == 2 ? 31 :
+						      mode->maxphyaddr - 1, 12)) >> PAGE_SHIFT;
+}
+
+static bool root_alive(const struct shadow_root *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(r->top); i++) {
+		if (r->top[i] && READ_ONCE(r->top[i]->dead))
+			return false;
+	}
+	return r->role && !r->incomplete;
+}
+
+static struct shadow_root *root_find(struct shadow_vcpu *mine, const struct shadow_root *key)
+{
+	struct shadow_root *r;
+
+	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
+		if (r->role == key->role && !memcmp(r->key, key->key, sizeof(key->key)) &&
+		    root_alive(r))
+			return r;
+	}
+	return NULL;
+}
+
+static void root_put(struct shadow_vm *sh, struct shadow_root *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(r->top); i++) {
+		if (r->top[i])
+			shadow_put_root(sh, r->top[i]);
+	}
+	*r = (struct shadow_root){};
+}
+
+/* The root to be replaced; a dead one, which nobody can use, first. */
+static struct shadow_root *root_victim(struct shadow_vcpu *mine)
+{
+	struct shadow_root *r;
+
+	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
+		if (!root_alive(r))
+			return r;
+	}
+	mine->victim = (mine->victim + 1) % SHADOW_ROOTS;
+	return &mine->root[mine->victim];
+}
+
+/* A frame in no slot is no table: there is nothing to keep of what the guest may choose at will. */
+static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
+{
+	const struct walk_mode *mode = &vcpu->mmu->mode;
+	unsigned int i;
+	gfn_t gfn;
+	u32 role;
+	u64 gen;
+
+	for (i = 0; i < 4; i++) {
+		there[i] = root_top(key, mode, i, &gfn, &role);
+		if (!there[i] || role & ROLE_DIRECT)
+			continue;
+		there[i] = fault_slot(vcpu, gfn, &gen);
+		key->incomplete |= !there[i];
+		if (there[i] && !block_get(shadow_of(vcpu), gfn))
+			return -ENOMEM;
+	}
+	return shadow_fill_spare(vcpu);
+}
+
+static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struct shadow_root *key,
+		      const bool there[4])
+{
+	unsigned int i;
+	gfn_t gfn;
+	u32 role;
+
+	*r = *key;
+	for (i = 0; i < 4; i++) {
+		if (!there[i])
+			continue;
+		root_top(key, &vcpu->mmu->mode, i, &gfn, &role);
+		r->top[i] = shadow_get(vcpu, gfn, role);
+		if (r->top[i])
+			shadow_get_root(shadow_of(vcpu), r->top[i]);
+	}
+}
+
+static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root *key)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_root *r = root_victim(mine);
+	bool there[4];
+	int ret;
+
+	ret = root_reserve(vcpu, key, there);
+	if (ret)
+		return ERR_PTR(ret);
+	write_lock(&sh->mmu->lock);
+	root_put(sh, r);
+	shadow_make_room(sh);
+	root_fill(vcpu, r, key, there);
+	write_unlock(&sh->mmu->lock);
+	return r;
+}
+
+/* PAE: hardware takes the four from memory below 4 GiB at each entry. */
+static u64 *root_pae(struct shadow_vcpu *mine, const struct shadow_root *r)
+{
+	u64 *pdpte = mine->pae[r - mine->root];
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		pdpte[i] = r->top[i] ? spte_pdpte(__pa(r->top[i]->entry)) : 0;
+	return pdpte;
+}
+
+static void root_use(struct okvm_vcpu *vcpu, struct shadow_root *r)
+{
+	const struct okvm_mmu_ops *ops = vcpu->vm->backend->mmu;
+	int levels = vcpu->mmu->mode.levels;
+	struct okvm_root root = { .level = 3 };
+
+	if (levels < 4) {
+		root.table = root_pae(vcpu->mmu->shadow, r);
+	} else {
+		root.level = levels;
+		root.table = r->top[0] ? r->top[0]->entry : page_address(ZERO_PAGE(0));
+	}
+	root.pa = __pa(root.table);
+	ops->set_root(vcpu, &root);
+	ops->flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+}
+
+int shadow_load(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_root key, *r;
+
+	if (vcpu->mmu->mode.levels < 4 && !mine->pae) {
+		mine->pae = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32);
+		if (!mine->pae)
+			return -ENOMEM;
+	}
+	root_key(vcpu, &key);
+	r = root_find(mine, &key);
+	if (!r) {
+		r = root_make(vcpu, &key);
+		if (IS_ERR(r))
+			return PTR_ERR(r);
+	}
+	mine->cur = r;
+	sync_root(vcpu);
+	root_use(vcpu, r);
+	return 0;
+}
+
+void shadow_unload(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vm *sh = shadow_of(vcpu);
+	unsigned int i;
+
+	if (!mine)
+		return;
+	write_lock(&sh->mmu->lock);
+	mine->cur = NULL;
+	for (i = 0; i < SHADOW_ROOTS; i++)
+		root_put(sh, &mine->root[i]);
+	write_unlock(&sh->mmu->lock);
+}
+
+int shadow_vcpu_create(struct okvm_vcpu *vcpu)
+{
+	vcpu->mmu->shadow = kzalloc(sizeof(*vcpu->mmu->shadow), GFP_KERNEL_ACCOUNT);
+	return vcpu->mmu->shadow ? 0 : -ENOMEM;
+}
+
+void shadow_vcpu_destroy(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+
+	if (!mine)
+		return;
+	shadow_unload(vcpu);
+	while (mine->nr_spare)
+		shadow_free_spare(shadow_of(vcpu), mine->spare[--mine->nr_spare]);
+	free_page((unsigned long)mine->pae);
+	vcpu->mmu->shadow = NULL;
+	kfree(mine);
+}

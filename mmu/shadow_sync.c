@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The guest writes to its tables: what follows at once, and what when it flushes. See shadow.h. */
+#include <linux/mm.h>
+
+#include "core/compat.h"
+#include "mmu/shadow.h"
+
+/* Steps up from a table after which it is taken to be reached. */
+#define SYNC_HOPS	64
+
+/* ---- out of sync ---- */
+
+/* Tables that may be out of sync at once, which one flush of the guest's compares. */
+#define UNSYNC_MAX	512
+
+/* Tables of another mode or access that nothing leads to: they only stand in the way. */
+static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
+
+	shadow_zap_start(&z, sh);
+	shadow_for_each(t, next, sh, gfn) {
+		if (!t->parents && !t->roots)
+			shadow_zap_table(&z, t);
+	}
+	if (z.flush)
+		shadow_zap_finish(&z);
+}
+
+/* Is each part of @gfn shadowed once, as a leaf table? */
+static bool unsync_allowed(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	unsigned int seen = 0, part;
+
+	shadow_for_each(t, next, sh, gfn) {
+		part = 1 << role_quadrant(t->role);
+		if (role_level(t->role) > 1 || seen & part)
+			return false;
+		seen |= part;
+	}
+	return true;
+}
+
+bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (!unsync_allowed(sh, gfn))
+		unsync_zap_orphans(sh, gfn);
+	if (!unsync_allowed(sh, gfn) || sh->nr_unsync >= UNSYNC_MAX)
+		return false;
+	shadow_for_each(t, next, sh, gfn) {
+		if (t->unsync)
+			continue;
+		t->unsync = true;
+		list_add(&t->unsynced, &sh->unsync);
+		WRITE_ONCE(sh->nr_unsync, sh->nr_unsync + 1);
+	}
+	/* Before the frame is writable: who sees what was written finds the table to compare. */
+	smp_wmb();
+	return true;
+}
+
+void sync_forget(struct shadow_vm *sh, struct shadow_table *t)
+{
+	if (!t->unsync)
+		return;
+	t->unsync = false;
+	list_del(&t->unsynced);
+	WRITE_ONCE(sh->nr_unsync, sh->nr_unsync - 1);
+}
+
+/* ---- in sync again ---- */
+
+/* Does the guest's table say now what entry @i, which is a leaf or MMIO, was made from? */
+static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i)
+{
+	gpa_t gpa = (t->gfn << PAGE_SHIFT) + role_offset(t->role, i);
+	u64 entry;
+
+	return !gva_peek(vcpu, gpa, role_entry_size(t->role), &entry) &&
+	       shadow_current(t->role, entry, i, link_gfn(&t->link[i]), link_access(&t->link[i]));
+}
+
+/* Nobody writes to the guest's table unseen any more. */
+static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	unsigned int i;
+
+	for (i = 0; i < SHADOW_ENTRIES; i++) {
+		if (t->entry[i] && !sync_entry_holds(vcpu, t, i))
+			shadow_drop(sh, t, i);
+	}
+	sync_forget(sh, t);
+}
+
+void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	/* First no more writes, by any TLB, then the comparison. */
+	if (rmap_protect(sh, t->gfn) || sh->stale)
+		shadow_flush(sh);
+	sync_compare(vcpu, t);
+}
+
+static bool root_has(const struct shadow_root *root, const struct shadow_table *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(root->top); i++) {
+		if (root->top[i] == t)
+			return true;
+	}
+	return false;
+}
+
+/* May a walk from @root come to @t? Levels rise with each step, so that there is an end. */
+static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
+			 const struct shadow_root *root)
+{
+	u32 at[WALK_LEVELS + 1];
+	unsigned int hops = 0;
+	int depth = 0;
+
+	at[0] = t->parents;
+	while (depth >= 0) {
+		u32 nr = at[depth];
+
+		if (!nr) {
+			depth--;
+			continue;
+		}
+		at[depth] = link_at(sh, nr)->next;
+		t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+		if (root_has(root, t) || ++hops > SYNC_HOPS)
+			return true;
+		if (depth < WALK_LEVELS)
+			at[++depth] = t->parents;
+	}
+	return false;
+}
+
+static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *root)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_table *t, *next;
+	bool writable = false;
+	LIST_HEAD(work);
+
+	list_for_each_entry_safe(t, next, &sh->unsync, unsynced) {
+		if (!sync_reached(sh, t, root))
+			continue;
+		list_move(&t->unsynced, &work);
+		writable |= rmap_protect(sh, t->gfn);
+	}
+	if (list_empty(&work))
+		return;
+	/* One flush for all. */
+	if (writable || sh->stale)
+		shadow_flush(sh);
+	list_for_each_entry_safe(t, next, &work, unsynced)
+		sync_compare(vcpu, t);
+}
+
+void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t)
+{
+	struct shadow_root root = { .top = { t } };
+
+	if (t->unsync)
+		sync_table(vcpu, t);
+	else if (shadow_of(vcpu)->nr_unsync && role_level(t->role) > 1)
+		sync_reachable(vcpu, &root);
+}
+
+void sync_root(struct okvm_vcpu *vcpu)
+{
+	struct shadow_root *root = vcpu->mmu->shadow->cur;
+	struct shadow_vm *sh = shadow_of(vcpu);
+
+	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	if (!root || !READ_ONCE(sh->nr_unsync))
+		return;
+	write_lock(&sh->mmu->lock);
+	sync_reachable(vcpu, root);
+	write_unlock(&sh->mmu->lock);
+}
+
+static void invlpg_locked(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_table *t = shadow_top(vcpu, gva);
+	unsigned int i;
+	u64 entry;
+
+	while (t) {
+		int level = role_level(t->role);
+
+		i = spte_index(gva >> PAGE_SHIFT, level);
+		entry = t->entry[i];
+		if (!spte_is_table(entry, level))
+			break;
+		t = table_below(entry);
+	}
+	/* Tables that are in sync hold nothing that is old. */
+	if (t && t->unsync && entry && !sync_entry_holds(vcpu, t, i))
+		shadow_drop(shadow_of(vcpu), t, i);
+}
+
+void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+
+	if (!READ_ONCE(sh->nr_unsync))
+		return;
+	write_lock(&sh->mmu->lock);
+	invlpg_locked(vcpu, gva);
+	write_unlock(&sh->mmu->lock);
+}
+
+/* ---- an emulated write ---- */
+
+static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int first,
+			  unsigned int last)
+{
+	unsigned int i;
+
+	for (i = first; i <= last; i++) {
+		u64 entry = t->entry[i];
+
+		if (!entry)
+			continue;
+		if (!spte_is_table(entry, role_level(t->role)) && sync_entry_holds(vcpu, t, i))
+			continue;
+		shadow_drop(shadow_of(vcpu), t, i);
+	}
+}
+
+static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow_table *t,
+			unsigned int offset, unsigned int bytes)
+{
+	unsigned int first, last;
+
+	switch (shadow_write(t->role, offset, bytes, ++t->writes, &first, &last)) {
+	case SHADOW_WRITE_NONE:
+		break;
+	case SHADOW_WRITE_ENTRIES:
+		wrote_entries(vcpu, t, first, last);
+		break;
+	case SHADOW_WRITE_TABLE:
+		shadow_zap_table(z, t);
+		break;
+	}
+}
+
+void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct shadow_table *t;
+	struct hlist_node *next;
+	struct mmu_zap z;
+
+	/* Pairs with table_protect(): what was written is seen by who makes a table only now. */
+	smp_mb();
+	if (!rmap_shadowed(sh, gfn))
+		return;
+	write_lock(&sh->mmu->lock);
+	shadow_zap_start(&z, sh);
+	shadow_for_each(t, next, sh, gfn)
+		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
+	/* Entries that changed are the guest's to flush; freed tables are not. */
+	if (z.flush)
+		shadow_zap_finish(&z);
+	write_unlock(&sh->mmu->lock);
+}

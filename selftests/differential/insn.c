@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The instructions of a program, and which of them upstream's emulator has. */
+#include <string.h>
+
+#include "selftests/differential/insn.h"
+
+static bool is_prefix(uint8_t byte, bool wide)
+{
+	return strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", byte) ||
+	       (wide && (byte & 0xf0) == 0x40);
+}
+
+/* The instruction at address @at of the program as it was written. */
+struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
+{
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 8;
+	struct insn insn = { };
+
+	if (at >= AT_END - 8)
+		return insn;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
+		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
+		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
+		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3)
+			insn.prefix = *byte;
+	}
+	insn.opcode = *byte++;
+	if (insn.opcode == 0x0f)
+		insn.opcode = 0xf00 | *byte++;
+	insn.modrm = *byte;
+	insn.reg = *byte >> 3 & 7;
+	insn.third = byte[2];
+	return insn;
+}
+
+bool is_string(struct insn insn)
+{
+	return (insn.opcode >= 0x6c && insn.opcode <= 0x6f) ||
+	       (insn.opcode >= 0xa4 && insn.opcode <= 0xa7) ||
+	       (insn.opcode >= 0xaa && insn.opcode <= 0xaf);
+}
+
+bool is_string_io(struct insn insn)
+{
+	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
+}
+
+/* The flags that the manual leaves undefined after an instruction. */
+uint64_t undefined_flags(struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x69:
+	case 0x6b:
+	case 0xfaf:
+		return 0xd4;
+	case 0xf6:
+	case 0xf7:
+		return insn.reg < 4 ? 0x10 : insn.reg < 6 ? 0xd4 : 0x8d5;
+	case 0xc0 ... 0xc1:
+	case 0xd0 ... 0xd3:
+	case 0xfa4 ... 0xfa5:
+	case 0xfac ... 0xfad:
+		return 0x810;
+	case 0xfa3:
+	case 0xfab:
+	case 0xfb3:
+	case 0xfba:
+	case 0xfbb:
+		return 0x894;
+	case 0xfbc ... 0xfbd:
+		return 0x895;
+	default:
+		return 0;
+	}
+}
+
+/* Opcodes with 0F that upstream's emulator has, a bit for each. */
+static const uint64_t upstream_two_byte[4] = {
+	0x013f0b0fff032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
+};
+
+static bool upstream_lacks_two_byte(struct insn insn)
+{
+	unsigned int op = insn.opcode & 0xff, last = insn.prefix;
+
+	if (!(upstream_two_byte[op / 64] >> op % 64 & 1))
+		return true;
+	switch (op) {
+	case 0x00:
+		return insn.reg >= 4;
+	case 0x01:
+		/* VMCALL, XSETBV, VMMCALL; SMSW and LMSW of a register. */
+		return insn.modrm >= 0xc0 && insn.modrm != 0xc1 && insn.modrm != 0xd1 &&
+		       insn.modrm != 0xd9 && insn.reg != 4 && insn.reg != 6;
+	case 0x10 ... 0x11:
+	case 0x28 ... 0x29:
+	case 0x2b:
+		return last == 0xf2 || last == 0xf3;
+	case 0x38:
+		return (insn.modrm & 0xfe) != 0xf0 || last;
+	case 0x6f:
+	case 0x7f:
+		return last == 0xf2;
+	case 0xae:
+		return insn.reg >= 2 && insn.reg <= 6;
+	case 0xc7:
+		return insn.reg != 1 || insn.wide;
+	case 0xe7:
+		return last != 0x66;
+	default:
+		return false;
+	}
+}
+
+/* What upstream's emulator has no row for. */
+bool upstream_lacks(program_t *p, struct insn insn)
+{
+	switch (insn.opcode) {
+	case 0x27:
+	case 0x37:
+	case 0x3f:
+	case 0x62:
+	case 0x9b:
+	case 0xf1:
+		return true;
+	case 0x63:
+		return p->mode != MODE_LONG64;
+	case 0xc8:
+		return insn.third & 0x1f;
+	case 0xc4 ... 0xc5:
+		return p->mode == MODE_LONG64 || insn.modrm >= 0xc0;
+	case 0xd8 ... 0xdf:
+		return !((insn.opcode | 4) == 0xdd && insn.opcode & 1 && insn.reg == 7 &&
+			 insn.modrm < 0xc0) &&
+		       !(insn.opcode == 0xdb && insn.modrm == 0xe3);
+	case 0xfae:
+		/* FXSAVE and FXRSTOR. */
+		if (insn.reg < 2)
+			return p->mode == MODE_LONG64;
+		return upstream_lacks_two_byte(insn);
+	default:
+		return insn.opcode >= 0xf00 && upstream_lacks_two_byte(insn);
+	}
+}
+
+/*
+ * Far transfers with a gate, another privilege or a task; INT and IRET in protected mode; SYSENTER
+ * in 64-bit mode.
+ */
+bool upstream_gives_up(program_t *p, struct insn insn)
+{
+	if (p->mode == MODE_REAL)
+		return false;
+	return (insn.opcode == 0xf34 && p->mode == MODE_LONG64) || insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
+	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
+	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
+}

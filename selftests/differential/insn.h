@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What known.c asks about an instruction. */
+#ifndef OKVM_SELFTESTS_DIFFERENTIAL_INSN_H
+#define OKVM_SELFTESTS_DIFFERENTIAL_INSN_H
+
+#include "selftests/differential/differential.h"
+
+typedef const struct program program_t;
+typedef const struct moment moment_t;
+
+struct insn {
+	bool rep, wide;			/* F2 or F3; REX.W */
+	unsigned int prefix;		/* the last of 66, F2, F3 */
+	unsigned int opcode;		/* with 0f00h if it has two bytes */
+	unsigned int modrm, reg;	/* the byte behind it */
+	unsigned int third;		/* and the second behind that */
+};
+
+/* The instruction at address @at of the program as it was written; prefixes as in @m's mode. */
+struct insn insn_from(program_t *p, moment_t *m, uint64_t at);
+bool is_string(struct insn insn);
+bool is_string_io(struct insn insn);
+/* The flags that the manual leaves undefined after an instruction. */
+uint64_t undefined_flags(struct insn insn);
+/* What upstream's emulator has no row for. */
+bool upstream_lacks(program_t *p, struct insn insn);
+/* What it has a row for, and does not carry out. */
+bool upstream_gives_up(program_t *p, struct insn insn);
+
+#endif /* OKVM_SELFTESTS_DIFFERENTIAL_INSN_H */

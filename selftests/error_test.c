@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* OKVM_GET_ERROR: refused entries, emulation, ioctls and faults say why. */
+#include <linux/kvm.h>
+
+#include "selftests/lib/okvm_test.h"
+
+#define GDTR_BASE	0x6816	/* encodings of VMCS fields */
+#define TR_RIGHTS	0x4822
+
+GUEST(stay64, 64)
+	"	hlt\n"
+GUEST_END(stay64);
+
+static struct okvm_error last_error(int fd)
+{
+	struct okvm_error error;
+
+	memset(&error, 0xaa, sizeof(error));
+	REQUIRE(ioctl(fd, OKVM_GET_ERROR, &error) == 0);
+	EXPECT_EQ(error.text[sizeof(error.text) - 1], 0);
+	return error;
+}
+
+TEST(before_the_first_failure_there_is_none)
+{
+	struct okvm_error error;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.count, 0);
+	EXPECT_EQ(error.kind, OKVM_ERROR_NONE);
+	EXPECT_EQ(last_error(vm.fd).count, 0);
+	vm_destroy(&vm);
+}
+
+/* ---- entries ---- */
+
+static void run_with(struct vm *vm, void (*spoil)(struct kvm_sregs *sregs))
+{
+	struct kvm_sregs sregs;
+
+	vm_create(vm, 0);
+	LOAD64(vm, stay64);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	spoil(&sregs);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_until(vm, KVM_EXIT_FAIL_ENTRY);
+}
+
+static void spoil_gdt(struct kvm_sregs *sregs)
+{
+	sregs->gdt.base = 1ull << 62;
+}
+
+TEST(a_refused_entry_names_the_rule_and_the_field)
+{
+	struct okvm_error error;
+	struct vm vm;
+
+	run_with(&vm, spoil_gdt);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_ENTRY);
+	EXPECT_EQ(error.count, 1);
+	EXPECT_EQ(error.error, 0);
+	EXPECT_EQ(error.data[0], vm.run->fail_entry.hardware_entry_failure_reason);
+	EXPECT_EQ(error.data[2], 1);
+	EXPECT_EQ(error.data[3], GDTR_BASE);
+	EXPECT_EQ(error.data[4], 1ull << 62);
+	EXPECT(!strncmp(error.text, "tables-canonical: ", 18));
+	EXPECT(strstr(error.text, "GUEST_GDTR_BASE is 0x4000000000000000"));
+	EXPECT(strstr(error.text, "Checks on Guest Descriptor-Table Registers"));
+	vm_destroy(&vm);
+}
+
+static void spoil_tr(struct kvm_sregs *sregs)
+{
+	sregs->tr.type = 9;
+}
+
+TEST(an_available_tss_is_refused_as_such)
+{
+	struct okvm_error error;
+	struct vm vm;
+
+	run_with(&vm, spoil_tr);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.data[2], 1);
+	EXPECT_EQ(error.data[3], TR_RIGHTS);
+	EXPECT(!strncmp(error.text, "tr-type: ", 9));
+	vm_destroy(&vm);
+}
+
+static void spoil_both(struct kvm_sregs *sregs)
+{
+	spoil_gdt(sregs);
+	spoil_tr(sregs);
+}
+
+TEST(two_broken_rules_are_both_named)
+{
+	struct okvm_error error;
+	struct vm vm;
+
+	run_with(&vm, spoil_both);
+	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.count, 2);
+	EXPECT_EQ(error.data[2], 2);
+	EXPECT(strstr(error.text, "tr-type: "));
+	EXPECT(strstr(error.text, "; tables-canonical: "));
+	vm_destroy(&vm);
+}
+
+/* ---- emulation ---- */
+
+GUEST(paddd64, 64)
+	"	mov %cr4, %rax\n"
+	"	or $0x600, %rax\n"
+	"	mov %rax, %cr4\n"
+	"	mov $0x10000000, %rbx\n"
+	"	paddd (%rbx), %xmm0\n"
+	"	hlt\n"
+GUEST_END(paddd64);
+
+TEST(a_failed_emulation_says_the_bytes_and_the_mode)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args[0] = 1 };
+	struct okvm_error error;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_EQ(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), 0);
+	LOAD64(&vm, paddd64);
+	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_EMULATION);
+	EXPECT_EQ(error.data[0], regs.rip);
+	EXPECT(strstr(error.text, "64-bit code, CPL 0"));
+	EXPECT(strstr(error.text, "bytes: 66 0f fe 03"));
+	EXPECT(strstr(error.text, "does not know the opcode"));
+	vm_destroy(&vm);
+}
+
+TEST(code_that_is_nowhere_is_said_to_be)
+{
+	struct okvm_error error;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, stay64);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rip = 0x10000000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_EMULATION);
+	EXPECT(strstr(error.text, "cannot be read"));
+	vm_destroy(&vm);
+}
+
+/* ---- ioctls ---- */
+
+static void expect_refusal(int fd, uint32_t count, const char *part)
+{
+	struct okvm_error error = last_error(fd);
+
+	EXPECT_EQ(error.kind, OKVM_ERROR_ARGUMENT);
+	EXPECT_EQ(error.error, EINVAL);
+	EXPECT_EQ(error.count, count);
+	if (!strstr(error.text, part))
+		test_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text, part);
+}
+
+TEST(a_memory_region_is_refused_for_its_reason)
+{
+	struct kvm_userspace_memory_region region = { .slot = 1, .guest_phys_addr = 1 };
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+	expect_refusal(vm.fd, 1, "not a multiple of 4096");
+	region.guest_phys_addr = 0;
+	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+	expect_refusal(vm.fd, 2, "no such slot");
+	region.flags = 1u << 31;
+	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+	expect_refusal(vm.fd, 3, "unknown flags");
+	region = (struct kvm_userspace_memory_region) {
+		.memory_size = VM_MEMORY / 2, .userspace_addr = (uintptr_t)vm.mem,
+	};
+	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+	expect_refusal(vm.fd, 4, "size of a slot");
+	vm_destroy(&vm);
+}
+
+TEST(registers_are_refused_for_their_reason)
+{
+	struct kvm_sregs good, sregs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, stay64);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
+	sregs = good;
+	sregs.efer &= ~0x400ull;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), EINVAL);
+	expect_refusal(vm.vcpu, 1, "without efer.LMA");
+	sregs = good;
+	sregs.cr4 &= ~0x20ull;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), EINVAL);
+	expect_refusal(vm.vcpu, 2, "cr4.PAE");
+	sregs = good;
+	sregs.apic_base = ~0ull;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), EINVAL);
+	expect_refusal(vm.vcpu, 3, "apic_base");
+	/* The VM's failures are others. */
+	EXPECT_EQ(last_error(vm.fd).count, 0);
+	vm_destroy(&vm);
+}
+
+TEST(a_vcpu_id_and_a_capability_are_refused_for_their_reason)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args[0] = 6 };
+	struct vm vm;
+
+	vm_create(&vm, VM_BARE);
+	EXPECT_ERR(ioctl(vm.fd, KVM_CREATE_VCPU, 1 << 20), EINVAL);
+	expect_refusal(vm.fd, 1, "KVM_CAP_MAX_VCPU_ID");
+	EXPECT_ERR(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	expect_refusal(vm.fd, 2, "args[0]");
+	cap.flags = 1;
+	EXPECT_ERR(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	expect_refusal(vm.fd, 3, "flags");
+	vm_destroy(&vm);
+}
+
+/* ---- faults that userspace must put right ---- */
+
+GUEST(touch64, 64)
+	"	mov $0x20000000, %rbx\n"
+	"	mov %al, 0x1234(%rbx)\n"
+	"	hlt\n"
+GUEST_END(touch64);
+
+TEST(a_fault_tells_the_guest_address)
+{
+	struct okvm_memory_fault fault;
+	struct okvm_error error;
+	uint8_t *mem = host_pages(4);
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_EQ(ioctl(vm.sys, KVM_CHECK_EXTENSION, KVM_CAP_MEMORY_FAULT_INFO), 1);
+	vm_slot(&vm, 1, 0x20000000, 4 * 4096, mem, 0);
+	LOAD64(&vm, touch64);
+	REQUIRE(munmap(mem, 4 * 4096) == 0);
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EFAULT);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_MEMORY_FAULT);
+	memcpy(&fault, &vm.run->hw, sizeof(fault));
+	EXPECT_EQ(fault.flags, 0);
+	EXPECT_EQ(fault.gpa, 0x20001000);
+	EXPECT_EQ(fault.size, 0x1000);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_MEMORY);
+	EXPECT_EQ(error.error, EFAULT);
+	EXPECT_EQ(error.data[0], 0x20001000);
+	EXPECT(strstr(error.text, "write of guest-physical address 0x20001000"));
+	REQUIRE(mmap(mem, 4 * 4096, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == mem);
+	run_until(&vm, KVM_EXIT_HLT);
+	vm_destroy(&vm);
+}
+
+TEST(an_address_that_cannot_be_written_is_efault)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_ERR(ioctl(vm.vcpu, OKVM_GET_ERROR, 8), EFAULT);
+	EXPECT_ERR(ioctl(vm.fd, OKVM_GET_ERROR, 8), EFAULT);
+	vm_destroy(&vm);
+}

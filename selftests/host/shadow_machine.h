@@ -1,0 +1,935 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A small machine for shadow paging: guest memory, the host behind it, CPUs whose TLBs never evict
+ * anything by themselves, and a naive model of what the guest's own tables say. Included once, by
+ * shadow_test.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/vmstat.h>
+
+#include "mmu/needs.h"
+#include "mmu/shadow.h"
+#include "test.h"
+
+#define FRAMES		2048u	/* four blocks, each a slot */
+#define SLOTS		4
+#define TABLES		24u	/* frames that the guest likes to use as tables: the first */
+#define CPUS		2
+#define GVAS		32
+#define SEEN		16
+#define TLB		8
+
+/* ---- memory and its host ---- */
+
+static u64 mem[FRAMES][512];
+static struct okvm_memslot slots[SLOTS];
+static bool slot_there[SLOTS];
+static u64 slots_gen = 4;
+
+static struct {
+	u32 version[FRAMES];
+	bool writable[FRAMES], dirty[FRAMES];
+	u32 block_version[SLOTS];
+	bool huge[SLOTS];
+	u32 next;
+} host;
+
+static int pages_allocated, tables_accounted;
+
+static struct okvm_mmu_ops ops;
+static const struct okvm_backend backend = { .mmu = &ops };
+static struct okvm_vm vm = { .backend = &backend };
+static struct okvm_mmu_vm mmu = { .vm = &vm };
+
+/** kinds of access: bits of a mask of what is allowed */
+enum kind {
+	USER_READ, USER_WRITE, USER_FETCH,
+	KERNEL_READ, KERNEL_WRITE, KERNEL_FETCH,
+	AC_READ, AC_WRITE,	/* the kernel's, with EFLAGS.AC */
+	KINDS,
+};
+
+/* What a TLB holds, or what the guest's tables have said: @mask of enum kind. */
+struct translation {
+	u64 gfn, pfn;
+	u8 mask, level;
+};
+
+static struct cpu {
+	struct okvm_vcpu vcpu;
+	struct okvm_mmu_vcpu mmu;
+	struct okvm_root root;
+	u64 cr3, pdptrs[4];
+	bool ac, reload;
+	struct translation tlb[GVAS][TLB];
+	unsigned int nr_tlb[GVAS];
+	struct translation seen[GVAS][SEEN];
+	unsigned int nr_seen[GVAS];
+} cpus[CPUS];
+
+static unsigned int violations;
+static unsigned long step;
+
+#define VIOLATION(...)								\
+	do {									\
+		if (!violations++)						\
+			HOST_FAIL(__VA_ARGS__);					\
+	} while (0)
+
+static u64 rng_state;
+
+static u32 rnd(u32 n)
+{
+	rng_state ^= rng_state << 13;
+	rng_state ^= rng_state >> 7;
+	rng_state ^= rng_state << 17;
+	return (rng_state >> 11) % n;
+}
+
+static bool chance(u32 percent)
+{
+	return rnd(100) < percent;
+}
+
+static struct okvm_memslot *slot_of(u64 gfn)
+{
+	return gfn < FRAMES && slot_there[gfn / 512] ? &slots[gfn / 512] : NULL;
+}
+
+static u64 pfn_of(u64 gfn)
+{
+	if (host.huge[gfn / 512])
+		return (u64)host.block_version[gfn / 512] << 20 | gfn;
+	return (u64)host.version[gfn] << 20 | gfn;
+}
+
+static bool host_writable(u64 gfn)
+{
+	struct okvm_memslot *slot = slot_of(gfn);
+
+	return slot && !(slot->flags & KVM_MEM_READONLY) && host.writable[gfn];
+}
+
+/* ---- what the code under test calls ---- */
+
+u8 shim_zero_page[PAGE_SIZE] __aligned(PAGE_SIZE);
+
+unsigned long get_zeroed_page(gfp_t gfp)
+{
+	void *page = aligned_alloc(PAGE_SIZE, 2 * PAGE_SIZE);
+
+	memset(page, 0, 2 * PAGE_SIZE);
+	pages_allocated++;
+	return (unsigned long)page;
+}
+
+void free_page(unsigned long addr)
+{
+	if (!addr)
+		return;
+	pages_allocated--;
+	free((void *)addr);
+}
+
+void mod_lruvec_page_state(struct page *page, int item, int n)
+{
+	tables_accounted += n;
+}
+
+static unsigned int nr_gvas(int levels);
+static u64 gva_of(const struct cpu *cpu, unsigned int id);
+
+static void tlb_flush(struct cpu *cpu)
+{
+	memset(cpu->nr_tlb, 0, sizeof(cpu->nr_tlb));
+}
+
+void okvm_mmu_flush_vm(struct okvm_vm *vm)
+{
+	for (int i = 0; i < CPUS; i++)
+		tlb_flush(&cpus[i]);
+}
+
+void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+{
+	for (int i = 0; i < CPUS; i++)
+		cpus[i].reload = true;
+}
+
+static struct cpu *cpu_of(const struct okvm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct cpu, vcpu);
+}
+
+void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu)
+{
+	cpu_of(vcpu)->reload = true;
+}
+
+static void ops_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
+{
+	cpu_of(vcpu)->root = *root;
+}
+
+static void ops_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
+{
+	struct cpu *cpu = cpu_of(vcpu);
+
+	if (scope != OKVM_TLB_GVA) {
+		tlb_flush(cpu);
+		return;
+	}
+	/* The page of 4 KiB, and no other part of a larger one. */
+	for (unsigned int id = 0; id < nr_gvas(cpu->mmu.mode.levels); id++) {
+		if (gva_of(cpu, id) >> 12 == gva >> 12)
+			cpu->nr_tlb[id] = 0;
+	}
+}
+
+static struct okvm_mmu_ops ops = { .set_root = ops_set_root, .flush_tlb = ops_flush_tlb };
+
+void read_lock(rwlock_t *lock)
+{
+	assert(!lock->writer);
+	lock->readers++;
+}
+
+void read_unlock(rwlock_t *lock)
+{
+	assert(lock->readers-- > 0);
+}
+
+void write_lock(rwlock_t *lock)
+{
+	assert(!lock->writer && !lock->readers);
+	lock->writer = true;
+}
+
+void write_unlock(rwlock_t *lock)
+{
+	assert(lock->writer);
+	lock->writer = false;
+}
+
+int need_resched(void)
+{
+	return 0;
+}
+
+int rwlock_needbreak(rwlock_t *lock)
+{
+	return 1;
+}
+
+int cond_resched_rwlock_write(rwlock_t *lock)
+{
+	return 1;
+}
+
+u64 okvm_slots_generation(struct okvm_vm *vm)
+{
+	return slots_gen;
+}
+
+void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
+{
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		host.dirty[gfn] = true;
+}
+
+struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
+{
+	*gen = slots_gen;
+	return slot_of(gfn);
+}
+
+bool fault_in_hole(const struct okvm_fault *f)
+{
+	return false;
+}
+
+void nx_arm(struct okvm_mmu_vm *mmu)
+{
+}
+
+bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
+{
+	return false;
+}
+
+void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
+{
+	struct cpu *cpu = cpu_of(vcpu);
+
+	*regs = (struct walk_regs){ .cr3 = cpu->cr3, .ac = cpu->ac };
+	memcpy(regs->pdptrs, cpu->pdptrs, sizeof(regs->pdptrs));
+}
+
+/* ---- the host changes its mind ---- */
+
+static void notify(u64 first, u64 end)
+{
+	struct mmu_zap z;
+
+	shadow_zap_begin(&z, &mmu, true);
+	shadow_zap_range(&z, first, end);
+	shadow_zap_end(&z);
+	mmu.inv_seq++;
+}
+
+/* The frames get other pages behind them. */
+static void host_move(u64 gfn)
+{
+	u64 block = gfn / 512;
+
+	if (host.huge[block]) {
+		notify(block * 512, block * 512 + 512);
+		host.huge[block] = false;
+		for (u64 g = block * 512; g < block * 512 + 512; g++)
+			host.version[g] = host.block_version[block];
+	}
+	notify(gfn, gfn + 1);
+	host.version[gfn] = ++host.next;
+}
+
+static void host_collapse(u64 block)
+{
+	notify(block * 512, block * 512 + 512);
+	host.huge[block] = true;
+	host.block_version[block] = ++host.next;
+	for (u64 g = block * 512; g < block * 512 + 512; g++)
+		host.writable[g] = true;
+}
+
+static void host_protect(u64 gfn)
+{
+	host_move(gfn);
+	host.writable[gfn] = false;
+}
+
+static void (*meanwhile)(struct okvm_vcpu *vcpu);
+
+int hostmem_resolve(struct okvm_fault *f)
+{
+	bool later = chance(50);
+	u64 gfn = f->gfn;
+
+	assert(!mmu.lock.writer && !mmu.lock.readers);
+	if (meanwhile && !later)
+		meanwhile(f->vcpu);
+	if (f->need & SPTE_WRITE && !host.writable[gfn]) {
+		host_move(gfn);
+		host.writable[gfn] = true;
+	}
+	f->pfn = pfn_of(gfn);
+	f->writable = host_writable(gfn);
+	if (meanwhile && later)
+		meanwhile(f->vcpu);
+	return 0;
+}
+
+void hostmem_release(struct okvm_fault *f)
+{
+}
+
+int fault_level(struct okvm_fault *f)
+{
+	int level = host.huge[f->gfn / 512] && !(f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES) ? 2 : 1;
+
+	if (level == 1 || !(f->need & SPTE_EXEC) || !mmu.nx_huge)
+		return level;
+	f->nx_level = level;
+	return 1;
+}
+
+/* ---- the guest's memory, as walkers see it ---- */
+
+static int mem_read(u64 gpa, unsigned int size, u64 *val)
+{
+	u64 gfn = gpa >> 12;
+
+	if (!slot_of(gfn))
+		return -EFAULT;
+	*val = mem[gfn][gpa % 4096 / 8];
+	if (size == 4)
+		*val = gpa & 4 ? *val >> 32 : (u32)*val;
+	return 0;
+}
+
+static void mem_write(u64 gpa, unsigned int size, u64 val)
+{
+	memcpy((u8 *)mem[gpa >> 12] + gpa % 4096, &val, size);
+}
+
+static int walk_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
+{
+	return mem_read(gpa, size, val);
+}
+
+static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	u64 is;
+
+	if (mem_read(gpa, size, &is))
+		return -EFAULT;
+	if (slot_of(gpa >> 12)->flags & KVM_MEM_READONLY)
+		return -EROFS;
+	if (is != old)
+		return 1;
+	mem_write(gpa, size, new);
+	return 0;
+}
+
+static const struct walk_ops mem_ops = { .read = walk_read, .replace = walk_replace };
+
+/* Where the entry is by which the last walk has ended, 0 if it has not. */
+static u64 walk_end;
+
+int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
+{
+	struct walk_regs regs;
+	int verdict;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	verdict = walk_noted(&f->mode, &regs, &mem_ops, NULL, f->gva, f->access, &f->path,
+			     &f->result, fault);
+	walk_end = verdict || !f->mode.levels ? 0 : f->path.at[f->path.level];
+	return verdict;
+}
+
+int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
+{
+	assert(mmu.lock.writer || mmu.lock.readers);
+	return mem_read(gpa, size, val);
+}
+
+/* ---- the naive model: what the guest's tables say now ---- */
+
+/* All that one walk says; @code is the #PF's, -1 if there is none but for the access. */
+struct says {
+	int code;
+	u64 gfn;
+	int level;
+	bool write, user, exec, accessed, dirty;
+};
+
+static const struct walk_mode *mode_of(const struct cpu *cpu)
+{
+	return &cpu->mmu.mode;
+}
+
+static u64 above_maxphyaddr(const struct walk_mode *m, int from)
+{
+	return m->maxphyaddr < from ? ((1ull << (from - m->maxphyaddr)) - 1) << m->maxphyaddr : 0;
+}
+
+static bool entry_large(const struct walk_mode *m, u64 e, int level)
+{
+	return level == 1 || (level < 4 && e & 0x80 && (m->levels > 2 || m->pse));
+}
+
+static bool entry_reserved(const struct walk_mode *m, u64 e, int level)
+{
+	u64 bad;
+
+	if (m->levels == 2) {
+		if (level == 1 || !entry_large(m, e, level))
+			return false;
+		return e & 1 << 21 || (e >> 13 & 0xff) << 32 & above_maxphyaddr(m, 40);
+	}
+	bad = above_maxphyaddr(m, 52) | (m->nx ? 0 : 1ull << 63);
+	if (m->levels == 3)
+		bad |= 0x7ffull << 52;
+	if (level >= 4 || (level == 3 && !m->gbpages))
+		bad |= 0x80;
+	if (level == 2 && e & 0x80)
+		bad |= 0x1fe000;
+	if (level == 3 && e & 0x80)
+		bad |= 0x3fffe000;
+	return e & bad;
+}
+
+static struct says naive(const struct cpu *cpu, u64 gva)
+{
+	const struct walk_mode *m = mode_of(cpu);
+	struct says s = { -1, 0, 1, true, true, true, true, true };
+	unsigned int bits = m->levels == 2 ? 10 : 9, size = m->levels == 2 ? 4 : 8;
+	int level = m->levels == 3 ? 2 : m->levels;
+	u64 e = 0, table = cpu->cr3 >> 12;
+
+	if (!m->levels) {
+		s.gfn = (u32)gva >> 12;
+		return s;
+	}
+	if (m->levels == 3) {
+		table = cpu->pdptrs[gva >> 30 & 3] >> 12;
+		s.code = cpu->pdptrs[gva >> 30 & 3] & 1 ? -1 : 0;
+	}
+	for (; s.code < 0; level--) {
+		unsigned int at = gva >> (12 + bits * (level - 1)) & ((1 << bits) - 1);
+		bool kept = slot_of(table) && !(slot_of(table)->flags & KVM_MEM_READONLY);
+
+		s.code = 0;
+		if (mem_read(table << 12 | at * size, size, &e) || !(e & 1))
+			break;
+		s.code = 9;
+		if (entry_reserved(m, e, level))
+			break;
+		s.code = -1;
+		s.write &= e >> 1 & 1;
+		s.user &= e >> 2 & 1;
+		s.exec &= !(m->levels > 2 && e >> 63);
+		s.accessed &= !kept || e & 0x20;
+		table = e >> 12 & ((1ull << 40) - 1);
+		if (entry_large(m, e, level)) {
+			u64 below = (1ull << bits * (level - 1)) - 1;
+
+			s.level = level;
+			s.dirty = !kept || e & 0x40;
+			s.gfn = (table & ~below) | (gva >> 12 & below);
+			if (m->levels == 2 && level == 2)
+				s.gfn = (e >> 22 & 0x3ff) << 10 | (e >> 13 & 0xff) << 20 |
+					(gva >> 12 & 0x3ff);
+			break;
+		}
+	}
+	return s;
+}
+
+static bool kind_is_write(int kind)
+{
+	return kind == USER_WRITE || kind == KERNEL_WRITE || kind == AC_WRITE;
+}
+
+static bool kind_is_user(int kind)
+{
+	return kind <= USER_FETCH;
+}
+
+static bool kind_is_fetch(int kind)
+{
+	return kind == USER_FETCH || kind == KERNEL_FETCH;
+}
+
+/* SDM "Determination of Access Rights". */
+static bool rights(const struct walk_mode *m, int kind, bool w, bool u, bool x, bool wp)
+{
+	if (kind_is_user(kind) && !u)
+		return false;
+	if (kind_is_write(kind) && !w && (kind_is_user(kind) || wp))
+		return false;
+	if (kind_is_fetch(kind))
+		return x && (kind_is_user(kind) || !u || !m->smep);
+	return kind_is_user(kind) || !u || !m->smap || kind >= AC_READ;
+}
+
+/* What a TLB may hold that was filled now. */
+static u8 cacheable(const struct walk_mode *m, const struct says *s)
+{
+	u8 mask = 0;
+
+	if (!m->levels)
+		return (1 << KINDS) - 1;
+	if (s->code >= 0 || !s->accessed)
+		return 0;
+	for (int kind = 0; kind < KINDS; kind++) {
+		if (rights(m, kind, s->write, s->user, s->exec, m->wp) &&
+		    (s->dirty || !kind_is_write(kind)))
+			mask |= 1 << kind;
+	}
+	return mask;
+}
+
+/* The error code that the guest has to see for an access of @kind, -1 none. */
+static int expected(const struct walk_mode *m, const struct says *s, int kind)
+{
+	int code = s->code;
+
+	if (m->levels && code < 0 && !rights(m, kind, s->write, s->user, s->exec, m->wp))
+		code = 1;
+	if (code < 0)
+		return code;
+	if (kind_is_write(kind))
+		code |= 2;
+	if (kind_is_user(kind))
+		code |= 4;
+	if (kind_is_fetch(kind) && ((m->nx && m->levels > 2) || m->smep))
+		code |= 16;
+	return code;
+}
+
+/* ---- addresses of interest ---- */
+
+static unsigned int nr_gvas(int levels)
+{
+	return levels == 2 ? 16 : levels == 3 ? 24 : GVAS;
+}
+
+static const u16 idx_low[] = { 0, 1, 2, 511 };
+static const u16 idx_32[] = { 0, 1, 512, 1023 };
+static const u16 idx_32_top[] = { 0, 1, 256, 1023 };
+static const u8 idx_pdpt[] = { 0, 1, 3 };
+
+static u64 gva_at(int levels, unsigned int id)
+{
+	u64 gva;
+
+	switch (levels) {
+	case 0:
+		/* Frames of all blocks, and some where no memory is. */
+		return (u64)(id < 8 ? id : id < 24 ? id / 8 * 512 + id % 8 : 4096 + id) << 12;
+	case 2:
+		return (u64)idx_32_top[id / 4] << 22 | idx_32[id % 4] << 12;
+	case 3:
+		return (u64)idx_pdpt[id / 8] << 30 | (id & 4 ? 511ull << 21 : 0) |
+		       idx_low[id % 4] << 12;
+	default:
+		gva = (id & 16 ? 511ull << 39 : 0) | (u64)(id >> 3 & 1) << 30 |
+		      (id & 4 ? 511ull << 21 : 0) | idx_low[id % 4] << 12;
+		/* Canonical, for either size. */
+		return id & 16 ? gva | 0xffffull << 48 : gva;
+	}
+}
+
+static u64 gva_of(const struct cpu *cpu, unsigned int id)
+{
+	return gva_at(mode_of(cpu)->levels, id);
+}
+
+/* ---- what the guest's tables have said since the last flush ---- */
+
+static void saw(struct cpu *cpu, unsigned int id, u64 gfn, u8 mask, int level)
+{
+	unsigned int i;
+
+	for (i = 0; i < cpu->nr_seen[id]; i++) {
+		if (cpu->seen[id][i].gfn == gfn && cpu->seen[id][i].level == level) {
+			cpu->seen[id][i].mask |= mask;
+			return;
+		}
+	}
+	if (i == SEEN)
+		return;
+	cpu->seen[id][i] = (struct translation){ .gfn = gfn, .mask = mask, .level = level };
+	cpu->nr_seen[id]++;
+}
+
+/* Before the guest's tables change. */
+static void remember(void)
+{
+	for (int c = 0; c < CPUS; c++) {
+		struct cpu *cpu = &cpus[c];
+
+		for (unsigned int id = 0; id < nr_gvas(mode_of(cpu)->levels); id++) {
+			struct says s = naive(cpu, gva_of(cpu, id));
+			u8 mask = cacheable(mode_of(cpu), &s);
+
+			if (mask)
+				saw(cpu, id, s.gfn, mask, s.level);
+		}
+	}
+}
+
+static void guest_write(u64 gpa, unsigned int size, u64 val)
+{
+	remember();
+	mem_write(gpa, size, val);
+}
+
+/* All that may be in a TLB for the address, and lead to @gfn. */
+static u8 allowed(const struct cpu *cpu, unsigned int id, u64 gfn)
+{
+	struct says s = naive(cpu, gva_of(cpu, id));
+	u8 mask = s.gfn == gfn ? cacheable(mode_of(cpu), &s) : 0;
+
+	for (unsigned int i = 0; i < cpu->nr_seen[id]; i++) {
+		if (cpu->seen[id][i].gfn == gfn)
+			mask |= cpu->seen[id][i].mask;
+	}
+	return mask;
+}
+
+static bool seen_full(const struct cpu *cpu)
+{
+	for (unsigned int id = 0; id < GVAS; id++) {
+		if (cpu->nr_seen[id] > SEEN - 6 || cpu->nr_tlb[id] > TLB - 4)
+			return true;
+	}
+	return false;
+}
+
+/* ---- hardware ---- */
+
+static u8 leaf_mask(const struct walk_mode *m, u64 leaf)
+{
+	/* Without paging of its own the guest has neither SMEP nor SMAP. */
+	struct walk_mode hw = { .smep = m->levels && m->smep, .smap = m->levels && m->smap };
+	u8 mask = 0;
+
+	for (int kind = 0; kind < KINDS; kind++) {
+		if (rights(&hw, kind, leaf & SHADOW_W, leaf & SHADOW_U, !(leaf & SHADOW_NX), true))
+			mask |= 1 << kind;
+	}
+	return mask;
+}
+
+/* Walk the shadow. Return: the entry that maps, with accessed and dirty bits set, or NULL */
+static u64 *hw_walk(struct cpu *cpu, u64 gva, int kind, u64 *gfn)
+{
+	u64 *table = cpu->root.table, *entry = NULL;
+	int level = cpu->root.level;
+
+	for (; ; level--) {
+		entry = &table[level == 3 && cpu->root.level == 3 ? gva >> 30 & 3 :
+			       spte_index(gva >> 12, level)];
+		if (!(*entry & SHADOW_P))
+			return NULL;
+		if (level < 3 || cpu->root.level > 3)
+			*entry |= SHADOW_A;
+		if (level == 1 || *entry & SPTE_HUGE)
+			break;
+		table = __va(*entry & SPTE_ADDR);
+	}
+	if (!(leaf_mask(mode_of(cpu), *entry) & 1 << kind))
+		return NULL;
+	if (kind_is_write(kind))
+		*entry |= SHADOW_D;
+	*gfn = link_gfn(&table_below(__pa(table))->link[entry - table]) +
+	       (gva >> 12 & (spte_pages(level) - 1));
+	return entry;
+}
+
+static void tlb_fill(struct cpu *cpu, unsigned int id, u64 leaf, u64 gfn)
+{
+	struct translation t = {
+		.gfn = gfn, .mask = leaf_mask(mode_of(cpu), leaf),
+		.pfn = spte_pfn(leaf) + (leaf & SPTE_HUGE ? gva_of(cpu, id) >> 12 & 511 : 0),
+	};
+
+	for (unsigned int i = 0; i < cpu->nr_tlb[id]; i++) {
+		struct translation *is = &cpu->tlb[id][i];
+
+		if (is->gfn == t.gfn && is->pfn == t.pfn && is->mask == t.mask)
+			return;
+	}
+	if (cpu->nr_tlb[id] < TLB)
+		cpu->tlb[id][cpu->nr_tlb[id]++] = t;
+}
+
+static struct translation *tlb_find(struct cpu *cpu, unsigned int id, int kind)
+{
+	for (unsigned int i = 0; i < cpu->nr_tlb[id]; i++) {
+		if (cpu->tlb[id][i].mask & 1 << kind)
+			return &cpu->tlb[id][i];
+	}
+	return NULL;
+}
+
+/* ---- the checker ---- */
+
+static bool is_shadowed_in_sync(u64 gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+
+	shadow_for_each(t, next, mmu.shadow, gfn) {
+		if (!t->unsync)
+			return true;
+	}
+	return false;
+}
+
+/* What the host promises others about memory that a translation leads to. */
+static void check_host(const char *where, u64 gfn, u64 pfn, bool write)
+{
+	struct okvm_memslot *slot = slot_of(gfn);
+
+	if (!slot || pfn != pfn_of(gfn))
+		VIOLATION("step %lu: %s leads to frame %#llx's old page", step, where,
+			  (unsigned long long)gfn);
+	else if (write && !host_writable(gfn))
+		VIOLATION("step %lu: %s writes to frame %#llx, which the host forbids", step, where,
+			  (unsigned long long)gfn);
+	else if (write && slot->flags & KVM_MEM_LOG_DIRTY_PAGES && !host.dirty[gfn])
+		VIOLATION("step %lu: %s writes to frame %#llx unlogged", step, where,
+			  (unsigned long long)gfn);
+	else if (write && is_shadowed_in_sync(gfn))
+		VIOLATION("step %lu: %s writes to frame %#llx, a table", step, where,
+			  (unsigned long long)gfn);
+}
+
+#define MASK_WRITES	(1 << USER_WRITE | 1 << KERNEL_WRITE | 1 << AC_WRITE)
+
+static void check_tlb(struct cpu *cpu, unsigned int id)
+{
+	for (unsigned int i = 0; i < cpu->nr_tlb[id]; i++) {
+		struct translation *t = &cpu->tlb[id][i];
+		u8 may = allowed(cpu, id, t->gfn);
+
+		check_host("a TLB", t->gfn, t->pfn, t->mask & MASK_WRITES);
+		if (t->mask & ~may)
+			VIOLATION("step %lu: cpu %d's TLB: %#llx -> %#llx for %#x, not %#x",
+				  step, (int)(cpu - cpus),
+				  (unsigned long long)gva_of(cpu, id), (unsigned long long)t->gfn,
+				  t->mask, may);
+	}
+}
+
+static unsigned long live;
+
+/* A table's entry in sync says what the guest's entry says. */
+static void check_child(struct shadow_table *t, unsigned int i, struct shadow_table *child)
+{
+	struct walk_mode m = role_mode(t->role);
+	unsigned int size = role_entry_size(t->role);
+	u64 e = 0;
+	u8 access;
+
+	if (role_level(child->role) != role_level(t->role) - 1)
+		VIOLATION("step %lu: a child of the wrong level", step);
+	if (table_is_direct(t)) {
+		if (!table_is_direct(child) || role_access(child->role) != role_access(t->role) ||
+		    child->gfn != t->gfn + i * 512 * (role_level(t->role) > 2 ? 512 : 1))
+			VIOLATION("step %lu: a direct table's child is another's", step);
+		return;
+	}
+	if (mem_read(t->gfn << 12 | role_offset(t->role, i), size, &e) || !(e & 1)) {
+		VIOLATION("step %lu: a child where the guest has none", step);
+		return;
+	}
+	access = role_access(t->role) &
+		 ((e >> 1 & 3) | (m.levels > 2 && e >> 63 ? 0 : SHADOW_EXEC));
+	if (entry_large(&m, e, role_level(t->role)) != table_is_direct(child))
+		VIOLATION("step %lu: a table where the guest has a page", step);
+	else if (!table_is_direct(child) &&
+		 (child->gfn != (m.levels == 2 ? (u32)e >> 12 : e >> 12 & ((1ull << 40) - 1)) ||
+		  role_access(child->role) != access))
+		VIOLATION("step %lu: a child that is not the guest's", step);
+	else if (table_is_direct(child) && role_access(child->role) & ~access && m.wp)
+		VIOLATION("step %lu: a large page gives more than the guest's", step);
+}
+
+static void check_leaf(struct shadow_table *t, unsigned int i, u64 leaf)
+{
+	struct shadow_link *l = &t->link[i];
+	u64 gfn = link_gfn(l), e;
+	int level = role_level(t->role);
+	unsigned int pages = level == 1 ? 1 : 512;
+
+	live++;
+	for (unsigned int p = 0; p < pages; p += pages > 1 ? 511 : 1)
+		check_host("an entry", gfn + p, spte_pfn(leaf) + p, leaf & SHADOW_W);
+	if (level > 1 && block_of(mmu.shadow, gfn)->nr_shadowed)
+		VIOLATION("step %lu: a large page over a table", step);
+	if (table_is_direct(t)) {
+		/* What only CR0.WP = 0 lets be written is no user's meanwhile. */
+		if (gfn != t->gfn + i * pages ||
+		    (leaf & SHADOW_W && !(t->role & 1 << 8) &&
+		     (t->role & ROLE_WP || leaf & SHADOW_U)))
+			VIOLATION("step %lu: a direct table's leaf", step);
+		return;
+	}
+	if (!t->unsync && (mem_read(t->gfn << 12 | role_offset(t->role, i),
+				    role_entry_size(t->role), &e) || !(e & 1) ||
+			   (leaf & SHADOW_W && !(e & 2) && t->role & ROLE_WP)))
+		VIOLATION("step %lu: a leaf that the guest has not", step);
+}
+
+static void check_table(struct shadow_table *t, unsigned long *leaves, unsigned long *links)
+{
+	unsigned int i;
+
+	for (i = 0; i < 512; i++) {
+		u64 entry = t->entry[i];
+
+		if (!entry || spte_is_mmio(entry))
+			continue;
+		if (spte_is_table(entry, role_level(t->role))) {
+			++*links;
+			check_child(t, i, table_below(entry));
+		} else {
+			++*leaves;
+			check_leaf(t, i, entry);
+		}
+	}
+}
+
+/* Members of the chain, which all are leaves (or tables, @child) of what it is for. */
+static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
+{
+	unsigned long n = 0;
+	u32 prev = 0;
+
+	for (; nr; nr = link_at(mmu.shadow, nr)->next, n++) {
+		struct shadow_table *t = table_by_id(mmu.shadow, nr >> SHADOW_LINK_BITS);
+		struct shadow_link *l = link_at(mmu.shadow, nr);
+		u64 entry = t->entry[nr & 511];
+
+		if (l->prev != prev || n > 100000) {
+			VIOLATION("step %lu: a broken chain", step);
+			break;
+		}
+		prev = nr;
+		if (child ? table_below(entry) != child : link_gfn(l) != gfn || !spte_valid(entry))
+			VIOLATION("step %lu: a chain has an entry of something else", step);
+	}
+	return n;
+}
+
+static void check_structure(void)
+{
+	unsigned long leaves = 0, links = 0, chained = 0, children = 0, nr = 0, unsync = 0;
+	struct shadow_vm *sh = mmu.shadow;
+	unsigned int shadowed[SLOTS] = {}, count[TABLES] = {};
+	struct shadow_table *t;
+
+	live = 0;
+	list_for_each_entry(t, &sh->tables, all) {
+		nr++;
+		unsync += t->unsync;
+		check_table(t, &leaves, &links);
+		children += check_chain(t->parents, 0, t);
+		if (!table_is_direct(t) && t->gfn < FRAMES) {
+			shadowed[t->gfn / 512]++;
+			if (t->gfn < TABLES)
+				count[t->gfn]++;
+		}
+	}
+	for (unsigned int b = 0; b < SLOTS; b++) {
+		struct shadow_block *block = block_of(sh, b * 512);
+
+		if (!block)
+			continue;
+		if (block->nr_shadowed != shadowed[b])
+			VIOLATION("step %lu: block %u has %u tables, not %u", step, b,
+				  shadowed[b], block->nr_shadowed);
+		chained += check_chain(block->large, b * 512, NULL);
+		for (unsigned int i = 0; i < 512; i++) {
+			if (block->rmap[i])
+				chained += check_chain(block->rmap[i], b * 512 + i, NULL);
+			if (!b && i < TABLES && block->shadowed[i] != count[i])
+				VIOLATION("step %lu: frame %u is miscounted", step, i);
+		}
+	}
+	if (leaves != chained || links != children)
+		VIOLATION("step %lu: %lu leaves, %lu in reverse maps; %lu links, %lu parents", step,
+			  leaves, chained, links, children);
+	if (nr != sh->nr_tables || unsync != sh->nr_unsync)
+		VIOLATION("step %lu: tables are miscounted", step);
+	if (atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_4K]) +
+	    atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_2M]) != (s64)leaves)
+		VIOLATION("step %lu: leaves are miscounted", step);
+}
+
+static void check_all(void)
+{
+	check_structure();
+	for (int c = 0; c < CPUS; c++) {
+		for (unsigned int id = 0; id < nr_gvas(mode_of(&cpus[c])->levels); id++)
+			check_tlb(&cpus[c], id);
+	}
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The CPU has refused to enter a guest: which rules of entry_check.h its VMCS breaks, and the whole
+ * VMCS where dump_invalid_vmcs=1 asks for it. Upstream prints the VMCS and leaves the rules to the
+ * reader.
+ */
+#include <linux/io.h>
+#include <linux/moduleparam.h>
+#include <linux/ratelimit.h>
+
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+
+#include "core/hardware.h"
+#include "vmx/entry_check.h"
+#include "vmx/entry_why.h"
+#include "vmx/vmx.h"
+
+static bool dump_invalid_vmcs;
+module_param(dump_invalid_vmcs, bool, 0644);
+MODULE_PARM_DESC(dump_invalid_vmcs, "print the VMCS of an entry that the CPU has refused");
+
+void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
+{
+	u32 widths = cpuid_eax(0x80000008), eax = 7, ebx, ecx = 0, edx;
+
+	cpuid(7, &eax, &ebx, &ecx, &edx);
+	memset(cpu, 0, sizeof(*cpu));
+	vmx_read_msrs(&cpu->msrs);
+	rdmsrl_safe(MSR_IA32_VMX_VMFUNC, &cpu->vmfunc);
+	cpu->efer = EFER_SCE | EFER_LME | EFER_LMA;
+	if (boot_cpu_has(X86_FEATURE_NX))
+		cpu->efer |= EFER_NX;
+	cpu->phys_bits = widths & 0xff;
+	/* Whether the kernel uses 57 bits does not matter, and not all CPUs' widths can be trusted. */
+	cpu->linear_bits = ecx & BIT(16) ? 57 : 48;
+	cpu->sgx = boot_cpu_has(X86_FEATURE_SGX);
+	cpu->rtm = boot_cpu_has(X86_FEATURE_RTM);
+	cpu->bus_lock = boot_cpu_has(X86_FEATURE_BUS_LOCK_DETECT);
+}
+
+OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
+OKVM_EXPORT_FOR_KUNIT(vmx_enter);
+OKVM_EXPORT_FOR_KUNIT(vmx_exited);
+
+/* okvm's VMCSs have no link, so that nothing has to be read behind one. */
+static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
+{
+	u32 field;
+
+	for (field = VMX_F_NONE + 1; field < VMX_NR_F; field++)
+		if (vmx_entry_field_exists(e->cpu, field))
+			e->f[field] = vmcs_read(vmx_entry_fields[field].encoding);
+	e->vmcs_pa = to_hw(vcpu)->vmcs.pa;
+	if (vcpu->apic)
+		e->vtpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
+}
+
+/* How the entry failed says where a rule was broken: the others were not looked at, or are kept. */
+static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
+{
+	bool after_checks = reason & VMX_EXIT_REASONS_FAILED_VMENTRY;
+
+	return (rule->area == VMX_AREA_GUEST) == after_checks;
+}
+
+static void note_data(struct okvm_error *error, u64 what, u64 value)
+{
+	if (error->ndata + 2 > ARRAY_SIZE(error->data))
+		return;
+	error->data[error->ndata++] = what;
+	error->data[error->ndata++] = value;
+}
+
+static void note_rule(struct okvm_error *error, const struct vmx_entry *e,
+		      const struct vmx_entry_rule *rule, u32 field)
+{
+	size_t used = strlen(error->text), room = sizeof(error->text) - used;
+	unsigned int i;
+
+	scnprintf(error->text + used, room, "%s%s: %s; %s is %#llx (SDM \"%s\")",
+		  error->data[2] ? "; " : "", rule->name, rule->text,
+		  vmx_entry_fields[field].name, e->f[field], rule->section);
+	error->data[2]++;
+	note_data(error, vmx_entry_fields[field].encoding, e->f[field]);
+	for (i = 0; i < ARRAY_SIZE(rule->fields) && rule->fields[i]; i++)
+		if (rule->fields[i] != field)
+			note_data(error, vmx_entry_fields[rule->fields[i]].encoding,
+				  e->f[rule->fields[i]]);
+}
+
+static void dump(const struct vmx_entry *e)
+{
+	u32 field;
+
+	for (field = VMX_F_NONE + 1; field < VMX_NR_F; field++)
+		if (vmx_entry_field_exists(e->cpu, field))
+			pr_err("okvm: %04x %s = %#llx\n", vmx_entry_fields[field].encoding,
+			       vmx_entry_fields[field].name, e->f[field]);
+}
+
+void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
+{
+	struct okvm_error error = {
+		.kind = OKVM_ERROR_ENTRY,
+		.ndata = 3,
+		.data = { reason, vmx_qual(to_hw(vcpu)) },
+	};
+	const struct vmx_entry_rule *rule;
+	struct vmx_entry_cpu cpu;
+	struct vmx_entry *e;
+	unsigned int i;
+	u32 field;
+
+	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return;
+	vmx_entry_cpu_read(&cpu);
+	e->cpu = &cpu;
+	entry_read(vcpu, e);
+	for (i = 0; (rule = vmx_entry_rule(i)); i++) {
+		field = vmx_entry_broken(e, rule);
+		if (field != VMX_F_NONE && rule_was_checked(rule, reason))
+			note_rule(&error, e, rule, field);
+	}
+	if (!error.data[2])
+		scnprintf(error.text, sizeof(error.text), "no rule that okvm knows is broken");
+	okvm_error_set(&vcpu->error, &error);
+	pr_err_ratelimited("okvm: vCPU %u of process %d cannot be entered (%#llx): %s\n", vcpu->id,
+			   vcpu->vm->creator, reason, error.text);
+	if (READ_ONCE(dump_invalid_vmcs))
+		dump(e);
+	kfree(e);
+}

@@ -54,11 +54,15 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	struct okvm_vcpu *vcpu = ctx;
 	struct okvm_memslot *slot;
 	u64 gen;
+	int ret;
 
 	slot = fault_slot(vcpu, gpa >> PAGE_SHIFT, &gen);
 	if (slot && slot->flags & KVM_MEM_READONLY)
 		return -EROFS;
-	return okvm_cmpxchg_guest(vcpu->vm, gpa, size, &old, new);
+	ret = okvm_cmpxchg_guest(vcpu->vm, gpa, size, &old, new);
+	if (!ret && okvm_mmu_is_shadow(vcpu->vm))
+		shadow_marked(vcpu, gpa, size);
+	return ret;
 }
 
 static const struct walk_ops gva_ops = {

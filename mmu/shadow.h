@@ -333,6 +333,14 @@ int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
 
 /** shadow_invlpg() - the guest flushes one address of the present root */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
+/**
+ * shadow_marked() - a walk has set A or D in the guest's entry at @gpa, of @size bytes
+ *
+ * Of its own format those bits are no part of a shadow. To a table of the other entry size, for
+ * which the guest also uses the page, they are part of an address.
+ * Context: no lock.
+ */
+void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - give up the tables that shadow @gfn. Return: whether there were any */
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn);
 

@@ -370,6 +370,8 @@ static int walk_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 	return mem_read(gpa, size, val);
 }
 
+static void remember(void);
+
 static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	u64 is;
@@ -380,7 +382,9 @@ static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 		return -EROFS;
 	if (is != old)
 		return 1;
+	remember();
 	mem_write(gpa, size, new);
+	shadow_marked(ctx, gpa, size);
 	return 0;
 }
 
@@ -395,7 +399,7 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 	int verdict;
 
 	okvm_arch_walk_regs(vcpu, &regs);
-	verdict = walk_noted(&f->mode, &regs, &mem_ops, NULL, f->gva, f->access, &f->path,
+	verdict = walk_noted(&f->mode, &regs, &mem_ops, vcpu, f->gva, f->access, &f->path,
 			     &f->result, fault);
 	walk_end = verdict || !f->mode.levels ? 0 : f->path.at[f->path.level];
 	return verdict;

@@ -134,6 +134,20 @@ static inline void entry_base(struct vmx_entry *e, const struct vmx_entry_cpu *c
 	entry_base_segs(e, kind);
 }
 
+/* The first rule that @e breaks, and the field that breaks it; NULL if there is none. */
+static inline const struct vmx_entry_rule *entry_check(const struct vmx_entry *e, u32 *field)
+{
+	const struct vmx_entry_rule *rule;
+	unsigned int i;
+
+	for (i = 0; (rule = vmx_entry_rule(i)); i++) {
+		*field = vmx_entry_broken(e, rule);
+		if (*field != VMX_F_NONE)
+			break;
+	}
+	return rule;
+}
+
 enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
 
 /**

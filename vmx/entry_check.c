@@ -424,16 +424,3 @@ u32 vmx_entry_broken(const struct vmx_entry *e, const struct vmx_entry_rule *rul
 		return VMX_F_NONE;
 	return rule->broken(e, rule);
 }
-
-const struct vmx_entry_rule *vmx_entry_check(const struct vmx_entry *e, u32 *field)
-{
-	const struct vmx_entry_rule *rule;
-	unsigned int i;
-
-	for (i = 0; (rule = vmx_entry_rule(i)); i++) {
-		*field = vmx_entry_broken(e, rule);
-		if (*field != VMX_F_NONE)
-			break;
-	}
-	return rule;
-}

@@ -223,11 +223,4 @@ bool vmx_entry_field_exists(const struct vmx_entry_cpu *cpu, u32 field);
  */
 u32 vmx_entry_broken(const struct vmx_entry *e, const struct vmx_entry_rule *rule);
 
-/**
- * vmx_entry_check() - the first rule that @e breaks, in the order of the manual
- * @field: set to the field that breaks it
- * Return: NULL if there is none
- */
-const struct vmx_entry_rule *vmx_entry_check(const struct vmx_entry *e, u32 *field);
-
 #endif /* OKVM_VMX_ENTRY_CHECK_H */

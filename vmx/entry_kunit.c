@@ -243,7 +243,7 @@ static void entry_test_bases(struct kunit *test)
 
 	for (kind = 0; kind < NR_ENTRY_KINDS; kind++) {
 		end = enter_here(&e, NULL, kind);
-		rule = vmx_entry_check(&e, &field);
+		rule = entry_check(&e, &field);
 		KUNIT_EXPECT_EQ_MSG(test, end, WENT_IN, "kind %u", kind);
 		KUNIT_EXPECT_TRUE_MSG(test, !rule, "kind %u breaks %s", kind,
 				      rule ? rule->name : "");
@@ -265,7 +265,7 @@ static void entry_test_cases(struct kunit *test)
 		if (c->fault || c->elsewhere)
 			continue;
 		end = enter_here(&e, c, c->kind);
-		rule = vmx_entry_check(&e, &field);
+		rule = entry_check(&e, &field);
 		if (c->rule)
 			pr_info("okvm_vm_kunit: entry case %u, %s: the CPU says \"%s\"\n", i,
 				c->rule, c->said);

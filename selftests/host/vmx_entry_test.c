@@ -41,7 +41,7 @@ TEST(guests_that_can_be_entered_break_no_rule)
 
 	for (kind = 0; kind < NR_ENTRY_KINDS; kind++) {
 		entry_base(&e, &c, PAGE, kind);
-		rule = vmx_entry_check(&e, &field);
+		rule = entry_check(&e, &field);
 		if (rule)
 			HOST_FAIL("kind %u breaks %s by %s = %#" PRIx64, kind, rule->name,
 				  vmx_entry_fields[field].name, (uint64_t)e.f[field]);
@@ -114,11 +114,11 @@ TEST(the_field_that_breaks_a_rule_is_named)
 
 	entry_base(&e, &c, PAGE, ENTRY_LONG);
 	e.f[VMX_F_GUEST_GS_BASE] = NONCANONICAL;
-	EXPECT(!strcmp(vmx_entry_check(&e, &field)->name, "base-canonical"));
+	EXPECT(!strcmp(entry_check(&e, &field)->name, "base-canonical"));
 	EXPECT_EQ(field, VMX_F_GUEST_GS_BASE);
 	entry_base(&e, &c, PAGE, ENTRY_LONG);
 	e.f[VMX_F_GUEST_SYSENTER_EIP] = NONCANONICAL;
-	EXPECT(!strcmp(vmx_entry_check(&e, &field)->name, "guest-sysenter"));
+	EXPECT(!strcmp(entry_check(&e, &field)->name, "guest-sysenter"));
 	EXPECT_EQ(field, VMX_F_GUEST_SYSENTER_EIP);
 }
 
@@ -160,9 +160,9 @@ TEST(error_codes_are_free_where_the_cpu_says_so)
 	c.msrs.basic |= 1ull << 56;
 	entry_base(&e, &c, PAGE, ENTRY_LONG);
 	e.f[VMX_F_EVENT] = EVENT(3, 13);
-	EXPECT(!vmx_entry_check(&e, &field));
+	EXPECT(!entry_check(&e, &field));
 	e.f[VMX_F_EVENT] = EVENT(0, 0x20) | INTR_INFO_DELIVER_CODE_MASK;
-	EXPECT(!strcmp(vmx_entry_check(&e, &field)->name, "event-error-bit"));
+	EXPECT(!strcmp(entry_check(&e, &field)->name, "event-error-bit"));
 }
 
 /* Any values can be judged. */
@@ -183,7 +183,7 @@ TEST(garbage_is_judged_without_a_fault)
 			if (!(x >> 60))
 				e.f[j] = x << (x >> 8 & 63);
 		}
-		broken += !!vmx_entry_check(&e, &field);
+		broken += !!entry_check(&e, &field);
 	}
 	EXPECT(broken > 19000);
 }
@@ -196,7 +196,7 @@ TEST(secondary_controls_count_when_they_are_activated)
 
 	entry_base(&e, &c, PAGE, ENTRY_PLAIN);
 	e.f[VMX_F_VPID] = 0;
-	EXPECT(!strcmp(vmx_entry_check(&e, &field)->name, "vpid"));
+	EXPECT(!strcmp(entry_check(&e, &field)->name, "vpid"));
 	e.f[VMX_F_EXEC] &= ~(u64)CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
-	EXPECT(!vmx_entry_check(&e, &field));
+	EXPECT(!entry_check(&e, &field));
 }

@@ -91,11 +91,17 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 	want(words, INTERCEPT_INVPCID, !feat->invpcid && boot_cpu_has(X86_FEATURE_INVPCID));
 }
 
+/* CD and NW are kept from hardware: while the guest has set one, it may not read CR0 itself. */
+static bool cr0_differs(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->cr0 & (X86_CR0_CD | X86_CR0_NW);
+}
+
 /* What depends on where the vCPU is. */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_vcpu *vcpu = hw->vcpu;
-	bool cr0 = hw->vmcb->save.cr0 != vcpu->arch->cr0;
+	bool cr0 = cr0_differs(vcpu);
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
@@ -141,8 +147,7 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
 	okvm_cr0(vcpu);
-	vcpu->arch->cr0_guest_owned = to_hw(vcpu)->vmcb->save.cr0 == vcpu->arch->cr0 ?
-				      X86_CR0_TS | X86_CR0_MP : 0;
+	vcpu->arch->cr0_guest_owned = cr0_differs(vcpu) ? 0 : X86_CR0_TS | X86_CR0_MP;
 	vcpu->arch->cr4_guest_owned = 0;
 }
 

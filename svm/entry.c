@@ -103,6 +103,10 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
+	/* BTF would make the guest's single steps end at branches: VMRUN does not switch it. */
+	hw->host_debugctl = get_debugctlmsr();
+	if (unlikely(hw->host_debugctl))
+		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
@@ -130,6 +134,11 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Taking over the guest's debug registers overwrites it. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
+	/* The exit leaves it in the CPU, where the host's next #DB would find its bits. */
+	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
+		set_debugreg(DR6_RESERVED, 6);
+	if (unlikely(hw->host_debugctl))
+		update_debugctlmsr(hw->host_debugctl);
 	if (hw->frame.flags)
 		hw->spec_ctrl = hw->frame.guest_spec;
 }

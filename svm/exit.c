@@ -207,9 +207,17 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	return okvm_pio_user(vcpu);
 }
 
-/* The VMCB is undefined after it (APM "Shutdown Intercept"): as upstream, what INIT leaves. */
+/*
+ * The VMCB is undefined after it (APM "Shutdown Intercept"), all of it: as upstream, what INIT
+ * leaves in an empty one.
+ */
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	memset(hw->vmcb, 0, sizeof(*hw->vmcb));
+	hw->todo |= SVM_TODO_ASID;
+	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 	okvm_arch_vcpu_init(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return OKVM_USER;

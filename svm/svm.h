@@ -52,6 +52,7 @@ struct okvm_hw_vcpu {
 	u64 asid_generation;	/* of the CPU that the vCPU is loaded on */
 	bool host_loaded;	/* TSC_AUX is the guest's */
 	u64 host_tsc_aux;
+	unsigned long host_debugctl;
 
 	/* Guest state that is in no field of the VMCB. */
 	u64 tsc_aux;

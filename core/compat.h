@@ -292,13 +292,13 @@ int okvm_thread_work(void);
 
 /* SNP on the host's side came in 6.9. */
 #include <linux/cc_platform.h>
-static inline bool okvm_host_memory_encrypted(void)
+static inline bool okvm_memory_encrypted(void)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 	if (cc_platform_has(CC_ATTR_HOST_SEV_SNP))
 		return true;
 #endif
-	return cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT);
+	return cc_platform_has(CC_ATTR_MEM_ENCRYPT);
 }
 
 /*

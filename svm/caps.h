@@ -16,7 +16,7 @@
  * @ext_ecx: CPUID 80000001h ECX
  * @svm_ebx, @svm_edx: CPUID 8000000Ah: number of ASIDs, features
  * @vm_cr: the VM_CR MSR; 0 if there is none
- * @encrypted: the host's memory is (SME, or it is a host of SNP)
+ * @encrypted: the kernel's memory is (SME, SEV), or the CPU guards it for guests (SNP)
  */
 struct svm_cpuid {
 	u32 leaf1_eax;

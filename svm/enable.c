@@ -40,7 +40,7 @@ static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 void svm_read_cpuid(struct svm_cpuid *cpu)
 {
 	memset(cpu, 0, sizeof(*cpu));
-	cpu->encrypted = okvm_host_memory_encrypted();
+	cpu->encrypted = okvm_memory_encrypted();
 	cpu->leaf1_eax = cpuid_eax(1);
 	cpu->ext_max = cpuid_eax(0x80000000);
 	if (cpu->ext_max < SVM_CPUID_FUNC || cpu->ext_max >> 16 != 0x8000)

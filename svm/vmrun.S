@@ -16,13 +16,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
-#define GPR(n)		((n) * 8)
-#define RCX_		GPR(1)
-#define RDX_		GPR(2)
-#define RBX_		GPR(3)
-#define RBP_		GPR(5)
-#define RSI_		GPR(6)
-#define RDI_		GPR(7)
+#include "x86/gpr_asm.h"
 
 /* struct svm_frame; svm/vmcb.h asserts the offsets. */
 #define FRAME_VMCB		0
@@ -68,19 +62,8 @@ SYM_FUNC_START(svm_enter)
 .Lspec_loaded:
 
 	mov FRAME_VMCB(%rsi), %rax
-	mov RCX_(%rdi), %rcx
-	mov RDX_(%rdi), %rdx
-	mov RBX_(%rdi), %rbx
-	mov RBP_(%rdi), %rbp
-	mov RSI_(%rdi), %rsi
-	mov GPR(8)(%rdi), %r8
-	mov GPR(9)(%rdi), %r9
-	mov GPR(10)(%rdi), %r10
-	mov GPR(11)(%rdi), %r11
-	mov GPR(12)(%rdi), %r12
-	mov GPR(13)(%rdi), %r13
-	mov GPR(14)(%rdi), %r14
-	mov GPR(15)(%rdi), %r15
+	LOAD_GUEST_RCX_TO_RSI %rdi
+	LOAD_GUEST_R8_TO_R15 %rdi
 	mov RDI_(%rdi), %rdi
 
 	vmload %rax
@@ -95,36 +78,10 @@ SYM_FUNC_START(svm_enter)
 	mov FRAME_HOST(%rax), %rax
 	vmload %rax
 	mov (%rsp), %rax
-	mov %rcx, RCX_(%rax)
-	mov %rdx, RDX_(%rax)
-	mov %rbx, RBX_(%rax)
-	mov %rbp, RBP_(%rax)
-	mov %rsi, RSI_(%rax)
-	mov %rdi, RDI_(%rax)
-	mov %r8, GPR(8)(%rax)
-	mov %r9, GPR(9)(%rax)
-	mov %r10, GPR(10)(%rax)
-	mov %r11, GPR(11)(%rax)
-	mov %r12, GPR(12)(%rax)
-	mov %r13, GPR(13)(%rax)
-	mov %r14, GPR(14)(%rax)
-	mov %r15, GPR(15)(%rax)
+	SAVE_GUEST_REGS_BUT_RAX %rax
 
-	/* Nothing the guest chose may be used speculatively by what follows. */
-	xor %ecx, %ecx
-	xor %edx, %edx
 	xor %ebx, %ebx
-	xor %ebp, %ebp
-	xor %esi, %esi
-	xor %edi, %edi
-	xor %r8d, %r8d
-	xor %r9d, %r9d
-	xor %r10d, %r10d
-	xor %r11d, %r11d
-	xor %r12d, %r12d
-	xor %r13d, %r13d
-	xor %r14d, %r14d
-	xor %r15d, %r15d
+	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
 	/* Before the first return: the guest filled the return stack. */
 #ifdef UNTRAIN_RET_VM

@@ -14,14 +14,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
-#define GPR(n)		((n) * 8)
-#define RAX_		GPR(0)
-#define RCX_		GPR(1)
-#define RDX_		GPR(2)
-#define RBX_		GPR(3)
-#define RBP_		GPR(5)
-#define RSI_		GPR(6)
-#define RDI_		GPR(7)
+#include "x86/gpr_asm.h"
 
 /* struct vmx_frame; vmx/vmcs.h asserts the offsets. */
 #define FRAME_HOST_RSP		0
@@ -77,20 +70,9 @@ SYM_FUNC_START(vmx_enter)
 	mov %rdi, %rax
 	/* CF survives the loads below and says which instruction enters. */
 	bt $F_LAUNCHED, %ebx
-	mov RCX_(%rax), %rcx
-	mov RDX_(%rax), %rdx
-	mov RBX_(%rax), %rbx
-	mov RBP_(%rax), %rbp
-	mov RSI_(%rax), %rsi
+	LOAD_GUEST_RCX_TO_RSI %rax
 	mov RDI_(%rax), %rdi
-	mov GPR(8)(%rax), %r8
-	mov GPR(9)(%rax), %r9
-	mov GPR(10)(%rax), %r10
-	mov GPR(11)(%rax), %r11
-	mov GPR(12)(%rax), %r12
-	mov GPR(13)(%rax), %r13
-	mov GPR(14)(%rax), %r14
-	mov GPR(15)(%rax), %r15
+	LOAD_GUEST_R8_TO_R15 %rax
 	mov RAX_(%rax), %rax
 
 	/*
@@ -118,38 +100,12 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	push %rax
 	mov 8(%rsp), %rax
 	pop RAX_(%rax)
-	mov %rcx, RCX_(%rax)
-	mov %rdx, RDX_(%rax)
-	mov %rbx, RBX_(%rax)
-	mov %rbp, RBP_(%rax)
-	mov %rsi, RSI_(%rax)
-	mov %rdi, RDI_(%rax)
-	mov %r8, GPR(8)(%rax)
-	mov %r9, GPR(9)(%rax)
-	mov %r10, GPR(10)(%rax)
-	mov %r11, GPR(11)(%rax)
-	mov %r12, GPR(12)(%rax)
-	mov %r13, GPR(13)(%rax)
-	mov %r14, GPR(14)(%rax)
-	mov %r15, GPR(15)(%rax)
+	SAVE_GUEST_REGS_BUT_RAX %rax
 	xor %ebx, %ebx
 
 .Lclear:
-	/* Nothing the guest chose may be used speculatively by what follows. */
 	xor %eax, %eax
-	xor %ecx, %ecx
-	xor %edx, %edx
-	xor %ebp, %ebp
-	xor %esi, %esi
-	xor %edi, %edi
-	xor %r8d, %r8d
-	xor %r9d, %r9d
-	xor %r10d, %r10d
-	xor %r11d, %r11d
-	xor %r12d, %r12d
-	xor %r13d, %r13d
-	xor %r14d, %r14d
-	xor %r15d, %r15d
+	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
 	/* Before the first return: the guest filled the return stack. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \

@@ -397,6 +397,25 @@ void force_emulation(const char *value)
 	close(fd);
 }
 
+static bool is_off(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	char answer = 'Y';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &answer, 1) != 1)
+		answer = 'Y';
+	close(fd);
+	return answer == 'N';
+}
+
+bool no_unrestricted_guest(void)
+{
+	return is_off("/sys/module/okvm/parameters/unrestricted_guest") ||
+	       is_off("/sys/module/okvm/parameters/ept");
+}
+
 int vcpu_run(struct vm *vm)
 {
 	return ioctl(vm->vcpu, KVM_RUN, 0);

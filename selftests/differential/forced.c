@@ -66,8 +66,10 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* What upstream refuses by privilege before it finds that there is no such instruction. */
 static bool is_monitor_or_svm(program_t *p, struct insn insn)
 {
-	(void)p;
-	return insn.opcode == 0xf01 && ((insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8);
+	if (insn.opcode != 0xf01)
+		return false;
+	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
+	       (insn.modrm == 0xd1 && !(p->sregs.cr4 & CR4_OSXSAVE));
 }
 
 bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -76,9 +78,12 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* The faults of handlers fill the stack until nothing can be delivered. */
 	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
 		return forced(p, a, is_monitor_or_svm);
-	return p->cpl && in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_UD) &&
-	       interrupted(p, a) == interrupted(p, b) &&
-	       forced_at(p, a, interrupted(p, a), is_monitor_or_svm);
+	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
+	    !forced_at(p, a, interrupted(p, a), is_monitor_or_svm))
+		return false;
+	return (in_handler_of(b, VECTOR_UD) && interrupted(p, a) == interrupted(p, b)) ||
+	       (gate_is(p, b, VECTOR_UD, GATE_TASK) &&
+		a->sregs.tr.selector != b->sregs.tr.selector);
 }
 
 /* FXSAVE, FXRSTOR, MOVNTI and group 9 with 66, F2 or F3. */
@@ -105,12 +110,13 @@ static bool is_cli_or_sti(program_t *p, struct insn insn)
 	return (insn.opcode | 1) == 0xfb;
 }
 
-/* Upstream takes IOPL for 0 in virtual-8086 mode. */
+/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts elsewhere. */
 bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)b;
 	(void)before;
-	if (p->mode != MODE_VM86 || (~p->regs.rflags & FLAGS_IOPL))
+	if (p->mode == MODE_VM86 ? (~p->regs.rflags & FLAGS_IOPL) != 0 :
+	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
 		return false;
 	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
 	       a->reason == KVM_EXIT_SHUTDOWN &&
@@ -149,12 +155,18 @@ bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t at = b->sregs.cs.base + b->regs.rip;
 	uint64_t flags = before ? before->regs.rflags : p->regs.rflags;
+	unsigned int i;
 
-	return flags & FLAG_IF && at && forced_at(p, b, at - 1, is_sti) &&
-	       a->events.interrupt.shadow && !b->events.interrupt.shadow;
+	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)
+		return false;
+	/* It may have prefixes of its own. */
+	for (i = 1; i < 5 && at >= i; i++)
+		if (forced_at(p, b, at - i, is_sti))
+			return true;
+	return false;
 }
 
-static bool reads_and_writes(program_t *p, struct insn insn)
+bool reads_and_writes(program_t *p, struct insn insn)
 {
 	(void)p;
 	return (insn.opcode < 0x40 && (insn.opcode & 7) < 2) || (insn.opcode | 3) == 0x83 ||
@@ -178,6 +190,9 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	uint64_t at = a->sregs.cs.base + a->regs.rip;
 
 	(void)before;
+	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
+		return interrupted(p, a) == interrupted(p, b) &&
+		       forced_at(p, a, interrupted(p, a), reads_and_writes);
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || !forced_at(p, a, at, reads_and_writes))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
@@ -195,6 +210,23 @@ bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       forced_at(p, a, interrupted(p, a), reads_and_writes);
 }
 
+static bool has_override(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.override;
+}
+
+/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream's emulator picks the fault by them. */
+bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_LONG64 &&
+	       ((in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS)) ||
+		(in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP))) &&
+	       interrupted(p, a) == interrupted(p, b) &&
+	       forced_at(p, a, interrupted(p, a), has_override);
+}
+
 static bool is_any(program_t *p, struct insn insn)
 {
 	(void)p;
@@ -202,10 +234,39 @@ static bool is_any(program_t *p, struct insn insn)
 	return true;
 }
 
+static bool is_clflush(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xfae && insn.reg == 7;
+}
+
+bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_clflush);
+}
+
+static bool is_rep_in(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.rep && ((insn.opcode | 1) == 0xe5 || (insn.opcode | 1) == 0xed);
+}
+
+/* IN has nothing to repeat. */
+bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
+	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in);
+}
+
 /* Upstream's emulator checks no alignment. */
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	if (p->cpl == 3 && p->sregs.cr0 & CR0_AM && b->reason == KVM_EXIT_SHUTDOWN)
+		return b->regs.rflags & FLAG_AC &&
+		       forced_at(p, b, p->sregs.cs.base + b->regs.rip, is_any);
 	return in_handler_of(b, VECTOR_AC) && !in_handler_of(a, VECTOR_AC) &&
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
 	       forced_at(p, b, interrupted(p, b), is_any);

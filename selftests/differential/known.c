@@ -36,11 +36,15 @@ static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		a->events.nmi.injected > b->events.nmi.injected);
 }
 
-/* The same, but that instruction fails. */
+/* The same, but that instruction fails; okvm says that the delivery does. */
 static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
-	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[7] & VECTORING_VALID &&
+	bool failed = is_error(a, KVM_INTERNAL_ERROR_EMULATION);
+
+	if (p->tables_moved && !before && p->events.exception.injected &&
+	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
+		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
+	return failed && a->exit[7] & VECTORING_VALID &&
 	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION) && delivery_leaves_ram(p, a, b);
 }
 
@@ -95,6 +99,24 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 	       a->regs.rip % HANDLER_BYTES == 0 && a->regs.rsp == b->regs.rsp;
 }
 
+/* The same where gates lead to another task, and RF is all that registers differ in. */
+static bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct kvm_regs regs = b->regs;
+	unsigned int i;
+
+	(void)before;
+	if ((a->regs.rflags ^ b->regs.rflags) & ~(uint64_t)FLAG_RF)
+		return false;
+	regs.rflags = a->regs.rflags;
+	if (memcmp(&a->regs, &regs, sizeof(regs)))
+		return false;
+	for (i = 0; i < 0x80; i++)
+		if (gate_is(p, a, i, GATE_TASK))
+			return true;
+	return false;
+}
+
 static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
@@ -122,14 +144,13 @@ static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	return is_io(a, KVM_EXIT_IO_IN) && is_string_io(insn_at(p, a));
 }
 
-/* What reads, changes and writes: the second page of its operand. */
+/* What reads, changes and writes, or the second page of an operand. */
 static bool write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
 	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
-	       (a->exit[0] + a->exit[1]) % PAGE < 8;
+	       ((a->exit[0] + a->exit[1]) % PAGE < 8 || reads_and_writes(p, insn_at(p, a)));
 }
 
 static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -164,7 +185,7 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 
 	(void)before;
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
-	    b->reason == KVM_EXIT_INTERNAL_ERROR)
+	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
 	/* A far jump in real mode beyond the limit: "not implemented". */
 	if (p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP))
@@ -205,8 +226,8 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 	(void)before;
 	if (!loads_table(insn_at(p, a), a))
 		return false;
-	/* Where the rest is beyond the segment's end okvm does not read the beginning. */
-	if (in_handler_of(b, VECTOR_GP) || in_handler_of(b, VECTOR_SS))
+	/* The rest may be beyond the segment's end, or no address. */
+	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT))
 		return a->reason == KVM_EXIT_MMIO && interrupted(p, b) == at;
 	return a->regs.rip == b->regs.rip &&
 	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
@@ -227,6 +248,8 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		return true;
 	if (is_error(a, DELIVERY_ERROR) && (uint8_t)a->exit[2] == VECTOR_UD)
 		return true;
+	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
+		return true;
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
@@ -243,7 +266,7 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	if (in_handler_of(b, VECTOR_GP))
 		return p->sregs.cr4 & CR4_UMIP &&
 		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	return is_mmio_write(b) && a->exit[0] == b->exit[0];
+	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
 /* The same where the store faults: the page was read. */
@@ -261,15 +284,18 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
+	unsigned int opcode = insn_at(p, a).opcode;
 
 	(void)before;
-	if (!a->exit[1] || a->exit[1] != b->exit[1] || above % a->exit[1])
+	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || a->exit[1] != b->exit[1] ||
+	    above % a->exit[1])
 		return false;
 	above /= a->exit[1];
-	return is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || above == 7 || (enter && above < 32)) &&
-	       (uint16_t)a->exit[0] == (uint16_t)(a->sregs.ss.base + a->regs.rsp);
+	/* INT n, which upstream stands at. */
+	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
+		return above == 2;
+	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
+	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
 }
 
 static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -284,8 +310,12 @@ static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *b
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (p->mode >= MODE_COMPAT || !before || !(before->regs.rflags & FLAG_NT) ||
-	    !in_handlers(before))
+	if (p->mode >= MODE_COMPAT || !before || !in_handlers(before))
+		return false;
+	/* From a handler to the task that IRET then leaves. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
+		return b->sregs.cr0 & CR0_TS;
+	if (!(before->regs.rflags & FLAG_NT))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return a->reason == KVM_EXIT_SHUTDOWN ||
@@ -308,8 +338,12 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	};
 	unsigned int i;
 
-	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason)
-		return gate_is(p, a, VECTOR_DF, GATE_TASK);
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason) {
+		for (i = 0; i < 0x20; i++)
+			if (gate_is(p, a, i, GATE_TASK))
+				return true;
+		return false;
+	}
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK))
 		return false;
 	for (i = 0; i < sizeof(faults); i++)
@@ -369,9 +403,12 @@ static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 {
 	struct insn insn = insn_at(p, b);
 
-	return before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
-	       b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
-	       before->regs.rip == b->regs.rip && a->regs.rip == b->regs.rip;
+	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
+	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
+	      before->regs.rip == b->regs.rip))
+		return false;
+	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
+	       a->regs.rip == b->regs.rip;
 }
 
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
@@ -539,17 +576,6 @@ static bool large_page_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !(b->last_vector == VECTOR_PF && b->fault_code & FAULT_RSVD);
 }
 
-/* Userspace has injected an interrupt, and an NMI waits: okvm delivers the NMI first. */
-static bool nmi_goes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t handler = AT_HANDLERS + b->events.interrupt.nr * HANDLER_BYTES;
-
-	return before && before->events.nmi.pending && in_handler_of(a, VECTOR_NMI) &&
-	       in_handler_of(b, VECTOR_NMI) && b->events.interrupt.injected &&
-	       !a->events.interrupt.injected && b->events.interrupt.nr < 0x80 &&
-	       frame_item(p, a, 0) == handler;
-}
-
 /* An entry that cannot be: an NMI that is delivered in its own handler. */
 static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -560,17 +586,77 @@ static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 /* Userspace has injected an interrupt while an instruction waited for it, which faults. */
 static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (!before || a->events.interrupt.injected || !before->events.interrupt.injected)
+	if (!before || a->events.interrupt.injected ||
+	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO) ||
+	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
 	/* The fault's handler is interrupted at once. */
-	if (in_handler_of(b, before->events.interrupt.nr))
-		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 32 &&
+	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
+		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
 		       frame_item(p, b, 0) == a->regs.rip;
 	return b->events.interrupt.injected &&
 	       (in_handlers(b) || b->reason == KVM_EXIT_SHUTDOWN) && a->reason == b->reason &&
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
 	       !memcmp(a->pages, b->pages, sizeof(a->pages));
+}
+
+/* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
+static bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, b);
+
+	(void)before;
+	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
+	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
+	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
+		insn.opcode == 0xfb2);
+}
+
+/* An exception while another is being delivered, which is no page fault. */
+static bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(a, SIMULTANEOUS_ERROR) && a->exit[2] & VECTORING_VALID &&
+	       !is_error(b, SIMULTANEOUS_ERROR);
+}
+
+/* #DF is being delivered, and a debugger injects #DB or #BP. */
+static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	return !before && p->events.exception.injected &&
+	       p->events.exception.nr == VECTOR_DF && a->reason == KVM_EXIT_SHUTDOWN &&
+	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
+}
+
+/* Without unrestricted guest: a state that the CPU does not enter, and upstream does not emulate. */
+static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
+	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
+}
+
+static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+			return true;
+	return false;
+}
+
+/* Without unrestricted guest one side emulates what the other lets the CPU run. */
+static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return p->how.restricted && diff && a->regs.rip == b->regs.rip &&
+	       leaves_undefined(p, a, diff);
 }
 
 /* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
@@ -649,6 +735,40 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	rpl = s[i].selector & 3;
 	return s[i].s && (s[i].type & 0xc) != 0xc &&
 	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
+}
+
+/* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
+static bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at;
+
+	(void)before;
+	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
+		return false;
+	at = interrupted(p, a);
+	return at == p->sregs.cs.base + b->regs.rip && is_string_io(insn_from(p, a, at)) &&
+	       a->debugregs.dr6 & 0xf;
+}
+
+static bool reads_time(struct insn insn, moment_t *m)
+{
+	return insn.opcode == 0xf31 || (insn.opcode == 0xf32 && m->regs.rcx == MSR_TSC) ||
+	       (insn.opcode == 0xf01 && insn.modrm == 0xf9);
+}
+
+/* It is not the same twice. */
+static bool time_was_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->regs.rip == b->regs.rip && insn_before(p, a, reads_time);
+}
+
+/* No selector in SS of 64-bit code: upstream's emulator makes a segment of it. */
+static bool no_stack_segment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_LONG64 && a->sregs.ss.selector < 4 && b->sregs.ss.unusable &&
+	       !a->sregs.ss.unusable && a->sregs.ss.selector == b->sregs.ss.selector;
 }
 
 /* INT pushes 16 bits in real mode, whatever the operand size. */
@@ -772,6 +892,10 @@ static const struct known rows[] = {
 	{ "mem.*", delivery_across_exits, true,
 	  "upstream drops all EPT entries with a slot; Bochs saves RF at an exit from a delivery",
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "regs.rflags", rf_across_exits, true,
+	  "likewise, and a task's flags have it", "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "mem.3", rf_across_exits, true,
+	  "likewise, and the image in the old task's TSS", "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", halt_is_emulated, true,
 	  "upstream forgets to halt when it emulates HLT", "HLT" },
 	{ "*", store_reads_first, true,
@@ -826,6 +950,13 @@ static const struct known rows[] = {
 	  "Type Checking; Access Rights" },
 	{ "mem.11", forced_write_has_read, true,
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
+	{ "mem.11", forced_clflush, true,
+	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "*", forced_rep_in, true,
+	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
+	{ "*", forced_override, true,
+	  "behind the prefix: 64-bit code ignores prefixes of ES, CS, SS and DS, not so upstream",
+	  "Segment Override Prefixes" },
 	{ "*", forced_alignment, true,
 	  "behind the prefix: upstream's emulator checks no alignment",
 	  "Alignment Check Exception (#AC)" },
@@ -864,9 +995,19 @@ static const struct known rows[] = {
 	{ "*", large_page_beyond, true,
 	  "upstream takes addresses of more than 36 bits for reserved ones",
 	  "Paging-Structure Entries: 32-Bit Paging, 4-MByte Page" },
-	{ "*", nmi_goes_first, true,
-	  "upstream delivers what KVM_INTERRUPT gave it before an NMI",
-	  "Priority Among Concurrent Events" },
+	{ "events.irq.shadow", faulting_mov_ss, false,
+	  "upstream blocks interrupts behind a MOV to SS or POP SS that faults", "MOV; POP" },
+	{ "*", exceptions_meet, true,
+	  "upstream gives up when an exception meets another but a page fault",
+	  "Interrupt 8 - Double Fault Exception (#DF)" },
+	{ "*", debugger_meets_double_fault, true,
+	  "upstream shuts down, though #DB and #BP are benign",
+	  "Interrupt 8 - Double Fault Exception (#DF)" },
+	{ "*", state_not_entered, true,
+	  "upstream cannot emulate in a state that the CPU does not enter, okvm goes on",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "regs.rflags", restricted_flags, true,
+	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "events.nmi.masked", nmi_within_nmi, false,
 	  "okvm unblocks NMIs for the delivery of one", "Checks on Guest Non-Register State" },
 	{ "*", io_map_faults, true,
@@ -881,6 +1022,12 @@ static const struct known rows[] = {
 	{ "*", privilege_is_checked, true,
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },
+	{ "*", port_meets_breakpoint, true,
+	  "upstream has lost RF when it emulates INS or OUTS: the breakpoint is met again",
+	  "Instruction-Breakpoint Exception Condition" },
+	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
+	{ "sregs.ss.*", no_stack_segment, true,
+	  "upstream makes a segment of no selector", "Segment Loading Instructions in IA-32e Mode" },
 	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },

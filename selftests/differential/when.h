@@ -13,6 +13,9 @@
 #define CR0_TS		(1u << 3)
 #define CR0_AM		(1u << 18)
 #define CR4_PSE		(1u << 4)
+#define CR4_PVI		(1u << 1)
+#define CR4_OSXSAVE	(1u << 18)
+#define MSR_TSC		0x10
 #define FAULT_RSVD	(1u << 3)
 #define CR4_SMAP	(1u << 21)
 #define CR4_UMIP	(1u << 11)
@@ -24,6 +27,8 @@
 #define GATE_TASK	5
 #define GATE_INT16	6
 #define GATE_TRAP16	7
+#define EXIT_INVALID_STATE	0x80000021
+#define SIMULTANEOUS_ERROR	2	/* KVM_INTERNAL_ERROR_SIMUL_EX */
 #define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
 
 enum vector {
@@ -63,6 +68,10 @@ bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 

@@ -24,7 +24,7 @@ bool is_not_emulated(program_t *p, struct insn insn)
 
 /* Is the instruction at @at behind the prefix, and does @is hold of it? */
 bool forced_at(program_t *p, moment_t *m, uint64_t at,
-		      bool (*is)(program_t *p, struct insn insn))
+	       bool (*is)(program_t *p, struct insn insn))
 {
 	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
@@ -216,7 +216,7 @@ static bool has_override(program_t *p, struct insn insn)
 	return insn.override;
 }
 
-/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream's emulator picks the fault by them. */
+/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream picks the fault by them. */
 bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;

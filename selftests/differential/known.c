@@ -631,7 +631,7 @@ static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, 
 	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
 }
 
-/* Without unrestricted guest: a state that the CPU does not enter, and upstream does not emulate. */
+/* Without unrestricted guest: a state that the CPU does not enter, nor upstream emulate. */
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
@@ -1027,7 +1027,8 @@ static const struct known rows[] = {
 	  "Instruction-Breakpoint Exception Condition" },
 	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
 	{ "sregs.ss.*", no_stack_segment, true,
-	  "upstream makes a segment of no selector", "Segment Loading Instructions in IA-32e Mode" },
+	  "upstream makes a segment of no selector",
+	  "Segment Loading Instructions in IA-32e Mode" },
 	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },

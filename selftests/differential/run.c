@@ -96,7 +96,7 @@ static void cpuid_common(struct kvm_cpuid_entry2 *e, const struct kvm_cpuid_entr
 		break;
 	case 7:
 		e->ebx &= other->ebx & ~(1u << 18);
-		/* LA57: Bochs dies at an exit from a guest whose CR4 has it if the host's has not. */
+		/* LA57: Bochs dies at an exit from a guest that has it, on a host without. */
 		e->ecx &= other->ecx & ~(1u << 16);
 		e->edx &= other->edx;
 		break;

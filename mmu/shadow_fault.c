@@ -117,6 +117,7 @@ static int map_writable(struct shadow_fault *f, bool *write)
 {
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	gfn_t gfn = f->host->gfn;
+	struct mmu_zap z;
 
 	*write = f->leaf & SHADOW_WRITE && f->host->writable;
 	if (!*write || f->level > 1 || !rmap_shadowed(sh, gfn))
@@ -131,7 +132,9 @@ static int map_writable(struct shadow_fault *f, bool *write)
 		return OKVM_FAULT_FIXED;
 	if (!fault_gives_up(f, gfn))
 		return OKVM_FAULT_MMIO;
-	shadow_zap_frame(sh, gfn);
+	shadow_zap_start(&z, sh);
+	shadow_zap_frame(&z, gfn);
+	shadow_zap_finish(&z);
 	return SHADOW_EXCLUSIVE;
 }
 
@@ -160,20 +163,19 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	if (!spte_is_leaf(old, f->level) || t->link[i].what >> 8 != what >> 8 ||
-	    spte_pfn(old) != spte_pfn(leaf))
+	/* A link that is not set yet is of a leaf that another fault is just making. */
+	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
+	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
 	if (old == all) {
 		f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
 		return true;
 	}
 	if (shadow_reduces(old, all))
-		return t->link[i].what == what;
-	/* Should it fail, somebody has aged it: the access comes again. */
-	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all)) {
-		t->link[i].what = what;
+		return link_access(&t->link[i]) == (what & SHADOW_ALL);
+	/* Should it fail, somebody has changed it: the access comes again. */
+	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	}
 	return true;
 }
 
@@ -183,12 +185,14 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	u64 old = READ_ONCE(t->entry[i]);
 
-	if (old && !f->exclusive)
-		return SHADOW_EXCLUSIVE;
 	if (old && map_again(f, t, i, old, leaf, what))
 		return OKVM_FAULT_FIXED;
+	if (old && !f->exclusive)
+		return SHADOW_EXCLUSIVE;
 	if (old)
 		shadow_drop(sh, t, i);
+	if (f->exclusive)
+		rmap_trim(sh, t, what >> 8);
 	if (!rmap_install(sh, t, i, leaf, what))
 		return SHADOW_EXCLUSIVE;
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
@@ -227,8 +231,9 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	/* Never over a leaf, which would stay in its chain. */
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
-	t->link[i].what = link_what(f->host->gfn, f->leaf);
+	WRITE_ONCE(t->link[i].what, link_what(f->host->gfn, f->leaf));
 	WRITE_ONCE(t->entry[i], entry);
+	t->mmio = true;
 	return OKVM_FAULT_MMIO;
 }
 

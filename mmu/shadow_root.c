@@ -136,6 +136,8 @@ static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struc
 		r->top[i] = shadow_get(vcpu, gfn, role);
 		if (r->top[i])
 			shadow_get_root(shadow_of(vcpu), r->top[i]);
+		else
+			r->incomplete = true;
 	}
 }
 

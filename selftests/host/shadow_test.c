@@ -369,10 +369,13 @@ static u64 any_backed(void)
 	return chance(50) ? rnd(TABLES) : rnd(SLOTS) * 512 + 24 + rnd(12);
 }
 
+static bool slot_changing;
+
 static void slot_change(unsigned int i, bool there, u32 flags)
 {
 	struct mmu_zap z;
 
+	slot_changing = true;
 	remember();
 	slots_gen += 2;
 	slot_there[i] = false;
@@ -387,6 +390,7 @@ static void slot_change(unsigned int i, bool there, u32 flags)
 	slot_there[i] = there;
 	if ((slots_gen >> 1 & SPTE_MMIO_GEN_MASK) < 2)
 		shadow_zap_mmio(&mmu);
+	slot_changing = false;
 }
 
 static void log_begin(unsigned int i)
@@ -462,9 +466,32 @@ static void op_host(void)
 	}
 }
 
+static void shrink(unsigned long nr)
+{
+	struct shrink_control sc = { .nr_to_scan = nr };
+	unsigned long there = shrinker.count_objects(&shrinker, &sc);
+	unsigned long gone = shrinker.scan_objects(&shrinker, &sc);
+
+	if (there == SHRINK_EMPTY ? gone != SHRINK_STOP : gone > there)
+		VIOLATION("step %lu: %lu tables shrunk of %lu", step, gone, there);
+}
+
+/* The module's own page comes and goes, as okvm_mmu_set_hole() has it. */
+static void hole_change(void)
+{
+	struct mmu_zap z;
+
+	mmu.hole_gfn = HOLE;
+	mmu.hole_pfn = mmu.hole_pfn ? 0 : HOLE_PFN;
+	shadow_zap_begin(&z, &mmu, false);
+	z.gone = true;
+	shadow_zap_range(&z, HOLE, HOLE + 1);
+	shadow_zap_end(&z);
+}
+
 static void op_okvm(void)
 {
-	switch (rnd(8)) {
+	switch (rnd(9)) {
 	case 0 ... 1:
 		shadow_set_limit(&mmu, 1);
 		break;
@@ -482,6 +509,12 @@ static void op_okvm(void)
 		shadow_unload(&any_cpu()->vcpu);
 		for (int c = 0; c < CPUS; c++)
 			load(&cpus[c]);
+		break;
+	case 6:
+		shrink(chance(50) ? 4 : 1000);
+		break;
+	case 7:
+		hole_change();
 		break;
 	default:
 		slots_gen = (slots_gen + 2) | (u64)rnd(2) << 18;
@@ -544,6 +577,19 @@ static void others(struct okvm_vcpu *vcpu)
 	meanwhile = others;
 }
 
+/* While something is removed piece by piece, the guest goes on, and slots change. */
+static void others_between(void)
+{
+	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+
+	meanwhile = NULL;
+	if (chance(30))
+		guest_op(any_cpu());
+	meanwhile = others;
+	if (!slot_changing && chance(5))
+		op_slot();
+}
+
 static void start(u64 seed)
 {
 	static const u8 levels[] = { 4, 3, 2, 5, 0 };
@@ -554,6 +600,7 @@ static void start(u64 seed)
 	memset(mem, 0, sizeof(mem));
 	memset(cpus, 0, sizeof(cpus));
 	mmu.inv_seq = 0;
+	mmu.hole_pfn = 0;
 	mmu.nx_huge = false;
 	slots_gen = 4;
 	vm.mmu = &mmu;
@@ -564,7 +611,7 @@ static void start(u64 seed)
 		host.huge[i] = chance(50);
 	}
 	memset(host.writable, 1, sizeof(host.writable));
-	if (shadow_vm_create(&mmu))
+	if (shadow_init() || shadow_vm_create(&mmu))
 		exit(1);
 	for (int c = 0; c < CPUS; c++) {
 		cpus[c].vcpu.vm = &vm;
@@ -581,11 +628,13 @@ static void start(u64 seed)
 	for (int c = 0; c < CPUS; c++)
 		op_cr3(&cpus[c]);
 	meanwhile = others;
+	between = others_between;
 }
 
 /* Everything that was made is gone, and every counter knows. */
 static void end(void)
 {
+	between = NULL;
 	for (int c = 0; c < CPUS; c++)
 		shadow_vcpu_destroy(&cpus[c].vcpu);
 	shadow_free_all(&mmu);
@@ -595,6 +644,7 @@ static void end(void)
 		EXPECT_EQ(tables_accounted, 0);
 	}
 	shadow_vm_destroy(&mmu);
+	shadow_exit();
 	EXPECT_EQ(pages_allocated, 0);
 	memset(vm.stat, 0, sizeof(vm.stat));
 	tables_accounted = 0;

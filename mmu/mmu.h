@@ -140,6 +140,9 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
  */
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
 
+/** okvm_mmu_cr3_fast() - the same with IRQs off, in long mode. Return: false if nothing was done */
+bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
+
 /** okvm_mmu_guest_wrote() - the emulator has written at @gpa, within one page; vm->srcu held */
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 

@@ -406,6 +406,8 @@ void sync_root(struct okvm_vcpu *vcpu);
 
 /** gva_walk() - the guest's walk of @f->gva, accessed and dirty bits set. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
+/** gva_walk_fast() - the same without sleeping; WALK_MEMORY also if a bit has to be set */
+int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /** gva_peek() - read an entry of a guest's table without sleeping. Return: 0 or -EFAULT */
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
 
@@ -432,6 +434,9 @@ void shadow_vcpu_destroy(struct okvm_vcpu *vcpu);
 int shadow_load(struct okvm_vcpu *vcpu);
 void shadow_unload(struct okvm_vcpu *vcpu);
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+/** shadow_cr3_fast() - the present CR3's root, if there is no more to do than to take it */
+bool shadow_cr3_fast(struct okvm_vcpu *vcpu);
 void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A #PF of a guest whose tables are shadowed: whose fault it is, what is mapped. See shadow.h. */
 #include <linux/mm.h>
+#include <linux/srcu.h>
 
 #include "core/compat.h"
 #include "mmu/needs.h"
@@ -546,18 +547,24 @@ static void fault_implicit(struct shadow_fault *f)
 
 #define FAULT_ACCESS	(WALK_WRITE | WALK_USER | WALK_FETCH | WALK_IMPLICIT)
 
+static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
+			const struct okvm_page_fault *pf)
+{
+	f->vcpu = vcpu;
+	f->gva = vcpu->mmu->mode.levels < 4 ? (u32)pf->gva : pf->gva;
+	f->access = pf->acc & FAULT_ACCESS;
+	f->mode = vcpu->mmu->mode;
+	f->exclusive = false;
+}
+
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
-	struct shadow_fault f = {
-		.vcpu = vcpu, .gva = pf->gva, .access = pf->acc & FAULT_ACCESS,
-		.mode = vcpu->mmu->mode,
-	};
 	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	struct shadow_fault f = {};
 	int verdict;
 	gfn_t gfn;
 
-	if (f.mode.levels < 4)
-		f.gva = (u32)f.gva;
+	fault_begin(&f, vcpu, pf);
 	if (mmio_current(&f, &gfn)) {
 		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
 		return OKVM_FAULT_MMIO;
@@ -569,5 +576,89 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	verdict = fault_walked(&f);
 	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
 	pf->gpa = f.result.gpa;
+	return verdict;
+}
+
+/* ---- with IRQs off: what needs no memory, no new table, and no host page that is not there ---- */
+
+/* A read lock that somebody may wait for who waits for this CPU: by trylock only. */
+static int fast_map(struct shadow_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict = OKVM_FAULT_SLOW;
+
+	if (!read_trylock(&mmu->lock))
+		return verdict;
+	/* Nothing was reserved. */
+	if (block_of(mmu->shadow, f->host->gfn))
+		verdict = fault_map_locked(f);
+	read_unlock(&mmu->lock);
+	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
+}
+
+static int fast_page(struct shadow_fault *f)
+{
+	struct okvm_fault *host = f->host;
+	int verdict = OKVM_FAULT_SLOW;
+
+	host->slot = fault_slot(f->vcpu, host->gfn, &host->gen);
+	if (!host->slot || (host->need & SPTE_WRITE && host->slot->flags & KVM_MEM_READONLY))
+		return verdict;
+	host->hva = okvm_slot_hva(host->slot, host->gfn);
+	host->seq = notifier_seq(f->vcpu->vm->mmu);
+	if (!hostmem_get_fast(host))
+		return verdict;
+	host->level = fault_level(host);
+	if (!host->nx_level)
+		verdict = fast_map(f);
+	hostmem_release(host);
+	return verdict;
+}
+
+static int fast_walked(struct shadow_fault *f)
+{
+	u64 spurious = f->vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	struct okvm_fault host = {
+		.vcpu = f->vcpu, .gfn = f->result.gpa >> PAGE_SHIFT, .need = mmu_need(f->access),
+	};
+	int verdict;
+
+	f->host = &host;
+	fault_access(f);
+	if (fault_unmappable(f))
+		return OKVM_FAULT_SLOW;
+	verdict = fast_page(f);
+	if (verdict == OKVM_FAULT_FIXED)
+		fault_count(f, spurious != f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
+	return verdict;
+}
+
+/* What the walk says goes before an old MMIO entry, as the guest has not flushed. */
+static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
+{
+	switch (gva_walk_fast(f->vcpu, f, guest)) {
+	case WALK_OK:
+		return fast_walked(f);
+	case WALK_FAULT:
+		return OKVM_FAULT_GUEST;
+	default:
+		return OKVM_FAULT_SLOW;
+	}
+}
+
+int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	struct shadow_fault f;
+	int verdict, idx;
+
+	/* Without paging there are no faults of the guest's own, and few others. */
+	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE)
+		return OKVM_FAULT_SLOW;
+	fault_begin(&f, vcpu, pf);
+	f.mmio = false;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	verdict = fast_verdict(&f, &pf->guest);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	vcpu->stat[OKVM_STAT_PF_TAKEN] += verdict != OKVM_FAULT_SLOW;
 	return verdict;
 }

@@ -211,6 +211,24 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
+/* Roots that the vCPU keeps are its own: none is freed, and one that is zapped is asked to go. */
+bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_root key, *r;
+
+	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4)
+		return false;
+	root_key(vcpu, &key);
+	r = root_find(mine, &key);
+	if (!r)
+		return false;
+	mine->cur = r;
+	root_use(vcpu, r);
+	return true;
+}
+
 void shadow_unload(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;

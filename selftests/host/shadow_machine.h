@@ -206,6 +206,15 @@ void read_unlock(rwlock_t *lock)
 	assert(lock->readers-- > 0);
 }
 
+/* Somebody else may hold it. */
+bool read_trylock(rwlock_t *lock)
+{
+	if (chance(10))
+		return false;
+	read_lock(lock);
+	return true;
+}
+
 void write_lock(rwlock_t *lock)
 {
 	assert(!lock->writer && !lock->readers);
@@ -375,6 +384,15 @@ int hostmem_resolve(struct okvm_fault *f)
 	return 0;
 }
 
+bool hostmem_get_fast(struct okvm_fault *f)
+{
+	if (!host.writable[f->gfn] || f->slot->flags & KVM_MEM_READONLY || chance(20))
+		return false;
+	f->pfn = pfn_of(f->gfn);
+	f->writable = true;
+	return true;
+}
+
 void hostmem_release(struct okvm_fault *f)
 {
 }
@@ -446,6 +464,21 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 			     &f->result, fault);
 	walk_end = verdict || !f->mode.levels ? 0 : f->path.at[f->path.level];
 	return verdict;
+}
+
+static int walk_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	return -EAGAIN;
+}
+
+int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
+{
+	static const struct walk_ops fast_ops = { .read = walk_read, .replace = walk_refuse };
+	struct walk_regs regs;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	return walk_noted(&f->mode, &regs, &fast_ops, vcpu, f->gva, f->access, &f->path,
+			  &f->result, fault);
 }
 
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)

@@ -122,7 +122,8 @@ static void op_cr3(struct cpu *cpu)
 	cpu->cr3 = (level < 2 || chance(3) ? any_frame() : table_frame(level)) << 12;
 	for (int i = 0; i < 4; i++)
 		cpu->pdptrs[i] = chance(90) ? table_frame(2) << 12 | 1 : 0;
-	load(cpu);
+	if (cpu->reload || chance(30) || !shadow_cr3_fast(&cpu->vcpu))
+		load(cpu);
 	flushed(cpu);
 }
 
@@ -212,6 +213,14 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 	store(cpu, f.result.gpa, true);
 }
 
+/* With IRQs off first, as a backend does. */
+static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf)
+{
+	int verdict = chance(60) ? shadow_page_fault_fast(&cpu->vcpu, pf) : OKVM_FAULT_SLOW;
+
+	return verdict == OKVM_FAULT_SLOW ? shadow_page_fault(&cpu->vcpu, pf) : verdict;
+}
+
 /* Return: true if the access is over */
 static bool fault(struct cpu *cpu, unsigned int id, int kind)
 {
@@ -220,7 +229,7 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 	struct says s = naive(cpu, gva);
 	int want = expected(mode_of(cpu), &s, kind), verdict;
 
-	verdict = shadow_page_fault(&cpu->vcpu, &pf);
+	verdict = page_fault(cpu, &pf);
 	switch (verdict) {
 	case OKVM_FAULT_FIXED:
 		if (want >= 0)
@@ -326,7 +335,7 @@ static void together(struct cpu *cpu, const u64 *gva, const int *kind, unsigned 
 		pf.gva = gva[i];
 		pf.acc = acc_of(kind[i]);
 		/* The guest's own fault, or no memory: another instruction is next. */
-		if (shadow_page_fault(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED)
+		if (page_fault(cpu, &pf) != OKVM_FAULT_FIXED)
 			break;
 	}
 	if (tries == 16 * n)
@@ -821,6 +830,66 @@ TEST(pages_behind_one_entry_are_accessed_together)
 	u64 gva[] = { gva_of(cpu, 0), gva_of(cpu, 1), gva_of(cpu, 2) };
 
 	together(cpu, gva, kinds, 3);
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
+TEST(one_frame_in_many_roles)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	unsigned int bits, tries;
+	int verdict;
+
+	for (bits = 0; bits < 64; bits++) {
+		cpu->mmu.mode.wp = bits & 1;
+		cpu->mmu.mode.nx = bits & 2;
+		cpu->mmu.mode.gbpages = bits & 4;
+		cpu->mmu.mode.maxphyaddr = 40 + (bits >> 3);
+		load(cpu);
+		for (tries = 0; tries < 4; tries++) {
+			if (cpu->reload)
+				load(cpu);
+			verdict = touch(cpu, 0);
+			if (!cpu->reload)
+				break;
+		}
+		EXPECT(tries < 4);
+		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
+		EXPECT(rmap_shadowed(mmu.shadow, 0) <= SHADOW_SAME);
+	}
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/*
+ * One frame is a page table of a 32-bit CPU and of a 64-bit one. The accessed bit that the first
+ * sets in an entry with an odd number is a bit of an address to the other.
+ */
+TEST(an_accessed_bit_in_a_table_of_two_formats)
+{
+	struct okvm_page_fault pf = { };
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+
+	cpu->mmu.mode.maxphyaddr = 52;
+	cpu->cr3 = 8 << 12;
+	mem[8][0] = 0x9067;
+	mem[9][0] = 0xa067;
+	mem[10][0] = 0x3067;
+	mem[3][0] = 0x1000100000063;
+	mem[0][0] = 0x3067;
+	other->mmu.mode = (struct walk_mode){ .levels = 2, .maxphyaddr = 40, .wp = true };
+	other->cr3 = 0;
+	load(cpu);
+	load(other);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_MMIO);
+	EXPECT_EQ(pf.gpa, 0x1000100000000);
+	EXPECT_EQ(touch(other, 0x1000), OKVM_FAULT_FIXED);
+	EXPECT_EQ(mem[3][0], 0x1002100000063);
+	load(cpu);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_MMIO);
+	EXPECT_EQ(pf.gpa, 0x1002100000000);
 	EXPECT_EQ(violations, 0);
 	end();
 }

@@ -433,13 +433,14 @@ static bool mmio_grants(const struct shadow_fault *f, u8 access)
 	return !(access & SHADOW_USER && f->mode.smap);
 }
 
-/* An MMIO entry of the present slots is there, and allows the access? Then @gfn is its frame. */
-static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
+/* An MMIO entry of the present slots is there, and allows the access? Then @pf says where. */
+static bool mmio_current(const struct shadow_fault *f, struct okvm_page_fault *pf)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
 	struct shadow_table *t;
 	unsigned int i;
+	gfn_t gfn = 0;
 	u8 access = 0;
 
 	read_lock(&mmu->lock);
@@ -448,13 +449,17 @@ static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
 
 		i = spte_index(f->gva >> PAGE_SHIFT, level);
 		entry = READ_ONCE(t->entry[i]);
-		*gfn = link_gfn(&t->link[i]);
+		gfn = link_gfn(&t->link[i]);
 		access = link_access(&t->link[i]);
 		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
 	}
 	read_unlock(&mmu->lock);
-	return !(gen & 1) && spte_is_mmio(entry) && mmio_grants(f, access) &&
-	       spte_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(f, access) ||
+	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
+		return false;
+	pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f->gva);
+	pf->readonly = !(access & SHADOW_WRITE);
+	return true;
 }
 
 /* ---- the way of a fault ---- */
@@ -562,13 +567,10 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
 	struct shadow_fault f = {};
 	int verdict;
-	gfn_t gfn;
 
 	fault_begin(&f, vcpu, pf);
-	if (mmio_current(&f, &gfn)) {
-		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
+	if (mmio_current(&f, pf))
 		return OKVM_FAULT_MMIO;
-	}
 	fault_implicit(&f);
 	verdict = gva_walk(vcpu, &f, &pf->guest);
 	if (verdict)
@@ -576,6 +578,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	verdict = fault_walked(&f);
 	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
 	pf->gpa = f.result.gpa;
+	pf->readonly = !(f.leaf & SHADOW_WRITE);
 	return verdict;
 }
 

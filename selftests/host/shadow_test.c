@@ -221,6 +221,12 @@ static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf)
 	return verdict == OKVM_FAULT_SLOW ? shadow_page_fault(&cpu->vcpu, pf) : verdict;
 }
 
+/* The writes of whoever makes an access of @kind. */
+static u8 writes_like(int kind)
+{
+	return kind_is_user(kind) ? 1 << USER_WRITE : 1 << KERNEL_WRITE | 1 << AC_WRITE;
+}
+
 /* Return: true if the access is over */
 static bool fault(struct cpu *cpu, unsigned int id, int kind)
 {
@@ -245,6 +251,8 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 		if (!(allowed(cpu, id, pf.gpa >> 12) & 1 << kind))
 			VIOLATION("step %lu: a device is accessed that the guest's tables forbid",
 				  step);
+		if (!pf.readonly && !(allowed(cpu, id, pf.gpa >> 12) & writes_like(kind)))
+			VIOLATION("step %lu: a device is taken to be writable", step);
 		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	default:

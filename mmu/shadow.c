@@ -533,7 +533,10 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 	return gone;
 }
 
-/* One VM each time, those that gave tables last being asked last. */
+/*
+ * One VM each time, those that gave tables last being asked last. A VM whose vCPUs are going has no
+ * table left to give, since okvm_mmu_vm_release().
+ */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long gone = SHRINK_STOP;

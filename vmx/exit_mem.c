@@ -177,6 +177,9 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	unsigned long cr2;
 	int verdict;
 
+	/* Locks of mmu/ sleep there. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
 	if ((info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) !=
 	    (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF))
 		return false;

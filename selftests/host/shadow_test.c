@@ -842,6 +842,27 @@ TEST(pages_behind_one_entry_are_accessed_together)
 	end();
 }
 
+/* CVE-2022-1789: there is nothing that a guest can ask for and nobody does. */
+TEST(each_invalidation_in_each_mode)
+{
+	static const u8 levels[] = { 0, 2, 3, 4, 5 };
+	const void * const *call = (const void * const *)&mmu_policy_shadow;
+	struct cpu *cpu = start_large(0xe7, true);
+
+	for (unsigned int i = 0; i < sizeof(mmu_policy_shadow) / sizeof(*call); i++)
+		EXPECT(call[i]);
+	for (unsigned int m = 0; m < 5; m++) {
+		cpu->mmu.mode.levels = levels[m];
+		load(cpu);
+		for (int what = OKVM_INVPCID_ADDRESS; what <= OKVM_INVLPG; what++)
+			mmu_policy_shadow.invalidate(&cpu->vcpu, what, what, 0x1000);
+		EXPECT(mmu_policy_shadow.invlpg_fast(&cpu->vcpu, 0x1000));
+		check_all();
+	}
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)
 {

@@ -58,6 +58,47 @@ static inline void okvm_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
+/* Shrinkers are allocated by the kernel since 6.7. */
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+static inline struct shrinker *
+okvm_shrinker_add(const char *name,
+		  unsigned long (*count)(struct shrinker *s, struct shrink_control *sc),
+		  unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc))
+{
+	struct shrinker *s;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	s = kzalloc(sizeof(*s), GFP_KERNEL);
+#else
+	s = shrinker_alloc(0, "%s", name);
+#endif
+	if (!s)
+		return NULL;
+	s->count_objects = count;
+	s->scan_objects = scan;
+	s->seeks = DEFAULT_SEEKS;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	if (register_shrinker(s, "%s", name)) {
+		kfree(s);
+		return NULL;
+	}
+#else
+	shrinker_register(s);
+#endif
+	return s;
+}
+
+static inline void okvm_shrinker_remove(struct shrinker *s)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	unregister_shrinker(s);
+	kfree(s);
+#else
+	shrinker_free(s);
+#endif
+}
+
 /* get_user_pages() that a pending signal ends, where the kernel has it (6.2) */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define OKVM_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE

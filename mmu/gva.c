@@ -70,6 +70,17 @@ static const struct walk_ops gva_ops = {
 	.replace = gva_cmpxchg,
 };
 
+/* To set a bit in a table that is shadowed may want the lock. */
+static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	return -EAGAIN;
+}
+
+static const struct walk_ops gva_ops_fast = {
+	.read = gva_read,
+	.replace = gva_refuse,
+};
+
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)
 {
 	vcpu->mmu->mode = *mode;
@@ -98,6 +109,19 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 		okvm_arch_walk_regs(vcpu, &regs);
 	return walk_noted(&f->mode, &regs, &gva_ops, vcpu, f->gva, f->access, &f->path,
 			  &f->result, fault);
+}
+
+int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
+{
+	struct walk_regs regs;
+	int verdict;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	pagefault_disable();
+	verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access, &f->path,
+			     &f->result, fault);
+	pagefault_enable();
+	return verdict;
 }
 
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)

@@ -47,8 +47,7 @@ static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 	return -EAGAIN;
 }
 
-/* Writable even for a read: it saves the fault at the first write. */
-static bool hostmem_get_fast(struct okvm_fault *f)
+bool hostmem_get_fast(struct okvm_fault *f)
 {
 	struct page *page;
 

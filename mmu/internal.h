@@ -179,6 +179,12 @@ int fault_level(struct okvm_fault *f);
  * Return: 0, OKVM_FAULT_SIGNAL, OKVM_FAULT_LATER, OKVM_FAULT_MMIO, or a negative errno
  */
 int hostmem_resolve(struct okvm_fault *f);
+/**
+ * hostmem_get_fast() - the same if the page is there and may be written. Any context
+ *
+ * Writable even for a read: it saves the fault at the first write.
+ */
+bool hostmem_get_fast(struct okvm_fault *f);
 /** hostmem_release() - give up the reference that resolving took */
 void hostmem_release(struct okvm_fault *f);
 /** hostmem_level() - the size of the host's own mapping at @hva: 1, 2 or 3 */

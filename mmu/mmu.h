@@ -92,12 +92,14 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @acc: enum okvm_access, which are the bits of hardware's error code; WRITE, USER and FETCH as the
  *	guest's CPL has it
  * @gpa: verdict MMIO: where the linear address leads, else undefined
+ * @readonly: verdict MMIO: the guest's tables allow no write there, by this access's privilege
  * @guest: verdict GUEST: the error code of the guest's own #PF
  */
 struct okvm_page_fault {
 	gva_t gva;
 	u32 acc;
 	gpa_t gpa;
+	bool readonly;
 	struct walk_fault guest;
 };
 
@@ -139,6 +141,9 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
  * vcpu->arch has them already. Context as of okvm_mmu_invalidate().
  */
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
+
+/** okvm_mmu_cr3_fast() - the same with IRQs off, in long mode. Return: false if nothing was done */
+bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
 /** okvm_mmu_guest_wrote() - the emulator has written at @gpa, within one page; vm->srcu held */
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);

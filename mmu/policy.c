@@ -84,6 +84,11 @@ static void policy_tdp_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
 
+static bool policy_tdp_cr3_fast(struct okvm_vcpu *vcpu)
+{
+	return false;
+}
+
 static void policy_tdp_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 				  gva_t gva)
 {
@@ -126,6 +131,7 @@ const struct mmu_policy mmu_policy_tdp = {
 	.page_fault = policy_tdp_page_fault,
 	.page_fault_fast = policy_tdp_page_fault,
 	.cr3_loaded = policy_tdp_cr3_loaded,
+	.cr3_fast = policy_tdp_cr3_fast,
 	.mode_changed = policy_tdp_nothing,
 	.invalidate = policy_tdp_invalidate,
 	.invlpg_fast = policy_tdp_invlpg_fast,
@@ -232,6 +238,11 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
 	vcpu->vm->mmu->policy->cr3_loaded(vcpu, noflush);
+}
+
+bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu)
+{
+	return vcpu->vm->mmu->policy->cr3_fast(vcpu);
 }
 
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)

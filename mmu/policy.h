@@ -77,6 +77,8 @@ struct mmu_policy {
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* CR3, or with PAE the PDPTEs, were loaded; vcpu->arch has the new values. */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
+	/* The same with IRQs off, not with PAE. Return: false if nothing was done */
+	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed. A load follows before the next entry. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
 	/* The guest invalidates translations of its own. */

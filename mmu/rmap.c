@@ -4,7 +4,7 @@
  *
  * Upstream has an array per memory slot, with one word per frame and level, and lists of blocks of
  * pointers where a frame is mapped more than once. Here an entry's link is beside it, so that
- * nothing is allocated when a leaf is made, and what is known of frames outlives the slots.
+ * nothing is allocated when a leaf is made, and slots know nothing of it.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -18,23 +18,39 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
 	return xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS);
 }
 
-struct shadow_block *block_get(struct shadow_vm *sh, gfn_t gfn)
+bool block_get(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b = block_of(sh, gfn), *old;
+	struct shadow_block *b, *old;
 
-	if (b)
-		return b;
+	if (xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS))
+		return true;
 	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
 	if (!b)
-		return NULL;
+		return false;
 	spin_lock_init(&b->lock);
 	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, GFP_KERNEL_ACCOUNT);
 	if (!old) {
 		atomic64_add(1, &sh->nr_blocks);
-		return b;
+		return true;
 	}
 	kfree(b);
-	return xa_is_err(old) ? NULL : old;
+	return !xa_is_err(old);
+}
+
+/* TLBs may hold what led to frames of the block, for writing if @write, and does no more. */
+static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
+{
+	return (write ? b->dropped_write : b->dropped) == sh->epoch;
+}
+
+/* All of its frames are memory no more. Others may have come to need it meanwhile. */
+static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
+{
+	if (b->nr_shadowed || b->large || memchr_inv(b->rmap, 0, sizeof(b->rmap)))
+		return;
+	xa_erase(&sh->blocks, nr);
+	atomic64_add(-1, &sh->nr_blocks);
+	kfree_rcu(b, rcu);
 }
 
 void blocks_free(struct shadow_vm *sh)
@@ -47,14 +63,18 @@ void blocks_free(struct shadow_vm *sh)
 	xa_destroy(&sh->blocks);
 }
 
-void link_add(struct shadow_vm *sh, u32 *head, u32 nr)
+void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what)
 {
 	struct shadow_link *l = link_at(sh, nr);
+	u64 depth = 0;
 
 	l->next = *head;
 	l->prev = 0;
-	if (l->next)
+	if (l->next) {
 		link_at(sh, l->next)->prev = nr;
+		depth = link_depth(link_at(sh, l->next)) + 1;
+	}
+	WRITE_ONCE(l->what, what | depth << LINK_DEPTH_SHIFT);
 	*head = nr;
 }
 
@@ -68,6 +88,7 @@ void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
 		link_at(sh, l->prev)->next = l->next;
 	else
 		*head = l->next;
+	WRITE_ONCE(l->what, 0);
 }
 
 /* The chain to which a leaf at the level of @t belongs that maps @gfn. */
@@ -82,40 +103,45 @@ bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 	struct shadow_block *b = block_of(sh, gfn);
 	u64 old = 0;
 	bool done;
+	u32 *head;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	if (OKVM_BUG_ON(sh->mmu->vm, !b))
+	if (!b)
 		return false;
+	head = rmap_head(b, t, gfn);
 	/* Who looks for the leaf by its frame waits until it can be found. */
 	spin_lock(&b->lock);
-	done = try_cmpxchg(&t->entry[i], &old, leaf);
-	if (done) {
-		t->link[i].what = what;
-		link_add(sh, rmap_head(b, t, gfn), link_nr(t, i));
-	}
+	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);
+	if (done)
+		link_add(sh, head, link_nr(t, i), what);
 	spin_unlock(&b->lock);
 	return done;
 }
 
-bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf)
+bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf,
+		  u64 what)
 {
-	struct shadow_block *b = block_of(sh, link_gfn(&t->link[i]));
+	struct shadow_block *b = block_of(sh, what >> 8);
+	struct shadow_link *l = &t->link[i];
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Against those who protect the frame, who do not look at a leaf twice. */
+	/* Others may upgrade it too: entry and link change together. */
 	spin_lock(&b->lock);
 	done = try_cmpxchg(&t->entry[i], &old, leaf);
+	if (done)
+		WRITE_ONCE(l->what, what | (u64)link_depth(l) << LINK_DEPTH_SHIFT);
 	spin_unlock(&b->lock);
 	return done;
 }
 
-void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
+void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old)
 {
 	gfn_t gfn = link_gfn(&t->link[i]);
 	struct shadow_block *b = block_of(sh, gfn);
 
 	lockdep_assert_held_write(&sh->mmu->lock);
+	block_drop(sh, b, old & SHADOW_W);
 	link_del(sh, rmap_head(b, t, gfn), link_nr(t, i));
 }
 
@@ -154,29 +180,41 @@ static bool chain_test(struct shadow_vm *sh, u32 nr, u64 bits)
 	return false;
 }
 
-static bool chain_drop(struct shadow_vm *sh, u32 *head)
+/* Return: how many leaves there were */
+static unsigned int chain_drop(struct shadow_vm *sh, u32 *head)
 {
-	bool any = *head;
+	unsigned int n = 0;
 
 	while (*head) {
 		struct shadow_table *t = table_by_id(sh, *head >> SHADOW_LINK_BITS);
 
 		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh, t, *head & (SHADOW_ENTRIES - 1))))
 			break;
+		n++;
 	}
-	return any;
+	return n;
+}
+
+void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
+{
+	struct shadow_block *b = block_of(sh, gfn);
+	u32 *head = b ? rmap_head(b, t, gfn) : NULL;
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (head && link_full(sh, *head))
+		chain_drop(sh, head);
 }
 
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
-	bool any;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!b)
 		return false;
-	any = chain_drop(sh, &b->large);
-	return chain_clear(sh, b->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W) || any;
+	chain_drop(sh, &b->large);
+	return chain_clear(sh, b->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W) ||
+	       block_stale(sh, b, true);
 }
 
 /* ---- what the host does to a range ---- */
@@ -195,45 +233,56 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 	*to = end - base < SHADOW_ENTRIES ? end - base : SHADOW_ENTRIES;
 }
 
-/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
-#define ZAP_TURN	4096
-
-/* Let others in, everything removed so far being flushed. Blocks stay. */
-static void zap_yield(struct mmu_zap *z)
+/* Frame @gfn of @b, number @i: what leads to it; if it is gone, what was made of it. Return: work */
+static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, unsigned int i, gfn_t gfn)
 {
-	z->work += SHADOW_ENTRIES;
-	if (!z->yield || !(need_resched() ||
-			   (z->work >= ZAP_TURN && rwlock_needbreak(&z->mmu->lock))))
-		return;
-	shadow_zap_finish(z);
-	cond_resched_rwlock_write(&z->mmu->lock);
+	unsigned int tables = z->gone ? b->shadowed[i] : 0;
+	unsigned int leaves = b->rmap[i] ? chain_drop(z->mmu->shadow, &b->rmap[i]) : 0;
+
+	z->flush |= leaves;
+	if (tables)
+		shadow_zap_frame(z, gfn);
+	return leaves + tables * SHADOW_ENTRIES;
 }
 
-static void zap_leaves(struct mmu_zap *z, gfn_t start, gfn_t end)
+/* Frames @i to @to of block @nr. Each time that the lock was dropped @b may have gone. */
+static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long nr, unsigned int i,
+		      unsigned int to)
 {
+	const bool all = !i && to == SHADOW_ENTRIES;
+	gfn_t base = (gfn_t)nr << SHADOW_LINK_BITS;
 	struct shadow_vm *sh = z->mmu->shadow;
-	struct shadow_block *b;
-	unsigned int i, to;
-	unsigned long nr;
+	unsigned int work;
 
-	for_each_block(b, nr, sh, start, end) {
-		zap_yield(z);
-		block_part(nr, start, end, &i, &to);
-		z->flush |= chain_drop(sh, &b->large);
-		for (; i < to; i++) {
-			if (b->rmap[i])
-				z->flush |= chain_drop(sh, &b->rmap[i]);
-		}
+	chain_drop(sh, &b->large);
+	for (; b && i < to; i++) {
+		work = zap_frame(z, b, i, base + i);
+		if (work && shadow_zap_yield(z, work))
+			b = block_of(sh, base);
 	}
+	if (!b)
+		return;
+	/* What was dropped here, or by others before, and not flushed since. */
+	z->flush |= block_stale(sh, b, false);
+	if (z->gone && all)
+		block_put(sh, b, nr);
 }
 
 void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 {
+	struct shadow_block *b;
+	unsigned long nr;
+	unsigned int i, to;
+
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* Guest's tables that were in the range are nowhere now. */
-	if (z->gone)
-		shadow_zap_tables(z, start, end);
-	zap_leaves(z, start, end);
+	/* Direct tables too, which are of no frame. */
+	if (z->gone && !start && end == ~0ULL)
+		shadow_zap_all(z);
+	for_each_block(b, nr, z->mmu->shadow, start, end) {
+		block_part(nr, start, end, &i, &to);
+		zap_block(z, b, nr, i, to);
+		shadow_zap_yield(z, SHADOW_ENTRIES);
+	}
 }
 
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
@@ -271,10 +320,11 @@ void shadow_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	for_each_block(b, nr, sh, start, end) {
 		block_part(nr, start, end, &i, &to);
 		chain_drop(sh, &b->large);
-		for (; i < to; i++)
-			chain_clear(sh, b->rmap[i], SHADOW_W);
+		for (; i < to; i++) {
+			/* The caller flushes, and nobody here knows when. */
+			if (chain_clear(sh, b->rmap[i], SHADOW_W))
+				block_drop(sh, b, true);
+		}
 	}
-	/* The caller flushes, without knowing of this. */
-	sh->stale = true;
 	write_unlock(&mmu->lock);
 }

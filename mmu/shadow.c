@@ -3,6 +3,9 @@
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
@@ -91,7 +94,7 @@ void shadow_flush(struct shadow_vm *sh)
 {
 	lockdep_assert_held_write(&sh->mmu->lock);
 	okvm_mmu_flush_vm(sh->mmu->vm);
-	sh->stale = false;
+	sh->epoch++;
 	WRITE_ONCE(sh->wide, false);
 }
 
@@ -103,9 +106,10 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/* Hardware may set bits in it until it is gone. */
 	old = xchg(&t->entry[i], 0);
-	if (!spte_valid(old))
+	if (!spte_valid(old)) {
+		WRITE_ONCE(t->link[i].what, 0);
 		return false;
-	sh->stale = true;
+	}
 	/* One INVLPG of the guest's, for a page that TLBs may hold in parts. */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
@@ -113,16 +117,30 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 		link_del(sh, &table_below(old)->parents, link_nr(t, i));
 		return true;
 	}
-	rmap_remove(sh, t, i);
+	rmap_remove(sh, t, i, old);
 	shadow_count(sh, OKVM_VM_STAT_PAGES_4K + level - 1, -1);
 	return true;
+}
+
+/* Nothing leads to @t. */
+static void drop_parents(struct shadow_vm *sh, struct shadow_table *t)
+{
+	while (t->parents) {
+		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
+		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
+
+		if (OKVM_BUG_ON(sh->mmu->vm, !done))
+			break;
+	}
 }
 
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child)
 {
 	lockdep_assert_held_write(&sh->mmu->lock);
-	link_add(sh, &child->parents, link_nr(t, i));
+	if (link_full(sh, child->parents))
+		drop_parents(sh, child);
+	link_add(sh, &child->parents, link_nr(t, i), 0);
 	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
 }
 
@@ -149,8 +167,21 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
 		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
 	smp_mb(); /* see above */
-	if (rmap_protect(sh, gfn) || sh->stale)
+	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
+}
+
+/* The frame has no block (any more), or too many tables, of which shadow_make_room() rids it. */
+static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_block *b = block_of(sh, gfn);
+
+	if (!b)
+		return true;
+	if (b->shadowed[gfn & (SHADOW_ENTRIES - 1)] < SHADOW_SAME)
+		return false;
+	sh->crowded = gfn;
+	return true;
 }
 
 static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
@@ -160,7 +191,7 @@ static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 ro
 	struct shadow_table *t;
 
 	if (OKVM_BUG_ON(vcpu->vm, !mine->nr_spare) ||
-	    (!(role & ROLE_DIRECT) && OKVM_BUG_ON(vcpu->vm, !block_of(sh, gfn))))
+	    (!(role & ROLE_DIRECT) && table_refused(sh, gfn)))
 		return NULL;
 	t = mine->spare[--mine->nr_spare];
 	t->gfn = gfn;
@@ -208,13 +239,7 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 		if (t->entry[i])
 			shadow_drop(sh, t, i);
 	}
-	while (t->parents) {
-		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
-		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
-
-		if (OKVM_BUG_ON(sh->mmu->vm, !done))
-			break;
-	}
+	drop_parents(sh, t);
 }
 
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
@@ -255,7 +280,7 @@ void shadow_zap_finish(struct mmu_zap *z)
 	struct shadow_vm *sh = z->mmu->shadow;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	if (z->flush || sh->stale)
+	if (z->flush)
 		shadow_flush(sh);
 	z->flush = false;
 	z->work = 0;
@@ -284,13 +309,34 @@ void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t)
 		sh->nr_pinned++;
 }
 
-/* The oldest @n tables, those used since the last look being passed over once; roots stay. */
-static void shadow_reclaim(struct mmu_zap *z, unsigned long n)
+/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
+#define ZAP_TURN	4096
+
+bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
+{
+	z->work += work;
+	if (!z->yield || !(need_resched() ||
+			   (z->work >= ZAP_TURN && rwlock_needbreak(&z->mmu->lock))))
+		return false;
+	shadow_zap_finish(z);
+	cond_resched_rwlock_write(&z->mmu->lock);
+	return true;
+}
+
+/* Tables that go, and that are looked at, while nobody gets the lock. */
+#define RECLAIM_TURN	64
+#define RECLAIM_LOOKS	4096
+
+/*
+ * The oldest @n tables, those used since the last look being passed over once; roots stay.
+ * Return: how many went
+ */
+static unsigned long shadow_reclaim(struct mmu_zap *z, unsigned long n)
 {
 	struct shadow_vm *sh = z->mmu->shadow;
-	unsigned long looks = 2 * sh->nr_tables;
+	unsigned long looks = min_t(unsigned long, 2 * sh->nr_tables, RECLAIM_LOOKS), left = n;
 
-	while (n && looks-- && !list_empty(&sh->tables)) {
+	while (left && looks-- && !list_empty(&sh->tables)) {
 		struct shadow_table *t = list_first_entry(&sh->tables, struct shadow_table, all);
 
 		if (t->used || t->roots) {
@@ -299,8 +345,9 @@ static void shadow_reclaim(struct mmu_zap *z, unsigned long n)
 			continue;
 		}
 		shadow_zap_table(z, t);
-		n--;
+		left--;
 	}
+	return n - left;
 }
 
 /* Two per cent of the memory that the guest has used, as upstream gives of all that it has. */
@@ -313,21 +360,24 @@ static unsigned long shadow_limit(struct shadow_vm *sh)
 	return clamp_t(unsigned long, max, SHADOW_MIN_TABLES, SHADOW_MAX_TABLES) - SHADOW_SPARE;
 }
 
-void shadow_make_room(struct shadow_vm *sh)
+bool shadow_make_room(struct shadow_vm *sh)
 {
-	unsigned long limit = shadow_limit(sh);
+	unsigned long limit = shadow_limit(sh), nr = sh->nr_tables - sh->nr_pinned, gone = 0;
 	struct mmu_zap z;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	unsigned long nr = sh->nr_tables - sh->nr_pinned;
-
 	/* Roots cannot go, so that they do not count: else nothing below them could stay. */
-	if (likely(nr <= limit))
-		return;
+	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
+		return false;
 	shadow_zap_start(&z, sh);
+	if (sh->crowded != SHADOW_NOT_CROWDED)
+		shadow_zap_frame(&z, sh->crowded);
+	sh->crowded = SHADOW_NOT_CROWDED;
 	/* A part of them at once: each time costs a flush. */
-	shadow_reclaim(&z, nr - limit + limit / 16);
+	if (nr > limit)
+		gone = shadow_reclaim(&z, min(nr - limit + limit / 16, RECLAIM_TURN + 0ul));
 	shadow_zap_finish(&z);
+	return gone;
 }
 
 void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
@@ -336,7 +386,8 @@ void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 
 	write_lock(&mmu->lock);
 	sh->max_tables = pages;
-	shadow_make_room(sh);
+	while (shadow_make_room(sh))
+		cond_resched_rwlock_write(&mmu->lock);
 	write_unlock(&mmu->lock);
 }
 
@@ -357,43 +408,51 @@ void shadow_zap_end(struct mmu_zap *z)
 	write_unlock(&z->mmu->lock);
 }
 
-/* Tables that go in one turn, before others get the lock. */
-#define ZAP_TABLES	64
-
-/* Return: true if there may be more */
-static bool zap_some_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+/* Up to @max tables of which @wanted says so. */
+static void zap_wanted(struct mmu_zap *z, bool (*wanted)(const struct shadow_table *t), u64 max)
 {
 	struct shadow_table *t, *next;
-	unsigned int n = 0;
 
+again:
 	list_for_each_entry_safe(t, next, &z->mmu->shadow->tables, all) {
-		if (t->gfn < start || t->gfn >= end)
+		if (!max)
+			return;
+		if (!wanted(t))
 			continue;
 		shadow_zap_table(z, t);
-		if (z->yield && ++n == ZAP_TABLES)
-			return true;
+		max--;
+		if (shadow_zap_yield(z, SHADOW_ENTRIES))
+			goto again;
 	}
-	return false;
 }
 
-void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end)
+static bool table_is_any(const struct shadow_table *t)
 {
-	while (zap_some_tables(z, start, end)) {
-		shadow_zap_finish(z);
-		cond_resched_rwlock_write(&z->mmu->lock);
-	}
+	return true;
 }
 
-void shadow_zap_frame(struct shadow_vm *sh, gfn_t gfn)
+static bool table_has_mmio(const struct shadow_table *t)
+{
+	return t->mmio;
+}
+
+static bool table_is_nx_split(const struct shadow_table *t)
+{
+	return t->nx_split;
+}
+
+void shadow_zap_all(struct mmu_zap *z)
+{
+	zap_wanted(z, table_is_any, ~0ULL);
+}
+
+void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
 {
 	struct shadow_table *t;
 	struct hlist_node *next;
-	struct mmu_zap z;
 
-	shadow_zap_start(&z, sh);
-	shadow_for_each(t, next, sh, gfn)
-		shadow_zap_table(&z, t);
-	shadow_zap_finish(&z);
+	shadow_for_each(t, next, z->mmu->shadow, gfn)
+		shadow_zap_table(z, t);
 }
 
 void shadow_free_all(struct okvm_mmu_vm *mmu)
@@ -401,55 +460,110 @@ void shadow_free_all(struct okvm_mmu_vm *mmu)
 	struct mmu_zap z;
 
 	shadow_zap_begin(&z, mmu, true);
-	shadow_zap_tables(&z, 0, ~0ULL);
+	shadow_zap_all(&z);
 	shadow_zap_end(&z);
 }
 
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 {
-	struct shadow_vm *sh = vm->mmu->shadow;
+	struct mmu_zap z;
 	bool any;
 
-	write_lock(&sh->mmu->lock);
-	any = rmap_shadowed(sh, gfn);
-	if (any)
-		shadow_zap_frame(sh, gfn);
-	write_unlock(&sh->mmu->lock);
+	shadow_zap_begin(&z, vm->mmu, false);
+	any = rmap_shadowed(vm->mmu->shadow, gfn);
+	shadow_zap_frame(&z, gfn);
+	shadow_zap_end(&z);
 	return any;
 }
 
+/* The tables as a whole: a device has few, and what else they map comes back. */
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
 {
-	struct shadow_vm *sh = mmu->shadow;
-	struct shadow_table *t;
-	unsigned int i;
+	struct mmu_zap z;
 
-	write_lock(&mmu->lock);
-	list_for_each_entry(t, &sh->tables, all) {
-		for (i = 0; role_level(t->role) == 1 && i < SHADOW_ENTRIES; i++) {
-			if (spte_is_mmio(t->entry[i]))
-				shadow_drop(sh, t, i);
-		}
-	}
-	write_unlock(&mmu->lock);
+	shadow_zap_begin(&z, mmu, true);
+	zap_wanted(&z, table_has_mmio, ~0ULL);
+	shadow_zap_end(&z);
 }
 
 void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 {
-	struct shadow_vm *sh = mmu->shadow;
-	struct shadow_table *t, *next;
 	struct mmu_zap z;
 
-	shadow_zap_begin(&z, mmu, false);
-	list_for_each_entry_safe(t, next, &sh->tables, all) {
-		if (!max)
-			break;
-		if (!t->nx_split)
-			continue;
-		shadow_zap_table(&z, t);
-		max--;
-	}
+	shadow_zap_begin(&z, mmu, true);
+	zap_wanted(&z, table_is_nx_split, max);
 	shadow_zap_end(&z);
+}
+
+/* ---- memory is short ---- */
+
+static LIST_HEAD(shadow_vms);
+static DEFINE_MUTEX(shadow_vms_lock);
+static struct shrinker *shadow_shrinker;
+
+/* What could go: not the roots, nor what a VM needs to get on. */
+static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
+{
+	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
+	unsigned long nr = READ_ONCE(sh->nr_tables);
+
+	return nr > keep ? nr - keep : 0;
+}
+
+static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
+{
+	unsigned long nr = 0;
+	struct shadow_vm *sh;
+
+	mutex_lock(&shadow_vms_lock);
+	list_for_each_entry(sh, &shadow_vms, others)
+		nr += shadow_spare_tables(sh);
+	mutex_unlock(&shadow_vms_lock);
+	return nr ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
+{
+	unsigned long gone;
+	struct mmu_zap z;
+
+	shadow_zap_begin(&z, sh->mmu, false);
+	gone = shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
+	shadow_zap_end(&z);
+	return gone;
+}
+
+/*
+ * One VM each time, those that gave tables last being asked last. A VM whose vCPUs are going has no
+ * table left to give, since okvm_mmu_vm_release().
+ */
+static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
+{
+	unsigned long gone = SHRINK_STOP;
+	struct shadow_vm *sh;
+
+	if (!mutex_trylock(&shadow_vms_lock))
+		return SHRINK_STOP;
+	list_for_each_entry(sh, &shadow_vms, others) {
+		if (!shadow_spare_tables(sh))
+			continue;
+		gone = shrink_vm(sh, sc->nr_to_scan);
+		list_move_tail(&sh->others, &shadow_vms);
+		break;
+	}
+	mutex_unlock(&shadow_vms_lock);
+	return gone;
+}
+
+int shadow_init(void)
+{
+	shadow_shrinker = okvm_shrinker_add("okvm-shadow", shrink_count, shrink_scan);
+	return shadow_shrinker ? 0 : -ENOMEM;
+}
+
+void shadow_exit(void)
+{
+	okvm_shrinker_remove(shadow_shrinker);
 }
 
 /* ---- life ---- */
@@ -469,7 +583,12 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	ida_init(&sh->ids);
 	INIT_LIST_HEAD(&sh->tables);
 	INIT_LIST_HEAD(&sh->unsync);
+	sh->epoch = 1;
+	sh->crowded = SHADOW_NOT_CROWDED;
 	mmu->shadow = sh;
+	mutex_lock(&shadow_vms_lock);
+	list_add_tail(&sh->others, &shadow_vms);
+	mutex_unlock(&shadow_vms_lock);
 out:
 	sh->max_tables = mmu->limit;
 	mmu->fmt = &spte_fmt_pt;
@@ -486,6 +605,9 @@ void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 
 	if (!sh)
 		return;
+	mutex_lock(&shadow_vms_lock);
+	list_del(&sh->others);
+	mutex_unlock(&shadow_vms_lock);
 	list_for_each_entry_safe(t, next, &sh->tables, all)
 		table_free(sh, t);
 	mmu->shadow = NULL;

@@ -16,7 +16,7 @@
  * parents. Links are named by number (table's id << 9 | index), half as wide as a pointer.
  *
  * *Blocks* hold what is known of 512 frames of the guest in sequence: the heads of their reverse
- * maps, and how many tables shadow each. They are made when first needed, and stay.
+ * maps, and how many tables shadow each. They are made when first needed, and go with the slot.
  *
  * *Synchronous or not*: a frame that is shadowed is not writable for the guest; each write is
  * emulated, and shadow_wrote() drops the entries made from what was overwritten. A table at level 1
@@ -26,9 +26,15 @@
  * then, and the fault on it is resolved by a walk. A table out of sync that is given to one more
  * parent is compared first, as the guest owes no flush for addresses that were not present.
  *
- * *Stale*: sh->stale says that TLBs may still hold what no entry holds: something was dropped or
- * reduced for the guest, which has yet to flush. Whoever relies on an absence (the host's
- * notifier, write protection, the end of a table) flushes if it removed anything *or* if stale.
+ * *Stale*: a block says whether TLBs may still hold, of its frames, what no entry holds: something
+ * was dropped or reduced for the guest, which has yet to flush. Whoever relies on an absence (the
+ * host's notifier, write protection) flushes if it removed anything *or* if the block is stale, and
+ * who frees a table flushes always. Flushes of the whole VM are counted (sh->epoch), and a block
+ * notes the count at its last drop, so that a flush makes all blocks fresh at once.
+ *
+ * *Bounds*: the guest chooses how often it maps a frame, and nobody may hold a lock for that long.
+ * A chain that has SHADOW_CHAIN links is dropped as a whole when one more is to come; a frame that
+ * SHADOW_SAME tables shadow loses them all. What walks over many tables or blocks lets others in.
  *
  * Locks: mmu->lock for writing: tables come and go, are linked, go out of sync; entries are
  * dropped. For reading: an empty entry becomes a leaf, a leaf gains rights or loses its accessed
@@ -60,30 +66,49 @@
 #define SHADOW_ROOTS		4
 /* Above 2 MiB nothing is mapped at once: a gigabyte is 512 entries. */
 #define SHADOW_MAX_LEVEL	2
+/* The most links of a chain, and tables of a frame (userspace's test has less of both). */
+#ifndef SHADOW_CHAIN
+#define SHADOW_CHAIN		512
+#define SHADOW_SAME		255
+#endif
 
 /**
  * struct shadow_link - of the entry beside it
  * @next, @prev: links to the same frame or table; 0 none, and then the head is before
- * @what: of a leaf or MMIO entry, frame << 8 | access (enum shadow_access)
+ * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The first part of any
+ *	entry that is in a chain, the others of a leaf or MMIO entry, and 0 else.
+ *
+ * The depth is one more than that of the link that is next, or 0. It falls along the chain, and so
+ * is no less than the number of links that follow, although links between may go.
  */
 struct shadow_link {
 	u32 next, prev;
 	u64 what;
 };
 
+#define LINK_SET		BIT_ULL(3)
+#define LINK_DEPTH_SHIFT	48
+
+static_assert(!(LINK_SET & SHADOW_ALL));
+
 static inline u64 link_what(gfn_t gfn, u8 access)
 {
-	return gfn << 8 | access;
+	return gfn << 8 | LINK_SET | access;
 }
 
 static inline gfn_t link_gfn(const struct shadow_link *l)
 {
-	return l->what >> 8;
+	return (READ_ONCE(l->what) & (BIT_ULL(LINK_DEPTH_SHIFT) - 1)) >> 8;
 }
 
 static inline u8 link_access(const struct shadow_link *l)
 {
-	return l->what & SHADOW_ALL;
+	return READ_ONCE(l->what) & SHADOW_ALL;
+}
+
+static inline unsigned int link_depth(const struct shadow_link *l)
+{
+	return l->what >> LINK_DEPTH_SHIFT;
 }
 
 /**
@@ -96,6 +121,7 @@ static inline u8 link_access(const struct shadow_link *l)
  * @used: a fault went through it since reclaim looked
  * @dead: no longer found by anyone, kept for its roots
  * @nx_split: stands where a large page would, had the guest not fetched from it
+ * @mmio: may have MMIO entries
  * @bucket: in sh->table[]
  * @all: in sh->tables, the oldest first; then in a struct mmu_zap
  * @unsynced: in sh->unsync if @unsync
@@ -113,6 +139,7 @@ struct shadow_table {
 	bool dead;
 	bool unsync;
 	bool nx_split;
+	bool mmio;
 	struct hlist_node bucket;
 	struct list_head all;
 	struct list_head unsynced;
@@ -125,14 +152,20 @@ struct shadow_table {
  * @large: likewise at level 2
  * @shadowed: tables, not direct, that shadow the frame, out of sync or not
  * @nr_shadowed: their sum: no large page is mapped over any
+ * @dropped: sh->epoch when an entry that led to a frame was dropped last
+ * @dropped_write: likewise one that allowed writes
  */
 struct shadow_block {
 	spinlock_t lock;
 	u32 large;
 	u32 nr_shadowed;
+	u64 dropped, dropped_write;
+	struct rcu_head rcu;
 	u32 rmap[SHADOW_ENTRIES];
 	u16 shadowed[SHADOW_ENTRIES];
 };
+
+#define SHADOW_NOT_CROWDED	(~0ULL)
 
 /** struct shadow_vm - mmu->shadow, of a VM whose MMU this is; under mmu->lock */
 struct shadow_vm {
@@ -148,8 +181,10 @@ struct shadow_vm {
 	unsigned long nr_pinned;	/* of them, those that are roots */
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
 	unsigned long nr_unsync;	/* read without the lock */
-	bool stale;
-	bool wide;	/* ... for more than a page of 4 KiB; read without the lock */
+	u64 epoch;			/* flushes of the whole VM, from 1 */
+	gfn_t crowded;			/* a frame with too many tables */
+	bool wide;	/* dropped: more than a page of 4 KiB; read without the lock */
+	struct list_head others;	/* for the shrinker */
 };
 
 /**
@@ -242,27 +277,62 @@ static inline struct shadow_table *table_below(u64 entry)
 
 /* rmap.c */
 
-/** block_get() - the block of @gfn, made if need be. May sleep. NULL: no memory */
-struct shadow_block *block_get(struct shadow_vm *sh, gfn_t gfn);
-/** block_of() - the block of @gfn or NULL */
+/**
+ * block_get() - see that @gfn has a block. May sleep. Return: false: no memory
+ *
+ * It may be gone again when the lock is taken, if a slot or all mappings go.
+ */
+bool block_get(struct shadow_vm *sh, gfn_t gfn);
+/** block_of() - the block of @gfn or NULL. Under lock, or in an RCU section */
 struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
+/** block_drop() - TLBs may hold what led to one of its frames, @write: for writing. Lock: write */
+static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
+{
+	b->dropped = sh->epoch;
+	if (write)
+		b->dropped_write = sh->epoch;
+}
+
 void blocks_free(struct shadow_vm *sh);
-void link_add(struct shadow_vm *sh, u32 *head, u32 nr);
+void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what. False: not empty */
+/** link_full() - the chain takes no more */
+static inline bool link_full(struct shadow_vm *sh, u32 head)
+{
+	return head && link_depth(link_at(sh, head)) >= SHADOW_CHAIN - 1;
+}
+
+/**
+ * rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what
+ * Return: false: not empty, or the chain of leaves is full, or there is no block
+ */
 bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
-/** rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has. False: it changed */
-bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf);
-/** rmap_remove() - take leaf @i out of its chain. Under lock (write) */
-void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
-/** rmap_protect() - no leaf at @gfn is writable. Return: whether one was. Under lock (write) */
+/** rmap_trim() - a leaf of @t for @gfn is to come: drop all, if there are too many. Lock: write */
+void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
+/**
+ * rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has, for link_what() @what
+ * Its frame stays the same. Return: false: it changed
+ */
+bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf,
+		  u64 what);
+/** rmap_remove() - leaf @i, which was @old, is in its chain no more. Under lock (write) */
+void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
+/**
+ * rmap_protect() - no leaf at @gfn is writable. Under lock (write)
+ * Return: whether a TLB may still let the guest write
+ */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
-/** rmap_shadowed() - tables that shadow @gfn. Under lock */
+/** rmap_shadowed() - tables that shadow @gfn. Without the lock it is a guess */
 static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b = block_of(sh, gfn);
+	struct shadow_block *b;
+	unsigned int n;
 
-	return b ? READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
+	rcu_read_lock();
+	b = block_of(sh, gfn);
+	n = b ? READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
+	rcu_read_unlock();
+	return n;
 }
 
 /* shadow.c */
@@ -271,13 +341,16 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
 /** shadow_free_spare() - a table that was never used. May sleep */
 void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_get() - the table of @gfn and @role, made if need be; in sync. Lock: write */
+/**
+ * shadow_get() - the table of @gfn and @role, made if need be; in sync. Lock: write
+ * Return: NULL if it is not possible just now
+ */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - empty entry @i of @t points to @child. Lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
 /**
- * shadow_drop() - entry @i of @t becomes empty, whatever it is; sh->stale. Lock: write
+ * shadow_drop() - entry @i of @t becomes empty, whatever it is; TLBs may hold it. Lock: write
  * Return: false if it was no link to anything
  */
 bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
@@ -291,14 +364,19 @@ void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh);
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
 /** shadow_zap_finish() - as zap_end(), and the lock stays held */
 void shadow_zap_finish(struct mmu_zap *z);
-/** shadow_zap_tables() - tables of frames in [@start, @end), direct ones included. Lock: write */
-void shadow_zap_tables(struct mmu_zap *z, gfn_t start, gfn_t end);
+/**
+ * shadow_zap_yield() - after @work entries: let others in now and then, all being flushed
+ * Return: whether the lock was dropped meanwhile, so that tables and blocks may be gone
+ */
+bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
+/** shadow_zap_all() - all tables */
+void shadow_zap_all(struct mmu_zap *z);
 /** shadow_zap_frame() - all tables that shadow @gfn. Lock: write */
-void shadow_zap_frame(struct shadow_vm *sh, gfn_t gfn);
+void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
 /** shadow_flush() - all TLBs of the VM are right. Lock: write */
 void shadow_flush(struct shadow_vm *sh);
-/** shadow_make_room() - before a fault makes tables. Lock: write, dropped never */
-void shadow_make_room(struct shadow_vm *sh);
+/** shadow_make_room() - before a fault makes tables. Lock: write. Return: whether any went */
+bool shadow_make_room(struct shadow_vm *sh);
 /** shadow_for_each() - the tables that shadow @gfn and are not direct. Lock: write */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
@@ -328,6 +406,8 @@ void sync_root(struct okvm_vcpu *vcpu);
 
 /** gva_walk() - the guest's walk of @f->gva, accessed and dirty bits set. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
+/** gva_walk_fast() - the same without sleeping; WALK_MEMORY also if a bit has to be set */
+int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /** gva_peek() - read an entry of a guest's table without sleeping. Return: 0 or -EFAULT */
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
 
@@ -345,6 +425,8 @@ void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn);
 
 /* What is in the table of mmu_policy_shadow (shadow_policy.c), see struct mmu_policy. */
+int shadow_init(void);
+void shadow_exit(void);
 int shadow_vm_create(struct okvm_mmu_vm *mmu);
 void shadow_vm_destroy(struct okvm_mmu_vm *mmu);
 int shadow_vcpu_create(struct okvm_vcpu *vcpu);
@@ -352,6 +434,9 @@ void shadow_vcpu_destroy(struct okvm_vcpu *vcpu);
 int shadow_load(struct okvm_vcpu *vcpu);
 void shadow_unload(struct okvm_vcpu *vcpu);
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
+/** shadow_cr3_fast() - the present CR3's root, if there is no more to do than to take it */
+bool shadow_cr3_fast(struct okvm_vcpu *vcpu);
 void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A #PF of a guest whose tables are shadowed: whose fault it is, what is mapped. See shadow.h. */
 #include <linux/mm.h>
+#include <linux/srcu.h>
 
 #include "core/compat.h"
 #include "mmu/needs.h"
@@ -117,6 +118,7 @@ static int map_writable(struct shadow_fault *f, bool *write)
 {
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	gfn_t gfn = f->host->gfn;
+	struct mmu_zap z;
 
 	*write = f->leaf & SHADOW_WRITE && f->host->writable;
 	if (!*write || f->level > 1 || !rmap_shadowed(sh, gfn))
@@ -131,7 +133,9 @@ static int map_writable(struct shadow_fault *f, bool *write)
 		return OKVM_FAULT_FIXED;
 	if (!fault_gives_up(f, gfn))
 		return OKVM_FAULT_MMIO;
-	shadow_zap_frame(sh, gfn);
+	shadow_zap_start(&z, sh);
+	shadow_zap_frame(&z, gfn);
+	shadow_zap_finish(&z);
 	return SHADOW_EXCLUSIVE;
 }
 
@@ -160,20 +164,19 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	if (!spte_is_leaf(old, f->level) || t->link[i].what >> 8 != what >> 8 ||
-	    spte_pfn(old) != spte_pfn(leaf))
+	/* A link that is not set yet is of a leaf that another fault is just making. */
+	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
+	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
 	if (old == all) {
 		f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
 		return true;
 	}
 	if (shadow_reduces(old, all))
-		return t->link[i].what == what;
-	/* Should it fail, somebody has aged it: the access comes again. */
-	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all)) {
-		t->link[i].what = what;
+		return link_access(&t->link[i]) == (what & SHADOW_ALL);
+	/* Should it fail, somebody has changed it: the access comes again. */
+	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	}
 	return true;
 }
 
@@ -183,12 +186,14 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	u64 old = READ_ONCE(t->entry[i]);
 
-	if (old && !f->exclusive)
-		return SHADOW_EXCLUSIVE;
 	if (old && map_again(f, t, i, old, leaf, what))
 		return OKVM_FAULT_FIXED;
+	if (old && !f->exclusive)
+		return SHADOW_EXCLUSIVE;
 	if (old)
 		shadow_drop(sh, t, i);
+	if (f->exclusive)
+		rmap_trim(sh, t, what >> 8);
 	if (!rmap_install(sh, t, i, leaf, what))
 		return SHADOW_EXCLUSIVE;
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
@@ -227,8 +232,9 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	/* Never over a leaf, which would stay in its chain. */
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
-	t->link[i].what = link_what(f->host->gfn, f->leaf);
+	WRITE_ONCE(t->link[i].what, link_what(f->host->gfn, f->leaf));
 	WRITE_ONCE(t->entry[i], entry);
+	t->mmio = true;
 	return OKVM_FAULT_MMIO;
 }
 
@@ -427,13 +433,14 @@ static bool mmio_grants(const struct shadow_fault *f, u8 access)
 	return !(access & SHADOW_USER && f->mode.smap);
 }
 
-/* An MMIO entry of the present slots is there, and allows the access? Then @gfn is its frame. */
-static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
+/* An MMIO entry of the present slots is there, and allows the access? Then @pf says where. */
+static bool mmio_current(const struct shadow_fault *f, struct okvm_page_fault *pf)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
 	struct shadow_table *t;
 	unsigned int i;
+	gfn_t gfn = 0;
 	u8 access = 0;
 
 	read_lock(&mmu->lock);
@@ -442,13 +449,17 @@ static bool mmio_current(const struct shadow_fault *f, gfn_t *gfn)
 
 		i = spte_index(f->gva >> PAGE_SHIFT, level);
 		entry = READ_ONCE(t->entry[i]);
-		*gfn = link_gfn(&t->link[i]);
+		gfn = link_gfn(&t->link[i]);
 		access = link_access(&t->link[i]);
 		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
 	}
 	read_unlock(&mmu->lock);
-	return !(gen & 1) && spte_is_mmio(entry) && mmio_grants(f, access) &&
-	       spte_mmio_gen(entry) == (gen >> 1 & SPTE_MMIO_GEN_MASK);
+	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(f, access) ||
+	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
+		return false;
+	pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f->gva);
+	pf->readonly = !(access & SHADOW_WRITE);
+	return true;
 }
 
 /* ---- the way of a fault ---- */
@@ -546,22 +557,25 @@ static void fault_implicit(struct shadow_fault *f)
 
 #define FAULT_ACCESS	(WALK_WRITE | WALK_USER | WALK_FETCH | WALK_IMPLICIT)
 
+static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
+			const struct okvm_page_fault *pf)
+{
+	f->vcpu = vcpu;
+	f->gva = vcpu->mmu->mode.levels < 4 ? (u32)pf->gva : pf->gva;
+	f->access = pf->acc & FAULT_ACCESS;
+	f->mode = vcpu->mmu->mode;
+	f->exclusive = false;
+}
+
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
-	struct shadow_fault f = {
-		.vcpu = vcpu, .gva = pf->gva, .access = pf->acc & FAULT_ACCESS,
-		.mode = vcpu->mmu->mode,
-	};
 	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	struct shadow_fault f = {};
 	int verdict;
-	gfn_t gfn;
 
-	if (f.mode.levels < 4)
-		f.gva = (u32)f.gva;
-	if (mmio_current(&f, &gfn)) {
-		pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f.gva);
+	fault_begin(&f, vcpu, pf);
+	if (mmio_current(&f, pf))
 		return OKVM_FAULT_MMIO;
-	}
 	fault_implicit(&f);
 	verdict = gva_walk(vcpu, &f, &pf->guest);
 	if (verdict)
@@ -569,5 +583,90 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	verdict = fault_walked(&f);
 	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
 	pf->gpa = f.result.gpa;
+	pf->readonly = !(f.leaf & SHADOW_WRITE);
+	return verdict;
+}
+
+/* ---- with IRQs off: what needs no memory, no new table, and no host page that is not there ---- */
+
+/* A read lock that somebody may wait for who waits for this CPU: by trylock only. */
+static int fast_map(struct shadow_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int verdict = OKVM_FAULT_SLOW;
+
+	if (!read_trylock(&mmu->lock))
+		return verdict;
+	/* Nothing was reserved. */
+	if (block_of(mmu->shadow, f->host->gfn))
+		verdict = fault_map_locked(f);
+	read_unlock(&mmu->lock);
+	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
+}
+
+static int fast_page(struct shadow_fault *f)
+{
+	struct okvm_fault *host = f->host;
+	int verdict = OKVM_FAULT_SLOW;
+
+	host->slot = fault_slot(f->vcpu, host->gfn, &host->gen);
+	if (!host->slot || (host->need & SPTE_WRITE && host->slot->flags & KVM_MEM_READONLY))
+		return verdict;
+	host->hva = okvm_slot_hva(host->slot, host->gfn);
+	host->seq = notifier_seq(f->vcpu->vm->mmu);
+	if (!hostmem_get_fast(host))
+		return verdict;
+	host->level = fault_level(host);
+	if (!host->nx_level)
+		verdict = fast_map(f);
+	hostmem_release(host);
+	return verdict;
+}
+
+static int fast_walked(struct shadow_fault *f)
+{
+	u64 spurious = f->vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	struct okvm_fault host = {
+		.vcpu = f->vcpu, .gfn = f->result.gpa >> PAGE_SHIFT, .need = mmu_need(f->access),
+	};
+	int verdict;
+
+	f->host = &host;
+	fault_access(f);
+	if (fault_unmappable(f))
+		return OKVM_FAULT_SLOW;
+	verdict = fast_page(f);
+	if (verdict == OKVM_FAULT_FIXED)
+		fault_count(f, spurious != f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
+	return verdict;
+}
+
+/* What the walk says goes before an old MMIO entry, as the guest has not flushed. */
+static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
+{
+	switch (gva_walk_fast(f->vcpu, f, guest)) {
+	case WALK_OK:
+		return fast_walked(f);
+	case WALK_FAULT:
+		return OKVM_FAULT_GUEST;
+	default:
+		return OKVM_FAULT_SLOW;
+	}
+}
+
+int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	struct shadow_fault f;
+	int verdict, idx;
+
+	/* Without paging there are no faults of the guest's own, and few others. */
+	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE)
+		return OKVM_FAULT_SLOW;
+	fault_begin(&f, vcpu, pf);
+	f.mmio = false;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	verdict = fast_verdict(&f, &pf->guest);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	vcpu->stat[OKVM_STAT_PF_TAKEN] += verdict != OKVM_FAULT_SLOW;
 	return verdict;
 }

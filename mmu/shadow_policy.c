@@ -5,11 +5,6 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-static int policy_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
-{
-	return OKVM_FAULT_SLOW;
-}
-
 /* The load compares what is out of sync, and flushes. */
 static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
@@ -81,8 +76,9 @@ const struct mmu_policy mmu_policy_shadow = {
 	.load = shadow_load,
 	.unload = shadow_unload,
 	.page_fault = shadow_page_fault,
-	.page_fault_fast = policy_page_fault_fast,
+	.page_fault_fast = shadow_page_fault_fast,
 	.cr3_loaded = policy_cr3_loaded,
+	.cr3_fast = shadow_cr3_fast,
 	.mode_changed = policy_mode_changed,
 	.invalidate = policy_invalidate,
 	.invlpg_fast = policy_invlpg_fast,

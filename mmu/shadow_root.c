@@ -136,6 +136,8 @@ static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struc
 		r->top[i] = shadow_get(vcpu, gfn, role);
 		if (r->top[i])
 			shadow_get_root(shadow_of(vcpu), r->top[i]);
+		else
+			r->incomplete = true;
 	}
 }
 
@@ -207,6 +209,24 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	sync_root(vcpu);
 	root_use(vcpu, r);
 	return 0;
+}
+
+/* Roots that the vCPU keeps are its own: none is freed, and one that is zapped is asked to go. */
+bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_root key, *r;
+
+	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4)
+		return false;
+	root_key(vcpu, &key);
+	r = root_find(mine, &key);
+	if (!r)
+		return false;
+	mine->cur = r;
+	root_use(vcpu, r);
+	return true;
 }
 
 void shadow_unload(struct okvm_vcpu *vcpu)

@@ -107,7 +107,7 @@ void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/* First no more writes, by any TLB, then the comparison. */
-	if (rmap_protect(sh, t->gfn) || sh->stale)
+	if (rmap_protect(sh, t->gfn))
 		shadow_flush(sh);
 	sync_compare(vcpu, t);
 }
@@ -165,7 +165,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 	if (list_empty(&work))
 		return;
 	/* One flush for all. */
-	if (writable || sh->stale)
+	if (writable)
 		shadow_flush(sh);
 	list_for_each_entry_safe(t, next, &work, unsynced)
 		sync_compare(vcpu, t);

@@ -11,16 +11,24 @@
 
 #include "core/compat.h"
 #include "mmu/hw_ops.h"
-#include "mmu/internal.h"
+#include "mmu/shadow.h"
 
 int okvm_mmu_init(void)
 {
-	return nx_init();
+	int ret = shadow_init();
+
+	if (ret)
+		return ret;
+	ret = nx_init();
+	if (ret)
+		shadow_exit();
+	return ret;
 }
 
 void okvm_mmu_exit(void)
 {
 	nx_exit();
+	shadow_exit();
 	/* Tables still on their way back through RCU run our code. */
 	rcu_barrier();
 }

@@ -112,9 +112,13 @@ bool vmx_fast_cr(struct okvm_vcpu *vcpu)
 {
 	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
 
-	if (!vmx_is_shadow(vcpu) || q.cr != 3 || q.type != QUAL_CR_FROM || vmx_single_steps(vcpu))
+	if (!vmx_is_shadow(vcpu) || q.cr != 3 || vmx_single_steps(vcpu))
 		return false;
-	okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
+	if (q.type == QUAL_CR_FROM)
+		okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
+	else if (q.type != QUAL_CR_TO ||
+		 !okvm_set_cr3_fast(vcpu, okvm_cut_to_mode(vcpu, okvm_gpr(vcpu, q.reg))))
+		return false;
 	vmx_skip_insn_fast(vcpu);
 	return true;
 }

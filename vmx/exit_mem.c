@@ -177,6 +177,9 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	unsigned long cr2;
 	int verdict;
 
+	/* Locks of mmu/ sleep there. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
 	if ((info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) !=
 	    (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF))
 		return false;
@@ -202,6 +205,8 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 {
 	bool device = pf->gpa != OKVM_INVALID_GPA &&
 		      !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE);
+	/* Another CPU may have made a store of the load: then the walk has to judge it again. */
+	bool walk = pf->acc & OKVM_ACC_FETCH || pf->readonly;
 	int outcome;
 
 	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
@@ -211,10 +216,9 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
 		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
 	}
-	if (device && !(pf->acc & OKVM_ACC_FETCH) && okvm_emulate_known(vcpu, pf->gpa, &outcome))
+	if (device && !walk && okvm_emulate_known(vcpu, pf->gpa, &outcome))
 		return outcome;
-	return vmx_emulate(vcpu, OKVM_EMUL_MMIO,
-			   pf->acc & OKVM_ACC_FETCH ? OKVM_INVALID_GPA : pf->gpa);
+	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, walk ? OKVM_INVALID_GPA : pf->gpa);
 }
 
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)

@@ -9,6 +9,7 @@
 
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/vmstat.h>
 
 #include "mmu/needs.h"
@@ -19,6 +20,8 @@
 #define SLOTS		4
 #define TABLES		24u	/* frames that the guest likes to use as tables: the first */
 #define CPUS		2
+#define HOLE		(FRAMES + 1)	/* the frame of the module's own page, in no slot */
+#define HOLE_PFN	0x7fffffull
 #define GVAS		32
 #define SEEN		16
 #define TLB		8
@@ -203,6 +206,15 @@ void read_unlock(rwlock_t *lock)
 	assert(lock->readers-- > 0);
 }
 
+/* Somebody else may hold it. */
+bool read_trylock(rwlock_t *lock)
+{
+	if (chance(10))
+		return false;
+	read_lock(lock);
+	return true;
+}
+
 void write_lock(rwlock_t *lock)
 {
 	assert(!lock->writer && !lock->readers);
@@ -225,9 +237,40 @@ int rwlock_needbreak(rwlock_t *lock)
 	return 1;
 }
 
+/* Who waits for the lock while something is removed. */
+static void (*between)(void);
+
 int cond_resched_rwlock_write(rwlock_t *lock)
 {
+	void (*others)(void) = between;
+
+	assert(lock->writer);
+	if (!others)
+		return 1;
+	between = NULL;
+	lock->writer = false;
+	others();
+	lock->writer = true;
+	between = others;
 	return 1;
+}
+
+static struct shrinker shrinker;
+
+struct shrinker *okvm_shrinker_add(const char *name,
+				   unsigned long (*count)(struct shrinker *s,
+							  struct shrink_control *sc),
+				   unsigned long (*scan)(struct shrinker *s,
+							 struct shrink_control *sc))
+{
+	shrinker.count_objects = count;
+	shrinker.scan_objects = scan;
+	return &shrinker;
+}
+
+void okvm_shrinker_remove(struct shrinker *s)
+{
+	shrinker = (struct shrinker){};
 }
 
 u64 okvm_slots_generation(struct okvm_vm *vm)
@@ -249,7 +292,7 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 
 bool fault_in_hole(const struct okvm_fault *f)
 {
-	return false;
+	return mmu.hole_pfn && f->gfn == mmu.hole_gfn && slots_gen == f->gen;
 }
 
 void nx_arm(struct okvm_mmu_vm *mmu)
@@ -275,10 +318,19 @@ static void notify(u64 first, u64 end)
 {
 	struct mmu_zap z;
 
+	hva_t from = slots[0].hva + first * PAGE_SIZE, to = slots[0].hva + end * PAGE_SIZE;
+
+	if (!mmu.inv_active++) {
+		mmu.inv_start = from;
+		mmu.inv_end = to;
+	}
+	mmu.inv_start = from < mmu.inv_start ? from : mmu.inv_start;
+	mmu.inv_end = to > mmu.inv_end ? to : mmu.inv_end;
 	shadow_zap_begin(&z, &mmu, true);
 	shadow_zap_range(&z, first, end);
 	shadow_zap_end(&z);
 	mmu.inv_seq++;
+	mmu.inv_active--;
 }
 
 /* The frames get other pages behind them. */
@@ -335,6 +387,15 @@ int hostmem_resolve(struct okvm_fault *f)
 	if (meanwhile && later)
 		meanwhile(f->vcpu);
 	return 0;
+}
+
+bool hostmem_get_fast(struct okvm_fault *f)
+{
+	if (!host.writable[f->gfn] || f->slot->flags & KVM_MEM_READONLY || chance(20))
+		return false;
+	f->pfn = pfn_of(f->gfn);
+	f->writable = true;
+	return true;
 }
 
 void hostmem_release(struct okvm_fault *f)
@@ -408,6 +469,21 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 			     &f->result, fault);
 	walk_end = verdict || !f->mode.levels ? 0 : f->path.at[f->path.level];
 	return verdict;
+}
+
+static int walk_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	return -EAGAIN;
+}
+
+int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
+{
+	static const struct walk_ops fast_ops = { .read = walk_read, .replace = walk_refuse };
+	struct walk_regs regs;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	return walk_noted(&f->mode, &regs, &fast_ops, vcpu, f->gva, f->access, &f->path,
+			  &f->result, fault);
 }
 
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
@@ -757,6 +833,8 @@ static void check_host(const char *where, u64 gfn, u64 pfn, bool write)
 {
 	struct okvm_memslot *slot = slot_of(gfn);
 
+	if (gfn == HOLE && mmu.hole_pfn && pfn == mmu.hole_pfn)
+		return;
 	if (!slot || pfn != pfn_of(gfn))
 		VIOLATION("step %lu: %s leads to frame %#llx's old page", step, where,
 			  (unsigned long long)gfn);
@@ -878,7 +956,8 @@ static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
 		struct shadow_link *l = link_at(mmu.shadow, nr);
 		u64 entry = t->entry[nr & 511];
 
-		if (l->prev != prev || n > 100000) {
+		if (l->prev != prev || n >= SHADOW_CHAIN ||
+		    (l->next && link_depth(l) <= link_depth(link_at(mmu.shadow, l->next)))) {
 			VIOLATION("step %lu: a broken chain", step);
 			break;
 		}
@@ -893,7 +972,7 @@ static void check_structure(void)
 {
 	unsigned long leaves = 0, links = 0, chained = 0, children = 0, nr = 0, unsync = 0;
 	struct shadow_vm *sh = mmu.shadow;
-	unsigned int shadowed[SLOTS] = {}, count[TABLES] = {};
+	unsigned int shadowed[SLOTS + 1] = {}, count[TABLES] = {}, blocks = 0;
 	struct shadow_table *t;
 
 	live = 0;
@@ -908,11 +987,14 @@ static void check_structure(void)
 				count[t->gfn]++;
 		}
 	}
-	for (unsigned int b = 0; b < SLOTS; b++) {
+	for (unsigned int b = 0; b <= SLOTS; b++) {
 		struct shadow_block *block = block_of(sh, b * 512);
 
+		if (!block && shadowed[b])
+			VIOLATION("step %lu: tables in block %u, which is not there", step, b);
 		if (!block)
 			continue;
+		blocks++;
 		if (block->nr_shadowed != shadowed[b])
 			VIOLATION("step %lu: block %u has %u tables, not %u", step, b,
 				  shadowed[b], block->nr_shadowed);
@@ -927,6 +1009,8 @@ static void check_structure(void)
 	if (leaves != chained || links != children)
 		VIOLATION("step %lu: %lu leaves, %lu in reverse maps; %lu links, %lu parents", step,
 			  leaves, chained, links, children);
+	if (blocks != (unsigned long)atomic64_read(&sh->nr_blocks))
+		VIOLATION("step %lu: blocks are miscounted", step);
 	if (nr != sh->nr_tables || unsync != sh->nr_unsync)
 		VIOLATION("step %lu: tables are miscounted", step);
 	if (atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_4K]) +

@@ -122,7 +122,8 @@ static void op_cr3(struct cpu *cpu)
 	cpu->cr3 = (level < 2 || chance(3) ? any_frame() : table_frame(level)) << 12;
 	for (int i = 0; i < 4; i++)
 		cpu->pdptrs[i] = chance(90) ? table_frame(2) << 12 | 1 : 0;
-	load(cpu);
+	if (cpu->reload || chance(30) || !shadow_cr3_fast(&cpu->vcpu))
+		load(cpu);
 	flushed(cpu);
 }
 
@@ -212,6 +213,20 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 	store(cpu, f.result.gpa, true);
 }
 
+/* With IRQs off first, as a backend does. */
+static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf)
+{
+	int verdict = chance(60) ? shadow_page_fault_fast(&cpu->vcpu, pf) : OKVM_FAULT_SLOW;
+
+	return verdict == OKVM_FAULT_SLOW ? shadow_page_fault(&cpu->vcpu, pf) : verdict;
+}
+
+/* The writes of whoever makes an access of @kind. */
+static u8 writes_like(int kind)
+{
+	return kind_is_user(kind) ? 1 << USER_WRITE : 1 << KERNEL_WRITE | 1 << AC_WRITE;
+}
+
 /* Return: true if the access is over */
 static bool fault(struct cpu *cpu, unsigned int id, int kind)
 {
@@ -220,7 +235,7 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 	struct says s = naive(cpu, gva);
 	int want = expected(mode_of(cpu), &s, kind), verdict;
 
-	verdict = shadow_page_fault(&cpu->vcpu, &pf);
+	verdict = page_fault(cpu, &pf);
 	switch (verdict) {
 	case OKVM_FAULT_FIXED:
 		if (want >= 0)
@@ -236,6 +251,8 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 		if (!(allowed(cpu, id, pf.gpa >> 12) & 1 << kind))
 			VIOLATION("step %lu: a device is accessed that the guest's tables forbid",
 				  step);
+		if (!pf.readonly && !(allowed(cpu, id, pf.gpa >> 12) & writes_like(kind)))
+			VIOLATION("step %lu: a device is taken to be writable", step);
 		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	default:
@@ -326,7 +343,7 @@ static void together(struct cpu *cpu, const u64 *gva, const int *kind, unsigned 
 		pf.gva = gva[i];
 		pf.acc = acc_of(kind[i]);
 		/* The guest's own fault, or no memory: another instruction is next. */
-		if (shadow_page_fault(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED)
+		if (page_fault(cpu, &pf) != OKVM_FAULT_FIXED)
 			break;
 	}
 	if (tries == 16 * n)
@@ -369,10 +386,13 @@ static u64 any_backed(void)
 	return chance(50) ? rnd(TABLES) : rnd(SLOTS) * 512 + 24 + rnd(12);
 }
 
+static bool slot_changing;
+
 static void slot_change(unsigned int i, bool there, u32 flags)
 {
 	struct mmu_zap z;
 
+	slot_changing = true;
 	remember();
 	slots_gen += 2;
 	slot_there[i] = false;
@@ -387,6 +407,7 @@ static void slot_change(unsigned int i, bool there, u32 flags)
 	slot_there[i] = there;
 	if ((slots_gen >> 1 & SPTE_MMIO_GEN_MASK) < 2)
 		shadow_zap_mmio(&mmu);
+	slot_changing = false;
 }
 
 static void log_begin(unsigned int i)
@@ -462,9 +483,32 @@ static void op_host(void)
 	}
 }
 
+static void shrink(unsigned long nr)
+{
+	struct shrink_control sc = { .nr_to_scan = nr };
+	unsigned long there = shrinker.count_objects(&shrinker, &sc);
+	unsigned long gone = shrinker.scan_objects(&shrinker, &sc);
+
+	if (there == SHRINK_EMPTY ? gone != SHRINK_STOP : gone > there)
+		VIOLATION("step %lu: %lu tables shrunk of %lu", step, gone, there);
+}
+
+/* The module's own page comes and goes, as okvm_mmu_set_hole() has it. */
+static void hole_change(void)
+{
+	struct mmu_zap z;
+
+	mmu.hole_gfn = HOLE;
+	mmu.hole_pfn = mmu.hole_pfn ? 0 : HOLE_PFN;
+	shadow_zap_begin(&z, &mmu, false);
+	z.gone = true;
+	shadow_zap_range(&z, HOLE, HOLE + 1);
+	shadow_zap_end(&z);
+}
+
 static void op_okvm(void)
 {
-	switch (rnd(8)) {
+	switch (rnd(9)) {
 	case 0 ... 1:
 		shadow_set_limit(&mmu, 1);
 		break;
@@ -482,6 +526,12 @@ static void op_okvm(void)
 		shadow_unload(&any_cpu()->vcpu);
 		for (int c = 0; c < CPUS; c++)
 			load(&cpus[c]);
+		break;
+	case 6:
+		shrink(chance(50) ? 4 : 1000);
+		break;
+	case 7:
+		hole_change();
 		break;
 	default:
 		slots_gen = (slots_gen + 2) | (u64)rnd(2) << 18;
@@ -544,6 +594,19 @@ static void others(struct okvm_vcpu *vcpu)
 	meanwhile = others;
 }
 
+/* While something is removed piece by piece, the guest goes on, and slots change. */
+static void others_between(void)
+{
+	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+
+	meanwhile = NULL;
+	if (chance(30))
+		guest_op(any_cpu());
+	meanwhile = others;
+	if (!slot_changing && chance(5))
+		op_slot();
+}
+
 static void start(u64 seed)
 {
 	static const u8 levels[] = { 4, 3, 2, 5, 0 };
@@ -554,6 +617,7 @@ static void start(u64 seed)
 	memset(mem, 0, sizeof(mem));
 	memset(cpus, 0, sizeof(cpus));
 	mmu.inv_seq = 0;
+	mmu.hole_pfn = 0;
 	mmu.nx_huge = false;
 	slots_gen = 4;
 	vm.mmu = &mmu;
@@ -564,7 +628,7 @@ static void start(u64 seed)
 		host.huge[i] = chance(50);
 	}
 	memset(host.writable, 1, sizeof(host.writable));
-	if (shadow_vm_create(&mmu))
+	if (shadow_init() || shadow_vm_create(&mmu))
 		exit(1);
 	for (int c = 0; c < CPUS; c++) {
 		cpus[c].vcpu.vm = &vm;
@@ -581,11 +645,13 @@ static void start(u64 seed)
 	for (int c = 0; c < CPUS; c++)
 		op_cr3(&cpus[c]);
 	meanwhile = others;
+	between = others_between;
 }
 
 /* Everything that was made is gone, and every counter knows. */
 static void end(void)
 {
+	between = NULL;
 	for (int c = 0; c < CPUS; c++)
 		shadow_vcpu_destroy(&cpus[c].vcpu);
 	shadow_free_all(&mmu);
@@ -595,6 +661,7 @@ static void end(void)
 		EXPECT_EQ(tables_accounted, 0);
 	}
 	shadow_vm_destroy(&mmu);
+	shadow_exit();
 	EXPECT_EQ(pages_allocated, 0);
 	memset(vm.stat, 0, sizeof(vm.stat));
 	tables_accounted = 0;
@@ -771,6 +838,87 @@ TEST(pages_behind_one_entry_are_accessed_together)
 	u64 gva[] = { gva_of(cpu, 0), gva_of(cpu, 1), gva_of(cpu, 2) };
 
 	together(cpu, gva, kinds, 3);
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* CVE-2022-1789: there is nothing that a guest can ask for and nobody does. */
+TEST(each_invalidation_in_each_mode)
+{
+	static const u8 levels[] = { 0, 2, 3, 4, 5 };
+	const void * const *call = (const void * const *)&mmu_policy_shadow;
+	struct cpu *cpu = start_large(0xe7, true);
+
+	for (unsigned int i = 0; i < sizeof(mmu_policy_shadow) / sizeof(*call); i++)
+		EXPECT(call[i]);
+	for (unsigned int m = 0; m < 5; m++) {
+		cpu->mmu.mode.levels = levels[m];
+		load(cpu);
+		for (int what = OKVM_INVPCID_ADDRESS; what <= OKVM_INVLPG; what++)
+			mmu_policy_shadow.invalidate(&cpu->vcpu, what, what, 0x1000);
+		EXPECT(mmu_policy_shadow.invlpg_fast(&cpu->vcpu, 0x1000));
+		check_all();
+	}
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
+TEST(one_frame_in_many_roles)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	unsigned int bits, tries;
+	int verdict;
+
+	for (bits = 0; bits < 64; bits++) {
+		cpu->mmu.mode.wp = bits & 1;
+		cpu->mmu.mode.nx = bits & 2;
+		cpu->mmu.mode.gbpages = bits & 4;
+		cpu->mmu.mode.maxphyaddr = 40 + (bits >> 3);
+		load(cpu);
+		for (tries = 0; tries < 4; tries++) {
+			if (cpu->reload)
+				load(cpu);
+			verdict = touch(cpu, 0);
+			if (!cpu->reload)
+				break;
+		}
+		EXPECT(tries < 4);
+		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
+		EXPECT(rmap_shadowed(mmu.shadow, 0) <= SHADOW_SAME);
+	}
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/*
+ * One frame is a page table of a 32-bit CPU and of a 64-bit one. The accessed bit that the first
+ * sets in an entry with an odd number is a bit of an address to the other.
+ */
+TEST(an_accessed_bit_in_a_table_of_two_formats)
+{
+	struct okvm_page_fault pf = { };
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+
+	cpu->mmu.mode.maxphyaddr = 52;
+	cpu->cr3 = 8 << 12;
+	mem[8][0] = 0x9067;
+	mem[9][0] = 0xa067;
+	mem[10][0] = 0x3067;
+	mem[3][0] = 0x1000100000063;
+	mem[0][0] = 0x3067;
+	other->mmu.mode = (struct walk_mode){ .levels = 2, .maxphyaddr = 40, .wp = true };
+	other->cr3 = 0;
+	load(cpu);
+	load(other);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_MMIO);
+	EXPECT_EQ(pf.gpa, 0x1000100000000);
+	EXPECT_EQ(touch(other, 0x1000), OKVM_FAULT_FIXED);
+	EXPECT_EQ(mem[3][0], 0x1002100000063);
+	load(cpu);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_MMIO);
+	EXPECT_EQ(pf.gpa, 0x1002100000000);
 	EXPECT_EQ(violations, 0);
 	end();
 }

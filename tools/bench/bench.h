@@ -11,12 +11,15 @@
 #define GUEST_TABLES	0x1000ull	/* PML4, PDPT, four page directories */
 #define GUEST_GDT	0x8000ull
 #define GUEST_SHARED	0x10000ull
+#define GUEST_SPARE	0x20000ull	/* a second PML4, then page tables for PAGES_4K */
 #define GUEST_STACK(cpu) (0x80000ull + ((cpu) + 1) * 0x10000)
 #define GUEST_CODE	0x100000ull
 #define GUEST_SIZE	0x200000ull
 #define TOUCH_4K	0x10000000ull	/* host pages are there, small */
 #define TOUCH_4K_FRESH	0x20000000ull	/* the host has to allocate */
 #define TOUCH_2M	0x40000000ull	/* host pages are there, huge */
+#define PAGES_4K	0x80000000ull	/* linear: each eighth page is one of TOUCH_4K */
+#define NO_PAGES	(1ull << 39)	/* linear: nothing */
 #define MMIO_USER	0xd0000000ull	/* nobody: exits to userspace */
 #define MMIO_EVENTFD	0xd0001000ull
 
@@ -51,6 +54,12 @@
 	op(RDMSR,	 "rdmsr",	 1, "RDMSR of TSC_ADJUST")				\
 	op(WRMSR,	 "wrmsr",	 1, "WRMSR of TSC_ADJUST")				\
 	op(CR0_WP,	 "cr0_wp",	 1, "CR0.WP off and on")				\
+	op(CR4_PGE,	 "cr4_pge",	 1, "CR4.PGE off and on")				\
+	op(CR3,		 "cr3",		 1, "MOV to CR3, there and back")			\
+	op(CR3_PCID,	 "cr3_pcid",	 1, "likewise with PCIDs, without a flush")		\
+	op(INVLPG,	 "invlpg",	 1, "INVLPG of a page that is not mapped")		\
+	op(PF_GUEST,	 "pf_guest",	 1, "the guest's own page fault, to handler and IRET")	\
+	op(PF_MAPPED,	 "pf_mapped",	 1, "first touch of a page of 4 KiB behind a table in use") \
 	op(CR8,		 "cr8",		 1, "MOV to CR8")					\
 	op(EOI,		 "eoi",		 1, "EOI (x2APIC)")					\
 	op(SELF_IPI,	 "self_ipi",	 1, "self-IPI, to handler and EOI")			\

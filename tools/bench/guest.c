@@ -25,6 +25,8 @@
 #define XAPIC_ICR	0x300
 #define ICR_TO_SELF	0x44000
 #define AROUND		(1ull << 63)
+#define CR3_NOFLUSH	(1ull << 63)
+#define CR4_PCIDE	(1ull << 17)
 
 struct frame;
 
@@ -180,6 +182,50 @@ static uint64_t op_cr0_wp(void)
 	return AROUND;
 }
 
+static uint64_t op_cr4_pge(void)
+{
+	uint64_t cr4;
+
+	asm volatile("mov %%cr4, %0\n\t"
+		     "btc $7, %0\n\t"
+		     "mov %0, %%cr4\n\t"
+		     "btc $7, %0\n\t"
+		     "mov %0, %%cr4" : "=&r"(cr4) : : "memory");
+	return AROUND;
+}
+
+static inline void cr3_write(uint64_t cr3)
+{
+	asm volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+static uint64_t op_cr3(void)
+{
+	cr3_write(GUEST_SPARE);
+	cr3_write(GUEST_TABLES);
+	return AROUND;
+}
+
+static uint64_t op_cr3_pcid(void)
+{
+	cr3_write(GUEST_SPARE | 1 | CR3_NOFLUSH);
+	cr3_write(GUEST_TABLES | CR3_NOFLUSH);
+	return AROUND;
+}
+
+static uint64_t op_invlpg(void)
+{
+	asm volatile("invlpg (%0)" : : "r"(PAGES_4K) : "memory");
+	return AROUND;
+}
+
+/* The handler goes on behind these two bytes. */
+static uint64_t op_pf_guest(void)
+{
+	asm volatile(".byte 0x8a, 0x00" : : "a"(NO_PAGES) : "memory");
+	return AROUND;
+}
+
 static uint64_t op_cr8(void)
 {
 	cr8_write(0);
@@ -296,6 +342,11 @@ static uint64_t op_touch_4k(void)
 	return touch(TOUCH_4K, 4096);
 }
 
+static uint64_t op_pf_mapped(void)
+{
+	return touch(PAGES_4K, 8 * 4096);
+}
+
 static uint64_t op_touch_4k_fresh(void)
 {
 	return touch(TOUCH_4K_FRESH, 4096);
@@ -380,6 +431,12 @@ static uint64_t (* const ops[NR_OPS])(void) = {
 	[OP_RDMSR] = op_rdmsr,
 	[OP_WRMSR] = op_wrmsr,
 	[OP_CR0_WP] = op_cr0_wp,
+	[OP_CR4_PGE] = op_cr4_pge,
+	[OP_CR3] = op_cr3,
+	[OP_CR3_PCID] = op_cr3_pcid,
+	[OP_INVLPG] = op_invlpg,
+	[OP_PF_GUEST] = op_pf_guest,
+	[OP_PF_MAPPED] = op_pf_mapped,
 	[OP_CR8] = op_cr8,
 	[OP_EOI] = op_eoi,
 	[OP_SELF_IPI] = op_self_ipi,
@@ -455,6 +512,13 @@ HANDLER(peer_handler)
 		wrmsr(X2APIC_ICR, 1 << 14 | VECTOR_EVENT);
 }
 
+/* Of op_pf_guest(). */
+static __attribute__((interrupt)) void skip_handler(struct frame *frame, uint64_t code)
+{
+	(void)code;
+	*(uint64_t *)frame += 2;
+}
+
 /* Exceptions are not expected: their number goes to the VMM, which ends the run. */
 #define FAULT(n) HANDLER(fault_##n)	\
 	{ (void)frame; outb(PORT_FAULT, n); for (;;) asm volatile("cli; hlt"); }
@@ -514,6 +578,8 @@ static void set_idt(void)
 	set_gate(8, fault_8);
 	set_gate(13, fault_13);
 	set_gate(14, fault_14);
+	if (shared->op == OP_PF_GUEST)
+		set_gate(14, (void (*)(struct frame *))(void *)skip_handler);
 	set_gate(VECTOR_PEER, peer_handler);
 	set_event_gate();
 	asm volatile("lidt %0" : : "m"(idtr));
@@ -533,6 +599,22 @@ static void apic_on(void)
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0xc00);
 	wrmsr(X2APIC_SVR, 0x1ff);
 	wrmsr(X2APIC_LVTT, 2 << 17 | VECTOR_EVENT);	/* TSC-deadline mode */
+}
+
+/* A second way to all memory, and pages of 4 KiB, so far apart that none is another's neighbour. */
+static void set_tables(void)
+{
+	uint64_t *spare = (uint64_t *)GUEST_SPARE, *table = (uint64_t *)GUEST_TABLES;
+	uint64_t cr4;
+
+	spare[0] = table[0];
+	for (uint64_t i = 0; i < 8; i++)
+		table[4 * 512 + i] = (GUEST_SPARE + (1 + i) * 4096) | 0x23;
+	for (uint64_t i = 0; i < 512; i++)
+		spare[512 + 8 * i] = (TOUCH_4K + i * 4096) | 0x63;
+	if (shared->op != OP_CR3_PCID)
+		return;
+	asm volatile("mov %%cr4, %0; or %1, %0; mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_PCIDE));
 }
 
 static void measure(void)
@@ -580,6 +662,7 @@ void guest_main(uint64_t cpu)
 		peer();
 	outb(PORT_PIC_MASK, 0xff);
 	tsc_adjust = rdmsr(MSR_TSC_ADJUST);
+	set_tables();
 	asm volatile("sti");
 	/* The exits let the peer's thread run if it has no host CPU of its own. */
 	while (shared->cpus > 1 && !shared->peer_up)

@@ -329,6 +329,7 @@ static void add_extras(struct vm *vm)
 		add_ioeventfd(vm, eventfd(0, EFD_NONBLOCK), MMIO_EVENTFD, 4, 0);
 		break;
 	case OP_TOUCH4K:
+	case OP_PF_MAPPED:
 		add_slot(vm, 1, TOUCH_4K, TOUCH_PAGES * 4096,
 			 get_memory(TOUCH_PAGES * 4096, MADV_NOHUGEPAGE, true));
 		break;

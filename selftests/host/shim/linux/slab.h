@@ -8,6 +8,7 @@
 #define kvzalloc(size, gfp) kzalloc(size, gfp)
 #define kcalloc(n, size, gfp) ((void)(gfp), calloc(n, size))
 #define kfree(p) free((void *)(p))
+#define kfree_rcu(p, field) free((void *)(p))
 #define kvfree(p) free((void *)(p))
 
 #endif

@@ -16,6 +16,14 @@ struct xarray {
 #define xa_is_err(p) ((void)(p), false)
 #define xa_load(xa, i) ((i) < SHIM_XA_MAX ? (xa)->at[i] : NULL)
 
+static inline void *xa_erase(struct xarray *xa, unsigned long i)
+{
+	void *was = xa->at[i];
+
+	xa->at[i] = NULL;
+	return was;
+}
+
 static inline void *xa_cmpxchg(struct xarray *xa, unsigned long i, void *old, void *new, gfp_t gfp)
 {
 	void *was = xa->at[i];

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Bounds of shadow paging: tables are made of what a guest likes, and it may like very many. */
+#include "selftests/lib/okvm_test.h"
+#include "uapi/okvm.h"
+
+#define ROOTS		300u
+#define ROOT_AT		0x100000u
+#define LEAST_PAGES	64u	/* what KVM_SET_NR_MMU_PAGES takes at least */
+#define KEPT		16u	/* roots that the vCPU keeps, and what one fault needs */
+
+/* RBX: the first root, RCX: how many. Each is loaded, and the stack is used behind it. */
+GUEST(roots, 64)
+	"1:	mov %rbx, %rsi\n"
+	"	mov %rcx, %rdi\n"
+	"2:	mov %rsi, %cr3\n"
+	"	push %rsi\n"
+	"	pop %rax\n"
+	"	cmp %rax, %rsi\n"
+	"	jne 3f\n"
+	"	add $0x1000, %rsi\n"
+	"	dec %rdi\n"
+	"	jnz 2b\n"
+	"	out %al, $0x10\n"
+	"	jmp 1b\n"
+	"3:	out %al, $0x11\n"
+GUEST_END(roots);
+
+static void shadow_create(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args = { OKVM_MMU_SHADOW } };
+	struct kvm_regs regs;
+
+	vm_create(vm, VM_BARE);
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
+		test_skip("no shadow paging");
+	vm->mem = host_pages(VM_MEMORY >> 12);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+	LOAD64(vm, roots);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = ROOT_AT;
+	regs.rcx = ROOTS;
+	regs.rsp = ROOT_AT;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+	for (unsigned int i = 0; i < ROOTS; i++)
+		memcpy(vm->mem + ROOT_AT + i * 0x1000, vm->mem + VM_TABLES, 0x1000);
+}
+
+TEST(endless_roots_end_at_the_limit)
+{
+	struct vm vm;
+
+	shadow_create(&vm);
+	EXPECT_EQ(ioctl(vm.fd, KVM_SET_NR_MMU_PAGES, LEAST_PAGES), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		run_out(&vm, 0x10);
+		EXPECT(vm_stat(&vm, "page_tables") <= LEAST_PAGES + KEPT);
+	}
+	vm_destroy(&vm);
+}
+
+TEST(a_limit_takes_what_is_above_it)
+{
+	struct vm vm;
+
+	shadow_create(&vm);
+	EXPECT_EQ(ioctl(vm.fd, KVM_SET_NR_MMU_PAGES, 2 * ROOTS), 0);
+	run_out(&vm, 0x10);
+	EXPECT(vm_stat(&vm, "page_tables") >= ROOTS);
+	EXPECT_EQ(ioctl(vm.fd, KVM_SET_NR_MMU_PAGES, LEAST_PAGES), 0);
+	EXPECT(vm_stat(&vm, "page_tables") <= LEAST_PAGES + KEPT);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+}
+
+static void drop_slab(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	if (fd < 0 || write(fd, "2", 1) != 1)
+		test_skip("caches cannot be dropped");
+	close(fd);
+}
+
+TEST(memory_pressure_takes_tables)
+{
+	struct vm vm;
+	uint64_t before;
+
+	shadow_create(&vm);
+	EXPECT_EQ(ioctl(vm.fd, KVM_SET_NR_MMU_PAGES, 2 * ROOTS), 0);
+	run_out(&vm, 0x10);
+	before = vm_stat(&vm, "page_tables");
+	for (unsigned int i = 0; i < 4; i++)
+		drop_slab();
+	EXPECT(vm_stat(&vm, "page_tables") < before / 2);
+	run_out(&vm, 0x10);
+	EXPECT(vm_stat(&vm, "page_tables") > before / 2);
+	vm_destroy(&vm);
+}
+
+/* The tables of a slot's frames go with it, and come back. */
+TEST(tables_go_with_their_slot)
+{
+	struct vm vm;
+	uint64_t with;
+
+	shadow_create(&vm);
+	EXPECT_EQ(ioctl(vm.fd, KVM_SET_NR_MMU_PAGES, 2 * ROOTS), 0);
+	run_out(&vm, 0x10);
+	with = vm_stat(&vm, "page_tables");
+	vm_slot_delete(&vm, 0);
+	EXPECT(vm_stat(&vm, "page_tables") < with - ROOTS + KEPT);
+	EXPECT_EQ(vm_stat(&vm, "pages_4k"), 0);
+	vm_slot(&vm, 0, 0, VM_MEMORY, vm.mem, 0);
+	run_out(&vm, 0x10);
+	EXPECT(vm_stat(&vm, "page_tables") >= ROOTS);
+	vm_destroy(&vm);
+}

@@ -89,6 +89,7 @@ static int emul_one(struct okvm_emulation *e)
 		rc = EMUL_UNHANDLEABLE;
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
+	okvm_emul_know_cr(e);
 	if (okvm_emul_direct(e, &outcome))
 		return outcome;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));

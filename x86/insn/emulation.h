@@ -94,7 +94,7 @@ struct emul_known {
 	struct emul_mov mov;
 };
 
-#define EMUL_KNOWN_BITS		3
+#define EMUL_KNOWN		8
 
 /**
  * struct okvm_emulation - the emulation of a vCPU; survives user exits, so it lives in the vCPU
@@ -115,7 +115,8 @@ struct emul_known {
  * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @retry_rip, @retry_gfn, @retries: an instruction that the CPU was given as its emulation failed
  * @note: how the instruction's bytes were found, if that was noted
- * @known: by a hash of RIP; @again: the one that userspace was asked to read for
+ * @known: the last that were decoded, of which the next takes the place of @known_next
+ * @again: the one that userspace was asked to read for
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -140,7 +141,8 @@ struct okvm_emulation {
 	u8 retries;
 
 	struct okvm_note note;
-	struct emul_known known[1 << EMUL_KNOWN_BITS];
+	struct emul_known known[EMUL_KNOWN];
+	unsigned int known_next;
 	const struct emul_known *again;
 
 	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */

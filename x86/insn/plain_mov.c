@@ -7,7 +7,6 @@
  * other page of an access across two, or of memory that the VMM backs with what EPT cannot map. So
  * the short way is for an address that can only be the operand's: see direct_fits().
  */
-#include <linux/hash.h>
 #include <linux/mm.h>
 
 #include "core/guestmem.h"
@@ -73,13 +72,23 @@ static u64 known_mask(unsigned int bytes)
 
 static struct emul_known *known_at(struct okvm_emulation *e, unsigned long rip)
 {
-	return &e->known[hash_64(rip, EMUL_KNOWN_BITS)];
+	struct emul_known *known;
+
+	for (known = e->known; known < e->known + EMUL_KNOWN; known++)
+		if (known->rip == rip)
+			return known;
+	return NULL;
+}
+
+static struct emul_known *known_slot(struct okvm_emulation *e, unsigned long rip)
+{
+	return known_at(e, rip) ?: &e->known[e->known_next++ % EMUL_KNOWN];
 }
 
 /* Remember the instruction @mov, if one noted page holds it. */
 static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
-	struct emul_known *known = known_at(e, e->ctx.rip);
+	struct emul_known *known = known_slot(e, e->ctx.rip);
 	const struct emul_insn *insn = &e->ctx.insn;
 	u8 bytes[16] = { };
 
@@ -145,7 +154,7 @@ static const struct emul_known *emul_known(struct okvm_emulation *e)
 	const struct emul_known *known = known_at(e, okvm_rip(vcpu));
 	u64 bytes[2];
 
-	if (!known->len || okvm_rip(vcpu) != known->rip ||
+	if (!known || !known->len ||
 	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
 	    vcpu->arch->reg_ops->get_cpl(vcpu) != known->cpl ||
 	    !okvm_mmu_noted(vcpu, &known->note, okvm_cr3(vcpu), bytes) ||

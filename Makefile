@@ -31,7 +31,7 @@ lint:
 	@$(TESTBED)/check lint
 
 bench:
-	@tools/bench/bench $(ARGS)
+	@tools/bench/bench $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 docs:
 	@$(TESTBED)/docs
@@ -49,7 +49,7 @@ help:
 	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
 	@echo 'make run          boot a machine with VMX (BACKEND=svm: SVM) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
-	@echo 'make bench        what a VM exit costs, beside upstream'
+	@echo 'make bench        what a VM exit costs, beside upstream (BACKEND=svm: with SVM)'
 	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make install      the module by DKMS, the tools with their manual pages, the udev rule; make uninstall undoes it'

@@ -84,7 +84,6 @@ static const struct walk_ops gva_ops_fast = {
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)
 {
 	vcpu->mmu->mode = *mode;
-	vcpu->mmu->mode_seq++;
 	vcpu->vm->mmu->policy->mode_changed(vcpu);
 }
 
@@ -160,7 +159,7 @@ static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gp
 		note->nr = 0;
 		return;
 	}
-	note->mode_seq = vcpu->mmu->mode_seq;
+	note->mode = vcpu->mmu->mode;
 	note->hva = (const u64 __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa));
 }
 
@@ -186,7 +185,8 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	const u64 *want = note->val;
 	u64 val;
 
-	if (!note->nr || note->cr3 != cr3 || note->mode_seq != vcpu->mmu->mode_seq ||
+	if (!note->nr || note->cr3 != cr3 ||
+	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
 	/* Slots lie in user memory; so every address that was computed from one does. */

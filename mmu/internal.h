@@ -74,7 +74,6 @@ struct okvm_mmu_vm {
  * @spare: zeroed pages for tables, filled before @lock is taken
  * @slot, @slot_gen: the slot found last, good while the generation is the same
  * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
- * @mode_seq: counts changes of @mode
  * @note: takes down the entries of the walk in work, or NULL
  * @shadow: what shadow paging keeps
  */
@@ -86,7 +85,6 @@ struct okvm_mmu_vcpu {
 	gfn_t mmio_gfn;
 	u64 mmio_gen;
 	struct walk_mode mode;
-	u32 mode_seq;
 	struct okvm_note *note;
 	struct shadow_vcpu *shadow;
 };

@@ -181,7 +181,7 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 
 /**
  * struct okvm_note - a translation of the guest's, noted so that it can be seen to hold still
- * @gen, @mode_seq, @cr3: memory slots, paging mode and root under which it was made
+ * @gen, @mode, @cr3: memory slots, paging mode and root under which it was made
  * @nr: entries that were read, 0 if it could not be noted
  * @at, @val: where they are for this process, and what they held
  * @hva: what the translation leads to
@@ -189,7 +189,7 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 struct okvm_note {
 	u64 gen;
 	u64 cr3;
-	u32 mode_seq;
+	struct walk_mode mode;
 	unsigned int nr;
 	const u64 __user *at[OKVM_NOTE_LEVELS];
 	u64 val[OKVM_NOTE_LEVELS];

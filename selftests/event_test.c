@@ -277,6 +277,26 @@ TEST(a_shadow_of_mov_ss_holds_nmis_too)
 	vm_destroy(&vm);
 }
 
+/* Restored in the middle of its delivery: where it returns to is behind its prefixes. */
+TEST(a_restored_int_n_with_prefixes)
+{
+	static const uint8_t code[] = { 0x26, 0x2e, 0xcd, 0x30, 0xe6, 0x13 };
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	events_vm(&vm, false);
+	memcpy(vm.mem + AT_MAIN, code, sizeof(code));
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.interrupt.injected = 1;
+	events.interrupt.nr = 0x30;
+	events.interrupt.soft = 1;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	expect_event(&vm, 0x30, AT_MAIN + 4);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 TEST(a_masked_nmi_waits_for_iret)
 {
 	struct kvm_vcpu_events events;

@@ -4,6 +4,8 @@
 
 #define CPUID_SVM	BIT(2)		/* of leaf 80000001h, ECX */
 #define LEAF_SVM	0x8000000au
+#define LEAF_SEV	0x8000001fu
+#define CPUID_SEV	BIT(1)		/* of its EAX */
 /* APM "VM_CR MSR": SVMDIS switches EFER.SVME off, LOCK makes that last until a reset. */
 #define VM_CR_LOCK	BIT(3)
 #define VM_CR_SVMDIS	BIT(4)
@@ -14,6 +16,17 @@ static u32 family(u32 signature)
 	u32 base = signature >> 8 & 0xf;
 
 	return base == 0xf ? base + (signature >> 20 & 0xff) : base;
+}
+
+/*
+ * 0 is the host's. What encrypted guests of kvm_amd have left under their ASIDs is flushed before
+ * these are used again by such, and by no others; unless nearly all ASIDs are theirs.
+ */
+static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
+{
+	if (cpu->ext_max < LEAF_SEV || !(cpu->sev_eax & CPUID_SEV) || cpu->sev_ecx >= asids / 2)
+		return 1;
+	return cpu->sev_ecx + 1;
 }
 
 /*
@@ -42,6 +55,7 @@ enum svm_caps_err svm_caps_adjust(const struct svm_cpuid *cpu, u32 allowed, stru
 
 	caps->signature = cpu->leaf1_eax;
 	caps->asids = has_leaf ? cpu->svm_ebx : 0;
+	caps->asid_first = asid_first(cpu, caps->asids);
 	caps->feats = has_leaf ? cpu->svm_edx & SVM_FEAT_USED & allowed : 0;
 	/* The threshold has no meaning without the filter. */
 	if (!(caps->feats & SVM_FEAT_PAUSE))

@@ -15,6 +15,7 @@
  * @ext_max: CPUID 80000000h EAX: the last extended leaf
  * @ext_ecx: CPUID 80000001h ECX
  * @svm_ebx, @svm_edx: CPUID 8000000Ah: number of ASIDs, features
+ * @sev_eax, @sev_ecx: CPUID 8000001Fh: encryption of guests, and how many ASIDs it may have
  * @vm_cr: the VM_CR MSR; 0 if there is none
  * @encrypted: the kernel's memory is (SME, SEV), or the CPU guards it for guests (SNP)
  */
@@ -22,6 +23,7 @@ struct svm_cpuid {
 	u32 leaf1_eax;
 	u32 ext_max, ext_ecx;
 	u32 svm_ebx, svm_edx;
+	u32 sev_eax, sev_ecx;
 	u64 vm_cr;
 	bool encrypted;
 };
@@ -43,11 +45,15 @@ enum svm_feat {
 			 SVM_FEAT_FLUSH_ASID | SVM_FEAT_DECODE | SVM_FEAT_PAUSE | \
 			 SVM_FEAT_PAUSE_GAP | SVM_FEAT_SPEC_CTRL)
 
-/** struct svm_caps - what there is to use; @feats: enum svm_feat, @asids: 0 is the host's */
+/**
+ * struct svm_caps - what there is to use
+ * @feats: enum svm_feat
+ * @asid_first, @asids: the first ASID that guests get, and the first that there is not
+ */
 struct svm_caps {
 	u32 signature;
 	u32 feats;
-	u32 asids;
+	u32 asid_first, asids;
 };
 
 /** enum svm_caps_err - why a CPU cannot be used */

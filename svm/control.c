@@ -165,7 +165,8 @@ void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
 		svm_dirty(hw, SVM_CLEAN_CONTROL);
 	}
-	svm_intercepts(vcpu);
+	if (what != OKVM_ICPT_TSC)
+		svm_intercepts(vcpu);
 }
 
 /* Fields that are written once. The reset and the update functions write all others. */

@@ -14,9 +14,12 @@
 #include <linux/smp.h>
 
 #include <asm/msr.h>
+#include <asm/perf_event.h>
 #include <asm/processor.h>
 
 #include "svm/svm.h"
+
+#define CPUID_SEV_FUNC	0x8000001f
 
 /**
  * struct svm_cpu - of each CPU
@@ -48,6 +51,8 @@ void svm_read_cpuid(struct svm_cpuid *cpu)
 	cpu->ext_ecx = cpuid_ecx(0x80000001);
 	cpu->svm_ebx = cpuid_ebx(SVM_CPUID_FUNC);
 	cpu->svm_edx = cpuid_edx(SVM_CPUID_FUNC);
+	cpu->sev_eax = cpuid_eax(CPUID_SEV_FUNC);
+	cpu->sev_ecx = cpuid_ecx(CPUID_SEV_FUNC);
 	if (rdmsrl_safe(MSR_VM_CR, &cpu->vm_cr))
 		cpu->vm_cr = 0;
 }
@@ -80,6 +85,8 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	/* perf counts in host or guest alone only where EFER.SVME is set. */
+	amd_pmu_enable_virt();
 	/* What the TLB holds of former guests: the first vCPU begins a generation. */
 	c->asid_generation++;
 	c->next_asid = svm_caps.asids;
@@ -91,6 +98,7 @@ void svm_cpu_disable(void)
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
 	u64 efer;
 
+	amd_pmu_disable_virt();
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
@@ -122,7 +130,7 @@ static void asid_new(struct okvm_hw_vcpu *hw, struct svm_cpu *c)
 {
 	if (c->next_asid >= svm_caps.asids) {
 		c->asid_generation++;
-		c->next_asid = 1;
+		c->next_asid = svm_caps.asid_first;
 		c->flush_due = true;
 	}
 	hw->asid_generation = c->asid_generation;

@@ -74,25 +74,35 @@ static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
+static int exit_mov_cr(struct okvm_vcpu *vcpu, unsigned int reg, unsigned int len)
+{
+	const u32 code = to_hw(vcpu)->exit_code;
+
+	if (code < SVM_EXIT_WRITE_CR0)
+		return okvm_exit_from_cr(vcpu, code & 15, reg, len);
+	return okvm_exit_to_cr(vcpu, code == SVM_EXIT_CR0_SEL_WRITE ? 0 : code & 15,
+			       okvm_gpr(vcpu, reg), len);
+}
+
 /* CLTS and SMSW, LMSW, and everything where the CPU does not tell the register. */
 int svm_exit_cr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	const union svm_cr q = { hw->vmcb->control.exit_info_1 };
-	unsigned int nr = hw->exit_code & 15, len;
+	unsigned int len, reg;
 
-	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) && hw->exit_code == SVM_EXIT_WRITE_CR8)
+	if (svm_has(&svm_caps, SVM_FEAT_DECODE)) {
+		if (!q.mov)
+			return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+		len = insn_len(vcpu);
+		return len ? exit_mov_cr(vcpu, q.reg, len) : OKVM_RESUME;
+	}
+	len = okvm_known_mov_cr(vcpu, &reg);
+	if (len)
+		return exit_mov_cr(vcpu, reg, len);
+	if (hw->exit_code == SVM_EXIT_WRITE_CR8)
 		return emulate_to_cr8(vcpu);
-	if (!svm_has(&svm_caps, SVM_FEAT_DECODE) || !q.mov)
-		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
-	len = insn_len(vcpu);
-	if (!len)
-		return OKVM_RESUME;
-	if (hw->exit_code == SVM_EXIT_CR0_SEL_WRITE)
-		nr = 0;
-	else if (hw->exit_code < SVM_EXIT_WRITE_CR0)
-		return okvm_exit_from_cr(vcpu, nr, q.reg, len);
-	return okvm_exit_to_cr(vcpu, nr, okvm_gpr(vcpu, q.reg), len);
+	return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 }
 
 int svm_exit_dr(struct okvm_vcpu *vcpu)

@@ -14,6 +14,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/fpu.h"
 #include "x86/cpu/mp_state.h"
+#include "x86/insn/insn.h"
 #include "x86/pv/async_pf.h"
 #include "x86/pv/pv.h"
 #include "x86/run.h"
@@ -122,8 +123,18 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 }
 
+/* Given by userspace, which does not say how long its INT is: it may have prefixes. */
+static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	return unlikely(ev->irq.injected && ev->irq.soft && !ev->insn_len);
+}
+
 static void run_serve_events(struct okvm_vcpu *vcpu)
 {
+	if (soft_irq_without_len(vcpu))
+		vcpu->arch->ev.insn_len = okvm_insn_len(vcpu);
 	if (okvm_take_request(OKVM_REQ_NMI, vcpu))
 		okvm_take_nmis(vcpu);
 	if (!okvm_take_request(OKVM_REQ_EVENT, vcpu))
@@ -155,7 +166,8 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 
 	if (okvm_test_request(OKVM_REQ_DEAD, vcpu))
 		return -EIO;
-	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && okvm_serve_fast(vcpu))
+	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
+	    okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
 	/* These requests only make the vCPU look. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);

@@ -122,7 +122,7 @@ struct okvm_guest_feat {
 	u32 pv;			/* EAX of leaf 0x40000001 (KVM_FEATURE_*) */
 	bool longmode, nx, ffxsr, rdtscp, rdpid, tsc_deadline, tsc_adjust, x2apic, xsave, xsaves;
 	bool invpcid, gbpages, spec_ctrl, stibp, ssbd, ibpb, flush_l1d, arch_cap, tsx_ctrl;
-	bool mwait, bus_lock, umwait, sse3, rtm, pdcm;
+	bool mwait, bus_lock, umwait, sse3, rtm, pdcm, lock_cr8;
 };
 
 struct okvm_apf;

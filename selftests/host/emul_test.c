@@ -219,6 +219,23 @@ TEST(emul_real_int_iret)
 	EXPECT_EQ(e.sysop, EMUL_SYS_SWITCH_NMI);
 }
 
+/* AMD's name for CR8 in code of 32 bits; of no other register, and nowhere else. */
+TEST(emul_lock_makes_cr0_cr8)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32, 0);
+	e.ctx.gpr[EMUL_RAX] = 5;
+	FAULT(&e, UD, 0, 0xf0, 0x0f, 0x22, 0xc0);
+	e.ctx.lock_cr8 = true;
+	EXPECT_EQ(RUN(&e, 0xf0, 0x0f, 0x22, 0xc0), EMUL_OK);
+	EXPECT_EQ(e.cr[8], 5);
+	EXPECT_EQ(RUN(&e, 0xf0, 0x0f, 0x20, 0xc1), EMUL_OK);
+	EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 5);
+	FAULT(&e, UD, 0, 0xf0, 0x0f, 0x22, 0xd8);
+	FAULT(&e, UD, 0, 0xf0, 0x0f, 0x23, 0xc0);
+}
+
 /* The way out of real mode, as every boot loader goes it. */
 TEST(emul_enter_protected)
 {

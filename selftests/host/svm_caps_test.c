@@ -57,6 +57,28 @@ TEST(each_option_goes_alone)
 	}
 }
 
+TEST(asids_of_encrypted_guests_are_left_alone)
+{
+	struct svm_cpuid cpu = full();
+	struct svm_caps caps;
+
+	cpu.sev_ecx = 509;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	EXPECT_EQ(caps.asid_first, 1);
+	cpu.sev_eax = BIT(1);
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	EXPECT_EQ(caps.asid_first, 510);
+	cpu.svm_ebx = 1018;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	EXPECT_EQ(caps.asid_first, 1);
+	cpu.svm_ebx = 1020;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	EXPECT_EQ(caps.asid_first, 510);
+	cpu.ext_max = 0x8000001e;
+	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
+	EXPECT_EQ(caps.asid_first, 1);
+}
+
 TEST(what_is_refused)
 {
 	struct svm_caps caps;

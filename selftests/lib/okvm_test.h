@@ -44,6 +44,8 @@ void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
  */
 void test_needs_two_cpus(void);
 
+/* Is the CPU QEMU's interpreted one? */
+bool test_on_tcg(void);
 /* Do VMs run by SVM here? Else by VMX. */
 bool test_on_svm(void);
 /* Ends the test where VMs do not run by VMX, which is what it is about. */

@@ -38,15 +38,6 @@ kselftests_script()
 	EOS
 }
 
-# hoststate_module KERNEL: by which hostregs_test sees the registers of the kernel
-hoststate_module()
-{
-	local tree=$step_dir/hoststate
-	rm -rf "$tree"
-	cp -r "$testbed/hoststate" "$tree"
-	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
-}
-
 # kselftests KERNEL [MODULE-PARAMETERS...]: all of them with okvm loaded with these parameters; then
 # those of the lines on standard input (PROGRAM MODULE-PARAMETERS...) with theirs.
 kselftests()

@@ -83,6 +83,15 @@ new_payload()
 	echo "$step_dir/$1"
 }
 
+# hoststate_module KERNEL: by which hostregs_test sees the registers of the kernel
+hoststate_module()
+{
+	local tree=$step_dir/hoststate
+	rm -rf "$tree"
+	cp -r "$testbed/hoststate" "$tree"
+	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
+}
+
 finish()
 {
 	echo "1..$step_number"

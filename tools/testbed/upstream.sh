@@ -31,7 +31,7 @@ machine()
 	shift 3
 	cp "$build/okvm.ko" "$payload/"
 	echo "okvm.ko device_name=kvm guest_time_bound=500000 $params" >"$payload/modules"
-	cat >"$payload/list"
+	leave_out_on_tcg >"$payload/list"
 	while read -r _ _ test _; do
 		cp "$programs/$test" "$payload/" 2>/dev/null ||
 			cp "$programs/x86_64/$test" "$payload/" || not_ok "$test was not built"
@@ -39,6 +39,17 @@ machine()
 	write_run "$params" >"$payload/run"
 	chmod +x "$payload/run"
 	bench_ktap "$name" --kernel dev --payload "$payload" --log "$payload.log" "$@"
+}
+
+# What upstream's kvm_amd does not pass on that machine either: the debug exit of a guest's INT3
+# (debug_regs), TSC scaling and XSAVES, which it has not; and what takes too long there.
+leave_out_on_tcg()
+{
+	if [ "${OKVM_MACHINE:-}" = tcg ]; then
+		grep -vE " (debug_regs|tsc_scaling_sync|xss_msr_test|dirty_log_test)( |\$)"
+	else
+		cat
+	fi
 }
 
 # What the machine runs.

@@ -433,8 +433,9 @@ static void digest_amd_bits(struct okvm_guest_feat *f, u32 ebx)
 	f->ssbd |= ebx & BIT(24);
 }
 
-static void digest_ext1(struct okvm_guest_feat *f, u32 edx)
+static void digest_ext1(struct okvm_guest_feat *f, u32 ecx, u32 edx)
 {
+	f->lock_cr8 = ecx & BIT(4);
 	f->nx = edx & BIT(20);
 	f->ffxsr = edx & BIT(25);
 	f->gbpages = edx & BIT(26);
@@ -466,7 +467,7 @@ static void digest(struct okvm_vcpu *vcpu)
 	digest_leaf1(f, REG(0x1, 0, ECX), REG(0x1, 0, EDX));
 	digest_leaf7(f, REG(0x7, 0, EBX), REG(0x7, 0, ECX), REG(0x7, 0, EDX));
 	digest_amd_bits(f, REG(0x80000008, 0, EBX));
-	digest_ext1(f, REG(0x80000001, 0, EDX));
+	digest_ext1(f, REG(0x80000001, 0, ECX), REG(0x80000001, 0, EDX));
 	digest_derived(vcpu, f);
 	f->cr4_reserved = CR4_RESERVED(guest_reg, vcpu);
 	f->pv = t->epv < 0 ? 0 : t->entries[t->epv].eax;

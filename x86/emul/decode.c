@@ -440,6 +440,16 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
+/* Code of less than 64 bits has no other way to name CR8. */
+static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
+{
+	if (!d->ctx->lock_cr8 || d->insn->reg ||
+	    (row->exec != emul_op_mov_r_cr && row->exec != emul_op_mov_cr_r))
+		return false;
+	d->insn->reg = 8;
+	return true;
+}
+
 /* Rules that need the row and the mode but no register. */
 static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *row)
 {
@@ -458,7 +468,7 @@ static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *
 		return emul_fault(d->ctx, VEC_UD);
 	if (f & F_MEM && !mem)
 		return emul_fault(d->ctx, VEC_UD);
-	if (insn->lock && !(f & F_LOCK && mem))
+	if (insn->lock && !(f & F_LOCK && mem) && !decode_lock_cr8(d, row))
 		return emul_fault(d->ctx, VEC_UD);
 	if (insn->vex && ((insn->vex_v && !(f & F_VVVV)) || f & (insn->vex_l ? F_L0 : F_L1)))
 		return emul_fault(d->ctx, VEC_UD);

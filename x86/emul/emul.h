@@ -507,6 +507,7 @@ struct emul_task {
  * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
  * @io_buf_size: its size in bytes
  * @seq: grows with every commit of an instruction or iteration
+ * @lock_cr8: LOCK before a MOV with CR0 makes it one with CR8 (APM "CR8"), else #UD
  * @stop: set by an op: a repeated string instruction ends with the iteration in work, and
  *	EMUL_OUT_AGAIN says whether more are left
  * @insn: the decoded instruction. Valid when insn.len is not 0
@@ -537,6 +538,7 @@ struct emul_ctx {
 	u32 io_buf_size;
 	u32 seq;
 	bool stop;
+	bool lock_cr8;
 	struct emul_insn insn;
 	struct emul_exception exc;
 	u32 out;

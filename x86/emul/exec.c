@@ -38,6 +38,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 	ctx->io_buf = NULL;
 	ctx->io_buf_size = 0;
 	ctx->seq = 0;
+	ctx->lock_cr8 = false;
 	ctx->out = 0;
 	ctx->dirty = 0;
 	ctx->insn.len = 0;

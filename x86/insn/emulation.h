@@ -77,6 +77,26 @@ struct emul_post {
 };
 
 /**
+ * struct emul_known - an instruction in 64-bit mode that was decoded before, see plain_mov.c
+ * @len: 0: none
+ * @cr: it moves to or from a control register, with @mov.reg
+ * @note: how its bytes were found
+ * @bytes, @mask: these bytes, and which of them are its own
+ */
+struct emul_known {
+	u8 len;
+	u8 cpl;
+	bool cr;
+	unsigned long rip;
+	u64 bytes[2];
+	u64 mask[2];
+	struct okvm_note note;
+	struct emul_mov mov;
+};
+
+#define EMUL_KNOWN		8
+
+/**
  * struct okvm_emulation - the emulation of a vCPU; survives user exits, so it lives in the vCPU
  * @gpa: address of the instruction's memory operand, if an exit has told it
  * @log: accesses of the instruction or iteration in work, in order
@@ -95,7 +115,8 @@ struct emul_post {
  * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @retry_rip, @retry_gfn, @retries: an instruction that the CPU was given as its emulation failed
  * @note: how the instruction's bytes were found, if that was noted
- * @known: the plain MOV in 64-bit mode that was emulated last, see emul_know(); no @known.len: none
+ * @known: the last that were decoded, of which the next takes the place of @known_next
+ * @again: the one that userspace was asked to read for
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -120,14 +141,9 @@ struct okvm_emulation {
 	u8 retries;
 
 	struct okvm_note note;
-	struct {
-		u8 len;
-		u8 cpl;
-		unsigned long rip;
-		u64 bytes[2];
-		u64 mask[2];	/* bytes of the instruction */
-		struct emul_mov mov;
-	} known;
+	struct emul_known known[EMUL_KNOWN];
+	unsigned int known_next;
+	const struct emul_known *again;
 
 	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */
 	u8 log_data[EMUL_LOG_BYTES];
@@ -165,6 +181,8 @@ int okvm_emul_user(struct okvm_emulation *e);
 
 /** okvm_emul_direct() - carry out the decoded plain MOV, if that is what it is, and *@outcome */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
+/** okvm_emul_know_cr() - the decoded instruction, if it is a MOV with a control register */
+void okvm_emul_know_cr(struct okvm_emulation *e);
 /** okvm_emul_direct_done() - userspace has read for the MOV. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 

@@ -22,7 +22,7 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 /** okvm_emulate() - emulate the instruction at RIP. Return: outcome. vm->srcu held, IRQs on. */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
- * okvm_emulate_known() - MMIO by the plain MOV that was emulated last, if that stands at RIP still
+ * okvm_emulate_known() - MMIO by a plain MOV that was emulated before, if that stands at RIP still
  * Return: false if not: nothing has happened. As okvm_emulate().
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
@@ -31,6 +31,11 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
  * Return: false if the emulator cannot: nothing has happened. As okvm_emulate().
  */
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
+/**
+ * okvm_known_mov_cr() - the operand of a MOV with a control register that was emulated before
+ * Return: the instruction's length; 0 if another stands at RIP. vm->srcu held
+ */
+unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
 /**
  * okvm_insn_len() - of the instruction at RIP, where hardware does not tell
  *

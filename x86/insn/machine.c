@@ -67,8 +67,6 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	enum emul_rc rc;
 	gpa_t gpa;
 
-	/* The note is about to be another instruction's. */
-	emul_of(ctx)->known.len = 0;
 	gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
 					OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &fault,
 					&emul_of(ctx)->note);

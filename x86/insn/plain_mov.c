@@ -58,10 +58,11 @@ static bool direct_can(struct okvm_emulation *e)
 /*
  * ---- the same MOV again ----
  *
- * A driver's access to its device is one instruction, executed again and again. It need not be
- * decoded anew if it is the same: not only RIP and the mode, but the page-table entries that lead
- * to it and its bytes are compared, as the guest changes them without an exit. The data's page
- * plays no part: hardware has reported it.
+ * A driver's access to its device is one instruction, executed again and again; so is a kernel's
+ * to a control register, whose operand not every CPU tells. It need not be decoded anew if it is
+ * the same: not only RIP and the mode, but the page-table entries that lead to it and its bytes are
+ * compared, as the guest changes them without an exit. The data's page plays no part: hardware has
+ * reported it.
  */
 
 static u64 known_mask(unsigned int bytes)
@@ -69,25 +70,52 @@ static u64 known_mask(unsigned int bytes)
 	return bytes >= 8 ? ~0ull : BIT_ULL(bytes * 8) - 1;
 }
 
-/* After emul_as_mov(): remember the instruction, if one noted page holds it. */
-static void emul_know(struct okvm_emulation *e)
+static struct emul_known *known_at(struct okvm_emulation *e, unsigned long rip)
 {
+	struct emul_known *known;
+
+	for (known = e->known; known < e->known + EMUL_KNOWN; known++)
+		if (known->rip == rip)
+			return known;
+	return NULL;
+}
+
+static struct emul_known *known_slot(struct okvm_emulation *e, unsigned long rip)
+{
+	return known_at(e, rip) ?: &e->known[e->known_next++ % EMUL_KNOWN];
+}
+
+/* Remember the instruction @mov, if one noted page holds it. */
+static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
+{
+	struct emul_known *known = known_slot(e, e->ctx.rip);
 	const struct emul_insn *insn = &e->ctx.insn;
 	u8 bytes[16] = { };
 
-	e->known.len = 0;
+	known->len = 0;
 	/* FS and GS have bases, which can change. */
-	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || e->mov.seg >= EMUL_FS ||
+	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || mov->seg >= EMUL_FS ||
 	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
 		return;
 	memcpy(bytes, insn->bytes, insn->len);
-	memcpy(e->known.bytes, bytes, sizeof(bytes));
-	e->known.mask[0] = known_mask(insn->len);
-	e->known.mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
-	e->known.len = insn->len;
-	e->known.cpl = e->ctx.cpl;
-	e->known.rip = e->ctx.rip;
-	e->known.mov = e->mov;
+	memcpy(known->bytes, bytes, sizeof(bytes));
+	known->mask[0] = known_mask(insn->len);
+	known->mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
+	known->len = insn->len;
+	known->cpl = e->ctx.cpl;
+	known->cr = cr;
+	known->rip = e->ctx.rip;
+	known->note = e->note;
+	known->mov = *mov;
+}
+
+void okvm_emul_know_cr(struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+	const struct emul_mov mov = { .reg = insn->rm };
+
+	if (insn->map == EMUL_MAP_0F && (insn->opcode & 0xfd) == 0x20)
+		emul_know(e, &mov, true);
 }
 
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
@@ -96,7 +124,7 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
 
 	if (!direct_can(e))
 		return false;
-	emul_know(e);
+	emul_know(e, &e->mov, false);
 	val = e->mov.val;
 	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write)) {
 		*outcome = direct_finish(e, val);
@@ -119,26 +147,26 @@ static u64 known_linear(struct okvm_vcpu *vcpu, const struct emul_mov *mov)
 			   mov->index < 0 ? 0 : okvm_gpr(vcpu, mov->index));
 }
 
-static bool emul_known(struct okvm_emulation *e, gpa_t gpa)
+/* Return: the known instruction that stands at RIP, or NULL. */
+static const struct emul_known *emul_known(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
+	const struct emul_known *known = known_at(e, okvm_rip(vcpu));
 	u64 bytes[2];
 
-	if (!e->known.len || okvm_rip(vcpu) != e->known.rip ||
+	if (!known || !known->len ||
 	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
-	    vcpu->arch->reg_ops->get_cpl(vcpu) != e->known.cpl ||
-	    !direct_fits(&e->known.mov, known_linear(vcpu, &e->known.mov), gpa))
-		return false;
-	if (!okvm_mmu_noted(vcpu, &e->note, okvm_cr3(vcpu), bytes))
-		return false;
-	return !((bytes[0] ^ e->known.bytes[0]) & e->known.mask[0]) &&
-	       !((bytes[1] ^ e->known.bytes[1]) & e->known.mask[1]);
+	    vcpu->arch->reg_ops->get_cpl(vcpu) != known->cpl ||
+	    !okvm_mmu_noted(vcpu, &known->note, okvm_cr3(vcpu), bytes) ||
+	    (bytes[0] ^ known->bytes[0]) & known->mask[0] ||
+	    (bytes[1] ^ known->bytes[1]) & known->mask[1])
+		return NULL;
+	return known;
 }
 
-static int known_finish(struct okvm_emulation *e, u64 val)
+static int known_finish(struct okvm_vcpu *vcpu, const struct emul_known *known, u64 val)
 {
-	const struct emul_mov *mov = &e->known.mov;
-	struct okvm_vcpu *vcpu = e->vcpu;
+	const struct emul_mov *mov = &known->mov;
 
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
@@ -146,41 +174,56 @@ static int known_finish(struct okvm_emulation *e, u64 val)
 	/* A fault sets RF, and this exit is like one; the end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
-	return okvm_skip_insn(vcpu, e->known.len);
+	return okvm_skip_insn(vcpu, known->len);
 }
 
 static int known_complete(struct okvm_vcpu *vcpu)
 {
-	struct okvm_emulation *e = vcpu->arch->emul;
 	u64 val = 0;
 
 	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
 		return OKVM_RESUME;
 	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
-	return known_finish(e, val);
+	return known_finish(vcpu, vcpu->arch->emul->again, val);
 }
 
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
-	const struct emul_mov *mov = &e->known.mov;
+	const struct emul_known *known = emul_known(e);
+	const struct emul_mov *mov;
 	u64 val = 0;
 
-	if (!emul_known(e, gpa))
+	if (!known || known->cr)
+		return false;
+	mov = &known->mov;
+	if (!direct_fits(mov, known_linear(vcpu, mov), gpa))
 		return false;
 	vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (mov->write)
 		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
 	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
-		*outcome = known_finish(e, val);
+		*outcome = known_finish(vcpu, known, val);
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
 	/* A write is done with: nothing is left for when userspace is back, as TF is clear. */
-	if (mov->write)
-		known_finish(e, val);
-	else
+	if (mov->write) {
+		known_finish(vcpu, known, val);
+	} else {
+		e->again = known;
 		okvm_io_begin(vcpu, known_complete);
+	}
 	*outcome = OKVM_USER;
 	return true;
+}
+
+unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg)
+{
+	const struct emul_known *known = emul_known(vcpu->arch->emul);
+
+	if (!known || !known->cr)
+		return 0;
+	*reg = known->mov.reg;
+	return known->len;
 }

@@ -50,6 +50,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->asked_msr = false;
 	e->unknown = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
+	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
 	/* One item after the other of a string that is stepped, or that a device takes in part. */
@@ -89,6 +90,7 @@ static int emul_one(struct okvm_emulation *e)
 		rc = EMUL_UNHANDLEABLE;
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
+	okvm_emul_know_cr(e);
 	if (okvm_emul_direct(e, &outcome))
 		return outcome;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));

@@ -582,6 +582,9 @@ bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	case MSR_IA32_TSC_DEADLINE:
 		okvm_apic_set_tsc_deadline(vcpu, val);
 		return true;
+	case MSR_IA32_TSC_ADJUST:
+		okvm_tsc_adjust_write(vcpu, val, false);
+		return vcpu->arch->feat.tsc_adjust;
 	case 0x800 ... 0x8ff:
 		return okvm_apic_msr_write_fast(vcpu, msr, val);
 	default:

@@ -156,7 +156,8 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 static void move_offset(struct okvm_vcpu *vcpu, u64 by)
 {
 	set_offset(vcpu, vcpu->arch->tsc_offset + by);
-	okvm_request(OKVM_REQ_CLOCK, vcpu);
+	if (vcpu->arch->pv->clock_active)
+		okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 
 void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)

@@ -104,7 +104,28 @@ static struct miscdevice hoststate_device = {
 	.fops = &hoststate_fops,
 };
 
-module_misc_device(hoststate_device);
+static unsigned long hsave;
+module_param(hsave, ulong, 0444);
+MODULE_PARM_DESC(hsave, "physical address that VM_HSAVE_PA holds, as of a hypervisor before");
+
+static void set_hsave(void *unused)
+{
+	wrmsrl_safe(MSR_VM_HSAVE_PA, hsave);
+}
+
+static int __init hoststate_init(void)
+{
+	if (hsave)
+		on_each_cpu(set_hsave, NULL, 1);
+	return misc_register(&hoststate_device);
+}
+module_init(hoststate_init);
+
+static void __exit hoststate_exit(void)
+{
+	misc_deregister(&hoststate_device);
+}
+module_exit(hoststate_exit);
 
 MODULE_DESCRIPTION("Shows the registers of the CPU");
 MODULE_LICENSE("GPL");

@@ -14,11 +14,15 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
-#include "core/vcpu.h"
+#include "core/internal.h"
 
 static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleeps, in ns; 0 never polls");
+
+/* Requests that end a block, whatever the guest waits for. */
+#define ENDS_BLOCK	(BIT(OKVM_REQ_UNBLOCK) | BIT(OKVM_REQ_DEAD) | BIT(OKVM_REQ_LEAVE) | \
+			 BIT(OKVM_REQ_PAUSE))
 
 #define POLL_START_NS	10000
 #define YIELD_PASSES	2
@@ -27,8 +31,8 @@ MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleep
 
 static bool block_should_end(struct okvm_vcpu *vcpu)
 {
-	return okvm_arch_vcpu_runnable(vcpu) || okvm_test_request(OKVM_REQ_UNBLOCK, vcpu) ||
-	       okvm_test_request(OKVM_REQ_DEAD, vcpu) || signal_pending(current);
+	return okvm_arch_vcpu_runnable(vcpu) || READ_ONCE(vcpu->requests) & ENDS_BLOCK ||
+	       signal_pending(current);
 }
 
 /* How one wait went, for the statistics and for the next one's polling time. */
@@ -129,16 +133,51 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 }
 
-int okvm_vcpu_yield_to(struct okvm_vcpu *target)
+/* The thread that has run a vCPU last, with a reference; NULL if it is gone. */
+static struct task_struct *block_thread(struct okvm_vcpu *vcpu)
 {
 	struct task_struct *task;
 	struct pid *pid;
-	int ret = 0;
 
 	rcu_read_lock();
-	pid = rcu_dereference(target->pid);
+	pid = rcu_dereference(vcpu->pid);
 	task = pid ? get_pid_task(pid, PIDTYPE_PID) : NULL;
 	rcu_read_unlock();
+	return task;
+}
+
+bool okvm_vcpu_waits(struct okvm_vcpu *vcpu, bool begins)
+{
+	/* Pairs with the barrier of okvm_vcpu_stop_waiting(). */
+	smp_store_mb(vcpu->waits, begins);
+	return !begins || !okvm_test_request(OKVM_REQ_LEAVE, vcpu);
+}
+
+/*
+ * The kernel's waits for memory end when the thread has a signal or work that counts as one. The
+ * flag alone is such work, with nothing to do: the way to userspace clears it.
+ */
+void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	/* After OKVM_REQ_LEAVE is set. */
+	smp_mb();
+	if (!OKVM_FOLL_INTERRUPTIBLE || !READ_ONCE(vcpu->waits))
+		return;
+	task = block_thread(vcpu);
+	if (!task)
+		return;
+	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+	wake_up_process(task);
+	put_task_struct(task);
+}
+
+int okvm_vcpu_yield_to(struct okvm_vcpu *target)
+{
+	struct task_struct *task = block_thread(target);
+	int ret;
+
 	if (!task)
 		return 0;
 	ret = yield_to(task, 1);

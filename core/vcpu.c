@@ -311,6 +311,7 @@ static long vcpu_ioc_get_error(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = okvm_vcpu_stats_fd } },
+	{ OKVM_VCPU_KICK,      OKVM_IOC_NOARG | OKVM_IOC_NOLOCK, { .vcpu = okvm_vcpu_leave } },
 	{ OKVM_GET_ERROR,      OKVM_IOC_NOLOCK | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_error } },
 	{ }
 };

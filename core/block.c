@@ -15,6 +15,7 @@
 #include "core/arch.h"
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/trace_kvm.h"
 
 static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
@@ -108,7 +109,11 @@ static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 		now = 0;
 	else
 		now = now ? now * 2 : POLL_START_NS;
-	vcpu->halt_poll_ns = min(now, limit);
+	now = min(now, limit);
+	if (now != vcpu->halt_poll_ns)
+		trace_kvm_halt_poll_ns(now > vcpu->halt_poll_ns, vcpu->id, now,
+				       vcpu->halt_poll_ns);
+	vcpu->halt_poll_ns = now;
 }
 
 void okvm_vcpu_block(struct okvm_vcpu *vcpu)
@@ -127,6 +132,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 		block.slept = block_sleep(vcpu);
 	block.end = block.slept ? ktime_get() : block.poll_end;
 	okvm_arch_blocks(vcpu, false);
+	trace_kvm_vcpu_wakeup(ktime_to_ns(ktime_sub(block.end, block.start)), block.slept, true);
 	block_count(vcpu, &block);
 	if (may_poll)
 		block_adapt(vcpu, ktime_to_ns(ktime_sub(block.end, block.start)));

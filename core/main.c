@@ -16,6 +16,7 @@
 #include "core/hardware.h"
 #include "core/internal.h"
 #include "core/memslot.h"
+#include "core/trace_names.h"
 
 static char *device_name = OKVM_DEVICE_NAME;
 module_param(device_name, charp, 0444);
@@ -152,11 +153,16 @@ static int __init okvm_init(void)
 	err = PTR_ERR_OR_ZERO(offer);
 	if (err)
 		goto err_hardware_exit;
-	err = main_register_device();
+	err = okvm_names_init();
 	if (err)
 		goto err_unregister;
+	err = main_register_device();
+	if (err)
+		goto err_names_exit;
 	return 0;
 
+err_names_exit:
+	okvm_names_exit();
 err_unregister:
 	okvm_backend_unregister(offer);
 err_hardware_exit:
@@ -174,6 +180,7 @@ err_vcpu_exit:
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);
+	okvm_names_exit();
 	okvm_backend_unregister(okvm_default_offer);
 	okvm_hardware_exit();
 	okvm_ioctl_exit();

@@ -17,6 +17,7 @@
 #include "core/backend.h"
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/trace_kvm.h"
 
 #define RUN_SIGNAL_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
 #define RUN_THREAD_WORK	(OKVM_TIF_RESCHED | RUN_SIGNAL_WORK | _TIF_NOTIFY_RESUME)
@@ -218,6 +219,7 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);
 	okvm_vcpu_put(vcpu);
+	trace_kvm_userspace_exit(vcpu->run->exit_reason, min(outcome, 0));
 	if (outcome == OKVM_USER) {
 		vcpu->stat[OKVM_STAT_USER_EXITS]++;
 		return 0;

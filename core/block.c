@@ -25,7 +25,18 @@ MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleep
 #define ENDS_BLOCK	(BIT(OKVM_REQ_UNBLOCK) | BIT(OKVM_REQ_DEAD) | BIT(OKVM_REQ_LEAVE) | \
 			 BIT(OKVM_REQ_PAUSE))
 
-#define POLL_START_NS	10000
+static unsigned int halt_poll_ns_grow = 2;
+module_param(halt_poll_ns_grow, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_grow, "factor by which the time grows after a short sleep; 0: it does not");
+
+static unsigned int halt_poll_ns_grow_start = 10000;
+module_param(halt_poll_ns_grow_start, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_grow_start, "shortest time of a poll, in ns");
+
+static unsigned int halt_poll_ns_shrink;
+module_param(halt_poll_ns_shrink, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0: no more polls");
+
 #define YIELD_PASSES	2
 /* Each takes the locks of two run queues, so a spinning guest gets no more of them per exit. */
 #define YIELD_FAILURES	3
@@ -98,6 +109,23 @@ static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 	}
 }
 
+static u32 block_grown(u32 now)
+{
+	unsigned int by = READ_ONCE(halt_poll_ns_grow);
+
+	if (!by)
+		return now;
+	return min_t(u64, max_t(u64, (u64)now * by, READ_ONCE(halt_poll_ns_grow_start)), U32_MAX);
+}
+
+static u32 block_shrunk(u32 now)
+{
+	unsigned int by = READ_ONCE(halt_poll_ns_shrink);
+
+	now = by ? now / by : 0;
+	return now < READ_ONCE(halt_poll_ns_grow_start) ? 0 : now;
+}
+
 static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 {
 	unsigned int limit = READ_ONCE(halt_poll_ns);
@@ -106,9 +134,9 @@ static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 	if (waited_ns <= now)
 		return;
 	if (waited_ns > limit)
-		now = 0;
+		now = block_shrunk(now);
 	else
-		now = now ? now * 2 : POLL_START_NS;
+		now = block_grown(now);
 	now = min(now, limit);
 	if (now != vcpu->halt_poll_ns)
 		trace_kvm_halt_poll_ns(now > vcpu->halt_poll_ns, vcpu->id, now,

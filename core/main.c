@@ -70,6 +70,8 @@ int okvm_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_BINARY_STATS_FD:
 	case KVM_CAP_MEMORY_FAULT_INFO:
 		return 1;
+	case OKVM_CAP_EXIT_TIMES:
+		return 1;
 	case OKVM_CAP_CONTROL:
 		return OKVM_CONTROL_KICK | OKVM_CONTROL_PAUSE | OKVM_CONTROL_REGIONS;
 	case KVM_CAP_COALESCED_MMIO:

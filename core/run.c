@@ -17,6 +17,7 @@
 #include "core/backend.h"
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/times.h"
 #include "core/trace_kvm.h"
 
 #define RUN_SIGNAL_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
@@ -197,11 +198,22 @@ static void run_note_thread(struct okvm_vcpu *vcpu)
 	put_pid(old);
 }
 
+static noinline void run_watch_end(struct okvm_vcpu *vcpu, int outcome)
+{
+	if (outcome == OKVM_RUN_PAUSED)
+		return;
+	trace_kvm_userspace_exit(vcpu->run->exit_reason, min(outcome, 0));
+	if (vcpu->times)
+		okvm_times_to_user(vcpu);
+}
+
 int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 {
 	sigset_t saved;
 	int outcome;
 
+	if (okvm_watching() && vcpu->times)
+		okvm_times_from_user(vcpu);
 	run_note_thread(vcpu);
 	vcpu->ran = true;
 	okvm_vcpu_load(vcpu);
@@ -219,7 +231,8 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);
 	okvm_vcpu_put(vcpu);
-	trace_kvm_userspace_exit(vcpu->run->exit_reason, min(outcome, 0));
+	if (okvm_watching())
+		run_watch_end(vcpu, outcome);
 	if (outcome == OKVM_USER) {
 		vcpu->stat[OKVM_STAT_USER_EXITS]++;
 		return 0;

@@ -448,7 +448,7 @@ TRACE_EVENT(kvm_ack_irq,
 	TP_printk("chip %u pin %u", __entry->irqchip, __entry->pin)
 );
 
-TRACE_EVENT(kvm_userspace_exit,
+TRACE_EVENT_FN(kvm_userspace_exit,
 	TP_PROTO(__u32 reason, int errno),
 	TP_ARGS(reason, errno),
 	TP_STRUCT__entry(
@@ -459,7 +459,8 @@ TRACE_EVENT(kvm_userspace_exit,
 		__entry->reason = reason;
 		__entry->errno = errno;
 	),
-	TP_printk("reason %u errno %d", __entry->reason, __entry->errno)
+	TP_printk("reason %u errno %d", __entry->reason, __entry->errno),
+	okvm_watch_on, okvm_watch_off
 );
 
 TRACE_EVENT(kvm_vcpu_wakeup,

@@ -219,10 +219,23 @@ static long vm_ioc_set_memory_region2(struct okvm_vm *vm, union okvm_ioctl_arg a
 	return okvm_set_memory_region(vm, &region);
 }
 
+static int vm_exit_times(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
+{
+	lockdep_assert_held(&vm->lock);
+	if (cap->flags || cap->args[0] > 1)
+		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: flags are not 0, or args[0] not 0 or 1");
+	if (vm->created_vcpus)
+		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: after the first vCPU");
+	WRITE_ONCE(vm->exit_times, cap->args[0]);
+	return 0;
+}
+
 static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_enable_cap *cap = arg.data;
 
+	if (cap->cap == OKVM_CAP_EXIT_TIMES)
+		return vm_exit_times(vm, cap);
 	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2)
 		return cap->flags ? okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0") :
 				    okvm_dirty_manual(vm, cap->args[0]);

@@ -109,6 +109,14 @@ struct okvm_error {
 /* On a VM fd and on a vCPU fd; also while the vCPU runs, and of a dead VM. */
 #define OKVM_GET_ERROR _IOR(KVMIO, 0xf0, struct okvm_error)
 
+/*
+ * OKVM_CAP_EXIT_TIMES: how long exits take. KVM_ENABLE_CAP on a VM without vCPUs, args[0] 1: the
+ * statistics of its vCPUs (KVM_GET_STATS_FD) have histograms of TSC cycles (KVM_STATS_TYPE_LOG_HIST) in
+ * addition, "exit_time_kernel_N" for each basic exit reason N of the hardware, "exit_time_user_N" for
+ * each KVM_EXIT_* with which KVM_RUN returned.
+ */
+#define OKVM_CAP_EXIT_TIMES	0x4f4b0003
+
 /* ---- control without signals ---- */
 
 /* KVM_CHECK_EXTENSION: which of these there are, as bits OKVM_CONTROL_*; 0 if this is not okvm. */

@@ -2,6 +2,7 @@
 /* A stay in the guest: what stay.h does seldom enough to stand once in the module. */
 #include <asm/msr.h>
 
+#include "core/times.h"
 #include "core/trace.h"
 #include "core/trace_kvm.h"
 #include "x86/stay.h"
@@ -50,6 +51,8 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
 
 void okvm_watch_entry(struct okvm_vcpu *vcpu)
 {
+	if (vcpu->times)
+		okvm_times_entry(vcpu);
 	if (trace_okvm_entry_enabled())
 		trace_okvm_entry(vcpu->id, okvm_rip(vcpu));
 	if (trace_kvm_entry_enabled())
@@ -68,6 +71,8 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	struct okvm_exit_info info;
 
+	if (vcpu->times)
+		okvm_times_exit(vcpu, ops->exit_reason(vcpu));
 	if (trace_okvm_exit_enabled() || trace_kvm_exit_enabled()) {
 		ops->exit_info(vcpu, &info);
 		trace_okvm_exit(vcpu->id, info.reason, okvm_rip(vcpu), info.info1);

@@ -14,21 +14,37 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
-#include "core/vcpu.h"
+#include "core/internal.h"
+#include "core/trace_kvm.h"
 
 static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleeps, in ns; 0 never polls");
 
-#define POLL_START_NS	10000
+/* Requests that end a block, whatever the guest waits for. */
+#define ENDS_BLOCK	(BIT(OKVM_REQ_UNBLOCK) | BIT(OKVM_REQ_DEAD) | BIT(OKVM_REQ_LEAVE) | \
+			 BIT(OKVM_REQ_PAUSE))
+
+static unsigned int halt_poll_ns_grow = 2;
+module_param(halt_poll_ns_grow, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_grow, "factor by which the time grows after a short sleep; 0: it does not");
+
+static unsigned int halt_poll_ns_grow_start = 10000;
+module_param(halt_poll_ns_grow_start, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_grow_start, "shortest time of a poll, in ns");
+
+static unsigned int halt_poll_ns_shrink;
+module_param(halt_poll_ns_shrink, uint, 0644);
+MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0: no more polls");
+
 #define YIELD_PASSES	2
 /* Each takes the locks of two run queues, so a spinning guest gets no more of them per exit. */
 #define YIELD_FAILURES	3
 
 static bool block_should_end(struct okvm_vcpu *vcpu)
 {
-	return okvm_arch_vcpu_runnable(vcpu) || okvm_test_request(OKVM_REQ_UNBLOCK, vcpu) ||
-	       okvm_test_request(OKVM_REQ_DEAD, vcpu) || signal_pending(current);
+	return okvm_arch_vcpu_runnable(vcpu) || READ_ONCE(vcpu->requests) & ENDS_BLOCK ||
+	       signal_pending(current);
 }
 
 /* How one wait went, for the statistics and for the next one's polling time. */
@@ -93,6 +109,23 @@ static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 	}
 }
 
+static u32 block_grown(u32 now)
+{
+	unsigned int by = READ_ONCE(halt_poll_ns_grow);
+
+	if (!by)
+		return now;
+	return min_t(u64, max_t(u64, (u64)now * by, READ_ONCE(halt_poll_ns_grow_start)), U32_MAX);
+}
+
+static u32 block_shrunk(u32 now)
+{
+	unsigned int by = READ_ONCE(halt_poll_ns_shrink);
+
+	now = by ? now / by : 0;
+	return now < READ_ONCE(halt_poll_ns_grow_start) ? 0 : now;
+}
+
 static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 {
 	unsigned int limit = READ_ONCE(halt_poll_ns);
@@ -101,10 +134,14 @@ static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 	if (waited_ns <= now)
 		return;
 	if (waited_ns > limit)
-		now = 0;
+		now = block_shrunk(now);
 	else
-		now = now ? now * 2 : POLL_START_NS;
-	vcpu->halt_poll_ns = min(now, limit);
+		now = block_grown(now);
+	now = min(now, limit);
+	if (now != vcpu->halt_poll_ns)
+		trace_kvm_halt_poll_ns(now > vcpu->halt_poll_ns, vcpu->id, now,
+				       vcpu->halt_poll_ns);
+	vcpu->halt_poll_ns = now;
 }
 
 void okvm_vcpu_block(struct okvm_vcpu *vcpu)
@@ -123,22 +160,58 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 		block.slept = block_sleep(vcpu);
 	block.end = block.slept ? ktime_get() : block.poll_end;
 	okvm_arch_blocks(vcpu, false);
+	trace_kvm_vcpu_wakeup(ktime_to_ns(ktime_sub(block.end, block.start)), block.slept, true);
 	block_count(vcpu, &block);
 	if (may_poll)
 		block_adapt(vcpu, ktime_to_ns(ktime_sub(block.end, block.start)));
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 }
 
-int okvm_vcpu_yield_to(struct okvm_vcpu *target)
+/* The thread that has run a vCPU last, with a reference; NULL if it is gone. */
+static struct task_struct *block_thread(struct okvm_vcpu *vcpu)
 {
 	struct task_struct *task;
 	struct pid *pid;
-	int ret = 0;
 
 	rcu_read_lock();
-	pid = rcu_dereference(target->pid);
+	pid = rcu_dereference(vcpu->pid);
 	task = pid ? get_pid_task(pid, PIDTYPE_PID) : NULL;
 	rcu_read_unlock();
+	return task;
+}
+
+bool okvm_vcpu_waits(struct okvm_vcpu *vcpu, bool begins)
+{
+	/* Pairs with the barrier of okvm_vcpu_stop_waiting(). */
+	smp_store_mb(vcpu->waits, begins);
+	return !begins || !okvm_test_request(OKVM_REQ_LEAVE, vcpu);
+}
+
+/*
+ * The kernel's waits for memory end when the thread has a signal or work that counts as one. The
+ * flag alone is such work, with nothing to do: the way to userspace clears it.
+ */
+void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	/* After OKVM_REQ_LEAVE is set. */
+	smp_mb();
+	if (!OKVM_FOLL_INTERRUPTIBLE || !READ_ONCE(vcpu->waits))
+		return;
+	task = block_thread(vcpu);
+	if (!task)
+		return;
+	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+	wake_up_process(task);
+	put_task_struct(task);
+}
+
+int okvm_vcpu_yield_to(struct okvm_vcpu *target)
+{
+	struct task_struct *task = block_thread(target);
+	int ret;
+
 	if (!task)
 		return 0;
 	ret = yield_to(task, 1);

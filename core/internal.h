@@ -31,12 +31,36 @@ long okvm_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG. Return: as okvm_get_dirty_log(), -ENOMEM */
 long okvm_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 
+/** okvm_set_memory_regions() - OKVM_SET_MEMORY_REGIONS. Return: 0, -EINVAL, -EEXIST, -ENOMEM, -EFAULT */
+long okvm_set_memory_regions(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+
 /** okvm_check_extension() - KVM_CHECK_EXTENSION; @vm is NULL on the system fd */
 int okvm_check_extension(struct okvm_vm *vm, long cap);
 
 /** okvm_vm_stats_fd() - KVM_GET_STATS_FD of a VM; the fd holds a reference to it */
 long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+
+/* Pauses and kicks. */
+void okvm_pause_init(struct okvm_vm *vm);
+/** okvm_pause_wake() - KVM_RUNs of a paused VM look again; any context */
+void okvm_pause_wake(struct okvm_vm *vm);
+/**
+ * okvm_pause_gate() - vm->hindered: may KVM_RUN begin?
+ * @interrupted: what okvm_pause_wait() said
+ * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: drop vcpu->mutex and wait
+ */
+int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);
+/** okvm_pause_wait() - wait with @mask, NULL: the thread's own. Return: a signal has come */
+bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask);
+/** okvm_vm_pause() - OKVM_VM_PAUSE. Return: fd, -EINVAL, -ENOMEM, -EMFILE, -EINTR */
+long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
+/** okvm_vcpu_leave() - OKVM_VCPU_KICK */
+long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
+/** okvm_vcpu_stop_waiting() - end what okvm_vcpu_waits() has begun */
+void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
+/** okvm_run_interrupted() - what KVM_RUN leaves behind when it fails with EINTR, which it returns */
+int okvm_run_interrupted(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */
 void okvm_vcpu_init(void);

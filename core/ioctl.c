@@ -247,22 +247,44 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
  * KVM_RUN is not a row: it is the path that counts, and does its own loading. It may take a
  * reference to its file on the way (run_hold_file()), which goes last.
  */
-static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, unsigned long num)
+static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted)
 {
 	bool held;
-	long ret;
+	long ret = 0;
 
-	if (num)
-		return -EINVAL;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	vcpu->run_file = file;
-	ret = okvm_vcpu_run(vcpu);
+	/* Behind the mutex, which who pauses takes after vm->paused is set. */
+	if (unlikely(READ_ONCE(vcpu->vm->hindered)))
+		ret = okvm_pause_gate(vcpu, interrupted);
+	if (likely(!ret)) {
+		vcpu->run_file = file;
+		ret = okvm_vcpu_run(vcpu);
+	}
 	held = vcpu->run_file_held;
 	vcpu->run_file_held = false;
 	mutex_unlock(&vcpu->mutex);
 	if (unlikely(held))
 		fput(file);
+	return ret;
+}
+
+/* As often as a pause begins and ends meanwhile. */
+static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu)
+{
+	bool active, interrupted;
+	sigset_t mask;
+	long ret;
+
+	do {
+		if (mutex_lock_killable(&vcpu->mutex))
+			return -EINTR;
+		active = vcpu->sigset_active;
+		mask = vcpu->sigset;
+		mutex_unlock(&vcpu->mutex);
+		interrupted = okvm_pause_wait(vcpu, active ? &mask : NULL);
+		ret = ioctl_vcpu_run(file, vcpu, interrupted);
+	} while (ret == OKVM_RUN_PAUSED);
 	return ret;
 }
 
@@ -284,9 +306,16 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	struct okvm_vcpu *vcpu = file->private_data;
 
+	long ret;
+
 	if (unlikely(cmd != KVM_RUN))
 		return ioctl_vcpu_row(vcpu, cmd, num);
-	if (ioctl_refused(vcpu->vm, NULL))
+	if (vcpu->vm->mm != current->mm)
 		return -EIO;
-	return ioctl_vcpu_run(file, vcpu, num);
+	if (num)
+		return -EINVAL;
+	ret = ioctl_vcpu_run(file, vcpu, false);
+	if (unlikely(ret == OKVM_RUN_PAUSED))
+		ret = ioctl_vcpu_run_paused(file, vcpu);
+	return ret;
 }

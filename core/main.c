@@ -16,6 +16,7 @@
 #include "core/hardware.h"
 #include "core/internal.h"
 #include "core/memslot.h"
+#include "core/trace_names.h"
 
 static char *device_name = OKVM_DEVICE_NAME;
 module_param(device_name, charp, 0444);
@@ -69,6 +70,10 @@ int okvm_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_BINARY_STATS_FD:
 	case KVM_CAP_MEMORY_FAULT_INFO:
 		return 1;
+	case OKVM_CAP_EXIT_TIMES:
+		return 1;
+	case OKVM_CAP_CONTROL:
+		return OKVM_CONTROL_KICK | OKVM_CONTROL_PAUSE | OKVM_CONTROL_REGIONS;
 	case KVM_CAP_COALESCED_MMIO:
 		return KVM_COALESCED_MMIO_PAGE_OFFSET;
 	case KVM_CAP_COALESCED_PIO:
@@ -150,11 +155,16 @@ static int __init okvm_init(void)
 	err = PTR_ERR_OR_ZERO(offer);
 	if (err)
 		goto err_hardware_exit;
-	err = main_register_device();
+	err = okvm_names_init();
 	if (err)
 		goto err_unregister;
+	err = main_register_device();
+	if (err)
+		goto err_names_exit;
 	return 0;
 
+err_names_exit:
+	okvm_names_exit();
 err_unregister:
 	okvm_backend_unregister(offer);
 err_hardware_exit:
@@ -172,6 +182,7 @@ err_vcpu_exit:
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);
+	okvm_names_exit();
 	okvm_backend_unregister(okvm_default_offer);
 	okvm_hardware_exit();
 	okvm_ioctl_exit();

@@ -12,16 +12,19 @@
  * again. What is cached under an even generation is therefore good for as
  * long as the generation reads the same.
  */
+#include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
+#include "core/internal.h"
 #include "core/memslot.h"
 
 /* Slots of one size limit: the page count of a slot must leave room for gfn arithmetic. */
@@ -444,6 +447,380 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 	ret = region_set_locked(vm, region);
 	mutex_unlock(&vm->slots_lock);
 	return ret;
+}
+
+/* ---- several slots in one change ---- */
+
+/*
+ * Nothing can fail once something is visible: all is allocated and looked at before. New slots are
+ * stored over old ones, range by range, so that a frame that both have is found at any moment, by
+ * the old slot or by the new one. What the page tables hold of it stays if it leads to the same
+ * host memory.
+ */
+
+/**
+ * struct slot_change - one of a set
+ * @old: what has the number, or NULL
+ * @new: what gets it, or NULL
+ */
+struct slot_change {
+	struct okvm_memslot *old;
+	struct okvm_memslot *new;
+};
+
+struct slot_set {
+	struct okvm_vm *vm;
+	unsigned int n;
+	struct slot_change at[OKVM_REGIONS_MAX];
+};
+
+/* A part of an old slot, [@at, @last], that lies in @new, or in none of the new ones. */
+struct slot_piece {
+	const struct okvm_memslot *old;
+	struct okvm_memslot *new;
+	gfn_t at;
+	gfn_t last;
+};
+
+static gfn_t slot_last(const struct okvm_memslot *slot)
+{
+	return slot->base + slot->npages - 1;
+}
+
+/* The next piece of @old behind @piece, whose @last is before @old at first. */
+static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
+		       struct slot_piece *piece)
+{
+	struct okvm_memslot *new;
+	unsigned int i;
+
+	if (piece->last == slot_last(old))
+		return false;
+	*piece = (struct slot_piece){ old, NULL, piece->last + 1, slot_last(old) };
+	for (i = 0; i < set->n; i++) {
+		new = set->at[i].new;
+		if (!new || piece->at > slot_last(new) || piece->last < new->base)
+			continue;
+		if (piece->at < new->base) {
+			piece->last = min(piece->last, new->base - 1);
+			continue;
+		}
+		piece->new = new;
+		piece->last = min(piece->last, slot_last(new));
+		break;
+	}
+	return true;
+}
+
+#define for_each_piece(piece, set, old)					\
+	for (*(piece) = (struct slot_piece){ .last = (old)->base - 1 };	\
+	     piece_next(set, old, piece); )
+
+/* Does the same host memory stand behind the piece, with the same rights? */
+static bool piece_stays(const struct slot_piece *piece)
+{
+	return piece->new && !((piece->new->flags ^ piece->old->flags) & KVM_MEM_READONLY) &&
+	       okvm_slot_hva(piece->new, piece->at) == okvm_slot_hva(piece->old, piece->at);
+}
+
+static bool piece_keeps_dirty(const struct slot_piece *piece)
+{
+	return piece_stays(piece) && piece->old->dirty && piece->new->dirty;
+}
+
+/* Nobody uses the old slot any more; bits of the new one are set meanwhile. */
+static void piece_carry_dirty(const struct slot_piece *piece)
+{
+	unsigned long end = piece->last - piece->old->base + 1;
+	unsigned long bit = piece->at - piece->old->base;
+
+	for (bit = find_next_bit(piece->old->dirty, end, bit); bit < end;
+	     bit = find_next_bit(piece->old->dirty, end, bit + 1)) {
+		set_bit(piece->old->base + bit - piece->new->base, piece->new->dirty);
+		if (!(bit & 0xfff))
+			cond_resched();
+	}
+}
+
+/* A huge page across the border of two slots would follow the flags of one of them alone. */
+static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
+{
+	struct okvm_memslot edge = { .base = piece->at, .npages = 1 };
+
+	if (piece->at != piece->old->base && piece->at & ((SZ_1G >> PAGE_SHIFT) - 1))
+		okvm_mmu_slot_flush(vm, &edge);
+}
+
+/* The page tables follow. Look-ups find the new slots, and nobody has an old one in hands. */
+static void piece_follow(struct okvm_vm *vm, const struct slot_piece *piece)
+{
+	struct okvm_memslot part = {
+		.base = piece->at,
+		.npages = piece->last - piece->at + 1,
+	};
+
+	if (!piece_stays(piece)) {
+		okvm_mmu_slot_flush(vm, &part);
+		return;
+	}
+	part.hva = okvm_slot_hva(piece->new, piece->at);
+	part.flags = piece->new->flags;
+	piece_split_huge(vm, piece);
+	if (piece_keeps_dirty(piece))
+		piece_carry_dirty(piece);
+	else if (piece->old->dirty || piece->new->dirty)
+		okvm_mmu_slot_commit(vm, &part, OKVM_SLOT_FLAGS);
+}
+
+static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->at[i].old == slot)
+			return true;
+	return false;
+}
+
+/* With a slot that stays, or with another new one. */
+static bool set_overlaps(const struct slot_set *set, unsigned int nr)
+{
+	const struct okvm_memslot *new = set->at[nr].new;
+	struct okvm_memslot *other;
+	unsigned long at = new->base;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		other = set->at[i].new;
+		if (other && other->base <= slot_last(new) && new->base <= slot_last(other))
+			return true;
+	}
+	for (other = mt_find(&slots_of(set->vm)->by_gfn, &at, slot_last(new)); other;
+	     other = mt_find_after(&slots_of(set->vm)->by_gfn, &at, slot_last(new)))
+		if (!set_has_old(set, other))
+			return true;
+	return false;
+}
+
+/* The sum of all pages after the change, or 0 if it has no room in 64 bits. */
+static u64 set_npages(const struct slot_set *set)
+{
+	u64 total = slots_of(set->vm)->npages;
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++)
+		total -= set->at[i].old ? set->at[i].old->npages : 0;
+	for (i = 0; i < set->n; i++)
+		if (set->at[i].new &&
+		    check_add_overflow(total, set->at[i].new->npages, &total))
+			return 0;
+	return total;
+}
+
+static void set_free_new(struct slot_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++) {
+		if (!set->at[i].new)
+			continue;
+		if (!set->at[i].old)
+			xa_release(&slots_of(set->vm)->by_id, set->at[i].new->id);
+		slot_free(set->at[i].new);
+	}
+}
+
+/* Takes the place of the slot with that number, of whatever size. */
+static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
+{
+	struct slot_change *change = &set->at[set->n];
+	int err;
+
+	*change = (struct slot_change){ .old = okvm_slot_by_id(set->vm, region->slot) };
+	if (!change->old && !region->memory_size)
+		return okvm_refuse(set->vm, "memory regions: no such slot to delete");
+	if (region->memory_size) {
+		change->new = slot_alloc(set->vm, region);
+		if (IS_ERR(change->new))
+			return PTR_ERR(change->new);
+	}
+	if (change->new && !change->old) {
+		err = xa_reserve(&slots_of(set->vm)->by_id, region->slot, GFP_KERNEL_ACCOUNT);
+		if (err) {
+			slot_free(change->new);
+			return err;
+		}
+	}
+	set->n++;
+	return 0;
+}
+
+static int set_check(struct slot_set *set)
+{
+	struct slot_piece piece;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < set->n; i++) {
+		if (!set->at[i].new)
+			continue;
+		if (set_overlaps(set, i))
+			return -EEXIST;
+		err = okvm_mmu_slot_prepare(set->vm, set->at[i].new, OKVM_SLOT_CREATE);
+		if (err)
+			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
+	}
+	if (!set_npages(set) && set->at[0].new)
+		return okvm_refuse(set->vm, "memory regions: too many pages in all slots together");
+	/* What is set from the start of a log is not, where an older log goes on. */
+	for (i = 0; i < set->n; i++) {
+		if (!set->at[i].old)
+			continue;
+		for_each_piece(&piece, set, set->at[i].old)
+			if (piece_keeps_dirty(&piece))
+				bitmap_clear(piece.new->dirty, piece.at - piece.new->base,
+					     piece.last - piece.at + 1);
+	}
+	return 0;
+}
+
+static void set_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot)
+{
+	int ret = mtree_store_range(&slots_of(vm)->by_gfn, first, last, slot,
+				    GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+
+	OKVM_BUG_ON(vm, ret);
+}
+
+static void set_publish(struct slot_set *set)
+{
+	struct okvm_memslots *slots = slots_of(set->vm);
+	struct slot_piece piece;
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++) {
+		struct okvm_memslot *new = set->at[i].new;
+
+		if (!new) {
+			xa_erase(&slots->by_id, set->at[i].old->id);
+			continue;
+		}
+		set_store(set->vm, new->base, slot_last(new), new);
+		xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
+	}
+	for (i = 0; i < set->n; i++) {
+		if (!set->at[i].old)
+			continue;
+		for_each_piece(&piece, set, set->at[i].old)
+			if (!piece.new)
+				set_store(set->vm, piece.at, piece.last, NULL);
+	}
+}
+
+static void set_follow(struct slot_set *set)
+{
+	struct slot_piece piece;
+	unsigned int i;
+
+	for (i = 0; i < set->n; i++) {
+		if (!set->at[i].old)
+			continue;
+		for_each_piece(&piece, set, set->at[i].old)
+			piece_follow(set->vm, &piece);
+		slot_hva_remove(slots_of(set->vm), set->at[i].old);
+		slot_free(set->at[i].old);
+	}
+	for (i = 0; i < set->n; i++)
+		if (set->at[i].new)
+			okvm_mmu_slot_commit(set->vm, set->at[i].new, OKVM_SLOT_CREATE);
+	okvm_arch_slots_changed(set->vm);
+}
+
+static void set_apply(struct slot_set *set)
+{
+	struct okvm_memslots *slots = slots_of(set->vm);
+	unsigned int i;
+
+	slots->npages = set_npages(set);
+	for (i = 0; i < set->n; i++)
+		if (set->at[i].new)
+			slot_hva_insert(slots, set->at[i].new);
+	slots_begin(set->vm);
+	set_publish(set);
+	slots_end(set->vm);
+	synchronize_srcu_expedited(&set->vm->srcu);
+	set_follow(set);
+}
+
+static int set_build(struct slot_set *set, const struct kvm_userspace_memory_region *regions,
+		     u32 nr)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		err = set_add(set, &regions[i]);
+		if (err)
+			return err;
+	}
+	return set_check(set);
+}
+
+/* What is wrong with the list, whatever slots exist; NULL if nothing is. */
+static const char *regions_fault(const struct kvm_userspace_memory_region *regions, u32 nr)
+{
+	const char *fault;
+	u32 i, j;
+
+	for (i = 0; i < nr; i++) {
+		fault = region_fault(&regions[i]);
+		if (fault)
+			return fault;
+		for (j = 0; j < i; j++)
+			if (regions[j].slot == regions[i].slot)
+				return "memory regions: the same slot twice";
+	}
+	return NULL;
+}
+
+static int regions_set(struct okvm_vm *vm, const struct kvm_userspace_memory_region *regions,
+		       u32 nr)
+{
+	const char *fault = regions_fault(regions, nr);
+	struct slot_set *set;
+	int err;
+
+	if (fault)
+		return okvm_refuse(vm, fault);
+	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	if (!set)
+		return -ENOMEM;
+	set->vm = vm;
+	mutex_lock(&vm->slots_lock);
+	err = set_build(set, regions, nr);
+	if (err)
+		set_free_new(set);
+	else
+		set_apply(set);
+	mutex_unlock(&vm->slots_lock);
+	kfree(set);
+	return err;
+}
+
+long okvm_set_memory_regions(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct okvm_memory_regions *from = arg.data;
+	struct kvm_userspace_memory_region *regions;
+	int err;
+
+	if (!from->nr || from->nr > OKVM_REGIONS_MAX || from->pad)
+		return okvm_refuse(vm, "memory regions: nr is 0 or above OKVM_REGIONS_MAX, or pad");
+	regions = memdup_user(u64_to_user_ptr(from->regions), from->nr * sizeof(*regions));
+	if (IS_ERR(regions))
+		return PTR_ERR(regions);
+	err = regions_set(vm, regions, from->nr);
+	kfree(regions);
+	return err;
 }
 
 int okvm_memslots_create(struct okvm_vm *vm)

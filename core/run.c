@@ -17,12 +17,16 @@
 #include "core/backend.h"
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/times.h"
+#include "core/trace_kvm.h"
 
 #define RUN_SIGNAL_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
 #define RUN_THREAD_WORK	(OKVM_TIF_RESCHED | RUN_SIGNAL_WORK | _TIF_NOTIFY_RESUME)
 
-static int run_interrupted(struct okvm_vcpu *vcpu)
+int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
+	/* A kick wanted nothing else. */
+	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
 	return -EINTR;
@@ -48,7 +52,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	int err = 0;
 
 	if (read_thread_flags() & RUN_SIGNAL_WORK)
-		return run_interrupted(vcpu);
+		return okvm_run_interrupted(vcpu);
 	cond_resched();
 	if (need_resched())
 		schedule();
@@ -57,7 +61,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 		run_hold_file(vcpu);
 		err = okvm_thread_work();
 	}
-	return err == -EINTR ? run_interrupted(vcpu) : err;
+	return err == -EINTR ? okvm_run_interrupted(vcpu) : err;
 }
 
 /* The vCPU halts, or waits for INIT and SIPI. */
@@ -77,12 +81,25 @@ static bool run_window_open(struct okvm_vcpu *vcpu)
 	return okvm_arch_user_window_open(vcpu);
 }
 
+/* What other threads of userspace want of this one; an outcome. */
+static int run_controlled(struct okvm_vcpu *vcpu)
+{
+	if (okvm_test_request(OKVM_REQ_LEAVE, vcpu))
+		return okvm_run_interrupted(vcpu);
+	/* Taken before the look: who pauses later requests it again. */
+	if (okvm_take_request(OKVM_REQ_PAUSE, vcpu) && READ_ONCE(vcpu->vm->paused))
+		return OKVM_RUN_PAUSED;
+	return OKVM_RESUME;
+}
+
 static int run_once(struct okvm_vcpu *vcpu)
 {
 	int outcome;
 
 	if (okvm_has_requests(vcpu)) {
-		outcome = okvm_arch_serve_requests(vcpu);
+		outcome = run_controlled(vcpu);
+		if (outcome == OKVM_RESUME)
+			outcome = okvm_arch_serve_requests(vcpu);
 		if (outcome != OKVM_RESUME)
 			return outcome;
 	}
@@ -114,13 +131,16 @@ static int run_loop(struct okvm_vcpu *vcpu)
 /* An AP that waits for INIT and SIPI: KVM_RUN sleeps, then says -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
+	int outcome;
+
 	if (okvm_immediate_exit(vcpu->run))
 		return -EINTR;
 	okvm_vcpu_block(vcpu);
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current))
-		return run_interrupted(vcpu);
-	return -EAGAIN;
+		return okvm_run_interrupted(vcpu);
+	outcome = run_controlled(vcpu);
+	return outcome == OKVM_RESUME ? -EAGAIN : outcome;
 }
 
 /* Finish what the last user exit began; an outcome. */
@@ -145,7 +165,7 @@ static int run_begun(struct okvm_vcpu *vcpu)
 		return -EINTR;
 	/* A signal that came before the first entry is noticed without one. */
 	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))
-		return run_interrupted(vcpu);
+		return okvm_run_interrupted(vcpu);
 	return run_loop(vcpu);
 }
 
@@ -178,11 +198,22 @@ static void run_note_thread(struct okvm_vcpu *vcpu)
 	put_pid(old);
 }
 
+static noinline void run_watch_end(struct okvm_vcpu *vcpu, int outcome)
+{
+	if (outcome == OKVM_RUN_PAUSED)
+		return;
+	trace_kvm_userspace_exit(vcpu->run->exit_reason, min(outcome, 0));
+	if (vcpu->times)
+		okvm_times_to_user(vcpu);
+}
+
 int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 {
 	sigset_t saved;
 	int outcome;
 
+	if (okvm_watching() && vcpu->times)
+		okvm_times_from_user(vcpu);
 	run_note_thread(vcpu);
 	vcpu->ran = true;
 	okvm_vcpu_load(vcpu);
@@ -200,6 +231,8 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);
 	okvm_vcpu_put(vcpu);
+	if (okvm_watching())
+		run_watch_end(vcpu, outcome);
 	if (outcome == OKVM_USER) {
 		vcpu->stat[OKVM_STAT_USER_EXITS]++;
 		return 0;

@@ -12,6 +12,7 @@
 
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/times.h"
 
 #define STATS_NAME_SIZE	48
 
@@ -92,83 +93,126 @@ static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
 	},
 };
 
-/* Where the blocks of a stats file begin. */
+/*
+ * What a stats file has: named values, and of vCPUs that measure their exits a histogram of each
+ * reason behind them.
+ */
 struct stats_layout {
 	const struct stats_desc *desc;
 	unsigned int nr_desc;
 	unsigned int nr_values;
+	unsigned int nr_hists;
 };
 
 static const struct stats_layout stats_vm_layout = {
-	stats_vm_desc, OKVM_NR_VM_STATS, OKVM_NR_VM_STATS,
+	stats_vm_desc, OKVM_NR_VM_STATS, OKVM_NR_VM_STATS, 0,
 };
 
-static const struct stats_layout stats_vcpu_layout = {
-	stats_vcpu_desc, OKVM_NR_VCPU_STATS + 1, OKVM_NR_VCPU_STATS + OKVM_NR_EXIT_REASONS,
-};
+#define STATS_VCPU_VALUES	(OKVM_NR_VCPU_STATS + OKVM_NR_EXIT_REASONS)
 
 #define STATS_ID_OFFSET		sizeof(struct kvm_stats_header)
 #define STATS_DESC_OFFSET	(STATS_ID_OFFSET + STATS_NAME_SIZE)
+#define STATS_HIST_BYTES	(OKVM_TIME_BUCKETS * sizeof(u64))
 
 static size_t stats_data_offset(const struct stats_layout *layout)
 {
-	return STATS_DESC_OFFSET + layout->nr_desc * sizeof(struct stats_desc);
+	return STATS_DESC_OFFSET +
+	       (layout->nr_desc + layout->nr_hists) * sizeof(struct stats_desc);
+}
+
+static size_t stats_total(const struct stats_layout *layout)
+{
+	return stats_data_offset(layout) + layout->nr_values * sizeof(u64) +
+	       layout->nr_hists * STATS_HIST_BYTES;
+}
+
+static void stats_fill_hist(struct stats_desc *desc, const struct stats_layout *layout,
+			    unsigned int nr)
+{
+	bool user = nr >= OKVM_NR_EXIT_REASONS;
+
+	*desc = (struct stats_desc){
+		.flags = KVM_STATS_TYPE_LOG_HIST | KVM_STATS_UNIT_CYCLES | KVM_STATS_BASE_POW2,
+		.size = OKVM_TIME_BUCKETS,
+		.offset = layout->nr_values * sizeof(u64) + nr * STATS_HIST_BYTES,
+	};
+	snprintf(desc->name, sizeof(desc->name), "exit_time_%s_%u", user ? "user" : "kernel",
+		 user ? nr - OKVM_NR_EXIT_REASONS : nr);
 }
 
 static void stats_fill_head(u8 *image, const struct stats_layout *layout, const char *id)
 {
 	struct kvm_stats_header *head = (void *)image;
+	struct stats_desc *desc = (void *)image + STATS_DESC_OFFSET;
+	unsigned int i;
 
 	head->name_size = STATS_NAME_SIZE;
-	head->num_desc = layout->nr_desc;
+	head->num_desc = layout->nr_desc + layout->nr_hists;
 	head->id_offset = STATS_ID_OFFSET;
 	head->desc_offset = STATS_DESC_OFFSET;
 	head->data_offset = stats_data_offset(layout);
 	strscpy(image + STATS_ID_OFFSET, id, STATS_NAME_SIZE);
-	memcpy(image + STATS_DESC_OFFSET, layout->desc, layout->nr_desc * sizeof(*layout->desc));
+	memcpy(desc, layout->desc, layout->nr_desc * sizeof(*layout->desc));
+	for (i = 0; i < layout->nr_hists; i++)
+		stats_fill_hist(&desc[layout->nr_desc + i], layout, i);
 }
 
-/* The image is small and read rarely, so each read builds it whole. */
-static ssize_t stats_read(const struct stats_layout *layout, const char *id, const u64 *values,
-			  char __user *user, size_t size, loff_t *pos)
+/* The image is small and read rarely, so each read builds it whole; the caller adds the values. */
+static u8 *stats_image(const struct stats_layout *layout, const char *id)
 {
-	size_t data = stats_data_offset(layout);
-	size_t total = data + layout->nr_values * sizeof(u64);
-	u8 *image = kzalloc(total, GFP_KERNEL_ACCOUNT);
-	ssize_t ret;
+	u8 *image = kvzalloc(stats_total(layout), GFP_KERNEL_ACCOUNT);
 
-	if (!image)
-		return -ENOMEM;
-	stats_fill_head(image, layout, id);
-	memcpy(image + data, values, layout->nr_values * sizeof(u64));
-	ret = simple_read_from_buffer(user, size, pos, image, total);
-	kfree(image);
-	return ret;
+	if (image)
+		stats_fill_head(image, layout, id);
+	return image;
 }
 
 static ssize_t stats_vm_read(struct file *file, char __user *user, size_t size, loff_t *pos)
 {
+	const struct stats_layout *layout = &stats_vm_layout;
 	struct okvm_vm *vm = file->private_data;
-	u64 values[OKVM_NR_VM_STATS];
 	char id[STATS_NAME_SIZE];
 	unsigned int i;
+	ssize_t ret;
+	u64 *values;
+	u8 *image;
 
+	snprintf(id, sizeof(id), "kvm-%d", vm->creator);
+	image = stats_image(layout, id);
+	if (!image)
+		return -ENOMEM;
+	values = (u64 *)(image + stats_data_offset(layout));
 	for (i = 0; i < OKVM_NR_VM_STATS; i++)
 		values[i] = atomic64_read(&vm->stat[i]);
-	snprintf(id, sizeof(id), "kvm-%d", vm->creator);
-	return stats_read(&stats_vm_layout, id, values, user, size, pos);
+	ret = simple_read_from_buffer(user, size, pos, image, stats_total(layout));
+	kvfree(image);
+	return ret;
 }
 
 static ssize_t stats_vcpu_read(struct file *file, char __user *user, size_t size, loff_t *pos)
 {
 	struct okvm_vcpu *vcpu = file->private_data;
-	u64 values[OKVM_NR_VCPU_STATS + OKVM_NR_EXIT_REASONS];
+	const struct stats_layout layout = {
+		stats_vcpu_desc, OKVM_NR_VCPU_STATS + 1, STATS_VCPU_VALUES,
+		vcpu->times ? OKVM_TIMES_HISTS : 0,
+	};
 	char id[STATS_NAME_SIZE];
+	ssize_t ret;
+	u64 *values;
+	u8 *image;
 
+	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->creator, vcpu->id);
+	image = stats_image(&layout, id);
+	if (!image)
+		return -ENOMEM;
+	values = (u64 *)(image + stats_data_offset(&layout));
 	memcpy(values, vcpu->stat, sizeof(vcpu->stat));
 	memcpy(values + OKVM_NR_VCPU_STATS, vcpu->exit_count, sizeof(vcpu->exit_count));
-	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->creator, vcpu->id);
-	return stats_read(&stats_vcpu_layout, id, values, user, size, pos);
+	if (vcpu->times)
+		memcpy(values + STATS_VCPU_VALUES, vcpu->times->hist, sizeof(vcpu->times->hist));
+	ret = simple_read_from_buffer(user, size, pos, image, stats_total(&layout));
+	kvfree(image);
+	return ret;
 }
 
 static int stats_vm_release(struct inode *inode, struct file *file)

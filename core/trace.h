@@ -8,7 +8,9 @@
 
 #include <linux/tracepoint.h>
 
-TRACE_EVENT(okvm_entry,
+#include "core/watch.h"
+
+TRACE_EVENT_FN(okvm_entry,
 	TP_PROTO(u32 vcpu, unsigned long rip),
 	TP_ARGS(vcpu, rip),
 	TP_STRUCT__entry(
@@ -19,10 +21,11 @@ TRACE_EVENT(okvm_entry,
 		__entry->vcpu = vcpu;
 		__entry->rip = rip;
 	),
-	TP_printk("vcpu %u rip 0x%lx", __entry->vcpu, __entry->rip)
+	TP_printk("vcpu %u rip 0x%lx", __entry->vcpu, __entry->rip),
+	okvm_watch_on, okvm_watch_off
 );
 
-TRACE_EVENT(okvm_exit,
+TRACE_EVENT_FN(okvm_exit,
 	TP_PROTO(u32 vcpu, u32 reason, unsigned long rip, u64 qualification),
 	TP_ARGS(vcpu, reason, rip, qualification),
 	TP_STRUCT__entry(
@@ -38,10 +41,11 @@ TRACE_EVENT(okvm_exit,
 		__entry->qualification = qualification;
 	),
 	TP_printk("vcpu %u reason %u rip 0x%lx qualification 0x%llx", __entry->vcpu,
-		  __entry->reason, __entry->rip, __entry->qualification)
+		  __entry->reason, __entry->rip, __entry->qualification),
+	okvm_watch_on, okvm_watch_off
 );
 
-TRACE_EVENT(okvm_inject,
+TRACE_EVENT_FN(okvm_inject,
 	TP_PROTO(u32 vcpu, u32 info),
 	TP_ARGS(vcpu, info),
 	TP_STRUCT__entry(
@@ -53,7 +57,8 @@ TRACE_EVENT(okvm_inject,
 		__entry->info = info;
 	),
 	TP_printk("vcpu %u vector %u info 0x%x", __entry->vcpu, __entry->info & 0xff,
-		  __entry->info)
+		  __entry->info),
+	okvm_watch_on, okvm_watch_off
 );
 
 TRACE_EVENT(okvm_io,
@@ -76,6 +81,19 @@ TRACE_EVENT(okvm_io,
 	TP_printk("%s %s 0x%llx len %u %s", __entry->mmio ? "mmio" : "pio",
 		  __entry->write ? "write" : "read", __entry->addr, __entry->len,
 		  __entry->in_kernel ? "in kernel" : "to userspace")
+);
+
+/* Fired by core/trace_names.c, whose user it is as well. */
+TRACE_EVENT(okvm_names,
+	TP_PROTO(bool offered),
+	TP_ARGS(offered),
+	TP_STRUCT__entry(
+		__field(bool, offered)
+	),
+	TP_fast_assign(
+		__entry->offered = offered;
+	),
+	TP_printk("events of the system kvm are okvm's: %s", __entry->offered ? "yes" : "no")
 );
 
 #endif /* OKVM_CORE_TRACE_H */

@@ -18,6 +18,7 @@
 #include "core/arch.h"
 #include "core/compat.h"
 #include "core/internal.h"
+#include "core/times.h"
 
 static DEFINE_PER_CPU(struct okvm_vcpu *, running_vcpu);
 static void vcpu_sched_in(struct preempt_notifier *pn, int cpu);
@@ -146,6 +147,7 @@ static const struct file_operations vcpu_fops = {
 void okvm_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
 	okvm_arch_vcpu_destroy(vcpu);
+	okvm_times_destroy(vcpu);
 	put_pid(rcu_dereference_protected(vcpu->pid, 1));
 	free_page((unsigned long)vcpu->pio_page);
 	free_page((unsigned long)vcpu->run);
@@ -171,6 +173,8 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (vcpu->run && vcpu->pio_page)
+		err = okvm_times_create(vcpu);
+	if (!err)
 		err = okvm_arch_vcpu_create(vcpu);
 	if (err) {
 		okvm_vcpu_destroy(vcpu);
@@ -311,6 +315,7 @@ static long vcpu_ioc_get_error(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 const struct okvm_ioctl okvm_core_vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK, OKVM_IOC_RAW,   { .vcpu = vcpu_ioc_set_signal_mask } },
 	{ KVM_GET_STATS_FD,    OKVM_IOC_SCALAR | OKVM_IOC_DEAD, { .vcpu = okvm_vcpu_stats_fd } },
+	{ OKVM_VCPU_KICK,      OKVM_IOC_NOARG | OKVM_IOC_NOLOCK, { .vcpu = okvm_vcpu_leave } },
 	{ OKVM_GET_ERROR,      OKVM_IOC_NOLOCK | OKVM_IOC_DEAD, { .vcpu = vcpu_ioc_get_error } },
 	{ }
 };

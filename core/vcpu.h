@@ -23,6 +23,7 @@ struct okvm_apic;
 struct okvm_arch_vcpu;
 struct okvm_hw_vcpu;
 struct okvm_mmu_vcpu;
+struct okvm_times;
 
 /**
  * enum okvm_outcome - what an exit handler or an entry says should come next
@@ -51,6 +52,8 @@ enum okvm_vcpu_mode {
  */
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN answers -EIO */
+	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN answers -EINTR, once */
+	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the loop and look */
 	OKVM_REQ_UNBLOCK,	/* leave okvm_vcpu_block() and look again */
 	OKVM_REQ_EXIT,		/* leave the entry loop and look at signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
@@ -134,6 +137,7 @@ struct okvm_vcpu {
 	int mode;			/* enum okvm_vcpu_mode */
 	int cpu;			/* where it is loaded or was last, -1 never */
 	bool preempted;			/* was scheduled out while runnable */
+	bool waits;			/* its thread waits for a page, which a kick may end */
 	struct rcuwait wait;		/* the vCPU thread, while it blocks */
 	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
 	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
@@ -157,6 +161,7 @@ struct okvm_vcpu {
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* by basic exit reason */
+	struct okvm_times *times;	/* OKVM_CAP_EXIT_TIMES; NULL: not asked for, core/times.h */
 };
 
 /**
@@ -239,6 +244,12 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
 /**
+ * okvm_vcpu_waits() - the thread is going to wait for the host, interruptibly; or has waited
+ * Return: false if it must not wait: it was kicked
+ */
+bool okvm_vcpu_waits(struct okvm_vcpu *vcpu, bool begins);
+
+/**
  * okvm_vcpu_on_spin() - a PAUSE loop was noticed: give the CPU to a sibling that may hold the
  * lock
  */
@@ -252,6 +263,9 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  * Return: 0 with kvm_run filled, -EINTR (exit_reason is KVM_EXIT_INTR), -EAGAIN, -EIO, ...
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
+
+/* No errno: KVM_RUN has stopped because the VM is paused, and begins again. */
+#define OKVM_RUN_PAUSED	(-ERESTART)
 
 /** okvm_vcpu_srcu_lock() - begin reading memslots, buses, routing in the vCPU's thread */
 static inline void okvm_vcpu_srcu_lock(struct okvm_vcpu *vcpu)

@@ -29,6 +29,7 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 		pr_err("okvm: VM of process %d is stopped: broken invariant: %s\n",
 		       task_pid_nr(current), what);
 	okvm_request_all(vm, OKVM_REQ_DEAD, false);
+	okvm_pause_wake(vm);
 }
 
 static void vm_destroy_vcpus(struct okvm_vm *vm)
@@ -81,6 +82,7 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	mutex_init(&vm->bus_lock);
 	spin_lock_init(&vm->coalesced_lock);
 	okvm_error_init(&vm->error);
+	okvm_pause_init(vm);
 	xa_init(&vm->vcpus);
 	xa_init(&vm->vcpu_by_id);
 	INIT_LIST_HEAD(&vm->node);
@@ -217,10 +219,23 @@ static long vm_ioc_set_memory_region2(struct okvm_vm *vm, union okvm_ioctl_arg a
 	return okvm_set_memory_region(vm, &region);
 }
 
+static int vm_exit_times(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
+{
+	lockdep_assert_held(&vm->lock);
+	if (cap->flags || cap->args[0] > 1)
+		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: flags are not 0, or args[0] not 0 or 1");
+	if (vm->created_vcpus)
+		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: after the first vCPU");
+	WRITE_ONCE(vm->exit_times, cap->args[0]);
+	return 0;
+}
+
 static long vm_ioc_enable_cap(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_enable_cap *cap = arg.data;
 
+	if (cap->cap == OKVM_CAP_EXIT_TIMES)
+		return vm_exit_times(vm, cap);
 	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2)
 		return cap->flags ? okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0") :
 				    okvm_dirty_manual(vm, cap->args[0]);
@@ -238,11 +253,13 @@ const struct okvm_ioctl okvm_core_vm_ioctls[] = {
 	{ KVM_CHECK_EXTENSION,		OKVM_IOC_SCALAR, { .vm = vm_ioc_check_extension } },
 	{ KVM_SET_USER_MEMORY_REGION,	0,		 { .vm = vm_ioc_set_memory_region } },
 	{ KVM_SET_USER_MEMORY_REGION2,	0,		 { .vm = vm_ioc_set_memory_region2 } },
+	{ OKVM_SET_MEMORY_REGIONS,	0,		 { .vm = okvm_set_memory_regions } },
 	{ KVM_GET_DIRTY_LOG,		0,		 { .vm = okvm_get_dirty_log } },
 	{ KVM_CLEAR_DIRTY_LOG,		0,		 { .vm = okvm_clear_dirty_log } },
 	{ KVM_ENABLE_CAP,		OKVM_IOC_LOCK,	 { .vm = vm_ioc_enable_cap } },
 	{ KVM_GET_STATS_FD,		OKVM_IOC_SCALAR | OKVM_IOC_DEAD,
 					{ .vm = okvm_vm_stats_fd } },
+	{ OKVM_VM_PAUSE,		0,		 { .vm = okvm_vm_pause } },
 	{ OKVM_GET_ERROR,		OKVM_IOC_DEAD,	 { .vm = vm_ioc_get_error } },
 	{ }
 };

@@ -15,6 +15,7 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 #include "core/error.h"
@@ -65,6 +66,8 @@ enum okvm_vm_stat {
  * @users: the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
  * @dead: a broken invariant was met: every ioctl answers -EIO from then on
+ * @paused: @pauses is not 0: KVM_RUN does nothing for the guest
+ * @hindered: both of them, so that KVM_RUN looks once
  * @srcu: readers of @memslots, @bus and the GSI routing table
  */
 struct okvm_vm {
@@ -80,7 +83,13 @@ struct okvm_vm {
 	struct okvm_hw_vm *hw;		/* vmx/ or soft/ */
 
 	refcount_t users;
-	bool dead;
+	union {
+		struct {
+			bool dead;
+			bool paused;
+		};
+		u16 hindered;
+	};
 	bool host_mmio;			/* a device of the host has been mapped into the guest */
 	pid_t creator;			/* as the host counts; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
@@ -94,6 +103,7 @@ struct okvm_vm {
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* counts a vCPU from the start of its creation */
 	u32 bsp_vcpu_id;
+	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: vCPUs that are made get vcpu->times */
 
 	/* Written under @lock; read without. Published last, see okvm_vcpu_create(). */
 	atomic_t online_vcpus;
@@ -112,6 +122,12 @@ struct okvm_vm {
 	/* Coalesced writes: the ring's page is shared by all vCPUs of the VM. */
 	struct page *coalesced_page;
 	spinlock_t coalesced_lock;
+
+	/* Pauses that are held; @paused follows them. */
+	spinlock_t pause_lock;
+	unsigned int pauses;
+	unsigned int pauses_eintr;	/* ... with OKVM_PAUSE_EINTR */
+	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait for the end of all pauses */
 
 	struct list_head node;		/* all VMs, under okvm_vm_list_lock */
 };

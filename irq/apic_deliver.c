@@ -11,6 +11,7 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "core/trace_kvm.h"
 #include "irq/internal.h"
 #include "irq/needs.h"
 #include "irq/vlapic.h"
@@ -215,6 +216,7 @@ static void accept_sipi(struct okvm_apic *apic, enum kick how, u8 vector)
 
 static int accept(struct okvm_apic *apic, enum kick how, const struct lapic_irq *irq)
 {
+	trace_kvm_apic_accept_irq(apic->vcpu->id, irq->delivery_mode, irq->trig_mode, irq->vector);
 	switch (lapic_accept(&apic->l, irq)) {
 	case LAPIC_ACCEPT_IRQ:
 		post_vector(apic, how, irq->vector);

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 #include <asm/kvm_para.h>
 
+#include "core/trace_kvm.h"
 #include "irq/internal.h"
 #include "irq/vlapic.h"
 
@@ -23,6 +24,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 {
 	struct lapic *l = &vcpu->apic->l;
 
+	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
 	/* An EOI that the CPU has not virtualized: its copy of what is in service follows. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
@@ -35,6 +37,7 @@ static void apply_ipi(struct okvm_apic *apic, const struct lapic_effect *eff)
 	struct lapic_irq irq;
 
 	lapic_ipi(&apic->l, eff, &irq);
+	trace_kvm_apic_ipi(lapic_get(&apic->l, APIC_ICR), irq.dest_id);
 	okvm_apic_deliver(apic->vcpu->vm, apic->vcpu, &irq);
 }
 
@@ -123,6 +126,8 @@ int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int l
 	else
 		lapic_mmio_read(&vcpu->apic->l, offset, len, data,
 				lapic_reads_clock(offset) ? ktime_get_ns() : 0, &eff);
+	if (len == sizeof(u32))
+		trace_kvm_apic(write, offset, *(const u32 *)data);
 	okvm_apic_apply(vcpu->apic, &eff);
 	return 0;
 }
@@ -133,6 +138,7 @@ void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset)
 
 	eff.flags = 0;
 	lapic_trap_write(&vcpu->apic->l, offset, &eff);
+	trace_kvm_apic(true, offset, lapic_get(&vcpu->apic->l, offset));
 	okvm_apic_apply(vcpu->apic, &eff);
 }
 
@@ -142,7 +148,10 @@ int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 {
 	u64 now = lapic_msr_reads_clock(msr) ? ktime_get_ns() : 0;
 
-	return lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP;
+	if (lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP)
+		return 1;
+	trace_kvm_apic(false, (msr - APIC_BASE_MSR) << 4, *val);
+	return 0;
 }
 
 int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
@@ -152,6 +161,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	eff.flags = 0;
 	if (lapic_msr_write(&vcpu->apic->l, msr, val, &eff) == LAPIC_GP)
 		return 1;
+	trace_kvm_apic(true, (msr - APIC_BASE_MSR) << 4, val);
 	okvm_apic_apply(vcpu->apic, &eff);
 	return 0;
 }
@@ -198,6 +208,7 @@ bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu)
 		return true;
 	if (eoi_wanted(okvm_irq(vcpu->vm), vector))
 		return false;
+	trace_kvm_eoi(vcpu->id, vector);
 	if (lapic_complete(&apic->l, vector))
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	return true;
@@ -330,6 +341,7 @@ void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 	if (okvm_cache_read(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
 		return;
 	if (!(flag & KVM_PV_EOI_ENABLED)) {
+		trace_kvm_pv_eoi(vcpu->id, lapic_highest_isr(&apic->l));
 		okvm_apic_eoi(vcpu);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
+#include "core/trace_kvm.h"
 #include "irq/internal.h"
 #include "irq/model/lapic.h"
 #include "irq/needs.h"
@@ -76,6 +77,13 @@ static inline void pic_carry_out(struct okvm_chips *chips, const struct pic_todo
 		pic_do(chips, todo);
 }
 
+static void pic_trace(const struct okvm_chips *chips, unsigned int pin, enum pic_line line)
+{
+	const struct kvm_pic_state *chip = &chips->pic.chip[pin / 8];
+
+	trace_kvm_pic_set_irq(pin / 8, pin % 8, chip->elcr, chip->imr, line == PIC_LINE_COALESCED);
+}
+
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high)
 {
 	struct pic_todo todo = {};
@@ -84,6 +92,8 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 
 	spin_lock_irqsave(&chips->pic_lock, flags);
 	line = pic_set_line(&chips->pic, pin, source, high, &todo);
+	if (trace_kvm_pic_set_irq_enabled() && pin < PIC_PINS)
+		pic_trace(chips, pin, line);
 	spin_unlock_irqrestore(&chips->pic_lock, flags);
 	pic_carry_out(chips, &todo);
 	return line;
@@ -203,6 +213,8 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
 	ret = ioapic_set_line(&chips->ioapic, pin, source, high, line_status, &todo);
 	if (todo.deliver)
 		ret = ioapic_deliver(chips, &todo);
+	if (pin < IOAPIC_PINS)
+		trace_kvm_ioapic_set_irq(chips->ioapic.redir[pin], pin, ret == 0);
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 	return ret;
 }

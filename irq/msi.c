@@ -4,6 +4,7 @@
  */
 #include <linux/errno.h>
 
+#include "core/trace_kvm.h"
 #include "irq/internal.h"
 #include "irq/model/lapic.h"
 
@@ -27,6 +28,7 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi)
 	bool x2apic_format = READ_ONCE(okvm_irq(vm)->x2apic_format);
 	struct gsi_message msg = gsi_msi_decode(msi, x2apic_format);
 
+	trace_kvm_msi_set_irq(msi->lo | (u64)(x2apic_format ? msi->hi : 0) << 32, msi->data);
 	return gsi_msi_valid(msi, x2apic_format) ? okvm_message_deliver(vm, &msg) : -EINVAL;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "core/trace_kvm.h"
 #include "irq/internal.h"
 
 static struct gsi_table *routes_locked(struct okvm_irq_vm *irq)
@@ -129,6 +130,7 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 	unsigned int nr;
 	int ret = -1, r;
 
+	trace_kvm_set_irq(gsi, level, source);
 	rcu_read_lock();
 	table = rcu_dereference(okvm_irq(vm)->routes);
 	if (!table)
@@ -160,6 +162,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi)
 	const struct gsi_table *table;
 	unsigned int nr = 0;
 
+	trace_kvm_set_irq(gsi, 1, source);
 	rcu_read_lock();
 	table = rcu_dereference(okvm_irq(vm)->routes);
 	if (table)
@@ -276,11 +279,19 @@ static u32 ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum o
 	return found;
 }
 
+static void ack_trace(unsigned int chip, u32 pins)
+{
+	for (; pins; pins &= pins - 1)
+		trace_kvm_ack_irq(chip, __ffs(pins));
+}
+
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 	enum okvm_ack_kind kind;
 
+	if (trace_kvm_ack_irq_enabled())
+		ack_trace(chip, pins);
 	if (xa_empty(&irq->resample_acks) && !rcu_access_pointer(irq->pit_ack))
 		return;
 	for (kind = 0; kind < OKVM_NR_ACK_KINDS; kind++)

@@ -126,8 +126,12 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
 			return 0;
 	}
-	n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
-				    (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+	n = -EINTR;
+	if (okvm_vcpu_waits(f->vcpu, true))
+		n = get_user_pages_unlocked(f->hva, 1, page,
+					    FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
+					    (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+	okvm_vcpu_waits(f->vcpu, false);
 	return n ? n : -EFAULT;
 }
 

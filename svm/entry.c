@@ -272,9 +272,23 @@ static u32 svm_exit_reason(const struct okvm_vcpu *vcpu)
 	return code == SVM_EXIT_NPF ? SVM_REASON_NPF : code;
 }
 
-static u64 svm_exit_detail(struct okvm_vcpu *vcpu)
+static void svm_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 {
-	return to_hw(vcpu)->vmcb->control.exit_info_1;
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const struct vmcb_control_area *control = &hw->vmcb->control;
+
+	*info = (struct okvm_exit_info){
+		.reason = hw->exit_code,
+		.info1 = control->exit_info_1,
+		.info2 = control->exit_info_2,
+		.intr_info = control->exit_int_info,
+		.error_code = control->exit_int_info_err,
+	};
+}
+
+static bool svm_only_fast(const struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->exit_code == SVM_EXIT_VINTR;
 }
 
 /* INTR: the interrupt waits in the host's APIC. An NMI has come when the interrupt flag did. */
@@ -323,7 +337,8 @@ static const struct okvm_stay_ops svm_stay_ops = {
 	.guest_leave = svm_guest_leave,
 	.enter = svm_enter_once,
 	.exit_reason = svm_exit_reason,
-	.exit_detail = svm_exit_detail,
+	.exit_info = svm_exit_info,
+	.only_fast = svm_only_fast,
 	.exit_fast = svm_exit_fast,
 	.exit_slow = svm_exit_slow,
 	.host_interrupted = svm_host_interrupted,
@@ -331,6 +346,7 @@ static const struct okvm_stay_ops svm_stay_ops = {
 	.host_nmi_mce = svm_exit_host_mce,
 	.debug_put = svm_debug_put,
 	.loads_dr6 = true,
+	.isa = TRACE_ISA_SVM,
 };
 
 int svm_run(struct okvm_vcpu *vcpu)

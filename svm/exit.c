@@ -7,6 +7,7 @@
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
+#include "core/trace_kvm.h"
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
@@ -172,6 +173,8 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 			return outcome;
 		return exit_mmio(vcpu, gpa, npf);
 	}
+	if (trace_kvm_page_fault_enabled())
+		trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), gpa, control->exit_info_1);
 	verdict = okvm_mmu_fault(vcpu, gpa, npf_access(npf));
 	switch (verdict) {
 	case OKVM_FAULT_FIXED:

@@ -109,4 +109,60 @@ struct okvm_error {
 /* On a VM fd and on a vCPU fd; also while the vCPU runs, and of a dead VM. */
 #define OKVM_GET_ERROR _IOR(KVMIO, 0xf0, struct okvm_error)
 
+/*
+ * OKVM_CAP_EXIT_TIMES: how long exits take. KVM_ENABLE_CAP on a VM without vCPUs, args[0] 1: the
+ * statistics of its vCPUs (KVM_GET_STATS_FD) have histograms of TSC cycles (KVM_STATS_TYPE_LOG_HIST) in
+ * addition, "exit_time_kernel_N" for each basic exit reason N of the hardware, "exit_time_user_N" for
+ * each KVM_EXIT_* with which KVM_RUN returned.
+ */
+#define OKVM_CAP_EXIT_TIMES	0x4f4b0003
+
+/* ---- control without signals ---- */
+
+/* KVM_CHECK_EXTENSION: which of these there are, as bits OKVM_CONTROL_*; 0 if this is not okvm. */
+#define OKVM_CAP_CONTROL	0x4f4b0002
+#define OKVM_CONTROL_KICK	(1 << 0)
+#define OKVM_CONTROL_PAUSE	(1 << 1)
+#define OKVM_CONTROL_REGIONS	(1 << 2)
+
+/*
+ * On a vCPU fd, from any thread, at once: KVM_RUN fails with EINTR (kvm_run has KVM_EXIT_INTR), or the
+ * next one does, after it has finished what userspace has answered. One kick is one EINTR; several
+ * before it are one.
+ */
+#define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
+
+/*
+ * On a VM fd: pauses the VM and returns an fd that holds the pause, when no KVM_RUN does anything for
+ * the guest. The VM goes on when no pause is left: each ends with the last close of its fd, be it by
+ * the end of the process, or by OKVM_VM_RESUME on that fd. KVM_RUN waits meanwhile, with the vCPU's
+ * state free for other threads' ioctls, or fails with EINTR if one of the pauses has OKVM_PAUSE_EINTR.
+ * With kvm_run->immediate_exit it finishes what userspace has answered, as ever.
+ */
+struct okvm_pause {
+	__u32 flags;
+	__u32 pad;
+};
+
+#define OKVM_PAUSE_EINTR	(1 << 0)
+#define OKVM_VM_PAUSE _IOW(KVMIO, 0xf2, struct okvm_pause)
+#define OKVM_VM_RESUME _IO(KVMIO, 0xf3)
+
+/*
+ * On a VM fd: several slots in one change, all or none. Each region is as for
+ * KVM_SET_USER_MEMORY_REGION, but takes the place of the slot with its number whatever that was: size,
+ * userspace_addr and KVM_MEM_READONLY may change as well; memory_size 0 deletes. No number twice; what
+ * is left in the end must not overlap (EEXIST). A frame that is memory before and after is memory at
+ * any moment. Where the same host memory stands behind it, with KVM_MEM_LOG_DIRTY_PAGES before and
+ * after, its dirty bit goes to the new slot's log.
+ */
+struct okvm_memory_regions {
+	__u32 nr;		/* at most OKVM_REGIONS_MAX */
+	__u32 pad;
+	__u64 regions;		/* address of struct kvm_userspace_memory_region[nr] */
+};
+
+#define OKVM_REGIONS_MAX	64
+#define OKVM_SET_MEMORY_REGIONS _IOW(KVMIO, 0xf4, struct okvm_memory_regions)
+
 #endif /* OKVM_UAPI_H */

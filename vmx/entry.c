@@ -378,9 +378,36 @@ static u32 vmx_exit_reason(const struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->exit_reason;
 }
 
-static u64 vmx_exit_detail(struct okvm_vcpu *vcpu)
+static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 {
-	return vmx_qual(to_hw(vcpu));
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const u32 with_error = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
+
+	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
+	/* A failed entry leaves the other fields as they were. */
+	if (hw->entry_failed)
+		return;
+	info->info1 = vmx_qual(hw);
+	if (hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		return;
+	info->info2 = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+	info->intr_info = vmx_intr_info(hw);
+	if ((info->intr_info & with_error) == with_error)
+		info->error_code = vmcs_read32(VM_EXIT_INTR_ERROR_CODE);
+}
+
+static bool vmx_only_fast(const struct okvm_vcpu *vcpu)
+{
+	switch (to_hw(vcpu)->exit_reason) {
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+	case EXIT_REASON_INTERRUPT_WINDOW:
+	case EXIT_REASON_NMI_WINDOW:
+	case EXIT_REASON_TPR_BELOW_THRESHOLD:
+	case EXIT_REASON_PREEMPTION_TIMER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
@@ -463,13 +490,15 @@ static const struct okvm_stay_ops vmx_stay_ops = {
 	.guest_leave = vmx_guest_leave,
 	.enter = vmx_enter_once,
 	.exit_reason = vmx_exit_reason,
-	.exit_detail = vmx_exit_detail,
+	.exit_info = vmx_exit_info,
+	.only_fast = vmx_only_fast,
 	.exit_fast = vmx_exit_fast,
 	.exit_slow = vmx_exit_slow,
 	.host_interrupted = vmx_host_interrupted,
 	.host_interrupt = vmx_host_interrupt,
 	.host_nmi_mce = vmx_host_nmi_mce,
 	.debug_put = vmx_debug_put,
+	.isa = TRACE_ISA_VMX,
 };
 
 int vmx_run(struct okvm_vcpu *vcpu)

@@ -9,9 +9,11 @@
 #include <asm/apicdef.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
+#include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
+#include "core/trace_kvm.h"
 #include "vmx/qual.h"
 #include "vmx/vmx.h"
 #include "x86/cpu/event.h"
@@ -103,6 +105,14 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 	}
 }
 
+/* As an x86 page fault has it; the upper bits say whether the address is the access's or a table's. */
+static u64 ept_error_code(union qual_ept q)
+{
+	return (q.permissions ? X86_PF_PROT : 0) | (q.write ? X86_PF_WRITE : 0) |
+	       (q.fetch ? X86_PF_INSTR : 0) | (q.raw & 1 ? X86_PF_USER : 0) |
+	       (q.translated ? BIT_ULL(32) : BIT_ULL(33));
+}
+
 int vmx_exit_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -110,6 +120,8 @@ int vmx_exit_ept(struct okvm_vcpu *vcpu)
 	gpa_t gpa = vmx_gpa(hw);
 
 	vmx_nmi_unblocked(vcpu, q.nmi_unblocked);
+	if (trace_kvm_page_fault_enabled())
+		trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), gpa, ept_error_code(q));
 	return ept_resolve_fault(vcpu, gpa, ept_access(q), operand_gpa(q, gpa));
 }
 
@@ -231,6 +243,7 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 		wait_host_apf(hw);
 		return OKVM_RESUME;
 	}
+	trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), pf.gva, error);
 	verdict = okvm_mmu_page_fault(vcpu, &pf);
 	switch (verdict) {
 	case OKVM_FAULT_GUEST:

@@ -6,6 +6,7 @@
 
 #include <asm/trapnr.h>
 
+#include "core/trace_kvm.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
@@ -29,13 +30,28 @@ static int exit_undefined(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+static void answer_cpuid_traced(struct okvm_vcpu *vcpu)
+{
+	const unsigned long *gpr = vcpu->arch->gpr;
+	u32 leaf = gpr[OKVM_REG_RAX], sub = gpr[OKVM_REG_RCX];
+	bool highest = false;
+	bool found = okvm_cpuid_has(vcpu, leaf, sub, &highest);
+
+	okvm_answer_cpuid(vcpu);
+	trace_kvm_cpuid(leaf, sub, gpr[OKVM_REG_RAX], gpr[OKVM_REG_RBX], gpr[OKVM_REG_RCX],
+			gpr[OKVM_REG_RDX], found, highest);
+}
+
 int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	if (okvm_cpuid_faults(vcpu) && exit_cpl(vcpu)) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;
 	}
-	okvm_answer_cpuid(vcpu);
+	if (trace_kvm_cpuid_enabled())
+		answer_cpuid_traced(vcpu);
+	else
+		okvm_answer_cpuid(vcpu);
 	return okvm_skip_insn(vcpu, len);
 }
 
@@ -82,6 +98,7 @@ static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int l
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len)
 {
 	val = okvm_cut_to_mode(vcpu, val);
+	trace_kvm_cr(true, cr, val);
 	switch (cr) {
 	case 0:
 		return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, val), len);
@@ -109,11 +126,13 @@ int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		okvm_gpr_set(vcpu, reg, okvm_get_cr8(vcpu));
 	else
 		return exit_undefined(vcpu);
+	trace_kvm_cr(false, cr, okvm_gpr(vcpu, reg));
 	return okvm_skip_insn(vcpu, len);
 }
 
 int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len)
 {
+	trace_kvm_cr(true, 0, okvm_cr0(vcpu) & ~X86_CR0_TS);
 	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS), len);
 }
 
@@ -122,8 +141,9 @@ int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len)
 {
 	unsigned long cr0 = okvm_cr0(vcpu);
 
-	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, (cr0 & ~0xeul) | (msw & 0xf) |
-						  (cr0 & X86_CR0_PE)), len);
+	cr0 = (cr0 & ~0xeul) | (msw & 0xf) | (cr0 & X86_CR0_PE);
+	trace_kvm_cr(true, 0, cr0);
+	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, cr0), len);
 }
 
 /* ---- debug registers ---- */

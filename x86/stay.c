@@ -2,6 +2,9 @@
 /* A stay in the guest: what stay.h does seldom enough to stand once in the module. */
 #include <asm/msr.h>
 
+#include "core/times.h"
+#include "core/trace.h"
+#include "core/trace_kvm.h"
 #include "x86/stay.h"
 
 u64 okvm_host_xcr0, okvm_host_xss;
@@ -42,4 +45,38 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
 		smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	} while (okvm_has_requests(vcpu));
 	return true;
+}
+
+/* ---- for those who watch ---- */
+
+void okvm_watch_entry(struct okvm_vcpu *vcpu)
+{
+	if (vcpu->times)
+		okvm_times_entry(vcpu);
+	if (trace_okvm_entry_enabled())
+		trace_okvm_entry(vcpu->id, okvm_rip(vcpu));
+	if (trace_kvm_entry_enabled())
+		trace_kvm_entry(vcpu->id, okvm_rip(vcpu), okvm_has_requests(vcpu));
+}
+
+/* What these tell is known where exits are served with IRQs on. */
+static bool watch_wants_slow(void)
+{
+	return trace_kvm_cpuid_enabled() || trace_kvm_msr_enabled() || trace_kvm_pio_enabled() ||
+	       trace_kvm_hypercall_enabled() || trace_kvm_cr_enabled() ||
+	       trace_kvm_page_fault_enabled();
+}
+
+bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
+{
+	struct okvm_exit_info info;
+
+	if (vcpu->times)
+		okvm_times_exit(vcpu, ops->exit_reason(vcpu));
+	if (trace_okvm_exit_enabled() || trace_kvm_exit_enabled()) {
+		ops->exit_info(vcpu, &info);
+		trace_okvm_exit(vcpu->id, info.reason, okvm_rip(vcpu), info.info1);
+		trace_kvm_exit(vcpu->id, okvm_rip(vcpu), ops->isa, &info);
+	}
+	return watch_wants_slow() && !ops->only_fast(vcpu);
 }

@@ -31,7 +31,7 @@
 
 #include "core/arch.h"
 #include "core/compat.h"
-#include "core/trace.h"
+#include "core/watch.h"
 #include "x86/cpu/cr.h"
 #include "x86/run.h"
 
@@ -46,7 +46,8 @@
  * @guest_enter: the last thing before the first entry
  * @guest_leave: the first thing of a leave
  * @enter: once into the guest and out
- * @exit_reason: of the last exit, for counters and traces; @exit_detail: a word about it
+ * @exit_reason: of the last exit, for counters; @exit_info: all about it, for traces
+ * @only_fast: no other than @exit_fast serves it
  * @exit_fast: serves the exit; false if that needs IRQs on
  * @exit_slow: IRQs on: an outcome
  * @host_interrupted: a host's interrupt has ended the guest's run
@@ -63,7 +64,8 @@ struct okvm_stay_ops {
 	void (*guest_leave)(struct okvm_vcpu *vcpu);
 	void (*enter)(struct okvm_vcpu *vcpu);
 	u32 (*exit_reason)(const struct okvm_vcpu *vcpu);
-	u64 (*exit_detail)(struct okvm_vcpu *vcpu);
+	void (*exit_info)(struct okvm_vcpu *vcpu, struct okvm_exit_info *info);
+	bool (*only_fast)(const struct okvm_vcpu *vcpu);
 	bool (*exit_fast)(struct okvm_vcpu *vcpu);
 	int (*exit_slow)(struct okvm_vcpu *vcpu);
 	bool (*host_interrupted)(const struct okvm_vcpu *vcpu);
@@ -71,6 +73,7 @@ struct okvm_stay_ops {
 	void (*host_nmi_mce)(struct okvm_vcpu *vcpu);
 	void (*debug_put)(struct okvm_vcpu *vcpu);
 	bool loads_dr6;
+	u32 isa;		/* TRACE_ISA_* */
 };
 
 /* ---- extended state: only while the guest's differs ---- */
@@ -314,6 +317,11 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
+/** okvm_watch_entry() - somebody watches: the guest is going to be entered; IRQs off */
+void okvm_watch_entry(struct okvm_vcpu *vcpu);
+/** okvm_watch_exit() - ... it has exited. Return: the exit is to be served with IRQs on */
+bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
+
 /* Return: true if the last exit was served and only requests stop the guest. */
 static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
@@ -322,14 +330,11 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 	bool slow;
 
 	do {
-		if (trace_okvm_entry_enabled())
-			trace_okvm_entry(vcpu->id, okvm_rip(vcpu));
+		if (okvm_watching())
+			okvm_watch_entry(vcpu);
 		ops->enter(vcpu);
-		if (trace_okvm_exit_enabled())
-			trace_okvm_exit(vcpu->id, ops->exit_reason(vcpu), okvm_rip(vcpu),
-					ops->exit_detail(vcpu));
 		stay_count_exit(vcpu, ops->exit_reason(vcpu));
-		slow = !ops->exit_fast(vcpu);
+		slow = (okvm_watching() && okvm_watch_exit(vcpu, ops)) || !ops->exit_fast(vcpu);
 		if (slow)
 			break;
 		served++;

@@ -171,15 +171,22 @@ void vcpus_start(struct machine *m)
 }
 
 /*
- * immediate_exit closes the gap between a thread's look at stopping and its entry into the guest:
- * KVM_RUN looks at it after it can be interrupted by the signal.
+ * A kick is kept for the next KVM_RUN. Where there is none, immediate_exit closes the gap between a
+ * thread's look at stopping and its entry into the guest: KVM_RUN looks at it after it can be
+ * interrupted by the signal.
  */
+static void vcpu_kick(struct vcpu *vcpu)
+{
+	if (!ioctl(vcpu->fd, OKVM_VCPU_KICK, 0))
+		return;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
 void vcpus_join(struct machine *m)
 {
-	for (unsigned int i = 0; i < m->opt->cpus; i++) {
-		__atomic_store_n(&m->vcpus[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		pthread_kill(m->vcpus[i].thread, KICK_SIGNAL);
-	}
+	for (unsigned int i = 0; i < m->opt->cpus; i++)
+		vcpu_kick(&m->vcpus[i]);
 	for (unsigned int i = 0; i < m->opt->cpus; i++)
 		pthread_join(m->vcpus[i].thread, NULL);
 }

@@ -68,6 +68,15 @@ static void choose_mmu(struct machine *m, const struct options *opt)
 		die("cannot choose how memory is translated: %s", strerror(errno));
 }
 
+/* Before the first vCPU; a device without it shows counters alone. */
+static void measure_exits(struct machine *m)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_EXIT_TIMES, .args = { 1 } };
+
+	if (capability(m, OKVM_CAP_EXIT_TIMES))
+		ioctl(m->fd, KVM_ENABLE_CAP, &cap);
+}
+
 static void create_vm(struct machine *m, const struct options *opt)
 {
 	uint64_t identity = ADDR_IDENTITY;
@@ -81,6 +90,8 @@ static void create_vm(struct machine *m, const struct options *opt)
 		die("%s: cannot create a VM: %s%s", opt->device, strerror(errno),
 		    errno == EIO ? " (see 'dmesg')" : "");
 	choose_mmu(m, opt);
+	if (opt->stats)
+		measure_exits(m);
 	if (ioctl(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
 	    ioctl(m->fd, KVM_SET_TSS_ADDR, ADDR_TSS))
 		die("cannot place KVM's own pages: %s", strerror(errno));

@@ -11,6 +11,8 @@
 #include "run.h"
 
 #define MAX_COUNTERS 256
+#define MAX_HISTS 256
+#define MAX_BUCKETS 64
 
 static const char * const reason_names[EXIT_REASONS] = {
 	[KVM_EXIT_UNKNOWN] = "UNKNOWN",
@@ -37,6 +39,80 @@ struct counter {
 
 static struct counter counters[MAX_COUNTERS];
 static unsigned int nr_counters;
+
+/* A histogram of the kernel: bucket n counts from 2^(n-1) up to 2^n. */
+struct hist {
+	char name[64];
+	unsigned int nr;
+	uint64_t bucket[MAX_BUCKETS];
+};
+
+static struct hist hists[MAX_HISTS];
+static unsigned int nr_hists;
+
+static struct hist *find_hist(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_hists; i++)
+		if (!strcmp(hists[i].name, name))
+			return &hists[i];
+	if (i == MAX_HISTS)
+		return NULL;
+	snprintf(hists[i].name, sizeof(hists[i].name), "%s", name);
+	nr_hists++;
+	return &hists[i];
+}
+
+/* Of one vCPU to those of the others; an empty one is not worth a line. */
+static void add_hist(const char *name, const uint64_t *bucket, unsigned int nr)
+{
+	struct hist *hist;
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		sum += bucket[i];
+	hist = sum ? find_hist(name) : NULL;
+	if (!hist)
+		return;
+	hist->nr = nr;
+	for (unsigned int i = 0; i < nr; i++)
+		hist->bucket[i] += bucket[i];
+}
+
+/* The bucket in which the sample lies that so many percent of all do not exceed. */
+static unsigned int percentile(const struct hist *hist, unsigned int percent)
+{
+	uint64_t sum = 0, below = 0;
+	unsigned int i;
+
+	for (i = 0; i < hist->nr; i++)
+		sum += hist->bucket[i];
+	for (i = 0; i < hist->nr - 1; i++) {
+		below += hist->bucket[i];
+		if (below * 100 >= sum * percent)
+			break;
+	}
+	return i;
+}
+
+static void print_hists(void)
+{
+	if (!nr_hists)
+		return;
+	fprintf(stderr, "%-32s %12s  %s\n", "cycles of exits", "count",
+		"half, 99 % and all within 2^");
+	for (unsigned int i = 0; i < nr_hists; i++) {
+		const struct hist *hist = &hists[i];
+		uint64_t sum = 0;
+
+		for (unsigned int j = 0; j < hist->nr; j++)
+			sum += hist->bucket[j];
+		fprintf(stderr, "  %-30s %12llu  %u %u %u\n", hist->name,
+			(unsigned long long)sum, percentile(hist, 50), percentile(hist, 99),
+			percentile(hist, 100));
+	}
+}
 
 static void add_counter(const char *name, uint64_t value)
 {
@@ -73,6 +149,14 @@ static void read_counters(int vcpu_fd)
 		if (pread(fd, desc, size, head.desc_offset + i * size) != (ssize_t)size)
 			break;
 		type = desc->flags & KVM_STATS_TYPE_MASK;
+		if (type == KVM_STATS_TYPE_LOG_HIST && desc->size <= MAX_BUCKETS) {
+			uint64_t bucket[MAX_BUCKETS];
+			ssize_t bytes = desc->size * sizeof(uint64_t);
+
+			if (pread(fd, bucket, bytes, head.data_offset + desc->offset) == bytes)
+				add_hist(desc->name, bucket, desc->size);
+			continue;
+		}
 		if (type != KVM_STATS_TYPE_CUMULATIVE || desc->size != 1)
 			continue;
 		if (pread(fd, &value, 8, head.data_offset + desc->offset) == 8)
@@ -111,4 +195,5 @@ void stats_print(struct machine *m)
 		if (counters[i].value)
 			fprintf(stderr, "  %-30s %12llu\n", counters[i].name,
 				(unsigned long long)counters[i].value);
+	print_hists();
 }

@@ -13,6 +13,7 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "core/trace_kvm.h"
 #include "irq/needs.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
@@ -185,12 +186,24 @@ static int event_take_irq(struct okvm_vcpu *vcpu)
 
 /* ---- delivery ---- */
 
-static void event_give_exception(struct okvm_vcpu *vcpu)
+static void event_give_exception(struct okvm_vcpu *vcpu, bool again)
 {
+	const struct okvm_exception *exc = &vcpu->arch->ev.exc;
+
 	/* Real mode pushes no error codes, whoever raised the exception and when. */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		vcpu->arch->ev.exc.has_error = false;
+	trace_kvm_inj_exception(exc->vector, exc->has_error,
+				exc->has_error ? exc->error_code : 0, again);
 	vcpu->arch->event_ops->inject_exception(vcpu);
+}
+
+static void event_give_irq(struct okvm_vcpu *vcpu, bool again)
+{
+	const struct okvm_events *ev = &vcpu->arch->ev;
+
+	trace_kvm_inj_virq(ev->irq.vector, ev->irq.soft, again);
+	vcpu->arch->event_ops->inject_irq(vcpu);
 }
 
 static void event_reinject(struct okvm_vcpu *vcpu)
@@ -199,11 +212,11 @@ static void event_reinject(struct okvm_vcpu *vcpu)
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->exc.injected)
-		event_give_exception(vcpu);
+		event_give_exception(vcpu, true);
 	else if (ev->nmi_injected)
 		ops->inject_nmi(vcpu);
 	else
-		ops->inject_irq(vcpu);
+		event_give_irq(vcpu, true);
 }
 
 static void event_inject_exception(struct okvm_vcpu *vcpu)
@@ -219,7 +232,7 @@ static void event_inject_exception(struct okvm_vcpu *vcpu)
 	exc->pending = false;
 	exc->injected = true;
 	vcpu->stat[OKVM_STAT_EXC_INJECTED]++;
-	event_give_exception(vcpu);
+	event_give_exception(vcpu, false);
 }
 
 static void event_inject_nmi(struct okvm_vcpu *vcpu)
@@ -242,7 +255,7 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 	ev->irq.soft = false;
 	ev->irq.vector = vector;
 	vcpu->stat[OKVM_STAT_IRQ_INJECTED]++;
-	vcpu->arch->event_ops->inject_irq(vcpu);
+	event_give_irq(vcpu, false);
 }
 
 /*

@@ -290,6 +290,16 @@ void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 	*edx = e->edx;
 }
 
+bool okvm_cpuid_has(const struct okvm_vcpu *vcpu, u32 leaf, u32 sub, bool *highest)
+{
+	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
+	u32 r[CPUID_NR_REGS] = { [CPUID_REG_EAX] = leaf, [CPUID_REG_ECX] = sub };
+	bool found = t && cpuid_lookup(&t->index, t->entries, leaf, sub) >= 0;
+
+	*highest = t && !found && cpuid_answer(&t->index, t->entries, r) >= 0;
+	return found;
+}
+
 static void change_bit_to(u32 *reg, u32 bit, bool on)
 {
 	*reg = on ? *reg | bit : *reg & ~bit;

@@ -36,6 +36,8 @@ void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
 /** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/** okvm_cpuid_has() - is there such a leaf? @highest: the highest basic one answers for it */
+bool okvm_cpuid_has(const struct okvm_vcpu *vcpu, u32 leaf, u32 sub, bool *highest);
 /** okvm_cpuid_faults() - CPUID faulting is on (MISC_FEATURES_ENABLES): #GP beyond CPL 0 */
 static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
 {

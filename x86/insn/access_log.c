@@ -17,6 +17,7 @@
 
 #include "core/iobus.h"
 #include "core/trace.h"
+#include "core/trace_kvm.h"
 #include "x86/insn/access_log.h"
 
 void okvm_log_reset(struct okvm_emulation *e)
@@ -121,12 +122,25 @@ bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry
 
 /* ---- memory-mapped devices ---- */
 
+void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len)
+{
+	u64 val = 0;
+
+	if (data)
+		memcpy(&val, data, min_t(unsigned int, len, sizeof(val)));
+	trace_kvm_mmio(type, len, gpa, val);
+}
+
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
-	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write))
-		return 0;
-	return write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
-		       okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
+	int err = 0;
+
+	if (!vcpu->apic || okvm_apic_mmio(vcpu, gpa, data, len, write))
+		err = write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
+			      okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
+	if (!err && trace_kvm_mmio_enabled())
+		okvm_mmio_trace(write ? TRACE_MMIO_WRITE : TRACE_MMIO_READ, gpa, data, len);
+	return err;
 }
 
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
@@ -142,6 +156,9 @@ void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned
 		memcpy(run->mmio.data, data, len);
 	vcpu->stat[OKVM_STAT_MMIO_EXITS]++;
 	trace_okvm_io(true, write, gpa, len, false);
+	if (trace_kvm_mmio_enabled())
+		okvm_mmio_trace(write ? TRACE_MMIO_WRITE : TRACE_MMIO_READ_ASKED, gpa,
+				write ? data : NULL, len);
 }
 
 static bool log_has_posts(const struct okvm_emulation *e)
@@ -230,7 +247,7 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 			   void *data, bool in)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	u32 len = size * count, left;
+	u32 len = size * count, left, taken;
 	struct emul_log_entry *entry;
 	void *items;
 
@@ -242,7 +259,10 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	items = in ? okvm_log_data(e, entry) : data;
 	/* What a device takes that came just now is not done again. */
 	left = (len - entry->done) / size;
-	entry->done += size * log_port_bus(vcpu, port, size, left, items + entry->done, in);
+	taken = log_port_bus(vcpu, port, size, left, items + entry->done, in);
+	if (taken && trace_kvm_pio_enabled())
+		okvm_pio_trace(port, size, taken, items + entry->done, in);
+	entry->done += size * taken;
 	left = len - entry->done;
 	if (left) {
 		if (log_has_posts(e))
@@ -261,6 +281,18 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	return EMUL_OK;
 }
 
+static void log_trace_answer(const struct okvm_emulation *e, const struct emul_log_entry *entry)
+{
+	const struct kvm_run *run = e->vcpu->run;
+
+	if (entry->kind != EMUL_IO_PORT_IN && trace_kvm_mmio_enabled())
+		okvm_mmio_trace(TRACE_MMIO_READ, run->mmio.phys_addr, run->mmio.data,
+				min_t(u32, e->wait_len, sizeof(run->mmio.data)));
+	else if (entry->kind == EMUL_IO_PORT_IN && trace_kvm_pio_enabled())
+		okvm_pio_trace(run->io.port, clamp_t(u32, run->io.size, 1, 4), run->io.count,
+			       e->vcpu->pio_page, true);
+}
+
 void okvm_log_answer(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -272,6 +304,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);
+	log_trace_answer(e, entry);
 	entry->done += e->wait_len;
 	e->wait_len = 0;
 }

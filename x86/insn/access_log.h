@@ -45,6 +45,8 @@ bool okvm_log_ask_post(struct okvm_emulation *e);
  * -EOPNOTSUPP
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
+/** okvm_mmio_trace() - kvm_mmio; @type: TRACE_MMIO_*; @data: NULL if it is not known yet */
+void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len);
 /** okvm_mmio_ask() - fill kvm_run for an access of 1..8 bytes to a device of userspace */
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
 		   bool write);

@@ -167,6 +167,8 @@ int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
 
+/** okvm_emul_trace() - kvm_emulate_insn */
+void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**

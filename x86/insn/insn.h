@@ -59,6 +59,9 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
 
+/** okvm_pio_trace() - kvm_pio; @data: the first item at least */
+void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in);
+
 /**
  * okvm_pio() - a non-string IN or OUT exit of @size 1, 2, 4
  * @insn_len: to skip. Return: outcome. IRQs on, vm->srcu held.

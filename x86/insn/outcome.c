@@ -2,6 +2,7 @@
 /* What comes of an emulated instruction: registers, exceptions, exits, and traps behind it. */
 #include <asm/trapnr.h>
 
+#include "core/trace_kvm.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
 #include "x86/cpu/regs.h"
@@ -107,6 +108,29 @@ static bool emul_retry(struct okvm_emulation *e)
 	e->retry_rip = okvm_rip(e->vcpu);
 	e->retry_gfn = gfn;
 	return e->retries++ < EMUL_RETRIES && okvm_mmu_unprotect(e->vcpu, gfn);
+}
+
+void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
+{
+	static const u8 modes[] = {
+		[EMUL_REAL] = 0,
+		[EMUL_VM86] = TRACE_INSN_VM86,
+		[EMUL_PROT16] = TRACE_INSN_PROTECTED,
+		[EMUL_PROT32] = TRACE_INSN_PROTECTED | TRACE_INSN_CS_D,
+		[EMUL_LONG64] = TRACE_INSN_PROTECTED | TRACE_INSN_CS_L,
+	};
+	struct okvm_trace_insn insn = {
+		.rip = okvm_rip(e->vcpu),
+		.len = min_t(u8, e->ctx.insn.len ?: e->ctx.insn.avail, sizeof(insn.bytes)),
+		.flags = modes[e->ctx.mode],
+		.failed = failed,
+	};
+	struct kvm_segment cs;
+
+	e->vcpu->arch->reg_ops->get_segment(e->vcpu, &cs, OKVM_SEG_CS);
+	insn.csbase = cs.base;
+	memcpy(insn.bytes, e->ctx.insn.bytes, insn.len);
+	trace_kvm_emulate_insn(&insn);
 }
 
 /* The kernel of the guest met something that is not emulated: userspace must know. */

@@ -5,6 +5,7 @@
  */
 #include "core/iobus.h"
 #include "core/trace.h"
+#include "core/trace_kvm.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
@@ -20,6 +21,14 @@ static __always_inline void pio_copy(void *to, const void *from, unsigned int si
 		*(u16 *)to = *(const u16 *)from;
 	else
 		*(u32 *)to = *(const u32 *)from;
+}
+
+void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in)
+{
+	u32 val = 0;
+
+	memcpy(&val, data, size);
+	trace_kvm_pio(!in, port, size, count, val);
 }
 
 static __always_inline void pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size,
@@ -43,6 +52,8 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 	pio_ask(vcpu, port, size, count, in);
 	if (!in)
 		memcpy(vcpu->pio_page, data, size * count);
+	if (!in && trace_kvm_pio_enabled())
+		okvm_pio_trace(port, size, count, data, false);
 }
 
 /* Writes to AL and AX keep the rest of RAX; writes to EAX clear its upper half. */
@@ -78,6 +89,8 @@ static int pio_complete_in(struct okvm_vcpu *vcpu)
 	if (unlikely(okvm_io_moved(vcpu)))
 		return OKVM_RESUME;
 	pio_set_rax(vcpu, vcpu->pio_page, vcpu->arch->pio.size);
+	if (trace_kvm_pio_enabled())
+		okvm_pio_trace(vcpu->arch->pio.port, vcpu->arch->pio.size, 1, vcpu->pio_page, true);
 	return pio_skip(vcpu);
 }
 
@@ -95,6 +108,8 @@ static int pio_user_out(struct okvm_vcpu *vcpu)
 
 	pio_ask(vcpu, arch->pio.port, arch->pio.size, 1, false);
 	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
+	if (trace_kvm_pio_enabled())
+		okvm_pio_trace(arch->pio.port, arch->pio.size, 1, vcpu->pio_page, false);
 	/* Some VMMs advance RIP themselves at this port: for them it is done before the exit. */
 	if (arch->pio.port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
@@ -157,5 +172,7 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
 		return okvm_pio_user(vcpu);
 	}
 	trace_okvm_io(false, !in, port, size, true);
+	if (trace_kvm_pio_enabled())
+		okvm_pio_trace(port, size, 1, &vcpu->arch->gpr[OKVM_REG_RAX], in);
 	return okvm_skip_insn(vcpu, insn_len);
 }

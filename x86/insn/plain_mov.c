@@ -9,6 +9,7 @@
  */
 #include <linux/mm.h>
 
+#include "core/trace_kvm.h"
 #include "core/guestmem.h"
 #include "core/iobus.h"
 #include "x86/cpu/regs.h"
@@ -184,6 +185,9 @@ static int known_complete(struct okvm_vcpu *vcpu)
 	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
 		return OKVM_RESUME;
 	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
+	if (trace_kvm_mmio_enabled())
+		okvm_mmio_trace(TRACE_MMIO_READ, vcpu->run->mmio.phys_addr, &val,
+				vcpu->arch->emul->again->mov.bytes);
 	return known_finish(vcpu, vcpu->arch->emul->again, val);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "core/trace_kvm.h"
 #include "core/compat.h"
 #include "core/iobus.h"
 #include "x86/cpu/regs.h"
@@ -88,6 +89,8 @@ static int emul_one(struct okvm_emulation *e)
 	e->vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (rc == EMUL_OK && emul_left_to_user(e))
 		rc = EMUL_UNHANDLEABLE;
+	if (trace_kvm_emulate_insn_enabled())
+		okvm_emul_trace(e, rc != EMUL_OK);
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	okvm_emul_know_cr(e);

@@ -12,6 +12,7 @@
 #include <asm/msr.h>
 #include <asm/trapnr.h>
 
+#include "core/trace_kvm.h"
 #include "core/compat.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/regs.h"
@@ -526,8 +527,11 @@ int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len)
 	if (okvm_msr_allowed(vcpu, msr, write))
 		result = write ? okvm_set_msr(vcpu, msr, val, false) :
 				 okvm_get_msr(vcpu, msr, &val, false);
-	if (result != OKVM_MSR_OK)
+	if (result != OKVM_MSR_OK) {
+		trace_kvm_msr(write, msr, write ? val : 0, true);
 		return msr_failed(vcpu, result, msr, write, insn_len);
+	}
+	trace_kvm_msr(write, msr, val, false);
 	if (!write)
 		okvm_set_edx_eax(vcpu, val);
 	return okvm_skip_insn(vcpu, insn_len);

@@ -37,6 +37,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/compat.h"
+#include "core/trace_kvm.h"
 #include "mmu/needs.h"
 #include "x86/cpu/event.h"
 #include "x86/cpuid/cpuid.h"
@@ -307,6 +308,7 @@ static void apf_work_fn(struct work_struct *work)
 
 	/* Whether it came does not matter: the guest tries again, and then finds out. */
 	okvm_fault_in_remote(mm, w->hva, w->write);
+	trace_kvm_async_pf_completed(w->hva, w->gfn << PAGE_SHIFT);
 	spin_lock(&apf->lock);
 	taken = apf_hand_over(w);
 	spin_unlock(&apf->lock);
@@ -439,7 +441,9 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 
 	if (!queue)
 		return false;
+	trace_kvm_try_async_get_page(hva, gfn);
 	if (apf_is_waited_for(apf, gfn)) {
+		trace_kvm_async_pf_repeated_fault(hva, gfn);
 		vcpu->arch->apf_halted = true;
 		return true;
 	}
@@ -458,6 +462,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 	}
 	w->told = apf_tell(vcpu, w->token);
 	vcpu->arch->apf_halted = !w->told;
+	trace_kvm_async_pf_not_present(w->token, hva);
 	queue_work(queue->wq, &w->work);
 	return true;
 }
@@ -479,6 +484,7 @@ static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
 	}
 	spin_unlock(&apf->lock);
 	if (found) {
+		trace_kvm_async_pf_ready(found->token, found->hva);
 		apf->nr--;
 		apf->last_gfn = found->gfn;
 	}

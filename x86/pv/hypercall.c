@@ -8,6 +8,7 @@
 #include <uapi/asm/kvm_para.h>
 #include <uapi/linux/kvm_para.h>
 
+#include "core/trace_kvm.h"
 #include "core/compat.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
@@ -177,6 +178,7 @@ int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len)
 	struct hypercall call = read_call(vcpu);
 	long ret;
 
+	trace_kvm_hypercall(call.nr, call.a[0], call.a[1], call.a[2], call.a[3]);
 	vcpu->stat[OKVM_STAT_HYPERCALLS]++;
 	if (vcpu->arch->reg_ops->get_cpl(vcpu))
 		ret = -KVM_EPERM;

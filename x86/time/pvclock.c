@@ -20,6 +20,7 @@
 #include <asm/tsc.h>
 #include <asm/vdso/clocksource.h>
 
+#include "core/trace_kvm.h"
 #include "core/arch.h"
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
@@ -242,6 +243,7 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	smp_wmb();	/* all new values before even */
 	info->version++;
 	okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version));
+	trace_kvm_pvclock_update(vcpu->id, info);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include <asm/tsc.h>
 
+#include "core/trace_kvm.h"
 #include "core/arch.h"
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
@@ -56,6 +57,7 @@ static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	trace_kvm_write_tsc_offset(vcpu->id, arch->tsc_offset, offset);
 	arch->tsc_offset = offset;
 	arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);
 	if (okvm_lapic_in_kernel(vcpu))

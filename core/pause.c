@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Control from other threads: kicks, which take a vCPU out of KVM_RUN, and pauses of a whole VM.
+ *
+ * Upstream leaves both to signals and to userspace's bookkeeping. A kick here is a request that
+ * KVM_RUN takes: it cannot come too early, and is taken once. A pause is held by a file: whoever
+ * paused and dies lets the VM go on.
+ *
+ * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet: who has paused can
+ * read and write the vCPU's state. A pause sets vm->paused and a request of each vCPU, then takes
+ * each vCPU's mutex once: KVM_RUN holds the mutex whenever it does anything for the guest, and looks
+ * at vm->paused behind it.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <linux/slab.h>
+
+#include "core/compat.h"
+#include "core/internal.h"
+
+/**
+ * struct pause - what a pause's file holds
+ * @vm: a reference
+ * @eintr: KVM_RUN fails while paused, and does not wait
+ * @ended: OKVM_VM_RESUME has ended it; under vm->pause_lock
+ */
+struct pause {
+	struct okvm_vm *vm;
+	bool eintr;
+	bool ended;
+};
+
+void okvm_pause_init(struct okvm_vm *vm)
+{
+	spin_lock_init(&vm->pause_lock);
+	init_waitqueue_head(&vm->pause_wait);
+}
+
+void okvm_pause_wake(struct okvm_vm *vm)
+{
+	/* After what the waiters look at; pairs with the barrier of prepare_to_wait(). */
+	if (wq_has_sleeper(&vm->pause_wait))
+		wake_up_all(&vm->pause_wait);
+}
+
+static void pause_count(struct pause *pause, int by)
+{
+	struct okvm_vm *vm = pause->vm;
+
+	lockdep_assert_held(&vm->pause_lock);
+	vm->pauses += by;
+	vm->pauses_eintr += pause->eintr ? by : 0;
+	WRITE_ONCE(vm->paused, vm->pauses != 0);
+}
+
+static void pause_begin(struct pause *pause)
+{
+	spin_lock(&pause->vm->pause_lock);
+	pause_count(pause, 1);
+	spin_unlock(&pause->vm->pause_lock);
+	/* Who waits for an older pause without OKVM_PAUSE_EINTR hears of this one. */
+	okvm_pause_wake(pause->vm);
+	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
+}
+
+static void pause_end(struct pause *pause)
+{
+	bool ended;
+
+	spin_lock(&pause->vm->pause_lock);
+	ended = pause->ended;
+	pause->ended = true;
+	if (!ended)
+		pause_count(pause, -1);
+	spin_unlock(&pause->vm->pause_lock);
+	if (!ended)
+		okvm_pause_wake(pause->vm);
+}
+
+/* Nothing is done for the guest by any KVM_RUN when this returns 0; else a signal came first. */
+static int pause_settle(struct okvm_vm *vm)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long idx;
+
+	/* vm->paused before online_vcpus: who is published later sees the pause. */
+	smp_mb();
+	okvm_for_each_vcpu(idx, vcpu, vm) {
+		if (mutex_lock_interruptible(&vcpu->mutex))
+			return -EINTR;
+		mutex_unlock(&vcpu->mutex);
+	}
+	return 0;
+}
+
+static int pause_release(struct inode *inode, struct file *file)
+{
+	struct pause *pause = file->private_data;
+
+	pause_end(pause);
+	okvm_vm_put(pause->vm);
+	kfree(pause);
+	return 0;
+}
+
+/* Not only the last close ends a pause: copies of the file may be in children. */
+static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
+{
+	if (cmd != OKVM_VM_RESUME)
+		return -ENOTTY;
+	if (num)
+		return -EINVAL;
+	pause_end(file->private_data);
+	return 0;
+}
+
+static const struct file_operations pause_fops = {
+	.owner = THIS_MODULE,
+	.release = pause_release,
+	.unlocked_ioctl = pause_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+/* A file that holds a pause which has begun. */
+static struct file *pause_open(struct okvm_vm *vm, bool eintr)
+{
+	struct pause *pause = kzalloc(sizeof(*pause), GFP_KERNEL_ACCOUNT);
+	struct file *file;
+
+	if (!pause)
+		return ERR_PTR(-ENOMEM);
+	pause->vm = vm;
+	pause->eintr = eintr;
+	file = anon_inode_getfile("okvm-pause", &pause_fops, pause, O_RDWR);
+	if (IS_ERR(file)) {
+		kfree(pause);
+		return file;
+	}
+	okvm_vm_get(vm);
+	pause_begin(pause);
+	return file;
+}
+
+long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg)
+{
+	const struct okvm_pause *from = arg.data;
+	struct file *file;
+	int fd, err;
+
+	if (from->flags & ~(__u32)OKVM_PAUSE_EINTR || from->pad)
+		return okvm_refuse(vm, "OKVM_VM_PAUSE: unknown flags");
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = pause_open(vm, from->flags & OKVM_PAUSE_EINTR);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto err_put_fd;
+	}
+	err = pause_settle(vm);
+	if (err)
+		goto err_put_file;
+	fd_install(fd, file);
+	return fd;
+
+err_put_file:
+	fput(file);
+err_put_fd:
+	put_unused_fd(fd);
+	return err;
+}
+
+/* ---- the side of KVM_RUN ---- */
+
+/* Nothing keeps KVM_RUN from beginning, be it only to end at once. */
+static bool pause_over(const struct okvm_vcpu *vcpu)
+{
+	struct okvm_vm *vm = vcpu->vm;
+
+	return !READ_ONCE(vm->paused) || READ_ONCE(vm->dead) || READ_ONCE(vm->pauses_eintr) ||
+	       okvm_test_request(OKVM_REQ_LEAVE, vcpu) || okvm_immediate_exit(vcpu->run);
+}
+
+int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
+{
+	struct okvm_vm *vm = vcpu->vm;
+
+	lockdep_assert_held(&vcpu->mutex);
+	if (READ_ONCE(vm->dead))
+		return -EIO;
+	/* Both only finish what userspace has answered, and return. */
+	if (!READ_ONCE(vm->paused) || okvm_immediate_exit(vcpu->run) ||
+	    okvm_test_request(OKVM_REQ_LEAVE, vcpu))
+		return 0;
+	if (interrupted || READ_ONCE(vm->pauses_eintr))
+		return okvm_run_interrupted(vcpu);
+	return OKVM_RUN_PAUSED;
+}
+
+bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask)
+{
+	sigset_t saved;
+	bool interrupted;
+
+	if (mask)
+		sigprocmask(SIG_SETMASK, (sigset_t *)mask, &saved);
+	interrupted = wait_event_interruptible(vcpu->vm->pause_wait, pause_over(vcpu));
+	if (mask)
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	return interrupted;
+}
+
+/* ---- kicks ---- */
+
+long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
+{
+	okvm_request_kick(OKVM_REQ_LEAVE, vcpu);
+	okvm_pause_wake(vcpu->vm);
+	okvm_vcpu_stop_waiting(vcpu);
+	return 0;
+}

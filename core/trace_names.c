@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tools know KVM's events by the names that kvm.ko gives them. Two modules can share a trace
+ * system, but not an event: okvm has the names while kvm.ko is not loaded.
+ *
+ * Tracing registers a module's events by a module notifier, before the module begins to run; there
+ * they are refused (names_raw_init()), and are added later, when it is known that nobody has them.
+ * A notifier of higher priority than tracing's removes them before those of kvm.ko are added, one
+ * of lower priority adds them again when those are gone.
+ *
+ * Adding and removing need the lock of all events, which the kernel keeps to itself. But enabling
+ * an event calls the event's class under that lock, and walks a list in which only the event
+ * itself must stay where it is. So okvm enables an event of its own, okvm_names, and does the work
+ * in okvm_names_reg(). It is done for the thread that asked for it only: another one may stand in
+ * the list at an event that would go.
+ *
+ * What lies in a trace buffer is known by a number, which would go to an event of kvm.ko, whose
+ * text is made from other fields. names_hold() keeps the numbers until the buffers are empty.
+ */
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/sched.h>
+#include <linux/trace_events.h>
+#include <linux/trace_seq.h>
+
+#include "core/trace.h"
+#include "core/trace_names.h"
+
+static int names_raw_init(struct trace_event_call *call);
+
+#define trace_event_raw_init names_raw_init
+#define CREATE_TRACE_POINTS
+#include "core/trace_kvm.h"
+#undef trace_event_raw_init
+
+#ifdef CONFIG_EVENT_TRACING
+
+#define NAMES_MAX	64
+#define NAMES_HELD	(4 * NAMES_MAX)
+/* Tracing's own notifier has 1. */
+#define NAMES_BEFORE	2
+#define NAMES_BEHIND	(-1)
+
+/* Both under the kernel's lock of events. */
+static struct trace_event_call *names_calls[NAMES_MAX];
+static unsigned int names_nr;
+
+/* Around a change and the decision for it. Outside of the lock of events. */
+static DEFINE_MUTEX(names_lock);
+static bool names_offered;
+static bool names_taken;	/* kvm.ko comes, or is there */
+
+enum names_job { NAMES_IDLE, NAMES_OFFER, NAMES_WITHDRAW };
+
+static enum names_job names_job;
+static struct task_struct *names_worker;
+
+/* Of the events that tracing finds in the module: noted, but not registered. */
+static int names_raw_init(struct trace_event_call *call)
+{
+	if (READ_ONCE(names_job) == NAMES_OFFER && names_worker == current)
+		return trace_event_raw_init(call);
+	if (names_nr < NAMES_MAX)
+		names_calls[names_nr++] = call;
+	return -ENOSYS;
+}
+
+/* ---- numbers of events that are withdrawn ---- */
+
+static struct trace_event names_held[NAMES_HELD];
+static unsigned int names_nr_held;
+
+static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags,
+					  struct trace_event *event)
+{
+	trace_seq_puts(&iter->seq, "an event of okvm's that is withdrawn\n");
+	return trace_handle_return(&iter->seq);
+}
+
+static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
+
+/* The lowest free number is given first: all up to @last are taken when this returns. */
+static void names_hold(int last)
+{
+	struct trace_event *event;
+
+	while (names_nr_held < NAMES_HELD) {
+		event = &names_held[names_nr_held];
+		*event = (struct trace_event){ .funcs = &names_gone_funcs };
+		if (!register_trace_event(event))
+			break;
+		names_nr_held++;
+		if (event->type >= last)
+			break;
+	}
+}
+
+static void names_let_go(void)
+{
+	while (names_nr_held)
+		unregister_trace_event(&names_held[--names_nr_held]);
+}
+
+/* ---- under the lock of events ---- */
+
+static void names_add_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < names_nr; i++) {
+		if (names_calls[i]->list.next)
+			continue;	/* it was in use, and stayed */
+		if (trace_add_event_call(names_calls[i]))
+			continue;
+		/* Users of the event hold the module, and its end removes the event. */
+		names_calls[i]->module = THIS_MODULE;
+	}
+}
+
+static void names_remove_all(void)
+{
+	unsigned int i, busy = 0;
+	int last = 0;
+
+	for (i = 0; i < names_nr; i++) {
+		if (!names_calls[i]->list.next)
+			continue;
+		last = max(last, names_calls[i]->event.type);
+		if (trace_remove_event_call(names_calls[i])) {
+			busy++;
+			continue;
+		}
+		names_calls[i]->list.next = NULL;
+		names_calls[i]->event.type = 0;
+	}
+	names_hold(last);
+	if (busy)
+		pr_warn("okvm: %u events of the system kvm are in use and stay okvm's; those of kvm.ko are missing until it is loaded anew\n",
+			busy);
+}
+
+int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data)
+{
+	if (names_worker == current && names_job != NAMES_IDLE) {
+		if (names_job == NAMES_OFFER)
+			names_add_all();
+		else
+			names_remove_all();
+		WRITE_ONCE(names_job, NAMES_IDLE);
+	}
+	return trace_event_reg(call, type, data);
+}
+
+/* ---- under names_lock ---- */
+
+/* The event may be enabled by somebody already: then disabling it is what calls its class. */
+static bool names_do(enum names_job job)
+{
+	bool done;
+
+	lockdep_assert_held(&names_lock);
+	names_worker = current;
+	WRITE_ONCE(names_job, job);
+	trace_set_clr_event("okvm", "okvm_names", 1);
+	trace_set_clr_event("okvm", "okvm_names", 0);
+	done = names_job == NAMES_IDLE;
+	WRITE_ONCE(names_job, NAMES_IDLE);
+	names_worker = NULL;
+	return done;
+}
+
+static bool names_exist(void)
+{
+	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
+
+	if (!IS_ERR(file))
+		trace_put_event_file(file);
+	return !IS_ERR(file) || PTR_ERR(file) == -EBUSY;
+}
+
+static void names_offer(void)
+{
+	lockdep_assert_held(&names_lock);
+	if (names_offered || names_taken || names_exist())
+		return;
+	names_let_go();
+	names_offered = names_do(NAMES_OFFER);
+	if (names_offered)
+		trace_okvm_names(true);
+}
+
+static void names_withdraw(void)
+{
+	lockdep_assert_held(&names_lock);
+	if (!names_offered)
+		return;
+	/* Whoever has enabled them in the buffer that everybody uses enables those of kvm.ko anew. */
+	trace_set_clr_event("kvm", NULL, 0);
+	names_do(NAMES_WITHDRAW);
+	names_offered = false;
+	trace_okvm_names(false);
+}
+
+/* ---- other modules ---- */
+
+static bool names_concern(struct module *module)
+{
+	return !strcmp(module->name, "kvm");
+}
+
+static int names_module_before(struct notifier_block *nb, unsigned long state, void *data)
+{
+	if (state != MODULE_STATE_COMING || !names_concern(data))
+		return NOTIFY_OK;
+	mutex_lock(&names_lock);
+	names_taken = true;
+	names_withdraw();
+	mutex_unlock(&names_lock);
+	return NOTIFY_OK;
+}
+
+static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
+{
+	if (state != MODULE_STATE_GOING || !names_concern(data))
+		return NOTIFY_OK;
+	mutex_lock(&names_lock);
+	names_taken = false;
+	names_offer();
+	mutex_unlock(&names_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block names_before_nb = {
+	.notifier_call = names_module_before, .priority = NAMES_BEFORE,
+};
+
+static struct notifier_block names_behind_nb = {
+	.notifier_call = names_module_behind, .priority = NAMES_BEHIND,
+};
+
+int okvm_names_init(void)
+{
+	int err;
+
+	err = register_module_notifier(&names_before_nb);
+	if (err)
+		return err;
+	err = register_module_notifier(&names_behind_nb);
+	if (err) {
+		unregister_module_notifier(&names_before_nb);
+		return err;
+	}
+	mutex_lock(&names_lock);
+	names_offer();
+	mutex_unlock(&names_lock);
+	return 0;
+}
+
+void okvm_names_exit(void)
+{
+	unregister_module_notifier(&names_behind_nb);
+	unregister_module_notifier(&names_before_nb);
+	names_let_go();
+}
+
+#else
+
+int okvm_names_init(void)
+{
+	return 0;
+}
+
+void okvm_names_exit(void)
+{
+}
+
+#endif /* CONFIG_EVENT_TRACING */

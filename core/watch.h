@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Watching exits: one branch that is patched in while anybody wants to see entries, exits or what
+ * is injected, so that nobody pays for the others' absence.
+ */
+#ifndef OKVM_CORE_WATCH_H
+#define OKVM_CORE_WATCH_H
+
+#include <linux/jump_label.h>
+#include <linux/types.h>
+
+DECLARE_STATIC_KEY_FALSE(okvm_watched);
+
+/** okvm_watching() - for the way of an exit, which has no tracepoint of its own */
+#define okvm_watching()	static_branch_unlikely(&okvm_watched)
+
+/** okvm_watch_on() - one more watches: tracepoints do when their first user comes. Return: 0 */
+int okvm_watch_on(void);
+void okvm_watch_off(void);
+
+/** struct okvm_exit_info - what hardware says of an exit, for kvm_exit */
+struct okvm_exit_info {
+	u32 reason;
+	u32 intr_info;
+	u32 error_code;
+	u64 info1;
+	u64 info2;
+};
+
+/* isa of kvm_exit */
+#define TRACE_ISA_VMX	1
+#define TRACE_ISA_SVM	2
+
+/* type of kvm_mmio */
+#define TRACE_MMIO_READ_ASKED	0	/* userspace has to answer it */
+#define TRACE_MMIO_READ		1
+#define TRACE_MMIO_WRITE	2
+
+/* flags of kvm_emulate_insn */
+#define TRACE_INSN_PROTECTED	(1 << 0)
+#define TRACE_INSN_VM86		(1 << 1)
+#define TRACE_INSN_CS_D		(1 << 2)
+#define TRACE_INSN_CS_L		(1 << 3)
+
+/** struct okvm_trace_insn - for kvm_emulate_insn */
+struct okvm_trace_insn {
+	u64 rip;
+	u32 csbase;
+	u8 len;
+	u8 flags;
+	u8 failed;
+	u8 bytes[15];
+};
+
+#endif /* OKVM_CORE_WATCH_H */

@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs in a machine, with kvm.ko and then okvm.ko loaded: whose the events of the system kvm are,
+# whoever comes and goes first, and whatever is enabled meanwhile.
+
+t=/sys/kernel/tracing
+failed=0
+nr=0
+
+check()
+{
+	nr=$((nr + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $nr $1"
+	else
+		echo "not ok $nr $1: $2, expected $3"
+		failed=1
+	fi
+}
+
+# By the words in which the event is printed.
+whose()
+{
+	if ! [ -e $t/events/kvm/kvm_cpuid/format ]; then
+		echo nobody
+	elif grep -q '"leaf ' $t/events/kvm/kvm_cpuid/format; then
+		echo okvm
+	else
+		echo kvm
+	fi
+}
+
+count() { ls -d $t/events/kvm/kvm_* 2>/dev/null | wc -l; }
+
+okvm=$(find / -xdev -name okvm.ko | head -n 1)
+echo 1..16
+check "okvm came second" "$(whose)" kvm
+all=$(count)
+rmmod kvm_intel
+rmmod kvm
+check "kvm.ko has gone" "$(whose)" okvm
+mine=$(count)
+check "okvm has fewer" "$([ "$mine" -gt 30 ] && [ "$mine" -lt "$all" ] && echo yes)" yes
+insmod /modules/kvm.ko
+check "kvm.ko has come" "$(whose)" kvm
+check "with all its events" "$(count)" "$all"
+rmmod kvm
+
+echo 1 >$t/events/kvm/enable
+./trace_test each_cause >/dev/null 2>&1
+echo 1 >$t/events/kvm/enable
+insmod /modules/kvm.ko
+check "kvm.ko has come while all were enabled" "$(whose)" kvm
+check "nothing is enabled" "$(cat $t/events/kvm/enable)" 0
+cat $t/trace >/dev/null
+rmmod kvm
+check "and has gone" "$(whose)" okvm
+
+mkdir $t/instances/other
+echo 1 >$t/instances/other/events/kvm/kvm_cpuid/enable
+insmod /modules/kvm.ko
+check "an event that another buffer uses stays" "$(whose)" okvm
+rmmod kvm
+echo 0 >$t/instances/other/events/kvm/kvm_cpuid/enable
+rmdir $t/instances/other
+insmod /modules/kvm.ko
+check "until it is not used" "$(whose)" kvm
+rmmod kvm
+
+# Everybody at once.
+(while ! [ -e /tmp/stop ]; do
+	echo 1 >$t/events/enable
+	cat $t/events/kvm/*/format $t/trace >/dev/null
+	echo 0 >$t/events/enable
+done) 2>/dev/null &
+i=0
+while [ $i -lt 10 ]; do
+	insmod /modules/kvm.ko
+	rmmod kvm
+	i=$((i + 1))
+done
+touch /tmp/stop
+wait
+check "after a storm" "$(whose)" okvm
+check "of as many" "$(count)" "$mine"
+
+echo 1 >$t/events/kvm/enable
+rmmod okvm
+check "without okvm" "$(whose)" nobody
+insmod /modules/kvm.ko
+insmod "$okvm"
+check "okvm comes second" "$(whose)" kvm
+rmmod okvm
+check "okvm goes first" "$(whose)" kvm
+dmesg | grep -E 'WARNING:|BUG:|Oops|Could not' | grep -v "Could not create tracefs 'kvm_cpuid'" >/tmp/complaints
+check "complaints of the kernel: $(head -n 1 /tmp/complaints)" "$(wc -l </tmp/complaints)" 0
+exit $failed

@@ -20,9 +20,9 @@ tools:
 setup:
 	@$(TESTBED)/setup
 
-# BACKEND=svm: a machine whose CPU has AMD-V, which QEMU emulates.
+# BACKEND=vmx or svm: what the machine's CPU has, which is emulated where this computer has it not.
 run:
-	@$(TESTBED)/run $(if $(filter svm,$(BACKEND)),--machine tcg) $(ARGS)
+	@$(TESTBED)/run $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 check:
 	@$(TESTBED)/check $(STEPS)
@@ -47,7 +47,7 @@ clean:
 
 help:
 	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
-	@echo 'make run          boot a machine with VMX (BACKEND=svm: SVM) and in it a Linux guest of okvm'
+	@echo 'make run          boot a machine with VMX or SVM (BACKEND=vmx|svm) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream (BACKEND=svm: with SVM)'
 	@echo 'make docs         the documentation as HTML, in build/docs'

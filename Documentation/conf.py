@@ -2,7 +2,8 @@
 """Sphinx, started by tools/testbed/docs."""
 
 project = "okvm"
-extensions = []
+extensions = ["sphinx.ext.graphviz"]
+graphviz_output_format = "svg"
 html_theme = "alabaster"
 master_doc = "index"
 exclude_patterns = ["_build"]

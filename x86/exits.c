@@ -9,6 +9,7 @@
 #include "core/trace_kvm.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/fpu.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/exits.h"

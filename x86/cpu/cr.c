@@ -15,6 +15,7 @@
 
 #include "mmu/needs.h"
 #include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
 

@@ -17,7 +17,6 @@ int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);
 void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 /** okvm_load_efer() - EFER without checks, LMA as given (KVM_SET_SREGS, KVM_SET_MSRS) */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);
-int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);
 int okvm_get_dr(struct okvm_vcpu *vcpu, int nr, unsigned long *val);
 int okvm_set_dr(struct okvm_vcpu *vcpu, int nr, unsigned long val);
 

@@ -35,6 +35,8 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 	vcpu->arch->fpu_loaded = false;
 }
 
+/** okvm_set_xcr() - XSETBV, and KVM_SET_XCRS. Return: 0, or 1 for #GP, not queued yet */
+int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);
 /** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
 unsigned int okvm_fpu_uabi_size(const struct okvm_host *host);
 

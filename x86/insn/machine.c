@@ -11,6 +11,7 @@
 #include "core/guestmem.h"
 #include "mmu/hw_ops.h"
 #include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpuid/cpuid.h"
 #include "x86/insn/access_log.h"

@@ -552,6 +552,39 @@ TEST(a_debuggers_step_over_hlt_halts)
 	vm_destroy(&vm);
 }
 
+GUEST(forced_add, 64)
+	"	mov $0x7fffffff, %eax\n"
+	"	out %al, $0x10\n"
+	"	ud2\n .ascii \"kvm\"\n"
+	"	add $1, %eax\n"
+	"	nop\n"
+	"	nop\n"
+	"	out %al, $0x11\n"
+GUEST_END(forced_add);
+
+/* The debugger's TF survives flags that an emulated instruction has changed. */
+TEST(steps_go_on_behind_an_emulated_instruction)
+{
+	const char *device = getenv("OKVM_DEVICE");
+	unsigned int i;
+	struct vm vm;
+
+	if (device && !strcmp(device, "/dev/kvm"))
+		test_skip("upstream loses the step");
+	vm_create(&vm, 0);
+	LOAD64(&vm, forced_add);
+	run_out(&vm, 0x10);
+	force_emulation("1");
+	step_on(&vm);
+	run_until(&vm, KVM_EXIT_DEBUG);
+	for (i = 0; i < 3; i++) {
+		run_until(&vm, KVM_EXIT_DEBUG);
+		EXPECT_EQ(vm.run->debug.arch.pc, VM_CODE + 5 + 2 + 5 + 3 + i);
+	}
+	force_emulation("0");
+	vm_destroy(&vm);
+}
+
 /* An NMI that the debugger holds back ends the HLT, but not before the step is told. */
 TEST(a_debuggers_step_over_hlt_halts_though_an_nmi_waits)
 {

@@ -69,7 +69,11 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
 static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
+	uint64_t from = before ? before->regs.rip : p->regs.rip;
+
+	/* Where no handler can be entered it is the end. */
+	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
+		return a->reason != KVM_EXIT_SHUTDOWN && b->regs.rip == from && a->regs.rip != from;
 	return p->tables_moved && in_handlers(b) && !in_handlers(a);
 }
 
@@ -554,6 +558,21 @@ static bool emulated_since(program_t *p, moment_t *a)
 	return emulated_at(p, &start);
 }
 
+/* In a handler that has interrupted another: is all the same but the frames below its own? */
+static bool stack_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
+	unsigned int stack = guest_physical(p, sp) / PAGE, i;
+
+	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)) ||
+	    memcmp(a->frame, b->frame, sizeof(a->frame)))
+		return false;
+	for (i = 0; i < PAGES; i++)
+		if ((a->pages[i] != b->pages[i]) != (i == stack))
+			return false;
+	return true;
+}
+
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -563,6 +582,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
 		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip);
+	if (a->frame_rest != b->frame_rest)
+		return stack_differs(p, a, b);
 	return same_but_frame(p, a, b, FLAG_TF) &&
 	       frame_item(p, a, 0) == frame_item(p, b, 0) && frame_item(p, b, 2) & FLAG_TF;
 }
@@ -746,7 +767,7 @@ static bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment
 	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
 		return false;
 	at = interrupted(p, a);
-	return at == p->sregs.cs.base + b->regs.rip && is_string_io(insn_from(p, a, at)) &&
+	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
 	       a->debugregs.dr6 & 0xf;
 }
 

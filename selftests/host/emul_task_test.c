@@ -104,6 +104,9 @@ static void start(struct emul_env *e, bool old32, bool new32, bool back)
 		tss32(NEW_AT);
 	else
 		tss16(NEW_AT);
+	/* What lies beside the old task's selectors. */
+	for (i = 0; old32 && i < 6; i++)
+		put(OLD_AT + 0x48 + 4 * i + 2, 0xdead, 2);
 }
 
 static void expect_saved(bool old32, u32 flags)
@@ -116,7 +119,7 @@ static void expect_saved(bool old32, u32 flags)
 	for (i = 0; i < 8; i++)
 		EXPECT_EQ(get(at + (2 + i) * w, w), (0x33330000 + i) & mask);
 	for (i = 0; i < (old32 ? 6 : 4); i++)
-		EXPECT_EQ(get(at + (10 + i) * w, 2), i == 1 ? CODE : DATA);
+		EXPECT_EQ(get(at + (10 + i) * w, w), i == 1 ? CODE : DATA);
 	/* LDT and what follows it belong to whoever made the TSS. */
 	EXPECT_EQ(get(at + (10 + i) * w, 2), 0);
 }

@@ -586,6 +586,15 @@ TEST(emul_io_permission)
 	FAULT(&e, GP, 0, 0xec);
 	e.ctx.rflags |= X86_EFLAGS_IOPL;
 	EXPECT_EQ(RUN(&e, 0xec), EMUL_OK);
+	/* Linear memory ends within the TSS, and goes on at 0. */
+	start(&e, EMUL_PROT32, 3);
+	e.seg[EMUL_TR].base = -0x66u;
+	e.seg[EMUL_TR].limit = 0x68 + 0x20;
+	memory[0] = 0x68;
+	memory[0x68 - 0x66 + 0x10] = 0x02;
+	e.ctx.gpr[EMUL_RDX] = 0x80;
+	EXPECT_EQ(RUN(&e, 0xec), EMUL_OK);
+	FAULT(&e, GP, 0, 0x66, 0xed);
 	start(&e, EMUL_VM86, 3);
 	e.ctx.rflags |= X86_EFLAGS_IOPL;
 	memory[0x12066] = 0x68;

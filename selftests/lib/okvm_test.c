@@ -397,6 +397,32 @@ void force_emulation(const char *value)
 	close(fd);
 }
 
+static bool is_off(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	char answer = 'Y';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &answer, 1) != 1)
+		answer = 'Y';
+	close(fd);
+	return answer == 'N';
+}
+
+bool no_unrestricted_guest(void)
+{
+	return is_off("/sys/module/okvm/parameters/unrestricted_guest") ||
+	       is_off("/sys/module/okvm/parameters/ept");
+}
+
+bool vm_on_shadow(const struct vm *vm)
+{
+	int mmus = ioctl(vm->fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU);
+
+	return mmus > 0 && !(mmus >> OKVM_MMU_TDP & 1);
+}
+
 int vcpu_run(struct vm *vm)
 {
 	return ioctl(vm->vcpu, KVM_RUN, 0);

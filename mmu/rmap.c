@@ -233,7 +233,7 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 	*to = end - base < SHADOW_ENTRIES ? end - base : SHADOW_ENTRIES;
 }
 
-/* Frame @gfn of @b, number @i: what leads to it; if it is gone, what was made of it. Return: work */
+/* Frame @gfn of @b, number @i: what leads to it goes; if it is gone, its tables. Return: work */
 static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, unsigned int i, gfn_t gfn)
 {
 	unsigned int tables = z->gone ? b->shadowed[i] : 0;

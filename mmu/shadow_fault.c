@@ -587,7 +587,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return verdict;
 }
 
-/* ---- with IRQs off: what needs no memory, no new table, and no host page that is not there ---- */
+/* ---- with IRQs off: what needs no memory, no new table, and a host page that is there ---- */
 
 /* A read lock that somebody may wait for who waits for this CPU: by trylock only. */
 static int fast_map(struct shadow_fault *f)

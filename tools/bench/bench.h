@@ -59,7 +59,7 @@
 	op(CR3_PCID,	 "cr3_pcid",	 1, "likewise with PCIDs, without a flush")		\
 	op(INVLPG,	 "invlpg",	 1, "INVLPG of a page that is not mapped")		\
 	op(PF_GUEST,	 "pf_guest",	 1, "the guest's own page fault, to handler and IRET")	\
-	op(PF_MAPPED,	 "pf_mapped",	 1, "first touch of a page of 4 KiB behind a table in use") \
+	op(PF_MAPPED,	 "pf_mapped",	 1, "first touch of a page behind a page table in use")	\
 	op(CR8,		 "cr8",		 1, "MOV to CR8")					\
 	op(EOI,		 "eoi",		 1, "EOI (x2APIC)")					\
 	op(SELF_IPI,	 "self_ipi",	 1, "self-IPI, to handler and EOI")			\

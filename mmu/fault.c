@@ -150,8 +150,7 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
-/* KVM_RUN fails, and userspace can put right what is behind the page. */
-static void fault_tell_user(const struct okvm_fault *f, int err)
+void fault_tell_user(const struct okvm_fault *f, int err)
 {
 	struct okvm_vcpu *vcpu = f->vcpu;
 	struct okvm_memory_fault info = {

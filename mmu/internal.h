@@ -181,6 +181,8 @@ int hostmem_resolve(struct okvm_fault *f);
 void hostmem_release(struct okvm_fault *f);
 /** hostmem_level() - the size of the host's own mapping at @hva: 1, 2 or 3 */
 int hostmem_level(struct okvm_vm *vm, hva_t hva);
+/** fault_tell_user() - KVM_RUN fails with -@err, and userspace can put right what is behind @f */
+void fault_tell_user(const struct okvm_fault *f, int err);
 /** fault_slot() - slot of @gfn by the vCPU's hint; @gen the generation that was looked at */
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen);
 

@@ -467,6 +467,8 @@ static int fault_page(struct shadow_fault *f)
 	host->hva = okvm_slot_hva(host->slot, host->gfn);
 	host->seq = notifier_seq(f->vcpu->vm->mmu);
 	ret = hostmem_resolve(host);
+	if (unlikely(ret == -EFAULT || ret == -EHWPOISON))
+		fault_tell_user(host, ret);
 	if (ret)
 		return ret;
 	host->level = fault_level(host);

@@ -238,6 +238,7 @@ TEST(each_cause_is_traced_once)
 	free(trace_text);
 	/* Off again: nothing more comes. */
 	write_file(TRACING "/trace", "\n");
+	irqs = 0;
 	smp_run_one(SMP_X2APIC, cause);
 	tracing_end();
 	EXPECT_EQ(traced("kvm_exit", ""), 0);

@@ -69,7 +69,7 @@ static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	int err;
 
 	if (zone->pio > 1)
-		return -EINVAL;
+		return okvm_refuse(vm, "coalesced zone: pio is neither 0 nor 1");
 	p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
 	if (!p)
 		return -ENOMEM;
@@ -92,7 +92,7 @@ static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg ar
 	struct okvm_coalesced *p, *tmp;
 
 	if (zone->pio > 1)
-		return -EINVAL;
+		return okvm_refuse(vm, "coalesced zone: pio is neither 0 nor 1");
 	mutex_lock(&vm->bus_lock);
 	list_for_each_entry_safe(p, tmp, &okvm_irq(vm)->coalesced_zones, node) {
 		if (p->zone.pio != zone->pio || !zone_covers(&p->zone, zone->addr, zone->size))

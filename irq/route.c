@@ -29,13 +29,15 @@ struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_rou
 	int err;
 
 	if (!bytes)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(okvm_refuse(vm, "GSI routes: a GSI is not below 4096"));
 	table = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	err = gsi_table_build(table, ue, nr, &policy);
 	if (err) {
 		kvfree(table);
+		if (err == -EINVAL)
+			okvm_refuse(vm, "GSI routes: a kind, a pin, flags or two routes of one GSI");
 		return ERR_PTR(err);
 	}
 	return table;

@@ -278,7 +278,7 @@ static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	struct okvm_apic *apic = vcpu->apic;
 
 	if (!apic)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
 	okvm_apic_pv_eoi_exit(vcpu);
 	/* A tick that waits for the next entry belongs into IRR. */
 	okvm_apic_timer_inject(vcpu);
@@ -297,14 +297,14 @@ static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	int err;
 
 	if (!apic)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
 	okvm_apic_pv_eoi_exit(vcpu);
 	if (apic->l.hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	err = lapic_set_state(&apic->l, (const u8 *)state->regs, okvm_irq(vcpu->vm)->x2apic_format,
 			      ktime_get_ns(), &eff);
 	if (err)
-		return err;
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_LAPIC: the id in the page is not the vCPU's");
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
 	return 0;
@@ -315,7 +315,9 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_vapic_addr *vapic = arg.data;
 
-	return vcpu->apic && !vapic->vapic_addr ? 0 : -EINVAL;
+	if (!vcpu->apic)
+		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
+	return vapic->vapic_addr ? okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: not 0") : 0;
 }
 
 const struct okvm_ioctl okvm_lapic_ioctls[] = {

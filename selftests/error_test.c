@@ -250,6 +250,29 @@ TEST(a_vcpu_id_and_a_capability_are_refused_for_their_reason)
 	vm_destroy(&vm);
 }
 
+TEST(more_that_is_refused)
+{
+	struct kvm_coalesced_mmio_zone zone = { .size = 4096, .pio = 2 };
+	struct kvm_msr_filter filter = { .flags = KVM_MSR_FILTER_DEFAULT_DENY };
+	struct kvm_interrupt irq = { .irq = 256 };
+	struct kvm_lapic_state apic;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_ERR(ioctl(vm.fd, KVM_REGISTER_COALESCED_MMIO, &zone), EINVAL);
+	expect_refusal(vm.fd, 1, "pio");
+	EXPECT_ERR(ioctl(vm.fd, KVM_X86_SET_MSR_FILTER, &filter), EINVAL);
+	expect_refusal(vm.fd, 2, "without a range");
+	filter.flags = 1u << 31;
+	EXPECT_ERR(ioctl(vm.fd, KVM_X86_SET_MSR_FILTER, &filter), EINVAL);
+	expect_refusal(vm.fd, 3, "unknown flags");
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_GET_LAPIC, &apic), EINVAL);
+	expect_refusal(vm.vcpu, 1, "none is in the kernel");
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), EINVAL);
+	expect_refusal(vm.vcpu, 2, "above 255");
+	vm_destroy(&vm);
+}
+
 /* ---- faults that userspace must put right ---- */
 
 GUEST(touch64, 64)

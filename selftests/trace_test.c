@@ -223,10 +223,13 @@ TEST(each_cause_is_traced_once)
 	EXPECT_EQ(traced("kvm_msr", "read msr 0x12345 0x0 #GP"), 1);
 	EXPECT_EQ(traced("kvm_hypercall", "nr 0x4d a0 0xb a1 0xc a2 0xd a3 0xe"), 1);
 	EXPECT_EQ(traced("kvm_pio", "write port 0x12 size 1 count 1 val 0x5a"), 1);
-	EXPECT_EQ(traced("kvm_inj_exception", "vector 13 error_code 0x0"), 1);
+	/* A delivery that meets a page that is not mapped yet is made again. */
+	EXPECT_EQ(traced("kvm_inj_exception", "vector 13 error_code 0x0") -
+		  traced("kvm_inj_exception", "vector 13 error_code 0x0, again"), 1);
 	EXPECT_EQ(traced("kvm_apic_ipi", "icr 0x"), 1);
 	EXPECT_EQ(traced("kvm_apic_accept_irq", "vector 0x63"), 1);
-	EXPECT_EQ(traced("kvm_inj_virq", "vector 0x63"), 1);
+	EXPECT_EQ(traced("kvm_inj_virq", "vector 0x63") -
+		  traced("kvm_inj_virq", "vector 0x63, again"), 1);
 	EXPECT_EQ(traced("kvm_eoi", "vector 99"), 1);
 	EXPECT(traced("kvm_entry", "vcpu 0 rip 0x") >= traced("kvm_exit", "vcpu 0 reason"));
 	EXPECT(traced("kvm_exit", "reason CPUID") + traced("kvm_exit", "reason cpuid") >= 1);
@@ -235,6 +238,7 @@ TEST(each_cause_is_traced_once)
 	free(trace_text);
 	/* Off again: nothing more comes. */
 	write_file(TRACING "/trace", "\n");
+	irqs = 0;
 	smp_run_one(SMP_X2APIC, cause);
 	tracing_end();
 	EXPECT_EQ(traced("kvm_exit", ""), 0);

@@ -130,13 +130,14 @@ static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		(a->reason == KVM_EXIT_DEBUG && a->regs.rip == b->regs.rip));
 }
 
-static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+static bool software_event_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	const struct kvm_vcpu_events *ev = &p->events;
 
 	(void)a;
 	(void)b;
 	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
+			   (ev->interrupt.injected && ev->interrupt.soft) ||
 			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
 						       ev->exception.nr == VECTOR_OF)));
 }
@@ -934,8 +935,8 @@ static const struct known rows[] = {
 	  "upstream drops the fault of a task switch by a gate", "Task Switching" },
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
-	{ "*", software_exception_injected, true,
-	  "INT3 and INTO are one byte long for okvm, none for upstream",
+	{ "*", software_event_injected, true,
+	  "INT n, INT3 and INTO have a length for okvm, none for upstream",
 	  "VM-Entry Instruction Length" },
 	{ "mem.11", ins_looks_first, false,
 	  "okvm translates the destination, with A and D set, before it reads the port",

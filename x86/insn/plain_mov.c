@@ -34,11 +34,18 @@ static int direct_finish(struct okvm_emulation *e, u64 val)
 	return okvm_emul_outcome(e, EMUL_OK);
 }
 
+static void mov_trace_answer(struct okvm_vcpu *vcpu, const u64 *val, unsigned int bytes)
+{
+	if (trace_kvm_mmio_enabled())
+		okvm_mmio_trace(TRACE_MMIO_READ, vcpu->run->mmio.phys_addr, val, bytes);
+}
+
 int okvm_emul_direct_done(struct okvm_emulation *e)
 {
 	u64 val = 0;
 
 	memcpy(&val, e->vcpu->run->mmio.data, e->mov.bytes);
+	mov_trace_answer(e->vcpu, &val, e->mov.bytes);
 	return direct_finish(e, val);
 }
 
@@ -185,9 +192,7 @@ static int known_complete(struct okvm_vcpu *vcpu)
 	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
 		return OKVM_RESUME;
 	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
-	if (trace_kvm_mmio_enabled())
-		okvm_mmio_trace(TRACE_MMIO_READ, vcpu->run->mmio.phys_addr, &val,
-				vcpu->arch->emul->again->mov.bytes);
+	mov_trace_answer(vcpu, &val, vcpu->arch->emul->again->mov.bytes);
 	return known_finish(vcpu, vcpu->arch->emul->again, val);
 }
 

@@ -133,7 +133,7 @@ static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	unsigned int i, n = cap & MCG_BANKCNT_MASK;
 
 	if (!n || n > OKVM_MCE_BANKS || cap & ~(MCE_CAP | 0xffULL | 0xff0000ULL))
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: number of banks, or unknown bits");
 	mce->cap = cap;
 	if (cap & MCG_CTL_P)
 		mce->ctl = ~0ULL;
@@ -192,7 +192,7 @@ static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u64 *bank;
 
 	if (err->bank >= n || !(err->status & MCI_STATUS_VAL))
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: no such bank, or not a valid status");
 	bank = &mce->bank[4 * array_index_nospec(err->bank, n)];
 	if (is_ucna(err)) {
 		record(bank, err, err->status);

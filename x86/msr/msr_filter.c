@@ -72,7 +72,8 @@ bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write)
 	return allowed;
 }
 
-static int filter_add(struct okvm_msr_filter *filter, const struct kvm_msr_filter_range *user)
+static int filter_add(struct okvm_vm *vm, struct okvm_msr_filter *filter,
+		      const struct kvm_msr_filter_range *user)
 {
 	struct filter_range *r = &filter->ranges[filter->count];
 	size_t size;
@@ -80,10 +81,10 @@ static int filter_add(struct okvm_msr_filter *filter, const struct kvm_msr_filte
 	if (!user->nmsrs)
 		return 0;
 	if (user->flags & ~(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE) || !user->flags)
-		return -EINVAL;
+		return okvm_refuse(vm, "MSR filter: the flags of a range are none, or unknown");
 	size = BITS_TO_LONGS(user->nmsrs) * sizeof(long);
 	if (!size || size > KVM_MSR_FILTER_MAX_BITMAP_SIZE)
-		return -EINVAL;
+		return okvm_refuse(vm, "MSR filter: a range has more MSRs than there may be");
 	r->allowed = memdup_user((void __user *)user->bitmap, size);
 	if (IS_ERR(r->allowed))
 		return PTR_ERR(r->allowed);
@@ -94,26 +95,27 @@ static int filter_add(struct okvm_msr_filter *filter, const struct kvm_msr_filte
 	return 0;
 }
 
-static struct okvm_msr_filter *filter_build(const struct kvm_msr_filter *user)
+static struct okvm_msr_filter *filter_build(struct okvm_vm *vm,
+					    const struct kvm_msr_filter *user)
 {
 	struct okvm_msr_filter *filter;
 	unsigned int i;
 	int ret;
 
 	if (user->flags & ~KVM_MSR_FILTER_DEFAULT_DENY)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(okvm_refuse(vm, "MSR filter: unknown flags"));
 	filter = kzalloc(sizeof(*filter), GFP_KERNEL_ACCOUNT);
 	if (!filter)
 		return ERR_PTR(-ENOMEM);
 	filter->default_allow = !(user->flags & KVM_MSR_FILTER_DEFAULT_DENY);
 	for (i = 0; i < ARRAY_SIZE(user->ranges); i++) {
-		ret = filter_add(filter, &user->ranges[i]);
+		ret = filter_add(vm, filter, &user->ranges[i]);
 		if (ret)
 			goto err_free;
 	}
 	/* To deny every MSR without a single range is taken for a mistake. */
 	if (!filter->count && !filter->default_allow) {
-		ret = -EINVAL;
+		ret = okvm_refuse(vm, "MSR filter: all is denied, without a range");
 		goto err_free;
 	}
 	return filter;
@@ -127,7 +129,7 @@ static long ioc_set_msr_filter(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct okvm_msr_filter *filter, *old;
 
-	filter = filter_build(arg.data);
+	filter = filter_build(vm, arg.data);
 	if (IS_ERR(filter))
 		return PTR_ERR(filter);
 	if (!filter->count) {

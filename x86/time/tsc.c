@@ -275,7 +275,7 @@ static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
 	int ret = choose_ratio(vcpu->vm, khz, &ratio);
 
 	if (ret)
-		return ret;
+		return okvm_refuse_vcpu(vcpu, "TSC frequency: this CPU cannot show guests such a one");
 	vcpu->arch->tsc_khz = khz;
 	vcpu->arch->tsc_ratio = ratio;
 	set_offset(vcpu, vcpu->arch->tsc_offset);

@@ -208,7 +208,7 @@ static int choose_mmu(struct okvm_vm *vm, u64 mmu)
 	int err;
 
 	if (mmu > OKVM_MMU_SHADOW)
-		return -EINVAL;
+		return okvm_refuse(vm, "OKVM_CAP_MMU: unknown kind");
 	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
 	if (!err)
 		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :
@@ -269,7 +269,7 @@ static long ioc_vcpu_enable_cap(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	const struct kvm_enable_cap *cap = arg.data;
 
 	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_ENABLE_CAP: not one that a vCPU can enable");
 	vcpu->arch->pv_enforce = cap->args[0];
 	return 0;
 }

@@ -205,7 +205,7 @@ static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vcpu->vm);
 
 	if (irq->irq >= KVM_NR_INTERRUPTS)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_INTERRUPT: the vector is above 255");
 	if (mode == OKVM_IRQCHIP_KERNEL)
 		return -ENXIO;
 	if (mode == OKVM_IRQCHIP_SPLIT && vcpu->arch->ev.user_irq >= 0)

@@ -70,9 +70,11 @@ rmmod kvm
 
 # Everybody at once.
 (while ! [ -e /tmp/stop ]; do
-	echo 1 >$t/events/enable
-	cat $t/events/kvm/*/format $t/trace >/dev/null
-	echo 0 >$t/events/enable
+	echo 1 >$t/events/kvm/enable
+	echo 1 >$t/events/okvm/enable
+	cat $t/events/kvm/kvm_e*/format $t/trace >/dev/null
+	echo 0 >$t/events/kvm/enable
+	echo 0 >$t/events/okvm/enable
 done) 2>/dev/null &
 i=0
 while [ $i -lt 10 ]; do

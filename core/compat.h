@@ -343,6 +343,21 @@ static inline bool okvm_memory_encrypted(void)
 }
 
 /*
+ * perf counts in host or guest alone only where it knows that EFER.SVME is set. It may be told by
+ * any module up to 6.18.
+ */
+#include <asm/perf_event.h>
+static inline void okvm_perf_svm(bool on)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+	if (on)
+		amd_pmu_enable_virt();
+	else
+		amd_pmu_disable_virt();
+#endif
+}
+
+/*
  * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
  * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
  */

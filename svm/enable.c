@@ -14,7 +14,6 @@
 #include <linux/smp.h>
 
 #include <asm/msr.h>
-#include <asm/perf_event.h>
 #include <asm/processor.h>
 
 #include "svm/svm.h"
@@ -85,8 +84,7 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
-	/* perf counts in host or guest alone only where EFER.SVME is set. */
-	amd_pmu_enable_virt();
+	okvm_perf_svm(true);
 	/* What the TLB holds of former guests: the first vCPU begins a generation. */
 	c->asid_generation++;
 	c->next_asid = svm_caps.asids;
@@ -98,7 +96,7 @@ void svm_cpu_disable(void)
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
 	u64 efer;
 
-	amd_pmu_disable_virt();
+	okvm_perf_svm(false);
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

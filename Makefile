@@ -5,7 +5,7 @@ TESTBED := tools/testbed
 # For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
 KERNEL ?= $(if $(KDIR),$(KDIR),host)
 
-.PHONY: all module tools setup run check lint bench docs install uninstall clean help
+.PHONY: all module tools setup run check lint bench docs install uninstall deb clean help
 
 all: module tools
 
@@ -20,9 +20,9 @@ tools:
 setup:
 	@$(TESTBED)/setup
 
-# BACKEND=svm: a machine whose CPU has AMD-V, which QEMU emulates.
+# BACKEND=vmx or svm: what the machine's CPU has, which is emulated where this computer has it not.
 run:
-	@$(TESTBED)/run $(if $(filter svm,$(BACKEND)),--machine tcg) $(ARGS)
+	@$(TESTBED)/run $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 check:
 	@$(TESTBED)/check $(STEPS)
@@ -42,15 +42,19 @@ install:
 uninstall:
 	@$(TESTBED)/install --uninstall
 
+deb:
+	@$(TESTBED)/deb
+
 clean:
 	rm -rf build
 
 help:
 	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
-	@echo 'make run          boot a machine with VMX (BACKEND=svm: SVM) and in it a Linux guest of okvm'
+	@echo 'make run          boot a machine with VMX or SVM (BACKEND=vmx|svm) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream'
 	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make install      the module by DKMS, the tools with their manual pages, the udev rule; make uninstall undoes it'
+	@echo 'make deb          Debian packages: the module for DKMS, the tools'
 	@echo 'make clean        remove build/ (the cache of kernels stays)'

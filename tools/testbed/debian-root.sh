@@ -26,22 +26,24 @@ private_apt()
 		-o APT::Install-Recommends=false -o Debug::NoLocking=true "$@"
 }
 
-# debian_root DIR SUITE PACKAGE...: make DIR/root of the packages; what apt says goes to DIR/apt.log.
+# debian_root DIR SUITE[,NEWER] PACKAGE...: make DIR/root of the packages; what apt says goes to
+# DIR/apt.log. The packages are those of NEWER, if it is given, what they depend on is of either.
 debian_root()
 {
-	local dir=$1 suite=$2 uri deb
+	local dir=$1 suite=${2%,*} newer=${2#*,} uri deb
 	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	shift 2
 	uri=$(mirror)
 	[ -n "$uri" ] || die "apt-get indextargets names no Debian mirror to get $1 from"
-	say "fetching $1 of Debian $suite into $dir (once)"
+	say "fetching $1 of Debian $newer into $dir (once)"
 	rm -rf "$dir"
 	mkdir -p "$dir"/apt/{state/lists/partial,cache/archives/partial,etc/preferences.d} \
 		"$dir"/apt/etc/{apt.conf.d,sources.list.d} "$dir/root"
 	: >"$dir/apt/status"
-	echo "deb [signed-by=$keyring] $uri $suite main" >"$dir/apt/etc/sources.list"
+	printf "deb [signed-by=$keyring] $uri %s main\n" "$suite" "$newer" | sort -u \
+		>"$dir/apt/etc/sources.list"
 	private_apt "$dir" update >"$dir/apt.log" 2>&1 || return 1
-	private_apt "$dir" --download-only install "$@" >>"$dir/apt.log" 2>&1 || return 1
+	private_apt "$dir" --download-only -t "$newer" install "$@" >>"$dir/apt.log" 2>&1 || return 1
 	for deb in "$dir"/apt/cache/archives/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" | tar -C "$dir/root" -xf - || return 1
 	done

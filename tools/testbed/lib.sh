@@ -12,6 +12,10 @@ export LC_ALL=C
 testbed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$testbed/../.." && pwd)
 cache=${OKVM_CACHE:-/var/cache/okvm}
+# A user who may not write there has a cache of his own.
+[ -n "${OKVM_CACHE:-}" ] || [ "$(id -u)" = 0 ] || [ -w "$cache" ] ||
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/okvm
+export OKVM_CACHE=$cache
 ncpu=${OKVM_JOBS:-$(nproc)}
 
 # A pyenv or a virtual environment in PATH must not change what the scripts do.

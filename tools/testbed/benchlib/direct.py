@@ -82,6 +82,18 @@ def vmlinux_of(path):
     raise ValueError(f"{path}: the compression of the kernel is not known")
 
 
+def write_vmlinux(kernel, path):
+    """Write the ELF image in a kernel file, without the relocations behind it, which KASLR wants."""
+    elf = vmlinux_of(kernel)
+    phoff, shoff = struct.unpack_from("<QQ", elf, 0x20)
+    phentsize, phnum, shentsize, shnum = struct.unpack_from("<HHHH", elf, 0x36)
+    end = shoff + shentsize * shnum
+    for i in range(phnum):
+        offset, _, _, filesz = struct.unpack_from("<QQQQ", elf, phoff + i * phentsize + 8)
+        end = max(end, offset + filesz)
+    _write_atomically(path, elf[:end])
+
+
 class FlatKernel:
     """A kernel as it lies in physical memory: `path` is loaded at `base`, entered at `entry`."""
 

@@ -46,10 +46,12 @@ class Outcome:
 class Watch:
     """Starts the emulator, its serial port on a local socket, and follows it until the end."""
 
-    def __init__(self, nonce, log, echo, interactive):
+    def __init__(self, nonce, log, echo, interactive, payload_only=False):
         self.end = re.compile(rb"@@bench " + nonce.encode() + rb" exit (\d+)@@")
         self.marker = re.compile(rb"@@bench " + nonce.encode() + rb" (init|start|exit \d+)@@\r?\n?")
         self.log, self.echo, self.interactive = log, echo, interactive
+        # Whether what comes is shown; the markers switch it if only the payload is to be seen.
+        self.payload_only, self.shown = payload_only, not payload_only
         self.tail = b""
         self.pending = b""
         self.seen = bytearray()
@@ -164,11 +166,22 @@ class Watch:
         if flush or self.interactive and not self.pending[cut:].startswith(b"@"):
             cut = len(self.pending)
         text, self.pending = self.pending[:cut], self.pending[cut:]
-        text = self.marker.sub(b"", text)
+        text = self._shown_part(text)
         if not self.interactive:
             text = text.replace(b"\r\n", b"\n")
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
+
+    def _shown_part(self, text):
+        """Without the markers, and without what the kernel said before and after the payload."""
+        out, at = b"", 0
+        for found in self.marker.finditer(text):
+            if self.shown:
+                out += text[at:found.start()]
+            at = found.end()
+            if self.payload_only:
+                self.shown = found.group(1) == b"start"
+        return out + text[at:] if self.shown else out
 
     def complaints(self):
         """The first lines of what the kernel complained about: oopses, warnings, reports."""

@@ -5,7 +5,7 @@ TESTBED := tools/testbed
 # For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
 KERNEL ?= $(if $(KDIR),$(KDIR),host)
 
-.PHONY: all module tools setup run check lint bench docs install uninstall clean help
+.PHONY: all module tools setup run check lint bench docs install uninstall deb clean help
 
 all: module tools
 
@@ -42,6 +42,9 @@ install:
 uninstall:
 	@$(TESTBED)/install --uninstall
 
+deb:
+	@$(TESTBED)/deb
+
 clean:
 	rm -rf build
 
@@ -53,4 +56,5 @@ help:
 	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make install      the module by DKMS, the tools with their manual pages, the udev rule; make uninstall undoes it'
+	@echo 'make deb          Debian packages: the module for DKMS, the tools'
 	@echo 'make clean        remove build/ (the cache of kernels stays)'

@@ -47,80 +47,83 @@
 extern const char guest_start[], guest_cpu0[], guest_cpu1[], guest_timer[], guest_answer[],
 	guest_end[];
 
-/* Copied to CODE. x2APIC: 0x80b EOI, 0x80f enable, 0x832 timer entry, 0x838 its count, 0x83e divider. */
+/*
+ * Copied to CODE. MSRs of the x2APIC: 0x80b EOI, 0x80f enable, 0x832 the timer's entry, 0x838 its
+ * count, 0x83e its divider.
+ */
 asm(".pushsection .rodata\n"
-    ".macro x2apic_write msr, value\n"
-    "	mov	$\\msr, %ecx\n"
-    "	mov	$\\value, %eax\n"
-    "	xor	%edx, %edx\n"
-    "	wrmsr\n"
-    ".endm\n"
-    ".macro save_and_end_of_interrupt\n"
-    "	push	%rax\n"
-    "	push	%rcx\n"
-    "	push	%rdx\n"
-    "	x2apic_write 0x80b, 0\n"
-    "	pop	%rdx\n"
-    "	pop	%rcx\n"
-    "	pop	%rax\n"
-    ".endm\n"
-    /* wait_for WORD: the CPU sleeps until an interrupt handler has changed it. */
-    ".macro wait_for word\n"
-    "10:	cli\n"
-    "	cmpl	$0, 0x7000 + \\word(,1)\n"
-    "	jne	11f\n"
-    "	sti\n"
-    "	hlt\n"
-    "	jmp	10b\n"
-    "11:	sti\n"
-    ".endm\n"
-    ".global guest_start, guest_cpu0, guest_cpu1, guest_timer, guest_answer, guest_end\n"
-    "guest_start:\n"
-    "guest_cpu0:\n"
-    "	x2apic_write 0x80f, 0x1ff\n"
-    "	x2apic_write 0x83e, 0xb\n"
-    "	x2apic_write 0x832, 0x31\n"
-    "	x2apic_write 0x838, 1000000\n"
-    "	wait_for 0\n"
-    "	lea	ticked(%rip), %rsi\n"
-    "	call	puts\n"
-    "20:	pause\n"			/* vCPU 1 may take messages */
-    "	cmpl	$0, 0x7008(,1)\n"
-    "	je	20b\n"
-    "	mov	$0x510, %edx\n"
-    "	mov	$1, %eax\n"
-    "	out	%ax, %dx\n"
-    "21:	pause\n"			/* vCPU 1 has had its interrupt */
-    "	cmpl	$0, 0x7004(,1)\n"
-    "	je	21b\n"
-    "	lea	answered(%rip), %rsi\n"
-    "	call	puts\n"
-    "	xor	%eax, %eax\n"
-    "	out	%al, $0xf4\n"
-    "guest_cpu1:\n"
-    "	x2apic_write 0x80f, 0x1ff\n"
-    "	movl	$1, 0x7008(,1)\n"
-    "30:	sti\n"
-    "	hlt\n"
-    "	jmp	30b\n"
-    "guest_timer:\n"
-    "	incl	0x7000(,1)\n"
-    "	save_and_end_of_interrupt\n"
-    "	iretq\n"
-    "guest_answer:\n"
-    "	incl	0x7004(,1)\n"
-    "	save_and_end_of_interrupt\n"
-    "	iretq\n"
-    "puts:	lodsb\n"
-    "	test	%al, %al\n"
-    "	je	40f\n"
-    "	out	%al, $0xe9\n"
-    "	jmp	puts\n"
-    "40:	ret\n"
-    "ticked: .asciz \"the timer has ticked\\n\"\n"
-    "answered: .asciz \"vCPU 1 has the device's answer\\n\"\n"
-    "guest_end:\n"
-    ".popsection\n");
+	".macro x2apic_write msr, value\n"
+	"	mov	$\\msr, %ecx\n"
+	"	mov	$\\value, %eax\n"
+	"	xor	%edx, %edx\n"
+	"	wrmsr\n"
+	".endm\n"
+	".macro save_and_end_of_interrupt\n"
+	"	push	%rax\n"
+	"	push	%rcx\n"
+	"	push	%rdx\n"
+	"	x2apic_write 0x80b, 0\n"
+	"	pop	%rdx\n"
+	"	pop	%rcx\n"
+	"	pop	%rax\n"
+	".endm\n"
+	/* wait_for WORD: the CPU sleeps until an interrupt handler has changed it. */
+	".macro wait_for word\n"
+	"10:	cli\n"
+	"	cmpl	$0, 0x7000 + \\word(,1)\n"
+	"	jne	11f\n"
+	"	sti\n"
+	"	hlt\n"
+	"	jmp	10b\n"
+	"11:	sti\n"
+	".endm\n"
+	".global guest_start, guest_cpu0, guest_cpu1, guest_timer, guest_answer, guest_end\n"
+	"guest_start:\n"
+	"guest_cpu0:\n"
+	"	x2apic_write 0x80f, 0x1ff\n"
+	"	x2apic_write 0x83e, 0xb\n"
+	"	x2apic_write 0x832, 0x31\n"
+	"	x2apic_write 0x838, 1000000\n"
+	"	wait_for 0\n"
+	"	lea	ticked(%rip), %rsi\n"
+	"	call	puts\n"
+	"20:	pause\n"			/* vCPU 1 may take messages */
+	"	cmpl	$0, 0x7008(,1)\n"
+	"	je	20b\n"
+	"	mov	$0x510, %edx\n"
+	"	mov	$1, %eax\n"
+	"	out	%ax, %dx\n"
+	"21:	pause\n"			/* vCPU 1 has had its interrupt */
+	"	cmpl	$0, 0x7004(,1)\n"
+	"	je	21b\n"
+	"	lea	answered(%rip), %rsi\n"
+	"	call	puts\n"
+	"	xor	%eax, %eax\n"
+	"	out	%al, $0xf4\n"
+	"guest_cpu1:\n"
+	"	x2apic_write 0x80f, 0x1ff\n"
+	"	movl	$1, 0x7008(,1)\n"
+	"30:	sti\n"
+	"	hlt\n"
+	"	jmp	30b\n"
+	"guest_timer:\n"
+	"	incl	0x7000(,1)\n"
+	"	save_and_end_of_interrupt\n"
+	"	iretq\n"
+	"guest_answer:\n"
+	"	incl	0x7004(,1)\n"
+	"	save_and_end_of_interrupt\n"
+	"	iretq\n"
+	"puts:	lodsb\n"
+	"	test	%al, %al\n"
+	"	je	40f\n"
+	"	out	%al, $0xe9\n"
+	"	jmp	puts\n"
+	"40:	ret\n"
+	"ticked: .asciz \"the timer has ticked\\n\"\n"
+	"answered: .asciz \"vCPU 1 has the device's answer\\n\"\n"
+	"guest_end:\n"
+	".popsection\n");
 
 /* ---- the machine ---- */
 
@@ -234,10 +237,11 @@ static void set_registers(struct vcpu *vcpu, unsigned int id)
 
 	check(vcpu->fd, ioctl(vcpu->fd, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
 	sregs.cs = (struct kvm_segment) {
-		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+		.limit = 0xffffffff, .selector = 8, .type = 11,
+		.present = 1, .s = 1, .l = 1, .g = 1,
 	};
 	sregs.ds = sregs.es = sregs.ss = (struct kvm_segment) {
-		.limit = 0xffffffff, .selector = 0, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+		.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
 	};
 	sregs.gdt = (struct kvm_dtable) { .base = GDT, .limit = 15 };
 	sregs.idt = (struct kvm_dtable) { .base = IDT, .limit = 4095 };
@@ -317,7 +321,7 @@ static bool handle_exit(struct vcpu *vcpu)
 			fwrite(data, run->io.size, run->io.count, stdout);
 		return run->io.port != PORT_END;
 	default:
-		/* FAIL_ENTRY, INTERNAL_ERROR, SHUTDOWN, MMIO where nothing is: the guest is at its end. */
+		/* FAIL_ENTRY, INTERNAL_ERROR, SHUTDOWN, MMIO where nothing is. */
 		errno = EIO;
 		fprintf(stderr, "exit reason %u\n", run->exit_reason);
 		fail(vcpu->fd, "the guest died");

@@ -117,7 +117,7 @@ class Qemu:
 
     def __init__(self, kvm):
         self.kvm = kvm
-        # An interpreted CPU counts too few ticks of an emulated timer if the computer is busy.
+        # An emulator that gets little time misses ticks, which the kernel takes for a broken timer.
         self.cmdline = "" if kvm else "no_timer_check"
 
     def describe(self):

@@ -4,6 +4,8 @@
 project = "okvm"
 extensions = ["sphinx.ext.graphviz"]
 graphviz_output_format = "svg"
+graphviz_dot_args = ["-Nshape=box", "-Nfontname=sans-serif", "-Nfontsize=11", "-Nheight=0.3",
+                     "-Efontname=sans-serif", "-Efontsize=10", "-Gfontname=sans-serif"]
 html_theme = "alabaster"
 master_doc = "index"
 exclude_patterns = ["_build"]

@@ -36,11 +36,13 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	u8 len = injected_len(ev);
 	enum emul_rc rc;
 
-	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
+	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
-	/* Nothing completes a delivery that userspace has to take part in: the event stays. */
-	if (rc == EMUL_IO)
-		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
+	/* Nothing completes a delivery that userspace has to take part in: the event comes again. */
+	if (rc == EMUL_IO) {
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return okvm_emul_impossible(e);
+	}
 	if (ev->nmi_injected)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;

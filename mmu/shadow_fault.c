@@ -515,6 +515,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 {
 	struct okvm_fault host = {
 		.vcpu = f->vcpu, .gfn = f->path.at[f->path.level] >> PAGE_SHIFT,
+		.need = f->path.unmarked ? SPTE_WRITE : SPTE_READ,
 	};
 	u64 gen;
 

@@ -160,6 +160,7 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 	path->user = true;
 	path->exec = true;
 	path->key = 0;
+	path->unmarked = false;
 	path->top = mode->levels;
 	if (mode->levels != 3) {
 		*table = mode->levels == 2 ? regs->cr3 & GENMASK_ULL(31, 12) :
@@ -221,8 +222,14 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		if (want == path->entry[level])
 			continue;
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
-		if (ret && ret != -EROFS)
+		if (ret > 0)
 			return ret;
+		/* The way ends here, for whoever asks where. */
+		if (ret && ret != -EROFS) {
+			path->level = level;
+			path->unmarked = true;
+			return ret;
+		}
 		if (!ret)
 			path->entry[level] = want;
 	}

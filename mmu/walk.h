@@ -104,14 +104,15 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
  * @at: guest-physical address of the entry, by level
  * @entry: what it held when it was used, accessed and dirty bits as the walk has left them
  * @top: first level with an entry in memory
- * @level: level of the entry that maps the page
+ * @level: level of the entry that maps the page; after WALK_MEMORY, of the one that is in no memory
+ * @unmarked: after WALK_MEMORY: that entry could be read, and not be written
  */
 struct walk_path {
 	u64 at[WALK_LEVELS + 1];
 	u64 entry[WALK_LEVELS + 1];
 	int top;
 	int level;
-	bool write, user, exec;
+	bool write, user, exec, unmarked;
 	u64 key;
 };
 

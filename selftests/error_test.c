@@ -174,6 +174,65 @@ TEST(code_that_is_nowhere_is_said_to_be)
 	vm_destroy(&vm);
 }
 
+GUEST(deliver16, 16)
+	"	nop\n"
+	"	nop\n"
+	"	hlt\n"
+	"	.org guest_deliver16 + 0x10\n"
+	"	out %al, $0x11\n"
+GUEST_END(deliver16);
+
+static void set_idt_base(struct vm *vm, uint64_t base)
+{
+	struct kvm_sregs sregs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.idt.base = base;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+static void start_with_ud(struct vm *vm)
+{
+	const uint16_t entry[2] = { VM_CODE + 0x10, 0 };
+	struct kvm_vcpu_events events;
+
+	LOAD16(vm, deliver16);
+	memcpy(vm->mem + 4 * 6, entry, sizeof(entry));
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.exception.injected = 1;
+	events.exception.nr = 6;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+}
+
+/* Nothing but the registers is looked at between: asking for events would have them chosen anew. */
+TEST(an_event_that_cannot_be_delivered_stays)
+{
+	struct okvm_error error;
+	struct kvm_regs regs;
+	struct vm vm;
+	int i;
+
+	vm_create(&vm, 0);
+	start_with_ud(&vm);
+	set_idt_base(&vm, 0x10000000);
+	for (i = 0; i < 3; i++) {
+		run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
+		REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+		EXPECT_EQ(regs.rip, VM_CODE);
+	}
+	if (no_unrestricted_guest()) {
+		error = last_error(vm.vcpu);
+		EXPECT_EQ(error.kind, OKVM_ERROR_EMULATION);
+		EXPECT_EQ(error.count, 3);
+		EXPECT(strstr(error.text, "delivery or task switch"));
+		EXPECT(!strstr(error.text, "bytes"));
+	}
+	set_idt_base(&vm, 0);
+	run_out(&vm, 0x11);
+	vm_destroy(&vm);
+}
+
 /* ---- ioctls ---- */
 
 static void expect_refusal(int fd, uint32_t count, const char *part)

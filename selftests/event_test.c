@@ -465,3 +465,73 @@ TEST(a_restored_page_fault_that_cannot_be_delivered_is_double)
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
 	expect_fault(&vm, 8, 0);
 }
+
+/* ---- instructions that userspace, or a debugger, hands in as events ---- */
+
+static void soft_event(struct vm *vm, unsigned int nr, bool exception)
+{
+	struct kvm_vcpu_events events;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	if (exception) {
+		events.exception.injected = 1;
+		events.exception.nr = nr;
+		events.exception.has_error_code = 0;
+	} else {
+		events.interrupt.injected = 1;
+		events.interrupt.soft = 1;
+		events.interrupt.nr = nr;
+	}
+	EXPECT_EQ(ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+}
+
+/* Their length is not told, and taken to be that without prefixes, whoever delivers the event. */
+TEST(an_int_that_userspace_hands_in_returns_behind_it)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	run_to_main(&vm, false);
+	soft_event(&vm, 0x30, false);
+	expect_event(&vm, 0x30, AT_MAIN + 2);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+TEST(an_int3_that_userspace_hands_in_returns_behind_it)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	run_to_main(&vm, false);
+	vector(&vm, 3, AT_UD);
+	soft_event(&vm, 3, true);
+	expect_event(&vm, 6, AT_MAIN + 1);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+/* The debugger finds that the breakpoint is the guest's, and not the shortest there is. */
+TEST(a_breakpoint_that_a_debugger_gives_back_returns_behind_its_prefix)
+{
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP };
+	struct vm vm;
+
+	test_needs_vmx("SVM need not tell the length of INT3");
+	if (no_unrestricted_guest())
+		test_skip("INT3 is emulated in real mode, and not the debugger's");
+	vm_create(&vm, 0);
+	run_to_main(&vm, false);
+	vector(&vm, 3, AT_UD);
+	memcpy(vm.mem + AT_MAIN, "\xf3\xcc", 2);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	run_until(&vm, KVM_EXIT_DEBUG);
+	EXPECT_EQ(vm.run->debug.arch.exception, 3);
+	EXPECT_EQ(vm.run->debug.arch.pc, AT_MAIN);
+	debug.control |= KVM_GUESTDBG_INJECT_BP;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	expect_event(&vm, 6, AT_MAIN + 2);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}

@@ -327,13 +327,26 @@ static void start_pae(struct vm *vm)
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
 }
 
+static void shadow_vm(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args[0] = OKVM_MMU_SHADOW };
+
+	vm_create(vm, VM_BARE);
+	if (!(ioctl(vm->fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU) >> OKVM_MMU_SHADOW & 1))
+		test_skip("this VM cannot have shadow page tables");
+	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &cap) == 0);
+	vm->mem = host_pages(VM_MEMORY / 4096);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+}
+
 /*
  * EFER.LME that userspace sets while the guest has paging makes no IA-32e mode, whatever else of CR0
  * the guest changes. On shadow page tables, as VM entry refuses that EFER with others.
  */
 TEST(ia32e_mode_begins_with_paging_only)
 {
-	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args[0] = OKVM_MMU_SHADOW };
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
@@ -341,19 +354,42 @@ TEST(ia32e_mode_begins_with_paging_only)
 	struct kvm_sregs sregs;
 	struct vm vm;
 
-	vm_create(&vm, VM_BARE);
-	if (!(ioctl(vm.fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU) >> OKVM_MMU_SHADOW & 1))
-		test_skip("this VM cannot have shadow page tables");
-	REQUIRE(ioctl(vm.fd, KVM_ENABLE_CAP, &cap) == 0);
-	vm.mem = host_pages(VM_MEMORY / 4096);
-	vm_slot(&vm, 0, 0, VM_MEMORY, vm.mem, 0);
-	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
-	vcpu_cpuid(&vm, vm.vcpu);
+	shadow_vm(&vm);
 	start_pae(&vm);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_MSRS, &efer) == 1);
 	run_until(&vm, KVM_EXIT_HLT);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
 	EXPECT_EQ(sregs.efer, 0x100);
 	EXPECT_EQ(sregs.cr0, 0x80000013);
+	vm_destroy(&vm);
+}
+
+/* What CPUID offers can be set, also where it was asked for on behalf of VMs that have more. */
+TEST(xcr0_is_what_cpuid_offers)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256];
+	} cpuid;
+	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
+	uint64_t offered = 0;
+	unsigned int i;
+	struct vm vm;
+
+	shadow_vm(&vm);
+	cpuid.head.nent = 256;
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_CPUID2, &cpuid) == 0);
+	for (i = 0; i < cpuid.head.nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &cpuid.entries[i];
+
+		if (e->function == 0xd && !e->index)
+			offered = e->eax | (uint64_t)e->edx << 32;
+		if (e->function == 0xd && e->index == 9 && !(offered >> 9 & 1))
+			EXPECT_EQ(e->eax, 0);
+	}
+	if (!offered)
+		test_skip("the CPU has no XSAVE");
+	xcrs.xcrs[0].value = offered;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XCRS, &xcrs), 0);
 	vm_destroy(&vm);
 }

@@ -282,3 +282,70 @@ TEST(the_same_load_half_in_memory)
 	same_insn(NONE, RAM, 5);
 	same_insn(NONE, NONE, 5);
 }
+
+/* ---- what the CPU itself reads of a 32-bit process in long mode ---- */
+
+#define TSS	0x20000u
+#define HIGH	0x8040000000ull		/* of linear addresses, whose lower half is mapped nowhere */
+#define MAP	(4096 - 1 - 0x20 / 8)	/* port 0x20 is told by the TSS's last byte in its page */
+
+GUEST(ins32, 32)
+	"	mov $0x20, %edx\n"
+	"	mov $0x9000, %edi\n"
+	"	insb\n"
+	"	out %al, $0x20\n"
+GUEST_END(ins32);
+
+/* The first 1 GiB once more at HIGH; everything is the user's. */
+static void map_high(struct vm *vm)
+{
+	uint64_t *pml4 = (uint64_t *)(vm->mem + VM_TABLES), *low = pml4 + 512, *dir = low + 512;
+	uint64_t *high = (uint64_t *)(vm->mem + 0x30000);
+	unsigned int i;
+
+	pml4[0] |= 7;
+	low[0] |= 7;
+	for (i = 0; i < 512; i++)
+		dir[i] |= 7;
+	high[1] = low[0];
+	pml4[HIGH >> 39] = 0x30000 | 7;
+}
+
+static void to_compatibility_mode(struct vm *vm)
+{
+	struct kvm_sregs sregs;
+	uint16_t map = MAP;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs.l = 0;
+	sregs.cs.db = 1;
+	sregs.cs.dpl = 3;
+	sregs.cs.selector = 0x1b;
+	sregs.ds.dpl = 3;
+	sregs.ds.selector = 0x23;
+	sregs.es = sregs.ds;
+	sregs.fs = sregs.ds;
+	sregs.gs = sregs.ds;
+	sregs.ss = sregs.ds;
+	sregs.tr.base = HIGH + TSS;
+	sregs.tr.limit = 0x1fff;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	memcpy(vm->mem + TSS + 0x66, &map, sizeof(map));
+}
+
+TEST(an_io_map_across_pages_above_4_gib)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, ins32);
+	map_high(&vm);
+	to_compatibility_mode(&vm);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.direction, KVM_EXIT_IO_IN);
+	EXPECT_EQ(vm.run->io.port, 0x20);
+	*((uint8_t *)vm.run + vm.run->io.data_offset) = 0x5a;
+	EXPECT_EQ(run_out(&vm, 0x20), get_reg_rax(&vm) & 0xff);
+	EXPECT_EQ(vm.mem[0x9000], 0x5a);
+	vm_destroy(&vm);
+}

@@ -171,7 +171,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 	case X86_TRAP_DB:
 		return exit_db(vcpu);
 	case X86_TRAP_BP:
-		vcpu->arch->ev.insn_len = 1;
+		okvm_note_bp(vcpu, okvm_rip(vcpu), 1);
 		return okvm_debug_exit(vcpu, X86_TRAP_BP, 0);
 	case X86_TRAP_AC:
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, hw->vmcb->control.exit_info_1);

@@ -43,12 +43,6 @@ void svm_soft_event_undo(struct okvm_hw_vcpu *hw)
 		okvm_rip_set(hw->vcpu, hw->soft_rip);
 }
 
-/* Not by an INT: those two have one-byte instructions. */
-static bool is_soft_exception(u8 vector)
-{
-	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
-}
-
 static void svm_inject_exception(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -57,7 +51,7 @@ static void svm_inject_exception(struct okvm_vcpu *vcpu)
 	if (ev->exc.has_error)
 		info |= SVM_EVTINJ_VALID_ERR;
 	give(to_hw(vcpu), info, ev->exc.has_error ? ev->exc.error_code : 0,
-	     is_soft_exception(ev->exc.vector) ? ev->insn_len ?: 1 : 0);
+	     okvm_exception_len(ev));
 }
 
 static void svm_inject_irq(struct okvm_vcpu *vcpu)
@@ -65,8 +59,7 @@ static void svm_inject_irq(struct okvm_vcpu *vcpu)
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->irq.soft)
-		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0,
-		     ev->insn_len ?: OKVM_INT_LEN);
+		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0, okvm_irq_len(ev));
 	else
 		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_INTR, 0, 0);
 }
@@ -196,7 +189,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 		okvm_reinject_nmi(vcpu);
 		break;
 	case SVM_EXITINTINFO_TYPE_EXEPT:
-		if (is_soft_exception(vector))
+		if (okvm_exception_is_soft(vector))
 			soft_cut_short(vcpu, vector, true);
 		else
 			okvm_reinject_exception(vcpu, vector, has_error, has_error ?

@@ -114,7 +114,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 
 static int exit_bp(struct okvm_vcpu *vcpu)
 {
-	vcpu->arch->ev.insn_len = vmx_insn_len(to_hw(vcpu));
+	okvm_note_bp(vcpu, okvm_rip(vcpu), vmx_insn_len(to_hw(vcpu)));
 	return okvm_debug_exit(vcpu, X86_TRAP_BP, 0);
 }
 

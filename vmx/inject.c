@@ -39,12 +39,6 @@ static void write_entry_event(struct okvm_hw_vcpu *hw, u32 info)
 	trace_okvm_inject(hw->vcpu->id, hw->vmcs.entry_info);
 }
 
-/* INT3 and INTO need the length of their instruction, to return after it. */
-static bool is_soft_exception(u8 vector)
-{
-	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
-}
-
 static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -56,8 +50,8 @@ static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->exc.error_code);
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	}
-	if (is_soft_exception(ev->exc.vector)) {
-		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len ?: 1);
+	if (okvm_exception_is_soft(ev->exc.vector)) {
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, okvm_exception_len(ev));
 		info |= INTR_TYPE_SOFT_EXCEPTION;
 	} else {
 		info |= INTR_TYPE_HARD_EXCEPTION;
@@ -74,7 +68,7 @@ static void vmx_inject_irq(struct okvm_vcpu *vcpu)
 		write_entry_event(hw, ev->irq.vector | INTR_TYPE_EXT_INTR);
 		return;
 	}
-	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->insn_len ?: OKVM_INT_LEN);
+	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, okvm_irq_len(ev));
 	write_entry_event(hw, ev->irq.vector | INTR_TYPE_SOFT_INTR);
 }
 

@@ -92,7 +92,9 @@ struct okvm_events {
 	u8 nmi_pending;		/* 0..2 */
 	atomic_t nmi_queued;	/* by other threads, moved to nmi_pending on OKVM_REQ_NMI */
 	bool nmi_injected;
-	u8 insn_len;		/* of a soft event being re-injected */
+	u8 insn_len;		/* of a soft event being re-injected; 0: as without prefixes */
+	u8 bp_len;		/* of the breakpoint at @bp_rip that the debugger was told of last */
+	unsigned long bp_rip;
 	s16 user_irq;		/* KVM_INTERRUPT: vector waiting, -1 none (no in-kernel PIC) */
 };
 

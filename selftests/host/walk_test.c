@@ -14,6 +14,7 @@
 static u8 mem[MEM_SIZE];
 static unsigned int reads, swaps;
 static bool rom, race;
+static u64 sealed = ~0ull;	/* readable, and of a host that does not let it be written */
 
 static int mem_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
@@ -34,6 +35,8 @@ static int mem_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	swaps++;
 	if (rom)
 		return -EROFS;
+	if (gpa == sealed)
+		return -EFAULT;
 	memcpy(&now, mem + gpa, size);
 	if (race || now != old)
 		return 1;
@@ -399,6 +402,33 @@ TEST(walk_entry_that_never_settles)
 	EXPECT_EQ(plain(WALK_USER, &out, &fault), WALK_AGAIN);
 	race = false;
 	EXPECT_EQ(reads, 4u * WALK_TRIES);
+}
+
+/* The table that cannot be written is told, whatever level it is of, and what was wanted of it. */
+TEST(walk_entry_that_cannot_be_marked)
+{
+	static const u64 entries[] = { 0x3000, 0x2000 + 16, 0x1000, 0 };
+	struct walk_result out;
+	struct walk_fault fault;
+	struct walk_path path;
+	int level;
+
+	for (level = 1; level <= 4; level++) {
+		plain_tables(0x1234000 | 7);
+		sealed = entries[level - 1];
+		EXPECT_EQ(walk_noted(&long_mode, &zero_cr3, &ops, NULL, 0x400abc, WALK_USER, &path,
+				     &out, &fault), WALK_MEMORY);
+		EXPECT_EQ(path.level, level);
+		EXPECT_EQ(path.at[path.level], sealed);
+		EXPECT(path.unmarked);
+	}
+	sealed = ~0ull;
+	plain_tables(0x1234000 | 7);
+	put(0x1000, MEM_SIZE | 7);
+	EXPECT_EQ(walk_noted(&long_mode, &zero_cr3, &ops, NULL, 0x400abc, WALK_USER, &path, &out,
+			     &fault), WALK_MEMORY);
+	EXPECT_EQ(path.level, 2);
+	EXPECT(!path.unmarked);
 }
 
 /* A table whose entries point to itself: the number of levels bounds the walk. */

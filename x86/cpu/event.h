@@ -3,6 +3,8 @@
 #ifndef OKVM_X86_CPU_EVENT_H
 #define OKVM_X86_CPU_EVENT_H
 
+#include <asm/trapnr.h>
+
 #include "x86/x86.h"
 
 void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
@@ -20,8 +22,33 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* What INT n has without prefixes, where userspace hands it in and nobody knows. */
-#define OKVM_INT_LEN	2
+/* Exceptions of instructions, behind which their handlers return. An INT n is an interrupt. */
+static inline bool okvm_exception_is_soft(u8 vector)
+{
+	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
+}
+
+/*
+ * Length of the instruction that an exception returns behind, 0 if to it. Of those that userspace
+ * hands in nobody knows it: it is the one without prefixes.
+ */
+static inline u8 okvm_exception_len(const struct okvm_events *ev)
+{
+	return okvm_exception_is_soft(ev->exc.vector) ? ev->insn_len ?: 1 : 0;
+}
+
+/* Likewise, of INT n or an interrupt */
+static inline u8 okvm_irq_len(const struct okvm_events *ev)
+{
+	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
+}
+
+/* The debugger is told of a breakpoint, which may be the guest's: then it gives it back. */
+static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
+{
+	vcpu->arch->ev.bp_rip = rip;
+	vcpu->arch->ev.bp_len = len;
+}
 
 static inline void okvm_reinject_irq(struct okvm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
 {

@@ -305,6 +305,28 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 	*reg = on ? *reg | bit : *reg & ~bit;
 }
 
+/*
+ * System ioctls tell about other VMs, which may have protection keys where this one has none: then
+ * neither the feature is there nor its state component.
+ */
+static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
+{
+	struct kvm_cpuid_entry2 *e = t->entries;
+	int pkru = cpuid_lookup(&t->index, e, 0xd, XFEATURE_PKRU);
+
+	if (t->e7 >= 0)
+		e[t->e7].ecx &= ~(BIT(3) | BIT(4));
+	if (t->ed0 >= 0 && e[t->ed0].eax & XFEATURE_MASK_PKRU) {
+		e[t->ed0].eax &= ~(u32)XFEATURE_MASK_PKRU;
+		e[t->ed0].ecx = cpuid_xstate_size(xstates, e[t->ed0].eax |
+						  (u64)e[t->ed0].edx << 32, false);
+	}
+	if (pkru >= 0)
+		e[pkru] = (struct kvm_cpuid_entry2){
+			.function = 0xd, .index = XFEATURE_PKRU, .flags = e[pkru].flags,
+		};
+}
+
 static void update_runtime(struct okvm_vcpu *vcpu, struct okvm_cpuid_table *t)
 {
 	const struct cpuid_xstate *xstates = vcpu->vm->host->cpuid->xstates;
@@ -321,9 +343,8 @@ static void update_runtime(struct okvm_vcpu *vcpu, struct okvm_cpuid_table *t)
 			change_bit_to(&e[t->e1].ecx, BIT(3),
 				      arch->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	}
-	/* System ioctls tell about other VMs, which may have keys where this one has none. */
-	if (t->e7 >= 0 && !(vcpu->vm->caps & OKVM_HW_TDP))
-		e[t->e7].ecx &= ~(BIT(3) | BIT(4));
+	if (!(vcpu->vm->caps & OKVM_HW_TDP))
+		drop_keys(t, xstates);
 	else if (t->e7 >= 0 && boot_cpu_has(X86_FEATURE_PKU))
 		change_bit_to(&e[t->e7].ecx, BIT(4), cr4 & X86_CR4_PKE);
 	if (t->ed0 >= 0)

@@ -42,6 +42,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 	ctx->out = 0;
 	ctx->dirty = 0;
 	ctx->insn.len = 0;
+	ctx->insn.avail = 0;
 }
 
 /* The decoding mode that follows from the machine's state. @cs_ar: EMUL_AR_* */

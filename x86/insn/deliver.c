@@ -2,54 +2,54 @@
 /* Delivery by software: what hardware does not run it does not deliver to either. */
 #include <asm/trapnr.h>
 
+#include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-static enum emul_rc deliver_exception(struct okvm_emulation *e, const struct okvm_exception *exc,
-				      u8 insn_len)
+/* Length of the instruction behind which the event that is delivered returns, or 0. */
+static u8 injected_len(const struct okvm_events *ev)
 {
-	enum emul_event kind = EMUL_EV_EXCEPTION;
-	u64 rip = e->ctx.rip;
-
-	if (exc->vector == X86_TRAP_BP || exc->vector == X86_TRAP_OF) {
-		kind = EMUL_EV_SOFT_EXCEPTION;
-		rip += insn_len;
-	}
-	return emul_deliver(&e->ctx, exc->vector, kind, exc->has_error, exc->error_code, rip);
+	if (ev->exc.injected)
+		return okvm_exception_len(ev);
+	return ev->nmi_injected ? 0 : okvm_irq_len(ev);
 }
 
-static enum emul_rc deliver_injected(struct okvm_emulation *e)
+static enum emul_rc deliver_injected(struct okvm_emulation *e, u8 len)
 {
 	const struct okvm_events *ev = &e->vcpu->arch->ev;
-	u64 rip = e->ctx.rip;
+	u64 rip = e->ctx.rip + len;
 
 	if (ev->exc.injected)
-		return deliver_exception(e, &ev->exc, ev->insn_len);
+		return emul_deliver(&e->ctx, ev->exc.vector,
+				    len ? EMUL_EV_SOFT_EXCEPTION : EMUL_EV_EXCEPTION,
+				    ev->exc.has_error, ev->exc.error_code, rip);
 	if (ev->nmi_injected)
 		return emul_deliver(&e->ctx, X86_TRAP_NMI, EMUL_EV_EXTERNAL, false, 0, rip);
-	if (!ev->irq.soft)
-		return emul_deliver(&e->ctx, ev->irq.vector, EMUL_EV_EXTERNAL, false, 0, rip);
-	return emul_deliver(&e->ctx, ev->irq.vector, EMUL_EV_SOFT, false, 0, rip + ev->insn_len);
+	return emul_deliver(&e->ctx, ev->irq.vector, len ? EMUL_EV_SOFT : EMUL_EV_EXTERNAL, false,
+			    0, rip);
 }
 
 int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
 	struct okvm_events *ev = &vcpu->arch->ev;
+	u8 len = injected_len(ev);
 	enum emul_rc rc;
 
-	okvm_emul_begin(e, OKVM_EMUL_INVALID_STATE, 0);
-	rc = deliver_injected(e);
-	/* Nothing completes a delivery that userspace has to take part in: the event stays. */
-	if (rc == EMUL_IO)
-		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
+	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
+	rc = deliver_injected(e, len);
+	/* Nothing completes a delivery that userspace has to take part in: the event comes again. */
+	if (rc == EMUL_IO) {
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return okvm_emul_impossible(e);
+	}
 	if (ev->nmi_injected)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
-		return okvm_emul_switch_task(e, e->ctx.task.external ? 0 : ev->insn_len);
+		return okvm_emul_switch_task(e, len);
 	/* An exception that was being delivered decides what the new one becomes. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;

@@ -176,6 +176,8 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
  * Return: outcome, when nothing is left to be given that of a trap behind the instruction
  */
 int okvm_emul_give(struct okvm_emulation *e);
+/** okvm_emul_impossible() - a delivery or task switch that is given up. Return: outcome */
+int okvm_emul_impossible(struct okvm_emulation *e);
 /** okvm_emul_user() - userspace has been asked for something. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 

@@ -89,6 +89,17 @@ static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;
 }
 
+/*
+ * An access that goes on at address 0 behind 4 GiB. Those of the CPU's own to its tables do so only
+ * outside of long mode: in compatibility mode too, the tables have addresses of 64 bits.
+ */
+static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entry)
+{
+	if (ctx->mode == EMUL_LONG64 || entry->addr > U32_MAX)
+		return false;
+	return !(entry->acc & OKVM_ACC_IMPLICIT) || !(vcpu_of(ctx)->arch->efer & EFER_LMA);
+}
+
 /* Both pages are translated before the first is touched. */
 static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
 {
@@ -101,7 +112,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	entry->acc = acc;
 	if (okvm_log_translation(emul_of(ctx), entry))
 		return EMUL_OK;
-	if (ctx->mode != EMUL_LONG64)
+	if (access_wraps(ctx, entry))
 		second = (u32)second;
 	rc = translate(ctx, entry->addr, acc, &entry->gpa[0]);
 	if (rc == EMUL_OK && first < entry->len)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What comes of an emulated instruction: registers, exceptions, exits, and traps behind it. */
+#include <linux/mm.h>
+
 #include <asm/trapnr.h>
 
 #include "core/trace_kvm.h"
@@ -67,10 +69,22 @@ static const char *const mode_names[] = {
 	[EMUL_LONG64] = "64-bit code",
 };
 
-static const char *emul_what_failed(const struct emul_insn *insn)
+/* The bytes that could be read of the instruction are the last of their page. */
+static bool ends_page(const struct okvm_emulation *e)
 {
+	return !offset_in_page(okvm_linear_rip(e->vcpu) + e->ctx.insn.avail);
+}
+
+static const char *emul_what_failed(const struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+
+	if (e->why == OKVM_EMUL_DELIVERY)
+		return "a table, a task's state or the stack is in no memory";
 	if (!insn->avail)
 		return "its bytes cannot be read: no memory is there";
+	if (!insn->len && insn->avail < EMUL_MAX_INSN && ends_page(e))
+		return "the emulator does not know the opcode, or the rest is in no memory";
 	if (!insn->len)
 		return "the emulator does not know the opcode";
 	return "the emulator knows the opcode, and cannot do this form of it or reach its operand";
@@ -87,10 +101,17 @@ static void emul_explain(struct okvm_emulation *e)
 	};
 
 	scnprintf(error.text, sizeof(error.text),
-		  "emulation of the instruction at rip %#llx (%s, CPL %u) failed: %s; bytes: %*ph",
-		  e->ctx.rip, mode_names[e->ctx.mode], e->ctx.cpl, emul_what_failed(&e->ctx.insn),
-		  e->ctx.insn.avail, e->ctx.insn.bytes);
+		  "emulation of the %s at rip %#llx (%s, CPL %u) failed: %s%s%*ph",
+		  e->why == OKVM_EMUL_DELIVERY ? "delivery or task switch" : "instruction",
+		  e->ctx.rip, mode_names[e->ctx.mode], e->ctx.cpl, emul_what_failed(e),
+		  e->ctx.insn.avail ? "; bytes: " : "", e->ctx.insn.avail, e->ctx.insn.bytes);
 	okvm_error_set(&vcpu->error, &error);
+}
+
+int okvm_emul_impossible(struct okvm_emulation *e)
+{
+	emul_explain(e);
+	return okvm_internal_error(e->vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 }
 
 /* Tries of one instruction after its failure: it may need the table that it writes to. */

@@ -25,7 +25,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back
 	struct okvm_emulation *e = vcpu->arch->emul;
 	enum emul_rc rc;
 
-	okvm_emul_begin(e, OKVM_EMUL_OTHER, 0);
+	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	e->ctx.rip = back;
 	rc = emul_task_switch(&e->ctx, task);
 	/* With the switch an event has been delivered, whatever the new task meets. */
@@ -35,7 +35,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back
 		e->ctx.rip = okvm_rip(vcpu);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (rc != EMUL_OK && rc != EMUL_FAULT)
-		return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
+		return okvm_emul_impossible(e);
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
 	return okvm_emul_outcome(e, rc);
 }

@@ -51,7 +51,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 		/* One that is being delivered merges with the new one. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
-		arch->ev.insn_len = 0;
+		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;
 		okvm_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ?
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}

@@ -49,12 +49,6 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	exc->payload = 0;
 }
 
-/* INT3 and INTO have an instruction length, which this interface cannot carry. */
-static bool exception_is_soft(u8 vector)
-{
-	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
-}
-
 static void get_exception(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	struct okvm_exception *exc = &vcpu->arch->ev.exc;
@@ -62,7 +56,8 @@ static void get_exception(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 
 	if (!payload && exc->pending)
 		deliver_payload(vcpu, exc);
-	if (!exception_is_soft(exc->vector)) {
+	/* Soft ones have an instruction length, which this interface cannot carry. */
+	if (!okvm_exception_is_soft(exc->vector)) {
 		events->exception.injected = exc->injected || (exc->pending && !payload);
 		events->exception.pending = exc->pending;
 	}

@@ -150,7 +150,7 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
-static void fault_tell_user(const struct okvm_fault *f, int err)
+static noinline void fault_tell_user(const struct okvm_fault *f)
 {
 	struct okvm_vcpu *vcpu = f->vcpu;
 	struct okvm_memory_fault info = {
@@ -159,7 +159,7 @@ static void fault_tell_user(const struct okvm_fault *f, int err)
 	};
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_MEMORY,
-		.error = -err,
+		.error = EFAULT,
 		.ndata = 2,
 		.data = { info.gpa, info.size },
 	};
@@ -168,16 +168,15 @@ static void fault_tell_user(const struct okvm_fault *f, int err)
 	*(struct okvm_memory_fault *)((void *)vcpu->run + offsetof(struct kvm_run, hw)) = info;
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
 	scnprintf(error.text, sizeof(error.text),
-		  "%s of guest-physical address %#llx: the page at %#lx (slot %u) %s",
-		  f->need & SPTE_WRITE ? "write" : "read", info.gpa, f->hva, f->slot->id,
-		  err == -EHWPOISON ? "is broken memory" : "is not mapped, or not so");
+		  "%s of guest-physical address %#llx: the page at %#lx (slot %u) is not mapped, or not so",
+		  f->need & SPTE_WRITE ? "write" : "read", info.gpa, f->hva, f->slot->id);
 	okvm_error_set(&vcpu->error, &error);
 }
 
 int fault_verdict(const struct okvm_fault *f, int verdict)
 {
-	if (unlikely(verdict == -EFAULT || verdict == -EHWPOISON))
-		fault_tell_user(f, verdict);
+	if (unlikely(verdict == -EFAULT))
+		fault_tell_user(f);
 	return verdict;
 }
 

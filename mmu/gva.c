@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Guest-virtual addresses: the pure walker of walk.c on the guest's memory. */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "core/compat.h"
@@ -92,12 +93,15 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	const struct walk_mode *mode = &vcpu->mmu->mode;
 	struct walk_regs regs = {};
 	struct walk_result result;
+	enum walk_verdict verdict;
 
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	if (walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault))
-		return OKVM_INVALID_GPA;
-	return result.gpa;
+	/* Who asks knows no answer between a translation and a fault: others must come to an end. */
+	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
+	       WALK_AGAIN && !fatal_signal_pending(current))
+		cond_resched();
+	return verdict ? OKVM_INVALID_GPA : result.gpa;
 }
 
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)

@@ -33,7 +33,7 @@ enum okvm_access {
  * @OKVM_FAULT_LATER: the page is being fetched, see mmu/needs.h; go on as if fixed
  * @OKVM_FAULT_GUEST: (shadow paging) the guest's own tables forbid it: the guest gets its #PF
  * @OKVM_FAULT_SLOW: (fast handlers) cannot be told here
- * Negative: errno for KVM_RUN (-EFAULT, -EHWPOISON, -ENOMEM).
+ * Negative: errno for KVM_RUN (-EFAULT, -ENOMEM).
  */
 enum okvm_fault_verdict {
 	OKVM_FAULT_FIXED = 0,

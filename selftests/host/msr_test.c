@@ -98,14 +98,25 @@ TEST(features_that_no_guest_has)
 				    MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_ADDR3_B };
 	struct msr_env all = env_of(false, (u32)~BIT(MSR_NEED_NEVER),
 				     (u32)~BIT(MSR_NEED_NEVER));
+	struct msr_env amd = all, bare = env_of(false, 0, 0);
 	unsigned int i;
 	u64 val = 0;
 
+	all.intel = true;
+	bare.intel = true;
 	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
 		EXPECT(msr_find(msrs[i]));
 		EXPECT_EQ(msr_check_read(msr_find(msrs[i]), &all), MSR_FAULT);
 		EXPECT_EQ(msr_check_write(msr_find(msrs[i]), &all, &val), MSR_FAULT);
+		/* On AMD's CPUs they are like any number that nobody knows. */
+		EXPECT_EQ(msr_check_read(msr_find(msrs[i]), &amd), MSR_ABSENT);
+		EXPECT_EQ(msr_check_write(msr_find(msrs[i]), &amd, &val), MSR_ABSENT);
 	}
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_UMWAIT_CONTROL), &bare), MSR_FAULT);
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_TSX_CTRL), &bare), MSR_FAULT);
+	bare.intel = false;
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_UMWAIT_CONTROL), &bare), MSR_ABSENT);
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_TSX_CTRL), &bare), MSR_ABSENT);
 	EXPECT(!msr_find(MSR_IA32_VMX_VMFUNC + 1));
 }
 

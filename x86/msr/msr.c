@@ -111,6 +111,7 @@ static struct msr_env make_env(struct okvm_vcpu *vcpu, bool host)
 {
 	return (struct msr_env) {
 		.host = host,
+		.intel = boot_cpu_has(X86_FEATURE_VMX),
 		.cpu = vcpu->vm->host->msr_needs,
 		.guest = needs_of_guest(vcpu),
 		.linear_bits = okvm_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48,

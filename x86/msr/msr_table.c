@@ -154,11 +154,26 @@ const struct msr_row *msr_find(u32 msr)
  * known all the same: userspace that asks for exits is told that the access is invalid. The newest
  * one is not known to KVM on CPUs that lack it.
  */
+/* MSRs without their feature: does KVM know none of this number, or is it an invalid access? */
+static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
+{
+	switch (row->need) {
+	case MSR_NEED_L1D_FLUSH:
+		return true;
+	case MSR_NEED_TSX_CTRL:
+	case MSR_NEED_UMWAIT:
+	case MSR_NEED_NEVER:
+		return !env->intel;
+	default:
+		return false;
+	}
+}
+
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
 
-	if (row->need == MSR_NEED_L1D_FLUSH && need & ~env->cpu)
+	if (need & ~env->cpu && is_unknown(row, env))
 		return MSR_ABSENT;
 	return need & ~env->cpu || (need & ~env->guest && !env->host) ? MSR_FAULT : MSR_LEGAL;
 }

@@ -76,7 +76,7 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NEED_NEVER,		/* of features that no guest has, but KVM knows */
+	MSR_NEED_NEVER,		/* of features that no guest has, but KVM knows on Intel's CPUs */
 };
 
 /**
@@ -102,10 +102,11 @@ struct msr_row {
  * @host: userspace, not the guest
  * @cpu: BIT(enum msr_need) of what the CPU and backend can do
  * @guest: ... of what the guest's CPUID says
+ * @intel: it is Intel's, of whose MSRs KVM knows some that it has not
  * @linear_bits: width of linear addresses, 48 or 57
  */
 struct msr_env {
-	bool host;
+	bool host, intel;
 	u32 cpu, guest;
 	u8 linear_bits;
 };

@@ -57,8 +57,8 @@ struct block {
 };
 
 /*
- * While others want this CPU a poll only takes it from them, and from the one whose event is
- * waited for among them. Return: whether the wait was over before the polling time was.
+ * The poll ends when other tasks want this CPU: one of them may be what makes the event that is
+ * waited for. Return: whether the wait was over within the polling time.
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
@@ -91,7 +91,7 @@ static bool block_sleep(struct okvm_vcpu *vcpu)
 	return slept;
 }
 
-/* A poll was worth it if the vCPU did not sleep, even if the event came just behind it. */
+/* A poll is successful if the vCPU did not sleep, even if the event came just after the poll. */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
 	u64 poll_ns = ktime_to_ns(ktime_sub(block->poll_end, block->start));

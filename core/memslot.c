@@ -124,7 +124,7 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 	return found;
 }
 
-/* The first slot in [@start, @last] behind what the cursor has given already. */
+/* The first slot in [@start, @last] after those that the cursor has returned already. */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {
@@ -332,7 +332,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* What is wrong with what userspace asks for, whatever slots exist; NULL if nothing is. */
+/* Why the request is invalid whatever slots exist; NULL if it is valid as far as that goes. */
 static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;

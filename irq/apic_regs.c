@@ -218,7 +218,7 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* The register that is written most, as it must be: 0, in x2APIC mode. */
+	/* EOI is the most frequent write; its value must be 0. */
 	if (msr == OKVM_X2APIC_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
 		return okvm_apic_eoi_fast(vcpu);
 	/* An EOI that waits in guest memory comes first. */

@@ -93,7 +93,7 @@ struct okvm_irq_vm {
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
-	/* Who hears of acknowledgments; read under RCU, resamplers by GSI. */
+	/* Who is told of acknowledgments; read under RCU, resamplers by GSI. */
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IRQFD: an eventfd raises a GSI, and with resampling another hears of its acknowledgment.
+ * KVM_IRQFD: an eventfd raises a GSI; with resampling another is signalled at its acknowledgment.
  *
  * The eventfd's wait queue calls back with its lock held and IRQs off, and there the interrupt is
  * delivered, whatever its route: the locks below are all of that kind. Upstream defers everything

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GSI routing table in use, the lines that it wires, and who hears of acknowledgments.
+ * The GSI routing table in use, the lines that it wires, and who is told of acknowledgments.
  *
  * Tables are read under plain RCU: every reader is short and never sleeps, whereas vm->srcu may
  * be held across a page fault that userspace resolves, and a change of routes must not wait for

@@ -74,7 +74,7 @@ struct okvm_mmu_vm {
  * @spare: zeroed pages for tables, filled before @lock is taken
  * @slot, @slot_gen: the slot found last, good while the generation is the same
  * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
- * @note: takes down the entries of the walk in work, or NULL
+ * @note: records the entries of the walk under way, or NULL
  * @shadow: what shadow paging keeps
  */
 struct okvm_mmu_vcpu {

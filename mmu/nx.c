@@ -122,7 +122,7 @@ static void nx_apply(struct okvm_mmu_vm *mmu)
 
 	if (mmu->nx_huge == want)
 		return;
-	/* Entries that are made from now on follow it; those before it go. */
+	/* Entries made from here on obey the new setting; those made before it are zapped. */
 	write_lock(&mmu->lock);
 	mmu->nx_huge = want;
 	write_unlock(&mmu->lock);

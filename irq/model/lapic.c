@@ -103,7 +103,7 @@ u32 lapic_spiv_mask(const struct lapic *l)
 	       (l->directed_eoi ? APIC_SPIV_DIRECTED_EOI : 0);
 }
 
-/* Index of an LVT register, -1 for any other and for an entry that this APIC has not. */
+/* Index of an LVT register, -1 for any other and for an entry that this APIC lacks. */
 static int lvt_index(const struct lapic *l, u32 reg)
 {
 	if (reg == APIC_LVTCMCI)

@@ -98,7 +98,7 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* These are not refused for want of a CPUID bit: old VMMs give too little CPUID. */
+/* These are legal without a CPUID bit as well: old VMMs give too little CPUID. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)

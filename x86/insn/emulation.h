@@ -41,7 +41,7 @@ enum emul_io {
 };
 
 /**
- * struct emul_log_entry - an access that the instruction in work has made, or is making
+ * struct emul_log_entry - an access that the present instruction has made, or is making
  * @addr: linear address or port
  * @gpa: where the access begins, and where its second page does. Filled if @translated
  * @acc: OKVM_ACC_* bits of the translation
@@ -99,7 +99,7 @@ struct emul_known {
 /**
  * struct okvm_emulation - the emulation of a vCPU; survives user exits, so it lives in the vCPU
  * @gpa: address of the instruction's memory operand, if an exit has told it
- * @log: accesses of the instruction or iteration in work, in order
+ * @log: accesses of the present instruction or iteration, in order
  * @logged: entries of @log
  * @replayed: entries that the present execution has passed
  * @log_used: bytes of @log_data in use

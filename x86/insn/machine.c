@@ -130,7 +130,7 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 	return okvm_guest_has(vcpu->vm, gpa, write);
 }
 
-/* Memory of which the VMM has nothing mapped is like none. */
+/* Guest memory that the VMM has not mapped counts as no memory. */
 static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
 	if (!is_memory(vcpu, gpa, write))

@@ -56,7 +56,7 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 		task_end_delivery(vcpu);
 	if (!task.switched)
 		return outcome;
-	/* What STI or MOV SS held back in the old task is nothing to the new one. */
+	/* The old task's blocking by STI or MOV SS does not hold for the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);

@@ -32,7 +32,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 
 #define MAX_IO_MSRS	256	/* entries of one KVM_GET_MSRS or KVM_SET_MSRS */
 
-/* Bits of IA32_ARCH_CAPABILITIES that ask for nothing that okvm does not do. */
+/* Bits of IA32_ARCH_CAPABILITIES that need nothing from okvm, or what okvm does. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \

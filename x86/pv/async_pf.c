@@ -11,8 +11,8 @@
  * interrupts off the fault is an ordinary one.
  *
  * Upstream waits for all outstanding items when the guest switches the service
- * off and when a vCPU goes. That wait is as long as userspace pleases to let a
- * userfaultfd unanswered. Here an item that is not wanted any more is left
+ * off and when a vCPU goes. That wait has no limit: userspace may never answer
+ * the userfaultfd. Here an item that is not wanted any more is left
  * alone: it holds the mm, the module and its own queue's memory, and nothing of
  * the vCPU. A VM has a workqueue of its own, and never more items than that runs
  * at once: none waits behind another page, and no VM's behind another VM's. Beyond
@@ -369,7 +369,7 @@ static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hv
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If memory has to be waited for, the page may as well be. */
+	/* If an allocation would have to wait, the vCPU can as well wait for the page itself. */
 	w = kzalloc(sizeof(*w), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!w)
 		return NULL;

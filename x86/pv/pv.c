@@ -127,7 +127,8 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 
 	/*
 	 * A sibling that is told may change page tables and leave the TLB flush to the next entry.
-	 * An instruction in work goes on with translations of before that (CVE-2022-39189).
+	 * An instruction under way keeps using translations from before the flush
+	 * (CVE-2022-39189).
 	 */
 	if (pv->told_preempted || !vcpu->arch->between_insns || current->mm != vcpu->vm->mm)
 		return;

@@ -6,6 +6,7 @@
 
 #include <asm/processor.h>
 
+#include "core/error.h"
 #include "core/hardware.h"
 #include "mmu/internal.h"
 
@@ -167,8 +168,10 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->created_vcpus || !(vm->offer->caps & need))
-		return -EINVAL;
+	if (vm->created_vcpus)
+		return okvm_refuse(vm, "OKVM_CAP_MMU: the VM has a vCPU already");
+	if (!(vm->offer->caps & need))
+		return okvm_refuse(vm, "OKVM_CAP_MMU: not a kind that this CPU and module have");
 	if (policy == mmu->policy)
 		return 0;
 	err = policy->vm_create(mmu);

@@ -332,6 +332,20 @@ TEST(more_that_is_refused)
 	vm_destroy(&vm);
 }
 
+TEST(an_mmu_is_refused_for_its_reason)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args[0] = 77 };
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_ERR(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	expect_refusal(vm.fd, 1, "no kind of MMU");
+	cap.args[0] = OKVM_MMU_SHADOW;
+	EXPECT_ERR(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	expect_refusal(vm.fd, 2, "has a vCPU already");
+	vm_destroy(&vm);
+}
+
 /* ---- faults that userspace must put right ---- */
 
 GUEST(touch64, 64)

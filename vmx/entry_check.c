@@ -382,7 +382,7 @@ static const struct vmx_entry_rule control_rules[] = {
 	     "bits of CR0 are as VMX operation wants them", F(HOST_CR0)),
 	RULE(HOST, "host-cr4", SEC_HOST_CR, ALWAYS, cr4_fixed, 0,
 	     "bits of CR4 are as VMX operation wants them", F(HOST_CR4)),
-	RULE(HOST, "host-cr3", SEC_HOST_CR, ALWAYS, bad_address, 0,
+	RULE(HOST, "host-cr3", SEC_HOST_CR, ALWAYS, bad_cr3, 0,
 	     "CR3 is a physical address", F(HOST_CR3)),
 	RULE(HOST, "host-sysenter", SEC_HOST_CR, ALWAYS, not_canonical, 0,
 	     "addresses for SYSENTER are canonical", F(HOST_SYSENTER_ESP), F(HOST_SYSENTER_EIP)),

@@ -144,6 +144,21 @@ struct vmx_entry_field_info {
 
 extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 
+/*
+ * What is in the field is the host's affair: where its tables and its memory are. By the encoding
+ * (SDM "Structure of VMCS Component Encoding"): host state, and 64-bit controls, which are addresses
+ * but for two; the CR3 of a guest on shadow page tables is one too.
+ */
+static inline bool vmx_entry_field_is_hosts(u32 field)
+{
+	u32 encoding = vmx_entry_fields[field].encoding;
+	u32 type = encoding >> 10 & 3, width = encoding >> 13 & 3;
+
+	if (field == VMX_F_VMFUNC || field == VMX_F_TSC_MULTIPLIER)
+		return false;
+	return field == VMX_F_GUEST_CR3 || type == 3 || (type == 0 && width == 1);
+}
+
 /**
  * struct vmx_entry_cpu - the CPU that refuses
  * @vmfunc: IA32_VMX_VMFUNC, 0 if there is none
@@ -151,6 +166,7 @@ extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
  * @phys_bits, @linear_bits: widths of addresses
  * @sgx, @rtm: it has enclaves, transactions
  * @bus_lock: bus locks raise debug exceptions
+ * @lam: addresses may carry data, and CR3 the bits that let them
  */
 struct vmx_entry_cpu {
 	struct vmx_msrs msrs;
@@ -161,6 +177,7 @@ struct vmx_entry_cpu {
 	bool sgx;
 	bool rtm;
 	bool bus_lock;
+	bool lam;
 };
 
 /**

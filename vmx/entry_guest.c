@@ -570,7 +570,7 @@ const struct vmx_entry_rule vmx_guest_rules[] = {
 	     X86_CR4_PAE, "IA-32e mode has CR4.PAE", F(GUEST_CR4), F(ENTRY)),
 	RULE(GUEST, "guest-pcid", SEC_CR, ALWAYS, pcid_without_long, 0,
 	     "CR4.PCIDE needs IA-32e mode", F(GUEST_CR4), F(ENTRY)),
-	RULE(GUEST, "guest-cr3", SEC_CR, ALWAYS, bad_address, 0, "CR3 is a physical address",
+	RULE(GUEST, "guest-cr3", SEC_CR, ALWAYS, bad_cr3, 0, "CR3 is a physical address",
 	     F(GUEST_CR3)),
 	RULE(GUEST, "guest-dr7", SEC_CR, WITH(ENTRY, VM_ENTRY_LOAD_DEBUG_CONTROLS), has_bits,
 	     ~0xffffffffull, "bits 63:32 of DR7 are clear", F(GUEST_DR7)),

@@ -42,6 +42,14 @@ static inline u32 bad_address(const struct vmx_entry *e, const struct vmx_entry_
 	return addr & rule->arg || too_wide(e, addr) ? rule->fields[0] : VMX_F_NONE;
 }
 
+/* SDM "Linear-Address Masking": two bits above the address, of which user mode takes one. */
+static inline u32 bad_cr3(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
+{
+	u64 lam = e->cpu->lam ? GENMASK_ULL(62, 61) : 0;
+
+	return too_wide(e, e->f[rule->fields[0]] & ~lam) ? rule->fields[0] : VMX_F_NONE;
+}
+
 static inline u32 has_bits(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	return e->f[rule->fields[0]] & rule->arg ? rule->fields[0] : VMX_F_NONE;

@@ -21,11 +21,23 @@ static bool dump_invalid_vmcs;
 module_param(dump_invalid_vmcs, bool, 0644);
 MODULE_PARM_DESC(dump_invalid_vmcs, "print the VMCS of an entry that the CPU has refused");
 
+static u32 leaf7_1_eax(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	cpuid_count(7, 1, &eax, &ebx, &ecx, &edx);
+	return eax;
+}
+
 void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 {
-	u32 widths = cpuid_eax(0x80000008), eax = 7, ebx, ecx = 0, edx;
+	u32 widths = cpuid_eax(0x80000008), ecx = 0, subleaves = 0;
 
-	cpuid(7, &eax, &ebx, &ecx, &edx);
+	/* CPUs with fewer leaves answer with the last one's data. */
+	if (boot_cpu_data.cpuid_level >= 7) {
+		ecx = cpuid_ecx(7);
+		subleaves = cpuid_eax(7);
+	}
 	memset(cpu, 0, sizeof(*cpu));
 	vmx_read_msrs(&cpu->msrs);
 	rdmsrl_safe(MSR_IA32_VMX_VMFUNC, &cpu->vmfunc);
@@ -37,6 +49,7 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 	cpu->linear_bits = ecx & BIT(16) ? 57 : 48;
 	cpu->sgx = boot_cpu_has(X86_FEATURE_SGX);
 	cpu->rtm = boot_cpu_has(X86_FEATURE_RTM);
+	cpu->lam = subleaves && leaf7_1_eax() & BIT(26);
 	cpu->bus_lock = boot_cpu_has(X86_FEATURE_BUS_LOCK_DETECT);
 }
 
@@ -65,29 +78,32 @@ static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 	return (rule->area == VMX_AREA_GUEST) == after_checks;
 }
 
-static void note_data(struct okvm_error *error, u64 what, u64 value)
+/* Whoever may ask for the error learns nothing of the host by it. */
+static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 field)
 {
 	if (error->ndata + 2 > ARRAY_SIZE(error->data))
 		return;
-	error->data[error->ndata++] = what;
-	error->data[error->ndata++] = value;
+	error->data[error->ndata++] = vmx_entry_fields[field].encoding;
+	error->data[error->ndata++] = vmx_entry_field_is_hosts(field) ? 0 : e->f[field];
 }
 
 static void note_rule(struct okvm_error *error, const struct vmx_entry *e,
 		      const struct vmx_entry_rule *rule, u32 field)
 {
 	size_t used = strlen(error->text), room = sizeof(error->text) - used;
+	char value[24] = "the host's";
 	unsigned int i;
 
-	scnprintf(error->text + used, room, "%s%s: %s; %s is %#llx (SDM \"%s\")",
+	if (!vmx_entry_field_is_hosts(field))
+		scnprintf(value, sizeof(value), "%#llx", e->f[field]);
+	scnprintf(error->text + used, room, "%s%s: %s; %s is %s (SDM \"%s\")",
 		  error->data[2] ? "; " : "", rule->name, rule->text,
-		  vmx_entry_fields[field].name, e->f[field], rule->section);
+		  vmx_entry_fields[field].name, value, rule->section);
 	error->data[2]++;
-	note_data(error, vmx_entry_fields[field].encoding, e->f[field]);
+	note_data(error, e, field);
 	for (i = 0; i < ARRAY_SIZE(rule->fields) && rule->fields[i]; i++)
 		if (rule->fields[i] != field)
-			note_data(error, vmx_entry_fields[rule->fields[i]].encoding,
-				  e->f[rule->fields[i]]);
+			note_data(error, e, rule->fields[i]);
 }
 
 static void dump(const struct vmx_entry *e)
@@ -100,12 +116,28 @@ static void dump(const struct vmx_entry *e)
 			       vmx_entry_fields[field].name, e->f[field]);
 }
 
+/* A VMM can fail as often as it likes, and the VMCS takes a hundred lines. */
+static void log_failure(const struct okvm_vcpu *vcpu, const struct vmx_entry *e, u64 reason,
+			const char *text)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	if (!__ratelimit(&limit))
+		return;
+	pr_err("okvm: vCPU %u of process %d cannot be entered (%#llx): %s\n", vcpu->id,
+	       vcpu->vm->creator, reason, text);
+	if (READ_ONCE(dump_invalid_vmcs))
+		dump(e);
+}
+
 void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 {
+	bool exited = reason & VMX_EXIT_REASONS_FAILED_VMENTRY;
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_ENTRY,
 		.ndata = 3,
-		.data = { reason, vmx_qual(to_hw(vcpu)) },
+		/* An entry that has not even begun leaves the qualification of an exit before. */
+		.data = { reason, exited ? vmx_qual(to_hw(vcpu)) : 0 },
 	};
 	const struct vmx_entry_rule *rule;
 	struct vmx_entry_cpu cpu;
@@ -114,8 +146,11 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	u32 field;
 
 	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
-	if (!e)
+	if (!e) {
+		strscpy(error.text, "no memory to find out which rule is broken", sizeof(error.text));
+		okvm_error_set(&vcpu->error, &error);
 		return;
+	}
 	vmx_entry_cpu_read(&cpu);
 	e->cpu = &cpu;
 	entry_read(vcpu, e);
@@ -127,9 +162,6 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	if (!error.data[2])
 		scnprintf(error.text, sizeof(error.text), "no rule that okvm knows is broken");
 	okvm_error_set(&vcpu->error, &error);
-	pr_err_ratelimited("okvm: vCPU %u of process %d cannot be entered (%#llx): %s\n", vcpu->id,
-			   vcpu->vm->creator, reason, error.text);
-	if (READ_ONCE(dump_invalid_vmcs))
-		dump(e);
+	log_failure(vcpu, e, reason, error.text);
 	kfree(e);
 }

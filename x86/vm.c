@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "core/arch.h"
+#include "core/error.h"
 #include "x86/msr/msr_filter.h"
 #include "x86/pv/async_pf.h"
 #include "x86/run.h"
@@ -65,13 +66,14 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	if (arg.num > 0x100000000ULL - 3 * PAGE_SIZE)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_SET_TSS_ADDR: the three pages end above 4 GiB");
 	return 0;
 }
 
 static long ioc_set_identity_map_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	return vm->created_vcpus ? -EINVAL : 0;
+	return vm->created_vcpus ?
+	       okvm_refuse(vm, "KVM_SET_IDENTITY_MAP_ADDR: the VM has a vCPU already") : 0;
 }
 
 static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
@@ -79,7 +81,7 @@ static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (vm->created_vcpus)
 		return -EBUSY;
 	if (arg.num > vm->max_vcpu_id)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_SET_BOOT_CPU_ID: above KVM_CAP_MAX_VCPU_ID");
 	vm->bsp_vcpu_id = arg.num;
 	return 0;
 }
@@ -90,7 +92,7 @@ static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 static long ioc_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	if (arg.num < MIN_MMU_PAGES)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_SET_NR_MMU_PAGES: fewer than 64");
 	vm->arch->nr_mmu_pages = min_t(unsigned long, arg.num, INT_MAX);
 	okvm_mmu_set_limit(vm, vm->arch->nr_mmu_pages);
 	return 0;

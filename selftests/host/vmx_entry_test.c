@@ -123,6 +123,43 @@ TEST(the_field_that_breaks_a_rule_is_named)
 }
 
 /* The CPU looks at controls first, and at the guest last. */
+/* Userspace is told what it has set, and not where the host is. */
+TEST(fields_of_the_host_are_known_as_such)
+{
+	static const u32 hosts[] = {
+		VMX_F_HOST_RIP, VMX_F_HOST_CR3, VMX_F_HOST_GDTR_BASE, VMX_F_HOST_CS, VMX_F_EPTP,
+		VMX_F_VIRTUAL_APIC, VMX_F_MSR_BITMAP, VMX_F_POSTED_DESC, VMX_F_EXIT_STORE_ADDR,
+		VMX_F_GUEST_CR3,
+	};
+	static const u32 others[] = {
+		VMX_F_GUEST_RIP, VMX_F_GUEST_GDTR_BASE, VMX_F_GUEST_CR0, VMX_F_TPR_THRESHOLD,
+		VMX_F_ENTRY, VMX_F_EVENT, VMX_F_TSC_MULTIPLIER, VMX_F_VPID,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hosts); i++)
+		EXPECT(vmx_entry_field_is_hosts(hosts[i]));
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		EXPECT(!vmx_entry_field_is_hosts(others[i]));
+}
+
+/* CR3 of a process that uses the tag bits of its addresses. */
+TEST(cr3_has_the_bits_of_address_masking_where_the_cpu_has_it)
+{
+	struct vmx_entry_cpu c = cpu(&caps_sets[0].msrs);
+	struct vmx_entry e;
+	u32 field;
+
+	entry_base(&e, &c, PAGE, 0);
+	e.f[VMX_F_HOST_CR3] |= 3ull << 61;
+	EXPECT(entry_check(&e, &field));
+	EXPECT_EQ(field, VMX_F_HOST_CR3);
+	c.lam = true;
+	EXPECT(!entry_check(&e, &field));
+	e.f[VMX_F_HOST_CR3] |= 1ull << 60;
+	EXPECT(entry_check(&e, &field));
+}
+
 TEST(rules_come_in_the_order_of_the_checks)
 {
 	enum vmx_entry_area area = VMX_AREA_CONTROLS;

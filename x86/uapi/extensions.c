@@ -116,6 +116,7 @@ static_assert(VALID_QUIRKS == 0x7f);
 
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 {
+	const struct okvm_offer *offer = vm ? vm->offer : okvm_default_offer;
 	const struct okvm_host *host = vm ? vm->host : okvm_host_default();
 
 	if (plain_cap(cap) || irq_cap(cap))
@@ -156,8 +157,8 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return !!(host->caps & OKVM_HW_TDP);
 	case OKVM_CAP_MMU:
-		return (okvm_default_offer->caps & OKVM_HW_SHADOW ? BIT(OKVM_MMU_SHADOW) : 0) |
-		       (okvm_default_offer->caps & OKVM_HW_TDP ? BIT(OKVM_MMU_TDP) : 0);
+		return (offer->caps & OKVM_HW_SHADOW ? BIT(OKVM_MMU_SHADOW) : 0) |
+		       (offer->caps & OKVM_HW_TDP ? BIT(OKVM_MMU_TDP) : 0);
 	default:
 		return 0;
 	}
@@ -208,7 +209,7 @@ static int choose_mmu(struct okvm_vm *vm, u64 mmu)
 	int err;
 
 	if (mmu > OKVM_MMU_SHADOW)
-		return okvm_refuse(vm, "OKVM_CAP_MMU: unknown kind");
+		return okvm_refuse(vm, "OKVM_CAP_MMU: args[0] is no kind of MMU");
 	err = okvm_mmu_choose(vm, mmu == OKVM_MMU_TDP ? OKVM_MMU_KIND_TDP : OKVM_MMU_KIND_SHADOW);
 	if (!err)
 		WRITE_ONCE(vm->host, mmu == OKVM_MMU_TDP ? vm->offer->host :

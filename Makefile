@@ -5,7 +5,7 @@ TESTBED := tools/testbed
 # For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
 KERNEL ?= $(if $(KDIR),$(KDIR),host)
 
-.PHONY: all module tools setup run check lint bench docs install uninstall deb clean help
+.PHONY: all module tools setup run check lint bench bench-plot docs install uninstall deb clean help
 
 all: module tools
 
@@ -33,6 +33,9 @@ lint:
 bench:
 	@tools/bench/bench $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
+bench-plot:
+	@tools/bench/plot
+
 docs:
 	@$(TESTBED)/docs
 
@@ -53,6 +56,7 @@ help:
 	@echo 'make run          boot a machine with VMX or SVM (BACKEND=vmx|svm) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream (BACKEND=svm: with SVM)'
+	@echo 'make bench-plot   the figures of the last bench as a picture, build/bench.svg'
 	@echo 'make docs         the documentation as HTML, in build/docs'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make install      the module by DKMS, the tools with their manual pages, the udev rule; make uninstall undoes it'

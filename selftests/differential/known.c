@@ -568,7 +568,7 @@ static bool stack_differs(program_t *p, moment_t *a, moment_t *b)
 	    memcmp(a->frame, b->frame, sizeof(a->frame)))
 		return false;
 	for (i = 0; i < PAGES; i++)
-		if ((a->pages[i] != b->pages[i]) != (i == stack))
+		if (i != stack && a->pages[i] != b->pages[i])
 			return false;
 	return true;
 }

@@ -138,7 +138,8 @@ static bool software_exception_injected(program_t *p, moment_t *a, moment_t *b, 
 	(void)b;
 	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
 			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
-						       ev->exception.nr == VECTOR_OF)));
+						       ev->exception.nr == VECTOR_OF)) ||
+			   (ev->interrupt.injected && ev->interrupt.soft));
 }
 
 static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -935,7 +936,7 @@ static const struct known rows[] = {
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_exception_injected, true,
-	  "INT3 and INTO are one byte long for okvm, none for upstream",
+	  "INT3 and INTO are one byte long for okvm, INT n two, none for upstream",
 	  "VM-Entry Instruction Length" },
 	{ "mem.11", ins_looks_first, false,
 	  "okvm translates the destination, with A and D set, before it reads the port",

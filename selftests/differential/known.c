@@ -137,9 +137,9 @@ static bool software_event_injected(program_t *p, moment_t *a, moment_t *b, mome
 	(void)a;
 	(void)b;
 	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
-			   (ev->interrupt.injected && ev->interrupt.soft) ||
 			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
-						       ev->exception.nr == VECTOR_OF)));
+						       ev->exception.nr == VECTOR_OF)) ||
+			   (ev->interrupt.injected && ev->interrupt.soft));
 }
 
 static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -569,7 +569,7 @@ static bool stack_differs(program_t *p, moment_t *a, moment_t *b)
 	    memcmp(a->frame, b->frame, sizeof(a->frame)))
 		return false;
 	for (i = 0; i < PAGES; i++)
-		if ((a->pages[i] != b->pages[i]) != (i == stack))
+		if (i != stack && a->pages[i] != b->pages[i])
 			return false;
 	return true;
 }
@@ -936,7 +936,7 @@ static const struct known rows[] = {
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_event_injected, true,
-	  "INT n, INT3 and INTO have a length for okvm, none for upstream",
+	  "INT3 and INTO are one byte long for okvm, INT n two, none for upstream",
 	  "VM-Entry Instruction Length" },
 	{ "mem.11", ins_looks_first, false,
 	  "okvm translates the destination, with A and D set, before it reads the port",

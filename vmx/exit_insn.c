@@ -117,7 +117,7 @@ bool vmx_fast_cr(struct okvm_vcpu *vcpu)
 	if (q.type == QUAL_CR_FROM)
 		okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
 	else if (q.type != QUAL_CR_TO ||
-		 !okvm_set_cr3_fast(vcpu, okvm_cut_to_mode(vcpu, okvm_gpr(vcpu, q.reg))))
+		 !okvm_exit_to_cr3_fast(vcpu, okvm_gpr(vcpu, q.reg)))
 		return false;
 	vmx_skip_insn_fast(vcpu);
 	return true;

@@ -114,6 +114,22 @@ int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, 
 	}
 }
 
+bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3)
+{
+	unsigned long old = okvm_cr3(vcpu);
+
+	cr3 = okvm_cut_to_mode(vcpu, cr3);
+	if (okvm_cr4(vcpu) & X86_CR4_PCIDE)
+		cr3 &= ~X86_CR3_PCID_NOFLUSH;
+	if (!okvm_long_mode(vcpu) || cr3 & vcpu->arch->feat.gpa_reserved)
+		return false;
+	okvm_load_cr3(vcpu, cr3);
+	if (okvm_mmu_cr3_fast(vcpu))
+		return true;
+	okvm_load_cr3(vcpu, old);
+	return false;
+}
+
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len)
 {

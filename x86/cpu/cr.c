@@ -202,21 +202,6 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 	return 0;
 }
 
-bool okvm_set_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3)
-{
-	unsigned long old = okvm_cr3(vcpu);
-
-	if (okvm_cr4(vcpu) & X86_CR4_PCIDE)
-		cr3 &= ~CR3_NOFLUSH;
-	if (!okvm_long_mode(vcpu) || cr3 & vcpu->arch->feat.gpa_reserved)
-		return false;
-	okvm_load_cr3(vcpu, cr3);
-	if (okvm_mmu_cr3_fast(vcpu))
-		return true;
-	okvm_load_cr3(vcpu, old);
-	return false;
-}
-
 /* The rules for CR4 that need the rest of the mode. Loads PDPTRs if needed. */
 static bool cr4_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr4)
 {

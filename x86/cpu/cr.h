@@ -7,8 +7,6 @@
 
 int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
-/** okvm_set_cr3_fast() - the same with IRQs off: shadow paging. False if nothing was done */
-bool okvm_set_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);

@@ -97,7 +97,7 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	/* Who asks knows no answer between a translation and a fault: others must come to an end. */
+	/* Who asks knows no answer between a translation and a fault: others come to an end. */
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
 	       WALK_AGAIN && !fatal_signal_pending(current))
 		cond_resched();

@@ -286,7 +286,7 @@ TEST(the_same_load_half_in_memory)
 /* ---- what the CPU itself reads of a 32-bit process in long mode ---- */
 
 #define TSS	0x20000u
-#define HIGH	0x8040000000ull		/* of linear addresses, whose lower half is mapped nowhere */
+#define HIGH	0x8040000000ull		/* linear addresses; their lower half is mapped nowhere */
 #define MAP	(4096 - 1 - 0x20 / 8)	/* port 0x20 is told by the TSS's last byte in its page */
 
 GUEST(ins32, 32)

@@ -146,8 +146,8 @@ extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 
 /*
  * What is in the field is the host's affair: where its tables and its memory are. By the encoding
- * (SDM "Structure of VMCS Component Encoding"): host state, and 64-bit controls, which are addresses
- * but for two; the CR3 of a guest on shadow page tables is one too.
+ * (SDM "Structure of VMCS Component Encoding"): host state, and 64-bit controls, which are
+ * addresses but for two; the CR3 of a guest on shadow page tables is one too.
  */
 static inline bool vmx_entry_field_is_hosts(u32 field)
 {

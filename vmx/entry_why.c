@@ -147,7 +147,8 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 
 	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e) {
-		strscpy(error.text, "no memory to find out which rule is broken", sizeof(error.text));
+		strscpy(error.text, "no memory to find out which rule is broken",
+			sizeof(error.text));
 		okvm_error_set(&vcpu->error, &error);
 		return;
 	}

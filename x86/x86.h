@@ -93,7 +93,7 @@ struct okvm_events {
 	atomic_t nmi_queued;	/* by other threads, moved to nmi_pending on OKVM_REQ_NMI */
 	bool nmi_injected;
 	u8 insn_len;		/* of a soft event being re-injected; 0: as without prefixes */
-	u8 bp_len;		/* of the breakpoint at @bp_rip that the debugger was told of last */
+	u8 bp_len;		/* of the breakpoint at @bp_rip that a debugger was told of */
 	unsigned long bp_rip;
 	s16 user_irq;		/* KVM_INTERRUPT: vector waiting, -1 none (no in-kernel PIC) */
 };

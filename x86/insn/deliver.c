@@ -38,7 +38,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
-	/* Nothing completes a delivery that userspace has to take part in: the event comes again. */
+	/* Nothing completes a delivery that userspace must take part in: the event comes again. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);

@@ -14,7 +14,7 @@ enum okvm_emul_why {
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
 	OKVM_EMUL_NATIVE,	/* hardware could run it as well: okvm_emulate_if_known() */
-	OKVM_EMUL_DELIVERY,	/* no instruction: an event on its way to its handler, a task switch */
+	OKVM_EMUL_DELIVERY,	/* no instruction: an event is delivered, a task switched */
 };
 
 /** okvm_emul_create() - vcpu->arch->emul. Return: 0 or -ENOMEM */

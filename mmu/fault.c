@@ -150,7 +150,6 @@ static int fault_handle(struct okvm_fault *f)
 	return ret;
 }
 
-/* KVM_RUN fails, and userspace can put right what is behind the page. */
 static void fault_tell_user(const struct okvm_fault *f, int err)
 {
 	struct okvm_vcpu *vcpu = f->vcpu;
@@ -175,6 +174,13 @@ static void fault_tell_user(const struct okvm_fault *f, int err)
 	okvm_error_set(&vcpu->error, &error);
 }
 
+int fault_verdict(const struct okvm_fault *f, int verdict)
+{
+	if (unlikely(verdict == -EFAULT || verdict == -EHWPOISON))
+		fault_tell_user(f, verdict);
+	return verdict;
+}
+
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 {
 	struct okvm_fault f = {
@@ -185,13 +191,8 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 		.table = acc & OKVM_ACC_TABLE,
 	};
 
-	int ret;
-
 	vcpu->stat[OKVM_STAT_PF_TAKEN]++;
-	ret = fault_handle(&f);
-	if (unlikely(ret == -EFAULT || ret == -EHWPOISON))
-		fault_tell_user(&f, ret);
-	return ret;
+	return fault_verdict(&f, fault_handle(&f));
 }
 
 /* Bytes from @gpa to the end of the page that maps it for reading, or 0. */

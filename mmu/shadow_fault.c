@@ -496,13 +496,15 @@ static int fault_walked(struct shadow_fault *f)
 
 	f->host = &host;
 	fault_access(f);
-	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_page(f);
+	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_verdict(&host, fault_page(f));
 }
 
 /* The walk gave up, or its memory is nowhere. */
 static int fault_no_walk(const struct shadow_fault *f, int verdict)
 {
-	struct okvm_memslot *slot;
+	struct okvm_fault host = {
+		.vcpu = f->vcpu, .gfn = f->path.at[f->path.level] >> PAGE_SHIFT,
+	};
 	u64 gen;
 
 	if (verdict == WALK_FAULT)
@@ -510,8 +512,11 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 	/* Others write to the tables meanwhile: the access comes again. */
 	if (verdict == WALK_AGAIN)
 		return OKVM_FAULT_FIXED;
-	slot = fault_slot(f->vcpu, f->path.at[f->path.level] >> PAGE_SHIFT, &gen);
-	return slot ? -EFAULT : OKVM_FAULT_GUEST;
+	host.slot = fault_slot(f->vcpu, host.gfn, &gen);
+	if (!host.slot)
+		return OKVM_FAULT_GUEST;
+	host.hva = okvm_slot_hva(host.slot, host.gfn);
+	return fault_verdict(&host, -EFAULT);
 }
 
 /* Faults in a row on one page that find nothing to mend. */

@@ -394,23 +394,13 @@ TEST(int_through_a_task_gate)
 	calls_b(guest_a_int);
 }
 
-/* Without "unrestricted guest" these guests, which have no paging, are emulated from the start. */
-static bool all_emulated(void)
-{
-	int fd = open("/sys/module/okvm/parameters/unrestricted_guest", O_RDONLY);
-	char answer = 'Y';
-
-	if (fd >= 0 && read(fd, &answer, 1) == 1)
-		close(fd);
-	return answer == 'N';
-}
-
 /* As without the prefix: to B and back, by the emulator. */
 static void emulated_b(const uint8_t *entry)
 {
 	struct vm vm;
 
-	if (all_emulated())
+	/* These guests have no paging. */
+	if (no_unrestricted_guest())
 		test_skip("this guest is emulated from the start, without a prefix");
 	force_emulation("1");
 	task_vm(&vm, entry);

@@ -21,7 +21,6 @@ struct known {
 
 #define LOSES	"forgets what was being delivered at each exit"
 #define INT1	"has no INT1"
-#define SHUTS	"ends this guest, which loads its extended state, by a triple fault"
 #define SHADOW	"drops an interrupt shadow at VMRUN"
 #define NO_RF	"does not set RF in the frame of a fault"
 #define ARMED	"does not arm the breakpoints of the VMCB's DR7"
@@ -59,12 +58,12 @@ static const struct known tcg_known[] = {
 	{ "an_absent_handler_segment", "sets no EXT in error codes" },
 	{ "software_interrupts_whose_delivery_faults_in_the_host", INT1 },
 	{ "int1_while_mov_ss_blocks", INT1 },
-	{ "a_guest_without_xsave", "runs a state that VMRUN must refuse" },
-	{ "a_guest_with_every_component", SHUTS },
-	{ "a_guest_with_protection_keys", SHUTS },
-	{ "a_guest_with_protection_keys_without_xsave", "runs a state that VMRUN must refuse" },
-	{ "a_guest_with_breakpoints", SHUTS },
-	{ "a_guest_beside_an_ldt", SHUTS },
+	{ "a_guest_without_xsave", TOO },
+	{ "a_guest_with_every_component", TOO },
+	{ "a_guest_with_protection_keys", TOO },
+	{ "a_guest_with_protection_keys_without_xsave", TOO },
+	{ "a_guest_with_breakpoints", TOO },
+	{ "a_guest_beside_an_ldt", TOO },
 	{ "watchpoints_and_int1", INT1 },
 	{ "watchpoint_of_mov_ss_before_int1", INT1 },
 	{ }

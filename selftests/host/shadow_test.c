@@ -863,6 +863,27 @@ TEST(each_invalidation_in_each_mode)
 	end();
 }
 
+/* The guest flushes by loading the CR3 that it has: what it wrote to a table out of sync counts. */
+TEST(a_known_cr3_compares_what_is_out_of_sync)
+{
+	struct okvm_page_fault pf = { .gva = 0x1000, .acc = WALK_WRITE };
+	struct cpu *cpu = start_large(0xe7, true);
+	u64 gfn = 0;
+
+	mem[2][0] = 0x3067;
+	mem[3][0] = 0x20067;
+	mem[3][1] = 0x3067;
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT_EQ(mmu.shadow->nr_unsync, 1);
+	mem[3][0] = 0x21067;
+	if (!shadow_cr3_fast(&cpu->vcpu))
+		load(cpu);
+	EXPECT(!hw_walk(cpu, 0, KERNEL_READ, &gfn) || gfn == 0x21);
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)
 {

@@ -134,7 +134,7 @@ static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 static void run_serve_events(struct okvm_vcpu *vcpu)
 {
 	if (soft_irq_without_len(vcpu))
-		vcpu->arch->ev.insn_len = okvm_insn_len(vcpu);
+		vcpu->arch->ev.insn_len = okvm_int_len(vcpu);
 	if (okvm_take_request(OKVM_REQ_NMI, vcpu))
 		okvm_take_nmis(vcpu);
 	if (!okvm_take_request(OKVM_REQ_EVENT, vcpu))

@@ -43,6 +43,8 @@ unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
  * As okvm_emulate(). Return: 0 if it cannot be read any more: another CPU has changed it
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
+/** okvm_int_len() - likewise, if that is INT n; else 0 */
+unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - deliver by software the event that is marked as injected
  *

@@ -126,6 +126,14 @@ unsigned int okvm_insn_len(struct okvm_vcpu *vcpu)
 	return emul_decode(&e->ctx) == EMUL_OK ? e->ctx.insn.len : 0;
 }
 
+unsigned int okvm_int_len(struct okvm_vcpu *vcpu)
+{
+	const struct emul_insn *insn = &vcpu->arch->emul->ctx.insn;
+	unsigned int len = okvm_insn_len(vcpu);
+
+	return len && insn->map == EMUL_MAP_1B && insn->opcode == 0xcd ? len : 0;
+}
+
 /* ---- after userspace ---- */
 
 /* Userspace reset or moved the vCPU: nothing is left to complete. */

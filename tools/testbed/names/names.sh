@@ -4,6 +4,11 @@
 # Runs in a machine, with kvm.ko and then okvm.ko loaded: whose the events of the system kvm are,
 # whoever comes and goes first, and whatever is enabled meanwhile.
 
+if [ $# -gt 0 ]; then
+	echo "usage: names.sh, in a machine with kvm.ko and okvm.ko loaded, beside trace_test"
+	exit
+fi
+
 t=/sys/kernel/tracing
 failed=0
 nr=0

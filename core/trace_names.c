@@ -195,7 +195,7 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/* Whoever has enabled them in the buffer that everybody uses enables those of kvm.ko anew. */
+	/* Whoever has enabled them in the buffer of all users enables those of kvm.ko anew. */
 	trace_set_clr_event("kvm", NULL, 0);
 	names_do(NAMES_WITHDRAW);
 	names_offered = false;

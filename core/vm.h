@@ -103,7 +103,7 @@ struct okvm_vm {
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* counts a vCPU from the start of its creation */
 	u32 bsp_vcpu_id;
-	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: vCPUs that are made get vcpu->times */
+	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
 	/* Written under @lock; read without. Published last, see okvm_vcpu_create(). */
 	atomic_t online_vcpus;

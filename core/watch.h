@@ -37,10 +37,10 @@ struct okvm_exit_info {
 #define TRACE_MMIO_WRITE	2
 
 /* flags of kvm_emulate_insn */
-#define TRACE_INSN_PROTECTED	(1 << 0)
-#define TRACE_INSN_VM86		(1 << 1)
-#define TRACE_INSN_CS_D		(1 << 2)
-#define TRACE_INSN_CS_L		(1 << 3)
+#define TRACE_INSN_PROTECTED	1
+#define TRACE_INSN_VM86		2
+#define TRACE_INSN_CS_D		4
+#define TRACE_INSN_CS_L		8
 
 /** struct okvm_trace_insn - for kvm_emulate_insn */
 struct okvm_trace_insn {

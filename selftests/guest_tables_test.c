@@ -314,7 +314,8 @@ static void start_pae(struct vm *vm)
 	*(uint64_t *)(vm->mem + 0x11000) = PTE_P | PTE_W | PTE_AD | 1ull << 7;
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
 	sregs.cs = (struct kvm_segment){
-		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1,
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1,
+		.g = 1,
 	};
 	sregs.ss = sregs.cs;
 	sregs.ss.type = 3;
@@ -342,8 +343,8 @@ static void shadow_vm(struct vm *vm)
 }
 
 /*
- * EFER.LME that userspace sets while the guest has paging makes no IA-32e mode, whatever else of CR0
- * the guest changes. On shadow page tables, as VM entry refuses that EFER with others.
+ * EFER.LME that userspace sets while the guest has paging makes no IA-32e mode, whatever else of
+ * CR0 the guest changes. On shadow page tables, as VM entry refuses that EFER with others.
  */
 TEST(ia32e_mode_begins_with_paging_only)
 {

@@ -37,7 +37,8 @@ struct format {
 
 /* What the kernel writes behind the fields that all events have. */
 static const struct format formats[] = {
-	{ "kvm_entry", "unsigned int vcpu_id,8,4,0;unsigned long rip,16,8,0;bool immediate_exit,24,1,0;" },
+	{ "kvm_entry", "unsigned int vcpu_id,8,4,0;unsigned long rip,16,8,0;"
+	  "bool immediate_exit,24,1,0;" },
 	{ "kvm_exit", "unsigned int exit_reason,8,4,0;unsigned long guest_rip,16,8,0;u32 isa,24,4,0;"
 	  "u64 info1,32,8,0;u64 info2,40,8,0;u32 intr_info,48,4,0;u32 error_code,52,4,0;"
 	  "unsigned int vcpu_id,56,4,0;" },
@@ -59,7 +60,8 @@ static const struct format formats[] = {
 	  "bool reinjected,16,1,0;" },
 	{ "kvm_apic", "unsigned int rw,8,4,0;unsigned int reg,12,4,0;u64 val,16,8,0;" },
 	{ "kvm_apic_ipi", "__u32 icr_low,8,4,0;__u32 dest_id,12,4,0;" },
-	{ "kvm_apic_accept_irq", "__u32 apicid,8,4,0;__u16 dm,12,2,0;__u16 tm,14,2,0;__u8 vec,16,1,0;" },
+	{ "kvm_apic_accept_irq", "__u32 apicid,8,4,0;__u16 dm,12,2,0;__u16 tm,14,2,0;"
+	  "__u8 vec,16,1,0;" },
 	{ "kvm_eoi", "__u32 apicid,8,4,0;int vector,12,4,1;" },
 	{ "kvm_pv_eoi", "__u32 apicid,8,4,0;int vector,12,4,1;" },
 	{ "kvm_msi_set_irq", "__u64 address,8,8,0;__u64 data,16,8,0;" },
@@ -303,7 +305,8 @@ static uint64_t hist_sum(int vcpu, const char *name)
 			continue;
 		EXPECT_EQ(at.desc.flags & KVM_STATS_TYPE_MASK, KVM_STATS_TYPE_LOG_HIST);
 		for (j = 0, sum = 0; j < at.desc.size; j++) {
-			REQUIRE(pread(fd, &bucket, 8, head.data_offset + at.desc.offset + 8 * j) == 8);
+			REQUIRE(pread(fd, &bucket, 8,
+				      head.data_offset + at.desc.offset + 8 * j) == 8);
 			sum += bucket;
 		}
 	}

@@ -13,10 +13,11 @@
 #define OKVM_VERSION "0.2.0"
 
 /*
- * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there are,
- * as bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs chooses the one
- * in args[0]: EINVAL if there is none such, or after the first vCPU. A VM that chooses nothing gets
- * OKVM_MMU_TDP where it exists. Numbers of okvm's own begin far above KVM's.
+ * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there
+ * are, as bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs
+ * chooses the one in args[0]: EINVAL if there is none such, or after the first vCPU. A VM that
+ * chooses nothing gets OKVM_MMU_TDP where it exists. Numbers of okvm's own begin far above
+ * KVM's.
  */
 #define OKVM_CAP_MMU		0x4f4b0001
 #define OKVM_MMU_TDP		0	/* by hardware: EPT */
@@ -111,9 +112,9 @@ struct okvm_error {
 
 /*
  * OKVM_CAP_EXIT_TIMES: how long exits take. KVM_ENABLE_CAP on a VM without vCPUs, args[0] 1: the
- * statistics of its vCPUs (KVM_GET_STATS_FD) have histograms of TSC cycles (KVM_STATS_TYPE_LOG_HIST) in
- * addition, "exit_time_kernel_N" for each basic exit reason N of the hardware, "exit_time_user_N" for
- * each KVM_EXIT_* with which KVM_RUN returned.
+ * statistics of its vCPUs (KVM_GET_STATS_FD) have histograms of TSC cycles
+ * (KVM_STATS_TYPE_LOG_HIST) in addition, "exit_time_kernel_N" for each basic exit reason N of
+ * the hardware, "exit_time_user_N" for each KVM_EXIT_* with which KVM_RUN returned.
  */
 #define OKVM_CAP_EXIT_TIMES	0x4f4b0003
 
@@ -121,40 +122,41 @@ struct okvm_error {
 
 /* KVM_CHECK_EXTENSION: which of these there are, as bits OKVM_CONTROL_*; 0 if this is not okvm. */
 #define OKVM_CAP_CONTROL	0x4f4b0002
-#define OKVM_CONTROL_KICK	(1 << 0)
-#define OKVM_CONTROL_PAUSE	(1 << 1)
-#define OKVM_CONTROL_REGIONS	(1 << 2)
+#define OKVM_CONTROL_KICK	1
+#define OKVM_CONTROL_PAUSE	2
+#define OKVM_CONTROL_REGIONS	4
 
 /*
- * On a vCPU fd, from any thread, at once: KVM_RUN fails with EINTR (kvm_run has KVM_EXIT_INTR), or the
- * next one does, after it has finished what userspace has answered. One kick is one EINTR; several
- * before it are one.
+ * On a vCPU fd, from any thread, at once: KVM_RUN fails with EINTR (kvm_run has KVM_EXIT_INTR),
+ * or the next one does, after it has finished what userspace has answered. One kick is one
+ * EINTR; several before it are one.
  */
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 
 /*
- * On a VM fd: pauses the VM and returns an fd that holds the pause, when no KVM_RUN does anything for
- * the guest. The VM goes on when no pause is left: each ends with the last close of its fd, be it by
- * the end of the process, or by OKVM_VM_RESUME on that fd. KVM_RUN waits meanwhile, with the vCPU's
- * state free for other threads' ioctls, or fails with EINTR if one of the pauses has OKVM_PAUSE_EINTR.
- * With kvm_run->immediate_exit it finishes what userspace has answered, as ever.
+ * On a VM fd: pauses the VM and returns an fd that holds the pause, when no KVM_RUN does
+ * anything for the guest. The VM goes on when no pause is left: each ends with the last close of
+ * its fd, be it by the end of the process, or by OKVM_VM_RESUME on that fd. KVM_RUN waits
+ * meanwhile, with the vCPU's state free for other threads' ioctls, or fails with EINTR if one of
+ * the pauses has OKVM_PAUSE_EINTR. With kvm_run->immediate_exit it finishes what userspace has
+ * answered, as ever.
  */
 struct okvm_pause {
 	__u32 flags;
 	__u32 pad;
 };
 
-#define OKVM_PAUSE_EINTR	(1 << 0)
+#define OKVM_PAUSE_EINTR	1
 #define OKVM_VM_PAUSE _IOW(KVMIO, 0xf2, struct okvm_pause)
 #define OKVM_VM_RESUME _IO(KVMIO, 0xf3)
 
 /*
  * On a VM fd: several slots in one change, all or none. Each region is as for
- * KVM_SET_USER_MEMORY_REGION, but takes the place of the slot with its number whatever that was: size,
- * userspace_addr and KVM_MEM_READONLY may change as well; memory_size 0 deletes. No number twice; what
- * is left in the end must not overlap (EEXIST). A frame that is memory before and after is memory at
- * any moment. Where the same host memory stands behind it, with KVM_MEM_LOG_DIRTY_PAGES before and
- * after, its dirty bit goes to the new slot's log.
+ * KVM_SET_USER_MEMORY_REGION, but takes the place of the slot with its number whatever that was:
+ * size, userspace_addr and KVM_MEM_READONLY may change as well; memory_size 0 deletes. No number
+ * twice; what is left in the end must not overlap (EEXIST). A frame that is memory before and
+ * after is memory at any moment. Where the same host memory stands behind it, with
+ * KVM_MEM_LOG_DIRTY_PAGES before and after, its dirty bit goes to the new slot's log.
  */
 struct okvm_memory_regions {
 	__u32 nr;		/* at most OKVM_REGIONS_MAX */

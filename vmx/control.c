@@ -209,12 +209,12 @@ static void set_shadow_root(struct okvm_hw_vcpu *hw, u64 pa)
 static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	bool ia32e = root->level >= 4;
 	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
 	if (vmx_is_shadow(vcpu)) {
 		/* A walk of more levels than there are would take the guest's pages for tables. */
-		if (!OKVM_BUG_ON(vcpu->vm, (root->level >= 4) !=
-				 !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
+		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
 		return;
 	}

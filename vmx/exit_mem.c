@@ -105,7 +105,7 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 	}
 }
 
-/* As an x86 page fault has it; the upper bits say whether the address is the access's or a table's. */
+/* As an x86 page fault has it; the upper bits: is the address the access's or a table's? */
 static u64 ept_error_code(union qual_ept q)
 {
 	return (q.permissions ? X86_PF_PROT : 0) | (q.write ? X86_PF_WRITE : 0) |

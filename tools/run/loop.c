@@ -175,9 +175,10 @@ void vcpus_start(struct machine *m)
  * thread's look at stopping and its entry into the guest: KVM_RUN looks at it after it can be
  * interrupted by the signal.
  */
-static void vcpu_kick(struct vcpu *vcpu)
+static void vcpu_kick(struct machine *m, struct vcpu *vcpu)
 {
-	if (!ioctl(vcpu->fd, OKVM_VCPU_KICK, 0))
+	/* Upstream waits for the end of KVM_RUN before it says that it does not know an ioctl. */
+	if (m->can_kick && !ioctl(vcpu->fd, OKVM_VCPU_KICK, 0))
 		return;
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
@@ -186,7 +187,7 @@ static void vcpu_kick(struct vcpu *vcpu)
 void vcpus_join(struct machine *m)
 {
 	for (unsigned int i = 0; i < m->opt->cpus; i++)
-		vcpu_kick(&m->vcpus[i]);
+		vcpu_kick(m, &m->vcpus[i]);
 	for (unsigned int i = 0; i < m->opt->cpus; i++)
 		pthread_join(m->vcpus[i].thread, NULL);
 }

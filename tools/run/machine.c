@@ -90,6 +90,7 @@ static void create_vm(struct machine *m, const struct options *opt)
 		die("%s: cannot create a VM: %s%s", opt->device, strerror(errno),
 		    errno == EIO ? " (see 'dmesg')" : "");
 	choose_mmu(m, opt);
+	m->can_kick = capability(m, OKVM_CAP_CONTROL) > 0;
 	if (opt->stats)
 		measure_exits(m);
 	if (ioctl(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||

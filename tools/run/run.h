@@ -114,6 +114,7 @@ struct machine {
 	struct region regions[MAX_REGIONS];
 	unsigned int nr_regions;
 	unsigned int nr_virtio;
+	bool can_kick;			/* OKVM_VCPU_KICK, which no device of KVM's has */
 	struct serial *serial;
 	int console_fd;			/* with --virtio-console: where its input goes */
 

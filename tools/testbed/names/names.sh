@@ -36,7 +36,7 @@ whose()
 	fi
 }
 
-count() { ls -d $t/events/kvm/kvm_* 2>/dev/null | wc -l; }
+count() { find $t/events/kvm -mindepth 1 -maxdepth 1 -name "kvm_*" 2>/dev/null | wc -l; }
 
 okvm=$(find / -xdev -name okvm.ko | head -n 1)
 echo 1..16

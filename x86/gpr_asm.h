@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's general registers in assembly: vcpu->arch begins with them, in the order of their
- * machine encoding.
+ * The guest's general registers in assembly. The macros are given the address of
+ * vcpu->arch->gpr[], which is in the order of the registers' machine encoding.
  */
 #ifndef OKVM_X86_GPR_ASM_H
 #define OKVM_X86_GPR_ASM_H

@@ -17,21 +17,39 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
+/* Unsigned: a frame below the slot is far beyond its end. */
+static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
+{
+	return slot && gfn - slot->base < slot->npages;
+}
+
+/* Page tables and what they map are often in two slots. A frame in none is no reason to forget. */
+static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
+{
+	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_memslot *slot;
+
+	if (mine->slot_gen == gen && slot_has(mine->slot[1], gfn)) {
+		swap(mine->slot[0], mine->slot[1]);
+		return mine->slot[0];
+	}
+	slot = okvm_slot_find(vcpu->vm, gfn);
+	if (!slot || gen & 1)
+		return slot;
+	mine->slot[1] = mine->slot_gen == gen ? mine->slot[0] : NULL;
+	mine->slot[0] = slot;
+	mine->slot_gen = gen;
+	return slot;
+}
+
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 {
 	struct okvm_mmu_vcpu *mine = vcpu->mmu;
-	struct okvm_memslot *slot = mine->slot;
 
 	*gen = okvm_slots_generation(vcpu->vm);
-	/* Unsigned: a frame below the slot is far beyond its end. */
-	if (slot && mine->slot_gen == *gen && gfn - slot->base < slot->npages)
-		return slot;
-	slot = okvm_slot_find(vcpu->vm, gfn);
-	if (!(*gen & 1)) {
-		mine->slot = slot;
-		mine->slot_gen = *gen;
-	}
-	return slot;
+	if (mine->slot_gen == *gen && slot_has(mine->slot[0], gfn))
+		return mine->slot[0];
+	return slot_find(vcpu, gfn, *gen);
 }
 
 /* Enough spare tables for the longest way down. */

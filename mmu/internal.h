@@ -72,7 +72,7 @@ struct okvm_mmu_vm {
 /**
  * struct okvm_mmu_vcpu - guarded by vcpu->mutex
  * @spare: zeroed pages for tables, filled before @lock is taken
- * @slot, @slot_gen: the slot found last, good while the generation is the same
+ * @slot, @slot_gen: the two slots found last, good while the generation is the same
  * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
  * @note: records the entries of the walk under way, or NULL
  * @shadow: what shadow paging keeps
@@ -80,7 +80,7 @@ struct okvm_mmu_vm {
 struct okvm_mmu_vcpu {
 	u64 *spare[MMU_CACHE_TABLES];
 	int nr_spare;
-	struct okvm_memslot *slot;
+	struct okvm_memslot *slot[2];
 	u64 slot_gen;
 	gfn_t mmio_gfn;
 	u64 mmio_gen;

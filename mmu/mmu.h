@@ -142,7 +142,12 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
  */
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
 
-/** okvm_mmu_cr3_fast() - the same with IRQs off, in long mode. Return: false if nothing was done */
+/**
+ * okvm_mmu_cr3_fast() - the same with IRQs off, in long mode
+ *
+ * It flushes what the guest's tables gave, global translations too.
+ * Return: false if nothing was done
+ */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
 /** okvm_mmu_guest_wrote() - the emulator has written at @gpa, within one page; vm->srcu held */

@@ -97,18 +97,14 @@ static u32 *rmap_head(struct shadow_block *b, const struct shadow_table *t, gfn_
 	return role_level(t->role) == 1 ? &b->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
 }
 
-bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what)
+bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
+		  unsigned int i, u64 leaf, u64 what)
 {
-	gfn_t gfn = what >> 8;
-	struct shadow_block *b = block_of(sh, gfn);
+	u32 *head = rmap_head(b, t, what >> 8);
 	u64 old = 0;
 	bool done;
-	u32 *head;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	if (!b)
-		return false;
-	head = rmap_head(b, t, gfn);
 	/* Who looks for the leaf by its frame waits until it can be found. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);

@@ -64,6 +64,7 @@
 /* The most tables that one fault needs. */
 #define SHADOW_SPARE		5
 #define SHADOW_ROOTS		4
+#define SHADOW_MMIO_HINTS	8
 /* Above 2 MiB nothing is mapped at once: a gigabyte is 512 entries. */
 #define SHADOW_MAX_LEVEL	2
 /* The most links of a chain, and tables of a frame (userspace's test has less of both). */
@@ -213,6 +214,7 @@ struct shadow_vcpu {
 	gfn_t gave_up_gfn;		/* a table that a user wrote to, ... */
 	unsigned int gave_up;		/* ... so often in a row */
 	u64 (*pae)[4];			/* the PAE roots, in a page below 4 GiB */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page + 1, by its last bits */
 };
 
 /**
@@ -225,7 +227,9 @@ struct shadow_vcpu {
  * @level: of the leaf that is to be made
  * @mmio: an MMIO entry is to be made, as no memory is there, nor the module's page
  * @exclusive: mmu->lock is held for writing
+ * @fast: IRQs are off
  * @host: the host's page
+ * @block: of its frame, while mmu->lock is held
  */
 struct shadow_fault {
 	struct okvm_vcpu *vcpu;
@@ -239,7 +243,9 @@ struct shadow_fault {
 	int level;
 	bool mmio;
 	bool exclusive;
+	bool fast;
 	struct okvm_fault *host;
+	struct shadow_block *block;
 };
 
 static inline struct shadow_vm *shadow_of(const struct okvm_vcpu *vcpu)
@@ -303,10 +309,11 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
 }
 
 /**
- * rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what
- * Return: false: not empty, or the chain of leaves is full, or there is no block
+ * rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what, of block @b
+ * Return: false: not empty, or the chain of leaves is full
  */
-bool rmap_install(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 leaf, u64 what);
+bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
+		  unsigned int i, u64 leaf, u64 what);
 /** rmap_trim() - a leaf of @t for @gfn is to come: drop all, if there are too many. Lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
@@ -322,7 +329,13 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
  * Return: whether a TLB may still let the guest write
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
-/** rmap_shadowed() - tables that shadow @gfn. Without the lock it is a guess */
+/** block_shadowed() - tables that shadow @gfn, which is in block @b */
+static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gfn)
+{
+	return READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]);
+}
+
+/** rmap_shadowed() - likewise, of any frame. Without the lock it is a guess */
 static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b;
@@ -330,7 +343,7 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 
 	rcu_read_lock();
 	b = block_of(sh, gfn);
-	n = b ? READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
+	n = b ? block_shadowed(b, gfn) : 0;
 	rcu_read_unlock();
 	return n;
 }

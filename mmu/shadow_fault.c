@@ -121,7 +121,7 @@ static int map_writable(struct shadow_fault *f, bool *write)
 	struct mmu_zap z;
 
 	*write = f->leaf & SHADOW_WRITE && f->host->writable;
-	if (!*write || f->level > 1 || !rmap_shadowed(sh, gfn))
+	if (!*write || f->level > 1 || !block_shadowed(f->block, gfn))
 		return OKVM_FAULT_FIXED;
 	*write = false;
 	if (!(f->access & WALK_WRITE))
@@ -194,7 +194,7 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 		shadow_drop(sh, t, i);
 	if (f->exclusive)
 		rmap_trim(sh, t, what >> 8);
-	if (!rmap_install(sh, t, i, leaf, what))
+	if (!rmap_install(sh, f->block, t, i, leaf, what))
 		return SHADOW_EXCLUSIVE;
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K + f->level - 1]);
@@ -254,14 +254,12 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 static int fault_level_now(struct shadow_fault *f)
 {
 	int level = f->mmio ? 1 : min(f->host->level, SHADOW_MAX_LEVEL);
-	struct shadow_block *b;
 
 	if (f->mode.levels)
 		level = min_t(int, level, f->result.level);
 	if (level < 2)
 		return 1;
-	b = block_of(shadow_of(f->vcpu), f->host->gfn);
-	return b && READ_ONCE(b->nr_shadowed) ? 1 : level;
+	return READ_ONCE(f->block->nr_shadowed) ? 1 : level;
 }
 
 /* From the top to the leaf. Under lock, the host's page being what it was */
@@ -331,7 +329,9 @@ static void fault_access(struct shadow_fault *f)
 	role = role_root(&f->mode, f->gva);
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
-	f->page = shadow_leaf_access(role, above, entry, 0);
+	/* Direct tables are below large pages only. */
+	if (f->path.level > 1)
+		f->page = shadow_leaf_access(role, above, entry, 0);
 }
 
 /* All that may have to be allocated: blocks of what is mapped and of the guest's tables. */
@@ -378,9 +378,10 @@ static int fault_map_locked(struct shadow_fault *f)
 		return OKVM_FAULT_FIXED;
 	if (!f->host->slot)
 		fault_hole(f);
-	/* The hole has come since there was time to allocate. */
-	if (!f->mmio && !block_of(shadow_of(f->vcpu), f->host->gfn))
-		return OKVM_FAULT_FIXED;
+	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
+	/* The hole has come since there was time to allocate; with IRQs off there was none. */
+	if (!f->mmio && !f->block)
+		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
 	return shadow_map(f);
 }
 
@@ -424,19 +425,19 @@ static int fault_mmio(struct shadow_fault *f)
 }
 
 /* What an MMIO entry was made for is granted again without a walk; else the walk decides. */
-static bool mmio_grants(const struct shadow_fault *f, u8 access)
+static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
-	if (f->access & WALK_FETCH || (f->access & WALK_WRITE && !(access & SHADOW_WRITE)))
+	if (wanted & OKVM_ACC_FETCH || (wanted & OKVM_ACC_WRITE && !(access & SHADOW_WRITE)))
 		return false;
-	if (f->access & WALK_USER)
+	if (wanted & OKVM_ACC_USER)
 		return access & SHADOW_USER;
-	return !(access & SHADOW_USER && f->mode.smap);
+	return !(access & SHADOW_USER && vcpu->mmu->mode.smap);
 }
 
 /* An MMIO entry of the present slots is there, and allows the access? Then @pf says where. */
-static bool mmio_current(const struct shadow_fault *f, struct okvm_page_fault *pf)
+static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
-	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
 	struct shadow_table *t;
 	unsigned int i;
@@ -444,20 +445,20 @@ static bool mmio_current(const struct shadow_fault *f, struct okvm_page_fault *p
 	u8 access = 0;
 
 	read_lock(&mmu->lock);
-	for (t = shadow_top(f->vcpu, f->gva); t; ) {
+	for (t = shadow_top(vcpu, pf->gva); t; ) {
 		int level = role_level(t->role);
 
-		i = spte_index(f->gva >> PAGE_SHIFT, level);
+		i = spte_index(pf->gva >> PAGE_SHIFT, level);
 		entry = READ_ONCE(t->entry[i]);
 		gfn = link_gfn(&t->link[i]);
 		access = link_access(&t->link[i]);
 		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
 	}
 	read_unlock(&mmu->lock);
-	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(f, access) ||
+	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, access) ||
 	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
 		return false;
-	pf->gpa = gfn << PAGE_SHIFT | offset_in_page(f->gva);
+	pf->gpa = gfn << PAGE_SHIFT | offset_in_page(pf->gva);
 	pf->readonly = !(access & SHADOW_WRITE);
 	return true;
 }
@@ -566,17 +567,34 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 	f->access = pf->acc & FAULT_ACCESS;
 	f->mode = vcpu->mmu->mode;
 	f->exclusive = false;
+	f->fast = false;
+}
+
+/* Where MMIO has been, as a hint: the fast way would walk the guest's tables for nothing. */
+static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	return &vcpu->mmu->shadow->mmio_page[gva >> PAGE_SHIFT & (SHADOW_MMIO_HINTS - 1)];
+}
+
+static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
+{
+	return *mmio_hint(vcpu, gva) == (gva >> PAGE_SHIFT) + 1;
 }
 
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
-	struct shadow_fault f = {};
+	struct shadow_fault f;
 	int verdict;
 
-	fault_begin(&f, vcpu, pf);
-	if (mmio_current(&f, pf))
+	if (mmio_current(vcpu, pf)) {
+		*mmio_hint(vcpu, pf->gva) = (pf->gva >> PAGE_SHIFT) + 1;
 		return OKVM_FAULT_MMIO;
+	}
+	if (mmio_hinted(vcpu, pf->gva))
+		*mmio_hint(vcpu, pf->gva) = 0;
+	f = (struct shadow_fault){};
+	fault_begin(&f, vcpu, pf);
 	fault_implicit(&f);
 	verdict = gva_walk(vcpu, &f, &pf->guest);
 	if (verdict)
@@ -594,13 +612,11 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 static int fast_map(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	int verdict = OKVM_FAULT_SLOW;
+	int verdict;
 
 	if (!read_trylock(&mmu->lock))
-		return verdict;
-	/* Nothing was reserved. */
-	if (block_of(mmu->shadow, f->host->gfn))
-		verdict = fault_map_locked(f);
+		return OKVM_FAULT_SLOW;
+	verdict = fault_map_locked(f);
 	read_unlock(&mmu->lock);
 	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
 }
@@ -661,9 +677,11 @@ int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	int verdict, idx;
 
 	/* Without paging there are no faults of the guest's own, and few others. */
-	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE)
+	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE ||
+	    mmio_hinted(vcpu, pf->gva))
 		return OKVM_FAULT_SLOW;
 	fault_begin(&f, vcpu, pf);
+	f.fast = true;
 	f.mmio = false;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	verdict = fast_verdict(&f, &pf->guest);

@@ -37,6 +37,12 @@ static bool root_top(const struct shadow_root *key, const struct walk_mode *mode
 	}
 }
 
+static gfn_t root_frame(const struct walk_mode *mode, u64 cr3)
+{
+	return (cr3 & GENMASK_ULL(mode->levels == 2 ? 31 : mode->maxphyaddr - 1, 12)) >>
+	       PAGE_SHIFT;
+}
+
 static void root_key(struct okvm_vcpu *vcpu, struct shadow_root *key)
 {
 	const struct walk_mode *mode = &vcpu->mmu->mode;
@@ -49,8 +55,7 @@ static void root_key(struct okvm_vcpu *vcpu, struct shadow_root *key)
 	if (mode->levels == 3)
 		memcpy(key->key, regs.pdptrs, sizeof(key->key));
 	else
-		key->key[0] = (regs.cr3 & GENMASK_ULL(mode->levels == 2 ? 31 :
-						      mode->maxphyaddr - 1, 12)) >> PAGE_SHIFT;
+		key->key[0] = root_frame(mode, regs.cr3);
 }
 
 static bool root_alive(const struct shadow_root *r)
@@ -211,17 +216,34 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
+/* The root of one table, of the mode that the present one has */
+static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
+{
+	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct walk_regs regs;
+	struct shadow_root *r;
+	gfn_t gfn;
+
+	okvm_arch_walk_regs(vcpu, &regs);
+	gfn = root_frame(&vcpu->mmu->mode, regs.cr3);
+	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
+		if (r->role == mine->cur->role && r->key[0] == gfn && !r->incomplete &&
+		    r->top[0] && !READ_ONCE(r->top[0]->dead))
+			return r;
+	}
+	return NULL;
+}
+
 /* Roots that the vCPU keeps are its own: none is freed, and one that is zapped is asked to go. */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
-	struct shadow_root key, *r;
+	struct shadow_root *r;
 
 	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
-	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4)
+	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
 		return false;
-	root_key(vcpu, &key);
-	r = root_find(mine, &key);
+	r = root_find_long(vcpu);
 	if (!r)
 		return false;
 	mine->cur = r;

@@ -169,7 +169,7 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 
 	if (!npf.present && okvm_mmu_mmio_cached(vcpu, gpa)) {
 		if (!npf.fetch && !npf.table && !(to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID) &&
-		    okvm_emulate_known(vcpu, gpa, &outcome))
+		    okvm_emulate_known(vcpu, gpa, true, &outcome))
 			return outcome;
 		return exit_mmio(vcpu, gpa, npf);
 	}

@@ -111,16 +111,21 @@ int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 bool vmx_fast_cr(struct okvm_vcpu *vcpu)
 {
 	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
+	bool done = false;
 
-	if (!vmx_is_shadow(vcpu) || q.cr != 3 || vmx_single_steps(vcpu))
+	if (!vmx_is_shadow(vcpu) || vmx_single_steps(vcpu))
 		return false;
-	if (q.type == QUAL_CR_FROM)
+	if (q.type == QUAL_CR_TO && q.cr == 3) {
+		done = okvm_exit_to_cr3_fast(vcpu, okvm_gpr(vcpu, q.reg));
+	} else if (q.type == QUAL_CR_TO && q.cr == 4) {
+		done = okvm_exit_to_cr4_fast(vcpu, okvm_gpr(vcpu, q.reg));
+	} else if (q.type == QUAL_CR_FROM && q.cr == 3) {
 		okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
-	else if (q.type != QUAL_CR_TO ||
-		 !okvm_exit_to_cr3_fast(vcpu, okvm_gpr(vcpu, q.reg)))
-		return false;
-	vmx_skip_insn_fast(vcpu);
-	return true;
+		done = true;
+	}
+	if (done)
+		vmx_skip_insn_fast(vcpu);
+	return done;
 }
 
 int vmx_exit_cr(struct okvm_vcpu *vcpu)

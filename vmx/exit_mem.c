@@ -131,7 +131,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 	int outcome;
 
 	if (okvm_mmu_mmio_cached(vcpu, gpa)) {
-		if (okvm_emulate_known(vcpu, gpa, &outcome))
+		if (okvm_emulate_known(vcpu, gpa, true, &outcome))
 			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
@@ -217,8 +217,7 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 {
 	bool device = pf->gpa != OKVM_INVALID_GPA &&
 		      !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE);
-	/* Another CPU may have made a store of the load: then the walk has to judge it again. */
-	bool walk = pf->acc & OKVM_ACC_FETCH || pf->readonly;
+	const bool fetch = pf->acc & OKVM_ACC_FETCH;
 	int outcome;
 
 	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
@@ -228,9 +227,11 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
 		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
 	}
-	if (device && !walk && okvm_emulate_known(vcpu, pf->gpa, &outcome))
+	if (device && !fetch && okvm_emulate_known(vcpu, pf->gpa, !pf->readonly, &outcome))
 		return outcome;
-	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, walk ? OKVM_INVALID_GPA : pf->gpa);
+	if (fetch)
+		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, OKVM_INVALID_GPA);
+	return vmx_emulate(vcpu, pf->readonly ? OKVM_EMUL_MMIO_READ : OKVM_EMUL_MMIO, pf->gpa);
 }
 
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)

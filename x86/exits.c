@@ -130,6 +130,17 @@ bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3)
 	return false;
 }
 
+bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4)
+{
+	cr4 = okvm_cut_to_mode(vcpu, cr4);
+	if (!okvm_long_mode(vcpu) || (cr4 ^ okvm_cr4(vcpu)) != X86_CR4_PGE ||
+	    !okvm_cr4_valid(vcpu, cr4) || !okvm_mmu_cr3_fast(vcpu))
+		return false;
+	vcpu->arch->reg_ops->set_cr4(vcpu, cr4);
+	vcpu->arch->cr4 = cr4;
+	return true;
+}
+
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len)
 {

@@ -18,6 +18,8 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /** okvm_exit_to_cr3_fast() - shadow paging, IRQs off. Return: false if nothing was done */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
+/** okvm_exit_to_cr4_fast() - likewise, for CR4.PGE alone, which kernels toggle to flush all */
+bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** okvm_exit_from_cr() - to general register @reg */
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len);

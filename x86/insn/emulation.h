@@ -153,6 +153,12 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
+/** okvm_emul_is_mmio() - hardware has told of a guest-physical access without memory */
+static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
+{
+	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
+}
+
 /** okvm_emul_steps() - a debugger steps: one instruction, or one iteration of a string */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {

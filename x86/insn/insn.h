@@ -8,6 +8,7 @@
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {
 	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
+	OKVM_EMUL_MMIO_READ,	/* likewise; whether a write is allowed there was not asked */
 	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
 	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */
@@ -24,9 +25,10 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
  * okvm_emulate_known() - MMIO by a plain MOV that was emulated before, if that stands at RIP still
+ * @may_write: else it may only read: the guest's tables were not asked for more
  * Return: false if not: nothing has happened. As okvm_emulate().
  */
-bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome);
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
  * okvm_emulate_if_known() - emulate an instruction that hardware could run as well
  * Return: false if the emulator cannot: nothing has happened. As okvm_emulate().

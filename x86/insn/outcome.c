@@ -122,7 +122,7 @@ static bool emul_retry(struct okvm_emulation *e)
 {
 	gfn_t gfn = e->gpa >> PAGE_SHIFT;
 
-	if (e->why != OKVM_EMUL_MMIO || e->gpa == OKVM_INVALID_GPA)
+	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA)
 		return false;
 	if (e->retry_rip != okvm_rip(e->vcpu) || e->retry_gfn != gfn)
 		e->retries = 0;

@@ -53,8 +53,10 @@ static bool direct_can(struct okvm_emulation *e)
 {
 	u64 la;
 
-	if (e->why != OKVM_EMUL_MMIO || e->gpa == OKVM_INVALID_GPA ||
-	    !emul_as_mov(&e->ctx, &e->mov))
+	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
+		return false;
+	/* Another CPU of the guest may have made a store of the load. */
+	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/* A mapping of the VMM that EPT cannot have is memory all the same. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
@@ -196,7 +198,7 @@ static int known_complete(struct okvm_vcpu *vcpu)
 	return known_finish(vcpu, vcpu->arch->emul->again, val);
 }
 
-bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
+bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
 	const struct emul_known *known = emul_known(e);
@@ -206,7 +208,7 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, int *outcome)
 	if (!known || known->cr)
 		return false;
 	mov = &known->mov;
-	if (!direct_fits(mov, known_linear(vcpu, mov), gpa))
+	if ((mov->write && !may_write) || !direct_fits(mov, known_linear(vcpu, mov), gpa))
 		return false;
 	vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (mov->write)

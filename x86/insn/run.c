@@ -57,7 +57,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	/* One item after the other of a string that is stepped, or that a device takes in part. */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
-	} else if (why == OKVM_EMUL_MMIO ||
+	} else if (okvm_emul_is_mmio(e) ||
 		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);

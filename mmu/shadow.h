@@ -402,6 +402,11 @@ struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
 /** shadow_top() - table at the top and its entry's index for @gva, NULL if there is none */
 struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva);
 
+/* shadow_prefetch.c */
+
+/** shadow_prefetch() - entry @i of @t was made at level 1 by @f: map its neighbours. Under lock */
+void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned int i);
+
 /* shadow_sync.c */
 
 /** unsync_frame() - may @gfn become writable? Then its tables are out of sync. Lock: write */

@@ -219,6 +219,8 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	/* After the entry: whoever harvests the bit finds the entry to protect. */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
+	if (f->level == 1 && host->slot)
+		shadow_prefetch(f, t, i);
 	return verdict;
 }
 

@@ -151,6 +151,45 @@ int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
 	return ret;
 }
 
+static int peek_line(hva_t hva, unsigned int size, u64 *val, unsigned int nr)
+{
+	unsigned int i;
+	u32 half;
+
+	if (!user_read_access_begin((void __user *)hva, nr * size))
+		return -EFAULT;
+	for (i = 0; i < nr; i++) {
+		if (size == 8) {
+			unsafe_get_user(val[i], (u64 __user *)hva + i, err_read);
+		} else {
+			unsafe_get_user(half, (u32 __user *)hva + i, err_read);
+			val[i] = half;
+		}
+	}
+	user_read_access_end();
+	return 0;
+
+err_read:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val, unsigned int nr)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct okvm_memslot *slot;
+	int ret;
+	u64 gen;
+
+	slot = fault_slot(vcpu, gfn, &gen);
+	if (!slot)
+		return -EFAULT;
+	pagefault_disable();
+	ret = peek_line(okvm_slot_hva(slot, gfn) + offset_in_page(gpa), size, val, nr);
+	pagefault_enable();
+	return ret;
+}
+
 /* The end of the walk: what it leads to, for long mode only. */
 static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
 {

@@ -428,6 +428,8 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /** gva_peek() - read an entry of a guest's table without sleeping. Return: 0 or -EFAULT */
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
+/** gva_peek_line() - likewise @nr entries in a row, each read at once */
+int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val, unsigned int nr);
 
 /** shadow_invlpg() - the guest flushes one address of the present root */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);

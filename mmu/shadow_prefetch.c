@@ -13,24 +13,13 @@
 /* Entries in a row, from a multiple of so many on: one line of the guest's table. */
 #define PREFETCH	8
 
-/* The frame to which entry @i of a direct table leads, and what is allowed there */
-static bool prefetch_direct(const struct shadow_table *t, unsigned int i, gfn_t *gfn, u8 *access)
-{
-	*gfn = t->gfn + i;
-	*access = role_access(t->role);
-	return true;
-}
-
 /* As shadow_current() has it: what is made here has to be what a comparison finds right. */
-static bool prefetch_guest(struct okvm_vcpu *vcpu, const struct shadow_table *t, unsigned int i,
-			   gfn_t *gfn, u8 *access)
+static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 entry, gfn_t *gfn,
+			   u8 *access)
 {
-	gpa_t gpa = (t->gfn << PAGE_SHIFT) + role_offset(t->role, i);
 	struct walk_mode mode = role_mode(t->role);
-	u64 entry;
 
-	if (gva_peek(vcpu, gpa, role_entry_size(t->role), &entry) ||
-	    !walk_entry_frame(&mode, entry, 1, gfn))
+	if (!walk_entry_frame(&mode, entry, 1, gfn))
 		return false;
 	*access = shadow_leaf_access(t->role, role_access(t->role), entry, 0);
 	return shadow_current(t->role, entry, i, *gfn, *access);
@@ -57,19 +46,16 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 }
 
 /* Return: false: the same would come of the next one */
-static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
+static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i, gfn_t gfn,
+			 u8 access)
 {
-	struct okvm_fault host = { .vcpu = f->vcpu, .slot = f->host->slot };
-	u8 access;
+	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
-	if (!(table_is_direct(t) ? prefetch_direct(t, i, &host.gfn, &access) :
-				   prefetch_guest(f->vcpu, t, i, &host.gfn, &access)))
-		return true;
 	/* Of the slot and the block that are known. */
-	if (host.gfn - host.slot->base >= host.slot->npages ||
-	    (host.gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
+	if (gfn - host.slot->base >= host.slot->npages ||
+	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
 		return true;
-	host.hva = okvm_slot_hva(host.slot, host.gfn);
+	host.hva = okvm_slot_hva(host.slot, gfn);
 	if (!hostmem_get_fast(&host))
 		return false;
 	if (!notifier_stale(f->vcpu->vm->mmu, f->host->seq, host.hva))
@@ -78,12 +64,36 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	return true;
 }
 
+static void prefetch_direct(struct shadow_fault *f, struct shadow_table *t, unsigned int first)
+{
+	unsigned int i;
+
+	for (i = first; i < first + PREFETCH; i++) {
+		if (!READ_ONCE(t->entry[i]) &&
+		    !prefetch_one(f, t, i, t->gfn + i, role_access(t->role)))
+			return;
+	}
+}
+
 void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
 {
-	unsigned int at = i & ~(PREFETCH - 1), end = at + PREFETCH;
+	unsigned int first = i & ~(PREFETCH - 1), n;
+	u64 entry[PREFETCH];
+	u8 access;
+	gfn_t gfn;
 
-	for (; at < end; at++) {
-		if (!READ_ONCE(t->entry[at]) && !prefetch_one(f, t, at))
+	if (table_is_direct(t)) {
+		prefetch_direct(f, t, first);
+		return;
+	}
+	if (gva_peek_line(f->vcpu, (t->gfn << PAGE_SHIFT) + role_offset(t->role, first),
+			  role_entry_size(t->role), entry, PREFETCH))
+		return;
+	for (n = 0; n < PREFETCH; n++) {
+		if (!(entry[n] & SHADOW_A) || READ_ONCE(t->entry[first + n]) ||
+		    !prefetch_guest(t, first + n, entry[n], &gfn, &access))
+			continue;
+		if (!prefetch_one(f, t, first + n, gfn, access))
 			return;
 	}
 }

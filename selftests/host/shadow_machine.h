@@ -492,6 +492,17 @@ int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val)
 	return mem_read(gpa, size, val);
 }
 
+int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (gva_peek(vcpu, gpa + i * size, size, val + i))
+			return -EFAULT;
+	}
+	return 0;
+}
+
 /* ---- the naive model: what the guest's tables say now ---- */
 
 /* All that one walk says; @code is the #PF's, -1 if there is none but for the access. */

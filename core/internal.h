@@ -31,7 +31,10 @@ long okvm_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG. Return: as okvm_get_dirty_log(), -ENOMEM */
 long okvm_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 
-/** okvm_set_memory_regions() - OKVM_SET_MEMORY_REGIONS. Return: 0, -EINVAL, -EEXIST, -ENOMEM, -EFAULT */
+/**
+ * okvm_set_memory_regions() - OKVM_SET_MEMORY_REGIONS
+ * Return: 0, -EINVAL, -EEXIST, -ENOMEM, -EFAULT
+ */
 long okvm_set_memory_regions(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 
 /** okvm_check_extension() - KVM_CHECK_EXTENSION; @vm is NULL on the system fd */
@@ -59,7 +62,7 @@ long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 /** okvm_vcpu_stop_waiting() - end what okvm_vcpu_waits() has begun */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
-/** okvm_run_interrupted() - what KVM_RUN leaves behind when it fails with EINTR, which it returns */
+/** okvm_run_interrupted() - what KVM_RUN leaves behind when it fails with EINTR. Return: -EINTR */
 int okvm_run_interrupted(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */

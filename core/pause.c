@@ -8,8 +8,8 @@
  *
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet: who has paused can
  * read and write the vCPU's state. A pause sets vm->paused and a request of each vCPU, then takes
- * each vCPU's mutex once: KVM_RUN holds the mutex whenever it does anything for the guest, and looks
- * at vm->paused behind it.
+ * each vCPU's mutex once: KVM_RUN holds the mutex whenever it does anything for the guest, and
+ * looks at vm->paused behind it.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>

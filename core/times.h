@@ -10,7 +10,7 @@
 
 #include "core/vcpu.h"
 
-/* Bucket 0 is of 0 cycles, bucket n of [2^(n-1), 2^n), the last one of all from its lower end on. */
+/* Bucket 0 is of 0 cycles, bucket n of [2^(n-1), 2^n), the last of all from its lower end on. */
 #define OKVM_TIME_BUCKETS	40
 /* Reasons of struct kvm_run that have a histogram; the last one is of all others. */
 #define OKVM_TIMES_USER		64

@@ -19,6 +19,7 @@ struct emul_env {
 	u8 *mem;
 	u64 base;		/* linear address of mem[0] */
 	u64 size;
+	u64 ro, ro_len;		/* linear addresses that are not writable */
 	u64 mmio;		/* linear address of 4096 bytes that answer EMUL_IO first */
 	bool mmio_ready;	/* the access at mmio_seq was completed */
 	u32 mmio_seq;
@@ -109,6 +110,11 @@ static inline enum emul_rc env_read(struct emul_ctx *ctx, u64 la, void *buf, uns
 	return EMUL_OK;
 }
 
+static inline bool env_is_ro(const struct emul_env *e, u64 la, unsigned int len)
+{
+	return la < e->ro + e->ro_len && la + len > e->ro;
+}
+
 static inline enum emul_rc env_write(struct emul_ctx *ctx, u64 la, const void *buf,
 				     unsigned int len, enum emul_access acc, u8 cpl)
 {
@@ -123,6 +129,8 @@ static inline enum emul_rc env_write(struct emul_ctx *ctx, u64 la, const void *b
 	}
 	if (!p)
 		return emul_fault_page(ctx, la, 2 | (cpl == 3 && acc != EMUL_SYSTEM ? 4 : 0));
+	if (env_is_ro(e, la, len))
+		return emul_fault_page(ctx, la, 3 | (cpl == 3 && acc != EMUL_SYSTEM ? 4 : 0));
 	memcpy(p, buf, len);
 	return EMUL_OK;
 }
@@ -134,7 +142,7 @@ static inline enum emul_rc env_cmpxchg(struct emul_ctx *ctx, u64 la, const void 
 	struct emul_env *e = env_of(ctx);
 	u8 *p = env_at(e, la, len);
 
-	if (env_is_mmio(e, la) || !p)
+	if (env_is_mmio(e, la) || !p || env_is_ro(e, la, len))
 		return env_write(ctx, la, new, len, acc, cpl);
 	if (e->races) {
 		e->races--;
@@ -151,6 +159,8 @@ static inline enum emul_rc env_probe(struct emul_ctx *ctx, u64 la, unsigned int 
 {
 	struct emul_env *e = env_of(ctx);
 
+	if (env_is_ro(e, la, len))
+		return emul_fault_page(ctx, la, 3 | (cpl == 3 ? 4 : 0));
 	if (env_is_mmio(e, la) || env_at(e, la, len))
 		return EMUL_OK;
 	return emul_fault_page(ctx, la, 2 | (cpl == 3 ? 4 : 0));

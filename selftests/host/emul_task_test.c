@@ -231,6 +231,23 @@ TEST(task_memory_that_is_away_is_noticed_first)
 	EXPECT_EQ(e.ctx.exc.cr2, sizeof(memory) - 0x10);
 }
 
+/* What the switch writes last is known to be writable before it writes anything. */
+TEST(task_memory_that_is_read_only_is_noticed_first)
+{
+	struct emul_task call = { .sel = NEW, .source = EMUL_TASK_CALL };
+	struct emul_env e;
+
+	start(&e, true, true, false);
+	e.ro = GDT;
+	e.ro_len = 0x48;
+	refused(&e, call, PF, 3);
+	start(&e, true, true, false);
+	e.ro = NEW_AT;
+	e.ro_len = 2;
+	refused(&e, call, PF, 3);
+	EXPECT_EQ(e.ctx.exc.cr2, NEW_AT);
+}
+
 /* A fault of the new task: it is the current one. */
 static void faults(struct emul_env *e, u8 vector, u32 error)
 {

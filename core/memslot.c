@@ -49,9 +49,28 @@ static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 	return rcu_dereference_raw(vm->memslots);
 }
 
+/*
+ * The tree moves the border of two ranges in place. A reader looks at the borders first and at what
+ * is between them afterwards: one store between the two leads it to the old slot or to the new one,
+ * two lead it to a neighbour. So it looks again if more than one may have come between.
+ */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
-	return mtree_load(&slots_of(vm)->by_gfn, gfn);
+	struct okvm_memslots *slots = slots_of(vm);
+	struct okvm_memslot *slot;
+	unsigned long stores;
+
+	do {
+		/* Pairs with slot_store(): of the counted stores all but the last are seen. */
+		stores = smp_load_acquire(&slots->stores);
+		slot = mtree_load(&slots->by_gfn, gfn);
+		/* Pairs with slot_store(): the store that is seen is counted. */
+		smp_rmb();
+	} while (unlikely(READ_ONCE(slots->stores) != stores));
+	/* Unsigned: a frame below the slot is far beyond its end. */
+	if (OKVM_BUG_ON(vm, slot && gfn - slot->base >= slot->npages))
+		return NULL;
+	return slot;
 }
 
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id)
@@ -168,17 +187,34 @@ int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm
 	return n;
 }
 
-/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
-static int slot_publish(struct okvm_memslots *slots, struct okvm_memslot *slot, gfp_t gfp)
+static gfn_t slot_last(const struct okvm_memslot *slot)
 {
-	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
-				 slot, gfp);
+	return slot->base + slot->npages - 1;
 }
 
-static int slot_hide(struct okvm_memslots *slots, struct okvm_memslot *slot)
+/* The only way to write the tree: frames [@first, @last] are @slot's now, or nobody's. */
+static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot,
+		      gfp_t gfp)
 {
-	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
-				 NULL, GFP_KERNEL_ACCOUNT);
+	struct okvm_memslots *slots = slots_of(vm);
+
+	lockdep_assert_held(&vm->slots_lock);
+	/* After the stores before it; pairs with okvm_slot_find(). */
+	smp_store_release(&slots->stores, slots->stores + 1);
+	/* Counted before it can be seen. */
+	smp_wmb();
+	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
+}
+
+/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
+static int slot_publish(struct okvm_vm *vm, struct okvm_memslot *slot, gfp_t gfp)
+{
+	return slot_store(vm, slot->base, slot_last(slot), slot, gfp);
+}
+
+static int slot_hide(struct okvm_vm *vm, struct okvm_memslot *slot)
+{
+	return slot_store(vm, slot->base, slot_last(slot), NULL, GFP_KERNEL_ACCOUNT);
 }
 
 static void slot_free(struct okvm_memslot *slot)
@@ -224,7 +260,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	/* First by host address: an invalidation from here on finds the slot. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
 	slots_end(vm);
 	if (ret)
 		goto err_hva;
@@ -250,7 +286,7 @@ static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	struct okvm_memslots *slots = slots_of(vm);
 	int ret;
 
-	ret = slot_hide(slots, old);
+	ret = slot_hide(vm, old);
 	if (ret)
 		return ret;
 	if (new)
@@ -295,7 +331,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 		goto err_begin;
 	slot_hva_insert(slots, new);
 	/* There is no way back from here, and the few tree nodes are small. */
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
 	slot_commit(vm, new, OKVM_SLOT_MOVE);
@@ -317,7 +353,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 		return ret;
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
 	slots_end(vm);
 	if (ret) {
 		slot_hva_remove(slots, new);
@@ -481,11 +517,6 @@ struct slot_piece {
 	gfn_t at;
 	gfn_t last;
 };
-
-static gfn_t slot_last(const struct okvm_memslot *slot)
-{
-	return slot->base + slot->npages - 1;
-}
 
 /* The next piece of @old behind @piece, whose @last is before @old at first. */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
@@ -686,8 +717,7 @@ static int set_check(struct slot_set *set)
 
 static void set_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot)
 {
-	int ret = mtree_store_range(&slots_of(vm)->by_gfn, first, last, slot,
-				    GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	int ret = slot_store(vm, first, last, slot, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 
 	OKVM_BUG_ON(vm, ret);
 }

@@ -49,6 +49,20 @@ GUEST(odd_pages, 16)
 	"	jmp guest_odd_pages\n"
 GUEST_END(odd_pages);
 
+/*
+ * Expects in each page of what ES reaches a word of its own, where the vCPU's start is in the page,
+ * and counts 256 bytes behind it.
+ */
+GUEST(expect_words, 16)
+	"1:	cmpw %bx, %es:(%bx)\n"
+	"	jne 2f\n"
+	"	incl %es:0x100(%bx)\n"
+	"	addw $0x1000, %bx\n"
+	"	jmp 1b\n"
+	"2:	outb %al, $0x80\n"
+	"	jmp 1b\n"
+GUEST_END(expect_words);
+
 GUEST(touch_far, 16)
 	"	movb %es:(%bx), %al\n"
 	"	outb %al, $0x80\n"
@@ -574,6 +588,79 @@ TEST(a_guest_sees_no_hole)
 		EXPECT(*(uint32_t *)(vm.mem + FAR + COUNTS % 0x1000 + 4 * i));
 	}
 	EXPECT_EQ(mmio, 0);
+	crowd_stop();
+}
+
+/* What a slot of the next test has: pages with words in them, far from anything else of value. */
+#define AROUND	0x10000u
+
+struct area {
+	unsigned int first, nr;		/* pages of what ES reaches */
+	uint8_t *mem;			/* AROUND bytes of poison on both sides */
+};
+
+static void area_fill(struct area *area)
+{
+	uint32_t size = area->nr * 0x1000, page, i;
+
+	area->mem = host_pages(area->nr + 2 * AROUND / 0x1000);
+	memset(area->mem, 0xee, AROUND);
+	memset(area->mem + AROUND + size, 0xee, AROUND);
+	for (page = 0; page < size; page += 0x1000)
+		for (i = 0; i < 4; i++)
+			*(uint16_t *)(area->mem + AROUND + page + 4 * i) =
+				area->first * 0x1000 + page + 4 * i;
+}
+
+static bool area_is_alone(const struct area *area)
+{
+	uint32_t i;
+
+	for (i = 0; i < AROUND; i++)
+		if (area->mem[i] != 0xee || area->mem[AROUND + area->nr * 0x1000 + i] != 0xee)
+			return false;
+	return true;
+}
+
+static struct kvm_userspace_memory_region area_region(const struct area *area, uint32_t slot)
+{
+	return region(slot, KVM_MEM_LOG_DIRTY_PAGES, FAR + area->first * 0x1000,
+		      area->nr * 0x1000, area->mem + AROUND);
+}
+
+/*
+ * The border of two neighbours moves by less than either. Who takes one for the other is led to
+ * memory that is in no slot, as no two of these lie side by side in the host.
+ */
+TEST(a_border_moves_under_guests)
+{
+	struct area areas[2][2] = { { { 0, 8, NULL }, { 8, 8, NULL } },
+				    { { 0, 12, NULL }, { 12, 4, NULL } } };
+	unsigned int changes = getenv("OKVM_LONG") ? 100000 : 1000, i;
+
+	need_control(OKVM_CONTROL_REGIONS);
+	FAR_CREATE(4, expect_words, 0);
+	for (i = 0; i < 4; i++)
+		area_fill(&areas[i / 2][i % 2]);
+	for (i = 0; i <= changes; i++) {
+		struct kvm_userspace_memory_region two[2];
+
+		/* The lower one first, then the upper one first. */
+		two[i / 2 % 2] = area_region(&areas[i % 2][0], 1);
+		two[!(i / 2 % 2)] = area_region(&areas[i % 2][1], 2);
+		EXPECT_EQ(regions_set(two, 2), 0);
+		if (!i)
+			crowd_start();
+		if (i % 64 == 0)
+			usleep(1000);
+	}
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(cpus[i].mmio, 0);
+		EXPECT_EQ(cpus[i].other, 0);
+		EXPECT(area_is_alone(&areas[i / 2][i % 2]));
+		EXPECT(*(uint32_t *)(areas[0][0].mem + AROUND + 0x100 + 4 * i) ||
+		       *(uint32_t *)(areas[1][0].mem + AROUND + 0x100 + 4 * i));
+	}
 	crowd_stop();
 }
 

@@ -57,7 +57,7 @@ bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask);
 long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_vcpu_leave() - OKVM_VCPU_KICK */
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-/** okvm_vcpu_stop_waiting() - end what okvm_vcpu_waits() has begun */
+/** okvm_vcpu_stop_waiting() - OKVM_REQ_LEAVE is set: end what okvm_vcpu_wait_begin() has begun */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
 /** okvm_run_interrupted() - what KVM_RUN leaves behind when it fails with EINTR, which it returns */
 int okvm_run_interrupted(struct okvm_vcpu *vcpu);

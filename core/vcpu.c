@@ -167,6 +167,7 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	vcpu->creator = task_pid_nr(current);
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
+	spin_lock_init(&vcpu->wait_lock);
 	okvm_error_init(&vcpu->error);
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);

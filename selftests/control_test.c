@@ -2,6 +2,7 @@
 /* OKVM_VCPU_KICK, OKVM_VM_PAUSE and OKVM_SET_MEMORY_REGIONS: control from other threads. */
 #define _GNU_SOURCE
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -74,7 +75,8 @@ struct cpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	volatile unsigned int eintr, mmio, other;
+	volatile unsigned int eintr, eagain, mmio, other;
+	unsigned int sleeps_cut;	/* of run_and_sleep() */
 	int err;
 };
 
@@ -141,10 +143,31 @@ static void *run_cpu(void *arg)
 			cpu->other++;
 		} else if (errno == EINTR) {
 			cpu->eintr++;
-		} else if (errno != EAGAIN) {
+		} else if (errno == EAGAIN) {
+			cpu->eagain++;
+		} else {
 			cpu->err = errno;
 			break;
 		}
+	}
+	return NULL;
+}
+
+/* Sleeps between two calls of KVM_RUN, which nothing has reason to cut short. */
+static void *run_and_sleep(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 1000 };
+	struct cpu *cpu = arg;
+
+	while (!stop) {
+		if (!ioctl(cpu->fd, KVM_RUN, 0))
+			cpu->other++;
+		else if (errno == EINTR)
+			cpu->eintr++;
+		else
+			cpu->err = errno;
+		if (ppoll(NULL, 0, &moment, NULL) && errno == EINTR)
+			cpu->sleeps_cut++;
 	}
 	return NULL;
 }
@@ -276,32 +299,121 @@ static bool host_is_at_least(unsigned int major, unsigned int minor)
 	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
-TEST(a_kick_ends_a_wait_for_userfaultfd)
+/* Nothing is there until it is touched. */
+static uint8_t *untouched_far(void)
+{
+	uint8_t *far = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	REQUIRE(far != MAP_FAILED);
+	REQUIRE(madvise(far, FAR_SIZE, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+	vm_slot_delete(&vm, 1);
+	vm_slot(&vm, 1, FAR, FAR_SIZE, far, 0);
+	return far;
+}
+
+/* Whoever touches @far waits for what UFFDIO_* puts there. */
+static int uffd_open(uint8_t *far)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	uint8_t *far = host_pages(16);
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)far, .len = FAR_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (uffd < 0)
+		test_skip("no userfaultfd");
+	REQUIRE(ioctl(uffd, UFFDIO_API, &api) == 0);
+	REQUIRE(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	return uffd;
+}
+
+TEST(a_kick_ends_a_wait_for_userfaultfd)
+{
 	int uffd;
 
 	need_control(OKVM_CONTROL_KICK);
 	if (!host_is_at_least(6, 2))
 		test_skip("before Linux 6.2 nothing but a fatal signal ends such a wait");
-	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (uffd < 0)
-		test_skip("no userfaultfd");
 	FAR_CREATE(1, touch_far, 0);
-	vm_slot_delete(&vm, 1);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, far, 0);
-	reg.range.start = (uintptr_t)far;
-	reg.range.len = FAR_SIZE;
-	REQUIRE(ioctl(uffd, UFFDIO_API, &api) == 0);
-	REQUIRE(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	uffd = uffd_open(untouched_far());
 	crowd_start();
 	usleep(50000);
 	EXPECT_EQ(kick(0), 0);
 	EXPECT(becomes(&cpus[0].eintr, 1));
 	close(uffd);
 	crowd_stop();
+}
+
+static volatile bool uffd_stop;
+
+/* Zeros at once for each page that is waited for. */
+static void *uffd_serve(void *arg)
+{
+	int uffd = *(int *)arg;
+	struct pollfd wait = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	while (!uffd_stop) {
+		struct uffdio_zeropage zero = { .range.len = 0x1000 };
+
+		if (poll(&wait, 1, 10) != 1 || read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		zero.range.start = msg.arg.pagefault.address & ~0xfffull;
+		ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
+	}
+	return NULL;
+}
+
+/* Kicks come while the vCPU waits for pages, and when such a wait has just ended. */
+TEST(a_kick_hits_nothing_but_its_run)
+{
+	unsigned int kicks;
+	pthread_t server;
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, roam, 0);
+	far = untouched_far();
+	uffd = uffd_open(far);
+	uffd_stop = false;
+	REQUIRE(pthread_create(&server, NULL, uffd_serve, &uffd) == 0);
+	REQUIRE(pthread_create(&cpus[0].thread, NULL, run_and_sleep, &cpus[0]) == 0);
+	for (kicks = 0; kicks < 1000; kicks++) {
+		EXPECT_EQ(kick(0), 0);
+		if (kicks % 8 == 0)
+			madvise(far, FAR_SIZE, MADV_DONTNEED);
+		usleep(kicks * 7 % 200);
+	}
+	crowd_stop();
+	uffd_stop = true;
+	pthread_join(server, NULL);
+	close(uffd);
+	printf("# %u kicks, %u ends\n", kicks, cpus[0].eintr);
+	EXPECT(cpus[0].eintr && cpus[0].eintr <= kicks + 1);
+	EXPECT_EQ(cpus[0].sleeps_cut, 0);
+	EXPECT_EQ(cpus[0].other, 0);
+}
+
+TEST(a_kick_is_kept_by_pre_fault)
+{
+	struct kvm_pre_fault_memory range = { .gpa = FAR, .size = FAR_SIZE };
+
+	need_control(OKVM_CONTROL_KICK);
+	CROWD_CREATE(1, 0, halt);
+	if (!ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_PRE_FAULT_MEMORY))
+		test_skip("no KVM_PRE_FAULT_MEMORY");
+	vm_destroy(&vm);
+	FAR_CREATE(1, halt, 0);
+	untouched_far();
+	EXPECT_EQ(kick(0), 0);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_PRE_FAULT_MEMORY, &range), 0);
+	EXPECT_EQ(range.size, 0);
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_INTR);
+	vm_destroy(&vm);
 }
 
 /* ---- pauses ---- */

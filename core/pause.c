@@ -53,7 +53,8 @@ static void pause_count(struct pause *pause, int by)
 
 	lockdep_assert_held(&vm->pause_lock);
 	vm->pauses += by;
-	vm->pauses_eintr += pause->eintr ? by : 0;
+	/* Read without the lock, as vm->paused. */
+	WRITE_ONCE(vm->pauses_eintr, vm->pauses_eintr + (pause->eintr ? by : 0));
 	WRITE_ONCE(vm->paused, vm->pauses != 0);
 }
 
@@ -193,10 +194,13 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 	lockdep_assert_held(&vcpu->mutex);
 	if (READ_ONCE(vm->dead))
 		return -EIO;
-	/* Both only finish what userspace has answered, and return. */
-	if (!READ_ONCE(vm->paused) || okvm_immediate_exit(vcpu->run) ||
-	    okvm_test_request(OKVM_REQ_LEAVE, vcpu))
+	if (!READ_ONCE(vm->paused))
 		return 0;
+	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
+		/* Userspace may take immediate_exit back: KVM_RUN looks before it enters. */
+		okvm_request(OKVM_REQ_PAUSE, vcpu);
+		return 0;
+	}
 	if (interrupted || READ_ONCE(vm->pauses_eintr))
 		return okvm_run_interrupted(vcpu);
 	return OKVM_RUN_PAUSED;

@@ -478,6 +478,30 @@ TEST(a_pause_stops_halted_vcpus_and_those_yet_to_run)
 	crowd_stop();
 }
 
+/* KVM_RUN of an AP that waits for INIT fails with EAGAIN when that is woken. No pause does it. */
+TEST(an_ap_hears_nothing_of_a_pause)
+{
+	unsigned int i;
+	int pause;
+
+	need_control(OKVM_CONTROL_PAUSE);
+	CROWD_CREATE(2, VM_IRQCHIP, halt);
+	pause = vm_pause(0);
+	REQUIRE(pause >= 0);
+	EXPECT_EQ(close(pause), 0);
+	crowd_start();
+	for (i = 0; i < 10; i++) {
+		usleep(2000);
+		pause = vm_pause(0);
+		REQUIRE(pause >= 0);
+		EXPECT_EQ(close(pause), 0);
+	}
+	usleep(20000);
+	EXPECT_EQ(cpus[1].eagain, 0);
+	EXPECT_EQ(cpus[1].eintr, 0);
+	crowd_stop();
+}
+
 TEST(a_pause_can_make_runs_fail)
 {
 	int waits, fails;
@@ -532,6 +556,62 @@ TEST(signals_kicks_and_immediate_exit_end_the_wait)
 	EXPECT(becomes(&cpus[0].eintr, 2));
 	EXPECT_EQ(*counter(0), 0);
 	EXPECT_EQ(close(pause), 0);
+	EXPECT(moves(0));
+	crowd_stop();
+}
+
+static volatile bool began, done;
+
+static void *run_one_round(void *arg)
+{
+	struct cpu *cpu = arg;
+
+	began = true;
+	if (ioctl(cpu->fd, KVM_RUN, 0) == 0 || errno != EINTR)
+		cpu->err = errno;
+	done = true;
+	return NULL;
+}
+
+/*
+ * KVM_RUN begins, as it will only finish and fail, and then is to go on. A thread that has not run
+ * the vCPU before waits for a grace period in between, where there is more than one CPU.
+ */
+TEST(immediate_exit_that_is_taken_back_starts_no_paused_guest)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	unsigned int i;
+	int pause;
+
+	need_control(OKVM_CONTROL_PAUSE);
+	sigaction(SIGUSR1, &action, NULL);
+	CROWD_CREATE(1, 0, count);
+	crowd_start();
+	EXPECT(moves(0));
+	pause = vm_pause(0);
+	REQUIRE(pause >= 0);
+	stop = true;
+	EXPECT_EQ(kick(0), 0);
+	pthread_join(cpus[0].thread, NULL);
+	for (i = 0; i < 10; i++) {
+		began = false;
+		done = false;
+		vm.run->immediate_exit = 1;
+		REQUIRE(pthread_create(&cpus[0].thread, NULL, run_one_round, &cpus[0]) == 0);
+		while (!began)
+			usleep(10);
+		usleep(50 * i);
+		vm.run->immediate_exit = 0;
+		EXPECT(stands(0));
+		while (!done) {
+			pthread_kill(cpus[0].thread, SIGUSR1);
+			usleep(1000);
+		}
+		pthread_join(cpus[0].thread, NULL);
+	}
+	EXPECT_EQ(close(pause), 0);
+	stop = false;
+	crowd_start();
 	EXPECT(moves(0));
 	crowd_stop();
 }

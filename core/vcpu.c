@@ -19,6 +19,7 @@
 #include "core/compat.h"
 #include "core/internal.h"
 #include "core/times.h"
+#include "core/watch.h"
 
 static DEFINE_PER_CPU(struct okvm_vcpu *, running_vcpu);
 static void vcpu_sched_in(struct preempt_notifier *pn, int cpu);
@@ -329,4 +330,5 @@ void okvm_vcpu_init(void)
 void okvm_vcpu_exit(void)
 {
 	preempt_notifier_dec();
+	okvm_watch_flush();
 }

@@ -29,6 +29,8 @@
 
 /* Slots of one size limit: the page count of a slot must leave room for gfn arithmetic. */
 #define SLOT_MAX_PAGES	((1UL << 31) - 1)
+/* Sums over all slots need no check. */
+static_assert(U64_MAX / OKVM_MEMSLOTS_MAX > SLOT_MAX_PAGES);
 
 static unsigned long hva_first(struct okvm_memslot *slot)
 {
@@ -394,17 +396,13 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 static int region_change(struct okvm_vm *vm, const struct okvm_memslot *old,
 			 const struct kvm_userspace_memory_region *region)
 {
-	struct okvm_memslots *slots = slots_of(vm);
 	u64 npages = region->memory_size >> PAGE_SHIFT;
-	u64 total;
 
 	if (!npages)
 		return old ? OKVM_SLOT_DELETE :
 			     okvm_refuse(vm, "memory region: no such slot to delete");
 	if (!old)
-		return check_add_overflow(slots->npages, npages, &total) ?
-		       okvm_refuse(vm, "memory region: too many pages in all slots together") :
-		       OKVM_SLOT_CREATE;
+		return OKVM_SLOT_CREATE;
 	if (npages != old->npages)
 		return okvm_refuse(vm, "memory region: the size of a slot cannot change");
 	if (region->userspace_addr != old->hva)
@@ -462,8 +460,9 @@ static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memo
 	new = slot_alloc(vm, region);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	ret = -EEXIST;
-	if (change == OKVM_SLOT_FLAGS || !slot_overlaps(slots, new))
+	if (change != OKVM_SLOT_FLAGS && slot_overlaps(slots, new))
+		ret = okvm_refuse_exists(vm, "memory region: overlaps another slot");
+	else
 		ret = slot_apply(vm, old, new, change);
 	if (ret) {
 		kvfree(new->dirty);
@@ -633,18 +632,16 @@ static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 	return false;
 }
 
-/* The sum of all pages after the change, or 0 if it has no room in 64 bits. */
+/* The sum of all pages after the change. */
 static u64 set_npages(const struct slot_set *set)
 {
 	u64 total = slots_of(set->vm)->npages;
 	unsigned int i;
 
-	for (i = 0; i < set->n; i++)
+	for (i = 0; i < set->n; i++) {
 		total -= set->at[i].old ? set->at[i].old->npages : 0;
-	for (i = 0; i < set->n; i++)
-		if (set->at[i].new &&
-		    check_add_overflow(total, set->at[i].new->npages, &total))
-			return 0;
+		total += set->at[i].new ? set->at[i].new->npages : 0;
+	}
 	return total;
 }
 
@@ -696,13 +693,11 @@ static int set_check(struct slot_set *set)
 		if (!set->at[i].new)
 			continue;
 		if (set_overlaps(set, i))
-			return -EEXIST;
+			return okvm_refuse_exists(set->vm, "memory regions: two slots overlap");
 		err = okvm_mmu_slot_prepare(set->vm, set->at[i].new, OKVM_SLOT_CREATE);
 		if (err)
 			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
 	}
-	if (!set_npages(set) && set->at[0].new)
-		return okvm_refuse(set->vm, "memory regions: too many pages in all slots together");
 	/* What is set from the start of a log is not, where an older log goes on. */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)

@@ -916,6 +916,7 @@ TEST(memory_behind_a_slot_can_change)
 TEST(all_or_nothing)
 {
 	struct kvm_userspace_memory_region list[OKVM_REGIONS_MAX + 1];
+	struct okvm_error error;
 	unsigned int i;
 
 	need_control(OKVM_CONTROL_REGIONS);
@@ -926,6 +927,9 @@ TEST(all_or_nothing)
 	EXPECT_ERR(regions_set(list, 2), EEXIST);
 	list[1] = region(2, 0, FAR, 0x1000, vm.mem);
 	EXPECT_ERR(regions_set(list, 2), EEXIST);
+	REQUIRE(ioctl(vm.fd, OKVM_GET_ERROR, &error) == 0);
+	EXPECT_EQ(error.error, EEXIST);
+	EXPECT(strstr(error.text, "two slots overlap"));
 	list[1] = region(1, 0, FAR, 0x1000, vm.mem);
 	EXPECT_ERR(regions_set(list, 2), EINVAL);
 	/* Nothing to delete; a bad address; none; too many. */

@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
+#include <linux/wait.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
@@ -180,31 +181,52 @@ static struct task_struct *block_thread(struct okvm_vcpu *vcpu)
 	return task;
 }
 
-bool okvm_vcpu_waits(struct okvm_vcpu *vcpu, bool begins)
+bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with the barrier of okvm_vcpu_stop_waiting(). */
-	smp_store_mb(vcpu->waits, begins);
-	return !begins || !okvm_test_request(OKVM_REQ_LEAVE, vcpu);
+	bool may;
+
+	spin_lock(&vcpu->wait_lock);
+	may = !okvm_test_request(OKVM_REQ_LEAVE, vcpu);
+	vcpu->waits = may;
+	spin_unlock(&vcpu->wait_lock);
+	return may;
+}
+
+void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
+{
+	spin_lock(&vcpu->wait_lock);
+	vcpu->waits = false;
+	spin_unlock(&vcpu->wait_lock);
 }
 
 /*
  * The kernel's waits for memory end when the thread has a signal or work that counts as one. The
- * flag alone is such work, with nothing to do: the way to userspace clears it.
+ * flag alone is such work, with nothing to do: the way to userspace clears it. Under wait_lock and
+ * with the kick not taken yet, that is the way of the KVM_RUN that the kick is for.
  */
+static void block_interrupt(struct task_struct *task)
+{
+	struct wait_queue_entry entry = { .private = task };
+
+	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+	/* Only out of a wait that ends by it: others need not expect to be woken. */
+	default_wake_function(&entry, TASK_INTERRUPTIBLE, 0, NULL);
+}
+
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu)
 {
-	struct task_struct *task;
+	struct task_struct *task = NULL;
 
-	/* After OKVM_REQ_LEAVE is set. */
-	smp_mb();
-	if (!OKVM_FOLL_INTERRUPTIBLE || !READ_ONCE(vcpu->waits))
+	if (!OKVM_FOLL_INTERRUPTIBLE)
 		return;
-	task = block_thread(vcpu);
-	if (!task)
-		return;
-	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
-	wake_up_process(task);
-	put_task_struct(task);
+	spin_lock(&vcpu->wait_lock);
+	if (vcpu->waits && okvm_test_request(OKVM_REQ_LEAVE, vcpu))
+		task = block_thread(vcpu);
+	if (task)
+		block_interrupt(task);
+	spin_unlock(&vcpu->wait_lock);
+	if (task)
+		put_task_struct(task);
 }
 
 int okvm_vcpu_yield_to(struct okvm_vcpu *target)

@@ -31,25 +31,30 @@ void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error)
 	spin_unlock(&box->lock);
 }
 
-static int error_refuse(struct okvm_error_box *box, const char *why)
+static int error_refuse(struct okvm_error_box *box, int err, const char *why)
 {
 	spin_lock(&box->lock);
 	box->error.kind = OKVM_ERROR_ARGUMENT;
 	box->error.count++;
-	box->error.error = EINVAL;
+	box->error.error = err;
 	box->error.ndata = 0;
 	memset(box->error.data, 0, sizeof(box->error.data));
 	strscpy_pad(box->error.text, why, sizeof(box->error.text));
 	spin_unlock(&box->lock);
-	return -EINVAL;
+	return -err;
 }
 
 int okvm_refuse(struct okvm_vm *vm, const char *why)
 {
-	return error_refuse(&vm->error, why);
+	return error_refuse(&vm->error, EINVAL, why);
+}
+
+int okvm_refuse_exists(struct okvm_vm *vm, const char *why)
+{
+	return error_refuse(&vm->error, EEXIST, why);
 }
 
 int okvm_refuse_vcpu(struct okvm_vcpu *vcpu, const char *why)
 {
-	return error_refuse(&vcpu->error, why);
+	return error_refuse(&vcpu->error, EINVAL, why);
 }

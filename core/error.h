@@ -30,7 +30,7 @@ void okvm_error_get(struct okvm_error_box *box, struct okvm_error *out);
  * okvm_error_set() - note a failure, in place of an older one
  * @error: kind, errno, data and text; its count is filled in
  *
- * Context: any but NMI.
+ * Context: process; @box->lock is not taken with IRQs off.
  */
 void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error);
 
@@ -40,6 +40,9 @@ void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error);
  * Return: -EINVAL
  */
 int okvm_refuse(struct okvm_vm *vm, const char *why);
+
+/** okvm_refuse_exists() - likewise: what is asked for collides with what is. Return: -EEXIST */
+int okvm_refuse_exists(struct okvm_vm *vm, const char *why);
 
 /** okvm_refuse_vcpu() - likewise of a vCPU fd */
 int okvm_refuse_vcpu(struct okvm_vcpu *vcpu, const char *why);

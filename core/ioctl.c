@@ -247,13 +247,13 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
  * KVM_RUN is not a row: it is the path that counts, and does its own loading. It may take a
  * reference to its file on the way (run_hold_file()), which goes last.
  */
-static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted)
+static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
-	bool held;
 	long ret = 0;
 
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
+	vcpu->run_file_held = *held;
 	/* Behind the mutex, which who pauses takes after vm->paused is set. */
 	if (unlikely(READ_ONCE(vcpu->vm->hindered)))
 		ret = okvm_pause_gate(vcpu, interrupted);
@@ -261,16 +261,14 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 		vcpu->run_file = file;
 		ret = okvm_vcpu_run(vcpu);
 	}
-	held = vcpu->run_file_held;
+	*held = vcpu->run_file_held;
 	vcpu->run_file_held = false;
 	mutex_unlock(&vcpu->mutex);
-	if (unlikely(held))
-		fput(file);
 	return ret;
 }
 
 /* As often as a pause begins and ends meanwhile. */
-static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu)
+static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
 	sigset_t mask;
@@ -283,7 +281,7 @@ static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *
 		mask = vcpu->sigset;
 		mutex_unlock(&vcpu->mutex);
 		interrupted = okvm_pause_wait(vcpu, active ? &mask : NULL);
-		ret = ioctl_vcpu_run(file, vcpu, interrupted);
+		ret = ioctl_vcpu_run(file, vcpu, interrupted, held);
 	} while (ret == OKVM_RUN_PAUSED);
 	return ret;
 }
@@ -305,7 +303,7 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	struct okvm_vcpu *vcpu = file->private_data;
-
+	bool held = false;
 	long ret;
 
 	if (unlikely(cmd != KVM_RUN))
@@ -314,8 +312,11 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 		return -EIO;
 	if (num)
 		return -EINVAL;
-	ret = ioctl_vcpu_run(file, vcpu, false);
+	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
-		ret = ioctl_vcpu_run_paused(file, vcpu);
+		ret = ioctl_vcpu_run_paused(file, vcpu, &held);
+	/* It may be the last one, so it stays over all rounds. */
+	if (unlikely(held))
+		fput(file);
 	return ret;
 }

@@ -29,6 +29,8 @@
 
 /* Slots of one size limit: the page count of a slot must leave room for gfn arithmetic. */
 #define SLOT_MAX_PAGES	((1UL << 31) - 1)
+/* Sums over all slots need no check. */
+static_assert(U64_MAX / OKVM_MEMSLOTS_MAX > SLOT_MAX_PAGES);
 
 static unsigned long hva_first(struct okvm_memslot *slot)
 {
@@ -49,9 +51,28 @@ static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 	return rcu_dereference_raw(vm->memslots);
 }
 
+/*
+ * The tree moves the border of two ranges in place. A reader looks at the borders first and at what
+ * is between them afterwards: one store between the two leads it to the old slot or to the new one,
+ * two lead it to a neighbour. So it looks again if more than one may have come between.
+ */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
-	return mtree_load(&slots_of(vm)->by_gfn, gfn);
+	struct okvm_memslots *slots = slots_of(vm);
+	struct okvm_memslot *slot;
+	unsigned long stores;
+
+	do {
+		/* Pairs with slot_store(): of the counted stores all but the last are seen. */
+		stores = smp_load_acquire(&slots->stores);
+		slot = mtree_load(&slots->by_gfn, gfn);
+		/* Pairs with slot_store(): the store that is seen is counted. */
+		smp_rmb();
+	} while (unlikely(READ_ONCE(slots->stores) != stores));
+	/* Unsigned: a frame below the slot is far beyond its end. */
+	if (OKVM_BUG_ON(vm, slot && gfn - slot->base >= slot->npages))
+		return NULL;
+	return slot;
 }
 
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id)
@@ -168,17 +189,34 @@ int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm
 	return n;
 }
 
-/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
-static int slot_publish(struct okvm_memslots *slots, struct okvm_memslot *slot, gfp_t gfp)
+static gfn_t slot_last(const struct okvm_memslot *slot)
 {
-	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
-				 slot, gfp);
+	return slot->base + slot->npages - 1;
 }
 
-static int slot_hide(struct okvm_memslots *slots, struct okvm_memslot *slot)
+/* The only way to write the tree: frames [@first, @last] are @slot's now, or nobody's. */
+static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot,
+		      gfp_t gfp)
 {
-	return mtree_store_range(&slots->by_gfn, slot->base, slot->base + slot->npages - 1,
-				 NULL, GFP_KERNEL_ACCOUNT);
+	struct okvm_memslots *slots = slots_of(vm);
+
+	lockdep_assert_held(&vm->slots_lock);
+	/* After the stores before it; pairs with okvm_slot_find(). */
+	smp_store_release(&slots->stores, slots->stores + 1);
+	/* Counted before it can be seen. */
+	smp_wmb();
+	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
+}
+
+/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
+static int slot_publish(struct okvm_vm *vm, struct okvm_memslot *slot, gfp_t gfp)
+{
+	return slot_store(vm, slot->base, slot_last(slot), slot, gfp);
+}
+
+static int slot_hide(struct okvm_vm *vm, struct okvm_memslot *slot)
+{
+	return slot_store(vm, slot->base, slot_last(slot), NULL, GFP_KERNEL_ACCOUNT);
 }
 
 static void slot_free(struct okvm_memslot *slot)
@@ -224,7 +262,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	/* First by host address: an invalidation from here on finds the slot. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
 	slots_end(vm);
 	if (ret)
 		goto err_hva;
@@ -250,7 +288,7 @@ static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	struct okvm_memslots *slots = slots_of(vm);
 	int ret;
 
-	ret = slot_hide(slots, old);
+	ret = slot_hide(vm, old);
 	if (ret)
 		return ret;
 	if (new)
@@ -295,7 +333,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 		goto err_begin;
 	slot_hva_insert(slots, new);
 	/* There is no way back from here, and the few tree nodes are small. */
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
 	slot_commit(vm, new, OKVM_SLOT_MOVE);
@@ -317,7 +355,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 		return ret;
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
-	ret = slot_publish(slots, new, GFP_KERNEL_ACCOUNT);
+	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
 	slots_end(vm);
 	if (ret) {
 		slot_hva_remove(slots, new);
@@ -358,17 +396,13 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 static int region_change(struct okvm_vm *vm, const struct okvm_memslot *old,
 			 const struct kvm_userspace_memory_region *region)
 {
-	struct okvm_memslots *slots = slots_of(vm);
 	u64 npages = region->memory_size >> PAGE_SHIFT;
-	u64 total;
 
 	if (!npages)
 		return old ? OKVM_SLOT_DELETE :
 			     okvm_refuse(vm, "memory region: no such slot to delete");
 	if (!old)
-		return check_add_overflow(slots->npages, npages, &total) ?
-		       okvm_refuse(vm, "memory region: too many pages in all slots together") :
-		       OKVM_SLOT_CREATE;
+		return OKVM_SLOT_CREATE;
 	if (npages != old->npages)
 		return okvm_refuse(vm, "memory region: the size of a slot cannot change");
 	if (region->userspace_addr != old->hva)
@@ -426,8 +460,9 @@ static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memo
 	new = slot_alloc(vm, region);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	ret = -EEXIST;
-	if (change == OKVM_SLOT_FLAGS || !slot_overlaps(slots, new))
+	if (change != OKVM_SLOT_FLAGS && slot_overlaps(slots, new))
+		ret = okvm_refuse_exists(vm, "memory region: overlaps another slot");
+	else
 		ret = slot_apply(vm, old, new, change);
 	if (ret) {
 		kvfree(new->dirty);
@@ -481,11 +516,6 @@ struct slot_piece {
 	gfn_t at;
 	gfn_t last;
 };
-
-static gfn_t slot_last(const struct okvm_memslot *slot)
-{
-	return slot->base + slot->npages - 1;
-}
 
 /* The next piece of @old behind @piece, whose @last is before @old at first. */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
@@ -602,18 +632,16 @@ static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 	return false;
 }
 
-/* The sum of all pages after the change, or 0 if it has no room in 64 bits. */
+/* The sum of all pages after the change. */
 static u64 set_npages(const struct slot_set *set)
 {
 	u64 total = slots_of(set->vm)->npages;
 	unsigned int i;
 
-	for (i = 0; i < set->n; i++)
+	for (i = 0; i < set->n; i++) {
 		total -= set->at[i].old ? set->at[i].old->npages : 0;
-	for (i = 0; i < set->n; i++)
-		if (set->at[i].new &&
-		    check_add_overflow(total, set->at[i].new->npages, &total))
-			return 0;
+		total += set->at[i].new ? set->at[i].new->npages : 0;
+	}
 	return total;
 }
 
@@ -665,13 +693,11 @@ static int set_check(struct slot_set *set)
 		if (!set->at[i].new)
 			continue;
 		if (set_overlaps(set, i))
-			return -EEXIST;
+			return okvm_refuse_exists(set->vm, "memory regions: two slots overlap");
 		err = okvm_mmu_slot_prepare(set->vm, set->at[i].new, OKVM_SLOT_CREATE);
 		if (err)
 			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
 	}
-	if (!set_npages(set) && set->at[0].new)
-		return okvm_refuse(set->vm, "memory regions: too many pages in all slots together");
 	/* What is set from the start of a log is not, where an older log goes on. */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)
@@ -686,8 +712,7 @@ static int set_check(struct slot_set *set)
 
 static void set_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot)
 {
-	int ret = mtree_store_range(&slots_of(vm)->by_gfn, first, last, slot,
-				    GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	int ret = slot_store(vm, first, last, slot, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 
 	OKVM_BUG_ON(vm, ret);
 }

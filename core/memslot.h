@@ -51,6 +51,8 @@ struct okvm_memslot {
  * struct okvm_memslots - all slots of a VM
  * @generation: changes with every change of any slot; vCPU caches and MMIO SPTEs compare it.
  *	Bit 0 is set while an update is under way: do not cache then.
+ * @by_gfn: slots by frame; read by okvm_slot_find() alone, or under slots_lock
+ * @stores: counts the stores into @by_gfn, which readers go by; under slots_lock
  * @npages: sum over all slots, under slots_lock
  * @dirty_manual: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_DIRTY_LOG_INITIALLY_SET; under slots_lock
  * @hva_lock: guards @by_hva (slots by host address; they may overlap there) and @hva_version
@@ -60,6 +62,7 @@ struct okvm_memslot {
 struct okvm_memslots {
 	u64 generation;
 	struct maple_tree by_gfn;
+	unsigned long stores;
 	struct xarray by_id;
 	u64 npages;
 	u64 dirty_manual;

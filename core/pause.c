@@ -14,6 +14,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/irq_work.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
@@ -34,16 +35,32 @@ struct pause {
 	bool ended;
 };
 
+static void pause_wake_later(struct irq_work *work)
+{
+	wake_up_all(&container_of(work, struct okvm_vm, pause_work)->pause_wait);
+}
+
 void okvm_pause_init(struct okvm_vm *vm)
 {
 	spin_lock_init(&vm->pause_lock);
 	init_waitqueue_head(&vm->pause_wait);
+	init_irq_work(&vm->pause_work, pause_wake_later);
+}
+
+void okvm_pause_destroy(struct okvm_vm *vm)
+{
+	irq_work_sync(&vm->pause_work);
 }
 
 void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/* After what the waiters look at; pairs with the barrier of prepare_to_wait(). */
-	if (wq_has_sleeper(&vm->pause_wait))
+	if (!wq_has_sleeper(&vm->pause_wait))
+		return;
+	/* There the queue's lock sleeps, and who finds a VM broken may have preemption off. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		irq_work_queue(&vm->pause_work);
+	else
 		wake_up_all(&vm->pause_wait);
 }
 
@@ -53,7 +70,8 @@ static void pause_count(struct pause *pause, int by)
 
 	lockdep_assert_held(&vm->pause_lock);
 	vm->pauses += by;
-	vm->pauses_eintr += pause->eintr ? by : 0;
+	/* Read without the lock, as vm->paused. */
+	WRITE_ONCE(vm->pauses_eintr, vm->pauses_eintr + (pause->eintr ? by : 0));
 	WRITE_ONCE(vm->paused, vm->pauses != 0);
 }
 
@@ -193,10 +211,13 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 	lockdep_assert_held(&vcpu->mutex);
 	if (READ_ONCE(vm->dead))
 		return -EIO;
-	/* Both only finish what userspace has answered, and return. */
-	if (!READ_ONCE(vm->paused) || okvm_immediate_exit(vcpu->run) ||
-	    okvm_test_request(OKVM_REQ_LEAVE, vcpu))
+	if (!READ_ONCE(vm->paused))
 		return 0;
+	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
+		/* Userspace may take immediate_exit back: KVM_RUN looks before it enters. */
+		okvm_request(OKVM_REQ_PAUSE, vcpu);
+		return 0;
+	}
 	if (interrupted || READ_ONCE(vm->pauses_eintr))
 		return okvm_run_interrupted(vcpu);
 	return OKVM_RUN_PAUSED;

@@ -131,16 +131,14 @@ static int run_loop(struct okvm_vcpu *vcpu)
 /* An AP that waits for INIT and SIPI: KVM_RUN sleeps, then says -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
-	int outcome;
-
 	if (okvm_immediate_exit(vcpu->run))
 		return -EINTR;
 	okvm_vcpu_block(vcpu);
 	okvm_arch_vcpu_unblocked(vcpu);
-	if (signal_pending(current))
+	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	outcome = run_controlled(vcpu);
-	return outcome == OKVM_RESUME ? -EAGAIN : outcome;
+	/* A pause ends the sleep, be it over or not. Userspace hears nothing of that. */
+	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 
 /* Finish what the last user exit began; an outcome. */

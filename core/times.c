@@ -30,7 +30,7 @@ void okvm_times_destroy(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->times)
 		return;
-	okvm_watch_off();
+	okvm_watch_off_later();
 	kvfree(vcpu->times);
 	vcpu->times = NULL;
 }

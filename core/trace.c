@@ -10,15 +10,25 @@
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"
 
-DEFINE_STATIC_KEY_FALSE(okvm_watched);
+DEFINE_STATIC_KEY_DEFERRED_FALSE(okvm_watched, HZ);
 
 int okvm_watch_on(void)
 {
-	static_branch_inc(&okvm_watched);
+	static_branch_inc(&okvm_watched.key);
 	return 0;
 }
 
 void okvm_watch_off(void)
 {
-	static_branch_dec(&okvm_watched);
+	static_branch_dec(&okvm_watched.key);
+}
+
+void okvm_watch_off_later(void)
+{
+	static_branch_slow_dec_deferred(&okvm_watched);
+}
+
+void okvm_watch_flush(void)
+{
+	static_key_deferred_flush(&okvm_watched);
 }

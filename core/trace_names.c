@@ -59,7 +59,7 @@ static struct task_struct *names_worker;
 /* Of the events that tracing finds in the module: noted, but not registered. */
 static int names_raw_init(struct trace_event_call *call)
 {
-	if (READ_ONCE(names_job) == NAMES_OFFER && names_worker == current)
+	if (READ_ONCE(names_job) == NAMES_OFFER && READ_ONCE(names_worker) == current)
 		return trace_event_raw_init(call);
 	if (names_nr < NAMES_MAX)
 		names_calls[names_nr++] = call;
@@ -142,7 +142,7 @@ static void names_remove_all(void)
 
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data)
 {
-	if (names_worker == current && names_job != NAMES_IDLE) {
+	if (READ_ONCE(names_worker) == current && names_job != NAMES_IDLE) {
 		if (names_job == NAMES_OFFER)
 			names_add_all();
 		else
@@ -154,29 +154,53 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 
 /* ---- under names_lock ---- */
 
-/* The event may be enabled by somebody already: then disabling it is what calls its class. */
+/*
+ * Switching okvm_names calls its class: on and off, or off and on where somebody has enabled it.
+ * Not so while it has a trigger, which makes tracing enable it behind a flag.
+ */
+static bool names_switch(struct trace_event_file *file)
+{
+	const unsigned long was = READ_ONCE(file->flags);
+	bool on = was & EVENT_FILE_FL_ENABLED && !(was & EVENT_FILE_FL_SOFT_DISABLED);
+
+	trace_set_clr_event("okvm", "okvm_names", !on);
+	trace_set_clr_event("okvm", "okvm_names", on);
+	/* By this flag rmmod empties the buffer of all users, though nobody has traced okvm. */
+	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
+		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
+	return names_job == NAMES_IDLE;
+}
+
 static bool names_do(enum names_job job)
 {
+	struct trace_event_file *file = trace_get_event_file(NULL, "okvm", "okvm_names");
 	bool done;
 
 	lockdep_assert_held(&names_lock);
-	names_worker = current;
+	if (IS_ERR(file))
+		return false;
+	WRITE_ONCE(names_worker, current);
 	WRITE_ONCE(names_job, job);
-	trace_set_clr_event("okvm", "okvm_names", 1);
-	trace_set_clr_event("okvm", "okvm_names", 0);
-	done = names_job == NAMES_IDLE;
+	done = names_switch(file);
 	WRITE_ONCE(names_job, NAMES_IDLE);
-	names_worker = NULL;
+	WRITE_ONCE(names_worker, NULL);
+	trace_put_event_file(file);
+	if (!done)
+		pr_warn("okvm: the event okvm_names has a trigger: the events of the system kvm stay whose they are\n");
 	return done;
 }
 
+/* Are they another module's? One of okvm's own may have been in use when they were withdrawn. */
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
+	bool theirs;
 
-	if (!IS_ERR(file))
-		trace_put_event_file(file);
-	return !IS_ERR(file) || PTR_ERR(file) == -EBUSY;
+	if (IS_ERR(file))
+		return PTR_ERR(file) == -EBUSY;
+	theirs = file->event_call->module != THIS_MODULE;
+	trace_put_event_file(file);
+	return theirs;
 }
 
 static void names_offer(void)
@@ -197,7 +221,9 @@ static void names_withdraw(void)
 		return;
 	/* Whoever has enabled them in the buffer of all users enables those of kvm.ko anew. */
 	trace_set_clr_event("kvm", NULL, 0);
-	names_do(NAMES_WITHDRAW);
+	/* Else it is tried again when kvm.ko comes the next time. */
+	if (!names_do(NAMES_WITHDRAW))
+		return;
 	names_offered = false;
 	trace_okvm_names(false);
 }
@@ -211,21 +237,23 @@ static bool names_concern(struct module *module)
 
 static int names_module_before(struct notifier_block *nb, unsigned long state, void *data)
 {
-	if (state != MODULE_STATE_COMING || !names_concern(data))
+	if (state == MODULE_STATE_LIVE || !names_concern(data))
 		return NOTIFY_OK;
 	mutex_lock(&names_lock);
-	names_taken = true;
-	names_withdraw();
+	names_taken = state == MODULE_STATE_COMING;
+	if (names_taken)
+		names_withdraw();
 	mutex_unlock(&names_lock);
 	return NOTIFY_OK;
 }
 
+/*
+ * Whatever module it is: if a notifier behind tracing's refuses kvm.ko, only those before it hear
+ * that it goes again.
+ */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {
-	if (state != MODULE_STATE_GOING || !names_concern(data))
-		return NOTIFY_OK;
 	mutex_lock(&names_lock);
-	names_taken = false;
 	names_offer();
 	mutex_unlock(&names_lock);
 	return NOTIFY_OK;

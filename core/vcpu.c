@@ -19,6 +19,7 @@
 #include "core/compat.h"
 #include "core/internal.h"
 #include "core/times.h"
+#include "core/watch.h"
 
 static DEFINE_PER_CPU(struct okvm_vcpu *, running_vcpu);
 static void vcpu_sched_in(struct preempt_notifier *pn, int cpu);
@@ -167,6 +168,7 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	vcpu->creator = task_pid_nr(current);
 	vcpu->cpu = -1;
 	mutex_init(&vcpu->mutex);
+	spin_lock_init(&vcpu->wait_lock);
 	okvm_error_init(&vcpu->error);
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
@@ -328,4 +330,5 @@ void okvm_vcpu_init(void)
 void okvm_vcpu_exit(void)
 {
 	preempt_notifier_dec();
+	okvm_watch_flush();
 }

@@ -14,6 +14,7 @@
 #include <linux/bitops.h>
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "core/vm.h"
@@ -137,12 +138,15 @@ struct okvm_vcpu {
 	int mode;			/* enum okvm_vcpu_mode */
 	int cpu;			/* where it is loaded or was last, -1 never */
 	bool preempted;			/* was scheduled out while runnable */
-	bool waits;			/* its thread waits for a page, which a kick may end */
 	struct rcuwait wait;		/* the vCPU thread, while it blocks */
 	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
 	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
 	bool in_spin_loop;
 	struct okvm_error_box error;
+
+	/* Around changes of @waits, and around the look at it with what ends the wait. */
+	spinlock_t wait_lock;
+	bool waits;			/* KVM_RUN waits for a page, which a kick may end */
 
 	/* Guarded by @mutex: one ioctl at a time. */
 	struct mutex mutex;
@@ -244,10 +248,12 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_vcpu_waits() - the thread is going to wait for the host, interruptibly; or has waited
- * Return: false if it must not wait: it was kicked
+ * okvm_vcpu_wait_begin() - KVM_RUN is going to wait for the host, interruptibly
+ * Return: false if it must not wait: it was kicked. Else okvm_vcpu_wait_end() follows.
  */
-bool okvm_vcpu_waits(struct okvm_vcpu *vcpu, bool begins);
+bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
+/** okvm_vcpu_wait_end() - KVM_RUN has waited; nothing is done to its thread from here on */
+void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_vcpu_on_spin() - a PAUSE loop was noticed: give the CPU to a sibling that may hold the

@@ -54,6 +54,7 @@ static void vm_destroy(struct okvm_vm *vm)
 	vm->backend->vm_destroy(vm);
 	okvm_memslots_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
+	okvm_pause_destroy(vm);
 	if (vm->coalesced_page)
 		__free_page(vm->coalesced_page);
 	mmdrop(vm->mm);

@@ -8,6 +8,7 @@
 #define OKVM_CORE_VM_H
 
 #include <linux/atomic.h>
+#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
@@ -128,6 +129,7 @@ struct okvm_vm {
 	unsigned int pauses;
 	unsigned int pauses_eintr;	/* ... with OKVM_PAUSE_EINTR */
 	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait for the end of all pauses */
+	struct irq_work pause_work;	/* wakes them, under PREEMPT_RT */
 
 	struct list_head node;		/* all VMs, under okvm_vm_list_lock */
 };

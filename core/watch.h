@@ -7,16 +7,27 @@
 #define OKVM_CORE_WATCH_H
 
 #include <linux/jump_label.h>
+#include <linux/jump_label_ratelimit.h>
 #include <linux/types.h>
 
-DECLARE_STATIC_KEY_FALSE(okvm_watched);
+extern struct static_key_false_deferred okvm_watched;
 
 /** okvm_watching() - for the way of an exit, which has no tracepoint of its own */
-#define okvm_watching()	static_branch_unlikely(&okvm_watched)
+#define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
 /** okvm_watch_on() - one more watches: tracepoints do when their first user comes. Return: 0 */
 int okvm_watch_on(void);
 void okvm_watch_off(void);
+
+/**
+ * okvm_watch_off_later() - likewise, for those who need no privilege to watch
+ *
+ * The branch stays patched in for up to a second: each change of it interrupts all CPUs. Not for
+ * tracepoints, whose last user may go when the module has no way to wait any more.
+ */
+void okvm_watch_off_later(void);
+/** okvm_watch_flush() - at the end of the module: nothing is left to be done later */
+void okvm_watch_flush(void);
 
 /** struct okvm_exit_info - what hardware says of an exit, for kvm_exit */
 struct okvm_exit_info {

@@ -239,6 +239,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	while (!(bytes = mapped_bytes(mmu, gpa))) {
 		struct okvm_fault f = {
 			.vcpu = vcpu, .gfn = gpa >> PAGE_SHIFT, .need = SPTE_READ,
+			.prefault = true,
 		};
 
 		if (signal_pending(current))

@@ -114,6 +114,15 @@ static long hostmem_try(struct okvm_fault *f, struct page **page)
 				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
 }
 
+/* Return: pages, or a negative errno; a signal ends the wait, where the kernel can do that. */
+static long hostmem_wait(struct okvm_fault *f, struct page **page)
+{
+	long n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
+					 (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+
+	return n ? n : -EFAULT;
+}
+
 static long hostmem_get(struct okvm_fault *f, struct page **page)
 {
 	long n;
@@ -126,13 +135,14 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
 			return 0;
 	}
-	n = -EINTR;
-	if (okvm_vcpu_waits(f->vcpu, true))
-		n = get_user_pages_unlocked(f->hva, 1, page,
-					    FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
-					    (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
-	okvm_vcpu_waits(f->vcpu, false);
-	return n ? n : -EFAULT;
+	/* A kick is kept for KVM_RUN, and finds the thread that has called that last. */
+	if (f->prefault)
+		return hostmem_wait(f, page);
+	if (!okvm_vcpu_wait_begin(f->vcpu))
+		return -EINTR;
+	n = hostmem_wait(f, page);
+	okvm_vcpu_wait_end(f->vcpu);
+	return n;
 }
 
 int hostmem_resolve(struct okvm_fault *f)

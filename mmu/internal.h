@@ -104,6 +104,7 @@ struct okvm_fault {
 	const u8 need;
 	const bool may_defer;
 	const bool table;	/* a walk of the guest's page tables: OKVM_ACC_TABLE */
+	const bool prefault;	/* not KVM_RUN's: KVM_PRE_FAULT_MEMORY */
 
 	u64 gen;
 	struct okvm_memslot *slot;

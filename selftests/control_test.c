@@ -2,6 +2,7 @@
 /* OKVM_VCPU_KICK, OKVM_VM_PAUSE and OKVM_SET_MEMORY_REGIONS: control from other threads. */
 #define _GNU_SOURCE
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -49,6 +50,20 @@ GUEST(odd_pages, 16)
 	"	jmp guest_odd_pages\n"
 GUEST_END(odd_pages);
 
+/*
+ * Expects in each page of what ES reaches a word of its own, where the vCPU's start is in the page,
+ * and counts 256 bytes behind it.
+ */
+GUEST(expect_words, 16)
+	"1:	cmpw %bx, %es:(%bx)\n"
+	"	jne 2f\n"
+	"	incl %es:0x100(%bx)\n"
+	"	addw $0x1000, %bx\n"
+	"	jmp 1b\n"
+	"2:	outb %al, $0x80\n"
+	"	jmp 1b\n"
+GUEST_END(expect_words);
+
 GUEST(touch_far, 16)
 	"	movb %es:(%bx), %al\n"
 	"	outb %al, $0x80\n"
@@ -60,7 +75,8 @@ struct cpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	volatile unsigned int eintr, mmio, other;
+	volatile unsigned int eintr, eagain, mmio, other;
+	unsigned int sleeps_cut;	/* of run_and_sleep() */
 	int err;
 };
 
@@ -127,10 +143,31 @@ static void *run_cpu(void *arg)
 			cpu->other++;
 		} else if (errno == EINTR) {
 			cpu->eintr++;
-		} else if (errno != EAGAIN) {
+		} else if (errno == EAGAIN) {
+			cpu->eagain++;
+		} else {
 			cpu->err = errno;
 			break;
 		}
+	}
+	return NULL;
+}
+
+/* Sleeps between two calls of KVM_RUN, which nothing has reason to cut short. */
+static void *run_and_sleep(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 1000 };
+	struct cpu *cpu = arg;
+
+	while (!stop) {
+		if (!ioctl(cpu->fd, KVM_RUN, 0))
+			cpu->other++;
+		else if (errno == EINTR)
+			cpu->eintr++;
+		else
+			cpu->err = errno;
+		if (ppoll(NULL, 0, &moment, NULL) && errno == EINTR)
+			cpu->sleeps_cut++;
 	}
 	return NULL;
 }
@@ -262,32 +299,121 @@ static bool host_is_at_least(unsigned int major, unsigned int minor)
 	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
-TEST(a_kick_ends_a_wait_for_userfaultfd)
+/* Nothing is there until it is touched. */
+static uint8_t *untouched_far(void)
+{
+	uint8_t *far = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	REQUIRE(far != MAP_FAILED);
+	REQUIRE(madvise(far, FAR_SIZE, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+	vm_slot_delete(&vm, 1);
+	vm_slot(&vm, 1, FAR, FAR_SIZE, far, 0);
+	return far;
+}
+
+/* Whoever touches @far waits for what UFFDIO_* puts there. */
+static int uffd_open(uint8_t *far)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	uint8_t *far = host_pages(16);
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)far, .len = FAR_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (uffd < 0)
+		test_skip("no userfaultfd");
+	REQUIRE(ioctl(uffd, UFFDIO_API, &api) == 0);
+	REQUIRE(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	return uffd;
+}
+
+TEST(a_kick_ends_a_wait_for_userfaultfd)
+{
 	int uffd;
 
 	need_control(OKVM_CONTROL_KICK);
 	if (!host_is_at_least(6, 2))
 		test_skip("before Linux 6.2 nothing but a fatal signal ends such a wait");
-	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (uffd < 0)
-		test_skip("no userfaultfd");
 	FAR_CREATE(1, touch_far, 0);
-	vm_slot_delete(&vm, 1);
-	vm_slot(&vm, 1, FAR, FAR_SIZE, far, 0);
-	reg.range.start = (uintptr_t)far;
-	reg.range.len = FAR_SIZE;
-	REQUIRE(ioctl(uffd, UFFDIO_API, &api) == 0);
-	REQUIRE(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	uffd = uffd_open(untouched_far());
 	crowd_start();
 	usleep(50000);
 	EXPECT_EQ(kick(0), 0);
 	EXPECT(becomes(&cpus[0].eintr, 1));
 	close(uffd);
 	crowd_stop();
+}
+
+static volatile bool uffd_stop;
+
+/* Zeros at once for each page that is waited for. */
+static void *uffd_serve(void *arg)
+{
+	int uffd = *(int *)arg;
+	struct pollfd wait = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	while (!uffd_stop) {
+		struct uffdio_zeropage zero = { .range.len = 0x1000 };
+
+		if (poll(&wait, 1, 10) != 1 || read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		zero.range.start = msg.arg.pagefault.address & ~0xfffull;
+		ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
+	}
+	return NULL;
+}
+
+/* Kicks come while the vCPU waits for pages, and when such a wait has just ended. */
+TEST(a_kick_hits_nothing_but_its_run)
+{
+	unsigned int kicks;
+	pthread_t server;
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, roam, 0);
+	far = untouched_far();
+	uffd = uffd_open(far);
+	uffd_stop = false;
+	REQUIRE(pthread_create(&server, NULL, uffd_serve, &uffd) == 0);
+	REQUIRE(pthread_create(&cpus[0].thread, NULL, run_and_sleep, &cpus[0]) == 0);
+	for (kicks = 0; kicks < 1000; kicks++) {
+		EXPECT_EQ(kick(0), 0);
+		if (kicks % 8 == 0)
+			madvise(far, FAR_SIZE, MADV_DONTNEED);
+		usleep(kicks * 7 % 200);
+	}
+	crowd_stop();
+	uffd_stop = true;
+	pthread_join(server, NULL);
+	close(uffd);
+	printf("# %u kicks, %u ends\n", kicks, cpus[0].eintr);
+	EXPECT(cpus[0].eintr && cpus[0].eintr <= kicks + 1);
+	EXPECT_EQ(cpus[0].sleeps_cut, 0);
+	EXPECT_EQ(cpus[0].other, 0);
+}
+
+TEST(a_kick_is_kept_by_pre_fault)
+{
+	struct kvm_pre_fault_memory range = { .gpa = FAR, .size = FAR_SIZE };
+
+	need_control(OKVM_CONTROL_KICK);
+	CROWD_CREATE(1, 0, halt);
+	if (!ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_PRE_FAULT_MEMORY))
+		test_skip("no KVM_PRE_FAULT_MEMORY");
+	vm_destroy(&vm);
+	FAR_CREATE(1, halt, 0);
+	untouched_far();
+	EXPECT_EQ(kick(0), 0);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_PRE_FAULT_MEMORY, &range), 0);
+	EXPECT_EQ(range.size, 0);
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_INTR);
+	vm_destroy(&vm);
 }
 
 /* ---- pauses ---- */
@@ -352,6 +478,30 @@ TEST(a_pause_stops_halted_vcpus_and_those_yet_to_run)
 	crowd_stop();
 }
 
+/* KVM_RUN of an AP that waits for INIT fails with EAGAIN when that is woken. No pause does it. */
+TEST(an_ap_hears_nothing_of_a_pause)
+{
+	unsigned int i;
+	int pause;
+
+	need_control(OKVM_CONTROL_PAUSE);
+	CROWD_CREATE(2, VM_IRQCHIP, halt);
+	pause = vm_pause(0);
+	REQUIRE(pause >= 0);
+	EXPECT_EQ(close(pause), 0);
+	crowd_start();
+	for (i = 0; i < 10; i++) {
+		usleep(2000);
+		pause = vm_pause(0);
+		REQUIRE(pause >= 0);
+		EXPECT_EQ(close(pause), 0);
+	}
+	usleep(20000);
+	EXPECT_EQ(cpus[1].eagain, 0);
+	EXPECT_EQ(cpus[1].eintr, 0);
+	crowd_stop();
+}
+
 TEST(a_pause_can_make_runs_fail)
 {
 	int waits, fails;
@@ -406,6 +556,62 @@ TEST(signals_kicks_and_immediate_exit_end_the_wait)
 	EXPECT(becomes(&cpus[0].eintr, 2));
 	EXPECT_EQ(*counter(0), 0);
 	EXPECT_EQ(close(pause), 0);
+	EXPECT(moves(0));
+	crowd_stop();
+}
+
+static volatile bool began, done;
+
+static void *run_one_round(void *arg)
+{
+	struct cpu *cpu = arg;
+
+	began = true;
+	if (ioctl(cpu->fd, KVM_RUN, 0) == 0 || errno != EINTR)
+		cpu->err = errno;
+	done = true;
+	return NULL;
+}
+
+/*
+ * KVM_RUN begins, as it will only finish and fail, and then is to go on. A thread that has not run
+ * the vCPU before waits for a grace period in between, where there is more than one CPU.
+ */
+TEST(immediate_exit_that_is_taken_back_starts_no_paused_guest)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	unsigned int i;
+	int pause;
+
+	need_control(OKVM_CONTROL_PAUSE);
+	sigaction(SIGUSR1, &action, NULL);
+	CROWD_CREATE(1, 0, count);
+	crowd_start();
+	EXPECT(moves(0));
+	pause = vm_pause(0);
+	REQUIRE(pause >= 0);
+	stop = true;
+	EXPECT_EQ(kick(0), 0);
+	pthread_join(cpus[0].thread, NULL);
+	for (i = 0; i < 10; i++) {
+		began = false;
+		done = false;
+		vm.run->immediate_exit = 1;
+		REQUIRE(pthread_create(&cpus[0].thread, NULL, run_one_round, &cpus[0]) == 0);
+		while (!began)
+			usleep(10);
+		usleep(50 * i);
+		vm.run->immediate_exit = 0;
+		EXPECT(stands(0));
+		while (!done) {
+			pthread_kill(cpus[0].thread, SIGUSR1);
+			usleep(1000);
+		}
+		pthread_join(cpus[0].thread, NULL);
+	}
+	EXPECT_EQ(close(pause), 0);
+	stop = false;
+	crowd_start();
 	EXPECT(moves(0));
 	crowd_stop();
 }
@@ -577,6 +783,79 @@ TEST(a_guest_sees_no_hole)
 	crowd_stop();
 }
 
+/* What a slot of the next test has: pages with words in them, far from anything else of value. */
+#define AROUND	0x10000u
+
+struct area {
+	unsigned int first, nr;		/* pages of what ES reaches */
+	uint8_t *mem;			/* AROUND bytes of poison on both sides */
+};
+
+static void area_fill(struct area *area)
+{
+	uint32_t size = area->nr * 0x1000, page, i;
+
+	area->mem = host_pages(area->nr + 2 * AROUND / 0x1000);
+	memset(area->mem, 0xee, AROUND);
+	memset(area->mem + AROUND + size, 0xee, AROUND);
+	for (page = 0; page < size; page += 0x1000)
+		for (i = 0; i < 4; i++)
+			*(uint16_t *)(area->mem + AROUND + page + 4 * i) =
+				area->first * 0x1000 + page + 4 * i;
+}
+
+static bool area_is_alone(const struct area *area)
+{
+	uint32_t i;
+
+	for (i = 0; i < AROUND; i++)
+		if (area->mem[i] != 0xee || area->mem[AROUND + area->nr * 0x1000 + i] != 0xee)
+			return false;
+	return true;
+}
+
+static struct kvm_userspace_memory_region area_region(const struct area *area, uint32_t slot)
+{
+	return region(slot, KVM_MEM_LOG_DIRTY_PAGES, FAR + area->first * 0x1000,
+		      area->nr * 0x1000, area->mem + AROUND);
+}
+
+/*
+ * The border of two neighbours moves by less than either. Who takes one for the other is led to
+ * memory that is in no slot, as no two of these lie side by side in the host.
+ */
+TEST(a_border_moves_under_guests)
+{
+	struct area areas[2][2] = { { { 0, 8, NULL }, { 8, 8, NULL } },
+				    { { 0, 12, NULL }, { 12, 4, NULL } } };
+	unsigned int changes = getenv("OKVM_LONG") ? 100000 : 1000, i;
+
+	need_control(OKVM_CONTROL_REGIONS);
+	FAR_CREATE(4, expect_words, 0);
+	for (i = 0; i < 4; i++)
+		area_fill(&areas[i / 2][i % 2]);
+	for (i = 0; i <= changes; i++) {
+		struct kvm_userspace_memory_region two[2];
+
+		/* The lower one first, then the upper one first. */
+		two[i / 2 % 2] = area_region(&areas[i % 2][0], 1);
+		two[!(i / 2 % 2)] = area_region(&areas[i % 2][1], 2);
+		EXPECT_EQ(regions_set(two, 2), 0);
+		if (!i)
+			crowd_start();
+		if (i % 64 == 0)
+			usleep(1000);
+	}
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(cpus[i].mmio, 0);
+		EXPECT_EQ(cpus[i].other, 0);
+		EXPECT(area_is_alone(&areas[i / 2][i % 2]));
+		EXPECT(*(uint32_t *)(areas[0][0].mem + AROUND + 0x100 + 4 * i) ||
+		       *(uint32_t *)(areas[1][0].mem + AROUND + 0x100 + 4 * i));
+	}
+	crowd_stop();
+}
+
 static uint64_t dirty_log(uint32_t slot)
 {
 	uint64_t bits = 0;
@@ -637,6 +916,7 @@ TEST(memory_behind_a_slot_can_change)
 TEST(all_or_nothing)
 {
 	struct kvm_userspace_memory_region list[OKVM_REGIONS_MAX + 1];
+	struct okvm_error error;
 	unsigned int i;
 
 	need_control(OKVM_CONTROL_REGIONS);
@@ -647,6 +927,9 @@ TEST(all_or_nothing)
 	EXPECT_ERR(regions_set(list, 2), EEXIST);
 	list[1] = region(2, 0, FAR, 0x1000, vm.mem);
 	EXPECT_ERR(regions_set(list, 2), EEXIST);
+	REQUIRE(ioctl(vm.fd, OKVM_GET_ERROR, &error) == 0);
+	EXPECT_EQ(error.error, EEXIST);
+	EXPECT(strstr(error.text, "two slots overlap"));
 	list[1] = region(1, 0, FAR, 0x1000, vm.mem);
 	EXPECT_ERR(regions_set(list, 2), EINVAL);
 	/* Nothing to delete; a bad address; none; too many. */

@@ -265,6 +265,10 @@ TEST(a_memory_region_is_refused_for_its_reason)
 	};
 	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
 	expect_refusal(vm.fd, 4, "size of a slot");
+	region.slot = 1;
+	EXPECT_ERR(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region), EEXIST);
+	EXPECT_EQ(last_error(vm.fd).error, EEXIST);
+	EXPECT(strstr(last_error(vm.fd).text, "overlaps"));
 	vm_destroy(&vm);
 }
 

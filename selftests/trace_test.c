@@ -351,3 +351,53 @@ TEST(times_of_exits)
 		EXPECT_EQ(hist_sum(vm.vcpu, "exit_time_kernel_30"), 3);
 	vm_destroy(&vm);
 }
+
+/* ---- what watching costs others ---- */
+
+static unsigned int probe_hits(const char *name)
+{
+	FILE *file = fopen(TRACING "/kprobe_profile", "r");
+	char line[256], event[128];
+	unsigned int hits = 0, n;
+
+	REQUIRE(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " %127s %u", event, &n) == 2 && !strcmp(event, name))
+			hits = n;
+	fclose(file);
+	return hits;
+}
+
+/* Each change of a patched branch interrupts all CPUs, and this needs no privilege. */
+TEST(times_that_come_and_go_patch_the_kernel_seldom)
+{
+	static const char probe[] = "p:okvm_flips arch_jump_label_transform_apply\n";
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_EXIT_TIMES, .args = { 1 } };
+	unsigned int i, hits;
+	struct vm vm;
+	int events;
+
+	if (!on_okvm())
+		test_skip("upstream has no OKVM_CAP_EXIT_TIMES");
+	tracing_mount();
+	events = open(TRACING "/kprobe_events", O_WRONLY | O_APPEND);
+	if (events < 0)
+		test_skip("no events of kprobes");
+	if (write(events, probe, strlen(probe)) < 0)
+		test_skip("the kernel patches no branches");
+	write_file(TRACING "/events/kprobes/okvm_flips/enable", "1");
+	/* What the tests before have left is patched out by now. */
+	usleep(1500000);
+	for (i = 0; i < 50; i++) {
+		vm_create(&vm, VM_BARE);
+		EXPECT_EQ(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), 0);
+		vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+		vm_destroy(&vm);
+	}
+	write_file(TRACING "/events/kprobes/okvm_flips/enable", "0");
+	hits = probe_hits("okvm_flips");
+	printf("# patched %u times\n", hits);
+	EXPECT(hits > 0 && hits < 25);
+	EXPECT_EQ(write(events, "-:okvm_flips\n", 13), 13);
+	close(events);
+}

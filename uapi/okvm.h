@@ -83,7 +83,7 @@ struct okvm_memory_fault {
 
 /* enum okvm_error.kind: what failed */
 #define OKVM_ERROR_NONE		0
-#define OKVM_ERROR_ARGUMENT	1	/* an ioctl with EINVAL */
+#define OKVM_ERROR_ARGUMENT	1	/* an ioctl with EINVAL, or with EEXIST of slots */
 #define OKVM_ERROR_ENTRY	2	/* KVM_EXIT_FAIL_ENTRY */
 #define OKVM_ERROR_EMULATION	3	/* KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION */
 #define OKVM_ERROR_MEMORY	4	/* KVM_EXIT_MEMORY_FAULT */

@@ -27,9 +27,10 @@ check()
 # By the words in which the event is printed.
 whose()
 {
-	if ! [ -e $t/events/kvm/kvm_cpuid/format ]; then
+	event=${1:-kvm_cpuid}
+	if ! [ -e $t/events/kvm/$event/format ]; then
 		echo nobody
-	elif grep -q '"leaf ' $t/events/kvm/kvm_cpuid/format; then
+	elif grep -qE '"leaf |reason %s rip' $t/events/kvm/$event/format; then
 		echo okvm
 	else
 		echo kvm
@@ -39,7 +40,7 @@ whose()
 count() { find $t/events/kvm -mindepth 1 -maxdepth 1 -name "kvm_*" 2>/dev/null | wc -l; }
 
 okvm=$(find / -xdev -name okvm.ko | head -n 1)
-echo 1..16
+echo 1..22
 check "okvm came second" "$(whose)" kvm
 all=$(count)
 rmmod kvm_intel
@@ -73,6 +74,36 @@ insmod /modules/kvm.ko
 check "until it is not used" "$(whose)" kvm
 rmmod kvm
 
+# The event by which okvm sees whether kvm.ko has them.
+mkdir $t/instances/other
+echo 1 >$t/instances/other/events/kvm/kvm_exit/enable
+insmod /modules/kvm.ko
+check "one event stays, the others are kvm.ko's" "$(whose kvm_exit) $(whose)" "okvm kvm"
+rmmod kvm
+check "and come back to the one" "$(whose kvm_exit) $(whose)" "okvm okvm"
+echo 0 >$t/instances/other/events/kvm/kvm_exit/enable
+rmdir $t/instances/other
+insmod /modules/kvm.ko
+check "which is let go the next time" "$(whose kvm_exit) $(whose)" "kvm kvm"
+rmmod kvm
+
+# okvm cannot use okvm_names meanwhile. What the kernel says of names that are taken is right then.
+dmesg -c >/tmp/said
+echo traceoff >$t/events/okvm/okvm_names/trigger
+insmod /modules/kvm.ko
+check "with a trigger nothing moves" "$(whose)" okvm
+rmmod kvm
+echo '!traceoff' >$t/events/okvm/okvm_names/trigger
+dmesg -c | grep -v 'Could not create tracefs' >>/tmp/said
+insmod /modules/kvm.ko
+check "without it all is as before" "$(whose) $(count)" "kvm $all"
+rmmod kvm
+echo 1 >$t/events/okvm/okvm_names/enable
+insmod /modules/kvm.ko
+rmmod kvm
+check "who has enabled okvm_names keeps it" "$(cat $t/events/okvm/okvm_names/enable)" 1
+echo 0 >$t/events/okvm/okvm_names/enable
+
 # Everybody at once.
 (while ! [ -e /tmp/stop ]; do
 	echo 1 >$t/events/kvm/enable
@@ -100,6 +131,8 @@ insmod "$okvm"
 check "okvm comes second" "$(whose)" kvm
 rmmod okvm
 check "okvm goes first" "$(whose)" kvm
-dmesg | grep -E 'WARNING:|BUG:|Oops|Could not' | grep -v "Could not create tracefs 'kvm_cpuid'" >/tmp/complaints
+dmesg >>/tmp/said
+grep -E 'WARNING:|BUG:|Oops|Could not' /tmp/said |
+	grep -vE "Could not create tracefs 'kvm_(cpuid|exit)'" >/tmp/complaints
 check "complaints of the kernel: $(head -n 1 /tmp/complaints)" "$(wc -l </tmp/complaints)" 0
 exit $failed

@@ -67,10 +67,14 @@
 #define SHADOW_MMIO_HINTS	8
 /* Above 2 MiB nothing is mapped at once: a gigabyte is 512 entries. */
 #define SHADOW_MAX_LEVEL	2
-/* The most links of a chain, and tables of a frame (userspace's test has less of both). */
+/*
+ * The most links of a chain, tables of a frame, and tables out of sync, which one flush of the
+ * guest's compares (userspace's test has less of each).
+ */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
 #define SHADOW_SAME		255
+#define SHADOW_UNSYNC		512
 #endif
 
 /**
@@ -176,7 +180,7 @@ struct shadow_vm {
 	struct shadow_table **chunk[SHADOW_CHUNKS];
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
 	struct list_head tables;
-	struct list_head unsync;
+	struct list_head unsync;	/* the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
 	unsigned long nr_pinned;	/* of them, those that are roots */
@@ -411,6 +415,11 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 
 /** unsync_frame() - may @gfn become writable? Then its tables are out of sync. Lock: write */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
+/**
+ * unsync_make_room() - before unsync_frame(). Lock: write
+ * Return: true: other tables were compared, which may be the one at hand: walk again
+ */
+bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /** sync_table() - drop the entries that the guest's table does not say any more. Lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_below() - @t gets one more parent: it and all that it leads to are in sync. Lock: write */

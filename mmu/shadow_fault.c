@@ -128,6 +128,8 @@ static int map_writable(struct shadow_fault *f, bool *write)
 		return OKVM_FAULT_FIXED;
 	if (!f->exclusive)
 		return SHADOW_EXCLUSIVE;
+	if (unsync_make_room(f->vcpu, gfn))
+		return SHADOW_EXCLUSIVE;
 	*write = unsync_frame(sh, gfn);
 	if (*write)
 		return OKVM_FAULT_FIXED;

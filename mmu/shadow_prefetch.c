@@ -56,26 +56,35 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
-/* Return: false: the same would come of the next one */
-static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
+/* Return: false: it is not there at once, as the next one will not be */
+static bool prefetch_host(struct shadow_fault *f, struct shadow_table *t, unsigned int i,
+			  gfn_t gfn, u8 access)
 {
-	struct okvm_fault host = { .vcpu = f->vcpu, .slot = f->host->slot };
-	u8 access;
+	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
-	if (!(table_is_direct(t) ? prefetch_direct(t, i, &host.gfn, &access) :
-				   prefetch_guest(f->vcpu, t, i, &host.gfn, &access)))
-		return true;
-	/* Of the slot and the block that are known. */
-	if (host.gfn - host.slot->base >= host.slot->npages ||
-	    (host.gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
-		return true;
-	host.hva = okvm_slot_hva(host.slot, host.gfn);
+	host.hva = okvm_slot_hva(host.slot, gfn);
 	if (!hostmem_get_fast(&host))
 		return false;
 	if (!notifier_stale(f->vcpu->vm->mmu, f->host->seq, host.hva))
 		prefetch_map(f, t, i, &host, access);
 	hostmem_release(&host);
 	return true;
+}
+
+/* Return: false: the same would come of the next one */
+static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
+{
+	gfn_t gfn;
+	u8 access;
+
+	if (!(table_is_direct(t) ? prefetch_direct(t, i, &gfn, &access) :
+				   prefetch_guest(f->vcpu, t, i, &gfn, &access)))
+		return true;
+	/* Of the slot and the block that are known. */
+	if (gfn - f->host->slot->base >= f->host->slot->npages ||
+	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
+		return true;
+	return prefetch_host(f, t, i, gfn, access);
 }
 
 void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned int i)

@@ -884,6 +884,55 @@ TEST(a_known_cr3_compares_what_is_out_of_sync)
 	end();
 }
 
+/* Out of sync, for a frame that is writable behind @gva. */
+static bool write_behind(struct cpu *cpu, u64 gva)
+{
+	struct okvm_page_fault pf = { .gva = gva, .acc = WALK_WRITE };
+	unsigned int tries;
+	u64 gfn;
+
+	for (tries = 0; tries < 4 && !hw_walk(cpu, gva, KERNEL_WRITE, &gfn); tries++) {
+		if (shadow_page_fault(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED)
+			return false;
+	}
+	return tries < 4;
+}
+
+/*
+ * A process ends: its page tables are written to, then the entries that lead to them. At no time is
+ * a write to a page table refused, and nothing of it is left when the guest has flushed.
+ */
+TEST(page_tables_of_a_process_that_is_gone)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	const unsigned int n = 2 * SHADOW_UNSYNC;
+
+	mem[2][0] = 0x3067;
+	for (unsigned int k = 0; k < n; k++) {
+		mem[3][k] = (100ull + k) << 12 | 0x67;
+		mem[2][1 + k] = (100ull + k) << 12 | 0x67;
+		mem[100 + k][0] = (200ull + k) << 12 | 0x67;
+		EXPECT_EQ(touch(cpu, (1ull + k) << 21), OKVM_FAULT_FIXED);
+	}
+	for (unsigned int k = 0; k < n; k++) {
+		EXPECT(write_behind(cpu, (u64)k << 12));
+		EXPECT(mmu.shadow->nr_unsync <= SHADOW_UNSYNC);
+		guest_write((100ull + k) << 12, 8, 0);
+	}
+	for (unsigned int k = 0; k < n; k++) {
+		guest_write(2 << 12 | (1 + k) * 8, 8, 0);
+		shadow_wrote(&cpu->vcpu, 2 << 12 | (1 + k) * 8, 8);
+		/* The table above stays in use. */
+		EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	}
+	load(cpu);
+	EXPECT_EQ(mmu.shadow->nr_unsync, 0);
+	EXPECT(shadow_cr3_fast(&cpu->vcpu));
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)
 {

@@ -270,8 +270,17 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /* ---- an emulated write ---- */
 
-static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int first,
-			  unsigned int last)
+/*
+ * What is written is in memory before it is in the shadow. Another CPU of the guest's may have seen
+ * it there, have flushed, and have walked the shadow as it was: it owes no more flushes.
+ */
+static bool wrote_too_late(const struct okvm_vm *vm)
+{
+	return READ_ONCE(vm->created_vcpus) > 1;
+}
+
+static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow_table *t,
+			  unsigned int first, unsigned int last)
 {
 	unsigned int i;
 
@@ -282,7 +291,7 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsign
 			continue;
 		if (!spte_is_table(entry, role_level(t->role)) && sync_entry_holds(vcpu, t, i))
 			continue;
-		shadow_drop(shadow_of(vcpu), t, i);
+		z->flush |= shadow_drop(shadow_of(vcpu), t, i) && wrote_too_late(vcpu->vm);
 	}
 }
 
@@ -295,7 +304,7 @@ static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow
 	case SHADOW_WRITE_NONE:
 		break;
 	case SHADOW_WRITE_ENTRIES:
-		wrote_entries(vcpu, t, first, last);
+		wrote_entries(vcpu, z, t, first, last);
 		break;
 	case SHADOW_WRITE_TABLE:
 		shadow_zap_table(z, t);
@@ -336,7 +345,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
 		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
-	/* Entries that changed are the guest's to flush; freed tables are not. */
+	/* What one CPU alone has changed is the guest's to flush; freed tables are not. */
 	if (z.flush)
 		shadow_zap_finish(&z);
 	write_unlock(&sh->mmu->lock);

@@ -227,9 +227,12 @@ void write_unlock(rwlock_t *lock)
 	lock->writer = false;
 }
 
+/* The scheduler wants this CPU all the time. */
+static bool resched;
+
 int need_resched(void)
 {
-	return 0;
+	return resched;
 }
 
 int rwlock_needbreak(rwlock_t *lock)

@@ -156,6 +156,28 @@ static void op_invlpg(struct cpu *cpu)
 		forget_page(cpu, other, gva_of(cpu, id));
 }
 
+/* TLBs of @cpu take what a walk finds of its address @id. */
+static void look(struct cpu *cpu, unsigned int id)
+{
+	u64 *leaf, gfn;
+
+	leaf = hw_walk(cpu, gva_of(cpu, id), KERNEL_READ, &gfn);
+	if (leaf)
+		tlb_fill(cpu, id, *leaf, gfn);
+}
+
+/* The other CPU has seen in memory what @cpu is about to tell the shadow of, and flushes. */
+static void see_early(const struct cpu *cpu)
+{
+	struct cpu *other = &cpus[cpu == &cpus[0]];
+
+	if (other->reload)
+		load(other);
+	op_invlpg(other);
+	for (unsigned int id = 0; id < nr_gvas(mode_of(other)->levels); id++)
+		look(other, id);
+}
+
 /* What was written to @gpa by hardware or by an emulated instruction. */
 static void store(struct cpu *cpu, u64 gpa, bool emulated)
 {
@@ -169,6 +191,8 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 		at = rnd(4096 / size) * size;
 	}
 	guest_write((gpa & ~0xfffull) | at, size, val);
+	if (emulated && chance(30))
+		see_early(cpu);
 	if (emulated)
 		shadow_wrote(&cpu->vcpu, (gpa & ~0xfffull) | at, size);
 	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
@@ -621,6 +645,8 @@ static void start(u64 seed)
 	mmu.nx_huge = false;
 	slots_gen = 4;
 	vm.mmu = &mmu;
+	vm.created_vcpus = CPUS;
+	resched = false;
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		slots[i] = (struct okvm_memslot){ .base = i * 512, .npages = 512,
 						  .hva = (1ul << 40) + i * 512 * PAGE_SIZE };
@@ -929,6 +955,55 @@ TEST(page_tables_of_a_process_that_is_gone)
 	EXPECT_EQ(mmu.shadow->nr_unsync, 0);
 	EXPECT(shadow_cr3_fast(&cpu->vcpu));
 	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+TEST(a_write_that_another_cpu_sees_before_the_shadow)
+{
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+
+	other->mmu.mode = cpu->mmu.mode;
+	other->cr3 = cpu->cr3;
+	load(other);
+	flushed(other);
+	EXPECT_EQ(touch(other, 0), OKVM_FAULT_FIXED);
+	guest_write(2 << 12, 8, 1024 << 12 | 0xe7);
+	mmu_policy_shadow.invalidate(&other->vcpu, OKVM_INVLPG, 0, 0);
+	flushed(other);
+	look(other, 0);
+	EXPECT_EQ(other->nr_tlb[0], 1);
+	shadow_wrote(&cpu->vcpu, 2 << 12, 8);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+static unsigned int breaks;
+
+static void count_break(void)
+{
+	breaks++;
+}
+
+/* Dirty logging of many frames lets others have the lock in between. */
+TEST(a_log_begins_piece_by_piece)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		mem[2][i] = (u64)i << 21 | 0xe7;
+		EXPECT_EQ(touch(cpu, ((u64)i << 21) + 0x20000), OKVM_FAULT_FIXED);
+	}
+	between = count_break;
+	breaks = 0;
+	resched = true;
+	shadow_write_protect(&mmu, 0, FRAMES);
+	EXPECT(breaks >= SLOTS);
+	EXPECT(!mmu.lock.writer);
+	between = NULL;
+	okvm_mmu_flush_vm(&vm);
+	check_structure();
 	EXPECT_EQ(violations, 0);
 	end();
 }

@@ -741,6 +741,19 @@ TEST(a_role_says_the_whole_mode)
 	}
 }
 
+/* Userspace may put any number there. */
+TEST(a_role_has_room_for_each_maxphyaddr)
+{
+	for (unsigned int bits = 0; bits < 256; bits++) {
+		struct walk_mode m = { .levels = 4, .maxphyaddr = walk_maxphyaddr(bits) };
+		struct walk_mode back = role_mode(role_root(&m, 0));
+
+		EXPECT(m.maxphyaddr >= 32 && m.maxphyaddr <= 52);
+		EXPECT(bits < 32 || bits > 52 || m.maxphyaddr == bits);
+		EXPECT_EQ(back.maxphyaddr, m.maxphyaddr);
+	}
+}
+
 /* 32-bit: each part of the guest's table is in one shadow, once. */
 TEST(quadrants_cover_a_table)
 {

@@ -144,7 +144,7 @@ TEST(a_snapshot_is_restored)
 /* CPUID may say anything of the width of addresses. */
 TEST(any_maxphyaddr)
 {
-	static const uint8_t bits[] = { 0, 1, 12, 31, 53, 63, 64, 65, 255 };
+	static const uint8_t bits[] = { 0, 1, 12, 30, 53, 63, 64, 65, 255 };
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + 2 * sizeof(cpuid->entries[0]));
 
 	REQUIRE(cpuid);
@@ -158,7 +158,9 @@ TEST(any_maxphyaddr)
 		shadow_create(&vm);
 		cpuid->entries[1].eax = bits[i];
 		EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_CPUID2, cpuid), 0);
-		run_out(&vm, 0x10);
+		EXPECT_EQ(vcpu_run(&vm), 0);
+		/* Where CR3 is wider than that, its load is a #GP that nobody handles. */
+		EXPECT_EQ(vm.run->exit_reason, bits[i] > 21 ? KVM_EXIT_IO : KVM_EXIT_SHUTDOWN);
 		vm_destroy(&vm);
 	}
 	free(cpuid);

@@ -141,6 +141,30 @@ TEST(a_snapshot_is_restored)
 	vm_destroy(&vm);
 }
 
+#define NO_IDT		(2ull << 30)
+
+/* The #PF that ends another's delivery is seen in CR2, though the guest gets #DF, or nothing. */
+TEST(cr2_of_a_page_fault_that_becomes_a_double_fault)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	shadow_create(&vm);
+	LOAD64(&vm, reads);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = RESTORED_VA;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.idt.base = NO_IDT;
+	sregs.idt.limit = 0xfff;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(sregs.cr2 >> 12, NO_IDT >> 12);
+	vm_destroy(&vm);
+}
+
 /* CPUID may say anything of the width of addresses. */
 TEST(any_maxphyaddr)
 {

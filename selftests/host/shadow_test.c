@@ -946,6 +946,7 @@ TEST(page_tables_of_a_process_that_is_gone)
 	struct cpu *cpu = start_large(0xe7, true);
 	const unsigned int n = 2 * SHADOW_UNSYNC;
 
+	static_assert(2 * SHADOW_UNSYNC < 400, "room in tables and in memory");
 	mem[2][0] = 0x3067;
 	for (unsigned int k = 0; k < n; k++) {
 		mem[3][k] = (100ull + k) << 12 | 0x67;

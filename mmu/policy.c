@@ -159,7 +159,7 @@ const struct mmu_policy mmu_policy_tdp = {
 /* Of slots that another policy has accepted. */
 static bool choose_reaches(struct okvm_vm *vm, const struct mmu_policy *policy)
 {
-	const struct okvm_memslots *slots =
+	struct okvm_memslots *slots =
 		rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
 	const struct okvm_memslot *slot;
 	unsigned long id;

@@ -185,8 +185,8 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: WRITE, USER, FETCH, IMPLICIT as the access is
- * @fault: filled when the walk faults (error code for the guest's #PF). @again: others change the
- *	tables all the time, and a signal or a request waits: there is no answer
+ * @fault: filled when the walk faults (error code for the guest's #PF). Its member `again`: others
+ *	change the tables all the time, and a signal or a request waits: there is no answer
  * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);

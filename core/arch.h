@@ -110,6 +110,12 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 /** okvm_mmu_slot_commit() - it has been made: @new can be looked up; NULL: deleted */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
+/**
+ * okvm_mmu_slots_turn() - the generation of slots, which is odd, becomes @next
+ *
+ * What is cached under a number that will come again goes while no vCPU can take it to be current.
+ */
+void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap everything the slot maps; it cannot be looked up any more */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
 /** okvm_mmu_dirty_protect() - write-protect the frames of @mask from @gfn on, to log them anew */

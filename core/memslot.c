@@ -100,6 +100,8 @@ static void slots_end(struct okvm_vm *vm)
 {
 	struct okvm_memslots *slots = slots_of(vm);
 
+	/* Whatever has been changed, and if nothing could be. */
+	okvm_mmu_slots_turn(vm, slots->generation + 1);
 	/* Who sees the new generation sees the change. */
 	smp_store_release(&slots->generation, slots->generation + 1);
 }

@@ -97,10 +97,11 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	/* Who asks knows no answer between a translation and a fault: others come to an end. */
+	/* A guest that never lets a walk end must not keep KVM_RUN, nor vm->srcu. */
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
-	       WALK_AGAIN && !fatal_signal_pending(current))
+	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))
 		cond_resched();
+	fault->again = verdict == WALK_AGAIN;
 	return verdict ? OKVM_INVALID_GPA : result.gpa;
 }
 

@@ -20,7 +20,7 @@
 
 /**
  * struct okvm_mmu_vm - guest-physical memory of a VM, as hardware sees it
- * @policy: changes at most once, before the first vCPU (okvm_mmu_choose())
+ * @policy: changes before the first vCPU only (okvm_mmu_choose()); slots_lock keeps it too
  * @root: two-dimensional paging: the one root table, from VM creation to destruction
  * @fmt: format of the entries that @policy makes
  * @shadow: what shadow paging keeps
@@ -156,6 +156,9 @@ void tdp_free_tree(u64 *table, int level);
 
 /* policy.c */
 
+/** mmu_reaches() - could @policy map all frames of @slot? */
+bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
+		 const struct okvm_memslot *slot);
 /**
  * mmu_zap() - remove all mappings of [@start, @end), flushed when it returns
  * @yield: may drop the lock in between. Takes lock for writing.

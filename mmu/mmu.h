@@ -61,8 +61,8 @@ void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_choose() - the VM's way of translating: by default TDP if hardware has it
  *
- * Sets vm->caps. Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it or
- * there is a vCPU, -ENOMEM
+ * Sets vm->caps. Under vm->lock, before the first vCPU. Return: 0, -EINVAL if hardware lacks it,
+ * there is a vCPU, or memory slots are beyond its reach, -ENOMEM
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind);
 
@@ -171,13 +171,22 @@ extern const struct okvm_ioctl okvm_mmu_ioctls[];
 /** okvm_mmu_load() - give the backend the vCPU's root. Return: 0 or a negative errno; may sleep */
 int okvm_mmu_load(struct okvm_vcpu *vcpu);
 
+/**
+ * okvm_mmu_restored() - userspace has set a vCPU's control registers. May sleep
+ *
+ * It may have written a snapshot to guest memory before, tables of the guest's among it, which
+ * shadow paging does not see.
+ */
+void okvm_mmu_restored(struct okvm_vcpu *vcpu);
+
 /** okvm_mmu_set_paging() - guest CR0, CR4, EFER or MAXPHYADDR changed: the walker's new mode */
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: WRITE, USER, FETCH, IMPLICIT as the access is
- * @fault: filled when the walk faults (error code for the guest's #PF)
+ * @fault: filled when the walk faults (error code for the guest's #PF). Its member `again`: others
+ *	change the tables all the time, and a signal or a request waits: there is no answer
  * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);

@@ -2,12 +2,14 @@
 /* The choice of a VM's policy, the calls that go through it, and the table of tdp.c. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 
 #include <asm/processor.h>
 
 #include "core/error.h"
 #include "core/hardware.h"
+#include "core/memslot.h"
 #include "mmu/internal.h"
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
@@ -154,6 +156,33 @@ const struct mmu_policy mmu_policy_tdp = {
 
 /* ---- the choice ---- */
 
+/* Of slots that another policy has accepted. */
+static bool choose_reaches(struct okvm_vm *vm, const struct mmu_policy *policy)
+{
+	struct okvm_memslots *slots =
+		rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
+	const struct okvm_memslot *slot;
+	unsigned long id;
+
+	xa_for_each(&slots->by_id, id, slot) {
+		if (!mmu_reaches(policy, vm->mmu, slot))
+			return false;
+	}
+	return true;
+}
+
+static int choose_locked(struct okvm_vm *vm, const struct mmu_policy *policy)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	if (!choose_reaches(vm, policy))
+		return okvm_refuse(vm, "OKVM_CAP_MMU: memory is beyond what this kind reaches");
+	write_lock(&mmu->lock);
+	WRITE_ONCE(mmu->policy, policy);
+	write_unlock(&mmu->lock);
+	return 0;
+}
+
 /*
  * Notifiers that run meanwhile may work with the old policy to their end: it has mapped nothing,
  * and what a vCPU maps later is held back by the invalidation that is going on. Its structures stay
@@ -177,9 +206,11 @@ int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 	err = policy->vm_create(mmu);
 	if (err)
 		return err;
-	write_lock(&mmu->lock);
-	WRITE_ONCE(mmu->policy, policy);
-	write_unlock(&mmu->lock);
+	mutex_lock(&vm->slots_lock);
+	err = choose_locked(vm, policy);
+	mutex_unlock(&vm->slots_lock);
+	if (err)
+		return err;
 	vm->caps = vm->offer->caps & (kind == OKVM_MMU_KIND_TDP ? ~0u : ~(u32)OKVM_HW_ONLY_TDP);
 	return 0;
 }
@@ -204,6 +235,14 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 	z.gone = true;
 	policy->zap_range(&z, start, end);
 	policy->zap_end(&z);
+}
+
+void okvm_mmu_restored(struct okvm_vcpu *vcpu)
+{
+	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
+
+	if (okvm_mmu_is_shadow(vcpu->vm))
+		mmu->policy->free_all(mmu);
 }
 
 int okvm_mmu_load(struct okvm_vcpu *vcpu)

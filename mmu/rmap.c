@@ -155,12 +155,15 @@ static bool leaf_clear(u64 *entry, u64 bits)
 	return true;
 }
 
-/* Of all leaves in the chain, take away @bits. Return: whether one had any. Block locked */
-static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits)
+/*
+ * Of all leaves in the chain, take away @bits; *@n more were looked at. Block locked
+ * Return: whether one had any
+ */
+static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
 {
 	bool any = false;
 
-	for (; nr; nr = link_at(sh, nr)->next)
+	for (; nr; nr = link_at(sh, nr)->next, ++*n)
 		any |= leaf_clear(&table_by_id(sh, nr >> SHADOW_LINK_BITS)->
 				  entry[nr & (SHADOW_ENTRIES - 1)], bits);
 	return any;
@@ -204,12 +207,13 @@ void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
+	unsigned int n = 0;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!b)
 		return false;
 	chain_drop(sh, &b->large);
-	return chain_clear(sh, b->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W) ||
+	return chain_clear(sh, b->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W, &n) ||
 	       block_stale(sh, b, true);
 }
 
@@ -281,6 +285,20 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	}
 }
 
+/* One chain at a time: vCPUs may wait for the lock with IRQs off. */
+static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
+{
+	unsigned int n = 0;
+	bool young;
+
+	if (!READ_ONCE(*head))
+		return false;
+	spin_lock(&b->lock);
+	young = clear ? chain_clear(sh, *head, SHADOW_A, &n) : chain_test(sh, *head, SHADOW_A);
+	spin_unlock(&b->lock);
+	return young;
+}
+
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 {
 	struct shadow_vm *sh = mmu->shadow;
@@ -292,35 +310,44 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 	read_lock(&mmu->lock);
 	for_each_block(b, nr, sh, start, end) {
 		block_part(nr, start, end, &i, &to);
-		spin_lock(&b->lock);
-		young |= clear ? chain_clear(sh, b->large, SHADOW_A) :
-				 chain_test(sh, b->large, SHADOW_A);
+		young |= chain_age(sh, b, &b->large, clear);
 		for (; i < to; i++)
-			young |= clear ? chain_clear(sh, b->rmap[i], SHADOW_A) :
-					 chain_test(sh, b->rmap[i], SHADOW_A);
-		spin_unlock(&b->lock);
+			young |= chain_age(sh, b, &b->rmap[i], clear);
 	}
 	read_unlock(&mmu->lock);
 	return young;
 }
 
-/* A large page goes: what it maps is written page by page from here on. */
+/*
+ * A large page goes: what it maps is written page by page from here on. The caller flushes, and
+ * nobody here knows when; the block does, so that the lock may be given away between.
+ */
+static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
+				unsigned int i, unsigned int to)
+{
+	struct shadow_vm *sh = z->mmu->shadow;
+	unsigned int n = chain_drop(sh, &b->large);
+
+	for (; b && i < to; i++, n = 0) {
+		if (chain_clear(sh, b->rmap[i], SHADOW_W, &n))
+			block_drop(sh, b, true);
+		if (n && shadow_zap_yield(z, n))
+			b = block_of(sh, (gfn_t)nr << SHADOW_LINK_BITS);
+	}
+}
+
 void shadow_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 {
-	struct shadow_vm *sh = mmu->shadow;
 	struct shadow_block *b;
 	unsigned int i, to;
+	struct mmu_zap z;
 	unsigned long nr;
 
-	write_lock(&mmu->lock);
-	for_each_block(b, nr, sh, start, end) {
+	shadow_zap_begin(&z, mmu, true);
+	for_each_block(b, nr, mmu->shadow, start, end) {
 		block_part(nr, start, end, &i, &to);
-		chain_drop(sh, &b->large);
-		for (; i < to; i++) {
-			/* The caller flushes, and nobody here knows when. */
-			if (chain_clear(sh, b->rmap[i], SHADOW_W))
-				block_drop(sh, b, true);
-		}
+		block_write_protect(&z, b, nr, i, to);
+		shadow_zap_yield(&z, SHADOW_ENTRIES);
 	}
 	write_unlock(&mmu->lock);
 }

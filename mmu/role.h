@@ -67,7 +67,7 @@ static_assert(ROLE_LEVEL + ROLE_MODE + ROLE_QUADRANT + ROLE_ACCESS + ROLE_FLAGS 
 	      ROLE_MAXPHYADDR == GENMASK(20, 0) + GENMASK(29, 24));
 static_assert(ROLE_MODE == 7 << ROLE_MODE_SHIFT && ROLE_QUADRANT == 3 << ROLE_QUADRANT_SHIFT);
 static_assert(ROLE_ACCESS == 7 << ROLE_ACCESS_SHIFT);
-static_assert(ROLE_MAXPHYADDR == 63UL << ROLE_MAXPHYADDR_SHIFT);
+static_assert(ROLE_MAXPHYADDR == 63UL << ROLE_MAXPHYADDR_SHIFT && WALK_MAXPHYADDR_MAX <= 63);
 
 /** enum shadow_access - what a guest's entries allow; reading is implied */
 enum shadow_access {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Shadow tables: how they come, are found and linked, and go. See shadow.h. */
 #include <linux/gfp.h>
-#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -19,7 +19,8 @@ static void shadow_count(struct shadow_vm *sh, int what, long n)
 
 struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn)
 {
-	return &sh->table[hash_64(gfn, SHADOW_BUCKET_BITS)];
+	/* By a factor of the VM's own, so that no guest can choose frames of one bucket. */
+	return &sh->table[gfn * sh->hash >> (64 - SHADOW_BUCKET_BITS)];
 }
 
 /* ---- memory ---- */
@@ -230,6 +231,40 @@ static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 	b->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
 }
 
+void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (t->nx_split)
+		return;
+	t->nx_split = true;
+	list_add_tail(&t->nx_node, &sh->nx_splits);
+	sh->nr_nx_splits++;
+	shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, 1);
+}
+
+void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t)
+{
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (t->mmio)
+		return;
+	t->mmio = true;
+	list_add_tail(&t->mmio_node, &sh->mmio);
+	sh->nr_mmio++;
+}
+
+static void table_unmark(struct shadow_vm *sh, struct shadow_table *t)
+{
+	if (t->mmio) {
+		list_del(&t->mmio_node);
+		sh->nr_mmio--;
+	}
+	if (!t->nx_split)
+		return;
+	list_del(&t->nx_node);
+	sh->nr_nx_splits--;
+	shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, -1);
+}
+
 /* Nothing leads to @t and it leads to nothing. */
 static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 {
@@ -255,8 +290,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		table_unprotect(sh, t->gfn);
 	sh->nr_tables--;
 	shadow_count(sh, OKVM_VM_STAT_TABLES, -1);
-	if (t->nx_split)
-		shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, -1);
+	table_unmark(sh, t);
 	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, -1);
 	t->dead = true;
 	sh->nr_pinned -= !!t->roots;
@@ -408,42 +442,26 @@ void shadow_zap_end(struct mmu_zap *z)
 	write_unlock(&z->mmu->lock);
 }
 
-/* Up to @max tables of which @wanted says so. */
-static void zap_wanted(struct mmu_zap *z, bool (*wanted)(const struct shadow_table *t), u64 max)
+/*
+ * The first @n tables of @list, in which their nodes are at @node. More may come behind them, and
+ * others take some away, while the lock is given away.
+ */
+static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u64 n)
 {
-	struct shadow_table *t, *next;
-
-again:
-	list_for_each_entry_safe(t, next, &z->mmu->shadow->tables, all) {
-		if (!max)
-			return;
-		if (!wanted(t))
-			continue;
-		shadow_zap_table(z, t);
-		max--;
-		if (shadow_zap_yield(z, SHADOW_ENTRIES))
-			goto again;
+	for (; n && !list_empty(list); n--) {
+		shadow_zap_table(z, (void *)list->next - node);
+		shadow_zap_yield(z, SHADOW_ENTRIES);
 	}
-}
-
-static bool table_is_any(const struct shadow_table *t)
-{
-	return true;
-}
-
-static bool table_has_mmio(const struct shadow_table *t)
-{
-	return t->mmio;
-}
-
-static bool table_is_nx_split(const struct shadow_table *t)
-{
-	return t->nx_split;
 }
 
 void shadow_zap_all(struct mmu_zap *z)
 {
-	zap_wanted(z, table_is_any, ~0ULL);
+	struct list_head *tables = &z->mmu->shadow->tables;
+
+	while (!list_empty(tables)) {
+		shadow_zap_table(z, list_first_entry(tables, struct shadow_table, all));
+		shadow_zap_yield(z, SHADOW_ENTRIES);
+	}
 }
 
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
@@ -479,19 +497,22 @@ bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 /* The tables as a whole: a device has few, and what else they map comes back. */
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
 {
+	struct shadow_vm *sh = mmu->shadow;
 	struct mmu_zap z;
 
 	shadow_zap_begin(&z, mmu, true);
-	zap_wanted(&z, table_has_mmio, ~0ULL);
+	zap_listed(&z, &sh->mmio, offsetof(struct shadow_table, mmio_node), sh->nr_mmio);
 	shadow_zap_end(&z);
 }
 
 void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 {
+	struct shadow_vm *sh = mmu->shadow;
 	struct mmu_zap z;
 
 	shadow_zap_begin(&z, mmu, true);
-	zap_wanted(&z, table_is_nx_split, max);
+	zap_listed(&z, &sh->nx_splits, offsetof(struct shadow_table, nx_node),
+		   min_t(u64, max, sh->nr_nx_splits));
 	shadow_zap_end(&z);
 }
 
@@ -510,24 +531,31 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
+/* Nobody who is short of memory waits for a VM: what was counted last will do. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long nr = 0;
+	static unsigned long last;
 	struct shadow_vm *sh;
+	unsigned long nr = 0;
 
-	mutex_lock(&shadow_vms_lock);
+	if (!mutex_trylock(&shadow_vms_lock))
+		return READ_ONCE(last) ?: SHRINK_EMPTY;
 	list_for_each_entry(sh, &shadow_vms, others)
 		nr += shadow_spare_tables(sh);
+	WRITE_ONCE(last, nr);
 	mutex_unlock(&shadow_vms_lock);
 	return nr ?: SHRINK_EMPTY;
 }
 
+/* Return: how many went; 0 also if the VM is at work, when another may be asked */
 static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 {
 	unsigned long gone;
 	struct mmu_zap z;
 
-	shadow_zap_begin(&z, sh->mmu, false);
+	if (!write_trylock(&sh->mmu->lock))
+		return 0;
+	shadow_zap_start(&z, sh);
 	gone = shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
 	shadow_zap_end(&z);
 	return gone;
@@ -548,6 +576,8 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 		if (!shadow_spare_tables(sh))
 			continue;
 		gone = shrink_vm(sh, sc->nr_to_scan);
+		if (!gone)
+			continue;
 		list_move_tail(&sh->others, &shadow_vms);
 		break;
 	}
@@ -581,7 +611,10 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	sh->mmu = mmu;
 	xa_init(&sh->blocks);
 	ida_init(&sh->ids);
+	sh->hash = get_random_u64() | 1;
 	INIT_LIST_HEAD(&sh->tables);
+	INIT_LIST_HEAD(&sh->nx_splits);
+	INIT_LIST_HEAD(&sh->mmio);
 	INIT_LIST_HEAD(&sh->unsync);
 	sh->epoch = 1;
 	sh->crowded = SHADOW_NOT_CROWDED;

@@ -60,17 +60,21 @@
 #define SHADOW_CHUNKS		4096
 #define SHADOW_MAX_TABLES	(SHADOW_IDS_PER_CHUNK * SHADOW_CHUNKS - 1)
 #define SHADOW_MIN_TABLES	64
-#define SHADOW_BUCKET_BITS	10
+#define SHADOW_BUCKET_BITS	13
 /* The most tables that one fault needs. */
 #define SHADOW_SPARE		5
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /* Above 2 MiB nothing is mapped at once: a gigabyte is 512 entries. */
 #define SHADOW_MAX_LEVEL	2
-/* The most links of a chain, and tables of a frame (userspace's test has less of both). */
+/*
+ * The most links of a chain, tables of a frame, and tables out of sync, which one flush of the
+ * guest's compares (userspace's test has less of each).
+ */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
 #define SHADOW_SAME		255
+#define SHADOW_UNSYNC		512
 #endif
 
 /**
@@ -123,6 +127,7 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @dead: no longer found by anyone, kept for its roots
  * @nx_split: stands where a large page would, had the guest not fetched from it
  * @mmio: may have MMIO entries
+ * @nx_node, @mmio_node: in sh->nx_splits and sh->mmio, if so; the oldest first
  * @bucket: in sh->table[]
  * @all: in sh->tables, the oldest first; then in a struct mmu_zap
  * @unsynced: in sh->unsync if @unsync
@@ -141,6 +146,7 @@ struct shadow_table {
 	bool unsync;
 	bool nx_split;
 	bool mmio;
+	struct list_head nx_node, mmio_node;
 	struct hlist_node bucket;
 	struct list_head all;
 	struct list_head unsynced;
@@ -175,12 +181,16 @@ struct shadow_vm {
 	struct ida ids;
 	struct shadow_table **chunk[SHADOW_CHUNKS];
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
+	u64 hash;			/* odd, and not known to the guest */
 	struct list_head tables;
-	struct list_head unsync;
+	struct list_head nx_splits;
+	struct list_head mmio;
+	struct list_head unsync;	/* the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
 	unsigned long nr_pinned;	/* of them, those that are roots */
 	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
+	unsigned long nr_nx_splits, nr_mmio;
 	unsigned long nr_unsync;	/* read without the lock */
 	u64 epoch;			/* flushes of the whole VM, from 1 */
 	gfn_t crowded;			/* a frame with too many tables */
@@ -362,6 +372,9 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - empty entry @i of @t points to @child. Lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
+/** shadow_mark_nx_split(), shadow_mark_mmio() - @t is of that kind. Lock: write */
+void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
+void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_drop() - entry @i of @t becomes empty, whatever it is; TLBs may hold it. Lock: write
  * Return: false if it was no link to anything
@@ -411,6 +424,11 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 
 /** unsync_frame() - may @gfn become writable? Then its tables are out of sync. Lock: write */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
+/**
+ * unsync_make_room() - before unsync_frame(). Lock: write
+ * Return: true: other tables were compared, which may be the one at hand: walk again
+ */
+bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /** sync_table() - drop the entries that the guest's table does not say any more. Lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_below() - @t gets one more parent: it and all that it leads to are in sync. Lock: write */

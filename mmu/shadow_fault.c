@@ -64,10 +64,8 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
 	shadow_link(sh, t, i, child);
-	if (f->host->nx_level >= level && role & ROLE_DIRECT && !child->nx_split) {
-		child->nx_split = true;
-		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_NX_SPLITS]);
-	}
+	if (f->host->nx_level >= level && role & ROLE_DIRECT)
+		shadow_mark_nx_split(sh, child);
 	return child;
 }
 
@@ -127,6 +125,8 @@ static int map_writable(struct shadow_fault *f, bool *write)
 	if (!(f->access & WALK_WRITE))
 		return OKVM_FAULT_FIXED;
 	if (!f->exclusive)
+		return SHADOW_EXCLUSIVE;
+	if (unsync_make_room(f->vcpu, gfn))
 		return SHADOW_EXCLUSIVE;
 	*write = unsync_frame(sh, gfn);
 	if (*write)
@@ -236,7 +236,7 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 		shadow_drop(sh, t, i);
 	WRITE_ONCE(t->link[i].what, link_what(f->host->gfn, f->leaf));
 	WRITE_ONCE(t->entry[i], entry);
-	t->mmio = true;
+	shadow_mark_mmio(sh, t);
 	return OKVM_FAULT_MMIO;
 }
 

@@ -10,8 +10,10 @@
 
 /* ---- out of sync ---- */
 
-/* Tables that may be out of sync at once, which one flush of the guest's compares. */
-#define UNSYNC_MAX	512
+static bool table_is_orphan(const struct shadow_table *t)
+{
+	return !t->parents && !t->roots;
+}
 
 /* Tables of another mode or access that nothing leads to: they only stand in the way. */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
@@ -22,7 +24,7 @@ static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn) {
-		if (!t->parents && !t->roots)
+		if (table_is_orphan(t))
 			shadow_zap_table(&z, t);
 	}
 	if (z.flush)
@@ -53,7 +55,7 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!unsync_allowed(sh, gfn))
 		unsync_zap_orphans(sh, gfn);
-	if (!unsync_allowed(sh, gfn) || sh->nr_unsync >= UNSYNC_MAX)
+	if (!unsync_allowed(sh, gfn))
 		return false;
 	shadow_for_each(t, next, sh, gfn) {
 		if (t->unsync)
@@ -149,26 +151,67 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 	return false;
 }
 
+/* Tables of @work, one flush for all. What nothing leads to is of a process that is gone. */
+static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_table *t, *next;
+	struct mmu_zap z;
+
+	shadow_zap_start(&z, sh);
+	list_for_each_entry_safe(t, next, work, unsynced) {
+		if (table_is_orphan(t))
+			shadow_zap_table(&z, t);
+		else
+			z.flush |= rmap_protect(sh, t->gfn);
+	}
+	if (z.flush)
+		shadow_zap_finish(&z);
+	list_for_each_entry_safe(t, next, work, unsynced)
+		sync_compare(vcpu, t);
+}
+
 static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *root)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
 	struct shadow_table *t, *next;
-	bool writable = false;
 	LIST_HEAD(work);
 
 	list_for_each_entry_safe(t, next, &sh->unsync, unsynced) {
-		if (!sync_reached(sh, t, root))
-			continue;
-		list_move(&t->unsynced, &work);
-		writable |= rmap_protect(sh, t->gfn);
+		if (table_is_orphan(t) || sync_reached(sh, t, root))
+			list_move_tail(&t->unsynced, &work);
 	}
-	if (list_empty(&work))
-		return;
-	/* One flush for all. */
-	if (writable)
-		shadow_flush(sh);
-	list_for_each_entry_safe(t, next, &work, unsynced)
-		sync_compare(vcpu, t);
+	if (!list_empty(&work))
+		sync_all(vcpu, &work);
+}
+
+/* Frames all of whose tables are out of sync already need no room. */
+static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+
+	shadow_for_each(t, next, sh, gfn) {
+		if (!t->unsync)
+			return true;
+	}
+	return false;
+}
+
+/* The older half, which may be of processes that do not run any more. */
+bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+	unsigned int n = SHADOW_UNSYNC / 2;
+	LIST_HEAD(work);
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (likely(sh->nr_unsync < SHADOW_UNSYNC) || !unsync_adds(sh, gfn))
+		return false;
+	while (n--)
+		list_move(sh->unsync.prev, &work);
+	sync_all(vcpu, &work);
+	return true;
 }
 
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t)
@@ -227,8 +270,17 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /* ---- an emulated write ---- */
 
-static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int first,
-			  unsigned int last)
+/*
+ * What is written is in memory before it is in the shadow. Another CPU of the guest's may have seen
+ * it there, have flushed, and have walked the shadow as it was: it owes no more flushes.
+ */
+static bool wrote_too_late(const struct okvm_vm *vm)
+{
+	return READ_ONCE(vm->created_vcpus) > 1;
+}
+
+static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow_table *t,
+			  unsigned int first, unsigned int last)
 {
 	unsigned int i;
 
@@ -239,7 +291,7 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct shadow_table *t, unsign
 			continue;
 		if (!spte_is_table(entry, role_level(t->role)) && sync_entry_holds(vcpu, t, i))
 			continue;
-		shadow_drop(shadow_of(vcpu), t, i);
+		z->flush |= shadow_drop(shadow_of(vcpu), t, i) && wrote_too_late(vcpu->vm);
 	}
 }
 
@@ -252,7 +304,7 @@ static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow
 	case SHADOW_WRITE_NONE:
 		break;
 	case SHADOW_WRITE_ENTRIES:
-		wrote_entries(vcpu, t, first, last);
+		wrote_entries(vcpu, z, t, first, last);
 		break;
 	case SHADOW_WRITE_TABLE:
 		shadow_zap_table(z, t);
@@ -293,7 +345,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
 		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
-	/* Entries that changed are the guest's to flush; freed tables are not. */
+	/* What one CPU alone has changed is the guest's to flush; freed tables are not. */
 	if (z.flush)
 		shadow_zap_finish(&z);
 	write_unlock(&sh->mmu->lock);

@@ -165,6 +165,9 @@ void tdp_map(struct okvm_fault *f)
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
+	/* It would be mapped elsewhere, where no removal looks for it. */
+	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
+		return;
 	for (level = mmu->root.level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		/* Read once: the value that is replaced is the value that was judged. */

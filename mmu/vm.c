@@ -116,6 +116,9 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 	mmu->hole_pfn = pfn;
 	write_unlock(&mmu->lock);
 	mmu_zap(mmu, gfn, gfn + 1, false);
+	/* Entries that say "no memory" are in no chain by which shadow paging would find them. */
+	if (pfn && okvm_mmu_is_shadow(vm))
+		mmu->policy->zap_mmio(mmu);
 }
 
 /* A slot is where the hole was: what was mapped there goes. */
@@ -134,23 +137,31 @@ void okvm_mmu_zap_all(struct okvm_vm *vm)
  * Memory slots.
  */
 
+bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
+		 const struct okvm_memslot *slot)
+{
+	return !((slot->base + slot->npages - 1) >> (policy->gpa_bits(mmu) - PAGE_SHIFT));
+}
+
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change)
 {
-	int bits = vm->mmu->policy->gpa_bits(vm->mmu) - PAGE_SHIFT;
-
 	if ((change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE) &&
-	    (new->base + new->npages - 1) >> bits)
+	    !mmu_reaches(vm->mmu->policy, vm->mmu, new))
 		return -EINVAL;
 	return 0;
+}
+
+/* Before numbers in MMIO entries begin anew. With an odd generation none is made. */
+void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
+{
+	if ((next >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
+		vm->mmu->policy->zap_mmio(vm->mmu);
 }
 
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change)
 {
-	/* Before generation numbers in MMIO entries begin anew, entries with old ones go. */
-	if ((okvm_slots_generation(vm) >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
-		vm->mmu->policy->zap_mmio(vm->mmu);
 	if (change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE)
 		mmu_fill_hole(vm->mmu, new);
 	if (change != OKVM_SLOT_FLAGS || new->flags & KVM_MEM_READONLY)

@@ -17,7 +17,7 @@
  * @wp: CR0.WP; @nx: EFER.NXE
  * @smep, @smap, @pse, @pke: CR4 (pse is implied beyond 2 levels)
  * @gbpages: CPUID says 1 GiB pages
- * @maxphyaddr: guest's physical address width in bits
+ * @maxphyaddr: guest's physical address width in bits, see walk_maxphyaddr()
  */
 struct walk_mode {
 	u8 levels;
@@ -25,9 +25,25 @@ struct walk_mode {
 	bool wp, nx, smep, smap, pse, pke, gbpages;
 };
 
+/*
+ * Widths that paging knows (SDM "Enumeration of Paging Features by CPUID"): entries have no more
+ * bits of an address, and without PAE they have 32.
+ */
+#define WALK_MAXPHYADDR_MIN	32
+#define WALK_MAXPHYADDR_MAX	52
+
+/** walk_maxphyaddr() - struct walk_mode's, of what CPUID says, which may be anything */
+static inline u8 walk_maxphyaddr(u8 bits)
+{
+	if (bits < WALK_MAXPHYADDR_MIN)
+		return WALK_MAXPHYADDR_MIN;
+	return bits > WALK_MAXPHYADDR_MAX ? WALK_MAXPHYADDR_MAX : bits;
+}
+
 /** struct walk_fault - the #PF that a failed walk means for the guest */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
+	bool again;		/* okvm_mmu_gva_to_gpa(): none, the walk was given up */
 };
 
 /** struct walk_regs - what else a translation depends on, read when one is needed */

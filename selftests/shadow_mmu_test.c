@@ -100,6 +100,96 @@ TEST(memory_pressure_takes_tables)
 	vm_destroy(&vm);
 }
 
+#define RESTORED_VA	(1ull << 30)
+#define PTE_TABLE	0x63ull
+
+/* RBX: an address, which is read again and again, all being flushed in between. */
+GUEST(reads, 64)
+	"1:	mov (%rbx), %al\n"
+	"	out %al, $0x10\n"
+	"	mov %cr3, %rcx\n"
+	"	mov %rcx, %cr3\n"
+	"	jmp 1b\n"
+GUEST_END(reads);
+
+/* What userspace writes to the guest's tables counts when it has set the registers. */
+TEST(a_snapshot_is_restored)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+	uint64_t *table;
+
+	shadow_create(&vm);
+	LOAD64(&vm, reads);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = RESTORED_VA;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	table = (void *)(vm.mem + VM_TABLES + 0x1000);
+	table[1] = ROOT_AT | PTE_TABLE;
+	table = (void *)(vm.mem + ROOT_AT);
+	memset(table, 0, 0x2000);
+	table[0] = (ROOT_AT + 0x1000) | PTE_TABLE;
+	table[512] = (ROOT_AT + 0x2000) | PTE_TABLE;
+	vm.mem[ROOT_AT + 0x2000] = 0xa;
+	vm.mem[ROOT_AT + 0x3000] = 0xb;
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	table[512] = (ROOT_AT + 0x3000) | PTE_TABLE;
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs), 0);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xb);
+	vm_destroy(&vm);
+}
+
+#define NO_IDT		(2ull << 30)
+
+/* The #PF that ends another's delivery is seen in CR2, though the guest gets #DF, or nothing. */
+TEST(cr2_of_a_page_fault_that_becomes_a_double_fault)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	shadow_create(&vm);
+	LOAD64(&vm, reads);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = RESTORED_VA;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.idt.base = NO_IDT;
+	sregs.idt.limit = 0xfff;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(sregs.cr2 >> 12, NO_IDT >> 12);
+	vm_destroy(&vm);
+}
+
+/* CPUID may say anything of the width of addresses. */
+TEST(any_maxphyaddr)
+{
+	static const uint8_t bits[] = { 0, 1, 12, 30, 53, 63, 64, 65, 255 };
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + 2 * sizeof(cpuid->entries[0]));
+
+	REQUIRE(cpuid);
+	cpuid->nent = 2;
+	cpuid->entries[0].function = 0x80000000;
+	cpuid->entries[0].eax = 0x80000008;
+	cpuid->entries[1].function = 0x80000008;
+	for (unsigned int i = 0; i < sizeof(bits); i++) {
+		struct vm vm;
+
+		shadow_create(&vm);
+		cpuid->entries[1].eax = bits[i];
+		EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_CPUID2, cpuid), 0);
+		EXPECT_EQ(vcpu_run(&vm), 0);
+		/* Where CR3 is wider than that, its load is a #GP that nobody handles. */
+		EXPECT_EQ(vm.run->exit_reason, bits[i] > 21 ? KVM_EXIT_IO : KVM_EXIT_SHUTDOWN);
+		vm_destroy(&vm);
+	}
+	free(cpuid);
+}
+
 /* The tables of a slot's frames go with it, and come back. */
 TEST(tables_go_with_their_slot)
 {

@@ -141,6 +141,18 @@ static void insn_run(struct vm *vm, struct outcome *out)
 	out->reason = run->exit_reason;
 }
 
+/*
+ * RF in the flags that an event without an error code has pushed. On shadow paging tables go when
+ * registers are set, so that the instruction's own page is mapped anew while it runs.
+ */
+static void forget_rf(struct outcome *out)
+{
+	uint64_t at = out->regs.rsp + 16 - VM_CODE;
+
+	if (at < sizeof(out->memory) - 8)
+		out->memory[at + 2] &= ~1;
+}
+
 /* Done twice: the first time pages are mapped, and such exits are seen in RFLAGS.RF. */
 static void insn_do(const struct insn *insn, bool forced, struct outcome *out)
 {
@@ -159,6 +171,8 @@ static void insn_do(const struct insn *insn, bool forced, struct outcome *out)
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_FPU, &out->fpu) == 0);
 	memcpy(out->memory, vm.mem + VM_CODE, sizeof(out->memory));
 	memset(out->memory + INSN - VM_CODE - sizeof(prefix), 0, sizeof(prefix));
+	if (vm_on_shadow(&vm))
+		forget_rf(out);
 	out->vector = out->regs.rip - HANDLERS < 0x1000 ? (out->regs.rip - HANDLERS) / 16 :
 							   NO_FAULT;
 	vm_destroy(&vm);

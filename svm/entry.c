@@ -12,10 +12,12 @@
 #include <asm/apicdef.h>
 #include <asm/debugreg.h>
 #include <asm/nospec-branch.h>
+#include <asm/trapnr.h>
 
 #include "svm/svm.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/user_exit.h"
+#include "x86/host_apf.h"
 #include "x86/stay.h"
 
 /* Whose VMCB ran last on this CPU: not its address, which a later vCPU's may get. */
@@ -248,6 +250,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	arch->avail = ~(u32)LAZY_REGS;
 	arch->dirty = 0;
 	hw->exit_code = control->exit_code;
+	if (host_apf_possible() && unlikely(hw->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF))
+		hw->host_apf = host_apf_take();
 	/* A VMRUN that refuses the state flushes nothing (APM "VMRUN"): the flush stays due. */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
 		return;

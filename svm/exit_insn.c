@@ -15,6 +15,7 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/exits.h"
+#include "x86/host_apf.h"
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
@@ -157,12 +158,26 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+static int exit_unknown_exception(struct okvm_vcpu *vcpu, u8 vector)
+{
+	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+	vcpu->run->ex.exception = vector;
+	vcpu->run->ex.error_code = to_hw(vcpu)->vmcb->control.exit_info_1;
+	return OKVM_USER;
+}
+
 int svm_exit_exception(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u8 vector = hw->exit_code - SVM_EXIT_EXCP_BASE;
 
 	switch (vector) {
+	case X86_TRAP_PF:
+		/* Not intercepted: the host's own. */
+		if (!hw->host_apf)
+			return exit_unknown_exception(vcpu, vector);
+		host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
+		return OKVM_RESUME;
 	case X86_TRAP_MC:
 		/* Served in svm_exit_host_mce(). */
 		return OKVM_RESUME;
@@ -177,10 +192,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, hw->vmcb->control.exit_info_1);
 		return OKVM_RESUME;
 	default:
-		vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
-		vcpu->run->ex.exception = vector;
-		vcpu->run->ex.error_code = hw->vmcb->control.exit_info_1;
-		return OKVM_USER;
+		return exit_unknown_exception(vcpu, vector);
 	}
 }
 

@@ -45,6 +45,7 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* the event whose delivery it has cut short, or 0 */
 	bool entry_failed;	/* SVM is off: the VMCB is as before the entry */
+	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
 	int entry_cpu;
 	u64 exit_dr6;		/* DR6 as the exit left it */
 

@@ -215,6 +215,9 @@ static u32 vmx_caps_bits(void)
 		    !(r->ept & ~vmx_caps.ept_cap))
 			caps |= r->cap;
 	}
+	/* The bit of entries that says so is reserved. */
+	if (!boot_cpu_has(X86_FEATURE_NX))
+		caps &= ~OKVM_HW_SHADOW;
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
 		caps |= OKVM_HW_NX_HUGEPAGES;
 	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)

@@ -16,6 +16,7 @@
 
 #include "vmx/vmx.h"
 #include "x86/cpu/regs.h"
+#include "x86/host_apf.h"
 #include "x86/stay.h"
 
 /* ---- the host's segments and KERNEL_GS_BASE: once per vcpu_load ---- */
@@ -367,6 +368,9 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
+	/* Whoever serves the exit, and whoever watches. */
+	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
+		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {
 		hw->vmcs.entry_info = 0;
 		vmx_events_given(vcpu);

@@ -3,9 +3,6 @@
  * Exits that are made by memory accesses: EPT violations and
  * misconfigurations (MMIO), page faults of shadow paging, and the APIC page.
  */
-#include <linux/irqflags.h>
-#include <linux/kvm_para.h>
-
 #include <asm/apicdef.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
@@ -19,6 +16,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
+#include "x86/host_apf.h"
 
 /* How the MMU is to take the access. */
 static u32 ept_access(union qual_ept q)
@@ -164,21 +162,15 @@ static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault
 		native_write_cr2(vcpu->arch->cr2);
 }
 
-/*
- * Of every #PF, with IRQs still off: a host that is a virtual machine itself may be told by one
- * that a page of its own is being fetched.
- */
-static bool is_host_apf(struct okvm_hw_vcpu *hw)
+static bool is_page_fault(u32 info)
 {
-	hw->host_apf = boot_cpu_has(X86_FEATURE_HYPERVISOR) ? kvm_read_and_reset_apf_flags() : 0;
-	return hw->host_apf;
+	return (info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+	       (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF);
 }
 
-static void wait_host_apf(struct okvm_hw_vcpu *hw)
+void vmx_take_host_apf(struct okvm_hw_vcpu *hw)
 {
-	local_irq_disable();
-	kvm_async_pf_task_wait_schedule((u32)vmx_qual(hw));
-	local_irq_enable();
+	hw->host_apf = is_page_fault(vmx_intr_info(hw)) ? host_apf_take() : 0;
 }
 
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
@@ -192,10 +184,9 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	/* Locks of mmu/ sleep there. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return false;
-	if ((info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) !=
-	    (INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_PF))
+	if (!is_page_fault(info))
 		return false;
-	if (is_host_apf(hw) || info & INTR_INFO_UNBLOCK_NMI ||
+	if (hw->host_apf || info & INTR_INFO_UNBLOCK_NMI ||
 	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
 		return false;
 	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
@@ -241,7 +232,7 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 	int verdict;
 
 	if (unlikely(hw->host_apf)) {
-		wait_host_apf(hw);
+		host_apf_wait(&hw->host_apf, vmx_qual(hw));
 		return OKVM_RESUME;
 	}
 	trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), pf.gva, error);

@@ -306,6 +306,8 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
+/** vmx_take_host_apf() - an exception ended the run: hw->host_apf, see x86/host_apf.h; IRQs off */
+void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
 /** vmx_fast_page_fault() - shadow paging: a #PF that needs no lock and no sleep; IRQs off */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
 /** vmx_exit_page_fault() - @error: hardware's error code. Return: outcome */

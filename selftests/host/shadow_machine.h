@@ -221,15 +221,27 @@ void write_lock(rwlock_t *lock)
 	lock->writer = true;
 }
 
+/* Likewise. */
+bool write_trylock(rwlock_t *lock)
+{
+	if (chance(10))
+		return false;
+	write_lock(lock);
+	return true;
+}
+
 void write_unlock(rwlock_t *lock)
 {
 	assert(lock->writer);
 	lock->writer = false;
 }
 
+/* The scheduler wants this CPU all the time. */
+static bool resched;
+
 int need_resched(void)
 {
-	return 0;
+	return resched;
 }
 
 int rwlock_needbreak(rwlock_t *lock)
@@ -982,6 +994,7 @@ static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
 static void check_structure(void)
 {
 	unsigned long leaves = 0, links = 0, chained = 0, children = 0, nr = 0, unsync = 0;
+	unsigned long listed = 0, mmio = 0;
 	struct shadow_vm *sh = mmu.shadow;
 	unsigned int shadowed[SLOTS + 1] = {}, count[TABLES] = {}, blocks = 0;
 	struct shadow_table *t;
@@ -990,6 +1003,7 @@ static void check_structure(void)
 	list_for_each_entry(t, &sh->tables, all) {
 		nr++;
 		unsync += t->unsync;
+		listed += t->nx_split + t->mmio;
 		check_table(t, &leaves, &links);
 		children += check_chain(t->parents, 0, t);
 		if (!table_is_direct(t) && t->gfn < FRAMES) {
@@ -1022,6 +1036,16 @@ static void check_structure(void)
 			  leaves, chained, links, children);
 	if (blocks != (unsigned long)atomic64_read(&sh->nr_blocks))
 		VIOLATION("step %lu: blocks are miscounted", step);
+	list_for_each_entry(t, &sh->mmio, mmio_node)
+		listed -= t->mmio;
+	list_for_each_entry(t, &sh->nx_splits, nx_node)
+		listed -= t->nx_split;
+	if (listed)
+		VIOLATION("step %lu: a table is not in the list of its kind", step);
+	list_for_each_entry(t, &sh->mmio, mmio_node)
+		mmio++;
+	if (mmio != sh->nr_mmio)
+		VIOLATION("step %lu: tables with MMIO entries are miscounted", step);
 	if (nr != sh->nr_tables || unsync != sh->nr_unsync)
 		VIOLATION("step %lu: tables are miscounted", step);
 	if (atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_4K]) +

@@ -156,6 +156,28 @@ static void op_invlpg(struct cpu *cpu)
 		forget_page(cpu, other, gva_of(cpu, id));
 }
 
+/* TLBs of @cpu take what a walk finds of its address @id. */
+static void look(struct cpu *cpu, unsigned int id)
+{
+	u64 *leaf, gfn;
+
+	leaf = hw_walk(cpu, gva_of(cpu, id), KERNEL_READ, &gfn);
+	if (leaf)
+		tlb_fill(cpu, id, *leaf, gfn);
+}
+
+/* The other CPU has seen in memory what @cpu is about to tell the shadow of, and flushes. */
+static void see_early(const struct cpu *cpu)
+{
+	struct cpu *other = &cpus[cpu == &cpus[0]];
+
+	if (other->reload)
+		load(other);
+	op_invlpg(other);
+	for (unsigned int id = 0; id < nr_gvas(mode_of(other)->levels); id++)
+		look(other, id);
+}
+
 /* What was written to @gpa by hardware or by an emulated instruction. */
 static void store(struct cpu *cpu, u64 gpa, bool emulated)
 {
@@ -169,6 +191,8 @@ static void store(struct cpu *cpu, u64 gpa, bool emulated)
 		at = rnd(4096 / size) * size;
 	}
 	guest_write((gpa & ~0xfffull) | at, size, val);
+	if (emulated && chance(30))
+		see_early(cpu);
 	if (emulated)
 		shadow_wrote(&cpu->vcpu, (gpa & ~0xfffull) | at, size);
 	host.dirty[gpa >> 12] |= slot_of(gpa >> 12)->flags & KVM_MEM_LOG_DIRTY_PAGES;
@@ -621,6 +645,8 @@ static void start(u64 seed)
 	mmu.nx_huge = false;
 	slots_gen = 4;
 	vm.mmu = &mmu;
+	vm.created_vcpus = CPUS;
+	resched = false;
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		slots[i] = (struct okvm_memslot){ .base = i * 512, .npages = 512,
 						  .hva = (1ul << 40) + i * 512 * PAGE_SIZE };
@@ -712,6 +738,19 @@ TEST(a_role_says_the_whole_mode)
 		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMEP_NOWP), !m.wp);
 		m.smap = true;
 		EXPECT_EQ(!!(role_root(&m, 0) & ROLE_SMAP_NOWP), !m.wp);
+	}
+}
+
+/* Userspace may put any number there. */
+TEST(a_role_has_room_for_each_maxphyaddr)
+{
+	for (unsigned int bits = 0; bits < 256; bits++) {
+		struct walk_mode m = { .levels = 4, .maxphyaddr = walk_maxphyaddr(bits) };
+		struct walk_mode back = role_mode(role_root(&m, 0));
+
+		EXPECT(m.maxphyaddr >= 32 && m.maxphyaddr <= 52);
+		EXPECT(bits < 32 || bits > 52 || m.maxphyaddr == bits);
+		EXPECT_EQ(back.maxphyaddr, m.maxphyaddr);
 	}
 }
 
@@ -884,6 +923,106 @@ TEST(a_known_cr3_compares_what_is_out_of_sync)
 	end();
 }
 
+/* Out of sync, for a frame that is writable behind @gva. */
+static bool write_behind(struct cpu *cpu, u64 gva)
+{
+	struct okvm_page_fault pf = { .gva = gva, .acc = WALK_WRITE };
+	unsigned int tries;
+	u64 gfn;
+
+	for (tries = 0; tries < 4 && !hw_walk(cpu, gva, KERNEL_WRITE, &gfn); tries++) {
+		if (shadow_page_fault(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED)
+			return false;
+	}
+	return tries < 4;
+}
+
+/*
+ * A process ends: its page tables are written to, then the entries that lead to them. At no time is
+ * a write to a page table refused, and nothing of it is left when the guest has flushed.
+ */
+TEST(page_tables_of_a_process_that_is_gone)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	const unsigned int n = 2 * SHADOW_UNSYNC;
+
+	static_assert(2 * SHADOW_UNSYNC < 400, "room in tables and in memory");
+	mem[2][0] = 0x3067;
+	for (unsigned int k = 0; k < n; k++) {
+		mem[3][k] = (100ull + k) << 12 | 0x67;
+		mem[2][1 + k] = (100ull + k) << 12 | 0x67;
+		mem[100 + k][0] = (200ull + k) << 12 | 0x67;
+		EXPECT_EQ(touch(cpu, (1ull + k) << 21), OKVM_FAULT_FIXED);
+	}
+	for (unsigned int k = 0; k < n; k++) {
+		EXPECT(write_behind(cpu, (u64)k << 12));
+		EXPECT(mmu.shadow->nr_unsync <= SHADOW_UNSYNC);
+		guest_write((100ull + k) << 12, 8, 0);
+	}
+	for (unsigned int k = 0; k < n; k++) {
+		guest_write(2 << 12 | (1 + k) * 8, 8, 0);
+		shadow_wrote(&cpu->vcpu, 2 << 12 | (1 + k) * 8, 8);
+		/* The table above stays in use. */
+		EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	}
+	load(cpu);
+	EXPECT_EQ(mmu.shadow->nr_unsync, 0);
+	EXPECT(shadow_cr3_fast(&cpu->vcpu));
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+TEST(a_write_that_another_cpu_sees_before_the_shadow)
+{
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+
+	other->mmu.mode = cpu->mmu.mode;
+	other->cr3 = cpu->cr3;
+	load(other);
+	flushed(other);
+	EXPECT_EQ(touch(other, 0), OKVM_FAULT_FIXED);
+	guest_write(2 << 12, 8, 1024 << 12 | 0xe7);
+	mmu_policy_shadow.invalidate(&other->vcpu, OKVM_INVLPG, 0, 0);
+	flushed(other);
+	look(other, 0);
+	EXPECT_EQ(other->nr_tlb[0], 1);
+	shadow_wrote(&cpu->vcpu, 2 << 12, 8);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+static unsigned int breaks;
+
+static void count_break(void)
+{
+	breaks++;
+}
+
+/* Dirty logging of many frames lets others have the lock in between. */
+TEST(a_log_begins_piece_by_piece)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		mem[2][i] = (u64)i << 21 | 0xe7;
+		EXPECT_EQ(touch(cpu, ((u64)i << 21) + 0x20000), OKVM_FAULT_FIXED);
+	}
+	between = count_break;
+	breaks = 0;
+	resched = true;
+	shadow_write_protect(&mmu, 0, FRAMES);
+	/* After each block, and after each frame that is mapped. */
+	EXPECT(breaks >= 2 * SLOTS);
+	EXPECT(!mmu.lock.writer);
+	between = NULL;
+	okvm_mmu_flush_vm(&vm);
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)
 {
@@ -891,6 +1030,8 @@ TEST(one_frame_in_many_roles)
 	unsigned int bits, tries;
 	int verdict;
 
+	/* Or the oldest would go before one frame has too many. */
+	shadow_set_limit(&mmu, 1000);
 	for (bits = 0; bits < 64; bits++) {
 		cpu->mmu.mode.wp = bits & 1;
 		cpu->mmu.mode.nx = bits & 2;

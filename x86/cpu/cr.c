@@ -35,7 +35,7 @@ void okvm_paging_changed(struct okvm_vcpu *vcpu)
 	unsigned long cr0 = okvm_cr0(vcpu), cr4 = okvm_cr4(vcpu);
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
 	struct walk_mode mode = {
-		.maxphyaddr = feat->maxphyaddr,
+		.maxphyaddr = walk_maxphyaddr(feat->maxphyaddr),
 		.wp = cr0 & X86_CR0_WP,
 		.nx = vcpu->arch->efer & EFER_NX,
 		.smep = cr4 & X86_CR4_SMEP,

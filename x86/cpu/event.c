@@ -70,6 +70,9 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		event_deliver_payload(vcpu);
 		return;
 	}
+	/* The CPU has written CR2 before it finds that it cannot deliver the #PF. */
+	if (new.vector == X86_TRAP_PF && new.has_payload)
+		vcpu->arch->cr2 = new.payload;
 	switch (event_merge(exc->vector, new.vector)) {
 	case EVENT_MERGE_SECOND:
 		new.pending = true;

@@ -38,6 +38,11 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
+	/* The event stays injected, and comes again. */
+	if (okvm_emul_raced(e)) {
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return OKVM_RESUME;
+	}
 	/* Nothing completes a delivery that userspace must take part in: the event comes again. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -114,6 +114,8 @@ struct emul_known {
  * @direct: userspace was asked for the plain MOV in @mov
  * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
  * @retry_rip, @retry_gfn, @retries: an instruction that the CPU was given as its emulation failed
+ * @repeatable: what is emulated comes again if it is given up without any effect
+ * @raced: it was given up, as the guest's tables did not hold still: okvm_emul_raced()
  * @note: how the instruction's bytes were found, if that was noted
  * @known: the last that were decoded, of which the next takes the place of @known_next
  * @again: the one that userspace was asked to read for
@@ -139,6 +141,8 @@ struct okvm_emulation {
 	unsigned long retry_rip;
 	gfn_t retry_gfn;
 	u8 retries;
+	bool repeatable;
+	bool raced;
 
 	struct okvm_note note;
 	struct emul_known known[EMUL_KNOWN];
@@ -157,6 +161,15 @@ extern const struct emul_ops okvm_emul_ops;
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
+}
+
+/** okvm_emul_raced() - not unknown, but to come again, after KVM_RUN has looked at what waits */
+static inline bool okvm_emul_raced(struct okvm_emulation *e)
+{
+	bool raced = e->raced;
+
+	e->raced = false;
+	return raced;
 }
 
 /** okvm_emul_steps() - a debugger steps: one instruction, or one iteration of a string */

@@ -4,6 +4,7 @@
  * guest's page tables, ports, and the registers that exits work on too.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include <asm/trapnr.h>
@@ -51,14 +52,26 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 {
 	if (gpa != OKVM_INVALID_GPA)
 		return EMUL_OK;
+	if (fault->again) {
+		emul_of(ctx)->raced = true;
+		return EMUL_UNHANDLEABLE;
+	}
 	return emul_fault_page(ctx, la, fault->error_code);
+}
+
+/* Another CPU of the guest's won all races for an entry. What cannot come again goes on. */
+static bool goes_on(const struct okvm_emulation *e)
+{
+	return !e->repeatable && !fatal_signal_pending(current);
 }
 
 static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 {
 	struct walk_fault fault = { };
 
-	*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
+	do {
+		*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
+	} while (fault.again && goes_on(emul_of(ctx)));
 	return translated(ctx, la, *gpa, &fault);
 }
 
@@ -68,9 +81,11 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	enum emul_rc rc;
 	gpa_t gpa;
 
-	gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
-					OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0), &fault,
-					&emul_of(ctx)->note);
+	do {
+		gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
+						OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0),
+						&fault, &emul_of(ctx)->note);
+	} while (fault.again && goes_on(emul_of(ctx)));
 	rc = translated(ctx, la, gpa, &fault);
 	if (rc != EMUL_OK)
 		return rc;

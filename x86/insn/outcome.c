@@ -159,6 +159,11 @@ static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
+	if (okvm_emul_raced(e)) {
+		/* Iterations that came before are done. */
+		emul_store_regs(e);
+		return OKVM_RESUME;
+	}
 	if (e->why == OKVM_EMUL_NATIVE) {
 		e->unknown = true;
 		return OKVM_RESUME;

@@ -50,6 +50,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->direct = false;
 	e->asked_msr = false;
 	e->unknown = false;
+	e->repeatable = true;
+	e->raced = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
@@ -123,6 +125,7 @@ unsigned int okvm_insn_len(struct okvm_vcpu *vcpu)
 	struct okvm_emulation *e = vcpu->arch->emul;
 
 	okvm_emul_begin(e, OKVM_EMUL_OTHER, 0);
+	e->repeatable = false;
 	return emul_decode(&e->ctx) == EMUL_OK ? e->ctx.insn.len : 0;
 }
 

@@ -26,6 +26,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back
 	enum emul_rc rc;
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
+	e->repeatable = false;
 	e->ctx.rip = back;
 	rc = emul_task_switch(&e->ctx, task);
 	/* With the switch an event has been delivered, whatever the new task meets. */

@@ -126,6 +126,8 @@ static int emul_forced(struct okvm_emulation *e)
 	if (emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
+	/* The prefix is passed. */
+	e->repeatable = false;
 	if (emul_decode(&e->ctx) != EMUL_OK) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
@@ -156,6 +158,8 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu)
 		if (emul_is_syscall(&e->ctx))
 			return okvm_emul_outcome(e, emul_exec(&e->ctx));
 	}
+	if (okvm_emul_raced(e))
+		return OKVM_RESUME;
 	okvm_queue_exception(vcpu, X86_TRAP_UD);
 	return OKVM_RESUME;
 }

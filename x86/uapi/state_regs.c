@@ -162,6 +162,7 @@ static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sre
 	if ((old_cr4 ^ sregs->cr4) & (X86_CR4_OSXSAVE | X86_CR4_PKE))
 		okvm_cpuid_runtime(vcpu);
 	okvm_paging_changed(vcpu);
+	okvm_mmu_restored(vcpu);
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 	okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
@@ -265,12 +266,14 @@ static long ioc_set_sregs2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_translation *tr = arg.data;
-	struct walk_fault fault;
+	struct walk_fault fault = { };
 	gpa_t gpa = OKVM_INVALID_GPA;
 
 	/* Only long mode has linear addresses of more than 32 bits. */
 	if (okvm_long_mode(vcpu) || !(tr->linear_address >> 32))
 		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
+	if (fault.again)
+		return -EINTR;
 	tr->physical_address = gpa;
 	tr->valid = gpa != OKVM_INVALID_GPA;
 	tr->writeable = 1;

@@ -33,6 +33,7 @@ struct okvm_vm {
 	const struct okvm_backend *backend;
 	struct srcu_struct srcu;
 	struct okvm_mmu_vm *mmu;
+	u32 created_vcpus;
 	atomic64_t stat[OKVM_NR_VM_STATS];
 };
 

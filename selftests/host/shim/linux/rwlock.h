@@ -13,6 +13,7 @@ typedef struct {
 void read_lock(rwlock_t *lock);
 void read_unlock(rwlock_t *lock);
 bool read_trylock(rwlock_t *lock);
+bool write_trylock(rwlock_t *lock);
 void write_lock(rwlock_t *lock);
 void write_unlock(rwlock_t *lock);
 int rwlock_needbreak(rwlock_t *lock);

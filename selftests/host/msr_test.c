@@ -2,6 +2,7 @@
 /* The MSR table: sorted, findable, and every row against edge values. */
 #include "test.h"
 
+#include <linux/bits.h>
 #include <linux/kernel.h>
 #include <asm/msr-index.h>
 #include "x86/msr/msr_table.h"
@@ -89,6 +90,30 @@ TEST(needs)
 	EXPECT_EQ(msr_check_write(row, &all, &val), MSR_LEGAL);
 	val = 1ULL << 32;
 	EXPECT_EQ(msr_check_write(row, &host, &val), MSR_FAULT);
+}
+
+/* A CPU may have STIBP or SSBD without IBRS (Zen 2), and IBPB alone (Zen 1). */
+TEST(speculation_controls_bring_their_msrs)
+{
+	static const struct {
+		u32 l7d, ext8b, needs;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ BIT(26), 0, BIT(MSR_NEED_SPEC_CTRL) | BIT(MSR_NEED_IBPB) },
+		{ BIT(27), 0, BIT(MSR_NEED_SPEC_CTRL) },
+		{ BIT(31), 0, BIT(MSR_NEED_SPEC_CTRL) },
+		{ BIT(28), 0, BIT(MSR_NEED_L1D_FLUSH) },
+		{ 0, BIT(12), BIT(MSR_NEED_IBPB) },
+		{ 0, BIT(14), BIT(MSR_NEED_SPEC_CTRL) },
+		{ 0, BIT(15), BIT(MSR_NEED_SPEC_CTRL) },
+		{ 0, BIT(24), BIT(MSR_NEED_SPEC_CTRL) },
+		/* None of them is controlled by the MSR: always on, not affected, CLZERO. */
+		{ 0, BIT(17) | BIT(26) | BIT(0), 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(msr_spec_needs(cases[i].l7d, cases[i].ext8b), cases[i].needs);
 }
 
 /* Userspace that asks for invalid accesses is told of them, and of unknown MSRs apart. */

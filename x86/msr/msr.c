@@ -79,12 +79,10 @@ static u32 need_if(bool cond, enum msr_need need)
 
 u32 okvm_host_msr_needs(const struct okvm_host *host)
 {
-	u32 l7d = okvm_host_cpuid_reg(host, 0x7, 0, 3);
-
-	return need_if(host->caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
-	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
-	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
-	       need_if(l7d & BIT(28), MSR_NEED_L1D_FLUSH) |
+	return msr_spec_needs(okvm_host_cpuid_reg(host, 0x7, 0, 3),
+			      okvm_host_cpuid_reg(host, 0x80000008, 0, 1)) |
+	       need_if(host->caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
+	       need_if(boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
 	       need_if(true, MSR_NEED_ARCH_CAP) |
 	       need_if(host->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
 	       need_if(host->caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |

@@ -150,6 +150,25 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
+ * Each bit of SPEC_CTRL is enumerated by itself, and CPUs of AMD have some without the others (SDM
+ * "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ */
+u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
+{
+	const u32 intel_ctrl = BIT(26) | BIT(27) | BIT(31);	/* IBRS, STIBP, SSBD */
+	const u32 amd_ctrl = BIT(14) | BIT(15) | BIT(24);	/* in the same order */
+	u32 needs = 0;
+
+	if (leaf7_edx & intel_ctrl || ext8_ebx & amd_ctrl)
+		needs |= BIT(MSR_NEED_SPEC_CTRL);
+	if (leaf7_edx & BIT(26) || ext8_ebx & BIT(12))
+		needs |= BIT(MSR_NEED_IBPB);
+	if (leaf7_edx & BIT(28))
+		needs |= BIT(MSR_NEED_L1D_FLUSH);
+	return needs;
+}
+
+/*
  * The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. Its MSR is
  * known all the same: userspace that asks for exits is told that the access is invalid. The newest
  * one is not known to KVM on CPUs that lack it.

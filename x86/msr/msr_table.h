@@ -125,6 +125,12 @@ extern const unsigned int msr_nr_rows;
 /** msr_find() - the row of @msr, or NULL */
 const struct msr_row *msr_find(u32 msr);
 
+/**
+ * msr_spec_needs() - BIT(enum msr_need) of the speculation controls that CPUID tells of
+ * @leaf7_edx, @ext8_ebx: EDX of leaf 7 (Intel's bits), EBX of leaf 80000008h (AMD's)
+ */
+u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
+
 /** msr_check_read() - may @row be read? */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 

@@ -358,6 +358,27 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
+ * On CPUs whose return predictions one bit keeps apart (SRSO on Zen 5) the kernel chooses no other
+ * mitigation, and leaves the bit to whoever runs guests.
+ */
+#include <asm/msr.h>
+/** okvm_bp_spec_reduce() - this CPU's bit. Return: true if that changed it. Preemption off */
+static inline bool okvm_bp_spec_reduce(bool on)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	const u64 bit = BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	u64 val;
+
+	if (!cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE) ||
+	    rdmsrl_safe(MSR_ZEN4_BP_CFG, &val) || !(val & bit) == !on)
+		return false;
+	return !wrmsrl_safe(MSR_ZEN4_BP_CFG, val ^ bit);
+#else
+	return false;
+#endif
+}
+
+/*
  * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
  * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
  */

@@ -363,7 +363,7 @@ static inline void okvm_perf_svm(bool on)
  */
 #include <asm/msr.h>
 /** okvm_bp_spec_reduce() - this CPU's bit. Return: true if that changed it. Preemption off */
-static inline bool okvm_bp_spec_reduce(bool on)
+static __always_inline bool okvm_bp_spec_reduce(bool on)
 {
 #ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
 	const u64 bit = BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);

@@ -238,6 +238,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	context_tracking_guest_exit();
 
 	hw->exit_code = SVM_EXIT_ERR;
+	hw->entry_cpu = vcpu->cpu;
 	hw->cut_info = 0;
 	if (unlikely(hw->entry_failed)) {
 		if (hw->soft_len)
@@ -249,8 +250,11 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	arch->dirty = 0;
 	hw->exit_code = control->exit_code;
 	/* A VMRUN that refuses the state flushes nothing (APM "VMRUN"): the flush stays due. */
-	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
+	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
+		if (hw->soft_len)
+			svm_soft_event_undo(hw);
 		return;
+	}
 	if (control->tlb_ctl != TLB_CONTROL_DO_NOTHING)
 		svm_tlb_flushed(hw);
 	if (svm_has(&svm_caps, SVM_FEAT_CLEAN))

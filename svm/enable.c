@@ -19,6 +19,7 @@
 #include "svm/svm.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
+#define TSC_RATIO_ONE	(1ULL << 32)
 
 /**
  * struct svm_cpu - of each CPU
@@ -86,6 +87,9 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	/* Whoever was here before may have left another: the host's own TSC does not show it. */
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
 	okvm_perf_svm(true);
 	/* What the TLB holds of former guests: the first vCPU begins a generation. */

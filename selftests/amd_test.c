@@ -5,6 +5,153 @@
  */
 #include "selftests/lib/pages.h"
 
+/* ---- CPUID and MSRs ---- */
+
+static uint32_t offered(struct vm *vm, uint32_t leaf, uint32_t sub, unsigned int reg)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 e[100];
+	} list;
+	unsigned int i;
+
+	list.head.nent = 100;
+	REQUIRE(ioctl(vm->sys, KVM_GET_SUPPORTED_CPUID, &list) == 0);
+	for (i = 0; i < list.head.nent; i++)
+		if (list.e[i].function == leaf && list.e[i].index == sub)
+			return (&list.e[i].eax)[reg];
+	return 0;
+}
+
+static uint32_t host_cpuid(uint32_t leaf, uint32_t sub, unsigned int reg)
+{
+	uint32_t r[4];
+
+	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) :
+			 "a"(0x80000000u), "c"(0));
+	if (leaf > r[0])
+		return 0;
+	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) :
+			 "a"(leaf), "c"(sub));
+	return r[reg];
+}
+
+static bool in_list(int fd, unsigned long request, uint32_t msr)
+{
+	static struct {
+		struct kvm_msr_list head;
+		uint32_t msrs[600];
+	} list;
+	unsigned int i;
+
+	list.head.nmsrs = 600;
+	REQUIRE(ioctl(fd, request, &list) == 0);
+	for (i = 0; i < list.head.nmsrs; i++)
+		if (list.head.indices[i] == msr)
+			return true;
+	return false;
+}
+
+static int msr_ioctl(int fd, unsigned long request, uint32_t msr, uint64_t *val)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} arg = { .head.nmsrs = 1, .e = { .index = msr, .data = *val } };
+	int ret = ioctl(fd, request, &arg);
+
+	*val = arg.e.data;
+	return ret;
+}
+
+static int msr_get(int fd, uint32_t msr, uint64_t *val)
+{
+	return msr_ioctl(fd, KVM_GET_MSRS, msr, val);
+}
+
+static int msr_set(int fd, uint32_t msr, uint64_t val)
+{
+	return msr_ioctl(fd, KVM_SET_MSRS, msr, &val);
+}
+
+#define EXT8_CONTROLS	(1u << 12 | 1u << 14 | 1u << 15 | 1u << 17 | 1u << 24 | 1u << 28)
+
+TEST(speculation_controls_are_offered_with_their_msrs)
+{
+	uint32_t ext8, l7d;
+	uint64_t val = 0;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	ext8 = offered(&vm, 0x80000008, 0, 1);
+	l7d = offered(&vm, 7, 0, 3);
+	EXPECT_EQ(host_cpuid(0x80000008, 0, 1) & EXT8_CONTROLS & ~ext8, 0);
+	if (ext8 & (1u << 14 | 1u << 15 | 1u << 24) || l7d & (1u << 26 | 1u << 27 | 1u << 31)) {
+		EXPECT(in_list(vm.sys, KVM_GET_MSR_INDEX_LIST, 0x48));
+		EXPECT_EQ(msr_get(vm.vcpu, 0x48, &val), 1);
+		EXPECT_EQ(msr_set(vm.vcpu, 0x48, val), 1);
+	}
+	if (ext8 & 1u << 28)
+		EXPECT_EQ(msr_set(vm.vcpu, 0x48, 0x80), 1);
+	if (ext8 & 1u << 12)
+		EXPECT_EQ(msr_set(vm.vcpu, 0x49, 1), 1);
+	vm_destroy(&vm);
+}
+
+TEST(topology_of_caches_is_offered)
+{
+	const uint32_t topology = 1u << 22;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_EQ(offered(&vm, 0x80000001, 0, 2) & topology,
+		  host_cpuid(0x80000001, 0, 2) & topology);
+	EXPECT_EQ(offered(&vm, 0x8000001d, 0, 0), host_cpuid(0x8000001d, 0, 0));
+	if (offered(&vm, 0x80000000, 0, 0) >= 0x80000021)
+		EXPECT(offered(&vm, 0x80000021, 0, 0) & 1u << 9);
+	vm_destroy(&vm);
+}
+
+TEST(msrs_are_those_of_the_vendor)
+{
+	const uint32_t de_cfg = 0xc0011029, ratio = 0xc0000104, ext_ctl = 0x4d0;
+	bool amd = test_on_svm();
+	uint64_t val = 0, feature = 0;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	EXPECT_EQ(in_list(vm.sys, KVM_GET_MSR_FEATURE_INDEX_LIST, de_cfg), amd);
+	EXPECT_EQ(msr_get(vm.sys, de_cfg, &feature), amd);
+	EXPECT_EQ(msr_get(vm.vcpu, de_cfg, &val), amd);
+	EXPECT_EQ(val, feature);
+	EXPECT_EQ(msr_set(vm.vcpu, de_cfg, 1 << 9), 0);
+	EXPECT_EQ(in_list(vm.sys, KVM_GET_MSR_INDEX_LIST, ratio), amd);
+	val = 0;
+	EXPECT_EQ(msr_get(vm.vcpu, ratio, &val), amd);
+	EXPECT_EQ(val, amd ? 1ull << 32 : 0);
+	EXPECT_EQ(in_list(vm.sys, KVM_GET_MSR_INDEX_LIST, ext_ctl), !amd);
+	EXPECT_EQ(msr_get(vm.vcpu, 0x8b, &val), 1);
+	EXPECT_EQ(val, amd ? 0x01000065 : 1ull << 32);
+	EXPECT_EQ(msr_set(vm.vcpu, 0x176, 0xffffffff81000000ull), 1);
+	EXPECT_EQ(msr_get(vm.vcpu, 0x176, &val), 1);
+	EXPECT_EQ(val, amd ? 0x81000000 : 0xffffffff81000000ull);
+	vm_destroy(&vm);
+}
+
+/* As wide as the guest is told: the host's own may be narrower by the bits of a key. */
+TEST(memory_up_to_the_guests_width)
+{
+	struct vm vm;
+	uint32_t bits;
+
+	vm_create(&vm, 0);
+	bits = offered(&vm, 0x80000008, 0, 0) & 0xff;
+	if (vm_on_shadow(&vm) || bits > 48)
+		test_skip("tables of four levels, or the host's width");
+	vm_slot(&vm, 1, (1ull << bits) - 0x1000, 0x1000, host_pages(1), 0);
+	vm_destroy(&vm);
+}
+
 /* ---- changes of the paging mode ---- */
 
 #define PD		0x10000u

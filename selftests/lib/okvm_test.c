@@ -41,6 +41,8 @@ static const struct known tcg_known[] = {
 	{ "a_debuggers_dr7_has_32_bits", ARMED },
 	{ "debug_registers_of_32_bit_code", TOO },
 	{ "local_breakpoints_end_with_the_task", TOO },
+	{ "a_failed_entry_leaves_an_events_instruction",
+	  "leaves the host's RIP in a VMCB that VMRUN refuses" },
 	{ "a_failed_entry_keeps_registers", "leaves the host's RIP in a VMCB that VMRUN refuses" },
 	{ "step_while_sti_blocks", TOO },
 	{ "step_over_hlt", TOO },

@@ -100,6 +100,8 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	/* Who asks later may have been moved to another CPU. */
+	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
@@ -238,7 +240,6 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	context_tracking_guest_exit();
 
 	hw->exit_code = SVM_EXIT_ERR;
-	hw->entry_cpu = vcpu->cpu;
 	hw->cut_info = 0;
 	if (unlikely(hw->entry_failed)) {
 		if (hw->soft_len)

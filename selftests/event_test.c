@@ -521,6 +521,7 @@ TEST(an_int_that_faults_twice_stays_where_it_is)
 	struct vm vm;
 
 	faults_vm(&vm, BY_UD, true);
+	gate(&vm, 0x40, 0, false);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
 	regs.rsp = stack;
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);

@@ -41,6 +41,8 @@ static const struct known tcg_known[] = {
 	{ "a_debuggers_dr7_has_32_bits", ARMED },
 	{ "debug_registers_of_32_bit_code", TOO },
 	{ "local_breakpoints_end_with_the_task", TOO },
+	{ "an_int_that_faults_twice_stays_where_it_is",
+	  "tells an INT that has faulted from the INT itself by nothing" },
 	{ "a_failed_entry_leaves_an_events_instruction",
 	  "leaves the host's RIP in a VMCB that VMRUN refuses" },
 	{ "a_failed_entry_keeps_registers", "leaves the host's RIP in a VMCB that VMRUN refuses" },

@@ -13,8 +13,8 @@
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 /*
- * Where the kernel knows of memory encryption it takes the key's bits off its own addresses, even if
- * it does not encrypt. Guest-physical addresses are as wide as CPUID tells, the guest too.
+ * Where the kernel knows of memory encryption it takes the key's bits off its own addresses, even
+ * if it does not encrypt. Guest-physical addresses are as wide as CPUID tells, the guest too.
  */
 static int guest_phys_bits(void)
 {

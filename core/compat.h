@@ -358,6 +358,73 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
+ * On CPUs whose return predictions one bit keeps apart (SRSO on Zen 5) the kernel chooses no other
+ * mitigation, and leaves the bit to whoever runs guests.
+ */
+#include <asm/msr.h>
+/** okvm_bp_spec_reduce() - this CPU's bit. Return: true if that changed it. Preemption off */
+static __always_inline bool okvm_bp_spec_reduce(bool on)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	const u64 bit = BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	u64 val;
+
+	if (!cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE) ||
+	    rdmsrl_safe(MSR_ZEN4_BP_CFG, &val) || !(val & bit) == !on)
+		return false;
+	return !wrmsrl_safe(MSR_ZEN4_BP_CFG, val ^ bit);
+#else
+	return false;
+#endif
+}
+
+/*
+ * What the kernel knows of leaf 80000021h of CPUID, of which CPUs that are older than the leaf tell
+ * nothing, and others by their microcode's revision. Stable kernels got the names one by one.
+ */
+static inline u32 okvm_host_ext21_eax(void)
+{
+	u32 bits = BIT(9);	/* nobody has the MSR SMM_CTL */
+
+	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
+		bits |= BIT(2);
+	if (!boot_cpu_has_bug(X86_BUG_NULL_SEG))
+		bits |= BIT(6);
+#ifdef X86_FEATURE_VERW_CLEAR
+	if (boot_cpu_has(X86_FEATURE_VERW_CLEAR))
+		bits |= BIT(5);
+#endif
+#ifdef X86_FEATURE_SBPB
+	if (boot_cpu_has(X86_FEATURE_SBPB))
+		bits |= BIT(27);
+#endif
+#ifdef X86_FEATURE_IBPB_BRTYPE
+	if (boot_cpu_has(X86_FEATURE_IBPB_BRTYPE))
+		bits |= BIT(28);
+#endif
+#ifdef X86_FEATURE_SRSO_NO
+	if (boot_cpu_has(X86_FEATURE_SRSO_NO))
+		bits |= BIT(29);
+#endif
+	return bits;
+}
+
+static inline u32 okvm_host_ext21_ecx(void)
+{
+	u32 bits = 0;
+
+#ifdef X86_FEATURE_TSA_SQ_NO
+	if (boot_cpu_has(X86_FEATURE_TSA_SQ_NO))
+		bits |= BIT(1);
+#endif
+#ifdef X86_FEATURE_TSA_L1_NO
+	if (boot_cpu_has(X86_FEATURE_TSA_L1_NO))
+		bits |= BIT(2);
+#endif
+	return bits;
+}
+
+/*
  * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
  * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
  */

@@ -14,6 +14,17 @@
 
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
+/*
+ * Where the kernel knows of memory encryption it takes the key's bits off its own addresses, even
+ * if it does not encrypt. Guest-physical addresses are as wide as CPUID tells, the guest too.
+ */
+static int guest_phys_bits(void)
+{
+	if (boot_cpu_data.extended_cpuid_level < 0x80000008)
+		return boot_cpu_data.x86_phys_bits;
+	return cpuid_eax(0x80000008) & 0xff;
+}
+
 static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 {
 	bool five = caps & OKVM_HW_TDP_5LEVEL;
@@ -24,7 +35,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		return;
 	}
 	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
-	mmu->root.level = five && boot_cpu_data.x86_phys_bits > 48 ? 5 : 4;
+	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }
 
@@ -120,7 +131,7 @@ static void policy_tdp_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 
 static int policy_tdp_gpa_bits(const struct okvm_mmu_vm *mmu)
 {
-	return min_t(int, mmu->root.level == 5 ? 57 : 48, boot_cpu_data.x86_phys_bits);
+	return min(mmu->root.level == 5 ? 57 : 48, guest_phys_bits());
 }
 
 const struct mmu_policy mmu_policy_tdp = {

@@ -118,6 +118,36 @@ TEST(a_failed_entry_keeps_registers)
 	vm_destroy(&vm);
 }
 
+/* Where VMRUN is given RIP behind the INT, that is taken back. */
+TEST(a_failed_entry_leaves_an_events_instruction)
+{
+	struct kvm_sregs good, bad;
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs, after;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, own_stack);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	bad = good;
+	if (test_on_svm())
+		bad.cs.db = 1;
+	else
+		bad.gdt.base = 1ull << 62;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.interrupt.injected = 1;
+	events.interrupt.soft = 1;
+	events.interrupt.nr = 0x40;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &after) == 0);
+	EXPECT_EQ(after.rip, regs.rip);
+	vm_destroy(&vm);
+}
+
 /* ---- the host's CR4 changes between two entries ---- */
 
 #define CR4_DE	8u

@@ -512,6 +512,26 @@ TEST(an_int3_that_userspace_hands_in_returns_behind_it)
 	vm_destroy(&vm);
 }
 
+/* #NP, on a stack that the host has no page for yet, returns to the INT and not behind it. */
+TEST(an_int_that_faults_twice_stays_where_it_is)
+{
+	const unsigned int stack = 0x300000;
+	struct kvm_regs regs;
+	uint64_t rip;
+	struct vm vm;
+
+	faults_vm(&vm, BY_UD, true);
+	gate(&vm, 0x40, 0, false);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rsp = stack;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	soft_event(&vm, 0x40, false);
+	EXPECT_EQ(run_out(&vm, 0x11), 11);
+	memcpy(&rip, vm.mem + stack - 40, sizeof(rip));
+	EXPECT_EQ(rip, VM_CODE);
+	vm_destroy(&vm);
+}
+
 /* The debugger finds that the breakpoint is the guest's, and not the shortest there is. */
 TEST(a_breakpoint_that_a_debugger_gives_back_returns_behind_its_prefix)
 {

@@ -72,6 +72,51 @@ TEST(a_debuggers_dr7_has_32_bits)
 	vm_destroy(&vm);
 }
 
+#define RUN_AT	0x10000000u
+
+/* The guest itself asks for the window: it is looked for behind the exit of the next MOV DR. */
+GUEST(moves_dr, 64)
+	"	mov $0x3000, %eax\n"
+	"	mov %rax, %dr1\n"
+	"	out %al, $0x10\n"
+	"	mov $0x10000000, %ebx\n"
+	"	movb $1, (%rbx)\n"
+	"	mov $0x2000, %eax\n"
+	"	mov %rax, %dr0\n"
+	"	out %al, $0x11\n"
+GUEST_END(moves_dr);
+
+/* A debugger attaches when MOV DR has exited and the guest has not been entered again. */
+TEST(a_debugger_leaves_the_guests_registers_alone)
+{
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP };
+	struct kvm_debugregs regs;
+	struct kvm_regs start;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	vm_slot(&vm, 1, RUN_AT, 0x1000, vm.run, 0);
+	LOAD64(&vm, moves_dr);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &start) == 0);
+	start.rflags |= 1 << 9;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &start) == 0);
+	run_out(&vm, 0x10);
+	run_until(&vm, KVM_EXIT_IRQ_WINDOW_OPEN);
+	vm.run->request_interrupt_window = 0;
+	debug.arch.debugreg[0] = 0x5550000;
+	debug.arch.debugreg[1] = 0x6660000;
+	debug.arch.debugreg[7] = 0x400;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug), 0);
+	run_out(&vm, 0x11);
+	debug.control = 0;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEBUGREGS, &regs) == 0);
+	EXPECT_EQ(regs.db[0], 0x2000);
+	EXPECT_EQ(regs.db[1], 0x3000);
+	EXPECT_EQ(regs.dr7, 0x400);
+	vm_destroy(&vm);
+}
+
 GUEST(window, 16)
 	"	xor %ax, %ax\n"
 	"	mov %ax, %ds\n"

@@ -53,7 +53,6 @@ enum svm_caps_err svm_caps_adjust(const struct svm_cpuid *cpu, u32 allowed, stru
 {
 	bool has_leaf = cpu->ext_max >= LEAF_SVM;
 
-	caps->signature = cpu->leaf1_eax;
 	caps->asids = has_leaf ? cpu->svm_ebx : 0;
 	caps->asid_first = asid_first(cpu, caps->asids);
 	caps->feats = has_leaf ? cpu->svm_edx & SVM_FEAT_USED & allowed : 0;

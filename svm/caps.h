@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a CPU's SVM offers and the module's parameters leave of it: one structure, computed by a
- * pure function from CPUID and an MSR. Two CPUs are equal if their structures are.
+ * pure function from CPUID and an MSR. Two CPUs are equal if their structures are: the stepping, which
+ * may differ between sockets, is not in it.
  */
 #ifndef OKVM_SVM_CAPS_H
 #define OKVM_SVM_CAPS_H
@@ -51,7 +52,6 @@ enum svm_feat {
  * @asid_first, @asids: the first ASID that guests get, and the first that there is not
  */
 struct svm_caps {
-	u32 signature;
 	u32 feats;
 	u32 asid_first, asids;
 };

@@ -19,12 +19,14 @@
 #include "svm/svm.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
+#define TSC_RATIO_ONE	(1ULL << 32)
 
 /**
  * struct svm_cpu - of each CPU
  * @hsave: where VMRUN puts host state, in a form of its own
  * @host: where VMSAVE puts host state that VMRUN leaves alone
  * @hsave_before: what VM_HSAVE_PA held before okvm
+ * @spec_reduced: return predictions are kept apart because okvm switched that on
  * @asid_generation: of the ASIDs that this CPU gives out; a vCPU with another one needs a new ASID
  * @next_asid: what the next vCPU gets
  * @flush_due: a generation has begun, and no entry has emptied the TLB yet
@@ -35,6 +37,7 @@ struct svm_cpu {
 	u64 asid_generation;
 	u32 next_asid;
 	bool flush_due;
+	bool spec_reduced;
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -84,6 +87,10 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
+	/* Whoever was here before may have left another: the host's own TSC does not show it. */
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
+	c->spec_reduced = okvm_bp_spec_reduce(true);
 	okvm_perf_svm(true);
 	/* What the TLB holds of former guests: the first vCPU begins a generation. */
 	c->asid_generation++;
@@ -97,6 +104,8 @@ void svm_cpu_disable(void)
 	u64 efer;
 
 	okvm_perf_svm(false);
+	if (c->spec_reduced)
+		okvm_bp_spec_reduce(false);
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

@@ -102,6 +102,8 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	/* Who asks later may have been moved to another CPU. */
+	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
@@ -253,8 +255,11 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (host_apf_possible() && unlikely(hw->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF))
 		hw->host_apf = host_apf_take();
 	/* A VMRUN that refuses the state flushes nothing (APM "VMRUN"): the flush stays due. */
-	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
+	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
+		if (hw->soft_len)
+			svm_soft_event_undo(hw);
 		return;
+	}
 	if (control->tlb_ctl != TLB_CONTROL_DO_NOTHING)
 		svm_tlb_flushed(hw);
 	if (svm_has(&svm_caps, SVM_FEAT_CLEAN))

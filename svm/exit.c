@@ -322,7 +322,6 @@ int svm_exit_slow(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	int outcome;
 
-	hw->entry_cpu = vcpu->cpu;
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR))
 		return exit_entry_failed(vcpu);
 	if (vcpu->arch->stay.pio_missed)

@@ -30,11 +30,10 @@ void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
 	unsigned long rip = svm_rip(hw->vcpu);
 
-	hw->vmcb->control.next_rip = rip + hw->soft_len;
-	if (svm_has(&svm_caps, SVM_FEAT_NRIPS))
-		return;
 	hw->soft_rip = rip;
-	okvm_rip_set(hw->vcpu, rip + hw->soft_len);
+	hw->vmcb->control.next_rip = rip + hw->soft_len;
+	if (!svm_has(&svm_caps, SVM_FEAT_NRIPS))
+		okvm_rip_set(hw->vcpu, rip + hw->soft_len);
 }
 
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw)
@@ -155,18 +154,30 @@ void svm_events_given(struct okvm_vcpu *vcpu)
 }
 
 /*
- * An event of an instruction that is not done: the instruction is executed again, unless the event
- * was okvm's to deliver.
+ * The event of an instruction that the entry was to deliver: has that not come to its end, in that
+ * event itself or in a fault of its delivery, RIP is the instruction's again. Else it is in the
+ * handler. Return: the length of the instruction, or 0
  */
-static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception)
+static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = hw->soft_len;
+	unsigned int moved = svm_has(&svm_caps, SVM_FEAT_NRIPS) ? 0 : len;
 
+	hw->soft_len = 0;
+	if (!len || svm_rip(hw->vcpu) != hw->soft_rip + moved)
+		return 0;
+	svm_soft_event_undo(hw);
+	return len;
+}
+
+/*
+ * An event of an instruction that is not done: the instruction is executed again, unless the event
+ * was okvm's to deliver (@len is not 0).
+ */
+static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
+{
 	if (!len)
 		return;
-	svm_soft_event_undo(hw);
-	hw->soft_len = 0;
 	vcpu->arch->ev.insn_len = len;
 	if (exception)
 		okvm_reinject_exception(vcpu, vector, false, 0);
@@ -181,6 +192,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 	u32 info = hw->cut_info;
 	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
 	bool has_error = info & SVM_EXITINTINFO_VALID_ERR;
+	unsigned int len = soft_event_over(hw);
 
 	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
 	case SVM_EXITINTINFO_TYPE_NMI:
@@ -190,13 +202,13 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 		break;
 	case SVM_EXITINTINFO_TYPE_EXEPT:
 		if (okvm_exception_is_soft(vector))
-			soft_cut_short(vcpu, vector, true);
+			soft_cut_short(vcpu, vector, true, len);
 		else
 			okvm_reinject_exception(vcpu, vector, has_error, has_error ?
 						hw->vmcb->control.exit_int_info_err : 0);
 		break;
 	case SVM_EXITINTINFO_TYPE_SOFT:
-		soft_cut_short(vcpu, vector, false);
+		soft_cut_short(vcpu, vector, false, len);
 		break;
 	case SVM_EXITINTINFO_TYPE_INTR:
 		okvm_reinject_irq(vcpu, vector, false, 0);

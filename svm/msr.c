@@ -2,6 +2,7 @@
 /*
  * MSRs that hardware holds for the guest, nearly all of them in the VMCB, and which of them exit.
  */
+#include <linux/kernel.h>
 #include <linux/string.h>
 
 #include <asm/msr.h>
@@ -77,13 +78,21 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 	preempt_enable();
 }
 
+/* VMLOAD and VMSAVE keep the lower half of these: no code of long mode enters by SYSENTER. */
+static u64 width_kept(u32 msr, u64 val)
+{
+	if (msr == MSR_IA32_SYSENTER_ESP || msr == MSR_IA32_SYSENTER_EIP)
+		return lower_32_bits(val);
+	return val;
+}
+
 int svm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u64 *field = msr_field(hw, msr);
 
 	if (field) {
-		*field = val;
+		*field = width_kept(msr, val);
 		if (msr == MSR_IA32_CR_PAT) {
 			vcpu->arch->pat = val;
 			svm_dirty(hw, SVM_CLEAN_NPT);

@@ -179,6 +179,22 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /* ---- control registers ---- */
 
 /*
+ * Changes of these bits empty a CPU's TLB (APM "Implicit Invalidations"), and VMRUN takes the new
+ * ones over without doing so. Unpaged accesses too leave entries under the guest's ASID.
+ */
+#define FLUSH_CR0	X86_CR0_PG
+#define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
+			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
+#define FLUSH_EFER	(EFER_NX | EFER_LME | EFER_LMA)
+
+/* @old: what the guest last ran with */
+static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
+{
+	if ((old ^ val) & bits)
+		svm_mmu_ops.flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
+}
+
+/*
  * With CD the guest's accesses would not be cached, on whatever memory of the host. Reads and
  * writes exit for as long as the guest believes that they are not.
  */
@@ -187,6 +203,7 @@ static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	flush_if_changed(vcpu, hw->vmcb->save.cr0, cr0, FLUSH_CR0);
 	arch->cr0 = cr0;
 	arch->avail |= BIT(OKVM_REG_CR0);
 	hw->vmcb->save.cr0 = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
@@ -198,6 +215,7 @@ static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	flush_if_changed(vcpu, hw->vmcb->save.cr4, cr4, FLUSH_CR4);
 	vcpu->arch->cr4 = cr4;
 	/* The guest runs with the host's: a machine check without it shuts the CPU down. */
 	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (cr4_read_shadow() & X86_CR4_MCE);
@@ -208,6 +226,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	flush_if_changed(vcpu, hw->vmcb->save.efer, efer, FLUSH_EFER);
 	vcpu->arch->efer = efer;
 	/* VMRUN demands it; the guest does not see it. */
 	hw->vmcb->save.efer = efer | EFER_SVME;

@@ -133,7 +133,11 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_arch_vcpu *arch = vcpu->arch;
 	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	/* Lent registers may have been taken back. */
+	if (!arch->debug_regs_live)
+		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 	vmcs_write(GUEST_DR7, host ? arch->guest_debug_dr7 : arch->dr7);
 	/* Whether interrupts are held back for the debugger may have changed. */
 	if (vcpu->apic)

@@ -238,6 +238,8 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	/* Who asks later may have been moved to another CPU. */
+	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/* Looked at after mode became IN_GUEST: whoever posts later notifies. */
 	if (hw->apicv && vmx_pi_pending(hw))

@@ -334,7 +334,6 @@ int vmx_exit_slow(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	hw->entry_cpu = hw->vmcs.cpu;
 	if (unlikely(hw->entry_failed || hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(vcpu);
 	if (vcpu->arch->stay.pio_missed)

@@ -124,7 +124,7 @@ struct okvm_guest_feat {
 	u32 pv;			/* EAX of leaf 0x40000001 (KVM_FEATURE_*) */
 	bool longmode, nx, ffxsr, rdtscp, rdpid, tsc_deadline, tsc_adjust, x2apic, xsave, xsaves;
 	bool invpcid, gbpages, spec_ctrl, stibp, ssbd, ibpb, flush_l1d, arch_cap, tsx_ctrl;
-	bool mwait, bus_lock, umwait, sse3, rtm, pdcm, lock_cr8;
+	bool mwait, bus_lock, umwait, sse3, rtm, pdcm, lock_cr8, osvw;
 };
 
 struct okvm_apf;
@@ -248,7 +248,7 @@ struct okvm_arch_vcpu {
 	u64 feat_ctl;
 	u64 umwait;
 	u64 power_ctl;
-	u64 hwcr;
+	u64 hwcr, de_cfg;
 	/* unless hardware holds them now */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;

@@ -142,6 +142,79 @@ TEST(supported_follows_backend_and_kernel)
 	EXPECT_EQ(find(e, n, 0xd, 1)->eax & BIT(3), 0);
 }
 
+/* An AMD CPU with caches and a leaf 80000021h, of whose bits it sets none itself. */
+static void host_amd(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
+{
+	r[0] = r[1] = r[2] = r[3] = 0;
+	switch (leaf) {
+	case 0x0:
+		r[0] = 0xd;
+		break;
+	case 0x80000000:
+		r[0] = 0x80000020;
+		break;
+	case 0x80000001:
+		r[2] = ~0u;
+		break;
+	case 0x80000008:
+		r[0] = 0x3030;
+		break;
+	case 0x8000001d:
+		r[0] = sub < 3 ? 0x121 + sub : 0;
+		break;
+	}
+}
+
+static struct cpuid_env amd_env(void)
+{
+	return (struct cpuid_env) { .host = host_amd, .kernel = kernel_all, .rdtscp = true };
+}
+
+/* Zen 1 has IBPB and neither IBRS nor STIBP; Zen 2 may have STIBP and SSBD without IBRS. */
+TEST(amds_speculation_controls)
+{
+	struct cpuid_env env = amd_env();
+	struct kvm_cpuid_entry2 e[80];
+	int n;
+
+	env.ibpb = true;
+	n = cpuid_supported(&env, e, 80);
+	EXPECT_EQ(find(e, n, 0x80000008, 0)->ebx, BIT(12));
+	EXPECT_EQ(find(e, n, 7, 0)->edx, BIT(29));
+	env.stibp = env.ssbd = env.amd_ssbd = true;
+	n = cpuid_supported(&env, e, 80);
+	EXPECT_EQ(find(e, n, 0x80000008, 0)->ebx, BIT(12) | BIT(15) | BIT(24));
+	EXPECT_EQ(find(e, n, 7, 0)->edx, BIT(27) | BIT(29) | BIT(31));
+	env.ibrs = env.ssb_no = true;
+	n = cpuid_supported(&env, e, 80);
+	EXPECT_EQ(find(e, n, 0x80000008, 0)->ebx, BIT(12) | BIT(14) | BIT(15) | BIT(24) | BIT(26));
+	EXPECT_EQ(find(e, n, 7, 0)->edx, BIT(26) | BIT(27) | BIT(29) | BIT(31));
+}
+
+TEST(amds_leaves)
+{
+	struct cpuid_env env = amd_env(), ones = full_env();
+	struct kvm_cpuid_entry2 e[80];
+	int n = cpuid_supported(&env, e, 80);
+
+	EXPECT_EQ(find(e, n, 0x80000000, 0)->eax, 0x80000020);
+	EXPECT_EQ(find(e, n, 0x80000001, 0)->ecx & (BIT(22) | BIT(9)), BIT(22) | BIT(9));
+	EXPECT_EQ(find(e, n, 0x80000001, 0)->ecx & (BIT(2) | BIT(10) | BIT(23)), 0);
+	EXPECT_EQ(find(e, n, 0x8000001d, 2)->eax, 0x123);
+	EXPECT_EQ(find(e, n, 0x8000001d, 3)->eax, 0);
+	EXPECT(!find(e, n, 0x8000001d, 4));
+	/* What the kernel knows makes the leaf, if the CPU has those before it. */
+	env.ext21_eax = BIT(2) | BIT(9);
+	env.ext21_ecx = BIT(1);
+	n = cpuid_supported(&env, e, 80);
+	EXPECT_EQ(find(e, n, 0x80000000, 0)->eax, 0x80000021);
+	EXPECT_EQ(find(e, n, 0x80000021, 0)->eax, BIT(2) | BIT(9));
+	EXPECT_EQ(find(e, n, 0x80000021, 0)->ecx, BIT(1));
+	ones.ext21_eax = BIT(9);
+	n = cpuid_supported(&ones, e, 80);
+	EXPECT_EQ(find(e, n, 0x80000000, 0)->eax, 0x80000008);
+}
+
 TEST(xsave_sizes)
 {
 	struct cpuid_env env = full_env();

@@ -2,6 +2,7 @@
 /* The MSR table: sorted, findable, and every row against edge values. */
 #include "test.h"
 
+#include <linux/bits.h>
 #include <linux/kernel.h>
 #include <asm/msr-index.h>
 #include "x86/msr/msr_table.h"
@@ -89,6 +90,67 @@ TEST(needs)
 	EXPECT_EQ(msr_check_write(row, &all, &val), MSR_LEGAL);
 	val = 1ULL << 32;
 	EXPECT_EQ(msr_check_write(row, &host, &val), MSR_FAULT);
+}
+
+/* A CPU may have STIBP or SSBD without IBRS (Zen 2), and IBPB alone (Zen 1). */
+TEST(speculation_controls_bring_their_msrs)
+{
+	static const struct {
+		u32 l7d, ext8b, needs;
+	} cases[] = {
+		{ 0, 0, 0 },
+		{ BIT(26), 0, BIT(MSR_NEED_SPEC_CTRL) | BIT(MSR_NEED_IBPB) },
+		{ BIT(27), 0, BIT(MSR_NEED_SPEC_CTRL) },
+		{ BIT(31), 0, BIT(MSR_NEED_SPEC_CTRL) },
+		{ BIT(28), 0, BIT(MSR_NEED_L1D_FLUSH) },
+		{ 0, BIT(12), BIT(MSR_NEED_IBPB) },
+		{ 0, BIT(14), BIT(MSR_NEED_SPEC_CTRL) },
+		{ 0, BIT(15), BIT(MSR_NEED_SPEC_CTRL) },
+		{ 0, BIT(24), BIT(MSR_NEED_SPEC_CTRL) },
+		/* None of them is controlled by the MSR: always on, not affected, CLZERO. */
+		{ 0, BIT(17) | BIT(26) | BIT(0), 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(msr_spec_needs(cases[i].l7d, cases[i].ext8b), cases[i].needs);
+}
+
+TEST(spec_ctrl_takes_what_is_enumerated)
+{
+	EXPECT_EQ(msr_spec_ctrl_legal(0, 0, 0), 0);
+	EXPECT_EQ(msr_spec_ctrl_legal(BIT(26), 0, 0), 3);
+	EXPECT_EQ(msr_spec_ctrl_legal(BIT(27), 0, 0), 2);
+	EXPECT_EQ(msr_spec_ctrl_legal(BIT(31), 0, 0), 4);
+	EXPECT_EQ(msr_spec_ctrl_legal(0, BIT(0), 0), 0x80);
+	EXPECT_EQ(msr_spec_ctrl_legal(0, 0x1f, 0), 0x5f8);
+	/* AMD's: STIBP and SSBD alone (Zen 2), with PSFD (Zen 3). IBPB is a command. */
+	EXPECT_EQ(msr_spec_ctrl_legal(0, 0, BIT(12) | BIT(15) | BIT(24)), 6);
+	EXPECT_EQ(msr_spec_ctrl_legal(0, 0, BIT(14) | BIT(24) | BIT(28)), 0x87);
+}
+
+/* An MSR of one vendor is an unknown number on the other's CPUs. */
+TEST(msrs_of_one_vendor)
+{
+	static const u32 amd[] = { 0xc0000104, 0xc0010114, 0xc0011021, 0xc0011029 };
+	struct msr_env on_amd = env_of(true, BIT(MSR_NEED_AMD) | BIT(MSR_NEED_TSC_RATIO), 0);
+	struct msr_env on_intel = env_of(true, BIT(MSR_NEED_INTEL), 0);
+	u64 val = BIT_ULL(32);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(amd); i++) {
+		EXPECT_EQ(msr_check_read(msr_find(amd[i]), &on_amd), MSR_LEGAL);
+		EXPECT_EQ(msr_check_read(msr_find(amd[i]), &on_intel), MSR_ABSENT);
+	}
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_MCG_EXT_CTL), &on_intel), MSR_LEGAL);
+	EXPECT_EQ(msr_check_read(msr_find(MSR_IA32_MCG_EXT_CTL), &on_amd), MSR_ABSENT);
+	/* Userspace may write back what it has read; guests have no ratio. */
+	EXPECT_EQ(msr_check_write(msr_find(0xc0000104), &on_amd, &val), MSR_IGNORE);
+	val = 1;
+	EXPECT_EQ(msr_check_write(msr_find(0xc0000104), &on_amd, &val), MSR_FAULT);
+	on_amd.host = false;
+	on_amd.guest = (u32)~BIT(MSR_NEED_TSC_RATIO);
+	EXPECT_EQ(msr_check_read(msr_find(0xc0000104), &on_amd), MSR_FAULT);
 }
 
 /* Userspace that asks for invalid accesses is told of them, and of unknown MSRs apart. */

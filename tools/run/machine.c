@@ -246,6 +246,13 @@ static void set_cpuid(struct machine *m, struct vcpu *vcpu)
 			if ((e->eax >> 5 & 7) >= 3)
 				e->eax |= ((1u << bits) - 1) << 14;
 			break;
+		case 0x8000001d:	/* AMD's leaf 4 */
+			if (!(e->eax & 0x1f))
+				break;
+			e->eax &= ~(0xfffu << 14);
+			if ((e->eax >> 5 & 7) >= 3)
+				e->eax |= (cpus - 1) << 14;
+			break;
 		case 0x80000008:	/* AMD: cores and width of the core number */
 			e->ecx = bits << 12 | (cpus - 1);
 			break;

@@ -55,6 +55,7 @@ static const struct {
 	{ 0x80000001, 0, CPUID_REG_EDX, CPUID_8000_0001_EDX },
 	{ 0x80000001, 0, CPUID_REG_ECX, CPUID_8000_0001_ECX },
 	{ 0x80000008, 0, CPUID_REG_EBX, CPUID_8000_0008_EBX },
+	{ 0x80000021, 0, CPUID_REG_EAX, CPUID_8000_0021_EAX },
 };
 
 static u32 kernel_cpuid(u32 leaf, u32 sub, enum cpuid_reg reg)
@@ -144,9 +145,15 @@ int okvm_host_cpuid_create(struct okvm_host *host)
 		.umip = caps & OKVM_HW_UMIP,
 		.pku = caps & OKVM_HW_TDP && boot_cpu_has(X86_FEATURE_OSPKE),
 		.gbpages = !(caps & OKVM_HW_TDP),
-		.spec_ctrl = boot_cpu_has(X86_FEATURE_IBPB) && boot_cpu_has(X86_FEATURE_IBRS),
+		.ibpb = boot_cpu_has(X86_FEATURE_IBPB),
+		.ibrs = boot_cpu_has(X86_FEATURE_IBRS),
 		.stibp = boot_cpu_has(X86_FEATURE_STIBP),
-		.ssbd = boot_cpu_has(X86_FEATURE_AMD_SSBD),
+		.ssbd = boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD) ||
+			boot_cpu_has(X86_FEATURE_AMD_SSBD),
+		.amd_ssbd = boot_cpu_has(X86_FEATURE_AMD_SSBD),
+		.ssb_no = !boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS),
+		.ext21_eax = okvm_host_ext21_eax(),
+		.ext21_ecx = okvm_host_ext21_ecx(),
 	};
 
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
@@ -467,6 +474,7 @@ static void digest_amd_bits(struct okvm_guest_feat *f, u32 ebx)
 static void digest_ext1(struct okvm_guest_feat *f, u32 ecx, u32 edx)
 {
 	f->lock_cr8 = ecx & BIT(4);
+	f->osvw = ecx & BIT(9);
 	f->nx = edx & BIT(20);
 	f->ffxsr = edx & BIT(25);
 	f->gbpages = edx & BIT(26);

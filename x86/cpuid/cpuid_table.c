@@ -31,6 +31,11 @@
 #define LX1D_GBPAGES	BIT(26)
 #define LX1D_RDTSCP	BIT(27)
 #define LX1D_LM		BIT(29)
+#define LX8B_IBPB	BIT(12)
+#define LX8B_IBRS	BIT(14)
+#define LX8B_STIBP	BIT(15)
+#define LX8B_SSBD	BIT(24)
+#define LX8B_SSB_NO	BIT(26)
 
 #define ANY_SUB		(~0u)
 
@@ -70,11 +75,22 @@ static const struct cpuid_mask cpuid_masks[] = {
 	{ 0xd, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	{ 0x1f, ANY_SUB, { 0, 0, 0, ~0u } },
 	{ 0x80000000, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
-	/* ECX: LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH XOP FMA4 TBM */
-	{ 0x80000001, ANY_SUB, { ~0u, 0xf000ffff, 0x002109f3, 0xefd3fbff } },
+	/* ECX: LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH OSVW XOP FMA4 TBM TOPOEXT */
+	{ 0x80000001, ANY_SUB, { ~0u, 0xf000ffff, 0x00610bf3, 0xefd3fbff } },
 	{ 0x80000006, ANY_SUB, { ~0u, ~0u, ~0u, 0xfffcffff } },
 	{ 0x80000007, ANY_SUB, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
-	{ 0x80000008, ANY_SUB, { 0x0000ffff, BIT(0) | BIT(2) | BIT(9), 0x0000f0ff, 0 } },
+	/*
+	 * EBX: CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP STIBP_ALWAYS_ON SSBD SSB_NO PSFD. Not
+	 * VIRT_SSBD, whose MSR there is not.
+	 */
+	{ 0x80000008, ANY_SUB, { 0x0000ffff, 0x1502d205, 0x0000f0ff, 0 } },
+	{ 0x8000001d, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
+	/*
+	 * EAX: NO_NESTED_DATA_BP FS_GS_BASE_NS LFENCE_SERIALIZING VERW_CLEAR NULL_SEL_CLR_BASE
+	 * NO_SMM_CTL_MSR SBPB IBPB_BRTYPE SRSO_NO SRSO_USER_KERNEL_NO. Not AUTOIBRS, of whose bit
+	 * in EFER guests have none. ECX: TSA_SQ_NO TSA_L1_NO.
+	 */
+	{ 0x80000021, ANY_SUB, { 0x78000267, 0, 0x00000006, 0 } },
 };
 
 static const struct cpuid_mask *find_mask(u32 leaf, u32 sub)
@@ -140,12 +156,36 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*ecx &= ~L7C_RDPID;
 	set_if(ecx, L7C_WAITPKG, env->waitpkg && raw_ecx & L7C_WAITPKG);
 	*edx |= L7D_ARCH_CAP;
-	if (env->spec_ctrl)
+	if (env->ibpb && env->ibrs)
 		*edx |= L7D_SPEC_CTRL;
 	if (env->stibp)
 		*edx |= L7D_STIBP;
-	if (env->ssbd)
+	if (env->amd_ssbd)
 		*edx |= L7D_SSBD;
+}
+
+/* Of AMD each control has a bit of its own: guests of AMD's look at these alone. */
+static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
+{
+	u32 *ebx = &r[CPUID_REG_EBX];
+
+	/* Linear addresses are 48 bits wide at least. */
+	if (((r[CPUID_REG_EAX] >> 8) & 0xff) < 48)
+		r[CPUID_REG_EAX] = (r[CPUID_REG_EAX] & 0xff) | 48 << 8;
+	*ebx |= (env->ibpb ? LX8B_IBPB : 0) | (env->ibrs ? LX8B_IBRS : 0) |
+		(env->stibp ? LX8B_STIBP : 0) | (env->ssbd ? LX8B_SSBD : 0) |
+		(env->ssb_no ? LX8B_SSB_NO : 0);
+}
+
+/*
+ * The leaf with bits that no CPUID of older CPUs tells. Not where 8000001Dh is none: VMMs take that
+ * for there if a later one is.
+ */
+static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
+{
+	if (eax >= 0x8000001d && (env->ext21_eax | env->ext21_ecx))
+		return 0x80000021u;
+	return min(eax, 0x80000021u);
 }
 
 static void adjust_xsave(const struct cpuid_env *env, u32 sub, u32 r[CPUID_NR_REGS])
@@ -194,7 +234,7 @@ static void adjust(const struct cpuid_env *env, u32 leaf, u32 sub, u32 r[CPUID_N
 		adjust_xsave(env, sub, r);
 		break;
 	case 0x80000000:
-		r[CPUID_REG_EAX] = min(r[CPUID_REG_EAX], 0x80000021u);
+		r[CPUID_REG_EAX] = last_ext_leaf(env, r[CPUID_REG_EAX]);
 		break;
 	case 0x80000001:
 		if (!env->rdtscp)
@@ -203,9 +243,11 @@ static void adjust(const struct cpuid_env *env, u32 leaf, u32 sub, u32 r[CPUID_N
 			r[CPUID_REG_EDX] |= LX1D_GBPAGES;
 		break;
 	case 0x80000008:
-		/* Linear addresses are 48 bits wide at least. */
-		if (((r[CPUID_REG_EAX] >> 8) & 0xff) < 48)
-			r[CPUID_REG_EAX] = (r[CPUID_REG_EAX] & 0xff) | 48 << 8;
+		adjust_ext8(env, r);
+		break;
+	case 0x80000021:
+		r[CPUID_REG_EAX] |= env->ext21_eax;
+		r[CPUID_REG_ECX] |= env->ext21_ecx;
 		break;
 	}
 }
@@ -242,14 +284,14 @@ static struct kvm_cpuid_entry2 *emit(struct emitter *em, const struct cpuid_env 
 	return e;
 }
 
-static bool emit_caches(struct emitter *em, const struct cpuid_env *env)
+static bool emit_caches(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 {
 	struct kvm_cpuid_entry2 *e;
 	u32 sub;
 
 	/* The list ends with the first cache of type 0; a bound, should a CPU never end it. */
 	for (sub = 0; sub < 16; sub++) {
-		e = emit(em, env, 0x4, sub);
+		e = emit(em, env, leaf, sub);
 		if (!e)
 			return false;
 		if (!(e->eax & 0x1f))
@@ -292,7 +334,8 @@ static bool emit_leaf(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 {
 	switch (leaf) {
 	case 0x4:
-		return emit_caches(em, env);
+	case 0x8000001d:
+		return emit_caches(em, env, leaf);
 	case 0x7:
 		return emit_leaf7(em, env);
 	case 0xd:

@@ -29,7 +29,10 @@ enum cpuid_reg {
  * @umip: natively or emulated
  * @pku: protection keys work for guests
  * @gbpages: guests have 1 GiB pages whatever the CPU has: shadow tables map them by smaller ones
- * @spec_ctrl, @stibp, @ssbd: the kernel found the speculation controls, by whatever vendor's bit
+ * @ibpb, @ibrs, @stibp, @ssbd: the kernel found the speculation controls, by whatever vendor's bit
+ * @amd_ssbd: ... SSBD by AMD's
+ * @ssb_no: stores are not bypassed, whether or not CPUID tells
+ * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows though CPUID may not tell
  */
 struct cpuid_env {
 	void (*host)(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS]);
@@ -37,7 +40,8 @@ struct cpuid_env {
 	u64 xcr0, xss;
 	u32 pv;
 	bool invpcid, rdtscp, xsaves, waitpkg, umip, pku, gbpages;
-	bool spec_ctrl, stibp, ssbd;
+	bool ibpb, ibrs, stibp, ssbd, amd_ssbd, ssb_no;
+	u32 ext21_eax, ext21_ecx;
 };
 
 /**

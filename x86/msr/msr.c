@@ -79,16 +79,18 @@ static u32 need_if(bool cond, enum msr_need need)
 
 u32 okvm_host_msr_needs(const struct okvm_host *host)
 {
-	u32 l7d = okvm_host_cpuid_reg(host, 0x7, 0, 3);
-
-	return need_if(host->caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
-	       need_if(l7d & BIT(26), MSR_NEED_SPEC_CTRL) |
-	       need_if(l7d & BIT(26) || boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
-	       need_if(l7d & BIT(28), MSR_NEED_L1D_FLUSH) |
+	return msr_spec_needs(okvm_host_cpuid_reg(host, 0x7, 0, 3),
+			      okvm_host_cpuid_reg(host, 0x80000008, 0, 1)) |
+	       need_if(host->caps & OKVM_HW_RDTSCP, MSR_NEED_TSC_AUX) |
+	       need_if(boot_cpu_has(X86_FEATURE_IBPB), MSR_NEED_IBPB) |
 	       need_if(true, MSR_NEED_ARCH_CAP) |
 	       need_if(host->arch_capabilities & ARCH_CAP_TSX_CTRL_MSR, MSR_NEED_TSX_CTRL) |
 	       need_if(host->caps & OKVM_HW_UMWAIT, MSR_NEED_UMWAIT) |
 	       need_if(host->caps & OKVM_HW_XSAVES, MSR_NEED_XSAVES) |
+	       need_if(boot_cpu_has(X86_FEATURE_VMX), MSR_NEED_INTEL) |
+	       need_if(boot_cpu_has(X86_FEATURE_SVM), MSR_NEED_AMD) |
+	       need_if(boot_cpu_has(X86_FEATURE_SVM), MSR_NEED_TSC_RATIO) |
+	       need_if(okvm_host_cpuid_reg(host, 0x80000001, 0, 2) & BIT(9), MSR_NEED_OSVW) |
 	       need_if(true, MSR_NEED_PDCM);
 }
 
@@ -104,6 +106,8 @@ static u32 needs_of_guest(const struct okvm_vcpu *vcpu)
 	       need_if(f->tsx_ctrl, MSR_NEED_TSX_CTRL) |
 	       need_if(f->umwait, MSR_NEED_UMWAIT) |
 	       need_if(f->xsaves, MSR_NEED_XSAVES) |
+	       need_if(f->osvw, MSR_NEED_OSVW) |
+	       need_if(true, MSR_NEED_INTEL) | need_if(true, MSR_NEED_AMD) |
 	       need_if(f->pdcm, MSR_NEED_PDCM);
 }
 
@@ -136,6 +140,7 @@ static const u16 field_of[MSR_NR_IDS] = {
 	FIELD(UMWAIT, umwait),
 	FIELD(POWER_CTL, power_ctl),
 	FIELD(HWCR, hwcr),
+	FIELD(DE_CFG, de_cfg),
 	FIELD(XSS, ia32_xss),
 	FIELD(SPEC_CTRL, spec_ctrl),
 	FIELD(PAT, pat),
@@ -269,18 +274,6 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 	return OKVM_MSR_OK;
 }
 
-/* Bits of SPEC_CTRL that EDX of CPUID leaf 7, sub-leaf 2 enumerates: every one that is offered. */
-static const struct {
-	u32 feature;
-	u64 legal;
-} spec_ctrl_bits[] = {
-	{ BIT(0), BIT_ULL(7) },			/* PSFD */
-	{ BIT(1), BIT_ULL(3) | BIT_ULL(4) },	/* IPRED_DIS_U, IPRED_DIS_S */
-	{ BIT(2), BIT_ULL(5) | BIT_ULL(6) },	/* RRSBA_DIS_U, RRSBA_DIS_S */
-	{ BIT(3), BIT_ULL(8) },			/* DDPD_U */
-	{ BIT(4), BIT_ULL(10) },		/* BHI_DIS_S */
-};
-
 /*
  * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. What is legal must be so for the
  * host too, whatever CPUID userspace has given the guest: the value is loaded before each entry,
@@ -290,23 +283,15 @@ static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct
 					    u64 val, bool host)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-	u32 l7d = okvm_host_cpuid_reg(vcpu->vm->host, 0x7, 0, 3);
-	u32 l72d = okvm_host_cpuid_reg(vcpu->vm->host, 0x7, 2, 3);
-	u64 legal = 0;
-	unsigned int i;
+	const struct okvm_host *offer = vcpu->vm->host;
+	u64 legal = msr_spec_ctrl_legal(okvm_host_cpuid_reg(offer, 0x7, 0, 3),
+					okvm_host_cpuid_reg(offer, 0x7, 2, 3),
+					okvm_host_cpuid_reg(offer, 0x80000008, 0, 1));
 
-	if (l7d & BIT(26) && (host || f->spec_ctrl))
-		legal |= SPEC_CTRL_IBRS;
-	if (l7d & BIT(27) && (host || f->stibp))
-		legal |= SPEC_CTRL_STIBP;
-	if (l7d & BIT(31) && (host || f->ssbd))
-		legal |= SPEC_CTRL_SSBD;
-	for (i = 0; i < ARRAY_SIZE(spec_ctrl_bits); i++)
-		if (l72d & spec_ctrl_bits[i].feature)
-			legal |= spec_ctrl_bits[i].legal;
-	/* Any CPU takes STIBP where it knows IBRS: SDM "IA32_SPEC_CTRL". */
-	if (legal & SPEC_CTRL_IBRS)
-		legal |= SPEC_CTRL_STIBP;
+	if (!host && !f->spec_ctrl)
+		legal &= ~(u64)(SPEC_CTRL_IBRS | (f->stibp ? 0 : SPEC_CTRL_STIBP));
+	if (!host && !f->ssbd)
+		legal &= ~(u64)SPEC_CTRL_SSBD;
 	if (val & ~legal)
 		return OKVM_MSR_GP;
 	return write_held(vcpu, row, MSR_IA32_SPEC_CTRL, val);
@@ -351,9 +336,12 @@ static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id i
 	return OKVM_MSR_OK;
 }
 
-/* Commands act at once, on the CPU that the vCPU occupies. */
-static enum okvm_msr_result write_command(u32 msr, u64 val)
+/* Commands act at once, on the CPU that the vCPU occupies. SBPB is not every CPU's. */
+static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
+	if (msr == MSR_IA32_PRED_CMD && val & BIT_ULL(7) &&
+	    !(okvm_host_cpuid_reg(vcpu->vm->host, 0x80000021, 0, 0) & BIT(27)))
+		return OKVM_MSR_GP;
 	if (val)
 		wrmsrl(msr, val);
 	return OKVM_MSR_OK;
@@ -364,6 +352,12 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	if (!okvm_lapic_in_kernel(vcpu) || okvm_apic_msr_write(vcpu, msr, val))
 		return OKVM_MSR_GP;
 	return OKVM_MSR_OK;
+}
+
+/* APM "DE_CFG": LFENCE waits for all before it; the kernel has seen to that if it can. */
+static u64 host_de_cfg(void)
+{
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;
 }
 
 /* MSRs whose value decides about something else too. */
@@ -386,6 +380,11 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 	case MSR_ID_HWCR:
 		/* McStatusWrEn, and TscFreqSel, which Linux guests look for. */
 		val &= BIT_ULL(18) | BIT_ULL(24);
+		break;
+	case MSR_ID_DE_CFG:
+		/* The guest finds its LFENCE as it is. */
+		if (val & ~host_de_cfg() || (!host && val != host_de_cfg()))
+			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_ARCH_CAP:
 		arch->feat.tsx_ctrl = val & ARCH_CAP_TSX_CTRL_MSR;
@@ -437,7 +436,7 @@ static enum okvm_msr_result write_row(struct okvm_vcpu *vcpu, const struct msr_r
 		return write_misc_enable(vcpu, val, host);
 	case MSR_ID_PRED_CMD:
 	case MSR_ID_FLUSH_CMD:
-		return write_command(msr, val);
+		return write_command(vcpu, msr, val);
 	case MSR_ID_MTRR:
 		return okvm_mtrr_set(vcpu, msr, val);
 	case MSR_ID_MCE:
@@ -607,7 +606,9 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;
 	arch->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
-	arch->ucode_rev = 0x100000000ULL;
+	/* Intel's revision is the upper half, AMD's PATCH_LEVEL the lower. */
+	arch->ucode_rev = boot_cpu_has(X86_FEATURE_SVM) ? 0x01000065 : 0x100000000ULL;
+	arch->de_cfg = host_de_cfg();
 	arch->pat = PAT_RESET;
 }
 
@@ -636,12 +637,17 @@ static const u32 feature_msrs[] = {
 	MSR_IA32_UCODE_REV,
 	MSR_IA32_ARCH_CAPABILITIES,
 	MSR_IA32_PERF_CAPABILITIES,
+	MSR_AMD64_DE_CFG,
 };
+
+static bool row_exists(const struct msr_row *row)
+{
+	return row->need == MSR_NEED_NONE || okvm_host_default()->msr_needs & BIT(row->need);
+}
 
 static bool row_listed(const struct msr_row *row)
 {
-	return row->flags & MSR_F_LIST && (row->need == MSR_NEED_NONE ||
-					   okvm_host_default()->msr_needs & BIT(row->need));
+	return row->flags & MSR_F_LIST && row_exists(row);
 }
 
 /* The numbers that KVM_GET_MSR_INDEX_LIST names; @out may be NULL to count them. */
@@ -688,7 +694,13 @@ static long ioc_get_msr_index_list(union okvm_ioctl_arg arg)
 
 static long ioc_get_msr_feature_index_list(union okvm_ioctl_arg arg)
 {
-	return copy_msr_list(arg.user, feature_msrs, ARRAY_SIZE(feature_msrs));
+	u32 list[ARRAY_SIZE(feature_msrs)], n = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(feature_msrs); i++)
+		if (row_exists(msr_find(feature_msrs[i])))
+			list[n++] = feature_msrs[i];
+	return copy_msr_list(arg.user, list, n);
 }
 
 /* ---- KVM_GET_MSRS, KVM_SET_MSRS ---- */
@@ -706,6 +718,9 @@ static bool get_feature_msr(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 	case MSR_IA32_PERF_CAPABILITIES:
 		e->data = 0;
 		return true;
+	case MSR_AMD64_DE_CFG:
+		e->data = boot_cpu_has(X86_FEATURE_SVM) ? host_de_cfg() : 0;
+		return boot_cpu_has(X86_FEATURE_SVM) || READ_ONCE(ignore_msrs);
 	default:
 		e->data = 0;
 		return READ_ONCE(ignore_msrs);

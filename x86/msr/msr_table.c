@@ -40,6 +40,7 @@
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
 #define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: taken and dropped */
+#define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
 #define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))
 
@@ -54,7 +55,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_FEAT_CTL), ROW(FEAT_CTL, MSR_F_LIST, FEAT_CTL_BITS) },
 	{ ONE(MSR_IA32_TSC_ADJUST), ROW(TSC_ADJUST, MSR_F_LIST, ALL) },
 	{ ONE(MSR_IA32_SPEC_CTRL), NEED(SPEC_CTRL, MSR_F_LIST, ALL, SPEC_CTRL) },
-	{ ONE(MSR_IA32_PRED_CMD), NEED(PRED_CMD, MSR_F_NO_READ, BIT_ULL(0), IBPB) },
+	{ ONE(MSR_IA32_PRED_CMD), NEED(PRED_CMD, MSR_F_NO_READ, PRED_CMD_BITS, IBPB) },
 	{ ONE(MSR_IA32_UCODE_WRITE), ROW(CONST, MSR_F_NO_READ, ALL) },
 	{ ONE(MSR_IA32_UCODE_REV), ROW(UCODE_REV, MSR_F_LIST | MSR_F_GUEST_WIGN, ALL) },
 	{ RANGE(X_P6_PERFCTR0, X_P6_PERFCTR1), READS_WIGN(0) },
@@ -91,7 +92,7 @@ const struct msr_row msr_rows[] = {
 	  NEED(PERF_CAP, MSR_F_LIST | MSR_F_HOST_WRITE | MSR_F_NEED_READ, 0, PDCM) },
 	{ RANGE(X_MC_FIRST, X_MC_LAST), ROW(MCE, 0, ALL) },
 	{ RANGE(MSR_IA32_VMX_BASIC, MSR_IA32_VMX_VMFUNC), NEED(CONST, 0, ALL, NEVER) },
-	{ ONE(MSR_IA32_MCG_EXT_CTL), ROW(MCE, MSR_F_LIST, BIT_ULL(0)) },
+	{ ONE(MSR_IA32_MCG_EXT_CTL), NEED(MCE, MSR_F_LIST, BIT_ULL(0), INTEL) },
 	{ RANGE(MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_OUTPUT_MASK),
 	  NEED(CONST, 0, ALL, NEVER) },
 	{ RANGE(MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_CR3_MATCH), NEED(CONST, 0, ALL, NEVER) },
@@ -114,6 +115,8 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(MSR_FS_BASE, MSR_GS_BASE), ROW(BACKEND, MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_KERNEL_GS_BASE), ROW(KERNEL_GS_BASE, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
+	{ ONE(0xc0000104), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
+	  .value = BIT_ULL(32) },					/* TSC_RATIO: 1.0 */
 	/* AMD's: kernels on any CPU may probe them. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
@@ -124,8 +127,14 @@ const struct msr_row msr_rows[] = {
 	{ ONE(0xc0010055), READS(0) },					/* INT_PENDING_MSG */
 	{ ONE(0xc0010058), ROW(CONST, 0, 0) },				/* MMIO_CONF_BASE */
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
+	{ ONE(0xc0010114), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },	/* VM_CR */
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
+	/* OSVW: of three errata none is there */
+	{ ONE(0xc0010140), NEED(CONST, 0, ALL, OSVW), .value = 3 },
+	{ ONE(0xc0010141), NEED(CONST, 0, ALL, OSVW) },
+	{ ONE(0xc0011021), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },	/* IC_CFG */
 	{ RANGE(0xc0011022, 0xc0011023), READS_WIGN(0) },		/* DC_CFG, TW_CFG */
+	{ ONE(0xc0011029), NEED(DE_CFG, 0, BIT_ULL(1), AMD) },
 	{ ONE(0xc001102a), READS_WIGN(0) },				/* BU_CFG2 */
 	{ ONE(0xc001102c), READS_WIGN(0) },				/* EX_CFG */
 };
@@ -150,6 +159,54 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
+ * Each bit of SPEC_CTRL is enumerated by itself, and CPUs of AMD have some without the others (SDM
+ * "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ */
+u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
+{
+	const u32 intel_ctrl = BIT(26) | BIT(27) | BIT(31);	/* IBRS, STIBP, SSBD */
+	const u32 amd_ctrl = BIT(14) | BIT(15) | BIT(24);	/* in the same order */
+	u32 needs = 0;
+
+	if (leaf7_edx & intel_ctrl || ext8_ebx & amd_ctrl)
+		needs |= BIT(MSR_NEED_SPEC_CTRL);
+	if (leaf7_edx & BIT(26) || ext8_ebx & BIT(12))
+		needs |= BIT(MSR_NEED_IBPB);
+	if (leaf7_edx & BIT(28))
+		needs |= BIT(MSR_NEED_L1D_FLUSH);
+	return needs;
+}
+
+/*
+ * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved, and any CPU takes STIBP where it
+ * knows IBRS. AMD enumerates PSFD, and the first three, in a leaf of its own.
+ */
+u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
+{
+	static const struct {
+		u32 leaf7, leaf7_2, ext8;
+		u64 legal;
+	} bits[] = {
+		{ BIT(26), 0, BIT(14), BIT_ULL(0) | BIT_ULL(1) },	/* IBRS */
+		{ BIT(27), 0, BIT(15), BIT_ULL(1) },			/* STIBP */
+		{ BIT(31), 0, BIT(24), BIT_ULL(2) },			/* SSBD */
+		{ 0, BIT(0), BIT(28), BIT_ULL(7) },			/* PSFD */
+		{ 0, BIT(1), 0, BIT_ULL(3) | BIT_ULL(4) },	/* IPRED_DIS_U, IPRED_DIS_S */
+		{ 0, BIT(2), 0, BIT_ULL(5) | BIT_ULL(6) },	/* RRSBA_DIS_U, RRSBA_DIS_S */
+		{ 0, BIT(3), 0, BIT_ULL(8) },			/* DDPD_U */
+		{ 0, BIT(4), 0, BIT_ULL(10) },			/* BHI_DIS_S */
+	};
+	u64 legal = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bits); i++)
+		if (leaf7_edx & bits[i].leaf7 || leaf7_2_edx & bits[i].leaf7_2 ||
+		    ext8_ebx & bits[i].ext8)
+			legal |= bits[i].legal;
+	return legal;
+}
+
+/*
  * The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. Its MSR is
  * known all the same: userspace that asks for exits is told that the access is invalid. The newest
  * one is not known to KVM on CPUs that lack it.
@@ -159,6 +216,9 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
 	switch (row->need) {
 	case MSR_NEED_L1D_FLUSH:
+	case MSR_NEED_INTEL:
+	case MSR_NEED_AMD:
+	case MSR_NEED_TSC_RATIO:
 		return true;
 	case MSR_NEED_TSX_CTRL:
 	case MSR_NEED_UMWAIT:

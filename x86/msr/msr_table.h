@@ -23,6 +23,7 @@ enum msr_id {
 	MSR_ID_UMWAIT,
 	MSR_ID_POWER_CTL,
 	MSR_ID_HWCR,
+	MSR_ID_DE_CFG,
 	MSR_ID_XSS,
 	MSR_ID_SPEC_CTRL,
 	/* A field, unless the backend holds it. */
@@ -76,6 +77,10 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
+	MSR_NEED_INTEL,		/* not known on CPUs of AMD's, ... */
+	MSR_NEED_AMD,		/* ... nor these on Intel's */
+	MSR_NEED_TSC_RATIO,	/* no guest has it; userspace may save and restore it */
+	MSR_NEED_OSVW,
 	MSR_NEED_NEVER,		/* of features that no guest has, but KVM knows on Intel's CPUs */
 };
 
@@ -124,6 +129,18 @@ extern const unsigned int msr_nr_rows;
 
 /** msr_find() - the row of @msr, or NULL */
 const struct msr_row *msr_find(u32 msr);
+
+/**
+ * msr_spec_needs() - BIT(enum msr_need) of the speculation controls that CPUID tells of
+ * @leaf7_edx, @ext8_ebx: EDX of leaf 7 (Intel's bits), EBX of leaf 80000008h (AMD's)
+ */
+u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
+
+/**
+ * msr_spec_ctrl_legal() - bits of SPEC_CTRL that CPUID tells of
+ * @leaf7_2_edx: EDX of leaf 7, sub-leaf 2; the others as above
+ */
+u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 
 /** msr_check_read() - may @row be read? */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);

@@ -55,6 +55,8 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 		okvm_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ?
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}
+	/* Lent, but not entered with since: arch->db is current, and not to be loaded over. */
+	arch->debug_regs_live = false;
 	/* Read before the control word changes: then a TF of the debugger's is not in it. */
 	rflags = okvm_guest_rflags(vcpu);
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;

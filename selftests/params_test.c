@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Values of module parameters: each test takes the module out, tries, and puts it back as it was
- * found, without parameters. It needs okvm.ko in the current folder and nobody who uses it.
+ * Values of module parameters: each test takes the module out, tries, and puts it back with the
+ * parameters that OKVM_PARAMS names. It needs okvm.ko in the current folder and nobody who uses it.
  */
 #include <sys/klog.h>
 #include <sys/syscall.h>
@@ -34,6 +34,13 @@ static void module_take(void)
 	if (getenv("OKVM_DEVICE") || access(MODULE, R_OK))
 		test_skip("no " MODULE " here");
 	REQUIRE(module_unload() == 0);
+}
+
+static void module_put_back(void)
+{
+	const char *params = getenv("OKVM_PARAMS");
+
+	REQUIRE(module_load(params ? params : "") == 0);
 }
 
 /* The lines of the kernel's log since the last time that name the module: how many. */
@@ -91,7 +98,7 @@ TEST(values_that_do_not_exist_are_einval_and_the_log_says_why)
 		if (!ret)
 			module_unload();
 	}
-	REQUIRE(module_load("") == 0);
+	module_put_back();
 }
 
 /* Each load takes seconds where the machine is emulated, so there are several tests. */
@@ -112,7 +119,7 @@ static void load_each(const char * const *good, unsigned int nr)
 		vm_destroy(&vm);
 		EXPECT_EQ(module_unload(), 0);
 	}
-	REQUIRE(module_load("") == 0);
+	module_put_back();
 }
 
 #define LOAD_EACH(...)								\

@@ -18,6 +18,10 @@ kselftests_script()
 			timeout 300 "./$2" >/tmp/out
 			code=$?
 			sed 's/^/    /' /tmp/out
+			if [ "$(parameters)" != "$before" ]; then
+				echo "# it leaves okvm with other parameters: later tests are not what they seem"
+				code=1
+			fi
 			if [ $code -eq 0 ] && grep -q '^1\.\.' /tmp/out; then
 				echo "ok 1 $1"
 			else
@@ -25,6 +29,11 @@ kselftests_script()
 				failed=1
 			fi
 		}
+		parameters() { (cd /sys/module/okvm/parameters && grep . ./*); }
+		# What a test that takes the module out puts back.
+		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules 2>/dev/null)
+		export OKVM_PARAMS
+		before=$(parameters)
 		for test in *_test; do
 			judge "$test" "$test"
 		done
@@ -32,6 +41,8 @@ kselftests_script()
 			rmmod okvm
 			# shellcheck disable=SC2086
 			insmod okvm.ko $params
+			OKVM_PARAMS=$params
+			before=$(parameters)
 			judge "$program $params" "$program"
 		done <again
 		exit $failed

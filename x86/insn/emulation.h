@@ -214,6 +214,12 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 /** okvm_emul_switch_task() - the instruction, or the event (no @insn_len), is a task switch */
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
+/**
+ * okvm_emul_at_breakpoint() - an execution breakpoint is at RIP, which hardware does not look for
+ *
+ * The debugger's come first. Return: true if *outcome is the breakpoint's.
+ */
+bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome);
 /** okvm_pio_ask() - fill kvm_run for a port access; @data is what OUT writes */
 void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 		  const void *data, bool in);

@@ -104,9 +104,13 @@ static int emul_one(struct okvm_emulation *e)
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
+	int outcome;
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
+	/* Elsewhere hardware has begun the instruction, and has found its breakpoints. */
+	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
+		return outcome;
 	okvm_emul_begin(e, why, gpa);
 	return emul_one(e);
 }

@@ -91,11 +91,7 @@ static unsigned long emul_breakpoints(const unsigned long db[4], unsigned long d
 	return hit;
 }
 
-/*
- * Hardware looks for breakpoints at the prefix; those at the instruction itself are looked for
- * here, the debugger's first. Return: true if *outcome is the breakpoint's.
- */
-static bool emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
+bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long la = okvm_linear_rip(vcpu), hit = 0;
@@ -123,7 +119,8 @@ static int emul_forced(struct okvm_emulation *e)
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome;
 
-	if (emul_at_breakpoint(vcpu, &outcome))
+	/* Hardware has looked for breakpoints at the prefix only. */
+	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
 	/* The prefix is passed. */

@@ -44,16 +44,45 @@ static void set_parameter(const char *name, const char *val)
 	close(fd);
 }
 
+static const char * const parameters[] = {
+	"nx_huge_pages", "nx_huge_pages_recovery_ratio", "nx_huge_pages_recovery_period_ms",
+};
+
+#define NR_PARAMETERS	(sizeof(parameters) / sizeof(parameters[0]))
+
 struct huge {
 	struct vm vm;
 	uint8_t *space, *mem;
+	char before[NR_PARAMETERS][32];	/* the parameters' values */
 };
+
+static void parameters_keep(struct huge *h)
+{
+	unsigned int i;
+
+	memset(h->before, 0, sizeof(h->before));
+	for (i = 0; i < NR_PARAMETERS; i++) {
+		int fd = open(parameter_path(parameters[i]), O_RDONLY);
+
+		REQUIRE(fd >= 0 && read(fd, h->before[i], sizeof(h->before[i]) - 1) > 0);
+		close(fd);
+	}
+}
+
+static void parameters_restore(const struct huge *h)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_PARAMETERS; i++)
+		set_parameter(parameters[i], h->before[i]);
+}
 
 static void huge_create(struct huge *h, bool exempt)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_VM_DISABLE_NX_HUGE_PAGES };
 	size_t size = NR_HUGE * HUGE_SIZE;
 
+	parameters_keep(h);
 	set_parameter("nx_huge_pages", "on");
 	set_parameter("nx_huge_pages_recovery_ratio", "1");
 	set_parameter("nx_huge_pages_recovery_period_ms", "3600000");
@@ -88,6 +117,7 @@ static void huge_destroy(struct huge *h)
 {
 	vm_destroy(&h->vm);
 	munmap(h->space, (NR_HUGE + 1) * HUGE_SIZE);
+	parameters_restore(h);
 }
 
 static void touch(struct huge *h, unsigned int page, bool execute)
@@ -169,7 +199,6 @@ TEST(the_parameter_changes_vms_that_run)
 	set_parameter("nx_huge_pages", "on");
 	touch(&h, 0, true);
 	expect_pages(&h, 0, 1);
-	set_parameter("nx_huge_pages", "auto");
 	huge_destroy(&h);
 }
 

@@ -861,7 +861,10 @@ TEST(one_invlpg_for_a_large_page)
 			tlb_fill(cpu, id, *leaf, gfn);
 	}
 	guest_write(2 << 12, 8, 1024 << 12 | 0xe7);
+	/* What the only vCPU changes is its own to flush. */
+	vm.created_vcpus = 1;
 	shadow_wrote(&cpu->vcpu, 2 << 12, 8);
+	vm.created_vcpus = CPUS;
 	check_all();
 	mmu_policy_shadow.invalidate(&cpu->vcpu, OKVM_INVLPG, 0, 0);
 	flushed(cpu);
@@ -874,7 +877,8 @@ TEST(pages_behind_one_entry_are_accessed_together)
 {
 	static const int kinds[] = { KERNEL_WRITE, KERNEL_READ, KERNEL_FETCH };
 	struct cpu *cpu = start_large(0xe1, false);
-	u64 gva[] = { gva_of(cpu, 0), gva_of(cpu, 1), gva_of(cpu, 2) };
+	/* So far apart that none is mapped as the neighbour of another. */
+	const u64 gva[] = { 0, 8 << 12, 16 << 12 };
 
 	together(cpu, gva, kinds, 3);
 	EXPECT_EQ(violations, 0);

@@ -19,7 +19,7 @@
 #include "svm/svm.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
-#define TSC_RATIO_ONE	(1ULL << 32)
+#define TSC_RATIO_ONE	BIT_ULL(32)
 
 /**
  * struct svm_cpu - of each CPU

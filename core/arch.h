@@ -107,7 +107,7 @@ void okvm_arch_slots_changed(struct okvm_vm *vm);
 /** okvm_mmu_slot_prepare() - may the change be made? Return: 0 or a negative errno */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
-/** okvm_mmu_slot_commit() - it has been made: @new can be looked up; NULL: deleted */
+/** okvm_mmu_slot_commit() - the slot change is made: @new can be looked up; NULL: slot deleted */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**

@@ -33,8 +33,8 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * What a processor accesses at once is not torn here either: an aligned word is one instruction,
- * which the functions for ranges of any length do not promise.
+ * A processor accesses an aligned word at once, so it is copied by one instruction here as well.
+ * copy_from_user() and copy_to_user() do not promise that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {

@@ -58,7 +58,7 @@ int okvm_hardware_get(struct okvm_offer *offer);
 /** okvm_hardware_put() - one VM less: after the last one every CPU is off again */
 void okvm_hardware_put(struct okvm_offer *offer);
 
-/** okvm_hardware_lost() - switched off under the VMs that exist: the machine goes down */
+/** okvm_hardware_lost() - true once a reboot has switched VMX or SVM off, with VMs alive or not */
 bool okvm_hardware_lost(void);
 
 #endif /* OKVM_CORE_HARDWARE_H */

@@ -46,7 +46,7 @@ long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /* Pauses and kicks. */
 void okvm_pause_init(struct okvm_vm *vm);
-/** okvm_pause_destroy() - at the end of the VM: no wake-up is under way */
+/** okvm_pause_destroy() - before the VM is freed: waits until vm->pause_work has run */
 void okvm_pause_destroy(struct okvm_vm *vm);
 /** okvm_pause_wake() - KVM_RUNs of a paused VM look again; any context */
 void okvm_pause_wake(struct okvm_vm *vm);

@@ -261,7 +261,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* First by host address: an invalidation from here on finds the slot. */
+	/* Insert by host address first: an invalidation from now on finds the slot. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);

@@ -110,7 +110,7 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* it was in use, and stayed */
+			continue;	/* the event was in use and was not removed */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/* Users of the event hold the module, and its end removes the event. */

@@ -145,7 +145,7 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
  */
 struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
 				    u32 nr, bool chips);
-/** okvm_routes_publish() - @table is the one in use; frees the one before. May sleep */
+/** okvm_routes_publish() - put @table into use, and free the table before it. May sleep */
 void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - of a VM that nobody uses any more */
 void okvm_routes_free(struct okvm_irq_vm *irq);

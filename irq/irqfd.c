@@ -30,8 +30,9 @@
 /*
  * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source
  * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
- * @irqfds: those to be told; written under okvm_irq_vm.resample_lock, read under RCU
- * @sharers: how many they are, under okvm_irq_vm.resample_lock
+ * @irqfds: the irqfds whose resamplefd each EOI signals; written under
+ *	    okvm_irq_vm.resample_lock, read under RCU
+ * @sharers: length of @irqfds, under okvm_irq_vm.resample_lock
  */
 struct okvm_resampler {
 	struct okvm_vm *vm;

@@ -407,7 +407,7 @@ bool shadow_make_room(struct shadow_vm *sh)
 	if (sh->crowded != SHADOW_NOT_CROWDED)
 		shadow_zap_frame(&z, sh->crowded);
 	sh->crowded = SHADOW_NOT_CROWDED;
-	/* A part of them at once: each time costs a flush. */
+	/* Zap a sixteenth of the limit more than the excess: every call costs a TLB flush. */
 	if (nr > limit)
 		gone = shadow_reclaim(&z, min(nr - limit + limit / 16, RECLAIM_TURN + 0ul));
 	shadow_zap_finish(&z);

@@ -68,9 +68,10 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 }
 
 /*
- * Make the table below @entry, of which @old, its value, points to none: empty, or
- * with the content of a huge page that has to become smaller. Translations do
- * not change by a split, so that nothing is flushed. NULL: somebody else was faster.
+ * Make the table below @entry, whose value @old points to no table. The new table is empty, or, if
+ * @old is a huge page, maps the same memory with smaller pages: no translation changes, and
+ * nothing is flushed. Return: the table, or the one that another CPU has put there first; NULL if
+ * @entry has changed to anything else.
  */
 static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {

@@ -24,7 +24,7 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* EFER.SCE is one of them: there is no entry control for EFER */
+static bool uret_efer;		/* no VM-entry control loads EFER: SCE is switched here too */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];

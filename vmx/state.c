@@ -299,7 +299,7 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long val = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 
-	/* Unrestricted guest frees PE and PG of what VMX operation demands. */
+	/* VMX operation demands NE, PE and PG; with unrestricted guest PE and PG may be 0. */
 	val |= X86_CR0_NE;
 	if (!vmx_unrestricted(vcpu))
 		val |= X86_CR0_PE | X86_CR0_PG;

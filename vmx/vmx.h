@@ -85,7 +85,7 @@ struct okvm_hw_vcpu {
 	u32 insn_len;
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
-	u32 idt_info;		/* only of exits that can interrupt a delivery */
+	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
 	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
 	u32 instruction_error;	/* of an entry that failed without an exit */
 	bool entry_failed;

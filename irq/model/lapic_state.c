@@ -11,7 +11,7 @@
 
 #include "irq/model/lapic.h"
 
-/* Of IA32_APIC_BASE: bits 7:0 and 9. */
+/* The reserved bits of IA32_APIC_BASE: 7:0 and 9. */
 #define BASE_RESERVED	0x2ffull
 
 void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi)

@@ -77,11 +77,14 @@ struct emul_post {
 };
 
 /**
- * struct emul_known - an instruction in 64-bit mode that was decoded before, see plain_mov.c
- * @len: 0: none
- * @cr: it moves to or from a control register, with @mov.reg
- * @note: how its bytes were found
- * @bytes, @mask: these bytes, and which of them are its own
+ * struct emul_known - a MOV in 64-bit mode that was decoded before, see plain_mov.c
+ * @len: length of the instruction in bytes; 0: the entry is empty
+ * @cpl, @rip: CPL and RIP at which the instruction was decoded
+ * @cr: a MOV to or from a control register, of which only @mov.reg is valid in @mov
+ * @bytes: the instruction's bytes, padded with zeros
+ * @mask: the bits of @bytes that belong to the instruction are 1
+ * @note: the translation of @rip, which must still hold when the entry is used
+ * @mov: the decoded MOV
  */
 struct emul_known {
 	u8 len;

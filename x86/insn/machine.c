@@ -59,7 +59,11 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 	return emul_fault_page(ctx, la, fault->error_code);
 }
 
-/* Another CPU of the guest's won all races for an entry. What cannot come again goes on. */
+/*
+ * Other vCPUs have changed a page-table entry during each try of a walk. Walk again? Not if the
+ * emulation is repeatable, since the vCPU then executes the instruction anew, nor if the thread is
+ * to be killed.
+ */
 static bool goes_on(const struct okvm_emulation *e)
 {
 	return !e->repeatable && !fatal_signal_pending(current);
@@ -269,7 +273,10 @@ static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const vo
 	return ret;
 }
 
-/* What cannot be exchanged is written, page by page, as upstream does it. */
+/*
+ * Where one locked instruction cannot do it (a device, read-only memory, two cache lines or pages),
+ * the new value is written without a comparison, page by page, as upstream does.
+ */
 static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 			       unsigned int len, enum emul_access acc, u8 cpl)
 {

@@ -238,7 +238,7 @@ err_free:
 	return NULL;
 }
 
-/* The VM's queue if there is none yet. Without memory for it faults stay ordinary ones. */
+/* Create the VM's queue if there is none yet. If that fails, page faults stay synchronous. */
 static void apf_queue_need(struct okvm_vm *vm)
 {
 	struct okvm_apf_queue *queue;
@@ -321,7 +321,7 @@ static void apf_work_fn(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* Forget all; what still runs frees itself. */
+/* Drop all items. One whose page is still awaited leaves the list and frees itself later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;

@@ -113,7 +113,8 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 /**
  * okvm_mmu_slots_turn() - the generation of slots, which is odd, becomes @next
  *
- * What is cached under a number that will come again goes while no vCPU can take it to be current.
+ * Entries cached under a number that will come again are removed while no vCPU can take them to be
+ * current.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap everything the slot maps; it cannot be looked up any more */

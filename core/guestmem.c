@@ -74,7 +74,7 @@ static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t 
 	return copy_to_user(at, data, len);
 }
 
-/* One page or less of one slot. */
+/* Do @op to @len bytes at @gpa, which lie within one page. Return: 0 or -EFAULT */
 static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -119,8 +119,8 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
 }
 
 /*
- * One function per size: 0 exchanged, 1 differed and *@old is what was found,
- * -EFAULT. Always 64-bit kernels, so 8 bytes are one instruction too.
+ * One function per size. Return: 0 if the value was exchanged; 1 if it differed, and *@old is what
+ * was found; -EFAULT. Kernels are 64-bit ones, so one instruction exchanges 8 bytes too.
  */
 #define GM_CMPXCHG(name, type)						\
 static int name(void __user *at, u64 *old, u64 new)			\
@@ -138,7 +138,7 @@ GM_CMPXCHG(gm_cmpxchg2, u16)
 GM_CMPXCHG(gm_cmpxchg4, u32)
 GM_CMPXCHG(gm_cmpxchg8, u64)
 
-/* By the same rules: 0 exchanged, 1 differed and @old is what was found, -EFAULT. */
+/* Return: 0 if the value was exchanged; 1 if it differed, and @old is what was found; -EFAULT */
 static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
 {
 	bool same;

@@ -268,7 +268,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* As often as a pause begins and ends meanwhile. */
+/* Wait for the end of the pause and run; once more if another pause has begun meanwhile. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -316,7 +316,7 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
 		ret = ioctl_vcpu_run_paused(file, vcpu, &held);
-	/* It may be the last one, so it stays over all rounds. */
+	/* This reference may be the last one, so it is dropped only after all tries. */
 	if (unlikely(held))
 		fput(file);
 	return ret;

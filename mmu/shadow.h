@@ -350,7 +350,7 @@ static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gf
 	return READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]);
 }
 
-/** rmap_shadowed() - likewise, of any frame. Without the lock it is a guess */
+/** rmap_shadowed() - number of tables that shadow a frame; a guess without the lock */
 static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b;

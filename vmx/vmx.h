@@ -77,7 +77,7 @@ struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* This exit. */
+	/* State of the last exit. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;
@@ -237,7 +237,7 @@ int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
 void vmx_read_msrs(struct vmx_msrs *msrs);
-/* This CPU's current VMCS. */
+/* The VMCS that is current on this CPU. */
 DECLARE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
 /**
  * vmx_vmcs_load() - make the VMCS current here

@@ -90,6 +90,6 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	/* Who waits for an INIT or a SIPI waits for long. */
+	/* A vCPU that waits for an INIT or a SIPI waits too long for polling. */
 	return mp_halted(vcpu) && vcpu->arch->pv->poll_control & 1;
 }

@@ -519,8 +519,9 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 	/*
-	 * No CPUID yet: the guest has no optional feature, and addresses of the width that a CPU
-	 * has which does not tell; but userspace may already set any CR4 bit the host offers.
+	 * CPUID is not set yet: the guest has no optional feature, and its addresses are as wide
+	 * as on a CPU whose CPUID does not report a width. But userspace may already set any CR4
+	 * bit that the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
 	f->cr4_reserved = vcpu->vm->host->cr4_reserved;

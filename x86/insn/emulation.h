@@ -194,8 +194,8 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_give() - the instruction is done: give userspace what it wrote to devices there
- * Return: outcome, when nothing is left to be given that of a trap behind the instruction
+ * okvm_emul_give() - after the instruction: give userspace its writes to devices in userspace
+ * Return: outcome; after the last write that of a trap which follows the instruction
  */
 int okvm_emul_give(struct okvm_emulation *e);
 /** okvm_emul_impossible() - a delivery or task switch that is given up. Return: outcome */

@@ -109,7 +109,7 @@ static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 }
 
 /*
- * An access that goes on at address 0 behind 4 GiB. Those of the CPU's own to its tables do so only
+ * Does an access go on at address 0 after 4 GiB? The CPU's own accesses to its tables do so only
  * outside of long mode: in compatibility mode too, the tables have addresses of 64 bits.
  */
 static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entry)
@@ -140,7 +140,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* The window of the local APIC hides the memory behind it. */
+/* The window of the local APIC hides the memory at its address. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -163,8 +163,8 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * What is left of a translated access: each page goes where it is. Memory gets its part at once, so
- * a part that is begun is a device's, whatever has come there since.
+ * Carry out the part of a translated access that is not done yet, each page where it is. Memory
+ * gets its part at once, so a part that is begun is a device's, whatever has come there since.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What comes of an emulated instruction: registers, exceptions, exits, and traps behind it. */
+/* What comes of an emulated instruction: registers, exceptions, exits, and traps after it. */
 #include <linux/mm.h>
 
 #include <asm/trapnr.h>

@@ -107,13 +107,14 @@ void okvm_arch_slots_changed(struct okvm_vm *vm);
 /** okvm_mmu_slot_prepare() - may the change be made? Return: 0 or a negative errno */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
-/** okvm_mmu_slot_commit() - it has been made: @new can be looked up; NULL: deleted */
+/** okvm_mmu_slot_commit() - the slot change is made: @new can be looked up; NULL: slot deleted */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
  * okvm_mmu_slots_turn() - the generation of slots, which is odd, becomes @next
  *
- * What is cached under a number that will come again goes while no vCPU can take it to be current.
+ * Entries cached under a number that will come again are removed while no vCPU can take them to be
+ * current.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap everything the slot maps; it cannot be looked up any more */

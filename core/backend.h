@@ -61,8 +61,8 @@ struct okvm_backend {
 
 	u32 cpuid_leaf, cpuid_ecx;	/* by which a CPU says that it has the hardware */
 	/*
-	 * From registration to its end. @init returns -ENODEV/-EOPNOTSUPP/-EBUSY after printing
-	 * one clear line; else it fills @caps.
+	 * Called at registration and at unregistration. @init returns -ENODEV, -EOPNOTSUPP or
+	 * -EBUSY after printing one clear line; else it fills @caps.
 	 */
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);

@@ -39,7 +39,7 @@ module_param(halt_poll_ns_shrink, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0: no more polls");
 
 #define YIELD_PASSES	2
-/* Each takes the locks of two run queues, so a spinning guest gets no more of them per exit. */
+/* A failed yield takes the locks of two run queues, so one exit of a spinning guest tries 3. */
 #define YIELD_FAILURES	3
 
 static bool block_should_end(struct okvm_vcpu *vcpu)
@@ -209,7 +209,7 @@ static void block_interrupt(struct task_struct *task)
 	struct wait_queue_entry entry = { .private = task };
 
 	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
-	/* Only out of a wait that ends by it: others need not expect to be woken. */
+	/* Wake only from an interruptible wait: the code of other waits may not expect it. */
 	default_wake_function(&entry, TASK_INTERRUPTIBLE, 0, NULL);
 }
 
@@ -274,7 +274,7 @@ void okvm_vcpu_on_spin(struct okvm_vcpu *me, bool in_kernel)
 	int ret;
 
 	me->in_spin_loop = true;
-	/* Begin behind this vCPU, so that everybody gets a turn. */
+	/* Begin after this vCPU, so that everybody gets a turn. */
 	for (i = 1; i < nr * YIELD_PASSES && failures < YIELD_FAILURES; i++) {
 		target = okvm_vcpu_at(me->vm, (me->idx + i) % nr);
 		if (!target || !spin_candidate(me, target, in_kernel))

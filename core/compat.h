@@ -106,7 +106,7 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 #define OKVM_FOLL_INTERRUPTIBLE	0
 #endif
 
-/* Have the host make a page of another mm present. May sleep; whether it worked is not told. */
+/* Have the host make a page of another mm present. May sleep; failures are not reported. */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
 	unsigned int flags = write ? FOLL_WRITE : 0;
@@ -343,8 +343,8 @@ static inline bool okvm_memory_encrypted(void)
 }
 
 /*
- * perf counts in host or guest alone only where it knows that EFER.SVME is set. It may be told by
- * any module up to 6.18.
+ * perf can count in the host alone or in the guest alone only where it knows that EFER.SVME is set.
+ * Up to 6.18 any module may tell perf so.
  */
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)

@@ -121,7 +121,7 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 			ret = -EFAULT;
 		cond_resched();
 	}
-	/* Also after a failed copy: what was taken must be logged anew. */
+	/* Flush even after a failed copy: the frames whose bits were taken must be logged anew. */
 	if (flush)
 		okvm_mmu_flush_vm(vm);
 	return ret;

@@ -33,8 +33,8 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * What a processor accesses at once is not torn here either: an aligned word is one instruction,
- * which the functions for ranges of any length do not promise.
+ * A processor accesses an aligned word at once, so it is copied by one instruction here as well.
+ * copy_from_user() and copy_to_user() do not promise that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {
@@ -74,7 +74,7 @@ static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t 
 	return copy_to_user(at, data, len);
 }
 
-/* One page or less of one slot. */
+/* Do @op to @len bytes at @gpa, which lie within one page. Return: 0 or -EFAULT */
 static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -119,8 +119,8 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
 }
 
 /*
- * One function per size: 0 exchanged, 1 differed and *@old is what was found,
- * -EFAULT. Always 64-bit kernels, so 8 bytes are one instruction too.
+ * One function per size. Return: 0 if the value was exchanged; 1 if it differed, and *@old is what
+ * was found; -EFAULT. Kernels are 64-bit ones, so one instruction exchanges 8 bytes too.
  */
 #define GM_CMPXCHG(name, type)						\
 static int name(void __user *at, u64 *old, u64 new)			\
@@ -138,7 +138,7 @@ GM_CMPXCHG(gm_cmpxchg2, u16)
 GM_CMPXCHG(gm_cmpxchg4, u32)
 GM_CMPXCHG(gm_cmpxchg8, u64)
 
-/* By the same rules: 0 exchanged, 1 differed and @old is what was found, -EFAULT. */
+/* Return: 0 if the value was exchanged; 1 if it differed, and @old is what was found; -EFAULT */
 static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
 {
 	bool same;

@@ -23,7 +23,7 @@
 
 #define HW_MAX_OFFERS	4
 
-/* Guards hw_offers. Taken outside the CPU hotplug lock. */
+/* This lock guards hw_offers, and is taken outside the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
@@ -33,7 +33,7 @@ static enum cpuhp_state hw_cpuhp_state;
 static bool hw_lost;
 /* The errno of the first CPU that could not be switched on. */
 static atomic_t hw_error;
-/* Whose hardware is on: bits by position in hw_offers. */
+/* The backends whose hardware is on: bit n stands for hw_offers[n]. */
 static DEFINE_PER_CPU(unsigned long, hw_on);
 
 /* ---- backends ---- */
@@ -121,7 +121,7 @@ static void hw_disable_this_cpu(void *data)
 	__this_cpu_and(hw_on, ~bit);
 }
 
-/* Those with VMs. */
+/* Switch on, on this CPU, the hardware of each backend that has a VM. */
 static void hw_enable_all_this_cpu(void *unused)
 {
 	struct okvm_offer *offer;

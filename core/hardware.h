@@ -45,7 +45,7 @@ struct okvm_offer {
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
 /** okvm_backend_unregister() - the reverse: it has no VM, and if it is the default no fd is open */
 void okvm_backend_unregister(struct okvm_offer *offer);
-/* What a VM gets that asks for nothing else. */
+/* The backend of a VM that asks for no other one. */
 extern struct okvm_offer *okvm_default_offer;
 
 /**
@@ -55,10 +55,10 @@ extern struct okvm_offer *okvm_default_offer;
  */
 int okvm_hardware_get(struct okvm_offer *offer);
 
-/** okvm_hardware_put() - one VM less: after the last one every CPU is off again */
+/** okvm_hardware_put() - a VM of this backend is gone; the last one switches every CPU off */
 void okvm_hardware_put(struct okvm_offer *offer);
 
-/** okvm_hardware_lost() - switched off under the VMs that exist: the machine goes down */
+/** okvm_hardware_lost() - true once a reboot has switched VMX or SVM off, with VMs alive or not */
 bool okvm_hardware_lost(void);
 
 #endif /* OKVM_CORE_HARDWARE_H */

@@ -46,7 +46,7 @@ long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /* Pauses and kicks. */
 void okvm_pause_init(struct okvm_vm *vm);
-/** okvm_pause_destroy() - at the end of the VM: no wake-up is under way */
+/** okvm_pause_destroy() - before the VM is freed: waits until vm->pause_work has run */
 void okvm_pause_destroy(struct okvm_vm *vm);
 /** okvm_pause_wake() - KVM_RUNs of a paused VM look again; any context */
 void okvm_pause_wake(struct okvm_vm *vm);
@@ -64,7 +64,7 @@ long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 /** okvm_vcpu_stop_waiting() - OKVM_REQ_LEAVE is set: end what okvm_vcpu_wait_begin() has begun */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
-/** okvm_run_interrupted() - what KVM_RUN leaves behind when it fails with EINTR. Return: -EINTR */
+/** okvm_run_interrupted() - fill kvm_run for a KVM_RUN that fails with EINTR. Return: -EINTR */
 int okvm_run_interrupted(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */

@@ -73,7 +73,7 @@ static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
 		kfree(old[nr]);
 }
 
-/* Behind its equals: registration order is look-up order. */
+/* Insert after ranges of the same start: registration order is look-up order. */
 static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *place)
 {
 	unsigned int pos = bus->count++;
@@ -157,7 +157,7 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 	return okvm_iobus_register_all(vm, &place, 1);
 }
 
-/* No memory for a smaller array: the entries stay, without their device. */
+/* There was no memory for a smaller array, so the entries stay, without their device. */
 static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 			     struct okvm_io_device *dev)
 {

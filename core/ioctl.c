@@ -110,7 +110,7 @@ static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 	return row ? *row : NULL;
 }
 
-/* Whom a row is called for; which member is used depends on the fd. */
+/* What a row's handler is called with; @kind says whether @vm, @vcpu or neither is used. */
 struct ioctl_target {
 	enum okvm_fd kind;
 	struct okvm_vm *vm;
@@ -244,8 +244,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * KVM_RUN is not a row: it is the path that counts, and does its own loading. It may take a
- * reference to its file on the way (run_hold_file()), which goes last.
+ * KVM_RUN has no row in the ioctl table: it has to be fast, and okvm_vcpu_run() loads the vCPU
+ * itself. run_hold_file() may take a reference to @file meanwhile: *@held tells the caller to
+ * drop that reference at the very end, after the mutex.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
@@ -254,7 +255,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	vcpu->run_file_held = *held;
-	/* Behind the mutex, which who pauses takes after vm->paused is set. */
+	/* Look after the mutex is taken: a pause takes it after it has set vm->paused. */
 	if (unlikely(READ_ONCE(vcpu->vm->hindered)))
 		ret = okvm_pause_gate(vcpu, interrupted);
 	if (likely(!ret)) {
@@ -267,7 +268,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* As often as a pause begins and ends meanwhile. */
+/* Wait for the end of the pause and run; once more if another pause has begun meanwhile. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -315,7 +316,7 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
 		ret = ioctl_vcpu_run_paused(file, vcpu, &held);
-	/* It may be the last one, so it stays over all rounds. */
+	/* This reference may be the last one, so it is dropped only after all tries. */
 	if (unlikely(held))
 		fput(file);
 	return ret;

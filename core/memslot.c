@@ -102,14 +102,14 @@ static void slots_end(struct okvm_vm *vm)
 
 	/* Whatever has been changed, and if nothing could be. */
 	okvm_mmu_slots_turn(vm, slots->generation + 1);
-	/* Who sees the new generation sees the change. */
+	/* A reader that sees the new generation sees the change. */
 	smp_store_release(&slots->generation, slots->generation + 1);
 }
 
 static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *slot)
 {
 	write_lock(&slots->hva_lock);
-	/* The tree puts equals behind one another, as this counts. */
+	/* Slots with equal addresses stand in the tree in the order in which they were inserted. */
 	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
 	slots->hva_version++;
@@ -125,9 +125,9 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 }
 
 /*
- * The first slot behind the cursor in the order of the tree. By one way down, not from slot to
- * slot: with all 32,764 at one address, and one that comes and goes, that would be a quadratic
- * number of steps in the way of the host's reclaim.
+ * The first slot after the cursor in the order of the tree. It is found by one way down, not from
+ * slot to slot: with all 32,764 at one address, and one that comes and goes, the latter would take
+ * a quadratic number of steps and hold up the host's reclaim.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -261,7 +261,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* First by host address: an invalidation from here on finds the slot. */
+	/* Insert by host address first: an invalidation from now on finds the slot. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
@@ -519,7 +519,7 @@ struct slot_piece {
 	gfn_t last;
 };
 
-/* The next piece of @old behind @piece, whose @last is before @old at first. */
+/* Find the next piece of @old after @piece; for the first one, @piece ends before @old. */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
 {
@@ -548,7 +548,7 @@ static bool piece_next(const struct slot_set *set, const struct okvm_memslot *ol
 	for (*(piece) = (struct slot_piece){ .last = (old)->base - 1 };	\
 	     piece_next(set, old, piece); )
 
-/* Does the same host memory stand behind the piece, with the same rights? */
+/* Is the piece the same host memory as before, with the same rights? */
 static bool piece_stays(const struct slot_piece *piece)
 {
 	return piece->new && !((piece->new->flags ^ piece->old->flags) & KVM_MEM_READONLY) &&
@@ -614,7 +614,7 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* With a slot that stays, or with another new one. */
+/* Does new slot number @nr overlap a slot that stays, or another new one? */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;

@@ -9,7 +9,7 @@
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet: who has paused can
  * read and write the vCPU's state. A pause sets vm->paused and a request of each vCPU, then takes
  * each vCPU's mutex once: KVM_RUN holds the mutex whenever it does anything for the guest, and
- * looks at vm->paused behind it.
+ * looks at vm->paused after it has taken the mutex.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -80,7 +80,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Who waits for an older pause without OKVM_PAUSE_EINTR hears of this one. */
+	/* Wake KVM_RUNs that wait for an older pause: this one may have OKVM_PAUSE_EINTR. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }
@@ -125,7 +125,7 @@ static int pause_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Not only the last close ends a pause: copies of the file may be in children. */
+/* OKVM_VM_RESUME ends a pause before the last close: children may have copies of the file. */
 static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	if (cmd != OKVM_VM_RESUME)

@@ -39,8 +39,8 @@ static void request_interrupt(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Who is in the guest does not sleep, and if it leaves meanwhile, it looks at its requests before
- * it sleeps.
+ * A vCPU in the guest does not sleep; if it leaves the guest meanwhile, it looks at its requests
+ * before it sleeps.
  */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 {
@@ -86,7 +86,7 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 			okvm_vcpu_kick(vcpu);
 			continue;
 		}
-		/* Who is on the way out may not have come out yet: wait for it as well. */
+		/* A vCPU on its way out may still be in the guest: wait for it as well. */
 		if (request_leave_guest(vcpu) == OKVM_OUTSIDE_GUEST || READ_ONCE(vcpu->cpu) == me)
 			continue;
 		any = true;

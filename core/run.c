@@ -56,7 +56,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	cond_resched();
 	if (need_resched())
 		schedule();
-	/* Of rescheduling too: rseq asks after each switch to this thread. */
+	/* Rescheduling may ask for task work: rseq does after each switch to this thread. */
 	if (read_thread_flags() & _TIF_NOTIFY_RESUME) {
 		run_hold_file(vcpu);
 		err = okvm_thread_work();
@@ -137,7 +137,7 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	/* A pause ends the sleep, be it over or not. Userspace hears nothing of that. */
+	/* A pause ends the sleep, even if it is over by now. Userspace gets no exit for it. */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 

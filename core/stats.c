@@ -54,7 +54,7 @@ static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
 	STATS_ROW(OKVM_VM_STAT_NX_SPLITS, "nx_lpage_splits", STATS_GAUGE, 0),
 };
 
-/* Behind the named counters comes one array: exits by basic exit reason. */
+/* After the named counters comes one array: exits by basic exit reason. */
 #define STATS_REASONS	OKVM_NR_VCPU_STATS
 
 static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
@@ -94,8 +94,8 @@ static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
 };
 
 /*
- * What a stats file has: named values, and of vCPUs that measure their exits a histogram of each
- * reason behind them.
+ * What a statistics file contains: named values, and after them, if the vCPU measures its exits,
+ * one histogram per reason.
  */
 struct stats_layout {
 	const struct stats_desc *desc;

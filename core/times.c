@@ -77,7 +77,7 @@ void okvm_times_from_user(struct okvm_vcpu *vcpu)
 	u32 reason = min_t(u32, READ_ONCE(vcpu->run->exit_reason), OKVM_TIMES_USER - 1);
 	u64 now = rdtsc();
 
-	/* Of a run that began without an exit before it nothing is known. */
+	/* Without an exit before this KVM_RUN there is no time in userspace to count. */
 	if (times->user)
 		times_add(times, OKVM_NR_EXIT_REASONS + array_index_nospec(reason, OKVM_TIMES_USER),
 			  now - times->since);

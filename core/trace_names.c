@@ -42,11 +42,11 @@ static int names_raw_init(struct trace_event_call *call);
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
-/* Both under the kernel's lock of events. */
+/* The kernel's lock of events guards both variables. */
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* Around a change and the decision for it. Outside of the lock of events. */
+/* Held from the decision for a change to its end; taken outside of the lock of events. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
 static bool names_taken;	/* kvm.ko comes, or is there */
@@ -56,7 +56,7 @@ enum names_job { NAMES_IDLE, NAMES_OFFER, NAMES_WITHDRAW };
 static enum names_job names_job;
 static struct task_struct *names_worker;
 
-/* Of the events that tracing finds in the module: noted, but not registered. */
+/* Tracing calls this for each event of the module: the event is noted, but not registered. */
 static int names_raw_init(struct trace_event_call *call)
 {
 	if (READ_ONCE(names_job) == NAMES_OFFER && READ_ONCE(names_worker) == current)
@@ -110,7 +110,7 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* it was in use, and stayed */
+			continue;	/* the event was in use and was not removed */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/* Users of the event hold the module, and its end removes the event. */
@@ -248,8 +248,8 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Whatever module it is: if a notifier behind tracing's refuses kvm.ko, only those before it hear
- * that it goes again.
+ * Called for every module, not only for kvm.ko: if a notifier after tracing's refuses kvm.ko, only
+ * the notifiers before it are called when kvm.ko goes again.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

@@ -270,7 +270,7 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
 
-/* No errno: KVM_RUN has stopped because the VM is paused, and begins again. */
+/* Internal, never given to userspace: KVM_RUN stopped for a pause, and begins again. */
 #define OKVM_RUN_PAUSED	(-ERESTART)
 
 /** okvm_vcpu_srcu_lock() - begin reading memslots, buses, routing in the vCPU's thread */

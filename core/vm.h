@@ -124,7 +124,7 @@ struct okvm_vm {
 	struct page *coalesced_page;
 	spinlock_t coalesced_lock;
 
-	/* Pauses that are held; @paused follows them. */
+	/* Pauses in force, under @pause_lock; @paused is true while @pauses is not 0. */
 	spinlock_t pause_lock;
 	unsigned int pauses;
 	unsigned int pauses_eintr;	/* ... with OKVM_PAUSE_EINTR */

@@ -35,7 +35,7 @@ static struct okvm_apic_map *map_build(struct okvm_vm *vm)
 		return NULL;
 	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
 	okvm_for_each_vcpu(idx, vcpu, vm) {
-		/* One that came between the two rounds builds its own map in a moment. */
+		/* A vCPU that came between the two rounds builds its own map in a moment. */
 		if (map->map.nr == nr || vcpu->id > max_id)
 			break;
 		if (vcpu->apic)
@@ -58,7 +58,7 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 	struct okvm_apic_map *map;
 
-	/* Before the lock: who clears the mark builds after it, and so sees this change. */
+	/* Set the mark before the lock: whoever clears it builds a map with this change. */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);
 	if (atomic_xchg(&irq->apic_map_dirty, 0)) {
@@ -122,7 +122,7 @@ static void kick_late_work(struct work_struct *work)
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
-		/* Cleared first: who sets it again has the work done once more. */
+		/* Clear kick_late first: a sender that sets it again queues the work again. */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))
 			okvm_vcpu_kick(vcpu);
@@ -135,7 +135,7 @@ void okvm_apic_kicks_init(struct okvm_irq_vm *irq)
 	INIT_WORK(&irq->kick_work, kick_late_work);
 }
 
-/* After the marks of those that it is for. */
+/* To be called after kick_late is set for all targets. */
 static void kick_rest(struct okvm_vm *vm)
 {
 	queue_work(system_unbound_wq, &okvm_irq(vm)->kick_work);
@@ -174,8 +174,8 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
 	/*
-	 * A posted vector reaches the guest without an exit, and so may its EOI leave. Before the
-	 * vCPU has loaded the EOI map that it was told of, the vector goes the way with an exit.
+	 * A posted vector reaches the guest without an exit, and its EOI may come without one.
+	 * While the vCPU has a new EOI map to load, the vector is delivered with an exit.
 	 */
 	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
@@ -335,7 +335,7 @@ static bool candidate(const struct message *m, u32 slot)
 	return lapic_enabled(m->dests.slot[slot]);
 }
 
-/* One of the candidates, chosen by the vector; two rounds, so that nothing is remembered. */
+/* Send to a candidate chosen by the vector. Two rounds count and pick; none is stored. */
 static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;

@@ -22,7 +22,7 @@ enum okvm_apic_sync {
 /** struct okvm_apic_ops - irq/'s part of a backend, cached in struct okvm_apic */
 struct okvm_apic_ops {
 	/*
-	 * From any CPU: make the vector noticed by the target. Without @notify the caller kicks.
+	 * Make the target notice the vector; on any CPU. Without @notify the caller kicks.
 	 * Return: false if it must be recorded in IRR and requested the slow way
 	 */
 	bool (*post_irq)(struct okvm_vcpu *vcpu, int vector, bool notify);

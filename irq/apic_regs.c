@@ -227,7 +227,7 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return !okvm_apic_msr_write(vcpu, msr, val);
 }
 
-/* As the x2APIC has it; the xAPIC's destination is in a register of its own. */
+/* ICR in the x2APIC's format; the xAPIC's destination is in a register of its own. */
 static u64 icr_of(const struct lapic *l)
 {
 	u64 dest;
@@ -345,7 +345,7 @@ void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 		okvm_apic_eoi(vcpu);
 		return;
 	}
-	/* Not used yet. Withdraw it: what is safe now may not be at the next entry. */
+	/* The guest has not used the flag. Withdraw it: it may not be safe at the next entry. */
 	flag = KVM_PV_EOI_DISABLED;
 	okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
 }

@@ -202,7 +202,7 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* One that has fired meanwhile stays: the request is set. */
+	/* A timer that has fired meanwhile is not armed again: its request is set. */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);
 }

@@ -85,7 +85,7 @@ static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return err;
 }
 
-/* Every zone that contains the given one goes. That there is none is not an error. */
+/* Remove every zone that contains the given one. It is no error if there is none. */
 static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;

@@ -52,7 +52,7 @@ struct okvm_chips {
 	struct okvm_io_device ioapic_dev;
 };
 
-/** enum okvm_ack_kind - who wants to know: one of each for a GSI */
+/** enum okvm_ack_kind - kinds of notifiers; a GSI has at most one of each */
 enum okvm_ack_kind {
 	OKVM_ACK_RESAMPLER,	/* lowers the line and asks who still holds it */
 	OKVM_ACK_PIT,
@@ -93,7 +93,7 @@ struct okvm_irq_vm {
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
-	/* Who is told of acknowledgments; read under RCU, resamplers by GSI. */
+	/* Notifiers of acknowledgments, read under RCU; those of resamplers by GSI. */
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
@@ -145,9 +145,9 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
  */
 struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
 				    u32 nr, bool chips);
-/** okvm_routes_publish() - @table is the one in use; frees the one before. May sleep */
+/** okvm_routes_publish() - put @table into use, and free the table before it. May sleep */
 void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
-/** okvm_routes_free() - of a VM that nobody uses any more */
+/** okvm_routes_free() - free the routing table of a VM that nobody uses any more */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /** okvm_routes_eoi_vectors() - split irqchip: vectors of level-triggered reserved routes */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);

@@ -108,7 +108,7 @@ int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - APIC virtualization was switched on or off for this vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
-/** okvm_apic_eoi_exit_map() - @map, the vCPU's, gets those whose EOI must exit; hardware follows */
+/** okvm_apic_eoi_exit_map() - store in @map the vectors whose EOI must exit, and in hardware */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
 /** okvm_apic_needs_slow() - INIT, SIPI or an EOI in guest memory waits: not with IRQs off */
@@ -120,8 +120,9 @@ bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
 /** okvm_apic_set_sipi() - KVM_SET_VCPU_EVENTS / KVM_SET_MP_STATE(SIPI_RECEIVED) */
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 
-/** LAPIC timer: served by OKVM_REQ_TIMER; true if it fired and its LVT interrupt was set */
+/** okvm_apic_timer_pending() - the timer fired, the LAPIC is enabled, and its LVT is unmasked */
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
+/** okvm_apic_timer_inject() - deliver the interrupt of a timer that fired; for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
 /* preemption-timer exit, IRQs may be off */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);

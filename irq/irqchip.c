@@ -191,7 +191,7 @@ static int ioapic_deliver(struct okvm_chips *chips, const struct ioapic_todo *to
 	return cpus;
 }
 
-/* What of @todo is done without the lock. */
+/* Do the parts of @todo that need no lock. */
 static void ioapic_carry_out(struct okvm_chips *chips, const struct ioapic_todo *todo)
 {
 	if (todo->rescan)
@@ -346,7 +346,7 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 	return changed;
 }
 
-/* Whoever is last computes from the newest state. */
+/* The last caller computes from the newest state. */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
 	unsigned long flags;
@@ -369,7 +369,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* Chips that came meanwhile have stored what is right. */
+	/* Chips that were created meanwhile have stored the right value. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -400,7 +400,7 @@ enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm)
 
 static void irq_publish_mode(struct okvm_irq_vm *irq, enum okvm_irqchip_mode mode)
 {
-	/* Whoever sees the mode sees the chips and routes. */
+	/* A reader that sees the mode sees the chips and routes as well. */
 	smp_store_release(&irq->mode, mode);
 }
 
@@ -495,7 +495,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* What must be decided before there are vCPUs. */
+/* May interrupt controllers still be chosen? @with_vcpus: the errno once there are vCPUs. */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);

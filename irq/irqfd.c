@@ -30,8 +30,9 @@
 /*
  * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source
  * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
- * @irqfds: those to be told; written under okvm_irq_vm.resample_lock, read under RCU
- * @sharers: how many they are, under okvm_irq_vm.resample_lock
+ * @irqfds: the irqfds whose resamplefd each EOI signals; written under
+ *	    okvm_irq_vm.resample_lock, read under RCU
+ * @sharers: length of @irqfds, under okvm_irq_vm.resample_lock
  */
 struct okvm_resampler {
 	struct okvm_vm *vm;
@@ -72,7 +73,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /* ---- resampling ---- */
 
-/* The line falls once for all of its devices; who is not done raises it again. */
+/* The line falls once for all of its devices; a device that is not done raises it again. */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
 	struct okvm_resampler *resampler = container_of(notifier, struct okvm_resampler, ack);
@@ -287,7 +288,7 @@ static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct 
 		spin_unlock_irq(&irq->irqfd_lock);
 		return irqfd->hooked;
 	}
-	/* What was signalled before counts. */
+	/* An eventfd that was signalled before makes an interrupt. */
 	if (events & EPOLLIN)
 		irqfd_inject(irqfd);
 	return 0;
@@ -367,7 +368,7 @@ static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct even
 		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
 			irqfd_deactivate(irq, irqfd);
 	spin_unlock_irq(&irq->irqfd_lock);
-	/* No interrupt comes from them once this returns. */
+	/* Once this returns, no deassigned irqfd makes an interrupt. */
 	if (irq->irqfd_wq)
 		flush_workqueue(irq->irqfd_wq);
 	mutex_unlock(&irq->irqfd_mutex);

@@ -270,12 +270,12 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit->ack.acked = pit_acked;
 	err = pit_register(pit, flags);
 	if (err) {
-		/* No vCPU has found a port of it, so its timer was never started. */
+		/* No vCPU has found a port of this PIT, so its timer was never started. */
 		kfree(pit);
 		return err;
 	}
 	pit_set_reinject(pit, true);
-	/* Whoever sees the pointer sees a complete PIT. */
+	/* A reader that sees the pointer sees a complete PIT. */
 	smp_store_release(&irq->pit, pit);
 	return 0;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GSI routing table in use, the lines that it wires, and who is told of acknowledgments.
+ * The GSI routing table in use, the lines that it wires, and the notifiers of acknowledgments.
  *
  * Tables are read under plain RCU: every reader is short and never sleeps, whereas vm->srcu may
  * be held across a page fault that userspace resolves, and a change of routes must not wait for
- * that. Irqfds look their route up at each signal, so that nothing must be told of a new table.
+ * that. Irqfds look their route up at each signal, so a new table needs no notification.
  */
 #include <linux/error-injection.h>
 #include <linux/slab.h>
@@ -255,7 +255,7 @@ void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit)
 	okvm_irq_routes_changed(vm);
 }
 
-/* Those of @pins whose GSIs have a notifier of a kind. @acked: run it. */
+/* Return: those of @pins whose GSIs have a notifier of @kind. @acked: run the notifiers. */
 static u32 ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind,
 		    bool acked)
 {

@@ -70,11 +70,11 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
-	/* Of changes before now nobody told this vCPU. */
+	/* Changes of the EOI map before now were not requested of this vCPU. */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 
-/* With virtual-interrupt delivery the CPU has copies: which are requested and in service. */
+/* With virtual-interrupt delivery the CPU has copies of the highest IRR and ISR vectors. */
 static void sync_hw(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_apic_ops *ops = vcpu->apic->ops;
@@ -92,7 +92,7 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	struct lapic_effect eff = { .flags = 0 };
 
 	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
-	/* What was posted before is forgotten with the rest. */
+	/* Vectors that were posted before the reset are cleared with the rest. */
 	if (apic->l.hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	lapic_reset(&apic->l, init, &eff);

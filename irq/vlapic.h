@@ -40,7 +40,7 @@ struct okvm_apic {
 	bool fired;		/* set by the hrtimer: a tick waits for the thread */
 
 	/* Any CPU. */
-	bool kick_late;		/* a kick is owed by okvm_irq_vm.kick_work */
+	bool kick_late;		/* okvm_irq_vm.kick_work still has to kick this vCPU */
 	unsigned long events;	/* enum okvm_apic_event, atomic bit operations */
 	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
 

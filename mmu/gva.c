@@ -71,7 +71,7 @@ static const struct walk_ops gva_ops = {
 	.replace = gva_cmpxchg,
 };
 
-/* To set a bit in a table that is shadowed may want the lock. */
+/* Setting a bit in a shadowed table may need the lock, so the walk without sleep refuses. */
 static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	return -EAGAIN;

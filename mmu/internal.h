@@ -169,7 +169,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
 /** tdp_prefault() - map the page of @gpa as if the guest had read it. See struct mmu_policy */
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
-/** fault_verdict() - @verdict, told to userspace if it is that @f's page cannot be had */
+/** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
 /** fault_in_hole() - @f->gfn is okvm_mmu_set_hole()'s frame, and no slot is there. Under lock */
 bool fault_in_hole(const struct okvm_fault *f);

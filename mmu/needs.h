@@ -23,9 +23,9 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
 /**
  * okvm_arch_apf_start() - fetch the page at @hva in the background
  *
- * Possible just now. The guest has been told (a #PF is queued), or the vCPU can not be entered
- * until the page is there or an interrupt comes. Caller holds vm->srcu; may sleep.
- * Return: false if the fault must be handled here and now
+ * To be called after okvm_arch_apf_possible() has said yes. Caller holds vm->srcu; may sleep.
+ * Return: true if a #PF that tells the guest is queued, or the vCPU cannot be entered until the
+ * page is there or an interrupt comes; false if the fault must be handled here and now
  */
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
 

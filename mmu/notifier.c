@@ -66,7 +66,7 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans, NOTIFIER_SPANS);
 	if (n <= 0)
 		return 0;
-	/* Thousands of slots may share the page: the lock and the flush are for all of them. */
+	/* Thousands of slots may share the page: they need one lock and one flush. */
 	policy->zap_begin(&zap, mmu, may_block);
 	do {
 		for (i = 0; i < n; i++)
@@ -110,7 +110,7 @@ static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct 
 	return young;
 }
 
-/* Without a flush: a TLB that still holds the page makes it look unused a little early. */
+/* There is no flush: a TLB that still holds the page makes it look unused a little early. */
 static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				unsigned long start, unsigned long end)
 {

@@ -167,7 +167,7 @@ const struct mmu_policy mmu_policy_tdp = {
 
 /* ---- the choice ---- */
 
-/* Of slots that another policy has accepted. */
+/* Can @policy map all slots that another policy has accepted? */
 static bool choose_reaches(struct okvm_vm *vm, const struct mmu_policy *policy)
 {
 	struct okvm_memslots *slots =
@@ -310,7 +310,7 @@ bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn)
 
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages)
 {
-	/* For the policy that may be chosen yet. */
+	/* Keep the limit for a policy that is chosen later. */
 	vm->mmu->limit = pages;
 	vm->mmu->policy->set_limit(vm->mmu, pages);
 }

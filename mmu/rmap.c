@@ -105,7 +105,7 @@ bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_ta
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Who looks for the leaf by its frame waits until it can be found. */
+	/* The lock makes whoever looks for the leaf by its frame wait until the link is there. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -156,8 +156,8 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Of all leaves in the chain, take away @bits; *@n more were looked at. Block locked
- * Return: whether one had any
+ * Clear @bits in all leaves of the chain, and add the number of leaves to *@n. Block locked
+ * Return: true if a leaf had any of @bits
  */
 static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
 {

@@ -19,7 +19,7 @@ static u32 role_of_mode(const struct walk_mode *mode)
 	return role;
 }
 
-/* The part of the guest's table with entries of 4 bytes that leads to @gva. */
+/* The quadrant: which half (level 1) or quarter (level 2) of a 4-byte-entry table covers @gva. */
 static u32 role_quadrant_of(u32 role, u64 gva)
 {
 	if (role_levels(role) != 2)

@@ -120,7 +120,7 @@ u32 role_direct(int level, u8 access, u32 role);
 /** role_mode() - the paging mode by which entries of a table that is not direct are judged */
 struct walk_mode role_mode(u32 role);
 
-/** role_offset() - where the guest's entry behind entry @i is in the guest's table, in bytes */
+/** role_offset() - byte offset in the guest's table of the entry that entry @i shadows */
 unsigned int role_offset(u32 role, unsigned int i);
 
 /**

@@ -19,7 +19,7 @@ static void shadow_count(struct shadow_vm *sh, int what, long n)
 
 struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn)
 {
-	/* By a factor of the VM's own, so that no guest can choose frames of one bucket. */
+	/* The factor is the VM's own, so that no guest can choose frames of one bucket. */
 	return &sh->table[gfn * sh->hash >> (64 - SHADOW_BUCKET_BITS)];
 }
 
@@ -111,7 +111,7 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 		WRITE_ONCE(t->link[i].what, 0);
 		return false;
 	}
-	/* One INVLPG of the guest's, for a page that TLBs may hold in parts. */
+	/* The guest may flush with one INVLPG a page that TLBs hold in parts: then flush all. */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
 	if (spte_is_table(old, level)) {
@@ -216,7 +216,7 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!t)
 		return table_make(vcpu, gfn, role);
-	/* New addresses lead here, for which the guest owes no flush. */
+	/* New addresses lead to @t now, for which the guest does not have to flush. */
 	sync_below(vcpu, t);
 	return t;
 }
@@ -407,7 +407,7 @@ bool shadow_make_room(struct shadow_vm *sh)
 	if (sh->crowded != SHADOW_NOT_CROWDED)
 		shadow_zap_frame(&z, sh->crowded);
 	sh->crowded = SHADOW_NOT_CROWDED;
-	/* A part of them at once: each time costs a flush. */
+	/* Zap a sixteenth of the limit more than the excess: every call costs a TLB flush. */
 	if (nr > limit)
 		gone = shadow_reclaim(&z, min(nr - limit + limit / 16, RECLAIM_TURN + 0ul));
 	shadow_zap_finish(&z);
@@ -443,8 +443,8 @@ void shadow_zap_end(struct mmu_zap *z)
 }
 
 /*
- * The first @n tables of @list, in which their nodes are at @node. More may come behind them, and
- * others take some away, while the lock is given away.
+ * Zap the first @n tables of @list; @node is the offset of the list node in a table. While the lock
+ * is dropped, other threads may add tables at the end and take some away.
  */
 static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u64 n)
 {
@@ -562,8 +562,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * One VM each time, those that gave tables last being asked last. A VM whose vCPUs are going has no
- * table left to give, since okvm_mmu_vm_release().
+ * Each call takes tables from one VM, and the VM that gave tables last is asked last. A VM after
+ * okvm_mmu_vm_release(), whose vCPUs are going, has no table left.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -301,7 +301,12 @@ static inline struct shadow_table *table_below(u64 entry)
 bool block_get(struct shadow_vm *sh, gfn_t gfn);
 /** block_of() - the block of @gfn or NULL. Under lock, or in an RCU section */
 struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
-/** block_drop() - TLBs may hold what led to one of its frames, @write: for writing. Lock: write */
+/**
+ * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
+ * @write: the entry allowed writes
+ *
+ * TLBs may hold the old translation until the VM's next shadow_flush(). Lock: write
+ */
 static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
 {
 	b->dropped = sh->epoch;
@@ -345,7 +350,7 @@ static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gf
 	return READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]);
 }
 
-/** rmap_shadowed() - likewise, of any frame. Without the lock it is a guess */
+/** rmap_shadowed() - number of tables that shadow a frame; a guess without the lock */
 static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b;
@@ -376,8 +381,8 @@ void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
- * shadow_drop() - entry @i of @t becomes empty, whatever it is; TLBs may hold it. Lock: write
- * Return: false if it was no link to anything
+ * shadow_drop() - clear entry @i of @t, whatever it holds; does not flush TLBs. Lock: write
+ * Return: false if the entry was neither a leaf nor a link to a table (empty, or MMIO)
  */
 bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
 /** shadow_get_root() - @t is a vCPU's root. Lock: write */

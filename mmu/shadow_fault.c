@@ -19,7 +19,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
 	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
 }
 
-/* Memory that is behind the guest's entry at @level still says what the walk has read. */
+/* Is the guest's entry at @level in memory still what the walk has read? */
 static bool map_same(struct shadow_fault *f, int level)
 {
 	unsigned int size = f->mode.levels == 2 ? 4 : 8;
@@ -33,8 +33,8 @@ static bool map_same(struct shadow_fault *f, int level)
 
 /*
  * The frame and role of the table to which the entry at @level, in a table of @role, has to point.
- * Neither depends on the kind of access: else two accesses of one instruction, behind one entry,
- * would take the table from each other for ever.
+ * Neither depends on the kind of access: else two accesses of one instruction, both through one
+ * entry, would replace each other's table for ever.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -156,8 +156,8 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
 }
 
 /*
- * In place of the leaf @old, which maps the same, and denies nothing that it grants: TLBs hold
- * nothing that would have to go. Return: false if it cannot be.
+ * Replace the leaf @old by @leaf, which maps the same page and denies nothing that @old grants: no
+ * TLB has to be flushed. Return: false if that is not possible.
  */
 static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
 		      u64 leaf, u64 what)
@@ -240,7 +240,7 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	return OKVM_FAULT_MMIO;
 }
 
-/* Was there a fetch behind entry @i of @t? A large page, not executable, would be in its way. */
+/* Was code fetched through entry @i of @t? A large page there would not be executable. */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	u64 entry = READ_ONCE(t->entry[i]);
@@ -264,7 +264,7 @@ static int fault_level_now(struct shadow_fault *f)
 	return READ_ONCE(f->block->nr_shadowed) ? 1 : level;
 }
 
-/* From the top to the leaf. Under lock, the host's page being what it was */
+/* Map from the top table to the leaf. Under lock, with the host's page still the same */
 static int shadow_map(struct shadow_fault *f)
 {
 	struct shadow_table *t = shadow_top(f->vcpu, f->gva);
@@ -524,7 +524,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 
 	if (verdict == WALK_FAULT)
 		return OKVM_FAULT_GUEST;
-	/* Others write to the tables meanwhile: the access comes again. */
+	/* Other CPUs write to the tables meanwhile: the guest repeats the access. */
 	if (verdict == WALK_AGAIN)
 		return OKVM_FAULT_FIXED;
 	host.slot = fault_slot(f->vcpu, host.gfn, &gen);

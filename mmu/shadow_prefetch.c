@@ -10,10 +10,10 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* Entries in a row, from a multiple of so many on: one line of the guest's table. */
+/* Entries that are made at once: an aligned group, one cache line of the guest's table. */
 #define PREFETCH	8
 
-/* As shadow_current() has it: what is made here has to be what a comparison finds right. */
+/* Judge @entry as shadow_current() does: a later comparison has to find the leaf right. */
 static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 entry, gfn_t *gfn,
 			   u8 *access)
 {
@@ -34,7 +34,7 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		.level = 1,
 		.access = access,
 		.host_write = host->writable,
-		/* Pages that are logged or shadowed are written to by a fault first. */
+		/* The first write to a page that is logged or shadowed has to fault. */
 		.write = !(host->slot->flags & KVM_MEM_LOG_DIRTY_PAGES) &&
 			 !block_shadowed(f->block, host->gfn),
 		.uncached = host->uncached,
@@ -45,13 +45,13 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
-/* Return: false: the same would come of the next one */
+/* Return: false if the next one would fail as well */
 static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i, gfn_t gfn,
 			 u8 access)
 {
 	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
-	/* Of the slot and the block that are known. */
+	/* Only a frame in the slot and the block of the fault is made. */
 	if (gfn - host.slot->base >= host.slot->npages ||
 	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
 		return true;

@@ -92,7 +92,7 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* The root to be replaced; a dead one, which nobody can use, first. */
+/* Choose the root to be replaced: a dead one, which nobody can use, is taken first. */
 static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 {
 	struct shadow_root *r;

@@ -5,7 +5,7 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* Steps up from a table after which it is taken to be reached. */
+/* After so many steps up from a table, the root is taken to lead to that table. */
 #define SYNC_HOPS	64
 
 /* ---- out of sync ---- */
@@ -151,7 +151,7 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 	return false;
 }
 
-/* Tables of @work, one flush for all. What nothing leads to is of a process that is gone. */
+/* Sync the tables of @work with one flush. Zap orphans: their process is gone. */
 static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);

@@ -34,7 +34,7 @@
 #define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
-#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: so do the guest's tables */
+#define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
 /* Of entries that point to a table, which have no host's permissions. */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* for a fetch, in place of a huge page */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\

@@ -68,9 +68,10 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 }
 
 /*
- * Make the table below @entry, of which @old, its value, points to none: empty, or
- * with the content of a huge page that has to become smaller. Translations do
- * not change by a split, so that nothing is flushed. NULL: somebody else was faster.
+ * Make the table below @entry, whose value @old points to no table. The new table is empty, or, if
+ * @old is a huge page, maps the same memory with smaller pages: no translation changes, and
+ * nothing is flushed. Return: the table, or the one that another CPU has put there first; NULL if
+ * @entry has changed to anything else.
  */
 static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
@@ -235,8 +236,8 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Should others be let in? Each time costs a flush, and N of them that fault at the same moment
- * come in all at once: a turn that was short would make the whole take N times as long.
+ * Should the lock be dropped for others? Each drop costs a flush. N vCPUs that fault at the same
+ * moment all take the lock then: with short turns the whole walk would take N times as long.
  */
 static bool zap_turn_over(const struct mmu_zap *z)
 {
@@ -351,7 +352,7 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	/* The range before is done with: that is progress too. */
 	if (z->work && zap_turn_over(z))
 		zap_let_in(z);
-	/* From below: a table goes when all below it are gone. */
+	/* Go from level 2 up: a table is removed when all tables below it are gone. */
 	for (level = 2; level <= z->mmu->root.level; level++) {
 		zap_pass(z, start, end, level);
 		if (end - start < spte_pages(level + 1))
@@ -414,7 +415,7 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 	}
 	mmu->nx_cursor = iter_valid(&it) ? it.gfn : 0;
 	tdp_zap_end(&z);
-	/* At the end of memory it is the turn of its beginning. */
+	/* At the end of memory, go on at its beginning. */
 	if (max && start)
 		tdp_recover_nx(mmu, max);
 }
@@ -432,7 +433,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
 			zap_table(&z, &it);
-		/* Below a table that stays there is nothing to do. */
+		/* Nothing has to be done below a table that stays. */
 		if (it.level == 2)
 			iter_skip(&it);
 		else

@@ -152,7 +152,7 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 	return 0;
 }
 
-/* Before numbers in MMIO entries begin anew. With an odd generation none is made. */
+/* Zap before numbers in MMIO entries begin anew. No entry is made at an odd generation. */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
 {
 	if ((next >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
@@ -170,7 +170,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
-	/* All set from the start: protected when userspace clears the bits. */
+	/* With all bits set at first, frames are write-protected when userspace clears the bits. */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;

@@ -175,7 +175,7 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 	return true;
 }
 
-/* From the top to the entry that maps the page. */
+/* Walk from the top table to the entry that maps the page. */
 static enum walk_verdict walk_down(const struct walk_mode *mode, const struct walk_regs *regs,
 				   const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 				   struct walk_path *path, struct walk_fault *fault)
@@ -208,7 +208,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 	return WALK_OK;
 }
 
-/* 0 all bits are set; 1 an entry changed: walk again; negative: no memory */
+/* Return: 0 if all bits are set; 1 if an entry changed: walk again; negative: no memory */
 static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, void *ctx,
 		     u32 access, struct walk_path *path)
 {
@@ -224,7 +224,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret > 0)
 			return ret;
-		/* The way ends here, for whoever asks where. */
+		/* Report this level as the end of the walk. */
 		if (ret && ret != -EROFS) {
 			path->level = level;
 			path->unmarked = true;

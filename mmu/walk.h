@@ -43,7 +43,7 @@ static inline u8 walk_maxphyaddr(u8 bits)
 /** struct walk_fault - the #PF that a failed walk means for the guest */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
-	bool again;		/* okvm_mmu_gva_to_gpa(): none, the walk was given up */
+	bool again;		/* okvm_mmu_gva_to_gpa(): no #PF, the walk was given up */
 };
 
 /** struct walk_regs - what else a translation depends on, read when one is needed */
@@ -100,7 +100,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
 	WALK_MEMORY,		/* a table is not in memory, which the error code cannot tell */
-	WALK_AGAIN,		/* others change the tables all the time: likewise */
+	WALK_AGAIN,		/* other CPUs change the tables all the time: no #PF */
 };
 
 /**

@@ -43,7 +43,7 @@ static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct sv
 		return SVM_CAPS_ENCRYPTED;
 	if (family(cpu->leaf1_eax) == 0x10)
 		return SVM_CAPS_ERRATUM;
-	/* The host's and one for guests. */
+	/* ASID 0 is the host's; guests need at least one more. */
 	if (caps->asids < 2)
 		return SVM_CAPS_ASIDS;
 	return caps->feats & SVM_FEAT_NPT ? SVM_CAPS_OK : SVM_CAPS_NO_NPT;

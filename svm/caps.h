@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a CPU's SVM offers and the module's parameters leave of it: one structure, computed by a
- * pure function from CPUID and an MSR. Two CPUs are equal if their structures are: the stepping, which
- * may differ between sockets, is not in it.
+ * pure function from CPUID and an MSR. Two CPUs are equal if their structures are: the stepping,
+ * which may differ between sockets, is not in it.
  */
 #ifndef OKVM_SVM_CAPS_H
 #define OKVM_SVM_CAPS_H

@@ -75,7 +75,7 @@ static void want(u32 words[MAX_INTERCEPT], unsigned int bit, bool on)
 		words[WORD(bit)] |= MASK(bit);
 }
 
-/* What depends on what the VM or its user has chosen. */
+/* Intercepts that depend on the VM's capabilities, parameters and the guest's CPUID. */
 static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
@@ -97,7 +97,7 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->cr0 & (X86_CR0_CD | X86_CR0_NW);
 }
 
-/* What depends on where the vCPU is. */
+/* Intercepts that depend on the vCPU's state. */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_vcpu *vcpu = hw->vcpu;
@@ -105,7 +105,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* An APIC in userspace is told of each write. */
+	/* Without an APIC in the kernel each write has to exit. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);

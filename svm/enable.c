@@ -19,7 +19,7 @@
 #include "svm/svm.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
-#define TSC_RATIO_ONE	(1ULL << 32)
+#define TSC_RATIO_ONE	BIT_ULL(32)
 
 /**
  * struct svm_cpu - of each CPU
@@ -157,7 +157,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Whoever enters first: the vCPU that began the generation may be refused, or gone. */
+	/* Flush at the first entry: the vCPU that began the generation may be refused, or gone. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

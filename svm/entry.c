@@ -20,7 +20,7 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* Whose VMCB ran last on this CPU: not its address, which a later vCPU's may get. */
+/* The id of the vCPU that ran last on this CPU. A VMCB's address may be used again later. */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
@@ -29,7 +29,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* Of this CPU's copies some may be of an earlier time here. */
+		/* This CPU may hold copies of VMCB fields from an earlier run of the vCPU here. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -102,7 +102,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Who asks later may have been moved to another CPU. */
+	/* Note the CPU now: by the time it is needed the thread may run on another one. */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)
@@ -213,7 +213,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Where exits of nested paging are counted and traced: behind all other codes. */
+/* Exits of nested paging are counted and traced by this number, after all other codes. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
@@ -268,7 +268,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
-	/* Of any exit, an interrupt's too: the event would be lost. */
+	/* Every exit needs this, an interrupt's too: else the event would be lost. */
 	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
 		svm_events_cut_short(vcpu);
 }
@@ -277,7 +277,7 @@ static u32 svm_exit_reason(const struct okvm_vcpu *vcpu)
 {
 	const u32 code = to_hw(vcpu)->exit_code;
 
-	/* The one code beyond the others that counts. */
+	/* This code is beyond all others, so it is counted under a number of its own. */
 	return code == SVM_EXIT_NPF ? SVM_REASON_NPF : code;
 }
 

@@ -142,9 +142,9 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * No memory, or none that may be written. Is that where an event's frame, descriptor or handler
- * should be, the emulator can deliver the event if there is memory at all; or it executes the
- * instruction that makes the event.
+ * The guest accessed an address without memory, or wrote to read-only memory. If the CPU did so to
+ * deliver an event, and there is memory, the emulator delivers the event or executes the
+ * instruction that makes it.
  */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {

@@ -19,7 +19,7 @@
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
-/* Return: 0 if it cannot be told: the instruction is executed again. */
+/* Return: the instruction's length; 0 if it is unknown: the instruction is executed again. */
 static unsigned int insn_len(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -63,7 +63,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
+/* Without an APIC in the kernel, a lowered priority exits to userspace; a raised one does not. */
 static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 {
 	unsigned long old = okvm_get_cr8(vcpu);
@@ -148,7 +148,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
 	unsigned long dr6 = to_hw(vcpu)->exit_dr6;
 
-	/* The next one is told apart by what it sets. */
+	/* Clear DR6, so that the next #DB shows only the bits that it sets. */
 	save->dr6 = DR6_RESERVED;
 	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
@@ -173,7 +173,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 
 	switch (vector) {
 	case X86_TRAP_PF:
-		/* Not intercepted: the host's own. */
+		/* okvm does not intercept the guest's #PF: this one is of the host's hypervisor. */
 		if (!hw->host_apf)
 			return exit_unknown_exception(vcpu, vector);
 		host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
@@ -208,7 +208,7 @@ static int task_source(const struct okvm_hw_vcpu *hw, union svm_task task)
 	return hw->cut_info & SVM_EXITINTINFO_VALID ? 3 : 0;
 }
 
-/* Exceptions and interrupts return to the instruction, all else behind it. */
+/* Does an instruction switch tasks? Then the return is after it; after other events, at it. */
 static bool task_by_instruction(const struct okvm_hw_vcpu *hw)
 {
 	u8 vector = hw->cut_info & SVM_EXITINTINFO_VEC_MASK;

@@ -12,7 +12,7 @@
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 
-/* @len: of the instruction that makes the event and that it returns behind; 0: none does */
+/* @len: length of the instruction that makes the event, which returns after it; 0: no such one */
 static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 {
 	hw->given = true;

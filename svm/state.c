@@ -34,11 +34,11 @@ static struct vmcb_seg *seg_of(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			      const struct vmcb_save_area *save)
 {
-	/* Not kept by all: the limit tells it. */
+	/* Some CPUs do not keep G: derive it from the limit. */
 	var->g = var->limit > 0xfffff;
 	switch (seg) {
 	case OKVM_SEG_TR:
-		/* In use, and so busy. */
+		/* The TSS is in use, and so busy. */
 		var->type |= 2;
 		break;
 	case OKVM_SEG_DS:
@@ -96,7 +96,7 @@ static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
 		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
 		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
-	/* A VMM that loads SS alone must not leave another CPL behind. */
+	/* If a VMM loads SS alone, the CPL has to follow. */
 	if (seg == OKVM_SEG_SS)
 		hw->vmcb->save.cpl = var->dpl & 3;
 	svm_dirty(hw, SVM_CLEAN_SEG);
@@ -195,8 +195,8 @@ static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 }
 
 /*
- * With CD the guest's accesses would not be cached, on whatever memory of the host. Reads and
- * writes exit for as long as the guest believes that they are not.
+ * With CR0.CD set, hardware would not cache the guest's accesses to the host's memory, so CD is
+ * kept clear. While the guest has set it, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {

@@ -41,7 +41,7 @@ struct okvm_hw_vcpu {
 	struct svm_frame frame;
 	void *msrpm;		/* two pages */
 
-	/* This exit. */
+	/* State of the last exit. */
 	u32 exit_code;
 	u32 cut_info;		/* the event whose delivery it has cut short, or 0 */
 	bool entry_failed;	/* SVM is off: the VMCB is as before the entry */
@@ -157,7 +157,7 @@ void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
 /** svm_nmi_late() - an NMI waits for the end of a shadow that hardware has to bring about */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
-/** svm_event_withdraw() - nothing is left of what the next entry was to deliver */
+/** svm_event_withdraw() - the next entry delivers no event: undo what was given to the VMCB */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);
 
 /* ---- state.c ---- */

@@ -199,7 +199,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* Pull what is posted by now; whoever posts later finds posting switched off. */
+	/* Pull the vectors posted by now; a later sender finds posting switched off. */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);

@@ -89,7 +89,7 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
-	/* Exits leave limits of 67h and FFFFh behind. */
+	/* VM exits set the limits of TR to 67h and of GDTR and IDTR to FFFFh. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	vmx_uret_put();
@@ -238,7 +238,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Who asks later may have been moved to another CPU. */
+	/* Note the CPU now: by the time it is needed the thread may run on another one. */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/* Looked at after mode became IN_GUEST: whoever posts later notifies. */
@@ -370,7 +370,7 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	/* Whoever serves the exit, and whoever watches. */
+	/* This is taken here for every handler of the exit, and for tracepoints. */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {

@@ -82,7 +82,7 @@ static u32 many_targets(const struct vmx_entry *e, const struct vmx_entry_rule *
 									    VMX_F_NONE;
 }
 
-/* Both rules of the threshold are for guests whose interrupts the CPU does not deliver itself. */
+/* Both rules of the TPR threshold apply only without virtual-interrupt delivery. */
 static bool threshold_counts(const struct vmx_entry *e)
 {
 	return !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);

@@ -185,7 +185,7 @@ struct vmx_entry_cpu {
  * @f: the fields by enum vmx_entry_field; 0 of those that the CPU does not have
  * @vmcs_pa: where the VMCS itself is
  * @vtpr: the task priority in the virtual-APIC page, if the VMCS has one
- * @link_revision: the first word behind the link pointer, if that points to memory
+ * @link_revision: the first word at the link pointer's address, if that is memory
  */
 struct vmx_entry {
 	const struct vmx_entry_cpu *cpu;
@@ -224,11 +224,11 @@ struct vmx_entry_rule {
 	u8 fields[4];
 };
 
-/* Those about the guest's state, which come after all others. */
+/* The rules about the guest's state, which come after all others. */
 extern const struct vmx_entry_rule vmx_guest_rules[];
 extern const unsigned int vmx_nr_guest_rules;
 
-/** vmx_entry_rule() - a rule by its number, in the order of the manual; NULL behind the last */
+/** vmx_entry_rule() - a rule by its number, in the order of the manual; NULL after the last */
 const struct vmx_entry_rule *vmx_entry_rule(unsigned int nr);
 
 /** vmx_entry_field_exists() - does the CPU have it? Others must not be read */

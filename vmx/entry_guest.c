@@ -98,7 +98,7 @@ static bool v86(const struct vmx_entry *e)
 	return e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_VM;
 }
 
-/* Whose access rights are looked at: in virtual-8086 mode they have rules of their own. */
+/* Are the access rights of @seg checked? Virtual-8086 mode has rules of its own for them. */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
 	if (seg == TR)
@@ -252,7 +252,7 @@ static u32 data_readable(const struct vmx_entry *e, const struct vmx_entry_rule 
 	return seg_find(e, DATA_SEGS, VMX_S_AR, not_readable);
 }
 
-/* Of code and data S must be 1, of LDTR and TR 0. */
+/* S must be 1 for code and data segments, and 0 for LDTR and TR. */
 static bool wrong_s(const struct vmx_entry *e, unsigned int seg)
 {
 	return !(seg_ar(e, seg) & SEG_S) == (seg <= GS);

@@ -326,9 +326,9 @@ static void mutate(struct vmx_entry *e)
 }
 
 /*
- * The emulated CPU finds the first only when it looks at the guest, ignores the upper half of the
- * second, computes the ends of lists of MSRs in 32 bits, and does not look at SS of 64-bit code
- * with RPL 0.
+ * Undo what the emulated CPU does not refuse as it should: it looks at the entry control for SMM
+ * only with the guest's state, ignores the upper half of the pending debug exceptions, computes the
+ * ends of MSR lists in 32 bits, and does not check SS of 64-bit code with RPL 0.
  */
 static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 {

@@ -57,7 +57,7 @@ OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
 OKVM_EXPORT_FOR_KUNIT(vmx_enter);
 OKVM_EXPORT_FOR_KUNIT(vmx_exited);
 
-/* okvm's VMCSs have no link, so that nothing has to be read behind one. */
+/* okvm's VMCSs have no link pointer, so no memory has to be read at its address. */
 static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 {
 	u32 field;
@@ -78,7 +78,7 @@ static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 	return (rule->area == VMX_AREA_GUEST) == after_checks;
 }
 
-/* Whoever may ask for the error learns nothing of the host by it. */
+/* Somebody who may read the error must learn nothing about the host. */
 static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 field)
 {
 	if (error->ndata + 2 > ARRAY_SIZE(error->data))

@@ -43,8 +43,8 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * Not due yet: either the time was cut to the timer's 32 bits, or the bound on guest time
-	 * has run out. Then the host takes what it could not interrupt the guest for.
+	 * The deadline has not come yet: either the time was cut to the timer's 32 bits, or the
+	 * bound on guest time has run out. In the latter case the host takes its interrupts now.
 	 */
 	return !vmx_params.time_bound;
 }

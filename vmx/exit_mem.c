@@ -252,7 +252,7 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 	}
 }
 
-/* CR0.WP is the guest's own; the page walker has to know it before it walks. */
+/* The guest may change CR0.WP without an exit: tell the page walker its value before a walk. */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {
 	vmx_sync_wp(vcpu);

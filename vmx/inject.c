@@ -107,7 +107,7 @@ static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 
 	if (likely(!shadow && val == hw->shadow))
 		return;
-	/* Both at once are no legal state. */
+	/* A state with both kinds of blocking is not legal. */
 	if (shadow & OKVM_IRQ_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & OKVM_IRQ_SHADOW_STI)

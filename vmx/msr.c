@@ -24,7 +24,7 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* EFER.SCE is one of them: there is no entry control for EFER */
+static bool uret_efer;		/* no VM-entry control loads EFER: SCE is switched here too */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
@@ -165,7 +165,7 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* This bit is the host's: it changes what CPUID tells the kernel. Guests ask okvm. */
+	/* CPUID_CLEAR stays the host's: it changes the host's CPUID. Guests get CPUID from okvm. */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];

@@ -187,13 +187,13 @@ bool vmx_cs_long(struct okvm_vcpu *vcpu)
 	return okvm_long_mode(vcpu) && seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
 }
 
-/* As okvm_skip_insn() does it, where no trap follows. */
+/* Do what okvm_skip_insn() does, where no trap follows. */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old = vmx_rip(vcpu);
-	/* Without vmx_insn_len(): a fast exit reads it once, so keeping it is of no use. */
+	/* A fast exit reads the length once, so vmx_insn_len(), which keeps it, is of no use. */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
@@ -299,7 +299,7 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long val = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 
-	/* Unrestricted guest frees PE and PG of what VMX operation demands. */
+	/* VMX operation demands NE, PE and PG; with unrestricted guest PE and PG may be 0. */
 	val |= X86_CR0_NE;
 	if (!vmx_unrestricted(vcpu))
 		val |= X86_CR0_PE | X86_CR0_PG;

@@ -56,7 +56,7 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 			  "jna %l[failed]\n\t"
 			  _ASM_EXTABLE(1b, %l[failed])
 			  : [val] "=r" (val) : [field] "r" (field) : "cc" : failed);
-	/* Older compilers place code between an asm goto and its outputs wrongly without it. */
+	/* Without this asm, older compilers misplace code between an asm goto and its outputs. */
 	asm("");
 	return val;
 failed:

@@ -77,7 +77,7 @@ struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* This exit. */
+	/* State of the last exit. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;
@@ -85,7 +85,7 @@ struct okvm_hw_vcpu {
 	u32 insn_len;
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
-	u32 idt_info;		/* only of exits that can interrupt a delivery */
+	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
 	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
 	u32 instruction_error;	/* of an entry that failed without an exit */
 	bool entry_failed;
@@ -237,7 +237,7 @@ int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
 void vmx_read_msrs(struct vmx_msrs *msrs);
-/* This CPU's current VMCS. */
+/* The VMCS that is current on this CPU. */
 DECLARE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
 /**
  * vmx_vmcs_load() - make the VMCS current here

@@ -63,7 +63,7 @@ int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 	return okvm_skip_insn(vcpu, len);
 }
 
-/* They do nothing, unless the quirk is off: then they are undefined. */
+/* MWAIT and MONITOR do nothing; with the quirk off, and not in CPUID, they are undefined. */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
@@ -83,7 +83,7 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len)
 
 /* ---- control registers ---- */
 
-/* An APIC in userspace is told of a lowered priority at once; of a raised one at the next exit. */
+/* Without an APIC in the kernel, a lowered priority exits to userspace; a raised one does not. */
 static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int len)
 {
 	unsigned long old = okvm_get_cr8(vcpu);

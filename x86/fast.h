@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Exits that are served with IRQs off, straight back into the guest, where nothing in them is of
- * one vendor. Each returns true if the exit is served; false: nothing has happened, but for
- * vcpu->arch->stay.pio_missed. Nothing here sleeps.
+ * Handling of exits that is the same for both vendors. It runs with IRQs off, and the vCPU goes
+ * straight back into the guest. Each fast_*() returns true if it has served the exit; if it returns
+ * false it has changed nothing but vcpu->arch->stay.pio_missed. No function here sleeps.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H

@@ -169,7 +169,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* These requests only make the vCPU look. */
+	/* These requests only make the vCPU leave or wake up; they ask for nothing more. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);

@@ -240,8 +240,8 @@ static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm
 /* ---- the mode, by which others know whether to send an IPI ---- */
 
 /*
- * An exception waits behind an event that the next entry delivers: enter, so that the event is
- * delivered, and exit at once.
+ * Does an exception wait, and the next entry delivers another event? Then enter, so that the event
+ * is delivered, and exit at once.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)

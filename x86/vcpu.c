@@ -279,7 +279,7 @@ static long ioc_get_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_mp_state *mp = arg.data;
 
-	/* An INIT or SIPI that the LAPIC holds has happened, as far as a snapshot goes. */
+	/* Carry out an INIT or SIPI that the LAPIC holds, so that a snapshot shows its result. */
 	okvm_vcpu_accept_events(vcpu);
 	mp->mp_state = vcpu->arch->mp_state;
 	if (mp->mp_state == KVM_MP_STATE_HALTED && okvm_pv_unhalted(vcpu))

@@ -108,7 +108,7 @@ static int fill_route(struct gsi_table *table, struct gsi_route *route,
 	return -EINVAL;
 }
 
-/* Which chip's input a route is, as KVM_IRQCHIP_*; every message counts as one more. */
+/* The chip whose pin a route leads to, as KVM_IRQCHIP_*; messages count as one more chip. */
 static unsigned int route_chip(const struct gsi_route *route)
 {
 	switch ((enum gsi_kind)route->kind) {

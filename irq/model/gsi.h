@@ -92,7 +92,7 @@ struct gsi_policy {
  * @nr_routes: entries of @routes
  * @chip_gsi: the GSI of each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
  * @first: per GSI, the index of its first route; @first[@nr_gsis] is @nr_routes
- * @routes: sorted by GSI; lies behind @first in the same allocation
+ * @routes: sorted by GSI; lies after @first in the same allocation
  */
 struct gsi_table {
 	u32 nr_gsis;

@@ -126,7 +126,7 @@ enum lapic_result {
 	LAPIC_GP,		/* x2APIC: #GP(0); xAPIC accesses never answer this */
 };
 
-/* What became of a message at one APIC. */
+/* What one APIC has done with a message. */
 enum lapic_accepted {
 	LAPIC_REFUSED,		/* disabled, de-assert, or a mode that has no target here */
 	LAPIC_ACCEPT_IRQ,	/* to be put into IRR (lapic_set_irr()) or posted */

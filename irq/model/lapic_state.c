@@ -11,7 +11,7 @@
 
 #include "irq/model/lapic.h"
 
-/* Of IA32_APIC_BASE: bits 7:0 and 9. */
+/* The reserved bits of IA32_APIC_BASE: 7:0 and 9. */
 #define BASE_RESERVED	0x2ffull
 
 void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi)
@@ -151,7 +151,7 @@ static void state_put(u8 *state, u32 reg, u32 val)
 }
 
 /*
- * Reserved bytes behind the current count hold 1 in a state that lapic_get_state() made: the count
+ * Reserved bytes after the current count hold 1 in a state that lapic_get_state() made: the count
  * is the timer's. QEMU fills a page of its own and leaves the count at 0 whatever the timer does.
  */
 #define STATE_COUNT_EXACT	(APIC_TMCCT + 4)
@@ -227,8 +227,8 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 	lapic_put(l, APIC_ESR, state_get(in, APIC_ESR) & 0xff);
 	l->esr_pending = 0;
 	/*
-	 * Not masked by a clear enable bit: userspace sets up LINT0 as virtual wire on an APIC
-	 * that is still software disabled.
+	 * Entries are not masked if the enable bit is clear: userspace sets up LINT0 as virtual
+	 * wire on an APIC that is still software disabled.
 	 */
 	for (i = 0; i < l->nr_lvt; i++)
 		lapic_put(l, lapic_lvt_reg(i),

@@ -152,7 +152,7 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	u64 clocks = channel_clocks(c, now);
 	u32 count = c->regs.count;
 
-	/* Idle, all outputs but mode 0's are high; so are those of a periodic mode held low. */
+	/* Idle outputs are high, except in mode 0. A periodic mode with GATE low is idle too. */
 	if (!c->running || ((channel_flags(c) & MODE_PERIODIC) && !c->regs.gate))
 		return c->regs.mode != 0;
 	switch (c->regs.mode) {

@@ -306,8 +306,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * What is requested behind the interrupt that is taken has no higher priority, so that no window
- * is asked for: the EOI looks again.
+ * Interrupts that are requested after the one that is taken have no higher priority, so that no
+ * window is asked for: the EOI looks again.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
@@ -360,7 +360,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
-		/* And the one behind it? */
+		/* Does another interrupt wait after it? */
 		irq_waits = event_irq_waits(vcpu);
 	}
 	event_ask_windows(vcpu, irq_waits, blocked);
@@ -372,7 +372,7 @@ void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_NMI, vcpu);
 }
 
-/* One NMI can wait behind the one being handled, as in hardware; two if none is being handled. */
+/* While an NMI is handled one more can wait, as in hardware; two if none is being handled. */
 void okvm_take_nmis(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;

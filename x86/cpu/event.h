@@ -22,15 +22,15 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Exceptions of instructions, behind which their handlers return. An INT n is an interrupt. */
+/* Is it an exception whose handler returns after the instruction? INT n is an interrupt. */
 static inline bool okvm_exception_is_soft(u8 vector)
 {
 	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
 /*
- * Length of the instruction that an exception returns behind, 0 if to it. Of those that userspace
- * hands in nobody knows it: it is the one without prefixes.
+ * Length of the instruction after which an exception returns; 0 if it returns to the instruction.
+ * For an exception from userspace the length is unknown: taken is the one without prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {
@@ -43,7 +43,7 @@ static inline u8 okvm_irq_len(const struct okvm_events *ev)
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* The debugger is told of a breakpoint, which may be the guest's: then it gives it back. */
+/* Note a breakpoint that exits to the debugger: if it is the guest's, it is injected again. */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;

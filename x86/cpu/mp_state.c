@@ -79,7 +79,7 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_pv_eoi_exit(vcpu);
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
-		/* An event that waits already ends HLT at once; a debugger sees the halt before. */
+		/* A pending event ends HLT at once, but a debug exit still shows HALTED. */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	} else {
@@ -90,6 +90,6 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	/* Who waits for an INIT or a SIPI waits for long. */
+	/* A vCPU that waits for an INIT or a SIPI waits too long for polling. */
 	return mp_halted(vcpu) && vcpu->arch->pv->poll_control & 1;
 }

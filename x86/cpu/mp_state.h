@@ -20,7 +20,7 @@ static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
 /**
  * okvm_set_mp_state() - every change of mp_state; by the vCPU's own thread
  *
- * One KVM_HC_KICK_CPU ends one halt: nothing is left of it when the vCPU is runnable.
+ * One KVM_HC_KICK_CPU ends one halt: a pending one is cleared when the vCPU becomes runnable.
  */
 void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
 /** okvm_end_halt() - a halted vCPU, or one that waits for a page, for which an event waits, runs */

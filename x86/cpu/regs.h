@@ -23,7 +23,10 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
 	return unlikely(upper_32_bits(rip ^ old));
 }
 
-/** okvm_trap_singlestep() - the trap behind an instruction: the debugger's, or else the guest's */
+/**
+ * okvm_trap_singlestep() - raise the single-step #DB after an instruction
+ * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, else the guest gets the #DB
+ */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 /** okvm_skip_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking; TF traps */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);

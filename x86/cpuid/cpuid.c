@@ -99,12 +99,12 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* These are legal without a CPUID bit as well: old VMMs give too little CPUID. */
+/* CR4 bits that are legal even without their CPUID bit: old VMMs set too few CPUID bits. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
 
-/* @reg_of: the guest's registers (@who: vCPU) or the supported ones (host). The reserved bits. */
+/* The reserved bits of CR4. @reg_of: gives a CPUID register of @who, the vCPU or the host. */
 #define CR4_RESERVED(reg_of, who)						\
 ({										\
 	u64 __ok = CR4_ALWAYS;							\
@@ -519,8 +519,9 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 	/*
-	 * No CPUID yet: the guest has no optional feature, and addresses of the width that a CPU
-	 * has which does not tell; but userspace may already set any CR4 bit the host offers.
+	 * CPUID is not set yet: the guest has no optional feature, and its addresses are as wide
+	 * as on a CPU whose CPUID does not report a width. But userspace may already set any CR4
+	 * bit that the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
 	f->cr4_reserved = vcpu->vm->host->cr4_reserved;

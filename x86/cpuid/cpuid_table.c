@@ -164,7 +164,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* Of AMD each control has a bit of its own: guests of AMD's look at these alone. */
+/* AMD has a bit for each control in this leaf: guests on AMD look at these bits only. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];

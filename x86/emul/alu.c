@@ -480,7 +480,7 @@ enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Of values that are not 0. */
+/* Number of the lowest and of the highest bit that is set; @v must not be 0. */
 #define first_bit(v)	__builtin_ctzll(v)
 #define last_bit(v)	(63 - __builtin_clzll(v))
 

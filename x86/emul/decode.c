@@ -216,7 +216,7 @@ static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 		b = decode_u8(d);
 	}
 	insn->rex = (rex ^ (first == 0xc4 ? 7 : 4)) | (first == 0xc4 ? b >> 4 & 8 : 0);
-	/* W is part of some opcodes, and is there in every mode. */
+	/* R, X and B exist in 64-bit mode only; W, a part of some opcodes, in every mode. */
 	if (d->ctx->mode != EMUL_LONG64)
 		insn->rex &= 8;
 	decode_vex_last(d, b);

@@ -598,7 +598,7 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 /**
  * emul_decode_call() - as emul_decode(), if the instruction is VMCALL, VMMCALL or SYSCALL
  *
- * Others are EMUL_UNHANDLEABLE, which their opcode tells: no byte behind it is fetched, as hardware
+ * Others are EMUL_UNHANDLEABLE, which their opcode tells: no byte after it is fetched, as hardware
  * has fetched none when it raised #UD.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);

@@ -279,7 +279,7 @@ static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct
 		emul_write_reg(ctx, EMUL_RSP, sp, ss->ar & EMUL_AR_DB ? 4 : 2, false);
 }
 
-/* The rest of a return, CS and SS checked. @ss: NULL to keep the stack. */
+/* Finish a return whose CS and SS are checked. @ss: NULL to keep the stack. */
 static void return_commit(struct emul_ctx *ctx, struct emul_seg *cs, struct emul_seg *ss, u64 rip,
 			  u64 sp)
 {

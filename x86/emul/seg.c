@@ -98,8 +98,9 @@ static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 }
 
 /*
- * Set the accessed or busy bit (in terms of EMUL_AR_TYPE) in memory and in @d. EMUL_RETRY: the busy
- * bit only, which one of two CPUs gets.
+ * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. Return:
+ * EMUL_RETRY, for the busy bit only, if another CPU changed the descriptor since it was read: two
+ * CPUs that load the same TSS must not both succeed.
  */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {

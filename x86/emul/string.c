@@ -113,8 +113,9 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 }
 
 /*
- * Not one iteration. With 32-bit addresses in 64-bit mode the fast forms of Intel's processors
- * write their index registers and the counter all the same, the upper halves cleared.
+ * The counter is 0, so there is no iteration. With 32-bit addresses in 64-bit mode the fast forms
+ * of Intel's processors write the index registers and the counter even so, and clear their upper
+ * halves.
  */
 static void string_none(struct emul_ctx *ctx)
 {
@@ -373,8 +374,8 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * The permission is needed even if the counter is 0. Otherwise each iteration asks for it: whatever
- * an iteration reads it must read again when it is executed again, and it starts behind this.
+ * Permission to use the port is needed even if the counter is 0. Otherwise each iteration asks for
+ * it: an iteration that is executed again must repeat all its reads, and starts after this check.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The opcodes behind a VEX prefix that move data (SDM volume 2, "Intel AVX Instruction Format" and
+ * The opcodes after a VEX prefix that move data (SDM volume 2, "Intel AVX Instruction Format" and
  * appendix A). Their handlers are those of the forms without VEX; so few of the maps' opcodes are
- * emulated that a list serves better than tables. What is not in it is not emulated.
+ * emulated that a list serves better than tables. Other opcodes are not emulated.
  */
 #include <linux/kernel.h>
 

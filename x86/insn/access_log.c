@@ -7,7 +7,7 @@
  * before is answered from a log: memory, page tables and devices may have changed meanwhile, but an
  * instruction looks at them once (a repeated string in each iteration; a locked instruction that
  * loses its exchange begins anew). Writes for userspace wait until the instruction is done, and are
- * given to userspace then, with RIP behind the instruction: nothing is executed again after them.
+ * given to userspace then, with RIP after the instruction: nothing is executed again after them.
  *
  * Upstream keeps a read cache and a list of fragments, of one access at a time: an instruction that
  * makes several writes loses all but the last.
@@ -100,8 +100,8 @@ static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 }
 
 /*
- * As a TLB does it. More than a saving: a page that was found to be writable before a device was
- * read (INS, XCHG) must not turn out to be away when the datum that was read is to be written.
+ * Use an earlier translation again, as a TLB does. This is needed: a page that was found writable
+ * before a device was read (INS, XCHG) must still be there when the datum is to be written.
  */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry)
 {
@@ -191,7 +191,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* At most 8 bytes at a time, and of a batch item by item. */
+/* Access a device, with at most 8 bytes at a time; a batch goes item by item. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -300,7 +300,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 
 	if (!e->wait_len)
 		return;
-	/* It is the newest one: its read ended the execution. */
+	/* The newest entry is the one that waits: its read ended the execution. */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);

@@ -6,7 +6,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Length of the instruction behind which the event that is delivered returns, or 0. */
+/* Length of the instruction after which the event that is delivered returns, or 0. */
 static u8 injected_len(const struct okvm_events *ev)
 {
 	if (ev->exc.injected)

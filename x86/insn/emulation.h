@@ -77,11 +77,14 @@ struct emul_post {
 };
 
 /**
- * struct emul_known - an instruction in 64-bit mode that was decoded before, see plain_mov.c
- * @len: 0: none
- * @cr: it moves to or from a control register, with @mov.reg
- * @note: how its bytes were found
- * @bytes, @mask: these bytes, and which of them are its own
+ * struct emul_known - a MOV in 64-bit mode that was decoded before, see plain_mov.c
+ * @len: length of the instruction in bytes; 0: the entry is empty
+ * @cpl, @rip: CPL and RIP at which the instruction was decoded
+ * @cr: a MOV to or from a control register, of which only @mov.reg is valid in @mov
+ * @bytes: the instruction's bytes, padded with zeros
+ * @mask: the bits of @bytes that belong to the instruction are 1
+ * @note: the translation of @rip, which must still hold when the entry is used
+ * @mov: the decoded MOV
  */
 struct emul_known {
 	u8 len;
@@ -191,8 +194,8 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_give() - the instruction is done: give userspace what it wrote to devices there
- * Return: outcome, when nothing is left to be given that of a trap behind the instruction
+ * okvm_emul_give() - after the instruction: give userspace its writes to devices in userspace
+ * Return: outcome; after the last write that of a trap which follows the instruction
  */
 int okvm_emul_give(struct okvm_emulation *e);
 /** okvm_emul_impossible() - a delivery or task switch that is given up. Return: outcome */

@@ -8,7 +8,7 @@
 /** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
 enum okvm_emul_why {
 	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
-	OKVM_EMUL_MMIO_READ,	/* likewise; whether a write is allowed there was not asked */
+	OKVM_EMUL_MMIO_READ,	/* likewise, of a read; write access was not checked */
 	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
 	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */

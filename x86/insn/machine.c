@@ -59,7 +59,11 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 	return emul_fault_page(ctx, la, fault->error_code);
 }
 
-/* Another CPU of the guest's won all races for an entry. What cannot come again goes on. */
+/*
+ * Other vCPUs have changed a page-table entry during each try of a walk. Walk again? Not if the
+ * emulation is repeatable, since the vCPU then executes the instruction anew, nor if the thread is
+ * to be killed.
+ */
 static bool goes_on(const struct okvm_emulation *e)
 {
 	return !e->repeatable && !fatal_signal_pending(current);
@@ -105,7 +109,7 @@ static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 }
 
 /*
- * An access that goes on at address 0 behind 4 GiB. Those of the CPU's own to its tables do so only
+ * Does an access go on at address 0 after 4 GiB? The CPU's own accesses to its tables do so only
  * outside of long mode: in compatibility mode too, the tables have addresses of 64 bits.
  */
 static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entry)
@@ -136,7 +140,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* The window of the local APIC hides the memory behind it. */
+/* The window of the local APIC hides the memory at its address. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -159,8 +163,8 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * What is left of a translated access: each page goes where it is. Memory gets its part at once, so
- * a part that is begun is a device's, whatever has come there since.
+ * Carry out the part of a translated access that is not done yet, each page where it is. Memory
+ * gets its part at once, so a part that is begun is a device's, whatever has come there since.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
@@ -269,7 +273,10 @@ static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const vo
 	return ret;
 }
 
-/* What cannot be exchanged is written, page by page, as upstream does it. */
+/*
+ * Where one locked instruction cannot do it (a device, read-only memory, two cache lines or pages),
+ * the new value is written without a comparison, page by page, as upstream does.
+ */
 static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 			       unsigned int len, enum emul_access acc, u8 cpl)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What comes of an emulated instruction: registers, exceptions, exits, and traps behind it. */
+/* What comes of an emulated instruction: registers, exceptions, exits, and traps after it. */
 #include <linux/mm.h>
 
 #include <asm/trapnr.h>
@@ -245,7 +245,7 @@ int okvm_emul_user(struct okvm_emulation *e)
 {
 	/* Iterations before this one are done, and userspace may look. */
 	emul_store_regs(e);
-	/* An MSR that userspace was asked for is completed without the emulator. */
+	/* An access to an MSR: okvm_msr_ask_user() has set its completion already. */
 	if (e->asked_msr)
 		return OKVM_USER;
 	/* Writes that wait come before the read for which there was no room beside them. */

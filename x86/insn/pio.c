@@ -12,7 +12,7 @@
 
 #define PIO_QUIRK_PORT	0x7e
 
-/* One item: of a constant size, the copy is one instruction. */
+/* Copy one item. If @size is a constant, the copy is one instruction. */
 static __always_inline void pio_copy(void *to, const void *from, unsigned int size)
 {
 	if (size == 1)
@@ -131,7 +131,7 @@ int okvm_pio_user(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-/* By an in-kernel device: 0, or -EOPNOTSUPP. Under vm->srcu. */
+/* Let an in-kernel device do the access. Return: 0, or -EOPNOTSUPP. Under vm->srcu. */
 static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
 	unsigned long rax = 0;

@@ -4,7 +4,7 @@
  * instruction when userspace is back. What comes of it is outcome.c's.
  *
  * A read that userspace must do ends the KVM_RUN with RIP at the instruction; what it writes to
- * userspace's devices is given to userspace when the instruction is done, with RIP behind it. See
+ * userspace's devices is given to userspace when the instruction is done, with RIP after it. See
  * access_log.c and Documentation/uapi.rst, "RIP at an exit".
  */
 #include <linux/mm.h>
@@ -56,7 +56,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* One item after the other of a string that is stepped, or that a device takes in part. */
+	/* A string that is stepped, or of which a device takes a part, is done item by item. */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (okvm_emul_is_mmio(e) ||
@@ -161,8 +161,8 @@ static bool emul_is_port_string(const struct emul_insn *insn)
 }
 
 /*
- * Who asks to come back at once wants no more of a port's string than what is answered, and an
- * event that waits is delivered between two batches.
+ * Should a port string stop between two batches? Yes if userspace asks to come back at once, which
+ * wants no more than what is answered, or if a request, of an event perhaps, waits.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

@@ -29,7 +29,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back
 	e->repeatable = false;
 	e->ctx.rip = back;
 	rc = emul_task_switch(&e->ctx, task);
-	/* With the switch an event has been delivered, whatever the new task meets. */
+	/* The switch has delivered the event, even if the new task faults. */
 	if (task->switched)
 		vcpu->arch->ev.exc.injected = false;
 	else

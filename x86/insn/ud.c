@@ -113,7 +113,7 @@ bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 	return hit;
 }
 
-/* As if the instruction at RIP were one that exits, without a prefix and without the #UD. */
+/* Emulate the instruction at RIP as if it had made an exit, without the prefix and its #UD. */
 static int emul_forced(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;

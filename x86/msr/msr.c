@@ -411,7 +411,7 @@ static enum okvm_msr_result write_row(struct okvm_vcpu *vcpu, const struct msr_r
 	case MSR_ID_SPEC_CTRL:
 		return write_spec_ctrl(vcpu, row, val, host);
 	case MSR_ID_DEBUGCTL:
-		/* Neither branch records nor single-stepping on branches: taken, not done. */
+		/* Ignored: there are no branch records, and no single-stepping on branches. */
 		return OKVM_MSR_OK;
 	case MSR_ID_PLATFORM_INFO:
 	case MSR_ID_MISC_FEATURES:
@@ -737,7 +737,7 @@ static bool set_one(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 	return okvm_set_msr(vcpu, e->index, e->data, true) == OKVM_MSR_OK;
 }
 
-/* One after the other until one fails; the number done is the result. */
+/* Access the MSRs in order until one fails. Return: the number done, or an errno */
 static long msr_io(struct okvm_vcpu *vcpu, struct kvm_msrs __user *user,
 		   bool (*one)(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e), bool copy_back)
 {

@@ -207,11 +207,10 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * The need of a row: the CPU must have it for anybody, the guest's CPUID for the guest. Its MSR is
- * known all the same: userspace that asks for exits is told that the access is invalid. The newest
- * one is not known to KVM on CPUs that lack it.
+ * Is the MSR of @row, whose feature is missing, unknown to KVM? If it is known, the exit that
+ * userspace may have asked for says "invalid access". On a CPU that lacks the newest one, which is
+ * FLUSH_CMD, KVM does not know it.
  */
-/* MSRs without their feature: does KVM know none of this number, or is it an invalid access? */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
 	switch (row->need) {
@@ -229,6 +228,7 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	}
 }
 
+/* The CPU must have the feature that @row needs; for the guest, its CPUID must have it too. */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);

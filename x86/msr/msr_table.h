@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-/** enum msr_id - what is behind a row; x86/msr/msr.c knows where it is kept */
+/** enum msr_id - which state the MSRs of a row access; x86/msr/msr.c finds that state */
 enum msr_id {
 	/* No state: reads give the row's @value, writes are ignored. */
 	MSR_ID_CONST,

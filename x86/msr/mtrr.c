@@ -11,7 +11,7 @@
 /* 8 variable ranges, fixed ranges, write-combining: as MTRRcap tells. */
 #define MTRR_CAP	(8ULL | BIT_ULL(8) | BIT_ULL(10))
 
-/* The 64-bit register behind an MTRR's number, or NULL. */
+/* The 64-bit register that an MTRR's number names, or NULL. */
 static u64 *mtrr_field(struct okvm_mtrr *mtrr, u32 msr)
 {
 	switch (msr) {

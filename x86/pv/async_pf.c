@@ -44,7 +44,7 @@
 #include "x86/pv/async_pf.h"
 
 #define APF_PER_VCPU	64
-/* Of items those included that nobody wants any more, and those of VMs that are gone. */
+/* Limits of items, those included that nobody wants any more, and those of VMs that are gone. */
 #define APF_PER_VM	128
 #define APF_PER_USER	1024
 #define APF_ALL		(~0u)	/* the token that wakes all tasks of a vCPU */
@@ -238,7 +238,7 @@ err_free:
 	return NULL;
 }
 
-/* The VM's queue if there is none yet. Without memory for it faults stay ordinary ones. */
+/* Create the VM's queue if there is none yet. If that fails, page faults stay synchronous. */
 static void apf_queue_need(struct okvm_vm *vm)
 {
 	struct okvm_apf_queue *queue;
@@ -321,7 +321,7 @@ static void apf_work_fn(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* Forget all; what still runs frees itself. */
+/* Drop all items. One whose page is still awaited leaves the list and frees itself later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;
@@ -415,7 +415,7 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
 	if (!apf_enabled(vcpu) || ev->exc.pending || ev->exc.injected || ev->nmi_injected ||
 	    ev->irq.injected)
 		return false;
-	/* A guest that halts without exits is not halted behind its back. */
+	/* A guest that may halt without exits must not be halted for a page. */
 	if (vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT && !apf_can_tell(vcpu))
 		return false;
 	return okvm_irq_allowed(vcpu);
@@ -469,7 +469,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 
 /* ---- a page is there ---- */
 
-/* Take the first item that came. @told: only one that the guest waits for, or only another. */
+/* Take the first ready item. @told: one that the guest waits for; else one that it does not. */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
 {
 	struct apf_work *w, *found = NULL;
@@ -624,7 +624,7 @@ void okvm_apf_destroy(struct okvm_apf *apf)
 {
 	if (!apf)
 		return;
-	/* With nothing on its lists nobody asks for the vCPU. */
+	/* An item that is on no list does not use apf->vcpu. */
 	apf_forget(apf);
 	apf->vcpu = NULL;
 	apf_put(apf);

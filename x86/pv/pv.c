@@ -118,7 +118,7 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version));
 }
 
-/* Preemption is off: the write happens if the page is present, else the guest is not told. */
+/* Preemption is off: the flag is written only if the page is present. */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
 	static const u8 preempted = KVM_VCPU_PREEMPTED;

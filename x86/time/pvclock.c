@@ -191,7 +191,7 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 	return mul_u64_u32_shr(cycles, s.mul, 32);
 }
 
-/* One consistent copy of the base. Returns whether it is common to all vCPUs. */
+/* Make a consistent copy of the base. Return: true if the base is common to all vCPUs */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
 	struct okvm_arch_vm *avm = vm->arch;

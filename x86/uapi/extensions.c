@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Those about interrupts that are there and work, with nothing to tell besides. */
+/* Capabilities of interrupt controllers and irqfds that are there, without further value. */
 static bool irq_cap(long cap)
 {
 	switch (cap) {

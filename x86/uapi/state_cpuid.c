@@ -84,7 +84,7 @@ static long ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u32 have = t ? t->nent : 0;
 	u32 nent;
 
-	/* One that is too small keeps its nent. */
+	/* If the array is too small, its nent is not changed. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent < have)

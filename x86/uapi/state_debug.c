@@ -48,7 +48,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		/* One that is being delivered merges with the new one. */
+		/* An exception that is being delivered merges with the new one. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
 		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;
@@ -62,7 +62,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		memcpy(arch->eff_db, dbg->arch.debugreg, sizeof(arch->eff_db));
-		/* With bits in its upper half the guest could not be entered. */
+		/* A DR7 with bits in its upper half would make entries fail. */
 		arch->guest_debug_dr7 = lower_32_bits(dbg->arch.debugreg[7]);
 	}
 	okvm_update_dr7(vcpu);

@@ -159,7 +159,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/* Of an instruction before: it is decoded when it is needed. */
+	/* The length is an earlier instruction's: it is decoded anew when it is needed. */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;

@@ -28,9 +28,9 @@ check()
 whose()
 {
 	event=${1:-kvm_cpuid}
-	if ! [ -e $t/events/kvm/$event/format ]; then
+	if ! [ -e "$t/events/kvm/$event/format" ]; then
 		echo nobody
-	elif grep -qE '"leaf |reason %s rip' $t/events/kvm/$event/format; then
+	elif grep -qE '"leaf |reason %s rip' "$t/events/kvm/$event/format"; then
 		echo okvm
 	else
 		echo kvm

@@ -115,8 +115,8 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(MSR_FS_BASE, MSR_GS_BASE), ROW(BACKEND, MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_KERNEL_GS_BASE), ROW(KERNEL_GS_BASE, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
-	{ ONE(0xc0000104), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
-	  .value = BIT_ULL(32) },					/* TSC_RATIO: 1.0 */
+	{ ONE(MSR_AMD64_TSC_RATIO), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
+	  .value = BIT_ULL(32) },	/* 1.0 */
 	/* AMD's: kernels on any CPU may probe them. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
@@ -127,14 +127,14 @@ const struct msr_row msr_rows[] = {
 	{ ONE(0xc0010055), READS(0) },					/* INT_PENDING_MSG */
 	{ ONE(0xc0010058), ROW(CONST, 0, 0) },				/* MMIO_CONF_BASE */
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
-	{ ONE(0xc0010114), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },	/* VM_CR */
+	{ ONE(MSR_VM_CR), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
 	/* OSVW: of three errata none is there */
-	{ ONE(0xc0010140), NEED(CONST, 0, ALL, OSVW), .value = 3 },
-	{ ONE(0xc0010141), NEED(CONST, 0, ALL, OSVW) },
-	{ ONE(0xc0011021), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },	/* IC_CFG */
+	{ ONE(MSR_AMD64_OSVW_ID_LENGTH), NEED(CONST, 0, ALL, OSVW), .value = 3 },
+	{ ONE(MSR_AMD64_OSVW_STATUS), NEED(CONST, 0, ALL, OSVW) },
+	{ ONE(MSR_F15H_IC_CFG), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },
 	{ RANGE(0xc0011022, 0xc0011023), READS_WIGN(0) },		/* DC_CFG, TW_CFG */
-	{ ONE(0xc0011029), NEED(DE_CFG, 0, BIT_ULL(1), AMD) },
+	{ ONE(MSR_AMD64_DE_CFG), NEED(DE_CFG, 0, BIT_ULL(1), AMD) },
 	{ ONE(0xc001102a), READS_WIGN(0) },				/* BU_CFG2 */
 	{ ONE(0xc001102c), READS_WIGN(0) },				/* EX_CFG */
 };

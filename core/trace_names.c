@@ -186,7 +186,7 @@ static bool names_do(enum names_job job)
 	WRITE_ONCE(names_worker, NULL);
 	trace_put_event_file(file);
 	if (!done)
-		pr_warn("okvm: the event okvm_names has a trigger: the events of the system kvm stay whose they are\n");
+		pr_warn("okvm: the event okvm_names has a trigger, so the module that has the events of system kvm keeps them: remove the trigger\n");
 	return done;
 }
 

@@ -94,6 +94,18 @@ GUEST(own_stack, 64)
 	"	hlt\n"
 GUEST_END(own_stack);
 
+/* State that KVM_SET_SREGS takes, and an entry does not. */
+static struct kvm_sregs refused_by_entry(const struct kvm_sregs *good)
+{
+	struct kvm_sregs bad = *good;
+
+	if (test_on_svm())
+		bad.cs.db = 1;
+	else
+		bad.gdt.base = 1ull << 62;
+	return bad;
+}
+
 TEST(a_failed_entry_keeps_registers)
 {
 	struct kvm_sregs good, bad;
@@ -104,11 +116,7 @@ TEST(a_failed_entry_keeps_registers)
 	LOAD64(&vm, own_stack);
 	run_out(&vm, 0x10);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
-	bad = good;
-	if (test_on_svm())
-		bad.cs.db = 1;
-	else
-		bad.gdt.base = 1ull << 62;
+	bad = refused_by_entry(&good);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
@@ -130,11 +138,7 @@ TEST(a_failed_entry_leaves_an_events_instruction)
 	LOAD64(&vm, own_stack);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &good) == 0);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
-	bad = good;
-	if (test_on_svm())
-		bad.cs.db = 1;
-	else
-		bad.gdt.base = 1ull << 62;
+	bad = refused_by_entry(&good);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	events.flags = 0;

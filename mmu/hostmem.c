@@ -151,8 +151,9 @@ int hostmem_resolve(struct okvm_fault *f)
 	struct page *page;
 	long n;
 
-	if (hostmem_get_fast(f))
+	if (!f->missed && hostmem_get_fast(f))
 		return 0;
+	f->missed = true;
 	n = hostmem_get(f, &page);
 	if (!n)
 		return OKVM_FAULT_LATER;

@@ -96,6 +96,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: what the host says is there
  * @level: the page size to map
  * @nx_level: the page size it would be if the access were no fetch; 0 if that is no difference
+ * @missed: hostmem_get_fast() has just found nothing
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -118,6 +119,7 @@ struct okvm_fault {
 
 	int level;
 	int nx_level;
+	bool missed;
 };
 
 /* tdp.c */

@@ -93,6 +93,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  *	guest's CPL has it
  * @gpa: verdict MMIO: where the linear address leads, else undefined
  * @readonly: verdict MMIO: the guest's tables allow no write there, by this access's privilege
+ * @device: verdict MMIO: no memory is there
  * @guest: verdict GUEST: the error code of the guest's own #PF
  */
 struct okvm_page_fault {
@@ -100,6 +101,7 @@ struct okvm_page_fault {
 	u32 acc;
 	gpa_t gpa;
 	bool readonly;
+	bool device;
 	struct walk_fault guest;
 };
 

@@ -18,13 +18,10 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
 	return xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS);
 }
 
-bool block_get(struct shadow_vm *sh, gfn_t gfn)
+static bool block_make(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b, *old;
+	struct shadow_block *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT), *old;
 
-	if (xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS))
-		return true;
-	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
 	if (!b)
 		return false;
 	spin_lock_init(&b->lock);
@@ -37,20 +34,63 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn)
 	return !xa_is_err(old);
 }
 
+/* Give the block of @gfn its frames, if it is there still. Return: false: no memory */
+static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_frames *frames = kzalloc(sizeof(*frames), GFP_KERNEL_ACCOUNT), *old = NULL;
+	struct shadow_block *b;
+
+	if (!frames)
+		return false;
+	rcu_read_lock();
+	b = block_of(sh, gfn);
+	/* Somebody else's are as good. Who takes the block away meanwhile looks at them later. */
+	if (!b || !try_cmpxchg(&b->frames, &old, frames))
+		kfree(frames);
+	rcu_read_unlock();
+	return true;
+}
+
+bool block_get(struct shadow_vm *sh, gfn_t gfn, int level)
+{
+	const struct shadow_block *b;
+	bool there, frames;
+
+	rcu_read_lock();
+	b = block_of(sh, gfn);
+	there = b;
+	frames = b && block_frames(b);
+	rcu_read_unlock();
+	return (there || block_make(sh, gfn)) &&
+	       (level > 1 || frames || block_make_frames(sh, gfn));
+}
+
 /* TLBs may hold what led to frames of the block, for writing if @write, and does no more. */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
 	return (write ? b->dropped_write : b->dropped) == sh->epoch;
 }
 
+/* A grace period after the block was taken out: nobody gives it frames any more. */
+static void block_free(struct rcu_head *head)
+{
+	struct shadow_block *b = container_of(head, struct shadow_block, rcu);
+
+	kfree(b->frames);
+	kfree(b);
+}
+
 /* All of its frames are memory no more. Others may have come to need it meanwhile. */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
-	if (b->nr_shadowed || b->large || memchr_inv(b->rmap, 0, sizeof(b->rmap)))
+	const struct shadow_frames *frames = block_frames(b);
+
+	if (b->nr_shadowed || b->large ||
+	    (frames && memchr_inv(frames->rmap, 0, sizeof(frames->rmap))))
 		return;
 	xa_erase(&sh->blocks, nr);
 	atomic64_add(-1, &sh->nr_blocks);
-	kfree_rcu(b, rcu);
+	call_rcu(&b->rcu, block_free);
 }
 
 void blocks_free(struct shadow_vm *sh)
@@ -58,8 +98,10 @@ void blocks_free(struct shadow_vm *sh)
 	struct shadow_block *b;
 	unsigned long nr;
 
-	xa_for_each(&sh->blocks, nr, b)
+	xa_for_each(&sh->blocks, nr, b) {
+		kfree(b->frames);
 		kfree(b);
+	}
 	xa_destroy(&sh->blocks);
 }
 
@@ -91,10 +133,10 @@ void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
 	WRITE_ONCE(l->what, 0);
 }
 
-/* The chain to which a leaf at the level of @t belongs that maps @gfn. */
+/* The chain to which a leaf at the level of @t belongs that maps @gfn; @b has what it takes. */
 static u32 *rmap_head(struct shadow_block *b, const struct shadow_table *t, gfn_t gfn)
 {
-	return role_level(t->role) == 1 ? &b->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
+	return role_level(t->role) == 1 ? &b->frames->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
 }
 
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
@@ -197,23 +239,28 @@ static unsigned int chain_drop(struct shadow_vm *sh, u32 *head)
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
-	u32 *head = b ? rmap_head(b, t, gfn) : NULL;
+	u32 *head;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	if (head && link_full(sh, *head))
+	if (!b || (role_level(t->role) == 1 && !block_frames(b)))
+		return;
+	head = rmap_head(b, t, gfn);
+	if (link_full(sh, *head))
 		chain_drop(sh, head);
 }
 
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
+	const struct shadow_frames *frames;
 	unsigned int n = 0;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!b)
 		return false;
 	chain_drop(sh, &b->large);
-	return chain_clear(sh, b->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W, &n) ||
+	frames = block_frames(b);
+	return (frames && chain_clear(sh, frames->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W, &n)) ||
 	       block_stale(sh, b, true);
 }
 
@@ -233,11 +280,13 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 	*to = end - base < SHADOW_ENTRIES ? end - base : SHADOW_ENTRIES;
 }
 
-/* Frame @gfn of @b, number @i: what leads to it goes; if it is gone, its tables. Return: work */
-static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, unsigned int i, gfn_t gfn)
+/* Frame @gfn, number @i of @frames: what leads to it goes; if gone, its tables. Return: work */
+static unsigned int zap_frame(struct mmu_zap *z, struct shadow_frames *frames, unsigned int i,
+			      gfn_t gfn)
 {
-	unsigned int tables = z->gone ? b->shadowed[i] : 0;
-	unsigned int leaves = b->rmap[i] ? chain_drop(z->mmu->shadow, &b->rmap[i]) : 0;
+	unsigned int tables = z->gone ? frames->shadowed[i] : 0;
+	u32 *head = &frames->rmap[i];
+	unsigned int leaves = *head ? chain_drop(z->mmu->shadow, head) : 0;
 
 	z->flush |= leaves;
 	if (tables)
@@ -255,8 +304,8 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	unsigned int work;
 
 	chain_drop(sh, &b->large);
-	for (; b && i < to; i++) {
-		work = zap_frame(z, b, i, base + i);
+	for (; b && block_frames(b) && i < to; i++) {
+		work = zap_frame(z, b->frames, i, base + i);
 		if (work && shadow_zap_yield(z, work))
 			b = block_of(sh, base);
 	}
@@ -302,6 +351,7 @@ static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *h
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 {
 	struct shadow_vm *sh = mmu->shadow;
+	struct shadow_frames *frames;
 	struct shadow_block *b;
 	unsigned int i, to;
 	unsigned long nr;
@@ -311,8 +361,9 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 	for_each_block(b, nr, sh, start, end) {
 		block_part(nr, start, end, &i, &to);
 		young |= chain_age(sh, b, &b->large, clear);
-		for (; i < to; i++)
-			young |= chain_age(sh, b, &b->rmap[i], clear);
+		frames = block_frames(b);
+		for (; frames && i < to; i++)
+			young |= chain_age(sh, b, &frames->rmap[i], clear);
 	}
 	read_unlock(&mmu->lock);
 	return young;
@@ -328,8 +379,8 @@ static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsig
 	struct shadow_vm *sh = z->mmu->shadow;
 	unsigned int n = chain_drop(sh, &b->large);
 
-	for (; b && i < to; i++, n = 0) {
-		if (chain_clear(sh, b->rmap[i], SHADOW_W, &n))
+	for (; b && block_frames(b) && i < to; i++, n = 0) {
+		if (chain_clear(sh, b->frames->rmap[i], SHADOW_W, &n))
 			block_drop(sh, b, true);
 		if (n && shadow_zap_yield(z, n))
 			b = block_of(sh, (gfn_t)nr << SHADOW_LINK_BITS);

@@ -162,11 +162,11 @@ static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role
 static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
+	u16 *shadowed = &b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)];
 
 	b->nr_shadowed++;
 	/* Pairs with shadow_wrote(): that sees this, or we see what was written. */
-	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
-		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
+	WRITE_ONCE(*shadowed, *shadowed + 1);
 	smp_mb(); /* see above */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
@@ -177,9 +177,9 @@ static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 
-	if (!b)
+	if (!b || !block_frames(b))
 		return true;
-	if (b->shadowed[gfn & (SHADOW_ENTRIES - 1)] < SHADOW_SAME)
+	if (block_shadowed(b, gfn) < SHADOW_SAME)
 		return false;
 	sh->crowded = gfn;
 	return true;
@@ -228,7 +228,7 @@ static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 	struct shadow_block *b = block_of(sh, gfn);
 
 	b->nr_shadowed--;
-	b->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
+	b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
 }
 
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t)

@@ -16,7 +16,8 @@
  * parents. Links are named by number (table's id << 9 | index), half as wide as a pointer.
  *
  * *Blocks* hold what is known of 512 frames of the guest in sequence: the heads of their reverse
- * maps, and how many tables shadow each. They are made when first needed, and go with the slot.
+ * maps, and how many tables shadow each. They are made when first needed, and go with the slot. What
+ * a block knows of each single frame is made later, as a large page does without.
  *
  * *Synchronous or not*: a frame that is shadowed is not writable for the guest; each write is
  * emulated, and shadow_wrote() drops the entries made from what was overwritten. A table at level 1
@@ -153,24 +154,39 @@ struct shadow_table {
 };
 
 /**
+ * struct shadow_frames - each frame of a block
+ * @rmap: first link of the leaves at level 1
+ * @shadowed: tables, not direct, that shadow the frame, out of sync or not
+ */
+struct shadow_frames {
+	struct rcu_head rcu;
+	u32 rmap[SHADOW_ENTRIES];
+	u16 shadowed[SHADOW_ENTRIES];
+};
+
+/**
  * struct shadow_block - 512 frames from a multiple of 512 on
  * @lock: guards the chains while mmu->lock is held for reading
- * @rmap: first link of the leaves at level 1, by frame
- * @large: likewise at level 2
- * @shadowed: tables, not direct, that shadow the frame, out of sync or not
- * @nr_shadowed: their sum: no large page is mapped over any
+ * @large: first link of the leaves at level 2
+ * @nr_shadowed: the sum of @frames->shadowed: no large page is mapped over any
  * @dropped: sh->epoch when an entry that led to a frame was dropped last
  * @dropped_write: likewise one that allowed writes
+ * @frames: NULL if no leaf at level 1 and no table has been made; else it stays as long as the block
  */
 struct shadow_block {
 	spinlock_t lock;
 	u32 large;
 	u32 nr_shadowed;
 	u64 dropped, dropped_write;
+	struct shadow_frames *frames;
 	struct rcu_head rcu;
-	u32 rmap[SHADOW_ENTRIES];
-	u16 shadowed[SHADOW_ENTRIES];
 };
+
+/** block_frames() - what is known of the block's frames, or NULL. Under lock, or in an RCU section */
+static inline struct shadow_frames *block_frames(const struct shadow_block *b)
+{
+	return READ_ONCE(b->frames);
+}
 
 #define SHADOW_NOT_CROWDED	(~0ULL)
 
@@ -212,21 +228,6 @@ struct shadow_root {
 	struct shadow_table *top[4];
 };
 
-/** struct shadow_vcpu - vcpu->mmu->shadow; guarded by vcpu->mutex */
-struct shadow_vcpu {
-	struct shadow_table *spare[SHADOW_SPARE];
-	int nr_spare;
-	struct shadow_root root[SHADOW_ROOTS];
-	struct shadow_root *cur;
-	unsigned int victim;
-	gva_t idle_gva;			/* where faults found nothing to do, ... */
-	unsigned int idle;		/* ... so many in a row */
-	gfn_t gave_up_gfn;		/* a table that a user wrote to, ... */
-	unsigned int gave_up;		/* ... so often in a row */
-	u64 (*pae)[4];			/* the PAE roots, in a page below 4 GiB */
-	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page + 1, by its last bits */
-};
-
 /**
  * struct shadow_fault - one #PF of the guest
  * @vcpu, @gva, @access: what was accessed and how (enum walk_access)
@@ -238,6 +239,10 @@ struct shadow_vcpu {
  * @mmio: an MMIO entry is to be made, as no memory is there, nor the module's page
  * @exclusive: mmu->lock is held for writing
  * @fast: IRQs are off
+ * @walked: the fast way has filled @mode to @page and leaves the rest to the slow way
+ * @missed: ... as the host's tables did not have the page
+ * @unlinked: ... as tables are to be made or changed
+ * @gen: ... at this generation of the slots
  * @host: the host's page
  * @block: of its frame, while mmu->lock is held
  */
@@ -254,9 +259,33 @@ struct shadow_fault {
 	bool mmio;
 	bool exclusive;
 	bool fast;
+	bool walked, missed, unlinked;
+	u64 gen;
 	struct okvm_fault *host;
 	struct shadow_block *block;
 };
+
+/** struct shadow_vcpu - vcpu->mmu->shadow; guarded by vcpu->mutex */
+struct shadow_vcpu {
+	struct shadow_table *spare[SHADOW_SPARE];
+	int nr_spare;
+	struct shadow_root root[SHADOW_ROOTS];
+	struct shadow_root *cur;
+	unsigned int victim;
+	gva_t idle_gva;			/* where faults found nothing to do, ... */
+	unsigned int idle;		/* ... so many in a row */
+	gfn_t gave_up_gfn;		/* a table that a user wrote to, ... */
+	unsigned int gave_up;		/* ... so often in a row */
+	u64 (*pae)[4];			/* the PAE roots, in a page below 4 GiB */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page + 1, by its last bits */
+	struct shadow_fault fault;		/* the one at hand */
+};
+
+/** shadow_forget_walk() - the vCPU gets another root or another mode of paging */
+static inline void shadow_forget_walk(struct shadow_vcpu *mine)
+{
+	mine->fault.walked = false;
+}
 
 static inline struct shadow_vm *shadow_of(const struct okvm_vcpu *vcpu)
 {
@@ -294,11 +323,12 @@ static inline struct shadow_table *table_below(u64 entry)
 /* rmap.c */
 
 /**
- * block_get() - see that @gfn has a block. May sleep. Return: false: no memory
+ * block_get() - see that @gfn has a block, for a leaf at @level or, at level 1, for a table
+ * Return: false: no memory. May sleep
  *
  * It may be gone again when the lock is taken, if a slot or all mappings go.
  */
-bool block_get(struct shadow_vm *sh, gfn_t gfn);
+bool block_get(struct shadow_vm *sh, gfn_t gfn, int level);
 /** block_of() - the block of @gfn or NULL. Under lock, or in an RCU section */
 struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 /**
@@ -347,7 +377,9 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
 /** block_shadowed() - tables that shadow @gfn, which is in block @b */
 static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gfn)
 {
-	return READ_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)]);
+	const struct shadow_frames *frames = block_frames(b);
+
+	return frames ? READ_ONCE(frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
 }
 
 /** rmap_shadowed() - number of tables that shadow a frame; a guess without the lock */

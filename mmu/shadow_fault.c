@@ -46,8 +46,8 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
-	if (!walk_entry_table(&f->mode, f->path.entry[level], level, gfn))
-		*gfn = 0;
+	/* The walk has gone on there. */
+	*gfn = f->path.at[level - 1] >> PAGE_SHIFT;
 }
 
 /* Put the right table below entry @i of @t in place of what is there. Return: NULL: walk again */
@@ -209,6 +209,9 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	bool write;
 	u64 leaf;
 
+	/* It was reserved for a large page, which must not be. */
+	if (f->level == 1 && !block_frames(f->block))
+		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
 	verdict = map_writable(f, &write);
 	if (verdict == SHADOW_EXCLUSIVE)
 		return verdict;
@@ -219,7 +222,8 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	/* After the entry: whoever harvests the bit finds the entry to protect. */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	if (f->level == 1 && host->slot)
+	/* Where the host had no page, it hardly has the neighbours. */
+	if (f->level == 1 && host->slot && !host->missed)
 		shadow_prefetch(f, t, i);
 	return verdict;
 }
@@ -264,6 +268,18 @@ static int fault_level_now(struct shadow_fault *f)
 	return READ_ONCE(f->block->nr_shadowed) ? 1 : level;
 }
 
+/* Is entry @i of @t above the leaf? Tables that were made on the way may forbid a large page. */
+static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
+{
+	if (role_level(t->role) > SHADOW_MAX_LEVEL)
+		return true;
+	/* A table on the way may be the first that is where the large page would be. */
+	if (fault_split(f, t, i))
+		f->host->level = 1;
+	f->level = fault_level_now(f);
+	return role_level(t->role) > f->level;
+}
+
 /* Map from the top table to the leaf. Under lock, with the host's page still the same */
 static int shadow_map(struct shadow_fault *f)
 {
@@ -280,11 +296,7 @@ static int shadow_map(struct shadow_fault *f)
 		if (!READ_ONCE(t->used))
 			WRITE_ONCE(t->used, true);
 		i = spte_index(f->gva >> PAGE_SHIFT, role_level(t->role));
-		/* A table on the way may be the first that is where the large page would be. */
-		if (fault_split(f, t, i))
-			f->host->level = 1;
-		f->level = fault_level_now(f);
-		if (role_level(t->role) > f->level) {
+		if (map_above(f, t, i)) {
 			t = map_descend(f, t, i, &verdict);
 			continue;
 		}
@@ -336,19 +348,27 @@ static void fault_access(struct shadow_fault *f)
 		f->page = shadow_leaf_access(role, above, entry, 0);
 }
 
-/* All that may have to be allocated: blocks of what is mapped and of the guest's tables. */
-static int fault_reserve(struct shadow_fault *f)
+/* What a leaf needs where all tables are there. Return: false: no memory. May sleep */
+static bool fault_reserve_leaf(const struct shadow_fault *f)
+{
+	const int level = min(f->mode.levels ? f->result.level : SHADOW_MAX_LEVEL, f->host->level);
+
+	return block_get(shadow_of(f->vcpu), f->host->gfn, level);
+}
+
+/* What making tables needs: those, and blocks of the guest's. Return likewise */
+static bool fault_reserve_tables(const struct shadow_fault *f)
 {
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	int level;
 
-	if (shadow_fill_spare(f->vcpu) || (!f->mmio && !block_get(sh, f->host->gfn)))
-		return -ENOMEM;
+	if (shadow_fill_spare(f->vcpu) || (!f->mmio && !block_get(sh, f->host->gfn, 1)))
+		return false;
 	for (level = f->path.top; f->mode.levels && level >= f->path.level; level--) {
-		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT))
-			return -ENOMEM;
+		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT, 1))
+			return false;
 	}
-	return 0;
+	return true;
 }
 
 static bool fault_stale(struct shadow_fault *f)
@@ -390,14 +410,18 @@ static int fault_map_locked(struct shadow_fault *f)
 static int fault_map(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	int verdict;
+	int verdict = SHADOW_EXCLUSIVE;
 
-	read_lock(&mmu->lock);
-	verdict = fault_map_locked(f);
-	read_unlock(&mmu->lock);
+	if (!f->unlinked) {
+		read_lock(&mmu->lock);
+		verdict = fault_map_locked(f);
+		read_unlock(&mmu->lock);
+	}
 	if (verdict != SHADOW_EXCLUSIVE)
 		return verdict;
 
+	if (!fault_reserve_tables(f))
+		return -ENOMEM;
 	f->exclusive = true;
 	write_lock(&mmu->lock);
 	/* Before the root is looked at: it may be what has to go. */
@@ -416,14 +440,14 @@ static int fault_mmio(struct shadow_fault *f)
 
 	f->mmio = true;
 	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
-	if (f->host->slot || f->host->gen & 1 || fault_reserve(f))
+	if (f->host->slot || f->host->gen & 1)
 		return OKVM_FAULT_MMIO;
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
-	    !block_get(mmu->shadow, f->host->gfn))
+	    !block_get(mmu->shadow, f->host->gfn, 1))
 		return -ENOMEM;
 	verdict = fault_map(f);
-	/* Whether it could be remembered or not. */
-	return verdict < 0 || !f->mmio ? verdict : OKVM_FAULT_MMIO;
+	/* Whether it could be remembered or not, by lack of memory for example. */
+	return (verdict < 0 && verdict != -ENOMEM) || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
 /* What an MMIO entry was made for is granted again without a walk; else the walk decides. */
@@ -441,27 +465,26 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
+	struct shadow_link link = {};
 	struct shadow_table *t;
-	unsigned int i;
-	gfn_t gfn = 0;
-	u8 access = 0;
 
 	read_lock(&mmu->lock);
-	for (t = shadow_top(vcpu, pf->gva); t; ) {
-		int level = role_level(t->role);
+	for (t = shadow_top(vcpu, pf->gva); t; t = table_below(entry)) {
+		unsigned int i = spte_index(pf->gva >> PAGE_SHIFT, role_level(t->role));
 
-		i = spte_index(pf->gva >> PAGE_SHIFT, level);
 		entry = READ_ONCE(t->entry[i]);
-		gfn = link_gfn(&t->link[i]);
-		access = link_access(&t->link[i]);
-		t = spte_is_table(entry, level) ? table_below(entry) : NULL;
+		if (spte_is_table(entry, role_level(t->role)))
+			continue;
+		link.what = READ_ONCE(t->link[i].what);
+		break;
 	}
 	read_unlock(&mmu->lock);
-	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, access) ||
+	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, link_access(&link)) ||
 	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
 		return false;
-	pf->gpa = gfn << PAGE_SHIFT | offset_in_page(pf->gva);
-	pf->readonly = !(access & SHADOW_WRITE);
+	pf->gpa = link_gfn(&link) << PAGE_SHIFT | offset_in_page(pf->gva);
+	pf->readonly = !(link_access(&link) & SHADOW_WRITE);
+	pf->device = true;
 	return true;
 }
 
@@ -475,16 +498,13 @@ static int fault_page(struct shadow_fault *f)
 	host->slot = fault_slot(f->vcpu, host->gfn, &host->gen);
 	if (!host->slot || (host->need & SPTE_WRITE && host->slot->flags & KVM_MEM_READONLY))
 		return fault_mmio(f);
-	ret = fault_reserve(f);
-	if (ret)
-		return ret;
 	host->hva = okvm_slot_hva(host->slot, host->gfn);
 	host->seq = notifier_seq(f->vcpu->vm->mmu);
 	ret = hostmem_resolve(host);
 	if (ret)
 		return ret;
 	host->level = fault_level(host);
-	ret = fault_map(f);
+	ret = fault_reserve_leaf(f) ? fault_map(f) : -ENOMEM;
 	hostmem_release(host);
 	if (host->nx_level)
 		nx_arm(f->vcpu->vm->mmu);
@@ -505,11 +525,10 @@ static int fault_walked(struct shadow_fault *f)
 	struct okvm_vcpu *vcpu = f->vcpu;
 	struct okvm_fault host = {
 		.vcpu = vcpu, .gfn = f->result.gpa >> PAGE_SHIFT, .need = mmu_need(f->access),
-		.may_defer = okvm_arch_apf_possible(vcpu),
+		.may_defer = okvm_arch_apf_possible(vcpu), .missed = f->missed,
 	};
 
 	f->host = &host;
-	fault_access(f);
 	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_verdict(&host, fault_page(f));
 }
 
@@ -568,8 +587,12 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 	f->gva = vcpu->mmu->mode.levels < 4 ? (u32)pf->gva : pf->gva;
 	f->access = pf->acc & FAULT_ACCESS;
 	f->mode = vcpu->mmu->mode;
+	f->mmio = false;
 	f->exclusive = false;
 	f->fast = false;
+	f->walked = false;
+	f->missed = false;
+	f->unlinked = false;
 }
 
 /* Where MMIO has been, as a hint: the fast way would walk the guest's tables for nothing. */
@@ -583,10 +606,26 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 	return *mmio_hint(vcpu, gva) == (gva >> PAGE_SHIFT) + 1;
 }
 
-int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+/*
+ * Has the fast way just walked the guest's tables for the same access, with the slots that there
+ * are? Then the walk need not be made again, as its age does no harm: what is believed of any walk
+ * is looked at again under the lock (map_same()), or is in tables that are followed. The root is
+ * the same: with another the walk is forgotten (shadow_forget_walk()).
+ */
+static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
+			 const struct okvm_page_fault *pf)
 {
-	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
-	struct shadow_fault f;
+	const bool walked = f->walked;
+
+	f->walked = false;
+	f->fast = false;
+	return walked && f->gva == pf->gva && f->access == (pf->acc & FAULT_ACCESS) &&
+	       f->gen == okvm_slots_generation(vcpu->vm);
+}
+
+/* Return: OKVM_FAULT_SLOW: @f has a walk; else the verdict */
+static int fault_walk(struct shadow_fault *f, struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
 	int verdict;
 
 	if (mmio_current(vcpu, pf)) {
@@ -595,16 +634,30 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	}
 	if (mmio_hinted(vcpu, pf->gva))
 		*mmio_hint(vcpu, pf->gva) = 0;
-	f = (struct shadow_fault){};
-	fault_begin(&f, vcpu, pf);
-	fault_implicit(&f);
-	verdict = gva_walk(vcpu, &f, &pf->guest);
+	fault_begin(f, vcpu, pf);
+	fault_implicit(f);
+	verdict = gva_walk(vcpu, f, &pf->guest);
 	if (verdict)
-		return fault_no_walk(&f, verdict);
-	verdict = fault_walked(&f);
-	fault_count(&f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
-	pf->gpa = f.result.gpa;
-	pf->readonly = !(f.leaf & SHADOW_WRITE);
+		return fault_no_walk(f, verdict);
+	fault_access(f);
+	return OKVM_FAULT_SLOW;
+}
+
+int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
+{
+	struct shadow_fault *f = &vcpu->mmu->shadow->fault;
+	u64 spurious = vcpu->stat[OKVM_STAT_PF_SPURIOUS];
+	int verdict;
+
+	if (!fault_resume(f, vcpu, pf)) {
+		verdict = fault_walk(f, vcpu, pf);
+		if (verdict != OKVM_FAULT_SLOW)
+			return verdict;
+	}
+	verdict = fault_walked(f);
+	fault_count(f, spurious != vcpu->stat[OKVM_STAT_PF_SPURIOUS]);
+	pf->gpa = f->result.gpa;
+	pf->readonly = !(f->leaf & SHADOW_WRITE);
 	return verdict;
 }
 
@@ -620,7 +673,16 @@ static int fast_map(struct shadow_fault *f)
 		return OKVM_FAULT_SLOW;
 	verdict = fault_map_locked(f);
 	read_unlock(&mmu->lock);
+	f->unlinked = verdict == SHADOW_EXCLUSIVE;
 	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
+}
+
+/* Memory is there: what the slow way has to do begins after the walk. */
+static int fast_hand_over(struct shadow_fault *f)
+{
+	f->gen = f->host->gen;
+	f->walked = !(f->gen & 1);
+	return OKVM_FAULT_SLOW;
 }
 
 static int fast_page(struct shadow_fault *f)
@@ -633,13 +695,14 @@ static int fast_page(struct shadow_fault *f)
 		return verdict;
 	host->hva = okvm_slot_hva(host->slot, host->gfn);
 	host->seq = notifier_seq(f->vcpu->vm->mmu);
-	if (!hostmem_get_fast(host))
-		return verdict;
+	f->missed = !hostmem_get_fast(host);
+	if (f->missed)
+		return fast_hand_over(f);
 	host->level = fault_level(host);
 	if (!host->nx_level)
 		verdict = fast_map(f);
 	hostmem_release(host);
-	return verdict;
+	return verdict == OKVM_FAULT_FIXED ? verdict : fast_hand_over(f);
 }
 
 static int fast_walked(struct shadow_fault *f)
@@ -675,18 +738,19 @@ static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 
 int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
-	struct shadow_fault f;
+	struct shadow_fault *f = &vcpu->mmu->shadow->fault;
 	int verdict, idx;
 
 	/* Without paging there are no faults of the guest's own, and few others. */
 	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE ||
-	    mmio_hinted(vcpu, pf->gva))
+	    mmio_hinted(vcpu, pf->gva)) {
+		f->walked = false;
 		return OKVM_FAULT_SLOW;
-	fault_begin(&f, vcpu, pf);
-	f.fast = true;
-	f.mmio = false;
+	}
+	fault_begin(f, vcpu, pf);
+	f->fast = true;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
-	verdict = fast_verdict(&f, &pf->guest);
+	verdict = fast_verdict(f, &pf->guest);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	vcpu->stat[OKVM_STAT_PF_TAKEN] += verdict != OKVM_FAULT_SLOW;
 	return verdict;

@@ -120,7 +120,7 @@ static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool th
 			continue;
 		there[i] = fault_slot(vcpu, gfn, &gen);
 		key->incomplete |= !there[i];
-		if (there[i] && !block_get(shadow_of(vcpu), gfn))
+		if (there[i] && !block_get(shadow_of(vcpu), gfn, 1))
 			return -ENOMEM;
 	}
 	return shadow_fill_spare(vcpu);
@@ -203,6 +203,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 		if (!mine->pae)
 			return -ENOMEM;
 	}
+	shadow_forget_walk(mine);
 	root_key(vcpu, &key);
 	r = root_find(mine, &key);
 	if (!r) {
@@ -246,6 +247,7 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	r = root_find_long(vcpu);
 	if (!r)
 		return false;
+	shadow_forget_walk(mine);
 	mine->cur = r;
 	root_use(vcpu, r);
 	return true;
@@ -259,6 +261,7 @@ void shadow_unload(struct okvm_vcpu *vcpu)
 
 	if (!mine)
 		return;
+	shadow_forget_walk(mine);
 	write_lock(&sh->mmu->lock);
 	mine->cur = NULL;
 	for (i = 0; i < SHADOW_ROOTS; i++)

@@ -310,12 +310,3 @@ bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *f
 	*frame = walk_gpa(mode, &path, 0) >> 12;
 	return true;
 }
-
-bool walk_entry_table(const struct walk_mode *mode, u64 entry, int level, u64 *frame)
-{
-	if (!(entry & PTE_PRESENT) || entry & walk_reserved(mode, entry, level) ||
-	    walk_maps(mode, entry, level))
-		return false;
-	*frame = walk_frame(mode, entry) >> 12;
-	return true;
-}

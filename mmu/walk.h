@@ -140,8 +140,6 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 
 /** walk_entry_frame() - does @entry at @level map a page? Then @frame is its first frame */
 bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
-/** walk_entry_table() - does @entry at @level point to a table? Then @frame is the table's */
-bool walk_entry_table(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 
 /* Walks that are begun anew because an entry changed under the walker. */
 #define WALK_TRIES	8

@@ -206,8 +206,9 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
-	bool device = pf->gpa != OKVM_INVALID_GPA &&
-		      !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE);
+	bool device = pf->device ||
+		      (pf->gpa != OKVM_INVALID_GPA &&
+		       !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE));
 	const bool fetch = pf->acc & OKVM_ACC_FETCH;
 	int outcome;
 

@@ -68,6 +68,7 @@ static struct cpu {
 	struct okvm_root root;
 	u64 cr3, pdptrs[4];
 	bool ac, reload;
+	int kind;		/* of the access at hand */
 	struct translation tlb[GVAS][TLB];
 	unsigned int nr_tlb[GVAS];
 	struct translation seen[GVAS][SEEN];
@@ -324,6 +325,11 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 	memcpy(regs->pdptrs, cpu->pdptrs, sizeof(regs->pdptrs));
 }
 
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	func(head);
+}
+
 /* ---- the host changes its mind ---- */
 
 static void notify(u64 first, u64 end)
@@ -396,6 +402,7 @@ int hostmem_resolve(struct okvm_fault *f)
 	}
 	f->pfn = pfn_of(gfn);
 	f->writable = host_writable(gfn);
+	f->missed |= chance(50);
 	if (meanwhile && later)
 		meanwhile(f->vcpu);
 	return 0;
@@ -1025,9 +1032,9 @@ static void check_structure(void)
 				  shadowed[b], block->nr_shadowed);
 		chained += check_chain(block->large, b * 512, NULL);
 		for (unsigned int i = 0; i < 512; i++) {
-			if (block->rmap[i])
-				chained += check_chain(block->rmap[i], b * 512 + i, NULL);
-			if (!b && i < TABLES && block->shadowed[i] != count[i])
+			if (block->frames && block->frames->rmap[i])
+				chained += check_chain(block->frames->rmap[i], b * 512 + i, NULL);
+			if (!b && i < TABLES && block_shadowed(block, i) != count[i])
 				VIOLATION("step %lu: frame %u is miscounted", step, i);
 		}
 	}

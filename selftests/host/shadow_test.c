@@ -237,12 +237,48 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 	store(cpu, f.result.gpa, true);
 }
 
-/* With IRQs off first, as a backend does. */
-static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf)
-{
-	int verdict = chance(60) ? shadow_page_fault_fast(&cpu->vcpu, pf) : OKVM_FAULT_SLOW;
+static void slot_change(unsigned int i, bool there, u32 flags);
 
-	return verdict == OKVM_FAULT_SLOW ? shadow_page_fault(&cpu->vcpu, pf) : verdict;
+/* In the fault that this CPU handles, others do what they like, but it does nothing else. */
+static struct cpu *busy;
+
+/*
+ * Between the fast way, which has walked the guest's tables, and the slow one.
+ * Return: the slow way has to walk again, as the slots are others
+ */
+static bool between_ways(struct cpu *cpu)
+{
+	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+	unsigned int i = 1 + rnd(SLOTS - 1);
+
+	if (!others || !cpu->mmu.shadow->fault.walked)
+		return false;
+	busy = cpu;
+	if (chance(10)) {
+		slot_change(i, chance(70), chance(30) ? KVM_MEM_READONLY : 0);
+		cpu->reload = true;
+	} else {
+		others(&cpu->vcpu);
+	}
+	busy = NULL;
+	return cpu->mmu.shadow->fault.gen != slots_gen;
+}
+
+/* With IRQs off first, as a backend does. @want: the guest's own fault, by the tables' last walk */
+static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf, int *want)
+{
+	int kind = cpu->kind, verdict = OKVM_FAULT_SLOW;
+	struct says s;
+
+	if (chance(60))
+		verdict = shadow_page_fault_fast(&cpu->vcpu, pf);
+	if (verdict != OKVM_FAULT_SLOW)
+		return verdict;
+	if (between_ways(cpu)) {
+		s = naive(cpu, pf->gva);
+		*want = expected(mode_of(cpu), &s, kind);
+	}
+	return shadow_page_fault(&cpu->vcpu, pf);
 }
 
 /* The writes of whoever makes an access of @kind. */
@@ -259,7 +295,8 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 	struct says s = naive(cpu, gva);
 	int want = expected(mode_of(cpu), &s, kind), verdict;
 
-	verdict = page_fault(cpu, &pf);
+	cpu->kind = kind;
+	verdict = page_fault(cpu, &pf, &want);
 	switch (verdict) {
 	case OKVM_FAULT_FIXED:
 		if (want >= 0)
@@ -360,6 +397,7 @@ static void together(struct cpu *cpu, const u64 *gva, const int *kind, unsigned 
 	meanwhile = NULL;
 	for (tries = 0; tries < 16 * n && !violations; tries++) {
 		struct okvm_page_fault pf = {};
+		int want;
 
 		i = together_stuck(cpu, gva, kind, n);
 		if (i == n)
@@ -367,7 +405,7 @@ static void together(struct cpu *cpu, const u64 *gva, const int *kind, unsigned 
 		pf.gva = gva[i];
 		pf.acc = acc_of(kind[i]);
 		/* The guest's own fault, or no memory: another instruction is next. */
-		if (page_fault(cpu, &pf) != OKVM_FAULT_FIXED)
+		if (page_fault(cpu, &pf, &want) != OKVM_FAULT_FIXED)
 			break;
 	}
 	if (tries == 16 * n)
@@ -424,8 +462,10 @@ static void slot_change(unsigned int i, bool there, u32 flags)
 	z.gone = true;
 	shadow_zap_range(&z, i * 512, i * 512 + 512);
 	shadow_zap_end(&z);
-	for (int c = 0; c < CPUS; c++)
-		load(&cpus[c]);
+	for (int c = 0; c < CPUS; c++) {
+		if (&cpus[c] != busy)
+			load(&cpus[c]);
+	}
 	slots_gen += 2;
 	slots[i].flags = flags;
 	slot_there[i] = there;
@@ -606,8 +646,11 @@ static void any_op(void)
 /* While the host looks for the page of one CPU, the other goes on, or the host does. */
 static void others(struct okvm_vcpu *vcpu)
 {
+	struct cpu *before = busy;
+
 	if (!chance(15))
 		return;
+	busy = cpu_of(vcpu);
 	meanwhile = NULL;
 	if (chance(20) && walk_end && !(slot_of(walk_end >> 12)->flags & KVM_MEM_READONLY))
 		store_entry(&cpus[vcpu == &cpus[0].vcpu], walk_end);
@@ -616,16 +659,18 @@ static void others(struct okvm_vcpu *vcpu)
 	else
 		guest_op(&cpus[vcpu == &cpus[0].vcpu]);
 	meanwhile = others;
+	busy = before;
 }
 
 /* While something is removed piece by piece, the guest goes on, and slots change. */
 static void others_between(void)
 {
 	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+	struct cpu *cpu = any_cpu();
 
 	meanwhile = NULL;
 	if (chance(30))
-		guest_op(any_cpu());
+		guest_op(cpu == busy ? &cpus[cpu == &cpus[0]] : cpu);
 	meanwhile = others;
 	if (!slot_changing && chance(5))
 		op_slot();

@@ -7,6 +7,7 @@
  * nothing is allocated when a leaf is made, and slots know nothing of it.
  */
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 

@@ -159,7 +159,6 @@ struct shadow_table {
  * @shadowed: tables, not direct, that shadow the frame, out of sync or not
  */
 struct shadow_frames {
-	struct rcu_head rcu;
 	u32 rmap[SHADOW_ENTRIES];
 	u16 shadowed[SHADOW_ENTRIES];
 };

@@ -412,6 +412,7 @@ static int fault_map(struct shadow_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = SHADOW_EXCLUSIVE;
 
+	/* If the fast way has seen that, there is no need to try. */
 	if (!f->unlinked) {
 		read_lock(&mmu->lock);
 		verdict = fault_map_locked(f);
@@ -467,6 +468,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
 	struct shadow_link link = {};
 	struct shadow_table *t;
+	u8 access;
 
 	read_lock(&mmu->lock);
 	for (t = shadow_top(vcpu, pf->gva); t; t = table_below(entry)) {
@@ -479,11 +481,12 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 		break;
 	}
 	read_unlock(&mmu->lock);
-	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, link_access(&link)) ||
+	access = link_access(&link);
+	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, access) ||
 	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
 		return false;
 	pf->gpa = link_gfn(&link) << PAGE_SHIFT | offset_in_page(pf->gva);
-	pf->readonly = !(link_access(&link) & SHADOW_WRITE);
+	pf->readonly = !(access & SHADOW_WRITE);
 	pf->device = true;
 	return true;
 }

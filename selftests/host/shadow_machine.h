@@ -478,11 +478,15 @@ static const struct walk_ops mem_ops = { .read = walk_read, .replace = walk_repl
 /* Where the entry is by which the last walk has ended, 0 if it has not. */
 static u64 walk_end;
 
+/* Walks that may sleep. */
+static unsigned long walks;
+
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
 {
 	struct walk_regs regs;
 	int verdict;
 
+	walks++;
 	okvm_arch_walk_regs(vcpu, &regs);
 	verdict = walk_noted(&f->mode, &regs, &mem_ops, vcpu, f->gva, f->access, &f->path,
 			     &f->result, fault);

@@ -253,6 +253,7 @@ void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
+	const unsigned int i = gfn & (SHADOW_ENTRIES - 1);
 	const struct shadow_frames *frames;
 	unsigned int n = 0;
 
@@ -261,7 +262,7 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 		return false;
 	chain_drop(sh, &b->large);
 	frames = block_frames(b);
-	return (frames && chain_clear(sh, frames->rmap[gfn & (SHADOW_ENTRIES - 1)], SHADOW_W, &n)) ||
+	return (frames && chain_clear(sh, frames->rmap[i], SHADOW_W, &n)) ||
 	       block_stale(sh, b, true);
 }
 

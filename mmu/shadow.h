@@ -16,8 +16,8 @@
  * parents. Links are named by number (table's id << 9 | index), half as wide as a pointer.
  *
  * *Blocks* hold what is known of 512 frames of the guest in sequence: the heads of their reverse
- * maps, and how many tables shadow each. They are made when first needed, and go with the slot. What
- * a block knows of each single frame is made later, as a large page does without.
+ * maps, and how many tables shadow each. They are made when first needed, and go with the slot.
+ * What a block knows of each single frame is made later, as a large page does without.
  *
  * *Synchronous or not*: a frame that is shadowed is not writable for the guest; each write is
  * emulated, and shadow_wrote() drops the entries made from what was overwritten. A table at level 1
@@ -170,7 +170,7 @@ struct shadow_frames {
  * @nr_shadowed: the sum of @frames->shadowed: no large page is mapped over any
  * @dropped: sh->epoch when an entry that led to a frame was dropped last
  * @dropped_write: likewise one that allowed writes
- * @frames: NULL if no leaf at level 1 and no table has been made; else it stays as long as the block
+ * @frames: NULL until a leaf at level 1 or a table is to be made; then it stays with the block
  */
 struct shadow_block {
 	spinlock_t lock;
@@ -181,7 +181,7 @@ struct shadow_block {
 	struct rcu_head rcu;
 };
 
-/** block_frames() - what is known of the block's frames, or NULL. Under lock, or in an RCU section */
+/** block_frames() - @b->frames, which others may set meanwhile. Under lock, or in an RCU section */
 static inline struct shadow_frames *block_frames(const struct shadow_block *b)
 {
 	return READ_ONCE(b->frames);

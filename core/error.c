@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The last failure of a VM and of each vCPU. Upstream says an errno, or a line in the log. */
+/*
+ * Keeps the last failure of a VM and of each vCPU. Upstream KVM only returns an errno, or logs it.
+ */
 #include <linux/errno.h>
 #include <linux/string.h>
 

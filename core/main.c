@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Module init and exit, parameters, the device node, and the ioctls of the
- * system fd and of fds in general that belong to no layer above.
+ * Module init and exit, parameters, the device node, and those ioctls of the system fd that belong
+ * to core/.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -34,7 +34,7 @@ static long sys_create_vm(union okvm_ioctl_arg arg)
 	return okvm_vm_create(okvm_default_offer, arg.num);
 }
 
-/* The run page, the PIO page and the coalesced-MMIO ring. */
+/* KVM_RUN's page, the PIO page and the coalesced-MMIO ring make 3 pages. */
 static long sys_get_vcpu_mmap_size(union okvm_ioctl_arg arg)
 {
 	return 3 * PAGE_SIZE;
@@ -53,7 +53,7 @@ const struct okvm_ioctl okvm_core_sys_ioctls[] = {
 	{ }
 };
 
-/* What core/ itself implements; everything else is x86/'s to answer. */
+/* Answer the capabilities of core/ itself; x86/ answers all others. */
 int okvm_check_extension(struct okvm_vm *vm, long cap)
 {
 	switch (cap) {
@@ -122,7 +122,7 @@ static int main_register_device(void)
 	return err;
 }
 
-/* Where there is none, the first says so. */
+/* Choose the backend by CPUID. Without VMX and SVM choose VMX, whose init() reports the error. */
 static const struct okvm_backend *main_choose_backend(void)
 {
 	static const struct okvm_backend *const backends[] = {
@@ -178,7 +178,7 @@ err_vcpu_exit:
 	return err;
 }
 
-/* Every VM pins the module, so none exists here. */
+/* Every VM holds a reference to the module, so no VM exists here. */
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);

@@ -83,7 +83,7 @@ TRACE_EVENT(okvm_io,
 		  __entry->in_kernel ? "in kernel" : "to userspace")
 );
 
-/* Fired by core/trace_names.c, whose user it is as well. */
+/* Both fired and enabled by core/trace_names.c. */
 TRACE_EVENT(okvm_names,
 	TP_PROTO(bool offered),
 	TP_ARGS(offered),

@@ -94,10 +94,7 @@ static bool block_sleep(struct okvm_vcpu *vcpu)
 	return slept;
 }
 
-/*
- * A poll counts as successful if the vCPU did not sleep, even if the event came just after the
- * poll.
- */
+/* A poll is successful if the vCPU did not sleep, even if the event came just after the poll. */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
 	u64 poll_ns = ktime_to_ns(ktime_sub(block->poll_end, block->start));

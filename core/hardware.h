@@ -47,10 +47,7 @@ struct okvm_offer {
  * Return: the offer, -ENOSPC, or an error of the backend's init() or okvm_arch_offer_create()
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
-/**
- * okvm_backend_unregister() - unregister a backend without VMs; if it is the default, without open
- * fds
- */
+/** okvm_backend_unregister() - unregister a backend without VMs; no fd is open for the default */
 void okvm_backend_unregister(struct okvm_offer *offer);
 /* The backend of each VM that does not ask for another one. */
 extern struct okvm_offer *okvm_default_offer;

@@ -19,10 +19,7 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
 	return rcuwait_wake_up(&vcpu->wait);
 }
 
-/*
- * Return the vCPU's old mode. Of several kickers only the first sees OKVM_IN_GUEST and sends an
- * IPI.
- */
+/* Return the vCPU's old mode. Of several kickers only one sees OKVM_IN_GUEST and sends an IPI. */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
 	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry. */
@@ -41,19 +38,13 @@ static void request_interrupt(struct okvm_vcpu *vcpu)
 		vcpu->vm->backend->kick(vcpu, cpu);
 }
 
-/*
- * A vCPU in guest mode does not sleep, so it needs no wake-up: if it exits meanwhile, it tests its
- * requests before it sleeps.
- */
+/* A vCPU in guest mode needs no wake-up: after a VM exit it tests its requests before it sleeps. */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 {
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/*
-		 * Ordered by the barrier in request_leave_guest(); pairs with set_current_state()
-		 * in block_sleep().
-		 */
+		/* Behind request_leave_guest()'s barrier; pairs with block_sleep()'s. */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;

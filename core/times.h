@@ -33,17 +33,11 @@ struct okvm_times {
 	u64 hist[OKVM_TIMES_HISTS][OKVM_TIME_BUCKETS];
 };
 
-/**
- * okvm_times_create() - allocate vcpu->times if the VM has OKVM_CAP_EXIT_TIMES. Return: 0 or
- * -ENOMEM
- */
+/** okvm_times_create() - allocate vcpu->times for OKVM_CAP_EXIT_TIMES. Return: 0 or -ENOMEM */
 int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
-/*
- * Called at VM exit, VM entry, return to userspace and return from userspace, for vCPUs that have
- * vcpu->times. IRQs on or off.
- */
+/* For vCPUs with vcpu->times: called at these four points of an exit, IRQs on or off. */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);
 void okvm_times_to_user(struct okvm_vcpu *vcpu);

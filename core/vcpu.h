@@ -109,10 +109,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/*
- * Size of vcpu->empty_port, a cache of ports that no in-kernel device has; indexed by the low bits
- * of the port number.
- */
+/* Size of vcpu->empty_port, the cache of ports without device, indexed by port modulo this. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Basic exit reasons below this number have a counter of their own in the stats fd. */
@@ -127,9 +124,9 @@ struct okvm_vcpu {
 	struct okvm_arch_vcpu *arch;	/* x86/ */
 	struct okvm_mmu_vcpu *mmu;	/* mmu/ */
 	struct okvm_apic *apic;		/* irq/; NULL without an in-kernel LAPIC */
-	struct okvm_hw_vcpu *hw;	/* vmx/ or soft/ */
-	struct kvm_run *run;		/* shared with userspace: never trusted, never an index */
-	void *pio_page;			/* second page of the mapping, KVM_PIO_PAGE_OFFSET */
+	struct okvm_hw_vcpu *hw;	/* vmx/ or svm/ */
+	struct kvm_run *run;		/* shared with userspace: never trust it */
+	void *pio_page;			/* second mapped page, KVM_PIO_PAGE_OFFSET */
 	u32 id;				/* initial APIC id */
 	u32 idx;			/* index among online vCPUs */
 	pid_t creator;			/* as okvm_vm.creator */
@@ -137,17 +134,19 @@ struct okvm_vcpu {
 	/* Any CPU. */
 	unsigned long requests;		/* bits of enum okvm_req; atomic operations only */
 	int mode;			/* enum okvm_vcpu_mode */
-	int cpu;			/* where it is loaded or was last, -1 never */
+	int cpu;			/* CPU of the last load; -1: never loaded */
 	bool preempted;			/* was scheduled out while runnable */
 	struct rcuwait wait;		/* the vCPU thread sleeps here while it blocks */
 	struct pid __rcu *pid;		/* last thread that ran the vCPU, for directed yield */
-	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
+	/* Toggled by directed yield, which skips a spinning vCPU every second time. */
+	bool spin_dy_eligible;
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
 	/* Guards changes of @waits, and the test of @waits together with the end of the wait. */
 	spinlock_t wait_lock;
-	bool waits;			/* KVM_RUN waits for a page, which a kick may end */
+	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end this wait. */
+	bool waits;
 
 	/* Guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
@@ -156,17 +155,18 @@ struct okvm_vcpu {
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
 	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
-	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
+	int srcu_idx;			/* from okvm_vcpu_srcu_lock(), in slow exits */
 	bool ran;			/* KVM_RUN has been called at least once */
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: where the last look-up began */
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of what goes to userspace */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses without device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
-	struct okvm_times *times;	/* OKVM_CAP_EXIT_TIMES; NULL: not asked for, core/times.h */
+	/* Exit histograms (core/times.h), or NULL without OKVM_CAP_EXIT_TIMES. */
+	struct okvm_times *times;
 };
 
 /**
@@ -255,10 +255,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu);
  * Return: true if the caller may wait and must then call okvm_vcpu_wait_end(); false after a kick
  */
 bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
-/**
- * okvm_vcpu_wait_end() - end okvm_vcpu_wait_begin(): from here on a kick does not interrupt the
- * thread
- */
+/** okvm_vcpu_wait_end() - end okvm_vcpu_wait_begin(): kicks do not interrupt the thread */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield the CPU to a vCPU that may hold the lock */

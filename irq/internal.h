@@ -101,10 +101,11 @@ struct okvm_irq_vm {
 	spinlock_t eoi_lock;
 	u64 eoi_vectors[4];
 
-	spinlock_t irqfd_lock;		/* IRQs off; inside the eventfd's wait-queue lock */
+	/* Guards @irqfds. Taken with IRQs off, inside the eventfd's wait-queue lock. */
+	spinlock_t irqfd_lock;
 	struct list_head irqfds;
 	struct mutex irqfd_mutex;	/* one assignment or deassignment at a time */
-	struct workqueue_struct *irqfd_wq;	/* made with the first irqfd, under @irqfd_mutex */
+	struct workqueue_struct *irqfd_wq;	/* NULL before the first irqfd */
 
 	/* Guarded by vm->bus_lock. */
 	struct list_head ioeventfds;

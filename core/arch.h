@@ -101,10 +101,12 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
-/** okvm_arch_in_kernel_mode() - was the vCPU preempted at CPL 0? It may be another thread's. */
+/** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when preempted? Any thread may call this. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_poll_allowed() - may a block poll? False if the guest polls (POLL_CONTROL MSR). */
+/**
+ * okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? Not if the guest polls (POLL_CONTROL MSR)
+ */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
@@ -113,7 +115,7 @@ bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
  */
 void okvm_arch_sleeps(bool begins);
 
-/** okvm_arch_slots_changed() - called after slots are published, perhaps with new memory */
+/** okvm_arch_slots_changed() - called after a slot change, because there may be new memory */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 
 /* ---- memory slot functions that mmu/ implements; called under vm->slots_lock ---- */
@@ -127,8 +129,8 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 /**
  * okvm_mmu_slots_turn() - called before the slots' generation, which is odd, becomes @next
  *
- * SPTEs hold only the low bits of the generation. Before these bits repeat, cached MMIO entries are
- * zapped, while no vCPU can mistake them for current ones.
+ * An MMIO SPTE holds only the low bits of the generation at which it was made. Before these bits
+ * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap all mappings of the slot's frames; look-ups do not find the slot */

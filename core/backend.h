@@ -23,10 +23,10 @@ struct okvm_reg_ops;
 
 /** enum okvm_hw_caps - capabilities that the CPU has and parameters allow: vm->caps, constant */
 enum okvm_hw_caps {
-	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* real and unpaged mode need no emulation */
+	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* guest may use real and unpaged mode */
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
 	OKVM_HW_SHADOW		= 1 << 3,	/* guests can run on shadow page tables */
-	OKVM_HW_HV_TIMER	= 1 << 4,	/* a timer that causes a VM exit */
+	OKVM_HW_HV_TIMER	= 1 << 4,	/* timer whose expiry causes a VM exit */
 	OKVM_HW_TSC_SCALING	= 1 << 5,
 	OKVM_HW_TDP		= 1 << 6,	/* two-dimensional paging */
 	OKVM_HW_TDP_1G		= 1 << 7,
@@ -59,10 +59,10 @@ struct okvm_backend {
 	const struct okvm_mmu_ops *mmu;		/* for mmu/ */
 	const struct okvm_apic_ops *apic;	/* for irq/ */
 
-	u32 cpuid_leaf, cpuid_ecx;	/* CPUID leaf and ECX bit of the hardware */
+	u32 cpuid_leaf, cpuid_ecx;	/* CPUID leaf and ECX bit that report VMX or SVM */
 	/*
 	 * Called when the backend is registered and unregistered. @init fills in @caps. On failure
-	 * it prints one line and returns -ENODEV, -EOPNOTSUPP or -EBUSY.
+	 * it prints one line to the kernel log and returns -ENODEV, -EOPNOTSUPP or -EBUSY.
 	 */
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);

@@ -77,7 +77,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Return: whether the thread slept at all. */
+/* Sleep until the block is over. Return: whether the thread slept at all. */
 static bool block_sleep(struct okvm_vcpu *vcpu)
 {
 	bool slept = false;
@@ -205,10 +205,9 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The kernel's interruptible waits for memory end when the thread has a signal or
- * TIF_NOTIFY_SIGNAL. The flag without any queued work does nothing else, and the return to
- * userspace clears it. Under wait_lock, with OKVM_REQ_LEAVE pending, that is the return of the
- * kicked KVM_RUN.
+ * Like a signal, TIF_NOTIFY_SIGNAL ends the kernel's interruptible waits for memory. Without queued
+ * work the flag has no other effect, and the return to userspace clears it. That return is the one
+ * of the KVM_RUN to be kicked, because wait_lock is held and OKVM_REQ_LEAVE is still pending.
  */
 static void block_interrupt(struct task_struct *task)
 {

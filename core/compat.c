@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The function of core/compat.h that needs the types of upstream KVM. Only this file may include
- * <linux/kvm_host.h>.
+ * okvm_thread_work(), the function of core/compat.h that needs the types of upstream KVM. No other
+ * file may include <linux/kvm_host.h>.
  *
  * The kernel function that does a thread's pending work before the guest continues takes a struct
  * kvm_vcpu. If a signal ends the work, the function writes an exit reason through vcpu->run and
@@ -16,7 +16,7 @@
 
 #if IS_ENABLED(CONFIG_VIRT_XFER_TO_GUEST_WORK)
 
-/* Since Linux 6.18 the function has no vCPU argument. */
+/* Since Linux 6.18 xfer_to_guest_mode_handle_work() has no vCPU argument. */
 #include <linux/entry-virt.h>
 
 int okvm_thread_work(void)
@@ -39,7 +39,7 @@ int okvm_thread_work(void)
 
 #else
 
-/* A kernel that is built without KVM does not have the function. */
+/* A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). */
 int okvm_thread_work(void)
 {
 	return -ERESTARTNOINTR;

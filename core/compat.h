@@ -187,7 +187,7 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
-/* Since Linux 6.4 smp_send_reschedule() is a macro with a tracepoint. */
+/* Since Linux 6.4 smp_send_reschedule() is a macro that uses a tracepoint of this header. */
 #include <trace/events/ipi.h>
 
 /* ---- functions of the host kernel that vmx/ needs ---- */
@@ -291,7 +291,7 @@ static inline void okvm_complete_vector(void)
 #define okvm_host_has_its()	true
 #endif
 
-/* The kernel may wrap the name of this field, which userspace can change at any time. */
+/* Newer kernels change the name of this field, because userspace can write it at any time. */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
 #endif
@@ -363,7 +363,7 @@ static inline void okvm_perf_svm(bool on)
  */
 #include <asm/msr.h>
 /**
- * okvm_bp_spec_reduce() - set or clear the bit on this CPU; preemption off. Return: was it changed?
+ * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU. Preemption off. Return: changed?
  */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {
@@ -428,8 +428,8 @@ static inline u32 okvm_host_ext21_ecx(void)
 }
 
 /*
- * There are no dynamic hotplug states for callbacks on the dying CPU itself. Of the fixed states,
- * the kernel on x86 does not use those for other architectures' timers.
+ * There are no dynamic hotplug states for callbacks on the dying CPU itself. So okvm uses a fixed
+ * state that is meant for another architecture's timer, and that the kernel on x86 leaves unused.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
 

@@ -22,7 +22,7 @@
 #include "core/internal.h"
 #include "core/memslot.h"
 
-#define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* words of the bitmap per round */
+#define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* bitmap words copied per round */
 
 static unsigned long dirty_words(u64 npages)
 {

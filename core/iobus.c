@@ -210,9 +210,7 @@ static bool iobus_is_first(const struct okvm_iobus *bus, unsigned int i, gpa_t a
 	       (!i || bus->range[i - 1].reach < addr);
 }
 
-/*
- * Find the first entry whose @reach is at least @addr; @hint, from the last look-up, often is it.
- */
+/* Find the first entry whose @reach is at least @addr. Try the last result, @hint, first. */
 static unsigned int iobus_first(const struct okvm_iobus *bus, unsigned int *hint, gpa_t addr)
 {
 	unsigned int low = 0, high = bus->count;

@@ -345,7 +345,8 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 		goto err_begin;
 	slot_hva_insert(slots, new);
 	/*
-	 * The old slot is gone, so this store must not fail; the tree nodes it allocates are few.
+	 * The old slot is gone, so this store must not fail; it allocates only a few small tree
+	 * nodes.
 	 */
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
@@ -525,7 +526,7 @@ struct slot_set {
 	struct slot_change at[OKVM_REGIONS_MAX];
 };
 
-/* A part [@at, @last] of the old slot that lies wholly in @new; @new is NULL if in no new slot. */
+/* A part [@at, @last] of an old slot that lies in one new slot (@new), or in none (NULL). */
 struct slot_piece {
 	const struct okvm_memslot *old;
 	struct okvm_memslot *new;
@@ -578,8 +579,8 @@ static bool piece_keeps_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Copy the old slot's dirty bits into the new slot. No reader uses the old slot any more, but
- * others already set bits of the new one.
+ * Copy the old slot's dirty bits into the new slot. No reader uses the old slot any more, but vCPUs
+ * already set bits of the new one.
  */
 static void piece_carry_dirty(const struct slot_piece *piece)
 {

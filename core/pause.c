@@ -202,7 +202,7 @@ err_put_fd:
 
 /* ---- pauses as KVM_RUN sees them ---- */
 
-/* May KVM_RUN begin? It may also have to begin only in order to end at once. */
+/* May a KVM_RUN that waits for a pause go on? Also true if it then has to end at once. */
 static bool pause_over(const struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;

@@ -44,7 +44,7 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/* Behind request_leave_guest()'s barrier; pairs with block_sleep()'s. */
+		/* request_leave_guest() has the barrier; pairs with set_current_state(). */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;

@@ -24,7 +24,7 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* KVM_RUN ends here, which is all that a kick wanted. */
+	/* This ends KVM_RUN, so a pending kick is served, too. */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -63,7 +63,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	return err == -EINTR ? okvm_run_interrupted(vcpu) : err;
 }
 
-/* The vCPU is halted, or waits for INIT and SIPI. */
+/* Block a vCPU that is halted or waits for INIT and SIPI. Return an outcome. */
 static int run_blocked(struct okvm_vcpu *vcpu)
 {
 	int outcome;

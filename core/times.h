@@ -37,7 +37,10 @@ struct okvm_times {
 int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
-/* For vCPUs with vcpu->times: called at these four points of an exit, IRQs on or off. */
+/*
+ * Called at VM exit, at VM entry, and when KVM_RUN returns to and comes from userspace, for vCPUs
+ * that have vcpu->times. IRQs are on or off.
+ */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);
 void okvm_times_to_user(struct okvm_vcpu *vcpu);

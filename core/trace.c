@@ -6,7 +6,8 @@
 #include "core/watch.h"
 
 /*
- * With this hook core/trace_names.c runs under the kernel's event lock when okvm_names is enabled.
+ * Makes okvm_names_reg() the reg function of okvm's events, which the kernel calls under its event
+ * lock: core/trace_names.c needs this.
  */
 #define trace_event_reg okvm_names_reg
 #define CREATE_TRACE_POINTS

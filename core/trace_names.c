@@ -46,7 +46,7 @@ static int names_raw_init(struct trace_event_call *call);
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
-/* The kernel's event lock guards both variables. */
+/* The kernel's event lock guards names_calls and names_nr. */
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 

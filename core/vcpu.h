@@ -90,7 +90,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_HALT_POLL_INVALID,	/* always 0, as in upstream KVM on x86 */
 	OKVM_STAT_HALT_POLL_OK_NS,
 	OKVM_STAT_HALT_POLL_FAIL_NS,
-	OKVM_STAT_HALT_WAIT_NS,		/* time asleep, without the poll before */
+	OKVM_STAT_HALT_WAIT_NS,		/* ns asleep, without the preceding poll */
 	OKVM_STAT_IRQ_WINDOW,
 	OKVM_STAT_NMI_WINDOW,
 	OKVM_STAT_IRQ_INJECTED,
@@ -143,7 +143,7 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards changes of @waits, and the test of @waits together with the end of the wait. */
+	/* Guards @waits. A kick tests @waits and interrupts the thread under this lock. */
 	spinlock_t wait_lock;
 	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end this wait. */
 	bool waits;
@@ -155,7 +155,7 @@ struct okvm_vcpu {
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
 	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
-	int srcu_idx;			/* from okvm_vcpu_srcu_lock(), in slow exits */
+	int srcu_idx;			/* SRCU index of okvm_vcpu_srcu_lock() */
 	bool ran;			/* KVM_RUN has been called at least once */
 	bool sigset_active;
 	sigset_t sigset;

@@ -53,7 +53,7 @@ enum okvm_vm_stat {
 	OKVM_VM_STAT_PAGES_2M,
 	OKVM_VM_STAT_PAGES_1G,
 	OKVM_VM_STAT_TABLES,
-	OKVM_VM_STAT_NX_SPLITS,		/* page tables in place of an allowed huge page */
+	OKVM_VM_STAT_NX_SPLITS,		/* tables in place of huge pages (iTLB multihit) */
 	OKVM_NR_VM_STATS,
 };
 
@@ -118,7 +118,7 @@ struct okvm_vm {
 	/* Guards writers of the buses, ioeventfds and coalesced zones. Taken inside @lock. */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
-	u32 bus_gen;			/* grows with each new @bus */
+	u32 bus_gen;			/* grows with each change of @bus */
 
 	/* Coalesced writes: all vCPUs of the VM share one page, which holds the ring. */
 	struct page *coalesced_page;

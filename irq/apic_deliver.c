@@ -3,7 +3,7 @@
  * Interrupt messages to local APICs: the VM's destination map, and delivery.
  *
  * Delivery runs in any context, reads the map under RCU and takes no lock. A sender kicks the
- * target vCPU only if the sender's IRR bit was clear before: otherwise the sender that set the bit
+ * target vCPU only if the vector's IRR bit was clear before: otherwise the sender that set the bit
  * has kicked the vCPU.
  */
 #include <linux/bitops.h>
@@ -60,8 +60,8 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 	struct okvm_apic_map *map;
 
 	/*
-	 * Set the flag before taking the lock: the thread that clears it builds a map with this
-	 * change.
+	 * Set apic_map_dirty before taking the lock: the thread that clears it builds a map with
+	 * this change.
 	 */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);

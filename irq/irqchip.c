@@ -46,7 +46,7 @@ static void pic_wake_work(struct work_struct *work)
 	pic_wake(container_of(work, struct okvm_chips, wake)->vm, ULONG_MAX);
 }
 
-/* For each unmasked pin of a chip that GSI 0 is routed to, notify the PIT. */
+/* Notify the PIT if one of @pins, which the guest has unmasked, is a route of GSI 0. */
 static void chips_unmasked(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	unsigned int pin;
@@ -501,7 +501,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace still choose an irqchip? If the VM has vCPUs, return @with_vcpus, an errno. */
+/* May userspace still choose an irqchip? Return: 0 or an errno; @with_vcpus if there are vCPUs. */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);
@@ -522,8 +522,8 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 
 /*
  * KVM_CREATE_IRQCHIP: build the chips and routes, register them on the buses, which only vCPUs
- * access (there is none yet), then publish them. No thread has seen anything of a step that fails,
- * and the steps after the last failure point cannot fail.
+ * access (there is none yet), then publish them. If a step fails, no other thread has seen its
+ * result; the steps from the publication on cannot fail.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -99,7 +99,7 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 
 /* ---- lines ---- */
 
-/* For callers that have read a route to a pin: such routes are published after the chips. */
+/* Return the chips. The caller has read a route to a pin, which is published after the chips. */
 static struct okvm_chips *route_chips(struct okvm_vm *vm)
 {
 	smp_rmb();	/* pairs with okvm_routes_publish() */

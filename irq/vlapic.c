@@ -172,7 +172,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* With hw_irr the APIC is enabled, so only lapic_has_interrupt() needs to test this. */
+	/* With virtual-interrupt delivery (hw_irr) the APIC is enabled, so no test is needed. */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 
@@ -257,7 +257,7 @@ bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector)
 	if (!test_bit(OKVM_APIC_SIPI, &apic->events) ||
 	    !test_and_clear_bit(OKVM_APIC_SIPI, &apic->events))
 		return false;
-	*vector = READ_ONCE(apic->sipi_vector);	/* after test_and_clear_bit(), which orders it */
+	*vector = READ_ONCE(apic->sipi_vector);	/* ordered by test_and_clear_bit() */
 	return true;
 }
 

@@ -187,7 +187,7 @@ void lapic_set_hw_irr(struct lapic *l, bool on)
 	lapic_recount(l);
 }
 
-/* Recheck the hints of the words from @from on. They are left over: their words are mostly zero. */
+/* Recheck the IRR hints of the words from @from on, which are mostly stale (the words are 0). */
 static noinline void irr_drop_stale(struct lapic *l, u32 from)
 {
 	u32 w;

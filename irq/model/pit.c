@@ -323,7 +323,7 @@ static u8 channel_read_latch(struct kvm_pit_channel_state *regs)
 	enum pit_access step = regs->count_latched;
 
 	/*
-	 * After the first byte of a word, the upper byte stays latched, as if only that were
+	 * After a read of the low byte, the high byte stays latched, as if only it had been
 	 * latched.
 	 */
 	regs->count_latched = step == ACCESS_WORD0 ? ACCESS_MSB : 0;

@@ -50,7 +50,7 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 	       signal_pending(current);
 }
 
-/* How one block went, for the statistics and for adapting the polling time. */
+/* Times and result of one block, for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
 	ktime_t poll_end;	/* equals start if there was no poll */

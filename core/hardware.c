@@ -22,7 +22,7 @@
 
 #define HW_MAX_OFFERS	4
 
-/* Guards hw_offers. Taken outside the CPU hotplug lock. */
+/* hw_lock guards hw_offers. It is taken outside the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;

@@ -103,7 +103,7 @@ static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
  */
 static inline bool okvm_port_empty(struct okvm_vcpu *vcpu, u16 port, u8 len)
 {
-	/* Pairs with iobus_publish(). */
+	/* Pairs with iobus_publish(): after a change of the bus, the cached key does not match. */
 	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
 
 	return vcpu->empty_port[port % OKVM_EMPTY_PORTS] == okvm_port_key(gen, port, len);

@@ -106,7 +106,7 @@ static void slots_end(struct okvm_vm *vm)
 {
 	struct okvm_memslots *slots = slots_of(vm);
 
-	/* Also called when the change failed: the generation advances in any case. */
+	/* Also called when the slot change has failed: the generation advances in any case. */
 	okvm_mmu_slots_turn(vm, slots->generation + 1);
 	/* Release: a reader that sees the new generation also sees the changed slots. */
 	smp_store_release(&slots->generation, slots->generation + 1);
@@ -213,7 +213,10 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	struct okvm_memslots *slots = slots_of(vm);
 
 	lockdep_assert_held(&vm->slots_lock);
-	/* Release orders the earlier stores before the new count; pairs with okvm_slot_find(). */
+	/*
+	 * Release orders earlier stores into the tree before the new count; pairs with
+	 * okvm_slot_find().
+	 */
 	smp_store_release(&slots->stores, slots->stores + 1);
 	/* The count grows before readers can see the store into the tree. */
 	smp_wmb();

@@ -22,7 +22,7 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
 /* Return the vCPU's old mode. Of several kickers only one sees OKVM_IN_GUEST and sends an IPI. */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry. */
+	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry: see the protocol in vcpu.h. */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == OKVM_OUTSIDE_GUEST)
 		return OKVM_OUTSIDE_GUEST;

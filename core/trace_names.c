@@ -50,7 +50,7 @@ static int names_raw_init(struct trace_event_call *call);
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* Guards names_offered and names_taken during a whole change; taken outside the event lock. */
+/* names_lock guards names_offered and names_taken. It is taken outside the event lock. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
 static bool names_taken;	/* kvm.ko is being loaded, or is loaded */

@@ -148,7 +148,7 @@ struct okvm_vcpu {
 	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end this wait. */
 	bool waits;
 
-	/* Guarded by @mutex, which admits one ioctl at a time. */
+	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
 	/* Completes the last exit to userspace; returns an outcome; takes vm->srcu if needed. */
@@ -200,7 +200,7 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 	if (!test_bit(req, &vcpu->requests))
 		return false;
 	clear_bit(req, &vcpu->requests);
-	/* Pairs with smp_wmb() in okvm_request(). */
+	/* Pairs with smp_wmb() in okvm_request(): the request's data is visible from here on. */
 	smp_mb__after_atomic();
 	return true;
 }

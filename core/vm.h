@@ -99,23 +99,25 @@ struct okvm_vm {
 
 	struct srcu_struct srcu;
 
-	/* Guards vCPU creation, and the settings that are fixed by the first vCPU's creation. */
+	/* @lock guards vCPU creation, and the settings that the first vCPU's creation fixes. */
 	struct mutex lock;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* vCPUs online or in creation */
 	u32 bsp_vcpu_id;
 	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
-	/* Written under @lock; read without. vcpu_publish() increments online_vcpus last. */
+	/*
+	 * The index of vCPUs: written under @lock, read without it; online_vcpus is written last.
+	 */
 	atomic_t online_vcpus;
 	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
 	struct xarray vcpu_by_id;
 
-	/* Guards writers of memslots. Taken inside @lock. */
+	/* @slots_lock guards writers of memslots. Taken inside @lock. */
 	struct mutex slots_lock;
 	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
 
-	/* Guards writers of the buses, ioeventfds and coalesced zones. Taken inside @lock. */
+	/* @bus_lock guards writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
 	u32 bus_gen;			/* grows with each change of @bus */

@@ -151,7 +151,7 @@ static void kick_rest(struct okvm_vm *vm)
 
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 {
-	/* With IRQs on it does no harm to kick all vCPUs at once. */
+	/* With IRQs on, kicking all vCPUs at once delays no interrupt. */
 	unsigned long at_once = irqs_disabled() ? KICKS_AT_ONCE : OKVM_MAX_VCPUS;
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
@@ -311,8 +311,8 @@ static int send_to(struct message *m, u32 slot)
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
 	/*
-	 * Only for devices' messages is the number of kicks limited: a vCPU sends IPIs with IRQs
-	 * on.
+	 * A vCPU sends IPIs with IRQs on, so only for devices' messages the number of kicks is
+	 * limited.
 	 */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
@@ -349,8 +349,7 @@ static bool candidate(const struct message *m, u32 slot)
 }
 
 /*
- * Send to the candidate that the vector selects: count candidates first, then find the selected
- * one.
+ * Send to one of the candidates, selected by the vector: count the candidates, then find that one.
  */
 static int send_lowest(struct message *m)
 {

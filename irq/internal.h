@@ -72,8 +72,9 @@ struct okvm_irq_vm {
 	struct okvm_vm *vm;
 
 	/*
-	 * Set under vm->lock before the first vCPU, then constant. @mode is published last. But a
-	 * PIT may exist before, and uses the routes as soon as they are published.
+	 * The irqchip's kind is set under vm->lock before the first vCPU and then constant. @mode
+	 * is published last. But a PIT may exist before, and uses the routes as soon as they are
+	 * published.
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
@@ -85,7 +86,7 @@ struct okvm_irq_vm {
 	u32 apic_tick_ns;		/* KVM_CAP_X86_APIC_BUS_CYCLES_NS, or 0 */
 	bool x2apic_no_broadcast_quirk;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK */
 
-	/* Guards writers of routes and ack notifiers. The innermost mutex. */
+	/* @lock guards writers of routes and ack notifiers. It is the innermost mutex. */
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
@@ -93,7 +94,7 @@ struct okvm_irq_vm {
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
-	/* Guards resamplers and their lists. Outside @lock. */
+	/* @resample_lock guards resamplers and their lists. Taken outside @lock. */
 	struct mutex resample_lock;
 	struct list_head resamplers;
 
@@ -101,7 +102,7 @@ struct okvm_irq_vm {
 	spinlock_t eoi_lock;
 	u64 eoi_vectors[4];
 
-	/* Guards @irqfds. Taken with IRQs off, inside the eventfd's wait-queue lock. */
+	/* @irqfd_lock guards @irqfds. Taken with IRQs off, inside the eventfd's wait-queue lock. */
 	spinlock_t irqfd_lock;
 	struct list_head irqfds;
 	struct mutex irqfd_mutex;	/* one assignment or deassignment at a time */

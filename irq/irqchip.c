@@ -106,7 +106,7 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 /* Return the complete chips, or NULL. Most readers know from the irqchip mode that they exist. */
 static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
 {
-	/* Pairs with irqchip_publish(). */
+	/* Pairs with irqchip_publish(): a reader that sees the pointer sees complete chips. */
 	return smp_load_acquire(&irq->chips);
 }
 
@@ -400,7 +400,7 @@ void okvm_irq_routes_changed(struct okvm_vm *vm)
 
 enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm)
 {
-	/* Pairs with the release in irq_publish_mode(). */
+	/* Pairs with irq_publish_mode(): a reader that sees the mode sees the chips and routes. */
 	return smp_load_acquire(&okvm_irq(vm)->mode);
 }
 

@@ -42,7 +42,7 @@ struct okvm_pit {
 
 static struct okvm_pit *pit_of(struct okvm_vm *vm)
 {
-	/* Pairs with the release in pit_create(). */
+	/* Pairs with pit_create(): a reader that sees the pointer sees a complete PIT. */
 	return smp_load_acquire(&okvm_irq(vm)->pit);
 }
 

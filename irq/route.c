@@ -102,7 +102,7 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 /* Return the chips. The caller has read a route to a pin, which is published after the chips. */
 static struct okvm_chips *route_chips(struct okvm_vm *vm)
 {
-	smp_rmb();	/* pairs with okvm_routes_publish() */
+	smp_rmb();	/* pairs with okvm_routes_publish(): chips before routes */
 	return okvm_irq(vm)->chips;
 }
 

@@ -264,7 +264,7 @@ bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector)
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
 	WRITE_ONCE(vcpu->apic->sipi_vector, vector);
-	smp_wmb();	/* pairs with okvm_apic_take_sipi() */
+	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &vcpu->apic->events);
 }
 

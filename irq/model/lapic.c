@@ -81,7 +81,7 @@ static const u8 lapic_access[64] = {
 #define X2_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 
 static const u32 lvt_bits[LAPIC_NR_LVT] = {
-	[LAPIC_LVT_TIMER]	= LVT_BITS,	/* plus the mode bits, see lapic_lvt_mask() */
+	[LAPIC_LVT_TIMER]	= LVT_BITS,	/* plus mode bits that lapic_lvt_mask() adds */
 	[LAPIC_LVT_THERMAL]	= LVT_BITS | APIC_MODE_MASK,
 	[LAPIC_LVT_PERF]	= LVT_BITS | APIC_MODE_MASK,
 	[LAPIC_LVT_LINT0]	= LINT_BITS,
@@ -155,7 +155,7 @@ static bool half_empty(const struct lapic *l, u32 reg)
 		 lapic_get(l, reg + 0x30));
 }
 
-/* Test for emptiness first, because mostly no bit is set. The CPU may clear bits meanwhile. */
+/* Mostly no bit is set, so test for that first. The CPU may clear bits between test and scan. */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
 	int vector = -1;
@@ -194,7 +194,7 @@ static noinline void irr_drop_stale(struct lapic *l, u32 from)
 
 	for (w = from; w < APIC_ISR_NR; w++) {
 		WRITE_ONCE(l->irr_hint.word[w], 0);
-		smp_mb();	/* pairs with the locked operation in lapic_set_irr() */
+		smp_mb();	/* hint before word; lapic_set_irr() sets them in reverse order */
 		if (lapic_get(l, APIC_IRR + w * 0x10))
 			WRITE_ONCE(l->irr_hint.word[w], 1);
 	}
@@ -209,7 +209,7 @@ static void irr_clear(struct lapic *l, u8 vector)
 	/* Clear the hint, clear the bit, read the word: a concurrent message sets both again. */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();	/* pairs with the locked operation in lapic_set_irr() */
+	smp_mb__after_atomic();	/* hint before word; lapic_set_irr() sets them in reverse order */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }
@@ -400,7 +400,10 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		break;
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
-			/* With an APIC-write exit, the CPU has already stored the value. */
+			/*
+			 * The timer ignores this write, but after an APIC-write exit the page has
+			 * the value: clear it.
+			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
 		}

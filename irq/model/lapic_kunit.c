@@ -99,7 +99,7 @@ static void lapic_test_map(struct kunit *test)
 
 struct race {
 	struct lapic *l;
-	u32 posted;	/* vectors whose IRR bit was clear before */
+	u32 posted;	/* number of posts whose IRR bit was clear before */
 	bool done;
 };
 

@@ -40,9 +40,7 @@ enum okvm_hw_caps {
 	/* the host wants huge pages to be non-executable (iTLB multihit) */
 	OKVM_HW_NX_HUGEPAGES	= 1 << 15,
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
-	/*
-	 * EPT/NPT entries have the format of ordinary page tables, and as many levels as the host's
-	 */
+	/* EPT/NPT entries have the format and the number of levels of the host's page tables */
 	OKVM_HW_TDP_PT		= 1 << 17,
 };
 
@@ -67,9 +65,7 @@ struct okvm_backend {
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
 
-	/*
-	 * Called on each CPU with IRQs off. @cpu_enable: -EBUSY if another hypervisor uses the CPU.
-	 */
+	/* Called on each CPU, IRQs off. @cpu_enable: -EBUSY if another hypervisor uses the CPU. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);		/* also unloads all vCPUs' state from this CPU */
 

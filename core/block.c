@@ -40,7 +40,7 @@ MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0
 
 #define YIELD_PASSES	2
 /*
- * A failed yield takes the locks of two run queues, so one PAUSE-loop exit allows only 3 failures.
+ * A failed yield takes the locks of two run queues, so one PAUSE-loop exit may fail only 3 times.
  */
 #define YIELD_FAILURES	3
 
@@ -53,7 +53,7 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 /* Times and result of one block, for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
-	ktime_t poll_end;	/* equals start if there was no poll */
+	ktime_t poll_end;	/* end of the poll; @start without a poll */
 	ktime_t end;
 	bool polled;
 	bool slept;

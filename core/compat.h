@@ -119,9 +119,7 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
-/**
- * okvm_pfn_uncached() - does the host map this frame uncached? Also true if the kernel cannot tell.
- */
+/** okvm_pfn_uncached() - does the host map this frame uncached? Also true if that is not known. */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
@@ -363,7 +361,7 @@ static inline void okvm_perf_svm(bool on)
  */
 #include <asm/msr.h>
 /**
- * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU. Preemption off. Return: changed?
+ * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU. No preemption. True if changed
  */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {

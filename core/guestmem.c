@@ -244,9 +244,7 @@ static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 		return -EFAULT;
 	cache->slot = slot;
 	cache->hva = okvm_slot_hva(slot, first) + offset_in_page(cache->gpa);
-	/*
-	 * An odd generation means that slots are changing: do not cache the result of the look-up.
-	 */
+	/* An odd generation means that slots are changing: do not cache the result. */
 	if (!(generation & 1))
 		cache->generation = generation;
 	return 0;

@@ -30,9 +30,7 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
  */
 int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
 
-/**
- * okvm_cmpxchg16_guest() - okvm_cmpxchg_guest() for 16 aligned bytes; -EINVAL without CMPXCHG16B
- */
+/** okvm_cmpxchg16_guest() - the same for 16 aligned bytes; -EINVAL also without CMPXCHG16B */
 int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2]);
 
 /**
@@ -48,9 +46,7 @@ struct okvm_gpa_cache {
 	struct okvm_memslot *slot;
 };
 
-/**
- * okvm_cache_init() - set the cache's range. Return: 0, or -EINVAL if no slot contains all of it
- */
+/** okvm_cache_init() - set the cache's range. Return: 0; -EINVAL if no slot contains all of it */
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
 int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,
 		    size_t offset, size_t len);

@@ -17,9 +17,7 @@
 struct okvm_backend;
 struct okvm_host;
 
-/**
- * okvm_hardware_init() - install the CPU hotplug, suspend and reboot hooks. Return: 0 or an errno
- */
+/** okvm_hardware_init() - install the hotplug, suspend and reboot hooks. Return: 0 or an errno */
 int okvm_hardware_init(void);
 void okvm_hardware_exit(void);
 

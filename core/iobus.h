@@ -83,9 +83,7 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr);
  */
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
 
-/**
- * okvm_iobus_write() - write to the first device that accepts the access; like okvm_iobus_read()
- */
+/** okvm_iobus_write() - write to the first device that accepts it; see okvm_iobus_read() */
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 

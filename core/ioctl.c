@@ -50,9 +50,7 @@ static const struct okvm_ioctl_table ioctl_core_tables[] = {
 	{ }
 };
 
-/*
- * Store all rows for @fd in the list of tables to @out, unless @out is NULL. Return their number.
- */
+/* Store all rows for @fd in the list of tables to @out, unless @out is NULL. Return the count. */
 static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {
@@ -133,9 +131,7 @@ static long ioctl_call(const struct okvm_ioctl *row, const struct ioctl_target *
 	}
 }
 
-/*
- * Call the handler with a kernel copy of the fixed-size argument: copy in before, copy out after.
- */
+/* Call the handler with a kernel copy of the fixed-size argument: copy in, call, copy out. */
 static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_target *to,
 			      void __user *user)
 {

@@ -63,16 +63,10 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 	unsigned long stores;
 
 	do {
-		/*
-		 * Pairs with slot_store(): a reader that loads the count N sees the first N - 1
-		 * stores.
-		 */
+		/* Pairs with slot_store(): a reader of the count N sees the first N - 1 stores. */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
-		/*
-		 * Pairs with slot_store(): if mtree_load() saw a store, the count below includes
-		 * it.
-		 */
+		/* Pairs with slot_store(): if mtree_load() saw a store, the count includes it. */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(slots->stores) != stores));
 	/* The subtraction is unsigned: a gfn below the slot's base wraps and exceeds npages. */
@@ -213,10 +207,7 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	struct okvm_memslots *slots = slots_of(vm);
 
 	lockdep_assert_held(&vm->slots_lock);
-	/*
-	 * Release orders earlier stores into the tree before the new count; pairs with
-	 * okvm_slot_find().
-	 */
+	/* Release orders earlier stores before the new count; pairs with okvm_slot_find(). */
 	smp_store_release(&slots->stores, slots->stores + 1);
 	/* The count grows before readers can see the store into the tree. */
 	smp_wmb();
@@ -347,10 +338,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	if (ret)
 		goto err_begin;
 	slot_hva_insert(slots, new);
-	/*
-	 * The old slot is gone, so this store must not fail; it allocates only a few small tree
-	 * nodes.
-	 */
+	/* The old slot is gone, so this store must not fail; it allocates few, small tree nodes. */
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
@@ -400,9 +388,7 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 	if (region->userspace_addr != untagged_addr(region->userspace_addr) ||
 	    !access_ok((void __user *)(unsigned long)region->userspace_addr, region->memory_size))
 		return "memory region: userspace_addr and size are not an address of userspace";
-	/*
-	 * Bits 31:16 of the slot number select an address space; okvm has only space 0.
-	 */
+	/* Bits 31:16 of the slot number select an address space; okvm has only space 0. */
 	if (region->slot >= OKVM_MEMSLOTS_MAX)
 		return "memory region: the slot is not below KVM_CAP_NR_MEMSLOTS";
 	if (check_add_overflow(region->guest_phys_addr, region->memory_size, &end))

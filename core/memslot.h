@@ -112,14 +112,11 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
 
 /**
- * okvm_slot_by_id() - Return the slot with userspace's number @id, or NULL. Under vm->srcu or
- * slots_lock.
+ * okvm_slot_by_id() - Return the slot with userspace's number @id. Under vm->srcu or slots_lock.
  */
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
-/**
- * okvm_slots_generation() - Return the slots' generation, for caches to compare. Under vm->srcu.
- */
+/** okvm_slots_generation() - Return the slots' generation, for caches to compare. Under srcu. */
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**

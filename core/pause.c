@@ -60,9 +60,7 @@ void okvm_pause_wake(struct okvm_vm *vm)
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
-	/*
-	 * With PREEMPT_RT the wait queue's lock may sleep, but the caller may have preemption off.
-	 */
+	/* With PREEMPT_RT the queue's lock may sleep, but the caller may have preemption off. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		irq_work_queue(&vm->pause_work);
 	else
@@ -130,9 +128,7 @@ static int pause_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/*
- * OKVM_VM_RESUME ends a pause before the last close: child processes may have copies of the file.
- */
+/* OKVM_VM_RESUME ends a pause before the last close: child processes may share the file. */
 static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	if (cmd != OKVM_VM_RESUME)

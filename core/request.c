@@ -44,7 +44,7 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/* request_leave_guest() has the barrier; pairs with set_current_state(). */
+		/* request_leave_guest()'s barrier pairs with set_current_state() of the sleeper. */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;
@@ -90,9 +90,7 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 		if (mask_ok)
 			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
 	}
-	/*
-	 * The function call's IPI makes each CPU exit guest mode; when the call returns, all have.
-	 */
+	/* The call's IPI makes each CPU leave guest mode; when the call returns, all have. */
 	if (any)
 		smp_call_function_many(mask_ok ? cpus : cpu_online_mask, request_ack, NULL, true);
 	put_cpu();

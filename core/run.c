@@ -136,9 +136,7 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	/*
-	 * A pause ends the sleep, even a pause that is already over. Userspace sees no exit for it.
-	 */
+	/* A pause ends the sleep, even if it is already over. Userspace sees no exit for it. */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 

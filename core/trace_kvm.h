@@ -284,7 +284,7 @@ TRACE_EVENT_FN(kvm_inj_exception,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* reg: offset in the xAPIC page / 16 */
+/* reg is the register's offset in the xAPIC page, divided by 16 */
 TRACE_EVENT(kvm_apic,
 	TP_PROTO(unsigned int rw, unsigned int reg, u64 val),
 	TP_ARGS(rw, reg, val),

@@ -170,9 +170,7 @@ static bool names_switch(struct trace_event_file *file)
 
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
-	/*
-	 * Clear the "was enabled" flag: rmmod empties the global trace buffer if an event has it.
-	 */
+	/* Clear the "was enabled" flag: rmmod would empty the global trace buffer because of it. */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
 	return names_job == NAMES_IDLE;
@@ -226,9 +224,7 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/*
-	 * Disable okvm's events in the global buffer. A user has to enable those of kvm.ko again.
-	 */
+	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/* After a failure okvm tries again when kvm.ko is loaded the next time. */
 	if (!names_do(NAMES_WITHDRAW))

@@ -289,9 +289,7 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-/*
- * Set the signals that are blocked during KVM_RUN; without an argument, use the thread's own mask.
- */
+/* Set the signals that are blocked during KVM_RUN; no argument: use the thread's own mask. */
 static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_signal_mask head;

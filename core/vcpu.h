@@ -261,9 +261,7 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 /** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield the CPU to a vCPU that may hold the lock */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
-/**
- * okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if the thread got the CPU
- */
+/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */
 int okvm_vcpu_yield_to(struct okvm_vcpu *target);
 
 /**
@@ -272,14 +270,10 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
 
-/*
- * Internal, not visible to userspace: KVM_RUN stopped because of a pause, and starts again later.
- */
+/* Internal, not visible to userspace: KVM_RUN stopped because of a pause, and will restart. */
 #define OKVM_RUN_PAUSED	(-ERESTART)
 
-/**
- * okvm_vcpu_srcu_lock() - lock vm->srcu for the vCPU thread, to read memslots, buses and routing
- */
+/** okvm_vcpu_srcu_lock() - lock vm->srcu in the vCPU thread, to read memslots, buses, routes */
 static inline void okvm_vcpu_srcu_lock(struct okvm_vcpu *vcpu)
 {
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);

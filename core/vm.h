@@ -107,7 +107,7 @@ struct okvm_vm {
 	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
 	/*
-	 * The index of vCPUs: written under @lock, read without it; online_vcpus is written last.
+	 * The vCPUs by index: written under @lock, read without it; online_vcpus is written last.
 	 */
 	atomic_t online_vcpus;
 	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
@@ -136,7 +136,7 @@ struct okvm_vm {
 	struct list_head node;		/* in the list of all VMs, under okvm_vm_list_lock */
 };
 
-/** okvm_vm_get() - take a reference to a VM; the caller's reference, or another, keeps it alive */
+/** okvm_vm_get() - take another reference to a VM that an existing reference keeps alive */
 static inline void okvm_vm_get(struct okvm_vm *vm)
 {
 	refcount_inc(&vm->users);

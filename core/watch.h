@@ -15,9 +15,7 @@ extern struct static_key_false_deferred okvm_watched;
 /** okvm_watching() - does any user watch? For exit paths, instead of a test of each tracepoint. */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
-/**
- * okvm_watch_on() - add a watcher; each tracepoint calls it when it gets its first user. Return: 0
- */
+/** okvm_watch_on() - add a watcher; a tracepoint does so when it gets its first user. Return: 0 */
 int okvm_watch_on(void);
 void okvm_watch_off(void);
 
@@ -32,9 +30,7 @@ void okvm_watch_off_later(void);
 /** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */
 void okvm_watch_flush(void);
 
-/**
- * struct okvm_exit_info - what the hardware reports about a VM exit, for the tracepoint kvm_exit
- */
+/** struct okvm_exit_info - what the hardware reports about a VM exit, for tracepoint kvm_exit */
 struct okvm_exit_info {
 	u32 reason;
 	u32 intr_info;

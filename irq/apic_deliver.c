@@ -128,8 +128,7 @@ static void kick_late_work(struct work_struct *work)
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
 		/*
-		 * Clear kick_late before the kick: a sender that sets it again queues the work
-		 * again.
+		 * Clear kick_late before the kick: a sender that sets it again requeues the work.
 		 */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))
@@ -160,7 +159,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			notice(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* The loop leaves @i at the last index. */
+	/* After the loop, @i is the last vCPU's index. */
 	if (i >= at_once)
 		kick_rest(vm);
 }
@@ -310,10 +309,7 @@ static int send_to(struct message *m, u32 slot)
 {
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
-	/*
-	 * A vCPU sends IPIs with IRQs on, so only for devices' messages the number of kicks is
-	 * limited.
-	 */
+	/* A vCPU sends IPIs with IRQs on, so only a device's message has few kicks at once. */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
 	return apic_accept(apic, m->src, m->irq);
@@ -348,9 +344,7 @@ static bool candidate(const struct message *m, u32 slot)
 	return lapic_enabled(m->dests.slot[slot]);
 }
 
-/*
- * Send to one of the candidates, selected by the vector: count the candidates, then find that one.
- */
+/* Send to one of the candidates, selected by the vector: count the candidates, then find it. */
 static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;

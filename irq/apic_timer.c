@@ -67,9 +67,7 @@ static void timer_stop(struct okvm_apic *apic)
 	WRITE_ONCE(apic->fired, false);
 }
 
-/*
- * Return the ns until expiry, 0 if it is over; else set *@host_tsc to the host TSC of the expiry.
- */
+/* Return the ns until expiry, 0 if it is over; else *@host_tsc is the host TSC of the expiry. */
 static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 {
 	const struct lapic_timer *t = &apic->l.timer;

@@ -129,7 +129,7 @@ static inline struct okvm_irq_vm *okvm_irq(const struct okvm_vm *vm)
 /* irqchip.c */
 
 /**
- * okvm_chips_set_pic() - set the level of a PIC pin. Any context. Return: as KVM_IRQ_LINE_STATUS
+ * okvm_chips_set_pic() - set the level of a PIC pin. Any context. Return: see KVM_IRQ_LINE_STATUS
  */
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high);
 /** okvm_chips_set_ioapic() - set the level of an IOAPIC pin, like okvm_chips_set_pic() */
@@ -145,9 +145,7 @@ int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source
  */
 struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_routing_entry *ue,
 				    u32 nr, bool chips);
-/**
- * okvm_routes_publish() - replace the VM's routing table by @table and free the old one. May sleep
- */
+/** okvm_routes_publish() - replace the VM's routing table by @table, free the old one. May sleep */
 void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - free the routing table of a VM that is being destroyed */
 void okvm_routes_free(struct okvm_irq_vm *irq);
@@ -173,7 +171,8 @@ int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin);
 /* msi.c */
 
 /**
- * okvm_message_deliver() - deliver a message to LAPICs. Any context. Return: as okvm_apic_deliver()
+ * okvm_message_deliver() - deliver a message to LAPICs. Any context. Return: see
+ * okvm_apic_deliver()
  */
 int okvm_message_deliver(struct okvm_vm *vm, const struct gsi_message *msg);
 /** okvm_msi_deliver() - deliver an MSI. Any context. Return: as okvm_apic_deliver(), or -EINVAL */

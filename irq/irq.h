@@ -87,7 +87,7 @@ void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - EOI with IRQs off. Return: false if not done: the EOI must be reported */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* EOI by MSR, MMIO or fast path */
+/* Completes the highest vector in ISR, for an EOI by MSR, MMIO or fast path. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
@@ -101,9 +101,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 int okvm_apic_hand_over(struct okvm_vcpu *vcpu);
 /** okvm_apic_ack_irq() - move @vector from IRR to ISR */
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
-/**
- * okvm_apic_hw_delivers() - does the CPU deliver interrupts itself (virtual-interrupt delivery)?
- */
+/** okvm_apic_hw_delivers() - does the CPU deliver interrupts (virtual-interrupt delivery)? */
 bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu);
 /** okvm_apic_sync_tpr() - before a VM entry, set the backend's TPR threshold according to IRR */
 void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu);
@@ -111,18 +109,12 @@ int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - switch APIC virtualization on or off for this vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
-/**
- * okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit; also load the hardware
- */
+/** okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load the hardware */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
-/**
- * okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which cannot be served with IRQs off?
- */
+/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which needs IRQs on? */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_has_events() - is INIT or SIPI pending? The okvm_apic_take_*() clear what they return.
- */
+/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clear what they return. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
 bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
@@ -131,9 +123,7 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 
 /** okvm_apic_timer_pending() - has the timer fired, with the LAPIC enabled and the LVT unmasked? */
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
-/**
- * okvm_apic_timer_inject() - deliver the interrupt of a timer that has fired, for OKVM_REQ_TIMER
- */
+/** okvm_apic_timer_inject() - deliver the interrupt of a fired timer, for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
 /* VMX-preemption timer VM exit; IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
@@ -148,9 +138,7 @@ bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - queue an NMI for a PIT edge if LINT0 is an unmasked NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
 
-/**
- * okvm_apic_pv_eoi_msr() - Return MSR_KVM_PV_EOI_EN; with KVM_MSR_ENABLED the guest may skip EOIs
- */
+/** okvm_apic_pv_eoi_msr() - Return MSR_KVM_PV_EOI_EN; KVM_MSR_ENABLED lets the guest skip EOIs */
 u64 okvm_apic_pv_eoi_msr(const struct okvm_vcpu *vcpu);
 /** okvm_apic_set_pv_eoi() - write MSR_KVM_PV_EOI_EN. Return: 0, or 1 for #GP */
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
@@ -164,8 +152,8 @@ void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on.
- * Return: number of vCPUs that accepted the IPI, or -KVM_EINVAL
+ * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on
+ * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
  */
 long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
 /** okvm_apic_dest() - Return the vCPU with a physical APIC ID in the destination map, or NULL */
@@ -200,14 +188,12 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 /** okvm_irq_pulse() - raise and lower a GSI, for an edge; an MSI is sent once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /**
- * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if SPIV suppresses it
+ * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if suppressed in SPIV
  */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - get in @map the vectors whose EOI the IOAPIC (or userspace's) must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/**
- * okvm_irq_routes_changed() - make vCPUs load new EOI maps after IOAPIC entries or routes changed
- */
+/** okvm_irq_routes_changed() - make vCPUs load new EOI maps, as IOAPIC or routes changed */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* The ioctl rows of irq/, defined in the files of their handlers. */

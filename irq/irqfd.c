@@ -323,9 +323,7 @@ static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_
 	err = irqfd_get_eventfds(irqfd, file, args);
 	if (err)
 		goto err_free;
-	/*
-	 * The mutex keeps a deassignment from finding an irqfd that is not on the wait queue yet.
-	 */
+	/* The mutex keeps a deassignment from finding an irqfd that is not on the wait queue. */
 	mutex_lock(&irq->irqfd_mutex);
 	err = irqfd_need_wq(irq);
 	if (!err)

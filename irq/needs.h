@@ -13,9 +13,7 @@ u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc);
 u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc);
 /** okvm_arch_tsc_khz() - Return the guest's TSC frequency in kHz, never 0 */
 u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu);
-/**
- * okvm_arch_queue_nmi() - queue an NMI for the vCPU and make a request, without a kick. Any context
- */
+/** okvm_arch_queue_nmi() - queue an NMI for the vCPU and make a request; no kick. Any context */
 void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu);
 /** okvm_arch_ioapic_eoi_user() - make KVM_RUN return KVM_EXIT_IOAPIC_EOI for @vector soon */
 void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector);

@@ -67,10 +67,7 @@ struct okvm_apic_map {
 void okvm_apic_map_update(struct okvm_vm *vm);
 /** okvm_apic_map_drop() - remove the map of a VM that is being destroyed. May sleep */
 void okvm_apic_map_drop(struct okvm_vm *vm);
-/**
- * okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. Return: 1 if
- * accepted
- */
+/** okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. 1 if accepted */
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 
 /* apic_regs.c */

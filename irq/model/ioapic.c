@@ -225,9 +225,7 @@ u32 ioapic_eoi_begin(struct ioapic *io, u8 vector)
 	return pins;
 }
 
-/*
- * Handle the EOI of a line. If the line is still high, deliver it again, or later during a storm.
- */
+/* Handle the EOI of a line. If it is still high, deliver it again, or later during a storm. */
 static void ioapic_eoi_pin(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	if (!entry_is_level(io->redir[pin]))

@@ -44,9 +44,7 @@
 #define IOAPIC_E_MASKED		BIT_ULL(16)
 #define IOAPIC_E_DEST_SHIFT	56
 
-/*
- * A level interrupt that recurs directly after this many EOIs in a row is a storm and is delayed.
- */
+/* A level interrupt that recurs right after this many EOIs in a row is a storm and is delayed. */
 #define IOAPIC_STORM_EOIS	10000
 #define IOAPIC_STORM_DELAY_MS	10
 

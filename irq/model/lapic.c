@@ -76,7 +76,8 @@ static const u8 lapic_access[64] = {
 			 APIC_LVT_REMOTE_IRR | APIC_LVT_LEVEL_TRIGGER)
 #define TDCR_BITS	0xbu
 /*
- * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". The status bit is writable, but ignored.
+ * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". The status bit may be set, but is
+ * ignored.
  */
 #define X2_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 
@@ -262,9 +263,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/*
-	 * Not only a lower TPR matters: a raised one changes the TPR threshold for a vector in IRR.
-	 */
+	/* A higher TPR matters, too: it changes the TPR threshold for a vector in IRR. */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }

@@ -358,9 +358,7 @@ static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 {
 	bool was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 
-	/*
-	 * Set the hint after the IRR bit: lapic_ack() clears the hint before it reads the IRR word.
-	 */
+	/* Set the hint after the IRR bit: lapic_ack() clears the hint before it reads the word. */
 	WRITE_ONCE(l->irr_hint.word[vector >> 5], 1);
 	return !was;
 }

@@ -61,9 +61,7 @@ static u16 global_pins(enum pic_chip chip, u8 pins)
 	return chip == PIC_SLAVE ? pins << 8 : pins;
 }
 
-/*
- * Return the rank of the pin in @pins with the highest priority; 0 is the highest, 8 means no pin.
- */
+/* Return the rank of the pin in @pins with the highest priority: 0 is the highest, 8 is none. */
 static unsigned int chip_rank(const struct kvm_pic_state *s, u8 pins)
 {
 	u8 shift = s->priority_add & 7;

@@ -322,10 +322,7 @@ static u8 channel_read_latch(struct kvm_pit_channel_state *regs)
 {
 	enum pit_access step = regs->count_latched;
 
-	/*
-	 * After a read of the low byte, the high byte stays latched, as if only it had been
-	 * latched.
-	 */
+	/* After a read of the low byte, the high byte stays latched, as if it alone were. */
 	regs->count_latched = step == ACCESS_WORD0 ? ACCESS_MSB : 0;
 	return step == ACCESS_MSB ? regs->latched_count >> 8 : regs->latched_count;
 }

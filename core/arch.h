@@ -15,7 +15,7 @@ struct okvm_offer;
 /** okvm_arch_init() - called once at module load, before any backend is registered */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
-/** okvm_arch_offer_create() - fill in @offer->host for its backend. Return: 0, -ENOMEM, -E2BIG */
+/** okvm_arch_offer_create() - fill in @offer->host for the backend. Return: 0, -ENOMEM, -E2BIG */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 
@@ -99,7 +99,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
-/** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when preempted? Any thread may call this. */
+/** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
 /** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? Not if the guest does (POLL_CONTROL). */

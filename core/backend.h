@@ -67,7 +67,7 @@ struct okvm_backend {
 
 	/* Called on each CPU, IRQs off. @cpu_enable: -EBUSY if another hypervisor uses the CPU. */
 	int (*cpu_enable)(void);
-	void (*cpu_disable)(void);		/* also unloads all vCPUs' state from this CPU */
+	void (*cpu_disable)(void);		/* also clears the vCPU state loaded on the CPU */
 
 	/* VMs: vm->hw */
 	int (*vm_create)(struct okvm_vm *vm);

@@ -185,7 +185,7 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
-/* Since Linux 6.4 smp_send_reschedule() is a macro that uses a tracepoint of this header. */
+/* Since Linux 6.4 smp_send_reschedule() is a macro that uses one of the IPI tracepoints. */
 #include <trace/events/ipi.h>
 
 /* ---- functions of the host kernel that vmx/ needs ---- */
@@ -289,7 +289,7 @@ static inline void okvm_complete_vector(void)
 #define okvm_host_has_its()	true
 #endif
 
-/* Newer kernels change the name of this field, because userspace can write it at any time. */
+/* Newer kernels rename kvm_run's immediate_exit, which userspace can change at any time. */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
 #endif

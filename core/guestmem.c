@@ -22,7 +22,7 @@
 /* enum gm_op - what gm_range() does to each page of guest memory */
 enum gm_op { GM_READ, GM_WRITE };
 
-/* Every processor that supports guests has cache lines of this size. */
+/* Cache line size in bytes of every processor that supports virtualization. */
 #define GM_LINE		64
 
 struct gm_wide { u64 half[2]; };
@@ -139,7 +139,7 @@ GM_CMPXCHG(gm_cmpxchg2, u16)
 GM_CMPXCHG(gm_cmpxchg4, u32)
 GM_CMPXCHG(gm_cmpxchg8, u64)
 
-/* Return: 0 if the value was exchanged; 1 if it differed, with the value found in @old; -EFAULT */
+/* Exchange 16 bytes. Return: 0 if exchanged; 1 if different, with the value in @old; -EFAULT */
 static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
 {
 	bool same;

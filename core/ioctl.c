@@ -17,7 +17,7 @@
 #include "core/compat.h"
 #include "core/internal.h"
 
-/* Arguments up to this size are copied on the stack. */
+/* Arguments of up to IOCTL_STACK_BYTES bytes are copied to the stack, larger ones to the heap. */
 #define IOCTL_STACK_BYTES	512
 
 struct ioctl_index {
@@ -272,7 +272,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* Wait for the end of the pause, then run. Repeat if another pause has begun meanwhile. */
+/* Wait for the end of the pause, then run; repeat while KVM_RUN finds another pause. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -320,7 +320,7 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
 		ret = ioctl_vcpu_run_paused(file, vcpu, &held);
-	/* This reference may be the last one, so drop it after the last use of the vCPU. */
+	/* run_hold_file()'s reference may be the last: drop it after the last use of the vCPU. */
 	if (unlikely(held))
 		fput(file);
 	return ret;

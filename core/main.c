@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Module init and exit, parameters, the device node, and those ioctls of the system fd that belong
- * to core/.
- */
+/* Module init and exit, parameters, the device node, and the system fd's ioctls of core/. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>

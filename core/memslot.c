@@ -148,7 +148,7 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 	return found;
 }
 
-/* The first slot that overlaps [@start, @last] and lies behind the slots already returned. */
+/* Return the first slot in [@start, @last] that is behind the slots already returned. */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {

@@ -73,7 +73,7 @@ static void pause_count(struct pause *pause, int by)
 
 	lockdep_assert_held(&vm->pause_lock);
 	vm->pauses += by;
-	/* vm->paused and vm->pauses_eintr are also read without the lock. */
+	/* KVM_RUN reads vm->paused and vm->pauses_eintr without the lock. */
 	WRITE_ONCE(vm->pauses_eintr, vm->pauses_eintr + (pause->eintr ? by : 0));
 	WRITE_ONCE(vm->paused, vm->pauses != 0);
 }

@@ -24,7 +24,7 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* This ends KVM_RUN, so a pending kick is served, too. */
+	/* EINTR ends KVM_RUN, which is also what a pending kick asks for. */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -55,7 +55,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	cond_resched();
 	if (need_resched())
 		schedule();
-	/* schedule() may cause task work: rseq queues some after each switch to this thread. */
+	/* schedule() may add task work: rseq adds some after each switch to the thread. */
 	if (read_thread_flags() & _TIF_NOTIFY_RESUME) {
 		run_hold_file(vcpu);
 		err = okvm_thread_work();
@@ -136,7 +136,9 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	/* A pause ends the sleep, even if it is already over. Userspace sees no exit for it. */
+	/*
+	 * A pause ends the sleep, even a pause that is over already. Userspace gets no exit for it.
+	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 

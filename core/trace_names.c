@@ -117,7 +117,9 @@ static void names_add_all(void)
 			continue;	/* still registered: it was in use */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
-		/* Users of the event then hold the module, whose exit removes the event. */
+		/*
+		 * Each user of the event then holds okvm.ko; unloading okvm.ko removes the event.
+		 */
 		names_calls[i]->module = THIS_MODULE;
 	}
 }
@@ -170,7 +172,9 @@ static bool names_switch(struct trace_event_file *file)
 
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
-	/* Clear the "was enabled" flag: rmmod would empty the global trace buffer because of it. */
+	/*
+	 * Clear the "was enabled" flag: with the flag, rmmod would empty the global trace buffer.
+	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
 	return names_job == NAMES_IDLE;
@@ -195,7 +199,7 @@ static bool names_do(enum names_job job)
 	return done;
 }
 
-/* Does another module have the events? They may also be okvm's, if in use when withdrawn. */
+/* Does another module have the events? Events in use when withdrawn may still be okvm's. */
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");

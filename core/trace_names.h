@@ -9,7 +9,7 @@
 int okvm_names_init(void);
 /** okvm_names_exit() - stop watching other modules; tracing unregisters the events itself */
 void okvm_names_exit(void);
-/** okvm_names_reg() - trace_event_reg() for okvm's own events, which also does pending jobs */
+/** okvm_names_reg() - trace_event_reg() of okvm's events; also adds or removes the kvm events */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 
 #endif /* OKVM_CORE_TRACE_NAMES_H */

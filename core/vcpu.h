@@ -47,7 +47,8 @@ enum okvm_vcpu_mode {
 /**
  * enum okvm_req - bits of vcpu->requests, the word of pending work
  *
- * okvm_arch_serve_requests() serves them in the order that Documentation/runloop.rst describes.
+ * okvm_arch_serve_requests() serves the requests in the order that Documentation/runloop.rst
+ * describes.
  */
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
@@ -56,7 +57,7 @@ enum okvm_req {
 	OKVM_REQ_UNBLOCK,	/* leave okvm_vcpu_block() and test for work again */
 	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
-	OKVM_REQ_TLB_FLUSH,	/* flush all of this vCPU's translations */
+	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush guest-made translations only (PV TLB flush) */
 	OKVM_REQ_EVENT,		/* an event may be injectable, or a window must open */
 	OKVM_REQ_NMI,
@@ -109,10 +110,10 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Size of vcpu->empty_port, the cache of ports without device, indexed by port modulo this. */
+/* Size of vcpu->empty_port, the cache of ports without device, indexed by low port bits. */
 #define OKVM_EMPTY_PORTS	4
 
-/* Basic exit reasons below this number have a counter of their own in the stats fd. */
+/* Number of basic exit reasons that have a counter of their own in the stats fd. */
 #define OKVM_NR_EXIT_REASONS	164
 
 /**
@@ -143,9 +144,9 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards @waits. A kick tests @waits and interrupts the thread under this lock. */
+	/* Guards @waits: a kick tests @waits and interrupts the thread under @wait_lock. */
 	spinlock_t wait_lock;
-	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end this wait. */
+	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end the wait. */
 	bool waits;
 
 	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */

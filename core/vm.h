@@ -24,7 +24,7 @@
 #include "uapi/okvm.h"
 
 #define OKVM_MAX_VCPUS		1024	/* vCPUs of one VM */
-#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are below this */
+#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are lower */
 
 struct file;
 struct okvm_arch_vm;

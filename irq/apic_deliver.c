@@ -198,7 +198,9 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 		kick_posted(apic, how);
 }
 
-/* Deliver the error LVT entry, unless its vector is illegal: that would cause errors endlessly. */
+/*
+ * Deliver the error LVT entry, except with an illegal vector, which would cause errors endlessly.
+ */
 static void error_entry(struct okvm_apic *apic, enum kick how)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
@@ -344,7 +346,7 @@ static bool candidate(const struct message *m, u32 slot)
 	return lapic_enabled(m->dests.slot[slot]);
 }
 
-/* Send to one of the candidates, selected by the vector: count the candidates, then find it. */
+/* Send to one candidate, selected by the vector: first count the candidates, then find it. */
 static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;

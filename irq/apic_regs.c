@@ -15,7 +15,7 @@
 
 /* ---- effects of register accesses ---- */
 
-/* Must the IOAPIC or userspace see this EOI? Most EOIs are for edges, which need no report. */
+/* Must the IOAPIC or userspace see the EOI? Most EOIs are for edges, which need no report. */
 static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 {
 	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
@@ -26,7 +26,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* The CPU has not virtualized this EOI, so update its copy of the highest vector in ISR. */
+	/* The CPU has not virtualized the EOI, so update its copy of the highest ISR vector. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
@@ -173,7 +173,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Is delivery of this IPI short enough for IRQs off, that is, not a broadcast? */
+/* Is delivery of the IPI short enough for IRQs off, that is, is the IPI no broadcast? */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;
@@ -183,7 +183,7 @@ static bool short_ipi(u64 icr)
 	return dest != LAPIC_X2_BROADCAST;
 }
 
-/* Can this register write be done with IRQs off? */
+/* Can the write of a register be done with IRQs off? */
 static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 {
 	int vector;

@@ -43,7 +43,7 @@ static int coalesced_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, g
 	spin_lock(&vm->coalesced_lock);
 	pushed = ring_push(page_address(vm->coalesced_page), &entry);
 	spin_unlock(&vm->coalesced_lock);
-	/* If the ring is full, this write exits to userspace, which then empties the ring. */
+	/* If the ring is full, the write exits to userspace, which then empties the ring. */
 	return pushed ? 0 : -EOPNOTSUPP;
 }
 
@@ -85,7 +85,7 @@ static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return err;
 }
 
-/* Remove every zone that contains the given one. If there is none, it is not an error. */
+/* Remove every zone that contains the given zone; it is not an error if there is none. */
 static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Declarations that the files of irq/ share about a VM. Other directories must not include this. */
+/* Declarations that the files of irq/ share about a VM. Other directories must not include them. */
 #ifndef OKVM_IRQ_INTERNAL_H
 #define OKVM_IRQ_INTERNAL_H
 

@@ -107,7 +107,7 @@ bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu);
 void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
-/** okvm_apic_update_apicv() - switch APIC virtualization on or off for this vCPU */
+/** okvm_apic_update_apicv() - switch APIC virtualization on or off for the vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
 /** okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load the hardware */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);

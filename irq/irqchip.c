@@ -103,7 +103,7 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
-/* Return the complete chips, or NULL. Most readers know from the irqchip mode that they exist. */
+/* Return the complete chips, or NULL. Most callers know from the irqchip mode that they exist. */
 static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
 {
 	/* Pairs with irqchip_publish(): a reader that sees the pointer sees complete chips. */
@@ -366,7 +366,7 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 	return changed;
 }
 
-/* Keep IRQs on, as there may be thousands of routes. Only ioctls change routes and call this. */
+/* IRQs are on, as there may be thousands of routes. Only ioctls change routes and call this. */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
 	bool changed = false;
@@ -375,7 +375,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If chips were created meanwhile, their set is stored already. */
+	/* If KVM_CREATE_IRQCHIP has come in between, the set of its chips is stored already. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);

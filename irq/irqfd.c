@@ -75,7 +75,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /* ---- resampling ---- */
 
-/* Lower the line once for all of its devices; a device that still needs service raises it again. */
+/* Lower the line of all devices at once; a device that still needs service raises it again. */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
 	struct okvm_resampler *resampler = container_of(notifier, struct okvm_resampler, ack);
@@ -177,7 +177,7 @@ static void irqfd_shutdown(struct work_struct *work)
 	struct okvm_irqfd *irqfd = container_of(work, struct okvm_irqfd, shutdown);
 	u64 count;
 
-	/* After this call, irqfd_wakeup() is not running and will not run again. */
+	/* When eventfd_ctx_remove_wait_queue() returns, irqfd_wakeup() is not running any more. */
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	irqfd_free(irqfd);
 }

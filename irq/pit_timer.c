@@ -83,7 +83,7 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	u64 ticks = 1;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	/* Ignore the expiry if the timer was stopped or restarted while this handler waited. */
+	/* Ignore the expiry if the timer was stopped or restarted while the handler waited. */
 	if (pit->armed && !hrtimer_is_queued(timer)) {
 		if (pit->period) {
 			ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period));
@@ -104,7 +104,7 @@ static void pit_carry_out(struct okvm_pit *pit, const struct pit_todo *todo, u64
 	lockdep_assert_held(&pit->lock);
 	if (todo->timer == PIT_TIMER_KEEP)
 		return;
-	/* A handler that waits for the lock sees the change after it gets the lock. */
+	/* A handler that waits for pit->lock sees the change as soon as it has the lock. */
 	hrtimer_try_to_cancel(&pit->timer);
 	pit->armed = todo->timer == PIT_TIMER_START;
 	if (!pit->armed)
@@ -271,7 +271,7 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit->ack.acked = pit_acked;
 	err = pit_register(pit, flags);
 	if (err) {
-		/* No vCPU has accessed a port of this PIT, so its timer was never started. */
+		/* No vCPU has accessed a port of the PIT, so its timer was never started. */
 		kfree(pit);
 		return err;
 	}

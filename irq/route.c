@@ -256,7 +256,9 @@ void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit)
 	okvm_irq_routes_changed(vm);
 }
 
-/* Return those of @pins whose GSI has a notifier of @kind. If @acked, also call the notifiers. */
+/*
+ * Return the pins in @pins whose GSI has a notifier of @kind. If @acked, also call the notifiers.
+ */
 static u32 ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind,
 		    bool acked)
 {

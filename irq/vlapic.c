@@ -68,7 +68,7 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
-	/* Changes of the EOI-exit bitmap before this point did not send this vCPU a request. */
+	/* EOI maps that changed before the vCPU was online made no request to it: make one. */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 

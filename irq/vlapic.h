@@ -40,7 +40,7 @@ struct okvm_apic {
 	bool fired;		/* set by the hrtimer's handler: a tick to deliver */
 
 	/* Any CPU. */
-	bool kick_late;		/* okvm_irq_vm.kick_work is going to kick this vCPU */
+	bool kick_late;		/* okvm_irq_vm.kick_work is going to kick the vCPU */
 	unsigned long events;	/* bits of enum okvm_apic_event, atomic operations */
 	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
 

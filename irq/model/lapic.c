@@ -399,10 +399,7 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		break;
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
-			/*
-			 * The timer ignores this write, but after an APIC-write exit the page has
-			 * the value: clear it.
-			 */
+			/* The write is ignored, but an APIC-write exit leaves the value here. */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
 		}

@@ -96,7 +96,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm and forget a pending tick */
 	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not yet delivered */
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
-	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 changed (it may be an NMI watchdog) */
+	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 was written (it may be an NMI watchdog) */
 	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
@@ -129,7 +129,7 @@ enum lapic_result {
 /* What an APIC did with an interrupt message. */
 enum lapic_accepted {
 	LAPIC_REFUSED,		/* APIC disabled, de-assert, or unsupported delivery mode */
-	LAPIC_ACCEPT_IRQ,	/* the caller sets IRR (lapic_set_irr()) or posts it */
+	LAPIC_ACCEPT_IRQ,	/* the caller sets IRR (lapic_set_irr()) or posts the vector */
 	LAPIC_ACCEPT_ERROR,	/* illegal vector: the caller delivers the error LVT entry */
 	LAPIC_ACCEPT_NMI,
 	LAPIC_ACCEPT_SMI,
@@ -475,13 +475,13 @@ enum lapic_result lapic_msr_read(struct lapic *l, u32 msr, u64 *val, u64 now_ns)
  */
 enum lapic_result lapic_msr_write(struct lapic *l, u32 msr, u64 val, struct lapic_effect *eff);
 
-/* Does a read of this page offset need the timer's clock? */
+/* Does a read of the register at this page offset need the timer's clock? */
 static inline bool lapic_reads_clock(u32 offset)
 {
 	return (offset & 0xff0) == APIC_TMCCT;
 }
 
-/* Is this MSR the current-count register? */
+/* Is @msr the current-count register? */
 static inline bool lapic_msr_reads_clock(u32 msr)
 {
 	return msr == APIC_BASE_MSR + (APIC_TMCCT >> 4);

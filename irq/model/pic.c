@@ -160,7 +160,7 @@ u8 pic_ack(struct pic *pic, struct pic_todo *todo)
 	return pic->chip[chip].irq_base + pin;
 }
 
-/* After the poll command, the next read acknowledges an interrupt of this controller alone. */
+/* After the poll command, the next read acknowledges an interrupt of one controller alone. */
 static u8 chip_poll(struct pic *pic, enum pic_chip chip, struct pic_todo *todo)
 {
 	int pin = chip_request(pic, chip);

@@ -137,7 +137,7 @@ static u32 channel_value(const struct pit_channel *c, u64 now)
 		return square_count(count, clocks % count);
 	if (channel_flags(c) & MODE_PERIODIC)
 		return count - clocks % count;
-	/* The other modes continue from the maximum after they have reached zero. */
+	/* Modes that are not periodic continue from the maximum after they have reached zero. */
 	return (count + max - clocks % max) % max;
 }
 

@@ -285,9 +285,9 @@ err_reserve:
 }
 
 /*
- * Remove @old in three steps: make look-ups miss it (by its id they find @new, or nothing), wait
- * for running SRCU readers, and zap its mappings in the page tables. @old stays in the tree by host
- * address until no page table maps its memory, so that the MMU notifier still finds it.
+ * Remove @old in three steps: hide it from look-ups (a look-up by id finds @new or nothing), wait
+ * for running SRCU readers, and zap the slot's mappings in the page tables. @old stays in the tree
+ * by host address until no page table maps its memory, so that the MMU notifier still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {

@@ -38,8 +38,8 @@ int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
 /*
- * Called at VM exit, at VM entry, and when KVM_RUN returns to and comes from userspace, for vCPUs
- * that have vcpu->times. IRQs are on or off.
+ * Called at VM exit, at VM entry, when KVM_RUN returns to userspace, and when userspace calls it,
+ * for vCPUs that have vcpu->times. IRQs are on or off.
  */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);

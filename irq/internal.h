@@ -105,7 +105,7 @@ struct okvm_irq_vm {
 	/* @irqfd_lock guards @irqfds. Taken with IRQs off, inside the eventfd's wait-queue lock. */
 	spinlock_t irqfd_lock;
 	struct list_head irqfds;
-	struct mutex irqfd_mutex;	/* one assignment or deassignment at a time */
+	struct mutex irqfd_mutex;	/* serializes assignments and deassignments */
 	struct workqueue_struct *irqfd_wq;	/* NULL before the first irqfd */
 
 	/* Guarded by vm->bus_lock. */

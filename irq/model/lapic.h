@@ -249,7 +249,7 @@ static inline u32 lapic_lvt_reg(enum lapic_lvt i)
 	return i == LAPIC_LVT_CMCI ? APIC_LVTCMCI : APIC_LVTT + 0x10 * i;
 }
 
-/* Priority: functions for every VM exit and VM entry */
+/* Priority: functions that are called at each VM exit or VM entry */
 
 /**
  * lapic_scan() - find the highest vector that is set in a 256-bit register

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the MSR table as the kernel's compiler builds it. The full tests are selftests/host. */
+/*
+ * KUnit tests of the MSR table, built by the kernel's compiler. selftests/host has the full tests.
+ */
 #include <kunit/test.h>
 
 #include "msr_table.c"

@@ -95,7 +95,7 @@ struct okvm_reg_ops {
 	/* Describe the last VM exit for KVM_INTERNAL_ERROR_EMULATION. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
 	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; call in long mode only */
-	/* Load a value that x86/cpu/cr.c has found legal. The caller updates vcpu->arch. */
+	/* Load a control register or EFER with a value that x86/cpu/cr.c has found legal. */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
 	void (*set_efer)(struct okvm_vcpu *vcpu, u64 efer);

@@ -15,7 +15,7 @@
 #include "x86/exits.h"
 #include "x86/fast.h"
 
-/* Newer kernel headers than the oldest supported kernel's define this quirk. */
+/* The headers of the oldest supported kernel do not define this quirk. */
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
 #define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
 #endif
@@ -183,7 +183,10 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* debug_leave() reads the debug registers back and intercepts accesses to them again. */
+	/*
+	 * At the end of the stay debug_leave() reads the registers back and intercepts MOV DR
+	 * again.
+	 */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;

@@ -17,7 +17,10 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/* Two macros load the registers: between or after them the caller loads the pointer register. */
+/*
+ * Loading is split into two macros: callers load RDI and the pointer register between or after
+ * them.
+ */
 .macro LOAD_GUEST_RCX_TO_RSI from:req
 	mov RCX_(\from), %rcx
 	mov RDX_(\from), %rdx

@@ -22,7 +22,11 @@ static __always_inline bool host_apf_possible(void)
 	return static_cpu_has(X86_FEATURE_HYPERVISOR);
 }
 
-/** host_apf_take() - Read and clear the flags of a VM exit with #PF; 0: guest's #PF. IRQs off */
+/**
+ * host_apf_take() - Read and clear the flags of a VM exit with #PF, IRQs off
+ *
+ * Return: the flags; 0 if the guest raised the #PF
+ */
 static __always_inline u32 host_apf_take(void)
 {
 	return kvm_read_and_reset_apf_flags();

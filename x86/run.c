@@ -125,7 +125,7 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 }
 
-/* Userspace sets the event but not the length of its INT n, which may have prefixes. */
+/* Has userspace set an INT n event? It gives no instruction length, and INT n can have prefixes. */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -232,7 +232,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* userspace may have left an instruction to complete. */
+	/* The last exit to userspace may have left an instruction to be completed. */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {

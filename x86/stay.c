@@ -59,7 +59,7 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu)
 		trace_kvm_entry(vcpu->id, okvm_rip(vcpu), okvm_has_requests(vcpu));
 }
 
-/* The slow exit handlers emit these tracepoints, not the fast ones. */
+/* Is a tracepoint enabled that only the slow exit handlers emit? */
 static bool watch_wants_slow(void)
 {
 	return trace_kvm_cpuid_enabled() || trace_kvm_msr_enabled() || trace_kvm_pio_enabled() ||

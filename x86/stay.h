@@ -239,7 +239,7 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 /* Run the host's interrupt handler before guest time ends: a tick is accounted to the guest. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* After other exits an instruction of the guest may be unfinished. */
+	/* A host interrupt exits between two instructions; other exits may leave one unfinished. */
 	vcpu->arch->between_insns = ops->host_interrupted(vcpu);
 	if (ops->host_interrupted(vcpu))
 		ops->host_interrupt(vcpu);

@@ -141,7 +141,8 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	bool clock_late;	/* the last write of @clock failed; any thread reads this */
+	/* the kvmclock record could not be written; any thread reads this */
+	bool clock_late;
 	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 
 	u64 steal_msr;
@@ -200,7 +201,7 @@ struct okvm_arch_vcpu {
 	unsigned long rip;
 	unsigned long rflags;
 	u32 avail;		/* enum okvm_reg bits: the value here is valid */
-	u32 dirty;		/* ... and newer than the value in hardware */
+	u32 dirty;		/* enum okvm_reg bits: the value here is newer than hardware's */
 	/* The backend's; constant. */
 	const struct okvm_cpu_ops *ops;
 	const struct okvm_reg_ops *reg_ops;
@@ -268,7 +269,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point with 48 fraction bits: 1ULL << 48 is 1:1 */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* number of the group of synchronous TSCs it belongs to */
+	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
 	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset includes */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
@@ -287,7 +288,7 @@ struct okvm_arch_vcpu {
 		u8 size;
 		u8 insn_len;
 		bool in;
-		bool plain;	/* the instruction is not in an interrupt shadow */
+		bool plain;	/* the IN or OUT is not in an interrupt shadow */
 	} pio;
 	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
 	unsigned long io_linear_rip;	/* linear RIP before that change */

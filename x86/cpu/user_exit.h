@@ -6,7 +6,7 @@
 #include "x86/cpu/regs.h"
 
 /**
- * okvm_io_begin() - Exit to userspace in an access; the next KVM_RUN calls @complete
+ * okvm_io_begin() - Let userspace do an access; the next KVM_RUN calls @complete
  *
  * @complete returns an outcome.
  */

@@ -228,7 +228,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* KVM fails without room for one more entry: do the same. */
+	/* KVM returns -E2BIG unless there is room for one more entry: do the same. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))
@@ -395,7 +395,7 @@ static int find_pv_leaf(const struct okvm_cpuid_table *t)
 	return -1;
 }
 
-/* Build a table. It owns @entries if this succeeds. */
+/* Build a table. If this succeeds, the table keeps @entries; otherwise the caller frees them. */
 static struct okvm_cpuid_table *make_table(struct kvm_cpuid_entry2 *entries, int nent)
 {
 	struct okvm_cpuid_table *t;
@@ -569,8 +569,8 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 }
 
 /*
- * May the guest have the XSAVE components of its CPUID? A thread must request AMX's from the
- * kernel, which no backend offers.
+ * May the guest have the XSAVE components of its CPUID? AMX's are refused: a thread must request
+ * them from the kernel, and no backend offers them.
  */
 static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
 {

@@ -35,7 +35,7 @@ u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 /**
- * okvm_cpuid_set() - Set the guest's CPUID to @entries, which this function owns
+ * okvm_cpuid_set() - Set the guest's CPUID to @entries; keep or free @entries in any case
  *
  * A vCPU that has run accepts only the CPUID that it has. Return: 0, -ENOMEM, -EINVAL, or -EPERM
  * for state components that the backend does not offer

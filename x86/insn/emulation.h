@@ -20,14 +20,17 @@ static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
 	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * (2 + 6) + 2 * 4 + 1);
 
 /*
- * Bytes for the data that these accesses read, including two bytes of the I/O permission bit map
- * and a batch of port items.
+ * Bytes of data that the accesses of one instruction or iteration read, including two bytes of the
+ * I/O permission bit map and a batch of port items.
  */
 #define EMUL_IO_BATCH		1024
 #define EMUL_LOG_BYTES		2048
 static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
 
-/* Queued writes to devices in userspace: FXSAVE makes 52. A full queue is emptied in between. */
+/*
+ * Queued writes to devices in userspace: FXSAVE makes 52. If the queue is full, userspace does its
+ * writes before the instruction continues.
+ */
 #define EMUL_POSTS		72
 
 /** enum emul_io - kinds of logged accesses */
@@ -130,7 +133,7 @@ struct emul_known {
  * @again: the entry of @known for which userspace reads
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
- * @fx_live: the host thread's registers while x87 instructions use the CPU's
+ * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -209,7 +212,7 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
  * okvm_emul_give() - Give userspace the queued writes of a finished instruction
  *
- * Return: outcome; after the last write that of a trap which follows the instruction
+ * Return: outcome; after the last write, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_give(struct okvm_emulation *e);
 /** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */

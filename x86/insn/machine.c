@@ -189,7 +189,7 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-/* Keep the decision in the log: a replay must make the same accesses. */
+/* Decide once whether the batch is refused: a replay must make the same accesses. */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
@@ -290,7 +290,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	/* A replay must make the same accesses. */
+	/* The exchange has failed before: a replay must get the same result. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {
@@ -591,9 +591,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:
-		/*
-		 * Hardware exits for the hypercall, and the backend's exit handler tells its kind.
-		 */
+		/* Leave the hypercall to hardware: the backend's exit handler decodes it. */
 		if (emul_of(ctx)->why == OKVM_EMUL_NATIVE)
 			return EMUL_UNHANDLEABLE;
 		fallthrough;

@@ -169,7 +169,7 @@ static int emul_failed(struct okvm_emulation *e)
 	struct okvm_vcpu *vcpu = e->vcpu;
 
 	if (okvm_emul_raced(e)) {
-		/* Earlier iterations of a repeated string are done. */
+		/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
 		emul_store_regs(e);
 		return OKVM_RESUME;
 	}
@@ -194,7 +194,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* Earlier iterations of a repeated string are done. */
+	/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);

@@ -113,7 +113,7 @@ static int pio_user_out(struct okvm_vcpu *vcpu)
 	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
 	if (trace_kvm_pio_enabled())
 		okvm_pio_trace(arch->pio.port, arch->pio.size, 1, vcpu->pio_page, false);
-	/* For this port some VMMs expect RIP to be after the OUT at the exit to userspace. */
+	/* At port 0x7e some VMMs expect RIP to be after the OUT when userspace gets the exit. */
 	if (arch->pio.port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 		outcome = okvm_skip_insn(vcpu, arch->pio.insn_len);

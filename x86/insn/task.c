@@ -20,8 +20,8 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to @task. @back: RIP at which the old task will continue. If the switch fails, an
- * exception is queued and the registers stay as they were.
+ * Switch to @task. @back: RIP at which the old task will continue. A fault belongs to the new task
+ * if task->switched is true, otherwise to the old task.
  */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
 {

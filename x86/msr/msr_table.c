@@ -39,7 +39,7 @@
 
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
-#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: taken and dropped */
+#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: accepted, but ignored */
 #define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
 #define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))

@@ -36,7 +36,7 @@ enum msr_id {
 	MSR_ID_TSC_AUX,
 	/* Always stored by the backend. */
 	MSR_ID_BACKEND,
-	/* Each of these has its own code. */
+	/* Each of these has its own code in x86/msr/msr.c. */
 	MSR_ID_DEBUGCTL,
 	MSR_ID_EFER,
 	MSR_ID_APIC_BASE,

@@ -203,7 +203,8 @@ static void apf_queue_reap(struct work_struct *work)
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
 	/*
-	 * Waits until the last item's function, which has dropped the last reference, has returned.
+	 * destroy_workqueue() waits until the function of the item that dropped the last reference
+	 * returns.
 	 */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);

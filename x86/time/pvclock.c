@@ -115,7 +115,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base. If @set, kvmclock continues from @clock; otherwise it is continuous. */
+/* Take a new base. If @set, kvmclock jumps to @clock; otherwise it goes on without a jump. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;

@@ -219,7 +219,7 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* Writes before the suspend say nothing about later ones: match no generation. */
+	/* TSC writes before the suspend cannot be compared with later ones: match none of them. */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)

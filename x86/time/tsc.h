@@ -20,12 +20,13 @@ void okvm_tsc_put(struct okvm_vcpu *vcpu);
  */
 void okvm_tsc_resume(struct okvm_vcpu *vcpu);
 /**
- * okvm_tsc_vm_resume() - Adapt the VM's TSC matching and kvmclock base after such a suspend
+ * okvm_tsc_vm_resume() - Adapt the VM's TSC matching and kvmclock base after a suspend that has
+ * reset the host's TSC
  *
  * Any context.
  */
 void okvm_tsc_vm_resume(struct okvm_vm *vm);
-/* TSC cycles that the host's suspends have lost since the module was loaded. */
+/* TSC cycles by which suspends have set the host's TSC back since the module was loaded. */
 extern u64 okvm_tsc_lost;
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio);

@@ -22,8 +22,8 @@ static void after_set(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set CPUID to @entries. This function owns @entries, even if it fails. A vCPU that has run accepts
- * only the CPUID that it has.
+ * Set CPUID to @entries, and keep or free @entries in any case. A vCPU that has run accepts only
+ * the CPUID that it has.
  */
 static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {

@@ -59,8 +59,8 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}
 	/*
-	 * The guest may have been given the CPU's debug registers without a VM entry since then:
-	 * arch->db is current, so do not overwrite it with DR0-DR3.
+	 * okvm_exit_dr_lend() may have lent the CPU's debug registers to the guest without a VM
+	 * entry after that. Then arch->db is current, and DR0-DR3 must not be copied over it.
 	 */
 	arch->debug_regs_live = false;
 	/* Read RFLAGS before guest_debug changes, so that a TF of the debugger's is removed. */

@@ -368,7 +368,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 	return !slow;
 }
 
-/** stay_run() - struct okvm_backend's run() */
+/** stay_run() - Implement struct okvm_backend's run(): stays in the guest and slow exits */
 static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	bool served;

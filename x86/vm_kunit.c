@@ -346,7 +346,7 @@ static unsigned long user_page;
 #define USER_ARGS	(user_page + PAGE_SIZE)
 #define USER_SIZE	(4 * PAGE_SIZE)
 
-static struct file *machine_file;	/* the device */
+static struct file *machine_file;	/* the open /dev/okvm */
 
 static long machine_ioctl(int fd, unsigned int cmd, unsigned long arg)
 {

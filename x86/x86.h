@@ -259,7 +259,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* unless hardware holds them now */
+	/* the guest's values, unless they are loaded in hardware */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
@@ -297,7 +297,7 @@ struct okvm_arch_vcpu {
 	u8 eoi_user_vector;
 	u64 eoi_exit_bitmap[4];
 
-	/* KVM_GET_VCPU_EVENTS and friends */
+	/* State at the last exit or preemption */
 	bool preempted_in_kernel;
 	bool between_insns;	/* the last exit was between two instructions */
 };

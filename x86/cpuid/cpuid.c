@@ -162,7 +162,7 @@ int okvm_host_cpuid_create(struct okvm_host *host)
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
 	if (!c)
 		return -ENOMEM;
-	get_cpu();	/* all answers from one CPU */
+	get_cpu();	/* execute all CPUID instructions on one CPU */
 	cpuid_xstate_read(&env, c->xstates);
 	c->nr = cpuid_supported(&env, c->supported, OKVM_SUPPORTED_MAX);
 	put_cpu();
@@ -590,7 +590,7 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	}
 	update_runtime(vcpu, t);
 	if (vcpu->ran) {
-		/* A vCPU that has run accepts only the CPUID that it has. */
+		/* A vCPU that has run accepts KVM_SET_CPUID2 only with the CPUID that it has. */
 		if (!same_cpuid(vcpu->arch->cpuid, t))
 			ret = okvm_refuse_vcpu(vcpu, "CPUID: the vCPU has run with another");
 	} else if (!address_width_valid(t)) {

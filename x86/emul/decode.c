@@ -301,7 +301,7 @@ static const struct emul_opcode *decode_select(struct decoder *d, const struct e
 	return row;
 }
 
-/* SDM table "16-Bit Addressing Forms with the ModR/M Byte". */
+/* Decode a 16-bit address (SDM table "16-Bit Addressing Forms with the ModR/M Byte"). */
 static void decode_ea16(struct decoder *d)
 {
 	static const s8 bases[8] = { EMUL_RBX, EMUL_RBX, EMUL_RBP, EMUL_RBP, -1, -1, EMUL_RBP,
@@ -338,7 +338,7 @@ static void decode_sib(struct decoder *d)
 	}
 }
 
-/* SDM tables "32-Bit Addressing Forms with the ModR/M Byte" and "... with the SIB Byte". */
+/* Decode a 32-bit or 64-bit address (SDM table "32-Bit Addressing Forms with the ModR/M Byte"). */
 static void decode_ea32(struct decoder *d)
 {
 	struct emul_insn *insn = d->insn;

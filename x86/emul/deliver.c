@@ -134,7 +134,7 @@ static enum emul_rc read_gate(struct emul_ctx *ctx, struct delivery *dl)
 	return EMUL_OK;
 }
 
-/* The handler's code segment. */
+/* Read and check the handler's code segment. */
 static enum emul_rc read_handler(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_desc d;
@@ -269,7 +269,7 @@ static void null_vm86_segments(struct emul_ctx *ctx)
 		ctx->ops->set_seg(ctx, order[i], &null);
 }
 
-/* Nothing can fail any more. */
+/* Load the handler's registers; nothing can fail from here on. */
 static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 {
 	u64 clear = X86_EFLAGS_TF | X86_EFLAGS_VM | X86_EFLAGS_RF | X86_EFLAGS_NT;

@@ -449,7 +449,7 @@ static enum emul_rc exec_load_operands(struct emul_ctx *ctx)
 
 /* --- one instruction ---------------------------------------------------------------------- */
 
-/* Make everything staged visible. */
+/* Commit all staged values. */
 void emul_commit(struct emul_ctx *ctx)
 {
 	unsigned int nr;

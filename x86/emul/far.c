@@ -59,7 +59,7 @@ static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d
 	if (rc != EMUL_OK)
 		return rc;
 	if (!(emul_desc_ar(d) & EMUL_AR_S))
-		return EMUL_OK;	/* the caller decides about gates */
+		return EMUL_OK;	/* a system descriptor: the caller checks it */
 	if (!(emul_desc_ar(d) & EMUL_AR_CODE))
 		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
 	if (emul_desc_ar(d) & EMUL_AR_L && emul_desc_ar(d) & EMUL_AR_DB && emul_long_active(ctx))
@@ -98,7 +98,7 @@ static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, 
 	u16 tss = d->sel;
 
 	if (type == 12 || (type == 4 && !emul_long_active(ctx)))
-		return EMUL_UNHANDLEABLE;	/* call gates */
+		return EMUL_UNHANDLEABLE;	/* call gates are not emulated */
 	if ((type != 1 && type != 5 && type != 9) || emul_long_active(ctx) ||
 	    !system_allowed(ctx, d->sel, ar))
 		return emul_fault_code(ctx, VEC_GP, emul_sel_error(d->sel));
@@ -461,7 +461,7 @@ enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 
 /* --- fast system calls (SDM "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT") -------------------- */
 
-/* Load the flat CS and SS of SYSCALL and its kind. @cs_size: EMUL_AR_L, EMUL_AR_DB or 0. */
+/* Load the flat CS and SS of SYSCALL, SYSRET, SYSENTER or SYSEXIT. @cs_size: L or DB bit of CS. */
 static void flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size)
 {
 	struct emul_seg cs = { .limit = 0xffffffff, .sel = cs_sel & 0xfffc };

@@ -79,7 +79,8 @@ enum emul_rc emul_op_int(struct emul_ctx *ctx)
 					   ctx->next_rip);
 	if (ctx->mode == EMUL_VM86) {
 		if (ctx->ops->get_cr(ctx, 4) & X86_CR4_VME)
-			return EMUL_UNHANDLEABLE;	/* the redirection bitmap */
+			/* VME's redirection bit map is not emulated */
+			return EMUL_UNHANDLEABLE;
 		if (emul_iopl(ctx) < 3)
 			return emul_gp0(ctx);
 	}

@@ -378,7 +378,7 @@ enum emul_rc emul_op_mov_from_sreg(struct emul_ctx *ctx)
 	return emul_write_mem(ctx, dst->seg, dst->ea, &dst->val, 2);
 }
 
-/* LDS, LES, LFS, LGS, LSS */
+/* LDS, LES, LFS, LGS, LSS. .arg: segment register */
 enum emul_rc emul_op_lseg(struct emul_ctx *ctx)
 {
 	enum emul_rc rc;

@@ -12,7 +12,7 @@ static u64 tss_linear(struct emul_ctx *ctx, u64 la)
 	return emul_long_active(ctx) ? la : (u32)la;
 }
 
-/* SDM "I/O Privilege Level" and "I/O Permission Bit Map". */
+/* Check I/O permission (SDM "I/O Privilege Level" and "I/O Permission Bit Map"). */
 static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int bytes)
 {
 	struct emul_seg tr;
@@ -306,7 +306,7 @@ static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 m
 	return max ? max : 1;
 }
 
-/* Compute the linear address of a batch; if the batch exceeds the segment, of one item. */
+/* Compute the linear address of a batch of items. If it exceeds the segment, reduce *n to 1. */
 static enum emul_rc batch_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea,
 				 unsigned int bytes, bool write, u64 max, u64 *n, u64 *la)
 {

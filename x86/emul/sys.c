@@ -158,7 +158,7 @@ enum emul_rc emul_op_sys(struct emul_ctx *ctx)
 	return sys_call(ctx, ctx->insn.row->arg, 0, 0);
 }
 
-/* Size of MOV CR, MOV DR and similar ones: it depends on the mode, not on prefixes. */
+/* Operand size of MOV CR, MOV DR, RDPID and INVPCID: depends on the mode, not on prefixes. */
 static unsigned int natural_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
@@ -459,7 +459,7 @@ enum emul_rc emul_op_swapgs(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* CLAC, STAC (.arg) */
+/* CLAC (.arg 0) and STAC (.arg 1) */
 enum emul_rc emul_op_clac(struct emul_ctx *ctx)
 {
 	if (ctx->cpl)

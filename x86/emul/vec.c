@@ -142,7 +142,8 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
 	/*
-	 * Reading an MMX register changes the x87 tags. Probe first, as a faulting store must not.
+	 * Reading an MMX register changes the x87 tags, and a store that faults must not: probe
+	 * first.
 	 */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
@@ -236,7 +237,7 @@ static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool st
 	struct vec v, low;
 	enum emul_rc rc;
 
-	/* L is ignored. */
+	/* VEX.L is ignored: use XMM registers. */
 	rc = ctx->ops->get_vec(ctx, EMUL_XMM, ctx->insn.vex ? ctx->insn.vex_v : to, v.b) ?:
 	     ctx->ops->get_vec(ctx, EMUL_XMM, from, low.b);
 	if (rc != EMUL_OK)

@@ -428,7 +428,7 @@ enum emul_rc emul_op_fxrstor(struct emul_ctx *ctx)
 	rc = fx_linear(ctx, false, &la);
 	if (rc != EMUL_OK)
 		return rc;
-	/* What is not loaded stays. */
+	/* Members that FXRSTOR does not load keep their values. */
 	ctx->ops->get_fx(ctx, fx);
 	mask = fx->mxcsr_mask ?: 0xffbf;
 	mxcsr = fx->mxcsr;

@@ -290,7 +290,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	/* The exchange has failed before: a replay must get the same result. */
+	/* The locked exchange has failed before: a replay must get the same result. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {
@@ -463,7 +463,7 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	/* The emulator reads EFER before each instruction. */
+	/* Answer at once: the emulator reads EFER before each instruction. */
 	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
 		*val = vcpu->arch->efer;
 		return EMUL_OK;

@@ -103,7 +103,7 @@ static inline bool x87_run_fcmovb(u8 modrm, bool cf)
 	return false;
 }
 
-/* Execute an x87 data move. Return: false if the opcode is not one of those above */
+/* Execute an x87 data move. Return: false if this file has no such instruction */
 static inline bool x87_run(u8 opcode, u8 modrm, void *data)
 {
 	if (opcode == 0xda)

@@ -145,7 +145,7 @@ struct apf_work {
 	bool told;
 };
 
-/* Runs okvm_apf_queue.reap only. */
+/* Workqueue for okvm_apf_queue.reap of all queues. */
 static struct workqueue_struct *apf_reaper;
 
 /* ---- the owner ---- */

@@ -87,7 +87,7 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	}
 	if (ret < 0)
 		return false;
-	/* If the guest kept changing the byte, flush in any case. */
+	/* If the guest has changed the preempted byte during each try, flush in any case. */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	pv->told_preempted = false;
@@ -109,12 +109,12 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	version = (version + 1) | 1;
 	if (okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version)))
 		return;
-	smp_wmb();	/* odd before the new value */
+	smp_wmb();	/* version is odd before the value changes */
 	run_delay = task_run_delay();
 	steal += run_delay - pv->last_run_delay;
 	pv->last_run_delay = run_delay;
 	okvm_cache_write(vm, &pv->steal, &steal, STEAL_FIELD(steal), sizeof(steal));
-	smp_wmb();	/* the new value before even */
+	smp_wmb();	/* the value has changed before version is even */
 	version++;
 	okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version));
 }

@@ -241,9 +241,9 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	if (okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version)))
 		return false;
-	smp_wmb();	/* odd before any new value */
+	smp_wmb();	/* version is odd before any value changes */
 	okvm_cache_write(vm, cache, info, 0, sizeof(*info));
-	smp_wmb();	/* all new values before even */
+	smp_wmb();	/* all values have changed before version is even */
 	info->version++;
 	okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version));
 	trace_kvm_pvclock_update(vcpu->id, info);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
- */
+/* Handlers of VM exits by instructions, for both vendors, after the backend has decoded them. */
 #include <linux/kvm.h>
 
 #include <asm/trapnr.h>
@@ -183,10 +181,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/*
-	 * At the end of the stay debug_leave() reads the registers back and intercepts MOV DR
-	 * again.
-	 */
+	/* debug_leave() reads the registers back at the stay's end, and intercepts MOV DR again. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;

@@ -19,7 +19,6 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
  * okvm_exit_to_cr3_fast() - Handle MOV to CR3 with shadow paging, IRQs off
- *
  * Return: false if the slow handler must do it; nothing has changed then
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);

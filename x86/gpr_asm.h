@@ -17,10 +17,7 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/*
- * Loading is split into two macros: callers load RDI and the pointer register between or after
- * them.
- */
+/* Two macros load the registers: callers load RDI and the pointer between or after them. */
 .macro LOAD_GUEST_RCX_TO_RSI from:req
 	mov RCX_(\from), %rcx
 	mov RDX_(\from), %rdx

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The x86 part of KVM_RUN: its begin and end, what follows blocking, and the requests
- * (vcpu->requests).
- */
+/* The x86 part of KVM_RUN: its begin and end, the time after blocking, and vcpu->requests. */
 #include <asm/processor-flags.h>
 
 #include <uapi/asm/kvm_para.h>
@@ -95,9 +92,7 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		}
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
-		/*
-		 * With shadow paging a guest's TLB flush also has to synchronize the shadow tables.
-		 */
+		/* With shadow paging a guest's TLB flush also synchronizes the shadow tables. */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;

@@ -7,7 +7,6 @@
 
 /**
  * okvm_serve_fast() - Inject pending interrupts and timer ticks after a fast exit, IRQs off
- *
  * Return: true if no request is pending any more; false if KVM_RUN's loop must serve the rest
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);

@@ -284,9 +284,7 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/*
-	 * Pairs with the barriers of request.c: requesters need not send an IPI after this store.
-	 */
+	/* Pairs with the barriers of request.c: after this store requesters need no IPI. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
@@ -324,7 +322,6 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
 
 /**
  * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending, IRQs off
- *
  * Return: true if no request is pending and the mode is IN_GUEST
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
@@ -333,7 +330,6 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
  * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
- *
  * Return: true if the exit must be handled with IRQs on, where its tracepoints are
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
@@ -357,10 +353,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/*
-		 * A fast exit may wake a task on this CPU: that sets a thread flag without an
-		 * interrupt.
-		 */
+		/* A fast exit may wake a task on this CPU: a thread flag, without an interrupt. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

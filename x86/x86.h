@@ -234,7 +234,7 @@ struct okvm_arch_vcpu {
 	unsigned long guest_debug_dr7;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	unsigned long singlestep_rip;
-	bool debug_regs_live;	/* the guest uses the CPU's debug registers: db, dr6 are stale */
+	bool debug_regs_live;	/* the guest uses the CPU's debug registers: the copies are stale */
 
 	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
 	bool apf_halted;	/* RUNNABLE, but halted until a page of guest memory is present */

@@ -296,10 +296,7 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
-/*
- * Can only the LAPIC have something to inject, by software? That is the common case, with a short
- * path.
- */
+/* The common case: only the LAPIC can have something to inject, and software injects it. */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -353,9 +350,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/*
-	 * Userspace's interrupt controller has acknowledged its interrupt: inject it before an NMI.
-	 */
+	/* Userspace's PIC has acknowledged its interrupt already: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;

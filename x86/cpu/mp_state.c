@@ -80,7 +80,7 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once. Only a debug exit after the HLT shows HALTED.
+		 * A pending event ends HLT at once; only a debug exit after the HLT shows HALTED.
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -29,7 +29,6 @@ void okvm_end_halt(struct okvm_vcpu *vcpu);
  * okvm_halt() - HLT: set HALTED with an in-kernel LAPIC, otherwise exit with KVM_EXIT_HLT
  * @passed: outcome of skipping the HLT; if a debugger single-steps it, that is a debug exit, and
  *	the vCPU halts nevertheless
- *
  * Return: outcome
  */
 int okvm_halt(struct okvm_vcpu *vcpu, int passed);

@@ -29,22 +29,16 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
 
 /**
  * okvm_trap_singlestep() - Raise the single-step #DB after an instruction
- *
  * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, otherwise the guest gets the #DB
  */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
-/**
- * okvm_skip_insn() - Add @len bytes to RIP, end an interrupt shadow, trap if TF is set
- *
- * Return: outcome
- */
+/** okvm_skip_insn() - RIP += @len, end an interrupt shadow, trap by TF. Return: outcome */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /** okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction. Return: outcome */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
 /**
  * okvm_set_apic_base() - Set IA32_APIC_BASE
  * @host: userspace writes; it may go from any legal APIC mode to any other
- *
  * Return: 0, or 1 if the caller must queue #GP
  */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);

@@ -40,10 +40,7 @@ static void host_cpuid(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 	cpuid_count(leaf, sub, &r[0], &r[1], &r[2], &r[3]);
 }
 
-/*
- * Feature registers of which the kernel keeps a copy, without bits that the kernel or its command
- * line has disabled.
- */
+/* Feature registers of which the kernel keeps a copy, without the bits that it has disabled. */
 static const struct {
 	u32 leaf, sub;
 	u8 reg, word;

@@ -27,7 +27,6 @@ int okvm_host_cpuid_create(struct okvm_host *host);
 /**
  * okvm_host_cpuid_reg() - Return a register of the supported CPUID
  * @reg: 0..3 for EAX, EBX, ECX, EDX
- *
  * Return: 0 if the leaf is absent
  */
 u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg);

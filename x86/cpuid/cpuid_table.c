@@ -165,9 +165,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/*
- * Leaf 80000008H: AMD has a bit for each speculation control; guests on AMD CPUs read only these.
- */
+/* Leaf 80000008H: AMD has a bit for each speculation control; guests on AMD read only these. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];

@@ -46,7 +46,6 @@ struct cpuid_env {
 
 /**
  * cpuid_supported() - Fill @out with all that a guest can be offered (KVM_GET_SUPPORTED_CPUID)
- *
  * Return: number of entries, or -E2BIG if @max entries are too few
  */
 int cpuid_supported(const struct cpuid_env *env, struct kvm_cpuid_entry2 *out, int max);
@@ -94,7 +93,6 @@ int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 
 /**
  * cpuid_plain() - Return the entry of a basic @leaf without sub-leaves
- *
  * Return: NULL if there is none; the caller then calls cpuid_answer()
  */
 static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_index *idx,
@@ -113,7 +111,6 @@ static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_inde
 /**
  * cpuid_answer() - Answer the CPUID instruction
  * @r: EAX and ECX on input, all four registers on output
- *
  * Return: index of the entry used, or -1 if the answer is zeros
  *
  * SDM "CPUID—CPU Identification": a leaf beyond the highest leaf of its class returns the data of

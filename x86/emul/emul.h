@@ -30,9 +30,7 @@
 
 /** enum emul_rc - result of an op, of emul_decode() and of emul_exec() */
 enum emul_rc {
-	/**
-	 * @EMUL_OK: success. After emul_exec() see ctx.out: with EMUL_OUT_AGAIN, RIP is unchanged
-	 */
+	/** @EMUL_OK: success. After emul_exec() see ctx.out: EMUL_OUT_AGAIN leaves RIP unchanged */
 	EMUL_OK,
 	/** @EMUL_FAULT: ctx.exc has an exception; the instruction or iteration has no effect */
 	EMUL_FAULT,
@@ -43,9 +41,7 @@ enum emul_rc {
 	 *	(emul_ops.cmpxchg), or a batch must be accessed item by item (EMUL_DATA_BATCH)
 	 */
 	EMUL_RETRY,
-	/**
-	 * @EMUL_UNHANDLEABLE: the instruction is not emulated (see emul_exec()), or an op failed
-	 */
+	/** @EMUL_UNHANDLEABLE: not an emulated instruction (see emul_exec()), or an op failed */
 	EMUL_UNHANDLEABLE,
 };
 
@@ -315,10 +311,7 @@ struct emul_ops {
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/**
-	 * ^@get_msr: RDMSR; with EMUL_SYSTEM also IA32_EFER, and IA32_TSC for RDTSC. May return
-	 * EMUL_IO
-	 */
+	/** @get_msr: RDMSR; also IA32_EFER, and IA32_TSC for RDTSC. May return EMUL_IO */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
@@ -596,7 +589,6 @@ void emul_set_mode(struct emul_ctx *ctx);
 /**
  * emul_decode() - Fetch and decode the instruction at CS:ctx.rip
  * @ctx: uses rip, mode and cpl
- *
  * Return: EMUL_OK with ctx.insn; EMUL_FAULT: an exception of the fetch op (#PF), #GP(0) beyond 15
  * bytes or the code segment's limit, #UD for an opcode that is undefined or illegal in this mode or
  * with LOCK; EMUL_UNHANDLEABLE for an instruction that exists but is not emulated (x87 and vector
@@ -606,7 +598,6 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
  * emul_decode_call() - Decode VMCALL, VMMCALL or SYSCALL, as emul_decode()
- *
  * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
  * because hardware did not fetch them either when it raised #UD.
  */
@@ -623,7 +614,6 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 /**
  * emul_exec() - Execute the decoded instruction
  * @ctx: decoded, with the guest's registers
- *
  * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc and RIP at the instruction (earlier
  * iterations of a repeated string instruction stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
  * switches (EMUL_OUT_TASK_SWITCH and ctx.task), for call gates, and if an op returns it.
@@ -653,7 +643,6 @@ enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, b
  * emul_task_switch() - Switch tasks for JMP, CALL, IRET or an event
  * @ctx: uses and changes gpr, rip, rflags, mode, cpl; rip is where the old task continues
  * @task: the switch; the privilege checks of gates have been made
- *
  * Return: EMUL_OK; EMUL_FAULT with an exception of the new task if task.switched, otherwise of the
  * old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks, and if an op returns it.
  */
@@ -724,7 +713,6 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
  * @ctx: decoded
  * @mov: from emul_as_mov()
  * @la: set with EMUL_OK
- *
  * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would return
  */
 enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la);

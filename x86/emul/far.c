@@ -45,10 +45,7 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 	return ok ? EMUL_OK : emul_gp0(ctx);
 }
 
-/*
- * Checks of a code segment for all transfers: type, present, not both L and D. A system descriptor
- * passes.
- */
+/* Check a code segment for any transfer: type, present, not both L and D. Gates and TSSs pass. */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
 	enum emul_rc rc;

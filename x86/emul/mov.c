@@ -178,10 +178,7 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/*
- * In VM86 mode with IOPL < 3, PUSHF and POPF need CR4.VME and 16-bit operand size, and use VIF
- * instead of IF.
- */
+/* VM86 with IOPL < 3: PUSHF and POPF need CR4.VME and 16-bit operands, and use VIF as IF. */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {
 	*vme = ctx->mode == EMUL_VM86 && emul_iopl(ctx) < 3;

@@ -156,9 +156,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		emul_add_reg(ctx, EMUL_RCX, -done, mask);
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
-		/*
-		 * An interrupt or fault between two iterations pushes RF as 1 (SDM "Restart Flag").
-		 */
+		/* An interrupt or fault between iterations pushes RF as 1 (SDM "Restart Flag"). */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		if (!last)
 			ctx->flags |= X86_EFLAGS_RF;

@@ -6,9 +6,7 @@
  */
 #include "internal.h"
 
-/*
- * The eight arithmetic operations. .arg is the operation's number, as in ModRM.reg. CMP only reads.
- */
+/* The eight arithmetic operations. .arg is their number, as in ModRM.reg. CMP only reads. */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
 	R(alu, RM, REG, M | (lk), .arg = (n)),				\
@@ -339,9 +337,7 @@ static const struct emul_opcode x87_df_mem[8] = {
 	XLOAD(2), XSTORE(2), XSTORE(2), XSTORE(2), XLOAD(10), XLOAD(8), XSTORE(10), XSTORE(8),
 };
 
-/*
- * Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated; arithmetic is not.
- */
+/* Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated, arithmetic not. */
 static const struct emul_opcode x87_d9_d[8] = { [0] = XREG };
 static const struct emul_opcode x87_d9_e8[8] = { [0 ... 6] = XREG };
 static const struct emul_opcode x87_d9_f[8] = { [0 ... 5] = UNIMPL, [6 ... 7] = XREG };

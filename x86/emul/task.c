@@ -223,9 +223,7 @@ static enum emul_rc set_busy(struct emul_ctx *ctx, const struct emul_desc *d, bo
 	return ctx->ops->write(ctx, (u32)(d->la + 5), &access, 1, EMUL_SYSTEM, 0);
 }
 
-/*
- * Set link and busy bits (SDM "Effect of a Task Switch on Busy Flag, NT Flag, Previous Task Link").
- */
+/* Set link and busy bits (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ..."). */
 static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 {
 	enum emul_rc rc = EMUL_OK;

@@ -141,10 +141,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/*
-	 * Reading an MMX register changes the x87 tags, and a store that faults must not: probe
-	 * first.
-	 */
+	/* Reading an MMX register changes the x87 tags; a faulting store must not: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -153,9 +150,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 	return rc ?: ctx->ops->write(ctx, la, buf, 8, EMUL_DATA, ctx->cpl);
 }
 
-/*
- * MOVUPS, MOVAPS, MOVDQA, MOVDQU, MOVNTxx, MOVQ mm. Bits of .arg: 1 = aligned, 2 = store, 4 = MMX
- */
+/* MOVUPS, MOVAPS, MOVDQA, MOVDQU, MOVNTxx, MOVQ mm. .arg bits: 1 = aligned, 2 = store, 4 = MMX */
 enum emul_rc emul_op_vmov(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;
@@ -226,10 +221,7 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/*
- * MOVSS and MOVSD between registers. The other bytes stay; with VEX they come from register
- * VEX.vvvv.
- */
+/* MOVSS and MOVSD between registers: other bytes stay, or with VEX come from register VEX.vvvv. */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;

@@ -312,9 +312,7 @@ static unsigned int env_width(const struct emul_ctx *ctx)
 	return ctx->insn.op_bytes == 2 ? 2 : 4;
 }
 
-/*
- * FNSTENV (.arg 0), which then masks all exceptions, and FNSAVE (.arg 1), which then initializes.
- */
+/* FNSTENV (.arg 0), which then masks all exceptions; FNSAVE (.arg 1), which then initializes. */
 enum emul_rc emul_op_fnstenv(struct emul_ctx *ctx)
 {
 	unsigned int width = env_width(ctx), len = 7 * width, i;

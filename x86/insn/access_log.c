@@ -75,10 +75,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			e->replayed++;
 			return entry;
 		}
-		/*
-		 * Userspace has changed a register meanwhile: the accesses from here on are
-		 * different ones.
-		 */
+		/* Userspace has changed a register meanwhile: from here on the accesses differ. */
 		log_truncate(e, e->replayed);
 	}
 	return log_new(e, kind, addr, len);
@@ -304,9 +301,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 
 	if (!e->wait_len)
 		return;
-	/*
-	 * The newest entry is the one that userspace was asked for: its read ended the execution.
-	 */
+	/* The newest entry is the one that userspace was asked for: its read ended execution. */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);

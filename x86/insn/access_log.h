@@ -9,15 +9,12 @@
 void okvm_log_reset(struct okvm_emulation *e);
 /**
  * okvm_log_access() - Return the log entry of an access
- *
  * Return: the existing entry if an earlier execution of the instruction has made or begun this
  * access, otherwise a new entry; NULL if the log is full, which no instruction causes
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/**
- * okvm_log_translation() - Use an earlier translation for @entry. Return: false if there is none
- */
+/** okvm_log_translation() - Use an earlier translation for @entry. Return: false if none exists */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
 static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)
@@ -30,7 +27,6 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
  * @gpa: guest-physical address of byte entry->done
  * @data: all bytes of the access, in or out
  * @end: bytes of the access up to the end of the page
- *
  * Return: EMUL_IO if userspace must do a read; writes to userspace are queued
  */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
@@ -44,7 +40,6 @@ bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
  * okvm_mmio_bus() - Access 1..8 bytes of an in-kernel device; tries the local APIC first
- *
  * Return: 0, or -EOPNOTSUPP if no in-kernel device is at @gpa
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);

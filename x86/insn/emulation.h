@@ -211,7 +211,6 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
  * okvm_emul_give() - Give userspace the queued writes of a finished instruction
- *
  * Return: outcome; after the last write, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_give(struct okvm_emulation *e);
@@ -224,7 +223,6 @@ int okvm_emul_user(struct okvm_emulation *e);
 
 /**
  * okvm_emul_direct() - Execute the decoded instruction if it is a plain MOV to a device
- *
  * Return: true if executed; *@outcome is set
  */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);

@@ -85,15 +85,10 @@ void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bo
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
 /**
  * okvm_pio_fast() - Handle IN or OUT of one item with IRQs off, by an in-kernel device
- *
  * Return: true if done; the caller skips the instruction. False: nothing has changed
  */
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
-/**
- * okvm_pio_user() - Exit to userspace for the IN or OUT that vcpu->arch->pio describes
- *
- * Return: outcome
- */
+/** okvm_pio_user() - Let userspace do the port access in vcpu->arch->pio. Return: outcome */
 int okvm_pio_user(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_INSN_INSN_H */

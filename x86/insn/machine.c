@@ -424,9 +424,7 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
-	/*
-	 * Translations before the CR3 change are void: a task switch goes on with the new task's.
-	 */
+	/* Drop translations made with the old CR3: a task switch goes on with the new one. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
 }

@@ -254,9 +254,7 @@ int okvm_emul_user(struct okvm_emulation *e)
 {
 	/* Earlier iterations of a string are done, and userspace may read the registers. */
 	emul_store_regs(e);
-	/*
-	 * okvm_msr_ask_user() has already filled kvm_run and set the completion of the MSR access.
-	 */
+	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)
 		return OKVM_USER;
 	/* The queue of writes was full: its writes precede the next access. */

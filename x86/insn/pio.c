@@ -83,10 +83,7 @@ static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-/*
- * Complete IN. If userspace has changed RIP (a reset by port 0x64 or 0xcf9), drop the rest of the
- * instruction.
- */
+/* Complete IN, unless userspace has changed RIP (for a reset by port 0x64 or 0xcf9). */
 static int pio_complete_in(struct okvm_vcpu *vcpu)
 {
 	if (unlikely(okvm_io_moved(vcpu)))

@@ -342,10 +342,7 @@ static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id i
 	return OKVM_MSR_OK;
 }
 
-/*
- * Execute a command MSR (PRED_CMD, FLUSH_CMD) on the current CPU. CPUs without SBPB raise #GP for
- * that bit.
- */
+/* Write PRED_CMD or FLUSH_CMD on this CPU. On CPUs without SBPB that bit raises #GP. */
 static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_PRED_CMD && val & BIT_ULL(7) &&

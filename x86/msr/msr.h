@@ -17,16 +17,11 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
 /** okvm_get_msr() - Read @msr for userspace (@host) or for the guest's RDMSR */
 enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
-/**
- * okvm_emulate_msr() - Emulate RDMSR or WRMSR: filter, access, #GP or exit to userspace
- *
- * Return: outcome
- */
+/** okvm_emulate_msr() - RDMSR or WRMSR, or #GP, or exit to userspace. Return: outcome */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
  * okvm_msr_ask_user() - Exit to userspace if it wants MSR accesses that fail with @result
  * @insn_len: length of the instruction in bytes
- *
  * Return: true: kvm_run is filled, and the next KVM_RUN completes the instruction. False: the
  * caller must raise #GP
  */
@@ -34,7 +29,6 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 		       unsigned int insn_len);
 /**
  * okvm_rdmsr_fast() - Read @msr with IRQs off
- *
  * Return: false if that could sleep, or if userspace has set an MSR filter
  */
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * KUnit tests of the MSR table, built by the kernel's compiler. selftests/host has the full tests.
- */
+/* KUnit tests of the MSR table as built by the kernel's compiler. Full tests: selftests/host. */
 #include <kunit/test.h>
 
 #include "msr_table.c"

@@ -202,10 +202,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/*
-	 * destroy_workqueue() waits until the function of the item that dropped the last reference
-	 * returns.
-	 */
+	/* Waits until the function of the item that has dropped the last reference returns. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -248,9 +245,7 @@ static void apf_queue_need(struct okvm_vm *vm)
 	if (READ_ONCE(vm->arch->apf_queue))
 		return;
 	queue = apf_queue_new();
-	/*
-	 * Publish the complete queue. If another vCPU has published one meanwhile, free this one.
-	 */
+	/* Publish the queue when it is complete. Free it if another vCPU has published one before. */
 	if (queue && cmpxchg(&vm->arch->apf_queue, NULL, queue))
 		apf_queue_put(queue);
 }
@@ -322,8 +317,7 @@ static void apf_work_fn(struct work_struct *work)
 	apf_queue_leave(queue);
 	apf_queue_put(queue);
 	/*
-	 * apf_queue_reap() waits for the return of this function, okvm_apf_exit() for
-	 * apf_queue_reap().
+	 * apf_queue_reap() waits for this function to return, okvm_apf_exit() for apf_queue_reap().
 	 */
 	module_put(THIS_MODULE);
 }
@@ -516,7 +510,7 @@ static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 
 	/*
-	 * The record was readable a moment ago: the token is lost only if the guest moves its
+	 * The record was readable just before: the token is lost only if the guest moves the
 	 * record.
 	 */
 	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))

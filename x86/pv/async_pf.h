@@ -29,7 +29,6 @@ void okvm_apf_vm_destroy(struct okvm_vm *vm);
 
 /**
  * okvm_apf_set_msr() - Write MSR_KVM_ASYNC_PF_EN, _INT or _ACK; vm->srcu held
- *
  * Return: enum okvm_msr_result
  */
 int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Paravirtual MSRs, steal time, halt polling and PV unhalt. For async page faults see async_pf.c.
- */
+/* Paravirtual MSRs, steal time, halt polling, PV unhalt. Async page faults are in async_pf.c. */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
@@ -44,9 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/*
-	 * Like upstream, RESET and INIT stop all writes to guest memory that the guest had enabled.
-	 */
+	/* Like upstream, RESET and INIT stop all writes to guest memory that the guest enabled. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
@@ -154,9 +150,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	pv->told_preempted = false;
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
-	/*
-	 * If no memory slot contains the record yet, the first use of the cache looks it up again.
-	 */
+	/* If no memory slot has the record yet, the first use of the cache looks it up again. */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
 			.gpa = steal_gpa(pv),

@@ -256,10 +256,7 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
 	WRITE_ONCE(pv->clock_late, true);
-	/*
-	 * Set clock_late before reading the slots: okvm_arch_slots_changed() reads it after the
-	 * change.
-	 */
+	/* Set clock_late before reading slots: okvm_arch_slots_changed() reads it after changes. */
 	smp_mb();
 	if (!write_record(vcpu, info))
 		return;

@@ -13,7 +13,6 @@ void okvm_clock_exit(void);
 u64 okvm_clock_base_ns(void);
 /**
  * okvm_clock_pair() - Read the host's TSC and wall clock at the same moment
- *
  * Return: false if the host's clock source is not the TSC
  */
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);

@@ -171,10 +171,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
 		synchronize(vcpu, tsc, true);
 		return;
 	}
-	/*
-	 * SDM "Time-Stamp Counter Adjustment": a WRMSR to the TSC changes TSC_ADJUST by the same
-	 * amount.
-	 */
+	/* SDM "Time-Stamp Counter Adjustment": WRMSR to the TSC changes TSC_ADJUST equally. */
 	by = offset_for(vcpu, tsc) - vcpu->arch->tsc_offset;
 	vcpu->arch->tsc_adjust += by;
 	move_offset(vcpu, by);

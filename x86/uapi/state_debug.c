@@ -48,10 +48,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		/*
-		 * An injected exception is merged with the new one, but a pending one would be
-		 * lost.
-		 */
+		/* An injected exception is merged with the new one; a pending one would be lost. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
 		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;

@@ -162,10 +162,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/*
-	 * ev->insn_len belongs to an earlier event: 0 makes okvm decode the instruction when
-	 * needed.
-	 */
+	/* ev->insn_len belongs to an earlier event: with 0 okvm decodes the instruction anew. */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;

@@ -122,10 +122,7 @@ static void get_sregs(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 }
 
-/*
- * Return why no CPU can have these control registers, or NULL. The next VM entry checks the
- * segments.
- */
+/* Return why no CPU can have such control registers, or NULL. VM entry checks the segments. */
 static const char *sregs_fault(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (!okvm_cr0_valid(sregs->cr0))

@@ -2,7 +2,7 @@
 /*
  * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
  * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
- * okvm_outcome). IRQs are on and vm->srcu is held, except in the _fast() functions.
+ * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "IRQs off".
  */
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H

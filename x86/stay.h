@@ -5,8 +5,8 @@
  * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
  * directly and inlines them.
  *
- * Each *_enter() has a *_leave(). The leave functions run in the reverse order of the enter
- * functions, except time_leave(), which comes last.
+ * Each enter function has a leave function. The leave functions run in the reverse order of the
+ * enter functions, except time_leave(), which comes last.
  *
  * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() does
  * once what only host code with IRQs on can change. The backend's enter() does for each VM entry

@@ -40,8 +40,8 @@
 #define ANY_SUB		(~0u)
 
 /*
- * The bits of a leaf that guests may have if the CPU has them. SDM "CPUID—CPU Identification" names
- * the bits. A leaf without a row in cpuid_masks reads as zero.
+ * The bits of a leaf that guests may have if the CPU has them. A leaf without a row in cpuid_masks
+ * reads as zero. SDM "CPUID—CPU Identification" names the bits.
  */
 struct cpuid_mask {
 	u32 leaf, sub;

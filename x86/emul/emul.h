@@ -6,10 +6,10 @@
  *
  * Emulating one instruction:
  *
- * 	emul_init(&ctx, &ops, mode, cpl);	once, for one or several instructions
- * 	ctx.gpr[], ctx.rip, ctx.rflags = ...	the registers of the guest
- * 	rc = emul_decode(&ctx);			fetches the bytes and fills ctx.insn
- * 	rc = emul_exec(&ctx);			executes; may be called again after EMUL_IO
+ *	emul_init(&ctx, &ops, mode, cpl);	once, for one or several instructions
+ *	ctx.gpr[], ctx.rip, ctx.rflags = ...	the registers of the guest
+ *	rc = emul_decode(&ctx);			fetches the bytes and fills ctx.insn
+ *	rc = emul_exec(&ctx);			executes; may be called again after EMUL_IO
  *
  * emul_step() calls both emul_decode() and emul_exec(). After a failed emul_decode(), emul_exec()
  * returns EMUL_UNHANDLEABLE.

@@ -245,7 +245,7 @@ static void apf_queue_need(struct okvm_vm *vm)
 	if (READ_ONCE(vm->arch->apf_queue))
 		return;
 	queue = apf_queue_new();
-	/* Publish the queue when it is complete. Free it if another vCPU has published one before. */
+	/* Publish the complete queue, or free it if another vCPU has published one before. */
 	if (queue && cmpxchg(&vm->arch->apf_queue, NULL, queue))
 		apf_queue_put(queue);
 }

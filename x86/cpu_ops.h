@@ -110,7 +110,7 @@ struct okvm_reg_ops {
 struct okvm_event_ops {
 	void (*inject_exception)(struct okvm_vcpu *vcpu);	/* ev.exc */
 	void (*inject_nmi)(struct okvm_vcpu *vcpu);
-	/* injects ev.irq: external or INT n */
+	/* inject ev.irq: external or INT n */
 	void (*inject_irq)(struct okvm_vcpu *vcpu);
 	u32 (*get_irq_shadow)(struct okvm_vcpu *vcpu);	/* enum okvm_irq_shadow */
 	void (*set_irq_shadow)(struct okvm_vcpu *vcpu, u32 shadow);

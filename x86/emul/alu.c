@@ -578,9 +578,9 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * If the values are equal and there is LOCK, emul_store() stores by cmpxchg. If another CPU has
- * changed the memory by then, the instruction begins anew. If the values differ, the old value is
- * written back.
+ * CMPXCHG. If the values are equal and there is LOCK, emul_store() stores by cmpxchg. If another
+ * CPU has changed the memory by then, the instruction begins anew. If the values differ, the old
+ * value is written back.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {
@@ -596,7 +596,7 @@ enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 	}
 	emul_write_reg(ctx, EMUL_RAX, dst->val, dst->bytes, false);
 	if (dst->kind == K_GPR)
-		dst->kind = K_NONE;	/* even the upper half does not change */
+		dst->kind = K_NONE;	/* not even its upper half changes */
 	return EMUL_OK;
 }
 

@@ -242,7 +242,7 @@ static const struct emul_opcode grp15[2] = { S(grp15_mem, F_SEL_PFX), S(grp15_re
 #define VLOW(a) R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f10[4] = { VLOAD(0), VLOAD(0), VLOW(0), VLOW(1) };
 static const struct emul_opcode pfx_0f11[4] = { VSTORE(0), VSTORE(0), VLOW(2), VLOW(3) };
-/* Half moves: MOVLPS, MOVHPS, MOVHLPS, MOVLHPS .... Bits of .arg: 1 = high half, 2 = store */
+/* Half moves: MOVLPS, MOVHPS, MOVHLPS, MOVLHPS. Bits of .arg: 1 = high half, 2 = store */
 #define VHALF(a) R(vmov_half, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VHALF_M(a) R(vmov_half, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 /* .arg: 0 MOVDDUP, 1 MOVSLDUP, 2 MOVSHDUP */

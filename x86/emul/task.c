@@ -98,7 +98,7 @@ static enum emul_rc task_fault(struct emul_ctx *ctx, const struct task_state *ts
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | ts->task->external);
 }
 
-/* Copy in pieces, because ops access at most 32 bytes. */
+/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc task_copy(struct emul_ctx *ctx, u64 la, u8 *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;

@@ -2,9 +2,9 @@
 /*
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * An op does conversions and the register stack on a copy of the state. If a store is replayed
- * after an exit to userspace, the stack is as before. This file reads and writes memory, and sets
- * the guest's state from the copy when nothing can fail any more.
+ * emul_ops.x87 does conversions and the register stack, on a copy of the state. If a store is
+ * replayed after an exit to userspace, the guest's stack is as before. This file reads and writes
+ * memory, and sets the guest's state from the copy when nothing can fail any more.
  */
 #include "internal.h"
 
@@ -35,8 +35,8 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 
 /*
  * Get the x87 state for an instruction that raises #MF for a pending exception. SW_ES is checked as
- * well: if a CPU loads a state with only ES set, the op's own x87 instruction would raise #MF in
- * the kernel.
+ * well: if a CPU loads a state with only ES set, the x87 instruction of emul_ops.x87 would raise
+ * #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -50,7 +50,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Run the op, then replace the addresses of its own code and data by the guest's. */
+/* Call emul_ops.x87, and replace the addresses of its own code and data by the guest's. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -95,7 +95,9 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 	u8 data[16] = { 0 };
 
 	rc = rc ?: x87_run_this(ctx, data);
-	/* An unmasked exception prevents the store (SDM "Floating-Point Exception Handling"). */
+	/*
+	 * Unmasked exceptions but PE prevent the store (SDM "Floating-Point Exception Handling").
+	 */
 	if (rc == EMUL_OK && !(x87_unmasked(&ctx->fx) & ~SW_PRECISION))
 		rc = emul_write_mem(ctx, ctx->src.seg, ctx->src.ea, data, len);
 	if (rc == EMUL_OK)
@@ -114,8 +116,8 @@ enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 }
 
 /*
- * FCMOVcc: opcode DA has the conditions B, E, BE and U, DB their opposites. The op can do FCMOVB
- * only, with CF in @data.
+ * FCMOVcc: opcode DA has the conditions B, E, BE and U, DB their opposites. emul_ops.x87 executes
+ * FCMOVB only, with CF in @data.
  */
 enum emul_rc emul_op_fcmov(struct emul_ctx *ctx)
 {
@@ -281,7 +283,7 @@ static void env_from_fields(struct emul_ctx *ctx, const u32 field[7], unsigned i
 		fx->swd |= SW_ES | SW_BUSY;
 }
 
-/* Copy in pieces, because ops access at most 32 bytes. */
+/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a state
- * buffer of its own kind and exchanges it with the VMM's as KVM_RUN begins
- * and ends; in between the CPU holds the guest's. XCR0, XSS and PKRU are
- * switched by the backend, around the guest only.
+ * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest. KVM_RUN
+ * loads the guest's registers at its begin, and the VMM's at its end. XCR0, XSS and PKRU are
+ * switched by stay.h, around guest mode only.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -49,7 +48,7 @@ void okvm_fpu_destroy(struct okvm_vcpu *vcpu)
 
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
-	/* SDM "Processor State After Reset": INIT leaves the FPU's and XCR0's state alone. */
+	/* SDM "Processor State After Reset": INIT does not change FPU state or XCR0. */
 	if (init)
 		return;
 	vcpu->arch->xcr0 = XFEATURE_MASK_FP;
@@ -57,7 +56,7 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu->arch->pkru = 0;
 }
 
-/* ---- KVM_GET/SET_FPU: the legacy part, as FXSAVE lays it out ---- */
+/* ---- KVM_GET/SET_FPU: the legacy part, in FXSAVE's layout ---- */
 
 static long ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
@@ -93,7 +92,7 @@ static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 /* ---- KVM_GET/SET_XSAVE(2) ---- */
 
-/* FP and SSE can always be saved, whether or not the guest has XSAVE. */
+/* FP and SSE can always be saved, even if the guest has no XSAVE. */
 static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 {
 	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;
@@ -112,7 +111,7 @@ static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Against what the host offers, not the current XCR0: restore orders differ. */
+	/* Check against the host's XCR0, as VMMs may restore the state before the guest's XCR0. */
 	return fpu_copy_uabi_to_guest_fpstate(vcpu->arch->fpu, buf, vcpu->vm->host->xcr0,
 					      &vcpu->arch->pkru);
 }
@@ -134,7 +133,7 @@ static long ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	/* The buffer may be larger than struct kvm_xsave: as KVM_CAP_XSAVE2 says. */
+	/* KVM_CAP_XSAVE2: the buffer may be larger than struct kvm_xsave. */
 	void *buf = memdup_user(arg.user, max_t(size_t, vcpu->arch->fpu->uabi_size,
 						sizeof(struct kvm_xsave)));
 	long ret;

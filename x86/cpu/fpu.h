@@ -9,15 +9,15 @@
 
 #include "x86/x86.h"
 
-/** okvm_fpu_create() - vcpu->arch->fpu. Return: 0 or -ENOMEM */
+/** okvm_fpu_create() - Allocate vcpu->arch->fpu. Return: 0 or -ENOMEM */
 int okvm_fpu_create(struct okvm_vcpu *vcpu);
 void okvm_fpu_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL fpu */
-/** okvm_fpu_reset() - XCR0, XSS, and for INIT the components that INIT clears */
+/** okvm_fpu_reset() - Set XCR0, XSS and PKRU as after RESET; do nothing for INIT */
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
 /**
- * okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible
+ * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
- * PKRU of the VMM stays in place: the kernel accesses its memory meanwhile.
+ * Called at KVM_RUN's begin. PKRU stays the VMM's, because the kernel accesses the VMM's memory.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
 {
@@ -35,9 +35,9 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 	vcpu->arch->fpu_loaded = false;
 }
 
-/** okvm_set_xcr() - XSETBV, and KVM_SET_XCRS. Return: 0, or 1 for #GP, not queued yet */
+/** okvm_set_xcr() - XSETBV and KVM_SET_XCRS. Return: 0, or 1 if the caller must queue #GP */
 int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);
-/** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
+/** okvm_fpu_uabi_size() - Return the size of KVM_GET_XSAVE2's data in bytes */
 unsigned int okvm_fpu_uabi_size(const struct okvm_host *host);
 
 extern const struct okvm_ioctl okvm_fpu_ioctls[];

@@ -197,7 +197,8 @@ GUEST_END(peek);
 
 /*
  * A page that was only read counts as dirty: it has been made writable at once. In 64-bit mode,
- * because the read must be the hardware's, which does not run real mode everywhere.
+ * because the read must be the hardware's, which does not run real mode everywhere. Shadow page
+ * tables wait for a write, as the guest's own tables do not say yet that the page was written.
  */
 TEST(a_page_that_was_read_is_reported_dirty)
 {
@@ -213,7 +214,7 @@ TEST(a_page_that_was_read_is_reported_dirty)
 	LOAD64(&vm, peek);
 	run_until(&vm, KVM_EXIT_HLT);
 	EXPECT_EQ(ioctl(vm.fd, KVM_GET_DIRTY_LOG, &log), 0);
-	EXPECT_EQ(bitmap, 1);
+	EXPECT_EQ(bitmap, vm_on_shadow(&vm) ? 0 : 1);
 	vm_destroy(&vm);
 }
 

@@ -63,12 +63,10 @@ static void apic_enable(struct vm *vm)
 }
 
 /* Run up to AT_MAIN, and set IF there if @interrupts. */
-static void events_vm(struct vm *vm, bool interrupts)
+static void run_to_main(struct vm *vm, bool interrupts)
 {
 	struct kvm_regs regs;
 
-	vm_create(vm, VM_IRQCHIP);
-	apic_enable(vm);
 	LOAD16(vm, events);
 	vector(vm, 1, AT_DB);
 	vector(vm, 2, AT_NMI);
@@ -83,6 +81,13 @@ static void events_vm(struct vm *vm, bool interrupts)
 	if (interrupts)
 		regs.rflags |= 0x200;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+static void events_vm(struct vm *vm, bool interrupts)
+{
+	vm_create(vm, VM_IRQCHIP);
+	apic_enable(vm);
+	run_to_main(vm, interrupts);
 }
 
 static void raise_irq(struct vm *vm)
@@ -152,6 +157,22 @@ TEST(nmi_before_interrupt)
 	raise_irq(&vm);
 	raise_nmi(&vm);
 	expect_event(&vm, 2, AT_MAIN);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
+/* Userspace's controller has had its acknowledgement: the NMI comes within the handler. */
+TEST(interrupt_of_userspace_before_nmi)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	run_to_main(&vm, true);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), 0);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_IRQ);
 	expect_event(&vm, 0x30, AT_MAIN);
 	run_out(&vm, 0x13);
 	vm_destroy(&vm);

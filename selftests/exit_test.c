@@ -148,12 +148,16 @@ TEST(mmio_by_an_instruction_that_is_not_emulated)
 		/* A nested page fault of the access itself, by a read of the guest's. */
 		EXPECT_EQ(vm.run->internal.data[3], 0x400);
 		EXPECT_EQ(vm.run->internal.data[4], 1ull << 32 | 4);
+	} else if (vm_on_shadow(&vm)) {
+		/* A page fault at the linear address, which was intercepted. */
+		EXPECT_EQ(vm.run->internal.data[3], 0);
+		EXPECT_EQ(vm.run->internal.data[4], 0x10000000);
 	} else {
 		EXPECT_EQ(vm.run->internal.data[3], 48);
 		EXPECT_EQ(vm.run->internal.data[4] & 7, 1);
 	}
 	EXPECT_EQ(vm.run->internal.data[5] >> 31, 0);
-	EXPECT_EQ(vm.run->internal.data[6] >> 31, 0);
+	EXPECT_EQ(vm.run->internal.data[6] >> 31, vm_on_shadow(&vm));
 	EXPECT_EQ(vm.run->internal.data[7], 0);
 	EXPECT(vm.run->emulation_failure.flags &
 	       KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);
@@ -226,11 +230,18 @@ TEST(a_delivery_that_meets_mmio)
 	run_until(&vm, KVM_EXIT_MMIO);
 	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
 	EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
-	/* What was delivered, the EPT misconfiguration, its address, and the CPU. */
-	EXPECT_EQ(vm.run->internal.ndata, 5);
 	EXPECT_EQ(vm.run->internal.data[0] & 0xff, 6);
-	EXPECT_EQ(vm.run->internal.data[1], test_on_svm() ? 0x400 : 49);
-	EXPECT_EQ(vm.run->internal.data[3] & ~0xfffull, 0x10000000);
+	if (vm_on_shadow(&vm)) {
+		/* What was delivered, the page fault, its linear address, and the CPU. */
+		EXPECT_EQ(vm.run->internal.ndata, 4);
+		EXPECT_EQ(vm.run->internal.data[1], 0);
+		EXPECT_EQ(vm.run->internal.data[2] & ~0xfffull, 0x10000000);
+	} else {
+		/* What was delivered, the EPT misconfiguration, its address, and the CPU. */
+		EXPECT_EQ(vm.run->internal.ndata, 5);
+		EXPECT_EQ(vm.run->internal.data[1], test_on_svm() ? 0x400 : 49);
+		EXPECT_EQ(vm.run->internal.data[3] & ~0xfffull, 0x10000000);
+	}
 	vm_destroy(&vm);
 }
 

@@ -552,6 +552,31 @@ TEST(a_debuggers_step_over_hlt_halts)
 	vm_destroy(&vm);
 }
 
+/* An NMI that the debugger holds back ends the HLT, but not before the step is told. */
+TEST(a_debuggers_step_over_hlt_halts_though_an_nmi_waits)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ,
+	};
+	struct kvm_mp_state state = { };
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, VM_IRQCHIP);
+	LOAD64(&vm, step);
+	run_out(&vm, 0x10);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	run_until(&vm, KVM_EXIT_DEBUG);
+	REQUIRE(ioctl(vm.vcpu, KVM_NMI, 0) == 0);
+	do {
+		run_until(&vm, KVM_EXIT_DEBUG);
+		REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	} while (vm.mem[regs.rip - 1] != 0xf4);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_MP_STATE, &state) == 0);
+	EXPECT_EQ(state.mp_state, KVM_MP_STATE_HALTED);
+	vm_destroy(&vm);
+}
+
 TEST(a_debuggers_step_over_an_emulated_hlt_halts)
 {
 	struct vm vm;

@@ -293,3 +293,67 @@ TEST(an_idt_or_a_stack_in_no_memory)
 		finish(&vm);
 	}
 }
+
+/* ---- a mode that userspace begins to change ---- */
+
+GUEST(toggle_mp, 32)
+	"	mov %cr0, %eax\n"
+	"	xor $2, %eax\n"
+	"	mov %eax, %cr0\n"
+	"	hlt\n"
+GUEST_END(toggle_mp);
+
+/* 32-bit code with PAE paging: 2 MiB at address 0. */
+static void start_pae(struct vm *vm)
+{
+	struct kvm_regs regs = { .rip = VM_CODE, .rflags = 2, .rsp = VM_CODE };
+	struct kvm_sregs sregs;
+
+	memcpy(vm->mem + VM_CODE, guest_toggle_mp, guest_toggle_mp_end - guest_toggle_mp);
+	*(uint64_t *)(vm->mem + 0x10000) = 0x11000 | PTE_P;
+	*(uint64_t *)(vm->mem + 0x11000) = PTE_P | PTE_W | PTE_AD | 1ull << 7;
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cs = (struct kvm_segment){
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1,
+	};
+	sregs.ss = sregs.cs;
+	sregs.ss.type = 3;
+	sregs.ss.selector = 16;
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss;
+	sregs.cr3 = 0x10000;
+	sregs.cr4 = 0x20;
+	sregs.cr0 = 0x80000011;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+/*
+ * EFER.LME that userspace sets while the guest has paging makes no IA-32e mode, whatever else of CR0
+ * the guest changes. On shadow page tables, as VM entry refuses that EFER with others.
+ */
+TEST(ia32e_mode_begins_with_paging_only)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args[0] = OKVM_MMU_SHADOW };
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} efer = { .head.nmsrs = 1, .entry = { .index = 0xc0000080, .data = 0x100 } };
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create(&vm, VM_BARE);
+	if (!(ioctl(vm.fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU) >> OKVM_MMU_SHADOW & 1))
+		test_skip("this VM cannot have shadow page tables");
+	REQUIRE(ioctl(vm.fd, KVM_ENABLE_CAP, &cap) == 0);
+	vm.mem = host_pages(VM_MEMORY / 4096);
+	vm_slot(&vm, 0, 0, VM_MEMORY, vm.mem, 0);
+	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+	vcpu_cpuid(&vm, vm.vcpu);
+	start_pae(&vm);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_MSRS, &efer) == 1);
+	run_until(&vm, KVM_EXIT_HLT);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(sregs.efer, 0x100);
+	EXPECT_EQ(sregs.cr0, 0x80000013);
+	vm_destroy(&vm);
+}

@@ -149,6 +149,50 @@ TEST(rep_ins_stores_what_userspace_gives)
 	vm_destroy(&vm);
 }
 
+#define STRING_VECTOR	0x41
+
+GUEST(ins_interrupted, 16)
+	"	mov $0x9000, %di\n"
+	"	mov $3000, %cx\n"
+	"	mov $0x60, %dx\n"
+	"	cld\n"
+	"	sti\n"
+	"	rep insb\n"
+	"	out %al, $0x10\n"
+	"	.org guest_ins_interrupted + 0x40\n"
+	"	out %al, $0x11\n"
+	"	iret\n"
+GUEST_END(ins_interrupted);
+
+TEST(an_interrupt_comes_between_two_batches_of_rep_ins)
+{
+	struct kvm_interrupt irq = { .irq = STRING_VECTOR };
+	uint16_t gate[2] = { VM_CODE + 0x40, 0 };
+	unsigned int given, handled;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, ins_interrupted);
+	memcpy(vm.mem + STRING_VECTOR * 4, gate, sizeof(gate));
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x60);
+	given = vm.run->io.count;
+	/* Userspace has injected behind the last batch: no other comes before the handler. */
+	for (handled = 0; given < 3000; handled++) {
+		REQUIRE(ioctl(vm.vcpu, KVM_INTERRUPT, &irq) == 0);
+		run_until(&vm, KVM_EXIT_IO);
+		REQUIRE(vm.run->io.port == 0x11);
+		run_until(&vm, KVM_EXIT_IO);
+		REQUIRE(vm.run->io.port == 0x60);
+		given += vm.run->io.count;
+	}
+	EXPECT(handled > 0);
+	EXPECT_EQ(given, 3000);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(vm.run->io.port, 0x10);
+	vm_destroy(&vm);
+}
+
 /* ---- strings between ports and what is not memory ---- */
 
 #define HOLE	0x10000000ull

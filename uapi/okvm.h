@@ -13,8 +13,8 @@
 #define OKVM_VERSION "0.2.0"
 
 /*
- * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there are, as
- * bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs chooses the one
+ * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there are,
+ * as bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs chooses the one
  * in args[0]: EINVAL if there is none such, or after the first vCPU. A VM that chooses nothing gets
  * OKVM_MMU_TDP where it exists. Numbers of okvm's own begin far above KVM's.
  */

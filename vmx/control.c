@@ -212,7 +212,10 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
 	if (vmx_is_shadow(vcpu)) {
-		set_shadow_root(hw, root->pa);
+		/* A walk of more levels than there are would take the guest's pages for tables. */
+		if (!OKVM_BUG_ON(vcpu->vm, (root->level >= 4) !=
+				 !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
+			set_shadow_root(hw, root->pa);
 		return;
 	}
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))

@@ -23,7 +23,7 @@
 #include "vmx/entry_why.h"
 #include "entry_check.c"
 #include "entry_guest.c"
-#include "vmx/entry_cases.h"
+#include "vmx/entry_kunit.h"
 
 /* Random states in the suite; more are tried on a write to the parameter entry_states. */
 #define ENTRY_STATES	3000

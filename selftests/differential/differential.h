@@ -126,6 +126,8 @@ struct moment {
 	bool zapped;			/* a slot was deleted before */
 	/* Not compared themselves: */
 	unsigned int last_vector;	/* of the last exception */
+	uint32_t fault_code;		/* and its error code */
+	unsigned int slots;		/* which slots are there, a bit for each */
 	unsigned int nr;		/* which of the record's */
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* that KVM_RUN ran with */
 	bool code_changed;		/* the instructions are not what they were at first */

@@ -20,9 +20,12 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 		return insn;
 	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
 		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
+		insn.override |= (*byte & 0xe7) == 0x26;
 		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
-		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3)
+		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3) {
+			insn.both |= insn.prefix && (insn.prefix == 0x66) != (*byte == 0x66);
 			insn.prefix = *byte;
+		}
 	}
 	insn.opcode = *byte++;
 	if (insn.opcode == 0x0f)
@@ -95,18 +98,18 @@ static bool upstream_lacks_two_byte(struct insn insn)
 	case 0x10 ... 0x11:
 	case 0x28 ... 0x29:
 	case 0x2b:
-		return last == 0xf2 || last == 0xf3;
+		return last == 0xf2 || last == 0xf3 || insn.both;
 	case 0x38:
 		return (insn.modrm & 0xfe) != 0xf0 || last;
 	case 0x6f:
 	case 0x7f:
-		return last == 0xf2;
+		return last == 0xf2 || insn.both;
 	case 0xae:
 		return insn.reg >= 2 && insn.reg <= 6;
 	case 0xc7:
 		return insn.reg != 1 || insn.wide;
 	case 0xe7:
-		return last != 0x66;
+		return last != 0x66 || insn.both;
 	default:
 		return false;
 	}

@@ -10,6 +10,8 @@ typedef const struct moment moment_t;
 
 struct insn {
 	bool rep, wide;			/* F2 or F3; REX.W */
+	bool override;			/* ES, CS, SS or DS named */
+	bool both;			/* 66 and F2 or F3 */
 	unsigned int prefix;		/* the last of 66, F2, F3 */
 	unsigned int opcode;		/* with 0f00h if it has two bytes */
 	unsigned int modrm, reg;	/* the byte behind it */

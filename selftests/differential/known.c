@@ -7,173 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "selftests/differential/differential.h"
-#include "selftests/differential/insn.h"
-
-#define CODE_SPAN	128		/* bytes that a program has at most before the next exit */
-#define FLAG_TF		(1u << 8)
-#define FLAG_IF		(1u << 9)
-#define FLAG_NT		(1u << 14)
-#define FLAG_RF		(1u << 16)
-#define FLAG_AC		(1u << 18)
-#define CR0_AM		(1u << 18)
-#define CR4_SMAP	(1u << 21)
-#define CR4_UMIP	(1u << 11)
-#define CR4_VME		(1u << 0)
-#define FLAGS_IOPL	(3u << 12)
-#define DR6_BS		(1u << 14)
-#define VECTORING_VALID	(1ull << 31)
-#define EXIT_EPT_MISCONFIG	0x31
-#define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
-
-enum vector {
-	VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14,
-	VECTOR_AC = 17
-};
-
-/* ---- what was going on ---- */
-
-static struct insn insn_at(program_t *p, moment_t *m)
-{
-	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
-}
-
-/* Is there an instruction before RIP of which @is holds? Bytes in it may look like another one. */
-static bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
-{
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
-	unsigned int i;
-
-	for (i = 2; i < 15 && at >= i; i++)
-		if (is(insn_from(p, m, at - i), m))
-			return true;
-	return false;
-}
-
-static bool is_io(moment_t *m, unsigned int direction)
-{
-	return m->reason == KVM_EXIT_IO && m->exit[0] == direction;
-}
-
-static bool is_mmio_write(moment_t *m)
-{
-	return m->reason == KVM_EXIT_MMIO && m->exit[2];
-}
-
-static bool is_error(moment_t *m, unsigned int suberror)
-{
-	return m->reason == KVM_EXIT_INTERNAL_ERROR && m->exit[0] == suberror;
-}
-
-/* ---- where a delivery goes ---- */
-
-/* As the page tables map it at the start; what is large or beyond them is where it is. */
-uint64_t guest_physical(program_t *p, uint64_t la)
-{
-	unsigned int size = p->mode == MODE_PAGED32 ? 4 : 8;
-	uint64_t pte = 0;
-
-	if (p->mode < MODE_PAGED32 || la >= 256 * PAGE)
-		return la;
-	memcpy(&pte, p->mem + AT_PT + la / PAGE * size, size);
-	return (pte & 0xfffffffff000ull) | la % PAGE;
-}
-
-/* Is some of it not in the RAM that is always there and writable? */
-static bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
-{
-	return p->tables_moved || guest_physical(p, la) + len > AT_ROM ||
-	       guest_physical(p, la + len - 1) >= AT_ROM;
-}
-
-static bool stack_leaves_ram(program_t *p, moment_t *m)
-{
-	uint64_t inner = 0;
-
-	memcpy(&inner, p->mem + AT_TSS + 4, 4);
-	return leaves_ram(p, inner - 64, 64) ||
-	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
-}
-
-/* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
-static bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
-{
-	if (a->sregs.cr0 >> 31 && a->sregs.cr3 != p->sregs.cr3)
-		return true;
-	return leaves_ram(p, a->sregs.idt.base, a->sregs.idt.limit) ||
-	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
-	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
-	       stack_leaves_ram(p, b);
-}
-
-/* ---- what a handler finds ---- */
-
-static bool in_handlers(moment_t *m)
-{
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
-
-	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
-}
-
-/* Its first exit tells the vector. */
-static bool in_handler_of(moment_t *m, unsigned int vector)
-{
-	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
-	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
-}
-
-static bool has_code(unsigned int vector)
-{
-	return vector < 32 && 0x27d00 >> vector & 1;
-}
-
-/* Bytes of an item of the frame that a handler in 32-bit or 64-bit code has. */
-static unsigned int frame_width(moment_t *m)
-{
-	return m->sregs.efer >> 10 & 1 ? 8 : m->sregs.cr0 & 1 ? 4 : 2;
-}
-
-/* Where the item @nr of the frame is: 0 is RIP, 2 the flags. */
-static unsigned int frame_at(moment_t *m, unsigned int nr)
-{
-	bool code = m->sregs.cr0 & 1 && has_code(m->exit[2]);
-
-	return (nr + code) * frame_width(m);
-}
-
-static uint64_t frame_item(moment_t *m, unsigned int nr)
-{
-	uint64_t val = 0;
-
-	memcpy(&val, m->frame + frame_at(m, nr), frame_width(m));
-	return val;
-}
-
-/* The address of the instruction that was interrupted. The code has one segment. */
-static uint64_t interrupted(program_t *p, moment_t *m)
-{
-	return frame_item(m, 0) + p->sregs.cs.base;
-}
-
-/* Do the same handlers begin, with frames that differ in nothing but RIP and @flags? */
-static bool same_but_frame(moment_t *a, moment_t *b, uint64_t flags)
-{
-	unsigned int width = frame_width(a);
-	struct moment x = *a, y = *b;
-	uint64_t diff;
-
-	if (!in_handlers(a) || a->regs.rip != b->regs.rip || a->regs.rsp != b->regs.rsp ||
-	    a->exit[2] != b->exit[2] || !a->frame_rest || a->frame_rest != b->frame_rest)
-		return false;
-	diff = frame_item(a, 2) ^ frame_item(b, 2);
-	if (diff & ~flags)
-		return false;
-	memset(x.frame + frame_at(a, 0), 0, width);
-	memset(y.frame + frame_at(b, 0), 0, width);
-	memset(x.frame + frame_at(a, 2), 0, width);
-	memset(y.frame + frame_at(b, 2), 0, width);
-	return !memcmp(x.frame, y.frame, sizeof(x.frame));
-}
+#include "selftests/differential/when.h"
 
 /* ---- circumstances ---- */
 
@@ -202,11 +36,15 @@ static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		a->events.nmi.injected > b->events.nmi.injected);
 }
 
-/* The same, but that instruction fails. */
+/* The same, but that instruction fails; okvm says that the delivery does. */
 static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
-	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[7] & VECTORING_VALID &&
+	bool failed = is_error(a, KVM_INTERNAL_ERROR_EMULATION);
+
+	if (p->tables_moved && !before && p->events.exception.injected &&
+	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
+		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
+	return failed && a->exit[7] & VECTORING_VALID &&
 	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION) && delivery_leaves_ram(p, a, b);
 }
 
@@ -261,6 +99,24 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 	       a->regs.rip % HANDLER_BYTES == 0 && a->regs.rsp == b->regs.rsp;
 }
 
+/* The same where gates lead to another task, and RF is all that registers differ in. */
+static bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct kvm_regs regs = b->regs;
+	unsigned int i;
+
+	(void)before;
+	if ((a->regs.rflags ^ b->regs.rflags) & ~(uint64_t)FLAG_RF)
+		return false;
+	regs.rflags = a->regs.rflags;
+	if (memcmp(&a->regs, &regs, sizeof(regs)))
+		return false;
+	for (i = 0; i < 0x80; i++)
+		if (gate_is(p, a, i, GATE_TASK))
+			return true;
+	return false;
+}
+
 static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
@@ -288,14 +144,13 @@ static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	return is_io(a, KVM_EXIT_IO_IN) && is_string_io(insn_at(p, a));
 }
 
-/* What reads, changes and writes: the second page of its operand. */
+/* What reads, changes and writes, or the second page of an operand. */
 static bool write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
 	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
-	       (a->exit[0] + a->exit[1]) % PAGE < 8;
+	       ((a->exit[0] + a->exit[1]) % PAGE < 8 || reads_and_writes(p, insn_at(p, a)));
 }
 
 static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -330,7 +185,7 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 
 	(void)before;
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
-	    b->reason == KVM_EXIT_INTERNAL_ERROR)
+	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
 	/* A far jump in real mode beyond the limit: "not implemented". */
 	if (p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP))
@@ -349,11 +204,12 @@ static bool stores_table(struct insn insn, moment_t *m)
 static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	if (!is_mmio_write(b))
+	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
-		return stores_table(insn_at(p, a), a);
-	return a->last_vector == VECTOR_DB && insn_before(p, b, stores_table);
+		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
+	return in_handler_of(a, VECTOR_DB) &&
+	       stores_table(insn_from(p, a, interrupted(p, a)), a);
 }
 
 /* LGDT and LIDT: two bytes, then the rest, of which upstream never gets the answer. */
@@ -365,8 +221,15 @@ static bool loads_table(struct insn insn, moment_t *m)
 
 static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	uint64_t at = a->sregs.cs.base + a->regs.rip;
+
 	(void)before;
-	return a->regs.rip == b->regs.rip && loads_table(insn_at(p, a), a) &&
+	if (!loads_table(insn_at(p, a), a))
+		return false;
+	/* The rest may be beyond the segment's end, or no address. */
+	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT))
+		return a->reason == KVM_EXIT_MMIO && interrupted(p, b) == at;
+	return a->regs.rip == b->regs.rip &&
 	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
 }
 
@@ -385,19 +248,25 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		return true;
 	if (is_error(a, DELIVERY_ERROR) && (uint8_t)a->exit[2] == VECTOR_UD)
 		return true;
+	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
+		return true;
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
 }
 
-/* SLDT and STR. */
+/* SLDT and STR, which UMIP may forbid. */
 static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, a);
 
 	(void)before;
-	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && is_mmio_write(b) &&
-	       a->exit[0] == b->exit[0] && insn.opcode == 0xf00 && insn.reg < 2;
+	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || insn.opcode != 0xf00 || insn.reg > 1)
+		return false;
+	if (in_handler_of(b, VECTOR_GP))
+		return p->sregs.cr4 & CR4_UMIP &&
+		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
 /* The same where the store faults: the page was read. */
@@ -415,15 +284,18 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
+	unsigned int opcode = insn_at(p, a).opcode;
 
 	(void)before;
-	if (!a->exit[1] || a->exit[1] != b->exit[1] || above % a->exit[1])
+	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || a->exit[1] != b->exit[1] ||
+	    above % a->exit[1])
 		return false;
 	above /= a->exit[1];
-	return is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || above == 7 || (enter && above < 32)) &&
-	       (uint16_t)a->exit[0] == (uint16_t)(a->sregs.ss.base + a->regs.rsp);
+	/* INT n, which upstream stands at. */
+	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
+		return above == 2;
+	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
+	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
 }
 
 static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -438,11 +310,46 @@ static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *b
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (p->mode >= MODE_COMPAT || !before || !(before->regs.rflags & FLAG_NT) ||
-	    !in_handlers(before))
+	if (p->mode >= MODE_COMPAT || !before || !in_handlers(before))
 		return false;
-	return (a->reason == KVM_EXIT_SHUTDOWN && b->reason == KVM_EXIT_SHUTDOWN) ||
-	       (before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b));
+	/* From a handler to the task that IRET then leaves. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
+		return b->sregs.cr0 & CR0_TS;
+	if (!(before->regs.rflags & FLAG_NT))
+		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return a->reason == KVM_EXIT_SHUTDOWN ||
+		       (in_handlers(a) && b->sregs.cr0 & CR0_TS &&
+			b->regs.rsp != before->regs.rsp);
+	return before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b);
+}
+
+/* The vector whose delivery is under way, or was last. */
+static unsigned int delivered(program_t *p, moment_t *a, moment_t *before)
+{
+	return !before && p->events.exception.injected ? p->events.exception.nr : a->last_vector;
+}
+
+/* A gate leads to a task that cannot be entered: upstream goes on as if nothing had been. */
+static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	static const uint8_t faults[] = {
+		VECTOR_DF, VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF
+	};
+	unsigned int i;
+
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason) {
+		for (i = 0; i < 0x20; i++)
+			if (gate_is(p, a, i, GATE_TASK))
+				return true;
+		return false;
+	}
+	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK))
+		return false;
+	for (i = 0; i < sizeof(faults); i++)
+		if (in_handler_of(b, faults[i]))
+			return !in_handler_of(a, faults[i]);
+	return false;
 }
 
 static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -496,9 +403,12 @@ static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 {
 	struct insn insn = insn_at(p, b);
 
-	return before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
-	       b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
-	       before->regs.rip == b->regs.rip && a->regs.rip == b->regs.rip;
+	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
+	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
+	      before->regs.rip == b->regs.rip))
+		return false;
+	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
+	       a->regs.rip == b->regs.rip;
 }
 
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
@@ -513,173 +423,20 @@ static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		opcode == 0xcf);
 }
 
-/* Does some instruction of the program behind the prefix have @is? */
-static bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn))
-{
-	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-	unsigned int i;
-
-	for (i = 0; p->how.prefix && i + sizeof(prefix) < p->code_len; i++)
-		if (!memcmp(p->mem + p->code_start + i, prefix, sizeof(prefix)) &&
-		    is(p, insn_from(p, m, p->code_start + i + sizeof(prefix))))
-			return true;
-	return false;
-}
-
-static bool is_not_emulated(program_t *p, struct insn insn)
-{
-	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
-}
-
-/* Is the instruction at @at behind the prefix, and does @is hold of it? */
-static bool forced_at(program_t *p, moment_t *m, uint64_t at,
-		      bool (*is)(program_t *p, struct insn insn))
-{
-	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
-	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
-}
-
-/* The handler of #UD begins, or a fault in it, or nothing can be delivered any more. */
-static bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
-
-	(void)b;
-	(void)before;
-	if (in_handler_of(a, VECTOR_UD))
-		return forced_at(p, a, interrupted(p, a), is_not_emulated);
-	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && frame_item(a, 0) == ud)
-		return forced(p, a, is_not_emulated);
-	return (a->reason == KVM_EXIT_SHUTDOWN || is_error(a, KVM_INTERNAL_ERROR_EMULATION) ||
-		a->last_vector == VECTOR_UD) &&
-	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_not_emulated);
-}
-
-/* What upstream refuses by privilege before it finds that there is no such instruction. */
-static bool is_monitor_or_svm(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.opcode == 0xf01 && ((insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8);
-}
-
-static bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->cpl && in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_UD) &&
-	       interrupted(p, a) == interrupted(p, b) &&
-	       forced_at(p, a, interrupted(p, a), is_monitor_or_svm);
-}
-
-/* FXSAVE, FXRSTOR, MOVNTI and group 9 with 66, F2 or F3. */
-static bool has_bad_prefix(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.prefix && (insn.opcode == 0xfae || insn.opcode == 0xfc3 ||
-			       insn.opcode == 0xfc7);
-}
-
-static bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)a;
-	(void)before;
-	return in_handler_of(b, VECTOR_UD) &&
-	       forced_at(p, b, interrupted(p, b), has_bad_prefix);
-}
-
-static bool is_cli_or_sti(program_t *p, struct insn insn)
-{
-	(void)p;
-	return (insn.opcode | 1) == 0xfb;
-}
-
-/* Upstream takes IOPL for 0 in virtual-8086 mode. */
-static bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)b;
-	(void)before;
-	if (p->mode != MODE_VM86 || (~p->regs.rflags & FLAGS_IOPL))
-		return false;
-	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
-	       a->reason == KVM_EXIT_SHUTDOWN &&
-	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_cli_or_sti);
-}
-
-static bool is_hlt(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.opcode == 0xf4;
-}
-
-/* RIP is behind HLT on okvm, which may have prefixes of its own. */
-static bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
-	unsigned int i;
-
-	(void)before;
-	if (b->reason != KVM_EXIT_HLT && b->mp_state.mp_state != KVM_MP_STATE_HALTED)
-		return false;
-	for (i = 1; i < 5 && at >= i; i++)
-		if (forced_at(p, b, at - i, is_hlt))
-			return a->reason != KVM_EXIT_HLT || a->regs.rip > b->regs.rip;
-	return false;
-}
-
-static bool is_sti(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.opcode == 0xfb;
-}
-
-/* Upstream holds interrupts off behind STI whatever IF has been. */
-static bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
-
-	return before && before->regs.rflags & FLAG_IF && at && forced_at(p, b, at - 1, is_sti) &&
-	       a->events.interrupt.shadow && !b->events.interrupt.shadow;
-}
-
-static bool reads_and_writes(program_t *p, struct insn insn)
-{
-	(void)p;
-	return (insn.opcode < 0x40 && (insn.opcode & 7) < 2) || (insn.opcode | 3) == 0x83 ||
-	       (insn.opcode | 1) == 0xf7 || (insn.opcode | 1) == 0xff ||
-	       (insn.opcode | 1) == 0xc1 || (insn.opcode | 3) == 0xd3 ||
-	       (insn.opcode | 1) == 0x87 || (insn.opcode >= 0xf9f && insn.opcode <= 0xfc7);
-}
-
-/* What reads, changes and writes behind the prefix: hardware has not marked its page. */
-static bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
-	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
-	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, reads_and_writes);
-}
-
-static bool leaves_flags_undefined(program_t *p, struct insn insn)
-{
-	(void)p;
-	return undefined_flags(insn);
-}
-
-static bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
-
-	(void)before;
-	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
-	       forced(p, a, leaves_flags_undefined);
-}
-
-/* In the handler of #UD: the instruction lay before a page's end. */
+/* #UD of an instruction before a page's end: is the next page read before it is known? */
 static bool undefined_fetched(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
+	uint64_t at;
 
-	return is_io(a, KVM_EXIT_IO_OUT) && is_io(b, KVM_EXIT_IO_OUT) && a->exit[2] == VECTOR_UD &&
-	       b->exit[2] == VECTOR_UD && at / PAGE != (at + CODE_SPAN) / PAGE;
+	(void)before;
+	if (in_handler_of(a, VECTOR_UD) && in_handler_of(b, VECTOR_UD))
+		at = interrupted(p, a);
+	else if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		at = a->sregs.cs.base + a->regs.rip;
+	else
+		return false;
+	return at % PAGE > PAGE - 15 && a->regs.rip == b->regs.rip &&
+	       frame_item(p, a, 0) == frame_item(p, b, 0);
 }
 
 /* The guest has switched paging off, which hardware does not run then. */
@@ -739,10 +496,10 @@ static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
 /* The same, and an event came at once: its frame tells where. */
 static bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t from = frame_item(a, 0), to = frame_item(b, 0);
+	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
 
 	(void)before;
-	return !(uint16_t)a->regs.rcx && same_but_frame(a, b, FLAG_RF) && to > from &&
+	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
 	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
 					    interrupted(p, a));
 }
@@ -757,37 +514,149 @@ static bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *
 	if (!in_handler_of(b, VECTOR_DB) || !(from->regs.rflags & FLAG_TF || p->how.prefix))
 		return false;
 	at = interrupted(p, b);
-	if (!is_repeated(p, from, at) || !(frame_item(b, 2) & FLAG_TF))
+	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
 		return false;
 	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
 	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
 }
 
-/* Has upstream emulated something since the debugger's state was set? */
-static bool emulated_since(program_t *p, moment_t *a, moment_t *before)
+/* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
+static bool is_umip_insn(program_t *p, struct insn insn)
 {
+	return p->sregs.cr4 & CR4_UMIP && ((insn.opcode == 0xf00 && insn.reg < 4) ||
+					   (insn.opcode == 0xf01 && insn.modrm < 0xc0) ||
+					   (insn.opcode == 0xf01 && insn.reg == 4));
+}
+
+/* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
+static bool emulated_at(program_t *p, moment_t *m)
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+
+	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
+	       (m->reason == KVM_EXIT_IO && is_string_io(insn_at(p, m))) ||
+	       is_umip_insn(p, insn_at(p, m)) ||
+	       (p->how.prefix && at < AT_HANDLERS && !memcmp(p->mem + at, "\x0f\x0bkvm", 5));
+}
+
+/* Has upstream emulated something since the debugger's state was set? */
+static bool emulated_since(program_t *p, moment_t *a)
+{
+	moment_t start = { .regs = p->regs, .sregs = p->sregs };
 	unsigned int i;
 
-	for (i = 1; before && i <= a->nr; i++) {
-		if (a[-(int)i].reason == KVM_EXIT_MMIO ||
-		    (a[-(int)i].reason == KVM_EXIT_IO && is_string_io(insn_at(p, a - i))))
+	for (i = 1; i <= a->nr; i++) {
+		if (emulated_at(p, a - i))
 			return true;
 		if (a[-(int)i].guest_debug != a->guest_debug)
-			break;
+			return false;
 	}
-	/* With UMIP, which the CPU has not, instructions for descriptor tables are emulated. */
-	return p->how.prefix || p->tables_moved || p->sregs.cr4 & CR4_UMIP;
+	return emulated_at(p, &start);
+}
+
+/* The debugger's TF goes with it: no step, or a frame without TF. */
+static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) || !emulated_since(p, a))
+		return false;
+	if (b->reason == KVM_EXIT_DEBUG)
+		return b->exit[2] & DR6_BS &&
+		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip);
+	return same_but_frame(p, a, b, FLAG_TF) &&
+	       frame_item(p, a, 0) == frame_item(p, b, 0) && frame_item(p, b, 2) & FLAG_TF;
+}
+
+/* A large page of 32-bit paging: upstream takes its address for one of 36 bits. */
+static bool large_page_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_PAGED32 && p->sregs.cr4 & CR4_PSE && a->last_vector == VECTOR_PF &&
+	       a->fault_code & FAULT_RSVD &&
+	       !(b->last_vector == VECTOR_PF && b->fault_code & FAULT_RSVD);
+}
+
+/* An entry that cannot be: an NMI that is delivered in its own handler. */
+static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return !before && p->events.nmi.injected && p->events.nmi.masked &&
+	       a->reason == KVM_EXIT_FAIL_ENTRY && b->reason == a->reason;
 }
 
 /* Userspace has injected an interrupt while an instruction waited for it, which faults. */
 static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
-	return before && b->events.interrupt.injected && !a->events.interrupt.injected &&
+	if (!before || a->events.interrupt.injected ||
+	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO) ||
+	    !(before->events.interrupt.injected || before->shared[0]))
+		return false;
+	/* The fault's handler is interrupted at once. */
+	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
+		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
+		       frame_item(p, b, 0) == a->regs.rip;
+	return b->events.interrupt.injected &&
 	       (in_handlers(b) || b->reason == KVM_EXIT_SHUTDOWN) && a->reason == b->reason &&
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
 	       !memcmp(a->pages, b->pages, sizeof(a->pages));
+}
+
+/* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
+static bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, b);
+
+	(void)before;
+	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
+	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
+	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
+		insn.opcode == 0xfb2);
+}
+
+/* An exception while another is being delivered, which is no page fault. */
+static bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return is_error(a, SIMULTANEOUS_ERROR) && a->exit[2] & VECTORING_VALID &&
+	       !is_error(b, SIMULTANEOUS_ERROR);
+}
+
+/* #DF is being delivered, and a debugger injects #DB or #BP. */
+static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	return !before && p->events.exception.injected &&
+	       p->events.exception.nr == VECTOR_DF && a->reason == KVM_EXIT_SHUTDOWN &&
+	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
+}
+
+/* Without unrestricted guest: a state that the CPU does not enter, and upstream does not emulate. */
+static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
+	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
+}
+
+static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+			return true;
+	return false;
+}
+
+/* Without unrestricted guest one side emulates what the other lets the CPU run. */
+static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return p->how.restricted && diff && a->regs.rip == b->regs.rip &&
+	       leaves_undefined(p, a, diff);
 }
 
 /* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
@@ -804,10 +673,12 @@ static bool io_map_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 static bool second_page_later(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)p;
-	return a->zapped && before && before->reason == KVM_EXIT_MMIO && !before->exit[2] &&
-	       b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE) &&
-	       before->exit[0] + before->exit[1] == b->exit[0] &&
-	       before->regs.rip == b->regs.rip;
+	return before && before->slots != a->slots && before->reason == KVM_EXIT_MMIO &&
+	       !before->exit[2] && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
+	       !(b->exit[0] % PAGE) && b->exit[0] >= AT_ROM && b->exit[0] < AT_END &&
+	       before->exit[0] % PAGE + before->exit[1] == PAGE &&
+	       before->regs.rip == b->regs.rip &&
+	       !(a->reason == b->reason && a->exit[0] == b->exit[0]);
 }
 
 /* A breakpoint at VMMCALL: it has been reported, and the hypercall patched. */
@@ -816,11 +687,37 @@ static bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, mom
 	struct insn insn;
 
 	(void)before;
-	if (a->reason != KVM_EXIT_DEBUG && !in_handler_of(a, VECTOR_DB))
+	/* Its #DB may end in another handler. */
+	if (a->reason != KVM_EXIT_DEBUG && !(in_handlers(a) && a->debugregs.dr6 & 0xf))
 		return false;
 	insn = insn_from(p, b, a->reason == KVM_EXIT_DEBUG ? p->sregs.cs.base + a->regs.rip :
 							       interrupted(p, a));
 	return insn.opcode == 0xf01 && (insn.modrm == 0xd9 || insn.modrm == 0xc1);
+}
+
+/* The segment that an instruction loads: in the order of moment_t, cs first. None is 0. */
+static unsigned int loads_segment(struct insn insn)
+{
+	static const uint8_t order[8] = { 2, 0, 5, 1, 3, 4 };	/* es, cs, ss, ds, fs, gs */
+
+	switch (insn.opcode) {
+	case 0x8e:
+		return order[insn.reg];
+	case 0x07:
+	case 0xc4:
+		return 2;
+	case 0x1f:
+	case 0xc5:
+		return 1;
+	case 0xfa1:
+	case 0xfb4:
+		return 3;
+	case 0xfa9:
+	case 0xfb5:
+		return 4;
+	default:
+		return 0;
+	}
 }
 
 /* LDS and so on, or MOV: DPL must not be below CPL nor below RPL. */
@@ -829,18 +726,49 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	const struct kvm_segment *s = &a->sregs.cs, *t = &b->sregs.cs;
 	unsigned int i, rpl;
 
-	(void)p;
 	(void)before;
-	if (b->last_vector != VECTOR_GP && !in_handler_of(b, VECTOR_GP))
+	if (!in_handler_of(b, VECTOR_GP))
 		return false;
-	/* ds, es, fs, gs lie in this order. */
-	for (i = 1; i < 5; i++) {
-		rpl = s[i].selector & 3;
-		if (s[i].selector != t[i].selector && s[i].s && (s[i].type & 0xc) != 0xc &&
-		    (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl))
-			return true;
-	}
-	return false;
+	i = loads_segment(insn_from(p, b, interrupted(p, b)));
+	if (!i || s[i].selector == t[i].selector)
+		return false;
+	rpl = s[i].selector & 3;
+	return s[i].s && (s[i].type & 0xc) != 0xc &&
+	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
+}
+
+/* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
+static bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at;
+
+	(void)before;
+	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
+		return false;
+	at = interrupted(p, a);
+	return at == p->sregs.cs.base + b->regs.rip && is_string_io(insn_from(p, a, at)) &&
+	       a->debugregs.dr6 & 0xf;
+}
+
+static bool reads_time(struct insn insn, moment_t *m)
+{
+	return insn.opcode == 0xf31 || (insn.opcode == 0xf32 && m->regs.rcx == MSR_TSC) ||
+	       (insn.opcode == 0xf01 && insn.modrm == 0xf9);
+}
+
+/* It is not the same twice. */
+static bool time_was_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->regs.rip == b->regs.rip && insn_before(p, a, reads_time);
+}
+
+/* No selector in SS of 64-bit code: upstream's emulator makes a segment of it. */
+static bool no_stack_segment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_LONG64 && a->sregs.ss.selector < 4 && b->sregs.ss.unusable &&
+	       !a->sregs.ss.unusable && a->sregs.ss.selector == b->sregs.ss.selector;
 }
 
 /* INT pushes 16 bits in real mode, whatever the operand size. */
@@ -892,13 +820,21 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
 }
 
+/* Does a string's destination, which it has come to, lie where the instructions are? */
+static bool writes_code(program_t *p, moment_t *m)
+{
+	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
+
+	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
+}
+
 /* Instructions are not what they were, and a string has come to another end on each device. */
 static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	unsigned int i;
 
 	(void)before;
-	if (!a->code_changed && !b->code_changed)
+	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
 		return false;
 	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
 		return false;
@@ -956,6 +892,10 @@ static const struct known rows[] = {
 	{ "mem.*", delivery_across_exits, true,
 	  "upstream drops all EPT entries with a slot; Bochs saves RF at an exit from a delivery",
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "regs.rflags", rf_across_exits, true,
+	  "likewise, and a task's flags have it", "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "mem.3", rf_across_exits, true,
+	  "likewise, and the image in the old task's TSS", "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", halt_is_emulated, true,
 	  "upstream forgets to halt when it emulates HLT", "HLT" },
 	{ "*", store_reads_first, true,
@@ -969,6 +909,8 @@ static const struct known rows[] = {
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
+	{ "*", task_gate_faults, true,
+	  "upstream drops the fault of a task switch by a gate", "Task Switching" },
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_exception_injected, true,
@@ -1002,13 +944,29 @@ static const struct known rows[] = {
 	{ "events.irq.shadow", forced_sti, true,
 	  "behind the prefix: upstream blocks interrupts behind STI if they were enabled, too",
 	  "STI" },
+	{ "shared.ready", forced_sti, true, "likewise, and userspace cannot inject", "STI" },
+	{ "*", forced_write_faults, true,
+	  "behind the prefix: okvm faults on what it must write before it reads a device",
+	  "Type Checking; Access Rights" },
+	{ "mem.11", forced_write_has_read, true,
+	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
+	{ "mem.11", forced_clflush, true,
+	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "*", forced_rep_in, true,
+	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
+	{ "*", forced_override, true,
+	  "behind the prefix: 64-bit code ignores prefixes of ES, CS, SS and DS, not so upstream",
+	  "Segment Override Prefixes" },
+	{ "*", forced_alignment, true,
+	  "behind the prefix: upstream's emulator checks no alignment",
+	  "Alignment Check Exception (#AC)" },
 	{ "mem.1*", forced_write_looks_first, false,
 	  "behind the prefix: okvm translates for writing before it reads a device",
 	  "Accessed and Dirty Flags" },
 	{ "*", forced_flags, true,
 	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,
-	  "upstream fetches the rest of an undefined instruction, from the next page",
+	  "whether the rest of an undefined instruction is fetched from the next page",
 	  "Accessed and Dirty Flags" },
 	{ "*", ins_faults_first, true,
 	  "okvm faults on the destination before it reads the port", "INS/INSB/INSW/INSD" },
@@ -1031,6 +989,27 @@ static const struct known rows[] = {
 	{ "*", interrupt_is_lost, true,
 	  "upstream drops an interrupt that is injected when the instruction in work faults",
 	  "KVM's API, KVM_INTERRUPT" },
+	{ "*", step_is_lost, true,
+	  "upstream loses the debugger's TF behind an instruction that it emulates",
+	  "KVM's API, KVM_SET_GUEST_DEBUG" },
+	{ "*", large_page_beyond, true,
+	  "upstream takes addresses of more than 36 bits for reserved ones",
+	  "Paging-Structure Entries: 32-Bit Paging, 4-MByte Page" },
+	{ "events.irq.shadow", faulting_mov_ss, false,
+	  "upstream blocks interrupts behind a MOV to SS or POP SS that faults", "MOV; POP" },
+	{ "*", exceptions_meet, true,
+	  "upstream gives up when an exception meets another but a page fault",
+	  "Interrupt 8 - Double Fault Exception (#DF)" },
+	{ "*", debugger_meets_double_fault, true,
+	  "upstream shuts down, though #DB and #BP are benign",
+	  "Interrupt 8 - Double Fault Exception (#DF)" },
+	{ "*", state_not_entered, true,
+	  "upstream cannot emulate in a state that the CPU does not enter, okvm goes on",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "regs.rflags", restricted_flags, true,
+	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
+	{ "events.nmi.masked", nmi_within_nmi, false,
+	  "okvm unblocks NMIs for the delivery of one", "Checks on Guest Non-Register State" },
 	{ "*", io_map_faults, true,
 	  "SMAP holds for the I/O map: upstream makes #GP of it",
 	  "Determination of Access Rights; I/O Permission Bit Map" },
@@ -1043,6 +1022,12 @@ static const struct known rows[] = {
 	{ "*", privilege_is_checked, true,
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },
+	{ "*", port_meets_breakpoint, true,
+	  "upstream has lost RF when it emulates INS or OUTS: the breakpoint is met again",
+	  "Instruction-Breakpoint Exception Condition" },
+	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
+	{ "sregs.ss.*", no_stack_segment, true,
+	  "upstream makes a segment of no selector", "Segment Loading Instructions in IA-32e Mode" },
 	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },

@@ -96,7 +96,8 @@ static void cpuid_common(struct kvm_cpuid_entry2 *e, const struct kvm_cpuid_entr
 		break;
 	case 7:
 		e->ebx &= other->ebx & ~(1u << 18);
-		e->ecx &= other->ecx;
+		/* LA57: Bochs dies at an exit from a guest whose CR4 has it if the host's has not. */
+		e->ecx &= other->ecx & ~(1u << 16);
 		e->edx &= other->edx;
 		break;
 	case 0xa:
@@ -338,6 +339,7 @@ static void forget_meaningless(struct moment *m)
 			segs[i] = (struct kvm_segment){ .unusable = 1,
 						.selector = segs[i].selector };
 	m->last_vector = m->events.exception.nr;
+	m->fault_code = m->events.exception.error_code;
 	if (!m->events.exception.injected && !m->events.exception.pending) {
 		m->events.exception.nr = 0;
 		m->events.exception.has_error_code = 0;
@@ -396,6 +398,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->shared[4] = vm->run->apic_base;
 	m->ioctls = vm->ioctls;
 	m->zapped = vm->zapped;
+	m->slots = vm->ram2 | vm->rom_writable << 1;
 	m->guest_debug = vm->guest_debug;
 	see_frame(vm, m);
 	forget_meaningless(m);

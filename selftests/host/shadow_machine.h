@@ -311,6 +311,11 @@ static void host_protect(u64 gfn)
 	host.writable[gfn] = false;
 }
 
+int fault_verdict(const struct okvm_fault *f, int verdict)
+{
+	return verdict;
+}
+
 static void (*meanwhile)(struct okvm_vcpu *vcpu);
 
 int hostmem_resolve(struct okvm_fault *f)

@@ -2,7 +2,7 @@
 /* vmx/entry_check.c: each rule is broken alone, and what is near a rule breaks none. */
 #include "test.h"
 #include "vmx/caps_sets.h"
-#include "vmx/entry_cases.h"
+#include "vmx/entry_kunit.h"
 
 #define PAGE	0x5000u
 

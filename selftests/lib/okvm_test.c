@@ -416,6 +416,13 @@ bool no_unrestricted_guest(void)
 	       is_off("/sys/module/okvm/parameters/ept");
 }
 
+bool vm_on_shadow(const struct vm *vm)
+{
+	int mmus = ioctl(vm->fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU);
+
+	return mmus > 0 && !(mmus >> OKVM_MMU_TDP & 1);
+}
+
 int vcpu_run(struct vm *vm)
 {
 	return ioctl(vm->vcpu, KVM_RUN, 0);

@@ -144,6 +144,8 @@ void force_emulation(const char *value);
 /* In assembler text: the emulator carries out the next instruction. */
 #define FORCED "ud2\n .ascii \"kvm\"\n"
 
+/* Does @vm, which has chosen nothing, run on shadow page tables? */
+bool vm_on_shadow(const struct vm *vm);
 /* okvm is loaded without "unrestricted guest": the emulator runs what such a CPU would refuse. */
 bool no_unrestricted_guest(void);
 

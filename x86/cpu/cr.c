@@ -127,7 +127,10 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 	ops->set_segment(vcpu, &tr, OKVM_SEG_TR);
 }
 
-/* EFER.LMA follows LME and CR0.PG. */
+/*
+ * SDM "Initializing IA-32e Mode": EFER.LMA takes LME's value when CR0.PG changes, and then only.
+ * Userspace may have set LME while the guest's paging is on.
+ */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
 	u64 efer = vcpu->arch->efer & ~EFER_LMA;
@@ -138,8 +141,7 @@ static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 		return;
 	if (efer & EFER_LMA)
 		fix_long_mode_tr(vcpu);
-	vcpu->arch->reg_ops->set_efer(vcpu, efer);
-	vcpu->arch->efer = efer;
+	okvm_load_efer(vcpu, efer);
 }
 
 static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr0)
@@ -166,7 +168,8 @@ int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 		return 1;
 	vcpu->arch->reg_ops->set_cr0(vcpu, cr0);
 	vcpu->arch->cr0 = cr0;
-	sync_lma(vcpu, cr0);
+	if ((old ^ cr0) & X86_CR0_PG)
+		sync_lma(vcpu, cr0);
 	cr0_changed(vcpu, old, cr0);
 	return 0;
 }

@@ -332,6 +332,11 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
+	/* What userspace's controller has handed over is accepted: it comes before an NMI. */
+	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
+		event_inject_irq(vcpu, event_take_irq(vcpu));
+		can_inject = false;
+	}
 	if (can_inject && !blocked && ev->nmi_pending && event_nmi_allowed(vcpu)) {
 		event_inject_nmi(vcpu);
 		can_inject = false;

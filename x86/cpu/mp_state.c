@@ -78,8 +78,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	}
 	okvm_apic_pv_eoi_exit(vcpu);
 	okvm_apic_timer_inject(vcpu);
-	if (mp_has_event(vcpu)) {
-		/* An event that waits already ends HLT at once. */
+	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
+		/* An event that waits already ends HLT at once; a debugger sees the halt before. */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	} else {

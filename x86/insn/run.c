@@ -140,6 +140,15 @@ static bool emul_is_port_string(const struct emul_insn *insn)
 	return insn->map == EMUL_MAP_1B && (insn->opcode & 0xfc) == 0x6c;
 }
 
+/*
+ * Who asks to come back at once wants no more of a port's string than what is answered, and an
+ * event that waits is delivered between two batches.
+ */
+static bool emul_pauses(struct okvm_vcpu *vcpu)
+{
+	return okvm_immediate_exit(vcpu->run) || okvm_has_requests(vcpu);
+}
+
 static int emul_go_on(struct okvm_emulation *e)
 {
 	if (emul_dropped(e)) {
@@ -161,9 +170,7 @@ static int emul_go_on(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
-	/* Who asks to come back at once wants no more of a port's string than what is answered. */
-	if (okvm_emul_steps(e) ||
-	    (okvm_immediate_exit(e->vcpu->run) && emul_is_port_string(&e->ctx.insn)))
+	if (okvm_emul_steps(e) || (emul_is_port_string(&e->ctx.insn) && emul_pauses(e->vcpu)))
 		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Circumstances of differences: instructions behind the prefix that asks for emulation. */
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+/* Does some instruction of the program behind the prefix have @is? */
+bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn))
+{
+	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+	unsigned int i;
+
+	for (i = 0; p->how.prefix && i + sizeof(prefix) < p->code_len; i++)
+		if (!memcmp(p->mem + p->code_start + i, prefix, sizeof(prefix)) &&
+		    is(p, insn_from(p, m, p->code_start + i + sizeof(prefix))))
+			return true;
+	return false;
+}
+
+bool is_not_emulated(program_t *p, struct insn insn)
+{
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
+}
+
+/* Is the instruction at @at behind the prefix, and does @is hold of it? */
+bool forced_at(program_t *p, moment_t *m, uint64_t at,
+		      bool (*is)(program_t *p, struct insn insn))
+{
+	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
+	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
+}
+
+/* A handler begins because #UD could not be delivered: the error code has its gate. */
+static bool undefined_not_delivered(moment_t *m)
+{
+	uint16_t code;
+
+	if (!in_handlers(m) || !is_io(m, KVM_EXIT_IO_OUT) || m->exit[2] < VECTOR_TS ||
+	    m->exit[2] > VECTOR_GP)
+		return false;
+	memcpy(&code, m->frame, sizeof(code));
+	return (code & ~1u) == (VECTOR_UD << 3 | 2);
+}
+
+/*
+ * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
+ * handler's OUT faults in turn the frame that tells is deep in the stack.
+ */
+bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
+
+	(void)b;
+	(void)before;
+	if (in_handler_of(a, VECTOR_UD) || undefined_not_delivered(a))
+		return forced_at(p, a, interrupted(p, a), is_not_emulated);
+	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
+	    (frame_item(p, a, 0) == ud ||
+	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
+		return forced(p, a, is_not_emulated);
+	return (a->reason == KVM_EXIT_SHUTDOWN || is_error(a, KVM_INTERNAL_ERROR_EMULATION) ||
+		a->last_vector == VECTOR_UD) &&
+	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_not_emulated);
+}
+
+/* What upstream refuses by privilege before it finds that there is no such instruction. */
+static bool is_monitor_or_svm(program_t *p, struct insn insn)
+{
+	if (insn.opcode != 0xf01)
+		return false;
+	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
+	       (insn.modrm == 0xd1 && !(p->sregs.cr4 & CR4_OSXSAVE));
+}
+
+bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	/* The faults of handlers fill the stack until nothing can be delivered. */
+	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
+		return forced(p, a, is_monitor_or_svm);
+	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
+	    !forced_at(p, a, interrupted(p, a), is_monitor_or_svm))
+		return false;
+	return (in_handler_of(b, VECTOR_UD) && interrupted(p, a) == interrupted(p, b)) ||
+	       (gate_is(p, b, VECTOR_UD, GATE_TASK) &&
+		a->sregs.tr.selector != b->sregs.tr.selector);
+}
+
+/* FXSAVE, FXRSTOR, MOVNTI and group 9 with 66, F2 or F3. */
+static bool has_bad_prefix(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.prefix && (insn.opcode == 0xfae || insn.opcode == 0xfc3 ||
+			       insn.opcode == 0xfc7);
+}
+
+bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)a;
+	(void)before;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return forced_at(p, b, p->sregs.cs.base + b->regs.rip, has_bad_prefix);
+	return in_handler_of(b, VECTOR_UD) &&
+	       forced_at(p, b, interrupted(p, b), has_bad_prefix);
+}
+
+static bool is_cli_or_sti(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode | 1) == 0xfb;
+}
+
+/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts elsewhere. */
+bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	if (p->mode == MODE_VM86 ? (~p->regs.rflags & FLAGS_IOPL) != 0 :
+	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
+		return false;
+	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
+	       a->reason == KVM_EXIT_SHUTDOWN &&
+	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_cli_or_sti);
+}
+
+static bool is_hlt(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xf4;
+}
+
+/* RIP is behind HLT on okvm, which may have prefixes of its own. */
+bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	unsigned int i;
+
+	(void)before;
+	if (b->reason != KVM_EXIT_HLT && b->mp_state.mp_state != KVM_MP_STATE_HALTED)
+		return false;
+	for (i = 1; i < 5 && at >= i; i++)
+		if (forced_at(p, b, at - i, is_hlt))
+			return a->reason != KVM_EXIT_HLT || a->regs.rip > b->regs.rip;
+	return false;
+}
+
+static bool is_sti(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xfb;
+}
+
+/* Upstream holds interrupts off behind STI whatever IF has been. */
+bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t flags = before ? before->regs.rflags : p->regs.rflags;
+	unsigned int i;
+
+	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)
+		return false;
+	/* It may have prefixes of its own. */
+	for (i = 1; i < 5 && at >= i; i++)
+		if (forced_at(p, b, at - i, is_sti))
+			return true;
+	return false;
+}
+
+bool reads_and_writes(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode < 0x40 && (insn.opcode & 7) < 2) || (insn.opcode | 3) == 0x83 ||
+	       (insn.opcode | 1) == 0xf7 || (insn.opcode | 1) == 0xff ||
+	       (insn.opcode | 1) == 0xc1 || (insn.opcode | 3) == 0xd3 ||
+	       (insn.opcode | 1) == 0x87 || (insn.opcode >= 0xf9f && insn.opcode <= 0xfc7);
+}
+
+/* What reads, changes and writes behind the prefix: hardware has not marked its page. */
+bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
+	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
+	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, reads_and_writes);
+}
+
+/* The same, where okvm faults on what must be written before it reads the device. */
+bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = a->sregs.cs.base + a->regs.rip;
+
+	(void)before;
+	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
+		return interrupted(p, a) == interrupted(p, b) &&
+		       forced_at(p, a, interrupted(p, a), reads_and_writes);
+	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || !forced_at(p, a, at, reads_and_writes))
+		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return a->regs.rip == b->regs.rip;
+	return (in_handler_of(b, VECTOR_GP) || in_handler_of(b, VECTOR_SS) ||
+		in_handler_of(b, VECTOR_PF)) && interrupted(p, b) == at;
+}
+
+/* And where both fault: upstream has read memory. */
+bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && has_code(a->exit[2]) &&
+	       same_but_frame(p, a, b, 0) && interrupted(p, a) == interrupted(p, b) &&
+	       forced_at(p, a, interrupted(p, a), reads_and_writes);
+}
+
+static bool has_override(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.override;
+}
+
+/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream's emulator picks the fault by them. */
+bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_LONG64 &&
+	       ((in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS)) ||
+		(in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP))) &&
+	       interrupted(p, a) == interrupted(p, b) &&
+	       forced_at(p, a, interrupted(p, a), has_override);
+}
+
+static bool is_any(program_t *p, struct insn insn)
+{
+	(void)p;
+	(void)insn;
+	return true;
+}
+
+static bool is_clflush(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xfae && insn.reg == 7;
+}
+
+bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_clflush);
+}
+
+static bool is_rep_in(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.rep && ((insn.opcode | 1) == 0xe5 || (insn.opcode | 1) == 0xed);
+}
+
+/* IN has nothing to repeat. */
+bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
+	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in);
+}
+
+/* Upstream's emulator checks no alignment. */
+bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	if (p->cpl == 3 && p->sregs.cr0 & CR0_AM && b->reason == KVM_EXIT_SHUTDOWN)
+		return b->regs.rflags & FLAG_AC &&
+		       forced_at(p, b, p->sregs.cs.base + b->regs.rip, is_any);
+	return in_handler_of(b, VECTOR_AC) && !in_handler_of(a, VECTOR_AC) &&
+	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
+	       forced_at(p, b, interrupted(p, b), is_any);
+}
+
+static bool leaves_flags_undefined(program_t *p, struct insn insn)
+{
+	(void)p;
+	return undefined_flags(insn);
+}
+
+bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
+	       forced(p, a, leaves_flags_undefined);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What was going on at an exit: its kind, where events go, what a handler finds. */
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+/* ---- what was going on ---- */
+
+struct insn insn_at(program_t *p, moment_t *m)
+{
+	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
+}
+
+/* Is there an instruction before RIP of which @is holds? Bytes in it may look like another one. */
+bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	unsigned int i;
+
+	for (i = 2; i < 15 && at >= i; i++)
+		if (is(insn_from(p, m, at - i), m))
+			return true;
+	return false;
+}
+
+bool is_io(moment_t *m, unsigned int direction)
+{
+	return m->reason == KVM_EXIT_IO && m->exit[0] == direction;
+}
+
+bool is_mmio_write(moment_t *m)
+{
+	return m->reason == KVM_EXIT_MMIO && m->exit[2];
+}
+
+bool is_error(moment_t *m, unsigned int suberror)
+{
+	return m->reason == KVM_EXIT_INTERNAL_ERROR && m->exit[0] == suberror;
+}
+
+/* ---- where a delivery goes ---- */
+
+/* As the page tables map it at the start; what is large or beyond them is where it is. */
+uint64_t guest_physical(program_t *p, uint64_t la)
+{
+	unsigned int size = p->mode == MODE_PAGED32 ? 4 : 8;
+	uint64_t pte = 0;
+
+	if (p->mode < MODE_PAGED32 || la >= 256 * PAGE)
+		return la;
+	memcpy(&pte, p->mem + AT_PT + la / PAGE * size, size);
+	return (pte & 0xfffffffff000ull) | la % PAGE;
+}
+
+/* Is some of it not in the RAM that is always there and writable? */
+bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
+{
+	return p->tables_moved || guest_physical(p, la) + len > AT_ROM ||
+	       guest_physical(p, la + len - 1) >= AT_ROM;
+}
+
+bool stack_leaves_ram(program_t *p, moment_t *m)
+{
+	uint64_t inner = 0;
+
+	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	return leaves_ram(p, inner - 64, 64) ||
+	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
+}
+
+/* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
+bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
+{
+	if (a->sregs.cr0 >> 31 && a->sregs.cr3 != p->sregs.cr3)
+		return true;
+	return leaves_ram(p, a->sregs.idt.base, a->sregs.idt.limit) ||
+	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
+	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
+	       stack_leaves_ram(p, b);
+}
+
+/* ---- what a handler finds ---- */
+
+bool in_handlers(moment_t *m)
+{
+	uint64_t at = m->sregs.cs.base + m->regs.rip;
+
+	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
+}
+
+/* Its first exit tells the vector. */
+bool in_handler_of(moment_t *m, unsigned int vector)
+{
+	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
+	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
+}
+
+bool has_code(unsigned int vector)
+{
+	return vector < 32 && 0x27d00 >> vector & 1;
+}
+
+/* Is the gate of @vector in the IDT, as it was at first, of @type? */
+bool gate_is(program_t *p, moment_t *m, unsigned int vector, unsigned int type)
+{
+	uint64_t at = m->sregs.idt.base + vector * 8;
+
+	return p->mode != MODE_REAL && p->mode < MODE_COMPAT && at < AT_END - 8 &&
+	       (p->mem[at + 5] & 0x1f) == type;
+}
+
+/* Bytes of an item of the frame that a handler has: its gate is of 16 bits at times. */
+unsigned int frame_width(program_t *p, moment_t *m)
+{
+	if (m->sregs.efer >> 10 & 1)
+		return 8;
+	return !(m->sregs.cr0 & 1) || gate_is(p, m, m->exit[2], GATE_INT16) ||
+	       gate_is(p, m, m->exit[2], GATE_TRAP16) ? 2 : 4;
+}
+
+/* Where the item @nr of the frame is: 0 is RIP, 2 the flags. */
+unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr)
+{
+	bool code = m->sregs.cr0 & 1 && has_code(m->exit[2]);
+
+	return (nr + code) * frame_width(p, m);
+}
+
+uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr)
+{
+	uint64_t val = 0;
+
+	memcpy(&val, m->frame + frame_at(p, m, nr), frame_width(p, m));
+	return val;
+}
+
+/* The address of the instruction that was interrupted. The code has one segment. */
+uint64_t interrupted(program_t *p, moment_t *m)
+{
+	return frame_item(p, m, 0) + p->sregs.cs.base;
+}
+
+/* Do the same handlers begin, with frames that differ in nothing but RIP and @flags? */
+bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
+{
+	unsigned int width = frame_width(p, a);
+	struct moment x = *a, y = *b;
+	uint64_t diff;
+
+	if (!in_handlers(a) || a->regs.rip != b->regs.rip || a->regs.rsp != b->regs.rsp ||
+	    a->exit[2] != b->exit[2] || !a->frame_rest || a->frame_rest != b->frame_rest)
+		return false;
+	diff = frame_item(p, a, 2) ^ frame_item(p, b, 2);
+	if (diff & ~flags)
+		return false;
+	memset(x.frame + frame_at(p, a, 0), 0, width);
+	memset(y.frame + frame_at(p, b, 0), 0, width);
+	memset(x.frame + frame_at(p, a, 2), 0, width);
+	memset(y.frame + frame_at(p, b, 2), 0, width);
+	return !memcmp(x.frame, y.frame, sizeof(x.frame));
+}

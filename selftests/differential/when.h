@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the circumstances of known.c's rows are made of; upstream is A, okvm B. */
+#ifndef OKVM_SELFTESTS_DIFFERENTIAL_WHEN_H
+#define OKVM_SELFTESTS_DIFFERENTIAL_WHEN_H
+
+#include "selftests/differential/insn.h"
+
+#define FLAG_TF		(1u << 8)
+#define FLAG_IF		(1u << 9)
+#define FLAG_NT		(1u << 14)
+#define FLAG_RF		(1u << 16)
+#define FLAG_AC		(1u << 18)
+#define CR0_TS		(1u << 3)
+#define CR0_AM		(1u << 18)
+#define CR4_PSE		(1u << 4)
+#define CR4_PVI		(1u << 1)
+#define CR4_OSXSAVE	(1u << 18)
+#define MSR_TSC		0x10
+#define FAULT_RSVD	(1u << 3)
+#define CR4_SMAP	(1u << 21)
+#define CR4_UMIP	(1u << 11)
+#define CR4_VME		(1u << 0)
+#define FLAGS_IOPL	(3u << 12)
+#define DR6_BS		(1u << 14)
+#define VECTORING_VALID	(1ull << 31)
+#define EXIT_EPT_MISCONFIG	0x31
+#define GATE_TASK	5
+#define GATE_INT16	6
+#define GATE_TRAP16	7
+#define EXIT_INVALID_STATE	0x80000021
+#define SIMULTANEOUS_ERROR	2	/* KVM_INTERNAL_ERROR_SIMUL_EX */
+#define DELIVERY_ERROR	3		/* KVM_INTERNAL_ERROR_DELIVERY_EV */
+
+enum vector {
+	VECTOR_DB = 1, VECTOR_NMI, VECTOR_BP, VECTOR_OF, VECTOR_UD = 6, VECTOR_DF = 8,
+	VECTOR_TS = 10, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF, VECTOR_AC = 17
+};
+
+/* moment.c */
+struct insn insn_at(program_t *p, moment_t *m);
+bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m));
+bool is_io(moment_t *m, unsigned int direction);
+bool is_mmio_write(moment_t *m);
+bool is_error(moment_t *m, unsigned int suberror);
+bool leaves_ram(program_t *p, uint64_t la, unsigned int len);
+bool stack_leaves_ram(program_t *p, moment_t *m);
+bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b);
+bool in_handlers(moment_t *m);
+bool in_handler_of(moment_t *m, unsigned int vector);
+bool has_code(unsigned int vector);
+bool gate_is(program_t *p, moment_t *m, unsigned int vector, unsigned int type);
+unsigned int frame_width(program_t *p, moment_t *m);
+unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
+uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
+uint64_t interrupted(program_t *p, moment_t *m);
+bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
+
+/* forced.c */
+bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
+bool is_not_emulated(program_t *p, struct insn insn);
+bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
+bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+#endif /* OKVM_SELFTESTS_DIFFERENTIAL_WHEN_H */

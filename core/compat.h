@@ -9,6 +9,139 @@
 #include <linux/mm.h>
 #include <linux/version.h>
 
+/*
+ * From 6.19 on the kernel exports to the modules kvm, kvm-intel and kvm-amd alone what VMX cannot
+ * do without, the exchange of FPU states, and helpers for which there is something else here.
+ * Documentation/kernels.rst says what. Kbuild leaves vmx/ out there.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define OKVM_HAS_KVM_HELPERS	1
+#else
+#define OKVM_HAS_KVM_HELPERS	0
+#endif
+
+/* 64-bit MSR accessors end with q since 6.16; the old names are gone in 7.x. */
+#include <asm/msr.h>
+#if defined(rdmsrq) && !defined(rdmsrl)
+#define rdmsrl(msr, val)	rdmsrq(msr, val)
+#define wrmsrl(msr, val)	wrmsrq(msr, val)
+#define rdmsrl_safe(msr, p)	rdmsrq_safe(msr, p)
+#define wrmsrl_safe(msr, val)	wrmsrq_safe(msr, val)
+#endif
+
+/* <asm/processor.h> had CPUID's accessors until 6.17. */
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#else
+#include <asm/processor.h>
+#endif
+
+/* One name for a patched test of a feature is left in 7.x. */
+#include <asm/cpufeature.h>
+#ifndef static_cpu_has
+#define static_cpu_has(bit)	cpu_feature_enabled(bit)
+#endif
+
+/* What a notifier of page ages answers is a bool since 7.2. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+typedef int okvm_young_t;
+#else
+typedef bool okvm_young_t;
+#endif
+
+/* The host's clocks at one reading of the TSC: raw and wall-clock time in ns. */
+#include <linux/timekeeping.h>
+struct okvm_snapshot {
+	u64 tsc, raw_ns, real_ns;
+};
+
+static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
+{
+	struct system_time_snapshot host;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+	ktime_get_snapshot(&host);
+	snap->raw_ns = ktime_to_ns(host.raw);
+	snap->real_ns = ktime_to_ns(host.real);
+#else
+	ktime_get_snapshot_id(CLOCK_REALTIME, &host);
+	snap->raw_ns = ktime_to_ns(host.monoraw);
+	snap->real_ns = ktime_to_ns(host.systime);
+#endif
+	snap->tsc = host.cycles;
+}
+
+/*
+ * The callback of crashes and emergency restarts. Where it is the kernel's own KVM's, the kernel
+ * switches off what that has switched on, and EFER.SVME of okvm stays on.
+ */
+#include <asm/reboot.h>
+static inline bool okvm_emergency_register(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_register_virt_callback(off);
+	return true;
+#else
+	return false;
+#endif
+}
+
+static inline void okvm_emergency_unregister(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_unregister_virt_callback(off);
+#endif
+}
+
+/* CR4 as the kernel wants it on this CPU; IRQs may be on, but not for its bits of the task. */
+#include <asm/tlbflush.h>
+static inline unsigned long okvm_host_cr4(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return cr4_read_shadow();
+#else
+	return __read_cr4();
+#endif
+}
+
+/* The host's own breakpoints, which a stay in the guest disables: IRQs off. */
+#include <asm/debugreg.h>
+static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
+{
+#if !OKVM_HAS_KVM_HELPERS
+	get_debugreg(db[0], 0);
+	get_debugreg(db[1], 1);
+	get_debugreg(db[2], 2);
+	get_debugreg(db[3], 3);
+#endif
+}
+
+static __always_inline void okvm_host_breakpoints_restore(const unsigned long db[4])
+{
+#if OKVM_HAS_KVM_HELPERS
+	hw_breakpoint_restore();
+#else
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
+	set_debugreg(DR6_RESERVED, 6);
+	set_debugreg(this_cpu_read(cpu_dr7), 7);
+#endif
+}
+
+/* Whom the branch predictor was trained by is forgotten. */
+#include <asm/nospec-branch.h>
+static inline void okvm_forget_branches(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	indirect_branch_prediction_barrier();
+#else
+	if (cpu_feature_enabled(X86_FEATURE_IBPB))
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+#endif
+}
+
 /* Lazy rescheduling has a flag of its own since 6.13. */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define OKVM_TIF_RESCHED	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
@@ -122,11 +255,27 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
+/** okvm_pfn_is_ram() - the firmware's map has this frame as memory */
+#include <asm/e820/api.h>
+static inline bool okvm_pfn_is_ram(u64 pfn)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#else
+	return e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#endif
+}
+
 /** okvm_pfn_uncached() - the host has this frame uncached, or the kernel cannot tell */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
+#if OKVM_HAS_KVM_HELPERS
 	return !pat_enabled() || pat_pfn_immune_to_uc_mtrr(pfn);
+#else
+	return !okvm_pfn_is_ram(pfn) &&
+	       !e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_PMEM);
+#endif
 }
 
 /**
@@ -163,20 +312,6 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 #endif
 }
 
-/* The thread's FPU registers are in the CPU, and stay there until the end. */
-#include <asm/fpu/api.h>
-static inline void okvm_fpregs_begin(void)
-{
-	fpregs_lock();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-}
-
-static inline void okvm_fpregs_end(void)
-{
-	fpregs_unlock();
-}
-
 /*
  * The word after kvm_run.hypercall.ret is "longmode" in old headers and "flags" in new ones,
  * where bit 0 says the same.
@@ -193,10 +328,8 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 
 /* ---- what vmx/ asks of the host ---- */
 
-#include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/ptrace.h>
-#include <asm/reboot.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 
@@ -243,7 +376,6 @@ static inline void okvm_host_machine_check(void)
  * Has the CPU MMIO Stale Data and nothing else that clears its buffers at each entry? A key of the
  * kernel, renamed in 6.17, a feature since 6.19.
  */
-#include <asm/nospec-branch.h>
 static __always_inline bool okvm_clear_for_mmio(void)
 {
 #if defined(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO)
@@ -329,6 +461,13 @@ int okvm_thread_work(void);
 	}
 #define okvm_syscore_register()		register_syscore_ops(&okvm_syscore)
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
+#endif
+
+/* The word of a VMCB that switches nested paging on, by its newer and its older name. */
+#ifdef OKVM_HAS_VMCB_MISC_CTL
+#define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
+#else
+#define okvm_vmcb_enable_nested(control)	((control)->nested_ctl = SVM_NESTED_CTL_NP_ENABLE)
 #endif
 
 /* SNP on the host's side came in 6.9. */

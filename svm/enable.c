@@ -16,6 +16,7 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 
 #define CPUID_SEV_FUNC	0x8000001f

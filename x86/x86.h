@@ -167,11 +167,13 @@ enum okvm_msr_result {
 /**
  * struct okvm_stay - of the present stay in the guest, x86/stay.h
  * @rcu_reported: jiffies at the last report of a quiescent state
+ * @host_db: DR0 to DR3 of the host while it has breakpoints, where the kernel does not restore them
  * @dr_loaded: the CPU's debug registers are the guest's
  * @pio_missed: the exit is port I/O and no device in the kernel took it
  */
 struct okvm_stay {
 	unsigned long rcu_reported;
+	unsigned long host_db[4];
 	u32 host_pkru;
 	bool dr_loaded;
 	bool pio_missed;
@@ -181,7 +183,7 @@ struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
-struct fpu_guest;
+struct okvm_fpu;			/* x86/cpu/fpu.h */
 
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
@@ -268,7 +270,7 @@ struct okvm_arch_vcpu {
 	struct okvm_stay stay;
 
 	/* FPU */
-	struct fpu_guest *fpu;	/* x86/cpu/fpu.c through compat.h */
+	struct okvm_fpu *fpu;
 	bool fpu_loaded;
 
 	/* Emulation and user exits */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector and x87 registers. During KVM_RUN they are the thread's
- * own: in the CPU, or in its FPU buffer after a context switch.
+ * The guest's vector and x87 registers, during KVM_RUN.
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -10,7 +9,7 @@
 #include <asm/fpu/api.h>
 #include <asm/trapnr.h>
 
-#include "core/compat.h"
+#include "x86/cpu/fpu.h"
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 

@@ -6,19 +6,72 @@
 #ifndef OKVM_CORE_COMPAT_H
 #define OKVM_CORE_COMPAT_H
 
-#include <linux/mm.h>
 #include <linux/version.h>
 
 /*
- * From 6.19 on the kernel exports to the modules kvm, kvm-intel and kvm-amd alone what VMX cannot
- * do without, the exchange of FPU states, and helpers for which there is something else here.
- * Documentation/kernels.rst says what. Kbuild leaves vmx/ out there.
+ * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd:
+ * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
+ * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
 #define OKVM_HAS_KVM_HELPERS	1
 #else
 #define OKVM_HAS_KVM_HELPERS	0
 #endif
+
+#ifdef __ASSEMBLER__
+
+#include <asm/asm.h>
+#include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
+#include <asm/segment.h>
+
+/*
+ * After a VM exit on AMD, before the first RET: remove the predictions of returns that the guest
+ * trained. Changes RAX, RCX and RDX. Where write_ibpb() is restricted, its two steps stand here:
+ * IA32_PRED_CMD, and the return stack on CPUs whose IBPB leaves it as it is.
+ */
+.macro OKVM_UNTRAIN_RETURNS
+#if !OKVM_HAS_KVM_HELPERS
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	mov $MSR_IA32_PRED_CMD, %ecx
+	mov $PRED_CMD_IBPB, %eax
+	xor %edx, %edx
+	wrmsr
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.Lno_ibpb_\@:
+#elif defined(UNTRAIN_RET_VM)
+	UNTRAIN_RET_VM
+#else
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+#endif
+.endm
+
+/*
+ * Before VMRUN: clear the CPU's buffers, on CPUs that give their contents to a guest (TSA). Changes
+ * flags alone. Where the kernel's selector is restricted, VERW reads one of okvm's own: the form
+ * with a memory operand is the one that clears.
+ */
+.macro OKVM_CLEAR_BUFFERS
+#if !OKVM_HAS_KVM_HELPERS
+	ALTERNATIVE "jmp .Lcleared_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw .Lselector_\@(%rip)
+.Lcleared_\@:
+	.pushsection .rodata
+	.balign 2
+.Lselector_\@:
+	.word __KERNEL_DS
+	.popsection
+#elif defined(VM_CLEAR_CPU_BUFFERS)
+	VM_CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+#else /* !__ASSEMBLER__ */
+
+#include <linux/mm.h>
 
 /* 64-bit MSR accessors end with q since 6.16; the old names are gone in 7.x. */
 #include <asm/msr.h>
@@ -568,5 +621,7 @@ static inline u32 okvm_host_ext21_ecx(void)
  * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
+
+#endif /* !__ASSEMBLER__ */
 
 #endif /* OKVM_CORE_COMPAT_H */

@@ -15,6 +15,11 @@
 #include <linux/kvm_para.h>
 
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
+
+#include "core/compat.h"
+
+#if OKVM_HAS_KVM_HELPERS
 
 /** host_apf_possible() - false, at no cost, where the host runs on the bare machine */
 static __always_inline bool host_apf_possible(void)
@@ -41,5 +46,42 @@ static inline void host_apf_wait(u32 *flags, u32 token)
 	kvm_async_pf_task_wait_schedule(token);
 	local_irq_enable();
 }
+
+static inline bool host_apf_stop(void) { return false; }
+static inline void host_apf_restart(void) { }
+
+#else
+
+/* The helpers are restricted: the hypervisor is asked not to send such a #PF while guests may run. */
+static __always_inline bool host_apf_possible(void) { return false; }
+static __always_inline u32 host_apf_take(void) { return 0; }
+static inline void host_apf_wait(u32 *flags, u32 token) { }
+
+/**
+ * host_apf_stop() - have this CPU's hypervisor send no #PF of its own while a guest runs
+ *
+ * The hypervisor then fetches the page before it goes on with the guest. Preemption is off.
+ *
+ * Return: true if this changed what the hypervisor does; host_apf_restart() takes it back then.
+ */
+static inline bool host_apf_stop(void)
+{
+	u64 en;
+
+	return static_cpu_has(X86_FEATURE_HYPERVISOR) && !rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) &&
+	       en & KVM_ASYNC_PF_ENABLED && en & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
+	       !wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en & ~KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+static inline void host_apf_restart(void)
+{
+	u64 en;
+
+	/* The kernel has switched it off meanwhile where this CPU goes offline. */
+	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
+		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+#endif /* OKVM_HAS_KVM_HELPERS */
 
 #endif /* OKVM_X86_HOST_APF_H */

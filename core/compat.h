@@ -202,6 +202,14 @@ static inline void okvm_forget_branches(void)
 #define OKVM_TIF_RESCHED	_TIF_NEED_RESCHED
 #endif
 
+/* A work queue of each CPU says so since 6.17; before, it was what a queue without flags is. */
+#include <linux/workqueue.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define OKVM_WQ_PERCPU	0
+#else
+#define OKVM_WQ_PERCPU	WQ_PERCPU
+#endif
+
 /* eventfd_signal() always added 1 and lost its count in 6.8. */
 #include <linux/eventfd.h>
 static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)

@@ -3,14 +3,208 @@
 #ifndef OKVM_CORE_COMPAT_H
 #define OKVM_CORE_COMPAT_H
 
-#include <linux/mm.h>
 #include <linux/version.h>
+
+/*
+ * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd:
+ * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
+ * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define OKVM_HAS_KVM_HELPERS	1
+#else
+#define OKVM_HAS_KVM_HELPERS	0
+#endif
+
+#ifdef __ASSEMBLER__
+
+#include <asm/asm.h>
+#include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
+#include <asm/segment.h>
+
+/*
+ * Remove return predictions that the guest trained: after a VM exit on AMD, before the first RET.
+ * Changes RAX, RCX and RDX. Kernels that restrict write_ibpb() need its two steps here: a write of
+ * IA32_PRED_CMD, and filling the return stack on CPUs whose IBPB does not clear the return stack.
+ */
+.macro OKVM_UNTRAIN_RETURNS
+#if !OKVM_HAS_KVM_HELPERS
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	mov $MSR_IA32_PRED_CMD, %ecx
+	mov $PRED_CMD_IBPB, %eax
+	xor %edx, %edx
+	wrmsr
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.Lno_ibpb_\@:
+#elif defined(UNTRAIN_RET_VM)
+	UNTRAIN_RET_VM
+#else
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+#endif
+.endm
+
+/*
+ * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
+ * Changes only RFLAGS. VERW clears buffers only with a memory operand; kernels that restrict their
+ * own selector x86_verw_sel need the selector here.
+ */
+.macro OKVM_CLEAR_BUFFERS
+#if !OKVM_HAS_KVM_HELPERS
+	ALTERNATIVE "jmp .Lcleared_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw .Lselector_\@(%rip)
+.Lcleared_\@:
+	.pushsection .rodata
+	.balign 2
+.Lselector_\@:
+	.word __KERNEL_DS
+	.popsection
+#elif defined(VM_CLEAR_CPU_BUFFERS)
+	VM_CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+#else /* !__ASSEMBLER__ */
+
+#include <linux/mm.h>
+
+/* Since Linux 6.16 the names of 64-bit MSR accessors end with q. Linux 7 has only these names. */
+#include <asm/msr.h>
+#if defined(rdmsrq) && !defined(rdmsrl)
+#define rdmsrl(msr, val)	rdmsrq(msr, val)
+#define wrmsrl(msr, val)	wrmsrq(msr, val)
+#define rdmsrl_safe(msr, p)	rdmsrq_safe(msr, p)
+#define wrmsrl_safe(msr, val)	wrmsrq_safe(msr, val)
+#endif
+
+/* Until Linux 6.17 <asm/processor.h> declared the CPUID accessors. */
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#else
+#include <asm/processor.h>
+#endif
+
+/* Linux 7 has one name for a CPU feature test that is patched at boot: cpu_feature_enabled(). */
+#include <asm/cpufeature.h>
+#ifndef static_cpu_has
+#define static_cpu_has(bit)	cpu_feature_enabled(bit)
+#endif
+
+/* Since Linux 7.2 the MMU notifier callbacks about page age return a bool. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+typedef int okvm_young_t;
+#else
+typedef bool okvm_young_t;
+#endif
+
+/* One TSC value of the host with its monotonic raw time and wall-clock time, both in ns. */
+#include <linux/timekeeping.h>
+struct okvm_snapshot {
+	u64 tsc, raw_ns, real_ns;
+};
+
+static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
+{
+	struct system_time_snapshot host;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+	ktime_get_snapshot(&host);
+	snap->raw_ns = ktime_to_ns(host.raw);
+	snap->real_ns = ktime_to_ns(host.real);
+#else
+	ktime_get_snapshot_id(CLOCK_REALTIME, &host);
+	snap->raw_ns = ktime_to_ns(host.monoraw);
+	snap->real_ns = ktime_to_ns(host.systime);
+#endif
+	snap->tsc = host.cycles;
+}
+
+/*
+ * The callback that disables virtualization before a crash kernel or an emergency restart. Linux
+ * 6.19 and later offer it only to their own KVM: there okvm's EFER.SVME stays set.
+ */
+#include <asm/reboot.h>
+static inline bool okvm_emergency_register(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_register_virt_callback(off);
+	return true;
+#else
+	return false;
+#endif
+}
+
+static inline void okvm_emergency_unregister(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_unregister_virt_callback(off);
+#endif
+}
+
+/* Return the host's CR4 of this CPU. With IRQs on, bits that differ between tasks may change. */
+#include <asm/tlbflush.h>
+static inline unsigned long okvm_host_cr4(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return cr4_read_shadow();
+#else
+	return __read_cr4();
+#endif
+}
+
+/* Save and restore the host's own breakpoints around a stay in the guest. IRQs are off. */
+#include <asm/debugreg.h>
+static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
+{
+#if !OKVM_HAS_KVM_HELPERS
+	get_debugreg(db[0], 0);
+	get_debugreg(db[1], 1);
+	get_debugreg(db[2], 2);
+	get_debugreg(db[3], 3);
+#endif
+}
+
+static __always_inline void okvm_host_breakpoints_restore(const unsigned long db[4])
+{
+#if OKVM_HAS_KVM_HELPERS
+	hw_breakpoint_restore();
+#else
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
+	set_debugreg(DR6_RESERVED, 6);
+	set_debugreg(this_cpu_read(cpu_dr7), 7);
+#endif
+}
+
+/* Issue an IBPB, so that earlier code cannot steer the indirect branches of later code. */
+#include <asm/nospec-branch.h>
+static inline void okvm_forget_branches(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	indirect_branch_prediction_barrier();
+#else
+	if (cpu_feature_enabled(X86_FEATURE_IBPB))
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+#endif
+}
 
 /* Since Linux 6.13 lazy rescheduling has a flag of its own. */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define OKVM_TIF_RESCHED	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 #else
 #define OKVM_TIF_RESCHED	_TIF_NEED_RESCHED
+#endif
+
+/* Linux 6.17 added a flag for per-CPU work queues. Before, a queue without flags was per CPU. */
+#include <linux/workqueue.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define OKVM_WQ_PERCPU	0
+#else
+#define OKVM_WQ_PERCPU	WQ_PERCPU
 #endif
 
 /* Until Linux 6.7 eventfd_signal() had an argument, the count to add, which was always 1. */
@@ -119,11 +313,27 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
+/** okvm_pfn_is_ram() - Return whether the firmware's memory map lists this frame as RAM */
+#include <asm/e820/api.h>
+static inline bool okvm_pfn_is_ram(u64 pfn)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#else
+	return e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#endif
+}
+
 /** okvm_pfn_uncached() - does the host map this frame uncached? Also true if that is not known. */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
+#if OKVM_HAS_KVM_HELPERS
 	return !pat_enabled() || pat_pfn_immune_to_uc_mtrr(pfn);
+#else
+	return !okvm_pfn_is_ram(pfn) &&
+	       !e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_PMEM);
+#endif
 }
 
 /**
@@ -160,20 +370,6 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 #endif
 }
 
-/* Load the thread's FPU registers into the CPU and keep them there until okvm_fpregs_end(). */
-#include <asm/fpu/api.h>
-static inline void okvm_fpregs_begin(void)
-{
-	fpregs_lock();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-}
-
-static inline void okvm_fpregs_end(void)
-{
-	fpregs_unlock();
-}
-
 /*
  * The word behind kvm_run.hypercall.ret is "longmode" in old kernel headers and "flags" in new
  * ones. Bit 0 of "flags" means the same as "longmode".
@@ -190,10 +386,8 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 
 /* ---- functions of the host kernel that vmx/ needs ---- */
 
-#include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/ptrace.h>
-#include <asm/reboot.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 
@@ -241,7 +435,6 @@ static inline void okvm_host_machine_check(void)
  * each VM entry? The kernel has a static key for this, renamed in 6.17, and a CPU feature since
  * 6.19.
  */
-#include <asm/nospec-branch.h>
 static __always_inline bool okvm_clear_for_mmio(void)
 {
 #if defined(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO)
@@ -327,6 +520,13 @@ int okvm_thread_work(void);
 	}
 #define okvm_syscore_register()		register_syscore_ops(&okvm_syscore)
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
+#endif
+
+/* The VMCB field that enables nested paging has another name since Linux 7. */
+#ifdef OKVM_HAS_VMCB_MISC_CTL
+#define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
+#else
+#define okvm_vmcb_enable_nested(control)	((control)->nested_ctl = SVM_NESTED_CTL_NP_ENABLE)
 #endif
 
 /* Linux 6.9 introduced the host side of SEV-SNP. */
@@ -430,5 +630,7 @@ static inline u32 okvm_host_ext21_ecx(void)
  * state that is meant for another architecture's timer, and that the kernel on x86 leaves unused.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
+
+#endif /* !__ASSEMBLER__ */
 
 #endif /* OKVM_CORE_COMPAT_H */

@@ -123,7 +123,10 @@ static int main_register_device(void)
 static const struct okvm_backend *main_choose_backend(void)
 {
 	static const struct okvm_backend *const backends[] = {
-		&okvm_vmx_backend, &okvm_svm_backend,
+#if OKVM_HAS_KVM_HELPERS
+		&okvm_vmx_backend,
+#endif
+		&okvm_svm_backend,
 	};
 	unsigned int i;
 
@@ -133,11 +136,23 @@ static const struct okvm_backend *main_choose_backend(void)
 	return backends[0];
 }
 
+/* VMX is left out of the module where the kernel does not give what it takes. */
+static int main_check_kernel(void)
+{
+	if (OKVM_HAS_KVM_HELPERS || !(cpuid_ecx(1) & BIT(5)))
+		return 0;
+	pr_err("okvm: this kernel gives what VMX needs to its own KVM alone, so that there is no okvm on this CPU (Documentation/kernels.rst)\n");
+	return -EOPNOTSUPP;
+}
+
 static int __init okvm_init(void)
 {
 	struct okvm_offer *offer;
 	int err;
 
+	err = main_check_kernel();
+	if (err)
+		return err;
 	okvm_vcpu_init();
 	err = okvm_arch_init();
 	if (err)

@@ -254,7 +254,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 {
 	lockdep_assert_held(&irq->irqfd_mutex);
 	if (!irq->irqfd_wq)
-		irq->irqfd_wq = alloc_workqueue("okvm-irqfd", 0, 0);
+		irq->irqfd_wq = alloc_workqueue("okvm-irqfd", OKVM_WQ_PERCPU, 0);
 	return irq->irqfd_wq ? 0 : -ENOMEM;
 }
 

@@ -36,7 +36,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
 	/* Branch targets that another guest trained do not reach this one. */
-	indirect_branch_prediction_barrier();
+	okvm_forget_branches();
 }
 
 /* ---- TSC_AUX, which no instruction of SVM switches: once per vcpu_load ---- */
@@ -241,7 +241,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 		hw->entry_failed = svm_enter(arch->gpr, &hw->frame);
 	context_tracking_guest_exit();
 
-	hw->exit_code = SVM_EXIT_ERR;
+	hw->exit_code = (u32)SVM_EXIT_ERR;
 	hw->cut_info = 0;
 	if (unlikely(hw->entry_failed)) {
 		if (hw->soft_len)

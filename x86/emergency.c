@@ -17,8 +17,6 @@
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
-#include <asm/reboot.h>
-
 #include "core/compat.h"
 #include "x86/emergency.h"
 
@@ -45,7 +43,7 @@ static void emergency_give_back(struct work_struct *work)
 {
 	mutex_lock(&emergency_lock);
 	if (!emergency_users && emergency_off) {
-		cpu_emergency_unregister_virt_callback(emergency_off);
+		okvm_emergency_unregister(emergency_off);
 		emergency_off = NULL;
 	}
 	mutex_unlock(&emergency_lock);
@@ -56,10 +54,9 @@ static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
 void okvm_emergency_get(void (*off)(void), const char *upstream)
 {
 	mutex_lock(&emergency_lock);
-	if (!emergency_users++ && !emergency_off && !is_loaded(upstream)) {
-		cpu_emergency_register_virt_callback(off);
+	if (!emergency_users++ && !emergency_off && !is_loaded(upstream) &&
+	    okvm_emergency_register(off))
 		emergency_off = off;
-	}
 	mutex_unlock(&emergency_lock);
 }
 

@@ -15,6 +15,11 @@
 #include <linux/kvm_para.h>
 
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
+
+#include "core/compat.h"
+
+#if OKVM_HAS_KVM_HELPERS
 
 /** host_apf_possible() - Return false, at no cost, if the host runs on bare hardware */
 static __always_inline bool host_apf_possible(void)
@@ -48,5 +53,42 @@ static inline void host_apf_wait(u32 *flags, u32 token)
 	kvm_async_pf_task_wait_schedule(token);
 	local_irq_enable();
 }
+
+static inline bool host_apf_stop(void) { return false; }
+static inline void host_apf_restart(void) { }
+
+#else
+
+/* The kernel's helpers are restricted: okvm asks the hypervisor to send no such #PF exit. */
+static __always_inline bool host_apf_possible(void) { return false; }
+static __always_inline u32 host_apf_take(void) { return 0; }
+static inline void host_apf_wait(u32 *flags, u32 token) { }
+
+/**
+ * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
+ *
+ * The hypervisor then fetches the page before it resumes the guest. Preemption is off.
+ *
+ * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
+ */
+static inline bool host_apf_stop(void)
+{
+	u64 en;
+
+	return static_cpu_has(X86_FEATURE_HYPERVISOR) && !rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) &&
+	       en & KVM_ASYNC_PF_ENABLED && en & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
+	       !wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en & ~KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+static inline void host_apf_restart(void)
+{
+	u64 en;
+
+	/* If this CPU goes offline, the kernel has already disabled asynchronous page faults. */
+	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
+		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+#endif /* OKVM_HAS_KVM_HELPERS */
 
 #endif /* OKVM_X86_HOST_APF_H */

@@ -34,6 +34,7 @@
 #include "core/compat.h"
 #include "core/watch.h"
 #include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
 #include "x86/run.h"
 
 #define STAY_THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
@@ -113,8 +114,7 @@ static __always_inline void xstate_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
+	okvm_fpu_enter(vcpu);
 	xcr_load(arch, true);
 	if (!guest_reaches_pkru(arch))
 		return;
@@ -133,6 +133,7 @@ static __always_inline void xstate_leave(struct okvm_vcpu *vcpu)
 			wrpkru(arch->stay.host_pkru);
 	}
 	xcr_load(arch, false);
+	okvm_fpu_leave(vcpu);
 }
 
 /* ---- debug registers ---- */
@@ -150,6 +151,8 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	if (unlikely(hw_breakpoint_active()))
+		okvm_host_breakpoints_save(arch->stay.host_db);
 	if (likely(!debug_wanted(arch)))
 		return;
 	set_debugreg(0, 7);
@@ -206,7 +209,7 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 	}
 	/* A VM exit disables all breakpoints in DR7. */
 	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
+		okvm_host_breakpoints_restore(arch->stay.host_db);
 }
 
 /* ---- CR2, on hardware whose VM entries and VM exits do not switch it ---- */

@@ -174,11 +174,14 @@ enum okvm_msr_result {
  * struct okvm_stay - state of the current stay in the guest, see x86/stay.h
  * @rcu_reported: jiffies at the last quiescent state that was reported to RCU
  * @host_pkru: the host's PKRU, restored at the end of the stay
+ * @host_db: the host's DR0 to DR3 while the host has breakpoints, on kernels whose
+ *	hw_breakpoint_restore() okvm may not call
  * @dr_loaded: the CPU's debug registers hold guest values
  * @pio_missed: the last exit is port I/O that no in-kernel device handled
  */
 struct okvm_stay {
 	unsigned long rcu_reported;
+	unsigned long host_db[4];
 	u32 host_pkru;
 	bool dr_loaded;
 	bool pio_missed;
@@ -188,7 +191,7 @@ struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
-struct fpu_guest;
+struct okvm_fpu;			/* x86/cpu/fpu.h */
 
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
@@ -278,7 +281,7 @@ struct okvm_arch_vcpu {
 	struct okvm_stay stay;
 
 	/* FPU */
-	struct fpu_guest *fpu;	/* x86/cpu/fpu.c through compat.h */
+	struct okvm_fpu *fpu;
 	bool fpu_loaded;
 
 	/* Emulation and user exits */

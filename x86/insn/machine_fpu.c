@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector and x87 registers. During KVM_RUN they belong to the vCPU thread: they are in
- * the CPU, or in the thread's FPU buffer after a context switch.
+ * The guest's vector and x87 registers during KVM_RUN. okvm_fpregs_begin() has them in the CPU.
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -10,7 +9,7 @@
 #include <asm/fpu/api.h>
 #include <asm/trapnr.h>
 
-#include "core/compat.h"
+#include "x86/cpu/fpu.h"
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 

@@ -6,7 +6,7 @@
  * If the host's clock source is the TSC and the TSCs of all vCPUs are synchronous, all vCPUs get
  * one base (the "master clock"), and a flag tells the guest that it may compare times of different
  * vCPUs. Upstream copies the timekeeper's internals to take the base; okvm takes both values by
- * ktime_get_snapshot().
+ * okvm_snapshot_get().
  */
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
@@ -41,9 +41,9 @@ u64 okvm_clock_base_ns(void)
 	return ktime_get_raw_ns() + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
-static u64 base_ns_of(const struct system_time_snapshot *snap)
+static u64 base_ns_of(const struct okvm_snapshot *snap)
 {
-	return ktime_to_ns(snap->raw) + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
+	return snap->raw_ns + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
 static void update_all(struct work_struct *work)
@@ -94,13 +94,13 @@ void okvm_clock_exit(void)
 
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns)
 {
-	struct system_time_snapshot snap;
+	struct okvm_snapshot snap;
 
 	if (!READ_ONCE(host_clock_is_tsc))
 		return false;
-	ktime_get_snapshot(&snap);
-	*tsc = snap.cycles;
-	*realtime_ns = ktime_to_ns(snap.real);
+	okvm_snapshot_get(&snap);
+	*tsc = snap.tsc;
+	*realtime_ns = snap.real_ns;
 	return true;
 }
 
@@ -119,15 +119,15 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
-	struct system_time_snapshot snap;
+	struct okvm_snapshot snap;
 	unsigned long flags;
 	u64 now;
 
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
-	ktime_get_snapshot(&snap);
+	okvm_snapshot_get(&snap);
 	now = base_ns_of(&snap);
 	avm->master_kernel_ns = now;
-	avm->master_cycle_now = snap.cycles;
+	avm->master_cycle_now = snap.tsc;
 	WRITE_ONCE(avm->use_master_clock, okvm_masterclock_possible(vm));
 	if (set)
 		avm->kvmclock_offset = clock - now;

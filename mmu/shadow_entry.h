@@ -81,9 +81,9 @@ u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
  * @above: what the guest's entries above @entry allow
  * @access: the access (enum walk_access) that the walk has allowed, 0 if there was none
  *
- * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the walk
- * sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a write,
- * the leaf allows writes and does not allow user accesses.
+ * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the
+ * walk sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a
+ * write, the leaf allows writes and does not allow user accesses.
  */
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 

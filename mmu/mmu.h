@@ -14,14 +14,14 @@
 #include "core/vcpu.h"
 #include "mmu/walk.h"
 
-/** enum okvm_access - kind of a memory access: bits of SDM "Page-Fault Exceptions", two others */
+/** enum okvm_access - kind of a memory access: the error code's bits, and two of okvm's own */
 enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
 	OKVM_ACC_USER	= 1 << 2,
 	OKVM_ACC_FETCH	= 1 << 4,
 	OKVM_ACC_IMPLICIT = 1 << 16,	/* implicit supervisor access: SMAP ignores EFLAGS.AC */
-	OKVM_ACC_TABLE	= 1 << 17,	/* faults only: the CPU's walk accessed a guest page table */
+	OKVM_ACC_TABLE	= 1 << 17,	/* faults only: the CPU accessed a guest page table */
 };
 
 /**

@@ -16,7 +16,7 @@
 
 /*
  * Return the width of guest-physical addresses: the one that CPUID reports to host and guest.
- * x86_phys_bits may be less: a kernel that knows memory encryption subtracts the key's bits.
+ * x86_phys_bits may be less: with memory encryption, the kernel subtracts the key's bits.
  */
 static int guest_phys_bits(void)
 {
@@ -34,7 +34,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		mmu->fmt = &spte_fmt_pt;
 		return;
 	}
-	/* Four levels translate 48 bits. A fifth level makes walks longer: use it only if needed. */
+	/* Four levels translate 48 bits. A fifth makes walks longer: use it only if needed. */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }

@@ -63,7 +63,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- called in the vCPU's thread, vCPU loaded; except *_fast: IRQs on, vm->srcu held ---- */
+	/* ---- in the vCPU's thread, vCPU loaded; except *_fast: IRQs on, vm->srcu held ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and

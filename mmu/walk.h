@@ -141,9 +141,9 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
-/** walk_entry_frame() - if @entry at @level maps a page, set *@frame to its first frame, else false */
+/** walk_entry_frame() - get the first frame of a page. Return: false if @entry maps no page */
 bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
-/** walk_entry_table() - if @entry points to a table, set *@frame to the table's frame, else false */
+/** walk_entry_table() - get the frame of a table. Return: false if @entry points to no table */
 bool walk_entry_table(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 
 /* How often a walk is tried, at most, if entries change while it sets accessed and dirty bits. */

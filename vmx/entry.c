@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VM entry on VMX: the backend's part of a stay (x86/stay.h). Save and restore host state, flush the
- * L1 data cache, enter the guest.
+ * VM entry on VMX: the backend's part of a stay (x86/stay.h). Save and restore host state, flush
+ * the L1 data cache, enter the guest.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -422,9 +422,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * "Acknowledge interrupt on exit" has acknowledged the interrupt at the local APIC. Call the vector's
- * handler through the IDT, as the CPU would have done, unless fast_kick() has completed the
- * interrupt.
+ * "Acknowledge interrupt on exit" has acknowledged the interrupt at the local APIC. Call the
+ * vector's handler through the IDT, as the CPU would have done, unless fast_kick() has completed
+ * the interrupt.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {

@@ -103,7 +103,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
-	/* The exit of INT1, a trap, is fault-like: skip INT1. Its #DB includes TF's trap. */
+	/* The exit of INT1, a trap, is fault-like: skip INT1. Its #DB replaces the trap by TF. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn_fast(vcpu);
 	else

@@ -95,8 +95,8 @@ static int fault_mmio(struct okvm_fault *f)
 
 	/*
 	 * Make no MMIO entry for a write to a read-only slot, whose page may be mapped for reading,
-	 * while the slots change (odd generation), or if the CPU accessed a page table: the exit of
-	 * an MMIO entry does not tell an access by the CPU's walk from one by an instruction.
+	 * while the slots change (odd generation), or if the CPU's page walk has made the access:
+	 * an exit at an MMIO entry does not tell a walk's access from an instruction's.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;

@@ -109,7 +109,10 @@ static int hostmem_error(struct okvm_fault *f, long err)
 	return hostmem_pfnmap(f);
 }
 
-/* Get the page without waiting. Return: 1, or 0 or -EAGAIN if the host would wait, or an errno */
+/*
+ * Get the page without waiting. Return: 1; 0 or -EAGAIN if the host would have to wait; another
+ * negative errno
+ */
 static long hostmem_try(struct okvm_fault *f, struct page **page)
 {
 	return get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | FOLL_NOWAIT |
@@ -137,7 +140,7 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
 			return 0;
 	}
-	/* Kicks wake the thread that runs KVM_RUN: KVM_PRE_FAULT_MEMORY waits without them. */
+	/* Only KVM_RUN can be woken by kicks: KVM_PRE_FAULT_MEMORY waits without that. */
 	if (f->prefault)
 		return hostmem_wait(f, page);
 	if (!okvm_vcpu_wait_begin(f->vcpu))

@@ -124,9 +124,9 @@ struct okvm_fault {
 
 /* tdp.c */
 
-/** tdp_map() - map the host page of @f. Lock: read; the caller has checked notifier_stale() */
+/** tdp_map() - map the host page of @f. mmu->lock: read; the caller has checked notifier_stale() */
 void tdp_map(struct okvm_fault *f);
-/** tdp_map_mmio() - make an MMIO entry for @f->gfn, where no memory is. Lock: read */
+/** tdp_map_mmio() - make an MMIO entry for @f->gfn, where no memory is. mmu->lock: read */
 void tdp_map_mmio(struct okvm_fault *f);
 /** tdp_leaf() - find @gfn's lowest entry, or NULL; *@val: its value. Under RCU or lock */
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
@@ -147,7 +147,7 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 /** tdp_write_protect() - write-protect [@start, @end). Takes lock (read); the caller flushes */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes lock (write) */
+/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
  * tdp_recover_nx() - drop up to @max tables that replace a huge page because of a fetch
@@ -177,7 +177,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under lock */
+/** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
 /** fault_level() - return the level of the leaf for a resolved @f. May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
@@ -240,7 +240,7 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
 
-/** notifier_stale() - notifier_stale_unlocked() under lock: false stays true until unlock */
+/** notifier_stale() - notifier_stale_unlocked() under mmu->lock: false stays true until unlock */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
 	lockdep_assert_held(&mmu->lock);

@@ -36,7 +36,7 @@ void iter_skip(struct iter *it)
 	it->gfn = iter_base(it) + spte_pages(level);
 	if (!iter_valid(it))
 		return;
-	/* If the index has become 0, the walk is past the table: go up one level. */
+	/* If the index has become 0, the walk is past the table: continue one level higher. */
 	while (level < it->root_level && !spte_index(it->gfn, level))
 		level++;
 	iter_at(it, level);

@@ -75,7 +75,7 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_fault_fast() - handle such a fault if changing rights of an existing leaf is enough
+ * okvm_mmu_fault_fast() - handle an EPT violation or nested #PF by changing a leaf's rights only
  *
  * Takes no lock, IRQs off. Return: true if the guest can repeat the access; false: not handled
  */

@@ -31,7 +31,7 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 		WRITE_ONCE(mmu->inv_start, start);
 		WRITE_ONCE(mmu->inv_end, end);
 	} else {
-		/* One range contains all active invalidations. It does not shrink while any is. */
+		/* One range contains all active invalidations; it shrinks only when none is. */
 		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
 		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));
 	}

@@ -34,7 +34,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		mmu->fmt = &spte_fmt_pt;
 		return;
 	}
-	/* Four levels translate 48 bits. A fifth makes walks longer: use it only if needed. */
+	/* Four levels translate 48 bits. A fifth level makes page walks longer: avoid it. */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }

@@ -108,7 +108,7 @@ bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_ta
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Under the lock, so that walkers of the chain find every leaf that is set. */
+	/* Hold block->lock to set entry and link, so that a walk of the chain finds every leaf. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -162,8 +162,8 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear @bits in all leaves of the chain that begins with link @nr; add the number of leaves to
- * *@n. Caller holds mmu->lock for writing or the block's lock.
+ * Clear @bits in all leaves of the chain that begins with link @nr, and increment *@n for each of
+ * the leaves. Caller holds mmu->lock for writing or the block's lock.
  * Return: true if a leaf had any of @bits
  */
 static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
@@ -272,7 +272,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	}
 	if (!b)
 		return;
-	/* Also flush what was dropped before this call without a flush. */
+	/* Also flush if leaves of the block were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
 	if (z->gone && all)
 		block_put(sh, b, nr);
@@ -296,8 +296,8 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 }
 
 /*
- * Test, and with @clear clear, the accessed bits of one chain. The lock is held for one chain only,
- * as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
+ * Test the accessed bits of one chain, and clear them if @clear. Hold block->lock for one chain
+ * only, as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
  */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {

@@ -167,7 +167,7 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 	struct shadow_block *b = block_of(sh, gfn);
 
 	b->nr_shadowed++;
-	/* Pairs with shadow_wrote(): it sees the count, or our later read sees what it wrote. */
+	/* Pairs with shadow_wrote(): either it sees this count, or we read what it has written. */
 	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
 		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
 	smp_mb(); /* see above */
@@ -305,7 +305,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		list_add(&t->all, &z->tables);
 		return;
 	}
-	/* Before the flush, which makes all vCPUs leave guest mode: then they load new roots. */
+	/* Request this before the flush, which makes all vCPUs leave guest mode and load roots. */
 	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 }
 

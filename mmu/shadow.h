@@ -8,21 +8,21 @@
  * the address. It guarantees to the host: when an MMU notifier or a write protection returns, no
  * shadow entry and no TLB gives the access that was removed.
  *
- * *Tables*: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
+ * Tables: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
  * It is looked up by the frame of the guest's table and the role. A *direct* table has no guest
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
- * *Links*: each shadow entry points to a frame of the guest or to a shadow table. The struct
+ * Links: each shadow entry points to a frame of the guest or to a shadow table. The struct
  * shadow_link of an entry chains it with all entries that point to the same target. The chain of a
  * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
  * by a number (table's id << 9 | index), which is half as wide as a pointer.
  *
- * *Blocks*: a struct shadow_block describes 512 consecutive frames of the guest: the heads of their
+ * Blocks: a struct shadow_block describes 512 consecutive frames of the guest: the heads of their
  * reverse maps, and how many tables shadow each frame. A block is allocated when it is first needed
  * and freed with the memory slot.
  *
- * *Synchronization*: the guest may not write to a frame that is shadowed. Each write is emulated,
+ * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated,
  * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
@@ -30,17 +30,17 @@
  * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, it is
  * compared first: addresses become present through the parent, for which the guest need not flush.
  *
- * *Staleness*: a shadow entry may be dropped or reduced without a flush if the guest itself has to
+ * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such
- * frames is *stale*. An MMU notifier or a write protection must flush if it has changed an entry
- * *or* if the block is stale. Freeing a table always needs a flush. sh->epoch counts the flushes of
+ * frames is *stale*. An MMU notifier or a write protection must flush if it has changed an entry,
+ * and also if the block is stale. Freeing a table always needs a flush. sh->epoch counts flushes of
  * the whole VM, and a block notes the count at its last drop: a flush ends all staleness at once.
  *
- * *Bounds*: the guest decides how often it maps a frame, but must not make okvm hold a lock for
+ * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
  * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
  * shadow one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
  *
- * *Locks*: adding, linking and zapping tables, setting them out of sync and dropping entries need
+ * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
  * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
  * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
  * chains. This is enough for a fault whose tables exist. A fault reads the guest's entries again
@@ -165,8 +165,8 @@ struct shadow_table {
  * @large: number of the first link of the leaves at level 2 that map this block
  * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
  * @nr_shadowed: sum of @shadowed; no large page is mapped in this block unless it is 0
- * @dropped: value of sh->epoch when a leaf for a frame of the block was last dropped
- * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
+ * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
+ * @dropped_write: value of sh->epoch when that was last done to a writable leaf
  */
 struct shadow_block {
 	spinlock_t lock;
@@ -229,7 +229,7 @@ struct shadow_vcpu {
 	gva_t idle_gva;			/* address of the last fault */
 	unsigned int idle;		/* spurious faults in a row at idle_gva */
 	gfn_t gave_up_gfn;		/* frame that fault_gives_up() last judged */
-	unsigned int gave_up;		/* how often in a row it judged gave_up_gfn */
+	unsigned int gave_up;		/* calls of fault_gives_up() in a row for that frame */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* hints: linear page numbers + 1, 0: none */
 };
@@ -314,7 +314,7 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
  *
- * TLBs may hold the old translation until the VM's next shadow_flush(). Lock: write
+ * TLBs may hold the old translation until the VM's next shadow_flush(). mmu->lock: write
  */
 static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
 {
@@ -337,7 +337,7 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
  * @b: the frame's block
  * @what: frame and access, from link_what()
  *
- * Lock: read or write. Return: false if the entry is not empty or the chain is full
+ * mmu->lock: read or write. Return: false if the entry is not empty or the chain is full
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
@@ -347,14 +347,14 @@ void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
  * @what: frame and new access, from link_what()
  *
- * Lock: read or write. Return: false if the entry is not @old any more
+ * mmu->lock: read or write. Return: false if the entry is not @old any more
  */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf,
 		  u64 what);
-/** rmap_remove() - take leaf @i of @t out of its chain; @old is its last value. Lock: write */
+/** rmap_remove() - take leaf @i of @t out of its chain; @old is its last value. mmu->lock: write */
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
 /**
- * rmap_protect() - write-protect all leaves that map @gfn. Lock: write
+ * rmap_protect() - write-protect all leaves that map @gfn. mmu->lock: write
  * Return: true if the caller must flush, as a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
@@ -389,26 +389,26 @@ void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
  *	too many tables of @gfn)
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
-/** shadow_link() - make the empty entry @i of @t point to @child. Lock: write */
+/** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - set the flag of @t and list @t. Lock: write */
+/** shadow_mark_nx_split(), shadow_mark_mmio() - set the flag of @t and list @t. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
- * shadow_drop() - clear entry @i of @t, whatever it holds; does not flush TLBs. Lock: write
+ * shadow_drop() - clear entry @i of @t, whatever it holds; does not flush TLBs. mmu->lock: write
  * Return: false if the entry was neither a leaf nor a link to a table (empty, or MMIO)
  */
 bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
-/** shadow_get_root() - count a reference to @t by a vCPU's root. Lock: write */
+/** shadow_get_root() - count a reference to @t by a vCPU's root. mmu->lock: write */
 void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_put_root() - drop a root's reference to @t; free @t if it is dead. Lock: write */
+/** shadow_put_root() - drop a root's reference to @t; free @t if it is dead. mmu->lock: write */
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t);
 /** shadow_zap_start() - initialize @z for a caller that holds mmu->lock for writing */
 void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh);
 /** shadow_zap_table() - clear @t, unlink it from its parents and queue it in @z. Lock: write */
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
-/** shadow_zap_finish() - flush the TLBs, free the zapped tables, keep the lock. Lock: write */
+/** shadow_zap_finish() - flush the TLBs, free the zapped tables, keep the lock. mmu->lock: write */
 void shadow_zap_finish(struct mmu_zap *z);
 /**
  * shadow_zap_yield() - flush and drop mmu->lock for a moment if other threads need it
@@ -417,13 +417,13 @@ void shadow_zap_finish(struct mmu_zap *z);
  * Return: true if the lock was dropped: tables and blocks may have been freed
  */
 bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
-/** shadow_zap_all() - zap all shadow tables of the VM. Lock: write */
+/** shadow_zap_all() - zap all shadow tables of the VM. mmu->lock: write */
 void shadow_zap_all(struct mmu_zap *z);
-/** shadow_zap_frame() - zap all tables that shadow @gfn. Lock: write */
+/** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
-/** shadow_flush() - flush all TLBs of the VM and increment sh->epoch. Lock: write */
+/** shadow_flush() - flush all TLBs of the VM and increment sh->epoch. mmu->lock: write */
 void shadow_flush(struct shadow_vm *sh);
-/** shadow_make_room() - zap tables beyond the VM's limit. Lock: write. Return: true if any */
+/** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
 /** shadow_for_each() - loop over the tables, except direct ones, that shadow @gfn. Under lock */
 #define shadow_for_each(t, next, sh, gfn_)						\
@@ -445,7 +445,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 /* shadow_sync.c */
 
 /**
- * unsync_frame() - set the tables that shadow @gfn out of sync. Lock: write
+ * unsync_frame() - set the tables that shadow @gfn out of sync. mmu->lock: write
  * Return: true if @gfn may be mapped writable; false if its tables have to stay in sync
  */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
@@ -455,11 +455,11 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
  *	been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
-/** sync_table() - drop the entries of @t that differ from the guest's entries. Lock: write */
+/** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_below() - synchronize @t and all tables below it, for a new parent. Lock: write */
+/** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_forget() - take @t off the list of tables that are out of sync. Lock: write */
+/** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);
 /** sync_root() - synchronize all tables below the vCPU's present root, for a flush by the guest */
 void sync_root(struct okvm_vcpu *vcpu);

@@ -175,7 +175,7 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* Without LINK_SET, another vCPU's rmap_install() has yet to fill in the link. */
+	/* If the link lacks LINK_SET, another vCPU is just installing the leaf. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -432,7 +432,7 @@ static int fault_map(struct shadow_fault *f)
 
 	f->exclusive = true;
 	write_lock(&mmu->lock);
-	/* Before shadow_map() reads the root's tables: shadow_make_room() may zap one of them. */
+	/* Make room before shadow_map() reads the root's tables, which may be zapped for that. */
 	shadow_make_room(mmu->shadow);
 	verdict = fault_map_locked(f);
 	write_unlock(&mmu->lock);
@@ -575,7 +575,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 	return fault_verdict(&host, -EFAULT);
 }
 
-/* So many spurious faults in a row on one address make fault_implicit() act. */
+/* After this many spurious faults in a row on one address, fault_implicit() acts. */
 #define FAULT_IDLE	8
 
 static void fault_count(const struct shadow_fault *f, bool spurious)
@@ -725,7 +725,7 @@ int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	struct shadow_fault f;
 	int verdict, idx;
 
-	/* Paging off (few faults, none the guest's), fault_implicit() or MMIO: not handled here. */
+	/* Do not handle faults with paging off (rare), implicit accesses and MMIO here. */
 	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE ||
 	    mmio_hinted(vcpu, pf->gva))
 		return OKVM_FAULT_SLOW;

@@ -92,7 +92,7 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced: a dead one, which nobody can use, is taken first. */
+/* Choose the root to be replaced: if there is one with a dead table, which is useless, take it. */
 static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 {
 	struct shadow_root *r;
@@ -246,7 +246,7 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
 	struct shadow_root *r;
 
-	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync has been set. */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
 		return false;
 	r = root_find_long(vcpu);

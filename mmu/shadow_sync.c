@@ -90,7 +90,10 @@ static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, uns
 	       shadow_current(t->role, entry, i, link_gfn(&t->link[i]), link_access(&t->link[i]));
 }
 
-/* Drop what differs from the guest's table, which the caller has write-protected and flushed. */
+/*
+ * Drop the entries of @t that differ from the guest's table, which the caller has write-protected
+ * (with a flush).
+ */
 static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -229,7 +232,7 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_root *root = vcpu->mmu->shadow->cur;
 	struct shadow_vm *sh = shadow_of(vcpu);
 
-	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync has been set. */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
 	write_lock(&sh->mmu->lock);

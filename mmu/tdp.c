@@ -250,7 +250,7 @@ static void zap_let_in(struct mmu_zap *z)
 	cond_resched_rwlock_write(&z->mmu->lock);
 }
 
-/* Called for each entry. After a yield of the lock, the walk restarts at the root, same frame. */
+/* Yield mmu->lock between two entries if needed. The walk then restarts at the root. */
 static void zap_yield(struct mmu_zap *z, struct iter *it)
 {
 	z->work++;
@@ -456,7 +456,7 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 		young = true;
 		if (!clear)
 			break;
-		/* If this fails, the entry has just been changed: then count it as in use. */
+		/* If this fails, another CPU has just changed the entry: the frame is in use. */
 		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
 	}
 	read_unlock(&mmu->lock);

@@ -39,7 +39,7 @@ static bool walk_maps(const struct walk_mode *mode, u64 entry, int level)
 		return false;
 	if (mode->levels == 2)
 		return mode->pse;
-	/* At levels 4 and 5 PS is reserved: the walk has faulted before it calls this. */
+	/* If PS is a reserved bit at @level, the walk has already faulted because of it. */
 	return level <= 3;
 }
 
@@ -234,7 +234,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret > 0)
 			return ret;
-		/* Report this level as the end of the walk. */
+		/* The entry cannot be written: report its level as the end of the walk. */
 		if (ret && ret != -EROFS) {
 			path->level = level;
 			path->unmarked = true;

@@ -157,7 +157,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Repeat this until a VMRUN succeeds: that of the generation's first vCPU may have failed. */
+	/* Repeat this until one VMRUN succeeds: VMRUN of the generation's first vCPU may fail. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

@@ -40,7 +40,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
-/* The guest's CPUID does not matter: there is no intercept for RDPID. */
+/* The guest can read TSC_AUX whatever its CPUID says: there is no intercept for RDPID. */
 static bool guest_sees_tsc_aux(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -113,7 +113,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI follows the event in event_inj: this IPI makes an exit right after its delivery. */
+	/* An NMI is pending behind the event in event_inj: exit right after the delivery. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -135,7 +135,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
-	/* Keep the exit's DR6 for exit_db(): svm_debug_put() leads to writes of save.dr6. */
+	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
 	/* #VMEXIT leaves the guest's DR6 in the CPU, which a #DB of the host would then show. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
@@ -267,7 +267,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
-	/* Do this at every exit, including those for host interrupts, to not lose the event. */
+	/* Recover an interrupted event at every exit, even a host interrupt's: else it is lost. */
 	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
 		svm_events_cut_short(vcpu);
 }

@@ -129,7 +129,7 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 
 /*
  * Call the host's machine-check handler, with IRQs off, right after the stay. NMIs and interrupts
- * need no such call: they are still pending after #VMEXIT.
+ * need no such call: #VMEXIT leaves them pending for the host.
  */
 void svm_exit_host_mce(struct okvm_vcpu *vcpu)
 {
@@ -149,9 +149,9 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The guest has accessed an address without memory, or written to read-only memory. If this was
- * part of the delivery of an event, and memory is there, the emulator delivers the event or executes
- * the instruction that causes it.
+ * The guest has accessed an address without memory, or written to read-only memory. If the CPU did
+ * this to deliver an event, and memory is there, the emulator delivers the event or executes the
+ * instruction that causes it.
  */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {
@@ -309,7 +309,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* Guests have no SVM, SMM or RDPRU, and these exits occur without the CPUID bits only. */
+	/* Guests have no SVM, SMM, RDPRU. RDTSCP and INVPCID exit if the guest's CPUID has none. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

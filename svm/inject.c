@@ -26,8 +26,8 @@ static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 }
 
 /*
- * Make the handler return behind the instruction. A CPU with NRIPS pushes the VMCB's next RIP, a CPU
- * without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may be either: set both.
+ * Make the handler return behind the instruction. A CPU with NRIPS pushes the VMCB's next RIP, a
+ * CPU without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may be either: set both.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {

@@ -62,13 +62,13 @@ struct okvm_hw_vcpu {
 
 	/* Events. */
 	bool given;		/* vmcb->control.event_inj has an event for the next VMRUN */
-	u8 soft_len;		/* length of the instruction that caused this event; 0: none did */
+	u8 soft_len;		/* length of the instruction behind the event in event_inj, or 0 */
 	unsigned long soft_rip;	/* address of this instruction */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI is pending behind the event in event_inj */
 	bool step;		/* an NMI is pending: emulate to the end of the interrupt shadow */
-	bool nmi_late;		/* the emulator cannot do so: inject the NMI after the stay */
+	bool nmi_late;		/* an NMI is pending: the emulator failed, inject after the stay */
 	bool tpr_held;		/* an interrupt is pending until the TPR falls */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };

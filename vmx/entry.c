@@ -241,7 +241,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
-	/* Check this after vcpu->mode became IN_GUEST: later senders notify this CPU. */
+	/* Check ON after vcpu->mode became IN_GUEST: later senders notify this CPU. */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
@@ -370,7 +370,7 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	/* Read it here, before the handlers of the exit and the tracepoints. */
+	/* Read the host's async-PF reason here, as handlers of the exit and tracepoints need it. */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {
@@ -390,7 +390,7 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 	const u32 with_error = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
-	/* A failed VM entry does not write the other fields. */
+	/* A failed VMLAUNCH or VMRESUME does not write the other exit-information fields. */
 	if (hw->entry_failed)
 		return;
 	info->info1 = vmx_qual(hw);

@@ -108,7 +108,7 @@ static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 	return seg == CS || usable(e, seg);
 }
 
-/* Find the first segment register in @mask that is checked and @bad. Return: its @part, or NONE */
+/* Find the first checked segment register in @mask that is @bad. Return: field or VMX_F_NONE */
 static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part part,
 		    bool (*bad)(const struct vmx_entry *e, unsigned int seg))
 {

@@ -374,7 +374,7 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 	/* Without EPT, the CPU reads the guest's PDPTEs from the host's memory. */
 	if (walks_pdptes(e) && !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_ENABLE_EPT))
 		return true;
-	/* These change MSRs and memory of the host. */
+	/* MSR lists, changed exit controls and VMCS shadowing could change host MSRs or memory. */
 	return e->f[VMX_F_EXIT_LOAD_COUNT] || e->f[VMX_F_EXIT_STORE_COUNT] ||
 	       e->f[VMX_F_ENTRY_LOAD_COUNT] || e->f[VMX_F_EXIT] != was->f[VMX_F_EXIT] ||
 	       e->f[VMX_F_EXEC2] & SECONDARY_EXEC_SHADOW_VMCS;

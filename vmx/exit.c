@@ -304,7 +304,7 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 	return exit_fail_entry(vcpu, hw->exit_reason);
 }
 
-/* noinline, so that vmx_exit_slow() can return early without saving registers for this. */
+/* noinline, so that vmx_exit_slow() need not save registers on its other paths. */
 static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

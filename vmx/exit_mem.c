@@ -61,9 +61,9 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The delivery of an event has accessed @gpa, which EPT does not map so. If read-only memory is at
- * @gpa (a page table, a descriptor table, a stack), the emulator can deliver the event: it sets no
- * accessed bits, and passes what it pushes to userspace. If no memory is there, delivery fails.
+ * The delivery of an event has made an access to @gpa that EPT does not allow. If @gpa is in
+ * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event:
+ * it sets no accessed bits, and passes pushed data to userspace. Without memory, delivery fails.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {

@@ -46,7 +46,7 @@ static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 	u32 info = ev->exc.vector;
 
 	if (ev->exc.has_error) {
-		/* VM entry requires bits 31:16 to be 0 (SDM "VM-Entry Control Fields"). */
+		/* Bits 31:16 of the error code must be 0 (SDM "Checks on VM-Entry Control Fields"). */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->exc.error_code);
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	}
@@ -221,7 +221,7 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* If the delivery of an event has faulted, the fault is not an IRET's. */
+	/* If the exit has interrupted the delivery of an event, @unblocked is undefined. */
 	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
 	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return;

@@ -351,7 +351,7 @@ void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
 void vmx_uret_init(void);
 /* The vCPU whose values are in this CPU's user-return MSRs, or NULL. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
-/** vmx_uret_load() - load the guest's user-return MSRs, and the host's before userspace runs */
+/** vmx_uret_load() - load the guest's user-return MSRs, and request a restore of the host's */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
 /** vmx_uret_put() - restore the host's MSRs if the kernel has no user-return notifiers */
 void vmx_uret_put(void);

@@ -40,7 +40,7 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
-	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync has been set. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;
 	vcpu->vm->backend->mmu->flush_tlb(vcpu, invlpg_scope(vcpu), gva);

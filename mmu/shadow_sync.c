@@ -232,7 +232,7 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_root *root = vcpu->mmu->shadow->cur;
 	struct shadow_vm *sh = shadow_of(vcpu);
 
-	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync has been set. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
 	write_lock(&sh->mmu->lock);

@@ -62,7 +62,7 @@ struct okvm_hw_vcpu {
 
 	/* Events. */
 	bool given;		/* vmcb->control.event_inj has an event for the next VMRUN */
-	u8 soft_len;		/* length of the instruction behind the event in event_inj, or 0 */
+	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
 	unsigned long soft_rip;	/* address of this instruction */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */

@@ -172,7 +172,7 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	vmx_sync_wp(vcpu);
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-	/* After a hardware event, the old task continues at the instruction, otherwise behind it. */
+	/* After a hardware event the old task continues at the instruction, else behind it. */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

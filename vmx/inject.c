@@ -46,7 +46,7 @@ static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 	u32 info = ev->exc.vector;
 
 	if (ev->exc.has_error) {
-		/* Bits 31:16 of the error code must be 0 (SDM "Checks on VM-Entry Control Fields"). */
+		/* Error-code bits 31:16 must be 0 (SDM "Checks on VM-Entry Control Fields"). */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->exc.error_code);
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	}

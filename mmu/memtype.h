@@ -6,8 +6,6 @@
 #include <linux/mm.h>
 #include <linux/pfn.h>
 
-#include <asm/e820/api.h>
-
 #include "core/compat.h"
 
 /**
@@ -22,7 +20,7 @@ static inline bool memtype_is_device(u64 pfn)
 	if (pfn_valid(pfn))
 		return PageReserved(pfn_to_page(pfn)) && !is_zero_pfn(pfn) &&
 		       okvm_pfn_uncached(pfn);
-	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+	return !okvm_pfn_is_ram(pfn);
 }
 
 #endif /* OKVM_MMU_MEMTYPE_H */

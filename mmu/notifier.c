@@ -98,8 +98,8 @@ static bool notifier_age(struct okvm_mmu_vm *mmu, hva_t start, hva_t end, bool c
 	return young;
 }
 
-static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				      unsigned long start, unsigned long end)
+static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					       unsigned long start, unsigned long end)
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
 	bool young = notifier_age(mmu, start, end, true);
@@ -110,14 +110,14 @@ static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct 
 }
 
 /* Without a flush, an access through a TLB is not seen: the page looks unused too early. */
-static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				unsigned long start, unsigned long end)
+static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					 unsigned long start, unsigned long end)
 {
 	return notifier_age(notifier_mmu(mn), start, end, true);
 }
 
-static int notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
-			       unsigned long address)
+static okvm_young_t notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					unsigned long address)
 {
 	return notifier_age(notifier_mmu(mn), address, address + 1, false);
 }

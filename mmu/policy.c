@@ -7,6 +7,7 @@
 
 #include <asm/processor.h>
 
+#include "core/compat.h"
 #include "core/error.h"
 #include "core/hardware.h"
 #include "core/memslot.h"

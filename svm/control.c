@@ -12,6 +12,7 @@
 #include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 
 /*
@@ -182,7 +183,7 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(hw->msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))
 		control->pause_filter_count = svm_params.pause_count;
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE_GAP))

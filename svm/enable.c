@@ -16,7 +16,9 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
+#include "x86/host_apf.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
 #define TSC_RATIO_ONE	BIT_ULL(32)
@@ -29,6 +31,7 @@
  * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects return predictions
  * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next
+ * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults
  * @flush_due: a generation has begun, but no VMRUN has flushed the TLB yet
  */
 struct svm_cpu {
@@ -37,7 +40,7 @@ struct svm_cpu {
 	u64 asid_generation;
 	u32 next_asid;
 	bool flush_due;
-	bool spec_reduced;
+	bool spec_reduced, apf_stopped;
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -91,6 +94,7 @@ int svm_cpu_enable(void)
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
+	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);
 	/* The TLB may hold translations of former guests: the first vCPU begins a generation. */
 	c->asid_generation++;
@@ -106,6 +110,8 @@ void svm_cpu_disable(void)
 	okvm_perf_svm(false);
 	if (c->spec_reduced)
 		okvm_bp_spec_reduce(false);
+	if (c->apf_stopped)
+		host_apf_restart();
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

@@ -35,7 +35,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
 	/* Flush branch predictions that another guest has trained. */
-	indirect_branch_prediction_barrier();
+	okvm_forget_branches();
 }
 
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
@@ -240,7 +240,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 		hw->entry_failed = svm_enter(arch->gpr, &hw->frame);
 	context_tracking_guest_exit();
 
-	hw->exit_code = SVM_EXIT_ERR;
+	hw->exit_code = (u32)SVM_EXIT_ERR;
 	hw->cut_info = 0;
 	if (unlikely(hw->entry_failed)) {
 		if (hw->soft_len)

@@ -9,6 +9,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 #include "x86/msr/msr_filter.h"
 

@@ -7,6 +7,7 @@
 
 #include <asm/tlbflush.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 #include "x86/cpu/cr.h"
 
@@ -219,7 +220,7 @@ static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 	flush_if_changed(vcpu, hw->vmcb->save.cr4, cr4, FLUSH_CR4);
 	vcpu->arch->cr4 = cr4;
 	/* Use the host's CR4.MCE: without it, a machine check would shut down the CPU. */
-	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (cr4_read_shadow() & X86_CR4_MCE);
+	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (okvm_host_cr4() & X86_CR4_MCE);
 	svm_dirty(hw, SVM_CLEAN_CR);
 }
 

@@ -16,6 +16,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
+#include "core/compat.h"
 #include "x86/gpr_asm.h"
 
 /* struct svm_frame; svm/vmcb.h asserts the offsets. */
@@ -67,9 +68,7 @@ SYM_FUNC_START(svm_enter)
 	mov RDI_(%rdi), %rdi
 
 	vmload %rax
-#ifdef VM_CLEAR_CPU_BUFFERS
-	VM_CLEAR_CPU_BUFFERS
-#endif
+	OKVM_CLEAR_BUFFERS
 	vmrun %rax
 	vmsave %rax
 
@@ -110,12 +109,7 @@ SYM_FUNC_START(svm_enter)
 .Lspec_restored:
 
 	/* Before the first return, remove return predictions that the guest has trained. */
-#ifdef UNTRAIN_RET_VM
-	UNTRAIN_RET_VM
-#else
-	UNTRAIN_RET
-	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
-#endif
+	OKVM_UNTRAIN_RETURNS
 	cli
 	stgi
 	xor %eax, %eax

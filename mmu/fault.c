@@ -70,7 +70,7 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Under mmu->lock. A new slot changes the generation first and then zaps the frame. */
+/* Caller holds mmu->lock. A new slot changes the slots' generation before it zaps the frame. */
 bool fault_in_hole(const struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -339,7 +339,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
-/* If some pages are mapped, return 0 and update the argument to describe the rest. */
+/* If some pages of the range were mapped, return 0, and the rest of the range in the argument. */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_pre_fault_memory *range = arg.data;

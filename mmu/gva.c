@@ -236,10 +236,10 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* Memory slots are in user memory, and so are all addresses in the note: check one only. */
+	/* Check one address only: all were computed from memory slots, which are user memory. */
 	if (!user_read_access_begin(note->hva, 16))
 		return false;
-	/* With indices, a sanitizer would insert calls, which are forbidden in this section. */
+	/* Use no indices: a sanitizer would insert calls, which are forbidden in this section. */
 	for (; at < note->at + note->nr; at++, want++) {
 		unsafe_get_user(val, *at, failed);
 		if (val != *want)

@@ -291,7 +291,7 @@ static int shadow_map(struct shadow_fault *f)
 	int verdict = OKVM_FAULT_FIXED;
 	unsigned int i;
 
-	/* There was no table (PAE: PDPTE) when the root was loaded, but the walk has found one. */
+	/* The root lacks a top table that the guest has by now: build the root anew. */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
 	while (t && !t->dead) {

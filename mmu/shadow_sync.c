@@ -64,7 +64,7 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
 		list_add(&t->unsynced, &sh->unsync);
 		WRITE_ONCE(sh->nr_unsync, sh->nr_unsync + 1);
 	}
-	/* The list must be visible before the guest can write: its next flush finds the table. */
+	/* Set nr_unsync before the guest can write, so that the guest's next flush sees it. */
 	smp_wmb();
 	return true;
 }
@@ -128,7 +128,7 @@ static bool root_has(const struct shadow_root *root, const struct shadow_table *
 	return false;
 }
 
-/* Return true if a walk from @root may reach @t. Goes up from @t; each step rises one level. */
+/* Return true if a walk from @root may reach @t. The search goes up from @t, level by level. */
 static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 			 const struct shadow_root *root)
 {

@@ -173,7 +173,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
-	/* All bits are set at first: userspace's clearing of bits will write-protect the frames. */
+	/* With INITIALLY_SET, frames are write-protected when userspace clears their bits. */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;

@@ -198,7 +198,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* Move vectors posted before this to IRR. Later senders see that posting is off. */
+	/* Vectors posted before this barrier move to IRR. Later senders see that posting is off. */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);

@@ -83,13 +83,13 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 		loadsegment(fs, hw->fs_sel);
 		wrmsrl(MSR_FS_BASE, hw->vmcs.host_fs_base);
 	}
-	/* The VM exit has set DS and ES to null selectors. */
+	/* VM exits set DS and ES to null selectors: restore the host's selectors. */
 	if (unlikely(hw->ds_sel | hw->es_sel)) {
 		loadsegment(ds, hw->ds_sel);
 		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
-	/* VM exits have set the limit of TR to 67h, and those of GDTR and IDTR to FFFFh. */
+	/* VM exits set the limit of TR to 67h, and those of GDTR and IDTR to FFFFh: restore them. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	vmx_uret_put();
@@ -183,7 +183,7 @@ void vmx_l1d_exit(void)
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	/* Reading the registers is cheaper than computing their values as the kernel does. */
+	/* Reading CR3 and CR4 is cheaper than computing their values as the kernel does. */
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 

@@ -457,7 +457,7 @@ static u32 sti_without_if(const struct vmx_entry *e, const struct vmx_entry_rule
 	       !(e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_IF) ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* rule->arg of event_blocked(): an event type, and the blocking that excludes its injection. */
+/* rule->arg of event_blocked(): an event type, and the blocking that forbids its injection. */
 #define EVENT_AND(type, blocking)	((u64)(type) << 32 | (blocking))
 
 static u32 event_blocked(const struct vmx_entry *e, const struct vmx_entry_rule *rule)

@@ -98,7 +98,7 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* A switch statement: with retpolines, an indirect call costs more than all its comparisons. */
+/* Use a switch statement: with retpolines, an indirect call costs more than its comparisons. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {

@@ -464,7 +464,7 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 		return true;
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		return false;
-	/* With shadow paging, direct tables implement CR0.PG = 0. */
+	/* With shadow paging, hardware runs a guest with CR0.PG = 0 on direct tables. */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PG) && !vmx_is_shadow(vcpu))
 		return false;
 	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)

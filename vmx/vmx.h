@@ -96,7 +96,7 @@ struct okvm_hw_vcpu {
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
-	/* Segment fields read since the last exit; bit seg * NR_SEG_FIELDS + field of seg_avail. */
+	/* Copies of segment fields; bit seg * NR_SEG_FIELDS + field of seg_avail: copy is valid. */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
 	unsigned long seg_base[OKVM_NR_SEGS];

@@ -35,7 +35,7 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		mmu->fmt = &spte_fmt_pt;
 		return;
 	}
-	/* Four levels translate 48 bits. A fifth level makes page walks longer: avoid it. */
+	/* Four levels translate 48 bits. Use five only for more, as walks become longer. */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }

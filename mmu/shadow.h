@@ -341,7 +341,7 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - make room for a leaf of @t that maps @gfn: empty its chain if full. Lock: write */
+/** rmap_trim() - empty the chain for a new leaf of @t that maps @gfn if full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
@@ -384,15 +384,15 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu);
 /** shadow_free_spare() - free the unused spare table @t. May sleep */
 void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
 /**
- * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it. Lock: write
- * Return: the table, or NULL if the caller has to retry without the lock (no block of @gfn, or
- *	too many tables of @gfn)
+ * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
+ * Return: the table, or NULL if the caller has to drop the lock and retry (no block of @gfn, or
+ *	too many tables of @gfn). mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - set the flag of @t and list @t. mmu->lock: write */
+/** shadow_mark_nx_split(), shadow_mark_mmio() - set a flag and list @t for it. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
@@ -406,7 +406,7 @@ void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t);
 /** shadow_zap_start() - initialize @z for a caller that holds mmu->lock for writing */
 void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh);
-/** shadow_zap_table() - clear @t, unlink it from its parents and queue it in @z. Lock: write */
+/** shadow_zap_table() - clear @t, unlink it from its parents, queue it in @z. mmu->lock: write */
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
 /** shadow_zap_finish() - flush the TLBs, free the zapped tables, keep the lock. mmu->lock: write */
 void shadow_zap_finish(struct mmu_zap *z);
@@ -451,8 +451,8 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if a call of unsync_frame() would exceed the limit
- * Lock: write. Return: true if the caller has to walk again, as the table that it uses may have
- *	been synchronized or zapped
+ * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
+ *	have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
@@ -485,7 +485,7 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  * @gpa, @size: the entry's address, and its size in bytes
  *
  * A shadow table with entries of the same size does not depend on these bits. If the guest uses the
- * page also as a table of the other entry size, they are other bits there, such as of an address.
+ * page also as a table with the other entry size, the bits have another meaning in that table.
  * Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);

@@ -92,7 +92,7 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced: if there is one with a dead table, which is useless, take it. */
+/* Choose the root to be replaced, preferably one with a dead table: such a root is unusable. */
 static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 {
 	struct shadow_root *r;

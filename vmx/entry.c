@@ -89,7 +89,7 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
-	/* VM exits set the limit of TR to 67h, and those of GDTR and IDTR to FFFFh: restore them. */
+	/* VM exits set TR's limit to 67h, and GDTR's and IDTR's to FFFFh: restore these limits. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	vmx_uret_put();

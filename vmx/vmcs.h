@@ -56,7 +56,7 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 			  "jna %l[failed]\n\t"
 			  _ASM_EXTABLE(1b, %l[failed])
 			  : [val] "=r" (val) : [field] "r" (field) : "cc" : failed);
-	/* This asm works around older compilers, which misplace code after asm goto with outputs. */
+	/* This asm works around compilers that misplace code after an asm goto with outputs. */
 	asm("");
 	return val;
 failed:

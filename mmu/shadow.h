@@ -27,8 +27,8 @@
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
  * guest's entry (shadow_sync.c). If a write makes an entry present, no flush is needed: its shadow
- * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, it is
- * compared first: addresses become present through the parent, for which the guest need not flush.
+ * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the table
+ * is compared first, as the guest need not flush the addresses that the new parent makes present.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such
@@ -164,9 +164,9 @@ struct shadow_table {
  * @rmap: for each frame, the number of the first link of its leaves at level 1
  * @large: number of the first link of the leaves at level 2 that map this block
  * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
- * @nr_shadowed: sum of @shadowed; no large page is mapped in this block unless it is 0
+ * @nr_shadowed: sum of @shadowed; if it is 0, a large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
- * @dropped_write: value of sh->epoch when that was last done to a writable leaf
+ * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
  */
 struct shadow_block {
 	spinlock_t lock;

@@ -27,8 +27,8 @@
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
  * guest's entry (shadow_sync.c). If a write makes an entry present, no flush is needed: its shadow
- * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the table
- * is compared first, as the guest need not flush the addresses that the new parent makes present.
+ * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
+ * table is compared first, as the guest need not flush addresses that this parent makes present.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such

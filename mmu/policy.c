@@ -40,6 +40,22 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }
 
+/* Nested paging combines its own types with the guest's anyhow. */
+void okvm_mmu_honor_pat(struct okvm_vm *vm)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	lockdep_assert_held(&vm->lock);
+	if (mmu->fmt != &spte_fmt_ept && mmu->fmt != &spte_fmt_ept_noad)
+		return;
+	/* Leaves made from here on have the new type; those made before are zapped. */
+	write_lock(&mmu->lock);
+	WRITE_ONCE(mmu->fmt, mmu->fmt == &spte_fmt_ept ? &spte_fmt_ept_pat :
+							 &spte_fmt_ept_noad_pat);
+	write_unlock(&mmu->lock);
+	okvm_mmu_zap_all(vm);
+}
+
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
 {
 	u32 caps = mmu->vm->offer->caps;

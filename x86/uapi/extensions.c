@@ -39,6 +39,7 @@ static bool irq_cap(long cap)
 	case KVM_CAP_SIGNAL_MSI:
 	case KVM_CAP_IRQFD:
 	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_VAPIC:
 	case KVM_CAP_IOEVENTFD:
 	case KVM_CAP_IOEVENTFD_NO_LENGTH:
 	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
@@ -111,7 +112,6 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
-#define VALID_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 /* Of later kernels, which let no quirk be switched on again. */
 #define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
 			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
@@ -123,6 +123,7 @@ static u64 quirks_of(u32 caps)
 			       LATER_QUIRKS & ~KVM_X86_QUIRK_IGNORE_GUEST_PAT);
 }
 
+#define VALID_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
 
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
@@ -200,16 +201,16 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 
 static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 {
-	if (quirks & ~valid)
 	const u64 before = vm->arch->disabled_quirks;
 
+	if (quirks & ~valid)
 		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
-	vm->arch->disabled_quirks = quirks;
 	/* KVM_CAP_DISABLE_QUIRKS takes whatever there is not. */
 	quirks = (quirks & quirks_of(vm->caps)) | (before & LATER_QUIRKS);
-	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
+	vm->arch->disabled_quirks = quirks;
 	if (quirks & ~before & KVM_X86_QUIRK_IGNORE_GUEST_PAT)
 		okvm_mmu_honor_pat(vm);
+	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
 
 /*

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For guests that write to TPR often and without hardware's help, as old 32-bit ones do: userspace
- * is told which instructions reach TPR (KVM_TPR_ACCESS_REPORTING), and may replace them by code
- * that uses a word in guest memory (KVM_SET_VAPIC_ADDR). QEMU does that with an option ROM.
+ * Reports of TPR accesses, and a TPR in guest memory.
  *
- * The word is TPR, the class in service << 8, and the highest requested vector << 24. It is TPR's
- * value from an entry to the next exit, each of which therefore is served with IRQs on. Whoever has
- * such a word watches exits (core/watch.h), so that nobody else pays for it.
+ * Old 32-bit guests write TPR often, and each write is a VM exit where the CPU does not virtualize
+ * TPR. KVM_TPR_ACCESS_REPORTING tells userspace which instructions access TPR. Userspace may
+ * replace such an instruction by code that uses a word in guest memory (KVM_SET_VAPIC_ADDR); QEMU
+ * does so with an option ROM.
+ *
+ * Bits 7:0 of the word are TPR, bits 15:12 the class in service, and bits 31:24 the highest vector
+ * in IRR. okvm writes the word before VM entries and reads TPR from it after each VM exit. A vCPU
+ * with such a word watches exits (core/watch.h), so that other vCPUs do not pay for the word.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -54,7 +57,7 @@ void okvm_apic_vapic_destroy(struct okvm_apic *apic)
 		okvm_watch_off_later();
 }
 
-/* Once for the life of the vCPU: each change of what is watched may patch the kernel's text. */
+/* A vCPU watches exits until it is destroyed, as each change may patch the kernel's text. */
 static void vapic_watch(struct okvm_apic *apic)
 {
 	if (!apic->watches)
@@ -75,18 +78,18 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	}
 	if (offset_in_page(gpa) > PAGE_SIZE - sizeof(u32))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: the word is in two pages");
-	/* What was there before stays if this is refused. */
+	/* A refused address leaves the old word in use. */
 	if (!okvm_guest_has(vcpu->vm, gpa, false) ||
 	    okvm_cache_init(vcpu->vm, &apic->vapic_cache, gpa, sizeof(u32)))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: no memory is there");
 	vapic_watch(apic);
 	apic->vapic = true;
-	/* The next entry writes the word. */
+	/* Make the next VM entry write the word. */
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;
 }
 
-/* Without a local APIC in the kernel there is nothing to report, which is no error. */
+/* Without an in-kernel LAPIC okvm reports nothing, but the ioctl succeeds. */
 static long ioc_report_tpr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_tpr_access_ctl *ctl = arg.data;

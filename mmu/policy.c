@@ -47,13 +47,13 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);
 }
 
-/* Nested paging combines its own types with the guest's anyhow. */
+/* With nested paging of SVM the guest's memory types always have effect. */
 void okvm_mmu_honor_pat(struct okvm_vm *vm)
 {
 	struct okvm_mmu_vm *mmu = vm->mmu;
 
 	lockdep_assert_held(&vm->lock);
-	/* For the format of a policy that is chosen later, too. */
+	/* policy_tdp_format() needs it if the VM chooses two-dimensional paging later. */
 	mmu->guest_pat = true;
 	if (okvm_mmu_is_shadow(vm) || vm->caps & OKVM_HW_TDP_PT)
 		return;

@@ -90,7 +90,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* One of them; the other is left for the next KVM_RUN. */
+/* Serve one of the two requests; the other one stays for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :

@@ -336,7 +336,7 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu);
  * Return: true if the exit must be handled with IRQs on, where its tracepoints are
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
-/** okvm_watch_left() - ... the stay is over; IRQs on, vm->srcu is not held */
+/** okvm_watch_left() - ... the stay is over; IRQs on, vm->srcu not held */
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*

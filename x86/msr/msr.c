@@ -611,7 +611,7 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	arch->pat = PAT_RESET;
-	/* Else userspace says what the model has. */
+	/* With the quirk off userspace sets all of these MSRs. */
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS))
 		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;

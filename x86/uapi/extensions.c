@@ -112,7 +112,7 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
-/* Of later kernels, which let no quirk be switched on again. */
+/* Quirks of later kernels. As there, userspace cannot switch them on again. */
 #define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
 			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
 static_assert(LATER_QUIRKS == 0x380);
@@ -205,7 +205,7 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 
 	if (quirks & ~valid)
 		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
-	/* KVM_CAP_DISABLE_QUIRKS takes whatever there is not. */
+	/* KVM_CAP_DISABLE_QUIRKS accepts unknown quirks and ignores them. */
 	quirks = (quirks & quirks_of(vm->caps)) | (before & LATER_QUIRKS);
 	vm->arch->disabled_quirks = quirks;
 	if (quirks & ~before & KVM_X86_QUIRK_IGNORE_GUEST_PAT)

@@ -64,6 +64,7 @@ TEST(msrs_of_features_can_begin_with_nothing)
 
 	vm_create(&vm, VM_BARE);
 	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+	vcpu_cpuid(&vm, vm.vcpu);
 	EXPECT(msr_of(&vm, MSR_UCODE_REV) != 0);
 	EXPECT(msr_of(&vm, MSR_PLATFORM_INFO) != 0);
 	vm_destroy(&vm);
@@ -72,6 +73,7 @@ TEST(msrs_of_features_can_begin_with_nothing)
 	/* It stays off. */
 	EXPECT_EQ(disable_quirks(&vm, 0), 0);
 	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+	vcpu_cpuid(&vm, vm.vcpu);
 	EXPECT_EQ(msr_of(&vm, MSR_UCODE_REV), 0);
 	EXPECT_EQ(msr_of(&vm, MSR_PLATFORM_INFO), 0);
 	EXPECT_EQ(msr_of(&vm, MSR_ARCH_CAPABILITIES), 0);

@@ -42,11 +42,12 @@ enum okvm_hw_caps {
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
 	/* EPT/NPT entries have the format and the number of levels of the host's page tables */
 	OKVM_HW_TDP_PT		= 1 << 17,
+	OKVM_HW_GUEST_PAT	= 1 << 18,	/* memory types of the guest's PAT may have effect */
 };
 
 /* Capabilities that a VM on shadow paging does not have, even if the hardware has them. */
 #define OKVM_HW_ONLY_TDP	(OKVM_HW_TDP | OKVM_HW_TDP_1G | OKVM_HW_TDP_2M | OKVM_HW_TDP_AD | \
-				 OKVM_HW_TDP_5LEVEL | OKVM_HW_UNRESTRICTED)
+				 OKVM_HW_TDP_5LEVEL | OKVM_HW_UNRESTRICTED | OKVM_HW_GUEST_PAT)
 
 /** struct okvm_backend - operations that run vCPUs on one kind of hardware */
 struct okvm_backend {

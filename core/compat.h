@@ -622,6 +622,10 @@ static inline u32 okvm_host_ext21_ecx(void)
 	if (boot_cpu_has(X86_FEATURE_TSA_L1_NO))
 		bits |= BIT(2);
 #endif
+#ifdef X86_FEATURE_TSA_FILL_NO
+	if (boot_cpu_has(X86_FEATURE_TSA_FILL_NO))
+		bits |= BIT(7);
+#endif
 	return bits;
 }
 

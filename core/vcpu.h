@@ -67,6 +67,7 @@ enum okvm_req {
 	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
 	OKVM_REQ_EOI_EXIT,	/* report an EOI to userspace's IOAPIC */
+	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */

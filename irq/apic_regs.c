@@ -11,6 +11,7 @@
 
 #include "core/trace_kvm.h"
 #include "irq/internal.h"
+#include "irq/needs.h"
 #include "irq/vlapic.h"
 
 /* ---- effects of register accesses ---- */
@@ -76,6 +77,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 		okvm_request(OKVM_REQ_APICV, vcpu);
 	if (flags & LAPIC_EFF_MAP && apic->online)
 		okvm_apic_map_update(vcpu->vm);
+	if (flags & (LAPIC_EFF_TPR_READ | LAPIC_EFF_TPR_WRITE))
+		okvm_arch_tpr_access(vcpu, flags & LAPIC_EFF_TPR_WRITE);
 }
 
 void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
@@ -157,6 +160,8 @@ int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 
 	if (lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP)
 		return 1;
+	if (unlikely(vcpu->apic->l.report_tpr) && msr == OKVM_X2APIC_MSR(APIC_TASKPRI))
+		okvm_arch_tpr_access(vcpu, false);
 	trace_kvm_apic(false, (msr - APIC_BASE_MSR) << 4, *val);
 	return 0;
 }

@@ -151,6 +151,17 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 
+/** okvm_apic_has_vapic() - the guest has its TPR in a word of memory (KVM_SET_VAPIC_ADDR) */
+bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
+/**
+ * okvm_apic_vapic_pull() - after a VM exit: read the guest's TPR from the word
+ *
+ * Only if okvm_apic_has_vapic(). vm->srcu held; may sleep.
+ */
+void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
+/** okvm_apic_vapic_push() - before a VM entry: write the word, if any. vm->srcu held; may sleep */
+void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
+
 /**
  * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on
  * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
@@ -199,7 +210,8 @@ void okvm_irq_routes_changed(struct okvm_vm *vm);
 /* The ioctl rows of irq/, defined in the files of their handlers. */
 extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
 extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
-extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[],
+	okvm_vapic_ioctls[];
 
 /* okvm_irq_enable_cap() - KVM_ENABLE_CAP for interrupt capabilities and quirks; under vm->lock */
 int okvm_irq_enable_cap(struct okvm_vm *vm, u32 cap, u64 val);

@@ -17,5 +17,11 @@ u32 okvm_arch_tsc_khz(struct okvm_vcpu *vcpu);
 void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu);
 /** okvm_arch_ioapic_eoi_user() - make KVM_RUN return KVM_EXIT_IOAPIC_EOI for @vector soon */
 void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector);
+/**
+ * okvm_arch_tpr_access() - make KVM_RUN return with KVM_EXIT_TPR_ACCESS before the next VM entry
+ *
+ * The vCPU's thread calls it while RIP is at the instruction. IRQs may be off.
+ */
+void okvm_arch_tpr_access(struct okvm_vcpu *vcpu, bool write);
 
 #endif /* OKVM_IRQ_NEEDS_H */

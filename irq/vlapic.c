@@ -59,6 +59,7 @@ void okvm_apic_destroy(struct okvm_vcpu *vcpu)
 	if (apic->online)
 		okvm_apic_map_drop(vcpu->vm);
 	hrtimer_cancel(&apic->hrtimer);
+	okvm_apic_vapic_destroy(apic);
 	vcpu->apic = NULL;
 	free_page((unsigned long)apic->l.regs);
 	kfree(apic);
@@ -96,6 +97,7 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	lapic_reset(&apic->l, init, &eff);
 	apic->pv_eoi_msr = 0;
 	apic->pv_eoi_pending = false;
+	apic->vapic = false;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
 }
@@ -308,19 +310,8 @@ static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* Accepts only address 0, "none": okvm does not report TPR accesses, so nothing can be patched. */
-static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	const struct kvm_vapic_addr *vapic = arg.data;
-
-	if (!vcpu->apic)
-		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
-	return vapic->vapic_addr ? okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: not 0") : 0;
-}
-
 const struct okvm_ioctl okvm_lapic_ioctls[] = {
 	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
 	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
-	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
 	{ }
 };

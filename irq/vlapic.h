@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The local APIC of a vCPU: declarations shared by irq/vlapic.c, irq/apic_deliver.c,
- * irq/apic_regs.c and irq/apic_timer.c, around the pure model of irq/model/lapic.h.
+ * irq/apic_regs.c, irq/apic_timer.c and irq/vapic.c, around the pure model of irq/model/lapic.h.
  */
 #ifndef OKVM_IRQ_VLAPIC_H
 #define OKVM_IRQ_VLAPIC_H
@@ -48,6 +48,11 @@ struct okvm_apic {
 	bool pv_eoi_pending;	/* the guest may skip the next EOI's VM exit */
 	u64 pv_eoi_msr;
 	struct okvm_gpa_cache pv_eoi_cache;
+
+	/* The word of KVM_SET_VAPIC_ADDR. */
+	bool vapic;		/* there is a word */
+	bool watches;		/* there was a word: exits of the vCPU are watched */
+	struct okvm_gpa_cache vapic_cache;
 };
 
 static inline struct okvm_apic *okvm_apic_of(const struct lapic *l)
@@ -74,6 +79,11 @@ int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 
 /** okvm_apic_apply() - carry out the effects of a register access. Sleeps only for LAPIC_EFF_MAP */
 void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
+
+/* vapic.c */
+
+/** okvm_apic_vapic_destroy() - stop watching exits, as the vCPU is destroyed */
+void okvm_apic_vapic_destroy(struct okvm_apic *apic);
 
 /* apic_timer.c */
 

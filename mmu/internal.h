@@ -23,7 +23,8 @@
  * @policy: two-dimensional or shadow paging. okvm_mmu_choose() changes it before there is a vCPU,
  *	under slots_lock and @lock (write)
  * @root: two-dimensional paging: the root table, which exists as long as the VM
- * @fmt: format of the entries that @policy makes
+ * @fmt: format of the entries that @policy makes; okvm_mmu_honor_pat() changes it under @lock
+ * @guest_pat: okvm_mmu_honor_pat() was called; under vm->lock
  * @shadow: the state of shadow paging
  * @max_level: largest page that may be mapped, 1..3
  * @nx_huge: huge pages are not executable (iTLB multihit); written under @lock
@@ -46,6 +47,7 @@ struct okvm_mmu_vm {
 	int max_level;
 	bool nx_huge;
 	bool nx_exempt;
+	bool guest_pat;
 	bool dead;
 	gfn_t nx_cursor;
 	struct list_head nx_node;

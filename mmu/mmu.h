@@ -243,6 +243,13 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
  */
 int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 
+/**
+ * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM has the guest's memory types
+ *
+ * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. It removes all mappings. May sleep.
+ */
+void okvm_mmu_honor_pat(struct okvm_vm *vm);
+
 /** okvm_mmu_zap_all() - remove every mapping of the VM and flush; vCPUs load new roots */
 void okvm_mmu_zap_all(struct okvm_vm *vm);
 

@@ -26,6 +26,13 @@ static int guest_phys_bits(void)
 	return cpuid_eax(0x80000008) & 0xff;
 }
 
+static const struct spte_fmt *policy_ept_format(const struct okvm_mmu_vm *mmu, bool ad)
+{
+	if (mmu->guest_pat)
+		return ad ? &spte_fmt_ept_pat : &spte_fmt_ept_noad_pat;
+	return ad ? &spte_fmt_ept : &spte_fmt_ept_noad;
+}
+
 static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 {
 	bool five = caps & OKVM_HW_TDP_5LEVEL;
@@ -37,7 +44,24 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 	}
 	/* Four levels translate 48 bits. Use five only for more, as walks become longer. */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);
+}
+
+/* With nested paging of SVM the guest's memory types always have effect. */
+void okvm_mmu_honor_pat(struct okvm_vm *vm)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	lockdep_assert_held(&vm->lock);
+	/* policy_tdp_format() needs it if the VM chooses two-dimensional paging later. */
+	mmu->guest_pat = true;
+	if (okvm_mmu_is_shadow(vm) || vm->caps & OKVM_HW_TDP_PT)
+		return;
+	/* Leaves made from here on have the new type; those made before are zapped. */
+	write_lock(&mmu->lock);
+	mmu->fmt = policy_ept_format(mmu, mmu->fmt->accessed);
+	write_unlock(&mmu->lock);
+	okvm_mmu_zap_all(vm);
 }
 
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)

@@ -4,6 +4,7 @@
 
 /* SDM "EPT and Memory Typing": 6 is WB, 0 is UC. For RAM, the guest's PAT is ignored. */
 #define EPT_WB	(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
+#define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)
 #define EPT_UC	(0ULL << EPT_MEMTYPE_SHIFT)
 
 const struct spte_fmt spte_fmt_ept = {
@@ -15,6 +16,17 @@ const struct spte_fmt spte_fmt_ept = {
 const struct spte_fmt spte_fmt_ept_noad = {
 	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
 	.wb = EPT_WB, .uc = EPT_UC,
+};
+
+const struct spte_fmt spte_fmt_ept_pat = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
+	.wb = EPT_WB_PAT, .uc = EPT_UC,
+};
+
+const struct spte_fmt spte_fmt_ept_noad_pat = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.wb = EPT_WB_PAT, .uc = EPT_UC,
 };
 
 /*

@@ -79,7 +79,7 @@ static int read_caps(void)
 static u32 caps_bits(void)
 {
 	u32 caps = OKVM_HW_UNRESTRICTED | OKVM_HW_TDP | OKVM_HW_TDP_PT | OKVM_HW_TDP_AD |
-		   OKVM_HW_TDP_2M;
+		   OKVM_HW_TDP_2M | OKVM_HW_GUEST_PAT;
 
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		caps |= OKVM_HW_TDP_1G;

@@ -71,6 +71,17 @@ struct kvm_pre_fault_memory {
 #define KVM_EXIT_MEMORY_FAULT 39
 #endif
 
+/* Since Linux 6.12, 6.13 and 6.16; what okvm makes of them is in Documentation/uapi.rst. */
+#ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL		(1 << 7)
+#endif
+#ifndef KVM_X86_QUIRK_STUFF_FEATURE_MSRS
+#define KVM_X86_QUIRK_STUFF_FEATURE_MSRS	(1 << 8)
+#endif
+#ifndef KVM_X86_QUIRK_IGNORE_GUEST_PAT
+#define KVM_X86_QUIRK_IGNORE_GUEST_PAT		(1 << 9)
+#endif
+
 /* The exit data in struct kvm_run for KVM_EXIT_MEMORY_FAULT. */
 struct okvm_memory_fault {
 	__u64 flags;

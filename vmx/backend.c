@@ -215,6 +215,10 @@ static u32 vmx_caps_bits(void)
 		    !(r->ept & ~vmx_caps.ept_cap))
 			caps |= r->cap;
 	}
+	/* Without self-snooping a CPU lets two types of one page disagree about its content. */
+	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
+	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
+		caps |= OKVM_HW_GUEST_PAT;
 	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
 	if (!boot_cpu_has(X86_FEATURE_NX))
 		caps &= ~OKVM_HW_SHADOW;

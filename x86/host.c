@@ -188,5 +188,6 @@ const struct okvm_ioctl_table okvm_arch_ioctls[] = {
 	{ OKVM_FD_VM, okvm_coalesced_ioctls },
 	{ OKVM_FD_VM, okvm_pit_ioctls },
 	{ OKVM_FD_VCPU, okvm_lapic_ioctls },
+	{ OKVM_FD_VCPU, okvm_vapic_ioctls },
 	{ }
 };

@@ -5,6 +5,7 @@
 #include <uapi/asm/kvm_para.h>
 
 #include "core/arch.h"
+#include "core/watch.h"
 #include "irq/needs.h"
 #include "mmu/hw_ops.h"
 #include "x86/cpu/cr.h"
@@ -67,6 +68,33 @@ static int run_eoi_exit(struct okvm_vcpu *vcpu)
 	vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
 	vcpu->run->eoi.vector = vcpu->arch->eoi_user_vector;
 	return OKVM_USER;
+}
+
+void okvm_arch_tpr_access(struct okvm_vcpu *vcpu, bool write)
+{
+	vcpu->arch->tpr_rip = okvm_rip(vcpu);
+	vcpu->arch->tpr_write = write;
+	okvm_request(OKVM_REQ_TPR_EXIT, vcpu);
+}
+
+static int run_tpr_exit(struct okvm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_TPR_ACCESS;
+	run->tpr_access.rip = vcpu->arch->tpr_rip;
+	run->tpr_access.is_write = vcpu->arch->tpr_write;
+	run->tpr_access.pad = 0;
+	return OKVM_USER;
+}
+
+#define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
+
+/* Serve one of the two requests; the other one stays for the next KVM_RUN. */
+static int run_user_exit(struct okvm_vcpu *vcpu)
+{
+	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
+	       okvm_take_request(OKVM_REQ_EOI_EXIT, vcpu) ? run_eoi_exit(vcpu) : OKVM_RESUME;
 }
 
 static void run_serve_paravirt(struct okvm_vcpu *vcpu)
@@ -151,8 +179,8 @@ static int run_serve(struct okvm_vcpu *vcpu)
 	if (okvm_take_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
 		return run_shutdown(vcpu);
 	run_serve_apic(vcpu);
-	if (okvm_take_request(OKVM_REQ_EOI_EXIT, vcpu))
-		return run_eoi_exit(vcpu);
+	if (unlikely(READ_ONCE(vcpu->requests) & USER_EXITS))
+		return run_user_exit(vcpu);
 	run_serve_events(vcpu);
 	return OKVM_RESUME;
 }
@@ -164,7 +192,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (okvm_test_request(OKVM_REQ_DEAD, vcpu))
 		return -EIO;
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
-	    okvm_serve_fast(vcpu))
+	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
 	/* These three requests only make the vCPU exit or wake up; there is nothing else to do. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
@@ -174,8 +202,11 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_pv_eoi_exit(vcpu);
 	outcome = run_serve(vcpu);
-	if (outcome == OKVM_RESUME && okvm_lapic_in_kernel(vcpu))
+	if (outcome == OKVM_RESUME && okvm_lapic_in_kernel(vcpu)) {
 		okvm_apic_pv_eoi_enter(vcpu);
+		if (okvm_watching())
+			okvm_apic_vapic_push(vcpu);
+	}
 	okvm_vcpu_srcu_unlock(vcpu);
 	return outcome;
 }

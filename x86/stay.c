@@ -78,5 +78,20 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 		trace_okvm_exit(vcpu->id, info.reason, okvm_rip(vcpu), info.info1);
 		trace_kvm_exit(vcpu->id, okvm_rip(vcpu), ops->isa, &info);
 	}
+	if (okvm_apic_has_vapic(vcpu)) {
+		/* The requests make okvm write the word in guest memory before the next entry. */
+		okvm_request(OKVM_REQ_EXIT, vcpu);
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return !ops->only_fast(vcpu);
+	}
 	return watch_wants_slow() && !ops->only_fast(vcpu);
+}
+
+void okvm_watch_left(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_apic_has_vapic(vcpu))
+		return;
+	okvm_vcpu_srcu_lock(vcpu);
+	okvm_apic_vapic_pull(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
 }

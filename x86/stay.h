@@ -336,6 +336,8 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu);
  * Return: true if the exit must be handled with IRQs on, where its tracepoints are
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
+/** okvm_watch_left() - ... the stay is over; IRQs on, vm->srcu not held */
+void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*
  * Enter the guest and handle its fast exits until an exit needs IRQs on or the vCPU must leave.
@@ -382,6 +384,8 @@ static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_st
 		served = stay_fast_exits(vcpu, ops);
 		stay_leave(vcpu, ops);
 		local_irq_enable();
+		if (okvm_watching())
+			okvm_watch_left(vcpu);
 		if (served || ops->host_interrupted(vcpu))
 			return OKVM_RESUME;
 		outcome = ops->exit_slow(vcpu);

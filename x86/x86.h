@@ -298,6 +298,8 @@ struct okvm_arch_vcpu {
 	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
 	u8 sipi_vector;		/* KVM_SET_VCPU_EVENTS, for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
+	bool tpr_write;		/* of the access for OKVM_REQ_TPR_EXIT */
+	unsigned long tpr_rip;	/* ... and its instruction */
 	u64 eoi_exit_bitmap[4];
 
 	/* State at the last exit or preemption */

@@ -375,6 +375,8 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		write_id(l, val, eff);
 		break;
 	case APIC_TASKPRI:
+		if (l->report_tpr)
+			eff->flags |= LAPIC_EFF_TPR_WRITE;
 		lapic_set_tpr(l, val, eff);
 		break;
 	case APIC_EOI:
@@ -539,6 +541,8 @@ void lapic_mmio_read(struct lapic *l, u32 offset, u32 len, void *data, u64 now_n
 		val = read_reg(l, reg, now_ns);
 	else if (!(access & WR))
 		lapic_error(l, ESR_ILLEGAL_REG, eff);
+	if (unlikely(l->report_tpr) && reg == APIC_TASKPRI)
+		eff->flags |= LAPIC_EFF_TPR_READ;
 	memcpy(data, (u8 *)&val + at, len);
 }
 

@@ -102,6 +102,8 @@ enum lapic_effect_flag {
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
 	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID is not the initial APIC ID */
 	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to @timer */
+	LAPIC_EFF_TPR_READ	= BIT(15),	/* with @report_tpr: the guest read TPR */
+	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* with @report_tpr: the guest wrote TPR */
 };
 
 /**
@@ -170,6 +172,7 @@ struct lapic_timer {
  * @tsc_deadline: TSC-deadline mode is supported
  * @lint0_extint: a reset sets LINT0 of the BSP to virtual wire mode (unmasked ExtINT)
  * @bsp: this is the APIC of the BSP
+ * @report_tpr: guest accesses to TPR have the effects LAPIC_EFF_TPR_*
  * @timer: arithmetic state of the timer
  * @esr_pending: errors since the last write to ESR, as ESR bit numbers; changed atomically
  * @irr_hint: byte n is 1 if word n of IRR may be non-zero. Any CPU sets it after the IRR bit; the
@@ -188,6 +191,7 @@ struct lapic {
 	bool tsc_deadline;
 	bool lint0_extint;
 	bool bsp;
+	bool report_tpr;
 	struct lapic_timer timer;
 	unsigned long esr_pending;
 	union {

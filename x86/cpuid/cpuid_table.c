@@ -26,6 +26,10 @@
 #define L7D_STIBP	BIT(27)
 #define L7D_ARCH_CAP	BIT(29)
 #define L7D_SSBD	BIT(31)
+#define L71A_AVX_VNNI		BIT(4)
+#define L71A_AVX_IFMA		BIT(23)
+#define L71D_AVX_VNNI_INT8	BIT(4)
+#define L71D_AVX_NE_CONVERT	BIT(5)
 #define LDA_XSAVEC	BIT(1)
 #define LDA_XSAVES	BIT(3)
 #define LX1D_GBPAGES	BIT(26)
@@ -36,6 +40,8 @@
 #define LX8B_STIBP	BIT(15)
 #define LX8B_SSBD	BIT(24)
 #define LX8B_SSB_NO	BIT(26)
+
+#define XSTATE_AVX	BIT(2)	/* of XCR0 */
 
 #define ANY_SUB		(~0u)
 
@@ -66,7 +72,12 @@ static const struct cpuid_mask cpuid_masks[] = {
 	 * MD_CLEAR SERIALIZE TSXLDTRK AVX512_FP16 SPEC_CTRL STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD.
 	 */
 	{ 0x7, 0, { ~0u, 0xfdbf2ffb, 0x1a415f6e, 0xbc81451c } },
-	{ 0x7, 1, { 0x00000030, 0, 0, 0 } },		/* AVX_VNNI AVX512_BF16 */
+	/*
+	 * Guests may have in EAX: AVX_VNNI AVX512_BF16 CMPCCXADD FZRM FSRS FSRC AVX_IFMA. Not LAM,
+	 * which needs bits of CR3 and CR4, and not AMX. In EDX: AVX_VNNI_INT8 AVX_NE_CONVERT
+	 * PREFETCHITI. Not AVX10, whose version is in leaf 24h.
+	 */
+	{ 0x7, 1, { 0x00801cb0, 0, 0, 0x00004030 } },
 	{ 0x7, 2, { 0, 0, 0, 0x0000003f } },		/* PSFD IPRED RRSBA DDPD_U BHI MCDT_NO */
 	{ 0xb, ANY_SUB, { 0, 0, 0, ~0u } },		/* no topology; the x2APIC id */
 	{ 0xd, 1, { 0x0000000f, 0, ~0u, ~0u } },	/* XSAVEOPT XSAVEC XGETBV1 XSAVES */
@@ -89,9 +100,9 @@ static const struct cpuid_mask cpuid_masks[] = {
 	/*
 	 * Guests may have in EAX: NO_NESTED_DATA_BP FS_GS_BASE_NS LFENCE_SERIALIZING VERW_CLEAR
 	 * NULL_SEL_CLR_BASE NO_SMM_CTL_MSR SBPB IBPB_BRTYPE SRSO_NO SRSO_USER_KERNEL_NO. Not
-	 * AUTOIBRS: guests cannot set its bit in EFER. In ECX: TSA_SQ_NO TSA_L1_NO.
+	 * AUTOIBRS: guests cannot set its bit in EFER. In ECX: TSA_SQ_NO TSA_L1_NO TSA_FILL_NO.
 	 */
-	{ 0x80000021, ANY_SUB, { 0x78000267, 0, 0x00000006, 0 } },
+	{ 0x80000021, ANY_SUB, { 0x78000267, 0, 0x00000086, 0 } },
 };
 
 static const struct cpuid_mask *find_mask(u32 leaf, u32 sub)
@@ -165,6 +176,15 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
+/* Leaf 7.1: vector instructions of VEX need AVX state, which the kernel may have switched off. */
+static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
+{
+	if (env->xcr0 & XSTATE_AVX)
+		return;
+	r[CPUID_REG_EAX] &= ~(L71A_AVX_VNNI | L71A_AVX_IFMA);
+	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
+}
+
 /* Leaf 80000008H: AMD has a bit for each speculation control; guests on AMD read only these. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
@@ -230,6 +250,8 @@ static void adjust(const struct cpuid_env *env, u32 leaf, u32 sub, u32 r[CPUID_N
 	case 0x7:
 		if (sub == 0)
 			adjust_leaf7(env, r, raw[CPUID_REG_ECX]);
+		if (sub == 1)
+			adjust_leaf7_1(env, r);
 		break;
 	case 0xd:
 		adjust_xsave(env, sub, r);

@@ -610,12 +610,15 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	arch->pat = PAT_RESET;
+	/* With the quirk off userspace sets all of these MSRs. */
+	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS))
+		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;
 	arch->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
 	/* Intel's microcode revision is the upper half of the MSR, AMD's the lower half. */
 	arch->ucode_rev = boot_cpu_has(X86_FEATURE_SVM) ? 0x01000065 : 0x100000000ULL;
 	arch->de_cfg = host_de_cfg();
-	arch->pat = PAT_RESET;
 }
 
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)

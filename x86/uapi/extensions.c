@@ -39,6 +39,7 @@ static bool irq_cap(long cap)
 	case KVM_CAP_SIGNAL_MSI:
 	case KVM_CAP_IRQFD:
 	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_VAPIC:
 	case KVM_CAP_IOEVENTFD:
 	case KVM_CAP_IOEVENTFD_NO_LENGTH:
 	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
@@ -111,6 +112,17 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
+/* Quirks of later kernels. As there, userspace cannot switch them on again. */
+#define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
+			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
+static_assert(LATER_QUIRKS == 0x380);
+
+static u64 quirks_of(u32 caps)
+{
+	return VALID_QUIRKS | (caps & OKVM_HW_GUEST_PAT ? LATER_QUIRKS :
+			       LATER_QUIRKS & ~KVM_X86_QUIRK_IGNORE_GUEST_PAT);
+}
+
 #define VALID_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
 
@@ -149,7 +161,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_STEAL_TIME:
 		return !!sched_info_on();
 	case KVM_CAP_DISABLE_QUIRKS2:
-		return VALID_QUIRKS;
+		return quirks_of(vm ? vm->caps : offer->caps);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return exits_that_can_go();
 	case KVM_CAP_EXIT_HYPERCALL:
@@ -189,9 +201,15 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 
 static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 {
+	const u64 before = vm->arch->disabled_quirks;
+
 	if (quirks & ~valid)
 		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
+	/* KVM_CAP_DISABLE_QUIRKS accepts unknown quirks and ignores them. */
+	quirks = (quirks & quirks_of(vm->caps)) | (before & LATER_QUIRKS);
 	vm->arch->disabled_quirks = quirks;
+	if (quirks & ~before & KVM_X86_QUIRK_IGNORE_GUEST_PAT)
+		okvm_mmu_honor_pat(vm);
 	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
 
@@ -230,7 +248,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0");
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
-		return disable_quirks(vm, val, VALID_QUIRKS);
+		return disable_quirks(vm, val, quirks_of(vm->caps));
 	case KVM_CAP_DISABLE_QUIRKS:
 		return disable_quirks(vm, val, ~0ULL);
 	case KVM_CAP_SPLIT_IRQCHIP:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What x86/ and mmu/ supply to core/, bound at link time. core/ calls up only
- * through this header and backend.h.
+ * Functions that x86/ and mmu/ implement for core/, bound at link time. core/ calls the upper
+ * layers only through this header and backend.h.
  */
 #ifndef OKVM_CORE_ARCH_H
 #define OKVM_CORE_ARCH_H
@@ -12,116 +12,131 @@
 
 struct okvm_offer;
 
-/** okvm_arch_init() - once at module load, before any backend is registered */
+/** okvm_arch_init() - called once at module load, before any backend is registered */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
-/** okvm_arch_offer_create() - fill @offer->host for the backend. Return: 0, -ENOMEM, -E2BIG */
+/** okvm_arch_offer_create() - fill in @offer->host for the backend. Return: 0, -ENOMEM, -E2BIG */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 
-/* The ioctls that x86/, mmu/ and irq/ implement; no rows end the list. */
+/* The ioctl tables of x86/, mmu/ and irq/; an entry without rows ends the list. */
 extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
- * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for what core/ does not answer
- * @vm: NULL on the system fd: for VMs of the default backend
- * Return: the capability's value; 0 unknown or unfinished
+ * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for capabilities that core/ does not answer
+ * @vm: NULL for the system fd: the answer is for VMs of the default backend
+ * Return: the capability's value; 0 if it is unknown or not supported
  */
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap);
 
 /** okvm_arch_vm_enable_cap() - KVM_ENABLE_CAP on a VM fd; under vm->lock. -EINVAL if unknown */
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap);
 
-/** okvm_arch_vm_create() - creates vm->arch, vm->mmu, vm->irq. vm->hw exists already. */
+/** okvm_arch_vm_create() - create vm->arch, vm->mmu and vm->irq. vm->hw exists already. */
 int okvm_arch_vm_create(struct okvm_vm *vm);
-/** okvm_arch_vm_release() - the last user is gone: stop interrupt sources; vCPUs still exist */
+/** okvm_arch_vm_release() - stop interrupt sources after the last close; vCPUs still exist */
 void okvm_arch_vm_release(struct okvm_vm *vm);
-/** okvm_arch_vm_destroy() - the vCPUs are gone; accepts half-built VMs */
+/** okvm_arch_vm_destroy() - free vm->arch, ->mmu, ->irq after all vCPUs; accepts half-built VMs */
 void okvm_arch_vm_destroy(struct okvm_vm *vm);
 
-/** okvm_arch_vcpu_create() - creates vcpu->arch, ->mmu, ->apic and ->hw, in reset state */
+/** okvm_arch_vcpu_create() - create vcpu->arch, ->mmu, ->apic and ->hw, in their reset state */
 int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu);
-/** okvm_arch_vcpu_online() - the vCPU has its index now and can be found by others */
+/** okvm_arch_vcpu_online() - called when vcpu->idx is set and other threads can find the vCPU */
 void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu);
-/** okvm_arch_vcpu_destroy() - accepts half-built vCPUs */
+/** okvm_arch_vcpu_destroy() - free vcpu->arch, ->mmu, ->apic and ->hw; accepts half-built vCPUs */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_load() - preemption is off; also from the preempt notifier */
+/** okvm_arch_vcpu_load() - load the vCPU on @cpu, with preemption off; also when switched in */
 void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_run_begin() - start of KVM_RUN: sync regs in, cr8; then guest FPU in
- * Return: 0 or -EINVAL (unknown sync bits, bad cr8 or regs). Vcpu loaded.
+ * okvm_arch_run_begin() - prepare KVM_RUN: copy registers and cr8 from kvm_run, load the guest's
+ * FPU
+ *
+ * The vCPU is loaded.
+ *
+ * Return: 0, or -EINVAL for unknown sync bits, a bad cr8 or bad registers
  */
 int okvm_arch_run_begin(struct okvm_vcpu *vcpu);
 /**
- * okvm_arch_run_end() - host FPU back; fill if_flag, cr8, apic_base, ready_for_..., sync regs
- * out
+ * okvm_arch_run_end() - end KVM_RUN: restore the host's FPU; write if_flag, cr8, apic_base,
+ * ready_for_interrupt_injection and synced registers to kvm_run
  */
 void okvm_arch_run_end(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_arch_serve_requests() - serve vcpu->requests and choose the event to inject
  *
- * Runs preemptible, IRQs on, before an entry, only if a request is pending.
- * Return: outcome; OKVM_USER leaves KVM_RUN with kvm_run filled.
+ * Called before a VM entry if a request is pending, preemptible, with IRQs on.
+ *
+ * Return: an outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
  */
 int okvm_arch_serve_requests(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_user_window_open() - userspace asked for an interrupt window and it is open */
+/** okvm_arch_user_window_open() - can the interrupt window that userspace asked for be reported? */
 bool okvm_arch_user_window_open(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_uninitialized() - an AP that has not had its INIT */
+/** okvm_arch_vcpu_uninitialized() - is the vCPU an AP that has not received INIT yet? */
 bool okvm_arch_vcpu_uninitialized(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_can_enter() - mp_state says the guest may execute instructions */
+/** okvm_arch_vcpu_can_enter() - does mp_state allow the guest to execute instructions? */
 bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_runnable() - can enter, or has an event that makes it so (wakes HLT) */
+/** okvm_arch_vcpu_runnable() - can the vCPU enter the guest, or does an event end its HLT? */
 bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_vcpu_unblocked() - after okvm_vcpu_block(): HALTED to RUNNABLE, INIT/SIPI
- * Return: OKVM_RESUME to go on (if it can enter), or -EAGAIN for a vCPU that still cannot
+ * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block(): HALTED to RUNNABLE, INIT,
+ * SIPI
+ * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_blocks() - before sleeping: LAPIC timer to software; and the reverse after it */
+/**
+ * okvm_arch_blocks() - switch the LAPIC timer to software before the vCPU blocks (@begins), and
+ * back after the block
+ */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
-/** okvm_arch_in_kernel_mode() - CPL 0, for directed yield; the vCPU may be another thread's */
+/** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_poll_allowed() - false if the guest polls itself (POLL_CONTROL MSR) */
+/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? Not if the guest does (POLL_CONTROL). */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_sleeps() - the host goes to sleep: one CPU is left, IRQs are off; or it is back */
+/**
+ * okvm_arch_sleeps() - called when the host suspends (@begins: one CPU is online, IRQs are off) and
+ * when it resumes
+ */
 void okvm_arch_sleeps(bool begins);
 
-/** okvm_arch_slots_changed() - slots are published: there may be memory where none was */
+/** okvm_arch_slots_changed() - called after a slot change, because there may be new memory */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 
-/* ---- what mmu/ supplies: memory slots, under vm->slots_lock ---- */
+/* ---- memory slot functions that mmu/ implements; called under vm->slots_lock ---- */
 
-/** okvm_mmu_slot_prepare() - may the change be made? Return: 0 or a negative errno */
+/** okvm_mmu_slot_prepare() - check if the slot change is allowed. Return: 0 or a negative errno */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
-/** okvm_mmu_slot_commit() - the slot change is made: @new can be looked up; NULL: slot deleted */
+/** okvm_mmu_slot_commit() - update page tables for slot @new, already visible; NULL: deleted */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
- * okvm_mmu_slots_turn() - the generation of slots, which is odd, becomes @next
+ * okvm_mmu_slots_turn() - called before the slots' generation, which is odd, becomes @next
  *
- * Entries cached under a number that will come again are removed while no vCPU can take them to be
- * current.
+ * An MMIO SPTE holds only the low bits of the generation at which it was made. Before these bits
+ * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
-/** okvm_mmu_slot_flush() - zap everything the slot maps; it cannot be looked up any more */
+/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames; look-ups do not find the slot */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
-/** okvm_mmu_dirty_protect() - write-protect the frames of @mask from @gfn on, to log them anew */
+/**
+ * okvm_mmu_dirty_protect() - write-protect the frames that @mask selects, counted from @gfn, so
+ * that the next write to them is logged
+ */
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask);
-/** okvm_mmu_flush_vm() - tell all vCPUs to flush their TLBs and wait for it */
+/** okvm_mmu_flush_vm() - make all vCPUs flush their TLBs, and wait until they have */
 void okvm_mmu_flush_vm(struct okvm_vm *vm);
 
 #endif /* OKVM_CORE_ARCH_H */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A vCPU that has nothing to do: poll for a while, then sleep; and giving the
- * CPU to a sibling when a vCPU spins.
+ * Blocking a vCPU that has nothing to do: poll for a while, then sleep. Also directed yield, which
+ * gives the CPU of a spinning vCPU to another vCPU of the VM.
  *
- * The polling time adapts as upstream's does: it grows while sleeps turn out
- * short, and falls to nothing when they are long.
+ * The polling time adapts as in upstream KVM: it grows while sleeps are short, and shrinks or
+ * becomes 0 when sleeps are long.
  */
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
@@ -22,7 +22,7 @@ static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleeps, in ns; 0 never polls");
 
-/* Requests that end a block, whatever the guest waits for. */
+/* Requests that end a block even if the guest still has no event. */
 #define ENDS_BLOCK	(BIT(OKVM_REQ_UNBLOCK) | BIT(OKVM_REQ_DEAD) | BIT(OKVM_REQ_LEAVE) | \
 			 BIT(OKVM_REQ_PAUSE))
 
@@ -39,7 +39,9 @@ module_param(halt_poll_ns_shrink, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0: no more polls");
 
 #define YIELD_PASSES	2
-/* A failed yield takes the locks of two run queues, so one exit of a spinning guest tries 3. */
+/*
+ * A failed yield takes the locks of two run queues, so one PAUSE-loop exit may fail only 3 times.
+ */
 #define YIELD_FAILURES	3
 
 static bool block_should_end(struct okvm_vcpu *vcpu)
@@ -48,18 +50,18 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 	       signal_pending(current);
 }
 
-/* How one wait went, for the statistics and for the next one's polling time. */
+/* Times and result of one block, for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
-	ktime_t poll_end;	/* start, without a poll */
+	ktime_t poll_end;	/* end of the poll; @start without a poll */
 	ktime_t end;
 	bool polled;
 	bool slept;
 };
 
 /*
- * The poll ends when other tasks want this CPU: one of them may be what makes the event that is
- * waited for. Return: whether the wait was over within the polling time.
+ * Poll until the block is over, the polling time ends, or another task wants this CPU: such a task
+ * may be the one that produces the awaited event. Return: whether the block is over.
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
@@ -75,7 +77,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Return: whether it slept at all. */
+/* Sleep until the block is over. Return: whether the thread slept at all. */
 static bool block_sleep(struct okvm_vcpu *vcpu)
 {
 	bool slept = false;
@@ -150,12 +152,15 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	bool may_poll = okvm_arch_poll_allowed(vcpu);
 	struct block block = {};
 
-	/* The administrator may have lowered the limit. */
+	/* The administrator may have lowered halt_poll_ns since the last block. */
 	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
 	block.polled = may_poll && vcpu->halt_poll_ns;
 	block.start = ktime_get();
 	block.poll_end = block.start;
-	/* Before the poll: an exit timer counts on, but it cannot end what does not run. */
+	/*
+	 * Switch to the software timer before the poll: a timer of the CPU keeps counting outside
+	 * the guest, but cannot cause a VM exit there.
+	 */
 	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))
 		block.slept = block_sleep(vcpu);
@@ -168,7 +173,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 }
 
-/* The thread that has run a vCPU last, with a reference; NULL if it is gone. */
+/* Return the thread that ran the vCPU last, with a reference, or NULL if the thread is gone. */
 static struct task_struct *block_thread(struct okvm_vcpu *vcpu)
 {
 	struct task_struct *task;
@@ -200,16 +205,16 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The kernel's waits for memory end when the thread has a signal or work that counts as one. The
- * flag alone is such work, with nothing to do: the way to userspace clears it. Under wait_lock and
- * with the kick not taken yet, that is the way of the KVM_RUN that the kick is for.
+ * Like a signal, TIF_NOTIFY_SIGNAL ends the kernel's interruptible waits for memory. Without queued
+ * work the flag has no other effect, and the return to userspace clears it. That return is the one
+ * of the KVM_RUN to be kicked, because wait_lock is held and OKVM_REQ_LEAVE is still pending.
  */
 static void block_interrupt(struct task_struct *task)
 {
 	struct wait_queue_entry entry = { .private = task };
 
 	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
-	/* Wake only from an interruptible wait: the code of other waits may not expect it. */
+	/* Wake the task only from an interruptible wait: other waits may not expect a wake-up. */
 	default_wake_function(&entry, TASK_INTERRUPTIBLE, 0, NULL);
 }
 
@@ -242,8 +247,8 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * A vCPU that spins itself is a poor choice, but not a hopeless one: it may
- * hold another lock. It is eligible every other time.
+ * A vCPU that spins itself is a poor target of a yield, but may hold another lock. So it is
+ * eligible every second time.
  */
 static bool spin_eligible(struct okvm_vcpu *target)
 {
@@ -274,7 +279,7 @@ void okvm_vcpu_on_spin(struct okvm_vcpu *me, bool in_kernel)
 	int ret;
 
 	me->in_spin_loop = true;
-	/* Begin after this vCPU, so that everybody gets a turn. */
+	/* Begin with the vCPU after @me, so that each vCPU gets its turn. */
 	for (i = 1; i < nr * YIELD_PASSES && failures < YIELD_FAILURES; i++) {
 		target = okvm_vcpu_at(me->vm, (me->idx + i) % nr);
 		if (!target || !spin_candidate(me, target, in_kernel))

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one function of core/compat.h that needs upstream's types, and so the only file that may
- * include <linux/kvm_host.h>.
+ * okvm_thread_work(), the function of core/compat.h that needs the types of upstream KVM. No other
+ * file may include <linux/kvm_host.h>.
  *
- * The kernel does a thread's pending work before its guest goes on by a function that takes
- * upstream's structure of a vCPU. If a signal ends that work, the function writes an exit reason
- * through vcpu->run and adds 1 to a counter in the structure; it uses nothing else of it. It gets
- * a structure of exactly that type, which all threads share and nobody reads. With
- * CONFIG_MODVERSIONS a module that was built for another layout of it is not loaded.
+ * The kernel function that does a thread's pending work before the guest continues takes a struct
+ * kvm_vcpu. If a signal ends the work, the function writes an exit reason through vcpu->run and
+ * increments a counter in the structure; it uses no other member. okvm passes a dummy structure of
+ * this type, which all threads share and no code reads. With CONFIG_MODVERSIONS the kernel refuses
+ * to load a module that was built for another layout of the structure.
  */
 #include <linux/errno.h>
 #include <linux/kconfig.h>
@@ -16,7 +16,7 @@
 
 #if IS_ENABLED(CONFIG_VIRT_XFER_TO_GUEST_WORK)
 
-/* Since 6.18 the function takes no vCPU. */
+/* Since Linux 6.18 xfer_to_guest_mode_handle_work() has no vCPU argument. */
 #include <linux/entry-virt.h>
 
 int okvm_thread_work(void)
@@ -39,7 +39,7 @@ int okvm_thread_work(void)
 
 #else
 
-/* A kernel that is built without KVM has no such function. */
+/* A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). */
 int okvm_thread_work(void)
 {
 	return -ERESTARTNOINTR;

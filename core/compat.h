@@ -1,22 +1,213 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * All differences between the supported kernels, in one place. Nothing else
- * tests LINUX_VERSION_CODE.
- */
+/* All code that depends on the kernel's version. No other file tests LINUX_VERSION_CODE. */
 #ifndef OKVM_CORE_COMPAT_H
 #define OKVM_CORE_COMPAT_H
 
-#include <linux/mm.h>
 #include <linux/version.h>
 
-/* Lazy rescheduling has a flag of its own since 6.13. */
+/*
+ * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd:
+ * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
+ * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define OKVM_HAS_KVM_HELPERS	1
+#else
+#define OKVM_HAS_KVM_HELPERS	0
+#endif
+
+#ifdef __ASSEMBLER__
+
+#include <asm/asm.h>
+#include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
+#include <asm/segment.h>
+
+/*
+ * Remove return predictions that the guest trained: after a VM exit on AMD, before the first RET.
+ * Changes RAX, RCX and RDX. Kernels that restrict write_ibpb() need its two steps here: a write of
+ * IA32_PRED_CMD, and filling the return stack on CPUs whose IBPB does not clear the return stack.
+ */
+.macro OKVM_UNTRAIN_RETURNS
+#if !OKVM_HAS_KVM_HELPERS
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	mov $MSR_IA32_PRED_CMD, %ecx
+	mov $PRED_CMD_IBPB, %eax
+	xor %edx, %edx
+	wrmsr
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.Lno_ibpb_\@:
+#elif defined(UNTRAIN_RET_VM)
+	UNTRAIN_RET_VM
+#else
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+#endif
+.endm
+
+/*
+ * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
+ * Changes only RFLAGS. VERW clears buffers only with a memory operand; kernels that restrict their
+ * own selector x86_verw_sel need the selector here.
+ */
+.macro OKVM_CLEAR_BUFFERS
+#if !OKVM_HAS_KVM_HELPERS
+	ALTERNATIVE "jmp .Lcleared_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw .Lselector_\@(%rip)
+.Lcleared_\@:
+	.pushsection .rodata
+	.balign 2
+.Lselector_\@:
+	.word __KERNEL_DS
+	.popsection
+#elif defined(VM_CLEAR_CPU_BUFFERS)
+	VM_CLEAR_CPU_BUFFERS
+#endif
+.endm
+
+#else /* !__ASSEMBLER__ */
+
+#include <linux/mm.h>
+
+/* Since Linux 6.16 the names of 64-bit MSR accessors end with q. Linux 7 has only these names. */
+#include <asm/msr.h>
+#if defined(rdmsrq) && !defined(rdmsrl)
+#define rdmsrl(msr, val)	rdmsrq(msr, val)
+#define wrmsrl(msr, val)	wrmsrq(msr, val)
+#define rdmsrl_safe(msr, p)	rdmsrq_safe(msr, p)
+#define wrmsrl_safe(msr, val)	wrmsrq_safe(msr, val)
+#endif
+
+/* Until Linux 6.17 <asm/processor.h> declared the CPUID accessors. */
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#else
+#include <asm/processor.h>
+#endif
+
+/* Linux 7 has one name for a CPU feature test that is patched at boot: cpu_feature_enabled(). */
+#include <asm/cpufeature.h>
+#ifndef static_cpu_has
+#define static_cpu_has(bit)	cpu_feature_enabled(bit)
+#endif
+
+/* Since Linux 7.2 the MMU notifier callbacks about page age return a bool. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+typedef int okvm_young_t;
+#else
+typedef bool okvm_young_t;
+#endif
+
+/* One TSC value of the host with its monotonic raw time and wall-clock time, both in ns. */
+#include <linux/timekeeping.h>
+struct okvm_snapshot {
+	u64 tsc, raw_ns, real_ns;
+};
+
+static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
+{
+	struct system_time_snapshot host;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+	ktime_get_snapshot(&host);
+	snap->raw_ns = ktime_to_ns(host.raw);
+	snap->real_ns = ktime_to_ns(host.real);
+#else
+	ktime_get_snapshot_id(CLOCK_REALTIME, &host);
+	snap->raw_ns = ktime_to_ns(host.monoraw);
+	snap->real_ns = ktime_to_ns(host.systime);
+#endif
+	snap->tsc = host.cycles;
+}
+
+/*
+ * The callback that disables virtualization before a crash kernel or an emergency restart. Linux
+ * 6.19 and later offer it only to their own KVM: there okvm's EFER.SVME stays set.
+ */
+#include <asm/reboot.h>
+static inline bool okvm_emergency_register(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_register_virt_callback(off);
+	return true;
+#else
+	return false;
+#endif
+}
+
+static inline void okvm_emergency_unregister(void (*off)(void))
+{
+#if OKVM_HAS_KVM_HELPERS
+	cpu_emergency_unregister_virt_callback(off);
+#endif
+}
+
+/* Return the host's CR4 of this CPU. With IRQs on, bits that differ between tasks may change. */
+#include <asm/tlbflush.h>
+static inline unsigned long okvm_host_cr4(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return cr4_read_shadow();
+#else
+	return __read_cr4();
+#endif
+}
+
+/* Save and restore the host's own breakpoints around a stay in the guest. IRQs are off. */
+#include <asm/debugreg.h>
+static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
+{
+#if !OKVM_HAS_KVM_HELPERS
+	get_debugreg(db[0], 0);
+	get_debugreg(db[1], 1);
+	get_debugreg(db[2], 2);
+	get_debugreg(db[3], 3);
+#endif
+}
+
+static __always_inline void okvm_host_breakpoints_restore(const unsigned long db[4])
+{
+#if OKVM_HAS_KVM_HELPERS
+	hw_breakpoint_restore();
+#else
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
+	set_debugreg(DR6_RESERVED, 6);
+	set_debugreg(this_cpu_read(cpu_dr7), 7);
+#endif
+}
+
+/* Issue an IBPB, so that earlier code cannot steer the indirect branches of later code. */
+#include <asm/nospec-branch.h>
+static inline void okvm_forget_branches(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	indirect_branch_prediction_barrier();
+#else
+	if (cpu_feature_enabled(X86_FEATURE_IBPB))
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+#endif
+}
+
+/* Since Linux 6.13 lazy rescheduling has a flag of its own. */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define OKVM_TIF_RESCHED	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 #else
 #define OKVM_TIF_RESCHED	_TIF_NEED_RESCHED
 #endif
 
-/* eventfd_signal() always added 1 and lost its count in 6.8. */
+/* Linux 6.17 added a flag for per-CPU work queues. Before, a queue without flags was per CPU. */
+#include <linux/workqueue.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define OKVM_WQ_PERCPU	0
+#else
+#define OKVM_WQ_PERCPU	WQ_PERCPU
+#endif
+
+/* Until Linux 6.7 eventfd_signal() had an argument, the count to add, which was always 1. */
 #include <linux/eventfd.h>
 static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 {
@@ -28,8 +219,8 @@ static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 }
 
 /*
- * The priority entry of a wait queue is exclusive under a name of its own since 6.17, and then is
- * the only one: 0, or -EBUSY.
+ * add_wait_queue_priority() adds an exclusive entry until Linux 6.16. Since 6.17 the function for
+ * exclusive entries has another name and fails with -EBUSY if the queue has such an entry already.
  */
 #include <linux/wait.h>
 static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,
@@ -43,7 +234,7 @@ static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,
 #endif
 }
 
-/* hrtimer_setup() came in 6.13 and hrtimer_init() went in 6.15. */
+/* Linux 6.13 introduced hrtimer_setup(), and 6.15 removed hrtimer_init(). */
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
 static inline void okvm_hrtimer_setup(struct hrtimer *timer,
@@ -58,7 +249,7 @@ static inline void okvm_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
-/* Shrinkers are allocated by the kernel since 6.7. */
+/* Since Linux 6.7 the kernel allocates shrinkers. */
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 static inline struct shrinker *
@@ -99,14 +290,14 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 #endif
 }
 
-/* get_user_pages() that a pending signal ends, where the kernel has it (6.2) */
+/* Lets a pending signal end get_user_pages(); available since Linux 6.2. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define OKVM_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
 #else
 #define OKVM_FOLL_INTERRUPTIBLE	0
 #endif
 
-/* Have the host make a page of another mm present. May sleep; failures are not reported. */
+/* Make the host fault in a page of another mm. May sleep; failures are not reported. */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
 	unsigned int flags = write ? FOLL_WRITE : 0;
@@ -122,17 +313,33 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 		mmap_read_unlock(mm);
 }
 
-/** okvm_pfn_uncached() - the host has this frame uncached, or the kernel cannot tell */
+/** okvm_pfn_is_ram() - Return whether the firmware's memory map lists this frame as RAM */
+#include <asm/e820/api.h>
+static inline bool okvm_pfn_is_ram(u64 pfn)
+{
+#if OKVM_HAS_KVM_HELPERS
+	return e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#else
+	return e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+#endif
+}
+
+/** okvm_pfn_uncached() - does the host map this frame uncached? Also true if that is not known. */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
+#if OKVM_HAS_KVM_HELPERS
 	return !pat_enabled() || pat_pfn_immune_to_uc_mtrr(pfn);
+#else
+	return !okvm_pfn_is_ram(pfn) &&
+	       !e820__mapped_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_PMEM);
+#endif
 }
 
 /**
- * okvm_follow_pfn() - the frame behind a VM_PFNMAP or VM_IO address, no reference taken
- * @vma: holds @addr; the caller holds its mmap_lock
- * Return: 0, or an errno if nothing is mapped there.
+ * okvm_follow_pfn() - get the frame behind a VM_PFNMAP or VM_IO address, without a reference
+ * @vma: contains @addr; the caller holds its mmap_lock
+ * Return: 0, or an errno if nothing is mapped at @addr.
  */
 static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr, u64 *pfn,
 				  bool *writable)
@@ -156,30 +363,16 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 		return ret;
 	*pfn = pte_pfn(*ptep);
 	*writable = pte_write(*ptep);
-	/* follow_pte() took it, which its declaration does not say. */
+	/* For sparse: follow_pte() took the lock, but its declaration does not say so. */
 	__acquire(lock);
 	pte_unmap_unlock(ptep, lock);
 	return 0;
 #endif
 }
 
-/* The thread's FPU registers are in the CPU, and stay there until the end. */
-#include <asm/fpu/api.h>
-static inline void okvm_fpregs_begin(void)
-{
-	fpregs_lock();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-}
-
-static inline void okvm_fpregs_end(void)
-{
-	fpregs_unlock();
-}
-
 /*
- * The word after kvm_run.hypercall.ret is "longmode" in old headers and "flags" in new ones,
- * where bit 0 says the same.
+ * The word behind kvm_run.hypercall.ret is "longmode" in old kernel headers and "flags" in new
+ * ones. Bit 0 of "flags" means the same as "longmode".
  */
 #include <linux/kvm.h>
 #include <linux/stddef.h>
@@ -188,19 +381,17 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
-/* Since 6.4 smp_send_reschedule() is a macro that traces. */
+/* Since Linux 6.4 smp_send_reschedule() is a macro that uses one of the IPI tracepoints. */
 #include <trace/events/ipi.h>
 
-/* ---- what vmx/ asks of the host ---- */
+/* ---- functions of the host kernel that vmx/ needs ---- */
 
-#include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/ptrace.h>
-#include <asm/reboot.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 
-/* A guest is a quiescent state, as userspace is. */
+/* Guest mode is a quiescent state for RCU, like userspace. */
 static inline void okvm_rcu_note_guest(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
@@ -210,7 +401,7 @@ static inline void okvm_rcu_note_guest(void)
 #endif
 }
 
-/* FRED replaces the IDT, which the stubs of vmenter.S go through. */
+/* With FRED the host has no IDT, through which the stubs of vmenter.S call interrupt handlers. */
 static inline bool okvm_host_uses_fred(void)
 {
 #ifdef X86_FEATURE_FRED
@@ -220,7 +411,7 @@ static inline bool okvm_host_uses_fred(void)
 #endif
 }
 
-/* The kernel flushes the branch predictor before userspace runs after a guest (VMSCAPE). */
+/* VMSCAPE: make the kernel flush the branch predictor before userspace runs after a guest. */
 static inline void okvm_note_guest_ran(void)
 {
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
@@ -229,7 +420,7 @@ static inline void okvm_note_guest_ran(void)
 #endif
 }
 
-/* A machine check while the guest ran came, for the host's handler, from userspace. */
+/* Report a machine check in guest mode to the host's handler, as if it came from userspace. */
 static inline void okvm_host_machine_check(void)
 {
 #ifdef CONFIG_X86_MCE
@@ -240,10 +431,10 @@ static inline void okvm_host_machine_check(void)
 }
 
 /*
- * Has the CPU MMIO Stale Data and nothing else that clears its buffers at each entry? A key of the
- * kernel, renamed in 6.17, a feature since 6.19.
+ * Is the CPU affected by MMIO Stale Data, and does no other mitigation clear the CPU buffers at
+ * each VM entry? The kernel has a static key for this, renamed in 6.17, and a CPU feature since
+ * 6.19.
  */
-#include <asm/nospec-branch.h>
 static __always_inline bool okvm_clear_for_mmio(void)
 {
 #if defined(X86_FEATURE_CLEAR_CPU_BUF_VM_MMIO)
@@ -265,7 +456,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
-/** okvm_complete_vector() - EOI of an interrupt that was taken without its handler; IRQs off */
+/** okvm_complete_vector() - send EOI for an interrupt whose handler was not called; IRQs are off */
 static inline void okvm_complete_vector(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -275,14 +466,14 @@ static inline void okvm_complete_vector(void)
 #endif
 }
 
-/* Has the vector of posted interrupts a handler? Elsewhere it is a spurious interrupt. */
+/* Does the kernel handle the posted-interrupt vector, or report it as spurious? */
 #if IS_ENABLED(CONFIG_HAVE_KVM) || IS_ENABLED(CONFIG_KVM)
 #define OKVM_HAS_POSTED_VECTOR	1
 #else
 #define OKVM_HAS_POSTED_VECTOR	0
 #endif
 
-/* Kernels before 6.15, and stable ones of before May 2025, know no Indirect Target Selection. */
+/* Linux before 6.15, and stable kernels before May 2025, lack Indirect Target Selection (ITS). */
 #ifdef X86_BUG_ITS
 #define OKVM_ARCH_CAP_ITS_NO	ARCH_CAP_ITS_NO
 #define okvm_host_has_its()	boot_cpu_has_bug(X86_BUG_ITS)
@@ -291,26 +482,26 @@ static inline void okvm_complete_vector(void)
 #define okvm_host_has_its()	true
 #endif
 
-/* The kernel marks the field that userspace may change at any time by its name. */
+/* Newer kernels rename kvm_run's immediate_exit, which userspace can change at any time. */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
 #endif
 
-/** okvm_immediate_exit() - kvm_run->immediate_exit, read once */
+/** okvm_immediate_exit() - read kvm_run->immediate_exit once */
 #define okvm_immediate_exit(run) READ_ONCE((run)->HINT_UNSAFE_IN_KVM(immediate_exit))
 
 /**
- * okvm_thread_work() - do what TIF_NOTIFY_RESUME asks of this thread, without leaving the kernel
+ * okvm_thread_work() - do the thread's TIF_NOTIFY_RESUME work without leaving the kernel
  *
- * That is task work, throttling and rseq; rescheduling too. See core/compat.c.
+ * The work is task work, throttling and rseq; it also reschedules. See core/compat.c.
  *
- * Context: as on the way to userspace: may sleep, no lock that task work could want.
- * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do it only on the
- * way to userspace.
+ * Context: as on return to userspace: may sleep; the caller holds no lock that task work may take.
+ * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do the work only on
+ * the return to userspace.
  */
 int okvm_thread_work(void);
 
-/* System-core callbacks take an argument since 6.18, and in stable kernels before. */
+/* Since 6.18, and in some earlier stable kernels, system-core callbacks have an argument. */
 #include <linux/syscore_ops.h>
 #ifdef OKVM_HAS_SYSCORE
 #define OKVM_SYSCORE_ARG	void *unused
@@ -331,7 +522,14 @@ int okvm_thread_work(void);
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
-/* SNP on the host's side came in 6.9. */
+/* The VMCB field that enables nested paging has another name since Linux 7. */
+#ifdef OKVM_HAS_VMCB_MISC_CTL
+#define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
+#else
+#define okvm_vmcb_enable_nested(control)	((control)->nested_ctl = SVM_NESTED_CTL_NP_ENABLE)
+#endif
+
+/* Linux 6.9 introduced the host side of SEV-SNP. */
 #include <linux/cc_platform.h>
 static inline bool okvm_memory_encrypted(void)
 {
@@ -343,8 +541,8 @@ static inline bool okvm_memory_encrypted(void)
 }
 
 /*
- * perf can count in the host alone or in the guest alone only where it knows that EFER.SVME is set.
- * Up to 6.18 any module may tell perf so.
+ * perf can count events of the host alone, or of the guest alone, only if it knows that EFER.SVME
+ * is set. Until Linux 6.18 any module may tell perf.
  */
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)
@@ -358,11 +556,13 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
- * On CPUs whose return predictions one bit keeps apart (SRSO on Zen 5) the kernel chooses no other
- * mitigation, and leaves the bit to whoever runs guests.
+ * SRSO on Zen 5: a bit of an MSR separates return predictions of host and guest. The kernel then
+ * chooses no other mitigation, and leaves setting the bit to the hypervisor.
  */
 #include <asm/msr.h>
-/** okvm_bp_spec_reduce() - this CPU's bit. Return: true if that changed it. Preemption off */
+/**
+ * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU. No preemption. True if changed
+ */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {
 #ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
@@ -379,12 +579,13 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * What the kernel knows of leaf 80000021h of CPUID, of which CPUs that are older than the leaf tell
- * nothing, and others by their microcode's revision. Stable kernels got the names one by one.
+ * The bits of CPUID leaf 80000021h that the kernel knows. CPUs older than the leaf do not report
+ * them, and for some bits the kernel checks the microcode's revision. Stable kernels got the
+ * feature names one after another.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {
-	u32 bits = BIT(9);	/* nobody has the MSR SMM_CTL */
+	u32 bits = BIT(9);	/* no guest has the MSR SMM_CTL */
 
 	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
 		bits |= BIT(2);
@@ -421,13 +622,19 @@ static inline u32 okvm_host_ext21_ecx(void)
 	if (boot_cpu_has(X86_FEATURE_TSA_L1_NO))
 		bits |= BIT(2);
 #endif
+#ifdef X86_FEATURE_TSA_FILL_NO
+	if (boot_cpu_has(X86_FEATURE_TSA_FILL_NO))
+		bits |= BIT(7);
+#endif
 	return bits;
 }
 
 /*
- * Where a CPU on its way offline runs nothing but its own end, there are no dynamic hotplug states.
- * Of the fixed ones, the kernel on x86 leaves those of other architectures' timers unused.
+ * There are no dynamic hotplug states for callbacks on the dying CPU itself. So okvm uses a fixed
+ * state that is meant for another architecture's timer, and that the kernel on x86 leaves unused.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
+
+#endif /* !__ASSEMBLER__ */
 
 #endif /* OKVM_CORE_COMPAT_H */

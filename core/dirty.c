@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dirty log: one bit per frame of a slot, set when the frame is written,
- * harvested by userspace.
+ * The dirty log: one bit per frame of a slot, set when the frame is written, collected by
+ * userspace.
  *
- * Harvesting takes bits and write-protects their frames anew, then flushes the
- * TLBs once before userspace goes on: what the guest still writes through a
- * stale translation is in the frames that userspace is about to copy. Upstream
- * keeps a second bitmap per slot for the copy; here one page carries it
- * through, 32,768 frames at a time.
+ * KVM_GET_DIRTY_LOG takes the bits, write-protects their frames again, and flushes the TLBs once
+ * before it returns. Until that flush the guest may write through a stale translation, but only to
+ * frames whose bits userspace has just received and whose contents it copies later. Upstream KVM
+ * keeps a second bitmap per slot as a buffer; okvm uses one page as a buffer, for 32,768 frames at
+ * a time.
  */
 #include <linux/bitmap.h>
 #include <linux/compat.h>
@@ -22,7 +22,7 @@
 #include "core/internal.h"
 #include "core/memslot.h"
 
-#define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* words per round */
+#define DIRTY_CHUNK	(PAGE_SIZE / sizeof(long))	/* bitmap words copied per round */
 
 static unsigned long dirty_words(u64 npages)
 {
@@ -67,8 +67,9 @@ void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
 	if (!dirty)
 		return;
 	/*
-	 * The bit is usually set already: look before taking the cache line. But not before the
-	 * write is there for whoever clears the bit and then copies the frame.
+	 * The bit is usually set already, so test it first, to avoid dirtying its cache line. The
+	 * barrier orders the write of the frame before the test: a thread that clears the bit and
+	 * then copies the frame must see the write.
 	 */
 	smp_mb();
 	if (!test_bit(gfn - slot->base, dirty))
@@ -87,7 +88,7 @@ static struct okvm_memslot *dirty_slot(struct okvm_vm *vm, u32 id)
 	return slot;
 }
 
-/* Take the bits of words [@first, @first + @n) into @out; their frames are logged anew. */
+/* Move the bits of words [@first, @first + @n) to @out, and write-protect their frames again. */
 static bool dirty_take(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned long first,
 		       unsigned long n, unsigned long *out)
 {
@@ -121,13 +122,13 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 			ret = -EFAULT;
 		cond_resched();
 	}
-	/* Flush even after a failed copy: the frames whose bits were taken must be logged anew. */
+	/* Flush even after a failed copy: the bits are taken, so the next writes must be logged. */
 	if (flush)
 		okvm_mmu_flush_vm(vm);
 	return ret;
 }
 
-/* A 32-bit client fills in half of the pointer's place, and the other half may hold anything. */
+/* A 32-bit process sets only half of the 64-bit pointer field; the other half may be garbage. */
 static void __user *dirty_user(void __user *ptr)
 {
 	return in_compat_syscall() ? compat_ptr(ptr_to_compat(ptr)) : ptr;
@@ -163,7 +164,7 @@ long okvm_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return ret;
 }
 
-/* Clear the bits of @mask in words [@first, @first + @n); true if any was set. */
+/* Clear the bits that @mask selects in words [@first, @first + @n). Return true if any was set. */
 static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned long first,
 			unsigned long n, const unsigned long *mask)
 {
@@ -173,7 +174,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	for (i = 0; i < n; i++) {
 		if (!mask[i])
 			continue;
-		/* Userspace may name bits beyond the slot's end; none is ever set there. */
+		/* Userspace may name bits beyond the slot's end; such bits are never set. */
 		cleared = mask[i] & atomic_long_fetch_andnot(mask[i],
 				(atomic_long_t *)&slot->dirty[first + i]);
 		if (!cleared)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The last failure of a VM and of each vCPU. Upstream says an errno, or a line in the log. */
+/* Keeps the last failure of a VM and of each vCPU. Upstream KVM just returns an errno, or logs. */
 #include <linux/errno.h>
 #include <linux/string.h>
 

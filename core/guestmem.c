@@ -2,10 +2,10 @@
 /*
  * Checked access to guest memory.
  *
- * Always by user access to the VMM's mapping, so that the host's own fault
- * handler does what has to be done and no page is ever held. Upstream also
- * maps guest pages into the kernel for atomics and for its own caches; its
- * CVE-2022-1158 came from computing such a page's frame by itself.
+ * Guest memory is always accessed as user memory, through the VMM's mapping. The host's page-fault
+ * handler then does what is necessary, and no page is pinned. Upstream KVM also maps guest pages
+ * into the kernel, for atomic accesses and for its own caches; its CVE-2022-1158 came from
+ * computing the frame of such a page by itself.
  */
 #include <linux/err.h>
 #include <linux/minmax.h>
@@ -19,10 +19,10 @@
 #include "core/guestmem.h"
 #include "core/memslot.h"
 
-/* enum gm_op - what a walk over guest memory does to each page */
+/* enum gm_op - what gm_range() does to each page of guest memory */
 enum gm_op { GM_READ, GM_WRITE };
 
-/* Every processor that runs guests has cache lines of this size. */
+/* Cache line size in bytes of every processor that supports virtualization. */
 #define GM_LINE		64
 
 struct gm_wide { u64 half[2]; };
@@ -33,8 +33,8 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * A processor accesses an aligned word at once, so it is copied by one instruction here as well.
- * copy_from_user() and copy_to_user() do not promise that.
+ * A processor accesses an aligned word in one step, so emulation must copy it with one instruction.
+ * copy_from_user() and copy_to_user() do not guarantee that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {
@@ -74,7 +74,7 @@ static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t 
 	return copy_to_user(at, data, len);
 }
 
-/* Do @op to @len bytes at @gpa, which lie within one page. Return: 0 or -EFAULT */
+/* Do @op on @len bytes at @gpa; the bytes must lie within one page. Return: 0 or -EFAULT */
 static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -119,8 +119,9 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
 }
 
 /*
- * One function per size. Return: 0 if the value was exchanged; 1 if it differed, and *@old is what
- * was found; -EFAULT. Kernels are 64-bit ones, so one instruction exchanges 8 bytes too.
+ * Define a compare-and-exchange function for one size. Return: 0 if the value was exchanged; 1 if
+ * it differed, with the value found in *@old; -EFAULT. The kernel is 64-bit, so 8 bytes need only
+ * one instruction.
  */
 #define GM_CMPXCHG(name, type)						\
 static int name(void __user *at, u64 *old, u64 new)			\
@@ -138,7 +139,7 @@ GM_CMPXCHG(gm_cmpxchg2, u16)
 GM_CMPXCHG(gm_cmpxchg4, u32)
 GM_CMPXCHG(gm_cmpxchg8, u64)
 
-/* Return: 0 if the value was exchanged; 1 if it differed, and @old is what was found; -EFAULT */
+/* Exchange 16 bytes. Return: 0 if exchanged; 1 if different, with the value in @old; -EFAULT */
 static int gm_cmpxchg16(void __user *at, u64 old[2], const u64 new[2])
 {
 	bool same;
@@ -180,12 +181,12 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write)
 	return slot && (!write || gm_writable(slot));
 }
 
-/* The address of the guest's @len bytes for an exchange, or an errno; *@slot is what holds them. */
+/* Return the host address of @len guest bytes for an exchange, or an errno; set *@slot. */
 static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 
-	/* A locked access across cache lines stalls every CPU, and may be fatal to the host. */
+	/* A locked access across cache lines (split lock) stalls all CPUs, and may crash the host. */
 	if ((gpa & (GM_LINE - 1)) + len > GM_LINE)
 		return -EINVAL;
 	*slot = okvm_slot_find(vm, gfn);
@@ -206,7 +207,7 @@ int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new
 	if (IS_ERR_VALUE(hva))
 		return hva;
 	ret = gm_cmpxchg((void __user *)hva, len, old, new);
-	/* The processor writes also when the compare fails. */
+	/* CMPXCHG writes memory even if the comparison fails. */
 	if (ret >= 0)
 		okvm_mark_dirty(vm, slot, gpa >> PAGE_SHIFT);
 	return ret;
@@ -229,7 +230,7 @@ int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 ne
 	return ret;
 }
 
-/* Find the slot anew; a range that no single slot holds leaves the cache empty. */
+/* Look up the slot again. If no single slot contains the range, the cache stays empty. */
 static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 {
 	u64 generation = okvm_slots_generation(vm);
@@ -243,7 +244,7 @@ static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 		return -EFAULT;
 	cache->slot = slot;
 	cache->hva = okvm_slot_hva(slot, first) + offset_in_page(cache->gpa);
-	/* While slots change (odd) the answer is good for this use only. */
+	/* An odd generation means that slots are changing: do not cache the result. */
 	if (!(generation & 1))
 		cache->generation = generation;
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Checked access to guest-physical memory through the VMM's mapping of it.
- * Faults are taken as userspace would take them; nothing is pinned. Callers
- * run in a thread of the VMM (current->mm == vm->mm) under vm->srcu.
+ * Checked access to guest-physical memory through the VMM's mapping of it. A page fault is handled
+ * as for userspace; no page is pinned. Callers run in a thread of the VMM (current->mm == vm->mm)
+ * under vm->srcu.
  */
 #ifndef OKVM_CORE_GUESTMEM_H
 #define OKVM_CORE_GUESTMEM_H
@@ -10,31 +10,33 @@
 #include "core/types.h"
 #include "core/vm.h"
 
-/** okvm_read_guest() - copy from guest memory, an aligned word at once. 0 or -EFAULT. May sleep. */
+/** okvm_read_guest() - copy from guest memory, aligned words atomically. 0 or -EFAULT. May sleep. */
 int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 
 /** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
 
-/** okvm_guest_has() - is there memory at @gpa, and may it be written if @write? */
+/** okvm_guest_has() - is there memory at @gpa? If @write, is it also writable? */
 bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
 
 /**
  * okvm_cmpxchg_guest() - compare and exchange 1, 2, 4 or 8 bytes within a cache line
- * @old: expected value in, value found out
+ * @old: in: the expected value; out: the value found
  *
- * One locked instruction, by user access, never by page reference. Return: 0 exchanged, 1 differed,
- * -EFAULT, -EINVAL if the bytes lie in two cache lines (a split lock would stall the host).
+ * Executes one locked instruction on the VMM's mapping; pins no page.
+ *
+ * Return: 0 if exchanged, 1 if the value differed, -EFAULT, or -EINVAL if the bytes lie in two
+ * cache lines (a split lock would stall the host).
  */
 int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
 
-/** okvm_cmpxchg16_guest() - likewise 16 aligned bytes; -EINVAL also if the CPU cannot */
+/** okvm_cmpxchg16_guest() - okvm_cmpxchg_guest() for 16 aligned bytes. -EINVAL without CX16 */
 int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2]);
 
 /**
- * struct okvm_gpa_cache - a guest-physical range that is accessed often (kvmclock, steal time)
+ * struct okvm_gpa_cache - cached host address of an often used guest range (kvmclock, steal time)
  *
- * Revalidated against the memslot generation at each use. Zero-initialised it is empty.
+ * Each use compares the generation of the memslots. A zero-initialized cache is empty.
  */
 struct okvm_gpa_cache {
 	u64 generation;
@@ -44,7 +46,7 @@ struct okvm_gpa_cache {
 	struct okvm_memslot *slot;
 };
 
-/** okvm_cache_init() - remember @gpa. Return: 0, or -EINVAL if no slot holds all of it */
+/** okvm_cache_init() - set the cache's range. Return: 0; -EINVAL if no slot contains all of it */
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
 int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,
 		    size_t offset, size_t len);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The registered backends, and when their hardware is switched on and off: with the first and the
- * last VM of a backend, and around everything that takes a CPU away from the kernel.
+ * The registered backends. The hardware of a backend is enabled on all CPUs by its first VM and
+ * disabled by its last one, and also across CPU hotplug, suspend and reboot.
  *
- * Upstream keeps a per-CPU "enabled" mask and a global count with its own CPU
- * hotplug state; okvm has states that are not upstream's, because upstream's
- * modules may be loaded beside it.
+ * Upstream KVM keeps a per-CPU "enabled" mask, a global count and CPU hotplug states of its own.
+ * okvm uses other hotplug states, because upstream's modules may be loaded at the same time.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -23,17 +22,17 @@
 
 #define HW_MAX_OFFERS	4
 
-/* This lock guards hw_offers, and is taken outside the CPU hotplug lock. */
+/* hw_lock guards hw_offers. It is taken outside the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* The machine goes down: nothing is switched on any more, and VMs end as they are. */
+/* The machine reboots: the hardware is off for good; VMs that still exist cannot run. */
 static bool hw_lost;
-/* The errno of the first CPU that could not be switched on. */
+/* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
-/* The backends whose hardware is on: bit n stands for hw_offers[n]. */
+/* The backends whose hardware is enabled on this CPU: bit n is for hw_offers[n]. */
 static DEFINE_PER_CPU(unsigned long, hw_on);
 
 /* ---- backends ---- */
@@ -92,7 +91,7 @@ void okvm_backend_unregister(struct okvm_offer *offer)
 
 OKVM_EXPORT_FOR_KUNIT(okvm_backend_unregister);
 
-/* ---- on and off ---- */
+/* ---- enabling and disabling the hardware ---- */
 
 static void hw_enable_this_cpu(void *data)
 {
@@ -121,7 +120,7 @@ static void hw_disable_this_cpu(void *data)
 	__this_cpu_and(hw_on, ~bit);
 }
 
-/* Switch on, on this CPU, the hardware of each backend that has a VM. */
+/* On this CPU, enable the hardware of each backend that has a VM. */
 static void hw_enable_all_this_cpu(void *unused)
 {
 	struct okvm_offer *offer;
@@ -183,8 +182,8 @@ bool okvm_hardware_lost(void)
 }
 
 /*
- * A CPU comes online before it is given tasks. The counts of users are stable because their
- * writers hold the CPU hotplug lock for reading.
+ * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock,
+ * because writers hold the CPU hotplug lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
@@ -202,8 +201,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * On the CPU that goes offline, IRQs off. The online states are undone while
- * the scheduler still pushes tasks away, so a vCPU may be loaded until here.
+ * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
+ * the "online" states are undone while the scheduler still moves tasks away, so that a vCPU may be
+ * loaded on the CPU until here.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -211,7 +211,7 @@ static int hw_cpu_dying(unsigned int cpu)
 	return 0;
 }
 
-/* Suspend: only the boot CPU is left, with IRQs off. */
+/* Suspend: only the boot CPU is online, with IRQs off. */
 static int hw_suspend(OKVM_SYSCORE_ARG)
 {
 	hw_disable_all_this_cpu(NULL);
@@ -228,9 +228,9 @@ static void hw_resume(OKVM_SYSCORE_ARG)
 OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
- * Firmware hangs on some machines if a CPU reboots in VMX operation; kexec's
- * new kernel would. Tasks still run: their next VMX instruction faults, which
- * ends their VM.
+ * Reboot notifier. Some firmware hangs if a CPU reboots in VMX operation, and so would a kernel
+ * that kexec starts. Tasks still run here: the next VMX instruction of a vCPU thread faults, which
+ * kills its VM.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The backends there are. The hardware of each is on exactly while it has a VM. */
+/* The registered backends. The hardware of each is enabled exactly while it has a VM. */
 #ifndef OKVM_CORE_HARDWARE_H
 #define OKVM_CORE_HARDWARE_H
 
@@ -7,7 +7,7 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
-/* For the KUnit suites that need okvm.ko. */
+/* Export symbols to the KUnit suites that need okvm.ko. */
 #if IS_ENABLED(CONFIG_KUNIT)
 #define OKVM_EXPORT_FOR_KUNIT(symbol)	EXPORT_SYMBOL_GPL(symbol)
 #else
@@ -17,17 +17,18 @@
 struct okvm_backend;
 struct okvm_host;
 
-/** okvm_hardware_init() - CPU hotplug, suspend and reboot hooks; 0 or a negative errno */
+/** okvm_hardware_init() - install the hotplug, suspend and reboot hooks. Return: 0 or an errno */
 int okvm_hardware_init(void);
 void okvm_hardware_exit(void);
 
 /**
- * struct okvm_offer - a registered backend, and what it can do on this computer
- * @backend: NULL: this place is free
+ * struct okvm_offer - a registered backend, and its capabilities on this computer
+ * @backend: NULL if this entry is free
  * @caps: enum okvm_hw_caps
- * @host: what x86/ offers the guests of this backend
- * @host_shadow: the same for VMs without two-dimensional paging; @host itself if there is none
- * @users: its VMs, which core/hardware.c counts; all else is constant while it is registered
+ * @host: features that x86/ offers to the guests of this backend
+ * @host_shadow: like @host, for VMs on shadow paging; equals @host without EPT/NPT
+ * @users: number of the backend's VMs, maintained by core/hardware.c; the other members are
+ *	constant
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;
@@ -37,28 +38,29 @@ struct okvm_offer {
 };
 
 /**
- * okvm_backend_register() - VMs can be made on this backend from now on
+ * okvm_backend_register() - register a backend, so that VMs can be created on it
  *
- * With no default yet it becomes the default, about which system ioctls tell. May sleep.
- * Return: the offer, -ENOSPC, what the backend's init() or okvm_arch_offer_create() answers
+ * The first registered backend becomes the default, which system ioctls describe. May sleep.
+ *
+ * Return: the offer, -ENOSPC, or an error of the backend's init() or okvm_arch_offer_create()
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
-/** okvm_backend_unregister() - the reverse: it has no VM, and if it is the default no fd is open */
+/** okvm_backend_unregister() - unregister a backend without VMs; no fd is open for the default */
 void okvm_backend_unregister(struct okvm_offer *offer);
-/* The backend of a VM that asks for no other one. */
+/* The backend of each VM that does not ask for another one. */
 extern struct okvm_offer *okvm_default_offer;
 
 /**
- * okvm_hardware_get() - one more VM of this backend exists: the first one switches every CPU on
- * Return: 0, -EBUSY if another hypervisor owns the hardware or the machine goes down, -EIO.
- * May sleep.
+ * okvm_hardware_get() - count a new VM of this backend; the first one enables every CPU
+ * Return: 0, -EBUSY if another hypervisor owns the hardware or the machine reboots, -EIO. May
+ * sleep.
  */
 int okvm_hardware_get(struct okvm_offer *offer);
 
-/** okvm_hardware_put() - a VM of this backend is gone; the last one switches every CPU off */
+/** okvm_hardware_put() - uncount a VM of this backend; the last one disables every CPU */
 void okvm_hardware_put(struct okvm_offer *offer);
 
-/** okvm_hardware_lost() - true once a reboot has switched VMX or SVM off, with VMs alive or not */
+/** okvm_hardware_lost() - has a reboot disabled VMX or SVM, perhaps while VMs exist? */
 bool okvm_hardware_lost(void);
 
 #endif /* OKVM_CORE_HARDWARE_H */

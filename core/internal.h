@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of core/ share among themselves. */
+/* Declarations that the files of core/ share. */
 #ifndef OKVM_CORE_INTERNAL_H
 #define OKVM_CORE_INTERNAL_H
 
@@ -10,11 +10,11 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 
-/** okvm_ioctl_init() - build the look-up indices of the three tables; 0 or -ENOMEM */
+/** okvm_ioctl_init() - build the sorted indices of the ioctl tables. Return: 0 or -ENOMEM */
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
 
-/* Entry points of the three kinds of file. */
+/* Ioctl entry points of the three kinds of fd. */
 long okvm_sys_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
@@ -22,13 +22,13 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 extern const struct okvm_ioctl okvm_core_sys_ioctls[], okvm_core_vm_ioctls[];
 extern const struct okvm_ioctl okvm_core_vcpu_ioctls[];
 
-/* Handlers of rows of okvm_core_vm_ioctls. */
+/* Handlers in rows of okvm_core_vm_ioctls. */
 
 /** okvm_vcpu_create() - KVM_CREATE_VCPU. Return: fd, -EINVAL, -EEXIST, -ENOMEM. */
 long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_get_dirty_log() - KVM_GET_DIRTY_LOG. Return: 0, -ENOENT (no bitmap), -EINVAL, -EFAULT */
 long okvm_get_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
-/** okvm_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG. Return: as okvm_get_dirty_log(), -ENOMEM */
+/** okvm_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG. Return: 0, -ENOENT, -EINVAL, -EFAULT, -ENOMEM */
 long okvm_clear_dirty_log(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 
 /**
@@ -40,34 +40,38 @@ long okvm_set_memory_regions(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_check_extension() - KVM_CHECK_EXTENSION; @vm is NULL on the system fd */
 int okvm_check_extension(struct okvm_vm *vm, long cap);
 
-/** okvm_vm_stats_fd() - KVM_GET_STATS_FD of a VM; the fd holds a reference to it */
+/** okvm_vm_stats_fd() - KVM_GET_STATS_FD of a VM. Return: an fd that holds a reference to the VM */
 long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /* Pauses and kicks. */
 void okvm_pause_init(struct okvm_vm *vm);
-/** okvm_pause_destroy() - before the VM is freed: waits until vm->pause_work has run */
+/** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */
 void okvm_pause_destroy(struct okvm_vm *vm);
-/** okvm_pause_wake() - KVM_RUNs of a paused VM look again; any context */
+/** okvm_pause_wake() - make KVM_RUN calls that wait for a pause test again. Context: any */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
- * okvm_pause_gate() - vm->hindered: may KVM_RUN begin?
- * @interrupted: what okvm_pause_wait() said
- * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: drop vcpu->mutex and wait
+ * okvm_pause_gate() - decide whether KVM_RUN may begin, when vm->hindered is set
+ * @interrupted: the result of okvm_pause_wait()
+ * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: the caller must drop vcpu->mutex and wait
  */
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);
-/** okvm_pause_wait() - wait with @mask, NULL: the thread's own. Return: a signal has come */
+/**
+ * okvm_pause_wait() - wait for the end of all pauses
+ * @mask: signals to block meanwhile; NULL for the thread's own mask
+ * Return: whether a signal ended the wait
+ */
 bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask);
 /** okvm_vm_pause() - OKVM_VM_PAUSE. Return: fd, -EINVAL, -ENOMEM, -EMFILE, -EINTR */
 long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_vcpu_leave() - OKVM_VCPU_KICK */
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-/** okvm_vcpu_stop_waiting() - OKVM_REQ_LEAVE is set: end what okvm_vcpu_wait_begin() has begun */
+/** okvm_vcpu_stop_waiting() - on OKVM_REQ_LEAVE, end a wait that okvm_vcpu_wait_begin() began */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
-/** okvm_run_interrupted() - fill kvm_run for a KVM_RUN that fails with EINTR. Return: -EINTR */
+/** okvm_run_interrupted() - fill in kvm_run for a KVM_RUN that fails with EINTR. Return: -EINTR */
 int okvm_run_interrupted(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_init() and okvm_vcpu_exit() - module life of what vcpu.c owns */
+/** okvm_vcpu_init() and okvm_vcpu_exit() - set up and tear down vcpu.c with the module */
 void okvm_vcpu_init(void);
 void okvm_vcpu_exit(void);
 

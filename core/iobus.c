@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The I/O buses: a sorted array of ranges per bus, replaced as a whole and
- * read under vm->srcu.
+ * The I/O buses: one sorted array of ranges per bus, replaced as a whole and read under vm->srcu.
  *
- * Ranges may overlap, which happens with ioeventfds of different datamatch on
- * one address, so a look-up starts at the first range that could hold the
- * access and goes on until one device takes it. Ranges are kept ordered by
- * start; @reach, the furthest end of any range up to an entry, tells where the
- * search may begin.
+ * Ranges may overlap: ioeventfds with different datamatch share an address. A look-up therefore
+ * starts at the first range that could contain the access and continues until a device accepts the
+ * access. The ranges are sorted by start address. @reach, the highest end of all ranges up to and
+ * including an entry, tells where a look-up must begin.
  */
 #include <linux/error-injection.h>
 #include <linux/overflow.h>
@@ -22,9 +20,9 @@
 struct iobus_range {
 	gpa_t start;
 	gpa_t last;		/* inclusive */
-	gpa_t reach;		/* max of @last over this and all earlier entries */
-	bool any_len;		/* matches any access that starts at @start */
-	struct okvm_io_device *dev;	/* NULL once it was neutralised */
+	gpa_t reach;		/* max of @last over entries up to this one */
+	bool any_len;		/* matches accesses of any length at @start */
+	struct okvm_io_device *dev;	/* NULL after iobus_neutralise() */
 };
 
 struct okvm_iobus {
@@ -49,12 +47,12 @@ static void iobus_compute_reach(struct okvm_iobus *bus)
 	}
 }
 
-/* The arrays that take the place of a VM's buses; NULL: that bus stays as it is. */
+/* New arrays for the buses of a VM; NULL leaves that bus unchanged. */
 struct iobus_update {
 	struct okvm_iobus *bus[OKVM_NR_BUSES];
 };
 
-/* Every bus at once, and one grace period. Nothing fails here. */
+/* Replace the arrays of all buses, then wait for one grace period. Cannot fail. */
 static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
 {
 	struct okvm_iobus *old[OKVM_NR_BUSES] = {};
@@ -66,14 +64,14 @@ static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
 		old[nr] = iobus_locked(vm, nr);
 		rcu_assign_pointer(vm->bus[nr], update->bus[nr]);
 	}
-	/* Whoever sees the new generation sees the new bus. */
+	/* A reader that sees the new generation also sees the new bus. */
 	smp_store_release(&vm->bus_gen, vm->bus_gen + 1);
 	synchronize_srcu_expedited(&vm->srcu);
 	for (nr = 0; nr < OKVM_NR_BUSES; nr++)
 		kfree(old[nr]);
 }
 
-/* Insert after ranges of the same start: registration order is look-up order. */
+/* Insert behind ranges with the same start: look-ups try devices in registration order. */
 static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *place)
 {
 	unsigned int pos = bus->count++;
@@ -86,7 +84,7 @@ static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *pla
 	};
 }
 
-/* A copy of a bus, with its share of @place added. */
+/* Make a copy of bus @nr that also has those entries of @place that are for this bus. */
 static int iobus_extend(struct okvm_vm *vm, enum okvm_bus nr, const struct okvm_io_place *place,
 			unsigned int places, struct okvm_iobus **result)
 {
@@ -157,7 +155,7 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 	return okvm_iobus_register_all(vm, &place, 1);
 }
 
-/* There was no memory for a smaller array, so the entries stay, without their device. */
+/* Without memory for a smaller array, keep the entries of @dev and clear their device pointer. */
 static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 			     struct okvm_io_device *dev)
 {
@@ -187,7 +185,7 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 
 	lockdep_assert_held(&vm->bus_lock);
 	old = iobus_locked(vm, nr);
-	/* A set-up that failed half-way takes down devices that never came here. */
+	/* Error paths also unregister devices that were never registered. */
 	if (!old || !iobus_holds(old, dev))
 		return;
 	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
@@ -212,7 +210,7 @@ static bool iobus_is_first(const struct okvm_iobus *bus, unsigned int i, gpa_t a
 	       (!i || bus->range[i - 1].reach < addr);
 }
 
-/* The first entry whose range, or one before it, reaches @addr; most often the one of last time. */
+/* Find the first entry whose @reach is at least @addr. Try the last result, @hint, first. */
 static unsigned int iobus_first(const struct okvm_iobus *bus, unsigned int *hint, gpa_t addr)
 {
 	unsigned int low = 0, high = bus->count;
@@ -253,7 +251,10 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr)
 	return false;
 }
 
-/* @gen was read before the bus: one that changes meanwhile is another one. */
+/*
+ * Remember an access that no device covers. @gen was read before the bus, so a change of the bus in
+ * between makes the cache entry stale.
+ */
 static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t addr, int len)
 {
 	if (nr == OKVM_BUS_PIO)
@@ -261,11 +262,11 @@ static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t
 	return -EOPNOTSUPP;
 }
 
-/* The devices at @addr, in order, until one takes the access. */
+/* Try the devices at @addr in registration order until one accepts the access. */
 static __always_inline int iobus_access(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr,
 					int len, void *val, bool write)
 {
-	/* Pairs with iobus_publish(): the bus is as new as the generation, or newer. */
+	/* Pairs with iobus_publish(): the bus read below is at least as new as @gen. */
 	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
 	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
 	const struct okvm_io_ops *ops;
@@ -300,7 +301,7 @@ int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int l
 	return iobus_access(vcpu, nr, addr, len, (void *)val, true);
 }
 
-/* A device on several ranges is released once: its later entries are cleared first. */
+/* Release a device once even if it has several ranges: clear its later entries first. */
 static void iobus_release_at(struct okvm_iobus *bus, unsigned int i)
 {
 	struct okvm_io_device *dev = bus->range[i].dev;

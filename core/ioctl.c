@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctl dispatcher. Rows say what they need (ioctl.h); this file does it:
- * look up, refuse dead VMs and strangers, lock, load, copy in, call, copy out.
+ * The ioctl dispatcher. The flags of a table's row (ioctl.h) say what an ioctl needs; this file
+ * does these steps: find the row, refuse dead VMs and other processes, lock, load the vCPU, copy
+ * the argument in, call the handler, copy the argument out.
  *
- * Upstream codes these steps anew in each case of four switch statements.
+ * Upstream KVM codes these steps again in each case of four switch statements.
  */
 #include <linux/bsearch.h>
 #include <linux/file.h>
@@ -16,7 +17,7 @@
 #include "core/compat.h"
 #include "core/internal.h"
 
-/* Arguments up to this size are copied on the stack. */
+/* Arguments of up to IOCTL_STACK_BYTES bytes are copied to the stack, larger ones to the heap. */
 #define IOCTL_STACK_BYTES	512
 
 struct ioctl_index {
@@ -49,7 +50,7 @@ static const struct okvm_ioctl_table ioctl_core_tables[] = {
 	{ }
 };
 
-/* The rows for @fd of the tables of a list, to @out unless it is NULL; their number. */
+/* Store all rows for @fd in the list of tables to @out, unless @out is NULL. Return the count. */
 static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {
@@ -100,7 +101,7 @@ void okvm_ioctl_exit(void)
 	}
 }
 
-/* The row of @cmd on an fd of @kind, or NULL. */
+/* Find the row of @cmd for fds of @kind, or NULL. */
 static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 {
 	const struct ioctl_index *index = &ioctl_index[kind];
@@ -110,7 +111,7 @@ static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 	return row ? *row : NULL;
 }
 
-/* What a row's handler is called with; @kind says whether @vm, @vcpu or neither is used. */
+/* The object whose handler is called; @kind says whether @vm, @vcpu or neither is valid. */
 struct ioctl_target {
 	enum okvm_fd kind;
 	struct okvm_vm *vm;
@@ -130,7 +131,7 @@ static long ioctl_call(const struct okvm_ioctl *row, const struct ioctl_target *
 	}
 }
 
-/* The fixed-size argument is copied in before and out after the call. */
+/* Call the handler with a kernel copy of the fixed-size argument: copy in, call, copy out. */
 static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_target *to,
 			      void __user *user)
 {
@@ -192,7 +193,10 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 	return ret;
 }
 
-/* Guest memory is the creator's address space, and a dead VM has no valid state. */
+/*
+ * Guest memory is the address space of the VM's creator, and a dead VM has no valid state: refuse
+ * ioctls from other address spaces and on dead VMs.
+ */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {
 	if (row && row->flags & OKVM_IOC_DEAD)
@@ -244,9 +248,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * KVM_RUN has no row in the ioctl table: it has to be fast, and okvm_vcpu_run() loads the vCPU
- * itself. run_hold_file() may take a reference to @file meanwhile: *@held tells the caller to
- * drop that reference at the very end, after the mutex.
+ * KVM_RUN has no row in the ioctl table: it must be fast, and okvm_vcpu_run() loads the vCPU
+ * itself. run_hold_file() may take a reference to @file during the run. *@held then tells the
+ * caller to drop that reference at the very end, without the mutex.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
@@ -255,7 +259,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	vcpu->run_file_held = *held;
-	/* Look after the mutex is taken: a pause takes it after it has set vm->paused. */
+	/* Test after taking the mutex: OKVM_VM_PAUSE sets vm->paused before it takes the mutex. */
 	if (unlikely(READ_ONCE(vcpu->vm->hindered)))
 		ret = okvm_pause_gate(vcpu, interrupted);
 	if (likely(!ret)) {
@@ -268,7 +272,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* Wait for the end of the pause and run; once more if another pause has begun meanwhile. */
+/* Wait for the end of the pause, then run; repeat while KVM_RUN finds another pause. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -316,7 +320,7 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
 		ret = ioctl_vcpu_run_paused(file, vcpu, &held);
-	/* This reference may be the last one, so it is dropped only after all tries. */
+	/* run_hold_file()'s reference may be the last: drop it after the last use of the vCPU. */
 	if (unlikely(held))
 		fput(file);
 	return ret;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ioctls are rows of a table: number, size and copy direction (both inside the
- * number), what must be held, and a handler that gets a kernel copy of its
- * argument. The dispatcher copies, locks, calls, copies back.
+ * Ioctls are rows of a table. A row holds the ioctl number, which includes the argument's size and
+ * copy direction, flags for locks and the like, and a handler, which gets a kernel copy of the
+ * argument. The dispatcher copies in, locks, calls the handler, and copies out.
  */
 #ifndef OKVM_CORE_IOCTL_H
 #define OKVM_CORE_IOCTL_H
@@ -23,22 +23,22 @@ enum okvm_fd {
 /** enum okvm_ioctl_flag - what the dispatcher does around a handler */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
-	/* variable size: the handler copies; @arg is a user pointer */
+	/* variable size: @arg is a user pointer, and the handler copies */
 	OKVM_IOC_RAW	= 1 << 1,
-	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU: without vcpu->mutex (INTERRUPT-like, async) */
+	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU: without vcpu->mutex, for asynchronous ioctls */
 	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU: with the vCPU loaded on this CPU */
 	OKVM_IOC_LOCK	= 1 << 4,	/* VM: under vm->lock */
 	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */
-	OKVM_IOC_DEAD	= 1 << 6,	/* also on a dead VM or from another mm */
+	OKVM_IOC_DEAD	= 1 << 6,	/* allowed on a dead VM and from another mm */
 	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */
-	OKVM_IOC_IN	= 1 << 8,	/* copied in and not out: the number says _IOR, and lies */
+	OKVM_IOC_IN	= 1 << 8,	/* copy in, not out, although the number is _IOR */
 };
 
 /**
- * union okvm_ioctl_arg - what a handler gets
+ * union okvm_ioctl_arg - the argument of a handler
  * @data: kernel copy of the fixed-size argument (_IOC_SIZE bytes), zeroed first for _IOR
- * @user: the user pointer of an OKVM_IOC_RAW row
- * @num: the number of an OKVM_IOC_SCALAR row
+ * @user: the user pointer, for OKVM_IOC_RAW
+ * @num: the argument itself, for OKVM_IOC_SCALAR
  */
 union okvm_ioctl_arg {
 	void *data;
@@ -47,12 +47,12 @@ union okvm_ioctl_arg {
 };
 
 /**
- * struct okvm_ioctl - one row
- * @cmd: the full ioctl number, size and direction included; 0 ends a list of rows
+ * struct okvm_ioctl - one row of an ioctl table
+ * @cmd: the full ioctl number, with size and direction; 0 ends a list of rows
  * @flags: enum okvm_ioctl_flag
- * @sys, @vm, @vcpu: the handler; which one is set depends on the table
+ * @sys, @vm, @vcpu: the handler; the table's kind of fd says which one is set
  *
- * Handlers return >= 0 for the ioctl's result or a negative errno.
+ * Handlers return the ioctl's result, >= 0, or a negative errno.
  */
 struct okvm_ioctl {
 	unsigned int cmd;
@@ -64,7 +64,7 @@ struct okvm_ioctl {
 	};
 };
 
-/** struct okvm_ioctl_table - the rows of one file, for one kind of file descriptor */
+/** struct okvm_ioctl_table - the ioctl rows of one source file, for one kind of file descriptor */
 struct okvm_ioctl_table {
 	enum okvm_fd fd;
 	const struct okvm_ioctl *rows;

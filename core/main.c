@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Module init and exit, parameters, the device node, and the ioctls of the
- * system fd and of fds in general that belong to no layer above.
- */
+/* Module init and exit, parameters, the device node, and the system fd's ioctls of core/. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -34,7 +31,7 @@ static long sys_create_vm(union okvm_ioctl_arg arg)
 	return okvm_vm_create(okvm_default_offer, arg.num);
 }
 
-/* The run page, the PIO page and the coalesced-MMIO ring. */
+/* KVM_RUN's page, the PIO page and the coalesced-MMIO ring make 3 pages. */
 static long sys_get_vcpu_mmap_size(union okvm_ioctl_arg arg)
 {
 	return 3 * PAGE_SIZE;
@@ -53,7 +50,7 @@ const struct okvm_ioctl okvm_core_sys_ioctls[] = {
 	{ }
 };
 
-/* What core/ itself implements; everything else is x86/'s to answer. */
+/* Answer the capabilities of core/ itself; x86/ answers all others. */
 int okvm_check_extension(struct okvm_vm *vm, long cap)
 {
 	switch (cap) {
@@ -122,11 +119,14 @@ static int main_register_device(void)
 	return err;
 }
 
-/* Where there is none, the first says so. */
+/* Choose the backend by CPUID. Without VMX and SVM choose VMX, whose init() reports the error. */
 static const struct okvm_backend *main_choose_backend(void)
 {
 	static const struct okvm_backend *const backends[] = {
-		&okvm_vmx_backend, &okvm_svm_backend,
+#if OKVM_HAS_KVM_HELPERS
+		&okvm_vmx_backend,
+#endif
+		&okvm_svm_backend,
 	};
 	unsigned int i;
 
@@ -136,11 +136,23 @@ static const struct okvm_backend *main_choose_backend(void)
 	return backends[0];
 }
 
+/* VMX is left out of the module where the kernel does not give what it takes. */
+static int main_check_kernel(void)
+{
+	if (OKVM_HAS_KVM_HELPERS || !(cpuid_ecx(1) & BIT(5)))
+		return 0;
+	pr_err("okvm: this kernel gives what VMX needs to its own KVM alone, so that there is no okvm on this CPU (Documentation/kernels.rst)\n");
+	return -EOPNOTSUPP;
+}
+
 static int __init okvm_init(void)
 {
 	struct okvm_offer *offer;
 	int err;
 
+	err = main_check_kernel();
+	if (err)
+		return err;
 	okvm_vcpu_init();
 	err = okvm_arch_init();
 	if (err)
@@ -178,7 +190,7 @@ err_vcpu_exit:
 	return err;
 }
 
-/* Every VM pins the module, so none exists here. */
+/* Every VM holds a reference to the module, so no VM exists here. */
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);

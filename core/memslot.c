@@ -2,15 +2,14 @@
 /*
  * Memory slots.
  *
- * Upstream keeps two complete sets of trees and swaps them, so that each
- * change is made twice and waits for a grace period. Here there is one maple
- * tree by guest frame, which can be read while it is written, and slot objects
- * that are replaced, never edited: creating a slot waits for nobody, and only
- * what stops being true (delete, move, a flag) waits for readers.
+ * Upstream KVM keeps two complete sets of trees and swaps them: each change is made twice and waits
+ * for a grace period. okvm keeps one maple tree by guest frame number, which readers may use while
+ * a writer stores into it. A slot object is replaced, never edited. So creating a slot waits for no
+ * reader; deleting or moving a slot, or changing its flags, waits for the readers of the old slot.
  *
- * Every change makes the generation odd, does its work, and makes it even
- * again. What is cached under an even generation is therefore good for as
- * long as the generation reads the same.
+ * Every change makes the generation odd, updates the slots, and makes the generation even again.
+ * Data that was cached under an even generation stays valid while the generation has the same
+ * value.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -27,9 +26,9 @@
 #include "core/internal.h"
 #include "core/memslot.h"
 
-/* Slots of one size limit: the page count of a slot must leave room for gfn arithmetic. */
+/* Upper limit of a slot's size, in pages, so that arithmetic with frame numbers cannot overflow. */
 #define SLOT_MAX_PAGES	((1UL << 31) - 1)
-/* Sums over all slots need no check. */
+/* The sum of the sizes of all slots fits in 64 bits, so adding sizes needs no overflow check. */
 static_assert(U64_MAX / OKVM_MEMSLOTS_MAX > SLOT_MAX_PAGES);
 
 static unsigned long hva_first(struct okvm_memslot *slot)
@@ -45,16 +44,17 @@ static unsigned long hva_last(struct okvm_memslot *slot)
 INTERVAL_TREE_DEFINE(struct okvm_memslot, hva_node, unsigned long, hva_subtree,
 		     hva_first, hva_last, static inline, hva_tree)
 
-/* The set itself lives as long as the VM; what it points to is under SRCU. */
+/* struct okvm_memslots lives as long as the VM. SRCU (vm->srcu) protects the slots in it. */
 static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 {
 	return rcu_dereference_raw(vm->memslots);
 }
 
 /*
- * The tree moves the border of two ranges in place. A reader looks at the borders first and at what
- * is between them afterwards: one store between the two leads it to the old slot or to the new one,
- * two lead it to a neighbour. So it looks again if more than one may have come between.
+ * A store into the maple tree moves the border of two ranges in place, while readers run. A reader
+ * first reads the borders and then the slot between them. If one store falls between these two
+ * reads, the reader gets the old slot or the new one. If two stores do, the reader may get a
+ * neighboring slot. So the reader repeats the look-up if the count of stores has changed.
  */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
@@ -63,13 +63,13 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 	unsigned long stores;
 
 	do {
-		/* Pairs with slot_store(): of the counted stores all but the last are seen. */
+		/* Pairs with slot_store(): a reader of the count N sees the first N - 1 stores. */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
-		/* Pairs with slot_store(): the store that is seen is counted. */
+		/* Pairs with slot_store(): if mtree_load() saw a store, the count includes it. */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(slots->stores) != stores));
-	/* Unsigned: a frame below the slot is far beyond its end. */
+	/* The subtraction is unsigned: a gfn below the slot's base wraps and exceeds npages. */
 	if (OKVM_BUG_ON(vm, slot && gfn - slot->base >= slot->npages))
 		return NULL;
 	return slot;
@@ -82,7 +82,7 @@ struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id)
 
 u64 okvm_slots_generation(struct okvm_vm *vm)
 {
-	/* Pairs with slots_end(): who sees the new generation sees the new slots. */
+	/* Pairs with slots_end(): a reader that sees the new generation also sees the new slots. */
 	return smp_load_acquire(&slots_of(vm)->generation);
 }
 
@@ -92,7 +92,7 @@ static void slots_begin(struct okvm_vm *vm)
 
 	lockdep_assert_held(&vm->slots_lock);
 	WRITE_ONCE(slots->generation, slots->generation + 1);
-	/* Pairs with okvm_slots_generation(): odd before anything changes. */
+	/* Pairs with okvm_slots_generation(): the generation is odd before any slot changes. */
 	smp_wmb();
 }
 
@@ -100,16 +100,16 @@ static void slots_end(struct okvm_vm *vm)
 {
 	struct okvm_memslots *slots = slots_of(vm);
 
-	/* Whatever has been changed, and if nothing could be. */
+	/* Also called when the slot change has failed: the generation advances in any case. */
 	okvm_mmu_slots_turn(vm, slots->generation + 1);
-	/* A reader that sees the new generation sees the change. */
+	/* Release: a reader that sees the new generation also sees the changed slots. */
 	smp_store_release(&slots->generation, slots->generation + 1);
 }
 
 static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *slot)
 {
 	write_lock(&slots->hva_lock);
-	/* Slots with equal addresses stand in the tree in the order in which they were inserted. */
+	/* hva_nr orders slots that have equal host addresses: the tree keeps insertion order. */
 	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
 	slots->hva_version++;
@@ -125,9 +125,10 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 }
 
 /*
- * The first slot after the cursor in the order of the tree. It is found by one way down, not from
- * slot to slot: with all 32,764 at one address, and one that comes and goes, the latter would take
- * a quadratic number of steps and hold up the host's reclaim.
+ * Find the first slot behind the cursor's position, in the order of the tree by host address, by
+ * one descent from the root. Stepping from slot to slot would be too slow: if all 32,764 slots had
+ * one address and one slot were deleted and created in a loop, the steps would be quadratic in
+ * number and would delay the host's memory reclaim.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -147,7 +148,7 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 	return found;
 }
 
-/* The first slot in [@start, @last] after those that the cursor has returned already. */
+/* Return the first slot in [@start, @last] that is behind the slots already returned. */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {
@@ -196,21 +197,24 @@ static gfn_t slot_last(const struct okvm_memslot *slot)
 	return slot->base + slot->npages - 1;
 }
 
-/* The only way to write the tree: frames [@first, @last] are @slot's now, or nobody's. */
+/*
+ * Store @slot, or NULL for no slot, as the owner of frames [@first, @last]. All writers of the tree
+ * by frame use this function.
+ */
 static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot,
 		      gfp_t gfp)
 {
 	struct okvm_memslots *slots = slots_of(vm);
 
 	lockdep_assert_held(&vm->slots_lock);
-	/* After the stores before it; pairs with okvm_slot_find(). */
+	/* Release orders earlier stores before the new count; pairs with okvm_slot_find(). */
 	smp_store_release(&slots->stores, slots->stores + 1);
-	/* Counted before it can be seen. */
+	/* The count grows before readers can see the store into the tree. */
 	smp_wmb();
 	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
 }
 
-/* Make @slot findable by frame. Its range is empty, or holds the slot that it replaces. */
+/* Make @slot findable by frame. Its frames have no owner, or belong to the slot it replaces. */
 static int slot_publish(struct okvm_vm *vm, struct okvm_memslot *slot, gfp_t gfp)
 {
 	return slot_store(vm, slot->base, slot_last(slot), slot, gfp);
@@ -261,7 +265,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* Insert by host address first: an invalidation from now on finds the slot. */
+	/* Insert by host address first: from here on the MMU notifier finds the slot. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
@@ -281,9 +285,9 @@ err_reserve:
 }
 
 /*
- * Take @old out of sight: first from look-ups (@new or nothing has its id now),
- * then from running readers, then from the page tables. It stays in the tree
- * by host address until nothing maps it any more.
+ * Remove @old in three steps: hide it from look-ups (a look-up by id finds @new or nothing), wait
+ * for running SRCU readers, and zap the slot's mappings in the page tables. @old stays in the tree
+ * by host address until no page table maps its memory, so that the MMU notifier still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -334,7 +338,7 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	if (ret)
 		goto err_begin;
 	slot_hva_insert(slots, new);
-	/* There is no way back from here, and the few tree nodes are small. */
+	/* The old slot is gone, so this store must not fail; it allocates few, small tree nodes. */
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
@@ -364,7 +368,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 		return ret;
 	}
 	xa_store(&slots->by_id, new->id, new, GFP_KERNEL_ACCOUNT);
-	/* Faults that found the old flags are over before the page tables follow the new ones. */
+	/* Wait for page faults that use the old flags before the page tables get the new flags. */
 	synchronize_srcu_expedited(&vm->srcu);
 	slot_commit(vm, new, OKVM_SLOT_FLAGS);
 	slot_hva_remove(slots, old);
@@ -372,7 +376,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* Why the request is invalid whatever slots exist; NULL if it is valid as far as that goes. */
+/* Check what does not depend on existing slots. Return the error's text, or NULL if valid. */
 static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;
@@ -384,7 +388,7 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 	if (region->userspace_addr != untagged_addr(region->userspace_addr) ||
 	    !access_ok((void __user *)(unsigned long)region->userspace_addr, region->memory_size))
 		return "memory region: userspace_addr and size are not an address of userspace";
-	/* Bits 16 and up name the address space; there is one. */
+	/* Bits 31:16 of the slot number select an address space; okvm has only space 0. */
 	if (region->slot >= OKVM_MEMSLOTS_MAX)
 		return "memory region: the slot is not below KVM_CAP_NR_MEMSLOTS";
 	if (check_add_overflow(region->guest_phys_addr, region->memory_size, &end))
@@ -394,7 +398,7 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 	return NULL;
 }
 
-/* Which change leads from @old to @region. Return: enum okvm_slot_change, -EINVAL, -EALREADY */
+/* Compare @old with the request. Return: enum okvm_slot_change, -EINVAL, or -EALREADY if equal */
 static int region_change(struct okvm_vm *vm, const struct okvm_memslot *old,
 			 const struct kvm_userspace_memory_region *region)
 {
@@ -486,19 +490,19 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 	return ret;
 }
 
-/* ---- several slots in one change ---- */
+/* ---- OKVM_SET_MEMORY_REGIONS: changing several slots at once ---- */
 
 /*
- * Nothing can fail once something is visible: all is allocated and looked at before. New slots are
- * stored over old ones, range by range, so that a frame that both have is found at any moment, by
- * the old slot or by the new one. What the page tables hold of it stays if it leads to the same
- * host memory.
+ * Everything is checked and allocated before the first visible step, so no visible step can fail.
+ * New slots are stored over old ones, range by range: a frame that belongs to an old slot and to a
+ * new one is found at any moment, in either slot. Its mappings in the page tables stay if the new
+ * slot backs the frame with the same host memory.
  */
 
 /**
- * struct slot_change - one of a set
- * @old: what has the number, or NULL
- * @new: what gets it, or NULL
+ * struct slot_change - one slot's change in a set of changes
+ * @old: the slot that has the slot number before the change, or NULL
+ * @new: the slot that has the slot number after the change, or NULL
  */
 struct slot_change {
 	struct okvm_memslot *old;
@@ -511,7 +515,7 @@ struct slot_set {
 	struct slot_change at[OKVM_REGIONS_MAX];
 };
 
-/* A part of an old slot, [@at, @last], that lies in @new, or in none of the new ones. */
+/* A part [@at, @last] of an old slot that lies in one new slot (@new), or in none (NULL). */
 struct slot_piece {
 	const struct okvm_memslot *old;
 	struct okvm_memslot *new;
@@ -519,7 +523,10 @@ struct slot_piece {
 	gfn_t last;
 };
 
-/* Find the next piece of @old after @piece; for the first one, @piece ends before @old. */
+/*
+ * Advance @piece to the next piece of @old. For the first piece the caller sets @piece->last to the
+ * frame before @old. Return false behind the last piece.
+ */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
 {
@@ -548,7 +555,7 @@ static bool piece_next(const struct slot_set *set, const struct okvm_memslot *ol
 	for (*(piece) = (struct slot_piece){ .last = (old)->base - 1 };	\
 	     piece_next(set, old, piece); )
 
-/* Is the piece the same host memory as before, with the same rights? */
+/* Does the new slot back the piece with the same host memory, and with the same access rights? */
 static bool piece_stays(const struct slot_piece *piece)
 {
 	return piece->new && !((piece->new->flags ^ piece->old->flags) & KVM_MEM_READONLY) &&
@@ -560,7 +567,10 @@ static bool piece_keeps_dirty(const struct slot_piece *piece)
 	return piece_stays(piece) && piece->old->dirty && piece->new->dirty;
 }
 
-/* Nobody uses the old slot any more; bits of the new one are set meanwhile. */
+/*
+ * Copy the old slot's dirty bits into the new slot. No reader uses the old slot any more, but vCPUs
+ * already set bits of the new one.
+ */
 static void piece_carry_dirty(const struct slot_piece *piece)
 {
 	unsigned long end = piece->last - piece->old->base + 1;
@@ -574,7 +584,10 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 	}
 }
 
-/* A huge page across the border of two slots would follow the flags of one of them alone. */
+/*
+ * A huge page must not span the border of two slots, whose flags may differ: zap any such page that
+ * contains the first frame of the piece.
+ */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {
 	struct okvm_memslot edge = { .base = piece->at, .npages = 1 };
@@ -583,7 +596,10 @@ static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 		okvm_mmu_slot_flush(vm, &edge);
 }
 
-/* The page tables follow. Look-ups find the new slots, and nobody has an old one in hands. */
+/*
+ * Update the page tables for one piece. Look-ups already find the new slots, and after the SRCU
+ * grace period no reader uses an old slot.
+ */
 static void piece_follow(struct okvm_vm *vm, const struct slot_piece *piece)
 {
 	struct okvm_memslot part = {
@@ -614,7 +630,7 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* Does new slot number @nr overlap a slot that stays, or another new one? */
+/* Does new slot number @nr overlap an existing slot outside the set, or an earlier new slot? */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;
@@ -634,7 +650,7 @@ static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 	return false;
 }
 
-/* The sum of all pages after the change. */
+/* The number of pages in all slots of the VM after the change. */
 static u64 set_npages(const struct slot_set *set)
 {
 	u64 total = slots_of(set->vm)->npages;
@@ -660,7 +676,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Takes the place of the slot with that number, of whatever size. */
+/* Add one region to the set. It replaces the slot of the same number, of whatever size. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];
@@ -700,7 +716,10 @@ static int set_check(struct slot_set *set)
 		if (err)
 			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
 	}
-	/* What is set from the start of a log is not, where an older log goes on. */
+	/*
+	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear them where
+	 * the log of an old slot continues: piece_carry_dirty() copies the old bits there.
+	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)
 			continue;
@@ -793,7 +812,7 @@ static int set_build(struct slot_set *set, const struct kvm_userspace_memory_reg
 	return set_check(set);
 }
 
-/* What is wrong with the list, whatever slots exist; NULL if nothing is. */
+/* Check a list of regions, apart from existing slots. Return the error's text, or NULL if valid. */
 static const char *regions_fault(const struct kvm_userspace_memory_region *regions, u32 nr)
 {
 	const char *fault;
@@ -856,7 +875,7 @@ int okvm_memslots_create(struct okvm_vm *vm)
 
 	if (!slots)
 		return -ENOMEM;
-	/* Even, and not 0: an empty cache never matches. */
+	/* Even (no change in progress) and not 0, so that a zeroed cache entry never matches. */
 	slots->generation = 2;
 	mt_init_flags(&slots->by_gfn, MT_FLAGS_USE_RCU);
 	xa_init(&slots->by_id);
@@ -879,7 +898,7 @@ void okvm_memslots_destroy(struct okvm_vm *vm)
 		cond_resched();
 	}
 	xa_destroy(&slots->by_id);
-	/* No reader is left, so the nodes need no grace period, nor the walk that follows it. */
+	/* No reader is left: without RCU mode mtree_destroy() frees the nodes at once. */
 	mt_clear_in_rcu(&slots->by_gfn);
 	mtree_destroy(&slots->by_gfn);
 	RCU_INIT_POINTER(vm->memslots, NULL);

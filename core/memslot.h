@@ -2,12 +2,11 @@
 /*
  * Memory slots: which part of the VMM's address space backs which guest frames.
  *
- * Looked up under vm->srcu, changed under vm->slots_lock. Three indices
- * share the slot objects: a maple tree by gfn range (faults), an xarray by
- * slot id (ioctls) and an interval tree by host address (MMU notifier). A
- * slot object is never changed in place while it can be found, except for
- * its dirty bits: a change installs a new object, bumps the generation,
- * waits for readers and frees the old one.
+ * Readers hold vm->srcu; writers hold vm->slots_lock. Three indices refer to the slot objects: a
+ * maple tree by gfn range (for page faults), an xarray by slot id (for ioctls) and an interval tree
+ * by host address (for the MMU notifier). While a slot object can be found, only its dirty bits are
+ * changed in place. For any other change the writer installs a new object, advances the generation,
+ * waits for readers and frees the old object.
  */
 #ifndef OKVM_CORE_MEMSLOT_H
 #define OKVM_CORE_MEMSLOT_H
@@ -31,8 +30,8 @@
  * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
  * @id: userspace's slot number
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
- * @hva_node, @hva_last, @hva_subtree: place in okvm_memslots.by_hva, under its lock
- * @hva_nr: slots that begin at the same host address are there in the order of this
+ * @hva_node, @hva_last, @hva_subtree: node of okvm_memslots.by_hva, under okvm_memslots.hva_lock
+ * @hva_nr: number of the insertion; orders slots that begin at the same host address
  */
 struct okvm_memslot {
 	gfn_t base;
@@ -49,15 +48,15 @@ struct okvm_memslot {
 
 /**
  * struct okvm_memslots - all slots of a VM
- * @generation: changes with every change of any slot; vCPU caches and MMIO SPTEs compare it.
- *	Bit 0 is set while an update is under way: do not cache then.
+ * @generation: grows with every change of any slot; vCPU caches and MMIO SPTEs compare it. Bit 0 is
+ *	set while a change is in progress: readers must not cache then.
  * @by_gfn: slots by frame; read by okvm_slot_find() alone, or under slots_lock
- * @stores: counts the stores into @by_gfn, which readers go by; under slots_lock
- * @npages: sum over all slots, under slots_lock
+ * @stores: number of stores into @by_gfn, by which readers detect them; written under slots_lock
+ * @npages: sum of the sizes of all slots, under slots_lock
  * @dirty_manual: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_DIRTY_LOG_INITIALLY_SET; under slots_lock
- * @hva_lock: guards @by_hva (slots by host address; they may overlap there) and @hva_version
- * @hva_version: changes when @by_hva does
- * @hva_inserted: counts insertions into @by_hva
+ * @hva_lock: guards @by_hva (slots by host address, which may overlap), @hva_version, @hva_inserted
+ * @hva_version: grows with each change of @by_hva
+ * @hva_inserted: number of insertions into @by_hva so far
  */
 struct okvm_memslots {
 	u64 generation;
@@ -80,9 +79,9 @@ struct okvm_gfn_span {
 };
 
 /**
- * struct okvm_hva_cursor - where okvm_slots_hva_spans() goes on; zero-initialised at the start
- * @last: the slot given last, while @version is that of the slots
- * @hva, @nr: its place in the order of the tree, which outlives it
+ * struct okvm_hva_cursor - position of okvm_slots_hva_spans(); the caller zero-initializes it
+ * @last: the slot returned last; valid while @version equals okvm_memslots.hva_version
+ * @hva, @nr: the position of @last in the tree's order; valid even if the slot is freed
  */
 struct okvm_hva_cursor {
 	struct okvm_memslot *last;
@@ -109,44 +108,50 @@ void okvm_memslots_destroy(struct okvm_vm *vm);
  */
 int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory_region *region);
 
-/** okvm_slot_find() - the slot that holds @gfn, or NULL, never a neighbour. Under vm->srcu. */
+/** okvm_slot_find() - Return the slot that contains @gfn, or NULL. Under vm->srcu. */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
 
-/** okvm_slot_by_id() - slot by userspace's number, or NULL. Under vm->srcu or slots_lock. */
+/**
+ * okvm_slot_by_id() - Return the slot with userspace's number @id. Under vm->srcu or slots_lock.
+ */
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
-/** okvm_slots_generation() - for caches; under vm->srcu */
+/** okvm_slots_generation() - Return the slots' generation, for caches to compare. Under srcu. */
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**
- * okvm_slots_hva_spans() - guest frames that host addresses [@start, @end) back
- * @cur: zero-initialised; keeps the position between calls
- * @spans: filled with up to @max spans; slots that share host memory give one span each
+ * okvm_slots_hva_spans() - find the guest frames that host addresses [@start, @end) back
+ * @cur: zero-initialized by the caller; keeps the position between calls
+ * @spans: filled with up to @max spans; each slot that maps the host memory yields its own span
  *
- * Call until it returns 0. However often slots change meanwhile, each call goes further: who
- * changes them cannot keep the caller, who may be reclaiming memory for others.
- * Context: any that may take a spinlock; needs no SRCU, spans are copies.
+ * The caller repeats the call until it returns 0. Each call advances even if slots change in
+ * between, so a thread that changes slots cannot hold up a caller that reclaims the host's memory.
+ *
+ * Context: any that may take a spinlock; needs no SRCU, because the spans are copies.
  * Return: number of spans.
  */
 int okvm_slots_hva_spans(struct okvm_vm *vm, hva_t start, hva_t end, struct okvm_hva_cursor *cur,
 			 struct okvm_gfn_span *spans, int max);
 
-/** okvm_slot_hva() - host address of a frame that is inside @slot */
+/** okvm_slot_hva() - Return the host virtual address of @gfn, which must lie inside @slot. */
 static inline hva_t okvm_slot_hva(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 }
 
-/** okvm_mark_dirty() - @gfn of @slot was written by the guest or for it. Any context under srcu. */
+/** okvm_mark_dirty() - log that @gfn of @slot was written. Any context, under vm->srcu. */
 void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn);
 
 /**
- * okvm_dirty_manual() - KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 was enabled with @flags
- * Return: 0, or -EINVAL for flags that do not go together
+ * okvm_dirty_manual() - enable KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 with @flags
+ * Return: 0, or -EINVAL for unknown flags or a combination that is not allowed
  */
 int okvm_dirty_manual(struct okvm_vm *vm, u64 flags);
 
-/** okvm_dirty_alloc() - a dirty bitmap for @slot, all set if userspace chose so. 0 or -ENOMEM */
+/**
+ * okvm_dirty_alloc() - allocate the dirty bitmap of @slot. All bits start set if userspace chose
+ * KVM_DIRTY_LOG_INITIALLY_SET. Return: 0 or -ENOMEM
+ */
 int okvm_dirty_alloc(struct okvm_vm *vm, struct okvm_memslot *slot);
 
 #endif /* OKVM_CORE_MEMSLOT_H */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control from other threads: kicks, which take a vCPU out of KVM_RUN, and pauses of a whole VM.
+ * Control by other threads: kicks, which make a vCPU leave KVM_RUN, and pauses of a whole VM.
  *
- * Upstream leaves both to signals and to userspace's bookkeeping. A kick here is a request that
- * KVM_RUN takes: it cannot come too early, and is taken once. A pause is held by a file: whoever
- * paused and dies lets the VM go on.
+ * Upstream KVM leaves both to signals and to userspace's bookkeeping. In okvm a kick is a request
+ * that ends one KVM_RUN: a kick before KVM_RUN is not lost, and takes effect once. A file holds
+ * each pause: if the process that paused the VM dies, the VM continues.
  *
- * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet: who has paused can
- * read and write the vCPU's state. A pause sets vm->paused and a request of each vCPU, then takes
- * each vCPU's mutex once: KVM_RUN holds the mutex whenever it does anything for the guest, and
- * looks at vm->paused after it has taken the mutex.
+ * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet, so that other
+ * threads can read and write the vCPU's state. OKVM_VM_PAUSE sets vm->paused and a request of each
+ * vCPU, then takes each vCPU's mutex once. KVM_RUN holds the mutex whenever it executes anything
+ * for the guest, and tests vm->paused after it has taken the mutex.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -24,10 +24,10 @@
 #include "core/internal.h"
 
 /**
- * struct pause - what a pause's file holds
- * @vm: a reference
- * @eintr: KVM_RUN fails while paused, and does not wait
- * @ended: OKVM_VM_RESUME has ended it; under vm->pause_lock
+ * struct pause - the state behind a pause's file
+ * @vm: the paused VM; holds a reference
+ * @eintr: KVM_RUN fails with -EINTR during this pause, and does not wait
+ * @ended: OKVM_VM_RESUME has ended the pause; under vm->pause_lock
  */
 struct pause {
 	struct okvm_vm *vm;
@@ -54,10 +54,13 @@ void okvm_pause_destroy(struct okvm_vm *vm)
 
 void okvm_pause_wake(struct okvm_vm *vm)
 {
-	/* After what the waiters look at; pairs with the barrier of prepare_to_wait(). */
+	/*
+	 * The barrier of wq_has_sleeper() orders the caller's changes before the test; pairs with
+	 * the barrier of prepare_to_wait().
+	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
-	/* There the queue's lock sleeps, and who finds a VM broken may have preemption off. */
+	/* With PREEMPT_RT the queue's lock may sleep, but the caller may have preemption off. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		irq_work_queue(&vm->pause_work);
 	else
@@ -70,7 +73,7 @@ static void pause_count(struct pause *pause, int by)
 
 	lockdep_assert_held(&vm->pause_lock);
 	vm->pauses += by;
-	/* Read without the lock, as vm->paused. */
+	/* KVM_RUN reads vm->paused and vm->pauses_eintr without the lock. */
 	WRITE_ONCE(vm->pauses_eintr, vm->pauses_eintr + (pause->eintr ? by : 0));
 	WRITE_ONCE(vm->paused, vm->pauses != 0);
 }
@@ -80,7 +83,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Wake KVM_RUNs that wait for an older pause: this one may have OKVM_PAUSE_EINTR. */
+	/* Wake KVM_RUN calls that wait for an older pause: this pause may have OKVM_PAUSE_EINTR. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }
@@ -99,13 +102,13 @@ static void pause_end(struct pause *pause)
 		okvm_pause_wake(pause->vm);
 }
 
-/* Nothing is done for the guest by any KVM_RUN when this returns 0; else a signal came first. */
+/* Wait until no KVM_RUN executes anything for the guest. Return: 0, or -EINTR after a signal. */
 static int pause_settle(struct okvm_vm *vm)
 {
 	struct okvm_vcpu *vcpu;
 	unsigned long idx;
 
-	/* vm->paused before online_vcpus: who is published later sees the pause. */
+	/* Set vm->paused before reading online_vcpus: a vCPU published later sees the pause. */
 	smp_mb();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
 		if (mutex_lock_interruptible(&vcpu->mutex))
@@ -125,7 +128,7 @@ static int pause_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* OKVM_VM_RESUME ends a pause before the last close: children may have copies of the file. */
+/* OKVM_VM_RESUME ends a pause before the last close: child processes may share the file. */
 static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	if (cmd != OKVM_VM_RESUME)
@@ -144,7 +147,7 @@ static const struct file_operations pause_fops = {
 	.llseek = noop_llseek,
 };
 
-/* A file that holds a pause which has begun. */
+/* Begin a pause and return the file that holds it. */
 static struct file *pause_open(struct okvm_vm *vm, bool eintr)
 {
 	struct pause *pause = kzalloc(sizeof(*pause), GFP_KERNEL_ACCOUNT);
@@ -193,9 +196,9 @@ err_put_fd:
 	return err;
 }
 
-/* ---- the side of KVM_RUN ---- */
+/* ---- pauses as KVM_RUN sees them ---- */
 
-/* Nothing keeps KVM_RUN from beginning, be it only to end at once. */
+/* May a KVM_RUN that waits for a pause go on? Also true if it then has to end at once. */
 static bool pause_over(const struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
@@ -214,7 +217,10 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 	if (!READ_ONCE(vm->paused))
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
-		/* Userspace may take immediate_exit back: KVM_RUN looks before it enters. */
+		/*
+		 * Userspace may clear immediate_exit meanwhile: let KVM_RUN test vm->paused before
+		 * the entry.
+		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;
 	}

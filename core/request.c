@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Making a vCPU notice: requests, kicks and waiting for all of them.
+ * Requests to vCPUs, kicks, and waiting until all vCPUs have left guest mode.
  *
- * The contract is in vcpu.h. Upstream spreads it over kvm_main.c and has a
- * separate "no wakeup, no action" encoding inside the request number; here a
- * request is only a bit, and the caller chooses whether to kick and to wait.
+ * vcpu.h describes the protocol. Upstream KVM spreads it over kvm_main.c and encodes "no wakeup"
+ * and "no action" in the request number. Here a request is only a bit, and the caller chooses
+ * whether to kick the vCPU and whether to wait.
  */
 #include <linux/cpumask.h>
 #include <linux/sched.h>
@@ -19,10 +19,10 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
 	return rcuwait_wake_up(&vcpu->wait);
 }
 
-/* The mode before; of several kickers only the first sees OKVM_IN_GUEST and sends an IPI. */
+/* Return the vCPU's old mode. Of several kickers only one sees OKVM_IN_GUEST and sends an IPI. */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with smp_store_mb(vcpu->mode) before the entry. */
+	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry: see the protocol in vcpu.h. */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == OKVM_OUTSIDE_GUEST)
 		return OKVM_OUTSIDE_GUEST;
@@ -38,16 +38,13 @@ static void request_interrupt(struct okvm_vcpu *vcpu)
 		vcpu->vm->backend->kick(vcpu, cpu);
 }
 
-/*
- * A vCPU in the guest does not sleep; if it leaves the guest meanwhile, it looks at its requests
- * before it sleeps.
- */
+/* A vCPU in guest mode needs no wake-up: after a VM exit it tests its requests before it sleeps. */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 {
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/* After the barrier above; pairs with set_current_state() in block_sleep(). */
+		/* request_leave_guest()'s barrier pairs with set_current_state() of the sleeper. */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;
@@ -55,7 +52,7 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 		request_interrupt(vcpu);
 		break;
 	case OKVM_EXITING_GUEST:
-		break;	/* somebody else has interrupted it */
+		break;	/* another kicker has sent the IPI */
 	}
 	preempt_enable();
 }
@@ -86,14 +83,14 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 			okvm_vcpu_kick(vcpu);
 			continue;
 		}
-		/* A vCPU on its way out may still be in the guest: wait for it as well. */
+		/* Also wait for a vCPU in OKVM_EXITING_GUEST: it may still be in guest mode. */
 		if (request_leave_guest(vcpu) == OKVM_OUTSIDE_GUEST || READ_ONCE(vcpu->cpu) == me)
 			continue;
 		any = true;
 		if (mask_ok)
 			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
 	}
-	/* The call itself makes a CPU leave the guest; its return says that it has. */
+	/* The call's IPI makes each CPU leave guest mode; when the call returns, all have. */
 	if (any)
 		smp_call_function_many(mask_ok ? cpus : cpu_online_mask, request_ack, NULL, true);
 	put_cpu();

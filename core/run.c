@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_RUN. The order of its steps is part of the ABI: clients complete an I/O
- * exit by running with immediate_exit set, so completion comes before the test
- * of immediate_exit.
+ * KVM_RUN. The order of its steps is part of the ABI: userspace completes an I/O exit by calling
+ * KVM_RUN with immediate_exit set, so the completion must precede the test of immediate_exit.
  *
- * What the kernel wants of the thread on its way to userspace is done inside the call
- * (okvm_thread_work()): userspace may close or replace the file descriptor meanwhile, and the
- * signals that KVM_SET_SIGNAL_MASK blocks stay blocked.
+ * The work that the kernel wants done before the thread returns to userspace is done inside the
+ * ioctl (okvm_thread_work()): meanwhile userspace may close or replace the file descriptor, and the
+ * signals that KVM_SET_SIGNAL_MASK blocks must stay blocked.
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -25,7 +24,7 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* A kick wanted nothing else. */
+	/* EINTR ends KVM_RUN, which is also what a pending kick asks for. */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -33,9 +32,9 @@ int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Task work may close the file's descriptor (io_uring does), and the system call of a process with
- * one thread has no reference to the file: without this one the vCPU and the VM could go while the
- * vCPU runs.
+ * Task work may close the vCPU's file descriptor (io_uring does). A single-threaded process holds
+ * no reference to the file during the ioctl. Without this reference the vCPU and the VM could be
+ * freed while the vCPU runs.
  */
 static void run_hold_file(struct okvm_vcpu *vcpu)
 {
@@ -46,7 +45,7 @@ static void run_hold_file(struct okvm_vcpu *vcpu)
 	vcpu->run_file_held = true;
 }
 
-/* What the thread must do before the guest goes on; an outcome. */
+/* Do the work that the thread has pending before the guest continues. Return an outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
 	int err = 0;
@@ -56,7 +55,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	cond_resched();
 	if (need_resched())
 		schedule();
-	/* Rescheduling may ask for task work: rseq does after each switch to this thread. */
+	/* schedule() may add task work: rseq adds some after each switch to the thread. */
 	if (read_thread_flags() & _TIF_NOTIFY_RESUME) {
 		run_hold_file(vcpu);
 		err = okvm_thread_work();
@@ -64,7 +63,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	return err == -EINTR ? okvm_run_interrupted(vcpu) : err;
 }
 
-/* The vCPU halts, or waits for INIT and SIPI. */
+/* Block a vCPU that is halted or waits for INIT and SIPI. Return an outcome. */
 static int run_blocked(struct okvm_vcpu *vcpu)
 {
 	int outcome;
@@ -81,12 +80,12 @@ static bool run_window_open(struct okvm_vcpu *vcpu)
 	return okvm_arch_user_window_open(vcpu);
 }
 
-/* What other threads of userspace want of this one; an outcome. */
+/* Serve the requests of other userspace threads: kicks and pauses. Return an outcome. */
 static int run_controlled(struct okvm_vcpu *vcpu)
 {
 	if (okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	/* Taken before the look: who pauses later requests it again. */
+	/* Take the request before testing vm->paused: a later pause sets the request again. */
 	if (okvm_take_request(OKVM_REQ_PAUSE, vcpu) && READ_ONCE(vcpu->vm->paused))
 		return OKVM_RUN_PAUSED;
 	return OKVM_RESUME;
@@ -128,7 +127,7 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* An AP that waits for INIT and SIPI: KVM_RUN sleeps, then says -EAGAIN. */
+/* For an AP that waits for INIT and SIPI, KVM_RUN sleeps and then returns -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
 	if (okvm_immediate_exit(vcpu->run))
@@ -137,11 +136,13 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
-	/* A pause ends the sleep, even if it is over by now. Userspace gets no exit for it. */
+	/*
+	 * A pause ends the sleep, even a pause that is over already. Userspace gets no exit for it.
+	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 
-/* Finish what the last user exit began; an outcome. */
+/* Call the completion of the last exit to userspace. Return an outcome. */
 static int run_complete_io(struct okvm_vcpu *vcpu)
 {
 	int (*complete)(struct okvm_vcpu *vcpu) = vcpu->complete_io;
@@ -161,7 +162,7 @@ static int run_begun(struct okvm_vcpu *vcpu)
 	}
 	if (okvm_immediate_exit(vcpu->run))
 		return -EINTR;
-	/* A signal that came before the first entry is noticed without one. */
+	/* A signal that came before the first VM entry ends KVM_RUN without an entry. */
 	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))
 		return okvm_run_interrupted(vcpu);
 	return run_loop(vcpu);
@@ -182,7 +183,7 @@ static int run_loaded(struct okvm_vcpu *vcpu)
 	return outcome;
 }
 
-/* Directed yield finds the thread by its pid. */
+/* Store the thread's pid in vcpu->pid, where directed yield finds it. */
 static void run_note_thread(struct okvm_vcpu *vcpu)
 {
 	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
@@ -222,9 +223,9 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
-	 * A kernel that has no function for the thread's work does it on the way to userspace:
-	 * with no signal to deliver, a pretended one restarts KVM_RUN. Not earlier: a change of
-	 * the mask computes the flag anew.
+	 * A kernel without a function for the thread's work does this work only on the return to
+	 * userspace. TIF_SIGPENDING, without a signal to deliver, then makes the kernel restart
+	 * KVM_RUN. The flag is set after sigprocmask(), which recomputes it.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

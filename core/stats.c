@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_GET_STATS_FD: a file that describes itself. Header, identification,
- * descriptors, then the values, each block 8-byte aligned.
+ * KVM_GET_STATS_FD: a statistics file that describes itself. It contains a header, an
+ * identification, descriptors and the values; each block is 8-byte aligned.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -17,10 +17,10 @@
 #define STATS_NAME_SIZE	48
 
 /*
- * struct stats_desc - a kvm_stats_desc with its name
+ * struct stats_desc - struct kvm_stats_desc with the name inside
  *
- * Some kernels' own kvm_stats_desc holds a name of another length, some none, so the fields
- * are written out.
+ * The fields are repeated because the name in kvm_stats_desc has another length in some kernels, and
+ * no length in others.
  */
 struct stats_desc {
 	u32 flags;
@@ -54,7 +54,7 @@ static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
 	STATS_ROW(OKVM_VM_STAT_NX_SPLITS, "nx_lpage_splits", STATS_GAUGE, 0),
 };
 
-/* After the named counters comes one array: exits by basic exit reason. */
+/* Behind the named counters the file has one array: the number of exits per basic exit reason. */
 #define STATS_REASONS	OKVM_NR_VCPU_STATS
 
 static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
@@ -94,8 +94,8 @@ static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
 };
 
 /*
- * What a statistics file contains: named values, and after them, if the vCPU measures its exits,
- * one histogram per reason.
+ * The contents of a statistics file: named values, followed by one histogram per exit reason if the
+ * vCPU measures the time of its exits.
  */
 struct stats_layout {
 	const struct stats_desc *desc;
@@ -157,7 +157,7 @@ static void stats_fill_head(u8 *image, const struct stats_layout *layout, const 
 		stats_fill_hist(&desc[layout->nr_desc + i], layout, i);
 }
 
-/* The image is small and read rarely, so each read builds it whole; the caller adds the values. */
+/* Each read builds the whole file, which is small and rarely read. The caller adds the values. */
 static u8 *stats_image(const struct stats_layout *layout, const char *id)
 {
 	u8 *image = kvzalloc(stats_total(layout), GFP_KERNEL_ACCOUNT);

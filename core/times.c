@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The time that exits take, in cycles of the TSC, as histograms. Sleep is part of it: of HLT, and
- * where another thread has the CPU.
+ * Histograms of how long exits take, in TSC cycles. The time includes sleep during HLT, and time in
+ * which the host runs another thread on the CPU.
  */
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -77,7 +77,7 @@ void okvm_times_from_user(struct okvm_vcpu *vcpu)
 	u32 reason = min_t(u32, READ_ONCE(vcpu->run->exit_reason), OKVM_TIMES_USER - 1);
 	u64 now = rdtsc();
 
-	/* Without an exit before this KVM_RUN there is no time in userspace to count. */
+	/* If no exit preceded this KVM_RUN, there is no time in userspace to count. */
 	if (times->user)
 		times_add(times, OKVM_NR_EXIT_REASONS + array_index_nospec(reason, OKVM_TIMES_USER),
 			  now - times->since);

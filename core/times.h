@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How long exits take: for VMs that ask for it (OKVM_CAP_EXIT_TIMES), per vCPU and reason, in the
- * kernel and in userspace apart.
+ * Histograms of how long exits take, for VMs with OKVM_CAP_EXIT_TIMES. There is one per vCPU and
+ * exit reason; time in the kernel and time in userspace are counted separately.
  */
 #ifndef OKVM_CORE_TIMES_H
 #define OKVM_CORE_TIMES_H
@@ -10,19 +10,20 @@
 
 #include "core/vcpu.h"
 
-/* Bucket 0 is of 0 cycles, bucket n of [2^(n-1), 2^n), the last of all from its lower end on. */
+/* Bucket 0 counts 0 cycles, bucket n [2^(n-1), 2^n) cycles; the last one has no upper end. */
 #define OKVM_TIME_BUCKETS	40
-/* Reasons of struct kvm_run that have a histogram; the last one is of all others. */
+/* Number of histograms by kvm_run's exit_reason; the last counts all higher reasons. */
 #define OKVM_TIMES_USER		64
 #define OKVM_TIMES_HISTS	(OKVM_NR_EXIT_REASONS + OKVM_TIMES_USER)
 
 /**
- * struct okvm_times - of a vCPU; written by the thread that holds vcpu->mutex
- * @reason: of the last exit, by hardware's count
- * @since: TSC at the start of what is being measured; 0: nothing is
- * @kernel_before: of the exit's time in the kernel, what was before it went to userspace
- * @user: KVM_RUN has returned, and @since is when
- * @hist: by basic exit reason, time in the kernel; then by KVM_EXIT_*, time in userspace
+ * struct okvm_times - exit times of a vCPU; written by the thread that holds vcpu->mutex
+ * @reason: basic exit reason of the last VM exit
+ * @since: TSC when the current measurement began; 0 without a measurement
+ * @kernel_before: cycles that the current exit spent in the kernel before it went to userspace
+ * @user: KVM_RUN has returned to userspace, at @since
+ * @hist: histograms of time in the kernel by basic exit reason, then of time in userspace by
+ *	KVM_EXIT_*
  */
 struct okvm_times {
 	u32 reason;
@@ -32,11 +33,14 @@ struct okvm_times {
 	u64 hist[OKVM_TIMES_HISTS][OKVM_TIME_BUCKETS];
 };
 
-/** okvm_times_create() - vcpu->times if its VM wants it; under vm->lock or before. 0 or -ENOMEM */
+/** okvm_times_create() - allocate vcpu->times for OKVM_CAP_EXIT_TIMES. Return: 0 or -ENOMEM */
 int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
-/* At the four ends of an exit, for vCPUs that have vcpu->times; IRQs on or off. */
+/*
+ * Called at VM exit, at VM entry, when KVM_RUN returns to userspace, and when userspace calls it,
+ * for vCPUs that have vcpu->times. IRQs are on or off.
+ */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);
 void okvm_times_to_user(struct okvm_vcpu *vcpu);

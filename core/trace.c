@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The one file in which the tracepoints of okvm's own names are made. */
+/* Defines the tracepoints of the system okvm. */
 #include <linux/trace_events.h>
 
 #include "core/trace_names.h"
 #include "core/watch.h"
 
-/* Enabling okvm_names is how core/trace_names.c gets at the lock of events. */
+/*
+ * Makes okvm_names_reg() the reg function of okvm's events, which the kernel calls under its event
+ * lock: core/trace_names.c needs this.
+ */
 #define trace_event_reg okvm_names_reg
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"

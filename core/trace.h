@@ -83,7 +83,7 @@ TRACE_EVENT(okvm_io,
 		  __entry->in_kernel ? "in kernel" : "to userspace")
 );
 
-/* Fired by core/trace_names.c, whose user it is as well. */
+/* core/trace_names.c both fires and enables the event okvm_names. */
 TRACE_EVENT(okvm_names,
 	TP_PROTO(bool offered),
 	TP_ARGS(offered),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints under the names, and with the fields, that tools for KVM know: see
- * Documentation/observing.rst. core/trace_names.c shows them in tracefs while no other module has
- * the names.
+ * Tracepoints with the names and fields that tools for KVM know: see Documentation/observing.rst.
+ * core/trace_names.c registers them in tracefs while no other module has events of these names.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm
@@ -18,7 +17,7 @@
 
 #include "core/watch.h"
 
-/* Into the guest. */
+/* VM entry. */
 TRACE_EVENT_FN(kvm_entry,
 	TP_PROTO(unsigned int vcpu_id, unsigned long rip, bool immediate_exit),
 	TP_ARGS(vcpu_id, rip, immediate_exit),
@@ -38,8 +37,8 @@ TRACE_EVENT_FN(kvm_entry,
 );
 
 /*
- * Out of it. isa: TRACE_ISA_*. info1 and info2: VMX's exit qualification and IDT-vectoring
- * information, SVM's EXITINFO1 and EXITINFO2.
+ * VM exit. isa is TRACE_ISA_*. info1 and info2 are the exit qualification and the IDT-vectoring
+ * information on VMX, EXITINFO1 and EXITINFO2 on SVM.
  */
 TRACE_EVENT_FN(kvm_exit,
 	TP_PROTO(unsigned int vcpu_id, unsigned long guest_rip, u32 isa,
@@ -98,7 +97,7 @@ TRACE_EVENT_FN(kvm_hypercall,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* of several items val is the first one */
+/* val is the first item's value if a string instruction transfers several */
 TRACE_EVENT_FN(kvm_pio,
 	TP_PROTO(unsigned int rw, unsigned int port, unsigned int size, unsigned int count,
 		 unsigned int val),
@@ -144,7 +143,7 @@ TRACE_EVENT(kvm_mmio,
 		  __entry->gpa, __entry->len, __entry->val)
 );
 
-/* a write that an eventfd takes whatever is written */
+/* a write to an ioeventfd that accepts any value */
 TRACE_EVENT(kvm_fast_mmio,
 	TP_PROTO(u64 gpa),
 	TP_ARGS(gpa),
@@ -225,7 +224,7 @@ TRACE_EVENT_FN(kvm_cr,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* error_code: a page fault's, of EPT violations too */
+/* error_code has the format of #PF's, even for EPT violations */
 TRACE_EVENT_FN(kvm_page_fault,
 	TP_PROTO(unsigned int vcpu_id, unsigned long guest_rip, u64 fault_address, u64 error_code),
 	TP_ARGS(vcpu_id, guest_rip, fault_address, error_code),
@@ -285,7 +284,7 @@ TRACE_EVENT_FN(kvm_inj_exception,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* reg: the offset of xAPIC registers / 16 */
+/* reg is the register's offset in the xAPIC page, divided by 16 */
 TRACE_EVENT(kvm_apic,
 	TP_PROTO(unsigned int rw, unsigned int reg, u64 val),
 	TP_ARGS(rw, reg, val),
@@ -394,7 +393,7 @@ TRACE_EVENT(kvm_set_irq,
 	TP_printk("gsi %u level %d source %d", __entry->gsi, __entry->level, __entry->irq_source_id)
 );
 
-/* e: the entry of the redirection table */
+/* e: the redirection table entry */
 TRACE_EVENT(kvm_ioapic_set_irq,
 	TP_PROTO(__u64 e, int pin, bool coalesced),
 	TP_ARGS(e, pin, coalesced),

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tools know KVM's events by the names that kvm.ko gives them. Two modules can share a trace
- * system, but not an event: okvm has the names while kvm.ko is not loaded.
+ * Tools know KVM's trace events by the names that kvm.ko gives them (system kvm). Two modules can
+ * share a trace system, but not an event name: okvm registers its events under these names only
+ * while kvm.ko is not loaded.
  *
- * Tracing registers a module's events by a module notifier, before the module begins to run; there
- * they are refused (names_raw_init()), and are added later, when it is known that nobody has them.
- * A notifier of higher priority than tracing's removes them before those of kvm.ko are added, one
- * of lower priority adds them again when those are gone.
+ * The kernel registers a module's events in a module notifier, before the module's init function
+ * runs. There names_raw_init() refuses them; okvm adds them later, when it knows that kvm.ko has
+ * not registered them. A notifier of higher priority than tracing's removes okvm's events before
+ * those of kvm.ko are added. A notifier of lower priority adds them again when those of kvm.ko are
+ * gone.
  *
- * Adding and removing need the lock of all events, which the kernel keeps to itself. But enabling
- * an event calls the event's class under that lock, and walks a list in which only the event
- * itself must stay where it is. So okvm enables an event of its own, okvm_names, and does the work
- * in okvm_names_reg(). It is done for the thread that asked for it only: another one may stand in
- * the list at an event that would go.
+ * Adding and removing events needs the kernel's event lock, which modules cannot take. But when an
+ * event is enabled, the kernel calls the reg function of the event's class under that lock, while
+ * it walks the list of events. So okvm enables an event of its own, okvm_names, and changes the
+ * list in okvm_names_reg(). The walk tolerates this, because the event okvm_names itself stays in
+ * the list. Only the thread that enables okvm_names for this purpose does it: another thread's walk
+ * may be at an event that would be removed.
  *
- * What lies in a trace buffer is known by a number, which would go to an event of kvm.ko, whose
- * text is made from other fields. names_hold() keeps the numbers until the buffers are empty.
+ * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
+ * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
+ * events until the buffers are empty.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -38,25 +42,25 @@ static int names_raw_init(struct trace_event_call *call);
 
 #define NAMES_MAX	64
 #define NAMES_HELD	(4 * NAMES_MAX)
-/* Tracing's own notifier has 1. */
+/* Priorities of okvm's module notifiers; tracing's notifier has priority 1. */
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
-/* The kernel's lock of events guards both variables. */
+/* The kernel's event lock guards names_calls and names_nr. */
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* Held from the decision for a change to its end; taken outside of the lock of events. */
+/* names_lock guards names_offered and names_taken. It is taken outside the event lock. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
-static bool names_taken;	/* kvm.ko comes, or is there */
+static bool names_taken;	/* kvm.ko is being loaded, or is loaded */
 
 enum names_job { NAMES_IDLE, NAMES_OFFER, NAMES_WITHDRAW };
 
 static enum names_job names_job;
 static struct task_struct *names_worker;
 
-/* Tracing calls this for each event of the module: the event is noted, but not registered. */
+/* Called by tracing for each event of this module: note the event, but refuse to register it. */
 static int names_raw_init(struct trace_event_call *call)
 {
 	if (READ_ONCE(names_job) == NAMES_OFFER && READ_ONCE(names_worker) == current)
@@ -66,7 +70,7 @@ static int names_raw_init(struct trace_event_call *call)
 	return -ENOSYS;
 }
 
-/* ---- numbers of events that are withdrawn ---- */
+/* ---- reserved numbers of removed events ---- */
 
 static struct trace_event names_held[NAMES_HELD];
 static unsigned int names_nr_held;
@@ -80,7 +84,7 @@ static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags
 
 static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
 
-/* The lowest free number is given first: all up to @last are taken when this returns. */
+/* Reserve all free event numbers up to @last; the kernel allocates the lowest free number first. */
 static void names_hold(int last)
 {
 	struct trace_event *event;
@@ -102,7 +106,7 @@ static void names_let_go(void)
 		unregister_trace_event(&names_held[--names_nr_held]);
 }
 
-/* ---- under the lock of events ---- */
+/* ---- called under the kernel's event lock ---- */
 
 static void names_add_all(void)
 {
@@ -110,10 +114,12 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* the event was in use and was not removed */
+			continue;	/* still registered: it was in use */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
-		/* Users of the event hold the module, and its end removes the event. */
+		/*
+		 * Each user of the event then holds okvm.ko; unloading okvm.ko removes the event.
+		 */
 		names_calls[i]->module = THIS_MODULE;
 	}
 }
@@ -152,11 +158,12 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 	return trace_event_reg(call, type, data);
 }
 
-/* ---- under names_lock ---- */
+/* ---- called under names_lock ---- */
 
 /*
- * Switching okvm_names calls its class: on and off, or off and on where somebody has enabled it.
- * Not so while it has a trigger, which makes tracing enable it behind a flag.
+ * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
+ * a user has enabled the event. If the event has a trigger, it is already registered, so the kernel
+ * does not call the function. Return: whether the job is done.
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -165,7 +172,9 @@ static bool names_switch(struct trace_event_file *file)
 
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
-	/* By this flag rmmod empties the buffer of all users, though nobody has traced okvm. */
+	/*
+	 * Clear the "was enabled" flag: with the flag, rmmod would empty the global trace buffer.
+	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
 	return names_job == NAMES_IDLE;
@@ -190,7 +199,7 @@ static bool names_do(enum names_job job)
 	return done;
 }
 
-/* Are they another module's? One of okvm's own may have been in use when they were withdrawn. */
+/* Does another module have the events? Events in use when withdrawn may still be okvm's. */
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
@@ -219,16 +228,16 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/* Whoever has enabled them in the buffer of all users enables those of kvm.ko anew. */
+	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
-	/* Else it is tried again when kvm.ko comes the next time. */
+	/* After a failure okvm tries again when kvm.ko is loaded the next time. */
 	if (!names_do(NAMES_WITHDRAW))
 		return;
 	names_offered = false;
 	trace_okvm_names(false);
 }
 
-/* ---- other modules ---- */
+/* ---- module notifiers ---- */
 
 static bool names_concern(struct module *module)
 {
@@ -248,8 +257,8 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Called for every module, not only for kvm.ko: if a notifier after tracing's refuses kvm.ko, only
- * the notifiers before it are called when kvm.ko goes again.
+ * Called for every module, not only for kvm.ko: if a notifier behind tracing's refuses to load
+ * kvm.ko, the kernel calls only the notifiers before that one when kvm.ko is removed.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

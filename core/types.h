@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The four kinds of address, and the frames of each. Not interchangeable. */
+/* Types of addresses and guest frame numbers; do not mix them. */
 #ifndef OKVM_CORE_TYPES_H
 #define OKVM_CORE_TYPES_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying vCPUs, loading them on a CPU and taking them off,
- * the shared pages that userspace maps, and the vCPU ioctls of core/.
+ * Creating and destroying vCPUs, loading them on a CPU and unloading them, the shared pages that
+ * userspace maps, and the vCPU ioctls of core/.
  */
 #include <linux/anon_inodes.h>
 #include <linux/error-injection.h>
@@ -90,7 +90,7 @@ static void vcpu_sched_out(struct preempt_notifier *pn, struct task_struct *next
 	vcpu_put_here(vcpu);
 }
 
-/* ---- what userspace maps ---- */
+/* ---- pages that userspace maps ---- */
 
 static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 {
@@ -185,7 +185,7 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	return vcpu;
 }
 
-/* Reserve a place; what must be chosen before the first vCPU is fixed from here on. */
+/* Reserve a place for a vCPU. From here on, settings that must precede vCPUs cannot change. */
 static int vcpu_reserve(struct okvm_vm *vm, unsigned long id)
 {
 	int err = 0;
@@ -210,7 +210,10 @@ static void vcpu_unreserve(struct okvm_vm *vm)
 	mutex_unlock(&vm->lock);
 }
 
-/* Make it findable: by id, by index, then by count. Nothing fails once somebody can find it. */
+/*
+ * Make the vCPU findable: by id, by index, and last by online_vcpus. No step fails after the vCPU
+ * can be found.
+ */
 static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
@@ -226,9 +229,9 @@ static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 		xa_release(&vm->vcpus, vcpu->idx);
 		return err == -EBUSY ? -EEXIST : err;
 	}
-	/* Its place is there already. */
+	/* xa_reserve() has allocated the entry, so this store cannot fail. */
 	xa_store(&vm->vcpus, vcpu->idx, vcpu, 0);
-	/* Whoever sees the count sees the vCPU. */
+	/* A reader that sees the new online_vcpus also sees the vCPU. */
 	smp_wmb();
 	atomic_inc(&vm->online_vcpus);
 	okvm_arch_vcpu_online(vcpu);
@@ -271,7 +274,7 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* Its release runs later, when the vCPU is gone: it finds nothing to put. */
+	/* vcpu_release() runs later, when the vCPU is freed already: with NULL it does nothing. */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:
@@ -286,7 +289,7 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-/* The signals that are blocked while the vCPU runs; no argument: leave the thread's own mask. */
+/* Set the signals that are blocked during KVM_RUN; no argument: use the thread's own mask. */
 static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_signal_mask head;

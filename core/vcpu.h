@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual CPU, as far as the core knows it, with its pending-work word and
- * the protocol by which others make it notice.
+ * A virtual CPU, as far as core/ knows it, with its word of pending requests and the protocol by
+ * which other threads make it notice a request.
  *
- * vcpu->mode says whether an IPI is needed to be noticed. The vCPU stores
- * IN_GUEST, then reads vcpu->requests; a requester sets its bit, then reads
- * the mode: with a full barrier on each side one of the two always sees the
- * other. See Documentation/runloop.rst.
+ * vcpu->mode says whether a requester must send an IPI. The vCPU stores IN_GUEST, then reads
+ * vcpu->requests. A requester sets its bit, then reads vcpu->mode. With a full barrier between the
+ * two steps on each side, either the vCPU sees the request or the requester sees IN_GUEST. See
+ * Documentation/runloop.rst.
  */
 #ifndef OKVM_CORE_VCPU_H
 #define OKVM_CORE_VCPU_H
@@ -27,12 +27,11 @@ struct okvm_mmu_vcpu;
 struct okvm_times;
 
 /**
- * enum okvm_outcome - what an exit handler or an entry says should come next
+ * enum okvm_outcome - what an exit handler or a VM entry wants KVM_RUN to do next
  * @OKVM_RESUME: enter the guest again
- * @OKVM_USER: kvm_run is filled in; KVM_RUN returns 0
+ * @OKVM_USER: return 0 from KVM_RUN; kvm_run is filled in
  *
- * Functions that return an outcome return a negative errno instead to make
- * KVM_RUN fail with it.
+ * Functions that return an outcome may also return a negative errno, with which KVM_RUN then fails.
  */
 enum okvm_outcome {
 	OKVM_RESUME = 0,
@@ -41,34 +40,35 @@ enum okvm_outcome {
 
 enum okvm_vcpu_mode {
 	OKVM_OUTSIDE_GUEST,
-	OKVM_IN_GUEST,		/* may be running guest code: an IPI makes it exit */
-	OKVM_EXITING_GUEST,	/* the IPI is already on its way */
+	OKVM_IN_GUEST,		/* may be in guest mode: an IPI causes a VM exit */
+	OKVM_EXITING_GUEST,	/* a requester has already sent the IPI */
 };
 
 /**
- * enum okvm_req - bits of vcpu->requests, the one word of pending work
+ * enum okvm_req - bits of vcpu->requests, the word of pending work
  *
- * The order in which they are served is that of okvm_arch_serve_requests(); it is in
- * Documentation/runloop.rst.
+ * okvm_arch_serve_requests() serves the requests in the order that Documentation/runloop.rst
+ * describes.
  */
 enum okvm_req {
-	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN answers -EIO */
-	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN answers -EINTR, once */
-	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the loop and look */
-	OKVM_REQ_UNBLOCK,	/* leave okvm_vcpu_block() and look again */
-	OKVM_REQ_EXIT,		/* leave the entry loop and look at signals and mp_state */
+	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
+	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN returns -EINTR, once */
+	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the entry loop and test vm->paused */
+	OKVM_REQ_UNBLOCK,	/* leave okvm_vcpu_block() and test for work again */
+	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
-	OKVM_REQ_TLB_FLUSH,	/* all of this vCPU's translations */
-	OKVM_REQ_TLB_GUEST,	/* guest-made translations only (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* something may be injectable, or a window must open */
+	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
+	OKVM_REQ_TLB_GUEST,	/* flush guest-made translations only (PV TLB flush) */
+	OKVM_REQ_EVENT,		/* an event may be injectable, or a window must open */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
-	OKVM_REQ_CLOCK,		/* write the kvmclock page anew */
-	OKVM_REQ_STEAL,		/* write the steal-time record anew */
+	OKVM_REQ_CLOCK,		/* update the kvmclock page */
+	OKVM_REQ_STEAL,		/* update the steal-time record */
 	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
-	OKVM_REQ_EOI_MAP,	/* the EOI exit bitmap must be computed anew */
-	OKVM_REQ_EOI_EXIT,	/* an EOI that userspace's IOAPIC waits for */
-	OKVM_REQ_APICV,		/* APIC virtualization mode changed */
+	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
+	OKVM_REQ_EOI_EXIT,	/* report an EOI to userspace's IOAPIC */
+	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
+	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */
 	OKVM_REQ_PV,		/* PV unhalt */
@@ -77,22 +77,22 @@ enum okvm_req {
 
 static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
-/** enum okvm_vcpu_stat - counters of a vCPU; plain, written by its own thread only */
+/** enum okvm_vcpu_stat - counters of a vCPU; written without atomics, only by its own thread */
 enum okvm_vcpu_stat {
-	OKVM_STAT_EXITS,		/* VM exits, fast ones included */
-	OKVM_STAT_FAST_EXITS,		/* ... that were served with IRQs off */
+	OKVM_STAT_EXITS,		/* VM exits, including fast ones */
+	OKVM_STAT_FAST_EXITS,		/* VM exits handled with IRQs off */
 	OKVM_STAT_USER_EXITS,
 	OKVM_STAT_IO_EXITS,
 	OKVM_STAT_MMIO_EXITS,
 	OKVM_STAT_SIGNAL_EXITS,
 	OKVM_STAT_HALT_EXITS,
-	OKVM_STAT_HALT_WAKEUP,		/* sleeps that an event has ended, not a signal */
-	OKVM_STAT_HALT_POLLS,		/* waits that began with a poll */
-	OKVM_STAT_HALT_POLL_OK,		/* ... and ended without a sleep */
-	OKVM_STAT_HALT_POLL_INVALID,	/* as upstream's on x86: always 0 */
+	OKVM_STAT_HALT_WAKEUP,		/* sleeps ended by an event, not by a signal */
+	OKVM_STAT_HALT_POLLS,		/* blocks that began with polling */
+	OKVM_STAT_HALT_POLL_OK,		/* polls after which the vCPU did not sleep */
+	OKVM_STAT_HALT_POLL_INVALID,	/* always 0, as in upstream KVM on x86 */
 	OKVM_STAT_HALT_POLL_OK_NS,
 	OKVM_STAT_HALT_POLL_FAIL_NS,
-	OKVM_STAT_HALT_WAIT_NS,		/* asleep; the poll before is not part of it */
+	OKVM_STAT_HALT_WAIT_NS,		/* ns asleep, without the preceding poll */
 	OKVM_STAT_IRQ_WINDOW,
 	OKVM_STAT_NMI_WINDOW,
 	OKVM_STAT_IRQ_INJECTED,
@@ -106,15 +106,15 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_HYPERCALLS,
 	OKVM_STAT_TLB_FLUSH,
 	OKVM_STAT_YIELD_TRIED,		/* KVM_HC_SCHED_YIELD */
-	OKVM_STAT_YIELDED,		/* ... and its target got the CPU */
+	OKVM_STAT_YIELDED,		/* KVM_HC_SCHED_YIELDs whose target got the CPU */
 	OKVM_STAT_PREEMPTION,
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Ports that are known to be userspace's, by the low bits of their number. */
+/* Size of vcpu->empty_port, the cache of ports without device, indexed by low port bits. */
 #define OKVM_EMPTY_PORTS	4
 
-/* Basic exit reasons that get a counter of their own in the stats fd. */
+/* Number of basic exit reasons that have a counter of their own in the stats fd. */
 #define OKVM_NR_EXIT_REASONS	164
 
 /**
@@ -126,142 +126,144 @@ struct okvm_vcpu {
 	struct okvm_arch_vcpu *arch;	/* x86/ */
 	struct okvm_mmu_vcpu *mmu;	/* mmu/ */
 	struct okvm_apic *apic;		/* irq/; NULL without an in-kernel LAPIC */
-	struct okvm_hw_vcpu *hw;	/* vmx/ or soft/ */
-	struct kvm_run *run;		/* shared with userspace: never trusted, never an index */
-	void *pio_page;			/* second page of the mapping, KVM_PIO_PAGE_OFFSET */
+	struct okvm_hw_vcpu *hw;	/* vmx/ or svm/ */
+	struct kvm_run *run;		/* shared with userspace: never trust it */
+	void *pio_page;			/* second mapped page, KVM_PIO_PAGE_OFFSET */
 	u32 id;				/* initial APIC id */
-	u32 idx;			/* position among online vCPUs */
-	pid_t creator;			/* see struct okvm_vm */
+	u32 idx;			/* index among online vCPUs */
+	pid_t creator;			/* as okvm_vm.creator */
 
 	/* Any CPU. */
-	unsigned long requests;		/* enum okvm_req, atomic bit operations only */
+	unsigned long requests;		/* bits of enum okvm_req; atomic operations only */
 	int mode;			/* enum okvm_vcpu_mode */
-	int cpu;			/* where it is loaded or was last, -1 never */
+	int cpu;			/* CPU of the last load; -1: never loaded */
 	bool preempted;			/* was scheduled out while runnable */
-	struct rcuwait wait;		/* the vCPU thread, while it blocks */
-	struct pid __rcu *pid;		/* the thread that runs it, for directed yield */
-	bool spin_dy_eligible;		/* alternate eligibility for directed yield */
+	struct rcuwait wait;		/* the vCPU thread sleeps here while it blocks */
+	struct pid __rcu *pid;		/* last thread that ran the vCPU, for directed yield */
+	/* Toggled by directed yield, which skips a spinning vCPU every second time. */
+	bool spin_dy_eligible;
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Around changes of @waits, and around the look at it with what ends the wait. */
+	/* Guards @waits: a kick tests @waits and interrupts the thread under @wait_lock. */
 	spinlock_t wait_lock;
-	bool waits;			/* KVM_RUN waits for a page, which a kick may end */
+	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end the wait. */
+	bool waits;
 
-	/* Guarded by @mutex: one ioctl at a time. */
+	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	/* finishes the last user exit; an outcome. Takes vm->srcu itself if it needs it */
+	/* Completes the last exit to userspace; returns an outcome; takes vm->srcu if needed. */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
-	struct file *run_file;		/* by which KVM_RUN was called */
-	bool run_file_held;		/* KVM_RUN has a reference to it */
-	int srcu_idx;			/* held by slow exit handlers, see okvm_vcpu_srcu_lock() */
-	bool ran;			/* KVM_RUN has been entered once */
+	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
+	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
+	int srcu_idx;			/* SRCU index of okvm_vcpu_srcu_lock() */
+	bool ran;			/* KVM_RUN has been called at least once */
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	unsigned int bus_hint[OKVM_NR_BUSES];	/* where the last look-up of each bus began */
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of what goes to userspace */
+	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: where the last look-up began */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses without device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
-	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* by basic exit reason */
-	struct okvm_times *times;	/* OKVM_CAP_EXIT_TIMES; NULL: not asked for, core/times.h */
+	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
+	/* Exit histograms (core/times.h), or NULL without OKVM_CAP_EXIT_TIMES. */
+	struct okvm_times *times;
 };
 
 /**
- * okvm_request() - set a bit of pending work, without making the vCPU look
+ * okvm_request() - set a request bit of the vCPU, without a kick
  *
- * The vCPU looks before it next enters the guest. Follow with okvm_vcpu_kick()
- * if it may be in the guest or blocked.
+ * The vCPU serves the request before its next VM entry. If the vCPU may be in the guest or blocked,
+ * the caller must also call okvm_vcpu_kick().
  */
 static inline void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
-	/* What the bit announces must be visible before the bit. */
+	/* The data that the request announces must be visible before the request bit. */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }
 
-/** okvm_has_requests() - is any work pending? */
+/** okvm_has_requests() - is any request pending? */
 static inline bool okvm_has_requests(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) != 0;
 }
 
-/** okvm_test_request() - is this work pending? Does not clear it. */
+/** okvm_test_request() - is the request @req pending? Does not clear it. */
 static inline bool okvm_test_request(enum okvm_req req, const struct okvm_vcpu *vcpu)
 {
 	return test_bit(req, &vcpu->requests);
 }
 
-/** okvm_take_request() - true, and the bit is cleared, if this work was pending */
+/** okvm_take_request() - clear the request @req. Return: whether it was pending */
 static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
 	if (!test_bit(req, &vcpu->requests))
 		return false;
 	clear_bit(req, &vcpu->requests);
-	/* Pairs with smp_wmb() in okvm_request(). */
+	/* Pairs with smp_wmb() in okvm_request(): the request's data is visible from here on. */
 	smp_mb__after_atomic();
 	return true;
 }
 
 /**
- * okvm_vcpu_kick() - make the vCPU look at its requests now
+ * okvm_vcpu_kick() - make the vCPU serve its requests soon
  *
- * Wakes it if it blocks; sends an IPI only if it is in guest mode.
+ * Wakes the vCPU if it blocks; sends an IPI only if it is in guest mode.
+ *
  * Context: any, IRQs may be off. Never sleeps.
  */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_wake() - wake the vCPU if it blocks. Return: whether it did block. */
+/** okvm_vcpu_wake() - wake the vCPU if it blocks. Return: whether it was blocked */
 bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 
 /** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /**
- * okvm_request_all() - the same request to every vCPU of the VM
- * @req: what is asked
- * @wait: also wait until none of them is in guest mode with older state
+ * okvm_request_all() - send the same request to every vCPU of the VM
+ * @req: the request
+ * @wait: also wait until every vCPU has left the guest mode that it entered before the request
  *
- * Context: process context if @wait, with no lock that a vCPU needs to exit.
+ * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
 void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait);
 
-/** okvm_vcpu_load() - make this thread's CPU the vCPU's. Caller holds vcpu->mutex. */
+/** okvm_vcpu_load() - load the vCPU on the current CPU. The caller holds vcpu->mutex. */
 void okvm_vcpu_load(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_put() - the reverse of okvm_vcpu_load() */
+/** okvm_vcpu_put() - unload the vCPU that okvm_vcpu_load() loaded */
 void okvm_vcpu_put(struct okvm_vcpu *vcpu);
 
-/** okvm_running_vcpu() - the vCPU that is loaded on this CPU, or NULL. Preemption is off. */
+/** okvm_running_vcpu() - Return the vCPU loaded on this CPU, or NULL. Preemption is off. */
 struct okvm_vcpu *okvm_running_vcpu(void);
 
-/** okvm_vcpu_destroy() - free a vCPU that nobody runs any more; half-built ones too */
+/** okvm_vcpu_destroy() - free a vCPU that no thread runs; accepts half-built vCPUs */
 void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_vcpu_block() - sleep (after adaptive polling) until the vCPU has something to do
+ * okvm_vcpu_block() - poll adaptively, then sleep, until the vCPU has something to do
  *
- * Ends when okvm_arch_vcpu_runnable(), on a signal, or on OKVM_REQ_UNBLOCK.
- * Caller has the vCPU loaded and holds no SRCU.
+ * The block ends when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
+ * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and holds no
+ * SRCU.
  */
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_vcpu_wait_begin() - KVM_RUN is going to wait for the host, interruptibly
- * Return: false if it must not wait: it was kicked. Else okvm_vcpu_wait_end() follows.
+ * okvm_vcpu_wait_begin() - announce that KVM_RUN is going to wait interruptibly for a host page
+ * Return: true if the caller may wait and must then call okvm_vcpu_wait_end(); false after a kick
  */
 bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
-/** okvm_vcpu_wait_end() - KVM_RUN has waited; nothing is done to its thread from here on */
+/** okvm_vcpu_wait_end() - end okvm_vcpu_wait_begin(): kicks do not interrupt the thread */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
-/**
- * okvm_vcpu_on_spin() - a PAUSE loop was noticed: give the CPU to a sibling that may hold the
- * lock
- */
+/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield the CPU to a vCPU that may hold the lock */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
-/** okvm_vcpu_yield_to() - directed yield. Return: > 0 if the target got the CPU */
+/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */
 int okvm_vcpu_yield_to(struct okvm_vcpu *target);
 
 /**
@@ -270,16 +272,16 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
 
-/* Internal, never given to userspace: KVM_RUN stopped for a pause, and begins again. */
+/* Internal, not visible to userspace: KVM_RUN stopped because of a pause, and will restart. */
 #define OKVM_RUN_PAUSED	(-ERESTART)
 
-/** okvm_vcpu_srcu_lock() - begin reading memslots, buses, routing in the vCPU's thread */
+/** okvm_vcpu_srcu_lock() - lock vm->srcu in the vCPU thread, to read memslots, buses, routes */
 static inline void okvm_vcpu_srcu_lock(struct okvm_vcpu *vcpu)
 {
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 }
 
-/** okvm_vcpu_srcu_unlock() - end of okvm_vcpu_srcu_lock(); not nested */
+/** okvm_vcpu_srcu_unlock() - unlock vm->srcu after okvm_vcpu_srcu_lock(), which does not nest */
 static inline void okvm_vcpu_srcu_unlock(struct okvm_vcpu *vcpu)
 {
 	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);

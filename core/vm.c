@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying virtual machines, and the ioctls of a VM fd that
- * belong to core/.
+ * Creating and destroying virtual machines, and the ioctls of a VM fd that belong to core/.
  *
- * One reference per fd that was derived from the VM: the last close, of
- * whatever fd and in whatever order, destroys it.
+ * Each fd derived from the VM holds one reference. The last close destroys the VM, whichever fd is
+ * closed last.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -159,7 +158,7 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type)
 	err = okvm_hardware_get(offer);
 	if (err)
 		goto err_put_fd;
-	/* The misc device is open, so the module cannot be on its way out. */
+	/* The misc device is open, so the module cannot be unloading. */
 	__module_get(THIS_MODULE);
 	vm = vm_alloc(offer);
 	if (IS_ERR(vm)) {
@@ -168,7 +167,7 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type)
 	}
 	file = anon_inode_getfile("kvm-vm", &vm_fops, vm, O_RDWR);
 	if (IS_ERR(file)) {
-		/* vm_destroy() also gives back the hardware and the module. */
+		/* vm_destroy() also releases the hardware and the module. */
 		okvm_vm_put(vm);
 		err = PTR_ERR(file);
 		goto err_put_fd;
@@ -199,8 +198,9 @@ static long vm_ioc_set_memory_region(struct okvm_vm *vm, union okvm_ioctl_arg ar
 }
 
 /*
- * The newer ioctl's argument begins like the older one's; what follows names a guest_memfd and is
- * for a flag that is refused, as upstream refuses it for VMs without private memory.
+ * The argument of KVM_SET_USER_MEMORY_REGION2 begins like that of KVM_SET_USER_MEMORY_REGION. The
+ * other fields name a guest_memfd; they need a flag that okvm refuses, as upstream KVM does for VMs
+ * without private memory.
  */
 static_assert(offsetof(struct kvm_userspace_memory_region2, guest_memfd_offset) ==
 	      sizeof(struct kvm_userspace_memory_region));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual machine, as far as the core knows it. Each layer above hangs its
- * own state on an opaque pointer (vm->arch, vm->mmu, vm->irq, vm->hw), so no
- * layer can reach into another's.
+ * A virtual machine, as far as core/ knows it. Each upper layer keeps its own state behind an
+ * opaque pointer (vm->arch, vm->mmu, vm->irq, vm->hw), so that no layer can access another layer's
+ * state.
  */
 #ifndef OKVM_CORE_VM_H
 #define OKVM_CORE_VM_H
@@ -24,7 +24,7 @@
 #include "uapi/okvm.h"
 
 #define OKVM_MAX_VCPUS		1024	/* vCPUs of one VM */
-#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are below this */
+#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are lower */
 
 struct file;
 struct okvm_arch_vm;
@@ -53,23 +53,23 @@ enum okvm_vm_stat {
 	OKVM_VM_STAT_PAGES_2M,
 	OKVM_VM_STAT_PAGES_1G,
 	OKVM_VM_STAT_TABLES,
-	OKVM_VM_STAT_NX_SPLITS,		/* tables that stand where a huge page could */
+	OKVM_VM_STAT_NX_SPLITS,		/* tables in place of huge pages (iTLB multihit) */
 	OKVM_NR_VM_STATS,
 };
 
 /**
  * struct okvm_vm - one virtual machine
- * @offer: how vCPUs are run: the registered backend
- * @backend: @offer's
- * @caps, @host: what @offer has for the VM's way of translating memory, which can be chosen until
- *	the first vCPU is made (OKVM_CAP_MMU)
+ * @offer: the registered backend that runs the vCPUs, with its capabilities
+ * @backend: @offer->backend
+ * @caps, @host: what @offer provides for the VM's kind of paging (EPT/NPT or shadow); userspace can
+ *	choose the kind until the first vCPU is created (OKVM_CAP_MMU)
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
- * @users: the VM fd, each vCPU fd and each derived fd hold one
+ * @users: number of references; the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
- * @dead: a broken invariant was met: every ioctl answers -EIO from then on
- * @paused: @pauses is not 0: KVM_RUN does nothing for the guest
- * @hindered: both of them, so that KVM_RUN looks once
- * @srcu: readers of @memslots, @bus and the GSI routing table
+ * @dead: a broken invariant was found; every later ioctl returns -EIO
+ * @paused: true while @pauses is not 0; KVM_RUN then executes nothing for the guest
+ * @hindered: @dead and @paused in one word, so that KVM_RUN tests both with one load
+ * @srcu: protects readers of @memslots, @bus and the GSI routing table
  */
 struct okvm_vm {
 	/* Constant after creation. */
@@ -81,7 +81,7 @@ struct okvm_vm {
 	struct okvm_arch_vm *arch;	/* x86/ */
 	struct okvm_mmu_vm *mmu;	/* mmu/ */
 	struct okvm_irq_vm *irq;	/* irq/ */
-	struct okvm_hw_vm *hw;		/* vmx/ or soft/ */
+	struct okvm_hw_vm *hw;		/* vmx/ or svm/ */
 
 	refcount_t users;
 	union {
@@ -91,78 +91,81 @@ struct okvm_vm {
 		};
 		u16 hindered;
 	};
-	bool host_mmio;			/* a device of the host has been mapped into the guest */
-	pid_t creator;			/* as the host counts; names the stats file */
+	bool host_mmio;			/* a host device's memory has been mapped into the guest */
+	pid_t creator;			/* creator's global pid; names the stats file */
 	atomic64_t stat[OKVM_NR_VM_STATS];
 
 	struct okvm_error_box error;
 
 	struct srcu_struct srcu;
 
-	/* Guards vCPU creation and what must be chosen before the first vCPU. */
+	/* @lock guards vCPU creation, and the settings that the first vCPU's creation fixes. */
 	struct mutex lock;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
-	u32 created_vcpus;		/* counts a vCPU from the start of its creation */
+	u32 created_vcpus;		/* vCPUs online or in creation */
 	u32 bsp_vcpu_id;
 	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
-	/* Written under @lock; read without. Published last, see okvm_vcpu_create(). */
+	/*
+	 * The vCPUs by index: written under @lock, read without it; online_vcpus is written last.
+	 */
 	atomic_t online_vcpus;
 	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
 	struct xarray vcpu_by_id;
 
-	/* Guards writers of memslots. Taken inside @lock. */
+	/* @slots_lock guards writers of memslots. Taken inside @lock. */
 	struct mutex slots_lock;
 	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
 
-	/* Guards writers of the buses and of ioeventfd and coalesced zones. Inside @lock. */
+	/* @bus_lock guards writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
-	u32 bus_gen;			/* changes with each new @bus */
+	u32 bus_gen;			/* grows with each change of @bus */
 
-	/* Coalesced writes: the ring's page is shared by all vCPUs of the VM. */
+	/* Coalesced writes: all vCPUs of the VM share one page, which holds the ring. */
 	struct page *coalesced_page;
 	spinlock_t coalesced_lock;
 
-	/* Pauses in force, under @pause_lock; @paused is true while @pauses is not 0. */
+	/* @pauses counts the VM's pauses, under @pause_lock; @paused is true while it is not 0. */
 	spinlock_t pause_lock;
 	unsigned int pauses;
-	unsigned int pauses_eintr;	/* ... with OKVM_PAUSE_EINTR */
-	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait for the end of all pauses */
-	struct irq_work pause_work;	/* wakes them, under PREEMPT_RT */
+	unsigned int pauses_eintr;	/* pauses with OKVM_PAUSE_EINTR */
+	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait until @pauses is 0 */
+	struct irq_work pause_work;	/* with PREEMPT_RT, wakes the waiters of @pause_wait */
 
-	struct list_head node;		/* all VMs, under okvm_vm_list_lock */
+	struct list_head node;		/* in the list of all VMs, under okvm_vm_list_lock */
 };
 
-/** okvm_vm_get() - take a reference to a VM that somebody already holds one of */
+/** okvm_vm_get() - take another reference to a VM that an existing reference keeps alive */
 static inline void okvm_vm_get(struct okvm_vm *vm)
 {
 	refcount_inc(&vm->users);
 }
 
 /**
- * okvm_vm_put() - give a reference back; the last one destroys the VM
+ * okvm_vm_put() - drop a reference; the last one destroys the VM
  * Context: may sleep.
  */
 void okvm_vm_put(struct okvm_vm *vm);
 
 /**
- * okvm_vm_create() - KVM_CREATE_VM: make a VM on a backend and an fd that holds it
- * Return: the fd, -EINVAL for another type than 0, -EBUSY if another hypervisor
- * owns VMX, -ENOMEM, -EMFILE.
+ * okvm_vm_create() - KVM_CREATE_VM: create a VM that @offer's backend runs, and its fd
+ * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses VMX, -ENOMEM,
+ * -EMFILE.
  */
 int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 
 /**
- * okvm_vm_kill() - a broken invariant: this VM is dead, the host goes on
+ * okvm_vm_kill() - mark the VM dead after a broken invariant; the host continues
  * @what: one line for the kernel log, printed once per VM
  *
- * Every later ioctl on the VM and its vCPUs answers -EIO; running vCPUs are
- * kicked out. Context: any, locks allowed.
+ * Every later ioctl on the VM and its vCPUs returns -EIO; running vCPUs leave the guest.
+ *
+ * Context: any, locks may be held.
  */
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 
-/** OKVM_BUG_ON() - true (and the VM is dead) if @cond, a broken invariant, holds */
+/** OKVM_BUG_ON() - if @cond, a broken invariant, is true, mark the VM dead. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\
 ({									\
 	bool __broken = (cond);						\
@@ -172,13 +175,13 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 	unlikely(__broken);						\
 })
 
-/** okvm_vcpu_at() - vCPU by index below online_vcpus; NULL if there is none */
+/** okvm_vcpu_at() - Return the vCPU with index @idx, or NULL if there is none */
 static inline struct okvm_vcpu *okvm_vcpu_at(struct okvm_vm *vm, unsigned long idx)
 {
 	return xa_load(&vm->vcpus, idx);
 }
 
-/** okvm_for_each_vcpu() - all online vCPUs; none is removed before the VM dies */
+/** okvm_for_each_vcpu() - iterate over all online vCPUs; none is removed while the VM exists */
 #define okvm_for_each_vcpu(idx, vcpu, vm)				\
 	xa_for_each_range(&(vm)->vcpus, idx, vcpu, 0,			\
 			  (unsigned long)atomic_read(&(vm)->online_vcpus) - 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Watching exits: one branch that is patched in while anybody wants to see entries, exits or what
- * is injected, so that nobody pays for the others' absence.
+ * A static branch that is enabled while any user watches VM entries, VM exits or injections. While
+ * nobody watches, exits do not pay for the tracing.
  */
 #ifndef OKVM_CORE_WATCH_H
 #define OKVM_CORE_WATCH_H
@@ -12,24 +12,25 @@
 
 extern struct static_key_false_deferred okvm_watched;
 
-/** okvm_watching() - for the way of an exit, which has no tracepoint of its own */
+/** okvm_watching() - does any user watch? For exit paths, instead of a test of each tracepoint. */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
-/** okvm_watch_on() - one more watches: tracepoints do when their first user comes. Return: 0 */
+/** okvm_watch_on() - add a watcher; a tracepoint does so when it gets its first user. Return: 0 */
 int okvm_watch_on(void);
 void okvm_watch_off(void);
 
 /**
- * okvm_watch_off_later() - likewise, for those who need no privilege to watch
+ * okvm_watch_off_later() - remove a watcher that needs no privilege
  *
- * The branch stays patched in for up to a second: each change of it interrupts all CPUs. Not for
- * tracepoints, whose last user may go when the module has no way to wait any more.
+ * The branch stays enabled for up to a second, because each change of it interrupts all CPUs.
+ * Tracepoints must not use this function: their last user may go away when the module can no longer
+ * wait for the delayed change.
  */
 void okvm_watch_off_later(void);
-/** okvm_watch_flush() - at the end of the module: nothing is left to be done later */
+/** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */
 void okvm_watch_flush(void);
 
-/** struct okvm_exit_info - what hardware says of an exit, for kvm_exit */
+/** struct okvm_exit_info - what the hardware reports about a VM exit, for tracepoint kvm_exit */
 struct okvm_exit_info {
 	u32 reason;
 	u32 intr_info;
@@ -38,22 +39,22 @@ struct okvm_exit_info {
 	u64 info2;
 };
 
-/* isa of kvm_exit */
+/* values of isa in the tracepoint kvm_exit */
 #define TRACE_ISA_VMX	1
 #define TRACE_ISA_SVM	2
 
-/* type of kvm_mmio */
-#define TRACE_MMIO_READ_ASKED	0	/* userspace has to answer it */
+/* values of type in the tracepoint kvm_mmio */
+#define TRACE_MMIO_READ_ASKED	0	/* userspace has to complete the read */
 #define TRACE_MMIO_READ		1
 #define TRACE_MMIO_WRITE	2
 
-/* flags of kvm_emulate_insn */
+/* flags of the tracepoint kvm_emulate_insn */
 #define TRACE_INSN_PROTECTED	1
 #define TRACE_INSN_VM86		2
 #define TRACE_INSN_CS_D		4
 #define TRACE_INSN_CS_L		8
 
-/** struct okvm_trace_insn - for kvm_emulate_insn */
+/** struct okvm_trace_insn - arguments of the tracepoint kvm_emulate_insn */
 struct okvm_trace_insn {
 	u64 rip;
 	u32 csbase;

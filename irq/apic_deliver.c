@@ -2,8 +2,9 @@
 /*
  * Interrupt messages to local APICs: the VM's destination map, and delivery.
  *
- * Delivery runs in any context, reads the map under RCU and takes no lock. A target is kicked
- * only when its IRR bit is newly set: while the bit stays set, whoever set it has kicked.
+ * Delivery runs in any context, reads the map under RCU and takes no lock. A sender kicks the
+ * target vCPU only if the vector's IRR bit was clear before: otherwise the sender that set the bit
+ * has kicked the vCPU.
  */
 #include <linux/bitops.h>
 #include <linux/kvm_para.h>
@@ -35,7 +36,7 @@ static struct okvm_apic_map *map_build(struct okvm_vm *vm)
 		return NULL;
 	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
 	okvm_for_each_vcpu(idx, vcpu, vm) {
-		/* A vCPU that came between the two rounds builds its own map in a moment. */
+		/* A vCPU that came online between the two loops builds a newer map soon. */
 		if (map->map.nr == nr || vcpu->id > max_id)
 			break;
 		if (vcpu->apic)
@@ -58,7 +59,10 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 	struct okvm_irq_vm *irq = okvm_irq(vm);
 	struct okvm_apic_map *map;
 
-	/* Set the mark before the lock: whoever clears it builds a map with this change. */
+	/*
+	 * Set apic_map_dirty before taking the lock: the thread that clears it builds a map with
+	 * this change.
+	 */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);
 	if (atomic_xchg(&irq->apic_map_dirty, 0)) {
@@ -66,7 +70,7 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 		if (map)
 			map_publish(irq, map);
 		else
-			atomic_set(&irq->apic_map_dirty, 1);	/* the old one stays */
+			atomic_set(&irq->apic_map_dirty, 1);	/* keep the old map */
 	}
 	mutex_unlock(&irq->apic_map_lock);
 }
@@ -83,18 +87,19 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
 	mutex_unlock(&irq->apic_map_lock);
 }
 
-/* ---- one target ---- */
+/* ---- delivery to one target ---- */
 
 /*
- * enum kick - how the target of a message is made to look
+ * enum kick - how a message makes its target vCPU notice the request
  *
- * Setting a bit of each vCPU is quick. To wake it or to interrupt its CPU is not, and messages to
- * all come from timers and lines with IRQs off, where the ioapic_lock is held as well. So of a
- * device's message only the first KICKS_AT_ONCE targets are kicked at once, the others by a work
- * item. The item is bound to no CPU: a vCPU's thread of a real-time policy would not let it run.
+ * Setting a request bit in each vCPU is quick, but waking a vCPU or interrupting its CPU is not. A
+ * message to all vCPUs may come from a timer or a line, with IRQs off and even the ioapic_lock
+ * held. So a device's message kicks only the first KICKS_AT_ONCE targets at once, and a work item
+ * kicks the others. The work item is not bound to a CPU, because a vCPU thread with real-time
+ * priority could keep it from running there.
  */
 enum kick {
-	KICK_NONE,	/* to itself: the vCPU's thread is here and not in the guest */
+	KICK_NONE,	/* the calling thread is the target vCPU's own */
 	KICK_NOW,
 	KICK_LATE,
 };
@@ -122,7 +127,9 @@ static void kick_late_work(struct work_struct *work)
 	unsigned long i;
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
-		/* Clear kick_late first: a sender that sets it again queues the work again. */
+		/*
+		 * Clear kick_late before the kick: a sender that sets it again requeues the work.
+		 */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))
 			okvm_vcpu_kick(vcpu);
@@ -135,7 +142,7 @@ void okvm_apic_kicks_init(struct okvm_irq_vm *irq)
 	INIT_WORK(&irq->kick_work, kick_late_work);
 }
 
-/* To be called after kick_late is set for all targets. */
+/* Queue the work item; the caller has set kick_late in all targets that it kicks late. */
 static void kick_rest(struct okvm_vm *vm)
 {
 	queue_work(system_unbound_wq, &okvm_irq(vm)->kick_work);
@@ -143,7 +150,7 @@ static void kick_rest(struct okvm_vm *vm)
 
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 {
-	/* With IRQs on nobody waits for the kicks. */
+	/* With IRQs on, kicking all vCPUs at once delays no interrupt. */
 	unsigned long at_once = irqs_disabled() ? KICKS_AT_ONCE : OKVM_MAX_VCPUS;
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
@@ -152,14 +159,15 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			notice(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* @i is the last index. */
+	/* After the loop, @i is the last vCPU's index. */
 	if (i >= at_once)
 		kick_rest(vm);
 }
 
 /*
- * The vector is noted, and its sender need not, or not at once, make the target look. But the one
- * who noted something before may have left that to the work item: then this sender does not wait.
+ * The vector is recorded, and this or another sender has already notified the vCPU, or will. But if
+ * an earlier sender has left its kick to the work item, a KICK_NOW sender does not wait for the
+ * work item and kicks the vCPU itself.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick how)
 {
@@ -174,8 +182,9 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
 	/*
-	 * A posted vector reaches the guest without an exit, and its EOI may come without one.
-	 * While the vCPU has a new EOI map to load, the vector is delivered with an exit.
+	 * The guest receives a posted vector without a VM exit, and its EOI may cause no VM exit
+	 * either. While the vCPU still has to load a new EOI-exit bitmap, use IRR and a request
+	 * instead.
 	 */
 	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
@@ -189,7 +198,9 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 		kick_posted(apic, how);
 }
 
-/* The error entry, unless its own vector is illegal: an error about that would never end. */
+/*
+ * Deliver the error LVT entry, except with an illegal vector, which would cause errors endlessly.
+ */
 static void error_entry(struct okvm_apic *apic, enum kick how)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
@@ -200,7 +211,7 @@ static void error_entry(struct okvm_apic *apic, enum kick how)
 
 static void accept_init(struct okvm_apic *apic, enum kick how)
 {
-	/* INIT drops a SIPI that waits. */
+	/* INIT discards a pending SIPI. */
 	clear_bit(OKVM_APIC_SIPI, &apic->events);
 	set_bit(OKVM_APIC_INIT, &apic->events);
 	notice(apic, how, OKVM_REQ_EVENT);
@@ -209,7 +220,7 @@ static void accept_init(struct okvm_apic *apic, enum kick how)
 static void accept_sipi(struct okvm_apic *apic, enum kick how, u8 vector)
 {
 	WRITE_ONCE(apic->sipi_vector, vector);
-	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
+	smp_wmb();	/* write the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &apic->events);
 	notice(apic, how, OKVM_REQ_EVENT);
 }
@@ -241,7 +252,7 @@ static int accept(struct okvm_apic *apic, enum kick how, const struct lapic_irq 
 	return 0;
 }
 
-/* A message arrives; @src: the vCPU whose thread calls. 1 if taken. */
+/* Deliver @irq to one APIC; @src is the vCPU whose thread calls, or NULL. Return: 1 if accepted */
 static int apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
 		       const struct lapic_irq *irq)
 {
@@ -271,16 +282,16 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- all targets ---- */
+/* ---- delivery to all targets ---- */
 
 /**
- * struct message - one message on its way
- * @src:	the vCPU whose thread sends, or NULL
- * @from:	its APIC, or NULL
- * @irq:	the message
- * @map:	under RCU
- * @dests:	candidates
- * @sent:	targets so far
+ * struct message - a message during its delivery
+ * @src: the vCPU whose thread sends, or NULL
+ * @from: the APIC of @src, or NULL
+ * @irq: the message
+ * @map: the destination map, under RCU
+ * @dests: candidates
+ * @sent: number of targets so far
  */
 struct message {
 	const struct okvm_vcpu *src;
@@ -300,7 +311,7 @@ static int send_to(struct message *m, u32 slot)
 {
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
-	/* A vCPU that sends to all pays for it with IRQs on. */
+	/* A vCPU sends IPIs with IRQs on, so only a device's message has few kicks at once. */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
 	return apic_accept(apic, m->src, m->irq);
@@ -335,7 +346,7 @@ static bool candidate(const struct message *m, u32 slot)
 	return lapic_enabled(m->dests.slot[slot]);
 }
 
-/* Send to a candidate chosen by the vector. Two rounds count and pick; none is stored. */
+/* Send to one candidate, selected by the vector: first count the candidates, then find it. */
 static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;
@@ -349,10 +360,10 @@ static int send_lowest(struct message *m)
 	for (i = 0; i < slots; i++)
 		if (candidate(m, i) && !pick--)
 			return send_to(m, i);
-	return 0;	/* a candidate disabled itself meanwhile */
+	return 0;	/* a candidate disabled its APIC meanwhile */
 }
 
-/* Upstream sends a physical broadcast to all, whatever its delivery mode says. */
+/* Like upstream KVM, send a physical broadcast to all even with lowest-priority delivery mode. */
 static bool wants_lowest(const struct lapic_irq *irq)
 {
 	return lapic_irq_lowest(irq) &&

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Register accesses of the guest to its local APIC: MMIO, x2APIC MSRs, CR8, accelerated writes,
- * and the EOI that needs no exit at all. Each one calls the model and carries out its effects.
+ * Accesses of the guest to its local APIC registers: MMIO, x2APIC MSRs, CR8, APIC-write VM exits,
+ * and the paravirtual EOI without VM exit. Each function calls the model and carries out its
+ * effects.
  */
 #include <linux/ktime.h>
 #include <linux/kvm_para.h>
@@ -10,11 +11,12 @@
 
 #include "core/trace_kvm.h"
 #include "irq/internal.h"
+#include "irq/needs.h"
 #include "irq/vlapic.h"
 
-/* ---- effects ---- */
+/* ---- effects of register accesses ---- */
 
-/* Most EOIs are for edges of devices that nobody here waits for. */
+/* Must the IOAPIC or userspace see the EOI? Most EOIs are for edges, which need no report. */
 static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 {
 	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
@@ -25,7 +27,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* An EOI that the CPU has not virtualized: its copy of what is in service follows. */
+	/* The CPU has not virtualized the EOI, so update its copy of the highest ISR vector. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
@@ -63,7 +65,10 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 		okvm_apic_local(apic, LAPIC_LVT_ERROR);
 	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
-		/* An interrupt of the PIC, or a window for userspace's, may have waited for it. */
+		/*
+		 * LINT0 may accept a pending PIC interrupt, or open an interrupt window for
+		 * userspace's PIC.
+		 */
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
 	if (flags & LAPIC_EFF_ENABLED)
@@ -72,6 +77,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 		okvm_request(OKVM_REQ_APICV, vcpu);
 	if (flags & LAPIC_EFF_MAP && apic->online)
 		okvm_apic_map_update(vcpu->vm);
+	if (flags & (LAPIC_EFF_TPR_READ | LAPIC_EFF_TPR_WRITE))
+		okvm_arch_tpr_access(vcpu, flags & LAPIC_EFF_TPR_WRITE);
 }
 
 void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
@@ -93,7 +100,10 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
 
 /* ---- MMIO ---- */
 
-/* The window is this vCPU's, and an xAPIC answers in it. */
+/*
+ * Is @gpa in this vCPU's APIC page? *@hole: the APIC is not in xAPIC mode, so the quirk
+ * LAPIC_MMIO_HOLE applies. Return: 0 or -EOPNOTSUPP
+ */
 static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 {
 	struct okvm_apic *apic = vcpu->apic;
@@ -150,6 +160,8 @@ int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 
 	if (lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP)
 		return 1;
+	if (unlikely(vcpu->apic->l.report_tpr) && msr == OKVM_X2APIC_MSR(APIC_TASKPRI))
+		okvm_arch_tpr_access(vcpu, false);
 	trace_kvm_apic(false, (msr - APIC_BASE_MSR) << 4, *val);
 	return 0;
 }
@@ -166,7 +178,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* An IPI whose delivery is short: not to everybody, with interrupts off. */
+/* Is delivery of the IPI short enough for IRQs off, that is, is the IPI no broadcast? */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;
@@ -176,7 +188,7 @@ static bool short_ipi(u64 icr)
 	return dest != LAPIC_X2_BROADCAST;
 }
 
-/* Is there something about this write that must be done with interrupts on? */
+/* Can the write of a register be done with IRQs off? */
 static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 {
 	int vector;
@@ -218,16 +230,16 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* EOI is the most frequent write; its value must be 0. */
+	/* EOI is the most frequent write; WRMSR of a value other than 0 causes #GP. */
 	if (msr == OKVM_X2APIC_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
 		return okvm_apic_eoi_fast(vcpu);
-	/* An EOI that waits in guest memory comes first. */
+	/* If the guest may have skipped an EOI, okvm_apic_pv_eoi_exit() must handle that first. */
 	if (apic->pv_eoi_pending || !fast_enough(apic, msr, val))
 		return false;
 	return !okvm_apic_msr_write(vcpu, msr, val);
 }
 
-/* ICR in the x2APIC's format; the xAPIC's destination is in a register of its own. */
+/* Return ICR in the x2APIC format; in xAPIC mode the destination is in ICR2. */
 static u64 icr_of(const struct lapic *l)
 {
 	u64 dest;
@@ -289,7 +301,7 @@ void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4])
 	vcpu->apic->ops->sync(vcpu, OKVM_APIC_EOI_MAP, 0);
 }
 
-/* ---- paravirtual EOI: a flag in guest memory that the guest clears instead of writing EOI ---- */
+/* ---- paravirtual EOI: the guest clears a flag in its memory instead of writing EOI ---- */
 
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 {
@@ -345,7 +357,10 @@ void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 		okvm_apic_eoi(vcpu);
 		return;
 	}
-	/* The guest has not used the flag. Withdraw it: it may not be safe at the next entry. */
+	/*
+	 * The guest has not used the flag. Withdraw it, because skipping may be wrong after the
+	 * next entry.
+	 */
 	flag = KVM_PV_EOI_DISABLED;
 	okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
 }

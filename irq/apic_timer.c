@@ -2,11 +2,11 @@
 /*
  * Local APIC timer: the shell around irq/model/lapic_timer.c.
  *
- * A countdown waits either in the backend's exit timer (the VMX preemption timer) while the vCPU
- * is in or about to enter the guest, or in an hrtimer while it blocks or where there is no such
- * timer. The hrtimer only says "fired"; the vCPU's own thread delivers the tick and computes the
- * next one. So no timer state is shared with interrupt context, and a vCPU that does not run
- * costs its host one expiry, not one per period. Upstream re-arms from the callback.
+ * While the vCPU is in the guest or about to enter it, the countdown uses the backend's timer (the
+ * VMX-preemption timer). While the vCPU blocks, or without such a timer, it uses an hrtimer. The
+ * hrtimer's handler only sets a flag; the vCPU's own thread delivers the tick and computes the next
+ * expiry. So interrupt context shares no timer state, and a vCPU that does not run costs the host
+ * one expiry, not one per period. Upstream KVM re-arms the timer in the handler.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -52,14 +52,14 @@ static void cancel_hv(struct okvm_apic *apic)
 	apic->ops->set_timer(apic->vcpu, OKVM_NO_DEADLINE);
 }
 
-/* After this no callback runs, so a tick that is there afterwards belongs to nobody. */
+/* When this returns, no handler runs, so the caller may discard a tick that the handler has set. */
 static void cancel_sw(struct okvm_apic *apic)
 {
 	if (hrtimer_active(&apic->hrtimer))
 		hrtimer_cancel(&apic->hrtimer);
 }
 
-/* Disarm and forget a tick. Any IRQ state, in the vCPU's thread. */
+/* Disarm the timer and forget a pending tick. With IRQs on or off, in the vCPU's thread. */
 static void timer_stop(struct okvm_apic *apic)
 {
 	cancel_sw(apic);
@@ -67,7 +67,7 @@ static void timer_stop(struct okvm_apic *apic)
 	WRITE_ONCE(apic->fired, false);
 }
 
-/* Nanoseconds left, 0 when it is due; @host_tsc gets the host TSC of the expiry. */
+/* Return the ns until expiry, 0 if it is over; else *@host_tsc is the host TSC of the expiry. */
 static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 {
 	const struct lapic_timer *t = &apic->l.timer;
@@ -79,7 +79,7 @@ static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 		if (t->tscdeadline <= now)
 			return 0;
 		*host_tsc = okvm_arch_host_tsc(vcpu, t->tscdeadline);
-		/* Rounded up: never before the deadline. */
+		/* Round up, so that the timer never fires before the deadline. */
 		return lapic_tsc_to_ns(t->tscdeadline - now, okvm_arch_tsc_khz(vcpu)) + 1;
 	}
 	now = ktime_get_ns();
@@ -104,7 +104,7 @@ static bool start_hv(struct okvm_apic *apic, u64 host_tsc)
 
 static void arm(struct okvm_apic *apic);
 
-/* The countdown has ended: deliver, and begin the next period. */
+/* The countdown has ended: deliver the tick, and start the next period. */
 static void tick(struct okvm_apic *apic)
 {
 	struct lapic_timer *t = &apic->l.timer;
@@ -125,7 +125,7 @@ static void arm(struct okvm_apic *apic)
 		return;
 	left = time_left(apic, &host_tsc);
 	if (!left && t->mode != APIC_LVT_TIMER_PERIODIC)
-		tick(apic);	/* does not come back here */
+		tick(apic);	/* no recursion: a one-shot timer is not re-armed */
 	else if (!left || !start_hv(apic, host_tsc))
 		start_sw(apic, left);
 }
@@ -151,7 +151,7 @@ void okvm_apic_timer_apply(struct okvm_apic *apic, u32 flags)
 		arm(apic);
 }
 
-/* ---- what the run loop asks ---- */
+/* ---- functions for the run loop ---- */
 
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu)
 {
@@ -202,7 +202,7 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* A timer that has fired meanwhile is not armed again: its request is set. */
+	/* If the hrtimer has fired meanwhile, do not arm it again: its request is pending. */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Coalesced I/O: writes to registered zones go into a ring that userspace drains when it likes.
+ * Coalesced I/O: writes to registered zones go into a ring, from which userspace reads them later.
  *
- * The ring is one page per VM, mapped by userspace through each vCPU fd. Its indexes are therefore
- * hostile: each is read once, checked, and only then used.
+ * The ring is one page per VM, which userspace maps through each vCPU fd. Userspace can write its
+ * indices at any time, so the kernel reads each index once and checks it before use.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -12,7 +12,7 @@
 #include "irq/model/ring.h"
 
 /*
- * struct okvm_coalesced - one zone; constant once it is on its bus
+ * struct okvm_coalesced - one zone; constant while it is on its bus
  * @node: on okvm_irq_vm.coalesced_zones, under vm->bus_lock
  */
 struct okvm_coalesced {
@@ -43,7 +43,7 @@ static int coalesced_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, g
 	spin_lock(&vm->coalesced_lock);
 	pushed = ring_push(page_address(vm->coalesced_page), &entry);
 	spin_unlock(&vm->coalesced_lock);
-	/* A full ring makes this write an exit, which is what empties it. */
+	/* If the ring is full, the write exits to userspace, which then empties the ring. */
 	return pushed ? 0 : -EOPNOTSUPP;
 }
 
@@ -85,7 +85,7 @@ static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return err;
 }
 
-/* Remove every zone that contains the given one. It is no error if there is none. */
+/* Remove every zone that contains the given zone; it is not an error if there is none. */
 static long ioc_unregister_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg.data;

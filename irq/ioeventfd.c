@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IOEVENTFD: a guest's write to an address signals an eventfd instead of leaving the kernel.
+ * KVM_IOEVENTFD: a guest's write to an address signals an eventfd instead of exiting to userspace.
  *
- * Upstream puts wildcards of any length on a bus of their own for speed; the buses of okvm find an
- * address by bisection, so there is no second registration that could fail halfway.
+ * For speed, upstream KVM also registers ioeventfds that match writes of any length on a separate
+ * bus. The buses of okvm find an address by bisection, so they need no second registration, which
+ * could fail halfway.
  */
 #include <linux/eventfd.h>
 #include <linux/overflow.h>
@@ -16,10 +17,10 @@
 				 KVM_IOEVENTFD_FLAG_DEASSIGN)
 
 /*
- * struct okvm_ioeventfd - one registration; constant once it is on its bus
+ * struct okvm_ioeventfd - one ioeventfd; constant while it is on its bus
  * @node: on okvm_irq_vm.ioeventfds, under vm->bus_lock
  * @len: 1, 2, 4 or 8; 0 matches any write that starts at @addr
- * @any_data: no datamatch
+ * @any_data: matches any value (no datamatch)
  */
 struct okvm_ioeventfd {
 	struct list_head node;
@@ -59,7 +60,10 @@ static int ioeventfd_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, g
 	return 0;
 }
 
-/* Off the bus. The list head may be gone already when the VM dies, so it is not touched here. */
+/*
+ * Called when the device is off the bus. Does not use the list: its head may already be freed when
+ * the VM is destroyed.
+ */
 static void ioeventfd_release(struct okvm_io_device *dev)
 {
 	struct okvm_ioeventfd *p = container_of(dev, struct okvm_ioeventfd, dev);
@@ -78,7 +82,7 @@ static enum okvm_bus ioeventfd_bus(const struct kvm_ioeventfd *args)
 	return args->flags & KVM_IOEVENTFD_FLAG_PIO ? OKVM_BUS_PIO : OKVM_BUS_MMIO;
 }
 
-/* Would some write signal both? */
+/* Could one write signal both ioeventfds? */
 static bool ioeventfd_collides(const struct okvm_ioeventfd *a, const struct okvm_ioeventfd *b)
 {
 	if (a->bus != b->bus || a->addr != b->addr)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interrupt side as x86/ and the backends see it. irq/ reaches hardware
- * only through irq/apic_ops.h and requests; what it needs from above is in
- * irq/needs.h.
+ * The interface of irq/ to x86/ and the backends. irq/ accesses hardware only through
+ * irq/apic_ops.h and requests; irq/needs.h declares the functions of upper layers that irq/ calls.
  */
 #ifndef OKVM_IRQ_IRQ_H
 #define OKVM_IRQ_IRQ_H
@@ -17,56 +16,56 @@
 
 struct lapic_irq;
 
-/* The x2APIC MSR of the APIC register at offset @reg: SDM "x2APIC Register Address Space" */
+/* x2APIC MSR of the APIC register at page offset @reg: SDM "x2APIC Register Address Space" */
 #define OKVM_X2APIC_MSR(reg)	(APIC_BASE_MSR + ((reg) >> 4))
 
-/** enum okvm_irqchip_mode - where the interrupt controllers live; chosen before the first vCPU */
+/** enum okvm_irqchip_mode - location of the interrupt controllers; set before the first vCPU */
 enum okvm_irqchip_mode {
 	OKVM_IRQCHIP_NONE,	/* all in userspace */
 	OKVM_IRQCHIP_KERNEL,	/* PIC, IOAPIC and LAPIC in the kernel */
-	OKVM_IRQCHIP_SPLIT,	/* LAPIC in the kernel, the rest in userspace */
+	OKVM_IRQCHIP_SPLIT,	/* LAPIC in the kernel, PIC and IOAPIC in userspace */
 };
 
 int okvm_irq_vm_create(struct okvm_vm *vm);
-/** okvm_irq_vm_release() - stop every source (irqfds, PIT timer); vCPUs still exist */
+/** okvm_irq_vm_release() - stop every interrupt source (irqfds, PIT timer); vCPUs still exist */
 void okvm_irq_vm_release(struct okvm_vm *vm);
-/** okvm_irq_vm_destroy() - vCPUs and buses are gone */
+/** okvm_irq_vm_destroy() - free vm->irq, after vCPUs and buses are freed */
 void okvm_irq_vm_destroy(struct okvm_vm *vm);
 enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm);
 
 /* ---- LAPIC of a vCPU: irq/vlapic.c ---- */
 
-/** okvm_apic_create() - vcpu->apic if the VM has an in-kernel LAPIC. Return: 0 or -ENOMEM */
+/** okvm_apic_create() - allocate vcpu->apic if the LAPIC is in the kernel. Return: 0 or -ENOMEM */
 int okvm_apic_create(struct okvm_vcpu *vcpu);
 void okvm_apic_destroy(struct okvm_vcpu *vcpu);
-/** okvm_apic_online() - the vCPU is in vm->vcpus now: put it on the destination map */
+/** okvm_apic_online() - add the vCPU, which is in vm->vcpus, to the destination map */
 void okvm_apic_online(struct okvm_vcpu *vcpu);
-/** okvm_apic_reset() - RESET, or INIT (keeps APIC base) */
+/** okvm_apic_reset() - reset by RESET, or by INIT, which keeps the APIC base */
 void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 
-/** okvm_apic_page() - the register page (virtual-APIC page for hardware), NULL without LAPIC */
+/** okvm_apic_page() - Return the register page (the virtual-APIC page), or NULL without LAPIC */
 void *okvm_apic_page(struct okvm_vcpu *vcpu);
 
 u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
-/** okvm_apic_set_base() - a value that lapic_base_legal() let pass */
+/** okvm_apic_set_base() - set IA32_APIC_BASE to a value that lapic_base_legal() accepted */
 void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
-/** okvm_apic_hw_enabled() - present and APIC_BASE.EN set */
+/** okvm_apic_hw_enabled() - is a LAPIC in the kernel, with APIC_BASE.EN set? */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
-/** okvm_apic_cpuid_changed() - version, max id, TSC-deadline and x2APIC follow guest CPUID */
+/** okvm_apic_cpuid_changed() - apply guest CPUID to EOI suppression and TSC-deadline mode */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
 /* CR8 is TPR >> 4. */
 unsigned long okvm_apic_get_cr8(const struct okvm_vcpu *vcpu);
 void okvm_apic_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 
-/** okvm_apic_msr_read() - x2APIC MSRs 0x800..0x8ff. Return: 0 or 1 for #GP */
+/** okvm_apic_msr_read() - read x2APIC MSRs 0x800..0x8ff. Return: 0, or 1 for #GP */
 int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 /**
- * okvm_apic_msr_write_fast() - x2APIC writes that need neither sleeping nor IRQs on
- * Return: true if done (EOI, ICR fixed/physical, SELF_IPI, TMICT, TPR); IRQs off.
+ * okvm_apic_msr_write_fast() - write an x2APIC MSR with IRQs off, without sleeping
+ * Return: true if done, which is possible for EOI, ICR, SELF_IPI, TMICT and TPR
  */
 bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 /* IA32_TSC_DEADLINE; the deadline is a guest TSC. IRQs may be off. */
@@ -76,123 +75,145 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 /**
  * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
  *
- * In x2APIC mode, and off, the page reads as all ones and ignores writes, if the quirk
- * KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
- * Return: 0, or -EOPNOTSUPP if @gpa is not this APIC's page, or without the quirk not answered
+ * In x2APIC mode, and if the APIC is disabled, reads return all ones and writes are ignored,
+ * provided that the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
+ *
+ * Return: 0, or -EOPNOTSUPP if @gpa is not in this APIC's page, or the quirk is off in these modes
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/* APIC-write (trap-like) exit */
+/* Handles an APIC-write (trap-like) VM exit. */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
-/** okvm_apic_write_fast() - the same with IRQs off. Return: false if it was not done */
+/** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
-/** okvm_apic_eoi_fast() - an EOI with IRQs off. Return: false if somebody waits for it: not done */
+/** okvm_apic_eoi_fast() - EOI with IRQs off. Return: false if not done: the EOI must be reported */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* EOI by MSR, MMIO or fast path */
+/* Completes the highest vector in ISR, for an EOI by MSR, MMIO or fast path. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
-/** okvm_apic_pending_irq() - highest vector above PPR, or -1; pulls posted ones first */
+/** okvm_apic_pending_irq() - Return the highest vector above PPR, or -1; moves posted ones first */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_hand_over() - virtual-interrupt delivery: the CPU learns what is posted and requested
- * Return: the highest requested vector or -1. Only while okvm_apic_hw_delivers().
+ * okvm_apic_hand_over() - move posted vectors to IRR and give the CPU the highest one
+ * Return: the highest vector in IRR, or -1. Only for virtual-interrupt delivery
+ * (okvm_apic_hw_delivers()).
  */
 int okvm_apic_hand_over(struct okvm_vcpu *vcpu);
-/** okvm_apic_ack_irq() - move that vector from IRR to ISR */
+/** okvm_apic_ack_irq() - move @vector from IRR to ISR */
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
-/** okvm_apic_hw_delivers() - virtual-interrupt delivery: the CPU takes LAPIC interrupts itself */
+/** okvm_apic_hw_delivers() - does the CPU deliver interrupts (virtual-interrupt delivery)? */
 bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu);
-/** okvm_apic_sync_tpr() - before an entry: the backend's TPR threshold follows IRR */
+/** okvm_apic_sync_tpr() - before a VM entry, set the backend's TPR threshold according to IRR */
 void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
-/** okvm_apic_update_apicv() - APIC virtualization was switched on or off for this vCPU */
+/** okvm_apic_update_apicv() - switch APIC virtualization on or off for the vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
-/** okvm_apic_eoi_exit_map() - store in @map the vectors whose EOI must exit, and in hardware */
+/** okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load the hardware */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
-/** okvm_apic_needs_slow() - INIT, SIPI or an EOI in guest memory waits: not with IRQs off */
+/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which needs IRQs on? */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
-/** INIT and SIPI that wait. okvm_apic_take_* clear what they return. */
+/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clear what they return. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
 bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
-/** okvm_apic_set_sipi() - KVM_SET_VCPU_EVENTS / KVM_SET_MP_STATE(SIPI_RECEIVED) */
+/** okvm_apic_set_sipi() - set a pending SIPI (KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE) */
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 
-/** okvm_apic_timer_pending() - the timer fired, the LAPIC is enabled, and its LVT is unmasked */
+/** okvm_apic_timer_pending() - has the timer fired, with the LAPIC enabled and the LVT unmasked? */
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
-/** okvm_apic_timer_inject() - deliver the interrupt of a timer that fired; for OKVM_REQ_TIMER */
+/** okvm_apic_timer_inject() - deliver the interrupt of a fired timer, for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
-/* preemption-timer exit, IRQs may be off */
+/* VMX-preemption timer VM exit; IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
-/* the vCPU blocks: hrtimer takes over */
+/* The vCPU blocks: switch to the hrtimer. */
 void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
-void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* now on another CPU */
+void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* the vCPU moved to another CPU */
 
-/** LINT0 in ExtINT mode and unmasked (or APIC disabled): PIC interrupts reach this vCPU */
+/** okvm_apic_accepts_pic() - does the vCPU accept PIC interrupts (LINT0 is ExtINT, or APIC off)? */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
-/** okvm_apic_lint0_nmi() - the PIT's edge at LINT0, for a vCPU that has it as NMI. Any context */
+/** okvm_apic_lint0_nmi() - queue an NMI for a PIT edge if LINT0 is an unmasked NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);
 
-/** okvm_apic_pv_eoi_msr() - MSR_KVM_PV_EOI_EN: with KVM_MSR_ENABLED entries offer to skip an EOI */
+/** okvm_apic_pv_eoi_msr() - Return MSR_KVM_PV_EOI_EN; KVM_MSR_ENABLED lets the guest skip EOIs */
 u64 okvm_apic_pv_eoi_msr(const struct okvm_vcpu *vcpu);
-/** PV EOI (KVM paravirtual MSR): @msr as the guest wrote it; 0 or 1 for #GP */
+/** okvm_apic_set_pv_eoi() - write MSR_KVM_PV_EOI_EN. Return: 0, or 1 for #GP */
 int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 /**
- * Before entry: set the flag if one EOI may be skipped; after exit: was it used?
- * Both touch guest memory: vm->srcu held, may sleep. Before anything looks at ISR.
+ * okvm_apic_pv_eoi_enter() - before VM entry, let the guest skip the next EOI if possible
+ *
+ * okvm_apic_pv_eoi_exit() does a skipped EOI after the VM exit, before ISR is read. Both access
+ * guest memory: they need vm->srcu and may sleep.
  */
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 
-/** PV IPI hypercall: bitmaps of APIC ids from @min on. Return: CPUs reached or -KVM_EINVAL */
+/** okvm_apic_has_vapic() - the guest has its TPR in a word of memory (KVM_SET_VAPIC_ADDR) */
+bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
+/**
+ * okvm_apic_vapic_pull() - after a VM exit: read the guest's TPR from the word
+ *
+ * Only if okvm_apic_has_vapic(). vm->srcu held; may sleep.
+ */
+void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
+/** okvm_apic_vapic_push() - before a VM entry: write the word, if any. vm->srcu held; may sleep */
+void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
+
+/**
+ * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on
+ * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
+ */
 long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
-/** vCPU by physical APIC id as IPIs see it, or NULL */
+/** okvm_apic_dest() - Return the vCPU with a physical APIC ID in the destination map, or NULL */
 struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 
 /**
- * okvm_apic_deliver() - an interrupt message to whom it addresses
- * @src: the vCPU whose thread sends it (shorthands, IPIs), or NULL for a device
- * Return: number of vCPUs that took it, 0 if the addressed ones refused it, -1 nobody is addressed.
+ * okvm_apic_deliver() - deliver an interrupt message to its destinations
+ * @src: the vCPU whose thread sends it (for shorthands and IPIs), or NULL for a device
+ * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 without
+ * destination.
  * Context: any, IRQs may be off.
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
-/** okvm_apic_raise() - a fixed interrupt from KVM itself for this vCPU, by its own thread */
+/** okvm_apic_raise() - raise a fixed interrupt of KVM's own, in the vCPU's own thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/cpu/event.c ---- */
 
-/** okvm_pic_has_irq() - the 8259A pair has an interrupt for the BSP (in-kernel PIC only) */
+/** okvm_pic_has_irq() - does the in-kernel PIC pair have an interrupt pending? */
 bool okvm_pic_has_irq(struct okvm_vm *vm);
 int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
 
 /* ---- GSI lines and routes ---- */
 
-#define OKVM_SOURCE_USER	0	/* irq source ids: who drives a line */
+#define OKVM_SOURCE_USER	0	/* source ids: drivers of a line */
 #define OKVM_SOURCE_IRQFD	1
 #define OKVM_SOURCE_RESAMPLE	2
 #define OKVM_SOURCE_PIT		3
 
-/** okvm_irq_set() - drive a GSI. Return: as okvm_apic_deliver(). Process context or under srcu. */
+/** okvm_irq_set() - set the level of a GSI. Any context. Return: as okvm_apic_deliver() */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
-/** okvm_irq_pulse() - raise a GSI and lower it again, as edges are; a message is sent once */
+/** okvm_irq_pulse() - raise and lower a GSI, for an edge; an MSI is sent once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
-/** okvm_ioapic_eoi() - a wanted EOI for @vector at a LAPIC, suppressed broadcasts included */
+/**
+ * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if suppressed in SPIV
+ */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
-/** okvm_ioapic_scan() - set in @map each vector whose EOI the (user or kernel) IOAPIC must see */
+/** okvm_ioapic_scan() - get in @map the vectors whose EOI the IOAPIC (or userspace's) must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - IOAPIC entries or routes changed: vCPUs recompute EOI maps */
+/** okvm_irq_routes_changed() - make vCPUs load new EOI maps, as IOAPIC or routes changed */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
-/* Their ioctls: rows stand beside the handlers. */
+/* The ioctl rows of irq/, defined in the files of their handlers. */
 extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
 extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
-extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[];
+extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[],
+	okvm_vapic_ioctls[];
 
-/* okvm_irq_enable_cap() - KVM_ENABLE_CAP of what concerns interrupts, quirks too; under vm->lock */
+/* okvm_irq_enable_cap() - KVM_ENABLE_CAP for interrupt capabilities and quirks; under vm->lock */
 int okvm_irq_enable_cap(struct okvm_vm *vm, u32 cap, u64 val);
 
 #endif /* OKVM_IRQ_IRQ_H */

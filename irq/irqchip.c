@@ -2,9 +2,10 @@
 /*
  * The in-kernel PIC pair and IOAPIC: locks, bus devices and ioctls around their register models.
  *
- * A call into a model leaves a todo structure. What concerns the LAPICs (messages of the IOAPIC)
- * is done under the lock, because the answer changes the model; everything else afterwards, so
- * that notifiers may raise lines again. Upstream drops and retakes its locks in between instead.
+ * A call into a model fills in a todo structure, which lists its side effects. Messages of the
+ * IOAPIC to LAPICs are delivered under the lock, because the result changes the model. All other
+ * effects follow without the lock, so that ack notifiers may raise lines again. Upstream KVM drops
+ * and retakes its locks instead.
  */
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -17,10 +18,13 @@
 
 /* ---- the PIC pair ---- */
 
-/* Lines rise with IRQs off: no more vCPUs are looked at there. It is nearly always the first. */
+/*
+ * Number of vCPUs that pic_wake() tests in callers with IRQs off; a work item tests the others.
+ * Nearly always the first vCPU accepts the PIC's interrupts.
+ */
 #define PIC_LOOKS	16
 
-/* Return: whether one of @nr vCPUs takes the PIC's interrupts. */
+/* Wake the first of @nr vCPUs that accepts the PIC's interrupts. Return: whether there is one. */
 static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
 	struct okvm_vcpu *vcpu;
@@ -42,7 +46,7 @@ static void pic_wake_work(struct work_struct *work)
 	pic_wake(container_of(work, struct okvm_chips, wake)->vm, ULONG_MAX);
 }
 
-/* Tell the PIT that its line was unmasked, wherever the routes put it. */
+/* Notify the PIT if one of @pins, which the guest has unmasked, is a route of GSI 0. */
 static void chips_unmasked(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	unsigned int pin;
@@ -99,10 +103,10 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
-/* The chips if there are any, complete. Most readers know that there are, from the mode. */
+/* Return the complete chips, or NULL. Most callers know from the irqchip mode that they exist. */
 static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
 {
-	/* Pairs with irqchip_publish(). */
+	/* Pairs with irqchip_publish(): a reader that sees the pointer sees complete chips. */
 	return smp_load_acquire(&irq->chips);
 }
 
@@ -132,7 +136,7 @@ static struct okvm_chips *pic_dev_chips(struct okvm_io_device *dev)
 	return container_of(dev, struct okvm_pic_dev, dev)->chips;
 }
 
-/* The chips answer bytes only; wider accesses read as 0 and are ignored. */
+/* The PICs have byte registers: wider reads return 0, and wider writes are ignored. */
 static int pic_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			void *val)
 {
@@ -174,7 +178,7 @@ static const struct okvm_io_ops pic_dev_ops = {
 
 /* ---- the IOAPIC ---- */
 
-/* Send the messages of @todo. Return: how the last of them fared. */
+/* Send the messages of @todo. Return: the result of the last delivery, or -1 without messages. */
 static int ioapic_deliver(struct okvm_chips *chips, const struct ioapic_todo *todo)
 {
 	u32 pins = todo->deliver;
@@ -191,7 +195,7 @@ static int ioapic_deliver(struct okvm_chips *chips, const struct ioapic_todo *to
 	return cpus;
 }
 
-/* Do the parts of @todo that need no lock. */
+/* Carry out the effects in @todo that do not need the lock. */
 static void ioapic_carry_out(struct okvm_chips *chips, const struct ioapic_todo *todo)
 {
 	if (todo->rescan)
@@ -295,8 +299,10 @@ static int ioapic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, 
 	spin_lock_irqsave(&chips->ioapic_lock, flags);
 	ioapic_write(&chips->ioapic, addr & (IOAPIC_LENGTH - 1), word, &todo);
 	/*
-	 * A guest that masks a line while a thread of it serves the device lowers the line
-	 * without an EOI: who holds the line is asked again, instead of a spurious interrupt.
+	 * A resampler lowers its line only at an EOI, but the guest may have served the device
+	 * while the pin was masked. When the guest unmasks the pin, do not deliver a possibly
+	 * spurious interrupt but run the resamplers: they lower the line, and a device that still
+	 * needs service raises it again.
 	 */
 	if (todo.pending)
 		resample = okvm_resampled_pins(chips->vm, KVM_IRQCHIP_IOAPIC, todo.pending);
@@ -313,7 +319,7 @@ static const struct okvm_io_ops ioapic_dev_ops = {
 	.write = ioapic_dev_write,
 };
 
-/* ---- which EOIs matter ---- */
+/* ---- vectors whose EOI must cause a VM exit ---- */
 
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4])
 {
@@ -334,7 +340,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
-/* Under irq->eoi_lock. Return: whether it is another set than before. */
+/* Store the set of vectors. Return: whether it differs from the old set. */
 static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 {
 	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
@@ -346,7 +352,7 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 	return changed;
 }
 
-/* The last caller computes from the newest state. */
+/* Compute and store the set under one lock: the last caller stores the newest state's set. */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
 	unsigned long flags;
@@ -360,7 +366,7 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 	return changed;
 }
 
-/* Thousands of routes: with IRQs on. Only ioctls come here, as only they change anything. */
+/* IRQs are on, as there may be thousands of routes. Only ioctls change routes and call this. */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
 	bool changed = false;
@@ -369,7 +375,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* Chips that were created meanwhile have stored the right value. */
+	/* If KVM_CREATE_IRQCHIP has come in between, the set of its chips is stored already. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -378,8 +384,8 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 }
 
 /*
- * The set is one for all vCPUs, as an EOI message on the bus reaches every IOAPIC and names no
- * more than the vector. That also covers interrupts in service whose route has moved meanwhile.
+ * All vCPUs share one set of vectors, because an EOI message on the APIC bus reaches every IOAPIC
+ * and contains only the vector. One set also covers interrupts in service whose route has changed.
  */
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {
@@ -394,13 +400,13 @@ void okvm_irq_routes_changed(struct okvm_vm *vm)
 
 enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm)
 {
-	/* Pairs with the release in irq_publish_mode(). */
+	/* Pairs with irq_publish_mode(): a reader that sees the mode sees the chips and routes. */
 	return smp_load_acquire(&okvm_irq(vm)->mode);
 }
 
 static void irq_publish_mode(struct okvm_irq_vm *irq, enum okvm_irqchip_mode mode)
 {
-	/* A reader that sees the mode sees the chips and routes as well. */
+	/* A reader that sees the new mode also sees the chips and the routes. */
 	smp_store_release(&irq->mode, mode);
 }
 
@@ -454,7 +460,7 @@ void okvm_irq_vm_destroy(struct okvm_vm *vm)
 	kfree(irq);
 }
 
-/* On the buses all at once, or not at all. */
+/* Register the chips' devices on the buses, either all or none. */
 static int chips_register(struct okvm_chips *chips)
 {
 	static const u16 port[] = { PIC_PORT_MASTER, PIC_PORT_SLAVE, PIC_PORT_ELCR };
@@ -495,7 +501,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May interrupt controllers still be chosen? @with_vcpus: the errno once there are vCPUs. */
+/* May userspace still choose an irqchip? Return: 0 or an errno; @with_vcpus if there are vCPUs. */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);
@@ -504,19 +510,20 @@ static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 	return vm->created_vcpus ? with_vcpus : 0;
 }
 
-/* A PIT may tick already, and an ioctl of another thread comes when it likes. */
+/* Publish complete chips: a PIT may already tick, and other threads may call ioctls at any time. */
 static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 			    struct gsi_table *routes)
 {
-	/* Pairs with irq_chips(); the routes are read after them by route_chips(). */
+	/* Pairs with irq_chips(); route_chips() reads the routes after the chips. */
 	smp_store_release(&irq->chips, chips);
 	okvm_routes_publish(irq->vm, routes);
 	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);
 }
 
 /*
- * Complete first, then on the buses, where only vCPUs look and none is, then for everybody.
- * What fails before has been seen by nobody, and what comes after cannot fail.
+ * KVM_CREATE_IRQCHIP: build the chips and routes, register them on the buses, which only vCPUs
+ * access (there is none yet), then publish them. If a step fails, no other thread has seen its
+ * result; the steps from the publication on cannot fail.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_IRQFD: an eventfd raises a GSI; with resampling another is signalled at its acknowledgment.
+ * KVM_IRQFD: an eventfd raises a GSI. With resampling, the acknowledgment of the GSI signals
+ * another eventfd.
  *
- * The eventfd's wait queue calls back with its lock held and IRQs off, and there the interrupt is
- * delivered, whatever its route: the locks below are all of that kind. Upstream defers everything
- * but messages to a work item. The route is looked up at each signal, so none is cached.
+ * The eventfd's wait queue calls irqfd_wakeup() with the queue's lock held and IRQs off. The
+ * interrupt is delivered there, for all kinds of routes, so all locks that this needs are taken
+ * with IRQs off. Upstream KVM defers all routes but MSIs to a work item. Each signal looks up the
+ * route; none is cached.
  *
- * Life of an irqfd: it is on okvm_irq_vm.irqfds while active. Whoever takes it off that list (an
- * ioctl, the closing of the eventfd, the end of the VM) shuts it down: the closing by a work
- * item, for it comes with the wait queue's lock held.
+ * An active irqfd is on the list okvm_irq_vm.irqfds. The code that removes it from the list (an
+ * ioctl, the close of the eventfd, the destruction of the VM) also shuts it down, by a work item,
+ * because the close comes with the wait queue's lock held.
  */
 #include <linux/error-injection.h>
 #include <linux/eventfd.h>
@@ -22,16 +24,16 @@
 #include "irq/internal.h"
 
 /*
- * Irqfds that share a level-triggered line: all are signalled at each EOI, with IRQs off if the
- * EOI is served so. A PCI bus has 32 devices with 8 functions each.
+ * Maximum number of irqfds that share a level-triggered line. Each EOI signals all their
+ * resamplefds, perhaps with IRQs off. A PCI bus has 32 devices with 8 functions each.
  */
 #define RESAMPLE_SHARERS	256
 
 /*
- * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source
- * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
+ * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source id @node:
+ * on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
  * @irqfds: the irqfds whose resamplefd each EOI signals; written under
- *	    okvm_irq_vm.resample_lock, read under RCU
+ * 	    okvm_irq_vm.resample_lock, read under RCU
  * @sharers: length of @irqfds, under okvm_irq_vm.resample_lock
  */
 struct okvm_resampler {
@@ -43,8 +45,8 @@ struct okvm_resampler {
 };
 
 /*
- * struct okvm_irqfd - one eventfd wired to a GSI
- * @hooked: what became of putting it on the eventfd's wait queue
+ * struct okvm_irqfd - an eventfd that raises a GSI
+ * @hooked: result of adding @wait to the eventfd's wait queue
  * @node: on okvm_irq_vm.irqfds while active, under okvm_irq_vm.irqfd_lock
  */
 struct okvm_irqfd {
@@ -73,7 +75,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /* ---- resampling ---- */
 
-/* The line falls once for all of its devices; a device that is not done raises it again. */
+/* Lower the line of all devices at once; a device that still needs service raises it again. */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
 	struct okvm_resampler *resampler = container_of(notifier, struct okvm_resampler, ack);
@@ -158,7 +160,7 @@ static void resampler_leave(struct okvm_irqfd *irqfd)
 
 /* ---- shutting down ---- */
 
-/* Accepts a half-built irqfd that never was on the wait queue. */
+/* Free an irqfd that is not on the eventfd's wait queue; accepts half-built ones. */
 static void irqfd_free(struct okvm_irqfd *irqfd)
 {
 	if (irqfd->resampler)
@@ -175,12 +177,12 @@ static void irqfd_shutdown(struct work_struct *work)
 	struct okvm_irqfd *irqfd = container_of(work, struct okvm_irqfd, shutdown);
 	u64 count;
 
-	/* After this the callback is not running and will not run again. */
+	/* When eventfd_ctx_remove_wait_queue() returns, irqfd_wakeup() is not running any more. */
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	irqfd_free(irqfd);
 }
 
-/* Take it off the list of active ones; the shutdown follows by work item. */
+/* Remove an irqfd from the list of active ones; a work item shuts it down. */
 static void irqfd_deactivate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	lockdep_assert_held(&irq->irqfd_lock);
@@ -195,15 +197,15 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 
 	spin_lock_irqsave(&irq->irqfd_lock, flags);
 	/*
-	 * If somebody else has deactivated it, that one waits for the wait queue's lock, which
-	 * is held here, before it frees anything.
+	 * If an ioctl has deactivated the irqfd already, its shutdown waits for the wait queue's
+	 * lock, which is held here, before it frees the irqfd.
 	 */
 	if (!list_empty(&irqfd->node))
 		irqfd_deactivate(irq, irqfd);
 	spin_unlock_irqrestore(&irq->irqfd_lock, flags);
 }
 
-/* Called by the eventfd, with its wait queue's lock held and IRQs off. */
+/* Called when the eventfd is signaled or closed, with its wait queue's lock held and IRQs off. */
 static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct okvm_irqfd *irqfd = container_of(wait, struct okvm_irqfd, wait);
@@ -247,16 +249,16 @@ static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
 	return resampler_join(irqfd);
 }
 
-/* Its own queue, so that waiting for the shutdowns waits for nothing else. */
+/* The VM has its own workqueue, so that flushing it waits only for shutdowns of irqfds. */
 static int irqfd_need_wq(struct okvm_irq_vm *irq)
 {
 	lockdep_assert_held(&irq->irqfd_mutex);
 	if (!irq->irqfd_wq)
-		irq->irqfd_wq = alloc_workqueue("okvm-irqfd", 0, 0);
+		irq->irqfd_wq = alloc_workqueue("okvm-irqfd", OKVM_WQ_PERCPU, 0);
 	return irq->irqfd_wq ? 0 : -ENOMEM;
 }
 
-/* An eventfd drives one line of a VM. */
+/* Add to the list of active irqfds. Fail if the VM has an active irqfd with the same eventfd. */
 static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;
@@ -275,8 +277,8 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * On the eventfd's wait queue, from where a hangup finds the irqfd active. That queue has one
- * owner: if it is another VM's, nobody will call, and nothing is to be shut down.
+ * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. The queue
+ * accepts one irqfd only. If that is another VM's, this irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {
@@ -288,7 +290,7 @@ static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct 
 		spin_unlock_irq(&irq->irqfd_lock);
 		return irqfd->hooked;
 	}
-	/* An eventfd that was signalled before makes an interrupt. */
+	/* If the eventfd was signaled before, raise the interrupt. */
 	if (events & EPOLLIN)
 		irqfd_inject(irqfd);
 	return 0;
@@ -309,7 +311,7 @@ static struct okvm_irqfd *irqfd_alloc(struct okvm_vm *vm, u32 gsi)
 	return irqfd;
 }
 
-/* @file keeps the eventfd open, so that no hangup comes before the irqfd is on the wait queue. */
+/* @file keeps the eventfd open, so no hangup can come before the irqfd is on the wait queue. */
 static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_irqfd *args)
 {
 	struct okvm_irqfd *irqfd = irqfd_alloc(vm, args->gsi);
@@ -321,7 +323,7 @@ static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_
 	err = irqfd_get_eventfds(irqfd, file, args);
 	if (err)
 		goto err_free;
-	/* One assignment at a time: a deassignment must not find an irqfd that is not hooked up. */
+	/* The mutex keeps a deassignment from finding an irqfd that is not on the wait queue. */
 	mutex_lock(&irq->irqfd_mutex);
 	err = irqfd_need_wq(irq);
 	if (!err)
@@ -344,7 +346,7 @@ static int irqfd_assign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 	struct file *file;
 	int err;
 
-	/* Only chips in the kernel know when a line is acknowledged. */
+	/* Resampling needs in-kernel PIC and IOAPIC, which know when a line is acknowledged. */
 	if (mode == OKVM_IRQCHIP_NONE)
 		return okvm_refuse(vm, "KVM_IRQFD: no interrupt controllers in the kernel");
 	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && mode != OKVM_IRQCHIP_KERNEL)
@@ -368,7 +370,7 @@ static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct even
 		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
 			irqfd_deactivate(irq, irqfd);
 	spin_unlock_irq(&irq->irqfd_lock);
-	/* Once this returns, no deassigned irqfd makes an interrupt. */
+	/* When this function returns, no deassigned irqfd raises an interrupt any more. */
 	if (irq->irqfd_wq)
 		flush_workqueue(irq->irqfd_wq);
 	mutex_unlock(&irq->irqfd_mutex);

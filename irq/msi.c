@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Message-signalled interrupts: from a message to the LAPICs, and KVM_SIGNAL_MSI.
- */
+/* Message-signaled interrupts: delivery of an MSI to LAPICs, and KVM_SIGNAL_MSI. */
 #include <linux/errno.h>
 
 #include "core/trace_kvm.h"

@@ -2,9 +2,9 @@
 /*
  * The in-kernel PIT: clock, timer, bus devices and ioctls around its register model.
  *
- * The timer's handler raises GSI 0 itself, for the locks of the chips are taken with IRQs off.
- * Upstream needs a kernel thread per VM for that. A timer that was late counts the periods that
- * it missed instead of expiring once for each.
+ * The timer's handler raises GSI 0 itself, which is possible because the chips' locks are taken
+ * with IRQs off. Upstream KVM needs a kernel thread per VM for this. A timer that expires late
+ * counts the missed periods instead of expiring once for each.
  */
 #include <linux/hrtimer.h>
 #include <linux/slab.h>
@@ -14,15 +14,15 @@
 #include "irq/internal.h"
 #include "irq/model/pit.h"
 
-/* Host timers are not throttled by the scheduler, so a guest's period has a floor. */
+/* Shortest period, in ns: the host does not throttle its timers, so a guest could flood it. */
 #define PIT_MIN_PERIOD_NS	200000
 #define PIT_GSI			0
 #define PIT_SPEAKER_PORTS	4
 
 /*
  * struct okvm_pit - the PIT of a VM
- * @lock: guards all below; taken in the timer's handler, never held while lines are driven
- * @armed: the timer is meant to run: a handler that finds it false does nothing
+ * @lock: guards the members below; taken in the timer's handler, not held while lines are set
+ * @armed: the timer should run: if false, the handler does nothing
  * @period: ns, 0 for a single expiry
  */
 struct okvm_pit {
@@ -42,14 +42,15 @@ struct okvm_pit {
 
 static struct okvm_pit *pit_of(struct okvm_vm *vm)
 {
-	/* Pairs with the release in pit_create(). */
+	/* Pairs with pit_create(): a reader that sees the pointer sees a complete PIT. */
 	return smp_load_acquire(&okvm_irq(vm)->pit);
 }
 
 /*
- * LINT0 as NMI is how old kernels watch themselves: the PIT's edge goes to every such vCPU. There
- * may be a thousand, too many for the timer's interrupt. Ticks that come before the work is done
- * are one NMI, as they are for a CPU that is still in the handler.
+ * Old kernels use the PIT as an NMI watchdog: each vCPU whose LINT0 is an unmasked NMI gets an NMI
+ * at the PIT's edge. This is a work item, because with a thousand vCPUs it takes too long for a
+ * timer interrupt. Ticks that come before the work has run cause one NMI, as for a CPU that is
+ * still in its NMI handler.
  */
 static void pit_nmi_work(struct work_struct *work)
 {
@@ -82,7 +83,7 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	u64 ticks = 1;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	/* Stopped, or started anew, while this handler waited for the lock? */
+	/* Ignore the expiry if the timer was stopped or restarted while the handler waited. */
 	if (pit->armed && !hrtimer_is_queued(timer)) {
 		if (pit->period) {
 			ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period));
@@ -103,7 +104,7 @@ static void pit_carry_out(struct okvm_pit *pit, const struct pit_todo *todo, u64
 	lockdep_assert_held(&pit->lock);
 	if (todo->timer == PIT_TIMER_KEEP)
 		return;
-	/* A handler that is waiting for the lock finds out by itself. */
+	/* A handler that waits for pit->lock sees the change as soon as it has the lock. */
 	hrtimer_try_to_cancel(&pit->timer);
 	pit->armed = todo->timer == PIT_TIMER_START;
 	if (!pit->armed)
@@ -138,7 +139,7 @@ void okvm_pit_unmasked(struct okvm_vm *vm)
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
-/* ---- ports; the channels answer bytes, a wider access has its upper bytes 0 ---- */
+/* ---- ports: channels have byte registers; the upper bytes of wider reads are 0 ---- */
 
 static int pit_dev_read(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
 			void *val)
@@ -229,7 +230,7 @@ static void pit_set_reinject(struct okvm_pit *pit, bool on)
 	mutex_unlock(&pit->reinject_lock);
 }
 
-/* All ports at once, or none: a vCPU that found some could start the timer at once. */
+/* Register all ports or none: a vCPU could start the timer as soon as it finds one port. */
 static int pit_register(struct okvm_pit *pit, u32 flags)
 {
 	const struct okvm_io_place place[] = {
@@ -256,7 +257,7 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	lockdep_assert_held(&vm->lock);
 	if (irq->pit)
 		return -EEXIST;
-	/* Without a PIC in the kernel its line leads nowhere, unless GSI 0 has a route. */
+	/* Allowed without an in-kernel PIC, but then the PIT's line needs a route of GSI 0. */
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
 	if (!pit)
 		return -ENOMEM;
@@ -270,12 +271,12 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit->ack.acked = pit_acked;
 	err = pit_register(pit, flags);
 	if (err) {
-		/* No vCPU has found a port of this PIT, so its timer was never started. */
+		/* No vCPU has accessed a port of the PIT, so its timer was never started. */
 		kfree(pit);
 		return err;
 	}
 	pit_set_reinject(pit, true);
-	/* A reader that sees the pointer sees a complete PIT. */
+	/* A reader that sees the pointer also sees a complete PIT. */
 	smp_store_release(&irq->pit, pit);
 	return 0;
 }
@@ -346,7 +347,7 @@ static long pit_restore(struct okvm_vm *vm, const struct kvm_pit_state2 *state)
 	return 0;
 }
 
-/* The older pair of ioctls has the channels alone, and leaves the flags as they are. */
+/* KVM_GET_PIT and KVM_SET_PIT copy the channels only, and leave the flags as they are. */
 static long ioc_get_pit(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	struct kvm_pit_state *user = arg.data;

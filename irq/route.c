@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GSI routing table in use, the lines that it wires, and the notifiers of acknowledgments.
+ * The GSI routing table in use, the lines that it connects, and ack notifiers.
  *
- * Tables are read under plain RCU: every reader is short and never sleeps, whereas vm->srcu may
- * be held across a page fault that userspace resolves, and a change of routes must not wait for
- * that. Irqfds look their route up at each signal, so a new table needs no notification.
+ * Tables are read under plain RCU, because every reader is short and never sleeps. vm->srcu would
+ * not do: it may be held during a page fault that userspace resolves, for which a change of routes
+ * must not wait. Irqfds look up their route at each signal, so they need not be notified of a new
+ * table.
  */
 #include <linux/error-injection.h>
 #include <linux/slab.h>
@@ -52,10 +53,10 @@ void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table)
 
 	mutex_lock(&irq->lock);
 	old = routes_locked(irq);
-	/* The chips before the routes that lead to them; pairs with route_chips(). */
+	/* Publish the chips before the routes that lead to them; pairs with route_chips(). */
 	rcu_assign_pointer(irq->routes, table);
 	mutex_unlock(&irq->lock);
-	/* No interrupt takes an old route once the ioctl has returned. */
+	/* When the ioctl returns, no interrupt uses an old route. */
 	if (old)
 		synchronize_rcu_expedited();
 	kvfree(old);
@@ -98,10 +99,10 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 
 /* ---- lines ---- */
 
-/* A caller that holds a route to a pin has read it before: then the chips are there. */
+/* Return the chips. The caller has read a route to a pin, which is published after the chips. */
 static struct okvm_chips *route_chips(struct okvm_vm *vm)
 {
-	smp_rmb();	/* pairs with okvm_routes_publish() */
+	smp_rmb();	/* pairs with okvm_routes_publish(): chips before routes */
 	return okvm_irq(vm)->chips;
 }
 
@@ -122,8 +123,8 @@ static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int sour
 }
 
 /*
- * Nobody knows whether the guest uses the PIC or the IOAPIC, so a line goes to both; the one
- * that is not used has its pin masked.
+ * A line goes to the PIC and to the IOAPIC, because okvm does not know which one the guest uses.
+ * The guest masks the pin of the other one.
  */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status)
 {
@@ -169,7 +170,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi)
 	table = rcu_dereference(okvm_irq(vm)->routes);
 	if (table)
 		route = gsi_lookup(table, gsi, &nr);
-	/* A message is the only route of its GSI. */
+	/* If a GSI has an MSI route, it has no other route. */
 	if (nr && likely(route->kind == GSI_KIND_MSI))
 		okvm_msi_deliver(vm, &route->msi);
 	else if (nr)
@@ -190,7 +191,7 @@ int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin)
 	return gsi;
 }
 
-/* Userspace's IOAPIC has put its pins into the first routes, as messages. */
+/* With a split irqchip, userspace has put the pins of its IOAPIC into the first routes, as MSIs. */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);
@@ -215,8 +216,8 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 /* ---- acknowledge notifiers ---- */
 
 /*
- * A look-up by GSI, not a list: an EOI runs it with IRQs off, and a VMM may have as many
- * resamplers as it has file descriptors.
+ * Resamplers are found by GSI, not by a walk of a list: an EOI does this with IRQs off, and a VMM
+ * may have as many resamplers as it has file descriptors.
  */
 static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {
@@ -255,7 +256,9 @@ void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit)
 	okvm_irq_routes_changed(vm);
 }
 
-/* Return: those of @pins whose GSIs have a notifier of @kind. @acked: run the notifiers. */
+/*
+ * Return the pins in @pins whose GSI has a notifier of @kind. If @acked, also call the notifiers.
+ */
 static u32 ack_pins(struct okvm_irq_vm *irq, unsigned int chip, u32 pins, enum okvm_ack_kind kind,
 		    bool acked)
 {

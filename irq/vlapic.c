@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The local APIC of a vCPU: its life, its modes, what the run loop asks of it, and the ioctls.
- */
+/* The local APIC of a vCPU: creation, reset, modes, functions for the run loop, and ioctls. */
 #include <linux/kvm.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -13,7 +11,7 @@
 static_assert(LAPIC_STATE_SIZE == KVM_APIC_REG_SIZE);
 static_assert(LAPIC_PAGE_SIZE == PAGE_SIZE);
 
-/* ---- life ---- */
+/* ---- creation and reset ---- */
 
 static bool lint0_quirk(struct okvm_vm *vm)
 {
@@ -57,10 +55,11 @@ void okvm_apic_destroy(struct okvm_vcpu *vcpu)
 
 	if (!apic)
 		return;
-	/* An online vCPU goes only with its VM; a half-built one was never on the map. */
+	/* An online vCPU is destroyed only with its VM; a half-built one was never in the map. */
 	if (apic->online)
 		okvm_apic_map_drop(vcpu->vm);
 	hrtimer_cancel(&apic->hrtimer);
+	okvm_apic_vapic_destroy(apic);
 	vcpu->apic = NULL;
 	free_page((unsigned long)apic->l.regs);
 	kfree(apic);
@@ -70,11 +69,11 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
-	/* Changes of the EOI map before now were not requested of this vCPU. */
+	/* EOI maps that changed before the vCPU was online made no request to it: make one. */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 
-/* With virtual-interrupt delivery the CPU has copies of the highest IRR and ISR vectors. */
+/* Update the CPU's copies of the highest IRR and ISR vectors, for virtual-interrupt delivery. */
 static void sync_hw(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_apic_ops *ops = vcpu->apic->ops;
@@ -92,12 +91,13 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	struct lapic_effect eff = { .flags = 0 };
 
 	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
-	/* Vectors that were posted before the reset are cleared with the rest. */
+	/* Move posted vectors to IRR, so that the reset clears them with the others. */
 	if (apic->l.hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	lapic_reset(&apic->l, init, &eff);
 	apic->pv_eoi_msr = 0;
 	apic->pv_eoi_pending = false;
+	apic->vapic = false;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);
 }
@@ -144,9 +144,9 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	struct lapic_effect eff = { .flags = 0 };
 
 	/*
-	 * Broadcast suppression needs an IOAPIC with an EOI register, which the in-kernel one has
-	 * not: guests that do not look at its version would never complete a level interrupt.
-	 * MCG_CAP offers no CMCI, so there is no entry for it.
+	 * Suppression of EOI broadcasts needs an IOAPIC with an EOI register, which the in-kernel
+	 * IOAPIC lacks: guests that do not check its version would never complete a level-triggered
+	 * interrupt. There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);
@@ -157,7 +157,7 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	okvm_apic_apply(apic, &eff);
 }
 
-/* ---- what the run loop asks ---- */
+/* ---- functions for the run loop ---- */
 
 int okvm_apic_hand_over(struct okvm_vcpu *vcpu)
 {
@@ -174,7 +174,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* Only an APIC that is on has its interrupts delivered by the CPU. */
+	/* With virtual-interrupt delivery (hw_irr) the APIC is enabled, so no test is needed. */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 
@@ -210,7 +210,7 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* A TPR of class 0 holds nothing back. */
+	/* A TPR below 16 blocks no vector. */
 	if (!l->hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_TPR,
 					     lapic_get_tpr(l) >> 4 ? lapic_highest_irr(l) : -1);
@@ -259,14 +259,14 @@ bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector)
 	if (!test_bit(OKVM_APIC_SIPI, &apic->events) ||
 	    !test_and_clear_bit(OKVM_APIC_SIPI, &apic->events))
 		return false;
-	*vector = READ_ONCE(apic->sipi_vector);	/* after the bit: the locked operation orders it */
+	*vector = READ_ONCE(apic->sipi_vector);	/* ordered by test_and_clear_bit() */
 	return true;
 }
 
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
 	WRITE_ONCE(vcpu->apic->sipi_vector, vector);
-	smp_wmb();	/* pairs with okvm_apic_take_sipi() */
+	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &vcpu->apic->events);
 }
 
@@ -280,7 +280,7 @@ static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	if (!apic)
 		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
 	okvm_apic_pv_eoi_exit(vcpu);
-	/* A tick that waits for the next entry belongs into IRR. */
+	/* Deliver a timer tick that waits for the next VM entry: its vector belongs into IRR. */
 	okvm_apic_timer_inject(vcpu);
 	if (apic->l.hw_irr)
 		okvm_apic_hand_over(vcpu);
@@ -310,19 +310,8 @@ static long ioc_set_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* Only "none" can be said: TPR accesses are not reported, so there is nothing to patch. */
-static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
-{
-	const struct kvm_vapic_addr *vapic = arg.data;
-
-	if (!vcpu->apic)
-		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
-	return vapic->vapic_addr ? okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: not 0") : 0;
-}
-
 const struct okvm_ioctl okvm_lapic_ioctls[] = {
 	{ KVM_GET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_get_lapic } },
 	{ KVM_SET_LAPIC,	OKVM_IOC_LOAD | OKVM_IOC_SRCU, { .vcpu = ioc_set_lapic } },
-	{ KVM_SET_VAPIC_ADDR,	OKVM_IOC_LOAD, { .vcpu = ioc_set_vapic_addr } },
 	{ }
 };

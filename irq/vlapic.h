@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The local APIC of a vCPU: what irq/vlapic.c, irq/apic_deliver.c, irq/apic_regs.c and
- * irq/apic_timer.c share around the pure model of irq/model/lapic.h.
+ * The local APIC of a vCPU: declarations shared by irq/vlapic.c, irq/apic_deliver.c,
+ * irq/apic_regs.c, irq/apic_timer.c and irq/vapic.c, around the pure model of irq/model/lapic.h.
  */
 #ifndef OKVM_IRQ_VLAPIC_H
 #define OKVM_IRQ_VLAPIC_H
@@ -14,40 +14,45 @@
 #include "irq/apic_ops.h"
 #include "irq/model/lapic.h"
 
-/** enum okvm_apic_event - bits of okvm_apic.events: messages that wait for the vCPU's thread */
+/** enum okvm_apic_event - bits of okvm_apic.events: pending messages for the vCPU's thread */
 enum okvm_apic_event {
 	OKVM_APIC_INIT,
 	OKVM_APIC_SIPI,
 };
 
 /**
- * struct okvm_apic - one vCPU's local APIC
+ * struct okvm_apic - the local APIC of a vCPU
  *
- * Owned by the vCPU's thread (vcpu->mutex) unless a field says otherwise.
+ * Accessed by the vCPU's thread (vcpu->mutex) only, unless a member's comment says otherwise.
  */
 struct okvm_apic {
-	struct lapic l;		/* IRR, TMR, hints and esr_pending: any CPU */
+	struct lapic l;		/* any CPU changes IRR, TMR, hints and esr_pending */
 	struct okvm_vcpu *vcpu;
 	const struct okvm_apic_ops *ops;	/* the backend's; constant */
-	bool posted;		/* interrupts go by ops->post_irq(); read by any CPU */
-	bool online;		/* on the VM's destination map */
+	bool posted;		/* interrupts use ops->post_irq(); read by any CPU */
+	bool online;		/* in the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 
-	/* The timer runs in exactly one of the two, or not at all. */
+	/* At most one of the hrtimer and the backend's timer (hv) is armed. */
 	struct hrtimer hrtimer;
 	bool can_hv;
 	bool hv_armed;
-	bool fired;		/* set by the hrtimer: a tick waits for the thread */
+	bool fired;		/* set by the hrtimer's handler: a tick to deliver */
 
 	/* Any CPU. */
-	bool kick_late;		/* okvm_irq_vm.kick_work still has to kick this vCPU */
-	unsigned long events;	/* enum okvm_apic_event, atomic bit operations */
+	bool kick_late;		/* okvm_irq_vm.kick_work is going to kick the vCPU */
+	unsigned long events;	/* bits of enum okvm_apic_event, atomic operations */
 	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
 
 	/* Paravirtual EOI. */
-	bool pv_eoi_pending;	/* the guest may complete without an exit */
+	bool pv_eoi_pending;	/* the guest may skip the next EOI's VM exit */
 	u64 pv_eoi_msr;
 	struct okvm_gpa_cache pv_eoi_cache;
+
+	/* The word of KVM_SET_VAPIC_ADDR. */
+	bool vapic;		/* there is a word */
+	bool watches;		/* there was a word: exits of the vCPU are watched */
+	struct okvm_gpa_cache vapic_cache;
 };
 
 static inline struct okvm_apic *okvm_apic_of(const struct lapic *l)
@@ -55,7 +60,7 @@ static inline struct okvm_apic *okvm_apic_of(const struct lapic *l)
 	return container_of((struct lapic *)l, struct okvm_apic, l);
 }
 
-/** struct okvm_apic_map - a published destination map; read under RCU */
+/** struct okvm_apic_map - a destination map with its RCU head; read under RCU */
 struct okvm_apic_map {
 	struct rcu_head rcu;
 	struct lapic_map map;
@@ -63,22 +68,27 @@ struct okvm_apic_map {
 
 /* apic_deliver.c */
 
-/** okvm_apic_map_update() - an ID, mode or enable bit changed: build it anew. May sleep */
+/** okvm_apic_map_update() - rebuild the map after an ID, mode or enable bit changed. May sleep */
 void okvm_apic_map_update(struct okvm_vm *vm);
-/** okvm_apic_map_drop() - the VM dies: no message is delivered any more. May sleep */
+/** okvm_apic_map_drop() - remove the map of a VM that is being destroyed. May sleep */
 void okvm_apic_map_drop(struct okvm_vm *vm);
-/** okvm_apic_local() - a local source fires, in the vCPU's thread. Return: 1 if taken */
+/** okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. 1 if accepted */
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 
 /* apic_regs.c */
 
-/** okvm_apic_apply() - carry out what a register access asks for. May sleep for MAP only */
+/** okvm_apic_apply() - carry out the effects of a register access. Sleeps only for LAPIC_EFF_MAP */
 void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
+
+/* vapic.c */
+
+/** okvm_apic_vapic_destroy() - stop watching exits, as the vCPU is destroyed */
+void okvm_apic_vapic_destroy(struct okvm_apic *apic);
 
 /* apic_timer.c */
 
 void okvm_apic_timer_create(struct okvm_apic *apic);
-/** okvm_apic_timer_apply() - the LAPIC_EFF_TIMER_* of an access */
+/** okvm_apic_timer_apply() - carry out LAPIC_EFF_TIMER_* effects of a register access */
 void okvm_apic_timer_apply(struct okvm_apic *apic, u32 flags);
 
 #define OKVM_APIC_TIMER_EFFECTS	(LAPIC_EFF_TIMER_START | LAPIC_EFF_TIMER_SCALE |	\

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest-physical faults of two-dimensional paging: what is to be done, and who does it.
+ * Guest-physical faults under two-dimensional paging (EPT violations, nested page faults).
  *
- * Three ways, from cheap to dear: okvm_mmu_fault_fast() repairs an entry with
- * one compare-and-exchange, without a lock and with IRQs off;
- * okvm_mmu_mmio_cached() recognises an MMIO entry; okvm_mmu_fault() asks the
- * host for the page.
+ * There are three handlers, from the fastest to the slowest. okvm_mmu_fault_fast() changes an entry
+ * with one compare-and-exchange, without a lock and with IRQs off. okvm_mmu_mmio_cached()
+ * recognizes an MMIO entry. okvm_mmu_fault() asks the host for the page.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -17,13 +16,16 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
-/* Unsigned: a frame below the slot is far beyond its end. */
+/* The unsigned difference is huge if @gfn is below the slot: one comparison is enough. */
 static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot && gfn - slot->base < slot->npages;
 }
 
-/* Page tables and what they map are often in two slots. A frame in none is no reason to forget. */
+/*
+ * The slow part of fault_slot(). Two slots are cached, as a guest's page tables and its data are
+ * often in different slots. A frame in no slot leaves the cache unchanged.
+ */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
 	struct okvm_mmu_vcpu *mine = vcpu->mmu;
@@ -52,7 +54,7 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 	return slot_find(vcpu, gfn, *gen);
 }
 
-/* Enough spare tables for the longest way down. */
+/* Allocate as many spare tables as a fault may need at most: one per level below the root. */
 static int fault_fill_spare(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vcpu *mine = vcpu->mmu;
@@ -68,7 +70,7 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Under lock. A slot that comes now bumps the generation first, and then zaps the frame. */
+/* Caller holds mmu->lock. A new slot changes the slots' generation before it zaps the frame. */
 bool fault_in_hole(const struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -92,8 +94,9 @@ static int fault_mmio(struct okvm_fault *f)
 	int verdict = OKVM_FAULT_MMIO;
 
 	/*
-	 * A read-only slot stays mapped for reading; a changing one is not remembered. Nor is a
-	 * page table in no memory: an MMIO entry's exit does not tell a walk from an access.
+	 * Make no MMIO entry for a write to a read-only slot, whose page may be mapped for reading,
+	 * while the slots change (odd generation), or if the CPU's page walk has made the access:
+	 * an exit at an MMIO entry does not tell a walk's access from an instruction's.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -113,7 +116,7 @@ int fault_level(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int level = mmu->max_level;
 
-	/* Most faults end here, without a look at the host's tables. */
+	/* Most faults return here, without reading the host's page tables. */
 	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
@@ -131,7 +134,7 @@ static int fault_map(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = OKVM_FAULT_FIXED;
 
-	/* Stale: the guest faults again, and then sees what the host has now. */
+	/* If the host has invalidated the page meanwhile, the guest repeats the access. */
 	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
 		return verdict;
 	read_lock(&mmu->lock);
@@ -182,7 +185,7 @@ static noinline void fault_tell_user(const struct okvm_fault *f)
 		.data = { info.gpa, info.size },
 	};
 
-	/* Old headers have no name for it: it is where every exit's own data are. */
+	/* Old headers lack run->memory_fault. It is where all exit data are: at run->hw. */
 	*(struct okvm_memory_fault *)((void *)vcpu->run + offsetof(struct kvm_run, hw)) = info;
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
 	scnprintf(error.text, sizeof(error.text),
@@ -212,7 +215,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	return fault_verdict(&f, fault_handle(&f));
 }
 
-/* Bytes from @gpa to the end of the page that maps it for reading, or 0. */
+/* Return the number of bytes from @gpa to the end of its page, 0 if @gpa is not mapped readable. */
 static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 {
 	long bytes = 0;
@@ -233,7 +236,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	long bytes;
 	int ret;
 
-	/* Beyond what the tables translate. */
+	/* @gpa is beyond what the tables can translate. */
 	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root.level + 1))
 		return -ENOENT;
 	while (!(bytes = mapped_bytes(mmu, gpa))) {
@@ -254,8 +257,8 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Give the entry back what it lost to aging or to the dirty log. True if the
- * access may pass now. Under vm->srcu.
+ * Give a leaf back the rights that aging or dirty logging has taken. Under vm->srcu.
+ * Return: true if hardware allows the access afterwards
  */
 static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old, int level,
 			 u8 need)
@@ -270,7 +273,7 @@ static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old,
 		if (!(old & SPTE_HOST_WRITE))
 			return false;
 		slot = fault_slot(vcpu, gfn, &gen);
-		/* A logged huge page has to be split first. */
+		/* With dirty logging, a huge page has to be split first. */
 		if (!slot || (level > 1 && slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
 			return false;
 		new = spte_make_writable(fmt, new);
@@ -320,7 +323,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 	if (gen & 1)
 		return false;
-	/* The same slots: what was no memory then is none now. */
+	/* The slots have not changed: there is still no memory at @gfn. */
 	if (mine->mmio_gfn == gfn && mine->mmio_gen == gen)
 		return true;
 	rcu_read_lock();
@@ -336,7 +339,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
-/* What was done is success, and the argument says what is left. */
+/* If some pages of the range were mapped, return 0, and the rest of the range in the argument. */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_pre_fault_memory *range = arg.data;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Guest-virtual addresses: the pure walker of walk.c on the guest's memory. */
+/* Translate guest-linear addresses: run the walker of walk.c on the guest's memory. */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -13,7 +13,10 @@
 static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_USER &&
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
-/* More entries than a walk has, or one that is not 8 bytes: not noted at all. */
+/*
+ * Record one entry that the walk has read. A walk that reads too many entries (it was repeated), or
+ * entries of 4 bytes, is not noted: note_finish() discards it.
+ */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
 	if (note->nr >= OKVM_NOTE_LEVELS || size != 8) {
@@ -71,7 +74,7 @@ static const struct walk_ops gva_ops = {
 	.replace = gva_cmpxchg,
 };
 
-/* Setting a bit in a shadowed table may need the lock, so the walk without sleep refuses. */
+/* To set a bit in a shadowed table may need mmu->lock, so that gva_walk_fast() refuses. */
 static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	return -EAGAIN;
@@ -97,7 +100,7 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	/* A guest that never lets a walk end must not keep KVM_RUN, nor vm->srcu. */
+	/* A guest that changes its tables all the time must not hold up KVM_RUN or vm->srcu. */
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
 	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))
 		cond_resched();
@@ -191,7 +194,7 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 	return ret;
 }
 
-/* The end of the walk: what it leads to, for long mode only. */
+/* Complete @note with the address that the walk has found. Notes exist for long mode only. */
 static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
 {
 	struct okvm_memslot *slot = NULL;
@@ -233,10 +236,10 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* Slots lie in user memory; so every address that was computed from one does. */
+	/* Check one address only: all were computed from memory slots, which are user memory. */
 	if (!user_read_access_begin(note->hva, 16))
 		return false;
-	/* By pointers: a sanitizer's check of an index must not be called in here. */
+	/* Use no indices: a sanitizer would insert calls, which are forbidden in this section. */
 	for (; at < note->at + note->nr; at++, want++) {
 		unsafe_get_user(val, *at, failed);
 		if (val != *want)
@@ -257,7 +260,7 @@ bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[
 	u64 read[4];
 	int i;
 
-	/* 32-byte aligned, below 4 GiB (SDM "PAE Paging"). */
+	/* The PDPT is 32-byte aligned and below 4 GiB (SDM "PAE Paging"). */
 	if (okvm_read_guest(vcpu->vm, cr3 & 0xffffffe0, read, sizeof(read)))
 		return false;
 	for (i = 0; i < 4; i++) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a host virtual address to the frame that a fault may map.
+ * Find the host frame at a host virtual address, so that a fault can map it.
  *
- * Nothing here is kept: the reference that get_user_pages() gives is given
- * back as soon as the entry is in place, and from then on the MMU notifier
- * alone says how long the frame may stay mapped. Frames that did not come from
- * get_user_pages() (VM_PFNMAP, VM_IO) are never counted.
+ * okvm holds the page reference from get_user_pages() only until the entry is set. After that, the
+ * MMU notifier alone decides how long the frame stays mapped. okvm never takes a reference to a
+ * frame that does not come from get_user_pages() (VM_PFNMAP, VM_IO).
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -24,7 +23,10 @@ static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writa
 	f->uncached = false;
 }
 
-/* Under mmap_lock. Return: 0, OKVM_FAULT_MMIO, -EAGAIN (look again), or another errno */
+/*
+ * Find the frame in a VM_IO or VM_PFNMAP mapping. Under mmap_lock.
+ * Return: 0, OKVM_FAULT_MMIO, -EAGAIN if the caller has to look again, or another errno
+ */
 static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, f->hva);
@@ -37,7 +39,7 @@ static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 	if (!okvm_follow_pfn(vma, f->hva, &f->pfn, &f->writable)) {
 		if (!write || f->writable)
 			return 0;
-		/* What may be written is only not so yet: a private mapping gives a copy. */
+		/* With VM_WRITE, fixup_user_fault() can make the page writable (by a copy). */
 		if (!(vma->vm_flags & VM_WRITE))
 			return OKVM_FAULT_MMIO;
 	}
@@ -58,7 +60,10 @@ bool hostmem_get_fast(struct okvm_fault *f)
 	return true;
 }
 
-/* Before the page is mapped: vCPUs that entered without a clear of the buffers come out first. */
+/*
+ * Record, before a device page is mapped, that the guest can access device memory. VM entries must
+ * clear CPU buffers from then on, so that all vCPUs have to leave guest mode first.
+ */
 static void hostmem_note_device(struct okvm_vm *vm)
 {
 	if (READ_ONCE(vm->host_mmio))
@@ -76,7 +81,7 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 		mmap_read_lock(mm);
 		ret = hostmem_follow(f, mm);
 		mmap_read_unlock(mm);
-		/* The copy that a private mapping has got is memory like any other. */
+		/* If a private mapping was copied, the copy is ordinary memory. */
 		if (ret == -EAGAIN && hostmem_get_fast(f))
 			return 0;
 	} while (ret == -EAGAIN && !signal_pending(current) && ++tries < 16);
@@ -105,8 +110,8 @@ static int hostmem_error(struct okvm_fault *f, long err)
 }
 
 /*
- * Only if the host need not wait for anything. Return: pages, 0 if it would have to wait, or a
- * negative errno.
+ * Get the page without waiting. Return: 1; 0 or -EAGAIN if the host would have to wait; another
+ * negative errno
  */
 static long hostmem_try(struct okvm_fault *f, struct page **page)
 {
@@ -114,7 +119,7 @@ static long hostmem_try(struct okvm_fault *f, struct page **page)
 				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
 }
 
-/* Return: pages, or a negative errno; a signal ends the wait, where the kernel can do that. */
+/* Get the page. If the kernel supports it, a signal ends the wait. Return: 1 or a negative errno */
 static long hostmem_wait(struct okvm_fault *f, struct page **page)
 {
 	long n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
@@ -135,7 +140,7 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
 			return 0;
 	}
-	/* A kick is kept for KVM_RUN, and finds the thread that has called that last. */
+	/* Only KVM_RUN can be woken by kicks: KVM_PRE_FAULT_MEMORY waits without that. */
 	if (f->prefault)
 		return hostmem_wait(f, page);
 	if (!okvm_vcpu_wait_begin(f->vcpu))
@@ -174,8 +179,8 @@ void hostmem_release(struct okvm_fault *f)
 	if (!page)
 		return;
 	/*
-	 * Dirty as long as the guest may write to it: what makes the page clean
-	 * again write-protects it first, which the notifier hears.
+	 * Mark the page dirty while the guest may write to it. Before the host marks it clean, the
+	 * host write-protects it, and the MMU notifier removes the mapping.
 	 */
 	if (f->writable && !PageReserved(page) && !PageDirty(page))
 		SetPageDirty(page);
@@ -192,9 +197,8 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 	pmd_t pmd;
 
 	/*
-	 * IRQs off keep the host's tables from being freed; the caller checks
-	 * with notifier_stale() before it believes the answer. Each entry is
-	 * read once, as it may change into something else between two reads.
+	 * With IRQs off, the host's tables are not freed. The caller checks notifier_stale() before
+	 * it uses the result. Each entry is read once, as it may change between two reads.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of mmu/ share among themselves. */
+/* Internal header of mmu/: structures and functions that other folders do not use. */
 #ifndef OKVM_MMU_INTERNAL_H
 #define OKVM_MMU_INTERNAL_H
 
@@ -19,25 +19,26 @@
 #include "mmu/spte.h"
 
 /**
- * struct okvm_mmu_vm - guest-physical memory of a VM, as hardware sees it
- * @policy: changes before the first vCPU only (okvm_mmu_choose()); slots_lock keeps it too
- * @root: two-dimensional paging: the one root table, from VM creation to destruction
- * @fmt: format of the entries that @policy makes
- * @shadow: what shadow paging keeps
+ * struct okvm_mmu_vm - a VM's MMU: the tables by which hardware translates for its vCPUs
+ * @policy: two-dimensional or shadow paging. okvm_mmu_choose() changes it before there is a vCPU,
+ *	under slots_lock and @lock (write)
+ * @root: two-dimensional paging: the root table, which exists as long as the VM
+ * @fmt: format of the entries that @policy makes; okvm_mmu_honor_pat() changes it under @lock
+ * @guest_pat: okvm_mmu_honor_pat() was called; under vm->lock
+ * @shadow: the state of shadow paging
  * @max_level: largest page that may be mapped, 1..3
- * @nx_huge: huge pages are not executable (iTLB multihit); changes under @lock
- * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES; the next three see nx.c
- * @lock: readers change entries by compare-and-exchange and add tables;
- *	only a writer takes tables away
- * @seq: see below
- * @notifier: tells what the host does to the memory behind
+ * @nx_huge: huge pages are not executable (iTLB multihit); written under @lock
+ * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
+ * @nx_cursor, @nx_node, @nx_work: recovery of huge pages, see nx.c
+ * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
+ *	with the lock held for reading; tables are removed with the lock held for writing
+ * @notifier: the host's MM reports changes of the VMM's address space through it
  * @hole_gfn, @hole_pfn: see okvm_mmu_set_hole(); under @lock
  *
- * Invalidations by the host, guarded by @inv_lock for writing: between its
- * start and its end @inv_active counts it and [@inv_start, @inv_end) covers
- * it; each end increments @inv_seq. A fault samples @inv_seq before it asks the
- * host for a page and believes the answer only if, under @lock, nothing is
- * active around it and the sequence is the same.
+ * The host's invalidations are recorded under @inv_lock. From its start to its end an invalidation
+ * is counted in @inv_active and lies inside [@inv_start, @inv_end). Its end increments @inv_seq. A
+ * fault samples @inv_seq before it asks the host for a page. It maps the page only if, under @lock,
+ * no active invalidation contains the page's address and @inv_seq has not changed.
  */
 struct okvm_mmu_vm {
 	const struct mmu_policy *policy;
@@ -46,12 +47,13 @@ struct okvm_mmu_vm {
 	int max_level;
 	bool nx_huge;
 	bool nx_exempt;
+	bool guest_pat;
 	bool dead;
 	gfn_t nx_cursor;
 	struct list_head nx_node;
 	struct delayed_work nx_work;
 	const struct spte_fmt *fmt;
-	unsigned long limit;		/* KVM_SET_NR_MMU_PAGES, 0 none */
+	unsigned long limit;		/* KVM_SET_NR_MMU_PAGES, 0: no limit set */
 
 	rwlock_t lock;
 	gfn_t hole_gfn;
@@ -70,12 +72,13 @@ struct okvm_mmu_vm {
 #define MMU_CACHE_TABLES	ITER_MAX_LEVEL
 
 /**
- * struct okvm_mmu_vcpu - guarded by vcpu->mutex
- * @spare: zeroed pages for tables, filled before @lock is taken
- * @slot, @slot_gen: the two slots found last, good while the generation is the same
- * @mmio_gfn, @mmio_gen: a frame that was found to have an MMIO entry, likewise
- * @note: records the entries of the walk under way, or NULL
- * @shadow: what shadow paging keeps
+ * struct okvm_mmu_vcpu - a vCPU's MMU state, guarded by vcpu->mutex
+ * @spare: zeroed pages for new tables, allocated before mmu->lock is taken
+ * @slot, @slot_gen: the two slots found last; valid while the slots' generation is @slot_gen
+ * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
+ *	generation is @mmio_gen
+ * @note: where gva_read() records the entries that it reads, or NULL
+ * @shadow: the vCPU's state of shadow paging
  */
 struct okvm_mmu_vcpu {
 	u64 *spare[MMU_CACHE_TABLES];
@@ -90,13 +93,14 @@ struct okvm_mmu_vcpu {
 };
 
 /**
- * struct okvm_fault - one guest-physical fault
- * @vcpu, @gfn, @need: what was accessed and how (enum spte_access)
- * @gen, @slot, @hva, @seq: derived first; @slot NULL if no memory is there
- * @pfn, @page, @writable, @uncached: what the host says is there
- * @level: the page size to map
- * @nx_level: the page size it would be if the access were no fetch; 0 if that is no difference
- * @missed: hostmem_get_fast() has just found nothing
+ * struct okvm_fault - one guest-physical fault that is being handled; a local variable
+ * @vcpu, @gfn, @need: who accessed what frame, and the rights needed (enum spte_access)
+ * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
+ * @hva, @seq: the frame's address in the VMM, and notifier_seq() before the host was asked
+ * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
+ * @level: level of the leaf to make, 1..3
+ * @nx_level: the level that an access other than a fetch would get; 0 if it would be @level
+ * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it again
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -104,8 +108,8 @@ struct okvm_fault {
 	const gfn_t gfn;
 	const u8 need;
 	const bool may_defer;
-	const bool table;	/* a walk of the guest's page tables: OKVM_ACC_TABLE */
-	const bool prefault;	/* not KVM_RUN's: KVM_PRE_FAULT_MEMORY */
+	const bool table;	/* the CPU accessed a page table of the guest: OKVM_ACC_TABLE */
+	const bool prefault;	/* called by KVM_PRE_FAULT_MEMORY, not by KVM_RUN */
 
 	u64 gen;
 	struct okvm_memslot *slot;
@@ -124,46 +128,50 @@ struct okvm_fault {
 
 /* tdp.c */
 
-/** tdp_map() - put what @f found into the tables. Under lock (read), nothing being invalidated */
+/** tdp_map() - map the host page of @f. mmu->lock: read; the caller has checked notifier_stale() */
 void tdp_map(struct okvm_fault *f);
-/** tdp_map_mmio() - remember that nothing is at @f->gfn. Under lock (read). */
+/** tdp_map_mmio() - make an MMIO entry for @f->gfn, where no memory is. mmu->lock: read */
 void tdp_map_mmio(struct okvm_fault *f);
-/** tdp_leaf() - the leaf or MMIO entry for @gfn, or NULL. Inside an RCU section, or under lock */
+/** tdp_leaf() - find @gfn's lowest entry, or NULL; *@val: its value. Under RCU or lock */
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
-/** tdp_zap_begin() - takes lock for writing; then any number of tdp_zap_range() */
+/** tdp_zap_begin() - take mmu->lock for writing and initialize @z for calls of tdp_zap_range() */
 void tdp_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);
-/** tdp_zap_range() - remove all mappings of [@start, @end); TLBs are flushed later */
+/** tdp_zap_range() - remove all mappings of [@start, @end); tdp_zap_end() flushes the TLBs */
 void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end);
-/** tdp_zap_end() - one flush for all that was removed, and the lock is dropped */
+/** tdp_zap_end() - flush the TLBs once for all that was removed, and drop mmu->lock */
 void tdp_zap_end(struct mmu_zap *z) __releases(&z->mmu->lock);
 /** tdp_zap_mmio() - remove all MMIO entries */
 void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
-/** tdp_age() - was a frame accessed? @clear: as not accessed from now on. Takes lock (read) */
+/**
+ * tdp_age() - test the accessed state of frames [@start, @end) and, with @clear, clear it
+ *
+ * Takes mmu->lock for reading; the caller flushes. Return: true if any frame was accessed
+ */
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
-/** tdp_write_protect() - [@start, @end) gets no write access; no flush. Takes lock (read) */
+/** tdp_write_protect() - write-protect [@start, @end). Takes lock (read); the caller flushes */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes lock (write) */
+/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
- * tdp_recover_nx() - drop up to @max tables that were made for a fetch in place of a huge page
+ * tdp_recover_nx() - drop up to @max tables that replace a huge page because of a fetch
  *
- * Takes lock (write), and drops it in between.
+ * Takes mmu->lock for writing, and yields it in between.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
-/** tdp_free_all() - at the end of the VM: nobody walks the tables any more */
+/** tdp_free_all() - free all tables except the root, when the VMM's address space ends */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
-/** tdp_free_tree() - free a table and all below it; nobody walks them any more */
+/** tdp_free_tree() - free a table and all tables below it, which no CPU may be walking */
 void tdp_free_tree(u64 *table, int level);
 
 /* policy.c */
 
-/** mmu_reaches() - could @policy map all frames of @slot? */
+/** mmu_reaches() - return true if @policy's tables can map all frames of @slot */
 bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
 		 const struct okvm_memslot *slot);
 /**
- * mmu_zap() - remove all mappings of [@start, @end), flushed when it returns
- * @yield: may drop the lock in between. Takes lock for writing.
+ * mmu_zap() - remove all mappings of [@start, @end) and flush the TLBs
+ * @yield: mmu->lock, which this function takes for writing, may be dropped in between
  */
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
@@ -173,9 +181,9 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - @f->gfn is okvm_mmu_set_hole()'s frame, and no slot is there. Under lock */
+/** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
-/** fault_level() - the page size to map; what is there was resolved. May set @f->nx_level */
+/** fault_level() - return the level of the leaf for a resolved @f. May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
 
 /**
@@ -184,27 +192,28 @@ int fault_level(struct okvm_fault *f);
  */
 int hostmem_resolve(struct okvm_fault *f);
 /**
- * hostmem_get_fast() - the same if the page is there and may be written. Any context
+ * hostmem_get_fast() - resolve @f if the host's page is present and writable. Any context
  *
- * Writable even for a read: it saves the fault at the first write.
+ * It requires a writable page also for a read, which saves a fault at the guest's first write.
+ * Return: true if the page was found
  */
 bool hostmem_get_fast(struct okvm_fault *f);
-/** hostmem_release() - give up the reference that resolving took */
+/** hostmem_release() - drop the page reference that hostmem_resolve() or _get_fast() has taken */
 void hostmem_release(struct okvm_fault *f);
-/** hostmem_level() - the size of the host's own mapping at @hva: 1, 2 or 3 */
+/** hostmem_level() - return the level (1, 2 or 3) of the host's own mapping at @hva */
 int hostmem_level(struct okvm_vm *vm, hva_t hva);
-/** fault_slot() - slot of @gfn by the vCPU's hint; @gen the generation that was looked at */
+/** fault_slot() - find the slot of @gfn, or NULL; set *@gen to the slots' generation */
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen);
 
 /* nx.c */
 
 int nx_init(void);
 void nx_exit(void);
-/** nx_vm_create() - chooses mmu->nx_huge */
+/** nx_vm_create() - set mmu->nx_huge from the module parameter */
 void nx_vm_create(struct okvm_mmu_vm *mmu);
-/** nx_vm_release() - no vCPU runs any more; may be called twice. May sleep */
+/** nx_vm_release() - stop recovery when no vCPU runs any more. Idempotent. May sleep */
 void nx_vm_release(struct okvm_mmu_vm *mmu);
-/** nx_arm() - a table was made in place of a huge page: see to its end */
+/** nx_arm() - start the timer of huge-page recovery if the VM has tables to recover */
 void nx_arm(struct okvm_mmu_vm *mmu);
 
 /* notifier.c */
@@ -212,18 +221,18 @@ void nx_arm(struct okvm_mmu_vm *mmu);
 int okvm_notifier_register(struct okvm_mmu_vm *mmu);
 void okvm_notifier_unregister(struct okvm_mmu_vm *mmu);
 
-/** notifier_seq() - to be sampled before the host is asked for a page */
+/** notifier_seq() - return inv_seq, which a fault samples before it asks the host for a page */
 static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 {
-	/* Pairs with the end of an invalidation: the page is asked for after this read. */
+	/* Acquire: the caller's lookup of the host's page must not move before this read. */
 	return smp_load_acquire(&mmu->inv_seq);
 }
 
 /**
- * notifier_stale_unlocked() - what was learnt about @hva since @seq was sampled does not hold
+ * notifier_stale_unlocked() - has the host invalidated @hva since @seq was sampled?
  *
- * Without the lock: "no" is a guess. It keeps those who would have to give up anyway from taking
- * the lock, which the host waits for in order to come to an end.
+ * Without the lock, false is only a guess. A fault that gets true need not take mmu->lock, for
+ * which the host's invalidation may be waiting.
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
@@ -235,14 +244,14 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
 
-/** notifier_stale() - the same for good: "no" holds until the lock is dropped */
+/** notifier_stale() - notifier_stale_unlocked() under mmu->lock: false stays true until unlock */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
 	lockdep_assert_held(&mmu->lock);
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - @slot holds all of the page at @level around @gfn, aligned as in the host */
+/** slot_holds_page() - can a page at @level around @gfn be mapped: whole in @slot, hva aligned */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);
@@ -252,7 +261,7 @@ static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, i
 	       !(((slot->hva >> PAGE_SHIFT) ^ slot->base) & (pages - 1));
 }
 
-/* What an access (enum okvm_access) needs of an entry. */
+/* Convert enum okvm_access to the rights (enum spte_access) that the entry must give. */
 static inline u8 mmu_need(u32 acc)
 {
 	if (acc & OKVM_ACC_WRITE)

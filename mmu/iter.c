@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The page-table cursor, see iter.h. */
+/* Iterate over page-table entries, see iter.h. */
 #include <linux/minmax.h>
 
 #include "mmu/iter.h"
@@ -21,7 +21,7 @@ void iter_restart(struct iter *it)
 void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start, gfn_t end)
 {
 	it->gfn = start;
-	/* A walk beyond what the root covers would wrap round inside it. */
+	/* Beyond what the root table covers, the index would wrap: end there. */
 	it->end = min_t(gfn_t, end, spte_pages(root_level + 1));
 	it->min = min;
 	it->root_level = root_level;
@@ -36,7 +36,7 @@ void iter_skip(struct iter *it)
 	it->gfn = iter_base(it) + spte_pages(level);
 	if (!iter_valid(it))
 		return;
-	/* Index 0 at a level means that the table above has a new entry too. */
+	/* If the index has become 0, the walk is past the table: continue one level higher. */
 	while (level < it->root_level && !spte_index(it->gfn, level))
 		level++;
 	iter_at(it, level);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A cursor over a tree of page tables: visits the entries that cover a range
- * of frames, upper ones before those below them, without recursion.
+ * An iterator over the page-table entries that cover a range of frames, without recursion. It
+ * visits an entry before the entries of the table below it.
  *
- * The caller holds vm->mmu->lock, or only reads inside an RCU section.
+ * The caller holds vm->mmu->lock, or only reads and is inside an RCU section.
  */
 #ifndef OKVM_MMU_ITER_H
 #define OKVM_MMU_ITER_H
@@ -19,14 +19,14 @@
 #define ITER_MAX_LEVEL	5
 
 /**
- * struct iter - the cursor
- * @gfn: first frame not yet done with; inside what @entry covers
- * @end: frame at which to stop
- * @entry, @val: the entry, and its value when it was read
- * @level: level of @entry
+ * struct iter - position of an iteration
+ * @gfn: first frame not yet visited; the present entry covers it
+ * @end: the iteration ends at this frame
+ * @from: frame at which iter_start() or iter_restart() has begun
+ * @entry, @val: the present entry, and its value when it was read
+ * @level: level of the present entry
  * @min: entries below this level are not visited
- * @from: frame at which the walk last began from the root
- * @table: the tables from @root_level down to @level, by level
+ * @table: by level, the tables on the path from the root to the present entry
  */
 struct iter {
 	gfn_t gfn;
@@ -40,19 +40,19 @@ struct iter {
 	u64 *table[ITER_MAX_LEVEL + 1];
 };
 
-/** iter_start() - on the root's entry for @start */
+/** iter_start() - begin an iteration over [@start, @end) with the root's entry for @start */
 void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start, gfn_t end);
 
-/** iter_restart() - again from the root at the frame reached; after the lock was dropped */
+/** iter_restart() - go back to the root's entry for @it->gfn, after the lock was dropped */
 void iter_restart(struct iter *it);
 
-/** iter_next() - below the entry if it is a table (re-read the value first), else past it */
+/** iter_next() - go to the table below the entry, as @it->val says, or else to the next entry */
 void iter_next(struct iter *it);
 
-/** iter_skip() - past the entry, whatever it is */
+/** iter_skip() - go past the entry without visiting the table below it */
 void iter_skip(struct iter *it);
 
-/** iter_reload() - read the entry again after it was changed */
+/** iter_reload() - update @it->val after the entry was changed */
 static inline void iter_reload(struct iter *it)
 {
 	it->val = READ_ONCE(*it->entry);
@@ -64,29 +64,29 @@ static inline bool iter_valid(const struct iter *it)
 }
 
 /**
- * iter_moved() - the walk got further since it last began from the root
+ * iter_moved() - return true if the iteration has advanced since iter_start() or iter_restart()
  *
- * Only then may the lock be dropped: a walk that gives way before it is past one frame does no
- * more after it than before, and may go on like this for ever.
+ * The lock may be dropped only then. Otherwise the iteration could drop the lock and restart at the
+ * same frame again and again.
  */
 static inline bool iter_moved(const struct iter *it)
 {
 	return it->gfn != it->from;
 }
 
-/** iter_base() - the first frame that the entry covers */
+/** iter_base() - return the first frame that the present entry covers */
 static inline gfn_t iter_base(const struct iter *it)
 {
 	return it->gfn & ~(spte_pages(it->level) - 1);
 }
 
-/** iter_within() - the entry covers nothing outside [@start, @end) */
+/** iter_within() - return true if the present entry covers no frame outside of [@start, @end) */
 static inline bool iter_within(const struct iter *it, gfn_t start, gfn_t end)
 {
 	return iter_base(it) >= start && iter_base(it) + spte_pages(it->level) <= end;
 }
 
-/** iter_table_of() - the table that a table entry points to */
+/** iter_table_of() - return the table that @spte, which must be a table entry, points to */
 static inline u64 *iter_table_of(u64 spte)
 {
 	return __va(spte & SPTE_ADDR);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the page-table cursor over a small tree in kernel pages. */
+/* KUnit: iterate over a small tree of page tables. */
 #include <kunit/test.h>
 
 #include <linux/gfp.h>
@@ -10,7 +10,7 @@ struct iter_test {
 	u64 *root, *mid, *low;
 };
 
-/* Three levels: a huge leaf at index 3 of the middle table, pages at 5 and 511 of the low one. */
+/* Make three levels: a huge leaf at level 2, index 3; small pages at level 1, indices 5 and 511. */
 static void iter_test_make(struct kunit *test, struct iter_test *t)
 {
 	t->root = (u64 *)get_zeroed_page(GFP_KERNEL);
@@ -64,20 +64,20 @@ static void iter_test_range(struct kunit *test)
 		steps++;
 	}
 	KUNIT_EXPECT_EQ(test, leaves, 1);
-	/* The root's entry, the middle table's, and the rest of the low table. */
+	/* One entry of the root, one at level 2, and entries 6 to 511 at level 1. */
 	KUNIT_EXPECT_EQ(test, steps, 2 + 506);
-	/* A minimum level stops above the pages. */
+	/* With a minimum level of 2, no entry at level 1 is visited. */
 	steps = 0;
 	iter_for_each(&it, t.root, 3, 2, base, base + 1024)
 		steps++;
 	KUNIT_EXPECT_EQ(test, steps, 1 + 2);
-	/* Beyond what the root covers there is nothing. */
+	/* Beyond what the root covers, no entry is visited. */
 	iter_start(&it, t.root, 3, 1, spte_pages(4), ~0ULL);
 	KUNIT_EXPECT_FALSE(test, iter_valid(&it));
 	iter_test_free(&t);
 }
 
-/* As often as the lock may be dropped, it is: each time after one step at least. */
+/* Restart as often as iter_moved() allows: the iteration still ends and visits all leaves. */
 static void iter_test_restarts(struct kunit *test)
 {
 	gfn_t base = spte_pages(3) + 2 * spte_pages(2);

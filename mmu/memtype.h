@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What memory type a frame gets that the guest sees. */
+/* Which memory type okvm uses when it maps a host frame into a guest. */
 #ifndef OKVM_MMU_MEMTYPE_H
 #define OKVM_MMU_MEMTYPE_H
 
 #include <linux/mm.h>
 #include <linux/pfn.h>
 
-#include <asm/e820/api.h>
-
 #include "core/compat.h"
 
 /**
- * memtype_is_device() - a device's memory, or memory the kernel knows nothing about: uncacheable
+ * memtype_is_device() - return true if a host frame is device memory, to be mapped uncacheable
  *
- * A reserved page may be either: those of persistent memory (DAX) and of the firmware are memory.
- * The host's own type decides, as nobody else knows.
+ * A frame without a struct page is taken for device memory if it is not RAM in the e820 table. A
+ * reserved page may be RAM (persistent memory with DAX, firmware) or device memory: then the memory
+ * type of the host's own mapping decides.
  */
 static inline bool memtype_is_device(u64 pfn)
 {
 	if (pfn_valid(pfn))
 		return PageReserved(pfn_to_page(pfn)) && !is_zero_pfn(pfn) &&
 		       okvm_pfn_uncached(pfn);
-	return !e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+	return !okvm_pfn_is_ram(pfn);
 }
 
 #endif /* OKVM_MMU_MEMTYPE_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: which frames of this machine are a device's. */
+/* KUnit: which frames of this machine are device memory. */
 #include <kunit/test.h>
 
 #include <linux/gfp.h>
@@ -7,14 +7,14 @@
 
 #include "mmu/memtype.h"
 
-/* The kernel's own image: reserved, and memory all the same. */
+/* A page of the kernel's image is reserved, but is RAM. */
 static void memtype_test_reserved(struct kunit *test)
 {
 	u64 pfn = page_to_pfn(ZERO_PAGE(0)) + 1;
 
 	KUNIT_ASSERT_TRUE(test, pfn_valid(pfn));
 	KUNIT_ASSERT_TRUE(test, PageReserved(pfn_to_page(pfn)));
-	/* Without PAT the host's type is unknown, and wrong for a device would be worse. */
+	/* Without PAT the host's memory type is unknown: then device memory is the safe answer. */
 	KUNIT_EXPECT_EQ(test, memtype_is_device(pfn), !pat_enabled());
 }
 
@@ -30,7 +30,7 @@ static void memtype_test_memory(struct kunit *test)
 
 static void memtype_test_device(struct kunit *test)
 {
-	/* The local APIC, and nothing at all. */
+	/* The local APIC's page, and an address where there is no memory. */
 	KUNIT_EXPECT_TRUE(test, memtype_is_device(0xfee00));
 	KUNIT_EXPECT_TRUE(test, memtype_is_device(1ULL << 39));
 }

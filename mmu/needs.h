@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What mmu/ needs from above: x86/ supplies it, bound at link time. */
+/* Functions that mmu/ calls and x86/ implements (bound at link time). */
 #ifndef OKVM_MMU_NEEDS_H
 #define OKVM_MMU_NEEDS_H
 
@@ -9,23 +9,24 @@ struct okvm_vcpu;
 struct walk_regs;	/* mmu/walk.h */
 
 /**
- * okvm_arch_walk_regs() - CR3, PDPTEs, PKRU and EFLAGS.AC, for a walk. Vcpu loaded or not
- * running
+ * okvm_arch_walk_regs() - read CR3, PDPTEs, PKRU and EFLAGS.AC of a vCPU for a page-table walk
+ *
+ * The vCPU must be loaded by the caller's thread or not run at all.
  */
 void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs);
 
 /**
- * okvm_arch_apf_possible() - may the guest, now, do something else while a page is fetched?
+ * okvm_arch_apf_possible() - return true if the vCPU can go on while the host fetches a page
  *
- * From the handling of a guest-physical fault, as okvm_arch_apf_start().
+ * Called, like okvm_arch_apf_start(), while a guest-physical fault is handled.
  */
 bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
 /**
- * okvm_arch_apf_start() - fetch the page at @hva in the background
+ * okvm_arch_apf_start() - fetch the host page at @hva in the background
  *
- * To be called after okvm_arch_apf_possible() has said yes. Caller holds vm->srcu; may sleep.
- * Return: true if a #PF that tells the guest is queued, or the vCPU cannot be entered until the
- * page is there or an interrupt comes; false if the fault must be handled here and now
+ * Call it only after okvm_arch_apf_possible() has returned true. Caller holds vm->srcu; may sleep.
+ * Return: true if a #PF that informs the guest is queued, or the vCPU is not entered until the page
+ * is present or an interrupt arrives; false if the caller must fetch the page itself
  */
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the host does to the memory behind the guest.
+ * The MMU notifier: follow the host's changes of the memory that is mapped into guests.
  *
- * Guest memory is ordinary memory of the VMM: it is swapped out, merged,
- * migrated, write-protected and unmapped while the guest runs. Before the host
- * touches its own page tables it tells us; when it has told us, no translation
- * of the range is left in any table or TLB, and none is made until it says
- * that it is done (struct okvm_mmu_vm describes the protocol).
+ * Guest memory is ordinary memory of the VMM: the host swaps, merges, migrates, write-protects and
+ * unmaps it while the guest runs. Before the host changes its page tables it calls
+ * invalidate_range_start(). When that returns, no table and no TLB has a translation of the range,
+ * and none is made until invalidate_range_end(). See struct okvm_mmu_vm for the protocol.
  *
- * Every invalidation is counted, whether or not it meets a slot, so that start
- * and end balance by themselves; upstream counts only those that meet a slot
- * and has to hold back memslot updates in between.
+ * Every invalidation is counted, even if its range is in no slot, so that each end matches a start.
+ * Upstream counts only invalidations that concern a slot, and must delay slot updates while one is
+ * in progress.
  */
 #include <linux/minmax.h>
 #include <linux/mmu_notifier.h>
@@ -32,7 +31,7 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 		WRITE_ONCE(mmu->inv_start, start);
 		WRITE_ONCE(mmu->inv_end, end);
 	} else {
-		/* The hull of all that are active; it shrinks when none is. */
+		/* One range contains all active invalidations; it shrinks only when none is. */
 		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
 		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));
 	}
@@ -44,7 +43,7 @@ static void inv_finish(struct okvm_mmu_vm *mmu)
 {
 	spin_lock(&mmu->inv_lock);
 	WRITE_ONCE(mmu->inv_seq, mmu->inv_seq + 1);
-	/* Pairs with smp_rmb() in notifier_stale(). */
+	/* Pairs with smp_rmb() in notifier_stale_unlocked(). */
 	smp_wmb();
 	if (!OKVM_BUG_ON(mmu->vm, !mmu->inv_active))
 		WRITE_ONCE(mmu->inv_active, mmu->inv_active - 1);
@@ -66,7 +65,7 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans, NOTIFIER_SPANS);
 	if (n <= 0)
 		return 0;
-	/* Thousands of slots may share the page: they need one lock and one flush. */
+	/* Thousands of slots may map the same host page: lock and flush only once for all. */
 	policy->zap_begin(&zap, mmu, may_block);
 	do {
 		for (i = 0; i < n; i++)
@@ -99,8 +98,8 @@ static bool notifier_age(struct okvm_mmu_vm *mmu, hva_t start, hva_t end, bool c
 	return young;
 }
 
-static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				      unsigned long start, unsigned long end)
+static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					       unsigned long start, unsigned long end)
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
 	bool young = notifier_age(mmu, start, end, true);
@@ -110,20 +109,20 @@ static int notifier_clear_flush_young(struct mmu_notifier *mn, struct mm_struct 
 	return young;
 }
 
-/* There is no flush: a TLB that still holds the page makes it look unused a little early. */
-static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				unsigned long start, unsigned long end)
+/* Without a flush, an access through a TLB is not seen: the page looks unused too early. */
+static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					 unsigned long start, unsigned long end)
 {
 	return notifier_age(notifier_mmu(mn), start, end, true);
 }
 
-static int notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
-			       unsigned long address)
+static okvm_young_t notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+					unsigned long address)
 {
 	return notifier_age(notifier_mmu(mn), address, address + 1, false);
 }
 
-/* The address space ends, or the VM does. Nothing is mapped from here on. */
+/* Called when the VMM's address space or the VM ends. mmu->dead prevents new mappings. */
 static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);
@@ -158,6 +157,6 @@ void okvm_notifier_unregister(struct okvm_mmu_vm *mmu)
 	if (!mmu->registered)
 		return;
 	mmu->registered = false;
-	/* Calls release() if the address space still lives, and waits for all callbacks. */
+	/* Calls notifier_release() if the address space still exists, and waits for callbacks. */
 	mmu_notifier_unregister(&mmu->notifier, mmu->vm->mm);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Huge pages that are not executable, against iTLB multihit (CVE-2018-12207), and the way back:
- * a table that stands where a huge page would, had the guest not executed from it, is taken away
- * after a while. The next access that is no fetch maps the huge page again.
+ * The mitigation of iTLB multihit (CVE-2018-12207): huge pages are not executable. When the guest
+ * fetches code from a huge page, a table with small pages replaces the huge page. Recovery removes
+ * such tables after a while. The next access that is no fetch then maps the huge page again.
  *
- * Upstream has a kernel thread per VM for that, which wakes up in every period, and a list of the
- * tables. Here such a table is known by a bit of the entry that points to it; a delayed work goes
- * over the tables, and only while there is one.
+ * For recovery, upstream has a kernel thread per VM that wakes up in every period, and a list of
+ * the tables. okvm marks such a table by a bit of the entry that points to it, and has a delayed
+ * work that is queued only while a VM has such tables.
  */
 #include <linux/capability.h>
 #include <linux/list.h>
@@ -20,16 +20,16 @@
 #include "core/compat.h"
 #include "mmu/internal.h"
 
-#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* if no period is given */
-#define NX_RATIO_MAX		3600u			/* a second at least */
+#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* default period * ratio */
+#define NX_RATIO_MAX		3600u			/* default period >= 1 s */
 
 enum nx_mode {
-	NX_AUTO,	/* on CPUs with the bug */
+	NX_AUTO,	/* on if the CPU has the bug */
 	NX_OFF,
 	NX_ON,
 };
 
-/* Guards the parameters' changes and the list of VMs. */
+/* Guards changes of the module parameters, and the list of VMs. */
 static DEFINE_MUTEX(nx_lock);
 static LIST_HEAD(nx_vms);
 static struct workqueue_struct *nx_wq;
@@ -49,7 +49,7 @@ static bool nx_wanted(const struct okvm_mmu_vm *mmu)
 
 /* ---- recovery ---- */
 
-/* Return: false if nothing is to be recovered ever. */
+/* Compute the recovery period. Return: false if recovery is disabled (ratio 0) */
 static bool nx_period(unsigned long *jiffies_out)
 {
 	unsigned int ratio = READ_ONCE(nx_ratio), ms = READ_ONCE(nx_period_ms);
@@ -66,7 +66,7 @@ void nx_arm(struct okvm_mmu_vm *mmu)
 {
 	unsigned long period;
 
-	/* Nothing changes if it is armed already. */
+	/* If the work is queued already, its timer stays as it is. */
 	if (atomic64_read(&mmu->vm->stat[OKVM_VM_STAT_NX_SPLITS]) > 0 && nx_period(&period))
 		queue_delayed_work(nx_wq, &mmu->nx_work, period);
 }
@@ -98,7 +98,7 @@ void nx_vm_release(struct okvm_mmu_vm *mmu)
 	mutex_lock(&nx_lock);
 	list_del_init(&mmu->nx_node);
 	mutex_unlock(&nx_lock);
-	/* No vCPU runs, and no parameter is changed for this VM: nobody arms it again. */
+	/* No vCPU runs and parameter changes skip this VM: the work is not queued again. */
 	cancel_delayed_work_sync(&mmu->nx_work);
 }
 
@@ -122,7 +122,7 @@ static void nx_apply(struct okvm_mmu_vm *mmu)
 
 	if (mmu->nx_huge == want)
 		return;
-	/* Entries made from here on obey the new setting; those made before it are zapped. */
+	/* Entries made after this follow the new setting. Zap all entries made before. */
 	write_lock(&mmu->lock);
 	mmu->nx_huge = want;
 	write_unlock(&mmu->lock);
@@ -139,7 +139,7 @@ static bool nx_parse(const char *val, enum nx_mode *mode)
 		*mode = NX_ON;
 	else if (sysfs_streq(val, "never"))
 		*mode = NX_OFF;
-	else if (!kstrtobool(val, &on))		/* "on" and "off" as well */
+	else if (!kstrtobool(val, &on))		/* includes "on" and "off" */
 		*mode = on ? NX_ON : NX_OFF;
 	else
 		return false;

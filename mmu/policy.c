@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The choice of a VM's policy, the calls that go through it, and the table of tdp.c. */
+/* Choose a VM's policy, call its callbacks, and define the policy of two-dimensional paging. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -7,6 +7,7 @@
 
 #include <asm/processor.h>
 
+#include "core/compat.h"
 #include "core/error.h"
 #include "core/hardware.h"
 #include "core/memslot.h"
@@ -15,14 +16,21 @@
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 /*
- * Where the kernel knows of memory encryption it takes the key's bits off its own addresses, even
- * if it does not encrypt. Guest-physical addresses are as wide as CPUID tells, the guest too.
+ * Return the width of guest-physical addresses: the one that CPUID reports to host and guest.
+ * x86_phys_bits may be less: with memory encryption, the kernel subtracts the key's bits.
  */
 static int guest_phys_bits(void)
 {
 	if (boot_cpu_data.extended_cpuid_level < 0x80000008)
 		return boot_cpu_data.x86_phys_bits;
 	return cpuid_eax(0x80000008) & 0xff;
+}
+
+static const struct spte_fmt *policy_ept_format(const struct okvm_mmu_vm *mmu, bool ad)
+{
+	if (mmu->guest_pat)
+		return ad ? &spte_fmt_ept_pat : &spte_fmt_ept_noad_pat;
+	return ad ? &spte_fmt_ept : &spte_fmt_ept_noad;
 }
 
 static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
@@ -34,9 +42,26 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		mmu->fmt = &spte_fmt_pt;
 		return;
 	}
-	/* Four levels reach 48 bits; a fifth is only worth its walk beyond that. */
+	/* Four levels translate 48 bits. Use five only for more, as walks become longer. */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
-	mmu->fmt = caps & OKVM_HW_TDP_AD ? &spte_fmt_ept : &spte_fmt_ept_noad;
+	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);
+}
+
+/* With nested paging of SVM the guest's memory types always have effect. */
+void okvm_mmu_honor_pat(struct okvm_vm *vm)
+{
+	struct okvm_mmu_vm *mmu = vm->mmu;
+
+	lockdep_assert_held(&vm->lock);
+	/* policy_tdp_format() needs it if the VM chooses two-dimensional paging later. */
+	mmu->guest_pat = true;
+	if (okvm_mmu_is_shadow(vm) || vm->caps & OKVM_HW_TDP_PT)
+		return;
+	/* Leaves made from here on have the new type; those made before are zapped. */
+	write_lock(&mmu->lock);
+	mmu->fmt = policy_ept_format(mmu, mmu->fmt->accessed);
+	write_unlock(&mmu->lock);
+	okvm_mmu_zap_all(vm);
 }
 
 static int policy_tdp_vm_create(struct okvm_mmu_vm *mmu)
@@ -85,7 +110,7 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 {
 }
 
-/* Page faults are not intercepted: a linear address is the guest's own affair. */
+/* A #PF comes from the guest's own tables. It is not intercepted, but the callback must exist. */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	pf->guest.error_code = pf->acc & 0xffff;
@@ -165,9 +190,9 @@ const struct mmu_policy mmu_policy_tdp = {
 	.gpa_bits = policy_tdp_gpa_bits,
 };
 
-/* ---- the choice ---- */
+/* ---- choosing a policy ---- */
 
-/* Can @policy map all slots that another policy has accepted? */
+/* Return true if @policy can map all existing memory slots. */
 static bool choose_reaches(struct okvm_vm *vm, const struct mmu_policy *policy)
 {
 	struct okvm_memslots *slots =
@@ -195,9 +220,9 @@ static int choose_locked(struct okvm_vm *vm, const struct mmu_policy *policy)
 }
 
 /*
- * Notifiers that run meanwhile may work with the old policy to their end: it has mapped nothing,
- * and what a vCPU maps later is held back by the invalidation that is going on. Its structures stay
- * until the end of the VM.
+ * An MMU notifier that runs at the same time may use the old policy until it returns. That is safe:
+ * nothing is mapped yet, the invalidation in progress keeps vCPUs from mapping its range, and the
+ * old policy's structures exist until the end of the VM.
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 {
@@ -231,9 +256,9 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm)
 	return vm->mmu->policy == &mmu_policy_shadow;
 }
 
-/* ---- calls through the policy ---- */
+/* ---- calls of the policy's callbacks ---- */
 
-/* SDM "INVPCID": the instruction's own numbers. */
+/* The types of INVPCID, as the instruction encodes them (SDM "INVPCID"). */
 static_assert(OKVM_INVPCID_ADDRESS == 0 && OKVM_INVPCID_SINGLE == 1 && OKVM_INVPCID_ALL == 2 &&
 	      OKVM_INVPCID_NOT_GLOBAL == 3);
 

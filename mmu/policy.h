@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two ways of translating guest memory have in common, and where they part.
+ * struct mmu_policy: the common interface of two-dimensional paging and shadow paging.
  *
- * A VM has one policy from its first vCPU to its end: tdp.c, where hardware translates
- * guest-physical addresses by one set of tables, or shadow paging, where hardware gets tables of
- * linear addresses that are made after the guest's own. The files that look after the host's side
- * (vm.c, notifier.c, nx.c) and the layers above go through this table. What only one of them can
- * meet calls it directly: an EPT violation is tdp.c's, which so costs no indirect call.
+ * A VM has one policy from its first vCPU on. With two-dimensional paging (tdp.c), one set of
+ * tables translates guest-physical addresses. With shadow paging, okvm builds tables for linear
+ * addresses from the guest's own tables. vm.c, notifier.c, nx.c and the upper layers call the
+ * policy's callbacks. An exit that occurs with one policy only calls that policy's code directly,
+ * which saves the indirect call: an EPT violation is always handled by fault.c and tdp.c.
  *
  * No callback may be NULL: a policy that has nothing to do has a function that does nothing.
  */
@@ -27,12 +27,13 @@ struct okvm_vm;
 enum okvm_invalidation;
 
 /**
- * struct mmu_zap - a removal that is going on, under mmu->lock (write)
- * @tables: what was unlinked; waits here for the flush, without which the lock is never dropped
- * @work: entries looked at since the lock was taken or dropped last
- * @flush: TLBs may still hold something that was removed
- * @yield: the lock may be dropped in between
- * @gone: the frames stop being memory; else the host only moves what is behind them
+ * struct mmu_zap - state of a removal of mappings, under mmu->lock (write)
+ * @tables: unlinked tables; freed after the flush that precedes every drop of the lock
+ * @work: number of entries looked at since the lock was last taken
+ * @flush: TLBs may still hold a removed translation
+ * @yield: the lock may be dropped before the removal is complete
+ * @gone: the frames leave the guest's memory (slot deleted, VM's end); false: the host only changes
+ *	the pages behind them
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;
@@ -44,82 +45,82 @@ struct mmu_zap {
 };
 
 /**
- * struct mmu_policy - one way of translating guest memory
- * @name: for messages
+ * struct mmu_policy - callbacks of one kind of paging
+ * @name: its name in messages
  */
 struct mmu_policy {
 	const char *name;
 
-	/* ---- lives. Destructors accept what was never created, and come more than once ---- */
+	/* ---- creation and destruction. Destructors are idempotent and need no creation ---- */
 
 	/*
-	 * The VM may get vCPUs with this policy: sets mmu->fmt and mmu->max_level. What an earlier
-	 * call made stays. Return: 0 or -ENOMEM
+	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
+	 * existing structures are kept. Return: 0 or -ENOMEM
 	 */
 	int (*vm_create)(struct okvm_mmu_vm *mmu);
-	/* Nobody walks the tables any more. */
+	/* Free the VM's tables. The caller has made sure that no CPU walks them. */
 	void (*vm_destroy)(struct okvm_mmu_vm *mmu);
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the vCPU's thread, vCPU loaded; IRQs on and vm->srcu held but for *_fast ---- */
+	/* ---- in the vCPU's thread, vCPU loaded; except *_fast: IRQs on, vm->srcu held ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
 	 * give it to the backend (set_root). Return: 0, or a negative errno for KVM_RUN
 	 */
 	int (*load)(struct okvm_vcpu *vcpu);
-	/* The vCPU's roots go: RESET, INIT, new CPUID, the vCPU's end. A load may follow. */
+	/* Drop the vCPU's roots, for RESET, INIT, new CPUID, destruction. load() may follow. */
 	void (*unload)(struct okvm_vcpu *vcpu);
-	/* An intercepted #PF, see okvm_mmu_page_fault(). */
+	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* IRQs off: never sleeps, mmu->lock by trylock only. OKVM_FAULT_SLOW: no answer */
+	/* page_fault() with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* CR3, or with PAE the PDPTEs, were loaded; vcpu->arch has the new values. */
+	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
-	/* The same with IRQs off, not with PAE. Return: false if nothing was done */
+	/* cr3_loaded() with IRQs off, not with PAE. Return: false if nothing was done */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
-	/* vcpu->mmu->mode has changed. A load follows before the next entry. */
+	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
-	/* The guest invalidates translations of its own. */
+	/* Flush translations of linear addresses for the guest, see okvm_mmu_invalidate(). */
 	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			   gva_t gva);
-	/* INVLPG, IRQs off as in page_fault_fast(). Return: false if nothing was done */
+	/* INVLPG with IRQs off. Return: false if nothing was done, and invalidate() is needed */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
-	/*
-	 * An instruction that writes to @gfn cannot be emulated. Return: true if it can be run
-	 * now, because the frame is not followed any more
-	 */
+	/* Zap the tables that shadow @gfn, see okvm_mmu_unprotect(). Return: true if any */
 	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
-	/* KVM_PRE_FAULT_MEMORY: bytes to the end of the page that maps @gpa, or a negative errno */
+	/*
+	 * KVM_PRE_FAULT_MEMORY: map the page of @gpa. Return: number of bytes from @gpa to the end
+	 * of the page, or a negative errno
+	 */
 	long (*prefault)(struct okvm_vcpu *vcpu, gpa_t gpa);
 
-	/* ---- the host's side: any thread ---- */
+	/* ---- called by any thread, for changes of memory slots and of the host's memory ---- */
 
 	/*
-	 * zap_begin() takes mmu->lock for writing; then any number of zap_range(); zap_end()
-	 * flushes once for all that was removed and drops the lock.
+	 * zap_begin() takes mmu->lock for writing. Each zap_range() removes the mappings of one
+	 * range. zap_end() flushes the TLBs once and drops the lock.
 	 */
 	void (*zap_begin)(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield);
 	void (*zap_range)(struct mmu_zap *z, gfn_t start, gfn_t end);
 	void (*zap_end)(struct mmu_zap *z);
-	/* All MMIO entries: their generations begin anew. */
+	/* Remove all MMIO entries, because the generations in them are going to wrap. */
 	void (*zap_mmio)(struct okvm_mmu_vm *mmu);
-	/* Was a frame accessed? @clear: as not accessed from now on. The caller flushes. */
+	/* Was a frame accessed? With @clear, clear the accessed state. The caller flushes. */
 	bool (*age)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
-	/* Frames get no write access, so that the next write is logged. The caller flushes. */
+	/* Write-protect frames, so that the next write is logged. The caller flushes. */
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-	/* Dirty logging of @slot has ended: huge pages may come back. */
+	/* Dirty logging of @slot has ended: let page faults map huge pages again. */
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
-	/* Drop up to @max tables that were made for a fetch in place of a huge page. */
+	/* Drop up to @max tables that replace a huge page because of a fetch. */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
-	/* The address space ends; mmu->dead is set. Nothing is mapped when it returns. */
+	/* Remove all mappings: the VMM's address space ends, or userspace restores the VM. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);
-	/* KVM_SET_NR_MMU_PAGES: at most @pages tables, 0 as the policy likes */
+	/* KVM_SET_NR_MMU_PAGES: allow @pages tables at most; 0: the policy's default */
 	void (*set_limit)(struct okvm_mmu_vm *mmu, unsigned long pages);
-	/* Bits of a guest-physical address that a slot may have. */
+	/* Width of the guest-physical addresses that the policy can map, in bits. */
 	int (*gpa_bits)(const struct okvm_mmu_vm *mmu);
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a frame of the guest to the leaves that map it, see shadow.h.
+ * The reverse map of shadow paging: find the leaves that map a frame of the guest. See shadow.h.
  *
- * Upstream has an array per memory slot, with one word per frame and level, and lists of blocks of
- * pointers where a frame is mapped more than once. Here an entry's link is beside it, so that
- * nothing is allocated when a leaf is made, and slots know nothing of it.
+ * Upstream has an array in each memory slot, with one word per frame and level, and lists of
+ * pointer blocks for frames that are mapped more than once. In okvm each shadow entry has its own
+ * struct shadow_link: making a leaf allocates nothing, and memory slots have no part in it.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -35,7 +35,7 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn)
 	return !xa_is_err(old);
 }
 
-/* Give the block of @gfn its frames, if it is there still. Return: false: no memory */
+/* Allocate b->frames of the block b of @gfn. Return: false if memory could not be allocated */
 static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_frames *frames = kzalloc(sizeof(*frames), GFP_KERNEL_ACCOUNT), *old = NULL;
@@ -45,7 +45,10 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
 		return false;
 	rcu_read_lock();
 	b = block_of(sh, gfn);
-	/* Somebody else's are as good. Who takes the block away meanwhile looks at them later. */
+	/*
+	 * Another vCPU may have set b->frames: use those. block_put() may have removed the block
+	 * meanwhile: block_free() reads b->frames only after this RCU section, and frees them.
+	 */
 	if (!b || !try_cmpxchg(&b->frames, &old, frames))
 		kfree(frames);
 	rcu_read_unlock();
@@ -66,13 +69,16 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level)
 	       (level > 1 || frames || block_make_frames(sh, gfn));
 }
 
-/* TLBs may hold what led to frames of the block, for writing if @write, and does no more. */
+/*
+ * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
+ * flush of the VM, so that TLBs may still hold it.
+ */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
 	return (write ? b->dropped_write : b->dropped) == sh->epoch;
 }
 
-/* A grace period after the block was taken out: nobody gives it frames any more. */
+/* Free a block one grace period after its removal: block_make_frames() cannot reach it any more. */
 static void block_free(struct rcu_head *head)
 {
 	struct shadow_block *b = container_of(head, struct shadow_block, rcu);
@@ -81,7 +87,7 @@ static void block_free(struct rcu_head *head)
 	kfree(b);
 }
 
-/* All of its frames are memory no more. Others may have come to need it meanwhile. */
+/* Free block number @nr, whose memory slot is gone, unless a leaf or a table has used it again. */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
 	const struct shadow_frames *frames = block_frames(b);
@@ -134,7 +140,10 @@ void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
 	WRITE_ONCE(l->what, 0);
 }
 
-/* The chain to which a leaf at the level of @t belongs that maps @gfn; @b has what it takes. */
+/*
+ * Return the head of the reverse-map chain for a leaf of @t that maps @gfn; @b is the block of @gfn.
+ * If @t is at level 1, @b->frames must have been allocated.
+ */
 static u32 *rmap_head(struct shadow_block *b, const struct shadow_table *t, gfn_t gfn)
 {
 	return role_level(t->role) == 1 ? &b->frames->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
@@ -148,7 +157,7 @@ bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_ta
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* The lock makes whoever looks for the leaf by its frame wait until the link is there. */
+	/* Hold block->lock to set entry and link, so that a walk of the chain finds every leaf. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -165,7 +174,7 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Others may upgrade it too: entry and link change together. */
+	/* Another vCPU may upgrade the leaf too: entry and link must change together. */
 	spin_lock(&b->lock);
 	done = try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -184,9 +193,12 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
 	link_del(sh, rmap_head(b, t, gfn), link_nr(t, i));
 }
 
-/* ---- what is done to all leaves of a frame ---- */
+/* ---- all leaves of a frame ---- */
 
-/* Hardware sets accessed and dirty bits meanwhile, others take the accessed bit away. */
+/*
+ * Clear @bits in one leaf, by compare-and-exchange: hardware may set accessed and dirty bits, and
+ * another thread may clear the accessed bit, at the same time. Return: true if any bit was set
+ */
 static bool leaf_clear(u64 *entry, u64 bits)
 {
 	u64 old = READ_ONCE(*entry);
@@ -199,7 +211,8 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear @bits in all leaves of the chain, and add the number of leaves to *@n. Block locked
+ * Clear @bits in all leaves of the chain that begins with link @nr, and increment *@n for each of
+ * the leaves. Caller holds mmu->lock for writing or the block's lock.
  * Return: true if a leaf had any of @bits
  */
 static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
@@ -222,7 +235,7 @@ static bool chain_test(struct shadow_vm *sh, u32 nr, u64 bits)
 	return false;
 }
 
-/* Return: how many leaves there were */
+/* Drop all leaves of the chain. Return: the number of leaves */
 static unsigned int chain_drop(struct shadow_vm *sh, u32 *head)
 {
 	unsigned int n = 0;
@@ -266,13 +279,13 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 	       block_stale(sh, b, true);
 }
 
-/* ---- what the host does to a range ---- */
+/* ---- ranges of frames ---- */
 
 #define for_each_block(b, nr, sh, start, end)						\
 	xa_for_each_range(&(sh)->blocks, nr, b, (start) >> SHADOW_LINK_BITS,		\
 			  ((end) - 1) >> SHADOW_LINK_BITS)
 
-/* The part of block @nr that is in [@start, @end): its first frame's index, one past the last. */
+/* Return the part of block @nr that is in [@start, @end): frame indices *@from to *@to - 1. */
 static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *from,
 		       unsigned int *to)
 {
@@ -282,7 +295,10 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 	*to = end - base < SHADOW_ENTRIES ? end - base : SHADOW_ENTRIES;
 }
 
-/* Frame @gfn, number @i of @frames: what leads to it goes; if gone, its tables. Return: work */
+/*
+ * Drop all leaves that map @gfn, which is frame @i of a block with @frames. If @z->gone, also zap
+ * the tables that shadow @gfn. Return: number of entries handled, for shadow_zap_yield()
+ */
 static unsigned int zap_frame(struct mmu_zap *z, struct shadow_frames *frames, unsigned int i,
 			      gfn_t gfn)
 {
@@ -296,7 +312,7 @@ static unsigned int zap_frame(struct mmu_zap *z, struct shadow_frames *frames, u
 	return leaves + tables * SHADOW_ENTRIES;
 }
 
-/* Frames @i to @to of block @nr. Each time that the lock was dropped @b may have gone. */
+/* Zap frames @i to @to - 1 of block @nr. @b is looked up again after each drop of the lock. */
 static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long nr, unsigned int i,
 		      unsigned int to)
 {
@@ -313,7 +329,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	}
 	if (!b)
 		return;
-	/* What was dropped here, or by others before, and not flushed since. */
+	/* Also flush if leaves of the block were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
 	if (z->gone && all)
 		block_put(sh, b, nr);
@@ -326,7 +342,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* Direct tables too, which are of no frame. */
+	/* Direct tables shadow no frame, so that only shadow_zap_all() finds them. */
 	if (z->gone && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
@@ -336,7 +352,10 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	}
 }
 
-/* One chain at a time: vCPUs may wait for the lock with IRQs off. */
+/*
+ * Test the accessed bits of one chain, and clear them if @clear. Hold block->lock for one chain
+ * only, as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
+ */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {
 	unsigned int n = 0;
@@ -372,8 +391,9 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 }
 
 /*
- * A large page goes: what it maps is written page by page from here on. The caller flushes, and
- * nobody here knows when; the block does, so that the lock may be given away between.
+ * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
+ * sees writes to each 4 KiB page. The caller of shadow_write_protect() flushes at the end. Until
+ * then the block is marked stale, so that the lock may be dropped without a flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

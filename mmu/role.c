@@ -19,7 +19,10 @@ static u32 role_of_mode(const struct walk_mode *mode)
 	return role;
 }
 
-/* The quadrant: which half (level 1) or quarter (level 2) of a 4-byte-entry table covers @gva. */
+/*
+ * Return the ROLE_QUADRANT field: which half (level 1) or quarter (level 2) of the guest's table of
+ * 4-byte entries covers @gva.
+ */
 static u32 role_quadrant_of(u32 role, u64 gva)
 {
 	if (role_levels(role) != 2)
@@ -67,12 +70,12 @@ struct walk_mode role_mode(u32 role)
 	};
 }
 
-/* Entry @i of the shadow is number (quadrant << 9 | i) of those that the whole table has. */
+/* Entry @i of the shadow table is entry (quadrant << 9 | i) of all quadrants taken together. */
 unsigned int role_offset(u32 role, unsigned int i)
 {
 	if (role_levels(role) != 2)
 		return i * 8;
-	/* At level 2 an entry of the guest is two of the shadow: 4 MiB. */
+	/* At level 2 a guest's entry (4 MiB) corresponds to two shadow entries (2 MiB each). */
 	return (role_quadrant(role) << 9 | i) >> (role_level(role) - 1) << 2;
 }
 

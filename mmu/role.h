@@ -1,34 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The role of a shadow table: all that its entries depend on besides the content of the guest's
- * table, in one word. Pure.
+ * The role of a shadow table: one word with everything, besides the content of the guest's table,
+ * that the shadow entries depend on. Pure.
  *
- * Two tables are the same only if the frame *and the whole word* are the same: each bit that is
- * forgotten here lets one table serve two purposes (CVE-2021-38198, CVE-2026-53359). Therefore
- * the word says all that the walker's judgement of an entry depends on, so that role_mode()
- * gives the paging mode back from it, and what is above a table: the access that its parents
- * leave to it.
+ * A shadow table is reused only if the frame *and the whole role* match. If the role lacked a bit,
+ * one table would be used for two purposes (CVE-2021-38198, CVE-2026-53359). Therefore the role
+ * contains the whole paging mode by which the walker judges an entry (role_mode() extracts it), and
+ * the access that the guest's upper entries allow.
  *
- *  bits    name          what
- *   2:0    level         1 maps pages of 4 KiB .. 5
- *   5:3    mode          levels of the guest's paging: 0 off, 2 (entries of 4 bytes), 3 PAE, 4, 5
- *   7:6    quadrant      mode 2: which part of the guest's table: a half at level 1, a quarter at 2
- *  10:8    access        what all entries above allow (enum shadow_access)
- *    11    direct        no table of the guest is behind: frames in sequence, from the table's on
+ *  bits    name          meaning
+ *   2:0    level         1 (maps 4 KiB pages) to 5
+ *   5:3    mode          levels of the guest's paging: 0 off, 2 (4-byte entries), 3 PAE, 4, 5
+ *   7:6    quadrant      mode 2: part of the guest's table: which half (level 1), quarter (level 2)
+ *  10:8    access        what all upper entries of the guest allow (enum shadow_access)
+ *    11    direct        no guest table: maps consecutive frames, beginning at the table's gfn
  *    12    nx            EFER.NXE
  *    13    wp            CR0.WP
- *    14    smep_nowp     CR4.SMEP without CR0.WP: a kernel's page for a write is not executed
- *    15    smap_nowp     CR4.SMAP without CR0.WP: such a page is not made at all
+ *    14    smep_nowp     CR4.SMEP = 1, CR0.WP = 0: a page that only WP = 0 makes writable gets NX
+ *    15    smap_nowp     CR4.SMAP = 1, CR0.WP = 0: a write that only WP = 0 allows is emulated
  *    16    pse           CR4.PSE (mode 2)
- *    17    gbpages       CPUID has pages of 1 GiB
- *    18    smm           address space of system management (foreseen: always 0)
- *    19    no_ad         hardware keeps no accessed bits in the table (foreseen: always 0)
- *    20    passthrough   root that is the guest's own (foreseen: always 0)
- *  29:24   maxphyaddr    the guest's, which says what bits are reserved
+ *    17    gbpages       the guest's CPUID has 1 GiB pages
+ *    18    smm           address space of SMM (reserved for later: always 0)
+ *    19    no_ad         hardware does not set accessed bits (reserved for later: always 0)
+ *    20    passthrough   the root is the guest's own table (reserved for later: always 0)
+ *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
- * A direct table depends on nothing of the mode where its page may be written: only level, access,
- * direct and smm are in its role, so that all modes share it. Where the page may not be written,
- * CR0.WP says what a leaf may become: wp, smep_nowp and smap_nowp are in the role as well.
+ * The role of a direct table with write access has only level, access, direct and smm, so that all
+ * paging modes share the table. Without write access, CR0.WP influences the leaves: the role then
+ * also has wp, smep_nowp and smap_nowp.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H
@@ -62,14 +61,14 @@
 #define ROLE_FLAGS	(ROLE_DIRECT | ROLE_NX | ROLE_WP | ROLE_SMEP_NOWP | ROLE_SMAP_NOWP | \
 			 ROLE_PSE | ROLE_GBPAGES | ROLE_SMM | ROLE_NO_AD | ROLE_PASSTHROUGH)
 
-/* Nothing overlaps: the sum is the union. */
+/* The fields do not overlap, as their sum equals their union. */
 static_assert(ROLE_LEVEL + ROLE_MODE + ROLE_QUADRANT + ROLE_ACCESS + ROLE_FLAGS +
 	      ROLE_MAXPHYADDR == GENMASK(20, 0) + GENMASK(29, 24));
 static_assert(ROLE_MODE == 7 << ROLE_MODE_SHIFT && ROLE_QUADRANT == 3 << ROLE_QUADRANT_SHIFT);
 static_assert(ROLE_ACCESS == 7 << ROLE_ACCESS_SHIFT);
 static_assert(ROLE_MAXPHYADDR == 63UL << ROLE_MAXPHYADDR_SHIFT && WALK_MAXPHYADDR_MAX <= 63);
 
-/** enum shadow_access - what a guest's entries allow; reading is implied */
+/** enum shadow_access - rights that page-table entries of the guest give; reading is implied */
 enum shadow_access {
 	SHADOW_WRITE = 1,
 	SHADOW_USER = 2,
@@ -97,35 +96,41 @@ static inline unsigned int role_quadrant(u32 role)
 	return (role & ROLE_QUADRANT) >> ROLE_QUADRANT_SHIFT;
 }
 
-/** role_entry_size() - bytes of an entry of the guest's table */
+/** role_entry_size() - return the size of an entry of the guest's table, in bytes */
 static inline unsigned int role_entry_size(u32 role)
 {
 	return role_levels(role) == 2 ? 4 : 8;
 }
 
 /**
- * role_root() - the role of the table at the top, for @gva
+ * role_root() - return the role of the top shadow table for @gva
  *
- * Levels 4 and 5 are the guest's own. All other guests run on a PAE root, whose four entries are
- * no table of this kind: the tops are the four tables at level 2 below it.
+ * If the guest's paging has 4 or 5 levels, the top table shadows the guest's top table. Otherwise
+ * hardware uses PAE paging: its four PDPTEs are not a shadow table, and the top tables are the four
+ * tables at level 2.
  */
 u32 role_root(const struct walk_mode *mode, u64 gva);
 
-/** role_child() - the table one level below one of @role, on the way to @gva; @access: above */
+/**
+ * role_child() - return the role of the table for @gva that is one level below a table of @role
+ * @access: what all guest entries above the child allow (enum shadow_access)
+ */
 u32 role_child(u32 role, u8 access, u64 gva);
 
-/** role_direct() - a direct table at @level, below one of @role */
+/** role_direct() - return the role of a direct table at @level, below a table of @role */
 u32 role_direct(int level, u8 access, u32 role);
 
-/** role_mode() - the paging mode by which entries of a table that is not direct are judged */
+/** role_mode() - return the guest's paging mode from the role of a table that is not direct */
 struct walk_mode role_mode(u32 role);
 
-/** role_offset() - byte offset in the guest's table of the entry that entry @i shadows */
+/** role_offset() - return the byte offset in the guest's table of what shadow entry @i shadows */
 unsigned int role_offset(u32 role, unsigned int i);
 
 /**
- * role_touched() - which entries depend on bytes [@offset, @offset + @bytes) of the guest's table
- * Return: false if none does (another quadrant); else entries @first to @last
+ * role_touched() - find the entries that shadow some bytes of a guest's table
+ * @offset, @bytes: position and number of the bytes
+ * @first, @last: output: indices of the first and the last such entry
+ * Return: false if there is none, as the bytes belong to another quadrant
  */
 bool role_touched(u32 role, unsigned int offset, unsigned int bytes, unsigned int *first,
 		  unsigned int *last);

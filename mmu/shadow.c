@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow tables: how they come, are found and linked, and go. See shadow.h. */
+/* Shadow tables: allocation, lookup, linking, zapping, and the shrinker. See shadow.h. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -19,7 +19,7 @@ static void shadow_count(struct shadow_vm *sh, int what, long n)
 
 struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn)
 {
-	/* The factor is the VM's own, so that no guest can choose frames of one bucket. */
+	/* A random factor per VM: a guest cannot choose frames that all hash to one bucket. */
 	return &sh->table[gfn * sh->hash >> (64 - SHADOW_BUCKET_BITS)];
 }
 
@@ -37,7 +37,7 @@ static int table_number(struct shadow_vm *sh, struct shadow_table *t)
 		chunk = kcalloc(SHADOW_IDS_PER_CHUNK, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			return -ENOMEM;
-		/* Somebody else's is as good. */
+		/* Another vCPU may have installed a chunk meanwhile: use that one. */
 		if (!try_cmpxchg(&sh->chunk[id / SHADOW_IDS_PER_CHUNK], &old, chunk))
 			kfree(chunk);
 	}
@@ -105,13 +105,16 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	u64 old;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Hardware may set bits in it until it is gone. */
+	/* xchg(), as hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
 		WRITE_ONCE(t->link[i].what, 0);
 		return false;
 	}
-	/* The guest may flush with one INVLPG a page that TLBs hold in parts: then flush all. */
+	/*
+	 * TLBs may hold a large page of the guest as several small ones, which the guest may flush
+	 * with one INVLPG: the next INVLPG has to flush everything.
+	 */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
 	if (spte_is_table(old, level)) {
@@ -123,7 +126,7 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	return true;
 }
 
-/* Nothing leads to @t. */
+/* Clear all entries that point to @t. */
 static void drop_parents(struct shadow_vm *sh, struct shadow_table *t)
 {
 	while (t->parents) {
@@ -158,21 +161,24 @@ static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role
 	return NULL;
 }
 
-/* @gfn is a guest's table from here on: nobody writes to it unseen. */
+/* Count one more shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
 static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 	u16 *shadowed = &b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)];
 
 	b->nr_shadowed++;
-	/* Pairs with shadow_wrote(): that sees this, or we see what was written. */
+	/* Pairs with shadow_wrote(): either it sees this count, or we read what it has written. */
 	WRITE_ONCE(*shadowed, *shadowed + 1);
 	smp_mb(); /* see above */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
 }
 
-/* The frame has no block (any more), or too many tables, of which shadow_make_room() rids it. */
+/*
+ * Return true if no table may be made for @gfn: it has no block, or SHADOW_SAME tables already. The
+ * next shadow_make_room() zaps the tables in the second case.
+ */
 static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
@@ -216,12 +222,12 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!t)
 		return table_make(vcpu, gfn, role);
-	/* New addresses lead to @t now, for which the guest does not have to flush. */
+	/* The caller links @t to a new parent: the guest need not flush the new addresses. */
 	sync_below(vcpu, t);
 	return t;
 }
 
-/* ---- going ---- */
+/* ---- zapping ---- */
 
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -265,7 +271,7 @@ static void table_unmark(struct shadow_vm *sh, struct shadow_table *t)
 	shadow_count(sh, OKVM_VM_STAT_NX_SPLITS, -1);
 }
 
-/* Nothing leads to @t and it leads to nothing. */
+/* Clear all entries of @t and all entries that point to @t. */
 static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 {
 	unsigned int i;
@@ -299,7 +305,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		list_add(&t->all, &z->tables);
 		return;
 	}
-	/* Before the flush, for which all vCPUs leave the guest. */
+	/* Request this before the flush, which makes all vCPUs leave guest mode and load roots. */
 	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 }
 
@@ -327,7 +333,7 @@ void shadow_zap_finish(struct mmu_zap *z)
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 {
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* It maps nothing, and its vCPU has another root by now. */
+	/* A dead table is empty, and its last user has given it up: no CPU walks it. */
 	if (--t->roots)
 		return;
 	if (t->dead)
@@ -343,7 +349,7 @@ void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t)
 		sh->nr_pinned++;
 }
 
-/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
+/* Yield mmu->lock to waiting threads only after this many entries were looked at. */
 #define ZAP_TURN	4096
 
 bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
@@ -357,13 +363,13 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
 	return true;
 }
 
-/* Tables that go, and that are looked at, while nobody gets the lock. */
+/* The most tables that shadow_reclaim() zaps, and looks at, while it holds mmu->lock. */
 #define RECLAIM_TURN	64
 #define RECLAIM_LOOKS	4096
 
 /*
- * The oldest @n tables, those used since the last look being passed over once; roots stay.
- * Return: how many went
+ * Zap up to @n tables, the oldest first. Skip roots; skip a table once if it was used since the
+ * last call. Return: the number of tables zapped
  */
 static unsigned long shadow_reclaim(struct mmu_zap *z, unsigned long n)
 {
@@ -384,7 +390,10 @@ static unsigned long shadow_reclaim(struct mmu_zap *z, unsigned long n)
 	return n - left;
 }
 
-/* Two per cent of the memory that the guest has used, as upstream gives of all that it has. */
+/*
+ * Return the limit of shadow tables. Without KVM_SET_NR_MMU_PAGES it is 2 % of the memory that the
+ * guest has used; upstream takes 2 % of all memory slots.
+ */
 static unsigned long shadow_limit(struct shadow_vm *sh)
 {
 	unsigned long max = sh->max_tables;
@@ -400,7 +409,7 @@ bool shadow_make_room(struct shadow_vm *sh)
 	struct mmu_zap z;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Roots cannot go, so that they do not count: else nothing below them could stay. */
+	/* Roots cannot be reclaimed. If they counted, they could leave no room for other tables. */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
 	shadow_zap_start(&z, sh);
@@ -425,7 +434,7 @@ void shadow_set_limit(struct okvm_mmu_vm *mmu, unsigned long pages)
 	write_unlock(&mmu->lock);
 }
 
-/* ---- all of many ---- */
+/* ---- zapping many tables ---- */
 
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock)
@@ -494,7 +503,10 @@ bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 	return any;
 }
 
-/* The tables as a whole: a device has few, and what else they map comes back. */
+/*
+ * Zap the whole tables that may contain MMIO entries. Devices have few such tables, and page faults
+ * map the tables' other pages again.
+ */
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
 {
 	struct shadow_vm *sh = mmu->shadow;
@@ -516,13 +528,13 @@ void shadow_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 	shadow_zap_end(&z);
 }
 
-/* ---- memory is short ---- */
+/* ---- the shrinker ---- */
 
 static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* What could go: not the roots, nor what a VM needs to get on. */
+/* Return how many tables the shrinker may take: all but roots and SHADOW_MIN_TABLES others. */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
@@ -531,7 +543,7 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Nobody who is short of memory waits for a VM: what was counted last will do. */
+/* Do not wait for the mutex in reclaim: if it is taken, return the last count. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;
@@ -547,7 +559,7 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	return nr ?: SHRINK_EMPTY;
 }
 
-/* Return: how many went; 0 also if the VM is at work, when another may be asked */
+/* Zap up to @nr tables of one VM. Return: the number zapped, 0 also if mmu->lock is taken */
 static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 {
 	unsigned long gone;
@@ -562,8 +574,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * Each call takes tables from one VM, and the VM that gave tables last is asked last. A VM after
- * okvm_mmu_vm_release(), whose vCPUs are going, has no table left.
+ * Each call takes tables from one VM and moves that VM to the end of the list. A VM after
+ * okvm_mmu_vm_release() has no tables, though its vCPUs may still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
@@ -596,7 +608,7 @@ void shadow_exit(void)
 	okvm_shrinker_remove(shadow_shrinker);
 }
 
-/* ---- life ---- */
+/* ---- creation and destruction ---- */
 
 int shadow_vm_create(struct okvm_mmu_vm *mmu)
 {
@@ -604,7 +616,7 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 
 	if (sh)
 		goto out;
-	/* What fails here leaves the VM as it was. */
+	/* On failure the VM stays unchanged. */
 	sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
 	if (!sh)
 		return -ENOMEM;
@@ -629,7 +641,7 @@ out:
 	return 0;
 }
 
-/* No vCPU is left, so that none has a root, and no TLB holds anything. */
+/* All vCPUs are destroyed: no table is a root, and no TLB holds the VM's translations. */
 void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 {
 	struct shadow_table *t, *next;

@@ -1,48 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shadow paging: tables that translate guest-linear to host-physical addresses, made from the
- * guest's own tables while it runs. Shared among mmu/shadow*.c and mmu/rmap.c only.
+ * Shadow paging: page tables that translate guest-linear to host-physical addresses. okvm builds
+ * them from the guest's page tables, one fault at a time. Only mmu/ includes this header.
  *
- * The promise to the guest: an access finds what a CPU's TLB could hold at that moment, which is
- * what the guest's tables say now, or have said since the guest last had that address flushed.
- * The promise to the host: what it takes away is in no entry and in no TLB when it is told so.
+ * Shadow paging guarantees to the guest: an access uses a translation that a real CPU's TLB could
+ * hold. That is one that the guest's tables contain, or have contained since the guest last flushed
+ * the address. It guarantees to the host: when an MMU notifier or a write protection returns, no
+ * shadow entry and no TLB gives the access that was removed.
  *
- * *Tables* shadow one table of the guest (or a part of it: role.h), and are found by frame and
- * role. A table that is direct shadows nothing: it maps frames in sequence, where the guest's page
- * is larger than what may be mapped, or has no paging at all.
+ * Tables: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
+ * It is looked up by the frame of the guest's table and the role. A *direct* table has no guest
+ * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
+ * the guest's page is larger than what okvm may map at once.
  *
- * *Links*: each entry points to one thing, a frame of the guest or a table. One struct shadow_link
- * beside it chains it with all others that point to the same: a frame's reverse map, a table's
- * parents. Links are named by number (table's id << 9 | index), half as wide as a pointer.
+ * Links: each shadow entry points to a frame of the guest or to a shadow table. The struct
+ * shadow_link of an entry chains it with all entries that point to the same target. The chain of a
+ * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
+ * by a number (table's id << 9 | index), which is half as wide as a pointer.
  *
- * *Blocks* hold what is known of 512 frames of the guest in sequence: the heads of their reverse
- * maps, and how many tables shadow each. They are made when first needed, and go with the slot.
- * What a block knows of each single frame is made later, as a large page does without.
+ * Blocks: a struct shadow_block describes 512 consecutive frames of the guest. A block is allocated
+ * when it is first needed and freed with the memory slot. Its struct shadow_frames contains, for
+ * each frame, the head of its reverse map and how many tables shadow the frame. A block that is
+ * mapped by large pages only has no struct shadow_frames.
  *
- * *Synchronous or not*: a frame that is shadowed is not writable for the guest; each write is
- * emulated, and shadow_wrote() drops the entries made from what was overwritten. A table at level 1
- * may go out of sync instead when the guest writes to it: its frame becomes writable. Entries of
- * such a table are what a TLB could hold, and are compared with the guest's when the guest flushes
- * (shadow_sync.c). A write that makes an entry present needs no flush: the entry's shadow is empty
- * then, and the fault on it is resolved by a walk. A table out of sync that is given to one more
- * parent is compared first, as the guest owes no flush for addresses that were not present.
+ * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated,
+ * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
+ * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
+ * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
+ * guest's entry (shadow_sync.c). If a write makes an entry present, no flush is needed: its shadow
+ * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
+ * table is compared first, as the guest need not flush addresses that this parent makes present.
  *
- * *Stale*: a block says whether TLBs may still hold, of its frames, what no entry holds: something
- * was dropped or reduced for the guest, which has yet to flush. Whoever relies on an absence (the
- * host's notifier, write protection) flushes if it removed anything *or* if the block is stale, and
- * who frees a table flushes always. Flushes of the whole VM are counted (sh->epoch), and a block
- * notes the count at its last drop, so that a flush makes all blocks fresh at once.
+ * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
+ * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such
+ * frames is *stale*. An MMU notifier or a write protection must flush if it has changed an entry,
+ * and also if the block is stale. Freeing a table always needs a flush. sh->epoch counts flushes of
+ * the whole VM, and a block notes the count at its last drop: a flush ends all staleness at once.
  *
- * *Bounds*: the guest chooses how often it maps a frame, and nobody may hold a lock for that long.
- * A chain that has SHADOW_CHAIN links is dropped as a whole when one more is to come; a frame that
- * SHADOW_SAME tables shadow loses them all. What walks over many tables or blocks lets others in.
+ * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
+ * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
+ * shadow one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
  *
- * Locks: mmu->lock for writing: tables come and go, are linked, go out of sync; entries are
- * dropped. For reading: an empty entry becomes a leaf, a leaf gains rights or loses its accessed
- * or write bit; and block->lock then guards the block's chains. A fault whose tables exist needs no
- * more than that. What was read from the guest's tables is read again under the lock before it is
- * believed: a write that comes later finds the table protected, or the flush that the guest owes
- * finds the entry.
+ * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
+ * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
+ * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
+ * chains. This is enough for a fault whose tables exist. A fault reads the guest's entries again
+ * under mmu->lock before it uses them. If the guest changes an entry after that, either the table
+ * is write-protected and okvm sees the write, or the guest's flush removes the shadow entry.
  */
 #ifndef OKVM_MMU_SHADOW_H
 #define OKVM_MMU_SHADOW_H
@@ -62,15 +66,15 @@
 #define SHADOW_MAX_TABLES	(SHADOW_IDS_PER_CHUNK * SHADOW_CHUNKS - 1)
 #define SHADOW_MIN_TABLES	64
 #define SHADOW_BUCKET_BITS	13
-/* The most tables that one fault needs. */
+/* How many new tables one fault may need, at most. */
 #define SHADOW_SPARE		5
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
-/* Above 2 MiB nothing is mapped at once: a gigabyte is 512 entries. */
+/* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * The most links of a chain, tables of a frame, and tables out of sync, which one flush of the
- * guest's compares (userspace's test has less of each).
+ * The most links in a chain, shadow tables of one frame, and out-of-sync tables of a VM (a flush by
+ * the guest may have to compare all of these). The userspace test defines smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -79,13 +83,14 @@
 #endif
 
 /**
- * struct shadow_link - of the entry beside it
- * @next, @prev: links to the same frame or table; 0 none, and then the head is before
- * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The first part of any
- *	entry that is in a chain, the others of a leaf or MMIO entry, and 0 else.
+ * struct shadow_link - puts one shadow entry into the chain of its target; table->link[i]
+ * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
+ * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is set for an
+ *	entry that is in a chain, the other fields for a leaf or an MMIO entry.
  *
- * The depth is one more than that of the link that is next, or 0. It falls along the chain, and so
- * is no less than the number of links that follow, although links between may go.
+ * A new link is added at the head, with a depth one more than the depth of the former head (0 in
+ * an empty chain). Links may be removed later, so that the depth is an upper bound of the number of
+ * links that follow.
  */
 struct shadow_link {
 	u32 next, prev;
@@ -118,20 +123,21 @@ static inline unsigned int link_depth(const struct shadow_link *l)
 }
 
 /**
- * struct shadow_table - one table
+ * struct shadow_table - one shadow table; all members under mmu->lock
  * @entry: the page that hardware walks
- * @gfn: frame of the guest's table; direct: the first frame that it maps
- * @parents: first link of the entries that point here
- * @roots: vCPUs' roots that it is
- * @writes: emulated writes since it was used last
- * @used: a fault went through it since reclaim looked
- * @dead: no longer found by anyone, kept for its roots
- * @nx_split: stands where a large page would, had the guest not fetched from it
- * @mmio: may have MMIO entries
- * @nx_node, @mmio_node: in sh->nx_splits and sh->mmio, if so; the oldest first
- * @bucket: in sh->table[]
- * @all: in sh->tables, the oldest first; then in a struct mmu_zap
- * @unsynced: in sh->unsync if @unsync
+ * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
+ * @parents: number of the first link in the chain of entries that point to this table
+ * @roots: how many struct shadow_root have this table as a top table
+ * @writes: emulated writes to the guest's table since a fault last went through this table
+ * @used: a fault went through this table since shadow_reclaim() last looked at it
+ * @dead: zapped and not found by lookups, but not freed while @roots is not 0
+ * @unsync: the table is out of sync
+ * @nx_split: the table replaces a large page because the guest has fetched code from that page
+ * @mmio: the table may contain MMIO entries
+ * @nx_node, @mmio_node: nodes in sh->nx_splits and sh->mmio, the oldest table first
+ * @bucket: node in sh->table[]
+ * @all: node in sh->tables, the oldest table first; for a zapped table, in mmu_zap.tables
+ * @unsynced: node in sh->unsync if @unsync
  */
 struct shadow_table {
 	u64 *entry;
@@ -154,9 +160,9 @@ struct shadow_table {
 };
 
 /**
- * struct shadow_frames - each frame of a block
- * @rmap: first link of the leaves at level 1
- * @shadowed: tables, not direct, that shadow the frame, out of sync or not
+ * struct shadow_frames - what okvm records of each of the 512 frames of a block; under mmu->lock
+ * @rmap: for each frame, the number of the first link of its leaves at level 1
+ * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
  */
 struct shadow_frames {
 	u32 rmap[SHADOW_ENTRIES];
@@ -164,13 +170,14 @@ struct shadow_frames {
 };
 
 /**
- * struct shadow_block - 512 frames from a multiple of 512 on
+ * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
- * @large: first link of the leaves at level 2
- * @nr_shadowed: the sum of @frames->shadowed: no large page is mapped over any
- * @dropped: sh->epoch when an entry that led to a frame was dropped last
- * @dropped_write: likewise one that allowed writes
- * @frames: NULL until a leaf at level 1 or a table is to be made; then it stays with the block
+ * @large: number of the first link of the leaves at level 2 that map this block
+ * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
+ * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
+ * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
+ * @frames: NULL until block_get() allocates it for a leaf or a table at level 1; freed with the
+ *	block. block_get() sets it without mmu->lock, by compare-and-exchange.
  */
 struct shadow_block {
 	spinlock_t lock;
@@ -181,7 +188,11 @@ struct shadow_block {
 	struct rcu_head rcu;
 };
 
-/** block_frames() - @b->frames, which others may set meanwhile. Under lock, or in an RCU section */
+/**
+ * block_frames() - return @b->frames or NULL. Under mmu->lock, or in an RCU section
+ *
+ * Another vCPU may set @b->frames at any time, but nobody clears or replaces it.
+ */
 static inline struct shadow_frames *block_frames(const struct shadow_block *b)
 {
 	return READ_ONCE(b->frames);
@@ -189,36 +200,37 @@ static inline struct shadow_frames *block_frames(const struct shadow_block *b)
 
 #define SHADOW_NOT_CROWDED	(~0ULL)
 
-/** struct shadow_vm - mmu->shadow, of a VM whose MMU this is; under mmu->lock */
+/** struct shadow_vm - mmu->shadow: the state of shadow paging of one VM, under mmu->lock */
 struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
-	struct xarray blocks;		/* by frame >> 9 */
+	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
 	struct ida ids;
 	struct shadow_table **chunk[SHADOW_CHUNKS];
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
-	u64 hash;			/* odd, and not known to the guest */
+	u64 hash;			/* random odd factor for shadow_bucket() */
 	struct list_head tables;
 	struct list_head nx_splits;
 	struct list_head mmio;
-	struct list_head unsync;	/* the newest first */
+	struct list_head unsync;	/* out-of-sync tables, the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
-	unsigned long nr_pinned;	/* of them, those that are roots */
-	unsigned long max_tables;	/* 0: as many as the memory in use makes likely */
+	unsigned long nr_pinned;	/* how many of nr_tables are roots */
+	unsigned long max_tables;	/* KVM_SET_NR_MMU_PAGES; 0: see shadow_limit() */
 	unsigned long nr_nx_splits, nr_mmio;
-	unsigned long nr_unsync;	/* read without the lock */
-	u64 epoch;			/* flushes of the whole VM, from 1 */
-	gfn_t crowded;			/* a frame with too many tables */
-	bool wide;	/* dropped: more than a page of 4 KiB; read without the lock */
-	struct list_head others;	/* for the shrinker */
+	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
+	u64 epoch;			/* count of flushes of the whole VM, from 1 */
+	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
+	bool wide;	/* an entry was dropped that one INVLPG may not cover; lockless reads */
+	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
 /**
- * struct shadow_root - a root that the vCPU has or had
- * @role: ROLE of the first table, 0 if there is no root here
- * @key: PAE: the four PDPTEs; else CR3's frame in the first
- * @incomplete: a table at the top is in no slot; it may be in one at the next load
- * @top: tables at the top: one, or the four that the PAE root has (NULL: not present)
+ * struct shadow_root - the present root of a vCPU or one that it has used before
+ * @role: role of the first top table, 0 if this struct is unused
+ * @key: guest in PAE paging: the four PDPTEs; otherwise @key[0] is the frame in CR3
+ * @incomplete: the guest's top table is in no memory slot: the root is built anew at the next load
+ * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
+ *	root's entries point to (NULL: entry not present)
  */
 struct shadow_root {
 	u32 role;
@@ -228,22 +240,23 @@ struct shadow_root {
 };
 
 /**
- * struct shadow_fault - one #PF of the guest
- * @vcpu, @gva, @access: what was accessed and how (enum walk_access)
- * @mode, @path, @result: the guest's walk
- * @above: access of all entries above the one at that level (SHADOW_ALL with paging off)
- * @leaf: what the shadow may allow for this access
- * @page: ... for any, which is less where only CR0.WP = 0 allows the access
- * @level: of the leaf that is to be made
- * @mmio: an MMIO entry is to be made, as no memory is there, nor the module's page
- * @exclusive: mmu->lock is held for writing
- * @fast: IRQs are off
- * @walked: the fast way has filled @mode to @page and leaves the rest to the slow way
- * @missed: ... as the host's tables did not have the page
- * @unlinked: ... as tables are to be made or changed
- * @gen: ... at this generation of the slots
+ * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
+ * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
+ * @mode, @path, @result: input and result of the walk of the guest's page tables
+ * @above: by level, what all guest entries above that level allow together (enum shadow_access)
+ * @leaf: what the shadow leaf may allow, given that @access has to succeed
+ * @page: what the shadow leaf may allow to every access; less than @leaf if @access is a write that
+ *	only CR0.WP = 0 allows
+ * @level: level of the leaf to be made
+ * @mmio: an MMIO entry shall be made: there is neither a slot nor okvm_mmu_set_hole()'s page
+ * @exclusive: mmu->lock is held for writing, not for reading
+ * @fast: the fast handler runs, with IRQs off
+ * @walked: the fast handler has set all members up to @page, for the slow handler of the same exit
+ * @missed: the fast handler has found that hostmem_get_fast() fails for the page
+ * @unlinked: the fast handler has found that mmu->lock has to be held for writing
+ * @gen: generation of the slots with which the fast handler has set the members; valid if @walked
  * @host: the host's page
- * @block: of its frame, while mmu->lock is held
+ * @block: block of the mapped frame, valid while mmu->lock is held
  */
 struct shadow_fault {
 	struct okvm_vcpu *vcpu;
@@ -264,23 +277,25 @@ struct shadow_fault {
 	struct shadow_block *block;
 };
 
-/** struct shadow_vcpu - vcpu->mmu->shadow; guarded by vcpu->mutex */
+/** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
 	int nr_spare;
 	struct shadow_root root[SHADOW_ROOTS];
 	struct shadow_root *cur;
 	unsigned int victim;
-	gva_t idle_gva;			/* where faults found nothing to do, ... */
-	unsigned int idle;		/* ... so many in a row */
-	gfn_t gave_up_gfn;		/* a table that a user wrote to, ... */
-	unsigned int gave_up;		/* ... so often in a row */
-	u64 (*pae)[4];			/* the PAE roots, in a page below 4 GiB */
-	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page + 1, by its last bits */
-	struct shadow_fault fault;		/* the one at hand */
+	gva_t idle_gva;			/* address of the last fault */
+	unsigned int idle;		/* spurious faults in a row at idle_gva */
+	gfn_t gave_up_gfn;		/* frame that fault_gives_up() last judged */
+	unsigned int gave_up;		/* calls of fault_gives_up() in a row for that frame */
+	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* hints: linear page numbers + 1, 0: none */
+	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
-/** shadow_forget_walk() - the vCPU gets another root or another mode of paging */
+/**
+ * shadow_forget_walk() - discard the fast handler's walk, as root or paging mode of the vCPU change
+ */
 static inline void shadow_forget_walk(struct shadow_vcpu *mine)
 {
 	mine->fault.walked = false;
@@ -291,13 +306,13 @@ static inline struct shadow_vm *shadow_of(const struct okvm_vcpu *vcpu)
 	return vcpu->vm->mmu->shadow;
 }
 
-/** table_by_id() - the table of a number that is given out */
+/** table_by_id() - return the table with number @id, which must be allocated */
 static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 {
 	return sh->chunk[id / SHADOW_IDS_PER_CHUNK][id % SHADOW_IDS_PER_CHUNK];
 }
 
-/** link_at() - the link by its number, which is not 0 */
+/** link_at() - return the link with number @nr, which must not be 0 */
 static inline struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
 {
 	return &table_by_id(sh, nr >> SHADOW_LINK_BITS)->link[nr & (SHADOW_ENTRIES - 1)];
@@ -313,7 +328,7 @@ static inline bool table_is_direct(const struct shadow_table *t)
 	return t->role & ROLE_DIRECT;
 }
 
-/** table_below() - the table that a table entry points to */
+/** table_below() - return the table that @entry, which must be a table entry, points to */
 static inline struct shadow_table *table_below(u64 entry)
 {
 	return (struct shadow_table *)page_private(virt_to_page(__va(entry & SPTE_ADDR)));
@@ -322,19 +337,20 @@ static inline struct shadow_table *table_below(u64 entry)
 /* rmap.c */
 
 /**
- * block_get() - see that @gfn has a block, for a leaf at @level or, at level 1, for a table
- * Return: false: no memory. May sleep
+ * block_get() - allocate what the block of @gfn lacks for a leaf at @level. May sleep
+ * @level: 2 for a large page; 1 for a page of 4 KiB, or if @gfn shall be shadowed
  *
- * It may be gone again when the lock is taken, if a slot or all mappings go.
+ * The caller has to look the block up again under mmu->lock: it is freed with its memory slot.
+ * Return: false if memory could not be allocated
  */
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level);
-/** block_of() - the block of @gfn or NULL. Under lock, or in an RCU section */
+/** block_of() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
 struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 /**
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
  *
- * TLBs may hold the old translation until the VM's next shadow_flush(). Lock: write
+ * TLBs may hold the old translation until the VM's next shadow_flush(). mmu->lock: write
  */
 static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
 {
@@ -346,34 +362,39 @@ static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b
 void blocks_free(struct shadow_vm *sh);
 void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what);
 void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** link_full() - the chain takes no more */
+/** link_full() - return true if no link may be added to the chain with first link @head */
 static inline bool link_full(struct shadow_vm *sh, u32 head)
 {
 	return head && link_depth(link_at(sh, head)) >= SHADOW_CHAIN - 1;
 }
 
 /**
- * rmap_install() - empty entry @i of @t becomes @leaf, for link_what() @what, of block @b
- * Return: false: not empty, or the chain of leaves is full
+ * rmap_install() - set the empty entry @i of @t to @leaf and add it to its frame's reverse map
+ * @b: the frame's block
+ * @what: frame and access, from link_what()
+ *
+ * mmu->lock: read or write. Return: false if the entry is not empty or the chain is full
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - a leaf of @t for @gfn is to come: drop all, if there are too many. Lock: write */
+/** rmap_trim() - empty the chain for a new leaf of @t that maps @gfn if full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
- * rmap_upgrade() - leaf @i, of the value @old, gains what @leaf has, for link_what() @what
- * Its frame stays the same. Return: false: it changed
+ * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
+ * @what: frame and new access, from link_what()
+ *
+ * mmu->lock: read or write. Return: false if the entry is not @old any more
  */
 bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old, u64 leaf,
 		  u64 what);
-/** rmap_remove() - leaf @i, which was @old, is in its chain no more. Under lock (write) */
+/** rmap_remove() - take leaf @i of @t out of its chain; @old is its last value. mmu->lock: write */
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
 /**
- * rmap_protect() - no leaf at @gfn is writable. Under lock (write)
- * Return: whether a TLB may still let the guest write
+ * rmap_protect() - write-protect all leaves that map @gfn. mmu->lock: write
+ * Return: true if the caller must flush, as a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
-/** block_shadowed() - tables that shadow @gfn, which is in block @b */
+/** block_shadowed() - return the number of tables that shadow @gfn; @b is its block */
 static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gfn)
 {
 	const struct shadow_frames *frames = block_frames(b);
@@ -381,7 +402,7 @@ static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gf
 	return frames ? READ_ONCE(frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
 }
 
-/** rmap_shadowed() - number of tables that shadow a frame; a guess without the lock */
+/** rmap_shadowed() - return the number of tables that shadow @gfn; exact under mmu->lock only */
 static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b;
@@ -396,50 +417,53 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 
 /* shadow.c */
 
-/** shadow_fill_spare() - enough tables for one fault. 0 or -ENOMEM. May sleep */
+/** shadow_fill_spare() - allocate spare tables for one fault. May sleep. Return: 0 or -ENOMEM */
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
-/** shadow_free_spare() - a table that was never used. May sleep */
+/** shadow_free_spare() - free the unused spare table @t. May sleep */
 void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
 /**
- * shadow_get() - the table of @gfn and @role, made if need be; in sync. Lock: write
- * Return: NULL if it is not possible just now
+ * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
+ * Return: the table, or NULL if the caller has to drop the lock and retry (no block of @gfn, or
+ *	too many tables of @gfn). mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
-/** shadow_link() - empty entry @i of @t points to @child. Lock: write */
+/** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - @t is of that kind. Lock: write */
+/** shadow_mark_nx_split(), shadow_mark_mmio() - set a flag and list @t for it. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
- * shadow_drop() - clear entry @i of @t, whatever it holds; does not flush TLBs. Lock: write
+ * shadow_drop() - clear entry @i of @t, whatever it holds; does not flush TLBs. mmu->lock: write
  * Return: false if the entry was neither a leaf nor a link to a table (empty, or MMIO)
  */
 bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i);
-/** shadow_get_root() - @t is a vCPU's root. Lock: write */
+/** shadow_get_root() - count a reference to @t by a vCPU's root. mmu->lock: write */
 void shadow_get_root(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_put_root() - a vCPU gives @t up as a root. Lock: write */
+/** shadow_put_root() - drop a root's reference to @t; free @t if it is dead. mmu->lock: write */
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_zap_start() - as zap_begin(), with the lock held already */
+/** shadow_zap_start() - initialize @z for a caller that holds mmu->lock for writing */
 void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh);
-/** shadow_zap_table() - @t goes, and all that leads to it and from it */
+/** shadow_zap_table() - clear @t, unlink it from its parents, queue it in @z. mmu->lock: write */
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t);
-/** shadow_zap_finish() - as zap_end(), and the lock stays held */
+/** shadow_zap_finish() - flush the TLBs, free the zapped tables, keep the lock. mmu->lock: write */
 void shadow_zap_finish(struct mmu_zap *z);
 /**
- * shadow_zap_yield() - after @work entries: let others in now and then, all being flushed
- * Return: whether the lock was dropped meanwhile, so that tables and blocks may be gone
+ * shadow_zap_yield() - flush and drop mmu->lock for a moment if other threads need it
+ * @work: entries that the caller has looked at since the last call
+ *
+ * Return: true if the lock was dropped: tables and blocks may have been freed
  */
 bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
-/** shadow_zap_all() - all tables */
+/** shadow_zap_all() - zap all shadow tables of the VM. mmu->lock: write */
 void shadow_zap_all(struct mmu_zap *z);
-/** shadow_zap_frame() - all tables that shadow @gfn. Lock: write */
+/** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
-/** shadow_flush() - all TLBs of the VM are right. Lock: write */
+/** shadow_flush() - flush all TLBs of the VM and increment sh->epoch. mmu->lock: write */
 void shadow_flush(struct shadow_vm *sh);
-/** shadow_make_room() - before a fault makes tables. Lock: write. Return: whether any went */
+/** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
-/** shadow_for_each() - the tables that shadow @gfn and are not direct. Lock: write */
+/** shadow_for_each() - loop over the tables, except direct ones, that shadow @gfn. Under lock */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
 		if ((t)->gfn == (gfn_) && !table_is_direct(t))
@@ -448,57 +472,65 @@ struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
 
 /* shadow_fault.c */
 
-/** shadow_top() - table at the top and its entry's index for @gva, NULL if there is none */
+/** shadow_top() - return the top table of the present root for @gva, NULL if there is none */
 struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva);
 
 /* shadow_prefetch.c */
 
-/** shadow_prefetch() - entry @i of @t was made at level 1 by @f: map its neighbours. Under lock */
+/** shadow_prefetch() - map the neighbours of leaf @i of @t, which @f has just made. Under lock */
 void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned int i);
 
 /* shadow_sync.c */
 
-/** unsync_frame() - may @gfn become writable? Then its tables are out of sync. Lock: write */
+/**
+ * unsync_frame() - set the tables that shadow @gfn out of sync. mmu->lock: write
+ * Return: true if @gfn may be mapped writable; false if its tables have to stay in sync
+ */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
- * unsync_make_room() - before unsync_frame(). Lock: write
- * Return: true: other tables were compared, which may be the one at hand: walk again
+ * unsync_make_room() - synchronize some tables if a call of unsync_frame() would exceed the limit
+ * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
+ *	have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
-/** sync_table() - drop the entries that the guest's table does not say any more. Lock: write */
+/** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_below() - @t gets one more parent: it and all that it leads to are in sync. Lock: write */
+/** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_forget() - @t goes, or is in sync */
+/** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);
-/** sync_root() - the guest flushes: all that its root reaches is in sync then */
+/** sync_root() - synchronize all tables below the vCPU's present root, for a flush by the guest */
 void sync_root(struct okvm_vcpu *vcpu);
 
 /* gva.c */
 
-/** gva_walk() - the guest's walk of @f->gva, accessed and dirty bits set. May sleep */
+/** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
-/** gva_walk_fast() - the same without sleeping; WALK_MEMORY also if a bit has to be set */
+/**
+ * gva_walk_fast() - gva_walk() without sleeping, and without writing to the guest's tables
+ * Return: enum walk_verdict; WALK_MEMORY also if an accessed or dirty bit would have to be set
+ */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
-/** gva_peek() - read an entry of a guest's table without sleeping. Return: 0 or -EFAULT */
+/** gva_peek() - read one page-table entry at @gpa without sleeping. Return: 0 or -EFAULT */
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
-/** gva_peek_line() - likewise @nr entries in a row, each read at once */
+/** gva_peek_line() - read @nr consecutive page-table entries of @size bytes without sleeping */
 int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val, unsigned int nr);
 
-/** shadow_invlpg() - the guest flushes one address of the present root */
+/** shadow_invlpg() - drop @gva's leaf below the present root if the guest has changed its entry */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
 /**
- * shadow_marked() - a walk has set A or D in the guest's entry at @gpa, of @size bytes
+ * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
+ * @gpa, @size: the entry's address, and its size in bytes
  *
- * Of its own format those bits are no part of a shadow. To a table of the other entry size, for
- * which the guest also uses the page, they are part of an address.
+ * A shadow table with entries of the same size does not depend on these bits. If the guest uses the
+ * page also as a table with the other entry size, the bits have another meaning in that table.
  * Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
-/** shadow_unprotect() - give up the tables that shadow @gfn. Return: whether there were any */
+/** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */
 bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn);
 
-/* What is in the table of mmu_policy_shadow (shadow_policy.c), see struct mmu_policy. */
+/* The functions in mmu_policy_shadow (shadow_policy.c); struct mmu_policy describes each. */
 int shadow_init(void);
 void shadow_exit(void);
 int shadow_vm_create(struct okvm_mmu_vm *mmu);
@@ -509,7 +541,7 @@ int shadow_load(struct okvm_vcpu *vcpu);
 void shadow_unload(struct okvm_vcpu *vcpu);
 int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-/** shadow_cr3_fast() - the present CR3's root, if there is no more to do than to take it */
+/** shadow_cr3_fast() - switch to a root that the vCPU has kept for CR3. Return: false if none */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu);
 void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Entries of shadow tables and decisions about them, see shadow_entry.h. */
+/* The format of shadow entries, and decisions about them: see shadow_entry.h. */
 #include "mmu/shadow_entry.h"
 
-/* Bits of a guest's entry: SDM "4-Level Paging and 5-Level Paging", the same in all modes. */
+/* Bits of a guest's page-table entry (SDM "4-Level Paging and 5-Level Paging"), in all modes. */
 #define GUEST_P		BIT_ULL(0)
 #define GUEST_W		BIT_ULL(1)
 #define GUEST_U		BIT_ULL(2)
@@ -47,7 +47,7 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access)
 	struct walk_mode mode = role_mode(role);
 	u8 allowed = above & shadow_access_of(&mode, entry);
 
-	/* The walk has granted it, though the entries do not. */
+	/* CR0.WP = 0: the walk has allowed a write that the guest's entries do not allow. */
 	if (shadow_kernel_write(above, entry, access)) {
 		if (allowed & SHADOW_USER && role & ROLE_SMEP_NOWP)
 			allowed &= ~SHADOW_EXEC;
@@ -66,18 +66,18 @@ bool shadow_current(u32 role, u64 entry, unsigned int i, u64 gfn, u8 access)
 
 	if (!walk_entry_frame(&mode, entry, role_level(role), &frame) || !(entry & GUEST_A))
 		return false;
-	/* Two entries of 2 MiB for a page of 4 MiB. */
+	/* Two shadow entries of 2 MiB represent a 4 MiB page of the guest. */
 	if (role_level(role) == 2 && role_levels(role) == 2)
 		frame += (i & 1) << 9;
 	return frame == gfn && shadow_leaf_access(role, role_access(role), entry, 0) == access;
 }
 
-/* What is written is no entry, nor part of one: a word of text or a string, perhaps. */
+/* Return true if the write does not look like a write to a page-table entry. */
 static bool shadow_write_odd(u32 role, unsigned int offset, unsigned int bytes)
 {
 	unsigned int end = offset + bytes - 1;
 
-	/* Single bytes are how bits of an entry are set and cleared. */
+	/* Guests set and clear single bits of an entry with byte-sized instructions. */
 	if (bytes == 1)
 		return false;
 	return bytes < 4 || (offset ^ end) & ~(role_entry_size(role) - 1);

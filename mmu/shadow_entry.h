@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entries of shadow tables, and the decisions that are made about them: pure.
+ * The format of shadow entries, and decisions about them. Pure.
  *
- * What differs from spte.h: the format is that of ordinary paging, PAE included, whose bits 62:52
- * are reserved. Only bits 9 to 11 are software's; what else is to be known of an entry is in the
- * struct shadow_link beside it. MMIO entries are those of spte.h, which are not present.
+ * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
+ * okvm has only bits 9 to 11 for itself (unlike spte.h) and keeps more about each entry in its
+ * struct shadow_link. MMIO entries have the format of spte.h and are not present.
  *
- * Tables allow everything: what the guest's upper entries forbid is in the access of the lower
- * table's role, and so in each of its leaves.
+ * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
+ * the lower table's role (its access) and is applied to each leaf of that table.
  */
 #ifndef OKVM_MMU_SHADOW_ENTRY_H
 #define OKVM_MMU_SHADOW_ENTRY_H
@@ -24,31 +24,32 @@
 #define SHADOW_A		BIT_ULL(5)
 #define SHADOW_D		BIT_ULL(6)
 #define SHADOW_NX		BIT_ULL(63)
-/* Software's. */
+/* Bits that hardware ignores. */
 #define SHADOW_HOST_W		BIT_ULL(9)	/* host and slot allow writes */
-#define SHADOW_GUEST_W		BIT_ULL(10)	/* so does the guest */
+#define SHADOW_GUEST_W		BIT_ULL(10)	/* the guest's entries allow writes */
 
 static_assert(!((SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_PWT | SHADOW_PCD | SHADOW_A | SHADOW_D |
 		 SHADOW_NX | SHADOW_HOST_W | SHADOW_GUEST_W) &
 		(SPTE_ADDR | SPTE_HUGE | SPTE_VALID)));
-/* Nothing that PAE paging reserves. */
+/* okvm's own bits must not be reserved in PAE paging. */
 static_assert(!((SHADOW_HOST_W | SHADOW_GUEST_W | SPTE_VALID) & GENMASK_ULL(62, 52)));
 
-/** shadow_table_entry() - points to the table at host-physical @pa */
+/** shadow_table_entry() - return an entry that points to the table at host-physical @pa */
 static inline u64 shadow_table_entry(u64 pa)
 {
 	return pa | SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_A | SPTE_VALID;
 }
 
 /**
- * struct shadow_leaf - what a leaf is made of
+ * struct shadow_leaf - parameters of shadow_leaf(), which composes a leaf entry
  * @pfn: host frame, aligned to the level's size
  * @level: 1 or 2
- * @access: what the guest allows (enum shadow_access), its dirty bit taken into account
+ * @access: what the guest allows (enum shadow_access); no SHADOW_WRITE if a write must fault so
+ *	that the guest's dirty bit is set
  * @host_write: host and slot allow writes
- * @write: ... and nothing else forbids one now: no dirty log, no table of the guest
+ * @write: the leaf need not be write-protected for dirty logging or because it maps a page table
  * @no_exec: a large page that must not be executed (iTLB multihit)
- * @uncached: a device's memory
+ * @uncached: the host frame is device memory
  */
 struct shadow_leaf {
 	u64 pfn;
@@ -59,62 +60,65 @@ struct shadow_leaf {
 
 u64 shadow_leaf(const struct shadow_leaf *leaf);
 
-/** shadow_hw() - the bits of a leaf by which hardware grants or denies, the denying one inverted */
+/** shadow_hw() - return the bits of a leaf that control access, NX inverted: 1 allows more */
 static inline u64 shadow_hw(u64 entry)
 {
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
 }
 
-/** shadow_reduces() - @new denies something that @old grants: TLBs would still grant it */
+/** shadow_reduces() - does @new deny an access that @old allows? Then TLBs have to be flushed */
 static inline bool shadow_reduces(u64 old, u64 new)
 {
 	return shadow_hw(old) & ~shadow_hw(new);
 }
 
-/** shadow_access_of() - what one entry of the guest allows */
+/** shadow_access_of() - return what the guest's entry @entry allows (enum shadow_access) */
 u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
 
 /**
- * shadow_leaf_access() - what the shadow of the guest's leaf @entry may allow
- * @role: of the table that holds the shadow, or would if it were not for the page's size
- * @above: access of the entries above
- * @access: enum walk_access that was granted, 0 if none was asked for
+ * shadow_leaf_access() - return what the shadow leaf of the guest's leaf @entry may allow
+ * @role: a role with the guest's paging mode
+ * @above: what the guest's entries above @entry allow
+ * @access: the access (enum walk_access) that the walk has allowed, 0 if there was none
  *
- * A page that is clean gets no write access, so that the first write sets its dirty bit. CR0.WP
- * 0: a supervisor's write to what is read-only is granted by taking it from the user meanwhile.
+ * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the
+ * walk sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a
+ * write, the leaf allows writes and does not allow user accesses.
  */
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 
 /**
- * shadow_kernel_write() - the access is one that only CR0.WP = 0 allows
+ * shadow_kernel_write() - is @access a supervisor's write that only CR0.WP = 0 allows?
  *
- * With CR4.SMAP it cannot be mapped: a user's page that poses as the kernel's is not guarded.
+ * Such a write to a user page makes the leaf a supervisor page, which SMAP would not protect. With
+ * CR4.SMAP the caller has to emulate the write instead.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 
 /**
- * shadow_current() - does the guest's entry still say what a leaf was made from?
- * @role: of the leaf's table
- * @entry: the guest's entry now
- * @i: which entry of the table the leaf is
- * @gfn, @access: what the leaf was made from
+ * shadow_current() - does a shadow leaf still agree with the guest's entry?
+ * @role: role of the leaf's table
+ * @entry: present value of the guest's entry
+ * @i: index of the leaf in its table
+ * @gfn, @access: frame and access with which the leaf was made
  */
 bool shadow_current(u32 role, u64 entry, unsigned int i, u64 gfn, u8 access);
 
-/** enum shadow_write - what an emulated write to a guest's table means for a shadow of it */
+/** enum shadow_write - effect of an emulated write to a guest's table on one shadow table */
 enum shadow_write {
-	SHADOW_WRITE_NONE,	/* nothing that it shadows */
-	SHADOW_WRITE_ENTRIES,	/* some entries go */
-	SHADOW_WRITE_TABLE,	/* the page seems to be no table any more: all goes */
+	SHADOW_WRITE_NONE,	/* the table does not shadow the written bytes */
+	SHADOW_WRITE_ENTRIES,	/* the entries of the written bytes have to be dropped */
+	SHADOW_WRITE_TABLE,	/* the page is probably no page table any more: zap the table */
 };
 
-/* Writes to a table, since it was used last, that make it look like something else. */
+/* So many writes to a guest's table without a use of it mean that it is no page table any more. */
 #define SHADOW_FLOOD	3
 
 /**
- * shadow_write() - decide on a write of @bytes at @offset
- * @writes: writes seen since the table was used last, this one included
- * @first, @last: out: the entries
+ * shadow_write() - decide on the effect of a write to a guest's table
+ * @offset, @bytes: position in the page and size of the write
+ * @writes: number of writes since a fault last went through the table, this one included
+ * @first, @last: output: indices of the first and last shadow entry concerned
  */
 enum shadow_write shadow_write(u32 role, unsigned int offset, unsigned int bytes,
 			       unsigned int writes, unsigned int *first, unsigned int *last);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A #PF of a guest whose tables are shadowed: whose fault it is, what is mapped. See shadow.h. */
+/*
+ * Page faults under shadow paging: decide whether the guest or okvm handles a #PF, and fill in the
+ * shadow entry in the second case. See shadow.h.
+ */
 #include <linux/mm.h>
 #include <linux/srcu.h>
 
@@ -7,7 +10,7 @@
 #include "mmu/needs.h"
 #include "mmu/shadow.h"
 
-/* What shadow_map() says besides verdicts: again, with the lock held for writing. */
+/* shadow_map() returns this instead of a verdict if mmu->lock has to be held for writing. */
 #define SHADOW_EXCLUSIVE	(-EAGAIN)
 
 struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
@@ -19,7 +22,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
 	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
 }
 
-/* Is the guest's entry at @level in memory still what the walk has read? */
+/* Does guest memory still hold the page-table entry that the walk has read at @level? */
 static bool map_same(struct shadow_fault *f, int level)
 {
 	unsigned int size = f->mode.levels == 2 ? 4 : 8;
@@ -32,9 +35,9 @@ static bool map_same(struct shadow_fault *f, int level)
 }
 
 /*
- * The frame and role of the table to which the entry at @level, in a table of @role, has to point.
- * Neither depends on the kind of access: else two accesses of one instruction, both through one
- * entry, would replace each other's table for ever.
+ * Compute in *@gfn and *@child the frame and the role of the shadow table below an entry at @level
+ * of a table of role @role. The result must not depend on the kind of access (read, write, fetch):
+ * otherwise two accesses of one instruction could replace each other's table for ever.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -46,11 +49,14 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
-	/* The walk has gone on there. */
+	/* The address of the next entry that the walk has read is in the table below. */
 	*gfn = f->path.at[level - 1] >> PAGE_SHIFT;
 }
 
-/* Put the right table below entry @i of @t in place of what is there. Return: NULL: walk again */
+/*
+ * Link the table for @gfn and @role into entry @i of @t, in place of the old content of the entry.
+ * Return: the table, or NULL if the fault has to be retried with a new walk
+ */
 static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_table *t,
 				      unsigned int i, gfn_t gfn, u32 role)
 {
@@ -58,7 +64,7 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	struct shadow_table *child = shadow_get(f->vcpu, gfn, role);
 
-	/* After it is known that writes to what was read are seen. */
+	/* shadow_get() write-protects the guest's table: from then on okvm sees changes of it. */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
 	if (t->entry[i])
@@ -70,8 +76,8 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 }
 
 /*
- * The table below entry @i of @t. A child is gone into only if its frame and all of its role are
- * what this walk has found.
+ * Return the table below entry @i of @t, or NULL with *@verdict set. A table that is linked there
+ * is used only if both its frame and its whole role match this fault's walk.
  */
 static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_table *t,
 					unsigned int i, int *verdict)
@@ -92,10 +98,13 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 	return f->exclusive ? map_table(f, t, i, gfn, role) : NULL;
 }
 
-/* Times in a row that one frame is given up as a table, and is one again for the next access. */
+/* How many times in a row a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
 #define FAULT_GIVE_UP	2
 
-/* No kernel lets its users write to tables that it uses: this one seems to be none any more. */
+/*
+ * A user-mode write to @gfn: kernels do not let user mode write to page tables in use, so that
+ * @gfn is probably reused as ordinary memory. Return: true if its shadow tables shall be zapped
+ */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
 	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
@@ -109,8 +118,9 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 }
 
 /*
- * May the leaf be writable? A frame that is a guest's table becomes so only if its tables can go
- * out of sync, and if somebody writes. Else the write is emulated.
+ * Set *@write if the new leaf may be writable. A frame that is a page table of the guest is mapped
+ * writable only for a write access, and only if its shadow tables can go out of sync. Otherwise
+ * the write is emulated (verdict OKVM_FAULT_MMIO).
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -156,15 +166,16 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
 }
 
 /*
- * Replace the leaf @old by @leaf, which maps the same page and denies nothing that @old grants: no
- * TLB has to be flushed. Return: false if that is not possible.
+ * Replace the leaf @old by @leaf if both map the same page and @leaf denies no access that @old
+ * allows: such a change needs no TLB flush.
+ * Return: false if the leaf has to be dropped and made anew
  */
 static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
 		      u64 leaf, u64 what)
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* A link that is not set yet is of a leaf that another fault is just making. */
+	/* If the link lacks LINK_SET, another vCPU is just installing the leaf. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -174,7 +185,7 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 	}
 	if (shadow_reduces(old, all))
 		return link_access(&t->link[i]) == (what & SHADOW_ALL);
-	/* Should it fail, somebody has changed it: the access comes again. */
+	/* On failure another CPU has changed the entry: the guest repeats the access and faults. */
 	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	return true;
@@ -209,7 +220,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	bool write;
 	u64 leaf;
 
-	/* It was reserved for a large page, which must not be. */
+	/* The block was allocated for a large page, but only a page of 4 KiB may be mapped. */
 	if (f->level == 1 && !block_frames(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
 	verdict = map_writable(f, &write);
@@ -219,10 +230,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
 	if (ret)
 		return ret;
-	/* After the entry: whoever harvests the bit finds the entry to protect. */
+	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	/* Where the host had no page, it hardly has the neighbours. */
+	/* If the host did not have this page, it probably does not have the neighbours either. */
 	if (f->level == 1 && host->slot && !host->missed)
 		shadow_prefetch(f, t, i);
 	return verdict;
@@ -235,7 +246,7 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 
 	if (!f->exclusive)
 		return SHADOW_EXCLUSIVE;
-	/* Never over a leaf, which would stay in its chain. */
+	/* Do not overwrite a leaf: its link would stay in the frame's reverse-map chain. */
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
 	WRITE_ONCE(t->link[i].what, link_what(f->host->gfn, f->leaf));
@@ -244,7 +255,10 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	return OKVM_FAULT_MMIO;
 }
 
-/* Was code fetched through entry @i of @t? A large page there would not be executable. */
+/*
+ * Does entry @i of @t point to a table that replaces a large page because the guest has fetched
+ * code from it? Then map 4 KiB again: large pages are not executable (mmu->nx_huge).
+ */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	u64 entry = READ_ONCE(t->entry[i]);
@@ -256,7 +270,10 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 	return child->nx_split && child->gfn == (f->host->gfn & ~(spte_pages(2) - 1));
 }
 
-/* A large page of the guest's and of the host's, over no table of the guest's. Under lock */
+/*
+ * Return the level of the leaf to make: 2 if the page is large for both the guest and the host and
+ * contains none of the guest's page tables, else 1. Caller holds mmu->lock.
+ */
 static int fault_level_now(struct shadow_fault *f)
 {
 	int level = f->mmio ? 1 : min(f->host->level, SHADOW_MAX_LEVEL);
@@ -268,26 +285,33 @@ static int fault_level_now(struct shadow_fault *f)
 	return READ_ONCE(f->block->nr_shadowed) ? 1 : level;
 }
 
-/* Is entry @i of @t above the leaf? Tables that were made on the way may forbid a large page. */
+/*
+ * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. Called
+ * again for each table of the descent: making the tables above may have shadowed a frame of the
+ * large page, so that no large page may be mapped.
+ */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	if (role_level(t->role) > SHADOW_MAX_LEVEL)
 		return true;
-	/* A table on the way may be the first that is where the large page would be. */
+	/* Only the table at level 2 shows whether the large page has been split. */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
 	f->level = fault_level_now(f);
 	return role_level(t->role) > f->level;
 }
 
-/* Map from the top table to the leaf. Under lock, with the host's page still the same */
+/*
+ * Fill in the shadow tables from the top one down to the leaf for f->gva. Caller holds mmu->lock
+ * and has checked fault_stale().
+ */
 static int shadow_map(struct shadow_fault *f)
 {
 	struct shadow_table *t = shadow_top(f->vcpu, f->gva);
 	int verdict = OKVM_FAULT_FIXED;
 	unsigned int i;
 
-	/* The walk has found a table where none was when the root was loaded. */
+	/* The root lacks a top table that the guest has by now: build the root anew. */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
 	while (t && !t->dead) {
@@ -300,7 +324,7 @@ static int shadow_map(struct shadow_fault *f)
 			t = map_descend(f, t, i, &verdict);
 			continue;
 		}
-		/* The last look: what is written after it is flushed by the guest after it. */
+		/* If the guest changes its entry after this check, it has yet to flush its TLB. */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
 		return f->mmio ? map_mmio(f, t, i) : map_leaf(f, t, i);
@@ -310,7 +334,10 @@ static int shadow_map(struct shadow_fault *f)
 
 /* ---- before the lock ---- */
 
-/* The guest's leaf. A clean one in read-only memory stays clean: writes need not be seen. */
+/*
+ * Return the guest's leaf entry. In a read-only slot the walker cannot set its dirty bit: treat it
+ * as dirty there, so that the first write need not fault.
+ */
 static u64 fault_entry(const struct shadow_fault *f)
 {
 	u64 entry = f->path.entry[f->path.level];
@@ -323,7 +350,10 @@ static u64 fault_entry(const struct shadow_fault *f)
 	return slot && slot->flags & KVM_MEM_READONLY ? entry | SHADOW_D : entry;
 }
 
-/* Access of the entries above each level, and what the page allows: this access, and any. */
+/*
+ * Compute f->above (what the guest's entries above each level allow), f->leaf (what the leaf may
+ * allow, given this access) and f->page (what the leaf allows to every kind of access).
+ */
 static void fault_access(struct shadow_fault *f)
 {
 	u8 above = SHADOW_ALL;
@@ -343,12 +373,15 @@ static void fault_access(struct shadow_fault *f)
 	role = role_root(&f->mode, f->gva);
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
-	/* Direct tables are below large pages only. */
+	/* f->page is the access of a direct table, needed below a large page of the guest only. */
 	if (f->path.level > 1)
 		f->page = shadow_leaf_access(role, above, entry, 0);
 }
 
-/* What a leaf needs where all tables are there. Return: false: no memory. May sleep */
+/*
+ * Allocate what map_leaf() needs in the block of the mapped frame if no table has to be made.
+ * Return: false if memory could not be allocated
+ */
 static bool fault_reserve_leaf(const struct shadow_fault *f)
 {
 	const int level = min(f->mode.levels ? f->result.level : SHADOW_MAX_LEVEL, f->host->level);
@@ -356,7 +389,11 @@ static bool fault_reserve_leaf(const struct shadow_fault *f)
 	return block_get(shadow_of(f->vcpu), f->host->gfn, level);
 }
 
-/* What making tables needs: those, and blocks of the guest's. Return likewise */
+/*
+ * Allocate what fault_map() may need with mmu->lock held for writing: spare tables, and the blocks
+ * of the mapped frame and of the guest's page tables.
+ * Return: false if memory could not be allocated
+ */
 static bool fault_reserve_tables(const struct shadow_fault *f)
 {
 	struct shadow_vm *sh = shadow_of(f->vcpu);
@@ -381,7 +418,7 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Looked at anew each time that the lock is taken: the hole may come and go between. */
+/* Called each time mmu->lock is taken, as okvm_mmu_set_hole() may change the hole in between. */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);
@@ -401,7 +438,10 @@ static int fault_map_locked(struct shadow_fault *f)
 	if (!f->host->slot)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
-	/* The hole has come since there was time to allocate; with IRQs off there was none. */
+	/*
+	 * The frame's block is missing: okvm_mmu_set_hole() was called after fault_mmio()'s check,
+	 * or this is the fast handler, which allocates nothing.
+	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
 	return shadow_map(f);
@@ -412,7 +452,7 @@ static int fault_map(struct shadow_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = SHADOW_EXCLUSIVE;
 
-	/* If the fast way has seen that, there is no need to try. */
+	/* Do not try with the lock held for reading if the fast handler has failed with it. */
 	if (!f->unlinked) {
 		read_lock(&mmu->lock);
 		verdict = fault_map_locked(f);
@@ -425,14 +465,14 @@ static int fault_map(struct shadow_fault *f)
 		return -ENOMEM;
 	f->exclusive = true;
 	write_lock(&mmu->lock);
-	/* Before the root is looked at: it may be what has to go. */
+	/* Make room before shadow_map() reads the root's tables, which may be zapped for that. */
 	shadow_make_room(mmu->shadow);
 	verdict = fault_map_locked(f);
 	write_unlock(&mmu->lock);
 	return verdict == SHADOW_EXCLUSIVE ? OKVM_FAULT_FIXED : verdict;
 }
 
-/* ---- no memory ---- */
+/* ---- MMIO: no memory slot ---- */
 
 static int fault_mmio(struct shadow_fault *f)
 {
@@ -440,18 +480,21 @@ static int fault_mmio(struct shadow_fault *f)
 	int verdict;
 
 	f->mmio = true;
-	/* A read-only slot stays mapped for reading; a changing one is not remembered. */
+	/*
+	 * Make no MMIO entry for a write to a read-only slot, whose page may be mapped for reading,
+	 * nor while the slots change (odd generation).
+	 */
 	if (f->host->slot || f->host->gen & 1)
 		return OKVM_FAULT_MMIO;
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
 	    !block_get(mmu->shadow, f->host->gfn, 1))
 		return -ENOMEM;
 	verdict = fault_map(f);
-	/* Whether it could be remembered or not, by lack of memory for example. */
+	/* Emulate the access even if the MMIO entry could not be made, for example without memory. */
 	return (verdict < 0 && verdict != -ENOMEM) || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
-/* What an MMIO entry was made for is granted again without a walk; else the walk decides. */
+/* Does the access of an MMIO entry allow the access @wanted? If not, the guest's tables decide. */
 static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
 	if (wanted & OKVM_ACC_FETCH || (wanted & OKVM_ACC_WRITE && !(access & SHADOW_WRITE)))
@@ -461,7 +504,10 @@ static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 	return !(access & SHADOW_USER && vcpu->mmu->mode.smap);
 }
 
-/* An MMIO entry of the present slots is there, and allows the access? Then @pf says where. */
+/*
+ * Return true, with @pf->gpa and @pf->readonly set, if @pf->gva has an MMIO entry that allows the
+ * access and that was made with the present generation of the memory slots.
+ */
 static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
@@ -491,7 +537,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return true;
 }
 
-/* ---- the way of a fault ---- */
+/* ---- the slow fault handler ---- */
 
 static int fault_page(struct shadow_fault *f)
 {
@@ -514,7 +560,10 @@ static int fault_page(struct shadow_fault *f)
 	return ret;
 }
 
-/* CR0.WP = 0 with CR4.SMAP: a user's page that poses as the kernel's would not be guarded. */
+/*
+ * A write that only CR0.WP = 0 allows would be mapped as a supervisor page. With CR4.SMAP that
+ * must not be done for a user page: SMAP would not protect it. Such a write is emulated.
+ */
 static bool fault_unmappable(const struct shadow_fault *f)
 {
 	int level = f->path.level;
@@ -535,7 +584,7 @@ static int fault_walked(struct shadow_fault *f)
 	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_verdict(&host, fault_page(f));
 }
 
-/* The walk gave up, or its memory is nowhere. */
+/* Return the verdict for a walk that did not succeed; @verdict is the walk's (enum walk_verdict) */
 static int fault_no_walk(const struct shadow_fault *f, int verdict)
 {
 	struct okvm_fault host = {
@@ -546,7 +595,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 
 	if (verdict == WALK_FAULT)
 		return OKVM_FAULT_GUEST;
-	/* Other CPUs write to the tables meanwhile: the guest repeats the access. */
+	/* Another CPU has changed the page tables during the walk: the guest repeats the access. */
 	if (verdict == WALK_AGAIN)
 		return OKVM_FAULT_FIXED;
 	host.slot = fault_slot(f->vcpu, host.gfn, &gen);
@@ -556,7 +605,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 	return fault_verdict(&host, -EFAULT);
 }
 
-/* Faults in a row on one page that find nothing to mend. */
+/* After this many spurious faults in a row on one address, fault_implicit() acts. */
 #define FAULT_IDLE	8
 
 static void fault_count(const struct shadow_fault *f, bool spurious)
@@ -570,9 +619,9 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 }
 
 /*
- * An access of the CPU's own to a descriptor table is denied a user's page by SMAP, whatever
- * EFLAGS.AC says. Only at CPL 3 is it known to be one; else it is the access that is denied
- * although the entry allows it.
+ * SMAP denies an implicit supervisor access (to a descriptor table) to a user page, whatever
+ * EFLAGS.AC says. The error code marks an access as implicit at CPL 3 only. At CPL 0 to 2, take an
+ * access for implicit if it faults again and again although the shadow entry allows it.
  */
 static void fault_implicit(struct shadow_fault *f)
 {
@@ -598,7 +647,10 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 	f->unlinked = false;
 }
 
-/* Where MMIO has been, as a hint: the fast way would walk the guest's tables for nothing. */
+/*
+ * The slot of the hint for @gva's page. A page with MMIO is noted there, so that the fast handler
+ * does not walk the guest's tables for it: MMIO needs the slow handler anyway.
+ */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {
 	return &vcpu->mmu->shadow->mmio_page[gva >> PAGE_SHIFT & (SHADOW_MMIO_HINTS - 1)];
@@ -610,10 +662,10 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Has the fast way just walked the guest's tables for the same access, with the slots that there
- * are? Then the walk need not be made again, as its age does no harm: what is believed of any walk
- * is looked at again under the lock (map_same()), or is in tables that are followed. The root is
- * the same: with another the walk is forgotten (shadow_forget_walk()).
+ * Return true if the slow handler may use the fast handler's walk: it was made for the same access,
+ * the same generation of slots and, because of shadow_forget_walk(), the same root. The guest may
+ * have changed its tables since the walk, as it may during the slow handler: map_same() compares
+ * the entries under mmu->lock, and shadow tables that are linked follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)
@@ -626,7 +678,10 @@ static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 	       f->gen == okvm_slots_generation(vcpu->vm);
 }
 
-/* Return: OKVM_FAULT_SLOW: @f has a walk; else the verdict */
+/*
+ * Walk the guest's tables for the slow handler. Return: OKVM_FAULT_SLOW if @f contains a successful
+ * walk, otherwise the verdict of shadow_page_fault()
+ */
 static int fault_walk(struct shadow_fault *f, struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	int verdict;
@@ -664,9 +719,9 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return verdict;
 }
 
-/* ---- with IRQs off: what needs no memory, no new table, and a host page that is there ---- */
+/* ---- the fast handler (IRQs off): no allocation, no new table, the host page is present ---- */
 
-/* A read lock that somebody may wait for who waits for this CPU: by trylock only. */
+/* Trylock only: the lock's holder may be waiting for this CPU to take an IPI. */
 static int fast_map(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -680,7 +735,7 @@ static int fast_map(struct shadow_fault *f)
 	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
 }
 
-/* Memory is there: what the slow way has to do begins after the walk. */
+/* Let the slow handler use this walk, which leads to a memory slot. */
 static int fast_hand_over(struct shadow_fault *f)
 {
 	f->gen = f->host->gen;
@@ -726,7 +781,10 @@ static int fast_walked(struct shadow_fault *f)
 	return verdict;
 }
 
-/* What the walk says goes before an old MMIO entry, as the guest has not flushed. */
+/*
+ * Handle the fault as the walk says, even if an MMIO entry from before a change of the guest's
+ * tables still exists.
+ */
 static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 {
 	switch (gva_walk_fast(f->vcpu, f, guest)) {
@@ -744,7 +802,7 @@ int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	struct shadow_fault *f = &vcpu->mmu->shadow->fault;
 	int verdict, idx;
 
-	/* Without paging there are no faults of the guest's own, and few others. */
+	/* Do not handle faults with paging off (rare), implicit accesses and MMIO here. */
 	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE ||
 	    mmio_hinted(vcpu, pf->gva)) {
 		f->walked = false;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow paging as a policy of mmu/: the guest's flushes, and the table of calls. See shadow.h. */
+/* Shadow paging as a struct mmu_policy: the guest's TLB flushes, the callbacks. See shadow.h. */
 #include <linux/mm.h>
 
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* The load compares what is out of sync, and flushes. */
+/* The requested reload (shadow_load()) synchronizes the tables below the root and flushes. */
 static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
@@ -16,15 +16,15 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
-/* Where the guest's page may be several in TLBs, one address of it is not enough. */
+/* If TLBs may hold a page of the guest in parts, flushing one address is not enough. */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(shadow_of(vcpu)->wide) ? OKVM_TLB_GUEST : OKVM_TLB_GVA;
 }
 
 /*
- * Tables of the present root only: others are compared when their root is loaded. Hardware's
- * translations are tagged as the guest's are, or not at all.
+ * Synchronize tables below the vCPU's present root only: tables below other roots are synchronized
+ * when the guest loads these. @pcid is not needed: flush_tlb() covers all PCIDs of the vCPU.
  */
 static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			      gva_t gva)
@@ -40,7 +40,7 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
-	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;
 	vcpu->vm->backend->mmu->flush_tlb(vcpu, invlpg_scope(vcpu), gva);
@@ -52,7 +52,7 @@ static long policy_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return -EOPNOTSUPP;
 }
 
-/* Large pages come back as others are dropped. */
+/* Drop the small leaves, so that page faults map large pages. */
 static void policy_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
 	struct mmu_zap z;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The neighbours of a page that was faulted in are mapped with it, where that takes no more than a
- * look: the guest's entry is there and accessed, the host's page is there and may be written. The
- * guest's tables are not written to, and the new entries are not accessed, so that neither the
- * guest nor the host takes them for pages in use.
+ * Map the neighbours of a page that has just been faulted in, if this is cheap: the guest's entry
+ * is present and accessed, and the host's page is present and writable. Prefetching does not write
+ * to the guest's tables and makes shadow entries whose accessed bit is clear. Therefore neither the
+ * guest nor the host takes the prefetched pages for pages in use.
  */
 #include <linux/mm.h>
 
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* Entries that are made at once: an aligned group, one cache line of the guest's table. */
+/* How many entries are looked at: an aligned group, at most one cache line of the guest's table. */
 #define PREFETCH	8
 
-/* Judge @entry as shadow_current() does: a later comparison has to find the leaf right. */
+/*
+ * Compute frame and access for the guest's entry. shadow_current() must accept them, as
+ * sync_compare() would drop the leaf otherwise.
+ */
 static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 entry, gfn_t *gfn,
 			   u8 *access)
 {
@@ -34,7 +37,7 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		.level = 1,
 		.access = access,
 		.host_write = host->writable,
-		/* The first write to a page that is logged or shadowed has to fault. */
+		/* A write to a page under dirty logging, or to a page table, has to fault. */
 		.write = !(host->slot->flags & KVM_MEM_LOG_DIRTY_PAGES) &&
 			 !block_shadowed(f->block, host->gfn),
 		.uncached = host->uncached,
@@ -45,13 +48,13 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
-/* Return: false if the next one would fail as well */
+/* Map @gfn by entry @i of @t if possible. Return: false if the caller should stop prefetching */
 static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i, gfn_t gfn,
 			 u8 access)
 {
 	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
-	/* Only a frame in the slot and the block of the fault is made. */
+	/* Skip a frame outside of the slot or the block of the faulting frame. */
 	if (gfn - host.slot->base >= host.slot->npages ||
 	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
 		return true;

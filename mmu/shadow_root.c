@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Roots: what hardware begins its walk with, and those that a vCPU has had.
+ * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
- * Tables are found by frame and role whoever had them before, so that a root costs no rebuild when
- * the guest comes back to it; that a vCPU keeps some spares it the lock and the search. Each load
- * compares what is out of sync below the root, also where the guest promised not to need it (bit
- * 63 of CR3), as what was flushed meanwhile is not remembered per root.
+ * A table is found again by frame and role, so that nothing is rebuilt when the guest loads a CR3
+ * value again. The roots that a vCPU keeps also save it mmu->lock and the lookup. Each load
+ * synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of CR3):
+ * okvm does not record per root which flushes the guest has made.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -16,7 +16,7 @@
 #include "mmu/needs.h"
 #include "mmu/shadow.h"
 
-/* The first frame and role of top number @i. Return: false if there is none */
+/* Compute frame and role of top table @i (0 to 3) for @key. Return: false if it does not exist */
 static bool root_top(const struct shadow_root *key, const struct walk_mode *mode, unsigned int i,
 		     gfn_t *gfn, u32 *role)
 {
@@ -92,7 +92,7 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced: a dead one, which nobody can use, is taken first. */
+/* Choose the root to be replaced, preferably one with a dead table: such a root is unusable. */
 static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 {
 	struct shadow_root *r;
@@ -105,7 +105,10 @@ static struct shadow_root *root_victim(struct shadow_vcpu *mine)
 	return &mine->root[mine->victim];
 }
 
-/* A frame in no slot is no table: there is nothing to keep of what the guest may choose at will. */
+/*
+ * Allocate what root_fill() needs and set there[i] for each top table to be made. A frame outside
+ * of all memory slots gets no table: the guest could choose any number of such frames.
+ */
 static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
 	const struct walk_mode *mode = &vcpu->mmu->mode;
@@ -165,7 +168,7 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root 
 	return r;
 }
 
-/* PAE: hardware takes the four from memory below 4 GiB at each entry. */
+/* Fill in the four PDPTEs for @r. Hardware reads them from memory below 4 GiB. */
 static u64 *root_pae(struct shadow_vcpu *mine, const struct shadow_root *r)
 {
 	u64 *pdpte = mine->pae[r - mine->root];
@@ -217,7 +220,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* The root of one table, of the mode that the present one has */
+/* Find a kept root for the guest's CR3, with the present root's role (4 or 5 levels). */
 static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
@@ -235,13 +238,16 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 	return NULL;
 }
 
-/* Roots that the vCPU keeps are its own: none is freed, and one that is zapped is asked to go. */
+/*
+ * Without mmu->lock: the tables of the vCPU's own roots are not freed, and a zap of one of them
+ * requests a reload (OKVM_REQ_MMU_RELOAD).
+ */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
 	struct shadow_root *r;
 
-	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
 		return false;
 	r = root_find_long(vcpu);

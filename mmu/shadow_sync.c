@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest writes to its tables: what follows at once, and what when it flushes. See shadow.h. */
+/* The guest's writes to its tables: emulated writes and out-of-sync tables. See shadow.h. */
 #include <linux/mm.h>
 
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* After so many steps up from a table, the root is taken to lead to that table. */
+/* After this many steps upwards from a table, sync_reached() assumes that the root reaches it. */
 #define SYNC_HOPS	64
 
 /* ---- out of sync ---- */
@@ -15,7 +15,7 @@ static bool table_is_orphan(const struct shadow_table *t)
 	return !t->parents && !t->roots;
 }
 
-/* Tables of another mode or access that nothing leads to: they only stand in the way. */
+/* Zap the orphaned tables of @gfn: they would make unsync_allowed() fail and are of no use. */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -31,7 +31,7 @@ static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 		shadow_zap_finish(&z);
 }
 
-/* Is each part of @gfn shadowed once, as a leaf table? */
+/* Return true if all tables of @gfn are of level 1 and no two shadow the same part of @gfn. */
 static bool unsync_allowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -64,7 +64,7 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn)
 		list_add(&t->unsynced, &sh->unsync);
 		WRITE_ONCE(sh->nr_unsync, sh->nr_unsync + 1);
 	}
-	/* Before the frame is writable: who sees what was written finds the table to compare. */
+	/* Set nr_unsync before the guest can write, so that the guest's next flush sees it. */
 	smp_wmb();
 	return true;
 }
@@ -80,7 +80,7 @@ void sync_forget(struct shadow_vm *sh, struct shadow_table *t)
 
 /* ---- in sync again ---- */
 
-/* Does the guest's table say now what entry @i, which is a leaf or MMIO, was made from? */
+/* Return true if leaf or MMIO entry @i of @t still agrees with the guest's entry. */
 static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i)
 {
 	gpa_t gpa = (t->gfn << PAGE_SHIFT) + role_offset(t->role, i);
@@ -90,7 +90,10 @@ static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, uns
 	       shadow_current(t->role, entry, i, link_gfn(&t->link[i]), link_access(&t->link[i]));
 }
 
-/* Nobody writes to the guest's table unseen any more. */
+/*
+ * Drop the entries of @t that differ from the guest's table, which the caller has write-protected
+ * (with a flush).
+ */
 static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -108,7 +111,7 @@ void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
 	struct shadow_vm *sh = shadow_of(vcpu);
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* First no more writes, by any TLB, then the comparison. */
+	/* Stop the guest's writes (also through TLBs) before comparing. */
 	if (rmap_protect(sh, t->gfn))
 		shadow_flush(sh);
 	sync_compare(vcpu, t);
@@ -125,7 +128,7 @@ static bool root_has(const struct shadow_root *root, const struct shadow_table *
 	return false;
 }
 
-/* May a walk from @root come to @t? Levels rise with each step, so that there is an end. */
+/* Return true if a walk from @root may reach @t. The search goes up from @t, level by level. */
 static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 			 const struct shadow_root *root)
 {
@@ -151,7 +154,7 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 	return false;
 }
 
-/* Sync the tables of @work with one flush. Zap orphans: their process is gone. */
+/* Sync the tables on the list @work with one flush. Zap orphans, whose process has ended. */
 static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -185,7 +188,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Frames all of whose tables are out of sync already need no room. */
+/* Return true if unsync_frame() would put another table on sh->unsync. */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -198,7 +201,7 @@ static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 	return false;
 }
 
-/* The older half, which may be of processes that do not run any more. */
+/* Sync the older half of sh->unsync: its tables may belong to processes that have stopped. */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -229,7 +232,7 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_root *root = vcpu->mmu->shadow->cur;
 	struct shadow_vm *sh = shadow_of(vcpu);
 
-	/* Pairs with unsync_frame(): the guest's flush comes after its write. */
+	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
 	write_lock(&sh->mmu->lock);
@@ -252,7 +255,7 @@ static void invlpg_locked(struct okvm_vcpu *vcpu, gva_t gva)
 			break;
 		t = table_below(entry);
 	}
-	/* Tables that are in sync hold nothing that is old. */
+	/* Entries of a table in sync always agree with the guest's: check other tables only. */
 	if (t && t->unsync && entry && !sync_entry_holds(vcpu, t, i))
 		shadow_drop(shadow_of(vcpu), t, i);
 }
@@ -271,8 +274,9 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 /* ---- an emulated write ---- */
 
 /*
- * What is written is in memory before it is in the shadow. Another CPU of the guest's may have seen
- * it there, have flushed, and have walked the shadow as it was: it owes no more flushes.
+ * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
+ * vCPU may see the write, flush its TLB, and use the old shadow entry again. It will not flush a
+ * second time, so that okvm has to flush if the VM has several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {
@@ -337,7 +341,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	struct hlist_node *next;
 	struct mmu_zap z;
 
-	/* Pairs with table_protect(): what was written is seen by who makes a table only now. */
+	/* Pairs with table_protect(): a vCPU that makes a table later reads what was written. */
 	smp_mb();
 	if (!rmap_shadowed(sh, gfn))
 		return;
@@ -345,7 +349,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
 		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
-	/* What one CPU alone has changed is the guest's to flush; freed tables are not. */
+	/* With one vCPU the guest itself flushes changed entries; zapped tables need our flush. */
 	if (z.flush)
 		shadow_zap_finish(&z);
 	write_unlock(&sh->mmu->lock);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Page-table entries: pure functions, see spte.h. */
+/* Make, change and inspect page-table entries (pure functions), see spte.h. */
 #include "mmu/spte.h"
 
-/* SDM "EPT and Memory Typing": 6 write-back, 0 uncacheable; the guest's PAT is ignored for RAM. */
+/* SDM "EPT and Memory Typing": 6 is WB, 0 is UC. For RAM, the guest's PAT is ignored. */
 #define EPT_WB	(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
+#define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)
 #define EPT_UC	(0ULL << EPT_MEMTYPE_SHIFT)
 
 const struct spte_fmt spte_fmt_ept = {
@@ -17,7 +18,21 @@ const struct spte_fmt spte_fmt_ept_noad = {
 	.wb = EPT_WB, .uc = EPT_UC,
 };
 
-/* Memory types by the guest's PAT, which holds the host's under shadow paging: 0 WB, 3 UC. */
+const struct spte_fmt spte_fmt_ept_pat = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
+	.wb = EPT_WB_PAT, .uc = EPT_UC,
+};
+
+const struct spte_fmt spte_fmt_ept_noad_pat = {
+	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
+	.wb = EPT_WB_PAT, .uc = EPT_UC,
+};
+
+/*
+ * The memory type is an index (PCD, PWT) into IA32_PAT: 0 is WB, 3 is UC. With shadow paging the
+ * host's PAT is in effect while the guest runs.
+ */
 const struct spte_fmt spte_fmt_pt = {
 	.read = PT_PRESENT, .write = PT_WRITE, .nx = PT_NX, .user = PT_USER,
 	.accessed = PT_ACCESSED, .dirty = PT_DIRTY,
@@ -48,7 +63,7 @@ u64 spte_pdpte(u64 pa)
 	return pa | SPTE_VALID | PT_PRESENT;
 }
 
-/* The permission bits for @access. */
+/* Return the permission bits of format @fmt for @access. */
 static u64 spte_bits(const struct spte_fmt *fmt, u8 access)
 {
 	u64 bits = fmt->read;

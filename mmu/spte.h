@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One entry of a page table that hardware walks for the guest: its bits, and
- * the pure functions that make, change and inspect it.
+ * SPTE: an entry of a page table that hardware walks for the guest. Its bits, and pure functions
+ * that make, change and inspect it.
  *
- * An entry is one of five things:
- *   none      0
- *   table     points to the next lower table
- *   leaf      maps a page; hardware may use it as its permission bits say
- *   aged leaf maps a page, but hardware's permissions are put aside so that the
- *             next access is noticed (CPUs without accessed bits)
- *   MMIO      nothing is there and instructions have to be emulated; carries the
- *             memslot generation it was made in
+ * An entry has one of five forms:
+ *   empty     0
+ *   table     points to a table of the next lower level
+ *   leaf      maps a page with the access rights in its permission bits
+ *   aged leaf maps a page, but has no permission bits, so that the next access makes a fault; the
+ *             rights are in SPTE_AGED_* (for CPUs without accessed bits)
+ *   MMIO      no memory: instructions that access it are emulated; contains the generation of the
+ *             memory slots
  *
- * The masks that differ between EPT and ordinary paging structures are in a
- * struct spte_fmt, chosen per root. Software's bits are the same in both: bits
- * 11 and 52..57, which hardware ignores in either (SDM "EPT Paging-Structure
+ * struct spte_fmt has the masks that differ between EPT and ordinary paging. Software bits are the
+ * same in both formats: bits 11 and 57:52, which hardware ignores (SDM "EPT Paging-Structure
  * Entries", "Paging-Structure Entries").
  */
 #ifndef OKVM_MMU_SPTE_H
@@ -25,18 +24,18 @@
 #include <linux/types.h>
 
 #define SPTE_ADDR		GENMASK_ULL(51, 12)
-#define SPTE_HUGE		BIT_ULL(7)	/* a leaf above the lowest level, in both formats */
+#define SPTE_HUGE		BIT_ULL(7)	/* a leaf above level 1, in both formats */
 
-/* Software's bits. */
-#define SPTE_VALID		BIT_ULL(11)	/* table or leaf: neither none nor MMIO */
+/* Software bits. */
+#define SPTE_VALID		BIT_ULL(11)	/* a table or leaf, neither empty nor MMIO */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
-#define SPTE_PAGE		BIT_ULL(53)	/* GUP gave the frame: it has a struct page */
-#define SPTE_AGED		BIT_ULL(54)	/* permissions put aside, see the two below */
+#define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
+#define SPTE_AGED		BIT_ULL(54)	/* aged leaf: rights are in SPTE_AGED_* */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
 #define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
-/* Of entries that point to a table, which have no host's permissions. */
-#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* for a fetch, in place of a huge page */
+/* Entries that point to a table: the table replaces a huge page because of a fetch. */
+#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* table entries do not use SPTE_HOST_WRITE */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
 				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)
 
@@ -61,13 +60,14 @@
 #define PT_NX			BIT_ULL(63)
 
 /*
- * MMIO entries have the same bits in every format. In EPT "writable but not readable" is a
- * misconfiguration at any level (SDM "EPT Misconfigurations"), whose exit tells the address. In
- * ordinary paging structures bit 0 is "present": the access makes a #PF, whose handler finds the
- * entry. Upstream uses reserved address bits there, and remembers nothing where all 52 are in use.
- * All frame bits are set: an address above all memory, so that speculation through it finds nothing
- * (L1TF). The generation is split over what is left; the frame that a shadow entry translates to,
- * and the access that the guest allows, are kept beside the table.
+ * MMIO entries have the same bits in all formats. In EPT, "writable but not readable" is a
+ * misconfiguration at any level (SDM "EPT Misconfigurations"), and the exit provides the address.
+ * In ordinary paging, bit 0 is P: the access makes a #PF, whose handler finds the entry. Upstream
+ * uses reserved address bits for that, and has no MMIO entries if all 52 address bits are in use.
+ *
+ * All frame bits are set: no memory is at this address, so that speculative accesses read nothing
+ * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
+ * guest's access rights of an MMIO entry in its struct shadow_link.
  */
 #define SPTE_MMIO_MARK		(EPT_WRITE | EPT_EXEC)
 #define SPTE_MMIO_GEN_LO	GENMASK_ULL(10, 3)
@@ -85,22 +85,22 @@ static_assert(!(SPTE_MMIO_GEN_LO & (SPTE_VALID | 7)));
 static_assert(!(SPTE_MMIO_GEN_HI & (SPTE_ADDR | BIT_ULL(63))));
 static_assert(8 + 10 == SPTE_MMIO_GEN_BITS);
 
-/** enum spte_access - what an access needs and an entry gives */
+/** enum spte_access - rights that an access needs and that an entry gives */
 enum spte_access {
 	SPTE_READ = 1,
 	SPTE_WRITE = 2,
 	SPTE_EXEC = 4,
-	SPTE_USER = 8,		/* shadow paging: by CPL 3; EPT does not tell */
+	SPTE_USER = 8,		/* ordinary paging: access by CPL 3; not used with EPT */
 };
 
 /**
- * struct spte_fmt - what differs between paging-structure formats
- * @read, @write: bits that give the permission
- * @exec: bit that gives execution; 0 where @nx takes it away instead
- * @nx: see @exec
- * @user: bit that lets CPL 3 in; 0 where every access may
- * @accessed, @dirty: 0 if the CPU does not maintain them
- * @wb, @uc: memory type of a leaf for RAM and for a device's memory
+ * struct spte_fmt - bit masks of a paging-structure format
+ * @read, @write: bits that allow reads and writes
+ * @exec: bit that allows fetches; 0 if the format has @nx
+ * @nx: bit that forbids fetches; 0 if the format has @exec
+ * @user: bit that allows user-mode accesses; 0 if the format has none
+ * @accessed, @dirty: accessed and dirty bits; 0 if the CPU does not maintain them
+ * @wb, @uc: memory-type bits of a leaf that maps RAM (WB) and device memory (UC)
  */
 struct spte_fmt {
 	u64 read, write, exec, nx, user;
@@ -110,15 +110,17 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging: 4 and 5 levels, PAE */
+extern const struct spte_fmt spte_fmt_ept_pat;	/* the guest's PAT has effect on RAM */
+extern const struct spte_fmt spte_fmt_ept_noad_pat;
+extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging with 4 or 5 levels, PAE */
 
-/** spte_pages() - 4 KiB frames that an entry at @level (1 lowest) covers */
+/** spte_pages() - return how many 4 KiB frames an entry at @level covers; 1 is the lowest level */
 static inline u64 spte_pages(int level)
 {
 	return 1ULL << (9 * (level - 1));
 }
 
-/** spte_index() - the entry for @gfn in a table at @level */
+/** spte_index() - return the index of @gfn's entry in a table at @level */
 static inline unsigned int spte_index(u64 gfn, int level)
 {
 	return (gfn >> (9 * (level - 1))) & 511;
@@ -129,13 +131,13 @@ static inline bool spte_valid(u64 spte)
 	return spte & SPTE_VALID;
 }
 
-/** spte_is_leaf() - a valid entry at @level maps a page */
+/** spte_is_leaf() - return true if the entry, which is in a table at @level, maps a page */
 static inline bool spte_is_leaf(u64 spte, int level)
 {
 	return spte_valid(spte) && (level == 1 || (spte & SPTE_HUGE));
 }
 
-/** spte_is_table() - a valid entry at @level points to a table */
+/** spte_is_table() - return true if the entry, which is in a table at @level, points to a table */
 static inline bool spte_is_table(u64 spte, int level)
 {
 	return spte_valid(spte) && level > 1 && !(spte & SPTE_HUGE);
@@ -151,31 +153,31 @@ static inline bool spte_is_mmio(u64 spte)
 	return (spte & (SPTE_VALID | 7)) == SPTE_MMIO_MARK;
 }
 
-/** spte_mmio() - an MMIO entry of slot generation @gen (its lowest 18 bits count) */
+/** spte_mmio() - return an MMIO entry with the lowest 18 bits of the slots' generation @gen */
 u64 spte_mmio(u64 gen);
-/** spte_mmio_gen() - the generation of an MMIO entry, 18 bits */
+/** spte_mmio_gen() - return the 18 bits of the generation in an MMIO entry */
 u64 spte_mmio_gen(u64 spte);
 
-/** spte_table() - an entry that points to the table at host-physical @pa */
+/** spte_table() - return an entry that points to the table at host-physical @pa */
 u64 spte_table(const struct spte_fmt *fmt, u64 pa);
 /**
- * spte_pdpte() - an entry of a PAE root, of which hardware checks that most bits are 0
+ * spte_pdpte() - return a PDPTE of a PAE root that points to the table at host-physical @pa
  *
- * It has SPTE_VALID, as bits 11:9 are ignored (SDM "Format of a PAE
- * Page-Directory-Pointer-Table Entry").
+ * Most of its other bits are reserved. Bits 11:9 are ignored (SDM "Format of a PAE
+ * Page-Directory-Pointer-Table Entry"), so that it can have SPTE_VALID.
  */
 u64 spte_pdpte(u64 pa);
 
 /**
- * struct spte_leaf - what a leaf is made of
+ * struct spte_leaf - parameters of spte_leaf()
  * @pfn: host frame, aligned to the level's size
- * @level: 1 4 KiB, 2 2 MiB, 3 1 GiB
- * @access: enum spte_access it gives now
- * @host_write: writes may be allowed later without asking the host again
- * @guest_write: nor the guest's tables
- * @page: GUP gave the frame
- * @uncached: a device's memory
- * @dirty: the access that asks for it is a write
+ * @level: 1 (4 KiB), 2 (2 MiB) or 3 (1 GiB)
+ * @access: rights that the entry gives (enum spte_access)
+ * @host_write: the host allows writes: sets SPTE_HOST_WRITE
+ * @guest_write: the guest's tables allow writes: sets SPTE_GUEST_WRITE
+ * @page: the frame is from get_user_pages()
+ * @uncached: the frame is device memory
+ * @dirty: the access that has faulted is a write: sets the dirty bit
  */
 struct spte_leaf {
 	u64 pfn;
@@ -187,33 +189,33 @@ struct spte_leaf {
 /** spte_leaf() - make a leaf entry */
 u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf);
 
-/** spte_access() - permissions of a valid leaf, those put aside included (enum spte_access) */
+/** spte_access() - return the rights of a leaf; of an aged leaf, the rights before it was aged */
 u8 spte_access(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_allows() - hardware would let an access with @need pass right now */
+/** spte_allows() - return true if hardware allows an access that needs the rights @need */
 bool spte_allows(const struct spte_fmt *fmt, u64 spte, u8 need);
 
-/** spte_is_writable() - hardware allows writes, or will when the entry stops being aged */
+/** spte_is_writable() - return true if a leaf allows writes, or did so before it was aged */
 bool spte_is_writable(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_write_protect() - the leaf without write permission; SPTE_HOST_WRITE stays */
+/** spte_write_protect() - return the leaf without the right to write; keeps SPTE_HOST_WRITE */
 u64 spte_write_protect(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_make_writable() - the leaf with write permission; it must have SPTE_HOST_WRITE */
+/** spte_make_writable() - return the leaf, which has SPTE_HOST_WRITE, with the right to write */
 u64 spte_make_writable(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_was_accessed() - the leaf was used since spte_age() */
+/** spte_was_accessed() - return true if the guest has accessed the page since spte_age() */
 bool spte_was_accessed(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_age() - the leaf as not used since now */
+/** spte_age() - return the leaf with its accessed state cleared */
 u64 spte_age(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_unage() - an aged leaf, usable by hardware again */
+/** spte_unage() - return the leaf with its accessed state set, so that hardware can use it */
 u64 spte_unage(const struct spte_fmt *fmt, u64 spte);
 
 /**
- * spte_split() - the entry number @i of the table that replaces the huge leaf @spte at @level
- * @exec: give execution to 4 KiB pages (huge ones may have been denied it)
+ * spte_split() - return entry @i of the table that replaces the huge leaf @spte at @level
+ * @exec: make 4 KiB pages executable, even if the huge leaf was not
  */
 u64 spte_split(const struct spte_fmt *fmt, u64 spte, int level, unsigned int i, bool exec);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: page-table entries as the kernel's compiler builds them; more in selftests/host. */
+/* KUnit: spte.c in the kernel's build; the complete tests are in selftests/host. */
 #include <kunit/test.h>
 
 #include "spte.c"

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two-dimensional paging: the tables that translate guest-physical to
- * host-physical addresses.
+ * Two-dimensional paging: the tables that translate guest-physical to host-physical addresses.
  *
- * One root per VM, from beginning to end. Entries are changed by
- * compare-and-exchange under the read side of mmu->lock, so that faults of
- * different vCPUs run in parallel; tables are only added there. Tables are
- * taken away under the write side, and given back after the TLBs were flushed
- * and an RCU grace period has passed, so that the lockless walks of fault.c
- * never see a page that was used for something else.
+ * A VM has one root table for its whole life. With mmu->lock held for reading, vCPUs handle faults
+ * in parallel: they change entries by compare-and-exchange and add tables. With the lock held for
+ * writing, tables are removed. A removed table is freed after a flush of the TLBs and an RCU grace
+ * period, as fault.c walks the tables without the lock.
  *
- * Upstream has a role word, a hash and a header structure per table for its
- * shadow paging to share; here a table is a bare page, and what there is to
- * know about it is in the entry that points to it.
+ * Upstream has a role, a hash list and a header structure for each table, which it shares with
+ * shadow paging. In okvm a table of two-dimensional paging is a page without a header. Software
+ * bits of the entry that points to a table hold what has to be known about the table.
  */
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -28,7 +25,7 @@ static void tdp_count(struct okvm_mmu_vm *mmu, int what, long n)
 	atomic64_add(n, &mmu->vm->stat[what]);
 }
 
-/* A table comes (@n 1) or goes (-1): what memory cgroups and /proc/meminfo know of it. */
+/* Add @n (1 or -1) tables to the statistics of memory cgroups and /proc/meminfo. */
 static void tdp_account(u64 *table, int n)
 {
 	mod_lruvec_page_state(virt_to_page(table), NR_SECONDARY_PAGETABLE, n);
@@ -58,7 +55,7 @@ u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level)
 	return NULL;
 }
 
-/* Fill a spare page with what the huge leaf @val says, in smaller pages. */
+/* Fill the new @table with 512 leaves that together map what the huge leaf @val maps. */
 static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int level)
 {
 	unsigned int i;
@@ -68,10 +65,10 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 }
 
 /*
- * Make the table below @entry, whose value @old points to no table. The new table is empty, or, if
- * @old is a huge page, maps the same memory with smaller pages: no translation changes, and
- * nothing is flushed. Return: the table, or the one that another CPU has put there first; NULL if
- * @entry has changed to anything else.
+ * Make a table below @entry, whose value @old does not point to a table. If @old is a huge leaf,
+ * the table maps the same memory with smaller pages, so that no flush is needed. Otherwise the
+ * table is empty. Return: the table, or the table that another CPU has put into @entry first; NULL
+ * if another CPU has changed @entry to something else
  */
 static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
@@ -105,7 +102,7 @@ static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	return table;
 }
 
-/* The table below @entry, whose value is @old; inline, as it is there already most of the time. */
+/* Return the table below @entry, whose value is @old. Inline, as the table usually exists. */
 static inline u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	return spte_is_table(old, level) ? iter_table_of(old) :
@@ -133,8 +130,8 @@ static u64 tdp_make_leaf(struct okvm_fault *f, int level)
 }
 
 /*
- * Put the leaf into @entry in place of @old, which the caller has seen to be no table. If it is
- * something else meanwhile, nothing is done: the next fault finds what it is.
+ * Replace @old, which is not a table, by a new leaf in @entry. If @entry has changed meanwhile, do
+ * nothing: the guest repeats the access.
  */
 static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
@@ -153,7 +150,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	else if (spte_pfn(old) != spte_pfn(new))
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	/* After the entry: whoever harvests the bit finds the entry to protect. */
+	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
 	if (f->writable && f->slot)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
@@ -166,14 +163,14 @@ void tdp_map(struct okvm_fault *f)
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
-	/* It would be mapped elsewhere, where no removal looks for it. */
+	/* The tables do not reach @f->gfn: the index would wrap, and no zap would find the leaf. */
 	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
 		return;
 	for (level = mmu->root.level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
-		/* Read once: the value that is replaced is the value that was judged. */
+		/* Read once: all checks and the compare-and-exchange must use the same value. */
 		old = READ_ONCE(*entry);
-		/* Smaller pages that are there already stay. */
+		/* Keep an existing table of smaller pages instead of mapping a huge page. */
 		if (level <= f->level && !spte_is_table(old, level)) {
 			tdp_install(f, entry, old, level);
 			break;
@@ -196,7 +193,7 @@ void tdp_map_mmio(struct okvm_fault *f)
 	for (level = mmu->root.level; level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
-		/* A slot that is being deleted is still mapped: leave that to its zap. */
+		/* A leaf belongs to a slot that is being deleted: the deletion zaps it. */
 		if (spte_is_leaf(old, level))
 			return;
 		if (level == 1)
@@ -212,7 +209,7 @@ void tdp_map_mmio(struct okvm_fault *f)
  * Removal, see struct mmu_zap.
  */
 
-/* Entries that a turn looks at, at least, before it ends for others who wait for the lock. */
+/* Yield mmu->lock to waiting threads only after this many entries were looked at. */
 #define ZAP_TURN	512
 
 static void zap_free_rcu(struct rcu_head *head)
@@ -236,8 +233,8 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Should the lock be dropped for others? Each drop costs a flush. N vCPUs that fault at the same
- * moment all take the lock then: with short turns the whole walk would take N times as long.
+ * Return true if mmu->lock should be yielded. Each yield costs a flush and lets all vCPUs that have
+ * faulted take the lock. ZAP_TURN limits how often that happens during a zap.
  */
 static bool zap_turn_over(const struct mmu_zap *z)
 {
@@ -246,14 +243,14 @@ static bool zap_turn_over(const struct mmu_zap *z)
 	return need_resched() || (z->work >= ZAP_TURN && rwlock_needbreak(&z->mmu->lock));
 }
 
-/* Let others in, everything removed so far being flushed. */
+/* Flush what was removed so far, and yield mmu->lock. */
 static void zap_let_in(struct mmu_zap *z)
 {
 	zap_finish(z);
 	cond_resched_rwlock_write(&z->mmu->lock);
 }
 
-/* Between two entries; the walk begins from the root if the lock was dropped. */
+/* Yield mmu->lock between two entries if needed. The walk then restarts at the root. */
 static void zap_yield(struct mmu_zap *z, struct iter *it)
 {
 	z->work++;
@@ -272,7 +269,7 @@ static void zap_entry(struct mmu_zap *z, u64 *entry, int level)
 		return;
 	z->flush = true;
 	tdp_count_leaf(mmu, level, -1);
-	/* The page is still mapped by the host: that waits for this zap before it goes. */
+	/* The page is not freed yet, as the host waits for this zap before it unmaps the page. */
 	if (old & SPTE_PAGE && mmu->fmt->accessed && spte_was_accessed(mmu->fmt, old)) {
 		struct folio *folio = page_folio(pfn_to_page(spte_pfn(old)));
 
@@ -294,7 +291,7 @@ static bool table_has_tables(u64 *table, int level)
 	return false;
 }
 
-/* Unlink the table below the entry at @it, unless it has tables of its own. */
+/* Unlink the table below the entry at @it, unless the table points to other tables. */
 static void zap_table(struct mmu_zap *z, struct iter *it)
 {
 	u64 *table = iter_table_of(it->val);
@@ -308,7 +305,7 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 		if (READ_ONCE(table[i]))
 			zap_entry(z, &table[i], it->level - 1);
 	}
-	/* Paging-structure caches may hold the table itself. */
+	/* CPUs' paging-structure caches may hold the address of the table, even if it is empty. */
 	z->flush = true;
 	list_add(&virt_to_page(table)->lru, &z->tables);
 	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);
@@ -318,7 +315,10 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 	iter_reload(it);
 }
 
-/* Leaves of [@start, @end), and tables whose level is @level and that are all inside. */
+/*
+ * Zap the leaves of [@start, @end), and the tables below entries at @level whose whole range is
+ * inside [@start, @end).
+ */
 static void zap_pass(struct mmu_zap *z, gfn_t start, gfn_t end, int level)
 {
 	struct okvm_mmu_vm *mmu = z->mmu;
@@ -349,7 +349,7 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	int level;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* The range before is done with: that is progress too. */
+	/* The zap of the previous range was progress, so that the lock may be yielded here. */
 	if (z->work && zap_turn_over(z))
 		zap_let_in(z);
 	/* Go from level 2 up: a table is removed when all tables below it are gone. */
@@ -383,14 +383,14 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu)
 	tdp_zap_end(&z);
 }
 
-/* The table at @it and all below it, a gigabyte perhaps; @it is past it afterwards. */
+/* Zap the table at @it and everything below it (up to 1 GiB), and move @it past the table. */
 static void zap_below(struct mmu_zap *z, struct iter *it)
 {
 	gfn_t base = iter_base(it);
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* The lock may have been dropped, and the tables that lead here may be gone. */
+	/* The lock may have been dropped: other tables on the path of @it may have been freed. */
 	it->gfn = end;
 	iter_restart(it);
 }
@@ -402,7 +402,7 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 	struct iter it;
 
 	tdp_zap_begin(&z, mmu, true);
-	/* Where the last round ended, so that all have their turn. */
+	/* Begin where the last call has ended, so that each table gets its turn. */
 	iter_start(&it, mmu->root.table, mmu->root.level, 2, start, ~0ULL);
 	while (max && iter_valid(&it)) {
 		zap_yield(&z, &it);
@@ -415,7 +415,7 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 	}
 	mmu->nx_cursor = iter_valid(&it) ? it.gfn : 0;
 	tdp_zap_end(&z);
-	/* At the end of memory, go on at its beginning. */
+	/* At the end of guest memory, continue at frame 0. */
 	if (max && start)
 		tdp_recover_nx(mmu, max);
 }
@@ -433,7 +433,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
 			zap_table(&z, &it);
-		/* Nothing has to be done below a table that stays. */
+		/* Entries below level 2 are of no interest here. */
 		if (it.level == 2)
 			iter_skip(&it);
 		else
@@ -456,7 +456,7 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 		young = true;
 		if (!clear)
 			break;
-		/* If it changes just now, it was used just now. */
+		/* If this fails, another CPU has just changed the entry: the frame is in use. */
 		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
 	}
 	read_unlock(&mmu->lock);
@@ -479,7 +479,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	iter_start(&it, mmu->root.table, mmu->root.level, 1, start, end);
 	while (iter_valid(&it)) {
 		if (iter_moved(&it) && (need_resched() || rwlock_needbreak(&mmu->lock))) {
-			/* Write protection is flushed by the caller; nothing was freed. */
+			/* No flush needed here: no table was freed, and the caller flushes. */
 			cond_resched_rwlock_read(&mmu->lock);
 			iter_restart(&it);
 		}
@@ -490,7 +490,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	read_unlock(&mmu->lock);
 }
 
-/* Depth is at most ITER_MAX_LEVEL. */
+/* Recursive: the depth is at most ITER_MAX_LEVEL. */
 void tdp_free_tree(u64 *table, int level)
 {
 	unsigned int i;
@@ -512,8 +512,8 @@ void tdp_free_all(struct okvm_mmu_vm *mmu)
 	unsigned int i;
 
 	/*
-	 * Leaves are not looked at: their pages were marked dirty when they
-	 * were mapped. Only the root is emptied under the lock.
+	 * Empty only the root under the lock. The leaves need no work: their pages were marked
+	 * dirty when they were mapped.
 	 */
 	detached = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	write_lock(&mmu->lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Life of a VM's and a vCPU's MMU, its memory-slot hooks, and TLB flushes. */
+/* Creation and destruction of the MMU of VMs and vCPUs, memory-slot hooks, and TLB flushes. */
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -29,7 +29,7 @@ void okvm_mmu_exit(void)
 {
 	nx_exit();
 	shadow_exit();
-	/* Tables still on their way back through RCU run our code. */
+	/* Wait for RCU callbacks that free tables: they are functions of this module. */
 	rcu_barrier();
 }
 
@@ -116,12 +116,12 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 	mmu->hole_pfn = pfn;
 	write_unlock(&mmu->lock);
 	mmu_zap(mmu, gfn, gfn + 1, false);
-	/* Entries that say "no memory" are in no chain by which shadow paging would find them. */
+	/* MMIO entries of shadow tables are in no reverse map: mmu_zap() does not find them. */
 	if (pfn && okvm_mmu_is_shadow(vm))
 		mmu->policy->zap_mmio(mmu);
 }
 
-/* A slot is where the hole was: what was mapped there goes. */
+/* If the new slot contains the hole, remove the hole's mapping (see okvm_mmu_set_hole()). */
 static void mmu_fill_hole(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn - slot->base < slot->npages)
@@ -152,7 +152,10 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 	return 0;
 }
 
-/* Zap before numbers in MMIO entries begin anew. No entry is made at an odd generation. */
+/*
+ * Zap all MMIO entries before the generation numbers in them wrap. No new ones are made meanwhile,
+ * as the present generation is odd.
+ */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
 {
 	if ((next >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
@@ -170,7 +173,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
-	/* With all bits set at first, frames are write-protected when userspace clears the bits. */
+	/* With INITIALLY_SET, frames are write-protected when userspace clears their bits. */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;
@@ -187,7 +190,7 @@ void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask)
 {
 	unsigned int first, last;
 
-	/* One walk per run of bits. */
+	/* One call for each run of consecutive bits. */
 	while (mask) {
 		first = __ffs(mask);
 		last = ~(mask >> first) ? first + __ffs(~(mask >> first)) : BITS_PER_LONG;

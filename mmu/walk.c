@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest page-table walker, see walk.h. Sections named are of the SDM's chapter "Paging". */
+/* The walker of the guest's page tables, see walk.h. Quoted titles: sections of SDM "Paging". */
 #include <linux/bits.h>
 #include <linux/errno.h>
 
@@ -19,7 +19,7 @@ static unsigned int walk_size(const struct walk_mode *mode)
 	return mode->levels == 2 ? 4 : 8;
 }
 
-/* Lowest address bit that an entry at @level translates. */
+/* Return the lowest bit of a linear address that an entry at @level translates. */
 static unsigned int walk_shift(const struct walk_mode *mode, int level)
 {
 	return 12 + (level - 1) * (mode->levels == 2 ? 10 : 9);
@@ -30,7 +30,7 @@ static unsigned int walk_index(const struct walk_mode *mode, u64 gva, int level)
 	return (gva >> walk_shift(mode, level)) & (mode->levels == 2 ? 1023 : 511);
 }
 
-/* The entry maps a page rather than a table. */
+/* Return true if @entry at @level maps a page, false if it points to a table. */
 static bool walk_maps(const struct walk_mode *mode, u64 entry, int level)
 {
 	if (level == 1)
@@ -39,7 +39,7 @@ static bool walk_maps(const struct walk_mode *mode, u64 entry, int level)
 		return false;
 	if (mode->levels == 2)
 		return mode->pse;
-	/* A PS bit where it is reserved has faulted before this is asked. */
+	/* If PS is a reserved bit at @level, the walk has already faulted because of it. */
 	return level <= 3;
 }
 
@@ -48,7 +48,10 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 	return mode->maxphyaddr < from ? GENMASK_ULL(from - 1, mode->maxphyaddr) : 0;
 }
 
-/* 32-bit: only a 4 MiB page has reserved bits: 21, and bits 20:13, which are address bits 39:32. */
+/*
+ * Reserved bits with 32-bit paging. Only an entry for a 4 MiB page has any: bit 21, and of bits
+ * 20:13, which are address bits 39:32, those above MAXPHYADDR.
+ */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
 	u64 high;
@@ -59,7 +62,7 @@ static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 	return BIT_ULL(21) | high << 13;
 }
 
-/* Reserved bits of a present entry ("Reserved Bits" of each format). */
+/* Return the reserved bits of a present entry at @level ("Reserved Bits" of each format). */
 static u64 walk_reserved(const struct walk_mode *mode, u64 entry, int level)
 {
 	u64 rsvd;
@@ -73,7 +76,7 @@ static u64 walk_reserved(const struct walk_mode *mode, u64 entry, int level)
 		rsvd |= PTE_NX;
 	if (level >= 4 || (level == 3 && !mode->gbpages))
 		rsvd |= PTE_PS;
-	/* Bit 12 of a large page is PAT; the rest below its frame must be 0. */
+	/* Large page: bit 12 is PAT, the bits between it and the frame are reserved. */
 	if (level > 1 && level < 4 && entry & PTE_PS)
 		rsvd |= GENMASK_ULL(walk_shift(mode, level) - 1, 13);
 	return rsvd;
@@ -86,12 +89,12 @@ bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte)
 	return !(pdpte & PTE_PRESENT) || !(pdpte & rsvd);
 }
 
-/* The error code that describes the access, whatever is wrong with it. */
+/* Return the bits of the error code that describe the access (not the cause of the fault). */
 static u32 walk_code(const struct walk_mode *mode, u32 access)
 {
 	u32 code = access & (WALK_ERR_WRITE | WALK_ERR_USER);
 
-	/* Fetches are told apart only where execution can be denied. */
+	/* The I/D bit is set only if fetches can be denied: by NX or by SMEP. */
 	if (access & WALK_FETCH && ((mode->nx && mode->levels > 2) || mode->smep))
 		code |= WALK_ERR_FETCH;
 	return code;
@@ -104,7 +107,7 @@ static enum walk_verdict walk_pf(const struct walk_mode *mode, u32 access, u32 w
 	return WALK_FAULT;
 }
 
-/* "Protection Keys": data accesses to user-mode pages. */
+/* "Protection Keys": return true if PKRU denies the data access. Only user-mode pages have keys. */
 static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs *regs,
 			    const struct walk_path *path, u32 access)
 {
@@ -118,7 +121,7 @@ static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs
 	return rights & 2 && access & WALK_WRITE && (access & WALK_USER || mode->wp);
 }
 
-/* "Determination of Access Rights", keys aside: true if the access is denied. */
+/* "Determination of Access Rights" without protection keys: return true if the access is denied. */
 static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *regs,
 			const struct walk_path *path, u32 access)
 {
@@ -152,7 +155,10 @@ static u64 walk_frame(const struct walk_mode *mode, u64 entry)
 	return mode->levels == 2 ? entry & GENMASK_ULL(31, 12) : entry & PTE_FRAME;
 }
 
-/* The table at which the walk begins; PAE takes it from a register, which may say "not present". */
+/*
+ * Initialize @path and find the table at which the walk begins. With PAE the table is in a PDPTE
+ * register. Return: false if the PDPTE is not present
+ */
 static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *regs, u64 gva,
 		       struct walk_path *path, u64 *table)
 {
@@ -208,7 +214,11 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 	return WALK_OK;
 }
 
-/* Return: 0 if all bits are set; 1 if an entry changed: walk again; negative: no memory */
+/*
+ * Set the accessed bits, and for a write the dirty bit, in the entries of @path.
+ * Return: 0; 1 if an entry has changed, so that the walk has to be repeated; negative if an entry
+ * cannot be written
+ */
 static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, void *ctx,
 		     u32 access, struct walk_path *path)
 {
@@ -224,7 +234,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
 		if (ret > 0)
 			return ret;
-		/* Report this level as the end of the walk. */
+		/* The entry cannot be written: report its level as the end of the walk. */
 		if (ret && ret != -EROFS) {
 			path->level = level;
 			path->unmarked = true;

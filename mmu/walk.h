@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest page-table walker: pure, one loop for every paging mode.
+ * The walker of the guest's page tables: pure, one loop for all paging modes.
  *
- * Upstream compiles a template header three times, once per entry size, and
- * keeps permission rules as a precomputed bitmap; here the modes are a table
- * of shifts and the rules are written as the manual has them.
+ * Upstream compiles a template header three times, once for each format, and precomputes the access
+ * rules as a bitmap. okvm's walker computes shifts and masks from the mode, and its access rules
+ * follow the text of the SDM.
  */
 #ifndef OKVM_MMU_WALK_H
 #define OKVM_MMU_WALK_H
@@ -12,12 +12,12 @@
 #include <linux/types.h>
 
 /**
- * struct walk_mode - how the guest translates, derived from CR0, CR4, EFER once per change
- * @levels: 0 paging off, 2 32-bit, 3 PAE, 4 or 5 long mode
- * @wp: CR0.WP; @nx: EFER.NXE
- * @smep, @smap, @pse, @pke: CR4 (pse is implied beyond 2 levels)
- * @gbpages: CPUID says 1 GiB pages
- * @maxphyaddr: guest's physical address width in bits, see walk_maxphyaddr()
+ * struct walk_mode - the guest's paging mode, computed when CR0, CR4, EFER or MAXPHYADDR changes
+ * @levels: 0: paging off, 2: 32-bit paging, 3: PAE paging, 4 or 5: long mode
+ * @wp, @nx: CR0.WP, EFER.NXE
+ * @smep, @smap, @pse, @pke: bits of CR4; @pse is used if @levels is 2 only
+ * @gbpages: the guest's CPUID has 1 GiB pages
+ * @maxphyaddr: the guest's physical-address width in bits, see walk_maxphyaddr()
  */
 struct walk_mode {
 	u8 levels;
@@ -26,13 +26,13 @@ struct walk_mode {
 };
 
 /*
- * Widths that paging knows (SDM "Enumeration of Paging Features by CPUID"): entries have no more
- * bits of an address, and without PAE they have 32.
+ * Limits of MAXPHYADDR (SDM "Enumeration of Paging Features by CPUID"). Page-table entries have
+ * address bits up to bit 51.
  */
 #define WALK_MAXPHYADDR_MIN	32
 #define WALK_MAXPHYADDR_MAX	52
 
-/** walk_maxphyaddr() - struct walk_mode's, of what CPUID says, which may be anything */
+/** walk_maxphyaddr() - clamp the width that the guest's CPUID reports to the limits of paging */
 static inline u8 walk_maxphyaddr(u8 bits)
 {
 	if (bits < WALK_MAXPHYADDR_MIN)
@@ -40,13 +40,13 @@ static inline u8 walk_maxphyaddr(u8 bits)
 	return bits > WALK_MAXPHYADDR_MAX ? WALK_MAXPHYADDR_MAX : bits;
 }
 
-/** struct walk_fault - the #PF that a failed walk means for the guest */
+/** struct walk_fault - output of a failed walk: the #PF that the guest shall get */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
-	bool again;		/* okvm_mmu_gva_to_gpa(): no #PF, the walk was given up */
+	bool again;		/* okvm_mmu_gva_to_gpa() gave up the walk: no #PF */
 };
 
-/** struct walk_regs - what else a translation depends on, read when one is needed */
+/** struct walk_regs - registers, besides the paging mode, that a walk depends on */
 struct walk_regs {
 	u64 cr3;
 	u64 pdptrs[4];		/* PAE: the PDPTE registers */
@@ -54,15 +54,15 @@ struct walk_regs {
 	bool ac;		/* EFLAGS.AC, for SMAP */
 };
 
-/** enum walk_access - what the access is: error-code bits, and one more */
+/** enum walk_access - kind of the access: bits of the #PF error code, and WALK_IMPLICIT */
 enum walk_access {
 	WALK_WRITE = 1 << 1,
 	WALK_USER = 1 << 2,
 	WALK_FETCH = 1 << 4,
-	WALK_IMPLICIT = 1 << 16,	/* by the CPU itself (descriptor tables) */
+	WALK_IMPLICIT = 1 << 16,	/* implicit supervisor access (descriptor tables) */
 };
 
-/** enum walk_error - error-code bits (SDM "Page-Fault Exceptions") */
+/** enum walk_error - bits of the #PF error code (SDM "Page-Fault Exceptions") */
 enum walk_error {
 	WALK_ERR_PRESENT = 1 << 0,
 	WALK_ERR_WRITE = 1 << 1,
@@ -73,10 +73,11 @@ enum walk_error {
 };
 
 /**
- * struct walk_ops - access to guest-physical memory
- * @read: an entry of @size (4 or 8) bytes. 0, or negative if there is no memory
- * @replace: compare and exchange: 0 exchanged; 1 differed; -EROFS if it is read-only memory, where
- *	accessed and dirty bits are not kept; other negative values: no memory
+ * struct walk_ops - how the walker accesses page-table entries in guest-physical memory
+ * @read: read an entry of @size (4 or 8) bytes. Return: 0, negative if there is no memory
+ * @replace: compare and exchange an entry. Return: 0 if exchanged; 1 if the entry was not @old;
+ *	-EROFS in read-only memory (the walk goes on without setting accessed and dirty bits);
+ *	other negative values if the entry cannot be written
  */
 struct walk_ops {
 	int (*read)(void *ctx, u64 gpa, unsigned int size, u64 *val);
@@ -84,10 +85,10 @@ struct walk_ops {
 };
 
 /**
- * struct walk_result - a translation
- * @gpa: guest-physical address of the byte asked for
- * @level: 1 4 KiB, 2 2 or 4 MiB, 3 1 GiB page; 0 with paging off
- * @write: whether all entries on the way allow it, CR0.WP and keys aside
+ * struct walk_result - result of a successful walk
+ * @gpa: guest-physical address of the byte at the linear address
+ * @level: page size: 1: 4 KiB, 2: 2 or 4 MiB, 3: 1 GiB; 0 with paging off
+ * @write: R/W is 1 in all entries; CR0.WP and protection keys are not considered
  */
 struct walk_result {
 	u64 gpa;
@@ -95,19 +96,19 @@ struct walk_result {
 	bool write;
 };
 
-/** enum walk_verdict */
+/** enum walk_verdict - how a walk has ended */
 enum walk_verdict {
 	WALK_OK = 0,
-	WALK_FAULT,		/* the guest gets #PF: struct walk_fault */
-	WALK_MEMORY,		/* a table is not in memory, which the error code cannot tell */
-	WALK_AGAIN,		/* other CPUs change the tables all the time: no #PF */
+	WALK_FAULT,		/* the access is denied: #PF with walk_fault.error_code */
+	WALK_MEMORY,		/* no memory at a table's address, or it cannot be written */
+	WALK_AGAIN,		/* given up as other CPUs keep changing the tables: no #PF */
 };
 
 /**
  * walk() - translate @gva, checking permissions and setting accessed and dirty bits
  * @access: enum walk_access
  *
- * At most WALK_TRIES times the number of levels of entries are read.
+ * Restarts at most WALK_TRIES times in total if other CPUs change entries during the walk.
  */
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
 		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
@@ -116,12 +117,14 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
 #define WALK_LEVELS	5
 
 /**
- * struct walk_path - one walk on its way: the entries used, and what they allow together
- * @at: guest-physical address of the entry, by level
- * @entry: what it held when it was used, accessed and dirty bits as the walk has left them
- * @top: first level with an entry in memory
- * @level: level of the entry that maps the page; after WALK_MEMORY, of the one that is in no memory
- * @unmarked: after WALK_MEMORY: that entry could be read, and not be written
+ * struct walk_path - the page-table entries that a walk has used
+ * @at: by level, the guest-physical address of the entry
+ * @entry: by level, the value of the entry, with the accessed and dirty bits that the walk has set
+ * @top: highest level with an entry in memory: 2 for PAE, whose PDPTEs are in registers
+ * @level: level of the entry that maps the page; after WALK_MEMORY, of the inaccessible entry
+ * @write, @user, @exec: what all entries together allow
+ * @unmarked: after WALK_MEMORY: the entry could be read but not be written
+ * @key: protection key of the page
  */
 struct walk_path {
 	u64 at[WALK_LEVELS + 1];
@@ -132,19 +135,22 @@ struct walk_path {
 	u64 key;
 };
 
-/** walk_noted() - walk(), and tell the way: @path is undefined with paging off */
+/** walk_noted() - walk() that also returns the entries in @path, which is unset with paging off */
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
-/** walk_entry_frame() - does @entry at @level map a page? Then @frame is its first frame */
+/** walk_entry_frame() - get the first frame of a page. Return: false if @entry maps no page */
 bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 
-/* Walks that are begun anew because an entry changed under the walker. */
+/* How often a walk is tried, at most, if entries change while it sets accessed and dirty bits. */
 #define WALK_TRIES	8
 
-/** walk_pdpte_ok() - no reserved bit is set in a PDPTE (SDM "PDPTE Registers") */
+/**
+ * walk_pdpte_ok() - check the reserved bits of a PDPTE (SDM "PDPTE Registers")
+ * Return: false if @pdpte is present and has a reserved bit set
+ */
 bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte);
 
 #endif /* OKVM_MMU_WALK_H */

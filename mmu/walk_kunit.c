@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the walker as the kernel's compiler builds it. The sweep is selftests/host/walk_test.c. */
+/* KUnit: walk.c in the kernel's build. The complete tests are in selftests/host/walk_test.c. */
 #include <kunit/test.h>
 
 #include "walk.c"

@@ -67,6 +67,7 @@ GUEST_END(expect_words);
 GUEST(touch_far, 16)
 	"	movb %es:(%bx), %al\n"
 	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
 GUEST_END(touch_far);
 
 /* ---- vCPUs with a thread each ---- */
@@ -329,19 +330,43 @@ static int uffd_open(uint8_t *far)
 	return uffd;
 }
 
+/* What all wait for comes: bytes 0x5a. */
+static void uffd_fill(int uffd, uint8_t *far)
+{
+	static uint8_t bytes[FAR_SIZE];
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)far, .src = (uintptr_t)bytes, .len = FAR_SIZE,
+	};
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	EXPECT_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+}
+
 TEST(a_kick_ends_a_wait_for_userfaultfd)
 {
+	const struct kvm_run *run;
+	uint8_t *far;
 	int uffd;
 
 	need_control(OKVM_CONTROL_KICK);
 	if (!host_is_at_least(6, 2))
 		test_skip("before Linux 6.2 nothing but a fatal signal ends such a wait");
 	FAR_CREATE(1, touch_far, 0);
-	uffd = uffd_open(untouched_far());
+	far = untouched_far();
+	uffd = uffd_open(far);
 	crowd_start();
 	usleep(50000);
 	EXPECT_EQ(kick(0), 0);
 	EXPECT(becomes(&cpus[0].eintr, 1));
+	/* Once: the next KVM_RUN waits for the page again, and the access is made when it is there. */
+	usleep(50000);
+	EXPECT_EQ(cpus[0].eintr, 1);
+	EXPECT_EQ(cpus[0].other, 0);
+	uffd_fill(uffd, far);
+	EXPECT(becomes(&cpus[0].other, 1));
+	run = cpus[0].run;
+	EXPECT_EQ(*((const uint8_t *)run + run->io.data_offset), 0x5a);
+	EXPECT_EQ(cpus[0].eintr, 1);
 	close(uffd);
 	crowd_stop();
 }

@@ -16,6 +16,11 @@
 
 #define MOST_ALLOCATIONS	400
 
+GUEST(out, 16)
+	"1:	out %al, $0x10\n"
+	"	jmp 1b\n"
+GUEST_END(out);
+
 /* ---- what okvm has allocated ---- */
 
 #define SLAB_TRACES	"/sys/kernel/debug/slab"
@@ -308,6 +313,59 @@ static int step_stats(struct vm *vm)
 	return of_vcpu;
 }
 
+/* okvm's own, and what they must have left as it was. */
+
+static void prepare_timed(struct vm *vm)
+{
+	struct kvm_enable_cap times = { .cap = OKVM_CAP_EXIT_TIMES, .args = { 1 } };
+
+	prepare_bare(vm);
+	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &times) == 0);
+}
+
+/* If that fails, nobody holds the VM paused, and it runs. */
+static int step_pause(struct vm *vm)
+{
+	struct okvm_pause pause = { .flags = OKVM_PAUSE_EINTR };
+	int fd = ioctl(vm->fd, OKVM_VM_PAUSE, &pause);
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	else
+		EXPECT_EQ(ioctl(vm->vcpu, KVM_RUN, 0), 0);
+	errno = err;
+	return fd;
+}
+
+static void prepare_running(struct vm *vm)
+{
+	prepare_vcpu(vm);
+	LOAD16(vm, out);
+}
+
+/* Slot 0 becomes two. If that fails, slot 0 is what it was, and there is no slot 1. */
+static int step_regions(struct vm *vm)
+{
+	struct kvm_userspace_memory_region gone = { .slot = 1 }, two[] = {
+		{ .memory_size = 0x10000, .userspace_addr = (uintptr_t)vm->mem },
+		{
+			.slot = 1, .guest_phys_addr = 0x10000, .memory_size = VM_MEMORY - 0x10000,
+			.userspace_addr = (uintptr_t)vm->mem + 0x10000,
+		},
+	};
+	struct okvm_memory_regions regions = { .nr = 2, .regions = (uintptr_t)two };
+	int ret = ioctl(vm->fd, OKVM_SET_MEMORY_REGIONS, &regions);
+	int err = errno;
+
+	if (ret < 0) {
+		EXPECT_EQ(step_slot(vm), 0);
+		EXPECT_ERR(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &gone), EINVAL);
+	}
+	errno = err;
+	return ret;
+}
+
 /* What creates or registers something, and what was there before. */
 static const struct step {
 	const char *name;
@@ -329,6 +387,9 @@ static const struct step {
 	{ "routes", prepare_irqchip, step_routes, 1 },
 	{ "memory slot", prepare_bare, step_slot, 0 },
 	{ "statistics", prepare_vcpu, step_stats, 0 },
+	{ "vCPU whose exits are timed", prepare_timed, step_vcpu, 1 },
+	{ "pause", prepare_running, step_pause, 0 },
+	{ "several memory slots", prepare_vcpu, step_regions, 0 },
 };
 
 #define NR_STEPS	(sizeof(steps) / sizeof(steps[0]))

@@ -17,6 +17,100 @@ TEST(there_is_one_type_of_vm_and_no_guest_mode)
 	vm_destroy(&vm);
 }
 
+/* ---- quirks of later kernels ---- */
+
+#define QUIRK_VMCS12_ALLOW_FREEZE_IN_SMM	(1u << 10)
+#define QUIRK_NESTED_SVM_SHARED_PAT		(1u << 11)
+#define MSR_UCODE_REV		0x8b
+#define MSR_PLATFORM_INFO	0xce
+#define MSR_ARCH_CAPABILITIES	0x10a
+
+static int disable_quirks(struct vm *vm, uint64_t quirks)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_DISABLE_QUIRKS2, .args = { quirks } };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static uint64_t msr_of(struct vm *vm, uint32_t index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry.index = index };
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_MSRS, &msrs) == 1);
+	return msrs.entry.data;
+}
+
+TEST(quirks_of_nested_guests_are_not_there)
+{
+	struct vm vm;
+	int quirks;
+
+	vm_create(&vm, VM_BARE);
+	quirks = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DISABLE_QUIRKS2);
+	EXPECT(quirks & KVM_X86_QUIRK_SLOT_ZAP_ALL);
+	EXPECT_EQ(quirks & ~0x3ff, 0);
+	EXPECT_ERR(disable_quirks(&vm, QUIRK_VMCS12_ALLOW_FREEZE_IN_SMM), EINVAL);
+	EXPECT_ERR(disable_quirks(&vm, QUIRK_NESTED_SVM_SHARED_PAT), EINVAL);
+	EXPECT_EQ(disable_quirks(&vm, quirks), 0);
+	vm_destroy(&vm);
+}
+
+TEST(msrs_of_features_can_begin_with_nothing)
+{
+	struct vm vm;
+
+	vm_create(&vm, VM_BARE);
+	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+	vcpu_cpuid(&vm, vm.vcpu);
+	EXPECT(msr_of(&vm, MSR_UCODE_REV) != 0);
+	EXPECT(msr_of(&vm, MSR_PLATFORM_INFO) != 0);
+	vm_destroy(&vm);
+	vm_create(&vm, VM_BARE);
+	EXPECT_EQ(disable_quirks(&vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS), 0);
+	/* It stays off. */
+	EXPECT_EQ(disable_quirks(&vm, 0), 0);
+	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
+	vcpu_cpuid(&vm, vm.vcpu);
+	EXPECT_EQ(msr_of(&vm, MSR_UCODE_REV), 0);
+	EXPECT_EQ(msr_of(&vm, MSR_PLATFORM_INFO), 0);
+	EXPECT_EQ(msr_of(&vm, MSR_ARCH_CAPABILITIES), 0);
+	vm_destroy(&vm);
+}
+
+GUEST(touch, 16)
+	"1:	out %al, $0x10\n"
+	"	jmp 1b\n"
+GUEST_END(touch);
+
+/* Where hardware cannot do it, the quirk is not there. Types of memory cannot be seen here. */
+TEST(the_guests_memory_types_can_have_effect)
+{
+	uint64_t fixed;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DISABLE_QUIRKS2) &
+	      KVM_X86_QUIRK_IGNORE_GUEST_PAT)) {
+		EXPECT_ERR(disable_quirks(&vm, KVM_X86_QUIRK_IGNORE_GUEST_PAT), EINVAL);
+		vm_destroy(&vm);
+		test_skip("the CPU, or shadow paging, cannot");
+	}
+	LOAD16(&vm, touch);
+	run_out(&vm, 0x10);
+	run_out(&vm, 0x10);
+	fixed = vcpu_stat(&vm, "pf_fixed");
+	EXPECT(fixed > 0);
+	EXPECT_EQ(disable_quirks(&vm, KVM_X86_QUIRK_IGNORE_GUEST_PAT), 0);
+	/* What was mapped before has the old type, and is mapped anew; not so on SVM. */
+	run_out(&vm, 0x10);
+	if (!test_on_svm())
+		EXPECT(vcpu_stat(&vm, "pf_fixed") > fixed);
+	vm_destroy(&vm);
+}
+
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 #define FAR_GPA		0x40000000ull

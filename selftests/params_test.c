@@ -43,6 +43,15 @@ static void module_put_back(void)
 	REQUIRE(module_load(params ? params : "") == 0);
 }
 
+/* Whether the loaded module has this parameter: vmx/ is not built for Linux 6.19 and later. */
+static bool module_has(const char *name)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/sys/module/okvm/parameters/%s", name);
+	return !access(path, F_OK);
+}
+
 /* The lines of the kernel's log since the last time that name the module: how many. */
 static int log_lines(const char *text, bool *found)
 {
@@ -73,16 +82,20 @@ TEST(values_that_do_not_exist_are_einval_and_the_log_says_why)
 		"ple_gap=-1", "ple_window=many", "halt_poll_ns=soon", "guest_time_bound=0x",
 		"ignore_msrs=7",
 	};
+	bool found, known[sizeof(bad) / sizeof(bad[0])];
 	char name[32];
 	unsigned int i;
-	bool found;
 
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(bad[i], "="), bad[i]);
+		known[i] = module_has(name);
+	}
 	module_take();
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int ret, lines;
 
 		/* AMD's CPUs have nothing to flush, and nobody reads the value. */
-		if (!i && test_on_svm())
+		if ((!i && test_on_svm()) || !known[i])
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(bad[i], "="), bad[i]);
 		log_lines("", &found);

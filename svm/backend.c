@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The SVM backend: parameters, module life, and the lives of vCPUs.
+ * The SVM backend: module parameters, initialization, and creation and reset of VMs and vCPUs.
  */
 #include <linux/gfp.h>
 #include <linux/moduleparam.h>
@@ -39,7 +39,7 @@ static unsigned short pause_filter_gap = 128;
 module_param(pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_gap, "SVM: most TSC ticks between two PAUSEs of a loop");
 
-/* ---- module life ---- */
+/* ---- initialization ---- */
 
 static u32 features_allowed(void)
 {
@@ -79,11 +79,11 @@ static int read_caps(void)
 static u32 caps_bits(void)
 {
 	u32 caps = OKVM_HW_UNRESTRICTED | OKVM_HW_TDP | OKVM_HW_TDP_PT | OKVM_HW_TDP_AD |
-		   OKVM_HW_TDP_2M;
+		   OKVM_HW_TDP_2M | OKVM_HW_GUEST_PAT;
 
 	if (boot_cpu_has(X86_FEATURE_GBPAGES))
 		caps |= OKVM_HW_TDP_1G;
-	/* The nested tables have as many levels as the host's. */
+	/* Nested page tables have as many levels as the host's page tables. */
 	if (pgtable_l5_enabled())
 		caps |= OKVM_HW_TDP_5LEVEL;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
@@ -141,7 +141,7 @@ static void svm_vm_destroy(struct okvm_vm *vm)
 	okvm_emergency_put();
 }
 
-/* The vCPUs that there have ever been. */
+/* The source of okvm_hw_vcpu.id: the number of vCPUs created since the module was loaded. */
 static atomic64_t last_id;
 
 static void hw_free(struct okvm_hw_vcpu *hw)
@@ -183,7 +183,7 @@ static void svm_vcpu_destroy(struct okvm_vcpu *vcpu)
 	hw_free(hw);
 }
 
-/* State that x86/ does not reset by calls of set_segment() and the like. */
+/* Reset what x86/ does not reset through okvm_reg_ops (set_segment() and others). */
 static void svm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* SVM's capabilities, see caps.h. Pure. */
+/* Compute struct svm_caps from CPUID, VM_CR and the module parameters, see caps.h. Pure. */
 #include "svm/caps.h"
 
-#define CPUID_SVM	BIT(2)		/* of leaf 80000001h, ECX */
+#define CPUID_SVM	BIT(2)		/* in leaf 80000001h, ECX */
 #define LEAF_SVM	0x8000000au
 #define LEAF_SEV	0x8000001fu
-#define CPUID_SEV	BIT(1)		/* of its EAX */
-/* APM "VM_CR MSR": SVMDIS switches EFER.SVME off, LOCK makes that last until a reset. */
+#define CPUID_SEV	BIT(1)		/* in leaf 8000001Fh, EAX */
+/* APM "VM_CR MSR": SVMDIS forces EFER.SVME to 0, and LOCK locks SVMDIS until a reset. */
 #define VM_CR_LOCK	BIT(3)
 #define VM_CR_SVMDIS	BIT(4)
 
-/* APM vol. 3 "CPUID Fn0000_0001_EAX": the extended family counts if the base one is all ones. */
+/* APM vol. 3 "CPUID Fn0000_0001_EAX": the extended family is added if the base family is 0Fh. */
 static u32 family(u32 signature)
 {
 	u32 base = signature >> 8 & 0xf;
@@ -19,8 +19,9 @@ static u32 family(u32 signature)
 }
 
 /*
- * 0 is the host's. What encrypted guests of kvm_amd have left under their ASIDs is flushed before
- * these are used again by such, and by no others; unless nearly all ASIDs are theirs.
+ * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave the ASIDs of
+ * encrypted guests alone if other ASIDs are left: kvm_amd flushes such an ASID only before another
+ * encrypted guest uses it.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {
@@ -30,8 +31,8 @@ static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 }
 
 /*
- * Family 10h: by its erratum 383 a guest can make the TLB hold two entries for one address, which
- * the CPU reports as a machine check that is fatal for the host.
+ * Return why the CPU cannot be used, or SVM_CAPS_OK. Erratum 383 of family 10h: a guest can make
+ * the TLB hold two entries for one address, which causes a machine check fatal for the host.
  */
 static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct svm_caps *caps)
 {
@@ -43,7 +44,7 @@ static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct sv
 		return SVM_CAPS_ENCRYPTED;
 	if (family(cpu->leaf1_eax) == 0x10)
 		return SVM_CAPS_ERRATUM;
-	/* ASID 0 is the host's; guests need at least one more. */
+	/* ASID 0 is the host's: guests need at least one more. */
 	if (caps->asids < 2)
 		return SVM_CAPS_ASIDS;
 	return caps->feats & SVM_FEAT_NPT ? SVM_CAPS_OK : SVM_CAPS_NO_NPT;
@@ -56,7 +57,7 @@ enum svm_caps_err svm_caps_adjust(const struct svm_cpuid *cpu, u32 allowed, stru
 	caps->asids = has_leaf ? cpu->svm_ebx : 0;
 	caps->asid_first = asid_first(cpu, caps->asids);
 	caps->feats = has_leaf ? cpu->svm_edx & SVM_FEAT_USED & allowed : 0;
-	/* The threshold has no meaning without the filter. */
+	/* The pause-filter threshold has no effect without the pause filter. */
 	if (!(caps->feats & SVM_FEAT_PAUSE))
 		caps->feats &= ~SVM_FEAT_PAUSE_GAP;
 	return caps_check(cpu, caps);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What several CPU models say of their SVM, for the tests of caps.c. */
+/* SVM's CPUID values of several CPU models, for the tests of caps.c. */
 #ifndef OKVM_SVM_CAPS_SETS_H
 #define OKVM_SVM_CAPS_SETS_H
 
 #include "svm/caps.h"
 
 /**
- * struct svm_caps_set - one CPU
- * @cpu: as read on it, or as its manuals have it
- * @feats: enum svm_feat that are in use on it if nothing is switched off
+ * struct svm_caps_set - a CPU model and the result expected of svm_caps_adjust()
+ * @cpu: the model's CPUID, read on such a CPU or taken from its manual
+ * @feats: the features in use if no module parameter switches one off (enum svm_feat)
  */
 struct svm_caps_set {
 	const char *name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What exits, and how each control of the VMCB follows from the vCPU's state. Every function is
- * idempotent.
+ * Intercepts and other control fields of the VMCB: how each is derived from the vCPU's state. All
+ * functions are idempotent.
  */
 #include <linux/gfp.h>
 #include <linux/kvm.h>
@@ -12,9 +12,13 @@
 #include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 
-/* All ports exit: 64 K bits, and three more for accesses that begin at the last ports. */
+/*
+ * The I/O permission map: all ports exit. It has 64 K bits, and three more for accesses that reach
+ * beyond the last port.
+ */
 #define IOPM_ORDER	2
 static void *iopm;
 
@@ -39,9 +43,9 @@ void svm_iopm_destroy(void)
 #define MASK(bit)	BIT((bit) % 32)
 
 /*
- * What always exits, beside exceptions: what interrupts the host, what is the VMM's to answer, and
- * SVM's own instructions, which guests do not have.
- * INVD, WBINVD: a guest must not empty the host's caches, least of all without writing them back.
+ * Intercepts that are always set (besides exceptions): interrupts of the host, what okvm emulates,
+ * and SVM instructions, which guests do not have.
+ * INVD, WBINVD: a guest must not flush the host's caches, or even discard their content.
  * RDPMC, RDPRU: guests have no performance counters.
  * CR4 reads: the guest runs with the host's CR4.MCE.
  */
@@ -56,10 +60,11 @@ static const u8 always[] = {
 };
 
 /*
- * #UD: instructions that only the emulator knows, such as the other vendor's hypercall.
- * #MC: the host's.
- * #DB, #AC: a guest can make their delivery recur without end; no interrupt would end that.
- * #BP: a debugger's breakpoints in the guest's code.
+ * Return the exceptions that cause exits.
+ * #UD: instructions that only the emulator can execute, such as the other vendor's hypercall.
+ * #MC: the host handles it.
+ * #DB, #AC: a guest can make the CPU deliver them in an endless loop, which no interrupt ends.
+ * #BP: a debugger has set breakpoints in the guest's code.
  */
 static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
 {
@@ -75,7 +80,7 @@ static void want(u32 words[MAX_INTERCEPT], unsigned int bit, bool on)
 		words[WORD(bit)] |= MASK(bit);
 }
 
-/* Intercepts that depend on the VM's capabilities, parameters and the guest's CPUID. */
+/* Add the intercepts that depend on the VM's capabilities, parameters and the guest's CPUID. */
 static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
@@ -91,13 +96,13 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 	want(words, INTERCEPT_INVPCID, !feat->invpcid && boot_cpu_has(X86_FEATURE_INVPCID));
 }
 
-/* Does the guest believe that bits are set that it runs without, and does not own? */
+/* Return true if the guest has set CR0.CD or CR0.NW, which are 0 in the VMCB. */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->cr0 & (X86_CR0_CD | X86_CR0_NW);
 }
 
-/* Intercepts that depend on the vCPU's state. */
+/* Add the intercepts that depend on the vCPU's state. */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_vcpu *vcpu = hw->vcpu;
@@ -105,7 +110,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an APIC in the kernel each write has to exit. */
+	/* Without an in-kernel local APIC, each write to CR8 has to exit. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);
@@ -141,8 +146,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * TS and MP of CR0 change without exits, unless all writes of CR0 exit. CR4 is all okvm's. The
- * guest's PDPTEs are not registers: hardware reads them from memory.
+ * Set which bits the guest owns (writes without exits): CR0.TS and CR0.MP, unless all writes to CR0
+ * exit. It owns no bit of CR4. On SVM, PDPTEs are not registers: hardware reads them from memory.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -169,7 +174,7 @@ void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		svm_intercepts(vcpu);
 }
 
-/* Fields that are written once. The reset and the update functions write all others. */
+/* Write the fields that never change. vCPU reset and the update functions write the others. */
 void svm_vmcb_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -178,7 +183,7 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(hw->msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))
 		control->pause_filter_count = svm_params.pause_count;
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE_GAP))
@@ -203,7 +208,7 @@ static void svm_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 static void svm_flush_tlb(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva)
 {
-	/* The tag is that of both translations. */
+	/* Linear and nested translations have the same ASID: always flush both. */
 	vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
 	to_hw(vcpu)->todo |= SVM_TODO_FLUSH;
 }
@@ -220,7 +225,7 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return false;
 }
 
-/* A write of CR8 exits while an interrupt waits for a lower TPR. */
+/* Intercept writes to CR8 while an interrupt is pending that the TPR blocks. */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SVM of each CPU: EFER.SVME, the pages that VMRUN and VMSAVE put the host's state in, and the
+ * Enable and disable SVM on each CPU, the pages where VMRUN and VMSAVE save host state, and the
  * ASIDs.
  *
- * An ASID is the tag of translations in one CPU's TLB. A CPU gives them out in turn; when all are
- * given, a new generation begins with a flush of the whole TLB, and every vCPU gets another one
- * when it is next entered there.
+ * An ASID tags the translations in one CPU's TLB. Each CPU assigns its ASIDs to vCPUs in ascending
+ * order. When all are used, a new generation begins: the whole TLB is flushed, and each vCPU gets a
+ * new ASID at its next VMRUN on this CPU.
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -16,20 +16,23 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
+#include "x86/host_apf.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
 #define TSC_RATIO_ONE	BIT_ULL(32)
 
 /**
- * struct svm_cpu - of each CPU
- * @hsave: where VMRUN puts host state, in a form of its own
- * @host: where VMSAVE puts host state that VMRUN leaves alone
- * @hsave_before: what VM_HSAVE_PA held before okvm
- * @spec_reduced: return predictions are kept apart because okvm switched that on
- * @asid_generation: of the ASIDs that this CPU gives out; a vCPU with another one needs a new ASID
- * @next_asid: what the next vCPU gets
- * @flush_due: a generation has begun, and no entry has emptied the TLB yet
+ * struct svm_cpu - SVM state of one CPU
+ * @hsave: the host save area of VMRUN (VM_HSAVE_PA), in an undocumented format
+ * @host: where VMSAVE saves the host state that VMRUN does not save
+ * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
+ * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects return predictions
+ * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
+ * @next_asid: the ASID to assign next
+ * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults
+ * @flush_due: a generation has begun, but no VMRUN has flushed the TLB yet
  */
 struct svm_cpu {
 	void *hsave, *host;
@@ -37,7 +40,7 @@ struct svm_cpu {
 	u64 asid_generation;
 	u32 next_asid;
 	bool flush_due;
-	bool spec_reduced;
+	bool spec_reduced, apf_stopped;
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -87,12 +90,13 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
-	/* Whoever was here before may have left another: the host's own TSC does not show it. */
+	/* Another hypervisor may have left a TSC ratio, which does not affect the host's TSC. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
+	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);
-	/* What the TLB holds of former guests: the first vCPU begins a generation. */
+	/* The TLB may hold translations of former guests: the first vCPU begins a generation. */
 	c->asid_generation++;
 	c->next_asid = svm_caps.asids;
 	return 0;
@@ -106,12 +110,14 @@ void svm_cpu_disable(void)
 	okvm_perf_svm(false);
 	if (c->spec_reduced)
 		okvm_bp_spec_reduce(false);
+	if (c->apf_stopped)
+		host_apf_restart();
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
 }
 
-/* Without the global interrupt flag no INIT would start the CPU again. */
+/* Set GIF by STGI before SVM is disabled: otherwise INIT could not restart the CPU. */
 void svm_emergency(void)
 {
 	u64 efer;
@@ -157,7 +163,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Flush at the first entry: the vCPU that began the generation may be refused, or gone. */
+	/* Repeat this until one VMRUN succeeds: VMRUN of the generation's first vCPU may fail. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

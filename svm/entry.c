@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What SVM wants of a stay in the guest (x86/stay.h): the host's state, the TPR, and the entry
- * itself.
+ * VMRUN: the backend's part of a stay (x86/stay.h). Save and restore host state, transfer the TPR,
+ * enter the guest.
  *
- * VMRUN and its exits switch less than VMX does: FS, GS, TR, LDTR and the MSRs of SYSCALL and
- * SYSENTER are switched by VMLOAD and VMSAVE (vmrun.S) around each entry, because the kernel's own
- * code needs its GS.
+ * VMRUN and #VMEXIT do not switch FS, GS, TR, LDTR and the MSRs for SYSCALL and SYSENTER. vmrun.S
+ * switches these by VMLOAD and VMSAVE around each VMRUN, as the kernel's code needs its own GS.
  */
 #include <linux/context_tracking.h>
 
@@ -20,7 +19,7 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* The id of the vCPU that ran last on this CPU. A VMCB's address may be used again later. */
+/* The id of the last vCPU on this CPU. A pointer would not do, as its memory may be reused. */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
@@ -29,19 +28,19 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* This CPU may hold copies of VMCB fields from an earlier run of the vCPU here. */
+		/* This CPU may have cached VMCB fields when the vCPU ran here before. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
-	/* Branch targets that another guest trained do not reach this one. */
-	indirect_branch_prediction_barrier();
+	/* Flush branch predictions that another guest has trained. */
+	okvm_forget_branches();
 }
 
-/* ---- TSC_AUX, which no instruction of SVM switches: once per vcpu_load ---- */
+/* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
-/* Whatever the guest's CPUID says: no intercept stops RDPID. */
+/* The guest can read TSC_AUX whatever its CPUID says: there is no intercept for RDPID. */
 static bool guest_sees_tsc_aux(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -68,7 +67,7 @@ void svm_vcpu_put(struct okvm_vcpu *vcpu)
 		wrmsrl(MSR_TSC_AUX, hw->host_tsc_aux);
 }
 
-/* ---- the ends of a stay ---- */
+/* ---- the beginning and the end of a stay ---- */
 
 static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 {
@@ -83,7 +82,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->frame.flags = flags;
 }
 
-/* KVM_SET_VCPU_EVENTS may have withdrawn an event that was written for the next entry. */
+/* Remove the event from the VMCB if KVM_SET_VCPU_EVENTS has canceled it since it was written. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -102,19 +101,19 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Note the CPU now: by the time it is needed the thread may run on another one. */
+	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* BTF would make the guest's single steps end at branches: VMRUN does not switch it. */
+	/* VMRUN does not switch DEBUGCTL: the host's BTF would affect the guest's single steps. */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* Exit before the first instruction of the event's handler. */
+	/* An NMI is pending behind the event in event_inj: exit right after the delivery. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -123,7 +122,7 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* After everything that changes host state: LDTR and FS may be another process's. */
+	/* Save host state last: the code before this may change it, such as LDTR and FS. */
 	hw->entry_failed = !svm_host_save();
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
@@ -136,9 +135,9 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
-	/* Taking over the guest's debug registers overwrites it. */
+	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* The exit leaves the guest's in the CPU, where the host's INT1 would find its bits. */
+	/* #VMEXIT leaves the guest's DR6 in the CPU, which a #DB of the host would then show. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))
@@ -155,12 +154,12 @@ static void svm_debug_put(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
 
-	/* okvm_update_dr7() comes next, and brings the intercepts back. */
+	/* The caller calls okvm_update_dr7() next, which sets the DR intercepts again. */
 	vcpu->arch->dr6 = save->dr6;
 	vcpu->arch->dr7 = save->dr7;
 }
 
-/* ---- each entry ---- */
+/* ---- one VMRUN and #VMEXIT ---- */
 
 static __always_inline void write_dirty_regs(struct okvm_vcpu *vcpu)
 {
@@ -182,7 +181,7 @@ static __always_inline void write_dirty_regs(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* CR8 is V_TPR while the guest runs. */
+/* Return the value for V_TPR, which the guest accesses as CR8. */
 static __always_inline u8 vcpu_tpr(struct okvm_vcpu *vcpu)
 {
 	const u8 *page = okvm_apic_page(vcpu);
@@ -213,12 +212,12 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Exits of nested paging are counted and traced by this number, after all other codes. */
+/* Nested page faults are counted under this number, as their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
 
-/* Registers that every exit makes stale; the general ones but RSP are always current. */
+/* Registers whose copies are invalid after a #VMEXIT. The other general registers are current. */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_PDPTR))
 
@@ -235,13 +234,13 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->todo))
 		svm_asid_load(hw);
 	context_tracking_guest_enter();
-	/* A division's remainder of the host's (Zen 1). */
+	/* Zen 1: clear the divider, which may leak data of the host's last division. */
 	amd_clear_divider();
 	if (likely(!hw->entry_failed))
 		hw->entry_failed = svm_enter(arch->gpr, &hw->frame);
 	context_tracking_guest_exit();
 
-	hw->exit_code = SVM_EXIT_ERR;
+	hw->exit_code = (u32)SVM_EXIT_ERR;
 	hw->cut_info = 0;
 	if (unlikely(hw->entry_failed)) {
 		if (hw->soft_len)
@@ -254,7 +253,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	hw->exit_code = control->exit_code;
 	if (host_apf_possible() && unlikely(hw->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF))
 		hw->host_apf = host_apf_take();
-	/* A VMRUN that refuses the state flushes nothing (APM "VMRUN"): the flush stays due. */
+	/* A VMRUN that fails with VMEXIT_INVALID does not flush (APM "VMRUN"): keep tlb_ctl. */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
 			svm_soft_event_undo(hw);
@@ -268,7 +267,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
-	/* Every exit needs this, an interrupt's too: else the event would be lost. */
+	/* Recover an interrupted event at every exit, even a host interrupt's: else it is lost. */
 	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
 		svm_events_cut_short(vcpu);
 }
@@ -277,7 +276,7 @@ static u32 svm_exit_reason(const struct okvm_vcpu *vcpu)
 {
 	const u32 code = to_hw(vcpu)->exit_code;
 
-	/* This code is beyond all others, so it is counted under a number of its own. */
+	/* SVM_EXIT_NPF is far above all other codes: replace it by a small number. */
 	return code == SVM_EXIT_NPF ? SVM_REASON_NPF : code;
 }
 
@@ -300,7 +299,10 @@ static bool svm_only_fast(const struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->exit_code == SVM_EXIT_VINTR;
 }
 
-/* INTR: the interrupt waits in the host's APIC. An NMI has come when the interrupt flag did. */
+/*
+ * After SVM_EXIT_INTR the interrupt is still pending in the host's local APIC. A pending NMI has
+ * been delivered at STGI.
+ */
 static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 {
 	return to_hw(vcpu)->exit_code == SVM_EXIT_INTR;
@@ -309,14 +311,15 @@ static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
-	/* STI holds interrupts back for one instruction. */
+	/* STI blocks interrupts for one more instruction. */
 	cpu_relax();
 	local_irq_disable();
 }
 
 /*
- * An NMI waits for the end of an interrupt shadow, which no exit tells: emulate up to there. What
- * the emulator does not know hardware executes, and the NMI is late.
+ * An NMI is pending until the end of an interrupt shadow, for which SVM has no exit: emulate the
+ * instruction in the shadow. If the emulator does not know the instruction, hardware executes it,
+ * and the NMI is injected at a later exit.
  */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)
 {

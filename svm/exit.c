@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dispatch of exits: fast with IRQs off, else by exit code (APM "SVM Intercept Exit Codes").
+ * The dispatch of #VMEXITs by exit code (APM "SVM Intercept Exit Codes"): first to the fast
+ * handlers, with IRQs off, then to the slow ones.
  */
 #include <linux/kvm.h>
 
@@ -14,9 +15,12 @@
 #include "x86/fast.h"
 #include "x86/run.h"
 
-/* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
+/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
 
-/* Where the instruction ends must be known, and no trap may follow it. */
+/*
+ * Return true if a fast handler must not skip the instruction: the next RIP is unknown, or
+ * RFLAGS.TF makes a trap follow.
+ */
 static __always_inline bool svm_traps(struct okvm_vcpu *vcpu)
 {
 	return !svm_has(&svm_caps, SVM_FEAT_NRIPS) ||
@@ -40,7 +44,7 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
-/* Exits of IN and OUT tell the next RIP on every CPU. */
+/* For IN and OUT every CPU reports the next RIP (EXITINFO2): only RFLAGS.TF matters. */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
@@ -76,7 +80,7 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	svm_event_ops.want_window(vcpu, false, false);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
+	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
@@ -87,7 +91,7 @@ static u32 npf_access(union svm_npf npf)
 	       (npf.table ? OKVM_ACC_TABLE : 0);
 }
 
-/* Serves what another vCPU has resolved meanwhile, or what only misses an accessed bit. */
+/* Handle a nested page fault that another vCPU has resolved or that only misses an accessed bit. */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -123,14 +127,17 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* IRQs off, right after the stay. NMIs and interrupts have been left to the host by the exit. */
+/*
+ * Call the host's machine-check handler, with IRQs off, right after the stay. NMIs and interrupts
+ * need no such call: #VMEXIT leaves them pending for the host.
+ */
 void svm_exit_host_mce(struct okvm_vcpu *vcpu)
 {
 	if (unlikely(to_hw(vcpu)->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		okvm_host_machine_check();
 }
 
-/* ---- slow: IRQs on, vm->srcu held; an outcome ---- */
+/* ---- slow handlers: IRQs on, vm->srcu held. Return: outcome ---- */
 
 static int delivery_failed(struct okvm_vcpu *vcpu)
 {
@@ -142,9 +149,9 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The guest accessed an address without memory, or wrote to read-only memory. If the CPU did so to
- * deliver an event, and there is memory, the emulator delivers the event or executes the
- * instruction that makes it.
+ * The guest has accessed an address without memory, or written to read-only memory. If the CPU did
+ * this to deliver an event, and memory is there, the emulator delivers the event or executes the
+ * instruction that causes it.
  */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {
@@ -180,7 +187,7 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 	case OKVM_FAULT_FIXED:
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
-		/* KVM_RUN looks at signals, and whether it may enter, before it enters again. */
+		/* Before the next VMRUN KVM_RUN checks for signals and whether the vCPU may run. */
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:
 		return exit_mmio(vcpu, gpa, npf);
@@ -200,7 +207,10 @@ static int exit_io(struct okvm_vcpu *vcpu)
 			hw->vmcb->control.exit_info_2 - svm_rip(vcpu));
 }
 
-/* The fast handler found no device in the kernel. No bus is looked at again: no vm->srcu. */
+/*
+ * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
+ * not searched again, so that vm->srcu is not needed.
+ */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -218,8 +228,8 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The VMCB is undefined after it (APM "Shutdown Intercept"), all of it: as upstream, what INIT
- * leaves in an empty one.
+ * After a shutdown intercept the VMCB is undefined (APM "Shutdown Intercept"): like upstream, clear
+ * it and give the vCPU the state after INIT.
  */
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {
@@ -299,7 +309,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* No nested SVM: as without SVM. No SMM, no RDPRU, nor what CPUID does not show. */
+	/* Guests have no SVM, SMM, RDPRU. RDTSCP and INVPCID exit if the guest's CPUID has none. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exits that are made by instructions and exceptions. Where the CPU does not tell what the
- * instruction is, the emulator carries it out; where it does not tell how long, the decoder does.
+ * Exits caused by instructions and exceptions. If the CPU does not report an instruction's
+ * operands, the emulator executes the instruction. If it does not report the length,
+ * okvm_insn_len() decodes the instruction.
  */
 #include <linux/kvm.h>
 
@@ -19,7 +20,7 @@
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
-/* Return: the instruction's length; 0 if it is unknown: the instruction is executed again. */
+/* Return: the length of the exit's instruction; 0 if unknown: the guest has to execute it again */
 static unsigned int insn_len(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -34,7 +35,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* Legal in real mode, where the decoder, which follows VMCALL, refuses it. */
+	/* In real mode VMMCALL is legal, but the decoder refuses it, as it refuses VMCALL. */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)
@@ -56,14 +57,14 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_XSETBV:
 		return okvm_exit_xsetbv(vcpu, len);
 	case SVM_EXIT_RDPMC:
-		/* No performance counters: every index is illegal. */
+		/* Guests have no performance counters: RDPMC with any index makes #GP. */
 		return okvm_gp_or_skip(vcpu, true, len);
 	default:
 		return okvm_skip_insn(vcpu, len);
 	}
 }
 
-/* Without an APIC in the kernel, a lowered priority exits to userspace; a raised one does not. */
+/* Without an in-kernel local APIC, exit to userspace if the write has lowered the TPR. */
 static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 {
 	unsigned long old = okvm_get_cr8(vcpu);
@@ -85,7 +86,10 @@ static int exit_mov_cr(struct okvm_vcpu *vcpu, unsigned int reg, unsigned int le
 			       okvm_gpr(vcpu, reg), len);
 }
 
-/* CLTS and SMSW, LMSW, and everything where the CPU does not tell the register. */
+/*
+ * Handle an access to a control register. The emulator executes CLTS, SMSW and LMSW, and MOV if
+ * neither the CPU nor the decoder can tell its register.
+ */
 int svm_exit_cr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -113,7 +117,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 	unsigned int nr = hw->exit_code & 15, len;
 
 	if (okvm_exit_dr_lend(vcpu)) {
-		/* DR6 and DR7 are the guest's own from now on. */
+		/* The guest's debug registers are loaded: update DR6, DR7 and the intercepts. */
 		svm_update_intercepts(vcpu, OKVM_ICPT_DEBUG);
 		return OKVM_RESUME;
 	}
@@ -126,8 +130,8 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The exit comes before the IRET. NMIs are unmasked even if it faults, and if hardware has to
- * execute it because the emulator cannot: then one may come before it.
+ * IRET exits before it executes: emulate it, then unmask NMIs, even if it faults. If the emulator
+ * cannot execute it, hardware does; then the next NMI may be delivered before the IRET.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {
@@ -153,7 +157,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);
-	/* Bits that are set by an exception, and, the other way round, RTM's and bus lock's. */
+	/* The XOR also inverts DR6.RTM and the bus-lock bit, which an exception clears. */
 	okvm_queue_db(vcpu, dr6 ^ DR6_RESERVED);
 	return OKVM_RESUME;
 }
@@ -173,13 +177,13 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 
 	switch (vector) {
 	case X86_TRAP_PF:
-		/* okvm does not intercept the guest's #PF: this one is of the host's hypervisor. */
+		/* okvm does not intercept #PF: this one comes from the host's own hypervisor. */
 		if (!hw->host_apf)
 			return exit_unknown_exception(vcpu, vector);
 		host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
 		return OKVM_RESUME;
 	case X86_TRAP_MC:
-		/* Served in svm_exit_host_mce(). */
+		/* svm_exit_host_mce() has already called the host's handler. */
 		return OKVM_RESUME;
 	case X86_TRAP_UD:
 		return okvm_emulate(vcpu, OKVM_EMUL_UD, 0);
@@ -196,9 +200,9 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- task switches, which only software can do ---- */
+/* ---- task switches, which are emulated ---- */
 
-/* How it came about, in the numbers of okvm_task_switch(). */
+/* Return the @source parameter of okvm_task_switch(). */
 static int task_source(const struct okvm_hw_vcpu *hw, union svm_task task)
 {
 	if (task.iret)
@@ -208,7 +212,10 @@ static int task_source(const struct okvm_hw_vcpu *hw, union svm_task task)
 	return hw->cut_info & SVM_EXITINTINFO_VALID ? 3 : 0;
 }
 
-/* Does an instruction switch tasks? Then the return is after it; after other events, at it. */
+/*
+ * Return true if an instruction causes the task switch: the old task then continues after it.
+ * Otherwise (hardware events) the old task continues at the instruction.
+ */
 static bool task_by_instruction(const struct okvm_hw_vcpu *hw)
 {
 	u8 vector = hw->cut_info & SVM_EXITINTINFO_VEC_MASK;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events are handed to hardware here, and taken back if it did not finish their delivery.
- * x86/cpu/event.c chooses the event.
+ * Inject events, and recover events whose delivery was interrupted by a #VMEXIT. x86/cpu/event.c
+ * chooses the event.
  *
- * SVM tells neither when an NMI's handler is done nor when an NMI could be taken: IRET exits while
- * NMIs are masked, and is emulated.
+ * SVM has no NMI window and does not track the guest's NMI mask. Therefore IRET is intercepted and
+ * emulated while NMIs are masked.
  */
 #include <asm/trapnr.h>
 
@@ -12,7 +12,10 @@
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 
-/* @len: length of the instruction that makes the event, which returns after it; 0: no such one */
+/*
+ * Write an event to the VMCB for the next VMRUN. @len: length of the instruction that causes the
+ * event and behind which the handler returns; 0 if no instruction causes it
+ */
 static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 {
 	hw->given = true;
@@ -23,8 +26,8 @@ static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 }
 
 /*
- * APM "Event Injection": a CPU that has the field of the next RIP pushes that one, whatever nrips=
- * says; any other pushes RIP.
+ * Make the handler return behind the instruction. A CPU with NRIPS pushes the VMCB's next RIP, a
+ * CPU without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may be either: set both.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -75,7 +78,7 @@ static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 	give(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
-/* Hardware does not tell which of the two it is. */
+/* SVM does not distinguish the shadows of STI and MOV SS: report both. */
 static u32 svm_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	return to_hw(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?
@@ -96,7 +99,7 @@ static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->nmi_masked;
 }
 
-/* A virtual interrupt of the highest priority exits when the guest would take it. */
+/* Request a virtual interrupt of the highest priority: VINTR exits when the guest would take it. */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
 	struct vmcb_control_area *control = &hw->vmcb->control;
@@ -116,13 +119,16 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* A masked NMI waits for IRET, which exits. */
+	/* While NMIs are masked, no other action is needed: IRET exits. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->given;
 	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
 }
 
-/* The exit is at the end of the shadow if the guest takes interrupts there, else the next one. */
+/*
+ * Inject the NMI after the next exit. The interrupt window exits at the end of the shadow if the
+ * guest's RFLAGS.IF is 1 there.
+ */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
 	to_hw(vcpu)->nmi_late = true;
@@ -154,9 +160,9 @@ void svm_events_given(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The event of an instruction that the entry was to deliver: has that not come to its end, in that
- * event itself or in a fault of its delivery, RIP is the instruction's again. Else it is in the
- * handler. Return: the length of the instruction, or 0
+ * Called after an exit with an interrupted delivery, if VMRUN has injected an instruction's event.
+ * If the delivery of the event is not complete, restore the instruction's RIP and return its
+ * length. If RIP is in the event's handler, the delivery is complete: return 0.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {
@@ -171,8 +177,8 @@ static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * An event of an instruction that is not done: the instruction is executed again, unless the event
- * was okvm's to deliver (@len is not 0).
+ * The delivery of an instruction's event was interrupted. If okvm has injected the event (@len is
+ * not 0), inject it again. Otherwise the guest executes the instruction again.
  */
 static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
 {
@@ -185,7 +191,7 @@ static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, un
 		okvm_reinject_irq(vcpu, vector, true, len);
 }
 
-/* APM "EXITINTINFO" */
+/* Inject the event of hw->cut_info again (APM "EXITINTINFO"). */
 void svm_events_cut_short(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -196,7 +202,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
 	case SVM_EXITINTINFO_TYPE_NMI:
-		/* Its delivery begins anew, so it must not be masked by itself. */
+		/* The NMI is delivered again: end the masking by its first delivery. */
 		svm_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;

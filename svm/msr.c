@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MSRs that hardware holds for the guest, nearly all of them in the VMCB, and which of them exit.
+ * MSRs whose guest values are in hardware, nearly all of them in the VMCB, and the MSR permission
+ * map.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -8,10 +9,11 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 #include "x86/msr/msr_filter.h"
 
-/* Where the VMCB has the MSR, or NULL. */
+/* Return the VMCB field of @msr, or NULL if there is none. */
 static u64 *msr_field(struct okvm_hw_vcpu *hw, u32 msr)
 {
 	struct vmcb_save_area *save = &hw->vmcb->save;
@@ -63,14 +65,14 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 		hw->vmcb->save.spec_ctrl = val;
 	if (!val || hw->spec_ctrl_direct)
 		return;
-	/* A guest that uses it once uses it all the time. */
+	/* A guest that writes it once is expected to write it often: stop intercepting it. */
 	hw->spec_ctrl_direct = true;
 	svm_msrpm_update(vcpu);
 }
 
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
-	/* svm_vcpu_put() in between would take the MSR for the host's if the host has @val too. */
+	/* svm_vcpu_put() must not run in between: it compares tsc_aux to the host's value. */
 	preempt_disable();
 	hw->tsc_aux = val;
 	if (hw->host_loaded)
@@ -78,7 +80,7 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 	preempt_enable();
 }
 
-/* VMLOAD and VMSAVE keep the lower half of these: no code of long mode enters by SYSENTER. */
+/* VMLOAD and VMSAVE keep only 32 bits of these MSRs, as AMD has no SYSENTER in long mode. */
 static u64 width_kept(u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_SYSENTER_ESP || msr == MSR_IA32_SYSENTER_EIP)
@@ -107,7 +109,7 @@ int svm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* ---- the permission map: a bit for reads and one for writes of each MSR; 1 exits ---- */
+/* ---- the MSR permission map: two bits per MSR, for reads and writes; 1: the access exits ---- */
 
 static const u32 map_first[] = { 0, 0xc0000000, 0xc0010000 };
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest registers that live in the VMCB: segments, descriptor tables, control registers.
+ * Guest registers in the VMCB: segments, descriptor tables, control registers.
  */
 #include <linux/kvm.h>
 #include <linux/string.h>
 
 #include <asm/tlbflush.h>
 
+#include "core/compat.h"
 #include "svm/svm.h"
 #include "x86/cpu/cr.h"
 
@@ -27,9 +28,9 @@ static struct vmcb_seg *seg_of(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 }
 
 /*
- * What AMD's processors keep in the hidden parts is not all that the descriptor said. The state
- * that userspace gets is what Intel's would have, so that it can go there (APM "Segment State in
- * the VMCB").
+ * AMD CPUs do not keep all attributes of a descriptor in the hidden part of a segment register (APM
+ * "Segment State in the VMCB"). Complete the attributes as an Intel CPU would have them, so that
+ * userspace can migrate the state to one.
  */
 static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			      const struct vmcb_save_area *save)
@@ -38,19 +39,19 @@ static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 	var->g = var->limit > 0xfffff;
 	switch (seg) {
 	case OKVM_SEG_TR:
-		/* The TSS is in use, and so busy. */
+		/* The TSS in TR is in use: set its busy bit. */
 		var->type |= 2;
 		break;
 	case OKVM_SEG_DS:
 	case OKVM_SEG_ES:
 	case OKVM_SEG_FS:
 	case OKVM_SEG_GS:
-		/* Loaded, and so accessed. */
+		/* The segment is loaded: set its accessed bit. */
 		if (!var->unusable)
 			var->type |= 1;
 		break;
 	case OKVM_SEG_SS:
-		/* A null selector leaves it set. */
+		/* On AMD CPUs, loading a null selector into SS leaves B set. */
 		if (var->unusable)
 			var->db = 0;
 		var->dpl = save->cpl;
@@ -96,7 +97,7 @@ static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
 		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
 		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
-	/* If a VMM loads SS alone, the CPL has to follow. */
+	/* The VMCB has the CPL in a field of its own, which must be SS.DPL. */
 	if (seg == OKVM_SEG_SS)
 		hw->vmcb->save.cpl = var->dpl & 3;
 	svm_dirty(hw, SVM_CLEAN_SEG);
@@ -130,7 +131,7 @@ static bool svm_cs_long(struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK;
 }
 
-/* Upstream's words in upstream's order. */
+/* Return the data of the last exit in the same order as upstream. */
 static void svm_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -179,15 +180,16 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /* ---- control registers ---- */
 
 /*
- * Changes of these bits empty a CPU's TLB (APM "Implicit Invalidations"), and VMRUN takes the new
- * ones over without doing so. Unpaged accesses too leave entries under the guest's ASID.
+ * A change of these bits flushes the TLB of a CPU (APM "Implicit Invalidations"). VMRUN loads the
+ * new values without a flush, so that okvm has to flush. With paging off, the guest's accesses make
+ * TLB entries under its ASID, too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
 #define FLUSH_EFER	(EFER_NX | EFER_LME | EFER_LMA)
 
-/* @old: what the guest last ran with */
+/* Flush if one of @bits differs between @old, with which the guest last ran, and @val. */
 static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 {
 	if ((old ^ val) & bits)
@@ -195,8 +197,8 @@ static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 }
 
 /*
- * With CR0.CD set, hardware would not cache the guest's accesses to the host's memory, so CD is
- * kept clear. While the guest has set it, reads and writes of CR0 exit.
+ * CR0.CD and NW are always 0 in the VMCB, as hardware would not cache the guest's accesses
+ * otherwise. While the guest has set one of them, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -217,8 +219,8 @@ static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 
 	flush_if_changed(vcpu, hw->vmcb->save.cr4, cr4, FLUSH_CR4);
 	vcpu->arch->cr4 = cr4;
-	/* The guest runs with the host's: a machine check without it shuts the CPU down. */
-	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (cr4_read_shadow() & X86_CR4_MCE);
+	/* Use the host's CR4.MCE: without it, a machine check would shut down the CPU. */
+	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (okvm_host_cr4() & X86_CR4_MCE);
 	svm_dirty(hw, SVM_CLEAN_CR);
 }
 
@@ -228,7 +230,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, efer, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN demands it; the guest does not see it. */
+	/* VMRUN requires EFER.SVME. The guest does not see it in vcpu->arch->efer. */
 	hw->vmcb->save.efer = efer | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of svm/ share. Never included from elsewhere. */
+/* Internal header of svm/: other folders do not include it. */
 #ifndef OKVM_SVM_SVM_H
 #define OKVM_SVM_SVM_H
 
@@ -17,7 +17,7 @@
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
 
-/** struct svm_params - module parameters that are not in svm_caps.feats */
+/** struct svm_params - module parameters except those in svm_caps.feats */
 struct svm_params {
 	unsigned int pause_count, pause_gap;
 };
@@ -25,52 +25,52 @@ struct svm_params {
 extern struct svm_caps svm_caps;
 extern struct svm_params svm_params;
 
-/* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
-#define SVM_TODO_FLUSH		BIT(0)	/* every translation of the vCPU's */
-#define SVM_TODO_ASID		BIT(1)	/* the vCPU has none on this CPU */
+/* Bits of okvm_hw_vcpu.todo: what must be done before the next VMRUN. */
+#define SVM_TODO_FLUSH		BIT(0)	/* flush all translations of the vCPU */
+#define SVM_TODO_ASID		BIT(1)	/* assign a new ASID to the vCPU */
 
 /**
- * struct okvm_hw_vcpu - SVM's side of a vCPU
- * @id: of no other vCPU, ever
- * @vmcb: read and written freely while the guest does not run; svm_dirty() says what was written
+ * struct okvm_hw_vcpu - the SVM backend's state of a vCPU
+ * @id: a number that no other vCPU has or has had
+ * @vmcb: okvm may write it while the guest does not run, and calls svm_dirty() after a write
  */
 struct okvm_hw_vcpu {
 	struct vmcb *vmcb;
 	struct okvm_vcpu *vcpu;
 	u64 id;
 	struct svm_frame frame;
-	void *msrpm;		/* two pages */
+	void *msrpm;		/* MSR permission map, two pages */
 
-	/* State of the last exit. */
+	/* State of the last #VMEXIT. */
 	u32 exit_code;
-	u32 cut_info;		/* the event whose delivery it has cut short, or 0 */
-	bool entry_failed;	/* SVM is off: the VMCB is as before the entry */
-	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
+	u32 cut_info;		/* EXITINTINFO: the exit has interrupted this event's delivery */
+	bool entry_failed;	/* SVM was off: VMRUN was not executed */
+	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
 	int entry_cpu;
-	u64 exit_dr6;		/* DR6 as the exit left it */
+	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
 	u32 todo;
-	u64 asid_generation;	/* of the CPU that the vCPU is loaded on */
-	bool host_loaded;	/* TSC_AUX is the guest's */
+	u64 asid_generation;	/* svm_cpu.asid_generation when the ASID was assigned */
+	bool host_loaded;	/* TSC_AUX has the guest's value, host_tsc_aux the host's */
 	u64 host_tsc_aux;
 	unsigned long host_debugctl;
 
-	/* Guest state that is in no field of the VMCB. */
+	/* Guest state that is not in the VMCB. */
 	u64 tsc_aux;
 	u64 spec_ctrl;
-	bool spec_ctrl_direct;	/* no exits on SPEC_CTRL */
+	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 
 	/* Events. */
-	bool given;		/* the next entry delivers what is in vmcb->control.event_inj */
-	u8 soft_len;		/* ... of an instruction of this length, which is at @soft_rip */
-	unsigned long soft_rip;
-	bool nmi_masked;	/* until IRET */
+	bool given;		/* vmcb->control.event_inj has an event for the next VMRUN */
+	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
+	unsigned long soft_rip;	/* address of this instruction */
+	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
-	bool nmi_behind;	/* an NMI waits for the delivery of what is given */
-	bool step;		/* an NMI waits for an interrupt shadow's end: emulate that far */
-	bool nmi_late;		/* ... which the emulator cannot: choose again after the stay */
-	bool tpr_held;		/* an interrupt waits for a lower TPR */
-	u8 tpr;			/* V_TPR as written */
+	bool nmi_behind;	/* an NMI is pending behind the event in event_inj */
+	bool step;		/* an NMI is pending: emulate to the end of the interrupt shadow */
+	bool nmi_late;		/* an NMI is pending: the emulator failed, inject after the stay */
+	bool tpr_held;		/* an interrupt is pending until the TPR falls */
+	u8 tpr;			/* V_TPR as written to the VMCB */
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
@@ -78,13 +78,13 @@ static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
 	return vcpu->hw;
 }
 
-/* The VMCB's copy in the CPU is stale (APM "VMCB Clean Bits"). */
+/* Tell the CPU that its cached copy of @part of the VMCB is stale (APM "VMCB Clean Bits"). */
 static __always_inline void svm_dirty(struct okvm_hw_vcpu *hw, enum svm_clean part)
 {
 	hw->vmcb->control.clean &= ~part;
 }
 
-/* RIP and RFLAGS without the call through the backend that okvm_rip() makes. */
+/* Get RIP and RFLAGS faster than okvm_rip() and okvm_rflags(), which call through the backend. */
 static __always_inline unsigned long svm_rip(struct okvm_vcpu *vcpu)
 {
 	if (!okvm_reg_avail(vcpu, OKVM_REG_RIP)) {
@@ -109,17 +109,17 @@ int svm_enable_init(void);
 void svm_enable_exit(void);
 int svm_cpu_enable(void);
 void svm_cpu_disable(void);
-/** svm_read_cpuid() - of this CPU, fault-tolerant */
+/** svm_read_cpuid() - read this CPU's CPUID and VM_CR; a missing leaf or MSR reads as 0 */
 void svm_read_cpuid(struct svm_cpuid *cpu);
-/** svm_emergency() - a crash or an emergency restart, on each CPU, possibly as an NMI */
+/** svm_emergency() - disable SVM on this CPU for a crash or restart; may run in an NMI */
 void svm_emergency(void);
-/** svm_host_save() - host state that VMRUN does not save. Return: false if SVM is off */
+/** svm_host_save() - save host state that VMRUN does not save. Return: false if SVM is off */
 bool svm_host_save(void);
-/** svm_host_area() - where svm_host_save() puts it on this CPU: a physical address */
+/** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */
 u64 svm_host_area(void);
-/** svm_asid_load() - the vCPU gets an ASID of this CPU if it has none. IRQs off */
+/** svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush. IRQs off */
 void svm_asid_load(struct okvm_hw_vcpu *hw);
-/** svm_tlb_flushed() - an entry has carried out what tlb_ctl says. IRQs off */
+/** svm_tlb_flushed() - clear tlb_ctl after a VMRUN that has flushed the TLB. IRQs off */
 void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 
 /* ---- entry.c, vmrun.S ---- */
@@ -127,14 +127,14 @@ void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 int svm_run(struct okvm_vcpu *vcpu);
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void svm_vcpu_put(struct okvm_vcpu *vcpu);
-/** svm_enter() - Return: 0 after an exit, 1 if SVM is off */
+/** svm_enter() - execute VMRUN. Return: 0 after a #VMEXIT, 1 if SVM is off */
 int svm_enter(unsigned long *gpr, struct svm_frame *frame);
 
 /* ---- exit.c, exit_insn.c ---- */
 
-/** svm_exit_fast() - serve the exit with IRQs off. Return: true if the guest can go on */
+/** svm_exit_fast() - handle the exit with IRQs off. Return: true if the guest can be entered */
 bool svm_exit_fast(struct okvm_vcpu *vcpu);
-/** svm_exit_slow() - serve it with IRQs on. Return: outcome */
+/** svm_exit_slow() - handle the exit with IRQs on. Return: outcome */
 int svm_exit_slow(struct okvm_vcpu *vcpu);
 void svm_exit_host_mce(struct okvm_vcpu *vcpu);
 int svm_exit_exception(struct okvm_vcpu *vcpu);
@@ -147,17 +147,17 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops svm_event_ops;
-/** svm_events_given() - an entry has taken what it was to deliver */
+/** svm_events_given() - clear the injected events after a VMRUN has begun to deliver one */
 void svm_events_given(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - the exit came in the middle of a delivery: deliver again. IRQs off */
+/** svm_events_cut_short() - inject the event in hw->cut_info again. IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
-/** svm_soft_event_enter() - before the entry that delivers an instruction's event */
+/** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
-/** svm_soft_event_undo() - the entry has not delivered it */
+/** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - an NMI waits for the end of a shadow that hardware has to bring about */
+/** svm_nmi_late() - inject a pending NMI later: hardware runs to the interrupt shadow's end */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
-/** svm_event_withdraw() - the next entry delivers no event: undo what was given to the VMCB */
+/** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);
 
 /* ---- state.c ---- */
@@ -172,7 +172,7 @@ void svm_msrpm_update(struct okvm_vcpu *vcpu);
 
 /* ---- control.c ---- */
 
-/** svm_intercepts() - what exits, from the vCPU's state; idempotent */
+/** svm_intercepts() - compute the intercepts from the vCPU's state and write them. Idempotent */
 void svm_intercepts(struct okvm_vcpu *vcpu);
 void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
 void svm_vmcb_init(struct okvm_vcpu *vcpu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The VMCB's layout is the kernel's <asm/svm.h>; here is what that does not name, what each word
- * of an exit says, and SVM's instructions (APM volume 2, chapter "Secure Virtual Machine").
+ * Additions to the kernel's <asm/svm.h>, which has the VMCB's layout: clean bits, the formats of
+ * EXITINFO1 and EXITINFO2, and SVM instructions (APM volume 2, chapter "Secure Virtual Machine").
  */
 #ifndef OKVM_SVM_VMCB_H
 #define OKVM_SVM_VMCB_H
@@ -17,7 +17,7 @@
 /** enum svm_clean - parts of the VMCB (APM "VMCB Clean Bits") */
 enum svm_clean {
 	SVM_CLEAN_CONTROL	= BIT(0),	/* intercepts, TSC offset, pause filter */
-	SVM_CLEAN_MAPS		= BIT(1),	/* permission maps' addresses */
+	SVM_CLEAN_MAPS		= BIT(1),	/* addresses of the permission maps */
 	SVM_CLEAN_ASID		= BIT(2),
 	SVM_CLEAN_TPR		= BIT(3),	/* int_ctl, int_vector */
 	SVM_CLEAN_NPT		= BIT(4),	/* nested CR3, PAT */
@@ -38,7 +38,7 @@ union svm_ioio {
 		u32		: 1;
 		u32 string	: 1;
 		u32 rep		: 1;
-		u32 size	: 3;	/* in bytes: one of the three bits */
+		u32 size	: 3;	/* 1, 2 or 4 bytes */
 		u32		: 9;
 		u32 port	: 16;
 	};
@@ -54,8 +54,8 @@ union svm_npf {
 		u64 reserved	: 1;
 		u64 fetch	: 1;
 		u64		: 27;
-		u64 final	: 1;	/* the access itself ... */
-		u64 table	: 1;	/* ... or the walk of the guest's tables */
+		u64 final	: 1;	/* the access itself has faulted */
+		u64 table	: 1;	/* the walk of the guest's tables has faulted */
 	};
 };
 
@@ -65,7 +65,7 @@ union svm_cr {
 	struct {
 		u64 reg		: 4;	/* general register */
 		u64		: 59;
-		u64 mov		: 1;	/* MOV, else CLTS, LMSW or SMSW */
+		u64 mov		: 1;	/* 1: MOV, 0: CLTS, LMSW or SMSW */
 	};
 };
 
@@ -87,10 +87,11 @@ static_assert(sizeof(union svm_ioio) == 4 && sizeof(union svm_npf) == 8);
 static_assert(sizeof(union svm_cr) == 8 && sizeof(union svm_task) == 8);
 
 /**
- * struct svm_frame - what vmrun.S takes besides the general registers
- * @vmcb_pa: the guest's VMCB
- * @host_pa: the CPU's area for VMSAVE
- * @guest_spec, @host_spec: SPEC_CTRL, of which the guest's is read back if @flags says so
+ * struct svm_frame - parameters of svm_enter(); vmrun.S knows the layout
+ * @vmcb_pa: physical address of the guest's VMCB
+ * @host_pa: physical address of the CPU's area for VMSAVE of host state
+ * @flags: SVM_FRAME_*
+ * @guest_spec, @host_spec: SPEC_CTRL of the guest and of the host
  */
 struct svm_frame {
 	u64 vmcb_pa;
@@ -100,16 +101,16 @@ struct svm_frame {
 	u64 host_spec;
 };
 
-#define SVM_FRAME_SPEC		BIT(0)	/* SPEC_CTRL has to be switched by software */
-#define SVM_FRAME_SPEC_SAVE	BIT(1)	/* ... and the guest writes it without exits */
+#define SVM_FRAME_SPEC		BIT(0)	/* VMRUN does not switch SPEC_CTRL: svm_enter() does */
+#define SVM_FRAME_SPEC_SAVE	BIT(1)	/* the guest writes SPEC_CTRL without exits */
 
-/* vmrun.S has these numbers. */
+/* vmrun.S defines the same offsets. */
 static_assert(offsetof(struct svm_frame, host_pa) == 8);
 static_assert(offsetof(struct svm_frame, flags) == 16);
 static_assert(offsetof(struct svm_frame, guest_spec) == 24);
 static_assert(offsetof(struct svm_frame, host_spec) == 32);
 
-/* Host state to @pa. Return: false if SVM is off. */
+/* Execute VMSAVE, which saves state of this CPU at @pa. Return: false if SVM is off */
 static __always_inline bool svm_insn_vmsave(u64 pa)
 {
 	asm goto("1: vmsave %%rax\n\t"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into the guest and back.
+ * VMRUN and #VMEXIT.
  *
- * The general registers are at the address in the first argument, in the order of their machine
+ * The first argument points to the guest's general registers, in the order of their machine
  * encoding (struct okvm_arch_vcpu begins with them). RAX, RSP, RIP and RFLAGS are in the VMCB.
  *
- * From CLGI to STGI neither interrupts nor NMIs come: between the two VMLOADs FS, GS and TR are the
- * guest's. VMRUN needs RFLAGS.IF, so that a host's interrupt ends the guest's run (APM
- * "Virtualizing RFLAGS.IF"); STI stands far from it, because the shadow that STI casts would reach
- * into the guest.
+ * CLGI holds interrupts and NMIs pending until STGI, as FS, GS and TR are the guest's between the
+ * two VMLOADs. RFLAGS.IF must be 1 at VMRUN: then physical interrupts cause #VMEXIT (APM
+ * "Virtualizing RFLAGS.IF"). STI is not next to VMRUN, as the guest would inherit STI's interrupt
+ * shadow.
  */
 #include <linux/linkage.h>
 
@@ -16,6 +16,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
+#include "core/compat.h"
 #include "x86/gpr_asm.h"
 
 /* struct svm_frame; svm/vmcb.h asserts the offsets. */
@@ -32,7 +33,7 @@
 /*
  * int svm_enter(unsigned long *gpr, struct svm_frame *frame)
  *
- * Return: 0 after an exit; 1, with the guest as it was, if SVM is off.
+ * Return: 0 after a #VMEXIT; 1, with the guest's state unchanged, if SVM is off.
  */
 SYM_FUNC_START(svm_enter)
 	push %rbp
@@ -52,7 +53,7 @@ SYM_FUNC_START(svm_enter)
 
 	testb $F_SPEC, FRAME_FLAGS(%rsi)
 	jz .Lspec_loaded
-	/* No return and no indirect branch from here to the entry. */
+	/* With the guest's SPEC_CTRL, execute no return and no indirect branch before VMRUN. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded
@@ -67,13 +68,11 @@ SYM_FUNC_START(svm_enter)
 	mov RDI_(%rdi), %rdi
 
 	vmload %rax
-#ifdef VM_CLEAR_CPU_BUFFERS
-	VM_CLEAR_CPU_BUFFERS
-#endif
+	OKVM_CLEAR_BUFFERS
 	vmrun %rax
 	vmsave %rax
 
-	/* RAX and RSP are the host's again, every other register is still the guest's. */
+	/* VMRUN has restored the host's RAX and RSP. All other registers are the guest's. */
 	mov 8(%rsp), %rax
 	mov FRAME_HOST(%rax), %rax
 	vmload %rax
@@ -83,7 +82,7 @@ SYM_FUNC_START(svm_enter)
 	xor %ebx, %ebx
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Before the first return: the guest filled the return stack. */
+	/* Refill the return stack buffer before the first return: it has the guest's entries. */
 #ifdef UNTRAIN_RET_VM
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 #else
@@ -109,13 +108,8 @@ SYM_FUNC_START(svm_enter)
 	wrmsr
 .Lspec_restored:
 
-	/* Predictions of returns that the guest trained: before the first return. */
-#ifdef UNTRAIN_RET_VM
-	UNTRAIN_RET_VM
-#else
-	UNTRAIN_RET
-	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
-#endif
+	/* Before the first return, remove return predictions that the guest has trained. */
+	OKVM_UNTRAIN_RETURNS
 	cli
 	stgi
 	xor %eax, %eax

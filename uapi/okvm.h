@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * The user interface of okvm is that of KVM: <linux/kvm.h>, API version 12.
- * Only what okvm has and KVM has not, and what is newer than the oldest
- * supported kernel's header, is added here.
+ * The user interface of okvm is that of KVM: <linux/kvm.h>, API version 12. This header adds only
+ * okvm's extensions, and definitions that the header of the oldest supported kernel lacks.
  */
 #ifndef OKVM_UAPI_H
 #define OKVM_UAPI_H
 
 #include <linux/kvm.h>
 
-/* Of the module, its tools and its packages. */
+/* The version of the module, its tools and its packages. */
 #define OKVM_VERSION "0.2.0"
 
 /*
- * OKVM_CAP_MMU: how guest memory is translated. KVM_CHECK_EXTENSION answers which ways there
- * are, as bits 1 << OKVM_MMU_*; 0 if this is not okvm. KVM_ENABLE_CAP on a VM without vCPUs
- * chooses the one in args[0]: EINVAL if there is none such, or after the first vCPU. A VM that
- * chooses nothing gets OKVM_MMU_TDP where it exists. Numbers of okvm's own begin far above
- * KVM's.
+ * OKVM_CAP_MMU: how guest-physical addresses are translated. KVM_CHECK_EXTENSION returns the
+ * supported methods as bits 1 << OKVM_MMU_*, or 0 if the module is not okvm. KVM_ENABLE_CAP on a VM
+ * without vCPUs selects the method in args[0]. It fails with EINVAL if the method is not supported
+ * or the VM has a vCPU. The default is OKVM_MMU_TDP if supported. The numbers of okvm's
+ * capabilities are far above those of KVM's.
  */
 #define OKVM_CAP_MMU		0x4f4b0001
-#define OKVM_MMU_TDP		0	/* by hardware: EPT */
-#define OKVM_MMU_SHADOW		1	/* by tables that the module makes after the guest's own */
+#define OKVM_MMU_TDP		0	/* by hardware: EPT or NPT */
+#define OKVM_MMU_SHADOW		1	/* by shadow page tables */
 
-/* The device node's name unless the module parameter device_name says otherwise. */
+/* Name of the device node, unless the module parameter device_name gives another one. */
 #define OKVM_DEVICE_NAME "okvm"
 
-/* Since Linux 6.8. */
+/* In <linux/kvm.h> since Linux 6.8. */
 #ifndef KVM_SET_USER_MEMORY_REGION2
 struct kvm_userspace_memory_region2 {
 	__u32 slot;
@@ -51,7 +50,7 @@ struct kvm_userspace_memory_region2 {
 #define KVM_X86_DEFAULT_VM 0
 #endif
 
-/* Since Linux 6.11. */
+/* In <linux/kvm.h> since Linux 6.11. */
 #ifndef KVM_PRE_FAULT_MEMORY
 struct kvm_pre_fault_memory {
 	__u64 gpa;
@@ -66,37 +65,49 @@ struct kvm_pre_fault_memory {
 #define KVM_CAP_X86_GUEST_MODE 238
 #endif
 
-/* Since Linux 6.8. */
+/* In <linux/kvm.h> since Linux 6.8. */
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
 #define KVM_CAP_MEMORY_FAULT_INFO 232
 #define KVM_EXIT_MEMORY_FAULT 39
 #endif
 
-/* What struct kvm_run has for KVM_EXIT_MEMORY_FAULT, at the offset of its exit's data. */
+/* Since Linux 6.12, 6.13 and 6.16; what okvm makes of them is in Documentation/uapi.rst. */
+#ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL		(1 << 7)
+#endif
+#ifndef KVM_X86_QUIRK_STUFF_FEATURE_MSRS
+#define KVM_X86_QUIRK_STUFF_FEATURE_MSRS	(1 << 8)
+#endif
+#ifndef KVM_X86_QUIRK_IGNORE_GUEST_PAT
+#define KVM_X86_QUIRK_IGNORE_GUEST_PAT		(1 << 9)
+#endif
+
+/* The exit data in struct kvm_run for KVM_EXIT_MEMORY_FAULT. */
 struct okvm_memory_fault {
 	__u64 flags;
 	__u64 gpa;
 	__u64 size;
 };
 
-/* ---- what KVM has not ---- */
+/* ---- okvm's extensions ---- */
 
-/* enum okvm_error.kind: what failed */
+/* struct okvm_error.kind: the kind of failure */
 #define OKVM_ERROR_NONE		0
-#define OKVM_ERROR_ARGUMENT	1	/* an ioctl with EINVAL, or with EEXIST of slots */
+#define OKVM_ERROR_ARGUMENT	1	/* an ioctl fails with EINVAL, or EEXIST for slots */
 #define OKVM_ERROR_ENTRY	2	/* KVM_EXIT_FAIL_ENTRY */
 #define OKVM_ERROR_EMULATION	3	/* KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION */
 #define OKVM_ERROR_MEMORY	4	/* KVM_EXIT_MEMORY_FAULT */
 
 /*
  * The last failure of a VM or vCPU.
- * @count: failures so far, 0: none. Two answers with the same count are about the same failure
- * @error: the errno, 0 of an exit
- * @data: the first @ndata words. OKVM_ERROR_ENTRY: the hardware's reason, its qualification, how
- *	many rules are broken, then pairs of a VMCS field's encoding and its value, first of the
- *	field that breaks the first rule. OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER.
- *	OKVM_ERROR_MEMORY: guest-physical address, size
- * @text: in words, ends with 0
+ * @count: number of failures so far, 0: none; results with equal counts describe the same failure
+ * @error: the errno; 0 if KVM_RUN returned an exit
+ * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY: the hardware's exit reason,
+ * 	its qualification, the number of broken rules, then pairs of a VMCS field's encoding and
+ * 	its value; the first pair is the field that breaks the first rule. For
+ * 	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
+ * 	size
+ * @text: description, ends with a 0 byte
  */
 struct okvm_error {
 	__u32 kind;
@@ -107,39 +118,39 @@ struct okvm_error {
 	char text[376];
 };
 
-/* On a VM fd and on a vCPU fd; also while the vCPU runs, and of a dead VM. */
+/* For a VM fd or a vCPU fd; works also while the vCPU runs, and on a dead VM. */
 #define OKVM_GET_ERROR _IOR(KVMIO, 0xf0, struct okvm_error)
 
 /*
- * OKVM_CAP_EXIT_TIMES: how long exits take. KVM_ENABLE_CAP on a VM without vCPUs, args[0] 1: the
- * statistics of its vCPUs (KVM_GET_STATS_FD) have histograms of TSC cycles
- * (KVM_STATS_TYPE_LOG_HIST) in addition, "exit_time_kernel_N" for each basic exit reason N of
- * the hardware, "exit_time_user_N" for each KVM_EXIT_* with which KVM_RUN returned.
+ * OKVM_CAP_EXIT_TIMES: histograms of how long exits take. KVM_ENABLE_CAP with args[0] = 1 on a VM
+ * without vCPUs adds histograms of TSC cycles (KVM_STATS_TYPE_LOG_HIST) to the statistics of its
+ * vCPUs (KVM_GET_STATS_FD): "exit_time_kernel_N" for each basic exit reason N of the hardware, and
+ * "exit_time_user_N" for each KVM_EXIT_* with which KVM_RUN returned.
  */
 #define OKVM_CAP_EXIT_TIMES	0x4f4b0003
 
-/* ---- control without signals ---- */
+/* ---- control of vCPUs without signals ---- */
 
-/* KVM_CHECK_EXTENSION: which of these there are, as bits OKVM_CONTROL_*; 0 if this is not okvm. */
+/* KVM_CHECK_EXTENSION returns the supported features as bits OKVM_CONTROL_*, 0 if not okvm. */
 #define OKVM_CAP_CONTROL	0x4f4b0002
 #define OKVM_CONTROL_KICK	1
 #define OKVM_CONTROL_PAUSE	2
 #define OKVM_CONTROL_REGIONS	4
 
 /*
- * On a vCPU fd, from any thread, at once: KVM_RUN fails with EINTR (kvm_run has KVM_EXIT_INTR),
- * or the next one does, after it has finished what userspace has answered. One kick is one
- * EINTR; several before it are one.
+ * For a vCPU fd, from any thread; returns at once. KVM_RUN then fails with EINTR (kvm_run has
+ * KVM_EXIT_INTR). If the vCPU is not in KVM_RUN, the next KVM_RUN completes the last exit and then
+ * fails so. Each kick causes one EINTR; several kicks before that EINTR count as one.
  */
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 
 /*
- * On a VM fd: pauses the VM and returns an fd that holds the pause, when no KVM_RUN does
- * anything for the guest. The VM goes on when no pause is left: each ends with the last close of
- * its fd, be it by the end of the process, or by OKVM_VM_RESUME on that fd. KVM_RUN waits
- * meanwhile, with the vCPU's state free for other threads' ioctls, or fails with EINTR if one of
- * the pauses has OKVM_PAUSE_EINTR. With kvm_run->immediate_exit it finishes what userspace has
- * answered, as ever.
+ * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an
+ * fd that holds the pause. A pause ends with the last close of its fd (also when the process exits)
+ * or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended. Meanwhile KVM_RUN
+ * waits, and ioctls of other threads may access the vCPU's state; or KVM_RUN fails with EINTR, if
+ * one of the pauses has OKVM_PAUSE_EINTR. With kvm_run->immediate_exit, KVM_RUN completes the last
+ * exit as usual.
  */
 struct okvm_pause {
 	__u32 flags;
@@ -151,17 +162,17 @@ struct okvm_pause {
 #define OKVM_VM_RESUME _IO(KVMIO, 0xf3)
 
 /*
- * On a VM fd: several slots in one change, all or none. Each region is as for
- * KVM_SET_USER_MEMORY_REGION, but takes the place of the slot with its number whatever that was:
- * size, userspace_addr and KVM_MEM_READONLY may change as well; memory_size 0 deletes. No number
- * twice; what is left in the end must not overlap (EEXIST). A frame that is memory before and
- * after is memory at any moment. Where the same host memory stands behind it, with
- * KVM_MEM_LOG_DIRTY_PAGES before and after, its dirty bit goes to the new slot's log.
+ * For a VM fd: changes several slots at once, all or none. Each region is as for
+ * KVM_SET_USER_MEMORY_REGION, but replaces the slot with the same number entirely: the size,
+ * userspace_addr and KVM_MEM_READONLY may change, too. memory_size 0 deletes the slot. A slot
+ * number must not occur twice, and the resulting slots must not overlap (EEXIST). A frame that is
+ * memory before and after the change is memory at any moment in between. If its host memory is the
+ * same, with KVM_MEM_LOG_DIRTY_PAGES before and after, the frame keeps its dirty bit.
  */
 struct okvm_memory_regions {
 	__u32 nr;		/* at most OKVM_REGIONS_MAX */
 	__u32 pad;
-	__u64 regions;		/* address of struct kvm_userspace_memory_region[nr] */
+	__u64 regions;		/* address of kvm_userspace_memory_region[nr] */
 };
 
 #define OKVM_REGIONS_MAX	64

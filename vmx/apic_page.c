@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The APIC-access page (SDM "Virtualizing Memory-Mapped APIC Accesses"): a page
- * of the host that is mapped at the xAPIC's default address, and of which only
- * the address matters. With the control set, the CPU turns accesses to it into
- * accesses to the virtual-APIC page, or into exits that name the register.
+ * The APIC-access page (SDM "Virtualizing Memory-Mapped APIC Accesses"): a page of the host that is
+ * mapped at the xAPIC's default address. With the control "virtualize APIC accesses", the CPU turns
+ * accesses to the page into accesses to the virtual-APIC page, or into exits that report the
+ * register's offset. The content of the page is not used.
  *
- * A vCPU without the control would see the page itself. The page tables are the
- * VM's, the control is the vCPU's; so the page is mapped only while every
- * vCPU's APIC is an xAPIC at its default address. From the moment when the first
- * one is not, the frame is MMIO for all, and the others' control has no effect.
- * Upstream keeps a memory slot of its own there for the life of the VM.
+ * A vCPU without the control would access the page itself. As the page tables belong to the VM and
+ * the control to the vCPU, the page is mapped only while every vCPU's APIC is an xAPIC at the
+ * default address. When one APIC is not, the frame is MMIO for all vCPUs, and the control has no
+ * effect on the others. Upstream has a memory slot of its own at this address instead.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>
@@ -21,11 +20,12 @@
 #include "vmx/vmx.h"
 
 /**
- * struct okvm_hw_vm - VMX's side of a VM
+ * struct okvm_hw_vm - the VMX backend's state of a VM
  * @lock: guards @without_window and @mapped. Inside vcpu->mutex, outside mmu->lock
- * @without_window: vCPUs whose APIC is off, in x2APIC mode or moved
- * @mapped: the MMU was told of the page
- * @page: NULL if the CPU cannot virtualize APIC accesses
+ * @without_window: number of vCPUs whose APIC is disabled, in x2APIC mode or not at its default
+ *	address
+ * @mapped: the page is mapped into the guest, by okvm_mmu_set_hole()
+ * @page: the APIC-access page; NULL if the CPU cannot virtualize APIC accesses
  */
 struct okvm_hw_vm {
 	struct mutex lock;
@@ -54,7 +54,7 @@ err_hw:
 	return -ENOMEM;
 }
 
-/* No vCPU is left that could use the page. */
+/* Called when the VM has no vCPUs. */
 void vmx_apic_page_destroy(struct okvm_vm *vm)
 {
 	struct okvm_hw_vm *vm_hw = vm->hw;

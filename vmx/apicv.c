@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CPU's help with the local APIC: TPR shadow, virtualized x2APIC
- * registers, virtual-interrupt delivery and posted interrupts
- * (SDM "APIC Virtualization and Virtual Interrupts").
+ * Local-APIC virtualization by the CPU: TPR shadow, virtualized x2APIC registers, virtual-interrupt
+ * delivery and posted interrupts (SDM "APIC Virtualization and Virtual Interrupts").
  *
- * Interrupts are always posted by software of this host (another vCPU's thread,
- * an eventfd), which wakes a target that sleeps directly: the wakeup vector that
- * upstream needs for interrupts posted by an IOMMU is not used.
+ * Only software of this host posts interrupts (another vCPU's thread, an eventfd), and it wakes a
+ * sleeping vCPU itself. Therefore okvm does not need the wakeup vector that upstream has for
+ * interrupts posted by an IOMMU.
  */
 #include <linux/irqflags.h>
 #include <linux/smp.h>
@@ -23,9 +22,9 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
 }
 
 /*
- * The vector goes into the descriptor; whoever turns "outstanding" on notifies.
- * A vCPU in the guest takes it on the notification vector without an exit,
- * any other finds it before its next entry. Without @notify the caller kicks.
+ * Set @vector in the posted-interrupt descriptor. The sender that changes ON (outstanding
+ * notification) from 0 to 1 notifies the target. A vCPU in guest mode then takes the vector without
+ * an exit; any other vCPU finds it before its next VM entry. Without @notify the caller kicks.
  */
 static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
@@ -40,8 +39,8 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * Posting was switched off meanwhile. Either switch_apicv() has pulled the vector, or it
-	 * is taken back here and the caller uses IRR. Pairs with the barrier in switch_apicv().
+	 * Posting was switched off meanwhile. If switch_apicv() has not moved the vector to IRR,
+	 * withdraw it here, so that the caller sets IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -56,17 +55,17 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return true;
 }
 
-/* Something was posted without a notification: notify this CPU, which looks when it enters. */
+/* Send the notification vector to this CPU: it processes posted interrupts after VM entry. */
 void vmx_post_self(void)
 {
 	okvm_send_vector(raw_smp_processor_id(), POSTED_INTR_VECTOR);
 }
 
 /*
- * The kick is sent with the posted-interrupt vector. A vCPU without posting exits on it, and the
- * fast loop completes it without the detour through the host's handler (fast_kick()). To a vCPU
- * whose posting is switched on meanwhile it does nothing; but that vCPU has left the guest to
- * switch it on, which is all that a kick wants.
+ * Kick a vCPU that does not use posted interrupts by the notification vector: it makes a VM exit,
+ * and fast_kick() completes the interrupt without calling the host's handler. If the vCPU has
+ * switched posting on meanwhile, the vector makes no exit. But to do so, the vCPU has left guest
+ * mode, which is the purpose of a kick.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -86,7 +85,7 @@ static void set_svi(struct vmx_vmcs *vmcs, int vector)
 	vmcs_intr_status_set(vmcs, (vmcs->intr_status & 0xff) | (vector > 0 ? vector : 0) << 8);
 }
 
-/* The vector that the CPU may deliver: none while a debugger steps with KVM_GUESTDBG_BLOCKIRQ. */
+/* Set RVI to @vector, or to 0 while a debugger blocks interrupts (KVM_GUESTDBG_BLOCKIRQ). */
 static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 {
 	bool blocked = vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
@@ -94,7 +93,7 @@ static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 	set_rvi(&to_hw(vcpu)->vmcs, blocked ? 0 : vector);
 }
 
-/* The CPU changes RVI and SVI while the guest runs: they are read once per exit. */
+/* Read RVI and SVI, which the CPU changes in guest mode, at most once per VM exit. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
 	if (hw->exit_avail & VMX_AVAIL_STATUS)
@@ -103,7 +102,7 @@ static void read_intr_status(struct okvm_hw_vcpu *hw)
 	hw->vmcs.intr_status = vmcs_read32(GUEST_INTR_STATUS);
 }
 
-/* Posted vectors go into IRR; the caller sets RVI. */
+/* Move the posted vectors into IRR. The caller sets RVI. */
 static void pull_posted(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -112,7 +111,7 @@ static void pull_posted(struct okvm_vcpu *vcpu)
 	u64 bits;
 
 	clear_bit(0, &hw->pi->control);
-	/* Before the requests are looked at: a vector that comes later turns ON again. */
+	/* Clear ON before PIR is read: whoever posts a vector later sets ON again. */
 	smp_mb__after_atomic();
 	for (i = 0; i < 4; i++) {
 		if (!READ_ONCE(hw->pi->pir[i]))
@@ -130,9 +129,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	switch (what) {
 	case OKVM_APIC_PULL:
 		/*
-		 * In the fast loop a notification may be on its way already. The CPU takes the
-		 * descriptor itself at the entry then, and must not find it empty: Bochs 3.0
-		 * delivers vector 255 in that case.
+		 * With IRQs off a notification may be pending in the host's local APIC. The CPU
+		 * then processes the descriptor after VM entry. Do not empty the descriptor here:
+		 * Bochs 3.0 delivers vector 255 if it is empty.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
@@ -153,7 +152,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		if (hw->vmcs.exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
 			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 
-			/* Exit when the TPR falls below what holds the interrupt back. */
+			/* Exit when the guest's TPR no longer blocks the pending interrupt. */
 			vmcs_tpr_threshold_set(&hw->vmcs,
 					       arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
 		}
@@ -176,9 +175,9 @@ const struct okvm_apic_ops vmx_apic_ops = {
 };
 
 /*
- * Secondary controls again (SDM "APIC Virtualization and Virtual Interrupts").
- * APIC_REGISTER_VIRT: reads of the APIC's registers are answered from the virtual-APIC page.
- * VIRTUAL_INTR_DELIVERY: the CPU chooses and delivers interrupts itself, from RVI and IRR.
+ * Secondary controls of APICv (SDM "APIC Virtualization and Virtual Interrupts").
+ * APIC_REGISTER_VIRT: the CPU reads APIC registers from the virtual-APIC page.
+ * VIRTUAL_INTR_DELIVERY: the CPU evaluates and delivers interrupts itself, by RVI and IRR.
  */
 #define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
@@ -199,7 +198,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* Pull the vectors posted by now; a later sender finds posting switched off. */
+	/* Vectors posted before this barrier move to IRR. Later senders see that posting is off. */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);
@@ -217,13 +216,13 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 }
 
 /*
- * VIRTUALIZE_X2APIC_MODE: APIC MSRs that the bitmap lets through reach the virtual-APIC page.
- * VIRTUALIZE_APIC_ACCESSES: so do accesses to the APIC-access page (apic_page.c).
+ * VIRTUALIZE_X2APIC_MODE: accesses to x2APIC MSRs that do not exit go to the virtual-APIC page.
+ * VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access page go there, too (apic_page.c).
  */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 
-/* Which accesses of the guest to its APIC the CPU virtualizes: none, by MSR, or by MMIO. */
+/* Return the control for the vCPU's APIC accesses: by MSR (x2APIC), by MMIO (xAPIC), or 0. */
 static u32 apic_access_control(struct okvm_vcpu *vcpu)
 {
 	if (vmx_apic_page_update(vcpu))
@@ -234,7 +233,7 @@ static u32 apic_access_control(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* The APIC's mode, place or existence changed. */
+/* Update the controls after a change of the APIC's mode, base address or presence. */
 void vmx_apic_update(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -244,14 +243,17 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 
 	if (apicv)
 		exec2 |= APICV_CONTROLS;
-	/* Cached translations know which page is the APIC's. */
+	/* TLB entries record whether a page is the APIC-access page. */
 	if ((hw->vmcs.exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		hw->todo |= VMX_TODO_FLUSH_ALL;
 	vmcs_exec2_set(&hw->vmcs, exec2 | vmx_caps.exec2_fixed);
 	switch_apicv(vcpu, apicv);
 }
 
-/* Registers in x2APIC mode whose value is what the page holds: not so the timer's current count. */
+/*
+ * The x2APIC registers whose value is in the virtual-APIC page, so that the guest may read them
+ * without exits. The timer's current count is not one of them.
+ */
 static const struct {
 	u16 first, last;
 } x2apic_readable[] = {
@@ -260,7 +262,7 @@ static const struct {
 	{ APIC_LVTT, APIC_TMICT }, { APIC_TDCR, APIC_TDCR },
 };
 
-/* The only place that decides which x2APIC registers the guest reaches without exits. */
+/* Set in the MSR bitmap which x2APIC registers the guest accesses without exits. */
 void vmx_apic_bitmap(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

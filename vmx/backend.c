@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VMX backend: parameters, module life, and the lives of vCPUs.
+ * The VMX backend: module parameters, initialization, and creation and reset of VMs and vCPUs.
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
@@ -33,7 +33,7 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-/* Off until it has been tried on more than an emulated CPU (Documentation/parameters.rst). */
+/* Off by default, as it is tested on emulated CPUs only (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
@@ -53,7 +53,7 @@ static char *l1d_flush = "auto";
 module_param(l1d_flush, charp, 0444);
 MODULE_PARM_DESC(l1d_flush, "L1D flush on entry: auto, never, cond, always");
 
-/* ---- VPIDs: 0 is the host's, and means "none" for a vCPU ---- */
+/* ---- VPIDs: 0 is the host's; a vCPU with VPID 0 runs without VPIDs ---- */
 
 #define NR_VPIDS	65536
 static DEFINE_SPINLOCK(vpid_lock);
@@ -84,7 +84,7 @@ static void vpid_put(u16 vpid)
 	spin_unlock(&vpid_lock);
 }
 
-/* ---- module life ---- */
+/* ---- initialization ---- */
 
 static u32 options_allowed(void)
 {
@@ -109,7 +109,7 @@ static int check_cpu(void)
 	u64 feat_ctl;
 
 	if (!boot_cpu_has(X86_FEATURE_VMX)) {
-		/* The kernel hides the feature if firmware has locked it off. */
+		/* The kernel clears X86_FEATURE_VMX if firmware has disabled VMX: ask CPUID. */
 		if (cpuid_ecx(1) & BIT(5))
 			pr_err("okvm: VMX is disabled by the firmware: switch Intel VT-x on in its setup\n");
 		else
@@ -147,7 +147,7 @@ static int read_caps(void)
 	return 0;
 }
 
-/* What the kernel's own parameter l1tf= asks for. */
+/* l1d_flush=auto: derive the mode from the kernel's parameter l1tf=. */
 static enum vmx_l1d l1d_auto(void)
 {
 	if (!boot_cpu_has_bug(X86_BUG_L1TF))
@@ -215,7 +215,11 @@ static u32 vmx_caps_bits(void)
 		    !(r->ept & ~vmx_caps.ept_cap))
 			caps |= r->cap;
 	}
-	/* The bit of entries that says so is reserved. */
+	/* Without self-snooping a CPU lets two types of one page disagree about its content. */
+	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
+	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
+		caps |= OKVM_HW_GUEST_PAT;
+	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
 	if (!boot_cpu_has(X86_FEATURE_NX))
 		caps &= ~OKVM_HW_SHADOW;
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
@@ -300,7 +304,7 @@ static int vmcs_alloc(struct vmx_vmcs *vmcs)
 	return 0;
 }
 
-/* The VMCS is filled here, so that it is complete before the first ioctl. */
+/* Fill in the VMCS at creation, so that it is complete before the vCPU's first ioctl. */
 static void fill_vmcs(struct okvm_vcpu *vcpu)
 {
 	preempt_disable();
@@ -316,7 +320,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	/* A page for 64 bytes: some implementations want the descriptor page-aligned. */
+	/* A whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
 	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!hw->pi || vmcs_alloc(&hw->vmcs))
 		goto err_hw;
@@ -348,7 +352,7 @@ static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(hw);
 }
 
-/* State that x86/ does not reset by calls of set_segment() and the like. */
+/* Reset what x86/ does not reset through okvm_reg_ops (set_segment() and others). */
 static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

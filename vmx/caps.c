@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMX capability adjustment, pure: MSR values in, struct vmx_caps out.
+ * Compute struct vmx_caps from the VMX capability MSRs and the module parameters. Pure.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -12,19 +12,19 @@
 
 /*
  * Pin-based controls (SDM "Pin-Based VM-Execution Controls").
- * EXT_INTR_MASK: interrupts are the host's, and end the guest's run.
- * NMI_EXITING: so are NMIs.
- * VIRTUAL_NMIS: the CPU keeps the guest's blocking by NMI and knows when it ends.
- * VMX_PREEMPTION_TIMER: exits when the guest's APIC timer is due, or at the bound on guest time.
- * POSTED_INTR: interrupts reach a running guest by a descriptor in memory, without an exit.
+ * EXT_INTR_MASK: external interrupts cause VM exits: the host handles them.
+ * NMI_EXITING: NMIs cause VM exits: the host handles them.
+ * VIRTUAL_NMIS: the CPU tracks the guest's NMI blocking and ends it at IRET.
+ * VMX_PREEMPTION_TIMER: exit when the guest's APIC timer expires, or for guest_time_bound.
+ * POSTED_INTR: a guest receives interrupts through a descriptor in memory, without an exit.
  */
 #define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING)
 #define PIN_OPTIONAL	(PIN_BASED_VIRTUAL_NMIS | PIN_BASED_VMX_PREEMPTION_TIMER | \
 			 PIN_BASED_POSTED_INTR)
 
 /*
- * Processor-based controls: exec_wanted() tells what each is set for. Exits of MOV CR3 and INVLPG
- * are those that paging by shadow tables needs; with EPT they are never set.
+ * Processor-based controls: see exec_wanted() for the purpose of each. The exits on CR3 accesses
+ * and INVLPG are required for shadow paging; they are not used with EPT.
  */
 #define EXEC_REQUIRED	(CPU_BASED_HLT_EXITING | CPU_BASED_CR8_LOAD_EXITING | \
 			 CPU_BASED_CR8_STORE_EXITING | CPU_BASED_CR3_LOAD_EXITING | \
@@ -36,7 +36,7 @@
 #define EXEC_OPTIONAL	(CPU_BASED_TPR_SHADOW | CPU_BASED_NMI_WINDOW_EXITING | \
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
-/* Secondary controls: exec2_wanted(), vmx_set_cr4() and vmx_apic_update() tell what each is for. */
+/* Secondary controls: exec2_wanted(), vmx_set_cr4() and vmx_apic_update() explain each. */
 #define EXEC2_OPTIONAL	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_ENABLE_EPT | \
 			 SECONDARY_EXEC_DESC | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_ENABLE_VPID | \
@@ -51,7 +51,7 @@
  * VM-exit controls, set in every VMCS (SDM "VM-Exit Controls").
  * SAVE_DEBUG_CONTROLS: exits store the guest's DR7 and DEBUGCTL.
  * HOST_ADDR_SPACE_SIZE: the host is in 64-bit mode.
- * ACK_INTR_ON_EXIT: an exit takes the interrupt from the local APIC and tells its vector.
+ * ACK_INTR_ON_EXIT: the exit acknowledges the interrupt at the local APIC and reports its vector.
  * LOAD_IA32_PAT, LOAD_IA32_EFER: exits load the host's values.
  */
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
@@ -59,9 +59,9 @@
 #define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER)
 
 /*
- * VM-entry controls, set in every VMCS but for IA32E_MODE (SDM "VM-Entry Controls").
+ * VM-entry controls, set in every VMCS except IA32E_MODE (SDM "VM-Entry Controls").
  * LOAD_DEBUG_CONTROLS: entries load the guest's DR7 and DEBUGCTL.
- * IA32E_MODE: the guest is in long mode: set as its EFER.LMA is (vmx_set_efer()).
+ * IA32E_MODE: the guest is in long mode; vmx_set_efer() sets it to the guest's EFER.LMA.
  * LOAD_IA32_PAT, LOAD_IA32_EFER: entries load the guest's values.
  */
 #define ENTRY_REQUIRED	VM_ENTRY_LOAD_DEBUG_CONTROLS
@@ -72,8 +72,9 @@
 #define VPID_ANY_EXTENT	(VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 
 /*
- * A capability MSR's low half says which bits must be 1, its high half which may be
- * (SDM "VM-Execution Controls" under "VMX Capability Reporting Facility").
+ * Compute a control word. The low half of a capability MSR has the bits that must be 1, the high
+ * half the bits that may be 1 (SDM "VMX Capability Reporting Facility", "VM-Execution Controls").
+ * Return: false if the CPU lacks a required control
  */
 static bool adjust_control(u32 required, u32 optional, u64 msr, u32 *ctl, u32 *fixed)
 {
@@ -90,7 +91,7 @@ struct pair {
 	u32 exit;
 };
 
-/* A control that loads the guest's value is of use only with the one that loads the host's. */
+/* The control that loads the guest's MSR value is usable only with the one for the host's value. */
 static const struct pair pairs[] = {
 	{ VM_ENTRY_LOAD_IA32_PAT, VM_EXIT_LOAD_IA32_PAT },
 	{ VM_ENTRY_LOAD_IA32_EFER, VM_EXIT_LOAD_IA32_EFER },
@@ -109,8 +110,8 @@ static void drop_odd_pairs(struct vmx_caps *caps)
 }
 
 /*
- * What each option stands on: controls (all of them), options that it needs, and the controls
- * that go when it goes. Rows come after what they need.
+ * The options, and what each requires: other options (@needs) and controls. If an option is not
+ * used, its controls are cleared. Each row follows the rows of the options that it needs.
  */
 struct option {
 	u32 opt;
@@ -136,8 +137,8 @@ static const struct option options[] = {
 };
 
 /*
- * CPUs whose preemption timer does not count at the rate that they report, by family, model and
- * stepping; the numbers are of Intel's specification updates.
+ * Signatures (family, model, stepping) of CPUs whose preemption timer does not count at the rate
+ * that IA32_VMX_MISC reports. The comments name Intel's specification updates and errata.
  */
 static const u32 bad_timer_cpus[] = {
 	0x106a0, 0x106a1, 0x106a4, 0x106a5,	/* Nehalem: 320836 AAJ124, 321333 AAM126 */
@@ -189,7 +190,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 			caps->opts |= o->opt;
 			continue;
 		}
-		/* Controls that it shares with another option go too. */
+		/* This also clears controls that the option shares with another one. */
 		caps->pin &= ~o->pin | caps->pin_fixed;
 		caps->exec &= ~o->exec | caps->exec_fixed;
 		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;

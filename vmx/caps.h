@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a CPU's VMX capability MSRs and the module's parameters come to: one
- * structure, computed by a pure function.
+ * struct vmx_caps: the VMX features that okvm uses, computed from the capability MSRs and the
+ * module parameters by a pure function.
  *
- * Upstream reads the MSRs while it adjusts and keeps the result, the raw
- * capabilities and a dozen parameter variables side by side; here everything
- * later code may ask is in struct vmx_caps, and two CPUs are equal if their
- * structures are.
+ * Upstream has the adjusted controls, the raw capabilities and a dozen parameter variables in
+ * separate places. In okvm, all code uses struct vmx_caps, and two CPUs have the same features if
+ * their structures are equal.
  */
 #ifndef OKVM_VMX_CAPS_H
 #define OKVM_VMX_CAPS_H
@@ -15,11 +14,10 @@
 #include <linux/types.h>
 
 /**
- * struct vmx_msrs - the capability MSRs as RDMSR gives them
+ * struct vmx_msrs - values of the VMX capability MSRs
  *
- * One that the CPU does not have is 0. The TRUE_* MSRs are read in place of the plain ones where
- * IA32_VMX_BASIC says that they exist. @signature is no MSR but EAX of CPUID leaf 1: family, model
- * and stepping.
+ * The value of a missing MSR is 0. If IA32_VMX_BASIC reports the TRUE_* MSRs, their values are used
+ * instead of the plain MSRs'. @signature is EAX of CPUID leaf 1 (family, model, stepping).
  */
 struct vmx_msrs {
 	u64 basic;
@@ -37,15 +35,15 @@ struct vmx_msrs {
 	u32 signature;
 };
 
-/* SDM "Secondary Processor-Based VM-Execution Controls" and "Encodings"; not in <asm/vmx.h>. */
+/* SDM "Secondary Processor-Based VM-Execution Controls", "Encodings"; missing in <asm/vmx.h>. */
 #define VMX_EXEC2_ENCLV_EXITING		BIT(28)
-/* The supported kernels name it differently. */
+/* The name SECONDARY_EXEC_*XSAVES differs between kernel versions. */
 #define VMX_EXEC2_XSAVES		VMCS_CONTROL_BIT(XSAVES)
 /* Write-back, as IA32_VMX_BASIC and EPTP encode memory types. */
 #define VMX_MEMTYPE_WB			6
 #define VMX_ENCLV_EXITING_BITMAP	0x2036
 
-/** enum vmx_opt - what may be switched off by parameter, as bits */
+/** enum vmx_opt - features that a module parameter can switch off, as bits */
 enum vmx_opt {
 	VMX_OPT_EPT		= BIT(0),
 	VMX_OPT_EPT_AD		= BIT(1),
@@ -61,24 +59,24 @@ enum vmx_opt {
 	VMX_OPT_ALL		= GENMASK(10, 0),
 };
 
-/** enum vmx_caps_err - why a CPU cannot be used */
+/** enum vmx_caps_err - why okvm cannot use a CPU */
 enum vmx_caps_err {
 	VMX_CAPS_OK,
-	VMX_CAPS_PIN,		/* a required pin-based control is missing */
+	VMX_CAPS_PIN,		/* the CPU lacks a required pin-based control */
 	VMX_CAPS_EXEC,
 	VMX_CAPS_EXIT,
 	VMX_CAPS_ENTRY,
-	VMX_CAPS_VMCS,		/* VMCS larger than a page, not write-back, or 32-bit addresses */
+	VMX_CAPS_VMCS,		/* VMCS is larger than a page, not WB, or has 32-bit addresses */
 };
 
 /**
- * struct vmx_caps - what okvm uses of this CPU
- * @pin, @exec, @exec2, @exit, @entry: every control okvm may set; the ones that must be 1 are set
- * @pin_fixed ... @entry_fixed: the ones that must be 1
- * @ept_cap, @vpid_cap: halves of IA32_VMX_EPT_VPID_CAP
- * @timer_shift: the preemption timer counts once each 2^shift TSC ticks
+ * struct vmx_caps - the VMX features of the CPUs that okvm uses
+ * @pin, @exec, @exec2, @exit, @entry: controls that okvm may set, including those that must be 1
+ * @pin_fixed ... @entry_fixed: the controls that must be 1
+ * @ept_cap, @vpid_cap: low and high half of IA32_VMX_EPT_VPID_CAP
+ * @timer_shift: the preemption timer counts down by 1 every 2^shift TSC ticks
  * @cr0_fixed0, @cr4_fixed0: bits that must be 1 in VMX operation; @*_fixed1: bits that may be 1
- * @opts: enum vmx_opt, what is in use
+ * @opts: the options in use (enum vmx_opt)
  */
 struct vmx_caps {
 	u32 revision;
@@ -96,13 +94,13 @@ struct vmx_caps {
 };
 
 /**
- * vmx_caps_adjust() - compute the structure
- * @msrs: raw MSRs
- * @opts: enum vmx_opt, what the parameters allow
- * @caps: result; complete only if VMX_CAPS_OK
+ * vmx_caps_adjust() - compute struct vmx_caps
+ * @msrs: the CPU's capability MSRs
+ * @opts: the options that the module parameters allow (enum vmx_opt)
+ * @caps: output; complete only if the return value is VMX_CAPS_OK
  *
- * An option whose parts the CPU has only some of is off as a whole.
- * Source: SDM "VMX Capability Reporting Facility".
+ * If the CPU lacks a part of an option, the whole option is off. See SDM "VMX Capability Reporting
+ * Facility".
  */
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: capability adjustment on recorded MSR sets. The full tests are selftests/host. */
+/* KUnit: vmx_caps_adjust() with recorded MSR values. The complete tests are in selftests/host. */
 #include <kunit/test.h>
 
 #include "caps.c"

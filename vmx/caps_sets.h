@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Capability MSRs recorded on several CPU models, for the tests of caps.c. */
+/* VMX capability MSRs recorded on several CPU models, for the tests of caps.c. */
 #ifndef OKVM_VMX_CAPS_SETS_H
 #define OKVM_VMX_CAPS_SETS_H
 
 #include "vmx/caps.h"
 
 /**
- * struct caps_set - one CPU
- * @msrs: as read on it
- * @opts: enum vmx_opt that are in use on it if nothing is switched off
+ * struct caps_set - a CPU model and the result expected of vmx_caps_adjust()
+ * @msrs: the model's MSRs
+ * @opts: the options in use if no module parameter switches one off (enum vmx_opt)
  */
 struct caps_set {
 	const char *name;

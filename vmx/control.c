@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Execution controls: what they are when a vCPU is made, and how each follows
- * from the vCPU's state. Every function is idempotent.
+ * VM-execution controls: their initial values, and how each is derived from the vCPU's state. All
+ * functions are idempotent. Also TLB flushes and the preemption timer.
  */
 #include <linux/kvm.h>
 
@@ -16,12 +16,12 @@
 #include "vmx/vmx.h"
 
 /*
- * Exceptions that exit (SDM "Exception Bitmap").
- * #UD: instructions that only the emulator knows, such as the other vendor's hypercall.
- * #MC: the host's.
- * #DB, #AC: a guest can make their delivery recur without end; no interrupt would end that.
- * #BP: a debugger's breakpoints in the guest's code.
- * #PF: shadow paging: it may be our tables that lack something.
+ * Exceptions that cause VM exits (SDM "Exception Bitmap").
+ * #UD: instructions that only the emulator can execute, such as the other vendor's hypercall.
+ * #MC: the host handles it.
+ * #DB, #AC: a guest can make the CPU deliver them in an endless loop, which no interrupt ends.
+ * #BP: a debugger has set breakpoints in the guest's code.
+ * #PF: with shadow paging, the shadow tables may lack an entry or a right.
  */
 static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
 {
@@ -38,26 +38,26 @@ static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
 
 /*
  * Processor-based controls that every vCPU has (SDM "Processor-Based VM-Execution Controls").
- * UNCOND_IO_EXITING: every port is a device of okvm or of userspace.
+ * UNCOND_IO_EXITING: okvm or userspace emulates every port.
  * USE_TSC_OFFSETTING: the guest's TSC is the host's plus TSC_OFFSET.
  * RDPMC_EXITING: guests have no performance counters.
- * USE_MSR_BITMAPS: the bitmap says which MSRs exit (msr.c); without it all would.
- * ACTIVATE_SECONDARY_CONTROLS: the secondary controls count, which are taken to be 0 otherwise.
+ * USE_MSR_BITMAPS: the bitmap says which MSR accesses exit (msr.c); without it, all exit.
+ * ACTIVATE_SECONDARY_CONTROLS: without it, the CPU treats the secondary controls as 0.
  */
 #define EXEC_ALWAYS	(CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
 			 CPU_BASED_RDPMC_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
 /*
- * Those that follow from the VM and the vCPU.
- * HLT_EXITING: a vCPU that waits leaves its CPU to others.
- * MWAIT_EXITING, MONITOR_EXITING: a wait in the guest would keep the CPU; they do nothing instead.
- * MOV_DR_EXITING: the first access loads the guest's debug registers (vmx_exit_dr()).
+ * Processor-based controls that depend on the state of the VM or the vCPU.
+ * HLT_EXITING: the thread of a halted vCPU sleeps, so that other threads can use the CPU.
+ * MWAIT_EXITING, MONITOR_EXITING: MWAIT would occupy the CPU; okvm handles both as NOP or #UD.
+ * MOV_DR_EXITING: the first access makes okvm load the guest's debug registers (vmx_exit_dr()).
  * TPR_SHADOW: CR8 is the TPR in the virtual-APIC page.
- * CR8_LOAD_EXITING, CR8_STORE_EXITING: without that page each access is okvm's to answer.
- * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: shadow paging: CR3 in the VMCS is ours, and
- *	our tables follow the guest's when it says that it has changed them. INVPCID exits too.
- * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a waiting event can be delivered.
+ * CR8_LOAD_EXITING, CR8_STORE_EXITING: without a TPR shadow, okvm emulates accesses to CR8.
+ * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: shadow paging: CR3 is the shadow root, and
+ *	the guest's flushes make okvm synchronize the shadow tables. INVPCID exits, too.
+ * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a pending event can be injected.
  */
 static u32 exec_wanted(struct okvm_vcpu *vcpu)
 {
@@ -78,21 +78,21 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 	if (vmx_is_shadow(vcpu))
 		exec |= CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			CPU_BASED_INVLPG_EXITING;
-	/* vmx_want_window() decides about these two. */
+	/* vmx_want_window() sets and clears these two controls: keep them. */
 	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
 }
 
 /*
  * Secondary controls (SDM "Secondary Processor-Based VM-Execution Controls").
- * ENABLE_EPT: the tables of mmu/ translate guest-physical addresses.
+ * ENABLE_EPT: the tables of mmu/tdp.c translate guest-physical addresses.
  * UNRESTRICTED_GUEST: the CPU runs real mode and unpaged protected mode itself.
- * WBINVD_EXITING: a guest must not empty the host's caches.
+ * WBINVD_EXITING: a guest must not flush the host's caches.
  * TSC_SCALING: the guest's TSC may have another rate than the host's.
- * ENCLS_EXITING, ENCLV_EXITING: guests have no SGX, whose leaves are undefined for them.
- * ENABLE_VPID: translations are tagged, so that entries and exits need not flush them.
- * PAUSE_LOOP_EXITING: a vCPU that spins lets another run that may hold what it waits for.
- * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: the instructions are undefined unless their bit is set.
+ * ENCLS_EXITING, ENCLV_EXITING: guests have no SGX: its instructions exit and get #UD.
+ * ENABLE_VPID: TLB entries are tagged, so that VM entries and exits need not flush them.
+ * PAUSE_LOOP_EXITING: a vCPU that spins on a lock yields to the vCPU that may hold the lock.
+ * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: without its bit, each instruction makes #UD.
  */
 static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 {
@@ -113,7 +113,7 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 		exec2 |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (feat->xsaves)
 		exec2 |= VMX_EXEC2_XSAVES;
-	/* vmx_apic_update() and vmx_set_cr4() decide about these. */
+	/* vmx_apic_update() and vmx_set_cr4() set and clear these controls: keep them. */
 	exec2 |= hw->vmcs.exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			      SECONDARY_EXEC_APIC_REGISTER_VIRT |
@@ -135,25 +135,25 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 	bool host = arch->guest_debug & KVM_GUESTDBG_USE_HW_BP;
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Lent registers may have been taken back. */
+	/* If the guest's debug registers are not loaded, MOV DR has to exit. */
 	if (!arch->debug_regs_live)
 		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 	vmcs_write(GUEST_DR7, host ? arch->guest_debug_dr7 : arch->dr7);
-	/* Whether interrupts are held back for the debugger may have changed. */
+	/* The debugger may have changed KVM_GUESTDBG_BLOCKIRQ: update RVI. */
 	if (vcpu->apic)
 		vmx_apic_sync(vcpu, OKVM_APIC_IRR, okvm_apic_highest_irr(vcpu));
 }
 
 /*
- * The guest writes some bits without exits: TS and WP of CR0, and those of CR4 that change nothing
- * for the host. A bit of CR4 that the guest's CPUID reserves is not among them. Under shadow paging
- * WP is ours, and a change of PGE makes our tables follow the guest's.
+ * Set which bits the guest owns (writes without exits): CR0.TS, CR0.WP, and bits of CR4 that do not
+ * matter to okvm, except those reserved by the guest's CPUID. With shadow paging, okvm owns CR0.WP,
+ * and also CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its tables.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* Take over what the guest changed under the old masks. */
+	/* Read the bits that the guest has changed while the old masks were in effect. */
 	okvm_cr0(vcpu);
 	okvm_cr4(vcpu);
 	arch->cr0_guest_owned = X86_CR0_TS | X86_CR0_WP;
@@ -183,7 +183,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
 		update_controls(vcpu);
-		/* The feature bits may have changed which MSRs are visible. */
+		/* The guest's CPUID decides which user-return MSRs are visible. */
 		to_hw(vcpu)->uret_stale = true;
 	}
 	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC)) {
@@ -200,7 +200,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 
 /* ---- EPT and TLB ---- */
 
-/* CR3 is written here and not at entries: translations of the old root go with it. */
+/* Write the shadow root to GUEST_CR3, and request a flush of the old root's translations. */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, u64 pa)
 {
 	if (pa == hw->vmcs.shadow_root)
@@ -217,7 +217,7 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
 	if (vmx_is_shadow(vcpu)) {
-		/* A walk of more levels than there are would take the guest's pages for tables. */
+		/* With too many levels, hardware would use pages of the guest as page tables. */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
 		return;
@@ -232,8 +232,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 }
 
 /*
- * On this CPU; the next one flushes all when the vCPU is loaded there. An address that is not
- * canonical is refused, and has no translation.
+ * Flush one address of the vCPU on this CPU. If the vCPU moves to another CPU, vmx_vcpu_load()
+ * requests a full flush there. INVVPID fails for a non-canonical address, which has no translation.
  */
 static bool invalidate_address(struct okvm_hw_vcpu *hw, gva_t gva)
 {
@@ -272,7 +272,7 @@ static void invalidate_ept(u64 eptp)
 
 static void invalidate_vpid(u16 vpid)
 {
-	/* Without a VPID each entry and exit flushes. */
+	/* Without a VPID, each VM entry and exit flushes the translations. */
 	if (!vpid)
 		return;
 	if (vmx_caps.vpid_cap & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT)
@@ -283,13 +283,13 @@ static void invalidate_vpid(u16 vpid)
 
 void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
-	/* Linear translations too: a VPID may have come from another vCPU. */
+	/* FLUSH_ALL includes linear translations: another vCPU may have used the VPID before. */
 	if (hw->todo & VMX_TODO_FLUSH_ALL && hw->vmcs.eptp)
 		invalidate_ept(hw->vmcs.eptp);
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
-	/* IA32_FLUSH_CMD clears the buffers too; the flush by reading memory does not. */
+	/* An L1D flush by IA32_FLUSH_CMD also clears the CPU buffers; one by software does not. */
 	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return;
 	if (hw->todo & VMX_TODO_CLEAR_BUFFERS)
@@ -306,7 +306,10 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 		vmcs_pin_set(&hw->vmcs, hw->vmcs.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
-/* With a bound on guest time the timer stays on without a deadline, and counts from the bound. */
+/*
+ * Set the deadline of the preemption timer. With guest_time_bound the timer stays on without a
+ * deadline, and the bound is its start value. Return: false if the CPU has no usable timer
+ */
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -322,7 +325,7 @@ bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 	return true;
 }
 
-/* ---- a new VMCS ---- */
+/* ---- initialization of a VMCS ---- */
 
 static void init_host_state(struct okvm_hw_vcpu *hw)
 {
@@ -366,7 +369,7 @@ static u32 pin_wanted(void)
 	return pin | vmx_caps.pin_fixed;
 }
 
-/* Fields that are written once. The reset and the update functions write all others. */
+/* Write the fields that never change. vCPU reset and the update functions write the others. */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -389,7 +392,7 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);
 	if (vmx_caps.exec2 & VMX_EXEC2_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
-	/* No guest has SGX: every leaf exits. */
+	/* No guest has SGX: every leaf function of ENCLS and ENCLV exits. */
 	if (vmx_caps.exec2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ul);
 	if (vmx_caps.exec2 & VMX_EXEC2_ENCLV_EXITING)

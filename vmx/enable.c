@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMX operation of each CPU, and which VMCSs are loaded on it.
+ * Enter and leave VMX operation on each CPU, and load VMCSs.
  *
- * A VMCS that is loaded on a CPU may be cached there, so before it is used on
- * another CPU, or before the memory is given to a crash kernel, it is cleared
- * where it is (SDM "Software Use of Virtual-Machine Control Structures").
+ * A CPU may cache the VMCSs that are loaded on it. Before a VMCS is used on another CPU, and before
+ * a crash kernel uses the memory, VMCLEAR has to be executed on the CPU where the VMCS is loaded
+ * (SDM "Software Use of Virtual-Machine Control Structures").
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -104,7 +104,10 @@ int vmx_cpu_enable(void)
 	return 0;
 }
 
-/* On the CPU it is loaded on, IRQs off. The emergency hook may come in between as an NMI. */
+/*
+ * Clear @arg, a VMCS, on the CPU where it is loaded. IRQs off. vmx_emergency() may interrupt this as
+ * an NMI at any point.
+ */
 static void vmcs_clear_here(void *arg)
 {
 	struct vmx_vmcs *vmcs = arg;
@@ -117,7 +120,7 @@ static void vmcs_clear_here(void *arg)
 	vmx_insn_vmclear(vmcs->pa);
 	vmcs->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
 	list_del(&vmcs->node);
-	/* Off the list before another CPU may load it. */
+	/* Take the VMCS off this CPU's list before another CPU sees that it may load it. */
 	smp_wmb();
 	WRITE_ONCE(vmcs->cpu, -1);
 }
@@ -148,7 +151,7 @@ bool vmx_vmcs_load(struct okvm_vm *vm, struct vmx_vmcs *vmcs, int cpu)
 		if (!vmx_insn_vmptrld(vmcs->pa))
 			okvm_vm_kill(vm, "VMPTRLD failed");
 		this_cpu_write(vmx_current_vmcs, vmcs);
-		/* Branch targets that another guest trained do not reach this one. */
+		/* Flush branch predictions that another guest has trained. */
 		indirect_branch_prediction_barrier();
 	}
 	return moved;
@@ -168,8 +171,8 @@ void vmx_cpu_disable(void)
 }
 
 /*
- * A crash or an emergency restart, on each CPU, possibly as an NMI: the lists
- * are read as they are.
+ * Called on each CPU for a crash or an emergency restart, possibly in an NMI: the list is read
+ * without a lock.
  */
 void vmx_emergency(void)
 {

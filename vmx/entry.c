@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What VMX wants of a stay in the guest (x86/stay.h): the host's state, the L1 data cache, and the
- * entry itself.
+ * VM entry on VMX: the backend's part of a stay (x86/stay.h). Save and restore host state, flush
+ * the L1 data cache, enter the guest.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -19,11 +19,11 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* ---- the host's segments and KERNEL_GS_BASE: once per vcpu_load ---- */
+/* ---- the host's segments and KERNEL_GS_BASE: switched once per vcpu_load ---- */
 
 static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned long fs_base)
 {
-	/* VM exits load only selectors of the GDT with RPL 0 (SDM "Checks on Host Segments"). */
+	/* Host selectors must have TI = 0 and RPL = 0 (SDM "Checks on Host Segments"). */
 	u16 host_fs = fs & 7 ? 0 : fs;
 	u16 host_gs = gs & 7 ? 0 : gs;
 
@@ -41,7 +41,7 @@ static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned l
 	}
 }
 
-/* IRQs off. */
+/* Caller has IRQs off. */
 static void host_state_save(struct okvm_hw_vcpu *hw)
 {
 	current_save_fsgs();
@@ -57,7 +57,7 @@ static void host_state_save(struct okvm_hw_vcpu *hw)
 	hw->host_saved = true;
 }
 
-/* Exits leave LDTR unusable; its descriptor is in the GDT for as long as the process has one. */
+/* VM exits make LDTR unusable. If the process has an LDT, its descriptor is still in the GDT. */
 static void host_ldt_restore(void)
 {
 #ifdef CONFIG_MODIFY_LDT_SYSCALL
@@ -68,14 +68,14 @@ static void host_ldt_restore(void)
 #endif
 }
 
-/* IRQs off or preemption off. */
+/* Caller has IRQs or preemption off. */
 static void host_state_restore(struct okvm_hw_vcpu *hw)
 {
 	if (!hw->host_saved)
 		return;
 	hw->host_saved = false;
 	rdmsrl(MSR_KERNEL_GS_BASE, hw->kernel_gs_base);
-	/* Before the segments, whose descriptors may be in the LDT. */
+	/* Restore LDTR before the segment registers, whose descriptors may be in the LDT. */
 	host_ldt_restore();
 	if (hw->gs_sel & 7)
 		load_gs_index(hw->gs_sel);
@@ -83,13 +83,13 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 		loadsegment(fs, hw->fs_sel);
 		wrmsrl(MSR_FS_BASE, hw->vmcs.host_fs_base);
 	}
-	/* The exit loaded null selectors where userspace may have had others. */
+	/* VM exits set DS and ES to null selectors: restore the host's selectors. */
 	if (unlikely(hw->ds_sel | hw->es_sel)) {
 		loadsegment(ds, hw->ds_sel);
 		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
-	/* VM exits set the limits of TR to 67h and of GDTR and IDTR to FFFFh. */
+	/* VM exits set TR's limit to 67h, and GDTR's and IDTR's to FFFFh: restore these limits. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	vmx_uret_put();
@@ -116,7 +116,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* This CPU may hold translations, and values of MSRs, from when the vCPU was here last. */
+	/* This CPU may have old translations and MSR values from an earlier run of this vCPU. */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
 }
@@ -126,15 +126,15 @@ void vmx_vcpu_put(struct okvm_vcpu *vcpu)
 	host_state_restore(to_hw(vcpu));
 }
 
-/* ---- L1 data cache: SDM-external, Intel's "L1 Terminal Fault" guidance ---- */
+/* ---- flush of the L1 data cache: see Intel's "L1 Terminal Fault" guidance ---- */
 
 #define L1D_ORDER	4
 static void *l1d_pages;
 
 /*
- * The first loop fetches the translations, so that no page walk takes lines while the second fills
- * the cache. CPUID lets no load of the second loop begin before the translations are there, and
- * LFENCE lets nothing after that loop begin before the cache is full.
+ * Displace all lines of the cache by reading 64 KiB. The first loop loads the translations into the
+ * TLB, so that no page walk uses cache lines during the second loop. CPUID separates the loops.
+ * LFENCE waits until the second loop's loads are complete.
  */
 static void l1d_flush_software(void)
 {
@@ -167,7 +167,7 @@ int vmx_l1d_init(void)
 	if (!page)
 		return -ENOMEM;
 	l1d_pages = page_address(page);
-	/* A hypervisor below this kernel must not merge them: they would be one page's lines. */
+	/* Make the pages differ, so that a hypervisor below this kernel does not merge them. */
 	for (i = 0; i < 1u << L1D_ORDER; i++)
 		memset(l1d_pages + i * PAGE_SIZE, i + 1, PAGE_SIZE);
 	return 0;
@@ -179,11 +179,11 @@ void vmx_l1d_exit(void)
 	l1d_pages = NULL;
 }
 
-/* ---- what host code with IRQs on may have changed ---- */
+/* ---- state that host code may have changed while IRQs were on ---- */
 
 static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 {
-	/* Reading the registers is cheaper than asking the kernel what they should hold. */
+	/* Reading CR3 and CR4 is cheaper than computing their values as the kernel does. */
 	unsigned long cr3 = __read_cr3();
 	unsigned long cr4 = __read_cr4();
 
@@ -195,8 +195,8 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * The guest runs with the host's CR4.MCE. okvm_cr4(), since the bits that the
-		 * guest owns are current in the VMCS only.
+		 * Update GUEST_CR4, as the guest runs with the host's CR4.MCE. Use okvm_cr4(),
+		 * because the guest-owned bits are up to date in the VMCS only.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
@@ -216,7 +216,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->vmcs.frame.flags = flags;
 }
 
-/* KVM_SET_VCPU_EVENTS may have withdrawn an event that was written for the next entry. */
+/* Cancel the event in the VMCS if KVM_SET_VCPU_EVENTS has removed it since it was written. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -238,10 +238,10 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Note the CPU now: by the time it is needed the thread may run on another one. */
+	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
-	/* Looked at after mode became IN_GUEST: whoever posts later notifies. */
+	/* Check ON after vcpu->mode became IN_GUEST: later senders notify this CPU. */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
@@ -251,7 +251,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/* Exits clear it, and perf changes it from interrupts. */
+	/* VM exits clear DEBUGCTL, and perf changes it in interrupts: read it each time. */
 	hw->host_debugctl = get_debugctlmsr();
 }
 
@@ -281,7 +281,7 @@ static void vmx_debug_put(struct okvm_vcpu *vcpu)
 	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | CPU_BASED_MOV_DR_EXITING);
 }
 
-/* ---- each entry ---- */
+/* ---- one VM entry and exit ---- */
 
 static void write_dirty_regs(struct okvm_vcpu *vcpu)
 {
@@ -308,7 +308,7 @@ static void write_dirty_regs(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* The preemption timer counts from what the VMCS holds at each entry. */
+/* Write the preemption timer's start value: it restarts from the VMCS field at each VM entry. */
 static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 {
 	u64 ticks = 0, now;
@@ -327,7 +327,7 @@ static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 	}
 }
 
-/* Registers that every exit makes stale; the general ones are always current. */
+/* Registers whose copies are invalid after a VM exit. The other general registers are current. */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_CR4) | \
 			 BIT(OKVM_REG_PDPTR))
@@ -366,11 +366,11 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 		return;
 	}
 	hw->exit_reason = vmcs_read32(VM_EXIT_REASON);
-	/* A failed entry has not launched the VMCS and has not delivered its event. */
+	/* A failed VM entry has neither launched the VMCS nor delivered the event. */
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	/* This is taken here for every handler of the exit, and for tracepoints. */
+	/* Read the host's async-PF reason here, as handlers of the exit and tracepoints need it. */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {
@@ -390,7 +390,7 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 	const u32 with_error = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
-	/* A failed entry leaves the other fields as they were. */
+	/* A failed VMLAUNCH or VMRESUME does not write the other exit-information fields. */
 	if (hw->entry_failed)
 		return;
 	info->info1 = vmx_qual(hw);
@@ -422,8 +422,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * "Acknowledge interrupt on exit" has taken it from the local APIC: its vector's handler is called
- * through the IDT as the CPU would have done, unless the fast loop has completed it.
+ * "Acknowledge interrupt on exit" has acknowledged the interrupt at the local APIC. Call the
+ * vector's handler through the IDT, as the CPU would have done, unless fast_kick() has completed
+ * the interrupt.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {
@@ -432,12 +433,12 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
-	/* STI holds interrupts back for one instruction. */
+	/* STI blocks interrupts for one more instruction. */
 	cpu_relax();
 	local_irq_disable();
 }
 
-/* The event that waits for the next entry, which does not happen, is delivered by the emulator. */
+/* Emulate one instruction, or the delivery of the event that was to be injected at VM entry. */
 static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules of VM entry about controls and the state of the host. The table is at the end; the
- * functions before it say what breaks a rule. A function judges what its row names, so that one of
- * them serves many rows.
+ * The rules of VM entry for controls and host state: a table at the end, and before it the
+ * functions that check rules (vmx_entry_rule.broken). A function checks the fields that the rule's
+ * row names, so that many rows can use the same function.
  */
 #include "vmx/entry_rules.h"
 
@@ -29,7 +29,7 @@ bool vmx_entry_field_exists(const struct vmx_entry_cpu *cpu, u32 field)
 	return info->word == VMX_W_ALWAYS || word_allowed(cpu, info->word) & info->bit;
 }
 
-/* ---- what many rows share ---- */
+/* ---- functions for several rules ---- */
 
 static u32 required_clear(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
@@ -58,7 +58,7 @@ static u32 is_zero(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 	return e->f[rule->fields[0]] ? VMX_F_NONE : rule->fields[0];
 }
 
-/* A list of MSRs: its address and its length. */
+/* Check the address of an MSR list: fields[0] is the address, fields[1] the length. */
 static u32 bad_list(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 addr = e->f[rule->fields[0]], nr = (u32)e->f[rule->fields[1]];
@@ -82,7 +82,7 @@ static u32 many_targets(const struct vmx_entry *e, const struct vmx_entry_rule *
 									    VMX_F_NONE;
 }
 
-/* Both rules of the TPR threshold apply only without virtual-interrupt delivery. */
+/* The two rules for the TPR threshold apply only without virtual-interrupt delivery. */
 static bool threshold_counts(const struct vmx_entry *e)
 {
 	return !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
@@ -119,7 +119,7 @@ static u32 ept_levels(const struct vmx_entry *e, const struct vmx_entry_rule *ru
 	return ok ? VMX_F_NONE : rule->fields[0];
 }
 
-/* Bit 6 is for CPUs that set accessed and dirty bits, bit 7 for shadow stacks. */
+/* EPTP bit 6 enables accessed and dirty bits, bit 7 is for shadow stacks, if the CPU has these. */
 static u32 ept_reserved(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 eptp = e->f[rule->fields[0]], reserved = 0xf00;
@@ -145,7 +145,7 @@ static u32 switching_without_ept(const struct vmx_entry *e, const struct vmx_ent
 									VMX_F_NONE;
 }
 
-/* ---- the event to deliver: SDM "VM-Entry Controls for Event Injection" ---- */
+/* ---- the event to inject: SDM "VM-Entry Controls for Event Injection" ---- */
 
 static u32 event_bad_type(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
@@ -171,7 +171,7 @@ static u32 event_reserved(const struct vmx_entry *e, const struct vmx_entry_rule
 	return event_type(e) != EVENT_NO ? has_bits(e, rule) : VMX_F_NONE;
 }
 
-/* #DF, #TS to #PF, #AC, and #CP push an error code. */
+/* The vectors of exceptions with an error code: #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP. */
 #define VECTORS_WITH_ERROR	(BIT(8) | 0x1fu << 10 | BIT(17) | BIT(21))
 
 static u32 event_error_bit(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -181,7 +181,7 @@ static u32 event_error_bit(const struct vmx_entry *e, const struct vmx_entry_rul
 	if (event_type(e) == EVENT_NO)
 		return VMX_F_NONE;
 	hard = event_type(e) == EVENT_HARD && !(real_mode_allowed(e) && real_mode(e));
-	/* IA32_VMX_BASIC[56]: a hardware exception may come with or without. */
+	/* IA32_VMX_BASIC[56]: a hardware exception may be injected with or without error code. */
 	if (hard && e->cpu->msrs.basic & BIT_ULL(56))
 		return VMX_F_NONE;
 	due = hard && event_vector(e) < 32 && VECTORS_WITH_ERROR & BIT(event_vector(e));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rules of VM entry (SDM "VM Entries"), as a table: what a CPU that refuses to enter a guest
- * has found wrong. The CPU itself says no more than which of three areas it was in.
+ * The checks of VM entry (SDM "VM Entries") as a table of rules, to explain why a VM entry has
+ * failed. The CPU itself reports only which of three areas has a broken rule.
  *
- * Pure: a VMCS is an array of values here, and the CPU a structure. The rules of features that
- * okvm never switches on are left out: CET, PKS, user interrupts, FRED, processor trace, LBR and
- * performance-counter MSRs, tertiary controls, SMM.
+ * Pure: the VMCS is an array of values, the CPU is a structure. There are no rules for features
+ * that okvm never enables: CET, PKS, user interrupts, FRED, processor trace, LBR and performance-
+ * counter MSRs, tertiary controls, SMM.
  */
 #ifndef OKVM_VMX_ENTRY_CHECK_H
 #define OKVM_VMX_ENTRY_CHECK_H
@@ -14,7 +14,7 @@
 
 #include "vmx/caps.h"
 
-/** enum vmx_entry_word - the words of controls, as halves of capability MSRs */
+/** enum vmx_entry_word - the control words of a VMCS */
 enum vmx_entry_word {
 	VMX_W_PIN, VMX_W_EXEC, VMX_W_EXEC2, VMX_W_EXIT, VMX_W_ENTRY,
 	VMX_NR_W,
@@ -22,9 +22,9 @@ enum vmx_entry_word {
 };
 
 /*
- * The fields that rules are about: X(name, encoding, word, bit). A field exists on CPUs that have
- * the control @bit of @word (SDM "Encodings"), and on all of them if that is VMX_W_ALWAYS. Of
- * segment registers the four fields come in the order of enum vmx_entry_seg_part.
+ * The VMCS fields that the rules use: X(name, encoding, word, bit). A field exists on CPUs that
+ * support the control @bit of control word @word (SDM "Encodings"), or on all CPUs if @word is
+ * VMX_W_ALWAYS. A segment register has four fields, in the order of enum vmx_entry_seg_part.
  */
 #define VMX_ENTRY_SEG(X, R)							\
 	X(GUEST_##R##_SELECTOR, GUEST_##R##_SELECTOR, VMX_W_ALWAYS, 0)		\
@@ -119,11 +119,11 @@ enum vmx_entry_word {
 	X(PDPTE2, GUEST_PDPTR2, VMX_W_EXEC2, SECONDARY_EXEC_ENABLE_EPT)		\
 	X(PDPTE3, GUEST_PDPTR3, VMX_W_EXEC2, SECONDARY_EXEC_ENABLE_EPT)
 
-/* SDM "Virtualization-Exception Information" and "Encodings"; not in <asm/vmx.h>. */
+/* SDM "Virtualization-Exception Information", "Encodings"; missing in <asm/vmx.h>. */
 #define VMX_EXEC2_VE		BIT(18)
 #define VMX_VE_INFO_ADDRESS	0x202a
 
-/** enum vmx_entry_field - an index into vmx_entry_fields[] and into a state's values */
+/** enum vmx_entry_field - index into vmx_entry_fields[] and vmx_entry.f[] */
 enum vmx_entry_field {
 	VMX_F_NONE,
 #define VMX_ENTRY_ENUM(name, encoding, word, bit)	VMX_F_##name,
@@ -134,7 +134,7 @@ enum vmx_entry_field {
 
 enum vmx_entry_seg_part { VMX_S_SELECTOR, VMX_S_BASE, VMX_S_LIMIT, VMX_S_AR, VMX_NR_S };
 
-/** struct vmx_entry_field_info - what a field is called and where it exists */
+/** struct vmx_entry_field_info - a VMCS field, and on which CPUs it exists, see VMX_ENTRY_FIELDS */
 struct vmx_entry_field_info {
 	const char *name;
 	u32 encoding;
@@ -145,9 +145,10 @@ struct vmx_entry_field_info {
 extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 
 /*
- * What is in the field is the host's affair: where its tables and its memory are. By the encoding
- * (SDM "Structure of VMCS Component Encoding"): host state, and 64-bit controls, which are
- * addresses but for two; the CR3 of a guest on shadow page tables is one too.
+ * Return true if the field's value tells about the host (addresses of its tables and memory), so
+ * that userspace must not get it. By the encoding (SDM "Structure of VMCS Component Encoding"),
+ * these are the host state and the 64-bit controls, which are addresses with two exceptions. With
+ * shadow paging, GUEST_CR3 is an address, too.
  */
 static inline bool vmx_entry_field_is_hosts(u32 field)
 {
@@ -160,13 +161,13 @@ static inline bool vmx_entry_field_is_hosts(u32 field)
 }
 
 /**
- * struct vmx_entry_cpu - the CPU that refuses
- * @vmfunc: IA32_VMX_VMFUNC, 0 if there is none
- * @efer: the bits of IA32_EFER that it has
- * @phys_bits, @linear_bits: widths of addresses
- * @sgx, @rtm: it has enclaves, transactions
- * @bus_lock: bus locks raise debug exceptions
- * @lam: addresses may carry data, and CR3 the bits that let them
+ * struct vmx_entry_cpu - the CPU that checks a VM entry
+ * @vmfunc: IA32_VMX_VMFUNC, 0 if the CPU does not have it
+ * @efer: bits of IA32_EFER that may be 1
+ * @phys_bits, @linear_bits: widths of physical and linear addresses, in bits
+ * @sgx, @rtm: the CPU has SGX, RTM
+ * @bus_lock: the CPU has bus-lock debug exceptions
+ * @lam: the CPU has linear-address masking, with its bits in CR3
  */
 struct vmx_entry_cpu {
 	struct vmx_msrs msrs;
@@ -181,11 +182,11 @@ struct vmx_entry_cpu {
 };
 
 /**
- * struct vmx_entry - an entry to judge
- * @f: the fields by enum vmx_entry_field; 0 of those that the CPU does not have
- * @vmcs_pa: where the VMCS itself is
- * @vtpr: the task priority in the virtual-APIC page, if the VMCS has one
- * @link_revision: the first word at the link pointer's address, if that is memory
+ * struct vmx_entry - a VM entry to check
+ * @f: values of the VMCS fields by enum vmx_entry_field; 0 for fields that do not exist
+ * @vmcs_pa: physical address of the VMCS
+ * @vtpr: the TPR in the virtual-APIC page, if the VMCS has one
+ * @link_revision: the first word at the VMCS link pointer's address, if that is memory
  */
 struct vmx_entry {
 	const struct vmx_entry_cpu *cpu;
@@ -195,7 +196,7 @@ struct vmx_entry {
 	u8 vtpr;
 };
 
-/** enum vmx_entry_area - which checks find a rule broken, and so how the entry fails */
+/** enum vmx_entry_area - area of a check, which determines how VM entry fails */
 enum vmx_entry_area {
 	VMX_AREA_CONTROLS,	/* VM-instruction error 7 */
 	VMX_AREA_HOST,		/* VM-instruction error 8 */
@@ -204,13 +205,13 @@ enum vmx_entry_area {
 
 /**
  * struct vmx_entry_rule - one rule
- * @name: its identifier, which tests and users see
- * @text: what must hold
- * @section: of the SDM
- * @word, @when: it applies if one of these bits of this word of controls is set
- * @broken: the field that breaks it, or VMX_F_NONE
- * @arg: for @broken
- * @fields: what it is about; VMX_F_NONE ends them
+ * @name: identifier of the rule for tests and users
+ * @text: the condition that must hold
+ * @section: the SDM's section that has the rule
+ * @word, @when: the rule applies if one of the bits @when of control word @word is set
+ * @broken: returns the field that breaks the rule, or VMX_F_NONE
+ * @arg: parameter of @broken
+ * @fields: the fields that the rule is about, ended by VMX_F_NONE
  */
 struct vmx_entry_rule {
 	const char *name;
@@ -224,19 +225,19 @@ struct vmx_entry_rule {
 	u8 fields[4];
 };
 
-/* The rules about the guest's state, which come after all others. */
+/* The rules for guest state. They follow all other rules. */
 extern const struct vmx_entry_rule vmx_guest_rules[];
 extern const unsigned int vmx_nr_guest_rules;
 
-/** vmx_entry_rule() - a rule by its number, in the order of the manual; NULL after the last */
+/** vmx_entry_rule() - return rule number @nr, in the order of the SDM; NULL after the last one */
 const struct vmx_entry_rule *vmx_entry_rule(unsigned int nr);
 
-/** vmx_entry_field_exists() - does the CPU have it? Others must not be read */
+/** vmx_entry_field_exists() - return true if the CPU has the field, so that it can be read */
 bool vmx_entry_field_exists(const struct vmx_entry_cpu *cpu, u32 field);
 
 /**
- * vmx_entry_broken() - the field by which @e breaks @rule
- * Return: enum vmx_entry_field; VMX_F_NONE if it does not
+ * vmx_entry_broken() - find the field by which @e breaks @rule
+ * Return: enum vmx_entry_field; VMX_F_NONE if @e does not break @rule
  */
 u32 vmx_entry_broken(const struct vmx_entry *e, const struct vmx_entry_rule *rule);
 

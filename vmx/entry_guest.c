@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The rules of VM entry about the state of the guest. The table is at the end. */
+/* The rules of VM entry for guest state. The table is at the end. */
 #include "vmx/entry_rules.h"
 
 /* ---- guest state: registers ---- */
@@ -98,7 +98,7 @@ static bool v86(const struct vmx_entry *e)
 	return e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_VM;
 }
 
-/* Are the access rights of @seg checked? Virtual-8086 mode has rules of its own for them. */
+/* Do the rules for access rights apply to @seg? In virtual-8086 mode, v86_part() checks them. */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
 	if (seg == TR)
@@ -108,7 +108,7 @@ static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 	return seg == CS || usable(e, seg);
 }
 
-/* The first of the segment registers of a mask that is looked at and bad. */
+/* Find the first checked segment register in @mask that is @bad. Return: field or VMX_F_NONE */
 static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part part,
 		    bool (*bad)(const struct vmx_entry *e, unsigned int seg))
 {
@@ -124,7 +124,7 @@ static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part
 #define DATA_SEGS	(BIT(ES) | BIT(DS) | BIT(FS) | BIT(GS))
 #define CODE_OR_DATA	(DATA_SEGS | BIT(CS) | BIT(SS))
 
-/* @part of a code or data segment register that virtual-8086 mode does not allow. */
+/* Find the first segment register whose @part has no legal value for virtual-8086 mode. */
 static u32 v86_find(const struct vmx_entry *e, enum vmx_entry_seg_part part)
 {
 	unsigned int seg;
@@ -303,7 +303,7 @@ static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule
 	return seg_find(e, ALL_SEGS, VMX_S_LIMIT, limit_in_pages);
 }
 
-/* How CS.DPL is bound to SS.DPL depends on the type of CS. */
+/* The type of CS determines which relation CS.DPL must have to SS.DPL. */
 static bool bad_cs_dpl(const struct vmx_entry *e, unsigned int seg)
 {
 	u32 ar = seg_ar(e, CS), ss_dpl = SEG_DPL(seg_ar(e, SS));
@@ -320,7 +320,7 @@ static u32 cs_dpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 	return seg_find(e, BIT(CS), VMX_S_AR, bad_cs_dpl);
 }
 
-/* Whether SS can be used or not. */
+/* This rule applies even if SS is unusable. */
 static u32 ss_dpl_rpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u32 rpl = seg_part(e, SS, VMX_S_SELECTOR) & 3;
@@ -357,7 +357,7 @@ static u32 cs_size(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 	return seg_find(e, BIT(CS), VMX_S_AR, bad_cs_size);
 }
 
-/* ---- guest state: the rest ---- */
+/* ---- guest state: other fields ---- */
 
 static u32 limit_beyond_16(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
@@ -376,7 +376,10 @@ static u32 rip_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule 
 	return !mode64(e) && e->f[rule->fields[0]] >> 32 ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* The bits that no linear address has must be equal; the last one that it has may differ. */
+/*
+ * The bits of RIP above the linear-address width must be equal. They may differ from the highest
+ * bit of the linear address.
+ */
 static u32 rip_not_linear(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	s64 upper = (s64)e->f[rule->fields[0]] >> e->cpu->linear_bits;
@@ -399,7 +402,7 @@ static u32 activity_unknown(const struct vmx_entry *e, const struct vmx_entry_ru
 {
 	u64 state = e->f[rule->fields[0]];
 
-	/* IA32_VMX_MISC bits 6 to 8 are for states 1 to 3. */
+	/* IA32_VMX_MISC bits 6 to 8 report support of activity states 1 to 3. */
 	return state > 3 || (state && !(e->cpu->msrs.misc >> (5 + state) & 1)) ? rule->fields[0] :
 										 VMX_F_NONE;
 }
@@ -418,7 +421,7 @@ static u32 inactive_and_blocked(const struct vmx_entry *e, const struct vmx_entr
 	       e->f[VMX_F_BLOCKING] & BLOCKED_BY_STI_SS ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* Events that a guest in an inactive state can take. */
+/* Return true if the event may be injected into a guest in activity state @state. */
 static bool wakes(const struct vmx_entry *e, unsigned int state)
 {
 	unsigned int type = event_type(e), vector = event_vector(e);
@@ -454,7 +457,7 @@ static u32 sti_without_if(const struct vmx_entry *e, const struct vmx_entry_rule
 	       !(e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_IF) ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* The argument has the type of the event, and the blocking that it cannot come with. */
+/* rule->arg of event_blocked(): an event type, and the blocking that forbids its injection. */
 #define EVENT_AND(type, blocking)	((u64)(type) << 32 | (blocking))
 
 static u32 event_blocked(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
@@ -520,7 +523,7 @@ static u32 link_to_itself(const struct vmx_entry *e, const struct vmx_entry_rule
 	return e->f[rule->fields[0]] == e->vmcs_pa ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* Bit 31 of the first word says that it is a shadow VMCS. */
+/* Check the first word of the VMCS at the link pointer. Bit 31 marks a shadow VMCS. */
 static u32 link_revision(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u32 want = e->cpu->msrs.basic & 0x7fffffff;

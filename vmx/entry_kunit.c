@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules of entry_check.h against a CPU: what breaks a rule is refused, as the rule's area says,
- * and what breaks none is entered. Part of okvm_vm_kunit.ko, with a VMCS of its own that no VM has.
+ * Compare the rules of entry_check.h with a CPU: VM entry must fail for a state that breaks a rule,
+ * with the error of the rule's area, and succeed for other states. Part of okvm_vm_kunit.ko. The
+ * tests use their own VMCS, not a VM's.
  *
- * A guest runs nothing: the preemption timer is 0, so that it exits before its first instruction,
- * and its EPT is empty. Of host state only what does no harm is tried where it is legal, as the CPU
- * then loads it.
+ * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
+ * is empty. Legal values of host state are tried only if they are harmless, as the CPU loads them.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -25,25 +25,25 @@
 #include "entry_guest.c"
 #include "vmx/entry_kunit.h"
 
-/* Random states in the suite; more are tried on a write to the parameter entry_states. */
+/* The number of random states in the suite. A write to the parameter entry_states tries more. */
 #define ENTRY_STATES	3000
 
 int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);
 extern const char vmx_exited[];
 
-/* How an entry ended. */
+/* Results of a VM entry. */
 enum entry_end { WENT_IN, BAD_CONTROLS, BAD_HOST, BAD_GUEST, SOMETHING_ELSE };
 
 static const char *const end_names[] = { "entered", "controls", "host", "guest", "something else" };
 
-/* ---- a VMCS ---- */
+/* ---- the test's VMCS ---- */
 
 static struct vmx_entry_cpu test_cpu;
 static struct vmcs *test_vmcs;
 static void *test_page, *test_link;
 static u64 written[VMX_NR_F];
 
-/* What okvm's accessors would do of a failure: here a refused access is a test that fails. */
+/* Replaces okvm's vmcs_failed(): a failed VMCS access is only logged. */
 void vmcs_failed(unsigned long field, bool write)
 {
 	pr_err("okvm_vm_kunit: VMCS field %#lx cannot be %s\n", field, write ? "written" : "read");
@@ -67,7 +67,7 @@ static u32 raw_read(unsigned long field)
 	return val;
 }
 
-/* The host as it is now. IRQs off. */
+/* Set the host state to the present values of this CPU. IRQs off. */
 static void take_host(struct vmx_entry *e)
 {
 	struct desc_ptr gdt, idt;
@@ -101,7 +101,7 @@ static void base(struct vmx_entry *e, enum entry_kind kind)
 	e->link_revision = *(u32 *)test_link;
 }
 
-/* An MSR or page of a case lies where the tests of userspace have it. */
+/* Replace the link pointers of the cases (fixed numbers) by addresses of real pages. */
 static void relocate(struct vmx_entry *e)
 {
 	if (e->f[VMX_F_LINK] == 0x7000)
@@ -122,7 +122,7 @@ static void write_fields(const struct vmx_entry *e)
 	}
 }
 
-/* Fields that no rule is about. */
+/* Write the VMCS fields that no rule is about. */
 static void write_others(void)
 {
 	u32 field;
@@ -151,13 +151,13 @@ static enum entry_end enter(const struct vmx_entry *e)
 	reason = raw_read(VM_EXIT_REASON);
 	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
 		return (u16)reason == EXIT_REASON_INVALID_STATE ? BAD_GUEST : SOMETHING_ELSE;
-	/* It was launched; clear, so that it can be launched again. All fields are kept. */
+	/* The VMCS is launched: VMCLEAR it for the next VMLAUNCH. The fields keep their values. */
 	vmx_insn_vmclear(e->vmcs_pa);
 	vmx_insn_vmptrld(e->vmcs_pa);
 	return WENT_IN;
 }
 
-/* Between the two nothing else runs here, and no VM has its VMCS loaded on this CPU. */
+/* Reserve this CPU for a test until cpu_give(). No VM may have its VMCS loaded on this CPU. */
 static void cpu_take(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr *idt)
 {
 	preempt_disable();
@@ -201,7 +201,7 @@ static enum entry_end end_of(const struct vmx_entry_rule *rule)
 	       rule->area == VMX_AREA_HOST ? BAD_HOST : BAD_GUEST;
 }
 
-/* ---- what is known of the emulated CPU ---- */
+/* ---- known bugs of the emulated CPU ---- */
 
 static bool is_fault(const struct vmx_entry_rule *rule)
 {
@@ -213,7 +213,10 @@ static bool is_fault(const struct vmx_entry_rule *rule)
 	return false;
 }
 
-/* The first rule that is broken, and whether one is that the emulated CPU has not. */
+/*
+ * Return the first broken rule of those that the emulated CPU checks. Set *@fault if a rule is
+ * broken that it does not check.
+ */
 static const struct vmx_entry_rule *first_broken(const struct vmx_entry *e, bool *fault)
 {
 	const struct vmx_entry_rule *rule, *first = NULL;
@@ -250,7 +253,7 @@ static void entry_test_bases(struct kunit *test)
 	}
 }
 
-/* Each line says what the CPU's log must say beside it. */
+/* For each case, print the message that has to be in the emulated CPU's log as well. */
 static void entry_test_cases(struct kunit *test)
 {
 	const struct vmx_entry_rule *rule;
@@ -300,7 +303,7 @@ static u64 random_value(u64 old)
 	}
 }
 
-/* As the CPU keeps them: bits 14:13 of an encoding are the width, 0 of 16 bits, 2 of 32. */
+/* Cut @val to the width of the field (bits 14:13 of the encoding; 0: 16 bits, 2: 32 bits). */
 static u64 in_field(u32 field, u64 val)
 {
 	u32 width = vmx_entry_fields[field].encoding >> 13 & 3;
@@ -326,9 +329,9 @@ static void mutate(struct vmx_entry *e)
 }
 
 /*
- * Undo what the emulated CPU does not refuse as it should: it looks at the entry control for SMM
- * only with the guest's state, ignores the upper half of the pending debug exceptions, computes the
- * ends of MSR lists in 32 bits, and does not check SS of 64-bit code with RPL 0.
+ * Undo changes for which the emulated CPU has bugs: it checks the entry control for SMM only with
+ * guest state, ignores the upper half of the pending debug exceptions, computes the ends of MSR
+ * lists with 32 bits, and does not check SS in 64-bit mode with RPL 0.
  */
 static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 {
@@ -344,7 +347,7 @@ static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 	e->f[VMX_F_GUEST_SS_AR] = was->f[VMX_F_GUEST_SS_AR];
 }
 
-/* Nobody knows what is in another page than the test's. */
+/* Undo changes that make the CPU check the content of a page that is not the test's. */
 static void known_page(struct vmx_entry *e)
 {
 	if (e->f[VMX_F_VIRTUAL_APIC] != virt_to_phys(test_page))
@@ -354,7 +357,7 @@ static void known_page(struct vmx_entry *e)
 		e->f[VMX_F_LINK] = NO_LINK;
 }
 
-/* Would it do harm if the CPU entered, and loaded this host? */
+/* Return true if VM entry and exit with this state could harm the host. */
 static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 {
 	u32 field;
@@ -365,19 +368,19 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 	if (!(e->f[VMX_F_PIN] & PIN_BASED_VMX_PREEMPTION_TIMER) ||
 	    e->f[VMX_F_ACTIVITY] == GUEST_ACTIVITY_WAIT_SIPI)
 		return true;
-	/* The emulated CPU does not come back from a guest with 57 bits to a host with 48. */
+	/* The emulated CPU cannot exit from a guest with CR4.LA57 to a host without. */
 	if (e->f[VMX_F_GUEST_CR4] & X86_CR4_LA57)
 		return true;
-	/* Its PDPTEs are in memory: the host's, without EPT. */
+	/* Without EPT, the CPU reads the guest's PDPTEs from the host's memory. */
 	if (walks_pdptes(e) && !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_ENABLE_EPT))
 		return true;
-	/* It would change what the host has after the exit. */
+	/* MSR lists, changed exit controls and VMCS shadowing could change host MSRs or memory. */
 	return e->f[VMX_F_EXIT_LOAD_COUNT] || e->f[VMX_F_EXIT_STORE_COUNT] ||
 	       e->f[VMX_F_ENTRY_LOAD_COUNT] || e->f[VMX_F_EXIT] != was->f[VMX_F_EXIT] ||
 	       e->f[VMX_F_EXEC2] & SECONDARY_EXEC_SHADOW_VMCS;
 }
 
-/* Controls are looked at first: what the host would be like must not matter then. */
+/* Restore the host state. If a control is illegal, VM entry fails whatever the host state is. */
 static void keep_host(struct vmx_entry *e, const struct vmx_entry *was)
 {
 	u32 field;
@@ -422,7 +425,7 @@ static void one_state(struct tally *tally)
 	rule = first_broken(&e, &fault);
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);
-	/* A guest that is refused has its exit, too. */
+	/* A VM entry that fails due to guest state loads the host state, too. */
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {
 		tally->skipped++;
@@ -480,7 +483,7 @@ static int entry_begin(struct kunit_suite *suite)
 		return err;
 	}
 	vmx_entry_cpu_read(&test_cpu);
-	/* The emulated CPU goes by the mode that it is in, and not by what it could do. */
+	/* The emulated CPU uses its present paging mode, not CPUID, for the linear width. */
 	test_cpu.linear_bits = cr4_read_shadow() & X86_CR4_LA57 ? 57 : 48;
 	test_vmcs->revision = test_cpu.msrs.basic & 0x7fffffff;
 	*(u32 *)test_link = test_vmcs->revision + 1;
@@ -495,7 +498,7 @@ static void entry_end(struct kunit_suite *suite)
 	free_page((unsigned long)test_link);
 }
 
-/* KUnit runs its suites before a module has its parameters. */
+/* A write to this parameter runs the test, as KUnit suites run before module parameters are set. */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;

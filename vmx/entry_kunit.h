@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the tests of the rules of VM entry: guests that can be entered, and what breaks each rule
- * alone. Used by selftests/host on any computer and by entry_kunit.c on a CPU.
+ * Data for the tests of the VM-entry rules: guests that can be entered, and for each rule a change
+ * that breaks only this rule. Used by selftests/host without hardware and by entry_kunit.c with it.
  */
 #ifndef OKVM_VMX_ENTRY_CASES_H
 #define OKVM_VMX_ENTRY_CASES_H
@@ -15,10 +15,10 @@
 
 #include "vmx/entry_check.h"
 
-/** enum entry_kind - a guest that can be entered */
+/** enum entry_kind - kinds of guests that can be entered, the bases of all cases */
 enum entry_kind {
 	ENTRY_LONG,		/* 64-bit code, of an unrestricted guest */
-	ENTRY_PLAIN,		/* the same without "unrestricted guest" */
+	ENTRY_PLAIN,		/* 64-bit code, not unrestricted */
 	ENTRY_PAE,		/* 32-bit code with PAE paging, not unrestricted */
 	ENTRY_REAL,		/* real mode */
 	ENTRY_V86,		/* virtual-8086 mode, not unrestricted */
@@ -63,7 +63,7 @@ static inline void entry_base_controls(struct vmx_entry *e, u64 page, enum entry
 	f[VMX_F_LINK] = ~0ull;
 }
 
-/* A host that could run; entry_kunit.c puts in what the real one has. */
+/* Set legal values of the host state. entry_kunit.c replaces them by the real host's. */
 static inline void entry_base_host(struct vmx_entry *e)
 {
 	u64 *f = e->f;
@@ -115,8 +115,8 @@ static inline void entry_base_segs(struct vmx_entry *e, enum entry_kind kind)
 }
 
 /**
- * entry_base() - a guest of @kind that can be entered
- * @page: a physical page of zeros
+ * entry_base() - make a guest of @kind that can be entered
+ * @page: physical address of a page of zeros
  */
 static inline void entry_base(struct vmx_entry *e, const struct vmx_entry_cpu *cpu, u64 page,
 			      enum entry_kind kind)
@@ -134,7 +134,7 @@ static inline void entry_base(struct vmx_entry *e, const struct vmx_entry_cpu *c
 	entry_base_segs(e, kind);
 }
 
-/* The first rule that @e breaks, and the field that breaks it; NULL if there is none. */
+/* Find the first rule that @e breaks, and the field in *@field. Return: NULL if there is none */
 static inline const struct vmx_entry_rule *entry_check(const struct vmx_entry *e, u32 *field)
 {
 	const struct vmx_entry_rule *rule;
@@ -151,11 +151,11 @@ static inline const struct vmx_entry_rule *entry_check(const struct vmx_entry *e
 enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
 
 /**
- * struct entry_case - what breaks one rule alone
- * @rule: its name; NULL: the guest can still be entered
- * @fault: of the emulated CPU that the project tests on: it does not have this rule
- * @elsewhere: the CPU that the project tests on lacks what the rule is about
- * @said: a part of what that CPU's log says
+ * struct entry_case - a change of a guest that breaks only one rule
+ * @rule: name of the rule; NULL: the guest can still be entered
+ * @fault: the emulated CPU of the project's tests has a bug: it does not check this rule
+ * @elsewhere: the emulated CPU of the project's tests lacks the feature that the rule is about
+ * @said: part of the message in that CPU's log
  */
 struct entry_case {
 	const char *rule;
@@ -196,7 +196,7 @@ static inline void entry_apply(struct vmx_entry *e, const struct entry_case *c)
 #define NONCANONICAL	BIT_ULL(62)
 #define WIDE		BIT_ULL(60)
 #define EVENT(type, vector)	(INTR_INFO_VALID_MASK | (type) << 8 | (vector))
-/* Guests with CPL 3: the DPL of CS and SS, and RPLs. */
+/* Set CPL 3: the DPL and RPL of CS and SS. */
 #define USER_CS_SS	OR(GUEST_CS_AR, 0x60), OR(GUEST_SS_AR, 0x60), OR(GUEST_CS_SELECTOR, 3), \
 			OR(GUEST_SS_SELECTOR, 3)
 #define APICV		(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
@@ -390,7 +390,7 @@ static const struct entry_case entry_cases[] = {
 	CASE("link-revision", LONG, "incorrect revision", SET(LINK, 0x8000)),
 	CASE("pdpte", PAE, "PDPTRs Checks", SET(PDPTE2, 0x1003)),
 
-	/* Near a rule, and within it. */
+	/* Legal values next to the limits of a rule: the guest can be entered. */
 	CASE(NULL, LONG, "", SET(CR3_TARGETS, 4)),
 	CASE(NULL, LONG, "", SET(TPR_THRESHOLD, 0x1f), WITH_EXEC2(APICV)),
 	CASE(NULL, LONG, "", CLR(PIN, PIN_BASED_VIRTUAL_NMIS)),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the two tables of entry_check.h have in common: their rows, and what breaks many rules. */
+/* Macros and check functions that both tables of rules use (entry_check.c, entry_guest.c). */
 #ifndef OKVM_VMX_ENTRY_RULES_H
 #define OKVM_VMX_ENTRY_RULES_H
 
@@ -12,7 +12,7 @@
 
 #include "vmx/entry_check.h"
 
-/* The bits of a word of controls that the CPU lets be 1: the upper half of its MSR. */
+/* Return the bits of a control word that may be 1: the upper half of its capability MSR. */
 static inline u32 word_allowed(const struct vmx_entry_cpu *cpu, unsigned int word)
 {
 	const u64 msr[VMX_NR_W] = { cpu->msrs.pin, cpu->msrs.exec, cpu->msrs.exec2,
@@ -21,7 +21,7 @@ static inline u32 word_allowed(const struct vmx_entry_cpu *cpu, unsigned int wor
 	return msr[word] >> 32;
 }
 
-/* Secondary controls count as 0 unless they are activated. */
+/* Return a control word. The secondary controls are 0 unless they are activated. */
 static inline u32 word_of(const struct vmx_entry *e, unsigned int word)
 {
 	if (word == VMX_W_EXEC2 && !(e->f[VMX_F_EXEC] & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS))
@@ -34,7 +34,7 @@ static inline bool too_wide(const struct vmx_entry *e, u64 addr)
 	return e->cpu->phys_bits < 64 && addr >> e->cpu->phys_bits;
 }
 
-/* The argument has the low bits that must be 0. */
+/* Check a physical address. rule->arg is a mask of the low bits that must be 0. */
 static inline u32 bad_address(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 addr = e->f[rule->fields[0]];
@@ -42,7 +42,7 @@ static inline u32 bad_address(const struct vmx_entry *e, const struct vmx_entry_
 	return addr & rule->arg || too_wide(e, addr) ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* SDM "Linear-Address Masking": two bits above the address, of which user mode takes one. */
+/* With LAM, CR3 has two more bits, 62:61 (SDM "Linear-Address Masking"). */
 static inline u32 bad_cr3(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 lam = e->cpu->lam ? GENMASK_ULL(62, 61) : 0;
@@ -77,7 +77,7 @@ static inline u32 not_canonical(const struct vmx_entry *e, const struct vmx_entr
 	return VMX_F_NONE;
 }
 
-/* Memory types are 0, 1, 4, 5, 6 and 7. */
+/* Each byte of a PAT must be a memory type: 0, 1, 4, 5, 6 or 7. */
 static inline u32 bad_pat(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 pat = e->f[rule->fields[0]];
@@ -107,7 +107,7 @@ static inline bool efer_long(u64 efer, u64 bit)
 	return efer & bit;
 }
 
-/* ---- the event to deliver: SDM "VM-Entry Controls for Event Injection" ---- */
+/* ---- the event to inject: SDM "VM-Entry Controls for Event Injection" ---- */
 
 enum {
 	EVENT_EXT_INT, EVENT_RESERVED, EVENT_NMI, EVENT_HARD,
@@ -136,9 +136,9 @@ static inline bool real_mode(const struct vmx_entry *e)
 	return !(e->f[VMX_F_GUEST_CR0] & X86_CR0_PE);
 }
 
-/* ---- rows ---- */
+/* ---- macros for the rows of the tables ---- */
 
-/* A word of controls and some of its bits, as an argument. */
+/* rule->arg of has_control() and lacks_control(): a control word, and bits of that word. */
 #define BITS_OF(word, bits)	((u64)(word) << 32 | (bits))
 
 #define SEC_EXEC	"VM-Execution Control Fields"
@@ -154,7 +154,7 @@ static inline bool real_mode(const struct vmx_entry *e)
 #define SEC_OTHER	"Checks on Guest Non-Register State"
 #define SEC_PDPTE	"Checks on Guest Page-Directory-Pointer-Table Entries"
 
-/* RULE(area, name, section, when, what breaks it, its argument, text, fields) */
+/* RULE(area, name, section, condition, check function, its argument, text, fields) */
 #define RULE(a, n, sec, cond, fn, x, t, ...)						\
 	{ .area = VMX_AREA_##a, .name = n, .section = sec, cond, .broken = fn, .arg = x,	\
 	  .text = t, .fields = { __VA_ARGS__ } }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CPU has refused to enter a guest: which rules of entry_check.h its VMCS breaks, and the whole
- * VMCS where dump_invalid_vmcs=1 asks for it. Upstream prints the VMCS and leaves the rules to the
- * reader.
+ * Explain a failed VM entry: report the rules of entry_check.h that the VMCS breaks, and, with
+ * dump_invalid_vmcs=1, print the VMCS. Upstream only prints the VMCS.
  */
 #include <linux/io.h>
 #include <linux/moduleparam.h>
@@ -33,7 +32,7 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 {
 	u32 widths = cpuid_eax(0x80000008), ecx = 0, subleaves = 0;
 
-	/* CPUs with fewer leaves answer with the last one's data. */
+	/* For a leaf above the maximum, CPUID returns the data of the highest leaf. */
 	if (boot_cpu_data.cpuid_level >= 7) {
 		ecx = cpuid_ecx(7);
 		subleaves = cpuid_eax(7);
@@ -45,7 +44,7 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 	if (boot_cpu_has(X86_FEATURE_NX))
 		cpu->efer |= EFER_NX;
 	cpu->phys_bits = widths & 0xff;
-	/* LA57, whether the kernel uses it or not; not every CPU's width can be trusted. */
+	/* Use CPUID's LA57 bit. The linear width in leaf 80000008h is wrong on some CPUs. */
 	cpu->linear_bits = ecx & BIT(16) ? 57 : 48;
 	cpu->sgx = boot_cpu_has(X86_FEATURE_SGX);
 	cpu->rtm = boot_cpu_has(X86_FEATURE_RTM);
@@ -57,7 +56,7 @@ OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
 OKVM_EXPORT_FOR_KUNIT(vmx_enter);
 OKVM_EXPORT_FOR_KUNIT(vmx_exited);
 
-/* okvm's VMCSs have no link pointer, so no memory has to be read at its address. */
+/* Read the VMCS. okvm never sets a VMCS link pointer, so that link_revision is not needed. */
 static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 {
 	u32 field;
@@ -70,7 +69,10 @@ static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 		e->vtpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 }
 
-/* How the entry failed says where a rule was broken: the others were not looked at, or are kept. */
+/*
+ * Return true if the rule's area is consistent with the way in which VM entry has failed: with an
+ * exit reason for guest state, with a VM-instruction error for controls and host state.
+ */
 static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 {
 	bool after_checks = reason & VMX_EXIT_REASONS_FAILED_VMENTRY;
@@ -78,7 +80,7 @@ static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 	return (rule->area == VMX_AREA_GUEST) == after_checks;
 }
 
-/* Somebody who may read the error must learn nothing about the host. */
+/* Add a field and its value to the error. Userspace must not get values of the host: 0 instead. */
 static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 field)
 {
 	if (error->ndata + 2 > ARRAY_SIZE(error->data))
@@ -116,7 +118,7 @@ static void dump(const struct vmx_entry *e)
 			       vmx_entry_fields[field].name, e->f[field]);
 }
 
-/* A VMM can fail as often as it likes, and the VMCS takes a hundred lines. */
+/* Ratelimited: a VMM can cause any number of failed entries, and the VMCS takes a hundred lines. */
 static void log_failure(const struct okvm_vcpu *vcpu, const struct vmx_entry *e, u64 reason,
 			const char *text)
 {
@@ -136,7 +138,7 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_ENTRY,
 		.ndata = 3,
-		/* An entry that has not even begun leaves the qualification of an exit before. */
+		/* VMLAUNCH and VMRESUME that fail do not write the exit qualification. */
 		.data = { reason, exited ? vmx_qual(to_hw(vcpu)) : 0 },
 	};
 	const struct vmx_entry_rule *rule;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What entry_check.h wants to know of the CPU. */
+/* Reads the CPU's properties for entry_check.h. */
 #ifndef OKVM_VMX_ENTRY_WHY_H
 #define OKVM_VMX_ENTRY_WHY_H
 
 #include "vmx/entry_check.h"
 
-/** vmx_entry_cpu_read() - of the CPU that this runs on; all have the same */
+/** vmx_entry_cpu_read() - fill @cpu with the properties of this CPU, which all CPUs share */
 void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu);
 
 #endif /* OKVM_VMX_ENTRY_WHY_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dispatch of VM exits: fast with IRQs off, else by a table with a row for
- * every basic exit reason (SDM "VMX Basic Exit Reasons").
+ * The dispatch of VM exits: first to the fast handlers, with IRQs off, then by a table with a row
+ * for every basic exit reason (SDM "VMX Basic Exit Reasons").
  */
 #include <linux/kvm.h>
 #include <linux/nospec.h>
@@ -15,14 +15,14 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/fast.h"
 
-/* Reasons that the kernel's headers do not name. */
+/* Exit reasons that have no name in the kernel's headers. */
 enum {
 	EXIT_IO_SMI = 5, EXIT_OTHER_SMI = 6, EXIT_GETSEC = 11, EXIT_RSM = 17,
 	EXIT_SPP = 66, EXIT_LOADIWKEY = 69, EXIT_ENCLV = 70,
 	EXIT_ENQCMD = 72, EXIT_ENQCMDS = 73, EXIT_SEAMCALL = 76, EXIT_TDCALL = 77,
 };
 
-/* ---- fast: IRQs off, nothing that sleeps, true to go on ---- */
+/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
 
 static const struct okvm_fast_ops vmx_fast_ops = {
 	.traps = vmx_single_steps,
@@ -43,8 +43,8 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The deadline has not come yet: either the time was cut to the timer's 32 bits, or the
-	 * bound on guest time has run out. In the latter case the host takes its interrupts now.
+	 * The timer has expired before the deadline. Either the time did not fit in the timer's 32
+	 * bits, or guest_time_bound is over: then end the stay, so that the host takes interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -56,7 +56,7 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The window may be userspace's: KVM_RUN looks when the fast loop ends. */
+	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
@@ -71,9 +71,9 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The interrupt is another vCPU's kick. The kick's purpose was this exit, and the handler of its
- * vector, sysvec_kvm_posted_intr_ipi(), only counts: it need not run. What the kick was for is in
- * the requests.
+ * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
+ * exit, and its reason is in vcpu->requests. The vector's handler, sysvec_kvm_posted_intr_ipi(),
+ * only counts, so that it need not run.
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -85,12 +85,12 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: from here on the next requester kicks again. */
+	/* Pairs with smp_mb() in request.c: a later requester sends a kick again. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }
 
-/* The guest lowered its TPR below what a pending interrupt needs. */
+/* The guest has lowered its TPR, so that a pending interrupt may be deliverable. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
@@ -98,7 +98,7 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* A chain of compares: with retpolines an indirect call costs more than all of them. */
+/* Use a switch statement: with retpolines, an indirect call costs more than its comparisons. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {
@@ -142,7 +142,7 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- slow: IRQs on, vm->srcu held; an outcome ---- */
+/* ---- slow handlers: IRQs on, vm->srcu held. Return: outcome ---- */
 
 static int exit_resume(struct okvm_vcpu *vcpu)
 {
@@ -184,8 +184,8 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_SIPI_SIGNAL]	= exit_unexpected,
 	[EXIT_IO_SMI]			= exit_unexpected,
 	[EXIT_OTHER_SMI]		= exit_unexpected,
-	[EXIT_REASON_INTERRUPT_WINDOW]	= exit_resume,		/* fast */
-	[EXIT_REASON_NMI_WINDOW]	= exit_resume,		/* fast */
+	[EXIT_REASON_INTERRUPT_WINDOW]	= exit_resume,		/* done by fast_irq_window() */
+	[EXIT_REASON_NMI_WINDOW]	= exit_resume,		/* done by fast_nmi_window() */
 	[EXIT_REASON_TASK_SWITCH]	= vmx_exit_task_switch,
 	[EXIT_REASON_CPUID]		= vmx_exit_cpuid,
 	[EXIT_GETSEC]			= vmx_exit_ud,
@@ -196,7 +196,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* never enabled */
 	[EXIT_RSM]			= vmx_exit_ud,
 	[EXIT_REASON_VMCALL]		= vmx_exit_vmcall,
-	[EXIT_REASON_VMCLEAR]		= vmx_exit_ud,		/* no nested VMX: as without VMX */
+	[EXIT_REASON_VMCLEAR]		= vmx_exit_ud,		/* guests have no VMX */
 	[EXIT_REASON_VMLAUNCH]		= vmx_exit_ud,
 	[EXIT_REASON_VMPTRLD]		= vmx_exit_ud,
 	[EXIT_REASON_VMPTRST]		= vmx_exit_ud,
@@ -210,14 +210,14 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_IO_INSTRUCTION]	= vmx_exit_io,
 	[EXIT_REASON_MSR_READ]		= vmx_exit_rdmsr,
 	[EXIT_REASON_MSR_WRITE]		= vmx_exit_wrmsr,
-	[EXIT_REASON_INVALID_STATE]	= exit_unexpected,	/* comes as a failed entry */
-	[EXIT_REASON_MSR_LOAD_FAIL]	= exit_unexpected,	/* likewise */
+	[EXIT_REASON_INVALID_STATE]	= exit_unexpected,	/* see exit_entry_failed() */
+	[EXIT_REASON_MSR_LOAD_FAIL]	= exit_unexpected,	/* see exit_entry_failed() */
 	[EXIT_REASON_MWAIT_INSTRUCTION]	= vmx_exit_mwait,
 	[EXIT_REASON_MONITOR_TRAP_FLAG]	= exit_resume,
 	[EXIT_REASON_MONITOR_INSTRUCTION] = vmx_exit_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]	= vmx_exit_pause,
-	[EXIT_REASON_MCE_DURING_VMENTRY] = exit_unexpected,	/* comes as a failed entry */
-	[EXIT_REASON_TPR_BELOW_THRESHOLD] = exit_resume,	/* fast */
+	[EXIT_REASON_MCE_DURING_VMENTRY] = exit_unexpected,	/* see exit_entry_failed() */
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = exit_resume,	/* done by fast_tpr() */
 	[EXIT_REASON_APIC_ACCESS]	= vmx_exit_apic_access,
 	[EXIT_REASON_EOI_INDUCED]	= vmx_exit_eoi,
 	[EXIT_REASON_GDTR_IDTR]		= vmx_exit_desc,
@@ -226,7 +226,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_EPT_MISCONFIG]	= vmx_exit_misconfig,
 	[EXIT_REASON_INVEPT]		= vmx_exit_ud,
 	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* never enabled */
-	[EXIT_REASON_PREEMPTION_TIMER]	= exit_resume,		/* the bound on guest time */
+	[EXIT_REASON_PREEMPTION_TIMER]	= exit_resume,		/* guest_time_bound is over */
 	[EXIT_REASON_INVVPID]		= vmx_exit_ud,
 	[EXIT_REASON_WBINVD]		= vmx_exit_nop,
 	[EXIT_REASON_XSETBV]		= vmx_exit_xsetbv,
@@ -237,7 +237,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_ENCLS]		= vmx_exit_ud,
 	[EXIT_REASON_RDSEED]		= vmx_exit_ud,
 	[EXIT_REASON_PML_FULL]		= exit_resume,
-	[EXIT_REASON_XSAVES]		= exit_unexpected,	/* the bitmap is 0 */
+	[EXIT_REASON_XSAVES]		= exit_unexpected,	/* XSS_EXIT_BITMAP is 0 */
 	[EXIT_REASON_XRSTORS]		= exit_unexpected,
 	[EXIT_SPP]			= exit_unexpected,
 	[EXIT_REASON_UMWAIT]		= vmx_exit_ud,
@@ -252,8 +252,9 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_TDCALL]			= vmx_exit_ud,
 };
 
-/* Exits that can come in the middle of a delivery (SDM "Information for VM Exits That Occur
- * During Event Delivery").
+/*
+ * Return true if the delivery of an event can cause an exit with this reason (SDM "Information for
+ * VM Exits That Occur During Event Delivery").
  */
 static bool reason_can_cut_delivery(u32 reason)
 {
@@ -270,7 +271,10 @@ static bool reason_can_cut_delivery(u32 reason)
 	}
 }
 
-/* The fast handler found no device in the kernel. No bus is looked at again: no vm->srcu. */
+/*
+ * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
+ * not searched again, so that vm->srcu is not needed.
+ */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -278,7 +282,7 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	const union qual_io q = { vmx_qual(hw) };
 
 	arch->stay.pio_missed = false;
-	/* The completion needs them, and would read them through the backend's table. */
+	/* The completion needs RIP and RFLAGS: read them here, without the indirect call. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	arch->pio.port = q.port;
@@ -300,7 +304,7 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 	return exit_fail_entry(vcpu, hw->exit_reason);
 }
 
-/* noinline, so that vmx_exit_slow() can return early without saving registers for this. */
+/* noinline, so that vmx_exit_slow() need not save registers on its other paths. */
 static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -321,7 +325,7 @@ static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
-	/* Nearly every handler needs them, and would read them through the backend's table. */
+	/* Most handlers need RIP and RFLAGS: read them here, without the indirect call. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exceptions, NMIs and machine checks that end a run of the guest, and task
- * switches, which only software can do.
+ * VM exits due to exceptions, NMIs and machine checks, and due to task switches, which VMX does not
+ * execute in hardware.
  */
 #include <linux/sched.h>
 
@@ -32,9 +32,9 @@ static bool is_host_nmi(u32 info)
 }
 
 /*
- * IRQs off, right after the exit. The exit of an NMI blocks NMIs as its
- * delivery would; INT 2 goes through the kernel's own gate, on its own stack,
- * and the IRET of its handler ends the blocking.
+ * Call the host's handlers of NMIs and machine checks, with IRQs off, right after the VM exit. An
+ * exit due to an NMI blocks NMIs. INT 2 enters the kernel's NMI handler on its own stack, and the
+ * handler's IRET ends the blocking.
  */
 void vmx_host_nmi_mce(struct okvm_vcpu *vcpu)
 {
@@ -54,8 +54,8 @@ void vmx_host_nmi_mce(struct okvm_vcpu *vcpu)
 }
 
 /*
- * An alignment check is the guest's own if it has asked for it; else the host's
- * split-lock detection has caught a bus lock.
+ * Return true if the guest's own state (CPL 3, CR0.AM, EFLAGS.AC) explains the #AC. Otherwise the
+ * host's split-lock detection has raised it.
  */
 static bool ac_is_the_guests(struct okvm_vcpu *vcpu)
 {
@@ -71,7 +71,7 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, error);
 		return OKVM_RESUME;
 	}
-	/* The kernel warns and lets this thread go on without detection, or refuses. */
+	/* The kernel warns and disables the detection for this thread, or returns false. */
 	if (handle_guest_split_lock(okvm_rip(vcpu)))
 		return OKVM_RESUME;
 	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
@@ -81,8 +81,8 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Entries demand a pending single-step trap with TF and a shadow
- * (SDM "Checks on Guest Non-Register State").
+ * With TF and blocking by STI or MOV SS, VM entry requires a pending single-step trap (SDM "Checks
+ * on Guest Non-Register State").
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
@@ -103,7 +103,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
-	/* INT1 is a trap whose exit is fault-like. Its own exception takes the place of TF's. */
+	/* The exit of INT1, a trap, is fault-like: skip INT1. Its #DB replaces the trap by TF. */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn_fast(vcpu);
 	else
@@ -137,7 +137,7 @@ int vmx_exit_exception(struct okvm_vcpu *vcpu)
 	u32 info = vmx_intr_info(hw);
 	u8 vector = info & INTR_INFO_VECTOR_MASK;
 
-	/* Served in vmx_host_nmi_mce(). */
+	/* vmx_host_nmi_mce() has already called the host's handler. */
 	if (is_host_nmi(info) || is_machine_check(info))
 		return OKVM_RESUME;
 	vmx_nmi_unblocked(vcpu, info & INTR_INFO_UNBLOCK_NMI && vector != X86_TRAP_DF);
@@ -172,7 +172,7 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	vmx_sync_wp(vcpu);
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-	/* Exceptions and interrupts return to the instruction, all else after it. */
+	/* After a hardware event the old task continues at the instruction, else behind it. */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exits that are made by instructions: decode the qualification, call x86/.
+ * VM exits caused by instructions: decode the exit qualification and call the handlers of x86/.
  */
 #include <asm/trapnr.h>
 
@@ -65,13 +65,13 @@ int vmx_exit_xsetbv(struct okvm_vcpu *vcpu)
 	return okvm_exit_xsetbv(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* No performance counters: every index is illegal. */
+/* Guests have no performance counters: RDPMC with any index makes #GP. */
 int vmx_exit_rdpmc(struct okvm_vcpu *vcpu)
 {
 	return okvm_gp_or_skip(vcpu, true, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* UMIP without hardware support. */
+/* LGDT, SGDT and similar instructions exit only to emulate UMIP on a CPU without it. */
 int vmx_exit_desc(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
@@ -87,7 +87,7 @@ int vmx_exit_io(struct okvm_vcpu *vcpu)
 	return okvm_pio(vcpu, q.port, qual_io_size(q), q.in, vmx_insn_len(hw));
 }
 
-/* Only with shadow paging. The qualification is the linear address. */
+/* INVLPG exits with shadow paging only. The exit qualification is the linear address. */
 int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
 {
 	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, vmx_qual(to_hw(vcpu)));
@@ -102,7 +102,7 @@ bool vmx_fast_invlpg(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* The descriptor is in memory, which the emulator reads. */
+/* The emulator reads the INVPCID descriptor from guest memory. */
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);

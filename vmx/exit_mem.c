@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exits that are made by memory accesses: EPT violations and
- * misconfigurations (MMIO), page faults of shadow paging, and the APIC page.
+ * VM exits caused by memory accesses: EPT violations, EPT misconfigurations (MMIO), page faults
+ * under shadow paging, and accesses to the APIC-access page.
  */
 #include <asm/apicdef.h>
 #include <asm/processor-flags.h>
@@ -18,7 +18,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/host_apf.h"
 
-/* How the MMU is to take the access. */
+/* Convert the qualification of an EPT violation to enum okvm_access. */
 static u32 ept_access(union qual_ept q)
 {
 	u32 acc = OKVM_ACC_USER;
@@ -34,13 +34,19 @@ static u32 ept_access(union qual_ept q)
 	return acc;
 }
 
-/* The faulting address if it is of data of the instruction at RIP, else OKVM_INVALID_GPA. */
+/*
+ * Return @gpa if it is the address of a memory operand of the instruction at RIP, and
+ * OKVM_INVALID_GPA if a fetch or a page walk has accessed it.
+ */
 static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 {
 	return q.linear && q.translated && !q.fetch ? gpa : OKVM_INVALID_GPA;
 }
 
-/* A descriptor table or a stack is in MMIO. Userspace gets what upstream gives it. */
+/*
+ * The CPU cannot deliver an event because a descriptor table or a stack is in MMIO. Report the same
+ * data as upstream.
+ */
 int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -55,10 +61,9 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The delivery of an event has met what EPT does not map; the instruction at RIP has no part in it.
- * If that is read-only memory (page tables, descriptor tables, a stack), the emulator can deliver
- * the event: it sets no accessed bits and gives userspace what is pushed. If no memory is there,
- * the delivery fails.
+ * The delivery of an event has made an access to @gpa that EPT does not allow. If @gpa is in
+ * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event:
+ * it sets no accessed bits, and passes pushed data to userspace. Without memory, delivery fails.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -68,7 +73,7 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return okvm_emul_deliver(vcpu);
 }
 
-/* Serves violations that another vCPU has resolved meanwhile, or that only miss an accessed bit. */
+/* Handle an EPT violation if another vCPU has resolved it, or only an accessed bit is missing. */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -78,11 +83,11 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 		return false;
 	if (!okvm_mmu_fault_fast(vcpu, vmx_gpa(hw), ept_access(q)))
 		return false;
-	/* A delivery that was cut short goes the slow way. */
+	/* If the exit has interrupted the delivery of an event, leave it to the slow handler. */
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 
-/* @operand: @gpa, or OKVM_INVALID_GPA if that is not the instruction's own */
+/* Handle a fault at @gpa; @operand as operand_gpa() returns it */
 static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);
@@ -96,14 +101,17 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, operand);
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
-		/* KVM_RUN looks at signals, and whether it may enter, before it enters again. */
+		/* Before the next entry KVM_RUN checks for signals and whether the vCPU may run. */
 		return OKVM_RESUME;
 	default:
 		return verdict;
 	}
 }
 
-/* As an x86 page fault has it; the upper bits: is the address the access's or a table's? */
+/*
+ * Return the qualification as an error code of an x86 page fault. Bit 32: the access itself has
+ * faulted; bit 33: the page walk has faulted.
+ */
 static u64 ept_error_code(union qual_ept q)
 {
 	return (q.permissions ? X86_PF_PROT : 0) | (q.write ? X86_PF_WRITE : 0) |
@@ -133,13 +141,13 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
-	/* An entry of an older generation, or no MMIO entry at all: the fault path decides. */
+	/* The MMIO entry is older than the present memory slots: handle the exit as a fault. */
 	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
 /* ---- page faults: shadow paging ---- */
 
-/* An access that is the kernel's at CPL 3 is the CPU's own: of a descriptor table, or a TSS. */
+/* A supervisor access at CPL 3 is an implicit one by the CPU, to a descriptor table or a TSS. */
 static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 {
 	struct okvm_page_fault pf = {
@@ -152,8 +160,8 @@ static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * The guest's own fault. CR2 is written here too: the fast loop goes back into the guest without
- * stay_enter(), and stay_leave() takes over what the register holds.
+ * Queue a #PF for the guest. In the fast loop (@fast), also write the CR2 register: the guest is
+ * entered again without stay_enter(), and stay_leave() reads the guest's CR2 from the register.
  */
 static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf, bool fast)
 {
@@ -181,7 +189,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	unsigned long cr2;
 	int verdict;
 
-	/* Locks of mmu/ sleep there. */
+	/* With PREEMPT_RT, rwlocks such as mmu->lock sleep. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return false;
 	if (!is_page_fault(info))
@@ -190,7 +198,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
 		return false;
 	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
-	/* A fault of the host's own, where user memory is read, would take the guest's CR2 away. */
+	/* Reading user memory may fault on the host, which overwrites the guest's CR2. */
 	cr2 = native_read_cr2();
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (unlikely(native_read_cr2() != cr2))
@@ -201,8 +209,8 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 }
 
 /*
- * No memory is there, read-only memory is written, or a table that is being followed: then the
- * emulator writes, and tells mmu/.
+ * Emulate an access that shadow paging does not map: no memory, a write to read-only memory, or a
+ * write to a page table of the guest (the emulator calls okvm_mmu_guest_wrote() after it).
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
@@ -215,7 +223,7 @@ static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *
 	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
 		if (pf->gpa == OKVM_INVALID_GPA)
 			return vmx_delivery_failed(vcpu);
-		/* What is pushed goes where a table has been: the delivery is made again. */
+		/* The stack is in a page that was a page table: unprotect it, deliver again. */
 		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
 		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
 	}
@@ -253,7 +261,7 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 	}
 }
 
-/* The guest may change CR0.WP without an exit: tell the page walker its value before a walk. */
+/* The emulator walks the guest's tables: update the walker's CR0.WP, which the guest may own. */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {
 	vmx_sync_wp(vcpu);
@@ -261,9 +269,9 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 }
 
 /*
- * A write of EOI needs no value, so nothing has to be decoded. The manual does not promise the
- * instruction's length for this exit (SDM "Information for VM Exits Due to Instruction Execution");
- * CPUs give it, and upstream relies on it as well.
+ * Return true for a write to EOI. The written value does not matter, so that the instruction need
+ * not be decoded. The SDM does not define the instruction length for this exit ("Information for VM
+ * Exits Due to Instruction Execution"), but CPUs report it, and upstream relies on it, too.
  */
 static bool writes_eoi(union qual_apic q)
 {
@@ -286,7 +294,7 @@ bool vmx_fast_apic_write(struct okvm_vcpu *vcpu)
 	return okvm_apic_write_fast(vcpu, qual_apic_write(vmx_qual(to_hw(vcpu))));
 }
 
-/* SDM "APIC-Access VM Exits". */
+/* Handle an access to the APIC-access page (SDM "APIC-Access VM Exits"). */
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 {
 	const union qual_apic q = { vmx_qual(to_hw(vcpu)) };
@@ -303,7 +311,7 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 }
 
-/* Trap-like: the write is in the page already and RIP is past it. */
+/* The exit is trap-like: the value is in the virtual-APIC page, and RIP is past the instruction. */
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu)
 {
 	okvm_apic_write_nodecode(vcpu, qual_apic_write(vmx_qual(to_hw(vcpu))));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events are handed to hardware here, and taken back if it did not finish their
- * delivery. x86/cpu/event.c chooses the event.
+ * Inject events, and recover events whose delivery was interrupted by a VM exit. x86/cpu/event.c
+ * chooses the event.
  */
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
@@ -13,15 +13,15 @@
 #include "x86/cpu/event.h"
 
 /*
- * Without virtual NMIs nothing tells when the guest's handler is done. After this time NMIs are
- * taken to be unblocked, whether or not it is.
+ * Without virtual NMIs, okvm does not see the IRET of the guest's NMI handler. After this time it
+ * assumes that NMIs are unblocked.
  */
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * A guest that halts without exits may be halted when some other exit comes. In that activity state
- * entries refuse most exceptions; and any delivery ends the halt (SDM "Checks on Guest Non-Register
- * State", "HLT").
+ * If HLT does not exit, the activity state may be HLT at another VM exit. In this state VM entry
+ * fails for most exceptions. As any delivered event ends HLT, set the state to active (SDM "Checks
+ * on Guest Non-Register State", "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {
@@ -46,7 +46,7 @@ static void vmx_inject_exception(struct okvm_vcpu *vcpu)
 	u32 info = ev->exc.vector;
 
 	if (ev->exc.has_error) {
-		/* Bits 31:16 must be 0 (SDM "Checks on VM-Entry Control Fields"). */
+		/* Error-code bits 31:16 must be 0 (SDM "Checks on VM-Entry Control Fields"). */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->exc.error_code);
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	}
@@ -80,10 +80,7 @@ static void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 		hw->vmcs.soft_nmi_masked = true;
 		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
-	/*
-	 * Entries that deliver an NMI want it unblocked (SDM "Checks on Guest Non-Register
-	 * State").
-	 */
+	/* NMI injection requires no blocking by NMI (SDM "Checks on Guest Non-Register State"). */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
@@ -107,7 +104,7 @@ static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 
 	if (likely(!shadow && val == hw->shadow))
 		return;
-	/* A state with both kinds of blocking is not legal. */
+	/* VM entry fails if both kinds of blocking are set. */
 	if (shadow & OKVM_IRQ_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & OKVM_IRQ_SHADOW_STI)
@@ -115,7 +112,7 @@ static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 	vmx_shadow_set(hw, val);
 }
 
-/* Ends the blocking once its time is over. */
+/* Return true if NMIs are blocked; end the blocking after SOFT_NMI_LIMIT_NS. */
 static bool soft_nmi_masked(struct vmx_vmcs *vmcs)
 {
 	if (vmcs->soft_nmi_masked && ktime_get_ns() - vmcs->soft_nmi_since > SOFT_NMI_LIMIT_NS)
@@ -154,7 +151,7 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	if (irq)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		/* An NMI window does not open in the shadow of STI on all CPUs. */
+		/* On some CPUs, NMI-window exiting does not wait for the end of blocking by STI. */
 		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;
 	} else if (nmi) {
@@ -173,10 +170,10 @@ void vmx_events_given(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The vector of an external interrupt whose delivery was cut short. With virtual-interrupt
- * delivery that is the newest interrupt in service, SVI, whether the CPU or an entry began the
- * delivery. The vectoring information holds the same vector, except in Bochs 3.0, which leaves
- * there what it last delivered in another way. SVI is 0 if the interrupt is the PIC's.
+ * Return the vector of an external interrupt whose delivery was interrupted by the exit; @vector is
+ * from the IDT-vectoring information. With virtual-interrupt delivery the vector is also in SVI,
+ * as the highest interrupt in service. SVI is preferred: Bochs 3.0 has an older vector in the
+ * IDT-vectoring information. SVI is 0 for an interrupt from the PIC.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
@@ -188,7 +185,7 @@ static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 	return svi ? svi : vector;
 }
 
-/* SDM "IDT-Vectoring Information Field". */
+/* Inject the event of hw->idt_info again (SDM "IDT-Vectoring Information Field"). */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -197,7 +194,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:
-		/* Its delivery begins anew, so it must not be blocked by itself. */
+		/* The NMI is delivered again: end the blocking by its first delivery. */
 		vmx_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;
@@ -224,7 +221,7 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* A fault during the delivery of an event says nothing about an IRET. */
+	/* If the exit has interrupted the delivery of an event, @unblocked is undefined. */
 	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
 	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return;

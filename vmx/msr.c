@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MSRs that hardware holds for the guest: fields of the VMCS, and the MSRs that
- * the kernel itself does not use, which are switched only when the CPU is about
- * to run userspace ("user-return MSRs").
+ * MSRs whose guest values are in hardware: VMCS fields and "user-return MSRs". The kernel itself
+ * does not use the latter, so that the host's values are restored only before userspace runs.
  */
 #include <linux/percpu.h>
 #include <linux/user-return-notifier.h>
@@ -24,13 +23,13 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* no VM-entry control loads EFER: SCE is switched here too */
+static bool uret_efer;		/* VM entry cannot load EFER: EFER.SCE is a user-return MSR */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
 	u64 now[URET_SLOTS];
-	bool known;		/* @host was read on this CPU */
-	bool guests;		/* some value is a guest's */
+	bool known;		/* @host has been read on this CPU */
+	bool guests;		/* at least one MSR has a guest's value */
 #ifdef CONFIG_USER_RETURN_NOTIFIER
 	struct user_return_notifier urn;
 	bool registered;
@@ -51,8 +50,8 @@ static bool uret_used(unsigned int slot)
 }
 
 /*
- * Where the host has switched TSX off, it stays off for guests too: a guest must not switch on what
- * the host's administrator thinks unsafe.
+ * If the host has disabled TSX, a guest must not enable it: TSX_CTRL is not switched then, as the
+ * host's administrator may consider TSX unsafe.
  */
 static bool uret_wanted_on_host(u32 msr)
 {
@@ -71,7 +70,7 @@ void vmx_uret_init(void)
 	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
 }
 
-/* IRQs off. */
+/* Restore the host's values. Caller has IRQs off. */
 static void uret_restore(struct uret_cpu *c)
 {
 	unsigned int i;
@@ -94,7 +93,7 @@ static void uret_on_return(struct user_return_notifier *urn)
 	struct uret_cpu *c = container_of(urn, struct uret_cpu, urn);
 	unsigned long flags;
 
-	/* vmx_uret_cpu_off() may come as an IPI. */
+	/* IRQs off, as vmx_uret_cpu_off() may run in an IPI. */
 	local_irq_save(flags);
 	if (c->registered) {
 		c->registered = false;
@@ -165,13 +164,13 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* CPUID_CLEAR stays the host's: it changes the host's CPUID. Guests get CPUID from okvm. */
+	/* Keep the host's CPUID_CLEAR: it affects the host's CPUID. okvm emulates the guest's. */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];
 }
 
-/* Outside of long mode, and without SYSCALL, the guest cannot see most of them. */
+/* Return false if the guest cannot read or use the MSR, so that it need not be loaded. */
 static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
 {
 	const struct okvm_arch_vcpu *arch = hw->vcpu->arch;
@@ -226,7 +225,7 @@ static int uret_slot(u32 msr)
 	return -1;
 }
 
-/* ---- the bitmap: a 1 makes the access exit (SDM "MSR-Bitmap Address") ---- */
+/* ---- the MSR bitmap: accesses whose bit is 1 exit (SDM "MSR-Bitmap Address") ---- */
 
 void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write)
 {
@@ -257,7 +256,7 @@ static void pass_spec_ctrl(struct okvm_vcpu *vcpu)
 		msr_pass_through(vcpu, MSR_IA32_SPEC_CTRL, true, true);
 }
 
-/* ---- MSRs of the VMCS ---- */
+/* ---- MSRs that are VMCS fields ---- */
 
 struct msr_field {
 	u32 msr;
@@ -337,7 +336,7 @@ static void set_spec_ctrl(struct okvm_vcpu *vcpu, u64 val)
 	vcpu->arch->spec_ctrl = val;
 	if (!val || hw->spec_ctrl_direct)
 		return;
-	/* A guest that uses it once uses it all the time. */
+	/* A guest that writes it once is expected to write it often: stop intercepting it. */
 	hw->spec_ctrl_direct = true;
 	pass_spec_ctrl(vcpu);
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest registers that live in the VMCS: segments, descriptor tables, control
- * registers. Read lazily, kept until the next exit.
+ * Guest registers in the VMCS: segments, descriptor tables, control registers. They are read when
+ * they are first needed, and the copies are kept until the next VM exit.
  *
- * Upstream runs real mode without unrestricted guest as VM86 with made-up
- * segments; okvm keeps the true ones in the VMCS and lets the emulator run
- * whatever hardware would refuse.
+ * Without unrestricted guest, upstream runs real mode in virtual-8086 mode with modified segments.
+ * okvm keeps the guest's segments in the VMCS and emulates what hardware cannot run.
  */
 #include <linux/kvm.h>
 
@@ -86,8 +85,8 @@ static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enu
 	var->s = !!(ar & SEG_AR_S);
 	var->dpl = (ar >> SEG_AR_DPL_SHIFT) & 3;
 	/*
-	 * An unusable segment is shown as not present: some VMMs know no "unusable" and would
-	 * hand it back as a present one.
+	 * Report an unusable segment as not present. Some VMMs ignore "unusable" and would set
+	 * the segment as a present one later.
 	 */
 	var->present = !var->unusable;
 	var->avl = !!(ar & SEG_AR_AVL);
@@ -99,7 +98,7 @@ static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enu
 
 static u32 seg_ar(const struct kvm_segment *var)
 {
-	/* An unusable segment keeps its attributes: userspace reads them, and SS.DPL is the CPL. */
+	/* Keep an unusable segment's attributes: userspace reads them, and SS.DPL is the CPL. */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |
 	       (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) | (var->g ? SEG_AR_G : 0) |
@@ -114,9 +113,8 @@ static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 	u32 ar = seg_ar(var);
 
 	/*
-	 * With unrestricted guest any VMM may put in real-mode segments as it finds them, whose
-	 * type says "not accessed": entries demand the bit (SDM "Checks on Guest Segment
-	 * Registers").
+	 * With unrestricted guest, a VMM may set real-mode segments without the accessed bit in
+	 * the type. VM entry requires the bit (SDM "Checks on Guest Segment Registers").
 	 */
 	if (vmx_unrestricted(vcpu) && seg != OKVM_SEG_LDTR &&
 	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))
@@ -147,8 +145,9 @@ static void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool
 }
 
 /*
- * Upstream's words in upstream's order; an entry that failed has the first two only, and an entry
- * that was not tried because hardware would refuse it looks like one that failed.
+ * Return the data of the last exit in the same order as upstream. A failed VM entry has only the
+ * first two words. If the state is emulated because hardware would refuse it, return the exit
+ * reason of a failed VM entry.
  */
 static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
@@ -172,7 +171,7 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 
 int vmx_get_cpl(struct okvm_vcpu *vcpu)
 {
-	/* Long mode has neither real mode nor virtual-8086 mode. */
+	/* In long mode there is neither real mode nor virtual-8086 mode: SS.DPL is the CPL. */
 	if (!okvm_long_mode(vcpu)) {
 		if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 			return 0;
@@ -187,13 +186,13 @@ bool vmx_cs_long(struct okvm_vcpu *vcpu)
 	return okvm_long_mode(vcpu) && seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
 }
 
-/* Do what okvm_skip_insn() does, where no trap follows. */
+/* Do what okvm_skip_insn() does. The caller knows that RFLAGS.TF is 0. */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old = vmx_rip(vcpu);
-	/* A fast exit reads the length once, so vmx_insn_len(), which keeps it, is of no use. */
+	/* A fast exit reads the length only once: vmx_insn_len(), which caches it, is slower. */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
@@ -258,15 +257,13 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /*
  * ---- control registers ----
  *
- * Under shadow paging the guest's paging is ours, and hardware's registers describe our tables
- * rather than the guest's: paging is always on, in the format with 8-byte entries; write protection
- * binds the guest's kernel too; PCIDs and protection keys are off, and EFER.NX is on. What is left
- * of the guest's own are SMEP and SMAP, as hardware alone sees the privilege of an access; while
- * the guest has no paging they have nothing to say. The guest reads its own values from the read
- * shadows.
+ * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
+ * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NX are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
+ * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
+ * are 0 while the guest's paging is off. The guest reads its own values from the read shadows.
  */
 
-/* The tables have the more levels only for a guest that has them itself. */
+/* Return the value of GUEST_CR4 for shadow paging, if the guest's own (with okvm's MCE) is @cr4. */
 static unsigned long shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long cr4)
 {
 	cr4 |= X86_CR4_PAE;
@@ -278,14 +275,14 @@ static unsigned long shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long
 	return cr4;
 }
 
-/* Entries demand that LME agrees with LMA while paging is on, as it always is. */
+/* Return GUEST_IA32_EFER. With CR0.PG = 1, which is always set, VM entry requires LME == LMA. */
 static u64 shadow_efer(u64 efer)
 {
 	efer |= EFER_NX;
 	return efer & EFER_LMA ? efer | EFER_LME : efer & ~(u64)EFER_LME;
 }
 
-/* Our tables say "write-back" and "uncacheable" as the kernel does, by its own PAT. */
+/* The memory types in shadow entries are encoded for the host's PAT (see spte_fmt_pt). */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
 {
 	if (vmx_is_shadow(vcpu))
@@ -299,7 +296,7 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long val = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 
-	/* VMX operation demands NE, PE and PG; with unrestricted guest PE and PG may be 0. */
+	/* VMX operation requires NE, PE and PG; with unrestricted guest PE and PG may be 0. */
 	val |= X86_CR0_NE;
 	if (!vmx_unrestricted(vcpu))
 		val |= X86_CR0_PE | X86_CR0_PG;
@@ -315,7 +312,7 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 		vmx_set_cr4(vcpu, okvm_cr4(vcpu));
 }
 
-/* DESC: LGDT, SGDT and their kin exit, for a guest's UMIP on a CPU without it. */
+/* Set whether LGDT, SGDT and similar instructions exit, to emulate UMIP on a CPU without it. */
 static void desc_exiting(struct okvm_hw_vcpu *hw, bool on)
 {
 	if (on)
@@ -371,13 +368,13 @@ void vmx_sync_wp(struct okvm_vcpu *vcpu)
 	okvm_paging_changed(vcpu);
 }
 
-/* ---- can hardware without unrestricted guest run this? ---- */
+/* ---- checks whether hardware without unrestricted guest can run the guest's state ---- */
 
 static bool ar_sane(u32 ar, u32 limit)
 {
 	if (!(ar & SEG_AR_P) || ar & SEG_AR_RESERVED)
 		return false;
-	/* G and the limit must agree. */
+	/* With G = 1, bits 11:0 of the limit must be 1; with G = 0, bits 31:20 must be 0. */
 	if ((limit & 0xfff) != 0xfff && ar & SEG_AR_G)
 		return false;
 	return !(limit >> 20) || ar & SEG_AR_G;
@@ -393,10 +390,10 @@ static bool data_seg_ok(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 		return true;
 	if (!(ar & SEG_AR_S) || !(ar & 1) || !ar_sane(ar, seg_read(hw, seg, SEG_LIMIT)))
 		return false;
-	/* Code must be readable. */
+	/* A code segment in a data segment register must be readable. */
 	if (ar & 8 && !(ar & 2))
 		return false;
-	/* Data and non-conforming code: DPL >= RPL. */
+	/* A data or non-conforming code segment must have DPL >= RPL. */
 	return (ar & SEG_AR_TYPE) > 11 || dpl >= rpl;
 }
 
@@ -457,7 +454,7 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 	return true;
 }
 
-/* SDM "Checks on Guest Segment Registers". */
+/* See SDM "Checks on Guest Segment Registers". */
 bool vmx_state_valid(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -467,7 +464,7 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 		return true;
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		return false;
-	/* Shadow tables can map linear addresses to themselves. */
+	/* With shadow paging, hardware runs a guest with CR0.PG = 0 on direct tables. */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PG) && !vmx_is_shadow(vcpu))
 		return false;
 	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What happens when a VMCS access fails: the VM dies, the host goes on.
- */
+/* The handling of failed VMCS accesses: the VM is killed, and the host goes on. */
 #include <linux/preempt.h>
 #include <linux/printk.h>
 
@@ -32,7 +30,7 @@ void vmcs_check_owner(void)
 
 	preempt_disable();
 	vcpu = okvm_running_vcpu();
-	/* Where VMX is off it faults and stores nothing. */
+	/* Outside of VMX operation VMPTRST faults, and @pa stays 0. */
 	asm volatile("1: vmptrst %0\n\t"
 		     "2:\n\t"
 		     _ASM_EXTABLE(1b, 2b)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VMCS accessors, the other VMX instructions, and what software keeps of a VMCS.
+ * VMCS accessors, the other VMX instructions, and struct vmx_vmcs.
  *
- * An access that fails (no current VMCS, no such field, or VMX switched off
- * under us by an emergency) kills the VM whose vCPU is loaded; upstream BUGs or
- * spins there. VMX instructions set CF or ZF on failure (SDM "VMX Instruction
- * Reference", "Conventions").
+ * A VMCS access fails if there is no current VMCS, if the field does not exist, or if
+ * vmx_emergency() has left VMX operation. Then okvm kills the VM whose vCPU is loaded; upstream
+ * BUGs or spins. VMX instructions set CF or ZF on failure (SDM "VMX Instruction Reference",
+ * "Conventions").
  */
 #ifndef OKVM_VMX_VMCS_H
 #define OKVM_VMX_VMCS_H
@@ -19,20 +19,20 @@
 #include <asm/asm.h>
 #include <asm/vmx.h>
 
-/* A VMCS region; only the first word is software's. */
+/* A VMCS region. Software writes only the revision identifier. */
 struct vmcs {
 	u32 revision;
 	u32 abort;
 	u8 data[];
 };
 
-/** vmcs_failed() - an access to @field failed: the VM whose vCPU is loaded here dies */
+/** vmcs_failed() - kill the VM whose vCPU is loaded, after a failed access to @field */
 void vmcs_failed(unsigned long field, bool write);
 
 /*
- * The same by vmcs_failed_thunk() in vmenter.S, which keeps all registers but the arguments'. To
- * the compiler none of the hundreds of accesses is a call, so functions without other calls save no
- * registers.
+ * Call vmcs_failed() through vmcs_failed_thunk() in vmenter.S, which preserves all registers except
+ * its arguments. As the compiler sees no call in a VMCS access, functions that only access the
+ * VMCS need not save registers.
  */
 static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)
 {
@@ -41,7 +41,7 @@ static __always_inline void vmcs_access_failed(unsigned long field, unsigned lon
 }
 
 #ifdef CONFIG_PROVE_LOCKING
-/** vmcs_check_owner() - debug kernels: is the current VMCS that of the loaded vCPU? */
+/** vmcs_check_owner() - debug kernels: check that the current VMCS is the loaded vCPU's */
 void vmcs_check_owner(void);
 #else
 static inline void vmcs_check_owner(void) { }
@@ -56,7 +56,7 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 			  "jna %l[failed]\n\t"
 			  _ASM_EXTABLE(1b, %l[failed])
 			  : [val] "=r" (val) : [field] "r" (field) : "cc" : failed);
-	/* Without this asm, older compilers misplace code between an asm goto and its outputs. */
+	/* This asm works around compilers that misplace code after an asm goto with outputs. */
 	asm("");
 	return val;
 failed:
@@ -81,7 +81,7 @@ static inline u32 vmcs_read32(unsigned long field)
 	return (u32)vmcs_read(field);
 }
 
-/* Each of these returns false if the CPU refuses. */
+/* Each of the following functions executes one VMX instruction; false: the instruction failed. */
 
 #define VMX_INSN_OF_REGION(insn)					\
 static inline bool vmx_insn_##insn(u64 pa)				\
@@ -142,18 +142,16 @@ failed:
 /* ---- a VMCS ---- */
 
 /* Flags of struct vmx_frame, tested by vmenter.S. */
-#define VMX_FRAME_LAUNCHED_BIT	0	/* VMRESUME rather than VMLAUNCH */
-#define VMX_FRAME_SPEC_BIT	1	/* the guest's SPEC_CTRL may differ from the host's */
+#define VMX_FRAME_LAUNCHED_BIT	0	/* VMCS is launched: enter with VMRESUME */
+#define VMX_FRAME_SPEC_BIT	1	/* the CPU has SPEC_CTRL: switch it */
 #define VMX_FRAME_SPEC_SAVE_BIT	2	/* the guest writes SPEC_CTRL without exits */
 
 /**
- * struct vmx_frame - what vmenter.S needs beside the general registers
- * @host_rsp: what HOST_RSP holds
- * @flags: VMX_FRAME_*
- * @guest_spec: SPEC_CTRL for the guest, and what the guest has left there
- * @host_spec: SPEC_CTRL of the host, as of the beginning of the stay
- *
- * Its layout is known to vmenter.S.
+ * struct vmx_frame - parameters of vmx_enter(); vmenter.S knows the layout
+ * @host_rsp: value of the VMCS field HOST_RSP
+ * @flags: VMX_FRAME_*_BIT
+ * @guest_spec: the guest's SPEC_CTRL, before VM entry and after VM exit
+ * @host_spec: the host's SPEC_CTRL, read once per stay
  */
 struct vmx_frame {
 	unsigned long host_rsp;
@@ -168,17 +166,17 @@ static_assert(offsetof(struct vmx_frame, guest_spec) == 16);
 static_assert(offsetof(struct vmx_frame, host_spec) == 24);
 
 /**
- * struct vmx_vmcs - a VMCS: its memory, where it is loaded, and what was written to it
- * @frame: HOST_RSP, whether it was launched, and SPEC_CTRL for the entry
- * @cpu: where it is loaded, -1 nowhere. Changes on that CPU, with IRQs off there, as @node does
- * @node: in the CPU's list of loaded VMCSs
- * @pin ... @exceptions: controls
- * @intr_status: RVI and SVI
- * @entry_info: VM_ENTRY_INTR_INFO as written, 0 after an exit
- * @soft_nmi_masked, @soft_nmi_since: NMI blocking without virtual NMIs, and since when (ns)
+ * struct vmx_vmcs - a VMCS: its memory, the CPU where it is loaded, and copies of its fields
+ * @frame: HOST_RSP, launch state, and SPEC_CTRL for VM entry
+ * @cpu: CPU on which the VMCS is loaded, -1: none. @cpu and @node change on that CPU, IRQs off
+ * @node: node in that CPU's list of loaded VMCSs
+ * @pin, @exec, @exec2, @entry, @exit, @exceptions: copies of the control fields
+ * @intr_status: copy of GUEST_INTR_STATUS (RVI and SVI)
+ * @entry_info: VM_ENTRY_INTR_INFO_FIELD as written for the next VM entry; 0 after a VM exit
+ * @soft_nmi_masked, @soft_nmi_since: without virtual NMIs: NMIs are blocked, and since when (ns)
  *
- * The copies of fields are there so that nothing is written twice. What belongs to the vCPU, on
- * whichever VMCS it runs, is in struct okvm_hw_vcpu.
+ * The copies avoid writes of unchanged values. What belongs to the vCPU rather than to a VMCS is in
+ * struct okvm_hw_vcpu.
  */
 struct vmx_vmcs {
 	struct vmx_frame frame;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into the guest and back.
+ * VM entry and VM exit.
  *
- * The general registers are at the address in the first argument, in the order
- * of their machine encoding (struct okvm_arch_vcpu begins with them). RSP, RIP
- * and RFLAGS are in the VMCS.
+ * The first argument points to the guest's general registers, in the order of their machine
+ * encoding (struct okvm_arch_vcpu begins with them). RSP, RIP and RFLAGS are in the VMCS.
  */
 #include <linux/linkage.h>
 
@@ -58,7 +57,7 @@ SYM_FUNC_START(vmx_enter)
 	mov FRAME_FLAGS(%rsi), %ebx
 	test $(1 << F_SPEC), %bl
 	jz .Lspec_loaded
-	/* No return and no indirect branch from here to the entry. */
+	/* With the guest's SPEC_CTRL, execute no return and no indirect branch before VM entry. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded
@@ -68,7 +67,7 @@ SYM_FUNC_START(vmx_enter)
 .Lspec_loaded:
 
 	mov %rdi, %rax
-	/* CF survives the loads below and says which instruction enters. */
+	/* CF chooses VMRESUME or VMLAUNCH below. The following instructions keep CF. */
 	bt $F_LAUNCHED, %ebx
 	LOAD_GUEST_RCX_TO_RSI %rax
 	mov RDI_(%rax), %rdi
@@ -76,9 +75,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * VERW changes ZF only. This macro depends on the feature bit that the kernel sets for
-	 * Intel's CPUs; the kernel's macro for entries of guests depends, in older kernels, on one
-	 * that is set for AMD's only.
+	 * VERW changes only ZF. Use this macro, as it tests the feature bit that the kernel sets
+	 * for Intel CPUs. In older kernels, the macro for VM entries tests a bit that is set for
+	 * AMD CPUs only.
 	 */
 	CLEAR_CPU_BUFFERS
 
@@ -93,7 +92,7 @@ SYM_FUNC_START(vmx_enter)
 	_ASM_EXTABLE(.Lresume, .Lfailed)
 	_ASM_EXTABLE(.Llaunch, .Lfailed)
 
-/* HOST_RIP: RSP is as HOST_RSP says, every other register is still the guest's. */
+/* VM exits continue here (HOST_RIP): RSP is HOST_RSP, all other registers are the guest's. */
 SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	UNWIND_HINT_RESTORE
 	ENDBR
@@ -107,7 +106,7 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	xor %eax, %eax
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Before the first return: the guest filled the return stack. */
+	/* Refill the return stack buffer before the first return: it has the guest's entries. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 
@@ -124,8 +123,8 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 .Lspec_saved:
 	mov FRAME_HOST_SPEC(%rsi), %eax
 	/*
-	 * With IBRS as the kernel sets it on entry, the write itself is the barrier: it is not
-	 * left out when the values are equal.
+	 * If the kernel uses IBRS on kernel entry, the write to SPEC_CTRL is a barrier: write
+	 * it even if the values are equal.
 	 */
 	ALTERNATIVE "", "jmp .Lspec_write", X86_FEATURE_KERNEL_IBRS
 	cmp FRAME_GUEST_SPEC(%rsi), %eax
@@ -135,7 +134,7 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	mov $MSR_IA32_SPEC_CTRL, %ecx
 	wrmsr
 .Lspec_restored:
-	/* No later branch may run ahead of the restored SPEC_CTRL. */
+	/* Later branches must not execute speculatively before SPEC_CTRL is restored. */
 	ALTERNATIVE "", "lfence", X86_FEATURE_MSR_SPEC_CTRL
 
 	CLEAR_BRANCH_HISTORY_VMEXIT
@@ -157,9 +156,9 @@ SYM_FUNC_END(vmx_enter)
 	.section .text, "ax"
 
 /*
- * One stub for each vector: with "acknowledge interrupt on exit" the CPU has
- * told the local APIC that it took the interrupt, and the kernel's handler
- * must run as if it had been delivered.
+ * One stub for each vector, which executes INT n. With "acknowledge interrupt on exit", the CPU has
+ * acknowledged the interrupt at the local APIC, so that the kernel's handler has to run as if the
+ * interrupt had been delivered.
  */
 	.balign 16
 SYM_CODE_START_NOALIGN(vmx_int_stubs)
@@ -178,7 +177,7 @@ SYM_CODE_END(vmx_int_stubs)
 
 	.text
 
-/* void vmcs_failed_thunk(unsigned long field, bool write): vmcs_failed(), registers kept */
+/* vmcs_failed_thunk(unsigned long field, bool write): call vmcs_failed(), preserve registers */
 SYM_FUNC_START(vmcs_failed_thunk)
 	FRAME_BEGIN
 	push %rax

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of vmx/ share. Never included from elsewhere. */
+/* Internal header of vmx/: other folders do not include it. */
 #ifndef OKVM_VMX_VMX_H
 #define OKVM_VMX_VMX_H
 
@@ -21,19 +21,19 @@
 
 #define VMX_NR_URET	6	/* user-return MSRs, at most */
 
-#define VMX_NR_EXITS	78	/* basic exit reasons that have a row */
+#define VMX_NR_EXITS	78	/* size of exit_table[], by basic exit reason */
 
-/** struct vmx_params - module parameters that are not in vmx_caps.opts */
+/** struct vmx_params - module parameters except those in vmx_caps.opts */
 struct vmx_params {
 	unsigned int ple_gap, ple_window;
-	unsigned int time_bound;	/* TSC ticks of uninterrupted guest time, 0 no bound */
+	unsigned int time_bound;	/* TSC ticks after which a guest exits, 0: never */
 	unsigned int l1d_flush;		/* enum vmx_l1d */
 };
 
 enum vmx_l1d {
 	VMX_L1D_NEVER,
-	VMX_L1D_COND,	/* before the first entry after anything but a fast exit */
-	VMX_L1D_ALWAYS,	/* before every entry */
+	VMX_L1D_COND,	/* flush before VM entries that do not follow a fast exit */
+	VMX_L1D_ALWAYS,	/* flush before every VM entry */
 };
 
 extern struct vmx_caps vmx_caps;
@@ -42,7 +42,7 @@ extern struct vmx_params vmx_params;
 /**
  * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
  *
- * In a page of its own: some implementations want it aligned so.
+ * Allocated as a whole page, as some implementations need the descriptor page-aligned.
  */
 struct vmx_pi {
 	u64 pir[4];
@@ -52,7 +52,7 @@ struct vmx_pi {
 
 static_assert(sizeof(struct vmx_pi) == 64);
 
-/* What was read of this exit already: bits of okvm_hw_vcpu.exit_avail. */
+/* Bits of okvm_hw_vcpu.exit_avail: which VMCS fields were read since the last VM exit. */
 #define VMX_AVAIL_QUAL		BIT(0)
 #define VMX_AVAIL_INTR		BIT(1)
 #define VMX_AVAIL_LEN		BIT(2)
@@ -60,24 +60,23 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_AVAIL_GPA		BIT(4)
 #define VMX_AVAIL_STATUS	BIT(5)
 
-/* What must be done before the next entry: bits of okvm_hw_vcpu.todo. */
+/* Bits of okvm_hw_vcpu.todo: what must be done before the next VM entry. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
-#define VMX_TODO_CHECK_STATE	BIT(2)	/* can hardware run this state? */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* stays set: the guest reaches devices of the host */
+#define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at every entry: host MMIO is mapped */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
 /**
- * struct okvm_hw_vcpu - VMX's side of a vCPU
- * @vmcs: the VMCS that it runs on, with all that belongs to a VMCS. First, so that its address is
- *	the structure's
+ * struct okvm_hw_vcpu - the VMX backend's state of a vCPU
+ * @vmcs: the VMCS and what belongs to it. It is the first member, so that both have one address
  */
 struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* State of the last exit. */
+	/* State of the last VM exit; exit_avail says which of these are valid. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;
@@ -86,33 +85,33 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
-	u32 host_apf;		/* of a #PF: the host's hypervisor fetches a page of the host's */
-	u32 instruction_error;	/* of an entry that failed without an exit */
+	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
 	int entry_cpu;
 
 	u32 todo;
-	bool emulate;		/* hardware cannot run this state */
-	bool walk_wp;		/* CR0.WP as the page walker knows it */
+	bool emulate;		/* hardware cannot run the guest's state: emulate */
+	bool walk_wp;		/* CR0.WP in vcpu->mmu->mode */
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
-	/* Segment registers read since the last exit: bit seg * NR_SEG_FIELDS + field. */
+	/* Copies of segment fields; bit seg * NR_SEG_FIELDS + field of seg_avail: copy is valid. */
 	u32 seg_avail;
-	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* but the base */
+	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
 	unsigned long seg_base[OKVM_NR_SEGS];
 
 	/* Guest state that is in no VMCS field. */
 	u64 kernel_gs_base;
 	u64 spec_ctrl;
-	bool spec_ctrl_direct;	/* no exits on SPEC_CTRL */
-	u64 uret[VMX_NR_URET];	/* the guest's values */
-	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0 never */
+	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
+	u64 uret[VMX_NR_URET];	/* the guest's values of the user-return MSRs */
+	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0: never */
 	bool apicv;		/* virtual-interrupt delivery is on */
-	bool no_apic_window;	/* counted in the VM's @without_window */
+	bool no_apic_window;	/* counted in okvm_hw_vm.without_window */
 
-	/* Guarded by having the vCPU loaded. */
-	bool host_saved;	/* segment state and MSRs of the host are put away */
+	/* Accessed only while the vCPU is loaded. */
+	bool host_saved;	/* the host's segment state and MSRs are saved below */
 	u16 ds_sel, es_sel, fs_sel, gs_sel;
 	u64 host_gs_user;
 	u64 host_debugctl;
@@ -126,19 +125,19 @@ static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
 	return vcpu->hw;
 }
 
-/* CR3 is the root of shadow tables, and every #PF exits. */
+/* Return true if the VM uses shadow paging. Then every #PF makes a VM exit. */
 static inline bool vmx_is_shadow(const struct okvm_vcpu *vcpu)
 {
 	return !(vcpu->vm->caps & OKVM_HW_TDP);
 }
 
-/* Hardware runs real mode and unpaged protected mode of this VM. */
+/* Return true if hardware runs real mode and unpaged protected mode of this VM. */
 static inline bool vmx_unrestricted(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->vm->caps & OKVM_HW_UNRESTRICTED;
 }
 
-/* ---- lazily read fields of this exit ---- */
+/* ---- VMCS fields that are read at most once per VM exit ---- */
 
 static inline unsigned long vmx_qual(struct okvm_hw_vcpu *hw)
 {
@@ -158,7 +157,7 @@ static inline u32 vmx_intr_info(struct okvm_hw_vcpu *hw)
 	return hw->intr_info;
 }
 
-/* RIP and RFLAGS without the call through the backend that okvm_rip() makes. */
+/* Get RIP and RFLAGS faster than okvm_rip() and okvm_rflags(), which call through the backend. */
 static __always_inline unsigned long vmx_rip(struct okvm_vcpu *vcpu)
 {
 	if (!okvm_reg_avail(vcpu, OKVM_REG_RIP)) {
@@ -177,7 +176,7 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
-/* RFLAGS.TF: a trap follows the instruction, which a fast exit leaves to the slow one. */
+/* With RFLAGS.TF a trap follows the instruction: the slow exit handler has to complete it. */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
@@ -192,13 +191,13 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	return hw->insn_len;
 }
 
-/* okvm_skip_insn() past the instruction of this exit. Return: outcome */
+/* Advance RIP past the instruction that caused the exit. Return: outcome */
 static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
 {
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* Interrupts are held back until the next instruction has ended. */
+/* Blocking by STI or by MOV SS: no interrupt before the next instruction has ended. */
 #define VMX_IRQ_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
@@ -231,22 +230,22 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 
 int vmx_enable_init(void);
 void vmx_enable_exit(void);
-/** vmx_emergency() - a crash or an emergency restart, on each CPU, possibly as an NMI */
+/** vmx_emergency() - leave VMX operation on this CPU for a crash or restart; may run in an NMI */
 void vmx_emergency(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
-/** vmx_read_msrs() - this CPU's capability MSRs, fault-tolerant */
+/** vmx_read_msrs() - read this CPU's VMX capability MSRs; a missing MSR reads as 0 */
 void vmx_read_msrs(struct vmx_msrs *msrs);
 /* The VMCS that is current on this CPU. */
 DECLARE_PER_CPU(struct vmx_vmcs *, vmx_current_vmcs);
 /**
- * vmx_vmcs_load() - make the VMCS current here
- * @vm: dies if the CPU refuses the VMCS
+ * vmx_vmcs_load() - make @vmcs current on this CPU
+ * @vm: the VM to kill if VMPTRLD fails
  *
- * Return: true if it was not loaded on this CPU
+ * Return: true if the VMCS comes from another CPU or was cleared
  */
 bool vmx_vmcs_load(struct okvm_vm *vm, struct vmx_vmcs *vmcs, int cpu);
-/** vmx_vmcs_unload() - clear it wherever it is loaded. May sleep */
+/** vmx_vmcs_unload() - execute VMCLEAR for @vmcs on the CPU where it is loaded. May sleep */
 void vmx_vmcs_unload(struct vmx_vmcs *vmcs);
 
 /* ---- entry.c ---- */
@@ -264,12 +263,12 @@ extern const char vmx_int_stubs[];
 
 /* ---- exit.c ---- */
 
-/** vmx_entry_explain() - an entry has failed: which rules are broken, for OKVM_GET_ERROR */
+/** vmx_entry_explain() - find the rules that a failed VM entry breaks, for OKVM_GET_ERROR */
 void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason);	/* entry_why.c */
 
-/** vmx_exit_fast() - serve the exit with IRQs off. Return: true if the guest can go on */
+/** vmx_exit_fast() - handle the VM exit with IRQs off. Return: true if the guest can be entered */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu);
-/** vmx_exit_slow() - serve it with IRQs on. Return: outcome */
+/** vmx_exit_slow() - handle the VM exit with IRQs on. Return: outcome */
 int vmx_exit_slow(struct okvm_vcpu *vcpu);
 
 int vmx_exit_exception(struct okvm_vcpu *vcpu);		/* exit_exc.c */
@@ -280,9 +279,11 @@ int vmx_exit_cr(struct okvm_vcpu *vcpu);
 int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu);
-/** vmx_fast_cr() - shadow paging: MOV to and from CR3; IRQs off */
+/* The vmx_fast_*() functions run with IRQs off. They return false if they have done nothing. */
+
+/** vmx_fast_cr() - shadow paging: handle MOV to CR3 or CR4 and MOV from CR3 */
 bool vmx_fast_cr(struct okvm_vcpu *vcpu);
-/** vmx_fast_invlpg() - likewise */
+/** vmx_fast_invlpg() - shadow paging: handle INVLPG */
 bool vmx_fast_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
@@ -301,48 +302,45 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
 int vmx_exit_eoi(struct okvm_vcpu *vcpu);
-/** vmx_fast_apic_access() - an EOI of an xAPIC that nobody waits for; IRQs off */
+/** vmx_fast_apic_access() - handle a write to the xAPIC's EOI register */
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
-/** vmx_fast_apic_write() - a register write that the CPU has done, with short effects; IRQs off */
+/** vmx_fast_apic_write() - handle an APIC-write exit whose effects are short */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
-/** vmx_take_host_apf() - an exception ended the run: hw->host_apf, see x86/host_apf.h; IRQs off */
+/** vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h). IRQs off */
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
-/** vmx_fast_page_fault() - shadow paging: a #PF that needs no lock and no sleep; IRQs off */
+/** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
-/** vmx_exit_page_fault() - @error: hardware's error code. Return: outcome */
+/** vmx_exit_page_fault() - handle a #PF with error code @error. Return: outcome */
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error);
-/** vmx_delivery_failed() - the event in hw->idt_info cannot be delivered. Return: outcome */
+/** vmx_delivery_failed() - report that hw->idt_info's event cannot be delivered. Return: outcome */
 int vmx_delivery_failed(struct okvm_vcpu *vcpu);
-/** vmx_emulate() - okvm_emulate() after what the guest may have changed unseen was taken over */
+/** vmx_emulate() - call okvm_emulate() after updating the walker's copy of CR0.WP */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/**
- * vmx_events_given() - an entry has taken what it was to deliver; vectoring information may
- * revive it
- */
+/** vmx_events_given() - clear the injected events after a VM entry has begun to deliver one */
 void vmx_events_given(struct okvm_vcpu *vcpu);
-/** vmx_events_cut_short() - the exit came in the middle of a delivery: deliver again */
+/** vmx_events_cut_short() - inject the event in hw->idt_info again: its delivery caused the exit */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
-/** vmx_nmi_unblocked() - IRET faulted after it had unblocked NMIs: they are blocked again */
+/** vmx_nmi_unblocked() - block NMIs again if a faulting IRET has unblocked them (@unblocked) */
 void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
 
 /* ---- state.c ---- */
 
 extern const struct okvm_reg_ops vmx_reg_ops;
 void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** vmx_guest_pat() - what hardware has as the guest's PAT when the guest's own is @pat */
+/** vmx_guest_pat() - return the value of GUEST_IA32_PAT if the guest's own PAT is @pat */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
-/** vmx_skip_insn_fast() - past the instruction of this exit, if !vmx_single_steps() */
+/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. Needs !vmx_single_steps() */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
-/** vmx_state_valid() - can hardware without unrestricted guest run this state? */
+/** vmx_state_valid() - return false if hardware cannot run the guest's state: emulate then */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);
 bool vmx_cs_long(struct okvm_vcpu *vcpu);
-/** vmx_sync_wp() - CR0.WP is the guest's own: tell the walker if it changed */
+/** vmx_sync_wp() - update the walker's copy of CR0.WP, which the guest changes without exits */
 void vmx_sync_wp(struct okvm_vcpu *vcpu);
 
 /* ---- msr.c ---- */
@@ -351,13 +349,13 @@ int vmx_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int vmx_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
 void vmx_uret_init(void);
-/* The vCPU whose values the user-return MSRs of this CPU hold, if none has changed since. */
+/* The vCPU whose values are in this CPU's user-return MSRs, or NULL. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
-/** vmx_uret_load() - the guest's values into the CPU; the host's come back before userspace runs */
+/** vmx_uret_load() - load the guest's user-return MSRs, and request a restore of the host's */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
-/** vmx_uret_put() - a vCPU is unloaded: now is the last moment where no notifier will come */
+/** vmx_uret_put() - restore the host's MSRs if the kernel has no user-return notifiers */
 void vmx_uret_put(void);
-/** vmx_uret_cpu_off() - the host's values, now, on this CPU. IRQs off */
+/** vmx_uret_cpu_off() - restore the host's user-return MSRs on this CPU at once. IRQs off */
 void vmx_uret_cpu_off(void);
 
 /* ---- control.c ---- */
@@ -366,7 +364,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
 extern const struct okvm_mmu_ops vmx_mmu_ops;
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
 void vmx_vmcs_init(struct okvm_vcpu *vcpu);
-/** vmx_flush_pending() - do the flushes that were asked for; IRQs off, before an entry */
+/** vmx_flush_pending() - do what VMX_TODO_FLUSH_* and _CLEAR_BUFFERS ask for, before VM entry */
 void vmx_flush_pending(struct okvm_hw_vcpu *hw);
 
 /* ---- apic_page.c ---- */
@@ -375,10 +373,10 @@ int vmx_apic_page_create(struct okvm_vm *vm);
 void vmx_apic_page_destroy(struct okvm_vm *vm);
 phys_addr_t vmx_apic_page_pa(const struct okvm_vm *vm);
 /**
- * vmx_apic_page_update() - the vCPU's APIC may have changed its mode or its place
+ * vmx_apic_page_update() - map or unmap the APIC-access page for the APIC's mode and base address
  *
- * Return: accesses to this vCPU's xAPIC can be left to the CPU ("virtualize APIC accesses").
  * Context: the vCPU's thread, IRQs on; may sleep.
+ * Return: true if the vCPU may use "virtualize APIC accesses"
  */
 bool vmx_apic_page_update(struct okvm_vcpu *vcpu);
 
@@ -389,7 +387,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 void vmx_apic_update(struct okvm_vcpu *vcpu);
 void vmx_post_self(void);
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu);
-/** vmx_apic_bitmap() - the x2APIC part of the MSR bitmap */
+/** vmx_apic_bitmap() - update the bits of the x2APIC MSRs in the MSR bitmap */
 void vmx_apic_bitmap(struct okvm_vcpu *vcpu);
 void vmx_msr_intercept(struct vmx_vmcs *vmcs, u32 msr, bool read, bool write);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What x86/ needs of a backend: the lives of vCPUs, the registers that hardware holds, and the
- * delivery of events.
+ * The functions that x86/ calls in a backend: creation and loading of vCPUs, access to registers
+ * that hardware holds, and injection of events.
  */
 #ifndef OKVM_X86_CPU_OPS_H
 #define OKVM_X86_CPU_OPS_H
@@ -12,7 +12,7 @@
 
 struct okvm_vcpu;
 
-/** enum okvm_seg - segment registers in the order of their machine encoding, then the system's */
+/** enum okvm_seg - segment registers: first by their machine encoding, then LDTR and TR */
 enum okvm_seg {
 	OKVM_SEG_ES,
 	OKVM_SEG_CS,
@@ -25,40 +25,43 @@ enum okvm_seg {
 	OKVM_NR_SEGS,
 };
 
-/** enum okvm_irq_shadow - interruptibility as KVM_GET_VCPU_EVENTS shows it */
+/** enum okvm_irq_shadow - kinds of interrupt shadow, with the values of KVM_GET_VCPU_EVENTS */
 enum okvm_irq_shadow {
 	OKVM_IRQ_SHADOW_MOV_SS = 1,
 	OKVM_IRQ_SHADOW_STI = 2,
 };
 
-/** enum okvm_intercepts - which derived controls update_intercepts() computes anew */
+/** enum okvm_intercepts - the controls that update_intercepts() is asked to compute again */
 enum okvm_intercepts {
-	OKVM_ICPT_EXCEPTIONS	= 1 << 0,	/* exception bitmap: guest_debug, VM86 emulation */
-	/* MSR bitmap: CPUID, filter, x2APIC mode, disabled exits */
+	/* exception bitmap, from guest_debug and VM86 emulation */
+	OKVM_ICPT_EXCEPTIONS	= 1 << 0,
+	/* MSR bitmap, from CPUID, MSR filter, x2APIC mode and disabled exits */
 	OKVM_ICPT_MSRS		= 1 << 1,
-	/* execution controls: CPUID, APIC mode, disabled exits */
+	/* execution controls, from CPUID, APIC mode and disabled exits */
 	OKVM_ICPT_CONTROLS	= 1 << 2,
-	OKVM_ICPT_DEBUG		= 1 << 3,	/* DR intercepts and the DR7 in use */
-	OKVM_ICPT_APIC		= 1 << 4,	/* APIC access, x2APIC and EOI exit bitmap */
-	OKVM_ICPT_CR		= 1 << 5,	/* CR0/CR4 guest/host masks, CR8 */
-	OKVM_ICPT_TSC		= 1 << 6,	/* the guest's TSC: offset and ratio */
+	OKVM_ICPT_DEBUG		= 1 << 3,	/* intercepts of DR accesses, effective DR7 */
+	OKVM_ICPT_APIC		= 1 << 4,	/* APIC access, x2APIC, EOI exit bitmap */
+	OKVM_ICPT_CR		= 1 << 5,	/* guest/host masks of CR0 and CR4, CR8 */
+	OKVM_ICPT_TSC		= 1 << 6,	/* TSC offset and TSC ratio */
 };
 
 /*
- * Words of exit information in KVM_INTERNAL_ERROR_EMULATION: reason, qualification, IDT-vectoring
- * information, interruption information, its error code.
+ * Number of words that KVM_INTERNAL_ERROR_EMULATION reports about the last VM exit: exit reason,
+ * exit qualification, IDT-vectoring information, VM-exit interruption information and its error
+ * code.
  */
 #define OKVM_EXIT_INFO	5
 
 /**
- * struct okvm_cpu_ops - the lives of vCPUs, MSRs and controls; cached in vcpu->arch->ops
+ * struct okvm_cpu_ops - a backend's functions for vCPUs, MSRs and controls
  *
- * As in the tables below, in the vCPU's thread with the vCPU loaded, but for @vcpu_create and
- * @vcpu_destroy; IRQs are on unless a comment says otherwise.
+ * vcpu->arch->ops points to this table. As for okvm_reg_ops and okvm_event_ops, the vCPU thread
+ * calls the functions with the vCPU loaded, except @vcpu_create and @vcpu_destroy. IRQs are on
+ * unless a comment says otherwise.
  */
 struct okvm_cpu_ops {
-	u8 hypercall[3];	/* this vendor's instruction: VMCALL or VMMCALL */
-	/* vCPUs: vcpu->hw */
+	u8 hypercall[3];	/* opcode of VMCALL or VMMCALL, the vendor's hypercall */
+	/* Create and destroy vcpu->hw, reset, load and put the vCPU. */
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 	void (*vcpu_reset)(struct okvm_vcpu *vcpu, bool init);	/* RESET, or INIT */
@@ -66,22 +69,22 @@ struct okvm_cpu_ops {
 	void (*vcpu_put)(struct okvm_vcpu *vcpu);
 
 	/*
-	 * MSRs that hardware holds (SYSENTER, FS/GS base, PAT, DEBUGCTL ...): -ENOENT if not
-	 * its own
+	 * Read or write an MSR whose value hardware holds (SYSENTER, FS/GS base, PAT, DEBUGCTL
+	 * ...). Return -ENOENT if the backend does not hold @msr.
 	 */
 	int (*get_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 	int (*set_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 	/*
-	 * Derived controls: exception bitmap, MSR bitmap, secondary controls, DR7, CR8,
-	 * CR4 guest/host masks and TSC offset; recomputed from vcpu->arch (CPUID, guest_debug,
-	 * filters, disabled exits, APIC mode). One function per kind, all idempotent.
+	 * Recompute the controls that @what names (enum okvm_intercepts) from vcpu->arch: exception
+	 * bitmap, MSR bitmap, secondary controls, DR7, CR8, CR4 guest/host mask, TSC offset.
+	 * Repeated calls are harmless.
 	 */
-	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);	/* enum okvm_intercepts */
+	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);
 };
 
-/** struct okvm_reg_ops - registers; cached in vcpu->arch->reg_ops */
+/** struct okvm_reg_ops - a backend's register accessors; vcpu->arch->reg_ops points to it */
 struct okvm_reg_ops {
-	/* Registers that are read lazily: fill vcpu->arch from hardware (enum okvm_reg). */
+	/* Read register @reg (enum okvm_reg) from hardware into vcpu->arch. */
 	void (*cache_reg)(struct okvm_vcpu *vcpu, int reg);
 	void (*get_segment)(struct okvm_vcpu *vcpu, struct kvm_segment *var, enum okvm_seg seg);
 	void (*set_segment)(struct okvm_vcpu *vcpu, const struct kvm_segment *var,
@@ -89,29 +92,31 @@ struct okvm_reg_ops {
 	void (*get_dt)(struct okvm_vcpu *vcpu, struct kvm_dtable *dt, bool idt);
 	void (*set_dt)(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool idt);
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
-	/* What the last exit was, for a userspace that has to find out why it cannot go on. */
+	/* Describe the last VM exit for KVM_INTERNAL_ERROR_EMULATION. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
-	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; asked only in long mode */
-	/* Take over a new value that x86/cpu/cr.c has found legal (vcpu->arch holds it after). */
+	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* CS.L; call in long mode only */
+	/* Load a control register or EFER with a value that x86/cpu/cr.c has found legal. */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
 	void (*set_efer)(struct okvm_vcpu *vcpu, u64 efer);
 };
 
 /**
- * struct okvm_event_ops - delivery of events, which x86/cpu/event.c chooses from vcpu->arch->ev
+ * struct okvm_event_ops - a backend's functions that inject the event that x86/cpu/event.c has
+ * chosen from vcpu->arch->ev
  *
- * Cached in vcpu->arch->event_ops. IRQs on or off.
+ * vcpu->arch->event_ops points to this table. IRQs may be on or off.
  */
 struct okvm_event_ops {
 	void (*inject_exception)(struct okvm_vcpu *vcpu);	/* ev.exc */
 	void (*inject_nmi)(struct okvm_vcpu *vcpu);
-	void (*inject_irq)(struct okvm_vcpu *vcpu);		/* ev.irq: external or soft */
+	/* inject ev.irq: external or INT n */
+	void (*inject_irq)(struct okvm_vcpu *vcpu);
 	u32 (*get_irq_shadow)(struct okvm_vcpu *vcpu);	/* enum okvm_irq_shadow */
 	void (*set_irq_shadow)(struct okvm_vcpu *vcpu, u32 shadow);
 	bool (*nmi_masked)(struct okvm_vcpu *vcpu);
 	void (*set_nmi_masked)(struct okvm_vcpu *vcpu, bool masked);
-	/* exit when it opens */
+	/* Request a VM exit as soon as the guest can take an interrupt (@irq) or NMI (@nmi). */
 	void (*want_window)(struct okvm_vcpu *vcpu, bool irq, bool nmi);
 };
 

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What switches hardware virtualization off when the machine crashes or restarts in an emergency.
+ * Registers the kernel's emergency callback, which switches VMX or SVM off when the machine crashes
+ * or reboots in an emergency.
  *
- * The kernel has room for one callback. Upstream's module takes it for as long as it is loaded
- * (6.1) or has VMs (later), and then switches the hardware off on every CPU even if okvm uses it;
- * so okvm steps back if it is there, and takes the callback only while it has VMs itself, and a
- * little longer: giving it back waits for a grace period, which closing the last VM should not.
+ * The kernel has room for one callback. Upstream's KVM module registers its callback while it is
+ * loaded (6.1) or while it has VMs (later kernels). Upstream's callback switches the hardware off
+ * on every CPU, even if okvm uses it. So okvm registers no callback while upstream's module is
+ * loaded.
+ *
+ * okvm registers its callback with its first VM. It unregisters the callback EMERGENCY_LINGER after
+ * its last VM is gone, from a work item: unregistering waits for a grace period, and closing a VM
+ * should not wait.
  */
 #include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
-
-#include <asm/reboot.h>
 
 #include "core/compat.h"
 #include "x86/emergency.h"
@@ -21,12 +24,12 @@
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* What is registered, or NULL. */
+/* The registered callback, or NULL. */
 static void (*emergency_off)(void);
 
 /*
- * The kernel's own set of modules is asked. A path would be resolved in the caller's mount
- * namespace, where it may be anything, and on a file system that may never answer.
+ * Look the module up in the kernel's own set of modules. A path in /sys would be resolved in the
+ * caller's mount namespace, where it can name any file, on a file system that may never answer.
  */
 static bool is_loaded(const char *name)
 {
@@ -40,7 +43,7 @@ static void emergency_give_back(struct work_struct *work)
 {
 	mutex_lock(&emergency_lock);
 	if (!emergency_users && emergency_off) {
-		cpu_emergency_unregister_virt_callback(emergency_off);
+		okvm_emergency_unregister(emergency_off);
 		emergency_off = NULL;
 	}
 	mutex_unlock(&emergency_lock);
@@ -51,10 +54,9 @@ static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
 void okvm_emergency_get(void (*off)(void), const char *upstream)
 {
 	mutex_lock(&emergency_lock);
-	if (!emergency_users++ && !emergency_off && !is_loaded(upstream)) {
-		cpu_emergency_register_virt_callback(off);
+	if (!emergency_users++ && !emergency_off && !is_loaded(upstream) &&
+	    okvm_emergency_register(off))
 		emergency_off = off;
-	}
 	mutex_unlock(&emergency_lock);
 }
 

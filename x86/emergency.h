@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Hardware virtualization must not stay on through a crash: the kernel's one callback for that. */
+/* Switch VMX or SVM off when the host crashes, by the kernel's one emergency callback. */
 #ifndef OKVM_X86_EMERGENCY_H
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_get() - one more VM
- * @off: switches the hardware off on the CPU that calls it, possibly from an NMI; always the same
- * @upstream: the module whose own callback would do it, if that is loaded
+ * okvm_emergency_get() - Count a new VM and register the emergency callback with the first one
+ * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI; the
+ *	same function in each call
+ * @upstream: name of upstream's module; if it is loaded, @off is not registered
  *
  * May sleep.
  */
 void okvm_emergency_get(void (*off)(void), const char *upstream);
 void okvm_emergency_put(void);
-/** okvm_emergency_end() - no VM comes any more; waits until the callback is given back */
+/** okvm_emergency_end() - Unregister the callback, and wait; no VM is created after that */
 void okvm_emergency_end(void);
 
 #endif /* OKVM_X86_EMERGENCY_H */

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What is left to do of an instruction that exits, after the backend has decoded it.
- */
+/* Handlers of VM exits by instructions, for both vendors, after the backend has decoded them. */
 #include <linux/kvm.h>
 
 #include <asm/trapnr.h>
@@ -15,7 +13,7 @@
 #include "x86/exits.h"
 #include "x86/fast.h"
 
-/* Newer than the oldest supported kernel's header. */
+/* The headers of the oldest supported kernel do not define this quirk. */
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
 #define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
 #endif
@@ -58,12 +56,12 @@ int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 {
-	/* Only kernels spin on what another vCPU holds. */
+	/* User-mode code does not spin on a lock that another vCPU holds: yield for CPL 0 only. */
 	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
 	return okvm_skip_insn(vcpu, len);
 }
 
-/* MWAIT and MONITOR do nothing; with the quirk off, and not in CPUID, they are undefined. */
+/* MWAIT and MONITOR are no-ops, or #UD if userspace disabled the quirk and CPUID has no MONITOR. */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
@@ -83,7 +81,10 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len)
 
 /* ---- control registers ---- */
 
-/* Without an APIC in the kernel, a lowered priority exits to userspace; a raised one does not. */
+/*
+ * If userspace emulates the local APIC, a MOV to CR8 that lowers the task priority exits to
+ * userspace; one that raises it does not.
+ */
 static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int len)
 {
 	unsigned long old = okvm_get_cr8(vcpu);
@@ -164,7 +165,7 @@ int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len)
 	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS), len);
 }
 
-/* LMSW sets the low four bits of CR0, but cannot clear PE. */
+/* LMSW writes the low four bits of CR0, but cannot clear PE. */
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len)
 {
 	unsigned long cr0 = okvm_cr0(vcpu);
@@ -180,14 +181,14 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* The end of the stay, which takes the registers over, intercepts them again. */
+	/* debug_leave() reads the registers back at the stay's end, and intercepts MOV DR again. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
 	return true;
 }
 
-/* General detect: the debugger wants to see accesses (SDM "Debug Control Register (DR7)"). */
+/* General detect: DR7.GD asks for a #DB at each access (SDM "Debug Control Register (DR7)"). */
 static int exit_general_detect(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -204,7 +205,7 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long val;
 
-	/* They do not exist: #UD at any privilege (SDM "Debug Registers DR4 and DR5"). */
+	/* With CR4.DE set, DR4 and DR5 raise #UD at any CPL (SDM "Debug Registers DR4 and DR5"). */
 	if ((dr == 4 || dr == 5) && okvm_cr4(vcpu) & X86_CR4_DE)
 		return exit_undefined(vcpu);
 	if (exit_cpl(vcpu) != 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Exits by instructions that are the same for every vendor, when a backend has decoded them.
- * @len is the length of the instruction; all return an outcome. IRQs on, vm->srcu held.
+ * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
+ * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
+ * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "IRQs off".
  */
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
@@ -11,32 +12,46 @@
 
 int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len);
-/** okvm_exit_mwait() - MONITOR and MWAIT do nothing, or are undefined */
+/** okvm_exit_mwait() - MONITOR or MWAIT: a no-op, or #UD */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
-/** okvm_exit_to_cr3_fast() - shadow paging, IRQs off. Return: false if nothing was done */
+/**
+ * okvm_exit_to_cr3_fast() - Handle MOV to CR3 with shadow paging, IRQs off
+ * Return: false if the slow handler must do it; nothing has changed then
+ */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
-/** okvm_exit_to_cr4_fast() - likewise, for CR4.PGE alone, which kernels toggle to flush all */
+/**
+ * okvm_exit_to_cr4_fast() - Handle a MOV to CR4 that changes PGE only, with IRQs off
+ *
+ * Kernels toggle CR4.PGE to flush the TLB. Return: false if the slow handler must do it
+ */
 bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_exit_from_cr() - to general register @reg */
+/** okvm_exit_from_cr() - MOV from control register @cr to general register @reg */
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len);
 int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
 
 /**
- * okvm_exit_dr_lend() - may the guest have its debug registers until the stay ends?
+ * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until the stay
+ * ends
  *
- * Accesses come in bunches. Return: true: the caller stops to intercept them
+ * Guests access several debug registers in a row. Return: true if the caller shall disable the
+ * intercept of MOV DR
  */
 bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
-/** okvm_exit_mov_dr() - if it may not; @from: to general register @reg, else from it */
+/**
+ * okvm_exit_mov_dr() - Emulate MOV DR when okvm_exit_dr_lend() has returned false
+ * @dr: number of the debug register
+ * @reg: number of the general register
+ * @from: copy from @dr to @reg; otherwise from @reg to @dr
+ */
 int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
 		     unsigned int len);
 
-/** okvm_cut_to_mode() - moves of control and debug registers: 32 bits outside 64-bit mode */
+/** okvm_cut_to_mode() - Cut an operand of MOV CR or MOV DR to 32 bits outside 64-bit mode */
 static inline unsigned long okvm_cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)
 {
 	return okvm_cs_64bit(vcpu) ? val : (u32)val;

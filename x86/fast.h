@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handling of exits that is the same for both vendors. It runs with IRQs off, and the vCPU goes
- * straight back into the guest. Each fast_*() returns true if it has served the exit; if it returns
- * false it has changed nothing but vcpu->arch->stay.pio_missed. No function here sleeps.
+ * Handlers of VM exits that run with IRQs off and then enter the guest again, for both vendors.
+ * Each fast_*() returns true if it has handled the exit. If it returns false, it has changed
+ * nothing except vcpu->arch->stay.pio_missed. No function in this file sleeps.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H
@@ -15,16 +15,16 @@
 #include "x86/x86.h"
 
 /**
- * struct okvm_fast_ops - of a backend, a constant: the compiler inlines what is small
- * @traps: RFLAGS.TF: a trap follows the instruction, which a fast exit leaves to the slow one
- * @skip: past the instruction of this exit, if @traps says no
+ * struct okvm_fast_ops - constant of a backend, so that the compiler inlines its functions
+ * @traps: RFLAGS.TF is set, so that a #DB follows the instruction; the slow handler raises it
+ * @skip: set RIP past the instruction that exited, after @traps has returned false
  */
 struct okvm_fast_ops {
 	bool (*traps)(struct okvm_vcpu *vcpu);
 	void (*skip)(struct okvm_vcpu *vcpu);
 };
 
-/* What CPUID answers, into the guest's registers. */
+/* Execute CPUID: take EAX and ECX, write EAX, EBX, ECX and EDX. */
 static __always_inline void okvm_answer_cpuid(struct okvm_vcpu *vcpu)
 {
 	unsigned long *gpr = vcpu->arch->gpr;
@@ -77,8 +77,9 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 }
 
 /*
- * IN or OUT of one item. If no device in the kernel takes it, the slow handler can go straight to
- * userspace (okvm_pio_user()). Devices' locks may sleep on a real-time kernel.
+ * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port,
+ * note that in pio_missed, so that the slow handler exits to userspace at once (okvm_pio_user()).
+ * On a real-time kernel the devices' locks may sleep.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)
@@ -93,7 +94,7 @@ static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_f
 	return true;
 }
 
-/* INVD, WBINVD: nothing is done. */
+/* INVD and WBINVD: skip the instruction. */
 static __always_inline bool fast_nop(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)
 {
 	if (ops->traps(vcpu))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's general registers in assembly. The macros are given the address of
- * vcpu->arch->gpr[], which is in the order of the registers' machine encoding.
+ * Macros that load and save the guest's general registers. Their argument is a register with the
+ * address of vcpu->arch->gpr[], which is ordered by the registers' machine encoding.
  */
 #ifndef OKVM_X86_GPR_ASM_H
 #define OKVM_X86_GPR_ASM_H
@@ -17,7 +17,7 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/* In two parts: RDI, or whatever points to them, comes last or in between. */
+/* Two macros load the registers: callers load RDI and the pointer between or after them. */
 .macro LOAD_GUEST_RCX_TO_RSI from:req
 	mov RCX_(\from), %rcx
 	mov RDX_(\from), %rdx
@@ -54,7 +54,7 @@
 	mov %r15, GPR(15)(\to)
 .endm
 
-/* Nothing the guest chose may be used speculatively by what follows. */
+/* Clear the registers that hold guest values, so that no host code uses these speculatively. */
 .macro CLEAR_GUEST_REGS_BUT_RAX_RBX
 	xor %ecx, %ecx
 	xor %edx, %edx

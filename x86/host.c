@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a backend on this host can offer guests, found out once when it is registered, the module's
- * x86 set-up, and the list of the ioctls beyond core's.
+ * Computes what each backend can offer guests on this host, once when the backend is registered.
+ * Also the module's x86 initialization, and the list of the ioctl tables of x86/, mmu/ and irq/.
  */
 #include <linux/slab.h>
 
@@ -23,7 +23,7 @@
 #include "x86/time/tsc.h"
 #include "x86/uapi/state.h"
 
-/* State components whose registers okvm switches and whose sizes it knows. */
+/* XCR0 components whose registers okvm switches and whose sizes it knows. */
 #define XCR0_KNOWN	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 
@@ -132,7 +132,7 @@ void okvm_arch_exit(void)
 
 /* ---- ioctls ---- */
 
-/* The state components that guests may have. */
+/* KVM_X86_XCOMP_GUEST_SUPP, the only attribute: the XCR0 components that guests may enable. */
 static int check_sys_attr(const struct kvm_device_attr *attr)
 {
 	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;
@@ -188,5 +188,6 @@ const struct okvm_ioctl_table okvm_arch_ioctls[] = {
 	{ OKVM_FD_VM, okvm_coalesced_ioctls },
 	{ OKVM_FD_VM, okvm_pit_ioctls },
 	{ OKVM_FD_VCPU, okvm_lapic_ioctls },
+	{ OKVM_FD_VCPU, okvm_vapic_ioctls },
 	{ }
 };

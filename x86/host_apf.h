@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Asynchronous page faults of the host's own, where the host is a virtual machine: its hypervisor
- * tells it by a #PF that a page of the host's is being fetched. Such a #PF ends the guest's run
- * whatever exceptions are intercepted, also under two-dimensional paging; its flags lie in memory
- * of the host's CPU, and the address is a token.
+ * Asynchronous page faults of the host kernel, if the host is itself a KVM guest. Its hypervisor
+ * raises a #PF to say that it is fetching a page of the host's memory. While okvm's guest runs,
+ * such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. The flags of the
+ * #PF are in per-CPU memory of the host; its address (CR2) is a token.
  *
- * The flags have to be taken at each exit for a #PF, before IRQs are on and whoever serves it: if
- * they stay, the next #PF of the host's kernel is taken for an event of that kind, and panics.
+ * The exit handler must read and clear the flags at each VM exit with #PF, before IRQs are on. If
+ * the flags stay set, the host kernel takes its own next #PF for an asynchronous one and panics.
  */
 #ifndef OKVM_X86_HOST_APF_H
 #define OKVM_X86_HOST_APF_H
@@ -15,31 +15,80 @@
 #include <linux/kvm_para.h>
 
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
 
-/** host_apf_possible() - false, at no cost, where the host runs on the bare machine */
+#include "core/compat.h"
+
+#if OKVM_HAS_KVM_HELPERS
+
+/** host_apf_possible() - Return false, at no cost, if the host runs on bare hardware */
 static __always_inline bool host_apf_possible(void)
 {
 	return static_cpu_has(X86_FEATURE_HYPERVISOR);
 }
 
-/** host_apf_take() - the flags of a #PF exit, 0 if it is the guest's own; IRQs off */
+/**
+ * host_apf_take() - Read and clear the flags of a VM exit with #PF, IRQs off
+ * Return: the flags; 0 if the guest raised the #PF
+ */
 static __always_inline u32 host_apf_take(void)
 {
 	return kvm_read_and_reset_apf_flags();
 }
 
-/** host_apf_wait() - *@flags are not 0: until the page of @token is there. IRQs on; sleeps */
+/**
+ * host_apf_wait() - Clear the nonzero *@flags and sleep until the page of @token is present
+ *
+ * IRQs are on.
+ */
 static inline void host_apf_wait(u32 *flags, u32 token)
 {
 	const u32 is = *flags;
 
 	*flags = 0;
-	/* "Page ready" comes as an interrupt, never so. */
+	/* "Page ready" is reported by an interrupt, never by a #PF. */
 	if (WARN_ON_ONCE(!(is & KVM_PV_REASON_PAGE_NOT_PRESENT)))
 		return;
 	local_irq_disable();
 	kvm_async_pf_task_wait_schedule(token);
 	local_irq_enable();
 }
+
+static inline bool host_apf_stop(void) { return false; }
+static inline void host_apf_restart(void) { }
+
+#else
+
+/* The kernel's helpers are restricted: okvm asks the hypervisor to send no such #PF exit. */
+static __always_inline bool host_apf_possible(void) { return false; }
+static __always_inline u32 host_apf_take(void) { return 0; }
+static inline void host_apf_wait(u32 *flags, u32 token) { }
+
+/**
+ * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
+ *
+ * The hypervisor then fetches the page before it resumes the guest. Preemption is off.
+ *
+ * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
+ */
+static inline bool host_apf_stop(void)
+{
+	u64 en;
+
+	return static_cpu_has(X86_FEATURE_HYPERVISOR) && !rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) &&
+	       en & KVM_ASYNC_PF_ENABLED && en & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
+	       !wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en & ~KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+static inline void host_apf_restart(void)
+{
+	u64 en;
+
+	/* If this CPU goes offline, the kernel has already disabled asynchronous page faults. */
+	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
+		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
+}
+
+#endif /* OKVM_HAS_KVM_HELPERS */
 
 #endif /* OKVM_X86_HOST_APF_H */

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The x86 side of the run loop: what happens at the ends of KVM_RUN, around
- * blocking, and serving requests.
- */
+/* The x86 part of KVM_RUN: its begin and end, the time after blocking, and vcpu->requests. */
 #include <asm/processor-flags.h>
 
 #include <uapi/asm/kvm_para.h>
 
 #include "core/arch.h"
+#include "core/watch.h"
 #include "irq/needs.h"
 #include "mmu/hw_ops.h"
 #include "x86/cpu/cr.h"
@@ -25,11 +23,11 @@
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
-	/* INIT resets what looks at slots and routes. */
+	/* INIT resets state that refers to memory slots and IRQ routes. */
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A tick only ends HLT if its interrupt can be taken. */
+	/* A timer tick ends HLT only if its interrupt can be delivered. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);
@@ -72,6 +70,33 @@ static int run_eoi_exit(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
+void okvm_arch_tpr_access(struct okvm_vcpu *vcpu, bool write)
+{
+	vcpu->arch->tpr_rip = okvm_rip(vcpu);
+	vcpu->arch->tpr_write = write;
+	okvm_request(OKVM_REQ_TPR_EXIT, vcpu);
+}
+
+static int run_tpr_exit(struct okvm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_TPR_ACCESS;
+	run->tpr_access.rip = vcpu->arch->tpr_rip;
+	run->tpr_access.is_write = vcpu->arch->tpr_write;
+	run->tpr_access.pad = 0;
+	return OKVM_USER;
+}
+
+#define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
+
+/* Serve one of the two requests; the other one stays for the next KVM_RUN. */
+static int run_user_exit(struct okvm_vcpu *vcpu)
+{
+	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
+	       okvm_take_request(OKVM_REQ_EOI_EXIT, vcpu) ? run_eoi_exit(vcpu) : OKVM_RESUME;
+}
+
 static void run_serve_paravirt(struct okvm_vcpu *vcpu)
 {
 	if (okvm_take_request(OKVM_REQ_CLOCK, vcpu))
@@ -95,7 +120,7 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		}
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
-		/* Shadow tables, too, have to follow what the guest flushes. */
+		/* With shadow paging a guest's TLB flush also synchronizes the shadow tables. */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
@@ -123,7 +148,7 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 }
 
-/* Given by userspace, which does not say how long its INT is: it may have prefixes. */
+/* Has userspace set an INT n event? It gives no instruction length, and INT n can have prefixes. */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -154,8 +179,8 @@ static int run_serve(struct okvm_vcpu *vcpu)
 	if (okvm_take_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
 		return run_shutdown(vcpu);
 	run_serve_apic(vcpu);
-	if (okvm_take_request(OKVM_REQ_EOI_EXIT, vcpu))
-		return run_eoi_exit(vcpu);
+	if (unlikely(READ_ONCE(vcpu->requests) & USER_EXITS))
+		return run_user_exit(vcpu);
 	run_serve_events(vcpu);
 	return OKVM_RESUME;
 }
@@ -167,9 +192,9 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (okvm_test_request(OKVM_REQ_DEAD, vcpu))
 		return -EIO;
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
-	    okvm_serve_fast(vcpu))
+	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* These requests only make the vCPU leave or wake up; they ask for nothing more. */
+	/* These three requests only make the vCPU exit or wake up; there is nothing else to do. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
@@ -177,18 +202,21 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_pv_eoi_exit(vcpu);
 	outcome = run_serve(vcpu);
-	if (outcome == OKVM_RESUME && okvm_lapic_in_kernel(vcpu))
+	if (outcome == OKVM_RESUME && okvm_lapic_in_kernel(vcpu)) {
 		okvm_apic_pv_eoi_enter(vcpu);
+		if (okvm_watching())
+			okvm_apic_vapic_push(vcpu);
+	}
 	okvm_vcpu_srcu_unlock(vcpu);
 	return outcome;
 }
 
-/* What the fast loop can serve: interrupts and ticks of a guest that runs and needs no memory. */
+/* Requests that the fast loop can serve: interrupts and LAPIC timer ticks of a running vCPU. */
 #define FAST_REQUESTS	(BIT(OKVM_REQ_EVENT) | BIT(OKVM_REQ_TIMER))
 
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
-	/* An interrupt may be the PIC's, whose lock sleeps on a real-time kernel. */
+	/* The interrupt may come from the PIC, whose lock sleeps on a real-time kernel. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
 	    (vcpu->vm->caps & (OKVM_HW_UNRESTRICTED | OKVM_HW_TDP)) == OKVM_HW_TDP ||
@@ -202,11 +230,11 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	return !okvm_has_requests(vcpu);
 }
 
-/* ---- the ends of KVM_RUN ---- */
+/* ---- begin and end of KVM_RUN ---- */
 
 /*
- * With its own interrupt controller userspace may inject when nothing stands
- * between it and the guest: no shadow, no half-delivered event, no exception.
+ * Userspace with its own interrupt controller may inject an interrupt if the guest can take it at
+ * once: IF is set, no interrupt shadow, no event being delivered, no pending exception.
  */
 static bool ready_for_irq(struct okvm_vcpu *vcpu)
 {
@@ -230,7 +258,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* An instruction that userspace took part in may have to be completed. */
+	/* The last exit to userspace may have left an instruction to be completed. */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {

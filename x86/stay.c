@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A stay in the guest: what stay.h does seldom enough to stand once in the module. */
+/* The rarely called functions of stay.h, which need not be inlined. */
 #include <asm/msr.h>
 
 #include "core/times.h"
@@ -28,11 +28,11 @@ void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 }
 
 /*
- * A fast handler that kicks this very vCPU leaves the mode at EXITING although no interrupt is on
- * its way; later requesters would believe that one is, and not kick. So the mode is set again after
- * the requests have been served (serving may kick too), and then requests are looked for once more:
- * either this look finds a later request, or the requester finds the new mode
- * (request_leave_guest()).
+ * A fast exit handler that kicks its own vCPU changes the mode from IN_GUEST to EXITING although
+ * nobody sends an IPI. With that mode, later requesters would expect an IPI to be on its way and
+ * send none. So after serving the requests (which may kick as well) store IN_GUEST again and then
+ * read the requests again: either this read sees a later request, or its requester reads IN_GUEST
+ * and sends an IPI (request_leave_guest()).
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
 {
@@ -47,7 +47,7 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* ---- for those who watch ---- */
+/* ---- tracepoints and exit times ---- */
 
 void okvm_watch_entry(struct okvm_vcpu *vcpu)
 {
@@ -59,7 +59,7 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu)
 		trace_kvm_entry(vcpu->id, okvm_rip(vcpu), okvm_has_requests(vcpu));
 }
 
-/* What these tell is known where exits are served with IRQs on. */
+/* Is a tracepoint enabled that only the slow exit handlers emit? */
 static bool watch_wants_slow(void)
 {
 	return trace_kvm_cpuid_enabled() || trace_kvm_msr_enabled() || trace_kvm_pio_enabled() ||
@@ -78,5 +78,20 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 		trace_okvm_exit(vcpu->id, info.reason, okvm_rip(vcpu), info.info1);
 		trace_kvm_exit(vcpu->id, okvm_rip(vcpu), ops->isa, &info);
 	}
+	if (okvm_apic_has_vapic(vcpu)) {
+		/* The requests make okvm write the word in guest memory before the next entry. */
+		okvm_request(OKVM_REQ_EXIT, vcpu);
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return !ops->only_fast(vcpu);
+	}
 	return watch_wants_slow() && !ops->only_fast(vcpu);
+}
+
+void okvm_watch_left(struct okvm_vcpu *vcpu)
+{
+	if (!okvm_apic_has_vapic(vcpu))
+		return;
+	okvm_vcpu_srcu_lock(vcpu);
+	okvm_apic_vapic_pull(vcpu);
+	okvm_vcpu_srcu_unlock(vcpu);
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A stay in the guest: in, round the fast exits, and out again. What every CPU needs for that is
- * here, once; what one vendor's hardware wants is behind struct okvm_stay_ops, which a backend
- * gives as a constant, so that the compiler calls it directly and inlines it.
+ * A stay in the guest: one VM entry or more with IRQs off, with fast exits between them, until IRQs
+ * are on again. The steps that every CPU needs are in this file. The steps of one vendor are in
+ * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
+ * directly and inlines them.
  *
- * What enters as a group of its own leaves as one, and leaves are in the reverse order of enters.
+ * Each enter function has a leave function. The leave functions run in the reverse order of the
+ * enter functions, except time_leave(), which comes last.
  *
- * Upstream prepares everything for each entry. Here an entry has two parts: what host code that
- * runs with IRQs on could have changed is checked once (stay_enter()), what a fast exit can change
- * is checked each time (the backend's enter()). Thread flags are among the latter: others who set
- * one for a CPU in guest mode send an IPI, but a fast exit that wakes a task may set one for its
- * own CPU.
+ * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() does
+ * once what only host code with IRQs on can change. The backend's enter() does for each VM entry
+ * what a fast exit can change. Thread flags are read before each VM entry: another CPU that sets a
+ * flag sends an IPI, but a fast exit that wakes a task may set a flag of its own CPU.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -33,28 +34,33 @@
 #include "core/compat.h"
 #include "core/watch.h"
 #include "x86/cpu/cr.h"
+#include "x86/cpu/fpu.h"
 #include "x86/run.h"
 
 #define STAY_THREAD_WORK	(OKVM_TIF_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
 				 _TIF_NOTIFY_RESUME)
 
 /**
- * struct okvm_stay_ops - what a backend does in a stay; IRQs off unless a comment says otherwise
- * @instead: IRQs on: true if hardware cannot run this state; then the stay is *outcome
- * @event_waits: the next entry delivers an event
- * @host_enter: saves what the guest's values take the place of; the first thing of a stay
- * @guest_enter: the last thing before the first entry
- * @guest_leave: the first thing of a leave
- * @enter: once into the guest and out
- * @exit_reason: of the last exit, for counters; @exit_info: all about it, for traces
- * @only_fast: no other than @exit_fast serves it
- * @exit_fast: serves the exit; false if that needs IRQs on
- * @exit_slow: IRQs on: an outcome
- * @host_interrupted: a host's interrupt has ended the guest's run
- * @host_interrupt: runs the interrupt's handler; IRQs are off again after it
- * @host_nmi_mce: runs the handlers of NMIs and machine checks that the exit was for
- * @debug_put: the guest had its debug registers: dr6 and dr7 into vcpu->arch, intercept them again
- * @loads_dr6: entries and exits of hardware switch DR6
+ * struct okvm_stay_ops - a backend's functions for a stay; IRQs off unless a comment says otherwise
+ * @instead: IRQs on: if hardware cannot run the guest in its state, emulate, store the outcome in
+ *	*outcome and return true
+ * @event_waits: return true if the next VM entry injects an event
+ * @host_enter: save the host's values that guest values will replace; first step of a stay
+ * @guest_enter: last step before the first VM entry
+ * @guest_leave: first step after the last VM exit
+ * @enter: one VM entry and VM exit
+ * @exit_reason: return the last exit's reason, for counters
+ * @exit_info: describe the last exit, for tracepoints
+ * @only_fast: return true if no function but @exit_fast handles the last exit
+ * @exit_fast: handle the last exit; return false if that needs IRQs on
+ * @exit_slow: IRQs on: handle the last exit and return an outcome
+ * @host_interrupted: return true if a host interrupt caused the last exit
+ * @host_interrupt: run that interrupt's handler; IRQs are off again after it
+ * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
+ * @debug_put: after the guest has used the CPU's debug registers: save DR6 and DR7 in vcpu->arch,
+ *	intercept accesses again
+ * @loads_dr6: VM entries and VM exits load DR6
+ * @isa: TRACE_ISA_*, for kvm_exit
  */
 struct okvm_stay_ops {
 	bool (*instead)(struct okvm_vcpu *vcpu, int *outcome);
@@ -73,15 +79,15 @@ struct okvm_stay_ops {
 	void (*host_nmi_mce)(struct okvm_vcpu *vcpu);
 	void (*debug_put)(struct okvm_vcpu *vcpu);
 	bool loads_dr6;
-	u32 isa;		/* TRACE_ISA_* */
+	u32 isa;
 };
 
-/* ---- extended state: only while the guest's differs ---- */
+/* ---- extended state: switched only if the guest's differs from the host's ---- */
 
 extern u64 okvm_host_xcr0, okvm_host_xss;
-/** okvm_stay_init() - what the host has in XCR0 and XSS; before the first stay */
+/** okvm_stay_init() - Record the host's XCR0 and XSS; called before the first stay */
 void okvm_stay_init(void);
-/** okvm_xcr_switch() - XCR0 and XSS become the guest's or the host's */
+/** okvm_xcr_switch() - Load the guest's (@guest) or the host's XCR0 and XSS */
 void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest);
 
 static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool guest)
@@ -92,8 +98,9 @@ static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool gue
 }
 
 /*
- * RDPKRU and WRPKRU need CR4.PKE; XSAVE and XRSTOR, with their kin, reach PKRU without it, by
- * XCR0 alone. Neither bit of CR4 is the guest's own, so that the copy is current.
+ * Can the guest access PKRU? RDPKRU and WRPKRU need CR4.PKE. XSAVE and XRSTOR access PKRU without
+ * CR4.PKE, if XCR0.PKRU is set. Both bits of CR4 cause exits when they change, so arch->cr4 is
+ * current.
  */
 static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
 {
@@ -107,8 +114,7 @@ static __always_inline void xstate_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
+	okvm_fpu_enter(vcpu);
 	xcr_load(arch, true);
 	if (!guest_reaches_pkru(arch))
 		return;
@@ -127,6 +133,7 @@ static __always_inline void xstate_leave(struct okvm_vcpu *vcpu)
 			wrpkru(arch->stay.host_pkru);
 	}
 	xcr_load(arch, false);
+	okvm_fpu_leave(vcpu);
 }
 
 /* ---- debug registers ---- */
@@ -144,6 +151,8 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	if (unlikely(hw_breakpoint_active()))
+		okvm_host_breakpoints_save(arch->stay.host_db);
 	if (likely(!debug_wanted(arch)))
 		return;
 	set_debugreg(0, 7);
@@ -156,7 +165,10 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 	arch->stay.dr_loaded = true;
 }
 
-/* The guest moved to and from its registers without exits: take them over and intercept again. */
+/*
+ * The guest has accessed its debug registers without exits: copy them to vcpu->arch and intercept
+ * accesses again.
+ */
 static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
 {
@@ -172,9 +184,9 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 }
 
 /*
- * The CPU adds to DR6 and never clears it: what the guest left there would be taken for the reason
- * of the host's next #DB. Addresses in DR0-DR3 are compared with the host's accesses even if DR7
- * enables none of them.
+ * Set DR0-DR3 and DR6 to neutral values after the guest has used them. The CPU only sets bits in
+ * DR6: the host's next #DB handler would take the guest's bits for its own reason. The CPU compares
+ * the host's accesses with DR0-DR3 even if DR7 enables no breakpoint.
  */
 static __always_inline void debug_neutral(void)
 {
@@ -195,12 +207,12 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 			debug_take_over(vcpu, ops);
 		debug_neutral();
 	}
-	/* Exits disable all breakpoints in DR7. */
+	/* A VM exit disables all breakpoints in DR7. */
 	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
+		okvm_host_breakpoints_restore(arch->stay.host_db);
 }
 
-/* ---- CR2, where neither entries nor exits of hardware switch it ---- */
+/* ---- CR2, on hardware whose VM entries and VM exits do not switch it ---- */
 
 static __always_inline void cr2_enter(const struct okvm_vcpu *vcpu)
 {
@@ -213,9 +225,9 @@ static __always_inline void cr2_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = native_read_cr2();
 }
 
-/* ---- the kernel's time: vtime, and RCU, for which running a guest is a quiescent state ---- */
+/* ---- the kernel's vtime, and RCU, for which guest mode is a quiescent state ---- */
 
-/* One report per tick is enough. */
+/* Account guest time from here on, and report a quiescent state to RCU once per tick. */
 static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 {
 	unsigned long now = READ_ONCE(jiffies);
@@ -227,21 +239,21 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 	okvm_rcu_note_guest();
 }
 
-/* The interrupt is taken before guest time ends, so that a host tick is accounted to the guest. */
+/* Run the host's interrupt handler before guest time ends: a tick is accounted to the guest. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* After any other exit some of the guest's instruction may be left to do. */
+	/* A host interrupt exits between two instructions; other exits may leave one unfinished. */
 	vcpu->arch->between_insns = ops->host_interrupted(vcpu);
 	if (ops->host_interrupted(vcpu))
 		ops->host_interrupt(vcpu);
 	vtime_account_guest_exit();
 }
 
-/* ---- the mode, by which others know whether to send an IPI ---- */
+/* ---- vcpu->mode, by which requesters decide whether to send an IPI ---- */
 
 /*
- * Does an exception wait, and the next entry delivers another event? Then enter, so that the event
- * is delivered, and exit at once.
+ * If the next VM entry injects an event and an exception is pending behind it: enter to deliver the
+ * event, and exit at once for the exception.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)
@@ -262,7 +274,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Return: false if there is something to do before the guest may run; the mode is as before. */
+/* Set the mode to IN_GUEST. Return: false, with the mode as before, if the vCPU must not enter */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Pairs with smp_mb() in request.c. */
@@ -275,13 +287,13 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with the barriers of request.c: from here on requesters need not send an IPI. */
+	/* Pairs with the barriers of request.c: after this store requesters need no IPI. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
 /* ---- the stay ---- */
 
-/* After mode_enter(). */
+/* Called after mode_enter(). */
 static __always_inline void stay_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	ops->host_enter(vcpu);
@@ -312,17 +324,25 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
 }
 
 /**
- * okvm_serve_requests_fast() - okvm_serve_fast() for as long as it makes new requests, IRQs off
- * Return: true if nothing is pending, and the mode is IN_GUEST
+ * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending, IRQs off
+ * Return: true if no request is pending and the mode is IN_GUEST
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - somebody watches: the guest is going to be entered; IRQs off */
+/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
-/** okvm_watch_exit() - ... it has exited. Return: the exit is to be served with IRQs on */
+/**
+ * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
+ * Return: true if the exit must be handled with IRQs on, where its tracepoints are
+ */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
+/** okvm_watch_left() - ... the stay is over; IRQs on, vm->srcu not held */
+void okvm_watch_left(struct okvm_vcpu *vcpu);
 
-/* Return: true if the last exit was served and only requests stop the guest. */
+/*
+ * Enter the guest and handle its fast exits until an exit needs IRQs on or the vCPU must leave.
+ * Return: true if the last exit has been handled.
+ */
 static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
 {
@@ -338,7 +358,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A wakeup by this thread's own device or IPI sets flags without an interrupt. */
+		/* A fast exit may wake a task on this CPU: a thread flag, without an interrupt. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
@@ -346,7 +366,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 	return !slow;
 }
 
-/** stay_run() - struct okvm_backend's run() */
+/** stay_run() - Implement struct okvm_backend's run(): stays in the guest and slow exits */
 static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	bool served;
@@ -364,6 +384,8 @@ static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_st
 		served = stay_fast_exits(vcpu, ops);
 		stay_leave(vcpu, ops);
 		local_irq_enable();
+		if (okvm_watching())
+			okvm_watch_left(vcpu);
 		if (served || ops->host_interrupted(vcpu))
 			return OKVM_RESUME;
 		outcome = ops->exit_slow(vcpu);

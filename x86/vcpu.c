@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creation, reset, load and end of the x86 side of a vCPU. */
+/* Create, reset, load, put and destroy the x86 part of a vCPU. */
 #include <linux/slab.h>
 #include <linux/sched.h>
 
@@ -24,7 +24,7 @@
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0
-/* Family 6, a model that guests take for generic: EDX after RESET without KVM_SET_CPUID2. */
+/* EDX after RESET if there is no CPUID: family 6, a model that guests take for a generic one. */
 #define RESET_EDX	0x600
 
 /* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
@@ -94,7 +94,7 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
-	/* KVM_GET_MP_STATE takes an INIT too. */
+	/* KVM_GET_MP_STATE, an ioctl, takes a pending INIT: record RIP before it changes. */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_reset(vcpu, init);
@@ -185,7 +185,7 @@ void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_tsc_vcpu_online(vcpu);
 }
 
-/* Half-built vCPUs come here too: every part is NULL before it is made. */
+/* The vCPU may be half-built: each part is NULL until it has been created. */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->arch)
@@ -228,9 +228,9 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * The scheduler preempts under the lock of its run queue, where a VM must not be found
-	 * broken because a reboot has switched VMX off. The flag is set before that happens, and
-	 * the scheduler has IRQs off.
+	 * The scheduler calls this function when it preempts the thread, under its run queue's lock
+	 * and with IRQs off. After a reboot has switched VMX off, reading the CPL would mark the VM
+	 * as broken under that lock. okvm_hardware_lost() turns true before VMX is switched off.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);
@@ -242,7 +242,7 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 
 /* ---- INIT and SIPI ---- */
 
-/* SDM "MP Initialization Protocol Algorithm": where an AP starts. */
+/* Set CS:IP where an AP starts after a SIPI (SDM "MP Initialization Protocol Algorithm"). */
 static void vcpu_start_at_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -279,7 +279,7 @@ static long ioc_get_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_mp_state *mp = arg.data;
 
-	/* Carry out an INIT or SIPI that the LAPIC holds, so that a snapshot shows its result. */
+	/* Execute an INIT or SIPI that the LAPIC holds, so that a snapshot contains its result. */
 	okvm_vcpu_accept_events(vcpu);
 	mp->mp_state = vcpu->arch->mp_state;
 	if (mp->mp_state == KVM_MP_STATE_HALTED && okvm_pv_unhalted(vcpu))

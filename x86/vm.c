@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Creation and end of the x86 side of a VM, and the ioctls that only store
- * something.
- */
+/* Create and destroy the x86 part of a VM; VM ioctls that only store a value. */
 #include <linux/slab.h>
 
 #include "core/arch.h"
@@ -19,7 +16,7 @@ int okvm_arch_vm_create(struct okvm_vm *vm)
 	vm->arch = kzalloc(sizeof(*vm->arch), GFP_KERNEL_ACCOUNT);
 	if (!vm->arch)
 		return -ENOMEM;
-	/* Guests may read PLATFORM_INFO until the VMM says otherwise. */
+	/* Guests may read MSR_PLATFORM_INFO until the VMM forbids it. */
 	vm->arch->guest_can_read_platform_info = true;
 	okvm_clock_vm_create(vm);
 	err = okvm_irq_vm_create(vm);
@@ -41,7 +38,7 @@ err_destroy_tsc:
 
 void okvm_arch_vm_release(struct okvm_vm *vm)
 {
-	/* The host clock's work looks at all vCPUs of the VMs on its list. */
+	/* The host clock's work item uses all vCPUs of the VMs on its list: leave the list. */
 	okvm_clock_vm_destroy(vm);
 	okvm_irq_vm_release(vm);
 	okvm_mmu_vm_release(vm);
@@ -60,8 +57,9 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 /* ---- ioctls ---- */
 
 /*
- * Where upstream puts what a CPU needs that cannot run real mode: three pages of TSS, which end
- * below 4 GiB, and an identity map. okvm emulates real mode there and uses neither.
+ * KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR name memory that upstream uses on CPUs that cannot
+ * run real mode: three pages for a TSS, which end below 4 GiB, and an identity map. okvm emulates
+ * real mode on such CPUs and uses neither address.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
@@ -98,7 +96,7 @@ static long ioc_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* What was set; else what KVM takes for a VM with so much memory, once there was a slot. */
+/* Return what userspace has set, or KVM's default for a VM with this amount of memory. */
 static long ioc_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	unsigned long pages = vm->arch->nr_mmu_pages;
@@ -114,7 +112,7 @@ static long ioc_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return pages;
 }
 
-/* There is no kind of device. */
+/* okvm implements no kind of device for KVM_CREATE_DEVICE. */
 static long ioc_create_device(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	return -ENODEV;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * okvm_vm_kunit.ko: virtual machines of two backends side by side. A fake backend, whose guests
- * leave KVM_RUN at once, is registered beside the one that okvm.ko has, and a VM with a vCPU is
- * made on each.
+ * okvm_vm_kunit.ko: tests virtual machines of two backends side by side. The test registers a fake
+ * backend, whose vCPUs exit to userspace at once, beside the backend of okvm.ko, and creates a VM
+ * with one vCPU on each.
  *
- * KUnit runs test cases in kernel threads, and virtual machines belong to a process: the machines
- * are made, asked and run when the suite begins, by the process that loads the module. The cases
- * judge what came of it.
+ * KUnit runs test cases in kernel threads, but a VM belongs to a process. So the process that loads
+ * the module creates, queries and runs the VMs in the suite's init function. The test cases check
+ * the recorded results.
  */
 #include <kunit/test.h>
 #include <linux/err.h>
@@ -26,7 +26,7 @@
 #define FAKE_EXIT	0x0ddba11	/* kvm_run.hw.hardware_exit_reason of the fake's vCPUs */
 #define CPUID_ENTRIES	100
 #define RDTSCP_BIT	BIT(27)		/* CPUID 80000001H:EDX */
-#define RESET_PAGE	0xfffff000u	/* where a CPU's first instruction lies */
+#define RESET_PAGE	0xfffff000u	/* page of the first instruction after RESET */
 
 /* ---- the fake backend ---- */
 
@@ -43,7 +43,7 @@ static struct fake_vcpu *fake_of(struct okvm_vcpu *vcpu)
 }
 
 static unsigned int fake_cpus_on, fake_vms;
-/* What the fake can do: set to what the other backend cannot, and the reverse. */
+/* Capabilities of the fake backend: the other one's, with TSC scaling and RDTSCP inverted. */
 static u32 fake_caps;
 
 static int fake_init(u32 *caps)
@@ -314,16 +314,17 @@ static const struct okvm_backend fake_backend = {
 
 static struct okvm_offer *fake;
 
-/* ---- a VM on a backend ---- */
+/* ---- create and query a VM of one backend ---- */
 
 /**
- * struct seen - what a backend's machine answered
- * @sys_tsc, @vm_tsc: KVM_CAP_VM_TSC_CONTROL, by the device while the backend is the default, and
- *	by the VM
- * @rdtscp: KVM_GET_SUPPORTED_CPUID names the instruction
- * @khz: KVM_SET_TSC_KHZ to half the host's frequency
- * @amx: KVM_SET_CPUID2 with state that no backend has
- * @run: KVM_RUN; @exit_reason, @hw_reason: how it ended
+ * struct seen - results recorded for the VM of one backend
+ * @sys_tsc: KVM_CAP_VM_TSC_CONTROL on the system fd while the backend is the default
+ * @vm_tsc: KVM_CAP_VM_TSC_CONTROL on the VM fd
+ * @rdtscp: KVM_GET_SUPPORTED_CPUID offers RDTSCP
+ * @khz: result of KVM_SET_TSC_KHZ with half the host's frequency
+ * @amx: result of KVM_SET_CPUID2 with a state component that no backend supports
+ * @run: result of KVM_RUN
+ * @exit_reason, @hw_reason: exit reasons that KVM_RUN returned
  */
 struct seen {
 	u32 caps;
@@ -340,12 +341,12 @@ struct seen {
 static struct seen seen_ours, seen_fake;
 static unsigned int fake_cpus_seen, fake_vms_seen;
 
-/* The process's memory: a page for the guest, and some for what ioctls point to. */
+/* User memory of the process: one page for the guest, the others for ioctl arguments. */
 static unsigned long user_page;
 #define USER_ARGS	(user_page + PAGE_SIZE)
 #define USER_SIZE	(4 * PAGE_SIZE)
 
-static struct file *machine_file;	/* the device */
+static struct file *machine_file;	/* the open /dev/okvm */
 
 static long machine_ioctl(int fd, unsigned int cmd, unsigned long arg)
 {
@@ -374,7 +375,7 @@ static void see_supported(struct seen *s)
 			s->rdtscp = e.edx & RDTSCP_BIT;
 }
 
-/* CPUID with AMX's tiles among the state components. */
+/* KVM_SET_CPUID2 with the state components of AMX tiles in leaf 0xd. */
 static long set_amx(int vcpu)
 {
 	struct kvm_cpuid2 __user *user = (void __user *)USER_ARGS;
@@ -389,7 +390,7 @@ static long set_amx(int vcpu)
 	return machine_ioctl(vcpu, KVM_SET_CPUID2, USER_ARGS);
 }
 
-/* HLT where the CPU begins. */
+/* Give the VM a page with HLT at the reset vector. */
 static long give_memory(int vm)
 {
 	struct kvm_userspace_memory_region region = {
@@ -438,7 +439,7 @@ static void see_vcpu(struct seen *s, int vm)
 	close_fd(vcpu);
 }
 
-/* All of one VM, while the other one exists. */
+/* Record all results of one VM while the other VM exists. */
 static void see_vm(struct seen *s, struct okvm_offer *offer, int vm)
 {
 	s->caps = offer->caps;
@@ -455,7 +456,7 @@ static void see_system(struct seen *s)
 	see_supported(s);
 }
 
-/* Two VMs at once, in turn. */
+/* Create both VMs, and record the results of one after the other. */
 static int see_both(struct okvm_offer *ours)
 {
 	int vm_ours = okvm_vm_create(ours, 0), vm_fake = okvm_vm_create(fake, 0);
@@ -561,7 +562,7 @@ static struct kunit_suite vm_suite = {
 
 kunit_test_suite(vm_suite);
 
-/* The files of the VMs are closed for good when the process that loads the module is back. */
+/* The VMs are destroyed when the loading process returns to user mode: check here. */
 static void __exit vm_kunit_exit(void)
 {
 	bool off = !fake_cpus_on && !fake_vms;

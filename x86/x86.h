@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The x86 state of a vCPU and of a VM that is the same for every backend, and
- * inline accessors. The functions on it are in the headers of the rooms. Only
- * x86/ and the backends include this.
+ * The x86 state of a vCPU and of a VM that does not depend on the backend, with inline accessors.
+ * Other functions on this state are declared in the headers of x86's subdirectories. Only x86/ and
+ * the backends include this header.
  */
 #ifndef OKVM_X86_X86_H
 #define OKVM_X86_X86_H
@@ -25,13 +25,14 @@
 #include "x86/cpu_ops.h"
 
 /**
- * struct okvm_host - what guests of a backend can be offered on this host; constant
- * @caps: enum okvm_hw_caps of the backend
- * @cr4_reserved: CR4 bits no guest may set
- * @efer_reserved: likewise for EFER
+ * struct okvm_host - what a backend can offer guests on this host; constant
+ * @caps: capabilities of the backend, enum okvm_hw_caps
+ * @cr4_reserved: CR4 bits that no guest may set
+ * @efer_reserved: EFER bits that no guest may set
  * @xcr0, @xss: state components that guests may enable
- * @msr_needs: MSRs that KVM_GET_MSR_INDEX_LIST names: bits of enum msr_need
- * @cpuid: what KVM_GET_SUPPORTED_CPUID answers
+ * @arch_capabilities: IA32_ARCH_CAPABILITIES that guests may see
+ * @msr_needs: bits of enum msr_need, which select the MSRs of KVM_GET_MSR_INDEX_LIST
+ * @cpuid: the table that KVM_GET_SUPPORTED_CPUID returns
  */
 struct okvm_host {
 	u32 caps;
@@ -44,17 +45,17 @@ struct okvm_host {
 	struct okvm_host_cpuid *cpuid;	/* x86/cpuid/cpuid.c */
 };
 
-/** okvm_host_default() - of VMs that ask for nothing else: what system ioctls tell about */
+/** okvm_host_default() - Return the offer of the default backend, which system ioctls report */
 static inline const struct okvm_host *okvm_host_default(void)
 {
 	return okvm_default_offer->host;
 }
 
-/* DR6.BD and DR7.GD, which the kernel's headers do not name: SDM "Debug Registers". */
+/* DR6.BD and DR7.GD (SDM "Debug Registers") have no name in the kernel's headers. */
 #define DR6_BD	BIT(13)
 #define DR7_GD	BIT(13)
 
-/** enum okvm_reg - what is read from and written to hardware lazily, as bit numbers */
+/** enum okvm_reg - bit numbers of the registers that are cached lazily (avail, dirty) */
 enum okvm_reg {
 	OKVM_REG_RAX, OKVM_REG_RCX, OKVM_REG_RDX, OKVM_REG_RBX,
 	OKVM_REG_RSP, OKVM_REG_RBP, OKVM_REG_RSI, OKVM_REG_RDI,
@@ -69,43 +70,46 @@ enum okvm_reg {
 	OKVM_REG_PDPTR,
 };
 
-/** struct okvm_exception - one exception on its way to the guest */
+/** struct okvm_exception - an exception that is pending for the guest or being injected */
 struct okvm_exception {
-	bool pending;		/* raised, not yet given to hardware */
-	/* given to hardware; must be given again if delivery was cut short */
+	bool pending;		/* raised, but not yet injected */
+	/* injected; injected again if a VM exit interrupts its delivery */
 	bool injected;
 	bool has_error;
-	bool has_payload;	/* @payload is not yet in CR2/DR6 */
+	bool has_payload;	/* @payload is not yet in CR2 or DR6 */
 	u8 vector;
 	u32 error_code;
-	unsigned long payload;	/* CR2 of #PF, DR6 bits of #DB */
+	unsigned long payload;	/* value for CR2 (#PF), bits for DR6 (#DB) */
 };
 
-/** struct okvm_events - what is to be delivered; priorities are decided in x86/cpu/event.c */
+/** struct okvm_events - pending and injected events; x86/cpu/event.c decides their priority */
 struct okvm_events {
 	struct okvm_exception exc;
 	struct {
-		bool injected;	/* must be delivered (again) before anything else */
-		bool soft;	/* INT n: needs the instruction length */
+		bool injected;	/* being delivered: inject it (again) before other events */
+		bool soft;	/* INT n: injection needs the instruction length */
 		u8 vector;
 	} irq;
 	u8 nmi_pending;		/* 0..2 */
-	atomic_t nmi_queued;	/* by other threads, moved to nmi_pending on OKVM_REQ_NMI */
+	atomic_t nmi_queued;	/* NMIs from any thread; OKVM_REQ_NMI moves them to nmi_pending */
 	bool nmi_injected;
-	u8 insn_len;		/* of a soft event being re-injected; 0: as without prefixes */
-	u8 bp_len;		/* of the breakpoint at @bp_rip that a debugger was told of */
+	/* instruction length of a reinjected soft event; 0: assume no prefixes */
+	u8 insn_len;
+	/* length of the #BP instruction at @bp_rip last shown to a debugger */
+	u8 bp_len;
 	unsigned long bp_rip;
-	s16 user_irq;		/* KVM_INTERRUPT: vector waiting, -1 none (no in-kernel PIC) */
+	/* vector of KVM_INTERRUPT that is pending, or -1; unused with an in-kernel PIC */
+	s16 user_irq;
 };
 
-/** struct okvm_mtrr - MTRRs are stored for the guest; memory types follow the host */
+/** struct okvm_mtrr - the guest's MTRRs, stored only: they do not change memory types */
 struct okvm_mtrr {
 	u64 deftype;
 	u64 fixed[11];
-	u64 var[16];		/* base, mask pairs of 8 ranges */
+	u64 var[16];		/* base and mask of each of 8 ranges */
 };
 
-/** struct okvm_mce - machine-check banks as the guest and KVM_X86_SET_MCE see them */
+/** struct okvm_mce - machine-check banks, read and written by the guest and KVM_X86_SET_MCE */
 #define OKVM_MCE_BANKS	32
 struct okvm_mce {
 	u64 cap, status, ctl, ext_ctl;
@@ -113,7 +117,7 @@ struct okvm_mce {
 	u64 ctl2[OKVM_MCE_BANKS];
 };
 
-/** struct okvm_guest_feat - what KVM_SET_CPUID2 gave, digested once; tested on exit paths */
+/** struct okvm_guest_feat - features computed from KVM_SET_CPUID2, for tests on exit paths */
 struct okvm_guest_feat {
 	u64 cr4_reserved;	/* CR4 bits that #GP */
 	u64 efer_reserved;
@@ -130,20 +134,21 @@ struct okvm_guest_feat {
 struct okvm_apf;
 
 /**
- * struct okvm_pv_vcpu - kvmclock, steal time, PV EOI, polling and unhalt
- * @unhalted: written by other vCPUs' threads, cleared by the vCPU's own
+ * struct okvm_pv_vcpu - state of kvmclock, steal time, PV EOI, halt polling and PV unhalt
+ * @unhalted: set by other vCPUs' threads, cleared by the vCPU thread
  */
 struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	bool clock_late;	/* its record could not be written: other threads read it */
-	bool guest_stopped;	/* tell the guest once that it was paused */
+	/* the kvmclock record could not be written; any thread reads this */
+	bool clock_late;
+	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 
 	u64 steal_msr;
 	struct okvm_gpa_cache steal;
 	u64 last_run_delay;
-	bool told_preempted;	/* the record says that the vCPU does not run */
+	bool told_preempted;	/* the guest's record has the preempted flag */
 
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
@@ -151,11 +156,12 @@ struct okvm_pv_vcpu {
 };
 
 /**
- * enum okvm_msr_result
- * @OKVM_MSR_OK: done
- * @OKVM_MSR_GP: the guest gets #GP; an ioctl stops there
- * @OKVM_MSR_UNKNOWN: no such MSR (as #GP, but goes to userspace with KVM_MSR_EXIT_REASON_UNKNOWN)
- * @OKVM_MSR_FILTERED: the VMM's filter denies it
+ * enum okvm_msr_result - result of an MSR access
+ * @OKVM_MSR_OK: the access succeeded
+ * @OKVM_MSR_GP: RDMSR or WRMSR raises #GP; an ioctl stops at this MSR
+ * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but userspace can get the exit
+ *	reason KVM_MSR_EXIT_REASON_UNKNOWN
+ * @OKVM_MSR_FILTERED: the MSR filter of userspace denies the access
  */
 enum okvm_msr_result {
 	OKVM_MSR_OK = 0,
@@ -165,13 +171,17 @@ enum okvm_msr_result {
 };
 
 /**
- * struct okvm_stay - of the present stay in the guest, x86/stay.h
- * @rcu_reported: jiffies at the last report of a quiescent state
- * @dr_loaded: the CPU's debug registers are the guest's
- * @pio_missed: the exit is port I/O and no device in the kernel took it
+ * struct okvm_stay - state of the current stay in the guest, see x86/stay.h
+ * @rcu_reported: jiffies at the last quiescent state that was reported to RCU
+ * @host_pkru: the host's PKRU, restored at the end of the stay
+ * @host_db: the host's DR0 to DR3 while the host has breakpoints, on kernels whose
+ *	hw_breakpoint_restore() okvm may not call
+ * @dr_loaded: the CPU's debug registers hold guest values
+ * @pio_missed: the last exit is port I/O that no in-kernel device handled
  */
 struct okvm_stay {
 	unsigned long rcu_reported;
+	unsigned long host_db[4];
 	u32 host_pkru;
 	bool dr_loaded;
 	bool pio_missed;
@@ -181,27 +191,27 @@ struct okvm_cpuid_table;	/* x86/cpuid/cpuid.h */
 struct okvm_emulation;		/* x86/insn/emulation.h */
 struct okvm_apf_queue;		/* x86/pv/async_pf.c */
 struct okvm_msr_filter;		/* x86/msr/msr_filter.c */
-struct fpu_guest;
+struct okvm_fpu;			/* x86/cpu/fpu.h */
 
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
  *
- * Guarded by vcpu->mutex unless a field says otherwise. @gpr, @rip and
- * @rflags come first: vmx/vmenter.S addresses @gpr by the pointer alone.
+ * Guarded by vcpu->mutex unless a comment says otherwise. @gpr must be the first member, with @rip
+ * and @rflags after it: vmx/vmenter.S has one pointer for both the struct and @gpr.
  */
 struct okvm_arch_vcpu {
 	unsigned long gpr[OKVM_NR_GPRS];
 	unsigned long rip;
 	unsigned long rflags;
-	u32 avail;		/* enum okvm_reg bits: the copy here is current */
-	u32 dirty;		/* ... and hardware's is older */
+	u32 avail;		/* enum okvm_reg bits: the value here is valid */
+	u32 dirty;		/* enum okvm_reg bits: the value here is newer than hardware's */
 	/* The backend's; constant. */
 	const struct okvm_cpu_ops *ops;
 	const struct okvm_reg_ops *reg_ops;
 	const struct okvm_event_ops *event_ops;
 
 	unsigned long cr0;
-	unsigned long cr0_guest_owned;	/* bits the guest changes without an exit */
+	unsigned long cr0_guest_owned;	/* bits that the guest can change without a VM exit */
 	unsigned long cr2;
 	unsigned long cr3;
 	unsigned long cr4;
@@ -216,7 +226,10 @@ struct okvm_arch_vcpu {
 
 	struct okvm_events ev;
 
-	/* Debug registers: db/dr6/dr7 the guest's; eff_* what hardware gets (guest_debug). */
+	/*
+	 * db, dr6 and dr7 are the guest's registers. eff_db is what the CPU gets in DR0-DR3: db, or
+	 * a debugger's.
+	 */
 	unsigned long db[4];
 	unsigned long dr6;
 	unsigned long dr7;
@@ -224,17 +237,17 @@ struct okvm_arch_vcpu {
 	unsigned long guest_debug_dr7;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	unsigned long singlestep_rip;
-	bool debug_regs_live;	/* the guest's DRs are in hardware; reads need hardware */
+	bool debug_regs_live;	/* the guest uses the CPU's debug registers: the copies are stale */
 
-	u32 mp_state;		/* KVM_MP_STATE_*; others read it without the mutex */
-	bool apf_halted;	/* RUNNABLE, but waits for a page of its memory */
+	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
+	bool apf_halted;	/* RUNNABLE, but halted until a page of guest memory is present */
 
 	/* CPUID */
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
-	/* MSRs that need no hardware until the guest runs */
+	/* MSRs that are loaded into hardware at VM entry, if at all */
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_adjust;
@@ -249,18 +262,18 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* unless hardware holds them now */
+	/* the guest's values, unless they are loaded in hardware */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
 
-	/* TSC: guest = host * ratio + offset */
+	/* guest TSC = host TSC * tsc_ratio + tsc_offset */
 	u64 tsc_offset;
-	u64 tsc_ratio;		/* 48-bit fraction, 1ULL << 48 = 1:1 */
+	u64 tsc_ratio;		/* fixed point with 48 fraction bits: 1ULL << 48 is 1:1 */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* which group of synchronous TSCs this is of */
-	u64 tsc_lost;		/* okvm_tsc_lost as @tsc_offset makes up for it */
+	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
+	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset includes */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;
@@ -268,7 +281,7 @@ struct okvm_arch_vcpu {
 	struct okvm_stay stay;
 
 	/* FPU */
-	struct fpu_guest *fpu;	/* x86/cpu/fpu.c through compat.h */
+	struct okvm_fpu *fpu;
 	bool fpu_loaded;
 
 	/* Emulation and user exits */
@@ -278,18 +291,20 @@ struct okvm_arch_vcpu {
 		u8 size;
 		u8 insn_len;
 		bool in;
-		bool plain;	/* no STI or MOV SS blocking ends with the instruction */
+		bool plain;	/* the IN or OUT is not in an interrupt shadow */
 	} pio;
-	bool io_touched;	/* userspace has written registers since the exit under way */
-	unsigned long io_linear_rip;	/* ... and where the vCPU stood before it did */
-	u8 exit_insn_len;	/* of the instruction of a KVM_EXIT_X86_RDMSR/WRMSR under way */
+	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
+	unsigned long io_linear_rip;	/* linear RIP before that change */
+	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
 	u8 sipi_vector;		/* KVM_SET_VCPU_EVENTS, for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
+	bool tpr_write;		/* of the access for OKVM_REQ_TPR_EXIT */
+	unsigned long tpr_rip;	/* ... and its instruction */
 	u64 eoi_exit_bitmap[4];
 
-	/* KVM_GET_VCPU_EVENTS and friends */
+	/* State at the last exit or preemption */
 	bool preempted_in_kernel;
-	bool between_insns;	/* no instruction is being emulated or completed */
+	bool between_insns;	/* the last exit was between two instructions */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */
@@ -303,12 +318,13 @@ struct okvm_arch_vm {
 	bool hypercall_exit_map_gpa;
 	u32 user_space_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR: KVM_MSR_EXIT_REASON_* */
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
-	struct okvm_apf_queue *apf_queue;	/* set once, by the first guest that asks for it */
+	/* created when a guest first enables async page faults */
+	struct okvm_apf_queue *apf_queue;
 	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;
 
-	/* TSC matching and master clock, guarded by @tsc_lock. */
+	/* TSC matching and master clock; guarded by tsc_lock */
 	raw_spinlock_t tsc_lock;
 	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset;
 	u64 cur_tsc_offset;
@@ -319,14 +335,14 @@ struct okvm_arch_vm {
 	bool use_master_clock;
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;
-	bool user_set_tsc;		/* some vCPU's TSC is what userspace wrote */
-	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock numbers: no common base */
+	bool user_set_tsc;		/* userspace has written a vCPU's TSC */
+	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs: no master clock */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
 	struct okvm_vm *vm;
 	struct list_head clock_node;	/* on x86/time/pvclock.c's list of VMs */
 };
 
-/* ---- registers, inline because they are on every exit path ---- */
+/* ---- registers: inline, because every exit path uses them ---- */
 
 static inline bool okvm_reg_avail(const struct okvm_vcpu *vcpu, enum okvm_reg reg)
 {
@@ -345,7 +361,7 @@ static inline void okvm_reg_fetch(struct okvm_vcpu *vcpu, enum okvm_reg reg)
 		vcpu->arch->reg_ops->cache_reg(vcpu, reg);
 }
 
-/** okvm_gpr() - a general register, @nr in machine encoding (0..15) */
+/** okvm_gpr() - Read general register @nr (0..15, machine encoding) */
 static inline unsigned long okvm_gpr(struct okvm_vcpu *vcpu, unsigned int nr)
 {
 	if (nr == OKVM_REG_RSP)
@@ -418,25 +434,25 @@ static inline bool okvm_pae_paging(struct okvm_vcpu *vcpu)
 	return okvm_paging(vcpu) && (okvm_cr4(vcpu) & X86_CR4_PAE) && !okvm_long_mode(vcpu);
 }
 
-/** okvm_lapic_in_kernel() - the VM has in-kernel local APICs */
+/** okvm_lapic_in_kernel() - Does the VM have in-kernel local APICs? */
 static inline bool okvm_lapic_in_kernel(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->apic;
 }
 
-/** okvm_get_apic_base() - IA32_APIC_BASE, wherever the local APIC lives */
+/** okvm_get_apic_base() - Return IA32_APIC_BASE, with or without an in-kernel LAPIC */
 static inline u64 okvm_get_apic_base(struct okvm_vcpu *vcpu)
 {
 	return okvm_lapic_in_kernel(vcpu) ? okvm_apic_base(vcpu) : vcpu->arch->apic_base;
 }
 
-/** okvm_has_quirk() - KVM_X86_QUIRK_*: not switched off by KVM_CAP_DISABLE_QUIRKS2 */
+/** okvm_has_quirk() - Is KVM_X86_QUIRK_* enabled, that is, not disabled by userspace? */
 static inline bool okvm_has_quirk(const struct okvm_vm *vm, u64 quirk)
 {
 	return !(vm->arch->disabled_quirks & quirk);
 }
 
-/* EDX:EAX, as RDMSR, XSETBV and RDTSC use it */
+/* Return EDX:EAX, an operand of WRMSR and XSETBV. */
 static inline u64 okvm_edx_eax(struct okvm_vcpu *vcpu)
 {
 	return (u32)vcpu->arch->gpr[OKVM_REG_RAX] |

@@ -51,7 +51,7 @@ static u32 count_gsis(const struct kvm_irq_routing_entry *ue, u32 nr)
 	return gsis;
 }
 
-/* @first must end where struct gsi_route may begin. */
+/* Return the offset of the routes behind @first, aligned for struct gsi_route. */
 static size_t routes_offset(u32 gsis)
 {
 	size_t end = offsetof(struct gsi_table, first) + (gsis + 1) * sizeof(u16);
@@ -108,7 +108,7 @@ static int fill_route(struct gsi_table *table, struct gsi_route *route,
 	return -EINVAL;
 }
 
-/* The chip whose pin a route leads to, as KVM_IRQCHIP_*; messages count as one more chip. */
+/* Return the chip that a route leads to, as KVM_IRQCHIP_*; all MSIs count as one more chip. */
 static unsigned int route_chip(const struct gsi_route *route)
 {
 	switch ((enum gsi_kind)route->kind) {
@@ -122,7 +122,7 @@ static unsigned int route_chip(const struct gsi_route *route)
 	return GSI_CHIPS;
 }
 
-/* A GSI goes to one message, or to at most one pin of each chip. */
+/* A GSI may have one MSI route, or one route to each chip. Do @routes break this rule? */
 static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 {
 	unsigned int i, chips = 0;
@@ -137,7 +137,10 @@ static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 	return false;
 }
 
-/* Turn the counts in first[1..] into end indexes; filling from the back makes them begins. */
+/*
+ * Turn the counts in first[] into end indices. place_routes(), which fills from the back, turns
+ * them into start indices.
+ */
 static void sum_counts(struct gsi_table *table)
 {
 	u32 i;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The GSI routing table as plain data: built once from what userspace gives, then only read.
+ * The GSI routing table as plain data: built once from userspace's routes, then read-only.
  *
- * Upstream keeps a linked list per GSI and allocates each entry; here the routes are one array
- * sorted by GSI with an index, so that a look-up is two loads and a table is one allocation.
+ * Upstream KVM has a linked list per GSI and allocates each entry. Here the routes are one array
+ * sorted by GSI, with an index: a look-up is two loads, and a table is one allocation.
  */
 #ifndef OKVM_IRQ_GSI_H
 #define OKVM_IRQ_GSI_H
@@ -12,19 +12,19 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 
-/* GSIs are below this; so is the number of routes. Also KVM_CAP_IRQ_ROUTING. */
+/* Upper limit of GSI numbers and of the number of routes; also the value of KVM_CAP_IRQ_ROUTING. */
 #define GSI_MAX_ROUTES		4096
 #define GSI_CHIPS		3
 #define GSI_CHIP_PINS		24
-/* A GSI can be wired to one pin of each chip. */
+/* A GSI can have a route to one pin of each chip. */
 #define GSI_MAX_PER_GSI		GSI_CHIPS
 #define GSI_NONE		(-1)
 
 /**
- * enum gsi_kind - where a route leads
+ * enum gsi_kind - target of a route
  * @GSI_KIND_PIC: pin 0 to 15 of the PIC pair
  * @GSI_KIND_IOAPIC: pin 0 to 23 of the IOAPIC
- * @GSI_KIND_MSI: a message
+ * @GSI_KIND_MSI: an MSI
  */
 enum gsi_kind {
 	GSI_KIND_PIC,
@@ -33,7 +33,7 @@ enum gsi_kind {
 };
 
 /**
- * struct gsi_msi - a message as a device writes it
+ * struct gsi_msi - an MSI as a device writes it
  * @lo: lower half of the address
  * @hi: upper half of the address
  * @data: the data
@@ -48,8 +48,8 @@ struct gsi_msi {
  * struct gsi_route - one route
  * @gsi: 0 to GSI_MAX_ROUTES - 1
  * @kind: an enum gsi_kind
- * @pin: for the chips
- * @msi: for messages
+ * @pin: for GSI_KIND_PIC and GSI_KIND_IOAPIC
+ * @msi: for GSI_KIND_MSI
  */
 struct gsi_route {
 	u16 gsi;
@@ -59,13 +59,13 @@ struct gsi_route {
 };
 
 /**
- * struct gsi_message - an interrupt message on its way to the local APICs
- * @dest: 8 bits, or 32 with the x2APIC format
+ * struct gsi_message - an interrupt message to the local APICs
+ * @dest: destination ID, 8 bits, or 32 bits with the x2APIC format
  * @vector: 0 to 255
  * @mode: delivery mode, 0 (fixed) to 7 (ExtINT)
- * @logical: destination mode
- * @level: trigger mode
- * @redirect: one destination is enough
+ * @logical: destination mode is logical
+ * @level: trigger mode is level
+ * @redirect: redirection hint: deliver to one of the destinations only
  */
 struct gsi_message {
 	u32 dest;
@@ -77,9 +77,9 @@ struct gsi_message {
 };
 
 /**
- * struct gsi_policy - what the VM allows in a table
- * @chips: it has the in-kernel PIC and IOAPIC
- * @x2apic_format: KVM_X2APIC_API_USE_32BIT_IDS is on
+ * struct gsi_policy - what the VM allows in its routing table
+ * @chips: routes to in-kernel PIC and IOAPIC
+ * @x2apic_format: MSIs in the format of KVM_X2APIC_API_USE_32BIT_IDS
  */
 struct gsi_policy {
 	bool chips;
@@ -87,12 +87,12 @@ struct gsi_policy {
 };
 
 /**
- * struct gsi_table - the table
- * @nr_gsis: GSIs from this one on have no route
- * @nr_routes: entries of @routes
- * @chip_gsi: the GSI of each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
- * @first: per GSI, the index of its first route; @first[@nr_gsis] is @nr_routes
- * @routes: sorted by GSI; lies after @first in the same allocation
+ * struct gsi_table - a GSI routing table
+ * @nr_gsis: GSIs from this number on have no route
+ * @nr_routes: number of entries in @routes
+ * @chip_gsi: the GSI routed to each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
+ * @routes: sorted by GSI; behind @first in the same allocation
+ * @first: per GSI, index of its first route; @first[@nr_gsis] is @nr_routes
  */
 struct gsi_table {
 	u32 nr_gsis;
@@ -103,38 +103,38 @@ struct gsi_table {
 };
 
 /**
- * gsi_table_bytes() - memory that gsi_table_build() needs
- * @ue: routes as userspace gave them
- * @nr: their number
+ * gsi_table_bytes() - compute the memory that gsi_table_build() needs
+ * @ue: routes as given by userspace
+ * @nr: number of routes
  *
  * Return: bytes; 0 if there are too many routes or a GSI is out of range.
  */
 size_t gsi_table_bytes(const struct kvm_irq_routing_entry *ue, u32 nr);
 
 /**
- * gsi_table_build() - check the routes and make the table
+ * gsi_table_build() - check the routes and build the table
  * @table: gsi_table_bytes() bytes, zeroed
- * @ue: the same routes
- * @nr: their number
+ * @ue: the routes given to gsi_table_bytes()
+ * @nr: number of routes
  * @policy: what is allowed
  *
- * Return: 0, or -EINVAL for a route that is malformed, not allowed or in conflict with another.
+ * Return: 0, or -EINVAL for a route that is malformed, not allowed or in conflict with another one.
  */
 int gsi_table_build(struct gsi_table *table, const struct kvm_irq_routing_entry *ue, u32 nr,
 		    const struct gsi_policy *policy);
 
 /**
- * gsi_lookup() - the routes of a GSI
+ * gsi_lookup() - find the routes of a GSI
  * @table: the table
  * @gsi: any number
  * @nr: set to the number of routes, 0 to GSI_MAX_PER_GSI
  *
- * Return: the first of them; only valid if @nr is not 0.
+ * Return: the first route; only valid if @nr is not 0.
  */
 const struct gsi_route *gsi_lookup(const struct gsi_table *table, u32 gsi, unsigned int *nr);
 
 /**
- * gsi_of_pin() - the GSI that is wired to a chip's pin
+ * gsi_of_pin() - find the GSI that is routed to a chip's pin
  * @table: the table
  * @chip: KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE or _IOAPIC
  * @pin: pin of that chip
@@ -144,8 +144,8 @@ const struct gsi_route *gsi_lookup(const struct gsi_table *table, u32 gsi, unsig
 int gsi_of_pin(const struct gsi_table *table, unsigned int chip, unsigned int pin);
 
 /**
- * gsi_default_routes() - the routes after KVM_CREATE_IRQCHIP
- * @nr: set to their number
+ * gsi_default_routes() - Return the routes that KVM_CREATE_IRQCHIP sets
+ * @nr: set to the number of routes
  */
 const struct kvm_irq_routing_entry *gsi_default_routes(u32 *nr);
 
@@ -158,8 +158,8 @@ const struct kvm_irq_routing_entry *gsi_default_routes(u32 *nr);
 #define GSI_MSI_DATA_LEVEL	BIT(15)
 
 /**
- * gsi_msi_valid() - tell whether a message may be used
- * @msi: the message
+ * gsi_msi_valid() - check if an MSI is valid
+ * @msi: the MSI
  * @x2apic_format: see struct gsi_policy
  */
 static inline bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format)
@@ -168,9 +168,9 @@ static inline bool gsi_msi_valid(const struct gsi_msi *msi, bool x2apic_format)
 }
 
 /**
- * gsi_msi_decode() - take a message apart
- * @msi: the message
- * @x2apic_format: the upper address half holds destination bits 31 to 8
+ * gsi_msi_decode() - convert an MSI to an interrupt message
+ * @msi: the MSI
+ * @x2apic_format: the upper half of the address contains destination bits 31 to 8
  */
 static inline struct gsi_message gsi_msi_decode(const struct gsi_msi *msi, bool x2apic_format)
 {

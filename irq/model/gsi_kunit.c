@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the routing table as the kernel builds it. The full tests are selftests/host. */
+/* KUnit: the routing table, compiled for the kernel. The full tests are in selftests/host. */
 #include <kunit/test.h>
 
 #include "gsi.c"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOAPIC's registers and pins. See ioapic.h for how the model and its shell share the work.
+ * The IOAPIC's registers and pins. ioapic.h describes how the model and its shell share the work.
  *
- * Where it differs from upstream: a level-triggered message that no CPU took leaves remote IRR
- * clear, so that the pin does not wait for an EOI that cannot come; and only fixed and lowest
- * priority interrupts are ever level-triggered, as the 82093AA demands of NMI, INIT and ExtINT.
+ * In contrast to upstream KVM: if no CPU accepts a level-triggered message, remote IRR stays clear,
+ * so that the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
+ * interrupts are level-triggered, because the 82093AA requires edge triggering for NMI, INIT and
+ * ExtINT.
  */
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
@@ -16,7 +17,7 @@
 #define IOAPIC_VERSION		0x11
 #define IOAPIC_ALL_PINS		GENMASK(IOAPIC_PINS - 1, 0)
 #define IOAPIC_E_READ_ONLY	(IOAPIC_E_STATUS | IOAPIC_E_REMOTE_IRR)
-/* A change of these bits changes what ioapic_eoi_vectors() answers. */
+/* Bits of an entry on which the result of ioapic_eoi_vectors() depends. */
 #define IOAPIC_E_EOI_BITS	(IOAPIC_E_VECTOR | IOAPIC_E_MODE | IOAPIC_E_LEVEL)
 #define IOAPIC_MODE_LOWEST	1
 
@@ -49,7 +50,7 @@ void ioapic_reset(struct ioapic *io)
 	memset(io->streak, 0, sizeof(io->streak));
 }
 
-/* Ask for delivery of a pin that is high; false if its entry holds it back. */
+/* Request delivery of a pin that is high. Return false if its entry does not allow delivery. */
 static bool ioapic_service(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	u64 entry = io->redir[pin];
@@ -110,7 +111,10 @@ static void ioapic_write_entry(struct ioapic *io, unsigned int pin, bool high, u
 	u64 new = high ? (u64)val << 32 | (u32)old : (old & ~(u64)~0u) | val;
 
 	new = (new & ~IOAPIC_E_READ_ONLY) | (old & IOAPIC_E_READ_ONLY);
-	/* Switching to edge is how guests end an interrupt without an EOI register. */
+	/*
+	 * Guests without an IOAPIC EOI register end an interrupt by a switch to edge-triggered and
+	 * back.
+	 */
 	if (!entry_is_level(new))
 		new &= ~IOAPIC_E_REMOTE_IRR;
 	io->redir[pin] = new;
@@ -221,7 +225,7 @@ u32 ioapic_eoi_begin(struct ioapic *io, u8 vector)
 	return pins;
 }
 
-/* A line that is still high after its EOI: again at once, or later if it has become a storm. */
+/* Handle the EOI of a line. If it is still high, deliver it again, or later during a storm. */
 static void ioapic_eoi_pin(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	if (!entry_is_level(io->redir[pin]))
@@ -277,7 +281,7 @@ void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state)
 	state->base_address = io->base;
 	state->ioregsel = io->select;
 	state->id = io->id;
-	/* Edges that are on their way must not be delivered a second time after a restore. */
+	/* Leave out edges whose message was sent, so that a restore does not deliver them again. */
 	state->irr = io->irr & ~io->sent;
 	for (pin = 0; pin < IOAPIC_PINS; pin++)
 		state->redirtbl[pin].bits = io->redir[pin];

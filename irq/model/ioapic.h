@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The IOAPIC as a register model: a 82093AA with 24 pins, without locks, timers or LAPICs.
+ * The IOAPIC as a register model: an 82093AA with 24 pins, without locks, timers or LAPICs.
  *
- * Calls that change the model fill a struct ioapic_todo; the caller carries it out. Upstream
- * delivers from inside its register code, which is why it drops and retakes its lock there.
+ * Functions that change the model fill in a struct ioapic_todo, and the caller carries it out.
+ * Upstream KVM delivers interrupts in the middle of its register code, and so has to drop and
+ * retake its lock there.
  */
 #ifndef OKVM_IRQ_IOAPIC_H
 #define OKVM_IRQ_IOAPIC_H
@@ -18,14 +19,14 @@
 #define IOAPIC_BASE		0xfec00000ULL
 #define IOAPIC_LENGTH		0x100
 #define IOAPIC_SOURCES		64
-/* The RTC's pin: userspace asks whether its last edge was already acknowledged. */
+/* The RTC's pin: userspace asks if the guest has acknowledged the last edge. */
 #define IOAPIC_RTC_PIN		8
 
 /* Offsets in the MMIO window. */
 #define IOAPIC_SELECT		0x00
 #define IOAPIC_WINDOW		0x10
 
-/* Indirect registers; the redirection entries follow, two words each, from IOAPIC_REDIR on. */
+/* Indirect registers. The redirection entries, two words each, begin at IOAPIC_REDIR. */
 #define IOAPIC_REG_ID		0x00
 #define IOAPIC_REG_VERSION	0x01
 #define IOAPIC_REG_ARB		0x02
@@ -43,17 +44,17 @@
 #define IOAPIC_E_MASKED		BIT_ULL(16)
 #define IOAPIC_E_DEST_SHIFT	56
 
-/* Level interrupts that come back right after their EOI this often in a row are delayed. */
+/* A level interrupt that recurs right after this many EOIs in a row is a storm and is delayed. */
 #define IOAPIC_STORM_EOIS	10000
 #define IOAPIC_STORM_DELAY_MS	10
 
 /**
- * enum ioapic_line - what became of a change of a pin's level
- * @IOAPIC_LINE_IGNORED: masked, waiting for its EOI, or no such pin
- * @IOAPIC_LINE_COALESCED: the previous edge of the same pin has not been taken yet
+ * enum ioapic_line - the result of setting a pin's level
+ * @IOAPIC_LINE_IGNORED: the pin is masked, waits for its EOI, or does not exist
+ * @IOAPIC_LINE_COALESCED: the previous edge of the pin has not been accepted yet
  * @IOAPIC_LINE_TAKEN: the line went low, or a message is to be delivered
  *
- * The values are those that KVM_IRQ_LINE_STATUS reports.
+ * KVM_IRQ_LINE_STATUS reports these values.
  */
 enum ioapic_line {
 	IOAPIC_LINE_IGNORED = -1,
@@ -62,18 +63,18 @@ enum ioapic_line {
 };
 
 /**
- * struct ioapic - the registers and the pins
- * @select: the register that the window shows, 0 to 255
- * @id: bits 27:24 of the ID register, as a number of 0 to 15
- * @irr: pins whose (combined) line is high, edges included until the line falls
- * @sent: edge pins of @irr whose message is on its way
- * @rtc_pending: CPUs that have not yet acknowledged the last reported RTC edge
- * @rtc_vector: the vector of that edge
- * @rtc_report: the pending RTC message is one whose acknowledgment is tracked
- * @base: what userspace stored as base address; the bus decides where the window is
+ * struct ioapic - registers and pins
+ * @select: register that the data window accesses, 0 to 255
+ * @id: bits 27:24 of the ID register, as a number from 0 to 15
+ * @rtc_vector: vector of the last reported RTC edge
+ * @rtc_report: the RTC message to be delivered is one whose acknowledgment is tracked
+ * @irr: pins whose (combined) line is high; for edges, until the line falls
+ * @sent: edge-triggered pins in @irr whose message was sent
+ * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge
+ * @base: base address that userspace stored; has no effect on the MMIO range
  * @redir: the redirection table
- * @sources: per pin, the sources that hold the line high
- * @streak: per pin, EOIs in a row that found the line still high
+ * @sources: per pin, the sources that drive the line high
+ * @streak: per pin, number of EOIs in a row after which the line was still high
  */
 struct ioapic {
 	u8 select;
@@ -90,13 +91,13 @@ struct ioapic {
 };
 
 /**
- * struct ioapic_todo - what a call leaves to its caller; zeroed by the caller before the call
- * @deliver: pins whose ioapic_message() is to be sent, each answered with ioapic_delivered()
- * @masked: pins that have become masked
- * @unmasked: pins that have become unmasked
- * @pending: pins of @deliver that are no news, but were high before a guest's write let them
- *	through. A pin of it whose line can be sampled again is taken out of @deliver for that.
- * @rescan: the set of vectors whose EOI the IOAPIC wants has changed
+ * struct ioapic_todo - actions for the caller, who zeroes it before the call
+ * @deliver: pins whose ioapic_message() must be sent; ioapic_delivered() reports each result
+ * @masked: pins that became masked
+ * @unmasked: pins that became unmasked
+ * @pending: pins in @deliver whose line was high before; a guest's write now allows delivery. If
+ *	such a line can be resampled, the caller removes the pin from @deliver and resamples.
+ * @rescan: the set of vectors whose EOI the IOAPIC must see has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */
 struct ioapic_todo {
@@ -109,104 +110,104 @@ struct ioapic_todo {
 };
 
 /**
- * ioapic_reset() - put the model into its state after power on: every pin masked
- * @io: the model; the levels of its input lines are kept
+ * ioapic_reset() - set the model to its power-on state, with every pin masked
+ * @io: the model; keeps the levels of its input lines
  */
 void ioapic_reset(struct ioapic *io);
 
 /**
- * ioapic_read() - read one word of the MMIO window
+ * ioapic_read() - read one word of the MMIO range
  * @io: the model
- * @offset: in the window; other offsets than the two registers read as 0
+ * @offset: in the MMIO range; offsets other than those of the two registers read as 0
  */
 u32 ioapic_read(const struct ioapic *io, u32 offset);
 
 /**
- * ioapic_write() - write one word of the MMIO window
+ * ioapic_write() - write one word of the MMIO range
  * @io: the model
- * @offset: in the window; writes to other offsets than the two registers are ignored
+ * @offset: in the MMIO range; writes to offsets other than those of the two registers are ignored
  * @val: the value
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 void ioapic_write(struct ioapic *io, u32 offset, u32 val, struct ioapic_todo *todo);
 
 /**
- * ioapic_set_line() - a source raises or lowers its share of a pin
+ * ioapic_set_line() - set the level at which a source drives a pin
  * @io: the model
- * @pin: the pin; out of range is ignored
- * @source: 0 to IOAPIC_SOURCES - 1; the line is high while any source holds it
+ * @pin: the pin; pins that do not exist are ignored
+ * @source: 0 to IOAPIC_SOURCES - 1; the line is high while any source drives it high
  * @high: the source's level
- * @report: the caller wants to know of unacknowledged RTC edges
- * @todo: filled for the caller
+ * @report: the caller needs to know of unacknowledged RTC edges
+ * @todo: actions for the caller
  *
- * Return: what became of it. When it is IOAPIC_LINE_TAKEN and @todo->deliver has the pin, the
- * caller's result is the number of CPUs that took the message.
+ * Return: the result. If it is IOAPIC_LINE_TAKEN and the pin is in @todo->deliver, the caller
+ * returns the number of CPUs that accepted the message instead.
  */
 enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source,
 				 bool high, bool report, struct ioapic_todo *todo);
 
 /**
- * ioapic_message() - the message of a pin
+ * ioapic_message() - Return the interrupt message of a pin
  * @io: the model
- * @pin: a pin of ioapic_todo.deliver
+ * @pin: a pin in ioapic_todo.deliver
  */
 struct gsi_message ioapic_message(const struct ioapic *io, unsigned int pin);
 
 /**
- * ioapic_delivered() - report how a message fared
+ * ioapic_delivered() - report the result of a message's delivery
  * @io: the model
- * @pin: its pin
- * @cpus: the number of CPUs that took it; 0 or less if none did
+ * @pin: the message's pin
+ * @cpus: number of CPUs that accepted the message; 0 or less if none did
  */
 void ioapic_delivered(struct ioapic *io, unsigned int pin, int cpus);
 
 /**
- * ioapic_eoi_begin() - a local APIC has ended an interrupt: which pins does it concern
+ * ioapic_eoi_begin() - find the pins that an EOI of a local APIC concerns
  * @io: the model
- * @vector: the ended vector
+ * @vector: vector of the EOI
  *
- * Return: the pins. The caller runs their acknowledge notifiers, with its lock dropped, and then
- * calls ioapic_eoi_finish() with them; a line that a notifier raises meanwhile is kept for then.
+ * Return: the pins. The caller calls their ack notifiers without its lock, and then
+ * ioapic_eoi_finish(). If a notifier raises a line, ioapic_eoi_finish() delivers it.
  */
 u32 ioapic_eoi_begin(struct ioapic *io, u8 vector);
 
 /**
- * ioapic_eoi_finish() - clear remote IRR and deliver again what is still high
+ * ioapic_eoi_finish() - clear remote IRR of pins, and deliver pins that are still high
  * @io: the model
- * @pins: what ioapic_eoi_begin() returned
- * @todo: filled for the caller
+ * @pins: the result of ioapic_eoi_begin()
+ * @todo: actions for the caller
  *
  * Only for level-triggered interrupts whose EOI was broadcast.
  */
 void ioapic_eoi_finish(struct ioapic *io, u32 pins, struct ioapic_todo *todo);
 
 /**
- * ioapic_reinject() - deliver the level interrupts that ioapic_eoi_finish() held back
+ * ioapic_reinject() - deliver the level interrupts that ioapic_eoi_finish() delayed
  * @io: the model
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 void ioapic_reinject(struct ioapic *io, struct ioapic_todo *todo);
 
 /**
- * ioapic_eoi_vectors() - the vectors whose EOI the IOAPIC must see
+ * ioapic_eoi_vectors() - get the vectors whose EOI the IOAPIC must see
  * @io: the model
- * @extra: pins that count although they are edge-triggered (acknowledge notifiers)
- * @map: 256 bits, set by the call
+ * @extra: pins that are included although they are edge-triggered (ack notifiers)
+ * @map: result, 256 bits
  */
 void ioapic_eoi_vectors(const struct ioapic *io, u32 extra, u64 map[4]);
 
 /**
- * ioapic_get_state() - the registers in the form of KVM_GET_IRQCHIP
+ * ioapic_get_state() - get the state for KVM_GET_IRQCHIP
  * @io: the model
- * @state: every byte is written
+ * @state: result; every byte is written
  */
 void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
 
 /**
- * ioapic_set_state() - restore the registers from KVM_SET_IRQCHIP
- * @io: the model; its input lines are kept
- * @state: any values: what the registers cannot hold is dropped
- * @todo: filled for the caller
+ * ioapic_set_state() - restore the state from KVM_SET_IRQCHIP
+ * @io: the model; keeps the sources of its input lines
+ * @state: any values; those that the registers cannot have are corrected
+ * @todo: actions for the caller
  */
 void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state,
 		      struct ioapic_todo *todo);

@@ -2,8 +2,8 @@
 /*
  * Local APIC: registers, priority, messages.
  *
- * Beyond what upstream models: the error status register with its write latch, illegal vectors
- * refused instead of put into IRR, and reserved bits of x2APIC registers answered by #GP.
+ * In contrast to upstream KVM, this file models the error status register with its write latch,
+ * refuses messages with illegal vectors, and answers writes of reserved x2APIC bits with #GP.
  */
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
@@ -37,9 +37,9 @@ enum lapic_access {
 #define RW	(RD | WR | XRD | XWR)
 
 /*
- * SDM, "Local APIC Register Address Map" and "Local APIC Register Address Map Supported by
- * x2APIC". A write of a read-only xAPIC register is ignored, so WR is only set where a write
- * does something.
+ * The accesses each register supports: SDM, "Local APIC Register Address Map" and "Local APIC
+ * Register Address Map Supported by x2APIC". A write of a read-only xAPIC register is ignored, so
+ * WR is set only where a write has an effect.
  */
 static const u8 lapic_access[64] = {
 	[APIC_ID >> 4]		= RD | WR | XRD,
@@ -75,11 +75,14 @@ static const u8 lapic_access[64] = {
 #define LINT_BITS	(LVT_BITS | APIC_MODE_MASK | APIC_INPUT_POLARITY |	\
 			 APIC_LVT_REMOTE_IRR | APIC_LVT_LEVEL_TRIGGER)
 #define TDCR_BITS	0xbu
-/* SDM, "Interrupt Command Register (ICR) in x2APIC Mode"; the status bit is ignored. */
+/*
+ * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". The status bit may be set, but is
+ * ignored.
+ */
 #define X2_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 
 static const u32 lvt_bits[LAPIC_NR_LVT] = {
-	[LAPIC_LVT_TIMER]	= LVT_BITS,	/* and the mode, as CPUID offers it */
+	[LAPIC_LVT_TIMER]	= LVT_BITS,	/* plus mode bits that lapic_lvt_mask() adds */
 	[LAPIC_LVT_THERMAL]	= LVT_BITS | APIC_MODE_MASK,
 	[LAPIC_LVT_PERF]	= LVT_BITS | APIC_MODE_MASK,
 	[LAPIC_LVT_LINT0]	= LINT_BITS,
@@ -103,7 +106,7 @@ u32 lapic_spiv_mask(const struct lapic *l)
 	       (l->directed_eoi ? APIC_SPIV_DIRECTED_EOI : 0);
 }
 
-/* Index of an LVT register, -1 for any other and for an entry that this APIC lacks. */
+/* Return the index of an LVT register, or -1 if @reg is none or this APIC lacks the entry. */
 static int lvt_index(const struct lapic *l, u32 reg)
 {
 	if (reg == APIC_LVTCMCI)
@@ -120,7 +123,10 @@ static u8 reg_access(const struct lapic *l, u32 reg)
 	return lapic_access[(reg >> 4) & 63];
 }
 
-/* An error of the guest that owns the APIC. Delivery of the error entry cannot recurse. */
+/*
+ * Record an error that the owner's access causes, and deliver the error LVT entry if unmasked.
+ * Delivery of the entry cannot cause another such error.
+ */
 static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect *eff)
 {
 	set_bit(bit, &l->esr_pending);
@@ -130,7 +136,7 @@ static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect
 
 /* ---- priority ---- */
 
-/* Four words of a register, beginning with number @first. */
+/* Find the highest vector in four words of a register, beginning with word @first. */
 static int scan_half(const struct lapic *l, u32 reg, int first)
 {
 	int w;
@@ -150,7 +156,7 @@ static bool half_empty(const struct lapic *l, u32 reg)
 		 lapic_get(l, reg + 0x30));
 }
 
-/* Mostly nothing is set: eight loads tell. The CPU may clear bits meanwhile. */
+/* Mostly no bit is set, so test for that first. The CPU may clear bits between test and scan. */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
 	int vector = -1;
@@ -182,14 +188,14 @@ void lapic_set_hw_irr(struct lapic *l, bool on)
 	lapic_recount(l);
 }
 
-/* With hints above the vector's own word: they are left over, check their words again. */
+/* Recheck the IRR hints of the words from @from on, which are mostly stale (the words are 0). */
 static noinline void irr_drop_stale(struct lapic *l, u32 from)
 {
 	u32 w;
 
 	for (w = from; w < APIC_ISR_NR; w++) {
 		WRITE_ONCE(l->irr_hint.word[w], 0);
-		smp_mb();	/* pairs with the locked operation in lapic_set_irr() */
+		smp_mb();	/* hint before word; lapic_set_irr() sets them in reverse order */
 		if (lapic_get(l, APIC_IRR + w * 0x10))
 			WRITE_ONCE(l->irr_hint.word[w], 1);
 	}
@@ -201,10 +207,10 @@ static void irr_clear(struct lapic *l, u8 vector)
 
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
-	/* First the hint, then the bit, then look: a message that comes between sets it again. */
+	/* Clear the hint, clear the bit, read the word: a concurrent message sets both again. */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();	/* pairs with the locked operation in lapic_set_irr() */
+	smp_mb__after_atomic();	/* hint before word; lapic_set_irr() sets them in reverse order */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }
@@ -223,8 +229,9 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 	eff->flags |= LAPIC_EFF_EOI;
 	eff->eoi_vector = vector;
 	/*
-	 * Whatever SPIV says about broadcasts: userspace's IOAPICs have no EOI register that a
-	 * guest could write to instead, as upstream does not keep an EOI from them either.
+	 * Report the EOI even if SPIV suppresses broadcasts. Userspace's IOAPICs have no EOI
+	 * register that the guest could write instead, and upstream KVM reports the EOI to them,
+	 * too.
 	 */
 	eff->eoi_level = lapic_test_vec(l, APIC_TMR, vector);
 }
@@ -256,7 +263,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/* Raised or lowered: with a request waiting, the TPR threshold changes. */
+	/* A higher TPR matters, too: it changes the TPR threshold for a vector in IRR. */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }
@@ -304,7 +311,7 @@ static void write_lvt(struct lapic *l, enum lapic_lvt i, u32 val, struct lapic_e
 		eff->flags |= LAPIC_EFF_LVT0;
 }
 
-/* SDM, "Local APIC State After It Has Been Software Disabled": every LVT entry gets masked. */
+/* SDM, "Local APIC State After It Has Been Software Disabled": all LVT entries are masked. */
 static void mask_lvts(struct lapic *l, struct lapic_effect *eff)
 {
 	u32 i;
@@ -360,7 +367,7 @@ static void write_id(struct lapic *l, u32 val, struct lapic_effect *eff)
 		eff->flags |= LAPIC_EFF_ID;
 }
 
-/* A register that the mode lets be written, except ICR. */
+/* Write a register other than ICR; the caller has checked that the mode allows the write. */
 static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *eff)
 {
 	switch (reg) {
@@ -368,6 +375,8 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		write_id(l, val, eff);
 		break;
 	case APIC_TASKPRI:
+		if (l->report_tpr)
+			eff->flags |= LAPIC_EFF_TPR_WRITE;
 		lapic_set_tpr(l, val, eff);
 		break;
 	case APIC_EOI:
@@ -392,7 +401,7 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		break;
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
-			/* The CPU may have put it into the page already. */
+			/* The write is ignored, but an APIC-write exit leaves the value here. */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
 		}
@@ -416,7 +425,7 @@ static void write_xapic(struct lapic *l, u32 reg, u32 val, struct lapic_effect *
 	u8 access = reg_access(l, reg);
 
 	if (reg == APIC_ICR) {
-		/* There is no delay: the status bit always reads as idle. */
+		/* Delivery takes no time, so the delivery-status bit always reads as idle. */
 		val &= ~APIC_ICR_BUSY;
 		lapic_put(l, APIC_ICR, val);
 		send_ipi(l, val, lapic_get(l, APIC_ICR2) >> 24, eff);
@@ -432,14 +441,14 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 {
 	u32 val;
 
-	/* SDM, "The Local APIC Block Diagram": aligned 32-bit accesses, all else is undefined. */
+	/* SDM, "The Local APIC Block Diagram": only aligned 32-bit accesses are defined. */
 	if (len != 4 || (offset & 0xf) || offset >= LAPIC_STATE_SIZE)
 		return;
 	memcpy(&val, data, sizeof(val));
 	write_xapic(l, offset, val, eff);
 }
 
-/* Bits that a WRMSR may set; the rest is reserved. */
+/* Return the bits that WRMSR may set in a register; all others are reserved. */
 static u32 x2apic_bits(const struct lapic *l, u32 reg)
 {
 	int lvt;
@@ -532,6 +541,8 @@ void lapic_mmio_read(struct lapic *l, u32 offset, u32 len, void *data, u64 now_n
 		val = read_reg(l, reg, now_ns);
 	else if (!(access & WR))
 		lapic_error(l, ESR_ILLEGAL_REG, eff);
+	if (unlikely(l->report_tpr) && reg == APIC_TASKPRI)
+		eff->flags |= LAPIC_EFF_TPR_READ;
 	memcpy(data, (u8 *)&val + at, len);
 }
 
@@ -570,12 +581,12 @@ enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq)
 	case APIC_DM_SMI:
 		return LAPIC_ACCEPT_SMI;
 	case APIC_DM_INIT:
-		/* The level de-assert only set arbitration IDs on old buses. */
+		/* INIT level de-assert has only set arbitration IDs, on old APIC buses. */
 		return irq->trig_mode && !irq->level ? LAPIC_REFUSED : LAPIC_ACCEPT_INIT;
 	case APIC_DM_STARTUP:
 		return LAPIC_ACCEPT_SIPI;
 	default:
-		/* ExtINT comes by lapic_accepts_extint(); remote read is reserved. */
+		/* lapic_accepts_extint() handles ExtINT; remote read is reserved. */
 		return LAPIC_REFUSED;
 	}
 }

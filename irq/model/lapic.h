@@ -2,15 +2,15 @@
 /*
  * The local APIC as a pure register model: xAPIC and x2APIC.
  *
- * A struct lapic is plain data around the architectural 4 KiB register page. Nothing here takes
- * a lock, arms a timer or knows a vCPU: a register write answers with a struct lapic_effect, and
- * the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream does the side
- * effects in the middle of the register switch.
+ * A struct lapic is plain data around the architectural 4 KiB register page. The model takes no
+ * lock, arms no timer and has no access to the vCPU: a register write fills in a struct
+ * lapic_effect, and the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream
+ * KVM performs side effects in the middle of the register switch.
  *
- * Who may call what: everything runs in the thread of the owning vCPU (or while that vCPU cannot
- * run), except lapic_accept(), lapic_set_irr(), lapic_match_dest() and the const peeks, which
- * any CPU may call at any time. IRR, TMR and the pending error bits are therefore changed by
- * atomic bit operations, ISR is not.
+ * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
+ * cannot run), except lapic_accept(), lapic_set_irr(), lapic_match_dest() and the functions with a
+ * const struct lapic, which any CPU may call at any time. Therefore IRR, TMR and the pending error
+ * bits are changed by atomic bit operations; ISR is not.
  *
  * Source: Intel SDM, "Advanced Programmable Interrupt Controller (APIC)".
  */
@@ -26,7 +26,7 @@
 #include <asm/msr-index.h>
 
 #define LAPIC_PAGE_SIZE		4096
-/* What KVM_GET_LAPIC and KVM_SET_LAPIC carry: the first KiB of the page. */
+/* Size of the state of KVM_GET_LAPIC and KVM_SET_LAPIC: the first KiB of the register page. */
 #define LAPIC_STATE_SIZE	1024
 #define LAPIC_VERSION		0x14
 #define LAPIC_SHORT_MASK	0xc0000u
@@ -34,24 +34,24 @@
 #define LAPIC_BROADCAST		0xffu
 #define LAPIC_X2_BROADCAST	0xffffffffu
 #define LAPIC_BASE_DEFAULT	0xfee00000ull
-/* The page frame in IA32_APIC_BASE. */
+/* The APIC base address in IA32_APIC_BASE. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
-/* The longest count whose product with the largest count and divisor fits 64 bits. */
+/* The largest duration of a count at which count * divisor * duration fits into 64 bits. */
 #define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
 
-/* Shortest period of a periodic timer, nanoseconds: a guest cannot storm its host. */
+/* Shortest period of a periodic timer, in ns, so that a guest cannot flood its host. */
 #define LAPIC_MIN_PERIOD_NS	200000u
 
-/* The mode of an APIC, numbered as the bits 11:10 of IA32_APIC_BASE. */
+/* The mode of an APIC; the values are those of IA32_APIC_BASE bits 11:10. */
 enum lapic_mode {
 	LAPIC_DISABLED	= 0,
-	LAPIC_INVALID	= 1,	/* EXTD without EN: never a state, only a refused request */
+	LAPIC_INVALID	= 1,	/* EXTD without EN: only in refused requests */
 	LAPIC_XAPIC	= 2,
 	LAPIC_X2APIC	= 3,
 };
 
-/* Entries of the local vector table, in the order of the version register's count. */
+/* Entries of the local vector table, in the order in which the version register counts them. */
 enum lapic_lvt {
 	LAPIC_LVT_TIMER,
 	LAPIC_LVT_THERMAL,
@@ -64,15 +64,15 @@ enum lapic_lvt {
 };
 
 /**
- * struct lapic_irq - one interrupt message on the way to one or more local APICs
- * @dest_id:		destination, 8 bits in xAPIC format, 32 bits in x2APIC format
- * @delivery_mode:	APIC_DM_*
- * @dest_mode:		APIC_DEST_PHYSICAL or APIC_DEST_LOGICAL
- * @shorthand:		0, APIC_DEST_SELF, APIC_DEST_ALLINC or APIC_DEST_ALLBUT
- * @vector:		0 to 255
- * @level:		true when asserted; false only for a level de-assert
- * @trig_mode:		true for level triggered
- * @msi_redir_hint:	the MSI's redirection hint: one destination is enough
+ * struct lapic_irq - an interrupt message to one or more local APICs
+ * @dest_id: destination ID; 8 bits in xAPIC format, 32 bits in x2APIC format
+ * @delivery_mode: APIC_DM_*
+ * @dest_mode: APIC_DEST_PHYSICAL or APIC_DEST_LOGICAL
+ * @shorthand: 0, APIC_DEST_SELF, APIC_DEST_ALLINC or APIC_DEST_ALLBUT
+ * @vector: 0 to 255
+ * @level: true for assert, false for a level de-assert
+ * @trig_mode: true for level-triggered
+ * @msi_redir_hint: redirection hint of an MSI: deliver to one of the destinations only
  */
 struct lapic_irq {
 	u32 dest_id;
@@ -85,32 +85,34 @@ struct lapic_irq {
 	bool msi_redir_hint;
 };
 
-/* What a register access asks of the shell. */
+/* What a register access requires from the shell. */
 enum lapic_effect_flag {
 	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
 	LAPIC_EFF_IPI		= BIT(1),	/* send @icr to @dest */
 	LAPIC_EFF_EOI		= BIT(2),	/* @eoi_vector has been completed */
-	LAPIC_EFF_MAP		= BIT(3),	/* destination lookup must be rebuilt */
-	LAPIC_EFF_TIMER_START	= BIT(4),	/* count from the initial count */
+	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
+	LAPIC_EFF_TIMER_START	= BIT(4),	/* start counting from the initial count */
 	LAPIC_EFF_TIMER_SCALE	= BIT(5),	/* the divisor changed while counting */
 	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm and forget a pending tick */
-	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not delivered yet */
+	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not yet delivered */
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
-	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 was written (PIT as NMI watchdog) */
-	LAPIC_EFF_ENABLED	= BIT(10),	/* software enable bit is set now */
+	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 was written (it may be an NMI watchdog) */
+	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
-	LAPIC_EFF_BASE		= BIT(12),	/* the MMIO window moved */
-	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID differs from the initial one */
-	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm for @timer as it stands */
+	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
+	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID is not the initial APIC ID */
+	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to @timer */
+	LAPIC_EFF_TPR_READ	= BIT(15),	/* with @report_tpr: the guest read TPR */
+	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* with @report_tpr: the guest wrote TPR */
 };
 
 /**
  * struct lapic_effect - side effects of a register access; the caller clears @flags first
- * @flags:	LAPIC_EFF_*
- * @icr:	low half of the ICR, for LAPIC_EFF_IPI
- * @dest:	destination ID in the format of the APIC's mode, for LAPIC_EFF_IPI
- * @eoi_vector:	for LAPIC_EFF_EOI
- * @eoi_level:	the completed interrupt was level triggered (its TMR bit)
+ * @flags: LAPIC_EFF_*
+ * @icr: low half of the ICR, for LAPIC_EFF_IPI
+ * @dest: destination ID in the format of the APIC's mode, for LAPIC_EFF_IPI
+ * @eoi_vector: the completed vector, for LAPIC_EFF_EOI
+ * @eoi_level: the completed interrupt was level-triggered (its TMR bit)
  */
 struct lapic_effect {
 	u32 flags;
@@ -123,14 +125,14 @@ struct lapic_effect {
 /* Outcome of a register access. */
 enum lapic_result {
 	LAPIC_OK,
-	LAPIC_GP,		/* x2APIC: #GP(0); xAPIC accesses never answer this */
+	LAPIC_GP,		/* #GP(0) in x2APIC mode; never for xAPIC accesses */
 };
 
-/* What one APIC has done with a message. */
+/* What an APIC did with an interrupt message. */
 enum lapic_accepted {
-	LAPIC_REFUSED,		/* disabled, de-assert, or a mode that has no target here */
-	LAPIC_ACCEPT_IRQ,	/* to be put into IRR (lapic_set_irr()) or posted */
-	LAPIC_ACCEPT_ERROR,	/* illegal vector received: deliver the error LVT entry */
+	LAPIC_REFUSED,		/* APIC disabled, de-assert, or unsupported delivery mode */
+	LAPIC_ACCEPT_IRQ,	/* the caller sets IRR (lapic_set_irr()) or posts the vector */
+	LAPIC_ACCEPT_ERROR,	/* illegal vector: the caller delivers the error LVT entry */
 	LAPIC_ACCEPT_NMI,
 	LAPIC_ACCEPT_SMI,
 	LAPIC_ACCEPT_INIT,
@@ -138,13 +140,13 @@ enum lapic_accepted {
 };
 
 /**
- * struct lapic_timer - the timer's arithmetic state; times in nanoseconds of the host's clock
- * @period_ns:	initial count scaled, at least LAPIC_MIN_PERIOD_NS when periodic; 0 = stopped
- * @expiry_ns:	when the current countdown ends, 0 when none runs
- * @tscdeadline: guest TSC at which to fire, 0 = disarmed; TSC-deadline mode only
- * @tick_ns:	how long a count takes at divisor 1, from 1 to LAPIC_MAX_TICK_NS
- * @mode:	bits 18:17 of the timer LVT entry
- * @shift:	log2 of the divisor, 0 to 7
+ * struct lapic_timer - arithmetic state of the timer; times in ns of the host's clock
+ * @period_ns: duration of the initial count, at least LAPIC_MIN_PERIOD_NS if periodic; 0: stopped
+ * @expiry_ns: end of the current countdown; 0 without a countdown
+ * @tscdeadline: guest TSC of the deadline, 0: disarmed; used in TSC-deadline mode only
+ * @tick_ns: duration of one count at divisor 1, from 1 to LAPIC_MAX_TICK_NS
+ * @mode: bits 18:17 of the timer LVT entry
+ * @shift: log2 of the divisor, 0 to 7
  */
 struct lapic_timer {
 	u64 period_ns;
@@ -157,23 +159,24 @@ struct lapic_timer {
 
 /**
  * struct lapic - one local APIC
- * @regs:	4 KiB page in the layout of the xAPIC window, zeroed and page aligned; the CPU
- *		uses it as the virtual-APIC page
- * @base:	IA32_APIC_BASE
- * @id:		initial APIC ID, which is the x2APIC ID
- * @mode:	what @base says
- * @sw_enabled:	bit 8 of the spurious-vector register
- * @hw_irr:	the CPU changes IRR and ISR itself (virtual-interrupt delivery): no hints
- * @isr_words:	bit n: word n of ISR is not zero
- * @nr_lvt:	6, or 7 with CMCI
- * @directed_eoi: broadcast suppression is offered
- * @tsc_deadline: TSC-deadline mode is offered
- * @lint0_extint: LINT0 of the boot processor is left in virtual wire mode by a reset
- * @bsp:	this is the boot processor
- * @timer:	arithmetic of the timer
- * @esr_pending: errors since the last write to ESR, ESR bit numbers; atomic
- * @irr_hint:	byte n is 1 when word n of IRR may be non-zero; set by any CPU after the IRR
- *		bit, cleared by the owner before it looks at the word again
+ * @regs: page-aligned 4 KiB in the layout of the xAPIC page, zeroed by the caller; the CPU uses it
+ *	as the virtual-APIC page
+ * @base: IA32_APIC_BASE
+ * @id: initial APIC ID, which is the x2APIC ID
+ * @mode: enum lapic_mode according to @base
+ * @sw_enabled: bit 8 of the spurious-vector register
+ * @hw_irr: virtual-interrupt delivery: the CPU changes IRR and ISR itself, and hints are not used
+ * @isr_words: bit n is set if word n of ISR is not zero
+ * @nr_lvt: number of LVT entries: 6, or 7 with CMCI
+ * @directed_eoi: suppression of EOI broadcasts is supported
+ * @tsc_deadline: TSC-deadline mode is supported
+ * @lint0_extint: a reset sets LINT0 of the BSP to virtual wire mode (unmasked ExtINT)
+ * @bsp: this is the APIC of the BSP
+ * @report_tpr: guest accesses to TPR have the effects LAPIC_EFF_TPR_*
+ * @timer: arithmetic state of the timer
+ * @esr_pending: errors since the last write to ESR, as ESR bit numbers; changed atomically
+ * @irr_hint: byte n is 1 if word n of IRR may be non-zero. Any CPU sets it after the IRR bit; the
+ *	owner clears it before it reads the IRR word again.
  */
 struct lapic {
 	u8 *regs;
@@ -188,6 +191,7 @@ struct lapic {
 	bool tsc_deadline;
 	bool lint0_extint;
 	bool bsp;
+	bool report_tpr;
 	struct lapic_timer timer;
 	unsigned long esr_pending;
 	union {
@@ -218,7 +222,7 @@ static inline void lapic_put_icr64(struct lapic *l, u64 val)
 	WRITE_ONCE(*(u64 *)(l->regs + APIC_ICR), val);
 }
 
-/* Register offset of word @vec / 32 of a 256-bit register, and the bit in it. */
+/* Address of the word of a 256-bit register @reg that contains the bit of vector @vec. */
 static inline unsigned long *lapic_vec_word(const struct lapic *l, u32 reg, u8 vec)
 {
 	return (unsigned long *)(l->regs + reg + (vec >> 5) * 0x10);
@@ -249,10 +253,10 @@ static inline u32 lapic_lvt_reg(enum lapic_lvt i)
 	return i == LAPIC_LVT_CMCI ? APIC_LVTCMCI : APIC_LVTT + 0x10 * i;
 }
 
-/* Priority: everything that an exit or an entry asks */
+/* Priority: functions that are called at each VM exit or VM entry */
 
 /**
- * lapic_scan() - highest vector set in a 256-bit register
+ * lapic_scan() - find the highest vector that is set in a 256-bit register
  * @l: the APIC
  * @reg: APIC_IRR, APIC_ISR or APIC_TMR
  *
@@ -260,7 +264,7 @@ static inline u32 lapic_lvt_reg(enum lapic_lvt i)
  */
 int lapic_scan(const struct lapic *l, u32 reg);
 
-/* Highest requested vector, or -1. May be stale by a message that is arriving now. */
+/* Return the highest vector in IRR, or -1. May miss a message that arrives concurrently. */
 static inline int lapic_highest_irr(const struct lapic *l)
 {
 	u64 hints = READ_ONCE(l->irr_hint.all);
@@ -278,7 +282,7 @@ static inline int lapic_highest_irr(const struct lapic *l)
 	return -1;
 }
 
-/* Highest vector in service, or -1. */
+/* Return the highest vector in ISR, or -1. */
 static inline int lapic_highest_isr(const struct lapic *l)
 {
 	u8 words = l->isr_words;
@@ -308,17 +312,17 @@ static inline u8 lapic_ppr(const struct lapic *l)
 	return isr & 0xf0;
 }
 
-/* @irr, the highest requested vector, if the processor would take it now, else -1. */
+/* Return @irr, the highest vector in IRR, if its priority is above PPR; otherwise -1. */
 static inline int lapic_deliverable(const struct lapic *l, int irr)
 {
 	return irr < 0 || (irr & 0xf0) <= (lapic_ppr(l) & 0xf0) ? -1 : irr;
 }
 
 /**
- * lapic_has_interrupt() - the vector that the processor would take now
+ * lapic_has_interrupt() - find the vector that the processor would accept at this time
  * @l: the APIC
  *
- * Any CPU may ask; only the owner's answer is stable.
+ * Any CPU may call this, but the result is stable only in the owner's thread.
  *
  * Return: a vector from 16 to 255, or -1.
  */
@@ -339,10 +343,10 @@ static inline u8 lapic_get_cr8(const struct lapic *l)
 }
 
 /**
- * lapic_set_tpr() - write the task priority
+ * lapic_set_tpr() - write the task-priority register
  * @l: the APIC
- * @tpr: 0 to 255; CR8 gives its four bits shifted left by 4
- * @eff: LAPIC_EFF_RECHECK is added when an interrupt may be taken now
+ * @tpr: 0 to 255; for a CR8 write, CR8 shifted left by 4
+ * @eff: LAPIC_EFF_RECHECK is added if the TPR changed and IRR may have a vector
  */
 void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
 
@@ -351,23 +355,23 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
  * @l: the APIC
  * @vector: 0 to 255
  *
- * Return: true when the bit was clear before, that is when a kick is due. When it was set,
- * whoever set it kicks.
+ * Return: true if the IRR bit was clear, so that the caller must kick the vCPU. If the bit was set
+ * already, its setter kicks the vCPU.
  */
 static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 {
 	bool was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 
-	/* After the bit: lapic_ack() drops the hint before it reads the word. */
+	/* Set the hint after the IRR bit: lapic_ack() clears the hint before it reads the word. */
 	WRITE_ONCE(l->irr_hint.word[vector >> 5], 1);
 	return !was;
 }
 
 /**
- * lapic_set_tmr() - note how the next interrupt of a vector was triggered (any CPU)
+ * lapic_set_tmr() - record the trigger mode of a vector's next interrupt (any CPU)
  * @l: the APIC
  * @vector: 0 to 255
- * @level: true for level triggered
+ * @level: true for level-triggered
  */
 static inline void lapic_set_tmr(struct lapic *l, u8 vector, bool level)
 {
@@ -380,75 +384,75 @@ static inline void lapic_set_tmr(struct lapic *l, u8 vector, bool level)
 }
 
 /**
- * lapic_ack() - move a vector from IRR to ISR: the interrupt acknowledge cycle
+ * lapic_ack() - acknowledge an interrupt: move a vector from IRR to ISR
  * @l: the APIC
- * @vector: what lapic_has_interrupt() answered
+ * @vector: the result of lapic_has_interrupt()
  */
 void lapic_ack(struct lapic *l, u8 vector);
 
 /**
- * lapic_complete() - a vector is in service no more
+ * lapic_complete() - clear a vector in ISR
  * @l: the APIC
- * @vector: the highest one in service
+ * @vector: the highest vector in ISR
  *
- * Whoever waits for the EOI is the caller's business.
+ * The caller notifies anyone who needs to know of the EOI.
  *
- * Return: another interrupt can be taken now.
+ * Return: whether another interrupt can be accepted.
  */
 bool lapic_complete(struct lapic *l, u8 vector);
 
 /**
- * lapic_eoi() - complete the highest interrupt in service
+ * lapic_eoi() - complete the interrupt with the highest vector in ISR
  * @l: the APIC
- * @eff: LAPIC_EFF_EOI and LAPIC_EFF_RECHECK are added as they apply
+ * @eff: LAPIC_EFF_EOI and LAPIC_EFF_RECHECK are added if they apply
  */
 void lapic_eoi(struct lapic *l, struct lapic_effect *eff);
 
 /**
- * lapic_eoi_done() - the effects of an EOI that the CPU has virtualized already
+ * lapic_eoi_done() - report the effects of an EOI that the CPU has already virtualized
  * @l: the APIC
  * @vector: the completed vector, from the exit qualification
- * @eff: LAPIC_EFF_EOI and LAPIC_EFF_RECHECK are added
+ * @eff: LAPIC_EFF_EOI is added
  */
 void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff);
 
 /**
- * lapic_set_hw_irr() - the CPU starts or stops to change IRR and ISR by itself
+ * lapic_set_hw_irr() - switch between virtual-interrupt delivery by the CPU and by the model
  * @l: the APIC
- * @on: virtual-interrupt delivery is active for this vCPU
+ * @on: the CPU changes IRR and ISR of this vCPU by itself
  */
 void lapic_set_hw_irr(struct lapic *l, bool on);
 
 /* Guest accesses */
 
 /**
- * lapic_mmio_read() - read in the xAPIC window
+ * lapic_mmio_read() - read from the xAPIC page
  * @l: the APIC, in xAPIC mode
  * @offset: 0 to 4095
- * @len: 1 to 8; only reads inside one aligned 32-bit register give its value, others zeroes
- * @data: @len bytes out
- * @now_ns: the clock of the timer; only looked at for the current count
- * @eff: LAPIC_EFF_ERROR for a reserved register
+ * @len: 1 to 8; a read that is not inside one aligned 32-bit register returns zeroes
+ * @data: result, @len bytes
+ * @now_ns: the timer's clock; used only for the current-count register
+ * @eff: LAPIC_EFF_ERROR is added for a reserved register
  */
 void lapic_mmio_read(struct lapic *l, u32 offset, u32 len, void *data, u64 now_ns,
 		     struct lapic_effect *eff);
 
 /**
- * lapic_mmio_write() - write in the xAPIC window
+ * lapic_mmio_write() - write to the xAPIC page
  * @l: the APIC, in xAPIC mode
- * @offset: 0 to 4095; anything but an aligned 4-byte write is ignored
+ * @offset: 0 to 4095; only aligned 4-byte writes have an effect
  * @len: number of bytes at @data
  * @data: the value
- * @eff: effects out
+ * @eff: effects are added
  */
 void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 		      struct lapic_effect *eff);
 
 /**
- * lapic_trap_write() - the effects of a write that the CPU has put into the page already
+ * lapic_trap_write() - report the effects of a write that the CPU has already done to the page
  * @l: the APIC
- * @offset: page offset from the exit qualification (APIC-write exit)
- * @eff: effects out
+ * @offset: page offset from the exit qualification (APIC-write VM exit)
+ * @eff: effects are added
  */
 void lapic_trap_write(struct lapic *l, u32 offset, struct lapic_effect *eff);
 
@@ -456,10 +460,10 @@ void lapic_trap_write(struct lapic *l, u32 offset, struct lapic_effect *eff);
  * lapic_msr_read() - RDMSR of an x2APIC register
  * @l: the APIC
  * @msr: 0x800 to 0x8ff
- * @val: value out
- * @now_ns: as for lapic_mmio_read()
+ * @val: result
+ * @now_ns: the timer's clock; used only for the current-count register
  *
- * Return: LAPIC_GP for a register that is absent, or outside x2APIC mode.
+ * Return: LAPIC_GP for a register that does not exist, or outside x2APIC mode.
  */
 enum lapic_result lapic_msr_read(struct lapic *l, u32 msr, u64 *val, u64 now_ns);
 
@@ -468,19 +472,20 @@ enum lapic_result lapic_msr_read(struct lapic *l, u32 msr, u64 *val, u64 now_ns)
  * @l: the APIC
  * @msr: 0x800 to 0x8ff
  * @val: the value
- * @eff: effects out
+ * @eff: effects are added
  *
- * Return: LAPIC_GP for an absent or read-only register, a reserved bit, or outside x2APIC mode.
+ * Return: LAPIC_GP for a register that does not exist or is read-only, for a reserved bit, or
+ * outside x2APIC mode.
  */
 enum lapic_result lapic_msr_write(struct lapic *l, u32 msr, u64 val, struct lapic_effect *eff);
 
-/* Does a read of this page offset look at the clock? */
+/* Does a read of the register at this page offset need the timer's clock? */
 static inline bool lapic_reads_clock(u32 offset)
 {
 	return (offset & 0xff0) == APIC_TMCCT;
 }
 
-/* Is this MSR the current count? */
+/* Is @msr the current-count register? */
 static inline bool lapic_msr_reads_clock(u32 msr)
 {
 	return msr == APIC_BASE_MSR + (APIC_TMCCT >> 4);
@@ -489,46 +494,46 @@ static inline bool lapic_msr_reads_clock(u32 msr)
 /* Messages */
 
 /**
- * lapic_accept() - one message arrives at one APIC (any CPU)
+ * lapic_accept() - receive one message at one APIC (any CPU)
  * @l: the target, already chosen by destination
- * @irq: the message; @irq->shorthand and @irq->dest_id are not looked at
+ * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * Checks and, for fixed and lowest-priority messages, TMR; the shell acts on the answer, which
- * for those means IRR or a posted interrupt.
+ * Checks the message. For fixed and lowest-priority messages it also sets TMR, and the shell then
+ * sets IRR or posts the interrupt. The shell carries out all other results, too.
  *
- * Return: what became of it.
+ * Return: what the APIC did with the message.
  */
 enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq);
 
 /**
- * lapic_local() - a local interrupt source fires (owner)
+ * lapic_local() - make the message of a local interrupt source (called by the owner)
  * @l: the APIC
- * @lvt: its entry
- * @irq: the message it gives, for lapic_accept(); level and trigger mode filled in
+ * @lvt: the source's LVT entry
+ * @irq: filled in with the message for lapic_accept()
  *
- * The performance-counter entry masks itself, as hardware does.
+ * The performance-counter entry masks itself, as in hardware.
  *
- * Return: false when masked or the APIC is disabled.
+ * Return: false if the entry is masked or does not exist, or the APIC is disabled.
  */
 bool lapic_local(struct lapic *l, enum lapic_lvt lvt, struct lapic_irq *irq);
 
 /**
- * lapic_ipi() - the message that an ICR write sends
+ * lapic_ipi() - make the message that an ICR write sends
  * @l: the sender
- * @eff: with LAPIC_EFF_IPI
- * @irq: the message out
+ * @eff: effects of the write, with LAPIC_EFF_IPI
+ * @irq: filled in with the message
  */
 void lapic_ipi(const struct lapic *l, const struct lapic_effect *eff, struct lapic_irq *irq);
 
 /**
- * lapic_accepts_extint() - does a PIC's INTR reach this processor?
+ * lapic_accepts_extint() - does this processor accept a PIC's INTR?
  * @l: the APIC
  *
- * Return: true when the APIC is disabled or LINT0 is an unmasked ExtINT.
+ * Return: true if the APIC is disabled or LINT0 is an unmasked ExtINT.
  */
 bool lapic_accepts_extint(const struct lapic *l);
 
-/* Is LINT0 programmed as an unmasked NMI, the PIT's NMI watchdog? */
+/* Is LINT0 an unmasked NMI? The PIT then acts as an NMI watchdog. */
 static inline bool lapic_lvt0_nmi(const struct lapic *l)
 {
 	return (lapic_get(l, APIC_LVT0) & (APIC_MODE_MASK | APIC_LVT_MASKED)) == APIC_DM_NMI;
@@ -545,21 +550,21 @@ enum lapic_map_mode {
 	LAPIC_MAP_FLAT		= BIT(0),
 	LAPIC_MAP_CLUSTER	= BIT(1),
 	LAPIC_MAP_X2APIC	= BIT(2),
-	LAPIC_MAP_ALIAS		= BIT(3),	/* two APICs answer to one logical ID bit */
+	LAPIC_MAP_ALIAS		= BIT(3),	/* two APICs share a logical ID bit */
 };
 
 /**
- * struct lapic_map - who answers to which destination; built once, then read-only
- * @max_id:	highest index of @phys
- * @nr:		entries of @all
- * @mode:	LAPIC_MAP_* of all APICs; the logical tables count when exactly one bit is set
- * @phys_alias:	an ID is used twice: every destination is searched
- * @xapic:	some APIC is in xAPIC mode: 0xff may be a broadcast
- * @no_quirk:	0xff in a message of a device is not a broadcast to x2APICs
- * @flat:	by logical ID bit
- * @cluster:	by cluster and bit
- * @all:	every APIC that is enabled by IA32_APIC_BASE
- * @phys:	by physical ID
+ * struct lapic_map - destination map: the APICs by destination; read-only after it is built
+ * @max_id: highest index of @phys
+ * @nr: number of entries in @all
+ * @mode: LAPIC_MAP_* of all APICs; @flat and @cluster are valid if exactly one bit is set
+ * @phys_alias: two APICs have the same physical ID: every message needs a search
+ * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
+ * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
+ * @flat: APICs by logical ID bit
+ * @cluster: APICs by cluster and bit
+ * @all: every APIC that IA32_APIC_BASE enables
+ * @phys: APICs by physical ID
  */
 struct lapic_map {
 	u32 max_id;
@@ -575,11 +580,11 @@ struct lapic_map {
 };
 
 /**
- * struct lapic_dests - the APICs that a message is meant for
- * @slot:	array of candidates
- * @mask:	without @search: which of the first 16 slots, each of them not NULL
- * @nr:		with @search: number of slots, to be filtered by lapic_match_dest()
- * @search:	no table answers for this message
+ * struct lapic_dests - the destinations of a message
+ * @slot: array of candidates
+ * @mask: without @search: a bit for each destination among the first 16 slots, which are not NULL
+ * @nr: with @search: number of slots, which the caller filters by lapic_match_dest()
+ * @search: no table of the map gives the destinations of this message
  */
 struct lapic_dests {
 	struct lapic *const *slot;
@@ -589,45 +594,44 @@ struct lapic_dests {
 };
 
 /**
- * lapic_map_size() - bytes for a map
- * @max_id: highest x2APIC ID in the VM; the map has room for 0 to 255 at least
+ * lapic_map_size() - Return the bytes that a map and its arrays need, as one allocation
+ * @max_id: highest x2APIC ID in the VM; the map has room for IDs 0 to 255 at least
  * @nr: number of APICs
- *
- * Return: the size of one allocation that holds the map and its arrays.
  */
 size_t lapic_map_size(u32 max_id, u32 nr);
 
 /**
- * lapic_map_init() - prepare a zeroed allocation of lapic_map_size()
- * @map: the allocation
- * @max_id: as given to lapic_map_size()
- * @no_quirk: KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK
+ * lapic_map_init() - initialize a map
+ * @map: a zeroed allocation of lapic_map_size() bytes
+ * @max_id: as for lapic_map_size()
+ * @no_quirk: KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK is set
  */
 void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 
 /**
- * lapic_map_add() - enter one APIC; a disabled one is left out
- * @map: the map; at most as many APICs as lapic_map_size() was given may be added
+ * lapic_map_add() - add an APIC to the map, unless the APIC is disabled
+ * @map: the map; callers add at most as many APICs as they gave lapic_map_size()
  * @l: the APIC
  */
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
 
 /**
- * lapic_map_find() - candidates for a message (any CPU)
+ * lapic_map_find() - find the candidates for a message (any CPU)
  * @map: the map
  * @src: the sending APIC, NULL for a device
- * @irq: the message, not with shorthand APIC_DEST_SELF
+ * @irq: the message; its shorthand is not APIC_DEST_SELF
  * @out: result
  */
 void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 		    const struct lapic_irq *irq, struct lapic_dests *out);
 
 /**
- * lapic_map_one() - the answer for most messages, without the detour of lapic_map_find()
+ * lapic_map_one() - find the only target of a physical message, faster than lapic_map_find()
  * @map: the map
  * @irq: the message
  *
- * Return: the only target, or NULL if lapic_map_find() must say (it may find one, too).
+ * Return: the only target, or NULL if the caller must use lapic_map_find(), which may find one,
+ * too.
  */
 static inline struct lapic *lapic_map_one(const struct lapic_map *map, const struct lapic_irq *irq)
 {
@@ -638,25 +642,25 @@ static inline struct lapic *lapic_map_one(const struct lapic_map *map, const str
 }
 
 /**
- * lapic_match_dest() - is a message meant for this APIC? (any CPU)
+ * lapic_match_dest() - is a message addressed to this APIC? (any CPU)
  * @t: the target
  * @src: the sender, NULL for a device
  * @irq: the message
  * @no_quirk: see struct lapic_map
  *
- * Return: true when the target is addressed. The state of its enable bits is not looked at.
+ * Return: true if the target is addressed, even if it is disabled.
  */
 bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 		      const struct lapic_irq *irq, bool no_quirk);
 
 /**
- * lapic_lowest() - which of the candidates takes a lowest-priority message
- * @vector: the vector, spread over the candidates
+ * lapic_lowest() - choose the candidate that receives a lowest-priority message
+ * @vector: the vector, which selects the candidate
  * @nr: number of candidates, at least 1
  *
- * Upstream's default policy ("vector hashing"): no register of the candidates is read.
+ * Uses upstream KVM's default policy ("vector hashing"), which reads no register of the candidates.
  *
- * Return: 0 to @nr - 1; 0 when @nr is 0.
+ * Return: 0 to @nr - 1; 0 if @nr is 0.
  */
 static inline u32 lapic_lowest(u8 vector, u32 nr)
 {
@@ -672,11 +676,11 @@ static inline u32 lapic_x2apic_ldr(u32 id)
 /* State: irq/model/lapic_state.c */
 
 /**
- * struct lapic_config - what the VM decides about an APIC
+ * struct lapic_config - properties of an APIC that the VM determines
  * @id: initial APIC ID
- * @bsp: boot processor
+ * @bsp: the vCPU is the BSP
  * @lint0_extint: KVM_X86_QUIRK_LINT0_REENABLED is on
- * @tick_ns: what a count of the timer takes at divisor 1, up to LAPIC_MAX_TICK_NS; 0 is 1
+ * @tick_ns: duration of one timer count at divisor 1, up to LAPIC_MAX_TICK_NS; 0 means 1
  */
 struct lapic_config {
 	u32 id;
@@ -686,47 +690,47 @@ struct lapic_config {
 };
 
 /**
- * lapic_init() - give a model its page and its reset state
- * @l: zeroed or old
- * @regs: 4 KiB, zeroed, page aligned; stays the caller's
+ * lapic_init() - initialize a model to its reset state
+ * @l: the APIC; its old contents do not matter
+ * @regs: page-aligned 4 KiB, zeroed; the caller still owns them
  * @cfg: configuration
  */
 void lapic_init(struct lapic *l, u8 *regs, const struct lapic_config *cfg);
 
 /**
- * lapic_reset() - RESET or INIT
+ * lapic_reset() - reset the APIC by RESET or INIT
  * @l: the APIC
- * @init: INIT keeps IA32_APIC_BASE and the ID
- * @eff: timer stop, map and mode changes
+ * @init: INIT, which keeps IA32_APIC_BASE and the ID
+ * @eff: timer stop, map and mode changes are added
  */
 void lapic_reset(struct lapic *l, bool init, struct lapic_effect *eff);
 
 /**
- * lapic_set_version() - what CPUID and the irqchip decide about the version register
+ * lapic_set_version() - set the features that the version register reports
  * @l: the APIC
- * @cmci: MCG_CAP offers CMCI: a seventh LVT entry; a new entry starts masked
- * @directed_eoi: offer EOI broadcast suppression
+ * @cmci: support CMCI, with a seventh LVT entry; a new entry is masked at first
+ * @directed_eoi: support suppression of EOI broadcasts
  */
 void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
 
 /**
- * lapic_base_legal() - may IA32_APIC_BASE take this value?
+ * lapic_base_legal() - is it legal to write this value to IA32_APIC_BASE?
  * @old: present value
  * @val: new value
- * @reserved: reserved bits by the guest's physical address width and X2APIC bit
- * @host: an ioctl asks: any transition between legal states is allowed
+ * @reserved: reserved bits, by the guest's physical-address width and CPUID's x2APIC bit
+ * @host: the write is an ioctl's, which may change between any two legal states
  *
  * Source: SDM, "x2APIC State Transitions".
  *
- * Return: false where a guest gets #GP(0).
+ * Return: false if a guest's write must cause #GP(0).
  */
 bool lapic_base_legal(u64 old, u64 val, u64 reserved, bool host);
 
 /**
  * lapic_set_base() - write IA32_APIC_BASE
  * @l: the APIC
- * @val: a value that lapic_base_legal() let pass
- * @eff: LAPIC_EFF_MODE, LAPIC_EFF_BASE, LAPIC_EFF_MAP as they apply
+ * @val: a value that lapic_base_legal() accepted
+ * @eff: LAPIC_EFF_MODE, LAPIC_EFF_BASE, LAPIC_EFF_MAP are added if they apply
  */
 void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff);
 
@@ -736,23 +740,23 @@ static inline enum lapic_mode lapic_base_mode(u64 base)
 }
 
 /**
- * lapic_get_state() - the KiB of KVM_GET_LAPIC
+ * lapic_get_state() - get the state for KVM_GET_LAPIC
  * @l: the APIC
- * @out: LAPIC_STATE_SIZE bytes
- * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register as the x2APIC has it
+ * @out: result, LAPIC_STATE_SIZE bytes
+ * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
  * @now_ns: the timer's clock
  */
 void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 
 /**
- * lapic_set_state() - the KiB of KVM_SET_LAPIC
- * @l: the APIC; its mode and ID stay
- * @in: LAPIC_STATE_SIZE bytes, any garbage
- * @ids32: as for lapic_get_state()
- * @now_ns: the timer's clock; a timer that was counting goes on from the saved count
- * @eff: map change, timer stop and then start by @l->timer, recheck
+ * lapic_set_state() - set the state of KVM_SET_LAPIC
+ * @l: the APIC; keeps its mode and ID
+ * @in: LAPIC_STATE_SIZE bytes, which may be invalid
+ * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
+ * @now_ns: the timer's clock; a timer that was counting continues from the saved count
+ * @eff: map change, timer stop followed by start according to @l->timer, recheck are added
  *
- * Return: 0, or -EINVAL for a foreign 32-bit ID (nothing is changed then).
+ * Return: 0, or -EINVAL if the 32-bit ID is not the APIC's; nothing is changed then.
  */
 int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 		    struct lapic_effect *eff);
@@ -760,12 +764,12 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 /* Timer arithmetic: irq/model/lapic_timer.c */
 
 /**
- * lapic_timer_start() - begin a countdown from the initial count
+ * lapic_timer_start() - start a countdown from the initial count
  * @t: the timer
- * @count: initial count register
- * @now_ns: the clock
+ * @count: the initial-count register
+ * @now_ns: the timer's clock
  *
- * Return: true when the timer runs and @t->expiry_ns is set.
+ * Return: true if the timer runs and @t->expiry_ns is set.
  */
 bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
 
@@ -773,65 +777,65 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * lapic_timer_resume() - continue a saved countdown
  * @t: the timer
  * @initial: initial count
- * @current_count: saved current count; above @initial it is taken as @initial
- * @exact: whoever saved @current_count read it from the timer
- * @now_ns: the clock
+ * @current_count: saved current count; a value above @initial is taken as @initial
+ * @exact: @current_count was read from the timer when the state was saved
+ * @now_ns: the timer's clock
  *
- * A one-shot timer with an exact count of 0 has fired and is not started again. Without @exact
- * nobody knows, and it fires at once: a tick too many does less harm than a lost one. A periodic
- * timer with a count of 0 starts a whole period.
+ * A one-shot timer with an exact count of 0 has fired and is not started again. With an inexact
+ * count of 0 it may have fired or not, so it fires at once: an extra tick does less harm than a
+ * lost one. A periodic timer with a count of 0 starts a whole period.
  *
- * Return: true when the timer runs.
+ * Return: true if the timer runs.
  */
 bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, bool exact,
 			u64 now_ns);
 
 /**
- * lapic_timer_scale() - the divisor changed while the timer may be counting
+ * lapic_timer_scale() - change the divisor, perhaps during a countdown
  * @t: the timer, with the old divisor
  * @shift: log2 of the new divisor
  * @initial: initial count
- * @now_ns: the clock
+ * @now_ns: the timer's clock
  *
- * The current count keeps its value, so the time that is left is scaled.
+ * The current count keeps its value, so the remaining time is scaled.
  *
- * Return: true when the timer runs and @t->expiry_ns moved.
+ * Return: true if the timer runs and @t->expiry_ns changed.
  */
 bool lapic_timer_scale(struct lapic_timer *t, u8 shift, u32 initial, u64 now_ns);
 
 /**
- * lapic_timer_fired() - a countdown ended
+ * lapic_timer_fired() - compute the next expiry after a countdown has ended
  * @t: the timer
- * @now_ns: the clock
+ * @now_ns: the timer's clock
  *
- * Missed periods are dropped, the phase is kept, and the next expiry is never sooner than a
- * quarter of LAPIC_MIN_PERIOD_NS from now: a VM that was stopped for an hour gets one tick.
+ * Missed periods are dropped and the phase is kept, so a VM that was stopped for an hour gets one
+ * tick. The next expiry is at least a quarter of LAPIC_MIN_PERIOD_NS after @now_ns.
  *
- * Return: true when periodic: arm again for @t->expiry_ns.
+ * Return: true for a periodic timer, which the caller must arm again for @t->expiry_ns.
  */
 bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns);
 
 /**
- * lapic_timer_current() - the current count register
+ * lapic_timer_current() - compute the current-count register
  * @t: the timer
- * @now_ns: the clock
+ * @now_ns: the timer's clock
  *
- * Return: ticks left, 0 when stopped or in TSC-deadline mode.
+ * Return: the remaining count, 0 if the timer is stopped or in TSC-deadline mode.
  */
 u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
 
 /**
- * lapic_timer_saved() - the current count for a saved state
+ * lapic_timer_saved() - compute the current count for a saved state
  * @t: the timer
- * @now_ns: the clock
+ * @now_ns: the timer's clock
  *
- * Return: as lapic_timer_current(), but 1 for a one-shot timer whose tick was not delivered yet,
- * so that lapic_timer_resume() can tell.
+ * Return: as lapic_timer_current(), but 1 for a one-shot timer whose tick is not yet delivered, so
+ * that lapic_timer_resume() can tell this from a delivered one.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 
 /**
- * lapic_timer_shift() - log2 of the divisor in a divide configuration register
+ * lapic_timer_shift() - get log2 of the divisor from the divide-configuration register
  * @dcr: the register
  *
  * Return: 0 to 7.
@@ -842,9 +846,9 @@ static inline u8 lapic_timer_shift(u32 dcr)
 }
 
 /**
- * lapic_tsc_to_ns() - a distance in guest TSC ticks as nanoseconds
- * @ticks: the distance
- * @khz: guest TSC frequency; 0 gives the maximum
+ * lapic_tsc_to_ns() - convert guest TSC ticks to nanoseconds
+ * @ticks: number of ticks
+ * @khz: guest TSC frequency; for 0 the result is the maximum
  *
  * Return: nanoseconds, at most S64_MAX / 4.
  */
@@ -853,13 +857,13 @@ u64 lapic_tsc_to_ns(u64 ticks, u32 khz);
 /**
  * lapic_set_tscdeadline() - WRMSR of IA32_TSC_DEADLINE
  * @l: the APIC
- * @tsc: deadline, 0 disarms
+ * @tsc: the deadline; 0 disarms the timer
  *
- * Return: false when the write is ignored: the timer is not in TSC-deadline mode.
+ * Return: false if the write is ignored because the timer is not in TSC-deadline mode.
  */
 bool lapic_set_tscdeadline(struct lapic *l, u64 tsc);
 
-/* RDMSR of IA32_TSC_DEADLINE: 0 outside of TSC-deadline mode. */
+/* RDMSR of IA32_TSC_DEADLINE; returns 0 if the timer is not in TSC-deadline mode. */
 static inline u64 lapic_get_tscdeadline(const struct lapic *l)
 {
 	return l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE ? l->timer.tscdeadline : 0;
@@ -868,27 +872,27 @@ static inline u64 lapic_get_tscdeadline(const struct lapic *l)
 /* Paravirtual EOI */
 
 /**
- * lapic_pv_eoi_vector() - may the guest complete the interrupt in service without an exit?
+ * lapic_pv_eoi_vector() - may the guest complete the interrupt in service without a VM exit?
  * @l: the APIC
- * @handled: 256 bits: vectors whose EOI somebody waits for
+ * @handled: 256 bits: vectors whose EOI must be reported
  *
- * Safe with exactly one interrupt in service, none requested, and no listener.
+ * Allowed if IRR is empty, ISR has a vector, and that vector's EOI need not be reported.
  *
- * Return: the vector that an exit-less EOI would complete, or -1.
+ * Return: the vector that an EOI without VM exit would complete, or -1.
  */
 int lapic_pv_eoi_vector(const struct lapic *l, const unsigned long *handled);
 
-/* Between the lapic*.c files */
+/* Functions shared by the lapic*.c files */
 
-/* Bits that an LVT entry keeps. */
+/* Return the writable bits of an LVT entry. */
 u32 lapic_lvt_mask(const struct lapic *l, enum lapic_lvt lvt);
-/* Bits that the spurious-vector register keeps. */
+/* Return the writable bits of the spurious-vector register. */
 u32 lapic_spiv_mask(const struct lapic *l);
-/* Take over the mode bits of the timer entry; a stop of the timer is added to @eff. */
+/* Set @l->timer's mode from the timer LVT entry; add LAPIC_EFF_TIMER_STOP to @eff if necessary. */
 void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff);
-/* Compute the ISR and IRR hints from the page. */
+/* Compute the ISR and IRR hints from the register page. */
 void lapic_recount(struct lapic *l);
-/* Limit a periodic timer to LAPIC_MIN_PERIOD_NS. */
+/* Raise the period of a periodic timer to LAPIC_MIN_PERIOD_NS if it is shorter. */
 void lapic_timer_floor(struct lapic_timer *t);
 
 #endif /* OKVM_IRQ_LAPIC_H */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC: who is addressed by a message.
+ * Local APIC: destinations of a message.
  *
- * lapic_match_dest() is the definition. The map answers the usual messages by table and sends
- * the rest (broadcasts, mixed modes, IDs used twice) back to it, over a list of the enabled
- * APICs. Upstream's map keeps one APIC per slot and loses the other; here a slot that is wanted
- * twice makes the map give up its tables.
+ * lapic_match_dest() defines which APICs a message addresses. The destination map gives the result
+ * for most messages by a table. For the others (broadcasts, mixed modes, IDs used twice) it makes
+ * the caller test each enabled APIC by lapic_match_dest(). If two APICs claim one slot, upstream
+ * KVM's map forgets one of them; okvm does not use the table then.
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
@@ -19,8 +19,9 @@ static bool match_physical(const struct lapic *t, u32 mda)
 	if (mda == (lapic_x2apic(t) ? LAPIC_X2_BROADCAST : LAPIC_BROADCAST))
 		return true;
 	/*
-	 * An ID that xAPIC cannot hold stays addressable in xAPIC mode: a plugged-in CPU starts in
-	 * that mode and is woken by INIT. Its truncated ID does not shadow the vCPU that has it.
+	 * An APIC whose ID is above 0xff keeps it as its address in xAPIC mode, too: a hot-plugged
+	 * CPU starts in xAPIC mode and is woken by INIT. It does not answer to the low 8 bits of
+	 * its ID, which belong to another vCPU.
 	 */
 	if (lapic_x2apic(t) || t->id > 0xff)
 		return mda == t->id;
@@ -61,7 +62,7 @@ bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 	case APIC_DEST_ALLBUT:
 		return t != src;
 	}
-	/* Without interrupt remapping a device can only say 0xff for all. */
+	/* Without interrupt remapping, 0xff is a device's only way to address all APICs. */
 	if (!no_quirk && !src && mda == LAPIC_BROADCAST && lapic_x2apic(t))
 		mda = LAPIC_X2_BROADCAST;
 	if (irq->dest_mode == APIC_DEST_PHYSICAL)
@@ -98,7 +99,7 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 	u32 i;
 
 	if (lapic_x2apic(l)) {
-		map->mode |= LAPIC_MAP_X2APIC;	/* found by the physical table */
+		map->mode |= LAPIC_MAP_X2APIC;	/* found by the table @phys */
 		return;
 	}
 	if (!id)
@@ -113,7 +114,7 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 		for (i = 0; i < 4; i++)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
-		/* A DFR that is neither flat nor cluster answers to nothing: search. */
+		/* Use a search for cluster 0xf, and for an invalid DFR, which no message addresses. */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
 	}
@@ -137,7 +138,7 @@ void lapic_map_add(struct lapic_map *map, struct lapic *l)
 	add_logical(map, l);
 }
 
-/* Which of the slots in @want hold an APIC; for x2APIC's table also one in that mode. */
+/* Return which of the slots in @want hold an APIC; with @x2 only APICs in x2APIC mode count. */
 static u32 present(struct lapic *const *slot, u32 want, bool x2)
 {
 	u32 have = 0;
@@ -201,7 +202,7 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->mask = 0;
 	out->nr = 0;
 	out->search = false;
-	/* An ID that is used twice spoils the x2APIC clusters, too: they are found by @phys. */
+	/* A duplicate ID also invalidates the x2APIC clusters, because they use @phys. */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);
 	} else if (irq->dest_mode == APIC_DEST_PHYSICAL) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the local APIC as the kernel builds it, and what userspace cannot show: IRR bits and
- * hints under another CPU's hands. The full tests are selftests/host.
+ * KUnit: the local APIC model, compiled for the kernel, and a test that needs two CPUs: another CPU
+ * changes IRR bits and hints concurrently. The full tests are in selftests/host.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -99,7 +99,7 @@ static void lapic_test_map(struct kunit *test)
 
 struct race {
 	struct lapic *l;
-	u32 posted;	/* vectors that were newly set */
+	u32 posted;	/* number of posts whose IRR bit was clear before */
 	bool done;
 };
 
@@ -114,12 +114,12 @@ static int race_poster(void *data)
 		if (!(i & 1023))
 			cond_resched();
 	}
-	/* After the last post; pairs with the acquire in lapic_test_irr_race(). */
+	/* Set after the last post; pairs with the acquire in lapic_test_irr_race(). */
 	smp_store_release(&race->done, true);
 	return 0;
 }
 
-/* Each newly set bit is seen exactly once, whatever the hints go through. */
+/* However the hints change, each IRR bit that is newly set must be seen exactly once. */
 static void lapic_test_irr_race(struct kunit *test)
 {
 	struct race race = { .l = make_lapic(test, 0) };
@@ -133,7 +133,7 @@ static void lapic_test_irr_race(struct kunit *test)
 	task = kthread_run(race_poster, &race, "lapic_race");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	do {
-		/* Before the last look at IRR; pairs with the release in race_poster(). */
+		/* Read before the last look at IRR; pairs with the release in race_poster(). */
 		done = smp_load_acquire(&race.done);
 		while ((vector = lapic_has_interrupt(race.l)) >= 0) {
 			lapic_ack(race.l, vector);

@@ -2,8 +2,8 @@
 /*
  * Local APIC: reset, IA32_APIC_BASE, and the state that userspace saves and restores.
  *
- * What userspace restores is treated as guest-controlled: each register keeps only the bits
- * that a write could have left in it, and the hints are computed anew.
+ * A state to restore is treated as untrusted: each register keeps only the bits that the guest
+ * could have written, and the hints are recomputed.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -38,7 +38,7 @@ void lapic_init(struct lapic *l, u8 *regs, const struct lapic_config *cfg)
 	lapic_reset(l, false, &eff);
 }
 
-/* The ID register (and in x2APIC mode the LDR) as the mode has it. */
+/* Set the ID register, and in x2APIC mode the LDR, in the format of the mode. */
 static void put_id(struct lapic *l)
 {
 	if (!lapic_x2apic(l)) {
@@ -67,7 +67,7 @@ static void reset_lvts(struct lapic *l)
 		lapic_put(l, APIC_LVT0, APIC_DM_EXTINT);
 }
 
-/* First the hint, then the word: a message that comes between keeps its hint. */
+/* Clear the hint before the IRR word: the hint of a concurrent message then stays set. */
 static void reset_vectors(struct lapic *l)
 {
 	u32 w;
@@ -130,7 +130,10 @@ void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff)
 	if (!(diff & (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)))
 		return;
 	eff->flags |= LAPIC_EFF_MODE | LAPIC_EFF_MAP;
-	/* From x2APIC to xAPIC mode only userspace can go, and finds the ID where it belongs. */
+	/*
+	 * Only userspace can switch from x2APIC to xAPIC mode; it then finds the ID in the xAPIC
+	 * format.
+	 */
 	if (lapic_hw_enabled(l))
 		put_id(l);
 }
@@ -151,8 +154,8 @@ static void state_put(u8 *state, u32 reg, u32 val)
 }
 
 /*
- * Reserved bytes after the current count hold 1 in a state that lapic_get_state() made: the count
- * is the timer's. QEMU fills a page of its own and leaves the count at 0 whatever the timer does.
+ * The reserved word behind the current count is 1 if lapic_get_state() made the state: the count is
+ * then exact. QEMU fills in a page of its own and leaves the count at 0, even if the timer runs.
  */
 #define STATE_COUNT_EXACT	(APIC_TMCCT + 4)
 
@@ -166,7 +169,7 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns)
 		return;
 	if (!ids32)
 		state_put(out, APIC_ID, l->id << 24);
-	/* The page holds a 64-bit ICR, userspace's format two registers. */
+	/* The x2APIC page has a 64-bit ICR, but userspace's format has two 32-bit registers. */
 	state_put(out, APIC_ICR2, lapic_get_icr64(l) >> 32);
 	state_put(out, APIC_ICR + 4, 0);
 }
@@ -227,8 +230,8 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
 	lapic_put(l, APIC_ESR, state_get(in, APIC_ESR) & 0xff);
 	l->esr_pending = 0;
 	/*
-	 * Entries are not masked if the enable bit is clear: userspace sets up LINT0 as virtual
-	 * wire on an APIC that is still software disabled.
+	 * Do not mask the LVT entries although the software-enable bit may be clear: userspace sets
+	 * LINT0 to virtual wire mode in an APIC that is software-disabled.
 	 */
 	for (i = 0; i < l->nr_lvt; i++)
 		lapic_put(l, lapic_lvt_reg(i),

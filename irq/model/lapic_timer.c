@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the arithmetic. The APIC bus runs at 1 GHz unless userspace says otherwise,
- * so one count at divisor 1 is one nanosecond.
+ * Local APIC timer: the arithmetic. By default the APIC bus runs at 1 GHz, so one count at divisor
+ * 1 is one nanosecond; userspace can change this.
  *
- * Every divisor is a power of two from a 3-bit field, every period is tested before it divides,
- * and a timer that is late gives one tick, never a burst.
+ * Every divisor is a power of two from a 3-bit field. Every period is tested for 0 before a
+ * division by it. A timer that is late makes one tick, not a burst.
  */
 #include <linux/kernel.h>
 #include <linux/limits.h>
 
 #include "irq/model/lapic.h"
 
-/* How close to now a periodic timer may be armed again. */
+/* Minimum time from now to the next expiry of a periodic timer. */
 #define REARM_FLOOR_NS	(LAPIC_MIN_PERIOD_NS / 4)
 
-/* Longer than any machine runs, and far from where the clock wraps. */
+/* Longer than any machine's uptime, and far from the clock's overflow. */
 #define MAX_PERIOD_NS	((u64)S64_MAX / 4)
 
 void lapic_timer_floor(struct lapic_timer *t)
@@ -34,7 +34,7 @@ static u64 counts_to_ns(const struct lapic_timer *t, u32 count)
 	return min(((u64)count * t->tick_ns) << t->shift, MAX_PERIOD_NS);
 }
 
-/* The period of an initial count; false when the timer is stopped by it or by its mode. */
+/* Set the period for an initial count. Return false if the count or the mode stops the timer. */
 static bool set_period(struct lapic_timer *t, u32 count)
 {
 	t->tscdeadline = counts(t) ? 0 : t->tscdeadline;
@@ -59,7 +59,10 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, b
 
 	if (!set_period(t, initial))
 		return false;
-	/* A single countdown that has ended was delivered: see lapic_timer_saved(). */
+	/*
+	 * A finished one-shot countdown with an exact count has delivered its tick: see
+	 * lapic_timer_saved().
+	 */
 	if (exact && !current_count && t->mode == APIC_LVT_TIMER_ONESHOT)
 		return false;
 	left = counts_to_ns(t, current_count);
@@ -98,7 +101,7 @@ bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns)
 	next = t->expiry_ns + t->period_ns;
 	if (next < now_ns)
 		next += (now_ns - next) / t->period_ns * t->period_ns;
-	while (next < now_ns + REARM_FLOOR_NS)	/* twice at most: the period is 4 floors */
+	while (next < now_ns + REARM_FLOOR_NS)	/* at most twice: the period is >= 4 floors */
 		next += t->period_ns;
 	t->expiry_ns = next;
 	return true;

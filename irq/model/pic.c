@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two 8259A. Names of commands follow the 8259A data sheet; that the cascade is fixed and that
- * ICW1's SNGL and LTIM bits do nothing follows the chip sets that PCs have it in.
+ * The two 8259A. Names of commands follow the 8259A data sheet. As in PC chip sets, the cascade is
+ * fixed, and ICW1's bits SNGL and LTIM have no effect.
  *
- * Where it differs from upstream: special mask mode masks, a poll answers with bit 7 and leaves the
- * interrupt in service, ICW1 clears the in-service register, and the master sees the slave's output
- * as a line, so that a request that the slave has taken back disappears from the master too.
+ * In contrast to upstream KVM: special mask mode works; a poll returns bit 7 and leaves the
+ * interrupt in service; ICW1 clears the in-service register; the slave's output is a line to the
+ * master, so that a request that the slave withdraws disappears from the master, too.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>
@@ -43,7 +43,7 @@ enum pic_ocw2 {
 	OCW2_EOI_SPECIFIC_ROTATE = 7,
 };
 
-/* What the data port means next; the values are part of the ABI. */
+/* Meaning of the next write to the data port; the values are part of the ABI. */
 enum pic_init {
 	INIT_DONE = 0,
 	INIT_WANT_ICW2 = 1,
@@ -51,7 +51,7 @@ enum pic_init {
 	INIT_WANT_ICW4 = 3,
 };
 
-/* Pins that may be level-triggered: not the timer, keyboard, cascade, RTC and FPU. */
+/* Pins that may be level-triggered: all but those of timer, keyboard, cascade, RTC and FPU. */
 static const u8 elcr_mask[2] = { 0xf8, 0xde };
 
 static_assert(sizeof(struct kvm_pic_state) == 16);
@@ -61,7 +61,7 @@ static u16 global_pins(enum pic_chip chip, u8 pins)
 	return chip == PIC_SLAVE ? pins << 8 : pins;
 }
 
-/* Rank of the foremost pin in @pins, 0 the highest; 8 for none. */
+/* Return the rank of the pin in @pins with the highest priority: 0 is the highest, 8 is none. */
 static unsigned int chip_rank(const struct kvm_pic_state *s, u8 pins)
 {
 	u8 shift = s->priority_add & 7;
@@ -75,14 +75,14 @@ static unsigned int rank_pin(const struct kvm_pic_state *s, unsigned int rank)
 	return (rank + s->priority_add) & 7;
 }
 
-/* The pin that a controller asks to have served, or PIC_NONE. */
+/* Return the pin whose interrupt the controller requests, or PIC_NONE. */
 static int chip_request(const struct pic *pic, enum pic_chip chip)
 {
 	const struct kvm_pic_state *s = &pic->chip[chip];
 	unsigned int rank = chip_rank(s, s->irr & ~s->imr);
 	u8 serving = s->isr;
 
-	/* Special mask mode: an in-service pin that is masked holds nobody back. */
+	/* In special mask mode, a masked pin in service does not block other pins. */
 	if (s->special_mask)
 		serving &= ~s->imr;
 	if (s->special_fully_nested_mode && chip == PIC_MASTER)
@@ -90,7 +90,7 @@ static int chip_request(const struct pic *pic, enum pic_chip chip)
 	return rank < chip_rank(s, serving) ? (int)rank_pin(s, rank) : PIC_NONE;
 }
 
-/* Bring both INT outputs up to date; after every change of a register or line. */
+/* Update both INT outputs; called after every change of a register or line. */
 static void pic_update(struct pic *pic, struct pic_todo *todo)
 {
 	bool cascade = chip_request(pic, PIC_SLAVE) != PIC_NONE;
@@ -124,7 +124,7 @@ void pic_reset(struct pic *pic)
 	pic->output = false;
 }
 
-/* Put a pin in service. A level request stays up until its line falls. */
+/* Put a pin in service. The request of a level-triggered pin stays set until its line falls. */
 static void chip_serve(struct pic *pic, enum pic_chip chip, unsigned int pin,
 		       struct pic_todo *todo)
 {
@@ -160,7 +160,7 @@ u8 pic_ack(struct pic *pic, struct pic_todo *todo)
 	return pic->chip[chip].irq_base + pin;
 }
 
-/* The poll command makes the next read an acknowledge cycle of this controller alone. */
+/* After the poll command, the next read acknowledges an interrupt of one controller alone. */
 static u8 chip_poll(struct pic *pic, enum pic_chip chip, struct pic_todo *todo)
 {
 	int pin = chip_request(pic, chip);
@@ -197,7 +197,7 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 	return 0;
 }
 
-/* ICW1 restarts the controller. Edges and services that it drops count as ended. */
+/* ICW1 resets the controller. Edges and in-service interrupts that it clears count as ended. */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {
 	struct kvm_pic_state *s = &pic->chip[chip];
@@ -220,7 +220,7 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 		s->auto_eoi = 0;
 	}
 	s->init_state = INIT_WANT_ICW2;
-	/* Level-triggered lines that are up request again. */
+	/* Level-triggered pins whose lines are high request again. */
 	s->last_irr |= s->irr;
 }
 
@@ -381,8 +381,8 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 	struct kvm_pic_state *s = &pic->chip[index];
 
 	/*
-	 * What was set is read again where it does no harm: the pin is added to any irq_base, and
-	 * elcr_mask is only kept for userspace.
+	 * Fields that are not sanitized here can do no harm: the pin is added to any irq_base, and
+	 * elcr_mask is only stored for userspace.
 	 */
 	*s = *state;
 	s->priority_add &= 7;
@@ -397,8 +397,8 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 		s->init_state = INIT_DONE;
 	s->elcr &= elcr_mask[index];
 	/*
-	 * A request of the slave that only the stored master knows of must not be taken back, so
-	 * the cascade starts low and is raised by the update if the slave asks.
+	 * The stored master may have a request from the slave that must not be withdrawn. So start
+	 * with the cascade low; pic_update() raises it if the slave requests.
 	 */
 	pic->cascade = false;
 	pic_update(pic, todo);

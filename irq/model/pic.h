@@ -2,8 +2,8 @@
 /*
  * The two cascaded 8259A of a PC as a register model, without locks or vCPUs.
  *
- * The model keeps its registers in the structure of the ABI; calls that change it tell their
- * caller by a struct pic_todo whom to notify.
+ * The registers are kept in the ABI's structure. Functions that change the model fill in a struct
+ * pic_todo, which tells the caller what to notify.
  */
 #ifndef OKVM_IRQ_PIC_H
 #define OKVM_IRQ_PIC_H
@@ -30,12 +30,12 @@ enum pic_chip {
 };
 
 /**
- * enum pic_line - what became of a change of a pin's level
- * @PIC_LINE_IGNORED: masked, or no such pin
+ * enum pic_line - the result of setting a pin's level
+ * @PIC_LINE_IGNORED: the pin is masked or does not exist
  * @PIC_LINE_COALESCED: the pin was already requesting
- * @PIC_LINE_TAKEN: noted
+ * @PIC_LINE_TAKEN: the change was recorded
  *
- * The values are those that KVM_IRQ_LINE_STATUS reports.
+ * KVM_IRQ_LINE_STATUS reports these values.
  */
 enum pic_line {
 	PIC_LINE_IGNORED = -1,
@@ -45,10 +45,10 @@ enum pic_line {
 
 /**
  * struct pic - both controllers and their input lines
- * @chip: the registers, indexed by enum pic_chip
- * @sources: per pin, the sources that hold the line high
- * @cascade: the slave's INT output, which is the master's pin 2
- * @output: the master's INT output
+ * @chip: registers, indexed by enum pic_chip
+ * @sources: per pin, the sources that drive the line high
+ * @cascade: INT output of the slave, connected to pin 2 of the master
+ * @output: INT output of the master
  */
 struct pic {
 	struct kvm_pic_state chip[2];
@@ -58,11 +58,11 @@ struct pic {
 };
 
 /**
- * struct pic_todo - what a call leaves to its caller; zeroed by the caller before the call
- * @acked: pins whose interrupt has been ended: run their acknowledge notifiers
- * @masked: pins that have become masked
- * @unmasked: pins that have become unmasked
- * @raised: the INT output went high: wake the vCPU that takes PIC interrupts
+ * struct pic_todo - actions for the caller, who zeroes it before the call
+ * @acked: pins whose interrupt ended: call their ack notifiers
+ * @masked: pins that became masked
+ * @unmasked: pins that became unmasked
+ * @raised: the INT output went high: wake the vCPU that accepts PIC interrupts
  */
 struct pic_todo {
 	u16 acked;
@@ -72,62 +72,62 @@ struct pic_todo {
 };
 
 /**
- * pic_reset() - put both controllers into their state after power on
- * @pic: the model; the levels of its input lines are kept
+ * pic_reset() - set both controllers to their power-on state
+ * @pic: the model; keeps the levels of its input lines
  */
 void pic_reset(struct pic *pic);
 
 /**
  * pic_read() - read one byte from a port
  * @pic: the model
- * @port: one of the PIC_PORT_ pairs; others read as 0
- * @todo: filled for the caller: a poll acknowledges an interrupt
+ * @port: a port of one of the PIC_PORT_ pairs; others read as 0
+ * @todo: actions for the caller: after a poll command, a read acknowledges an interrupt
  */
 u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo);
 
 /**
  * pic_write() - write one byte to a port
  * @pic: the model
- * @port: one of the PIC_PORT_ pairs; others are ignored
+ * @port: a port of one of the PIC_PORT_ pairs; others are ignored
  * @val: the value
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 void pic_write(struct pic *pic, u16 port, u8 val, struct pic_todo *todo);
 
 /**
- * pic_set_line() - a source raises or lowers its share of a pin
+ * pic_set_line() - set the level at which a source drives a pin
  * @pic: the model
- * @pin: 0 to 15; out of range is ignored
- * @source: 0 to PIC_SOURCES - 1; the line is high while any source holds it
+ * @pin: 0 to 15; other pins are ignored
+ * @source: 0 to PIC_SOURCES - 1; the line is high while any source drives it high
  * @high: the source's level
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 enum pic_line pic_set_line(struct pic *pic, unsigned int pin, unsigned int source, bool high,
 			   struct pic_todo *todo);
 
 /**
- * pic_ack() - the interrupt acknowledge cycle of the CPU
+ * pic_ack() - perform the CPU's interrupt-acknowledge cycle
  * @pic: the model
- * @todo: filled for the caller
+ * @todo: actions for the caller
  *
- * Return: the vector; the spurious one (pin 7 or 15) if the request has vanished.
+ * Return: the vector; the spurious one (pin 7 or 15) if no request is left.
  */
 u8 pic_ack(struct pic *pic, struct pic_todo *todo);
 
 /**
- * pic_get_state() - one controller in the form of KVM_GET_IRQCHIP
+ * pic_get_state() - get a controller's state for KVM_GET_IRQCHIP
  * @pic: the model
- * @chip: which
- * @state: every byte is written
+ * @chip: the controller
+ * @state: result; every byte is written
  */
 void pic_get_state(const struct pic *pic, enum pic_chip chip, struct kvm_pic_state *state);
 
 /**
- * pic_set_state() - restore one controller from KVM_SET_IRQCHIP
+ * pic_set_state() - restore a controller's state from KVM_SET_IRQCHIP
  * @pic: the model
- * @chip: which
- * @state: any values: what the registers cannot hold is dropped
- * @todo: filled for the caller
+ * @chip: the controller
+ * @state: any values; those that the registers cannot have are corrected
+ * @todo: actions for the caller
  */
 void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_state *state,
 		   struct pic_todo *todo);

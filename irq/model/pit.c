@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The 8254. Modes, read-back and latches follow the 82C54 data sheet, with these liberties: a count
- * takes effect when it is written, not at the next clock or the end of the period, and a period of
- * N clocks is N clocks in every mode.
+ * The 8254. Modes, read-back and latches follow the 82C54 data sheet, with these simplifications: a
+ * count takes effect when it is written, not at the next clock or the end of the period; and a
+ * period of N clocks is N clocks in every mode.
  *
- * Where it differs from upstream: the gate stops counting in the modes in which it does so in
- * hardware, the hardware-triggered modes wait for their trigger, BCD counts are decimal, status has
- * its NULL COUNT bit, and missed ticks are bounded.
+ * In contrast to upstream KVM: the gate stops counting in the same modes as in hardware; the
+ * hardware-triggered modes wait for their trigger; BCD counts are decimal; the status has its NULL
+ * COUNT bit; and the number of missed ticks is limited.
  */
 #include <linux/bits.h>
 #include <linux/build_bug.h>
@@ -33,7 +33,7 @@
 /* The refresh bit toggles about every 15 us. */
 #define REFRESH_SHIFT		14
 
-/* How a count is transferred; the values are those of the control word and part of the ABI. */
+/* How a count is transferred. The values are those of the control word, and part of the ABI. */
 enum pit_access {
 	ACCESS_LATCH = 0,
 	ACCESS_LSB = 1,
@@ -43,10 +43,10 @@ enum pit_access {
 };
 
 enum pit_mode_flag {
-	MODE_PERIODIC = BIT(0),		/* reloads by itself */
+	MODE_PERIODIC = BIT(0),		/* reloads the count automatically */
 	MODE_TRIGGERED = BIT(1),	/* starts at a rising edge of the gate */
 	MODE_GATED = BIT(2),		/* counts while the gate is high */
-	MODE_RESTART = BIT(3),		/* a rising edge of the gate starts anew */
+	MODE_RESTART = BIT(3),		/* a rising edge of the gate restarts the count */
 };
 
 /* 82C54, "Gate Pin Operations Summary". */
@@ -66,7 +66,7 @@ static u8 channel_flags(const struct pit_channel *c)
 	return mode < 6 ? mode_flags[array_index_nospec(mode, 6)] : 0;
 }
 
-/* Modes 6 and 7 are 2 and 3: bit 2 is not looked at when bit 1 is set. */
+/* Modes 6 and 7 are modes 2 and 3: the hardware ignores bit 2 if bit 1 is set. */
 static u8 canonical_mode(u8 mode)
 {
 	if (mode > 7)
@@ -89,7 +89,7 @@ static bool channel_held(const struct pit_channel *c)
 	return !c->regs.gate && (channel_flags(c) & MODE_GATED);
 }
 
-/* Clocks counted since the start; never negative, whatever the times say. */
+/* Return the clocks counted since the start; 0 if the start is later than @now. */
 static u64 channel_clocks(const struct pit_channel *c, u64 now)
 {
 	s64 since = now - (u64)c->regs.count_load_time;
@@ -106,7 +106,7 @@ static u32 bin_to_bcd(u32 n)
 	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
 }
 
-/* Digits above 9 count as they weigh: the hardware does not check them either. */
+/* Digits above 9 are multiplied by their weight, too: the hardware does not check digits either. */
 static u32 bcd_to_bin(u32 n)
 {
 	return (n & 0xf) + (n >> 4 & 0xf) * 10 + (n >> 8 & 0xf) * 100 + (n >> 12 & 0xf) * 1000;
@@ -117,7 +117,10 @@ static u32 channel_max(const struct pit_channel *c)
 	return c->regs.bcd ? PIT_MAX_BCD : PIT_MAX_BINARY;
 }
 
-/* Square wave: down by two per clock, once for each half; of an odd count the first is longer. */
+/*
+ * Mode 3 (square wave) counts down by two per clock, once per half period; the first half is longer
+ * if the count is odd.
+ */
 static u32 square_count(u32 count, u32 phase)
 {
 	u32 high = (count + 1) / 2;
@@ -134,7 +137,7 @@ static u32 channel_value(const struct pit_channel *c, u64 now)
 		return square_count(count, clocks % count);
 	if (channel_flags(c) & MODE_PERIODIC)
 		return count - clocks % count;
-	/* The others go on from the highest value when they have passed zero. */
+	/* Modes that are not periodic continue from the maximum after they have reached zero. */
 	return (count + max - clocks % max) % max;
 }
 
@@ -152,7 +155,10 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	u64 clocks = channel_clocks(c, now);
 	u32 count = c->regs.count;
 
-	/* Idle outputs are high, except in mode 0. A periodic mode with GATE low is idle too. */
+	/*
+	 * An output is idle without count or trigger, and in a periodic mode also while the gate is
+	 * low. Idle outputs are high, except in mode 0.
+	 */
 	if (!c->running || ((channel_flags(c) & MODE_PERIODIC) && !c->regs.gate))
 		return c->regs.mode != 0;
 	switch (c->regs.mode) {
@@ -170,7 +176,7 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	return true;
 }
 
-/* Channel 0 drives the interrupt line, at the rising edge of its output. */
+/* Set the timer to the rising edges of channel 0's output, which drives the interrupt line. */
 static void pit_program_timer(const struct pit *pit, struct pit_todo *todo)
 {
 	const struct pit_channel *c = &pit->channel[0];
@@ -201,7 +207,7 @@ static void pit_load(struct pit *pit, unsigned int channel, u32 raw, u64 now,
 	struct pit_channel *c = &pit->channel[channel];
 	u32 count = c->regs.bcd ? bcd_to_bin(raw) : raw;
 
-	/* Zero stands for the longest count: nothing ever divides by it. */
+	/* A count of 0 means the longest count, so no code divides by 0. */
 	c->regs.count = count ? min(count, channel_max(c)) : channel_max(c);
 	c->null_count = false;
 	if (!(channel_flags(c) & MODE_TRIGGERED))
@@ -269,7 +275,7 @@ static void pit_write_control(struct pit *pit, u8 val, u64 now, struct pit_todo 
 	c->regs.bcd = val & 1;
 	c->regs.count_latched = 0;
 	c->null_count = true;
-	/* A control word stops the counter until it is given a count. */
+	/* A control word stops the counter until a count is written. */
 	c->regs.count = min(c->regs.count, channel_max(c));
 	c->running = false;
 	if (channel == 0)
@@ -291,7 +297,7 @@ static void pit_write_count(struct pit *pit, unsigned int channel, u8 val, u64 n
 	case ACCESS_WORD0:
 		c->regs.write_latch = val;
 		c->regs.write_state = ACCESS_WORD1;
-		/* In mode 0 the first byte already stops the counter. */
+		/* In mode 0, the first byte of a count stops the counter. */
 		if (c->regs.mode == 0)
 			c->running = false;
 		if (c->regs.mode == 0 && channel == 0)
@@ -316,7 +322,7 @@ static u8 channel_read_latch(struct kvm_pit_channel_state *regs)
 {
 	enum pit_access step = regs->count_latched;
 
-	/* A word leaves its second byte latched, to be read as a lone upper byte. */
+	/* After a read of the low byte, the high byte stays latched, as if it alone were. */
 	regs->count_latched = step == ACCESS_WORD0 ? ACCESS_MSB : 0;
 	return step == ACCESS_MSB ? regs->latched_count >> 8 : regs->latched_count;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The 8254 interval timer and the speaker port as a register model. It has no clock: every call
- * that depends on time is told the time, and asks its caller to run channel 0's timer.
+ * The 8254 interval timer and the speaker port as a register model, without a clock. Functions that
+ * depend on time have it as an argument, and tell the caller when to run channel 0's timer.
  */
 #ifndef OKVM_IRQ_PIT_H
 #define OKVM_IRQ_PIT_H
@@ -14,14 +14,14 @@
 #define PIT_PORT_BASE		0x40
 #define PIT_PORTS		4
 #define PIT_PORT_SPEAKER	0x61
-/* Ticks that a guest has missed are made up for, but no more than this many. */
+/* Upper limit of missed ticks that are injected later. */
 #define PIT_PENDING_MAX		4096
 
 /**
- * enum pit_timer - what is to become of channel 0's timer
- * @PIT_TIMER_KEEP: let it be
+ * enum pit_timer - what the caller does with channel 0's timer
+ * @PIT_TIMER_KEEP: leave it unchanged
  * @PIT_TIMER_STOP: stop it
- * @PIT_TIMER_START: start it anew with pit_todo.first and pit_todo.period
+ * @PIT_TIMER_START: restart it with pit_todo.first and pit_todo.period
  */
 enum pit_timer {
 	PIT_TIMER_KEEP,
@@ -31,11 +31,11 @@ enum pit_timer {
 
 /**
  * struct pit_channel - one counter
- * @regs: its registers in the form of the ABI; regs.count is 1 to 0x10000, and
- *	regs.count_load_time the time in ns at which counting began
- * @running: it has a count and, in the modes that want one, a trigger
- * @held: ns counted when the gate went low in a mode that the gate stops, else 0
- * @null_count: a control word was written and no count since
+ * @regs: registers in the form of the ABI; regs.count is 1 to 0x10000, regs.count_load_time is the
+ *	time in ns when counting began
+ * @held: ns counted until the gate went low, in a mode in which a low gate stops counting; else 0
+ * @running: the counter has a count, and a trigger if its mode needs one
+ * @null_count: a control word was written, but no count since then
  */
 struct pit_channel {
 	struct kvm_pit_channel_state regs;
@@ -45,10 +45,10 @@ struct pit_channel {
 };
 
 /**
- * struct pit_reinject - makes up for ticks that the guest was too slow to take
- * @enabled: ticks are counted and injected one by one, each after the last was acknowledged
+ * struct pit_reinject - injects missed ticks later, when the guest is ready
+ * @enabled: count ticks, and inject the next one only after the last one is acknowledged
  * @acked: the last injected tick was acknowledged
- * @pending: ticks not yet acknowledged, up to PIT_PENDING_MAX
+ * @pending: number of ticks not yet acknowledged, up to PIT_PENDING_MAX
  */
 struct pit_reinject {
 	bool enabled;
@@ -69,10 +69,10 @@ struct pit {
 };
 
 /**
- * struct pit_todo - what a call leaves to its caller; zeroed by the caller before the call
- * @timer: the order
+ * struct pit_todo - actions for the caller, who zeroes it before the call
+ * @timer: what to do with the timer
  * @first: ns from now to the first expiry
- * @period: ns between later expiries; 0 for a single one
+ * @period: ns between later expiries; 0 for a single expiry
  */
 struct pit_todo {
 	enum pit_timer timer;
@@ -81,7 +81,7 @@ struct pit_todo {
 };
 
 /**
- * pit_reset() - put the model into its state after power on
+ * pit_reset() - set the model to its power-on state
  * @pit: the model
  * @min_period: see struct pit
  * @now: time in ns
@@ -102,7 +102,7 @@ u8 pit_read(struct pit *pit, u16 port, u64 now);
  * @port: 0 to 3, relative to PIT_PORT_BASE
  * @val: the value
  * @now: time in ns
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 void pit_write(struct pit *pit, u16 port, u8 val, u64 now, struct pit_todo *todo);
 
@@ -122,7 +122,7 @@ u8 pit_speaker_read(const struct pit *pit, u64 now);
 void pit_speaker_write(struct pit *pit, u8 val, u64 now);
 
 /**
- * pit_out() - the level of a channel's output
+ * pit_out() - compute the level of a channel's output
  * @pit: the model
  * @channel: 0 to 2
  * @now: time in ns
@@ -130,7 +130,7 @@ void pit_speaker_write(struct pit *pit, u8 val, u64 now);
 bool pit_out(const struct pit *pit, unsigned int channel, u64 now);
 
 /**
- * pit_count() - the current value of a counter, in BCD if the channel is
+ * pit_count() - compute the current value of a counter, in BCD if the channel counts in BCD
  * @pit: the model
  * @channel: 0 to 2
  * @now: time in ns
@@ -138,42 +138,42 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now);
 u16 pit_count(const struct pit *pit, unsigned int channel, u64 now);
 
 /**
- * pit_get_state() - the registers in the form of KVM_GET_PIT2
+ * pit_get_state() - get the state for KVM_GET_PIT2
  * @pit: the model
- * @state: every byte is written
+ * @state: result; every byte is written
  */
 void pit_get_state(const struct pit *pit, struct kvm_pit_state2 *state);
 
 /**
- * pit_set_state() - restore the registers from KVM_SET_PIT2; every channel starts counting anew
+ * pit_set_state() - restore the state from KVM_SET_PIT2; every channel restarts counting
  * @pit: the model
- * @state: any values: what the registers cannot hold is dropped
+ * @state: any values; those that the registers cannot have are corrected
  * @now: time in ns
- * @todo: filled for the caller
+ * @todo: actions for the caller
  */
 void pit_set_state(struct pit *pit, const struct kvm_pit_state2 *state, u64 now,
 		   struct pit_todo *todo);
 
 /**
- * pit_reinject_reset() - forget missed ticks; the next one is injected at once
+ * pit_reinject_reset() - forget missed ticks; the next tick is injected at once
  * @re: the state
  */
 void pit_reinject_reset(struct pit_reinject *re);
 
 /**
- * pit_reinject_tick() - the timer has expired
+ * pit_reinject_tick() - count an expiry of the timer
  * @re: the state
- * @ticks: how many periods have passed, 1 or more
+ * @ticks: number of periods that have passed, 1 or more
  *
- * Return: whether to inject an interrupt now.
+ * Return: whether the caller must inject an interrupt.
  */
 bool pit_reinject_tick(struct pit_reinject *re, u64 ticks);
 
 /**
- * pit_reinject_ack() - the guest has acknowledged a tick
+ * pit_reinject_ack() - count the guest's acknowledgment of a tick
  * @re: the state
  *
- * Return: whether to inject the next of the missed ticks now.
+ * Return: whether the caller must inject the next missed tick.
  */
 bool pit_reinject_ack(struct pit_reinject *re);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the PIT model as the kernel's compiler builds it. The full tests are selftests/host. */
+/* KUnit: the PIT model, compiled for the kernel. The full tests are in selftests/host. */
 #include <kunit/test.h>
 
 #include "pit.c"

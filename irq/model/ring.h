@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The ring of coalesced I/O, which userspace maps: its indexes may hold anything at any time.
- */
+/* The ring of coalesced I/O. Userspace maps it, so its indices may have any value at any time. */
 #ifndef OKVM_IRQ_RING_H
 #define OKVM_IRQ_RING_H
 
@@ -14,13 +12,13 @@
 #include <asm/page_types.h>
 
 /**
- * ring_push() - add an entry
+ * ring_push() - add an entry to the ring
  * @ring: one page, shared with userspace
- * @entry: copied whole
+ * @entry: the entry, which is copied
  *
- * Producers are serialised by the caller. One slot stays empty: equal indexes mean an empty ring.
+ * The caller serializes producers. One slot always stays empty: equal indices mean an empty ring.
  *
- * Return: false if the ring is full, or its indexes make no sense.
+ * Return: false if the ring is full, or its indices are invalid.
  */
 static inline bool ring_push(struct kvm_coalesced_mmio_ring *ring,
 			     const struct kvm_coalesced_mmio *entry)
@@ -34,7 +32,7 @@ static inline bool ring_push(struct kvm_coalesced_mmio_ring *ring,
 	if (next == READ_ONCE(ring->first) % KVM_COALESCED_MMIO_MAX)
 		return false;
 	ring->coalesced_mmio[last] = *entry;
-	/* Userspace must see the entry before the index that covers it. */
+	/* Userspace must see the entry before the index that includes it. */
 	smp_wmb();
 	WRITE_ONCE(ring->last, next);
 	return true;

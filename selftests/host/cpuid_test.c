@@ -127,6 +127,26 @@ TEST(supported_never_offers_what_is_missing)
 	EXPECT_EQ(find(e, n, 0x40000001, 0)->eax, env.pv);
 }
 
+TEST(instructions_of_later_kernels)
+{
+	struct cpuid_env env = full_env();
+	const struct kvm_cpuid_entry2 *l71;
+	struct kvm_cpuid_entry2 e[80];
+	int n = cpuid_supported(&env, e, 80);
+
+	l71 = find(e, n, 7, 1);
+	EXPECT(l71);
+	/* AVX_VNNI AVX512_BF16 CMPCCXADD FZRM FSRS FSRC AVX_IFMA: no LAM, no AMX_FP16. */
+	EXPECT_EQ(l71->eax, BIT(4) | BIT(5) | BIT(7) | BIT(10) | BIT(11) | BIT(12) | BIT(23));
+	EXPECT_EQ(l71->edx, BIT(4) | BIT(5) | BIT(14));
+	EXPECT_EQ(l71->ebx | l71->ecx, 0);
+	env.xcr0 = 3;
+	n = cpuid_supported(&env, e, 80);
+	l71 = find(e, n, 7, 1);
+	EXPECT_EQ(l71->eax, BIT(5) | BIT(7) | BIT(10) | BIT(11) | BIT(12));
+	EXPECT_EQ(l71->edx, BIT(14));
+}
+
 TEST(supported_follows_backend_and_kernel)
 {
 	struct cpuid_env env = full_env();

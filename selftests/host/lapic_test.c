@@ -147,6 +147,25 @@ TEST(tpr_and_cr8)
 	EXPECT_EQ(xwrite(&b, APIC_TASKPRI, 0), 0);
 }
 
+TEST(accesses_to_tpr_are_told)
+{
+	const u32 told = LAPIC_EFF_TPR_READ | LAPIC_EFF_TPR_WRITE;
+	u8 data[4];
+
+	bench_init(&b, 0);
+	bench_enable(&b);
+	EXPECT_EQ(xwrite(&b, APIC_TASKPRI, 0x40) & told, 0);
+	b.l.report_tpr = true;
+	EXPECT_EQ(xwrite(&b, APIC_TASKPRI, 0x40) & told, LAPIC_EFF_TPR_WRITE);
+	EXPECT_EQ(xwrite(&b, APIC_LDR, 0) & told, 0);
+	b.eff.flags = 0;
+	lapic_mmio_read(&b.l, APIC_PROCPRI, 4, data, 0, &b.eff);
+	lapic_mmio_read(&b.l, APIC_TASKPRI + 1, 4, data, 0, &b.eff);
+	EXPECT_EQ(b.eff.flags & told, 0);
+	lapic_mmio_read(&b.l, APIC_TASKPRI + 1, 1, data, 0, &b.eff);
+	EXPECT_EQ(b.eff.flags & told, LAPIC_EFF_TPR_READ);
+}
+
 /* VMMs rely on it. */
 TEST(an_eoi_is_told_of_although_broadcasts_are_suppressed)
 {

@@ -6,7 +6,7 @@
 #include "test.h"
 
 static const struct spte_fmt *const fmts[] = {
-	&spte_fmt_ept, &spte_fmt_ept_noad,
+	&spte_fmt_ept, &spte_fmt_ept_noad, &spte_fmt_ept_pat, &spte_fmt_ept_noad_pat,
 	&spte_fmt_pt,
 };
 
@@ -153,7 +153,11 @@ TEST(spte_ept_bits)
 
 	/* Write-back and "ignore PAT" for RAM, uncacheable for a device. */
 	EXPECT_EQ(spte_leaf(&spte_fmt_ept, &leaf) & 0xfff, 0xb73u);
+	/* Without "ignore PAT" the guest's type counts, but not for a device. */
+	EXPECT_EQ(spte_leaf(&spte_fmt_ept_pat, &leaf) & 0xfff, 0xb33u);
+	EXPECT_EQ(spte_leaf(&spte_fmt_ept_noad_pat, &leaf) & 0xfff, 0x833u);
 	leaf.uncached = true;
+	EXPECT_EQ(spte_leaf(&spte_fmt_ept_pat, &leaf) & 0xfff, 0xb03u);
 	EXPECT_EQ(spte_leaf(&spte_fmt_ept, &leaf) & 0xfff, 0xb03u);
 	EXPECT_EQ(spte_leaf(&spte_fmt_ept_noad, &leaf) & 0xfff, 0x803u);
 	EXPECT_EQ(spte_table(&spte_fmt_ept, 0x5000), 0x5907u);

@@ -89,7 +89,10 @@ hoststate_module()
 	local tree=$step_dir/hoststate
 	rm -rf "$tree"
 	cp -r "$testbed/hoststate" "$tree"
-	make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules
+	case $1 in
+	stock-7) "$testbed/kernel-7" --make "$tree" -s modules ;;
+	*) make -s -C "$("$testbed/kdir" "$1")" M="$tree" modules ;;
+	esac
 }
 
 finish()

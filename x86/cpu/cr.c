@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control and debug registers: which values are legal, and what follows from
- * a change. The backend takes over values that were found legal here.
+ * Control and debug registers: which values are legal, and what a change entails. The backend loads
+ * values that this file has found legal.
  *
- * SDM "Control Registers", "Initializing IA-32e Mode", "Debug Registers" and
- * "Process-Context Identifiers" give the rules.
+ * The rules are in the SDM: "Control Registers", "Initializing IA-32e Mode", "Debug Registers" and
+ * "Process-Context Identifiers".
  */
 #include <linux/bits.h>
 #include <linux/string.h>
@@ -65,14 +65,14 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 	regs->ac = okvm_rflags(vcpu) & X86_EFLAGS_AC;
 }
 
-/* Shadow page tables hang on the guest's root; two-dimensional ones do not. */
+/* The guest's root page table has changed: shadow tables depend on it, EPT and NPT do not. */
 static void root_changed(struct okvm_vcpu *vcpu)
 {
 	if (!(vcpu->vm->caps & OKVM_HW_TDP))
 		okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
-/* The four PDPTEs are registers of the CPU (SDM "PAE Paging"); false if they are not legal. */
+/* Load the four PDPTE registers (SDM "PAE Paging"). Return: false if an entry is illegal */
 static bool load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3)
 {
 	if (!okvm_mmu_load_pdptrs(vcpu, cr3, vcpu->arch->pdptrs))
@@ -96,7 +96,7 @@ bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4)
 	return !(cr4 & (vcpu->vm->host->cr4_reserved | vcpu->arch->feat.cr4_reserved));
 }
 
-/* May CR0.PG become what @cr0 says, in view of EFER.LME, CR4 and CS? Loads PDPTRs if needed. */
+/* Is @cr0 legal with the current EFER.LME, CR4 and CS? Loads the PDPTEs if necessary. */
 static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr0)
 {
 	bool lme = vcpu->arch->efer & EFER_LME;
@@ -115,7 +115,7 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 	return load_pdptrs(vcpu, okvm_cr3(vcpu));
 }
 
-/* SDM "Initializing IA-32e Mode": the TSS type loses its 16-bit and available forms. */
+/* SDM "Initializing IA-32e Mode": make TR's type a busy 64-bit TSS. */
 static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -129,8 +129,8 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * SDM "Initializing IA-32e Mode": EFER.LMA takes LME's value when CR0.PG changes, and then only.
- * Userspace may have set LME while the guest's paging is on.
+ * SDM "Initializing IA-32e Mode": EFER.LMA gets the value of EFER.LME when CR0.PG changes, and at
+ * no other time, even if userspace sets EFER.LME while the guest has paging on.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -150,7 +150,7 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* Pages may have become ready while paging was off. */
+		/* A page may have become present while paging was off: announce it. */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}
@@ -202,7 +202,7 @@ int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3)
 	return 0;
 }
 
-/* The rules for CR4 that need the rest of the mode. Loads PDPTRs if needed. */
+/* Is @cr4 legal with the current EFER, CR0 and CR3? Loads the PDPTEs if necessary. */
 static bool cr4_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr4)
 {
 	if (okvm_long_mode(vcpu)) {
@@ -221,7 +221,7 @@ static void cr4_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 {
 	unsigned long changed = old ^ cr4;
 
-	/* SDM "Operations that Invalidate TLBs and Paging-Structure Caches" */
+	/* SDM "Operations that Invalidate TLBs and Paging-Structure Caches": flush the TLB. */
 	if (changed & (X86_CR4_PGE | X86_CR4_PAE) || old & ~cr4 & X86_CR4_PCIDE ||
 	    cr4 & ~old & X86_CR4_SMEP)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
@@ -261,7 +261,7 @@ unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu)
 	return okvm_lapic_in_kernel(vcpu) ? okvm_apic_get_cr8(vcpu) : vcpu->arch->cr8;
 }
 
-/* Gives a legal EFER to the backend; LMA is part of @efer. */
+/* Load a legal EFER, including LMA, into the backend. */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	u64 old = vcpu->arch->efer;
@@ -286,7 +286,7 @@ int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	return 0;
 }
 
-/* SDM "Extended Control Registers": combinations that XSETBV refuses. */
+/* Is @xcr0 legal for XSETBV (SDM "Extended Control Registers")? */
 static bool xcr0_valid(u64 xcr0, u64 supported)
 {
 	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~(supported | XFEATURE_MASK_FP))

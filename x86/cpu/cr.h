@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Control and debug registers. The okvm_set_*() return 0, or 1 for #GP (not yet queued). */
+/* Control and debug registers. Each okvm_set_*() returns 0, or 1 if the caller must queue #GP. */
 #ifndef OKVM_X86_CPU_CR_H
 #define OKVM_X86_CPU_CR_H
 
@@ -11,18 +11,18 @@ int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);
 int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);
-/** okvm_load_cr3() - CR3 without checks; with PAE paging arch->pdptrs go to hardware as well */
+/** okvm_load_cr3() - Load CR3 without checks; with PAE paging also arch->pdptrs */
 void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
-/** okvm_load_efer() - EFER without checks, LMA as given (KVM_SET_SREGS, KVM_SET_MSRS) */
+/** okvm_load_efer() - Load EFER, with LMA, without checks (KVM_SET_SREGS, KVM_SET_MSRS) */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);
 int okvm_get_dr(struct okvm_vcpu *vcpu, int nr, unsigned long *val);
 int okvm_set_dr(struct okvm_vcpu *vcpu, int nr, unsigned long val);
 
 bool okvm_cr0_valid(unsigned long cr0);
 bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_paging_changed() - tell mmu/ the new walk mode after CR0, CR4, EFER or CPUID changed */
+/** okvm_paging_changed() - Give mmu/ the walk mode after CR0, CR4, EFER or CPUID changed */
 void okvm_paging_changed(struct okvm_vcpu *vcpu);
-/** okvm_update_dr7() - effective debug registers from guest_debug and DR7 */
+/** okvm_update_dr7() - Recompute the effective debug registers from guest_debug and DR7 */
 void okvm_update_dr7(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_CPU_CR_H */

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the next entry delivers: exceptions, NMIs and interrupts in the order
- * of the SDM's "Priority Among Concurrent Events", one at a time, with a
- * window asked for while something has to wait.
+ * Choose the event that the next VM entry injects: an exception, an NMI or an interrupt, in the
+ * order of the SDM's "Priority Among Concurrent Events". One VM entry injects one event. While
+ * another event is pending, request a window exit.
  *
- * An event that hardware was delivering when the exit came ("injected") goes
- * first and unchanged; so the order of the tests in okvm_inject_events() is
- * the order of priority.
+ * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
+ * order of the tests in okvm_inject_events() is the order of priority.
  */
 #include <linux/sched.h>
 
@@ -23,8 +22,9 @@
 /* ---- raising ---- */
 
 /*
- * A fault sets RF in the image it pushes; #DB that is a trap does not. The debugger's TF is in that
- * image only if the fault is of the very instruction where the debugger began to step.
+ * A fault sets RF in the RFLAGS image that its delivery pushes; a #DB trap does not. If a debugger
+ * single-steps the guest, the image has the debugger's TF only if the fault is at the instruction
+ * where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
@@ -39,8 +39,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * CR2 and DR6 change when the exception is raised, as userspace sees them with the exception; only
- * for one that userspace has put in they wait for its delivery.
+ * Write the exception's payload to CR2 or DR6. That happens when the exception is raised, so that
+ * userspace sees the registers and the exception together. For an exception that userspace has set,
+ * it happens at the injection.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -58,7 +59,7 @@ static void event_deliver_payload(struct okvm_vcpu *vcpu)
 	exc->payload = 0;
 }
 
-/* SDM "Interrupt 8 - Double Fault Exception": what a second exception during delivery becomes. */
+/* Queue @new, merged with an exception in delivery (SDM "Interrupt 8 - Double Fault Exception"). */
 static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 {
 	struct okvm_exception *exc = &vcpu->arch->ev.exc;
@@ -70,7 +71,7 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		event_deliver_payload(vcpu);
 		return;
 	}
-	/* The CPU has written CR2 before it finds that it cannot deliver the #PF. */
+	/* The CPU writes CR2 before it finds that it cannot deliver the #PF. */
 	if (new.vector == X86_TRAP_PF && new.has_payload)
 		vcpu->arch->cr2 = new.payload;
 	switch (event_merge(exc->vector, new.vector)) {
@@ -118,7 +119,7 @@ void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code)
 	});
 }
 
-/* ---- may it be delivered? ---- */
+/* ---- may an event be injected? ---- */
 
 static bool event_reinjecting(const struct okvm_vcpu *vcpu)
 {
@@ -153,8 +154,8 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 }
 
 /*
- * With virtual-interrupt delivery the CPU takes the LAPIC's interrupts by itself, once they have
- * been handed over.
+ * Is an interrupt pending that okvm must inject? With virtual-interrupt delivery the CPU itself
+ * delivers the LAPIC's interrupts, after okvm_apic_hand_over().
  */
 static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {
@@ -164,7 +165,7 @@ static bool event_irq_waits(struct okvm_vcpu *vcpu)
 	       okvm_apic_accepts_pic(vcpu);
 }
 
-/* Take the interrupt that event_irq_waits() saw; -1 if it went away meanwhile. */
+/* Acknowledge the interrupt that event_irq_waits() found; -1 if it is no longer pending. */
 static int event_take_irq(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -193,7 +194,7 @@ static void event_give_exception(struct okvm_vcpu *vcpu, bool again)
 {
 	const struct okvm_exception *exc = &vcpu->arch->ev.exc;
 
-	/* Real mode pushes no error codes, whoever raised the exception and when. */
+	/* In real mode exceptions push no error code. */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		vcpu->arch->ev.exc.has_error = false;
 	trace_kvm_inj_exception(exc->vector, exc->has_error,
@@ -262,8 +263,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Userspace waits for a window only if it could not inject at once. While the LAPIC masks
- * LINT0 no window opens for it: asking for one would end each entry before its first instruction.
+ * Does userspace wait for an interrupt window? KVM_RUN would have returned if the window were open.
+ * While the LAPIC masks LINT0, no window can open: requesting one would end each VM entry before
+ * its first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
@@ -272,13 +274,13 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
 }
 
-/* A debugger that steps with KVM_GUESTDBG_BLOCKIRQ sees no handler come in between. */
+/* KVM_GUESTDBG_BLOCKIRQ: a debugger steps, and no NMI or interrupt shall be injected. */
 static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 }
 
-/* KVM_GUESTDBG_BLOCKIRQ holds back what waits in the vCPU, not what KVM_INTERRUPT gave it. */
+/* KVM_GUESTDBG_BLOCKIRQ blocks interrupts of the LAPIC and PIC, but not KVM_INTERRUPT's. */
 static bool event_from_userspace(const struct okvm_vcpu *vcpu)
 {
 	return !okvm_lapic_in_kernel(vcpu) && vcpu->arch->ev.user_irq >= 0;
@@ -294,7 +296,7 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
-/* Nearly always only the LAPIC has something, and its interrupts are delivered by software. */
+/* The common case: only the LAPIC can have something to inject, and software injects it. */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -306,8 +308,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Interrupts that are requested after the one that is taken have no higher priority, so that no
- * window is asked for: the EOI looks again.
+ * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority, so
+ * no window exit is needed: the guest's EOI causes the next look.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
@@ -333,8 +335,8 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		return;
 	}
 	/*
-	 * An exception that was raised while an interrupt was being delivered
-	 * comes first; with a half-delivered exception it was merged.
+	 * An exception raised during the delivery of an interrupt goes first; one raised during the
+	 * delivery of an exception has been merged with it.
 	 */
 	if (event_reinjecting(vcpu) && !ev->exc.pending) {
 		event_reinject(vcpu);
@@ -348,7 +350,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/* What userspace's controller has handed over is accepted: it comes before an NMI. */
+	/* Userspace's PIC has acknowledged its interrupt already: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;
@@ -360,7 +362,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
-		/* Does another interrupt wait after it? */
+		/* Another interrupt may be pending behind this one. */
 		irq_waits = event_irq_waits(vcpu);
 	}
 	event_ask_windows(vcpu, irq_waits, blocked);
@@ -372,7 +374,7 @@ void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_NMI, vcpu);
 }
 
-/* While an NMI is handled one more can wait, as in hardware; two if none is being handled. */
+/* Limit pending NMIs as hardware does: one while the guest handles an NMI, otherwise two. */
 void okvm_take_nmis(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;

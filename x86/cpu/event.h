@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Exceptions, NMIs and interrupts on their way to the guest. */
+/* Exceptions, NMIs and interrupts that are pending for the guest or being injected. */
 #ifndef OKVM_X86_CPU_EVENT_H
 #define OKVM_X86_CPU_EVENT_H
 
@@ -11,7 +11,10 @@ void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
 void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code);
 void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);
 void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code);
-/* Hardware was delivering these when the exit came (IDT vectoring information). */
+/*
+ * The okvm_reinject_*() functions record an event whose delivery the VM exit has interrupted
+ * (IDT-vectoring information): the next VM entry injects it again.
+ */
 static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error,
 					   u32 error_code)
 {
@@ -22,28 +25,28 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Is it an exception whose handler returns after the instruction? INT n is an interrupt. */
+/* Is @vector #BP or #OF? They return to the next instruction. (INT n is an interrupt.) */
 static inline bool okvm_exception_is_soft(u8 vector)
 {
 	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
 /*
- * Length of the instruction after which an exception returns; 0 if it returns to the instruction.
- * For an exception from userspace the length is unknown: taken is the one without prefixes.
+ * Length of the instruction that raised #BP or #OF; 0 for other exceptions, which return to the
+ * instruction. If userspace has set the exception, assume an instruction without prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {
 	return okvm_exception_is_soft(ev->exc.vector) ? ev->insn_len ?: 1 : 0;
 }
 
-/* Likewise, of INT n or an interrupt */
+/* Length of the INT n instruction in bytes; 0 for external interrupts. */
 static inline u8 okvm_irq_len(const struct okvm_events *ev)
 {
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* Note a breakpoint that exits to the debugger: if it is the guest's, it is injected again. */
+/* Record the length of a #BP that a debugger gets: userspace may inject it into the guest again. */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;
@@ -67,12 +70,12 @@ static inline void okvm_reinject_nmi(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/** okvm_inject_events() - choose what the next entry delivers and which windows must open */
+/** okvm_inject_events() - Choose the event for the next VM entry, and request window exits */
 void okvm_inject_events(struct okvm_vcpu *vcpu);
-bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF set, no STI or MOV SS blocking */
-/** okvm_has_injectable_irq() - an external interrupt waits (LAPIC, PIC or KVM_INTERRUPT) */
+bool okvm_irq_allowed(struct okvm_vcpu *vcpu);	/* IF is set and there is no interrupt shadow */
+/** okvm_has_injectable_irq() - Is an interrupt of LAPIC, PIC or KVM_INTERRUPT pending? */
 bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu);
-/** okvm_take_nmis() - queued NMIs become pending ones; OKVM_REQ_NMI */
+/** okvm_take_nmis() - Serve OKVM_REQ_NMI: make queued NMIs pending */
 void okvm_take_nmis(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_CPU_EVENT_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Rules of exception delivery. Pure. */
+/* Rules of exception delivery, as pure functions. */
 #include <linux/bits.h>
 #include <linux/types.h>
 
@@ -21,15 +21,18 @@ enum event_class {
 	EVENT_DOUBLE_FAULT,
 };
 
-/* #DE, #TS, #NP, #SS, #GP and #CP. */
+/* Contributory exceptions: #DE, #TS, #NP, #SS, #GP and #CP. */
 #define EVENT_CONTRIBUTORY_MASK \
 	(BIT(VEC_DE) | BIT(VEC_TS) | BIT(11) | BIT(12) | BIT(13) | BIT(VEC_CP))
 
-/* All but #DB, NMI, #BP, #OF, #DF and #MC; #DB is a trap or a fault and says so in its payload. */
+/*
+ * Vectors that are not faults: #DB, NMI, #BP, #OF, #DF and #MC. A #DB can be a fault or a trap; it
+ * does not count as a fault here.
+ */
 #define EVENT_NOT_FAULT_MASK \
 	(BIT(VEC_DB) | BIT(2) | BIT(3) | BIT(4) | BIT(VEC_DF) | BIT(VEC_MC))
 
-/* DR6.RTM and DR6.BLD read 1 while nothing happened (SDM "Debug Status Register (DR6)"). */
+/* DR6.RTM and DR6.BLD are active low (SDM "Debug Status Register (DR6)"). */
 #define EVENT_DR6_ACTIVE_LOW	(BIT(16) | BIT(11))
 
 static enum event_class event_class(u8 vector)
@@ -64,7 +67,7 @@ bool event_is_fault(u8 vector)
 unsigned long event_dr6(unsigned long dr6, unsigned long payload)
 {
 	dr6 |= EVENT_DR6_ACTIVE_LOW;
-	/* A payload may be userspace's: the upper half of the register must stay 0. */
+	/* Userspace can set the payload: keep DR6's upper 32 bits 0. */
 	payload = (u32)payload;
 	dr6 |= payload;
 	dr6 ^= payload & EVENT_DR6_ACTIVE_LOW;

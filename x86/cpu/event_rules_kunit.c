@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The table of the SDM's "Interrupt 8 - Double Fault Exception", cell by cell. */
+/* Tests each cell of the table in the SDM's "Interrupt 8 - Double Fault Exception". */
 #include <kunit/test.h>
 
 #include "event_rules.c"
 
 static void event_merge_table(struct kunit *test)
 {
-	/* Representatives of the rows and columns: benign, contributory, page fault. */
+	/* One vector of each class of the table: benign, contributory, page fault. */
 	static const u8 vector[] = { 6, 13, 14 };
 	static const enum event_merge want[3][3] = {
 		{ EVENT_MERGE_SECOND, EVENT_MERGE_SECOND, EVENT_MERGE_SECOND },
@@ -40,7 +40,7 @@ static void event_fault_or_trap(struct kunit *test)
 static void event_dr6_active_low(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, event_dr6(0xffff0ff0, 0x4000), 0xffff4ff0ul);
-	/* A #DB by a transaction (payload bit 16) clears DR6.RTM. */
+	/* A #DB in a transaction (payload bit 16) clears DR6.RTM. */
 	KUNIT_EXPECT_EQ(test, event_dr6(0xffff0ff0, BIT(16)), 0xfffe0ff0ul);
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a state
- * buffer of its own kind and exchanges it with the VMM's as KVM_RUN begins
- * and ends; in between the CPU holds the guest's. XCR0, XSS and PKRU are
- * switched by the backend, around the guest only.
+ * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest. KVM_RUN
+ * loads the guest's registers at its begin, and the VMM's at its end. XCR0, XSS and PKRU are
+ * switched by stay.h, around guest mode only.
  */
-#include <linux/slab.h>
-#include <linux/uaccess.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
+#include <asm/asm.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
@@ -19,16 +22,134 @@
 #include "x86/cpu/fpu.h"
 #include "x86/cpuid/cpuid.h"
 
+/* Bits of MXCSR that every CPU with 64-bit mode has. */
+#define MXCSR_KNOWN	0xffff
+
 static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_state, st_space));
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
 
+/*
+ * With own_fpu okvm keeps the guest's FPU state in its own memory. It then needs no kernel function
+ * but kernel_fpu_begin(), which every module may call, at the cost of an XRSTOR and an XSAVE per
+ * stay in the guest.
+ */
+static bool own_fpu = !OKVM_HAS_KVM_HELPERS;
+#if OKVM_HAS_KVM_HELPERS
+module_param(own_fpu, bool, 0444);
+#endif
+
+/* ---- okvm's own FPU buffer ---- */
+
+static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
+{
+	/* vmalloc() returns whole pages: XSAVE needs an alignment of 64 bytes. */
+	fpu->own = __vmalloc(fpu->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!fpu->own)
+		return -ENOMEM;
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		fpu->components = XFEATURE_MASK_FPSSE |
+				  (vcpu->vm->host->xcr0 & ~XFEATURE_MASK_PKRU);
+	/* SDM "Processor State After Reset" */
+	fpu->own->i387.cwd = 0x37f;
+	fpu->own->i387.mxcsr = MXCSR_DEFAULT;
+	return 0;
+}
+
+void okvm_fpu_own_begin(struct okvm_fpu *fpu)
+{
+	kernel_fpu_begin_mask(0);
+	/* own_copy_in() has checked userspace's data. If XRSTOR faults, it changes no register. */
+	if (fpu->components)
+		asm volatile("1: xrstor64 %0\n2:\n" _ASM_EXTABLE(1b, 2b) : :
+			     "m" (*fpu->own), "a" (lower_32_bits(fpu->components)),
+			     "d" (upper_32_bits(fpu->components)) : "memory");
+	else
+		asm volatile("1: fxrstor64 %0\n2:\n" _ASM_EXTABLE(1b, 2b) : :
+			     "m" (fpu->own->i387));
+}
+
+void okvm_fpu_own_end(struct okvm_fpu *fpu)
+{
+	if (fpu->components)
+		asm volatile("xsave64 %0" : "+m" (*fpu->own) :
+			     "a" (lower_32_bits(fpu->components)),
+			     "d" (upper_32_bits(fpu->components)) : "memory");
+	else
+		asm volatile("fxsave64 %0" : "=m" (fpu->own->i387));
+	kernel_fpu_end();
+}
+
+/* Return PKRU's place in a buffer of XSAVE format, or NULL if the host has no PKRU. */
+static u32 *own_pkru(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
+{
+	u32 at = okvm_host_cpuid_reg(vcpu->vm->host, 0xd, XFEATURE_PKRU, 1);
+
+	if (!(vcpu->vm->host->xcr0 & XFEATURE_MASK_PKRU) || at + sizeof(u32) > size)
+		return NULL;
+	return buf + at;
+}
+
+static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u64 components)
+{
+	const struct okvm_fpu *fpu = vcpu->arch->fpu;
+	struct xregs_state *state = buf;
+	u32 *pkru = own_pkru(vcpu, buf, size);
+
+	memset(buf, 0, size);
+	memcpy(buf, fpu->own, min(size, fpu->size));
+	if (!fpu->components)
+		state->header.xfeatures = XFEATURE_MASK_FPSSE;
+	state->header.xfeatures &= components;
+	if (pkru && components & XFEATURE_MASK_PKRU) {
+		*pkru = vcpu->arch->pkru;
+		state->header.xfeatures |= XFEATURE_MASK_PKRU;
+	}
+}
+
+static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
+{
+	struct okvm_fpu *fpu = vcpu->arch->fpu;
+	const struct xregs_state *state = buf;
+	const u32 *pkru = own_pkru(vcpu, buf, fpu->size);
+
+	if (state->header.xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE) ||
+	    state->header.xcomp_bv ||
+	    memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)) ||
+	    state->i387.mxcsr & ~MXCSR_KNOWN)
+		return -EINVAL;
+	if (pkru)
+		vcpu->arch->pkru = state->header.xfeatures & XFEATURE_MASK_PKRU ? *pkru : 0;
+	memcpy(fpu->own, buf, fpu->size);
+	fpu->own->header.xfeatures &= fpu->components;
+	/* XRSTOR and XSAVE write the initial values of components that the data left out. */
+	okvm_fpu_own_begin(fpu);
+	okvm_fpu_own_end(fpu);
+	return 0;
+}
+
+/* ---- both kinds of buffer ---- */
+
+static int fpu_create_state(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
+{
+	fpu->size = okvm_fpu_uabi_size(vcpu->vm->host);
+#if OKVM_HAS_KVM_HELPERS
+	if (!own_fpu) {
+		if (!fpu_alloc_guest_fpstate(&fpu->kernel))
+			return -ENOMEM;
+		fpu->size = fpu->kernel.uabi_size;
+		return 0;
+	}
+#endif
+	return own_create(vcpu, fpu);
+}
+
 int okvm_fpu_create(struct okvm_vcpu *vcpu)
 {
-	struct fpu_guest *fpu = kzalloc(sizeof(*fpu), GFP_KERNEL_ACCOUNT);
+	struct okvm_fpu *fpu = kzalloc(sizeof(*fpu), GFP_KERNEL_ACCOUNT);
 
 	if (!fpu)
 		return -ENOMEM;
-	if (!fpu_alloc_guest_fpstate(fpu)) {
+	if (fpu_create_state(vcpu, fpu)) {
 		kfree(fpu);
 		return -ENOMEM;
 	}
@@ -38,18 +159,57 @@ int okvm_fpu_create(struct okvm_vcpu *vcpu)
 
 void okvm_fpu_destroy(struct okvm_vcpu *vcpu)
 {
-	struct fpu_guest *fpu = vcpu->arch->fpu;
+	struct okvm_fpu *fpu = vcpu->arch->fpu;
 
 	vcpu->arch->fpu = NULL;
 	if (!fpu)
 		return;
-	fpu_free_guest_fpstate(fpu);
+#if OKVM_HAS_KVM_HELPERS
+	if (!fpu->own)
+		fpu_free_guest_fpstate(&fpu->kernel);
+#endif
+	vfree(fpu->own);
 	kfree(fpu);
+}
+
+void okvm_fpregs_begin(void)
+{
+	if (own_fpu) {
+		preempt_disable();
+		okvm_fpu_own_begin(okvm_running_vcpu()->arch->fpu);
+		return;
+	}
+#if OKVM_HAS_KVM_HELPERS
+	fpregs_lock();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+#endif
+}
+
+void okvm_fpregs_end(void)
+{
+	if (own_fpu) {
+		okvm_fpu_own_end(okvm_running_vcpu()->arch->fpu);
+		preempt_enable();
+		return;
+	}
+	fpregs_unlock();
+}
+
+static struct fxregs_state *fpu_legacy(struct okvm_vcpu *vcpu)
+{
+	struct okvm_fpu *fpu = vcpu->arch->fpu;
+
+#if OKVM_HAS_KVM_HELPERS
+	if (!fpu->own)
+		return &fpu->kernel.fpstate->regs.fxsave;
+#endif
+	return &fpu->own->i387;
 }
 
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
-	/* SDM "Processor State After Reset": INIT leaves the FPU's and XCR0's state alone. */
+	/* SDM "Processor State After Reset": INIT does not change FPU state or XCR0. */
 	if (init)
 		return;
 	vcpu->arch->xcr0 = XFEATURE_MASK_FP;
@@ -57,11 +217,11 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init)
 	vcpu->arch->pkru = 0;
 }
 
-/* ---- KVM_GET/SET_FPU: the legacy part, as FXSAVE lays it out ---- */
+/* ---- KVM_GET/SET_FPU: the legacy part, in FXSAVE's layout ---- */
 
 static long ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	const struct fxregs_state *fx = &vcpu->arch->fpu->fpstate->regs.fxsave;
+	const struct fxregs_state *fx = fpu_legacy(vcpu);
 	struct kvm_fpu *fpu = arg.data;
 
 	memcpy(fpu->fpr, fx->st_space, sizeof(fpu->fpr));
@@ -77,7 +237,7 @@ static long ioc_get_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	struct fxregs_state *fx = &vcpu->arch->fpu->fpstate->regs.fxsave;
+	struct fxregs_state *fx = fpu_legacy(vcpu);
 	const struct kvm_fpu *fpu = arg.data;
 
 	memcpy(fx->st_space, fpu->fpr, sizeof(fpu->fpr));
@@ -88,18 +248,26 @@ static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	fx->fop = fpu->last_opcode;
 	fx->rip = fpu->last_ip;
 	fx->rdp = fpu->last_dp;
+	if (vcpu->arch->fpu->own)
+		vcpu->arch->fpu->own->header.xfeatures |= XFEATURE_MASK_FPSSE;
 	return 0;
 }
 
 /* ---- KVM_GET/SET_XSAVE(2) ---- */
 
-/* FP and SSE can always be saved, whether or not the guest has XSAVE. */
+/* FP and SSE can always be saved, even if the guest has no XSAVE. */
 static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 {
 	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;
 
-	fpu_copy_guest_fpstate_to_uabi(vcpu->arch->fpu, buf, size, components,
-				       vcpu->arch->pkru);
+#if OKVM_HAS_KVM_HELPERS
+	if (!vcpu->arch->fpu->own) {
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->arch->fpu->kernel, buf, size, components,
+					       vcpu->arch->pkru);
+		return;
+	}
+#endif
+	own_copy_out(vcpu, buf, size, components);
 }
 
 static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
@@ -112,14 +280,18 @@ static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Against what the host offers, not the current XCR0: restore orders differ. */
-	return fpu_copy_uabi_to_guest_fpstate(vcpu->arch->fpu, buf, vcpu->vm->host->xcr0,
-					      &vcpu->arch->pkru);
+	/* Check against the host's XCR0, as VMMs may restore the state before the guest's XCR0. */
+#if OKVM_HAS_KVM_HELPERS
+	if (!vcpu->arch->fpu->own)
+		return fpu_copy_uabi_to_guest_fpstate(&vcpu->arch->fpu->kernel, buf,
+						      vcpu->vm->host->xcr0, &vcpu->arch->pkru);
+#endif
+	return own_copy_in(vcpu, buf);
 }
 
 static long ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	unsigned int size = vcpu->arch->fpu->uabi_size;
+	unsigned int size = vcpu->arch->fpu->size;
 	void *buf = kvzalloc(size, GFP_KERNEL_ACCOUNT);
 	long ret = 0;
 
@@ -134,8 +306,8 @@ static long ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	/* The buffer may be larger than struct kvm_xsave: as KVM_CAP_XSAVE2 says. */
-	void *buf = memdup_user(arg.user, max_t(size_t, vcpu->arch->fpu->uabi_size,
+	/* KVM_CAP_XSAVE2: the buffer may be larger than struct kvm_xsave. */
+	void *buf = memdup_user(arg.user, max_t(size_t, vcpu->arch->fpu->size,
 						sizeof(struct kvm_xsave)));
 	long ret;
 

@@ -4,40 +4,92 @@
 #define OKVM_X86_CPU_FPU_H
 
 #include <linux/kernel.h>
+#include <linux/sched.h>
 
 #include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
 
+#include "core/compat.h"
 #include "x86/x86.h"
 
-/** okvm_fpu_create() - vcpu->arch->fpu. Return: 0 or -ENOMEM */
+/**
+ * struct okvm_fpu - memory for the guest's FPU state while that is not in the CPU
+ * @kernel: the kernel's FPU buffer, which KVM_RUN makes the thread's own while it lasts
+ * @own: okvm's buffer in XSAVE's standard format, loaded between kernel_fpu_begin() and
+ *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
+ *	@kernel is used
+ * @components: XSAVE components in @own, without PKRU; 0 if the CPU has no XSAVE
+ * @size: bytes of @own, and of the data of KVM_GET_XSAVE2
+ */
+struct okvm_fpu {
+#if OKVM_HAS_KVM_HELPERS
+	struct fpu_guest kernel;
+#endif
+	struct xregs_state *own;
+	u64 components;
+	unsigned int size;
+};
+
+/** okvm_fpu_create() - Allocate vcpu->arch->fpu. Return: 0 or -ENOMEM */
 int okvm_fpu_create(struct okvm_vcpu *vcpu);
 void okvm_fpu_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL fpu */
-/** okvm_fpu_reset() - XCR0, XSS, and for INIT the components that INIT clears */
+/** okvm_fpu_reset() - Set XCR0, XSS and PKRU as after RESET; do nothing for INIT */
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
+/** okvm_fpu_own_begin() - Load @fpu->own into the CPU; disables preemption until ..._end() */
+void okvm_fpu_own_begin(struct okvm_fpu *fpu);
+void okvm_fpu_own_end(struct okvm_fpu *fpu);
+
+/* Exchange the VMM's and the guest's FPU registers: KVM_RUN begins or ends. */
+static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
+{
+#if OKVM_HAS_KVM_HELPERS
+	if (!vcpu->arch->fpu->own)
+		fpu_swap_kvm_fpstate(&vcpu->arch->fpu->kernel, guest);
+#endif
+	vcpu->arch->fpu_loaded = guest;
+}
+
 /**
- * okvm_fpu_load() - the guest's registers in, the VMM's out; from run_begin, preemptible
+ * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
- * PKRU of the VMM stays in place: the kernel accesses its memory meanwhile.
+ * Called at KVM_RUN's begin. PKRU stays the VMM's, because the kernel accesses the VMM's memory.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
 {
-	if (vcpu->arch->fpu_loaded)
-		return;
-	fpu_swap_kvm_fpstate(vcpu->arch->fpu, true);
-	vcpu->arch->fpu_loaded = true;
+	if (!vcpu->arch->fpu_loaded)
+		okvm_fpu_swap(vcpu, true);
 }
 
 static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 {
-	if (!vcpu->arch->fpu_loaded)
-		return;
-	fpu_swap_kvm_fpstate(vcpu->arch->fpu, false);
-	vcpu->arch->fpu_loaded = false;
+	if (vcpu->arch->fpu_loaded)
+		okvm_fpu_swap(vcpu, false);
 }
 
-/** okvm_set_xcr() - XSETBV, and KVM_SET_XCRS. Return: 0, or 1 for #GP, not queued yet */
+/* Have the guest's FPU registers in the CPU for a stay in the guest. IRQs are off. */
+static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->arch->fpu->own))
+		okvm_fpu_own_begin(vcpu->arch->fpu);
+#if OKVM_HAS_KVM_HELPERS
+	else if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+#endif
+}
+
+static __always_inline void okvm_fpu_leave(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->arch->fpu->own))
+		okvm_fpu_own_end(vcpu->arch->fpu);
+}
+
+/** okvm_fpregs_begin() - Keep the guest's FPU registers in the CPU until ..._end(); in KVM_RUN */
+void okvm_fpregs_begin(void);
+void okvm_fpregs_end(void);
+
+/** okvm_set_xcr() - XSETBV and KVM_SET_XCRS. Return: 0, or 1 if the caller must queue #GP */
 int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);
-/** okvm_fpu_uabi_size() - bytes of KVM_GET_XSAVE2 */
+/** okvm_fpu_uabi_size() - Return the size of KVM_GET_XSAVE2's data in bytes */
 unsigned int okvm_fpu_uabi_size(const struct okvm_host *host);
 
 extern const struct okvm_ioctl okvm_fpu_ioctls[];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The states a vCPU can be in (MP states), and what ends a halt. */
+/* The multiprocessor state (KVM_MP_STATE_*) of a vCPU, and what ends its halt. */
 #include "core/arch.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/mp_state.h"
@@ -21,7 +21,7 @@ void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state)
 	WRITE_ONCE(vcpu->arch->mp_state, state);
 }
 
-/* What wakes HLT (SDM "HLT - Halt") */
+/* Is an event pending that ends HLT (SDM "HLT - Halt")? */
 static bool mp_has_event(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -52,7 +52,7 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* HLT, or the wait for a page in its place */
+/* Is the vCPU halted by HLT, or until a page of guest memory is present? */
 static bool mp_halted(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->mp_state == KVM_MP_STATE_HALTED || vcpu->arch->apf_halted;
@@ -63,7 +63,7 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 	if (!mp_halted(vcpu) || !mp_has_event(vcpu))
 		return;
 	vcpu->arch->apf_halted = false;
-	/* A wait for a page is no HLT: a kick for the next HLT stays. */
+	/* The vCPU waited for a page, not in HLT: keep a KVM_HC_KICK_CPU for its next HLT. */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
@@ -79,7 +79,9 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_pv_eoi_exit(vcpu);
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
-		/* A pending event ends HLT at once, but a debug exit still shows HALTED. */
+		/*
+		 * A pending event ends HLT at once; only a debug exit after the HLT shows HALTED.
+		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	} else {
@@ -90,6 +92,6 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	/* A vCPU that waits for an INIT or a SIPI waits too long for polling. */
+	/* Do not poll for INIT or SIPI: they take too long. */
 	return mp_halted(vcpu) && vcpu->arch->pv->poll_control & 1;
 }

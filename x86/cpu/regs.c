@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Instruction pointer, flags and APIC base: what exit handlers need of the
- * registers beyond the inline accessors of x86.h.
- */
+/* Accessors of RIP, RFLAGS and the APIC base for exit handlers, beyond x86.h's inline ones. */
 #include <linux/compiler.h>
 #include <linux/sched.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Instruction pointer, flags and APIC base. Functions run in the vCPU's thread. */
+/* RIP, RFLAGS and APIC base. The vCPU thread calls these functions. */
 #ifndef OKVM_X86_CPU_REGS_H
 #define OKVM_X86_CPU_REGS_H
 
@@ -7,32 +7,40 @@
 
 #include "x86/x86.h"
 
-/** okvm_cs_64bit() - the code segment is a 64-bit one */
+/** okvm_cs_64bit() - Is the vCPU in 64-bit mode (EFER.LMA and CS.L)? */
 bool okvm_cs_64bit(struct okvm_vcpu *vcpu);
-/** okvm_linear_rip() - CS base + RIP, cut to 32 bits outside 64-bit code */
+/** okvm_linear_rip() - Return CS base + RIP, cut to 32 bits outside 64-bit mode */
 unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu);
-/** okvm_is_linear_rip() - does the guest stand at linear address @lip? */
+/** okvm_is_linear_rip() - Is CS base + RIP the linear address @lip? */
 bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip);
-/** okvm_guest_rflags() - RFLAGS without the TF that KVM_GUESTDBG_SINGLESTEP put there */
+/** okvm_guest_rflags() - Return RFLAGS without the TF that KVM_GUESTDBG_SINGLESTEP has set */
 unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu);
-/** okvm_guest_rflags_set() - the guest's RFLAGS; adds TF while it is being single-stepped */
+/** okvm_guest_rflags_set() - Set RFLAGS; add TF while KVM_GUESTDBG_SINGLESTEP steps */
 void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
-/** okvm_rip_carries() - into bit 32: only then does the code segment's size matter to RIP */
+/**
+ * okvm_rip_carries() - Does the step from @old to @rip change the upper 32 bits?
+ *
+ * If not, RIP need not be cut to 32 bits outside 64-bit mode.
+ */
 static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long rip)
 {
 	return unlikely(upper_32_bits(rip ^ old));
 }
 
 /**
- * okvm_trap_singlestep() - raise the single-step #DB after an instruction
- * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, else the guest gets the #DB
+ * okvm_trap_singlestep() - Raise the single-step #DB after an instruction
+ * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, otherwise the guest gets the #DB
  */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
-/** okvm_skip_insn() - RIP past an instruction of @len bytes; drops STI/MOV SS blocking; TF traps */
+/** okvm_skip_insn() - RIP += @len, end an interrupt shadow, trap by TF. Return: outcome */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
-/** okvm_gp_or_skip() - end of an emulated instruction: #GP(0) if @gp, else past it. Outcome */
+/** okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction. Return: outcome */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
-/** okvm_set_apic_base() - 0, or 1 for #GP. @host: any legal mode may follow any other */
+/**
+ * okvm_set_apic_base() - Set IA32_APIC_BASE
+ * @host: userspace writes; it may go from any legal APIC mode to any other
+ * Return: 0, or 1 if the caller must queue #GP
+ */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);
 
 #endif /* OKVM_X86_CPU_REGS_H */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Leaving KVM_RUN for userspace: what kvm_run says, and where an instruction goes on after it. */
+/* Fill kvm_run for an exit to userspace; detect that userspace has changed RIP meanwhile. */
 #include <linux/minmax.h>
 
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 
-/* Written on the side that is rare: a completion need not compute where it stands. */
+/* Called by ioctls, which are rare, so that most completions need not compute a linear RIP. */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->complete_io || vcpu->arch->io_touched)

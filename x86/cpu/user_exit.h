@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Leaving KVM_RUN for userspace in the middle of an instruction, or because of one. */
+/* Exits to userspace in the middle of an instruction, or because of an instruction. */
 #ifndef OKVM_X86_CPU_USER_EXIT_H
 #define OKVM_X86_CPU_USER_EXIT_H
 
 #include "x86/cpu/regs.h"
 
-/** okvm_io_begin() - userspace is asked to finish an access; @complete is an outcome */
+/**
+ * okvm_io_begin() - Let userspace do an access; the next KVM_RUN calls @complete
+ *
+ * @complete returns an outcome.
+ */
 static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct okvm_vcpu *vcpu))
 {
 	vcpu->complete_io = complete;
 	vcpu->arch->io_touched = false;
 }
 
-/** okvm_io_touch() - an ioctl is about to write RIP, CS, the mode or the shadow. Vcpu loaded */
+/**
+ * okvm_io_touch() - Record the linear RIP before an ioctl changes RIP, CS, mode or interrupt shadow
+ *
+ * The vCPU is loaded.
+ */
 void okvm_io_touch(struct okvm_vcpu *vcpu);
 
-/** okvm_io_moved() - the vCPU does not stand any more at the instruction that is to be finished */
+/** okvm_io_moved() - Has userspace moved RIP away from the instruction to be completed? */
 static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->io_touched &&
 	       !okvm_is_linear_rip(vcpu, vcpu->arch->io_linear_rip);
 }
 
-/** okvm_internal_error() - fill KVM_EXIT_INTERNAL_ERROR. Return: OKVM_USER */
+/** okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR. Return: OKVM_USER */
 int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data);
-/** okvm_debug_exit() - KVM_EXIT_DEBUG. Return: OKVM_USER */
+/** okvm_debug_exit() - Fill kvm_run for KVM_EXIT_DEBUG. Return: OKVM_USER */
 int okvm_debug_exit(struct okvm_vcpu *vcpu, u8 vector, unsigned long dr6);
 
 #endif /* OKVM_X86_CPU_USER_EXIT_H */

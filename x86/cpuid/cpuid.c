@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, what userspace chose, and what the
- * rest of okvm wants to know of the choice, digested once.
+ * CPUID of guests: what the host offers, what userspace has set, and the features computed from
+ * that for the rest of okvm (struct okvm_guest_feat).
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -19,13 +19,13 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* VMMs with small fixed buffers exist */
+#define OKVM_SUPPORTED_MAX	80	/* some VMMs have small fixed buffers */
 
 /**
- * struct okvm_host_cpuid - what a backend offers guests on this host; constant
- * @xstates: sizes and places of the state components
- * @nr: entries of @supported
- * @supported: what KVM_GET_SUPPORTED_CPUID answers
+ * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant
+ * @xstates: sizes and offsets of the XSAVE state components
+ * @nr: number of entries of @supported
+ * @supported: result of KVM_GET_SUPPORTED_CPUID
  */
 struct okvm_host_cpuid {
 	struct cpuid_xstate xstates[CPUID_NR_XSTATES];
@@ -40,7 +40,7 @@ static void host_cpuid(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 	cpuid_count(leaf, sub, &r[0], &r[1], &r[2], &r[3]);
 }
 
-/* Feature registers of which the kernel keeps a copy, less what it or the user switched off. */
+/* Feature registers of which the kernel keeps a copy, without the bits that it has disabled. */
 static const struct {
 	u32 leaf, sub;
 	u8 reg, word;
@@ -83,7 +83,7 @@ static u32 pv_features(void)
 	return features;
 }
 
-/* CR4 bits that need a CPUID bit: SDM "Control Registers". */
+/* CR4 bits that are legal only with a CPUID bit: SDM "Control Registers". */
 static const struct {
 	u32 cr4;
 	u32 leaf;
@@ -99,12 +99,12 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* CR4 bits that are legal even without their CPUID bit: old VMMs set too few CPUID bits. */
+/* CR4 bits that are legal without their CPUID bit, because old VMMs set too few CPUID bits. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
 
-/* The reserved bits of CR4. @reg_of: gives a CPUID register of @who, the vCPU or the host. */
+/* Compute the reserved bits of CR4. @reg_of reads a CPUID register of @who (vCPU or host). */
 #define CR4_RESERVED(reg_of, who)						\
 ({										\
 	u64 __ok = CR4_ALWAYS;							\
@@ -159,7 +159,7 @@ int okvm_host_cpuid_create(struct okvm_host *host)
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
 	if (!c)
 		return -ENOMEM;
-	get_cpu();	/* all answers from one CPU */
+	get_cpu();	/* execute all CPUID instructions on one CPU */
 	cpuid_xstate_read(&env, c->xstates);
 	c->nr = cpuid_supported(&env, c->supported, OKVM_SUPPORTED_MAX);
 	put_cpu();
@@ -174,7 +174,7 @@ int okvm_host_cpuid_create(struct okvm_host *host)
 	return 0;
 }
 
-/* KVM_GET_SUPPORTED_CPUID and its kin: all entries, or E2BIG without writing the count back. */
+/* Copy all entries to userspace, or return -E2BIG without writing nent. */
 static long copy_list(struct kvm_cpuid2 __user *user, const struct kvm_cpuid_entry2 *list, u32 n)
 {
 	u32 nent;
@@ -195,7 +195,7 @@ static long ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 	return copy_list(arg.user, c->supported, c->nr);
 }
 
-/* The padding of entries to be filled in must be clean: a later version may give it a meaning. */
+/* The padding of userspace's entries must be 0, because a later version may use it. */
 static long check_padding(const struct kvm_cpuid2 __user *user)
 {
 	u32 nent, pad[3], i;
@@ -214,7 +214,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 	struct kvm_cpuid2 __user *user = arg.user;
 	long err = check_padding(user);
 	u32 nent;
-	/* What the emulator does whether or not the CPU can: MOVBE; RDPID if there is TSC_AUX. */
+	/* Emulated even if the CPU lacks them: MOVBE, and RDPID if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
 		{ .function = 1, .ecx = BIT(22) },
@@ -225,7 +225,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* KVM demands room for one entry more: it looks again for each class of leaves. */
+	/* KVM returns -E2BIG unless there is room for one more entry: do the same. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))
@@ -257,7 +257,7 @@ static struct kvm_cpuid_entry2 *cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32
 	return i < 0 ? NULL : &t->entries[i];
 }
 
-/* Leaves with sub-leaves, and those out of range. */
+/* Answer a CPUID leaf that has sub-leaves or is out of range. */
 static noinline void cpuid_odd(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
@@ -313,8 +313,9 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 }
 
 /*
- * System ioctls tell about other VMs, which may have protection keys where this one has none: then
- * neither the feature is there nor its state component.
+ * Remove protection keys from the guest's CPUID if the VM cannot have them. KVM_GET_SUPPORTED_CPUID
+ * describes a VM with TDP, which may have them, and userspace may pass its result to a VM without
+ * TDP.
  */
 static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
 {
@@ -373,7 +374,7 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 		vcpu->arch->feat.mwait = t->entries[t->e1].ecx & BIT(3);
 }
 
-/* The leaf with KVM's features: after the signature, wherever another interface moved it. */
+/* Find the leaf with KVM_FEATURE_* bits: the one after the KVM signature, at any base. */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {
 	const struct kvm_cpuid_entry2 *e;
@@ -391,7 +392,7 @@ static int find_pv_leaf(const struct okvm_cpuid_table *t)
 	return -1;
 }
 
-/* Takes @entries over if it succeeds. */
+/* Build a table. If this succeeds, the table keeps @entries; otherwise the caller frees them. */
 static struct okvm_cpuid_table *make_table(struct kvm_cpuid_entry2 *entries, int nent)
 {
 	struct okvm_cpuid_table *t;
@@ -424,7 +425,7 @@ static u64 gpa_reserved(u8 maxphyaddr)
 	return maxphyaddr >= 64 ? 0 : ~0ULL << maxphyaddr;
 }
 
-/* SDM "CPUID—CPU Identification": 36 bits if the leaf does not tell. */
+/* SDM "CPUID—CPU Identification": 36 bits if CPUID does not report a width. */
 #define DEFAULT_MAXPHYADDR	36
 
 static u8 guest_maxphyaddr(struct okvm_vcpu *vcpu)
@@ -555,7 +556,7 @@ static bool same_cpuid(const struct okvm_cpuid_table *a, const struct okvm_cpuid
 	return true;
 }
 
-/* Canonical addresses are 48 or 57 bits wide; nothing else is virtualizable. */
+/* Linear addresses have 48 or 57 bits; okvm cannot virtualize other widths. */
 static bool address_width_valid(const struct okvm_cpuid_table *t)
 {
 	int i = cpuid_lookup(&t->index, t->entries, 0x80000008, 0);
@@ -564,7 +565,10 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 	return bits == 48 || bits == 57 || bits == 0;
 }
 
-/* Threads have to ask the kernel for these registers (AMX's), and a backend may not offer them. */
+/*
+ * May the guest have the XSAVE components of its CPUID? AMX's are refused: a thread must request
+ * them from the kernel, and no backend offers them.
+ */
 static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
 {
 	u64 xcr0 = t->ed0 < 0 ? 0 : t->entries[t->ed0].eax | (u64)t->entries[t->ed0].edx << 32;
@@ -583,7 +587,7 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	}
 	update_runtime(vcpu, t);
 	if (vcpu->ran) {
-		/* The model cannot change any more; giving the same one again is fine. */
+		/* A vCPU that has run accepts KVM_SET_CPUID2 only with the CPUID that it has. */
 		if (!same_cpuid(vcpu->arch->cpuid, t))
 			ret = okvm_refuse_vcpu(vcpu, "CPUID: the vCPU has run with another");
 	} else if (!address_width_valid(t)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* CPUID: what the host offers guests, and the table of one vCPU, as KVM_SET_CPUID2 gave it. */
+/* CPUID: what the host offers guests, and a vCPU's table, which KVM_SET_CPUID2 sets. */
 #ifndef OKVM_X86_CPUID_CPUID_H
 #define OKVM_X86_CPUID_CPUID_H
 
@@ -10,7 +10,9 @@
 
 /**
  * struct okvm_cpuid_table - the guest's CPUID
- * @e1, @e7, @ed0, @ed1, @epv: positions of the entries with bits that change at run time, or -1
+ * @nent: number of entries
+ * @entries: the entries, in userspace's order
+ * @e1, @e7, @ed0, @ed1, @epv: indices of the entries whose bits change at run time, or -1
  * @index: must be last
  */
 struct okvm_cpuid_table {
@@ -20,33 +22,40 @@ struct okvm_cpuid_table {
 	struct cpuid_index index;
 };
 
-/** okvm_host_cpuid_create() - @host's supported CPUID and CR4. Return: 0 or a negative errno */
+/** okvm_host_cpuid_create() - Set @host's cpuid and cr4_reserved. Return: 0 or a negative errno */
 int okvm_host_cpuid_create(struct okvm_host *host);
-/** okvm_host_cpuid_reg() - a register of the supported CPUID; 0 if absent. @reg 0..3: EAX..EDX */
+/**
+ * okvm_host_cpuid_reg() - Return a register of the supported CPUID
+ * @reg: 0..3 for EAX, EBX, ECX, EDX
+ * Return: 0 if the leaf is absent
+ */
 u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg);
-/** okvm_cpuid_create() - the guest's features before KVM_SET_CPUID2: all that the host offers */
+/** okvm_cpuid_create() - Set the guest's features as they are before KVM_SET_CPUID2 */
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 /**
- * okvm_cpuid_set() - the guest's CPUID becomes @entries, which are taken over in any case
+ * okvm_cpuid_set() - Set the guest's CPUID to @entries; keep or free @entries in any case
  *
- * Return: 0, -ENOMEM, -EINVAL, or -EPERM (state that the VM's backend does not offer); a vCPU
- * that has run can only be given what it has.
+ * A vCPU that has run accepts only the CPUID that it has. Return: 0, -ENOMEM, -EINVAL, or -EPERM
+ * for state components that the backend does not offer
  */
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
-/** okvm_cpuid() - what the guest's CPUID instruction returns; in: *eax, *ecx. Any IRQ state. */
+/** okvm_cpuid() - Answer the guest's CPUID instruction for *@eax and *@ecx. Any IRQ state */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
-/** okvm_cpuid_has() - is there such a leaf? @highest: the highest basic one answers for it */
+/**
+ * okvm_cpuid_has() - Does the guest's CPUID have @leaf and @sub?
+ * @highest: set to true if the highest basic leaf is the answer instead
+ */
 bool okvm_cpuid_has(const struct okvm_vcpu *vcpu, u32 leaf, u32 sub, bool *highest);
-/** okvm_cpuid_faults() - CPUID faulting is on (MISC_FEATURES_ENABLES): #GP beyond CPL 0 */
+/** okvm_cpuid_faults() - Does CPUID raise #GP outside CPL 0 (MISC_FEATURES_ENABLES)? */
 static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
 {
 	return unlikely(vcpu->arch->misc_features & BIT(0));
 }
 
-/** okvm_cpuid_runtime() - bits that follow CR4, XCR0, APIC_BASE, MISC_ENABLE */
+/** okvm_cpuid_runtime() - Update the bits that depend on CR4, XCR0, APIC_BASE or MISC_ENABLE */
 void okvm_cpuid_runtime(struct okvm_vcpu *vcpu);
-/** okvm_pv_has() - may the guest use KVM_FEATURE_@feature? */
+/** okvm_pv_has() - May the guest use KVM_FEATURE_@feature? */
 bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature);
 
 extern const struct okvm_ioctl okvm_cpuid_ioctls[];

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of CPUID bits that guests are offered, and the index by which the
- * CPUID instruction is answered. Pure: no vCPU, no kernel state.
+ * The table of CPUID bits that guests are offered, and the index that finds the answer to a CPUID
+ * instruction. Pure functions, without vCPU or kernel state.
  *
- * Upstream searches the list of entries at each CPUID exit; here the list is
- * indexed once, when userspace gives it.
+ * Upstream searches the list of entries at each CPUID exit. okvm indexes the list once, when
+ * userspace sets it.
  */
 #include <linux/bits.h>
 #include <linux/errno.h>
@@ -13,7 +13,7 @@
 
 #include "x86/cpuid/cpuid_table.h"
 
-/* Single bits by their SDM names, where a rule below speaks of them. */
+/* Bits that the rules below use, with their SDM names. */
 #define L1C_X2APIC	BIT(21)
 #define L7B_TSC_ADJUST	BIT(1)
 #define L7B_INVPCID	BIT(10)
@@ -26,6 +26,10 @@
 #define L7D_STIBP	BIT(27)
 #define L7D_ARCH_CAP	BIT(29)
 #define L7D_SSBD	BIT(31)
+#define L71A_AVX_VNNI		BIT(4)
+#define L71A_AVX_IFMA		BIT(23)
+#define L71D_AVX_VNNI_INT8	BIT(4)
+#define L71D_AVX_NE_CONVERT	BIT(5)
 #define LDA_XSAVEC	BIT(1)
 #define LDA_XSAVES	BIT(3)
 #define LX1D_GBPAGES	BIT(26)
@@ -37,12 +41,13 @@
 #define LX8B_SSBD	BIT(24)
 #define LX8B_SSB_NO	BIT(26)
 
+#define XSTATE_AVX	BIT(2)	/* of XCR0 */
+
 #define ANY_SUB		(~0u)
 
 /*
- * Bits of one leaf that pass from the CPU to guests.
- *
- * SDM "CPUID—CPU Identification" names the bits. A leaf without a row is zero.
+ * The bits of a leaf that guests may have if the CPU has them. A leaf without a row in cpuid_masks
+ * reads as zero. SDM "CPUID—CPU Identification" names the bits.
  */
 struct cpuid_mask {
 	u32 leaf, sub;
@@ -52,45 +57,52 @@ struct cpuid_mask {
 static const struct cpuid_mask cpuid_masks[] = {
 	{ 0x0, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	/*
-	 * ECX: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 x2APIC MOVBE POPCNT AES XSAVE
-	 * AVX F16C RDRAND. EDX: all but PSN, DS, ACPI, HTT, TM, PBE.
+	 * Guests may have in ECX: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 x2APIC MOVBE
+	 * POPCNT AES XSAVE AVX F16C RDRAND. In EDX: all but PSN, DS, ACPI, HTT, TM, PBE.
 	 */
 	{ 0x1, ANY_SUB, { ~0u, ~0u, 0x76fa3203, 0x0f8bfbff } },
 	{ 0x2, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	{ 0x4, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	/*
-	 * EBX: FSGSBASE TSC_ADJUST BMI1 HLE AVX2 FDP_EXCPTN_ONLY SMEP BMI2 ERMS INVPCID RTM
-	 * ZERO_FCS_FDS AVX512F AVX512DQ RDSEED ADX SMAP AVX512IFMA CLFLUSHOPT CLWB AVX512PF
-	 * AVX512ER AVX512CD SHA AVX512BW AVX512VL.
-	 * ECX: AVX512VBMI UMIP PKU WAITPKG AVX512_VBMI2 GFNI VAES VPCLMULQDQ AVX512_VNNI
-	 * AVX512_BITALG AVX512_VPOPCNTDQ LA57 RDPID CLDEMOTE MOVDIRI MOVDIR64B.
-	 * EDX: AVX512_4VNNIW AVX512_4FMAPS FSRM AVX512_VP2INTERSECT MD_CLEAR SERIALIZE TSXLDTRK
-	 * AVX512_FP16 SPEC_CTRL STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD.
+	 * Guests may have in EBX: FSGSBASE TSC_ADJUST BMI1 HLE AVX2 FDP_EXCPTN_ONLY SMEP BMI2 ERMS
+	 * INVPCID RTM ZERO_FCS_FDS AVX512F AVX512DQ RDSEED ADX SMAP AVX512IFMA CLFLUSHOPT CLWB
+	 * AVX512PF AVX512ER AVX512CD SHA AVX512BW AVX512VL. In ECX: AVX512VBMI UMIP PKU WAITPKG
+	 * AVX512_VBMI2 GFNI VAES VPCLMULQDQ AVX512_VNNI AVX512_BITALG AVX512_VPOPCNTDQ LA57 RDPID
+	 * CLDEMOTE MOVDIRI MOVDIR64B. In EDX: AVX512_4VNNIW AVX512_4FMAPS FSRM AVX512_VP2INTERSECT
+	 * MD_CLEAR SERIALIZE TSXLDTRK AVX512_FP16 SPEC_CTRL STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD.
 	 */
 	{ 0x7, 0, { ~0u, 0xfdbf2ffb, 0x1a415f6e, 0xbc81451c } },
-	{ 0x7, 1, { 0x00000030, 0, 0, 0 } },		/* AVX_VNNI AVX512_BF16 */
+	/*
+	 * Guests may have in EAX: AVX_VNNI AVX512_BF16 CMPCCXADD FZRM FSRS FSRC AVX_IFMA. Not LAM,
+	 * which needs bits of CR3 and CR4, and not AMX. In EDX: AVX_VNNI_INT8 AVX_NE_CONVERT
+	 * PREFETCHITI. Not AVX10, whose version is in leaf 24h.
+	 */
+	{ 0x7, 1, { 0x00801cb0, 0, 0, 0x00004030 } },
 	{ 0x7, 2, { 0, 0, 0, 0x0000003f } },		/* PSFD IPRED RRSBA DDPD_U BHI MCDT_NO */
 	{ 0xb, ANY_SUB, { 0, 0, 0, ~0u } },		/* no topology; the x2APIC id */
 	{ 0xd, 1, { 0x0000000f, 0, ~0u, ~0u } },	/* XSAVEOPT XSAVEC XGETBV1 XSAVES */
 	{ 0xd, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	{ 0x1f, ANY_SUB, { 0, 0, 0, ~0u } },
 	{ 0x80000000, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
-	/* ECX: LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH OSVW XOP FMA4 TBM TOPOEXT */
+	/*
+	 * Guests may have in ECX: LAHF CMP_LEGACY CR8 ABM SSE4A MISALIGNSSE 3DNOWPREFETCH OSVW XOP
+	 * FMA4 TBM TOPOEXT.
+	 */
 	{ 0x80000001, ANY_SUB, { ~0u, 0xf000ffff, 0x00610bf3, 0xefd3fbff } },
 	{ 0x80000006, ANY_SUB, { ~0u, ~0u, ~0u, 0xfffcffff } },
 	{ 0x80000007, ANY_SUB, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
 	/*
-	 * EBX: CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP STIBP_ALWAYS_ON SSBD SSB_NO PSFD. Not
-	 * VIRT_SSBD, whose MSR there is not.
+	 * Guests may have in EBX: CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP STIBP_ALWAYS_ON SSBD
+	 * SSB_NO PSFD. Not VIRT_SSBD: okvm does not implement its MSR.
 	 */
 	{ 0x80000008, ANY_SUB, { 0x0000ffff, 0x1502d205, 0x0000f0ff, 0 } },
 	{ 0x8000001d, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
 	/*
-	 * EAX: NO_NESTED_DATA_BP FS_GS_BASE_NS LFENCE_SERIALIZING VERW_CLEAR NULL_SEL_CLR_BASE
-	 * NO_SMM_CTL_MSR SBPB IBPB_BRTYPE SRSO_NO SRSO_USER_KERNEL_NO. Not AUTOIBRS, of whose bit
-	 * in EFER guests have none. ECX: TSA_SQ_NO TSA_L1_NO.
+	 * Guests may have in EAX: NO_NESTED_DATA_BP FS_GS_BASE_NS LFENCE_SERIALIZING VERW_CLEAR
+	 * NULL_SEL_CLR_BASE NO_SMM_CTL_MSR SBPB IBPB_BRTYPE SRSO_NO SRSO_USER_KERNEL_NO. Not
+	 * AUTOIBRS: guests cannot set its bit in EFER. In ECX: TSA_SQ_NO TSA_L1_NO TSA_FILL_NO.
 	 */
-	{ 0x80000021, ANY_SUB, { 0x78000267, 0, 0x00000006, 0 } },
+	{ 0x80000021, ANY_SUB, { 0x78000267, 0, 0x00000086, 0 } },
 };
 
 static const struct cpuid_mask *find_mask(u32 leaf, u32 sub)
@@ -104,7 +116,7 @@ static const struct cpuid_mask *find_mask(u32 leaf, u32 sub)
 	return NULL;
 }
 
-/* Leaves whose answer depends on ECX. */
+/* Does the answer of @leaf depend on ECX? */
 static bool leaf_has_subs(u32 leaf)
 {
 	switch (leaf) {
@@ -128,7 +140,7 @@ static bool leaf_has_subs(u32 leaf)
 	}
 }
 
-/* Rules that a mask cannot say: bits that okvm supplies itself or that need the backend. */
+/* Rules beyond the masks: bits that okvm provides itself or that depend on the backend. */
 static void adjust_leaf1(u32 r[CPUID_NR_REGS])
 {
 	r[CPUID_REG_ECX] |= L1C_X2APIC;
@@ -148,7 +160,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 	if (!env->invpcid)
 		r[CPUID_REG_EBX] &= ~L7B_INVPCID;
 	set_if(ecx, L7C_UMIP, env->umip);
-	/* The kernel's own choice of four levels does not bind guests. */
+	/* Guests may have five-level paging even if the host kernel uses four levels. */
 	set_if(ecx, L7C_LA57, raw_ecx & L7C_LA57);
 	if (!env->pku)
 		*ecx &= ~L7C_PKU;
@@ -164,12 +176,21 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* AMD has a bit for each control in this leaf: guests on AMD look at these bits only. */
+/* Leaf 7.1: vector instructions of VEX need AVX state, which the kernel may have switched off. */
+static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
+{
+	if (env->xcr0 & XSTATE_AVX)
+		return;
+	r[CPUID_REG_EAX] &= ~(L71A_AVX_VNNI | L71A_AVX_IFMA);
+	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
+}
+
+/* Leaf 80000008H: AMD has a bit for each speculation control; guests on AMD read only these. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
 
-	/* Linear addresses are 48 bits wide at least. */
+	/* Linear addresses have at least 48 bits. */
 	if (((r[CPUID_REG_EAX] >> 8) & 0xff) < 48)
 		r[CPUID_REG_EAX] = (r[CPUID_REG_EAX] & 0xff) | 48 << 8;
 	*ebx |= (env->ibpb ? LX8B_IBPB : 0) | (env->ibrs ? LX8B_IBRS : 0) |
@@ -178,8 +199,8 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * The leaf with bits that no CPUID of older CPUs tells. Not where 8000001Dh is none: VMMs take that
- * for there if a later one is.
+ * Highest extended leaf: 80000021H if the kernel knows bits of it, even if the CPU is too old for
+ * it. But not without leaf 8000001DH: VMMs assume that it exists if a higher leaf does.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {
@@ -229,6 +250,8 @@ static void adjust(const struct cpuid_env *env, u32 leaf, u32 sub, u32 r[CPUID_N
 	case 0x7:
 		if (sub == 0)
 			adjust_leaf7(env, r, raw[CPUID_REG_ECX]);
+		if (sub == 1)
+			adjust_leaf7_1(env, r);
 		break;
 	case 0xd:
 		adjust_xsave(env, sub, r);
@@ -257,7 +280,7 @@ struct emitter {
 	int n, max;
 };
 
-/* Append an entry with the supported part of a leaf. Returns it, or NULL when full. */
+/* Append the entry of a leaf with the bits that guests may have. Return: the entry, NULL if full */
 static struct kvm_cpuid_entry2 *emit(struct emitter *em, const struct cpuid_env *env, u32 leaf,
 				     u32 sub)
 {
@@ -289,7 +312,7 @@ static bool emit_caches(struct emitter *em, const struct cpuid_env *env, u32 lea
 	struct kvm_cpuid_entry2 *e;
 	u32 sub;
 
-	/* The list ends with the first cache of type 0; a bound, should a CPU never end it. */
+	/* The list of caches ends with type 0. The limit is for CPUs that never return type 0. */
 	for (sub = 0; sub < 16; sub++) {
 		e = emit(em, env, leaf, sub);
 		if (!e)
@@ -345,7 +368,7 @@ static bool emit_leaf(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 	}
 }
 
-/* All leaves of a class; its first one tells the last. */
+/* Emit all leaves of a class. EAX of its first leaf is the number of its last leaf. */
 static bool emit_class(struct emitter *em, const struct cpuid_env *env, u32 first)
 {
 	struct kvm_cpuid_entry2 *e = emit(em, env, first, 0);
@@ -367,7 +390,7 @@ static bool emit_paravirt(struct emitter *em, u32 features)
 	if (em->max - em->n < 2)
 		return false;
 	memset(e, 0, 2 * sizeof(*e));
-	/* The signature "KVMKVMKVM\0\0\0", by which guests know the interface. */
+	/* The signature "KVMKVMKVM\0\0\0", by which guests detect KVM's paravirtual interface. */
 	e[0].function = 0x40000000;
 	e[0].eax = 0x40000001;
 	memcpy(&e[0].ebx, "KVMK", 4);
@@ -430,7 +453,7 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 
 /* ---- the index ---- */
 
-/* The chain of a leaf that has a place of its own, else the chain of all others. */
+/* Return the head of the chain of @leaf's entries; idx->far is for leaves outside the ranges. */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
 	u32 low = leaf & 0x3fffffff;
@@ -462,7 +485,7 @@ void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 
 	memset(idx, 0, sizeof(*idx));
 	memset(idx->next, 0, n * sizeof(idx->next[0]));
-	/* Backwards, so that each chain runs in the order of the array. */
+	/* Go backwards, so that each chain has the order of the array. */
 	for (i = n - 1; i >= 0; i--) {
 		slot = (u16 *)slot_of(idx, e[i].function);
 		idx->next[i] = *slot;
@@ -486,7 +509,7 @@ int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 	return -1;
 }
 
-/* The first leaf of the class that @leaf belongs to; its EAX is the class's last. */
+/* Return the first leaf of the class of @leaf; EAX of that leaf is the class's highest leaf. */
 static u32 class_of(u32 leaf)
 {
 	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
@@ -496,7 +519,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* An absent leaf: the leaf to answer with instead, or itself if it is in range (zeros). */
+/* Return the leaf that answers for the absent @leaf; @leaf itself if the answer is zeros. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);
@@ -507,7 +530,7 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 	return e[basic].eax;
 }
 
-/* No such sub-leaf of the topology leaves: CL passes, EDX is the x2APIC id all the same. */
+/* An absent sub-leaf of a topology leaf returns CL and, in EDX, the x2APIC id. */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * CPUID as tables and pure functions: which bits a guest may be offered, and
- * an index that answers the CPUID instruction without a search.
+ * CPUID as tables and pure functions: the bits that a guest may be offered, and an index that finds
+ * the entry of a CPUID leaf without a search.
  */
 #ifndef OKVM_X86_CPUID_TABLE_H
 #define OKVM_X86_CPUID_TABLE_H
@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <linux/kvm.h>
 
-/** enum cpuid_reg - the four results, in the order of struct kvm_cpuid_entry2 */
+/** enum cpuid_reg - the four result registers, in the order of struct kvm_cpuid_entry2 */
 enum cpuid_reg {
 	CPUID_REG_EAX,
 	CPUID_REG_EBX,
@@ -19,20 +19,20 @@ enum cpuid_reg {
 };
 
 /**
- * struct cpuid_env - what the supported CPUID is made from
- * @host: the CPU's own answer
- * @kernel: bits of a feature register that the host kernel has not switched off; ~0 if it
- *	keeps no copy of that register
- * @xcr0, @xss: state components guests may enable
+ * struct cpuid_env - input of cpuid_supported()
+ * @host: executes CPUID on the CPU
+ * @kernel: returns the bits of a feature register that the host kernel has not disabled; ~0 if the
+ *	kernel keeps no copy of that register
+ * @xcr0, @xss: state components that guests may enable
  * @pv: EAX of the paravirtual feature leaf 0x40000001
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
- * @umip: natively or emulated
- * @pku: protection keys work for guests
- * @gbpages: guests have 1 GiB pages whatever the CPU has: shadow tables map them by smaller ones
- * @ibpb, @ibrs, @stibp, @ssbd: the kernel found the speculation controls, by whatever vendor's bit
- * @amd_ssbd: ... SSBD by AMD's
- * @ssb_no: stores are not bypassed, whether or not CPUID tells
- * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows though CPUID may not tell
+ * @umip: guests can have UMIP, native or emulated
+ * @pku: guests can use protection keys
+ * @gbpages: guests have 1 GiB pages even if the CPU has none, as shadow tables map smaller ones
+ * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control by Intel's or AMD's bit
+ * @amd_ssbd: the kernel has found SSBD by AMD's bit
+ * @ssb_no: the CPU has no speculative store bypass, even if CPUID does not say so
+ * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows even if CPUID lacks them
  */
 struct cpuid_env {
 	void (*host)(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS]);
@@ -45,23 +45,23 @@ struct cpuid_env {
 };
 
 /**
- * cpuid_supported() - everything a guest can be offered, in the form of KVM_GET_SUPPORTED_CPUID
- * Return: number of entries, or -E2BIG if @max are not enough
+ * cpuid_supported() - Fill @out with all that a guest can be offered (KVM_GET_SUPPORTED_CPUID)
+ * Return: number of entries, or -E2BIG if @max entries are too few
  */
 int cpuid_supported(const struct cpuid_env *env, struct kvm_cpuid_entry2 *out, int max);
 
 #define CPUID_NR_XSTATES	64
 
-/** struct cpuid_xstate - one state component, from leaf 0xD */
+/** struct cpuid_xstate - size and place of one XSAVE state component, from leaf 0xD */
 struct cpuid_xstate {
 	u32 size;
-	u32 offset;		/* in the standard format */
-	bool aligned;		/* to 64 bytes in the compacted format */
+	u32 offset;		/* in the standard format, in bytes */
+	bool aligned;		/* aligned to 64 bytes in the compacted format */
 };
 
-/** cpuid_xstate_read() - fill @xs for all components */
+/** cpuid_xstate_read() - Fill @xs for all state components */
 void cpuid_xstate_read(const struct cpuid_env *env, struct cpuid_xstate xs[CPUID_NR_XSTATES]);
-/** cpuid_xstate_size() - bytes that XSAVE (XSAVEC if @compact) needs for @components */
+/** cpuid_xstate_size() - Return the bytes that XSAVE (@compact: XSAVEC) needs for @components */
 u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 components,
 		      bool compact);
 
@@ -70,30 +70,30 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 #define CPUID_NR_EXT		0x40	/* 0x80000000.. */
 
 /**
- * struct cpuid_index - where a leaf's entries are
+ * struct cpuid_index - first entry of each leaf
  *
- * Numbers are positions in the entry array plus one; 0 is none. @next chains
- * entries of one leaf in the array's order.
+ * A number is an index into the entry array plus one; 0 means no entry. @next chains the entries of
+ * one leaf in the array's order.
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];
 	u16 hyper[2][CPUID_NR_HYPER];
 	u16 ext[CPUID_NR_EXT];
-	u16 far;			/* first entry of no such leaf; chained too */
-	bool amd;			/* AMD and Hygon: out of range gives zeros */
+	u16 far;			/* first entry of all leaves outside these ranges */
+	bool amd;			/* AMD, Hygon: leaves out of range read as 0 */
 	u16 next[];
 };
 
-/** cpuid_index_build() - index @e; @idx has room for @n links of a chain */
+/** cpuid_index_build() - Build the index of the @n entries @e; idx->next has room for @n */
 void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, int n);
 
-/** cpuid_lookup() - position of the entry of @leaf and @sub, or -1 */
+/** cpuid_lookup() - Return the index of the entry of @leaf and @sub, or -1 */
 int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf,
 		 u32 sub);
 
 /**
- * cpuid_plain() - the one entry of a basic @leaf that has no sub-leaves, or NULL: ask
- * cpuid_answer()
+ * cpuid_plain() - Return the entry of a basic @leaf without sub-leaves
+ * Return: NULL if there is none; the caller then calls cpuid_answer()
  */
 static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_index *idx,
 							 const struct kvm_cpuid_entry2 *e, u32 leaf)
@@ -109,12 +109,12 @@ static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_inde
 }
 
 /**
- * cpuid_answer() - what the CPUID instruction returns
- * @r: EAX and ECX in, all four out
- * Return: the position of the entry used, or -1 if zeros were answered
+ * cpuid_answer() - Answer the CPUID instruction
+ * @r: EAX and ECX on input, all four registers on output
+ * Return: index of the entry used, or -1 if the answer is zeros
  *
- * SDM "CPUID—CPU Identification": beyond the highest leaf of its class a leaf
- * gives the data of the highest basic leaf.
+ * SDM "CPUID—CPU Identification": a leaf beyond the highest leaf of its class returns the data of
+ * the highest basic leaf.
  */
 int cpuid_answer(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 		 u32 r[CPUID_NR_REGS]);

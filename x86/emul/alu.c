@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Integer arithmetic and logic. Flags are computed in portable C, so that the same code runs in
- * the kernel, in userspace under sanitizers and on any host; upstream executes the guest's own
- * instruction on the host's ALU instead. Flags that the SDM leaves undefined follow what current
- * processors do where that is cheap, else they stay as they were.
+ * Integer arithmetic and logic. Flags are computed in portable C, so that the same code runs in the
+ * kernel and, under sanitizers, in userspace on any host. Upstream executes the guest's instruction
+ * on the host's ALU instead. Flags that the SDM leaves undefined are set as current CPUs set them,
+ * if that is cheap; otherwise they do not change.
  */
 #include "internal.h"
 
@@ -48,7 +48,7 @@ static bool carry_in(const struct emul_ctx *ctx)
 	return ctx->rflags & FL_CF;
 }
 
-/* The carry out of each bit of a sum; its top is CF, bit 3's is AF. */
+/* Compute CF, AF and OF from the carry out of each bit of a sum: the top one is CF, bit 3's AF. */
 static u64 flags_carries(u64 carries, unsigned int bytes)
 {
 	u64 f = 0;
@@ -119,7 +119,7 @@ enum emul_rc emul_op_alu(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* CMP of dst and src by value, for CMPS and SCAS. */
+/* CMP of the values in dst and src, for CMPS and SCAS. */
 void emul_compare(struct emul_ctx *ctx)
 {
 	u64 f;
@@ -166,7 +166,7 @@ enum emul_rc emul_op_neg(struct emul_ctx *ctx)
 
 /* --- shifts and rotates (SDM "SAL/SAR/SHL/SHR", "RCL/RCR/ROL/ROR", "SHLD", "SHRD") --------- */
 
-/* One step of a rotate through or without carry. */
+/* Rotate by one bit, through or without CF. */
 static u64 rotate_step(unsigned int op, u64 v, unsigned int bytes, bool *cf)
 {
 	u64 top = sign_bit(bytes);
@@ -249,8 +249,8 @@ enum emul_rc emul_op_shift(struct emul_ctx *ctx)
 }
 
 /*
- * 16-bit operands with a count above 16 are undefined; processors shift a value of three words,
- * destination, source, destination, which is what this does.
+ * SHLD. A count above 16 is undefined for 16-bit operands. CPUs then shift a value of three words
+ * (destination, source, destination), and so does okvm.
  */
 static u64 double_left(u64 a, u64 b, unsigned int count, unsigned int bits, bool *cf)
 {
@@ -315,7 +315,7 @@ static void imul_wide(u64 a, u64 b, u64 *lo, u64 *hi)
 	*hi = product >> 64;
 }
 
-/* The two halves of a product or dividend of twice @bytes: AH:AL, DX:AX, EDX:EAX, RDX:RAX. */
+/* Write a pair of registers with @bytes each: AH:AL, DX:AX, EDX:EAX or RDX:RAX. */
 static void write_pair(struct emul_ctx *ctx, u64 lo, u64 hi, unsigned int bytes)
 {
 	emul_write_reg(ctx, EMUL_RAX, lo, bytes, false);
@@ -366,7 +366,7 @@ enum emul_rc emul_op_imul2(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* hi:lo / d by shift and subtract; needs hi < d. */
+/* Divide hi:lo by @d, by shift and subtract. @hi must be less than @d. */
 static u64 div_wide(u64 hi, u64 lo, u64 d, u64 *rem)
 {
 	unsigned int i;
@@ -387,7 +387,7 @@ static u64 div_wide(u64 hi, u64 lo, u64 d, u64 *rem)
 	return q;
 }
 
-/* Unsigned division of a double-width value. Return: false if it does not fit. */
+/* Divide a double-width unsigned value. Return: false if the quotient does not fit */
 static bool div_unsigned(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r)
 {
 	if (!d || hi >= d)
@@ -416,7 +416,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	/* The most negative quotient has no positive counterpart. */
+	/* The range of negative quotients is one larger than that of positive ones. */
 	if (*q >= sign_bit(bytes) + minus)
 		return false;
 	if (minus)
@@ -447,7 +447,7 @@ enum emul_rc emul_op_div(struct emul_ctx *ctx)
 
 /* --- bits --------------------------------------------------------------------------------- */
 
-/* With the bit number in a register, a memory operand is a bit string of any length. */
+/* BT with the bit number in a register: the memory operand is a bit string of any length. */
 void emul_bt_locate(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -459,7 +459,7 @@ void emul_bt_locate(struct emul_ctx *ctx)
 	dst->ea = (dst->ea + (u64)(bit >> 3)) & emul_ad_mask(ctx);
 }
 
-/* BT, BTS, BTR, BTC. .arg: the operation; 0x80: the bit number is a register. */
+/* BT, BTS, BTR, BTC. .arg: 0 to 3; plus 0x80 if a register has the bit number. */
 enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -480,11 +480,11 @@ enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Number of the lowest and of the highest bit that is set; @v must not be 0. */
+/* Return the number of the lowest (highest) bit that is set; @v must not be 0. */
 #define first_bit(v)	__builtin_ctzll(v)
 #define last_bit(v)	(63 - __builtin_clzll(v))
 
-/* BSF and BSR: a zero source leaves the destination alone. */
+/* BSF and BSR: if the source is 0, the destination does not change. */
 enum emul_rc emul_op_bsx(struct emul_ctx *ctx)
 {
 	u64 v = ctx->src.val;
@@ -530,7 +530,7 @@ enum emul_rc emul_op_bswap(struct emul_ctx *ctx)
 
 	for (i = 0; i < dst->bytes; i++, v >>= 8)
 		res = res << 8 | (v & 0xff);
-	dst->val = dst->bytes == 2 ? 0 : res;	/* 16 bits: undefined, zero on processors */
+	dst->val = dst->bytes == 2 ? 0 : res;	/* 16 bits: undefined; CPUs return 0 */
 	return EMUL_OK;
 }
 
@@ -552,7 +552,7 @@ enum emul_rc emul_op_crc32(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* ADCX uses CF alone, ADOX uses OF alone. */
+/* ADCX uses CF only, ADOX OF only. */
 enum emul_rc emul_op_adcx(struct emul_ctx *ctx)
 {
 	u64 fl = ctx->insn.row->arg ? FL_OF : FL_CF;
@@ -578,8 +578,9 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * With LOCK and equal values the store is a cmpxchg of the value that was compared. If it differs
- * by then, the instruction is started again. A failed comparison writes the old value back.
+ * CMPXCHG. If the values are equal and there is LOCK, emul_store() stores by cmpxchg. If another
+ * CPU has changed the memory by then, the instruction begins anew. If the values differ, the old
+ * value is written back.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {
@@ -595,7 +596,7 @@ enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 	}
 	emul_write_reg(ctx, EMUL_RAX, dst->val, dst->bytes, false);
 	if (dst->kind == K_GPR)
-		dst->kind = K_NONE;	/* the destination keeps even its upper half */
+		dst->kind = K_NONE;	/* not even its upper half changes */
 	return EMUL_OK;
 }
 
@@ -703,7 +704,7 @@ enum emul_rc emul_op_aad(struct emul_ctx *ctx)
 
 /* --- flags and widening ------------------------------------------------------------------- */
 
-/* SDM table "EFLAGS Condition Codes" (appendix B). */
+/* Evaluate a condition code (SDM table "EFLAGS Condition Codes", appendix B). */
 bool emul_cond(u64 flags, unsigned int cc)
 {
 	static const u64 any[8] = { FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF, 0, FL_ZF };
@@ -713,7 +714,7 @@ bool emul_cond(u64 flags, unsigned int cc)
 	return (flags & any[kind] || (kind >= 6 && less)) != (cc & 1);
 }
 
-/* CLI and STI (SDM "CLI", "STI"; VME and PVI as tables there). */
+/* CLI and STI, with the tables for VME and PVI in SDM "CLI" and "STI". */
 static enum emul_rc flag_if(struct emul_ctx *ctx, bool set)
 {
 	u64 cr4;
@@ -733,7 +734,7 @@ static enum emul_rc flag_if(struct emul_ctx *ctx, bool set)
 	return EMUL_OK;
 }
 
-/* CMC, CLC, STC, CLI, STI, CLD, STD: F5, F8..FD. */
+/* CMC, CLC, STC, CLI, STI, CLD, STD: opcodes F5 and F8 to FD. */
 enum emul_rc emul_op_flag(struct emul_ctx *ctx)
 {
 	u8 op = ctx->insn.opcode;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder: prefixes, opcode maps, ModRM, SIB, displacement and immediates of one instruction.
- * Upstream decodes and loads operands in one pass over a live vCPU; here struct emul_insn depends
- * on the bytes and the mode alone, so it can be kept, compared and fuzzed.
+ * The decoder of one instruction: prefixes, opcode maps, ModRM, SIB, displacement, immediates.
+ * Upstream decodes and loads operands in one pass over a running vCPU. In okvm struct emul_insn
+ * depends on bytes and mode only, so that it can be kept, compared and fuzzed.
  *
  * SDM volume 2, "Instruction Format" and appendix A "Opcode Map".
  */
@@ -23,7 +23,7 @@ static unsigned int decode_chunk(u64 la, unsigned int avail)
 	return room < want ? room : want;
 }
 
-/* Get the next bytes: to the end of the page or the 15th byte. */
+/* Fetch more bytes, up to the end of the page or to the 15th byte. */
 static enum emul_rc decode_fetch(struct emul_ctx *ctx)
 {
 	struct emul_insn *insn = &ctx->insn;
@@ -55,7 +55,7 @@ static enum emul_rc decode_fetch(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* The next byte; 0 after an error, which stays in d->rc. */
+/* Return the next byte. After an error return 0; d->rc keeps the error. */
 static u8 decode_u8(struct decoder *d)
 {
 	if (d->pos >= d->insn->avail && d->rc == EMUL_OK)
@@ -80,14 +80,14 @@ static s64 decode_signed(struct decoder *d, unsigned int bytes)
 	return emul_sext(decode_le(d, bytes), bytes);
 }
 
-/* ES, CS, SS and DS prefixes mean nothing in 64-bit mode. */
+/* 64-bit mode ignores ES, CS, SS and DS prefixes. */
 static void decode_segment_prefix(struct decoder *d, unsigned int seg)
 {
 	if (seg >= EMUL_FS || d->ctx->mode != EMUL_LONG64)
 		d->insn->seg = seg;
 }
 
-/* Take in one legacy prefix. Return: false if @b is not one. */
+/* Decode one legacy prefix. Return: false if @b is not one */
 static bool decode_legacy_prefix(struct decoder *d, u8 b, bool *adsize)
 {
 	switch (b) {
@@ -119,7 +119,7 @@ static bool decode_legacy_prefix(struct decoder *d, u8 b, bool *adsize)
 	}
 }
 
-/* Return: the first byte that is no prefix. */
+/* Decode all prefixes. Return: the first byte after them */
 static u8 decode_prefixes(struct decoder *d, bool *adsize)
 {
 	struct emul_insn *insn = d->insn;
@@ -136,7 +136,7 @@ static u8 decode_prefixes(struct decoder *d, bool *adsize)
 		}
 		if (!decode_legacy_prefix(d, b, adsize))
 			return b;
-		insn->rex = 0; /* REX counts only right before the opcode */
+		insn->rex = 0; /* REX is ignored unless the opcode follows it */
 	}
 }
 
@@ -163,8 +163,8 @@ static void decode_sizes(struct decoder *d, bool adsize)
 }
 
 /*
- * VEX and EVEX use the encodings that LES, LDS and BOUND leave free; XOP, not emulated either, is
- * among the rows of POP.
+ * Is @b the first byte of a VEX or EVEX prefix? These use encodings that are undefined for LES, LDS
+ * and BOUND. XOP, which is not emulated, is among the rows of POP.
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {
@@ -186,7 +186,7 @@ static bool decode_is_vex(struct decoder *d, u8 b)
 static const struct emul_opcode unimpl = { .flags = F_UNIMPL };
 static const struct emul_opcode undefined;
 
-/* The last byte of a VEX prefix: W, the complement of vvvv, L, pp. */
+/* Decode the last byte of a VEX prefix: W, inverted vvvv, L and pp. */
 static void decode_vex_last(struct decoder *d, u8 b)
 {
 	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
@@ -201,13 +201,13 @@ static void decode_vex_last(struct decoder *d, u8 b)
 		insn->vex_v &= 7;
 }
 
-/* SDM "Intel AVX Instruction Format": C5 stands for C4 with the map 0F and X, B and W clear. */
+/* SDM "Intel AVX Instruction Format": C5 is a short C4 with map 0F and with X, B and W clear. */
 static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 {
 	struct emul_insn *insn = d->insn;
 	u8 b = decode_u8(d), rex = b >> 5 & 4, map = EMUL_MAP_0F;
 
-	/* None of these may stand before it. */
+	/* LOCK, REP, 66 and REX before VEX raise #UD. */
 	if (insn->lock || insn->rep || insn->opsize_prefix || insn->rex)
 		return &undefined;
 	if (first == 0xc4) {
@@ -216,7 +216,7 @@ static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 		b = decode_u8(d);
 	}
 	insn->rex = (rex ^ (first == 0xc4 ? 7 : 4)) | (first == 0xc4 ? b >> 4 & 8 : 0);
-	/* R, X and B exist in 64-bit mode only; W, a part of some opcodes, in every mode. */
+	/* VEX.R, X and B exist in 64-bit mode only; W is part of some opcodes in every mode. */
 	if (d->ctx->mode != EMUL_LONG64)
 		insn->rex &= 8;
 	decode_vex_last(d, b);
@@ -273,7 +273,7 @@ static unsigned int decode_prefix_index(const struct emul_insn *insn)
 	return insn->opsize_prefix ? 1 : 0;
 }
 
-/* Groups nest at most this deep: register, prefix, mod, rm. */
+/* Maximum depth of nested groups: register, prefix, mod, rm. */
 #define MAX_SEL	4
 
 static const struct emul_opcode *decode_select(struct decoder *d, const struct emul_opcode *row)
@@ -301,7 +301,7 @@ static const struct emul_opcode *decode_select(struct decoder *d, const struct e
 	return row;
 }
 
-/* SDM table "16-Bit Addressing Forms with the ModR/M Byte". */
+/* Decode a 16-bit address (SDM table "16-Bit Addressing Forms with the ModR/M Byte"). */
 static void decode_ea16(struct decoder *d)
 {
 	static const s8 bases[8] = { EMUL_RBX, EMUL_RBX, EMUL_RBP, EMUL_RBP, -1, -1, EMUL_RBP,
@@ -338,7 +338,7 @@ static void decode_sib(struct decoder *d)
 	}
 }
 
-/* SDM tables "32-Bit Addressing Forms with the ModR/M Byte" and "... with the SIB Byte". */
+/* Decode a 32-bit or 64-bit address (SDM table "32-Bit Addressing Forms with the ModR/M Byte"). */
 static void decode_ea32(struct decoder *d)
 {
 	struct emul_insn *insn = d->insn;
@@ -389,7 +389,7 @@ static void decode_op_bytes(struct decoder *d, const struct emul_opcode *row)
 		insn->op_bytes = 8;
 }
 
-/* The immediate that operand kind @kind has, if any. Return: true if there was one. */
+/* Decode the immediate of operand kind @kind. Return: false if it has none */
 static bool decode_imm(struct decoder *d, unsigned int kind, u64 *imm)
 {
 	struct emul_insn *insn = d->insn;
@@ -440,7 +440,7 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* Code of less than 64 bits has no other way to name CR8. */
+/* LOCK MOV CR0 is CR8 on AMD CPUs: code outside 64-bit mode has no REX.R to name CR8. */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||
@@ -450,7 +450,7 @@ static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 	return true;
 }
 
-/* Rules that need the row and the mode but no register. */
+/* Check the rules that depend on the row and the mode, but not on registers. */
 static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *row)
 {
 	struct emul_insn *insn = d->insn;
@@ -475,7 +475,7 @@ static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *
 	return EMUL_OK;
 }
 
-/* Up to the opcode, and to what selects among its rows. Only if d->rc is EMUL_OK. */
+/* Decode prefixes and opcode, and select the row. Return: the row; NULL or invalid on error */
 static __always_inline const struct emul_opcode *decode_row(struct decoder *d)
 {
 	const struct emul_opcode *row;
@@ -512,7 +512,7 @@ static enum emul_rc decode_all(struct decoder *d)
 	return decode_verdict(d, row);
 }
 
-/* Everything but bytes[] and avail goes back to "nothing decoded". */
+/* Clear all members of @insn except bytes[] and avail. */
 static void decode_reset(struct emul_insn *insn)
 {
 	memset((u8 *)insn + offsetof(struct emul_insn, len), 0,
@@ -563,6 +563,6 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 	return decode_run(ctx);
 }
 
-/* Both of the fields that decode_reset() keeps come before the first that it clears. */
+/* decode_reset() clears from len on: the members that it keeps must be before len. */
 static_assert(offsetof(struct emul_insn, bytes) < offsetof(struct emul_insn, len));
 static_assert(offsetof(struct emul_insn, avail) < offsetof(struct emul_insn, len));

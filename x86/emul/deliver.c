@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Delivery of interrupts and exceptions through the IVT or the IDT (SDM volume 3, "Interrupt and
- * Exception Handling" and the pseudocode of "INT n"). Hardware does this for a guest that runs on
- * VMX; real mode without "unrestricted guest" and the interpreting backend need it in software.
+ * Deliver interrupts and exceptions through the IVT or the IDT (SDM volume 3, "Interrupt and
+ * Exception Handling" and the pseudocode of "INT n"). Hardware does that for a running guest.
+ * Software does it for guest state that hardware cannot run, such as real mode on VMX without
+ * "unrestricted guest", and for INT n in the emulator.
  */
 #include "internal.h"
 
 /**
- * struct delivery - one event on its way
- * @vector: as asked
- * @soft: INT n, INT3, INTO: the gate's DPL counts
- * @ext: EXT bit of error codes that the delivery itself raises
+ * struct delivery - an event that is being delivered
+ * @vector: vector of the event
+ * @soft: INT n, INT3, INTO: the gate's DPL is checked
+ * @ext: EXT bit in error codes of exceptions that the delivery raises
  * @has_error: push @error
  * @error: error code
- * @back: RIP to return to
- * @gate_sel: code segment selector of the gate
- * @gate_rip: offset of the gate
- * @gate_type: type of the gate, S bit included
- * @ist: index of the interrupt stack, 0 for none
- * @wide: long mode's 16-byte gates
- * @bytes: size of the pushes
+ * @back: RIP to push
+ * @gate_sel: code segment selector in the gate
+ * @gate_rip: offset in the gate
+ * @gate_type: type of the gate, including its S bit
+ * @ist: index in the interrupt stack table, 0 for none
+ * @wide: the IDT has long mode's 16-byte gates
+ * @bytes: size of each push
  * @cs: new code segment
- * @cpl: new privilege
- * @st: stack that receives the frame
+ * @cpl: new CPL
+ * @st: stack for the frame
  * @new_stack: SS:RSP is switched and pushed
  */
 struct delivery {
@@ -62,7 +63,7 @@ enum emul_rc emul_stack_push(struct emul_ctx *ctx, struct emul_stack *st, u64 va
 	return ctx->ops->write(ctx, la, &val, bytes, EMUL_DATA, st->cpl);
 }
 
-/* An error code that names an IDT entry. */
+/* Raise @vector with an error code that names the event's IDT entry. */
 static enum emul_rc fault_idt(struct emul_ctx *ctx, const struct delivery *dl, u8 vector)
 {
 	return emul_fault_code(ctx, vector, dl->vector << 3 | 2 | dl->ext);
@@ -73,7 +74,7 @@ static enum emul_rc fault_sel(struct emul_ctx *ctx, const struct delivery *dl, u
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | dl->ext);
 }
 
-/* Real mode: FLAGS, CS, IP; the vector table is 4 bytes an entry. */
+/* Real mode: push FLAGS, CS and IP; the interrupt vector table has 4 bytes per entry. */
 static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_seg cs;
@@ -100,7 +101,7 @@ static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
 	return EMUL_OK;
 }
 
-/* Read the gate and check what is its own: type, DPL, presence. */
+/* Read the event's gate, and check its type, DPL and present bit. */
 static enum emul_rc read_gate(struct emul_ctx *ctx, struct delivery *dl)
 {
 	unsigned int size = dl->wide ? 16 : 8;
@@ -133,7 +134,7 @@ static enum emul_rc read_gate(struct emul_ctx *ctx, struct delivery *dl)
 	return EMUL_OK;
 }
 
-/* The handler's code segment. */
+/* Read and check the handler's code segment. */
 static enum emul_rc read_handler(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_desc d;
@@ -163,7 +164,7 @@ static enum emul_rc read_handler(struct emul_ctx *ctx, struct delivery *dl)
 	return rc;
 }
 
-/* 64-bit TSS: RSPn at 4 + 8n, ISTn at 24H + 8n. SS becomes null. */
+/* Read RSP from a 64-bit TSS: RSPn is at 4 + 8n, ISTn at 24H + 8n. SS becomes null. */
 static enum emul_rc stack_from_tss64(struct emul_ctx *ctx, struct delivery *dl)
 {
 	unsigned int off = dl->ist ? 0x1c + 8 * dl->ist : 4 + 8 * dl->cpl;
@@ -177,7 +178,7 @@ static enum emul_rc stack_from_tss64(struct emul_ctx *ctx, struct delivery *dl)
 	return emul_read_sys(ctx, tr.base + off, &dl->st.sp, 8);
 }
 
-/* 32-bit TSS: ESPn, SSn at 4 + 8n; 16-bit TSS: SPn, SSn at 2 + 4n. */
+/* Read SS:SP from a TSS. 32-bit TSS: ESPn, SSn at 4 + 8n; 16-bit TSS: SPn, SSn at 2 + 4n. */
 static enum emul_rc stack_from_tss(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_seg tr;
@@ -222,7 +223,7 @@ static enum emul_rc choose_stack(struct emul_ctx *ctx, struct delivery *dl)
 	return rc;
 }
 
-/* The segments that VM86 mode pushes before SS. */
+/* From VM86 mode, push the data segment selectors before SS. */
 static enum emul_rc push_vm86(struct emul_ctx *ctx, struct delivery *dl)
 {
 	static const u8 order[] = { EMUL_GS, EMUL_FS, EMUL_DS, EMUL_ES };
@@ -268,7 +269,7 @@ static void null_vm86_segments(struct emul_ctx *ctx)
 		ctx->ops->set_seg(ctx, order[i], &null);
 }
 
-/* Nothing can fail any more. */
+/* Load the handler's registers; nothing can fail from here on. */
 static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 {
 	u64 clear = X86_EFLAGS_TF | X86_EFLAGS_VM | X86_EFLAGS_RF | X86_EFLAGS_NT;
@@ -288,7 +289,7 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
-/* emul_deliver() on staged registers, for use within an instruction. */
+/* emul_deliver() for use within an instruction: registers are only staged. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
 {
@@ -296,7 +297,7 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 			       .error = error };
 	enum emul_rc rc;
 
-	/* TF is cleared by it (SDM "Single-Step Exception Condition"). */
+	/* The delivery clears TF (SDM "Single-Step Exception Condition"). */
 	ctx->trap = false;
 	dl.soft = ev == EMUL_EV_SOFT || ev == EMUL_EV_SOFT_EXCEPTION;
 	dl.ext = !dl.soft;

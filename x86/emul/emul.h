@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The instruction emulator: one x86 instruction is decoded, then executed on registers that the
- * caller supplied, and everything else (memory, ports, descriptor caches, control registers) is
- * reached through struct emul_ops. It knows neither a vCPU nor a VM nor any lock.
+ * The instruction emulator. It decodes one x86 instruction and executes it on registers that the
+ * caller supplies. It accesses everything else (memory, ports, descriptor caches, control
+ * registers) by the functions of struct emul_ops. It uses no vCPU, no VM and no lock.
  *
- * The way of one instruction:
+ * Emulating one instruction:
  *
- *	emul_init(&ctx, &ops, mode, cpl);	once per instruction or once per run of them
+ *	emul_init(&ctx, &ops, mode, cpl);	once, for one or several instructions
  *	ctx.gpr[], ctx.rip, ctx.rflags = ...	the registers of the guest
- *	rc = emul_decode(&ctx);			fetches once and fills ctx.insn
- *	rc = emul_exec(&ctx);			runs it; may be called again after EMUL_IO
+ *	rc = emul_decode(&ctx);			fetches the bytes and fills ctx.insn
+ *	rc = emul_exec(&ctx);			executes; may be called again after EMUL_IO
  *
- * or emul_step(), which is both. emul_exec() acts only on what the last successful emul_decode()
- * of the context left behind: after a failed decode it answers EMUL_UNHANDLEABLE.
+ * emul_step() calls both emul_decode() and emul_exec(). After a failed emul_decode(), emul_exec()
+ * returns EMUL_UNHANDLEABLE.
  *
- * Nothing is committed before an instruction completes. Register writes are staged and become
- * visible in ctx.gpr[], ctx.rip and ctx.rflags only when the instruction, or one iteration of a
- * repeated string instruction, can no longer fail. That is why EMUL_IO needs no continuation: the
- * caller finishes the access that it could not finish at once and calls emul_exec() again, on the
- * same decoded instruction or on one that it decoded anew. The instruction then issues the same
- * calls in the same order, and the caller's ops answer those that are done from its own record.
- * ctx.seq changes with each commit; a record taken under another value of it is stale.
+ * An instruction commits nothing before it completes. Register writes are staged. They become
+ * visible in ctx.gpr[], ctx.rip and ctx.rflags when the instruction, or one iteration of a repeated
+ * string instruction, can no longer fail. So EMUL_IO needs no continuation: the caller finishes the
+ * access and calls emul_exec() again, for the same decoded instruction or after decoding it again.
+ * The instruction then makes the same calls of ops in the same order, and the caller's ops answer
+ * finished accesses from a log. Each commit changes ctx.seq; a log from before the commit is
+ * invalid.
  */
 #ifndef OKVM_X86_EMUL_EMUL_H
 #define OKVM_X86_EMUL_EMUL_H
@@ -28,25 +28,25 @@
 #include <linux/types.h>
 #include <linux/bits.h>
 
-/** enum emul_rc - the outcome of an op, of emul_decode() and of emul_exec() */
+/** enum emul_rc - result of an op, of emul_decode() and of emul_exec() */
 enum emul_rc {
-	/** @EMUL_OK: done. From emul_exec(): see ctx.out, RIP may be unchanged (EMUL_OUT_AGAIN) */
+	/** @EMUL_OK: success. After emul_exec() see ctx.out: EMUL_OUT_AGAIN leaves RIP unchanged */
 	EMUL_OK,
-	/** @EMUL_FAULT: an exception is in ctx.exc; the instruction (iteration) has no effect */
+	/** @EMUL_FAULT: ctx.exc has an exception; the instruction or iteration has no effect */
 	EMUL_FAULT,
-	/** @EMUL_IO: the access needs userspace; call emul_exec() again when it is done */
+	/** @EMUL_IO: userspace must do the access; call emul_exec() again after that */
 	EMUL_IO,
 	/**
-	 * @EMUL_RETRY: only from ops: the memory did not hold the old value (emul_ops.cmpxchg), or
-	 * a batch has to be done item by item (EMUL_DATA_BATCH)
+	 * @EMUL_RETRY: returned by ops only: the memory did not hold the old value
+	 *	(emul_ops.cmpxchg), or a batch must be accessed item by item (EMUL_DATA_BATCH)
 	 */
 	EMUL_RETRY,
-	/** @EMUL_UNHANDLEABLE: not emulated (see emul_exec()), or an op gave up */
+	/** @EMUL_UNHANDLEABLE: not an emulated instruction (see emul_exec()), or an op failed */
 	EMUL_UNHANDLEABLE,
 };
 
 /**
- * enum emul_mode - how the bytes are decoded; see emul_set_mode()
+ * enum emul_mode - CPU mode, which decides how bytes are decoded; see emul_set_mode()
  * @EMUL_REAL: CR0.PE = 0
  * @EMUL_VM86: protected mode with RFLAGS.VM = 1
  * @EMUL_PROT16: protected or compatibility mode, CS.D = 0
@@ -61,14 +61,14 @@ enum emul_mode {
 	EMUL_LONG64,
 };
 
-/** enum emul_reg - indexes of emul_ctx.gpr, in the numbering of ModRM and REX */
+/** enum emul_reg - indices of emul_ctx.gpr, numbered as in ModRM and REX */
 enum emul_reg {
 	EMUL_RAX, EMUL_RCX, EMUL_RDX, EMUL_RBX, EMUL_RSP, EMUL_RBP, EMUL_RSI, EMUL_RDI,
 	EMUL_R8, EMUL_R9, EMUL_R10, EMUL_R11, EMUL_R12, EMUL_R13, EMUL_R14, EMUL_R15,
 	EMUL_NR_GPR,
 };
 
-/** enum emul_sreg - segment registers in the numbering of ModRM.reg, then the system ones */
+/** enum emul_sreg - segment registers, numbered as in ModRM.reg; then LDTR and TR */
 enum emul_sreg {
 	EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS,
 	EMUL_NR_SREG,
@@ -76,15 +76,15 @@ enum emul_sreg {
 	EMUL_TR,
 };
 
-/** enum emul_table - the descriptor tables for emul_ops.get_table and emul_ops.set_table */
+/** enum emul_table - descriptor tables, for emul_ops.get_table and emul_ops.set_table */
 enum emul_table {
 	EMUL_GDT,
 	EMUL_IDT,
 };
 
 /*
- * struct emul_seg.ar has the layout of the VMX guest access rights (SDM "Guest Register State"):
- * bytes 5 and 6 of a descriptor without its limit bits, and "unusable" in bit 16.
+ * Bits of struct emul_seg.ar, with the layout of the VMX guest access rights (SDM "Guest Register
+ * State"): bytes 5 and 6 of a descriptor without its limit bits, and "unusable" in bit 16.
  */
 #define EMUL_AR_TYPE		0x0000000fu
 #define EMUL_AR_ACCESSED	0x00000001u
@@ -105,8 +105,8 @@ enum emul_table {
 
 /**
  * struct emul_seg - a segment register with its descriptor cache
- * @base: linear base
- * @limit: in bytes, already scaled when EMUL_AR_G is set
+ * @base: linear base address
+ * @limit: in bytes, already scaled if EMUL_AR_G is set
  * @sel: the visible selector
  * @ar: EMUL_AR_* bits
  */
@@ -117,23 +117,23 @@ struct emul_seg {
 	u32 ar;
 };
 
-/** struct emul_dtr - GDTR or IDTR: linear @base and @limit (bytes - 1) */
+/** struct emul_dtr - GDTR or IDTR: linear @base address, and @limit (size in bytes minus 1) */
 struct emul_dtr {
 	u64 base;
 	u16 limit;
 };
 
 /**
- * enum emul_access - on whose behalf linear memory or an MSR is touched
- * @EMUL_DATA: by the instruction as its explicit operand, with the privilege of the given CPL
- * @EMUL_DATA_RMW: (reads only) as EMUL_DATA, and the same bytes are written next: the page must be
+ * enum emul_access - kind of an access to linear memory or an MSR
+ * @EMUL_DATA: an explicit operand of the instruction, accessed with the given CPL
+ * @EMUL_DATA_RMW: for reads: as EMUL_DATA, but a write of the same bytes follows. The page must be
  *	writable, and a page fault reports a write
- * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string at once, all in one page. The
- *	op answers EMUL_RETRY unless the page is plain memory; a write, which follows such a probe,
- *	it does in any case. Devices see each item by itself
- * @EMUL_SYSTEM: implicitly by the processor: descriptor tables, TSS, and the MSRs that SYSCALL and
- *	SYSENTER use. Memory: a supervisor access whatever the CPL; RFLAGS.AC does not lift SMAP.
- *	MSRs: never filtered, never a reason for an exit to userspace.
+ * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string in one page. If the page is
+ *	not plain memory, read and probe_write return EMUL_RETRY. A write follows a successful probe
+ *	and must not return EMUL_RETRY. Devices get each item separately
+ * @EMUL_SYSTEM: an implicit access by the CPU: descriptor tables, TSS, and the MSRs of SYSCALL and
+ *	SYSENTER. Memory: a supervisor access at any CPL; RFLAGS.AC does not override SMAP. MSRs: no
+ *	MSR filter and no exit to userspace
  */
 enum emul_access {
 	EMUL_DATA,
@@ -143,15 +143,15 @@ enum emul_access {
 };
 
 /**
- * enum emul_sysop - what emul_ops.system is asked to do
- * @EMUL_SYS_HLT: nothing; EMUL_OUT_HALT follows. The op may refuse
+ * enum emul_sysop - operations of emul_ops.system
+ * @EMUL_SYS_HLT: does nothing, but may fail; EMUL_OUT_HALT follows
  * @EMUL_SYS_INVLPG: arg = linear address (canonical)
  * @EMUL_SYS_INVPCID: arg = type, arg2 = linear address of the 16-byte descriptor
  * @EMUL_SYS_WBINVD: also for WBNOINVD
  * @EMUL_SYS_INVD: discard the caches
  * @EMUL_SYS_CLTS: clear CR0.TS
- * @EMUL_SYS_HYPERCALL: VMCALL or VMMCALL (arg = 0 or 1). The op reads and writes ctx.gpr[]
- *	by emul_gpr() and emul_set_gpr()
+ * @EMUL_SYS_HYPERCALL: arg = 0 for VMCALL, 1 for VMMCALL. The op accesses ctx.gpr[] by emul_gpr()
+ *	and emul_set_gpr()
  * @EMUL_SYS_MONITOR: arg = linear address
  * @EMUL_SYS_MWAIT: arg = EAX hints, arg2 = ECX extensions
  * @EMUL_SYS_PAUSE: spin-loop hint
@@ -159,8 +159,8 @@ enum emul_access {
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
  * @EMUL_SYS_SWITCH_NMI: IRET has completed: NMIs are unblocked
- * @EMUL_SYS_VMX_SVM: a VMX, SVM or SMX instruction, RSM, GETSEC: arg = opcode bytes 0F xx ModRM as
- *	in memory order (0xMMxx0f). The usual answer is emul_fault(ctx, #UD)
+ * @EMUL_SYS_VMX_SVM: a VMX, SVM or SMX instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM
+ *	in memory order (0xMMxx0f). Most ops return emul_fault(ctx, #UD)
  */
 enum emul_sysop {
 	EMUL_SYS_HLT,
@@ -181,7 +181,7 @@ enum emul_sysop {
 };
 
 /**
- * enum emul_fpuop - the few x87 control instructions that are emulated, for emul_ops.fpu
+ * enum emul_fpuop - operations of emul_ops.fpu: the emulated x87 control instructions
  * @EMUL_FPU_INIT: FNINIT
  * @EMUL_FPU_CLEX: FNCLEX
  * @EMUL_FPU_GET_CW: FNSTCW
@@ -190,7 +190,7 @@ enum emul_sysop {
  * @EMUL_FPU_WAIT: FWAIT: raise a pending x87 exception (#MF by emul_fault()) if there is one
  * @EMUL_FPU_EMMS: EMMS: mark all x87 registers empty
  * @EMUL_FPU_GET_MXCSR: STMXCSR
- * @EMUL_FPU_SET_MXCSR: LDMXCSR; reserved bits are a #GP(0) of the op
+ * @EMUL_FPU_SET_MXCSR: LDMXCSR; the op raises #GP(0) for reserved bits
  */
 enum emul_fpuop {
 	EMUL_FPU_INIT,
@@ -204,23 +204,23 @@ enum emul_fpuop {
 	EMUL_FPU_SET_MXCSR,
 };
 
-/** enum emul_vec - which vector register file emul_ops.get_vec and set_vec mean */
+/** enum emul_vec - vector register file for emul_ops.get_vec and emul_ops.set_vec */
 enum emul_vec {
-	EMUL_MM,	/* 8 registers of 8 bytes; writing also marks the x87 state as MMX does */
-	EMUL_XMM,	/* 16 registers of 16 bytes; writing keeps the bits above 127 */
-	EMUL_YMM,	/* 16 registers of 32 bytes; writing clears the bits above 255 */
+	EMUL_MM,	/* 8 registers of 8 bytes; a write also changes the x87 state */
+	EMUL_XMM,	/* 16 registers of 16 bytes; a write keeps bits above 127 */
+	EMUL_YMM,	/* 16 registers of 32 bytes; a write clears bits above 255 */
 };
 
 /**
- * struct emul_fx - x87 and SSE state as FXSAVE64 lays it out (SDM "FXSAVE")
+ * struct emul_fx - x87 and SSE state in the layout of FXSAVE64 (SDM "FXSAVE")
  * @cwd: control word
  * @swd: status word
- * @twd: abridged tag word: a bit per physical register that is not empty
- * @fop: opcode of the last instruction that is none of control
- * @rip: its instruction pointer
- * @rdp: the pointer to its memory operand
+ * @twd: abridged tag word: one bit per physical register, set if it is not empty
+ * @fop: opcode of the last x87 instruction that is not a control instruction
+ * @rip: instruction pointer of that instruction
+ * @rdp: pointer to the memory operand of that instruction
  * @mxcsr: MXCSR
- * @mxcsr_mask: bits that MXCSR has
+ * @mxcsr_mask: implemented bits of MXCSR
  * @st: ST(0) to ST(7), 10 bytes each
  * @xmm: XMM0 to XMM15
  * @rest: reserved, and free for software
@@ -242,78 +242,80 @@ struct emul_fx {
 struct emul_ctx;
 
 /**
- * struct emul_ops - how the emulator reaches the machine
+ * struct emul_ops - the caller's functions that access memory, devices and registers
  *
- * No pointer may be NULL. Every op that returns enum emul_rc may answer EMUL_OK, EMUL_FAULT (after
- * emul_fault(), emul_fault_code() or emul_fault_page()) or EMUL_UNHANDLEABLE; EMUL_IO where it is
- * said. Linear addresses are final: segment base added, limit, canonicality and alignment checked,
- * wrapped to 32 bits outside of 64-bit mode. An access may cross one page boundary; an op that
- * writes checks both pages before it changes the first. Ops do not touch ctx.gpr, rip or rflags.
+ * No pointer may be NULL. Every op that returns enum emul_rc may return EMUL_OK, EMUL_UNHANDLEABLE
+ * or EMUL_FAULT (after emul_fault(), emul_fault_code() or emul_fault_page()). EMUL_IO is allowed
+ * where an op's comment says so. Linear addresses are final: the emulator has added the segment
+ * base, checked limit, canonicality and alignment, and wrapped the address to 32 bits outside
+ * 64-bit mode. An access may cross one page boundary; an op that writes checks both pages before it
+ * changes the first one. Ops do not touch ctx.gpr, rip or rflags.
  */
 struct emul_ops {
 	/**
-	 * @fetch: read @len (1..15) instruction bytes, never across a page boundary. Called at most
-	 * twice per decode, the second time for the next page and only if the first page's bytes
-	 * did not complete the instruction.
+	 * @fetch: read @len (1..15) instruction bytes within one page. Called at most twice per
+	 *	decode: the second time for the next page, if the first page's bytes do not complete
+	 *	the instruction.
 	 */
 	enum emul_rc (*fetch)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl);
-	/** @read: read @len bytes (1..32, or up to ctx.io_buf_size within one page). May EMUL_IO */
+	/** @read: read @len bytes (1..32, or ctx.io_buf_size in one page). May return EMUL_IO */
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
 	/**
-	 * @write: write @len bytes (as @read). May EMUL_IO. An op that puts a device's write off
-	 * until the instruction is done answers EMUL_OK and sets ctx.stop.
+	 * @write: write @len bytes (as @read). May return EMUL_IO. An op that delays a write to a
+	 *	device until the instruction is done returns EMUL_OK and sets ctx.stop.
 	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
 	/**
-	 * @cmpxchg: atomically replace @len (1, 2, 4, 8, 16) bytes that equal @old by @new;
-	 * EMUL_RETRY if they differ. It must never issue a locked host access that crosses a cache
-	 * line: such an operand, and one that is not plain memory, is written without atomicity
-	 * or refused. May EMUL_IO (as a write of @new).
+	 * @cmpxchg: atomically replace @len (1, 2, 4, 8, 16) bytes by @new if they equal @old;
+	 *	otherwise return EMUL_RETRY. The op must not make a locked host access across a
+	 *	cache line: it writes such an operand, or one outside plain memory, without
+	 *	atomicity, or fails. May return EMUL_IO (as a write of @new).
 	 */
 	enum emul_rc (*cmpxchg)(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 				unsigned int len, enum emul_access acc, u8 cpl);
 	/**
-	 * @probe_write: would @write of these bytes succeed? Nothing is written. Called before a
-	 * port is read for INS, so that no datum is lost to a page fault, and before the second of
-	 * two dependent writes.
+	 * @probe_write: would @write of these bytes succeed? Writes nothing. Called before INS
+	 *	reads a port, so that no data is lost by a page fault, and before the second of two
+	 *	dependent writes.
 	 */
 	enum emul_rc (*probe_write)(struct emul_ctx *ctx, u64 la, unsigned int len,
 				    enum emul_access acc, u8 cpl);
 	/**
-	 * @pio_in: read @count items of @size (1, 2, 4) bytes from @port to @buf. The privilege was
-	 * checked. @count > 1 only for REP INS. May EMUL_IO.
+	 * @pio_in: read @count items of @size (1, 2, 4) bytes from @port to @buf. The emulator has
+	 *	checked the I/O privilege. @count is above 1 for REP INS only. May return EMUL_IO.
 	 */
 	enum emul_rc (*pio_in)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			       void *buf);
-	/** @pio_out: write items to @port, as @pio_in. May EMUL_IO */
+	/** @pio_out: write items to @port; as @pio_in. May return EMUL_IO */
 	enum emul_rc (*pio_out)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 				const void *buf);
-	/** @get_seg: a segment register, LDTR or TR with its cache. Cannot fail */
+	/** @get_seg: read a segment register, LDTR or TR, with its descriptor cache. Cannot fail */
 	void (*get_seg)(struct emul_ctx *ctx, enum emul_sreg nr, struct emul_seg *seg);
 	/**
-	 * @set_seg: load one; all checks are done. The op derives nothing: a null selector comes
-	 * with EMUL_AR_UNUSABLE, the accessed or busy bit is set in @seg and in memory.
+	 * @set_seg: load a segment register that the emulator has checked. @seg is complete: a null
+	 *	selector has EMUL_AR_UNUSABLE, and the accessed or busy bit is already set, in
+	 *	memory too.
 	 */
 	void (*set_seg)(struct emul_ctx *ctx, enum emul_sreg nr, const struct emul_seg *seg);
-	/** @get_table: GDTR or IDTR. Cannot fail */
+	/** @get_table: read GDTR or IDTR. Cannot fail */
 	void (*get_table)(struct emul_ctx *ctx, enum emul_table nr, struct emul_dtr *dtr);
 	/** @set_table: load GDTR or IDTR */
 	void (*set_table)(struct emul_ctx *ctx, enum emul_table nr, const struct emul_dtr *dtr);
-	/** @get_cr: CR0, CR2, CR3, CR4 or CR8 as the guest sees it. Cannot fail */
+	/** @get_cr: read the guest's CR0, CR2, CR3, CR4 or CR8. Cannot fail */
 	u64 (*get_cr)(struct emul_ctx *ctx, unsigned int nr);
-	/** @set_cr: MOV to CR with all checks (reserved bits, mode transitions). May EMUL_IO */
+	/** @set_cr: MOV to CR; the op checks reserved bits and mode. May return EMUL_IO */
 	enum emul_rc (*set_cr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_dr: DR0..DR3, DR6, DR7 (4 and 5 are resolved before) */
+	/** @get_dr: read DR0..DR3, DR6 or DR7 (DR4 and DR5 are mapped to 6 and 7 before) */
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
-	/** @set_dr: load a debug register; reserved bits are a #GP(0) of the op */
+	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_msr: RDMSR; also IA32_TSC for RDTSC and IA32_EFER, with EMUL_SYSTEM. May EMUL_IO */
+	/** @get_msr: RDMSR; also IA32_EFER, and IA32_TSC for RDTSC. May return EMUL_IO */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
-	/** @set_msr: WRMSR. May EMUL_IO */
+	/** @set_msr: WRMSR. May return EMUL_IO */
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
-	/** @cpuid: regs[] is EAX, EBX, ECX, EDX: in leaf and subleaf (ECX), out the answer */
+	/** @cpuid: execute CPUID. regs[] is EAX, EBX, ECX, EDX; EAX and ECX are inputs */
 	enum emul_rc (*cpuid)(struct emul_ctx *ctx, u32 regs[4]);
 	/** @get_vec: read vector register @nr (8, 16 or 32 bytes) */
 	enum emul_rc (*get_vec)(struct emul_ctx *ctx, enum emul_vec file, unsigned int nr,
@@ -323,18 +325,18 @@ struct emul_ops {
 				const void *buf);
 	/** @get_fx: read the x87 and SSE state. Cannot fail */
 	void (*get_fx)(struct emul_ctx *ctx, struct emul_fx *fx);
-	/** @set_fx: write it; MXCSR has no bit that @get_fx did not have in its mask */
+	/** @set_fx: write the x87 and SSE state; MXCSR has only bits of @get_fx's mxcsr_mask */
 	void (*set_fx)(struct emul_ctx *ctx, const struct emul_fx *fx);
 	/**
-	 * @x87: carry out an x87 instruction on the state @fx, which has no exception pending.
-	 * @opcode: D8..DF. @modrm: the ModRM byte; memory forms use @data, up to 16 bytes, in or
-	 * out. It changes @fx and @data alone
+	 * @x87: execute an x87 instruction on the state @fx, which has no pending exception.
+	 *	@opcode: D8..DF. @modrm: the ModRM byte. Memory forms use @data, up to 16 bytes, in
+	 *	or out. The op changes nothing but @fx and @data
 	 */
 	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
 			    void *data);
-	/** @fpu: an x87 control operation; CR0.EM, CR0.TS and CR0.MP were checked */
+	/** @fpu: execute an x87 control operation; the emulator has checked CR0.EM, TS and MP */
 	enum emul_rc (*fpu)(struct emul_ctx *ctx, enum emul_fpuop op, u32 *val);
-	/** @system: everything rare; see enum emul_sysop. May EMUL_IO */
+	/** @system: execute a rare operation, see enum emul_sysop. May return EMUL_IO */
 	enum emul_rc (*system)(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, u64 arg2,
 			       u64 *out);
 };
@@ -349,40 +351,40 @@ enum emul_map {
 
 #define EMUL_MAX_INSN	15
 
-struct emul_opcode;	/* internal.h: a row of the opcode tables */
+struct emul_opcode;	/* a row of the opcode tables, see internal.h */
 
 /**
- * struct emul_insn - one decoded instruction. Everything here follows from the bytes and the mode
- * @bytes: as fetched
+ * struct emul_insn - a decoded instruction; depends on the instruction's bytes and the mode only
+ * @bytes: the fetched bytes
  * @avail: number of valid @bytes
- * @len: length of the instruction; 0 while there is none
+ * @len: length of the instruction; 0: no instruction is decoded
  * @map: opcode map
  * @opcode: last opcode byte
- * @modrm: the ModRM byte (0 if there is none: see @has_modrm)
+ * @modrm: the ModRM byte; 0 without one, see @has_modrm
  * @sib: the SIB byte, if any
- * @rex: the REX prefix, 0 if none (or cancelled by a later legacy prefix)
- * @rep: 0xf2, 0xf3 or 0: the last of them counts
- * @lock: LOCK prefix seen
- * @opsize_prefix: 0x66 seen
- * @vex: it has a VEX prefix, whose W and (in 64-bit mode) R, X and B are in @rex, and its pp in
- *	@rep and @opsize_prefix
+ * @rex: the REX prefix; 0 without one, or if a legacy prefix follows it
+ * @rep: 0xf2, 0xf3 or 0: the last REP prefix
+ * @lock: there is a LOCK prefix
+ * @opsize_prefix: there is an operand-size prefix (66)
+ * @vex: there is a VEX prefix. Its W and (in 64-bit mode) R, X and B are in @rex, its pp is in @rep
+ *	and @opsize_prefix
  * @vex_l: VEX.L: vectors of 256 bits
  * @vex_v: register that VEX.vvvv names; 0 if it names none
- * @seg: segment override or -1, after the rules of 64-bit mode
- * @has_modrm: the row has a ModRM byte
+ * @seg: segment of the memory operand; before that is known the override or -1
+ * @has_modrm: there is a ModRM byte
  * @mod: ModRM.mod
  * @reg: ModRM.reg with REX.R
  * @rm: ModRM.rm with REX.B (register number if @mod is 3)
- * @base: base register of the effective address or -1
- * @index: index register or -1
+ * @base: base register of the effective address, or -1
+ * @index: index register, or -1
  * @scale: shift of the index, 0..3
- * @rip_relative: 64-bit mode, displacement counts from the next instruction
+ * @rip_relative: 64-bit mode: @disp is relative to the next instruction
  * @disp: displacement, sign-extended
  * @imm: first immediate, extended as the row says; also moffs and relative offsets
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
- * @op_bytes: operand size of the instruction: 1, 2, 4, 8 (means nothing for vectors)
+ * @op_bytes: operand size: 1, 2, 4, 8 (meaningless for vectors)
  * @ad_bytes: address size: 2, 4, 8
- * @row: the opcode table's row
+ * @row: row of the opcode table
  */
 struct emul_insn {
 	u8 bytes[EMUL_MAX_INSN];
@@ -417,9 +419,9 @@ struct emul_insn {
 };
 
 /**
- * struct emul_exception - what an EMUL_FAULT means
+ * struct emul_exception - the exception of an EMUL_FAULT
  * @vector: exception vector
- * @has_error: it pushes @error
+ * @has_error: the exception pushes @error
  * @error: error code
  * @cr2: faulting linear address (#PF only)
  * @payload: DR6 bits (#DB only)
@@ -432,22 +434,22 @@ struct emul_exception {
 	u64 payload;
 };
 
-/* emul_ctx.out: what a completed instruction asks of the caller. Valid with EMUL_OK. */
-#define EMUL_OUT_AGAIN		BIT(0)	/* RIP still at it: iterations left, lost cmpxchg */
-#define EMUL_OUT_STI		BIT(1)	/* interrupts are blocked for one instruction (STI) */
-#define EMUL_OUT_MOVSS		BIT(2)	/* as MOV SS and POP SS block: interrupts and #DB */
-#define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: #DB with DR6.BS is due now */
+/* Bits of emul_ctx.out, valid with EMUL_OK: what the caller must do after the instruction. */
+#define EMUL_OUT_AGAIN		BIT(0)	/* RIP unchanged: iterations left, or failed cmpxchg */
+#define EMUL_OUT_STI		BIT(1)	/* STI: interrupts are blocked for one instruction */
+#define EMUL_OUT_MOVSS		BIT(2)	/* MOV SS, POP SS: interrupts and #DB are blocked */
+#define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: deliver #DB with DR6.BS */
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
-#define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may have changed: call emul_set_mode() */
-#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: ctx.task is to be switched to */
-#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: iterations of a string are done */
+#define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may differ: call emul_set_mode() */
+#define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: switch to ctx.task */
+#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: string iterations are done */
 
 /**
- * struct emul_operand - internal to one emul_exec()
+ * struct emul_operand - operand of an instruction, private to emul_exec()
  * @kind: none, general register, memory, vector register, or a value
  * @bytes: size
- * @reg: register number (or segment, control register)
- * @high: one of AH, CH, DH, BH
+ * @reg: number of the general, segment or control register
+ * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
  * @ea: offset within the segment
  * @la: linear address
@@ -466,23 +468,23 @@ struct emul_operand {
 	u64 orig;
 };
 
-/** enum emul_task_source - what makes a task switch */
+/** enum emul_task_source - cause of a task switch */
 enum emul_task_source {
 	EMUL_TASK_CALL,
 	EMUL_TASK_IRET,
 	EMUL_TASK_JMP,
-	EMUL_TASK_GATE,		/* a task gate of the IDT */
+	EMUL_TASK_GATE,		/* a task gate in the IDT */
 };
 
 /**
  * struct emul_task - a task switch, for emul_task_switch()
- * @sel: selector of the new TSS (for a task gate what it holds, for IRET the link)
+ * @sel: selector of the new TSS: from the instruction, the task gate, or for IRET the task link
  * @source: enum emul_task_source
- * @external: by an event that is not an instruction: the EXT bit of error codes
+ * @external: an event causes the switch, not an instruction: EXT bit of error codes
  * @has_error: push @error on the new task's stack
  * @error: error code
- * @switched: (out) the new task is the current one, even if its segments are at fault
- * @trap: (out) the new TSS has its T bit set: a #DB with DR6.BT is due
+ * @switched: (output) the new task is current, even if loading its segments faults
+ * @trap: (output) the new TSS has its T bit set: the caller must raise #DB with DR6.BT
  */
 struct emul_task {
 	u16 sel;
@@ -495,35 +497,36 @@ struct emul_task {
 };
 
 /**
- * struct emul_ctx - one emulation
- * @ops: the machine; constant
- * @gpr: general registers: in the guest's values, out the new ones. Only completed work shows
- * @rip: offset within CS of the instruction (64-bit: linear)
+ * struct emul_ctx - state of an emulation
+ * @ops: the caller's functions; constant
+ * @gpr: general registers: input and output; only committed values are visible
+ * @rip: offset of the instruction in CS (64-bit mode: linear address)
  * @rflags: RFLAGS
- * @mode: how to decode; set by emul_init() or emul_set_mode(), and by instructions that change it
- * @wide: CS.D as protected mode left it for real mode: operands and addresses of 32 bits
- * @cpl: current privilege level; updated likewise
- * @rep_limit: iterations that one emul_exec() may do of a repeated string instruction (not 0)
- * @io_buf: a buffer that batches REP INS and REP OUTS, or NULL for one item at a time
- * @io_buf_size: its size in bytes
- * @seq: grows with every commit of an instruction or iteration
- * @lock_cr8: LOCK before a MOV with CR0 makes it one with CR8 (APM "CR8"), else #UD
- * @stop: set by an op: a repeated string instruction ends with the iteration in work, and
- *	EMUL_OUT_AGAIN says whether more are left
- * @insn: the decoded instruction. Valid when insn.len is not 0
+ * @mode: CPU mode; set by emul_init(), emul_set_mode(), and instructions that change it
+ * @wide: real mode with CS.D set, left over from protected mode: 32-bit operands and addresses
+ * @cpl: current privilege level; set like @mode
+ * @rep_limit: maximum iterations of a repeated string instruction in one emul_exec(); not 0
+ * @io_buf: buffer for batches of REP INS and REP OUTS; NULL: one item at a time
+ * @io_buf_size: size of @io_buf in bytes
+ * @seq: incremented by every commit of an instruction or iteration
+ * @lock_cr8: LOCK MOV with CR0 accesses CR8 (APM "CR8"); otherwise it raises #UD
+ * @stop: set by an op: a repeated string instruction stops after the current iteration, with
+ *	EMUL_OUT_AGAIN if more iterations are left
+ * @insn: the decoded instruction; valid if insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
- * @task: the task switch that EMUL_OUT_TASK_SWITCH asks for: emul_task_switch() makes it, with the
- *	RIP of the next instruction. Gates were checked
- * @dst: operands of the instruction in work, with the staged registers: private
- * @src: private
- * @src2: private
+ * @task: the task switch of EMUL_OUT_TASK_SWITCH, for emul_task_switch() with the RIP of the next
+ *	instruction; gates have been checked
+ * @dst: private: destination operand
+ * @src: private: first source operand
+ * @src2: private: second source operand
  * @staged: private: new values of the registers in @dirty
- * @dirty: private: bit per register
- * @next_rip: private
- * @flags: private: RFLAGS to be
- * @fx: private: x87 and SSE state that the instruction in work changes
- * @trap: private: a single-step trap follows, by TF as it was before (after SYSCALL, as it is then)
+ * @dirty: private: one bit per register
+ * @next_rip: private: RIP to be committed
+ * @flags: private: RFLAGS to be committed
+ * @fx: private: x87 and SSE state that the instruction changes
+ * @trap: private: a single-step trap follows; from TF before the instruction, but after SYSCALL
+ *	from the new TF
  */
 struct emul_ctx {
 	const struct emul_ops *ops;
@@ -556,12 +559,12 @@ struct emul_ctx {
 };
 
 /**
- * enum emul_event - why emul_deliver() delivers a vector (SDM "Interrupt and Exception Handling")
+ * enum emul_event - kind of an event to deliver (SDM "Interrupt and Exception Handling")
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
- * @EMUL_EV_EXCEPTION: a fault, trap or abort of the processor, error code as given
- * @EMUL_EV_SOFT: INT n: the gate's DPL is checked against CPL
+ * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with the given error code
+ * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
  * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
- * @EMUL_EV_PRIV_SOFT: INT1: no DPL check
+ * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL
  */
 enum emul_event {
 	EMUL_EV_EXTERNAL,
@@ -572,96 +575,91 @@ enum emul_event {
 };
 
 /**
- * emul_init() - prepare a context for use
- * @ctx: set to "no instruction", a rep_limit of 1024 and no io_buf; registers are not touched
- * @ops: the machine, complete
+ * emul_init() - Initialize a context, except its registers
+ * @ctx: gets no instruction, a rep_limit of 1024 and no io_buf
+ * @ops: the caller's functions, complete
  * @mode: see emul_set_mode()
  * @cpl: 0..3; 0 in real mode, 3 in VM86
  */
 void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode mode, u8 cpl);
 
-/** emul_set_mode() - compute ctx.mode and ctx.cpl anew through the ops */
+/** emul_set_mode() - Compute ctx.mode and ctx.cpl from the registers that ops return */
 void emul_set_mode(struct emul_ctx *ctx);
 
 /**
- * emul_decode() - fetch and decode the instruction at CS:ctx.rip
- * @ctx: uses rip, mode, cpl
- *
- * Return: EMUL_OK and ctx.insn, or EMUL_FAULT (#PF or whatever the fetch op said, #GP(0) past 15
- * bytes or past the code segment's limit, #UD for what the SDM leaves undefined or forbids in this
- * mode, LOCK where it may not be included), or EMUL_UNHANDLEABLE for an instruction that exists but
- * is not emulated (x87 and vector arithmetic, EVEX and XOP). On anything but EMUL_OK ctx.insn.len
- * is 0.
+ * emul_decode() - Fetch and decode the instruction at CS:ctx.rip
+ * @ctx: uses rip, mode and cpl
+ * Return: EMUL_OK with ctx.insn; EMUL_FAULT: an exception of the fetch op (#PF), #GP(0) beyond 15
+ * bytes or the code segment's limit, #UD for an opcode that is undefined or illegal in this mode or
+ * with LOCK; EMUL_UNHANDLEABLE for an instruction that exists but is not emulated (x87 and vector
+ * arithmetic, EVEX and XOP). Except with EMUL_OK, ctx.insn.len is 0.
  */
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
- * emul_decode_call() - as emul_decode(), if the instruction is VMCALL, VMMCALL or SYSCALL
- *
- * Others are EMUL_UNHANDLEABLE, which their opcode tells: no byte after it is fetched, as hardware
- * has fetched none when it raised #UD.
+ * emul_decode_call() - Decode VMCALL, VMMCALL or SYSCALL, as emul_decode()
+ * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
+ * because hardware did not fetch them either when it raised #UD.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
 /**
- * emul_decode_bytes() - as emul_decode(), on bytes that the caller already has
- * @ctx: uses rip, mode, cpl
+ * emul_decode_bytes() - Decode an instruction whose first bytes the caller has, as emul_decode()
+ * @ctx: uses rip, mode and cpl
  * @bytes: the first bytes of the instruction
- * @len: 0..15; if they do not suffice, the rest is fetched
+ * @len: number of @bytes, 0..15; missing bytes are fetched
  */
 enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned int len);
 
 /**
- * emul_exec() - execute the decoded instruction
- * @ctx: as emul_decode() left it, registers included
- *
- * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc, RIP at the instruction (iterations of a
- * repeated string instruction that came before stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
- * switches (EMUL_OUT_TASK_SWITCH and ctx.task), call gates, and what an op refuses.
+ * emul_exec() - Execute the decoded instruction
+ * @ctx: decoded, with the guest's registers
+ * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc and RIP at the instruction (earlier
+ * iterations of a repeated string instruction stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
+ * switches (EMUL_OUT_TASK_SWITCH and ctx.task), for call gates, and if an op returns it.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 
-/** emul_step() - emul_decode() and, if that succeeds, emul_exec() */
+/** emul_step() - Call emul_decode() and, if that succeeds, emul_exec() */
 enum emul_rc emul_step(struct emul_ctx *ctx);
 
 /**
- * emul_deliver() - deliver an interrupt or exception through the IVT or IDT
- * @ctx: uses and changes gpr, rip, rflags, mode, cpl; ctx.insn is forgotten
+ * emul_deliver() - Deliver an interrupt or exception through the IVT or IDT
+ * @ctx: uses and changes gpr, rip, rflags, mode, cpl; ctx.insn becomes invalid
  * @vector: 0..255
  * @ev: kind of the event
  * @has_error: push @error (never in real mode)
  * @error: error code
  * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
  *
- * CR2, DR6 and DR7.GD are the caller's. Return: EMUL_OK, EMUL_FAULT with the exception that the
- * delivery met (the caller judges double and triple faults), EMUL_UNHANDLEABLE for a task gate,
- * with EMUL_OUT_TASK_SWITCH and ctx.task.
+ * The caller sets CR2, DR6 and DR7.GD. Return: EMUL_OK; EMUL_FAULT with the exception that the
+ * delivery has raised (the caller handles double and triple faults); EMUL_UNHANDLEABLE for a task
+ * gate, with EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
 
 /**
- * emul_task_switch() - switch tasks as JMP, CALL, IRET or an event does
- * @ctx: uses and changes gpr, rip, rflags, mode, cpl; RIP is where the old task goes on
- * @task: what and why. The privilege checks of gates were made
- *
- * Return: EMUL_OK; EMUL_FAULT with the exception, of the old task unless task.switched;
- * EMUL_UNHANDLEABLE in real and long mode, which have no tasks, and if an op gave up.
+ * emul_task_switch() - Switch tasks for JMP, CALL, IRET or an event
+ * @ctx: uses and changes gpr, rip, rflags, mode, cpl; rip is where the old task continues
+ * @task: the switch; the privilege checks of gates have been made
+ * Return: EMUL_OK; EMUL_FAULT with an exception of the new task if task.switched, otherwise of the
+ * old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks, and if an op returns it.
  */
 enum emul_rc emul_task_switch(struct emul_ctx *ctx, struct emul_task *task);
 
-/* For ops: record an exception. Each returns EMUL_FAULT. */
+/* Ops call these to record an exception in ctx.exc. Each returns EMUL_FAULT. */
 enum emul_rc emul_fault(struct emul_ctx *ctx, u8 vector);
 enum emul_rc emul_fault_code(struct emul_ctx *ctx, u8 vector, u32 error);
 enum emul_rc emul_fault_page(struct emul_ctx *ctx, u64 cr2, u32 error);
 
-/** emul_gpr() - a register as the instruction in work sees it (staged value first) */
+/** emul_gpr() - Return a register's staged value, or its committed value if none is staged */
 static inline u64 emul_gpr(const struct emul_ctx *ctx, unsigned int nr)
 {
 	return ctx->dirty & BIT(nr) ? ctx->staged[nr] : ctx->gpr[nr];
 }
 
-/** emul_set_gpr() - stage a full 64-bit register value; committed with the instruction */
+/** emul_set_gpr() - Stage a 64-bit register value, to be committed with the instruction */
 static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
 	ctx->staged[nr] = val;
@@ -670,19 +668,19 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 
 /**
  * struct emul_mov - a plain MOV between memory and a register or immediate
- * @write: register or immediate to memory
+ * @write: from register or immediate to memory
  * @bytes: size of the memory access: 1, 2, 4, 8
  * @sign_extend: (reads) MOVSX, MOVSXD
  * @dst_bytes: (reads) size of the destination register: 1, 2, 4, 8
- * @from_reg: (writes) the datum is a register's, else an immediate
+ * @from_reg: (writes) a register is written, not an immediate
  * @reg: the register
- * @high: it is AH, CH, DH or BH
+ * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
- * @base: base register of its address or -1
- * @index: index register or -1
+ * @base: base register of the address, or -1
+ * @index: index register, or -1
  * @scale: shift of the index
- * @disp: displacement, to which RIP is added already where it counts from there
- * @val: (writes) the datum
+ * @disp: displacement, including RIP if the address is RIP-relative
+ * @val: (writes) the value
  */
 struct emul_mov {
 	bool write;
@@ -701,37 +699,36 @@ struct emul_mov {
 };
 
 /**
- * emul_as_mov() - is the decoded instruction a plain MOV, MOVZX, MOVSX or MOVSXD with memory?
+ * emul_as_mov() - Is the decoded instruction a plain MOV, MOVZX, MOVSX or MOVSXD with memory?
  * @ctx: decoded
- * @mov: filled when true
+ * @mov: filled if the result is true
  *
- * The short way for MMIO whose guest-physical address the hardware has already reported: the
- * caller does the access itself and ends with emul_finish_mov().
+ * For fast MMIO, if hardware has reported the guest-physical address: the caller does the access
+ * itself and then calls emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
 
 /**
- * emul_mov_linear() - the linear address of the memory operand
+ * emul_mov_linear() - Compute the linear address of the memory operand
  * @ctx: decoded
  * @mov: from emul_as_mov()
- * @la: filled with EMUL_OK
- *
- * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would
+ * @la: set with EMUL_OK
+ * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would return
  */
 enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la);
 
 /**
- * emul_finish_mov() - commit a MOV that the caller has executed
+ * emul_finish_mov() - Commit a MOV whose memory access the caller has done
  * @ctx: decoded
  * @mov: from emul_as_mov()
- * @val: (reads) what was read
+ * @val: (reads) the value read
  *
- * Advances RIP and sets ctx.out exactly as emul_exec() does.
+ * Advances RIP and sets ctx.out as emul_exec() does.
  */
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val);
 
 /**
- * emul_mov_ea() - the offset of the memory operand in its segment, not cut to the address size
+ * emul_mov_ea() - Return the operand's offset in its segment, not cut to the address size
  * @mov: from emul_as_mov()
  * @base: value of the base register, 0 if there is none
  * @index: value of the index register, 0 if there is none
@@ -741,7 +738,7 @@ static inline u64 emul_mov_ea(const struct emul_mov *mov, u64 base, u64 index)
 	return mov->disp + base + (index << mov->scale);
 }
 
-/** emul_mov_datum() - what the write stores, @reg being the register's present value */
+/** emul_mov_datum() - Return the value that the MOV writes; @reg: value of the register */
 static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
 {
 	if (!mov->from_reg)
@@ -750,7 +747,7 @@ static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
 	return mov->bytes == 8 ? reg : reg & (BIT_ULL(mov->bytes * 8) - 1);
 }
 
-/** emul_mov_result() - the register after the read of @val, @reg being its value before */
+/** emul_mov_result() - Return the register's new value after reading @val; @reg: old value */
 static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 {
 	unsigned int unused = 64 - mov->bytes * 8, shift = mov->high ? 8 : 0;
@@ -758,20 +755,20 @@ static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 
 	val = mov->sign_extend ? (u64)((s64)(val << unused) >> unused) : val << unused >> unused;
 	val = val << shift & mask;
-	/* Results of 4 bytes clear the upper half. */
+	/* Writes of 4 bytes to a register clear its upper half. */
 	return mov->dst_bytes < 4 ? val | (reg & ~mask) : val;
 }
 
-/** emul_writes_memory() - does the decoded instruction write its memory operand (or a stack)? */
+/** emul_writes_memory() - Does the decoded instruction write to its memory operand or stack? */
 bool emul_writes_memory(const struct emul_ctx *ctx);
 
-/** emul_is_string() - is it a (possibly repeated) string instruction? */
+/** emul_is_string() - Is the decoded instruction a (possibly repeated) string instruction? */
 bool emul_is_string(const struct emul_ctx *ctx);
 
-/** emul_is_hypercall() - is it VMCALL or VMMCALL? */
+/** emul_is_hypercall() - Is the decoded instruction VMCALL or VMMCALL? */
 bool emul_is_hypercall(const struct emul_ctx *ctx);
 
-/** emul_is_syscall() - is it SYSCALL, which the vendors define differently outside 64-bit mode? */
+/** emul_is_syscall() - Is it SYSCALL? Outside 64-bit mode it depends on the CPU's vendor */
 bool emul_is_syscall(const struct emul_ctx *ctx);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The emulator as the kernel's compiler builds it: a few instructions of each kind. The full tests
- * and the comparison with the processor are userspace builds (selftests/host/emul_*_test.c).
+ * The emulator as built by the kernel's compiler: a few instructions of each kind. The full tests
+ * and the comparison with the CPU are userspace programs (selftests/host/emul_*_test.c).
  */
 #include <kunit/test.h>
 
@@ -58,7 +58,7 @@ static enum emul_rc kunit_write(struct emul_ctx *ctx, u64 la, const void *buf, u
 	return EMUL_OK;
 }
 
-/* The instructions below need no more of the machine than this. */
+/* The instructions below call no other ops. */
 static const struct emul_ops kunit_ops = {
 	.fetch = kunit_fetch,
 	.read = kunit_read,
@@ -73,7 +73,7 @@ struct kunit_case_row {
 	u8 vector;
 };
 
-/* RAX = 0x1234, RBX = 0x40, the 8 bytes at 0x40 are 5. */
+/* Before each row RAX = 0x1234, RBX = 0x40, and the 8 bytes at 0x40 are 5. */
 static const struct kunit_case_row emul_rows[] = {
 	{ "add rax, rax", { 0x48, 0x01, 0xc0 }, EMUL_OK, 0x2468 },
 	{ "mov eax, [rbx]", { 0x8b, 0x03 }, EMUL_OK, 5 },
@@ -110,7 +110,7 @@ static void emul_rows_test(struct kunit *test)
 	}
 }
 
-/* A repeated string instruction stops at its bound and goes on. */
+/* A repeated string instruction stops at rep_limit and continues with the next emul_exec(). */
 static void emul_rep_test(struct kunit *test)
 {
 	struct kunit_machine *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The executor's frame: operands are loaded, the row's handler runs, the result is stored, and
- * only then registers change. Upstream writes registers as it goes and keeps per-operand state
- * across exits to userspace; here everything is staged, so an instruction that cannot complete
- * leaves no trace and starts again.
+ * Execute a decoded instruction: load operands, call the row's handler, store the result, commit
+ * registers. Upstream writes registers as it executes, and keeps the state of each operand across
+ * exits to userspace. okvm stages all writes, so that an instruction that cannot complete leaves no
+ * trace and is executed again from its start.
  */
 #include <asm/msr-index.h>
 
@@ -45,7 +45,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 	ctx->insn.avail = 0;
 }
 
-/* The decoding mode that follows from the machine's state. @cs_ar: EMUL_AR_* */
+/* Return the CPU mode for these registers. @cs_ar: EMUL_AR_* of CS */
 static enum emul_mode mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
 {
 	if (!(cr0 & X86_CR0_PE))
@@ -57,7 +57,7 @@ static enum emul_mode mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
 	return cs_ar & EMUL_AR_DB ? EMUL_PROT32 : EMUL_PROT16;
 }
 
-/* The beginning of the vendor's name: EBX of CPUID leaf 0. */
+/* Return the first four letters of the vendor's name: EBX of CPUID leaf 0. */
 u32 emul_vendor(struct emul_ctx *ctx)
 {
 	u32 regs[4] = { 0 };
@@ -99,7 +99,7 @@ void emul_set_mode(struct emul_ctx *ctx)
 
 /* --- memory ------------------------------------------------------------------------------- */
 
-/* SDM "Canonical Addressing": 48 bits, or 57 with CR4.LA57. The common case asks nobody. */
+/* SDM "Canonical Addressing": 48 bits, or 57 with CR4.LA57. Most addresses need no read of CR4. */
 bool emul_is_canonical(struct emul_ctx *ctx, u64 la)
 {
 	if ((u64)((s64)(la << 16) >> 16) == la)
@@ -115,8 +115,8 @@ static enum emul_rc seg_fault(struct emul_ctx *ctx, unsigned int seg)
 }
 
 /*
- * SDM "Type Checking" and "Limit Checking". Whether an access beyond 4 GiB faults is left to the
- * processor; here it goes on at 0, as the address does.
+ * SDM "Type Checking" and "Limit Checking". The SDM lets CPUs choose whether an access beyond 4 GiB
+ * faults; okvm wraps it to address 0.
  */
 bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, unsigned int len,
 		     bool write)
@@ -138,7 +138,7 @@ bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, uns
 	return limit == 0xffffffffu ? ea <= limit : ea + len - 1 <= limit;
 }
 
-/* SDM "Alignment Check Exception (#AC)": 4 bytes for what GDTR and far pointers of 6 bytes hold. */
+/* SDM "Alignment Check Exception (#AC)". GDTR and far pointers of 6 bytes are aligned to 4. */
 static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 {
 	unsigned int mask = len == 6 ? 3 : len - 1;
@@ -149,8 +149,8 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 }
 
 /*
- * emul_linear() - the linear address of @len bytes at @seg:@ea, all segment checks done
- * @write: check for writing
+ * emul_linear() - Check an access to @len bytes at @seg:@ea and return its linear address @write:
+ * check for writing
  */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
@@ -199,7 +199,7 @@ enum emul_rc emul_read_sys(struct emul_ctx *ctx, u64 la, void *buf, unsigned int
 	return ctx->ops->read(ctx, la, buf, len, EMUL_SYSTEM, ctx->cpl);
 }
 
-/* Effective address of the ModRM memory operand, from registers as staged. */
+/* Compute the effective address of the ModRM memory operand, from staged registers. */
 void emul_locate(struct emul_ctx *ctx, struct emul_operand *op)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -227,7 +227,7 @@ u64 emul_read_reg(const struct emul_ctx *ctx, unsigned int reg, unsigned int byt
 	return val & emul_mask(bytes);
 }
 
-/* Writing 32 bits clears the upper half, writing 8 or 16 keeps the rest. */
+/* Stage a register: a 32-bit write clears the upper half, 8 and 16 bits keep the rest. */
 void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned int bytes,
 		    bool high)
 {
@@ -240,7 +240,7 @@ void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned in
 	emul_set_gpr(ctx, reg, val);
 }
 
-/* Add to the part of a register that @mask selects; 32-bit sums clear the upper half. */
+/* Add to the bits of a register that @mask selects; a 32-bit sum clears the upper half. */
 void emul_add_reg(struct emul_ctx *ctx, unsigned int reg, u64 delta, u64 mask)
 {
 	u64 old = emul_gpr(ctx, reg);
@@ -288,7 +288,7 @@ enum emul_rc emul_pop(struct emul_ctx *ctx, u64 *val, unsigned int bytes)
 
 /* --- control flow ------------------------------------------------------------------------- */
 
-/* A near branch: @target is cut to @bytes; limit or canonicality is checked (SDM "JMP"). */
+/* Near branch to @target, cut to @bytes; checks CS limit or canonicality (SDM "JMP"). */
 enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes)
 {
 	struct emul_seg cs;
@@ -340,7 +340,7 @@ static void operand_moffs(struct emul_ctx *ctx, struct emul_operand *op)
 	op->ea = ctx->insn.imm;
 }
 
-/* Say where operand kind @kind is. @imm: the immediate that belongs to it. */
+/* Set up an operand of kind @kind. @imm: its immediate, if it is one. */
 static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsigned int kind,
 			    u64 imm)
 {
@@ -379,7 +379,7 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 	}
 }
 
-/* Fetch the operand's value; a memory operand that is also written is checked for writing. */
+/* Load an operand. EMUL_DATA_RMW: also check a memory operand for writing. */
 static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 				 enum emul_access acc)
 {
@@ -400,7 +400,7 @@ static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 	return EMUL_OK;
 }
 
-/* Put dst.val where it belongs. With LOCK the memory must still hold what was loaded. */
+/* Store dst.val. With LOCK: only if the memory still holds the loaded value, else EMUL_RETRY. */
 enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op)
 {
 	enum emul_rc rc;
@@ -449,7 +449,7 @@ static enum emul_rc exec_load_operands(struct emul_ctx *ctx)
 
 /* --- one instruction ---------------------------------------------------------------------- */
 
-/* Make everything staged visible. */
+/* Commit all staged values. */
 void emul_commit(struct emul_ctx *ctx)
 {
 	unsigned int nr;
@@ -464,7 +464,7 @@ void emul_commit(struct emul_ctx *ctx)
 	ctx->seq++;
 }
 
-/* RIP after the instruction: 64-bit mode counts in 64 bits, all else in 32. */
+/* Return RIP after the instruction: 64 bits in 64-bit mode, otherwise 32 bits. */
 static u64 exec_next_rip(const struct emul_ctx *ctx)
 {
 	u64 next = ctx->rip + ctx->insn.len;
@@ -525,9 +525,9 @@ enum emul_rc emul_step(struct emul_ctx *ctx)
 	return rc ?: emul_exec(ctx);
 }
 
-/* --- what the MMIO path asks -------------------------------------------------------------- */
+/* --- plain MOVs and other questions of the MMIO path ------------------------------------- */
 
-/* Where the memory operand is, by registers. */
+/* Describe the address of the memory operand by its registers. */
 static void mov_locate(const struct emul_ctx *ctx, struct emul_mov *mov)
 {
 	const struct emul_insn *insn = &ctx->insn;

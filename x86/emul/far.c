@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Far control flow: far JMP, CALL, RET, IRET, and the SYSCALL and SYSENTER families. Call gates are
- * not emulated (EMUL_UNHANDLEABLE); task switches are prepared for the caller to make.
+ * Far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT. Call gates
+ * are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled and the caller does
+ * it.
  *
- * All checks and memory accesses come first; segment registers are set when nothing can fail.
+ * All checks and memory accesses come first. Segment registers are set when nothing can fail any
+ * more.
  */
 #include <asm/msr-index.h>
 
@@ -14,7 +16,7 @@
 #define AR_FLAT_DATA	(EMUL_AR_P | EMUL_AR_S | EMUL_AR_WRITE | EMUL_AR_ACCESSED | \
 			 EMUL_AR_DB | EMUL_AR_G)
 
-/* Load CS for good and follow it with mode and CPL. */
+/* Load CS without checks, and set mode and CPL accordingly. */
 void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl)
 {
 	bool longm = emul_long_active(ctx);
@@ -43,7 +45,7 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 	return ok ? EMUL_OK : emul_gp0(ctx);
 }
 
-/* The rules for a code segment that all transfers share: it is one, present, not both L and D. */
+/* Check a code segment for any transfer: type, present, not both L and D. Gates and TSSs pass. */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
 	enum emul_rc rc;
@@ -54,7 +56,7 @@ static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d
 	if (rc != EMUL_OK)
 		return rc;
 	if (!(emul_desc_ar(d) & EMUL_AR_S))
-		return EMUL_OK;	/* the caller decides about gates */
+		return EMUL_OK;	/* a system descriptor: the caller checks it */
 	if (!(emul_desc_ar(d) & EMUL_AR_CODE))
 		return emul_fault_code(ctx, VEC_GP, emul_sel_error(sel));
 	if (emul_desc_ar(d) & EMUL_AR_L && emul_desc_ar(d) & EMUL_AR_DB && emul_long_active(ctx))
@@ -77,15 +79,15 @@ static enum emul_rc code_finish(struct emul_ctx *ctx, struct emul_desc *d, u64 r
 	return rc;
 }
 
-/* A TSS may be named, and a task gate used, by code that is privileged enough for it. */
+/* Is a TSS or task gate accessible at the current CPL and @sel's RPL? */
 static bool system_allowed(const struct emul_ctx *ctx, u16 sel, u32 ar)
 {
 	return emul_ar_dpl(ar) >= ctx->cpl && emul_ar_dpl(ar) >= (sel & 3);
 }
 
 /*
- * TSSs and gates (SDM "CALL", "Task switching"). The task switch is the caller's to make; what is
- * wrong with the TSS itself is found there.
+ * Far JMP or CALL to a TSS or gate (SDM "CALL", "Task switching"). The caller executes the task
+ * switch, which checks the TSS itself.
  */
 static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, u8 source)
 {
@@ -93,7 +95,7 @@ static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, 
 	u16 tss = d->sel;
 
 	if (type == 12 || (type == 4 && !emul_long_active(ctx)))
-		return EMUL_UNHANDLEABLE;	/* call gates */
+		return EMUL_UNHANDLEABLE;	/* call gates are not emulated */
 	if ((type != 1 && type != 5 && type != 9) || emul_long_active(ctx) ||
 	    !system_allowed(ctx, d->sel, ar))
 		return emul_fault_code(ctx, VEC_GP, emul_sel_error(d->sel));
@@ -104,7 +106,7 @@ static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, 
 	return emul_ask_task(ctx, tss, source);
 }
 
-/* Target of a far JMP or CALL (SDM "JMP", "Far Jumps in Protected Mode"). */
+/* Check the target of a far JMP or CALL (SDM "JMP", "Far Jumps in Protected Mode"). */
 static enum emul_rc far_target(struct emul_ctx *ctx, u16 sel, u64 rip, u8 source,
 			       struct emul_seg *cs)
 {
@@ -171,8 +173,8 @@ enum emul_rc emul_op_call_far(struct emul_ctx *ctx)
 }
 
 /*
- * The operand m16:16, m16:32 or m16:64. A device sees one access, unless the address wraps around
- * between offset and selector.
+ * Read the memory operand m16:16, m16:32 or m16:64. A device gets one access, unless the address
+ * wraps between offset and selector.
  */
 enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset)
 {
@@ -219,7 +221,7 @@ enum emul_rc emul_op_call_far_m(struct emul_ctx *ctx)
 
 /* --- returns ------------------------------------------------------------------------------ */
 
-/* CS of a far return or IRET in protected mode (SDM "RET", "IRET"). */
+/* Check CS of a far RET or IRET in protected mode (SDM "RET", "IRET"). */
 static enum emul_rc return_target(struct emul_ctx *ctx, u16 sel, u64 rip, struct emul_seg *cs)
 {
 	unsigned int rpl = sel & 3;
@@ -237,7 +239,7 @@ static enum emul_rc return_target(struct emul_ctx *ctx, u16 sel, u64 rip, struct
 	return code_finish(ctx, &d, rip, cs);
 }
 
-/* SS of a return; a null one is fine for 64-bit code above CPL 3. */
+/* Check SS of a return. A null SS is legal when returning to 64-bit code at CPL 0, 1 or 2. */
 static enum emul_rc return_stack(struct emul_ctx *ctx, u16 sel, const struct emul_seg *cs,
 				 struct emul_seg *ss)
 {
@@ -252,7 +254,7 @@ static enum emul_rc return_stack(struct emul_ctx *ctx, u16 sel, const struct emu
 	return emul_check_ss(ctx, sel, rpl, VEC_GP, ss);
 }
 
-/* After a return outward: data segments that the outer level may not use become null. */
+/* After a return to an outer level: null the data segments that the new CPL may not access. */
 static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 {
 	static const u8 regs[] = { EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
@@ -269,7 +271,7 @@ static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 	}
 }
 
-/* Load SP as SS says: 16-bit stacks keep the upper bits. */
+/* Load SP with the width that SS says: 16-bit stacks keep the upper bits. */
 static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct emul_seg *ss,
 		   u64 sp)
 {
@@ -279,7 +281,7 @@ static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct
 		emul_write_reg(ctx, EMUL_RSP, sp, ss->ar & EMUL_AR_DB ? 4 : 2, false);
 }
 
-/* Finish a return whose CS and SS are checked. @ss: NULL to keep the stack. */
+/* Commit a return whose CS and SS have been checked. @ss: NULL to keep the stack. */
 static void return_commit(struct emul_ctx *ctx, struct emul_seg *cs, struct emul_seg *ss, u64 rip,
 			  u64 sp)
 {
@@ -357,7 +359,7 @@ static enum emul_rc iret_done(struct emul_ctx *ctx)
 	return ctx->ops->system(ctx, EMUL_SYS_SWITCH_NMI, 0, 0, &none);
 }
 
-/* IRETD at CPL 0 with VM set in the popped flags: ESP, SS, ES, DS, FS, GS follow. */
+/* IRETD from CPL 0 to VM86 mode: ESP, SS, ES, DS, FS and GS follow the flags on the stack. */
 static enum emul_rc iret_to_vm86(struct emul_ctx *ctx, u16 cs_sel, u64 rip, u64 flags)
 {
 	static const u8 order[] = { EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
@@ -417,7 +419,7 @@ static enum emul_rc iret_real(struct emul_ctx *ctx, u16 sel, u64 rip, u64 flags)
 	return iret_done(ctx);
 }
 
-/* IRET with NT set: back to the task that the current TSS is linked to. */
+/* IRET with NT set: switch to the task in the link field of the current TSS. */
 static enum emul_rc iret_task(struct emul_ctx *ctx)
 {
 	struct emul_seg tr;
@@ -456,7 +458,7 @@ enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 
 /* --- fast system calls (SDM "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT") -------------------- */
 
-/* Flat CS and SS as these instructions make them up. @cs_size: EMUL_AR_L, EMUL_AR_DB or 0. */
+/* Load the flat CS and SS of SYSCALL, SYSRET, SYSENTER or SYSEXIT. @cs_size: L or DB bit of CS. */
 static void flat_cs_ss(struct emul_ctx *ctx, u16 cs_sel, u16 ss_sel, unsigned int cpl, u32 cs_size)
 {
 	struct emul_seg cs = { .limit = 0xffffffff, .sel = cs_sel & 0xfffc };
@@ -481,7 +483,7 @@ static enum emul_rc need_sce(struct emul_ctx *ctx)
 	return rc ?: efer & EFER_SCE ? EMUL_OK : emul_fault(ctx, VEC_UD);
 }
 
-/* AMD's processors, and those made after them, have SYSCALL outside of 64-bit mode too. */
+/* AMD and Hygon CPUs have SYSCALL outside 64-bit mode as well. */
 static enum emul_rc need_syscall(struct emul_ctx *ctx)
 {
 	u32 vendor;
@@ -494,7 +496,7 @@ static enum emul_rc need_syscall(struct emul_ctx *ctx)
 	return emul_fault(ctx, VEC_UD);
 }
 
-/* Outside of long mode (AMD APM "SYSCALL and SYSRET in Legacy x86 Mode"): no mask, no R11. */
+/* SYSCALL outside long mode (APM "SYSCALL and SYSRET in Legacy x86 Mode"): no mask, no R11. */
 static void syscall_legacy(struct emul_ctx *ctx, u64 star)
 {
 	emul_write_reg(ctx, EMUL_RCX, ctx->next_rip, 4, false);

@@ -22,7 +22,7 @@ enum emul_rc emul_op_jcxz(struct emul_ctx *ctx)
 	return ctx->gpr[EMUL_RCX] & emul_ad_mask(ctx) ? EMUL_OK : emul_op_jmp(ctx);
 }
 
-/* LOOPNE (E0), LOOPE (E1), LOOP (E2): the counter has the address size. */
+/* LOOPNE (E0), LOOPE (E1), LOOP (E2). The address size selects the width of the counter. */
 enum emul_rc emul_op_loop(struct emul_ctx *ctx)
 {
 	bool zf = ctx->rflags & X86_EFLAGS_ZF;
@@ -65,7 +65,7 @@ enum emul_rc emul_op_ret(struct emul_ctx *ctx)
 	return emul_branch(ctx, target, ctx->insn.op_bytes);
 }
 
-/* INT n, INT3 (.arg 3), INT1 (.arg 1). In VM86 mode INT n is IOPL-sensitive (SDM "INT n"). */
+/* INT n, INT3 (.arg 3), INT1 (.arg 1). In VM86 mode IOPL must be 3 for INT n (SDM "INT n"). */
 enum emul_rc emul_op_int(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;
@@ -79,7 +79,8 @@ enum emul_rc emul_op_int(struct emul_ctx *ctx)
 					   ctx->next_rip);
 	if (ctx->mode == EMUL_VM86) {
 		if (ctx->ops->get_cr(ctx, 4) & X86_CR4_VME)
-			return EMUL_UNHANDLEABLE;	/* the redirection bitmap */
+			/* VME's redirection bit map is not emulated */
+			return EMUL_UNHANDLEABLE;
 		if (emul_iopl(ctx) < 3)
 			return emul_gp0(ctx);
 	}

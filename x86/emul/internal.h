@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the emulator share: the opcode rows, operand and memory helpers, and the
- * handlers that the rows name. Never included from outside of x86/emul/.
+ * Declarations that the emulator's files share: opcode rows, operand and memory helpers, and the
+ * rows' handlers. Included in x86/emul/ only.
  */
 #ifndef OKVM_X86_EMUL_INTERNAL_H
 #define OKVM_X86_EMUL_INTERNAL_H
@@ -22,9 +22,9 @@ enum {
 };
 
 /*
- * Operands as the tables name them. The size is insn.op_bytes unless the name has a number (bits).
- * RM is ModRM.rm, REG is ModRM.reg, OPREG the low bits of the opcode, M a memory operand that is
- * only located (the handler accesses it), MOFFS an absolute offset.
+ * Kinds of operands in the opcode tables. The operand size is insn.op_bytes unless the name has a
+ * number of bits. RM is ModRM.rm, REG is ModRM.reg, OPREG the low bits of the opcode. M is a memory
+ * operand that the handler itself accesses. MOFFS is an absolute offset.
  */
 enum opnd {
 	O_NONE,
@@ -38,48 +38,48 @@ enum opnd {
 	O_IMM8,		/* sign-extended */
 	O_IMMU8,	/* zero-extended */
 	O_IMMU16,
-	O_REL,		/* branch offset: 2 bytes with a 16-bit operand size, else 4 */
-	O_FAR,		/* offset to insn.imm, selector to insn.imm2 */
+	O_REL,		/* branch offset: 2 bytes if the operand size is 16 bits, else 4 */
+	O_FAR,		/* a far pointer: offset in insn.imm, selector in insn.imm2 */
 };
 
-/* Row flags. The F_SEL_* ones say that row.sub holds the rows to choose from. */
+/* Flags of opcode rows. With F_SEL_*, row.sub is the table of rows to select from. */
 #define F_MODRM		BIT(0)
 #define F_BYTE		BIT(1)	/* operand size is one byte */
-#define F_MOV		BIT(2)	/* dst is written without being read */
+#define F_MOV		BIT(2)	/* the handler writes dst without reading it */
 #define F_NOWRITE	BIT(3)	/* dst is read only */
-#define F_LOCK		BIT(4)	/* LOCK is legal with a memory destination */
+#define F_LOCK		BIT(4)	/* LOCK is legal if dst is memory */
 #define F_NO64		BIT(5)	/* #UD in 64-bit mode */
 #define F_ONLY64	BIT(6)	/* #UD outside of 64-bit mode */
-#define F_D64		BIT(7)	/* operand size 64 in 64-bit mode, 16 by prefix, never 32 */
-#define F_F64		BIT(8)	/* operand size 64 in 64-bit mode, the prefix is ignored */
+#define F_D64		BIT(7)	/* operand size in 64-bit mode: 64, or 16 by prefix */
+#define F_F64		BIT(8)	/* operand size in 64-bit mode: always 64 */
 #define F_PRIV		BIT(9)	/* #GP(0) unless CPL = 0 */
 #define F_PROT		BIT(10)	/* #UD in real and VM86 mode */
 #define F_MEM		BIT(11)	/* #UD with a register operand */
-#define F_REGS		BIT(12)	/* ModRM.mod is ignored and taken as 3 (MOV CR, MOV DR) */
+#define F_REGS		BIT(12)	/* ModRM.mod counts as 3 whatever it is (MOV CR, MOV DR) */
 #define F_STRING	BIT(13)
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
-#define F_WRITES	BIT(17)	/* the handler writes its O_M operand */
+#define F_WRITES	BIT(17)	/* the handler writes to its O_M operand */
 #define F_PLAINMOV	BIT(18)	/* see emul_as_mov() */
 #define F_SEL_REG	BIT(19)	/* sub[ModRM.reg] */
 #define F_SEL_MOD	BIT(20)	/* sub[ModRM.mod == 3] */
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* operand size 4, or 8 by REX.W; 66 is an opcode prefix */
+#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; 66 is part of the opcode */
 #define F_L0		BIT(24)	/* #UD with VEX.L */
 #define F_L1		BIT(25)	/* #UD without VEX.L */
-#define F_VVVV		BIT(26)	/* VEX.vvvv names an operand; else it must name none */
+#define F_VVVV		BIT(26)	/* VEX.vvvv is an operand; without this flag it must be 1111b */
 
 /**
- * struct emul_opcode - one row
- * @exec: handler: computes ctx->dst.val, or does everything by itself
- * @sub: rows to choose from (F_SEL_*)
+ * struct emul_opcode - a row of an opcode table
+ * @exec: handler: computes ctx->dst.val, or executes the whole instruction
+ * @sub: rows to select from (F_SEL_*)
  * @flags: F_*
  * @dst: enum opnd
  * @src: enum opnd
  * @src2: enum opnd
- * @arg: the handler's own
+ * @arg: argument of the handler
  *
  * A row without @exec and @sub is an undefined opcode.
  */
@@ -99,7 +99,7 @@ extern const struct emul_opcode emul_row_movsxd;
 const struct emul_opcode *emul_map_0f38(u8 opcode);
 const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
-/* How the rows of the tables are written; .arg may follow. */
+/* Macros for rows: handler emul_op_<ex>, dst, src, flags; .arg may follow. */
 #define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
 			       .flags = (fl), ##__VA_ARGS__ }
 #define S(table, fl)	{ .sub = (table), .flags = (fl) }
@@ -139,7 +139,7 @@ enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
 					const void *new, unsigned int len, enum emul_access acc)
 {
-	/* Not called by its name, which is a macro of the kernel. */
+	/* ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
 	__auto_type op = ctx->ops->cmpxchg;
 
 	return op(ctx, la, old, new, len, acc, ctx->cpl);
@@ -187,11 +187,11 @@ bool emul_cond(u64 flags, unsigned int cc);
 /* seg.c: descriptors */
 
 /**
- * struct emul_desc - a descriptor as read from GDT or LDT
+ * struct emul_desc - a descriptor read from the GDT or LDT
  * @raw: the first 8 bytes
- * @high: bits 63:32 of the base for 16-byte descriptors
+ * @high: bits 63:32 of the base, for 16-byte descriptors
  * @la: linear address of the first byte
- * @sel: the selector that named it
+ * @sel: selector of the descriptor
  */
 struct emul_desc {
 	u64 raw;
@@ -210,7 +210,7 @@ static inline u32 emul_desc_ar(const struct emul_desc *d)
 	return (d->raw >> 40) & 0xf0ff;
 }
 
-/* Selector error codes keep TI and the index, not RPL. */
+/* A selector's error code has its index and TI bit, without RPL. */
 static inline u32 emul_sel_error(u16 sel)
 {
 	return sel & 0xfffc;
@@ -219,7 +219,7 @@ static inline u32 emul_sel_error(u16 sel)
 void emul_desc_seg(const struct emul_desc *d, struct emul_seg *seg);
 bool emul_long_active(struct emul_ctx *ctx);
 
-/* What emul_vendor() gives: the first letters of the name, "Genu", "Auth", "Hygo" */
+/* Results of emul_vendor(): the first letters "Genu", "Auth", "Hygo" of the vendor's name */
 #define EMUL_VENDOR_INTEL	0x756e6547u
 #define EMUL_VENDOR_AMD		0x68747541u
 #define EMUL_VENDOR_HYGON	0x6f677948u
@@ -237,11 +237,11 @@ void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul
 /* deliver.c */
 
 /**
- * struct emul_stack - a stack that need not be the current one
- * @ss: its segment
+ * struct emul_stack - a stack, which may differ from the current one
+ * @ss: stack segment
  * @sp: stack pointer
- * @mask: width of @sp
- * @cpl: privilege of the accesses
+ * @mask: bits of @sp that are used
+ * @cpl: CPL of accesses to the stack
  */
 struct emul_stack {
 	struct emul_seg ss;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Data movement: MOV and its kin, the stack instructions, segment register moves. */
+/* Data movement: MOV and similar instructions, stack instructions, segment register moves. */
 #include "internal.h"
 
 enum emul_rc emul_op_mov(struct emul_ctx *ctx)
@@ -8,7 +8,7 @@ enum emul_rc emul_op_mov(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* MOVZX, MOVSX, MOVSXD; .arg = sign */
+/* MOVZX (.arg 0), MOVSX and MOVSXD (.arg 1) */
 enum emul_rc emul_op_movx(struct emul_ctx *ctx)
 {
 	u64 val = ctx->src.val;
@@ -28,7 +28,7 @@ enum emul_rc emul_op_movbe(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* XCHG; with memory it is locked, prefix or not (SDM "XCHG"). 90 without REX.B is NOP. */
+/* XCHG with memory is locked even without LOCK (SDM "XCHG"). Opcode 90 without REX.B is NOP. */
 enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst, *src = &ctx->src;
@@ -47,7 +47,7 @@ enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 	return emul_cmpxchg(ctx, dst->la, &dst->orig, &dst->val, dst->bytes, EMUL_DATA);
 }
 
-/* The destination is written in any case: 32 bits clear the upper half. */
+/* CMOV writes its destination even if the condition is false: 32 bits clear the upper half. */
 enum emul_rc emul_op_cmov(struct emul_ctx *ctx)
 {
 	if (emul_cond(ctx->rflags, ctx->insn.opcode))
@@ -132,8 +132,8 @@ enum emul_rc emul_op_push(struct emul_ctx *ctx)
 }
 
 /*
- * .arg = 1: POP r/m. RSP as a base register is already the incremented one (SDM "POP"), so the
- * address is found anew after the pop.
+ * POP. .arg = 1: POP r/m, whose address uses the incremented RSP (SDM "POP"), so compute the
+ * address after the pop.
  */
 enum emul_rc emul_op_pop(struct emul_ctx *ctx)
 {
@@ -178,7 +178,7 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* VM86 with IOPL < 3: only the 16-bit forms, and only with CR4.VME, on VIF instead of IF. */
+/* VM86 with IOPL < 3: PUSHF and POPF need CR4.VME and 16-bit operands, and use VIF as IF. */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {
 	*vme = ctx->mode == EMUL_VM86 && emul_iopl(ctx) < 3;
@@ -243,7 +243,7 @@ enum emul_rc emul_op_popf(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Copy the outer frame pointers (nesting level > 1). */
+/* ENTER with nesting level above 1: copy the outer frame pointers. */
 static enum emul_rc enter_display(struct emul_ctx *ctx, unsigned int level, u64 mask)
 {
 	unsigned int bytes = ctx->insn.op_bytes;
@@ -298,7 +298,7 @@ enum emul_rc emul_op_leave(struct emul_ctx *ctx)
 
 /* --- segment registers -------------------------------------------------------------------- */
 
-/* With 32 bits only the selector is stored, and its upper neighbour is left alone (SDM "PUSH"). */
+/* PUSH of a segment register with 32 bits writes only the lower 16 bits (SDM "PUSH"). */
 enum emul_rc emul_op_push_sreg(struct emul_ctx *ctx)
 {
 	u64 mask = emul_stack_mask(ctx);
@@ -322,7 +322,7 @@ static enum emul_rc load_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel)
 	return EMUL_OK;
 }
 
-/* Only MOV SS and POP SS hold off interrupts; LSS does not (SDM "LDS/LES/LFS/LGS/LSS"). */
+/* MOV SS and POP SS block interrupts; LSS does not (SDM "LDS/LES/LFS/LGS/LSS"). */
 static void block_after_ss(struct emul_ctx *ctx, enum emul_sreg nr)
 {
 	if (nr == EMUL_SS)
@@ -335,7 +335,7 @@ enum emul_rc emul_op_pop_sreg(struct emul_ctx *ctx)
 	enum emul_rc rc;
 	u64 sel = 0;
 
-	/* The stack pointer moves by the operand size, but only the selector is read. */
+	/* RSP changes by the operand size, but only the selector is read. */
 	rc = emul_read_mem(ctx, EMUL_SS, emul_gpr(ctx, EMUL_RSP) & emul_stack_mask(ctx), &sel, 2);
 	if (rc != EMUL_OK)
 		return rc;
@@ -359,7 +359,7 @@ enum emul_rc emul_op_mov_to_sreg(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* Memory gets 16 bits whatever the operand size, a register all of it. */
+/* MOV from a segment register writes 16 bits to memory, but the whole of a register. */
 enum emul_rc emul_op_mov_from_sreg(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -375,7 +375,7 @@ enum emul_rc emul_op_mov_from_sreg(struct emul_ctx *ctx)
 	return emul_write_mem(ctx, dst->seg, dst->ea, &dst->val, 2);
 }
 
-/* LDS, LES, LFS, LGS, LSS */
+/* LDS, LES, LFS, LGS, LSS. .arg: segment register */
 enum emul_rc emul_op_lseg(struct emul_ctx *ctx)
 {
 	enum emul_rc rc;

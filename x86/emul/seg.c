@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors: reading them from the GDT or LDT, and the checks that loading a segment register
- * makes (SDM volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
+ * Descriptors: read them from the GDT or LDT, and make the checks for loading a segment register
+ * (SDM volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
  */
 #include "internal.h"
 
@@ -25,7 +25,7 @@ void emul_desc_seg(const struct emul_desc *d, struct emul_seg *seg)
 	seg->ar = emul_desc_ar(d);
 }
 
-/* Where a descriptor table is, and whether @sel's descriptor of @len bytes lies in it. */
+/* Compute the address of @sel's descriptor. Return: false if it is not within its table */
 static bool desc_locate(struct emul_ctx *ctx, u16 sel, unsigned int len, u64 *la)
 {
 	u32 last = (sel & 0xfff8) + len - 1;
@@ -48,7 +48,7 @@ static bool desc_locate(struct emul_ctx *ctx, u16 sel, unsigned int len, u64 *la
 	return true;
 }
 
-/* Read @sel's descriptor; outside of its table: @vector(@sel). */
+/* Read @sel's descriptor; if it is outside its table, raise @vector with @sel as error code. */
 enum emul_rc emul_read_desc(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_desc *d)
 {
 	*d = (struct emul_desc){ .sel = sel };
@@ -57,7 +57,7 @@ enum emul_rc emul_read_desc(struct emul_ctx *ctx, u16 sel, u8 vector, struct emu
 	return emul_read_sys(ctx, d->la, &d->raw, 8);
 }
 
-/* The upper half of a 16-byte system descriptor. */
+/* Read the upper 8 bytes of a 16-byte system descriptor. */
 enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 vector)
 {
 	u32 upper[2];
@@ -76,8 +76,8 @@ enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 v
 }
 
 /*
- * Another CPU changes the descriptor all the time. It has been checked, and the bit is set in
- * whatever is there; nothing that was done already is done again.
+ * Set the accessed bit of a descriptor that another CPU keeps changing. The descriptor that was
+ * read has passed its checks, so set the bit in the current value and do not repeat the checks.
  */
 static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 {
@@ -99,8 +99,8 @@ static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 
 /*
  * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. Return:
- * EMUL_RETRY, for the busy bit only, if another CPU changed the descriptor since it was read: two
- * CPUs that load the same TSS must not both succeed.
+ * EMUL_RETRY, for the busy bit only, if another CPU has changed the descriptor since it was read:
+ * of two CPUs that load the same TSS only one may succeed.
  */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {
@@ -117,7 +117,7 @@ enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_
 	return rc;
 }
 
-/* Real and VM86 mode: base from the selector, the rest of the cache as it was or must be. */
+/* Load a segment in real or VM86 mode: base from @sel; VM86 also has a fixed limit and rights. */
 void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul_seg *seg)
 {
 	ctx->ops->get_seg(ctx, nr, seg);
@@ -136,8 +136,8 @@ static void null_seg(u16 sel, unsigned int dpl, struct emul_seg *seg)
 }
 
 /*
- * Check @sel for SS at privilege @cpl. @vector is what the violated rules raise: #GP for MOV and
- * returns, #TS for a stack that comes out of the TSS.
+ * Check @sel for SS at privilege level @cpl. @vector is the exception for violations: #GP for MOV
+ * and returns, #TS for a stack from the TSS.
  */
 enum emul_rc emul_check_ss(struct emul_ctx *ctx, u16 sel, unsigned int cpl, u8 vector,
 			   struct emul_seg *seg)
@@ -163,7 +163,7 @@ enum emul_rc emul_check_ss(struct emul_ctx *ctx, u16 sel, unsigned int cpl, u8 v
 	return rc;
 }
 
-/* Check @sel for a data segment register; not null. @vector: as for emul_check_ss(). */
+/* Check @sel, not null, for a data segment register. @vector: exception for violations. */
 enum emul_rc emul_check_data(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_seg *seg)
 {
 	unsigned int rpl = sel & 3;
@@ -188,7 +188,7 @@ enum emul_rc emul_check_data(struct emul_ctx *ctx, u16 sel, u8 vector, struct em
 	return rc;
 }
 
-/* All that loading @sel to data segment register @nr demands; the result goes to @seg. */
+/* Make all checks for loading @sel into data segment register @nr; @seg is the result. */
 enum emul_rc emul_check_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel,
 			     struct emul_seg *seg)
 {
@@ -208,7 +208,7 @@ enum emul_rc emul_check_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel,
 
 /* --- VERR, VERW, LAR, LSL: look at a descriptor without loading it ------------------------- */
 
-/* Read a descriptor for inspection. *ok: it exists. */
+/* Read the descriptor of @sel for inspection. *ok: it exists. */
 static enum emul_rc inspect(struct emul_ctx *ctx, u16 sel, struct emul_desc *d, bool *ok)
 {
 	*d = (struct emul_desc){ .sel = sel };
@@ -232,7 +232,7 @@ static void set_zf(struct emul_ctx *ctx, bool zf)
 		ctx->flags |= X86_EFLAGS_ZF;
 }
 
-/* .arg: 0 = VERR, 1 = VERW */
+/* VERR (.arg 0) and VERW (.arg 1) */
 enum emul_rc emul_op_verr(struct emul_ctx *ctx)
 {
 	u16 sel = ctx->src.val;
@@ -254,7 +254,7 @@ enum emul_rc emul_op_verr(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* System types that LAR and LSL accept (their tables in the SDM), as bit maps of the type. */
+/* Return a bit map of the system types that LAR or LSL accepts (tables in the SDM). */
 static u32 lar_types(struct emul_ctx *ctx, bool lsl)
 {
 	if (emul_long_active(ctx))
@@ -264,7 +264,7 @@ static u32 lar_types(struct emul_ctx *ctx, bool lsl)
 	return BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(11) | BIT(12);
 }
 
-/* .arg: 0 = LAR, 1 = LSL */
+/* LAR (.arg 0) and LSL (.arg 1) */
 enum emul_rc emul_op_lar(struct emul_ctx *ctx)
 {
 	bool lsl = ctx->insn.row->arg, ok;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * String instructions and port I/O. Each iteration of a repeated instruction is committed by
- * itself; RIP moves with the last. ctx.rep_limit bounds the iterations of one emul_exec().
+ * String instructions and port I/O. Each iteration of a repeated instruction is committed
+ * separately. RIP changes with the last iteration. ctx.rep_limit limits the iterations of one
+ * emul_exec().
  */
 #include "internal.h"
 
-/* Linear addresses have 32 bits unless long mode is active. */
+/* Cut an address in the TSS to 32 bits unless long mode is active. */
 static u64 tss_linear(struct emul_ctx *ctx, u64 la)
 {
 	return emul_long_active(ctx) ? la : (u32)la;
 }
 
-/* SDM "I/O Privilege Level" and "I/O Permission Bit Map". */
+/* Check I/O permission (SDM "I/O Privilege Level" and "I/O Permission Bit Map"). */
 static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int bytes)
 {
 	struct emul_seg tr;
@@ -23,7 +24,7 @@ static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int byte
 	if (ctx->mode != EMUL_VM86 && ctx->cpl <= emul_iopl(ctx))
 		return EMUL_OK;
 	ctx->ops->get_seg(ctx, EMUL_TR, &tr);
-	/* Only a 32-bit or 64-bit TSS has a map, and two bytes of it are always read. */
+	/* A 16-bit TSS has no I/O bit map. The CPU always reads two bytes of the map. */
 	if (tr.ar & EMUL_AR_UNUSABLE || !(tr.ar & 8) || tr.limit < 103)
 		return emul_gp0(ctx);
 	rc = emul_read_sys(ctx, tss_linear(ctx, tr.base + 102), &base, 2);
@@ -37,7 +38,7 @@ static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int byte
 	return map >> (port & 7) & ((1u << bytes) - 1) ? emul_gp0(ctx) : EMUL_OK;
 }
 
-/* Port I/O has no 64-bit form. */
+/* IN and OUT have at most 4 bytes, even with REX.W. */
 static unsigned int io_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->insn.op_bytes == 8 ? 4 : ctx->insn.op_bytes;
@@ -88,12 +89,12 @@ static void advance(struct emul_ctx *ctx, unsigned int reg, u64 delta)
 }
 
 /*
- * One iteration: does up to @max items, says in *done how many it did, stages index registers and
- * flags. Only the I/O instructions do more than one.
+ * Function for one iteration. It handles up to @max items, stores their number in *done, and stages
+ * index registers and flags. Only INS and OUTS handle more than one item.
  */
 typedef enum emul_rc (*string_fn)(struct emul_ctx *ctx, u64 max, u64 *done);
 
-/* CMPS and SCAS also end by ZF: REPE (F3) while set, REPNE (F2) while clear. */
+/* CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
 static bool string_ends(const struct emul_ctx *ctx, bool compares)
 {
 	bool zf = ctx->flags & X86_EFLAGS_ZF;
@@ -113,9 +114,9 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 }
 
 /*
- * The counter is 0, so there is no iteration. With 32-bit addresses in 64-bit mode the fast forms
- * of Intel's processors write the index registers and the counter even so, and clear their upper
- * halves.
+ * Commit a repeated instruction whose counter is 0. With 32-bit addresses in 64-bit mode, Intel
+ * CPUs' fast string forms write the index registers and the counter nevertheless, and so clear
+ * their upper halves.
  */
 static void string_none(struct emul_ctx *ctx)
 {
@@ -146,7 +147,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
-		/* Hardware saves RF clear with the exit that asks for another batch of a port. */
+		/* The exit for a further batch of a port string saves RF as 0. */
 		if (rc == EMUL_IO && again && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)
@@ -155,7 +156,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		emul_add_reg(ctx, EMUL_RCX, -done, mask);
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
-		/* What comes between two iterations finds RF set (SDM "Restart Flag"). */
+		/* An interrupt or fault between iterations pushes RF as 1 (SDM "Restart Flag"). */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		if (!last)
 			ctx->flags |= X86_EFLAGS_RF;
@@ -283,8 +284,8 @@ enum emul_rc emul_op_lods(struct emul_ctx *ctx)
 /* --- port strings ------------------------------------------------------------------------- */
 
 /*
- * How many of @max items of @bytes go at once: upward, within the buffer, the page, and the part
- * of the segment that the caller then checks as a whole. At least 1.
+ * Return how many of @max items of @bytes bytes fit in one batch: ascending, within the buffer, the
+ * page and the address size. At least 1. The caller checks the segment limit.
  */
 static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 max)
 {
@@ -303,7 +304,7 @@ static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 m
 	return max ? max : 1;
 }
 
-/* Locate the memory side of a batch; if all of it does not fit the segment, one item must. */
+/* Compute the linear address of a batch of items. If it exceeds the segment, reduce *n to 1. */
 static enum emul_rc batch_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea,
 				 unsigned int bytes, bool write, u64 max, u64 *n, u64 *la)
 {
@@ -374,8 +375,8 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * Permission to use the port is needed even if the counter is 0. Otherwise each iteration asks for
- * it: an iteration that is executed again must repeat all its reads, and starts after this check.
+ * A repeated INS or OUTS checks I/O permission even if its counter is 0. Otherwise each iteration
+ * does that in its function: an iteration that is replayed must repeat all reads in the same order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -11,7 +11,7 @@ static enum emul_rc sys_call(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, 
 	return ctx->ops->system(ctx, op, arg, arg2, &none);
 }
 
-/* SDM "User-Mode Instruction Prevention": SGDT, SIDT, SLDT, SMSW, STR. */
+/* SDM "User-Mode Instruction Prevention": #GP for SGDT, SIDT, SLDT, SMSW, STR outside CPL 0. */
 static enum emul_rc check_umip(struct emul_ctx *ctx)
 {
 	if (ctx->cpl && ctx->ops->get_cr(ctx, 4) & X86_CR4_UMIP)
@@ -59,7 +59,7 @@ enum emul_rc emul_op_lgdt(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* A selector or machine status word: 16 bits to memory, the whole register otherwise. */
+/* Store a selector or the machine status word: 16 bits in memory, the whole of a register. */
 static enum emul_rc store_word(struct emul_ctx *ctx, u64 val)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -152,19 +152,19 @@ enum emul_rc emul_op_lmsw(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, 0, cr0);
 }
 
-/* CLTS, INVD, WBINVD, PAUSE: the row names the operation. */
+/* CLTS, INVD, WBINVD, PAUSE. The row's .arg is the operation. */
 enum emul_rc emul_op_sys(struct emul_ctx *ctx)
 {
 	return sys_call(ctx, ctx->insn.row->arg, 0, 0);
 }
 
-/* These moves have the mode's natural size, whatever prefixes say. */
+/* Operand size of MOV CR, MOV DR, RDPID and INVPCID: depends on the mode, not on prefixes. */
 static unsigned int natural_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
 }
 
-/* A register that does not exist is #UD at any privilege level. */
+/* CR numbers that do not exist raise #UD at any CPL. */
 static enum emul_rc cr_check(struct emul_ctx *ctx)
 {
 	unsigned int nr = ctx->insn.reg;
@@ -200,7 +200,7 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, ctx->insn.reg, val);
 }
 
-/* SDM "Debug Control Register (DR7)": GD makes each access a #DB with DR6.BD, before it happens. */
+/* SDM "Debug Control Register (DR7)": with GD set an access raises #DB with DR6.BD instead. */
 static enum emul_rc general_detect(struct emul_ctx *ctx)
 {
 	u64 dr7 = 0;
@@ -213,7 +213,7 @@ static enum emul_rc general_detect(struct emul_ctx *ctx)
 	return EMUL_FAULT;
 }
 
-/* DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined (SDM "Debug Registers"). */
+/* DR4 and DR5 are aliases of DR6 and DR7; with CR4.DE they raise #UD (SDM "Debug Registers"). */
 static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 {
 	*nr = ctx->insn.reg;
@@ -352,7 +352,7 @@ enum emul_rc emul_op_hlt(struct emul_ctx *ctx)
 	return sys_call(ctx, EMUL_SYS_HLT, 0, 0);
 }
 
-/* Segment limits do not matter; a non-canonical address makes it a NOP (SDM "INVLPG"). */
+/* INVLPG ignores segment limits, and ignores a non-canonical address (SDM "INVLPG"). */
 enum emul_rc emul_op_invlpg(struct emul_ctx *ctx)
 {
 	struct emul_seg seg = { 0 };
@@ -380,7 +380,7 @@ enum emul_rc emul_op_invpcid(struct emul_ctx *ctx)
 	return rc ?: sys_call(ctx, EMUL_SYS_INVPCID, type, la);
 }
 
-/* Intel's VMCALL is privileged here, as it is for upstream; AMD's VMMCALL is not. */
+/* Like upstream, VMCALL (Intel) needs CPL 0; VMMCALL (AMD) does not. */
 enum emul_rc emul_op_vmcall(struct emul_ctx *ctx)
 {
 	if (!ctx->insn.row->arg && ctx->cpl)
@@ -395,7 +395,7 @@ enum emul_rc emul_op_vmx(struct emul_ctx *ctx)
 	return sys_call(ctx, EMUL_SYS_VMX_SVM, bytes, 0);
 }
 
-/* MONITOR checks its operand like a one-byte load. */
+/* MONITOR makes the checks of a one-byte load on its operand. */
 enum emul_rc emul_op_monitor(struct emul_ctx *ctx)
 {
 	u64 ea = ctx->gpr[EMUL_RAX] & emul_ad_mask(ctx), la;
@@ -459,7 +459,7 @@ enum emul_rc emul_op_swapgs(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* CLAC, STAC (.arg) */
+/* CLAC (.arg 0) and STAC (.arg 1) */
 enum emul_rc emul_op_clac(struct emul_ctx *ctx)
 {
 	if (ctx->cpl)
@@ -470,7 +470,7 @@ enum emul_rc emul_op_clac(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* CLFLUSH, CLFLUSHOPT, CLWB: nothing to do, but the address is checked like a load's. */
+/* CLFLUSH, CLFLUSHOPT and CLWB only make the checks of a load on their operand. */
 enum emul_rc emul_op_clflush(struct emul_ctx *ctx)
 {
 	u64 la;
@@ -478,7 +478,7 @@ enum emul_rc emul_op_clflush(struct emul_ctx *ctx)
 	return emul_linear(ctx, ctx->src.seg, ctx->src.ea, 1, false, &la);
 }
 
-/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: .arg bit 0 = GS, bit 1 = write */
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE. Bits of .arg: 1 = GS, 2 = write */
 enum emul_rc emul_op_fsgsbase(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;

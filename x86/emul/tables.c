@@ -2,11 +2,11 @@
 /*
  * The opcode tables, after SDM volume 2, appendix A: "One-byte Opcode Map", "Two-byte Opcode Map",
  * "Three-byte Opcode Map 0F38H" and "Opcode Extensions For One-Byte And Two-byte Opcodes" (the
- * groups). An entry that is not named is an undefined opcode.
+ * groups). Entries without a row are undefined opcodes.
  */
 #include "internal.h"
 
-/* The eight arithmetic operations: .arg is the number they have everywhere. CMP only reads. */
+/* The eight arithmetic operations. .arg is their number, as in ModRM.reg. CMP only reads. */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
 	R(alu, RM, REG, M | (lk), .arg = (n)),				\
@@ -232,20 +232,20 @@ static const struct emul_opcode grp15_reg[4] = {
 
 static const struct emul_opcode grp15[2] = { S(grp15_mem, F_SEL_PFX), S(grp15_reg, F_SEL_PFX) };
 
-/* Vector moves. .arg: 1 = the address must be aligned to 16 bytes, 2 = store, 4 = MMX registers. */
+/* Vector moves. Bits of .arg: 1 = address aligned to 16 bytes, 2 = store, 4 = MMX registers */
 #define VLOAD(a)	R(vmov, NONE, NONE, M, .arg = (a))
 #define VSTORE(a)	R(vmov, NONE, NONE, M | F_WRITES, .arg = (a) | 2)
 #define VLOAD_M(a)	R(vmov, NONE, NONE, M | F_MEM, .arg = (a))
 #define VSTORE_M(a)	R(vmov, NONE, NONE, M | F_WRITES | F_MEM, .arg = (a) | 2)
 
-/* MOVSS, MOVSD. .arg: 1 = 8 bytes, 2 = store */
+/* MOVSS and MOVSD. Bits of .arg: 1 = 8 bytes, 2 = store */
 #define VLOW(a) R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f10[4] = { VLOAD(0), VLOAD(0), VLOW(0), VLOW(1) };
 static const struct emul_opcode pfx_0f11[4] = { VSTORE(0), VSTORE(0), VLOW(2), VLOW(3) };
-/* .arg: 1 = the high half, 2 = store. The register forms are MOVHLPS and MOVLHPS. */
+/* Half moves: MOVLPS, MOVHPS, MOVHLPS, MOVLHPS. Bits of .arg: 1 = high half, 2 = store */
 #define VHALF(a) R(vmov_half, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VHALF_M(a) R(vmov_half, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
-/* .arg: MOVDDUP, MOVSLDUP, MOVSHDUP */
+/* .arg: 0 MOVDDUP, 1 MOVSLDUP, 2 MOVSHDUP */
 #define VDUP(a) R(vmov_dup, NONE, NONE, M, .arg = (a))
 static const struct emul_opcode pfx_0f12[4] = { VHALF(0), VHALF_M(0), VDUP(1), VDUP(0) };
 static const struct emul_opcode pfx_0f13[4] = { VHALF_M(2), VHALF_M(2) };
@@ -258,22 +258,22 @@ static const struct emul_opcode pfx_0f2b[4] = { VSTORE_M(1), VSTORE_M(1), UNIMPL
 static const struct emul_opcode pfx_0f6f[4] = { VLOAD(4), VLOAD(1), VLOAD(0) };
 static const struct emul_opcode pfx_0f7f[4] = { VSTORE(4), VSTORE(1), VSTORE(0) };
 static const struct emul_opcode pfx_0fe7[4] = { VSTORE_M(4), VSTORE_M(1), UNIMPL_M, UNIMPL_M };
-/* .arg: 1 = XMM, 2 = store */
+/* MOVD and MOVQ. Bits of .arg: 1 = XMM register, 2 = store */
 #define MOVD(a) R(movd, NONE, NONE, M | F_NO66 | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f6e[4] = { MOVD(0), MOVD(1) };
 #define MOVQ(a) R(movq, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode pfx_0f7e[4] = { MOVD(2), MOVD(3), MOVQ(1) };
-/* .arg: 1 = to the MMX register */
+/* MOVQ2DQ (.arg 0) and MOVDQ2Q (.arg 1) */
 static const struct emul_opcode pfx_0fd6[4] = {
 	[1] = MOVQ(3), [2] = R(movq2dq, NONE, NONE, M, .arg = 0),
 	[3] = R(movq2dq, NONE, NONE, M, .arg = 1),
 };
 
-/* .arg: bytes of an element; 0x80 = MMX registers */
+/* MOVMSKPS ...: .arg: bytes of an element, plus 0x80 for MMX registers */
 #define VMSK(a) R(vmovmsk, NONE, NONE, M, .arg = (a))
 static const struct emul_opcode pfx_0f50[4] = { VMSK(4), VMSK(8) };
 static const struct emul_opcode pfx_0fd7[4] = { VMSK(0x81), VMSK(1) };
-/* .arg: 4 = MMX registers */
+/* MASKMOVQ and MASKMOVDQU: .arg 4 = MMX registers */
 static const struct emul_opcode pfx_0ff7[4] = {
 	R(maskmov, NONE, NONE, M | F_PUSHES, .arg = 4), R(maskmov, NONE, NONE, M | F_PUSHES),
 };
@@ -307,8 +307,8 @@ static const struct emul_opcode pfx_90[4] = {
 };
 
 /*
- * x87: the moves, and what probes for a coprocessor and sets it up. .arg: bytes of the operand; for
- * the environment 1 = with the registers.
+ * x87: moves, and the instructions by which software detects and initializes an FPU. .arg: bytes of
+ * the operand; for the environment 1 = with registers.
  */
 #define XLOAD(n)	R(x87_load, NONE, M, M, .arg = (n))
 #define XSTORE(n)	R(x87_store, NONE, M, M | F_WRITES, .arg = (n))
@@ -337,7 +337,7 @@ static const struct emul_opcode x87_df_mem[8] = {
 	XLOAD(2), XSTORE(2), XSTORE(2), XSTORE(2), XLOAD(10), XLOAD(8), XSTORE(10), XSTORE(8),
 };
 
-/* FNOP; the constants; FDECSTP, FINCSTP among arithmetic. */
+/* Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated, arithmetic not. */
 static const struct emul_opcode x87_d9_d[8] = { [0] = XREG };
 static const struct emul_opcode x87_d9_e8[8] = { [0 ... 6] = XREG };
 static const struct emul_opcode x87_d9_f[8] = { [0 ... 5] = UNIMPL, [6 ... 7] = XREG };
@@ -356,7 +356,7 @@ static const struct emul_opcode x87_df_e[8] = {
 	[0] = R(fpu_sw, ACC, NONE, M | F_MOV, .arg = 1),
 };
 
-/* FCMOVcc, then FUCOMPP and comparisons */
+/* FCMOVcc; comparisons are not emulated */
 #define FCMOV	R(fcmov, NONE, NONE, M)
 static const struct emul_opcode x87_da_reg[8] = { [0 ... 3] = FCMOV, [5] = UNIMPL };
 static const struct emul_opcode x87_db_reg[8] = {
@@ -382,7 +382,7 @@ static const struct emul_opcode x87_df[2] = { S(x87_df_mem, F_SEL_REG), S(x87_df
 #define POP_SREG(n, fl) R(pop_sreg, NONE, NONE, F_D64 | (fl), .arg = (n))
 #define STR(n, fl) R(n, NONE, NONE, F_STRING | F_BYTE | (fl)), R(n, NONE, NONE, F_STRING | (fl))
 
-/* 63 is ARPL, but for 64-bit mode. */
+/* Opcode 63 is MOVSXD in 64-bit mode, otherwise ARPL. */
 const struct emul_opcode emul_row_movsxd =
 	R(movx, REG, RM32, M | F_MOV | F_PLAINMOV, .arg = 1);
 
@@ -557,7 +557,7 @@ static const struct emul_opcode pfx_0f3882[4] = {
 	[1] = R(invpcid, NONE, M, M | F_MEM | F_PRIV | F_NO66)
 };
 
-/* A map with so few rows that a table of 256 would hide them. */
+/* Return the row of opcode 0F38xx. Most of this map is empty, so it is a list, not a table. */
 const struct emul_opcode *emul_map_0f38(u8 opcode)
 {
 	static const struct emul_opcode rows[] = {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The opcodes after a VEX prefix that move data (SDM volume 2, "Intel AVX Instruction Format" and
- * appendix A). Their handlers are those of the forms without VEX; so few of the maps' opcodes are
- * emulated that a list serves better than tables. Other opcodes are not emulated.
+ * The emulated opcodes with a VEX prefix: data moves (SDM volume 2, "Intel AVX Instruction Format"
+ * and appendix A). They have the handlers of the forms without VEX. Few opcodes of the maps are
+ * emulated, so a list is used instead of tables.
  */
 #include <linux/kernel.h>
 
 #include "internal.h"
 
-/* As in tables.c: 1 = aligned, 2 = store */
+/* Whole vector moves. Bits of .arg: 1 = aligned address, 2 = store */
 #define VX_MOV(a)		R(vmov, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_MOV_M(a)	R(vmov, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 
-/* Scalars merge with another register when they come from one. .arg: 1 = 8 bytes, 2 = store */
+/* Scalar moves; between registers they merge with a third register. .arg: 1 = 8 bytes, 2 = store */
 #define VX_LOW_M(a)	R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_LOW_R(a)	R(vmov_low, NONE, NONE, M | F_VVVV, .arg = (a))
 static const struct emul_opcode low4[2] = { VX_LOW_M(0), VX_LOW_R(0) };
@@ -27,7 +27,7 @@ static const struct emul_opcode vex_11[4] = {
 	VX_MOV(2), VX_MOV(2), S(low4_store, F_SEL_MOD), S(low8_store, F_SEL_MOD),
 };
 
-/* .arg: 1 = the high half, 2 = store */
+/* Moves of half an XMM register. Bits of .arg: 1 = high half, 2 = store */
 #define VX_HALF(a)		R(vmov_half, NONE, NONE, M | F_L0 | F_VVVV, .arg = (a))
 #define VX_HALF_M(a)	R(vmov_half, NONE, NONE, M | F_MEM | F_L0 | F_VVVV, .arg = (a))
 #define VX_HALF_ST(a)	R(vmov_half, NONE, NONE, M | F_MEM | F_L0 | F_WRITES, .arg = (a))
@@ -45,12 +45,12 @@ static const struct emul_opcode vex_7f[4] = { [1] = VX_MOV(3), [2] = VX_MOV(2) }
 static const struct emul_opcode vex_f0[4] = { [3] = VX_MOV_M(0) };
 static const struct emul_opcode vex_2a_38[4] = { [1] = VX_MOV_M(1) };
 
-/* .arg: bytes of an element */
+/* .arg: bytes of a vector element */
 #define VX_MSK(a)		R(vmovmsk, NONE, NONE, M, .arg = (a))
 static const struct emul_opcode vex_50[4] = { VX_MSK(4), VX_MSK(8) };
 static const struct emul_opcode vex_d7[4] = { [1] = VX_MSK(1) };
 
-/* .arg: 1 = XMM, 2 = store */
+/* MOVD and MOVQ. Bits of .arg: 1 = XMM register, 2 = store */
 #define VX_MOVD(a)		R(movd, NONE, NONE, M | F_L0 | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_MOVQ(a)		R(movq, NONE, NONE, M | F_L0 | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode vex_6e[4] = { [1] = VX_MOVD(1) };
@@ -66,7 +66,7 @@ static const struct emul_opcode vex_ae_reg[8] = {
 
 static const struct emul_opcode vex_ae[4] = { S(vex_ae_reg, F_SEL_REG) };
 
-/* .arg: bytes of the element; those of 16 and, in AVX, of 8 bytes only go to 256 bits */
+/* .arg: bytes of an element. Elements of 16 bytes, and of 8 bytes in AVX, need VEX.L. */
 #define VX_BCAST(n, fl)	{ [1] = R(vbroadcast, NONE, NONE, M | (fl), .arg = (n)) }
 static const struct emul_opcode vex_18_38[4] = VX_BCAST(4, 0);
 static const struct emul_opcode vex_19_38[4] = VX_BCAST(8, F_L1);
@@ -75,7 +75,7 @@ static const struct emul_opcode vex_59_38[4] = VX_BCAST(8, 0);
 static const struct emul_opcode vex_78_38[4] = VX_BCAST(1, 0);
 static const struct emul_opcode vex_79_38[4] = VX_BCAST(2, 0);
 
-/* .arg: bytes of an element, or 0 as VEX.W says; 2 = store */
+/* .arg: bytes of an element (0: VEX.W selects); bit 2 = store */
 #define VX_MASKED(a)	{ [1] = R(vmaskmov, NONE, NONE, M | F_MEM | F_VVVV | \
 				  ((a) & 2 ? F_WRITES : 0), .arg = (a)) }
 static const struct emul_opcode vex_2c_38[4] = VX_MASKED(4);

@@ -2,12 +2,11 @@
 /*
  * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
- * First everything that can fail in the old task: the new TSS and its descriptor are read and
- * checked, and all that is going to be written is probed. Then the switch, up to the segment
- * selectors, which can not fail; then the descriptors of the segments: what is wrong with them is
- * an exception of the new task.
+ * First comes all that can fail in the old task: read and check the new TSS and its descriptor, and
+ * probe all writes. Then comes the switch itself, including segment selectors, which cannot fail.
+ * Last come the segment descriptors: a fault there is an exception of the new task.
  *
- * Upstream writes the old TSS in the format of the new one; here each has its own.
+ * Upstream writes the old TSS in the format of the new one. okvm uses each TSS's own format.
  */
 #include "internal.h"
 
@@ -24,11 +23,12 @@
 			 EMUL_AR_DB | EMUL_AR_G)
 
 /**
- * struct tss_format - "16-Bit Task-State Segment (TSS)" and "Task-State Segment (TSS)"
+ * struct tss_format - layout of a 16-bit or 32-bit TSS (SDM "16-Bit Task-State Segment (TSS)",
+ * "Task-State Segment (TSS)")
  * @width: bytes of a field
  * @ip: offset of the instruction pointer; flags, general and segment registers follow it
- * @nr_sregs: segment registers, from ES on
- * @size: bytes that there must be
+ * @nr_sregs: number of segment registers, from ES on
+ * @size: minimum size in bytes
  */
 struct tss_format {
 	u8 width;
@@ -52,7 +52,7 @@ static unsigned int tss_sregs(const struct tss_format *f)
 	return tss_gprs(f) + 8 * f->width;
 }
 
-/* Also the end of what is written when a task is left. */
+/* Offset of the LDT field; a task switch writes the old TSS up to this offset. */
 static unsigned int tss_ldt(const struct tss_format *f)
 {
 	return tss_sregs(f) + f->nr_sregs * f->width;
@@ -64,13 +64,13 @@ static const struct tss_format *tss_format(u32 ar)
 }
 
 /**
- * struct task_state - a switch in work
- * @task: what was asked for
+ * struct task_state - a task switch in progress
+ * @task: the caller's request
  * @old: TR of the old task
- * @new: TR to be
+ * @new: TR of the new task
  * @old_desc: descriptor of the old TSS, if its busy bit is to be cleared
  * @new_desc: descriptor of the new TSS
- * @image: the new TSS
+ * @image: contents of the new TSS
  */
 struct task_state {
 	struct emul_task *task;
@@ -86,7 +86,7 @@ static bool task_returns(const struct task_state *ts)
 	return ts->task->source == EMUL_TASK_IRET;
 }
 
-/* CALL and events nest: the new task is linked to the old one. */
+/* CALL and events nest: the new TSS gets a link to the old one. */
 static bool task_nests(const struct task_state *ts)
 {
 	return ts->task->source == EMUL_TASK_CALL || ts->task->source == EMUL_TASK_GATE;
@@ -98,7 +98,7 @@ static enum emul_rc task_fault(struct emul_ctx *ctx, const struct task_state *ts
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | ts->task->external);
 }
 
-/* Memory operations take 32 bytes at most. */
+/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc task_copy(struct emul_ctx *ctx, u64 la, u8 *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -122,7 +122,7 @@ static u32 image_get(const struct task_state *ts, unsigned int off)
 	return val;
 }
 
-/* --- what fails in the old task --------------------------------------------------------------- */
+/* --- checks: a fault is the old task's ----------------------------------------------------- */
 
 static enum emul_rc read_desc(struct emul_ctx *ctx, const struct task_state *ts, u16 sel, u8 vector,
 			      struct emul_desc *d)
@@ -134,7 +134,7 @@ static enum emul_rc read_desc(struct emul_ctx *ctx, const struct task_state *ts,
 	return rc;
 }
 
-/* "Exception Conditions Checked During a Task Switch", the rows of the TSS. */
+/* Check the new TSS (SDM "Exception Conditions Checked During a Task Switch", rows for the TSS). */
 static enum emul_rc check_new_tss(struct emul_ctx *ctx, struct task_state *ts)
 {
 	u8 bad = task_returns(ts) ? VEC_TS : VEC_GP;
@@ -201,7 +201,7 @@ static enum emul_rc save_old(struct emul_ctx *ctx, struct task_state *ts)
 	struct emul_seg seg;
 	u32 flags = ctx->rflags, rip = ctx->rip;
 
-	/* The upper halves of the selectors' fields are reserved, and are written as 0. */
+	/* The upper halves of the selector fields are reserved: write 0. */
 	if (task_returns(ts))
 		flags &= ~(u32)X86_EFLAGS_NT;
 	memcpy(to, &rip, f->width);
@@ -223,7 +223,7 @@ static enum emul_rc set_busy(struct emul_ctx *ctx, const struct emul_desc *d, bo
 	return ctx->ops->write(ctx, (u32)(d->la + 5), &access, 1, EMUL_SYSTEM, 0);
 }
 
-/* Links and busy bits ("Effect of a Task Switch on Busy Flag, NT Flag, Previous Task Link..."). */
+/* Set link and busy bits (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ..."). */
 static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -232,7 +232,7 @@ static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 		rc = ctx->ops->write(ctx, (u32)ts->new.base, &ts->old.sel, 2, EMUL_SYSTEM, 0);
 	else
 		rc = set_busy(ctx, &ts->old_desc, false);
-	/* Last: a task may be left for itself by JMP, which is refused as busy. */
+	/* Set the new task's busy bit last, in case that old and new TSS are the same. */
 	if (rc == EMUL_OK && !task_returns(ts))
 		rc = set_busy(ctx, &ts->new_desc, true);
 	return rc;
@@ -253,8 +253,8 @@ static void load_regs(struct emul_ctx *ctx, const struct task_state *ts)
 }
 
 /*
- * All selectors at once, without their descriptors: from here on exceptions are the new task's, and
- * whoever delivers one must find segments that can be run with.
+ * Load all selectors at once, without their descriptors. From here on exceptions belong to the new
+ * task, and their delivery needs usable segments.
  */
 static void load_selectors(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -296,7 +296,7 @@ static enum emul_rc load_cr(struct emul_ctx *ctx, const struct task_state *ts)
 	return rc;
 }
 
-/* --- what fails in the new task --------------------------------------------------------------- */
+/* --- descriptors: a fault is the new task's ------------------------------------------------ */
 
 static enum emul_rc load_ldt(struct emul_ctx *ctx, const struct task_state *ts, u16 sel)
 {
@@ -415,7 +415,7 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
-/* An instruction or event turns out to be a task switch: registers are not staged for one. */
+/* Fill ctx->task for the caller. Registers that are staged are not committed. */
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
 {
 	ctx->task = (struct emul_task){ .sel = sel, .source = source };

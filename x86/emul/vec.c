@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). A handler serves the
- * form with VEX and the one without; with VEX the bits that are not written become zero, without it
- * those above 127 stay.
+ * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes the
+ * form with VEX and the form without. With VEX the bits that are not written become zero; without
+ * VEX the bits above 127 stay.
  */
 #include "internal.h"
 
-/* SDM "Exception Conditions" of SSE: #UD by EM or without OSFXSR, #NM by TS. */
+/* SDM "Exception Conditions" of SSE: #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
 static enum emul_rc check_sse(struct emul_ctx *ctx)
 {
 	u64 cr0 = ctx->ops->get_cr(ctx, 0);
@@ -18,7 +18,7 @@ static enum emul_rc check_sse(struct emul_ctx *ctx)
 
 #define XCR0_AVX	6u	/* XMM and YMM */
 
-/* With VEX it is XCR0 that allows the registers, and EM plays no part. */
+/* AVX needs CR4.OSXSAVE and XCR0 bits; CR0.EM does not matter. */
 static enum emul_rc check_avx(struct emul_ctx *ctx)
 {
 	u64 xcr0 = 0;
@@ -52,7 +52,7 @@ static enum emul_rc check_vec(struct emul_ctx *ctx, enum emul_vec file)
 
 /* --- registers and memory ----------------------------------------------------------------- */
 
-/* A vector in work: of 8, 16 or 32 bytes, zero above. */
+/* Value of a vector register of 8, 16 or 32 bytes; the bytes above are zero. */
 struct vec {
 	u8 b[32];
 };
@@ -77,7 +77,7 @@ static enum emul_rc vec_set(struct emul_ctx *ctx, unsigned int nr, struct vec *v
 	return ctx->ops->set_vec(ctx, EMUL_YMM, nr, v->b);
 }
 
-/* The linear address of the memory operand, which may have to be a multiple of its length. */
+/* Compute the linear address of the memory operand; if @aligned, check its alignment. */
 static enum emul_rc vec_linear(struct emul_ctx *ctx, unsigned int len, bool write, bool aligned,
 			       u64 *la)
 {
@@ -114,7 +114,7 @@ static bool vec_is_reg(const struct emul_ctx *ctx)
 	return ctx->insn.mod == 3;
 }
 
-/* The r/m operand of @len bytes: a register, or memory. */
+/* Read the r/m operand of @len bytes, from a register or from memory. */
 static enum emul_rc vec_get_rm(struct emul_ctx *ctx, struct vec *v, unsigned int len, bool aligned)
 {
 	if (vec_is_reg(ctx))
@@ -141,7 +141,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* Reading an MMX register changes the x87 tags: not if the store faults. */
+	/* Reading an MMX register changes the x87 tags; a faulting store must not: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -150,7 +150,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 	return rc ?: ctx->ops->write(ctx, la, buf, 8, EMUL_DATA, ctx->cpl);
 }
 
-/* MOVUPS, MOVAPS, MOVDQA, MOVDQU, MOVNTxx, MOVQ mm: .arg 1 = aligned, 2 = store, 4 = MMX */
+/* MOVUPS, MOVAPS, MOVDQA, MOVDQU, MOVNTxx, MOVQ mm. .arg bits: 1 = aligned, 2 = store, 4 = MMX */
 enum emul_rc emul_op_vmov(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;
@@ -172,7 +172,7 @@ enum emul_rc emul_op_vmov(struct emul_ctx *ctx)
 			     vec_store(ctx, v.b, vec_len(ctx), arg & 1);
 }
 
-/* MOVDDUP, MOVSLDUP, MOVSHDUP: .arg 0, 1, 2 */
+/* MOVDDUP (.arg 0), MOVSLDUP (.arg 1), MOVSHDUP (.arg 2) */
 enum emul_rc emul_op_vmov_dup(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg, size = arg ? 4 : 8;
@@ -196,8 +196,8 @@ enum emul_rc emul_op_vmov_dup(struct emul_ctx *ctx)
 /* --- parts of registers ------------------------------------------------------------------- */
 
 /*
- * MOVLPS, MOVLPD, MOVHPS, MOVHPD with memory, MOVHLPS and MOVLHPS between registers: .arg 1 = high
- * half, 2 = store. With VEX the other half is another register's.
+ * MOVLPS, MOVLPD, MOVHPS, MOVHPD with memory, MOVHLPS and MOVLHPS between registers. Bits of .arg:
+ * 1 = high half, 2 = store. With VEX the other half comes from register VEX.vvvv.
  */
 enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 {
@@ -221,7 +221,7 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD between registers: the rest is the destination's, with VEX a third one's. */
+/* MOVSS and MOVSD between registers: other bytes stay, or with VEX come from register VEX.vvvv. */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;
@@ -229,7 +229,7 @@ static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool st
 	struct vec v, low;
 	enum emul_rc rc;
 
-	/* L is ignored. */
+	/* VEX.L is ignored: use XMM registers. */
 	rc = ctx->ops->get_vec(ctx, EMUL_XMM, ctx->insn.vex ? ctx->insn.vex_v : to, v.b) ?:
 	     ctx->ops->get_vec(ctx, EMUL_XMM, from, low.b);
 	if (rc != EMUL_OK)
@@ -239,7 +239,7 @@ static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool st
 	return vec_set(ctx, to, &v);
 }
 
-/* MOVSS, MOVSD: .arg 1 = 8 bytes, 2 = store */
+/* MOVSS and MOVSD. Bits of .arg: 1 = 8 bytes, 2 = store */
 enum emul_rc emul_op_vmov_low(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg, size = arg & 1 ? 8 : 4;
@@ -258,7 +258,7 @@ enum emul_rc emul_op_vmov_low(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVD and MOVQ with a general register or memory: .arg 1 = XMM, 2 = store */
+/* MOVD and MOVQ with a general register or memory. Bits of .arg: 1 = XMM, 2 = store */
 enum emul_rc emul_op_movd(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;
@@ -294,7 +294,7 @@ enum emul_rc emul_op_movd(struct emul_ctx *ctx)
 	return file == EMUL_MM ? ctx->ops->set_vec(ctx, file, nr, v.b) : vec_set(ctx, nr, &v);
 }
 
-/* MOVQ xmm, xmm/m64 (F3 0F 7E) and back (66 0F D6, .arg 2): the upper half becomes zero. */
+/* MOVQ xmm, xmm/m64 (F3 0F 7E), and 66 0F D6 with .arg 2. They clear the upper half. */
 enum emul_rc emul_op_movq(struct emul_ctx *ctx)
 {
 	bool store = ctx->insn.row->arg & 2;
@@ -311,7 +311,7 @@ enum emul_rc emul_op_movq(struct emul_ctx *ctx)
 	return vec_set(ctx, store ? ctx->insn.rm : ctx->insn.reg, &v);
 }
 
-/* MOVQ2DQ and, .arg = 1, MOVDQ2Q: between MMX and XMM registers alone */
+/* MOVQ2DQ (.arg 0) and MOVDQ2Q (.arg 1), between MMX and XMM registers */
 enum emul_rc emul_op_movq2dq(struct emul_ctx *ctx)
 {
 	unsigned int reg = ctx->insn.reg, rm = ctx->insn.rm;
@@ -331,7 +331,10 @@ enum emul_rc emul_op_movq2dq(struct emul_ctx *ctx)
 	return rc ?: ctx->ops->set_vec(ctx, EMUL_XMM, reg, v.b);
 }
 
-/* MOVMSKPS, MOVMSKPD, PMOVMSKB: the sign of each element. .arg: its bytes; 0x80 = MMX registers */
+/*
+ * MOVMSKPS, MOVMSKPD, PMOVMSKB: collect the sign bit of each element. .arg: bytes of an element,
+ * plus 0x80 for MMX registers.
+ */
 enum emul_rc emul_op_vmovmsk(struct emul_ctx *ctx)
 {
 	bool mmx = ctx->insn.row->arg & 0x80;
@@ -356,7 +359,7 @@ enum emul_rc emul_op_vmovmsk(struct emul_ctx *ctx)
 
 /* --- by a mask ---------------------------------------------------------------------------- */
 
-/* Write those bytes of @v whose mask has its top bit set, or only probe them. */
+/* Write (if @probe, only probe) the bytes of @v whose mask byte has its top bit set. */
 static enum emul_rc write_masked(struct emul_ctx *ctx, const struct vec *v, const struct vec *mask,
 				 unsigned int len, bool probe)
 {
@@ -379,7 +382,7 @@ static enum emul_rc write_masked(struct emul_ctx *ctx, const struct vec *v, cons
 	return rc;
 }
 
-/* MASKMOVQ (.arg 4) and MASKMOVDQU: to DS:rDI, bytes by the mask in the second register */
+/* MASKMOVQ (.arg 4) and MASKMOVDQU: write masked bytes to DS:rDI; the mask is in register rm. */
 enum emul_rc emul_op_maskmov(struct emul_ctx *ctx)
 {
 	bool mmx = ctx->insn.row->arg & 4;
@@ -415,7 +418,10 @@ static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned
 		       ctx->ops->write(ctx, la, v->b + at, size, EMUL_DATA, ctx->cpl);
 }
 
-/* VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ: .arg 4 or 8 bytes, or as W says; 2 = store */
+/*
+ * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: 4 or 8 bytes of an element (0: VEX.W
+ * selects); bit 2 = store.
+ */
 enum emul_rc emul_op_vmaskmov(struct emul_ctx *ctx)
 {
 	bool store = ctx->insn.row->arg & 2;
@@ -436,7 +442,7 @@ enum emul_rc emul_op_vmaskmov(struct emul_ctx *ctx)
 	return rc || store ? rc : vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* VBROADCASTxx, VPBROADCASTx: .arg = bytes of the element */
+/* VBROADCASTxx, VPBROADCASTx. .arg: bytes of an element */
 enum emul_rc emul_op_vbroadcast(struct emul_ctx *ctx)
 {
 	unsigned int size = ctx->insn.row->arg, at;
@@ -453,7 +459,7 @@ enum emul_rc emul_op_vbroadcast(struct emul_ctx *ctx)
 	return vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* VZEROUPPER and, with L, VZEROALL: of the registers that the mode has */
+/* VZEROUPPER, or with VEX.L VZEROALL, of the 8 or 16 registers of the mode */
 enum emul_rc emul_op_vzero(struct emul_ctx *ctx)
 {
 	unsigned int nr, n = ctx->mode == EMUL_LONG64 ? 16 : 8;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * x87: moves, control instructions, the environment, and FXSAVE with FXRSTOR.
+ * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * Conversions and the register stack are left to an op, which works on a copy of the state: a store
- * that must be made again after userspace has answered finds the stack as it was. What memory holds
- * is read and written here, and the copy becomes the guest's when nothing can fail any more.
+ * emul_ops.x87 does conversions and the register stack, on a copy of the state. If a store is
+ * replayed after an exit to userspace, the guest's stack is as before. This file reads and writes
+ * memory, and sets the guest's state from the copy when nothing can fail any more.
  */
 #include "internal.h"
 
@@ -14,8 +14,10 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_ES		0x0080u		/* an exception is pending */
 #define SW_TOP		0x3800u
 #define SW_BUSY		0x8000u
-#define SW_EXCEPTIONS	0x003fu		/* IE, DE, ZE, OE, UE, PE: their masks have the same bits */
-#define SW_PRECISION	0x0020u		/* the only one after which a result is stored */
+/* IE, DE, ZE, OE, UE, PE; also their masks in the control word */
+#define SW_EXCEPTIONS	0x003fu
+/* PE: the only unmasked exception that does not prevent a store */
+#define SW_PRECISION	0x0020u
 #define FPU_CW_INIT	0x037fu
 
 static enum emul_rc x87_check(struct emul_ctx *ctx)
@@ -25,15 +27,16 @@ static enum emul_rc x87_check(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* The exceptions of @fx that are not masked. */
+/* Return the unmasked exceptions of @fx. */
 static unsigned int x87_unmasked(const struct emul_fx *fx)
 {
 	return fx->swd & ~fx->cwd & SW_EXCEPTIONS;
 }
 
 /*
- * Get the state for an instruction that first reports what an earlier one has left. The op's own
- * instruction would raise #MF by ES, in the kernel, if a processor had let ES be loaded alone.
+ * Get the x87 state for an instruction that raises #MF for a pending exception. SW_ES is checked as
+ * well: if a CPU loads a state with only ES set, the x87 instruction of emul_ops.x87 would raise
+ * #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -47,7 +50,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Where the op's own code and data have left their addresses, the guest's belong. */
+/* Call emul_ops.x87, and replace the addresses of its own code and data by the guest's. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -70,7 +73,7 @@ static enum emul_rc x87_run_this(struct emul_ctx *ctx, void *data)
 	return x87_run_as(ctx, ctx->insn.opcode, ctx->insn.modrm, data);
 }
 
-/* FLD, FILD, FBLD of memory: .arg bytes */
+/* FLD, FILD and FBLD of memory. .arg: bytes of the operand */
 enum emul_rc emul_op_x87_load(struct emul_ctx *ctx)
 {
 	unsigned int len = ctx->insn.row->arg;
@@ -84,7 +87,7 @@ enum emul_rc emul_op_x87_load(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* FST, FSTP, FIST, FISTP, FISTTP, FBSTP to memory: .arg bytes */
+/* FST, FSTP, FIST, FISTP, FISTTP, FBSTP to memory. .arg: bytes of the operand */
 enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 {
 	unsigned int len = ctx->insn.row->arg;
@@ -92,7 +95,9 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 	u8 data[16] = { 0 };
 
 	rc = rc ?: x87_run_this(ctx, data);
-	/* SDM "Floating-Point Exception Handling": no result is stored then. */
+	/*
+	 * Unmasked exceptions but PE prevent the store (SDM "Floating-Point Exception Handling").
+	 */
 	if (rc == EMUL_OK && !(x87_unmasked(&ctx->fx) & ~SW_PRECISION))
 		rc = emul_write_mem(ctx, ctx->src.seg, ctx->src.ea, data, len);
 	if (rc == EMUL_OK)
@@ -100,7 +105,7 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* Between the registers, and the constants */
+/* Moves between x87 registers, and constants. */
 enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = x87_begin(ctx) ?: x87_run_this(ctx, NULL);
@@ -110,7 +115,10 @@ enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* FCMOVcc: DA for B, E, BE, U, DB for their contraries. The op knows FCMOVB, with CF as @data. */
+/*
+ * FCMOVcc: opcode DA has the conditions B, E, BE and U, DB their opposites. emul_ops.x87 executes
+ * FCMOVB only, with CF in @data.
+ */
 enum emul_rc emul_op_fcmov(struct emul_ctx *ctx)
 {
 	static const u64 flags[4] = { X86_EFLAGS_CF, X86_EFLAGS_ZF, X86_EFLAGS_CF | X86_EFLAGS_ZF,
@@ -137,7 +145,7 @@ enum emul_rc emul_op_fwait(struct emul_ctx *ctx)
 	return ctx->ops->fpu(ctx, EMUL_FPU_WAIT, &none);
 }
 
-/* FLDCW, FNSTCW: .arg is the fpu op */
+/* FLDCW and FNSTCW. .arg: enum emul_fpuop */
 enum emul_rc emul_op_fpu_cw(struct emul_ctx *ctx)
 {
 	u8 op = ctx->insn.row->arg;
@@ -150,7 +158,7 @@ enum emul_rc emul_op_fpu_cw(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* FNSTSW m16 and, .arg = 1, FNSTSW AX */
+/* FNSTSW to memory (.arg 0) or AX (.arg 1) */
 enum emul_rc emul_op_fpu_sw(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = x87_check(ctx);
@@ -174,7 +182,7 @@ enum emul_rc emul_op_fpu_reg(struct emul_ctx *ctx)
 
 /* --- the environment (SDM volume 1, "Saving the x87 FPU's State ...") --------------------- */
 
-/* Tags of two bits: 0 valid, 1 zero, 2 special, 3 empty. */
+/* Compute the full tag word, two bits each: 0 valid, 1 zero, 2 special, 3 empty. */
 static u16 full_tags(const struct emul_fx *fx)
 {
 	unsigned int top = fx->swd >> 11 & 7, i, tag;
@@ -209,7 +217,7 @@ static u8 abridged_tags(u16 all)
 	return tags;
 }
 
-/* Change TOP: the registers stay where they are, so they are other ST(i) then. */
+/* Change TOP. Physical registers keep their values, so ST(i) are renumbered. */
 static void x87_set_top(struct emul_fx *fx, unsigned int top)
 {
 	unsigned int turn = (top - (fx->swd >> 11)) & 7, i;
@@ -221,13 +229,13 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* Real and VM86 mode pack pointers of linear addresses and the opcode; selectors are not kept. */
+/* In real and VM86 mode the environment has linear pointers and the opcode, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);
 }
 
-/* Fields of the environment: 7 of @width bytes. */
+/* Fill the 7 fields of the environment, of @width bytes each. */
 static void env_to_fields(struct emul_ctx *ctx, u32 field[7], unsigned int width)
 {
 	const struct emul_fx *fx = &ctx->fx;
@@ -269,13 +277,13 @@ static void env_from_fields(struct emul_ctx *ctx, const u32 field[7], unsigned i
 	} else if (width == 4) {
 		fx->fop = field[4] >> 16 & 0x7ff;
 	}
-	/* These two follow from the flags and their masks. */
+	/* ES and B are computed from the exception flags and masks. */
 	fx->swd &= ~(SW_ES | SW_BUSY);
 	if (x87_unmasked(fx))
 		fx->swd |= SW_ES | SW_BUSY;
 }
 
-/* Memory operations take 32 bytes at most. */
+/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -291,7 +299,7 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Locate @len bytes that are going to be written in pieces. */
+/* Compute the linear address of @len bytes, and probe them, as they are written in pieces. */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);
@@ -306,7 +314,7 @@ static unsigned int env_width(const struct emul_ctx *ctx)
 	return ctx->insn.op_bytes == 2 ? 2 : 4;
 }
 
-/* FNSTENV and, .arg = 1, FNSAVE: the first masks all exceptions, the second initializes. */
+/* FNSTENV (.arg 0), which then masks all exceptions; FNSAVE (.arg 1), which then initializes. */
 enum emul_rc emul_op_fnstenv(struct emul_ctx *ctx)
 {
 	unsigned int width = env_width(ctx), len = 7 * width, i;
@@ -344,7 +352,7 @@ enum emul_rc emul_op_fnstenv(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* FLDENV and, .arg = 1, FRSTOR */
+/* FLDENV (.arg 0) and FRSTOR (.arg 1) */
 enum emul_rc emul_op_fldenv(struct emul_ctx *ctx)
 {
 	unsigned int width = env_width(ctx), len = 7 * width, i;
@@ -370,7 +378,7 @@ enum emul_rc emul_op_fldenv(struct emul_ctx *ctx)
 
 /* --- FXSAVE, FXRSTOR ---------------------------------------------------------------------- */
 
-/* What of the area is used: the registers that the mode has, none of SSE without OSFXSR. */
+/* Used bytes of the FXSAVE area: XMM registers depend on the mode and on CR4.OSFXSR. */
 static unsigned int fx_len(struct emul_ctx *ctx)
 {
 	unsigned int regs = ctx->mode == EMUL_LONG64 ? 16 : 8;
@@ -388,7 +396,7 @@ static enum emul_rc fx_linear(struct emul_ctx *ctx, bool write, u64 *la)
 	return rc == EMUL_OK && *la & 15 ? emul_gp0(ctx) : rc;
 }
 
-/* Without REX.W the pointers have 32 bits, with a selector above, which nothing keeps. */
+/* Without REX.W pointers have 32 bits and a selector, which okvm does not keep. */
 static void fx_narrow(struct emul_ctx *ctx)
 {
 	if (ctx->insn.rex & 8)
@@ -420,7 +428,7 @@ enum emul_rc emul_op_fxrstor(struct emul_ctx *ctx)
 	rc = fx_linear(ctx, false, &la);
 	if (rc != EMUL_OK)
 		return rc;
-	/* What is not loaded stays. */
+	/* Members that FXRSTOR does not load keep their values. */
 	ctx->ops->get_fx(ctx, fx);
 	mask = fx->mxcsr_mask ?: 0xffbf;
 	mxcsr = fx->mxcsr;

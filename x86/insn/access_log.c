@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an emulated instruction has done already, and its accesses to devices.
+ * A log of the accesses that an emulated instruction has made, and its accesses to devices.
  *
- * A read that userspace must do ends the KVM_RUN in the middle of an instruction. When it is back,
- * the instruction is executed again from its start, and what it has read, written and translated
- * before is answered from a log: memory, page tables and devices may have changed meanwhile, but an
- * instruction looks at them once (a repeated string in each iteration; a locked instruction that
- * loses its exchange begins anew). Writes for userspace wait until the instruction is done, and are
- * given to userspace then, with RIP after the instruction: nothing is executed again after them.
+ * If userspace must do a read, KVM_RUN returns in the middle of an instruction. The next KVM_RUN
+ * executes the instruction again from its start. The log then supplies what the instruction has
+ * read, written and translated before, because memory, page tables and devices may have changed
+ * meanwhile, but an instruction accesses them only once. (A repeated string accesses them once in
+ * each iteration. A locked instruction whose exchange fails begins anew.) Writes to devices in
+ * userspace wait in a queue. When the instruction is done, with RIP after it, userspace gets them:
+ * no instruction is executed again because of a write.
  *
- * Upstream keeps a read cache and a list of fragments, of one access at a time: an instruction that
- * makes several writes loses all but the last.
+ * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
+ * writes, only the last one gets to userspace.
  */
 #include <linux/mm.h>
 #include <linux/string.h>
@@ -61,7 +62,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 {
 	struct emul_log_entry *entry;
 
-	/* The iterations before this one are done. */
+	/* A new iteration of a repeated string: forget the accesses of finished iterations. */
 	if (e->log_seq != e->ctx.seq) {
 		e->log_seq = e->ctx.seq;
 		e->tlb_from = 0;
@@ -74,7 +75,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			e->replayed++;
 			return entry;
 		}
-		/* Userspace changed a register meanwhile: from here on these are other accesses. */
+		/* Userspace has changed a register meanwhile: from here on the accesses differ. */
 		log_truncate(e, e->replayed);
 	}
 	return log_new(e, kind, addr, len);
@@ -82,7 +83,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 
 /* ---- translations ---- */
 
-/* The page of linear address @la as the instruction has translated it for @acc, or no address. */
+/* Return the page of @la if this instruction has translated it for @acc; else an invalid gpa. */
 static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 {
 	const struct emul_log_entry *entry = &e->log[e->tlb_from];
@@ -100,8 +101,8 @@ static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 }
 
 /*
- * Use an earlier translation again, as a TLB does. This is needed: a page that was found writable
- * before a device was read (INS, XCHG) must still be there when the datum is to be written.
+ * Use an earlier translation of this instruction again, as a TLB does. INS and XCHG depend on it:
+ * they check that a page is writable, read a device, and then must be able to write.
  */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry)
 {
@@ -183,7 +184,7 @@ static enum emul_rc log_post(struct okvm_emulation *e, gpa_t gpa, const void *da
 
 static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned int len)
 {
-	/* Devices see accesses in the instruction's order. */
+	/* Queued writes go to userspace first: devices see accesses in the instruction's order. */
 	if (!log_has_posts(e)) {
 		okvm_mmio_ask(e->vcpu, gpa, NULL, len, false);
 		e->wait_len = len;
@@ -191,7 +192,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device, with at most 8 bytes at a time; a batch goes item by item. */
+/* Access a device with at most 8 bytes at a time, or item by item in a batch. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -227,7 +228,7 @@ bool okvm_log_ask_post(struct okvm_emulation *e)
 
 /* ---- ports ---- */
 
-/* Items that an in-kernel device takes; the rest goes to userspace. */
+/* Access @count items of an in-kernel device. Return: number of items it has handled */
 static u32 log_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 			void *data, bool in)
 {
@@ -257,7 +258,7 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	items = in ? okvm_log_data(e, entry) : data;
-	/* What a device takes that came just now is not done again. */
+	/* After a replay: items that are already done are not done again. */
 	left = (len - entry->done) / size;
 	taken = log_port_bus(vcpu, port, size, left, items + entry->done, in);
 	if (taken && trace_kvm_pio_enabled())
@@ -300,7 +301,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 
 	if (!e->wait_len)
 		return;
-	/* The newest entry is the one that waits: its read ended the execution. */
+	/* The newest entry is the one that userspace was asked for: its read ended execution. */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);

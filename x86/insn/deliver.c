@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Delivery by software: what hardware does not run it does not deliver to either. */
+/* Deliver events by software, for guest state that hardware cannot run. */
 #include <asm/trapnr.h>
 
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Length of the instruction after which the event that is delivered returns, or 0. */
+/* Length of the INT n, #BP or #OF instruction whose event is delivered; 0 for other events. */
 static u8 injected_len(const struct okvm_events *ev)
 {
 	if (ev->exc.injected)
@@ -38,12 +38,12 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
-	/* The event stays injected, and comes again. */
+	/* The event stays injected: KVM_RUN delivers it again. */
 	if (okvm_emul_raced(e)) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* Nothing completes a delivery that userspace must take part in: the event comes again. */
+	/* A delivery that needs userspace cannot be completed: the event stays injected. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);
@@ -55,7 +55,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
 		return okvm_emul_switch_task(e, len);
-	/* An exception that was being delivered decides what the new one becomes. */
+	/* After a fault keep exc.injected: a new exception may merge with it to #DF. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The emulation of a vCPU: between the instruction emulator and the vCPU. Within insn/ only. */
+/* The emulation state of a vCPU, between x86/emul/ and the vCPU. Used within insn/ only. */
 #ifndef OKVM_X86_INSN_EMULATION_H
 #define OKVM_X86_INSN_EMULATION_H
 
@@ -10,24 +10,27 @@
 #include "x86/insn/insn.h"
 
 /*
- * Calls of ops that one instruction (or one iteration of a repeated one) makes for memory and
- * ports. The most are made by ENTER with 31 levels, which pushes 33 times and reads 31 times, by a
- * task switch, with 26 fields of either TSS, nine descriptors of at most two words that are read
- * and marked, by six calls if other CPUs change them, and a pushed error code. FXSAVE makes 14.
+ * Log entries for the most memory and port accesses of one instruction or iteration. Extremes:
+ * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses 26 fields of each TSS,
+ * reads nine descriptors of up to two words and marks each with up to six accesses (other CPUs may
+ * change it meanwhile), and pushes an error code. FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
 	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * (2 + 6) + 2 * 4 + 1);
 
 /*
- * Bytes that these calls read, the two of the I/O permission bit map and a batch of port items
- * among them.
+ * Bytes of data that the accesses of one instruction or iteration read, including two bytes of the
+ * I/O permission bit map and a batch of port items.
  */
 #define EMUL_IO_BATCH		1024
 #define EMUL_LOG_BYTES		2048
 static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
 
-/* Writes to devices of userspace that wait; FXSAVE makes 52. More are given in several turns. */
+/*
+ * Queued writes to devices in userspace: FXSAVE makes 52. If the queue is full, userspace does its
+ * writes before the instruction continues.
+ */
 #define EMUL_POSTS		72
 
 /** enum emul_io - kinds of logged accesses */
@@ -41,18 +44,18 @@ enum emul_io {
 };
 
 /**
- * struct emul_log_entry - an access that the present instruction has made, or is making
+ * struct emul_log_entry - an access that the current instruction has made or begun
  * @addr: linear address or port
- * @gpa: where the access begins, and where its second page does. Filled if @translated
+ * @gpa: guest-physical address of the access, and of its second page; valid if @translated
  * @acc: OKVM_ACC_* bits of the translation
- * @len: bytes; for ports of all items together
- * @done: the first bytes, which are done and are not done again
- * @data: (reads, IN) where okvm_emulation.log_data has what was read
- * @unit: bytes of an item that a device takes at once; 0: up to 8
+ * @len: length in bytes; for ports of all items together
+ * @done: number of bytes already accessed, from the first
+ * @data: for reads and IN: offset of the data in okvm_emulation.log_data
+ * @unit: bytes per device access, for items of a batch; 0: up to 8
  * @kind: enum emul_io
- * @translated: the guest's page tables have been asked
- * @judged: (batches) it has been decided whether @refused
- * @refused: a batch that is done item by item instead, by the entries behind it; an exchange that
+ * @translated: @gpa has been read from the guest's page tables
+ * @judged: for a batch: @refused has been decided
+ * @refused: the batch is accessed item by item instead, with further entries; or the exchange has
  *	found another value
  */
 struct emul_log_entry {
@@ -69,7 +72,7 @@ struct emul_log_entry {
 	bool refused;
 };
 
-/** struct emul_post - a write to a device of userspace that waits for the instruction's end */
+/** struct emul_post - a queued write to a device in userspace */
 struct emul_post {
 	gpa_t gpa;
 	u8 data[8];
@@ -77,10 +80,10 @@ struct emul_post {
 };
 
 /**
- * struct emul_known - a MOV in 64-bit mode that was decoded before, see plain_mov.c
+ * struct emul_known - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
- * @cr: a MOV to or from a control register, of which only @mov.reg is valid in @mov
+ * @cr: a MOV to or from a control register; only @mov.reg is valid in @mov
  * @bytes: the instruction's bytes, padded with zeros
  * @mask: the bits of @bytes that belong to the instruction are 1
  * @note: the translation of @rip, which must still hold when the entry is used
@@ -100,28 +103,37 @@ struct emul_known {
 #define EMUL_KNOWN		8
 
 /**
- * struct okvm_emulation - the emulation of a vCPU; survives user exits, so it lives in the vCPU
- * @gpa: address of the instruction's memory operand, if an exit has told it
- * @log: accesses of the present instruction or iteration, in order
- * @logged: entries of @log
- * @replayed: entries that the present execution has passed
+ * struct okvm_emulation - emulation state of a vCPU; kept across exits to userspace
+ * @ctx: the emulator's registers and decoded instruction
+ * @vcpu: the vCPU
+ * @why: reason of the emulation
+ * @gpa: guest-physical address that the VM exit reported, or OKVM_INVALID_GPA
+ * @log: accesses of the current instruction or iteration, in order
+ * @logged: number of entries of @log
+ * @replayed: number of entries that the current execution has reached
  * @log_used: bytes of @log_data in use
- * @log_seq: ctx.seq under which the log was taken
- * @tlb_from: first entry whose translation holds still (CR3 is as it was)
- * @wait_len: bytes of the newest entry that userspace was asked for, 0: none
- * @posts: writes for userspace
- * @nr_posts: number of them
- * @posted: those that userspace was given
- * @port_out: userspace has been given data for a port
- * @finished: the instruction is done but for what userspace was or is to be given
- * @direct: userspace was asked for the plain MOV in @mov
- * @asked_msr: userspace was asked for an MSR: okvm_msr_ask_user()
- * @retry_rip, @retry_gfn, @retries: an instruction that the CPU was given as its emulation failed
- * @repeatable: what is emulated comes again if it is given up without any effect
- * @raced: it was given up, as the guest's tables did not hold still: okvm_emul_raced()
- * @note: how the instruction's bytes were found, if that was noted
- * @known: the last that were decoded, of which the next takes the place of @known_next
- * @again: the one that userspace was asked to read for
+ * @log_seq: value of ctx.seq to which the log belongs
+ * @tlb_from: first entry whose translation is still valid, since the last change of CR3
+ * @wait_len: bytes that userspace reads for the newest entry; 0: none
+ * @posts: queue of writes to devices in userspace
+ * @nr_posts: number of queued writes
+ * @posted: number of those that userspace has got
+ * @port_out: userspace gets data for OUT
+ * @finished: the instruction is done, except for writes to userspace
+ * @direct: userspace reads for the plain MOV in @mov
+ * @asked_msr: okvm_msr_ask_user() has filled kvm_run
+ * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
+ * @mov: the plain MOV
+ * @retry_rip, @retry_gfn, @retries: the last instruction given to the CPU after a failed emulation
+ * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
+ * @raced: given up because the guest's page tables kept changing; see okvm_emul_raced()
+ * @note: translation of the instruction's address, if known
+ * @known: the last decoded MOVs
+ * @known_next: the entry of @known to be replaced next
+ * @again: the entry of @known for which userspace reads
+ * @io_buf: items of a string port instruction
+ * @log_data: data that logged reads have returned
+ * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -152,21 +164,25 @@ struct okvm_emulation {
 	unsigned int known_next;
 	const struct emul_known *again;
 
-	u8 io_buf[EMUL_IO_BATCH];	/* what the emulator batches of string ports */
+	u8 io_buf[EMUL_IO_BATCH];
 	u8 log_data[EMUL_LOG_BYTES];
 
-	struct emul_fx fx_live;	/* the registers' contents while an x87 instruction uses them */
+	struct emul_fx fx_live;
 };
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - hardware has told of a guest-physical access without memory */
+/** okvm_emul_is_mmio() - Did a VM exit report a guest-physical address without memory? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
 }
 
-/** okvm_emul_raced() - not unknown, but to come again, after KVM_RUN has looked at what waits */
+/**
+ * okvm_emul_raced() - Was the emulation given up because page tables kept changing?
+ *
+ * If so, KVM_RUN serves requests and then emulates the instruction again. Clears e->raced.
+ */
 static inline bool okvm_emul_raced(struct okvm_emulation *e)
 {
 	bool raced = e->raced;
@@ -175,7 +191,7 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 	return raced;
 }
 
-/** okvm_emul_steps() - a debugger steps: one instruction, or one iteration of a string */
+/** okvm_emul_steps() - Does a debugger single-step instructions, or iterations of a string? */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {
 	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
@@ -184,46 +200,52 @@ static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
-/** okvm_emul_complete() - KVM_RUN after userspace was asked for something. Return: outcome */
+/** okvm_emul_complete() - Continue after an exit to userspace, at KVM_RUN. Return: outcome */
 int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
 
-/** okvm_emul_trace() - kvm_emulate_insn */
+/** okvm_emul_trace() - Trace kvm_emulate_insn */
 void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
-/** okvm_emul_outcome() - what comes of an instruction, in terms of the vCPU. Return: outcome */
+/** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_give() - after the instruction: give userspace its writes to devices in userspace
- * Return: outcome; after the last write that of a trap which follows the instruction
+ * okvm_emul_give() - Give userspace the queued writes of a finished instruction
+ * Return: outcome; after the last write, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_give(struct okvm_emulation *e);
-/** okvm_emul_impossible() - a delivery or task switch that is given up. Return: outcome */
+/** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - userspace has been asked for something. Return: outcome */
+/** okvm_emul_user() - Exit to userspace, which must do a read or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */
 
-/** okvm_emul_direct() - carry out the decoded plain MOV, if that is what it is, and *@outcome */
+/**
+ * okvm_emul_direct() - Execute the decoded instruction if it is a plain MOV to a device
+ * Return: true if executed; *@outcome is set
+ */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
-/** okvm_emul_know_cr() - the decoded instruction, if it is a MOV with a control register */
+/** okvm_emul_know_cr() - Remember the decoded instruction if it is MOV to or from CR */
 void okvm_emul_know_cr(struct okvm_emulation *e);
-/** okvm_emul_direct_done() - userspace has read for the MOV. Return: outcome */
+/** okvm_emul_direct_done() - Finish the plain MOV for which userspace has read. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 
 /* ---- task.c, ud.c, pio.c ---- */
 
-/** okvm_emul_switch_task() - the instruction, or the event (no @insn_len), is a task switch */
+/**
+ * okvm_emul_switch_task() - Execute the task switch that an instruction or event makes
+ * @insn_len: length of the instruction in bytes; 0 for an event
+ */
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - an execution breakpoint is at RIP, which hardware does not look for
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP, which hardware does not
  *
- * The debugger's come first. Return: true if *outcome is the breakpoint's.
+ * A debugger's breakpoints come before the guest's. Return: true if there is one; *@outcome is set
  */
 bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome);
-/** okvm_pio_ask() - fill kvm_run for a port access; @data is what OUT writes */
+/** okvm_pio_ask() - Fill kvm_run for a port access; @data: what OUT writes */
 void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 		  const void *data, bool in);
 

@@ -1,87 +1,94 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Instructions that hardware leaves to software: emulation and port I/O. */
+/* Instructions that hardware does not execute: emulation and port I/O. */
 #ifndef OKVM_X86_INSN_INSN_H
 #define OKVM_X86_INSN_INSN_H
 
 #include "x86/x86.h"
 
-/** enum okvm_emul_why - why an instruction is emulated; decides what a failure becomes */
+/** enum okvm_emul_why - why an instruction is emulated; decides how a failure is handled */
 enum okvm_emul_why {
-	OKVM_EMUL_MMIO,		/* guest-physical access without memory; arg is the gpa */
-	OKVM_EMUL_MMIO_READ,	/* likewise, of a read; write access was not checked */
-	OKVM_EMUL_PIO,		/* string or otherwise complex port I/O */
-	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run this guest state */
-	/* #UD that may be an instruction of the other vendor, or the forced-emulation prefix */
+	OKVM_EMUL_MMIO,		/* access to @gpa, where no memory is */
+	OKVM_EMUL_MMIO_READ,	/* read of @gpa, where no memory is; write access was not checked */
+	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
+	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
+	/* #UD: possibly an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
-	OKVM_EMUL_OTHER,	/* descriptor-table exits and the like */
-	OKVM_EMUL_NATIVE,	/* hardware could run it as well: okvm_emulate_if_known() */
-	OKVM_EMUL_DELIVERY,	/* no instruction: an event is delivered, a task switched */
+	OKVM_EMUL_OTHER,	/* VM exits for descriptor-table accesses and others */
+	OKVM_EMUL_NATIVE,	/* hardware could execute it, too: okvm_emulate_if_known() */
+	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
 };
 
-/** okvm_emul_create() - vcpu->arch->emul. Return: 0 or -ENOMEM */
+/** okvm_emul_create() - Allocate vcpu->arch->emul. Return: 0 or -ENOMEM */
 int okvm_emul_create(struct okvm_vcpu *vcpu);
 void okvm_emul_destroy(struct okvm_vcpu *vcpu);
-/** okvm_emulate() - emulate the instruction at RIP. Return: outcome. vm->srcu held, IRQs on. */
+/** okvm_emulate() - Emulate the instruction at RIP; vm->srcu held, IRQs on. Return: outcome */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
- * okvm_emulate_known() - MMIO by a plain MOV that was emulated before, if that stands at RIP still
- * @may_write: else it may only read: the guest's tables were not asked for more
- * Return: false if not: nothing has happened. As okvm_emulate().
+ * okvm_emulate_known() - Execute a plain MOV to a device if it was emulated before at this RIP
+ * @may_write: the guest's page tables have been checked for write access; if false, the MOV may
+ *	only read
+ *
+ * vm->srcu is held and IRQs are on. Return: false if another instruction is at RIP; nothing has
+ * changed then
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - emulate an instruction that hardware could run as well
- * Return: false if the emulator cannot: nothing has happened. As okvm_emulate().
+ * okvm_emulate_if_known() - Emulate an instruction that hardware could execute, too
+ *
+ * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction;
+ * nothing has changed then
  */
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
- * okvm_known_mov_cr() - the operand of a MOV with a control register that was emulated before
- * Return: the instruction's length; 0 if another stands at RIP. vm->srcu held
+ * okvm_known_mov_cr() - Get the operand register of a MOV to or from CR that was emulated before
+ *
+ * vm->srcu is held. Return: length of the instruction; 0 if another one is at RIP
  */
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
 /**
- * okvm_insn_len() - of the instruction at RIP, where hardware does not tell
+ * okvm_insn_len() - Return the length of the instruction at RIP, if hardware does not report it
  *
- * As okvm_emulate(). Return: 0 if it cannot be read any more: another CPU has changed it
+ * vm->srcu is held and IRQs are on. Return: 0 if another CPU has changed the instruction meanwhile
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
-/** okvm_int_len() - likewise, if that is INT n; else 0 */
+/** okvm_int_len() - Return the length of the INT n instruction at RIP; 0 if it is another one */
 unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_deliver() - deliver by software the event that is marked as injected
+ * okvm_emul_deliver() - Deliver by software the event that is marked as injected
  *
- * For state that hardware cannot run. Return: outcome. As okvm_emulate().
+ * For guest state that hardware cannot run. vm->srcu is held and IRQs are on. Return: outcome
  */
 int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 /**
- * okvm_task_switch() - a task switch that hardware leaves to software
+ * okvm_task_switch() - Execute a task switch, which hardware leaves to software
+ * @selector: selector of the new TSS
  * @source: SDM "Exit Qualification for Task Switches": 0 CALL, 1 IRET, 2 JMP, 3 task gate
- * @insn_len: of the instruction that makes it, past which the old task goes on; 0 for an
+ * @insn_len: length of the instruction that switches: the old task continues after it; 0 for an
  *	exception, interrupt or NMI, which is marked as injected
  * @error: error code to push, or NULL
- * Return: outcome. vm->srcu held, IRQs on.
+ *
+ * vm->srcu is held and IRQs are on. Return: outcome
  */
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
 
-/** okvm_pio_trace() - kvm_pio; @data: the first item at least */
+/** okvm_pio_trace() - Trace kvm_pio; @data has the first item at least */
 void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in);
 
 /**
- * okvm_pio() - a non-string IN or OUT exit of @size 1, 2, 4
- * @insn_len: to skip. Return: outcome. IRQs on, vm->srcu held.
+ * okvm_pio() - Handle a VM exit for IN or OUT of one item
+ * @size: 1, 2 or 4 bytes
+ * @insn_len: length of the instruction in bytes
+ *
+ * vm->srcu is held and IRQs are on. Return: outcome
  */
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
 /**
- * okvm_pio_fast() - the same with IRQs off, if an in-kernel device takes it
- * Return: true if done; the caller goes past the instruction. False: nothing happened.
+ * okvm_pio_fast() - Handle IN or OUT of one item with IRQs off, by an in-kernel device
+ * Return: true if done; the caller skips the instruction. False: nothing has changed
  */
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
-/**
- * okvm_pio_user() - the same exit, when it is known that no device takes it
- *
- * vcpu->arch->pio describes it.
- */
+/** okvm_pio_user() - Let userspace do the port access in vcpu->arch->pio. Return: outcome */
 int okvm_pio_user(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_INSN_INSN_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The machine that emulated instructions run on: linear memory through the
- * guest's page tables, ports, and the registers that exits work on too.
+ * The operations that the emulator calls: linear memory, by the guest's page tables, ports, and the
+ * vCPU's registers.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -46,7 +46,7 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 	return bits;
 }
 
-/* A table that is in no memory is not present, whatever is there instead. */
+/* A page table outside of guest memory counts as not present, even if a device is there. */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
 {
@@ -60,9 +60,8 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Other vCPUs have changed a page-table entry during each try of a walk. Walk again? Not if the
- * emulation is repeatable, since the vCPU then executes the instruction anew, nor if the thread is
- * to be killed.
+ * Other vCPUs have changed a page-table entry during each try of a walk. Should the walk be tried
+ * again? Not if KVM_RUN can begin the emulation again, nor if the thread is to be killed.
  */
 static bool goes_on(const struct okvm_emulation *e)
 {
@@ -96,21 +95,21 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
 }
 
-/* Bytes of an access in its first page. */
+/* Return the number of bytes of an access in its first page. */
 static unsigned int access_first(const struct emul_log_entry *entry)
 {
 	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
 }
 
-/* A port string has no items of 8 bytes. */
+/* Items of a port string have at most 4 bytes. */
 static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 {
 	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;
 }
 
 /*
- * Does an access go on at address 0 after 4 GiB? The CPU's own accesses to its tables do so only
- * outside of long mode: in compatibility mode too, the tables have addresses of 64 bits.
+ * Does an access wrap from 4 GiB to address 0? Implicit accesses to tables wrap only outside of
+ * long mode: in compatibility mode, table addresses have 64 bits.
  */
 static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entry)
 {
@@ -119,7 +118,7 @@ static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entr
 	return !(entry->acc & OKVM_ACC_IMPLICIT) || !(vcpu_of(ctx)->arch->efer & EFER_LMA);
 }
 
-/* Both pages are translated before the first is touched. */
+/* Translate both pages before the access touches the first. */
 static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
 {
 	unsigned int first = access_first(entry);
@@ -140,7 +139,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* The window of the local APIC hides the memory at its address. */
+/* At its address the local APIC hides guest memory. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -149,7 +148,7 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 	return okvm_guest_has(vcpu->vm, gpa, write);
 }
 
-/* Guest memory that the VMM has not mapped counts as no memory. */
+/* A memory slot whose host page the VMM has not mapped counts as no memory. */
 static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
 	if (!is_memory(vcpu, gpa, write))
@@ -163,8 +162,9 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * Carry out the part of a translated access that is not done yet, each page where it is. Memory
- * gets its part at once, so a part that is begun is a device's, whatever has come there since.
+ * Do the remaining part of a translated access, in memory or by a device. Memory is accessed in one
+ * step per page. So if a page's part is already begun, a device handles it, even if memory has been
+ * added there meanwhile.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
@@ -189,7 +189,7 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-/* The verdict stays in the log: a replay must ask for the same accesses again. */
+/* Decide once whether the batch is refused: a replay must make the same accesses. */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
@@ -251,8 +251,9 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 }
 
 /*
- * 0 exchanged, 1 differed, or an errno: no memory, or not to be done by one locked instruction. An
- * operand across cache lines is not: it would stall all CPUs of the host.
+ * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, or a negative
+ * errno if there is no memory or one locked instruction cannot do it. An operand across cache lines
+ * is refused: a split lock would stall all CPUs of the host.
  */
 static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		    unsigned int len)
@@ -274,8 +275,8 @@ static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const vo
 }
 
 /*
- * Where one locked instruction cannot do it (a device, read-only memory, two cache lines or pages),
- * the new value is written without a comparison, page by page, as upstream does.
+ * If one locked instruction cannot do the exchange (device, read-only memory, operand across cache
+ * lines or pages), write the new value page by page without a comparison, as upstream does.
  */
 static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 			       unsigned int len, enum emul_access acc, u8 cpl)
@@ -289,7 +290,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	/* A replay must ask for the same accesses again. */
+	/* The locked exchange has failed before: a replay must get the same result. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {
@@ -317,7 +318,7 @@ static enum emul_rc op_pio_out(struct emul_ctx *ctx, u16 port, unsigned int size
 	return okvm_log_port(emul_of(ctx), port, size, count, (void *)buf, false);
 }
 
-/* ---- segments and tables; both enumerations follow the machine's encoding ---- */
+/* ---- segments and tables; enum okvm_seg and emul_sreg have the same values ---- */
 
 static enum okvm_seg seg_of(enum emul_sreg nr)
 {
@@ -423,7 +424,7 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
-	/* A task switch goes on with the page tables of the new task. */
+	/* Drop translations made with the old CR3: a task switch goes on with the new one. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
 }
@@ -442,7 +443,7 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
-/* What becomes of RDMSR or WRMSR: userspace may have asked for those that fail. */
+/* An MSR access with @result: continue, raise #GP, or exit to userspace if it wants failures. */
 static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
 {
 	struct okvm_emulation *e = emul_of(ctx);
@@ -460,7 +461,7 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	/* Asked for before each instruction. */
+	/* Answer at once: the emulator reads EFER before each instruction. */
 	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
 		*val = vcpu->arch->efer;
 		return EMUL_OK;
@@ -548,7 +549,7 @@ static enum emul_rc sys_invpcid(struct emul_ctx *ctx, u64 type, u64 la)
 		return rc;
 	if (type > 3 || desc[0] >> 12 || (type == 0 && !msr_canonical(desc[1], bits)))
 		return gp_if(ctx, true);
-	/* Without PCIDs there is no other to name (SDM "INVPCID"). */
+	/* With CR4.PCIDE clear, only PCID 0 is legal (SDM "INVPCID"). */
 	if (type < 2 && desc[0] && !(okvm_cr4(vcpu) & X86_CR4_PCIDE))
 		return gp_if(ctx, true);
 	okvm_mmu_invalidate(vcpu, type, desc[0], desc[1]);
@@ -566,7 +567,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_PAUSE:
 	case EMUL_SYS_MONITOR:
 	case EMUL_SYS_MWAIT:
-	/* Guest memory is write-back, so there is nothing that these would have to write. */
+	/* Guest memory is write-back and coherent: no cache needs flushing. */
 	case EMUL_SYS_WBINVD:
 	case EMUL_SYS_INVD:
 		return EMUL_OK;
@@ -588,7 +589,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:
-		/* The vendor's own exits, and is told apart there. */
+		/* Leave the hypercall to hardware: the backend's exit handler decodes it. */
 		if (emul_of(ctx)->why == OKVM_EMUL_NATIVE)
 			return EMUL_UNHANDLEABLE;
 		fallthrough;

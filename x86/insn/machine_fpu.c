@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector and x87 registers. During KVM_RUN they are the thread's
- * own: in the CPU, or in its FPU buffer after a context switch.
+ * The guest's vector and x87 registers during KVM_RUN. okvm_fpregs_begin() has them in the CPU.
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -10,11 +9,11 @@
 #include <asm/fpu/api.h>
 #include <asm/trapnr.h>
 
-#include "core/compat.h"
+#include "x86/cpu/fpu.h"
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 
-/* One instruction per register: the number is part of the opcode. */
+/* One instruction per register, because the register number is part of the opcode. */
 #define VEC_CASES(op)							\
 	op(0); op(1); op(2); op(3); op(4); op(5); op(6); op(7)
 #define VEC_CASES_HIGH(op)						\
@@ -58,7 +57,7 @@ static void vec_set_mm(unsigned int nr, const void *buf)
 #undef MM_SET
 }
 
-/* The caller has seen that the guest has AVX, so the host has it. */
+/* The emulator has checked that the guest has AVX, so the host has AVX. */
 static void vec_get_ymm(unsigned int nr, void *buf)
 {
 #define YMM_GET(n) case n: asm volatile("vmovdqu %%ymm" #n ", (%0)" : : "r" (buf) : "memory"); break
@@ -114,9 +113,9 @@ static int x87_set_mxcsr(u32 val)
 }
 
 /*
- * An exception is pending: x87 and MMX instructions raise it before they do anything. It may be the
- * guest's or, by KVM_SET_FPU in the middle of an instruction, userspace's making, and the kernel
- * survives it here only.
+ * Is an x87 exception pending? x87 and MMX instructions raise it before they do anything. The guest
+ * may have caused it, or userspace by KVM_SET_FPU. FWAIT raises it here, where the kernel can
+ * handle it.
  */
 static bool x87_pending(void)
 {

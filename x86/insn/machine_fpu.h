@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest's vector and x87 registers, which are live in this thread. */
+/* The guest's vector and x87 registers, which the vCPU thread holds during KVM_RUN. */
 #ifndef OKVM_X86_INSN_MACHINE_FPU_H
 #define OKVM_X86_INSN_MACHINE_FPU_H
 
@@ -7,12 +7,16 @@
 
 void okvm_vec_get(enum emul_vec file, unsigned int nr, void *buf);
 void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf);
-/** okvm_fx_get() - the x87 and SSE state of the guest */
+/** okvm_fx_get() - Read the guest's x87 and SSE state */
 void okvm_fx_get(struct emul_fx *fx);
 void okvm_fx_set(const struct emul_fx *fx);
-/** okvm_fx_run() - an x87 move on the state @fx; @live: room. Return: false if it is not known */
+/**
+ * okvm_fx_run() - Execute an x87 data move on the state in @fx
+ * @live: buffer for the CPU's registers meanwhile
+ * Return: false if the opcode is not supported
+ */
 bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);
-/** okvm_x87() - Return: 0, or the vector of the exception that it raises */
+/** okvm_x87() - Execute @op. Return: 0, or the vector of the exception that it raises */
 int okvm_x87(enum emul_fpuop op, u32 *val);
 
 #endif /* OKVM_X86_INSN_MACHINE_FPU_H */

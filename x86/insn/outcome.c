@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What comes of an emulated instruction: registers, exceptions, exits, and traps after it. */
+/* Apply the result of an emulated instruction to the vCPU: registers, exceptions, exits, traps. */
 #include <linux/mm.h>
 
 #include <asm/trapnr.h>
@@ -11,7 +11,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
-/* TF is the debugger's while it steps, whatever the instruction makes of the guest's flags. */
+/* While a debugger single-steps, RFLAGS.TF stays the debugger's. */
 static void emul_store_rflags(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -36,7 +36,10 @@ static void emul_store_regs(struct okvm_emulation *e)
 		emul_store_rflags(e);
 }
 
-/* The flags, the instruction if it could be read (its bytes fill two words), and the exit. */
+/*
+ * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: flags, instruction bytes if they could be read
+ * (two words), VM exit information.
+ */
 static void emul_failure_exit(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -69,7 +72,7 @@ static const char *const mode_names[] = {
 	[EMUL_LONG64] = "64-bit code",
 };
 
-/* The bytes that could be read of the instruction are the last of their page. */
+/* Do the readable bytes of the instruction end at a page boundary? */
 static bool ends_page(const struct okvm_emulation *e)
 {
 	return !offset_in_page(okvm_linear_rip(e->vcpu) + e->ctx.insn.avail);
@@ -90,7 +93,7 @@ static const char *emul_what_failed(const struct okvm_emulation *e)
 	return "the emulator knows the opcode, and cannot do this form of it or reach its operand";
 }
 
-/* For OKVM_GET_ERROR: the mode, the bytes, and what could not be done with them. */
+/* Fill the text for OKVM_GET_ERROR: CPU mode, instruction bytes and what failed. */
 static void emul_explain(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -114,10 +117,13 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 	return okvm_internal_error(e->vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 }
 
-/* Tries of one instruction after its failure: it may need the table that it writes to. */
+/* Retries of one instruction after a failed emulation: it may need the table that it writes. */
 #define EMUL_RETRIES	8
 
-/* Memory whose writes are followed: not so from here on, and the CPU runs the instruction. */
+/*
+ * If a shadowed page table is at the address, remove its write protection and let the CPU execute
+ * the instruction. Return: false if that is impossible or was tried too often
+ */
 static bool emul_retry(struct okvm_emulation *e)
 {
 	gfn_t gfn = e->gpa >> PAGE_SHIFT;
@@ -154,13 +160,16 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 	trace_kvm_emulate_insn(&insn);
 }
 
-/* The kernel of the guest met something that is not emulated: userspace must know. */
+/*
+ * The emulation has failed. Exit to userspace if the guest's kernel is affected or if userspace
+ * wants it; a guest user program gets #UD.
+ */
 static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
 	if (okvm_emul_raced(e)) {
-		/* Iterations that came before are done. */
+		/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
 		emul_store_regs(e);
 		return OKVM_RESUME;
 	}
@@ -185,7 +194,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* Iterations that came before the fault are done. */
+	/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
@@ -200,7 +209,7 @@ static int emul_faulted(struct okvm_emulation *e)
 
 static bool emul_traps(const struct okvm_emulation *e)
 {
-	/* A repeated string traps after each iteration, to the debugger as to the guest. */
+	/* A repeated string traps after each iteration, both for a debugger and for the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
 	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
 		okvm_emul_steps(e));
@@ -230,7 +239,7 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The first iteration of a string ends what STI or MOV SS before it held back. */
+	/* The first iteration of a repeated string ends an interrupt shadow. */
 	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
@@ -243,12 +252,12 @@ static int emul_completed(struct okvm_emulation *e)
 
 int okvm_emul_user(struct okvm_emulation *e)
 {
-	/* Iterations before this one are done, and userspace may look. */
+	/* Earlier iterations of a string are done, and userspace may read the registers. */
 	emul_store_regs(e);
-	/* An access to an MSR: okvm_msr_ask_user() has set its completion already. */
+	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)
 		return OKVM_USER;
-	/* Writes that wait come before the read for which there was no room beside them. */
+	/* The queue of writes was full: its writes precede the next access. */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);
 	okvm_io_begin(e->vcpu, okvm_emul_complete);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IN and OUT of one item: by an in-kernel device at once, else by userspace,
- * with the rest of the instruction done at the next KVM_RUN.
+ * IN and OUT of one item: an in-kernel device handles them at once. Otherwise userspace handles
+ * them, and the next KVM_RUN completes the instruction.
  */
 #include "core/iobus.h"
 #include "core/trace.h"
@@ -56,7 +56,7 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 		okvm_pio_trace(port, size, count, data, false);
 }
 
-/* Writes to AL and AX keep the rest of RAX; writes to EAX clear its upper half. */
+/* Writes to AL and AX preserve the rest of RAX; writes to EAX clear the upper half of RAX. */
 static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data,
 					unsigned int size)
 {
@@ -67,7 +67,7 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 	pio_copy(rax, data, size);
 }
 
-/* okvm_skip_insn(), without the calls if there is nothing to skip but the instruction. */
+/* okvm_skip_insn() without function calls, if only RIP has to change. */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
 	const u32 known = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
@@ -83,7 +83,7 @@ static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-/* Userspace that moved the vCPU (a reset by port 0x64 or 0xcf9) does not want the rest. */
+/* Complete IN, unless userspace has changed RIP (for a reset by port 0x64 or 0xcf9). */
 static int pio_complete_in(struct okvm_vcpu *vcpu)
 {
 	if (unlikely(okvm_io_moved(vcpu)))
@@ -110,7 +110,7 @@ static int pio_user_out(struct okvm_vcpu *vcpu)
 	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
 	if (trace_kvm_pio_enabled())
 		okvm_pio_trace(arch->pio.port, arch->pio.size, 1, vcpu->pio_page, false);
-	/* Some VMMs advance RIP themselves at this port: for them it is done before the exit. */
+	/* At port 0x7e some VMMs expect RIP to be after the OUT when userspace gets the exit. */
 	if (arch->pio.port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 		outcome = okvm_skip_insn(vcpu, arch->pio.insn_len);
@@ -131,7 +131,7 @@ int okvm_pio_user(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-/* Let an in-kernel device do the access. Return: 0, or -EOPNOTSUPP. Under vm->srcu. */
+/* Access an in-kernel device; vm->srcu held. Return: 0, or -EOPNOTSUPP if there is none */
 static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
 	unsigned long rax = 0;

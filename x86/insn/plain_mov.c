@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The plain MOV to or from a device, which is nearly every access of a driver, without what other
- * instructions need: no walk of the guest's page tables for the data, no log.
+ * Fast emulation of a plain MOV to or from a device, which is how drivers make nearly all accesses:
+ * no walk of the guest's page tables for the data, and no log.
  *
- * An exit has told the guest-physical address; but it may be that of a page-table entry, of the
- * other page of an access across two, or of memory that the VMM backs with what EPT cannot map. So
- * the short way is for an address that can only be the operand's: see direct_fits().
+ * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
+ * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
+ * cannot map. So this path is only for an address that must be the operand's: see direct_fits().
  */
 #include <linux/mm.h>
 
@@ -17,8 +17,9 @@
 #include "x86/insn/access_log.h"
 
 /*
- * Is @gpa that of an operand of @mov at linear address @la, all of it? An access of two pages is
- * told by the page that faulted, so the offset differs or is too near to the end.
+ * Is @gpa the address of @mov's whole operand at linear address @la? For an access across two pages
+ * the VM exit reports the page that faulted: the page offset then differs, or the operand ends
+ * beyond the page.
  */
 static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
 {
@@ -26,7 +27,7 @@ static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_
 	       offset_in_page(gpa) + mov->bytes <= PAGE_SIZE;
 }
 
-/* ---- decoded just now ---- */
+/* ---- a MOV that has just been decoded ---- */
 
 static int direct_finish(struct okvm_emulation *e, u64 val)
 {
@@ -55,10 +56,10 @@ static bool direct_can(struct okvm_emulation *e)
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
 		return false;
-	/* Another CPU of the guest may have made a store of the load. */
+	/* Another vCPU may have changed the load that caused the exit into a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* A mapping of the VMM that EPT cannot have is memory all the same. */
+	/* The VMM backs this address with memory that EPT cannot map. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
@@ -66,13 +67,14 @@ static bool direct_can(struct okvm_emulation *e)
 }
 
 /*
- * ---- the same MOV again ----
+ * ---- a MOV that was decoded before ----
  *
- * A driver's access to its device is one instruction, executed again and again; so is a kernel's
- * to a control register, whose operand not every CPU tells. It need not be decoded anew if it is
- * the same: not only RIP and the mode, but the page-table entries that lead to it and its bytes are
- * compared, as the guest changes them without an exit. The data's page plays no part: hardware has
- * reported it.
+ * A driver executes the same MOV to its device again and again. So does a kernel with a MOV to or
+ * from a control register, whose operand not every CPU reports. The MOV need not be decoded again
+ * if nothing has changed: not only RIP and the CPU mode are compared, but also the page-table
+ * entries that translate RIP and the instruction's bytes, since the guest changes these without an
+ * exit. The translation of the MOV's operand is not compared, because hardware has reported the
+ * operand's address.
  */
 
 static u64 known_mask(unsigned int bytes)
@@ -95,7 +97,7 @@ static struct emul_known *known_slot(struct okvm_emulation *e, unsigned long rip
 	return known_at(e, rip) ?: &e->known[e->known_next++ % EMUL_KNOWN];
 }
 
-/* Remember the instruction @mov, if one noted page holds it. */
+/* Remember the decoded MOV in @mov, if all its bytes are in one page whose translation is noted. */
 static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
 	struct emul_known *known = known_slot(e, e->ctx.rip);
@@ -103,7 +105,7 @@ static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool
 	u8 bytes[16] = { };
 
 	known->len = 0;
-	/* FS and GS have bases, which can change. */
+	/* Not FS and GS, whose bases can change. */
 	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || mov->seg >= EMUL_FS ||
 	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
 		return;
@@ -157,7 +159,7 @@ static u64 known_linear(struct okvm_vcpu *vcpu, const struct emul_mov *mov)
 			   mov->index < 0 ? 0 : okvm_gpr(vcpu, mov->index));
 }
 
-/* Return: the known instruction that stands at RIP, or NULL. */
+/* Return the remembered MOV if it is still the instruction at RIP, otherwise NULL. */
 static const struct emul_known *emul_known(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -181,7 +183,7 @@ static int known_finish(struct okvm_vcpu *vcpu, const struct emul_known *known, 
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* A fault sets RF, and this exit is like one; the end of the instruction clears RF. */
+	/* Like a fault, this VM exit has set RF; the end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, known->len);
@@ -218,7 +220,7 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
-	/* A write is done with: nothing is left for when userspace is back, as TF is clear. */
+	/* The write is complete: the next KVM_RUN has nothing to finish, because TF is clear. */
 	if (mov->write) {
 		known_finish(vcpu, known, val);
 	} else {

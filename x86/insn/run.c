@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Emulating instructions of a vCPU: registers in, the emulator, and on with the
- * instruction when userspace is back. What comes of it is outcome.c's.
+ * Emulate instructions of a vCPU: load registers, call the emulator, continue an instruction after
+ * an exit to userspace. outcome.c applies the results.
  *
- * A read that userspace must do ends the KVM_RUN with RIP at the instruction; what it writes to
- * userspace's devices is given to userspace when the instruction is done, with RIP after it. See
- * access_log.c and Documentation/uapi.rst, "RIP at an exit".
+ * If userspace must do a read, KVM_RUN returns with RIP at the instruction. Userspace gets writes
+ * to its devices when the instruction is done, with RIP after it. See access_log.c and
+ * Documentation/uapi.rst, "RIP at an exit".
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -56,7 +56,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* A string that is stepped, or of which a device takes a part, is done item by item. */
+	/* Do single items if a debugger steps, or if an in-kernel device handles the port. */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (okvm_emul_is_mmio(e) ||
@@ -68,8 +68,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 }
 
 /*
- * A VMM that asks for exits on emulation failures has an emulator for what KVM's does not know, and
- * expects x87 among it: all but FNINIT, FNSTCW and FNSTSW.
+ * With KVM_CAP_EXIT_ON_EMULATION_FAILURE a VMM emulates what KVM's emulator does not know. Such
+ * VMMs expect exits for x87 instructions except FNINIT, FNSTCW and FNSTSW.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {
@@ -108,7 +108,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* Elsewhere hardware has begun the instruction, and has found its breakpoints. */
+	/* For other reasons hardware has begun the instruction, and has checked its breakpoints. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);
@@ -143,7 +143,7 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu)
 
 /* ---- after userspace ---- */
 
-/* Userspace reset or moved the vCPU: nothing is left to complete. */
+/* Has userspace reset the vCPU or changed its RIP? Then there is nothing to complete. */
 static bool emul_dropped(struct okvm_emulation *e)
 {
 	enum emul_mode mode = e->ctx.mode;
@@ -154,15 +154,15 @@ static bool emul_dropped(struct okvm_emulation *e)
 	return okvm_io_moved(e->vcpu) || e->ctx.mode != mode;
 }
 
-/* REP INS and REP OUTS, whose batches upstream begins anew from the guest. */
+/* REP INS or REP OUTS: upstream reads their further batches from the guest again. */
 static bool emul_is_port_string(const struct emul_insn *insn)
 {
 	return insn->map == EMUL_MAP_1B && (insn->opcode & 0xfc) == 0x6c;
 }
 
 /*
- * Should a port string stop between two batches? Yes if userspace asks to come back at once, which
- * wants no more than what is answered, or if a request, of an event perhaps, waits.
+ * Should a port string pause after this batch? Yes, if userspace has set immediate_exit, by which
+ * it wants only the current batch, or if a request is pending, which may be an event.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hardware task switches, which no processor makes in a guest: the shell of emul/task.c. */
+/* Hardware task switches, which no CPU executes in guest mode; calls emul/task.c. */
 #include <uapi/asm/debugreg.h>
 
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-#define DR6_TASK	BIT(15)	/* BT: the T bit of a TSS */
+#define DR6_TASK	BIT(15)	/* BT: the new TSS has its T bit set */
 
-/* The switch is the end of the delivery: an interrupt does not come again. */
+/* The task switch completes the delivery of an NMI or interrupt: do not inject it again. */
 static void task_end_delivery(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -19,7 +19,10 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 	ev->irq.injected = false;
 }
 
-/* @back: RIP at which the old task will go on. Registers, or an exception, are as @task says. */
+/*
+ * Switch to @task. @back: RIP at which the old task will continue. A fault belongs to the new task
+ * if task->switched is true, otherwise to the old task.
+ */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
@@ -29,7 +32,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back
 	e->repeatable = false;
 	e->ctx.rip = back;
 	rc = emul_task_switch(&e->ctx, task);
-	/* The switch has delivered the event, even if the new task faults. */
+	/* The switch has delivered the exception, even if the new task faults. */
 	if (task->switched)
 		vcpu->arch->ev.exc.injected = false;
 	else
@@ -57,11 +60,11 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 		task_end_delivery(vcpu);
 	if (!task.switched)
 		return outcome;
-	/* The old task's blocking by STI or MOV SS does not hold for the new task. */
+	/* An interrupt shadow of the old task does not apply to the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
-	/* Userspace may have been given parts of a TSS that is no memory. */
+	/* Queue #DB if the switch is complete, even if writes to a TSS are still queued. */
 	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)
 		okvm_queue_db(vcpu, DR6_TASK);

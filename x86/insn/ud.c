@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * #UD: the other vendor's instructions, and those that ask for the emulator by a prefix.
- */
+/* Exits for #UD: instructions of the other vendor, and the forced-emulation prefix. */
 #include <linux/moduleparam.h>
 #include <linux/mm.h>
 
@@ -14,9 +12,9 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* What force_emulation_prefix says; 0 ignores the prefix. */
+/* Bits of the module parameter force_emulation_prefix; 0: the prefix raises #UD. */
 #define FORCE_PREFIX	BIT(0)
-#define FORCE_CLEARS_RF	BIT(1)	/* as if the instruction had met no breakpoint of its own */
+#define FORCE_CLEARS_RF	BIT(1)	/* clear RF, so that the instruction's breakpoints hit */
 
 static unsigned int force_emulation_prefix;
 module_param(force_emulation_prefix, uint, 0644);
@@ -27,10 +25,10 @@ static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 #define MODRM_VMCALL	0xc1
 
 /*
- * The other vendor's hypercall instruction is patched to this one's and executed again, unless
- * userspace has switched that quirk off. The guest could have patched it by a write of its own, so
- * it is written as that would be: through the guest's page tables, page by page, with the
- * privilege that the instruction had; or that write's page fault is the guest's.
+ * Replace the other vendor's hypercall instruction by this vendor's, and let the CPU execute it
+ * again, unless userspace has disabled this quirk. The patch is a write by the guest: through its
+ * page tables, page by page, at the CPL of the instruction. If that write faults, the guest gets
+ * the #PF.
  */
 static int emul_patch_hypercall(struct okvm_emulation *e)
 {
@@ -41,7 +39,7 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
-	/* VMCALL with a prefix that makes it undefined: not for user mode, unlike VMMCALL. */
+	/* VMCALL whose prefix raises #UD: unlike VMMCALL it is not patched in user mode. */
 	if (e->ctx.insn.modrm == MODRM_VMCALL && e->ctx.cpl) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;
@@ -54,7 +52,7 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 	return okvm_emul_give(e);
 }
 
-/* Is it the forced-emulation prefix that RIP stands at? */
+/* Is the forced-emulation prefix at RIP? */
 static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
 {
 	unsigned long la = okvm_linear_rip(vcpu);
@@ -76,7 +74,7 @@ static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
 	return true;
 }
 
-/* The bits of DR6 for the enabled execution breakpoints of @dr7 that lie at @la. */
+/* Return the DR6 bits of the execution breakpoints that @dr7 enables at linear address @la. */
 static unsigned long emul_breakpoints(const unsigned long db[4], unsigned long dr7,
 				      unsigned long la)
 {
@@ -113,17 +111,17 @@ bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 	return hit;
 }
 
-/* Emulate the instruction at RIP as if it had made an exit, without the prefix and its #UD. */
+/* Emulate the instruction after the forced-emulation prefix, at RIP. */
 static int emul_forced(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome;
 
-	/* Hardware has looked for breakpoints at the prefix only. */
+	/* Hardware has looked for breakpoints at the prefix, but not after it. */
 	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
-	/* The prefix is passed. */
+	/* RIP is after the prefix, so the emulation cannot begin again from the prefix. */
 	e->repeatable = false;
 	if (emul_decode(&e->ctx) != EMUL_OK) {
 		okvm_queue_exception(vcpu, X86_TRAP_UD);

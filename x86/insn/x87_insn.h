@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * x87 instructions that move data, run on the processor's own registers. Whoever includes this has
- * put a state there, of which no exception is pending, and takes it away afterwards.
+ * x87 instructions that move data, executed on the CPU's x87 registers. Before calling x87_run(),
+ * the caller loads the guest's state without a pending exception. After it, the caller saves that
+ * state and restores the registers.
  */
 #ifndef OKVM_X86_X87_INSN_H
 #define OKVM_X86_X87_INSN_H
@@ -13,7 +14,7 @@
 		asm volatile(text " (%0)" : : "r" (data) : "memory");		\
 		return true
 
-/* The eight forms that name ST(i) by their last bits. */
+/* The eight forms of an instruction whose opcode's last three bits name ST(i). */
 #define X87_ST(op, modrm, i, text)						\
 	case (op) << 8 | ((modrm) + (i)):					\
 		asm volatile(text : : : "memory");				\
@@ -102,7 +103,7 @@ static inline bool x87_run_fcmovb(u8 modrm, bool cf)
 	return false;
 }
 
-/* Return: false for what is not among them. */
+/* Execute an x87 data move. Return: false if this file has no such instruction */
 static inline bool x87_run(u8 opcode, u8 modrm, void *data)
 {
 	if (opcode == 0xda)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Machine-check banks as the guest sees them, and the errors that userspace
- * puts there. SDM "Machine-Check Architecture".
+ * The guest's machine-check banks, and the errors that userspace injects into them by
+ * KVM_X86_SET_MCE. SDM "Machine-Check Architecture".
  */
 #include <linux/nospec.h>
 
@@ -11,7 +11,7 @@
 #include "x86/cpu/event.h"
 #include "x86/msr/mce.h"
 
-#define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* what KVM_X86_SETUP_MCE may ask for */
+#define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* bits that KVM_X86_SETUP_MCE accepts */
 #define CTL2_BITS	(MCI_CTL2_CMCI_EN | 0x7fffULL)
 
 void okvm_mce_create(struct okvm_vcpu *vcpu)
@@ -27,7 +27,7 @@ static unsigned int nr_banks(const struct okvm_mce *mce)
 	return mce->cap & MCG_BANKCNT_MASK;
 }
 
-/* A register of the banks by number, or NULL beyond the guest's last bank. */
+/* Return the bank register of @msr, or NULL beyond the guest's last bank. */
 static u64 *bank_field(struct okvm_mce *mce, u32 msr)
 {
 	u32 n = nr_banks(mce);
@@ -70,7 +70,10 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 	return OKVM_MSR_OK;
 }
 
-/* Bank registers take all-ones or all-zeros in CTL, and only 0 in STATUS (unless McStatusWrEn). */
+/*
+ * Is @val legal for bank register @msr? CTL accepts all ones or zero. STATUS accepts only 0 from
+ * the guest, unless HWCR.McStatusWrEn is set.
+ */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {
 	if (is_ctl2(msr)) {
@@ -80,7 +83,7 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	}
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
-		/* Linux clears bit 0 or 10 of it for erratic CPUs. */
+		/* Linux clears bit 0 or 10 of CTL on some CPUs with spurious errors. */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:
 		return host || !val || vcpu->arch->hwcr & BIT_ULL(18);
@@ -142,7 +145,7 @@ static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* The error's place in a bank: CTL, STATUS, ADDR, MISC. */
+/* Write an error to a bank, whose registers are CTL, STATUS, ADDR and MISC. */
 static void record(u64 *bank, const struct kvm_x86_mce *err, u64 status)
 {
 	bank[1] = status;
@@ -161,7 +164,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	struct okvm_mce *mce = &vcpu->arch->mce;
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
-	/* Reporting is switched off for all banks, or for this one. */
+	/* MCG_CTL disables reporting of all banks, or the bank's CTL that of this bank. */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
 	if (mce->status & MCG_STATUS_MCIP || !(okvm_cr4(vcpu) & X86_CR4_MCE)) {
@@ -173,7 +176,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	okvm_queue_exception(vcpu, X86_TRAP_MC);
 }
 
-/* An older uncorrected error is never overwritten by a corrected one. */
+/* A corrected error does not overwrite an uncorrected one. */
 static void corrected(u64 *bank, const struct kvm_x86_mce *err)
 {
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Machine-check banks; results of get and set are enum okvm_msr_result. */
+/* Machine-check banks. Getters and setters return enum okvm_msr_result. */
 #ifndef OKVM_X86_MSR_MCE_H
 #define OKVM_X86_MSR_MCE_H
 
 #include "x86/x86.h"
 
-/** okvm_mce_create() - the banks as they are before KVM_X86_SETUP_MCE */
+/** okvm_mce_create() - Set the banks' state before KVM_X86_SETUP_MCE */
 void okvm_mce_create(struct okvm_vcpu *vcpu);
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MSRs of a vCPU: where each is kept, the guest's RDMSR and WRMSR, and
- * KVM_GET/SET_MSRS. What is legal is said by x86/msr/msr_table.c, once for all.
+ * The MSRs of a vCPU: where their values are stored, RDMSR and WRMSR of the guest, and
+ * KVM_GET/SET_MSRS. x86/msr/msr_table.c decides which accesses are legal.
  */
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -30,9 +30,9 @@ static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
 MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored (default N)");
 
-#define MAX_IO_MSRS	256	/* entries of one KVM_GET_MSRS or KVM_SET_MSRS */
+#define MAX_IO_MSRS	256	/* maximum of one KVM_GET_MSRS or KVM_SET_MSRS */
 
-/* Bits of IA32_ARCH_CAPABILITIES that need nothing from okvm, or what okvm does. */
+/* Bits of IA32_ARCH_CAPABILITIES for which okvm need do nothing, or does what is needed. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -40,7 +40,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 	 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | \
 	 ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | ARCH_CAP_BHI_NO | OKVM_ARCH_CAP_ITS_NO)
 
-/* ---- what the host offers ---- */
+/* ---- what the host can offer ---- */
 
 u64 okvm_host_arch_capabilities(void)
 {
@@ -50,7 +50,10 @@ u64 okvm_host_arch_capabilities(void)
 		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, val);
 		val &= ARCH_CAP_OFFERED;
 	}
-	/* A guest's own guests are no concern, and its entries are flushed for already. */
+	/*
+	 * PSCHANGE_MC_NO: a guest need not split huge pages for guests of its own, which do not
+	 * exist. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D before VM entries, so a guest need not.
+	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
 		val |= ARCH_CAP_RDCL_NO;
@@ -64,7 +67,7 @@ u64 okvm_host_arch_capabilities(void)
 		val |= OKVM_ARCH_CAP_ITS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_GDS))
 		val |= ARCH_CAP_GDS_NO;
-	/* Without RTM there is nothing to abort, and TAA_NO would say nothing. */
+	/* Without RTM there are no transactions, and TAA_NO would have no meaning. */
 	if (!boot_cpu_has(X86_FEATURE_RTM))
 		val &= ~ARCH_CAP_TAA_NO;
 	else if (!boot_cpu_has_bug(X86_BUG_TAA))
@@ -122,7 +125,7 @@ static struct msr_env make_env(struct okvm_vcpu *vcpu, bool host)
 	};
 }
 
-/* ---- where plain values are kept ---- */
+/* ---- MSRs stored in a member of struct okvm_arch_vcpu ---- */
 
 #define FIELD(id, field) [MSR_ID_##id] = offsetof(struct okvm_arch_vcpu, field)
 
@@ -159,7 +162,7 @@ static u64 *field(struct okvm_vcpu *vcpu, enum msr_id id)
 
 /* ---- reading ---- */
 
-/* A value that hardware may hold at the moment. */
+/* Read an MSR whose current value may be in hardware. */
 static u64 read_held(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr)
 {
 	u64 val;
@@ -275,9 +278,9 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 }
 
 /*
- * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved. What is legal must be so for the
- * host too, whatever CPUID userspace has given the guest: the value is loaded before each entry,
- * where a fault could not be handled.
+ * SDM "IA32_SPEC_CTRL": bits that CPUID does not enumerate are reserved. A value must be legal for
+ * the host as well, whatever CPUID userspace has set: okvm writes it to the CPU before each VM
+ * entry, where a #GP could not be handled.
  */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)
@@ -319,7 +322,10 @@ static enum okvm_msr_result write_misc_enable(struct okvm_vcpu *vcpu, u64 val, b
 	return OKVM_MSR_OK;
 }
 
-/* CPUID faulting: the guest may only switch on what PLATFORM_INFO promises, and vice versa. */
+/*
+ * PLATFORM_INFO.CPUID_FAULT and MISC_FEATURES bit 0 (CPUID faulting) depend on each other: the
+ * guest may enable what PLATFORM_INFO offers, and userspace may not withdraw an enabled feature.
+ */
 static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id id, u64 val)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -336,7 +342,7 @@ static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id i
 	return OKVM_MSR_OK;
 }
 
-/* Commands act at once, on the CPU that the vCPU occupies. SBPB is not every CPU's. */
+/* Write PRED_CMD or FLUSH_CMD on this CPU. On CPUs without SBPB that bit raises #GP. */
 static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_PRED_CMD && val & BIT_ULL(7) &&
@@ -354,13 +360,13 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	return OKVM_MSR_OK;
 }
 
-/* APM "DE_CFG": LFENCE waits for all before it; the kernel has seen to that if it can. */
+/* APM "DE_CFG" bit 1: LFENCE serializes. The host kernel sets it where it can. */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;
 }
 
-/* MSRs whose value decides about something else too. */
+/* Write an MSR that is stored in vcpu->arch and has effects or limits besides. */
 static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr_row *row, u64 val,
 					bool host)
 {
@@ -378,11 +384,11 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
-		/* McStatusWrEn, and TscFreqSel, which Linux guests look for. */
+		/* McStatusWrEn and TscFreqSel; Linux guests look for the latter. */
 		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_DE_CFG:
-		/* The guest finds its LFENCE as it is. */
+		/* The guest cannot change whether LFENCE serializes. */
 		if (val & ~host_de_cfg() || (!host && val != host_de_cfg()))
 			return OKVM_MSR_GP;
 		break;
@@ -411,7 +417,7 @@ static enum okvm_msr_result write_row(struct okvm_vcpu *vcpu, const struct msr_r
 	case MSR_ID_SPEC_CTRL:
 		return write_spec_ctrl(vcpu, row, val, host);
 	case MSR_ID_DEBUGCTL:
-		/* Ignored: there are no branch records, and no single-stepping on branches. */
+		/* Ignored: okvm does not virtualize LBR and BTF. */
 		return OKVM_MSR_OK;
 	case MSR_ID_PLATFORM_INFO:
 	case MSR_ID_MISC_FEATURES:
@@ -462,7 +468,7 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
 	return result;
 }
 
-/* ---- the guest's RDMSR and WRMSR ---- */
+/* ---- RDMSR and WRMSR of the guest ---- */
 
 static u32 user_reason(enum okvm_msr_result result)
 {
@@ -509,7 +515,7 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 	return true;
 }
 
-/* A failed access: to userspace if it asked for this kind of failure, else #GP. */
+/* An access has failed: exit to userspace if it wants such failures, otherwise queue #GP. */
 static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
 		      unsigned int insn_len)
 {
@@ -604,12 +610,15 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
+	arch->pat = PAT_RESET;
+	/* With the quirk off userspace sets all of these MSRs. */
+	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS))
+		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;
 	arch->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
-	/* Intel's revision is the upper half, AMD's PATCH_LEVEL the lower. */
+	/* Intel's microcode revision is the upper half of the MSR, AMD's the lower half. */
 	arch->ucode_rev = boot_cpu_has(X86_FEATURE_SVM) ? 0x01000065 : 0x100000000ULL;
 	arch->de_cfg = host_de_cfg();
-	arch->pat = PAT_RESET;
 }
 
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init)
@@ -650,7 +659,7 @@ static bool row_listed(const struct msr_row *row)
 	return row->flags & MSR_F_LIST && row_exists(row);
 }
 
-/* The numbers that KVM_GET_MSR_INDEX_LIST names; @out may be NULL to count them. */
+/* Fill @out with KVM_GET_MSR_INDEX_LIST's numbers; NULL: only count. Return: number of MSRs */
 static u32 list_msrs(u32 *out)
 {
 	unsigned int i;
@@ -666,7 +675,7 @@ static u32 list_msrs(u32 *out)
 	return n;
 }
 
-/* The count is written even if the list does not fit: clients size their buffer by it. */
+/* Write the count even if the list does not fit: userspace sizes its buffer by it. */
 static long copy_msr_list(struct kvm_msr_list __user *user, const u32 *list, u32 n)
 {
 	u32 room;
@@ -737,7 +746,7 @@ static bool set_one(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 	return okvm_set_msr(vcpu, e->index, e->data, true) == OKVM_MSR_OK;
 }
 
-/* Access the MSRs in order until one fails. Return: the number done, or an errno */
+/* Access MSRs in order until one fails. Return: number of accesses, or a negative errno */
 static long msr_io(struct okvm_vcpu *vcpu, struct kvm_msrs __user *user,
 		   bool (*one)(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e), bool copy_back)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_X86_SET_MSR_FILTER: the VMM's own ranges of MSRs that a guest may or
- * may not access. Replaced as a whole, read under vm->srcu.
+ * KVM_X86_SET_MSR_FILTER: ranges of MSRs that userspace allows or denies the guest. A new filter
+ * replaces the old one completely; readers hold vm->srcu.
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
@@ -35,7 +35,7 @@ static void filter_free(struct okvm_msr_filter *filter)
 
 void okvm_msr_filter_free(struct okvm_vm *vm)
 {
-	/* No vCPU is left to read it. */
+	/* All vCPUs are destroyed, so nothing reads the filter. */
 	filter_free(rcu_dereference_protected(vm->arch->msr_filter, true));
 	RCU_INIT_POINTER(vm->arch->msr_filter, NULL);
 }
@@ -60,7 +60,7 @@ bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write)
 	bool allowed = true;
 	int idx;
 
-	/* The x2APIC's MSRs are not subject to filters. */
+	/* MSR filters do not apply to the x2APIC MSRs. */
 	if (!rcu_access_pointer(vm->arch->msr_filter) || (msr >= 0x800 && msr <= 0x8ff))
 		return true;
 	idx = srcu_read_lock(&vm->srcu);
@@ -113,7 +113,7 @@ static struct okvm_msr_filter *filter_build(struct okvm_vm *vm,
 		if (ret)
 			goto err_free;
 	}
-	/* To deny every MSR without a single range is taken for a mistake. */
+	/* Userspace denies all MSRs but names no range: take that for a mistake. */
 	if (!filter->count && !filter->default_allow) {
 		ret = okvm_refuse(vm, "MSR filter: all is denied, without a range");
 		goto err_free;

@@ -5,9 +5,9 @@
 
 #include "x86/x86.h"
 
-/** okvm_msr_allowed() - does the VMM's filter let the guest access @msr? For the MSR bitmap. */
+/** okvm_msr_allowed() - Does userspace's MSR filter allow the guest to access @msr? */
 bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
-/** okvm_msr_filter_free() - of a dying VM */
+/** okvm_msr_filter_free() - Free a VM's filter; the VM has no vCPU any more */
 void okvm_msr_filter_free(struct okvm_vm *vm);
 
 extern const struct okvm_ioctl okvm_msr_filter_ioctls[];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MSRs of a guest. Pure. Sorted by number; a test checks that.
+ * The table of MSRs, sorted by number (a test checks that), and pure functions on it.
  *
- * SDM volume 4 "Model-Specific Registers" names them. Some that any real CPU
- * has but that mean nothing to a guest read as constants: kernels probe them.
+ * SDM volume 4 "Model-Specific Registers" has the names. Some MSRs that real CPUs have mean nothing
+ * to a guest: they read as constants, because kernels probe them.
  */
 #include <linux/bits.h>
 #include <linux/kernel.h>
@@ -17,13 +17,13 @@
 
 #define ONE(msr)		.first = (msr), .last = (msr)
 #define RANGE(from, to)		.first = (from), .last = (to)
-/* Reads as @v; is not writable, or writes are ignored. */
+/* A constant MSR that reads as @v. READS: writes fail; READS_WIGN: writes are ignored. */
 #define READS(v)		.id = MSR_ID_CONST, .flags = MSR_F_NO_WRITE, .value = (v)
 #define READS_WIGN(v)		.id = MSR_ID_CONST, .writable = ALL, .value = (v)
 #define ROW(i, f, w)		.id = MSR_ID_##i, .flags = (f), .writable = (w)
 #define NEED(i, f, w, n)	ROW(i, f, w), .need = MSR_NEED_##n
 
-/* Numbers that <asm/msr-index.h> of some supported kernel lacks. */
+/* Numbers that <asm/msr-index.h> of some supported kernel does not define. */
 #define X_P6_PERFCTR0	0xc1
 #define X_P6_PERFCTR1	0xc2
 #define X_FSB_FREQ	0xcd
@@ -39,7 +39,7 @@
 
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
-#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: taken and dropped */
+#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: accepted, but ignored */
 #define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
 #define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))
@@ -51,7 +51,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_PLATFORM_ID), READS(0) },
 	{ ONE(MSR_IA32_APICBASE), ROW(APIC_BASE, 0, ALL) },
 	{ ONE(MSR_IA32_EBL_CR_POWERON), READS(0) },
-	{ ONE(MSR_EBC_FREQUENCY_ID), READS(BIT(24)) },		/* a multiplier that is not 0 */
+	{ ONE(MSR_EBC_FREQUENCY_ID), READS(BIT(24)) },		/* a multiplier other than 0 */
 	{ ONE(MSR_IA32_FEAT_CTL), ROW(FEAT_CTL, MSR_F_LIST, FEAT_CTL_BITS) },
 	{ ONE(MSR_IA32_TSC_ADJUST), ROW(TSC_ADJUST, MSR_F_LIST, ALL) },
 	{ ONE(MSR_IA32_SPEC_CTRL), NEED(SPEC_CTRL, MSR_F_LIST, ALL, SPEC_CTRL) },
@@ -117,7 +117,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
 	{ ONE(MSR_AMD64_TSC_RATIO), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
 	  .value = BIT_ULL(32) },	/* 1.0 */
-	/* AMD's: kernels on any CPU may probe them. */
+	/* AMD's MSRs: kernels may probe them on any CPU. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
 	{ ONE(0xc0010015), ROW(HWCR, MSR_F_LIST, BIT_ULL(18) | BIT_ULL(24) | 0x148) },
@@ -129,7 +129,7 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
 	{ ONE(MSR_VM_CR), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
-	/* OSVW: of three errata none is there */
+	/* OSVW: three errata are known, none is present */
 	{ ONE(MSR_AMD64_OSVW_ID_LENGTH), NEED(CONST, 0, ALL, OSVW), .value = 3 },
 	{ ONE(MSR_AMD64_OSVW_STATUS), NEED(CONST, 0, ALL, OSVW) },
 	{ ONE(MSR_F15H_IC_CFG), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },
@@ -159,8 +159,8 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
- * Each bit of SPEC_CTRL is enumerated by itself, and CPUs of AMD have some without the others (SDM
- * "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ * Which speculation-control MSRs exist? CPUID enumerates each bit of SPEC_CTRL by itself; some AMD
+ * CPUs have only some of the bits (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {
@@ -178,8 +178,8 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 }
 
 /*
- * SDM "IA32_SPEC_CTRL": bits that are not enumerated are reserved, and any CPU takes STIBP where it
- * knows IBRS. AMD enumerates PSFD, and the first three, in a leaf of its own.
+ * SDM "IA32_SPEC_CTRL": bits that CPUID does not enumerate are reserved, except STIBP, which is
+ * legal with IBRS. AMD enumerates PSFD and the first three bits in leaf 80000008h.
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 {
@@ -207,9 +207,9 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * Is the MSR of @row, whose feature is missing, unknown to KVM? If it is known, the exit that
- * userspace may have asked for says "invalid access". On a CPU that lacks the newest one, which is
- * FLUSH_CMD, KVM does not know it.
+ * Return true if KVM does not know the MSR of @row when the CPU lacks the feature that @row needs.
+ * Userspace's MSR exit then has the reason "unknown", otherwise "invalid". KVM treats FLUSH_CMD,
+ * the newest one, as unknown on every CPU without it.
  */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
@@ -228,7 +228,7 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	}
 }
 
-/* The CPU must have the feature that @row needs; for the guest, its CPUID must have it too. */
+/* Does the CPU have the feature that @row needs? For the guest also its CPUID must have it. */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);

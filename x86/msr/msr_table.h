@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The MSRs of a guest as a table, and the one function that says whether an
- * access is legal, for the guest and for KVM_GET/SET_MSRS alike.
+ * The table of a guest's MSRs, and the functions that decide whether an access is legal, for the
+ * guest and for KVM_GET/SET_MSRS.
  */
 #ifndef OKVM_X86_MSR_TABLE_H
 #define OKVM_X86_MSR_TABLE_H
 
 #include <linux/types.h>
 
-/** enum msr_id - which state the MSRs of a row access; x86/msr/msr.c finds that state */
+/** enum msr_id - where the values of a row's MSRs are stored; used by x86/msr/msr.c */
 enum msr_id {
-	/* No state: reads give the row's @value, writes are ignored. */
+	/* Not stored: reads return the row's @value, writes are ignored. */
 	MSR_ID_CONST,
-	/* A field of the vCPU. */
+	/* A member of struct okvm_arch_vcpu. */
 	MSR_ID_UCODE_REV,
 	MSR_ID_PLATFORM_INFO,
 	MSR_ID_ARCH_CAP,
@@ -26,7 +26,7 @@ enum msr_id {
 	MSR_ID_DE_CFG,
 	MSR_ID_XSS,
 	MSR_ID_SPEC_CTRL,
-	/* A field, unless the backend holds it. */
+	/* A member of struct okvm_arch_vcpu, unless the backend holds the current value. */
 	MSR_ID_PAT,
 	MSR_ID_STAR,
 	MSR_ID_LSTAR,
@@ -34,9 +34,9 @@ enum msr_id {
 	MSR_ID_SFMASK,
 	MSR_ID_KERNEL_GS_BASE,
 	MSR_ID_TSC_AUX,
-	/* Always held by the backend. */
+	/* Always stored by the backend. */
 	MSR_ID_BACKEND,
-	/* Everything else has code of its own. */
+	/* Each of these has its own code in x86/msr/msr.c. */
 	MSR_ID_DEBUGCTL,
 	MSR_ID_EFER,
 	MSR_ID_APIC_BASE,
@@ -53,19 +53,19 @@ enum msr_id {
 	MSR_NR_IDS,
 };
 
-/** enum msr_flag - how a row may be accessed */
+/** enum msr_flag - which accesses a row allows */
 enum msr_flag {
 	MSR_F_LIST	= 1 << 0,	/* KVM_GET_MSR_INDEX_LIST names it */
-	MSR_F_NO_READ	= 1 << 1,	/* reads are as of an unknown MSR */
-	MSR_F_NO_WRITE	= 1 << 2,	/* writes are as of an unknown MSR */
-	MSR_F_HOST_WRITE = 1 << 3,	/* the guest's writes #GP, userspace's do not */
-	MSR_F_CANONICAL	= 1 << 4,	/* holds a linear address: else #GP */
-	MSR_F_SIGN	= 1 << 5,	/* holds a linear address: made canonical */
-	MSR_F_NEED_READ	= 1 << 6,	/* the row's need concerns reads only */
+	MSR_F_NO_READ	= 1 << 1,	/* reads fail as for unknown MSRs */
+	MSR_F_NO_WRITE	= 1 << 2,	/* writes fail as for unknown MSRs */
+	MSR_F_HOST_WRITE = 1 << 3,	/* guest's writes raise #GP, userspace's succeed */
+	MSR_F_CANONICAL	= 1 << 4,	/* a non-canonical value raises #GP */
+	MSR_F_SIGN	= 1 << 5,	/* a value is sign-extended to a canonical one */
+	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 };
 
-/** enum msr_need - what the CPU and the guest's CPUID must have; bit numbers */
+/** enum msr_need - feature of CPU and guest CPUID that an MSR needs; bit numbers */
 enum msr_need {
 	MSR_NEED_NONE,
 	MSR_NEED_TSC_AUX,	/* RDTSCP or RDPID */
@@ -77,21 +77,22 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NEED_INTEL,		/* not known on CPUs of AMD's, ... */
-	MSR_NEED_AMD,		/* ... nor these on Intel's */
-	MSR_NEED_TSC_RATIO,	/* no guest has it; userspace may save and restore it */
+	MSR_NEED_INTEL,		/* KVM does not know it on AMD CPUs */
+	MSR_NEED_AMD,		/* KVM does not know it on Intel CPUs */
+	MSR_NEED_TSC_RATIO,	/* never in a guest's CPUID; userspace may save and restore it */
 	MSR_NEED_OSVW,
-	MSR_NEED_NEVER,		/* of features that no guest has, but KVM knows on Intel's CPUs */
+	/* No guest has the feature, but KVM knows the MSR on Intel CPUs. */
+	MSR_NEED_NEVER,
 };
 
 /**
- * struct msr_row - one MSR or a range of alike ones
- * @first, @last: inclusive
+ * struct msr_row - one MSR or a range of similar MSRs
+ * @first, @last: numbers, inclusive
  * @id: enum msr_id
  * @flags: enum msr_flag
  * @need: enum msr_need
- * @writable: bits that may be set; others #GP
- * @value: of MSR_ID_CONST
+ * @writable: bits that may be 1 in a written value; other bits raise #GP
+ * @value: what MSR_ID_CONST reads as
  */
 struct msr_row {
 	u32 first, last;
@@ -103,11 +104,11 @@ struct msr_row {
 };
 
 /**
- * struct msr_env - who accesses, and what exists
- * @host: userspace, not the guest
- * @cpu: BIT(enum msr_need) of what the CPU and backend can do
- * @guest: ... of what the guest's CPUID says
- * @intel: it is Intel's, of whose MSRs KVM knows some that it has not
+ * struct msr_env - originator of an access, and existing features
+ * @host: userspace accesses the MSR, not the guest
+ * @intel: the CPU is Intel's: KVM knows some MSRs there whose feature is missing
+ * @cpu: BIT(enum msr_need) of the features of CPU and backend
+ * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57
  */
 struct msr_env {
@@ -116,7 +117,7 @@ struct msr_env {
 	u8 linear_bits;
 };
 
-/** enum msr_verdict - what msr_check_read() and msr_check_write() find */
+/** enum msr_verdict - result of msr_check_read() and msr_check_write() */
 enum msr_verdict {
 	MSR_LEGAL,
 	MSR_FAULT,	/* #GP */
@@ -127,36 +128,39 @@ enum msr_verdict {
 extern const struct msr_row msr_rows[];
 extern const unsigned int msr_nr_rows;
 
-/** msr_find() - the row of @msr, or NULL */
+/** msr_find() - Return the row of @msr, or NULL */
 const struct msr_row *msr_find(u32 msr);
 
 /**
- * msr_spec_needs() - BIT(enum msr_need) of the speculation controls that CPUID tells of
- * @leaf7_edx, @ext8_ebx: EDX of leaf 7 (Intel's bits), EBX of leaf 80000008h (AMD's)
+ * msr_spec_needs() - Return BIT(enum msr_need) of the speculation controls that CPUID enumerates
+ * @leaf7_edx: EDX of leaf 7 (Intel's bits)
+ * @ext8_ebx: EBX of leaf 80000008h (AMD's bits)
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
 
 /**
- * msr_spec_ctrl_legal() - bits of SPEC_CTRL that CPUID tells of
- * @leaf7_2_edx: EDX of leaf 7, sub-leaf 2; the others as above
+ * msr_spec_ctrl_legal() - Return the bits of SPEC_CTRL that CPUID enumerates
+ * @leaf7_edx: EDX of leaf 7, sub-leaf 0
+ * @leaf7_2_edx: EDX of leaf 7, sub-leaf 2
+ * @ext8_ebx: EBX of leaf 80000008h
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 
-/** msr_check_read() - may @row be read? */
+/** msr_check_read() - May the MSRs of @row be read? */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 
-/** msr_check_write() - may *@val be written? May change it to what is to be stored */
+/** msr_check_write() - May *@val be written? May change *@val to the value to be stored */
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val);
 
-/** msr_canonical() - is @addr a sign-extended @bits-wide number? */
+/** msr_canonical() - Is @addr a sign-extended number of @bits bits? */
 static inline bool msr_canonical(u64 addr, u8 bits)
 {
 	return (u64)((s64)(addr << (64 - bits)) >> (64 - bits)) == addr;
 }
 
-/** msr_pat_valid() - each byte of a PAT value is a memory type that exists */
+/** msr_pat_valid() - Is each byte of @pat an existing memory type? */
 bool msr_pat_valid(u64 pat);
-/** msr_mtrr_type_valid() - UC, WC, WT, WP or WB */
+/** msr_mtrr_type_valid() - Is @type UC, WC, WT, WP or WB? */
 bool msr_mtrr_type_valid(u8 type);
 
 #endif /* OKVM_X86_MSR_TABLE_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: the MSR table as the kernel's compiler builds it. The full tests are selftests/host. */
+/* KUnit tests of the MSR table as built by the kernel's compiler. Full tests: selftests/host. */
 #include <kunit/test.h>
 
 #include "msr_table.c"

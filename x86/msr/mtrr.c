@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory-type range registers: kept for the guest, without effect. Guest
- * memory is write-back as the host maps it. SDM "Memory Type Range Registers".
+ * Memory-type range registers: stored for the guest, without effect. Guest memory is write-back, as
+ * the host maps it. SDM "Memory Type Range Registers".
  */
 #include <linux/nospec.h>
 
 #include "x86/msr/msr_table.h"
 #include "x86/msr/mtrr.h"
 
-/* 8 variable ranges, fixed ranges, write-combining: as MTRRcap tells. */
+/* MTRRcap: 8 variable ranges, fixed ranges, write-combining. */
 #define MTRR_CAP	(8ULL | BIT_ULL(8) | BIT_ULL(10))
 
-/* The 64-bit register that an MTRR's number names, or NULL. */
+/* Return the stored value of MTRR @msr, or NULL if there is no such MTRR. */
 static u64 *mtrr_field(struct okvm_mtrr *mtrr, u32 msr)
 {
 	switch (msr) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory-type range registers; results are enum okvm_msr_result. */
+/* Memory-type range registers. Getters and setters return enum okvm_msr_result. */
 #ifndef OKVM_X86_MSR_MTRR_H
 #define OKVM_X86_MSR_MTRR_H
 

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asynchronous page faults: the host has to wait for a page (swap, a file,
- * userfaultfd), the guest need not.
+ * Asynchronous page faults: the host must fetch a page of guest memory (from swap, a file or
+ * userfaultfd), and the guest can run meanwhile.
  *
- * A guest that asked for it is told by a #PF whose CR2 is a token, and puts the
- * task that made the access to sleep; a work item waits for the page instead of
- * the vCPU. When the page is there, the token comes again, in a record of the
- * guest's memory and with an interrupt. While the guest can not be told (kernel
- * mode) the vCPU halts for the page instead: interrupts still reach it. With
- * interrupts off the fault is an ordinary one.
+ * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
+ * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
+ * waits for the page. When the page is present, okvm writes the token to a record in guest memory
+ * and raises an interrupt. In kernel mode, where the guest cannot take such a #PF, the vCPU halts
+ * until the page is present; interrupts end this halt. If the guest has interrupts off, or has not
+ * enabled the service, the fault is handled synchronously.
  *
- * Upstream waits for all outstanding items when the guest switches the service
- * off and when a vCPU goes. That wait has no limit: userspace may never answer
- * the userfaultfd. Here an item that is not wanted any more is left
- * alone: it holds the mm, the module and its own queue's memory, and nothing of
- * the vCPU. A VM has a workqueue of its own, and never more items than that runs
- * at once: none waits behind another page, and no VM's behind another VM's. Beyond
- * that faults are ordinary ones. Items are charged to the VMM's memory cgroup. The
- * kernel's threads that wait, and their stacks, are charged to nobody, and outlive
- * the VM and its process. So they are counted for each user as well, whichever VM
- * they were for (APF_PER_USER). And a guest that did not ask is never halted for a
- * page.
+ * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
+ * destroyed. That wait has no limit: userspace may never resolve a userfaultfd fault. okvm does not
+ * wait, but drops the item: it frees itself when its page is present. Until then it holds
+ * references to the mm, the module, its okvm_apf and its okvm_apf_queue, but not to the vCPU.
+ *
+ * Each VM has its own workqueue, with at most as many items as the workqueue runs at once. So no
+ * item waits for another item's page or another VM's. At that limit faults are synchronous. Items
+ * are charged to the VMM's memory cgroup. The worker threads and their stacks are charged to nobody
+ * and outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -44,31 +42,32 @@
 #include "x86/pv/async_pf.h"
 
 #define APF_PER_VCPU	64
-/* Limits of items, those included that nobody wants any more, and those of VMs that are gone. */
+/* Limits of unfinished items, including dropped ones and those of destroyed VMs. */
 #define APF_PER_VM	128
 #define APF_PER_USER	1024
-#define APF_ALL		(~0u)	/* the token that wakes all tasks of a vCPU */
+#define APF_ALL		(~0u)	/* token that wakes all tasks of a vCPU */
 #define APF_NO_GFN	(~(gfn_t)0)
 #define APF_MODE	(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 #define APF_RESERVED	0x30ull
 #define APF_FIELD(field)	offsetof(struct kvm_vcpu_pv_apf_data, field)
 static_assert(APF_FIELD(flags) == 0 && APF_FIELD(token) == 4);
-static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* the lower bits of a token */
+static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCPU id */
 
 /**
- * struct okvm_apf - the outstanding pages of a vCPU
- * @users: the vCPU, and each item
- * @lock: guards the next three; all else is the vCPU's own
- * @vcpu: NULL when it is gone
- * @waiting: items whose page is away; those on no list belong to nobody and free themselves
- * @ready: items whose page came
+ * struct okvm_apf - asynchronous page faults of a vCPU
+ * @users: reference count: the vCPU and each item
+ * @lock: guards @vcpu, @waiting and @ready; the vCPU thread alone uses the other members
+ * @vcpu: NULL once the vCPU is destroyed
+ * @waiting: items whose page is absent; an item on no list has been dropped and frees itself
+ * @ready: items whose page is present
  * @msr: MSR_KVM_ASYNC_PF_EN
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
- * @data: the guest's record
- * @nr: items on both lists
- * @last_gfn: came last; if it is away already, the vCPU waits for it itself
- * @next: of the tokens
- * @wake_all: tasks may sleep that a former host put to sleep: tell them all
+ * @data: the record in guest memory
+ * @nr: number of items on both lists
+ * @last_gfn: gfn of the last item taken from @ready; if it is absent again, the fault is
+ *	synchronous
+ * @next: number of the last token
+ * @wake_all: announce APF_ALL next: tasks may wait for tokens that another host has issued
  */
 struct okvm_apf {
 	refcount_t users;
@@ -88,11 +87,11 @@ struct okvm_apf {
 };
 
 /**
- * struct apf_owner - all that the VMs of one user wait for
- * @node: in apf_owners
- * @user: a reference
- * @queues: queues that point here; under apf_owners_lock
- * @running: items that have not ended
+ * struct apf_owner - count of the items of all VMs of one user
+ * @node: entry in apf_owners
+ * @user: the user, with a reference
+ * @queues: number of queues that point here; under apf_owners_lock
+ * @running: number of unfinished items
  */
 struct apf_owner {
 	struct hlist_node node;
@@ -105,12 +104,12 @@ static DEFINE_MUTEX(apf_owners_lock);
 static DEFINE_HASHTABLE(apf_owners, 6);
 
 /**
- * struct okvm_apf_queue - where the items of a VM wait; made when a guest first asks
- * @users: the VM, and each item
- * @owner: whose VM it is, a reference
- * @running: items that have not ended
- * @wq: runs them
- * @reap: ends @wq, which no item can do itself
+ * struct okvm_apf_queue - workqueue of a VM's items; created when a guest first enables the service
+ * @users: reference count: the VM and each item
+ * @owner: the VM's user, with a reference
+ * @running: number of unfinished items
+ * @wq: the workqueue
+ * @reap: work that destroys @wq; no item of @wq can do that itself
  */
 struct okvm_apf_queue {
 	refcount_t users;
@@ -121,17 +120,17 @@ struct okvm_apf_queue {
 };
 
 /**
- * struct apf_work - one page
- * @work: waits for it
- * @node: under apf->lock; empty if nobody is interested any more
- * @apf: a reference
- * @queue: a reference
- * @mm: a reference
- * @hva: where the page is
- * @gfn: where the guest has it
- * @token: the guest's name for it
+ * struct apf_work - work item that waits for one page
+ * @work: fetches the page
+ * @node: entry in a list of @apf, under apf->lock; empty if the item has been dropped
+ * @apf: the vCPU's state, with a reference
+ * @queue: the VM's queue, with a reference
+ * @mm: the VMM's address space, with a reference
+ * @hva: host virtual address of the page
+ * @gfn: guest frame number of the page
+ * @token: the token that identifies the page to the guest
  * @write: the access was a write
- * @told: the guest knows the token and waits for it
+ * @told: the guest got the token by #PF and waits for it
  */
 struct apf_work {
 	struct work_struct work;
@@ -146,7 +145,7 @@ struct apf_work {
 	bool told;
 };
 
-/* Runs okvm_apf_queue.reap only. */
+/* Workqueue for okvm_apf_queue.reap of all queues. */
 static struct workqueue_struct *apf_reaper;
 
 /* ---- the owner ---- */
@@ -203,7 +202,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* Waits for the end of the function of an item that was the last user. */
+	/* Waits until the function of the item that has dropped the last reference returns. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -246,7 +245,7 @@ static void apf_queue_need(struct okvm_vm *vm)
 	if (READ_ONCE(vm->arch->apf_queue))
 		return;
 	queue = apf_queue_new();
-	/* Complete before another vCPU finds it; one of two that come at once is not needed. */
+	/* Publish the complete queue, or free it if another vCPU has published one before. */
 	if (queue && cmpxchg(&vm->arch->apf_queue, NULL, queue))
 		apf_queue_put(queue);
 }
@@ -284,7 +283,7 @@ static void apf_work_free(struct apf_work *w)
 	kfree(w);
 }
 
-/* Under apf->lock. Return: whether the vCPU will take the item from here on. */
+/* Move a finished item to the ready list, under apf->lock. Return: false if it has been dropped */
 static bool apf_hand_over(struct apf_work *w)
 {
 	struct okvm_apf *apf = w->apf;
@@ -306,7 +305,7 @@ static void apf_work_fn(struct work_struct *work)
 	struct mm_struct *mm = w->mm;
 	bool taken;
 
-	/* Whether it came does not matter: the guest tries again, and then finds out. */
+	/* An error is ignored: the guest repeats the access, which then fails synchronously. */
 	okvm_fault_in_remote(mm, w->hva, w->write);
 	trace_kvm_async_pf_completed(w->hva, w->gfn << PAGE_SHIFT);
 	spin_lock(&apf->lock);
@@ -317,11 +316,13 @@ static void apf_work_fn(struct work_struct *work)
 	mmput(mm);
 	apf_queue_leave(queue);
 	apf_queue_put(queue);
-	/* The end of this function is waited for by apf_queue_reap(), that by okvm_apf_exit(). */
+	/*
+	 * apf_queue_reap() waits for this function to return, okvm_apf_exit() for apf_queue_reap().
+	 */
 	module_put(THIS_MODULE);
 }
 
-/* Drop all items. One whose page is still awaited leaves the list and frees itself later. */
+/* Drop all items. Those whose page is absent leave the list and free themselves later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;
@@ -354,7 +355,7 @@ static bool apf_is_waited_for(struct okvm_apf *apf, gfn_t gfn)
 	return found;
 }
 
-/* Neither 0, which is "no token", nor APF_ALL. */
+/* Return a new token. It is neither 0, which means "no token", nor APF_ALL. */
 static u32 apf_token(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
@@ -369,7 +370,7 @@ static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hv
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If an allocation would have to wait, the vCPU can as well wait for the page itself. */
+	/* Do not sleep for memory: the caller can as well handle the fault synchronously. */
 	w = kzalloc(sizeof(*w), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!w)
 		return NULL;
@@ -392,14 +393,17 @@ static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hv
 	return w;
 }
 
-/* ---- a page is away ---- */
+/* ---- a page is absent ---- */
 
 static bool apf_enabled(const struct okvm_vcpu *vcpu)
 {
 	return (vcpu->arch->pv->apf->msr & APF_MODE) == APF_MODE;
 }
 
-/* Kernel code sleeps nowhere, unless the guest says that its does. */
+/*
+ * May okvm inject the #PF with the token? The guest's kernel mode accepts it only if the guest has
+ * set SEND_ALWAYS.
+ */
 static bool apf_can_tell(struct okvm_vcpu *vcpu)
 {
 	if (!okvm_paging(vcpu))
@@ -415,7 +419,7 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
 	if (!apf_enabled(vcpu) || ev->exc.pending || ev->exc.injected || ev->nmi_injected ||
 	    ev->irq.injected)
 		return false;
-	/* A guest that may halt without exits must not be halted for a page. */
+	/* A guest whose HLT causes no VM exit may halt: do not halt it for a page as well. */
 	if (vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT && !apf_can_tell(vcpu))
 		return false;
 	return okvm_irq_allowed(vcpu);
@@ -467,9 +471,9 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 	return true;
 }
 
-/* ---- a page is there ---- */
+/* ---- a page is present ---- */
 
-/* Take the first ready item. @told: one that the guest waits for; else one that it does not. */
+/* Take the first ready item whose told equals @told; NULL if there is none. */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
 {
 	struct apf_work *w, *found = NULL;
@@ -505,7 +509,10 @@ static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
 {
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 
-	/* It was readable just now: only a guest that moves its record away loses a token. */
+	/*
+	 * The record was readable just before: the token is lost only if the guest moves the
+	 * record.
+	 */
 	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))
 		okvm_apic_raise(vcpu, apf->irq_msr);
 }
@@ -515,7 +522,7 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If it was not the page that the vCPU halts for, the access is made in vain once. */
+	/* If the vCPU halts for another page, it repeats the access and halts again. */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))
@@ -542,7 +549,7 @@ static int apf_set_enable(struct okvm_vcpu *vcpu, u64 val)
 
 	if (val & APF_RESERVED)
 		return OKVM_MSR_GP;
-	/* Means something to nested guests only, which do not exist. */
+	/* DELIVERY_AS_PF_VMEXIT matters to nested guests only, which okvm does not support. */
 	if (val & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
 	    !okvm_pv_has(vcpu, KVM_FEATURE_ASYNC_PF_VMEXIT))
 		return OKVM_MSR_GP;
@@ -582,7 +589,7 @@ int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	case MSR_KVM_ASYNC_PF_INT:
 		return apf_set_vector(vcpu, val);
 	default:
-		/* Acknowledged: the record is free for the next token. */
+		/* The guest has read the token: the record is free for the next one. */
 		if (val & 1)
 			okvm_request(OKVM_REQ_APF_READY, vcpu);
 		return OKVM_MSR_OK;
@@ -624,7 +631,7 @@ void okvm_apf_destroy(struct okvm_apf *apf)
 {
 	if (!apf)
 		return;
-	/* An item that is on no list does not use apf->vcpu. */
+	/* Dropped items, which are on no list, do not use apf->vcpu. */
 	apf_forget(apf);
 	apf->vcpu = NULL;
 	apf_put(apf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM's hypercalls: number in RAX, arguments in RBX, RCX, RDX, RSI, result in
- * RAX. Those that neither sleep nor yield can be answered with IRQs off.
+ * KVM's hypercalls: the number is in RAX, arguments are in RBX, RCX, RDX and RSI; the result goes
+ * to RAX. A fast exit can answer those hypercalls that neither sleep nor yield.
  */
 #include <asm/tsc.h>
 
@@ -17,7 +17,7 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-/* One call, as its caller's mode makes it: outside 64-bit code registers are cut to 32 bits. */
+/* A hypercall's number and arguments; outside 64-bit mode registers are cut to 32 bits. */
 struct hypercall {
 	unsigned long nr, a[4];
 	bool mode64;
@@ -77,7 +77,7 @@ static long sched_yield_to(struct okvm_vcpu *vcpu, u32 apic_id)
 		return -KVM_ENOSYS;
 	vcpu->stat[OKVM_STAT_YIELD_TRIED]++;
 	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
-	/* Worth it only for a vCPU that waits for a CPU; never for oneself. */
+	/* Yield only to another vCPU, and only if the scheduler has preempted its thread. */
 	if (target && target != vcpu && READ_ONCE(target->preempted) &&
 	    okvm_vcpu_yield_to(target) > 0)
 		vcpu->stat[OKVM_STAT_YIELDED]++;
@@ -98,7 +98,7 @@ static long clock_pairing(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned long type)
 	return okvm_write_guest(vcpu->vm, gpa, &pair, sizeof(pair)) ? -KVM_EFAULT : 0;
 }
 
-/* ---- KVM_HC_MAP_GPA_RANGE: the VMM answers ---- */
+/* ---- KVM_HC_MAP_GPA_RANGE: userspace answers ---- */
 
 static int complete_user_call(struct okvm_vcpu *vcpu)
 {
@@ -136,7 +136,7 @@ static int exit_map_range(struct okvm_vcpu *vcpu, const struct hypercall *call,
 
 /* ---- dispatch ---- */
 
-/* The calls that can be answered with IRQs off. False if @call is another one. */
+/* Answer a hypercall with IRQs off. Return: false if @call needs IRQs on */
 static bool answer_fast(struct okvm_vcpu *vcpu, const struct hypercall *call, long *ret)
 {
 	switch (call->nr) {

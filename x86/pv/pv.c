@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The paravirtual MSRs, steal time and the small services around halting.
- * Asynchronous page faults have a file of their own.
- */
+/* Paravirtual MSRs, steal time, halt polling, PV unhalt. Async page faults are in async_pf.c. */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
@@ -45,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* As on upstream, RESET and INIT alike stop what writes to the guest's memory. */
+	/* Like upstream, RESET and INIT stop all writes to guest memory that the guest enabled. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
@@ -57,7 +54,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 
 /* ---- steal time ---- */
 
-/* ns that this thread has waited for a CPU */
+/* Nanoseconds that this thread has waited for a CPU */
 static u64 task_run_delay(void)
 {
 	return IS_ENABLED(CONFIG_SCHED_INFO) ? current->sched_info.run_delay : 0;
@@ -69,8 +66,8 @@ static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 }
 
 /*
- * The vCPU runs again. While it did not, a sibling may have asked for a TLB flush in place of
- * an IPI, by a flag beside the one that says so.
+ * Clear the preempted flag of the guest's record: the vCPU runs again. While the flag was set,
+ * another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an IPI.
  */
 static bool clear_preempted(struct okvm_vcpu *vcpu)
 {
@@ -86,7 +83,7 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	}
 	if (ret < 0)
 		return false;
-	/* A guest that keeps changing it gets the flush in any case. */
+	/* If the guest has changed the preempted byte during each try, flush in any case. */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	pv->told_preempted = false;
@@ -108,17 +105,20 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 	version = (version + 1) | 1;
 	if (okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version)))
 		return;
-	smp_wmb();	/* odd before the new value */
+	smp_wmb();	/* version is odd before the value changes */
 	run_delay = task_run_delay();
 	steal += run_delay - pv->last_run_delay;
 	pv->last_run_delay = run_delay;
 	okvm_cache_write(vm, &pv->steal, &steal, STEAL_FIELD(steal), sizeof(steal));
-	smp_wmb();	/* the new value before even */
+	smp_wmb();	/* the value has changed before version is even */
 	version++;
 	okvm_cache_write(vm, &pv->steal, &version, STEAL_FIELD(version), sizeof(version));
 }
 
-/* Preemption is off: the flag is written only if the page is present. */
+/*
+ * Set the preempted flag in the guest's record. Preemption is off, so the flag is not written if
+ * the page is absent.
+ */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
 	static const u8 preempted = KVM_VCPU_PREEMPTED;
@@ -126,9 +126,9 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 	int idx;
 
 	/*
-	 * A sibling that is told may change page tables and leave the TLB flush to the next entry.
-	 * An instruction under way keeps using translations from before the flush
-	 * (CVE-2022-39189).
+	 * With the flag set, another vCPU may change page tables and leave the TLB flush to this
+	 * vCPU's next VM entry. An instruction that is being emulated would go on with old
+	 * translations (CVE-2022-39189). So the flag is set only between instructions.
 	 */
 	if (pv->told_preempted || !vcpu->arch->between_insns || current->mm != vcpu->vm->mm)
 		return;
@@ -150,7 +150,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	pv->told_preempted = false;
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
-	/* If no slot is there yet, the first use finds it out anew. */
+	/* If no memory slot has the record yet, the first use of the cache looks it up again. */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
 			.gpa = steal_gpa(pv),
@@ -163,7 +163,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 
 /* ---- MSRs ---- */
 
-/* The feature that makes each MSR exist, by its offset from MSR_KVM_WALL_CLOCK_NEW. */
+/* KVM_FEATURE_* of each MSR, indexed by the low bits of the MSR's number. */
 static const u8 feature_of[] = {
 	[MSR_KVM_WALL_CLOCK_NEW & 0xf] = KVM_FEATURE_CLOCKSOURCE2,
 	[MSR_KVM_SYSTEM_TIME_NEW & 0xf] = KVM_FEATURE_CLOCKSOURCE2,
@@ -218,14 +218,14 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 
-	/* A guest with the old interface does not know of a base common to all vCPUs. */
+	/* A guest with the old kvmclock MSRs does not expect a base that is common to all vCPUs. */
 	if (!vcpu->id && !host && avm->boot_old_clock != old) {
 		avm->boot_old_clock = old;
 		okvm_masterclock_update(vcpu->vm);
 	}
 	pv->clock_msr = val;
 	pv->clock_active = val & 1;
-	/* Its memory may come later: a VMM is free to restore MSRs first. */
+	/* The record's memory slot may be created later: a VMM may restore MSRs first. */
 	pv->clock = (struct okvm_gpa_cache) { .gpa = val & ~1ULL, .len = OKVM_PVCLOCK_SIZE };
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }

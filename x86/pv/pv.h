@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The paravirtual state of a vCPU: what the guest asked for by KVM's MSRs; hypercalls. */
+/* Paravirtual state of a vCPU, which the guest sets by KVM's MSRs; hypercalls. */
 #ifndef OKVM_X86_PV_PV_H
 #define OKVM_X86_PV_PV_H
 
 #include "x86/x86.h"
 
-/** okvm_pv_create() - vcpu->arch->pv. Return: 0 or -ENOMEM */
+/** okvm_pv_create() - Allocate vcpu->arch->pv. Return: 0 or -ENOMEM */
 int okvm_pv_create(struct okvm_vcpu *vcpu);
 void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
 void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_pv_put() - the vCPU of a guest with steal time is unloaded: tell it so */
+/** okvm_pv_put() - vcpu_put() with steal time enabled: set the preempted flag */
 void okvm_pv_put(struct okvm_vcpu *vcpu);
-/** okvm_steal_update() - write the vCPU's record: OKVM_REQ_STEAL; vm->srcu held */
+/** okvm_steal_update() - Serve OKVM_REQ_STEAL: write the steal-time record; vm->srcu held */
 void okvm_steal_update(struct okvm_vcpu *vcpu);
 /* Results are enum okvm_msr_result. */
 int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 
-/** okvm_hypercall() - VMCALL. Return: outcome */
+/** okvm_hypercall() - Handle VMCALL or VMMCALL. Return: outcome */
 int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
-/** okvm_hypercall_fast() - IRQs off; true if answered (unknown numbers, KICK_CPU, SEND_IPI) */
+/**
+ * okvm_hypercall_fast() - Answer KICK_CPU, SEND_IPI or an unknown number, IRQs off
+ * Return: false if the hypercall needs IRQs on
+ */
 bool okvm_hypercall_fast(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_PV_PV_H */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kvmclock: the guest computes nanoseconds from its TSC and a base that is
- * written to its memory.
+ * kvmclock: the guest computes nanoseconds from its TSC and a base (TSC value and time), which okvm
+ * writes to guest memory.
  *
- * If the host's clock is the TSC and all vCPUs' TSCs are in step, all of them
- * get one base (the "master clock") and the guest is told that it may compare
- * times of different vCPUs. Upstream copies the timekeeper's insides to take
- * the base; here ktime_get_snapshot() gives counter and clock as a pair.
+ * If the host's clock source is the TSC and the TSCs of all vCPUs are synchronous, all vCPUs get
+ * one base (the "master clock"), and a flag tells the guest that it may compare times of different
+ * vCPUs. Upstream copies the timekeeper's internals to take the base; okvm takes both values by
+ * okvm_snapshot_get().
  */
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
@@ -26,10 +26,10 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-/* The host reads its time from the TSC. Written by the timekeeper's notifier only. */
+/* The host's clock source is the TSC. Written by the timekeeper's notifier only. */
 static bool host_clock_is_tsc;
 
-/* All VMs, for the notifier's work. */
+/* List of all VMs, for the notifier's work item; clock_lock guards it. */
 static DEFINE_MUTEX(clock_lock);
 static LIST_HEAD(clock_vms);
 
@@ -37,13 +37,13 @@ static LIST_HEAD(clock_vms);
 
 u64 okvm_clock_base_ns(void)
 {
-	/* Boot time, but not steered by NTP: the guest extrapolates by a constant rate. */
+	/* Raw boot time, not steered by NTP: the guest extrapolates at a constant rate. */
 	return ktime_get_raw_ns() + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
-static u64 base_ns_of(const struct system_time_snapshot *snap)
+static u64 base_ns_of(const struct okvm_snapshot *snap)
 {
-	return ktime_to_ns(snap->raw) + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
+	return snap->raw_ns + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
 static void update_all(struct work_struct *work)
@@ -65,7 +65,7 @@ static void queue_update(struct irq_work *work)
 
 static DEFINE_IRQ_WORK(update_irq_work, queue_update);
 
-/* Runs with the timekeeper's lock held: nothing may be done here but to note and to defer. */
+/* Called under the timekeeper's lock: only note the change and defer the update. */
 static int clock_changed(struct notifier_block *nb, unsigned long unused, void *priv)
 {
 	const struct timekeeper *tk = priv;
@@ -94,17 +94,17 @@ void okvm_clock_exit(void)
 
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns)
 {
-	struct system_time_snapshot snap;
+	struct okvm_snapshot snap;
 
 	if (!READ_ONCE(host_clock_is_tsc))
 		return false;
-	ktime_get_snapshot(&snap);
-	*tsc = snap.cycles;
-	*realtime_ns = ktime_to_ns(snap.real);
+	okvm_snapshot_get(&snap);
+	*tsc = snap.tsc;
+	*realtime_ns = snap.real_ns;
 	return true;
 }
 
-/* ---- the base of a VM ---- */
+/* ---- the base of a VM's kvmclock ---- */
 
 bool okvm_masterclock_possible(struct okvm_vm *vm)
 {
@@ -115,19 +115,19 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base. @clock: the kvmclock shall read this from now on, or -1 to go on. */
+/* Take a new base. If @set, kvmclock jumps to @clock; otherwise it goes on without a jump. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
-	struct system_time_snapshot snap;
+	struct okvm_snapshot snap;
 	unsigned long flags;
 	u64 now;
 
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
-	ktime_get_snapshot(&snap);
+	okvm_snapshot_get(&snap);
 	now = base_ns_of(&snap);
 	avm->master_kernel_ns = now;
-	avm->master_cycle_now = snap.cycles;
+	avm->master_cycle_now = snap.tsc;
 	WRITE_ONCE(avm->use_master_clock, okvm_masterclock_possible(vm));
 	if (set)
 		avm->kvmclock_offset = clock - now;
@@ -171,7 +171,7 @@ struct tsc_scale {
 	s8 shift;
 };
 
-/* A multiplier in the upper half of 32 bits, for the most precision. */
+/* Choose shift so that bit 31 of mul is set: that is the highest precision. */
 static struct tsc_scale scale_of(u32 khz)
 {
 	struct tsc_scale s = { 0 };
@@ -191,7 +191,7 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 	return mul_u64_u32_shr(cycles, s.mul, 32);
 }
 
-/* Make a consistent copy of the base. Return: true if the base is common to all vCPUs */
+/* Copy the base consistently. Return: true if it is the master clock, common to all vCPUs */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -225,7 +225,10 @@ static u64 kvmclock_ns(struct okvm_vm *vm)
 
 /* ---- the guest's record ---- */
 
-/* Odd while it changes, even after: readers on other vCPUs retry. False if there is no memory. */
+/*
+ * Write the guest's record. Its version is odd during the write and even after it, so that readers
+ * on other vCPUs retry. Return: false if no memory slot contains the record
+ */
 static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_gpa_cache *cache = &vcpu->arch->pv->clock;
@@ -238,22 +241,22 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	if (okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version)))
 		return false;
-	smp_wmb();	/* odd before any new value */
+	smp_wmb();	/* version is odd before any value changes */
 	okvm_cache_write(vm, cache, info, 0, sizeof(*info));
-	smp_wmb();	/* all new values before even */
+	smp_wmb();	/* all values have changed before version is even */
 	info->version++;
 	okvm_cache_write(vm, cache, &info->version, 0, sizeof(info->version));
 	trace_kvm_pvclock_update(vcpu->id, info);
 	return true;
 }
 
-/* The next memory slot may be the one that the record lies in: okvm_arch_slots_changed(). */
+/* Write the record, or set clock_late, so that okvm_arch_slots_changed() retries. */
 static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
 	WRITE_ONCE(pv->clock_late, true);
-	/* Said before the slots are looked at, as the other side looks after it changed them. */
+	/* Set clock_late before reading slots: okvm_arch_slots_changed() reads it after changes. */
 	smp_mb();
 	if (!write_record(vcpu, info))
 		return;
@@ -261,7 +264,7 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	pv->guest_stopped = false;
 }
 
-/* A vCPU's clock may have its memory now. */
+/* A new memory slot may contain kvmclock records whose last write failed: write them. */
 void okvm_arch_slots_changed(struct okvm_vm *vm)
 {
 	struct okvm_vcpu *vcpu;
@@ -288,7 +291,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* The frequency that the guest's TSC really has, not the one that was asked for. */
+	/* The frequency that the TSC ratio results in, not the one that userspace asked for. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);
@@ -311,7 +314,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 	version = (version + 1) | 1;
 	if (okvm_write_guest(vm, gpa, &version, sizeof(version)))
 		return;
-	/* The guest adds its kvmclock to this. */
+	/* Wall clock at kvmclock 0: the guest adds its kvmclock. */
 	wall = ktime_get_real_ns() - kvmclock_ns(vm);
 	wc.sec = div_u64_rem(wall, NSEC_PER_SEC, &nsec);
 	wc.nsec = nsec;
@@ -355,7 +358,7 @@ static long ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	if (data->flags & ~CLOCK_FLAGS)
 		return -EINVAL;
 	if (data->flags & KVM_CLOCK_REALTIME) {
-		/* The time that has passed since it was saved; never backwards. */
+		/* Add the time since the VMM saved the clock, if it is positive. */
 		now = ktime_get_real_ns();
 		if (now > data->realtime)
 			clock += now - data->realtime;

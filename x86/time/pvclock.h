@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* kvmclock, and the host clock that it follows. */
+/* kvmclock, and the host clock that kvmclock is based on. */
 #ifndef OKVM_X86_TIME_PVCLOCK_H
 #define OKVM_X86_TIME_PVCLOCK_H
 
@@ -9,21 +9,28 @@
 
 int okvm_clock_init(void);
 void okvm_clock_exit(void);
-/** okvm_clock_base_ns() - the host clock that kvmclock follows */
+/** okvm_clock_base_ns() - Return the host clock that kvmclock is based on, in ns */
 u64 okvm_clock_base_ns(void);
-/** okvm_clock_pair() - host TSC and wall clock of one moment; false if the TSC is not the clock */
+/**
+ * okvm_clock_pair() - Read the host's TSC and wall clock at the same moment
+ * Return: false if the host's clock source is not the TSC
+ */
 bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
 
-/** okvm_clock_vm_create() - vm->arch's TSC and clock fields */
+/** okvm_clock_vm_create() - Initialize vm->arch's TSC and clock members */
 void okvm_clock_vm_create(struct okvm_vm *vm);
 void okvm_clock_vm_destroy(struct okvm_vm *vm);
-/** okvm_masterclock_update() - take a new base of kvmclock; all vCPUs write it. May not sleep. */
+/**
+ * okvm_masterclock_update() - Take a new base of kvmclock and ask all vCPUs to write it
+ *
+ * Does not sleep.
+ */
 void okvm_masterclock_update(struct okvm_vm *vm);
-/** okvm_masterclock_possible() - can all vCPUs share one base now? Under arch->tsc_lock */
+/** okvm_masterclock_possible() - Can all vCPUs share one base? Under arch->tsc_lock */
 bool okvm_masterclock_possible(struct okvm_vm *vm);
-/** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: the record at @gpa. vm->srcu held */
+/** okvm_wall_clock_write() - MSR_KVM_WALL_CLOCK: write the record at @gpa; vm->srcu held */
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
-/** okvm_pvclock_update() - write the vCPU's record: OKVM_REQ_CLOCK; vm->srcu held */
+/** okvm_pvclock_update() - Serve OKVM_REQ_CLOCK: write the vCPU's record; vm->srcu held */
 void okvm_pvclock_update(struct okvm_vcpu *vcpu);
 
 extern const struct okvm_ioctl okvm_pvclock_vm_ioctls[], okvm_pvclock_vcpu_ioctls[];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's time-stamp counter: guest = host * ratio + offset.
+ * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
- * vCPUs whose TSCs were written to "the same" value within a second of each
- * other are meant to be synchronous and get one offset; such a group is a
- * generation. Only if all vCPUs are of one generation can kvmclock be read by
- * any vCPU from one base (x86/time/pvclock.c).
+ * If the VMM writes about the same value to several vCPUs' TSCs (the values differ by less than a
+ * second, after elapsed time), it wants synchronous TSCs: okvm gives these vCPUs the same offset.
+ * Such a group of vCPUs is a generation. Only if all vCPUs are of one generation can kvmclock have
+ * a common base (x86/time/pvclock.c).
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -20,8 +20,8 @@
 #include "x86/time/tsc.h"
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
-#define TOLERANCE_PPM	250		/* a frequency this near needs no scaling */
-#define NEVER		(U64_MAX - 1)	/* U64_MAX is the backend's word for "no timer" */
+#define TOLERANCE_PPM	250		/* a frequency within this tolerance needs no scaling */
+#define NEVER		(U64_MAX - 1)	/* U64_MAX means "no timer" to the backend */
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
@@ -42,7 +42,7 @@ u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
 
 	if (guest_tsc <= guest_now)
 		return now;
-	/* The quotient must fit 64 bits: the division instruction faults otherwise. */
+	/* The division instruction faults if its quotient does not fit in 64 bits. */
 	if (ratio != RATIO_ONE)
 		delta = delta >> 16 >= ratio ? NEVER : mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
 	return delta < NEVER - now ? now + delta : NEVER;
@@ -64,7 +64,7 @@ static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
 		okvm_apic_timer_restart(vcpu);
 }
 
-/* The offset by which the guest reads @tsc now. */
+/* Return the offset with which the guest's TSC is @tsc at this moment. */
 static u64 offset_for(struct okvm_vcpu *vcpu, u64 tsc)
 {
 	return tsc - okvm_tsc_scale(rdtsc(), vcpu->arch->tsc_ratio);
@@ -75,13 +75,13 @@ static u64 ns_to_guest_cycles(const struct okvm_vcpu *vcpu, u64 ns)
 	u32 rest;
 	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
 
-	/* In two parts: a quotient of more than 64 bits would fault, not wrap. */
+	/* Split @ns into ms and rest: the division faults if its quotient has more than 64 bits. */
 	return ms * vcpu->arch->tsc_khz + (u64)rest * vcpu->arch->tsc_khz / NSEC_PER_MSEC;
 }
 
 /*
- * Note a TSC write: @tsc at @ns of the clock, by @offset. @matched: it belongs to the current
- * generation. Returns whether the VM's clock must be computed anew.
+ * Record a TSC write: @tsc was written at time @ns and resulted in @offset. @matched: the vCPU
+ * joins the current generation. Return: true if the VM's kvmclock base must be updated
  */
 static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool matched)
 {
@@ -106,8 +106,9 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 }
 
 /*
- * Does a write of @tsc mean "be in step with the others"? Zero is what a starting CPU writes. What
- * userspace writes first of all is meant as it is: the others have the values of their creation.
+ * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? 0, which a new vCPU
+ * starts with, always does. The first value that userspace writes does not: the other vCPUs still
+ * have the TSCs of their creation.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -125,7 +126,7 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 	return tsc < expected + second && tsc + second > expected;
 }
 
-/* A TSC starts with 0, or userspace (@user) writes it: find the offset that was meant. */
+/* A new vCPU's TSC starts with 0, or userspace (@user) writes @tsc: find the intended offset. */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
@@ -154,7 +155,7 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 
-/* Move the offset and whatever was computed from it. */
+/* Move the offset by @by, and update what depends on it. */
 static void move_offset(struct okvm_vcpu *vcpu, u64 by)
 {
 	set_offset(vcpu, vcpu->arch->tsc_offset + by);
@@ -170,7 +171,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
 		synchronize(vcpu, tsc, true);
 		return;
 	}
-	/* SDM "Time-Stamp Counter Adjustment": a write to the TSC moves TSC_ADJUST along. */
+	/* SDM "Time-Stamp Counter Adjustment": WRMSR to the TSC changes TSC_ADJUST equally. */
 	by = offset_for(vcpu, tsc) - vcpu->arch->tsc_offset;
 	vcpu->arch->tsc_adjust += by;
 	move_offset(vcpu, by);
@@ -187,9 +188,9 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 		move_offset(vcpu, by);
 }
 
-/* ---- a host that sleeps: some reset their TSC then, on all CPUs alike ---- */
+/* ---- suspend of the host, in which some machines reset the TSC of all CPUs ---- */
 
-/* Written while one CPU runs, with IRQs off. */
+/* Written with one CPU online and IRQs off. */
 u64 okvm_tsc_lost;
 static u64 tsc_asleep;
 
@@ -215,14 +216,14 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* What was written before is no measure of what is written from now on. */
+	/* TSC writes before the suspend cannot be compared with later ones: match none of them. */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)
 		okvm_masterclock_update(vm);
 }
 
-/* The host's TSC at which the guest's timer is due is another one after the offset has moved. */
+/* Arm the LAPIC timer again: a new offset changes the host TSC at which it is due. */
 static void rearm_timer(struct okvm_vcpu *vcpu)
 {
 	if (okvm_lapic_in_kernel(vcpu)) {
@@ -252,7 +253,7 @@ static bool within_tolerance(u32 khz)
 	return khz >= tsc_khz - slack && khz <= tsc_khz + slack;
 }
 
-/* Return: 0, or -EINVAL if this CPU cannot show the guest such a frequency. */
+/* Compute *@ratio for @khz. Return: 0, or -EINVAL if this CPU cannot scale the TSC so */
 static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 {
 	*ratio = RATIO_ONE;
@@ -283,7 +284,7 @@ static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
 	return 0;
 }
 
-/* 0 stands for the host's own frequency. */
+/* KVM_SET_TSC_KHZ: 0 means the host's frequency. */
 static u32 khz_of_arg(unsigned long num)
 {
 	return num ? min_t(unsigned long, num, U32_MAX) : tsc_khz;
@@ -336,7 +337,7 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_vcpu_load(vcpu);
 	synchronize(vcpu, 0, false);
 	okvm_vcpu_put(vcpu);
-	/* One more vCPU has to match before the clock can be a common one. */
+	/* The new vCPU must match as well for a common kvmclock base: check again. */
 	okvm_masterclock_update(vcpu->vm);
 }
 
@@ -344,14 +345,14 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* Where the CPUs' TSCs differ, go on from where the guest's stood. */
+	/* If the CPUs' TSCs differ, continue from the guest's TSC at its last put. */
 	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
 		arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);
 		rearm_timer(vcpu);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
-	/* Without a common base each vCPU's clock is bound to the CPU it runs on. */
+	/* Without a common base a vCPU's kvmclock depends on the CPU that it runs on. */
 	if (!READ_ONCE(vcpu->vm->arch->use_master_clock))
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
@@ -362,7 +363,7 @@ void okvm_tsc_put(struct okvm_vcpu *vcpu)
 	vcpu->arch->last_guest_tsc = okvm_arch_guest_tsc(vcpu, vcpu->arch->last_host_tsc);
 }
 
-/* ---- KVM_VCPU_TSC_CTRL: the offset itself ---- */
+/* ---- KVM_VCPU_TSC_CTRL: get and set the offset itself ---- */
 
 static int check_attr(const struct kvm_device_attr *attr)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP: what works, and only that. */
+/* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP. Only capabilities that work are reported. */
 #include <linux/capability.h>
 #include <linux/sched/stat.h>
 
@@ -13,7 +13,7 @@
 #include "x86/cpu/fpu.h"
 #include "x86/uapi/state.h"
 
-/* What guests may be let do without an exit. */
+/* Return the KVM_X86_DISABLE_EXITS_* bits that userspace may set. */
 static u64 exits_that_can_go(void)
 {
 	u64 exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;
@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Capabilities of interrupt controllers and irqfds that are there, without further value. */
+/* Capabilities of interrupt controllers and irqfds for which KVM_CHECK_EXTENSION returns 1. */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -39,6 +39,7 @@ static bool irq_cap(long cap)
 	case KVM_CAP_SIGNAL_MSI:
 	case KVM_CAP_IRQFD:
 	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_VAPIC:
 	case KVM_CAP_IOEVENTFD:
 	case KVM_CAP_IOEVENTFD_NO_LENGTH:
 	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
@@ -48,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Capabilities that are there or not; sorted by number in the uapi header, listed by subject. */
+/* Other capabilities for which KVM_CHECK_EXTENSION returns 1, grouped by subject. */
 static bool plain_cap(long cap)
 {
 	switch (cap) {
@@ -91,7 +92,7 @@ static bool plain_cap(long cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
-	/* There is no guest mode (of nested guests), and kvm_run.flags says so. */
+	/* Nested guests do not exist, so kvm_run.flags never has the guest-mode bit. */
 	case KVM_CAP_X86_GUEST_MODE:
 	case KVM_CAP_LAST_CPU:
 	case KVM_CAP_PCI_SEGMENT:
@@ -110,6 +111,17 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
+
+/* Quirks of later kernels. As there, userspace cannot switch them on again. */
+#define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
+			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
+static_assert(LATER_QUIRKS == 0x380);
+
+static u64 quirks_of(u32 caps)
+{
+	return VALID_QUIRKS | (caps & OKVM_HW_GUEST_PAT ? LATER_QUIRKS :
+			       LATER_QUIRKS & ~KVM_X86_QUIRK_IGNORE_GUEST_PAT);
+}
 
 #define VALID_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
@@ -141,7 +153,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_XCRS:
 		return !!boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
-		/* What a vCPU's state takes, which is never less than the old structure. */
+		/* The size of a vCPU's state; at least that of struct kvm_xsave. */
 		return okvm_fpu_uabi_size(host);
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
@@ -149,7 +161,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_STEAL_TIME:
 		return !!sched_info_on();
 	case KVM_CAP_DISABLE_QUIRKS2:
-		return VALID_QUIRKS;
+		return quirks_of(vm ? vm->caps : offer->caps);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return exits_that_can_go();
 	case KVM_CAP_EXIT_HYPERCALL:
@@ -164,7 +176,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	}
 }
 
-/* A limit for vCPU ids can be given once; the same one again is fine. */
+/* Userspace may set the limit of vCPU ids once, and may repeat the same value. */
 static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -182,20 +194,29 @@ static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 	return 0;
 }
 
-/* Stores @val where the capability keeps it if no bit beyond @valid is set. */
+/* Store @val in @where, or refuse if it has bits outside @valid. */
 #define SET_MASKED(where, val, valid)	\
 	((val) & ~(u64)(valid) ? okvm_refuse(vm, "KVM_ENABLE_CAP: unknown bits in args[0]") :	\
 				 ((where) = (val), 0))
 
 static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 {
+	const u64 before = vm->arch->disabled_quirks;
+
 	if (quirks & ~valid)
 		return okvm_refuse(vm, "KVM_CAP_DISABLE_QUIRKS2: unknown quirks");
+	/* KVM_CAP_DISABLE_QUIRKS accepts unknown quirks and ignores them. */
+	quirks = (quirks & quirks_of(vm->caps)) | (before & LATER_QUIRKS);
 	vm->arch->disabled_quirks = quirks;
+	if (quirks & ~before & KVM_X86_QUIRK_IGNORE_GUEST_PAT)
+		okvm_mmu_honor_pat(vm);
 	return okvm_irq_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, quirks);
 }
 
-/* Its guest could stop this machine: for those who may do that anyhow, and not in a container. */
+/*
+ * With executable huge pages a guest can halt some machines (iTLB multihit): allow this only to a
+ * process that may reboot the host, in the initial user namespace.
+ */
 static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
@@ -227,7 +248,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 		return okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0");
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
-		return disable_quirks(vm, val, VALID_QUIRKS);
+		return disable_quirks(vm, val, quirks_of(vm->caps));
 	case KVM_CAP_DISABLE_QUIRKS:
 		return disable_quirks(vm, val, ~0ULL);
 	case KVM_CAP_SPLIT_IRQCHIP:

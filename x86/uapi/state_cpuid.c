@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KVM_SET_CPUID(2) and KVM_GET_CPUID2: the guest's CPUID, and what follows from a new one. */
+/* KVM_SET_CPUID(2) and KVM_GET_CPUID2, and what follows from a new CPUID. */
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -9,7 +9,7 @@
 #include "x86/cpuid/cpuid.h"
 #include "x86/uapi/state.h"
 
-/* What the guest has by CPUID decides about other parts of the vCPU. */
+/* Update the LAPIC, the walk mode and the backend's controls after CPUID has changed. */
 static void after_set(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
@@ -21,7 +21,10 @@ static void after_set(struct okvm_vcpu *vcpu)
 					     OKVM_ICPT_CR | OKVM_ICPT_DEBUG);
 }
 
-/* Takes @entries over in any case. A vCPU that has run can only be given what it has. */
+/*
+ * Set CPUID to @entries, and keep or free @entries in any case. A vCPU that has run accepts only
+ * the CPUID that it has.
+ */
 static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {
 	int err = okvm_cpuid_set(vcpu, entries, nent);
@@ -84,7 +87,7 @@ static long ioc_get_cpuid2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u32 have = t ? t->nent : 0;
 	u32 nent;
 
-	/* If the array is too small, its nent is not changed. */
+	/* Like upstream, do not write nent if the array is too small. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent < have)

@@ -48,21 +48,24 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		/* An exception that is being delivered merges with the new one. */
+		/* An injected exception is merged with the new one; a pending one would be lost. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
 		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;
 		okvm_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ?
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}
-	/* Lent, but not entered with since: arch->db is current, and not to be loaded over. */
+	/*
+	 * okvm_exit_dr_lend() may have lent the CPU's debug registers to the guest without a VM
+	 * entry after that. Then arch->db is current, and DR0-DR3 must not be copied over it.
+	 */
 	arch->debug_regs_live = false;
-	/* Read before the control word changes: then a TF of the debugger's is not in it. */
+	/* Read RFLAGS before guest_debug changes, so that a TF of the debugger's is removed. */
 	rflags = okvm_guest_rflags(vcpu);
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		memcpy(arch->eff_db, dbg->arch.debugreg, sizeof(arch->eff_db));
-		/* A DR7 with bits in its upper half would make entries fail. */
+		/* VM entries fail if DR7 has bits in its upper half. */
 		arch->guest_debug_dr7 = lower_32_bits(dbg->arch.debugreg[7]);
 	}
 	okvm_update_dr7(vcpu);

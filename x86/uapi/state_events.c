@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_GET/SET_VCPU_EVENTS and MP_STATE, KVM_INTERRUPT and KVM_NMI: what is on
- * its way to the guest, as userspace saves, restores and adds to it.
+ * KVM_GET/SET_VCPU_EVENTS, KVM_INTERRUPT and KVM_NMI: userspace reads, writes and adds the events
+ * that are pending for the guest or being injected.
  *
- * There is no SMM: its fields read as zero and nothing else is accepted.
+ * okvm has no SMM: its fields read as zero, and other values are refused.
  */
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -23,13 +23,16 @@ int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 
 	if (ev->irq.injected && !ev->irq.soft)
 		return ev->irq.vector;
-	/* With all controllers in userspace, KVM_INTERRUPT's vector has already left them. */
+	/*
+	 * Without in-kernel irqchip, userspace's PIC has acknowledged KVM_INTERRUPT's vector
+	 * already: it counts as injected.
+	 */
 	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))
 		return ev->user_irq;
 	return -1;
 }
 
-/* Put an exception's payload where the guest will look for it. */
+/* Write an exception's payload to CR2 or DR6. */
 static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
@@ -39,7 +42,7 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	if (exc->vector == X86_TRAP_PF) {
 		arch->cr2 = exc->payload;
 	} else if (exc->vector == X86_TRAP_DB) {
-		/* Loaded into the CPU's DR6 later, which faults if its upper half is not 0. */
+		/* DR6 is loaded into the CPU later: a 1 in its upper half would fault there. */
 		arch->dr6 &= ~DR_TRAP_BITS;
 		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
 		arch->dr6 ^= exc->payload & DR6_RESERVED;
@@ -56,7 +59,7 @@ static void get_exception(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 
 	if (!payload && exc->pending)
 		deliver_payload(vcpu, exc);
-	/* Soft ones have an instruction length, which this interface cannot carry. */
+	/* Hide #BP and #OF: this ioctl has no field for their instruction length. */
 	if (!okvm_exception_is_soft(exc->vector)) {
 		events->exception.injected = exc->injected || (exc->pending && !payload);
 		events->exception.pending = exc->pending;
@@ -98,7 +101,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | \
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
-/* Bring the exception part to one meaning, whatever the flags; false if it is not legal. */
+/* Bring the exception's fields to one form for all flags. Return: false if @events is illegal */
 static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	const struct okvm_arch_vm *avm = vcpu->vm->arch;
@@ -159,7 +162,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/* The length is an earlier instruction's: it is decoded anew when it is needed. */
+	/* ev->insn_len belongs to an earlier event: with 0 okvm decodes the instruction anew. */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;

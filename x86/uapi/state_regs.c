@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_GET/SET_REGS, SREGS, SREGS2 and TRANSLATE, and the copies of registers
- * in kvm_run. Everything is validated before anything is changed.
+ * KVM_GET/SET_REGS, KVM_GET/SET_SREGS, SREGS2 and KVM_TRANSLATE, and the copies of registers in
+ * kvm_run. Each setter checks all values before it changes any.
  */
 #include <linux/bitmap.h>
 #include <linux/build_bug.h>
@@ -57,7 +57,7 @@ static void set_regs(struct okvm_vcpu *vcpu, const struct kvm_regs *regs)
 	okvm_rip_set(vcpu, regs->rip);
 	okvm_guest_rflags_set(vcpu, regs->rflags | X86_EFLAGS_FIXED);
 
-	/* Whatever was raised by the old instruction is void; what hardware was given is not. */
+	/* Drop a pending exception: the old instruction raised it. An injected one stays. */
 	vcpu->arch->ev.exc.pending = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
@@ -76,7 +76,7 @@ static long ioc_set_regs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 /* ---- segments, tables, control registers ---- */
 
-/* Where the segments lie in struct kvm_sregs, by enum okvm_seg. */
+/* Offset of each segment in struct kvm_sregs, indexed by enum okvm_seg. */
 static const size_t sregs_seg[OKVM_NR_SEGS] = {
 	[OKVM_SEG_ES] = offsetof(struct kvm_sregs, es),
 	[OKVM_SEG_CS] = offsetof(struct kvm_sregs, cs),
@@ -88,7 +88,7 @@ static const size_t sregs_seg[OKVM_NR_SEGS] = {
 	[OKVM_SEG_TR] = offsetof(struct kvm_sregs, tr),
 };
 
-/* Both structures begin alike, so one function serves them. */
+/* struct kvm_sregs and kvm_sregs2 begin with the same fields: one function serves both. */
 #define SREGS_SAME(field)	(offsetof(struct kvm_sregs, field) == \
 				 offsetof(struct kvm_sregs2, field))
 static_assert(SREGS_SAME(cs) && SREGS_SAME(ldt) && SREGS_SAME(gdt) && SREGS_SAME(idt));
@@ -122,7 +122,7 @@ static void get_sregs(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 }
 
-/* Why no CPU can be in this mode, or NULL. The segments are left to the next VM entry. */
+/* Return why no CPU can have such control registers, or NULL. VM entry checks the segments. */
 static const char *sregs_fault(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (!okvm_cr0_valid(sregs->cr0))
@@ -167,7 +167,7 @@ static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sre
 	okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
 
-/* A VMM that resets a halted BSP by registers alone expects it to run. */
+/* Some VMMs reset a halted BSP by writing registers only, and expect it to run. */
 static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (vcpu->id == vcpu->vm->bsp_vcpu_id && okvm_rip(vcpu) == 0xfff0 &&
@@ -176,7 +176,7 @@ static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 
-/* @pdptrs: of a PAE guest, or NULL to read them from its memory. */
+/* Set the state in @sregs. @pdptrs: a PAE guest's PDPTEs, or NULL to read them from its memory */
 static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs,
 			    const u64 *pdptrs)
 {
@@ -269,7 +269,7 @@ static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	struct walk_fault fault = { };
 	gpa_t gpa = OKVM_INVALID_GPA;
 
-	/* Only long mode has linear addresses of more than 32 bits. */
+	/* Outside long mode linear addresses have 32 bits. */
 	if (okvm_long_mode(vcpu) || !(tr->linear_address >> 32))
 		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
 	if (fault.again)
@@ -281,13 +281,13 @@ static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* ---- the copies in kvm_run ---- */
+/* ---- copies of registers in kvm_run ---- */
 
 static int load_sregs_copy(struct okvm_vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
 
-	/* Userspace may write to kvm_run at any time: check and use one copy. */
+	/* Userspace may write to kvm_run at any time: check and use a private copy. */
 	memcpy(&sregs, &vcpu->run->s.regs.sregs, sizeof(sregs));
 	return set_sregs(vcpu, &sregs);
 }

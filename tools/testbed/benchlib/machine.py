@@ -117,7 +117,7 @@ class Qemu:
 
     def __init__(self, kvm):
         self.kvm = kvm
-        # An emulator that gets little time misses ticks, which the kernel takes for a broken timer.
+        # A busy computer is late with the ticks that Linux counts to see whether the timer works.
         self.cmdline = "" if kvm else "no_timer_check"
 
     def describe(self):

@@ -16,6 +16,13 @@
 
 #include "hoststate.h"
 
+/* The names end with q from Linux 6.16 on. */
+#if defined(rdmsrq) && !defined(rdmsrl)
+#define rdmsrl		rdmsrq
+#define rdmsrl_safe	rdmsrq_safe
+#define wrmsrl_safe	wrmsrq_safe
+#endif
+
 #define SELECTOR(name, reg)	\
 	asm volatile("mov %%" #reg ", %0" : "=r" (w[HOSTSTATE_##name]))
 

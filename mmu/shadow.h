@@ -69,6 +69,11 @@
 #define SHADOW_SPARE		5
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
+/*
+ * For how many frames a vCPU counts how often their tables were given up: at least as many as one
+ * instruction of user mode writes to before it makes progress (XSAVE with AMX: four pages).
+ */
+#define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
@@ -228,8 +233,11 @@ struct shadow_vcpu {
 	unsigned int victim;
 	gva_t idle_gva;			/* address of the last fault */
 	unsigned int idle;		/* spurious faults in a row at idle_gva */
-	gfn_t gave_up_gfn;		/* frame that fault_gives_up() last judged */
-	unsigned int gave_up;		/* calls of fault_gives_up() in a row for that frame */
+	struct {
+		gfn_t gfn;
+		unsigned int times;	/* calls of fault_gives_up() for the frame */
+	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
+	unsigned int gave_up_next;	/* which of them is replaced next, modulo SHADOW_GAVE_UP */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* hints: linear page numbers + 1, 0: none */
 };

@@ -98,23 +98,35 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 	return f->exclusive ? map_table(f, t, i, gfn, role) : NULL;
 }
 
-/* How many times in a row a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
+/* How many times a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
 #define FAULT_GIVE_UP	2
+
+/* Return the count of @gfn in @mine->gave_up, 0 in place of the oldest if @gfn has none there. */
+static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < SHADOW_GAVE_UP; i++) {
+		if (mine->gave_up[i].gfn == gfn)
+			return &mine->gave_up[i].times;
+	}
+	i = mine->gave_up_next++ % SHADOW_GAVE_UP;
+	mine->gave_up[i].gfn = gfn;
+	mine->gave_up[i].times = 0;
+	return &mine->gave_up[i].times;
+}
 
 /*
  * A user-mode write to @gfn: kernels do not let user mode write to page tables in use, so that
- * @gfn is probably reused as ordinary memory. Return: true if its shadow tables shall be zapped
+ * @gfn is probably reused as ordinary memory. If it is in use, and another access of the same
+ * instruction needs it as a table, the accesses would replace each other's shadow for ever: each
+ * frame is given up a few times only. Return: true if its shadow tables shall be zapped
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
-	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
-
 	if (!(f->access & WALK_USER))
 		return false;
-	if (mine->gave_up_gfn != gfn)
-		mine->gave_up = 0;
-	mine->gave_up_gfn = gfn;
-	return mine->gave_up++ < FAULT_GIVE_UP;
+	return (*gave_up_count(f->vcpu->mmu->shadow, gfn))++ < FAULT_GIVE_UP;
 }
 
 /*

@@ -151,8 +151,17 @@ static void tlb_flush(struct cpu *cpu)
 	memset(cpu->nr_tlb, 0, sizeof(cpu->nr_tlb));
 }
 
+/* What a CPU still does by its TLB when a flush of all of them is on its way. */
+static void (*last_moment)(void);
+
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
 {
+	void (*others)(void) = last_moment;
+
+	last_moment = NULL;
+	if (others)
+		others();
+	last_moment = others;
 	for (int i = 0; i < CPUS; i++)
 		tlb_flush(&cpus[i]);
 }

@@ -885,6 +885,28 @@ TEST(pages_behind_one_entry_are_accessed_together)
 	end();
 }
 
+/*
+ * User mode writes to two page tables with one instruction, and each of the two is needed to reach
+ * the other: the instruction is emulated in the end.
+ */
+TEST(one_instruction_writes_to_two_tables)
+{
+	static const int kinds[] = { USER_WRITE, USER_WRITE };
+	struct cpu *cpu = start_large(0xe7, true);
+	const u64 gva[] = { 0, 1 << 30 };
+
+	mem[1][0] = 0x2067;
+	mem[1][1] = 0x3067;
+	mem[2][0] = 0x4067;
+	mem[4][0] = 0x3067;
+	mem[3][0] = 0x5067;
+	mem[5][0] = 0x2067;
+	together(cpu, gva, kinds, 2);
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* CVE-2022-1789: there is nothing that a guest can ask for and nobody does. */
 TEST(each_invalidation_in_each_mode)
 {
@@ -1026,6 +1048,8 @@ TEST(a_log_begins_piece_by_piece)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+#include "shadow_races.h"
 
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the guest, or userspace, does in the middle of okvm's work on the shadow. Included once, by
+ * shadow_test.c.
+ */
+
+/* By the mapping of the table at frame 3 that the CPU still has in its TLB. */
+static void entry_changes(void)
+{
+	if (mem[3][100] != 0x12c067)
+		guest_write(3 << 12 | 100 * 8, 8, 0x12c067);
+}
+
+/*
+ * Too many tables are out of sync. To compare some of them takes a flush, until which the guest
+ * writes to them: to the very table, too, and the entry, that the fault is about.
+ */
+TEST(an_entry_changes_while_there_is_made_room)
+{
+	struct okvm_page_fault pf = { .gva = 100 << 12, .acc = WALK_WRITE };
+	struct cpu *cpu = start_large(0xe7, true);
+	u64 gfn = 0;
+
+	mem[2][0] = 0x3067;
+	mem[3][200] = 0x3067;
+	mem[3][100] = 0x63067;
+	mem[2][100] = 0x63067;
+	mem[0x63][0] = 0xc8067;
+	EXPECT_EQ(touch(cpu, 100ull << 21), OKVM_FAULT_FIXED);
+	for (unsigned int k = 1; k < SHADOW_UNSYNC; k++) {
+		mem[3][k] = (100ull + k) << 12 | 0x67;
+		mem[2][k] = (100ull + k) << 12 | 0x67;
+		mem[100 + k][0] = (200ull + k) << 12 | 0x67;
+		EXPECT_EQ(touch(cpu, (u64)k << 21), OKVM_FAULT_FIXED);
+	}
+	/* The oldest one out of sync is the table at frame 3. */
+	EXPECT(write_behind(cpu, 200 << 12));
+	for (unsigned int k = 1; k < SHADOW_UNSYNC; k++)
+		EXPECT(write_behind(cpu, (u64)k << 12));
+	EXPECT_EQ(mmu.shadow->nr_unsync, SHADOW_UNSYNC);
+	last_moment = entry_changes;
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	last_moment = NULL;
+	EXPECT_EQ(mem[3][100], 0x12c067);
+	EXPECT(mmu.shadow->nr_unsync < SHADOW_UNSYNC);
+	load(cpu);
+	flushed(cpu);
+	EXPECT(!hw_walk(cpu, 100 << 12, KERNEL_READ, &gfn) || gfn == 0x12c);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+static u64 gva_between;
+
+static void touch_between(void)
+{
+	EXPECT_EQ(touch(&cpus[0], gva_between), OKVM_FAULT_FIXED);
+}
+
+/*
+ * All that is known of a slot's frames goes, piece by piece, but the frames are still in a slot (a
+ * set of slots takes the place of another, or large pages become executable): a CPU uses them
+ * again at once, by a leaf, a large one or a table.
+ */
+TEST(a_block_is_used_again_while_it_goes)
+{
+	static const u64 gva[] = { 1 << 21, 1 << 21, 2 << 21 };
+	struct mmu_zap z;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(gva); i++) {
+		struct cpu *cpu = start_large(0xe7, true);
+
+		mem[2][1] = 512 << 12 | 0xe7;
+		mem[2][2] = 513 << 12 | 0x67;
+		mem[513][0] = 0x20067;
+		EXPECT_EQ(touch(cpu, (1 << 21) + 0x20000), OKVM_FAULT_FIXED);
+		host.huge[1] = i == 1;
+		gva_between = gva[i];
+		between = touch_between;
+		resched = true;
+		shadow_zap_begin(&z, &mmu, true);
+		z.gone = true;
+		shadow_zap_range(&z, 512, 1024);
+		between = NULL;
+		shadow_zap_end(&z);
+		EXPECT(block_of(mmu.shadow, 512));
+		check_structure();
+		EXPECT_EQ(violations, 0);
+		if (violations)
+			return;
+		end();
+	}
+}
+
+static void slot_goes_between(void)
+{
+	if (slot_there[1])
+		slot_change(1, false, 0);
+}
+
+/* The host takes pages away one after the other, and meanwhile userspace removes their slot. */
+TEST(a_block_goes_while_its_pages_do)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	struct mmu_zap z;
+
+	mem[2][1] = 512 << 12 | 0xe7;
+	for (unsigned int i = 0; i < 4; i++)
+		EXPECT_EQ(touch(cpu, (1 << 21) + 0x20000 + i * PAGE_SIZE), OKVM_FAULT_FIXED);
+	between = slot_goes_between;
+	resched = true;
+	shadow_zap_begin(&z, &mmu, true);
+	shadow_zap_range(&z, 512, 1024);
+	shadow_zap_end(&z);
+	EXPECT(!slot_there[1]);
+	EXPECT(!block_of(mmu.shadow, 512));
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}

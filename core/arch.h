@@ -106,8 +106,9 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - called when the host suspends (@begins: one CPU is online, IRQs are off) and
- * when it resumes
+ * okvm_arch_sleeps() - called when the host suspends (@begins is true) or resumes (@begins is false)
+ *
+ * One CPU is online, and IRQs are off.
  */
 void okvm_arch_sleeps(bool begins);
 

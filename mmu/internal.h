@@ -198,7 +198,7 @@ int hostmem_resolve(struct okvm_fault *f);
  * Return: true if the page was found
  */
 bool hostmem_get_fast(struct okvm_fault *f);
-/** hostmem_release() - drop the page reference that hostmem_resolve() or _get_fast() has taken */
+/** hostmem_release() - drop the page reference that hostmem_resolve() or hostmem_get_fast() took */
 void hostmem_release(struct okvm_fault *f);
 /** hostmem_level() - return the level (1, 2 or 3) of the host's own mapping at @hva */
 int hostmem_level(struct okvm_vm *vm, hva_t hva);

@@ -431,8 +431,8 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu);
 void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
- * Return: the table, or NULL if the caller has to drop the lock and retry (no block of @gfn, or
- *	too many tables of @gfn). mmu->lock: write
+ * Return: the table, or NULL if the caller has to drop the lock and retry, because the struct
+ *	shadow_block of @gfn is not allocated or @gfn has too many tables. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */

@@ -111,7 +111,7 @@ enum shadow_write {
 	SHADOW_WRITE_TABLE,	/* the page is probably no page table any more: zap the table */
 };
 
-/* So many writes to a guest's table without a use of it mean that it is no page table any more. */
+/* After this many writes to a guest's page table without a use of it, okvm zaps its shadow table. */
 #define SHADOW_FLOOD	3
 
 /**

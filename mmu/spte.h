@@ -110,9 +110,9 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_ept_pat;	/* the guest's PAT has effect on RAM */
+extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that do not override the guest's PAT */
 extern const struct spte_fmt spte_fmt_ept_noad_pat;
-extern const struct spte_fmt spte_fmt_pt;	/* ordinary paging with 4 or 5 levels, PAE */
+extern const struct spte_fmt spte_fmt_pt;	/* not EPT: 4-level, 5-level or PAE paging */
 
 /** spte_pages() - return how many 4 KiB frames an entry at @level covers; 1 is the lowest level */
 static inline u64 spte_pages(int level)

@@ -138,7 +138,7 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_ENTRY,
 		.ndata = 3,
-		/* VMLAUNCH and VMRESUME that fail do not write the exit qualification. */
+		/* After VMfail the exit qualification is that of an earlier exit. */
 		.data = { reason, exited ? vmx_qual(to_hw(vcpu)) : 0 },
 	};
 	const struct vmx_entry_rule *rule;

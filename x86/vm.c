@@ -38,7 +38,7 @@ err_destroy_tsc:
 
 void okvm_arch_vm_release(struct okvm_vm *vm)
 {
-	/* The host clock's work item uses all vCPUs of the VMs on its list: leave the list. */
+	/* Take the VM off the host clock's list, whose work item uses all vCPUs of these VMs. */
 	okvm_clock_vm_destroy(vm);
 	okvm_irq_vm_release(vm);
 	okvm_mmu_vm_release(vm);

@@ -106,7 +106,7 @@ struct okvm_events {
 struct okvm_mtrr {
 	u64 deftype;
 	u64 fixed[11];
-	u64 var[16];		/* base and mask of each of 8 ranges */
+	u64 var[16];		/* PHYSBASE and PHYSMASK of each of 8 variable ranges */
 };
 
 /** struct okvm_mce - machine-check banks, read and written by the guest and KVM_X86_SET_MCE */

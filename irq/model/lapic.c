@@ -195,7 +195,7 @@ static noinline void irr_drop_stale(struct lapic *l, u32 from)
 
 	for (w = from; w < APIC_ISR_NR; w++) {
 		WRITE_ONCE(l->irr_hint.word[w], 0);
-		smp_mb();	/* hint before word; lapic_set_irr() sets them in reverse order */
+		smp_mb();	/* clear the hint, then read IRR; lapic_set_irr() sets IRR first */
 		if (lapic_get(l, APIC_IRR + w * 0x10))
 			WRITE_ONCE(l->irr_hint.word[w], 1);
 	}
@@ -210,7 +210,7 @@ static void irr_clear(struct lapic *l, u8 vector)
 	/* Clear the hint, clear the bit, read the word: a concurrent message sets both again. */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();	/* hint before word; lapic_set_irr() sets them in reverse order */
+	smp_mb__after_atomic();	/* clear the hint, then read IRR; lapic_set_irr() sets IRR first */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }

@@ -20,7 +20,7 @@ enum event_merge {
  */
 enum event_merge event_merge(u8 first, u8 second);
 
-/** event_is_fault() - Does @vector return to its instruction (SDM "Exception Classifications")? */
+/** event_is_fault() - Is @vector a fault, not a trap or an abort? False for #DB, which can be both. */
 bool event_is_fault(u8 vector);
 
 /**

@@ -127,7 +127,7 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	return 0;
 }
 
-/* ---- both kinds of buffer ---- */
+/* ---- the guest's FPU state, in okvm's buffer or in the kernel's struct fpu_guest ---- */
 
 static int fpu_create_state(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {

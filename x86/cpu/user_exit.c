@@ -5,7 +5,10 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 
-/* Called by ioctls, which are rare, so that most completions need not compute a linear RIP. */
+/*
+ * Compute the linear RIP here, in the few ioctls that may change it: completions need it only after
+ * such an ioctl.
+ */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->complete_io || vcpu->arch->io_touched)

@@ -269,7 +269,7 @@ static const struct emul_opcode pfx_0fd6[4] = {
 	[3] = R(movq2dq, NONE, NONE, M, .arg = 1),
 };
 
-/* MOVMSKPS ...: .arg: bytes of an element, plus 0x80 for MMX registers */
+/* MOVMSKPS, MOVMSKPD, PMOVMSKB: .arg is an element's size in bytes, plus 0x80 for MMX registers */
 #define VMSK(a) R(vmovmsk, NONE, NONE, M, .arg = (a))
 static const struct emul_opcode pfx_0f50[4] = { VMSK(4), VMSK(8) };
 static const struct emul_opcode pfx_0fd7[4] = { VMSK(0x81), VMSK(1) };

@@ -23,11 +23,12 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 }
 
 /**
- * okvm_log_device() - Access a device with the next bytes of an access, up to the end of a page
+ * okvm_log_device() - Do the next bytes of an access, up to the end of a page, at a device
  * @gpa: guest-physical address of byte entry->done
  * @data: all bytes of the access, in or out
  * @end: bytes of the access up to the end of the page
- * Return: EMUL_IO if userspace must do a read; writes to userspace are queued
+ * Return: EMUL_OK, or EMUL_IO if userspace must act first: do a device read, or empty the full
+ *	queue of writes. Other writes to userspace are only queued.
  */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write);

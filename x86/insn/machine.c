@@ -162,9 +162,9 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * Do the remaining part of a translated access, in memory or by a device. Memory is accessed in one
- * step per page. So if a page's part is already begun, a device handles it, even if memory has been
- * added there meanwhile.
+ * Do the remaining part of a translated access, in memory or by a device. Memory does a page's part
+ * in one step, a device in several. So if a page's part is already begun, a device has begun it, and
+ * the device completes it even if the VMM has added memory at that address meanwhile.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)

@@ -17,9 +17,9 @@
 #include "x86/insn/access_log.h"
 
 /*
- * Is @gpa the address of @mov's whole operand at linear address @la? For an access across two pages
- * the VM exit reports the page that faulted: the page offset then differs, or the operand ends
- * beyond the page.
+ * Is @gpa the address of @mov's operand, and does the whole operand lie in one page? If the operand
+ * crosses a page, the exit may have reported the second page: then the page offsets of @gpa and of
+ * the linear address @la differ.
  */
 static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
 {
@@ -105,7 +105,7 @@ static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool
 	u8 bytes[16] = { };
 
 	known->len = 0;
-	/* Not FS and GS, whose bases can change. */
+	/* Do not remember a MOV with FS or GS: the guest can change their bases without an exit. */
 	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || mov->seg >= EMUL_FS ||
 	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
 		return;

@@ -56,7 +56,10 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
-	/* Do single items if a debugger steps, or if an in-kernel device handles the port. */
+	/*
+	 * Emulate one iteration of a string instruction at a time if a debugger single-steps. Do
+	 * REP INS and REP OUTS without a batch if an in-kernel device handles the port.
+	 */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (okvm_emul_is_mmio(e) ||

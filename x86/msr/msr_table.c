@@ -207,9 +207,8 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * Return true if KVM does not know the MSR of @row when the CPU lacks the feature that @row needs.
- * Userspace's MSR exit then has the reason "unknown", otherwise "invalid". KVM treats FLUSH_CMD,
- * the newest one, as unknown on every CPU without it.
+ * Return true if upstream treats the MSR of @row as unknown when the CPU lacks the feature that @row
+ * needs. Userspace's MSR exit then has the reason "unknown", otherwise "invalid".
  */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {

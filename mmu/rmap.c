@@ -141,7 +141,7 @@ void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
 }
 
 /*
- * Return the head of the reverse-map chain for a leaf of @t that maps @gfn; @b is the block of @gfn.
+ * Return the head of the reverse-map chain for a leaf of @t that maps @gfn, a frame of block @b.
  * If @t is at level 1, @b->frames must have been allocated.
  */
 static u32 *rmap_head(struct shadow_block *b, const struct shadow_table *t, gfn_t gfn)

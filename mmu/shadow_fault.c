@@ -298,8 +298,8 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. Called
- * again for each table of the descent: making the tables above may have shadowed a frame of the
+ * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. To be
+ * called for each table of the descent: making the tables above may have shadowed a frame of the
  * large page, so that no large page may be mapped.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
@@ -502,7 +502,7 @@ static int fault_mmio(struct shadow_fault *f)
 	    !block_get(mmu->shadow, f->host->gfn, 1))
 		return -ENOMEM;
 	verdict = fault_map(f);
-	/* Emulate the access even if the MMIO entry could not be made, for example without memory. */
+	/* Emulate the access even if there was no memory to make the MMIO entry. */
 	return (verdict < 0 && verdict != -ENOMEM) || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 

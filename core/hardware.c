@@ -28,7 +28,7 @@ static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* The machine reboots: the hardware is off for good; VMs that still exist cannot run. */
+/* A reboot has begun and VMX or SVM is disabled for good: VMs that still exist cannot run. */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
@@ -202,8 +202,8 @@ static int hw_cpu_online(unsigned int cpu)
 
 /*
  * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
- * the "online" states are undone while the scheduler still moves tasks away, so that a vCPU may be
- * loaded on the CPU until here.
+ * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may still be
+ * loaded on the CPU during these.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

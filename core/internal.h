@@ -51,7 +51,7 @@ void okvm_pause_destroy(struct okvm_vm *vm);
 /** okvm_pause_wake() - make KVM_RUN calls that wait for a pause test again. Context: any */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
- * okvm_pause_gate() - decide whether KVM_RUN may begin, when vm->hindered is set
+ * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
  * @interrupted: the result of okvm_pause_wait()
  * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: the caller must drop vcpu->mutex and wait
  */

@@ -182,8 +182,9 @@ bool okvm_hardware_lost(void)
 }
 
 /*
- * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock,
- * because writers hold the CPU hotplug lock for reading.
+ * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock:
+ * the CPU hotplug lock is held for writing here, and okvm changes offer->users only while it holds
+ * that lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
@@ -202,8 +203,8 @@ static int hw_cpu_online(unsigned int cpu)
 
 /*
  * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
- * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may still be
- * loaded on the CPU during these.
+ * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may be
+ * loaded on the CPU until the "dying" states.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

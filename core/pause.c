@@ -26,7 +26,7 @@
 /**
  * struct pause - the state behind a pause's file
  * @vm: the paused VM; holds a reference
- * @eintr: KVM_RUN fails with -EINTR during this pause, and does not wait
+ * @eintr: during this pause KVM_RUN fails with -EINTR instead of waiting
  * @ended: OKVM_VM_RESUME has ended the pause; under vm->pause_lock
  */
 struct pause {

@@ -153,9 +153,7 @@ struct okvm_vcpu {
 	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	/*
-	 * Completes the last exit to userspace; or NULL. Returns an outcome, locks vm->srcu itself.
-	 */
+	/* Completes the last exit to userspace (or NULL). No SRCU is held. Returns an outcome. */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
 	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
@@ -260,11 +258,13 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu);
  */
 bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
 /**
- * okvm_vcpu_wait_end() - announce the end of the wait, so that kicks do not interrupt the thread
+ * okvm_vcpu_wait_end() - announce the end of a wait for a host page
+ *
+ * Kicks do not interrupt the thread from then on.
  */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield the CPU to a vCPU that may hold the lock */
+/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
 /** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */

@@ -151,8 +151,8 @@ void okvm_vm_put(struct okvm_vm *vm);
 
 /**
  * okvm_vm_create() - KVM_CREATE_VM: create a VM that @offer's backend runs, and its fd
- * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses VMX, -ENOMEM,
- * -EMFILE.
+ * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses the hardware or the
+ * machine reboots, -ENOMEM, -EMFILE.
  */
 int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 
@@ -166,7 +166,7 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
  */
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 
-/** OKVM_BUG_ON() - if @cond, a broken invariant, is true, mark the VM dead. Return: @cond */
+/** OKVM_BUG_ON() - mark the VM dead if @cond, a broken invariant, is true. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\
 ({									\
 	bool __broken = (cond);						\

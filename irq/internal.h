@@ -98,7 +98,7 @@ struct okvm_irq_vm {
 	struct mutex resample_lock;
 	struct list_head resamplers;
 
-	/* Vectors whose EOI must be reported; written under @eoi_lock, read without it. */
+	/* Vectors whose EOI IOAPIC or userspace must see. Written under @eoi_lock, read without. */
 	spinlock_t eoi_lock;
 	u64 eoi_vectors[4];
 
@@ -193,7 +193,7 @@ void okvm_pit_free(struct okvm_vm *vm);
 /* apic_deliver.c */
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
-/** okvm_apic_request_all() - okvm_request_all() with bounded time: a work item does most kicks */
+/** okvm_apic_request_all() - okvm_request_all() in bounded time: a work item kicks most vCPUs */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */

@@ -89,9 +89,9 @@ int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int l
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
-/** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if okvm_apic_eoi() must do it */
+/** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* Completes the highest vector in ISR, for an EOI by MSR, MMIO or fast path. */
+/* Completes the interrupt with the highest vector in ISR: for an EOI by MMIO, or a skipped one. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 

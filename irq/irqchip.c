@@ -378,7 +378,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has come in between, the set of its chips is stored already. */
+	/* If KVM_CREATE_IRQCHIP has published its chips meanwhile, their set is stored already. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);

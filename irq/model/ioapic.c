@@ -50,7 +50,7 @@ void ioapic_reset(struct ioapic *io)
 	memset(io->streak, 0, sizeof(io->streak));
 }
 
-/* Request delivery of a pin that is high. Return false if its entry does not allow delivery. */
+/* Request delivery of a pin whose line is high. Return false if its entry forbids delivery. */
 static bool ioapic_service(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	u64 entry = io->redir[pin];

@@ -192,7 +192,7 @@ void ioapic_reinject(struct ioapic *io, struct ioapic_todo *todo);
 /**
  * ioapic_eoi_vectors() - get the vectors whose EOI the IOAPIC must see
  * @io: the model
- * @extra: pins that are included although they are edge-triggered (ack notifiers)
+ * @extra: pins with ack notifiers, which are included even if they are edge-triggered
  * @map: result, 256 bits
  */
 void ioapic_eoi_vectors(const struct ioapic *io, u32 extra, u64 map[4]);

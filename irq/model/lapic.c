@@ -266,7 +266,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/* A higher TPR matters, too: it changes the TPR threshold for a vector in IRR. */
+	/* Recheck even if TPR grows: it changes the TPR threshold for a vector in IRR. */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }

@@ -417,7 +417,8 @@ void lapic_eoi(struct lapic *l, struct lapic_effect *eff);
 void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff);
 
 /**
- * lapic_set_hw_irr() - switch between virtual-interrupt delivery by the CPU and by the model
+ * lapic_set_hw_irr() - switch between delivery by the CPU (virtual-interrupt delivery) and by the
+ * model
  * @l: the APIC
  * @on: the CPU changes IRR and ISR of this vCPU by itself
  */

@@ -117,10 +117,7 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 		for (i = 0; i < 4; i++)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
-		/*
-		 * Search for an APIC in cluster 0xf, or with an invalid DFR (no message reaches
-		 * it).
-		 */
+		/* Match by a search if an APIC is in cluster 0xf or has an invalid DFR. */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
 	}

@@ -197,7 +197,10 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 	return 0;
 }
 
-/* ICW1 resets the controller. Edges and in-service interrupts that it clears count as ended. */
+/*
+ * ICW1 resets the controller. It reports the edges and in-service interrupts that it clears as
+ * ended.
+ */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {
 	struct kvm_pic_state *s = &pic->chip[chip];

@@ -180,7 +180,7 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	return true;
 }
 
-/* Set the timer to the rising edges of channel 0's output, which drives the interrupt line. */
+/* Arm the timer for the rising edges of channel 0's output, which drives the interrupt line. */
 static void pit_program_timer(const struct pit *pit, struct pit_todo *todo)
 {
 	const struct pit_channel *c = &pit->channel[0];

@@ -296,7 +296,7 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
-/* The common case: only the LAPIC can have something to inject, and software injects it. */
+/* Is this the common case: can only the LAPIC have an interrupt, and must okvm inject it? */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -308,8 +308,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority, so
- * no window exit is needed: the guest's EOI causes the next look.
+ * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority. So
+ * it needs no window exit: okvm looks for it at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {

@@ -442,7 +442,7 @@ struct emul_exception {
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may differ: call emul_set_mode() */
 #define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: switch to ctx.task */
-#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: string iterations are done */
+#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: some string iterations are done */
 
 /**
  * struct emul_operand - operand of an instruction, private to emul_exec()

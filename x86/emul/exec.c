@@ -525,7 +525,7 @@ enum emul_rc emul_step(struct emul_ctx *ctx)
 	return rc ?: emul_exec(ctx);
 }
 
-/* --- plain MOVs and other questions of the MMIO path ------------------------------------- */
+/* --- plain MOVs, and what the MMIO path asks about instructions --------------------------- */
 
 /* Describe the address of the memory operand by its registers. */
 static void mov_locate(const struct emul_ctx *ctx, struct emul_mov *mov)

@@ -47,7 +47,10 @@ enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 	return emul_cmpxchg(ctx, dst->la, &dst->orig, &dst->val, dst->bytes, EMUL_DATA);
 }
 
-/* CMOV writes its destination even if the condition is false: 32 bits clear the upper half. */
+/*
+ * CMOV writes its destination even if the condition is false. So a 32-bit CMOV always clears the
+ * upper half.
+ */
 enum emul_rc emul_op_cmov(struct emul_ctx *ctx)
 {
 	if (emul_cond(ctx->rflags, ctx->insn.opcode))

@@ -415,7 +415,7 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
-/* Fill ctx->task for the caller. Registers that are staged are not committed. */
+/* Ask the caller for the task switch, by ctx->task. Staged registers are not committed. */
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
 {
 	ctx->task = (struct emul_task){ .sel = sel, .source = source };

@@ -273,7 +273,7 @@ struct okvm_arch_vcpu {
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
-	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset includes */
+	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset accounts for */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;

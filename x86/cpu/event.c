@@ -362,7 +362,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
-		/* Another interrupt may be pending behind this one. */
+		/* Another interrupt may be pending after the one just injected. */
 		irq_waits = event_irq_waits(vcpu);
 	}
 	event_ask_windows(vcpu, irq_waits, blocked);

@@ -282,7 +282,7 @@ struct emitter {
 	int n, max;
 };
 
-/* Append the entry of a leaf with the bits that guests may have. Return: the entry, NULL if full */
+/* Append a leaf's entry with the bits that guests may have. Return: NULL if the list is full */
 static struct kvm_cpuid_entry2 *emit(struct emitter *em, const struct cpuid_env *env, u32 leaf,
 				     u32 sub)
 {
@@ -521,7 +521,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* Return the leaf that answers for the absent @leaf; @leaf itself if the answer is zeros. */
+/* @leaf is absent. Return the leaf that is read instead, or @leaf if the answer is zeros. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);

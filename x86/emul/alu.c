@@ -714,7 +714,7 @@ bool emul_cond(u64 flags, unsigned int cc)
 	return (flags & any[kind] || (kind >= 6 && less)) != (cc & 1);
 }
 
-/* CLI and STI, with the tables for VME and PVI in SDM "CLI" and "STI". */
+/* Execute CLI and STI. SDM "CLI" and "STI" have tables of their effect with VME and PVI. */
 static enum emul_rc flag_if(struct emul_ctx *ctx, bool set)
 {
 	u64 cr4;

@@ -435,7 +435,7 @@ struct emul_exception {
 };
 
 /* Bits of emul_ctx.out, valid with EMUL_OK: what the caller must do after the instruction. */
-#define EMUL_OUT_AGAIN		BIT(0)	/* RIP unchanged: iterations left, or failed cmpxchg */
+#define EMUL_OUT_AGAIN		BIT(0)	/* RIP is unchanged: iterations left, or failed cmpxchg */
 #define EMUL_OUT_STI		BIT(1)	/* STI: interrupts are blocked for one instruction */
 #define EMUL_OUT_MOVSS		BIT(2)	/* MOV SS, POP SS: interrupts and #DB are blocked */
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: deliver #DB with DR6.BS */

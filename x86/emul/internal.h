@@ -55,7 +55,7 @@ enum opnd {
 #define F_PRIV		BIT(9)	/* #GP(0) unless CPL = 0 */
 #define F_PROT		BIT(10)	/* #UD in real and VM86 mode */
 #define F_MEM		BIT(11)	/* #UD with a register operand */
-#define F_REGS		BIT(12)	/* ModRM.mod counts as 3 whatever it is (MOV CR, MOV DR) */
+#define F_REGS		BIT(12)	/* ModRM names registers even if mod is not 3 (MOV CR, MOV DR) */
 #define F_STRING	BIT(13)
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
@@ -66,7 +66,7 @@ enum opnd {
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; prefix 66 selects the opcode */
+#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; prefix 66 does not change it */
 #define F_L0		BIT(24)	/* #UD with VEX.L */
 #define F_L1		BIT(25)	/* #UD without VEX.L */
 #define F_VVVV		BIT(26)	/* VEX.vvvv is an operand; without this flag it must be 1111b */

@@ -338,7 +338,7 @@ enum emul_rc emul_op_pop_sreg(struct emul_ctx *ctx)
 	enum emul_rc rc;
 	u64 sel = 0;
 
-	/* RSP changes by the operand size, but only the selector is read. */
+	/* POP adds the operand size to RSP, but reads no more than the selector. */
 	rc = emul_read_mem(ctx, EMUL_SS, emul_gpr(ctx, EMUL_RSP) & emul_stack_mask(ctx), &sel, 2);
 	if (rc != EMUL_OK)
 		return rc;

@@ -284,8 +284,9 @@ enum emul_rc emul_op_lods(struct emul_ctx *ctx)
 /* --- port strings ------------------------------------------------------------------------- */
 
 /*
- * Return how many of @max items of @bytes bytes fit in one batch: ascending, within the buffer, the
- * page and the address size. At least 1. The caller checks the segment limit.
+ * Return how many of @max items of @bytes bytes make one batch, at least 1. The items of a batch
+ * have ascending addresses in one page, do not wrap at the address size, and fit into the buffer.
+ * The caller checks the segment limit.
  */
 static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 max)
 {

@@ -122,7 +122,7 @@ static u32 image_get(const struct task_state *ts, unsigned int off)
 	return val;
 }
 
-/* --- checks: a fault is the old task's ----------------------------------------------------- */
+/* --- checks before the switch: a fault is an exception of the old task --------------------- */
 
 static enum emul_rc read_desc(struct emul_ctx *ctx, const struct task_state *ts, u16 sel, u8 vector,
 			      struct emul_desc *d)
@@ -296,7 +296,7 @@ static enum emul_rc load_cr(struct emul_ctx *ctx, const struct task_state *ts)
 	return rc;
 }
 
-/* --- descriptors: a fault is the new task's ------------------------------------------------ */
+/* --- descriptors after the switch: a fault is an exception of the new task ----------------- */
 
 static enum emul_rc load_ldt(struct emul_ctx *ctx, const struct task_state *ts, u16 sel)
 {

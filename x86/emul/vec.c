@@ -6,7 +6,10 @@
  */
 #include "internal.h"
 
-/* SDM "Exception Conditions" of SSE: #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
+/*
+ * Raise #UD with CR0.EM or without CR4.OSFXSR, and #NM with CR0.TS (SDM "Exception Conditions" of
+ * SSE).
+ */
 static enum emul_rc check_sse(struct emul_ctx *ctx)
 {
 	u64 cr0 = ctx->ops->get_cr(ctx, 0);

@@ -105,7 +105,7 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* Moves between x87 registers, and constants. */
+/* Moves between x87 registers, and loads of constants. */
 enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = x87_begin(ctx) ?: x87_run_this(ctx, NULL);
@@ -229,7 +229,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* In real and VM86 mode the environment has linear pointers and the opcode, no selectors. */
+/* The x87 environment of real and VM86 mode has linear pointers and opcode, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);

@@ -75,7 +75,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			e->replayed++;
 			return entry;
 		}
-		/* Userspace has changed a register meanwhile: from here on the accesses differ. */
+		/* Userspace has changed a register, so this access is another: cut the log here. */
 		log_truncate(e, e->replayed);
 	}
 	return log_new(e, kind, addr, len);

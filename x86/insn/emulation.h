@@ -240,7 +240,7 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP, which hardware does not
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP where hardware has not
  *
  * A debugger's breakpoints come before the guest's. Return: true if there is one; *@outcome is set
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations that the emulator calls: linear memory, by the guest's page tables, ports, and the
- * vCPU's registers.
+ * The functions that the emulator calls. They access linear memory (through the guest's page
+ * tables), ports and the vCPU's registers.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>

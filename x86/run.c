@@ -148,7 +148,10 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 }
 
-/* Has userspace set an INT n event? It gives no instruction length, and INT n can have prefixes. */
+/*
+ * Has userspace set an INT n event? The ioctl has no field for the instruction's length, which
+ * depends on prefixes.
+ */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;

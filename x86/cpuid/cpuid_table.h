@@ -28,7 +28,7 @@ enum cpuid_reg {
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: guests can have UMIP, native or emulated
  * @pku: guests can use protection keys
- * @gbpages: guests have 1 GiB pages even if the CPU has none, as shadow tables map smaller ones
+ * @gbpages: guests have 1 GiB pages even if the CPU has none: shadow tables split them
  * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control by Intel's or AMD's bit
  * @amd_ssbd: the kernel has found SSBD by AMD's bit
  * @ssb_no: the CPU has no speculative store bypass, even if CPUID does not say so

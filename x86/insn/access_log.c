@@ -192,7 +192,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device with at most 8 bytes at a time, or item by item in a batch. */
+/* Access a device: a batch item by item, any other access by at most 8 bytes at a time. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {

@@ -237,7 +237,7 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 	if (unlikely(READ_ONCE(mmu->inv_active)) &&
 	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
 		return true;
-	/* The end of an invalidation bumps the sequence before it lowers the count. */
+	/* Pairs with inv_finish(), which increments inv_seq before it decrements inv_active. */
 	smp_rmb();
 	return READ_ONCE(mmu->inv_seq) != seq;
 }

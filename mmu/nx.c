@@ -98,7 +98,10 @@ void nx_vm_release(struct okvm_mmu_vm *mmu)
 	mutex_lock(&nx_lock);
 	list_del_init(&mmu->nx_node);
 	mutex_unlock(&nx_lock);
-	/* No vCPU runs and parameter changes skip this VM: the work is not queued again. */
+	/*
+	 * The work is not queued again: no vCPU runs, and changes of the module parameters skip
+	 * this VM.
+	 */
 	cancel_delayed_work_sync(&mmu->nx_work);
 }
 

@@ -51,7 +51,10 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation and destruction. Destructors are idempotent and need no creation ---- */
+	/*
+	 * ---- creation and destruction; destructors are idempotent, also if nothing was created
+	 * ----
+	 */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -63,7 +66,10 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the vCPU's thread, vCPU loaded; except *_fast: IRQs on, vm->srcu held ---- */
+	/*
+	 * ---- called in the vCPU's thread, vCPU loaded; all but *_fast: IRQs on, vm->srcu held
+	 * ----
+	 */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and

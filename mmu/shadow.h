@@ -349,7 +349,7 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - empty the chain for a new leaf of @t that maps @gfn if full. mmu->lock: write */
+/** rmap_trim() - empty the chain of a new leaf of @t for @gfn if it is full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame

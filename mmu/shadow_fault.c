@@ -101,7 +101,10 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 /* How many times a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
 #define FAULT_GIVE_UP	2
 
-/* Return the count of @gfn in @mine->gave_up, 0 in place of the oldest if @gfn has none there. */
+/*
+ * Return the address of @gfn's count in @mine->gave_up. If @gfn has none, a count of 0 replaces the
+ * oldest one.
+ */
 static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
 {
 	unsigned int i;
@@ -320,7 +323,10 @@ static int shadow_map(struct shadow_fault *f)
 			t = map_descend(f, t, i, &verdict);
 			continue;
 		}
-		/* If the guest changes its entry after this check, it has yet to flush its TLB. */
+		/*
+		 * If the guest changes its entry after this check, it must still flush its TLB, and
+		 * okvm then drops the shadow entry.
+		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
 		return f->mmio ? map_mmio(f, t, i) : map_leaf(f, t, i);
@@ -626,8 +632,8 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * The slot of the hint for @gva's page. A page with MMIO is noted there, so that the fast handler
- * does not walk the guest's tables for it: MMIO needs the slow handler anyway.
+ * Return the place of the hint that @gva's page is MMIO. With this hint the fast handler does not
+ * walk the guest's tables: MMIO needs the slow handler anyway.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {

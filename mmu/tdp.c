@@ -193,7 +193,10 @@ void tdp_map_mmio(struct okvm_fault *f)
 	for (level = mmu->root.level; level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
-		/* A leaf belongs to a slot that is being deleted: the deletion zaps it. */
+		/*
+		 * If there is a leaf, its slot is being deleted, and the deletion zaps the leaf:
+		 * make no MMIO entry.
+		 */
 		if (spte_is_leaf(old, level))
 			return;
 		if (level == 1)
@@ -456,7 +459,10 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 		young = true;
 		if (!clear)
 			break;
-		/* If this fails, another CPU has just changed the entry: the frame is in use. */
+		/*
+		 * If the compare-and-exchange fails, another CPU has just changed the entry: the
+		 * frame is in use.
+		 */
 		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
 	}
 	read_unlock(&mmu->lock);
@@ -479,7 +485,10 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	iter_start(&it, mmu->root.table, mmu->root.level, 1, start, end);
 	while (iter_valid(&it)) {
 		if (iter_moved(&it) && (need_resched() || rwlock_needbreak(&mmu->lock))) {
-			/* No flush needed here: no table was freed, and the caller flushes. */
+			/*
+			 * The lock may be dropped without a flush: no table was freed, and the
+			 * caller flushes at the end.
+			 */
 			cond_resched_rwlock_read(&mmu->lock);
 			iter_restart(&it);
 		}

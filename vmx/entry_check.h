@@ -33,7 +33,7 @@ enum vmx_entry_word {
 	X(GUEST_##R##_AR, GUEST_##R##_AR_BYTES, VMX_W_ALWAYS, 0)
 
 #define VMX_ENTRY_FIELDS(X)							\
-	/* The words of controls, in the order of enum vmx_entry_word. */	\
+	/* The control words, in the order of enum vmx_entry_word. */	\
 	X(PIN, PIN_BASED_VM_EXEC_CONTROL, VMX_W_ALWAYS, 0)			\
 	X(EXEC, CPU_BASED_VM_EXEC_CONTROL, VMX_W_ALWAYS, 0)			\
 	X(EXEC2, SECONDARY_VM_EXEC_CONTROL, VMX_W_EXEC, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) \
@@ -225,7 +225,7 @@ struct vmx_entry_rule {
 	u8 fields[4];
 };
 
-/* The rules for guest state. They follow all other rules. */
+/* The rules for guest state. vmx_entry_rule() numbers them after all other rules. */
 extern const struct vmx_entry_rule vmx_guest_rules[];
 extern const unsigned int vmx_nr_guest_rules;
 

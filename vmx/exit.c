@@ -44,7 +44,8 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 	}
 	/*
 	 * The timer has expired before the deadline. Either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over: then end the stay, so that the host takes interrupts.
+	 * bits, or guest_time_bound is over. In the second case end the stay, so that the host
+	 * takes interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -85,7 +86,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: a later requester sends a kick again. */
+	/* Pairs with smp_mb() in request.c: after this store, a requester sends a kick again. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }
@@ -282,7 +283,9 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	const union qual_io q = { vmx_qual(hw) };
 
 	arch->stay.pio_missed = false;
-	/* The completion needs RIP and RFLAGS: read them here, without the indirect call. */
+	/*
+	 * The completion needs RIP and RFLAGS: read them here, without okvm_rip()'s indirect call.
+	 */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	arch->pio.port = q.port;
@@ -325,7 +328,7 @@ static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
-	/* Most handlers need RIP and RFLAGS: read them here, without the indirect call. */
+	/* Most handlers need RIP and RFLAGS: read them here, without okvm_rip()'s indirect call. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);

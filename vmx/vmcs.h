@@ -81,7 +81,7 @@ static inline u32 vmcs_read32(unsigned long field)
 	return (u32)vmcs_read(field);
 }
 
-/* Each of the following functions executes one VMX instruction; false: the instruction failed. */
+/* Each of the following functions executes one VMX instruction; it returns false on failure. */
 
 #define VMX_INSN_OF_REGION(insn)					\
 static inline bool vmx_insn_##insn(u64 pa)				\

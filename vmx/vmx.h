@@ -197,7 +197,7 @@ static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* Blocking by STI or by MOV SS: no interrupt before the next instruction has ended. */
+/* Blocking by STI or by MOV SS: no interrupt is delivered until the next instruction has ended. */
 #define VMX_IRQ_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)

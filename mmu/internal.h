@@ -152,7 +152,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 /** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
- * tdp_recover_nx() - drop up to @max tables that replace a huge page because of a fetch
+ * tdp_recover_nx() - drop up to @max tables that split a huge page for a fetch (see nx.c)
  *
  * Takes mmu->lock for writing, and yields it in between.
  */

@@ -166,6 +166,8 @@ void okvm_notifier_unregister(struct okvm_mmu_vm *mmu)
 	if (!mmu->registered)
 		return;
 	mmu->registered = false;
-	/* Calls notifier_release() if the address space still exists, and waits for callbacks. */
+	/*
+	 * This calls notifier_release() if the address space still exists, and waits for callbacks.
+	 */
 	mmu_notifier_unregister(&mmu->notifier, mmu->vm->mm);
 }

@@ -200,7 +200,9 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 	}
 	if (shadow_reduces(old, all))
 		return link_access(&t->link[i]) == (what & SHADOW_ALL);
-	/* On failure another CPU has changed the entry: the guest repeats the access and faults. */
+	/*
+	 * If the upgrade fails, another CPU has changed the entry: the guest's access faults again.
+	 */
 	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	return true;
@@ -242,7 +244,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
 	if (ret)
 		return ret;
-	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
+	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
 	if (f->level == 1 && host->slot)
@@ -315,7 +317,10 @@ static int shadow_map(struct shadow_fault *f)
 		if (!READ_ONCE(t->used))
 			WRITE_ONCE(t->used, true);
 		i = spte_index(f->gva >> PAGE_SHIFT, role_level(t->role));
-		/* Only the table at level 2 shows whether the large page has been split. */
+		/*
+		 * Only the entry at level 2 tells whether the large page has been split: decide in
+		 * each table which level the leaf gets.
+		 */
 		if (fault_split(f, t, i))
 			f->host->level = 1;
 		f->level = fault_level_now(f);
@@ -375,7 +380,10 @@ static void fault_access(struct shadow_fault *f)
 	role = role_root(&f->mode, f->gva);
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
-	/* f->page is the access of a direct table, needed below a large page of the guest only. */
+	/*
+	 * f->page is needed only for a large page of the guest: it is the access of the direct
+	 * table that maps the page.
+	 */
 	if (f->path.level > 1)
 		f->page = shadow_leaf_access(role, above, entry, 0);
 }

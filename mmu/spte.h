@@ -34,7 +34,7 @@
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
 #define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
-/* Only in entries that point to a table: the table replaces a huge page because of a fetch. */
+/* Only in entries that point to a table: the table splits a huge page for a fetch (see nx.c). */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* table entries do not use SPTE_HOST_WRITE */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
 				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)

@@ -150,7 +150,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	else if (spte_pfn(old) != spte_pfn(new))
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
+	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
 	if (f->writable && f->slot)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
@@ -168,7 +168,10 @@ void tdp_map(struct okvm_fault *f)
 		return;
 	for (level = mmu->root.level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
-		/* Read once: all checks and the compare-and-exchange must use the same value. */
+		/*
+		 * Read the entry once: all checks and the compare-and-exchange must use the same
+		 * value.
+		 */
 		old = READ_ONCE(*entry);
 		/* Keep an existing table of smaller pages instead of mapping a huge page. */
 		if (level <= f->level && !spte_is_table(old, level)) {
@@ -393,7 +396,7 @@ static void zap_below(struct mmu_zap *z, struct iter *it)
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* The lock may have been dropped: other tables on the path of @it may have been freed. */
+	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be freed. */
 	it->gfn = end;
 	iter_restart(it);
 }
@@ -436,7 +439,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
 			zap_table(&z, &it);
-		/* Entries below level 2 are of no interest here. */
+		/* Do not visit the entries below level 2, which point to no tables. */
 		if (it.level == 2)
 			iter_skip(&it);
 		else

@@ -173,7 +173,10 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
-	/* With INITIALLY_SET, frames are write-protected when userspace clears their bits. */
+	/*
+	 * With KVM_DIRTY_LOG_INITIALLY_SET, a frame is write-protected when userspace clears its
+	 * bit, not here.
+	 */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;

@@ -20,8 +20,7 @@
 #include "x86/stay.h"
 
 /*
- * The id of the last vCPU on this CPU. A pointer could be that of a freed vCPU, whose memory is
- * reused.
+ * The id of the last vCPU on this CPU. Not its address, which a new vCPU may get after it is freed.
  */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
@@ -31,10 +30,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/*
-		 * This CPU may have old copies of VMCB fields, from an earlier run of the vCPU
-		 * here.
-		 */
+		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -218,7 +214,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Nested page faults are counted under this number, as their exit code is too large. */
+/* The number under which nested page faults are counted, as their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
@@ -274,8 +270,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
 	/*
-	 * Also if the exit is for a host interrupt: an event whose delivery it has cut short is
-	 * lost otherwise.
+	 * Recover an interrupted event at every exit, even if a host interrupt has caused the exit:
+	 * otherwise the event is lost.
 	 */
 	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
 		svm_events_cut_short(vcpu);
@@ -320,7 +316,7 @@ static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
-	/* Let one instruction pass: STI blocks interrupts until the next instruction has ended. */
+	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
 	cpu_relax();
 	local_irq_disable();
 }

@@ -83,7 +83,9 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	svm_event_ops.want_window(vcpu, false, false);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
+	/*
+	 * If userspace has requested this window, leave the fast loop: KVM_RUN may have to return.
+	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 

@@ -64,9 +64,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	}
 }
 
-/*
- * Emulate a write to CR8. If it lowers the TPR and there is no in-kernel APIC, exit to userspace.
- */
+/* Emulate a write to CR8. Without an in-kernel APIC, exit to userspace if it lowers the TPR. */
 static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 {
 	unsigned long old = okvm_get_cr8(vcpu);

@@ -66,10 +66,10 @@ struct okvm_hw_vcpu {
 	unsigned long soft_rip;	/* address of this instruction */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
-	bool nmi_behind;	/* an NMI is pending behind the event in event_inj */
-	bool step;		/* an NMI is pending: emulate to the end of the interrupt shadow */
-	bool nmi_late;		/* an NMI is pending: the emulator failed, inject after the stay */
-	bool tpr_held;		/* an interrupt is pending until the TPR falls */
+	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
+	bool step;		/* emulate to the end of the interrupt shadow: an NMI waits */
+	bool nmi_late;		/* emulation for @step failed: inject the NMI after the stay */
+	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };
 

@@ -53,7 +53,7 @@ SYM_FUNC_START(svm_enter)
 
 	testb $F_SPEC, FRAME_FLAGS(%rsi)
 	jz .Lspec_loaded
-	/* From here to VMRUN (SPEC_CTRL is the guest's): no return, no indirect branch. */
+	/* Until VMRUN, execute no return or indirect branch: SPEC_CTRL has the guest's value. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded

@@ -153,7 +153,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		if (hw->vmcs.exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
 			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 
-			/* Exit when the guest's TPR no longer blocks the pending interrupt. */
+			/*
+			 * Let the guest exit when its TPR no longer blocks the pending interrupt.
+			 */
 			vmcs_tpr_threshold_set(&hw->vmcs,
 					       arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
 		}
@@ -199,7 +201,9 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* pull_posted() takes vectors posted before this barrier. After it, senders see @apicv. */
+	/*
+	 * pull_posted() gets the vectors posted before this barrier. Later senders see hw->apicv.
+	 */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);

@@ -183,9 +183,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
 		update_controls(vcpu);
-		/*
-		 * The guest's CPUID, which may have changed, decides which of these MSRs it sees.
-		 */
+		/* A new CPUID may change which user-return MSRs the guest sees. */
 		to_hw(vcpu)->uret_stale = true;
 	}
 	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC)) {

@@ -57,7 +57,10 @@ static void host_state_save(struct okvm_hw_vcpu *hw)
 	hw->host_saved = true;
 }
 
-/* VM exits make LDTR unusable. If the process has an LDT, its descriptor is still in the GDT. */
+/*
+ * VM exits make LDTR unusable. If the process has an LDT, reload LDTR from the descriptor, which is
+ * still in the GDT.
+ */
 static void host_ldt_restore(void)
 {
 #ifdef CONFIG_MODIFY_LDT_SYSCALL
@@ -433,7 +436,7 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
-	/* Let one instruction pass: STI blocks interrupts until the next instruction has ended. */
+	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
 	cpu_relax();
 	local_irq_disable();
 }

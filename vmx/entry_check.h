@@ -33,7 +33,7 @@ enum vmx_entry_word {
 	X(GUEST_##R##_AR, GUEST_##R##_AR_BYTES, VMX_W_ALWAYS, 0)
 
 #define VMX_ENTRY_FIELDS(X)							\
-	/* The control words, in the order of enum vmx_entry_word. */	\
+	/* The words of controls, in the order of enum vmx_entry_word. */	\
 	X(PIN, PIN_BASED_VM_EXEC_CONTROL, VMX_W_ALWAYS, 0)			\
 	X(EXEC, CPU_BASED_VM_EXEC_CONTROL, VMX_W_ALWAYS, 0)			\
 	X(EXEC2, SECONDARY_VM_EXEC_CONTROL, VMX_W_EXEC, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) \

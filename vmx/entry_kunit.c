@@ -25,7 +25,7 @@
 #include "entry_guest.c"
 #include "vmx/entry_kunit.h"
 
-/* The number of random states in the suite. A write to the parameter entry_states tries more. */
+/* The number of random states in the suite. The parameter entry_states makes the test try more. */
 #define ENTRY_STATES	3000
 
 int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);

@@ -57,7 +57,9 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
+	/*
+	 * If userspace has requested this window, leave the fast loop: KVM_RUN may have to return.
+	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 

@@ -57,7 +57,7 @@ SYM_FUNC_START(vmx_enter)
 	mov FRAME_FLAGS(%rsi), %ebx
 	test $(1 << F_SPEC), %bl
 	jz .Lspec_loaded
-	/* From here to VM entry (SPEC_CTRL is the guest's): no return, no indirect branch. */
+	/* Until VM entry, execute no return or indirect branch: SPEC_CTRL has the guest's value. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded

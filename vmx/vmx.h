@@ -96,7 +96,10 @@ struct okvm_hw_vcpu {
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
-	/* Copies of segment fields; bit seg * NR_SEG_FIELDS + field of seg_avail: copy is valid. */
+	/*
+	 * Copies of segment fields. A copy is valid if bit seg * NR_SEG_FIELDS + field of seg_avail
+	 * is 1.
+	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
 	unsigned long seg_base[OKVM_NR_SEGS];
@@ -176,7 +179,7 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
-/* With RFLAGS.TF a trap follows the instruction: the slow exit handler has to complete it. */
+/* If RFLAGS.TF is 1, a trap follows the instruction: the slow exit handler has to complete it. */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
@@ -335,7 +338,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** vmx_guest_pat() - return the value of GUEST_IA32_PAT if the guest's own PAT is @pat */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
-/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. Needs !vmx_single_steps() */
+/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. RFLAGS.TF must be 0 */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - return false if hardware cannot run the guest's state: emulate then */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);

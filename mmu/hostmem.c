@@ -188,8 +188,9 @@ void hostmem_release(struct okvm_fault *f)
 	if (!page)
 		return;
 	/*
-	 * Mark the page dirty while the guest may write to it. Before the host marks it clean, the
-	 * host write-protects it, and the MMU notifier removes the mapping.
+	 * Mark the page dirty when the guest may begin to write to it. That is enough: before the
+	 * host marks the page clean, it write-protects the page, and the MMU notifier removes the
+	 * mapping.
 	 */
 	if (f->writable && !PageReserved(page) && !PageDirty(page))
 		SetPageDirty(page);

@@ -99,7 +99,7 @@ struct okvm_mmu_vcpu {
  * @hva, @seq: the frame's address in the VMM, and notifier_seq() before the host was asked
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
- * @nx_level: the level that an access other than a fetch would get; 0 if it would be @level
+ * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {

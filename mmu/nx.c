@@ -20,8 +20,8 @@
 #include "core/compat.h"
 #include "mmu/internal.h"
 
-#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* default period * ratio */
-#define NX_RATIO_MAX		3600u			/* default period >= 1 s */
+#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* the default period is this / ratio */
+#define NX_RATIO_MAX		3600u			/* so that the default period is >= 1 s */
 
 enum nx_mode {
 	NX_AUTO,	/* on if the CPU has the bug */
@@ -125,7 +125,7 @@ static void nx_apply(struct okvm_mmu_vm *mmu)
 
 	if (mmu->nx_huge == want)
 		return;
-	/* Entries made after this follow the new setting. Zap all entries made before. */
+	/* The new setting affects entries made from here on. Zap all older entries. */
 	write_lock(&mmu->lock);
 	mmu->nx_huge = want;
 	write_unlock(&mmu->lock);

@@ -51,10 +51,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/*
-	 * ---- creation and destruction; destructors are idempotent, also if nothing was created
-	 * ----
-	 */
+	/* ---- creation, and destruction (idempotent, also without a creation) ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -66,10 +63,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/*
-	 * ---- called in the vCPU's thread, vCPU loaded; all but *_fast: IRQs on, vm->srcu held
-	 * ----
-	 */
+	/* ---- in the vCPU's thread, vCPU loaded; all but *_fast: IRQs on, vm->srcu held ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
@@ -120,9 +114,7 @@ struct mmu_policy {
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 	/* Dirty logging of @slot has ended: let page faults map huge pages again. */
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
-	/*
-	 * Drop up to @max tables that split a huge page because the guest has fetched code there.
-	 */
+	/* Drop up to @max tables that split a huge page for a fetch (see nx.c). */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
 	/* Remove all mappings: the VMM's address space ends, or userspace restores the VM. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);

@@ -173,7 +173,7 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 	 */
 	WRITE_ONCE(b->shadowed[gfn & (SHADOW_ENTRIES - 1)],
 		   b->shadowed[gfn & (SHADOW_ENTRIES - 1)] + 1);
-	smp_mb(); /* see above */
+	smp_mb(); /* pairs with smp_mb() in shadow_wrote() */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
 }

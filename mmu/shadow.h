@@ -70,8 +70,8 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * For how many frames a vCPU counts how often their tables were given up: at least as many as one
- * instruction of user mode writes to before it makes progress (XSAVE with AMX: four pages).
+ * Number of frames for which a vCPU counts how often it gave up their tables. One instruction of
+ * user mode must not write to more frames before it makes progress (XSAVE with AMX: four pages).
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */

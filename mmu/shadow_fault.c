@@ -120,10 +120,10 @@ static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
 }
 
 /*
- * A user-mode write to @gfn: kernels do not let user mode write to page tables in use, so that
- * @gfn is probably reused as ordinary memory. If it is in use, and another access of the same
- * instruction needs it as a table, the accesses would replace each other's shadow for ever: each
- * frame is given up a few times only. Return: true if its shadow tables shall be zapped
+ * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
+ * user mode write to page tables in use, so that @gfn is probably reused as ordinary memory. But if
+ * @gfn is a page table in use, which another access of the same instruction needs, zapping and
+ * shadowing could alternate for ever. Therefore the limit FAULT_GIVE_UP.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {

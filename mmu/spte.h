@@ -26,7 +26,7 @@
 #define SPTE_ADDR		GENMASK_ULL(51, 12)
 #define SPTE_HUGE		BIT_ULL(7)	/* a leaf above level 1, in both formats */
 
-/* Software bits. */
+/* Software bits, which hardware ignores. */
 #define SPTE_VALID		BIT_ULL(11)	/* a table or leaf, neither empty nor MMIO */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
 #define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
@@ -108,7 +108,7 @@ struct spte_fmt {
 	u64 wb, uc;
 };
 
-extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
+extern const struct spte_fmt spte_fmt_ept;	/* EPT entries with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
 extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that do not override the guest's PAT */
 extern const struct spte_fmt spte_fmt_ept_noad_pat;

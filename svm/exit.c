@@ -84,7 +84,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace has requested this window, leave the fast loop: KVM_RUN may have to return.
+	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
+	 * return.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }

@@ -40,8 +40,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * Posting was switched off meanwhile. If switch_apicv() has not moved the vector to IRR,
-	 * withdraw it here, so that the caller sets IRR. Pairs with smp_mb() in switch_apicv().
+	 * If hw->apicv is false, posting was switched off meanwhile. If switch_apicv() has not
+	 * moved the vector to IRR, withdraw the vector here, so that the caller sets IRR. Pairs
+	 * with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -202,7 +203,8 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
 	/*
-	 * pull_posted() gets the vectors posted before this barrier. Later senders see hw->apicv.
+	 * pull_posted() gets the vectors posted before this barrier. Later, senders see the new
+	 * apicv.
 	 */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))

@@ -53,9 +53,7 @@ static char *l1d_flush = "auto";
 module_param(l1d_flush, charp, 0444);
 MODULE_PARM_DESC(l1d_flush, "L1D flush on entry: auto, never, cond, always");
 
-/*
- * ---- VPIDs: VPID 0 is the host's; a vCPU that gets none has 0 and runs with VPIDs disabled ----
- */
+/* ---- VPIDs: VPID 0 is the host's; a vCPU with VPID 0 runs with VPIDs disabled ---- */
 
 #define NR_VPIDS	65536
 static DEFINE_SPINLOCK(vpid_lock);

@@ -78,7 +78,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 	if (vmx_is_shadow(vcpu))
 		exec |= CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			CPU_BASED_INVLPG_EXITING;
-	/* vmx_want_window() sets and clears these two controls: keep them. */
+	/* Keep the two window controls as vmx_want_window() has set them. */
 	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
 }
@@ -113,7 +113,7 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 		exec2 |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (feat->xsaves)
 		exec2 |= VMX_EXEC2_XSAVES;
-	/* vmx_apic_update() and vmx_set_cr4() set and clear these controls: keep them. */
+	/* Keep these controls as vmx_apic_update() and vmx_set_cr4() have set them. */
 	exec2 |= hw->vmcs.exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			      SECONDARY_EXEC_APIC_REGISTER_VIRT |

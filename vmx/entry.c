@@ -393,7 +393,9 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 	const u32 with_error = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
-	/* After a failed VMLAUNCH or VMRESUME, these fields still describe an earlier exit. */
+	/*
+	 * After a failed VMLAUNCH or VMRESUME, other exit information is that of an earlier exit.
+	 */
 	if (hw->entry_failed)
 		return;
 	info->info1 = vmx_qual(hw);

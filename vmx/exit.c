@@ -58,7 +58,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace has requested this window, leave the fast loop: KVM_RUN may have to return.
+	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
+	 * return.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -194,9 +195,9 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_GETSEC]			= vmx_exit_ud,
 	[EXIT_REASON_HLT]		= vmx_exit_hlt,
 	[EXIT_REASON_INVD]		= vmx_exit_nop,
-	[EXIT_REASON_INVLPG]		= vmx_exit_invlpg,	/* shadow paging */
+	[EXIT_REASON_INVLPG]		= vmx_exit_invlpg,	/* with shadow paging only */
 	[EXIT_REASON_RDPMC]		= vmx_exit_rdpmc,
-	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* never enabled */
+	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* RDTSC exiting is never set */
 	[EXIT_RSM]			= vmx_exit_ud,
 	[EXIT_REASON_VMCALL]		= vmx_exit_vmcall,
 	[EXIT_REASON_VMCLEAR]		= vmx_exit_ud,		/* guests have no VMX */
@@ -228,7 +229,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_EPT_VIOLATION]	= vmx_exit_ept,
 	[EXIT_REASON_EPT_MISCONFIG]	= vmx_exit_misconfig,
 	[EXIT_REASON_INVEPT]		= vmx_exit_ud,
-	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* never enabled */
+	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* RDTSC exiting is never set */
 	[EXIT_REASON_PREEMPTION_TIMER]	= exit_resume,		/* guest_time_bound is over */
 	[EXIT_REASON_INVVPID]		= vmx_exit_ud,
 	[EXIT_REASON_WBINVD]		= vmx_exit_nop,

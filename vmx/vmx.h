@@ -19,9 +19,9 @@
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
 
-#define VMX_NR_URET	6	/* user-return MSRs, at most */
+#define VMX_NR_URET	6	/* maximum number of user-return MSRs */
 
-#define VMX_NR_EXITS	78	/* size of exit_table[], by basic exit reason */
+#define VMX_NR_EXITS	78	/* size of exit_table[], whose index is the basic exit reason */
 
 /** struct vmx_params - module parameters except those in vmx_caps.opts */
 struct vmx_params {
@@ -76,7 +76,7 @@ struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* State of the last VM exit; exit_avail says which of these are valid. */
+	/* State of the last VM exit. exit_avail says which of the following members are valid. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;

@@ -249,7 +249,7 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - can a page at @level around @gfn be mapped: whole in @slot, hva aligned */
+/** slot_holds_page() - does @slot have the whole page at @level around @gfn, with aligned hva? */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

@@ -128,7 +128,7 @@ enum okvm_invalidation {
  * In the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
  */
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
-/** okvm_mmu_invlpg_fast() - INVLPG, IRQs off. Return: false if okvm_mmu_invalidate() is needed */
+/** okvm_mmu_invlpg_fast() - do INVLPG, IRQs off. Return: false: call okvm_mmu_invalidate() */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
 /**

@@ -311,7 +311,9 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 		if (READ_ONCE(table[i]))
 			zap_entry(z, &table[i], it->level - 1);
 	}
-	/* CPUs' paging-structure caches may hold the address of the table, even if it is empty. */
+	/*
+	 * Flush: paging-structure caches may hold the table's address, even if the table is empty.
+	 */
 	z->flush = true;
 	list_add(&virt_to_page(table)->lru, &z->tables);
 	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);

@@ -110,7 +110,7 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* EPT entries with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that keep the guest's PAT in effect */
+extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that keep the guest's PAT */
 extern const struct spte_fmt spte_fmt_ept_noad_pat;
 extern const struct spte_fmt spte_fmt_pt;	/* not EPT: 4-level, 5-level or PAE paging */
 

@@ -15,11 +15,11 @@ struct okvm_offer;
 /** okvm_arch_init() - called once at module load, before any backend is registered */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
-/** okvm_arch_offer_create() - fill in @offer->host for the backend. Return: 0, -ENOMEM, -E2BIG */
+/** okvm_arch_offer_create() - fill in @offer->host for its backend. Return: 0, -ENOMEM, -E2BIG */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 
-/* The ioctl tables of x86/, mmu/ and irq/; an entry without rows ends the list. */
+/* The ioctl tables of x86/, mmu/ and irq/. The array ends with a table that has no rows. */
 extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
@@ -46,13 +46,18 @@ void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu);
 /** okvm_arch_vcpu_destroy() - free vcpu->arch, ->mmu, ->apic and ->hw; accepts half-built vCPUs */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_load() - load the vCPU on @cpu, with preemption off; also when switched in */
+/**
+ * okvm_arch_vcpu_load() - load the vCPU on @cpu. Preemption is off.
+ *
+ * Called by okvm_vcpu_load(), and each time the scheduler switches back to the thread that has the
+ * vCPU loaded.
+ */
 void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu);
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_run_begin() - prepare KVM_RUN: copy registers and cr8 from kvm_run, load the guest's
- * FPU
+ * okvm_arch_run_begin() - prepare KVM_RUN: load the guest's FPU state, and copy cr8 and synced
+ * registers from kvm_run
  *
  * The vCPU is loaded.
  *
@@ -74,7 +79,7 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu);
  */
 int okvm_arch_serve_requests(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_user_window_open() - can the interrupt window that userspace asked for be reported? */
+/** okvm_arch_user_window_open() - does userspace inject interrupts, and can the guest take one? */
 bool okvm_arch_user_window_open(struct okvm_vcpu *vcpu);
 
 /** okvm_arch_vcpu_uninitialized() - is the vCPU an AP that has not received INIT yet? */
@@ -87,15 +92,17 @@ bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu);
 bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block(): HALTED to RUNNABLE, INIT,
- * SIPI
+ * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
+ *
+ * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
+ *
  * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_blocks() - switch the LAPIC timer to software before the vCPU blocks (@begins), and
- * back after the block
+ * okvm_arch_blocks() - switch the LAPIC timer to software before the vCPU blocks (@begins is true),
+ * and back after the block
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
@@ -112,7 +119,11 @@ bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
  */
 void okvm_arch_sleeps(bool begins);
 
-/** okvm_arch_slots_changed() - called after a slot change, because there may be new memory */
+/**
+ * okvm_arch_slots_changed() - called after a memory slot change
+ *
+ * Makes vCPUs write kvmclock records for which there was no memory before the change.
+ */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 
 /* ---- memory slot functions that mmu/ implements; called under vm->slots_lock ---- */
@@ -120,7 +131,10 @@ void okvm_arch_slots_changed(struct okvm_vm *vm);
 /** okvm_mmu_slot_prepare() - check if the slot change is allowed. Return: 0 or a negative errno */
 int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
-/** okvm_mmu_slot_commit() - update page tables for slot @new, already visible; NULL: deleted */
+/**
+ * okvm_mmu_slot_commit() - update page tables after a slot change
+ * @new: the new slot, which look-ups already find, or NULL if the slot was deleted
+ */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
@@ -130,7 +144,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
  * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
-/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames; look-ups do not find the slot */
+/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups do not find @slot. */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
 /**
  * okvm_mmu_dirty_protect() - write-protect the frames that @mask selects, counted from @gfn, so

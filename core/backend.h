@@ -21,9 +21,9 @@ struct okvm_event_ops;
 struct okvm_mmu_ops;
 struct okvm_reg_ops;
 
-/** enum okvm_hw_caps - capabilities that the CPU has and parameters allow: vm->caps, constant */
+/** enum okvm_hw_caps - bits of vm->caps: what the CPU supports and module parameters allow */
 enum okvm_hw_caps {
-	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* guest may use real and unpaged mode */
+	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* guests may use real and unpaged mode */
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
 	OKVM_HW_SHADOW		= 1 << 3,	/* guests can run on shadow page tables */
 	OKVM_HW_HV_TIMER	= 1 << 4,	/* timer whose expiry causes a VM exit */

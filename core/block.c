@@ -22,7 +22,7 @@ static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "longest time a halted vCPU polls before it sleeps, in ns; 0 never polls");
 
-/* Requests that end a block even if the guest still has no event. */
+/* Requests that end okvm_vcpu_block() even if no event for the guest is pending. */
 #define ENDS_BLOCK	(BIT(OKVM_REQ_UNBLOCK) | BIT(OKVM_REQ_DEAD) | BIT(OKVM_REQ_LEAVE) | \
 			 BIT(OKVM_REQ_PAUSE))
 
@@ -40,7 +40,7 @@ MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0
 
 #define YIELD_PASSES	2
 /*
- * A failed yield takes the locks of two run queues, so one PAUSE-loop exit may fail only 3 times.
+ * Maximum number of failed yields per PAUSE-loop exit: each one takes the locks of two run queues.
  */
 #define YIELD_FAILURES	3
 
@@ -53,7 +53,7 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 /* Times and result of one block, for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
-	ktime_t poll_end;	/* end of the poll; @start without a poll */
+	ktime_t poll_end;	/* when the poll ended; equals @start without a poll */
 	ktime_t end;
 	bool polled;
 	bool slept;
@@ -206,8 +206,9 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 
 /*
  * Like a signal, TIF_NOTIFY_SIGNAL ends the kernel's interruptible waits for memory. Without queued
- * work the flag has no other effect, and the return to userspace clears it. That return is the one
- * of the KVM_RUN to be kicked, because wait_lock is held and OKVM_REQ_LEAVE is still pending.
+ * work the flag has no other effect, and the return to userspace clears it. The caller holds
+ * wait_lock and OKVM_REQ_LEAVE is still pending, so the thread is still in the KVM_RUN that the
+ * kick is to end.
  */
 static void block_interrupt(struct task_struct *task)
 {
@@ -247,8 +248,8 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * A vCPU that spins itself is a poor target of a yield, but may hold another lock. So it is
- * eligible every second time.
+ * A vCPU in a PAUSE loop of its own is a poor target for a yield, but it may hold a lock that
+ * others wait for. So it is eligible every second time.
  */
 static bool spin_eligible(struct okvm_vcpu *target)
 {
@@ -279,7 +280,7 @@ void okvm_vcpu_on_spin(struct okvm_vcpu *me, bool in_kernel)
 	int ret;
 
 	me->in_spin_loop = true;
-	/* Begin with the vCPU after @me, so that each vCPU gets its turn. */
+	/* Begin with the vCPU after @me, so that not all spinning vCPUs yield to the same one. */
 	for (i = 1; i < nr * YIELD_PASSES && failures < YIELD_FAILURES; i++) {
 		target = okvm_vcpu_at(me->vm, (me->idx + i) % nr);
 		if (!target || !spin_candidate(me, target, in_kernel))

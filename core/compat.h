@@ -24,9 +24,10 @@
 #include <asm/segment.h>
 
 /*
- * Remove return predictions that the guest trained: after a VM exit on AMD, before the first RET.
- * Changes RAX, RCX and RDX. Kernels that restrict write_ibpb() need its two steps here: a write of
- * IA32_PRED_CMD, and filling the return stack on CPUs whose IBPB does not clear the return stack.
+ * Remove return predictions that the guest trained. Used on AMD after a VM exit, before the first
+ * RET. Changes RAX, RCX and RDX. Where the kernel does not export write_ibpb() to okvm, the macro
+ * does its two steps: write IA32_PRED_CMD, and fill the return stack on CPUs whose IBPB does not
+ * clear the return stack.
  */
 .macro OKVM_UNTRAIN_RETURNS
 #if !OKVM_HAS_KVM_HELPERS
@@ -48,8 +49,8 @@
 
 /*
  * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
- * Changes only RFLAGS. VERW clears buffers only with a memory operand; kernels that restrict their
- * own selector x86_verw_sel need the selector here.
+ * Changes only RFLAGS. VERW clears buffers only with a memory operand. Where the kernel does not
+ * export its operand x86_verw_sel to okvm, the macro has an operand of its own.
  */
 .macro OKVM_CLEAR_BUFFERS
 #if !OKVM_HAS_KVM_HELPERS
@@ -401,7 +402,10 @@ static inline void okvm_rcu_note_guest(void)
 #endif
 }
 
-/* With FRED the host has no IDT, through which the stubs of vmenter.S call interrupt handlers. */
+/*
+ * Does the host use FRED? It then has no IDT, but vmenter.S calls the host's interrupt handlers
+ * through the IDT. So VMX is not supported on such hosts.
+ */
 static inline bool okvm_host_uses_fred(void)
 {
 #ifdef X86_FEATURE_FRED
@@ -482,7 +486,10 @@ static inline void okvm_complete_vector(void)
 #define okvm_host_has_its()	true
 #endif
 
-/* Newer kernels rename kvm_run's immediate_exit, which userspace can change at any time. */
+/*
+ * Newer kernels give kvm_run's immediate_exit another name for kernel code, as a warning that
+ * userspace can change it at any time.
+ */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
 #endif
@@ -556,12 +563,14 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
- * SRSO on Zen 5: a bit of an MSR separates return predictions of host and guest. The kernel then
- * chooses no other mitigation, and leaves setting the bit to the hypervisor.
+ * SRSO on Zen 5: the MSR bit BP_SPEC_REDUCE separates return predictions of host and guest. On
+ * these CPUs the kernel uses no other mitigation, and leaves it to the hypervisor to set the bit.
  */
 #include <asm/msr.h>
 /**
- * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU. No preemption. True if changed
+ * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU
+ * Context: preemption is off.
+ * Return: whether the bit was changed
  */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {

@@ -88,7 +88,10 @@ static struct okvm_memslot *dirty_slot(struct okvm_vm *vm, u32 id)
 	return slot;
 }
 
-/* Move the bits of words [@first, @first + @n) to @out, and write-protect their frames again. */
+/*
+ * Move the bits of words [@first, @first + @n) to @out, and write-protect the frames of set bits.
+ * Return whether any bit was set.
+ */
 static bool dirty_take(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned long first,
 		       unsigned long n, unsigned long *out)
 {
@@ -122,7 +125,9 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 			ret = -EFAULT;
 		cond_resched();
 	}
-	/* Flush even after a failed copy: the bits are taken, so the next writes must be logged. */
+	/*
+	 * Flush even after a failed copy: the bits are cleared, and the next writes must set them.
+	 */
 	if (flush)
 		okvm_mmu_flush_vm(vm);
 	return ret;

@@ -41,7 +41,7 @@ void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error);
  */
 int okvm_refuse(struct okvm_vm *vm, const char *why);
 
-/** okvm_refuse_exists() - okvm_refuse() if the argument collides with an object. -EEXIST */
+/** okvm_refuse_exists() - like okvm_refuse(), but return -EEXIST: the object exists already */
 int okvm_refuse_exists(struct okvm_vm *vm, const char *why);
 
 /** okvm_refuse_vcpu() - okvm_refuse() for ioctls of a vCPU fd. Return: -EINVAL */

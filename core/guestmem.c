@@ -181,7 +181,7 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write)
 	return slot && (!write || gm_writable(slot));
 }
 
-/* Return the host address of @len guest bytes for an exchange, or an errno; set *@slot. */
+/* Return the host address of @len bytes to exchange, or an errno; set *@slot to their slot. */
 static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -207,7 +207,7 @@ int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new
 	if (IS_ERR_VALUE(hva))
 		return hva;
 	ret = gm_cmpxchg((void __user *)hva, len, old, new);
-	/* CMPXCHG writes memory even if the comparison fails. */
+	/* CMPXCHG writes memory even if the comparison fails, so the frame is dirty in any case. */
 	if (ret >= 0)
 		okvm_mark_dirty(vm, slot, gpa >> PAGE_SHIFT);
 	return ret;

@@ -28,7 +28,7 @@ static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* The machine reboots: the hardware is off for good; VMs that still exist cannot run. */
+/* A reboot has begun and VMX or SVM is disabled for good: VMs that still exist cannot run. */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
@@ -182,8 +182,9 @@ bool okvm_hardware_lost(void)
 }
 
 /*
- * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock,
- * because writers hold the CPU hotplug lock for reading.
+ * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock:
+ * the CPU hotplug lock is held for writing here, and okvm changes offer->users only while it holds
+ * that lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
@@ -202,8 +203,8 @@ static int hw_cpu_online(unsigned int cpu)
 
 /*
  * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
- * the "online" states are undone while the scheduler still moves tasks away, so that a vCPU may be
- * loaded on the CPU until here.
+ * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may be
+ * loaded on the CPU until the "dying" states.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The registered backends. The hardware of each is enabled exactly while it has a VM. */
+/* The registered backends. The hardware of a backend is enabled while the backend has a VM. */
 #ifndef OKVM_CORE_HARDWARE_H
 #define OKVM_CORE_HARDWARE_H
 
@@ -45,19 +45,23 @@ struct okvm_offer {
  * Return: the offer, -ENOSPC, or an error of the backend's init() or okvm_arch_offer_create()
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
-/** okvm_backend_unregister() - unregister a backend without VMs; no fd is open for the default */
+/**
+ * okvm_backend_unregister() - unregister a backend that has no VM
+ *
+ * For the default backend, no fd of the device node may be open.
+ */
 void okvm_backend_unregister(struct okvm_offer *offer);
-/* The backend of each VM that does not ask for another one. */
+/* The backend of the VMs that KVM_CREATE_VM creates, and the one that system ioctls describe. */
 extern struct okvm_offer *okvm_default_offer;
 
 /**
- * okvm_hardware_get() - count a new VM of this backend; the first one enables every CPU
+ * okvm_hardware_get() - count a new VM of this backend; the first VM enables VMX or SVM on all CPUs
  * Return: 0, -EBUSY if another hypervisor owns the hardware or the machine reboots, -EIO. May
  * sleep.
  */
 int okvm_hardware_get(struct okvm_offer *offer);
 
-/** okvm_hardware_put() - uncount a VM of this backend; the last one disables every CPU */
+/** okvm_hardware_put() - uncount a VM; the last one disables VMX or SVM on all CPUs */
 void okvm_hardware_put(struct okvm_offer *offer);
 
 /** okvm_hardware_lost() - has a reboot disabled VMX or SVM, perhaps while VMs exist? */

@@ -48,10 +48,10 @@ long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 void okvm_pause_init(struct okvm_vm *vm);
 /** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */
 void okvm_pause_destroy(struct okvm_vm *vm);
-/** okvm_pause_wake() - make KVM_RUN calls that wait for a pause test again. Context: any */
+/** okvm_pause_wake() - let KVM_RUN calls that wait for a pause test if it is over. Context: any */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
- * okvm_pause_gate() - decide whether KVM_RUN may begin, when vm->hindered is set
+ * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
  * @interrupted: the result of okvm_pause_wait()
  * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: the caller must drop vcpu->mutex and wait
  */

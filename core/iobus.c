@@ -20,7 +20,7 @@
 struct iobus_range {
 	gpa_t start;
 	gpa_t last;		/* inclusive */
-	gpa_t reach;		/* max of @last over entries up to this one */
+	gpa_t reach;		/* maximum of @last in entries 0 to this one */
 	bool any_len;		/* matches accesses of any length at @start */
 	struct okvm_io_device *dev;	/* NULL after iobus_neutralise() */
 };
@@ -47,12 +47,12 @@ static void iobus_compute_reach(struct okvm_iobus *bus)
 	}
 }
 
-/* New arrays for the buses of a VM; NULL leaves that bus unchanged. */
+/* The new array of each bus of a VM, or NULL for a bus that does not change. */
 struct iobus_update {
 	struct okvm_iobus *bus[OKVM_NR_BUSES];
 };
 
-/* Replace the arrays of all buses, then wait for one grace period. Cannot fail. */
+/* Replace the arrays of the buses in @update, then wait for one grace period. Cannot fail. */
 static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
 {
 	struct okvm_iobus *old[OKVM_NR_BUSES] = {};
@@ -84,7 +84,7 @@ static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *pla
 	};
 }
 
-/* Make a copy of bus @nr that also has those entries of @place that are for this bus. */
+/* Make a copy of bus @nr, and add the entries of @place that are for bus @nr. */
 static int iobus_extend(struct okvm_vm *vm, enum okvm_bus nr, const struct okvm_io_place *place,
 			unsigned int places, struct okvm_iobus **result)
 {
@@ -155,7 +155,7 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 	return okvm_iobus_register_all(vm, &place, 1);
 }
 
-/* Without memory for a smaller array, keep the entries of @dev and clear their device pointer. */
+/* No memory for a smaller array: keep the entries of @dev, but clear their device pointer. */
 static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 			     struct okvm_io_device *dev)
 {
@@ -185,7 +185,7 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 
 	lockdep_assert_held(&vm->bus_lock);
 	old = iobus_locked(vm, nr);
-	/* Error paths also unregister devices that were never registered. */
+	/* Nothing to do if @dev was never registered: error paths unregister without a test. */
 	if (!old || !iobus_holds(old, dev))
 		return;
 	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
@@ -301,7 +301,7 @@ int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int l
 	return iobus_access(vcpu, nr, addr, len, (void *)val, true);
 }
 
-/* Release a device once even if it has several ranges: clear its later entries first. */
+/* Release the device of entry @i. Clear it in all entries first, so that this happens once. */
 static void iobus_release_at(struct okvm_iobus *bus, unsigned int i)
 {
 	struct okvm_io_device *dev = bus->range[i].dev;

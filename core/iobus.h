@@ -49,9 +49,9 @@ struct okvm_io_place {
 /**
  * okvm_iobus_register_all() - register devices on the buses, either all or none
  *
- * Call this as the last step that can fail of creating something: a vCPU may use the devices before
- * this function returns, so all that the devices access must be complete. If it fails, no vCPU has
- * seen the devices.
+ * A vCPU may use the devices before this function returns. So all that the devices access must be
+ * complete before the call, and no later step of the caller may fail. If this function fails, no
+ * vCPU has seen the devices.
  *
  * Devices may overlap (ioeventfds with different datamatch do): look-ups try them in registration
  * order. The caller holds vm->bus_lock.
@@ -96,8 +96,8 @@ static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
 /**
  * okvm_port_empty() - is it cached that no device covers this port in the current bus generation?
  *
- * Saves the look-up for ports that userspace emulates, which guests access repeatedly. Needs no
- * SRCU.
+ * Guests repeatedly access ports that userspace emulates. This cache saves the look-up on the bus.
+ * Needs no SRCU.
  */
 static inline bool okvm_port_empty(struct okvm_vcpu *vcpu, u16 port, u8 len)
 {

@@ -50,7 +50,7 @@ static const struct okvm_ioctl_table ioctl_core_tables[] = {
 	{ }
 };
 
-/* Store all rows for @fd in the list of tables to @out, unless @out is NULL. Return the count. */
+/* Collect the rows of all tables for @fd in @out, unless @out is NULL. Return their number. */
 static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {

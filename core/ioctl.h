@@ -20,14 +20,14 @@ enum okvm_fd {
 	OKVM_NR_FDS,
 };
 
-/** enum okvm_ioctl_flag - what the dispatcher does around a handler */
+/** enum okvm_ioctl_flag - how the dispatcher treats an ioctl */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
-	/* variable size: @arg is a user pointer, and the handler copies */
+	/* the size varies: the handler gets the user pointer and copies the argument itself */
 	OKVM_IOC_RAW	= 1 << 1,
-	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU: without vcpu->mutex, for asynchronous ioctls */
-	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU: with the vCPU loaded on this CPU */
-	OKVM_IOC_LOCK	= 1 << 4,	/* VM: under vm->lock */
+	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU ioctls of any thread: no vcpu->mutex */
+	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU ioctls: load the vCPU on this CPU */
+	OKVM_IOC_LOCK	= 1 << 4,	/* VM ioctls: take vm->lock */
 	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */
 	OKVM_IOC_DEAD	= 1 << 6,	/* allowed on a dead VM and from another mm */
 	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */

@@ -119,7 +119,10 @@ static int main_register_device(void)
 	return err;
 }
 
-/* Choose the backend by CPUID. Without VMX and SVM choose VMX, whose init() reports the error. */
+/*
+ * Choose the backend by CPUID. If the CPU has neither VMX nor SVM, choose the first backend: its
+ * init() reports the error.
+ */
 static const struct okvm_backend *main_choose_backend(void)
 {
 	static const struct okvm_backend *const backends[] = {
@@ -136,7 +139,10 @@ static const struct okvm_backend *main_choose_backend(void)
 	return backends[0];
 }
 
-/* VMX is left out of the module where the kernel does not give what it takes. */
+/*
+ * On kernels that export functions VMX needs only to their own KVM, the module has no VMX backend.
+ * Refuse to load there if the CPU has VMX.
+ */
 static int main_check_kernel(void)
 {
 	if (OKVM_HAS_KVM_HELPERS || !(cpuid_ecx(1) & BIT(5)))
@@ -190,7 +196,7 @@ err_vcpu_exit:
 	return err;
 }
 
-/* Every VM holds a reference to the module, so no VM exists here. */
+/* Every VM holds a reference to the module, so no VM exists when the module exits. */
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);

@@ -63,7 +63,10 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 	unsigned long stores;
 
 	do {
-		/* Pairs with slot_store(): a reader of the count N sees the first N - 1 stores. */
+		/*
+		 * Pairs with slot_store(): a reader that reads count N sees the first N - 1 stores
+		 * into the tree.
+		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
 		/* Pairs with slot_store(): if mtree_load() saw a store, the count includes it. */
@@ -109,7 +112,10 @@ static void slots_end(struct okvm_vm *vm)
 static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *slot)
 {
 	write_lock(&slots->hva_lock);
-	/* hva_nr orders slots that have equal host addresses: the tree keeps insertion order. */
+	/*
+	 * hva_nr tells slots of one host address apart: the tree keeps them in the order of
+	 * insertion.
+	 */
 	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
 	slots->hva_version++;
@@ -126,9 +132,9 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 
 /*
  * Find the first slot behind the cursor's position, in the order of the tree by host address, by
- * one descent from the root. Stepping from slot to slot would be too slow: if all 32,764 slots had
- * one address and one slot were deleted and created in a loop, the steps would be quadratic in
- * number and would delay the host's memory reclaim.
+ * one descent from the root. Stepping from slot to slot would be too slow: if all 32,764 slots have
+ * the same address, and userspace deletes and creates one of them in a loop, the number of steps is
+ * quadratic and delays the host's memory reclaim.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -148,7 +154,7 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 	return found;
 }
 
-/* Return the first slot in [@start, @last] that is behind the slots already returned. */
+/* Return the next slot that overlaps host addresses [@start, @last], in the order of the tree. */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {
@@ -198,8 +204,8 @@ static gfn_t slot_last(const struct okvm_memslot *slot)
 }
 
 /*
- * Store @slot, or NULL for no slot, as the owner of frames [@first, @last]. All writers of the tree
- * by frame use this function.
+ * Make @slot (NULL: no slot) the owner of frames [@first, @last]. All stores into the tree by frame
+ * are made here.
  */
 static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot,
 		      gfp_t gfp)
@@ -285,9 +291,10 @@ err_reserve:
 }
 
 /*
- * Remove @old in three steps: hide it from look-ups (a look-up by id finds @new or nothing), wait
- * for running SRCU readers, and zap the slot's mappings in the page tables. @old stays in the tree
- * by host address until no page table maps its memory, so that the MMU notifier still finds it.
+ * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
+ * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
+ * nothing). @old stays in the tree by host address until no page table maps its memory, so that the
+ * MMU notifier still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -338,7 +345,10 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 	if (ret)
 		goto err_begin;
 	slot_hva_insert(slots, new);
-	/* The old slot is gone, so this store must not fail; it allocates few, small tree nodes. */
+	/*
+	 * The old slot is gone, so this store must not fail. __GFP_NOFAIL is safe: it allocates
+	 * only a few small tree nodes.
+	 */
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
 	slots_end(vm);
@@ -376,7 +386,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* Check what does not depend on existing slots. Return the error's text, or NULL if valid. */
+/* Check @region without regard to existing slots. Return the text of an error, or NULL if valid. */
 static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;
@@ -398,7 +408,10 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 	return NULL;
 }
 
-/* Compare @old with the request. Return: enum okvm_slot_change, -EINVAL, or -EALREADY if equal */
+/*
+ * Find out how the requested @region changes slot @old. Return: enum okvm_slot_change, -EINVAL, or
+ * -EALREADY if there is nothing to change
+ */
 static int region_change(struct okvm_vm *vm, const struct okvm_memslot *old,
 			 const struct kvm_userspace_memory_region *region)
 {
@@ -515,7 +528,10 @@ struct slot_set {
 	struct slot_change at[OKVM_REGIONS_MAX];
 };
 
-/* A part [@at, @last] of an old slot that lies in one new slot (@new), or in none (NULL). */
+/*
+ * Frames [@at, @last] of slot @old, all of which are in slot @new after the change. @new is NULL if
+ * they are in no slot then.
+ */
 struct slot_piece {
 	const struct okvm_memslot *old;
 	struct okvm_memslot *new;
@@ -524,8 +540,8 @@ struct slot_piece {
 };
 
 /*
- * Advance @piece to the next piece of @old. For the first piece the caller sets @piece->last to the
- * frame before @old. Return false behind the last piece.
+ * Advance @piece to the next piece of @old. To get the first piece, the caller sets @piece->last to
+ * the frame before @old. Return false if there is no further piece.
  */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
@@ -568,8 +584,8 @@ static bool piece_keeps_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Copy the old slot's dirty bits into the new slot. No reader uses the old slot any more, but vCPUs
- * already set bits of the new one.
+ * Copy the old slot's dirty bits into the new slot. No thread sets bits of the old slot any more,
+ * but vCPUs already set bits of the new one.
  */
 static void piece_carry_dirty(const struct slot_piece *piece)
 {
@@ -585,8 +601,8 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 }
 
 /*
- * A huge page must not span the border of two slots, whose flags may differ: zap any such page that
- * contains the first frame of the piece.
+ * A huge page must not contain frames of two slots, because their flags may differ. So zap a huge
+ * page that may begin before the piece and contain its first frame.
  */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {
@@ -676,7 +692,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Add one region to the set. It replaces the slot of the same number, of whatever size. */
+/* Add one region to the set. The region replaces the slot of its number; their sizes may differ. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];
@@ -717,8 +733,9 @@ static int set_check(struct slot_set *set)
 			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
 	}
 	/*
-	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear them where
-	 * the log of an old slot continues: piece_carry_dirty() copies the old bits there.
+	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
+	 * frames whose log continues from an old slot: piece_carry_dirty() copies the bits of that
+	 * slot.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)
@@ -812,7 +829,10 @@ static int set_build(struct slot_set *set, const struct kvm_userspace_memory_reg
 	return set_check(set);
 }
 
-/* Check a list of regions, apart from existing slots. Return the error's text, or NULL if valid. */
+/*
+ * Check a list of regions without regard to existing slots. Return the text of an error, or NULL if
+ * valid.
+ */
 static const char *regions_fault(const struct kvm_userspace_memory_region *regions, u32 nr)
 {
 	const char *fault;
@@ -875,7 +895,10 @@ int okvm_memslots_create(struct okvm_vm *vm)
 
 	if (!slots)
 		return -ENOMEM;
-	/* Even (no change in progress) and not 0, so that a zeroed cache entry never matches. */
+	/*
+	 * The first generation is even (no change in progress), and not 0, so that a zeroed cache
+	 * entry never matches it.
+	 */
 	slots->generation = 2;
 	mt_init_flags(&slots->by_gfn, MT_FLAGS_USE_RCU);
 	xa_init(&slots->by_id);
@@ -898,7 +921,7 @@ void okvm_memslots_destroy(struct okvm_vm *vm)
 		cond_resched();
 	}
 	xa_destroy(&slots->by_id);
-	/* No reader is left: without RCU mode mtree_destroy() frees the nodes at once. */
+	/* No reader is left, so switch RCU mode off: mtree_destroy() then frees nodes at once. */
 	mt_clear_in_rcu(&slots->by_gfn);
 	mtree_destroy(&slots->by_gfn);
 	RCU_INIT_POINTER(vm->memslots, NULL);

@@ -116,7 +116,7 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
  */
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
-/** okvm_slots_generation() - Return the slots' generation, for caches to compare. Under srcu. */
+/** okvm_slots_generation() - Return the slots' generation, which caches compare. Under vm->srcu. */
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**
@@ -124,8 +124,9 @@ u64 okvm_slots_generation(struct okvm_vm *vm);
  * @cur: zero-initialized by the caller; keeps the position between calls
  * @spans: filled with up to @max spans; each slot that maps the host memory yields its own span
  *
- * The caller repeats the call until it returns 0. Each call advances even if slots change in
- * between, so a thread that changes slots cannot hold up a caller that reclaims the host's memory.
+ * The caller repeats the call until it returns 0. Each call makes progress even if slots change
+ * between the calls. So a thread that keeps changing slots cannot delay the caller, which may be
+ * reclaiming the host's memory.
  *
  * Context: any that may take a spinlock; needs no SRCU, because the spans are copies.
  * Return: number of spans.

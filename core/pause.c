@@ -26,7 +26,7 @@
 /**
  * struct pause - the state behind a pause's file
  * @vm: the paused VM; holds a reference
- * @eintr: KVM_RUN fails with -EINTR during this pause, and does not wait
+ * @eintr: during this pause KVM_RUN fails with -EINTR instead of waiting
  * @ended: OKVM_VM_RESUME has ended the pause; under vm->pause_lock
  */
 struct pause {
@@ -55,8 +55,8 @@ void okvm_pause_destroy(struct okvm_vm *vm)
 void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
-	 * The barrier of wq_has_sleeper() orders the caller's changes before the test; pairs with
-	 * the barrier of prepare_to_wait().
+	 * The caller has changed what pause_over() reads. The barrier of wq_has_sleeper() orders
+	 * this before the test for sleepers; it pairs with the barrier of prepare_to_wait().
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
@@ -83,7 +83,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Wake KVM_RUN calls that wait for an older pause: this pause may have OKVM_PAUSE_EINTR. */
+	/* Wake KVM_RUN calls that wait for another pause: OKVM_PAUSE_EINTR makes them fail. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }
@@ -108,7 +108,10 @@ static int pause_settle(struct okvm_vm *vm)
 	struct okvm_vcpu *vcpu;
 	unsigned long idx;
 
-	/* Set vm->paused before reading online_vcpus: a vCPU published later sees the pause. */
+	/*
+	 * pause_begin() has set vm->paused. The barrier orders this before the read of
+	 * online_vcpus: a vCPU that is published later sees the pause.
+	 */
 	smp_mb();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
 		if (mutex_lock_interruptible(&vcpu->mutex))
@@ -128,7 +131,10 @@ static int pause_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* OKVM_VM_RESUME ends a pause before the last close: child processes may share the file. */
+/*
+ * OKVM_VM_RESUME ends a pause at once. The last close may come much later, because child processes
+ * may have inherited the file.
+ */
 static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {
 	if (cmd != OKVM_VM_RESUME)
@@ -147,7 +153,7 @@ static const struct file_operations pause_fops = {
 	.llseek = noop_llseek,
 };
 
-/* Begin a pause and return the file that holds it. */
+/* Begin a pause and return its file. The pause lasts until the file is closed or OKVM_VM_RESUME. */
 static struct file *pause_open(struct okvm_vm *vm, bool eintr)
 {
 	struct pause *pause = kzalloc(sizeof(*pause), GFP_KERNEL_ACCOUNT);
@@ -198,7 +204,10 @@ err_put_fd:
 
 /* ---- pauses as KVM_RUN sees them ---- */
 
-/* May a KVM_RUN that waits for a pause go on? Also true if it then has to end at once. */
+/*
+ * Must a KVM_RUN stop waiting for the end of the pauses? Either no pause is left, or KVM_RUN has to
+ * return to userspace.
+ */
 static bool pause_over(const struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
@@ -218,8 +227,9 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
 		/*
-		 * Userspace may clear immediate_exit meanwhile: let KVM_RUN test vm->paused before
-		 * the entry.
+		 * Let KVM_RUN continue, because it is going to end. But userspace may clear
+		 * immediate_exit before KVM_RUN reads it again: the request makes KVM_RUN test
+		 * vm->paused before a VM entry.
 		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;

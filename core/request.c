@@ -19,7 +19,10 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
 	return rcuwait_wake_up(&vcpu->wait);
 }
 
-/* Return the vCPU's old mode. Of several kickers only one sees OKVM_IN_GUEST and sends an IPI. */
+/*
+ * Change mode OKVM_IN_GUEST to OKVM_EXITING_GUEST, and return the old mode. If several threads kick
+ * the vCPU, only one of them gets OKVM_IN_GUEST and sends an IPI.
+ */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
 	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry: see the protocol in vcpu.h. */
@@ -90,7 +93,7 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 		if (mask_ok)
 			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
 	}
-	/* The call's IPI makes each CPU leave guest mode; when the call returns, all have. */
+	/* The IPI makes these CPUs leave guest mode. When the call returns, all have left it. */
 	if (any)
 		smp_call_function_many(mask_ok ? cpus : cpu_online_mask, request_ack, NULL, true);
 	put_cpu();

@@ -24,7 +24,7 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* EINTR ends KVM_RUN, which is also what a pending kick asks for. */
+	/* A pending kick asks for the end of KVM_RUN, too, so -EINTR also serves that request. */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -33,8 +33,8 @@ int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 
 /*
  * Task work may close the vCPU's file descriptor (io_uring does). A single-threaded process holds
- * no reference to the file during the ioctl. Without this reference the vCPU and the VM could be
- * freed while the vCPU runs.
+ * no reference to the file during the ioctl. So take a reference: otherwise the vCPU and the VM
+ * could be freed while the vCPU runs.
  */
 static void run_hold_file(struct okvm_vcpu *vcpu)
 {
@@ -45,7 +45,7 @@ static void run_hold_file(struct okvm_vcpu *vcpu)
 	vcpu->run_file_held = true;
 }
 
-/* Do the work that the thread has pending before the guest continues. Return an outcome. */
+/* Before the guest continues, do what is pending for the host thread. Return an outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
 	int err = 0;
@@ -137,7 +137,8 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
 	/*
-	 * A pause ends the sleep, even a pause that is over already. Userspace gets no exit for it.
+	 * A pause has ended the sleep if the request is set, even if the pause is over already.
+	 * Userspace must not see this: let KVM_RUN begin again.
 	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
@@ -224,8 +225,8 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
 	 * A kernel without a function for the thread's work does this work only on the return to
-	 * userspace. TIF_SIGPENDING, without a signal to deliver, then makes the kernel restart
-	 * KVM_RUN. The flag is set after sigprocmask(), which recomputes it.
+	 * userspace. TIF_SIGPENDING makes the kernel restart KVM_RUN after this work, because there
+	 * is no signal to deliver. Set the flag after sigprocmask(), which recomputes it.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -19,8 +19,8 @@
 /*
  * struct stats_desc - struct kvm_stats_desc with the name inside
  *
- * The fields are repeated because the name in kvm_stats_desc has another length in some kernels, and
- * no length in others.
+ * The structure repeats the fields of kvm_stats_desc, because the array size of its member name
+ * depends on the kernel version.
  */
 struct stats_desc {
 	u32 flags;

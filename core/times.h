@@ -12,7 +12,10 @@
 
 /* Bucket 0 counts 0 cycles, bucket n [2^(n-1), 2^n) cycles; the last one has no upper end. */
 #define OKVM_TIME_BUCKETS	40
-/* Number of histograms by kvm_run's exit_reason; the last counts all higher reasons. */
+/*
+ * Number of histograms of time in userspace: one per exit_reason of kvm_run. The last one also
+ * counts all higher reasons.
+ */
 #define OKVM_TIMES_USER		64
 #define OKVM_TIMES_HISTS	(OKVM_NR_EXIT_REASONS + OKVM_TIMES_USER)
 
@@ -21,7 +24,7 @@
  * @reason: basic exit reason of the last VM exit
  * @since: TSC when the current measurement began; 0 without a measurement
  * @kernel_before: cycles that the current exit spent in the kernel before it went to userspace
- * @user: KVM_RUN has returned to userspace, at @since
+ * @user: time in userspace is being measured, from @since on
  * @hist: histograms of time in the kernel by basic exit reason, then of time in userspace by
  *	KVM_EXIT_*
  */
@@ -38,8 +41,8 @@ int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
 /*
- * Called at VM exit, at VM entry, when KVM_RUN returns to userspace, and when userspace calls it,
- * for vCPUs that have vcpu->times. IRQs are on or off.
+ * Called for vCPUs that have vcpu->times, in the order of the declarations: at a VM exit, at a VM
+ * entry, when KVM_RUN returns to userspace, and when userspace calls KVM_RUN. IRQs are on or off.
  */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);

@@ -83,7 +83,10 @@ TRACE_EVENT(okvm_io,
 		  __entry->in_kernel ? "in kernel" : "to userspace")
 );
 
-/* core/trace_names.c both fires and enables the event okvm_names. */
+/*
+ * okvm registers or removes its events of the system kvm. core/trace_names.c fires this event, and
+ * also enables it for a purpose of its own.
+ */
 TRACE_EVENT(okvm_names,
 	TP_PROTO(bool offered),
 	TP_ARGS(offered),

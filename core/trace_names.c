@@ -5,17 +5,17 @@
  * while kvm.ko is not loaded.
  *
  * The kernel registers a module's events in a module notifier, before the module's init function
- * runs. There names_raw_init() refuses them; okvm adds them later, when it knows that kvm.ko has
- * not registered them. A notifier of higher priority than tracing's removes okvm's events before
- * those of kvm.ko are added. A notifier of lower priority adds them again when those of kvm.ko are
- * gone.
+ * runs. names_raw_init() makes this registration fail; okvm adds the events later, when it knows
+ * that kvm.ko has not registered them. A notifier of higher priority than tracing's removes okvm's
+ * events before those of kvm.ko are added. A notifier of lower priority adds them again when those
+ * of kvm.ko are gone.
  *
  * Adding and removing events needs the kernel's event lock, which modules cannot take. But when an
  * event is enabled, the kernel calls the reg function of the event's class under that lock, while
  * it walks the list of events. So okvm enables an event of its own, okvm_names, and changes the
  * list in okvm_names_reg(). The walk tolerates this, because the event okvm_names itself stays in
- * the list. Only the thread that enables okvm_names for this purpose does it: another thread's walk
- * may be at an event that would be removed.
+ * the list. okvm_names_reg() changes the list only in the thread that enables okvm_names for this
+ * purpose: a walk by another thread may be at an event that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
@@ -114,11 +114,12 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* still registered: it was in use */
+			continue;	/* was in use when withdrawn, so still registered */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
-		 * Each user of the event then holds okvm.ko; unloading okvm.ko removes the event.
+		 * With @module set, each user of the event holds a reference to okvm.ko, and
+		 * unloading okvm.ko removes the event.
 		 */
 		names_calls[i]->module = THIS_MODULE;
 	}
@@ -162,8 +163,8 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 
 /*
  * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
- * a user has enabled the event. If the event has a trigger, it is already registered, so the kernel
- * does not call the function. Return: whether the job is done.
+ * a user has enabled the event. If okvm_names has a trigger, its probe is registered all the time,
+ * so the kernel does not call okvm_names_reg(). Return: whether okvm_names_reg() has done the job.
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -199,7 +200,10 @@ static bool names_do(enum names_job job)
 	return done;
 }
 
-/* Does another module have the events? Events in use when withdrawn may still be okvm's. */
+/*
+ * Does another module have events of the system kvm? The event found may be okvm's own: okvm cannot
+ * remove an event that is in use.
+ */
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
@@ -230,7 +234,7 @@ static void names_withdraw(void)
 		return;
 	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
-	/* After a failure okvm tries again when kvm.ko is loaded the next time. */
+	/* This fails if okvm_names has a trigger. okvm tries again at the next load of kvm.ko. */
 	if (!names_do(NAMES_WITHDRAW))
 		return;
 	names_offered = false;
@@ -257,8 +261,9 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Called for every module, not only for kvm.ko: if a notifier behind tracing's refuses to load
- * kvm.ko, the kernel calls only the notifiers before that one when kvm.ko is removed.
+ * Called for every module, not only for kvm.ko: if a notifier of lower priority than tracing's
+ * refuses to let kvm.ko load, the kernel tells only the notifiers before the refusing one that
+ * kvm.ko is gone. This notifier may not be one of them.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

@@ -185,7 +185,10 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 	return vcpu;
 }
 
-/* Reserve a place for a vCPU. From here on, settings that must precede vCPUs cannot change. */
+/*
+ * Check the id and count the vCPU as created. From here on, settings that must be made before the
+ * first vCPU cannot change.
+ */
 static int vcpu_reserve(struct okvm_vm *vm, unsigned long id)
 {
 	int err = 0;
@@ -274,7 +277,7 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* vcpu_release() runs later, when the vCPU is freed already: with NULL it does nothing. */
+	/* vcpu_release() runs later, after the vCPU has been freed. With NULL it does nothing. */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:

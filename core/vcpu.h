@@ -45,7 +45,7 @@ enum okvm_vcpu_mode {
 };
 
 /**
- * enum okvm_req - bits of vcpu->requests, the word of pending work
+ * enum okvm_req - bits of vcpu->requests, the work that the vCPU has to do before its next VM entry
  *
  * okvm_arch_serve_requests() serves the requests in the order that Documentation/runloop.rst
  * describes.
@@ -54,12 +54,12 @@ enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
 	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN returns -EINTR, once */
 	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the entry loop and test vm->paused */
-	OKVM_REQ_UNBLOCK,	/* leave okvm_vcpu_block() and test for work again */
+	OKVM_REQ_UNBLOCK,	/* end okvm_vcpu_block(), then test for work again */
 	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush guest-made translations only (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* an event may be injectable, or a window must open */
+	OKVM_REQ_EVENT,		/* test for an event to inject or a window to open */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */
@@ -145,15 +145,15 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards @waits: a kick tests @waits and interrupts the thread under @wait_lock. */
+	/* Guards @waits. A kick holds it while it tests @waits and interrupts the thread. */
 	spinlock_t wait_lock;
-	/* KVM_RUN waits for a page of the host; OKVM_VCPU_KICK may end the wait. */
+	/* Set while KVM_RUN waits for a page of the host. OKVM_VCPU_KICK may end this wait. */
 	bool waits;
 
 	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	/* Completes the last exit to userspace; returns an outcome; takes vm->srcu if needed. */
+	/* Completes the last exit to userspace (or NULL). No SRCU is held. Returns an outcome. */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
 	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
@@ -216,7 +216,7 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
  */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_wake() - wake the vCPU if it blocks. Return: whether it was blocked */
+/** okvm_vcpu_wake() - wake the vCPU if it sleeps in okvm_vcpu_block(). Return: whether it slept */
 bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 
 /** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
@@ -225,7 +225,7 @@ void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 /**
  * okvm_request_all() - send the same request to every vCPU of the VM
  * @req: the request
- * @wait: also wait until every vCPU has left the guest mode that it entered before the request
+ * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
@@ -257,10 +257,14 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu);
  * Return: true if the caller may wait and must then call okvm_vcpu_wait_end(); false after a kick
  */
 bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
-/** okvm_vcpu_wait_end() - end okvm_vcpu_wait_begin(): kicks do not interrupt the thread */
+/**
+ * okvm_vcpu_wait_end() - announce the end of a wait for a host page
+ *
+ * Kicks do not interrupt the thread from then on.
+ */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield the CPU to a vCPU that may hold the lock */
+/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
 /** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */
@@ -272,7 +276,7 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
 
-/* Internal, not visible to userspace: KVM_RUN stopped because of a pause, and will restart. */
+/* KVM_RUN has stopped for a pause and begins again after it. Userspace never sees this value. */
 #define OKVM_RUN_PAUSED	(-ERESTART)
 
 /** okvm_vcpu_srcu_lock() - lock vm->srcu in the vCPU thread, to read memslots, buses, routes */

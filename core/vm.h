@@ -24,7 +24,7 @@
 #include "uapi/okvm.h"
 
 #define OKVM_MAX_VCPUS		1024	/* vCPUs of one VM */
-#define OKVM_MAX_VCPU_ID	4096	/* vCPU ids (initial APIC ids) are lower */
+#define OKVM_MAX_VCPU_ID	4096	/* exclusive limit of vCPU ids (initial APIC ids) */
 
 struct file;
 struct okvm_arch_vm;
@@ -53,7 +53,7 @@ enum okvm_vm_stat {
 	OKVM_VM_STAT_PAGES_2M,
 	OKVM_VM_STAT_PAGES_1G,
 	OKVM_VM_STAT_TABLES,
-	OKVM_VM_STAT_NX_SPLITS,		/* tables in place of huge pages (iTLB multihit) */
+	OKVM_VM_STAT_NX_SPLITS,		/* huge pages replaced by tables (iTLB multihit) */
 	OKVM_NR_VM_STATS,
 };
 
@@ -107,7 +107,8 @@ struct okvm_vm {
 	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
 	/*
-	 * The vCPUs by index: written under @lock, read without it; online_vcpus is written last.
+	 * The vCPUs by index: written under @lock, read without it. A new vCPU becomes visible when
+	 * online_vcpus is written, which is the last step.
 	 */
 	atomic_t online_vcpus;
 	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
@@ -129,7 +130,7 @@ struct okvm_vm {
 	/* @pauses counts the VM's pauses, under @pause_lock; @paused is true while it is not 0. */
 	spinlock_t pause_lock;
 	unsigned int pauses;
-	unsigned int pauses_eintr;	/* pauses with OKVM_PAUSE_EINTR */
+	unsigned int pauses_eintr;	/* number of pauses with OKVM_PAUSE_EINTR */
 	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait until @pauses is 0 */
 	struct irq_work pause_work;	/* with PREEMPT_RT, wakes the waiters of @pause_wait */
 
@@ -150,13 +151,13 @@ void okvm_vm_put(struct okvm_vm *vm);
 
 /**
  * okvm_vm_create() - KVM_CREATE_VM: create a VM that @offer's backend runs, and its fd
- * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses VMX, -ENOMEM,
- * -EMFILE.
+ * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses the hardware or the
+ * machine reboots, -ENOMEM, -EMFILE.
  */
 int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 
 /**
- * okvm_vm_kill() - mark the VM dead after a broken invariant; the host continues
+ * okvm_vm_kill() - mark the VM dead because an invariant of okvm's is broken; the host continues
  * @what: one line for the kernel log, printed once per VM
  *
  * Every later ioctl on the VM and its vCPUs returns -EIO; running vCPUs leave the guest.
@@ -165,7 +166,7 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
  */
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 
-/** OKVM_BUG_ON() - if @cond, a broken invariant, is true, mark the VM dead. Return: @cond */
+/** OKVM_BUG_ON() - mark the VM dead if @cond, a broken invariant, is true. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\
 ({									\
 	bool __broken = (cond);						\

@@ -12,19 +12,19 @@
 
 extern struct static_key_false_deferred okvm_watched;
 
-/** okvm_watching() - does any user watch? For exit paths, instead of a test of each tracepoint. */
+/** okvm_watching() - does any user watch? Exit paths test this, not every tracepoint. */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
-/** okvm_watch_on() - add a watcher; a tracepoint does so when it gets its first user. Return: 0 */
+/** okvm_watch_on() - add a watcher. A tracepoint calls this for its first user. Return: 0 */
 int okvm_watch_on(void);
 void okvm_watch_off(void);
 
 /**
- * okvm_watch_off_later() - remove a watcher that needs no privilege
+ * okvm_watch_off_later() - remove a watcher that a user without privileges can add
  *
  * The branch stays enabled for up to a second, because each change of it interrupts all CPUs.
- * Tracepoints must not use this function: their last user may go away when the module can no longer
- * wait for the delayed change.
+ * Tracepoints must not use this function: their last user may go away after the module has called
+ * okvm_watch_flush().
  */
 void okvm_watch_off_later(void);
 /** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */

@@ -36,7 +36,7 @@ static struct okvm_apic_map *map_build(struct okvm_vm *vm)
 		return NULL;
 	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
 	okvm_for_each_vcpu(idx, vcpu, vm) {
-		/* A vCPU that came online between the two loops builds a newer map soon. */
+		/* Leave out vCPUs that came online after the first loop: a newer map follows. */
 		if (map->map.nr == nr || vcpu->id > max_id)
 			break;
 		if (vcpu->apic)
@@ -60,8 +60,8 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 	struct okvm_apic_map *map;
 
 	/*
-	 * Set apic_map_dirty before taking the lock: the thread that clears it builds a map with
-	 * this change.
+	 * The caller has changed an APIC. Set apic_map_dirty before taking the lock: the thread
+	 * that clears it builds a map that includes the caller's change.
 	 */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);
@@ -128,7 +128,8 @@ static void kick_late_work(struct work_struct *work)
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
 		/*
-		 * Clear kick_late before the kick: a sender that sets it again requeues the work.
+		 * Clear kick_late before the kick. A sender that needs a later kick sets it again
+		 * and queues the work item again.
 		 */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))
@@ -165,9 +166,10 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * The vector is recorded, and this or another sender has already notified the vCPU, or will. But if
- * an earlier sender has left its kick to the work item, a KICK_NOW sender does not wait for the
- * work item and kicks the vCPU itself.
+ * Called when the vector is recorded in IRR or posted. A KICK_LATE sender leaves the kick to the
+ * work item. For a KICK_NOW sender, post_irq() or the sender that set the IRR bit notifies the
+ * vCPU. But if that sender has left its kick to the work item, the KICK_NOW sender does not wait
+ * for the work item and kicks the vCPU itself.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick how)
 {
@@ -198,9 +200,7 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 		kick_posted(apic, how);
 }
 
-/*
- * Deliver the error LVT entry, except with an illegal vector, which would cause errors endlessly.
- */
+/* Deliver the error LVT entry unless its vector is illegal: each delivery would cause an error. */
 static void error_entry(struct okvm_apic *apic, enum kick how)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
@@ -311,7 +311,10 @@ static int send_to(struct message *m, u32 slot)
 {
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
-	/* A vCPU sends IPIs with IRQs on, so only a device's message has few kicks at once. */
+	/*
+	 * Only a device's message has a limit of kicks at once: IRQs are on when a vCPU sends IPIs
+	 * to many targets.
+	 */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
 	return apic_accept(apic, m->src, m->irq);

@@ -27,7 +27,10 @@ struct okvm_apic_ops {
 	 * make a request instead.
 	 */
 	bool (*post_irq)(struct okvm_vcpu *vcpu, int vector, bool notify);
-	/* Makes hardware and register page agree: before IRR is read, after ISR/IRR/TPR change. */
+	/*
+	 * Makes the hardware's state and the register page agree. Called before IRR is read, and
+	 * after a change of ISR, IRR or TPR.
+	 */
 	void (*sync)(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);
 	/*
 	 * Cause a VM exit when the host's TSC reaches @host_tsc; OKVM_NO_DEADLINE disarms. Called

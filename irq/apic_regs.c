@@ -101,8 +101,8 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
 /* ---- MMIO ---- */
 
 /*
- * Is @gpa in this vCPU's APIC page? *@hole: the APIC is not in xAPIC mode, so the quirk
- * LAPIC_MMIO_HOLE applies. Return: 0 or -EOPNOTSUPP
+ * Is @gpa in this vCPU's APIC page? If so, set *@hole to whether the quirk LAPIC_MMIO_HOLE applies,
+ * because the APIC is not in xAPIC mode. Return: 0 or -EOPNOTSUPP
  */
 static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 {
@@ -178,7 +178,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Is delivery of the IPI short enough for IRQs off, that is, is the IPI no broadcast? */
+/* Can the IPI be delivered with IRQs off, because it has few targets (it is no broadcast)? */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;
@@ -358,8 +358,8 @@ void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 		return;
 	}
 	/*
-	 * The guest has not used the flag. Withdraw it, because skipping may be wrong after the
-	 * next entry.
+	 * The guest has not used the flag to skip the EOI. Withdraw the flag, because after the
+	 * next VM entry it may be wrong to skip the EOI.
 	 */
 	flag = KVM_PV_EOI_DISABLED;
 	okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));

@@ -52,7 +52,10 @@ static void cancel_hv(struct okvm_apic *apic)
 	apic->ops->set_timer(apic->vcpu, OKVM_NO_DEADLINE);
 }
 
-/* When this returns, no handler runs, so the caller may discard a tick that the handler has set. */
+/*
+ * When this function returns, the hrtimer's handler is not running, so the caller may discard a
+ * tick that the handler has recorded.
+ */
 static void cancel_sw(struct okvm_apic *apic)
 {
 	if (hrtimer_active(&apic->hrtimer))
@@ -67,7 +70,10 @@ static void timer_stop(struct okvm_apic *apic)
 	WRITE_ONCE(apic->fired, false);
 }
 
-/* Return the ns until expiry, 0 if it is over; else *@host_tsc is the host TSC of the expiry. */
+/*
+ * Return the time until the expiry in ns, or 0 if it has passed. If not 0, also set *@host_tsc to
+ * the host TSC of the expiry.
+ */
 static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 {
 	const struct lapic_timer *t = &apic->l.timer;
@@ -202,7 +208,7 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* If the hrtimer has fired meanwhile, do not arm it again: its request is pending. */
+	/* If the hrtimer has fired meanwhile, arm no timer: OKVM_REQ_TIMER is pending. */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);
 }

@@ -32,8 +32,8 @@ struct okvm_pic_dev {
 /**
  * struct okvm_chips - the in-kernel PIC pair and IOAPIC of a VM
  *
- * Both locks are taken with IRQs off, because timers and eventfds raise lines in interrupt context.
- * They do not nest, and neither is held while ack notifiers run.
+ * Both locks (pic_lock, ioapic_lock) are taken with IRQs off, because timers and eventfds raise
+ * lines in interrupt context. The locks do not nest, and neither is held while ack notifiers run.
  */
 struct okvm_chips {
 	struct okvm_vm *vm;
@@ -72,9 +72,9 @@ struct okvm_irq_vm {
 	struct okvm_vm *vm;
 
 	/*
-	 * The irqchip's kind is set under vm->lock before the first vCPU and then constant. @mode
-	 * is published last. But a PIT may exist before, and uses the routes as soon as they are
-	 * published.
+	 * The mode is set under vm->lock before the first vCPU is created, and constant from then
+	 * on. It is published after the chips and routes. If a PIT exists already, it uses the
+	 * routes as soon as they are published.
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
@@ -90,7 +90,7 @@ struct okvm_irq_vm {
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
-	/* Ack notifiers, read under RCU; an array of resamplers by GSI, and one of the PIT. */
+	/* Ack notifiers, read under RCU: those of resamplers, by GSI, and the PIT's. */
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
@@ -98,7 +98,7 @@ struct okvm_irq_vm {
 	struct mutex resample_lock;
 	struct list_head resamplers;
 
-	/* Vectors whose EOI must be reported; written under @eoi_lock, read without it. */
+	/* Vectors whose EOI IOAPIC or userspace must see. Written under @eoi_lock, read without. */
 	spinlock_t eoi_lock;
 	u64 eoi_vectors[4];
 
@@ -149,7 +149,10 @@ struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_rou
 void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - free the routing table of a VM that is being destroyed */
 void okvm_routes_free(struct okvm_irq_vm *irq);
-/** okvm_routes_eoi_vectors() - split irqchip: get vectors of level-triggered reserved routes */
+/**
+ * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of the reserved routes that
+ * are level-triggered MSIs
+ */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 /** okvm_ack_register() - register a resampler. May sleep. Return: 0, -EBUSY, -ENOMEM */
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
@@ -182,7 +185,7 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 
 /** okvm_pit_unmasked() - forget ticks to reinject, because GSI 0 was unmasked. Any context */
 void okvm_pit_unmasked(struct okvm_vm *vm);
-/** okvm_pit_stop() - stop the timer for good when the VM is destroyed. May sleep */
+/** okvm_pit_stop() - stop the timer when the VM is destroyed: it never runs again. May sleep */
 void okvm_pit_stop(struct okvm_vm *vm);
 /** okvm_pit_free() - free the PIT after okvm_pit_stop(), when its ports are off the bus */
 void okvm_pit_free(struct okvm_vm *vm);
@@ -190,7 +193,7 @@ void okvm_pit_free(struct okvm_vm *vm);
 /* apic_deliver.c */
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
-/** okvm_apic_request_all() - okvm_request_all() with bounded time: a work item does most kicks */
+/** okvm_apic_request_all() - okvm_request_all() in bounded time: a work item kicks most vCPUs */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */

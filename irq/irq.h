@@ -40,7 +40,7 @@ int okvm_apic_create(struct okvm_vcpu *vcpu);
 void okvm_apic_destroy(struct okvm_vcpu *vcpu);
 /** okvm_apic_online() - add the vCPU, which is in vm->vcpus, to the destination map */
 void okvm_apic_online(struct okvm_vcpu *vcpu);
-/** okvm_apic_reset() - reset by RESET, or by INIT, which keeps the APIC base */
+/** okvm_apic_reset() - reset the LAPIC by RESET, or if @init by INIT, which keeps IA32_APIC_BASE */
 void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 
 /** okvm_apic_page() - Return the register page (the virtual-APIC page), or NULL without LAPIC */
@@ -50,10 +50,13 @@ u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
 /** okvm_apic_set_base() - set IA32_APIC_BASE to a value that lapic_base_legal() accepted */
 void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
-/** okvm_apic_hw_enabled() - is a LAPIC in the kernel, with APIC_BASE.EN set? */
+/** okvm_apic_hw_enabled() - is the vCPU's LAPIC in the kernel, and APIC_BASE.EN set? */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
-/** okvm_apic_cpuid_changed() - apply guest CPUID to EOI suppression and TSC-deadline mode */
+/**
+ * okvm_apic_cpuid_changed() - set, by guest CPUID, if EOI broadcasts can be suppressed and if the
+ * timer has TSC-deadline mode
+ */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
 /* CR8 is TPR >> 4. */
@@ -68,7 +71,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val);
  * Return: true if done, which is possible for EOI, ICR, SELF_IPI, TMICT and TPR
  */
 bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);
-/* IA32_TSC_DEADLINE; the deadline is a guest TSC. IRQs may be off. */
+/* Read and write IA32_TSC_DEADLINE, a value of the guest's TSC. IRQs may be off. */
 u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
 void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 
@@ -78,23 +81,27 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
  * In x2APIC mode, and if the APIC is disabled, reads return all ones and writes are ignored,
  * provided that the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
  *
- * Return: 0, or -EOPNOTSUPP if @gpa is not in this APIC's page, or the quirk is off in these modes
+ * Return: 0, or -EOPNOTSUPP if @gpa is not in this APIC's page, or if the APIC is in one of these
+ * modes and the quirk is off
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* Handles an APIC-write (trap-like) VM exit. */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
-/** okvm_apic_eoi_fast() - EOI with IRQs off. Return: false if not done: the EOI must be reported */
+/** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* Completes the highest vector in ISR, for an EOI by MSR, MMIO or fast path. */
+/* Completes the interrupt with the highest vector in ISR: for an EOI by MMIO, or a skipped one. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
-/** okvm_apic_pending_irq() - Return the highest vector above PPR, or -1; moves posted ones first */
+/**
+ * okvm_apic_pending_irq() - move posted vectors to IRR, then return the highest above PPR, or -1
+ */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_hand_over() - move posted vectors to IRR and give the CPU the highest one
+ * okvm_apic_hand_over() - move posted vectors to IRR, and set the CPU's copy of the highest vector
+ * in IRR
  * Return: the highest vector in IRR, or -1. Only for virtual-interrupt delivery
  * (okvm_apic_hw_delivers()).
  */
@@ -109,12 +116,14 @@ int okvm_apic_highest_irr(struct okvm_vcpu *vcpu);
 int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - switch APIC virtualization on or off for the vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
-/** okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load the hardware */
+/**
+ * okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load it into the CPU
+ */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
 /** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which needs IRQs on? */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
-/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clear what they return. */
+/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clear it. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
 bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
@@ -127,7 +136,7 @@ bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
 /* VMX-preemption timer VM exit; IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
-/* The vCPU blocks: switch to the hrtimer. */
+/* Switch to the hrtimer before the vCPU blocks; okvm_apic_timer_to_hw() switches back after it. */
 void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
@@ -145,21 +154,27 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 /**
  * okvm_apic_pv_eoi_enter() - before VM entry, let the guest skip the next EOI if possible
  *
- * okvm_apic_pv_eoi_exit() does a skipped EOI after the VM exit, before ISR is read. Both access
- * guest memory: they need vm->srcu and may sleep.
+ * After the VM exit, and before ISR is read, okvm_apic_pv_eoi_exit() carries out an EOI that the
+ * guest has skipped. Both functions access guest memory: they need vm->srcu and may sleep.
  */
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 
-/** okvm_apic_has_vapic() - the guest has its TPR in a word of memory (KVM_SET_VAPIC_ADDR) */
+/** okvm_apic_has_vapic() - does the guest keep its TPR in a word of memory (KVM_SET_VAPIC_ADDR)? */
 bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_vapic_pull() - after a VM exit: read the guest's TPR from the word
+ * okvm_apic_vapic_pull() - after a VM exit, read the guest's TPR from the word of
+ * KVM_SET_VAPIC_ADDR
  *
  * Only if okvm_apic_has_vapic(). vm->srcu held; may sleep.
  */
 void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
-/** okvm_apic_vapic_push() - before a VM entry: write the word, if any. vm->srcu held; may sleep */
+/**
+ * okvm_apic_vapic_push() - before a VM entry, write the word of KVM_SET_VAPIC_ADDR, if the vCPU has
+ * one
+ *
+ * vm->srcu held; may sleep.
+ */
 void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
 
 /**
@@ -178,7 +193,7 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
  * Context: any, IRQs may be off.
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
-/** okvm_apic_raise() - raise a fixed interrupt of KVM's own, in the vCPU's own thread */
+/** okvm_apic_raise() - raise a fixed interrupt of okvm's own. Called by the vCPU's thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/cpu/event.c ---- */
@@ -189,22 +204,23 @@ int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
 
 /* ---- GSI lines and routes ---- */
 
-#define OKVM_SOURCE_USER	0	/* source ids: drivers of a line */
+#define OKVM_SOURCE_USER	0	/* ids of the sources that drive a line */
 #define OKVM_SOURCE_IRQFD	1
 #define OKVM_SOURCE_RESAMPLE	2
 #define OKVM_SOURCE_PIT		3
 
 /** okvm_irq_set() - set the level of a GSI. Any context. Return: as okvm_apic_deliver() */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
-/** okvm_irq_pulse() - raise and lower a GSI, for an edge; an MSI is sent once */
+/** okvm_irq_pulse() - make an edge on a GSI: raise and lower its pins, or send its MSI once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /**
- * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if suppressed in SPIV
+ * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if SPIV suppresses EOI
+ * broadcasts
  */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - get in @map the vectors whose EOI the IOAPIC (or userspace's) must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - make vCPUs load new EOI maps, as IOAPIC or routes changed */
+/** okvm_irq_routes_changed() - IOAPIC or routes changed: make vCPUs load new EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* The ioctl rows of irq/, defined in the files of their handlers. */

@@ -46,7 +46,7 @@ static void pic_wake_work(struct work_struct *work)
 	pic_wake(container_of(work, struct okvm_chips, wake)->vm, ULONG_MAX);
 }
 
-/* Notify the PIT if one of @pins, which the guest has unmasked, is a route of GSI 0. */
+/* The guest has unmasked @pins. Notify the PIT if GSI 0 is routed to one of them. */
 static void chips_unmasked(struct okvm_vm *vm, unsigned int chip, u32 pins)
 {
 	unsigned int pin;
@@ -352,7 +352,7 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 	return changed;
 }
 
-/* Compute and store the set under one lock: the last caller stores the newest state's set. */
+/* Compute and store the set under one lock, so that the last caller stores the newest set. */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
 	unsigned long flags;
@@ -366,7 +366,10 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 	return changed;
 }
 
-/* IRQs are on, as there may be thousands of routes. Only ioctls change routes and call this. */
+/*
+ * Computes the set with IRQs on, because there may be thousands of routes. IRQs are on in the
+ * callers, because only ioctls change routes.
+ */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
 	bool changed = false;
@@ -375,7 +378,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has come in between, the set of its chips is stored already. */
+	/* If KVM_CREATE_IRQCHIP has published its chips meanwhile, their set is stored already. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -501,7 +504,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace still choose an irqchip? Return: 0 or an errno; @with_vcpus if there are vCPUs. */
+/* May userspace choose an irqchip? Return: 0 or an errno, @with_vcpus if the VM has vCPUs. */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);
@@ -514,7 +517,10 @@ static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 			    struct gsi_table *routes)
 {
-	/* Pairs with irq_chips(); route_chips() reads the routes after the chips. */
+	/*
+	 * Pairs with irq_chips(). The chips are published before the routes, because route_chips()
+	 * reads the chips after a route.
+	 */
 	smp_store_release(&irq->chips, chips);
 	okvm_routes_publish(irq->vm, routes);
 	irq_publish_mode(irq, OKVM_IRQCHIP_KERNEL);

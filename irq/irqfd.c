@@ -25,13 +25,14 @@
 
 /*
  * Maximum number of irqfds that share a level-triggered line. Each EOI signals all their
- * resamplefds, perhaps with IRQs off. A PCI bus has 32 devices with 8 functions each.
+ * resamplefds, perhaps with IRQs off. The limit allows all functions of a PCI bus: 32 devices with
+ * 8 functions each.
  */
 #define RESAMPLE_SHARERS	256
 
 /*
- * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source id @node:
- * on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
+ * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source id
+ * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
  * @irqfds: the irqfds whose resamplefd each EOI signals; written under
  * 	    okvm_irq_vm.resample_lock, read under RCU
  * @sharers: length of @irqfds, under okvm_irq_vm.resample_lock
@@ -75,7 +76,10 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /* ---- resampling ---- */
 
-/* Lower the line of all devices at once; a device that still needs service raises it again. */
+/*
+ * The devices share one line: lower it for all of them. Then each resamplefd lets its device raise
+ * the line again if it still needs service.
+ */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
 	struct okvm_resampler *resampler = container_of(notifier, struct okvm_resampler, ack);
@@ -258,7 +262,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 	return irq->irqfd_wq ? 0 : -ENOMEM;
 }
 
-/* Add to the list of active irqfds. Fail if the VM has an active irqfd with the same eventfd. */
+/* Add @irqfd to the list of active irqfds. Fail if one of them has the same eventfd. */
 static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;
@@ -277,8 +281,9 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. The queue
- * accepts one irqfd only. If that is another VM's, this irqfd gets no calls and needs no shutdown.
+ * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. Since
+ * Linux 6.17 the queue refuses @irqfd if it already has an irqfd, which is another VM's. Then
+ * @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {
@@ -370,7 +375,7 @@ static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct even
 		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
 			irqfd_deactivate(irq, irqfd);
 	spin_unlock_irq(&irq->irqfd_lock);
-	/* When this function returns, no deassigned irqfd raises an interrupt any more. */
+	/* Wait for the shutdowns: after them, deassigned irqfds raise no interrupt. */
 	if (irq->irqfd_wq)
 		flush_workqueue(irq->irqfd_wq);
 	mutex_unlock(&irq->irqfd_mutex);

@@ -20,7 +20,8 @@ void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector);
 /**
  * okvm_arch_tpr_access() - make KVM_RUN return with KVM_EXIT_TPR_ACCESS before the next VM entry
  *
- * The vCPU's thread calls it while RIP is at the instruction. IRQs may be off.
+ * The vCPU's thread calls it while RIP still points at the instruction that accesses TPR. IRQs may
+ * be off.
  */
 void okvm_arch_tpr_access(struct okvm_vcpu *vcpu, bool write);
 

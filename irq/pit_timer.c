@@ -14,7 +14,7 @@
 #include "irq/internal.h"
 #include "irq/model/pit.h"
 
-/* Shortest period, in ns: the host does not throttle its timers, so a guest could flood it. */
+/* Shortest timer period, in ns, so that a guest cannot flood the host with interrupts. */
 #define PIT_MIN_PERIOD_NS	200000
 #define PIT_GSI			0
 #define PIT_SPEAKER_PORTS	4
@@ -22,7 +22,7 @@
 /*
  * struct okvm_pit - the PIT of a VM
  * @lock: guards the members below; taken in the timer's handler, not held while lines are set
- * @armed: the timer should run: if false, the handler does nothing
+ * @armed: true while the timer runs; if false, its handler does nothing
  * @period: ns, 0 for a single expiry
  */
 struct okvm_pit {
@@ -83,7 +83,7 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	u64 ticks = 1;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	/* Ignore the expiry if the timer was stopped or restarted while the handler waited. */
+	/* Ignore the expiry if the timer was stopped or restarted while the handler waited here. */
 	if (pit->armed && !hrtimer_is_queued(timer)) {
 		if (pit->period) {
 			ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period));
@@ -104,7 +104,10 @@ static void pit_carry_out(struct okvm_pit *pit, const struct pit_todo *todo, u64
 	lockdep_assert_held(&pit->lock);
 	if (todo->timer == PIT_TIMER_KEEP)
 		return;
-	/* A handler that waits for pit->lock sees the change as soon as it has the lock. */
+	/*
+	 * If this fails, the handler is already running and waits for pit->lock. When it gets the
+	 * lock, it sees that the timer was stopped or restarted.
+	 */
 	hrtimer_try_to_cancel(&pit->timer);
 	pit->armed = todo->timer == PIT_TIMER_START;
 	if (!pit->armed)
@@ -230,7 +233,10 @@ static void pit_set_reinject(struct okvm_pit *pit, bool on)
 	mutex_unlock(&pit->reinject_lock);
 }
 
-/* Register all ports or none: a vCPU could start the timer as soon as it finds one port. */
+/*
+ * Register all ports or none. With only some ports registered, a vCPU could already start the
+ * timer, and pit_create() could not simply free the PIT.
+ */
 static int pit_register(struct okvm_pit *pit, u32 flags)
 {
 	const struct okvm_io_place place[] = {
@@ -257,7 +263,10 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	lockdep_assert_held(&vm->lock);
 	if (irq->pit)
 		return -EEXIST;
-	/* Allowed without an in-kernel PIC, but then the PIT's line needs a route of GSI 0. */
+	/*
+	 * A PIT is allowed without an in-kernel PIC. But its interrupts then need a route for GSI
+	 * 0, which userspace must set.
+	 */
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
 	if (!pit)
 		return -ENOMEM;

@@ -99,10 +99,13 @@ static long ioc_set_gsi_routing(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 
 /* ---- lines ---- */
 
-/* Return the chips. The caller has read a route to a pin, which is published after the chips. */
+/*
+ * Return the chips. They exist: the caller has read a route to one of their pins, and routes to
+ * pins are published after the chips.
+ */
 static struct okvm_chips *route_chips(struct okvm_vm *vm)
 {
-	smp_rmb();	/* pairs with okvm_routes_publish(): chips before routes */
+	smp_rmb();	/* read the chips after the route; pairs with okvm_routes_publish() */
 	return okvm_irq(vm)->chips;
 }
 
@@ -124,7 +127,7 @@ static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int sour
 
 /*
  * A line goes to the PIC and to the IOAPIC, because okvm does not know which one the guest uses.
- * The guest masks the pin of the other one.
+ * The guest masks the pin of the one that it does not use.
  */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status)
 {
@@ -216,8 +219,8 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 /* ---- acknowledge notifiers ---- */
 
 /*
- * Resamplers are found by GSI, not by a walk of a list: an EOI does this with IRQs off, and a VMM
- * may have as many resamplers as it has file descriptors.
+ * Resamplers are found by GSI, not by a walk of a list: an EOI may look for one with IRQs off, and
+ * a VMM may have as many resamplers as it has file descriptors.
  */
 static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {

@@ -57,7 +57,10 @@ void okvm_apic_vapic_destroy(struct okvm_apic *apic)
 		okvm_watch_off_later();
 }
 
-/* A vCPU watches exits until it is destroyed, as each change may patch the kernel's text. */
+/*
+ * From its first word on, a vCPU watches exits until it is destroyed: it does not stop and start
+ * again, because each change may patch the kernel's text.
+ */
 static void vapic_watch(struct okvm_apic *apic)
 {
 	if (!apic->watches)

@@ -55,7 +55,10 @@ void okvm_apic_destroy(struct okvm_vcpu *vcpu)
 
 	if (!apic)
 		return;
-	/* An online vCPU is destroyed only with its VM; a half-built one was never in the map. */
+	/*
+	 * Online vCPUs are destroyed only with their VM: drop its map. A half-built vCPU was never
+	 * in the map.
+	 */
 	if (apic->online)
 		okvm_apic_map_drop(vcpu->vm);
 	hrtimer_cancel(&apic->hrtimer);
@@ -69,7 +72,7 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
-	/* EOI maps that changed before the vCPU was online made no request to it: make one. */
+	/* If EOI maps changed before the vCPU was online, it got no request: make one. */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 
@@ -145,8 +148,9 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 
 	/*
 	 * Suppression of EOI broadcasts needs an IOAPIC with an EOI register, which the in-kernel
-	 * IOAPIC lacks: guests that do not check its version would never complete a level-triggered
-	 * interrupt. There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
+	 * IOAPIC lacks: guests that do not check the version of the IOAPIC would never complete a
+	 * level-triggered interrupt. There is no LVT entry for CMCI, because MCG_CAP does not
+	 * report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);
@@ -210,7 +214,7 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* A TPR below 16 blocks no vector. */
+	/* A TPR below 16 blocks no vector, so no TPR threshold is necessary. */
 	if (!l->hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_TPR,
 					     lapic_get_tpr(l) >> 4 ? lapic_highest_irr(l) : -1);
@@ -266,7 +270,7 @@ bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector)
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
 	WRITE_ONCE(vcpu->apic->sipi_vector, vector);
-	smp_wmb();	/* the vector before the bit; pairs with okvm_apic_take_sipi() */
+	smp_wmb();	/* write the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &vcpu->apic->events);
 }
 
@@ -280,7 +284,10 @@ static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	if (!apic)
 		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
 	okvm_apic_pv_eoi_exit(vcpu);
-	/* Deliver a timer tick that waits for the next VM entry: its vector belongs into IRR. */
+	/*
+	 * A timer tick may be waiting for the next VM entry. Deliver it first: its vector belongs
+	 * to the IRR that userspace saves.
+	 */
 	okvm_apic_timer_inject(vcpu);
 	if (apic->l.hw_irr)
 		okvm_apic_hand_over(vcpu);

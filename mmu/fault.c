@@ -70,7 +70,10 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Caller holds mmu->lock. A new slot changes the slots' generation before it zaps the frame. */
+/*
+ * Caller holds mmu->lock. Comparing the generation is enough: if a slot is added at the frame
+ * meanwhile, the slots' generation changes before the frame is zapped.
+ */
 bool fault_in_hole(const struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
@@ -94,9 +97,10 @@ static int fault_mmio(struct okvm_fault *f)
 	int verdict = OKVM_FAULT_MMIO;
 
 	/*
-	 * Make no MMIO entry for a write to a read-only slot, whose page may be mapped for reading,
-	 * while the slots change (odd generation), or if the CPU's page walk has made the access:
-	 * an exit at an MMIO entry does not tell a walk's access from an instruction's.
+	 * Make no MMIO entry in three cases: the access is a write to a read-only slot, whose page
+	 * may be mapped for reading; the slots are changing (odd generation); the CPU's page walk
+	 * has made the access, because an exit at an MMIO entry does not tell whether a walk or an
+	 * instruction has made the access.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -185,7 +189,10 @@ static noinline void fault_tell_user(const struct okvm_fault *f)
 		.data = { info.gpa, info.size },
 	};
 
-	/* Old headers lack run->memory_fault. It is where all exit data are: at run->hw. */
+	/*
+	 * Old kernel headers lack run->memory_fault. It is a member of the union that begins at
+	 * run->hw.
+	 */
 	*(struct okvm_memory_fault *)((void *)vcpu->run + offsetof(struct kvm_run, hw)) = info;
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
 	scnprintf(error.text, sizeof(error.text),
@@ -339,7 +346,9 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
-/* If some pages of the range were mapped, return 0, and the rest of the range in the argument. */
+/*
+ * If only a part of the range was mapped, return 0 and leave the rest of the range in the argument.
+ */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_pre_fault_memory *range = arg.data;

@@ -14,8 +14,8 @@ static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_US
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 /*
- * Record one entry that the walk has read. A walk that reads too many entries (it was repeated), or
- * entries of 4 bytes, is not noted: note_finish() discards it.
+ * Record one entry that the walk has read. note_finish() discards the record if the walk has read
+ * entries of 4 bytes, or more than OKVM_NOTE_LEVELS entries because it was repeated.
  */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
@@ -74,7 +74,10 @@ static const struct walk_ops gva_ops = {
 	.replace = gva_cmpxchg,
 };
 
-/* To set a bit in a shadowed table may need mmu->lock, so that gva_walk_fast() refuses. */
+/*
+ * gva_walk_fast() sets no accessed or dirty bits: if the guest's table is shadowed, that may need
+ * mmu->lock.
+ */
 static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	return -EAGAIN;
@@ -100,7 +103,10 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	/* A guest that changes its tables all the time must not hold up KVM_RUN or vm->srcu. */
+	/*
+	 * End the loop on a signal or a request: a guest that changes its tables all the time could
+	 * keep it going for ever, with vm->srcu held.
+	 */
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
 	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))
 		cond_resched();
@@ -236,10 +242,16 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* Check one address only: all were computed from memory slots, which are user memory. */
+	/*
+	 * Checking note->hva is enough: the entries' addresses are user addresses, too, as they
+	 * were computed from memory slots.
+	 */
 	if (!user_read_access_begin(note->hva, 16))
 		return false;
-	/* Use no indices: a sanitizer would insert calls, which are forbidden in this section. */
+	/*
+	 * Use no array indices: a sanitizer would insert calls that check them, and calls are
+	 * forbidden while access to user memory is enabled.
+	 */
 	for (; at < note->at + note->nr; at++, want++) {
 		unsafe_get_user(val, *at, failed);
 		if (val != *want)

@@ -39,7 +39,10 @@ static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 	if (!okvm_follow_pfn(vma, f->hva, &f->pfn, &f->writable)) {
 		if (!write || f->writable)
 			return 0;
-		/* With VM_WRITE, fixup_user_fault() can make the page writable (by a copy). */
+		/*
+		 * If the VMA has VM_WRITE, fixup_user_fault() can make the page writable (by
+		 * copying it).
+		 */
 		if (!(vma->vm_flags & VM_WRITE))
 			return OKVM_FAULT_MMIO;
 	}
@@ -81,7 +84,10 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 		mmap_read_lock(mm);
 		ret = hostmem_follow(f, mm);
 		mmap_read_unlock(mm);
-		/* If a private mapping was copied, the copy is ordinary memory. */
+		/*
+		 * fixup_user_fault() may have copied a page of a private mapping.
+		 * hostmem_get_fast() finds the copy, which is ordinary memory.
+		 */
 		if (ret == -EAGAIN && hostmem_get_fast(f))
 			return 0;
 	} while (ret == -EAGAIN && !signal_pending(current) && ++tries < 16);
@@ -110,7 +116,8 @@ static int hostmem_error(struct okvm_fault *f, long err)
 }
 
 /*
- * Get the page without waiting. Return: 1; 0 or -EAGAIN if the host would have to wait; another
+ * Get the page without waiting.
+ * Return: 1 if *@page is set; 0 or -EAGAIN if the host would have to wait; otherwise another
  * negative errno
  */
 static long hostmem_try(struct okvm_fault *f, struct page **page)
@@ -140,7 +147,10 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 		    okvm_arch_apf_start(f->vcpu, f->gfn, f->hva, f->need & SPTE_WRITE))
 			return 0;
 	}
-	/* Only KVM_RUN can be woken by kicks: KVM_PRE_FAULT_MEMORY waits without that. */
+	/*
+	 * okvm_vcpu_wait_begin() lets kicks end the wait. Only KVM_RUN needs that, not
+	 * KVM_PRE_FAULT_MEMORY (prefault).
+	 */
 	if (f->prefault)
 		return hostmem_wait(f, page);
 	if (!okvm_vcpu_wait_begin(f->vcpu))
@@ -179,8 +189,9 @@ void hostmem_release(struct okvm_fault *f)
 	if (!page)
 		return;
 	/*
-	 * Mark the page dirty while the guest may write to it. Before the host marks it clean, the
-	 * host write-protects it, and the MMU notifier removes the mapping.
+	 * Mark the page dirty when the guest may begin to write to it. That is enough: before the
+	 * host marks the page clean, it write-protects the page, and the MMU notifier removes the
+	 * mapping.
 	 */
 	if (f->writable && !PageReserved(page) && !PageDirty(page))
 		SetPageDirty(page);

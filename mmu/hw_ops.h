@@ -28,7 +28,10 @@ enum okvm_tlb_scope {
 
 /** struct okvm_mmu_ops - backend calls of mmu/. Caller: the vCPU's thread, vCPU loaded */
 struct okvm_mmu_ops {
-	/* IRQs on or off. TLBs may keep translations of the old root until flush_tlb(). */
+	/*
+	 * Make hardware walk @root. IRQs may be on or off. Until flush_tlb(), TLBs may keep
+	 * translations of the old root.
+	 */
 	void (*set_root)(struct okvm_vcpu *vcpu, const struct okvm_root *root);
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
 };

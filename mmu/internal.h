@@ -99,7 +99,7 @@ struct okvm_mmu_vcpu {
  * @hva, @seq: the frame's address in the VMM, and notifier_seq() before the host was asked
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
- * @nx_level: the level that an access other than a fetch would get; 0 if it would be @level
+ * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
  * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it again
  * @may_defer: the guest can do something else while the host fetches the page
  */
@@ -154,7 +154,7 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 /** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
- * tdp_recover_nx() - drop up to @max tables that replace a huge page because of a fetch
+ * tdp_recover_nx() - drop up to @max tables that split a huge page for a fetch (see nx.c)
  *
  * Takes mmu->lock for writing, and yields it in between.
  */
@@ -239,7 +239,7 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 	if (unlikely(READ_ONCE(mmu->inv_active)) &&
 	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
 		return true;
-	/* The end of an invalidation bumps the sequence before it lowers the count. */
+	/* Pairs with inv_finish(), which increments inv_seq before it decrements inv_active. */
 	smp_rmb();
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
@@ -251,7 +251,7 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - can a page at @level around @gfn be mapped: whole in @slot, hva aligned */
+/** slot_holds_page() - does @slot have the whole page at @level around @gfn, with aligned hva? */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

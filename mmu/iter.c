@@ -21,7 +21,7 @@ void iter_restart(struct iter *it)
 void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start, gfn_t end)
 {
 	it->gfn = start;
-	/* Beyond what the root table covers, the index would wrap: end there. */
+	/* End where the root table ends: for later frames, the index in the root would wrap. */
 	it->end = min_t(gfn_t, end, spte_pages(root_level + 1));
 	it->min = min;
 	it->root_level = root_level;

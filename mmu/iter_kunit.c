@@ -64,7 +64,7 @@ static void iter_test_range(struct kunit *test)
 		steps++;
 	}
 	KUNIT_EXPECT_EQ(test, leaves, 1);
-	/* One entry of the root, one at level 2, and entries 6 to 511 at level 1. */
+	/* The steps are one entry of the root, one at level 2, and entries 6 to 511 at level 1. */
 	KUNIT_EXPECT_EQ(test, steps, 2 + 506);
 	/* With a minimum level of 2, no entry at level 1 is visited. */
 	steps = 0;

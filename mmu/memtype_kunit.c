@@ -30,7 +30,10 @@ static void memtype_test_memory(struct kunit *test)
 
 static void memtype_test_device(struct kunit *test)
 {
-	/* The local APIC's page, and an address where there is no memory. */
+	/*
+	 * Two frames of device memory: the local APIC's page, and an address where there is no
+	 * memory.
+	 */
 	KUNIT_EXPECT_TRUE(test, memtype_is_device(0xfee00));
 	KUNIT_EXPECT_TRUE(test, memtype_is_device(1ULL << 39));
 }

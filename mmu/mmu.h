@@ -121,7 +121,7 @@ enum okvm_invalidation {
 	OKVM_INVPCID_SINGLE,		/* one PCID, not global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
 	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, not global translations */
-	OKVM_INVLPG,			/* one address, in the present PCID and global */
+	OKVM_INVLPG,			/* one address: global and the present PCID's entries */
 };
 
 /**
@@ -131,7 +131,7 @@ enum okvm_invalidation {
  * In the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
  */
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
-/** okvm_mmu_invlpg_fast() - INVLPG, IRQs off. Return: false if okvm_mmu_invalidate() is needed */
+/** okvm_mmu_invlpg_fast() - do INVLPG, IRQs off. Return: false: call okvm_mmu_invalidate() */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
 /**
@@ -156,8 +156,9 @@ void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 /**
  * okvm_mmu_unprotect() - end the write protection of @gfn (a page table of the guest)
  *
- * For a write to @gfn by an instruction that cannot be emulated. Context: as for
- * okvm_mmu_invalidate(). Return: true if @gfn was shadowed, so that the guest can run it now
+ * Called for a write to @gfn by an instruction that the emulator cannot execute. Context: as for
+ * okvm_mmu_invalidate(). Return: true if @gfn was shadowed: the guest can then execute the
+ * instruction itself
  */
 bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn);
 
@@ -176,8 +177,8 @@ int okvm_mmu_load(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_restored() - zap all shadow tables: userspace has set control registers. May sleep
  *
- * Before that, userspace may have restored guest memory from a snapshot. Shadow paging does not see
- * how such writes change the guest's page tables.
+ * Before the ioctl, userspace may have restored guest memory from a snapshot. Shadow paging does
+ * not see when userspace's writes change the guest's page tables.
  */
 void okvm_mmu_restored(struct okvm_vcpu *vcpu);
 

@@ -31,7 +31,10 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 		WRITE_ONCE(mmu->inv_start, start);
 		WRITE_ONCE(mmu->inv_end, end);
 	} else {
-		/* One range contains all active invalidations; it shrinks only when none is. */
+		/*
+		 * [inv_start, inv_end) contains all active invalidations. It shrinks only when none
+		 * is active.
+		 */
 		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
 		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));
 	}
@@ -65,7 +68,10 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	n = okvm_slots_hva_spans(mmu->vm, range->start, range->end, &cur, spans, NOTIFIER_SPANS);
 	if (n <= 0)
 		return 0;
-	/* Thousands of slots may map the same host page: lock and flush only once for all. */
+	/*
+	 * Thousands of slots may map the same host page: take the lock and flush only once for all
+	 * of them.
+	 */
 	policy->zap_begin(&zap, mmu, may_block);
 	do {
 		for (i = 0; i < n; i++)
@@ -109,7 +115,10 @@ static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct m
 	return young;
 }
 
-/* Without a flush, an access through a TLB is not seen: the page looks unused too early. */
+/*
+ * No TLB is flushed. An access by a TLB entry sets no accessed bit, so that a page in use may look
+ * unused.
+ */
 static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 					 unsigned long start, unsigned long end)
 {
@@ -157,6 +166,8 @@ void okvm_notifier_unregister(struct okvm_mmu_vm *mmu)
 	if (!mmu->registered)
 		return;
 	mmu->registered = false;
-	/* Calls notifier_release() if the address space still exists, and waits for callbacks. */
+	/*
+	 * This calls notifier_release() if the address space still exists, and waits for callbacks.
+	 */
 	mmu_notifier_unregister(&mmu->notifier, mmu->vm->mm);
 }

@@ -20,8 +20,8 @@
 #include "core/compat.h"
 #include "mmu/internal.h"
 
-#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* default period * ratio */
-#define NX_RATIO_MAX		3600u			/* default period >= 1 s */
+#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* the default period is this / ratio */
+#define NX_RATIO_MAX		3600u			/* so that the default period is >= 1 s */
 
 enum nx_mode {
 	NX_AUTO,	/* on if the CPU has the bug */
@@ -98,7 +98,10 @@ void nx_vm_release(struct okvm_mmu_vm *mmu)
 	mutex_lock(&nx_lock);
 	list_del_init(&mmu->nx_node);
 	mutex_unlock(&nx_lock);
-	/* No vCPU runs and parameter changes skip this VM: the work is not queued again. */
+	/*
+	 * The work is not queued again: no vCPU runs, and changes of the module parameters skip
+	 * this VM.
+	 */
 	cancel_delayed_work_sync(&mmu->nx_work);
 }
 
@@ -122,7 +125,7 @@ static void nx_apply(struct okvm_mmu_vm *mmu)
 
 	if (mmu->nx_huge == want)
 		return;
-	/* Entries made after this follow the new setting. Zap all entries made before. */
+	/* The new setting affects entries made from here on. Zap all older entries. */
 	write_lock(&mmu->lock);
 	mmu->nx_huge = want;
 	write_unlock(&mmu->lock);

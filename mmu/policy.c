@@ -42,22 +42,28 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		mmu->fmt = &spte_fmt_pt;
 		return;
 	}
-	/* Four levels translate 48 bits. Use five only for more, as walks become longer. */
+	/*
+	 * Four levels translate 48 bits. Use five levels only for wider addresses, as each walk
+	 * takes longer.
+	 */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);
 }
 
-/* With nested paging of SVM the guest's memory types always have effect. */
+/*
+ * With nested paging of SVM (OKVM_HW_TDP_PT) no entry has to be changed: the guest's memory types
+ * always have effect.
+ */
 void okvm_mmu_honor_pat(struct okvm_vm *vm)
 {
 	struct okvm_mmu_vm *mmu = vm->mmu;
 
 	lockdep_assert_held(&vm->lock);
-	/* policy_tdp_format() needs it if the VM chooses two-dimensional paging later. */
+	/* If the VM chooses two-dimensional paging later, policy_tdp_format() reads guest_pat. */
 	mmu->guest_pat = true;
 	if (okvm_mmu_is_shadow(vm) || vm->caps & OKVM_HW_TDP_PT)
 		return;
-	/* Leaves made from here on have the new type; those made before are zapped. */
+	/* Leaves made with the new format have the guest's memory type. Older leaves are zapped. */
 	write_lock(&mmu->lock);
 	mmu->fmt = policy_ept_format(mmu, mmu->fmt->accessed);
 	write_unlock(&mmu->lock);
@@ -110,7 +116,10 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 {
 }
 
-/* A #PF comes from the guest's own tables. It is not intercepted, but the callback must exist. */
+/*
+ * With two-dimensional paging no #PF is intercepted, but the callback must exist: any #PF is due to
+ * the guest's own tables.
+ */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	pf->guest.error_code = pf->acc & 0xffff;

@@ -51,7 +51,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation and destruction. Destructors are idempotent and need no creation ---- */
+	/* ---- creation, and destruction (idempotent, also without a creation) ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -63,7 +63,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the vCPU's thread, vCPU loaded; except *_fast: IRQs on, vm->srcu held ---- */
+	/* ---- in the vCPU's thread, vCPU loaded; all but *_fast: IRQs on, vm->srcu held ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
@@ -89,7 +89,7 @@ struct mmu_policy {
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
-	/* Zap the tables that shadow @gfn, see okvm_mmu_unprotect(). Return: true if any */
+	/* Zap the tables that shadow @gfn (okvm_mmu_unprotect()). Return: true if there were any */
 	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
 	/*
 	 * KVM_PRE_FAULT_MEMORY: map the page of @gpa. Return: number of bytes from @gpa to the end
@@ -114,7 +114,7 @@ struct mmu_policy {
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 	/* Dirty logging of @slot has ended: let page faults map huge pages again. */
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
-	/* Drop up to @max tables that replace a huge page because of a fetch. */
+	/* Drop up to @max tables that split a huge page for a fetch (see nx.c). */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
 	/* Remove all mappings: the VMM's address space ends, or userspace restores the VM. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);

@@ -70,7 +70,10 @@ struct walk_mode role_mode(u32 role)
 	};
 }
 
-/* Entry @i of the shadow table is entry (quadrant << 9 | i) of all quadrants taken together. */
+/*
+ * All quadrants together form one long shadow table: entry @i of this quadrant has the index
+ * (quadrant << 9 | i) in it.
+ */
 unsigned int role_offset(u32 role, unsigned int i)
 {
 	if (role_levels(role) != 2)

@@ -129,8 +129,8 @@ unsigned int role_offset(u32 role, unsigned int i);
 /**
  * role_touched() - find the entries that shadow some bytes of a guest's table
  * @offset, @bytes: position and number of the bytes
- * @first, @last: output: indices of the first and the last such entry
- * Return: false if there is none, as the bytes belong to another quadrant
+ * @first, @last: output: indices of the first and the last of these shadow entries
+ * Return: false if no entry of the table shadows the bytes: they belong to another quadrant
  */
 bool role_touched(u32 role, unsigned int offset, unsigned int bytes, unsigned int *first,
 		  unsigned int *last);

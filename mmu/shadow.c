@@ -168,9 +168,12 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 	u16 *shadowed = &b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)];
 
 	b->nr_shadowed++;
-	/* Pairs with shadow_wrote(): either it sees this count, or we read what it has written. */
+	/*
+	 * Pairs with shadow_wrote(): either shadow_wrote() sees this count, or this thread reads
+	 * what the emulator has written.
+	 */
 	WRITE_ONCE(*shadowed, *shadowed + 1);
-	smp_mb(); /* see above */
+	smp_mb(); /* pairs with smp_mb() in shadow_wrote() */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
 }
@@ -222,7 +225,10 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!t)
 		return table_make(vcpu, gfn, role);
-	/* The caller links @t to a new parent: the guest need not flush the new addresses. */
+	/*
+	 * The caller links @t to a new parent. The guest need not flush the addresses that become
+	 * present by this, so synchronize the tables here.
+	 */
 	sync_below(vcpu, t);
 	return t;
 }
@@ -305,7 +311,10 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		list_add(&t->all, &z->tables);
 		return;
 	}
-	/* Request this before the flush, which makes all vCPUs leave guest mode and load roots. */
+	/*
+	 * Request the reload before the flush, which makes all vCPUs leave guest mode: they load
+	 * new roots before they enter it again.
+	 */
 	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 }
 
@@ -409,7 +418,10 @@ bool shadow_make_room(struct shadow_vm *sh)
 	struct mmu_zap z;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Roots cannot be reclaimed. If they counted, they could leave no room for other tables. */
+	/*
+	 * @nr does not include roots: they cannot be reclaimed, and could leave no room for other
+	 * tables.
+	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
 	shadow_zap_start(&z, sh);

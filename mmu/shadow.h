@@ -71,8 +71,8 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * For how many frames a vCPU counts how often their tables were given up: at least as many as one
- * instruction of user mode writes to before it makes progress (XSAVE with AMX: four pages).
+ * Number of frames for which a vCPU counts how often it gave up their tables. One instruction of
+ * user mode must not write to more frames before it makes progress (XSAVE with AMX: four pages).
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
@@ -219,13 +219,13 @@ struct shadow_vm {
 	struct list_head unsync;	/* out-of-sync tables, the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
-	unsigned long nr_pinned;	/* how many of nr_tables are roots */
+	unsigned long nr_pinned;	/* number of tables that are roots */
 	unsigned long max_tables;	/* KVM_SET_NR_MMU_PAGES; 0: see shadow_limit() */
 	unsigned long nr_nx_splits, nr_mmio;
 	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
 	u64 epoch;			/* count of flushes of the whole VM, from 1 */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* an entry was dropped that one INVLPG may not cover; lockless reads */
+	bool wide;	/* one INVLPG may not cover a dropped entry; also read without the lock */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
@@ -295,9 +295,9 @@ struct shadow_vcpu {
 		gfn_t gfn;
 		unsigned int times;	/* calls of fault_gives_up() for the frame */
 	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
-	unsigned int gave_up_next;	/* which of them is replaced next, modulo SHADOW_GAVE_UP */
+	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
-	u64 mmio_page[SHADOW_MMIO_HINTS];	/* hints: linear page numbers + 1, 0: none */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers + 1 of MMIO, 0: none */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -385,7 +385,7 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - empty the chain for a new leaf of @t that maps @gfn if full. mmu->lock: write */
+/** rmap_trim() - empty the chain of a new leaf of @t for @gfn if it is full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame

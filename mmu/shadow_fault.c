@@ -101,7 +101,10 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 /* How many times a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
 #define FAULT_GIVE_UP	2
 
-/* Return the count of @gfn in @mine->gave_up, 0 in place of the oldest if @gfn has none there. */
+/*
+ * Return the address of @gfn's count in @mine->gave_up. If @gfn has none, a count of 0 replaces the
+ * oldest one.
+ */
 static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
 {
 	unsigned int i;
@@ -117,10 +120,10 @@ static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
 }
 
 /*
- * A user-mode write to @gfn: kernels do not let user mode write to page tables in use, so that
- * @gfn is probably reused as ordinary memory. If it is in use, and another access of the same
- * instruction needs it as a table, the accesses would replace each other's shadow for ever: each
- * frame is given up a few times only. Return: true if its shadow tables shall be zapped
+ * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
+ * user mode write to page tables in use, so that @gfn is probably reused as ordinary memory. But if
+ * @gfn is a page table in use, which another access of the same instruction needs, zapping and
+ * shadowing could alternate for ever. Therefore the limit FAULT_GIVE_UP.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
@@ -197,7 +200,9 @@ static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned i
 	}
 	if (shadow_reduces(old, all))
 		return link_access(&t->link[i]) == (what & SHADOW_ALL);
-	/* On failure another CPU has changed the entry: the guest repeats the access and faults. */
+	/*
+	 * If the upgrade fails, another CPU has changed the entry: the guest's access faults again.
+	 */
 	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	return true;
@@ -242,7 +247,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
 	if (ret)
 		return ret;
-	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
+	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
 	/* If the host did not have this page, it probably does not have the neighbours either. */
@@ -306,7 +311,7 @@ static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsi
 {
 	if (role_level(t->role) > SHADOW_MAX_LEVEL)
 		return true;
-	/* Only the table at level 2 shows whether the large page has been split. */
+	/* Only the entry at level 2 tells whether the large page has been split. */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
 	f->level = fault_level_now(f);
@@ -336,7 +341,10 @@ static int shadow_map(struct shadow_fault *f)
 			t = map_descend(f, t, i, &verdict);
 			continue;
 		}
-		/* If the guest changes its entry after this check, it has yet to flush its TLB. */
+		/*
+		 * If the guest changes its entry after this check, it must still flush its TLB, and
+		 * okvm then drops the shadow entry.
+		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
 		return f->mmio ? map_mmio(f, t, i) : map_leaf(f, t, i);
@@ -385,7 +393,10 @@ static void fault_access(struct shadow_fault *f)
 	role = role_root(&f->mode, f->gva);
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
-	/* f->page is the access of a direct table, needed below a large page of the guest only. */
+	/*
+	 * f->page is needed only for a large page of the guest: it is the access of the direct
+	 * table that maps the page.
+	 */
 	if (f->path.level > 1)
 		f->page = shadow_leaf_access(role, above, entry, 0);
 }
@@ -660,8 +671,8 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * The slot of the hint for @gva's page. A page with MMIO is noted there, so that the fast handler
- * does not walk the guest's tables for it: MMIO needs the slow handler anyway.
+ * Return the place of the hint that @gva's page is MMIO. With this hint the fast handler does not
+ * walk the guest's tables: MMIO needs the slow handler anyway.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {

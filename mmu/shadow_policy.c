@@ -40,7 +40,10 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
-	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
+	/*
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
+	 * flush after its write sees nr_unsync.
+	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;
 	vcpu->vm->backend->mmu->flush_tlb(vcpu, invlpg_scope(vcpu), gva);

@@ -247,7 +247,10 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	struct shadow_vcpu *mine = vcpu->mmu->shadow;
 	struct shadow_root *r;
 
-	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
+	/*
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
+	 * flush after its write sees nr_unsync.
+	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
 		return false;
 	r = root_find_long(vcpu);

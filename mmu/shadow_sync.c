@@ -15,7 +15,10 @@ static bool table_is_orphan(const struct shadow_table *t)
 	return !t->parents && !t->roots;
 }
 
-/* Zap the orphaned tables of @gfn: they would make unsync_allowed() fail and are of no use. */
+/*
+ * Zap the tables of @gfn that have no parent and are no root: they are of no use, but would make
+ * unsync_allowed() fail.
+ */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -154,7 +157,10 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 	return false;
 }
 
-/* Sync the tables on the list @work with one flush. Zap orphans, whose process has ended. */
+/*
+ * Sync the tables on the list @work with one flush. Zap those without parent and root: their
+ * process has ended.
+ */
 static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -188,7 +194,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Return true if unsync_frame() would put another table on sh->unsync. */
+/* Return true if @gfn has a table that unsync_frame() would have to add to sh->unsync. */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -232,7 +238,10 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_root *root = vcpu->mmu->shadow->cur;
 	struct shadow_vm *sh = shadow_of(vcpu);
 
-	/* Pairs with unsync_frame(): the guest writes, and flushes, after nr_unsync was set. */
+	/*
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
+	 * flush after its write sees nr_unsync.
+	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
 	write_lock(&sh->mmu->lock);
@@ -341,7 +350,10 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	struct hlist_node *next;
 	struct mmu_zap z;
 
-	/* Pairs with table_protect(): a vCPU that makes a table later reads what was written. */
+	/*
+	 * Pairs with table_protect(): if rmap_shadowed() does not count a new table yet, the vCPU
+	 * that makes the table reads what was written.
+	 */
 	smp_mb();
 	if (!rmap_shadowed(sh, gfn))
 		return;
@@ -349,7 +361,10 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
 		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
-	/* With one vCPU the guest itself flushes changed entries; zapped tables need our flush. */
+	/*
+	 * Zapped tables always need a flush here. Dropped entries need none if the VM has one vCPU,
+	 * as the guest itself flushes.
+	 */
 	if (z.flush)
 		shadow_zap_finish(&z);
 	write_unlock(&sh->mmu->lock);

@@ -26,7 +26,7 @@
 #define SPTE_ADDR		GENMASK_ULL(51, 12)
 #define SPTE_HUGE		BIT_ULL(7)	/* a leaf above level 1, in both formats */
 
-/* Software bits. */
+/* Software bits, which hardware ignores. */
 #define SPTE_VALID		BIT_ULL(11)	/* a table or leaf, neither empty nor MMIO */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
 #define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
@@ -34,7 +34,7 @@
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
 #define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
-/* Entries that point to a table: the table replaces a huge page because of a fetch. */
+/* Only in entries that point to a table: the table splits a huge page for a fetch (see nx.c). */
 #define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* table entries do not use SPTE_HOST_WRITE */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
 				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)
@@ -108,9 +108,9 @@ struct spte_fmt {
 	u64 wb, uc;
 };
 
-extern const struct spte_fmt spte_fmt_ept;	/* with accessed and dirty bits */
+extern const struct spte_fmt spte_fmt_ept;	/* EPT entries with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that do not override the guest's PAT */
+extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that keep the guest's PAT */
 extern const struct spte_fmt spte_fmt_ept_noad_pat;
 extern const struct spte_fmt spte_fmt_pt;	/* not EPT: 4-level, 5-level or PAE paging */
 

@@ -150,7 +150,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	else if (spte_pfn(old) != spte_pfn(new))
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	/* Mark it dirty after the entry is set: KVM_GET_DIRTY_LOG then finds and protects it. */
+	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
 	if (f->writable && f->slot)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
@@ -168,7 +168,10 @@ void tdp_map(struct okvm_fault *f)
 		return;
 	for (level = mmu->root.level; table && level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
-		/* Read once: all checks and the compare-and-exchange must use the same value. */
+		/*
+		 * Read the entry once: all checks and the compare-and-exchange must use the same
+		 * value.
+		 */
 		old = READ_ONCE(*entry);
 		/* Keep an existing table of smaller pages instead of mapping a huge page. */
 		if (level <= f->level && !spte_is_table(old, level)) {
@@ -193,7 +196,10 @@ void tdp_map_mmio(struct okvm_fault *f)
 	for (level = mmu->root.level; level > 0; level--) {
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
-		/* A leaf belongs to a slot that is being deleted: the deletion zaps it. */
+		/*
+		 * If there is a leaf, its slot is being deleted, and the deletion zaps the leaf:
+		 * make no MMIO entry.
+		 */
 		if (spte_is_leaf(old, level))
 			return;
 		if (level == 1)
@@ -305,7 +311,9 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 		if (READ_ONCE(table[i]))
 			zap_entry(z, &table[i], it->level - 1);
 	}
-	/* CPUs' paging-structure caches may hold the address of the table, even if it is empty. */
+	/*
+	 * Flush: paging-structure caches may hold the table's address, even if the table is empty.
+	 */
 	z->flush = true;
 	list_add(&virt_to_page(table)->lru, &z->tables);
 	tdp_count(z->mmu, OKVM_VM_STAT_TABLES, -1);
@@ -390,7 +398,7 @@ static void zap_below(struct mmu_zap *z, struct iter *it)
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* The lock may have been dropped: other tables on the path of @it may have been freed. */
+	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be freed. */
 	it->gfn = end;
 	iter_restart(it);
 }
@@ -433,7 +441,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 		    slot_holds_page(slot, it.gfn, 2) &&
 		    hostmem_level(mmu->vm, okvm_slot_hva(slot, it.gfn)) > 1)
 			zap_table(&z, &it);
-		/* Entries below level 2 are of no interest here. */
+		/* Do not visit the entries below level 2, which point to no tables. */
 		if (it.level == 2)
 			iter_skip(&it);
 		else
@@ -456,7 +464,10 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 		young = true;
 		if (!clear)
 			break;
-		/* If this fails, another CPU has just changed the entry: the frame is in use. */
+		/*
+		 * If the compare-and-exchange fails, another CPU has just changed the entry: the
+		 * frame is in use.
+		 */
 		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
 	}
 	read_unlock(&mmu->lock);
@@ -479,7 +490,10 @@ void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end)
 	iter_start(&it, mmu->root.table, mmu->root.level, 1, start, end);
 	while (iter_valid(&it)) {
 		if (iter_moved(&it) && (need_resched() || rwlock_needbreak(&mmu->lock))) {
-			/* No flush needed here: no table was freed, and the caller flushes. */
+			/*
+			 * The lock may be dropped without a flush: no table was freed, and the
+			 * caller flushes at the end.
+			 */
 			cond_resched_rwlock_read(&mmu->lock);
 			iter_restart(&it);
 		}

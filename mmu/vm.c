@@ -153,8 +153,8 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 }
 
 /*
- * Zap all MMIO entries before the generation numbers in them wrap. No new ones are made meanwhile,
- * as the present generation is odd.
+ * Zap all MMIO entries before the generation numbers in them wrap. Meanwhile the generation is odd,
+ * so that no MMIO entry is made.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
 {
@@ -173,7 +173,10 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		vm->mmu->policy->collapse(vm->mmu, new);
 		return;
 	}
-	/* With INITIALLY_SET, frames are write-protected when userspace clears their bits. */
+	/*
+	 * With KVM_DIRTY_LOG_INITIALLY_SET, a frame is write-protected when userspace clears its
+	 * bit, not here.
+	 */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)
 		return;
@@ -190,7 +193,7 @@ void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask)
 {
 	unsigned int first, last;
 
-	/* One call for each run of consecutive bits. */
+	/* Call write_protect() once for each run of consecutive bits that are 1. */
 	while (mask) {
 		first = __ffs(mask);
 		last = ~(mask >> first) ? first + __ffs(~(mask >> first)) : BITS_PER_LONG;

@@ -49,8 +49,9 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 }
 
 /*
- * Reserved bits with 32-bit paging. Only an entry for a 4 MiB page has any: bit 21, and of bits
- * 20:13, which are address bits 39:32, those above MAXPHYADDR.
+ * Return the reserved bits of a present entry with 32-bit paging. Only the entry of a 4 MiB page
+ * has reserved bits: bit 21, and those of bits 20:13 (address bits 39:32) that are above
+ * MAXPHYADDR.
  */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
@@ -133,7 +134,7 @@ static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *re
 		return true;
 	if (access & WALK_FETCH)
 		return !path->exec || (!user && path->user && mode->smep);
-	/* Supervisor data access to a user page. */
+	/* SMAP: a supervisor accesses the data of a user page. */
 	if (!user && path->user && mode->smap)
 		return access & WALK_IMPLICIT || !regs->ac;
 	return false;
@@ -156,8 +157,8 @@ static u64 walk_frame(const struct walk_mode *mode, u64 entry)
 }
 
 /*
- * Initialize @path and find the table at which the walk begins. With PAE the table is in a PDPTE
- * register. Return: false if the PDPTE is not present
+ * Initialize @path and find the table at which the walk begins. With PAE, a PDPTE register has the
+ * table's address. Return: false if the PDPTE is not present
  */
 static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *regs, u64 gva,
 		       struct walk_path *path, u64 *table)

@@ -100,7 +100,7 @@ struct walk_result {
 enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the access is denied: #PF with walk_fault.error_code */
-	WALK_MEMORY,		/* no memory at a table's address, or it cannot be written */
+	WALK_MEMORY,		/* no memory at a table's address, or an entry cannot be written */
 	WALK_AGAIN,		/* given up as other CPUs keep changing the tables: no #PF */
 };
 

@@ -141,7 +141,7 @@ static void svm_vm_destroy(struct okvm_vm *vm)
 	okvm_emergency_put();
 }
 
-/* The source of okvm_hw_vcpu.id: the number of vCPUs created since the module was loaded. */
+/* The okvm_hw_vcpu.id of the vCPU created last. Each new vCPU gets the next number. */
 static atomic64_t last_id;
 
 static void hw_free(struct okvm_hw_vcpu *hw)

@@ -47,7 +47,7 @@ void svm_iopm_destroy(void)
  * and SVM instructions, which guests do not have.
  * INVD, WBINVD: a guest must not flush the host's caches, or even discard their content.
  * RDPMC, RDPRU: guests have no performance counters.
- * CR4 reads: the guest runs with the host's CR4.MCE.
+ * CR4 reads: CR4 in hardware has the host's MCE bit, which the guest must not see.
  */
 static const u8 always[] = {
 	INTERCEPT_CR4_READ, INTERCEPT_CR4_WRITE, INTERCEPT_SELECTIVE_CR0,
@@ -110,7 +110,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an in-kernel local APIC, each write to CR8 has to exit. */
+	/* Without an in-kernel local APIC, userspace has to see writes to CR8: let all exit. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);
@@ -147,7 +147,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 
 /*
  * Set which bits the guest owns (writes without exits): CR0.TS and CR0.MP, unless all writes to CR0
- * exit. It owns no bit of CR4. On SVM, PDPTEs are not registers: hardware reads them from memory.
+ * exit. It owns no bit of CR4. Hardware reads PDPTEs from memory on SVM, which has no registers for
+ * them.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {

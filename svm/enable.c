@@ -96,7 +96,7 @@ int svm_cpu_enable(void)
 	c->spec_reduced = okvm_bp_spec_reduce(true);
 	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);
-	/* The TLB may hold translations of former guests: the first vCPU begins a generation. */
+	/* Let the first vCPU begin a generation: the TLB may hold translations of former guests. */
 	c->asid_generation++;
 	c->next_asid = svm_caps.asids;
 	return 0;
@@ -163,7 +163,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Repeat this until one VMRUN succeeds: VMRUN of the generation's first vCPU may fail. */
+	/* Request the flush until a VMRUN succeeds: the generation's first VMRUN may fail. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

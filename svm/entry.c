@@ -19,7 +19,9 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* The id of the last vCPU on this CPU. A pointer would not do, as its memory may be reused. */
+/*
+ * The id of the last vCPU on this CPU. Not its address, which a new vCPU may get after it is freed.
+ */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
@@ -28,7 +30,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* This CPU may have cached VMCB fields when the vCPU ran here before. */
+		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -106,14 +108,14 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* VMRUN does not switch DEBUGCTL: the host's BTF would affect the guest's single steps. */
+	/* VMRUN does not switch DEBUGCTL: the host's BTF would change the guest's single steps. */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI is pending behind the event in event_inj: exit right after the delivery. */
+	/* An NMI has to follow the event in event_inj: exit right after the event's delivery. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -137,7 +139,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* #VMEXIT leaves the guest's DR6 in the CPU, which a #DB of the host would then show. */
+	/* Reset DR6, where #VMEXIT leaves the guest's value: a #DB of the host would report it. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))
@@ -212,12 +214,12 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Nested page faults are counted under this number, as their exit code is too large. */
+/* The number under which nested page faults are counted, as their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
 
-/* Registers whose copies are invalid after a #VMEXIT. The other general registers are current. */
+/* Registers whose copies a #VMEXIT makes invalid. The other general registers have valid copies. */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_PDPTR))
 
@@ -267,7 +269,10 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->given))
 		svm_events_given(vcpu);
-	/* Recover an interrupted event at every exit, even a host interrupt's: else it is lost. */
+	/*
+	 * Recover an interrupted event at every exit, even if a host interrupt has caused the exit:
+	 * otherwise the event is lost.
+	 */
 	if (unlikely(hw->cut_info & SVM_EXITINTINFO_VALID))
 		svm_events_cut_short(vcpu);
 }
@@ -311,13 +316,13 @@ static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
-	/* STI blocks interrupts for one more instruction. */
+	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
 	cpu_relax();
 	local_irq_disable();
 }
 
 /*
- * An NMI is pending until the end of an interrupt shadow, for which SVM has no exit: emulate the
+ * An NMI has to wait for the end of an interrupt shadow, for which SVM has no exit: emulate the
  * instruction in the shadow. If the emulator does not know the instruction, hardware executes it,
  * and the NMI is injected at a later exit.
  */

@@ -44,7 +44,10 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
-/* For IN and OUT every CPU reports the next RIP (EXITINFO2): only RFLAGS.TF matters. */
+/*
+ * svm_traps() for IN and OUT: as every CPU reports their next RIP (EXITINFO2), check only
+ * RFLAGS.TF.
+ */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
@@ -80,7 +83,10 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	svm_event_ops.want_window(vcpu, false, false);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
+	/*
+	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
+	 * return.
+	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
@@ -149,9 +155,9 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The guest has accessed an address without memory, or written to read-only memory. If the CPU did
- * this to deliver an event, and memory is there, the emulator delivers the event or executes the
- * instruction that causes it.
+ * The guest has accessed an address without memory, or written to read-only memory. If the CPU made
+ * the access to deliver an event, and @gpa is in memory, the emulator delivers the event or
+ * executes the instruction that causes it.
  */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {
@@ -309,7 +315,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* Guests have no SVM, SMM, RDPRU. RDTSCP and INVPCID exit if the guest's CPUID has none. */
+	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP and INVPCID exit only if CPUID lacks them. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

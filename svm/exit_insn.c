@@ -35,7 +35,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* In real mode VMMCALL is legal, but the decoder refuses it, as it refuses VMCALL. */
+	/* VMMCALL is legal in real mode, but the decoder refuses it there (and VMCALL). */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)
@@ -64,7 +64,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* Without an in-kernel local APIC, exit to userspace if the write has lowered the TPR. */
+/* Emulate a write to CR8. Without an in-kernel APIC, exit to userspace if it lowers the TPR. */
 static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 {
 	unsigned long old = okvm_get_cr8(vcpu);
@@ -157,7 +157,7 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);
-	/* The XOR also inverts DR6.RTM and the bus-lock bit, which an exception clears. */
+	/* The XOR also inverts DR6.RTM and the bus-lock bit, which a #DB reports by the value 0. */
 	okvm_queue_db(vcpu, dr6 ^ DR6_RESERVED);
 	return OKVM_RESUME;
 }

@@ -27,7 +27,8 @@ static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 
 /*
  * Make the handler return behind the instruction. A CPU with NRIPS pushes the VMCB's next RIP, a
- * CPU without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may be either: set both.
+ * CPU without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may or may not have
+ * NRIPS: set both fields.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -119,15 +120,16 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* While NMIs are masked, no other action is needed: IRET exits. */
+	/* While NMIs are masked, the intercepted IRET is the window: nothing else is needed. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->given;
 	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
 }
 
 /*
- * Inject the NMI after the next exit. The interrupt window exits at the end of the shadow if the
- * guest's RFLAGS.IF is 1 there.
+ * Called if the emulator does not know the instruction in an interrupt shadow. Inject the NMI after
+ * the next exit. The interrupt window makes an exit at the end of the shadow if RFLAGS.IF is 1
+ * there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {

@@ -65,14 +65,17 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 		hw->vmcb->save.spec_ctrl = val;
 	if (!val || hw->spec_ctrl_direct)
 		return;
-	/* A guest that writes it once is expected to write it often: stop intercepting it. */
+	/* A guest that writes SPEC_CTRL once will probably write it often: stop intercepting it. */
 	hw->spec_ctrl_direct = true;
 	svm_msrpm_update(vcpu);
 }
 
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
-	/* svm_vcpu_put() must not run in between: it compares tsc_aux to the host's value. */
+	/*
+	 * Between the writes svm_vcpu_put(), which compares tsc_aux to the host's value, must not
+	 * run.
+	 */
 	preempt_disable();
 	hw->tsc_aux = val;
 	if (hw->host_loaded)
@@ -80,7 +83,7 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 	preempt_enable();
 }
 
-/* VMLOAD and VMSAVE keep only 32 bits of these MSRs, as AMD has no SYSENTER in long mode. */
+/* VMLOAD and VMSAVE keep 32 bits of SYSENTER_ESP and _EIP: AMD has no SYSENTER in long mode. */
 static u64 width_kept(u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_SYSENTER_ESP || msr == MSR_IA32_SYSENTER_EIP)

@@ -51,7 +51,7 @@ static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			var->type |= 1;
 		break;
 	case OKVM_SEG_SS:
-		/* On AMD CPUs, loading a null selector into SS leaves B set. */
+		/* Clear B: on AMD CPUs, it stays set when a null selector is loaded into SS. */
 		if (var->unusable)
 			var->db = 0;
 		var->dpl = save->cpl;
@@ -180,9 +180,9 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /* ---- control registers ---- */
 
 /*
- * A change of these bits flushes the TLB of a CPU (APM "Implicit Invalidations"). VMRUN loads the
- * new values without a flush, so that okvm has to flush. With paging off, the guest's accesses make
- * TLB entries under its ASID, too.
+ * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
+ * loads the new values without a flush, so that okvm has to flush. With paging off, the guest's
+ * accesses make TLB entries under its ASID, too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \

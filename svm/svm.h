@@ -43,7 +43,7 @@ struct okvm_hw_vcpu {
 
 	/* State of the last #VMEXIT. */
 	u32 exit_code;
-	u32 cut_info;		/* EXITINTINFO: the exit has interrupted this event's delivery */
+	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off: VMRUN was not executed */
 	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
 	int entry_cpu;
@@ -60,16 +60,16 @@ struct okvm_hw_vcpu {
 	u64 spec_ctrl;
 	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 
-	/* Events. */
+	/* State of event injection. */
 	bool given;		/* vmcb->control.event_inj has an event for the next VMRUN */
 	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
-	unsigned long soft_rip;	/* address of this instruction */
+	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
-	bool nmi_behind;	/* an NMI is pending behind the event in event_inj */
-	bool step;		/* an NMI is pending: emulate to the end of the interrupt shadow */
-	bool nmi_late;		/* an NMI is pending: the emulator failed, inject after the stay */
-	bool tpr_held;		/* an interrupt is pending until the TPR falls */
+	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
+	bool step;		/* emulate to the end of the interrupt shadow: an NMI waits */
+	bool nmi_late;		/* emulation for @step failed: inject the NMI after the stay */
+	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };
 

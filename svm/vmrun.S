@@ -53,7 +53,7 @@ SYM_FUNC_START(svm_enter)
 
 	testb $F_SPEC, FRAME_FLAGS(%rsi)
 	jz .Lspec_loaded
-	/* With the guest's SPEC_CTRL, execute no return and no indirect branch before VMRUN. */
+	/* Until VMRUN, execute no return or indirect branch: SPEC_CTRL has the guest's value. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded

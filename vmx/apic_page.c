@@ -5,10 +5,10 @@
  * accesses to the page into accesses to the virtual-APIC page, or into exits that report the
  * register's offset. The content of the page is not used.
  *
- * A vCPU without the control would access the page itself. As the page tables belong to the VM and
- * the control to the vCPU, the page is mapped only while every vCPU's APIC is an xAPIC at the
- * default address. When one APIC is not, the frame is MMIO for all vCPUs, and the control has no
- * effect on the others. Upstream has a memory slot of its own at this address instead.
+ * A vCPU without the control would access the content of the page. The control is per vCPU, but the
+ * page tables are per VM. Therefore the page is mapped only while every vCPU's APIC is an xAPIC at
+ * the default address. Otherwise the frame is MMIO for all vCPUs, and vCPUs with the control make
+ * MMIO exits, too. Upstream has a memory slot of its own at this address instead.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>
@@ -54,7 +54,7 @@ err_hw:
 	return -ENOMEM;
 }
 
-/* Called when the VM has no vCPUs. */
+/* Called when the VM has no vCPUs any more. */
 void vmx_apic_page_destroy(struct okvm_vm *vm)
 {
 	struct okvm_hw_vm *vm_hw = vm->hw;

@@ -24,7 +24,8 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
 /*
  * Set @vector in the posted-interrupt descriptor. The sender that changes ON (outstanding
  * notification) from 0 to 1 notifies the target. A vCPU in guest mode then takes the vector without
- * an exit; any other vCPU finds it before its next VM entry. Without @notify the caller kicks.
+ * an exit; any other vCPU finds it before its next VM entry. If @notify is false, the caller kicks
+ * the target instead.
  */
 static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
@@ -39,8 +40,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * Posting was switched off meanwhile. If switch_apicv() has not moved the vector to IRR,
-	 * withdraw it here, so that the caller sets IRR. Pairs with smp_mb() in switch_apicv().
+	 * If hw->apicv is false, posting was switched off meanwhile. If switch_apicv() has not
+	 * moved the vector to IRR, withdraw the vector here, so that the caller sets IRR. Pairs
+	 * with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -62,10 +64,10 @@ void vmx_post_self(void)
 }
 
 /*
- * Kick a vCPU that does not use posted interrupts by the notification vector: it makes a VM exit,
- * and fast_kick() completes the interrupt without calling the host's handler. If the vCPU has
- * switched posting on meanwhile, the vector makes no exit. But to do so, the vCPU has left guest
- * mode, which is the purpose of a kick.
+ * Kick a vCPU. If it does not use posted interrupts, send the notification vector: it causes a VM
+ * exit, and fast_kick() completes the interrupt without calling the host's handler. If the vCPU
+ * switches posting on meanwhile, the vector causes no VM exit. But to switch posting on, the vCPU
+ * has left guest mode, which is the purpose of a kick.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -111,7 +113,7 @@ static void pull_posted(struct okvm_vcpu *vcpu)
 	u64 bits;
 
 	clear_bit(0, &hw->pi->control);
-	/* Clear ON before PIR is read: whoever posts a vector later sets ON again. */
+	/* Clear ON before reading PIR: a sender that posts after the read sets ON again. */
 	smp_mb__after_atomic();
 	for (i = 0; i < 4; i++) {
 		if (!READ_ONCE(hw->pi->pir[i]))
@@ -152,7 +154,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		if (hw->vmcs.exec & CPU_BASED_TPR_SHADOW && !hw->apicv) {
 			u8 tpr = *(u8 *)(okvm_apic_page(vcpu) + APIC_TASKPRI);
 
-			/* Exit when the guest's TPR no longer blocks the pending interrupt. */
+			/*
+			 * Let the guest exit when its TPR no longer blocks the pending interrupt.
+			 */
 			vmcs_tpr_threshold_set(&hw->vmcs,
 					       arg < 0 || tpr >> 4 < arg >> 4 ? 0 : arg >> 4);
 		}
@@ -198,7 +202,10 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 	if (hw->apicv == on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
-	/* Vectors posted before this barrier move to IRR. Later senders see that posting is off. */
+	/*
+	 * pull_posted() gets the vectors posted before this barrier. Later, senders see the new
+	 * apicv.
+	 */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
 		pull_posted(vcpu);
@@ -217,7 +224,7 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 
 /*
  * VIRTUALIZE_X2APIC_MODE: accesses to x2APIC MSRs that do not exit go to the virtual-APIC page.
- * VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access page go there, too (apic_page.c).
+ * VIRTUALIZE_APIC_ACCESSES: the same for accesses to the APIC-access page (apic_page.c).
  */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
@@ -243,7 +250,7 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 
 	if (apicv)
 		exec2 |= APICV_CONTROLS;
-	/* TLB entries record whether a page is the APIC-access page. */
+	/* Flush: TLB entries record whether a page is the APIC-access page. */
 	if ((hw->vmcs.exec2 ^ exec2) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		hw->todo |= VMX_TODO_FLUSH_ALL;
 	vmcs_exec2_set(&hw->vmcs, exec2 | vmx_caps.exec2_fixed);

@@ -33,7 +33,7 @@ OPTION(vpid, opt_vpid, "tagged TLB entries");
 OPTION(unrestricted_guest, opt_unrestricted, "real mode and unpaged mode without emulation");
 OPTION(tpr_shadow, opt_tpr, "CR8 without exits");
 OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
-/* Off by default, as it is tested on emulated CPUs only (Documentation/parameters.rst). */
+/* APICv is off by default: it is tested on emulated CPUs only (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
 OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
@@ -53,7 +53,7 @@ static char *l1d_flush = "auto";
 module_param(l1d_flush, charp, 0444);
 MODULE_PARM_DESC(l1d_flush, "L1D flush on entry: auto, never, cond, always");
 
-/* ---- VPIDs: 0 is the host's; a vCPU with VPID 0 runs without VPIDs ---- */
+/* ---- VPIDs: VPID 0 is the host's; a vCPU with VPID 0 runs with VPIDs disabled ---- */
 
 #define NR_VPIDS	65536
 static DEFINE_SPINLOCK(vpid_lock);
@@ -215,7 +215,10 @@ static u32 vmx_caps_bits(void)
 		    !(r->ept & ~vmx_caps.ept_cap))
 			caps |= r->cap;
 	}
-	/* Without self-snooping a CPU lets two types of one page disagree about its content. */
+	/*
+	 * Without self-snooping, host and guest may see different contents of a page that they
+	 * access with different memory types: then do not offer the guest's PAT.
+	 */
 	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
 	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
 		caps |= OKVM_HW_GUEST_PAT;
@@ -320,7 +323,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	/* A whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
+	/* Allocate a whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
 	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!hw->pi || vmcs_alloc(&hw->vmcs))
 		goto err_hw;

@@ -91,7 +91,10 @@ struct pair {
 	u32 exit;
 };
 
-/* The control that loads the guest's MSR value is usable only with the one for the host's value. */
+/*
+ * The entry control, which loads the guest's value of an MSR, is usable only together with the exit
+ * control, which loads the host's value.
+ */
 static const struct pair pairs[] = {
 	{ VM_ENTRY_LOAD_IA32_PAT, VM_EXIT_LOAD_IA32_PAT },
 	{ VM_ENTRY_LOAD_IA32_EFER, VM_EXIT_LOAD_IA32_EFER },
@@ -110,8 +113,8 @@ static void drop_odd_pairs(struct vmx_caps *caps)
 }
 
 /*
- * The options, and what each requires: other options (@needs) and controls. If an option is not
- * used, its controls are cleared. Each row follows the rows of the options that it needs.
+ * The options of enum vmx_opt. Each requires other options (@needs) and controls. If an option is
+ * not used, its controls are cleared. Each row follows the rows of the options that it needs.
  */
 struct option {
 	u32 opt;
@@ -190,7 +193,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 			caps->opts |= o->opt;
 			continue;
 		}
-		/* This also clears controls that the option shares with another one. */
+		/* This also clears controls that @o shares with another option. */
 		caps->pin &= ~o->pin | caps->pin_fixed;
 		caps->exec &= ~o->exec | caps->exec_fixed;
 		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;

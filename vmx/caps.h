@@ -39,7 +39,7 @@ struct vmx_msrs {
 #define VMX_EXEC2_ENCLV_EXITING		BIT(28)
 /* The name SECONDARY_EXEC_*XSAVES differs between kernel versions. */
 #define VMX_EXEC2_XSAVES		VMCS_CONTROL_BIT(XSAVES)
-/* Write-back, as IA32_VMX_BASIC and EPTP encode memory types. */
+/* The memory type WB (write-back), as IA32_VMX_BASIC and EPTP encode it. */
 #define VMX_MEMTYPE_WB			6
 #define VMX_ENCLV_EXITING_BITMAP	0x2036
 

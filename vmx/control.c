@@ -78,7 +78,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 	if (vmx_is_shadow(vcpu))
 		exec |= CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			CPU_BASED_INVLPG_EXITING;
-	/* vmx_want_window() sets and clears these two controls: keep them. */
+	/* Keep the two window controls as vmx_want_window() has set them. */
 	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
 }
@@ -113,7 +113,7 @@ static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 		exec2 |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (feat->xsaves)
 		exec2 |= VMX_EXEC2_XSAVES;
-	/* vmx_apic_update() and vmx_set_cr4() set and clear these controls: keep them. */
+	/* Keep these controls as vmx_apic_update() and vmx_set_cr4() have set them. */
 	exec2 |= hw->vmcs.exec2 & (SECONDARY_EXEC_DESC | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 			      SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 			      SECONDARY_EXEC_APIC_REGISTER_VIRT |
@@ -183,7 +183,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		vmx_apic_update(vcpu);
 	if (what & OKVM_ICPT_CONTROLS) {
 		update_controls(vcpu);
-		/* The guest's CPUID decides which user-return MSRs are visible. */
+		/* A new CPUID may change which user-return MSRs the guest sees. */
 		to_hw(vcpu)->uret_stale = true;
 	}
 	if (what & (OKVM_ICPT_MSRS | OKVM_ICPT_APIC)) {
@@ -217,7 +217,9 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 	u64 eptp = root->pa | VMX_MEMTYPE_WB | (u64)(root->level - 1) << 3;
 
 	if (vmx_is_shadow(vcpu)) {
-		/* With too many levels, hardware would use pages of the guest as page tables. */
+		/*
+		 * If the walk began at a too high level, hardware would use guest pages as tables.
+		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
 		return;
@@ -283,13 +285,17 @@ static void invalidate_vpid(u16 vpid)
 
 void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
-	/* FLUSH_ALL includes linear translations: another vCPU may have used the VPID before. */
+	/*
+	 * Another vCPU may have used the VPID before: FLUSH_ALL flushes linear translations, too.
+	 */
 	if (hw->todo & VMX_TODO_FLUSH_ALL && hw->vmcs.eptp)
 		invalidate_ept(hw->vmcs.eptp);
 	if (hw->todo & (VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST))
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
-	/* An L1D flush by IA32_FLUSH_CMD also clears the CPU buffers; one by software does not. */
+	/*
+	 * An L1D flush by IA32_FLUSH_CMD also clears the CPU buffers. A flush by reading does not.
+	 */
 	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return;
 	if (hw->todo & VMX_TODO_CLEAR_BUFFERS)
@@ -307,8 +313,9 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * Set the deadline of the preemption timer. With guest_time_bound the timer stays on without a
- * deadline, and the bound is its start value. Return: false if the CPU has no usable timer
+ * Set the deadline of the preemption timer. With the parameter guest_time_bound, the timer also
+ * runs if there is no deadline, and then starts at the bound.
+ * Return: false if the CPU has no usable timer
  */
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 {

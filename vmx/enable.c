@@ -105,8 +105,8 @@ int vmx_cpu_enable(void)
 }
 
 /*
- * Clear @arg, a VMCS, on the CPU where it is loaded. IRQs off. vmx_emergency() may interrupt this as
- * an NMI at any point.
+ * Execute VMCLEAR for the VMCS @arg on the CPU where it is loaded. IRQs off. At any point, an NMI
+ * may call vmx_emergency().
  */
 static void vmcs_clear_here(void *arg)
 {
@@ -120,7 +120,7 @@ static void vmcs_clear_here(void *arg)
 	vmx_insn_vmclear(vmcs->pa);
 	vmcs->frame.flags &= ~BIT(VMX_FRAME_LAUNCHED_BIT);
 	list_del(&vmcs->node);
-	/* Take the VMCS off this CPU's list before another CPU sees that it may load it. */
+	/* Another CPU may load the VMCS when it sees cpu = -1: list_del() must be visible first. */
 	smp_wmb();
 	WRITE_ONCE(vmcs->cpu, -1);
 }

@@ -57,7 +57,10 @@ static void host_state_save(struct okvm_hw_vcpu *hw)
 	hw->host_saved = true;
 }
 
-/* VM exits make LDTR unusable. If the process has an LDT, its descriptor is still in the GDT. */
+/*
+ * VM exits make LDTR unusable. If the process has an LDT, reload LDTR from the descriptor, which is
+ * still in the GDT.
+ */
 static void host_ldt_restore(void)
 {
 #ifdef CONFIG_MODIFY_LDT_SYSCALL
@@ -241,7 +244,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
-	/* Check ON after vcpu->mode became IN_GUEST: later senders notify this CPU. */
+	/* A sender that sets ON after this check sees that vcpu->mode is IN_GUEST, and notifies. */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
@@ -251,7 +254,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/* VM exits clear DEBUGCTL, and perf changes it in interrupts: read it each time. */
+	/* VM exits clear DEBUGCTL: save it at each stay, as perf changes it in interrupts. */
 	hw->host_debugctl = get_debugctlmsr();
 }
 
@@ -327,7 +330,7 @@ static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 	}
 }
 
-/* Registers whose copies are invalid after a VM exit. The other general registers are current. */
+/* Registers whose copies a VM exit makes invalid. The other general registers have valid copies. */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_CR4) | \
 			 BIT(OKVM_REG_PDPTR))
@@ -390,7 +393,9 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 	const u32 with_error = INTR_INFO_VALID_MASK | INTR_INFO_DELIVER_CODE_MASK;
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
-	/* A failed VMLAUNCH or VMRESUME does not write the other exit-information fields. */
+	/*
+	 * After a failed VMLAUNCH or VMRESUME, other exit information is that of an earlier exit.
+	 */
 	if (hw->entry_failed)
 		return;
 	info->info1 = vmx_qual(hw);
@@ -433,7 +438,7 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
-	/* STI blocks interrupts for one more instruction. */
+	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
 	cpu_relax();
 	local_irq_disable();
 }

@@ -225,7 +225,7 @@ struct vmx_entry_rule {
 	u8 fields[4];
 };
 
-/* The rules for guest state. They follow all other rules. */
+/* The rules for guest state. vmx_entry_rule() numbers them after all other rules. */
 extern const struct vmx_entry_rule vmx_guest_rules[];
 extern const unsigned int vmx_nr_guest_rules;
 

@@ -108,7 +108,10 @@ static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 	return seg == CS || usable(e, seg);
 }
 
-/* Find the first checked segment register in @mask that is @bad. Return: field or VMX_F_NONE */
+/*
+ * Find the first segment register of @mask that the rules apply to and for which @bad returns true.
+ * Return: its field @part, or VMX_F_NONE
+ */
 static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part part,
 		    bool (*bad)(const struct vmx_entry *e, unsigned int seg))
 {
@@ -124,7 +127,7 @@ static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part
 #define DATA_SEGS	(BIT(ES) | BIT(DS) | BIT(FS) | BIT(GS))
 #define CODE_OR_DATA	(DATA_SEGS | BIT(CS) | BIT(SS))
 
-/* Find the first segment register whose @part has no legal value for virtual-8086 mode. */
+/* In virtual-8086 mode, find the first segment register whose @part has an illegal value. */
 static u32 v86_find(const struct vmx_entry *e, enum vmx_entry_seg_part part)
 {
 	unsigned int seg;

@@ -25,7 +25,7 @@
 #include "entry_guest.c"
 #include "vmx/entry_kunit.h"
 
-/* The number of random states in the suite. A write to the parameter entry_states tries more. */
+/* The number of random states in the suite. The parameter entry_states makes the test try more. */
 #define ENTRY_STATES	3000
 
 int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);
@@ -214,8 +214,8 @@ static bool is_fault(const struct vmx_entry_rule *rule)
 }
 
 /*
- * Return the first broken rule of those that the emulated CPU checks. Set *@fault if a rule is
- * broken that it does not check.
+ * Return the first broken rule that the emulated CPU checks. Set *@fault to true if @e breaks a
+ * rule that the emulated CPU, due to a bug, does not check.
  */
 static const struct vmx_entry_rule *first_broken(const struct vmx_entry *e, bool *fault)
 {
@@ -368,7 +368,7 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 	if (!(e->f[VMX_F_PIN] & PIN_BASED_VMX_PREEMPTION_TIMER) ||
 	    e->f[VMX_F_ACTIVITY] == GUEST_ACTIVITY_WAIT_SIPI)
 		return true;
-	/* The emulated CPU cannot exit from a guest with CR4.LA57 to a host without. */
+	/* The emulated CPU cannot exit from a guest with CR4.LA57 to a host without LA57. */
 	if (e->f[VMX_F_GUEST_CR4] & X86_CR4_LA57)
 		return true;
 	/* Without EPT, the CPU reads the guest's PDPTEs from the host's memory. */
@@ -380,7 +380,10 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 	       e->f[VMX_F_EXEC2] & SECONDARY_EXEC_SHADOW_VMCS;
 }
 
-/* Restore the host state. If a control is illegal, VM entry fails whatever the host state is. */
+/*
+ * Undo changes of the host state: an illegal control makes VM entry fail whatever the host state
+ * is.
+ */
 static void keep_host(struct vmx_entry *e, const struct vmx_entry *was)
 {
 	u32 field;
@@ -425,7 +428,9 @@ static void one_state(struct tally *tally)
 	rule = first_broken(&e, &fault);
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);
-	/* A VM entry that fails due to guest state loads the host state, too. */
+	/*
+	 * Do not enter with harmful state: the host state is loaded even if guest state is illegal.
+	 */
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {
 		tally->skipped++;

@@ -44,7 +44,8 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 	}
 	/*
 	 * The timer has expired before the deadline. Either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over: then end the stay, so that the host takes interrupts.
+	 * bits, or guest_time_bound is over. In the second case end the stay, so that the host
+	 * takes interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -56,7 +57,10 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_INTR_WINDOW_EXITING);
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* If userspace has requested the window, leave the fast loop: KVM_RUN checks for it. */
+	/*
+	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
+	 * return.
+	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
@@ -85,7 +89,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: a later requester sends a kick again. */
+	/* Pairs with smp_mb() in request.c: after this store, a requester sends a kick again. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }
@@ -191,9 +195,9 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_GETSEC]			= vmx_exit_ud,
 	[EXIT_REASON_HLT]		= vmx_exit_hlt,
 	[EXIT_REASON_INVD]		= vmx_exit_nop,
-	[EXIT_REASON_INVLPG]		= vmx_exit_invlpg,	/* shadow paging */
+	[EXIT_REASON_INVLPG]		= vmx_exit_invlpg,	/* with shadow paging only */
 	[EXIT_REASON_RDPMC]		= vmx_exit_rdpmc,
-	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* never enabled */
+	[EXIT_REASON_RDTSC]		= exit_unexpected,	/* RDTSC exiting is never set */
 	[EXIT_RSM]			= vmx_exit_ud,
 	[EXIT_REASON_VMCALL]		= vmx_exit_vmcall,
 	[EXIT_REASON_VMCLEAR]		= vmx_exit_ud,		/* guests have no VMX */
@@ -225,7 +229,7 @@ static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_EPT_VIOLATION]	= vmx_exit_ept,
 	[EXIT_REASON_EPT_MISCONFIG]	= vmx_exit_misconfig,
 	[EXIT_REASON_INVEPT]		= vmx_exit_ud,
-	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* never enabled */
+	[EXIT_REASON_RDTSCP]		= exit_unexpected,	/* RDTSC exiting is never set */
 	[EXIT_REASON_PREEMPTION_TIMER]	= exit_resume,		/* guest_time_bound is over */
 	[EXIT_REASON_INVVPID]		= vmx_exit_ud,
 	[EXIT_REASON_WBINVD]		= vmx_exit_nop,
@@ -282,7 +286,9 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 	const union qual_io q = { vmx_qual(hw) };
 
 	arch->stay.pio_missed = false;
-	/* The completion needs RIP and RFLAGS: read them here, without the indirect call. */
+	/*
+	 * The completion needs RIP and RFLAGS: read them here, without okvm_rip()'s indirect call.
+	 */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	arch->pio.port = q.port;
@@ -325,7 +331,7 @@ static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 		handler = exit_table[array_index_nospec(reason, VMX_NR_EXITS)];
 	if (!handler)
 		return exit_unexpected(vcpu);
-	/* Most handlers need RIP and RFLAGS: read them here, without the indirect call. */
+	/* Most handlers need RIP and RFLAGS: read them here, without okvm_rip()'s indirect call. */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);
 	okvm_vcpu_srcu_lock(vcpu);

@@ -71,7 +71,10 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 		okvm_queue_exception_err(vcpu, X86_TRAP_AC, error);
 		return OKVM_RESUME;
 	}
-	/* The kernel warns and disables the detection for this thread, or returns false. */
+	/*
+	 * handle_guest_split_lock() warns and disables split-lock detection for this thread. If the
+	 * detection is fatal, it returns false.
+	 */
 	if (handle_guest_split_lock(okvm_rip(vcpu)))
 		return OKVM_RESUME;
 	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
@@ -81,8 +84,8 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * With TF and blocking by STI or MOV SS, VM entry requires a pending single-step trap (SDM "Checks
- * on Guest Non-Register State").
+ * If RFLAGS.TF is 1 and interrupts are blocked by STI or MOV SS, VM entry requires a pending
+ * single-step trap (SDM "Checks on Guest Non-Register State"): set it.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
@@ -103,7 +106,10 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (vcpu->arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
-	/* The exit of INT1, a trap, is fault-like: skip INT1. Its #DB replaces the trap by TF. */
+	/*
+	 * INT1 makes a trap, but the exit leaves RIP at INT1: skip INT1. Its #DB replaces the trap
+	 * of RFLAGS.TF.
+	 */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn_fast(vcpu);
 	else
@@ -172,7 +178,7 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	vmx_sync_wp(vcpu);
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-	/* After a hardware event the old task continues at the instruction, else behind it. */
+	/* Length 0 (hardware event): the old task continues at RIP, else behind the instruction. */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

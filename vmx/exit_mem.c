@@ -87,7 +87,7 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 
-/* Handle a fault at @gpa; @operand as operand_gpa() returns it */
+/* Handle a fault at @gpa. @operand is the result of operand_gpa(). */
 static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);
@@ -147,7 +147,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 
 /* ---- page faults: shadow paging ---- */
 
-/* A supervisor access at CPL 3 is an implicit one by the CPU, to a descriptor table or a TSS. */
+/* At CPL 3, a supervisor access is the CPU's implicit access to a descriptor table or a TSS. */
 static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 {
 	struct okvm_page_fault pf = {
@@ -189,7 +189,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	unsigned long cr2;
 	int verdict;
 
-	/* With PREEMPT_RT, rwlocks such as mmu->lock sleep. */
+	/* With PREEMPT_RT, rwlocks such as mmu->lock sleep, which is forbidden with IRQs off. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return false;
 	if (!is_page_fault(info))
@@ -198,7 +198,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
 		return false;
 	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
-	/* Reading user memory may fault on the host, which overwrites the guest's CR2. */
+	/* The handler reads user memory: a #PF of the host would overwrite the guest's CR2. */
 	cr2 = native_read_cr2();
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (unlikely(native_read_cr2() != cr2))
@@ -261,7 +261,10 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 	}
 }
 
-/* The emulator walks the guest's tables: update the walker's CR0.WP, which the guest may own. */
+/*
+ * The emulator walks the guest's tables: update the walker's CR0.WP, which the guest may change
+ * without an exit.
+ */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {
 	vmx_sync_wp(vcpu);

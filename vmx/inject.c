@@ -104,7 +104,7 @@ static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 
 	if (likely(!shadow && val == hw->shadow))
 		return;
-	/* VM entry fails if both kinds of blocking are set. */
+	/* Set only one: VM entry fails if STI and MOV SS both block interrupts. */
 	if (shadow & OKVM_IRQ_SHADOW_MOV_SS)
 		val |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & OKVM_IRQ_SHADOW_STI)

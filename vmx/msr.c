@@ -50,8 +50,8 @@ static bool uret_used(unsigned int slot)
 }
 
 /*
- * If the host has disabled TSX, a guest must not enable it: TSX_CTRL is not switched then, as the
- * host's administrator may consider TSX unsafe.
+ * If the host has disabled TSX, okvm does not switch TSX_CTRL: a guest must not enable TSX, which
+ * the host's administrator may consider unsafe.
  */
 static bool uret_wanted_on_host(u32 msr)
 {
@@ -93,7 +93,7 @@ static void uret_on_return(struct user_return_notifier *urn)
 	struct uret_cpu *c = container_of(urn, struct uret_cpu, urn);
 	unsigned long flags;
 
-	/* IRQs off, as vmx_uret_cpu_off() may run in an IPI. */
+	/* Disable IRQs, as an IPI may call vmx_uret_cpu_off(). */
 	local_irq_save(flags);
 	if (c->registered) {
 		c->registered = false;
@@ -336,7 +336,7 @@ static void set_spec_ctrl(struct okvm_vcpu *vcpu, u64 val)
 	vcpu->arch->spec_ctrl = val;
 	if (!val || hw->spec_ctrl_direct)
 		return;
-	/* A guest that writes it once is expected to write it often: stop intercepting it. */
+	/* A guest that writes SPEC_CTRL once will probably write it often: stop intercepting it. */
 	hw->spec_ctrl_direct = true;
 	pass_spec_ctrl(vcpu);
 }

@@ -94,7 +94,7 @@ union qual_ept {
 	};
 };
 
-/* APIC-access types of linear accesses by an instruction's operand; others have no name here. */
+/* The APIC-access types of an instruction's linear data accesses. Other types have no name here. */
 enum qual_apic_type { QUAL_APIC_READ, QUAL_APIC_WRITE };
 
 /** union qual_apic - SDM "Exit Qualification for APIC-Access VM Exits from Linear Accesses" */

@@ -98,7 +98,9 @@ static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enu
 
 static u32 seg_ar(const struct kvm_segment *var)
 {
-	/* Keep an unusable segment's attributes: userspace reads them, and SS.DPL is the CPL. */
+	/*
+	 * Keep the attributes of unusable segments, too: userspace reads them; SS.DPL is the CPL.
+	 */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |
 	       (var->l ? SEG_AR_L : 0) | (var->db ? SEG_AR_DB : 0) | (var->g ? SEG_AR_G : 0) |
@@ -192,7 +194,7 @@ void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old = vmx_rip(vcpu);
-	/* A fast exit reads the length only once: vmx_insn_len(), which caches it, is slower. */
+	/* Do not call vmx_insn_len(): its cached copy would be used only once by a fast exit. */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))

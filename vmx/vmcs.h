@@ -81,7 +81,7 @@ static inline u32 vmcs_read32(unsigned long field)
 	return (u32)vmcs_read(field);
 }
 
-/* Each of the following functions executes one VMX instruction; false: the instruction failed. */
+/* Each of the following functions executes one VMX instruction; it returns false on failure. */
 
 #define VMX_INSN_OF_REGION(insn)					\
 static inline bool vmx_insn_##insn(u64 pa)				\
@@ -192,10 +192,10 @@ struct vmx_vmcs {
 	unsigned long host_fs_base;
 	u64 timer_value;
 	u64 eptp;
-	u64 shadow_root;	/* what GUEST_CR3 holds under shadow paging */
+	u64 shadow_root;	/* value of GUEST_CR3 under shadow paging */
 
 	struct vmcs *region;
-	u64 pa;			/* of @region */
+	u64 pa;			/* physical address of @region */
 	void *msr_bitmap;
 	int cpu;
 	struct list_head node;

@@ -57,7 +57,7 @@ SYM_FUNC_START(vmx_enter)
 	mov FRAME_FLAGS(%rsi), %ebx
 	test $(1 << F_SPEC), %bl
 	jz .Lspec_loaded
-	/* With the guest's SPEC_CTRL, execute no return and no indirect branch before VM entry. */
+	/* Until VM entry, execute no return or indirect branch: SPEC_CTRL has the guest's value. */
 	mov FRAME_GUEST_SPEC(%rsi), %eax
 	cmp FRAME_HOST_SPEC(%rsi), %eax
 	je .Lspec_loaded
@@ -75,9 +75,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * VERW changes only ZF. Use this macro, as it tests the feature bit that the kernel sets
-	 * for Intel CPUs. In older kernels, the macro for VM entries tests a bit that is set for
-	 * AMD CPUs only.
+	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro, as it tests the
+	 * feature bit that the kernel sets for Intel CPUs. In older kernels, the macro for VM
+	 * entries tests a bit that is set for AMD CPUs only.
 	 */
 	CLEAR_CPU_BUFFERS
 
@@ -123,8 +123,8 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 .Lspec_saved:
 	mov FRAME_HOST_SPEC(%rsi), %eax
 	/*
-	 * If the kernel uses IBRS on kernel entry, the write to SPEC_CTRL is a barrier: write
-	 * it even if the values are equal.
+	 * If the kernel uses IBRS on kernel entry, the write to SPEC_CTRL is a barrier: write the
+	 * host's value even if it equals the guest's.
 	 */
 	ALTERNATIVE "", "jmp .Lspec_write", X86_FEATURE_KERNEL_IBRS
 	cmp FRAME_GUEST_SPEC(%rsi), %eax

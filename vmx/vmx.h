@@ -19,9 +19,9 @@
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
 
-#define VMX_NR_URET	6	/* user-return MSRs, at most */
+#define VMX_NR_URET	6	/* maximum number of user-return MSRs */
 
-#define VMX_NR_EXITS	78	/* size of exit_table[], by basic exit reason */
+#define VMX_NR_EXITS	78	/* size of exit_table[], whose index is the basic exit reason */
 
 /** struct vmx_params - module parameters except those in vmx_caps.opts */
 struct vmx_params {
@@ -76,7 +76,7 @@ struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* State of the last VM exit; exit_avail says which of these are valid. */
+	/* State of the last VM exit. exit_avail says which of the following members are valid. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;
@@ -96,7 +96,10 @@ struct okvm_hw_vcpu {
 	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
-	/* Copies of segment fields; bit seg * NR_SEG_FIELDS + field of seg_avail: copy is valid. */
+	/*
+	 * Copies of segment fields. A copy is valid if bit seg * NR_SEG_FIELDS + field of seg_avail
+	 * is 1.
+	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
 	unsigned long seg_base[OKVM_NR_SEGS];
@@ -176,7 +179,7 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
-/* With RFLAGS.TF a trap follows the instruction: the slow exit handler has to complete it. */
+/* If RFLAGS.TF is 1, a trap follows the instruction: the slow exit handler has to complete it. */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
@@ -197,7 +200,7 @@ static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* Blocking by STI or by MOV SS: no interrupt before the next instruction has ended. */
+/* Blocking by STI or by MOV SS: no interrupt is delivered until the next instruction has ended. */
 #define VMX_IRQ_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static inline u32 vmx_shadow(struct okvm_hw_vcpu *hw)
@@ -335,7 +338,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** vmx_guest_pat() - return the value of GUEST_IA32_PAT if the guest's own PAT is @pat */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
-/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. Needs !vmx_single_steps() */
+/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. RFLAGS.TF must be 0 */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - return false if hardware cannot run the guest's state: emulate then */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);

@@ -13,7 +13,11 @@
  */
 void okvm_emergency_get(void (*off)(void), const char *upstream);
 void okvm_emergency_put(void);
-/** okvm_emergency_end() - Unregister the callback, and wait; no VM is created after that */
+/**
+ * okvm_emergency_end() - Unregister the callback, and wait until that is done
+ *
+ * Called when the backend is unloaded: no VM is created after that.
+ */
 void okvm_emergency_end(void);
 
 #endif /* OKVM_X86_EMERGENCY_H */

@@ -13,7 +13,7 @@
 #include "x86/exits.h"
 #include "x86/fast.h"
 
-/* The headers of the oldest supported kernel do not define this quirk. */
+/* The headers of the oldest supported kernel lack the quirk MWAIT_NEVER_UD_FAULTS. */
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
 #define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
 #endif
@@ -181,14 +181,17 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* debug_leave() reads the registers back at the stay's end, and intercepts MOV DR again. */
+	/* At the stay's end debug_leave() saves the registers and intercepts MOV DR again. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
 	return true;
 }
 
-/* General detect: DR7.GD asks for a #DB at each access (SDM "Debug Control Register (DR7)"). */
+/*
+ * General detect: with DR7.GD set, an access to a debug register raises #DB instead (SDM "Debug
+ * Control Register (DR7)").
+ */
 static int exit_general_detect(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;

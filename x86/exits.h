@@ -12,7 +12,7 @@
 
 int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len);
-/** okvm_exit_mwait() - MONITOR or MWAIT: a no-op, or #UD */
+/** okvm_exit_mwait() - Handle MONITOR or MWAIT as a no-op, or raise #UD */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 

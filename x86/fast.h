@@ -15,9 +15,11 @@
 #include "x86/x86.h"
 
 /**
- * struct okvm_fast_ops - constant of a backend, so that the compiler inlines its functions
+ * struct okvm_fast_ops - a backend's functions for this file
  * @traps: RFLAGS.TF is set, so that a #DB follows the instruction; the slow handler raises it
  * @skip: set RIP past the instruction that exited, after @traps has returned false
+ *
+ * Each backend defines its table as a constant, so that the compiler inlines the functions.
  */
 struct okvm_fast_ops {
 	bool (*traps)(struct okvm_vcpu *vcpu);

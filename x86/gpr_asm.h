@@ -17,7 +17,10 @@
 #define RSI_		GPR(6)
 #define RDI_		GPR(7)
 
-/* Two macros load the registers: callers load RDI and the pointer between or after them. */
+/*
+ * Two macros load most registers. The caller loads the remaining ones itself: RDI, and RAX, which
+ * may hold the macros' argument.
+ */
 .macro LOAD_GUEST_RCX_TO_RSI from:req
 	mov RCX_(\from), %rcx
 	mov RDX_(\from), %rdx

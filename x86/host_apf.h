@@ -59,7 +59,10 @@ static inline void host_apf_restart(void) { }
 
 #else
 
-/* The kernel's helpers are restricted: okvm asks the hypervisor to send no such #PF exit. */
+/*
+ * This kernel does not export its helpers to okvm. So okvm asks the hypervisor not to report absent
+ * pages by #PF exits.
+ */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }
 static inline void host_apf_wait(u32 *flags, u32 token) { }
@@ -84,7 +87,10 @@ static inline void host_apf_restart(void)
 {
 	u64 en;
 
-	/* If this CPU goes offline, the kernel has already disabled asynchronous page faults. */
+	/*
+	 * Do nothing if the kernel has disabled asynchronous page faults meanwhile, which it does
+	 * when this CPU goes offline.
+	 */
 	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
 		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);
 }

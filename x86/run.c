@@ -23,7 +23,7 @@
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
-	/* INIT resets state that refers to memory slots and IRQ routes. */
+	/* INIT resets state that refers to memory slots and IRQ routes: hold vm->srcu. */
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
@@ -90,7 +90,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve one of the two requests; the other one stays for the next KVM_RUN. */
+/* Serve request TPR_EXIT or EOI_EXIT. If both are pending, EOI_EXIT stays for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -148,7 +148,10 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 		okvm_apic_timer_inject(vcpu);
 }
 
-/* Has userspace set an INT n event? It gives no instruction length, and INT n can have prefixes. */
+/*
+ * Has userspace set an INT n event? The ioctl has no field for the instruction's length, which
+ * depends on prefixes.
+ */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -194,7 +197,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* These three requests only make the vCPU exit or wake up; there is nothing else to do. */
+	/* The requests UNBLOCK, EXIT and PV only make the vCPU exit or wake up: clear them. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);

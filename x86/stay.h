@@ -184,9 +184,9 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 }
 
 /*
- * Set DR0-DR3 and DR6 to neutral values after the guest has used them. The CPU only sets bits in
- * DR6: the host's next #DB handler would take the guest's bits for its own reason. The CPU compares
- * the host's accesses with DR0-DR3 even if DR7 enables no breakpoint.
+ * Set DR0-DR3 and DR6 to neutral values after the guest has used them. The CPU never clears bits of
+ * DR6, so the host's next #DB handler would take the guest's bits for the reason of its #DB. And
+ * the CPU compares the host's accesses with DR0-DR3 even if DR7 enables no breakpoint.
  */
 static __always_inline void debug_neutral(void)
 {
@@ -239,10 +239,10 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 	okvm_rcu_note_guest();
 }
 
-/* Run the host's interrupt handler before guest time ends: a tick is accounted to the guest. */
+/* Run the host's IRQ handler before guest time ends: it accounts a tick to the guest. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* A host interrupt exits between two instructions; other exits may leave one unfinished. */
+	/* Only a VM exit by a host interrupt is sure to be between two instructions. */
 	vcpu->arch->between_insns = ops->host_interrupted(vcpu);
 	if (ops->host_interrupted(vcpu))
 		ops->host_interrupt(vcpu);
@@ -252,8 +252,8 @@ static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm
 /* ---- vcpu->mode, by which requesters decide whether to send an IPI ---- */
 
 /*
- * If the next VM entry injects an event and an exception is pending behind it: enter to deliver the
- * event, and exit at once for the exception.
+ * Does the next VM entry inject an event while an exception is pending as well? Then the vCPU
+ * enters the guest to deliver the event, and exits at once for the exception.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)
@@ -336,7 +336,7 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu);
  * Return: true if the exit must be handled with IRQs on, where its tracepoints are
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
-/** okvm_watch_left() - ... the stay is over; IRQs on, vm->srcu not held */
+/** okvm_watch_left() - Read the vAPIC word after a stay, if there is one; vm->srcu not held */
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*
@@ -358,7 +358,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task on this CPU: a thread flag, without an interrupt. */
+		/* A fast exit may wake a task on this CPU: that sets a thread flag, without IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

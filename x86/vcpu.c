@@ -27,7 +27,7 @@
 /* EDX after RESET if there is no CPUID: family 6, a model that guests take for a generic one. */
 #define RESET_EDX	0x600
 
-/* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+/* Values: SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
 static void vcpu_reset_segments(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -94,7 +94,7 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
-	/* KVM_GET_MP_STATE, an ioctl, takes a pending INIT: record RIP before it changes. */
+	/* The ioctl KVM_GET_MP_STATE executes a pending INIT: record RIP before it changes. */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_reset(vcpu, init);

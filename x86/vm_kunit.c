@@ -43,7 +43,7 @@ static struct fake_vcpu *fake_of(struct okvm_vcpu *vcpu)
 }
 
 static unsigned int fake_cpus_on, fake_vms;
-/* Capabilities of the fake backend: the other one's, with TSC scaling and RDTSCP inverted. */
+/* Capabilities of the fake backend: okvm.ko's, with TSC scaling and RDTSCP inverted. */
 static u32 fake_caps;
 
 static int fake_init(u32 *caps)

@@ -203,15 +203,15 @@ struct okvm_arch_vcpu {
 	unsigned long gpr[OKVM_NR_GPRS];
 	unsigned long rip;
 	unsigned long rflags;
-	u32 avail;		/* enum okvm_reg bits: the value here is valid */
-	u32 dirty;		/* enum okvm_reg bits: the value here is newer than hardware's */
+	u32 avail;		/* bits of enum okvm_reg: the copy in this struct is valid */
+	u32 dirty;		/* bits of enum okvm_reg: the copy is newer than hardware's */
 	/* The backend's; constant. */
 	const struct okvm_cpu_ops *ops;
 	const struct okvm_reg_ops *reg_ops;
 	const struct okvm_event_ops *event_ops;
 
 	unsigned long cr0;
-	unsigned long cr0_guest_owned;	/* bits that the guest can change without a VM exit */
+	unsigned long cr0_guest_owned;	/* CR0 bits that the guest can change without a VM exit */
 	unsigned long cr2;
 	unsigned long cr3;
 	unsigned long cr4;
@@ -240,14 +240,14 @@ struct okvm_arch_vcpu {
 	bool debug_regs_live;	/* the guest uses the CPU's debug registers: the copies are stale */
 
 	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
-	bool apf_halted;	/* RUNNABLE, but halted until a page of guest memory is present */
+	bool apf_halted;	/* halted until a guest page is present; mp_state is RUNNABLE */
 
 	/* CPUID */
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
-	/* MSRs that are loaded into hardware at VM entry, if at all */
+	/* guest MSRs; those that affect hardware are loaded into it at VM entry */
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_adjust;
@@ -262,7 +262,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* the guest's values, unless they are loaded in hardware */
+	/* guest MSRs that may be loaded in hardware: then hardware has the current values */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
@@ -273,7 +273,7 @@ struct okvm_arch_vcpu {
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
-	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset includes */
+	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset accounts for */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;

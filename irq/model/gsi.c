@@ -138,8 +138,8 @@ static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 }
 
 /*
- * Turn the counts in first[] into end indices. place_routes(), which fills from the back, turns
- * them into start indices.
+ * Turn the number of routes per GSI in first[] into end indices of the GSI's routes.
+ * place_routes(), which fills from the back, turns them into start indices.
  */
 static void sum_counts(struct gsi_table *table)
 {

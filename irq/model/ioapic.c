@@ -50,7 +50,7 @@ void ioapic_reset(struct ioapic *io)
 	memset(io->streak, 0, sizeof(io->streak));
 }
 
-/* Request delivery of a pin that is high. Return false if its entry does not allow delivery. */
+/* Request delivery of a pin whose line is high. Return false if its entry forbids delivery. */
 static bool ioapic_service(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	u64 entry = io->redir[pin];
@@ -112,8 +112,8 @@ static void ioapic_write_entry(struct ioapic *io, unsigned int pin, bool high, u
 
 	new = (new & ~IOAPIC_E_READ_ONLY) | (old & IOAPIC_E_READ_ONLY);
 	/*
-	 * Guests without an IOAPIC EOI register end an interrupt by a switch to edge-triggered and
-	 * back.
+	 * This IOAPIC has no EOI register. Guests may clear remote IRR by a switch of the entry to
+	 * edge-triggered and back.
 	 */
 	if (!entry_is_level(new))
 		new &= ~IOAPIC_E_REMOTE_IRR;
@@ -225,7 +225,10 @@ u32 ioapic_eoi_begin(struct ioapic *io, u8 vector)
 	return pins;
 }
 
-/* Handle the EOI of a line. If it is still high, deliver it again, or later during a storm. */
+/*
+ * Handle an EOI for a pin. If its line is still high, deliver it again: at once, or with a delay if
+ * many EOIs in a row have not helped.
+ */
 static void ioapic_eoi_pin(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {
 	if (!entry_is_level(io->redir[pin]))

@@ -67,7 +67,7 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: the RTC message to be delivered is one whose acknowledgment is tracked
+ * @rtc_report: true if acknowledgments of the RTC message to be delivered are counted
  * @irr: pins whose (combined) line is high; for edges, until the line falls
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge
@@ -95,8 +95,9 @@ struct ioapic {
  * @deliver: pins whose ioapic_message() must be sent; ioapic_delivered() reports each result
  * @masked: pins that became masked
  * @unmasked: pins that became unmasked
- * @pending: pins in @deliver whose line was high before; a guest's write now allows delivery. If
- *	such a line can be resampled, the caller removes the pin from @deliver and resamples.
+ * @pending: pins in @deliver whose line was already high, and whose delivery a guest's write has
+ *	enabled. If such a line can be resampled, the caller removes the pin from @deliver and
+ *	resamples.
  * @rescan: the set of vectors whose EOI the IOAPIC must see has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */
@@ -191,7 +192,7 @@ void ioapic_reinject(struct ioapic *io, struct ioapic_todo *todo);
 /**
  * ioapic_eoi_vectors() - get the vectors whose EOI the IOAPIC must see
  * @io: the model
- * @extra: pins that are included although they are edge-triggered (ack notifiers)
+ * @extra: pins with ack notifiers, which are included even if they are edge-triggered
  * @map: result, 256 bits
  */
 void ioapic_eoi_vectors(const struct ioapic *io, u32 extra, u64 map[4]);

@@ -76,8 +76,8 @@ static const u8 lapic_access[64] = {
 			 APIC_LVT_REMOTE_IRR | APIC_LVT_LEVEL_TRIGGER)
 #define TDCR_BITS	0xbu
 /*
- * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". The status bit may be set, but is
- * ignored.
+ * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". A write may set the delivery-status bit,
+ * which is ignored.
  */
 #define X2_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 
@@ -124,8 +124,8 @@ static u8 reg_access(const struct lapic *l, u32 reg)
 }
 
 /*
- * Record an error that the owner's access causes, and deliver the error LVT entry if unmasked.
- * Delivery of the entry cannot cause another such error.
+ * Record an error that an access by the APIC's own vCPU causes, and deliver the error LVT entry if
+ * unmasked. Delivery of the entry cannot cause another such error.
  */
 static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect *eff)
 {
@@ -188,7 +188,7 @@ void lapic_set_hw_irr(struct lapic *l, bool on)
 	lapic_recount(l);
 }
 
-/* Recheck the IRR hints of the words from @from on, which are mostly stale (the words are 0). */
+/* Recompute the IRR hints of words @from to 7. Most of these hints are stale: their words are 0. */
 static noinline void irr_drop_stale(struct lapic *l, u32 from)
 {
 	u32 w;
@@ -207,7 +207,10 @@ static void irr_clear(struct lapic *l, u8 vector)
 
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
-	/* Clear the hint, clear the bit, read the word: a concurrent message sets both again. */
+	/*
+	 * Clear the hint, then the IRR bit, then read the word. A concurrent message sets the bit
+	 * and the hint again.
+	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 	smp_mb__after_atomic();	/* clear the hint, then read IRR; lapic_set_irr() sets IRR first */
@@ -263,7 +266,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/* A higher TPR matters, too: it changes the TPR threshold for a vector in IRR. */
+	/* Recheck even if TPR grows: it changes the TPR threshold for a vector in IRR. */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }
@@ -401,7 +404,10 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		break;
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
-			/* The write is ignored, but an APIC-write exit leaves the value here. */
+			/*
+			 * In this mode the write is ignored. But if the CPU virtualizes the write,
+			 * it has stored the value here before the VM exit.
+			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
 		}
@@ -581,7 +587,7 @@ enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq)
 	case APIC_DM_SMI:
 		return LAPIC_ACCEPT_SMI;
 	case APIC_DM_INIT:
-		/* INIT level de-assert has only set arbitration IDs, on old APIC buses. */
+		/* INIT level de-assert only sets arbitration IDs, on old APIC buses. */
 		return irq->trig_mode && !irq->level ? LAPIC_REFUSED : LAPIC_ACCEPT_INIT;
 	case APIC_DM_STARTUP:
 		return LAPIC_ACCEPT_SIPI;

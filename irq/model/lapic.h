@@ -37,7 +37,7 @@
 /* The APIC base address in IA32_APIC_BASE. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
-/* The largest duration of a count at which count * divisor * duration fits into 64 bits. */
+/* The largest duration of one count, in ns: count * divisor * duration fits into 64 bits. */
 #define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
 
 /* Shortest period of a periodic timer, in ns, so that a guest cannot flood its host. */
@@ -85,7 +85,7 @@ struct lapic_irq {
 	bool msi_redir_hint;
 };
 
-/* What a register access requires from the shell. */
+/* Effects of a register access, which the caller carries out. */
 enum lapic_effect_flag {
 	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
 	LAPIC_EFF_IPI		= BIT(1),	/* send @icr to @dest */
@@ -176,7 +176,7 @@ struct lapic_timer {
  * @timer: arithmetic state of the timer
  * @esr_pending: errors since the last write to ESR, as ESR bit numbers; changed atomically
  * @irr_hint: byte n is 1 if word n of IRR may be non-zero. Any CPU sets it after the IRR bit; the
- *	owner clears it before it reads the IRR word again.
+ *	vCPU's thread clears it before it reads the IRR word again.
  */
 struct lapic {
 	u8 *regs;
@@ -322,7 +322,7 @@ static inline int lapic_deliverable(const struct lapic *l, int irr)
  * lapic_has_interrupt() - find the vector that the processor would accept at this time
  * @l: the APIC
  *
- * Any CPU may call this, but the result is stable only in the owner's thread.
+ * Any CPU may call this, but the result is stable only in the thread of the APIC's vCPU.
  *
  * Return: a vector from 16 to 255, or -1.
  */
@@ -395,7 +395,7 @@ void lapic_ack(struct lapic *l, u8 vector);
  * @l: the APIC
  * @vector: the highest vector in ISR
  *
- * The caller notifies anyone who needs to know of the EOI.
+ * The caller reports the EOI to the IOAPIC or to userspace if necessary.
  *
  * Return: whether another interrupt can be accepted.
  */
@@ -417,7 +417,8 @@ void lapic_eoi(struct lapic *l, struct lapic_effect *eff);
 void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff);
 
 /**
- * lapic_set_hw_irr() - switch between virtual-interrupt delivery by the CPU and by the model
+ * lapic_set_hw_irr() - switch between delivery by the CPU (virtual-interrupt delivery) and by the
+ * model
  * @l: the APIC
  * @on: the CPU changes IRR and ISR of this vCPU by itself
  */
@@ -498,15 +499,15 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * Checks the message. For fixed and lowest-priority messages it also sets TMR, and the shell then
- * sets IRR or posts the interrupt. The shell carries out all other results, too.
+ * Checks the message. For fixed and lowest-priority messages it also sets TMR, and the caller then
+ * sets IRR or posts the interrupt. The caller carries out all other results, too.
  *
  * Return: what the APIC did with the message.
  */
 enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq);
 
 /**
- * lapic_local() - make the message of a local interrupt source (called by the owner)
+ * lapic_local() - make the message of a local interrupt source (in the vCPU's thread)
  * @l: the APIC
  * @lvt: the source's LVT entry
  * @irq: filled in with the message for lapic_accept()
@@ -582,8 +583,9 @@ struct lapic_map {
 /**
  * struct lapic_dests - the destinations of a message
  * @slot: array of candidates
- * @mask: without @search: a bit for each destination among the first 16 slots, which are not NULL
- * @nr: with @search: number of slots, which the caller filters by lapic_match_dest()
+ * @mask: if @search is false: the destinations, as bits for the first 16 slots; no slot with a set
+ *	bit is NULL
+ * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
 struct lapic_dests {
@@ -630,8 +632,8 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
  * @map: the map
  * @irq: the message
  *
- * Return: the only target, or NULL if the caller must use lapic_map_find(), which may find one,
- * too.
+ * Return: the only target; or NULL if this function cannot tell, and the caller must use
+ * lapic_map_find().
  */
 static inline struct lapic *lapic_map_one(const struct lapic_map *map, const struct lapic_irq *irq)
 {

@@ -62,7 +62,10 @@ bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 	case APIC_DEST_ALLBUT:
 		return t != src;
 	}
-	/* Without interrupt remapping, 0xff is a device's only way to address all APICs. */
+	/*
+	 * Without interrupt remapping, 0xff is a device's only way to address all APICs, so x2APICs
+	 * take it as a broadcast, too.
+	 */
 	if (!no_quirk && !src && mda == LAPIC_BROADCAST && lapic_x2apic(t))
 		mda = LAPIC_X2_BROADCAST;
 	if (irq->dest_mode == APIC_DEST_PHYSICAL)
@@ -114,7 +117,7 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 		for (i = 0; i < 4; i++)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
-		/* Use a search for cluster 0xf, and for an invalid DFR, which no message addresses. */
+		/* Match by a search if an APIC is in cluster 0xf or has an invalid DFR. */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
 	}

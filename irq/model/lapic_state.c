@@ -131,8 +131,8 @@ void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff)
 		return;
 	eff->flags |= LAPIC_EFF_MODE | LAPIC_EFF_MAP;
 	/*
-	 * Only userspace can switch from x2APIC to xAPIC mode; it then finds the ID in the xAPIC
-	 * format.
+	 * The format of the ID register depends on the mode. (Only userspace can switch from x2APIC
+	 * to xAPIC mode.)
 	 */
 	if (lapic_hw_enabled(l))
 		put_id(l);

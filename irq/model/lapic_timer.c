@@ -14,7 +14,7 @@
 /* Minimum time from now to the next expiry of a periodic timer. */
 #define REARM_FLOOR_NS	(LAPIC_MIN_PERIOD_NS / 4)
 
-/* Longer than any machine's uptime, and far from the clock's overflow. */
+/* Upper limit of a period: longer than any machine's uptime, and far from the clock's overflow. */
 #define MAX_PERIOD_NS	((u64)S64_MAX / 4)
 
 void lapic_timer_floor(struct lapic_timer *t)
@@ -60,8 +60,8 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, b
 	if (!set_period(t, initial))
 		return false;
 	/*
-	 * A finished one-shot countdown with an exact count has delivered its tick: see
-	 * lapic_timer_saved().
+	 * If an exact count of a one-shot timer is 0, the tick was delivered before the state was
+	 * saved: see lapic_timer_saved().
 	 */
 	if (exact && !current_count && t->mode == APIC_LVT_TIMER_ONESHOT)
 		return false;
@@ -101,7 +101,7 @@ bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns)
 	next = t->expiry_ns + t->period_ns;
 	if (next < now_ns)
 		next += (now_ns - next) / t->period_ns * t->period_ns;
-	while (next < now_ns + REARM_FLOOR_NS)	/* at most twice: the period is >= 4 floors */
+	while (next < now_ns + REARM_FLOOR_NS)	/* at most twice: period >= 4 * floor */
 		next += t->period_ns;
 	t->expiry_ns = next;
 	return true;

@@ -160,7 +160,7 @@ u8 pic_ack(struct pic *pic, struct pic_todo *todo)
 	return pic->chip[chip].irq_base + pin;
 }
 
-/* After the poll command, the next read acknowledges an interrupt of one controller alone. */
+/* Answer a read after a poll command: acknowledge an interrupt of this controller alone. */
 static u8 chip_poll(struct pic *pic, enum pic_chip chip, struct pic_todo *todo)
 {
 	int pin = chip_request(pic, chip);
@@ -197,7 +197,10 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 	return 0;
 }
 
-/* ICW1 resets the controller. Edges and in-service interrupts that it clears count as ended. */
+/*
+ * ICW1 resets the controller. It reports the edges and in-service interrupts that it clears as
+ * ended.
+ */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {
 	struct kvm_pic_state *s = &pic->chip[chip];
@@ -220,7 +223,7 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 		s->auto_eoi = 0;
 	}
 	s->init_state = INIT_WANT_ICW2;
-	/* Level-triggered pins whose lines are high request again. */
+	/* Level-triggered pins whose lines are high keep their requests. */
 	s->last_irr |= s->irr;
 }
 

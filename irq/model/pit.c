@@ -33,7 +33,10 @@
 /* The refresh bit toggles about every 15 us. */
 #define REFRESH_SHIFT		14
 
-/* How a count is transferred. The values are those of the control word, and part of the ABI. */
+/*
+ * Which bytes of a count are read or written and, if both are, which one is next. Values 0 to 3 are
+ * those of the control word; all values are part of the ABI.
+ */
 enum pit_access {
 	ACCESS_LATCH = 0,
 	ACCESS_LSB = 1,
@@ -89,7 +92,7 @@ static bool channel_held(const struct pit_channel *c)
 	return !c->regs.gate && (channel_flags(c) & MODE_GATED);
 }
 
-/* Return the clocks counted since the start; 0 if the start is later than @now. */
+/* Return the clocks since the channel started to count; 0 if it starts later than @now. */
 static u64 channel_clocks(const struct pit_channel *c, u64 now)
 {
 	s64 since = now - (u64)c->regs.count_load_time;
@@ -156,8 +159,9 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	u32 count = c->regs.count;
 
 	/*
-	 * An output is idle without count or trigger, and in a periodic mode also while the gate is
-	 * low. Idle outputs are high, except in mode 0.
+	 * A channel is idle if it has no count, or not the trigger that its mode needs, and in a
+	 * periodic mode also while the gate is low. The output of an idle channel is high, except
+	 * in mode 0.
 	 */
 	if (!c->running || ((channel_flags(c) & MODE_PERIODIC) && !c->regs.gate))
 		return c->regs.mode != 0;
@@ -176,7 +180,7 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	return true;
 }
 
-/* Set the timer to the rising edges of channel 0's output, which drives the interrupt line. */
+/* Arm the timer for the rising edges of channel 0's output, which drives the interrupt line. */
 static void pit_program_timer(const struct pit *pit, struct pit_todo *todo)
 {
 	const struct pit_channel *c = &pit->channel[0];
@@ -322,7 +326,7 @@ static u8 channel_read_latch(struct kvm_pit_channel_state *regs)
 {
 	enum pit_access step = regs->count_latched;
 
-	/* After a read of the low byte, the high byte stays latched, as if it alone were. */
+	/* After a read of the low byte, only the high byte is left in the latch. */
 	regs->count_latched = step == ACCESS_WORD0 ? ACCESS_MSB : 0;
 	return step == ACCESS_MSB ? regs->latched_count >> 8 : regs->latched_count;
 }

@@ -150,7 +150,7 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* A page may have become present while paging was off: announce it. */
+		/* The page of an async page fault may be present by now: announce it. */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}
@@ -221,7 +221,7 @@ static void cr4_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 {
 	unsigned long changed = old ^ cr4;
 
-	/* SDM "Operations that Invalidate TLBs and Paging-Structure Caches": flush the TLB. */
+	/* The changes that flush the TLB (SDM "Operations that Invalidate TLBs ..."). */
 	if (changed & (X86_CR4_PGE | X86_CR4_PAE) || old & ~cr4 & X86_CR4_PCIDE ||
 	    cr4 & ~old & X86_CR4_SMEP)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);

@@ -296,7 +296,7 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
-/* The common case: only the LAPIC can have something to inject, and software injects it. */
+/* Is this the common case: can only the LAPIC have an interrupt, and must okvm inject it? */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -308,8 +308,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority, so
- * no window exit is needed: the guest's EOI causes the next look.
+ * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority. So
+ * it needs no window exit: okvm looks for it at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
@@ -362,7 +362,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 	irq_waits = (!blocked || event_from_userspace(vcpu)) && event_irq_waits(vcpu);
 	if (irq_waits && can_inject && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
-		/* Another interrupt may be pending behind this one. */
+		/* Another interrupt may be pending after the one just injected. */
 		irq_waits = event_irq_waits(vcpu);
 	}
 	event_ask_windows(vcpu, irq_waits, blocked);

@@ -8,7 +8,8 @@
 
 /** enum event_merge - result of an exception during the delivery of another one */
 enum event_merge {
-	EVENT_MERGE_SECOND,	/* deliver the second one; the first is raised again later */
+	/* deliver the second one; the first one is raised again after its handler */
+	EVENT_MERGE_SECOND,
 	EVENT_MERGE_DOUBLE,	/* #DF */
 	EVENT_MERGE_SHUTDOWN,	/* triple fault */
 };
@@ -20,7 +21,7 @@ enum event_merge {
  */
 enum event_merge event_merge(u8 first, u8 second);
 
-/** event_is_fault() - Is @vector a fault, not a trap or an abort? False for #DB, which can be both. */
+/** event_is_fault() - Is @vector always a fault? False for traps, aborts and #DB. */
 bool event_is_fault(u8 vector);
 
 /**

@@ -42,7 +42,7 @@ module_param(own_fpu, bool, 0444);
 
 static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {
-	/* vmalloc() returns whole pages: XSAVE needs an alignment of 64 bytes. */
+	/* XSAVE needs an alignment of 64 bytes, which vmalloc()'s whole pages have. */
 	fpu->own = __vmalloc(fpu->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!fpu->own)
 		return -ENOMEM;
@@ -58,7 +58,10 @@ static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 {
 	kernel_fpu_begin_mask(0);
-	/* own_copy_in() has checked userspace's data. If XRSTOR faults, it changes no register. */
+	/*
+	 * own_copy_in() has checked userspace's data, so XRSTOR should not fault. If it faults
+	 * nevertheless, it changes no register.
+	 */
 	if (fpu->components)
 		asm volatile("1: xrstor64 %0\n2:\n" _ASM_EXTABLE(1b, 2b) : :
 			     "m" (*fpu->own), "a" (lower_32_bits(fpu->components)),
@@ -121,7 +124,7 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 		vcpu->arch->pkru = state->header.xfeatures & XFEATURE_MASK_PKRU ? *pkru : 0;
 	memcpy(fpu->own, buf, fpu->size);
 	fpu->own->header.xfeatures &= fpu->components;
-	/* XRSTOR and XSAVE write the initial values of components that the data left out. */
+	/* Load and save once: XSAVE writes the initial values that userspace's data left out. */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;

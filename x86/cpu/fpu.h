@@ -14,7 +14,7 @@
 
 /**
  * struct okvm_fpu - memory for the guest's FPU state while that is not in the CPU
- * @kernel: the kernel's FPU buffer, which KVM_RUN makes the thread's own while it lasts
+ * @kernel: the kernel's FPU buffer, which is the thread's own during KVM_RUN
  * @own: okvm's buffer in XSAVE's standard format, loaded between kernel_fpu_begin() and
  *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
  *	@kernel is used
@@ -39,7 +39,7 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
 void okvm_fpu_own_begin(struct okvm_fpu *fpu);
 void okvm_fpu_own_end(struct okvm_fpu *fpu);
 
-/* Exchange the VMM's and the guest's FPU registers: KVM_RUN begins or ends. */
+/* Load the guest's FPU registers (@guest, KVM_RUN begins) or the VMM's (KVM_RUN ends). */
 static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 {
 #if OKVM_HAS_KVM_HELPERS
@@ -66,7 +66,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 		okvm_fpu_swap(vcpu, false);
 }
 
-/* Have the guest's FPU registers in the CPU for a stay in the guest. IRQs are off. */
+/* Make sure that the CPU has the guest's FPU registers, for a stay in the guest. IRQs are off. */
 static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 {
 	if (unlikely(vcpu->arch->fpu->own))

@@ -63,7 +63,10 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 	if (!mp_halted(vcpu) || !mp_has_event(vcpu))
 		return;
 	vcpu->arch->apf_halted = false;
-	/* The vCPU waited for a page, not in HLT: keep a KVM_HC_KICK_CPU for its next HLT. */
+	/*
+	 * Setting mp_state clears a KVM_HC_KICK_CPU. If the vCPU has waited for a page and not in
+	 * HLT, keep that hypercall's effect for its next HLT.
+	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
@@ -80,7 +83,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once; only a debug exit after the HLT shows HALTED.
+		 * A pending event ends HLT at once. (If a debug exit follows the HLT, the vCPU
+		 * halts nevertheless, so that userspace sees HALTED.)
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
@@ -92,6 +96,6 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	/* Do not poll for INIT or SIPI: they take too long. */
+	/* Poll in HLT only: the wait for INIT or SIPI is too long for polling. */
 	return mp_halted(vcpu) && vcpu->arch->pv->poll_control & 1;
 }

@@ -32,7 +32,10 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
  * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, otherwise the guest gets the #DB
  */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
-/** okvm_skip_insn() - RIP += @len, end an interrupt shadow, trap by TF. Return: outcome */
+/**
+ * okvm_skip_insn() - Advance RIP by @len and end an interrupt shadow; raise #DB if TF is set
+ * Return: outcome
+ */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /** okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction. Return: outcome */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);

@@ -6,8 +6,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * Compute the linear RIP here, in the few ioctls that may change it: completions need it only after
- * such an ioctl.
+ * Called before the linear RIP may change while an instruction waits for its completion. Saving the
+ * old value here is cheaper than saving it at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {

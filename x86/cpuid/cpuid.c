@@ -225,7 +225,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* KVM returns -E2BIG unless there is room for one more entry: do the same. */
+	/* Like KVM, return -E2BIG if userspace's array has room for exactly these entries. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))
@@ -374,7 +374,7 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 		vcpu->arch->feat.mwait = t->entries[t->e1].ecx & BIT(3);
 }
 
-/* Find the leaf with KVM_FEATURE_* bits: the one after the KVM signature, at any base. */
+/* Find the leaf with KVM_FEATURE_* bits. It follows the KVM signature, which has any base. */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {
 	const struct kvm_cpuid_entry2 *e;
@@ -425,7 +425,7 @@ static u64 gpa_reserved(u8 maxphyaddr)
 	return maxphyaddr >= 64 ? 0 : ~0ULL << maxphyaddr;
 }
 
-/* SDM "CPUID—CPU Identification": 36 bits if CPUID does not report a width. */
+/* Width of physical addresses if CPUID does not report it: SDM "CPUID—CPU Identification". */
 #define DEFAULT_MAXPHYADDR	36
 
 static u8 guest_maxphyaddr(struct okvm_vcpu *vcpu)

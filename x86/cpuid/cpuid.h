@@ -13,7 +13,7 @@
  * @nent: number of entries
  * @entries: the entries, in userspace's order
  * @e1, @e7, @ed0, @ed1, @epv: indices of the entries whose bits change at run time, or -1
- * @index: must be last
+ * @index: index of @entries; must be last
  */
 struct okvm_cpuid_table {
 	int nent;

@@ -78,7 +78,8 @@ static const struct cpuid_mask cpuid_masks[] = {
 	 * PREFETCHITI. Not AVX10, whose version is in leaf 24h.
 	 */
 	{ 0x7, 1, { 0x00801cb0, 0, 0, 0x00004030 } },
-	{ 0x7, 2, { 0, 0, 0, 0x0000003f } },		/* PSFD IPRED RRSBA DDPD_U BHI MCDT_NO */
+	/* Guests may have in EDX: PSFD IPRED RRSBA DDPD_U BHI MCDT_NO. */
+	{ 0x7, 2, { 0, 0, 0, 0x0000003f } },
 	{ 0xb, ANY_SUB, { 0, 0, 0, ~0u } },		/* no topology; the x2APIC id */
 	{ 0xd, 1, { 0x0000000f, 0, ~0u, ~0u } },	/* XSAVEOPT XSAVEC XGETBV1 XSAVES */
 	{ 0xd, ANY_SUB, { ~0u, ~0u, ~0u, ~0u } },
@@ -199,8 +200,9 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * Highest extended leaf: 80000021H if the kernel knows bits of it, even if the CPU is too old for
- * it. But not without leaf 8000001DH: VMMs assume that it exists if a higher leaf does.
+ * Return the highest extended leaf. It is 80000021H if the kernel knows bits of that leaf, even if
+ * the CPU is too old to have it. But the CPU must have leaf 8000001DH: VMMs assume that 8000001DH
+ * exists if a higher leaf exists.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {
@@ -280,7 +282,7 @@ struct emitter {
 	int n, max;
 };
 
-/* Append the entry of a leaf with the bits that guests may have. Return: the entry, NULL if full */
+/* Append a leaf's entry with the bits that guests may have. Return: NULL if the list is full */
 static struct kvm_cpuid_entry2 *emit(struct emitter *em, const struct cpuid_env *env, u32 leaf,
 				     u32 sub)
 {
@@ -453,7 +455,7 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 
 /* ---- the index ---- */
 
-/* Return the head of the chain of @leaf's entries; idx->far is for leaves outside the ranges. */
+/* Return the head of the chain with @leaf's entries; leaves without an own head share idx->far. */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
 	u32 low = leaf & 0x3fffffff;
@@ -519,7 +521,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* Return the leaf that answers for the absent @leaf; @leaf itself if the answer is zeros. */
+/* @leaf is absent. Return the leaf that is read instead, or @leaf if the answer is zeros. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);
@@ -530,7 +532,7 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 	return e[basic].eax;
 }
 
-/* An absent sub-leaf of a topology leaf returns CL and, in EDX, the x2APIC id. */
+/* An absent sub-leaf of a topology leaf returns CL in ECX and the x2APIC id in EDX. */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 {

@@ -28,7 +28,7 @@ enum cpuid_reg {
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: guests can have UMIP, native or emulated
  * @pku: guests can use protection keys
- * @gbpages: guests have 1 GiB pages even if the CPU has none, as shadow tables map smaller ones
+ * @gbpages: guests have 1 GiB pages even if the CPU has none: shadow tables split them
  * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control by Intel's or AMD's bit
  * @amd_ssbd: the kernel has found SSBD by AMD's bit
  * @ssb_no: the CPU has no speculative store bypass, even if CPUID does not say so
@@ -55,7 +55,7 @@ int cpuid_supported(const struct cpuid_env *env, struct kvm_cpuid_entry2 *out, i
 /** struct cpuid_xstate - size and place of one XSAVE state component, from leaf 0xD */
 struct cpuid_xstate {
 	u32 size;
-	u32 offset;		/* in the standard format, in bytes */
+	u32 offset;		/* bytes from the start of the area in the standard format */
 	bool aligned;		/* aligned to 64 bytes in the compacted format */
 };
 
@@ -79,7 +79,7 @@ struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];
 	u16 hyper[2][CPUID_NR_HYPER];
 	u16 ext[CPUID_NR_EXT];
-	u16 far;			/* first entry of all leaves outside these ranges */
+	u16 far;			/* first entry of leaves outside @basic, @hyper and @ext */
 	bool amd;			/* AMD, Hygon: leaves out of range read as 0 */
 	u16 next[];
 };

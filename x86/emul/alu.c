@@ -48,7 +48,7 @@ static bool carry_in(const struct emul_ctx *ctx)
 	return ctx->rflags & FL_CF;
 }
 
-/* Compute CF, AF and OF from the carry out of each bit of a sum: the top one is CF, bit 3's AF. */
+/* Compute CF, AF and OF from the carries of a sum: CF is the top bit's carry, AF is bit 3's. */
 static u64 flags_carries(u64 carries, unsigned int bytes)
 {
 	u64 f = 0;
@@ -119,7 +119,7 @@ enum emul_rc emul_op_alu(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* CMP of the values in dst and src, for CMPS and SCAS. */
+/* Compare dst with src as CMP does, for CMPS and SCAS. */
 void emul_compare(struct emul_ctx *ctx)
 {
 	u64 f;
@@ -530,7 +530,7 @@ enum emul_rc emul_op_bswap(struct emul_ctx *ctx)
 
 	for (i = 0; i < dst->bytes; i++, v >>= 8)
 		res = res << 8 | (v & 0xff);
-	dst->val = dst->bytes == 2 ? 0 : res;	/* 16 bits: undefined; CPUs return 0 */
+	dst->val = dst->bytes == 2 ? 0 : res;	/* undefined for 16 bits; CPUs return 0 */
 	return EMUL_OK;
 }
 
@@ -596,7 +596,7 @@ enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 	}
 	emul_write_reg(ctx, EMUL_RAX, dst->val, dst->bytes, false);
 	if (dst->kind == K_GPR)
-		dst->kind = K_NONE;	/* not even its upper half changes */
+		dst->kind = K_NONE;	/* values differ: dst keeps its upper half, too */
 	return EMUL_OK;
 }
 
@@ -714,7 +714,7 @@ bool emul_cond(u64 flags, unsigned int cc)
 	return (flags & any[kind] || (kind >= 6 && less)) != (cc & 1);
 }
 
-/* CLI and STI, with the tables for VME and PVI in SDM "CLI" and "STI". */
+/* Execute CLI and STI. SDM "CLI" and "STI" have tables of their effect with VME and PVI. */
 static enum emul_rc flag_if(struct emul_ctx *ctx, bool set)
 {
 	u64 cr4;

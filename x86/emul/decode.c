@@ -163,8 +163,9 @@ static void decode_sizes(struct decoder *d, bool adsize)
 }
 
 /*
- * Is @b the first byte of a VEX or EVEX prefix? These use encodings that are undefined for LES, LDS
- * and BOUND. XOP, which is not emulated, is among the rows of POP.
+ * Is @b the first byte of a VEX or EVEX prefix? Outside 64-bit mode the byte is also the opcode of
+ * LES, LDS or BOUND, which need a memory operand. In a prefix the next byte, read as ModRM, would
+ * name a register. XOP prefixes, which are not emulated, are in the rows of opcode 8F (POP).
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {
@@ -440,7 +441,7 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* LOCK MOV CR0 is CR8 on AMD CPUs: code outside 64-bit mode has no REX.R to name CR8. */
+/* On AMD CPUs LOCK MOV CR0 accesses CR8: outside 64-bit mode no REX.R can name CR8. */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||

@@ -435,14 +435,14 @@ struct emul_exception {
 };
 
 /* Bits of emul_ctx.out, valid with EMUL_OK: what the caller must do after the instruction. */
-#define EMUL_OUT_AGAIN		BIT(0)	/* RIP unchanged: iterations left, or failed cmpxchg */
+#define EMUL_OUT_AGAIN		BIT(0)	/* RIP is unchanged: iterations left, or failed cmpxchg */
 #define EMUL_OUT_STI		BIT(1)	/* STI: interrupts are blocked for one instruction */
 #define EMUL_OUT_MOVSS		BIT(2)	/* MOV SS, POP SS: interrupts and #DB are blocked */
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: deliver #DB with DR6.BS */
 #define EMUL_OUT_HALT		BIT(4)	/* HLT */
 #define EMUL_OUT_MODE		BIT(5)	/* mode or CPL may differ: call emul_set_mode() */
 #define EMUL_OUT_TASK_SWITCH	BIT(6)	/* with EMUL_UNHANDLEABLE: switch to ctx.task */
-#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: string iterations are done */
+#define EMUL_OUT_ITERATED	BIT(7)	/* with EMUL_OUT_AGAIN: some string iterations are done */
 
 /**
  * struct emul_operand - operand of an instruction, private to emul_exec()

@@ -45,7 +45,7 @@ void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode 
 	ctx->insn.avail = 0;
 }
 
-/* Return the CPU mode for these registers. @cs_ar: EMUL_AR_* of CS */
+/* Compute the CPU mode from the registers that decide it. @cs_ar: EMUL_AR_* of CS */
 static enum emul_mode mode_of(u64 cr0, u64 efer, u64 rflags, u32 cs_ar)
 {
 	if (!(cr0 & X86_CR0_PE))
@@ -99,7 +99,10 @@ void emul_set_mode(struct emul_ctx *ctx)
 
 /* --- memory ------------------------------------------------------------------------------- */
 
-/* SDM "Canonical Addressing": 48 bits, or 57 with CR4.LA57. Most addresses need no read of CR4. */
+/*
+ * Is @la canonical (SDM "Canonical Addressing"), that is, does it fit in 48 bits, or in 57 with
+ * CR4.LA57? CR4 is read only if 48 bits are too few.
+ */
 bool emul_is_canonical(struct emul_ctx *ctx, u64 la)
 {
 	if ((u64)((s64)(la << 16) >> 16) == la)
@@ -525,7 +528,7 @@ enum emul_rc emul_step(struct emul_ctx *ctx)
 	return rc ?: emul_exec(ctx);
 }
 
-/* --- plain MOVs and other questions of the MMIO path ------------------------------------- */
+/* --- plain MOVs, and what the MMIO path asks about instructions --------------------------- */
 
 /* Describe the address of the memory operand by its registers. */
 static void mov_locate(const struct emul_ctx *ctx, struct emul_mov *mov)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT. Call gates
- * are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled and the caller does
- * it.
+ * are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled, and the caller
+ * executes the switch.
  *
  * All checks and memory accesses come first. Segment registers are set when nothing can fail any
  * more.
@@ -271,7 +271,7 @@ static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 	}
 }
 
-/* Load SP with the width that SS says: 16-bit stacks keep the upper bits. */
+/* Load SP with the width that SS selects: with a 16-bit stack the upper bits of RSP stay. */
 static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct emul_seg *ss,
 		   u64 sp)
 {
@@ -496,7 +496,10 @@ static enum emul_rc need_syscall(struct emul_ctx *ctx)
 	return emul_fault(ctx, VEC_UD);
 }
 
-/* SYSCALL outside long mode (APM "SYSCALL and SYSRET in Legacy x86 Mode"): no mask, no R11. */
+/*
+ * SYSCALL outside long mode (APM "SYSCALL and SYSRET in Legacy x86 Mode"), which uses neither
+ * SFMASK nor R11.
+ */
 static void syscall_legacy(struct emul_ctx *ctx, u64 star)
 {
 	emul_write_reg(ctx, EMUL_RCX, ctx->next_rip, 4, false);

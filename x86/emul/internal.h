@@ -55,18 +55,18 @@ enum opnd {
 #define F_PRIV		BIT(9)	/* #GP(0) unless CPL = 0 */
 #define F_PROT		BIT(10)	/* #UD in real and VM86 mode */
 #define F_MEM		BIT(11)	/* #UD with a register operand */
-#define F_REGS		BIT(12)	/* ModRM.mod counts as 3 whatever it is (MOV CR, MOV DR) */
+#define F_REGS		BIT(12)	/* ModRM names registers even if mod is not 3 (MOV CR, MOV DR) */
 #define F_STRING	BIT(13)
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
-#define F_WRITES	BIT(17)	/* the handler writes to its O_M operand */
+#define F_WRITES	BIT(17)	/* the handler itself writes to memory (O_M) */
 #define F_PLAINMOV	BIT(18)	/* see emul_as_mov() */
 #define F_SEL_REG	BIT(19)	/* sub[ModRM.reg] */
 #define F_SEL_MOD	BIT(20)	/* sub[ModRM.mod == 3] */
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; 66 is part of the opcode */
+#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; prefix 66 does not change it */
 #define F_L0		BIT(24)	/* #UD with VEX.L */
 #define F_L1		BIT(25)	/* #UD without VEX.L */
 #define F_VVVV		BIT(26)	/* VEX.vvvv is an operand; without this flag it must be 1111b */
@@ -99,7 +99,7 @@ extern const struct emul_opcode emul_row_movsxd;
 const struct emul_opcode *emul_map_0f38(u8 opcode);
 const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
-/* Macros for rows: handler emul_op_<ex>, dst, src, flags; .arg may follow. */
+/* R() is a row with handler emul_op_<ex>, operands dst and src, and flags; .arg may follow. */
 #define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
 			       .flags = (fl), ##__VA_ARGS__ }
 #define S(table, fl)	{ .sub = (table), .flags = (fl) }
@@ -139,7 +139,7 @@ enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
 					const void *new, unsigned int len, enum emul_access acc)
 {
-	/* ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
+	/* A call ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
 	__auto_type op = ctx->ops->cmpxchg;
 
 	return op(ctx, la, old, new, len, acc, ctx->cpl);

@@ -47,7 +47,10 @@ enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 	return emul_cmpxchg(ctx, dst->la, &dst->orig, &dst->val, dst->bytes, EMUL_DATA);
 }
 
-/* CMOV writes its destination even if the condition is false: 32 bits clear the upper half. */
+/*
+ * CMOV writes its destination even if the condition is false. So a 32-bit CMOV always clears the
+ * upper half.
+ */
 enum emul_rc emul_op_cmov(struct emul_ctx *ctx)
 {
 	if (emul_cond(ctx->rflags, ctx->insn.opcode))
@@ -335,7 +338,7 @@ enum emul_rc emul_op_pop_sreg(struct emul_ctx *ctx)
 	enum emul_rc rc;
 	u64 sel = 0;
 
-	/* RSP changes by the operand size, but only the selector is read. */
+	/* POP adds the operand size to RSP, but reads no more than the selector. */
 	rc = emul_read_mem(ctx, EMUL_SS, emul_gpr(ctx, EMUL_RSP) & emul_stack_mask(ctx), &sel, 2);
 	if (rc != EMUL_OK)
 		return rc;

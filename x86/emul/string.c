@@ -147,7 +147,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
-		/* The exit for a further batch of a port string saves RF as 0. */
+		/* If a further batch of a port string exits to userspace, RF is 0. */
 		if (rc == EMUL_IO && again && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)
@@ -284,8 +284,9 @@ enum emul_rc emul_op_lods(struct emul_ctx *ctx)
 /* --- port strings ------------------------------------------------------------------------- */
 
 /*
- * Return how many of @max items of @bytes bytes fit in one batch: ascending, within the buffer, the
- * page and the address size. At least 1. The caller checks the segment limit.
+ * Return how many of @max items of @bytes bytes make one batch, at least 1. The items of a batch
+ * have ascending addresses in one page, do not wrap at the address size, and fit into the buffer.
+ * The caller checks the segment limit.
  */
 static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 max)
 {
@@ -375,8 +376,9 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * A repeated INS or OUTS checks I/O permission even if its counter is 0. Otherwise each iteration
- * does that in its function: an iteration that is replayed must repeat all reads in the same order.
+ * A repeated INS or OUTS checks I/O permission even if its counter is 0. If the counter is not 0,
+ * the function of an iteration makes this check: an iteration that is replayed must repeat all
+ * reads in the same order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -200,7 +200,10 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, ctx->insn.reg, val);
 }
 
-/* SDM "Debug Control Register (DR7)": with GD set an access raises #DB with DR6.BD instead. */
+/*
+ * With DR7.GD set, an access to a debug register raises #DB with DR6.BD instead (SDM "Debug Control
+ * Register (DR7)").
+ */
 static enum emul_rc general_detect(struct emul_ctx *ctx)
 {
 	u64 dr7 = 0;

@@ -307,8 +307,8 @@ static const struct emul_opcode pfx_90[4] = {
 };
 
 /*
- * x87: moves, and the instructions by which software detects and initializes an FPU. .arg: bytes of
- * the operand; for the environment 1 = with registers.
+ * x87: moves, and the instructions by which software detects and initializes an FPU. .arg of a move
+ * is the operand's size in bytes. .arg = 1 makes FNSTENV an FNSAVE, and FLDENV an FRSTOR.
  */
 #define XLOAD(n)	R(x87_load, NONE, M, M, .arg = (n))
 #define XSTORE(n)	R(x87_store, NONE, M, M | F_WRITES, .arg = (n))

@@ -45,7 +45,7 @@ static const struct emul_opcode vex_7f[4] = { [1] = VX_MOV(3), [2] = VX_MOV(2) }
 static const struct emul_opcode vex_f0[4] = { [3] = VX_MOV_M(0) };
 static const struct emul_opcode vex_2a_38[4] = { [1] = VX_MOV_M(1) };
 
-/* .arg: bytes of a vector element */
+/* VMOVMSKPS, VMOVMSKPD and VPMOVMSKB. .arg: bytes of a vector element */
 #define VX_MSK(a)		R(vmovmsk, NONE, NONE, M, .arg = (a))
 static const struct emul_opcode vex_50[4] = { VX_MSK(4), VX_MSK(8) };
 static const struct emul_opcode vex_d7[4] = { [1] = VX_MSK(1) };
@@ -66,7 +66,10 @@ static const struct emul_opcode vex_ae_reg[8] = {
 
 static const struct emul_opcode vex_ae[4] = { S(vex_ae_reg, F_SEL_REG) };
 
-/* .arg: bytes of an element. Elements of 16 bytes, and of 8 bytes in AVX, need VEX.L. */
+/*
+ * VBROADCASTxx and VPBROADCASTx. .arg: bytes of an element. VBROADCASTxx with elements of 8 or 16
+ * bytes needs VEX.L.
+ */
 #define VX_BCAST(n, fl)	{ [1] = R(vbroadcast, NONE, NONE, M | (fl), .arg = (n)) }
 static const struct emul_opcode vex_18_38[4] = VX_BCAST(4, 0);
 static const struct emul_opcode vex_19_38[4] = VX_BCAST(8, F_L1);
@@ -75,7 +78,7 @@ static const struct emul_opcode vex_59_38[4] = VX_BCAST(8, 0);
 static const struct emul_opcode vex_78_38[4] = VX_BCAST(1, 0);
 static const struct emul_opcode vex_79_38[4] = VX_BCAST(2, 0);
 
-/* .arg: bytes of an element (0: VEX.W selects); bit 2 = store */
+/* VMASKMOVPx, VPMASKMOVx. .arg: bytes of an element (0: VEX.W selects), plus 2 for a store */
 #define VX_MASKED(a)	{ [1] = R(vmaskmov, NONE, NONE, M | F_MEM | F_VVVV | \
 				  ((a) & 2 ? F_WRITES : 0), .arg = (a)) }
 static const struct emul_opcode vex_2c_38[4] = VX_MASKED(4);

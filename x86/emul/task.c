@@ -122,7 +122,7 @@ static u32 image_get(const struct task_state *ts, unsigned int off)
 	return val;
 }
 
-/* --- checks: a fault is the old task's ----------------------------------------------------- */
+/* --- checks before the switch: a fault is an exception of the old task --------------------- */
 
 static enum emul_rc read_desc(struct emul_ctx *ctx, const struct task_state *ts, u16 sel, u8 vector,
 			      struct emul_desc *d)
@@ -296,7 +296,7 @@ static enum emul_rc load_cr(struct emul_ctx *ctx, const struct task_state *ts)
 	return rc;
 }
 
-/* --- descriptors: a fault is the new task's ------------------------------------------------ */
+/* --- descriptors after the switch: a fault is an exception of the new task ----------------- */
 
 static enum emul_rc load_ldt(struct emul_ctx *ctx, const struct task_state *ts, u16 sel)
 {
@@ -415,7 +415,7 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
-/* Fill ctx->task for the caller. Registers that are staged are not committed. */
+/* Ask the caller for the task switch, by ctx->task. Staged registers are not committed. */
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
 {
 	ctx->task = (struct emul_task){ .sel = sel, .source = source };

@@ -6,7 +6,10 @@
  */
 #include "internal.h"
 
-/* SDM "Exception Conditions" of SSE: #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
+/*
+ * Raise #UD with CR0.EM or without CR4.OSFXSR, and #NM with CR0.TS (SDM "Exception Conditions" of
+ * SSE).
+ */
 static enum emul_rc check_sse(struct emul_ctx *ctx)
 {
 	u64 cr0 = ctx->ops->get_cr(ctx, 0);
@@ -141,7 +144,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* Reading an MMX register changes the x87 tags; a faulting store must not: probe first. */
+	/* A faulting store must not change the x87 tags, but reading MMX does: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -294,7 +297,7 @@ enum emul_rc emul_op_movd(struct emul_ctx *ctx)
 	return file == EMUL_MM ? ctx->ops->set_vec(ctx, file, nr, v.b) : vec_set(ctx, nr, &v);
 }
 
-/* MOVQ xmm, xmm/m64 (F3 0F 7E), and 66 0F D6 with .arg 2. They clear the upper half. */
+/* MOVQ xmm, xmm/m64 (F3 0F 7E) and MOVQ xmm/m64, xmm (66 0F D6, .arg 2): clear the upper half. */
 enum emul_rc emul_op_movq(struct emul_ctx *ctx)
 {
 	bool store = ctx->insn.row->arg & 2;
@@ -419,8 +422,8 @@ static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned
 }
 
 /*
- * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: 4 or 8 bytes of an element (0: VEX.W
- * selects); bit 2 = store.
+ * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: bytes of an element, 4 or 8 (0: VEX.W
+ * selects), plus 2 for a store.
  */
 enum emul_rc emul_op_vmaskmov(struct emul_ctx *ctx)
 {
@@ -459,7 +462,7 @@ enum emul_rc emul_op_vbroadcast(struct emul_ctx *ctx)
 	return vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* VZEROUPPER, or with VEX.L VZEROALL, of the 8 or 16 registers of the mode */
+/* VZEROUPPER, or VZEROALL if VEX.L is set. 64-bit mode has 16 registers, other modes have 8. */
 enum emul_rc emul_op_vzero(struct emul_ctx *ctx)
 {
 	unsigned int nr, n = ctx->mode == EMUL_LONG64 ? 16 : 8;

@@ -14,7 +14,7 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_ES		0x0080u		/* an exception is pending */
 #define SW_TOP		0x3800u
 #define SW_BUSY		0x8000u
-/* IE, DE, ZE, OE, UE, PE; also their masks in the control word */
+/* IE, DE, ZE, OE, UE, PE; the same bits of the control word mask these exceptions */
 #define SW_EXCEPTIONS	0x003fu
 /* PE: the only unmasked exception that does not prevent a store */
 #define SW_PRECISION	0x0020u
@@ -50,7 +50,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Call emul_ops.x87, and replace the addresses of its own code and data by the guest's. */
+/* Call emul_ops.x87. The addresses that it records are the host's: store the guest's. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -105,7 +105,7 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* Moves between x87 registers, and constants. */
+/* Moves between x87 registers, and loads of constants. */
 enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = x87_begin(ctx) ?: x87_run_this(ctx, NULL);
@@ -229,7 +229,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* In real and VM86 mode the environment has linear pointers and the opcode, no selectors. */
+/* The x87 environment of real and VM86 mode has linear pointers and opcode, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);
@@ -299,7 +299,7 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Compute the linear address of @len bytes, and probe them, as they are written in pieces. */
+/* Compute the linear address of @len bytes. Probe them, because they are written in pieces. */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);
@@ -314,7 +314,7 @@ static unsigned int env_width(const struct emul_ctx *ctx)
 	return ctx->insn.op_bytes == 2 ? 2 : 4;
 }
 
-/* FNSTENV (.arg 0), which then masks all exceptions; FNSAVE (.arg 1), which then initializes. */
+/* FNSTENV (.arg 0) also masks all exceptions; FNSAVE (.arg 1) also initializes the FPU. */
 enum emul_rc emul_op_fnstenv(struct emul_ctx *ctx)
 {
 	unsigned int width = env_width(ctx), len = 7 * width, i;
@@ -396,7 +396,7 @@ static enum emul_rc fx_linear(struct emul_ctx *ctx, bool write, u64 *la)
 	return rc == EMUL_OK && *la & 15 ? emul_gp0(ctx) : rc;
 }
 
-/* Without REX.W pointers have 32 bits and a selector, which okvm does not keep. */
+/* Without REX.W the x87 pointers are 32-bit offsets with selectors, which okvm does not keep. */
 static void fx_narrow(struct emul_ctx *ctx)
 {
 	if (ctx->insn.rex & 8)

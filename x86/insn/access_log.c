@@ -75,7 +75,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			e->replayed++;
 			return entry;
 		}
-		/* Userspace has changed a register meanwhile: from here on the accesses differ. */
+		/* Userspace has changed a register, so this access is another: cut the log here. */
 		log_truncate(e, e->replayed);
 	}
 	return log_new(e, kind, addr, len);
@@ -184,7 +184,7 @@ static enum emul_rc log_post(struct okvm_emulation *e, gpa_t gpa, const void *da
 
 static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned int len)
 {
-	/* Queued writes go to userspace first: devices see accesses in the instruction's order. */
+	/* Queued writes go to userspace first, so that devices see accesses in program order. */
 	if (!log_has_posts(e)) {
 		okvm_mmio_ask(e->vcpu, gpa, NULL, len, false);
 		e->wait_len = len;
@@ -192,7 +192,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device with at most 8 bytes at a time, or item by item in a batch. */
+/* Access a device: a batch item by item, any other access by at most 8 bytes at a time. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -258,7 +258,7 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	items = in ? okvm_log_data(e, entry) : data;
-	/* After a replay: items that are already done are not done again. */
+	/* In a replay continue after the items that were accessed before. */
 	left = (len - entry->done) / size;
 	taken = log_port_bus(vcpu, port, size, left, items + entry->done, in);
 	if (taken && trace_kvm_pio_enabled())
@@ -301,7 +301,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 
 	if (!e->wait_len)
 		return;
-	/* The newest entry is the one that userspace was asked for: its read ended execution. */
+	/* Userspace has read for the newest entry, because that read ended the execution. */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);

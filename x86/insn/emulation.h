@@ -10,7 +10,7 @@
 #include "x86/insn/insn.h"
 
 /*
- * Log entries for the most memory and port accesses of one instruction or iteration. Extremes:
+ * Size of the log: it holds all memory and port accesses of one instruction or iteration. Extremes:
  * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses 26 fields of each TSS,
  * reads nine descriptors of up to two words and marks each with up to six accesses (other CPUs may
  * change it meanwhile), and pushes an error code. FXSAVE makes 14 accesses.
@@ -20,16 +20,16 @@ static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
 	      EMUL_LOG_ENTRIES >= 2 * 26 + 9 * (2 + 6) + 2 * 4 + 1);
 
 /*
- * Bytes of data that the accesses of one instruction or iteration read, including two bytes of the
- * I/O permission bit map and a batch of port items.
+ * Size of log_data in bytes: it holds all data that one instruction or iteration reads, including
+ * two bytes of the I/O permission bit map and a batch of port items.
  */
 #define EMUL_IO_BATCH		1024
 #define EMUL_LOG_BYTES		2048
 static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
 
 /*
- * Queued writes to devices in userspace: FXSAVE makes 52. If the queue is full, userspace does its
- * writes before the instruction continues.
+ * Size of the queue of writes to devices in userspace. FXSAVE makes 52 writes. If the queue is
+ * full, userspace does the queued writes before the instruction continues.
  */
 #define EMUL_POSTS		72
 
@@ -240,7 +240,7 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP, which hardware does not
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP where hardware has not
  *
  * A debugger's breakpoints come before the guest's. Return: true if there is one; *@outcome is set
  */

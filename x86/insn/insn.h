@@ -7,14 +7,15 @@
 
 /** enum okvm_emul_why - why an instruction is emulated; decides how a failure is handled */
 enum okvm_emul_why {
-	OKVM_EMUL_MMIO,		/* access to @gpa, where no memory is */
-	OKVM_EMUL_MMIO_READ,	/* read of @gpa, where no memory is; write access was not checked */
+	OKVM_EMUL_MMIO,		/* access to a guest-physical address without memory */
+	/* read of a guest-physical address without memory; write access was not checked */
+	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
 	/* #UD: possibly an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
-	OKVM_EMUL_OTHER,	/* VM exits for descriptor-table accesses and others */
-	OKVM_EMUL_NATIVE,	/* hardware could execute it, too: okvm_emulate_if_known() */
+	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
+	OKVM_EMUL_NATIVE,	/* hardware could execute the instruction as well */
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
 };
 
@@ -51,7 +52,7 @@ unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
  * vm->srcu is held and IRQs are on. Return: 0 if another CPU has changed the instruction meanwhile
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
-/** okvm_int_len() - Return the length of the INT n instruction at RIP; 0 if it is another one */
+/** okvm_int_len() - Return the length of the INT n at RIP; 0 if another instruction is there */
 unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected

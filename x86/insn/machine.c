@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The operations that the emulator calls: linear memory, by the guest's page tables, ports, and the
- * vCPU's registers.
+ * The functions that the emulator calls. They access linear memory (through the guest's page
+ * tables), ports and the vCPU's registers.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -60,8 +60,8 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Other vCPUs have changed a page-table entry during each try of a walk. Should the walk be tried
- * again? Not if KVM_RUN can begin the emulation again, nor if the thread is to be killed.
+ * Must a page walk go on trying after other vCPUs have changed a page-table entry during each try?
+ * Yes, if KVM_RUN cannot begin the emulation again, unless the thread has a fatal signal.
  */
 static bool goes_on(const struct okvm_emulation *e)
 {
@@ -101,7 +101,7 @@ static unsigned int access_first(const struct emul_log_entry *entry)
 	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
 }
 
-/* Items of a port string have at most 4 bytes. */
+/* Return the bytes of one item of a batch, at most 4; 0 for an access that is no batch. */
 static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 {
 	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;
@@ -139,7 +139,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* At its address the local APIC hides guest memory. */
+/* Is guest memory at @gpa? Not in the local APIC's page: the APIC hides memory there. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -162,9 +162,9 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * Do the remaining part of a translated access, in memory or by a device. Memory does a page's part
- * in one step, a device in several. So if a page's part is already begun, a device has begun it, and
- * the device completes it even if the VMM has added memory at that address meanwhile.
+ * Do the rest of a translated access, in memory or by a device. Memory does the bytes of a page in
+ * one step; a device may need several steps. So if some bytes of a page are already done, a device
+ * did them, and does the others even if the VMM has added memory at that address meanwhile.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
@@ -189,7 +189,7 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-/* Decide once whether the batch is refused: a replay must make the same accesses. */
+/* Must items be accessed one by one? Decide it once: a replay must make the same accesses. */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
@@ -424,7 +424,7 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
-	/* Drop translations made with the old CR3: a task switch goes on with the new one. */
+	/* Drop translations made with the old CR3: a task switch continues after loading CR3. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
 }
@@ -443,7 +443,7 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
-/* An MSR access with @result: continue, raise #GP, or exit to userspace if it wants failures. */
+/* After an MSR access with @result: if it has failed, exit to userspace or raise #GP. */
 static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
 {
 	struct okvm_emulation *e = emul_of(ctx);
@@ -461,7 +461,7 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	/* Answer at once: the emulator reads EFER before each instruction. */
+	/* Take the fast path: the emulator reads EFER before each instruction. */
 	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
 		*val = vcpu->arch->efer;
 		return EMUL_OK;

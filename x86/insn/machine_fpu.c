@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector and x87 registers during KVM_RUN. okvm_fpregs_begin() has them in the CPU.
+ * The guest's vector and x87 registers during KVM_RUN. okvm_fpregs_begin() keeps them in the CPU.
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -13,7 +13,7 @@
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 
-/* One instruction per register, because the register number is part of the opcode. */
+/* One case per vector register: the instruction that moves it encodes its number. */
 #define VEC_CASES(op)							\
 	op(0); op(1); op(2); op(3); op(4); op(5); op(6); op(7)
 #define VEC_CASES_HIGH(op)						\

@@ -11,7 +11,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
-/* While a debugger single-steps, RFLAGS.TF stays the debugger's. */
+/* Set the vCPU's RFLAGS. While a debugger single-steps, keep the TF that it has set. */
 static void emul_store_rflags(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -117,7 +117,10 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 	return okvm_internal_error(e->vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, NULL);
 }
 
-/* Retries of one instruction after a failed emulation: it may need the table that it writes. */
+/*
+ * Limit of retries of one instruction after its emulation has failed. Retrying never ends if the
+ * instruction writes the page table that it needs.
+ */
 #define EMUL_RETRIES	8
 
 /*
@@ -257,7 +260,7 @@ int okvm_emul_user(struct okvm_emulation *e)
 	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)
 		return OKVM_USER;
-	/* The queue of writes was full: its writes precede the next access. */
+	/* Without a read, the queue of writes is full: userspace must do these writes first. */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);
 	okvm_io_begin(e->vcpu, okvm_emul_complete);

@@ -67,7 +67,7 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 	pio_copy(rax, data, size);
 }
 
-/* okvm_skip_insn() without function calls, if only RIP has to change. */
+/* Like okvm_skip_insn(), but make no function call if only RIP has to change. */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
 	const u32 known = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);

@@ -56,10 +56,10 @@ static bool direct_can(struct okvm_emulation *e)
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
 		return false;
-	/* Another vCPU may have changed the load that caused the exit into a store. */
+	/* A load caused the exit, but another vCPU may have changed it into a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* The VMM backs this address with memory that EPT cannot map. */
+	/* No device: the VMM backs this address with memory that EPT cannot map. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
@@ -220,7 +220,7 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
-	/* The write is complete: the next KVM_RUN has nothing to finish, because TF is clear. */
+	/* Finish a write here: TF is clear, so no single-step trap has to wait for userspace. */
 	if (mov->write) {
 		known_finish(vcpu, known, val);
 	} else {

@@ -111,7 +111,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* For other reasons hardware has begun the instruction, and has checked its breakpoints. */
+	/* If hardware can run the guest, it has checked the breakpoints before the VM exit. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);
@@ -157,7 +157,7 @@ static bool emul_dropped(struct okvm_emulation *e)
 	return okvm_io_moved(e->vcpu) || e->ctx.mode != mode;
 }
 
-/* REP INS or REP OUTS: upstream reads their further batches from the guest again. */
+/* Is @insn INS or OUTS? */
 static bool emul_is_port_string(const struct emul_insn *insn)
 {
 	return insn->map == EMUL_MAP_1B && (insn->opcode & 0xfc) == 0x6c;

@@ -83,7 +83,7 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	}
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
-		/* Linux clears bit 0 or 10 of CTL on some CPUs with spurious errors. */
+		/* Linux clears bit 0 or 10 of CTL on CPUs that report spurious errors. */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:
 		return host || !val || vcpu->arch->hwcr & BIT_ULL(18);
@@ -164,7 +164,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	struct okvm_mce *mce = &vcpu->arch->mce;
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
-	/* MCG_CTL disables reporting of all banks, or the bank's CTL that of this bank. */
+	/* Ignore the error if MCG_CTL disables all banks or if CTL disables this bank. */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
 	if (mce->status & MCG_STATUS_MCIP || !(okvm_cr4(vcpu) & X86_CR4_MCE)) {

@@ -51,8 +51,8 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * PSCHANGE_MC_NO: a guest need not split huge pages for guests of its own, which do not
-	 * exist. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D before VM entries, so a guest need not.
+	 * PSCHANGE_MC_NO: a hypervisor needs to split huge pages for its guests, but okvm's guests
+	 * have no guests. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D itself before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -342,7 +342,7 @@ static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id i
 	return OKVM_MSR_OK;
 }
 
-/* Write PRED_CMD or FLUSH_CMD on this CPU. On CPUs without SBPB that bit raises #GP. */
+/* Write PRED_CMD or FLUSH_CMD on this CPU. PRED_CMD.SBPB raises #GP on CPUs without it. */
 static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_PRED_CMD && val & BIT_ULL(7) &&
@@ -360,13 +360,13 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	return OKVM_MSR_OK;
 }
 
-/* APM "DE_CFG" bit 1: LFENCE serializes. The host kernel sets it where it can. */
+/* Return the guest's DE_CFG: bit 1 (APM: LFENCE serializes) as the host kernel has set it. */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;
 }
 
-/* Write an MSR that is stored in vcpu->arch and has effects or limits besides. */
+/* Write an MSR that is stored in vcpu->arch. Some MSRs also need checks or have side effects. */
 static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr_row *row, u64 val,
 					bool host)
 {
@@ -384,7 +384,7 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
-		/* McStatusWrEn and TscFreqSel; Linux guests look for the latter. */
+		/* Keep McStatusWrEn, and TscFreqSel, which Linux guests look for. */
 		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_DE_CFG:
@@ -417,7 +417,7 @@ static enum okvm_msr_result write_row(struct okvm_vcpu *vcpu, const struct msr_r
 	case MSR_ID_SPEC_CTRL:
 		return write_spec_ctrl(vcpu, row, val, host);
 	case MSR_ID_DEBUGCTL:
-		/* Ignored: okvm does not virtualize LBR and BTF. */
+		/* Ignore the write: okvm does not virtualize LBR and BTF. */
 		return OKVM_MSR_OK;
 	case MSR_ID_PLATFORM_INFO:
 	case MSR_ID_MISC_FEATURES:
@@ -611,7 +611,7 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	arch->pat = PAT_RESET;
-	/* With the quirk off userspace sets all of these MSRs. */
+	/* If userspace has disabled the quirk, it sets the following MSRs itself. */
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS))
 		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;

@@ -17,7 +17,7 @@
 
 #define ONE(msr)		.first = (msr), .last = (msr)
 #define RANGE(from, to)		.first = (from), .last = (to)
-/* A constant MSR that reads as @v. READS: writes fail; READS_WIGN: writes are ignored. */
+/* MSRs that read as the constant @v. READS: writes fail. READS_WIGN: writes are ignored. */
 #define READS(v)		.id = MSR_ID_CONST, .flags = MSR_F_NO_WRITE, .value = (v)
 #define READS_WIGN(v)		.id = MSR_ID_CONST, .writable = ALL, .value = (v)
 #define ROW(i, f, w)		.id = MSR_ID_##i, .flags = (f), .writable = (w)
@@ -179,7 +179,7 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 
 /*
  * SDM "IA32_SPEC_CTRL": bits that CPUID does not enumerate are reserved, except STIBP, which is
- * legal with IBRS. AMD enumerates PSFD and the first three bits in leaf 80000008h.
+ * legal with IBRS. AMD enumerates PSFD and bits 0 to 2 in leaf 80000008h.
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 {
@@ -207,8 +207,8 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * Return true if upstream treats the MSR of @row as unknown when the CPU lacks the feature that @row
- * needs. Userspace's MSR exit then has the reason "unknown", otherwise "invalid".
+ * Does upstream treat the MSR of @row as unknown if the CPU lacks the feature that @row needs? If
+ * so, userspace's MSR exit has the reason "unknown", otherwise "invalid".
  */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
@@ -227,7 +227,7 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	}
 }
 
-/* Does the CPU have the feature that @row needs? For the guest also its CPUID must have it. */
+/* Do the CPU and, if the guest makes the access, the guest's CPUID have @row's feature? */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);

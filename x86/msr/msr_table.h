@@ -36,7 +36,7 @@ enum msr_id {
 	MSR_ID_TSC_AUX,
 	/* Always stored by the backend. */
 	MSR_ID_BACKEND,
-	/* Each of these has its own code in x86/msr/msr.c. */
+	/* Each of the following rows has its own code in x86/msr/msr.c. */
 	MSR_ID_DEBUGCTL,
 	MSR_ID_EFER,
 	MSR_ID_APIC_BASE,
@@ -77,9 +77,10 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NEED_INTEL,		/* KVM does not know it on AMD CPUs */
-	MSR_NEED_AMD,		/* KVM does not know it on Intel CPUs */
-	MSR_NEED_TSC_RATIO,	/* never in a guest's CPUID; userspace may save and restore it */
+	MSR_NEED_INTEL,		/* KVM does not know the MSR on AMD CPUs */
+	MSR_NEED_AMD,		/* KVM does not know the MSR on Intel CPUs */
+	/* The feature is never in a guest's CPUID; userspace may save and restore the MSR. */
+	MSR_NEED_TSC_RATIO,
 	MSR_NEED_OSVW,
 	/* No guest has the feature, but KVM knows the MSR on Intel CPUs. */
 	MSR_NEED_NEVER,
@@ -106,7 +107,7 @@ struct msr_row {
 /**
  * struct msr_env - originator of an access, and existing features
  * @host: userspace accesses the MSR, not the guest
- * @intel: the CPU is Intel's: KVM knows some MSRs there whose feature is missing
+ * @intel: the CPU is Intel's: KVM knows some MSRs of Intel even if their feature is missing
  * @cpu: BIT(enum msr_need) of the features of CPU and backend
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57

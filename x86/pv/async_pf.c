@@ -145,7 +145,7 @@ struct apf_work {
 	bool told;
 };
 
-/* Workqueue for okvm_apf_queue.reap of all queues. */
+/* Workqueue that executes the work item okvm_apf_queue.reap of every VM. */
 static struct workqueue_struct *apf_reaper;
 
 /* ---- the owner ---- */
@@ -202,7 +202,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* Waits until the function of the item that has dropped the last reference returns. */
+	/* This waits until the item that has dropped the last reference is done. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -317,7 +317,8 @@ static void apf_work_fn(struct work_struct *work)
 	apf_queue_leave(queue);
 	apf_queue_put(queue);
 	/*
-	 * apf_queue_reap() waits for this function to return, okvm_apf_exit() for apf_queue_reap().
+	 * The module cannot go before this function returns: apf_queue_reap() waits for that, and
+	 * okvm_apf_exit() waits for apf_queue_reap().
 	 */
 	module_put(THIS_MODULE);
 }
@@ -419,7 +420,7 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
 	if (!apf_enabled(vcpu) || ev->exc.pending || ev->exc.injected || ev->nmi_injected ||
 	    ev->irq.injected)
 		return false;
-	/* A guest whose HLT causes no VM exit may halt: do not halt it for a page as well. */
+	/* With HLT exits disabled okvm may inject the #PF, but must not halt the vCPU. */
 	if (vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT && !apf_can_tell(vcpu))
 		return false;
 	return okvm_irq_allowed(vcpu);
@@ -473,7 +474,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 
 /* ---- a page is present ---- */
 
-/* Take the first ready item whose told equals @told; NULL if there is none. */
+/* Take the first ready item whose token the guest got (@told) or did not get, or NULL. */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
 {
 	struct apf_work *w, *found = NULL;
@@ -510,8 +511,8 @@ static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 
 	/*
-	 * The record was readable just before: the token is lost only if the guest moves the
-	 * record.
+	 * okvm has just read the record. So this write fails, and the token is lost, only if the
+	 * guest moves the record.
 	 */
 	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))
 		okvm_apic_raise(vcpu, apf->irq_msr);
@@ -522,7 +523,7 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If the vCPU halts for another page, it repeats the access and halts again. */
+	/* If the vCPU needs another page than this, it repeats the access and halts again. */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))
@@ -589,7 +590,7 @@ int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	case MSR_KVM_ASYNC_PF_INT:
 		return apf_set_vector(vcpu, val);
 	default:
-		/* The guest has read the token: the record is free for the next one. */
+		/* The guest has read the token: the record is free for the next token. */
 		if (val & 1)
 			okvm_request(OKVM_REQ_APF_READY, vcpu);
 		return OKVM_MSR_OK;
@@ -631,7 +632,7 @@ void okvm_apf_destroy(struct okvm_apf *apf)
 {
 	if (!apf)
 		return;
-	/* Dropped items, which are on no list, do not use apf->vcpu. */
+	/* Drop all items: a dropped item is on no list and does not use apf->vcpu. */
 	apf_forget(apf);
 	apf->vcpu = NULL;
 	apf_put(apf);

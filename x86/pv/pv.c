@@ -83,7 +83,7 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	}
 	if (ret < 0)
 		return false;
-	/* If the guest has changed the preempted byte during each try, flush in any case. */
+	/* If no try got the old byte, because the guest kept changing it, flush the TLB. */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	pv->told_preempted = false;
@@ -150,7 +150,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	pv->told_preempted = false;
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
-	/* If no memory slot has the record yet, the first use of the cache looks it up again. */
+	/* If no memory slot contains the record yet, the cache looks it up at its first use. */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
 			.gpa = steal_gpa(pv),
@@ -163,7 +163,7 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 
 /* ---- MSRs ---- */
 
-/* KVM_FEATURE_* of each MSR, indexed by the low bits of the MSR's number. */
+/* KVM_FEATURE_* that each MSR needs, indexed by the low bits of the MSR's number. */
 static const u8 feature_of[] = {
 	[MSR_KVM_WALL_CLOCK_NEW & 0xf] = KVM_FEATURE_CLOCKSOURCE2,
 	[MSR_KVM_SYSTEM_TIME_NEW & 0xf] = KVM_FEATURE_CLOCKSOURCE2,
@@ -225,7 +225,7 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	}
 	pv->clock_msr = val;
 	pv->clock_active = val & 1;
-	/* The record's memory slot may be created later: a VMM may restore MSRs first. */
+	/* Look for the record later: a VMM may restore MSRs before it creates memory slots. */
 	pv->clock = (struct okvm_gpa_cache) { .gpa = val & ~1ULL, .len = OKVM_PVCLOCK_SIZE };
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }

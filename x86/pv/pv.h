@@ -9,7 +9,7 @@
 int okvm_pv_create(struct okvm_vcpu *vcpu);
 void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
 void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_pv_put() - vcpu_put() with steal time enabled: set the preempted flag */
+/** okvm_pv_put() - Set the preempted flag when the vCPU is put; steal time is enabled */
 void okvm_pv_put(struct okvm_vcpu *vcpu);
 /** okvm_steal_update() - Serve OKVM_REQ_STEAL: write the steal-time record; vm->srcu held */
 void okvm_steal_update(struct okvm_vcpu *vcpu);

@@ -26,7 +26,7 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-/* The host's clock source is the TSC. Written by the timekeeper's notifier only. */
+/* Is the TSC the host's clock source? Only the timekeeper's notifier writes this. */
 static bool host_clock_is_tsc;
 
 /* List of all VMs, for the notifier's work item; clock_lock guards it. */
@@ -37,7 +37,7 @@ static LIST_HEAD(clock_vms);
 
 u64 okvm_clock_base_ns(void)
 {
-	/* Raw boot time, not steered by NTP: the guest extrapolates at a constant rate. */
+	/* Use raw boot time, which NTP does not steer: the guest assumes a constant rate. */
 	return ktime_get_raw_ns() + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
@@ -115,7 +115,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base. If @set, kvmclock jumps to @clock; otherwise it goes on without a jump. */
+/* Take a new base of kvmclock. If @set, kvmclock jumps to @clock, otherwise it does not jump. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -256,7 +256,10 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
 	WRITE_ONCE(pv->clock_late, true);
-	/* Set clock_late before reading slots: okvm_arch_slots_changed() reads it after changes. */
+	/*
+	 * Set clock_late before reading the memory slots: okvm_arch_slots_changed() reads
+	 * clock_late after the slots have changed.
+	 */
 	smp_mb();
 	if (!write_record(vcpu, info))
 		return;
@@ -291,7 +294,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* The frequency that the TSC ratio results in, not the one that userspace asked for. */
+	/* Use the frequency that the TSC ratio gives: it may differ from what userspace set. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);
@@ -314,7 +317,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 	version = (version + 1) | 1;
 	if (okvm_write_guest(vm, gpa, &version, sizeof(version)))
 		return;
-	/* Wall clock at kvmclock 0: the guest adds its kvmclock. */
+	/* Write the wall-clock time of kvmclock 0: the guest adds its kvmclock to it. */
 	wall = ktime_get_real_ns() - kvmclock_ns(vm);
 	wc.sec = div_u64_rem(wall, NSEC_PER_SEC, &nsec);
 	wc.nsec = nsec;

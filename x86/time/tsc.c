@@ -2,10 +2,10 @@
 /*
  * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
- * If the VMM writes about the same value to several vCPUs' TSCs (the values differ by less than a
- * second, after elapsed time), it wants synchronous TSCs: okvm gives these vCPUs the same offset.
- * Such a group of vCPUs is a generation. Only if all vCPUs are of one generation can kvmclock have
- * a common base (x86/time/pvclock.c).
+ * If the VMM writes about the same value to several vCPUs' TSCs, it wants synchronous TSCs: okvm
+ * gives these vCPUs the same offset. ("About the same": within a second, after the time between the
+ * two writes has been added.) A group of vCPUs with the same offset is a generation. Only if all
+ * vCPUs are of one generation can kvmclock have a common base (x86/time/pvclock.c).
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -20,8 +20,8 @@
 #include "x86/time/tsc.h"
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
-#define TOLERANCE_PPM	250		/* a frequency within this tolerance needs no scaling */
-#define NEVER		(U64_MAX - 1)	/* U64_MAX means "no timer" to the backend */
+#define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
+#define NEVER		(U64_MAX - 1)	/* not U64_MAX: for the backend that is "no timer" */
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
@@ -126,7 +126,7 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 	return tsc < expected + second && tsc + second > expected;
 }
 
-/* A new vCPU's TSC starts with 0, or userspace (@user) writes @tsc: find the intended offset. */
+/* Set the TSC offset that a TSC write asks for: userspace's (@user), or 0 for a new vCPU. */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
@@ -155,7 +155,7 @@ static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
 
-/* Move the offset by @by, and update what depends on it. */
+/* Add @by to the TSC offset, and update what depends on the offset. */
 static void move_offset(struct okvm_vcpu *vcpu, u64 by)
 {
 	set_offset(vcpu, vcpu->arch->tsc_offset + by);
@@ -190,7 +190,7 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 
 /* ---- suspend of the host, in which some machines reset the TSC of all CPUs ---- */
 
-/* Written with one CPU online and IRQs off. */
+/* okvm_arch_sleeps() writes both variables, with one CPU online and IRQs off. */
 u64 okvm_tsc_lost;
 static u64 tsc_asleep;
 
@@ -253,7 +253,7 @@ static bool within_tolerance(u32 khz)
 	return khz >= tsc_khz - slack && khz <= tsc_khz + slack;
 }
 
-/* Compute *@ratio for @khz. Return: 0, or -EINVAL if this CPU cannot scale the TSC so */
+/* Compute *@ratio for @khz. Return: 0, or -EINVAL if this CPU cannot scale to @khz */
 static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 {
 	*ratio = RATIO_ONE;
@@ -337,7 +337,7 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_vcpu_load(vcpu);
 	synchronize(vcpu, 0, false);
 	okvm_vcpu_put(vcpu);
-	/* The new vCPU must match as well for a common kvmclock base: check again. */
+	/* All vCPUs may share a kvmclock base only if the new vCPU's TSC matches: check it. */
 	okvm_masterclock_update(vcpu->vm);
 }
 

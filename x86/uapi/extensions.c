@@ -112,7 +112,7 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
-/* Quirks of later kernels. As there, userspace cannot switch them on again. */
+/* Quirks of later kernels. Once userspace has disabled one, it cannot enable it again. */
 #define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
 			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
 static_assert(LATER_QUIRKS == 0x380);
@@ -153,7 +153,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_XCRS:
 		return !!boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
-		/* The size of a vCPU's state; at least that of struct kvm_xsave. */
+		/* The size of a vCPU's XSAVE state, at least sizeof(struct kvm_xsave). */
 		return okvm_fpu_uabi_size(host);
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:

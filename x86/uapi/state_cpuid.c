@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KVM_SET_CPUID(2) and KVM_GET_CPUID2, and what follows from a new CPUID. */
+/* KVM_SET_CPUID(2) and KVM_GET_CPUID2, and the updates that a new CPUID needs. */
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>

@@ -48,7 +48,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		/* An injected exception is merged with the new one; a pending one would be lost. */
+		/* Merge with an injected exception, but do not overwrite a pending one. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
 		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;
@@ -60,7 +60,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	 * entry after that. Then arch->db is current, and DR0-DR3 must not be copied over it.
 	 */
 	arch->debug_regs_live = false;
-	/* Read RFLAGS before guest_debug changes, so that a TF of the debugger's is removed. */
+	/* okvm_guest_rflags() removes a debugger's TF: call it before guest_debug changes. */
 	rflags = okvm_guest_rflags(vcpu);
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {

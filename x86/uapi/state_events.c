@@ -3,7 +3,7 @@
  * KVM_GET/SET_VCPU_EVENTS, KVM_INTERRUPT and KVM_NMI: userspace reads, writes and adds the events
  * that are pending for the guest or being injected.
  *
- * okvm has no SMM: its fields read as zero, and other values are refused.
+ * okvm has no SMM: the SMM fields read as zero, and other values are refused.
  */
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -42,7 +42,7 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	if (exc->vector == X86_TRAP_PF) {
 		arch->cr2 = exc->payload;
 	} else if (exc->vector == X86_TRAP_DB) {
-		/* DR6 is loaded into the CPU later: a 1 in its upper half would fault there. */
+		/* Keep DR6's upper half 0: loading a 1 there into the CPU would fault. */
 		arch->dr6 &= ~DR_TRAP_BITS;
 		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
 		arch->dr6 ^= exc->payload & DR6_RESERVED;
@@ -101,7 +101,10 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | \
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
-/* Bring the exception's fields to one form for all flags. Return: false if @events is illegal */
+/*
+ * Clear those of the exception's fields that have no meaning with @events->flags. Return: false if
+ * @events is illegal
+ */
 static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	const struct okvm_arch_vm *avm = vcpu->vm->arch;

@@ -57,7 +57,7 @@ static void set_regs(struct okvm_vcpu *vcpu, const struct kvm_regs *regs)
 	okvm_rip_set(vcpu, regs->rip);
 	okvm_guest_rflags_set(vcpu, regs->rflags | X86_EFLAGS_FIXED);
 
-	/* Drop a pending exception: the old instruction raised it. An injected one stays. */
+	/* Drop a pending exception: the instruction at the old RIP raised it. */
 	vcpu->arch->ev.exc.pending = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
@@ -122,7 +122,7 @@ static void get_sregs(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 }
 
-/* Return why no CPU can have such control registers, or NULL. VM entry checks the segments. */
+/* Return why the control registers are illegal, or NULL. VM entry checks the segments. */
 static const char *sregs_fault(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (!okvm_cr0_valid(sregs->cr0))

@@ -425,6 +425,33 @@ TEST(xsave_has_the_standard_format)
 	vm_destroy(&vm);
 }
 
+TEST(mxcsr_in_xsave_data)
+{
+	static uint8_t area[4096] __attribute__((aligned(64)));
+	uint32_t *mxcsr = (uint32_t *)(area + 24);
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_XSAVE, area) == 0);
+	area[512] |= 2;					/* XSTATE_BV: SSE */
+	*mxcsr = 0x1f80;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
+	*mxcsr = 0x3f80;				/* with no XMM register set */
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
+	memset(area, 0, sizeof(area));
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_XSAVE, area) == 0);
+	EXPECT_EQ(*mxcsr, 0x3f80);
+	EXPECT_EQ(area[512] & 2, 2);
+	*mxcsr = 1u << 31;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_XSAVE, area), EINVAL);
+	/* Without FP, SSE and AVX in the header MXCSR is not looked at, and has its initial value. */
+	memset(area + 512, 0, 8);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_XSAVE, area) == 0);
+	EXPECT_EQ(*mxcsr, 0x1f80);
+	vm_destroy(&vm);
+}
+
 /* ---- time ---- */
 
 static uint64_t msr_get(struct vm *vm, uint32_t index)

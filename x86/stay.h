@@ -373,8 +373,11 @@ static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_st
 	int outcome;
 
 	for (;;) {
-		if (unlikely(ops->instead(vcpu, &outcome)))
+		if (unlikely(ops->instead(vcpu, &outcome))) {
+			if (okvm_watching())
+				okvm_watch_left(vcpu);
 			return outcome;
+		}
 		local_irq_disable();
 		if (unlikely(!mode_enter(vcpu, ops))) {
 			local_irq_enable();

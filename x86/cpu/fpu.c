@@ -22,8 +22,7 @@
 #include "x86/cpu/fpu.h"
 #include "x86/cpuid/cpuid.h"
 
-/* Bits of MXCSR that every CPU with 64-bit mode has. */
-#define MXCSR_KNOWN	0xffff
+#define MXCSR_WITHOUT_DAZ	0xffbf
 
 static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_state, st_space));
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
@@ -40,6 +39,15 @@ module_param(own_fpu, bool, 0444);
 
 /* ---- okvm's own FPU buffer ---- */
 
+/* SDM "Processor State After Reset" */
+static void own_reset(struct okvm_fpu *fpu)
+{
+	memset(fpu->own, 0, fpu->size);
+	fpu->own->i387.cwd = 0x37f;
+	fpu->own->i387.mxcsr = MXCSR_DEFAULT;
+	fpu->own->i387.mxcsr_mask = fpu->mxcsr_mask;
+}
+
 static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {
 	/* XSAVE needs an alignment of 64 bytes, which vmalloc()'s whole pages have. */
@@ -49,26 +57,45 @@ static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 	if (boot_cpu_has(X86_FEATURE_XSAVE))
 		fpu->components = XFEATURE_MASK_FPSSE |
 				  (vcpu->vm->host->xcr0 & ~XFEATURE_MASK_PKRU);
-	/* SDM "Processor State After Reset" */
-	fpu->own->i387.cwd = 0x37f;
-	fpu->own->i387.mxcsr = MXCSR_DEFAULT;
+	kernel_fpu_begin();
+	asm volatile("fxsave64 %0" : "=m" (fpu->own->i387));
+	kernel_fpu_end();
+	/* SDM "Guidelines for Writing to the MXCSR Register": 0 stands for a CPU without DAZ. */
+	fpu->mxcsr_mask = fpu->own->i387.mxcsr_mask ?: MXCSR_WITHOUT_DAZ;
+	own_reset(fpu);
 	return 0;
+}
+
+/* Return: false, with the registers as before, if the CPU refuses the buffer's contents */
+static bool own_load(const struct okvm_fpu *fpu)
+{
+	if (fpu->components)
+		asm goto("1: xrstor64 %0\n" _ASM_EXTABLE(1b, %l[refused]) : :
+			 "m" (*fpu->own), "a" (lower_32_bits(fpu->components)),
+			 "d" (upper_32_bits(fpu->components)) : "memory" : refused);
+	else
+		asm goto("1: fxrstor64 %0\n" _ASM_EXTABLE(1b, %l[refused]) : :
+			 "m" (fpu->own->i387) : "memory" : refused);
+	return true;
+refused:
+	return false;
 }
 
 void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 {
 	kernel_fpu_begin_mask(0);
 	/*
-	 * own_copy_in() has checked userspace's data, so XRSTOR should not fault. If it faults
-	 * nevertheless, it changes no register.
+	 * Some AMD CPUs do not load the addresses of the last x87 instruction unless an x87
+	 * exception is pending: overwrite the addresses, which are another process's.
 	 */
-	if (fpu->components)
-		asm volatile("1: xrstor64 %0\n2:\n" _ASM_EXTABLE(1b, 2b) : :
-			     "m" (*fpu->own), "a" (lower_32_bits(fpu->components)),
-			     "d" (upper_32_bits(fpu->components)) : "memory");
-	else
-		asm volatile("1: fxrstor64 %0\n2:\n" _ASM_EXTABLE(1b, 2b) : :
-			     "m" (fpu->own->i387));
+	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
+		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
+	if (likely(own_load(fpu)))
+		return;
+	/* own_copy_in() has checked userspace's data, so this cannot be. */
+	WARN_ON_ONCE(1);
+	own_reset(fpu);
+	own_load(fpu);
 }
 
 void okvm_fpu_own_end(struct okvm_fpu *fpu)
@@ -102,11 +129,26 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	memcpy(buf, fpu->own, min(size, fpu->size));
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
+	/* XSAVE leaves SSE out if all XMM registers are 0, whatever MXCSR is. */
+	if (state->i387.mxcsr != MXCSR_DEFAULT)
+		state->header.xfeatures |= XFEATURE_MASK_SSE;
 	state->header.xfeatures &= components;
 	if (pkru && components & XFEATURE_MASK_PKRU) {
 		*pkru = vcpu->arch->pkru;
 		state->header.xfeatures |= XFEATURE_MASK_PKRU;
 	}
+}
+
+/* Are the header and MXCSR of userspace's data such that XRSTOR can load them? */
+static bool own_accepts(struct okvm_vcpu *vcpu, const struct xregs_state *state)
+{
+	u64 xfeatures = state->header.xfeatures;
+
+	if (xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE) || state->header.xcomp_bv ||
+	    memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)))
+		return false;
+	return !(xfeatures & (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)) ||
+	       !(state->i387.mxcsr & ~vcpu->arch->fpu->mxcsr_mask);
 }
 
 static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
@@ -115,14 +157,14 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	const struct xregs_state *state = buf;
 	const u32 *pkru = own_pkru(vcpu, buf, fpu->size);
 
-	if (state->header.xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE) ||
-	    state->header.xcomp_bv ||
-	    memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)) ||
-	    state->i387.mxcsr & ~MXCSR_KNOWN)
+	if (!own_accepts(vcpu, state))
 		return -EINVAL;
-	if (pkru)
-		vcpu->arch->pkru = state->header.xfeatures & XFEATURE_MASK_PKRU ? *pkru : 0;
+	if (pkru && state->header.xfeatures & XFEATURE_MASK_PKRU)
+		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
+	/* XRSTOR loads MXCSR from memory even if the header has neither SSE nor AVX. */
+	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
+		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
 	/* Load and save once: XSAVE writes the initial values that userspace's data left out. */
 	okvm_fpu_own_begin(fpu);

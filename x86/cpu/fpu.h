@@ -19,6 +19,7 @@
  *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
  *	@kernel is used
  * @components: XSAVE components in @own, without PKRU; 0 if the CPU has no XSAVE
+ * @mxcsr_mask: bits of MXCSR that the CPU has, for @own
  * @size: bytes of @own, and of the data of KVM_GET_XSAVE2
  */
 struct okvm_fpu {
@@ -27,6 +28,7 @@ struct okvm_fpu {
 #endif
 	struct xregs_state *own;
 	u64 components;
+	u32 mxcsr_mask;
 	unsigned int size;
 };
 

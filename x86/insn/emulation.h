@@ -124,7 +124,7 @@ struct emul_known {
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
- * @retry_rip, @retry_gfn, @retries: the last instruction given to the CPU after a failed emulation
+ * @retry_rip, @retry_exits, @retries: the last instruction given to the CPU after a failed emulation
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
  * @raced: given up because the guest's page tables kept changing; see okvm_emul_raced()
  * @note: translation of the instruction's address, if known
@@ -154,7 +154,7 @@ struct okvm_emulation {
 	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
 	unsigned long retry_rip;
-	gfn_t retry_gfn;
+	u64 retry_exits;
 	u8 retries;
 	bool repeatable;
 	bool raced;

@@ -102,14 +102,13 @@ void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf)
 	okvm_fpregs_end();
 }
 
-#define MXCSR_RESERVED	0xffff0000u
-
 static int x87_set_mxcsr(u32 val)
 {
-	if (val & MXCSR_RESERVED)
-		return X86_TRAP_GP;
-	asm volatile("ldmxcsr %0" : : "m" (val));
+	/* Which bits are reserved is the CPU's to say: the guest's CPUID offers what the CPU has. */
+	asm goto("1: ldmxcsr %0\n" _ASM_EXTABLE(1b, %l[refused]) : : "m" (val) : : refused);
 	return 0;
+refused:
+	return X86_TRAP_GP;
 }
 
 /*

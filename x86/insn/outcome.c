@@ -122,6 +122,8 @@ int okvm_emul_impossible(struct okvm_emulation *e)
  * instruction writes the page table that it needs.
  */
 #define EMUL_RETRIES	8
+/* An instruction that fails again within this many VM exits has made no progress. */
+#define EMUL_RETRY_EXITS	64
 
 /*
  * If a shadowed page table is at the address, remove its write protection and let the CPU execute
@@ -129,15 +131,15 @@ int okvm_emul_impossible(struct okvm_emulation *e)
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
-	gfn_t gfn = e->gpa >> PAGE_SHIFT;
+	u64 exits = e->vcpu->stat[OKVM_STAT_EXITS];
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA)
 		return false;
-	if (e->retry_rip != okvm_rip(e->vcpu) || e->retry_gfn != gfn)
+	if (e->retry_rip != okvm_rip(e->vcpu) || exits - e->retry_exits > EMUL_RETRY_EXITS)
 		e->retries = 0;
 	e->retry_rip = okvm_rip(e->vcpu);
-	e->retry_gfn = gfn;
-	return e->retries++ < EMUL_RETRIES && okvm_mmu_unprotect(e->vcpu, gfn);
+	e->retry_exits = exits;
+	return e->retries++ < EMUL_RETRIES && okvm_mmu_unprotect(e->vcpu, e->gpa >> PAGE_SHIFT);
 }
 
 void okvm_emul_trace(const struct okvm_emulation *e, bool failed)

@@ -113,7 +113,7 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - called when the host suspends (@begins is true) or resumes (@begins is false)
+ * okvm_arch_sleeps() - called when the host suspends (@begins is true) or resumes (false)
  *
  * One CPU is online, and IRQs are off.
  */

@@ -42,7 +42,7 @@ enum okvm_hw_caps {
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
 	/* EPT/NPT entries have the format and the number of levels of the host's page tables */
 	OKVM_HW_TDP_PT		= 1 << 17,
-	OKVM_HW_GUEST_PAT	= 1 << 18,	/* memory types of the guest's PAT may have effect */
+	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may have effect */
 };
 
 /* Capabilities that a VM on shadow paging does not have, even if the hardware has them. */

@@ -81,7 +81,7 @@
 #endif
 
 /* Until Linux 6.17 <asm/processor.h> declared the CPUID accessors. */
-#if __has_include(<asm/cpuid/api.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 #include <asm/cpuid/api.h>
 #else
 #include <asm/processor.h>

@@ -10,7 +10,7 @@
 #include "core/types.h"
 #include "core/vm.h"
 
-/** okvm_read_guest() - copy from guest memory, aligned words atomically. 0 or -EFAULT. May sleep. */
+/** okvm_read_guest() - copy from guest memory, aligned words atomically. 0 or -EFAULT; sleeps */
 int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 
 /** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */

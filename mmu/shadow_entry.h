@@ -111,7 +111,7 @@ enum shadow_write {
 	SHADOW_WRITE_TABLE,	/* the page is probably no page table any more: zap the table */
 };
 
-/* After this many writes to a guest's page table without a use of it, okvm zaps its shadow table. */
+/* After this many writes to a guest's page table without a use, okvm zaps its shadow table. */
 #define SHADOW_FLOOD	3
 
 /**

@@ -444,7 +444,7 @@ TEST(mxcsr_in_xsave_data)
 	EXPECT_EQ(area[512] & 2, 2);
 	*mxcsr = 1u << 31;
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_XSAVE, area), EINVAL);
-	/* Without FP, SSE and AVX in the header MXCSR is not looked at, and has its initial value. */
+	/* Without FP, SSE and AVX in the header MXCSR is not checked, and becomes 1F80h. */
 	memset(area + 512, 0, 8);
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_XSAVE, area) == 0);

@@ -358,7 +358,7 @@ TEST(a_kick_ends_a_wait_for_userfaultfd)
 	usleep(50000);
 	EXPECT_EQ(kick(0), 0);
 	EXPECT(becomes(&cpus[0].eintr, 1));
-	/* Once: the next KVM_RUN waits for the page again, and the access is made when it is there. */
+	/* The kick has effect once: the next KVM_RUN waits for the page, and the access is done. */
 	usleep(50000);
 	EXPECT_EQ(cpus[0].eintr, 1);
 	EXPECT_EQ(cpus[0].other, 0);

@@ -242,13 +242,26 @@ static bool kernel_state(uint64_t words[HOSTSTATE_WORDS])
 	return true;
 }
 
+/*
+ * When the kernel removes a breakpoint, the breakpoint's address and GE and LE of DR7 stay in the
+ * CPU. They are no state of the host as long as DR7 enables no breakpoint.
+ */
+static bool is_leftover(const uint64_t *was, const uint64_t *is, unsigned int i)
+{
+	if (was[HOSTSTATE_DR7] & 0xff)
+		return false;
+	if (i == HOSTSTATE_DR7)
+		return !((was[i] ^ is[i]) & ~0x300ULL);
+	return i >= HOSTSTATE_DR0 && i <= HOSTSTATE_DR3;
+}
+
 static void compare_kernel_state(const uint64_t *was, const uint64_t *is, const char *when)
 {
 	unsigned int i, differ = 0;
 
 	for (i = 0; i < HOSTSTATE_WORDS; i++) {
 		/* FFFFh after the first exit of a CPU, for ever: no gate lies behind FFFh. */
-		if (was[i] == is[i] || i == HOSTSTATE_IDT_LIMIT)
+		if (was[i] == is[i] || i == HOSTSTATE_IDT_LIMIT || is_leftover(was, is, i))
 			continue;
 		differ++;
 		printf("# %s: %s is %llx, was %llx\n", when, word_names[i],

@@ -217,30 +217,6 @@ void okvm_fpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(fpu);
 }
 
-void okvm_fpregs_begin(void)
-{
-	if (own_fpu) {
-		preempt_disable();
-		okvm_fpu_own_begin(okvm_running_vcpu()->arch->fpu);
-		return;
-	}
-#if OKVM_HAS_KVM_HELPERS
-	fpregs_lock();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-#endif
-}
-
-void okvm_fpregs_end(void)
-{
-	if (own_fpu) {
-		okvm_fpu_own_end(okvm_running_vcpu()->arch->fpu);
-		preempt_enable();
-		return;
-	}
-	fpregs_unlock();
-}
-
 static struct fxregs_state *fpu_legacy(struct okvm_vcpu *vcpu)
 {
 	struct okvm_fpu *fpu = vcpu->arch->fpu;

@@ -86,8 +86,33 @@ static __always_inline void okvm_fpu_leave(struct okvm_vcpu *vcpu)
 }
 
 /** okvm_fpregs_begin() - Keep the guest's FPU registers in the CPU until ..._end(); in KVM_RUN */
-void okvm_fpregs_begin(void);
-void okvm_fpregs_end(void);
+static inline void okvm_fpregs_begin(void)
+{
+	struct okvm_fpu *fpu;
+
+	preempt_disable();
+	fpu = okvm_running_vcpu()->arch->fpu;
+	if (fpu->own) {
+		okvm_fpu_own_begin(fpu);
+		return;
+	}
+#if OKVM_HAS_KVM_HELPERS
+	fpregs_lock();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+#endif
+}
+
+static inline void okvm_fpregs_end(void)
+{
+	struct okvm_fpu *fpu = okvm_running_vcpu()->arch->fpu;
+
+	if (fpu->own)
+		okvm_fpu_own_end(fpu);
+	else
+		fpregs_unlock();
+	preempt_enable();
+}
 
 /** okvm_set_xcr() - XSETBV and KVM_SET_XCRS. Return: 0, or 1 if the caller must queue #GP */
 int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);

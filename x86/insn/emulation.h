@@ -124,7 +124,8 @@ struct emul_known {
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
- * @retry_rip, @retry_exits, @retries: the last instruction given to the CPU after a failed emulation
+ * @retry_rip, @retry_exits, @retries: the last instruction that the CPU executes because its
+ *	emulation failed, the count of VM exits then, and how often this has happened
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
  * @raced: given up because the guest's page tables kept changing; see okvm_emul_raced()
  * @note: translation of the instruction's address, if known

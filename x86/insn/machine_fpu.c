@@ -104,7 +104,7 @@ void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf)
 
 static int x87_set_mxcsr(u32 val)
 {
-	/* Which bits are reserved is the CPU's to say: the guest's CPUID offers what the CPU has. */
+	/* LDMXCSR checks the reserved bits: the guest has the same MXCSR bits as the CPU. */
 	asm goto("1: ldmxcsr %0\n" _ASM_EXTABLE(1b, %l[refused]) : : "m" (val) : : refused);
 	return 0;
 refused:

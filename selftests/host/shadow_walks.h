@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The two ways of a shadow fault, with IRQs off and on: the second takes over the first one's walk.
+ * Included once, by shadow_test.c.
+ */
+
+/* The fast way walks, and finds that tables are to be made. */
+static struct okvm_page_fault start_walked(struct cpu **cpu)
+{
+	struct okvm_page_fault pf = { };
+
+	*cpu = start_large(0xe7, true);
+	walks = 0;
+	EXPECT_EQ(shadow_page_fault_fast(&(*cpu)->vcpu, &pf), OKVM_FAULT_SLOW);
+	return pf;
+}
+
+TEST(one_walk_for_two_ways)
+{
+	struct cpu *cpu;
+	struct okvm_page_fault pf = start_walked(&cpu);
+	u64 gfn = 0;
+
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 0);
+	EXPECT(hw_walk(cpu, 0, KERNEL_READ, &gfn));
+	EXPECT_EQ(gfn, 512);
+	/* Once, and for the same address and kind of access. */
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 1);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+TEST(a_walk_for_another_access)
+{
+	struct cpu *cpu;
+	struct okvm_page_fault pf = start_walked(&cpu);
+	struct okvm_page_fault other = { .gva = pf.gva, .acc = WALK_WRITE };
+
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &other), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 1);
+	end();
+	start_walked(&cpu);
+	other = (struct okvm_page_fault){ .gva = 0x1000 };
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &other), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 1);
+	end();
+}
+
+TEST(a_walk_of_older_slots)
+{
+	struct cpu *cpu;
+	struct okvm_page_fault pf = start_walked(&cpu);
+
+	slots_gen += 2;
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 1);
+	end();
+}
+
+TEST(a_walk_of_another_root)
+{
+	struct cpu *cpu;
+	struct okvm_page_fault pf = start_walked(&cpu);
+	u64 gfn = 0;
+
+	mem[8][0] = 0x9067;
+	mem[9][0] = 0xa067;
+	mem[10][0] = 1024 << 12 | 0xe7;
+	cpu->cr3 = 8 << 12;
+	load(cpu);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT_EQ(walks, 1);
+	EXPECT(hw_walk(cpu, 0, KERNEL_READ, &gfn));
+	EXPECT_EQ(gfn, 1024);
+	/* Back by the short way. */
+	EXPECT_EQ(shadow_page_fault_fast(&cpu->vcpu, &(struct okvm_page_fault){ .gva = 1 << 21 }),
+		  OKVM_FAULT_GUEST);
+	cpu->mmu.shadow->fault.walked = true;
+	cpu->cr3 = 0;
+	EXPECT(shadow_cr3_fast(&cpu->vcpu));
+	EXPECT(!cpu->mmu.shadow->fault.walked);
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* Heads of single frames are made when something needs them. */
+TEST(a_large_page_needs_one_head)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	mem[2][1] = 1024 << 12 | 0xe7;
+	host.huge[2] = true;
+	/* The page directory is there then. */
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	EXPECT_EQ(touch(cpu, 1 << 21), OKVM_FAULT_FIXED);
+	EXPECT(block_of(mmu.shadow, 1024)->large);
+	EXPECT(!block_frames(block_of(mmu.shadow, 1024)));
+	check_all();
+	shadow_age(&mmu, 0, FRAMES, true);
+	shadow_write_protect(&mmu, 0, FRAMES);
+	host_move(1024);
+	EXPECT_EQ(touch(cpu, 1 << 21), OKVM_FAULT_FIXED);
+	EXPECT(block_frames(block_of(mmu.shadow, 1024)));
+	okvm_mmu_flush_vm(&vm);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -186,7 +186,7 @@ static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct ok
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 
-	/* A locked access across cache lines (split lock) stalls all CPUs and may crash the host. */
+	/* A locked access across cache lines (split lock) stalls all CPUs or crashes the host. */
 	if ((gpa & (GM_LINE - 1)) + len > GM_LINE)
 		return -EINVAL;
 	*slot = okvm_slot_find(vm, gfn);

@@ -34,7 +34,7 @@
  * struct okvm_resampler - the level-triggered irqfds of one GSI, which share one source id
  * @node: on okvm_irq_vm.resamplers, under okvm_irq_vm.resample_lock
  * @irqfds: the irqfds whose resamplefd each EOI signals; written under
- * 	    okvm_irq_vm.resample_lock, read under RCU
+ *	    okvm_irq_vm.resample_lock, read under RCU
  * @sharers: length of @irqfds, under okvm_irq_vm.resample_lock
  */
 struct okvm_resampler {

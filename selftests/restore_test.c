@@ -51,7 +51,10 @@ static void on_signal(int nr)
 static void run_bounded(struct vm *vm)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct itimerspec when = { .it_value.tv_nsec = 2000000 };
+	/* Again and again: the first signal may come before KVM_RUN does. */
+	struct itimerspec when = {
+		.it_value.tv_nsec = 2000000, .it_interval.tv_nsec = 2000000,
+	};
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 	timer_t timer;
 	int i;

@@ -73,13 +73,13 @@ struct kvm_pre_fault_memory {
 
 /* Since Linux 6.12, 6.13 and 6.16; what okvm makes of them is in Documentation/uapi.rst. */
 #ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
-#define KVM_X86_QUIRK_SLOT_ZAP_ALL		(1 << 7)
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL		0x80
 #endif
 #ifndef KVM_X86_QUIRK_STUFF_FEATURE_MSRS
-#define KVM_X86_QUIRK_STUFF_FEATURE_MSRS	(1 << 8)
+#define KVM_X86_QUIRK_STUFF_FEATURE_MSRS	0x100
 #endif
 #ifndef KVM_X86_QUIRK_IGNORE_GUEST_PAT
-#define KVM_X86_QUIRK_IGNORE_GUEST_PAT		(1 << 9)
+#define KVM_X86_QUIRK_IGNORE_GUEST_PAT		0x200
 #endif
 
 /* The exit data in struct kvm_run for KVM_EXIT_MEMORY_FAULT. */
@@ -103,10 +103,10 @@ struct okvm_memory_fault {
  * @count: number of failures so far, 0: none; results with equal counts describe the same failure
  * @error: the errno; 0 if KVM_RUN returned an exit
  * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY: the hardware's exit reason,
- * 	its qualification, the number of broken rules, then pairs of a VMCS field's encoding and
- * 	its value; the first pair is the field that breaks the first rule. For
- * 	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
- * 	size
+ *	its qualification, the number of broken rules, then pairs of a VMCS field's encoding and
+ *	its value; the first pair is the field that breaks the first rule. For
+ *	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
+ *	size
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {

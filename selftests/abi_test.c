@@ -447,6 +447,8 @@ TEST(mxcsr_in_xsave_data)
 	/* Without FP, SSE and AVX in the header MXCSR is not checked, and becomes 1F80h. */
 	memset(area + 512, 0, 8);
 	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
+	*mxcsr = 0;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_XSAVE, area), 0);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_XSAVE, area) == 0);
 	EXPECT_EQ(*mxcsr, 0x1f80);
 	vm_destroy(&vm);

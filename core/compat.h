@@ -10,10 +10,8 @@
  * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
  * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#ifndef OKVM_HAS_KVM_HELPERS
 #define OKVM_HAS_KVM_HELPERS	1
-#else
-#define OKVM_HAS_KVM_HELPERS	0
 #endif
 
 #ifdef __ASSEMBLER__
@@ -160,6 +158,8 @@ static inline unsigned long okvm_host_cr4(void)
 static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
 {
 #if !OKVM_HAS_KVM_HELPERS
+	if (likely(!hw_breakpoint_active()))
+		return;
 	get_debugreg(db[0], 0);
 	get_debugreg(db[1], 1);
 	get_debugreg(db[2], 2);
@@ -554,7 +554,7 @@ static inline bool okvm_memory_encrypted(void)
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#if OKVM_HAS_KVM_HELPERS
 	if (on)
 		amd_pmu_enable_virt();
 	else

@@ -147,7 +147,7 @@ static int main_check_kernel(void)
 {
 	if (OKVM_HAS_KVM_HELPERS || !(cpuid_ecx(1) & BIT(5)))
 		return 0;
-	pr_err("okvm: this kernel gives what VMX needs to its own KVM alone, so that there is no okvm on this CPU (Documentation/kernels.rst)\n");
+	pr_err("okvm: this kernel lets only its own KVM use VMX: on this CPU okvm needs a kernel before Linux 6.19 (Documentation/kernels.rst)\n");
 	return -EOPNOTSUPP;
 }
 

@@ -2,37 +2,21 @@
 /* Make, change and inspect page-table entries (pure functions), see spte.h. */
 #include "mmu/spte.h"
 
-/* SDM "EPT and Memory Typing": 6 is WB, 0 is UC. For RAM, the guest's PAT is ignored. */
-#define EPT_WB	(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
+/* SDM "EPT and Memory Typing": 6 is WB, 0 is UC. EPT_WB ignores the guest's PAT, EPT_WB_PAT not. */
+#define EPT_WB		(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
 #define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)
-#define EPT_UC	(0ULL << EPT_MEMTYPE_SHIFT)
+#define EPT_UC		(0ULL << EPT_MEMTYPE_SHIFT)
 
-const struct spte_fmt spte_fmt_ept = {
-	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
-	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
-	.wb = EPT_WB, .uc = EPT_UC,
-};
+#define EPT_FORMAT(memtype, a, d)						\
+	{									\
+		.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,		\
+		.accessed = (a), .dirty = (d), .wb = (memtype), .uc = EPT_UC,	\
+	}
+const struct spte_fmt spte_fmt_ept = EPT_FORMAT(EPT_WB, EPT_ACCESSED, EPT_DIRTY);
+const struct spte_fmt spte_fmt_ept_noad = EPT_FORMAT(EPT_WB, 0, 0);
+const struct spte_fmt spte_fmt_ept_pat = EPT_FORMAT(EPT_WB_PAT, EPT_ACCESSED, EPT_DIRTY);
+const struct spte_fmt spte_fmt_ept_noad_pat = EPT_FORMAT(EPT_WB_PAT, 0, 0);
 
-const struct spte_fmt spte_fmt_ept_noad = {
-	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
-	.wb = EPT_WB, .uc = EPT_UC,
-};
-
-const struct spte_fmt spte_fmt_ept_pat = {
-	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
-	.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY,
-	.wb = EPT_WB_PAT, .uc = EPT_UC,
-};
-
-const struct spte_fmt spte_fmt_ept_noad_pat = {
-	.read = EPT_READ, .write = EPT_WRITE, .exec = EPT_EXEC,
-	.wb = EPT_WB_PAT, .uc = EPT_UC,
-};
-
-/*
- * The memory type is an index (PCD, PWT) into IA32_PAT: 0 is WB, 3 is UC. With shadow paging the
- * host's PAT is in effect while the guest runs.
- */
 const struct spte_fmt spte_fmt_pt = {
 	.read = PT_PRESENT, .write = PT_WRITE, .nx = PT_NX, .user = PT_USER,
 	.accessed = PT_ACCESSED, .dirty = PT_DIRTY,

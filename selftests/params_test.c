@@ -82,6 +82,7 @@ TEST(values_that_do_not_exist_are_einval_and_the_log_says_why)
 		"ple_gap=-1", "ple_window=many", "halt_poll_ns=soon", "guest_time_bound=0x",
 		"ignore_msrs=7",
 	};
+	const bool vmx = module_has("ept");
 	bool found, known[sizeof(bad) / sizeof(bad[0])];
 	char name[32];
 	unsigned int i;
@@ -89,6 +90,11 @@ TEST(values_that_do_not_exist_are_einval_and_the_log_says_why)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(bad[i], "="), bad[i]);
 		known[i] = module_has(name);
+		if (known[i])
+			continue;
+		/* A module with vmx/ has them all. */
+		EXPECT(!vmx);
+		printf("# not tried, as this module has no vmx/: %s\n", bad[i]);
 	}
 	module_take();
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -105,6 +105,7 @@ int okvm_arch_init(void)
 {
 	int err;
 
+	okvm_fpu_init();
 	err = okvm_mmu_init();
 	if (err)
 		return err;

@@ -151,8 +151,7 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	if (unlikely(hw_breakpoint_active()))
-		okvm_host_breakpoints_save(arch->stay.host_db);
+	okvm_host_breakpoints_save(arch->stay.host_db);
 	if (likely(!debug_wanted(arch)))
 		return;
 	set_debugreg(0, 7);

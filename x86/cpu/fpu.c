@@ -32,10 +32,19 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
  * but kernel_fpu_begin(), which every module may call, at the cost of an XRSTOR and an XSAVE per
  * stay in the guest.
  */
-static bool own_fpu = !OKVM_HAS_KVM_HELPERS;
 #if OKVM_HAS_KVM_HELPERS
+static bool own_fpu;
 module_param(own_fpu, bool, 0444);
+DEFINE_STATIC_KEY_FALSE(okvm_own_fpu);
 #endif
+
+void okvm_fpu_init(void)
+{
+#if OKVM_HAS_KVM_HELPERS
+	if (own_fpu)
+		static_branch_enable(&okvm_own_fpu);
+#endif
+}
 
 /* ---- okvm's own FPU buffer ---- */
 
@@ -178,7 +187,7 @@ static int fpu_create_state(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {
 	fpu->size = okvm_fpu_uabi_size(vcpu->vm->host);
 #if OKVM_HAS_KVM_HELPERS
-	if (!own_fpu) {
+	if (!okvm_fpu_is_own()) {
 		if (!fpu_alloc_guest_fpstate(&fpu->kernel))
 			return -ENOMEM;
 		fpu->size = fpu->kernel.uabi_size;
@@ -210,7 +219,7 @@ void okvm_fpu_destroy(struct okvm_vcpu *vcpu)
 	if (!fpu)
 		return;
 #if OKVM_HAS_KVM_HELPERS
-	if (!fpu->own)
+	if (!okvm_fpu_is_own())
 		fpu_free_guest_fpstate(&fpu->kernel);
 #endif
 	vfree(fpu->own);
@@ -222,7 +231,7 @@ static struct fxregs_state *fpu_legacy(struct okvm_vcpu *vcpu)
 	struct okvm_fpu *fpu = vcpu->arch->fpu;
 
 #if OKVM_HAS_KVM_HELPERS
-	if (!fpu->own)
+	if (!okvm_fpu_is_own())
 		return &fpu->kernel.fpstate->regs.fxsave;
 #endif
 	return &fpu->own->i387;
@@ -269,7 +278,7 @@ static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	fx->fop = fpu->last_opcode;
 	fx->rip = fpu->last_ip;
 	fx->rdp = fpu->last_dp;
-	if (vcpu->arch->fpu->own)
+	if (okvm_fpu_is_own())
 		vcpu->arch->fpu->own->header.xfeatures |= XFEATURE_MASK_FPSSE;
 	return 0;
 }
@@ -282,7 +291,7 @@ static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;
 
 #if OKVM_HAS_KVM_HELPERS
-	if (!vcpu->arch->fpu->own) {
+	if (!okvm_fpu_is_own()) {
 		fpu_copy_guest_fpstate_to_uabi(&vcpu->arch->fpu->kernel, buf, size, components,
 					       vcpu->arch->pkru);
 		return;
@@ -303,7 +312,7 @@ static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
 	/* Check against the host's XCR0, as VMMs may restore the state before the guest's XCR0. */
 #if OKVM_HAS_KVM_HELPERS
-	if (!vcpu->arch->fpu->own)
+	if (!okvm_fpu_is_own())
 		return fpu_copy_uabi_to_guest_fpstate(&vcpu->arch->fpu->kernel, buf,
 						      vcpu->vm->host->xcr0, &vcpu->arch->pkru);
 #endif

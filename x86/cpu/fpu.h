@@ -3,6 +3,7 @@
 #ifndef OKVM_X86_CPU_FPU_H
 #define OKVM_X86_CPU_FPU_H
 
+#include <linux/jump_label.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
@@ -41,11 +42,22 @@ void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
 void okvm_fpu_own_begin(struct okvm_fpu *fpu);
 void okvm_fpu_own_end(struct okvm_fpu *fpu);
 
+/** okvm_fpu_init() - decide by the parameter own_fpu which buffer all VMs of the module use */
+void okvm_fpu_init(void);
+
+/* okvm_fpu_is_own() - does struct okvm_fpu use @own, and not @kernel? The same for all vCPUs. */
+#if OKVM_HAS_KVM_HELPERS
+DECLARE_STATIC_KEY_FALSE(okvm_own_fpu);
+#define okvm_fpu_is_own()	static_branch_unlikely(&okvm_own_fpu)
+#else
+#define okvm_fpu_is_own()	true
+#endif
+
 /* Load the guest's FPU registers (@guest, KVM_RUN begins) or the VMM's (KVM_RUN ends). */
 static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 {
 #if OKVM_HAS_KVM_HELPERS
-	if (!vcpu->arch->fpu->own)
+	if (!okvm_fpu_is_own())
 		fpu_swap_kvm_fpstate(&vcpu->arch->fpu->kernel, guest);
 #endif
 	vcpu->arch->fpu_loaded = guest;
@@ -71,7 +83,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 /* Make sure that the CPU has the guest's FPU registers, for a stay in the guest. IRQs are off. */
 static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 {
-	if (unlikely(vcpu->arch->fpu->own))
+	if (okvm_fpu_is_own())
 		okvm_fpu_own_begin(vcpu->arch->fpu);
 #if OKVM_HAS_KVM_HELPERS
 	else if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
@@ -81,19 +93,16 @@ static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 
 static __always_inline void okvm_fpu_leave(struct okvm_vcpu *vcpu)
 {
-	if (unlikely(vcpu->arch->fpu->own))
+	if (okvm_fpu_is_own())
 		okvm_fpu_own_end(vcpu->arch->fpu);
 }
 
 /** okvm_fpregs_begin() - Keep the guest's FPU registers in the CPU until ..._end(); in KVM_RUN */
 static inline void okvm_fpregs_begin(void)
 {
-	struct okvm_fpu *fpu;
-
-	preempt_disable();
-	fpu = okvm_running_vcpu()->arch->fpu;
-	if (fpu->own) {
-		okvm_fpu_own_begin(fpu);
+	if (okvm_fpu_is_own()) {
+		preempt_disable();
+		okvm_fpu_own_begin(okvm_running_vcpu()->arch->fpu);
 		return;
 	}
 #if OKVM_HAS_KVM_HELPERS
@@ -105,13 +114,12 @@ static inline void okvm_fpregs_begin(void)
 
 static inline void okvm_fpregs_end(void)
 {
-	struct okvm_fpu *fpu = okvm_running_vcpu()->arch->fpu;
-
-	if (fpu->own)
-		okvm_fpu_own_end(fpu);
-	else
-		fpregs_unlock();
-	preempt_enable();
+	if (okvm_fpu_is_own()) {
+		okvm_fpu_own_end(okvm_running_vcpu()->arch->fpu);
+		preempt_enable();
+		return;
+	}
+	fpregs_unlock();
 }
 
 /** okvm_set_xcr() - XSETBV and KVM_SET_XCRS. Return: 0, or 1 if the caller must queue #GP */

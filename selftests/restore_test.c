@@ -18,6 +18,16 @@ GUEST(loop, 16)
 	"	jmp 1b\n"
 GUEST_END(loop);
 
+/* Store SP and a register in memory, push the flags, and say where this is. */
+GUEST(shows, 16)
+	"	mov %sp, 0x7000\n"
+	"	mov %di, 0x7002\n"
+	"	pushf\n"
+	"	call 1f\n"
+	"1:	hlt\n"
+	"	jmp 1b\n"
+GUEST_END(shows);
+
 static uint32_t random_next(void)
 {
 	static uint64_t state = 0x9e3779b97f4a7c15;
@@ -151,6 +161,36 @@ GARBAGE(xsave, KVM_GET_XSAVE, KVM_SET_XSAVE, struct kvm_xsave, false, -1)
 GARBAGE(xcrs, KVM_GET_XCRS, KVM_SET_XCRS, struct kvm_xcrs, false, -1)
 GARBAGE(debugregs, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, struct kvm_debugregs, false, -1)
 GARBAGE(mp_state, KVM_GET_MP_STATE, KVM_SET_MP_STATE, struct kvm_mp_state, false, -1)
+
+/*
+ * The guest has each register that was set, at its first run and at a later one: RSP, RIP and RFLAGS
+ * are in the VMCS or VMCB, the others are not.
+ */
+TEST(the_guest_has_the_registers_that_were_set)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, shows);
+	for (unsigned int round = 0; round < 3; round++) {
+		uint16_t at = VM_CODE + round * 0x100, sp = 0x6f00 + round * 0x10;
+		struct kvm_regs regs = {
+			.rip = at, .rsp = sp, .rdi = 0x1234 + round, .rflags = 2 | round << 10,
+		};
+
+		memcpy(vm.mem + at, guest_shows, guest_shows_end - guest_shows);
+		REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+		REQUIRE(vcpu_run(&vm) == 0);
+		EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_HLT);
+		EXPECT_EQ(*(uint16_t *)(vm.mem + 0x7000), sp);
+		EXPECT_EQ(*(uint16_t *)(vm.mem + 0x7002), 0x1234 + round);
+		EXPECT_EQ(*(uint16_t *)(vm.mem + sp - 2), 2 | round << 10);
+		REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+		EXPECT_EQ(*(uint16_t *)(vm.mem + sp - 4), regs.rip - 1);
+		EXPECT_EQ(regs.rsp, sp - 4);
+	}
+	vm_destroy(&vm);
+}
 
 /* A chip that does not exist. */
 TEST(unknown_chips_are_einval)

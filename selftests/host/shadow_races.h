@@ -119,3 +119,39 @@ TEST(a_block_goes_while_its_pages_do)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/*
+ * The guest removes an entry and still has to flush. What the entry allowed stays in the TLB, but
+ * okvm must not let the TLB write to a page table, nor to a page that the host has taken away.
+ */
+TEST(a_removed_entry_is_still_in_the_tlb)
+{
+	for (unsigned int host_takes = 0; host_takes < 2; host_takes++) {
+		struct okvm_page_fault pf = { .gva = 0, .acc = WALK_WRITE };
+		struct cpu *cpu = start_large(0xe7, true);
+		u64 *leaf, gfn = 0;
+
+		mem[2][0] = 0x3067;
+		mem[3][0] = 0x20067;
+		mem[2][511] = 0x20067;
+		mem[0x20][0] = 0x21067;
+		EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+		leaf = hw_walk(cpu, gva_of(cpu, 0), KERNEL_WRITE, &gfn);
+		EXPECT(leaf);
+		if (leaf)
+			tlb_fill(cpu, 0, *leaf, gfn);
+		guest_write(3 << 12, 8, 0);
+		vm.created_vcpus = 1;
+		shadow_wrote(&cpu->vcpu, 3 << 12, 8);
+		vm.created_vcpus = CPUS;
+		/* Nothing has been flushed: else what follows shows nothing. */
+		EXPECT(tlb_find(cpu, 0, KERNEL_WRITE));
+		if (host_takes)
+			host_move(0x20);
+		else
+			EXPECT_EQ(touch(cpu, gva_of(cpu, 4)), OKVM_FAULT_FIXED);
+		check_all();
+		EXPECT_EQ(violations, 0);
+		end();
+	}
+}

@@ -402,19 +402,6 @@ static inline void okvm_rcu_note_guest(void)
 #endif
 }
 
-/*
- * Does the host use FRED? It then has no IDT, but vmenter.S calls the host's interrupt handlers
- * through the IDT. So VMX is not supported on such hosts.
- */
-static inline bool okvm_host_uses_fred(void)
-{
-#ifdef X86_FEATURE_FRED
-	return cpu_feature_enabled(X86_FEATURE_FRED);
-#else
-	return false;
-#endif
-}
-
 /* VMSCAPE: make the kernel flush the branch predictor before userspace runs after a guest. */
 static inline void okvm_note_guest_ran(void)
 {

@@ -104,29 +104,30 @@ static const char *const caps_errors[] = {
 	[VMX_CAPS_VMCS]	 = "a usable VMCS format",
 };
 
+static const char *const host_errors[] = {
+	[VMX_HOST_LACKS] =
+		"this CPU has no VMX: an Intel CPU with VT-x is needed, in a VM nested VMX",
+	[VMX_HOST_DISABLED] =
+		"VMX is disabled by the firmware: switch Intel VT-x on in its setup",
+	[VMX_HOST_FRED] = "hosts with FRED event delivery are not supported",
+};
+
 static int check_cpu(void)
 {
-	u64 feat_ctl;
+	struct vmx_host host = {
+		.cpuid = cpuid_ecx(1) & BIT(5),
+		.kernel = boot_cpu_has(X86_FEATURE_VMX),
+		.cr4 = __read_cr4(),
+	};
+	enum vmx_host_err err;
 
-	if (!boot_cpu_has(X86_FEATURE_VMX)) {
-		/* The kernel clears X86_FEATURE_VMX if firmware has disabled VMX: ask CPUID. */
-		if (cpuid_ecx(1) & BIT(5))
-			pr_err("okvm: VMX is disabled by the firmware: switch Intel VT-x on in its setup\n");
-		else
-			pr_err("okvm: this CPU has no VMX: an Intel CPU with VT-x is needed, in a VM nested VMX\n");
-		return -EOPNOTSUPP;
-	}
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
-	    (feat_ctl & (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) !=
-	    (FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
-		pr_err("okvm: VMX is disabled by the firmware: switch Intel VT-x on in its setup\n");
-		return -EOPNOTSUPP;
-	}
-	if (okvm_host_uses_fred()) {
-		pr_err("okvm: hosts with FRED event delivery are not supported\n");
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &host.feat_ctl))
+		host.feat_ctl = 0;
+	err = vmx_host_check(&host);
+	if (!err)
+		return 0;
+	pr_err("okvm: %s\n", host_errors[err]);
+	return -EOPNOTSUPP;
 }
 
 static int read_caps(void)

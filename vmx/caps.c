@@ -241,3 +241,17 @@ enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct 
 	choose_options(caps, opts);
 	return VMX_CAPS_OK;
 }
+
+/* SDM "Enabling FRED"; <asm/processor-flags.h> has it since Linux 6.9 only. */
+#define VMX_CR4_FRED	BIT_ULL(32)
+/* SDM "IA32_FEATURE_CONTROL": the lock bit, and VMXON outside SMX operation. */
+#define VMX_FEAT_CTL	(BIT_ULL(0) | BIT_ULL(2))
+
+enum vmx_host_err vmx_host_check(const struct vmx_host *host)
+{
+	if (!host->cpuid)
+		return VMX_HOST_LACKS;
+	if (!host->kernel || (host->feat_ctl & VMX_FEAT_CTL) != VMX_FEAT_CTL)
+		return VMX_HOST_DISABLED;
+	return host->cr4 & VMX_CR4_FRED ? VMX_HOST_FRED : VMX_HOST_OK;
+}

@@ -43,6 +43,28 @@ struct vmx_msrs {
 #define VMX_MEMTYPE_WB			6
 #define VMX_ENCLV_EXITING_BITMAP	0x2036
 
+/**
+ * struct vmx_host - what decides whether the host can use VMX at all
+ * @cpuid: CPUID.1:ECX.VMX of the CPU
+ * @kernel: the kernel's feature flag for VMX. The kernel clears it if firmware has disabled VMX
+ * @feat_ctl: IA32_FEATURE_CONTROL, 0 if the CPU lacks this MSR
+ * @cr4: the host's CR4
+ */
+struct vmx_host {
+	bool cpuid;
+	bool kernel;
+	u64 feat_ctl;
+	u64 cr4;
+};
+
+/** enum vmx_host_err - result of vmx_host_check() */
+enum vmx_host_err {
+	VMX_HOST_OK,
+	VMX_HOST_LACKS,		/* the CPU, or the hypervisor below, offers no VMX */
+	VMX_HOST_DISABLED,	/* firmware has disabled VMX outside SMX */
+	VMX_HOST_FRED,		/* the host delivers events by FRED */
+};
+
 /** enum vmx_opt - features that a module parameter can switch off, as bits */
 enum vmx_opt {
 	VMX_OPT_EPT		= BIT(0),
@@ -103,6 +125,14 @@ struct vmx_caps {
  * Facility".
  */
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps);
+
+/**
+ * vmx_host_check() - can the host use VMX?
+ *
+ * With CR4.FRED = 1 the host has no IDT, through which vmenter.S delivers the NMI that caused a VM
+ * exit. See SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
+ */
+enum vmx_host_err vmx_host_check(const struct vmx_host *host);
 
 static inline bool vmx_has(const struct vmx_caps *caps, u32 opt)
 {

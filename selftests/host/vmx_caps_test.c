@@ -176,3 +176,29 @@ TEST(a_load_without_its_counterpart_goes)
 	EXPECT_EQ(c.exit & VM_EXIT_LOAD_IA32_EFER, 0);
 	EXPECT(c.entry & VM_ENTRY_LOAD_IA32_PAT);
 }
+
+TEST(a_host_that_cannot_use_vmx)
+{
+	const struct vmx_host good = { .cpuid = true, .kernel = true, .feat_ctl = 5, .cr4 = 0x6f0 };
+	static const u64 disabled[] = { 0, 1, 3, 4 };
+	struct vmx_host h = good;
+
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_OK);
+	for (unsigned int i = 0; i < 4; i++) {
+		h.feat_ctl = disabled[i];
+		EXPECT_EQ(vmx_host_check(&h), VMX_HOST_DISABLED);
+	}
+	/* More than what is needed: VMX inside SMX, SGX. */
+	h.feat_ctl = 0x60007;
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_OK);
+	/* FRED is on. That the CPU has it, with bits of CR4 nearby, does not matter. */
+	h.cr4 |= 1ull << 32;
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_FRED);
+	h.cr4 = 0xffffffff;
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_OK);
+	h = good;
+	h.kernel = false;
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_DISABLED);
+	h.cpuid = false;
+	EXPECT_EQ(vmx_host_check(&h), VMX_HOST_LACKS);
+}

@@ -188,7 +188,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 int fault_verdict(const struct okvm_fault *f, int verdict);
 /** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
-/** fault_level() - return the level of the leaf for @f, whose page is known. May set @f->nx_level */
+/** fault_level() - return the level of @f's leaf after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
 
 /**

@@ -510,8 +510,8 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 /*
  * Everything is checked and allocated before the first visible step, so no visible step can fail.
  * New slots are stored over old ones, range by range: a frame that belongs to an old slot and to a
- * new one is found at any moment, in either slot. Its mappings in the page tables stay if the new
- * slot backs the frame with the same host memory.
+ * new one is found at any moment, in either slot. The frame's mappings in the page tables stay if
+ * the new slot backs the frame with the same host memory.
  */
 
 /**

@@ -161,7 +161,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
  * tdp_recover_nx() - drop up to @max tables that split a huge page for a fetch (see nx.c)
  *
- * Takes mmu->lock for writing, and yields it in between.
+ * Takes mmu->lock for writing, and yields it from time to time.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
 /** tdp_free_all() - free all tables except the root, when the VMM's address space ends */
@@ -176,7 +176,7 @@ bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
 		 const struct okvm_memslot *slot);
 /**
  * mmu_zap() - remove all mappings of [@start, @end) and flush the TLBs
- * @yield: mmu->lock, which this function takes for writing, may be dropped in between
+ * @yield: the function, which takes mmu->lock for writing, may yield the lock from time to time
  */
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 

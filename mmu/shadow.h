@@ -5,8 +5,8 @@
  *
  * Shadow paging guarantees to the guest: an access uses a translation that a real CPU's TLB could
  * hold. That is one that the guest's tables contain, or have contained since the guest last flushed
- * the address. It guarantees to the host: when an MMU notifier or a write protection returns, no
- * shadow entry and no TLB gives the access that was removed.
+ * the address. Shadow paging guarantees to the host: when an MMU notifier or a write protection
+ * returns, no shadow entry and no TLB gives the access that was removed.
  *
  * Tables: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
  * It is looked up by the frame of the guest's table and the role. A *direct* table has no guest
@@ -78,9 +78,9 @@
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * Limits: the number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
- * of a VM. A flush by the guest may have to compare all of the latter. The userspace test defines
- * smaller values.
+ * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
+ * of a VM (a flush by the guest may have to compare all out-of-sync tables). The userspace test
+ * defines smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512

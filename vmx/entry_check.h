@@ -147,8 +147,8 @@ extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 /*
  * Return true if the field's value tells about the host (addresses of its tables and memory), so
  * that userspace must not get it. By their encoding (SDM "Structure of VMCS Component Encoding"),
- * such fields are the host-state fields and the 64-bit control fields; all but two of the latter
- * are addresses. With shadow paging, GUEST_CR3 is an address, too.
+ * such fields are the host-state fields and the 64-bit control fields; all but two of the 64-bit
+ * control fields are addresses. With shadow paging, GUEST_CR3 is an address, too.
  */
 static inline bool vmx_entry_field_is_hosts(u32 field)
 {

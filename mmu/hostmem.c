@@ -65,8 +65,8 @@ bool hostmem_get_fast(struct okvm_fault *f)
 
 /*
  * Record, before a device page is mapped, that the guest can access device memory. Each later VM
- * entry must clear CPU buffers. Therefore make all vCPUs leave guest mode before the page is
- * mapped.
+ * entry must clear CPU buffers if the CPU has MMIO Stale Data. Therefore make all vCPUs leave guest
+ * mode before the page is mapped.
  */
 static void hostmem_note_device(struct okvm_vm *vm)
 {

@@ -124,7 +124,7 @@ enum okvm_invalidation {
 	OKVM_INVPCID_SINGLE,		/* one PCID, not global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
 	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, not global translations */
-	OKVM_INVLPG,			/* one address: global ones, and the present PCID's */
+	OKVM_INVLPG,			/* one address, present PCID and global translations */
 };
 
 /**

@@ -441,7 +441,7 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - set the flag, list @t. mmu->lock: write */
+/** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**

@@ -2,10 +2,10 @@
 /*
  * Backends execute guest instructions: vmx/ with VT-x, svm/ with AMD-V.
  *
- * A backend is this table of the functions that core/ calls, plus one table for each upper layer,
- * declared by that layer in x86/cpu_ops.h, mmu/hw_ops.h and irq/apic_ops.h. All tables together
- * have at most 40 functions. Code that is the same for all x86 virtualization hardware is in the
- * layers, not in the backends.
+ * A backend consists of struct okvm_backend, with the functions that core/ calls, and of the tables
+ * of the functions that the upper layers call. x86/cpu_ops.h, mmu/hw_ops.h and irq/apic_ops.h
+ * declare these tables. All tables together have at most 40 functions. Code that is the same for
+ * all x86 virtualization hardware is in the layers, not in the backends.
  */
 #ifndef OKVM_CORE_BACKEND_H
 #define OKVM_CORE_BACKEND_H
@@ -40,7 +40,7 @@ enum okvm_hw_caps {
 	/* the host wants huge pages to be non-executable (iTLB multihit) */
 	OKVM_HW_NX_HUGEPAGES	= 1 << 15,
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
-	/* EPT/NPT entries have the format and the number of levels of the host's page tables */
+	/* two-dimensional paging has the entry format and levels of the host's page tables (NPT) */
 	OKVM_HW_TDP_PT		= 1 << 17,
 	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may have effect */
 };

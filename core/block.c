@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocking a vCPU that has nothing to do: poll for a while, then sleep. Also directed yield, which
- * gives the CPU of a spinning vCPU to another vCPU of the VM.
+ * Blocking a vCPU that has nothing to do: poll for a while, then sleep. Directed yield, which gives
+ * the CPU of a spinning vCPU to another vCPU of the VM, is in this file, too.
  *
  * The polling time adapts as in upstream KVM: it grows while sleeps are short, and shrinks or
  * becomes 0 when sleeps are long.

@@ -78,7 +78,7 @@
 #define wrmsrl_safe(msr, val)	wrmsrq_safe(msr, val)
 #endif
 
-/* Until Linux 6.17 <asm/processor.h> declared the CPUID accessors. */
+/* Before Linux 6.17 <asm/processor.h> declared the CPUID accessors. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 #include <asm/cpuid/api.h>
 #else
@@ -121,8 +121,8 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 }
 
 /*
- * The callback that disables virtualization before a crash kernel or an emergency restart. Linux
- * 6.19 and later offer it only to their own KVM: there okvm's EFER.SVME stays set.
+ * Register the callback that disables virtualization before a crash kernel or an emergency restart.
+ * Linux 6.19 and later let only their own KVM register one: there okvm's EFER.SVME stays set.
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))
@@ -423,8 +423,8 @@ static inline void okvm_host_machine_check(void)
 
 /*
  * Is the CPU affected by MMIO Stale Data, and does no other mitigation clear the CPU buffers at
- * each VM entry? The kernel has a static key for this, renamed in 6.17, and a CPU feature since
- * 6.19.
+ * each VM entry? The kernel answers this by a static key, whose name has changed in 6.17, and since
+ * 6.19 by a CPU feature.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {
@@ -464,7 +464,10 @@ static inline void okvm_complete_vector(void)
 #define OKVM_HAS_POSTED_VECTOR	0
 #endif
 
-/* Linux before 6.15, and stable kernels before May 2025, lack Indirect Target Selection (ITS). */
+/*
+ * Linux before 6.15, and stable kernels before May 2025, do not know the CPU bug Indirect Target
+ * Selection (ITS): assume that the host has it.
+ */
 #ifdef X86_BUG_ITS
 #define OKVM_ARCH_CAP_ITS_NO	ARCH_CAP_ITS_NO
 #define okvm_host_has_its()	boot_cpu_has_bug(X86_BUG_ITS)
@@ -523,7 +526,7 @@ int okvm_thread_work(void);
 #define okvm_vmcb_enable_nested(control)	((control)->nested_ctl = SVM_NESTED_CTL_NP_ENABLE)
 #endif
 
-/* Linux 6.9 introduced the host side of SEV-SNP. */
+/* Does the host encrypt memory? Linux 6.9 introduced the host side of SEV-SNP. */
 #include <linux/cc_platform.h>
 static inline bool okvm_memory_encrypted(void)
 {
@@ -575,9 +578,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * The bits of CPUID leaf 80000021h that the kernel knows. CPUs older than the leaf do not report
- * them, and for some bits the kernel checks the microcode's revision. Stable kernels got the
- * feature names one after another.
+ * Return the bits of EAX of CPUID leaf 80000021h according to the kernel's feature flags: CPUs
+ * older than the leaf do not report the bits, and the kernel derives some of them from the
+ * microcode's revision. Not every stable kernel has all feature names.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {

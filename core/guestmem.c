@@ -4,8 +4,8 @@
  *
  * Guest memory is always accessed as user memory, through the VMM's mapping. The host's page-fault
  * handler then does what is necessary, and no page is pinned. Upstream KVM also maps guest pages
- * into the kernel, for atomic accesses and for its own caches; its CVE-2022-1158 came from
- * computing the frame of such a page by itself.
+ * into the kernel, for atomic accesses and for its own caches. CVE-2022-1158 came from upstream's
+ * own computation of the frame of such a page.
  */
 #include <linux/err.h>
 #include <linux/minmax.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The registered backends. The hardware of a backend is enabled on all CPUs by its first VM and
- * disabled by its last one, and also across CPU hotplug, suspend and reboot.
+ * The registered backends. okvm enables the hardware of a backend on all CPUs for the first VM of
+ * the backend, and disables it after the last VM. okvm also enables and disables the hardware on a
+ * CPU that goes online or offline, and on all online CPUs for suspend, resume and reboot.
  *
  * Upstream KVM keeps a per-CPU "enabled" mask, a global count and CPU hotplug states of its own.
  * okvm uses other hotplug states, because upstream's modules may be loaded at the same time.

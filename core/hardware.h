@@ -56,8 +56,8 @@ extern struct okvm_offer *okvm_default_offer;
 
 /**
  * okvm_hardware_get() - count a new VM of this backend; the first VM enables VMX or SVM on all CPUs
- * Return: 0, -EBUSY if another hypervisor owns the hardware or the machine reboots, -EIO. May
- * sleep.
+ * Return: 0; -EBUSY if another hypervisor owns the hardware or the machine reboots; another errno
+ * of the backend's cpu_enable(). May sleep.
  */
 int okvm_hardware_get(struct okvm_offer *offer);
 

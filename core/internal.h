@@ -48,7 +48,7 @@ long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 void okvm_pause_init(struct okvm_vm *vm);
 /** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */
 void okvm_pause_destroy(struct okvm_vm *vm);
-/** okvm_pause_wake() - let KVM_RUN calls that wait for a pause test if it is over. Context: any */
+/** okvm_pause_wake() - make the waiting KVM_RUN calls test if all pauses are over. Context: any */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
  * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
@@ -58,7 +58,7 @@ void okvm_pause_wake(struct okvm_vm *vm);
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);
 /**
  * okvm_pause_wait() - wait for the end of all pauses
- * @mask: signals to block meanwhile; NULL for the thread's own mask
+ * @mask: signals to block during the wait; NULL for the thread's own mask
  * Return: whether a signal ended the wait
  */
 bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask);

@@ -4,8 +4,8 @@
  *
  * Ranges may overlap: ioeventfds with different datamatch share an address. A look-up therefore
  * starts at the first range that could contain the access and continues until a device accepts the
- * access. The ranges are sorted by start address. @reach, the highest end of all ranges up to and
- * including an entry, tells where a look-up must begin.
+ * access. The ranges are sorted by start address. iobus_range.reach is the highest end of all
+ * ranges up to and including this one, and tells where a look-up must begin.
  */
 #include <linux/error-injection.h>
 #include <linux/overflow.h>
@@ -71,7 +71,7 @@ static void iobus_publish(struct okvm_vm *vm, const struct iobus_update *update)
 		kfree(old[nr]);
 }
 
-/* Insert behind ranges with the same start: look-ups try devices in registration order. */
+/* Insert behind ranges with the same start: look-ups try such ranges in registration order. */
 static void iobus_insert(struct okvm_iobus *bus, const struct okvm_io_place *place)
 {
 	unsigned int pos = bus->count++;
@@ -155,7 +155,10 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 	return okvm_iobus_register_all(vm, &place, 1);
 }
 
-/* No memory for a smaller array: keep the entries of @dev, but clear their device pointer. */
+/*
+ * Called if there is no memory for a smaller array: keep the entries of @dev, but clear their
+ * device pointer.
+ */
 static void iobus_neutralise(struct okvm_vm *vm, struct okvm_iobus *bus,
 			     struct okvm_io_device *dev)
 {
@@ -210,7 +213,10 @@ static bool iobus_is_first(const struct okvm_iobus *bus, unsigned int i, gpa_t a
 	       (!i || bus->range[i - 1].reach < addr);
 }
 
-/* Find the first entry whose @reach is at least @addr. Try the last result, @hint, first. */
+/*
+ * Find the first entry whose reach (the highest end up to this entry) is at least @addr. Try the
+ * last result, *@hint, first.
+ */
 static unsigned int iobus_first(const struct okvm_iobus *bus, unsigned int *hint, gpa_t addr)
 {
 	unsigned int low = 0, high = bus->count;
@@ -262,7 +268,10 @@ static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t
 	return -EOPNOTSUPP;
 }
 
-/* Try the devices at @addr in registration order until one accepts the access. */
+/*
+ * Try the devices whose ranges contain the access, in the order of the array, until one accepts the
+ * access.
+ */
 static __always_inline int iobus_access(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr,
 					int len, void *val, bool write)
 {
@@ -301,7 +310,7 @@ int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int l
 	return iobus_access(vcpu, nr, addr, len, (void *)val, true);
 }
 
-/* Release the device of entry @i. Clear it in all entries first, so that this happens once. */
+/* Release the device of entry @i. Clear it in all entries first, so that it is released once. */
 static void iobus_release_at(struct okvm_iobus *bus, unsigned int i)
 {
 	struct okvm_io_device *dev = bus->range[i].dev;

@@ -20,7 +20,7 @@ struct okvm_io_device;
  *
  * @read and @write run under vm->srcu in a vCPU thread with @vcpu loaded. They must not sleep,
  *	because IRQs may be off. @addr is the guest-physical address or the port; @len is 1..8 for
- *	MMIO and 1, 2 or 4 (8) for PIO.
+ *	MMIO and 1, 2 or 4 for PIO.
  */
 struct okvm_io_ops {
 	int (*read)(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, gpa_t addr, int len,
@@ -53,8 +53,9 @@ struct okvm_io_place {
  * complete before the call, and no later step of the caller may fail. If this function fails, no
  * vCPU has seen the devices.
  *
- * Devices may overlap (ioeventfds with different datamatch do): look-ups try them in registration
- * order. The caller holds vm->bus_lock.
+ * Ranges may overlap (those of ioeventfds with different datamatch do): look-ups try them in the
+ * order of their start addresses; if these are equal, in registration order. The caller holds
+ * vm->bus_lock.
  *
  * Return: 0, -ENOSPC if a bus is full (1000 ranges), -ENOMEM, -EINVAL if a range wraps.
  */
@@ -83,7 +84,7 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr);
  */
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
 
-/** okvm_iobus_write() - write to the first device that accepts it; see okvm_iobus_read() */
+/** okvm_iobus_write() - write to the first device that accepts the access; see okvm_iobus_read() */
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 

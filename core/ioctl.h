@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ioctls are rows of a table. A row holds the ioctl number, which includes the argument's size and
- * copy direction, flags for locks and the like, and a handler, which gets a kernel copy of the
- * argument. The dispatcher copies in, locks, calls the handler, and copies out.
+ * Ioctls are rows of a table. The ioctl number in a row includes the argument's size and copy
+ * direction. The row's flags say, among other things, which locks the ioctl needs. The dispatcher
+ * locks, copies the argument in, calls the row's handler with the kernel copy of the argument, and
+ * copies the argument out.
  */
 #ifndef OKVM_CORE_IOCTL_H
 #define OKVM_CORE_IOCTL_H
@@ -25,7 +26,8 @@ enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
 	/* the size varies: the handler gets the user pointer and copies the argument itself */
 	OKVM_IOC_RAW	= 1 << 1,
-	OKVM_IOC_NOLOCK	= 1 << 2,	/* vCPU ioctls of any thread: no vcpu->mutex */
+	/* vCPU ioctls that any thread may call during KVM_RUN: do not take vcpu->mutex */
+	OKVM_IOC_NOLOCK	= 1 << 2,
 	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU ioctls: load the vCPU on this CPU */
 	OKVM_IOC_LOCK	= 1 << 4,	/* VM ioctls: take vm->lock */
 	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */

@@ -140,8 +140,8 @@ static const struct okvm_backend *main_choose_backend(void)
 }
 
 /*
- * On kernels that export functions VMX needs only to their own KVM, the module has no VMX backend.
- * Refuse to load there if the CPU has VMX.
+ * Kernels since 6.19 export the functions that VMX needs to their own KVM only. The module then has
+ * no VMX backend. Refuse to load there if the CPU has VMX.
  */
 static int main_check_kernel(void)
 {

@@ -53,8 +53,8 @@ static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 /*
  * A store into the maple tree moves the border of two ranges in place, while readers run. A reader
  * first reads the borders and then the slot between them. If one store falls between these two
- * reads, the reader gets the old slot or the new one. If two stores do, the reader may get a
- * neighboring slot. So the reader repeats the look-up if the count of stores has changed.
+ * reads, the reader gets the old slot or the new one. If two stores fall between them, the reader
+ * may get a neighboring slot. So the reader repeats the look-up if the count of stores has changed.
  */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
@@ -131,9 +131,9 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 }
 
 /*
- * Find the first slot behind the cursor's position, in the order of the tree by host address, by
- * one descent from the root. Stepping from slot to slot would be too slow: if all 32,764 slots have
- * the same address, and userspace deletes and creates one of them in a loop, the number of steps is
+ * Find the first slot behind the cursor's position, in the order of slots->by_hva, with one descent
+ * from the root. Stepping from slot to slot would be too slow: if all 32,764 slots have the same
+ * address, and userspace deletes and creates one of them in a loop, the number of steps is
  * quadratic and delays the host's memory reclaim.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
@@ -154,7 +154,9 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 	return found;
 }
 
-/* Return the next slot that overlaps host addresses [@start, @last], in the order of the tree. */
+/*
+ * Return the next slot that overlaps host addresses [@start, @last], in the order of slots->by_hva.
+ */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)
 {
@@ -204,8 +206,8 @@ static gfn_t slot_last(const struct okvm_memslot *slot)
 }
 
 /*
- * Make @slot (NULL: no slot) the owner of frames [@first, @last]. All stores into the tree by frame
- * are made here.
+ * Make @slot (NULL: no slot) the owner of frames [@first, @last]. All stores into slots->by_gfn are
+ * made here.
  */
 static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_memslot *slot,
 		      gfp_t gfp)
@@ -293,8 +295,8 @@ err_reserve:
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
  * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old stays in the tree by host address until no page table maps its memory, so that the
- * MMU notifier still finds it.
+ * nothing). @old stays in slots->by_hva until no page table maps its memory, so that the MMU
+ * notifier still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -346,8 +348,8 @@ static int slot_move(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_m
 		goto err_begin;
 	slot_hva_insert(slots, new);
 	/*
-	 * The old slot is gone, so this store must not fail. __GFP_NOFAIL is safe: it allocates
-	 * only a few small tree nodes.
+	 * The old slot is gone, so this store must not fail. __GFP_NOFAIL is safe: the store
+	 * allocates only a few small tree nodes.
 	 */
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	OKVM_BUG_ON(vm, ret);
@@ -508,8 +510,8 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 /*
  * Everything is checked and allocated before the first visible step, so no visible step can fail.
  * New slots are stored over old ones, range by range: a frame that belongs to an old slot and to a
- * new one is found at any moment, in either slot. Its mappings in the page tables stay if the new
- * slot backs the frame with the same host memory.
+ * new one is found at any moment, in either slot. The frame's mappings in the page tables stay if
+ * the new slot backs the frame with the same host memory.
  */
 
 /**

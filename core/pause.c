@@ -3,8 +3,8 @@
  * Control by other threads: kicks, which make a vCPU leave KVM_RUN, and pauses of a whole VM.
  *
  * Upstream KVM leaves both to signals and to userspace's bookkeeping. In okvm a kick is a request
- * that ends one KVM_RUN: a kick before KVM_RUN is not lost, and takes effect once. A file holds
- * each pause: if the process that paused the VM dies, the VM continues.
+ * that ends one KVM_RUN: a kick before KVM_RUN is not lost, and takes effect once. A pause ends at
+ * the latest when its file is closed: if the process that paused the VM dies, the VM continues.
  *
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet, so that other
  * threads can read and write the vCPU's state. OKVM_VM_PAUSE sets vm->paused and a request of each
@@ -56,7 +56,7 @@ void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
 	 * The caller has changed what pause_over() reads. The barrier of wq_has_sleeper() orders
-	 * this before the test for sleepers; it pairs with the barrier of prepare_to_wait().
+	 * this change before the test for sleepers; it pairs with the barrier of prepare_to_wait().
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
@@ -109,7 +109,7 @@ static int pause_settle(struct okvm_vm *vm)
 	unsigned long idx;
 
 	/*
-	 * pause_begin() has set vm->paused. The barrier orders this before the read of
+	 * pause_begin() has set vm->paused. The barrier orders this store before the read of
 	 * online_vcpus: a vCPU that is published later sees the pause.
 	 */
 	smp_mb();

@@ -3,9 +3,10 @@
  * KVM_RUN. The order of its steps is part of the ABI: userspace completes an I/O exit by calling
  * KVM_RUN with immediate_exit set, so the completion must precede the test of immediate_exit.
  *
- * The work that the kernel wants done before the thread returns to userspace is done inside the
- * ioctl (okvm_thread_work()): meanwhile userspace may close or replace the file descriptor, and the
- * signals that KVM_SET_SIGNAL_MASK blocks must stay blocked.
+ * The kernel wants some work done before the thread returns to userspace. okvm_thread_work() does
+ * this work inside the ioctl. If KVM_RUN returned for the work and was restarted, another thread
+ * could close or replace the file descriptor before the restart, and the signals that
+ * KVM_SET_SIGNAL_MASK blocks would be unblocked in between.
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -137,8 +138,8 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
 	/*
-	 * A pause has ended the sleep if the request is set, even if the pause is over already.
-	 * Userspace must not see this: let KVM_RUN begin again.
+	 * If the request is set, a pause has ended the sleep, even if the pause is over already.
+	 * Userspace must not notice the end of the sleep: let KVM_RUN begin again.
 	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }

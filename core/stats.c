@@ -157,7 +157,10 @@ static void stats_fill_head(u8 *image, const struct stats_layout *layout, const 
 		stats_fill_hist(&desc[layout->nr_desc + i], layout, i);
 }
 
-/* Each read builds the whole file, which is small and rarely read. The caller adds the values. */
+/*
+ * Each read builds the whole file, which is small and rarely read. The caller of stats_image() adds
+ * the values.
+ */
 static u8 *stats_image(const struct stats_layout *layout, const char *id)
 {
 	u8 *image = kvzalloc(stats_total(layout), GFP_KERNEL_ACCOUNT);

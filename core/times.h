@@ -41,8 +41,9 @@ int okvm_times_create(struct okvm_vcpu *vcpu);
 void okvm_times_destroy(struct okvm_vcpu *vcpu);
 
 /*
- * Called for vCPUs that have vcpu->times, in the order of the declarations: at a VM exit, at a VM
- * entry, when KVM_RUN returns to userspace, and when userspace calls KVM_RUN. IRQs are on or off.
+ * For vCPUs that have vcpu->times: okvm_times_exit() is called at each VM exit, okvm_times_entry()
+ * at each VM entry, okvm_times_to_user() when KVM_RUN returns to userspace, and
+ * okvm_times_from_user() when userspace calls KVM_RUN. IRQs are on or off.
  */
 void okvm_times_exit(struct okvm_vcpu *vcpu, u32 reason);
 void okvm_times_entry(struct okvm_vcpu *vcpu);

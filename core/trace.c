@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Defines the tracepoints of the system okvm. */
+/* Defines okvm's own tracepoints, those under events/okvm in tracefs. */
 #include <linux/trace_events.h>
 
 #include "core/trace_names.h"

@@ -84,8 +84,8 @@ TRACE_EVENT(okvm_io,
 );
 
 /*
- * okvm registers or removes its events of the system kvm. core/trace_names.c fires this event, and
- * also enables it for a purpose of its own.
+ * Fired when okvm registers or removes its events of the system kvm. core/trace_names.c also
+ * enables this event, to make the kernel call okvm_names_reg().
  */
 TRACE_EVENT(okvm_names,
 	TP_PROTO(bool offered),

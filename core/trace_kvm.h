@@ -224,7 +224,7 @@ TRACE_EVENT_FN(kvm_cr,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* error_code has the format of #PF's, even for EPT violations */
+/* error_code has the format of the #PF error code, even for EPT violations */
 TRACE_EVENT_FN(kvm_page_fault,
 	TP_PROTO(unsigned int vcpu_id, unsigned long guest_rip, u64 fault_address, u64 error_code),
 	TP_ARGS(vcpu_id, guest_rip, fault_address, error_code),

@@ -12,7 +12,7 @@ void okvm_names_exit(void);
 /**
  * okvm_names_reg() - used in place of trace_event_reg() for okvm's events
  *
- * For okvm_names it also adds or removes the events of the system kvm.
+ * For the event okvm_names, it also adds or removes okvm's events of the system kvm.
  */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 

@@ -58,7 +58,7 @@ enum okvm_req {
 	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
-	OKVM_REQ_TLB_GUEST,	/* flush guest-made translations only (PV TLB flush) */
+	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
 	OKVM_REQ_EVENT,		/* test for an event to inject or a window to open */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
@@ -133,7 +133,7 @@ struct okvm_vcpu {
 	u32 idx;			/* index among online vCPUs */
 	pid_t creator;			/* as okvm_vm.creator */
 
-	/* Any CPU. */
+	/* Accessed by any thread. */
 	unsigned long requests;		/* bits of enum okvm_req; atomic operations only */
 	int mode;			/* enum okvm_vcpu_mode */
 	int cpu;			/* CPU of the last load; -1: never loaded */
@@ -162,7 +162,7 @@ struct okvm_vcpu {
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: where the last look-up began */
+	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: last result of iobus_first() */
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses without device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];

@@ -127,7 +127,7 @@ struct okvm_vm {
 	struct page *coalesced_page;
 	spinlock_t coalesced_lock;
 
-	/* @pauses counts the VM's pauses, under @pause_lock; @paused is true while it is not 0. */
+	/* @pause_lock guards @pauses, the number of the VM's pauses, and @pauses_eintr. */
 	spinlock_t pause_lock;
 	unsigned int pauses;
 	unsigned int pauses_eintr;	/* number of pauses with OKVM_PAUSE_EINTR */

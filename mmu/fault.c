@@ -71,8 +71,9 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Caller holds mmu->lock. Comparing the generation is enough: if a slot is added at the frame
- * meanwhile, the slots' generation changes before the frame is zapped.
+ * Caller holds mmu->lock. When a slot is added at the frame, the slots' generation changes first,
+ * and the frame is zapped after that. So either the generation is not f->gen here, or the zap
+ * removes what the caller maps.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {
@@ -138,7 +139,9 @@ static int fault_map(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = OKVM_FAULT_FIXED;
 
-	/* If the host has invalidated the page meanwhile, the guest repeats the access. */
+	/*
+	 * If the host has invalidated the page since f->seq was read, the guest repeats the access.
+	 */
 	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
 		return verdict;
 	read_lock(&mmu->lock);
@@ -190,8 +193,7 @@ static noinline void fault_tell_user(const struct okvm_fault *f)
 	};
 
 	/*
-	 * Old kernel headers lack run->memory_fault. It is a member of the union that begins at
-	 * run->hw.
+	 * Old kernel headers lack run->memory_fault, a member of the union that begins at run->hw.
 	 */
 	*(struct okvm_memory_fault *)((void *)vcpu->run + offsetof(struct kvm_run, hw)) = info;
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
@@ -243,7 +245,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	long bytes;
 	int ret;
 
-	/* @gpa is beyond what the tables can translate. */
+	/* Fail if the tables cannot translate @gpa. */
 	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root.level + 1))
 		return -ENOENT;
 	while (!(bytes = mapped_bytes(mmu, gpa))) {
@@ -330,7 +332,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 	if (gen & 1)
 		return false;
-	/* The slots have not changed: there is still no memory at @gfn. */
+	/* If the slots have not changed, there is still no memory at @gfn. */
 	if (mine->mmio_gfn == gfn && mine->mmio_gen == gen)
 		return true;
 	rcu_read_lock();

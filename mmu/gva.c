@@ -75,7 +75,7 @@ static const struct walk_ops gva_ops = {
 };
 
 /*
- * gva_walk_fast() sets no accessed or dirty bits: if the guest's table is shadowed, that may need
+ * gva_walk_fast() sets no accessed or dirty bits: setting one in a table that is shadowed may need
  * mmu->lock.
  */
 static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
@@ -104,8 +104,8 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
 	/*
-	 * End the loop on a signal or a request: a guest that changes its tables all the time could
-	 * keep it going for ever, with vm->srcu held.
+	 * End the loop on a signal or a request: otherwise a guest that changes its tables all the
+	 * time could keep this thread in the loop for ever, with vm->srcu held.
 	 */
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
 	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))

@@ -64,8 +64,9 @@ bool hostmem_get_fast(struct okvm_fault *f)
 }
 
 /*
- * Record, before a device page is mapped, that the guest can access device memory. VM entries must
- * clear CPU buffers from then on, so that all vCPUs have to leave guest mode first.
+ * Record, before a device page is mapped, that the guest can access device memory. Each later VM
+ * entry must clear CPU buffers if the CPU has MMIO Stale Data. Therefore make all vCPUs leave guest
+ * mode before the page is mapped.
  */
 static void hostmem_note_device(struct okvm_vm *vm)
 {
@@ -126,7 +127,10 @@ static long hostmem_try(struct okvm_fault *f, struct page **page)
 				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
 }
 
-/* Get the page. If the kernel supports it, a signal ends the wait. Return: 1 or a negative errno */
+/*
+ * Get the page. On kernels with FOLL_INTERRUPTIBLE, any signal ends the wait. Return: 1 or a
+ * negative errno
+ */
 static long hostmem_wait(struct okvm_fault *f, struct page **page)
 {
 	long n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
@@ -208,8 +212,10 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 	pmd_t pmd;
 
 	/*
-	 * With IRQs off, the host's tables are not freed. The caller checks notifier_stale() before
-	 * it uses the result. Each entry is read once, as it may change between two reads.
+	 * With IRQs off, the host's tables are not freed. The result may be out of date when it is
+	 * used: a fault therefore checks notifier_stale(), and tdp_collapse() only drops entries,
+	 * which later faults make again. Each entry is read once, as it may change between two
+	 * reads.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

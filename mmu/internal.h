@@ -100,7 +100,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it again
+ * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it first
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -132,7 +132,12 @@ struct okvm_fault {
 void tdp_map(struct okvm_fault *f);
 /** tdp_map_mmio() - make an MMIO entry for @f->gfn, where no memory is. mmu->lock: read */
 void tdp_map_mmio(struct okvm_fault *f);
-/** tdp_leaf() - find @gfn's lowest entry, or NULL; *@val: its value. Under RCU or lock */
+/**
+ * tdp_leaf() - return the entry at which the walk for @gfn ends, or NULL
+ * @val, @level: output: value and level of the entry
+ *
+ * Under RCU or mmu->lock.
+ */
 u64 *tdp_leaf(struct okvm_mmu_vm *mmu, gfn_t gfn, u64 *val, int *level);
 /** tdp_zap_begin() - take mmu->lock for writing and initialize @z for calls of tdp_zap_range() */
 void tdp_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
@@ -156,7 +161,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
  * tdp_recover_nx() - drop up to @max tables that split a huge page for a fetch (see nx.c)
  *
- * Takes mmu->lock for writing, and yields it in between.
+ * Takes mmu->lock for writing, and yields it from time to time.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
 /** tdp_free_all() - free all tables except the root, when the VMM's address space ends */
@@ -171,7 +176,7 @@ bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
 		 const struct okvm_memslot *slot);
 /**
  * mmu_zap() - remove all mappings of [@start, @end) and flush the TLBs
- * @yield: mmu->lock, which this function takes for writing, may be dropped in between
+ * @yield: the function, which takes mmu->lock for writing, may yield the lock from time to time
  */
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
@@ -183,7 +188,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 int fault_verdict(const struct okvm_fault *f, int verdict);
 /** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
-/** fault_level() - return the level of the leaf for a resolved @f. May set @f->nx_level */
+/** fault_level() - return the level of @f's leaf after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
 
 /**
@@ -231,8 +236,8 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 /**
  * notifier_stale_unlocked() - has the host invalidated @hva since @seq was sampled?
  *
- * Without the lock, false is only a guess. A fault that gets true need not take mmu->lock, for
- * which the host's invalidation may be waiting.
+ * Without the lock, the result false may be out of date at once. If the result is true, a fault
+ * need not take mmu->lock, for which the host's invalidation may be waiting.
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
@@ -244,14 +249,19 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
 
-/** notifier_stale() - notifier_stale_unlocked() under mmu->lock: false stays true until unlock */
+/**
+ * notifier_stale() - has the host invalidated @hva since @seq was sampled? Under mmu->lock
+ *
+ * If the result is false, the caller may map the page before it drops the lock: an invalidation
+ * that begins later waits for the lock and then removes the mapping.
+ */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
 	lockdep_assert_held(&mmu->lock);
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - does @slot have the whole page at @level around @gfn, with aligned hva? */
+/** slot_holds_page() - is the page of @level around @gfn all in @slot, and aligned in the host? */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

@@ -46,7 +46,7 @@ void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start
 /** iter_restart() - go back to the root's entry for @it->gfn, after the lock was dropped */
 void iter_restart(struct iter *it);
 
-/** iter_next() - go to the table that @it->val points to, or to the next entry if there is none */
+/** iter_next() - go down to the table below the entry, or, if there is none, to the next entry */
 void iter_next(struct iter *it);
 
 /** iter_skip() - go past the entry without visiting the table below it */

@@ -14,7 +14,7 @@
 #include "core/vcpu.h"
 #include "mmu/walk.h"
 
-/** enum okvm_access - kind of a memory access: the error code's bits, and two of okvm's own */
+/** enum okvm_access - kind of a memory access: bits of the #PF error code, and two more */
 enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
@@ -70,7 +70,7 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
 /**
  * okvm_mmu_fault() - handle an EPT violation or a nested page fault (NPT)
  * @acc: enum okvm_access; PRESENT if the entry gave any right
- * Return: verdict. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
+ * Return: verdict, or a negative errno. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
  */
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
@@ -81,7 +81,10 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
-/** okvm_mmu_mmio_cached() - does @gpa have an MMIO entry of the present slots? Any context */
+/**
+ * okvm_mmu_mmio_cached() - is there an MMIO entry for @gpa that was made with the present slots?
+ * Context: any
+ */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
 /**
@@ -121,14 +124,14 @@ enum okvm_invalidation {
 	OKVM_INVPCID_SINGLE,		/* one PCID, not global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
 	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, not global translations */
-	OKVM_INVLPG,			/* one address: global and the present PCID's entries */
+	OKVM_INVLPG,			/* one address, present PCID and global translations */
 };
 
 /**
  * okvm_mmu_invalidate() - flush translations of guest-linear addresses for the guest
  * @pcid, @gva: operands, used if @what has them
  *
- * In the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
+ * Context: the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
  */
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
 /** okvm_mmu_invlpg_fast() - do INVLPG, IRQs off. Return: false: call okvm_mmu_invalidate() */
@@ -165,7 +168,7 @@ bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn);
 /** okvm_mmu_set_limit() - KVM_SET_NR_MMU_PAGES: allow @pages shadow tables at most, 0: default */
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages);
 
-/** okvm_mmu_unload() - drop a vCPU's root for RESET, INIT or new CPUID, and request a reload */
+/** okvm_mmu_unload() - drop a vCPU's roots for RESET, INIT or new CPUID, and request a reload */
 void okvm_mmu_unload(struct okvm_vcpu *vcpu);
 
 /* KVM_PRE_FAULT_MEMORY */
@@ -235,9 +238,9 @@ bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[
  * @gfn: the frame, the same in each call for a VM
  * @pfn: host frame to map there while no slot contains @gfn, or 0 to make @gfn MMIO
  *
- * Removes old translations of @gfn and flushes TLBs. It is for a page at which hardware redirects
- * guest accesses: the APIC-access page (vmx/apic_page.c). Context: process, IRQs on; the caller
- * keeps the page until the VM has no vCPUs.
+ * Removes old translations of @gfn and flushes TLBs. Used for the APIC-access page: hardware turns
+ * guest accesses to this page into accesses to APIC registers (vmx/apic_page.c). Context: process,
+ * IRQs on; the caller keeps the page until the VM has no vCPUs.
  */
 void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 
@@ -250,7 +253,7 @@ int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 /**
  * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM has the guest's memory types
  *
- * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. It removes all mappings. May sleep.
+ * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. With EPT, it removes all mappings. May sleep.
  */
 void okvm_mmu_honor_pat(struct okvm_vm *vm);
 

@@ -16,7 +16,7 @@
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 /*
- * Return the width of guest-physical addresses: the one that CPUID reports to host and guest.
+ * Return the width of guest-physical addresses: that of physical addresses, as CPUID reports it.
  * x86_phys_bits may be less: with memory encryption, the kernel subtracts the key's bits.
  */
 static int guest_phys_bits(void)

@@ -5,8 +5,8 @@
  * A VM has one policy from its first vCPU on. With two-dimensional paging (tdp.c), one set of
  * tables translates guest-physical addresses. With shadow paging, okvm builds tables for linear
  * addresses from the guest's own tables. vm.c, notifier.c, nx.c and the upper layers call the
- * policy's callbacks. An exit that occurs with one policy only calls that policy's code directly,
- * which saves the indirect call: an EPT violation is always handled by fault.c and tdp.c.
+ * policy's callbacks. The handler of an exit that occurs with only one policy calls that policy's
+ * code directly, which saves the indirect call: fault.c and tdp.c handle every EPT violation.
  *
  * No callback may be NULL: a policy that has nothing to do has a function that does nothing.
  */
@@ -32,8 +32,8 @@ enum okvm_invalidation;
  * @work: number of entries looked at since the lock was last taken
  * @flush: TLBs may still hold a removed translation
  * @yield: the lock may be dropped before the removal is complete
- * @gone: the frames leave the guest's memory (slot deleted, VM's end); false: the host only changes
- *	the pages behind them
+ * @gone: the frames may leave the guest's memory (slot deleted): shadow paging also zaps the tables
+ *	that shadow them; false: only the host's pages behind the frames change
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;

@@ -46,8 +46,9 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
 	rcu_read_lock();
 	b = block_of(sh, gfn);
 	/*
-	 * Another vCPU may have set b->frames: use those. block_put() may have removed the block
-	 * meanwhile: block_free() reads b->frames only after this RCU section, and frees them.
+	 * If another vCPU has set b->frames already, keep that vCPU's and free @frames. If
+	 * block_put() has removed the block since block_of(), nothing leaks: block_free() runs
+	 * after this RCU section, and frees what b->frames points to by then.
 	 */
 	if (!b || !try_cmpxchg(&b->frames, &old, frames))
 		kfree(frames);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The role of a shadow table: one word with everything, besides the content of the guest's table,
- * that the shadow entries depend on. Pure.
+ * that the shadow entries depend on. All functions are pure.
  *
  * A shadow table is reused only if the frame *and the whole role* match. If the role lacked a bit,
  * one table would be used for two purposes (CVE-2021-38198, CVE-2026-53359). Therefore the role
@@ -61,7 +61,7 @@
 #define ROLE_FLAGS	(ROLE_DIRECT | ROLE_NX | ROLE_WP | ROLE_SMEP_NOWP | ROLE_SMAP_NOWP | \
 			 ROLE_PSE | ROLE_GBPAGES | ROLE_SMM | ROLE_NO_AD | ROLE_PASSTHROUGH)
 
-/* The fields do not overlap, as their sum equals their union. */
+/* The fields fill bits 20:0 and 29:24 without gap and without overlap. */
 static_assert(ROLE_LEVEL + ROLE_MODE + ROLE_QUADRANT + ROLE_ACCESS + ROLE_FLAGS +
 	      ROLE_MAXPHYADDR == GENMASK(20, 0) + GENMASK(29, 24));
 static_assert(ROLE_MODE == 7 << ROLE_MODE_SHIFT && ROLE_QUADRANT == 3 << ROLE_QUADRANT_SHIFT);
@@ -123,7 +123,7 @@ u32 role_direct(int level, u8 access, u32 role);
 /** role_mode() - return the guest's paging mode from the role of a table that is not direct */
 struct walk_mode role_mode(u32 role);
 
-/** role_offset() - return the byte offset in the guest's table of what shadow entry @i shadows */
+/** role_offset() - return the offset of the guest's entry that shadow entry @i shadows, in bytes */
 unsigned int role_offset(u32 role, unsigned int i);
 
 /**

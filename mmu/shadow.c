@@ -37,7 +37,7 @@ static int table_number(struct shadow_vm *sh, struct shadow_table *t)
 		chunk = kcalloc(SHADOW_IDS_PER_CHUNK, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			return -ENOMEM;
-		/* Another vCPU may have installed a chunk meanwhile: use that one. */
+		/* If another vCPU has installed a chunk first, use that one. */
 		if (!try_cmpxchg(&sh->chunk[id / SHADOW_IDS_PER_CHUNK], &old, chunk))
 			kfree(chunk);
 	}
@@ -105,15 +105,15 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	u64 old;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* xchg(), as hardware may set accessed and dirty bits at the same time. */
+	/* Use xchg(), as hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
 		WRITE_ONCE(t->link[i].what, 0);
 		return false;
 	}
 	/*
-	 * TLBs may hold a large page of the guest as several small ones, which the guest may flush
-	 * with one INVLPG: the next INVLPG has to flush everything.
+	 * TLBs may hold a large page of the guest as many small translations. The guest may flush
+	 * all of them with one INVLPG. Therefore the next INVLPG has to flush everything.
 	 */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
@@ -226,8 +226,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	if (!t)
 		return table_make(vcpu, gfn, role);
 	/*
-	 * The caller links @t to a new parent. The guest need not flush the addresses that become
-	 * present by this, so synchronize the tables here.
+	 * The caller gives @t a new parent. The guest need not flush the addresses that become
+	 * present through this parent, so synchronize @t and the tables below it here.
 	 */
 	sync_below(vcpu, t);
 	return t;
@@ -313,7 +313,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 	}
 	/*
 	 * Request the reload before the flush, which makes all vCPUs leave guest mode: they load
-	 * new roots before they enter it again.
+	 * new roots before they enter the guest again.
 	 */
 	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
 }
@@ -516,8 +516,8 @@ bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 }
 
 /*
- * Zap the whole tables that may contain MMIO entries. Devices have few such tables, and page faults
- * map the tables' other pages again.
+ * Zap the whole tables that may contain MMIO entries. There are few such tables, and page faults
+ * map their other pages again.
  */
 void shadow_zap_mmio(struct okvm_mmu_vm *mmu)
 {

@@ -5,8 +5,8 @@
  *
  * Shadow paging guarantees to the guest: an access uses a translation that a real CPU's TLB could
  * hold. That is one that the guest's tables contain, or have contained since the guest last flushed
- * the address. It guarantees to the host: when an MMU notifier or a write protection returns, no
- * shadow entry and no TLB gives the access that was removed.
+ * the address. Shadow paging guarantees to the host: when an MMU notifier or a write protection
+ * returns, no shadow entry and no TLB gives the access that was removed.
  *
  * Tables: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
  * It is looked up by the frame of the guest's table and the role. A *direct* table has no guest
@@ -71,15 +71,16 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts how often it gave up their tables. One instruction of
- * user mode must not write to more frames before it makes progress (XSAVE with AMX: four pages).
+ * Number of frames for which a vCPU counts the calls of fault_gives_up(). If an instruction in user
+ * mode wrote to more frames, it might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * The most links in a chain, shadow tables of one frame, and out-of-sync tables of a VM (a flush by
- * the guest may have to compare all of these). The userspace test defines smaller values.
+ * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
+ * of a VM (a flush by the guest may have to compare all out-of-sync tables). The userspace test
+ * defines smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -181,8 +182,9 @@ struct shadow_frames {
  * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
- * @frames: NULL until block_get() allocates it for a leaf or a table at level 1; freed with the
- *	block. block_get() sets it without mmu->lock, by compare-and-exchange.
+ * @frames: NULL until block_get() allocates it, for a leaf at level 1 or for a frame that shall be
+ *	shadowed; freed with the block. block_get() sets it without mmu->lock, by
+ *	compare-and-exchange.
  */
 struct shadow_block {
 	spinlock_t lock;
@@ -230,10 +232,11 @@ struct shadow_vm {
 };
 
 /**
- * struct shadow_root - the present root of a vCPU or one that it has used before
+ * struct shadow_root - the present root of a vCPU, or one that the vCPU has used before
  * @role: role of the first top table, 0 if this struct is unused
  * @key: guest in PAE paging: the four PDPTEs; otherwise @key[0] is the frame in CR3
- * @incomplete: the guest's top table is in no memory slot: the root is built anew at the next load
+ * @incomplete: a top table could not be made, for example because the guest's table is in no memory
+ *	slot: the root is built anew at the next load
  * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
  *	root's entries point to (NULL: entry not present)
  */
@@ -385,7 +388,7 @@ static inline bool link_full(struct shadow_vm *sh, u32 head)
  */
 bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - empty the chain of a new leaf of @t for @gfn if it is full. mmu->lock: write */
+/** rmap_trim() - if the chain for a new leaf of @t for @gfn is full, empty it. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
@@ -438,7 +441,7 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
 void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - set a flag and list @t for it. mmu->lock: write */
+/** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
@@ -523,6 +526,8 @@ int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fa
 int gva_peek(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val);
 /** gva_peek_line() - read @nr consecutive page-table entries of @size bytes without sleeping */
 int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val, unsigned int nr);
+
+/* shadow_sync.c, shadow.c */
 
 /** shadow_invlpg() - drop @gva's leaf below the present root if the guest has changed its entry */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);

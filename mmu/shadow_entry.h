@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The format of shadow entries, and decisions about them. Pure.
+ * The format of shadow entries, and decisions about them. All functions are pure.
  *
  * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
  * okvm has only bits 9 to 11 for itself (unlike spte.h) and keeps more about each entry in its
@@ -111,7 +111,10 @@ enum shadow_write {
 	SHADOW_WRITE_TABLE,	/* the page is probably no page table any more: zap the table */
 };
 
-/* After this many writes to a guest's page table without a use, okvm zaps its shadow table. */
+/*
+ * After this many writes to a guest's table above level 1, with no fault in between that uses its
+ * shadow table, okvm zaps the shadow table.
+ */
 #define SHADOW_FLOOD	3
 
 /**

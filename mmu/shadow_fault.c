@@ -123,7 +123,7 @@ static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
  * user mode write to page tables in use, so that @gfn is probably reused as ordinary memory. But if
  * @gfn is a page table in use, which another access of the same instruction needs, zapping and
- * shadowing could alternate for ever. Therefore the limit FAULT_GIVE_UP.
+ * shadowing could alternate for ever. The limit FAULT_GIVE_UP prevents this.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
@@ -237,7 +237,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	bool write;
 	u64 leaf;
 
-	/* The block was allocated for a large page, but only a page of 4 KiB may be mapped. */
+	/*
+	 * If the block was allocated for a large page, but only a page of 4 KiB may be mapped,
+	 * retry.
+	 */
 	if (f->level == 1 && !block_frames(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
 	verdict = map_writable(f, &write);
@@ -247,7 +250,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
 	if (ret)
 		return ret;
-	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
+	/*
+	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
+	 */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
 	/* If the host did not have this page, it probably does not have the neighbours either. */
@@ -274,7 +280,8 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 
 /*
  * Does entry @i of @t point to a table that replaces a large page because the guest has fetched
- * code from it? Then map 4 KiB again: large pages are not executable (mmu->nx_huge).
+ * code from the page? If so, map a page of 4 KiB again: large pages are not executable
+ * (mmu->nx_huge).
  */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -328,7 +335,10 @@ static int shadow_map(struct shadow_fault *f)
 	int verdict = OKVM_FAULT_FIXED;
 	unsigned int i;
 
-	/* The root lacks a top table that the guest has by now: build the root anew. */
+	/*
+	 * If the root lacks the top table for f->gva, which the guest has by now, build the root
+	 * anew.
+	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
 	while (t && !t->dead) {
@@ -355,8 +365,8 @@ static int shadow_map(struct shadow_fault *f)
 /* ---- before the lock ---- */
 
 /*
- * Return the guest's leaf entry. In a read-only slot the walker cannot set its dirty bit: treat it
- * as dirty there, so that the first write need not fault.
+ * Return the guest's leaf entry. If the entry is in a read-only slot, the walker cannot set its
+ * dirty bit: then treat the entry as dirty, so that the first write need not fault.
  */
 static u64 fault_entry(const struct shadow_fault *f)
 {
@@ -462,8 +472,9 @@ static int fault_map_locked(struct shadow_fault *f)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
-	 * The frame's block is missing: okvm_mmu_set_hole() was called after fault_mmio()'s check,
-	 * or this is the fast handler, which allocates nothing.
+	 * The frame's block may be missing for three reasons: okvm_mmu_set_hole() was called after
+	 * fault_mmio()'s check; a zap has freed the block; or this is the fast handler, which
+	 * allocates nothing.
 	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
@@ -475,7 +486,9 @@ static int fault_map(struct shadow_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = SHADOW_EXCLUSIVE;
 
-	/* Do not try with the lock held for reading if the fast handler has failed with it. */
+	/*
+	 * Skip the attempt under the read lock if the fast handler has already made it and failed.
+	 */
 	if (!f->unlinked) {
 		read_lock(&mmu->lock);
 		verdict = fault_map_locked(f);
@@ -488,7 +501,7 @@ static int fault_map(struct shadow_fault *f)
 		return -ENOMEM;
 	f->exclusive = true;
 	write_lock(&mmu->lock);
-	/* Make room before shadow_map() reads the root's tables, which may be zapped for that. */
+	/* Make room before shadow_map() reads shadow tables: shadow_make_room() may zap some. */
 	shadow_make_room(mmu->shadow);
 	verdict = fault_map_locked(f);
 	write_unlock(&mmu->lock);
@@ -517,7 +530,10 @@ static int fault_mmio(struct shadow_fault *f)
 	return (verdict < 0 && verdict != -ENOMEM) || !f->mmio ? verdict : OKVM_FAULT_MMIO;
 }
 
-/* Does the access of an MMIO entry allow the access @wanted? If not, the guest's tables decide. */
+/*
+ * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables
+ * decide.
+ */
 static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
 	if (wanted & OKVM_ACC_FETCH || (wanted & OKVM_ACC_WRITE && !(access & SHADOW_WRITE)))
@@ -643,8 +659,9 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 
 /*
  * SMAP denies an implicit supervisor access (to a descriptor table) to a user page, whatever
- * EFLAGS.AC says. The error code marks an access as implicit at CPL 3 only. At CPL 0 to 2, take an
- * access for implicit if it faults again and again although the shadow entry allows it.
+ * EFLAGS.AC says. Only at CPL 3 does the error code tell that an access is implicit (U/S = 0). At
+ * CPL 0 to 2, take an access for implicit if it faults again and again although the shadow entry
+ * allows it.
  */
 static void fault_implicit(struct shadow_fault *f)
 {
@@ -744,7 +761,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the fast handler (IRQs off): no allocation, no new table, the host page is present ---- */
 
-/* Trylock only: the lock's holder may be waiting for this CPU to take an IPI. */
+/* Only try to take the lock: its holder may be waiting for this CPU to take an IPI. */
 static int fast_map(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;

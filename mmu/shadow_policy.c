@@ -41,8 +41,8 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
-	 * flush after its write sees nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
+	 * when the guest flushes after a write, this read sees nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;

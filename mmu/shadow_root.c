@@ -3,8 +3,8 @@
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
  * A table is found again by frame and role, so that nothing is rebuilt when the guest loads a CR3
- * value again. The roots that a vCPU keeps also save it mmu->lock and the lookup. Each load
- * synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of CR3):
+ * value again. With a root that it has kept, the vCPU also saves this lookup under mmu->lock. Each
+ * load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of CR3):
  * okvm does not record per root which flushes the guest has made.
  */
 #include <linux/gfp.h>
@@ -239,8 +239,8 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Without mmu->lock: the tables of the vCPU's own roots are not freed, and a zap of one of them
- * requests a reload (OKVM_REQ_MMU_RELOAD).
+ * mmu->lock is not needed: the tables of the vCPU's own roots are not freed, and a zap of one of
+ * them requests a reload (OKVM_REQ_MMU_RELOAD).
  */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {
@@ -248,8 +248,8 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	struct shadow_root *r;
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
-	 * flush after its write sees nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
+	 * when the guest flushes after a write, this read sees nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
 		return false;

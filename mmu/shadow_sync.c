@@ -5,7 +5,10 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* After this many steps upwards from a table, sync_reached() assumes that the root reaches it. */
+/*
+ * After this many steps upwards from a table, sync_reached() assumes that the root reaches the
+ * table.
+ */
 #define SYNC_HOPS	64
 
 /* ---- out of sync ---- */
@@ -94,8 +97,8 @@ static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, uns
 }
 
 /*
- * Drop the entries of @t that differ from the guest's table, which the caller has write-protected
- * (with a flush).
+ * Drop the entries of @t that differ from the guest's table. The caller has write-protected the
+ * guest's table and flushed TLBs.
  */
 static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 {
@@ -158,8 +161,8 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 }
 
 /*
- * Sync the tables on the list @work with one flush. Zap those without parent and root: their
- * process has ended.
+ * Sync the tables on the list @work with one flush. Zap tables that have no parent and are no root:
+ * the guest process that used them has probably ended.
  */
 static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
 {
@@ -239,8 +242,8 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_vm *sh = shadow_of(vcpu);
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write: the guest's
-	 * flush after its write sees nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
+	 * when the guest flushes after a write, this read sees nr_unsync.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
@@ -284,8 +287,8 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /*
  * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
- * vCPU may see the write, flush its TLB, and use the old shadow entry again. It will not flush a
- * second time, so that okvm has to flush if the VM has several vCPUs.
+ * vCPU may see the write, flush its TLB, and use the old shadow entry again. This vCPU will not
+ * flush a second time, so that okvm has to flush if the VM has several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {

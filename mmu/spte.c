@@ -2,7 +2,10 @@
 /* Make, change and inspect page-table entries (pure functions), see spte.h. */
 #include "mmu/spte.h"
 
-/* SDM "EPT and Memory Typing": 6 is WB, 0 is UC. EPT_WB ignores the guest's PAT, EPT_WB_PAT not. */
+/*
+ * SDM "EPT and Memory Typing": 6 is WB, 0 is UC. With EPT_WB_PAT the guest's PAT has effect, with
+ * EPT_WB it has none.
+ */
 #define EPT_WB		(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
 #define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)
 #define EPT_UC		(0ULL << EPT_MEMTYPE_SHIFT)

@@ -7,7 +7,7 @@
  *   empty     0
  *   table     points to a table of the next lower level
  *   leaf      maps a page with the access rights in its permission bits
- *   aged leaf maps a page, but has no permission bits, so that the next access makes a fault; the
+ *   aged leaf maps a page, but has no permission bits, so that the next access faults; the
  *             rights are in SPTE_AGED_* (for CPUs without accessed bits)
  *   MMIO      no memory: instructions that access it are emulated; contains the generation of the
  *             memory slots
@@ -62,8 +62,8 @@
 /*
  * MMIO entries have the same bits in all formats. In EPT, "writable but not readable" is a
  * misconfiguration at any level (SDM "EPT Misconfigurations"), and the exit provides the address.
- * In ordinary paging, bit 0 is P: the access makes a #PF, whose handler finds the entry. Upstream
- * uses reserved address bits for that, and has no MMIO entries if all 52 address bits are in use.
+ * In ordinary paging, bit 0 is P: the access causes a #PF, whose handler finds the entry. Upstream
+ * marks MMIO entries by reserved address bits, and has none if all 52 address bits are in use.
  *
  * All frame bits are set: no memory is at this address, so that speculative accesses read nothing
  * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
@@ -110,7 +110,7 @@ struct spte_fmt {
 
 extern const struct spte_fmt spte_fmt_ept;	/* EPT entries with accessed and dirty bits */
 extern const struct spte_fmt spte_fmt_ept_noad;
-extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT entries that keep the guest's PAT */
+extern const struct spte_fmt spte_fmt_ept_pat;	/* EPT: the guest's PAT has effect */
 extern const struct spte_fmt spte_fmt_ept_noad_pat;
 extern const struct spte_fmt spte_fmt_pt;	/* not EPT: 4-level, 5-level or PAE paging */
 
@@ -163,8 +163,8 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
 /**
  * spte_pdpte() - return a PDPTE of a PAE root that points to the table at host-physical @pa
  *
- * Most of its other bits are reserved. Bits 11:9 are ignored (SDM "Format of a PAE
- * Page-Directory-Pointer-Table Entry"), so that it can have SPTE_VALID.
+ * Most other bits of a PDPTE are reserved. Bits 11:9 are ignored (SDM "Format of a PAE
+ * Page-Directory-Pointer-Table Entry"), so that a PDPTE can have SPTE_VALID.
  */
 u64 spte_pdpte(u64 pa);
 

@@ -130,7 +130,7 @@ static u64 tdp_make_leaf(struct okvm_fault *f, int level)
 }
 
 /*
- * Replace @old, which is not a table, by a new leaf in @entry. If @entry has changed meanwhile, do
+ * Replace @old, which is not a table, by a new leaf in @entry. If @entry is not @old any more, do
  * nothing: the guest repeats the access.
  */
 static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
@@ -150,7 +150,10 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	else if (spte_pfn(old) != spte_pfn(new))
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
-	/* Mark the page dirty after the entry is set: KVM_GET_DIRTY_LOG then write-protects it. */
+	/*
+	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
+	 */
 	if (f->writable && f->slot)
 		okvm_mark_dirty(mmu->vm, f->slot, f->gfn);
 }
@@ -163,7 +166,10 @@ void tdp_map(struct okvm_fault *f)
 	int level;
 
 	lockdep_assert_held_read(&mmu->lock);
-	/* The tables do not reach @f->gfn: the index would wrap, and no zap would find the leaf. */
+	/*
+	 * If the tables did not reach @f->gfn, the index would wrap, and no zap would find the
+	 * leaf.
+	 */
 	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
 		return;
 	for (level = mmu->root.level; table && level > 0; level--) {

@@ -153,8 +153,8 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 }
 
 /*
- * Zap all MMIO entries before the generation numbers in them wrap. Meanwhile the generation is odd,
- * so that no MMIO entry is made.
+ * Zap all MMIO entries before the generation numbers in them wrap. The generation is odd during the
+ * zap, so that no MMIO entry is made.
  */
 void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
 {

@@ -19,7 +19,7 @@ static unsigned int walk_size(const struct walk_mode *mode)
 	return mode->levels == 2 ? 4 : 8;
 }
 
-/* Return the lowest bit of a linear address that an entry at @level translates. */
+/* Return the number of the lowest linear-address bit that selects an entry at @level. */
 static unsigned int walk_shift(const struct walk_mode *mode, int level)
 {
 	return 12 + (level - 1) * (mode->levels == 2 ? 10 : 9);
@@ -77,7 +77,10 @@ static u64 walk_reserved(const struct walk_mode *mode, u64 entry, int level)
 		rsvd |= PTE_NX;
 	if (level >= 4 || (level == 3 && !mode->gbpages))
 		rsvd |= PTE_PS;
-	/* Large page: bit 12 is PAT, the bits between it and the frame are reserved. */
+	/*
+	 * In the entry of a large page, bit 12 is PAT, and the bits from 13 up to the frame are
+	 * reserved.
+	 */
 	if (level > 1 && level < 4 && entry & PTE_PS)
 		rsvd |= GENMASK_ULL(walk_shift(mode, level) - 1, 13);
 	return rsvd;

@@ -108,7 +108,7 @@ enum walk_verdict {
  * walk() - translate @gva, checking permissions and setting accessed and dirty bits
  * @access: enum walk_access
  *
- * Restarts at most WALK_TRIES times in total if other CPUs change entries during the walk.
+ * Walks again, up to WALK_TRIES times in total, if other CPUs change entries during the walk.
  */
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
 		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
@@ -141,7 +141,7 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
-/** walk_entry_frame() - get the first frame of a page. Return: false if @entry maps no page */
+/** walk_entry_frame() - get the first frame of the page that @entry maps. Return: false if none */
 bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 
 /* How often a walk is tried, at most, if entries change while it sets accessed and dirty bits. */

@@ -71,7 +71,10 @@ struct kvm_pre_fault_memory {
 #define KVM_EXIT_MEMORY_FAULT 39
 #endif
 
-/* Since Linux 6.12, 6.13 and 6.16; what okvm makes of them is in Documentation/uapi.rst. */
+/*
+ * In <linux/kvm.h> since Linux 6.12, 6.13 and 6.16. Documentation/uapi.rst describes the effect
+ * that these quirks have in okvm.
+ */
 #ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
 #define KVM_X86_QUIRK_SLOT_ZAP_ALL		0x80
 #endif
@@ -102,11 +105,11 @@ struct okvm_memory_fault {
  * The last failure of a VM or vCPU.
  * @count: number of failures so far, 0: none; results with equal counts describe the same failure
  * @error: the errno; 0 if KVM_RUN returned an exit
- * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY: the hardware's exit reason,
- *	its qualification, the number of broken rules, then pairs of a VMCS field's encoding and
- *	its value; the first pair is the field that breaks the first rule. For
- *	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
- *	size
+ * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY: the exit reason or the
+ *	VM-instruction error, the exit qualification, the number of broken rules, then pairs of a
+ *	VMCS field's encoding and its value (0 for a value of the host); the first pair is the
+ *	field that breaks the first rule. For OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For
+ *	OKVM_ERROR_MEMORY: guest-physical address, size
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {
@@ -138,19 +141,20 @@ struct okvm_error {
 #define OKVM_CONTROL_REGIONS	4
 
 /*
- * For a vCPU fd, from any thread; returns at once. KVM_RUN then fails with EINTR (kvm_run has
- * KVM_EXIT_INTR). If the vCPU is not in KVM_RUN, the next KVM_RUN completes the last exit and then
- * fails so. Each kick causes one EINTR; several kicks before that EINTR count as one.
+ * For a vCPU fd, from any thread: makes the vCPU's KVM_RUN fail with EINTR (kvm_run->exit_reason is
+ * KVM_EXIT_INTR), and returns at once. If the vCPU is not in KVM_RUN, the next KVM_RUN completes
+ * the last exit and then fails with EINTR. Each kick causes one EINTR; several kicks before that
+ * EINTR count as one.
  */
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 
 /*
  * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an
  * fd that holds the pause. A pause ends with the last close of its fd (also when the process exits)
- * or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended. Meanwhile KVM_RUN
- * waits, and ioctls of other threads may access the vCPU's state; or KVM_RUN fails with EINTR, if
- * one of the pauses has OKVM_PAUSE_EINTR. With kvm_run->immediate_exit, KVM_RUN completes the last
- * exit as usual.
+ * or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended. During a pause
+ * KVM_RUN waits, and ioctls of other threads may access the vCPU's state. If one of the pauses has
+ * OKVM_PAUSE_EINTR, KVM_RUN does not wait, but fails with EINTR. With kvm_run->immediate_exit,
+ * KVM_RUN completes the last exit as usual.
  */
 struct okvm_pause {
 	__u32 flags;
@@ -166,8 +170,9 @@ struct okvm_pause {
  * KVM_SET_USER_MEMORY_REGION, but replaces the slot with the same number entirely: the size,
  * userspace_addr and KVM_MEM_READONLY may change, too. memory_size 0 deletes the slot. A slot
  * number must not occur twice, and the resulting slots must not overlap (EEXIST). A frame that is
- * memory before and after the change is memory at any moment in between. If its host memory is the
- * same, with KVM_MEM_LOG_DIRTY_PAGES before and after, the frame keeps its dirty bit.
+ * memory before and after the change is memory at any moment in between. The frame keeps its dirty
+ * bit if the same host memory backs it before and after the change, and if the old slot and the new
+ * one have KVM_MEM_LOG_DIRTY_PAGES and the same KVM_MEM_READONLY.
  */
 struct okvm_memory_regions {
 	__u32 nr;		/* at most OKVM_REGIONS_MAX */

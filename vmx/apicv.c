@@ -40,15 +40,15 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * If hw->apicv is false, posting was switched off meanwhile. If switch_apicv() has not
-	 * moved the vector to IRR, withdraw the vector here, so that the caller sets IRR. Pairs
-	 * with smp_mb() in switch_apicv().
+	 * If hw->apicv is false, switch_apicv() has switched posting off since the first test. If
+	 * switch_apicv() has not moved the vector to IRR, withdraw the vector here, so that the
+	 * caller sets IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
 	if (notified || !notify)
 		return true;
-	/* Pairs with smp_store_mb(vcpu->mode) in vmx_run(). */
+	/* Pairs with smp_store_mb(vcpu->mode) in mode_enter(). */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == OKVM_IN_GUEST)
 		okvm_send_vector(READ_ONCE(vcpu->cpu), POSTED_INTR_VECTOR);
@@ -57,7 +57,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return true;
 }
 
-/* Send the notification vector to this CPU: it processes posted interrupts after VM entry. */
+/*
+ * Send the notification vector to this CPU, which then processes posted interrupts after VM entry.
+ */
 void vmx_post_self(void)
 {
 	okvm_send_vector(raw_smp_processor_id(), POSTED_INTR_VECTOR);
@@ -66,8 +68,8 @@ void vmx_post_self(void)
 /*
  * Kick a vCPU. If it does not use posted interrupts, send the notification vector: it causes a VM
  * exit, and fast_kick() completes the interrupt without calling the host's handler. If the vCPU
- * switches posting on meanwhile, the vector causes no VM exit. But to switch posting on, the vCPU
- * has left guest mode, which is the purpose of a kick.
+ * switches posting on before the vector arrives, the vector causes no VM exit. But to switch
+ * posting on, the vCPU has left guest mode, which is the purpose of a kick.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -133,7 +135,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		/*
 		 * With IRQs off a notification may be pending in the host's local APIC. The CPU
 		 * then processes the descriptor after VM entry. Do not empty the descriptor here:
-		 * Bochs 3.0 delivers vector 255 if it is empty.
+		 * Bochs 3.0 delivers vector 255 if the descriptor is empty.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
@@ -203,8 +205,8 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
 	/*
-	 * pull_posted() gets the vectors posted before this barrier. Later, senders see the new
-	 * apicv.
+	 * pull_posted() gets the vectors that were posted before this barrier. A sender that posts
+	 * later sees the new hw->apicv.
 	 */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))
@@ -229,7 +231,10 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 
-/* Return the control for the vCPU's APIC accesses: by MSR (x2APIC), by MMIO (xAPIC), or 0. */
+/*
+ * Return the control that virtualizes the vCPU's APIC accesses, by MSR (x2APIC) or by MMIO (xAPIC);
+ * 0: none.
+ */
 static u32 apic_access_control(struct okvm_vcpu *vcpu)
 {
 	if (vmx_apic_page_update(vcpu))

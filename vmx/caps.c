@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Compute struct vmx_caps from the VMX capability MSRs and the module parameters. Pure.
+ * Compute struct vmx_caps from the VMX capability MSRs and the module parameters. All functions are
+ * pure.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -36,7 +37,10 @@
 #define EXEC_OPTIONAL	(CPU_BASED_TPR_SHADOW | CPU_BASED_NMI_WINDOW_EXITING | \
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
-/* Secondary controls: exec2_wanted(), vmx_set_cr4() and vmx_apic_update() explain each. */
+/*
+ * Secondary controls. The comments of exec2_wanted(), desc_exiting(), APICV_CONTROLS and
+ * ACCESS_CONTROLS explain each.
+ */
 #define EXEC2_OPTIONAL	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_ENABLE_EPT | \
 			 SECONDARY_EXEC_DESC | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_ENABLE_VPID | \
@@ -92,8 +96,8 @@ struct pair {
 };
 
 /*
- * The entry control, which loads the guest's value of an MSR, is usable only together with the exit
- * control, which loads the host's value.
+ * In each pair, the entry control loads the guest's value of an MSR, and the exit control loads the
+ * host's. okvm uses either both controls or none.
  */
 static const struct pair pairs[] = {
 	{ VM_ENTRY_LOAD_IA32_PAT, VM_EXIT_LOAD_IA32_PAT },

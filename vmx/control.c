@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VM-execution controls: their initial values, and how each is derived from the vCPU's state. All
- * functions are idempotent. Also TLB flushes and the preemption timer.
+ * functions are idempotent. TLB flushes and the preemption timer are in this file, too.
  */
 #include <linux/kvm.h>
 
@@ -56,7 +56,8 @@ static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
  * TPR_SHADOW: CR8 is the TPR in the virtual-APIC page.
  * CR8_LOAD_EXITING, CR8_STORE_EXITING: without a TPR shadow, okvm emulates accesses to CR8.
  * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: shadow paging: CR3 is the shadow root, and
- *	the guest's flushes make okvm synchronize the shadow tables. INVPCID exits, too.
+ *	the guest's flushes make okvm synchronize the shadow tables. INVLPG_EXITING makes
+ *	INVPCID exit, too.
  * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a pending event can be injected.
  */
 static u32 exec_wanted(struct okvm_vcpu *vcpu)
@@ -92,7 +93,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
  * ENCLS_EXITING, ENCLV_EXITING: guests have no SGX: its instructions exit and get #UD.
  * ENABLE_VPID: TLB entries are tagged, so that VM entries and exits need not flush them.
  * PAUSE_LOOP_EXITING: a vCPU that spins on a lock yields to the vCPU that may hold the lock.
- * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: without its bit, each instruction makes #UD.
+ * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: without its bit, each instruction causes #UD.
  */
 static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 {
@@ -218,7 +219,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 	if (vmx_is_shadow(vcpu)) {
 		/*
-		 * If the walk began at a too high level, hardware would use guest pages as tables.
+		 * The root's level must suit the guest's mode: if hardware's walk began at a too
+		 * high level, it would use guest pages as tables.
 		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
@@ -314,7 +316,7 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 
 /*
  * Set the deadline of the preemption timer. With the parameter guest_time_bound, the timer also
- * runs if there is no deadline, and then starts at the bound.
+ * runs if there is no deadline, and then counts down from guest_time_bound.
  * Return: false if the CPU has no usable timer
  */
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)

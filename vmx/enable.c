@@ -105,8 +105,8 @@ int vmx_cpu_enable(void)
 }
 
 /*
- * Execute VMCLEAR for the VMCS @arg on the CPU where it is loaded. IRQs off. At any point, an NMI
- * may call vmx_emergency().
+ * Execute VMCLEAR for the VMCS @arg on the CPU where it is loaded. IRQs are off, but an NMI may
+ * call vmx_emergency() at any point.
  */
 static void vmcs_clear_here(void *arg)
 {

@@ -92,7 +92,11 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 		loadsegment(es, hw->es_sel);
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
-	/* VM exits set TR's limit to 67h, and GDTR's and IDTR's to FFFFh: restore these limits. */
+	/*
+	 * VM exits set TR's limit to 67h and GDTR's to FFFFh: restore both (TR's when a task needs
+	 * it). They also set IDTR's limit to FFFFh, which does no harm: the IDT has an entry for
+	 * every vector.
+	 */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
 	vmx_uret_put();
@@ -219,7 +223,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->vmcs.frame.flags = flags;
 }
 
-/* Cancel the event in the VMCS if KVM_SET_VCPU_EVENTS has removed it since it was written. */
+/* Cancel the event in the VMCS if KVM_SET_VCPU_EVENTS has removed it since it was written there. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;

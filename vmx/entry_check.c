@@ -119,7 +119,10 @@ static u32 ept_levels(const struct vmx_entry *e, const struct vmx_entry_rule *ru
 	return ok ? VMX_F_NONE : rule->fields[0];
 }
 
-/* EPTP bit 6 enables accessed and dirty bits, bit 7 is for shadow stacks, if the CPU has these. */
+/*
+ * EPTP bit 6 enables accessed and dirty bits, bit 7 shadow stacks. Each bit is reserved on a CPU
+ * without the feature.
+ */
 static u32 ept_reserved(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 eptp = e->f[rule->fields[0]], reserved = 0xf00;

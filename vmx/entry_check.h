@@ -3,9 +3,9 @@
  * The checks of VM entry (SDM "VM Entries") as a table of rules, to explain why a VM entry has
  * failed. The CPU itself reports only which of three areas has a broken rule.
  *
- * Pure: the VMCS is an array of values, the CPU is a structure. There are no rules for features
- * that okvm never enables: CET, PKS, user interrupts, FRED, processor trace, LBR and performance-
- * counter MSRs, tertiary controls, SMM.
+ * All functions are pure: they get the VMCS as an array of values, and the CPU as a structure. The
+ * table does not cover features that okvm never enables (CET, PKS, user interrupts, FRED, processor
+ * trace, LBR and performance-counter MSRs, tertiary controls, SMM), except for a few of their bits.
  */
 #ifndef OKVM_VMX_ENTRY_CHECK_H
 #define OKVM_VMX_ENTRY_CHECK_H
@@ -146,9 +146,9 @@ extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 
 /*
  * Return true if the field's value tells about the host (addresses of its tables and memory), so
- * that userspace must not get it. By the encoding (SDM "Structure of VMCS Component Encoding"),
- * these are the host state and the 64-bit controls, which are addresses with two exceptions. With
- * shadow paging, GUEST_CR3 is an address, too.
+ * that userspace must not get it. By their encoding (SDM "Structure of VMCS Component Encoding"),
+ * such fields are the host-state fields and the 64-bit control fields; all but two of the 64-bit
+ * control fields are addresses. With shadow paging, GUEST_CR3 is an address, too.
  */
 static inline bool vmx_entry_field_is_hosts(u32 field)
 {

@@ -101,7 +101,7 @@ static void base(struct vmx_entry *e, enum entry_kind kind)
 	e->link_revision = *(u32 *)test_link;
 }
 
-/* Replace the link pointers of the cases (fixed numbers) by addresses of real pages. */
+/* Replace the cases' link pointers, which are fixed numbers, by addresses of real pages. */
 static void relocate(struct vmx_entry *e)
 {
 	if (e->f[VMX_F_LINK] == 0x7000)
@@ -381,8 +381,8 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 }
 
 /*
- * Undo changes of the host state: an illegal control makes VM entry fail whatever the host state
- * is.
+ * Undo changes of the host state. Called if a control is illegal: VM entry then fails because of
+ * the control, whatever the host state is.
  */
 static void keep_host(struct vmx_entry *e, const struct vmx_entry *was)
 {

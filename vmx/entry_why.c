@@ -80,7 +80,10 @@ static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 	return (rule->area == VMX_AREA_GUEST) == after_checks;
 }
 
-/* Add a field and its value to the error, or 0 if userspace must not get the value (the host's). */
+/*
+ * Add a field and its value to the error. If the value is the host's, userspace must not get it:
+ * add 0 instead.
+ */
 static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 field)
 {
 	if (error->ndata + 2 > ARRAY_SIZE(error->data))

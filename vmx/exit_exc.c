@@ -107,8 +107,8 @@ static int exit_db(struct okvm_vcpu *vcpu)
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
 	/*
-	 * INT1 makes a trap, but the exit leaves RIP at INT1: skip INT1. Its #DB replaces the trap
-	 * of RFLAGS.TF.
+	 * INT1 causes a trap, but the exit leaves RIP at INT1: skip INT1. The #DB of INT1 replaces
+	 * the single-step trap that RFLAGS.TF would cause.
 	 */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn_fast(vcpu);
@@ -178,7 +178,10 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	vmx_sync_wp(vcpu);
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-	/* Length 0 (hardware event): the old task continues at RIP, else behind the instruction. */
+	/*
+	 * With length 0 (hardware event) the old task continues at RIP, else behind the
+	 * instruction.
+	 */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);
 }

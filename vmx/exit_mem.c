@@ -63,7 +63,8 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 /*
  * The delivery of an event has made an access to @gpa that EPT does not allow. If @gpa is in
  * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event:
- * it sets no accessed bits, and passes pushed data to userspace. Without memory, delivery fails.
+ * it sets no accessed bits, and passes pushed data to userspace. If no memory is at @gpa, the
+ * delivery fails.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -73,7 +74,10 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return okvm_emul_deliver(vcpu);
 }
 
-/* Handle an EPT violation if another vCPU has resolved it, or only an accessed bit is missing. */
+/*
+ * Handle an EPT violation if another vCPU has resolved it, or if the leaf only lacks rights that
+ * aging or dirty logging has taken.
+ */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -83,7 +87,9 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 		return false;
 	if (!okvm_mmu_fault_fast(vcpu, vmx_gpa(hw), ept_access(q)))
 		return false;
-	/* If the exit has interrupted the delivery of an event, leave it to the slow handler. */
+	/*
+	 * If the exit has interrupted the delivery of an event, leave the exit to the slow handler.
+	 */
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 

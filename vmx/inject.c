@@ -13,7 +13,7 @@
 #include "x86/cpu/event.h"
 
 /*
- * Without virtual NMIs, okvm does not see the IRET of the guest's NMI handler. After this time it
+ * Without virtual NMIs, okvm does not see the IRET of the guest's NMI handler. After this time okvm
  * assumes that NMIs are unblocked.
  */
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC

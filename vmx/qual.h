@@ -6,7 +6,7 @@
  *
  *	const union qual_io q = { vmx_qual(hw) };
  *
- * and tests q.in, which the compiler turns into the test of one bit. Pure.
+ * and tests q.in, which the compiler turns into the test of one bit.
  */
 #ifndef OKVM_VMX_QUAL_H
 #define OKVM_VMX_QUAL_H

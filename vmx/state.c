@@ -260,12 +260,15 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
  * ---- control registers ----
  *
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
- * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NX are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
+ * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
  * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
  * are 0 while the guest's paging is off. The guest reads its own values from the read shadows.
  */
 
-/* Return the value of GUEST_CR4 for shadow paging, if the guest's own (with okvm's MCE) is @cr4. */
+/*
+ * Return the value of GUEST_CR4 for shadow paging. @cr4 is the value that GUEST_CR4 would have with
+ * EPT, see vmx_set_cr4().
+ */
 static unsigned long shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long cr4)
 {
 	cr4 |= X86_CR4_PAE;

@@ -70,7 +70,7 @@ enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
 /**
  * struct okvm_hw_vcpu - the VMX backend's state of a vCPU
- * @vmcs: the VMCS and what belongs to it. It is the first member, so that both have one address
+ * @vmcs: the VMCS and what belongs to it; first member, so that it has the structure's address
  */
 struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
@@ -179,7 +179,10 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
-/* If RFLAGS.TF is 1, a trap follows the instruction: the slow exit handler has to complete it. */
+/*
+ * If RFLAGS.TF is 1, a trap follows the instruction: the slow handler has to complete the
+ * instruction.
+ */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
 	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
@@ -282,7 +285,10 @@ int vmx_exit_cr(struct okvm_vcpu *vcpu);
 int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu);
-/* The vmx_fast_*() functions run with IRQs off. They return false if they have done nothing. */
+/*
+ * The vmx_fast_*() functions run with IRQs off. They return true if the guest can be entered again,
+ * and false if the slow handler has to handle the exit.
+ */
 
 /** vmx_fast_cr() - shadow paging: handle MOV to CR3 or CR4 and MOV from CR3 */
 bool vmx_fast_cr(struct okvm_vcpu *vcpu);
@@ -354,7 +360,7 @@ void vmx_msr_bitmap_update(struct okvm_vcpu *vcpu);
 void vmx_uret_init(void);
 /* The vCPU whose values are in this CPU's user-return MSRs, or NULL. */
 DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
-/** vmx_uret_load() - load the guest's user-return MSRs, and request a restore of the host's */
+/** vmx_uret_load() - load the guest's user-return MSRs; the host's are restored before user mode */
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
 /** vmx_uret_put() - restore the host's MSRs if the kernel has no user-return notifiers */
 void vmx_uret_put(void);

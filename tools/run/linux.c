@@ -2,9 +2,10 @@
 /*
  * okvm-run: puts a kernel or a flat binary into memory and the first CPU at its entry.
  *
- * Linux is entered by its 64-bit boot protocol (the kernel's Documentation/arch/x86/boot.rst): long
- * mode, the first 4 GiB mapped one to one, rsi at struct boot_params. A bzImage unpacks itself; an
- * ELF vmlinux is already unpacked, which saves a slow host that work.
+ * A 64-bit Linux is entered by the 64-bit boot protocol (the kernel's Documentation/arch/x86/boot.rst):
+ * long mode, the first 4 GiB mapped one to one, rsi at struct boot_params. A 32-bit Linux is entered by
+ * the 32-bit boot protocol: protected mode without paging, flat segments, esi at struct boot_params. A
+ * bzImage unpacks itself; an ELF vmlinux is already unpacked, which saves a slow host that work.
  */
 #include <asm/bootparam.h>
 #include <elf.h>
@@ -181,51 +182,92 @@ static void fill_e820(struct machine *m, struct boot_params *params)
 	add_e820(params, ADDR_HIGH, ADDR_HIGH + m->ram_high, E820_RAM);
 }
 
-/* Copies the ELF's loadable segments; returns the address after the last of them. */
-static uint64_t load_elf(struct machine *m, const struct file *file, uint64_t *entry)
+/* One loadable segment of an ELF file of either size. */
+struct segment {
+	uint64_t offset, filesz, memsz, paddr;
+};
+
+/* Is there a whole program header table of this file's class, for the machine of that class? */
+static bool elf_is_sound(const struct file *file)
 {
-	const Elf64_Ehdr *ehdr = (const void *)file->data;
+	const Elf64_Ehdr *e64 = (const void *)file->data;
+	const Elf32_Ehdr *e32 = (const void *)file->data;
+
+	if (file->size < sizeof(*e64))
+		return false;
+	if (e64->e_ident[EI_CLASS] == ELFCLASS64)
+		return e64->e_machine == EM_X86_64 && e64->e_phentsize == sizeof(Elf64_Phdr) &&
+		       e64->e_phoff <= file->size &&
+		       e64->e_phnum <= (file->size - e64->e_phoff) / sizeof(Elf64_Phdr);
+	return e32->e_ident[EI_CLASS] == ELFCLASS32 && e32->e_machine == EM_386 &&
+	       e32->e_phentsize == sizeof(Elf32_Phdr) && e32->e_phoff <= file->size &&
+	       e32->e_phnum <= (file->size - e32->e_phoff) / sizeof(Elf32_Phdr);
+}
+
+/* Reads program header @i; returns whether it is a segment with memory. */
+static bool elf_segment(const struct file *file, unsigned int i, struct segment *segment)
+{
+	const Elf64_Ehdr *e64 = (const void *)file->data;
+	const Elf32_Ehdr *e32 = (const void *)file->data;
+	Elf64_Phdr p64;
+	Elf32_Phdr p32;
+
+	if (e64->e_ident[EI_CLASS] == ELFCLASS64) {
+		memcpy(&p64, file->data + e64->e_phoff + i * sizeof(p64), sizeof(p64));
+		*segment = (struct segment){ p64.p_offset, p64.p_filesz, p64.p_memsz, p64.p_paddr };
+		return p64.p_type == PT_LOAD && p64.p_memsz;
+	}
+	memcpy(&p32, file->data + e32->e_phoff + i * sizeof(p32), sizeof(p32));
+	*segment = (struct segment){ p32.p_offset, p32.p_filesz, p32.p_memsz, p32.p_paddr };
+	return p32.p_type == PT_LOAD && p32.p_memsz;
+}
+
+/* Copies the ELF's loadable segments; returns the address after the last of them. */
+static uint64_t load_elf(struct machine *m, const struct file *file, uint64_t *entry,
+			 enum cpu_mode *mode)
+{
+	const Elf64_Ehdr *e64 = (const void *)file->data;
+	const Elf32_Ehdr *e32 = (const void *)file->data;
+	struct segment s;
 	uint64_t end = 0;
+	bool wide;
 
-	if (file->size < sizeof(*ehdr) || ehdr->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    ehdr->e_machine != EM_X86_64 || ehdr->e_phentsize != sizeof(Elf64_Phdr) ||
-	    ehdr->e_phoff > file->size ||
-	    ehdr->e_phnum > (file->size - ehdr->e_phoff) / sizeof(Elf64_Phdr))
-		die("%s is an ELF file, but not a sound one for x86-64", file->name);
-	for (unsigned int i = 0; i < ehdr->e_phnum; i++) {
-		Elf64_Phdr phdr;
-
-		memcpy(&phdr, file->data + ehdr->e_phoff + i * sizeof(phdr), sizeof(phdr));
-		if (phdr.p_type != PT_LOAD || !phdr.p_memsz)
+	if (!elf_is_sound(file))
+		die("%s is an ELF file, but not a sound one for x86", file->name);
+	wide = e64->e_ident[EI_CLASS] == ELFCLASS64;
+	for (unsigned int i = 0; i < (wide ? e64->e_phnum : e32->e_phnum); i++) {
+		if (!elf_segment(file, i, &s))
 			continue;
-		if (phdr.p_offset > file->size || phdr.p_filesz > file->size - phdr.p_offset ||
-		    phdr.p_filesz > phdr.p_memsz || phdr.p_paddr < ADDR_KERNEL)
+		if (s.offset > file->size || s.filesz > file->size - s.offset ||
+		    s.filesz > s.memsz || s.paddr < ADDR_KERNEL)
 			die("%s has a bad segment: is it whole?", file->name);
-		machine_place(m, phdr.p_paddr, phdr.p_memsz, file->name);
-		place(m, phdr.p_paddr, file->data + phdr.p_offset, phdr.p_filesz, file->name);
-		if (end < phdr.p_paddr + phdr.p_memsz)
-			end = phdr.p_paddr + phdr.p_memsz;
+		machine_place(m, s.paddr, s.memsz, file->name);
+		place(m, s.paddr, file->data + s.offset, s.filesz, file->name);
+		if (end < s.paddr + s.memsz)
+			end = s.paddr + s.memsz;
 	}
 	if (!end)
 		die("%s holds nothing to load", file->name);
-	*entry = ehdr->e_entry;
+	*entry = wide ? e64->e_entry : e32->e_entry;
+	*mode = wide ? MODE_LONG : MODE_PROTECTED;
 	return end;
 }
 
 /* What a boot loader would have found in the header of a bzImage. */
-static void vmlinux_header(struct setup_header *hdr)
+static void vmlinux_header(struct setup_header *hdr, enum cpu_mode mode)
 {
 	hdr->boot_flag = 0xaa55;
 	hdr->header = 0x53726448;	/* "HdrS" */
 	hdr->version = 0x20f;
 	hdr->loadflags = LOADED_HIGH;
-	hdr->initrd_addr_max = 0x7fffffff;
+	/* A 32-bit kernel reaches only memory that it maps all the time. */
+	hdr->initrd_addr_max = mode == MODE_LONG ? 0x7fffffff : 0x37ffffff;
 	hdr->cmdline_size = 2047;
 	hdr->kernel_alignment = 0x200000;
 }
 
 static uint64_t load_bzimage(struct machine *m, const struct file *file, struct setup_header *hdr,
-			     uint64_t *entry)
+			     uint64_t *entry, enum cpu_mode *mode)
 {
 	const size_t at = offsetof(struct boot_params, hdr);
 	uint64_t setup, end;
@@ -234,15 +276,17 @@ static uint64_t load_bzimage(struct machine *m, const struct file *file, struct 
 		die("%s is neither a bzImage nor an ELF vmlinux", file->name);
 	/* The header's length stands in the jump over it. */
 	memcpy(hdr, file->data + at, 0x202 + file->data[0x201] - at);
-	if (hdr->version < 0x20c || !(hdr->xloadflags & XLF_KERNEL_64))
-		die("%s is for 32 bits or older than Linux 3.8", file->name);
+	if (hdr->version < 0x20c)
+		die("%s is older than Linux 3.8", file->name);
+	*mode = hdr->xloadflags & XLF_KERNEL_64 ? MODE_LONG : MODE_PROTECTED;
 	setup = ((hdr->setup_sects ?: 4) + 1) * 512ull;
 	if (setup >= file->size)
 		die("%s is cut short", file->name);
 	place(m, ADDR_KERNEL, file->data + setup, file->size - setup, file->name);
 	end = hdr->pref_address + hdr->init_size;
 	machine_place(m, hdr->pref_address, hdr->init_size, file->name);
-	*entry = ADDR_KERNEL + 0x200;
+	/* The 64-bit entry is 0x200 bytes behind the 32-bit one. */
+	*entry = ADDR_KERNEL + (*mode == MODE_LONG ? 0x200 : 0);
 	return end;
 }
 
@@ -280,15 +324,16 @@ void linux_load(struct machine *m)
 {
 	struct file file = file_map(m->opt->kernel);
 	struct boot_params *params;
+	enum cpu_mode mode;
 	uint64_t entry, end;
 
 	params = machine_place(m, ADDR_BOOT_PARAMS, sizeof(*params), "boot_params");
 	memset(params, 0, sizeof(*params));
 	if (file.size > SELFMAG && !memcmp(file.data, ELFMAG, SELFMAG)) {
-		vmlinux_header(&params->hdr);
-		end = load_elf(m, &file, &entry);
+		end = load_elf(m, &file, &entry, &mode);
+		vmlinux_header(&params->hdr, mode);
 	} else {
-		end = load_bzimage(m, &file, &params->hdr, &entry);
+		end = load_bzimage(m, &file, &params->hdr, &entry, &mode);
 	}
 	file_unmap(&file);
 	params->hdr.type_of_loader = 0xff;
@@ -297,5 +342,5 @@ void linux_load(struct machine *m)
 		load_initrd(m, &params->hdr, end);
 	fill_e820(m, params);
 	params->acpi_rsdp_addr = acpi_build(m);
-	set_entry(m, MODE_LONG, entry, ADDR_BOOT_PARAMS);
+	set_entry(m, mode, entry, ADDR_BOOT_PARAMS);
 }

@@ -22,12 +22,14 @@ private_apt()
 	apt-get -y -q -o Dir="$apt" -o Dir::State="$apt/state" \
 		-o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" \
 		-o Dir::Etc="$apt/etc" -o Dir::Etc::TrustedParts=/etc/apt/trusted.gpg.d \
-		-o APT::Architecture=amd64 -o APT::Sandbox::User=root -o Acquire::Languages=none \
+		-o APT::Architecture="${debian_arch:-amd64}" -o APT::Architectures="${debian_arch:-amd64}" \
+		-o APT::Sandbox::User=root -o Acquire::Languages=none \
 		-o APT::Install-Recommends=false -o Debug::NoLocking=true "$@"
 }
 
 # debian_root DIR SUITE[,NEWER] PACKAGE...: make DIR/root of the packages; what apt says goes to
-# DIR/apt.log. The packages are those of NEWER, if it is given, what they depend on is of either.
+# DIR/apt.log. The packages are those of NEWER, if it is given, what they depend on is of either. Their
+# architecture is debian_arch, if the caller has set it, or amd64.
 debian_root()
 {
 	local dir=$1 suite=${2%,*} newer=${2#*,} uri deb

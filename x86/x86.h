@@ -148,7 +148,7 @@ struct okvm_pv_vcpu {
 	u64 steal_msr;
 	struct okvm_gpa_cache steal;
 	u64 last_run_delay;
-	bool told_preempted;	/* the guest's record has the preempted flag */
+	bool told_preempted;	/* the guest's steal-time record has the preempted flag */
 
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
@@ -205,7 +205,7 @@ struct okvm_arch_vcpu {
 	unsigned long rflags;
 	u32 avail;		/* bits of enum okvm_reg: the copy in this struct is valid */
 	u32 dirty;		/* bits of enum okvm_reg: the copy is newer than hardware's */
-	/* The backend's; constant. */
+	/* The backend's tables of functions; constant. */
 	const struct okvm_cpu_ops *ops;
 	const struct okvm_reg_ops *reg_ops;
 	const struct okvm_event_ops *event_ops;
@@ -298,8 +298,8 @@ struct okvm_arch_vcpu {
 	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
 	u8 sipi_vector;		/* KVM_SET_VCPU_EVENTS, for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
-	bool tpr_write;		/* of the access for OKVM_REQ_TPR_EXIT */
-	unsigned long tpr_rip;	/* ... and its instruction */
+	bool tpr_write;		/* the TPR access of OKVM_REQ_TPR_EXIT is a write */
+	unsigned long tpr_rip;	/* RIP of the instruction that makes this access */
 	u64 eoi_exit_bitmap[4];
 
 	/* State at the last exit or preemption */

@@ -317,7 +317,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 	version = (version + 1) | 1;
 	if (okvm_write_guest(vm, gpa, &version, sizeof(version)))
 		return;
-	/* Write the wall-clock time of kvmclock 0: the guest adds its kvmclock to it. */
+	/* Write the wall-clock time at which kvmclock was 0: the guest adds its kvmclock to it. */
 	wall = ktime_get_real_ns() - kvmclock_ns(vm);
 	wc.sec = div_u64_rem(wall, NSEC_PER_SEC, &nsec);
 	wc.nsec = nsec;

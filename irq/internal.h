@@ -193,7 +193,9 @@ void okvm_pit_free(struct okvm_vm *vm);
 /* apic_deliver.c */
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
-/** okvm_apic_request_all() - okvm_request_all() in bounded time: a work item kicks most vCPUs */
+/**
+ * okvm_apic_request_all() - as okvm_request_all(), in bounded time: a work item kicks most vCPUs
+ */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */

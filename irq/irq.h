@@ -85,13 +85,13 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
  * modes and the quirk is off
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/* Handles an APIC-write (trap-like) VM exit. */
+/* Handle an APIC-write (trap-like) VM exit. */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* Completes the interrupt with the highest vector in ISR: for an EOI by MMIO, or a skipped one. */
+/* Complete the interrupt with the highest vector in ISR: after an EOI by MMIO, or for a PV EOI. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 

@@ -282,8 +282,8 @@ ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
  * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. Since
- * Linux 6.17 the queue refuses @irqfd if it already has an irqfd, which is another VM's. Then
- * @irqfd gets no calls and needs no shutdown.
+ * Linux 6.17 the queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate()
+ * has refused a second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {

@@ -90,7 +90,7 @@ struct okvm_irq_vm {
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
-	/* Ack notifiers, read under RCU: those of resamplers, by GSI, and the PIT's. */
+	/* Ack notifiers of the resamplers, indexed by GSI, and of the PIT. Read under RCU. */
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 

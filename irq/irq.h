@@ -54,8 +54,8 @@ bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_cpuid_changed() - set, by guest CPUID, if EOI broadcasts can be suppressed and if the
- * timer has TSC-deadline mode
+ * okvm_apic_cpuid_changed() - set, by the guest's CPUID, whether EOI broadcasts can be suppressed
+ * and whether the timer has TSC-deadline mode
  */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
@@ -187,10 +187,10 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 
 /**
  * okvm_apic_deliver() - deliver an interrupt message to its destinations
- * @src: the vCPU whose thread sends it (for shorthands and IPIs), or NULL for a device
- * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 without
- * destination.
- * Context: any, IRQs may be off.
+ * @src: the vCPU whose thread sends the message as an IPI, or NULL for a device
+ * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if it has no
+ * destination
+ * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
 /** okvm_apic_raise() - raise a fixed interrupt of okvm's own. Called by the vCPU's thread */

@@ -78,7 +78,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /*
  * The devices share one line: lower it for all of them. Then each resamplefd lets its device raise
- * the line again if it still needs service.
+ * the line again if the device still needs service.
  */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {

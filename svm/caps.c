@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compute struct svm_caps from CPUID, VM_CR and the module parameters, see caps.h. Pure. */
+/* Pure functions: struct svm_caps is computed from CPUID, VM_CR and the module parameters. */
 #include "svm/caps.h"
 
 #define CPUID_SVM	BIT(2)		/* in leaf 80000001h, ECX */

@@ -333,7 +333,8 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
  * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
- * Return: true if the exit must be handled with IRQs on, where its tracepoints are
+ * Return: true if the slow handler must handle the exit, because only it emits an enabled
+ *	tracepoint, or because okvm_watch_left() must read the vAPIC word
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 /** okvm_watch_left() - Read the vAPIC word after a stay, if there is one; vm->srcu not held */

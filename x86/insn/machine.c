@@ -447,7 +447,7 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
-/* After an MSR access with @result: if it has failed, exit to userspace or raise #GP. */
+/* Convert the @result of an MSR access: a failed access exits to userspace or raises #GP. */
 static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
 {
 	struct okvm_emulation *e = emul_of(ctx);

@@ -118,8 +118,8 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 }
 
 /*
- * Limit of retries of one instruction after its emulation has failed. Retrying never ends if the
- * instruction writes the page table that it needs.
+ * Limit of retries of one instruction after its emulation has failed. Without a limit, retrying
+ * would never end if the instruction writes a page table that it needs itself.
  */
 #define EMUL_RETRIES	8
 /* An instruction that fails again within this many VM exits has made no progress. */

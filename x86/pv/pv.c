@@ -153,7 +153,10 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	pv->told_preempted = false;
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
-	/* If no memory slot contains the record yet, the cache looks it up at its first use. */
+	/*
+	 * If no memory slot contains the steal-time record yet, the cache looks it up at its first
+	 * use.
+	 */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
 			.gpa = steal_gpa(pv),
@@ -231,7 +234,10 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	}
 	pv->clock_msr = val;
 	pv->clock_active = val & 1;
-	/* Look for the record later: a VMM may restore MSRs before it creates memory slots. */
+	/*
+	 * Look for the kvmclock record later: a VMM may restore MSRs before it creates memory
+	 * slots.
+	 */
 	pv->clock = (struct okvm_gpa_cache) { .gpa = val & ~1ULL, .len = OKVM_PVCLOCK_SIZE };
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }

@@ -166,10 +166,10 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * Called when the vector is recorded in IRR or posted. A KICK_LATE sender leaves the kick to the
- * work item. For a KICK_NOW sender, post_irq() or the sender that set the IRR bit notifies the
- * vCPU. But if that sender has left its kick to the work item, the KICK_NOW sender does not wait
- * for the work item and kicks the vCPU itself.
+ * Called when the vector is posted or was in IRR already. A KICK_LATE sender leaves the kick to the
+ * work item. A KICK_NOW sender need not kick, because post_irq() or the sender that set the IRR bit
+ * notifies the vCPU. But if an earlier sender has left its kick to the work item (kick_late), the
+ * KICK_NOW sender does not wait for the work item and kicks the vCPU itself.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick how)
 {
@@ -200,7 +200,10 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 		kick_posted(apic, how);
 }
 
-/* Deliver the error LVT entry unless its vector is illegal: each delivery would cause an error. */
+/*
+ * Deliver the error LVT entry unless its vector is illegal: each delivery would cause another
+ * error.
+ */
 static void error_entry(struct okvm_apic *apic, enum kick how)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
@@ -312,8 +315,8 @@ static int send_to(struct message *m, u32 slot)
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
 	/*
-	 * Only a device's message has a limit of kicks at once: IRQs are on when a vCPU sends IPIs
-	 * to many targets.
+	 * Only a device's message has a limit of kicks at once. An IPI needs none: IRQs are on when
+	 * a vCPU sends an IPI to many targets.
 	 */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);
@@ -349,7 +352,10 @@ static bool candidate(const struct message *m, u32 slot)
 	return lapic_enabled(m->dests.slot[slot]);
 }
 
-/* Send to one candidate, selected by the vector: first count the candidates, then find it. */
+/*
+ * Send to one candidate, which the vector selects: count the candidates, then find the selected
+ * one.
+ */
 static int send_lowest(struct message *m)
 {
 	u32 slots = m->dests.search ? m->dests.nr : 16;
@@ -363,7 +369,7 @@ static int send_lowest(struct message *m)
 	for (i = 0; i < slots; i++)
 		if (candidate(m, i) && !pick--)
 			return send_to(m, i);
-	return 0;	/* a candidate disabled its APIC meanwhile */
+	return 0;	/* a candidate has disabled its APIC since the count */
 }
 
 /* Like upstream KVM, send a physical broadcast to all even with lowest-priority delivery mode. */

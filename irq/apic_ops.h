@@ -28,7 +28,7 @@ struct okvm_apic_ops {
 	 */
 	bool (*post_irq)(struct okvm_vcpu *vcpu, int vector, bool notify);
 	/*
-	 * Makes the hardware's state and the register page agree. Called before IRR is read, and
+	 * Make the hardware's state and the register page agree. Called before IRR is read, and
 	 * after a change of ISR, IRR or TPR.
 	 */
 	void (*sync)(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg);

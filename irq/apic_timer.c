@@ -208,7 +208,10 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* If the hrtimer has fired meanwhile, arm no timer: OKVM_REQ_TIMER is pending. */
+	/*
+	 * If the hrtimer has fired before it could be canceled, arm no timer: its handler has made
+	 * OKVM_REQ_TIMER.
+	 */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);
 }

@@ -90,7 +90,7 @@ struct okvm_irq_vm {
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 
-	/* Ack notifiers, read under RCU: those of resamplers, by GSI, and the PIT's. */
+	/* Ack notifiers of the resamplers, indexed by GSI, and of the PIT. Read under RCU. */
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
@@ -193,7 +193,9 @@ void okvm_pit_free(struct okvm_vm *vm);
 /* apic_deliver.c */
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
-/** okvm_apic_request_all() - okvm_request_all() in bounded time: a work item kicks most vCPUs */
+/**
+ * okvm_apic_request_all() - as okvm_request_all(), in bounded time: a work item kicks most vCPUs
+ */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 
 /* vlapic.c */

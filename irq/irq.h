@@ -54,8 +54,8 @@ bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_cpuid_changed() - set, by guest CPUID, if EOI broadcasts can be suppressed and if the
- * timer has TSC-deadline mode
+ * okvm_apic_cpuid_changed() - set, by the guest's CPUID, whether EOI broadcasts can be suppressed
+ * and whether the timer has TSC-deadline mode
  */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
@@ -85,13 +85,13 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
  * modes and the quirk is off
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/* Handles an APIC-write (trap-like) VM exit. */
+/* Handle an APIC-write (trap-like) VM exit. */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* Completes the interrupt with the highest vector in ISR: for an EOI by MMIO, or a skipped one. */
+/* Complete the interrupt with the highest vector in ISR: after an EOI by MMIO, or for a PV EOI. */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
@@ -187,10 +187,10 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 
 /**
  * okvm_apic_deliver() - deliver an interrupt message to its destinations
- * @src: the vCPU whose thread sends it (for shorthands and IPIs), or NULL for a device
- * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 without
- * destination.
- * Context: any, IRQs may be off.
+ * @src: the vCPU whose thread sends the message as an IPI, or NULL for a device
+ * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if it has no
+ * destination
+ * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
 /** okvm_apic_raise() - raise a fixed interrupt of okvm's own. Called by the vCPU's thread */

@@ -24,7 +24,7 @@
  */
 #define PIC_LOOKS	16
 
-/* Wake the first of @nr vCPUs that accepts the PIC's interrupts. Return: whether there is one. */
+/* Wake the first of @nr vCPUs that accepts the PIC's interrupts. Return: true if there is one */
 static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
 	struct okvm_vcpu *vcpu;
@@ -340,7 +340,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
-/* Store the set of vectors. Return: whether it differs from the old set. */
+/* Store @map as the set of EOI vectors. Return: true if it differs from the old set */
 static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 {
 	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
@@ -352,7 +352,9 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 	return changed;
 }
 
-/* Compute and store the set under one lock, so that the last caller stores the newest set. */
+/*
+ * Compute and store the EOI vectors under one lock, so that the last caller stores the newest set.
+ */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
 	unsigned long flags;
@@ -367,8 +369,8 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Computes the set with IRQs on, because there may be thousands of routes. IRQs are on in the
- * callers, because only ioctls change routes.
+ * Compute the EOI vectors with IRQs on, because a VM may have thousands of routes. Without
+ * in-kernel chips only ioctls change the EOI vectors, and they call this function with IRQs on.
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
@@ -378,7 +380,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has published its chips meanwhile, their set is stored already. */
+	/* If KVM_CREATE_IRQCHIP has just published chips, their EOI vectors are stored already. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -504,7 +506,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace choose an irqchip? Return: 0 or an errno, @with_vcpus if the VM has vCPUs. */
+/* May userspace choose an irqchip? Return: 0, -EEXIST, or @with_vcpus if the VM has vCPUs */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);

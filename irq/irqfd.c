@@ -78,7 +78,7 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 
 /*
  * The devices share one line: lower it for all of them. Then each resamplefd lets its device raise
- * the line again if it still needs service.
+ * the line again if the device still needs service.
  */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
@@ -282,8 +282,8 @@ ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
  * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. Since
- * Linux 6.17 the queue refuses @irqfd if it already has an irqfd, which is another VM's. Then
- * @irqfd gets no calls and needs no shutdown.
+ * Linux 6.17 the queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate()
+ * has refused a second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {

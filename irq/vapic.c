@@ -58,8 +58,8 @@ void okvm_apic_vapic_destroy(struct okvm_apic *apic)
 }
 
 /*
- * From its first word on, a vCPU watches exits until it is destroyed: it does not stop and start
- * again, because each change may patch the kernel's text.
+ * A vCPU that has once had a vAPIC word watches exits until it is destroyed. It does not stop and
+ * start again, because each change may patch the kernel's text.
  */
 static void vapic_watch(struct okvm_apic *apic)
 {

@@ -56,8 +56,8 @@ void okvm_apic_destroy(struct okvm_vcpu *vcpu)
 	if (!apic)
 		return;
 	/*
-	 * Online vCPUs are destroyed only with their VM: drop its map. A half-built vCPU was never
-	 * in the map.
+	 * Online vCPUs are destroyed only with their VM: drop the VM's destination map. A
+	 * half-built vCPU was never in the map.
 	 */
 	if (apic->online)
 		okvm_apic_map_drop(vcpu->vm);
@@ -72,7 +72,9 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 {
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
-	/* If EOI maps changed before the vCPU was online, it got no request: make one. */
+	/*
+	 * If the EOI vectors changed before the vCPU was online, the vCPU got no request: make one.
+	 */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
 

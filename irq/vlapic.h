@@ -39,7 +39,7 @@ struct okvm_apic {
 	bool hv_armed;
 	bool fired;		/* set by the hrtimer's handler: a tick to deliver */
 
-	/* Any CPU. */
+	/* Any CPU accesses these members. */
 	bool kick_late;		/* okvm_irq_vm.kick_work is going to kick the vCPU */
 	unsigned long events;	/* bits of enum okvm_apic_event, atomic operations */
 	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
@@ -72,7 +72,10 @@ struct okvm_apic_map {
 void okvm_apic_map_update(struct okvm_vm *vm);
 /** okvm_apic_map_drop() - remove the map of a VM that is being destroyed. May sleep */
 void okvm_apic_map_drop(struct okvm_vm *vm);
-/** okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. 1 if accepted */
+/**
+ * okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. Return: 1 if
+ * accepted
+ */
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 
 /* apic_regs.c */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compute struct svm_caps from CPUID, VM_CR and the module parameters, see caps.h. Pure. */
+/* Pure functions: struct svm_caps is computed from CPUID, VM_CR and the module parameters. */
 #include "svm/caps.h"
 
 #define CPUID_SVM	BIT(2)		/* in leaf 80000001h, ECX */
@@ -19,9 +19,9 @@ static u32 family(u32 signature)
 }
 
 /*
- * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave the ASIDs of
- * encrypted guests alone if other ASIDs are left: kvm_amd flushes such an ASID only before another
- * encrypted guest uses it.
+ * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, do not use the ASIDs
+ * of encrypted guests unless these are half of all ASIDs or more: kvm_amd flushes such an ASID only
+ * before another encrypted guest uses it.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {

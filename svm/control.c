@@ -147,8 +147,7 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 
 /*
  * Set which bits the guest owns (writes without exits): CR0.TS and CR0.MP, unless all writes to CR0
- * exit. It owns no bit of CR4. Hardware reads PDPTEs from memory on SVM, which has no registers for
- * them.
+ * exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {

@@ -20,7 +20,8 @@
 #include "x86/stay.h"
 
 /*
- * The id of the last vCPU on this CPU. Not its address, which a new vCPU may get after it is freed.
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
+ * the address of a freed one.
  */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
@@ -124,7 +125,7 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Save host state last: the code before this may change it, such as LDTR and FS. */
+	/* Save host state, such as LDTR and FS, last: the code before this may change it. */
 	hw->entry_failed = !svm_host_save();
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;

@@ -35,7 +35,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* VMMCALL is legal in real mode, but the decoder refuses it there (and VMCALL). */
+	/* VMMCALL is legal in real mode, but the decoder refuses VMMCALL and VMCALL there. */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)

@@ -204,7 +204,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
 	case SVM_EXITINTINFO_TYPE_NMI:
-		/* The NMI is delivered again: end the masking by its first delivery. */
+		/* The NMI is delivered again: end the masking that its first delivery began. */
 		svm_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;

@@ -73,8 +73,8 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
 	/*
-	 * Between the writes svm_vcpu_put(), which compares tsc_aux to the host's value, must not
-	 * run.
+	 * svm_vcpu_put(), which compares tsc_aux with the host's value, must not run between the
+	 * two writes.
 	 */
 	preempt_disable();
 	hw->tsc_aux = val;

@@ -55,9 +55,9 @@ enum okvm_intercepts {
 /**
  * struct okvm_cpu_ops - a backend's functions for vCPUs, MSRs and controls
  *
- * vcpu->arch->ops points to this table. As for okvm_reg_ops and okvm_event_ops, the vCPU thread
- * calls the functions with the vCPU loaded, except @vcpu_create and @vcpu_destroy. IRQs are on
- * unless a comment says otherwise.
+ * vcpu->arch->ops points to this table. The vCPU thread calls the functions of okvm_cpu_ops,
+ * okvm_reg_ops and okvm_event_ops with the vCPU loaded, except @vcpu_create and @vcpu_destroy. IRQs
+ * are on unless a comment says otherwise.
  */
 struct okvm_cpu_ops {
 	u8 hypercall[3];	/* opcode of VMCALL or VMMCALL, the vendor's hypercall */

@@ -56,7 +56,10 @@ int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 {
-	/* User-mode code does not spin on a lock that another vCPU holds: yield for CPL 0 only. */
+	/*
+	 * The holder of a spin lock of the guest's kernel is in kernel mode. So if this vCPU spins
+	 * at CPL 0, yield only to a vCPU that was preempted at CPL 0.
+	 */
 	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
 	return okvm_skip_insn(vcpu, len);
 }

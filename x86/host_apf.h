@@ -88,8 +88,8 @@ static inline void host_apf_restart(void)
 	u64 en;
 
 	/*
-	 * Do nothing if the kernel has disabled asynchronous page faults meanwhile, which it does
-	 * when this CPU goes offline.
+	 * Do nothing if the kernel has disabled asynchronous page faults since host_apf_stop(): it
+	 * does so when this CPU goes offline.
 	 */
 	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
 		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);

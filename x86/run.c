@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The x86 part of KVM_RUN: its begin and end, the time after blocking, and vcpu->requests. */
+/*
+ * The x86 part of KVM_RUN: its begin and end, the work after blocking, and the serving of requests.
+ */
 #include <asm/processor-flags.h>
 
 #include <uapi/asm/kvm_para.h>

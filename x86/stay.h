@@ -8,10 +8,11 @@
  * Each enter function has a leave function. The leave functions run in the reverse order of the
  * enter functions, except time_leave(), which comes last.
  *
- * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() does
- * once what only host code with IRQs on can change. The backend's enter() does for each VM entry
- * what a fast exit can change. Thread flags are read before each VM entry: another CPU that sets a
- * flag sends an IPI, but a fast exit that wakes a task may set a flag of its own CPU.
+ * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() sets
+ * up, once per stay, the state that only host code with IRQs on can change. The backend's enter()
+ * sets up, for each VM entry, the state that a fast exit can change. Thread flags are read before
+ * each VM entry: another CPU that sets a flag sends an IPI, but a fast exit that wakes a task may
+ * set a flag of its own thread without an IPI.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -238,7 +239,7 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 	okvm_rcu_note_guest();
 }
 
-/* Run the host's IRQ handler before guest time ends: it accounts a tick to the guest. */
+/* Run the host's IRQ handler before guest time ends, so that a timer tick counts as guest time. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Only a VM exit by a host interrupt is sure to be between two instructions. */
@@ -332,7 +333,8 @@ bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
  * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
- * Return: true if the exit must be handled with IRQs on, where its tracepoints are
+ * Return: true if the slow handler must handle the exit, because only it emits an enabled
+ *	tracepoint, or because okvm_watch_left() must read the vAPIC word
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 /** okvm_watch_left() - Read the vAPIC word after a stay, if there is one; vm->srcu not held */

@@ -95,7 +95,7 @@ struct okvm_events {
 	bool nmi_injected;
 	/* instruction length of a reinjected soft event; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the #BP instruction at @bp_rip last shown to a debugger */
+	/* length of the last #BP instruction that a debugger got, at @bp_rip */
 	u8 bp_len;
 	unsigned long bp_rip;
 	/* vector of KVM_INTERRUPT that is pending, or -1; unused with an in-kernel PIC */
@@ -117,7 +117,7 @@ struct okvm_mce {
 	u64 ctl2[OKVM_MCE_BANKS];
 };
 
-/** struct okvm_guest_feat - features computed from KVM_SET_CPUID2, for tests on exit paths */
+/** struct okvm_guest_feat - features of the guest, computed from KVM_SET_CPUID2 */
 struct okvm_guest_feat {
 	u64 cr4_reserved;	/* CR4 bits that #GP */
 	u64 efer_reserved;
@@ -134,7 +134,8 @@ struct okvm_guest_feat {
 struct okvm_apf;
 
 /**
- * struct okvm_pv_vcpu - state of kvmclock, steal time, PV EOI, halt polling and PV unhalt
+ * struct okvm_pv_vcpu - state of kvmclock, steal time, async page faults, halt polling and PV
+ * unhalt
  * @unhalted: set by other vCPUs' threads, cleared by the vCPU thread
  */
 struct okvm_pv_vcpu {
@@ -148,7 +149,7 @@ struct okvm_pv_vcpu {
 	u64 steal_msr;
 	struct okvm_gpa_cache steal;
 	u64 last_run_delay;
-	bool told_preempted;	/* the guest's record has the preempted flag */
+	bool told_preempted;	/* the guest's steal-time record has the preempted flag */
 
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
@@ -205,7 +206,7 @@ struct okvm_arch_vcpu {
 	unsigned long rflags;
 	u32 avail;		/* bits of enum okvm_reg: the copy in this struct is valid */
 	u32 dirty;		/* bits of enum okvm_reg: the copy is newer than hardware's */
-	/* The backend's; constant. */
+	/* The backend's tables of functions; constant. */
 	const struct okvm_cpu_ops *ops;
 	const struct okvm_reg_ops *reg_ops;
 	const struct okvm_event_ops *event_ops;
@@ -228,7 +229,7 @@ struct okvm_arch_vcpu {
 
 	/*
 	 * db, dr6 and dr7 are the guest's registers. eff_db is what the CPU gets in DR0-DR3: db, or
-	 * a debugger's.
+	 * a debugger's breakpoints.
 	 */
 	unsigned long db[4];
 	unsigned long dr6;
@@ -296,10 +297,10 @@ struct okvm_arch_vcpu {
 	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
 	unsigned long io_linear_rip;	/* linear RIP before that change */
 	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
-	u8 sipi_vector;		/* KVM_SET_VCPU_EVENTS, for KVM_SET_MP_STATE(SIPI_RECEIVED) */
+	u8 sipi_vector;		/* set by KVM_SET_VCPU_EVENTS for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
-	bool tpr_write;		/* of the access for OKVM_REQ_TPR_EXIT */
-	unsigned long tpr_rip;	/* ... and its instruction */
+	bool tpr_write;		/* the TPR access of OKVM_REQ_TPR_EXIT is a write */
+	unsigned long tpr_rip;	/* RIP of the instruction that makes this access */
 	u64 eoi_exit_bitmap[4];
 
 	/* State at the last exit or preemption */

@@ -96,8 +96,8 @@ struct ioapic {
  * @masked: pins that became masked
  * @unmasked: pins that became unmasked
  * @pending: pins in @deliver whose line was already high, and whose delivery a guest's write has
- *	enabled. If such a line can be resampled, the caller removes the pin from @deliver and
- *	resamples.
+ *	enabled. If the pin's GSI has a resampler, the caller removes the pin from @deliver and
+ *	calls the resampler.
  * @rescan: the set of vectors whose EOI the IOAPIC must see has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */

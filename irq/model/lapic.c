@@ -405,8 +405,8 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
 			/*
-			 * In this mode the write is ignored. But if the CPU virtualizes the write,
-			 * it has stored the value here before the VM exit.
+			 * In TSC-deadline mode the write is ignored. But a CPU that virtualizes the
+			 * write has stored the value in the page before the VM exit.
 			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;

@@ -8,9 +8,9 @@
  * KVM performs side effects in the middle of the register switch.
  *
  * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
- * cannot run), except lapic_accept(), lapic_set_irr(), lapic_match_dest() and the functions with a
- * const struct lapic, which any CPU may call at any time. Therefore IRR, TMR and the pending error
- * bits are changed by atomic bit operations; ISR is not.
+ * cannot run), except lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest() and the
+ * functions with a const struct lapic, which any CPU may call at any time. Therefore IRR, TMR and
+ * the pending error bits are changed by atomic bit operations; ISR is not.
  *
  * Source: Intel SDM, "Advanced Programmable Interrupt Controller (APIC)".
  */

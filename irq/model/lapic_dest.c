@@ -19,9 +19,9 @@ static bool match_physical(const struct lapic *t, u32 mda)
 	if (mda == (lapic_x2apic(t) ? LAPIC_X2_BROADCAST : LAPIC_BROADCAST))
 		return true;
 	/*
-	 * An APIC whose ID is above 0xff keeps it as its address in xAPIC mode, too: a hot-plugged
-	 * CPU starts in xAPIC mode and is woken by INIT. It does not answer to the low 8 bits of
-	 * its ID, which belong to another vCPU.
+	 * An APIC whose ID is above 0xff has this ID as its address in xAPIC mode, too: a
+	 * hot-plugged CPU starts in xAPIC mode and is woken by INIT. It does not answer to the low
+	 * 8 bits of its ID, which belong to another vCPU.
 	 */
 	if (lapic_x2apic(t) || t->id > 0xff)
 		return mda == t->id;

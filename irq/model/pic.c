@@ -198,8 +198,8 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 }
 
 /*
- * ICW1 resets the controller. It reports the edges and in-service interrupts that it clears as
- * ended.
+ * ICW1 resets the controller. The edges and in-service interrupts that ICW1 clears are reported as
+ * ended, in pic_todo.acked.
  */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {
@@ -384,8 +384,8 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 	struct kvm_pic_state *s = &pic->chip[index];
 
 	/*
-	 * Fields that are not sanitized here can do no harm: the pin is added to any irq_base, and
-	 * elcr_mask is only stored for userspace.
+	 * Fields that are not sanitized here can do no harm: a vector is the pin plus irq_base,
+	 * whatever irq_base is, and elcr_mask is only stored for userspace.
 	 */
 	*s = *state;
 	s->priority_add &= 7;
@@ -400,8 +400,10 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 		s->init_state = INIT_DONE;
 	s->elcr &= elcr_mask[index];
 	/*
-	 * The stored master may have a request from the slave that must not be withdrawn. So start
-	 * with the cascade low; pic_update() raises it if the slave requests.
+	 * The state from userspace may have the slave's request in the master's IRR, and that
+	 * request must stay. pic_update() clears the IRR bit when the cascade falls. So set the
+	 * cascade low first: then it cannot fall, and pic_update() raises it if the slave has a
+	 * request.
 	 */
 	pic->cascade = false;
 	pic_update(pic, todo);

@@ -159,9 +159,9 @@ bool pit_out(const struct pit *pit, unsigned int channel, u64 now)
 	u32 count = c->regs.count;
 
 	/*
-	 * A channel is idle if it has no count, or not the trigger that its mode needs, and in a
-	 * periodic mode also while the gate is low. The output of an idle channel is high, except
-	 * in mode 0.
+	 * A channel is idle if it has no count, or if its mode needs a trigger that has not come.
+	 * In a periodic mode a channel is also idle while the gate is low. The output of an idle
+	 * channel is high, except in mode 0.
 	 */
 	if (!c->running || ((channel_flags(c) & MODE_PERIODIC) && !c->regs.gate))
 		return c->regs.mode != 0;

@@ -296,7 +296,10 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 	vcpu->arch->event_ops->want_window(vcpu, irq, nmi);
 }
 
-/* Is this the common case: can only the LAPIC have an interrupt, and must okvm inject it? */
+/*
+ * Is this the common case: no event but an interrupt of the LAPIC can be pending, and okvm, not the
+ * CPU, delivers that interrupt?
+ */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
@@ -308,8 +311,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Inject the LAPIC's highest interrupt. A remaining interrupt does not have a higher priority. So
- * it needs no window exit: okvm looks for it at the guest's EOI.
+ * Inject the LAPIC's interrupt of the highest priority. The LAPIC's other interrupts need no window
+ * exit: their priority is not higher, so okvm looks for them at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {

@@ -25,15 +25,16 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Is @vector #BP or #OF? They return to the next instruction. (INT n is an interrupt.) */
+/* Is @vector #BP or #OF, whose handler returns to the next instruction? (INT n is an interrupt.) */
 static inline bool okvm_exception_is_soft(u8 vector)
 {
 	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
 /*
- * Length of the instruction that raised #BP or #OF; 0 for other exceptions, which return to the
- * instruction. If userspace has set the exception, assume an instruction without prefixes.
+ * Length of the instruction that raised #BP or #OF; 0 for other exceptions, whose handlers return
+ * to the instruction itself. If userspace has set the exception, assume an instruction without
+ * prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {

@@ -8,7 +8,7 @@
 
 /** enum event_merge - result of an exception during the delivery of another one */
 enum event_merge {
-	/* deliver the second one; the first one is raised again after its handler */
+	/* deliver the second exception; after its handler the first one is raised again */
 	EVENT_MERGE_SECOND,
 	EVENT_MERGE_DOUBLE,	/* #DF */
 	EVENT_MERGE_SHUTDOWN,	/* triple fault */
@@ -17,7 +17,7 @@ enum event_merge {
 /**
  * event_merge() - Combine two exceptions (SDM "Interrupt 8 - Double Fault Exception")
  * @first: vector of the exception being delivered
- * @second: vector of the exception raised meanwhile
+ * @second: vector of the exception raised during that delivery
  */
 enum event_merge event_merge(u8 first, u8 second);
 

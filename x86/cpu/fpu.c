@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest. KVM_RUN
- * loads the guest's registers at its begin, and the VMM's at its end. XCR0, XSS and PKRU are
- * switched by stay.h, around guest mode only.
+ * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: KVM_RUN
+ * loads the guest's registers at its begin, and the VMM's at its end. With the parameter own_fpu
+ * okvm keeps it in a buffer of its own, and loads it for each stay in the guest. XCR0, XSS and PKRU
+ * are switched by stay.h, around guest mode only.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -28,9 +29,9 @@ static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_st
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
 
 /*
- * With own_fpu okvm keeps the guest's FPU state in its own memory. It then needs no kernel function
- * but kernel_fpu_begin(), which every module may call, at the cost of an XRSTOR and an XSAVE per
- * stay in the guest.
+ * With own_fpu okvm keeps the guest's FPU state in its own memory. It then needs no FPU functions
+ * of the kernel but kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost
+ * is an XRSTOR and an XSAVE per stay in the guest.
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -101,7 +102,7 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
 	if (likely(own_load(fpu)))
 		return;
-	/* own_copy_in() has checked userspace's data, so this cannot be. */
+	/* own_copy_in() has checked userspace's data, so this cannot happen. */
 	WARN_ON_ONCE(1);
 	own_reset(fpu);
 	own_load(fpu);
@@ -148,7 +149,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	}
 }
 
-/* Are the header and MXCSR of userspace's data such that XRSTOR can load them? */
+/* Can XRSTOR load the header and MXCSR of userspace's data? */
 static bool own_accepts(struct okvm_vcpu *vcpu, const struct xregs_state *state)
 {
 	u64 xfeatures = state->header.xfeatures;

@@ -38,7 +38,9 @@ int okvm_fpu_create(struct okvm_vcpu *vcpu);
 void okvm_fpu_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL fpu */
 /** okvm_fpu_reset() - Set XCR0, XSS and PKRU as after RESET; do nothing for INIT */
 void okvm_fpu_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_fpu_own_begin() - Load @fpu->own into the CPU; disables preemption until ..._end() */
+/**
+ * okvm_fpu_own_begin() - Load @fpu->own into the CPU; disables preemption until okvm_fpu_own_end()
+ */
 void okvm_fpu_own_begin(struct okvm_fpu *fpu);
 void okvm_fpu_own_end(struct okvm_fpu *fpu);
 
@@ -97,7 +99,10 @@ static __always_inline void okvm_fpu_leave(struct okvm_vcpu *vcpu)
 		okvm_fpu_own_end(vcpu->arch->fpu);
 }
 
-/** okvm_fpregs_begin() - Keep the guest's FPU registers in the CPU until ..._end(); in KVM_RUN */
+/**
+ * okvm_fpregs_begin() - During KVM_RUN, keep the guest's FPU registers in the CPU until
+ * okvm_fpregs_end()
+ */
 static inline void okvm_fpregs_begin(void)
 {
 	if (okvm_fpu_is_own()) {

@@ -64,8 +64,8 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * Setting mp_state clears a KVM_HC_KICK_CPU. If the vCPU has waited for a page and not in
-	 * HLT, keep that hypercall's effect for its next HLT.
+	 * Setting mp_state cancels a KVM_HC_KICK_CPU. If the vCPU has waited for a page, and not in
+	 * HLT, do not cancel the hypercall: it ends the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);

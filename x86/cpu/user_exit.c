@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Fill kvm_run for an exit to userspace; detect that userspace has changed RIP meanwhile. */
+/* Fill kvm_run for an exit to userspace; detect that userspace has changed RIP after the exit. */
 #include <linux/minmax.h>
 
 #include "x86/cpu/regs.h"

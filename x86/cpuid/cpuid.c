@@ -374,7 +374,10 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 		vcpu->arch->feat.mwait = t->entries[t->e1].ecx & BIT(3);
 }
 
-/* Find the leaf with KVM_FEATURE_* bits. It follows the KVM signature, which has any base. */
+/*
+ * Find the leaf with KVM_FEATURE_* bits. It follows the leaf with the KVM signature, whose number
+ * may be 40000000h or a multiple of 100h above.
+ */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {
 	const struct kvm_cpuid_entry2 *e;

@@ -455,7 +455,10 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 
 /* ---- the index ---- */
 
-/* Return the head of the chain with @leaf's entries; leaves without an own head share idx->far. */
+/*
+ * Return the head of the chain with @leaf's entries; leaves without a head of their own share
+ * idx->far.
+ */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
 	u32 low = leaf & 0x3fffffff;

@@ -72,7 +72,7 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /**
  * struct cpuid_index - first entry of each leaf
  *
- * A number is an index into the entry array plus one; 0 means no entry. @next chains the entries of
+ * Each u16 is an index into the entry array plus one; 0 means no entry. @next chains the entries of
  * one leaf in the array's order.
  */
 struct cpuid_index {

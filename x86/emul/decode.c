@@ -476,7 +476,9 @@ static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *
 	return EMUL_OK;
 }
 
-/* Decode prefixes and opcode, and select the row. Return: the row; NULL or invalid on error */
+/*
+ * Decode prefixes and opcode, and select the row. Return: the row, valid only if d->rc is EMUL_OK
+ */
 static __always_inline const struct emul_opcode *decode_row(struct decoder *d)
 {
 	const struct emul_opcode *row;

@@ -164,7 +164,7 @@ static enum emul_rc read_handler(struct emul_ctx *ctx, struct delivery *dl)
 	return rc;
 }
 
-/* Read RSP from a 64-bit TSS: RSPn is at 4 + 8n, ISTn at 24H + 8n. SS becomes null. */
+/* Read RSP from a 64-bit TSS: RSPn is at 4 + 8n, ISTn at 1CH + 8n. SS becomes null. */
 static enum emul_rc stack_from_tss64(struct emul_ctx *ctx, struct delivery *dl)
 {
 	unsigned int off = dl->ist ? 0x1c + 8 * dl->ist : 4 + 8 * dl->cpl;

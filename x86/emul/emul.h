@@ -768,7 +768,7 @@ bool emul_is_string(const struct emul_ctx *ctx);
 /** emul_is_hypercall() - Is the decoded instruction VMCALL or VMMCALL? */
 bool emul_is_hypercall(const struct emul_ctx *ctx);
 
-/** emul_is_syscall() - Is it SYSCALL? Outside 64-bit mode it depends on the CPU's vendor */
+/** emul_is_syscall() - Is the decoded instruction SYSCALL, whether legal in this mode or not? */
 bool emul_is_syscall(const struct emul_ctx *ctx);
 
 #endif

@@ -208,7 +208,7 @@ enum emul_rc emul_check_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel,
 
 /* --- VERR, VERW, LAR, LSL: look at a descriptor without loading it ------------------------- */
 
-/* Read the descriptor of @sel for inspection. *ok: it exists. */
+/* Read the descriptor of @sel for inspection. *ok is false if @sel is null or outside its table. */
 static enum emul_rc inspect(struct emul_ctx *ctx, u16 sel, struct emul_desc *d, bool *ok)
 {
 	*d = (struct emul_desc){ .sel = sel };

@@ -147,7 +147,10 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		string_none(ctx);
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
-		/* If a further batch of a port string exits to userspace, RF is 0. */
+		/*
+		 * A VM exit for INS or OUTS saves RF as 0 (SDM "Saving RIP, RSP, RFLAGS, and SSP").
+		 * Do the same for an exit to userspace with a later batch.
+		 */
 		if (rc == EMUL_IO && again && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)

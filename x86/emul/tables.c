@@ -337,7 +337,9 @@ static const struct emul_opcode x87_df_mem[8] = {
 	XLOAD(2), XSTORE(2), XSTORE(2), XSTORE(2), XLOAD(10), XLOAD(8), XSTORE(10), XSTORE(8),
 };
 
-/* Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated, arithmetic not. */
+/*
+ * Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated, but no arithmetic.
+ */
 static const struct emul_opcode x87_d9_d[8] = { [0] = XREG };
 static const struct emul_opcode x87_d9_e8[8] = { [0 ... 6] = XREG };
 static const struct emul_opcode x87_d9_f[8] = { [0 ... 5] = UNIMPL, [6 ... 7] = XREG };

@@ -232,7 +232,7 @@ static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 		rc = ctx->ops->write(ctx, (u32)ts->new.base, &ts->old.sel, 2, EMUL_SYSTEM, 0);
 	else
 		rc = set_busy(ctx, &ts->old_desc, false);
-	/* Set the new task's busy bit last, in case that old and new TSS are the same. */
+	/* Set the new task's busy bit last, in case the old and the new TSS are the same. */
 	if (rc == EMUL_OK && !task_returns(ts))
 		rc = set_busy(ctx, &ts->new_desc, true);
 	return rc;

@@ -2,9 +2,9 @@
 /*
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * emul_ops.x87 does conversions and the register stack, on a copy of the state. If a store is
- * replayed after an exit to userspace, the guest's stack is as before. This file reads and writes
- * memory, and sets the guest's state from the copy when nothing can fail any more.
+ * emul_ops.x87 does conversions and the register stack, on a copy of the state. So if a store is
+ * replayed after an exit to userspace, the guest's register stack is as before the store. This file
+ * reads and writes memory, and sets the guest's state from the copy when nothing can fail any more.
  */
 #include "internal.h"
 
@@ -96,7 +96,8 @@ enum emul_rc emul_op_x87_store(struct emul_ctx *ctx)
 
 	rc = rc ?: x87_run_this(ctx, data);
 	/*
-	 * Unmasked exceptions but PE prevent the store (SDM "Floating-Point Exception Handling").
+	 * Unmasked exceptions other than PE prevent the store (SDM "Floating-Point Exception
+	 * Handling").
 	 */
 	if (rc == EMUL_OK && !(x87_unmasked(&ctx->fx) & ~SW_PRECISION))
 		rc = emul_write_mem(ctx, ctx->src.seg, ctx->src.ea, data, len);

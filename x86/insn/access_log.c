@@ -4,11 +4,11 @@
  *
  * If userspace must do a read, KVM_RUN returns in the middle of an instruction. The next KVM_RUN
  * executes the instruction again from its start. The log then supplies what the instruction has
- * read, written and translated before, because memory, page tables and devices may have changed
- * meanwhile, but an instruction accesses them only once. (A repeated string accesses them once in
- * each iteration. A locked instruction whose exchange fails begins anew.) Writes to devices in
- * userspace wait in a queue. When the instruction is done, with RIP after it, userspace gets them:
- * no instruction is executed again because of a write.
+ * read and translated before, and tells which writes it has made: memory, page tables and devices
+ * may have changed since then, but an instruction accesses them only once. (A repeated string
+ * accesses them once in each iteration. A locked instruction whose exchange fails begins anew.)
+ * Writes to devices in userspace wait in a queue. When the instruction is done, with RIP after it,
+ * userspace gets them: no instruction is executed again because of a write.
  *
  * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
  * writes, only the last one gets to userspace.
@@ -75,7 +75,10 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			e->replayed++;
 			return entry;
 		}
-		/* Userspace has changed a register, so this access is another: cut the log here. */
+		/*
+		 * Userspace has changed a register, so this access differs from the logged one: cut
+		 * the log here.
+		 */
 		log_truncate(e, e->replayed);
 	}
 	return log_new(e, kind, addr, len);
@@ -192,7 +195,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device: a batch item by item, any other access by at most 8 bytes at a time. */
+/* Access a device: a batch item by item, any other access at most 8 bytes at a time. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {

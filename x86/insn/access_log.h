@@ -25,7 +25,7 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 /**
  * okvm_log_device() - Do the next bytes of an access, up to the end of a page, at a device
  * @gpa: guest-physical address of byte entry->done
- * @data: all bytes of the access, in or out
+ * @data: buffer for all bytes of the access
  * @end: bytes of the access up to the end of the page
  * Return: EMUL_OK, or EMUL_IO if userspace must act first: do a device read, or empty the full
  *	queue of writes. Other writes to userspace are only queued.

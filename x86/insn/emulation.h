@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The emulation state of a vCPU, between x86/emul/ and the vCPU. Used within insn/ only. */
+/*
+ * struct okvm_emulation: what okvm stores per vCPU while the emulator in x86/emul/ executes an
+ * instruction of the vCPU. Only files in x86/insn/ include this header.
+ */
 #ifndef OKVM_X86_INSN_EMULATION_H
 #define OKVM_X86_INSN_EMULATION_H
 
@@ -12,8 +15,9 @@
 /*
  * Size of the log: it holds all memory and port accesses of one instruction or iteration. Extremes:
  * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses 26 fields of each TSS,
- * reads nine descriptors of up to two words and marks each with up to six accesses (other CPUs may
- * change it meanwhile), and pushes an error code. FXSAVE makes 14 accesses.
+ * reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to six
+ * accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
+ * FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
@@ -55,8 +59,8 @@ enum emul_io {
  * @kind: enum emul_io
  * @translated: @gpa has been read from the guest's page tables
  * @judged: for a batch: @refused has been decided
- * @refused: the batch is accessed item by item instead, with further entries; or the exchange has
- *	found another value
+ * @refused: for a batch: its items are accessed one by one, with further entries; for an exchange:
+ *	memory did not hold the expected value
  */
 struct emul_log_entry {
 	u64 addr;
@@ -117,17 +121,18 @@ struct emul_known {
  * @wait_len: bytes that userspace reads for the newest entry; 0: none
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
- * @posted: number of those that userspace has got
- * @port_out: userspace gets data for OUT
+ * @posted: number of queued writes that userspace has got
+ * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
  * @finished: the instruction is done, except for writes to userspace
  * @direct: userspace reads for the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
- * @retry_rip, @retry_exits, @retries: the last instruction that the CPU executes because its
- *	emulation failed, the count of VM exits then, and how often this has happened
+ * @retry_rip, @retry_exits, @retries: RIP of the last instruction whose emulation failed and which
+ *	emul_retry() left to the CPU, the count of VM exits at that time, and how often in a row
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @raced: given up because the guest's page tables kept changing; see okvm_emul_raced()
+ * @raced: the emulation was given up because the guest's page tables kept changing; see
+ *	okvm_emul_raced()
  * @note: translation of the instruction's address, if known
  * @known: the last decoded MOVs
  * @known_next: the entry of @known to be replaced next
@@ -223,7 +228,7 @@ int okvm_emul_user(struct okvm_emulation *e);
 /* ---- plain_mov.c ---- */
 
 /**
- * okvm_emul_direct() - Execute the decoded instruction if it is a plain MOV to a device
+ * okvm_emul_direct() - Execute the decoded instruction if it is a plain MOV to or from a device
  * Return: true if executed; *@outcome is set
  */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
@@ -241,7 +246,7 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP where hardware has not
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP if hardware has not looked
  *
  * A debugger's breakpoints come before the guest's. Return: true if there is one; *@outcome is set
  */

@@ -25,7 +25,7 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 /** okvm_emulate() - Emulate the instruction at RIP; vm->srcu held, IRQs on. Return: outcome */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
- * okvm_emulate_known() - Execute a plain MOV to a device if it was emulated before at this RIP
+ * okvm_emulate_known() - Execute a plain MOV to or from a device if it was emulated at RIP before
  * @may_write: the guest's page tables have been checked for write access; if false, the MOV may
  *	only read
  *
@@ -49,7 +49,8 @@ unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
 /**
  * okvm_insn_len() - Return the length of the instruction at RIP, if hardware does not report it
  *
- * vm->srcu is held and IRQs are on. Return: 0 if another CPU has changed the instruction meanwhile
+ * vm->srcu is held and IRQs are on. Return: 0 if another CPU has changed the instruction since the
+ * VM exit
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
 /** okvm_int_len() - Return the length of the INT n at RIP; 0 if another instruction is there */

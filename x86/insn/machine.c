@@ -162,9 +162,10 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
 }
 
 /*
- * Do the rest of a translated access, in memory or by a device. Memory does the bytes of a page in
- * one step; a device may need several steps. So if some bytes of a page are already done, a device
- * did them, and does the others even if the VMM has added memory at that address meanwhile.
+ * Do the rest of a translated access, in memory or at a device. The bytes of a page in memory are
+ * accessed in one step, those of a device perhaps in several steps. So if only some bytes of a page
+ * are done, a device has done them. The device then does the others, too, even if the VMM has added
+ * memory at that address since.
  */
 static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 			      bool write)
@@ -189,7 +190,10 @@ static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry
 	return EMUL_OK;
 }
 
-/* Must items be accessed one by one? Decide it once: a replay must make the same accesses. */
+/*
+ * Must the items of a batch be accessed one by one? Decide this once: a replay must make the same
+ * accesses.
+ */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
 {
@@ -252,8 +256,8 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 
 /*
  * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, or a negative
- * errno if there is no memory or one locked instruction cannot do it. An operand across cache lines
- * is refused: a split lock would stall all CPUs of the host.
+ * errno if there is no memory or one locked instruction cannot do the exchange. An operand across
+ * cache lines is refused: a split lock would stall all CPUs of the host.
  */
 static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		    unsigned int len)
@@ -443,7 +447,7 @@ static enum emul_rc op_set_dr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	return gp_if(ctx, okvm_set_dr(vcpu_of(ctx), nr, val));
 }
 
-/* After an MSR access with @result: if it has failed, exit to userspace or raise #GP. */
+/* Convert the @result of an MSR access: a failed access exits to userspace or raises #GP. */
 static enum emul_rc msr_rc(struct emul_ctx *ctx, enum okvm_msr_result result, u32 msr, bool write)
 {
 	struct okvm_emulation *e = emul_of(ctx);

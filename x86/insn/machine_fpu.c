@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector and x87 registers during KVM_RUN. okvm_fpregs_begin() keeps them in the CPU.
+ * The emulator's accesses to the guest's vector and x87 registers, which are in the CPU between
+ * okvm_fpregs_begin() and okvm_fpregs_end().
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -13,7 +14,7 @@
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 
-/* One case per vector register: the instruction that moves it encodes its number. */
+/* One case per vector register: its number is part of the instruction that moves it. */
 #define VEC_CASES(op)							\
 	op(0); op(1); op(2); op(3); op(4); op(5); op(6); op(7)
 #define VEC_CASES_HIGH(op)						\

@@ -12,7 +12,7 @@ void okvm_fx_get(struct emul_fx *fx);
 void okvm_fx_set(const struct emul_fx *fx);
 /**
  * okvm_fx_run() - Execute an x87 data move on the state in @fx
- * @live: buffer for the CPU's registers meanwhile
+ * @live: buffer that keeps the CPU's registers while the CPU executes the instruction on @fx
  * Return: false if the opcode is not supported
  */
 bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data);

@@ -37,8 +37,8 @@ static void emul_store_regs(struct okvm_emulation *e)
 }
 
 /*
- * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: flags, instruction bytes if they could be read
- * (two words), VM exit information.
+ * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags, the size and bytes of the instruction
+ * if its bytes could be read (two u64 of data[]), and the VM exit information.
  */
 static void emul_failure_exit(struct okvm_emulation *e)
 {
@@ -118,16 +118,16 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 }
 
 /*
- * Limit of retries of one instruction after its emulation has failed. Retrying never ends if the
- * instruction writes the page table that it needs.
+ * Limit of retries of one instruction after its emulation has failed. Without a limit, retrying
+ * would never end if the instruction writes a page table that it needs itself.
  */
 #define EMUL_RETRIES	8
 /* An instruction that fails again within this many VM exits has made no progress. */
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If a shadowed page table is at the address, remove its write protection and let the CPU execute
- * the instruction. Return: false if that is impossible or was tried too often
+ * If a page table with shadow tables is at e->gpa, remove its write protection and let the CPU
+ * execute the instruction. Return: false if that is impossible or was tried too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -166,8 +166,9 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 }
 
 /*
- * The emulation has failed. Exit to userspace if the guest's kernel is affected or if userspace
- * wants it; a guest user program gets #UD.
+ * The emulation has failed. Unless the instruction is tried again or left to the CPU, queue #UD,
+ * and at CPL 0 also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE exit to userspace at
+ * any CPL, without #UD.
  */
 static int emul_failed(struct okvm_emulation *e)
 {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fast emulation of a plain MOV to or from a device, which is how drivers make nearly all accesses:
- * no walk of the guest's page tables for the data, and no log.
+ * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
+ * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
+ * of accesses (access_log.h) either: okvm_emul_direct_done() or known_complete() finishes a MOV for
+ * which userspace has read, so that the MOV is not executed again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
@@ -69,12 +71,12 @@ static bool direct_can(struct okvm_emulation *e)
 /*
  * ---- a MOV that was decoded before ----
  *
- * A driver executes the same MOV to its device again and again. So does a kernel with a MOV to or
- * from a control register, whose operand not every CPU reports. The MOV need not be decoded again
- * if nothing has changed: not only RIP and the CPU mode are compared, but also the page-table
- * entries that translate RIP and the instruction's bytes, since the guest changes these without an
- * exit. The translation of the MOV's operand is not compared, because hardware has reported the
- * operand's address.
+ * A driver executes the same MOV to its device again and again. A kernel does the same with MOVs to
+ * and from control registers, whose operand register not every CPU reports. The MOV need not be
+ * decoded again if nothing has changed: not only RIP and the CPU mode are compared, but also the
+ * page-table entries that translate RIP and the instruction's bytes, since the guest changes these
+ * without an exit. The translation of the MOV's operand is not compared, because hardware has
+ * reported the operand's address.
  */
 
 static u64 known_mask(unsigned int bytes)

@@ -164,8 +164,8 @@ static bool emul_is_port_string(const struct emul_insn *insn)
 }
 
 /*
- * Should a port string pause after this batch? Yes, if userspace has set immediate_exit, by which
- * it wants only the current batch, or if a request is pending, which may be an event.
+ * Should a port string pause after this batch? Yes, if userspace has set immediate_exit because it
+ * wants only the current batch, or if a request is pending, which may be an event.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

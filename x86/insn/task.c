@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hardware task switches, which no CPU executes in guest mode; calls emul/task.c. */
+/* Execute hardware task switches by x86/emul/task.c, because no CPU executes them in guest mode. */
 #include <uapi/asm/debugreg.h>
 
 #include "x86/cpu/event.h"

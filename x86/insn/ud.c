@@ -26,9 +26,9 @@ static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /*
  * Replace the other vendor's hypercall instruction by this vendor's, and let the CPU execute it
- * again, unless userspace has disabled this quirk. The patch is a write by the guest: through its
- * page tables, page by page, at the CPL of the instruction. If that write faults, the guest gets
- * the #PF.
+ * again, unless userspace has disabled this quirk. okvm writes the patch as the guest would:
+ * through the guest's page tables, page by page, at the CPL of the instruction. If this write
+ * faults, the guest gets the #PF.
  */
 static int emul_patch_hypercall(struct okvm_emulation *e)
 {

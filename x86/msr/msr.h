@@ -17,7 +17,10 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
 /** okvm_get_msr() - Read @msr for userspace (@host) or for the guest's RDMSR */
 enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
-/** okvm_emulate_msr() - RDMSR or WRMSR, or #GP, or exit to userspace. Return: outcome */
+/**
+ * okvm_emulate_msr() - Emulate RDMSR or WRMSR; if the access fails, raise #GP or exit to userspace.
+ * Return: outcome
+ */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
  * okvm_msr_ask_user() - Exit to userspace if it wants MSR accesses that fail with @result

@@ -60,12 +60,12 @@ enum msr_flag {
 	MSR_F_NO_WRITE	= 1 << 2,	/* writes fail as for unknown MSRs */
 	MSR_F_HOST_WRITE = 1 << 3,	/* guest's writes raise #GP, userspace's succeed */
 	MSR_F_CANONICAL	= 1 << 4,	/* a non-canonical value raises #GP */
-	MSR_F_SIGN	= 1 << 5,	/* a value is sign-extended to a canonical one */
+	MSR_F_SIGN	= 1 << 5,	/* a written value is sign-extended to 64 bits */
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 };
 
-/** enum msr_need - feature of CPU and guest CPUID that an MSR needs; bit numbers */
+/** enum msr_need - feature that an MSR needs in the CPU and in the guest's CPUID; bit numbers */
 enum msr_need {
 	MSR_NEED_NONE,
 	MSR_NEED_TSC_AUX,	/* RDTSCP or RDPID */
@@ -108,7 +108,7 @@ struct msr_row {
  * struct msr_env - originator of an access, and existing features
  * @host: userspace accesses the MSR, not the guest
  * @intel: the CPU is Intel's: KVM knows some MSRs of Intel even if their feature is missing
- * @cpu: BIT(enum msr_need) of the features of CPU and backend
+ * @cpu: BIT(enum msr_need) of the features that CPU and backend have
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asynchronous page faults: the host must fetch a page of guest memory (from swap, a file or
- * userfaultfd), and the guest can run meanwhile.
+ * Asynchronous page faults: while the host fetches a page of guest memory (from swap, a file or
+ * userfaultfd), the guest can run other tasks.
  *
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
@@ -12,13 +12,14 @@
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
  * destroyed. That wait has no limit: userspace may never resolve a userfaultfd fault. okvm does not
- * wait, but drops the item: it frees itself when its page is present. Until then it holds
- * references to the mm, the module, its okvm_apf and its okvm_apf_queue, but not to the vCPU.
+ * wait, but drops the items. A dropped item frees itself when its page is present. Until then it
+ * holds references to the mm, the module, its okvm_apf and its okvm_apf_queue, but not to the vCPU.
  *
  * Each VM has its own workqueue, with at most as many items as the workqueue runs at once. So no
- * item waits for another item's page or another VM's. At that limit faults are synchronous. Items
- * are charged to the VMM's memory cgroup. The worker threads and their stacks are charged to nobody
- * and outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
+ * item waits until another item's page is present. While a VM has that many items, its further
+ * faults are synchronous. Items are charged to the VMM's memory cgroup. The worker threads and
+ * their stacks are charged to nobody and outlive the VM and its process. So APF_PER_USER limits the
+ * items of all VMs of one user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -474,7 +475,10 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 
 /* ---- a page is present ---- */
 
-/* Take the first ready item whose token the guest got (@told) or did not get, or NULL. */
+/*
+ * Take the first ready item whose token the guest has got (@told) or has not got (!@told). Return:
+ * NULL if there is none
+ */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
 {
 	struct apf_work *w, *found = NULL;
@@ -523,7 +527,7 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If the vCPU needs another page than this, it repeats the access and halts again. */
+	/* If the vCPU waits for another page than this, it repeats the access and halts again. */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))
@@ -590,7 +594,10 @@ int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	case MSR_KVM_ASYNC_PF_INT:
 		return apf_set_vector(vcpu, val);
 	default:
-		/* The guest has read the token: the record is free for the next token. */
+		/*
+		 * The guest has read the token: the record in guest memory is free for the next
+		 * token.
+		 */
 		if (val & 1)
 			okvm_request(OKVM_REQ_APF_READY, vcpu);
 		return OKVM_MSR_OK;

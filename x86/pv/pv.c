@@ -66,8 +66,8 @@ static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 }
 
 /*
- * Clear the preempted flag of the guest's record: the vCPU runs again. While the flag was set,
- * another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an IPI.
+ * Clear the preempted flag in the guest's steal-time record: the vCPU runs again. While the flag
+ * was set, another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an IPI.
  */
 static bool clear_preempted(struct okvm_vcpu *vcpu)
 {
@@ -83,7 +83,10 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	}
 	if (ret < 0)
 		return false;
-	/* If no try got the old byte, because the guest kept changing it, flush the TLB. */
+	/*
+	 * If every exchange failed, because the guest kept changing the byte, the guest may have
+	 * asked for a flush: flush the TLB, as with KVM_VCPU_FLUSH_TLB.
+	 */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
 	pv->told_preempted = false;
@@ -116,8 +119,8 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set the preempted flag in the guest's record. Preemption is off, so the flag is not written if
- * the page is absent.
+ * Set the preempted flag in the guest's steal-time record. Preemption is off, so the flag is not
+ * written if the page is absent.
  */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
@@ -150,7 +153,10 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	pv->told_preempted = false;
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
-	/* If no memory slot contains the record yet, the cache looks it up at its first use. */
+	/*
+	 * If no memory slot contains the steal-time record yet, the cache looks it up at its first
+	 * use.
+	 */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
 			.gpa = steal_gpa(pv),
@@ -218,14 +224,20 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 
-	/* A guest with the old kvmclock MSRs does not expect a base that is common to all vCPUs. */
+	/*
+	 * A guest that uses the old kvmclock MSRs does not expect a master clock: decide anew
+	 * whether the VM has one.
+	 */
 	if (!vcpu->id && !host && avm->boot_old_clock != old) {
 		avm->boot_old_clock = old;
 		okvm_masterclock_update(vcpu->vm);
 	}
 	pv->clock_msr = val;
 	pv->clock_active = val & 1;
-	/* Look for the record later: a VMM may restore MSRs before it creates memory slots. */
+	/*
+	 * Look for the kvmclock record later: a VMM may restore MSRs before it creates memory
+	 * slots.
+	 */
 	pv->clock = (struct okvm_gpa_cache) { .gpa = val & ~1ULL, .len = OKVM_PVCLOCK_SIZE };
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 }

@@ -226,8 +226,8 @@ static u64 kvmclock_ns(struct okvm_vm *vm)
 /* ---- the guest's record ---- */
 
 /*
- * Write the guest's record. Its version is odd during the write and even after it, so that readers
- * on other vCPUs retry. Return: false if no memory slot contains the record
+ * Write the guest's kvmclock record. Its version is odd during the write and even after it, so that
+ * readers on other vCPUs retry. Return: false if no memory slot contains the record
  */
 static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
@@ -250,7 +250,7 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	return true;
 }
 
-/* Write the record, or set clock_late, so that okvm_arch_slots_changed() retries. */
+/* Write the kvmclock record, or set clock_late, so that okvm_arch_slots_changed() retries. */
 static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
@@ -317,7 +317,7 @@ void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa)
 	version = (version + 1) | 1;
 	if (okvm_write_guest(vm, gpa, &version, sizeof(version)))
 		return;
-	/* Write the wall-clock time of kvmclock 0: the guest adds its kvmclock to it. */
+	/* Write the wall-clock time at which kvmclock was 0: the guest adds its kvmclock to it. */
 	wall = ktime_get_real_ns() - kvmclock_ns(vm);
 	wc.sec = div_u64_rem(wall, NSEC_PER_SEC, &nsec);
 	wc.nsec = nsec;

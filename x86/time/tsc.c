@@ -5,7 +5,7 @@
  * If the VMM writes about the same value to several vCPUs' TSCs, it wants synchronous TSCs: okvm
  * gives these vCPUs the same offset. ("About the same": within a second, after the time between the
  * two writes has been added.) A group of vCPUs with the same offset is a generation. Only if all
- * vCPUs are of one generation can kvmclock have a common base (x86/time/pvclock.c).
+ * vCPUs are in the newest generation can kvmclock have a common base (x86/time/pvclock.c).
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -126,7 +126,10 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 	return tsc < expected + second && tsc + second > expected;
 }
 
-/* Set the TSC offset that a TSC write asks for: userspace's (@user), or 0 for a new vCPU. */
+/*
+ * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. A write
+ * that means a synchronous TSC gets the offset of the current generation.
+ */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
@@ -345,7 +348,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* If the CPUs' TSCs differ, continue from the guest's TSC at its last put. */
+	/* If the CPUs' TSCs differ, continue from the guest's TSC at the last okvm_tsc_put(). */
 	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
 		arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);

@@ -102,8 +102,8 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear those of the exception's fields that have no meaning with @events->flags. Return: false if
- * @events is illegal
+ * Clear the exception's fields in @events that have no meaning with @events->flags. Return: false
+ * if @events is illegal
  */
 static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {

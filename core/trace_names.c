@@ -60,7 +60,10 @@ enum names_job { NAMES_IDLE, NAMES_OFFER, NAMES_WITHDRAW };
 static enum names_job names_job;
 static struct task_struct *names_worker;
 
-/* Called by tracing for each event of this module: note the event, but refuse to register it. */
+/*
+ * Tracing calls this function to register an event of this module. While the module is being
+ * loaded, note the event and refuse it; register it only when names_add_all() adds it later.
+ */
 static int names_raw_init(struct trace_event_call *call)
 {
 	if (READ_ONCE(names_job) == NAMES_OFFER && READ_ONCE(names_worker) == current)

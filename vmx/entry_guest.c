@@ -98,7 +98,11 @@ static bool v86(const struct vmx_entry *e)
 	return e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_VM;
 }
 
-/* Do the rules for access rights apply to @seg? In virtual-8086 mode, v86_part() checks them. */
+/*
+ * Do the rules of seg_find() apply to @seg? They do not apply to an unusable register other than CS
+ * and TR. In virtual-8086 mode they apply to LDTR and TR only, because v86_part() checks the other
+ * segment registers.
+ */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
 	if (seg == TR)

@@ -175,7 +175,11 @@ static int emul_failed(struct okvm_emulation *e)
 	struct okvm_vcpu *vcpu = e->vcpu;
 
 	if (okvm_emul_raced(e)) {
-		/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
+		/*
+		 * If this is a REP string instruction, its earlier iterations have been executed:
+		 * write their registers to the vCPU, so that the next emulation continues after
+		 * them.
+		 */
 		emul_store_regs(e);
 		return OKVM_RESUME;
 	}
@@ -200,7 +204,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
+	/* A REP string instruction may have done iterations: write their registers to the vCPU. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
@@ -258,7 +262,10 @@ static int emul_completed(struct okvm_emulation *e)
 
 int okvm_emul_user(struct okvm_emulation *e)
 {
-	/* Earlier iterations of a string are done, and userspace may read the registers. */
+	/*
+	 * A REP string instruction may have done iterations: write their registers to the vCPU,
+	 * where userspace may read them.
+	 */
 	emul_store_regs(e);
 	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)

@@ -210,13 +210,13 @@ static bool names_do(enum names_job job)
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
-	bool theirs;
+	bool other_module;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file) == -EBUSY;
-	theirs = file->event_call->module != THIS_MODULE;
+	other_module = file->event_call->module != THIS_MODULE;
 	trace_put_event_file(file);
-	return theirs;
+	return other_module;
 }
 
 static void names_offer(void)

@@ -429,7 +429,7 @@ static u32 inactive_and_blocked(const struct vmx_entry *e, const struct vmx_entr
 }
 
 /* Return true if the event may be injected into a guest in activity state @state. */
-static bool wakes(const struct vmx_entry *e, unsigned int state)
+static bool event_allowed_in(const struct vmx_entry *e, unsigned int state)
 {
 	unsigned int type = event_type(e), vector = event_vector(e);
 
@@ -448,8 +448,8 @@ static bool wakes(const struct vmx_entry *e, unsigned int state)
 
 static u32 event_while_inactive(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
-	return event_type(e) != EVENT_NO && !wakes(e, e->f[rule->fields[0]]) ? rule->fields[0] :
-										VMX_F_NONE;
+	return event_type(e) != EVENT_NO && !event_allowed_in(e, e->f[rule->fields[0]]) ?
+	       rule->fields[0] : VMX_F_NONE;
 }
 
 static u32 sti_and_ss(const struct vmx_entry *e, const struct vmx_entry_rule *rule)

@@ -225,7 +225,7 @@ static bool emul_traps(const struct okvm_emulation *e)
 		okvm_emul_steps(e));
 }
 
-int okvm_emul_give(struct okvm_emulation *e)
+int okvm_emul_finish(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome = OKVM_RESUME;
@@ -257,7 +257,7 @@ static int emul_completed(struct okvm_emulation *e)
 			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
 		vcpu->arch->event_ops->set_irq_shadow(vcpu, shadow);
 	}
-	return okvm_emul_give(e);
+	return okvm_emul_finish(e);
 }
 
 int okvm_emul_user(struct okvm_emulation *e)

@@ -15,6 +15,7 @@ module:
 tools:
 	@$(MAKE) -s -C tools/run
 	@$(MAKE) -s -C tools/bench
+	@$(MAKE) -s -C tools/top
 	@echo build/tools
 
 setup:

@@ -106,6 +106,20 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
+/**
+ * struct okvm_vcpu_file - a file with one number, in the folder of a vCPU in debugfs
+ * @value: called by any thread, while the vCPU exists
+ * @caps: the file exists if the VM has all these enum okvm_hw_caps
+ */
+struct okvm_vcpu_file {
+	const char *name;
+	s64 (*value)(struct okvm_vcpu *vcpu);
+	u32 caps;
+};
+
+/* The files of x86/. The array ends with a file that has no name. */
+extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
+
 /** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 

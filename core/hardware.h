@@ -5,6 +5,8 @@
 
 #include <linux/export.h>
 #include <linux/kconfig.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/types.h>
 
 /* Export symbols to the KUnit suites that need okvm.ko. */
@@ -63,6 +65,20 @@ int okvm_hardware_get(struct okvm_offer *offer);
 
 /** okvm_hardware_put() - uncount a VM; the last one disables VMX or SVM on all CPUs */
 void okvm_hardware_put(struct okvm_offer *offer);
+
+/**
+ * okvm_module_loaded() - is there a module of this name, or a built-in one? Not while it is loaded.
+ *
+ * The function looks into the kernel's own set of modules. A path in /sys would be resolved in the
+ * caller's mount namespace, where it can name any file, on a file system that may never answer.
+ */
+static inline bool okvm_module_loaded(const char *name)
+{
+	struct kobject *module = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
+
+	kobject_put(module);
+	return module;
+}
 
 /** okvm_hardware_lost() - has a reboot disabled VMX or SVM, perhaps while VMs exist? */
 bool okvm_hardware_lost(void);

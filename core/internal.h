@@ -44,6 +44,30 @@ int okvm_check_extension(struct okvm_vm *vm, long cap);
 long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
+/*
+ * The statistics that have a name and one value, by number. A statistic of vCPUs is summed over the
+ * vCPUs of the VM. The caller makes sure that the VM is not destroyed meanwhile.
+ */
+#define OKVM_NR_STATS	(OKVM_NR_VM_STATS + OKVM_NR_VCPU_STATS)
+
+/** okvm_stat_name() - Return the name; @gauge: is it a present number, which cannot be reset? */
+const char *okvm_stat_name(unsigned int nr, bool *gauge);
+u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr);
+void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr);
+
+/** okvm_show_init() - make the folders of statistics in debugfs. Return: 0 or an errno */
+int okvm_show_init(void);
+void okvm_show_exit(void);
+/** okvm_show_add() - add a new VM, whose fd is @fd, to the list of all VMs. Makes no file. */
+void okvm_show_add(struct okvm_vm *vm, int fd);
+/**
+ * okvm_show_remove() - take the VM off the list, and remove its files
+ *
+ * Waits until no thread reads a statistic of the VM. The vCPUs still exist. Does nothing for a VM
+ * that was never added.
+ */
+void okvm_show_remove(struct okvm_vm *vm);
+
 /* Pauses and kicks. */
 void okvm_pause_init(struct okvm_vm *vm);
 /** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */

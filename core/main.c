@@ -176,11 +176,16 @@ static int __init okvm_init(void)
 	err = okvm_names_init();
 	if (err)
 		goto err_unregister;
-	err = main_register_device();
+	err = okvm_show_init();
 	if (err)
 		goto err_names_exit;
+	err = main_register_device();
+	if (err)
+		goto err_show_exit;
 	return 0;
 
+err_show_exit:
+	okvm_show_exit();
 err_names_exit:
 	okvm_names_exit();
 err_unregister:
@@ -200,6 +205,7 @@ err_vcpu_exit:
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);
+	okvm_show_exit();
 	okvm_names_exit();
 	okvm_backend_unregister(okvm_default_offer);
 	okvm_hardware_exit();

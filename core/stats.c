@@ -114,6 +114,50 @@ static const struct stats_layout stats_vm_layout = {
 #define STATS_DESC_OFFSET	(STATS_ID_OFFSET + STATS_NAME_SIZE)
 #define STATS_HIST_BYTES	(OKVM_TIME_BUCKETS * sizeof(u64))
 
+/* ---- the named statistics by number: first those of the VM, then those of a vCPU ---- */
+
+static const struct stats_desc *stats_desc_of(unsigned int nr)
+{
+	return nr < OKVM_NR_VM_STATS ? &stats_vm_desc[nr] : &stats_vcpu_desc[nr - OKVM_NR_VM_STATS];
+}
+
+const char *okvm_stat_name(unsigned int nr, bool *gauge)
+{
+	const struct stats_desc *desc = stats_desc_of(nr);
+
+	*gauge = (desc->flags & KVM_STATS_TYPE_MASK) == KVM_STATS_TYPE_INSTANT;
+	return desc->name;
+}
+
+u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long idx;
+	u64 sum = 0;
+
+	if (nr < OKVM_NR_VM_STATS)
+		return atomic64_read(&vm->stat[nr]);
+	okvm_for_each_vcpu(idx, vcpu, vm)
+		sum += READ_ONCE(vcpu->stat[nr - OKVM_NR_VM_STATS]);
+	return sum;
+}
+
+/* The vCPU's thread counts without atomics, so an event at the time of the reset may undo it. */
+void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr)
+{
+	struct okvm_vcpu *vcpu;
+	unsigned long idx;
+
+	if (nr < OKVM_NR_VM_STATS) {
+		atomic64_set(&vm->stat[nr], 0);
+		return;
+	}
+	okvm_for_each_vcpu(idx, vcpu, vm)
+		WRITE_ONCE(vcpu->stat[nr - OKVM_NR_VM_STATS], 0);
+}
+
+/* ---- the file ---- */
+
 static size_t stats_data_offset(const struct stats_layout *layout)
 {
 	return STATS_DESC_OFFSET +

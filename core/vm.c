@@ -46,6 +46,7 @@ static void vm_destroy(struct okvm_vm *vm)
 {
 	struct okvm_offer *offer = vm->offer;
 
+	okvm_show_remove(vm);
 	okvm_arch_vm_release(vm);
 	vm_destroy_vcpus(vm);
 	okvm_iobus_destroy(vm);
@@ -172,6 +173,7 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type)
 		err = PTR_ERR(file);
 		goto err_put_fd;
 	}
+	okvm_show_add(vm, fd);
 	fd_install(fd, file);
 	return fd;
 

@@ -26,6 +26,7 @@
 #define OKVM_MAX_VCPUS		1024	/* vCPUs of one VM */
 #define OKVM_MAX_VCPU_ID	4096	/* exclusive limit of vCPU ids (initial APIC ids) */
 
+struct dentry;
 struct file;
 struct okvm_arch_vm;
 struct okvm_backend;
@@ -93,6 +94,7 @@ struct okvm_vm {
 	};
 	bool host_mmio;			/* a host device's memory has been mapped into the guest */
 	pid_t creator;			/* creator's global pid; names the stats file */
+	int fd;				/* the VM's fd when it was created */
 	atomic64_t stat[OKVM_NR_VM_STATS];
 
 	struct okvm_error_box error;
@@ -134,7 +136,11 @@ struct okvm_vm {
 	struct wait_queue_head pause_wait;	/* KVM_RUNs that wait until @pauses is 0 */
 	struct irq_work pause_work;	/* with PREEMPT_RT, wakes the waiters of @pause_wait */
 
-	struct list_head node;		/* in the list of all VMs, under okvm_vm_list_lock */
+	struct list_head node;		/* in core/show.c's list of all VMs, under show_vms_lock */
+
+	/* Statistics in debugfs (core/show.c), under show_lock. */
+	struct dentry *folder;		/* kvm/PID-FD, or NULL */
+	unsigned int shown_vcpus;	/* number of vCPUs that have a folder in @folder */
 };
 
 /** okvm_vm_get() - take another reference to a VM that an existing reference keeps alive */

@@ -12,12 +12,11 @@
  * its last VM is gone, from a work item: unregistering waits for a grace period, and closing a VM
  * should not wait.
  */
-#include <linux/kobject.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
 #include "core/compat.h"
+#include "core/hardware.h"
 #include "x86/emergency.h"
 
 #define EMERGENCY_LINGER	HZ
@@ -26,18 +25,6 @@ static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
 /* The registered callback, or NULL. */
 static void (*emergency_off)(void);
-
-/*
- * Look the module up in the kernel's own set of modules. A path in /sys would be resolved in the
- * caller's mount namespace, where it can name any file, on a file system that may never answer.
- */
-static bool is_loaded(const char *name)
-{
-	struct kobject *module = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
-
-	kobject_put(module);
-	return module;
-}
 
 static void emergency_unregister_work(struct work_struct *work)
 {
@@ -54,7 +41,7 @@ static DECLARE_DELAYED_WORK(emergency_work, emergency_unregister_work);
 void okvm_emergency_get(void (*off)(void), const char *upstream)
 {
 	mutex_lock(&emergency_lock);
-	if (!emergency_users++ && !emergency_off && !is_loaded(upstream) &&
+	if (!emergency_users++ && !emergency_off && !okvm_module_loaded(upstream) &&
 	    okvm_emergency_register(off))
 		emergency_off = off;
 	mutex_unlock(&emergency_lock);

@@ -19,7 +19,8 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-#define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
+#define RATIO_BITS	48		/* fraction bits of VMX's TSC multiplier */
+#define RATIO_ONE	BIT_ULL(RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
  * The host TSC of a deadline that does not fit in 64 bits. NEVER is not U64_MAX, because U64_MAX is
@@ -29,7 +30,7 @@
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
-	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, 48);
+	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, RATIO_BITS);
 }
 
 u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -431,5 +432,29 @@ const struct okvm_ioctl okvm_tsc_vcpu_ioctls[] = {
 	{ KVM_HAS_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_has_attr } },
 	{ KVM_GET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_get_attr } },
 	{ KVM_SET_DEVICE_ATTR,	OKVM_IOC_LOAD, { .vcpu = ioc_vcpu_set_attr } },
+	{ }
+};
+
+/* ---- files in debugfs ---- */
+
+static s64 tsc_show_offset(struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch->tsc_offset);
+}
+
+static s64 tsc_show_ratio(struct okvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch->tsc_ratio);
+}
+
+static s64 tsc_show_ratio_bits(struct okvm_vcpu *vcpu)
+{
+	return RATIO_BITS;
+}
+
+const struct okvm_vcpu_file okvm_arch_vcpu_files[] = {
+	{ "tsc-offset", tsc_show_offset, 0 },
+	{ "tsc-scaling-ratio", tsc_show_ratio, OKVM_HW_TSC_SCALING },
+	{ "tsc-scaling-ratio-frac-bits", tsc_show_ratio_bits, OKVM_HW_TSC_SCALING },
 	{ }
 };

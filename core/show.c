@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Statistics in debugfs: always in the folder okvm/, and while kvm.ko is not loaded also in the
+ * folder kvm/, as kvm.ko has it, for the tools that read this folder.
+ *
+ * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
+ * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have
+ * none yet, before the process can read the list. okvm/ has one file with all VMs instead.
+ *
+ * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
+ * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
+ * debugfs_file_put(). These threads never access userspace memory, which could take for ever. A
+ * file that is still open then gives EIO.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include <asm/tsc.h>
+
+#include "core/arch.h"
+#include "core/backend.h"
+#include "core/compat.h"
+#include "core/hardware.h"
+#include "core/internal.h"
+#include "core/times.h"
+
+/* show_vms_lock guards the list of all VMs. It is taken inside debugfs_file_get(). */
+static DEFINE_MUTEX(show_vms_lock);
+static LIST_HEAD(show_vms);
+
+/*
+ * show_lock guards the folders, and without it no VM leaves the list. Its holder waits for readers
+ * of files, so the functions that read files must not take it.
+ */
+static DEFINE_MUTEX(show_lock);
+static struct dentry *show_okvm;	/* NULL without debugfs */
+static struct dentry *show_kvm;		/* NULL while the name belongs to kvm.ko */
+static bool show_taken;			/* kvm.ko is being loaded, or is loaded */
+
+/* ---- files with one value ---- */
+
+/* What the file's folder is about: a VM, a vCPU, or NULL for all VMs. */
+static void *show_owner(const struct file *file)
+{
+	return d_inode(file->f_path.dentry->d_parent)->i_private;
+}
+
+static unsigned int show_nr(const struct file *file)
+{
+	return (unsigned long)file_inode(file)->i_private;
+}
+
+static u64 show_sum(unsigned int nr)
+{
+	struct okvm_vm *vm;
+	u64 sum = 0;
+
+	mutex_lock(&show_vms_lock);
+	list_for_each_entry(vm, &show_vms, node)
+		sum += okvm_stat_read(vm, nr);
+	mutex_unlock(&show_vms_lock);
+	return sum;
+}
+
+static void show_reset_all(unsigned int nr)
+{
+	struct okvm_vm *vm;
+
+	mutex_lock(&show_vms_lock);
+	list_for_each_entry(vm, &show_vms, node)
+		okvm_stat_reset(vm, nr);
+	mutex_unlock(&show_vms_lock);
+}
+
+/* seq_file keeps the text for a reader who reads it in parts. */
+static int show_stat_print(struct seq_file *seq, void *unused)
+{
+	const struct file *file = seq->file;
+	struct okvm_vm *vm;
+	u64 value;
+	int err;
+
+	err = debugfs_file_get(file->f_path.dentry);
+	if (err)
+		return err;
+	vm = show_owner(file);
+	value = vm ? okvm_stat_read(vm, show_nr(file)) : show_sum(show_nr(file));
+	debugfs_file_put(file->f_path.dentry);
+	seq_printf(seq, "%llu\n", value);
+	return 0;
+}
+
+static int show_stat_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, show_stat_print, NULL);
+}
+
+/* Writing 0 resets a counter. */
+static ssize_t show_stat_write(struct file *file, const char __user *user, size_t size, loff_t *pos)
+{
+	unsigned int nr = show_nr(file);
+	struct okvm_vm *vm;
+	bool gauge;
+	u64 value;
+	int err;
+
+	err = kstrtou64_from_user(user, size, 0, &value);
+	if (err)
+		return err;
+	okvm_stat_name(nr, &gauge);
+	if (gauge)
+		return -EACCES;
+	if (value)
+		return -EINVAL;
+	err = debugfs_file_get(file->f_path.dentry);
+	if (err)
+		return err;
+	vm = show_owner(file);
+	if (vm)
+		okvm_stat_reset(vm, nr);
+	else
+		show_reset_all(nr);
+	debugfs_file_put(file->f_path.dentry);
+	return size;
+}
+
+static const struct file_operations show_stat_fops = {
+	.owner = THIS_MODULE,
+	.open = show_stat_open,
+	.read = seq_read,
+	.write = show_stat_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/* ---- files of a vCPU ---- */
+
+static s64 show_guest_mode(struct okvm_vcpu *vcpu)
+{
+	return 0;	/* there are no nested guests */
+}
+
+static s64 show_pid(struct okvm_vcpu *vcpu)
+{
+	s64 pid;
+
+	rcu_read_lock();
+	pid = pid_nr(rcu_dereference(vcpu->pid));
+	rcu_read_unlock();
+	return pid;
+}
+
+static const struct okvm_vcpu_file show_vcpu_files[] = {
+	{ "guest_mode", show_guest_mode, 0 },
+	{ "pid", show_pid, 0 },
+	{ }
+};
+
+static int show_vcpu_print(struct seq_file *seq, void *unused)
+{
+	const struct file *file = seq->file;
+	const struct okvm_vcpu_file *row = file_inode(file)->i_private;
+	s64 value;
+	int err;
+
+	err = debugfs_file_get(file->f_path.dentry);
+	if (err)
+		return err;
+	value = row->value(show_owner(file));
+	debugfs_file_put(file->f_path.dentry);
+	seq_printf(seq, "%lld\n", value);
+	return 0;
+}
+
+static int show_vcpu_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, show_vcpu_print, NULL);
+}
+
+static const struct file_operations show_vcpu_fops = {
+	.owner = THIS_MODULE,
+	.open = show_vcpu_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/* ---- okvm/vms: all VMs with their vCPUs, as lines of words ---- */
+
+static void show_hist(struct seq_file *seq, const char *kind, unsigned int reason, const u64 *hist)
+{
+	bool empty = true;
+	unsigned int i;
+
+	for (i = 0; i < OKVM_TIME_BUCKETS; i++) {
+		u64 count = READ_ONCE(hist[i]);
+
+		if (!count)
+			continue;
+		if (empty)
+			seq_printf(seq, "%s %u", kind, reason);
+		seq_printf(seq, " %u:%llu", i, count);
+		empty = false;
+	}
+	if (!empty)
+		seq_putc(seq, '\n');
+}
+
+static void show_times(struct seq_file *seq, const struct okvm_times *times)
+{
+	unsigned int i;
+
+	for (i = 0; i < OKVM_NR_EXIT_REASONS; i++)
+		show_hist(seq, "kernel", i, times->hist[i]);
+	for (i = 0; i < OKVM_TIMES_USER; i++)
+		show_hist(seq, "user", i, times->hist[OKVM_NR_EXIT_REASONS + i]);
+}
+
+static void show_vcpu_lines(struct seq_file *seq, struct okvm_vcpu *vcpu)
+{
+	unsigned int i;
+
+	seq_printf(seq, "vcpu %u %lld\n", vcpu->id, show_pid(vcpu));
+	for (i = 0; i < OKVM_NR_EXIT_REASONS; i++) {
+		u64 count = READ_ONCE(vcpu->exit_count[i]);
+
+		if (count)
+			seq_printf(seq, "reason %u %llu\n", i, count);
+	}
+	if (vcpu->times)
+		show_times(seq, vcpu->times);
+}
+
+static int show_vms_show(struct seq_file *seq, void *at)
+{
+	struct okvm_vcpu *vcpu;
+	struct okvm_vm *vm;
+	unsigned long idx;
+	unsigned int nr;
+	bool gauge;
+
+	if (at == &show_vms) {
+		seq_printf(seq, "tsc_khz %u\n", tsc_khz);
+		return 0;
+	}
+	vm = list_entry(at, struct okvm_vm, node);
+	seq_printf(seq, "vm %d-%d %s\n", vm->creator, vm->fd, vm->backend->name);
+	for (nr = 0; nr < OKVM_NR_STATS; nr++)
+		seq_printf(seq, "stat %s %llu\n", okvm_stat_name(nr, &gauge),
+			   okvm_stat_read(vm, nr));
+	okvm_for_each_vcpu(idx, vcpu, vm)
+		show_vcpu_lines(seq, vcpu);
+	return 0;
+}
+
+static void *show_vms_start(struct seq_file *seq, loff_t *pos)
+{
+	mutex_lock(&show_vms_lock);
+	return seq_list_start_head(&show_vms, *pos);
+}
+
+static void *show_vms_next(struct seq_file *seq, void *at, loff_t *pos)
+{
+	return seq_list_next(at, &show_vms, pos);
+}
+
+static void show_vms_stop(struct seq_file *seq, void *at)
+{
+	mutex_unlock(&show_vms_lock);
+}
+
+static const struct seq_operations show_vms_sops = {
+	.start = show_vms_start,
+	.next = show_vms_next,
+	.stop = show_vms_stop,
+	.show = show_vms_show,
+};
+
+DEFINE_SEQ_ATTRIBUTE(show_vms);
+
+/* ---- folders, under show_lock ---- */
+
+/* Make a folder about @owner. Return NULL if that fails, or if the name is taken. */
+static struct dentry *show_folder(const char *name, struct dentry *parent, void *owner)
+{
+	struct dentry *folder = debugfs_lookup(name, parent);
+
+	if (folder) {
+		dput(folder);
+		return NULL;
+	}
+	folder = debugfs_create_dir(name, parent);
+	if (IS_ERR(folder))
+		return NULL;
+	d_inode(folder)->i_private = owner;
+	return folder;
+}
+
+static void show_fill(struct dentry *folder)
+{
+	unsigned long nr;
+
+	for (nr = 0; nr < OKVM_NR_STATS; nr++) {
+		bool gauge;
+		const char *name = okvm_stat_name(nr, &gauge);
+
+		debugfs_create_file_unsafe(name, gauge ? 0444 : 0644, folder, (void *)nr,
+					   &show_stat_fops);
+	}
+}
+
+static void show_vcpu_fill(struct dentry *folder, const struct okvm_vcpu_file *row, u32 caps)
+{
+	for (; row->name; row++)
+		if (!(row->caps & ~caps))
+			debugfs_create_file_unsafe(row->name, 0444, folder, (void *)row,
+						   &show_vcpu_fops);
+}
+
+static void show_vcpu(struct okvm_vm *vm, struct okvm_vcpu *vcpu)
+{
+	struct dentry *folder;
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
+	folder = show_folder(name, vm->folder, vcpu);
+	if (!folder)
+		return;
+	show_vcpu_fill(folder, show_vcpu_files, vm->caps);
+	show_vcpu_fill(folder, okvm_arch_vcpu_files, vm->caps);
+}
+
+/* Make what the VM's folder in kvm/ lacks. */
+static void show_vm(struct okvm_vm *vm)
+{
+	char name[32];
+
+	if (!vm->folder) {
+		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
+		vm->folder = show_folder(name, show_kvm, vm);
+		/* A VM that is older can have the name, if the process has closed that VM's fd. */
+		if (!vm->folder)
+			return;
+		show_fill(vm->folder);
+	}
+	while (vm->shown_vcpus < atomic_read(&vm->online_vcpus)) {
+		/* Pairs with the barrier of the writer of online_vcpus. */
+		smp_rmb();
+		show_vcpu(vm, okvm_vcpu_at(vm, vm->shown_vcpus++));
+	}
+}
+
+/* The VM behind @vm in the list, or the first one if @vm is NULL; NULL at the end. */
+static struct okvm_vm *show_next_vm(struct okvm_vm *vm)
+{
+	struct list_head *next;
+
+	lockdep_assert_held(&show_lock);
+	mutex_lock(&show_vms_lock);
+	next = vm ? vm->node.next : show_vms.next;
+	mutex_unlock(&show_vms_lock);
+	return next == &show_vms ? NULL : list_entry(next, struct okvm_vm, node);
+}
+
+/* ---- notice that a process opens the folder kvm/ ---- */
+
+#ifdef CONFIG_FSNOTIFY
+
+static struct fsnotify_group *show_group;
+static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watched folder */
+
+/* Called in the process that opens the folder. No lock of the folder is held. */
+static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
+		       const struct qstr *name, u32 cookie)
+{
+	struct okvm_vm *vm;
+
+	mutex_lock(&show_lock);
+	if (show_kvm)
+		for (vm = show_next_vm(NULL); vm; vm = show_next_vm(vm))
+			show_vm(vm);
+	mutex_unlock(&show_lock);
+	return 0;
+}
+
+static void show_free_mark(struct fsnotify_mark *mark)
+{
+	kfree(mark);
+}
+
+static const struct fsnotify_ops show_watch_ops = {
+	.handle_inode_event = show_opened,
+	.free_mark = show_free_mark,
+};
+
+/* If there is no memory for the mark, kvm/ has the sums only. */
+static void show_watch(struct inode *folder)
+{
+	struct fsnotify_mark *mark = kzalloc(sizeof(*mark), GFP_KERNEL);
+
+	if (!mark)
+		return;
+	fsnotify_init_mark(mark, show_group);
+	mark->mask = FS_OPEN;
+	if (fsnotify_add_inode_mark(mark, folder, 0))
+		fsnotify_put_mark(mark);
+	else
+		show_mark = mark;
+}
+
+/* show_opened() may still run afterwards, and waits for show_lock. */
+static void show_unwatch(void)
+{
+	if (!show_mark)
+		return;
+	fsnotify_destroy_mark(show_mark, show_group);
+	fsnotify_put_mark(show_mark);
+	show_mark = NULL;
+}
+
+static int show_watch_init(void)
+{
+	show_group = fsnotify_alloc_group(&show_watch_ops, 0);
+	return PTR_ERR_OR_ZERO(show_group);
+}
+
+static void show_watch_exit(void)
+{
+	fsnotify_put_group(show_group);
+	/* Afterwards no thread is in show_opened() or is going to call show_free_mark(). */
+	fsnotify_wait_marks_destroyed();
+}
+
+#else
+
+static void show_watch(struct inode *folder)
+{
+}
+
+static void show_unwatch(void)
+{
+}
+
+static int show_watch_init(void)
+{
+	return 0;
+}
+
+static void show_watch_exit(void)
+{
+}
+
+#endif /* CONFIG_FSNOTIFY */
+
+/* ---- the folder kvm/ itself, under show_lock ---- */
+
+static void show_offer(void)
+{
+	lockdep_assert_held(&show_lock);
+	if (show_kvm || show_taken || !show_okvm)
+		return;
+	show_kvm = show_folder("kvm", NULL, NULL);
+	if (!show_kvm)
+		return;
+	show_fill(show_kvm);
+	show_watch(d_inode(show_kvm));
+}
+
+static void show_withdraw(void)
+{
+	struct okvm_vm *vm;
+
+	lockdep_assert_held(&show_lock);
+	if (!show_kvm)
+		return;
+	for (vm = show_next_vm(NULL); vm; vm = show_next_vm(vm)) {
+		vm->folder = NULL;
+		vm->shown_vcpus = 0;
+	}
+	show_unwatch();
+	debugfs_remove(show_kvm);
+	show_kvm = NULL;
+}
+
+void okvm_show_add(struct okvm_vm *vm, int fd)
+{
+	vm->fd = fd;
+	mutex_lock(&show_vms_lock);
+	list_add_tail(&vm->node, &show_vms);
+	mutex_unlock(&show_vms_lock);
+}
+
+void okvm_show_remove(struct okvm_vm *vm)
+{
+	mutex_lock(&show_lock);
+	mutex_lock(&show_vms_lock);
+	list_del_init(&vm->node);
+	mutex_unlock(&show_vms_lock);
+	debugfs_remove(vm->folder);
+	mutex_unlock(&show_lock);
+}
+
+/* ---- the module kvm.ko comes and goes ---- */
+
+static int show_module(struct notifier_block *nb, unsigned long state, void *data)
+{
+	struct module *module = data;
+
+	if (state == MODULE_STATE_LIVE || strcmp(module->name, "kvm"))
+		return NOTIFY_OK;
+	mutex_lock(&show_lock);
+	show_taken = state == MODULE_STATE_COMING;
+	if (show_taken)
+		show_withdraw();
+	else
+		show_offer();
+	mutex_unlock(&show_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block show_nb = { .notifier_call = show_module };
+
+int okvm_show_init(void)
+{
+	int err;
+
+	err = show_watch_init();
+	if (err)
+		return err;
+	err = register_module_notifier(&show_nb);
+	if (err)
+		goto err_watch_exit;
+	mutex_lock(&show_lock);
+	show_okvm = show_folder("okvm", NULL, NULL);
+	if (show_okvm) {
+		show_fill(show_okvm);
+		debugfs_create_file("vms", 0444, show_okvm, NULL, &show_vms_fops);
+	}
+	show_taken |= okvm_module_loaded("kvm");
+	show_offer();
+	mutex_unlock(&show_lock);
+	return 0;
+
+err_watch_exit:
+	show_watch_exit();
+	return err;
+}
+
+void okvm_show_exit(void)
+{
+	unregister_module_notifier(&show_nb);
+	mutex_lock(&show_lock);
+	show_withdraw();
+	debugfs_remove(show_okvm);
+	mutex_unlock(&show_lock);
+	show_watch_exit();
+}

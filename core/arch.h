@@ -138,12 +138,12 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
- * okvm_mmu_slots_turn() - called before the slots' generation, which is odd, becomes @next
+ * okvm_mmu_generation_changes() - called before the slots' generation, which is odd, becomes @next
  *
  * An MMIO SPTE holds only the low bits of the generation at which it was made. Before these bits
  * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
-void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next);
+void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups do not find @slot. */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
 /**

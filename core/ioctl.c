@@ -260,7 +260,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 		return -EINTR;
 	vcpu->run_file_held = *held;
 	/* Test after taking the mutex: OKVM_VM_PAUSE sets vm->paused before it takes the mutex. */
-	if (unlikely(READ_ONCE(vcpu->vm->hindered)))
+	if (unlikely(READ_ONCE(vcpu->vm->dead_or_paused)))
 		ret = okvm_pause_gate(vcpu, interrupted);
 	if (likely(!ret)) {
 		vcpu->run_file = file;

@@ -104,7 +104,7 @@ static void slots_end(struct okvm_vm *vm)
 	struct okvm_memslots *slots = slots_of(vm);
 
 	/* Also called when the slot change has failed: the generation advances in any case. */
-	okvm_mmu_slots_turn(vm, slots->generation + 1);
+	okvm_mmu_generation_changes(vm, slots->generation + 1);
 	/* Release: a reader that sees the new generation also sees the changed slots. */
 	smp_store_release(&slots->generation, slots->generation + 1);
 }

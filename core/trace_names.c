@@ -60,7 +60,10 @@ enum names_job { NAMES_IDLE, NAMES_OFFER, NAMES_WITHDRAW };
 static enum names_job names_job;
 static struct task_struct *names_worker;
 
-/* Called by tracing for each event of this module: note the event, but refuse to register it. */
+/*
+ * Tracing calls this function to register an event of this module. While the module is being
+ * loaded, note the event and refuse it; register it only when names_add_all() adds it later.
+ */
 static int names_raw_init(struct trace_event_call *call)
 {
 	if (READ_ONCE(names_job) == NAMES_OFFER && READ_ONCE(names_worker) == current)
@@ -207,13 +210,13 @@ static bool names_do(enum names_job job)
 static bool names_exist(void)
 {
 	struct trace_event_file *file = trace_get_event_file(NULL, "kvm", "kvm_exit");
-	bool theirs;
+	bool other_module;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file) == -EBUSY;
-	theirs = file->event_call->module != THIS_MODULE;
+	other_module = file->event_call->module != THIS_MODULE;
 	trace_put_event_file(file);
-	return theirs;
+	return other_module;
 }
 
 static void names_offer(void)

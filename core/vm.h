@@ -68,7 +68,7 @@ enum okvm_vm_stat {
  * @host_mmio: set once, never cleared; read without a lock
  * @dead: a broken invariant was found; every later ioctl returns -EIO
  * @paused: true while @pauses is not 0; KVM_RUN then executes nothing for the guest
- * @hindered: @dead and @paused in one word, so that KVM_RUN tests both with one load
+ * @dead_or_paused: @dead and @paused in one word, so that KVM_RUN tests both with one load
  * @srcu: protects readers of @memslots, @bus and the GSI routing table
  */
 struct okvm_vm {
@@ -89,7 +89,7 @@ struct okvm_vm {
 			bool dead;
 			bool paused;
 		};
-		u16 hindered;
+		u16 dead_or_paused;
 	};
 	bool host_mmio;			/* a host device's memory has been mapped into the guest */
 	pid_t creator;			/* creator's global pid; names the stats file */

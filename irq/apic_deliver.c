@@ -106,18 +106,18 @@ enum kick {
 
 #define KICKS_AT_ONCE	16
 
-static void kick(struct okvm_apic *apic, enum kick how)
+static void kick(struct okvm_apic *apic, enum kick mode)
 {
-	if (how == KICK_NOW)
+	if (mode == KICK_NOW)
 		okvm_vcpu_kick(apic->vcpu);
-	else if (how == KICK_LATE)
+	else if (mode == KICK_LATE)
 		WRITE_ONCE(apic->kick_late, true);
 }
 
-static void notice(struct okvm_apic *apic, enum kick how, enum okvm_req req)
+static void request_and_kick(struct okvm_apic *apic, enum kick mode, enum okvm_req req)
 {
 	okvm_request(req, apic->vcpu);
-	kick(apic, how);
+	kick(apic, mode);
 }
 
 static void kick_late_work(struct work_struct *work)
@@ -158,7 +158,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 
 	okvm_for_each_vcpu(i, vcpu, vm) {
 		if (vcpu->apic)
-			notice(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
+			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
 	/* After the loop, @i is the last vCPU's index. */
 	if (i >= at_once)
@@ -171,15 +171,15 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
  * notifies the vCPU. But if an earlier sender has left its kick to the work item (kick_late), the
  * KICK_NOW sender does not wait for the work item and kicks the vCPU itself.
  */
-static void kick_posted(struct okvm_apic *apic, enum kick how)
+static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {
-	if (how == KICK_LATE)
-		kick(apic, how);
-	else if (how == KICK_NOW && unlikely(READ_ONCE(apic->kick_late)))
+	if (mode == KICK_LATE)
+		kick(apic, mode);
+	else if (mode == KICK_NOW && unlikely(READ_ONCE(apic->kick_late)))
 		okvm_vcpu_kick(apic->vcpu);
 }
 
-static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
+static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 {
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
@@ -188,65 +188,65 @@ static void post_vector(struct okvm_apic *apic, enum kick how, u8 vector)
 	 * either. While the vCPU still has to load a new EOI-exit bitmap, use IRR and a request
 	 * instead.
 	 */
-	if (READ_ONCE(apic->posted) && how != KICK_NONE &&
+	if (READ_ONCE(apic->posted) && mode != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&
-	    apic->ops->post_irq(vcpu, vector, how == KICK_NOW)) {
-		kick_posted(apic, how);
+	    apic->ops->post_irq(vcpu, vector, mode == KICK_NOW)) {
+		kick_posted(apic, mode);
 		return;
 	}
 	if (lapic_set_irr(&apic->l, vector))
-		notice(apic, how, OKVM_REQ_EVENT);
+		request_and_kick(apic, mode, OKVM_REQ_EVENT);
 	else
-		kick_posted(apic, how);
+		kick_posted(apic, mode);
 }
 
 /*
  * Deliver the error LVT entry unless its vector is illegal: each delivery would cause another
  * error.
  */
-static void error_entry(struct okvm_apic *apic, enum kick how)
+static void error_entry(struct okvm_apic *apic, enum kick mode)
 {
 	u32 lvt = lapic_get(&apic->l, APIC_LVTERR);
 
 	if (!(lvt & APIC_LVT_MASKED) && (lvt & APIC_VECTOR_MASK) >= 16)
-		post_vector(apic, how, lvt & APIC_VECTOR_MASK);
+		post_vector(apic, mode, lvt & APIC_VECTOR_MASK);
 }
 
-static void accept_init(struct okvm_apic *apic, enum kick how)
+static void accept_init(struct okvm_apic *apic, enum kick mode)
 {
 	/* INIT discards a pending SIPI. */
 	clear_bit(OKVM_APIC_SIPI, &apic->events);
 	set_bit(OKVM_APIC_INIT, &apic->events);
-	notice(apic, how, OKVM_REQ_EVENT);
+	request_and_kick(apic, mode, OKVM_REQ_EVENT);
 }
 
-static void accept_sipi(struct okvm_apic *apic, enum kick how, u8 vector)
+static void accept_sipi(struct okvm_apic *apic, enum kick mode, u8 vector)
 {
 	WRITE_ONCE(apic->sipi_vector, vector);
 	smp_wmb();	/* write the vector before the bit; pairs with okvm_apic_take_sipi() */
 	set_bit(OKVM_APIC_SIPI, &apic->events);
-	notice(apic, how, OKVM_REQ_EVENT);
+	request_and_kick(apic, mode, OKVM_REQ_EVENT);
 }
 
-static int accept(struct okvm_apic *apic, enum kick how, const struct lapic_irq *irq)
+static int accept(struct okvm_apic *apic, enum kick mode, const struct lapic_irq *irq)
 {
 	trace_kvm_apic_accept_irq(apic->vcpu->id, irq->delivery_mode, irq->trig_mode, irq->vector);
 	switch (lapic_accept(&apic->l, irq)) {
 	case LAPIC_ACCEPT_IRQ:
-		post_vector(apic, how, irq->vector);
+		post_vector(apic, mode, irq->vector);
 		return 1;
 	case LAPIC_ACCEPT_NMI:
 		okvm_arch_queue_nmi(apic->vcpu);
-		kick(apic, how);
+		kick(apic, mode);
 		return 1;
 	case LAPIC_ACCEPT_INIT:
-		accept_init(apic, how);
+		accept_init(apic, mode);
 		return 1;
 	case LAPIC_ACCEPT_SIPI:
-		accept_sipi(apic, how, irq->vector);
+		accept_sipi(apic, mode, irq->vector);
 		return 1;
 	case LAPIC_ACCEPT_ERROR:
-		error_entry(apic, how);
+		error_entry(apic, mode);
 		return 0;
 	case LAPIC_ACCEPT_SMI:		/* no SMM: KVM_CAP_X86_SMM is 0 */
 	case LAPIC_REFUSED:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Declarations that the files of irq/ share about a VM. Other directories must not include them. */
+/* What the files of irq/ share about a VM. Other directories must not include this header. */
 #ifndef OKVM_IRQ_INTERNAL_H
 #define OKVM_IRQ_INTERNAL_H
 
@@ -86,7 +86,10 @@ struct okvm_irq_vm {
 	u32 apic_tick_ns;		/* KVM_CAP_X86_APIC_BUS_CYCLES_NS, or 0 */
 	bool x2apic_no_broadcast_quirk;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK */
 
-	/* @lock guards writers of routes and ack notifiers. It is the innermost mutex. */
+	/*
+	 * @lock guards writers of @routes, and with a split irqchip the computation of @eoi_vectors
+	 * from @routes. It is the innermost mutex.
+	 */
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
 

@@ -121,12 +121,12 @@ static void pit_acked(struct okvm_ack_notifier *notifier)
 {
 	struct okvm_pit *pit = container_of(notifier, struct okvm_pit, ack);
 	unsigned long flags;
-	bool again;
+	bool reinject;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	again = pit_reinject_ack(&pit->reinject);
+	reinject = pit_reinject_ack(&pit->reinject);
 	spin_unlock_irqrestore(&pit->lock, flags);
-	if (again)
+	if (reinject)
 		pit_pulse(pit);
 }
 

@@ -28,44 +28,44 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 	struct okvm_memslot *slot;
 
-	if (mine->slot_gen == gen && slot_has(mine->slot[1], gfn)) {
-		swap(mine->slot[0], mine->slot[1]);
-		return mine->slot[0];
+	if (mv->slot_gen == gen && slot_has(mv->slot[1], gfn)) {
+		swap(mv->slot[0], mv->slot[1]);
+		return mv->slot[0];
 	}
 	slot = okvm_slot_find(vcpu->vm, gfn);
 	if (!slot || gen & 1)
 		return slot;
-	mine->slot[1] = mine->slot_gen == gen ? mine->slot[0] : NULL;
-	mine->slot[0] = slot;
-	mine->slot_gen = gen;
+	mv->slot[1] = mv->slot_gen == gen ? mv->slot[0] : NULL;
+	mv->slot[0] = slot;
+	mv->slot_gen = gen;
 	return slot;
 }
 
 struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 
 	*gen = okvm_slots_generation(vcpu->vm);
-	if (mine->slot_gen == *gen && slot_has(mine->slot[0], gfn))
-		return mine->slot[0];
+	if (mv->slot_gen == *gen && slot_has(mv->slot[0], gfn))
+		return mv->slot[0];
 	return slot_find(vcpu, gfn, *gen);
 }
 
 /* Allocate as many spare tables as a fault may need at most: one per level below the root. */
 static int fault_fill_spare(struct okvm_vcpu *vcpu)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 	int want = vcpu->vm->mmu->root.level - 1;
 
-	while (mine->nr_spare < want) {
+	while (mv->nr_spare < want) {
 		u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 
 		if (!table)
 			return -ENOMEM;
-		mine->spare[mine->nr_spare++] = table;
+		mv->spare[mv->nr_spare++] = table;
 	}
 	return 0;
 }
@@ -323,7 +323,7 @@ out:
 
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 	struct okvm_vm *vm = vcpu->vm;
 	u64 gen = okvm_slots_generation(vm);
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -333,7 +333,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 	if (gen & 1)
 		return false;
 	/* If the slots have not changed, there is still no memory at @gfn. */
-	if (mine->mmio_gfn == gfn && mine->mmio_gen == gen)
+	if (mv->mmio_gfn == gfn && mv->mmio_gen == gen)
 		return true;
 	rcu_read_lock();
 	if (!tdp_leaf(vm->mmu, gfn, &val, &level))
@@ -341,8 +341,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 	rcu_read_unlock();
 	if (!spte_is_mmio(val) || spte_mmio_gen(val) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
 		return false;
-	mine->mmio_gfn = gfn;
-	mine->mmio_gen = gen;
+	mv->mmio_gfn = gfn;
+	mv->mmio_gen = gen;
 	return true;
 }
 

@@ -110,7 +110,7 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
 	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))
 		cond_resched();
-	fault->again = verdict == WALK_AGAIN;
+	fault->gave_up = verdict == WALK_AGAIN;
 	return verdict ? OKVM_INVALID_GPA : result.gpa;
 }
 

@@ -191,7 +191,7 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT
- * @fault: output if the walk fails: the error code for #PF; or `again` is true if the walk was
+ * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true if the walk was
  *	given up, because other CPUs keep changing the tables while a signal or request is pending
  * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
  */

@@ -100,10 +100,10 @@ static int policy_tdp_vcpu_create(struct okvm_vcpu *vcpu)
 
 static void policy_tdp_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 
-	while (mine->nr_spare)
-		free_page((unsigned long)mine->spare[--mine->nr_spare]);
+	while (mv->nr_spare)
+		free_page((unsigned long)mv->spare[--mv->nr_spare]);
 }
 
 static int policy_tdp_load(struct okvm_vcpu *vcpu)
@@ -277,7 +277,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 	struct mmu_zap z;
 
 	policy->zap_begin(&z, mmu, yield);
-	z.gone = true;
+	z.frames_leave = true;
 	policy->zap_range(&z, start, end);
 	policy->zap_end(&z);
 }

@@ -32,8 +32,8 @@ enum okvm_invalidation;
  * @work: number of entries looked at since the lock was last taken
  * @flush: TLBs may still hold a removed translation
  * @yield: the lock may be dropped before the removal is complete
- * @gone: the frames may leave the guest's memory (slot deleted): shadow paging also zaps the tables
- *	that shadow them; false: only the host's pages behind the frames change
+ * @frames_leave: the frames may leave the guest's memory (slot deleted): shadow paging also zaps
+ *	the tables that shadow them; false: only the host's pages behind the frames change
  */
 struct mmu_zap {
 	struct okvm_mmu_vm *mmu;
@@ -41,7 +41,7 @@ struct mmu_zap {
 	unsigned int work;
 	bool flush;
 	bool yield;
-	bool gone;
+	bool frames_leave;
 };
 
 /**

@@ -297,13 +297,13 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 }
 
 /*
- * Drop all leaves that map @gfn, which is frame @i of a block with @frames. If @z->gone, also zap
- * the tables that shadow @gfn. Return: number of entries handled, for shadow_zap_yield()
+ * Drop all leaves that map @gfn, which is frame @i of a block with @frames. If @z->frames_leave,
+ * also zap the tables that shadow @gfn. Return: number of entries handled, for shadow_zap_yield()
  */
 static unsigned int zap_frame(struct mmu_zap *z, struct shadow_frames *frames, unsigned int i,
 			      gfn_t gfn)
 {
-	unsigned int tables = z->gone ? frames->shadowed[i] : 0;
+	unsigned int tables = z->frames_leave ? frames->shadowed[i] : 0;
 	u32 *head = &frames->rmap[i];
 	unsigned int leaves = *head ? chain_drop(z->mmu->shadow, head) : 0;
 
@@ -332,7 +332,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 		return;
 	/* Also flush if leaves of the block were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
-	if (z->gone && all)
+	if (z->frames_leave && all)
 		block_put(sh, b, nr);
 }
 
@@ -344,7 +344,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 	lockdep_assert_held_write(&z->mmu->lock);
 	/* Direct tables shadow no frame, so that only shadow_zap_all() finds them. */
-	if (z->gone && !start && end == ~0ULL)
+	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
 		block_part(nr, start, end, &i, &to);

@@ -77,14 +77,14 @@ void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t)
 
 int shadow_fill_spare(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 
-	while (mine->nr_spare < SHADOW_SPARE) {
+	while (sv->nr_spare < SHADOW_SPARE) {
 		struct shadow_table *t = table_alloc(shadow_of(vcpu));
 
 		if (!t)
 			return -ENOMEM;
-		mine->spare[mine->nr_spare++] = t;
+		sv->spare[sv->nr_spare++] = t;
 	}
 	return 0;
 }
@@ -196,14 +196,14 @@ static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 
 static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_vm *sh = shadow_of(vcpu);
 	struct shadow_table *t;
 
-	if (OKVM_BUG_ON(vcpu->vm, !mine->nr_spare) ||
+	if (OKVM_BUG_ON(vcpu->vm, !sv->nr_spare) ||
 	    (!(role & ROLE_DIRECT) && table_refused(sh, gfn)))
 		return NULL;
-	t = mine->spare[--mine->nr_spare];
+	t = sv->spare[--sv->nr_spare];
 	t->gfn = gfn;
 	t->role = role;
 	t->used = true;

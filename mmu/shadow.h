@@ -307,9 +307,9 @@ struct shadow_vcpu {
 /**
  * shadow_forget_walk() - discard the fast handler's walk, as root or paging mode of the vCPU change
  */
-static inline void shadow_forget_walk(struct shadow_vcpu *mine)
+static inline void shadow_forget_walk(struct shadow_vcpu *sv)
 {
-	mine->fault.walked = false;
+	sv->fault.walked = false;
 }
 
 static inline struct shadow_vm *shadow_of(const struct okvm_vcpu *vcpu)

@@ -102,21 +102,21 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 #define FAULT_GIVE_UP	2
 
 /*
- * Return the address of @gfn's count in @mine->gave_up. If @gfn has none, a count of 0 replaces the
+ * Return the address of @gfn's count in @sv->gave_up. If @gfn has none, a count of 0 replaces the
  * oldest one.
  */
-static unsigned int *gave_up_count(struct shadow_vcpu *mine, gfn_t gfn)
+static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 {
 	unsigned int i;
 
 	for (i = 0; i < SHADOW_GAVE_UP; i++) {
-		if (mine->gave_up[i].gfn == gfn)
-			return &mine->gave_up[i].times;
+		if (sv->gave_up[i].gfn == gfn)
+			return &sv->gave_up[i].times;
 	}
-	i = mine->gave_up_next++ % SHADOW_GAVE_UP;
-	mine->gave_up[i].gfn = gfn;
-	mine->gave_up[i].times = 0;
-	return &mine->gave_up[i].times;
+	i = sv->gave_up_next++ % SHADOW_GAVE_UP;
+	sv->gave_up[i].gfn = gfn;
+	sv->gave_up[i].times = 0;
+	return &sv->gave_up[i].times;
 }
 
 /*
@@ -185,8 +185,8 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
  * allows: such a change needs no TLB flush.
  * Return: false if the leaf has to be dropped and made anew
  */
-static bool map_again(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
-		      u64 leaf, u64 what)
+static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
+			u64 leaf, u64 what)
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
@@ -214,7 +214,7 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	u64 old = READ_ONCE(t->entry[i]);
 
-	if (old && map_again(f, t, i, old, leaf, what))
+	if (old && map_upgrade(f, t, i, old, leaf, what))
 		return OKVM_FAULT_FIXED;
 	if (old && !f->exclusive)
 		return SHADOW_EXCLUSIVE;
@@ -649,12 +649,12 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 
 static void fault_count(const struct shadow_fault *f, bool spurious)
 {
-	struct shadow_vcpu *mine = f->vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = f->vcpu->mmu->shadow;
 
-	if (!spurious || mine->idle_gva != f->gva)
-		mine->idle = 0;
-	mine->idle_gva = f->gva;
-	mine->idle += spurious;
+	if (!spurious || sv->idle_gva != f->gva)
+		sv->idle = 0;
+	sv->idle_gva = f->gva;
+	sv->idle += spurious;
 }
 
 /*

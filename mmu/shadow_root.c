@@ -69,11 +69,11 @@ static bool root_alive(const struct shadow_root *r)
 	return r->role && !r->incomplete;
 }
 
-static struct shadow_root *root_find(struct shadow_vcpu *mine, const struct shadow_root *key)
+static struct shadow_root *root_find(struct shadow_vcpu *sv, const struct shadow_root *key)
 {
 	struct shadow_root *r;
 
-	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
+	for (r = sv->root; r < sv->root + SHADOW_ROOTS; r++) {
 		if (r->role == key->role && !memcmp(r->key, key->key, sizeof(key->key)) &&
 		    root_alive(r))
 			return r;
@@ -93,16 +93,16 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 }
 
 /* Choose the root to be replaced, preferably one with a dead table: such a root is unusable. */
-static struct shadow_root *root_victim(struct shadow_vcpu *mine)
+static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 {
 	struct shadow_root *r;
 
-	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
+	for (r = sv->root; r < sv->root + SHADOW_ROOTS; r++) {
 		if (!root_alive(r))
 			return r;
 	}
-	mine->victim = (mine->victim + 1) % SHADOW_ROOTS;
-	return &mine->root[mine->victim];
+	sv->victim = (sv->victim + 1) % SHADOW_ROOTS;
+	return &sv->root[sv->victim];
 }
 
 /*
@@ -151,9 +151,9 @@ static void root_fill(struct okvm_vcpu *vcpu, struct shadow_root *r, const struc
 
 static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root *key)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_vm *sh = shadow_of(vcpu);
-	struct shadow_root *r = root_victim(mine);
+	struct shadow_root *r = root_victim(sv);
 	bool there[4];
 	int ret;
 
@@ -169,9 +169,9 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root 
 }
 
 /* Fill in the four PDPTEs for @r. Hardware reads them from memory below 4 GiB. */
-static u64 *root_pae(struct shadow_vcpu *mine, const struct shadow_root *r)
+static u64 *root_pae(struct shadow_vcpu *sv, const struct shadow_root *r)
 {
-	u64 *pdpte = mine->pae[r - mine->root];
+	u64 *pdpte = sv->pae[r - sv->root];
 	unsigned int i;
 
 	for (i = 0; i < 4; i++)
@@ -198,23 +198,23 @@ static void root_use(struct okvm_vcpu *vcpu, struct shadow_root *r)
 
 int shadow_load(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_root key, *r;
 
-	if (vcpu->mmu->mode.levels < 4 && !mine->pae) {
-		mine->pae = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32);
-		if (!mine->pae)
+	if (vcpu->mmu->mode.levels < 4 && !sv->pae) {
+		sv->pae = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_DMA32);
+		if (!sv->pae)
 			return -ENOMEM;
 	}
-	shadow_forget_walk(mine);
+	shadow_forget_walk(sv);
 	root_key(vcpu, &key);
-	r = root_find(mine, &key);
+	r = root_find(sv, &key);
 	if (!r) {
 		r = root_make(vcpu, &key);
 		if (IS_ERR(r))
 			return PTR_ERR(r);
 	}
-	mine->cur = r;
+	sv->cur = r;
 	sync_root(vcpu);
 	root_use(vcpu, r);
 	return 0;
@@ -223,15 +223,15 @@ int shadow_load(struct okvm_vcpu *vcpu)
 /* Find a kept root for the guest's CR3, with the present root's role (4 or 5 levels). */
 static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct walk_regs regs;
 	struct shadow_root *r;
 	gfn_t gfn;
 
 	okvm_arch_walk_regs(vcpu, &regs);
 	gfn = root_frame(&vcpu->mmu->mode, regs.cr3);
-	for (r = mine->root; r < mine->root + SHADOW_ROOTS; r++) {
-		if (r->role == mine->cur->role && r->key[0] == gfn && !r->incomplete &&
+	for (r = sv->root; r < sv->root + SHADOW_ROOTS; r++) {
+		if (r->role == sv->cur->role && r->key[0] == gfn && !r->incomplete &&
 		    r->top[0] && !READ_ONCE(r->top[0]->dead))
 			return r;
 	}
@@ -244,37 +244,37 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
  */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_root *r;
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
 	 * when the guest flushes after a write, this read sees nr_unsync.
 	 */
-	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !mine->cur)
+	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !sv->cur)
 		return false;
 	r = root_find_long(vcpu);
 	if (!r)
 		return false;
-	shadow_forget_walk(mine);
-	mine->cur = r;
+	shadow_forget_walk(sv);
+	sv->cur = r;
 	root_use(vcpu, r);
 	return true;
 }
 
 void shadow_unload(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_vm *sh = shadow_of(vcpu);
 	unsigned int i;
 
-	if (!mine)
+	if (!sv)
 		return;
-	shadow_forget_walk(mine);
+	shadow_forget_walk(sv);
 	write_lock(&sh->mmu->lock);
-	mine->cur = NULL;
+	sv->cur = NULL;
 	for (i = 0; i < SHADOW_ROOTS; i++)
-		root_put(sh, &mine->root[i]);
+		root_put(sh, &sv->root[i]);
 	write_unlock(&sh->mmu->lock);
 }
 
@@ -286,14 +286,14 @@ int shadow_vcpu_create(struct okvm_vcpu *vcpu)
 
 void shadow_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
-	struct shadow_vcpu *mine = vcpu->mmu->shadow;
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 
-	if (!mine)
+	if (!sv)
 		return;
 	shadow_unload(vcpu);
-	while (mine->nr_spare)
-		shadow_free_spare(shadow_of(vcpu), mine->spare[--mine->nr_spare]);
-	free_page((unsigned long)mine->pae);
+	while (sv->nr_spare)
+		shadow_free_spare(shadow_of(vcpu), sv->spare[--sv->nr_spare]);
+	free_page((unsigned long)sv->pae);
 	vcpu->mmu->shadow = NULL;
-	kfree(mine);
+	kfree(sv);
 }

@@ -72,14 +72,14 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
  */
 static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
-	struct okvm_mmu_vcpu *mine = f->vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = f->vcpu->mmu;
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	bool split = spte_is_leaf(old, level);
 	u64 *table, new;
 
-	if (OKVM_BUG_ON(mmu->vm, !mine->nr_spare))
+	if (OKVM_BUG_ON(mmu->vm, !mv->nr_spare))
 		return NULL;
-	table = mine->spare[mine->nr_spare - 1];
+	table = mv->spare[mv->nr_spare - 1];
 	if (split)
 		tdp_fill_split(mmu, table, old, level);
 	new = spte_table(mmu->fmt, __pa(table));
@@ -90,7 +90,7 @@ static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 			clear_page(table);
 		return spte_is_table(old, level) ? iter_table_of(old) : NULL;
 	}
-	mine->nr_spare--;
+	mv->nr_spare--;
 	tdp_count(mmu, OKVM_VM_STAT_TABLES, 1);
 	tdp_account(table, 1);
 	if (new & SPTE_NX_SPLIT)
@@ -248,7 +248,7 @@ static void zap_finish(struct mmu_zap *z)
  * Return true if mmu->lock should be yielded. Each yield costs a flush and lets all vCPUs that have
  * faulted take the lock. ZAP_TURN limits how often that happens during a zap.
  */
-static bool zap_turn_over(const struct mmu_zap *z)
+static bool zap_should_yield(const struct mmu_zap *z)
 {
 	if (!z->yield)
 		return false;
@@ -256,7 +256,7 @@ static bool zap_turn_over(const struct mmu_zap *z)
 }
 
 /* Flush what was removed so far, and yield mmu->lock. */
-static void zap_let_in(struct mmu_zap *z)
+static void zap_flush_and_yield(struct mmu_zap *z)
 {
 	zap_finish(z);
 	cond_resched_rwlock_write(&z->mmu->lock);
@@ -266,9 +266,9 @@ static void zap_let_in(struct mmu_zap *z)
 static void zap_yield(struct mmu_zap *z, struct iter *it)
 {
 	z->work++;
-	if (!iter_moved(it) || !zap_turn_over(z))
+	if (!iter_moved(it) || !zap_should_yield(z))
 		return;
-	zap_let_in(z);
+	zap_flush_and_yield(z);
 	iter_restart(it);
 }
 
@@ -364,8 +364,8 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 	lockdep_assert_held_write(&z->mmu->lock);
 	/* The zap of the previous range was progress, so that the lock may be yielded here. */
-	if (z->work && zap_turn_over(z))
-		zap_let_in(z);
+	if (z->work && zap_should_yield(z))
+		zap_flush_and_yield(z);
 	/* Go from level 2 up: a table is removed when all tables below it are gone. */
 	for (level = 2; level <= z->mmu->root.level; level++) {
 		zap_pass(z, start, end, level);

@@ -92,13 +92,13 @@ int okvm_mmu_vcpu_create(struct okvm_vcpu *vcpu)
 
 void okvm_mmu_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
-	struct okvm_mmu_vcpu *mine = vcpu->mmu;
+	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 
-	if (!mine)
+	if (!mv)
 		return;
 	vcpu->vm->mmu->policy->vcpu_destroy(vcpu);
 	vcpu->mmu = NULL;
-	kfree(mine);
+	kfree(mv);
 }
 
 void okvm_mmu_flush_vm(struct okvm_vm *vm)
@@ -156,7 +156,7 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
  * Zap all MMIO entries before the generation numbers in them wrap. The generation is odd during the
  * zap, so that no MMIO entry is made.
  */
-void okvm_mmu_slots_turn(struct okvm_vm *vm, u64 next)
+void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next)
 {
 	if ((next >> 1 & SPTE_MMIO_GEN_MASK) == SPTE_MMIO_GEN_MASK)
 		vm->mmu->policy->zap_mmio(vm->mmu);

@@ -43,7 +43,7 @@ static inline u8 walk_maxphyaddr(u8 bits)
 /** struct walk_fault - output of a failed walk: the #PF that the guest shall get */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
-	bool again;		/* okvm_mmu_gva_to_gpa() gave up the walk: no #PF */
+	bool gave_up;		/* okvm_mmu_gva_to_gpa() gave up the walk: no #PF */
 };
 
 /** struct walk_regs - registers, besides the paging mode, that a walk depends on */

@@ -382,7 +382,7 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {
 		hw->vmcs.entry_info = 0;
-		vmx_events_given(vcpu);
+		vmx_events_clear_injected(vcpu);
 	}
 }
 

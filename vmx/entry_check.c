@@ -179,7 +179,7 @@ static u32 event_reserved(const struct vmx_entry *e, const struct vmx_entry_rule
 
 static u32 event_error_bit(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
-	bool given = e->f[VMX_F_EVENT] & INTR_INFO_DELIVER_CODE_MASK, hard, due;
+	bool has_error = e->f[VMX_F_EVENT] & INTR_INFO_DELIVER_CODE_MASK, hard, due;
 
 	if (event_type(e) == EVENT_NO)
 		return VMX_F_NONE;
@@ -188,7 +188,7 @@ static u32 event_error_bit(const struct vmx_entry *e, const struct vmx_entry_rul
 	if (hard && e->cpu->msrs.basic & BIT_ULL(56))
 		return VMX_F_NONE;
 	due = hard && event_vector(e) < 32 && VECTORS_WITH_ERROR & BIT(event_vector(e));
-	return given != due ? rule->fields[0] : VMX_F_NONE;
+	return has_error != due ? rule->fields[0] : VMX_F_NONE;
 }
 
 static u32 event_error_code(const struct vmx_entry *e, const struct vmx_entry_rule *rule)

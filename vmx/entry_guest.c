@@ -98,7 +98,11 @@ static bool v86(const struct vmx_entry *e)
 	return e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_VM;
 }
 
-/* Do the rules for access rights apply to @seg? In virtual-8086 mode, v86_part() checks them. */
+/*
+ * Do the rules of seg_find() apply to @seg? They do not apply to an unusable register other than CS
+ * and TR. In virtual-8086 mode they apply to LDTR and TR only, because v86_part() checks the other
+ * segment registers.
+ */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
 	if (seg == TR)
@@ -425,7 +429,7 @@ static u32 inactive_and_blocked(const struct vmx_entry *e, const struct vmx_entr
 }
 
 /* Return true if the event may be injected into a guest in activity state @state. */
-static bool wakes(const struct vmx_entry *e, unsigned int state)
+static bool event_allowed_in(const struct vmx_entry *e, unsigned int state)
 {
 	unsigned int type = event_type(e), vector = event_vector(e);
 
@@ -444,8 +448,8 @@ static bool wakes(const struct vmx_entry *e, unsigned int state)
 
 static u32 event_while_inactive(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
-	return event_type(e) != EVENT_NO && !wakes(e, e->f[rule->fields[0]]) ? rule->fields[0] :
-										VMX_F_NONE;
+	return event_type(e) != EVENT_NO && !event_allowed_in(e, e->f[rule->fields[0]]) ?
+	       rule->fields[0] : VMX_F_NONE;
 }
 
 static u32 sti_and_ss(const struct vmx_entry *e, const struct vmx_entry_rule *rule)

@@ -157,8 +157,11 @@ static enum entry_end enter(const struct vmx_entry *e)
 	return WENT_IN;
 }
 
-/* Reserve this CPU for a test until cpu_give(). No VM may have its VMCS loaded on this CPU. */
-static void cpu_take(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr *idt)
+/*
+ * Save the CPU's state for cpu_state_restore(), and reserve the CPU for a test until then. No VM
+ * may have its VMCS loaded on this CPU.
+ */
+static void cpu_state_save(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr *idt)
 {
 	preempt_disable();
 	local_irq_save(*flags);
@@ -169,7 +172,8 @@ static void cpu_take(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr
 	write_others();
 }
 
-static void cpu_give(unsigned long flags, const struct desc_ptr *gdt, const struct desc_ptr *idt)
+static void cpu_state_restore(unsigned long flags, const struct desc_ptr *gdt,
+			      const struct desc_ptr *idt)
 {
 	vmx_insn_vmclear(virt_to_phys(test_vmcs));
 	native_load_gdt(gdt);
@@ -185,13 +189,13 @@ static enum entry_end enter_here(struct vmx_entry *e, const struct entry_case *c
 	unsigned long flags;
 	enum entry_end end;
 
-	cpu_take(&flags, &gdt, &idt);
+	cpu_state_save(&flags, &gdt, &idt);
 	base(e, kind);
 	if (c)
 		entry_apply(e, c);
 	relocate(e);
 	end = enter(e);
-	cpu_give(flags, &gdt, &idt);
+	cpu_state_restore(flags, &gdt, &idt);
 	return end;
 }
 
@@ -419,7 +423,7 @@ static void one_state(struct tally *tally)
 	enum entry_end end;
 	bool fault;
 
-	cpu_take(&flags, &gdt, &idt);
+	cpu_state_save(&flags, &gdt, &idt);
 	base(&e, kind);
 	was = e;
 	mutate(&e);
@@ -434,11 +438,11 @@ static void one_state(struct tally *tally)
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {
 		tally->skipped++;
-		cpu_give(flags, &gdt, &idt);
+		cpu_state_restore(flags, &gdt, &idt);
 		return;
 	}
 	end = enter(&e);
-	cpu_give(flags, &gdt, &idt);
+	cpu_state_restore(flags, &gdt, &idt);
 	tally->entered += end == WENT_IN;
 	tally->refused += end != WENT_IN;
 	if (end == end_of(rule))

@@ -160,7 +160,7 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	vmcs_exec_set(&hw->vmcs, exec);
 }
 
-void vmx_events_given(struct okvm_vcpu *vcpu)
+void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
 

@@ -29,7 +29,7 @@ static bool uret_efer;		/* VM entry cannot load EFER: EFER.SCE is a user-return 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
 	u64 now[URET_SLOTS];
-	bool known;		/* @host has been read on this CPU */
+	bool host_read;		/* @host has been read on this CPU */
 	bool guests;		/* at least one MSR has a guest's value */
 #ifdef CONFIG_USER_RETURN_NOTIFIER
 	struct user_return_notifier urn;
@@ -123,7 +123,7 @@ void vmx_uret_cpu_off(void)
 
 	if (c->registered)
 		uret_on_return(&c->urn);
-	c->known = false;
+	c->host_read = false;
 	this_cpu_write(vmx_uret_owner, NULL);
 }
 #else
@@ -143,7 +143,7 @@ void vmx_uret_put(void)
 void vmx_uret_cpu_off(void)
 {
 	uret_restore(this_cpu_ptr(&uret_cpu));
-	this_cpu_write(uret_cpu.known, false);
+	this_cpu_write(uret_cpu.host_read, false);
 	this_cpu_write(vmx_uret_owner, NULL);
 }
 #endif
@@ -158,7 +158,7 @@ static void uret_read_host(struct uret_cpu *c)
 		rdmsrl(uret_msr(i), c->host[i]);
 		c->now[i] = c->host[i];
 	}
-	c->known = true;
+	c->host_read = true;
 }
 
 static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u64 host)
@@ -200,7 +200,7 @@ void vmx_uret_load(struct okvm_hw_vcpu *hw)
 	unsigned int i, mask;
 	u64 val;
 
-	if (unlikely(!c->known))
+	if (unlikely(!c->host_read))
 		uret_read_host(c);
 	if (hw->uret_stale)
 		hw->uret_mask = uret_wanted(hw);

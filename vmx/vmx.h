@@ -325,8 +325,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_given() - clear the injected events after a VM entry has begun to deliver one */
-void vmx_events_given(struct okvm_vcpu *vcpu);
+/** vmx_events_clear_injected() - clear what was injected: a VM entry has begun to deliver it */
+void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
 /** vmx_events_cut_short() - inject the event in hw->idt_info again: its delivery caused the exit */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
 /** vmx_nmi_unblocked() - block NMIs again if a faulting IRET has unblocked them (@unblocked) */

@@ -39,7 +39,7 @@ static bool is_loaded(const char *name)
 	return module;
 }
 
-static void emergency_give_back(struct work_struct *work)
+static void emergency_unregister_work(struct work_struct *work)
 {
 	mutex_lock(&emergency_lock);
 	if (!emergency_users && emergency_off) {
@@ -49,7 +49,7 @@ static void emergency_give_back(struct work_struct *work)
 	mutex_unlock(&emergency_lock);
 }
 
-static DECLARE_DELAYED_WORK(emergency_work, emergency_give_back);
+static DECLARE_DELAYED_WORK(emergency_work, emergency_unregister_work);
 
 void okvm_emergency_get(void (*off)(void), const char *upstream)
 {
@@ -71,5 +71,5 @@ void okvm_emergency_put(void)
 void okvm_emergency_end(void)
 {
 	cancel_delayed_work_sync(&emergency_work);
-	emergency_give_back(NULL);
+	emergency_unregister_work(NULL);
 }

@@ -41,13 +41,13 @@ static u64 host_xcr0(u32 caps)
 
 static u64 host_efer_reserved(void)
 {
-	u64 known = EFER_SCE | EFER_LME | EFER_LMA;
+	u64 defined = EFER_SCE | EFER_LME | EFER_LMA;
 
 	if (boot_cpu_has(X86_FEATURE_NX))
-		known |= EFER_NX;
+		defined |= EFER_NX;
 	if (boot_cpu_has(X86_FEATURE_FXSR_OPT))
-		known |= EFER_FFXSR;
-	return ~known;
+		defined |= EFER_FFXSR;
+	return ~defined;
 }
 
 static struct okvm_host *host_create(u32 caps)

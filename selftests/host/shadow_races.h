@@ -80,7 +80,7 @@ TEST(a_block_is_used_again_while_it_goes)
 		between = touch_between;
 		resched = true;
 		shadow_zap_begin(&z, &mmu, true);
-		z.gone = true;
+		z.frames_leave = true;
 		shadow_zap_range(&z, 512, 1024);
 		between = NULL;
 		shadow_zap_end(&z);

@@ -459,7 +459,7 @@ static void slot_change(unsigned int i, bool there, u32 flags)
 	slots_gen += 2;
 	slot_there[i] = false;
 	shadow_zap_begin(&z, &mmu, true);
-	z.gone = true;
+	z.frames_leave = true;
 	shadow_zap_range(&z, i * 512, i * 512 + 512);
 	shadow_zap_end(&z);
 	for (int c = 0; c < CPUS; c++) {
@@ -565,7 +565,7 @@ static void hole_change(void)
 	mmu.hole_gfn = HOLE;
 	mmu.hole_pfn = mmu.hole_pfn ? 0 : HOLE_PFN;
 	shadow_zap_begin(&z, &mmu, false);
-	z.gone = true;
+	z.frames_leave = true;
 	shadow_zap_range(&z, HOLE, HOLE + 1);
 	shadow_zap_end(&z);
 }

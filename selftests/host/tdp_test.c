@@ -22,8 +22,8 @@ static struct okvm_mmu_vm mmu = {
 	.vm = &vm, .fmt = &spte_fmt_ept, .root.level = 4, .max_level = 3,
 };
 
-static struct okvm_mmu_vcpu mine;
-static struct okvm_vcpu vcpu = { .vm = &vm, .mmu = &mine };
+static struct okvm_mmu_vcpu mv;
+static struct okvm_vcpu vcpu = { .vm = &vm, .mmu = &mv };
 static struct okvm_memslot slot = { .base = 0, .npages = 1ull << 30, .hva = 1ul << 40 };
 static struct folio one_folio;
 
@@ -224,7 +224,7 @@ static void start(void)
 {
 	memset(&vm, 0, sizeof(vm));
 	memset(&host, 0, sizeof(host));
-	memset(&mine, 0, sizeof(mine));
+	memset(&mv, 0, sizeof(mv));
 	vm.mmu = &mmu;
 	mmu.root.table = (u64 *)get_zeroed_page(0);
 	mmu.nx_cursor = 0;
@@ -239,16 +239,16 @@ static void end(void)
 	for (int i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_NX_SPLITS; i++)
 		EXPECT_EQ(atomic64_read(&vm.stat[i]), 0);
 	tdp_free_tree(mmu.root.table, mmu.root.level);
-	while (mine.nr_spare)
-		free_page((unsigned long)mine.spare[--mine.nr_spare]);
+	while (mv.nr_spare)
+		free_page((unsigned long)mv.spare[--mv.nr_spare]);
 	EXPECT_EQ(pages_allocated, 0);
 	EXPECT_EQ(tables_accounted, 0);
 }
 
 static void fill_spare(void)
 {
-	while (mine.nr_spare < mmu.root.level - 1)
-		mine.spare[mine.nr_spare++] = (u64 *)get_zeroed_page(0);
+	while (mv.nr_spare < mmu.root.level - 1)
+		mv.spare[mv.nr_spare++] = (u64 *)get_zeroed_page(0);
 }
 
 static void map_as(gfn_t gfn, int level, int nx_level, u8 need)

@@ -11,7 +11,7 @@ mirror()
 	local codename
 	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 	apt-get indextargets --format "\$(RELEASE) \$(REPO_URI)" 'Created-By: Packages' |
-		awk -v suite="$codename" '$1 == suite { print $2; exit }'
+		awk -v suite="$codename" '$1 == suite && !n++ { print $2 }'
 }
 
 # private_apt DIR ARGS...

@@ -14,7 +14,7 @@ int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);
 int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);
-/** okvm_load_cr3() - Load CR3 without checks; with PAE paging also arch->pdptrs */
+/** okvm_load_cr3() - Set CR3 without checks; with PAE paging also mark arch->pdptrs dirty */
 void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 /** okvm_load_efer() - Load EFER, with LMA, without checks (KVM_SET_SREGS, KVM_SET_MSRS) */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);

@@ -190,7 +190,7 @@ static int event_take_irq(struct okvm_vcpu *vcpu)
 
 /* ---- delivery ---- */
 
-static void event_give_exception(struct okvm_vcpu *vcpu, bool again)
+static void backend_inject_exception(struct okvm_vcpu *vcpu, bool reinjected)
 {
 	const struct okvm_exception *exc = &vcpu->arch->ev.exc;
 
@@ -198,15 +198,15 @@ static void event_give_exception(struct okvm_vcpu *vcpu, bool again)
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		vcpu->arch->ev.exc.has_error = false;
 	trace_kvm_inj_exception(exc->vector, exc->has_error,
-				exc->has_error ? exc->error_code : 0, again);
+				exc->has_error ? exc->error_code : 0, reinjected);
 	vcpu->arch->event_ops->inject_exception(vcpu);
 }
 
-static void event_give_irq(struct okvm_vcpu *vcpu, bool again)
+static void backend_inject_irq(struct okvm_vcpu *vcpu, bool reinjected)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
-	trace_kvm_inj_virq(ev->irq.vector, ev->irq.soft, again);
+	trace_kvm_inj_virq(ev->irq.vector, ev->irq.soft, reinjected);
 	vcpu->arch->event_ops->inject_irq(vcpu);
 }
 
@@ -216,11 +216,11 @@ static void event_reinject(struct okvm_vcpu *vcpu)
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (ev->exc.injected)
-		event_give_exception(vcpu, true);
+		backend_inject_exception(vcpu, true);
 	else if (ev->nmi_injected)
 		ops->inject_nmi(vcpu);
 	else
-		event_give_irq(vcpu, true);
+		backend_inject_irq(vcpu, true);
 }
 
 static void event_inject_exception(struct okvm_vcpu *vcpu)
@@ -236,7 +236,7 @@ static void event_inject_exception(struct okvm_vcpu *vcpu)
 	exc->pending = false;
 	exc->injected = true;
 	vcpu->stat[OKVM_STAT_EXC_INJECTED]++;
-	event_give_exception(vcpu, false);
+	backend_inject_exception(vcpu, false);
 }
 
 static void event_inject_nmi(struct okvm_vcpu *vcpu)
@@ -259,7 +259,7 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 	ev->irq.soft = false;
 	ev->irq.vector = vector;
 	vcpu->stat[OKVM_STAT_IRQ_INJECTED]++;
-	event_give_irq(vcpu, false);
+	backend_inject_irq(vcpu, false);
 }
 
 /*

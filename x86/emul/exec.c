@@ -240,7 +240,10 @@ void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned in
 	emul_set_gpr(ctx, reg, val);
 }
 
-/* Add to the bits of a register that @mask selects; a 32-bit sum clears the upper half. */
+/*
+ * Add @delta to register @reg. The sum has the width of @mask: a 16-bit sum keeps the register's
+ * upper bits, a 32-bit sum clears them.
+ */
 void emul_add_reg(struct emul_ctx *ctx, unsigned int reg, u64 delta, u64 mask)
 {
 	u64 old = emul_gpr(ctx, reg);

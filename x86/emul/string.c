@@ -137,7 +137,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 {
 	u64 mask = emul_ad_mask(ctx), after = ctx->next_rip, left, done;
 	u32 budget = ctx->rflags & X86_EFLAGS_TF ? 1 : ctx->rep_limit;
-	bool last, again = false;
+	bool last, later_batch = false;
 	enum emul_rc rc;
 
 	if (!ctx->insn.rep)
@@ -149,9 +149,9 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
 		/*
 		 * A VM exit for INS or OUTS saves RF as 0 (SDM "Saving RIP, RSP, RFLAGS, and SSP").
-		 * Do the same for an exit to userspace with a later batch.
+		 * A later batch has no VM exit of its own, so clear RF for its exit to userspace.
 		 */
-		if (rc == EMUL_IO && again && (ctx->insn.opcode & 0xfc) == 0x6c)
+		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
 		if (rc != EMUL_OK)
 			return rc;
@@ -159,7 +159,10 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		emul_add_reg(ctx, EMUL_RCX, -done, mask);
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
-		/* An interrupt or fault between iterations pushes RF as 1 (SDM "Restart Flag"). */
+		/*
+		 * An interrupt or fault between iterations pushes RF as 1 (SDM
+		 * "Instruction-Breakpoint Exception Condition").
+		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		if (!last)
 			ctx->flags |= X86_EFLAGS_RF;
@@ -168,7 +171,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 			return EMUL_OK;
 		if (ctx->stop)
 			break;
-		again = true;
+		later_batch = true;
 	}
 	if (left)
 		ctx->out |= EMUL_OUT_AGAIN | EMUL_OUT_ITERATED;

@@ -338,7 +338,8 @@ static const struct emul_opcode x87_df_mem[8] = {
 };
 
 /*
- * Opcode D9 with registers: FNOP, constants, FDECSTP and FINCSTP are emulated, but no arithmetic.
+ * Opcode D9 with registers: FLD, FXCH, FNOP, the loads of constants, FDECSTP and FINCSTP are
+ * emulated, but no arithmetic.
  */
 static const struct emul_opcode x87_d9_d[8] = { [0] = XREG };
 static const struct emul_opcode x87_d9_e8[8] = { [0 ... 6] = XREG };

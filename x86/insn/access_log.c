@@ -304,7 +304,10 @@ void okvm_log_answer(struct okvm_emulation *e)
 
 	if (!e->wait_len)
 		return;
-	/* Userspace has read for the newest entry, because that read ended the execution. */
+	/*
+	 * Userspace has answered the read of the newest entry: the emulator stopped at this read,
+	 * and has logged nothing since.
+	 */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?
 	       vcpu->pio_page : (void *)vcpu->run->mmio.data, e->wait_len);

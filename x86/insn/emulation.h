@@ -84,7 +84,7 @@ struct emul_post {
 };
 
 /**
- * struct emul_known - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
+ * struct emul_cached_mov - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
  * @cr: a MOV to or from a control register; only @mov.reg is valid in @mov
@@ -93,7 +93,7 @@ struct emul_post {
  * @note: the translation of @rip, which must still hold when the entry is used
  * @mov: the decoded MOV
  */
-struct emul_known {
+struct emul_cached_mov {
 	u8 len;
 	u8 cpl;
 	bool cr;
@@ -104,7 +104,7 @@ struct emul_known {
 	struct emul_mov mov;
 };
 
-#define EMUL_KNOWN		8
+#define EMUL_MOV_CACHE		8
 
 /**
  * struct okvm_emulation - emulation state of a vCPU; kept across exits to userspace
@@ -134,9 +134,9 @@ struct emul_known {
  * @raced: the emulation was given up because the guest's page tables kept changing; see
  *	okvm_emul_raced()
  * @note: translation of the instruction's address, if known
- * @known: the last decoded MOVs
- * @known_next: the entry of @known to be replaced next
- * @again: the entry of @known for which userspace reads
+ * @mov_cache: the last decoded MOVs
+ * @mov_cache_next: the entry of @mov_cache to be replaced next
+ * @read_for: the entry of @mov_cache for which userspace reads
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
  * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
@@ -166,9 +166,9 @@ struct okvm_emulation {
 	bool raced;
 
 	struct okvm_note note;
-	struct emul_known known[EMUL_KNOWN];
-	unsigned int known_next;
-	const struct emul_known *again;
+	struct emul_cached_mov mov_cache[EMUL_MOV_CACHE];
+	unsigned int mov_cache_next;
+	const struct emul_cached_mov *read_for;
 
 	u8 io_buf[EMUL_IO_BATCH];
 	u8 log_data[EMUL_LOG_BYTES];
@@ -216,10 +216,10 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_give() - Give userspace the queued writes of a finished instruction
+ * okvm_emul_finish() - Give userspace the queued writes of a finished instruction
  * Return: outcome; after the last write, the outcome of a single-step trap, if one follows
  */
-int okvm_emul_give(struct okvm_emulation *e);
+int okvm_emul_finish(struct okvm_emulation *e);
 /** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
 int okvm_emul_impossible(struct okvm_emulation *e);
 /** okvm_emul_user() - Exit to userspace, which must do a read or an MSR access. Return: outcome */
@@ -232,8 +232,8 @@ int okvm_emul_user(struct okvm_emulation *e);
  * Return: true if executed; *@outcome is set
  */
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
-/** okvm_emul_know_cr() - Remember the decoded instruction if it is MOV to or from CR */
-void okvm_emul_know_cr(struct okvm_emulation *e);
+/** okvm_emul_cache_mov_cr() - Remember the decoded instruction if it is MOV to or from CR */
+void okvm_emul_cache_mov_cr(struct okvm_emulation *e);
 /** okvm_emul_direct_done() - Finish the plain MOV for which userspace has read. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 

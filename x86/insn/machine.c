@@ -52,7 +52,7 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 {
 	if (gpa != OKVM_INVALID_GPA)
 		return EMUL_OK;
-	if (fault->again) {
+	if (fault->gave_up) {
 		emul_of(ctx)->raced = true;
 		return EMUL_UNHANDLEABLE;
 	}
@@ -63,7 +63,7 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
  * Must a page walk go on trying after other vCPUs have changed a page-table entry during each try?
  * Yes, if KVM_RUN cannot begin the emulation again, unless the thread has a fatal signal.
  */
-static bool goes_on(const struct okvm_emulation *e)
+static bool must_retry_walk(const struct okvm_emulation *e)
 {
 	return !e->repeatable && !fatal_signal_pending(current);
 }
@@ -74,7 +74,7 @@ static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 
 	do {
 		*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
-	} while (fault.again && goes_on(emul_of(ctx)));
+	} while (fault.gave_up && must_retry_walk(emul_of(ctx)));
 	return translated(ctx, la, *gpa, &fault);
 }
 
@@ -88,7 +88,7 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 		gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
 						OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0),
 						&fault, &emul_of(ctx)->note);
-	} while (fault.again && goes_on(emul_of(ctx)));
+	} while (fault.gave_up && must_retry_walk(emul_of(ctx)));
 	rc = translated(ctx, la, gpa, &fault);
 	if (rc != EMUL_OK)
 		return rc;
@@ -167,8 +167,8 @@ static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned in
  * are done, a device has done them. The device then does the others, too, even if the VMM has added
  * memory at that address since.
  */
-static enum emul_rc access_go(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
-			      bool write)
+static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
+				 bool write)
 {
 	unsigned int first = access_first(entry), end;
 	enum emul_rc rc;
@@ -220,7 +220,7 @@ static enum emul_rc op_read(struct emul_ctx *ctx, u64 la, void *buf, unsigned in
 	if (batch_refused(ctx, entry, acc, false))
 		return EMUL_RETRY;
 	entry->unit = access_unit(ctx, acc);
-	rc = access_go(ctx, entry, okvm_log_data(e, entry), false);
+	rc = access_bytes(ctx, entry, okvm_log_data(e, entry), false);
 	if (rc == EMUL_OK)
 		memcpy(buf, okvm_log_data(e, entry), len);
 	return rc;
@@ -236,7 +236,7 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 		return EMUL_UNHANDLEABLE;
 	entry->unit = access_unit(ctx, acc);
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
-	return rc ?: access_go(ctx, entry, (void *)buf, true);
+	return rc ?: access_bytes(ctx, entry, (void *)buf, true);
 }
 
 static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
@@ -305,7 +305,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 		if (!ret)
 			entry->done = len;
 	}
-	return access_go(ctx, entry, (void *)new, true);
+	return access_bytes(ctx, entry, (void *)new, true);
 }
 
 /* ---- ports ---- */

@@ -192,14 +192,14 @@ void okvm_fx_set(const struct emul_fx *fx)
 
 bool okvm_fx_run(struct emul_fx *fx, struct emul_fx *live, u8 opcode, u8 modrm, void *data)
 {
-	bool known;
+	bool decoded;
 
 	okvm_fpregs_begin();
 	asm volatile("fxsave64 %0" : "=m" (*live));
 	asm volatile("fxrstor64 %0" : : "m" (*fx));
-	known = x87_run(opcode, modrm, data);
+	decoded = x87_run(opcode, modrm, data);
 	asm volatile("fxsave64 %0" : "=m" (*fx));
 	asm volatile("fxrstor64 %0" : : "m" (*live));
 	okvm_fpregs_end();
-	return known;
+	return decoded;
 }

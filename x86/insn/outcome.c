@@ -175,7 +175,11 @@ static int emul_failed(struct okvm_emulation *e)
 	struct okvm_vcpu *vcpu = e->vcpu;
 
 	if (okvm_emul_raced(e)) {
-		/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
+		/*
+		 * If this is a REP string instruction, its earlier iterations have been executed:
+		 * write their registers to the vCPU, so that the next emulation continues after
+		 * them.
+		 */
 		emul_store_regs(e);
 		return OKVM_RESUME;
 	}
@@ -200,7 +204,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* Earlier iterations of a repeated string are done: set the vCPU's registers. */
+	/* A REP string instruction may have done iterations: write their registers to the vCPU. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
@@ -221,7 +225,7 @@ static bool emul_traps(const struct okvm_emulation *e)
 		okvm_emul_steps(e));
 }
 
-int okvm_emul_give(struct okvm_emulation *e)
+int okvm_emul_finish(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome = OKVM_RESUME;
@@ -253,12 +257,15 @@ static int emul_completed(struct okvm_emulation *e)
 			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
 		vcpu->arch->event_ops->set_irq_shadow(vcpu, shadow);
 	}
-	return okvm_emul_give(e);
+	return okvm_emul_finish(e);
 }
 
 int okvm_emul_user(struct okvm_emulation *e)
 {
-	/* Earlier iterations of a string are done, and userspace may read the registers. */
+	/*
+	 * A REP string instruction may have done iterations: write their registers to the vCPU,
+	 * where userspace may read them.
+	 */
 	emul_store_regs(e);
 	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)

@@ -70,12 +70,12 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 /* Like okvm_skip_insn(), but make no function call if only RIP has to change. */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
-	const u32 known = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
+	const u32 needed = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned int len = arch->pio.insn_len;
 	unsigned long rip = arch->rip + len;
 
-	if (unlikely(!arch->pio.plain || arch->io_touched || ~arch->avail & known ||
+	if (unlikely(!arch->pio.plain || arch->io_touched || ~arch->avail & needed ||
 		     okvm_rip_carries(arch->rip, rip) || arch->rflags & X86_EFLAGS_TF))
 		return okvm_skip_insn(vcpu, len);
 	arch->rip = rip;

@@ -2,8 +2,8 @@
 /*
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
  * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
- * of accesses (access_log.h) either: okvm_emul_direct_done() or known_complete() finishes a MOV for
- * which userspace has read, so that the MOV is not executed again.
+ * of accesses (access_log.h) either: okvm_emul_direct_done() or cached_mov_complete() finishes a
+ * MOV for which userspace has read, so that the MOV is not executed again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
@@ -79,57 +79,57 @@ static bool direct_can(struct okvm_emulation *e)
  * reported the operand's address.
  */
 
-static u64 known_mask(unsigned int bytes)
+static u64 cached_mov_mask(unsigned int bytes)
 {
 	return bytes >= 8 ? ~0ull : BIT_ULL(bytes * 8) - 1;
 }
 
-static struct emul_known *known_at(struct okvm_emulation *e, unsigned long rip)
+static struct emul_cached_mov *cached_mov_at(struct okvm_emulation *e, unsigned long rip)
 {
-	struct emul_known *known;
+	struct emul_cached_mov *cached;
 
-	for (known = e->known; known < e->known + EMUL_KNOWN; known++)
-		if (known->rip == rip)
-			return known;
+	for (cached = e->mov_cache; cached < e->mov_cache + EMUL_MOV_CACHE; cached++)
+		if (cached->rip == rip)
+			return cached;
 	return NULL;
 }
 
-static struct emul_known *known_slot(struct okvm_emulation *e, unsigned long rip)
+static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigned long rip)
 {
-	return known_at(e, rip) ?: &e->known[e->known_next++ % EMUL_KNOWN];
+	return cached_mov_at(e, rip) ?: &e->mov_cache[e->mov_cache_next++ % EMUL_MOV_CACHE];
 }
 
 /* Remember the decoded MOV in @mov, if all its bytes are in one page whose translation is noted. */
-static void emul_know(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
+static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
-	struct emul_known *known = known_slot(e, e->ctx.rip);
+	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);
 	const struct emul_insn *insn = &e->ctx.insn;
 	u8 bytes[16] = { };
 
-	known->len = 0;
+	cached->len = 0;
 	/* Do not remember a MOV with FS or GS: the guest can change their bases without an exit. */
 	if (e->ctx.mode != EMUL_LONG64 || !e->note.nr || mov->seg >= EMUL_FS ||
 	    offset_in_page(e->ctx.rip) + sizeof(bytes) > PAGE_SIZE)
 		return;
 	memcpy(bytes, insn->bytes, insn->len);
-	memcpy(known->bytes, bytes, sizeof(bytes));
-	known->mask[0] = known_mask(insn->len);
-	known->mask[1] = known_mask(insn->len > 8 ? insn->len - 8 : 0);
-	known->len = insn->len;
-	known->cpl = e->ctx.cpl;
-	known->cr = cr;
-	known->rip = e->ctx.rip;
-	known->note = e->note;
-	known->mov = *mov;
+	memcpy(cached->bytes, bytes, sizeof(bytes));
+	cached->mask[0] = cached_mov_mask(insn->len);
+	cached->mask[1] = cached_mov_mask(insn->len > 8 ? insn->len - 8 : 0);
+	cached->len = insn->len;
+	cached->cpl = e->ctx.cpl;
+	cached->cr = cr;
+	cached->rip = e->ctx.rip;
+	cached->note = e->note;
+	cached->mov = *mov;
 }
 
-void okvm_emul_know_cr(struct okvm_emulation *e)
+void okvm_emul_cache_mov_cr(struct okvm_emulation *e)
 {
 	const struct emul_insn *insn = &e->ctx.insn;
 	const struct emul_mov mov = { .reg = insn->rm };
 
 	if (insn->map == EMUL_MAP_0F && (insn->opcode & 0xfd) == 0x20)
-		emul_know(e, &mov, true);
+		emul_cache_mov(e, &mov, true);
 }
 
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
@@ -138,7 +138,7 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
 
 	if (!direct_can(e))
 		return false;
-	emul_know(e, &e->mov, false);
+	emul_cache_mov(e, &e->mov, false);
 	val = e->mov.val;
 	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write)) {
 		*outcome = direct_finish(e, val);
@@ -155,32 +155,32 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
 	return true;
 }
 
-static u64 known_linear(struct okvm_vcpu *vcpu, const struct emul_mov *mov)
+static u64 cached_mov_linear(struct okvm_vcpu *vcpu, const struct emul_mov *mov)
 {
 	return emul_mov_ea(mov, mov->base < 0 ? 0 : okvm_gpr(vcpu, mov->base),
 			   mov->index < 0 ? 0 : okvm_gpr(vcpu, mov->index));
 }
 
 /* Return the remembered MOV if it is still the instruction at RIP, otherwise NULL. */
-static const struct emul_known *emul_known(struct okvm_emulation *e)
+static const struct emul_cached_mov *emul_cached_mov(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	const struct emul_known *known = known_at(e, okvm_rip(vcpu));
+	const struct emul_cached_mov *cached = cached_mov_at(e, okvm_rip(vcpu));
 	u64 bytes[2];
 
-	if (!known || !known->len ||
+	if (!cached || !cached->len ||
 	    okvm_rflags(vcpu) & X86_EFLAGS_TF || !okvm_cs_64bit(vcpu) ||
-	    vcpu->arch->reg_ops->get_cpl(vcpu) != known->cpl ||
-	    !okvm_mmu_noted(vcpu, &known->note, okvm_cr3(vcpu), bytes) ||
-	    (bytes[0] ^ known->bytes[0]) & known->mask[0] ||
-	    (bytes[1] ^ known->bytes[1]) & known->mask[1])
+	    vcpu->arch->reg_ops->get_cpl(vcpu) != cached->cpl ||
+	    !okvm_mmu_noted(vcpu, &cached->note, okvm_cr3(vcpu), bytes) ||
+	    (bytes[0] ^ cached->bytes[0]) & cached->mask[0] ||
+	    (bytes[1] ^ cached->bytes[1]) & cached->mask[1])
 		return NULL;
-	return known;
+	return cached;
 }
 
-static int known_finish(struct okvm_vcpu *vcpu, const struct emul_known *known, u64 val)
+static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mov *cached, u64 val)
 {
-	const struct emul_mov *mov = &known->mov;
+	const struct emul_mov *mov = &cached->mov;
 
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
@@ -188,46 +188,46 @@ static int known_finish(struct okvm_vcpu *vcpu, const struct emul_known *known, 
 	/* Like a fault, this VM exit has set RF; the end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
-	return okvm_skip_insn(vcpu, known->len);
+	return okvm_skip_insn(vcpu, cached->len);
 }
 
-static int known_complete(struct okvm_vcpu *vcpu)
+static int cached_mov_complete(struct okvm_vcpu *vcpu)
 {
 	u64 val = 0;
 
 	if (unlikely(vcpu->arch->io_touched) && (okvm_io_moved(vcpu) || !okvm_cs_64bit(vcpu)))
 		return OKVM_RESUME;
 	memcpy(&val, vcpu->run->mmio.data, sizeof(val));
-	mov_trace_answer(vcpu, &val, vcpu->arch->emul->again->mov.bytes);
-	return known_finish(vcpu, vcpu->arch->emul->again, val);
+	mov_trace_answer(vcpu, &val, vcpu->arch->emul->read_for->mov.bytes);
+	return cached_mov_finish(vcpu, vcpu->arch->emul->read_for, val);
 }
 
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
-	const struct emul_known *known = emul_known(e);
+	const struct emul_cached_mov *cached = emul_cached_mov(e);
 	const struct emul_mov *mov;
 	u64 val = 0;
 
-	if (!known || known->cr)
+	if (!cached || cached->cr)
 		return false;
-	mov = &known->mov;
-	if ((mov->write && !may_write) || !direct_fits(mov, known_linear(vcpu, mov), gpa))
+	mov = &cached->mov;
+	if ((mov->write && !may_write) || !direct_fits(mov, cached_mov_linear(vcpu, mov), gpa))
 		return false;
 	vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (mov->write)
 		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
 	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
-		*outcome = known_finish(vcpu, known, val);
+		*outcome = cached_mov_finish(vcpu, cached, val);
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
 	/* Finish a write here: TF is clear, so no single-step trap has to wait for userspace. */
 	if (mov->write) {
-		known_finish(vcpu, known, val);
+		cached_mov_finish(vcpu, cached, val);
 	} else {
-		e->again = known;
-		okvm_io_begin(vcpu, known_complete);
+		e->read_for = cached;
+		okvm_io_begin(vcpu, cached_mov_complete);
 	}
 	*outcome = OKVM_USER;
 	return true;
@@ -235,10 +235,10 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg)
 {
-	const struct emul_known *known = emul_known(vcpu->arch->emul);
+	const struct emul_cached_mov *cached = emul_cached_mov(vcpu->arch->emul);
 
-	if (!known || !known->cr)
+	if (!cached || !cached->cr)
 		return 0;
-	*reg = known->mov.reg;
-	return known->len;
+	*reg = cached->mov.reg;
+	return cached->len;
 }

@@ -98,7 +98,7 @@ static int emul_one(struct okvm_emulation *e)
 		okvm_emul_trace(e, rc != EMUL_OK);
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
-	okvm_emul_know_cr(e);
+	okvm_emul_cache_mov_cr(e);
 	if (okvm_emul_direct(e, &outcome))
 		return outcome;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
@@ -172,7 +172,7 @@ static bool emul_pauses(struct okvm_vcpu *vcpu)
 	return okvm_immediate_exit(vcpu->run) || okvm_has_requests(vcpu);
 }
 
-static int emul_go_on(struct okvm_emulation *e)
+static int emul_resume(struct okvm_emulation *e)
 {
 	if (emul_dropped(e)) {
 		okvm_log_reset(e);
@@ -180,7 +180,7 @@ static int emul_go_on(struct okvm_emulation *e)
 		return OKVM_RESUME;
 	}
 	if (e->finished)
-		return okvm_emul_give(e);
+		return okvm_emul_finish(e);
 	emul_load_regs(e);
 	if (e->direct) {
 		e->direct = false;
@@ -203,7 +203,7 @@ int okvm_emul_complete(struct okvm_vcpu *vcpu)
 	int outcome;
 
 	okvm_vcpu_srcu_lock(vcpu);
-	outcome = emul_go_on(vcpu->arch->emul);
+	outcome = emul_resume(vcpu->arch->emul);
 	okvm_vcpu_srcu_unlock(vcpu);
 	return outcome;
 }

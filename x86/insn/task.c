@@ -20,17 +20,17 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to @task. @back: RIP at which the old task will continue. A fault belongs to the new task
- * if task->switched is true, otherwise to the old task.
+ * Switch to @task. @return_rip: RIP at which the old task will continue. A fault belongs to the new
+ * task if task->switched is true, otherwise to the old task.
  */
-static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 back)
+static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
 	enum emul_rc rc;
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	e->repeatable = false;
-	e->ctx.rip = back;
+	e->ctx.rip = return_rip;
 	rc = emul_task_switch(&e->ctx, task);
 	/* The switch has delivered the exception, even if the new task faults. */
 	if (task->switched)

@@ -49,7 +49,7 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	e->ctx.out = EMUL_OUT_AGAIN;
-	return okvm_emul_give(e);
+	return okvm_emul_finish(e);
 }
 
 /* Is the forced-emulation prefix at RIP? */

@@ -131,7 +131,7 @@ struct okvm_apf_queue {
  * @gfn: guest frame number of the page
  * @token: the token that identifies the page to the guest
  * @write: the access was a write
- * @told: the guest got the token by #PF and waits for it
+ * @announced: the guest got the token by #PF and waits for it
  */
 struct apf_work {
 	struct work_struct work;
@@ -143,7 +143,7 @@ struct apf_work {
 	gfn_t gfn;
 	u32 token;
 	bool write;
-	bool told;
+	bool announced;
 };
 
 /* Workqueue that executes the work item okvm_apf_queue.reap of every VM. */
@@ -466,8 +466,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		apf_queue_leave(queue);
 		return false;
 	}
-	w->told = apf_tell(vcpu, w->token);
-	vcpu->arch->apf_halted = !w->told;
+	w->announced = apf_tell(vcpu, w->token);
+	vcpu->arch->apf_halted = !w->announced;
 	trace_kvm_async_pf_not_present(w->token, hva);
 	queue_work(queue->wq, &w->work);
 	return true;
@@ -476,16 +476,16 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 /* ---- a page is present ---- */
 
 /*
- * Take the first ready item whose token the guest has got (@told) or has not got (!@told). Return:
- * NULL if there is none
+ * Take the first ready item whose token the guest has got (@announced) or has not got
+ * (!@announced). Return: NULL if there is none
  */
-static struct apf_work *apf_take(struct okvm_apf *apf, bool told)
+static struct apf_work *apf_take(struct okvm_apf *apf, bool announced)
 {
 	struct apf_work *w, *found = NULL;
 
 	spin_lock(&apf->lock);
 	list_for_each_entry(w, &apf->ready, node) {
-		if (w->told != told)
+		if (w->announced != announced)
 			continue;
 		found = w;
 		list_del_init(&w->node);

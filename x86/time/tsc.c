@@ -21,7 +21,11 @@
 
 #define RATIO_ONE	BIT_ULL(48)	/* VMX's TSC multiplier has 48 fraction bits */
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
-#define NEVER		(U64_MAX - 1)	/* not U64_MAX: for the backend that is "no timer" */
+/*
+ * The host TSC of a deadline that does not fit in 64 bits. NEVER is not U64_MAX, because U64_MAX is
+ * OKVM_NO_DEADLINE, with which the backend would disarm the timer.
+ */
+#define NEVER		(U64_MAX - 1)
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {

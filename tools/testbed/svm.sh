@@ -41,7 +41,8 @@ svm_script()
 			fi
 		}
 		guest "Linux guest"
-		guest "Linux guest on shadow tables" --mmu=shadow
+		# Bochs does not load CR2 at VMRUN, which a guest on shadow tables needs.
+		[ -n "$extra" ] || guest "Linux guest on shadow tables" --mmu=shadow
 		# What a test that takes the module out puts back.
 		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
 		export OKVM_PARAMS

@@ -125,11 +125,13 @@ TEST(registers_are_the_guests_own)
 	PREPARE(&vm, registers);
 	page_map(&vm, 0, ONE, PTE_P | PTE_AD);
 	sregs = sregs_of(&vm);
+	sregs.cr0 |= CR0_ET;
+	sregs_put(&vm, &sregs);
 	EXPECT_EQ(run_out(&vm, 0x10), sregs.cr3);
 	EXPECT_EQ(run_out(&vm, 0x11), sregs.cr4);
 	EXPECT_EQ(run_out(&vm, 0x12), sregs.efer);
-	EXPECT_EQ(run_out(&vm, 0x13), (sregs.cr0 | CR0_ET) & ~(uint64_t)CR0_WP);
-	EXPECT_EQ(run_out(&vm, 0x14), sregs.cr0 | CR0_ET | CR0_WP);
+	EXPECT_EQ(run_out(&vm, 0x13), sregs.cr0 & ~(uint64_t)CR0_WP);
+	EXPECT_EQ(run_out(&vm, 0x14), sregs.cr0 | CR0_WP);
 	EXPECT_EQ(vm.mem[ONE], 5);
 	expect_fault(&vm, PAGES_VA, 3);
 	EXPECT_EQ(vm.mem[ONE], 5);

@@ -236,7 +236,10 @@ static void halting_vm(struct vm *vm)
 TEST(an_exception_ends_a_halt_inside_the_guest)
 {
 	struct sigaction alarm = { .sa_handler = on_alarm };
-	struct itimerval soon = { .it_value.tv_usec = 20000 };
+	/* Again and again: the first signal may come before the guest runs. */
+	struct itimerval soon = {
+		.it_value.tv_usec = 20000, .it_interval.tv_usec = 20000,
+	}, never = { };
 	struct kvm_vcpu_events events;
 	struct kvm_regs regs;
 	struct vm vm;
@@ -251,6 +254,7 @@ TEST(an_exception_ends_a_halt_inside_the_guest)
 	if (!ioctl(vm.vcpu, KVM_RUN, NULL))
 		test_skip("exits end the halt on this CPU");
 	EXPECT_EQ(errno, EINTR);
+	REQUIRE(setitimer(ITIMER_REAL, &never, NULL) == 0);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	events.exception.injected = 1;
 	events.exception.nr = 13;

@@ -328,20 +328,6 @@ static void start_pae(struct vm *vm)
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
 }
 
-static void shadow_vm(struct vm *vm)
-{
-	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args[0] = OKVM_MMU_SHADOW };
-
-	vm_create(vm, VM_BARE);
-	if (!(ioctl(vm->fd, KVM_CHECK_EXTENSION, OKVM_CAP_MMU) >> OKVM_MMU_SHADOW & 1))
-		test_skip("this VM cannot have shadow page tables");
-	REQUIRE(ioctl(vm->fd, KVM_ENABLE_CAP, &cap) == 0);
-	vm->mem = host_pages(VM_MEMORY / 4096);
-	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
-	vm->vcpu = vcpu_add(vm, 0, &vm->run);
-	vcpu_cpuid(vm, vm->vcpu);
-}
-
 /*
  * EFER.LME that userspace sets while the guest has paging makes no IA-32e mode, whatever else of
  * CR0 the guest changes. On shadow page tables, as VM entry refuses that EFER with others.
@@ -355,7 +341,7 @@ TEST(ia32e_mode_begins_with_paging_only)
 	struct kvm_sregs sregs;
 	struct vm vm;
 
-	shadow_vm(&vm);
+	vm_create_on_shadow(&vm);
 	start_pae(&vm);
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_MSRS, &efer) == 1);
 	run_until(&vm, KVM_EXIT_HLT);
@@ -377,7 +363,7 @@ TEST(xcr0_is_what_cpuid_offers)
 	unsigned int i;
 	struct vm vm;
 
-	shadow_vm(&vm);
+	vm_create_on_shadow(&vm);
 	cpuid.head.nent = 256;
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_CPUID2, &cpuid) == 0);
 	for (i = 0; i < cpuid.head.nent; i++) {

@@ -27,16 +27,9 @@ GUEST_END(roots);
 
 static void shadow_create(struct vm *vm)
 {
-	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args = { OKVM_MMU_SHADOW } };
 	struct kvm_regs regs;
 
-	vm_create(vm, VM_BARE);
-	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
-		test_skip("no shadow paging");
-	vm->mem = host_pages(VM_MEMORY >> 12);
-	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
-	vm->vcpu = vcpu_add(vm, 0, &vm->run);
-	vcpu_cpuid(vm, vm->vcpu);
+	vm_create_on_shadow(vm);
 	LOAD64(vm, roots);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
 	regs.rbx = ROOT_AT;

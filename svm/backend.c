@@ -25,7 +25,7 @@ struct svm_params svm_params;
 	module_param_named(name, opt, bool, 0444);	\
 	MODULE_PARM_DESC(name, text)
 
-OPTION(npt, opt_npt, "SVM: two-dimensional paging");
+OPTION(npt, opt_npt, "SVM: two-dimensional paging; without it guests run on shadow page tables");
 OPTION(nrips, opt_nrips, "SVM: the CPU tells where the next instruction is");
 OPTION(decode_assists, opt_decode, "SVM: the CPU tells an instruction's operands");
 OPTION(flush_asid, opt_flush_asid, "SVM: one vCPU's translations can be flushed alone");
@@ -60,7 +60,6 @@ static const char *const caps_errors[] = {
 	[SVM_CAPS_ENCRYPTED] = "the host's memory is encrypted: boot it with mem_encrypt=off",
 	[SVM_CAPS_ERRATUM] =
 		"guests can stop this CPU (family 10h, erratum 383): it cannot be used",
-	[SVM_CAPS_NO_NPT] = "nested paging is missing or switched off (npt=0): guests need it",
 };
 
 static int read_caps(void)
@@ -70,13 +69,18 @@ static int read_caps(void)
 
 	svm_read_cpuid(&cpu);
 	err = svm_caps_adjust(&cpu, features_allowed(), &svm_caps);
-	if (!err)
-		return 0;
-	pr_err("okvm: %s\n", caps_errors[err]);
-	return -EOPNOTSUPP;
+	if (err) {
+		pr_err("okvm: %s\n", caps_errors[err]);
+		return -EOPNOTSUPP;
+	}
+	if (!svm_has(&svm_caps, SVM_FEAT_NPT) && !boot_cpu_has(X86_FEATURE_NX)) {
+		pr_err("okvm: there is neither NPT nor the NX bit, which shadow paging needs\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
-static u32 caps_bits(void)
+static u32 npt_bits(void)
 {
 	u32 caps = OKVM_HW_UNRESTRICTED | OKVM_HW_TDP | OKVM_HW_TDP_PT | OKVM_HW_TDP_AD |
 		   OKVM_HW_TDP_2M | OKVM_HW_GUEST_PAT;
@@ -86,6 +90,16 @@ static u32 caps_bits(void)
 	/* Nested page tables have as many levels as the host's page tables. */
 	if (pgtable_l5_enabled())
 		caps |= OKVM_HW_TDP_5LEVEL;
+	return caps;
+}
+
+static u32 caps_bits(void)
+{
+	u32 caps = svm_has(&svm_caps, SVM_FEAT_NPT) ? npt_bits() : 0;
+
+	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
+	if (boot_cpu_has(X86_FEATURE_NX))
+		caps |= OKVM_HW_SHADOW;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		caps |= OKVM_HW_XSAVES;
 	if (boot_cpu_has(X86_FEATURE_INVPCID))

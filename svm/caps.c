@@ -45,9 +45,7 @@ static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct sv
 	if (family(cpu->leaf1_eax) == 0x10)
 		return SVM_CAPS_ERRATUM;
 	/* ASID 0 is the host's: guests need at least one more. */
-	if (caps->asids < 2)
-		return SVM_CAPS_ASIDS;
-	return caps->feats & SVM_FEAT_NPT ? SVM_CAPS_OK : SVM_CAPS_NO_NPT;
+	return caps->asids < 2 ? SVM_CAPS_ASIDS : SVM_CAPS_OK;
 }
 
 enum svm_caps_err svm_caps_adjust(const struct svm_cpuid *cpu, u32 allowed, struct svm_caps *caps)

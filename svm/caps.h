@@ -63,7 +63,6 @@ enum svm_caps_err {
 	SVM_CAPS_DISABLED,	/* firmware has disabled SVM and locked that */
 	SVM_CAPS_UNLOCKED,	/* SVM is disabled, but not locked */
 	SVM_CAPS_ASIDS,		/* the CPU has no ASID for guests */
-	SVM_CAPS_NO_NPT,	/* NPT is missing, or disabled by npt=0 */
 	SVM_CAPS_ENCRYPTED,	/* host memory is encrypted, which okvm does not support */
 	SVM_CAPS_ERRATUM,	/* an erratum lets a guest crash the host */
 };

@@ -14,6 +14,7 @@
 
 #include "core/compat.h"
 #include "svm/svm.h"
+#include "x86/cpu/cr.h"
 
 /*
  * The I/O permission map: all ports exit. It has 64 K bits, and three more for accesses that reach
@@ -65,12 +66,16 @@ static const u8 always[] = {
  * #MC: the host handles it.
  * #DB, #AC: a guest can make the CPU deliver them in an endless loop, which no interrupt ends.
  * #BP: a debugger has set breakpoints in the guest's code.
+ * #PF: with shadow paging, the shadow tables may lack an entry or a right.
  */
-static u32 exceptions_wanted(const struct okvm_arch_vcpu *arch)
+static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
 {
+	const struct okvm_arch_vcpu *arch = vcpu->arch;
 	const u32 debugger = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
 	u32 bits = BIT(X86_TRAP_UD) | BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
 
+	if (svm_is_shadow(vcpu))
+		bits |= BIT(X86_TRAP_PF);
 	return (arch->guest_debug & debugger) == debugger ? bits | BIT(X86_TRAP_BP) : bits;
 }
 
@@ -93,13 +98,33 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 	want(words, INTERCEPT_PAUSE, svm_has(&svm_caps, SVM_FEAT_PAUSE) &&
 	     !(disabled & KVM_X86_DISABLE_EXITS_PAUSE));
 	want(words, INTERCEPT_RDTSCP, !feat->rdtscp);
-	want(words, INTERCEPT_INVPCID, !feat->invpcid && boot_cpu_has(X86_FEATURE_INVPCID));
+	want(words, INTERCEPT_INVPCID, (svm_is_shadow(vcpu) || !feat->invpcid) &&
+	     boot_cpu_has(X86_FEATURE_INVPCID));
 }
 
-/* Return true if the guest has set CR0.CD or CR0.NW, which are 0 in the VMCB. */
+/*
+ * Add the intercepts of shadow paging: CR3 in hardware is the shadow root, and the guest's flushes
+ * make okvm synchronize the shadow tables. Writes to CR4 exit anyway.
+ */
+static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
+{
+	const bool shadow = svm_is_shadow(vcpu);
+
+	want(words, INTERCEPT_CR3_READ, shadow);
+	want(words, INTERCEPT_CR3_WRITE, shadow);
+	want(words, INTERCEPT_INVLPG, shadow);
+}
+
+/*
+ * Return true if the guest's CR0 has other values than the VMCB's: CD and NW are 0 there, and with
+ * shadow paging PG and WP are 1.
+ */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
-	return vcpu->arch->cr0 & (X86_CR0_CD | X86_CR0_NW);
+	const unsigned long cr0 = vcpu->arch->cr0;
+
+	return cr0 & (X86_CR0_CD | X86_CR0_NW) ||
+	       (svm_is_shadow(vcpu) && ~cr0 & OKVM_SHADOW_CR0);
 }
 
 /* Add the intercepts that depend on the vCPU's state. */
@@ -121,12 +146,13 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 void svm_intercepts(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	u32 words[MAX_INTERCEPT] = { [INTERCEPT_EXCEPTION] = exceptions_wanted(vcpu->arch) };
+	u32 words[MAX_INTERCEPT] = { [INTERCEPT_EXCEPTION] = exceptions_wanted(vcpu) };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(always); i++)
 		want(words, always[i], true);
 	want_chosen(vcpu, words);
+	want_shadow(vcpu, words);
 	want_now(hw, words);
 	if (!memcmp(words, hw->vmcb->control.intercepts, sizeof(words)))
 		return;
@@ -183,7 +209,8 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(hw->msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
-	okvm_vmcb_enable_nested(control);
+	if (!svm_is_shadow(vcpu))
+		okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))
 		control->pause_filter_count = svm_params.pause_count;
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE_GAP))
@@ -193,12 +220,38 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 	hw->tpr = 0;
 }
 
-/* ---- nested paging and TLB ---- */
+/* ---- page tables and TLB ---- */
+
+/* Return the depth of the walk that hardware makes from CR3 with CR0.PG = 1 and CR4.PAE = 1. */
+static int walk_depth(const struct vmcb_save_area *save)
+{
+	if (!(save->efer & EFER_LMA))
+		return 3;
+	return save->cr4 & X86_CR4_LA57 ? 5 : 4;
+}
+
+/*
+ * Write the shadow root to CR3, always: PDPTEs may have changed at the same address, and the clean
+ * bit lets the CPU keep them. If hardware's walk began at a too high level, it would use guest
+ * pages as tables.
+ */
+static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
+{
+	if (OKVM_BUG_ON(hw->vcpu->vm, root->level != walk_depth(&hw->vmcb->save)))
+		return;
+	hw->vmcb->save.cr3 = root->pa;
+	svm_dirty(hw, SVM_CLEAN_CR);
+	hw->todo |= SVM_TODO_FLUSH;
+}
 
 static void svm_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	if (svm_is_shadow(vcpu)) {
+		set_shadow_root(hw, root);
+		return;
+	}
 	if (hw->vmcb->control.nested_cr3 == root->pa)
 		return;
 	hw->vmcb->control.nested_cr3 = root->pa;

@@ -178,7 +178,9 @@ static __always_inline void write_dirty_regs(struct okvm_vcpu *vcpu)
 		save->rsp = arch->gpr[OKVM_REG_RSP];
 	if (dirty & BIT(OKVM_REG_RFLAGS))
 		save->rflags = arch->rflags;
-	if (unlikely(dirty & BIT(OKVM_REG_CR3)) && save->cr3 != arch->cr3) {
+	/* With shadow paging, CR3 in the VMCB is the root that svm_set_root() has written. */
+	if (unlikely(dirty & BIT(OKVM_REG_CR3)) && save->cr3 != arch->cr3 &&
+	    !svm_is_shadow(vcpu)) {
 		save->cr3 = arch->cr3;
 		svm_dirty(hw, SVM_CLEAN_CR);
 	}

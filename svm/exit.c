@@ -12,6 +12,7 @@
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
+#include "x86/exits.h"
 #include "x86/fast.h"
 #include "x86/run.h"
 
@@ -106,6 +107,60 @@ static bool fast_npf(struct okvm_vcpu *vcpu)
 				   npf_access((union svm_npf) { control->exit_info_1 }));
 }
 
+/* ---- fast handlers of shadow paging ---- */
+
+/* Without decode assists the emulator has to decode the operands, with IRQs on. */
+static bool fast_cr(struct okvm_vcpu *vcpu)
+{
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	const union svm_cr q = { hw->vmcb->control.exit_info_1 };
+
+	if (!svm_is_shadow(vcpu) || !svm_has(&svm_caps, SVM_FEAT_DECODE) || !q.mov)
+		return false;
+	return fast_mov_cr(vcpu, &fast_ops, hw->exit_code & 15, q.reg,
+			   hw->exit_code >= SVM_EXIT_WRITE_CR0);
+}
+
+static bool fast_flush(struct okvm_vcpu *vcpu)
+{
+	return svm_has(&svm_caps, SVM_FEAT_DECODE) &&
+	       fast_invlpg(vcpu, &fast_ops, to_hw(vcpu)->vmcb->control.exit_info_1);
+}
+
+/* At CPL 3, a supervisor access is the CPU's implicit access to a descriptor table or a TSS. */
+static struct okvm_page_fault page_fault_of(const struct okvm_hw_vcpu *hw)
+{
+	struct okvm_page_fault pf = {
+		.gva = hw->vmcb->control.exit_info_2,
+		.acc = hw->vmcb->control.exit_info_1,
+		.gpa = OKVM_INVALID_GPA,
+	};
+
+	if (hw->vmcb->save.cpl == 3 && !(pf.acc & OKVM_ACC_USER))
+		pf.acc |= OKVM_ACC_IMPLICIT;
+	return pf;
+}
+
+static bool fast_page_fault(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	struct okvm_page_fault pf;
+	int verdict;
+
+	/* With PREEMPT_RT, rwlocks such as mmu->lock sleep, which is forbidden with IRQs off. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || !svm_is_shadow(vcpu) || hw->host_apf)
+		return false;
+	pf = page_fault_of(hw);
+	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
+	if (verdict == OKVM_FAULT_GUEST) {
+		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
+		/* In the fast loop svm_guest_enter() does not run between exit and VMRUN. */
+		hw->vmcb->save.cr2 = vcpu->arch->cr2;
+		svm_dirty(hw, SVM_CLEAN_CR2);
+	}
+	return verdict == OKVM_FAULT_FIXED || verdict == OKVM_FAULT_GUEST;
+}
+
 bool svm_exit_fast(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -121,6 +176,14 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 		return fast_msr(vcpu);
 	case SVM_EXIT_NPF:
 		return fast_npf(vcpu);
+	case SVM_EXIT_EXCP_BASE + X86_TRAP_PF:
+		return fast_page_fault(vcpu);
+	case SVM_EXIT_READ_CR3:
+	case SVM_EXIT_WRITE_CR3:
+	case SVM_EXIT_WRITE_CR4:
+		return fast_cr(vcpu);
+	case SVM_EXIT_INVLPG:
+		return fast_flush(vcpu);
 	case SVM_EXIT_VMMCALL:
 		return fast_hypercall(vcpu, &fast_ops);
 	case SVM_EXIT_VINTR:
@@ -154,22 +217,32 @@ static int delivery_failed(struct okvm_vcpu *vcpu)
 	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, ARRAY_SIZE(data), data);
 }
 
+static bool delivery_cut(const struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID;
+}
+
 /*
- * The guest has accessed an address without memory, or written to read-only memory. If the CPU made
- * the access to deliver an event, and @gpa is in memory, the emulator delivers the event or
- * executes the instruction that causes it.
+ * To deliver an event, the CPU has accessed an address without memory, or written to read-only
+ * memory. If @gpa is in memory, the emulator delivers the event or executes the instruction that
+ * causes it.
  */
-static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
+static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
-	if (to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID) {
-		if (!okvm_guest_has(vcpu->vm, gpa, false))
-			return delivery_failed(vcpu);
-		if (ev->exc.injected || ev->irq.injected || ev->nmi_injected)
-			return okvm_emul_deliver(vcpu);
-		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
-	}
+	if (!okvm_guest_has(vcpu->vm, gpa, false))
+		return delivery_failed(vcpu);
+	if (ev->exc.injected || ev->irq.injected || ev->nmi_injected)
+		return okvm_emul_deliver(vcpu);
+	return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+}
+
+/* The guest has accessed an address without memory, or written to read-only memory. */
+static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
+{
+	if (delivery_cut(vcpu))
+		return deliver_by_emulator(vcpu, gpa);
 	return okvm_emulate(vcpu, OKVM_EMUL_MMIO, npf.fetch || npf.table ? OKVM_INVALID_GPA : gpa);
 }
 
@@ -181,7 +254,7 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 	int verdict, outcome;
 
 	if (!npf.present && okvm_mmu_mmio_cached(vcpu, gpa)) {
-		if (!npf.fetch && !npf.table && !(to_hw(vcpu)->cut_info & SVM_EXITINTINFO_VALID) &&
+		if (!npf.fetch && !npf.table && !delivery_cut(vcpu) &&
 		    okvm_emulate_known(vcpu, gpa, true, &outcome))
 			return outcome;
 		return exit_mmio(vcpu, gpa, npf);
@@ -200,6 +273,13 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 	default:
 		return verdict;
 	}
+}
+
+int svm_exit_page_fault(struct okvm_vcpu *vcpu)
+{
+	struct okvm_page_fault pf = page_fault_of(to_hw(vcpu));
+
+	return okvm_exit_page_fault(vcpu, &pf, delivery_cut(vcpu) ? deliver_by_emulator : NULL);
 }
 
 static int exit_io(struct okvm_vcpu *vcpu)
@@ -255,6 +335,14 @@ static int exit_undefined(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
+/* With shadow paging. The emulator reads the INVPCID descriptor from guest memory. */
+static int exit_invpcid(struct okvm_vcpu *vcpu)
+{
+	if (!vcpu->arch->feat.invpcid)
+		return exit_undefined(vcpu);
+	return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+}
+
 static int exit_unexpected(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -291,6 +379,10 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 		return exit_io(vcpu);
 	case SVM_EXIT_NPF:
 		return exit_npf(vcpu);
+	case SVM_EXIT_INVLPG:
+		return svm_exit_invlpg(vcpu);
+	case SVM_EXIT_INVPCID:
+		return exit_invpcid(vcpu);
 	case SVM_EXIT_IRET:
 		return svm_exit_iret(vcpu);
 	case SVM_EXIT_TASK_SWITCH:
@@ -315,7 +407,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP and INVPCID exit only if CPUID lacks them. */
+	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits only if CPUID lacks it. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:
@@ -326,7 +418,6 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_RSM:
 	case SVM_EXIT_RDPRU:
 	case SVM_EXIT_RDTSCP:
-	case SVM_EXIT_INVPCID:
 		return exit_undefined(vcpu);
 	default:
 		return exit_unexpected(vcpu);

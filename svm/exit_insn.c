@@ -110,6 +110,19 @@ int svm_exit_cr(struct okvm_vcpu *vcpu)
 	return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 }
 
+int svm_exit_invlpg(struct okvm_vcpu *vcpu)
+{
+	unsigned int len;
+
+	if (!svm_has(&svm_caps, SVM_FEAT_DECODE))
+		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	len = insn_len(vcpu);
+	if (!len)
+		return OKVM_RESUME;
+	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, to_hw(vcpu)->vmcb->control.exit_info_1);
+	return okvm_skip_insn(vcpu, len);
+}
+
 int svm_exit_dr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -177,11 +190,13 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 
 	switch (vector) {
 	case X86_TRAP_PF:
-		/* okvm does not intercept #PF: this one comes from the host's own hypervisor. */
-		if (!hw->host_apf)
-			return exit_unknown_exception(vcpu, vector);
-		host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
-		return OKVM_RESUME;
+		if (unlikely(hw->host_apf)) {
+			/* The #PF comes from the host's own hypervisor. */
+			host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
+			return OKVM_RESUME;
+		}
+		return svm_is_shadow(vcpu) ? svm_exit_page_fault(vcpu) :
+					     exit_unknown_exception(vcpu, vector);
 	case X86_TRAP_MC:
 		/* svm_exit_host_mce() has already called the host's handler. */
 		return OKVM_RESUME;

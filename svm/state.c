@@ -166,10 +166,12 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 		arch->cr0 |= save->cr0 & arch->cr0_guest_owned;
 		break;
 	case OKVM_REG_CR3:
-		arch->cr3 = save->cr3;
+		if (!svm_is_shadow(vcpu))
+			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		if (okvm_pae_paging(vcpu))
+		/* With nested paging AMD's CPUs read the PDPTEs from memory at each walk. */
+		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;
 	default:
@@ -196,43 +198,62 @@ static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 		svm_mmu_ops.flush_tlb(vcpu, OKVM_TLB_GUEST, 0);
 }
 
+/* Write CR4 to the VMCB. With shadow paging the value also depends on the guest's CR0 and EFER. */
+static void write_cr4(struct okvm_vcpu *vcpu)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	/* Use the host's CR4.MCE: without it, a machine check would shut down the CPU. */
+	unsigned long val = (vcpu->arch->cr4 & ~X86_CR4_MCE) | (okvm_host_cr4() & X86_CR4_MCE);
+
+	if (svm_is_shadow(vcpu))
+		val = okvm_shadow_cr4(vcpu->arch, val);
+	flush_if_changed(vcpu, hw->vmcb->save.cr4, val, FLUSH_CR4);
+	hw->vmcb->save.cr4 = val;
+	svm_dirty(hw, SVM_CLEAN_CR);
+}
+
 /*
  * CR0.CD and NW are always 0 in the VMCB, as hardware would not cache the guest's accesses
- * otherwise. While the guest has set one of them, reads and writes of CR0 exit.
+ * otherwise. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
+ * Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
+	unsigned long val = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 
-	flush_if_changed(vcpu, hw->vmcb->save.cr0, cr0, FLUSH_CR0);
+	if (svm_is_shadow(vcpu))
+		val |= OKVM_SHADOW_CR0;
+	flush_if_changed(vcpu, hw->vmcb->save.cr0, val, FLUSH_CR0);
 	arch->cr0 = cr0;
 	arch->avail |= BIT(OKVM_REG_CR0);
-	hw->vmcb->save.cr0 = cr0 & ~(X86_CR0_CD | X86_CR0_NW);
+	hw->vmcb->save.cr0 = val;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	svm_update_intercepts(vcpu, OKVM_ICPT_CR);
+	if (svm_is_shadow(vcpu))
+		write_cr4(vcpu);
 }
 
 static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-
-	flush_if_changed(vcpu, hw->vmcb->save.cr4, cr4, FLUSH_CR4);
 	vcpu->arch->cr4 = cr4;
-	/* Use the host's CR4.MCE: without it, a machine check would shut down the CPU. */
-	hw->vmcb->save.cr4 = (cr4 & ~X86_CR4_MCE) | (okvm_host_cr4() & X86_CR4_MCE);
-	svm_dirty(hw, SVM_CLEAN_CR);
+	write_cr4(vcpu);
 }
 
 static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	flush_if_changed(vcpu, hw->vmcb->save.efer, efer, FLUSH_EFER);
+	u64 val = svm_is_shadow(vcpu) ? okvm_shadow_efer(efer) : efer;
+
+	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
 	/* VMRUN requires EFER.SVME. The guest does not see it in vcpu->arch->efer. */
-	hw->vmcb->save.efer = efer | EFER_SVME;
+	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
+	if (svm_is_shadow(vcpu))
+		write_cr4(vcpu);
 }
 
 const struct okvm_reg_ops svm_reg_ops = {

@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 
+#include "core/backend.h"
 #include "core/compat.h"
 #include "irq/apic_ops.h"
 #include "irq/irq.h"
@@ -78,6 +79,12 @@ static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
 	return vcpu->hw;
 }
 
+/* Return true if the VM uses shadow paging. Then every #PF makes a #VMEXIT. */
+static inline bool svm_is_shadow(const struct okvm_vcpu *vcpu)
+{
+	return !(vcpu->vm->caps & OKVM_HW_TDP);
+}
+
 /* Tell the CPU that its cached copy of @part of the VMCB is stale (APM "VMCB Clean Bits"). */
 static __always_inline void svm_dirty(struct okvm_hw_vcpu *hw, enum svm_clean part)
 {
@@ -137,10 +144,14 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu);
 /** svm_exit_slow() - handle the exit with IRQs on. Return: outcome */
 int svm_exit_slow(struct okvm_vcpu *vcpu);
 void svm_exit_host_mce(struct okvm_vcpu *vcpu);
+/** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: outcome */
+int svm_exit_page_fault(struct okvm_vcpu *vcpu);
 int svm_exit_exception(struct okvm_vcpu *vcpu);
 int svm_exit_cr(struct okvm_vcpu *vcpu);
 int svm_exit_dr(struct okvm_vcpu *vcpu);
 int svm_exit_insn(struct okvm_vcpu *vcpu);
+/** svm_exit_invlpg() - shadow paging: handle INVLPG. Return: outcome */
+int svm_exit_invlpg(struct okvm_vcpu *vcpu);
 int svm_exit_iret(struct okvm_vcpu *vcpu);
 int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 

@@ -36,6 +36,15 @@ static bool fast_io(struct okvm_vcpu *vcpu)
 	return !q.string && fast_pio(vcpu, &vmx_fast_ops, q.port, qual_io_size(q), q.in);
 }
 
+static bool fast_cr(struct okvm_vcpu *vcpu)
+{
+	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
+
+	if (!vmx_is_shadow(vcpu) || (q.type != QUAL_CR_TO && q.type != QUAL_CR_FROM))
+		return false;
+	return fast_mov_cr(vcpu, &vmx_fast_ops, q.cr, q.reg, q.type == QUAL_CR_TO);
+}
+
 static bool fast_timer(struct okvm_vcpu *vcpu)
 {
 	if (to_hw(vcpu)->timer_tsc <= rdtsc()) {
@@ -135,9 +144,9 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	case EXIT_REASON_EXCEPTION_NMI:
 		return vmx_fast_page_fault(vcpu);
 	case EXIT_REASON_CR_ACCESS:
-		return vmx_fast_cr(vcpu);
+		return fast_cr(vcpu);
 	case EXIT_REASON_INVLPG:
-		return vmx_fast_invlpg(vcpu);
+		return fast_invlpg(vcpu, &vmx_fast_ops, vmx_qual(to_hw(vcpu)));
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
 		return fast_nop(vcpu, &vmx_fast_ops);

@@ -94,38 +94,10 @@ int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
 	return vmx_skip_insn(vcpu);
 }
 
-bool vmx_fast_invlpg(struct okvm_vcpu *vcpu)
-{
-	if (vmx_single_steps(vcpu) || !okvm_mmu_invlpg_fast(vcpu, vmx_qual(to_hw(vcpu))))
-		return false;
-	vmx_skip_insn_fast(vcpu);
-	return true;
-}
-
 /* The emulator reads the INVPCID descriptor from guest memory. */
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
-}
-
-bool vmx_fast_cr(struct okvm_vcpu *vcpu)
-{
-	const union qual_cr q = { vmx_qual(to_hw(vcpu)) };
-	bool done = false;
-
-	if (!vmx_is_shadow(vcpu) || vmx_single_steps(vcpu))
-		return false;
-	if (q.type == QUAL_CR_TO && q.cr == 3) {
-		done = okvm_exit_to_cr3_fast(vcpu, okvm_gpr(vcpu, q.reg));
-	} else if (q.type == QUAL_CR_TO && q.cr == 4) {
-		done = okvm_exit_to_cr4_fast(vcpu, okvm_gpr(vcpu, q.reg));
-	} else if (q.type == QUAL_CR_FROM && q.cr == 3) {
-		okvm_gpr_set(vcpu, q.reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
-		done = true;
-	}
-	if (done)
-		vmx_skip_insn_fast(vcpu);
-	return done;
 }
 
 int vmx_exit_cr(struct okvm_vcpu *vcpu)

@@ -16,6 +16,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
+#include "x86/exits.h"
 #include "x86/host_apf.h"
 
 /* Convert the qualification of an EPT violation to enum okvm_access. */
@@ -166,14 +167,13 @@ static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Queue a #PF for the guest. In the fast loop (@fast), also write the CR2 register: the guest is
- * entered again without stay_enter(), and stay_leave() reads the guest's CR2 from the register.
+ * Queue a #PF for the guest in the fast loop. Also write the CR2 register: the guest is entered
+ * again without stay_enter(), and stay_leave() reads the guest's CR2 from the register.
  */
-static void give_page_fault(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf, bool fast)
+static void give_page_fault_fast(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
 	okvm_queue_pf(vcpu, pf->gva, pf->guest.error_code);
-	if (fast)
-		native_write_cr2(vcpu->arch->cr2);
+	native_write_cr2(vcpu->arch->cr2);
 }
 
 static bool is_page_fault(u32 info)
@@ -210,61 +210,21 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (unlikely(native_read_cr2() != cr2))
 		native_write_cr2(cr2);
 	if (verdict == OKVM_FAULT_GUEST)
-		give_page_fault(vcpu, &pf, true);
+		give_page_fault_fast(vcpu, &pf);
 	return verdict == OKVM_FAULT_FIXED || verdict == OKVM_FAULT_GUEST;
-}
-
-/*
- * Emulate an access that shadow paging does not map: no memory, a write to read-only memory, or a
- * write to a page table of the guest (the emulator calls okvm_mmu_guest_wrote() after it).
- */
-static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
-{
-	bool device = pf->device ||
-		      (pf->gpa != OKVM_INVALID_GPA &&
-		       !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE));
-	const bool fetch = pf->acc & OKVM_ACC_FETCH;
-	int outcome;
-
-	if (unlikely(to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)) {
-		if (pf->gpa == OKVM_INVALID_GPA)
-			return vmx_delivery_failed(vcpu);
-		/* The stack is in a page that was a page table: unprotect it, deliver again. */
-		return okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT) ?
-		       OKVM_RESUME : deliver_by_emulator(vcpu, pf->gpa);
-	}
-	if (device && !fetch && okvm_emulate_known(vcpu, pf->gpa, !pf->readonly, &outcome))
-		return outcome;
-	if (fetch)
-		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, OKVM_INVALID_GPA);
-	return vmx_emulate(vcpu, pf->readonly ? OKVM_EMUL_MMIO_READ : OKVM_EMUL_MMIO, pf->gpa);
 }
 
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_page_fault pf = page_fault_of(vcpu, error);
-	int verdict;
 
 	if (unlikely(hw->host_apf)) {
 		host_apf_wait(&hw->host_apf, vmx_qual(hw));
 		return OKVM_RESUME;
 	}
-	trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), pf.gva, error);
-	verdict = okvm_mmu_page_fault(vcpu, &pf);
-	switch (verdict) {
-	case OKVM_FAULT_GUEST:
-		give_page_fault(vcpu, &pf, false);
-		return OKVM_RESUME;
-	case OKVM_FAULT_MMIO:
-		return emulate_access(vcpu, &pf);
-	case OKVM_FAULT_FIXED:
-	case OKVM_FAULT_SIGNAL:
-	case OKVM_FAULT_LATER:
-		return OKVM_RESUME;
-	default:
-		return verdict;
-	}
+	return okvm_exit_page_fault(vcpu, &pf, hw->idt_info & VECTORING_INFO_VALID_MASK ?
+				    deliver_by_emulator : NULL);
 }
 
 /*

@@ -259,33 +259,9 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /*
  * ---- control registers ----
  *
- * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
- * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
- * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
- * are 0 while the guest's paging is off. The guest reads its own values from the read shadows.
+ * The guest reads its own values from the read shadows. See x86/cpu/cr.h for what hardware has
+ * instead with shadow paging.
  */
-
-/*
- * Return the value of GUEST_CR4 for shadow paging. @cr4 is the value that GUEST_CR4 would have with
- * EPT, see vmx_set_cr4().
- */
-static unsigned long shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long cr4)
-{
-	cr4 |= X86_CR4_PAE;
-	cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
-	if (!(arch->cr0 & X86_CR0_PG))
-		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP);
-	if (!(arch->efer & EFER_LMA))
-		cr4 &= ~X86_CR4_LA57;
-	return cr4;
-}
-
-/* Return GUEST_IA32_EFER. With CR0.PG = 1, which is always set, VM entry requires LME == LMA. */
-static u64 shadow_efer(u64 efer)
-{
-	efer |= EFER_NX;
-	return efer & EFER_LMA ? efer | EFER_LME : efer & ~(u64)EFER_LME;
-}
 
 /* The memory types in shadow entries are encoded for the host's PAT (see spte_fmt_pt). */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
@@ -306,7 +282,7 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	if (!vmx_unrestricted(vcpu))
 		val |= X86_CR0_PE | X86_CR0_PG;
 	if (vmx_is_shadow(vcpu))
-		val |= X86_CR0_WP;
+		val |= OKVM_SHADOW_CR0;
 	arch->cr0 = cr0;
 	arch->avail |= BIT(OKVM_REG_CR0);
 	vmcs_write(CR0_READ_SHADOW, cr0);
@@ -337,7 +313,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 		val &= ~X86_CR4_UMIP;
 	}
 	if (vmx_is_shadow(vcpu))
-		val = shadow_cr4(arch, val);
+		val = okvm_shadow_cr4(arch, val);
 	arch->cr4 = cr4;
 	arch->avail |= BIT(OKVM_REG_CR4);
 	vmcs_write(CR4_READ_SHADOW, cr4);
@@ -352,7 +328,7 @@ static void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	vcpu->arch->efer = efer;
 	hw->uret_stale = true;
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
-		vmcs_write(GUEST_IA32_EFER, vmx_is_shadow(vcpu) ? shadow_efer(efer) : efer);
+		vmcs_write(GUEST_IA32_EFER, vmx_is_shadow(vcpu) ? okvm_shadow_efer(efer) : efer);
 	if (efer & EFER_LMA)
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else

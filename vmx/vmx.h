@@ -285,15 +285,6 @@ int vmx_exit_cr(struct okvm_vcpu *vcpu);
 int vmx_exit_dr(struct okvm_vcpu *vcpu);
 int vmx_exit_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu);
-/*
- * The vmx_fast_*() functions run with IRQs off. They return true if the guest can be entered again,
- * and false if the slow handler has to handle the exit.
- */
-
-/** vmx_fast_cr() - shadow paging: handle MOV to CR3 or CR4 and MOV from CR3 */
-bool vmx_fast_cr(struct okvm_vcpu *vcpu);
-/** vmx_fast_invlpg() - shadow paging: handle INVLPG */
-bool vmx_fast_invlpg(struct okvm_vcpu *vcpu);
 int vmx_exit_io(struct okvm_vcpu *vcpu);
 int vmx_exit_rdmsr(struct okvm_vcpu *vcpu);
 int vmx_exit_wrmsr(struct okvm_vcpu *vcpu);
@@ -311,6 +302,10 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_access(struct okvm_vcpu *vcpu);
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu);
 int vmx_exit_eoi(struct okvm_vcpu *vcpu);
+/*
+ * The vmx_fast_*() functions run with IRQs off. They return true if the guest can be entered again,
+ * and false if the slow handler has to handle the exit.
+ */
 /** vmx_fast_apic_access() - handle a write to the xAPIC's EOI register */
 bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - handle an APIC-write exit whose effects are short */

@@ -4,6 +4,7 @@
 
 #include <asm/trapnr.h>
 
+#include "core/guestmem.h"
 #include "core/trace_kvm.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/event.h"
@@ -227,4 +228,52 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 		return okvm_gp_or_skip(vcpu, true, len);
 	okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, val));
 	return okvm_skip_insn(vcpu, len);
+}
+
+/* ---- page faults: shadow paging ---- */
+
+/*
+ * Emulate an access that shadow paging does not map: no memory, a write to read-only memory, or a
+ * write to a page table of the guest (the emulator calls okvm_mmu_guest_wrote() after it).
+ */
+static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
+{
+	bool device = pf->device ||
+		      (pf->gpa != OKVM_INVALID_GPA &&
+		       !okvm_guest_has(vcpu->vm, pf->gpa, pf->acc & OKVM_ACC_WRITE));
+	const bool fetch = pf->acc & OKVM_ACC_FETCH;
+	int outcome;
+
+	if (device && !fetch && okvm_emulate_known(vcpu, pf->gpa, !pf->readonly, &outcome))
+		return outcome;
+	if (fetch)
+		return okvm_emulate(vcpu, OKVM_EMUL_MMIO, OKVM_INVALID_GPA);
+	return okvm_emulate(vcpu, pf->readonly ? OKVM_EMUL_MMIO_READ : OKVM_EMUL_MMIO, pf->gpa);
+}
+
+int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
+			 int (*deliver)(struct okvm_vcpu *vcpu, gpa_t gpa))
+{
+	int verdict;
+
+	trace_kvm_page_fault(vcpu->id, okvm_rip(vcpu), pf->gva, pf->acc & ~OKVM_ACC_IMPLICIT);
+	verdict = okvm_mmu_page_fault(vcpu, pf);
+	switch (verdict) {
+	case OKVM_FAULT_GUEST:
+		okvm_queue_pf(vcpu, pf->gva, pf->guest.error_code);
+		return OKVM_RESUME;
+	case OKVM_FAULT_MMIO:
+		if (likely(!deliver))
+			return emulate_access(vcpu, pf);
+		/* The stack may be in a page that was a page table: unprotect, deliver again. */
+		if (pf->gpa != OKVM_INVALID_GPA && okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT))
+			return OKVM_RESUME;
+		return deliver(vcpu, pf->gpa);
+	case OKVM_FAULT_FIXED:
+	case OKVM_FAULT_SIGNAL:
+	case OKVM_FAULT_LATER:
+		return OKVM_RESUME;
+	default:
+		return verdict;
+	}
 }

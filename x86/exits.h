@@ -7,6 +7,7 @@
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
 
+#include "mmu/mmu.h"
 #include "x86/cpu/regs.h"
 #include "x86/x86.h"
 
@@ -50,6 +51,15 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
  */
 int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
 		     unsigned int len);
+
+/**
+ * okvm_exit_page_fault() - Handle an intercepted #PF of a guest with shadow paging
+ * @pf: address and kind of the access
+ * @deliver: NULL, or, if the fault has interrupted the delivery of an event: deliver the event by
+ *	software, because the access to @gpa cannot be mapped; returns an outcome
+ */
+int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
+			 int (*deliver)(struct okvm_vcpu *vcpu, gpa_t gpa));
 
 /** okvm_cut_to_mode() - Cut an operand of MOV CR or MOV DR to 32 bits outside 64-bit mode */
 static inline unsigned long okvm_cut_to_mode(struct okvm_vcpu *vcpu, unsigned long val)

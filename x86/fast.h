@@ -9,6 +9,7 @@
 
 #include "core/iobus.h"
 #include "x86/cpuid/cpuid.h"
+#include "x86/exits.h"
 #include "x86/insn/insn.h"
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
@@ -95,6 +96,40 @@ static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_f
 	ops->skip(vcpu);
 	return true;
 }
+
+/* ---- with shadow paging only ---- */
+
+/* MOV to CR3 or CR4 (@to), or MOV from CR3; @reg is the general register. */
+static __always_inline bool fast_mov_cr(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
+					unsigned int cr, unsigned int reg, bool to)
+{
+	bool done = false;
+
+	if (ops->traps(vcpu))
+		return false;
+	if (to && cr == 3) {
+		done = okvm_exit_to_cr3_fast(vcpu, okvm_gpr(vcpu, reg));
+	} else if (to && cr == 4) {
+		done = okvm_exit_to_cr4_fast(vcpu, okvm_gpr(vcpu, reg));
+	} else if (!to && cr == 3) {
+		okvm_gpr_set(vcpu, reg, okvm_cut_to_mode(vcpu, okvm_cr3(vcpu)));
+		done = true;
+	}
+	if (done)
+		ops->skip(vcpu);
+	return done;
+}
+
+static __always_inline bool fast_invlpg(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
+					gva_t gva)
+{
+	if (ops->traps(vcpu) || !okvm_mmu_invlpg_fast(vcpu, gva))
+		return false;
+	ops->skip(vcpu);
+	return true;
+}
+
+/* ---- instructions that do nothing ---- */
 
 /* INVD and WBINVD: skip the instruction. */
 static __always_inline bool fast_nop(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops)

@@ -60,9 +60,7 @@ TEST(each_option_goes_alone)
 	for (bit = 0; bit < 32; bit++) {
 		u32 gone = BIT(bit) & SVM_FEAT_USED;
 
-		/* Two that stand on others. */
-		if (gone == SVM_FEAT_NPT)
-			continue;
+		/* One that stands on another. */
 		if (gone == SVM_FEAT_PAUSE)
 			gone |= SVM_FEAT_PAUSE_GAP;
 		EXPECT_EQ(svm_caps_adjust(&cpu, ~BIT(bit), &caps), SVM_CAPS_OK);
@@ -115,7 +113,6 @@ TEST(what_is_refused)
 	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_ASIDS);
 	cpu.svm_ebx = 2;
 	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_OK);
-	EXPECT_EQ(svm_caps_adjust(&cpu, ~SVM_FEAT_NPT, &caps), SVM_CAPS_NO_NPT);
 	cpu.encrypted = true;
 	EXPECT_EQ(svm_caps_adjust(&cpu, ~0u, &caps), SVM_CAPS_ENCRYPTED);
 	cpu.encrypted = false;

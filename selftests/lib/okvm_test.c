@@ -427,6 +427,19 @@ bool vm_on_shadow(const struct vm *vm)
 	return mmus > 0 && !(mmus >> OKVM_MMU_TDP & 1);
 }
 
+void vm_create_on_shadow(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = OKVM_CAP_MMU, .args = { OKVM_MMU_SHADOW } };
+
+	vm_create(vm, VM_BARE);
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
+		test_skip("no shadow paging");
+	vm->mem = host_pages(VM_MEMORY / 4096);
+	vm_slot(vm, 0, 0, VM_MEMORY, vm->mem, 0);
+	vm->vcpu = vcpu_add(vm, 0, &vm->run);
+	vcpu_cpuid(vm, vm->vcpu);
+}
+
 int vcpu_run(struct vm *vm)
 {
 	return ioctl(vm->vcpu, KVM_RUN, 0);

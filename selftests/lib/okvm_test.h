@@ -148,6 +148,8 @@ void force_emulation(const char *value);
 
 /* Does @vm, which has chosen nothing, run on shadow page tables? */
 bool vm_on_shadow(const struct vm *vm);
+/* vm_create() without flags, with shadow page tables; the test is skipped where there are none. */
+void vm_create_on_shadow(struct vm *vm);
 /* okvm is loaded without "unrestricted guest": the emulator runs what such a CPU would refuse. */
 bool no_unrestricted_guest(void);
 

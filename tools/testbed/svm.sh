@@ -14,9 +14,9 @@ svm_tests="run_test interrupt_test hotplug_test memslot_test"
 svm_more="abi_test account_test amd_test answers_test ap_test async_pf_test bounded_test count_test
 	edge_test event_test exit_rip_test exit_test follow_test guest_tables_test hostregs_test ioctl_test
 	ioeventfd_test irq_test late_test misc_test mmio_test msi_test msrexit_test namespace_test
-	newer_test nx_test once_test params_test pio_test restore_test smp_clock_test
-	smp_inject_test smp_ioapic_test smp_mode_test state_test task_test
-	thread_test tpr_test trap_test ud_test vcpu_test vmmcall_test xapic_test"
+	newer_test nx_test once_test params_test pio_test restore_test shadow_guest_test shadow_mmu_test
+	smp_clock_test smp_inject_test smp_ioapic_test smp_mode_test state_test task_test thread_test
+	tpr_test trap_test ud_test vcpu_test vmmcall_test xapic_test"
 
 # The script of the machine.
 svm_script()
@@ -26,16 +26,26 @@ svm_script()
 		failed=0
 		extra=
 		grep -qw tsc_early_khz=50000 /proc/cmdline && extra="tsc_early_khz=50000 tsc=reliable"
-		timeout 60 ./okvm-run --kernel kernel --initrd initrd --memory 256M --append "quiet $extra" \
-			>/tmp/guest 2>&1
-		code=$?
-		if [ $code -eq 0 ] && grep -q "^Linux " /tmp/guest; then
-			echo "ok 1 Linux guest"
-		else
-			cat /tmp/guest
-			echo "not ok 1 Linux guest"
-			failed=1
-		fi
+		# guest NAME [OPTION]
+		guest()
+		{
+			timeout 60 ./okvm-run $2 --kernel kernel --initrd initrd --memory 256M \
+				--append "quiet $extra" >/tmp/guest 2>&1
+			code=$?
+			if [ $code -eq 0 ] && grep -q "^Linux " /tmp/guest; then
+				echo "ok 1 $1"
+			else
+				cat /tmp/guest
+				echo "not ok 1 $1"
+				failed=1
+			fi
+		}
+		guest "Linux guest"
+		# Bochs does not load CR2 at VMRUN, which a guest on shadow tables needs.
+		[ -n "$extra" ] || guest "Linux guest on shadow tables" --mmu=shadow
+		# What a test that takes the module out puts back.
+		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
+		export OKVM_PARAMS
 		[ -z "$extra" ] && [ "$(nproc)" -eq 1 ] && mv more/* .
 		for test in *_test; do
 			timeout 60 "./$test" >/tmp/out
@@ -76,4 +86,12 @@ svm_payload()
 	svm_script >"$payload/run"
 	chmod +x "$payload/run"
 	echo "$payload"
+}
+
+# svm_without_npt PAYLOAD: the same machine, where okvm has shadow paging only. In QEMU's TCG a task
+# switch of a guest does not exit, but loads the CR3 of the new task instead of a shadow root.
+svm_without_npt()
+{
+	sed -i 's/^okvm.ko$/okvm.ko npt=0/' "$1/modules"
+	rm "$1/more/task_test"
 }

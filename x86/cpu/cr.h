@@ -3,6 +3,9 @@
 #ifndef OKVM_X86_CPU_CR_H
 #define OKVM_X86_CPU_CR_H
 
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+
 #include "x86/x86.h"
 
 int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
@@ -24,5 +27,40 @@ bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4);
 void okvm_paging_changed(struct okvm_vcpu *vcpu);
 /** okvm_update_dr7() - Recompute the effective debug registers from guest_debug and DR7 */
 void okvm_update_dr7(struct okvm_vcpu *vcpu);
+
+/*
+ * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
+ * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
+ * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
+ * are 0 while the guest's paging is off.
+ */
+#define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
+
+/**
+ * okvm_shadow_cr4() - Return CR4 in hardware for shadow paging; depends on arch->cr0 and arch->efer
+ * @cr4: the value that CR4 in hardware would have with EPT or NPT
+ */
+static inline unsigned long okvm_shadow_cr4(const struct okvm_arch_vcpu *arch, unsigned long cr4)
+{
+	cr4 |= X86_CR4_PAE;
+	cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
+	if (!(arch->cr0 & X86_CR0_PG))
+		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP);
+	if (!(arch->efer & EFER_LMA))
+		cr4 &= ~X86_CR4_LA57;
+	return cr4;
+}
+
+/**
+ * okvm_shadow_efer() - Return EFER in hardware for shadow paging
+ * @efer: the guest's EFER
+ *
+ * With CR0.PG = 1, VM entry on VMX requires LME == LMA. On SVM, LME = 1 would begin long mode.
+ */
+static inline u64 okvm_shadow_efer(u64 efer)
+{
+	efer |= EFER_NX;
+	return efer & EFER_LMA ? efer | EFER_LME : efer & ~(u64)EFER_LME;
+}
 
 #endif /* OKVM_X86_CPU_CR_H */

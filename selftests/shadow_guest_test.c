@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a guest on shadow page tables sees of its own: control registers, page faults, and what it
+ * changes in its tables before INVLPG and before it loads CR3.
+ */
+#include "selftests/lib/pages.h"
+
+#define ONE		0x30000u	/* pages with different data */
+#define TWO		0x31000u
+#define CR0_ET		0x10u		/* always set by a write of CR0 */
+#define CR0_WP		0x10000u
+#define LEAF		(PTE_P | PTE_W | PTE_AD)
+
+static void prepare(struct vm *vm, const uint8_t *code, const uint8_t *end)
+{
+	struct kvm_regs regs;
+
+	guest_load64(vm, code, end);
+	pages_setup(vm);
+	vm->mem[ONE] = 1;
+	vm->mem[TWO] = 2;
+	page_map(vm, 0, ONE, LEAF);
+	regs = regs_of(vm);
+	regs.rbx = PAGES_VA;
+	regs.rdi = PAGES_TABLE;
+	regs.rcx = TWO | LEAF;
+	regs.rdx = ONE | LEAF;
+	regs_put(vm, &regs);
+}
+
+#define PREPARE(vm, name) prepare(vm, guest_##name, guest_##name##_end)
+
+static void expect_fault(struct vm *vm, uint64_t va, uint64_t error)
+{
+	run_until(vm, KVM_EXIT_IO);
+	EXPECT_EQ(trap_vector(vm), 14);
+	EXPECT_EQ(sregs_of(vm).cr2, va);
+	/* Under the number of the exception. */
+	EXPECT_EQ(vm->mem[regs_of(vm).rsp + 8], error);
+}
+
+/* ---- changes of tables ---- */
+
+GUEST(changes, 64)
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x10\n"
+	"	mov %rcx, (%rdi)\n"
+	"	invlpg (%rbx)\n"
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x11\n"
+	"	mov %rdx, (%rdi)\n"
+	"	mov %cr3, %rax\n"
+	"	mov %rax, %cr3\n"
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x12\n"
+	"	movq $0, (%rdi)\n"
+	"	invlpg (%rbx)\n"
+	"	mov (%rbx), %al\n"
+	"	hlt\n"
+GUEST_END(changes);
+
+TEST(a_change_is_seen_after_a_flush)
+{
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	PREPARE(&vm, changes);
+	EXPECT_EQ(run_out(&vm, 0x10), 1);
+	EXPECT_EQ(run_out(&vm, 0x11), 2);
+	EXPECT_EQ(run_out(&vm, 0x12), 1);
+	expect_fault(&vm, PAGES_VA, 0);
+	vm_destroy(&vm);
+}
+
+/* One process has guests of both kinds, which take turns. */
+TEST(both_kinds_side_by_side)
+{
+	struct vm tdp, shadow;
+	uint16_t port;
+
+	vm_create(&tdp, 0);
+	if (vm_on_shadow(&tdp))
+		test_skip("there is one kind only");
+	vm_create_on_shadow(&shadow);
+	PREPARE(&tdp, changes);
+	PREPARE(&shadow, changes);
+	for (port = 0x10; port <= 0x12; port++)
+		EXPECT_EQ(run_out(&tdp, port), run_out(&shadow, port));
+	expect_fault(&tdp, PAGES_VA, 0);
+	expect_fault(&shadow, PAGES_VA, 0);
+	vm_destroy(&shadow);
+	vm_destroy(&tdp);
+}
+
+/* ---- registers, and faults that depend on them ---- */
+
+GUEST(registers, 64)
+	"	mov %cr3, %rax\n"
+	"	out %eax, $0x10\n"
+	"	mov %cr4, %rax\n"
+	"	out %eax, $0x11\n"
+	"	mov $0xc0000080, %ecx\n"
+	"	rdmsr\n"
+	"	out %eax, $0x12\n"
+	"	mov %cr0, %rax\n"
+	"	and $0xfffeffff, %eax\n"
+	"	mov %rax, %cr0\n"
+	"	mov %cr0, %rax\n"
+	"	out %eax, $0x13\n"
+	"	movb $5, (%rbx)\n"
+	"	or $0x10000, %eax\n"
+	"	mov %rax, %cr0\n"
+	"	mov %cr0, %rax\n"
+	"	out %eax, $0x14\n"
+	"	movb $6, (%rbx)\n"
+	"	hlt\n"
+GUEST_END(registers);
+
+TEST(registers_are_the_guests_own)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	PREPARE(&vm, registers);
+	page_map(&vm, 0, ONE, PTE_P | PTE_AD);
+	sregs = sregs_of(&vm);
+	sregs.cr0 |= CR0_ET;
+	sregs_put(&vm, &sregs);
+	EXPECT_EQ(run_out(&vm, 0x10), sregs.cr3);
+	EXPECT_EQ(run_out(&vm, 0x11), sregs.cr4);
+	EXPECT_EQ(run_out(&vm, 0x12), sregs.efer);
+	EXPECT_EQ(run_out(&vm, 0x13), sregs.cr0 & ~(uint64_t)CR0_WP);
+	EXPECT_EQ(run_out(&vm, 0x14), sregs.cr0 | CR0_WP);
+	EXPECT_EQ(vm.mem[ONE], 5);
+	expect_fault(&vm, PAGES_VA, 3);
+	EXPECT_EQ(vm.mem[ONE], 5);
+	vm_destroy(&vm);
+}
+
+/* ---- PAE: the CPU reads the four topmost entries when CR3 is loaded ---- */
+
+#define PDPT		0x10000u
+
+GUEST(pdptes, 32)
+	"	movl $0x13001, 0x10008\n"
+	"	mov 0x40030000, %al\n"
+	"	out %al, $0x10\n"
+	"	mov %cr3, %eax\n"
+	"	mov %eax, %cr3\n"
+	"	mov 0x40030000, %al\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+GUEST_END(pdptes);
+
+static struct kvm_segment flat(unsigned int selector, unsigned int type)
+{
+	return (struct kvm_segment){
+		.limit = 0xffffffff, .selector = selector, .type = type, .present = 1, .db = 1,
+		.s = 1, .g = 1,
+	};
+}
+
+TEST(pdptes_are_loaded_with_cr3)
+{
+	struct kvm_regs regs = { .rip = VM_CODE, .rflags = 2, .rsp = VM_CODE };
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	memcpy(vm.mem + VM_CODE, guest_pdptes, guest_pdptes_end - guest_pdptes);
+	put64(&vm, PDPT, (PDPT + 0x1000) | PTE_P);
+	put64(&vm, PDPT + 8, (PDPT + 0x2000) | PTE_P);
+	put64(&vm, PDPT + 0x1000, LEAF | 0x80);
+	put64(&vm, PDPT + 0x2000, LEAF | 0x80);
+	put64(&vm, PDPT + 0x3000, 0x200000 | LEAF | 0x80);
+	vm.mem[ONE] = 1;
+	vm.mem[ONE + 0x200000] = 2;
+	sregs = sregs_of(&vm);
+	sregs.cs = flat(8, 11);
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat(16, 3);
+	sregs.cr3 = PDPT;
+	sregs.cr4 = 0x20;
+	sregs.cr0 = 0x80000011;
+	sregs_put(&vm, &sregs);
+	regs_put(&vm, &regs);
+	EXPECT_EQ(run_out(&vm, 0x10), 1);
+	EXPECT_EQ(run_out(&vm, 0x11), 2);
+	vm_destroy(&vm);
+}

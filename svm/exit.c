@@ -379,8 +379,6 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 		return exit_io(vcpu);
 	case SVM_EXIT_NPF:
 		return exit_npf(vcpu);
-	case SVM_EXIT_INVLPG:
-		return svm_exit_invlpg(vcpu);
 	case SVM_EXIT_INVPCID:
 		return exit_invpcid(vcpu);
 	case SVM_EXIT_IRET:
@@ -396,6 +394,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_VINTR:
 		return OKVM_RESUME;
 	case SVM_EXIT_CPUID:
+	case SVM_EXIT_INVLPG:
 	case SVM_EXIT_MSR:
 	case SVM_EXIT_HLT:
 	case SVM_EXIT_VMMCALL:

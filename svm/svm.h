@@ -150,8 +150,6 @@ int svm_exit_exception(struct okvm_vcpu *vcpu);
 int svm_exit_cr(struct okvm_vcpu *vcpu);
 int svm_exit_dr(struct okvm_vcpu *vcpu);
 int svm_exit_insn(struct okvm_vcpu *vcpu);
-/** svm_exit_invlpg() - shadow paging: handle INVLPG. Return: outcome */
-int svm_exit_invlpg(struct okvm_vcpu *vcpu);
 int svm_exit_iret(struct okvm_vcpu *vcpu);
 int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 

@@ -90,14 +90,14 @@ static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
 
-	if (likely(!hw->given) || ev->exc.injected || ev->irq.injected || ev->nmi_injected)
+	if (likely(!hw->event_written) || ev->exc.injected || ev->irq.injected || ev->nmi_injected)
 		return;
 	svm_event_withdraw(hw);
 }
 
 static bool svm_event_waits(const struct okvm_vcpu *vcpu)
 {
-	return to_hw(vcpu)->given;
+	return to_hw(vcpu)->event_written;
 }
 
 static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
@@ -270,8 +270,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 		control->clean = SVM_CLEAN_ALL;
 	hw->cut_info = control->exit_int_info;
 	tpr_leave(vcpu);
-	if (unlikely(hw->given))
-		svm_events_given(vcpu);
+	if (unlikely(hw->event_written))
+		svm_events_clear_injected(vcpu);
 	/*
 	 * Recover an interrupted event at every exit, even if a host interrupt has caused the exit:
 	 * otherwise the event is lost.

@@ -16,9 +16,9 @@
  * Write an event to the VMCB for the next VMRUN. @len: length of the instruction that causes the
  * event and behind which the handler returns; 0 if no instruction causes it
  */
-static void give(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
+static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 {
-	hw->given = true;
+	hw->event_written = true;
 	hw->soft_len = len;
 	hw->vmcb->control.event_inj = info | SVM_EVTINJ_VALID;
 	hw->vmcb->control.event_inj_err = error;
@@ -53,18 +53,17 @@ static void svm_inject_exception(struct okvm_vcpu *vcpu)
 
 	if (ev->exc.has_error)
 		info |= SVM_EVTINJ_VALID_ERR;
-	give(to_hw(vcpu), info, ev->exc.has_error ? ev->exc.error_code : 0,
-	     okvm_exception_len(ev));
+	write_event_inj(to_hw(vcpu), info, ev->exc.has_error ? ev->exc.error_code : 0,
+			okvm_exception_len(ev));
 }
 
 static void svm_inject_irq(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
+	u32 type = ev->irq.soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR;
 
-	if (ev->irq.soft)
-		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_SOFT, 0, okvm_irq_len(ev));
-	else
-		give(to_hw(vcpu), ev->irq.vector | SVM_EVTINJ_TYPE_INTR, 0, 0);
+	write_event_inj(to_hw(vcpu), ev->irq.vector | type, 0,
+			ev->irq.soft ? okvm_irq_len(ev) : 0);
 }
 
 static void svm_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
@@ -76,7 +75,7 @@ static void svm_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 {
 	svm_set_nmi_masked(vcpu, true);
-	give(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
+	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
 /* SVM does not distinguish the shadows of STI and MOV SS: report both. */
@@ -122,8 +121,8 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	irq_window(hw, irq);
 	/* While NMIs are masked, the intercepted IRET is the window: nothing else is needed. */
 	nmi = nmi && !hw->nmi_masked;
-	hw->nmi_behind = nmi && hw->given;
-	hw->step = nmi && !hw->given && svm_get_irq_shadow(vcpu);
+	hw->nmi_behind = nmi && hw->event_written;
+	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);
 }
 
 /*
@@ -140,16 +139,16 @@ void svm_nmi_late(struct okvm_vcpu *vcpu)
 void svm_event_withdraw(struct okvm_hw_vcpu *hw)
 {
 	hw->soft_len = 0;
-	hw->given = false;
+	hw->event_written = false;
 	hw->vmcb->control.event_inj = 0;
 }
 
-void svm_events_given(struct okvm_vcpu *vcpu)
+void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_events *ev = &vcpu->arch->ev;
 
-	hw->given = false;
+	hw->event_written = false;
 	hw->vmcb->control.event_inj = 0;
 	ev->exc.injected = false;
 	ev->irq.injected = false;

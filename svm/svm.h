@@ -62,7 +62,7 @@ struct okvm_hw_vcpu {
 	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 
 	/* State of event injection. */
-	bool given;		/* vmcb->control.event_inj has an event for the next VMRUN */
+	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
 	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
 	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
 	bool nmi_masked;	/* NMIs are masked until IRET */
@@ -156,8 +156,8 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops svm_event_ops;
-/** svm_events_given() - clear the injected events after a VMRUN has begun to deliver one */
-void svm_events_given(struct okvm_vcpu *vcpu);
+/** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
+void svm_events_clear_injected(struct okvm_vcpu *vcpu);
 /** svm_events_cut_short() - inject the event in hw->cut_info again. IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */

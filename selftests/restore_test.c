@@ -163,8 +163,8 @@ GARBAGE(debugregs, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, struct kvm_debugregs, f
 GARBAGE(mp_state, KVM_GET_MP_STATE, KVM_SET_MP_STATE, struct kvm_mp_state, false, -1)
 
 /*
- * The guest has each register that was set, at its first run and at a later one: RSP, RIP and RFLAGS
- * are in the VMCS or VMCB, the others are not.
+ * The guest has each register that was set, at its first run and at a later one: RSP, RIP and
+ * RFLAGS are in the VMCS or VMCB, the others are not.
  */
 TEST(the_guest_has_the_registers_that_were_set)
 {

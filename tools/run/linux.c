@@ -2,11 +2,11 @@
 /*
  * okvm-run: puts a kernel or a flat binary into memory and the first CPU at its entry.
  *
- * A 64-bit Linux is entered by the 64-bit boot protocol (the kernel's Documentation/arch/x86/
- * boot.rst): long mode, the first 4 GiB mapped one to one, rsi at struct boot_params. A 32-bit Linux
- * is entered by the 32-bit boot protocol: protected mode without paging, flat segments, esi at struct
- * boot_params. A bzImage unpacks itself; an ELF vmlinux is already unpacked, which saves a slow host
- * that work.
+ * A 64-bit Linux is entered by the 64-bit boot protocol (the kernel's
+ * Documentation/arch/x86/boot.rst): long mode, the first 4 GiB mapped one to one, rsi at struct
+ * boot_params. A 32-bit Linux is entered by the 32-bit boot protocol: protected mode without
+ * paging, flat segments, esi at struct boot_params. A bzImage unpacks itself; an ELF vmlinux is
+ * already unpacked, which saves a slow host that work.
  */
 #include <asm/bootparam.h>
 #include <elf.h>

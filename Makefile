@@ -2,7 +2,7 @@
 # The user's targets; `make help` lists them. The kernel's build system reads Kbuild instead.
 
 TESTBED := tools/testbed
-# For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, host or a build folder.
+# For which kernel `make module` builds: dev, debug, stock-6.1, stock-6.12, stock-7, host or a build folder.
 KERNEL ?= $(if $(KDIR),$(KDIR),host)
 
 .PHONY: all module tools setup run check lint bench bench-plot docs install uninstall deb clean help
@@ -53,7 +53,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12), the tools'
+	@echo 'make              the module for the running kernel (or KDIR=..., KERNEL=dev|debug|stock-6.1|stock-6.12|stock-7), the tools'
 	@echo 'make run          boot a machine with VMX or SVM (BACKEND=vmx|svm) and in it a Linux guest of okvm'
 	@echo 'make check        all checks and tests (STEPS="lint kunit" for some of them)'
 	@echo 'make bench        what a VM exit costs, beside upstream (BACKEND=svm: with SVM)'

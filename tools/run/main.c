@@ -232,11 +232,13 @@ static const struct argp_option argp_options[] = {
 	{ "cpus", 'c', "N", 0, "number of vCPUs (1)", 3 },
 	{ "disk", 'd', "FILE", 0, "virtio disk on a file or block device; repeatable", 3 },
 	{ "net", OPT_NET, "tap=NAME", 0, "virtio network card on a tap; repeatable", 3 },
-	{ "virtio-console", OPT_CONSOLE, NULL, 0, "connect the terminal to hvc0 too", 3 },
+	{ "virtio-console", OPT_CONSOLE, NULL, 0,
+	  "input goes to hvc0 instead of the serial port; output of both is shown", 3 },
 	{ "device", 'D', "PATH", 0, "hypervisor (/dev/okvm); /dev/kvm works as well", 4 },
 	{ "mmu", OPT_MMU, "WAY", 0,
 	  "translate guest memory by hardware (tdp) or by shadow page tables (shadow)", 4 },
-	{ "stats", OPT_STATS, NULL, 0, "at the end print a table of exits by reason", 4 },
+	{ "stats", OPT_STATS, NULL, 0,
+	  "at the end print exits to userspace by reason, kernel counters, and cycles of exits", 4 },
 	{ 0 }
 };
 

@@ -36,6 +36,7 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
 module_param(own_fpu, bool, 0444);
+MODULE_PARM_DESC(own_fpu, "okvm keeps the guest's FPU state itself (default N)");
 DEFINE_STATIC_KEY_FALSE(okvm_own_fpu);
 #endif
 

@@ -290,9 +290,10 @@ DEFINE_SEQ_ATTRIBUTE(show_vms);
 /* Make a folder about @owner. Return NULL if that fails, or if the name is taken. */
 static struct dentry *show_folder(const char *name, struct dentry *parent, void *owner)
 {
+	/* A kernel without debugfs answers with an error here, and below again. */
 	struct dentry *folder = debugfs_lookup(name, parent);
 
-	if (folder) {
+	if (!IS_ERR_OR_NULL(folder)) {
 		dput(folder);
 		return NULL;
 	}
@@ -376,13 +377,19 @@ static struct okvm_vm *show_next_vm(struct okvm_vm *vm)
 static struct fsnotify_group *show_group;
 static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watched folder */
 
-/* Called in the process that opens the folder. No lock of the folder is held. */
+/*
+ * Called in the process that opens the folder. No lock of the folder is held. A process that lists
+ * the folder holds its inode's lock while it copies names to userspace memory, and the folders of
+ * VMs are made under this lock: if that memory never answers, so that this call waits, whoever waits
+ * for show_lock can at least be killed here.
+ */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)
 {
 	struct okvm_vm *vm;
 
-	mutex_lock(&show_lock);
+	if (mutex_lock_killable(&show_lock))
+		return 0;
 	if (show_kvm)
 		for (vm = show_next_vm(NULL); vm; vm = show_next_vm(vm))
 			show_vm(vm);
@@ -513,10 +520,11 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 {
 	struct module *module = data;
 
-	if (state == MODULE_STATE_LIVE || strcmp(module->name, "kvm"))
+	if (strcmp(module->name, "kvm"))
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
-	show_taken = state == MODULE_STATE_COMING;
+	/* LIVE, too: okvm may have been loaded after COMING and before the module was in sysfs. */
+	show_taken = state != MODULE_STATE_GOING;
 	if (show_taken)
 		show_withdraw();
 	else

@@ -116,6 +116,20 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 	return 0;
 }
 
+/*
+ * The guest has read @count in TMCCT. If it is 0, the host's timer may not have fired yet: deliver
+ * the tick of a one-shot timer now, because the guest may change the LVT next, and the tick depends
+ * on the old LVT. A periodic timer is left alone: a guest that reads in a loop would rearm the
+ * host's timer each time.
+ */
+static void count_was_read(struct okvm_apic *apic, u32 count)
+{
+	const struct lapic_timer *t = &apic->l.timer;
+
+	if (!count && t->mode == APIC_LVT_TIMER_ONESHOT && t->expiry_ns)
+		okvm_apic_timer_apply(apic, LAPIC_EFF_TIMER_ARM);
+}
+
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
 	u32 offset = gpa & ~LAPIC_BASE_ADDR;
@@ -139,6 +153,8 @@ int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int l
 	if (len == sizeof(u32))
 		trace_kvm_apic(write, offset, *(const u32 *)data);
 	okvm_apic_apply(vcpu->apic, &eff);
+	if (!write && len == sizeof(u32) && lapic_reads_clock(offset))
+		count_was_read(vcpu->apic, *(const u32 *)data);
 	return 0;
 }
 
@@ -156,10 +172,12 @@ void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset)
 
 int okvm_apic_msr_read(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 {
-	u64 now = lapic_msr_reads_clock(msr) ? ktime_get_ns() : 0;
+	bool clock = lapic_msr_reads_clock(msr);
 
-	if (lapic_msr_read(&vcpu->apic->l, msr, val, now) == LAPIC_GP)
+	if (lapic_msr_read(&vcpu->apic->l, msr, val, clock ? ktime_get_ns() : 0) == LAPIC_GP)
 		return 1;
+	if (clock)
+		count_was_read(vcpu->apic, *val);
 	if (unlikely(vcpu->apic->l.report_tpr) && msr == OKVM_X2APIC_MSR(APIC_TASKPRI))
 		okvm_arch_tpr_access(vcpu, false);
 	trace_kvm_apic(false, (msr - APIC_BASE_MSR) << 4, *val);

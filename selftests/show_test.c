@@ -16,7 +16,7 @@
 #define KVM	DEBUG "/kvm"
 #define OKVM	DEBUG "/okvm"
 
-GUEST(halts, 16)
+GUEST(halts, 64)
 	"1:	hlt\n"
 	"	jmp 1b\n"
 GUEST_END(halts);
@@ -124,7 +124,7 @@ static char *file_of(const struct vm *vm, const char *name)
 
 static void run_halts(struct vm *vm, unsigned int times)
 {
-	LOAD16(vm, halts);
+	LOAD64(vm, halts);
 	while (times--)
 		run_until(vm, KVM_EXIT_HLT);
 }

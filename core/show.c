@@ -380,8 +380,8 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
 /*
  * Called in the process that opens the folder. No lock of the folder is held. A process that lists
  * the folder holds its inode's lock while it copies names to userspace memory, and the folders of
- * VMs are made under this lock: if that memory never answers, so that this call waits, whoever waits
- * for show_lock can at least be killed here.
+ * VMs are made under this lock: if that memory never answers, so that this call waits, whoever
+ * waits for show_lock can at least be killed here.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)

@@ -238,7 +238,7 @@ static const struct argp_option argp_options[] = {
 	{ "mmu", OPT_MMU, "WAY", 0,
 	  "translate guest memory by hardware (tdp) or by shadow page tables (shadow)", 4 },
 	{ "stats", OPT_STATS, NULL, 0,
-	  "at the end print exits to userspace by reason, kernel counters, and cycles of exits", 4 },
+	  "at the end print exits to userspace by reason, kernel counters, cycles of exits", 4 },
 	{ 0 }
 };
 

@@ -47,7 +47,8 @@ enum okvm_hw_caps {
 
 /* Capabilities that a VM on shadow paging does not have, even if the hardware has them. */
 #define OKVM_HW_ONLY_TDP	(OKVM_HW_TDP | OKVM_HW_TDP_1G | OKVM_HW_TDP_2M | OKVM_HW_TDP_AD | \
-				 OKVM_HW_TDP_5LEVEL | OKVM_HW_UNRESTRICTED | OKVM_HW_GUEST_PAT)
+				 OKVM_HW_TDP_5LEVEL | OKVM_HW_TDP_PT | OKVM_HW_UNRESTRICTED | \
+				 OKVM_HW_GUEST_PAT)
 
 /** struct okvm_backend - operations that run vCPUs on one kind of hardware */
 struct okvm_backend {

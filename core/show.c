@@ -163,34 +163,23 @@ static const struct okvm_vcpu_file show_vcpu_files[] = {
 	{ }
 };
 
-static int show_vcpu_print(struct seq_file *seq, void *unused)
+static int show_vcpu_file_show(struct seq_file *seq, void *unused)
 {
-	const struct file *file = seq->file;
-	const struct okvm_vcpu_file *row = file_inode(file)->i_private;
+	struct dentry *dentry = seq->file->f_path.dentry;
+	const struct okvm_vcpu_file *row = seq->private;
 	s64 value;
 	int err;
 
-	err = debugfs_file_get(file->f_path.dentry);
+	err = debugfs_file_get(dentry);
 	if (err)
 		return err;
-	value = row->value(show_owner(file));
-	debugfs_file_put(file->f_path.dentry);
+	value = row->value(show_owner(seq->file));
+	debugfs_file_put(dentry);
 	seq_printf(seq, "%lld\n", value);
 	return 0;
 }
 
-static int show_vcpu_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, show_vcpu_print, NULL);
-}
-
-static const struct file_operations show_vcpu_fops = {
-	.owner = THIS_MODULE,
-	.open = show_vcpu_open,
-	.read = seq_read,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_ATTRIBUTE(show_vcpu_file);
 
 /* ---- okvm/vms: all VMs with their vCPUs, as lines of words ---- */
 
@@ -322,7 +311,7 @@ static void show_vcpu_fill(struct dentry *folder, const struct okvm_vcpu_file *r
 	for (; row->name; row++)
 		if (!(row->caps & ~caps))
 			debugfs_create_file_unsafe(row->name, 0444, folder, (void *)row,
-						   &show_vcpu_fops);
+						   &show_vcpu_file_fops);
 }
 
 static void show_vcpu(struct okvm_vm *vm, struct okvm_vcpu *vcpu)
@@ -378,10 +367,11 @@ static struct fsnotify_group *show_group;
 static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watched folder */
 
 /*
- * Called in the process that opens the folder. No lock of the folder is held. A process that lists
- * the folder holds its inode's lock while it copies names to userspace memory, and the folders of
- * VMs are made under this lock: if that memory never answers, so that this call waits, whoever
- * waits for show_lock can at least be killed here.
+ * Called in the process that opens the folder. No lock of the folder is held.
+ *
+ * A process that lists the folder holds the lock of the folder's inode while it writes names to its
+ * own memory, and making a VM's folder needs the same lock. If a page fault on that memory never
+ * ends, show_vm() waits, holding show_lock. Processes that wait for show_lock here can be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)

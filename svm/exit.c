@@ -393,8 +393,11 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INIT:
 	case SVM_EXIT_VINTR:
 		return OKVM_RESUME;
-	case SVM_EXIT_CPUID:
 	case SVM_EXIT_INVLPG:
+		/* Without decode assists only the emulator finds the address. */
+		return svm_has(&svm_caps, SVM_FEAT_DECODE) ?
+		       svm_exit_insn(vcpu) : okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
+	case SVM_EXIT_CPUID:
 	case SVM_EXIT_MSR:
 	case SVM_EXIT_HLT:
 	case SVM_EXIT_VMMCALL:

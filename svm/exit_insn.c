@@ -30,15 +30,6 @@ static unsigned int insn_len(struct okvm_vcpu *vcpu)
 	return okvm_insn_len(vcpu);
 }
 
-/* With shadow paging. Without decode assists, only the emulator finds the address. */
-static int exit_invlpg(struct okvm_vcpu *vcpu, unsigned int len)
-{
-	if (!svm_has(&svm_caps, SVM_FEAT_DECODE))
-		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
-	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, to_hw(vcpu)->vmcb->control.exit_info_1);
-	return okvm_skip_insn(vcpu, len);
-}
-
 int svm_exit_insn(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -59,7 +50,8 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_VMMCALL:
 		return okvm_hypercall(vcpu, len);
 	case SVM_EXIT_INVLPG:
-		return exit_invlpg(vcpu, len);
+		okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, hw->vmcb->control.exit_info_1);
+		return okvm_skip_insn(vcpu, len);
 	case SVM_EXIT_PAUSE:
 		return okvm_exit_pause(vcpu, len);
 	case SVM_EXIT_MONITOR:

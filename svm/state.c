@@ -244,7 +244,6 @@ static void svm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-
 	u64 val = svm_is_shadow(vcpu) ? okvm_shadow_efer(efer) : efer;
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);

@@ -166,16 +166,6 @@ static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 	return pf;
 }
 
-/*
- * Queue a #PF for the guest in the fast loop. Also write the CR2 register: the guest is entered
- * again without stay_enter(), and stay_leave() reads the guest's CR2 from the register.
- */
-static void give_page_fault_fast(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
-{
-	okvm_queue_pf(vcpu, pf->gva, pf->guest.error_code);
-	native_write_cr2(vcpu->arch->cr2);
-}
-
 static bool is_page_fault(u32 info)
 {
 	return (info & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
@@ -209,8 +199,11 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (unlikely(native_read_cr2() != cr2))
 		native_write_cr2(cr2);
-	if (verdict == OKVM_FAULT_GUEST)
-		give_page_fault_fast(vcpu, &pf);
+	if (verdict == OKVM_FAULT_GUEST) {
+		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
+		/* stay_enter() does not run before the next entry, and stay_leave() reads CR2. */
+		native_write_cr2(vcpu->arch->cr2);
+	}
 	return verdict == OKVM_FAULT_FIXED || verdict == OKVM_FAULT_GUEST;
 }
 

@@ -92,6 +92,53 @@ TEST(both_kinds_side_by_side)
 	vm_destroy(&tdp);
 }
 
+/* ---- events whose stack is in a page table ---- */
+
+GUEST(undefined, 64)
+	"	ud2\n"
+GUEST_END(undefined);
+
+GUEST(breakpoint, 64)
+	"	int3\n"
+GUEST_END(breakpoint);
+
+GUEST(software_interrupt, 64)
+	"	int $17\n"
+GUEST_END(software_interrupt);
+
+/* The delivery walks through the table to which it pushes: to the IDT, and to the stack itself. */
+static void deliver_onto_table(const uint8_t *code, const uint8_t *end, uint64_t table, int vector)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	prepare(&vm, code, end);
+	regs = regs_of(&vm);
+	/* The guest does not use the last entries. */
+	regs.rsp = table + PAGE;
+	regs_put(&vm, &regs);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(trap_vector(&vm), vector);
+	vm_destroy(&vm);
+}
+
+#define DELIVER(name, table, vector) \
+	deliver_onto_table(guest_##name, guest_##name##_end, table, vector)
+
+TEST(an_event_is_pushed_onto_a_page_table)
+{
+	uint64_t table;
+
+	/* A delivery that is made again and again does not end. */
+	alarm(20);
+	for (table = VM_TABLES; table <= VM_TABLES + 2 * PAGE; table += PAGE) {
+		DELIVER(undefined, table, 6);
+		DELIVER(breakpoint, table, 3);
+		DELIVER(software_interrupt, table, 17);
+	}
+}
+
 /* ---- registers, and faults that depend on them ---- */
 
 GUEST(registers, 64)

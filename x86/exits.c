@@ -265,9 +265,10 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 	case OKVM_FAULT_MMIO:
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
-		/* The stack may be in a page that was a page table: unprotect, deliver again. */
-		if (pf->gpa != OKVM_INVALID_GPA && okvm_mmu_unprotect(vcpu, pf->gpa >> PAGE_SHIFT))
-			return OKVM_RESUME;
+		/*
+		 * If the stack is in a page table, do not end the write protection and let the CPU
+		 * deliver again: if the delivery itself needs the table, that would never end.
+		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:
 	case OKVM_FAULT_SIGNAL:

@@ -15,9 +15,12 @@ kselftests_script()
 		# NAME PROGRAM
 		judge()
 		{
+			began=$(cut -d. -f1 /proc/uptime)
 			timeout 300 "./$2" >/tmp/out
 			code=$?
 			sed 's/^/    /' /tmp/out
+			took=$(($(cut -d. -f1 /proc/uptime) - began))
+			[ "$took" -lt 3 ] || echo "# $1 took $took s of the machine's time"
 			if [ "$(parameters)" != "$before" ]; then
 				echo "# it leaves okvm with other parameters: later tests are not what they seem"
 				code=1

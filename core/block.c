@@ -223,8 +223,6 @@ void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu)
 {
 	struct task_struct *task = NULL;
 
-	if (!OKVM_FOLL_INTERRUPTIBLE)
-		return;
 	spin_lock(&vcpu->wait_lock);
 	if (vcpu->waits && okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		task = block_thread(vcpu);

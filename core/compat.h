@@ -291,11 +291,55 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 #endif
 }
 
-/* Lets a pending signal end get_user_pages(); available since Linux 6.2. */
+/**
+ * okvm_get_user_page() - get a page of this process and wait for it until a signal is pending
+ * @gup: FOLL_HWPOISON, FOLL_WRITE
+ * Return: 1 if *@page is set; 0 or a negative errno
+ */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#define OKVM_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, struct page **page)
+{
+	return get_user_pages_unlocked(addr, 1, page, gup | FOLL_INTERRUPTIBLE);
+}
 #else
-#define OKVM_FOLL_INTERRUPTIBLE	0
+/* Let the host's fault handler wait; if @addr may not be accessed, get_user_pages() says so. */
+static inline int okvm_fault_in_wait(unsigned long addr, bool write)
+{
+	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	vm_fault_t fault = 0;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_flags & (write ? VM_WRITE : VM_READ) &&
+	    !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		fault = handle_mm_fault(vma, addr, flags, NULL);
+	if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+		mmap_read_unlock(mm);
+	return fault & VM_FAULT_ERROR ? vm_fault_to_errno(fault, FOLL_HWPOISON) : 0;
+}
+
+/*
+ * Before Linux 6.2 only a fatal signal ends a wait in get_user_pages(). But every signal ends a
+ * wait in handle_mm_fault() with FAULT_FLAG_INTERRUPTIBLE. So wait there.
+ */
+static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, struct page **page)
+{
+	long n;
+
+	for (;;) {
+		n = get_user_pages_unlocked(addr, 1, page, gup | FOLL_NOWAIT);
+		if (n && n != -EAGAIN)
+			return n;
+		if (signal_pending(current))
+			return -EINTR;
+		n = okvm_fault_in_wait(addr, gup & FOLL_WRITE);
+		if (n)
+			return n;
+		cond_resched();
+	}
+}
 #endif
 
 /* Make the host fault in a page of another mm. May sleep; failures are not reported. */

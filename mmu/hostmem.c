@@ -127,14 +127,11 @@ static long hostmem_try(struct okvm_fault *f, struct page **page)
 				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
 }
 
-/*
- * Get the page. On kernels with FOLL_INTERRUPTIBLE, any signal ends the wait. Return: 1 or a
- * negative errno
- */
+/* Get the page. Any signal ends the wait. Return: 1 or a negative errno */
 static long hostmem_wait(struct okvm_fault *f, struct page **page)
 {
-	long n = get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | OKVM_FOLL_INTERRUPTIBLE |
-					 (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+	long n = okvm_get_user_page(f->hva, FOLL_HWPOISON |
+				    (f->need & SPTE_WRITE ? FOLL_WRITE : 0), page);
 
 	return n ? n : -EFAULT;
 }

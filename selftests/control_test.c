@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -291,15 +290,6 @@ TEST(a_kick_takes_a_halted_vcpu_and_a_waiting_ap_out)
 	crowd_stop();
 }
 
-static bool host_is_at_least(unsigned int major, unsigned int minor)
-{
-	unsigned int is_major = 0, is_minor = 0;
-	struct utsname name;
-
-	REQUIRE(uname(&name) == 0 && sscanf(name.release, "%u.%u", &is_major, &is_minor) == 2);
-	return is_major > major || (is_major == major && is_minor >= minor);
-}
-
 /* Nothing is there until it is touched. */
 static uint8_t *untouched_far(void)
 {
@@ -349,8 +339,6 @@ TEST(a_kick_ends_a_wait_for_userfaultfd)
 	int uffd;
 
 	need_control(OKVM_CONTROL_KICK);
-	if (!host_is_at_least(6, 2))
-		test_skip("before Linux 6.2 nothing but a fatal signal ends such a wait");
 	FAR_CREATE(1, touch_far, 0);
 	far = untouched_far();
 	uffd = uffd_open(far);

@@ -74,18 +74,26 @@ static const struct walk_ops gva_ops = {
 	.replace = gva_cmpxchg,
 };
 
-/*
- * gva_walk_fast() sets no accessed or dirty bits: setting one in a table that is shadowed may need
- * mmu->lock.
- */
-static int gva_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+/* For gva_walk_fast(). The caller has disabled page faults, so that the write does not sleep. */
+static int gva_cmpxchg_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
-	return -EAGAIN;
+	struct okvm_vcpu *vcpu = ctx;
+	struct okvm_memslot *slot;
+	int ret = -EROFS;
+	u64 gen;
+
+	if (!shadow_mark_begin(shadow_of(vcpu), gpa, size))
+		return -EAGAIN;
+	slot = fault_slot(vcpu, gpa >> PAGE_SHIFT, &gen);
+	if (!slot || !(slot->flags & KVM_MEM_READONLY))
+		ret = okvm_cmpxchg_guest(vcpu->vm, gpa, size, &old, new);
+	shadow_mark_end(shadow_of(vcpu));
+	return ret;
 }
 
 static const struct walk_ops gva_ops_fast = {
 	.read = gva_read,
-	.replace = gva_refuse,
+	.replace = gva_cmpxchg_fast,
 };
 
 void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)

@@ -19,14 +19,14 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
 	return xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS);
 }
 
-static bool block_make(struct shadow_vm *sh, gfn_t gfn)
+static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 {
-	struct shadow_block *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT), *old;
+	struct shadow_block *b = kzalloc(sizeof(*b), gfp), *old;
 
 	if (!b)
 		return false;
 	spin_lock_init(&b->lock);
-	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, GFP_KERNEL_ACCOUNT);
+	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, gfp);
 	if (!old) {
 		atomic64_add(1, &sh->nr_blocks);
 		return true;
@@ -36,9 +36,9 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn)
 }
 
 /* Allocate b->frames of the block b of @gfn. Return: false if memory could not be allocated */
-static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
+static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 {
-	struct shadow_frames *frames = kzalloc(sizeof(*frames), GFP_KERNEL_ACCOUNT), *old = NULL;
+	struct shadow_frames *frames = kzalloc(sizeof(*frames), gfp), *old = NULL;
 	struct shadow_block *b;
 
 	if (!frames)
@@ -56,7 +56,7 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn)
 	return true;
 }
 
-bool block_get(struct shadow_vm *sh, gfn_t gfn, int level)
+bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 {
 	const struct shadow_block *b;
 	bool there, frames;
@@ -66,8 +66,8 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level)
 	there = b;
 	frames = b && block_frames(b);
 	rcu_read_unlock();
-	return (there || block_make(sh, gfn)) &&
-	       (level > 1 || frames || block_make_frames(sh, gfn));
+	return (there || block_make(sh, gfn, gfp)) &&
+	       (level > 1 || frames || block_make_frames(sh, gfn, gfp));
 }
 
 /*

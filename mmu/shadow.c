@@ -207,6 +207,7 @@ static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 ro
 	t->gfn = gfn;
 	t->role = role;
 	t->used = true;
+	t->born = sh->zaps;
 	hlist_add_head(&t->bucket, shadow_bucket(sh, gfn));
 	list_add_tail(&t->all, &sh->tables);
 	sh->nr_tables++;
@@ -475,12 +476,23 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 	}
 }
 
+/*
+ * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
+ * would not end as long as vCPUs make tables. The tables move to sh->condemned, which several calls
+ * may share: there, too, older tables come first.
+ */
 void shadow_zap_all(struct mmu_zap *z)
 {
-	struct list_head *tables = &z->mmu->shadow->tables;
+	struct shadow_vm *sh = z->mmu->shadow;
+	struct shadow_table *t;
+	u64 call = ++sh->zaps;
 
-	while (!list_empty(tables)) {
-		shadow_zap_table(z, list_first_entry(tables, struct shadow_table, all));
+	list_splice_tail_init(&sh->tables, &sh->condemned);
+	for (;;) {
+		t = list_first_entry_or_null(&sh->condemned, struct shadow_table, all);
+		if (!t || t->born >= call)
+			return;
+		shadow_zap_table(z, t);
 		shadow_zap_yield(z, SHADOW_ENTRIES);
 	}
 }
@@ -637,6 +649,7 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	ida_init(&sh->ids);
 	sh->hash = get_random_u64() | 1;
 	INIT_LIST_HEAD(&sh->tables);
+	INIT_LIST_HEAD(&sh->condemned);
 	INIT_LIST_HEAD(&sh->nx_splits);
 	INIT_LIST_HEAD(&sh->mmio);
 	INIT_LIST_HEAD(&sh->unsync);

@@ -135,6 +135,7 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
  * @writes: emulated writes to the guest's table since a fault last went through this table
+ * @born: value of sh->zaps when the table was made
  * @used: a fault went through this table since shadow_reclaim() last looked at it
  * @dead: zapped and not found by lookups, but not freed while @roots is not 0
  * @unsync: the table is out of sync
@@ -142,7 +143,8 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @mmio: the table may contain MMIO entries
  * @nx_node, @mmio_node: nodes in sh->nx_splits and sh->mmio, the oldest table first
  * @bucket: node in sh->table[]
- * @all: node in sh->tables, the oldest table first; for a zapped table, in mmu_zap.tables
+ * @all: node in sh->tables or sh->condemned, the oldest table first; for a zapped table, in
+ *	mmu_zap.tables
  * @unsynced: node in sh->unsync if @unsync
  */
 struct shadow_table {
@@ -154,6 +156,7 @@ struct shadow_table {
 	u32 parents;
 	u32 roots;
 	u32 writes;
+	u64 born;
 	bool used;
 	bool dead;
 	bool unsync;
@@ -216,6 +219,8 @@ struct shadow_vm {
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
 	u64 hash;			/* random odd factor for shadow_bucket() */
 	struct list_head tables;
+	struct list_head condemned;	/* tables that shadow_zap_all() is about to zap */
+	u64 zaps;			/* count of calls of shadow_zap_all() */
 	struct list_head nx_splits;
 	struct list_head mmio;
 	struct list_head unsync;	/* out-of-sync tables, the newest first */
@@ -348,13 +353,14 @@ static inline struct shadow_table *table_below(u64 entry)
 /* rmap.c */
 
 /**
- * block_get() - allocate what the block of @gfn lacks for a leaf at @level. May sleep
+ * block_get() - allocate what the block of @gfn lacks for a leaf at @level
  * @level: 2 for a large page; 1 for a page of 4 KiB, or if @gfn shall be shadowed
+ * @gfp: whether the allocation may sleep
  *
  * The caller has to look the block up again under mmu->lock: it is freed with its memory slot.
  * Return: false if memory could not be allocated
  */
-bool block_get(struct shadow_vm *sh, gfn_t gfn, int level);
+bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
 /** block_of() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
 struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
 /**
@@ -466,7 +472,7 @@ void shadow_zap_finish(struct mmu_zap *z);
  * Return: true if the lock was dropped: tables and blocks may have been freed
  */
 bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
-/** shadow_zap_all() - zap all shadow tables of the VM. mmu->lock: write */
+/** shadow_zap_all() - zap all shadow tables that the VM has at the call. mmu->lock: write */
 void shadow_zap_all(struct mmu_zap *z);
 /** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
@@ -480,6 +486,47 @@ bool shadow_make_room(struct shadow_vm *sh);
 		if ((t)->gfn == (gfn_) && !table_is_direct(t))
 
 struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
+
+/**
+ * shadow_mixed() - is the frame of @gpa shadowed as a table whose entries do not have @size bytes?
+ * @size: size in bytes of the entry at @gpa
+ *
+ * An accessed or dirty bit of the entry may have another meaning in such a shadow table.
+ * mmu->lock: read or write
+ */
+static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+
+	shadow_for_each(t, next, sh, gpa >> PAGE_SHIFT) {
+		if (role_entry_size(t->role) != size)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
+ * @size: size in bytes of the entry at @gpa
+ *
+ * Return: true, with mmu->lock held for reading until shadow_mark_end(): no shadow table depends on
+ *	the bit, and none that does is made meanwhile
+ */
+static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
+{
+	if (!read_trylock(&sh->mmu->lock))
+		return false;
+	if (!shadow_mixed(sh, gpa, size))
+		return true;
+	read_unlock(&sh->mmu->lock);
+	return false;
+}
+
+static inline void shadow_mark_end(struct shadow_vm *sh)
+{
+	read_unlock(&sh->mmu->lock);
+}
 
 /* shadow_fault.c */
 
@@ -518,8 +565,8 @@ void sync_root(struct okvm_vcpu *vcpu);
 /** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /**
- * gva_walk_fast() - gva_walk() without sleeping, and without writing to the guest's tables
- * Return: enum walk_verdict; WALK_MEMORY also if an accessed or dirty bit would have to be set
+ * gva_walk_fast() - gva_walk() without sleeping. mmu->lock must not be held
+ * Return: enum walk_verdict; WALK_MEMORY also if the walk would have to sleep
  */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /** gva_peek() - read one page-table entry at @gpa without sleeping. Return: 0 or -EFAULT */

@@ -415,11 +415,11 @@ static void fault_access(struct shadow_fault *f)
  * Allocate what map_leaf() needs in the block of the mapped frame if no table has to be made.
  * Return: false if memory could not be allocated
  */
-static bool fault_reserve_leaf(const struct shadow_fault *f)
+static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
 {
 	const int level = min(f->mode.levels ? f->result.level : SHADOW_MAX_LEVEL, f->host->level);
 
-	return block_get(shadow_of(f->vcpu), f->host->gfn, level);
+	return block_get(shadow_of(f->vcpu), f->host->gfn, level, gfp);
 }
 
 /*
@@ -432,10 +432,11 @@ static bool fault_reserve_tables(const struct shadow_fault *f)
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	int level;
 
-	if (shadow_fill_spare(f->vcpu) || (!f->mmio && !block_get(sh, f->host->gfn, 1)))
+	if (shadow_fill_spare(f->vcpu) ||
+	    (!f->mmio && !block_get(sh, f->host->gfn, 1, GFP_KERNEL_ACCOUNT)))
 		return false;
 	for (level = f->path.top; f->mode.levels && level >= f->path.level; level--) {
-		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT, 1))
+		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT, 1, GFP_KERNEL_ACCOUNT))
 			return false;
 	}
 	return true;
@@ -473,8 +474,8 @@ static int fault_map_locked(struct shadow_fault *f)
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
 	 * The frame's block may be missing for three reasons: okvm_mmu_set_hole() was called after
-	 * fault_mmio()'s check; a zap has freed the block; or this is the fast handler, which
-	 * allocates nothing.
+	 * fault_mmio()'s check; a zap has freed the block; or this is the fast handler's first
+	 * attempt, before it has allocated anything.
 	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
@@ -523,7 +524,7 @@ static int fault_mmio(struct shadow_fault *f)
 	if (f->host->slot || f->host->gen & 1)
 		return OKVM_FAULT_MMIO;
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
-	    !block_get(mmu->shadow, f->host->gfn, 1))
+	    !block_get(mmu->shadow, f->host->gfn, 1, GFP_KERNEL_ACCOUNT))
 		return -ENOMEM;
 	verdict = fault_map(f);
 	/* Emulate the access even if there was no memory to make the MMIO entry. */
@@ -592,7 +593,7 @@ static int fault_page(struct shadow_fault *f)
 	if (ret)
 		return ret;
 	host->level = fault_level(host);
-	ret = fault_reserve_leaf(f) ? fault_map(f) : -ENOMEM;
+	ret = fault_reserve_leaf(f, GFP_KERNEL_ACCOUNT) ? fault_map(f) : -ENOMEM;
 	hostmem_release(host);
 	if (host->nx_level)
 		nx_arm(f->vcpu->vm->mmu);
@@ -685,6 +686,7 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 	f->walked = false;
 	f->missed = false;
 	f->unlinked = false;
+	f->block = NULL;
 }
 
 /*
@@ -759,7 +761,9 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return verdict;
 }
 
-/* ---- the fast handler (IRQs off): no allocation, no new table, the host page is present ---- */
+/* ---- the fast handler (IRQs off): no sleep, no new table, the host page is present ---- */
+
+#define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
 /* Only try to take the lock: its holder may be waiting for this CPU to take an IPI. */
 static int fast_map(struct shadow_fault *f)
@@ -798,6 +802,9 @@ static int fast_page(struct shadow_fault *f)
 		return fast_hand_over(f);
 	host->level = fault_level(host);
 	if (!host->nx_level)
+		verdict = fast_map(f);
+	/* The first fault in a block: without memory for it at hand, the slow handler allocates. */
+	if (!host->nx_level && !f->block && fault_reserve_leaf(f, FAST_GFP))
 		verdict = fast_map(f);
 	hostmem_release(host);
 	return verdict == OKVM_FAULT_FIXED ? verdict : fast_hand_over(f);

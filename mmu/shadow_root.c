@@ -123,7 +123,7 @@ static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool th
 			continue;
 		there[i] = fault_slot(vcpu, gfn, &gen);
 		key->incomplete |= !there[i];
-		if (there[i] && !block_get(shadow_of(vcpu), gfn, 1))
+		if (there[i] && !block_get(shadow_of(vcpu), gfn, 1, GFP_KERNEL_ACCOUNT))
 			return -ENOMEM;
 	}
 	return shadow_fill_spare(vcpu);

@@ -331,15 +331,12 @@ static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
-	struct shadow_table *t;
-	struct hlist_node *next;
-	bool other = false;
+	bool other;
 
 	if (!rmap_shadowed(sh, gpa >> PAGE_SHIFT))
 		return;
 	read_lock(&sh->mmu->lock);
-	shadow_for_each(t, next, sh, gpa >> PAGE_SHIFT)
-		other |= !table_is_direct(t) && role_entry_size(t->role) != size;
+	other = shadow_mixed(sh, gpa, size);
 	read_unlock(&sh->mmu->lock);
 	if (other)
 		shadow_wrote(vcpu, gpa, size);

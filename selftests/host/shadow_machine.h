@@ -466,7 +466,7 @@ static int walk_read(void *ctx, u64 gpa, unsigned int size, u64 *val)
 
 static void remember(void);
 
-static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+static int mark(u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	u64 is;
 
@@ -478,8 +478,16 @@ static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 		return 1;
 	remember();
 	mem_write(gpa, size, new);
-	shadow_marked(ctx, gpa, size);
 	return 0;
+}
+
+static int walk_replace(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	int ret = mark(gpa, size, old, new);
+
+	if (!ret)
+		shadow_marked(ctx, gpa, size);
+	return ret;
 }
 
 static const struct walk_ops mem_ops = { .read = walk_read, .replace = walk_replace };
@@ -503,14 +511,21 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 	return verdict;
 }
 
-static int walk_refuse(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+static int walk_replace_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
-	return -EAGAIN;
+	struct okvm_vcpu *vcpu = ctx;
+	int ret;
+
+	if (!shadow_mark_begin(shadow_of(vcpu), gpa, size))
+		return -EAGAIN;
+	ret = chance(10) ? -EFAULT : mark(gpa, size, old, new);
+	shadow_mark_end(shadow_of(vcpu));
+	return ret;
 }
 
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
 {
-	static const struct walk_ops fast_ops = { .read = walk_read, .replace = walk_refuse };
+	static const struct walk_ops fast_ops = { .read = walk_read, .replace = walk_replace_fast };
 	struct walk_regs regs;
 
 	okvm_arch_walk_regs(vcpu, &regs);
@@ -1011,65 +1026,77 @@ static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
 	return n;
 }
 
+/* What all tables have together. */
+struct totals {
+	unsigned long leaves, links, children, nr, unsync, listed;
+	unsigned int shadowed[SLOTS + 1], count[TABLES];
+};
+
+static void check_listed(struct shadow_table *t, struct totals *n)
+{
+	n->nr++;
+	n->unsync += t->unsync;
+	n->listed += t->nx_split + t->mmio;
+	check_table(t, &n->leaves, &n->links);
+	n->children += check_chain(t->parents, 0, t);
+	if (table_is_direct(t) || t->gfn >= FRAMES)
+		return;
+	n->shadowed[t->gfn / 512]++;
+	if (t->gfn < TABLES)
+		n->count[t->gfn]++;
+}
+
 static void check_structure(void)
 {
-	unsigned long leaves = 0, links = 0, chained = 0, children = 0, nr = 0, unsync = 0;
-	unsigned long listed = 0, mmio = 0;
+	struct totals n = {};
+	unsigned long chained = 0, mmio = 0;
 	struct shadow_vm *sh = mmu.shadow;
-	unsigned int shadowed[SLOTS + 1] = {}, count[TABLES] = {}, blocks = 0;
+	unsigned int blocks = 0;
 	struct shadow_table *t;
 
 	live = 0;
-	list_for_each_entry(t, &sh->tables, all) {
-		nr++;
-		unsync += t->unsync;
-		listed += t->nx_split + t->mmio;
-		check_table(t, &leaves, &links);
-		children += check_chain(t->parents, 0, t);
-		if (!table_is_direct(t) && t->gfn < FRAMES) {
-			shadowed[t->gfn / 512]++;
-			if (t->gfn < TABLES)
-				count[t->gfn]++;
-		}
-	}
+	list_for_each_entry(t, &sh->tables, all)
+		check_listed(t, &n);
+	list_for_each_entry(t, &sh->condemned, all)
+		check_listed(t, &n);
 	for (unsigned int b = 0; b <= SLOTS; b++) {
 		struct shadow_block *block = block_of(sh, b * 512);
 
-		if (!block && shadowed[b])
+		if (!block && n.shadowed[b])
 			VIOLATION("step %lu: tables in block %u, which is not there", step, b);
 		if (!block)
 			continue;
 		blocks++;
-		if (block->nr_shadowed != shadowed[b])
+		if (block->nr_shadowed != n.shadowed[b])
 			VIOLATION("step %lu: block %u has %u tables, not %u", step, b,
-				  shadowed[b], block->nr_shadowed);
+				  n.shadowed[b], block->nr_shadowed);
 		chained += check_chain(block->large, b * 512, NULL);
 		for (unsigned int i = 0; i < 512; i++) {
 			if (block->frames && block->frames->rmap[i])
 				chained += check_chain(block->frames->rmap[i], b * 512 + i, NULL);
-			if (!b && i < TABLES && block_shadowed(block, i) != count[i])
+			if (!b && i < TABLES && block_shadowed(block, i) != n.count[i])
 				VIOLATION("step %lu: frame %u is miscounted", step, i);
 		}
 	}
-	if (leaves != chained || links != children)
+	if (n.leaves != chained || n.links != n.children)
 		VIOLATION("step %lu: %lu leaves, %lu in reverse maps; %lu links, %lu parents", step,
-			  leaves, chained, links, children);
+			  n.leaves, chained, n.links, n.children);
 	if (blocks != (unsigned long)atomic64_read(&sh->nr_blocks))
 		VIOLATION("step %lu: blocks are miscounted", step);
 	list_for_each_entry(t, &sh->mmio, mmio_node)
-		listed -= t->mmio;
+		n.listed -= t->mmio;
 	list_for_each_entry(t, &sh->nx_splits, nx_node)
-		listed -= t->nx_split;
-	if (listed)
+		n.listed -= t->nx_split;
+	if (n.listed)
 		VIOLATION("step %lu: a table is not in the list of its kind", step);
 	list_for_each_entry(t, &sh->mmio, mmio_node)
 		mmio++;
 	if (mmio != sh->nr_mmio)
 		VIOLATION("step %lu: tables with MMIO entries are miscounted", step);
-	if (nr != sh->nr_tables || unsync != sh->nr_unsync)
+	if (n.nr != sh->nr_tables || n.unsync != sh->nr_unsync)
 		VIOLATION("step %lu: tables are miscounted", step);
 	if (atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_4K]) +
-	    atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_2M]) != (s64)leaves)
+	    atomic64_read(&vm.stat[OKVM_VM_STAT_PAGES_2M]) != (s64)n.leaves)
 		VIOLATION("step %lu: leaves are miscounted", step);
 }
 

@@ -155,3 +155,91 @@ TEST(a_removed_entry_is_still_in_the_tlb)
 		end();
 	}
 }
+
+static unsigned int made, calls_below;
+
+/* A CPU needs a table that is not there: the one of a page that it has not touched. */
+static void make_between(void)
+{
+	struct cpu *cpu = &cpus[1];
+
+	if (++made > 300)
+		return;
+	if (cpu->reload)
+		load(cpu);
+	EXPECT_EQ(touch(cpu, (made % 400) << 21), OKVM_FAULT_FIXED);
+	/* What is in use goes to the end of the list of tables. */
+	shrink(1);
+}
+
+/* A CPU that makes tables all the time does not keep okvm from an end. */
+TEST(all_tables_go_while_a_cpu_makes_new_ones)
+{
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+	unsigned long there;
+
+	for (unsigned int i = 0; i < 400; i++)
+		mem[2][i] = 1ull << 21 | 0xe7;
+	other->mmu.mode = cpu->mmu.mode;
+	other->cr3 = cpu->cr3;
+	load(other);
+	for (u64 i = 0; i < 20; i++)
+		EXPECT_EQ(touch(cpu, (350 + i) << 21), OKVM_FAULT_FIXED);
+	there = mmu.shadow->nr_tables;
+	EXPECT(there > 4);
+	made = 0;
+	between = make_between;
+	resched = true;
+	shadow_free_all(&mmu);
+	between = NULL;
+	/* The lock is free once after each table that was there at the call, and no more often. */
+	EXPECT(made <= there);
+	EXPECT(made > 4);
+	EXPECT(list_empty(&mmu.shadow->condemned));
+	EXPECT(!list_empty(&mmu.shadow->tables));
+	load(cpu);
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* A second call comes while the first has all tables on its list, and a CPU makes one between. */
+static void call_between(void)
+{
+	struct shadow_table *t;
+
+	if (calls_below++)
+		return;
+	if (cpus[1].reload)
+		load(&cpus[1]);
+	EXPECT_EQ(touch(&cpus[1], 3 << 21), OKVM_FAULT_FIXED);
+	shadow_free_all(&mmu);
+	list_for_each_entry(t, &mmu.shadow->tables, all)
+		EXPECT(!t);
+	EXPECT(list_empty(&mmu.shadow->condemned));
+	EXPECT_EQ(touch(&cpus[1], 4 << 21), OKVM_FAULT_FIXED);
+}
+
+TEST(two_calls_at_once_zap_all_tables)
+{
+	struct cpu *cpu = start_large(0xe7, true), *other = &cpus[1];
+
+	for (unsigned int i = 0; i < 16; i++)
+		mem[2][i] = 1ull << 21 | 0xe7;
+	other->mmu.mode = cpu->mmu.mode;
+	other->cr3 = cpu->cr3;
+	load(other);
+	for (u64 i = 5; i < 16; i++)
+		EXPECT_EQ(touch(cpu, i << 21), OKVM_FAULT_FIXED);
+	calls_below = 0;
+	between = call_between;
+	resched = true;
+	shadow_free_all(&mmu);
+	between = NULL;
+	EXPECT_EQ(calls_below, 1);
+	load(cpu);
+	load(other);
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -1151,6 +1151,12 @@ TEST(an_accessed_bit_in_a_table_of_two_formats)
 	load(other);
 	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_MMIO);
 	EXPECT_EQ(pf.gpa, 0x1000100000000);
+	/* Not without the lock that the way with IRQs off does not wait for. */
+	pf.gva = 0x1000;
+	for (unsigned int tries = 0; tries < 20; tries++)
+		EXPECT_EQ(shadow_page_fault_fast(&other->vcpu, &pf), OKVM_FAULT_SLOW);
+	pf.gva = 0;
+	EXPECT_EQ(mem[3][0], 0x1000100000063);
 	EXPECT_EQ(touch(other, 0x1000), OKVM_FAULT_FIXED);
 	EXPECT_EQ(mem[3][0], 0x1002100000063);
 	load(cpu);

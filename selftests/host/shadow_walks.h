@@ -110,3 +110,35 @@ TEST(a_large_page_needs_one_head)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/*
+ * The guest has not accessed its pages yet, so that the walk sets bits in its tables, and okvm has
+ * nothing for these frames. Still no fault needs the way that sleeps.
+ */
+TEST(a_first_write_on_the_fast_way)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	/* The page directory is there then. */
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	walks = 0;
+	for (u64 i = 1; i < SLOTS; i++) {
+		struct okvm_page_fault pf = { .gva = i << 21, .acc = WALK_WRITE };
+		int verdict = OKVM_FAULT_SLOW;
+		u64 gfn = 0;
+
+		mem[2][i] = i << 21 | 0x83;
+		host.huge[i] = true;
+		/* The lock may be taken, and the host may need longer. */
+		for (unsigned int tries = 0; tries < 20 && verdict == OKVM_FAULT_SLOW; tries++)
+			verdict = shadow_page_fault_fast(&cpu->vcpu, &pf);
+		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
+		EXPECT_EQ(mem[2][i], (i << 21 | 0xe3));
+		EXPECT(hw_walk(cpu, pf.gva, KERNEL_WRITE, &gfn));
+		EXPECT_EQ(gfn, i * 512);
+	}
+	EXPECT_EQ(walks, 0);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -122,7 +122,8 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 
 /*
  * Register the callback that disables virtualization before a crash kernel or an emergency restart.
- * Linux 6.19 and later let only their own KVM register one: there okvm's EFER.SVME stays set.
+ * Linux 6.19 and later let only their own KVM register one. Linux 7.1 and later need none: they set
+ * GIF and clear EFER.SVME themselves, whoever has set it.
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))

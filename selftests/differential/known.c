@@ -11,14 +11,6 @@
 
 /* ---- circumstances ---- */
 
-static bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) &&
-	       !(a->regs.rflags & FLAG_TF && a->exit[3] == a->debugregs.dr7);
-}
-
 /* Upstream emulates, round and round, the instruction that was to be interrupted. */
 static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -61,9 +53,14 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return is_error(b, DELIVERY_ERROR) && b->exit[2] & VECTORING_VALID &&
-	       (!is_error(a, DELIVERY_ERROR) || a->exit[3] != b->exit[3]) &&
-	       delivery_leaves_ram(p, a, b);
+	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
+		return false;
+	if (!is_error(a, DELIVERY_ERROR))
+		return delivery_leaves_ram(p, a, b);
+	/* Both tell where the access was. */
+	return a->exit[3] != b->exit[3] &&
+	       (delivery_leaves_ram(p, a, b) ||
+		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
 }
 
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
@@ -274,14 +271,16 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
-/* The same where the store faults: the page was read. */
+/* The same where the store faults, or UMIP forbids it: the page was read. */
 static bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
-	struct insn insn = insn_from(p, a, at);
+	bool forbidden = in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP) &&
+			 p->sregs.cr4 & CR4_UMIP && interrupted(p, a) == interrupted(p, b);
+	struct insn insn = insn_from(p, a, forbidden ? interrupted(p, a) : at);
 
-	return a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF && in_handlers(a) &&
-	       in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
+	return (forbidden || (a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF)) &&
+	       in_handlers(a) && in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
 }
 
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
@@ -351,6 +350,8 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	}
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK))
 		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return true;
 	for (i = 0; i < sizeof(faults); i++)
 		if (in_handler_of(b, faults[i]))
 			return !in_handler_of(a, faults[i]);
@@ -525,6 +526,40 @@ static bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
 }
 
+/*
+ * A repeated string lets others come between two iterations: on upstream when the low ten bits of
+ * the count are 0, on okvm after 1,024 iterations.
+ */
+static bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : 0;
+	bool in_handler = in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT);
+
+	if (!before || before->reason != KVM_EXIT_MMIO || !is_repeated(p, before, at) ||
+	    a->regs.rcx & 0x3ff || a->regs.rcx == before->regs.rcx)
+		return false;
+	if (a->reason == REASON_NONE && b->reason == REASON_NONE)
+		return a->regs.rip == before->regs.rip && b->regs.rip == before->regs.rip;
+	return a->reason != KVM_EXIT_MMIO &&
+	       (a->regs.rip == before->regs.rip || (in_handler && interrupted(p, a) == at));
+}
+
+/* LTR of a selector of the LDT. */
+static bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+	uint32_t x, y;
+
+	(void)before;
+	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
+	    interrupted(p, a) != interrupted(p, b))
+		return false;
+	insn = insn_from(p, b, interrupted(p, b));
+	memcpy(&x, a->frame, 4);
+	memcpy(&y, b->frame, 4);
+	return insn.opcode == 0xf00 && insn.reg == 3 && !(uint16_t)x && y & 4;
+}
+
 /* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
 static bool is_umip_insn(program_t *p, struct insn insn)
 {
@@ -623,18 +658,6 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !memcmp(a->pages, b->pages, sizeof(a->pages));
 }
 
-/* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
-static bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, b);
-
-	(void)before;
-	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
-	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
-	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
-		insn.opcode == 0xfb2);
-}
-
 /* An exception while another is being delivered, which is no page fault. */
 static bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -703,20 +726,6 @@ static bool second_page_later(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !(a->reason == b->reason && a->exit[0] == b->exit[0]);
 }
 
-/* A breakpoint at VMMCALL: it has been reported, and the hypercall patched. */
-static bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn;
-
-	(void)before;
-	/* Its #DB may end in another handler. */
-	if (a->reason != KVM_EXIT_DEBUG && !(in_handlers(a) && a->debugregs.dr6 & 0xf))
-		return false;
-	insn = insn_from(p, b, a->reason == KVM_EXIT_DEBUG ? p->sregs.cs.base + a->regs.rip :
-							       interrupted(p, a));
-	return insn.opcode == 0xf01 && (insn.modrm == 0xd9 || insn.modrm == 0xc1);
-}
-
 /* The segment that an instruction loads: in the order of moment_t, cs first. None is 0. */
 static unsigned int loads_segment(struct insn insn)
 {
@@ -757,19 +766,6 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	rpl = s[i].selector & 3;
 	return s[i].s && (s[i].type & 0xc) != 0xc &&
 	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
-}
-
-/* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
-static bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at;
-
-	(void)before;
-	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
-		return false;
-	at = interrupted(p, a);
-	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
-	       a->debugregs.dr6 & 0xf;
 }
 
 static bool reads_time(struct insn insn, moment_t *m)
@@ -923,7 +919,8 @@ static const struct known rows[] = {
 	{ "*", store_reads_first, true,
 	  "upstream reads the device before it stores the selector there", "SLDT; STR" },
 	{ "mem.11", store_has_read, true,
-	  "likewise, and the store is a page fault", "SLDT; STR; Accessed and Dirty Flags" },
+	  "likewise, and the store is a page fault, or forbidden by UMIP",
+	  "SLDT; STR; Accessed and Dirty Flags" },
 	{ "*", only_last_push, true,
 	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
 	{ "regs.r*", string_has_ended, false,
@@ -1005,6 +1002,9 @@ static const struct known rows[] = {
 	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
 	{ "mem.*", string_interrupted, true,
 	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", string_pauses, true,
+	  "after how many iterations others may come in between is each hypervisor's choice",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_traps_late, true,
 	  "upstream's emulator raises the guest's trap behind several iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
@@ -1041,6 +1041,20 @@ static const struct known rows[] = {
 	{ "*", patched_meets_breakpoint, true,
 	  "upstream clears RF when it patches a hypercall: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
+	{ "*", patched_is_a_step, true,
+	  "upstream raises the trap of a step when it patches a hypercall, and behind it once more",
+	  "Single-Step Exception Condition" },
+	{ "exit.2", breakpoint_not_enabled, false,
+	  "the CPU tells a breakpoint that is not enabled; upstream has emulated the MOV to DR7",
+	  "Debug Status Register (DR6)" },
+	{ "mem.*", table_in_ldt, true,
+	  "upstream names no selector if LTR's is one of the LDT", "LTR" },
+	{ "*", window_in_delivery, true,
+	  "upstream asks for no interrupt window while it injects an interrupt",
+	  "KVM's API, request_interrupt_window" },
+	{ "*", blocking_ends_early, true,
+	  "Bochs forgets blocking by STI at a VM entry; upstream emulates the next instruction",
+	  "Interruptibility State" },
 	{ "*", privilege_is_checked, true,
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },

@@ -55,6 +55,16 @@ uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
 uint64_t interrupted(program_t *p, moment_t *m);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
 
+/* debug.c */
+bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool breakpoint_not_enabled(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
 /* forced.c */
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
 bool is_not_emulated(program_t *p, struct insn insn);

@@ -4,7 +4,8 @@
 
 #include "selftests/differential/when.h"
 
-#define BREAKPOINTS	0xf		/* DR6: B0 to B3 */
+#define BREAKPOINTS		0xf		/* DR6: B0 to B3 */
+#define MSR_TSC_DEADLINE	0x6e0
 
 bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -101,4 +102,13 @@ bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	return b->reason == KVM_EXIT_IRQ_WINDOW_OPEN && a->regs.rip > b->regs.rip &&
 	       (insn.opcode == 0xf21 || insn.opcode == 0xf23) && at &&
 	       insn_from(p, b, at - 1).opcode == 0xfb;
+}
+
+/* WRMSR to the deadline of the LAPIC's timer. */
+bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && b->reason == a->reason && b->exit[2] & DR6_BS &&
+	       a->regs.rip > b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
+	       insn_from(p, b, b->sregs.cs.base + b->regs.rip - 2).opcode == 0xf30;
 }

@@ -47,7 +47,8 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 
 	(void)before;
 	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
-	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
+	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 &&
+	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));
 }
 
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -61,6 +62,15 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
 		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
+}
+
+/* The same, the instruction is INS or OUTS, and the delivery fails. */
+static bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return b->reason == KVM_EXIT_SHUTDOWN && a->reason == KVM_EXIT_IO &&
+	       is_string_io(insn_at(p, b)) && a->regs.rip - b->regs.rip < 15 &&
+	       delivery_leaves_ram(p, a, b);
 }
 
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
@@ -89,6 +99,19 @@ static bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, mome
 	(void)before;
 	return is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR) &&
 	       a->exit[3] == EXIT_EPT_MISCONFIG && b->exit[3] == EXIT_EPT_MISCONFIG;
+}
+
+/* Nothing can be fetched from a device: the exit before that is told, and was of another kind. */
+static bool device_is_marked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t x = a->exit[3], y = b->exit[3];
+
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
+	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && a->regs.rip == b->regs.rip &&
+	       ((x == EXIT_EPT_VIOLATION && y == EXIT_EPT_MISCONFIG) ||
+		(x == EXIT_EPT_MISCONFIG && y == EXIT_EPT_VIOLATION));
 }
 
 /* A handler begins whose event was delivered across EPT violations on upstream. */
@@ -160,30 +183,9 @@ static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	return ins_looks_first(p, a, b, before) && !is_io(b, KVM_EXIT_IO_IN);
 }
 
-static bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_IO && b->reason == KVM_EXIT_IO &&
-	       !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) && a->exit[3] != b->exit[3] &&
-	       insn.rep && is_string_io(insn);
-}
-
-static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
-	       a->regs.rip == b->regs.rip &&
-	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
-	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
-}
-
 static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
+	struct insn insn = insn_from(p, a, (in_handlers(a) ? 0 : p->sregs.cs.base) + a->regs.rip);
 
 	(void)before;
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
@@ -288,13 +290,18 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
+	bool pusha = at && at < AT_END && p->mem[at - 1] == 0x60;
 	unsigned int opcode = insn_at(p, a).opcode;
 
 	(void)before;
-	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || a->exit[1] != b->exit[1] ||
-	    above % a->exit[1])
+	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || above % a->exit[1])
 		return false;
 	above /= a->exit[1];
+	/* The first of PUSHA's may have its other part, and others before it, in memory. */
+	if (pusha && a->exit[1] > b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
+		return above < 8 && a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp;
+	if (a->exit[1] != b->exit[1])
+		return false;
 	/* INT n, which upstream stands at. */
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
@@ -302,19 +309,17 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
 }
 
-static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == b->reason && insn.rep && is_string(insn) &&
-	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
-}
-
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (p->mode >= MODE_COMPAT || !before || !in_handlers(before))
+	if (p->mode >= MODE_COMPAT || !before)
+		return false;
+	/* An IRET of the program itself. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
+	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
+	    insn_from(p, a, a->sregs.cs.base + a->regs.rip - 1).opcode == 0xcf)
+		return true;
+	if (!in_handlers(before))
 		return false;
 	/* From a handler to the task that IRET then leaves. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
@@ -348,7 +353,9 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 				return true;
 		return false;
 	}
-	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK))
+	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
+	    !(before && a->events.nmi.masked > before->events.nmi.masked &&
+	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return true;
@@ -379,15 +386,6 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 		b->debugregs.dr6 & DR6_BS);
 }
 
-static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
-	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
-}
-
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
@@ -402,19 +400,6 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
 			return true;
 	return false;
-}
-
-/* A debugger steps through a repeated string that userspace answers piece by piece. */
-static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, b);
-
-	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
-	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
-	      before->regs.rip == b->regs.rip))
-		return false;
-	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
-	       a->regs.rip == b->regs.rip;
 }
 
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
@@ -479,69 +464,10 @@ static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_
 	       insn_before(p, a, stores_selector_wide);
 }
 
-static bool string_to_memory(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.rep && (insn.opcode == 0x6c || insn.opcode == 0x6d || insn.opcode == 0xa4 ||
-			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
-}
-
 /* Only registers that POPA takes, one by one. */
 static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
-}
-
-static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
-{
-	struct insn insn = insn_from(p, m, at);
-
-	return insn.rep && is_string(insn);
-}
-
-/* The same, and an event came at once: its frame tells where. */
-static bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
-
-	(void)before;
-	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
-	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
-					    interrupted(p, a));
-}
-
-/* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
-static bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	moment_t start = { .sregs = p->sregs, .regs = p->regs };
-	moment_t *from = before ?: &start;
-	uint64_t at;
-
-	if (!in_handler_of(b, VECTOR_DB) || !(from->regs.rflags & FLAG_TF || p->how.prefix))
-		return false;
-	at = interrupted(p, b);
-	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
-		return false;
-	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
-	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
-}
-
-/*
- * A repeated string lets others come between two iterations: on upstream when the low ten bits of
- * the count are 0, on okvm after 1,024 iterations.
- */
-static bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : 0;
-	bool in_handler = in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT);
-
-	if (!before || before->reason != KVM_EXIT_MMIO || !is_repeated(p, before, at) ||
-	    a->regs.rcx & 0x3ff || a->regs.rcx == before->regs.rcx)
-		return false;
-	if (a->reason == REASON_NONE && b->reason == REASON_NONE)
-		return a->regs.rip == before->regs.rip && b->regs.rip == before->regs.rip;
-	return a->reason != KVM_EXIT_MMIO &&
-	       (a->regs.rip == before->regs.rip || (in_handler && interrupted(p, a) == at));
 }
 
 /* LTR of a selector of the LDT. */
@@ -644,7 +570,8 @@ static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	if (!before || a->events.interrupt.injected ||
-	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO) ||
+	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO &&
+	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
 	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
 	/* The fault's handler is interrupted at once. */
@@ -827,6 +754,56 @@ static bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       !((x ^ y) & ~(uint64_t)(FLAGS_IOPL | FLAG_IF)) && insn_before(p, a, is_pushf);
 }
 
+/* POPF likewise may load the other flags. */
+static bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && before &&
+	       in_handler_of(a, VECTOR_GP) && before->reason == KVM_EXIT_MMIO &&
+	       ~before->regs.rflags & FLAGS_IOPL &&
+	       insn_at(p, before).opcode == 0x9d && frame_item(p, a, 0) == before->regs.rip &&
+	       !(in_handler_of(b, VECTOR_GP) && frame_item(p, b, 0) == before->regs.rip);
+}
+
+/* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
+static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+
+	(void)before;
+	if (p->mode != MODE_LONG64 || !in_handler_of(a, VECTOR_SS) ||
+	    !in_handler_of(b, VECTOR_GP) || interrupted(p, a) != interrupted(p, b))
+		return false;
+	insn = insn_from(p, b, interrupted(p, b));
+	return is_string_io(insn) && insn.override;
+}
+
+/* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
+static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
+	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
+}
+
+/* An instruction behind STI or MOV SS has failed, and its exception waits. */
+static bool shadow_of_a_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && !a->events.interrupt.shadow && b->events.interrupt.shadow &&
+	       before->events.interrupt.shadow && a->regs.rip == b->regs.rip &&
+	       a->events.exception.pending && b->events.exception.pending;
+}
+
+/* The GDT is in read-only memory: a task switch changes the busy flag of a TSS there. */
+static bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.gdt.base);
+
+	(void)before;
+	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
+	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
+}
+
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
 static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -836,30 +813,6 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->mp_state.mp_state == b->mp_state.mp_state &&
 	       (b->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
-}
-
-/* Does a string's destination, which it has come to, lie where the instructions are? */
-static bool writes_code(program_t *p, moment_t *m)
-{
-	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
-
-	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
-}
-
-/* Instructions are not what they were, and a string has come to another end on each device. */
-static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	unsigned int i;
-
-	(void)before;
-	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
-		return false;
-	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
-		return false;
-	for (i = 0; i < p->code_len; i++)
-		if (string_to_memory(insn_from(p, a, p->code_start + i), a))
-			return true;
-	return false;
 }
 
 /* ---- the rows ---- */
@@ -899,6 +852,9 @@ static const struct known rows[] = {
 	{ "*", delivery_error_told, true,
 	  "okvm tells at the first exit of a delivery, upstream at a later one or emulates",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", port_before_delivery, true,
+	  "upstream emulates the instruction before the event's delivery, which fails",
+	  "Information for VM Exits That Occur During Event Delivery" },
 	{ "*", delivery_carried_out, true,
 	  "okvm carries out the delivery, upstream the instruction that it interrupts",
 	  "Information for VM Exits That Occur During Event Delivery" },
@@ -907,6 +863,10 @@ static const struct known rows[] = {
 	  "Exit Qualification; EPT Violations" },
 	{ "exit.4", qualification_undefined, false,
 	  "an EPT misconfiguration has no qualification", "Exit Qualification" },
+	{ "exit.3", device_is_marked, false,
+	  "whether an address without memory has an EPT entry is each hypervisor's choice",
+	  "EPT Misconfigurations" },
+	{ "exit.4", device_is_marked, false, "likewise", "EPT Misconfigurations" },
 	{ "mem.*", delivery_across_exits, true,
 	  "upstream drops all EPT entries with a slot; Bochs saves RF at an exit from a delivery",
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
@@ -925,6 +885,9 @@ static const struct known rows[] = {
 	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
 	{ "regs.r*", string_has_ended, false,
 	  "upstream looks once more at a repeated string whose count is 0",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", string_goes_on, true,
+	  "likewise, with a debugger's step or a count that userspace has changed",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
@@ -1068,6 +1031,20 @@ static const struct known rows[] = {
 	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },
+	{ "*", popf_with_vme, true, "upstream raises #GP", "POPF/POPFD/POPFQ" },
+	{ "*", override_is_ignored, true,
+	  "64-bit code ignores the prefix of SS, upstream raises #SS", "Segment Override Prefixes" },
+	{ "*", second_page_misread, true,
+	  "upstream emulates with the address of a page table: the second page is another",
+	  "Exit Qualification; EPT Violations" },
+	{ "events.irq.shadow", shadow_of_a_fault, false,
+	  "upstream ends the blocking by STI or MOV SS before it delivers the fault",
+	  "Interruptibility State" },
+	{ "*", busy_flag_is_lost, true,
+	  "upstream loses the write of a TSS's busy flag to read-only memory", "TSS Descriptor" },
+	{ "*", step_of_fast_wrmsr, true,
+	  "upstream loses the debugger's step over WRMSR that it handles early",
+	  "KVM's API, KVM_SET_GUEST_DEBUG" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

@@ -397,6 +397,28 @@ TEST(a_hypercall_for_userspace)
 	vm_destroy(&vm);
 }
 
+GUEST(kick_and_ipi, 64)
+	"	mov $5, %eax\n"			/* KVM_HC_KICK_CPU */
+	"	vmcall\n"
+	"	out %eax, $0x10\n"
+	"	mov $10, %eax\n"		/* KVM_HC_SEND_IPI */
+	"	xor %esi, %esi\n"
+	"	vmcall\n"
+	"	out %eax, $0x11\n"
+GUEST_END(kick_and_ipi);
+
+/* Userspace has the LAPICs: a kick succeeds and wakes nobody, an IPI is not supported. */
+TEST(hypercalls_without_a_lapic)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, kick_and_ipi);
+	EXPECT_EQ(run_out(&vm, 0x10), 0);
+	EXPECT_EQ((int32_t)run_out(&vm, 0x11), -KVM_EOPNOTSUPP);
+	vm_destroy(&vm);
+}
+
 TEST(an_unknown_hypercall_is_enosys)
 {
 	struct vm vm;

@@ -11,14 +11,6 @@
 
 /* ---- circumstances ---- */
 
-static bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) &&
-	       !(a->regs.rflags & FLAG_TF && a->exit[3] == a->debugregs.dr7);
-}
-
 /* Upstream emulates, round and round, the instruction that was to be interrupted. */
 static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -55,14 +47,29 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 
 	(void)before;
 	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
-	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 && a->regs.rip != b->regs.rip;
+	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 &&
+	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));
 }
 
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return is_error(b, DELIVERY_ERROR) && b->exit[2] & VECTORING_VALID &&
-	       (!is_error(a, DELIVERY_ERROR) || a->exit[3] != b->exit[3]) &&
+	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
+		return false;
+	if (!is_error(a, DELIVERY_ERROR))
+		return delivery_leaves_ram(p, a, b);
+	/* Both tell where the access was. */
+	return a->exit[3] != b->exit[3] &&
+	       (delivery_leaves_ram(p, a, b) ||
+		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
+}
+
+/* The same, the instruction is INS or OUTS, and the delivery fails. */
+static bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return b->reason == KVM_EXIT_SHUTDOWN && a->reason == KVM_EXIT_IO &&
+	       is_string_io(insn_at(p, b)) && a->regs.rip - b->regs.rip < 15 &&
 	       delivery_leaves_ram(p, a, b);
 }
 
@@ -92,6 +99,19 @@ static bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, mome
 	(void)before;
 	return is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR) &&
 	       a->exit[3] == EXIT_EPT_MISCONFIG && b->exit[3] == EXIT_EPT_MISCONFIG;
+}
+
+/* Nothing can be fetched from a device: the exit before that is told, and was of another kind. */
+static bool device_is_marked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t x = a->exit[3], y = b->exit[3];
+
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
+	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && a->regs.rip == b->regs.rip &&
+	       ((x == EXIT_EPT_VIOLATION && y == EXIT_EPT_MISCONFIG) ||
+		(x == EXIT_EPT_MISCONFIG && y == EXIT_EPT_VIOLATION));
 }
 
 /* A handler begins whose event was delivered across EPT violations on upstream. */
@@ -163,30 +183,9 @@ static bool ins_faults_first(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	return ins_looks_first(p, a, b, before) && !is_io(b, KVM_EXIT_IO_IN);
 }
 
-static bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_IO && b->reason == KVM_EXIT_IO &&
-	       !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) && a->exit[3] != b->exit[3] &&
-	       insn.rep && is_string_io(insn);
-}
-
-static bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
-	       a->regs.rip == b->regs.rip &&
-	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
-	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
-}
-
 static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
+	struct insn insn = insn_from(p, a, (in_handlers(a) ? 0 : p->sregs.cs.base) + a->regs.rip);
 
 	(void)before;
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
@@ -274,14 +273,16 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
-/* The same where the store faults: the page was read. */
+/* The same where the store faults, or UMIP forbids it: the page was read. */
 static bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
-	struct insn insn = insn_from(p, a, at);
+	bool forbidden = in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP) &&
+			 p->sregs.cr4 & CR4_UMIP && interrupted(p, a) == interrupted(p, b);
+	struct insn insn = insn_from(p, a, forbidden ? interrupted(p, a) : at);
 
-	return a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF && in_handlers(a) &&
-	       in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
+	return (forbidden || (a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF)) &&
+	       in_handlers(a) && in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
 }
 
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
@@ -289,13 +290,18 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
+	bool pusha = at && at < AT_END && p->mem[at - 1] == 0x60;
 	unsigned int opcode = insn_at(p, a).opcode;
 
 	(void)before;
-	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || a->exit[1] != b->exit[1] ||
-	    above % a->exit[1])
+	if (!is_mmio_write(a) || !is_mmio_write(b) || !a->exit[1] || above % a->exit[1])
 		return false;
 	above /= a->exit[1];
+	/* The first of PUSHA's may have its other part, and others before it, in memory. */
+	if (pusha && a->exit[1] > b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
+		return above < 8 && a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp;
+	if (a->exit[1] != b->exit[1])
+		return false;
 	/* INT n, which upstream stands at. */
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
@@ -303,19 +309,17 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
 }
 
-static bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == b->reason && insn.rep && is_string(insn) &&
-	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
-}
-
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (p->mode >= MODE_COMPAT || !before || !in_handlers(before))
+	if (p->mode >= MODE_COMPAT || !before)
+		return false;
+	/* An IRET of the program itself. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
+	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
+	    insn_from(p, a, a->sregs.cs.base + a->regs.rip - 1).opcode == 0xcf)
+		return true;
+	if (!in_handlers(before))
 		return false;
 	/* From a handler to the task that IRET then leaves. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
@@ -349,8 +353,12 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 				return true;
 		return false;
 	}
-	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK))
+	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
+	    !(before && a->events.nmi.masked > before->events.nmi.masked &&
+	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
 		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return true;
 	for (i = 0; i < sizeof(faults); i++)
 		if (in_handler_of(b, faults[i]))
 			return !in_handler_of(a, faults[i]);
@@ -378,15 +386,6 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 		b->debugregs.dr6 & DR6_BS);
 }
 
-static bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
-	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
-}
-
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
@@ -401,19 +400,6 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
 			return true;
 	return false;
-}
-
-/* A debugger steps through a repeated string that userspace answers piece by piece. */
-static bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, b);
-
-	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
-	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
-	      before->regs.rip == b->regs.rip))
-		return false;
-	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
-	       a->regs.rip == b->regs.rip;
 }
 
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
@@ -478,51 +464,26 @@ static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_
 	       insn_before(p, a, stores_selector_wide);
 }
 
-static bool string_to_memory(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.rep && (insn.opcode == 0x6c || insn.opcode == 0x6d || insn.opcode == 0xa4 ||
-			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
-}
-
 /* Only registers that POPA takes, one by one. */
 static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
 }
 
-static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
+/* LTR of a selector of the LDT. */
+static bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_from(p, m, at);
-
-	return insn.rep && is_string(insn);
-}
-
-/* The same, and an event came at once: its frame tells where. */
-static bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
+	struct insn insn;
+	uint32_t x, y;
 
 	(void)before;
-	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
-	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
-					    interrupted(p, a));
-}
-
-/* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
-static bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	moment_t start = { .sregs = p->sregs, .regs = p->regs };
-	moment_t *from = before ?: &start;
-	uint64_t at;
-
-	if (!in_handler_of(b, VECTOR_DB) || !(from->regs.rflags & FLAG_TF || p->how.prefix))
+	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
+	    interrupted(p, a) != interrupted(p, b))
 		return false;
-	at = interrupted(p, b);
-	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
-		return false;
-	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
-	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
+	insn = insn_from(p, b, interrupted(p, b));
+	memcpy(&x, a->frame, 4);
+	memcpy(&y, b->frame, 4);
+	return insn.opcode == 0xf00 && insn.reg == 3 && !(uint16_t)x && y & 4;
 }
 
 /* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
@@ -609,7 +570,8 @@ static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	if (!before || a->events.interrupt.injected ||
-	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO) ||
+	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO &&
+	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
 	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
 	/* The fault's handler is interrupted at once. */
@@ -621,18 +583,6 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
 	       !memcmp(a->pages, b->pages, sizeof(a->pages));
-}
-
-/* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
-static bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, b);
-
-	(void)before;
-	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
-	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
-	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
-		insn.opcode == 0xfb2);
 }
 
 /* An exception while another is being delivered, which is no page fault. */
@@ -703,20 +653,6 @@ static bool second_page_later(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !(a->reason == b->reason && a->exit[0] == b->exit[0]);
 }
 
-/* A breakpoint at VMMCALL: it has been reported, and the hypercall patched. */
-static bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn;
-
-	(void)before;
-	/* Its #DB may end in another handler. */
-	if (a->reason != KVM_EXIT_DEBUG && !(in_handlers(a) && a->debugregs.dr6 & 0xf))
-		return false;
-	insn = insn_from(p, b, a->reason == KVM_EXIT_DEBUG ? p->sregs.cs.base + a->regs.rip :
-							       interrupted(p, a));
-	return insn.opcode == 0xf01 && (insn.modrm == 0xd9 || insn.modrm == 0xc1);
-}
-
 /* The segment that an instruction loads: in the order of moment_t, cs first. None is 0. */
 static unsigned int loads_segment(struct insn insn)
 {
@@ -757,19 +693,6 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	rpl = s[i].selector & 3;
 	return s[i].s && (s[i].type & 0xc) != 0xc &&
 	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
-}
-
-/* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
-static bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at;
-
-	(void)before;
-	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
-		return false;
-	at = interrupted(p, a);
-	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
-	       a->debugregs.dr6 & 0xf;
 }
 
 static bool reads_time(struct insn insn, moment_t *m)
@@ -831,6 +754,56 @@ static bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       !((x ^ y) & ~(uint64_t)(FLAGS_IOPL | FLAG_IF)) && insn_before(p, a, is_pushf);
 }
 
+/* POPF likewise may load the other flags. */
+static bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && before &&
+	       in_handler_of(a, VECTOR_GP) && before->reason == KVM_EXIT_MMIO &&
+	       ~before->regs.rflags & FLAGS_IOPL &&
+	       insn_at(p, before).opcode == 0x9d && frame_item(p, a, 0) == before->regs.rip &&
+	       !(in_handler_of(b, VECTOR_GP) && frame_item(p, b, 0) == before->regs.rip);
+}
+
+/* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
+static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+
+	(void)before;
+	if (p->mode != MODE_LONG64 || !in_handler_of(a, VECTOR_SS) ||
+	    !in_handler_of(b, VECTOR_GP) || interrupted(p, a) != interrupted(p, b))
+		return false;
+	insn = insn_from(p, b, interrupted(p, b));
+	return is_string_io(insn) && insn.override;
+}
+
+/* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
+static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
+	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
+}
+
+/* An instruction behind STI or MOV SS has failed, and its exception waits. */
+static bool shadow_of_a_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && !a->events.interrupt.shadow && b->events.interrupt.shadow &&
+	       before->events.interrupt.shadow && a->regs.rip == b->regs.rip &&
+	       a->events.exception.pending && b->events.exception.pending;
+}
+
+/* The GDT is in read-only memory: a task switch changes the busy flag of a TSS there. */
+static bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.gdt.base);
+
+	(void)before;
+	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
+	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
+}
+
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
 static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -840,30 +813,6 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->mp_state.mp_state == b->mp_state.mp_state &&
 	       (b->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
-}
-
-/* Does a string's destination, which it has come to, lie where the instructions are? */
-static bool writes_code(program_t *p, moment_t *m)
-{
-	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
-
-	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
-}
-
-/* Instructions are not what they were, and a string has come to another end on each device. */
-static bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	unsigned int i;
-
-	(void)before;
-	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
-		return false;
-	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
-		return false;
-	for (i = 0; i < p->code_len; i++)
-		if (string_to_memory(insn_from(p, a, p->code_start + i), a))
-			return true;
-	return false;
 }
 
 /* ---- the rows ---- */
@@ -903,6 +852,9 @@ static const struct known rows[] = {
 	{ "*", delivery_error_told, true,
 	  "okvm tells at the first exit of a delivery, upstream at a later one or emulates",
 	  "Information for VM Exits That Occur During Event Delivery" },
+	{ "*", port_before_delivery, true,
+	  "upstream emulates the instruction before the event's delivery, which fails",
+	  "Information for VM Exits That Occur During Event Delivery" },
 	{ "*", delivery_carried_out, true,
 	  "okvm carries out the delivery, upstream the instruction that it interrupts",
 	  "Information for VM Exits That Occur During Event Delivery" },
@@ -911,6 +863,10 @@ static const struct known rows[] = {
 	  "Exit Qualification; EPT Violations" },
 	{ "exit.4", qualification_undefined, false,
 	  "an EPT misconfiguration has no qualification", "Exit Qualification" },
+	{ "exit.3", device_is_marked, false,
+	  "whether an address without memory has an EPT entry is each hypervisor's choice",
+	  "EPT Misconfigurations" },
+	{ "exit.4", device_is_marked, false, "likewise", "EPT Misconfigurations" },
 	{ "mem.*", delivery_across_exits, true,
 	  "upstream drops all EPT entries with a slot; Bochs saves RF at an exit from a delivery",
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
@@ -923,11 +879,15 @@ static const struct known rows[] = {
 	{ "*", store_reads_first, true,
 	  "upstream reads the device before it stores the selector there", "SLDT; STR" },
 	{ "mem.11", store_has_read, true,
-	  "likewise, and the store is a page fault", "SLDT; STR; Accessed and Dirty Flags" },
+	  "likewise, and the store is a page fault, or forbidden by UMIP",
+	  "SLDT; STR; Accessed and Dirty Flags" },
 	{ "*", only_last_push, true,
 	  "upstream loses all writes to a device but an instruction's last", "PUSHA; ENTER; CALL" },
 	{ "regs.r*", string_has_ended, false,
 	  "upstream looks once more at a repeated string whose count is 0",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", string_goes_on, true,
+	  "likewise, with a debugger's step or a count that userspace has changed",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
@@ -1005,6 +965,9 @@ static const struct known rows[] = {
 	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
 	{ "mem.*", string_interrupted, true,
 	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "*", string_pauses, true,
+	  "after how many iterations others may come in between is each hypervisor's choice",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_traps_late, true,
 	  "upstream's emulator raises the guest's trap behind several iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ; Single-Step Exception Condition" },
@@ -1041,6 +1004,20 @@ static const struct known rows[] = {
 	{ "*", patched_meets_breakpoint, true,
 	  "upstream clears RF when it patches a hypercall: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
+	{ "*", patched_is_a_step, true,
+	  "upstream raises the trap of a step when it patches a hypercall, and behind it once more",
+	  "Single-Step Exception Condition" },
+	{ "exit.2", breakpoint_not_enabled, false,
+	  "the CPU tells a breakpoint that is not enabled; upstream has emulated the MOV to DR7",
+	  "Debug Status Register (DR6)" },
+	{ "mem.*", table_in_ldt, true,
+	  "upstream names no selector if LTR's is one of the LDT", "LTR" },
+	{ "*", window_in_delivery, true,
+	  "upstream asks for no interrupt window while it injects an interrupt",
+	  "KVM's API, request_interrupt_window" },
+	{ "*", blocking_ends_early, true,
+	  "Bochs forgets blocking by STI at a VM entry; upstream emulates the next instruction",
+	  "Interruptibility State" },
 	{ "*", privilege_is_checked, true,
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },
@@ -1054,6 +1031,20 @@ static const struct known rows[] = {
 	{ "*", int_is_narrow, true, "upstream pushes by the operand size", "INT n/INTO/INT3/INT1" },
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },
+	{ "*", popf_with_vme, true, "upstream raises #GP", "POPF/POPFD/POPFQ" },
+	{ "*", override_is_ignored, true,
+	  "64-bit code ignores the prefix of SS, upstream raises #SS", "Segment Override Prefixes" },
+	{ "*", second_page_misread, true,
+	  "upstream emulates with the address of a page table: the second page is another",
+	  "Exit Qualification; EPT Violations" },
+	{ "events.irq.shadow", shadow_of_a_fault, false,
+	  "upstream ends the blocking by STI or MOV SS before it delivers the fault",
+	  "Interruptibility State" },
+	{ "*", busy_flag_is_lost, true,
+	  "upstream loses the write of a TSS's busy flag to read-only memory", "TSS Descriptor" },
+	{ "*", step_of_fast_wrmsr, true,
+	  "upstream loses the debugger's step over WRMSR that it handles early",
+	  "KVM's API, KVM_SET_GUEST_DEBUG" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

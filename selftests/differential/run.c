@@ -355,17 +355,21 @@ static void see_frame(const struct vm *vm, struct moment *m)
 {
 	uint64_t la = m->sregs.efer >> 10 & 1 ? m->regs.rsp :
 		      (uint32_t)(m->sregs.ss.base + m->regs.rsp), at;
+	unsigned int len = sizeof(m->frame);
 	uint8_t page[PAGE];
 
 	m->code_changed = memcmp(guest_memory + vm->p->code_start,
 				 vm->p->mem + vm->p->code_start, vm->p->code_len);
 	at = guest_physical(vm->p, la);
-	if (at % PAGE > PAGE - sizeof(m->frame) || at >= AT_END)
+	if (at >= AT_END)
 		return;
-	memcpy(m->frame, guest_memory + at, sizeof(m->frame));
+	/* No more than there is in the page. */
+	if (at % PAGE > PAGE - len)
+		len = PAGE - at % PAGE;
+	memcpy(m->frame, guest_memory + at, len);
 	memcpy(page, guest_memory + (at & -PAGE), PAGE);
-	memset(page + at % PAGE, 0, sizeof(m->frame));
-	m->frame_rest = hash_page(page);
+	memset(page + at % PAGE, 0, len);
+	m->frame_rest = hash_page(page) | 1;	/* 0 is no frame */
 }
 
 static void see_state(struct vm *vm, struct moment *m, bool copy)

@@ -23,6 +23,7 @@
 #define FLAGS_IOPL	(3u << 12)
 #define DR6_BS		(1u << 14)
 #define VECTORING_VALID	(1ull << 31)
+#define EXIT_EPT_VIOLATION	0x30
 #define EXIT_EPT_MISCONFIG	0x31
 #define GATE_TASK	5
 #define GATE_INT16	6
@@ -54,6 +55,29 @@ unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
 uint64_t interrupted(program_t *p, moment_t *m);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
+
+/* debug.c */
+bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool breakpoint_not_enabled(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* strings.c */
+bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_goes_on(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* forced.c */
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));

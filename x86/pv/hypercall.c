@@ -51,9 +51,10 @@ static long kick_cpu(struct okvm_vcpu *vcpu, u32 apic_id)
 {
 	struct okvm_vcpu *target;
 
-	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_UNHALT) || !okvm_lapic_in_kernel(vcpu))
+	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
 		return -KVM_ENOSYS;
-	target = okvm_apic_dest(vcpu->vm, apic_id);
+	/* Without an in-kernel LAPIC the kick reaches no vCPU, and succeeds all the same. */
+	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
 	if (target) {
 		WRITE_ONCE(target->arch->pv->unhalted, true);
 		okvm_request_kick(OKVM_REQ_PV, target);
@@ -63,8 +64,10 @@ static long kick_cpu(struct okvm_vcpu *vcpu, u32 apic_id)
 
 static long send_ipi(struct okvm_vcpu *vcpu, const struct hypercall *call)
 {
-	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI) || !okvm_lapic_in_kernel(vcpu))
+	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
 		return -KVM_ENOSYS;
+	if (!okvm_lapic_in_kernel(vcpu))
+		return -KVM_EOPNOTSUPP;
 	return okvm_apic_pv_send_ipi(vcpu->vm, call->a[0], call->a[1], call->a[2], call->a[3],
 				     call->mode64);
 }

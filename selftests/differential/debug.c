@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Circumstances of differences: debug exceptions, and what interrupts wait for. */
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+#define BREAKPOINTS		0xf		/* DR6: B0 to B3 */
+#define MSR_TSC_DEADLINE	0x6e0
+
+bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && !memcmp(a->exit, b->exit, 2 * sizeof(a->exit[0])) &&
+	       (a->exit[2] == b->exit[2] || breakpoint_not_enabled(p, a, b, before)) &&
+	       !(a->regs.rflags & FLAG_TF && a->exit[3] == a->debugregs.dr7);
+}
+
+/* A step ends where a breakpoint is that DR7 does not enable. */
+bool breakpoint_not_enabled(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->exit[2] ^ b->exit[2];
+	unsigned int i;
+
+	(void)p;
+	(void)before;
+	if (a->reason != KVM_EXIT_DEBUG || b->reason != a->reason || diff & ~BREAKPOINTS ||
+	    !(b->exit[2] & DR6_BS) || diff & a->exit[2])
+		return false;
+	for (i = 0; i < 4; i++)
+		if (diff >> i & 1 && b->debugregs.dr7 >> 2 * i & 3)
+			return false;
+	return true;
+}
+
+static bool is_hypercall(struct insn insn)
+{
+	return insn.opcode == 0xf01 && (insn.modrm == 0xd9 || insn.modrm == 0xc1);
+}
+
+/* A breakpoint at VMMCALL: it has been reported, and the hypercall patched. */
+bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	/* Its #DB may end in another handler. */
+	if (a->reason != KVM_EXIT_DEBUG &&
+	    !(in_handlers(a) && a->debugregs.dr6 & BREAKPOINTS))
+		return false;
+	return is_hypercall(insn_from(p, b, a->reason == KVM_EXIT_DEBUG ?
+				      p->sregs.cs.base + a->regs.rip : interrupted(p, a)));
+}
+
+/* The same with the guest's TF. */
+bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
+	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
+}
+
+/* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
+bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at;
+
+	(void)before;
+	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
+		return false;
+	at = interrupted(p, a);
+	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
+	       a->debugregs.dr6 & BREAKPOINTS;
+}
+
+/* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
+bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, b);
+
+	(void)before;
+	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
+	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
+	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
+		insn.opcode == 0xfb2);
+}
+
+/* The handler of an interrupt begins with IF set, and userspace waits for a window. */
+bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	return before && before->shared[0] && b->reason == KVM_EXIT_IRQ_WINDOW_OPEN &&
+	       in_handlers(b) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] >= 0x20 &&
+	       in_handler_of(a, a->exit[2]) && a->regs.rip == b->regs.rip;
+}
+
+/* STI; MOV DR, which okvm lets the CPU execute again after an exit. */
+bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	struct insn insn = insn_at(p, b);
+
+	(void)before;
+	return b->reason == KVM_EXIT_IRQ_WINDOW_OPEN && a->regs.rip > b->regs.rip &&
+	       (insn.opcode == 0xf21 || insn.opcode == 0xf23) && at &&
+	       insn_from(p, b, at - 1).opcode == 0xfb;
+}
+
+/* WRMSR to the deadline of the LAPIC's timer. */
+bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && b->reason == a->reason && b->exit[2] & DR6_BS &&
+	       a->regs.rip > b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
+	       insn_from(p, b, b->sregs.cs.base + b->regs.rip - 2).opcode == 0xf30;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Circumstances of differences: string instructions, repeated ones above all. */
+#include <errno.h>
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+static bool is_repeated(program_t *p, moment_t *m, uint64_t at)
+{
+	struct insn insn = insn_from(p, m, at);
+
+	return insn.rep && is_string(insn);
+}
+
+bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_IO && b->reason == KVM_EXIT_IO &&
+	       !memcmp(a->exit, b->exit, 3 * sizeof(a->exit[0])) && a->exit[3] != b->exit[3] &&
+	       insn.rep && is_string_io(insn);
+}
+
+bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
+	       a->regs.rip == b->regs.rip &&
+	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
+	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
+}
+
+bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == b->reason && insn.rep && is_string(insn) &&
+	       a->regs.rcx == b->regs.rcx && !(uint16_t)a->regs.rcx && b->regs.rip > a->regs.rip;
+}
+
+/* The same, and now a debugger's step ends there, or userspace has changed the count. */
+bool string_goes_on(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = before ? before->regs.rip : 0;
+	struct insn insn;
+
+	if (!before || (uint16_t)before->regs.rcx)
+		return false;
+	insn = insn_at(p, before);
+	if (!insn.rep || !is_string(insn))
+		return false;
+	if (a->reason == KVM_EXIT_DEBUG)
+		return a->regs.rip > at && a->regs.rip - at < 15;
+	return a->regs.rcx && a->regs.rip == at && b->regs.rip > at && b->regs.rip - at < 15;
+}
+
+bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && b->reason == KVM_EXIT_DEBUG && a->regs.rcx == 0 &&
+	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
+}
+
+/* A debugger steps through a repeated string that userspace answers piece by piece. */
+bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, b);
+
+	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
+	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
+	      before->regs.rip == b->regs.rip))
+		return false;
+	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS && insn.rep && is_string(insn) &&
+	       a->regs.rip == b->regs.rip;
+}
+
+/* The same, and an event came at once: its frame tells where. */
+bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
+
+	(void)before;
+	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
+	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
+					    interrupted(p, a));
+}
+
+/* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
+bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	moment_t start = { .sregs = p->sregs, .regs = p->regs };
+	moment_t *from = before ?: &start;
+	uint64_t at;
+
+	if (!(from->regs.rflags & FLAG_TF || p->how.prefix))
+		return false;
+	/* The trap cannot be delivered, or an NMI interrupts its handler at once. */
+	at = from->sregs.cs.base + from->regs.rip;
+	if (b->reason == KVM_EXIT_SHUTDOWN ||
+	    (in_handler_of(b, VECTOR_NMI) &&
+	     frame_item(p, b, 0) == AT_HANDLERS + VECTOR_DB * HANDLER_BYTES))
+		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
+		       a->reason == KVM_EXIT_MMIO && a->sregs.cs.base + a->regs.rip == at;
+	if (!in_handler_of(b, VECTOR_DB))
+		return false;
+	at = interrupted(p, b);
+	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
+		return false;
+	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
+	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
+}
+
+/*
+ * A repeated string lets others come between two iterations: on upstream when the low ten bits of
+ * the count are 0, on okvm after 1,024 iterations.
+ */
+bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : 0;
+	bool in_handler = in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT);
+
+	if (!before || before->reason != KVM_EXIT_MMIO || !is_repeated(p, before, at) ||
+	    a->regs.rcx & 0x3ff || a->regs.rcx == before->regs.rcx)
+		return false;
+	if (a->reason == REASON_NONE && b->reason == REASON_NONE)
+		return a->regs.rip == before->regs.rip && b->regs.rip == before->regs.rip;
+	return a->reason != KVM_EXIT_MMIO &&
+	       (a->regs.rip == before->regs.rip || (in_handler && interrupted(p, a) == at));
+}
+
+static bool string_to_memory(struct insn insn, moment_t *m)
+{
+	(void)m;
+	return insn.rep && (insn.opcode == 0x6c || insn.opcode == 0x6d || insn.opcode == 0xa4 ||
+			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
+}
+
+/* Does a string's destination, which it has come to, lie where the instructions are? */
+static bool writes_code(program_t *p, moment_t *m)
+{
+	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
+
+	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
+}
+
+/* Instructions are not what they were, and a string has come to another end on each device. */
+bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int i;
+
+	(void)before;
+	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
+		return false;
+	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
+		return false;
+	for (i = 0; i < p->code_len; i++)
+		if (string_to_memory(insn_from(p, a, p->code_start + i), a))
+			return true;
+	return false;
+}

@@ -38,12 +38,13 @@ TRACE_EVENT_FN(kvm_entry,
 
 /*
  * VM exit. isa is TRACE_ISA_*. info1 and info2 are the exit qualification and the IDT-vectoring
- * information on VMX, EXITINFO1 and EXITINFO2 on SVM.
+ * information on VMX, EXITINFO1 and EXITINFO2 on SVM. BPF programs on the raw tracepoint, such as
+ * that of bcc's kvmexit, expect the exit reason as the first argument.
  */
 TRACE_EVENT_FN(kvm_exit,
-	TP_PROTO(unsigned int vcpu_id, unsigned long guest_rip, u32 isa,
+	TP_PROTO(u32 exit_reason, unsigned int vcpu_id, unsigned long guest_rip, u32 isa,
 		 const struct okvm_exit_info *info),
-	TP_ARGS(vcpu_id, guest_rip, isa, info),
+	TP_ARGS(exit_reason, vcpu_id, guest_rip, isa, info),
 	TP_STRUCT__entry(
 		__field(unsigned int, exit_reason)
 		__field(unsigned long, guest_rip)
@@ -58,7 +59,7 @@ TRACE_EVENT_FN(kvm_exit,
 		__entry->vcpu_id = vcpu_id;
 		__entry->guest_rip = guest_rip;
 		__entry->isa = isa;
-		__entry->exit_reason = info->reason;
+		__entry->exit_reason = exit_reason;
 		__entry->info1 = info->info1;
 		__entry->info2 = info->info2;
 		__entry->intr_info = info->intr_info;

@@ -76,7 +76,7 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 	if (trace_okvm_exit_enabled() || trace_kvm_exit_enabled()) {
 		ops->exit_info(vcpu, &info);
 		trace_okvm_exit(vcpu->id, info.reason, okvm_rip(vcpu), info.info1);
-		trace_kvm_exit(vcpu->id, okvm_rip(vcpu), ops->isa, &info);
+		trace_kvm_exit(info.reason, vcpu->id, okvm_rip(vcpu), ops->isa, &info);
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
 		/* Requests EXIT and EVENT make okvm write the vAPIC word before the next entry. */

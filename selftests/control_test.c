@@ -776,7 +776,7 @@ static int join(uint32_t flags)
 
 TEST(a_guest_sees_no_hole)
 {
-	unsigned int changes = getenv("OKVM_LONG") ? 100000 : 1000, i, mmio = 0;
+	unsigned int changes = getenv("OKVM_LONG") ? 100000 : 1000, i, mmio = 0, writes = 0;
 
 	need_control(OKVM_CONTROL_REGIONS);
 	FAR_CREATE(4, roam, 0);
@@ -791,7 +791,9 @@ TEST(a_guest_sees_no_hole)
 		mmio += cpus[i].mmio;
 		EXPECT_EQ(cpus[i].other, 0);
 		EXPECT(*(uint32_t *)(vm.mem + FAR + COUNTS % 0x1000 + 4 * i));
+		writes += *(uint32_t *)(vm.mem + FAR + COUNTS % 0x1000 + 4 * i);
 	}
+	printf("# %u changes, %u writes to a page, %u MMIO exits\n", changes, writes, mmio);
 	EXPECT_EQ(mmio, 0);
 	crowd_stop();
 }

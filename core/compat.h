@@ -303,6 +303,8 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 	return get_user_pages_unlocked(addr, 1, page, gup | FOLL_INTERRUPTIBLE);
 }
 #else
+#include <linux/sched/signal.h>
+
 /* Let the host's fault handler wait; if @addr may not be accessed, get_user_pages() says so. */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {

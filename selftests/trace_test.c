@@ -247,6 +247,82 @@ TEST(each_cause_is_traced_once)
 	free(trace_text);
 }
 
+GUEST(ends, 16)
+	"	outb %al, $0x12\n"
+GUEST_END(ends);
+
+/* CD is the host's in any mode, EOI a register write, and the timer ends HLT. */
+static GUEST_C void cause_more(void)
+{
+	uint64_t cr0;
+
+	guest_handlers[0x64] = on_irq;
+	__asm__ volatile("mov %%cr0, %0; xor $0x40000000, %0; mov %0, %%cr0;"
+			 "xor $0x40000000, %0; mov %0, %%cr0" : "=r"(cr0) : : "memory", "cc");
+	apic_write(AP_LVTT, 0x64);
+	apic_write(AP_TMICT, 50000000);
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+TEST(registers_and_wakeups_are_traced_once)
+{
+	if (!on_okvm())
+		test_skip("what okvm's events say in words is okvm's");
+	irqs = 0;
+	tracing_begin();
+	smp_run_one(SMP_X2APIC, cause_more);
+	tracing_end();
+	EXPECT_EQ(irqs, 1);
+	/* Without decode assists, as in QEMU's TCG, the emulator executes the moves on SVM. */
+	EXPECT(traced("kvm_cr", "write cr0 0x") == 2 ||
+	       (test_on_svm() && !traced("kvm_cr", "write cr0 0x")));
+	EXPECT_EQ(traced("kvm_apic", "write register 0x380 0x2faf080"), 1);
+	EXPECT_EQ(traced("kvm_apic", "write register 0xb0 "), 1);
+	EXPECT(traced("kvm_vcpu_wakeup", " ns") >= 1);
+	free(trace_text);
+}
+
+static int set_msr(struct vm *vm, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[1];
+	} msr = { .head.nmsrs = 1, .entry[0] = { .index = index, .data = value } };
+
+	return ioctl(vm->vcpu, KVM_SET_MSRS, &msr);
+}
+
+/* What userspace does to the interrupt controllers and to the clock. */
+TEST(lines_messages_and_clocks_are_traced_once)
+{
+	struct kvm_irq_level line = { .irq = 5, .level = 1 };
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x51 };
+	struct vm vm;
+
+	if (!on_okvm())
+		test_skip("what okvm's events say in words is okvm's");
+	vm_create(&vm, VM_IRQCHIP);
+	LOAD16(&vm, ends);
+	tracing_begin();
+	EXPECT_EQ(ioctl(vm.fd, KVM_IRQ_LINE, &line), 0);
+	line.level = 0;
+	EXPECT_EQ(ioctl(vm.fd, KVM_IRQ_LINE, &line), 0);
+	ioctl(vm.fd, KVM_SIGNAL_MSI, &msi);
+	EXPECT_EQ(set_msr(&vm, 0x10, 1ull << 50), 1);
+	EXPECT_EQ(set_msr(&vm, 0x4b564d01, 0x9000 | 1), 1);
+	run_until(&vm, KVM_EXIT_IO);
+	tracing_end();
+	EXPECT_EQ(traced("kvm_set_irq", "gsi 5 level 1"), 1);
+	EXPECT_EQ(traced("kvm_set_irq", "gsi 5 level 0"), 1);
+	EXPECT_EQ(traced("kvm_pic_set_irq", "chip 0 pin 5 "), 2);
+	EXPECT_EQ(traced("kvm_ioapic_set_irq", " pin 5"), 2);
+	EXPECT_EQ(traced("kvm_msi_set_irq", "address 0xfee00000 data 0x51"), 1);
+	EXPECT_EQ(traced("kvm_write_tsc_offset", "vcpu 0 from 0x"), 1);
+	EXPECT_EQ(traced("kvm_pvclock_update", "vcpu 0 version "), 1);
+	free(trace_text);
+	vm_destroy(&vm);
+}
+
 GUEST(asks, 64)
 	"	movl $0x200000, %ebx\n"
 	"	shll $4, %ebx\n"

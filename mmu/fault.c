@@ -357,9 +357,12 @@ static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u64 asked = range->size;
 	long ret;
 
-	if (range->flags || (range->gpa | range->size) & ~PAGE_MASK ||
-	    range->gpa + range->size <= range->gpa)
-		return -EINVAL;
+	if (range->flags)
+		return okvm_refuse_vcpu(vcpu, "KVM_PRE_FAULT_MEMORY: flags are not 0");
+	if ((range->gpa | range->size) & ~PAGE_MASK)
+		return okvm_refuse_vcpu(vcpu, "KVM_PRE_FAULT_MEMORY: no whole pages");
+	if (range->gpa + range->size <= range->gpa)
+		return okvm_refuse_vcpu(vcpu, "KVM_PRE_FAULT_MEMORY: size is 0 or too large");
 	do {
 		ret = signal_pending(current) ? -EINTR :
 		      vcpu->vm->mmu->policy->prefault(vcpu, range->gpa);

@@ -318,6 +318,8 @@ TEST(more_that_is_refused)
 	struct kvm_coalesced_mmio_zone zone = { .size = 4096, .pio = 2 };
 	struct kvm_msr_filter filter = { .flags = KVM_MSR_FILTER_DEFAULT_DENY };
 	struct kvm_interrupt irq = { .irq = 256 };
+	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_HALTED };
+	struct kvm_pre_fault_memory range = { .gpa = 1 };
 	struct kvm_lapic_state apic;
 	struct vm vm;
 
@@ -333,6 +335,16 @@ TEST(more_that_is_refused)
 	expect_refusal(vm.vcpu, 1, "none is in the kernel");
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), EINVAL);
 	expect_refusal(vm.vcpu, 2, "above 255");
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_MP_STATE, &state), EINVAL);
+	expect_refusal(vm.vcpu, 3, "no LAPIC");
+	state.mp_state = 100;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_SET_MP_STATE, &state), EINVAL);
+	expect_refusal(vm.vcpu, 4, "unknown state");
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_PRE_FAULT_MEMORY, &range), EINVAL);
+	expect_refusal(vm.vcpu, 5, "whole pages");
+	range.gpa = 0;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_PRE_FAULT_MEMORY, &range), EINVAL);
+	expect_refusal(vm.vcpu, 6, "size is 0");
 	vm_destroy(&vm);
 }
 

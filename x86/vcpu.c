@@ -298,12 +298,12 @@ static long ioc_set_mp_state(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_SIPI_RECEIVED:
 		if (!okvm_lapic_in_kernel(vcpu))
-			return -EINVAL;
+			return okvm_refuse_vcpu(vcpu, "KVM_SET_MP_STATE: no LAPIC in the kernel");
 		break;
 	case KVM_MP_STATE_RUNNABLE:
 		break;
 	default:
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_MP_STATE: unknown state");
 	}
 	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
 		state = KVM_MP_STATE_INIT_RECEIVED;

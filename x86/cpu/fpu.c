@@ -369,12 +369,17 @@ static long ioc_set_xcrs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	const struct kvm_xcrs *xcrs = arg.data;
 	u32 i;
 
-	if (!boot_cpu_has(X86_FEATURE_XSAVE) || xcrs->flags || xcrs->nr_xcrs > KVM_MAX_XCRS)
-		return -EINVAL;
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_XCRS: the CPU has no XSAVE");
+	if (xcrs->flags)
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_XCRS: flags are not 0");
+	if (xcrs->nr_xcrs > KVM_MAX_XCRS)
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_XCRS: nr_xcrs is too large");
 	for (i = 0; i < xcrs->nr_xcrs; i++)
 		if (xcrs->xcrs[i].xcr == XCR_XFEATURE_ENABLED_MASK)
 			return okvm_set_xcr(vcpu, XCR_XFEATURE_ENABLED_MASK, xcrs->xcrs[i].value) ?
-			       -EINVAL : 0;
+			       okvm_refuse_vcpu(vcpu, "KVM_SET_XCRS: the vCPU has no such XCR0") :
+			       0;
 	return 0;
 }
 

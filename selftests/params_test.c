@@ -166,6 +166,36 @@ TEST(values_that_exist_of_loops_and_times)
 		  "halt_poll_ns=0", "guest_time_bound=1000000", "ignore_msrs=1");
 }
 
+static void parameter_is(const char *name, const char *value)
+{
+	char path[80], now[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/okvm/parameters/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, now, sizeof(now) - 1) <= 0 || strncmp(now, value, strlen(value)))
+		test_fail(__FILE__, __LINE__, "%s is %s, expected %s", name, now, value);
+	if (fd >= 0)
+		close(fd);
+}
+
+TEST(names_of_kvm_intel_and_kvm_amd)
+{
+	const bool vmx = module_has("ept");
+
+	module_take();
+	EXPECT_EQ(module_load("eptad=0 enable_apicv=1 vmentry_l1d_flush=cond pause_filter_thresh=64"),
+		  0);
+	parameter_is("pause_filter_gap", "64");
+	if (vmx) {
+		parameter_is("ept_ad", "N");
+		parameter_is("apicv", "Y");
+		parameter_is("l1d_flush", "cond");
+	}
+	EXPECT_EQ(module_unload(), 0);
+	module_put_back();
+}
+
 /* Those that may be written while the module is in use refuse nonsense, and keep their value. */
 TEST(parameters_at_run_time)
 {

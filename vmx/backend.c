@@ -40,6 +40,12 @@ OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
 OPTION(ple, opt_ple, "exits on PAUSE loops");
 
+/* The names of kvm_intel. */
+module_param_named(eptad, opt_ept_ad, bool, 0444);
+MODULE_PARM_DESC(eptad, "another name of ept_ad");
+module_param_named(enable_apicv, opt_apicv, bool, 0444);
+MODULE_PARM_DESC(enable_apicv, "another name of apicv");
+
 static unsigned int ple_gap = 128;
 module_param(ple_gap, uint, 0444);
 MODULE_PARM_DESC(ple_gap, "most TSC ticks between two PAUSEs of a loop");
@@ -52,6 +58,8 @@ MODULE_PARM_DESC(guest_time_bound, "TSC ticks after which a guest is interrupted
 static char *l1d_flush = "auto";
 module_param(l1d_flush, charp, 0444);
 MODULE_PARM_DESC(l1d_flush, "L1D flush on entry: auto, never, cond, always");
+module_param_named(vmentry_l1d_flush, l1d_flush, charp, 0444);
+MODULE_PARM_DESC(vmentry_l1d_flush, "another name of l1d_flush");
 
 /* ---- VPIDs: VPID 0 is the host's; a vCPU with VPID 0 runs with VPIDs disabled ---- */
 

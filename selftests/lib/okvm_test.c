@@ -9,7 +9,7 @@
 
 #include "selftests/lib/okvm_test.h"
 
-/* How long one test may take, in seconds. */
+/* How long one test may take, in seconds, unless OKVM_CASE_LIMIT in the environment says so */
 #define TEST_LIMIT	120
 #define TEST_LIMIT_LONG	3600	/* with OKVM_LONG=1 */
 
@@ -156,13 +156,22 @@ void test_needs_vmx(const char *why)
 		test_skip("of VMX: %s", why);
 }
 
+static time_t test_limit(void)
+{
+	const char *seconds = getenv("OKVM_CASE_LIMIT");
+
+	if (seconds)
+		return atoi(seconds);
+	return getenv("OKVM_LONG") ? TEST_LIMIT_LONG : TEST_LIMIT;
+}
+
 /*
  * A test runs in a process of its own: whatever it leaves open is closed, and
  * a guest that hangs or a fault ends this test only. Gives an enum test_exit.
  */
 static int test_run(struct test *test, const sigset_t *chld)
 {
-	struct timespec limit = { .tv_sec = getenv("OKVM_LONG") ? TEST_LIMIT_LONG : TEST_LIMIT };
+	struct timespec limit = { .tv_sec = test_limit() };
 	int status, sig;
 	pid_t pid;
 

@@ -60,12 +60,12 @@ class Watch:
         # What the emulator itself says; a file, as a pipe that nobody reads would stop it.
         self.words = tempfile.TemporaryFile()
 
-    def run(self, make_command, timeout):
+    def run(self, make_command, timeout, stdout=os.devnull):
         """`make_command` gets the port that the emulator shall connect its serial port to."""
         started = time.monotonic()
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_server(("127.0.0.1", 0)) as server, open(stdout, "wb") as out:
             child = subprocess.Popen(make_command(server.getsockname()[1]),
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stdin=subprocess.DEVNULL, stdout=out,
                                      stderr=self.words, start_new_session=True,
                                      preexec_fn=_end_with_parent)
             saved = termios.tcgetattr(0) if self.interactive else None

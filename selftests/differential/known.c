@@ -354,14 +354,14 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		return false;
 	}
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
-	    !(before && a->events.nmi.masked > before->events.nmi.masked &&
+	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
 	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return true;
 	for (i = 0; i < sizeof(faults); i++)
 		if (in_handler_of(b, faults[i]))
-			return !in_handler_of(a, faults[i]);
+			return !in_handler_of(a, faults[i]) || a->sregs.cr2 != b->sregs.cr2;
 	return false;
 }
 
@@ -1007,6 +1007,12 @@ static const struct known rows[] = {
 	{ "*", patched_is_a_step, true,
 	  "upstream raises the trap of a step when it patches a hypercall, and behind it once more",
 	  "Single-Step Exception Condition" },
+	{ "*", patched_elsewhere, true,
+	  "upstream patches a hypercall at RIP without CS's base, again and again",
+	  "KVM's API, KVM_X86_QUIRK_FIX_HYPERCALL_INSN" },
+	{ "*", window_at_breakpoint, true,
+	  "which of an interrupt window and a breakpoint comes first depends on the host",
+	  "Priority Among Concurrent Events" },
 	{ "exit.2", breakpoint_not_enabled, false,
 	  "the CPU tells a breakpoint that is not enabled; upstream has emulated the MOV to DR7",
 	  "Debug Status Register (DR6)" },

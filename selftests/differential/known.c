@@ -208,6 +208,10 @@ static bool stores_table(struct insn insn, moment_t *m)
 static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* The second page of the operand may fault. */
+	if (a->timed_out && in_handler_of(b, VECTOR_PF))
+		return stores_table(insn_at(p, a), a) &&
+		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
 	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
@@ -240,6 +244,10 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* Read-only memory that the instruction does not write makes no exit. */
+	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && b->reason != KVM_EXIT_MMIO &&
+	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return !in_handler_of(b, VECTOR_UD);
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
@@ -543,7 +551,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
-		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip);
+		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip ||
+			!(a->exit[2] & DR6_BS));
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
 	return same_but_frame(p, a, b, FLAG_TF) &&

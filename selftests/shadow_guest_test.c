@@ -139,6 +139,44 @@ TEST(an_event_is_pushed_onto_a_page_table)
 	}
 }
 
+/* ---- an instruction that the emulator has not ---- */
+
+GUEST(unknown_write, 64)
+	"	xor %edx, %edx\n"
+	"	mov $1, %eax\n"
+	"	xsave (%rbx)\n"
+	"	out %al, $0x10\n"
+GUEST_END(unknown_write);
+
+/*
+ * XSAVE writes to the two page tables that map its own operand. The CPU cannot execute it, because
+ * one of the tables is always write-protected, nor can the emulator.
+ */
+TEST(an_unknown_instruction_writes_its_own_page_tables)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	PREPARE(&vm, unknown_write);
+	sregs = sregs_of(&vm);
+	sregs.cr4 |= 1 << 18;			/* OSXSAVE */
+	if (ioctl(vm.vcpu, KVM_SET_SREGS, &sregs))
+		test_skip("no XSAVE");
+	regs = regs_of(&vm);
+	/* What is written there are entries that nothing uses. */
+	page_map(&vm, 0, PAGES_TABLE, LEAF);
+	page_map(&vm, 1, VM_TABLES + 2 * PAGE, LEAF);
+	regs.rbx = PAGES_VA + PAGE - 0x100;
+	regs_put(&vm, &regs);
+	/* Tried again for ever, it would not end. */
+	alarm(20);
+	run_until(&vm, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(vm.run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	vm_destroy(&vm);
+}
+
 /* ---- registers, and faults that depend on them ---- */
 
 GUEST(registers, 64)

@@ -58,6 +58,26 @@ bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
 }
 
+/* The hypercall's segment does not begin at 0. */
+bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return a->timed_out && a->sregs.cs.base && a->sregs.cs.base == p->sregs.cs.base &&
+	       is_hypercall(insn_at(p, a));
+}
+
+/* Both are at the same instruction; an interrupt of the host lets userspace look first. */
+bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	moment_t *m = a->reason == KVM_EXIT_DEBUG ? a : b, *n = m == a ? b : a;
+
+	(void)p;
+	(void)before;
+	return m->reason == KVM_EXIT_DEBUG && m->exit[2] & BREAKPOINTS &&
+	       n->reason == KVM_EXIT_IRQ_WINDOW_OPEN && a->regs.rip == b->regs.rip;
+}
+
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

@@ -208,6 +208,10 @@ static bool stores_table(struct insn insn, moment_t *m)
 static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* The second page of the operand may fault. */
+	if (a->timed_out && in_handler_of(b, VECTOR_PF))
+		return stores_table(insn_at(p, a), a) &&
+		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
 	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
@@ -240,6 +244,10 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* Read-only memory that the instruction does not write makes no exit. */
+	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && b->reason != KVM_EXIT_MMIO &&
+	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return !in_handler_of(b, VECTOR_UD);
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
@@ -354,14 +362,14 @@ static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		return false;
 	}
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
-	    !(before && a->events.nmi.masked > before->events.nmi.masked &&
+	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
 	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return true;
 	for (i = 0; i < sizeof(faults); i++)
 		if (in_handler_of(b, faults[i]))
-			return !in_handler_of(a, faults[i]);
+			return !in_handler_of(a, faults[i]) || a->sregs.cr2 != b->sregs.cr2;
 	return false;
 }
 
@@ -543,7 +551,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
-		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip);
+		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip ||
+			!(a->exit[2] & DR6_BS));
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
 	return same_but_frame(p, a, b, FLAG_TF) &&
@@ -1007,6 +1016,12 @@ static const struct known rows[] = {
 	{ "*", patched_is_a_step, true,
 	  "upstream raises the trap of a step when it patches a hypercall, and behind it once more",
 	  "Single-Step Exception Condition" },
+	{ "*", patched_elsewhere, true,
+	  "upstream patches a hypercall at RIP without CS's base, again and again",
+	  "KVM's API, KVM_X86_QUIRK_FIX_HYPERCALL_INSN" },
+	{ "*", window_at_breakpoint, true,
+	  "which of an interrupt window and a breakpoint comes first depends on the host",
+	  "Priority Among Concurrent Events" },
 	{ "exit.2", breakpoint_not_enabled, false,
 	  "the CPU tells a breakpoint that is not enabled; upstream has emulated the MOV to DR7",
 	  "Debug Status Register (DR6)" },

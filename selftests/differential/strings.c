@@ -145,7 +145,11 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 static bool writes_code(program_t *p, moment_t *m)
 {
 	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
+	unsigned int large = p->mode == MODE_PAGED32 ? 0x400000 : 0x200000;
 
+	/* The large page is the same memory. */
+	if (p->mode >= MODE_PAGED32 && at >= large && at < 2 * large)
+		at -= large;
 	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
 }
 

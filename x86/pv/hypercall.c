@@ -66,8 +66,6 @@ static long send_ipi(struct okvm_vcpu *vcpu, const struct hypercall *call)
 {
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
 		return -KVM_ENOSYS;
-	if (!okvm_lapic_in_kernel(vcpu))
-		return -KVM_EOPNOTSUPP;
 	return okvm_apic_pv_send_ipi(vcpu->vm, call->a[0], call->a[1], call->a[2], call->a[3],
 				     call->mode64);
 }

@@ -52,8 +52,9 @@ kselftests_script()
 	EOS
 }
 
-# kselftests KERNEL [MODULE-PARAMETERS...]: all of them with okvm loaded with these parameters; then
-# those of the lines on standard input (PROGRAM MODULE-PARAMETERS...) with theirs.
+# kselftests KERNEL [MODULE-PARAMETERS...]: all of them but those that $leave_out names, with okvm
+# loaded with these parameters; then those of the lines on standard input (PROGRAM
+# MODULE-PARAMETERS...) with theirs.
 kselftests()
 {
 	local kernel=$1 payload build test
@@ -71,6 +72,7 @@ kselftests()
 	fi
 	for test in "$top"/selftests/*_test.c; do
 		test=$(basename "$test" .c)
+		[[ " ${leave_out:-} " != *" $test "* ]] || continue
 		strip -o "$payload/$test" "$step_dir/tests/$test"
 	done
 	cat >"$payload/again"

@@ -58,6 +58,7 @@ TEST(a_refused_entry_names_the_rule_and_the_field)
 	struct okvm_error error;
 	struct vm vm;
 
+	test_needs_vmx("VMRUN has no such rule");
 	run_with(&vm, spoil_gdt, KVM_EXIT_FAIL_ENTRY);
 	error = last_error(vm.vcpu);
 	EXPECT_EQ(error.kind, OKVM_ERROR_ENTRY);
@@ -95,6 +96,7 @@ TEST(an_available_tss_is_refused_as_such)
 	struct okvm_error error;
 	struct vm vm;
 
+	test_needs_vmx("VMRUN has no such rule");
 	refused_for_tr(&vm, spoil_tr);
 	error = last_error(vm.vcpu);
 	EXPECT_EQ(error.data[2], 1);
@@ -114,6 +116,7 @@ TEST(two_broken_rules_are_both_named)
 	struct okvm_error error;
 	struct vm vm;
 
+	test_needs_vmx("VMRUN has no such rule");
 	refused_for_tr(&vm, spoil_both);
 	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
 	error = last_error(vm.vcpu);
@@ -121,6 +124,30 @@ TEST(two_broken_rules_are_both_named)
 	EXPECT_EQ(error.data[2], 2);
 	EXPECT(strstr(error.text, "tr-type: "));
 	EXPECT(strstr(error.text, "; tables-canonical: "));
+	vm_destroy(&vm);
+}
+
+static void spoil_cs(struct kvm_sregs *sregs)
+{
+	sregs->cs.db = 1;
+}
+
+TEST(a_refused_vmrun_names_the_rule_and_the_field)
+{
+	struct okvm_error error;
+	struct vm vm;
+
+	if (!test_on_svm())
+		test_skip("needs SVM");
+	run_with(&vm, spoil_cs, KVM_EXIT_FAIL_ENTRY);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_ENTRY);
+	EXPECT_EQ(error.data[0], vm.run->fail_entry.hardware_entry_failure_reason);
+	EXPECT_EQ(error.data[2], 1);
+	EXPECT_EQ(error.data[3], 0x412);	/* APM "VMCB Layout": attributes of CS */
+	EXPECT_EQ(error.data[4] & 0x600, 0x600);	/* L, D */
+	EXPECT(!strncmp(error.text, "cs-l-and-d: ", 12));
+	EXPECT(strstr(error.text, "CS_ATTRIB is 0x"));
 	vm_destroy(&vm);
 }
 

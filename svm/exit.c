@@ -4,11 +4,16 @@
  * handlers, with IRQs off, then to the slow ones.
  */
 #include <linux/kvm.h>
+#include <linux/moduleparam.h>
+#include <linux/ratelimit.h>
 
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
 #include "core/trace_kvm.h"
+#include "svm/entry_check.h"
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
@@ -351,6 +356,122 @@ static int exit_unexpected(struct okvm_vcpu *vcpu)
 	return okvm_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, 2, data);
 }
 
+/* ---- a VMRUN that the CPU refuses ---- */
+
+static bool dump_invalid_vmcb;
+module_param(dump_invalid_vmcb, bool, 0644);
+MODULE_PARM_DESC(dump_invalid_vmcb, "print fields of a VMCB that the CPU has refused");
+
+#define VMCB_OFFSET(field, offset)	static_assert(offsetof(struct vmcb, field) == (offset))
+
+VMCB_OFFSET(control.intercepts[4], 0x10);
+VMCB_OFFSET(control.iopm_base_pa, 0x40);
+VMCB_OFFSET(control.asid, 0x58);
+VMCB_OFFSET(control.event_inj, 0xa8);
+VMCB_OFFSET(control.nested_cr3, 0xb0);
+VMCB_OFFSET(save.cs.attrib, 0x412);
+VMCB_OFFSET(save.efer, 0x4d0);
+VMCB_OFFSET(save.cr4, 0x548);
+VMCB_OFFSET(save.dr6, 0x568);
+VMCB_OFFSET(save.g_pat, 0x668);
+
+static u64 cr4_reserved_bits(void)
+{
+	/* Intel's VMXE and SMXE, and what the APM reserves. */
+	u64 reserved = ~(GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(23, 20));
+
+	if (!boot_cpu_has(X86_FEATURE_UMIP))
+		reserved |= X86_CR4_UMIP;
+	if (!(boot_cpu_data.cpuid_level >= 7 && cpuid_ecx(7) & BIT(16)))
+		reserved |= X86_CR4_LA57;
+	if (!boot_cpu_has(X86_FEATURE_FSGSBASE))
+		reserved |= X86_CR4_FSGSBASE;
+	if (!boot_cpu_has(X86_FEATURE_PCID))
+		reserved |= X86_CR4_PCIDE;
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
+		reserved |= X86_CR4_OSXSAVE;
+	if (!boot_cpu_has(X86_FEATURE_SMEP))
+		reserved |= X86_CR4_SMEP;
+	if (!boot_cpu_has(X86_FEATURE_SMAP))
+		reserved |= X86_CR4_SMAP;
+	if (!boot_cpu_has(X86_FEATURE_PKU))
+		reserved |= X86_CR4_PKE;
+	return reserved;
+}
+
+static void entry_read(const struct vmcb *vmcb, struct svm_entry *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVM_NR_F; i++) {
+		const struct svm_entry_field_info *info = &svm_entry_fields[i];
+
+		e->f[i] = 0;
+		memcpy(&e->f[i], (const u8 *)vmcb + info->offset, info->size);
+	}
+	e->cr4_reserved = cr4_reserved_bits();
+	/* APM "Extended Feature Enable Register (EFER)" */
+	e->efer_reserved = ~(BIT_ULL(0) | BIT_ULL(8) | GENMASK_ULL(15, 10) | GENMASK_ULL(18, 17) |
+			     GENMASK_ULL(21, 20));
+	e->phys_bits = cpuid_eax(0x80000008) & 0xff;
+}
+
+static void note_rule(struct okvm_error *error, const struct svm_entry *e,
+		      const struct svm_entry_rule *rule)
+{
+	const struct svm_entry_field_info *info = &svm_entry_fields[rule->field];
+	size_t used = strlen(error->text), room = sizeof(error->text) - used;
+	char value[24] = "the host's";
+
+	if (!info->hosts)
+		scnprintf(value, sizeof(value), "%#llx", e->f[rule->field]);
+	scnprintf(error->text + used, room, "%s%s: %s; %s is %s (APM \"%s\")",
+		  error->data[2] ? "; " : "", rule->name, rule->text, info->name, value,
+		  rule->section);
+	error->data[2]++;
+	if (error->ndata + 2 > ARRAY_SIZE(error->data))
+		return;
+	error->data[error->ndata++] = info->offset;
+	error->data[error->ndata++] = info->hosts ? 0 : e->f[rule->field];
+}
+
+/* Ratelimited, because a VMM can cause any number of refused entries. */
+static void log_refusal(const struct okvm_vcpu *vcpu, const struct svm_entry *e, const char *text)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	unsigned int i;
+
+	if (!__ratelimit(&limit))
+		return;
+	pr_err("okvm: vCPU %u of process %d cannot be entered: %s\n", vcpu->id, vcpu->vm->creator,
+	       text);
+	for (i = 0; READ_ONCE(dump_invalid_vmcb) && i < SVM_NR_F; i++)
+		pr_err("okvm: %03x %s = %#llx\n", svm_entry_fields[i].offset,
+		       svm_entry_fields[i].name, e->f[i]);
+}
+
+/* Store and print which rules of entry_check.h the VMCB breaks. */
+static void explain_refusal(struct okvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb = to_hw(vcpu)->vmcb;
+	struct okvm_error error = {
+		.kind = OKVM_ERROR_ENTRY,
+		.ndata = 3,
+		.data = { vmcb->control.exit_code },
+	};
+	struct svm_entry e;
+	unsigned int i;
+
+	entry_read(vmcb, &e);
+	for (i = 0; i < SVM_NR_RULES; i++)
+		if (svm_entry_rules[i].broken(&e))
+			note_rule(&error, &e, &svm_entry_rules[i]);
+	if (!error.data[2])
+		scnprintf(error.text, sizeof(error.text), "no rule that okvm knows is broken");
+	okvm_error_set(&vcpu->error, &error);
+	log_refusal(vcpu, &e, error.text);
+}
+
 static int exit_entry_failed(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -359,11 +480,14 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 		okvm_vm_kill(vcpu->vm, "SVM is off");
 		return -EIO;
 	}
+	explain_refusal(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason = hw->vmcb->control.exit_code;
 	vcpu->run->fail_entry.cpu = hw->entry_cpu;
 	return OKVM_USER;
 }
+
+/* ---- dispatch ---- */
 
 static int exit_by_code(struct okvm_vcpu *vcpu)
 {

@@ -144,6 +144,7 @@ int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int l
 			memset(data, 0xff, len);
 		return 0;
 	}
+	okvm_apic_pv_eoi_exit(vcpu);
 	eff.flags = 0;
 	if (write)
 		lapic_mmio_write(&vcpu->apic->l, offset, len, data, &eff);
@@ -328,6 +329,8 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 
 	if (gpa & 3)
 		return 1;
+	/* An EOI that the guest has skipped belongs to the flag at the old address. */
+	okvm_apic_pv_eoi_exit(vcpu);
 	if (msr & KVM_MSR_ENABLED &&
 	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
 		return 1;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "selftests/lib/tracing.h"
 #include "selftests/lib/x2apic.h"
 
 #define IDT		0x5000u
@@ -252,6 +253,18 @@ TEST(user_mode_is_told_and_the_token_comes_again)
 TEST(kernel_mode_is_told_if_it_wants_to)
 {
 	told_and_ready((struct apf_how){ .enable = ENABLE | KVM_ASYNC_PF_SEND_ALWAYS });
+}
+
+TEST(a_page_that_comes_later_is_traced)
+{
+	tracing_begin();
+	told_and_ready((struct apf_how){ .enable = ENABLE, .user = true });
+	tracing_end();
+	EXPECT_EQ(traced("kvm_try_async_get_page", ""), 1);
+	EXPECT_EQ(traced("kvm_async_pf_not_present", ""), 1);
+	EXPECT_EQ(traced("kvm_async_pf_completed", ""), 1);
+	EXPECT_EQ(traced("kvm_async_pf_ready", ""), 1);
+	free(trace_text);
 }
 
 TEST(tokens_come_one_after_the_other)

@@ -3,6 +3,7 @@
  * A vCPU that halts: its timer ends the poll as it ends the sleep, and the statistics tell one from
  * the other, as upstream's do.
  */
+#include "selftests/lib/tracing.h"
 #include "selftests/lib/x2apic.h"
 
 #define LIMIT		"/sys/module/okvm/parameters/halt_poll_ns"
@@ -94,6 +95,25 @@ TEST(a_timer_ends_the_poll)
 	       (unsigned long long)longest / 1000);
 	EXPECT(longest < WAIT_NS + SLACK_NS);
 	EXPECT(vcpu_stat(&vm, "halt_attempted_poll") > 0);
+	vm_destroy(&vm);
+	limit_write(limit_before);
+}
+
+TEST(a_longer_polling_time_is_traced)
+{
+	struct vm vm;
+	unsigned int i;
+
+	limit_set(POLL_NS);
+	naps_create(&vm);
+	tracing_begin();
+	for (i = 0; i < 3; i++)
+		nap(&vm);
+	tracing_end();
+	/* Each nap of 1 ms is longer than the polling time before it. */
+	EXPECT_EQ(traced("kvm_halt_poll_ns", "vcpu 0 from 0 to "), 1);
+	EXPECT_EQ(traced("kvm_halt_poll_ns", " ns (grow)"), 3);
+	free(trace_text);
 	vm_destroy(&vm);
 	limit_write(limit_before);
 }

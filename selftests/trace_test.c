@@ -4,28 +4,14 @@
  * OKVM_CAP_EXIT_TIMES. What a format has to look like is in the table, and is upstream's: with
  * OKVM_DEVICE=/dev/kvm these tests hold the table against kvm.ko itself.
  */
-#include <sys/mount.h>
-#include <sys/stat.h>
-
 #include "selftests/lib/smp.h"
-
-#define TRACING "/sys/kernel/tracing"
+#include "selftests/lib/tracing.h"
 
 static bool on_okvm(void)
 {
 	const char *device = getenv("OKVM_DEVICE");
 
 	return !device || !strcmp(device, "/dev/okvm");
-}
-
-static void tracing_mount(void)
-{
-	struct stat st;
-
-	if (stat(TRACING "/events", &st))
-		mount("tracefs", TRACING, "tracefs", 0, NULL);
-	if (stat(TRACING "/events/kvm", &st))
-		test_skip("no events of the system kvm: no tracefs, or another module's");
 }
 
 /* ---- formats ---- */
@@ -131,58 +117,6 @@ TEST(formats_are_upstreams)
 
 /* ---- causes ---- */
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	REQUIRE(fd >= 0);
-	REQUIRE(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
-static void tracing_begin(void)
-{
-	tracing_mount();
-	write_file(TRACING "/trace", "\n");
-	write_file(TRACING "/events/kvm/enable", "1");
-}
-
-static char *trace_text;
-
-static void tracing_end(void)
-{
-	FILE *file;
-	size_t size = 4u << 20, got;
-
-	write_file(TRACING "/events/kvm/enable", "0");
-	file = fopen(TRACING "/trace", "r");
-	REQUIRE(file);
-	trace_text = malloc(size);
-	got = fread(trace_text, 1, size - 1, file);
-	trace_text[got] = 0;
-	fclose(file);
-}
-
-/* Lines of an event that hold a text. */
-static unsigned int traced(const char *event, const char *text)
-{
-	char name[64], *line, *next;
-	unsigned int n = 0;
-
-	snprintf(name, sizeof(name), " %s: ", event);
-	for (line = trace_text; line; line = next) {
-		char *end = strchr(line, '\n');
-		char *at = strstr(line, name);
-
-		next = end ? end + 1 : NULL;
-		if (!at || (end && at > end))
-			continue;
-		at = strstr(at, text);
-		n += at && (!end || at < end);
-	}
-	return n;
-}
-
 static volatile uint32_t irqs;
 
 static GUEST_C void on_irq(struct guest_frame *frame)
@@ -279,6 +213,123 @@ TEST(registers_and_wakeups_are_traced_once)
 	EXPECT_EQ(traced("kvm_apic", "write register 0x380 0x2faf080"), 1);
 	EXPECT_EQ(traced("kvm_apic", "write register 0xb0 "), 1);
 	EXPECT(traced("kvm_vcpu_wakeup", " ns") >= 1);
+	free(trace_text);
+}
+
+static volatile uint32_t pv_flag, pv_eois;
+
+static GUEST_C void on_pv_irq(struct guest_frame *frame)
+{
+	uint32_t offered = 0;
+
+	(void)frame;
+	__asm__ volatile("xchg %0, %1" : "+r"(offered), "+m"(pv_flag));
+	if (offered & 1)
+		pv_eois++;
+	else
+		apic_write(AP_EOI, 0);
+	irqs++;
+}
+
+static GUEST_C void end_without_exit(void)
+{
+	guest_handlers[0x65] = on_pv_irq;
+	guest_wrmsr(0x4b564d04, (uintptr_t)&pv_flag | 1);
+	guest_sti();
+	apic_send(ICR_SELF | 0x65, 0);
+	GUEST_WAIT(irqs == 1);
+	guest_cli();
+	/* ISR: the skipped EOI is done. */
+	GUEST_EXPECT(!apic_read(AP_ISR + 0x30));
+	guest_wrmsr(0x4b564d04, 0);
+}
+
+static volatile uint32_t pv_other;
+
+/*
+ * The flag moves to a word that looks as if no EOI had been skipped. The next interrupt has the same
+ * priority, so that it needs the EOI of the first.
+ */
+static GUEST_C void end_and_move(void)
+{
+	guest_handlers[0x65] = on_pv_irq;
+	guest_wrmsr(0x4b564d04, (uintptr_t)&pv_flag | 1);
+	guest_sti();
+	apic_send(ICR_SELF | 0x65, 0);
+	GUEST_WAIT(irqs == 1);
+	pv_other = 1;
+	guest_wrmsr(0x4b564d04, (uintptr_t)&pv_other | 1);
+	apic_send(ICR_SELF | 0x65, 0);
+	GUEST_WAIT(irqs == 2);
+	guest_cli();
+	guest_wrmsr(0x4b564d04, 0);
+}
+
+TEST(an_eoi_in_memory_is_traced_once)
+{
+	if (!on_okvm())
+		test_skip("what okvm's events say in words is okvm's");
+	irqs = pv_eois = 0;
+	tracing_begin();
+	smp_run_one(SMP_X2APIC, end_without_exit);
+	tracing_end();
+	EXPECT_EQ(irqs, 1);
+	EXPECT_EQ(traced("kvm_pv_eoi", "apic 0 vector 101"), pv_eois);
+	EXPECT_EQ(traced("kvm_eoi", "vector 101"), 1);
+	free(trace_text);
+	if (!pv_eois)
+		test_skip("the CPU virtualizes EOIs, so that none is offered in memory");
+}
+
+TEST(an_eoi_in_memory_counts_when_the_flag_moves)
+{
+	irqs = pv_eois = 0;
+	smp_run_one(SMP_X2APIC, end_and_move);
+	EXPECT_EQ(irqs, 2);
+	irqs = pv_eois = 0;
+	smp_run_one(SMP_XAPIC, end_and_move);
+	EXPECT_EQ(irqs, 2);
+	if (!pv_eois)
+		test_skip("the CPU virtualizes EOIs, so that none is offered in memory");
+}
+
+#define LEVEL_PIN	5
+
+static GUEST_C void on_level(struct guest_frame *frame)
+{
+	(void)frame;
+	irqs++;
+	guest_line(LEVEL_PIN, false);
+	apic_write(AP_EOI, 0);
+}
+
+static GUEST_C void io_write(uint32_t reg, uint32_t val)
+{
+	*(volatile uint32_t *)0xfec00000ul = reg;
+	*(volatile uint32_t *)0xfec00010ul = val;
+}
+
+static GUEST_C void raise_level(void)
+{
+	guest_handlers[0x71] = on_level;
+	io_write(0x11 + 2 * LEVEL_PIN, 0);
+	io_write(0x10 + 2 * LEVEL_PIN, 1 << 15 | 0x71);
+	guest_sti();
+	guest_line(LEVEL_PIN, true);
+	GUEST_WAIT(irqs == 1);
+	guest_cli();
+}
+
+TEST(an_acknowledged_line_is_traced_once)
+{
+	if (!on_okvm())
+		test_skip("what okvm's events say in words is okvm's");
+	irqs = 0;
+	tracing_begin();
+	smp_run_one(SMP_XAPIC, raise_level);
+	tracing_end();
+	EXPECT_EQ(irqs, 1);
+	EXPECT_EQ(traced("kvm_ack_irq", "chip 2 pin 5"), 1);
 	free(trace_text);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include <asm/cpufeature.h>
+#include <asm/kvm_para.h>
 #include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/trapnr.h>
@@ -174,9 +175,10 @@ static u64 read_held(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr)
 
 static enum okvm_msr_result read_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 {
-	if (!okvm_lapic_in_kernel(vcpu) || okvm_apic_msr_read(vcpu, msr, val))
+	if (!okvm_lapic_in_kernel(vcpu))
 		return OKVM_MSR_GP;
-	return OKVM_MSR_OK;
+	okvm_apic_pv_eoi_exit(vcpu);
+	return okvm_apic_msr_read(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
 static enum okvm_msr_result read_row(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr,
@@ -571,7 +573,10 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		return okvm_lapic_in_kernel(vcpu) && !okvm_apic_msr_read(vcpu, msr, val);
+		/* The guest may have skipped an EOI, which okvm_apic_pv_eoi_exit() carries out. */
+		return okvm_lapic_in_kernel(vcpu) &&
+		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
+		       !okvm_apic_msr_read(vcpu, msr, val);
 	case MSR_IA32_UCODE_REV:
 		*val = arch->ucode_rev;
 		return true;

@@ -308,7 +308,8 @@ static void prepare(struct vm *vm)
 /* QEMU's walk, which two-dimensional paging uses there, reports a reserved bit without P. */
 static bool same_error(uint64_t got, uint64_t wanted, bool tdp)
 {
-	return got == wanted || (tdp && got == (wanted & ~1ull) && wanted != NO_FAULT && wanted & 8);
+	return got == wanted ||
+	       (tdp && got == (wanted & ~1ull) && wanted != NO_FAULT && wanted & 8);
 }
 
 static bool same_result(unsigned int i, const struct result *got, bool tdp)

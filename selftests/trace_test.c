@@ -247,8 +247,8 @@ static GUEST_C void end_without_exit(void)
 static volatile uint32_t pv_other;
 
 /*
- * The flag moves to a word that looks as if no EOI had been skipped. The next interrupt has the same
- * priority, so that it needs the EOI of the first.
+ * The flag moves to a word that looks as if no EOI had been skipped. The next interrupt has the
+ * same priority, so that it needs the EOI of the first.
  */
 static GUEST_C void end_and_move(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The checks of VMRUN (APM volume 2, "Canonicalization and Consistency Checks") as a table of rules,
- * to explain why the CPU has refused a VMCB. The CPU itself reports only VMEXIT_INVALID.
+ * The checks of VMRUN (APM volume 2, "Canonicalization and Consistency Checks") as a table of
+ * rules, to explain why the CPU has refused a VMCB. The CPU itself reports only VMEXIT_INVALID.
  *
  * The rules are pure: they get fields of the VMCB as an array of values, and the CPU as masks of
  * reserved bits. The table has no rules of features that okvm never enables (CET, SEV, AVIC).

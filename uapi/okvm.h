@@ -109,8 +109,8 @@ struct okvm_memory_fault {
  *	VM-instruction error, the exit qualification, the number of broken rules, then pairs of a
  *	VMCS field's encoding and its value (0 for a value of the host); the first pair is the
  *	field that breaks the first rule. With SVM: the exit code, 0, the number of broken rules,
- *	then pairs of a field's offset in the VMCB and its value. For OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For
- *	OKVM_ERROR_MEMORY: guest-physical address, size
+ *	then pairs of a field's offset in the VMCB and its value. For OKVM_ERROR_EMULATION: RIP,
+ *	CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address, size
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {

@@ -257,9 +257,11 @@ void print_record(const struct program *p, const struct record *rec)
 		       m->timed_out ? "stopped" : exit_name(m->reason));
 		for (k = 0; k < 10 && m->reason != REASON_NONE; k++)
 			printf(" %llx", (unsigned long long)m->exit[k]);
-		printf(" data %02x%02x%02x%02x%02x%02x%02x%02x rip %llx rflags %llx debug %x:", m->data[0],
-		       m->data[1], m->data[2], m->data[3], m->data[4], m->data[5], m->data[6],
-		       m->data[7], m->regs.rip, m->regs.rflags, m->guest_debug);
+		printf(" data ");
+		for (k = 0; k < 8; k++)
+			printf("%02x", m->data[k]);
+		printf(" rip %llx rflags %llx debug %x:", m->regs.rip, m->regs.rflags,
+		       m->guest_debug);
 		if (i)
 			print_changes(m - 1, m);
 		if (m->mem)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends a file out of a bench machine as soon as it is loaded: the emulators keep what is written to
- * port 0xe9, which is much faster than a serial port. A line before it tells how long it is
+ * Sends a file out of a bench machine as soon as it is loaded: the emulators keep what is written
+ * to port 0xe9, which is much faster than a serial port. A line before it tells how long it is
  * (benchlib/machine.py). As a module, because the bench's kernels have no ioperm().
  */
 #include <linux/err.h>

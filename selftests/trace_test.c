@@ -7,13 +7,6 @@
 #include "selftests/lib/smp.h"
 #include "selftests/lib/tracing.h"
 
-static bool on_okvm(void)
-{
-	const char *device = getenv("OKVM_DEVICE");
-
-	return !device || !strcmp(device, "/dev/okvm");
-}
-
 /* ---- formats ---- */
 
 struct format {

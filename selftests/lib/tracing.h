@@ -11,6 +11,13 @@
 
 #define TRACING "/sys/kernel/tracing"
 
+static inline bool on_okvm(void)
+{
+	const char *device = getenv("OKVM_DEVICE");
+
+	return !device || !strcmp(device, "/dev/okvm");
+}
+
 static inline void tracing_mount(void)
 {
 	struct stat st;
@@ -33,6 +40,8 @@ static inline void write_file(const char *path, const char *text)
 static inline void tracing_begin(void)
 {
 	tracing_mount();
+	if (on_okvm() && !access("/sys/module/kvm", F_OK))
+		test_skip("kvm.ko is loaded, and has the events");
 	write_file(TRACING "/trace", "\n");
 	write_file(TRACING "/events/kvm/enable", "1");
 }

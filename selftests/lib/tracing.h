@@ -26,6 +26,8 @@ static inline void tracing_mount(void)
 		mount("tracefs", TRACING, "tracefs", 0, NULL);
 	if (stat(TRACING "/events/kvm", &st))
 		test_skip("no events of the system kvm: no tracefs, or another module's");
+	if (on_okvm() && !access("/sys/module/kvm", F_OK))
+		test_skip("kvm.ko is loaded, and has the events");
 }
 
 static inline void write_file(const char *path, const char *text)
@@ -40,8 +42,6 @@ static inline void write_file(const char *path, const char *text)
 static inline void tracing_begin(void)
 {
 	tracing_mount();
-	if (on_okvm() && !access("/sys/module/kvm", F_OK))
-		test_skip("kvm.ko is loaded, and has the events");
 	write_file(TRACING "/trace", "\n");
 	write_file(TRACING "/events/kvm/enable", "1");
 }

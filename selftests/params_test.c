@@ -181,11 +181,12 @@ static void parameter_is(const char *name, const char *value)
 
 TEST(names_of_kvm_intel_and_kvm_amd)
 {
+	const char *aliases =
+		"eptad=0 enable_apicv=1 vmentry_l1d_flush=cond pause_filter_thresh=64";
 	const bool vmx = module_has("ept");
 
 	module_take();
-	EXPECT_EQ(module_load("eptad=0 enable_apicv=1 vmentry_l1d_flush=cond "
-			      "pause_filter_thresh=64"), 0);
+	EXPECT_EQ(module_load(aliases), 0);
 	parameter_is("pause_filter_gap", "64");
 	if (vmx) {
 		parameter_is("ept_ad", "N");

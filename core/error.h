@@ -7,6 +7,7 @@
 #define OKVM_CORE_ERROR_H
 
 #include <linux/compiler.h>
+#include <linux/kernel.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -33,6 +34,44 @@ void okvm_error_get(struct okvm_error_box *box, struct okvm_error *out);
  * Context: process; @box->lock is not taken with IRQs off.
  */
 void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error);
+
+/** okvm_error_add_field() - add a field and its value to @error->data, if there is room */
+static inline void okvm_error_add_field(struct okvm_error *error, u64 field, u64 value)
+{
+	if (error->ndata + 2 > ARRAY_SIZE(error->data))
+		return;
+	error->data[error->ndata++] = field;
+	error->data[error->ndata++] = value;
+}
+
+/**
+ * struct okvm_broken_rule - a rule of VM entry that a guest's state breaks
+ * @name, @text: short name; what must hold
+ * @manual, @section: manual ("SDM" or "APM") and its section
+ * @field: name of the field that breaks the rule
+ * @value: value of the field
+ * @hosts: the value is the host's, and userspace must not get it
+ */
+struct okvm_broken_rule {
+	const char *name, *text, *manual, *section, *field;
+	u64 value;
+	bool hosts;
+};
+
+/** okvm_error_add_rule() - count @rule in @error->data[2], and add it to the text */
+static inline void okvm_error_add_rule(struct okvm_error *error,
+				       const struct okvm_broken_rule *rule)
+{
+	size_t used = strlen(error->text);
+	char value[24] = "the host's";
+
+	if (!rule->hosts)
+		scnprintf(value, sizeof(value), "%#llx", rule->value);
+	scnprintf(error->text + used, sizeof(error->text) - used, "%s%s: %s; %s is %s (%s \"%s\")",
+		  error->data[2] ? "; " : "", rule->name, rule->text, rule->field, value,
+		  rule->manual, rule->section);
+	error->data[2]++;
+}
 
 /**
  * okvm_refuse() - store why an ioctl of a VM fd refuses its argument

@@ -329,8 +329,6 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 
 	if (gpa & 3)
 		return 1;
-	/* An EOI that the guest has skipped belongs to the flag at the old address. */
-	okvm_apic_pv_eoi_exit(vcpu);
 	if (msr & KVM_MSR_ENABLED &&
 	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
 		return 1;

@@ -366,12 +366,16 @@ MODULE_PARM_DESC(dump_invalid_vmcb, "print fields of a VMCB that the CPU has ref
 
 VMCB_OFFSET(control.intercepts[4], 0x10);
 VMCB_OFFSET(control.iopm_base_pa, 0x40);
+VMCB_OFFSET(control.msrpm_base_pa, 0x48);
 VMCB_OFFSET(control.asid, 0x58);
 VMCB_OFFSET(control.event_inj, 0xa8);
 VMCB_OFFSET(control.nested_cr3, 0xb0);
 VMCB_OFFSET(save.cs.attrib, 0x412);
 VMCB_OFFSET(save.efer, 0x4d0);
 VMCB_OFFSET(save.cr4, 0x548);
+VMCB_OFFSET(save.cr3, 0x550);
+VMCB_OFFSET(save.cr0, 0x558);
+VMCB_OFFSET(save.dr7, 0x560);
 VMCB_OFFSET(save.dr6, 0x568);
 VMCB_OFFSET(save.g_pat, 0x668);
 
@@ -420,19 +424,13 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 		      const struct svm_entry_rule *rule)
 {
 	const struct svm_entry_field_info *info = &svm_entry_fields[rule->field];
-	size_t used = strlen(error->text), room = sizeof(error->text) - used;
-	char value[24] = "the host's";
+	const struct okvm_broken_rule broken = {
+		.name = rule->name, .text = rule->text, .manual = "APM", .section = rule->section,
+		.field = info->name, .value = e->f[rule->field], .hosts = info->hosts,
+	};
 
-	if (!info->hosts)
-		scnprintf(value, sizeof(value), "%#llx", e->f[rule->field]);
-	scnprintf(error->text + used, room, "%s%s: %s; %s is %s (APM \"%s\")",
-		  error->data[2] ? "; " : "", rule->name, rule->text, info->name, value,
-		  rule->section);
-	error->data[2]++;
-	if (error->ndata + 2 > ARRAY_SIZE(error->data))
-		return;
-	error->data[error->ndata++] = info->offset;
-	error->data[error->ndata++] = info->hosts ? 0 : e->f[rule->field];
+	okvm_error_add_rule(error, &broken);
+	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
 }
 
 /* Ratelimited, because a VMM can cause any number of refused entries. */

@@ -86,25 +86,21 @@ static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
  */
 static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 field)
 {
-	if (error->ndata + 2 > ARRAY_SIZE(error->data))
-		return;
-	error->data[error->ndata++] = vmx_entry_fields[field].encoding;
-	error->data[error->ndata++] = vmx_entry_field_is_hosts(field) ? 0 : e->f[field];
+	okvm_error_add_field(error, vmx_entry_fields[field].encoding,
+			     vmx_entry_field_is_hosts(field) ? 0 : e->f[field]);
 }
 
 static void note_rule(struct okvm_error *error, const struct vmx_entry *e,
 		      const struct vmx_entry_rule *rule, u32 field)
 {
-	size_t used = strlen(error->text), room = sizeof(error->text) - used;
-	char value[24] = "the host's";
+	const struct okvm_broken_rule broken = {
+		.name = rule->name, .text = rule->text, .manual = "SDM", .section = rule->section,
+		.field = vmx_entry_fields[field].name, .value = e->f[field],
+		.hosts = vmx_entry_field_is_hosts(field),
+	};
 	unsigned int i;
 
-	if (!vmx_entry_field_is_hosts(field))
-		scnprintf(value, sizeof(value), "%#llx", e->f[field]);
-	scnprintf(error->text + used, room, "%s%s: %s; %s is %s (SDM \"%s\")",
-		  error->data[2] ? "; " : "", rule->name, rule->text,
-		  vmx_entry_fields[field].name, value, rule->section);
-	error->data[2]++;
+	okvm_error_add_rule(error, &broken);
 	note_data(error, e, field);
 	for (i = 0; i < ARRAY_SIZE(rule->fields) && rule->fields[i]; i++)
 		if (rule->fields[i] != field)

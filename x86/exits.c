@@ -266,8 +266,9 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * If the stack is in a page table, do not end the write protection and let the CPU
-		 * deliver again: if the delivery itself needs the table, that would never end.
+		 * The stack is in a page table of the guest: the emulator delivers the event. The
+		 * CPU could deliver it after okvm_mmu_unprotect(), but if the delivery walks through
+		 * this table, the next fault would protect the table again, without end.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

@@ -244,9 +244,11 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 
 static int set_pv_eoi(struct okvm_vcpu *vcpu, u64 val)
 {
-	if (okvm_lapic_in_kernel(vcpu) ? okvm_apic_set_pv_eoi(vcpu, val) : val != 0)
-		return OKVM_MSR_GP;
-	return OKVM_MSR_OK;
+	if (!okvm_lapic_in_kernel(vcpu))
+		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
+	/* An EOI that the guest has skipped belongs to the flag at the old address. */
+	okvm_apic_pv_eoi_exit(vcpu);
+	return okvm_apic_set_pv_eoi(vcpu, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
 int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)

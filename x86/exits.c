@@ -267,8 +267,8 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 			return emulate_access(vcpu, pf);
 		/*
 		 * The stack is in a page table of the guest: the emulator delivers the event. The
-		 * CPU could deliver it after okvm_mmu_unprotect(), but if the delivery walks through
-		 * this table, the next fault would protect the table again, without end.
+		 * CPU could deliver it after okvm_mmu_unprotect(), but if the delivery walks
+		 * through this table, the next fault would protect the table again, without end.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

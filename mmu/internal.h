@@ -27,7 +27,8 @@
  * @guest_pat: okvm_mmu_honor_pat() was called; under vm->lock
  * @shadow: the state of shadow paging
  * @max_level: largest page that may be mapped, 1..3
- * @nx_huge: huge pages are not executable (iTLB multihit); written under @lock
+ * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
+ *	@lock, too, when vCPUs may exist
  * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
  * @nx_cursor, @nx_node, @nx_work: recovery of huge pages, see nx.c
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
@@ -100,7 +101,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it first
+ * @missed: hostmem_get_fast() has failed for this fault, so hostmem_resolve() does not call it first
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {

@@ -64,7 +64,10 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	struct shadow_table *child = shadow_get(f->vcpu, gfn, role);
 
-	/* shadow_get() write-protects the guest's table: from then on okvm sees changes of it. */
+	/*
+	 * The guest's entry is in a shadowed table above level 1, which is always write-protected:
+	 * okvm sees each change after this check.
+	 */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
 	if (t->entry[i])
@@ -238,8 +241,8 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * If the block was allocated for a large page, but only a page of 4 KiB may be mapped,
-	 * retry.
+	 * A leaf of 4 KiB needs the block's struct shadow_frames, which is not allocated for a
+	 * large page. Retry; the retry allocates it.
 	 */
 	if (f->level == 1 && !block_frames(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
@@ -251,7 +254,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	if (ret)
 		return ret;
 	/*
-	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * Mark the page dirty after the entry is set: a thread that clears the mark
 	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
 	 */
 	if (leaf & SHADOW_W && host->slot)
@@ -311,14 +314,17 @@ static int fault_level_now(struct shadow_fault *f)
 
 /*
  * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. To be
- * called for each table of the descent: making the tables above may have shadowed a frame of the
- * large page, so that no large page may be mapped.
+ * called for each table of the descent: when the tables above were made, a frame of the large page
+ * may have become shadowed, so that no large page may be mapped.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	if (role_level(t->role) > SHADOW_MAX_LEVEL)
 		return true;
-	/* Only the entry at level 2 tells whether the large page has been split. */
+	/*
+	 * If the large page was split for a fetch, map 4 KiB. Record this in f->host->level: the
+	 * entry at level 1, for which this function is called next, does not tell it.
+	 */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
 	f->level = fault_level_now(f);
@@ -336,8 +342,8 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * If the root lacks the top table for f->gva, which the guest has by now, build the root
-	 * anew.
+	 * If the root lacks the top table for f->gva, build the root anew: the guest's tables, by
+	 * which the walk has succeeded, now have one.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -412,7 +418,7 @@ static void fault_access(struct shadow_fault *f)
 }
 
 /*
- * Allocate what map_leaf() needs in the block of the mapped frame if no table has to be made.
+ * Allocate the parts of the mapped frame's block that map_leaf() needs if no table has to be made.
  * Return: false if memory could not be allocated
  */
 static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
@@ -601,8 +607,9 @@ static int fault_page(struct shadow_fault *f)
 }
 
 /*
- * A write that only CR0.WP = 0 allows would be mapped as a supervisor page. With CR4.SMAP that
- * must not be done for a user page: SMAP would not protect it. Such a write is emulated.
+ * Return true if the access has to be emulated: with CR4.SMAP, a supervisor's write that only
+ * CR0.WP = 0 allows. The leaf for it would be a supervisor page, even if the guest's page is a user
+ * page, which SMAP has to protect.
  */
 static bool fault_unmappable(const struct shadow_fault *f)
 {
@@ -803,7 +810,7 @@ static int fast_page(struct shadow_fault *f)
 	host->level = fault_level(host);
 	if (!host->nx_level)
 		verdict = fast_map(f);
-	/* The first fault in a block: without memory for it at hand, the slow handler allocates. */
+	/* The first fault in a block: allocate the block if that is possible without sleeping. */
 	if (!host->nx_level && !f->block && fault_reserve_leaf(f, FAST_GFP))
 		verdict = fast_map(f);
 	hostmem_release(host);
@@ -829,8 +836,8 @@ static int fast_walked(struct shadow_fault *f)
 }
 
 /*
- * Handle the fault as the walk says, even if an MMIO entry from before a change of the guest's
- * tables still exists.
+ * The walk decides, even if there is an MMIO entry: the guest may have changed its tables since the
+ * entry was made.
  */
 static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 {

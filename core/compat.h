@@ -143,7 +143,7 @@ static inline void okvm_emergency_unregister(void (*off)(void))
 #endif
 }
 
-/* Return the host's CR4 of this CPU. With IRQs on, bits that differ between tasks may change. */
+/* Return the host's CR4 of this CPU. With IRQs on, a task switch may change some of its bits. */
 #include <asm/tlbflush.h>
 static inline unsigned long okvm_host_cr4(void)
 {
@@ -154,7 +154,7 @@ static inline unsigned long okvm_host_cr4(void)
 #endif
 }
 
-/* Save and restore the host's own breakpoints around a stay in the guest. IRQs are off. */
+/* Save the host's own breakpoints before the guest runs, and restore them after. IRQs are off. */
 #include <asm/debugreg.h>
 static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
 {
@@ -429,7 +429,7 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
-/* Since Linux 6.4 smp_send_reschedule() is a macro that uses one of the IPI tracepoints. */
+/* Since Linux 6.4 smp_send_reschedule() is a macro that uses a tracepoint of this header. */
 #include <trace/events/ipi.h>
 
 /* ---- functions of the host kernel that vmx/ needs ---- */

@@ -69,7 +69,10 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
-		/* Pairs with slot_store(): if mtree_load() saw a store, the count includes it. */
+		/*
+		 * Pairs with slot_store(): if mtree_load() saw a store, the read of slots->stores
+		 * below counts that store.
+		 */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(slots->stores) != stores));
 	/* The subtraction is unsigned: a gfn below the slot's base wraps and exceeds npages. */
@@ -694,7 +697,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Add one region to the set. The region replaces the slot of its number; their sizes may differ. */
+/* Add one region to the set. It replaces the slot with the same number; the sizes may differ. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];

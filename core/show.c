@@ -36,8 +36,8 @@ static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
 
 /*
- * show_lock guards the folders, and without it no VM leaves the list. Its holder waits for readers
- * of files, so the functions that read files must not take it.
+ * show_lock guards the folders. Only its holder may take a VM off the list. The holder waits for
+ * readers of files, so the functions that read files must not take show_lock.
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
@@ -279,7 +279,7 @@ DEFINE_SEQ_ATTRIBUTE(show_vms);
 /* Make a folder about @owner. Return NULL if that fails, or if the name is taken. */
 static struct dentry *show_folder(const char *name, struct dentry *parent, void *owner)
 {
-	/* A kernel without debugfs answers with an error here, and below again. */
+	/* In a kernel without debugfs, this call and debugfs_create_dir() return an error. */
 	struct dentry *folder = debugfs_lookup(name, parent);
 
 	if (!IS_ERR_OR_NULL(folder)) {
@@ -335,13 +335,16 @@ static void show_vm(struct okvm_vm *vm)
 	if (!vm->folder) {
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
-		/* A VM that is older can have the name, if the process has closed that VM's fd. */
+		/*
+		 * The folder may exist already: an older VM, whose fd is closed but which still
+		 * exists, had the same fd number.
+		 */
 		if (!vm->folder)
 			return;
 		show_fill(vm->folder);
 	}
 	while (vm->shown_vcpus < atomic_read(&vm->online_vcpus)) {
-		/* Pairs with the barrier of the writer of online_vcpus. */
+		/* Pairs with smp_wmb() in vcpu_publish(), which writes online_vcpus. */
 		smp_rmb();
 		show_vcpu(vm, okvm_vcpu_at(vm, vm->shown_vcpus++));
 	}
@@ -397,7 +400,7 @@ static const struct fsnotify_ops show_watch_ops = {
 	.free_mark = show_free_mark,
 };
 
-/* If there is no memory for the mark, kvm/ has the sums only. */
+/* If there is no memory for the mark, kvm/ contains only the sums over all VMs. */
 static void show_watch(struct inode *folder)
 {
 	struct fsnotify_mark *mark = kzalloc(sizeof(*mark), GFP_KERNEL);
@@ -513,7 +516,10 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 	if (strcmp(module->name, "kvm"))
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
-	/* LIVE, too: okvm may have been loaded after COMING and before the module was in sysfs. */
+	/*
+	 * Treat LIVE like COMING: okvm may have been loaded after kvm.ko's COMING and before kvm.ko
+	 * was in sysfs.
+	 */
 	show_taken = state != MODULE_STATE_GOING;
 	if (show_taken)
 		show_withdraw();

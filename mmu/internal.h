@@ -101,7 +101,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault, so hostmem_resolve() does not call it first
+ * @missed: hostmem_get_fast() has failed for this fault: hostmem_resolve() does not call it first
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {

@@ -135,7 +135,10 @@ struct okvm_error {
 
 /* ---- control of vCPUs without signals ---- */
 
-/* KVM_CHECK_EXTENSION returns the supported features as bits OKVM_CONTROL_*, 0 if not okvm. */
+/*
+ * OKVM_CAP_CONTROL: KVM_CHECK_EXTENSION returns the supported features as bits OKVM_CONTROL_*, or 0
+ * if the module is not okvm.
+ */
 #define OKVM_CAP_CONTROL	0x4f4b0002
 #define OKVM_CONTROL_KICK	1
 #define OKVM_CONTROL_PAUSE	2

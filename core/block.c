@@ -152,7 +152,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	bool may_poll = okvm_arch_poll_allowed(vcpu);
 	struct block block = {};
 
-	/* The administrator may have lowered halt_poll_ns since the last block. */
+	/* The administrator may have lowered the parameter halt_poll_ns since the last call. */
 	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
 	block.polled = may_poll && vcpu->halt_poll_ns;
 	block.start = ktime_get();

@@ -305,7 +305,7 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 #else
 #include <linux/sched/signal.h>
 
-/* Let the host's fault handler wait; if @addr may not be accessed, get_user_pages() says so. */
+/* Let the host's fault handler wait. If @addr may not be accessed, get_user_pages() reports it. */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {
 	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);

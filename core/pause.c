@@ -83,7 +83,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Wake KVM_RUN calls that wait for another pause: OKVM_PAUSE_EINTR makes them fail. */
+	/* Wake KVM_RUN calls that wait in another pause: if this one has EINTR set, they fail. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }

@@ -100,7 +100,8 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_EXC_INJECTED,
 	OKVM_STAT_EMULATED,
 	OKVM_STAT_EMULATION_FAIL,
-	OKVM_STAT_PF_TAKEN,		/* EPT violations, nested page faults, intercepted #PFs */
+	/* EPT violations, nested page faults, #PFs; none that okvm_mmu_fault_fast() handles */
+	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
 	OKVM_STAT_HYPERCALLS,
@@ -145,7 +146,7 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards @waits. A kick holds it while it tests @waits and interrupts the thread. */
+	/* Guards @waits. OKVM_VCPU_KICK holds this lock while it tests @waits and ends the wait. */
 	spinlock_t wait_lock;
 	/* Set while KVM_RUN waits for a page of the host. OKVM_VCPU_KICK may end this wait. */
 	bool waits;

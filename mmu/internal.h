@@ -219,7 +219,7 @@ void nx_exit(void);
 void nx_vm_create(struct okvm_mmu_vm *mmu);
 /** nx_vm_release() - stop recovery when no vCPU runs any more. Idempotent. May sleep */
 void nx_vm_release(struct okvm_mmu_vm *mmu);
-/** nx_arm() - start the timer of huge-page recovery if the VM has tables to recover */
+/** nx_arm() - start the timer of huge-page recovery if the VM has tables for it to remove */
 void nx_arm(struct okvm_mmu_vm *mmu);
 
 /* notifier.c */
@@ -262,7 +262,11 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - is the page of @level around @gfn all in @slot, and aligned in the host? */
+/**
+ * slot_holds_page() - does @slot contain the whole page at @level around @gfn?
+ *
+ * The page must also be aligned in the host's address space, so that the host can map it as large.
+ */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

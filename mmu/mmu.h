@@ -85,7 +85,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_mmio_cached() - is there an MMIO entry for @gpa that was made with the present slots?
+ * okvm_mmu_mmio_cached() - has @gpa an MMIO entry of the present generation of memory slots?
  * Context: any
  */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
@@ -95,7 +95,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @gva: the guest-linear address
  * @acc: enum okvm_access: the hardware's error code, and OKVM_ACC_IMPLICIT
  * @gpa: output for OKVM_FAULT_MMIO: the guest-physical address
- * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes with this privilege
+ * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes at the access's privilege
  * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the present generation of slots says that
  *	no memory slot contains @gpa
  * @guest: output for OKVM_FAULT_GUEST: the error code of the #PF to inject

@@ -13,8 +13,8 @@
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
- * Links: each shadow entry points to a frame of the guest or to a shadow table. The struct
- * shadow_link of an entry chains it with all entries that point to the same target. The chain of a
+ * Links: each shadow entry maps a frame of the guest or points to a shadow table. The struct
+ * shadow_link of an entry chains it with all entries that have the same target. The chain of a
  * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
  * by a number (table's id << 9 | index), which is half as wide as a pointer.
  *
@@ -172,7 +172,7 @@ struct shadow_table {
 
 /**
  * struct shadow_frames - what okvm records of each of the 512 frames of a block; under mmu->lock
- * @rmap: for each frame, the number of the first link of its leaves at level 1
+ * @rmap: for each frame, the number of the first link in the chain of its leaves at level 1
  * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
  */
 struct shadow_frames {
@@ -183,7 +183,7 @@ struct shadow_frames {
 /**
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
- * @large: number of the first link of the leaves at level 2 that map this block
+ * @large: number of the first link in the chain of the leaves at level 2 that map this block
  * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected

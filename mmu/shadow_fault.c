@@ -22,7 +22,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
 	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
 }
 
-/* Does guest memory still hold the page-table entry that the walk has read at @level? */
+/* Does guest memory still contain the page-table entry that the walk has read at @level? */
 static bool map_same(struct shadow_fault *f, int level)
 {
 	unsigned int size = f->mode.levels == 2 ? 4 : 8;
@@ -538,8 +538,8 @@ static int fault_mmio(struct shadow_fault *f)
 }
 
 /*
- * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables
- * decide.
+ * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables have
+ * to be walked.
  */
 static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
@@ -583,7 +583,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return true;
 }
 
-/* ---- the slow fault handler ---- */
+/* ---- the slow handler, shadow_page_fault() ---- */
 
 static int fault_page(struct shadow_fault *f)
 {
@@ -652,7 +652,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 	return fault_verdict(&host, -EFAULT);
 }
 
-/* After this many spurious faults in a row on one address, fault_implicit() acts. */
+/* After this many spurious faults in a row on one address, fault_implicit() may take effect. */
 #define FAULT_IDLE	8
 
 static void fault_count(const struct shadow_fault *f, bool spurious)
@@ -768,7 +768,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return verdict;
 }
 
-/* ---- the fast handler (IRQs off): no sleep, no new table, the host page is present ---- */
+/* ---- the fast handler, shadow_page_fault_fast() (IRQs off): no sleep, no new table ---- */
 
 #define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 

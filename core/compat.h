@@ -293,7 +293,7 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 }
 
 /**
- * okvm_get_user_page() - get a page of this process and wait for it until a signal is pending
+ * okvm_get_user_page() - get a page of this process; any signal ends the wait for the page
  * @gup: FOLL_HWPOISON, FOLL_WRITE
  * Return: 1 if *@page is set; 0 or a negative errno
  */

@@ -9,8 +9,8 @@
  *
  * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
  * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
- * debugfs_file_put(). These threads never access userspace memory, which could take for ever. A
- * file that is still open then gives EIO.
+ * debugfs_file_put(). These threads never access userspace memory, which could take for ever. After
+ * the removal, reading a file that is still open fails with EIO.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -327,7 +327,7 @@ static void show_vcpu(struct okvm_vm *vm, struct okvm_vcpu *vcpu)
 	show_vcpu_fill(folder, okvm_arch_vcpu_files, vm->caps);
 }
 
-/* Make what the VM's folder in kvm/ lacks. */
+/* Make the VM's folder in kvm/, and the folders of its vCPUs, if they do not exist yet. */
 static void show_vm(struct okvm_vm *vm)
 {
 	char name[32];
@@ -374,7 +374,8 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
  *
  * A process that lists the folder holds the lock of the folder's inode while it writes names to its
  * own memory, and making a VM's folder needs the same lock. If a page fault on that memory never
- * ends, show_vm() waits, holding show_lock. Processes that wait for show_lock here can be killed.
+ * ends, show_vm() waits for ever and holds show_lock. Therefore mutex_lock_killable() is used here:
+ * processes that wait for show_lock can be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)

@@ -77,7 +77,7 @@ enum okvm_req {
 
 static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
-/** enum okvm_vcpu_stat - counters of a vCPU; written without atomics, only by its own thread */
+/** enum okvm_vcpu_stat - counters of a vCPU, which its thread increments without atomics */
 enum okvm_vcpu_stat {
 	OKVM_STAT_EXITS,		/* VM exits, including fast ones */
 	OKVM_STAT_FAST_EXITS,		/* VM exits handled with IRQs off */

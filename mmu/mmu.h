@@ -123,10 +123,10 @@ int okvm_mmu_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /** enum okvm_invalidation - how the guest flushes translations; 0..3 are INVPCID's types */
 enum okvm_invalidation {
-	OKVM_INVPCID_ADDRESS,		/* one address in one PCID, not global translations */
-	OKVM_INVPCID_SINGLE,		/* one PCID, not global translations */
+	OKVM_INVPCID_ADDRESS,		/* one address in one PCID, except global translations */
+	OKVM_INVPCID_SINGLE,		/* one PCID, except global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
-	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, not global translations */
+	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, except global translations */
 	OKVM_INVLPG,			/* one address, in the present PCID or global */
 };
 

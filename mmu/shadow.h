@@ -73,8 +73,8 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts the calls of fault_gives_up(). If an instruction in user
- * mode wrote to more frames, it might never make progress. XSAVE with AMX writes to four.
+ * Number of frames for which a vCPU counts the calls of fault_gives_up(). A user-mode instruction
+ * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
@@ -270,7 +270,7 @@ struct shadow_root {
  *	handler) on the same exit
  * @missed: the fast handler has found that hostmem_get_fast() fails for the page
  * @unlinked: the fast handler has found that mmu->lock has to be held for writing
- * @gen: generation of the slots with which the fast handler has set the members; valid if @walked
+ * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */

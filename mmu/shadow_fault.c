@@ -607,9 +607,9 @@ static int fault_page(struct shadow_fault *f)
 }
 
 /*
- * Return true if the access has to be emulated: with CR4.SMAP, a supervisor's write that only
- * CR0.WP = 0 allows. The leaf for it would be a supervisor page, even if the guest's page is a user
- * page, which SMAP has to protect.
+ * Return true if CR4.SMAP is 1 and the access is a supervisor's write that only CR0.WP = 0 allows.
+ * Such a write is emulated: to allow it, the leaf would have to be a supervisor page, which SMAP
+ * does not protect.
  */
 static bool fault_unmappable(const struct shadow_fault *f)
 {

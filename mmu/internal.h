@@ -155,7 +155,7 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
  * Takes mmu->lock for reading; the caller flushes. Return: true if any frame was accessed
  */
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
-/** tdp_write_protect() - write-protect [@start, @end). Takes lock (read); the caller flushes */
+/** tdp_write_protect() - take mmu->lock (read), write-protect [@start, @end). No flush */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 /** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
@@ -165,7 +165,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
  * Takes mmu->lock for writing, and yields it from time to time.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
-/** tdp_free_all() - free all tables except the root, when the VMM's address space ends */
+/** tdp_free_all() - free all tables except the root: the VM or the VMM's address space ends */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
 /** tdp_free_tree() - free a table and all tables below it, which no CPU may be walking */
 void tdp_free_tree(u64 *table, int level);

@@ -117,7 +117,7 @@ struct mmu_policy {
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 	/* Drop up to @max tables that split a huge page for a fetch (see nx.c). */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
-	/* Remove all mappings: the VMM's address space ends, or userspace restores the VM. */
+	/* Remove all mappings: the VM or the VMM's address space ends, or the VM is restored. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);
 	/* KVM_SET_NR_MMU_PAGES: allow @pages tables at most; 0: the policy's default */
 	void (*set_limit)(struct okvm_mmu_vm *mmu, unsigned long pages);

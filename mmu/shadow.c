@@ -602,8 +602,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * Each call takes tables from one VM and moves that VM to the end of the list. A VM after
- * okvm_mmu_vm_release() has no tables, though its vCPUs may still exist.
+ * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
+ * VMs after okvm_mmu_vm_release(): these have no tables, though their vCPUs may still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -513,8 +513,8 @@ static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int si
  * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
  * @size: size in bytes of the entry at @gpa
  *
- * Return: true, with mmu->lock held for reading until shadow_mark_end(): no shadow table depends on
- *	the bit, and none that does is made meanwhile
+ * Return: true, with mmu->lock held for reading until shadow_mark_end(): in no shadow table the bit
+ *	has another meaning, and no such table is made meanwhile
  */
 static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -585,9 +585,9 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
  * @gpa, @size: the entry's address, and its size in bytes
  *
- * A shadow table with entries of the same size does not depend on these bits. If the guest uses the
- * page also as a table with the other entry size, the bits have another meaning in that table.
- * Context: no lock.
+ * The entries of a shadow table whose guest entries have the same size stay correct when such a bit
+ * is set. If the guest uses the page also as a table with the other entry size, the bit has another
+ * meaning in that table. Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

@@ -193,7 +193,7 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* If the link lacks LINK_SET, another vCPU is just installing the leaf. */
+	/* Without LINK_SET, another vCPU is installing the leaf and has not set its link yet. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -323,7 +323,7 @@ static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsi
 		return true;
 	/*
 	 * If the large page was split for a fetch, map 4 KiB. Record this in f->host->level: the
-	 * entry at level 1, for which this function is called next, does not tell it.
+	 * entry at level 1, for which this function is called next, does not show the split.
 	 */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
@@ -342,8 +342,8 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * If the root lacks the top table for f->gva, build the root anew: the guest's tables, by
-	 * which the walk has succeeded, now have one.
+	 * If the root lacks the top table for f->gva, build the root anew. The guest has this table
+	 * by now, as the walk of the guest's tables has succeeded.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -418,8 +418,8 @@ static void fault_access(struct shadow_fault *f)
 }
 
 /*
- * Allocate the parts of the mapped frame's block that map_leaf() needs if no table has to be made.
- * Return: false if memory could not be allocated
+ * For the case that no table has to be made, allocate the parts of the mapped frame's block that
+ * map_leaf() needs. Return: false if memory could not be allocated
  */
 static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
 {

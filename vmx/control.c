@@ -394,8 +394,10 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_ADDR, __pa(hw->perf.exit));
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, hw->perf.set_exit);
+	vmcs_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(hw->perf.entry));
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, hw->perf.set_entry);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	if (hw->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);

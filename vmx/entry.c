@@ -262,8 +262,37 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->host_debugctl = get_debugctlmsr();
 }
 
+/* Called with IRQs off, which stay off until perf_leave(): perf does not change its events then. */
+static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
+{
+	struct vmx_perf *p = &hw->perf;
+	struct perf_guest_switch_msr *msrs;
+	int nr;
+
+	/* @nr is not set if there is no PMU. */
+	msrs = perf_guest_get_msrs(&nr, NULL);
+	vmx_perf_make(p, msrs, msrs ? nr : 0);
+	if (unlikely(p->nr_entry != p->set_entry)) {
+		vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, p->nr_entry);
+		p->set_entry = p->nr_entry;
+	}
+	if (unlikely(p->nr_exit != p->set_exit)) {
+		vmcs_write(VM_EXIT_MSR_LOAD_COUNT, p->nr_exit);
+		p->set_exit = p->nr_exit;
+	}
+	if (unlikely(p->pebs))
+		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+}
+
+static __always_inline void perf_leave(struct okvm_hw_vcpu *hw)
+{
+	if (unlikely(hw->perf.pebs))
+		wrmsrl(MSR_IA32_PEBS_ENABLE, hw->perf.pebs);
+}
+
 static __always_inline void vmx_guest_enter(struct okvm_vcpu *vcpu)
 {
+	perf_enter(to_hw(vcpu));
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
@@ -276,6 +305,7 @@ static __always_inline void vmx_guest_leave(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	cr2_leave(vcpu);
+	perf_leave(hw);
 	hw->spec_ctrl = hw->vmcs.frame.guest_spec;
 }
 

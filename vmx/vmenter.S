@@ -168,9 +168,7 @@ SYM_CODE_START_NOALIGN(vmx_int_stubs)
 	.balign 16
 	ENDBR
 	.byte 0xcd, vector
-	ANNOTATE_UNRET_SAFE
-	ret
-	int3
+	RET
 	vector = vector + 1
 	.endr
 SYM_CODE_END(vmx_int_stubs)

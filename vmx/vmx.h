@@ -15,6 +15,7 @@
 #include "mmu/hw_ops.h"
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
+#include "vmx/perf.h"
 #include "vmx/vmcs.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
@@ -121,6 +122,7 @@ struct okvm_hw_vcpu {
 
 	u16 vpid;
 	struct vmx_pi *pi;
+	struct vmx_perf perf;
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)

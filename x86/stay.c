@@ -79,7 +79,7 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 		trace_kvm_exit(info.reason, vcpu->id, okvm_rip(vcpu), ops->isa, &info);
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
-		/* Requests EXIT and EVENT make okvm write the vAPIC word before the next entry. */
+		/* The requests make okvm_arch_serve_requests() call okvm_apic_vapic_push(). */
 		okvm_request(OKVM_REQ_EXIT, vcpu);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return !ops->only_fast(vcpu);

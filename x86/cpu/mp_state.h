@@ -18,7 +18,7 @@ static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
 }
 
 /**
- * okvm_set_mp_state() - Set mp_state, in the vCPU thread; nothing else may write it
+ * okvm_set_mp_state() - Set mp_state; only the vCPU thread calls this, and nothing else writes it
  *
  * RUNNABLE clears a pending KVM_HC_KICK_CPU: one such hypercall ends one HLT.
  */

@@ -3,8 +3,8 @@
  * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
  * First comes all that can fail in the old task: read and check the new TSS and its descriptor, and
- * probe all writes. Then comes the switch itself, including segment selectors, which cannot fail.
- * Last come the segment descriptors: a fault there is an exception of the new task.
+ * probe all writes. Then comes the switch itself, which cannot fail; it also loads the segment
+ * selectors. Last come the segment descriptors: a fault there is an exception of the new task.
  *
  * Upstream writes the old TSS in the format of the new one. okvm uses each TSS's own format.
  */

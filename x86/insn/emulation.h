@@ -124,7 +124,7 @@ struct emul_cached_mov {
  * @posted: number of queued writes that userspace has got
  * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
  * @finished: the instruction is done, except for writes to userspace
- * @direct: userspace reads for the plain MOV in @mov
+ * @direct: userspace does the read of the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
@@ -136,7 +136,7 @@ struct emul_cached_mov {
  * @note: translation of the instruction's address, if known
  * @mov_cache: the last decoded MOVs
  * @mov_cache_next: the entry of @mov_cache to be replaced next
- * @read_for: the entry of @mov_cache for which userspace reads
+ * @read_for: the entry of @mov_cache whose read userspace does
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
  * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
@@ -197,7 +197,7 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 	return raced;
 }
 
-/** okvm_emul_steps() - Does a debugger single-step instructions, or iterations of a string? */
+/** okvm_emul_steps() - Does a debugger single-step instructions (and REP's iterations)? */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {
 	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
@@ -211,7 +211,7 @@ int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
 
-/** okvm_emul_trace() - Trace kvm_emulate_insn */
+/** okvm_emul_trace() - Emit the tracepoint kvm_emulate_insn */
 void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);

@@ -74,7 +74,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
 
-/** okvm_pio_trace() - Trace kvm_pio; @data has the first item at least */
+/** okvm_pio_trace() - Emit the tracepoint kvm_pio; @data contains at least the first item */
 void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in);
 
 /**

@@ -37,8 +37,8 @@ static void emul_store_regs(struct okvm_emulation *e)
 }
 
 /*
- * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags, the size and bytes of the instruction
- * if its bytes could be read (two u64 of data[]), and the VM exit information.
+ * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags; if the instruction's bytes could be
+ * read, two u64 of data[] with their number and the bytes; and the VM exit information.
  */
 static void emul_failure_exit(struct okvm_emulation *e)
 {
@@ -219,7 +219,7 @@ static int emul_faulted(struct okvm_emulation *e)
 
 static bool emul_traps(const struct okvm_emulation *e)
 {
-	/* A repeated string traps after each iteration, both for a debugger and for the guest. */
+	/* A REP string traps after each iteration, both for a debugger and for the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
 	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
 		okvm_emul_steps(e));
@@ -249,7 +249,7 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The first iteration of a repeated string ends an interrupt shadow. */
+	/* The first iteration of a REP string instruction ends an interrupt shadow. */
 	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
@@ -270,7 +270,10 @@ int okvm_emul_user(struct okvm_emulation *e)
 	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)
 		return OKVM_USER;
-	/* Without a read, the queue of writes is full: userspace must do these writes first. */
+	/*
+	 * If the instruction waits for no data, the queue of writes is full, or a read comes after
+	 * queued writes: userspace must do the queued writes before the instruction continues.
+	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);
 	okvm_io_begin(e->vcpu, okvm_emul_complete);

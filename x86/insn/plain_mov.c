@@ -58,7 +58,7 @@ static bool direct_can(struct okvm_emulation *e)
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
 		return false;
-	/* A load caused the exit, but another vCPU may have changed it into a store. */
+	/* The exit was for a load, but another vCPU may have changed the instruction to a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/* No device: the VMM backs this address with memory that EPT cannot map. */
@@ -185,7 +185,7 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* Like a fault, this VM exit has set RF; the end of the instruction clears RF. */
+	/* This VM exit, like a fault, may have set RF. The end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);

@@ -29,7 +29,7 @@ bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
  * Kernels toggle CR4.PGE to flush the TLB. Return: false if okvm_exit_to_cr() must handle it
  */
 bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_exit_from_cr() - MOV from control register @cr to general register @reg */
+/** okvm_exit_from_cr() - Emulate MOV from control register @cr to general register @reg */
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len);
 int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);

@@ -29,7 +29,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only if its interrupt can be delivered. */
+	/* A timer tick ends HLT only by an interrupt that can be delivered: raise it first. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);
@@ -92,7 +92,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve request TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for a KVM_RUN. */
+/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -122,7 +122,10 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		}
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
-		/* This serves TLB_GUEST too, unless that must also synchronize shadow tables. */
+		/*
+		 * This flush also serves TLB_GUEST, but not with shadow paging, where TLB_GUEST
+		 * must also synchronize the shadow tables.
+		 */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;

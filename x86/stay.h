@@ -207,7 +207,7 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 			debug_take_over(vcpu, ops);
 		debug_neutral();
 	}
-	/* A VM exit disables all breakpoints in DR7. */
+	/* A VM exit disables all breakpoints in DR7: enable the host's again. */
 	if (unlikely(hw_breakpoint_active()))
 		okvm_host_breakpoints_restore(arch->stay.host_db);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Create and destroy the x86 part of a VM; VM ioctls that only store a value. */
+/*
+ * Create and destroy the x86 part of a VM. Ioctls for the addresses of TSS and identity map, the
+ * boot CPU and the number of MMU pages.
+ */
 #include <linux/slab.h>
 
 #include "core/arch.h"

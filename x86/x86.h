@@ -64,9 +64,9 @@ enum okvm_reg {
 	OKVM_NR_GPRS,
 	OKVM_REG_RIP = OKVM_NR_GPRS,
 	OKVM_REG_RFLAGS,
-	OKVM_REG_CR0,		/* guest-owned bits of it */
+	OKVM_REG_CR0,		/* guest-owned bits of CR0 */
 	OKVM_REG_CR3,
-	OKVM_REG_CR4,		/* guest-owned bits of it */
+	OKVM_REG_CR4,		/* guest-owned bits of CR4 */
 	OKVM_REG_PDPTR,
 };
 
@@ -120,9 +120,9 @@ struct okvm_mce {
 
 /** struct okvm_guest_feat - features of the guest, computed from KVM_SET_CPUID2 */
 struct okvm_guest_feat {
-	u64 cr4_reserved;	/* CR4 bits that #GP */
+	u64 cr4_reserved;	/* CR4 bits that raise #GP if set */
 	u64 efer_reserved;
-	u64 xcr0_supported;	/* bits XSETBV may set */
+	u64 xcr0_supported;	/* bits that XSETBV may set */
 	u64 dr6_fixed1;
 	u8 maxphyaddr;
 	u64 gpa_reserved;	/* address bits beyond maxphyaddr */
@@ -239,7 +239,8 @@ struct okvm_arch_vcpu {
 	unsigned long guest_debug_dr7;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	unsigned long singlestep_rip;
-	bool debug_regs_live;	/* the guest uses the CPU's debug registers: the copies are stale */
+	/* the guest uses the CPU's debug registers: db, dr6 and dr7 are stale */
+	bool debug_regs_live;
 
 	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
 	bool apf_halted;	/* halted until a guest page is present; mp_state is RUNNABLE */
@@ -249,7 +250,7 @@ struct okvm_arch_vcpu {
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
-	/* guest MSRs; those that affect hardware are loaded into it at VM entry */
+	/* guest MSRs; those that affect the CPU are loaded into the CPU at VM entry */
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_adjust;
@@ -322,7 +323,7 @@ struct okvm_arch_vm {
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
 	/* created when a guest first enables async page faults */
 	struct okvm_apf_queue *apf_queue;
-	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
+	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, 0 if not given */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;
 

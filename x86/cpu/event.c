@@ -2,7 +2,7 @@
 /*
  * Choose the event that the next VM entry injects: an exception, an NMI or an interrupt, in the
  * order of the SDM's "Priority Among Concurrent Events". One VM entry injects one event. While
- * another event is pending, request a window exit.
+ * another event is pending, request a VM exit as soon as the guest can take it (window exit).
  *
  * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
  * order of the tests in okvm_inject_events() is the order of priority.
@@ -280,7 +280,7 @@ static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 }
 
-/* Does a KVM_INTERRUPT wait, without a LAPIC? KVM_GUESTDBG_BLOCKIRQ does not block it. */
+/* Is a KVM_INTERRUPT pending, in a VM without LAPICs? KVM_GUESTDBG_BLOCKIRQ does not block it. */
 static bool event_from_userspace(const struct okvm_vcpu *vcpu)
 {
 	return !okvm_lapic_in_kernel(vcpu) && vcpu->arch->ev.user_irq >= 0;

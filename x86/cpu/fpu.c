@@ -3,8 +3,8 @@
  * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: KVM_RUN
  * loads the guest's registers at its begin, and the VMM's at its end. With the parameter own_fpu,
  * and on kernels that do not export the functions for this to okvm, okvm keeps the state in a
- * buffer of its own and loads it for each stay in the guest. XCR0, XSS and PKRU are switched by
- * stay.h, around guest mode only.
+ * buffer of its own and loads it for each stay in the guest (x86/stay.h). XCR0, XSS and PKRU are
+ * switched by stay.h, around guest mode only.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -174,7 +174,10 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	if (pkru && state->header.xfeatures & XFEATURE_MASK_PKRU)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
-	/* XRSTOR loads MXCSR from memory even if the header's bits of SSE and AVX are 0. */
+	/*
+	 * Data without SSE and AVX stand for MXCSR's default. But XRSTOR loads MXCSR from memory
+	 * even then: store the default there.
+	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
@@ -313,7 +316,7 @@ static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Allow all that the host offers: VMMs may restore this state before the guest's XCR0. */
+	/* Allow all components of the host: VMMs may restore this state before the guest's XCR0. */
 #if OKVM_HAS_KVM_HELPERS
 	if (!okvm_fpu_is_own())
 		return fpu_copy_uabi_to_guest_fpstate(&vcpu->arch->fpu->kernel, buf,

@@ -11,7 +11,7 @@ static inline bool okvm_is_bsp(const struct okvm_vcpu *vcpu)
 	return vcpu->id == vcpu->vm->bsp_vcpu_id;
 }
 
-/** okvm_pv_unhalted() - Has KVM_HC_KICK_CPU named this vCPU? That ends its HLT */
+/** okvm_pv_unhalted() - Is a KVM_HC_KICK_CPU for this vCPU pending, which ends its HLT? */
 static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->arch->pv->unhalted);

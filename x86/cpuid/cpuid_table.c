@@ -187,7 +187,7 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
 }
 
-/* Leaf 80000008H: AMD's own bits for speculation controls, which guests may test, not Intel's. */
+/* Leaf 80000008H: AMD's bits of speculation controls. Guests may test these instead of Intel's. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];

@@ -94,7 +94,7 @@ static void advance(struct emul_ctx *ctx, unsigned int reg, u64 delta)
  */
 typedef enum emul_rc (*string_fn)(struct emul_ctx *ctx, u64 max, u64 *done);
 
-/* CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
+/* Repeated CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
 static bool string_ends(const struct emul_ctx *ctx, bool compares)
 {
 	bool zf = ctx->flags & X86_EFLAGS_ZF;

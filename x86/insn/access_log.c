@@ -9,7 +9,8 @@
  * instruction accesses them once in each iteration. A locked instruction whose exchange fails
  * begins anew.)
  * Writes to devices in userspace wait in a queue. When the instruction is done, with RIP after it,
- * userspace gets them: no instruction is executed again because of a write.
+ * userspace gets them. So an instruction is not executed again because of a write, unless the queue
+ * is full.
  *
  * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
  * writes, only the last one gets to userspace.

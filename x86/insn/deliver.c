@@ -43,7 +43,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* A delivery by devices in userspace cannot be completed: the event stays injected. */
+	/* A delivery that needs a device in userspace is impossible: keep the event injected. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);

@@ -222,7 +222,7 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 int okvm_emul_finish(struct okvm_emulation *e);
 /** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - Exit to userspace, which must do a read or an MSR access. Return: outcome */
+/** okvm_emul_user() - Exit to userspace for a read, writes or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */

@@ -219,7 +219,7 @@ static int emul_faulted(struct okvm_emulation *e)
 
 static bool emul_traps(const struct okvm_emulation *e)
 {
-	/* A REP string traps after each iteration, both for a debugger and for the guest. */
+	/* A REP string instruction traps after each iteration, for a debugger and for the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
 	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
 		okvm_emul_steps(e));

@@ -573,7 +573,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* With PV EOI, okvm_apic_pv_eoi_exit() must first do an EOI that was skipped. */
+		/* With PV EOI, okvm_apic_pv_eoi_exit() must first do a skipped EOI of the guest. */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);

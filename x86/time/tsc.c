@@ -360,7 +360,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 		rearm_timer(vcpu);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
-	/* Without a common base, the vCPU's kvmclock record must be taken on the new CPU. */
+	/* Without a common base, write the vCPU's kvmclock record anew, from the new CPU's TSC. */
 	if (!READ_ONCE(vcpu->vm->arch->use_master_clock))
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 }

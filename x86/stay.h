@@ -184,9 +184,9 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 }
 
 /*
- * Set DR0-DR3 and DR6 to neutral values after the guest has used them. The CPU never clears bits of
- * DR6, so the host's next #DB handler would take the guest's bits for the reason of its #DB. And a
- * #DB reports matches with DR0-DR3 in DR6 even for breakpoints that DR7 does not enable.
+ * Set DR0-DR3 and DR6 to neutral values after the guest has used them. A #DB need not clear old
+ * bits of DR6, so the host's #DB handler could take the guest's bits for the reason of its #DB. And
+ * a #DB may report matches with DR0-DR3 in DR6 even for breakpoints that DR7 does not enable.
  */
 static __always_inline void debug_neutral(void)
 {

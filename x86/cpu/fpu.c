@@ -291,7 +291,7 @@ static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 /* ---- KVM_GET/SET_XSAVE(2) ---- */
 
-/* FP and SSE can always be saved, even if the guest has no XSAVE. */
+/* Copy FP and SSE in any case, even if the guest has no XSAVE. */
 static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 {
 	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;

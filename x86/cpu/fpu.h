@@ -15,7 +15,7 @@
 
 /**
  * struct okvm_fpu - memory for the guest's FPU state while that is not in the CPU
- * @kernel: the kernel's FPU buffer, which is the thread's own during KVM_RUN
+ * @kernel: the kernel's FPU buffer, which the kernel uses for the thread during KVM_RUN
  * @own: okvm's buffer in XSAVE's standard format, loaded between kernel_fpu_begin() and
  *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
  *	@kernel is used

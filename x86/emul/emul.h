@@ -446,9 +446,9 @@ struct emul_exception {
 
 /**
  * struct emul_operand - operand of an instruction, private to emul_exec()
- * @kind: none, general register, memory, vector register, or a value
+ * @kind: none, general register, memory or a value (K_* in internal.h)
  * @bytes: size
- * @reg: number of the general, segment or control register
+ * @reg: number of the general register
  * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
  * @ea: offset within the segment

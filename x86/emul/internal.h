@@ -110,7 +110,7 @@ const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
 #define PAGE_BYTES	4096u
 
-/* emul_operand.kind */
+/* Values of emul_operand.kind. */
 enum { K_NONE, K_GPR, K_MEM, K_VAL, K_SREG };
 
 /* exec.c */

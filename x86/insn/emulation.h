@@ -14,9 +14,9 @@
 
 /*
  * Size of the log: it holds all memory and port accesses of one instruction or iteration. Extremes:
- * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses 26 fields of each TSS,
- * reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to six
- * accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
+ * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up to 26
+ * times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to
+ * six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
  * FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
@@ -117,7 +117,7 @@ struct emul_cached_mov {
  * @replayed: number of entries that the current execution has reached
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
- * @tlb_from: first entry whose translation is still valid, since the last change of CR3
+ * @tlb_from: first entry of @log that was made after the last change of CR3
  * @wait_len: bytes that userspace reads for the newest entry; 0: none
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
@@ -178,7 +178,7 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Did a VM exit report a guest-physical address without memory? */
+/** okvm_emul_is_mmio() - Did a VM exit report an access that no page of memory can serve? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;

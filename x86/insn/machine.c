@@ -294,7 +294,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	/* An earlier execution found another value than @old: it must find that again. */
+	/* An earlier execution found a value other than @old: do not compare again. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {

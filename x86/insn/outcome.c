@@ -126,8 +126,9 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If a page table with shadow tables is at e->gpa, remove its write protection and let the CPU
- * execute the instruction. Return: false if that is impossible or was tried too often
+ * If e->gpa is in a page table of the guest that has shadow tables, remove their write protection
+ * and let the CPU execute the instruction. Return: false if that is impossible or was tried too
+ * often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -271,8 +272,8 @@ int okvm_emul_user(struct okvm_emulation *e)
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*
-	 * If the instruction waits for no data, the queue of writes is full, or a read comes after
-	 * queued writes: userspace must do the queued writes before the instruction continues.
+	 * If the instruction waits for no data, it waits for queued writes: the queue is full, or
+	 * a read comes after these writes. Let userspace do them, one with each exit.
 	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);

@@ -7,7 +7,8 @@
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
- * cannot map. So this path is only for an address that must be the operand's: see direct_fits().
+ * and NPT cannot map. So this path is only for an address that must be the operand's: see
+ * direct_fits().
  */
 #include <linux/mm.h>
 
@@ -61,7 +62,7 @@ static bool direct_can(struct okvm_emulation *e)
 	/* The exit was for a load, but another vCPU may have changed the instruction to a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* No device: the VMM backs this address with memory that EPT cannot map. */
+	/* No device: the VMM backs this address with memory that EPT and NPT cannot map. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&

@@ -65,7 +65,7 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
  * @data: the record in guest memory
  * @nr: number of items on both lists
- * @last_gfn: gfn of the last item taken from @ready; if it is absent again, the fault is
+ * @last_gfn: gfn of the last item taken from @ready; if this page is absent again, the fault is
  *	synchronous
  * @next: number of the last token
  * @wake_all: announce APF_ALL next: tasks may wait for tokens that another host has issued

@@ -23,7 +23,7 @@
 #define RATIO_ONE	BIT_ULL(RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
- * The host TSC of a deadline that does not fit in 64 bits. NEVER is not U64_MAX, because U64_MAX is
+ * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX, because that is
  * OKVM_NO_DEADLINE, with which the backend would disarm the timer.
  */
 #define NEVER		(U64_MAX - 1)

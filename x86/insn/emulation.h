@@ -178,7 +178,7 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Did a VM exit report an access that no page of memory can serve? */
+/** okvm_emul_is_mmio() - Did a VM exit report an access that okvm cannot map? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;

@@ -126,9 +126,9 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If e->gpa is in a page table of the guest that has shadow tables, remove their write protection
- * and let the CPU execute the instruction. Return: false if that is impossible or was tried too
- * often
+ * If e->gpa is in a page table of the guest that is shadowed, end the write protection of this page
+ * table and let the CPU execute the instruction. Return: false if that is impossible or was tried
+ * too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {

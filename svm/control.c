@@ -200,7 +200,7 @@ void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		svm_intercepts(vcpu);
 }
 
-/* Write the fields that never change. vCPU reset and the update functions write the others. */
+/* Write first values of control fields. vCPU reset and the update functions write the others. */
 void svm_vmcb_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -231,9 +231,9 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Write the shadow root to CR3, always: PDPTEs may have changed at the same address, and the clean
- * bit lets the CPU keep them. If hardware's walk began at a too high level, it would use guest
- * pages as tables.
+ * Write the shadow root to CR3 even if its address is the same: the PDPTEs there may have changed,
+ * and the clean bit would let the CPU keep the old ones. Hardware's walk must begin at the root's
+ * level: if it began at a higher level, it would use guest pages as tables.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMRUN: the backend's part of a stay (x86/stay.h). Save and restore host state, transfer the TPR,
- * enter the guest.
+ * VMRUN: the functions that x86/stay.h calls to enter and leave the guest. They save and restore
+ * host state, transfer the TPR, and execute VMRUN.
  *
  * VMRUN and #VMEXIT do not switch FS, GS, TR, LDTR and the MSRs for SYSCALL and SYSENTER. vmrun.S
  * switches these by VMLOAD and VMSAVE around each VMRUN, as the kernel's code needs its own GS.
@@ -116,7 +116,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI has to follow the event in event_inj: exit right after the event's delivery. */
+	/* An NMI has to follow the event in event_inj: this IPI causes an exit after that. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -140,7 +140,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* Reset DR6, where #VMEXIT leaves the guest's value: a #DB of the host would report it. */
+	/* #VMEXIT leaves the guest's DR6. Reset it: a #DB of the host would report its bits. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))

@@ -540,7 +540,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits if the guest's CPUID lacks it. */
+	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits only if the guest's CPUID lacks it. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

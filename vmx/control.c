@@ -219,8 +219,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 	if (vmx_is_shadow(vcpu)) {
 		/*
-		 * The root's level must suit the guest's mode: if hardware's walk began at a too
-		 * high level, it would use guest pages as tables.
+		 * Hardware's walk must begin at the root's level: if it began at a higher level, it
+		 * would use guest pages as tables.
 		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
@@ -378,7 +378,10 @@ static u32 pin_wanted(void)
 	return pin | vmx_caps.pin_fixed;
 }
 
-/* Write the fields that never change. vCPU reset and the update functions write the others. */
+/*
+ * Write the fields that never change, and the first values of the controls. vCPU reset and the
+ * update functions write the others.
+ */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -151,7 +151,10 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	if (irq)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		/* On some CPUs, NMI-window exiting does not wait for the end of blocking by STI. */
+		/*
+		 * On some CPUs, NMI-window exiting does not wait for the end of blocking by STI:
+		 * use interrupt-window exiting then.
+		 */
 		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;
 	} else if (nmi) {
@@ -172,8 +175,8 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 /*
  * Return the vector of an external interrupt whose delivery was interrupted by the exit; @vector is
  * from the IDT-vectoring information. With virtual-interrupt delivery the vector is also in SVI,
- * as the highest interrupt in service. SVI is preferred: Bochs 3.0 has an older vector in the
- * IDT-vectoring information. SVI is 0 for an interrupt from the PIC.
+ * as the highest interrupt in service. Prefer SVI, because Bochs 3.0 reports an older vector in the
+ * IDT-vectoring information. If SVI is 0, the interrupt came from the PIC: use @vector.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
@@ -194,7 +197,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:
-		/* The NMI is delivered again: end the blocking by its first delivery. */
+		/* The NMI is delivered again: end the blocking that its first delivery began. */
 		vmx_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;
@@ -221,7 +224,7 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* If the exit has interrupted the delivery of an event, @unblocked is undefined. */
+	/* If the exit has interrupted an event's delivery, @unblocked is undefined: ignore it. */
 	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
 	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return;

@@ -201,7 +201,7 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 }
 
 /*
- * Deliver the error LVT entry unless its vector is illegal: each delivery would cause another
+ * Deliver the error LVT entry, unless its vector is illegal: then each delivery would cause another
  * error.
  */
 static void error_entry(struct okvm_apic *apic, enum kick mode)

@@ -103,7 +103,7 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
-/* Return the complete chips, or NULL. Most callers know from the irqchip mode that they exist. */
+/* Return the complete chips, or NULL if the VM has none (yet). */
 static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
 {
 	/* Pairs with irqchip_publish(): a reader that sees the pointer sees complete chips. */
@@ -529,9 +529,9 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 }
 
 /*
- * KVM_CREATE_IRQCHIP: build the chips and routes, register them on the buses, which only vCPUs
- * access (there is none yet), then publish them. If a step fails, no other thread has seen its
- * result; the steps from the publication on cannot fail.
+ * KVM_CREATE_IRQCHIP: build the chips and routes, register the chips on the buses, then publish
+ * chips and routes. Before the publication, which cannot fail, no other thread sees them: only vCPUs
+ * access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

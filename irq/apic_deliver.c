@@ -293,7 +293,7 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
  * @from: the APIC of @src, or NULL
  * @irq: the message
  * @map: the destination map, under RCU
- * @dests: candidates
+ * @dests: the APICs that may be destinations
  * @sent: number of targets so far
  */
 struct message {

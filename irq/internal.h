@@ -78,7 +78,7 @@ struct okvm_irq_vm {
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
-	u32 nr_reserved_routes;		/* SPLIT only: GSIs below are pins of userspace's IOAPIC */
+	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of userspace's IOAPIC */
 
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;
@@ -153,7 +153,7 @@ void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - free the routing table of a VM that is being destroyed */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /**
- * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of the reserved routes that
+ * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of those reserved routes that
  * are level-triggered MSIs
  */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);

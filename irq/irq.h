@@ -194,7 +194,7 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
  * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
-/** okvm_apic_raise() - raise a fixed interrupt of okvm's own. Called by the vCPU's thread */
+/** okvm_apic_raise() - deliver a fixed interrupt that okvm causes. Called by the vCPU's thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/cpu/event.c ---- */
@@ -224,7 +224,7 @@ void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
 /** okvm_irq_routes_changed() - IOAPIC or routes changed: make vCPUs load new EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
-/* The ioctl rows of irq/, defined in the files of their handlers. */
+/* Tables of the ioctls of irq/, each defined in the file of its handlers. */
 extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
 extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
 extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[],

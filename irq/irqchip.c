@@ -19,7 +19,7 @@
 /* ---- the PIC pair ---- */
 
 /*
- * Number of vCPUs that pic_wake() tests in callers with IRQs off; a work item tests the others.
+ * Number of vCPUs that pic_do() tests, as it may run with IRQs off; a work item tests the others.
  * Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16
@@ -506,7 +506,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace choose an irqchip? Return: 0, -EEXIST, or @with_vcpus if the VM has vCPUs */
+/* May userspace choose an irqchip? Return: 0; -EEXIST: chosen already; @with_vcpus: has vCPUs */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);
@@ -530,8 +530,8 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 
 /*
  * KVM_CREATE_IRQCHIP: build the chips and routes, register the chips on the buses, then publish
- * chips and routes. Before the publication, which cannot fail, no other thread sees them: only vCPUs
- * access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
+ * chips and routes. Before the publication, which cannot fail, no other thread sees them, because
+ * only vCPUs access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Enable and disable SVM on each CPU, the pages where VMRUN and VMSAVE save host state, and the
- * ASIDs.
+ * SVM on each CPU: how it is enabled and disabled, the pages where VMRUN and VMSAVE save host
+ * state, and the ASIDs.
  *
  * An ASID tags the translations in one CPU's TLB. Each CPU assigns its ASIDs to vCPUs in ascending
  * order. When all are used, a new generation begins: the whole TLB is flushed, and each vCPU gets a

@@ -13,9 +13,9 @@
 #include <linux/types.h>
 
 /*
- * The fields of the VMCB that the rules use: X(name, offset, size in bytes, host's). The value of
- * a host's field is an address of okvm's own structures, which userspace must not get; with shadow
- * paging CR3 is such an address.
+ * The fields of the VMCB that the rules use: X(name, offset, size in bytes, hosts). If hosts is
+ * true, the value is the address of one of okvm's own structures, which userspace must not get.
+ * CR3 is such an address with shadow paging.
  */
 #define SVM_ENTRY_FIELDS(X)				\
 	X(INTERCEPTS,		0x010, 4, false)	\

@@ -390,7 +390,7 @@ VMCB_OFFSET(save.g_pat, 0x668);
 
 static u64 cr4_reserved_bits(void)
 {
-	/* Intel's VMXE and SMXE, and what the APM reserves. */
+	/* Reserved are Intel's VMXE and SMXE, and the bits that the APM reserves. */
 	u64 reserved = ~(GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(23, 20));
 
 	if (!boot_cpu_has(X86_FEATURE_UMIP))

@@ -97,7 +97,7 @@ static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
 		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
 		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
-	/* The VMCB has the CPL in a field of its own, which must be SS.DPL. */
+	/* The VMCB has a field for the CPL, which must be equal to SS.DPL. */
 	if (seg == OKVM_SEG_SS)
 		hw->vmcb->save.cpl = var->dpl & 3;
 	svm_dirty(hw, SVM_CLEAN_SEG);
@@ -183,8 +183,8 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /*
  * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so that okvm has to flush. With paging off, the guest's
- * accesses make TLB entries under its ASID, too.
+ * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because the
+ * guest's accesses make TLB entries under its ASID with paging off, too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \

@@ -46,7 +46,7 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off: VMRUN was not executed */
-	u32 host_apf;		/* of host_apf_take(): not 0 if the #PF is an async page fault */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 

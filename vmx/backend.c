@@ -226,7 +226,7 @@ static u32 vmx_caps_bits(void)
 	}
 	/*
 	 * Without self-snooping, host and guest may see different contents of a page that they
-	 * access with different memory types: then do not offer the guest's PAT.
+	 * access with different memory types: then the guest's PAT must not have effect.
 	 */
 	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
 	    boot_cpu_has(X86_FEATURE_SELFSNOOP))

@@ -63,7 +63,7 @@
 #define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER)
 
 /*
- * VM-entry controls, set in every VMCS except IA32E_MODE (SDM "VM-Entry Controls").
+ * VM-entry controls (SDM "VM-Entry Controls"). All except IA32E_MODE are set in every VMCS.
  * LOAD_DEBUG_CONTROLS: entries load the guest's DR7 and DEBUGCTL.
  * IA32E_MODE: the guest is in long mode; vmx_set_efer() sets it to the guest's EFER.LMA.
  * LOAD_IA32_PAT, LOAD_IA32_EFER: entries load the guest's values.

@@ -315,7 +315,7 @@ static void write_dirty_regs(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* Write the preemption timer's start value: it restarts from the VMCS field at each VM entry. */
+/* Write the preemption timer's start value, from which it counts down after each VM entry. */
 static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 {
 	u64 ticks = 0, now;

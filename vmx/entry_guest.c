@@ -99,9 +99,9 @@ static bool v86(const struct vmx_entry *e)
 }
 
 /*
- * Do the rules of seg_find() apply to @seg? They do not apply to an unusable register other than CS
- * and TR. In virtual-8086 mode they apply to LDTR and TR only, because v86_part() checks the other
- * segment registers.
+ * Do the rules of seg_find() apply to @seg? They apply to CS and TR, and to the others if usable.
+ * In virtual-8086 mode they apply to LDTR (if usable) and TR only, because v86_part() checks the
+ * other segment registers.
  */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {

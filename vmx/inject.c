@@ -19,9 +19,9 @@
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * If HLT does not exit, the activity state may be HLT at another VM exit. In this state VM entry
- * fails for most exceptions. As any delivered event ends HLT, set the state to active (SDM "Checks
- * on Guest Non-Register State", "HLT").
+ * If HLT does not exit, the guest's activity state may be HLT at another VM exit. In this state VM
+ * entry cannot inject most exceptions. As any delivered event ends HLT, set the state to active
+ * (SDM "Checks on Guest Non-Register State", "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {

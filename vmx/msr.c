@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * MSRs whose guest values are in hardware: VMCS fields and "user-return MSRs". The kernel itself
- * does not use the user-return MSRs, so that the host's values are restored only before userspace
+ * does not use the user-return MSRs, so the host's values need to be restored only before userspace
  * runs.
  */
 #include <linux/percpu.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest registers in the VMCS: segments, descriptor tables, control registers. They are read when
- * they are first needed, and the copies are kept until the next VM exit.
+ * Guest registers in the VMCS: segments, descriptor tables, control registers. Most are read when
+ * they are first needed, and their copies are kept until the next VM exit.
  *
  * Without unrestricted guest, upstream runs real mode in virtual-8086 mode with modified segments.
  * okvm keeps the guest's segments in the VMCS and emulates what hardware cannot run.

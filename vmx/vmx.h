@@ -85,7 +85,7 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
-	u32 host_apf;		/* of host_apf_take(): not 0 if the #PF is an async page fault */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
 	int entry_cpu;
@@ -109,7 +109,7 @@ struct okvm_hw_vcpu {
 	u64 spec_ctrl;
 	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 	u64 uret[VMX_NR_URET];	/* the guest's values of the user-return MSRs */
-	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0: never */
+	u64 timer_tsc;		/* host TSC at which the preemption timer expires, ~0: never */
 	bool apicv;		/* virtual-interrupt delivery is on */
 	bool no_apic_window;	/* this vCPU is counted in okvm_hw_vm.without_window */
 

@@ -112,8 +112,8 @@ static void ioapic_write_entry(struct ioapic *io, unsigned int pin, bool high, u
 
 	new = (new & ~IOAPIC_E_READ_ONLY) | (old & IOAPIC_E_READ_ONLY);
 	/*
-	 * This IOAPIC has no EOI register. Guests may clear remote IRR by a switch of the entry to
-	 * edge-triggered and back.
+	 * This IOAPIC has no EOI register. Instead, guests may clear remote IRR by switching the
+	 * entry to edge-triggered and back.
 	 */
 	if (!entry_is_level(new))
 		new &= ~IOAPIC_E_REMOTE_IRR;

@@ -51,7 +51,7 @@ enum lapic_mode {
 	LAPIC_X2APIC	= 3,
 };
 
-/* Entries of the local vector table, in the order in which the version register counts them. */
+/* Entries of the local vector table. An APIC has the first lapic.nr_lvt of them (6 or 7). */
 enum lapic_lvt {
 	LAPIC_LVT_TIMER,
 	LAPIC_LVT_THERMAL,

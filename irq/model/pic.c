@@ -223,7 +223,7 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 		s->auto_eoi = 0;
 	}
 	s->init_state = INIT_WANT_ICW2;
-	/* Level-triggered pins whose lines are high keep their requests. */
+	/* The requests that are left are those of level-triggered pins: their lines are high. */
 	s->last_irr |= s->irr;
 }
 

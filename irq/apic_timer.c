@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the shell around irq/model/lapic_timer.c.
+ * Local APIC timer: the timers and ticks that use the arithmetic of irq/model/lapic_timer.c.
  *
  * While the vCPU is in the guest or about to enter it, the countdown uses the backend's timer (the
  * VMX-preemption timer). While the vCPU blocks, or without such a timer, it uses an hrtimer. The

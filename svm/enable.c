@@ -28,7 +28,7 @@
  * @hsave: the host save area of VMRUN (VM_HSAVE_PA), in an undocumented format
  * @host: where VMSAVE saves the host state that VMRUN does not save
  * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
- * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects return predictions
+ * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects the host's return predictions
  * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next
  * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults

@@ -31,7 +31,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
+		/* Make this CPU read the whole VMCB: it may have cached old fields of it. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -43,7 +43,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
-/* The guest can read TSC_AUX whatever its CPUID says: there is no intercept for RDPID. */
+/* RDPID has no intercept: the guest can read TSC_AUX by it, whatever the guest's CPUID says. */
 static bool guest_sees_tsc_aux(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -70,7 +70,7 @@ void svm_vcpu_put(struct okvm_vcpu *vcpu)
 		wrmsrl(MSR_TSC_AUX, hw->host_tsc_aux);
 }
 
-/* ---- the beginning and the end of a stay ---- */
+/* ---- the beginning and the end of a stay in the guest: see x86/stay.h ---- */
 
 static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 {
@@ -109,7 +109,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* VMRUN does not switch DEBUGCTL: the host's BTF would change the guest's single steps. */
+	/* VMRUN does not switch DEBUGCTL: clear it, as BTF would alter the guest's single steps. */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);

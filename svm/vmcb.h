@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Additions to the kernel's <asm/svm.h>, which has the VMCB's layout: clean bits, the formats of
+ * Additions to the kernel's <asm/svm.h>, which defines the VMCB: clean bits, the formats of
  * EXITINFO1 and EXITINFO2, and SVM instructions (APM volume 2, chapter "Secure Virtual Machine").
  */
 #ifndef OKVM_SVM_VMCB_H

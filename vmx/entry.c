@@ -123,7 +123,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* This CPU may have old translations and MSR values from an earlier run of this vCPU. */
+	/* Drop old translations and MSR values that this CPU may have from an earlier run. */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
 }

@@ -99,7 +99,7 @@ static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enu
 static u32 seg_ar(const struct kvm_segment *var)
 {
 	/*
-	 * Keep the attributes of unusable segments, too: userspace reads them; SS.DPL is the CPL.
+	 * Keep the attributes of unusable segments: userspace reads them, and SS.DPL is the CPL.
 	 */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |

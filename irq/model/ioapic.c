@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOAPIC's registers and pins. ioapic.h describes how the model and its shell share the work.
+ * The IOAPIC's registers and pins. ioapic.h describes how the model and its caller share the work.
  *
  * In contrast to upstream KVM: if no CPU accepts a level-triggered message, remote IRR stays clear,
  * so that the pin does not wait for an EOI that will not come; and only fixed and lowest-priority

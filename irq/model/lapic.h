@@ -4,8 +4,8 @@
  *
  * A struct lapic is plain data around the architectural 4 KiB register page. The model takes no
  * lock, arms no timer and has no access to the vCPU: a register write fills in a struct
- * lapic_effect, and the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream
- * KVM performs side effects in the middle of the register switch.
+ * lapic_effect, and the caller carries the effects out (irq/apic_regs.c, irq/apic_timer.c).
+ * Upstream KVM performs side effects in the middle of the register switch.
  *
  * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
  * cannot run), except lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest() and the

@@ -122,7 +122,7 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
  */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
-/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which needs IRQs on? */
+/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending? Its handling needs IRQs on. */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
 /** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clears it. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
@@ -221,7 +221,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - IOAPIC or routes changed: make vCPUs load new EOI maps */
+/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, make vCPUs load new EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Tables of the ioctls of irq/, each defined in the file of its handlers. */

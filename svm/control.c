@@ -203,7 +203,7 @@ void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		svm_intercepts(vcpu);
 }
 
-/* Write first values of control fields. vCPU reset and the update functions write the others. */
+/* Initialize control fields. vCPU reset and the update functions write the other fields. */
 void svm_vmcb_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

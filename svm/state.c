@@ -248,7 +248,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN requires EFER.SVME. The guest does not see it in vcpu->arch->efer. */
+	/* VMRUN requires EFER.SVME. The guest does not see it, as it reads vcpu->arch->efer. */
 	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	if (svm_is_shadow(vcpu))

@@ -80,7 +80,10 @@ static void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 		hw->vmcs.soft_nmi_masked = true;
 		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
-	/* NMI injection requires no blocking by NMI (SDM "Checks on Guest Non-Register State"). */
+	/*
+	 * VM entry injects an NMI only if NMIs are not blocked: unblock them (SDM "Checks on Guest
+	 * Non-Register State").
+	 */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }

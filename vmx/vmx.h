@@ -325,7 +325,7 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_clear_injected() - clear what was injected: a VM entry has begun to deliver it */
+/** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
 /** vmx_events_cut_short() - inject the event again whose delivery was cut short (hw->idt_info) */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmx/perf.h: what VM entries and VM exits load for the host's performance counters. */
+#include <linux/array_size.h>
+
 #include "test.h"
 #include "vmx/perf.h"
 

@@ -22,20 +22,26 @@
 #include <asm/segment.h>
 
 /*
- * Remove return predictions that the guest trained. Used on AMD after a VM exit, before the first
- * RET. Changes RAX, RCX and RDX. Where the kernel does not export write_ibpb() to okvm, the macro
- * does its two steps: write IA32_PRED_CMD, and fill the return stack on CPUs whose IBPB does not
- * clear the return stack.
+ * Do what the kernel's write_ibpb() does, which it does not export to okvm: write IA32_PRED_CMD, and
+ * fill the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
  */
-.macro OKVM_UNTRAIN_RETURNS
-#if !OKVM_HAS_KVM_HELPERS
-	CALL_UNTRAIN_RET
-	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+.macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx
 	mov $PRED_CMD_IBPB, %eax
 	xor %edx, %edx
 	wrmsr
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.endm
+
+/*
+ * Remove return predictions that the guest trained. Used on AMD after a VM exit, before the first
+ * RET. Changes RAX, RCX and RDX.
+ */
+.macro OKVM_UNTRAIN_RETURNS
+#if !OKVM_HAS_KVM_HELPERS
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	OKVM_WRITE_IBPB
 .Lno_ibpb_\@:
 #elif defined(UNTRAIN_RET_VM)
 	UNTRAIN_RET_VM
@@ -184,13 +190,16 @@ static __always_inline void okvm_host_breakpoints_restore(const unsigned long db
 
 /* Issue an IBPB, so that earlier code cannot steer the indirect branches of later code. */
 #include <asm/nospec-branch.h>
+#if !OKVM_HAS_KVM_HELPERS
+void okvm_write_ibpb(void);	/* svm/vmrun.S */
+#endif
 static inline void okvm_forget_branches(void)
 {
 #if OKVM_HAS_KVM_HELPERS
 	indirect_branch_prediction_barrier();
 #else
 	if (cpu_feature_enabled(X86_FEATURE_IBPB))
-		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		okvm_write_ibpb();
 #endif
 }
 

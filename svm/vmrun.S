@@ -128,3 +128,13 @@ SYM_FUNC_START(svm_enter)
 	mov $1, %eax
 	jmp .Lreturn
 SYM_FUNC_END(svm_enter)
+
+#if !OKVM_HAS_KVM_HELPERS
+	.text
+
+/* void okvm_write_ibpb(void) */
+SYM_FUNC_START(okvm_write_ibpb)
+	OKVM_WRITE_IBPB
+	RET
+SYM_FUNC_END(okvm_write_ibpb)
+#endif

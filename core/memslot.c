@@ -298,8 +298,8 @@ err_reserve:
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
  * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old stays in slots->by_hva until no page table maps its memory, so that the MMU
- * notifier still finds it.
+ * nothing). @old is in slots->by_hva until no page table maps its memory, so the MMU notifier
+ * still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {

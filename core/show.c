@@ -373,9 +373,10 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
  * Called in the process that opens the folder. No lock of the folder is held.
  *
  * A process that lists the folder holds the lock of the folder's inode while it writes names to its
- * own memory, and making a VM's folder needs the same lock. If a page fault on that memory never
- * ends, show_vm() waits for ever and holds show_lock. Therefore mutex_lock_killable() is used here:
- * processes that wait for show_lock can be killed.
+ * own memory. show_vm() makes a VM's folder inside that folder and needs the same lock. If a page
+ * fault on the process's memory never ends, show_vm() waits for the inode's lock for ever, and
+ * holds show_lock meanwhile. Use mutex_lock_killable() here, so that processes that wait for
+ * show_lock can be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)

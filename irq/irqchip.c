@@ -4,7 +4,7 @@
  *
  * A call into a model fills in a todo structure, which lists its side effects. Messages of the
  * IOAPIC to LAPICs are delivered under the lock, because the result changes the model. All other
- * effects follow without the lock, so that ack notifiers may raise lines again. Upstream KVM drops
+ * effects follow without the lock, so ack notifiers may raise lines again. Upstream KVM drops
  * and retakes its locks instead.
  */
 #include <linux/kernel.h>
@@ -19,7 +19,7 @@
 /* ---- the PIC pair ---- */
 
 /*
- * Number of vCPUs that pic_do() tests, as it may run with IRQs off; a work item tests the others.
+ * pic_do() tests only so many vCPUs: it may run with IRQs off. A work item tests the others.
  * Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16

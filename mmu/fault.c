@@ -23,8 +23,8 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 }
 
 /*
- * The slow part of fault_slot(). Two slots are cached, as a guest's page tables and its data are
- * often in different slots. A frame in no slot leaves the cache unchanged.
+ * The slow part of fault_slot(). Two slots are cached, because a guest's page tables and its data
+ * are often in different slots. A frame in no slot leaves the cache unchanged.
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {

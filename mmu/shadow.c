@@ -105,7 +105,7 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	u64 old;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Use xchg(), as hardware may set accessed and dirty bits at the same time. */
+	/* Use xchg(), because hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
 		WRITE_ONCE(t->link[i].what, 0);
@@ -482,7 +482,7 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 /*
  * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
  * would not end as long as vCPUs make tables. The tables move to sh->condemned. Several calls may
- * share this list. Older tables come first in it, so that each call ends at the first table that is
+ * share sh->condemned. Older tables come first in it, so each call ends at the first table that is
  * newer than the call.
  */
 void shadow_zap_all(struct mmu_zap *z)

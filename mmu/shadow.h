@@ -29,7 +29,7 @@
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
  * guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the shadow
  * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
- * table is compared first, as the guest need not flush addresses that this parent makes present.
+ * table is compared first, because the guest need not flush addresses that this parent maps.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
@@ -91,13 +91,16 @@
 #endif
 
 /**
- * struct shadow_link - puts one shadow entry into the chain of its target; table->link[i]
+ * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
- * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is set for an
- *	entry that is in a chain, the other fields for a leaf or an MMIO entry.
+ * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is valid for
+ *	an entry that is in a chain; frame, LINK_SET and access are valid for a leaf or MMIO entry.
+ *
+ * The target of an entry is the lower shadow table to which it points, or, for a leaf, the frame
+ * (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
  *
  * A new link is added at the head, with a depth one more than the depth of the former head (0 in
- * an empty chain). Links may be removed later, so that the depth is an upper bound of the number of
+ * an empty chain). Links may be removed later, so the depth is an upper bound of the number of
  * links that follow.
  */
 struct shadow_link {
@@ -411,7 +414,7 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
 /**
  * rmap_protect() - write-protect all leaves that map @gfn. mmu->lock: write
- * Return: true if the caller must flush, as a TLB may still allow writes
+ * Return: true if the caller must flush, because a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
 /** block_shadowed() - return the number of tables that shadow @gfn; @b is its block */
@@ -550,13 +553,16 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
- * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
- *	have been synchronized or zapped
+ * mmu->lock: write. Return: true if the caller has to walk again, because the table that it uses
+ *	may have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
 void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
+/**
+ * sync_below() - synchronize @t and all tables below it, before @t gets a new parent
+ * mmu->lock: write
+ */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);

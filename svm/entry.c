@@ -4,7 +4,7 @@
  * host state, transfer the TPR, and execute VMRUN.
  *
  * VMRUN and #VMEXIT do not switch FS, GS, TR, LDTR and the MSRs for SYSCALL and SYSENTER. vmrun.S
- * switches these by VMLOAD and VMSAVE around each VMRUN, as the kernel's code needs its own GS.
+ * switches these by VMLOAD and VMSAVE around each VMRUN, because kernel code needs the host's GS.
  */
 #include <linux/context_tracking.h>
 

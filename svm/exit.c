@@ -21,7 +21,7 @@
 #include "x86/fast.h"
 #include "x86/run.h"
 
-/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
+/* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 /*
  * Return true if a fast handler must not skip the instruction: the next RIP is unknown, or
@@ -51,7 +51,7 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * svm_traps() for IN and OUT: as every CPU reports their next RIP (EXITINFO2), check only
+ * svm_traps() for IN and OUT: because every CPU reports their next RIP (EXITINFO2), check only
  * RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
@@ -306,7 +306,7 @@ static int exit_io(struct okvm_vcpu *vcpu)
 
 /*
  * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so that vm->srcu is not needed.
+ * not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {

@@ -35,7 +35,10 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* The decoder refuses VMMCALL in real mode, where it is legal: use its fixed length. */
+	/*
+	 * The decoder refuses VMMCALL in real mode, although VMMCALL is legal there. Use the fixed
+	 * length of VMMCALL.
+	 */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)

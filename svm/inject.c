@@ -99,7 +99,10 @@ static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->nmi_masked;
 }
 
-/* Request a virtual interrupt of the highest priority: VINTR exits when the guest would take it. */
+/*
+ * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
+ * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
 	struct vmcb_control_area *control = &hw->vmcb->control;

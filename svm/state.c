@@ -213,8 +213,8 @@ static void write_cr4(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.CD and NW are always 0 in the VMCB, as hardware would not cache the guest's accesses
- * otherwise. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
+ * CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache the guest's
+ * accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
  * Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
@@ -248,7 +248,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN requires EFER.SVME. The guest does not see it, as it reads vcpu->arch->efer. */
+	/* VMRUN requires EFER.SVME. The guest does not see it: RDMSR returns vcpu->arch->efer. */
 	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	if (svm_is_shadow(vcpu))

@@ -124,9 +124,12 @@ void svm_emergency(void);
 bool svm_host_save(void);
 /** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */
 u64 svm_host_area(void);
-/** svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush. IRQs off */
+/**
+ * svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush
+ * Called with IRQs off.
+ */
 void svm_asid_load(struct okvm_hw_vcpu *hw);
-/** svm_tlb_flushed() - clear tlb_ctl after a VMRUN that has flushed the TLB. IRQs off */
+/** svm_tlb_flushed() - clear tlb_ctl after VMRUN has flushed the TLB. Called with IRQs off */
 void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 
 /* ---- entry.c, vmrun.S ---- */
@@ -158,7 +161,7 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 extern const struct okvm_event_ops svm_event_ops;
 /** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - inject the event in hw->cut_info again. IRQs off */
+/** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);

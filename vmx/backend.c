@@ -332,7 +332,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	/* Allocate a whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
+	/* Allocate a whole page for the 64 bytes of the descriptor: see struct vmx_pi. */
 	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!hw->pi || vmcs_alloc(&hw->vmcs))
 		goto err_hw;

@@ -168,7 +168,8 @@ static_assert(offsetof(struct vmx_frame, host_spec) == 24);
 /**
  * struct vmx_vmcs - a VMCS: its memory, the CPU where it is loaded, and copies of its fields
  * @frame: HOST_RSP, launch state, and SPEC_CTRL for VM entry
- * @cpu: CPU on which the VMCS is loaded, -1: none. @cpu and @node change on that CPU, IRQs off
+ * @cpu: CPU on which the VMCS is loaded; -1: none. Only that CPU changes @cpu and @node, with
+ *	IRQs off
  * @node: node in that CPU's list of loaded VMCSs
  * @pin, @exec, @exec2, @entry, @exit, @exceptions: copies of the control fields
  * @intr_status: copy of GUEST_INTR_STATUS (RVI and SVI)

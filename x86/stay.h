@@ -42,9 +42,12 @@
 				 _TIF_NOTIFY_RESUME)
 
 /**
- * struct okvm_stay_ops - a backend's functions for a stay; IRQs off unless a comment says otherwise
- * @instead: IRQs on: if hardware cannot run the guest in its state, emulate, store the outcome in
- *	*outcome and return true
+ * struct okvm_stay_ops - a backend's functions for a stay
+ *
+ * All are called with IRQs off, except @instead and @exit_slow.
+ *
+ * @instead: called with IRQs on: if hardware cannot run the guest in its state, emulate, store the
+ *	outcome in *outcome and return true
  * @event_waits: return true if the next VM entry injects an event
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
@@ -54,7 +57,7 @@
  * @exit_info: describe the last exit, for tracepoints
  * @only_fast: return true if no function but @exit_fast handles the last exit
  * @exit_fast: handle the last exit; return false if that needs IRQs on
- * @exit_slow: IRQs on: handle the last exit and return an outcome
+ * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
  * @host_interrupt: run that interrupt's handler; IRQs are off again after it
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
@@ -324,15 +327,17 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
 }
 
 /**
- * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending, IRQs off
- * Return: true if no request is pending and the mode is IN_GUEST
+ * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending
+ * Called with IRQs off. Return: true if no request is pending and the mode is IN_GUEST
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
+/** okvm_watch_entry() - Emit a VM entry's tracepoints, note its time. Called with IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
- * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
+ * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time
+ *
+ * Called with IRQs off.
  * Return: true if @ops->exit_slow must handle the exit, because only it emits an enabled
  *	tracepoint, or because okvm_watch_left() must first read the word of KVM_SET_VAPIC_ADDR
  */

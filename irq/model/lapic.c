@@ -447,7 +447,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 {
 	u32 val;
 
-	/* SDM, "The Local APIC Block Diagram": only aligned 32-bit accesses are defined. */
+	/* SDM "The Local APIC Block Diagram": accesses must be 32-bit and 16-byte-aligned. */
 	if (len != 4 || (offset & 0xf) || offset >= LAPIC_STATE_SIZE)
 		return;
 	memcpy(&val, data, sizeof(val));

@@ -355,7 +355,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
  * @l: the APIC
  * @vector: 0 to 255
  *
- * Return: true if the IRR bit was clear, so that the caller must kick the vCPU. If the bit was set
+ * Return: true if the IRR bit was clear: then the caller must kick the vCPU. If the bit was set
  * already, its setter kicks the vCPU.
  */
 static inline bool lapic_set_irr(struct lapic *l, u8 vector)
@@ -748,7 +748,7 @@ static inline enum lapic_mode lapic_base_mode(u64 base)
  * @l: the APIC
  * @out: result, LAPIC_STATE_SIZE bytes
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock
+ * @now_ns: current time of the APIC timer's clock, in ns
  */
 void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 
@@ -757,7 +757,8 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
  * @l: the APIC; keeps its mode and ID
  * @in: LAPIC_STATE_SIZE bytes, which may be invalid
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock; a timer that was counting continues from the saved count
+ * @now_ns: current time of the APIC timer's clock, in ns; a timer that was counting continues
+ *	from the saved count
  * @eff: map change, timer stop followed by start according to @l->timer, recheck are added
  *
  * Return: 0, or -EINVAL if the 32-bit ID is not the APIC's; nothing is changed then.

@@ -83,7 +83,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 		okvm_fpu_swap(vcpu, false);
 }
 
-/* Begin a stay in the guest (x86/stay.h): give the CPU the guest's FPU registers. IRQs are off. */
+/* Give the CPU the guest's FPU registers, at the begin of a stay (x86/stay.h), with IRQs off. */
 static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 {
 	if (okvm_fpu_is_own())

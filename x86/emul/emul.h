@@ -311,7 +311,10 @@ struct emul_ops {
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_msr: RDMSR; also IA32_EFER, and IA32_TSC for RDTSC. May return EMUL_IO */
+	/**
+	 * @get_msr: read @msr: for RDMSR, for RDTSC (IA32_TSC), and where the emulator needs an MSR
+	 *	itself, such as IA32_EFER. May return EMUL_IO
+	 */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
@@ -561,7 +564,7 @@ struct emul_ctx {
 /**
  * enum emul_event - kind of an event to deliver (SDM "Interrupt and Exception Handling")
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
- * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with the given error code
+ * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with its error code if it has one
  * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
  * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
  * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL

@@ -16,7 +16,11 @@ enum okvm_emul_why {
 	/* #UD: possibly an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
-	OKVM_EMUL_NATIVE,	/* hardware could execute the instruction as well */
+	/*
+	 * not required: hardware can execute the instruction. If the emulator does not know it,
+	 * okvm enters the guest at the instruction
+	 */
+	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
 };
 

@@ -534,8 +534,8 @@ struct slot_set {
 };
 
 /*
- * Frames [@at, @last] of slot @old, all of which are in slot @new after the change. @new is NULL if
- * they are in no slot then.
+ * Frames @at to @last of slot @old. After the change of slots, all of them are in slot @new, or in
+ * no slot if @new is NULL.
  */
 struct slot_piece {
 	const struct okvm_memslot *old;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics in debugfs: always in the folder okvm/, and while kvm.ko is not loaded also in the
- * folder kvm/, as kvm.ko has it, for the tools that read this folder.
+ * Statistics in debugfs: always in the folder okvm/. While kvm.ko is not loaded, okvm also makes
+ * the folder kvm/ that kvm.ko would make, for the tools that read it.
  *
  * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
  * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have

@@ -66,7 +66,7 @@ enum okvm_req {
 	OKVM_REQ_STEAL,		/* update the steal-time record */
 	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
-	OKVM_REQ_EOI_EXIT,	/* report an EOI to userspace's IOAPIC */
+	OKVM_REQ_EOI_EXIT,	/* report an EOI to the VMM's IOAPIC */
 	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */

@@ -355,7 +355,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 /*
  * Test the accessed bits of one chain, and clear them if @clear. Hold block->lock for one chain
- * only, as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
+ * only, because vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
  */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {

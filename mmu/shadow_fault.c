@@ -458,7 +458,7 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Called each time mmu->lock is taken, as okvm_mmu_set_hole() may change the hole in between. */
+/* Call this each time mmu->lock is taken: okvm_mmu_set_hole() may change the hole in between. */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);

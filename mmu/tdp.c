@@ -5,7 +5,7 @@
  * A VM has one root table for its whole life. With mmu->lock held for reading, vCPUs handle faults
  * in parallel: they change entries by compare-and-exchange and add tables. With the lock held for
  * writing, tables are removed. A removed table is freed after a flush of the TLBs and an RCU grace
- * period, as fault.c walks the tables without the lock.
+ * period, because fault.c walks the tables without the lock.
  *
  * Upstream has a header structure (struct kvm_mmu_page) for each table, as in shadow paging. In
  * okvm a table of two-dimensional paging is a page without a header. Software bits of the entry

@@ -109,7 +109,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* VMRUN does not switch DEBUGCTL: clear it, as BTF would alter the guest's single steps. */
+	/* Clear DEBUGCTL, which VMRUN does not switch: BTF would alter the guest's single steps. */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
@@ -217,7 +217,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* The number under which nested page faults are counted, as their exit code is too large. */
+/* The number under which nested page faults are counted: their exit code is too large for it. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);

@@ -51,8 +51,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * svm_traps() for IN and OUT: because every CPU reports their next RIP (EXITINFO2), check only
- * RFLAGS.TF.
+ * The svm_traps() of IN and OUT. Every CPU reports the next RIP of IN and OUT in EXITINFO2, so
+ * check only RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -525,7 +525,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_VINTR:
 		return OKVM_RESUME;
 	case SVM_EXIT_INVLPG:
-		/* Without decode assists only the emulator finds the address. */
+		/* Without decode assists only the emulator can find the operand of INVLPG. */
 		return svm_has(&svm_caps, SVM_FEAT_DECODE) ?
 		       svm_exit_insn(vcpu) : okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 	case SVM_EXIT_CPUID:

@@ -51,7 +51,7 @@ static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			var->type |= 1;
 		break;
 	case OKVM_SEG_SS:
-		/* Clear B: on AMD CPUs, it stays set when a null selector is loaded into SS. */
+		/* Clear bit B: AMD CPUs keep it set when a null selector is loaded into SS. */
 		if (var->unusable)
 			var->db = 0;
 		var->dpl = save->cpl;
@@ -170,7 +170,7 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging the CPU reads PDPTEs from memory at each walk: do so, too. */
+		/* With nested paging the CPU reads PDPTEs from memory at each walk. Do so here. */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;

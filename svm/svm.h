@@ -167,7 +167,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu);
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - inject the NMI after a later exit: hardware executes the next instruction */
+/** svm_nmi_late() - the emulator lacks the next instruction: inject the NMI after a later exit */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -507,7 +507,7 @@ static void entry_end(struct kunit_suite *suite)
 	free_page((unsigned long)test_link);
 }
 
-/* A write to this parameter runs the test, as KUnit suites run before module parameters are set. */
+/* A write to this parameter runs the test: KUnit suites run before module parameters are set. */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;

@@ -111,7 +111,7 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* Use a switch statement: with retpolines, an indirect call costs more than its comparisons. */
+/* A switch statement: with retpolines, its comparisons cost less than an indirect call. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {

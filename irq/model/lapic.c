@@ -232,7 +232,7 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 	eff->flags |= LAPIC_EFF_EOI;
 	eff->eoi_vector = vector;
 	/*
-	 * Report the EOI even if SPIV suppresses broadcasts. Userspace's IOAPICs have no EOI
+	 * Report the EOI even if SPIV suppresses broadcasts. The IOAPICs of VMMs have no EOI
 	 * register that the guest could write instead, and upstream KVM reports the EOI to them,
 	 * too.
 	 */

@@ -600,7 +600,7 @@ void emul_set_mode(struct emul_ctx *ctx);
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
- * emul_decode_call() - Decode VMCALL, VMMCALL or SYSCALL, as emul_decode()
+ * emul_decode_call() - As emul_decode(), for VMCALL, VMMCALL and SYSCALL only
  * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
  * because hardware did not fetch them either when it raised #UD.
  */

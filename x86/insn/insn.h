@@ -39,7 +39,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate an instruction that hardware could execute, too
+ * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
  *
  * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction;
  * nothing has changed then

@@ -220,7 +220,7 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	lockdep_assert_held(&vm->slots_lock);
 	/* Release: earlier stores into the tree precede this count; pairs with okvm_slot_find(). */
 	smp_store_release(&slots->stores, slots->stores + 1);
-	/* The count grows before readers can see the store into the tree. */
+	/* Readers must see the new count before they can see the store into the tree. */
 	smp_wmb();
 	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
 }

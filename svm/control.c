@@ -138,7 +138,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an in-kernel local APIC, userspace has to see writes to CR8: let all exit. */
+	/* Without an in-kernel local APIC, the VMM has to see writes to CR8: intercept all. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);

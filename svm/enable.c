@@ -90,7 +90,7 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
-	/* Another hypervisor may have left a TSC ratio, which does not affect the host's TSC. */
+	/* Reset the TSC ratio that another hypervisor may have left: it applies to guests only. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	c->spec_reduced = okvm_bp_spec_reduce(true);

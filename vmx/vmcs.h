@@ -31,7 +31,7 @@ void vmcs_failed(unsigned long field, bool write);
 
 /*
  * Call vmcs_failed() through vmcs_failed_thunk() in vmenter.S, which preserves all registers except
- * its arguments. As the compiler sees no call in a VMCS access, functions that only access the
+ * its arguments. So the compiler sees no call in a VMCS access, and functions that only access the
  * VMCS need not save registers.
  */
 static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)

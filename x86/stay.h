@@ -364,7 +364,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task on this CPU: this sets a thread flag without an IPI. */
+		/* A fast exit may wake a task on this CPU: that sets a thread flag without IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

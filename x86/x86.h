@@ -265,7 +265,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* guest MSRs; while one is loaded in the CPU, the current value is in the CPU */
+	/* the guest's MSRs; the current value of an MSR that is loaded is in the CPU */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;

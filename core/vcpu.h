@@ -211,7 +211,7 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 /**
  * okvm_vcpu_kick() - make the vCPU serve its requests soon
  *
- * Wakes the vCPU if it blocks; sends an IPI only if it is in guest mode.
+ * Wakes the vCPU if it blocks. Sends an IPI only if the vCPU is in guest mode.
  *
  * Context: any, IRQs may be off. Never sleeps.
  */

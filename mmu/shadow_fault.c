@@ -358,8 +358,8 @@ static int shadow_map(struct shadow_fault *f)
 			continue;
 		}
 		/*
-		 * If the guest changes its entry after this check, it must still flush its TLB, and
-		 * okvm then drops the shadow entry.
+		 * If the guest changes its entry after this check, the guest must still flush its
+		 * TLB, and okvm then drops the shadow entry.
 		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;

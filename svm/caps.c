@@ -21,7 +21,7 @@ static u32 family(u32 signature)
 /*
  * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave out the ASIDs
  * of encrypted guests, because kvm_amd flushes such an ASID only before another encrypted guest
- * uses it. But if they are half of all ASIDs or more, use them, too.
+ * uses it. But if encrypted guests have half of all ASIDs or more, use their ASIDs, too.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {

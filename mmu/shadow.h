@@ -237,7 +237,7 @@ struct shadow_vm {
 	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
 	u64 epoch;			/* count of flushes of the whole VM, from 1 */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* INVLPG must flush all, see shadow_drop(); also read without the lock */
+	bool wide;	/* INVLPG must flush everything, see shadow_drop(); also read unlocked */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 

@@ -711,10 +711,10 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk: it was made for the same access,
- * the same generation of slots and, because of shadow_forget_walk(), the same root. The guest may
- * have changed its tables since the walk, as it may during the slow handler: map_same() compares
- * the entries under mmu->lock, and shadow tables that are linked follow the guest's changes.
+ * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
+ * the same access and the same generation of slots; shadow_forget_walk() ensures the same root. If
+ * the guest has changed its tables since the walk, no harm is done: map_same() compares the entries
+ * under mmu->lock, and shadow tables that are linked follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)

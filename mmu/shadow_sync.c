@@ -19,8 +19,8 @@ static bool table_is_orphan(const struct shadow_table *t)
 }
 
 /*
- * Zap the tables of @gfn that have no parent and are no root: they are of no use, but would make
- * unsync_allowed() fail.
+ * Zap the tables of @gfn that have no parent and are no root. They are of no use, and would make
+ * unsync_allowed() return false.
  */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 {

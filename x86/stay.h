@@ -55,7 +55,7 @@
  * @enter: one VM entry and VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
- * @only_fast: return true if no function but @exit_fast handles the last exit
+ * @only_fast: return true if only @exit_fast handles the last exit
  * @exit_fast: handle the last exit; return false if that needs IRQs on
  * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit

@@ -297,8 +297,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Is this the common case: no event but an interrupt of the LAPIC can be pending, and okvm, not the
- * CPU, delivers that interrupt?
+ * Return true in the common case: the only event that may be pending is an interrupt of the LAPIC,
+ * and okvm, not the CPU, delivers that interrupt.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {

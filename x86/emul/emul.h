@@ -333,7 +333,7 @@ struct emul_ops {
 	/**
 	 * @x87: execute an x87 instruction on the state @fx, which has no pending exception.
 	 *	@opcode: D8..DF. @modrm: the ModRM byte. Memory forms use @data, up to 16 bytes, in
-	 *	or out. The op changes nothing but @fx and @data
+	 *	or out. The op changes only @fx and @data
 	 */
 	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
 			    void *data);

@@ -5,7 +5,7 @@
  * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
  * directly and inlines them.
  *
- * Each *_enter() function in this file has a *_leave() function. The leave functions run in the
+ * Each function *_enter in this file has a counterpart *_leave. The leave functions run in the
  * reverse order of the enter functions, except time_leave(), which comes last.
  *
  * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() sets

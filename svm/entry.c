@@ -34,6 +34,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
 		hw->vmcb->control.clean = 0;
 	}
+	svm_tsc_ratio_load(vcpu);
 	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
@@ -217,6 +218,16 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
+/* The CPU has delivered the NMI of SVM_V_NMI_PENDING. */
+static void lent_nmi_taken(struct okvm_vcpu *vcpu)
+{
+	to_hw(vcpu)->nmi_lent = false;
+	vcpu->arch->ev.nmi_pending--;
+	vcpu->stat[OKVM_STAT_NMI_INJECTED]++;
+	/* There may be another one, to be lent. */
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
 /* The number under which nested page faults are counted, as their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
@@ -272,6 +283,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->event_written))
 		svm_events_clear_injected(vcpu);
+	if (unlikely(hw->nmi_lent) && !(control->int_ctl & SVM_V_NMI_PENDING))
+		lent_nmi_taken(vcpu);
 	/*
 	 * Recover an interrupted event at every exit, even if a host interrupt has caused the exit:
 	 * otherwise the event is lost.

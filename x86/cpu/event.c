@@ -21,7 +21,7 @@
 #include "x86/cpu/regs.h"
 
 bool okvm_vnmi = true;
-module_param_named(vnmi, okvm_vnmi, bool, 0444);
+module_param_cb(vnmi, &param_ops_bool, &okvm_vnmi, 0444);
 MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 
 /* ---- raising ---- */

@@ -47,8 +47,12 @@ svm_script()
 		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
 		export OKVM_PARAMS
 		[ -z "$extra" ] && [ "$(nproc)" -eq 1 ] && mv more/* .
+		# Bochs runs guest states that VMRUN must refuse, and has a TSC ratio.
+		[ -z "$extra" ] || ln more/hostregs_test .
 		for test in *_test; do
-			timeout 60 "./$test" >/tmp/out
+			part=
+			[ -n "$extra" ] && [ "$test" = hostregs_test ] && part=nothing_is_left
+			timeout 60 "./$test" $part >/tmp/out
 			code=$?
 			sed 's/^/    /' /tmp/out
 			if [ $code -eq 0 ] && grep -q '^1\.\.' /tmp/out; then

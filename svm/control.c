@@ -188,6 +188,7 @@ static void update_tsc(struct okvm_vcpu *vcpu)
 
 	hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
 	svm_dirty(hw, SVM_CLEAN_CONTROL);
+	/* The vCPU's next stay may begin without svm_vcpu_load(). */
 	preempt_disable();
 	svm_tsc_ratio_load(vcpu);
 	preempt_enable();
@@ -195,8 +196,6 @@ static void update_tsc(struct okvm_vcpu *vcpu)
 
 void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 {
-	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-
 	if (what & OKVM_ICPT_MSRS)
 		svm_msrpm_update(vcpu);
 	if (what & OKVM_ICPT_DEBUG)

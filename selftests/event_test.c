@@ -284,6 +284,20 @@ TEST(a_shadow_of_mov_ss_holds_nmis_too)
 	vm_destroy(&vm);
 }
 
+TEST(two_nmis_wait_for_the_end_of_a_shadow)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	set_shadow(&vm, KVM_X86_SHADOW_INT_MOV_SS);
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN + 1);
+	expect_event(&vm, 2, AT_MAIN + 1);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 /* Restored in the middle of its delivery: where it returns to is behind its prefixes. */
 TEST(a_restored_int_n_with_prefixes)
 {

@@ -20,7 +20,6 @@
 #include "svm/vmcb.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
-#include "x86/time/tsc_ratio.h"
 
 /** struct svm_params - module parameters except those in svm_caps.feats */
 struct svm_params {
@@ -129,14 +128,6 @@ static inline void svm_tsc_ratio_write(u64 ratio)
 		return;
 	wrmsrl(MSR_AMD64_TSC_RATIO, ratio);
 	this_cpu_write(svm_tsc_ratio, ratio);
-}
-
-/* Load the vCPU's TSC ratio on this CPU. Preemption is off. */
-static inline void svm_tsc_ratio_load(const struct okvm_vcpu *vcpu)
-{
-	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
-		svm_tsc_ratio_write(vcpu->arch->tsc_ratio >>
-				    (OKVM_TSC_RATIO_BITS - SVM_TSC_RATIO_BITS));
 }
 
 /* ---- enable.c ---- */

@@ -182,13 +182,16 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr4_guest_owned = 0;
 }
 
-/* Only an ioctl changes the TSC ratio: svm_vcpu_load() loads it before the next stay. */
 static void update_tsc(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
 	svm_dirty(hw, SVM_CLEAN_CONTROL);
+	/* The vCPU is loaded: on the same CPU svm_vcpu_load() does not load its ratio again. */
+	preempt_disable();
+	svm_tsc_ratio_load(vcpu);
+	preempt_enable();
 }
 
 void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)

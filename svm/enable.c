@@ -44,6 +44,7 @@ struct svm_cpu {
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 DEFINE_PER_CPU(u64, svm_tsc_ratio);
+DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_read_cpuid(struct svm_cpuid *cpu)
 {
@@ -103,6 +104,8 @@ int svm_cpu_enable(void)
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
 	ratio_begin(c);
+	/* After a suspend of the host: let the vCPU that ran last load its ratio again. */
+	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
 	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);

@@ -18,20 +18,6 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/host_apf.h"
 #include "x86/stay.h"
-#include "x86/time/tsc_ratio.h"
-
-/*
- * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
- * the address of a freed one.
- */
-static DEFINE_PER_CPU(u64, svm_last_id);
-
-static void tsc_ratio_load(const struct okvm_vcpu *vcpu)
-{
-	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
-		svm_tsc_ratio_write(vcpu->arch->tsc_ratio >>
-				    (OKVM_TSC_RATIO_BITS - SVM_TSC_RATIO_BITS));
-}
 
 void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -41,11 +27,13 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		hw->todo |= SVM_TODO_ASID;
 		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
 		hw->vmcb->control.clean = 0;
+		/* The vCPU may have got another ratio since it ran here. */
+		svm_tsc_ratio_load(vcpu);
 	}
-	tsc_ratio_load(vcpu);
 	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
+	svm_tsc_ratio_load(vcpu);
 	/* Flush branch predictions that another guest has trained. */
 	okvm_forget_branches();
 }

@@ -20,6 +20,7 @@
 #include "svm/vmcb.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
+#include "x86/time/tsc_ratio.h"
 
 /** struct svm_params - module parameters except those in svm_caps.feats */
 struct svm_params {
@@ -130,8 +131,21 @@ static inline void svm_tsc_ratio_write(u64 ratio)
 	this_cpu_write(svm_tsc_ratio, ratio);
 }
 
+/* Load the vCPU's TSC ratio on this CPU. Preemption is off. */
+static inline void svm_tsc_ratio_load(const struct okvm_vcpu *vcpu)
+{
+	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
+		svm_tsc_ratio_write(vcpu->arch->tsc_ratio >>
+				    (OKVM_TSC_RATIO_BITS - SVM_TSC_RATIO_BITS));
+}
+
 /* ---- enable.c ---- */
 
+/*
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
+ * the address of a freed one.
+ */
+DECLARE_PER_CPU(u64, svm_last_id);
 int svm_enable_init(void);
 void svm_enable_exit(void);
 int svm_cpu_enable(void);

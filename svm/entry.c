@@ -19,23 +19,28 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
+/* The vCPU comes from another CPU, or another vCPU has run on this CPU. */
+static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	svm_tsc_ratio_load(vcpu);
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
 		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
 		hw->vmcb->control.clean = 0;
-		/* The vCPU may have got another ratio since it ran here. */
-		svm_tsc_ratio_load(vcpu);
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
 	this_cpu_write(svm_last_id, hw->id);
-	svm_tsc_ratio_load(vcpu);
 	/* Flush branch predictions that another guest has trained. */
 	okvm_forget_branches();
+}
+
+void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
+{
+	if (vcpu->cpu != cpu || this_cpu_read(svm_last_id) != to_hw(vcpu)->id)
+		vcpu_arrives(vcpu, cpu);
 }
 
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */

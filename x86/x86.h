@@ -272,7 +272,7 @@ struct okvm_arch_vcpu {
 
 	/* guest TSC = host TSC * tsc_ratio + tsc_offset */
 	u64 tsc_offset;
-	u64 tsc_ratio;		/* fixed point with 48 fraction bits: 1ULL << 48 is 1:1 */
+	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */

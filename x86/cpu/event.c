@@ -7,6 +7,7 @@
  * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
  * order of the tests in okvm_inject_events() is the order of priority.
  */
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 
 #include <asm/debugreg.h>
@@ -18,6 +19,10 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
+
+bool okvm_vnmi = true;
+module_param_cb(vnmi, &param_ops_bool, &okvm_vnmi, 0444);
+MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 
 /* ---- raising ---- */
 

@@ -41,8 +41,8 @@
  * root flushes them all before the vCPU enters the guest again. Each top table records the vCPUs
  * whose present root it belongs to (table->vcpus). After an entry was cleared or write-protected,
  * shadow_left() adds the vCPUs of all top tables that lead to the entry to sh->stale. A flush goes
- * to the vCPUs in sh->stale and empties it. A vCPU that leaves a root removes itself from the root's
- * top tables and from sh->stale. It loads roots without mmu->lock: either shadow_left() sees the
+ * to the vCPUs in sh->stale and empties it. A vCPU that leaves a root removes itself from sh->stale
+ * and from the root's top tables. It loads roots without mmu->lock: either shadow_left() sees the
  * vCPU in a top table, or the vCPU sees the change of the entry, because each of the two writes
  * first and then reads.
  *
@@ -541,7 +541,7 @@ void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
  * must be a full memory barrier, and before links to @t are cleared. mmu->lock: write
  */
 void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
-/** shadow_flush() - flush the TLBs of the vCPUs in sh->stale, end all staleness. mmu->lock: write */
+/** shadow_flush() - flush the vCPUs in sh->stale and end all staleness. mmu->lock: write */
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);

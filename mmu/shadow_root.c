@@ -170,9 +170,10 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root 
 
 /*
  * Leave the present root. Its translations may stay in TLBs until the load of the next root, which
- * flushes them before the vCPU enters the guest.
+ * flushes them before the vCPU enters the guest. The root has @n top tables at most. Inline, as the
+ * guest's CR3 loads are frequent.
  */
-static void root_leave(struct okvm_vcpu *vcpu)
+static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 {
 	struct shadow_vcpu *sv = vcpu->mmu->shadow;
 	struct shadow_vm *sh = shadow_of(vcpu);
@@ -188,7 +189,7 @@ static void root_leave(struct okvm_vcpu *vcpu)
 	/* Do not clear a bit that several vCPUs share. */
 	if (bit == OKVM_VCPUS_OTHERS)
 		return;
-	for (i = 0; i < ARRAY_SIZE(r->top); i++) {
+	for (i = 0; i < n; i++) {
 		if (r->top[i])
 			atomic64_andnot(bit, &r->top[i]->vcpus);
 	}
@@ -197,18 +198,21 @@ static void root_leave(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Make @r the present root. It may be zapped at the same time. Then shadow_zap_table() either finds
- * this vCPU in table->vcpus, or this function finds that the table is dead.
+ * Make @r, with @n top tables at most, the present root. It may be zapped at the same time. Then
+ * shadow_zap_table() either finds this vCPU in table->vcpus, or this function finds that the table
+ * is dead.
  */
-static void root_enter(struct okvm_vcpu *vcpu, struct shadow_root *r)
+static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_root *r,
+				       unsigned int n)
 {
+	u64 bit = okvm_vcpu_bit(vcpu);
 	bool dead = false;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(r->top); i++) {
+	for (i = 0; i < n; i++) {
 		if (!r->top[i])
 			continue;
-		atomic64_or(okvm_vcpu_bit(vcpu), &r->top[i]->vcpus);
+		atomic64_or(bit, &r->top[i]->vcpus);
 		/* Pairs with smp_mb() in shadow_zap_table(), and with xchg() in drop_entry(). */
 		smp_mb__after_atomic();
 		dead |= READ_ONCE(r->top[i]->dead);
@@ -257,7 +261,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 			return -ENOMEM;
 	}
 	shadow_forget_walk(sv);
-	root_leave(vcpu);
+	root_leave(vcpu, ARRAY_SIZE(sv->cur->top));
 	root_key(vcpu, &key);
 	r = root_find(sv, &key);
 	if (!r) {
@@ -265,7 +269,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 		if (IS_ERR(r))
 			return PTR_ERR(r);
 	}
-	root_enter(vcpu, r);
+	root_enter(vcpu, r, ARRAY_SIZE(r->top));
 	sync_root(vcpu);
 	root_use(vcpu, r);
 	return 0;
@@ -308,8 +312,10 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	if (!r)
 		return false;
 	shadow_forget_walk(sv);
-	root_leave(vcpu);
-	root_enter(vcpu, r);
+	if (r != sv->cur) {
+		root_leave(vcpu, 1);
+		root_enter(vcpu, r, 1);
+	}
 	root_use(vcpu, r);
 	return true;
 }
@@ -323,7 +329,7 @@ void shadow_unload(struct okvm_vcpu *vcpu)
 	if (!sv)
 		return;
 	shadow_forget_walk(sv);
-	root_leave(vcpu);
+	root_leave(vcpu, ARRAY_SIZE(sv->cur->top));
 	write_lock(&sh->mmu->lock);
 	for (i = 0; i < SHADOW_ROOTS; i++)
 		root_put(sh, &sv->root[i]);

@@ -112,10 +112,13 @@ TEST(a_flush_for_a_root_that_was_left)
 	finish_two(1);
 }
 
-/* An entry goes without a flush, then the CPU leaves: nobody has to flush for the page any more. */
+/*
+ * An entry goes without a flush. When the CPU leaves its root, nobody has to flush for the page any
+ * more, but when the other CPU leaves its own, the first one still has to.
+ */
 TEST(a_flush_of_its_own_is_enough)
 {
-	for (unsigned int leaves = 0; leaves < 2; leaves++) {
+	for (unsigned int who = 0; who <= CPUS; who++) {
 		struct cpu *cpu = start_two(false);
 
 		vm.created_vcpus = 1;
@@ -123,10 +126,10 @@ TEST(a_flush_of_its_own_is_enough)
 		vm.created_vcpus = CPUS;
 		EXPECT_EQ(flush_calls, 0);
 		EXPECT_EQ(cpu->nr_tlb[0], 1);
-		if (leaves)
-			go(cpu, 0, true);
+		if (who < CPUS)
+			go(&cpus[who], who ? 0 : OTHER_CR3, false);
 		host_move(0x20);
-		finish_two(!leaves);
+		finish_two(!!who);
 	}
 }
 

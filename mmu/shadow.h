@@ -616,8 +616,6 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
  *	have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
-/** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
-void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */

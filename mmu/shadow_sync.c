@@ -106,7 +106,8 @@ static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 	sync_forget(sh, t);
 }
 
-void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
+/* Drop the entries of @t that differ from the guest's entries. */
+static void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
 

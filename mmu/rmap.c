@@ -46,9 +46,9 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	rcu_read_lock();
 	b = block_of(sh, gfn);
 	/*
-	 * If another vCPU has set b->frames already, keep that vCPU's and free @frames. If
-	 * block_put() has removed the block since block_of(), nothing leaks: block_free() runs
-	 * after this RCU section, and frees what b->frames points to by then.
+	 * If another vCPU has set b->frames already, keep that structure and free @frames.
+	 * block_put() may have removed the block after the call of block_of(). Nothing leaks then:
+	 * block_free() runs after this RCU section, and also frees b->frames.
 	 */
 	if (!b || !try_cmpxchg(&b->frames, &old, frames))
 		kfree(frames);
@@ -72,7 +72,7 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 
 /*
  * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
- * flush of the VM, so that TLBs may still hold it.
+ * flush of the VM: then TLBs may still hold it.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
@@ -88,7 +88,7 @@ static void block_free(struct rcu_head *head)
 	kfree(b);
 }
 
-/* Free block number @nr, whose memory slot is gone, unless a leaf or a table has used it again. */
+/* Free block number @nr, whose memory slot is gone, unless a leaf or a table uses it again. */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
 	const struct shadow_frames *frames = block_frames(b);
@@ -361,7 +361,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* Direct tables shadow no frame, so that only shadow_zap_all() finds them. */
+	/* Direct tables shadow no frame, so only shadow_zap_all() finds them. */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
@@ -373,7 +373,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 /*
  * Test the accessed bits of one chain, and clear them if @clear. Hold block->lock for one chain
- * only, as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
+ * only, because vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
  */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {
@@ -411,7 +411,7 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 /*
  * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
  * sees writes to each 4 KiB page. The caller of shadow_write_protect() flushes at the end. Until
- * then the block is marked stale, so that the lock may be dropped without a flush.
+ * then the block is marked stale, so the lock may be dropped without a flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

@@ -13,8 +13,8 @@ static bool table_is_orphan(const struct shadow_table *t)
 }
 
 /*
- * Zap the tables of @gfn that have no parent and are no root: they are of no use, but would make
- * unsync_allowed() fail.
+ * Zap the tables of @gfn that have no parent and are no root. They are of no use, and would make
+ * unsync_allowed() return false.
  */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -269,8 +269,8 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /*
  * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
- * vCPU may see the write, flush its TLB, and use the old shadow entry again. This vCPU will not
- * flush a second time, so that okvm has to flush if the VM has several vCPUs.
+ * vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU will not
+ * flush a second time, so okvm has to flush if the VM has several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {

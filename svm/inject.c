@@ -99,7 +99,10 @@ static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->nmi_masked;
 }
 
-/* Request a virtual interrupt of the highest priority: VINTR exits when the guest would take it. */
+/*
+ * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
+ * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
 	struct vmcb_control_area *control = &hw->vmcb->control;
@@ -119,16 +122,16 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* While NMIs are masked, the intercepted IRET is the window: nothing else is needed. */
+	/* While NMIs are masked, IRET exits, and the NMI is injected then: no more is needed. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);
 }
 
 /*
- * Called if the emulator does not know the instruction in an interrupt shadow. Inject the NMI after
- * the next exit. The interrupt window makes an exit at the end of the shadow if RFLAGS.IF is 1
- * there.
+ * Called if the emulator does not know the instruction in an interrupt shadow: hardware executes
+ * it, and the NMI is injected after a later exit. If RFLAGS.IF is 1 at the end of the shadow, the
+ * interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -161,9 +164,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Called after an exit with an interrupted delivery, if VMRUN has injected an instruction's event.
- * If the delivery of the event is not complete, restore the instruction's RIP and return its
- * length. If RIP is in the event's handler, the delivery is complete: return 0.
+ * Called after an exit that has interrupted a delivery. If VMRUN has injected an instruction's
+ * event, and RIP shows that the event's handler has not begun, restore the instruction's RIP and
+ * return its length. Otherwise return 0.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

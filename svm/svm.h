@@ -46,7 +46,7 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off: VMRUN was not executed */
-	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
@@ -63,13 +63,13 @@ struct okvm_hw_vcpu {
 
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
-	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
-	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
+	u8 soft_len;		/* length of the instruction that causes the event; 0: none does */
+	unsigned long soft_rip;	/* address of the instruction that causes the event */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
-	bool step;		/* emulate to the end of the interrupt shadow: an NMI waits */
-	bool nmi_late;		/* emulation for @step failed: inject the NMI after the stay */
+	bool step;		/* an NMI waits: emulate the instruction in the interrupt shadow */
+	bool nmi_late;		/* @step was not possible: inject the NMI after a later exit */
 	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };
@@ -124,9 +124,12 @@ void svm_emergency(void);
 bool svm_host_save(void);
 /** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */
 u64 svm_host_area(void);
-/** svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush. IRQs off */
+/**
+ * svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush
+ * Called with IRQs off.
+ */
 void svm_asid_load(struct okvm_hw_vcpu *hw);
-/** svm_tlb_flushed() - clear tlb_ctl after a VMRUN that has flushed the TLB. IRQs off */
+/** svm_tlb_flushed() - clear tlb_ctl after VMRUN has flushed the TLB. Called with IRQs off */
 void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 
 /* ---- entry.c, vmrun.S ---- */
@@ -158,13 +161,13 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 extern const struct okvm_event_ops svm_event_ops;
 /** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - inject the event in hw->cut_info again. IRQs off */
+/** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - inject a pending NMI later: hardware runs to the interrupt shadow's end */
+/** svm_nmi_late() - the emulator lacks the next instruction: inject the NMI after a later exit */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -123,6 +123,7 @@ static bool host_writable(u64 gfn)
 /* ---- what the code under test calls ---- */
 
 u8 shim_zero_page[PAGE_SIZE] __aligned(PAGE_SIZE);
+bool shim_nowait_fails;
 
 unsigned long get_zeroed_page(gfp_t gfp)
 {

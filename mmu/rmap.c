@@ -212,17 +212,35 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear @bits in all leaves of the chain that begins with link @nr, and increment *@n for each of
- * the leaves. Caller holds mmu->lock for writing or the block's lock.
- * Return: true if a leaf had any of @bits
+ * Clear the accessed bit in all leaves of the chain that begins with link @nr. Caller holds
+ * block->lock. Return: true if a leaf had the bit
  */
-static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
+static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
 {
 	bool any = false;
 
-	for (; nr; nr = link_at(sh, nr)->next, ++*n)
+	for (; nr; nr = link_at(sh, nr)->next)
 		any |= leaf_clear(&table_by_id(sh, nr >> SHADOW_LINK_BITS)->
-				  entry[nr & (SHADOW_ENTRIES - 1)], bits);
+				  entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_A);
+	return any;
+}
+
+/*
+ * Write-protect all leaves of the chain that begins with link @nr, and increment *@n for each of
+ * the leaves. Return: true if a leaf was writable
+ */
+static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
+{
+	bool any = false;
+
+	for (; nr; nr = link_at(sh, nr)->next, ++*n) {
+		struct shadow_table *t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+
+		if (!leaf_clear(&t->entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_W))
+			continue;
+		shadow_left(sh, t);
+		any = true;
+	}
 	return any;
 }
 
@@ -276,7 +294,7 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 		return false;
 	chain_drop(sh, &b->large);
 	frames = block_frames(b);
-	return (frames && chain_clear(sh, frames->rmap[i], SHADOW_W, &n)) ||
+	return (frames && chain_protect(sh, frames->rmap[i], &n)) ||
 	       block_stale(sh, b, true);
 }
 
@@ -359,13 +377,12 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
  */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {
-	unsigned int n = 0;
 	bool young;
 
 	if (!READ_ONCE(*head))
 		return false;
 	spin_lock(&b->lock);
-	young = clear ? chain_clear(sh, *head, SHADOW_A, &n) : chain_test(sh, *head, SHADOW_A);
+	young = clear ? chain_clear_accessed(sh, *head) : chain_test(sh, *head, SHADOW_A);
 	spin_unlock(&b->lock);
 	return young;
 }
@@ -403,7 +420,7 @@ static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsig
 	unsigned int n = chain_drop(sh, &b->large);
 
 	for (; b && block_frames(b) && i < to; i++, n = 0) {
-		if (chain_clear(sh, b->frames->rmap[i], SHADOW_W, &n))
+		if (chain_protect(sh, b->frames->rmap[i], &n))
 			block_drop(sh, b, true);
 		if (n && shadow_zap_yield(z, n))
 			b = block_of(sh, (gfn_t)nr << SHADOW_LINK_BITS);

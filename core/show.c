@@ -350,7 +350,7 @@ static void show_vm(struct okvm_vm *vm)
 	}
 }
 
-/* The VM behind @vm in the list, or the first one if @vm is NULL; NULL at the end. */
+/* Return the VM after @vm in the list, or the first VM if @vm is NULL. Return NULL at the end. */
 static struct okvm_vm *show_next_vm(struct okvm_vm *vm)
 {
 	struct list_head *next;

@@ -160,7 +160,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* After the loop, @i is the last vCPU's index. */
+	/* If the last vCPU's index @i is at_once or more, some vCPUs were marked KICK_LATE. */
 	if (i >= at_once)
 		kick_rest(vm);
 }
@@ -201,8 +201,8 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 }
 
 /*
- * Deliver the error LVT entry, unless its vector is illegal: then each delivery would cause another
- * error.
+ * Deliver the error LVT entry. If the vector in the entry is illegal, deliver nothing: the delivery
+ * itself would be another error, and so on for ever.
  */
 static void error_entry(struct okvm_apic *apic, enum kick mode)
 {

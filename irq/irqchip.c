@@ -19,8 +19,8 @@
 /* ---- the PIC pair ---- */
 
 /*
- * pic_do() tests only so many vCPUs: it may run with IRQs off. A work item tests the others.
- * Nearly always the first vCPU accepts the PIC's interrupts.
+ * pic_do() may run with IRQs off, so it tests only the first PIC_LOOKS vCPUs. A work item tests the
+ * others. Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16
 
@@ -506,7 +506,10 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace choose an irqchip? Return: 0; -EEXIST: chosen already; @with_vcpus: has vCPUs */
+/*
+ * Return 0 if userspace may choose an irqchip, -EEXIST if it has already chosen one, and the errno
+ * @with_vcpus if the VM has vCPUs.
+ */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);

@@ -179,8 +179,8 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 }
 
 /*
- * Return true if no table may be made for @gfn: it has no block, or SHADOW_SAME tables already. The
- * next shadow_make_room() zaps the tables in the second case.
+ * Return true if no table may be made for @gfn: @gfn has no struct shadow_block, or has SHADOW_SAME
+ * tables already. In the second case the next shadow_make_room() zaps these tables.
  */
 static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -420,8 +420,8 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots: they cannot be reclaimed, and if they counted, they might
-	 * leave no room for other tables.
+	 * @nr does not include roots: roots cannot be reclaimed, so many roots would leave no room
+	 * for other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
@@ -481,9 +481,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
- * would not end as long as vCPUs make tables. The tables move to sh->condemned. Several calls may
- * share sh->condemned. Older tables come first in it, so each call ends at the first table that is
- * newer than the call.
+ * would not end as long as vCPUs make tables. The tables move to the list sh->condemned, which
+ * several calls may share. The list begins with the oldest tables, so each call ends at the first
+ * table that is newer than the call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {

@@ -20,8 +20,8 @@
 #include "x86/stay.h"
 
 /*
- * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
- * the address of a freed one.
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. A pointer to the vCPU would not do, because a new
+ * vCPU may get the address of a freed one.
  */
 static DEFINE_PER_CPU(u64, svm_last_id);
 
@@ -125,7 +125,7 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Save host state, such as LDTR and FS, last: the code before this may change it. */
+	/* Save the host's LDTR, FS and so on last: the code before this call may change them. */
 	hw->entry_failed = !svm_host_save();
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
@@ -217,7 +217,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* The number under which nested page faults are counted: their exit code is too large for it. */
+/* Nested page faults are counted under this number, because their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
@@ -308,8 +308,8 @@ static bool svm_only_fast(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * After SVM_EXIT_INTR the interrupt is still pending in the host's local APIC. A pending NMI has
- * been delivered at STGI.
+ * SVM_EXIT_INTR leaves the interrupt pending in the host's local APIC, for svm_host_interrupt(). A
+ * host NMI needs no call, because it has been delivered at STGI.
  */
 static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Exits caused by instructions and exceptions. If the CPU does not report an instruction's
- * operands, the emulator executes the instruction. If it does not report the length,
- * okvm_insn_len() decodes the instruction.
+ * operands, the emulator executes the instruction. If the CPU does not report the instruction's
+ * length, okvm_insn_len() decodes the instruction.
  */
 #include <linux/kvm.h>
 
@@ -137,7 +137,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 
 /*
  * IRET exits before it executes. Emulate the IRET, then unmask NMIs, even if the IRET faults. If
- * the emulator cannot execute it, hardware does, and the next NMI may be delivered before the IRET.
+ * the emulator cannot execute the IRET, hardware executes it, and the next NMI may come before it.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {

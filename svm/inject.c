@@ -122,7 +122,7 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* While NMIs are masked, IRET exits, and the NMI is injected then: no more is needed. */
+	/* While NMIs are masked, IRET exits and the NMI is injected then: open no window for it. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);

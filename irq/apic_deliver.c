@@ -128,8 +128,8 @@ static void kick_late_work(struct work_struct *work)
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
 		/*
-		 * Clear kick_late before the kick. A sender that needs a later kick sets it again
-		 * and queues the work item again.
+		 * Clear kick_late before the kick. A sender that needs a later kick sets
+		 * kick_late again and queues the work item again.
 		 */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))

@@ -380,7 +380,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, it stores the EOI vectors itself. */
+	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, that ioctl stores the vectors. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);

@@ -262,7 +262,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 	return irq->irqfd_wq ? 0 : -ENOMEM;
 }
 
-/* Add @irqfd to the list of active irqfds. Fail if one of them has the same eventfd. */
+/* Add @irqfd to the list of active irqfds. Fail if an active one has the same eventfd. */
 static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;

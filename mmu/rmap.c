@@ -72,7 +72,7 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 
 /*
  * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
- * flush of the VM: then TLBs may still hold it.
+ * flush of the VM, so that TLBs may still hold the leaf.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {

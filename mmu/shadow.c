@@ -37,7 +37,7 @@ static int table_number(struct shadow_vm *sh, struct shadow_table *t)
 		chunk = kcalloc(SHADOW_IDS_PER_CHUNK, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			return -ENOMEM;
-		/* If another vCPU has installed a chunk first, use that one. */
+		/* If another vCPU has installed a chunk first, use that chunk. */
 		if (!try_cmpxchg(&sh->chunk[id / SHADOW_IDS_PER_CHUNK], &old, chunk))
 			kfree(chunk);
 	}
@@ -571,7 +571,7 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Do not wait for the mutex in reclaim: if it is taken, return the last count. */
+/* Reclaim must not wait for the mutex: if the mutex is taken, return the last count. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;

@@ -193,7 +193,7 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* Without LINK_SET, another vCPU is installing the leaf and has not set its link yet. */
+	/* If LINK_SET is 0, another vCPU is installing the leaf: its link is not yet valid. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -259,7 +259,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	 */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	/* If the host did not have this page, it probably does not have the neighbours either. */
+	/* Do not prefetch if the host lacked this page: it probably lacks the neighbours, too. */
 	if (f->level == 1 && host->slot && !host->missed)
 		shadow_prefetch(f, t, i);
 	return verdict;

@@ -31,7 +31,7 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* Make this CPU read the whole VMCB: it may have cached old fields of it. */
+		/* Make this CPU read the whole VMCB, of which it may have cached old fields. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -140,7 +140,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* #VMEXIT leaves the guest's DR6. Reset it: a #DB of the host would report its bits. */
+	/* #VMEXIT leaves the guest's DR6. Reset DR6, or a #DB of the host would report its bits. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))

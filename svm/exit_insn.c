@@ -20,7 +20,10 @@
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
-/* Return: the length of the exit's instruction; 0 if unknown: the guest has to execute it again */
+/*
+ * Return the length of the instruction that has caused the exit. Return 0 if the length is unknown:
+ * the guest then has to execute the instruction again.
+ */
 static unsigned int insn_len(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;

@@ -19,7 +19,7 @@
 #define IOAPIC_BASE		0xfec00000ULL
 #define IOAPIC_LENGTH		0x100
 #define IOAPIC_SOURCES		64
-/* The RTC's pin. KVM_IRQ_LINE_STATUS tells userspace whether the guest has missed edges of it. */
+/* The RTC's pin. KVM_IRQ_LINE_STATUS tells if the guest has acknowledged the RTC's last edge. */
 #define IOAPIC_RTC_PIN		8
 
 /* Offsets in the MMIO window. */

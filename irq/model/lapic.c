@@ -106,7 +106,7 @@ u32 lapic_spiv_mask(const struct lapic *l)
 	       (l->directed_eoi ? APIC_SPIV_DIRECTED_EOI : 0);
 }
 
-/* Return the index of an LVT register, or -1 if @reg is none or this APIC lacks the entry. */
+/* Return the index of the LVT entry in @reg; -1 if @reg is no LVT register that this APIC has. */
 static int lvt_index(const struct lapic *l, u32 reg)
 {
 	if (reg == APIC_LVTCMCI)
@@ -212,8 +212,8 @@ static void irr_clear(struct lapic *l, u8 vector)
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
 	/*
-	 * Clear the hint, then the IRR bit, then read the word. A concurrent message sets the bit
-	 * and the hint again.
+	 * Clear the hint, then the IRR bit, then read the IRR word. A concurrent message sets its
+	 * IRR bit and the hint again.
 	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
@@ -296,7 +296,7 @@ void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff)
 	if (t->mode == mode)
 		return;
 	t->mode = mode;
-	/* SDM, "TSC-Deadline Mode": a switch to or from it disarms the timer. */
+	/* SDM, "TSC-Deadline Mode": a switch to or from this mode disarms the timer. */
 	if (was || mode == APIC_LVT_TIMER_TSCDEADLINE) {
 		lapic_put(l, APIC_TMICT, 0);
 		t->period_ns = 0;

@@ -96,7 +96,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm and forget a pending tick */
 	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not yet delivered */
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
-	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 was written (it may be an NMI watchdog) */
+	LAPIC_EFF_LVT0		= BIT(9),	/* the LVT entry of LINT0 was written */
 	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
@@ -898,7 +898,7 @@ u32 lapic_spiv_mask(const struct lapic *l);
 void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff);
 /* Compute @l->isr_words and @l->irr_hint from ISR and IRR in the register page. */
 void lapic_recount(struct lapic *l);
-/* Raise the period of a periodic timer to LAPIC_MIN_PERIOD_NS if it is shorter. */
+/* Raise the period of a periodic timer to LAPIC_MIN_PERIOD_NS if needed. */
 void lapic_timer_floor(struct lapic_timer *t);
 
 #endif /* OKVM_IRQ_LAPIC_H */

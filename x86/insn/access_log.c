@@ -234,7 +234,7 @@ bool okvm_log_ask_post(struct okvm_emulation *e)
 
 /* ---- ports ---- */
 
-/* Access @count items of an in-kernel device. Return: number of items it has handled */
+/* Access @count items of an in-kernel device. Return: number of handled items */
 static u32 log_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 			void *data, bool in)
 {

@@ -652,7 +652,7 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* Does set->at[@nr].new overlap an existing slot outside the set, or set->at[i].new, i < @nr? */
+/* Does set->at[@nr].new overlap a slot that the set does not replace, or an earlier new slot? */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;
@@ -672,7 +672,7 @@ static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 	return false;
 }
 
-/* The number of pages in all slots of the VM after the change. */
+/* Return the number of pages that all slots of the VM will have after the change @set. */
 static u64 set_npages(const struct slot_set *set)
 {
 	u64 total = slots_of(set->vm)->npages;

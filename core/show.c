@@ -46,7 +46,7 @@ static bool show_taken;			/* kvm.ko is being loaded, or is loaded */
 
 /* ---- files with one value ---- */
 
-/* What the file's folder is about: a VM, a vCPU, or NULL for all VMs. */
+/* Return the VM or the vCPU that the file's folder is about, or NULL for all VMs. */
 static void *show_owner(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;

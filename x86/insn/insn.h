@@ -17,8 +17,8 @@ enum okvm_emul_why {
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
 	/*
-	 * not required: hardware can execute the instruction. If the emulator does not know it,
-	 * okvm enters the guest at the instruction
+	 * hardware could execute the instruction as well. If the emulator does not know the
+	 * instruction, okvm lets hardware execute it
 	 */
 	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */

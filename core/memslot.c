@@ -740,8 +740,8 @@ static int set_check(struct slot_set *set)
 	}
 	/*
 	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
-	 * frames that were in an old slot with a bitmap: piece_carry_dirty() copies their bits from
-	 * the old bitmap.
+	 * frames that keep their dirty bits: piece_carry_dirty() copies these from the old slot's
+	 * bitmap.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)

@@ -18,7 +18,8 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 
 /*
  * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
- * entries for the large page. INVLPG must flush all of them: flush the guest's whole TLB.
+ * entries for the large page. If okvm may have removed the shadow entries of a large page (wide),
+ * INVLPG must flush all entries of the page: flush the guest's whole TLB.
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {

@@ -73,7 +73,7 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu);
 /**
  * okvm_arch_serve_requests() - serve vcpu->requests and choose the event to inject
  *
- * Called before a VM entry if a request is pending, preemptible, with IRQs on.
+ * Called before a VM entry if a request is pending. Preemption and IRQs are enabled.
  *
  * Return: an outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
  */

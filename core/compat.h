@@ -22,8 +22,8 @@
 #include <asm/segment.h>
 
 /*
- * Do what the kernel's write_ibpb() does, which it does not export to okvm: write IA32_PRED_CMD, and
- * fill the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
+ * Do what the kernel's write_ibpb() does, which it does not export to okvm: write IA32_PRED_CMD,
+ * and fill the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
  */
 .macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx
@@ -478,9 +478,9 @@ static inline void okvm_host_machine_check(void)
 }
 
 /*
- * Is the CPU affected by MMIO Stale Data, and does no other mitigation clear the CPU buffers at
- * each VM entry? The kernel answers this by a static key, whose name has changed in 6.17, and since
- * 6.19 by a CPU feature.
+ * Must okvm clear the CPU buffers at VM entries because of MMIO Stale Data? Yes, if the CPU is
+ * affected and no other mitigation clears the buffers at each VM entry. The kernel has a static key
+ * for the answer, which 6.17 has renamed, and since 6.19 a CPU feature instead.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {

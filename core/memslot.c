@@ -70,8 +70,8 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
 		/*
-		 * Pairs with slot_store(): if mtree_load() saw a store, the read of slots->stores
-		 * below counts that store.
+		 * Pairs with slot_store(): if mtree_load() saw a store, the value of slots->stores
+		 * that is read below includes that store.
 		 */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(slots->stores) != stores));
@@ -276,7 +276,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* Insert by host address first: from here on the MMU notifier finds the slot. */
+	/* Insert by host address first: the MMU notifier must not miss a slot that faults find. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
@@ -545,8 +545,9 @@ struct slot_piece {
 };
 
 /*
- * Advance @piece to the next piece of @old. To get the first piece, the caller sets @piece->last to
- * the frame before @old. Return false if there is no further piece.
+ * Set @piece to the next range of frames of @old, after @piece->last, that is in one new slot or in
+ * none. To get the first range, the caller sets @piece->last to the frame before @old. Return false
+ * if there is no further range.
  */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
@@ -576,7 +577,7 @@ static bool piece_next(const struct slot_set *set, const struct okvm_memslot *ol
 	for (*(piece) = (struct slot_piece){ .last = (old)->base - 1 };	\
 	     piece_next(set, old, piece); )
 
-/* Does the new slot back the piece with the same host memory, and with the same access rights? */
+/* Does the new slot back the frames of @piece with the same host memory and access rights? */
 static bool piece_stays(const struct slot_piece *piece)
 {
 	return piece->new && !((piece->new->flags ^ piece->old->flags) & KVM_MEM_READONLY) &&
@@ -607,7 +608,7 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 
 /*
  * A huge page must not contain frames of two slots, because their flags may differ. So zap a huge
- * page that may begin before the piece and contain its first frame.
+ * page that may begin before @piece and contain the first frame of @piece.
  */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {
@@ -618,8 +619,8 @@ static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 }
 
 /*
- * Update the page tables for one piece. Look-ups already find the new slots, and after the SRCU
- * grace period no reader uses an old slot.
+ * Update the page tables for one range of frames (struct slot_piece). Called after the SRCU grace
+ * period: look-ups find the new slots, and no reader uses an old slot any more.
  */
 static void piece_follow(struct okvm_vm *vm, const struct slot_piece *piece)
 {
@@ -651,7 +652,7 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* Does set->at[@nr].new overlap an existing slot outside the set, or set->at[i].new, i < @nr? */
+/* Does set->at[@nr].new overlap a slot that the set does not replace, or an earlier new slot? */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;
@@ -671,7 +672,7 @@ static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 	return false;
 }
 
-/* The number of pages in all slots of the VM after the change. */
+/* Return the number of pages that all slots of the VM will have after the change @set. */
 static u64 set_npages(const struct slot_set *set)
 {
 	u64 total = slots_of(set->vm)->npages;
@@ -739,8 +740,8 @@ static int set_check(struct slot_set *set)
 	}
 	/*
 	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
-	 * frames whose log continues from an old slot: piece_carry_dirty() copies the bits of that
-	 * slot.
+	 * frames that keep their dirty bits: piece_carry_dirty() copies these from the old slot's
+	 * bitmap.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)

@@ -46,7 +46,7 @@ static bool show_taken;			/* kvm.ko is being loaded, or is loaded */
 
 /* ---- files with one value ---- */
 
-/* What the file's folder is about: a VM, a vCPU, or NULL for all VMs. */
+/* Return the VM or the vCPU that the file's folder is about, or NULL for all VMs. */
 static void *show_owner(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;
@@ -350,7 +350,7 @@ static void show_vm(struct okvm_vm *vm)
 	}
 }
 
-/* The VM behind @vm in the list, or the first one if @vm is NULL; NULL at the end. */
+/* Return the VM after @vm in the list, or the first VM if @vm is NULL. Return NULL at the end. */
 static struct okvm_vm *show_next_vm(struct okvm_vm *vm)
 {
 	struct list_head *next;

@@ -10,12 +10,13 @@
  * events before those of kvm.ko are added. A notifier of lower priority adds them again when those
  * of kvm.ko are gone.
  *
- * Adding and removing events needs the kernel's event lock (event_mutex), which modules cannot
- * take. But when an event is enabled, the kernel calls the reg function of the event's class under
- * that lock, while it walks the list of events. So okvm enables an event of its own, okvm_names,
- * and changes the list in okvm_names_reg(). The walk tolerates this, because the event okvm_names
- * itself stays in the list. okvm_names_reg() changes the list only in the thread that enables
- * okvm_names for this purpose: a walk by another thread may be at an event that would be removed.
+ * To add or remove events, okvm enables an event of its own, okvm_names, and changes the kernel's
+ * list of events in okvm_names_reg(). The list is guarded by the kernel's event lock (event_mutex),
+ * which modules cannot take. But the kernel holds the lock while it enables an event and calls the
+ * reg function of the event's class: here okvm_names_reg(). The kernel walks the list during the
+ * call, and the walk continues from okvm_names, which stays in the list. If another thread enables
+ * okvm_names, okvm_names_reg() changes nothing: the walk of that thread may continue from an event
+ * that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
@@ -50,7 +51,7 @@ static int names_raw_init(struct trace_event_call *call);
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* names_lock guards names_offered and names_taken. It is taken outside the event lock. */
+/* names_lock guards names_offered and names_taken. It is taken before the event lock. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
 static bool names_taken;	/* kvm.ko is being loaded, or is loaded */

@@ -128,8 +128,8 @@ static void kick_late_work(struct work_struct *work)
 
 	okvm_for_each_vcpu(i, vcpu, irq->vm) {
 		/*
-		 * Clear kick_late before the kick. A sender that needs a later kick sets it again
-		 * and queues the work item again.
+		 * Clear kick_late before the kick. A sender that needs a later kick sets
+		 * kick_late again and queues the work item again.
 		 */
 		if (vcpu->apic && READ_ONCE(vcpu->apic->kick_late) &&
 		    xchg(&vcpu->apic->kick_late, false))
@@ -160,7 +160,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* After the loop, @i is the last vCPU's index. */
+	/* If the last vCPU's index @i is at_once or more, some vCPUs were marked KICK_LATE. */
 	if (i >= at_once)
 		kick_rest(vm);
 }
@@ -201,8 +201,8 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 }
 
 /*
- * Deliver the error LVT entry, unless its vector is illegal: then each delivery would cause another
- * error.
+ * Deliver the error LVT entry. If the vector in the entry is illegal, deliver nothing: the delivery
+ * itself would be another error, and so on for ever.
  */
 static void error_entry(struct okvm_apic *apic, enum kick mode)
 {

@@ -118,10 +118,10 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 }
 
 /*
- * The guest has read @count in TMCCT. If it is 0, the host's timer may not have fired yet: deliver
- * the tick of a one-shot timer now, because the guest may change the LVT next, and the tick depends
- * on the old LVT. A periodic timer is left alone: a guest that reads in a loop would rearm the
- * host's timer each time.
+ * The guest has read @count in TMCCT. If @count is 0, the host's timer may not have fired yet:
+ * deliver the tick of a one-shot timer now, because the guest may change the timer LVT entry next,
+ * and the tick depends on the old value of the entry. A periodic timer is left alone: a guest that
+ * reads in a loop would rearm the host's timer each time.
  */
 static void count_was_read(struct okvm_apic *apic, u32 count)
 {
@@ -198,7 +198,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Can the IPI be delivered with IRQs off, because it has few targets (it is no broadcast)? */
+/* Is the IPI no broadcast? Then it has few targets and can be delivered with IRQs off. */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;

@@ -62,7 +62,7 @@ static void cancel_sw(struct okvm_apic *apic)
 		hrtimer_cancel(&apic->hrtimer);
 }
 
-/* Disarm the timer and forget a pending tick. With IRQs on or off, in the vCPU's thread. */
+/* Disarm the timer and forget a pending tick. Called in the vCPU's thread, with IRQs on or off. */
 static void timer_stop(struct okvm_apic *apic)
 {
 	cancel_sw(apic);
@@ -71,8 +71,8 @@ static void timer_stop(struct okvm_apic *apic)
 }
 
 /*
- * Return the time until the expiry in ns, or 0 if it has passed. If not 0, also set *@host_tsc to
- * the host TSC of the expiry.
+ * Return the time until the expiry in ns, or 0 if the expiry has passed. If the result is not 0,
+ * also set *@host_tsc to the host TSC of the expiry.
  */
 static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 {

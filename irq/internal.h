@@ -153,8 +153,8 @@ void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - free the routing table of a VM that is being destroyed */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /**
- * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of those reserved routes that
- * are level-triggered MSIs
+ * okvm_routes_eoi_vectors() - set in @map the vectors whose EOI a split irqchip reports to the VMM:
+ * those of level-triggered MSIs among the routes reserved for the VMM's IOAPIC
  */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 /** okvm_ack_register() - register a resampler. May sleep. Return: 0, -EBUSY, -ENOMEM */

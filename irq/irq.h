@@ -87,7 +87,10 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* Handle an APIC-write (trap-like) VM exit. */
 void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
-/** okvm_apic_write_fast() - okvm_apic_write_nodecode() with IRQs off. Return: false if not done */
+/**
+ * okvm_apic_write_fast() - handle an APIC-write VM exit with IRQs off, if that is possible
+ * Return: false if not: the caller must call okvm_apic_write_nodecode() with IRQs on
+ */
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);

@@ -19,8 +19,8 @@
 /* ---- the PIC pair ---- */
 
 /*
- * pic_do() tests only so many vCPUs: it may run with IRQs off. A work item tests the others.
- * Nearly always the first vCPU accepts the PIC's interrupts.
+ * pic_do() may run with IRQs off, so it tests only the first PIC_LOOKS vCPUs. A work item tests the
+ * others. Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16
 
@@ -380,7 +380,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, it stores the EOI vectors itself. */
+	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, that ioctl stores the vectors. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -506,7 +506,10 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace choose an irqchip? Return: 0; -EEXIST: chosen already; @with_vcpus: has vCPUs */
+/*
+ * Return 0 if userspace may choose an irqchip, -EEXIST if it has already chosen one, and the errno
+ * @with_vcpus if the VM has vCPUs.
+ */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);

@@ -77,8 +77,8 @@ static void irqfd_inject(struct okvm_irqfd *irqfd)
 /* ---- resampling ---- */
 
 /*
- * The devices share one line: lower it for all of them. Then each resamplefd lets its device raise
- * the line again if the device still needs service.
+ * The guest has acknowledged the line that all irqfds of the resampler share: lower the line. Then
+ * each resamplefd lets its device raise the line again if the device still needs service.
  */
 static void resampler_acked(struct okvm_ack_notifier *notifier)
 {
@@ -201,8 +201,8 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 
 	spin_lock_irqsave(&irq->irqfd_lock, flags);
 	/*
-	 * If an ioctl has deactivated the irqfd already, its shutdown waits for the wait queue's
-	 * lock, which is held here, before it frees the irqfd.
+	 * The irqfd still exists: if an ioctl has already deactivated it, its shutdown waits for
+	 * the wait queue's lock, which is held here, before it frees the irqfd.
 	 */
 	if (!list_empty(&irqfd->node))
 		irqfd_deactivate(irq, irqfd);
@@ -262,7 +262,7 @@ static int irqfd_need_wq(struct okvm_irq_vm *irq)
 	return irq->irqfd_wq ? 0 : -ENOMEM;
 }
 
-/* Add @irqfd to the list of active irqfds. Fail if one of them has the same eventfd. */
+/* Add @irqfd to the list of active irqfds. Fail if an active one has the same eventfd. */
 static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd)
 {
 	struct okvm_irqfd *other;

@@ -48,9 +48,9 @@ static struct okvm_pit *pit_of(struct okvm_vm *vm)
 
 /*
  * Old kernels use the PIT as an NMI watchdog: each vCPU whose LINT0 is an unmasked NMI gets an NMI
- * at the PIT's edge. This is a work item, because with a thousand vCPUs it takes too long for a
- * timer interrupt. Ticks that come before the work has run cause one NMI, as for a CPU that is
- * still in its NMI handler.
+ * at the PIT's edge. A work item sends the NMIs, because a loop over a thousand vCPUs takes too
+ * long for the timer's interrupt handler. Ticks that come before the work has run cause one NMI, as
+ * for a CPU that is still in its NMI handler.
  */
 static void pit_nmi_work(struct work_struct *work)
 {
@@ -105,8 +105,9 @@ static void pit_carry_out(struct okvm_pit *pit, const struct pit_todo *todo, u64
 	if (todo->timer == PIT_TIMER_KEEP)
 		return;
 	/*
-	 * If this fails, the handler is already running and waits for pit->lock. When it gets the
-	 * lock, it sees that the timer was stopped or restarted.
+	 * If hrtimer_try_to_cancel() fails, the timer's handler is already running and waits for
+	 * pit->lock. When the handler gets the lock, it sees that the timer was stopped or
+	 * restarted, and does nothing.
 	 */
 	hrtimer_try_to_cancel(&pit->timer);
 	pit->armed = todo->timer == PIT_TIMER_START;

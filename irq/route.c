@@ -173,7 +173,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi)
 	table = rcu_dereference(okvm_irq(vm)->routes);
 	if (table)
 		route = gsi_lookup(table, gsi, &nr);
-	/* If a GSI has an MSI route, it has no other route. */
+	/* A GSI with an MSI route has no other route: look at the first route only. */
 	if (nr && likely(route->kind == GSI_KIND_MSI))
 		okvm_msi_deliver(vm, &route->msi);
 	else if (nr)

@@ -96,7 +96,7 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	struct lapic_effect eff = { .flags = 0 };
 
 	apic->l.lint0_extint = lint0_quirk(vcpu->vm);
-	/* Move posted vectors to IRR, so that the reset clears them with the others. */
+	/* Move posted vectors to IRR, so that the reset clears them with IRR. */
 	if (apic->l.hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_PULL, 0);
 	lapic_reset(&apic->l, init, &eff);
@@ -180,7 +180,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* With virtual-interrupt delivery (hw_irr) the APIC is enabled, so no test is needed. */
+	/* With virtual-interrupt delivery (hw_irr) the APIC is enabled: do not test it. */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 

@@ -4,7 +4,7 @@
  *
  * Upstream has an array in each memory slot, with one word per frame and level, and lists of
  * pointer blocks for frames that are mapped more than once. In okvm each shadow entry has its own
- * struct shadow_link: making a leaf allocates nothing, and memory slots have no part in it.
+ * struct shadow_link, so making a leaf allocates nothing, and memory slots need no such array.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -72,14 +72,17 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 
 /*
  * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
- * flush of the VM: then TLBs may still hold it.
+ * flush of the VM, so that TLBs may still hold the leaf.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
 	return (write ? b->dropped_write : b->dropped) == sh->epoch;
 }
 
-/* Free a block one grace period after its removal: block_make_frames() cannot reach it any more. */
+/*
+ * RCU callback: free a removed struct shadow_block. A block_make_frames() that had found the block
+ * before its removal has finished by now, so b->frames does not change any more.
+ */
 static void block_free(struct rcu_head *head)
 {
 	struct shadow_block *b = container_of(head, struct shadow_block, rcu);
@@ -88,7 +91,10 @@ static void block_free(struct rcu_head *head)
 	kfree(b);
 }
 
-/* Free block number @nr, whose memory slot is gone, unless a leaf or a table uses it again. */
+/*
+ * Remove and free @b, which has the index @nr in sh->blocks and whose memory slot is gone. But keep
+ * @b if a leaf or a shadow table uses it again.
+ */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
 	const struct shadow_frames *frames = block_frames(b);

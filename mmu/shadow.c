@@ -37,7 +37,7 @@ static int table_number(struct shadow_vm *sh, struct shadow_table *t)
 		chunk = kcalloc(SHADOW_IDS_PER_CHUNK, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			return -ENOMEM;
-		/* If another vCPU has installed a chunk first, use that one. */
+		/* If another vCPU has installed a chunk first, use that chunk. */
 		if (!try_cmpxchg(&sh->chunk[id / SHADOW_IDS_PER_CHUNK], &old, chunk))
 			kfree(chunk);
 	}
@@ -217,8 +217,8 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 }
 
 /*
- * Return true if no table may be made for @gfn: it has no block, or SHADOW_SAME tables already. The
- * next shadow_make_room() zaps the tables in the second case.
+ * Return true if no table may be made for @gfn: @gfn has no struct shadow_block, or has SHADOW_SAME
+ * tables already. In the second case the next shadow_make_room() zaps these tables.
  */
 static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -460,8 +460,8 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots: they cannot be reclaimed, and if they counted, they might
-	 * leave no room for other tables.
+	 * @nr does not include roots: roots cannot be reclaimed, so many roots would leave no room
+	 * for other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
@@ -521,9 +521,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
- * would not end as long as vCPUs make tables. The tables move to sh->condemned. Several calls may
- * share sh->condemned. Older tables come first in it, so each call ends at the first table that is
- * newer than the call.
+ * would not end as long as vCPUs make tables. The tables move to the list sh->condemned, which
+ * several calls may share. The list begins with the oldest tables, so each call ends at the first
+ * table that is newer than the call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -611,7 +611,7 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Do not wait for the mutex in reclaim: if it is taken, return the last count. */
+/* Reclaim must not wait for the mutex: if the mutex is taken, return the last count. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;

@@ -193,7 +193,7 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* Without LINK_SET, another vCPU is installing the leaf and has not set its link yet. */
+	/* If LINK_SET is 0, another vCPU is installing the leaf: its link is not yet valid. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -259,7 +259,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	 */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	/* If the host did not have this page, it probably does not have the neighbours either. */
+	/* Do not prefetch if the host lacked this page: it probably lacks the neighbours, too. */
 	if (f->level == 1 && host->slot && !host->missed)
 		shadow_prefetch(f, t, i);
 	return verdict;
@@ -342,8 +342,9 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * If the root lacks the top table for f->gva, build the root anew. The guest has this table
-	 * by now, because the walk of the guest's tables has succeeded.
+	 * A root for PAE paging has one top table per PDPTE of the guest. If the root lacks the one
+	 * for f->gva, build the root anew: the walk of the guest's tables has succeeded, so the
+	 * frame of the guest's table is now in a memory slot.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -418,8 +419,8 @@ static void fault_access(struct shadow_fault *f)
 }
 
 /*
- * For the case that no table has to be made, allocate the parts of the mapped frame's block that
- * map_leaf() needs. Return: false if memory could not be allocated
+ * Allocate what map_leaf() needs: the mapped frame's struct shadow_block and its parts. This is
+ * enough for a fault that needs no new table. Return: false if memory could not be allocated
  */
 static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
 {
@@ -429,8 +430,8 @@ static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
 }
 
 /*
- * Allocate what fault_map() may need with mmu->lock held for writing: spare tables, and the blocks
- * of the mapped frame and of the guest's page tables.
+ * Allocate what fault_map() may need with mmu->lock held for writing: spare tables, and a struct
+ * shadow_block for the mapped frame and for each page table of the guest.
  * Return: false if memory could not be allocated
  */
 static bool fault_reserve_tables(const struct shadow_fault *f)
@@ -479,7 +480,7 @@ static int fault_map_locked(struct shadow_fault *f)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
-	 * The frame's block may be missing for three reasons: okvm_mmu_set_hole() was called after
+	 * f->block may be NULL for three reasons: okvm_mmu_set_hole() was called after
 	 * fault_mmio()'s check; a zap has freed the block; or this is the fast handler's first
 	 * attempt, before it has allocated anything.
 	 */
@@ -810,7 +811,7 @@ static int fast_page(struct shadow_fault *f)
 	host->level = fault_level(host);
 	if (!host->nx_level)
 		verdict = fast_map(f);
-	/* The first fault in a block: allocate the block if that is possible without sleeping. */
+	/* f->block is NULL at the first fault in its 512 frames: allocate it without sleeping. */
 	if (!host->nx_level && !f->block && fault_reserve_leaf(f, FAST_GFP))
 		verdict = fast_map(f);
 	hostmem_release(host);

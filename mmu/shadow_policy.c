@@ -5,7 +5,7 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* The requested reload (shadow_load()) synchronizes the tables below the root and flushes. */
+/* @noflush is ignored: the reload, by shadow_load(), always synchronizes tables and flushes. */
 static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
@@ -16,15 +16,19 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 }
 
-/* If TLBs may hold a page of the guest in parts, flushing one address is not enough. */
+/*
+ * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
+ * entries for the large page. If okvm may have removed the shadow entries of a large page (wide),
+ * INVLPG must flush all entries of the page: flush the guest's whole TLB.
+ */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(shadow_of(vcpu)->wide) ? OKVM_TLB_GUEST : OKVM_TLB_GVA;
 }
 
 /*
- * Synchronize tables below the vCPU's present root only: tables below other roots are synchronized
- * when the guest loads these. @pcid is not needed: flush_tlb() covers all PCIDs of the vCPU.
+ * Synchronize tables below the vCPU's present root only: tables below another root are synchronized
+ * when the guest loads that root. @pcid is not needed: flush_tlb() covers all PCIDs of the vCPU.
  */
 static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			      gva_t gva)

@@ -16,7 +16,7 @@
 #include "mmu/needs.h"
 #include "mmu/shadow.h"
 
-/* Compute frame and role of top table @i (0 to 3) for @key. Return: false if it does not exist */
+/* Compute frame and role of top table @i (0 to 3) for @key. Return: false if @key has none */
 static bool root_top(const struct shadow_root *key, const struct walk_mode *mode, unsigned int i,
 		     gfn_t *gfn, u32 *role)
 {

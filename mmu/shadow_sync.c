@@ -143,8 +143,8 @@ static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 }
 
 /*
- * Sync the tables on the list @work with one flush. Zap tables that have no parent and are no root:
- * the guest process that used them has probably ended.
+ * Sync the tables on the list @work, and flush TLBs once for all of them. Zap instead each table
+ * that is no root and has no parent, because the guest process that used it has probably ended.
  */
 static void sync_all(struct okvm_vcpu *vcpu, struct list_head *work)
 {

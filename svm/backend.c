@@ -40,7 +40,7 @@ MODULE_PARM_DESC(pause_filter_count, "SVM: PAUSEs that a loop may have");
 static unsigned short pause_filter_gap = 128;
 module_param(pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_gap, "SVM: most TSC ticks between two PAUSEs of a loop");
-/* kvm_amd's name of the same parameter. */
+/* kvm_amd has the same parameter under this name. */
 module_param_named(pause_filter_thresh, pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_thresh, "SVM: another name of pause_filter_gap");
 

@@ -33,7 +33,7 @@ static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 /*
  * Return why the CPU cannot be used, or SVM_CAPS_OK. Erratum 383 of family 10h: a guest can make
  * the TLB hold two entries for one address, which causes a machine check. Upstream recognizes this
- * machine check and kills the guest only. okvm has no code for it, so it would kill the host.
+ * machine check and kills the guest only. okvm does not, so the machine check would kill the host.
  */
 static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct svm_caps *caps)
 {

@@ -17,8 +17,8 @@
 #include "x86/cpu/cr.h"
 
 /*
- * The I/O permission map: all ports exit. It has 64 K bits, and three more for accesses that reach
- * beyond the last port.
+ * The I/O permission map. All bits are set, so accesses to all ports exit. The map has 64 K bits,
+ * and three more for accesses that reach beyond the last port.
  */
 #define IOPM_ORDER	2
 static void *iopm;
@@ -175,8 +175,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, that is, changes without an exit: CR0.TS and CR0.MP, unless all
- * writes to CR0 exit. The guest owns no bit of CR4.
+ * Set which bits the guest owns, so that it can change them without an exit: CR0.TS and CR0.MP,
+ * unless all writes to CR0 exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -244,9 +244,9 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Write the shadow root to CR3 even if its address is the same: the PDPTEs there may have changed,
- * and the clean bit would let the CPU keep the old ones. Hardware's walk must begin at the root's
- * level: if it began at a higher level, it would use guest pages as tables.
+ * Write the shadow root to CR3 even if CR3 has this address already: the PDPTEs in the root may
+ * have changed, and the clean bit would let the CPU keep the old PDPTEs. Hardware's walk must begin
+ * at the root's level: if it began at a higher level, it would use guest pages as tables.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {

@@ -27,7 +27,7 @@ static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 	svm_tsc_ratio_load(vcpu);
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* Make this CPU read the whole VMCB: it may have cached old fields of it. */
+		/* Make this CPU read the whole VMCB, of which it may have cached old fields. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -127,7 +127,7 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Save host state, such as LDTR and FS, last: the code before this may change it. */
+	/* Save the host's LDTR, FS and so on last: the code before this call may change them. */
 	hw->entry_failed = !svm_host_save();
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
@@ -142,7 +142,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* #VMEXIT leaves the guest's DR6. Reset it: a #DB of the host would report its bits. */
+	/* #VMEXIT leaves the guest's DR6. Reset DR6, or a #DB of the host would report its bits. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))
@@ -229,7 +229,7 @@ static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* The number under which nested page faults are counted: their exit code is too large for it. */
+/* Nested page faults are counted under this number, because their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
@@ -322,8 +322,8 @@ static bool svm_only_fast(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * After SVM_EXIT_INTR the interrupt is still pending in the host's local APIC. A pending NMI has
- * been delivered at STGI.
+ * SVM_EXIT_INTR leaves the interrupt pending in the host's local APIC, for svm_host_interrupt(). A
+ * host NMI needs no call, because it has been delivered at STGI.
  */
 static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 {

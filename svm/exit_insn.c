@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Exits caused by instructions and exceptions. If the CPU does not report an instruction's
- * operands, the emulator executes the instruction. If it does not report the length,
- * okvm_insn_len() decodes the instruction.
+ * operands, the emulator executes the instruction. If the CPU does not report the instruction's
+ * length, okvm_insn_len() decodes the instruction.
  */
 #include <linux/kvm.h>
 
@@ -20,7 +20,10 @@
 #include "x86/msr/msr.h"
 #include "x86/pv/pv.h"
 
-/* Return: the length of the exit's instruction; 0 if unknown: the guest has to execute it again */
+/*
+ * Return the length of the instruction that has caused the exit. Return 0 if the length is unknown:
+ * the guest then has to execute the instruction again.
+ */
 static unsigned int insn_len(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -137,7 +140,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 
 /*
  * IRET exits before it executes. Emulate the IRET, then unmask NMIs, even if the IRET faults. If
- * the emulator cannot execute it, hardware does, and the next NMI may be delivered before the IRET.
+ * the emulator cannot execute the IRET, hardware executes it, and the next NMI may come before it.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {

@@ -155,7 +155,7 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		lend_nmi(hw, nmi);
 		return;
 	}
-	/* While NMIs are masked, IRET exits, and the NMI is injected then: no more is needed. */
+	/* While NMIs are masked, IRET exits and the NMI is injected then: open no window for it. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);

@@ -170,7 +170,7 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging the CPU reads PDPTEs from memory at each walk. Do so here. */
+		/* With nested paging the CPU reads PDPTEs from memory at each walk: do the same. */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;

@@ -197,9 +197,9 @@ extern const struct okvm_event_ops svm_event_ops;
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
 /** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
-/** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */
+/** svm_soft_event_enter() - set next RIP (and RIP) to inject the event of INT n, INT3 or INTO */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
-/** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
+/** svm_soft_event_undo() - set RIP back to the INT n, INT3 or INTO if its event is not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
 /** svm_nmi_late() - the emulator lacks the next instruction: inject the NMI after a later exit */
 void svm_nmi_late(struct okvm_vcpu *vcpu);

@@ -82,7 +82,7 @@ SYM_FUNC_START(svm_enter)
 	xor %ebx, %ebx
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Refill the return stack buffer before the first return: it holds the guest's entries. */
+	/* Refill the return stack buffer, which holds the guest's entries, before the first RET. */
 #ifdef UNTRAIN_RET_VM
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 #else

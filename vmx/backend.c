@@ -40,7 +40,7 @@ OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU wi
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
 OPTION(ple, opt_ple, "exits on PAUSE loops");
 
-/* kvm_intel's names of the same parameters. */
+/* kvm_intel has the same parameters under these names. */
 module_param_named(eptad, opt_ept_ad, bool, 0444);
 MODULE_PARM_DESC(eptad, "another name of ept_ad");
 module_param_named(enable_apicv, opt_apicv, bool, 0444);

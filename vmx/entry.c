@@ -428,7 +428,8 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
 	/*
-	 * After a failed VMLAUNCH or VMRESUME, other exit information is that of an earlier exit.
+	 * After VMfail of VMLAUNCH or VMRESUME there was no VM exit: the other fields of the VMCS
+	 * still describe an earlier exit, so do not report them.
 	 */
 	if (hw->entry_failed)
 		return;

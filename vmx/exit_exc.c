@@ -32,9 +32,9 @@ static bool is_host_nmi(u32 info)
 }
 
 /*
- * Call the host's handlers of NMIs and machine checks, with IRQs off, right after the VM exit. An
- * exit due to an NMI blocks NMIs. INT 2 enters the kernel's NMI handler on its own stack, and the
- * handler's IRET ends the blocking.
+ * Call the host's handlers of NMIs and machine checks, with IRQs off, right after the VM exit. A VM
+ * exit due to an NMI leaves NMIs blocked. Call the NMI handler by INT 2: the IDT gives the handler
+ * its own stack, and its IRET unblocks NMIs. (okvm refuses hosts that use FRED instead of an IDT.)
  */
 void vmx_host_nmi_mce(struct okvm_vcpu *vcpu)
 {

@@ -22,10 +22,11 @@
 #define VMX_PERF_MSRS	8
 
 /**
- * struct vmx_perf - the lists of one vCPU
- * @entry, @exit: what VM entries load for the guest, and VM exits for the host
+ * struct vmx_perf - the MSR-load lists of one vCPU
+ * @entry: VM-entry MSR-load list: MSRs of the guest
+ * @exit: VM-exit MSR-load list: MSRs of the host
  * @nr_entry, @nr_exit: number of valid members of the lists
- * @set_entry, @set_exit: @nr_entry and @nr_exit as the VMCS has them
+ * @set_entry, @set_exit: the counts that were last written to the VMCS
  * @pebs: the host's IA32_PEBS_ENABLE, which must be 0 before VM entries; 0: nothing to do
  */
 struct vmx_perf {

@@ -106,7 +106,7 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	xor %eax, %eax
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Refill the return stack buffer before the first return: it holds the guest's entries. */
+	/* Refill the return stack buffer, which holds the guest's entries, before the first RET. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 

@@ -25,11 +25,11 @@
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
-	/* INIT resets state that refers to memory slots and IRQ routes: hold vm->srcu. */
+	/* An INIT resets the vCPU, which may access memory slots: hold vm->srcu. */
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only by an interrupt that can be delivered: raise it first. */
+	/* A timer tick ends HLT only by an interrupt that can be delivered: raise the interrupt. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A stay in the guest: one VM entry or more with IRQs off, with fast exits between them, until IRQs
- * are on again. The steps that every CPU needs are in this file. The steps of one vendor are in
- * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
- * directly and inlines them.
+ * Enter the guest and leave it. A stay in the guest lasts from switching IRQs off until IRQs are on
+ * again: one VM entry or more, with fast exits (handled with IRQs off) between them. The steps that
+ * every CPU needs are in this file. The steps of one vendor are in struct okvm_stay_ops. Each
+ * backend defines its ops as a constant, so that the compiler calls them directly and inlines them.
  *
  * Each function *_enter in this file has a counterpart *_leave. The leave functions run in the
  * reverse order of the enter functions, except time_leave(), which comes last.
@@ -280,7 +280,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 /* Set the mode to IN_GUEST. Return: false, with the mode as before, if the vCPU must not enter */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* Pairs with smp_mb() in request.c. */
+	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	if (likely(!must_not_enter(vcpu, ops)))
 		return true;
@@ -364,7 +364,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task on this CPU: that sets a thread flag without IPI. */
+		/* Read the thread flags: a fast exit may wake a task and so set one without IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

@@ -51,7 +51,10 @@ static u32 count_gsis(const struct kvm_irq_routing_entry *ue, u32 nr)
 	return gsis;
 }
 
-/* Return the offset of the routes behind @first, aligned for struct gsi_route. */
+/*
+ * Return the offset of the routes in the memory of a struct gsi_table with @gsis GSIs: they follow
+ * the array first[], which has @gsis + 1 elements, and are aligned for struct gsi_route.
+ */
 static size_t routes_offset(u32 gsis)
 {
 	size_t end = offsetof(struct gsi_table, first) + (gsis + 1) * sizeof(u16);

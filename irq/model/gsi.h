@@ -88,7 +88,7 @@ struct gsi_policy {
 
 /**
  * struct gsi_table - a GSI routing table
- * @nr_gsis: GSIs from this number on have no route
+ * @nr_gsis: highest GSI with a route, plus 1
  * @nr_routes: number of entries in @routes
  * @chip_gsi: the GSI routed to each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
  * @routes: sorted by GSI; behind @first in the same allocation

@@ -2,9 +2,9 @@
 /*
  * The IOAPIC as a register model: an 82093AA with 24 pins, without locks, timers or LAPICs.
  *
- * Functions that change the model fill in a struct ioapic_todo, and the caller carries it out.
- * Upstream KVM delivers interrupts in the middle of its register code, and so has to drop and
- * retake its lock there.
+ * Functions that change the model fill in a struct ioapic_todo, whose actions the caller carries
+ * out. Upstream KVM delivers interrupts in the middle of its register code, where it therefore has
+ * to drop and retake its lock.
  */
 #ifndef OKVM_IRQ_IOAPIC_H
 #define OKVM_IRQ_IOAPIC_H
@@ -19,7 +19,7 @@
 #define IOAPIC_BASE		0xfec00000ULL
 #define IOAPIC_LENGTH		0x100
 #define IOAPIC_SOURCES		64
-/* The RTC's pin: userspace asks if the guest has acknowledged the last edge. */
+/* The RTC's pin. KVM_IRQ_LINE_STATUS tells if the guest has acknowledged the RTC's last edge. */
 #define IOAPIC_RTC_PIN		8
 
 /* Offsets in the MMIO window. */
@@ -167,8 +167,9 @@ void ioapic_delivered(struct ioapic *io, unsigned int pin, int cpus);
  * @io: the model
  * @vector: vector of the EOI
  *
- * Return: the pins. The caller calls their ack notifiers without its lock, and then
- * ioapic_eoi_finish(). If a notifier raises a line, ioapic_eoi_finish() delivers the interrupt.
+ * Return: the pins. The caller drops the lock that guards @io, calls the ack notifiers of the pins,
+ * and then calls ioapic_eoi_finish(). If a notifier raises a line, ioapic_eoi_finish() delivers the
+ * interrupt.
  */
 u32 ioapic_eoi_begin(struct ioapic *io, u8 vector);
 
@@ -178,7 +179,7 @@ u32 ioapic_eoi_begin(struct ioapic *io, u8 vector);
  * @pins: the result of ioapic_eoi_begin()
  * @todo: actions for the caller
  *
- * Only for level-triggered interrupts whose EOI was broadcast.
+ * Called only for level-triggered interrupts whose EOI was broadcast.
  */
 void ioapic_eoi_finish(struct ioapic *io, u32 pins, struct ioapic_todo *todo);
 

@@ -106,7 +106,7 @@ u32 lapic_spiv_mask(const struct lapic *l)
 	       (l->directed_eoi ? APIC_SPIV_DIRECTED_EOI : 0);
 }
 
-/* Return the index of an LVT register, or -1 if @reg is none or this APIC lacks the entry. */
+/* Return the index of the LVT entry in @reg; -1 if @reg is no LVT register that this APIC has. */
 static int lvt_index(const struct lapic *l, u32 reg)
 {
 	if (reg == APIC_LVTCMCI)
@@ -124,8 +124,9 @@ static u8 reg_access(const struct lapic *l, u32 reg)
 }
 
 /*
- * Record an error that an access by the APIC's own vCPU causes, and deliver the error LVT entry if
- * unmasked. Delivery of the entry cannot cause another such error.
+ * Record an error that the APIC's own vCPU causes (illegal register, or illegal vector in ICR), and
+ * deliver the error LVT entry unless it is masked. Illegal vectors of received messages and of LVT
+ * entries (also of the error LVT entry) are receive errors, which are not recorded here.
  */
 static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect *eff)
 {
@@ -156,7 +157,10 @@ static bool half_empty(const struct lapic *l, u32 reg)
 		 lapic_get(l, reg + 0x30));
 }
 
-/* Mostly no bit is set, so test for that first. The CPU may clear bits before scan_half(). */
+/*
+ * Usually all words are 0, so test for this case first. The CPU may clear bits between half_empty()
+ * and scan_half(), which then returns -1.
+ */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
 	int vector = -1;
@@ -208,8 +212,8 @@ static void irr_clear(struct lapic *l, u8 vector)
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
 	/*
-	 * Clear the hint, then the IRR bit, then read the word. A concurrent message sets the bit
-	 * and the hint again.
+	 * Clear the hint, then the IRR bit, then read the IRR word. A concurrent message sets its
+	 * IRR bit and the hint again.
 	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
@@ -266,7 +270,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/* Recheck even if TPR grows: it changes the TPR threshold for a vector in IRR. */
+	/* Recheck even if TPR grows, because a larger TPR may need another TPR threshold. */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }
@@ -292,7 +296,7 @@ void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff)
 	if (t->mode == mode)
 		return;
 	t->mode = mode;
-	/* SDM, "TSC-Deadline Mode": a switch to or from it disarms the timer. */
+	/* SDM, "TSC-Deadline Mode": a switch to or from this mode disarms the timer. */
 	if (was || mode == APIC_LVT_TIMER_TSCDEADLINE) {
 		lapic_put(l, APIC_TMICT, 0);
 		t->period_ns = 0;

@@ -37,7 +37,7 @@
 /* The APIC base address in IA32_APIC_BASE. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
-/* The largest duration of one count, in ns: count * divisor * duration fits into 64 bits. */
+/* The largest duration of one count, in ns, so that count * divisor * duration fits in 64 bits. */
 #define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
 
 /* Shortest period of a periodic timer, in ns, so that a guest cannot flood its host. */
@@ -46,7 +46,7 @@
 /* The mode of an APIC; the values are those of IA32_APIC_BASE bits 11:10. */
 enum lapic_mode {
 	LAPIC_DISABLED	= 0,
-	LAPIC_INVALID	= 1,	/* EXTD without EN: only in refused requests */
+	LAPIC_INVALID	= 1,	/* EXTD without EN: okvm refuses this value, no APIC has it */
 	LAPIC_XAPIC	= 2,
 	LAPIC_X2APIC	= 3,
 };
@@ -96,7 +96,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm and forget a pending tick */
 	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not yet delivered */
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
-	LAPIC_EFF_LVT0		= BIT(9),	/* LINT0 was written (it may be an NMI watchdog) */
+	LAPIC_EFF_LVT0		= BIT(9),	/* the LVT entry of LINT0 was written */
 	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
@@ -165,7 +165,8 @@ struct lapic_timer {
  * @id: initial APIC ID, which is the x2APIC ID
  * @mode: enum lapic_mode according to @base
  * @sw_enabled: bit 8 of the spurious-vector register
- * @hw_irr: virtual-interrupt delivery: the CPU changes IRR and ISR itself, and hints are not used
+ * @hw_irr: virtual-interrupt delivery is on: the CPU changes IRR and ISR itself, so the hints
+ *	@irr_hint and @isr_words are not used
  * @isr_words: bit n is set if word n of ISR is not zero
  * @nr_lvt: number of LVT entries: 6, or 7 with CMCI
  * @directed_eoi: suppression of EOI broadcasts is supported
@@ -512,7 +513,7 @@ enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq);
  * @lvt: the source's LVT entry
  * @irq: filled in with the message for lapic_accept()
  *
- * The performance-counter entry masks itself, as in hardware.
+ * If @lvt is the performance-counter entry, set its mask bit, as hardware does.
  *
  * Return: false if the entry is masked or does not exist, or the APIC is disabled.
  */
@@ -551,14 +552,15 @@ enum lapic_map_mode {
 	LAPIC_MAP_FLAT		= BIT(0),
 	LAPIC_MAP_CLUSTER	= BIT(1),
 	LAPIC_MAP_X2APIC	= BIT(2),
-	LAPIC_MAP_ALIAS		= BIT(3),	/* two APICs share a logical ID bit */
+	LAPIC_MAP_ALIAS		= BIT(3),	/* logical destinations need a search */
 };
 
 /**
  * struct lapic_map - destination map: the APICs by destination; read-only after it is built
  * @max_id: highest index of @phys
  * @nr: number of entries in @all
- * @mode: LAPIC_MAP_* of all APICs; @flat or @cluster is valid only if its bit alone is set
+ * @mode: OR of the LAPIC_MAP_* bits of all APICs. If only LAPIC_MAP_FLAT is set, @flat is valid; if
+ *	only LAPIC_MAP_CLUSTER, @cluster; if only LAPIC_MAP_X2APIC, @phys serves logical IDs too
  * @phys_alias: two APICs have the same physical ID: every message needs a search
  * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
@@ -583,8 +585,7 @@ struct lapic_map {
 /**
  * struct lapic_dests - the destinations of a message
  * @slot: array of candidates
- * @mask: if @search is false: bit n is 1 if @slot[n] (n below 16) is a destination; it is not NULL
- *	then
+ * @mask: if @search is false: bit n (n below 16) is 1 if @slot[n] is a destination, and not NULL
  * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
@@ -786,9 +787,9 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * @exact: @current_count was read from the timer when the state was saved
  * @now_ns: current time of the timer's clock, in ns
  *
- * A one-shot timer with an exact count of 0 has fired and is not started again. With an inexact
- * count of 0 it may have fired or not, so it fires at once: an extra tick does less harm than a
- * lost one. A periodic timer with a count of 0 starts a whole period.
+ * A one-shot timer with an exact count of 0 has fired and is not started again. A one-shot timer
+ * with an inexact count of 0 may have fired or not. It fires at once, because an extra tick does
+ * less harm than a lost tick. A periodic timer with a count of 0 starts a whole period.
  *
  * Return: true if the timer runs.
  */
@@ -879,9 +880,9 @@ static inline u64 lapic_get_tscdeadline(const struct lapic *l)
 /**
  * lapic_pv_eoi_vector() - may the guest complete the interrupt in service without a VM exit?
  * @l: the APIC
- * @handled: 256 bits: vectors whose EOI must be reported
+ * @handled: bitmap of the 256 vectors: those whose EOI okvm must see, so it must cause a VM exit
  *
- * Allowed if IRR is empty, ISR has a vector, and that vector's EOI need not be reported.
+ * The guest may do so if IRR is empty and the highest vector in ISR is not in @handled.
  *
  * Return: the vector that an EOI without VM exit would complete, or -1.
  */
@@ -895,9 +896,9 @@ u32 lapic_lvt_mask(const struct lapic *l, enum lapic_lvt lvt);
 u32 lapic_spiv_mask(const struct lapic *l);
 /* Set @l->timer's mode from the timer LVT entry; add LAPIC_EFF_TIMER_STOP to @eff if necessary. */
 void lapic_timer_mode(struct lapic *l, struct lapic_effect *eff);
-/* Compute the ISR and IRR hints from the register page. */
+/* Compute @l->isr_words and @l->irr_hint from ISR and IRR in the register page. */
 void lapic_recount(struct lapic *l);
-/* Raise the period of a periodic timer to LAPIC_MIN_PERIOD_NS if it is shorter. */
+/* Raise the period of a periodic timer to LAPIC_MIN_PERIOD_NS if needed. */
 void lapic_timer_floor(struct lapic_timer *t);
 
 #endif /* OKVM_IRQ_LAPIC_H */

@@ -114,7 +114,7 @@ static int race_poster(void *data)
 		if (!(i & 1023))
 			cond_resched();
 	}
-	/* Set after the last post; pairs with the acquire in lapic_test_irr_race(). */
+	/* Set race->done after the last post; pairs with the acquire in lapic_test_irr_race(). */
 	smp_store_release(&race->done, true);
 	return 0;
 }

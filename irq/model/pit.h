@@ -156,7 +156,7 @@ void pit_set_state(struct pit *pit, const struct kvm_pit_state2 *state, u64 now,
 		   struct pit_todo *todo);
 
 /**
- * pit_reinject_reset() - forget missed ticks; the next tick is injected at once
+ * pit_reinject_reset() - forget missed ticks, and await no acknowledgment before the next tick
  * @re: the state
  */
 void pit_reinject_reset(struct pit_reinject *re);

@@ -78,7 +78,10 @@ static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 	return 0;
 }
 
-/* Return: false, with the registers as before, if the CPU refuses the buffer's contents */
+/*
+ * Load fpu->own, the guest's state, into the FPU. Return: false if XRSTOR or FXRSTOR faults because
+ * of the buffer's contents; the FPU's registers are unchanged.
+ */
 static bool own_load(const struct okvm_fpu *fpu)
 {
 	if (fpu->components)

@@ -83,8 +83,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once. (If a debug exit follows the HLT, the vCPU
-		 * halts nevertheless, so that userspace sees HALTED.)
+		 * A pending event ends HLT at once. (If @passed says that a debug exit follows HLT,
+		 * set HALTED below even if an event is pending, so that userspace sees HALTED.)
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: CPUID tables as the kernel's compiler builds them. The full tests are selftests/host. */
+/*
+ * KUnit: test cpuid_table.c, compiled for the kernel. The full tests are in selftests/host.
+ */
 #include <kunit/test.h>
 
 #include "cpuid_table.c"

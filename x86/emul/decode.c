@@ -87,7 +87,7 @@ static void decode_segment_prefix(struct decoder *d, unsigned int seg)
 		d->insn->seg = seg;
 }
 
-/* Decode one legacy prefix. Return: false if @b is not one */
+/* Decode one legacy prefix. Return: false if @b is no legacy prefix */
 static bool decode_legacy_prefix(struct decoder *d, u8 b, bool *adsize)
 {
 	switch (b) {
@@ -390,7 +390,7 @@ static void decode_op_bytes(struct decoder *d, const struct emul_opcode *row)
 		insn->op_bytes = 8;
 }
 
-/* Decode the immediate of operand kind @kind. Return: false if it has none */
+/* Decode the immediate of operand kind @kind. Return: false if @kind has none */
 static bool decode_imm(struct decoder *d, unsigned int kind, u64 *imm)
 {
 	struct emul_insn *insn = d->insn;

@@ -750,7 +750,7 @@ static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
 	return mov->bytes == 8 ? reg : reg & (BIT_ULL(mov->bytes * 8) - 1);
 }
 
-/** emul_mov_result() - Return the register's new value after reading @val; @reg: old value */
+/** emul_mov_result() - Return a register's value after @mov has loaded @val; @reg: old value */
 static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 {
 	unsigned int unused = 64 - mov->bytes * 8, shift = mov->high ? 8 : 0;

@@ -343,7 +343,7 @@ static void operand_moffs(struct emul_ctx *ctx, struct emul_operand *op)
 	op->ea = ctx->insn.imm;
 }
 
-/* Set up an operand of kind @kind. @imm: its immediate, if it is one. */
+/* Set up an operand of kind @kind. @imm: its value if it is an immediate. */
 static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsigned int kind,
 			    u64 imm)
 {

@@ -35,9 +35,9 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 }
 
 /*
- * Get the x87 state for an instruction that raises #MF for a pending exception. Also raise #MF if
- * only ES is set in the status word: some CPUs keep ES when emul_ops.x87 loads this state, and then
- * the x87 instruction that emul_ops.x87 executes would raise #MF in the kernel.
+ * Read the x87 state into ctx->fx, and raise #MF if an unmasked exception is pending. Also raise
+ * #MF if the status word has only ES set: some CPUs keep ES when emul_ops.x87 loads the state, and
+ * the x87 instruction that emul_ops.x87 then executes would raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A log of the accesses that an emulated instruction has made, and its accesses to devices.
+ * The log of the accesses that an emulated instruction has made, and its accesses to devices.
  *
  * If userspace must do a read, KVM_RUN returns in the middle of an instruction. The next KVM_RUN
  * executes the instruction again from its start. The log then supplies what the instruction has
@@ -8,9 +8,10 @@
  * may have changed since then, but an instruction accesses them only once. (A REP string
  * instruction accesses them once in each iteration. A locked instruction whose exchange fails
  * begins anew.)
- * Writes to devices in userspace wait in a queue. When the instruction is done, with RIP after it,
- * userspace gets them. So an instruction is not executed again because of a write, unless the queue
- * is full.
+ *
+ * Writes to devices in userspace wait in a queue. Userspace gets these writes when the instruction
+ * is done and RIP is after the instruction. So an instruction is not executed again because of a
+ * write, unless the queue is full.
  *
  * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
  * writes, only the last one gets to userspace.
@@ -233,7 +234,7 @@ bool okvm_log_ask_post(struct okvm_emulation *e)
 
 /* ---- ports ---- */
 
-/* Access @count items of an in-kernel device. Return: number of items it has handled */
+/* Access @count items of an in-kernel device. Return: number of handled items */
 static u32 log_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 			void *data, bool in)
 {

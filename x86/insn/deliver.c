@@ -55,7 +55,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
 		return okvm_emul_switch_task(e, len);
-	/* After a fault keep exc.injected: a new exception may merge with it to #DF. */
+	/* After a fault keep exc.injected: the fault may merge with that exception into #DF. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */

@@ -118,7 +118,7 @@ struct emul_cached_mov {
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
  * @tlb_from: first entry of @log that was made after the last change of CR3
- * @wait_len: bytes that userspace reads for the newest entry; 0: none
+ * @wait_len: bytes that userspace reads for the newest entry of @log; 0: none
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
  * @posted: number of queued writes that userspace has got

@@ -17,8 +17,8 @@ enum okvm_emul_why {
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
 	/*
-	 * not required: hardware can execute the instruction. If the emulator does not know it,
-	 * okvm enters the guest at the instruction
+	 * hardware could execute the instruction as well. If the emulator does not know the
+	 * instruction, okvm lets hardware execute it
 	 */
 	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
@@ -30,25 +30,28 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 /** okvm_emulate() - Emulate the instruction at RIP; vm->srcu held, IRQs on. Return: outcome */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
- * okvm_emulate_known() - Execute a plain MOV to or from a device if it was emulated at RIP before
- * @may_write: the guest's page tables have been checked for write access; if false, the MOV may
- *	only read
+ * okvm_emulate_known() - Emulate the MOV at RIP if okvm has remembered its decoding
+ * @gpa: address at a device, which the VM exit has reported
+ * @may_write: the guest's page tables are known to allow writes to @gpa; if false, only a MOV that
+ *	reads is emulated
+ * @outcome: set if the MOV was emulated
  *
- * vm->srcu is held and IRQs are on. Return: false if no such MOV is at RIP; nothing has changed
- * then
+ * vm->srcu is held and IRQs are on. Return: true if the MOV was emulated. If false, no state of the
+ * guest has changed
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
  * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
  *
- * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction;
- * nothing has changed then
+ * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction:
+ * no state of the guest has changed
  */
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
- * okvm_known_mov_cr() - Get the operand register of a MOV to or from CR that was emulated before
+ * okvm_known_mov_cr() - Get the general register of the MOV to or from CR at RIP
+ * @reg: set to the register's number, if an earlier emulation has remembered the MOV's decoding
  *
- * vm->srcu is held. Return: length of the instruction; 0 if another one is at RIP
+ * vm->srcu is held. Return: length of the MOV; 0 if no remembered MOV to or from CR is at RIP
  */
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
 /**
@@ -58,7 +61,7 @@ unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
  * VM exit
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
-/** okvm_int_len() - Return the length of the INT n at RIP; 0 if another instruction is there */
+/** okvm_int_len() - Return the length of the INT n at RIP; 0 if RIP is not at an INT n */
 unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected

@@ -118,7 +118,7 @@ static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entr
 	return !(entry->acc & OKVM_ACC_IMPLICIT) || !(vcpu_of(ctx)->arch->efer & EFER_LMA);
 }
 
-/* Translate both pages before the access touches the first. */
+/* Translate all pages of an access (one or two) before the access touches the first page. */
 static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry *entry, u32 acc)
 {
 	unsigned int first = access_first(entry);
@@ -139,7 +139,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* Is guest memory at @gpa? Not in the local APIC's page: the APIC hides memory there. */
+/* Is guest memory at @gpa? No in the local APIC's page, because the APIC hides memory there. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -148,7 +148,7 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 	return okvm_guest_has(vcpu->vm, gpa, write);
 }
 
-/* Access memory at @gpa. Return: false if there is none, or none that the VMM has mapped */
+/* Access memory at @gpa. Return: false if no memory is there, or the VMM has not mapped it */
 static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
 	if (!is_memory(vcpu, gpa, write))

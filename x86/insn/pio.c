@@ -131,7 +131,7 @@ int okvm_pio_user(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-/* Access an in-kernel device; vm->srcu held. Return: 0, or -EOPNOTSUPP if there is none */
+/* Access an in-kernel device; vm->srcu held. Return: 0, or -EOPNOTSUPP without one */
 static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
 	unsigned long rax = 0;

@@ -62,7 +62,10 @@ static bool direct_can(struct okvm_emulation *e)
 	/* The exit was for a load, but another vCPU may have changed the instruction to a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* No device: the VMM backs this address with memory that EPT and NPT cannot map. */
+	/*
+	 * e->gpa is in a memory slot, not at a device: the VMM's mapping of the slot is one that
+	 * EPT and NPT entries cannot map.
+	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
@@ -73,11 +76,10 @@ static bool direct_can(struct okvm_emulation *e)
  * ---- a MOV that was decoded before ----
  *
  * A driver executes the same MOV to its device again and again. A kernel does the same with MOVs to
- * and from control registers, whose operand register not every CPU reports. The MOV need not be
- * decoded again if nothing has changed: not only RIP and the CPU mode are compared, but also the
- * page-table entries that translate RIP and the instruction's bytes, since the guest changes these
- * without an exit. The translation of the MOV's operand is not compared, because hardware has
- * reported the operand's address.
+ * and from control registers, whose operand register not every CPU reports. okvm uses the decoded
+ * MOV again if RIP, the CPU mode, the page-table entries that translate RIP, and the instruction's
+ * bytes are the same: the guest can change each of these without an exit. The translation of the
+ * MOV's operand is not compared, because hardware has reported the operand's address.
  */
 
 static u64 cached_mov_mask(unsigned int bytes)
@@ -100,7 +102,7 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 	return cached_mov_at(e, rip) ?: &e->mov_cache[e->mov_cache_next++ % EMUL_MOV_CACHE];
 }
 
-/* Remember the decoded MOV in @mov, if all its bytes are in one page whose translation is noted. */
+/* Remember the decoded MOV in @mov, if all its bytes are in one page that e->note translates. */
 static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
 	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);

@@ -71,8 +71,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 }
 
 /*
- * With KVM_CAP_EXIT_ON_EMULATION_FAILURE a VMM emulates what KVM's emulator does not know. Such
- * VMMs expect exits for x87 instructions except FNINIT, FNSTCW and FNSTSW.
+ * A VMM that enables KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates what KVM's emulator does not know.
+ * It expects exits for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {
@@ -111,7 +111,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* If hardware can run the guest, it has checked the breakpoints before the VM exit. */
+	/* Look for a breakpoint only if hardware cannot run the guest: else hardware has looked. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);

@@ -64,7 +64,10 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	if (source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
-	/* The new TSS has its T bit set: queue #DB, even if writes to a TSS are still queued. */
+	/*
+	 * The new TSS has its T bit set: make a #DB pending. Do so even if KVM_RUN must first
+	 * return for writes to a TSS at a device in userspace: the switch itself is finished.
+	 */
 	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)
 		okvm_queue_db(vcpu, DR6_TASK);

@@ -117,7 +117,7 @@ static int emul_forced(struct okvm_emulation *e)
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome;
 
-	/* Hardware has looked for breakpoints at the prefix, but not after it. */
+	/* Look for a breakpoint after the prefix: hardware has looked only at the prefix. */
 	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);

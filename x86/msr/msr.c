@@ -616,7 +616,7 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	arch->pat = PAT_RESET;
-	/* If userspace has disabled the quirk, it sets the following MSRs itself. */
+	/* If userspace has disabled the quirk, userspace sets the following MSRs itself. */
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_STUFF_FEATURE_MSRS))
 		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;

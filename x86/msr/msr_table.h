@@ -159,7 +159,7 @@ static inline bool msr_canonical(u64 addr, u8 bits)
 	return (u64)((s64)(addr << (64 - bits)) >> (64 - bits)) == addr;
 }
 
-/** msr_pat_valid() - Is each byte of @pat an existing memory type? */
+/** msr_pat_valid() - Is each byte of @pat, a value for IA32_PAT, a valid PAT memory type? */
 bool msr_pat_valid(u64 pat);
 /** msr_mtrr_type_valid() - Is @type UC, WC, WT, WP or WB? */
 bool msr_mtrr_type_valid(u8 type);

@@ -440,8 +440,8 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 }
 
 /*
- * An interrupt ends this halt, too. If the guest has skipped an EOI, do the EOI first: otherwise the
- * interrupt that was in service hides a new one of the same priority.
+ * An interrupt ends this halt, too. If the guest has skipped an EOI, do the EOI first: otherwise
+ * the interrupt that was in service hides a new one of the same priority.
  */
 static void apf_halt(struct okvm_vcpu *vcpu)
 {

@@ -118,8 +118,6 @@ int svm_cpu_enable(void);
 void svm_cpu_disable(void);
 /** svm_read_cpuid() - read this CPU's CPUID and VM_CR; a missing leaf or MSR reads as 0 */
 void svm_read_cpuid(struct svm_cpuid *cpu);
-/** svm_emergency() - disable SVM on this CPU for a crash or restart; may run in an NMI */
-void svm_emergency(void);
 /** svm_host_save() - save host state that VMRUN does not save. Return: false if SVM is off */
 bool svm_host_save(void);
 /** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */

@@ -63,6 +63,7 @@ struct okvm_hw_vcpu {
 
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
+	u32 event_info;		/* that event */
 	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
 	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
 	bool nmi_masked;	/* NMIs are masked until IRET */

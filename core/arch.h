@@ -116,7 +116,7 @@ void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 /**
  * struct okvm_vcpu_file - a file with one number, in the folder of a vCPU in debugfs
  * @value: called by any thread, while the vCPU exists
- * @caps: the file exists if the VM has all these enum okvm_hw_caps
+ * @caps: bits of enum okvm_hw_caps; the file exists if the VM has all of them
  */
 struct okvm_vcpu_file {
 	const char *name;
@@ -161,7 +161,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 /**
  * okvm_mmu_generation_changes() - called before the slots' generation, which is odd, becomes @next
  *
- * An MMIO SPTE holds only the low bits of the generation at which it was made. Before these bits
+ * An MMIO SPTE contains only the low bits of the generation in which it was made. Before these bits
  * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);

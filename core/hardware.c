@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
- * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may be
- * loaded on the CPU until the "dying" states.
+ * CPU hotplug callback on the CPU that goes offline, with IRQs off. It belongs to a "dying" state,
+ * because the dynamic "online" states are undone while the scheduler still moves tasks away: a vCPU
+ * may be loaded on the CPU until the "dying" states.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -236,8 +236,8 @@ OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
  * Reboot notifier. Some firmware hangs if a CPU reboots in VMX operation, and so would a kernel
- * that kexec starts. Tasks still run here: the next VMX instruction of a vCPU thread faults, which
- * kills its VM.
+ * that kexec starts. Tasks still run here: the next VMX or SVM instruction of a vCPU thread faults,
+ * which kills its VM.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

@@ -32,7 +32,7 @@ static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 	return cmpxchg(&vcpu->mode, OKVM_IN_GUEST, OKVM_EXITING_GUEST);
 }
 
-/* Context: preemption is off. */
+/* If the vCPU is loaded on another CPU, make that CPU leave guest mode. Preemption is off. */
 static void request_interrupt(struct okvm_vcpu *vcpu)
 {
 	int cpu = READ_ONCE(vcpu->cpu);

@@ -53,13 +53,13 @@ enum okvm_vcpu_mode {
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
 	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN returns -EINTR, once */
-	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the entry loop and test vm->paused */
+	OKVM_REQ_PAUSE,		/* the VM may be paused: leave backend->run(), test vm->paused */
 	OKVM_REQ_UNBLOCK,	/* end okvm_vcpu_block(), then test for work again */
-	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
+	OKVM_REQ_EXIT,		/* leave backend->run(), test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* test for an event to inject or a window to open */
+	OKVM_REQ_EVENT,		/* choose the event to inject, or request a window exit */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */
@@ -71,13 +71,13 @@ enum okvm_req {
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */
-	OKVM_REQ_PV,		/* PV unhalt */
+	OKVM_REQ_PV,		/* KVM_HC_KICK_CPU: end HLT */
 	OKVM_NR_REQS,
 };
 
 static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
-/** enum okvm_vcpu_stat - counters of a vCPU; written without atomics, only by its own thread */
+/** enum okvm_vcpu_stat - counters of a vCPU, which its thread increments without atomics */
 enum okvm_vcpu_stat {
 	OKVM_STAT_EXITS,		/* VM exits, including fast ones */
 	OKVM_STAT_FAST_EXITS,		/* VM exits handled with IRQs off */
@@ -87,7 +87,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_SIGNAL_EXITS,
 	OKVM_STAT_HALT_EXITS,
 	OKVM_STAT_HALT_WAKEUP,		/* sleeps ended by an event, not by a signal */
-	OKVM_STAT_HALT_POLLS,		/* blocks that began with polling */
+	OKVM_STAT_HALT_POLLS,		/* calls of okvm_vcpu_block() that began with polling */
 	OKVM_STAT_HALT_POLL_OK,		/* polls after which the vCPU did not sleep */
 	OKVM_STAT_HALT_POLL_INVALID,	/* always 0, as in upstream KVM on x86 */
 	OKVM_STAT_HALT_POLL_OK_NS,
@@ -100,7 +100,8 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_EXC_INJECTED,
 	OKVM_STAT_EMULATED,
 	OKVM_STAT_EMULATION_FAIL,
-	OKVM_STAT_PF_TAKEN,		/* EPT violations or intercepted #PF */
+	/* EPT violations, nested page faults, #PFs; none that okvm_mmu_fault_fast() handles */
+	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
 	OKVM_STAT_HYPERCALLS,
@@ -111,7 +112,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Size of vcpu->empty_port, the cache of ports without device, indexed by low port bits. */
+/* Size of vcpu->empty_port, a cache of ports that no device covers; index: low bits of the port. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Number of basic exit reasons that have a counter of their own in the stats fd. */
@@ -145,7 +146,7 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards @waits. A kick holds it while it tests @waits and interrupts the thread. */
+	/* Guards @waits. OKVM_VCPU_KICK holds this lock while it tests @waits and ends the wait. */
 	spinlock_t wait_lock;
 	/* Set while KVM_RUN waits for a page of the host. OKVM_VCPU_KICK may end this wait. */
 	bool waits;
@@ -163,7 +164,7 @@ struct okvm_vcpu {
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: last result of iobus_first() */
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses without device */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
@@ -246,9 +247,9 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_vcpu_block() - poll adaptively, then sleep, until the vCPU has something to do
  *
- * The block ends when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
- * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and holds no
- * SRCU.
+ * It returns when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
+ * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and does not hold
+ * vm->srcu.
  */
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 

@@ -201,7 +201,7 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 }
 
 /*
- * Deliver the error LVT entry unless its vector is illegal: each delivery would cause another
+ * Deliver the error LVT entry, unless its vector is illegal: then each delivery would cause another
  * error.
  */
 static void error_entry(struct okvm_apic *apic, enum kick mode)
@@ -293,7 +293,7 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
  * @from: the APIC of @src, or NULL
  * @irq: the message
  * @map: the destination map, under RCU
- * @dests: candidates
+ * @dests: the APICs that may be destinations
  * @sent: number of targets so far
  */
 struct message {

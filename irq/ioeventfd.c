@@ -2,9 +2,9 @@
 /*
  * KVM_IOEVENTFD: a guest's write to an address signals an eventfd instead of exiting to userspace.
  *
- * For speed, upstream KVM also registers ioeventfds that match writes of any length on a separate
- * bus. The buses of okvm find an address by bisection, so they need no second registration, which
- * could fail halfway.
+ * For speed, upstream KVM registers ioeventfds that match writes of any length a second time, on a
+ * bus of their own. The buses of okvm find an address by bisection, so they need no second
+ * registration, which could fail halfway.
  */
 #include <linux/eventfd.h>
 #include <linux/overflow.h>

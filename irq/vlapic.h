@@ -52,7 +52,7 @@ struct okvm_apic {
 
 	/* The word of KVM_SET_VAPIC_ADDR. */
 	bool vapic;		/* there is a word */
-	bool watches;		/* exits are watched since the first word was set */
+	bool watches;		/* the vCPU watches exits (core/watch.h), since its first word */
 	struct okvm_gpa_cache vapic_cache;
 };
 

@@ -100,8 +100,8 @@ static int fault_mmio(struct okvm_fault *f)
 	/*
 	 * Make no MMIO entry in three cases: the access is a write to a read-only slot, whose page
 	 * may be mapped for reading; the slots are changing (odd generation); the CPU's page walk
-	 * has made the access, because an exit at an MMIO entry does not tell whether a walk or an
-	 * instruction has made the access.
+	 * has made the access. The reason for the last case is EPT: the exit at an MMIO entry, a
+	 * misconfiguration, does not tell whether a walk or an instruction has made the access.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -349,7 +349,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * If only a part of the range was mapped, return 0 and leave the rest of the range in the argument.
+ * If an error occurs after a part of the range was mapped, return 0 and leave the rest of the range
+ * in the argument.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

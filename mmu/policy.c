@@ -117,8 +117,8 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 }
 
 /*
- * With two-dimensional paging no #PF is intercepted, but the callback must exist: any #PF is due to
- * the guest's own tables.
+ * With two-dimensional paging no #PF is intercepted, but no callback may be NULL. A #PF would be
+ * due to the guest's own tables, so let the guest handle it.
  */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {

@@ -88,7 +88,7 @@ static void block_free(struct rcu_head *head)
 	kfree(b);
 }
 
-/* Free block number @nr, whose memory slot is gone, unless a leaf or a table has used it again. */
+/* Free block number @nr, whose memory slot is gone, unless a leaf or a table uses it again. */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
 	const struct shadow_frames *frames = block_frames(b);

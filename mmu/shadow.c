@@ -373,7 +373,7 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
 	return true;
 }
 
-/* The most tables that shadow_reclaim() zaps, and looks at, while it holds mmu->lock. */
+/* How many tables one call of shadow_reclaim() zaps at most, and how many it looks at. */
 #define RECLAIM_TURN	64
 #define RECLAIM_LOOKS	4096
 
@@ -420,8 +420,8 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots: they cannot be reclaimed, and could leave no room for other
-	 * tables.
+	 * @nr does not include roots: they cannot be reclaimed, and if they counted, they might
+	 * leave no room for other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
@@ -429,7 +429,10 @@ bool shadow_make_room(struct shadow_vm *sh)
 	if (sh->crowded != SHADOW_NOT_CROWDED)
 		shadow_zap_frame(&z, sh->crowded);
 	sh->crowded = SHADOW_NOT_CROWDED;
-	/* Zap a sixteenth of the limit more than the excess: every call costs a TLB flush. */
+	/*
+	 * Zap the excess and another 1/16 of the limit, so that the next call comes later: every
+	 * call costs a TLB flush.
+	 */
 	if (nr > limit)
 		gone = shadow_reclaim(&z, min(nr - limit + limit / 16, RECLAIM_TURN + 0ul));
 	shadow_zap_finish(&z);
@@ -478,8 +481,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
- * would not end as long as vCPUs make tables. The tables move to sh->condemned, which several calls
- * may share: there, too, older tables come first.
+ * would not end as long as vCPUs make tables. The tables move to sh->condemned. Several calls may
+ * share this list. Older tables come first in it, so that each call ends at the first table that is
+ * newer than the call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -598,8 +602,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * Each call takes tables from one VM and moves that VM to the end of the list. A VM after
- * okvm_mmu_vm_release() has no tables, though its vCPUs may still exist.
+ * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
+ * VMs after okvm_mmu_vm_release(): these have no tables, though their vCPUs may still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -13,8 +13,8 @@
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
- * Links: each shadow entry points to a frame of the guest or to a shadow table. The struct
- * shadow_link of an entry chains it with all entries that point to the same target. The chain of a
+ * Links: each shadow entry maps a frame of the guest or points to a shadow table. The struct
+ * shadow_link of an entry chains it with all entries that have the same target. The chain of a
  * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
  * by a number (table's id << 9 | index), which is half as wide as a pointer.
  *
@@ -27,15 +27,16 @@
  * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
- * guest's entry (shadow_sync.c). If a write makes an entry present, no flush is needed: its shadow
+ * guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the shadow
  * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
  * table is compared first, as the guest need not flush addresses that this parent makes present.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
- * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such
- * frames is *stale*. An MMU notifier or a write protection must flush if it has changed an entry,
- * and also if the block is stale. Freeing a table always needs a flush. sh->epoch counts flushes of
- * the whole VM, and a block notes the count at its last drop: a flush ends all staleness at once.
+ * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
+ * A block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
+ * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
+ * always needs a flush. sh->epoch counts flushes of the whole VM, and each block records the value
+ * of sh->epoch at its last drop: the block is stale as long as sh->epoch has this value.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
  * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
@@ -44,9 +45,10 @@
  * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
  * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
  * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
- * chains. This is enough for a fault whose tables exist. A fault reads the guest's entries again
- * under mmu->lock before it uses them. If the guest changes an entry after that, either the table
- * is write-protected and okvm sees the write, or the guest's flush removes the shadow entry.
+ * chains. A fault whose shadow tables exist needs no more than that. A fault reads the guest's
+ * entries again under mmu->lock before it uses them. If the guest changes an entry after that,
+ * either the table is write-protected and okvm sees the write, or the guest's flush removes the
+ * shadow entry.
  */
 #ifndef OKVM_MMU_SHADOW_H
 #define OKVM_MMU_SHADOW_H
@@ -71,8 +73,8 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts the calls of fault_gives_up(). If an instruction in user
- * mode wrote to more frames, it might never make progress. XSAVE with AMX writes to four.
+ * Number of frames for which a vCPU counts the calls of fault_gives_up(). A user-mode instruction
+ * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
@@ -170,7 +172,7 @@ struct shadow_table {
 
 /**
  * struct shadow_frames - what okvm records of each of the 512 frames of a block; under mmu->lock
- * @rmap: for each frame, the number of the first link of its leaves at level 1
+ * @rmap: for each frame, the number of the first link in the chain of its leaves at level 1
  * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
  */
 struct shadow_frames {
@@ -181,7 +183,7 @@ struct shadow_frames {
 /**
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
- * @large: number of the first link of the leaves at level 2 that map this block
+ * @large: number of the first link in the chain of the leaves at level 2 that map this block
  * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
@@ -232,7 +234,7 @@ struct shadow_vm {
 	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
 	u64 epoch;			/* count of flushes of the whole VM, from 1 */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* one INVLPG may not cover a dropped entry; also read without the lock */
+	bool wide;	/* INVLPG must flush all, see shadow_drop(); also read without the lock */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
@@ -263,11 +265,12 @@ struct shadow_root {
  * @level: level of the leaf to be made
  * @mmio: an MMIO entry shall be made: there is neither a slot nor okvm_mmu_set_hole()'s page
  * @exclusive: mmu->lock is held for writing, not for reading
- * @fast: the fast handler runs, with IRQs off
- * @walked: the fast handler has set all members up to @page, for the slow handler of the same exit
+ * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
+ * @walked: the fast handler has set all members up to @page, for shadow_page_fault() (the slow
+ *	handler) on the same exit
  * @missed: the fast handler has found that hostmem_get_fast() fails for the page
  * @unlinked: the fast handler has found that mmu->lock has to be held for writing
- * @gen: generation of the slots with which the fast handler has set the members; valid if @walked
+ * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */
@@ -305,12 +308,12 @@ struct shadow_vcpu {
 	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
-	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers + 1 of MMIO, 0: none */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
 /**
- * shadow_forget_walk() - discard the fast handler's walk, as root or paging mode of the vCPU change
+ * shadow_forget_walk() - discard the fast handler's walk: the vCPU's root or paging mode changes
  */
 static inline void shadow_forget_walk(struct shadow_vcpu *sv)
 {
@@ -510,8 +513,8 @@ static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int si
  * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
  * @size: size in bytes of the entry at @gpa
  *
- * Return: true, with mmu->lock held for reading until shadow_mark_end(): no shadow table depends on
- *	the bit, and none that does is made meanwhile
+ * Return: true, with mmu->lock held for reading until shadow_mark_end(): in no shadow table the bit
+ *	has another meaning, and no such table is made meanwhile
  */
 static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -546,7 +549,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
  */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
- * unsync_make_room() - synchronize some tables if a call of unsync_frame() would exceed the limit
+ * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
  * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
  *	have been synchronized or zapped
  */
@@ -582,9 +585,9 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
  * @gpa, @size: the entry's address, and its size in bytes
  *
- * A shadow table with entries of the same size does not depend on these bits. If the guest uses the
- * page also as a table with the other entry size, the bits have another meaning in that table.
- * Context: no lock.
+ * The entries of a shadow table whose guest entries have the same size stay correct when such a bit
+ * is set. If the guest uses the page also as a table with the other entry size, the bit has another
+ * meaning in that table. Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

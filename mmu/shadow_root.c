@@ -3,9 +3,9 @@
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
  * A table is found again by frame and role, so that nothing is rebuilt when the guest loads a CR3
- * value again. With a root that it has kept, the vCPU also saves this lookup under mmu->lock. Each
- * load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of CR3):
- * okvm does not record per root which flushes the guest has made.
+ * value again. If the vCPU has kept the root, it also saves this lookup, which takes mmu->lock.
+ * Each load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of
+ * the MOV CR3 operand): okvm does not record per root which flushes the guest has made.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>

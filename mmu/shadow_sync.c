@@ -287,7 +287,7 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /*
  * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
- * vCPU may see the write, flush its TLB, and use the old shadow entry again. This vCPU will not
+ * vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU will not
  * flush a second time, so that okvm has to flush if the VM has several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)

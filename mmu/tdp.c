@@ -7,9 +7,9 @@
  * writing, tables are removed. A removed table is freed after a flush of the TLBs and an RCU grace
  * period, as fault.c walks the tables without the lock.
  *
- * Upstream has a role, a hash list and a header structure for each table, which it shares with
- * shadow paging. In okvm a table of two-dimensional paging is a page without a header. Software
- * bits of the entry that points to a table hold what has to be known about the table.
+ * Upstream has a header structure (struct kvm_mmu_page) for each table, as in shadow paging. In
+ * okvm a table of two-dimensional paging is a page without a header. Software bits of the entry
+ * that points to a table hold what has to be known about the table.
  */
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -151,7 +151,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	/*
-	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * Mark the page dirty after the entry is set: a thread that clears the mark
 	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
 	 */
 	if (f->writable && f->slot)
@@ -363,7 +363,7 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	int level;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* The zap of the previous range was progress, so that the lock may be yielded here. */
+	/* The previous range is zapped, so that yielding the lock here cannot prevent progress. */
 	if (z->work && zap_should_yield(z))
 		zap_flush_and_yield(z);
 	/* Go from level 2 up: a table is removed when all tables below it are gone. */
@@ -404,7 +404,7 @@ static void zap_below(struct mmu_zap *z, struct iter *it)
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be freed. */
+	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be gone. */
 	it->gfn = end;
 	iter_restart(it);
 }

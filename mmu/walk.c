@@ -137,7 +137,7 @@ static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *re
 		return true;
 	if (access & WALK_FETCH)
 		return !path->exec || (!user && path->user && mode->smep);
-	/* SMAP: a supervisor accesses the data of a user page. */
+	/* SMAP: a supervisor-mode data access to a user page. */
 	if (!user && path->user && mode->smap)
 		return access & WALK_IMPLICIT || !regs->ac;
 	return false;

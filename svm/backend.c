@@ -37,7 +37,7 @@ MODULE_PARM_DESC(pause_filter_count, "SVM: PAUSEs that a loop may have");
 static unsigned short pause_filter_gap = 128;
 module_param(pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_gap, "SVM: most TSC ticks between two PAUSEs of a loop");
-/* The name of kvm_amd. */
+/* kvm_amd's name of the same parameter. */
 module_param_named(pause_filter_thresh, pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_thresh, "SVM: another name of pause_filter_gap");
 
@@ -99,7 +99,7 @@ static u32 caps_bits(void)
 {
 	u32 caps = svm_has(&svm_caps, SVM_FEAT_NPT) ? npt_bits() : 0;
 
-	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
+	/* Shadow paging sets the NX bit in its entries. On a CPU without NX the bit is reserved. */
 	if (boot_cpu_has(X86_FEATURE_NX))
 		caps |= OKVM_HW_SHADOW;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))

@@ -60,7 +60,7 @@ struct svm_caps {
 enum svm_caps_err {
 	SVM_CAPS_OK,
 	SVM_CAPS_NONE,		/* the CPU has no SVM */
-	SVM_CAPS_DISABLED,	/* firmware has disabled SVM and locked that */
+	SVM_CAPS_DISABLED,	/* firmware has disabled SVM and locked this setting */
 	SVM_CAPS_UNLOCKED,	/* SVM is disabled, but not locked */
 	SVM_CAPS_ASIDS,		/* the CPU has no ASID for guests */
 	SVM_CAPS_ENCRYPTED,	/* host memory is encrypted, which okvm does not support */

@@ -85,7 +85,10 @@ static void want(u32 words[MAX_INTERCEPT], unsigned int bit, bool on)
 		words[WORD(bit)] |= MASK(bit);
 }
 
-/* Add the intercepts that depend on the VM's capabilities, parameters and the guest's CPUID. */
+/*
+ * Add the intercepts that depend on the VM's capabilities, on module parameters, and on the guest's
+ * CPUID.
+ */
 static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
@@ -116,8 +119,8 @@ static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Return true if the guest's CR0 has other values than the VMCB's: CD and NW are 0 there, and with
- * shadow paging PG and WP are 1.
+ * Return true if the guest's CR0 differs from CR0 in the VMCB, where CD and NW are always 0, and
+ * with shadow paging PG and WP are always 1.
  */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
@@ -172,8 +175,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns (writes without exits): CR0.TS and CR0.MP, unless all writes to CR0
- * exit. The guest owns no bit of CR4.
+ * Set which bits the guest owns, that is, changes without an exit: CR0.TS and CR0.MP, unless all
+ * writes to CR0 exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -200,7 +203,7 @@ void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
 		svm_intercepts(vcpu);
 }
 
-/* Write the fields that never change. vCPU reset and the update functions write the others. */
+/* Initialize control fields. vCPU reset and the update functions write the other fields. */
 void svm_vmcb_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -222,7 +225,7 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 
 /* ---- page tables and TLB ---- */
 
-/* Return the depth of the walk that hardware makes from CR3 with CR0.PG = 1 and CR4.PAE = 1. */
+/* Return how many levels hardware walks. With shadow paging CR0.PG and CR4.PAE are always 1. */
 static int walk_depth(const struct vmcb_save_area *save)
 {
 	if (!(save->efer & EFER_LMA))
@@ -231,9 +234,9 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Write the shadow root to CR3, always: PDPTEs may have changed at the same address, and the clean
- * bit lets the CPU keep them. If hardware's walk began at a too high level, it would use guest
- * pages as tables.
+ * Write the shadow root to CR3 even if its address is the same: the PDPTEs there may have changed,
+ * and the clean bit would let the CPU keep the old ones. Hardware's walk must begin at the root's
+ * level: if it began at a higher level, it would use guest pages as tables.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {
@@ -278,7 +281,7 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return false;
 }
 
-/* Intercept writes to CR8 while an interrupt is pending that the TPR blocks. */
+/* Intercept writes to CR8 while the TPR blocks a pending interrupt. */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

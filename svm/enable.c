@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Enable and disable SVM on each CPU, the pages where VMRUN and VMSAVE save host state, and the
- * ASIDs.
+ * SVM on each CPU: how it is enabled and disabled, the pages where VMRUN and VMSAVE save host
+ * state, and the ASIDs.
  *
  * An ASID tags the translations in one CPU's TLB. Each CPU assigns its ASIDs to vCPUs in ascending
  * order. When all are used, a new generation begins: the whole TLB is flushed, and each vCPU gets a
@@ -29,7 +29,7 @@
  * @hsave: the host save area of VMRUN (VM_HSAVE_PA), in an undocumented format
  * @host: where VMSAVE saves the host state that VMRUN does not save
  * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
- * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects return predictions
+ * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects the host's return predictions
  * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next
  * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults

@@ -3,8 +3,9 @@
  * The checks of VMRUN (APM volume 2, "Canonicalization and Consistency Checks") as a table of
  * rules, to explain why the CPU has refused a VMCB. The CPU itself reports only VMEXIT_INVALID.
  *
- * The rules are pure: they get fields of the VMCB as an array of values, and the CPU as masks of
- * reserved bits. The table has no rules of features that okvm never enables (CET, SEV, AVIC).
+ * The rules are pure functions: struct svm_entry contains the values of the VMCB's fields, and what
+ * the rules need to know of the CPU. The table has no rules for features that okvm never enables
+ * (CET, SEV, AVIC).
  */
 #ifndef OKVM_SVM_ENTRY_CHECK_H
 #define OKVM_SVM_ENTRY_CHECK_H
@@ -12,9 +13,9 @@
 #include <linux/types.h>
 
 /*
- * The fields of the VMCB that the rules use: X(name, offset, size in bytes, host's). The value of
- * a host's field is an address of okvm's own structures, which userspace must not get; with shadow
- * paging CR3 is such an address.
+ * The fields of the VMCB that the rules use: X(name, offset, size in bytes, hosts). If hosts is
+ * true, the value is the address of one of okvm's own structures, which userspace must not get.
+ * CR3 is such an address with shadow paging.
  */
 #define SVM_ENTRY_FIELDS(X)				\
 	X(INTERCEPTS,		0x010, 4, false)	\

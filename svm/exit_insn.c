@@ -35,7 +35,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* VMMCALL is legal in real mode, but the decoder refuses VMMCALL and VMCALL there. */
+	/* The decoder refuses VMMCALL in real mode, where it is legal: use its fixed length. */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)
@@ -181,7 +181,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 	switch (vector) {
 	case X86_TRAP_PF:
 		if (unlikely(hw->host_apf)) {
-			/* The #PF comes from the host's own hypervisor. */
+			/* The host's own hypervisor has sent the #PF: wait for the page. */
 			host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
 			return OKVM_RESUME;
 		}

@@ -127,9 +127,9 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 }
 
 /*
- * Called if the emulator does not know the instruction in an interrupt shadow. Inject the NMI after
- * the next exit. The interrupt window makes an exit at the end of the shadow if RFLAGS.IF is 1
- * there.
+ * Called if the emulator does not know the instruction in an interrupt shadow: hardware executes
+ * it, and the NMI is injected after a later exit. If RFLAGS.IF is 1 at the end of the shadow, the
+ * interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -162,9 +162,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Called after an exit with an interrupted delivery, if VMRUN has injected an instruction's event.
- * If the delivery of the event is not complete, restore the instruction's RIP and return its
- * length. If RIP is in the event's handler, the delivery is complete: return 0.
+ * Called after an exit that has interrupted a delivery. If VMRUN has injected an instruction's
+ * event, and RIP shows that the event's handler has not begun, restore the instruction's RIP and
+ * return its length. Otherwise return 0.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

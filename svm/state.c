@@ -97,7 +97,7 @@ static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
 		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
 		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
-	/* The VMCB has the CPL in a field of its own, which must be SS.DPL. */
+	/* The VMCB has a field for the CPL, which must be equal to SS.DPL. */
 	if (seg == OKVM_SEG_SS)
 		hw->vmcb->save.cpl = var->dpl & 3;
 	svm_dirty(hw, SVM_CLEAN_SEG);
@@ -170,7 +170,7 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging AMD's CPUs read the PDPTEs from memory at each walk. */
+		/* With nested paging the CPU reads PDPTEs from memory at each walk: do so, too. */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;
@@ -183,8 +183,8 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /*
  * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so that okvm has to flush. With paging off, the guest's
- * accesses make TLB entries under its ASID, too.
+ * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because the
+ * guest's accesses make TLB entries under its ASID with paging off, too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
@@ -248,7 +248,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN requires EFER.SVME. The guest does not see it in vcpu->arch->efer. */
+	/* VMRUN requires EFER.SVME. The guest does not see it, as it reads vcpu->arch->efer. */
 	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	if (svm_is_shadow(vcpu))

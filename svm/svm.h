@@ -46,7 +46,7 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off: VMRUN was not executed */
-	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
@@ -64,13 +64,13 @@ struct okvm_hw_vcpu {
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
 	u32 event_info;		/* that event */
-	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
-	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
+	u8 soft_len;		/* length of the instruction that causes the event; 0: none does */
+	unsigned long soft_rip;	/* address of the instruction that causes the event */
 	bool nmi_masked;	/* NMIs are masked until IRET */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
-	bool step;		/* emulate to the end of the interrupt shadow: an NMI waits */
-	bool nmi_late;		/* emulation for @step failed: inject the NMI after the stay */
+	bool step;		/* an NMI waits: emulate the instruction in the interrupt shadow */
+	bool nmi_late;		/* @step was not possible: inject the NMI after a later exit */
 	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };
@@ -163,7 +163,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu);
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - inject a pending NMI later: hardware runs to the interrupt shadow's end */
+/** svm_nmi_late() - inject the NMI after a later exit: hardware executes the next instruction */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Additions to the kernel's <asm/svm.h>, which has the VMCB's layout: clean bits, the formats of
+ * Additions to the kernel's <asm/svm.h>, which defines the VMCB: clean bits, the formats of
  * EXITINFO1 and EXITINFO2, and SVM instructions (APM volume 2, chapter "Secure Virtual Machine").
  */
 #ifndef OKVM_SVM_VMCB_H
@@ -54,8 +54,8 @@ union svm_npf {
 		u64 reserved	: 1;
 		u64 fetch	: 1;
 		u64		: 27;
-		u64 final	: 1;	/* the access itself has faulted */
-		u64 table	: 1;	/* the walk of the guest's tables has faulted */
+		u64 final	: 1;	/* nested fault at the final guest-physical address */
+		u64 table	: 1;	/* nested fault at one of the guest's page tables */
 	};
 };
 

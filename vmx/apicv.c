@@ -133,9 +133,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	switch (what) {
 	case OKVM_APIC_PULL:
 		/*
-		 * With IRQs off a notification may be pending in the host's local APIC. The CPU
-		 * then processes the descriptor after VM entry. Do not empty the descriptor here:
-		 * Bochs 3.0 delivers vector 255 if the descriptor is empty.
+		 * With IRQs off, a posted-interrupt notification may be pending in the host's local
+		 * APIC. The CPU then processes the descriptor after VM entry. Do not empty the
+		 * descriptor here: Bochs 3.0 delivers vector 255 if the descriptor is empty.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);

@@ -39,7 +39,7 @@ OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
 OPTION(ple, opt_ple, "exits on PAUSE loops");
 
-/* The names of kvm_intel. */
+/* kvm_intel's names of the same parameters. */
 module_param_named(eptad, opt_ept_ad, bool, 0444);
 MODULE_PARM_DESC(eptad, "another name of ept_ad");
 module_param_named(enable_apicv, opt_apicv, bool, 0444);
@@ -225,12 +225,12 @@ static u32 vmx_caps_bits(void)
 	}
 	/*
 	 * Without self-snooping, host and guest may see different contents of a page that they
-	 * access with different memory types: then do not offer the guest's PAT.
+	 * access with different memory types: then the guest's PAT must not have effect.
 	 */
 	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
 	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
 		caps |= OKVM_HW_GUEST_PAT;
-	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
+	/* Shadow paging sets the NX bit in its entries. On a CPU without NX the bit is reserved. */
 	if (!boot_cpu_has(X86_FEATURE_NX))
 		caps &= ~OKVM_HW_SHADOW;
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))

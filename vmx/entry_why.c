@@ -134,7 +134,7 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_ENTRY,
 		.ndata = 3,
-		/* After VMfail the exit qualification is that of an earlier exit. */
+		/* After VMfail the exit qualification is that of an earlier exit: report 0. */
 		.data = { reason, exited ? vmx_qual(to_hw(vcpu)) : 0 },
 	};
 	const struct vmx_entry_rule *rule;

@@ -52,9 +52,9 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline. Either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over. In the second case end the stay, so that the host
-	 * takes interrupts.
+	 * The timer has expired before the deadline: either the time did not fit in the timer's 32
+	 * bits, or guest_time_bound is over. If this parameter is set, leave the loop of fast
+	 * exits, so that the host takes interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -67,8 +67,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
-	 * return.
+	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
+	 * may have to return.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }

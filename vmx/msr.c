@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * MSRs whose guest values are in hardware: VMCS fields and "user-return MSRs". The kernel itself
- * does not use the user-return MSRs, so that the host's values are restored only before userspace
+ * does not use the user-return MSRs, so the host's values need to be restored only before userspace
  * runs.
  */
 #include <linux/percpu.h>
@@ -24,7 +24,7 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* VM entry cannot load EFER: EFER.SCE is a user-return MSR */
+static bool uret_efer;		/* VM entry cannot load EFER: switch EFER.SCE like these MSRs */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
@@ -165,7 +165,7 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* Keep the host's CPUID_CLEAR: it affects the host's CPUID. okvm emulates the guest's. */
+	/* Keep the host's CPUID_CLEAR: it affects CPUID in the host; the guest's is emulated. */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];

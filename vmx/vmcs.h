@@ -151,7 +151,7 @@ failed:
  * @host_rsp: value of the VMCS field HOST_RSP
  * @flags: VMX_FRAME_*_BIT
  * @guest_spec: the guest's SPEC_CTRL, before VM entry and after VM exit
- * @host_spec: the host's SPEC_CTRL, read once per stay
+ * @host_spec: the host's SPEC_CTRL, read with IRQs off before the first VM entry
  */
 struct vmx_frame {
 	unsigned long host_rsp;

@@ -15,6 +15,7 @@
 #include "mmu/hw_ops.h"
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
+#include "vmx/perf.h"
 #include "vmx/vmcs.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
@@ -64,7 +65,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
 #define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at every entry: host MMIO is mapped */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at each entry: guest sees host MMIO */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -85,15 +86,15 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
-	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
 	int entry_cpu;
 
 	u32 todo;
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
-	bool walk_wp;		/* CR0.WP in vcpu->mmu->mode */
-	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
+	bool walk_wp;		/* the value of CR0.WP in vcpu->mmu->mode */
+	u8 uret_mask;		/* user-return MSRs (slots) that the guest can see */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
@@ -109,9 +110,9 @@ struct okvm_hw_vcpu {
 	u64 spec_ctrl;
 	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 	u64 uret[VMX_NR_URET];	/* the guest's values of the user-return MSRs */
-	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0: never */
+	u64 timer_tsc;		/* host TSC at which the preemption timer expires, ~0: never */
 	bool apicv;		/* virtual-interrupt delivery is on */
-	bool no_apic_window;	/* counted in okvm_hw_vm.without_window */
+	bool no_apic_window;	/* this vCPU is counted in okvm_hw_vm.without_window */
 
 	/* Accessed only while the vCPU is loaded. */
 	bool host_saved;	/* the host's segment state and MSRs are saved below */
@@ -121,6 +122,7 @@ struct okvm_hw_vcpu {
 
 	u16 vpid;
 	struct vmx_pi *pi;
+	struct vmx_perf perf;
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
@@ -323,11 +325,11 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_clear_injected() - clear what was injected: a VM entry has begun to deliver it */
+/** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
-/** vmx_events_cut_short() - inject the event in hw->idt_info again: its delivery caused the exit */
+/** vmx_events_cut_short() - inject the event again whose delivery was cut short (hw->idt_info) */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
-/** vmx_nmi_unblocked() - block NMIs again if a faulting IRET has unblocked them (@unblocked) */
+/** vmx_nmi_unblocked() - if a faulting IRET has unblocked NMIs (@unblocked), block them again */
 void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
 
 /* ---- state.c ---- */

@@ -20,27 +20,27 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
  * okvm_exit_to_cr3_fast() - Handle MOV to CR3 with shadow paging, IRQs off
- * Return: false if the slow handler must do it; nothing has changed then
+ * Return: false if okvm_exit_to_cr() must handle it; nothing has changed then
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 /**
  * okvm_exit_to_cr4_fast() - Handle a MOV to CR4 that changes PGE only, with IRQs off
  *
- * Kernels toggle CR4.PGE to flush the TLB. Return: false if the slow handler must do it
+ * Kernels toggle CR4.PGE to flush the TLB. Return: false if okvm_exit_to_cr() must handle it
  */
 bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_exit_from_cr() - MOV from control register @cr to general register @reg */
+/** okvm_exit_from_cr() - Emulate MOV from control register @cr to general register @reg */
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len);
 int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
 
 /**
- * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until the stay
- * ends
+ * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until
+ * stay_leave()
  *
- * Guests access several debug registers in a row. Return: true if the caller shall disable the
- * intercept of MOV DR
+ * Guests access several debug registers in a row, so this saves exits. Return: true if the caller
+ * shall disable the intercept of MOV DR
  */
 bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 /**

@@ -70,7 +70,7 @@ static inline void host_apf_wait(u32 *flags, u32 token) { }
 /**
  * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
  *
- * The hypervisor then fetches the page before it resumes the guest. Preemption is off.
+ * The hypervisor then fetches the page before it lets this CPU run on. Preemption is off.
  *
  * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
  */

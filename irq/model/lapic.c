@@ -156,7 +156,7 @@ static bool half_empty(const struct lapic *l, u32 reg)
 		 lapic_get(l, reg + 0x30));
 }
 
-/* Mostly no bit is set, so test for that first. The CPU may clear bits between test and scan. */
+/* Mostly no bit is set, so test for that first. The CPU may clear bits before scan_half(). */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
 	int vector = -1;
@@ -406,7 +406,7 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
 			/*
 			 * In TSC-deadline mode the write is ignored. But a CPU that virtualizes the
-			 * write has stored the value in the page before the VM exit.
+			 * write has stored the value in the page before the VM exit: clear it.
 			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;

@@ -4,8 +4,8 @@
  *
  * A struct lapic is plain data around the architectural 4 KiB register page. The model takes no
  * lock, arms no timer and has no access to the vCPU: a register write fills in a struct
- * lapic_effect, and the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream
- * KVM performs side effects in the middle of the register switch.
+ * lapic_effect, and the caller carries the effects out (irq/apic_regs.c, irq/apic_timer.c).
+ * Upstream KVM performs side effects in the middle of the register switch.
  *
  * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
  * cannot run), except lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest() and the
@@ -51,7 +51,7 @@ enum lapic_mode {
 	LAPIC_X2APIC	= 3,
 };
 
-/* Entries of the local vector table, in the order in which the version register counts them. */
+/* Entries of the local vector table. An APIC has the first lapic.nr_lvt of them (6 or 7). */
 enum lapic_lvt {
 	LAPIC_LVT_TIMER,
 	LAPIC_LVT_THERMAL,
@@ -351,7 +351,7 @@ static inline u8 lapic_get_cr8(const struct lapic *l)
 void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
 
 /**
- * lapic_set_irr() - request a vector (any CPU)
+ * lapic_set_irr() - request a vector; any CPU may call this
  * @l: the APIC
  * @vector: 0 to 255
  *
@@ -368,7 +368,7 @@ static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 }
 
 /**
- * lapic_set_tmr() - record the trigger mode of a vector's next interrupt (any CPU)
+ * lapic_set_tmr() - record the trigger mode of a vector's next interrupt; any CPU may call this
  * @l: the APIC
  * @vector: 0 to 255
  * @level: true for level-triggered
@@ -495,7 +495,7 @@ static inline bool lapic_msr_reads_clock(u32 msr)
 /* Messages */
 
 /**
- * lapic_accept() - receive one message at one APIC (any CPU)
+ * lapic_accept() - receive one message at one APIC; any CPU may call this
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
@@ -507,7 +507,7 @@ static inline bool lapic_msr_reads_clock(u32 msr)
 enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq);
 
 /**
- * lapic_local() - make the message of a local interrupt source (in the vCPU's thread)
+ * lapic_local() - make the message of a local interrupt source
  * @l: the APIC
  * @lvt: the source's LVT entry
  * @irq: filled in with the message for lapic_accept()
@@ -558,7 +558,7 @@ enum lapic_map_mode {
  * struct lapic_map - destination map: the APICs by destination; read-only after it is built
  * @max_id: highest index of @phys
  * @nr: number of entries in @all
- * @mode: LAPIC_MAP_* of all APICs; @flat and @cluster are valid if exactly one bit is set
+ * @mode: LAPIC_MAP_* of all APICs; @flat or @cluster is valid only if its bit alone is set
  * @phys_alias: two APICs have the same physical ID: every message needs a search
  * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
@@ -583,8 +583,8 @@ struct lapic_map {
 /**
  * struct lapic_dests - the destinations of a message
  * @slot: array of candidates
- * @mask: if @search is false: the destinations, as bits for the first 16 slots; no slot with a set
- *	bit is NULL
+ * @mask: if @search is false: bit n is 1 if @slot[n] (n below 16) is a destination; it is not NULL
+ *	then
  * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
@@ -618,11 +618,13 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
 
 /**
- * lapic_map_find() - find the candidates for a message (any CPU)
+ * lapic_map_find() - find the APICs that may be destinations of a message
  * @map: the map
  * @src: the sending APIC, NULL for a device
  * @irq: the message; its shorthand is not APIC_DEST_SELF
  * @out: result
+ *
+ * Context: any CPU.
  */
 void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 		    const struct lapic_irq *irq, struct lapic_dests *out);
@@ -644,7 +646,7 @@ static inline struct lapic *lapic_map_one(const struct lapic_map *map, const str
 }
 
 /**
- * lapic_match_dest() - is a message addressed to this APIC? (any CPU)
+ * lapic_match_dest() - is a message addressed to this APIC? Any CPU may call this
  * @t: the target
  * @src: the sender, NULL for a device
  * @irq: the message
@@ -831,8 +833,8 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: the timer's clock
  *
- * Return: as lapic_timer_current(), but 1 for a one-shot timer whose tick is not yet delivered, so
- * that lapic_timer_resume() can tell this from a delivered one.
+ * Return: as lapic_timer_current(), but 1 for a one-shot timer that has expired and whose tick is
+ * not yet delivered: to lapic_timer_resume(), 0 means that the tick was delivered.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 

@@ -69,7 +69,7 @@ svm_payload()
 	local kernel=$1 payload build test into upstream=kvm_amd
 	payload=$(new_payload payload)
 	build=$("$testbed/module" "$kernel") || return
-	make -s -C "$top/selftests" OUT="$step_dir/tests" >&2 || return
+	build_tests >&2 || return
 	hoststate_module "$kernel" >&2 || return
 	make -s -C "$top/tools/run" >&2 || return
 	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$top/build/tools/okvm-run" "$payload/"
@@ -82,7 +82,7 @@ svm_payload()
 	mkdir "$payload/more"
 	for test in $svm_tests $svm_more; do
 		case " $svm_tests " in *" $test "*) into=$payload ;; *) into=$payload/more ;; esac
-		strip -o "$into/$test" "$step_dir/tests/$test" || return
+		strip -o "$into/$test" "$tests_dir/$test" || return
 	done
 	svm_script >"$payload/run"
 	chmod +x "$payload/run"

@@ -55,7 +55,8 @@ static inline unsigned long okvm_shadow_cr4(const struct okvm_arch_vcpu *arch, u
  * okvm_shadow_efer() - Return EFER in hardware for shadow paging
  * @efer: the guest's EFER
  *
- * With CR0.PG = 1, VM entry on VMX requires LME == LMA. On SVM, LME = 1 would begin long mode.
+ * LME gets the value of LMA. CR0.PG is 1 in hardware, so LME without LMA would make VM entry fail
+ * on VMX, and begin long mode on SVM.
  */
 static inline u64 okvm_shadow_efer(u64 efer)
 {

@@ -32,7 +32,7 @@
 enum emul_rc {
 	/** @EMUL_OK: success. After emul_exec() see ctx.out: EMUL_OUT_AGAIN leaves RIP unchanged */
 	EMUL_OK,
-	/** @EMUL_FAULT: ctx.exc has an exception; the instruction or iteration has no effect */
+	/** @EMUL_FAULT: ctx.exc is the exception; the instruction or iteration has no effect */
 	EMUL_FAULT,
 	/** @EMUL_IO: userspace must do the access; call emul_exec() again after that */
 	EMUL_IO,
@@ -144,7 +144,7 @@ enum emul_access {
 
 /**
  * enum emul_sysop - operations of emul_ops.system
- * @EMUL_SYS_HLT: does nothing, but may fail; EMUL_OUT_HALT follows
+ * @EMUL_SYS_HLT: do nothing, or fail; on success emul_exec() sets EMUL_OUT_HALT
  * @EMUL_SYS_INVLPG: arg = linear address (canonical)
  * @EMUL_SYS_INVPCID: arg = type, arg2 = linear address of the 16-byte descriptor
  * @EMUL_SYS_WBINVD: also for WBNOINVD
@@ -158,9 +158,9 @@ enum emul_access {
  * @EMUL_SYS_XGETBV: arg = ECX; the result goes to *out
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
- * @EMUL_SYS_SWITCH_NMI: IRET has completed: NMIs are unblocked
- * @EMUL_SYS_VMX_SVM: a VMX, SVM or SMX instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM
- *	in memory order (0xMMxx0f). Most ops return emul_fault(ctx, #UD)
+ * @EMUL_SYS_SWITCH_NMI: IRET has completed: unblock NMIs
+ * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM in
+ *	memory order (0xMMxx0f). A caller that emulates none of them raises #UD by emul_fault()
  */
 enum emul_sysop {
 	EMUL_SYS_HLT,
@@ -370,7 +370,7 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  *	and @opsize_prefix
  * @vex_l: VEX.L: vectors of 256 bits
  * @vex_v: register that VEX.vvvv names; 0 if it names none
- * @seg: segment of the memory operand; before that is known the override or -1
+ * @seg: segment of the memory operand; until that is known, the segment override or -1
  * @has_modrm: there is a ModRM byte
  * @mod: ModRM.mod
  * @reg: ModRM.reg with REX.R
@@ -446,9 +446,9 @@ struct emul_exception {
 
 /**
  * struct emul_operand - operand of an instruction, private to emul_exec()
- * @kind: none, general register, memory, vector register, or a value
+ * @kind: none, general register, memory or a value (K_* in internal.h)
  * @bytes: size
- * @reg: number of the general, segment or control register
+ * @reg: number of the general register
  * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
  * @ea: offset within the segment
@@ -525,8 +525,8 @@ struct emul_task {
  * @next_rip: private: RIP to be committed
  * @flags: private: RFLAGS to be committed
  * @fx: private: x87 and SSE state that the instruction changes
- * @trap: private: a single-step trap follows; from TF before the instruction, but after SYSCALL
- *	from the new TF
+ * @trap: private: a single-step trap follows: TF was set before the instruction. SYSCALL and SYSRET
+ *	take the new TF instead
  */
 struct emul_ctx {
 	const struct emul_ops *ops;

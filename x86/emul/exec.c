@@ -403,7 +403,7 @@ static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 	return EMUL_OK;
 }
 
-/* Store dst.val. With LOCK: only if the memory still holds the loaded value, else EMUL_RETRY. */
+/* Store @op's value. With LOCK: only if memory still holds the loaded value, else EMUL_RETRY. */
 enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op)
 {
 	enum emul_rc rc;

@@ -403,7 +403,7 @@ enum emul_rc emul_op_maskmov(struct emul_ctx *ctx)
 	return rc ?: write_masked(ctx, &v, &mask, strip + 1, false);
 }
 
-/* One element of VMASKMOVxx. */
+/* Read or write one element for VMASKMOVxx; if @probe, only check that it can be written. */
 static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned int at,
 				   unsigned int size, bool store, bool probe)
 {

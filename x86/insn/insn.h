@@ -7,8 +7,9 @@
 
 /** enum okvm_emul_why - why an instruction is emulated; decides how a failure is handled */
 enum okvm_emul_why {
-	OKVM_EMUL_MMIO,		/* access to a guest-physical address without memory */
-	/* read of a guest-physical address without memory; write access was not checked */
+	/* access to an address without memory, or write to a page table that is shadowed */
+	OKVM_EMUL_MMIO,
+	/* read from an address without memory; write access was not checked */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
@@ -29,8 +30,8 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  * @may_write: the guest's page tables have been checked for write access; if false, the MOV may
  *	only read
  *
- * vm->srcu is held and IRQs are on. Return: false if another instruction is at RIP; nothing has
- * changed then
+ * vm->srcu is held and IRQs are on. Return: false if no such MOV is at RIP; nothing has changed
+ * then
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
@@ -58,7 +59,7 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected
  *
- * For guest state that hardware cannot run. vm->srcu is held and IRQs are on. Return: outcome
+ * Called if hardware cannot run the guest's state; vm->srcu held, IRQs on. Return: outcome
  */
 int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 /**
@@ -74,7 +75,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
 
-/** okvm_pio_trace() - Trace kvm_pio; @data has the first item at least */
+/** okvm_pio_trace() - Emit the tracepoint kvm_pio; @data contains at least the first item */
 void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in);
 
 /**

@@ -148,7 +148,7 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 	return okvm_guest_has(vcpu->vm, gpa, write);
 }
 
-/* A memory slot whose host page the VMM has not mapped counts as no memory. */
+/* Access memory at @gpa. Return: false if there is none, or none that the VMM has mapped */
 static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
 	if (!is_memory(vcpu, gpa, write))
@@ -191,8 +191,8 @@ static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *en
 }
 
 /*
- * Must the items of a batch be accessed one by one? Decide this once: a replay must make the same
- * accesses.
+ * Must the items of a batch be accessed one by one? Decide this once: if the instruction is
+ * executed again, it must make the same accesses.
  */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
@@ -294,7 +294,7 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc != EMUL_OK)
 		return rc;
-	/* The locked exchange has failed before: a replay must get the same result. */
+	/* An earlier execution found a value other than @old: do not compare again. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (!entry->done && access_first(entry) == len) {

@@ -7,7 +7,8 @@
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
- * cannot map. So this path is only for an address that must be the operand's: see direct_fits().
+ * and NPT cannot map. So this path is only for an address that must be the operand's: see
+ * direct_fits().
  */
 #include <linux/mm.h>
 
@@ -58,10 +59,10 @@ static bool direct_can(struct okvm_emulation *e)
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
 		return false;
-	/* A load caused the exit, but another vCPU may have changed it into a store. */
+	/* The exit was for a load, but another vCPU may have changed the instruction to a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* No device: the VMM backs this address with memory that EPT cannot map. */
+	/* No device: the VMM backs this address with memory that EPT and NPT cannot map. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
@@ -185,7 +186,7 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* Like a fault, this VM exit has set RF; the end of the instruction clears RF. */
+	/* This VM exit, like a fault, may have set RF. The end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);

@@ -112,28 +112,76 @@ TEST(the_callback_comes_before_the_hardware_is_on)
 	probes_end();
 }
 
-static int load(const char *path)
+static int load(const char *path, const char *params)
 {
 	int fd = open(path, O_RDONLY), ret;
 
 	if (fd < 0)
 		test_skip("no %s in this machine", path);
-	ret = syscall(SYS_finit_module, fd, "", 0);
+	ret = syscall(SYS_finit_module, fd, params, 0);
 	close(fd);
 	return ret;
 }
 
 /* kvm.ko needs irqbypass.ko, which may be loaded already. */
-static void load_kvm(void)
+static void load_kvm(const char *params)
 {
 	if (!access("/modules/irqbypass.ko", R_OK))
-		load("/modules/irqbypass.ko");
-	REQUIRE(load("/modules/kvm.ko") == 0);
+		load("/modules/irqbypass.ko", "");
+	REQUIRE(load("/modules/kvm.ko", params) == 0);
 }
 
 static void unload(const char *name)
 {
 	EXPECT_EQ(syscall(SYS_delete_module, name, O_NONBLOCK), 0);
+}
+
+/* Newer modules switch the hardware on at once without this. Older ones do not know it. */
+#define IDLE	"enable_virt_at_load=0"
+
+static const char *module_path(void)
+{
+	const char *path = test_on_svm() ? "/modules/kvm_amd.ko" : "/modules/kvm_intel.ko";
+
+	if (access(path, R_OK))
+		test_skip("no %s in this machine", path);
+	return path;
+}
+
+static void unload_all(void)
+{
+	unload(test_on_svm() ? "kvm_amd" : "kvm_intel");
+	unload("kvm");
+}
+
+/* Upstream's module comes and goes while okvm has a VM. */
+static void come_and_go(const char *params)
+{
+	const char *path = module_path(), *text;
+	struct vm vm;
+
+	probes_begin();
+	vm_create(&vm, 0);
+	LOAD16(&vm, outs);
+	probes_read();
+	load_kvm(params);
+	if (load(path, "")) {
+		/* It wants the hardware at once. okvm has its callback again. */
+		text = probes_read();
+		EXPECT_EQ(count(text, " clear: ", true), 1);
+		unload("kvm");
+	} else {
+		text = probes_read();
+		EXPECT_EQ(count(text, " set: ", true), 0);
+		EXPECT_EQ(count(text, " clear: ", true), 1);
+		unload_all();
+		text = probes_read();
+		EXPECT_EQ(count(text, " clear: ", true), 0);
+	}
+	EXPECT_EQ(count(text, " set: ", true), 1);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+	probes_end();
 }
 
 /*
@@ -142,59 +190,23 @@ static void unload(const char *name)
  */
 TEST(upstreams_module_finds_no_callback_and_leaves_okvm_its_own)
 {
-	const char *name = test_on_svm() ? "kvm_amd" : "kvm_intel";
-	const char *text;
-	char path[64];
-	struct vm vm;
-
-	snprintf(path, sizeof(path), "/modules/%s.ko", name);
-	if (access(path, R_OK))
-		test_skip("no %s in this machine", path);
-	probes_begin();
-	vm_create(&vm, 0);
-	LOAD16(&vm, outs);
-	probes_read();
-	load_kvm();
-	if (load(path)) {
-		/* Newer kernels' modules want the hardware at once. okvm has its callback again. */
-		text = probes_read();
-		EXPECT_EQ(count(text, " set: ", true), 1);
-	} else {
-		text = probes_read();
-		EXPECT_EQ(count(text, " set: ", true), 0);
-		EXPECT_EQ(count(text, " clear: ", true), 1);
-		EXPECT_EQ(count(text, " set: ", false), test_on_svm() ? 0 : 1);
-		unload(name);
-		text = probes_read();
-		EXPECT_EQ(count(text, " set: ", true), 1);
-		EXPECT_EQ(count(text, " clear: ", true), 0);
-	}
-	unload("kvm");
-	run_out(&vm, 0x10);
-	vm_destroy(&vm);
-	probes_end();
+	come_and_go("");
+	come_and_go(IDLE);
 }
 
 /* Upstream's module was there first. */
 TEST(okvm_gets_the_callback_when_upstreams_module_goes)
 {
-	const char *name = test_on_svm() ? "kvm_amd" : "kvm_intel";
-	const char *text;
-	char path[64];
+	const char *path = module_path();
 	struct vm vm;
 
-	snprintf(path, sizeof(path), "/modules/%s.ko", name);
-	if (access(path, R_OK))
-		test_skip("no %s in this machine", path);
-	load_kvm();
-	REQUIRE(load(path) == 0);
+	load_kvm(IDLE);
+	REQUIRE(load(path, "") == 0);
 	probes_begin();
 	vm_create(&vm, 0);
 	EXPECT_EQ(count(probes_read(), " set: ", true), 0);
-	unload(name);
-	text = probes_read();
-	EXPECT_EQ(count(text, " set: ", true), 1);
+	unload_all();
+	EXPECT_EQ(count(probes_read(), " set: ", true), 1);
 	vm_destroy(&vm);
-	unload("kvm");
 	probes_end();
 }

@@ -130,7 +130,7 @@ extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
 /** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? Not if the guest polls (POLL_CONTROL). */
+/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? No if the guest polls (POLL_CONTROL) */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**

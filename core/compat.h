@@ -160,7 +160,7 @@ static inline unsigned long okvm_host_cr4(void)
 #endif
 }
 
-/* Save the host's own breakpoints before the guest runs, and restore them after. IRQs are off. */
+/* Save the host's breakpoints before the guest runs, restore them after. Called with IRQs off. */
 #include <asm/debugreg.h>
 static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
 {
@@ -503,7 +503,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
-/** okvm_complete_vector() - send EOI for an interrupt whose handler was not called; IRQs are off */
+/** okvm_complete_vector() - send EOI, with IRQs off, for an interrupt without its handler's call */
 static inline void okvm_complete_vector(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -634,9 +634,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * Return the bits of EAX of CPUID leaf 80000021h according to the kernel's feature flags: CPUs
- * older than the leaf do not report the bits, and the kernel derives some of them from the
- * microcode's revision. Not every stable kernel has all feature names.
+ * Return EAX of CPUID leaf 80000021h as it follows from the kernel's feature flags. CPUID itself
+ * does not suffice: a CPU older than the leaf may have the features, and the kernel derives some of
+ * them from the microcode's revision. Each #ifdef below tests a name that some stable kernels lack.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {

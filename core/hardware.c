@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback on the CPU that goes offline, with IRQs off. It belongs to a "dying" state,
- * because the dynamic "online" states are undone while the scheduler still moves tasks away: a vCPU
- * may be loaded on the CPU until the "dying" states.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline. It is for a "dying"
+ * state: while the dynamic "online" states are undone, the scheduler still moves tasks away, so a
+ * vCPU may be loaded on the CPU until the "dying" states.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -218,7 +218,7 @@ static int hw_cpu_dying(unsigned int cpu)
 	return 0;
 }
 
-/* Suspend: only the boot CPU is online, with IRQs off. */
+/* Suspend the host. Only the boot CPU is online, and IRQs are off. */
 static int hw_suspend(OKVM_SYSCORE_ARG)
 {
 	hw_disable_all_this_cpu(NULL);

@@ -220,7 +220,7 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	lockdep_assert_held(&vm->slots_lock);
 	/* Release: earlier stores into the tree precede this count; pairs with okvm_slot_find(). */
 	smp_store_release(&slots->stores, slots->stores + 1);
-	/* The count grows before readers can see the store into the tree. */
+	/* Readers must see the new count before they can see the store into the tree. */
 	smp_wmb();
 	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
 }
@@ -298,8 +298,8 @@ err_reserve:
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
  * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old stays in slots->by_hva until no page table maps its memory, so that the MMU
- * notifier still finds it.
+ * nothing). @old is in slots->by_hva until no page table maps its memory, so the MMU notifier
+ * still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -534,8 +534,8 @@ struct slot_set {
 };
 
 /*
- * Frames [@at, @last] of slot @old, all of which are in slot @new after the change. @new is NULL if
- * they are in no slot then.
+ * Frames @at to @last of slot @old. After the change of slots, all of them are in slot @new, or in
+ * no slot if @new is NULL.
  */
 struct slot_piece {
 	const struct okvm_memslot *old;

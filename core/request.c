@@ -70,7 +70,7 @@ static void request_ack(void *unused)
 {
 }
 
-void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait)
 {
 	struct okvm_vcpu *vcpu;
 	cpumask_var_t cpus;
@@ -81,6 +81,8 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 	mask_ok = wait && zalloc_cpumask_var(&cpus, GFP_ATOMIC | __GFP_NOWARN);
 	me = get_cpu();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
+		if (!(vcpus & okvm_vcpu_bit(vcpu)))
+			continue;
 		okvm_request(req, vcpu);
 		if (!wait) {
 			okvm_vcpu_kick(vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics in debugfs: always in the folder okvm/, and while kvm.ko is not loaded also in the
- * folder kvm/, as kvm.ko has it, for the tools that read this folder.
+ * Statistics in debugfs: always in the folder okvm/. While kvm.ko is not loaded, okvm also makes
+ * the folder kvm/ that kvm.ko would make, for the tools that read it.
  *
  * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
  * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have
@@ -373,9 +373,10 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
  * Called in the process that opens the folder. No lock of the folder is held.
  *
  * A process that lists the folder holds the lock of the folder's inode while it writes names to its
- * own memory, and making a VM's folder needs the same lock. If a page fault on that memory never
- * ends, show_vm() waits for ever and holds show_lock. Therefore mutex_lock_killable() is used here:
- * processes that wait for show_lock can be killed.
+ * own memory. show_vm() makes a VM's folder inside that folder and needs the same lock. If a page
+ * fault on the process's memory never ends, show_vm() waits for the inode's lock for ever, and
+ * holds show_lock meanwhile. Use mutex_lock_killable() here, so that processes that wait for
+ * show_lock can be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)

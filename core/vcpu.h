@@ -66,7 +66,7 @@ enum okvm_req {
 	OKVM_REQ_STEAL,		/* update the steal-time record */
 	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
-	OKVM_REQ_EOI_EXIT,	/* report an EOI to userspace's IOAPIC */
+	OKVM_REQ_EOI_EXIT,	/* report an EOI to the VMM's IOAPIC */
 	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
@@ -211,7 +211,7 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 /**
  * okvm_vcpu_kick() - make the vCPU serve its requests soon
  *
- * Wakes the vCPU if it blocks; sends an IPI only if it is in guest mode.
+ * Wakes the vCPU if it blocks. Sends an IPI only if the vCPU is in guest mode.
  *
  * Context: any, IRQs may be off. Never sleeps.
  */
@@ -223,14 +223,34 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 /** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
+/*
+ * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. Only the
+ * bit of one vCPU may be cleared when a vCPU leaves the set.
+ */
+#define OKVM_VCPUS_OTHERS	BIT_ULL(63)
+#define OKVM_VCPUS_ALL		(~0ULL)
+
+/** okvm_vcpu_bit() - return the bit of @vcpu, which is online, in sets of vCPUs */
+static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->idx < 63 ? BIT_ULL(vcpu->idx) : OKVM_VCPUS_OTHERS;
+}
+
 /**
- * okvm_request_all() - send the same request to every vCPU of the VM
+ * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
+ * @vcpus: the set, bits as okvm_vcpu_bit() returns them
  * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
-void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait);
+void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
+
+/** okvm_request_all() - okvm_request_some() for every vCPU of the VM */
+static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+{
+	okvm_request_some(vm, req, OKVM_VCPUS_ALL, wait);
+}
 
 /** okvm_vcpu_load() - load the vCPU on the current CPU. The caller holds vcpu->mutex. */
 void okvm_vcpu_load(struct okvm_vcpu *vcpu);

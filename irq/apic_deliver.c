@@ -315,8 +315,8 @@ static int send_to(struct message *m, u32 slot)
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
 	/*
-	 * Only a device's message has a limit of kicks at once. An IPI needs none: IRQs are on when
-	 * a vCPU sends an IPI to many targets.
+	 * Limit the number of kicks at once, but only for a device's message. An IPI needs no
+	 * limit: IRQs are on when a vCPU sends an IPI to many targets.
 	 */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);

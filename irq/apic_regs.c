@@ -66,8 +66,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
 		/*
-		 * With its new value LINT0 may accept a pending PIC interrupt, or open an interrupt
-		 * window for userspace's PIC.
+		 * The new value of LINT0 may accept a pending interrupt of the PIC, or open an
+		 * interrupt window for the VMM's PIC.
 		 */
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}

@@ -78,7 +78,7 @@ struct okvm_irq_vm {
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
-	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of userspace's IOAPIC */
+	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of the VMM's IOAPIC */
 
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;
@@ -97,7 +97,7 @@ struct okvm_irq_vm {
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
-	/* @resample_lock guards resamplers and their lists. Taken outside @lock. */
+	/* @resample_lock guards resamplers and their lists. It is taken before @lock. */
 	struct mutex resample_lock;
 	struct list_head resamplers;
 

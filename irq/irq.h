@@ -135,7 +135,7 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 /** okvm_apic_timer_inject() - deliver the interrupt of a fired timer, for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
-/* VMX-preemption timer VM exit; IRQs may be off. */
+/* Handle a VM exit of the VMX-preemption timer. IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
 /* Switch to the hrtimer before the vCPU blocks; okvm_apic_timer_to_hw() switches back later. */
 void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);

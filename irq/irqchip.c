@@ -4,7 +4,7 @@
  *
  * A call into a model fills in a todo structure, which lists its side effects. Messages of the
  * IOAPIC to LAPICs are delivered under the lock, because the result changes the model. All other
- * effects follow without the lock, so that ack notifiers may raise lines again. Upstream KVM drops
+ * effects follow without the lock, so ack notifiers may raise lines again. Upstream KVM drops
  * and retakes its locks instead.
  */
 #include <linux/kernel.h>
@@ -19,7 +19,7 @@
 /* ---- the PIC pair ---- */
 
 /*
- * Number of vCPUs that pic_do() tests, as it may run with IRQs off; a work item tests the others.
+ * pic_do() tests only so many vCPUs: it may run with IRQs off. A work item tests the others.
  * Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16
@@ -380,7 +380,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has just published chips, it stores their EOI vectors itself. */
+	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, it stores the EOI vectors itself. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);

@@ -91,7 +91,7 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: no memory is there");
 	vapic_watch(apic);
 	apic->vapic = true;
-	/* Make the next VM entry write the word. */
+	/* Make the next VM entry write the word at this address. */
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;
 }

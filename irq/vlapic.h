@@ -86,7 +86,7 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
 
 /* vapic.c */
 
-/** okvm_apic_vapic_destroy() - stop watching exits, as the vCPU is destroyed */
+/** okvm_apic_vapic_destroy() - stop watching exits, because the vCPU is destroyed */
 void okvm_apic_vapic_destroy(struct okvm_apic *apic);
 
 /* apic_timer.c */

@@ -79,7 +79,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 /**
  * okvm_mmu_fault_fast() - handle an EPT violation or nested page fault by changing only a leaf
  *
- * Takes no lock, IRQs off. Return: true if the guest can repeat the access; false if
+ * Called with IRQs off; takes no lock. Return: true if the guest can repeat the access; false if
  * okvm_mmu_fault() has to be called
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
@@ -137,7 +137,10 @@ enum okvm_invalidation {
  * Context: the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
  */
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
-/** okvm_mmu_invlpg_fast() - do INVLPG, IRQs off. Return: false: call okvm_mmu_invalidate() */
+/**
+ * okvm_mmu_invlpg_fast() - do INVLPG with IRQs off
+ * Return: false if nothing was done: call okvm_mmu_invalidate()
+ */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
 /**

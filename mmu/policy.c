@@ -43,8 +43,8 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		return;
 	}
 	/*
-	 * Four levels translate 48 bits. Use five levels only for wider addresses, as each walk
-	 * takes longer.
+	 * Four levels translate 48 bits. Use five levels only for wider addresses, because
+	 * each walk of five levels takes longer.
 	 */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);

@@ -75,18 +75,18 @@ struct mmu_policy {
 	void (*unload)(struct okvm_vcpu *vcpu);
 	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* page_fault() with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW */
+	/* As page_fault(), with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW. */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
-	/* cr3_loaded() with IRQs off, not with PAE. Return: false if nothing was done */
+	/* As cr3_loaded(), with IRQs off; not for PAE paging. Return: false if nothing was done */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
 	/* Flush translations of linear addresses for the guest, see okvm_mmu_invalidate(). */
 	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			   gva_t gva);
-	/* INVLPG with IRQs off. Return: false if nothing was done, and invalidate() is needed */
+	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);

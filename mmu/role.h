@@ -25,8 +25,8 @@
  *    20    passthrough   the root is the guest's own table (reserved for later: always 0)
  *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
- * The role of a direct table with write access contains only level, access, direct and smm, so that
- * all paging modes share the table. Without write access, CR0.WP influences the leaves, so the role
+ * The role of a direct table with write access contains only level, access, direct and smm, so all
+ * paging modes share the table. Without write access, CR0.WP influences the leaves, so the role
  * also contains wp, smep_nowp and smap_nowp.
  */
 #ifndef OKVM_MMU_ROLE_H
@@ -112,8 +112,8 @@ static inline unsigned int role_entry_size(u32 role)
 u32 role_root(const struct walk_mode *mode, u64 gva);
 
 /**
- * role_child() - return the role of the table for @gva that is one level below a table of @role
- * @access: what all guest entries above the child allow (enum shadow_access)
+ * role_child() - return the role of the next table on the way to @gva, below a table of @role
+ * @access: accesses (enum shadow_access) that all guest entries above the next table allow
  */
 u32 role_child(u32 role, u8 access, u64 gva);
 

@@ -29,7 +29,7 @@
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
  * guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the shadow
  * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
- * table is compared first, as the guest need not flush addresses that this parent makes present.
+ * table is compared first, because the guest need not flush addresses that this parent maps.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
@@ -37,6 +37,15 @@
  * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
  * always needs a flush. sh->epoch counts flushes of the whole VM, and each block records the value
  * of sh->epoch at its last drop: the block is stale as long as sh->epoch has this value.
+ *
+ * Who has to flush: a vCPU's TLBs contain only translations of its present root, as the load of a
+ * root flushes them all before the vCPU enters the guest again. Each top table records the vCPUs
+ * whose present root it belongs to (table->vcpus). After an entry was cleared or write-protected,
+ * shadow_left() adds the vCPUs of all top tables that lead to the entry to sh->stale. A flush goes
+ * to the vCPUs in sh->stale and empties it. A vCPU that leaves a root removes itself from sh->stale
+ * and from the root's top tables. It loads roots without mmu->lock: either shadow_left() sees the
+ * vCPU in a top table, or the vCPU sees the change of the entry, because each of the two writes
+ * first and then reads.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
  * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
@@ -81,23 +90,28 @@
 #define SHADOW_MAX_LEVEL	2
 /*
  * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
- * of a VM (a flush by the guest may have to compare all out-of-sync tables). The userspace test
- * defines smaller values.
+ * of a VM (a flush by the guest may have to compare all out-of-sync tables). After SHADOW_HOPS
+ * steps upwards from a table, assume that every root leads to the table. The userspace test defines
+ * smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
 #define SHADOW_SAME		255
 #define SHADOW_UNSYNC		512
+#define SHADOW_HOPS		64
 #endif
 
 /**
- * struct shadow_link - puts one shadow entry into the chain of its target; table->link[i]
+ * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
- * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is set for an
- *	entry that is in a chain, the other fields for a leaf or an MMIO entry.
+ * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is valid for
+ *	an entry that is in a chain; frame, LINK_SET and access are valid for a leaf or MMIO entry.
+ *
+ * The target of an entry is the lower shadow table to which it points, or, for a leaf, the frame
+ * (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
  *
  * A new link is added at the head, with a depth one more than the depth of the former head (0 in
- * an empty chain). Links may be removed later, so that the depth is an upper bound of the number of
+ * an empty chain). Links may be removed later, so the depth is an upper bound of the number of
  * links that follow.
  */
 struct shadow_link {
@@ -136,6 +150,7 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
+ * @vcpus: set of the vCPUs whose present root has this table as a top table; changed without lock
  * @writes: emulated writes to the guest's table since a fault last went through this table
  * @born: value of sh->zaps when the table was made
  * @used: a fault went through this table since shadow_reclaim() last looked at it
@@ -157,6 +172,7 @@ struct shadow_table {
 	u32 id;
 	u32 parents;
 	u32 roots;
+	atomic64_t vcpus;
 	u32 writes;
 	u64 born;
 	bool used;
@@ -232,9 +248,14 @@ struct shadow_vm {
 	unsigned long max_tables;	/* KVM_SET_NR_MMU_PAGES; 0: see shadow_limit() */
 	unsigned long nr_nx_splits, nr_mmio;
 	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
-	u64 epoch;			/* count of flushes of the whole VM, from 1 */
+	u64 epoch;			/* count of calls of shadow_flush(), from 1 */
+	/*
+	 * Set of the vCPUs whose TLBs may hold translations that no entry has any more. vCPUs are
+	 * added with the lock held for writing. A vCPU removes itself without the lock.
+	 */
+	atomic64_t stale;
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* INVLPG must flush all, see shadow_drop(); also read without the lock */
+	bool wide;	/* INVLPG must flush everything, see shadow_drop(); also read unlocked */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
@@ -353,6 +374,45 @@ static inline struct shadow_table *table_below(u64 entry)
 	return (struct shadow_table *)page_private(virt_to_page(__va(entry & SPTE_ADDR)));
 }
 
+/**
+ * struct shadow_climb - a search for all tables above a table, by the lists of parents
+ * @at: by depth, the number of the next link to follow
+ * @hops: number of tables that climb_next() has returned
+ */
+struct shadow_climb {
+	u32 at[WALK_LEVELS + 1];
+	int depth;
+	unsigned int hops;
+};
+
+static inline struct shadow_climb climb_start(const struct shadow_table *t)
+{
+	return (struct shadow_climb){ .at = { t->parents } };
+}
+
+/**
+ * climb_next() - return the next table above the start, or NULL; some more than once
+ *
+ * A caller that finds @c->hops > SHADOW_HOPS stops and assumes the worst. Under mmu->lock
+ */
+static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shadow_climb *c)
+{
+	struct shadow_table *t;
+	u32 nr;
+
+	while (!c->at[c->depth]) {
+		if (!c->depth--)
+			return NULL;
+	}
+	nr = c->at[c->depth];
+	c->at[c->depth] = link_at(sh, nr)->next;
+	c->hops++;
+	t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+	if (c->depth < WALK_LEVELS)
+		c->at[++c->depth] = t->parents;
+	return t;
+}
+
 /* rmap.c */
 
 /**
@@ -370,7 +430,8 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
  *
- * TLBs may hold the old translation until the VM's next shadow_flush(). mmu->lock: write
+ * TLBs may hold the old translation until the VM's next shadow_flush(). The caller also calls
+ * shadow_left(). mmu->lock: write
  */
 static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
 {
@@ -411,7 +472,7 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
 /**
  * rmap_protect() - write-protect all leaves that map @gfn. mmu->lock: write
- * Return: true if the caller must flush, as a TLB may still allow writes
+ * Return: true if the caller must flush, because a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
 /** block_shadowed() - return the number of tables that shadow @gfn; @b is its block */
@@ -439,8 +500,8 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 
 /** shadow_fill_spare() - allocate spare tables for one fault. May sleep. Return: 0 or -ENOMEM */
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
-/** shadow_free_spare() - free the unused spare table @t. May sleep */
-void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
+/** shadow_free_table() - free @t, which no CPU walks and no list contains, or a spare table */
+void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
  * Return: the table, or NULL if the caller has to drop the lock and retry, because the struct
@@ -479,7 +540,14 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
 void shadow_zap_all(struct mmu_zap *z);
 /** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
-/** shadow_flush() - flush all TLBs of the VM and increment sh->epoch. mmu->lock: write */
+/**
+ * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
+ *
+ * Adds the vCPUs whose present root leads to @t to sh->stale. To be called after the change, which
+ * must be a full memory barrier, and before links to @t are cleared. mmu->lock: write
+ */
+void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
+/** shadow_flush() - flush the vCPUs in sh->stale and end all staleness. mmu->lock: write */
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
@@ -550,13 +618,14 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
- * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
- *	have been synchronized or zapped
+ * mmu->lock: write. Return: true if the caller has to walk again, because the table that it uses
+ *	may have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
-/** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
-void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
+/**
+ * sync_below() - synchronize @t and all tables below it, before @t gets a new parent
+ * mmu->lock: write
+ */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);

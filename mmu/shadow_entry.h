@@ -92,8 +92,9 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 /**
  * shadow_kernel_write() - is @access a supervisor's write that only CR0.WP = 0 allows?
  *
- * To allow such a write to a user page, the leaf has to be a supervisor page, which SMAP does not
- * protect. With CR4.SMAP the caller has to emulate the write instead.
+ * A leaf that allows such a write to a user page has to be a supervisor leaf. But SMAP does not
+ * stop supervisor accesses by a supervisor leaf, so with CR4.SMAP the caller has to emulate the
+ * write instead.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 

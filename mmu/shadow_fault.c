@@ -49,7 +49,7 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
-	/* The address of the next entry that the walk has read is in the table below. */
+	/* The next entry that the walk has read is an entry of the guest's next lower table. */
 	*gfn = f->path.at[level - 1] >> PAGE_SHIFT;
 }
 
@@ -124,7 +124,7 @@ static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 
 /*
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
- * user mode write to page tables in use, so that @gfn is probably reused as ordinary memory. But if
+ * user mode write to page tables in use, so @gfn is probably reused as ordinary memory. But if
  * @gfn is a page table in use, which another access of the same instruction needs, zapping and
  * shadowing could alternate for ever. The limit FAULT_GIVE_UP prevents this.
  */
@@ -313,9 +313,9 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. To be
- * called for each table of the descent: when the tables above were made, a frame of the large page
- * may have become shadowed, so that no large page may be mapped.
+ * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. Call
+ * this for each table of the descent: when the tables above were made, a frame of the large page
+ * may have become shadowed, and then no large page may be mapped.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -343,7 +343,7 @@ static int shadow_map(struct shadow_fault *f)
 
 	/*
 	 * If the root lacks the top table for f->gva, build the root anew. The guest has this table
-	 * by now, as the walk of the guest's tables has succeeded.
+	 * by now, because the walk of the guest's tables has succeeded.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -358,8 +358,8 @@ static int shadow_map(struct shadow_fault *f)
 			continue;
 		}
 		/*
-		 * If the guest changes its entry after this check, it must still flush its TLB, and
-		 * okvm then drops the shadow entry.
+		 * If the guest changes its entry after this check, the guest must still flush its
+		 * TLB, and okvm then drops the shadow entry.
 		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
@@ -458,7 +458,7 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Called each time mmu->lock is taken, as okvm_mmu_set_hole() may change the hole in between. */
+/* Call this each time mmu->lock is taken: okvm_mmu_set_hole() may change the hole in between. */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);
@@ -711,10 +711,10 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk: it was made for the same access,
- * the same generation of slots and, because of shadow_forget_walk(), the same root. The guest may
- * have changed its tables since the walk, as it may during the slow handler: map_same() compares
- * the entries under mmu->lock, and shadow tables that are linked follow the guest's changes.
+ * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
+ * the same access and the same generation of slots; shadow_forget_walk() ensures the same root. If
+ * the guest has changed its tables since the walk, no harm is done: map_same() compares the entries
+ * under mmu->lock, and shadow tables that are linked follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)

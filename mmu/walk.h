@@ -101,7 +101,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the access is denied: #PF with walk_fault.error_code */
 	WALK_MEMORY,		/* no memory at a table's address, or an entry cannot be written */
-	WALK_AGAIN,		/* given up as other CPUs keep changing the tables: no #PF */
+	WALK_AGAIN,		/* given up because other CPUs keep changing the tables: no #PF */
 };
 
 /**

@@ -14,6 +14,7 @@
 
 #include "core/backend.h"
 #include "svm/svm.h"
+#include "x86/cpu/event.h"
 #include "x86/stay.h"
 
 struct svm_caps svm_caps;
@@ -30,6 +31,7 @@ OPTION(decode_assists, opt_decode, "SVM: the CPU tells an instruction's operands
 OPTION(flush_asid, opt_flush_asid, "SVM: one vCPU's translations can be flushed alone");
 OPTION(vmcb_clean, opt_clean, "SVM: the CPU may keep parts of a VMCB");
 OPTION(pause_filter, opt_pause, "SVM: exits on PAUSE loops");
+OPTION(tsc_scaling, opt_tsc_scaling, "SVM: guests may have a TSC of another frequency");
 
 static unsigned short pause_filter_count = 3000;
 module_param(pause_filter_count, ushort, 0444);
@@ -48,6 +50,8 @@ static u32 features_allowed(void)
 	return SVM_FEAT_SPEC_CTRL | (opt_npt ? SVM_FEAT_NPT : 0) |
 	       (opt_nrips ? SVM_FEAT_NRIPS : 0) | (opt_decode ? SVM_FEAT_DECODE : 0) |
 	       (opt_flush_asid ? SVM_FEAT_FLUSH_ASID : 0) | (opt_clean ? SVM_FEAT_CLEAN : 0) |
+	       (okvm_vnmi ? SVM_FEAT_VNMI : 0) |
+	       (opt_tsc_scaling && boot_cpu_has(X86_FEATURE_TSCRATEMSR) ? SVM_FEAT_TSC_RATIO : 0) |
 	       (opt_pause && pause_filter_count ? SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP : 0);
 }
 
@@ -110,6 +114,8 @@ static u32 caps_bits(void)
 		caps |= OKVM_HW_RDTSCP;
 	if (boot_cpu_has(X86_FEATURE_UMIP))
 		caps |= OKVM_HW_UMIP;
+	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
+		caps |= OKVM_HW_TSC_SCALING;
 	return caps;
 }
 
@@ -228,6 +234,8 @@ static void svm_kick(struct okvm_vcpu *vcpu, int cpu)
 
 static const struct okvm_cpu_ops svm_cpu_ops = {
 	.hypercall = { 0x0f, 0x01, 0xd9 },
+	.tsc_int_bits = 8,
+	.tsc_frac_bits = SVM_TSC_RATIO_BITS,
 	.vcpu_create = svm_vcpu_create,
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,

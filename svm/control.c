@@ -138,7 +138,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an in-kernel local APIC, userspace has to see writes to CR8: let all exit. */
+	/* Without an in-kernel local APIC, the VMM has to see writes to CR8: intercept all. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);
@@ -185,20 +185,28 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr4_guest_owned = 0;
 }
 
-void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+static void update_tsc(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
+	svm_dirty(hw, SVM_CLEAN_CONTROL);
+	/* The vCPU is loaded: on the same CPU svm_vcpu_load() does not load its ratio again. */
+	preempt_disable();
+	svm_tsc_ratio_load(vcpu);
+	preempt_enable();
+}
+
+void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+{
 	if (what & OKVM_ICPT_MSRS)
 		svm_msrpm_update(vcpu);
 	if (what & OKVM_ICPT_DEBUG)
 		update_guest_dr7(vcpu);
 	if (what & OKVM_ICPT_CR)
 		update_cr_masks(vcpu);
-	if (what & OKVM_ICPT_TSC) {
-		hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
-		svm_dirty(hw, SVM_CLEAN_CONTROL);
-	}
+	if (what & OKVM_ICPT_TSC)
+		update_tsc(vcpu);
 	if (what != OKVM_ICPT_TSC)
 		svm_intercepts(vcpu);
 }
@@ -211,7 +219,9 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(hw->msrpm);
-	control->int_ctl = V_INTR_MASKING_MASK;
+	control->int_ctl = V_INTR_MASKING_MASK |
+			   (svm_has(&svm_caps, SVM_FEAT_VNMI) ? SVM_V_NMI_ENABLE : 0);
+	hw->nmi_lent = false;
 	if (!svm_is_shadow(vcpu))
 		okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))

@@ -18,10 +18,11 @@
  * CR3 is such an address with shadow paging.
  */
 #define SVM_ENTRY_FIELDS(X)				\
-	X(INTERCEPTS,		0x010, 4, false)	\
+	X(INTERCEPTS,		0x00c, 8, false)	\
 	X(IOPM_BASE_PA,		0x040, 8, true)		\
 	X(MSRPM_BASE_PA,	0x048, 8, true)		\
 	X(GUEST_ASID,		0x058, 4, false)	\
+	X(INT_CTL,		0x060, 4, false)	\
 	X(NP_ENABLE,		0x090, 8, false)	\
 	X(EVENTINJ,		0x0a8, 8, false)	\
 	X(N_CR3,		0x0b0, 8, true)		\
@@ -83,7 +84,7 @@ struct svm_entry_rule {
 	bool (*broken)(const struct svm_entry *e);
 };
 
-#define SVM_NR_RULES	19
+#define SVM_NR_RULES	20
 
 extern const struct svm_entry_rule svm_entry_rules[SVM_NR_RULES];
 

@@ -20,7 +20,7 @@
 #include "x86/fast.h"
 #include "x86/run.h"
 
-/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
+/* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 /*
  * Return true if a fast handler must not skip the instruction: the next RIP is unknown, or
@@ -50,8 +50,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * svm_traps() for IN and OUT: as every CPU reports their next RIP (EXITINFO2), check only
- * RFLAGS.TF.
+ * The svm_traps() of IN and OUT. Every CPU reports the next RIP of IN and OUT in EXITINFO2, so
+ * check only RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -305,7 +305,7 @@ static int exit_io(struct okvm_vcpu *vcpu)
 
 /*
  * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so that vm->srcu is not needed.
+ * not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
@@ -531,7 +531,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_VINTR:
 		return OKVM_RESUME;
 	case SVM_EXIT_INVLPG:
-		/* Without decode assists only the emulator finds the address. */
+		/* Without decode assists only the emulator can find the operand of INVLPG. */
 		return svm_has(&svm_caps, SVM_FEAT_DECODE) ?
 		       svm_exit_insn(vcpu) : okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 	case SVM_EXIT_CPUID:

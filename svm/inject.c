@@ -3,7 +3,8 @@
  * Inject events, and recover events whose delivery was interrupted by a #VMEXIT. x86/cpu/event.c
  * chooses the event.
  *
- * SVM has no NMI window and does not track the guest's NMI mask. Therefore IRET is intercepted and
+ * A CPU with virtual NMIs keeps the guest's NMI mask, and delivers a pending NMI when the guest can
+ * take it. Other CPUs have no NMI window and do not keep the mask. There IRET is intercepted and
  * emulated while NMIs are masked.
  */
 #include <asm/trapnr.h>
@@ -67,15 +68,30 @@ static void svm_inject_irq(struct okvm_vcpu *vcpu)
 			ev->irq.soft ? okvm_irq_len(ev) : 0);
 }
 
+/* Set or clear bits of int_ctl. */
+static void int_ctl_set(struct okvm_hw_vcpu *hw, u32 bits, bool on)
+{
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	control->int_ctl = on ? control->int_ctl | bits : control->int_ctl & ~bits;
+	svm_dirty(hw, SVM_CLEAN_TPR);
+}
+
 static void svm_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 {
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI)) {
+		int_ctl_set(to_hw(vcpu), SVM_V_NMI_MASKED, masked);
+		return;
+	}
 	to_hw(vcpu)->nmi_masked = masked;
 	svm_intercepts(vcpu);
 }
 
 static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 {
-	svm_set_nmi_masked(vcpu, true);
+	/* With virtual NMIs VMRUN masks further NMIs when it delivers this one. */
+	if (!svm_has(&svm_caps, SVM_FEAT_VNMI))
+		svm_set_nmi_masked(vcpu, true);
 	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
@@ -97,22 +113,38 @@ static void svm_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 
 static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 {
-	return to_hw(vcpu)->nmi_masked;
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI))
+		return hw->vmcb->control.int_ctl & SVM_V_NMI_MASKED;
+	return hw->nmi_masked;
 }
 
-/* Request a virtual interrupt of the highest priority: VINTR exits when the guest would take it. */
+/*
+ * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
+ * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
-	struct vmcb_control_area *control = &hw->vmcb->control;
-
 	if (on == hw->irq_window)
 		return;
 	hw->irq_window = on;
-	control->int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	int_ctl_set(hw, V_IRQ_INJECTION_BITS_MASK, false);
 	if (on)
-		control->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
-	svm_dirty(hw, SVM_CLEAN_TPR);
+		int_ctl_set(hw, V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK, true);
 	svm_intercepts(hw->vcpu);
+}
+
+/*
+ * Let the CPU deliver an NMI when the guest can take it, or no longer. The NMI stays in
+ * ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
+ */
+static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
+{
+	if (on == hw->nmi_lent)
+		return;
+	hw->nmi_lent = on;
+	int_ctl_set(hw, SVM_V_NMI_PENDING, on);
 }
 
 static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
@@ -120,7 +152,11 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* While NMIs are masked, the intercepted IRET is the window: nothing else is needed. */
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI)) {
+		lend_nmi(hw, nmi);
+		return;
+	}
+	/* While NMIs are masked, IRET exits, and the NMI is injected then: no more is needed. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);

@@ -51,7 +51,7 @@ static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			var->type |= 1;
 		break;
 	case OKVM_SEG_SS:
-		/* Clear B: on AMD CPUs, it stays set when a null selector is loaded into SS. */
+		/* Clear bit B: AMD CPUs keep it set when a null selector is loaded into SS. */
 		if (var->unusable)
 			var->db = 0;
 		var->dpl = save->cpl;
@@ -170,7 +170,7 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging the CPU reads PDPTEs from memory at each walk: do so, too. */
+		/* With nested paging the CPU reads PDPTEs from memory at each walk. Do so here. */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;
@@ -213,8 +213,8 @@ static void write_cr4(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.CD and NW are always 0 in the VMCB, as hardware would not cache the guest's accesses
- * otherwise. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
+ * CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache the guest's
+ * accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
  * Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
@@ -248,7 +248,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN requires EFER.SVME. The guest does not see it, as it reads vcpu->arch->efer. */
+	/* VMRUN requires EFER.SVME. The guest does not see it: RDMSR returns vcpu->arch->efer. */
 	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	if (svm_is_shadow(vcpu))

@@ -263,7 +263,7 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The x2APIC registers whose value is in the virtual-APIC page, so that the guest may read them
+ * The x2APIC registers whose value is in the virtual-APIC page, so the guest may read them
  * without exits. The timer's current count is not one of them.
  */
 static const struct {

@@ -15,6 +15,7 @@
 
 #include "core/backend.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 #include "x86/stay.h"
 
 struct vmx_caps vmx_caps;
@@ -35,7 +36,6 @@ OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
 /* APICv is off by default: it is tested on emulated CPUs only (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
-OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
 OPTION(ple, opt_ple, "exits on PAUSE loops");
 
@@ -99,7 +99,7 @@ static u32 options_allowed(void)
 	       (opt_vpid ? VMX_OPT_VPID : 0) | (opt_unrestricted ? VMX_OPT_UNRESTRICTED : 0) |
 	       (opt_tpr ? VMX_OPT_TPR_SHADOW : 0) | (opt_flex ? VMX_OPT_FLEXPRIORITY : 0) |
 	       (opt_apicv ? VMX_OPT_APICV : 0) | (opt_posted ? VMX_OPT_POSTED : 0) |
-	       (opt_vnmi ? VMX_OPT_VNMI : 0) | (opt_timer ? VMX_OPT_TIMER : 0) |
+	       (okvm_vnmi ? VMX_OPT_VNMI : 0) | (opt_timer ? VMX_OPT_TIMER : 0) |
 	       (opt_ple && ple_gap ? VMX_OPT_PLE : 0);
 }
 
@@ -315,7 +315,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	/* Allocate a whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
+	/* Allocate a whole page for the 64 bytes of the descriptor: see struct vmx_pi. */
 	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!hw->pi || vmcs_alloc(&hw->vmcs))
 		goto err_hw;
@@ -375,6 +375,8 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 
 static const struct okvm_cpu_ops vmx_cpu_ops = {
 	.hypercall = { 0x0f, 0x01, 0xc1 },
+	.tsc_int_bits = 16,
+	.tsc_frac_bits = 48,
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,

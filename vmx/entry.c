@@ -41,7 +41,7 @@ static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned l
 	}
 }
 
-/* Caller has IRQs off. */
+/* Called with IRQs off. */
 static void host_state_save(struct okvm_hw_vcpu *hw)
 {
 	current_save_fsgs();
@@ -202,7 +202,7 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * Update GUEST_CR4, as the guest runs with the host's CR4.MCE. Use okvm_cr4(),
+		 * Update GUEST_CR4: the guest runs with the host's CR4.MCE. Use okvm_cr4(),
 		 * because the guest-owned bits are up to date in the VMCS only.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
@@ -258,11 +258,11 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/* VM exits clear DEBUGCTL: save it with IRQs off, as perf changes it in interrupts. */
+	/* VM exits clear DEBUGCTL. Save it with IRQs off, because perf changes it in interrupts. */
 	hw->host_debugctl = get_debugctlmsr();
 }
 
-/* Called with IRQs off, which stay off until perf_leave(): perf does not change its events then. */
+/* Called with IRQs off. They are off until perf_leave(), so perf does not change its events. */
 static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 {
 	struct vmx_perf *p = &hw->perf;

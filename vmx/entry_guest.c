@@ -385,7 +385,7 @@ static u32 rip_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule 
 
 /*
  * On a CPU with linear addresses of N bits, bits 63:N of RIP must be equal. They may differ from
- * bit N-1, so that RIP need not be canonical.
+ * bit N-1, so RIP need not be canonical.
  */
 static u32 rip_not_linear(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {

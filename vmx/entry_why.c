@@ -55,7 +55,7 @@ OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
 OKVM_EXPORT_FOR_KUNIT(vmx_enter);
 OKVM_EXPORT_FOR_KUNIT(vmx_exited);
 
-/* Read the VMCS. okvm never sets a VMCS link pointer, so that link_revision is not needed. */
+/* Read the VMCS. okvm never sets a VMCS link pointer, so link_revision is not needed. */
 static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 {
 	u32 field;

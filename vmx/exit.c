@@ -22,7 +22,7 @@ enum {
 	EXIT_ENQCMD = 72, EXIT_ENQCMDS = 73, EXIT_SEAMCALL = 76, EXIT_TDCALL = 77,
 };
 
-/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
+/* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 static const struct okvm_fast_ops vmx_fast_ops = {
 	.traps = vmx_single_steps,
@@ -86,7 +86,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 /*
  * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
  * exit, and its reason is in vcpu->requests. The vector's handler, sysvec_kvm_posted_intr_ipi(),
- * only counts, so that it need not run.
+ * only counts, so it need not run.
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -103,7 +103,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* The guest has lowered its TPR, so that a pending interrupt may be deliverable. */
+/* The guest has lowered its TPR, so a pending interrupt may be deliverable. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
@@ -111,7 +111,7 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* Use a switch statement: with retpolines, an indirect call costs more than its comparisons. */
+/* A switch statement: with retpolines, its comparisons cost less than an indirect call. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {
@@ -286,7 +286,7 @@ static bool reason_can_cut_delivery(u32 reason)
 
 /*
  * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so that vm->srcu is not needed.
+ * not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {

@@ -119,8 +119,8 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 }
 
 /*
- * Return the qualification as an error code of an x86 page fault. Bit 32: the access itself has
- * faulted; bit 33: the page walk has faulted.
+ * Return exit qualification @q as an error code of a #PF. Bit 32: the final access has faulted; bit
+ * 33: an access of the page walk has faulted.
  */
 static u64 ept_error_code(union qual_ept q)
 {
@@ -208,7 +208,7 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
 		/*
-		 * Load CR2 here, as stay_enter() does not run before the next VM entry, and
+		 * Load CR2 here: stay_enter() does not run before the next VM entry, and
 		 * stay_leave() reads the guest's CR2 from the register.
 		 */
 		native_write_cr2(vcpu->arch->cr2);
@@ -240,8 +240,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 }
 
 /*
- * Return true for a write to EOI. The written value does not matter, so that the instruction need
- * not be decoded. The SDM does not define the instruction length for this exit ("Information for VM
+ * Return true for a write to EOI. The written value does not matter, so the instruction need not be
+ * decoded. The SDM does not define the instruction length for this exit ("Information for VM
  * Exits Due to Instruction Execution"), but CPUs report it, and upstream relies on it, too.
  */
 static bool writes_eoi(union qual_apic q)

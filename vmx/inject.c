@@ -20,7 +20,7 @@
 
 /*
  * If HLT does not exit, the guest's activity state may be HLT at another VM exit. In this state VM
- * entry cannot inject most exceptions. As any delivered event ends HLT, set the state to active
+ * entry cannot inject most exceptions. Any delivered event ends HLT, so set the state to active
  * (SDM "Checks on Guest Non-Register State", "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)

@@ -30,7 +30,7 @@ struct uret_cpu {
 	u64 host[URET_SLOTS];
 	u64 now[URET_SLOTS];
 	bool host_read;		/* @host has been read on this CPU */
-	bool guests;		/* at least one MSR has a guest's value */
+	bool guests;		/* at least one MSR of this CPU has a guest's value */
 #ifdef CONFIG_USER_RETURN_NOTIFIER
 	struct user_return_notifier urn;
 	bool registered;
@@ -71,7 +71,7 @@ void vmx_uret_init(void)
 	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
 }
 
-/* Restore the host's values. Caller has IRQs off. */
+/* Restore the host's values. Called with IRQs off. */
 static void uret_restore(struct uret_cpu *c)
 {
 	unsigned int i;
@@ -94,7 +94,7 @@ static void uret_on_return(struct user_return_notifier *urn)
 	struct uret_cpu *c = container_of(urn, struct uret_cpu, urn);
 	unsigned long flags;
 
-	/* Disable IRQs, as an IPI may call vmx_uret_cpu_off(). */
+	/* Disable IRQs, because an IPI may call vmx_uret_cpu_off(). */
 	local_irq_save(flags);
 	if (c->registered) {
 		c->registered = false;
@@ -171,7 +171,7 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 	return hw->uret[slot];
 }
 
-/* Return false if the guest cannot read or use the MSR, so that it need not be loaded. */
+/* Return false if the MSR need not be loaded, because the guest cannot read or use it. */
 static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
 {
 	const struct okvm_arch_vcpu *arch = hw->vcpu->arch;

@@ -85,7 +85,7 @@ union qual_ept {
 		unsigned long			: 1;
 		unsigned long write		: 1;	/* includes setting A or D bits */
 		unsigned long fetch		: 1;
-		unsigned long permissions	: 3;	/* rights of the entry: R, W, X */
+		unsigned long permissions	: 3;	/* R, W, X: AND of all EPT entries used */
 		unsigned long			: 1;
 		unsigned long linear		: 1;	/* the linear address is valid */
 		unsigned long translated	: 1;	/* 0: access by the page walk */

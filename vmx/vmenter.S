@@ -75,7 +75,7 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro, as it tests the
+	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro: it tests the
 	 * feature bit that the kernel sets for Intel CPUs. In older kernels, the macro for VM
 	 * entries tests a bit that is set for AMD CPUs only.
 	 */
@@ -157,7 +157,7 @@ SYM_FUNC_END(vmx_enter)
 
 /*
  * Each vector has a stub that executes INT n. With "acknowledge interrupt on exit", the CPU has
- * acknowledged the interrupt at the local APIC, so that the kernel's handler has to run as if the
+ * acknowledged the interrupt at the local APIC, so the kernel's handler has to run as if the
  * interrupt had been delivered.
  */
 	.balign 16

@@ -43,7 +43,8 @@ extern struct vmx_params vmx_params;
 /**
  * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
  *
- * Allocated as a whole page, as some implementations need the descriptor page-aligned.
+ * The SDM requires an alignment of 64 bytes. A whole page is allocated, because some versions of
+ * Bochs require the alignment of a page.
  */
 struct vmx_pi {
 	u64 pir[4];
@@ -94,7 +95,7 @@ struct okvm_hw_vcpu {
 	u32 todo;
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
 	bool walk_wp;		/* the value of CR0.WP in vcpu->mmu->mode */
-	u8 uret_mask;		/* user-return MSRs (slots) that the guest can see */
+	u8 uret_mask;		/* bit mask of slots: user-return MSRs that the guest can see */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
@@ -311,7 +312,10 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - handle an APIC-write exit whose effects are short */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
-/** vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h). IRQs off */
+/**
+ * vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h)
+ * Called with IRQs off.
+ */
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
 /** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
@@ -359,7 +363,7 @@ DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
 /** vmx_uret_put() - restore the host's MSRs if the kernel has no user-return notifiers */
 void vmx_uret_put(void);
-/** vmx_uret_cpu_off() - restore the host's user-return MSRs on this CPU at once. IRQs off */
+/** vmx_uret_cpu_off() - restore this CPU's user-return MSRs at once. Called with IRQs off */
 void vmx_uret_cpu_off(void);
 
 /* ---- control.c ---- */

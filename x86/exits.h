@@ -2,7 +2,7 @@
 /*
  * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
  * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
- * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "IRQs off".
+ * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "with IRQs off".
  */
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
@@ -19,7 +19,7 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
- * okvm_exit_to_cr3_fast() - Handle MOV to CR3 with shadow paging, IRQs off
+ * okvm_exit_to_cr3_fast() - With shadow paging: handle MOV to CR3 with IRQs off
  * Return: false if okvm_exit_to_cr() must handle it; nothing has changed then
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handlers of VM exits that run with IRQs off and then enter the guest again, for both vendors.
- * Each fast_*() returns true if it has handled the exit. If it returns false, it has changed
- * nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler, exit_slow() in struct
- * okvm_stay_ops, must handle the exit. No function in this file sleeps.
+ * Handlers of fast exits, for both vendors. They run with IRQs off, and the guest is entered again
+ * after them. Each fast_*() returns true if it has handled the exit. If it returns false, it has
+ * changed nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler, exit_slow()
+ * in struct okvm_stay_ops, must handle the exit. No function in this file sleeps.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H

@@ -28,8 +28,8 @@ static __always_inline bool host_apf_possible(void)
 }
 
 /**
- * host_apf_take() - Read and clear the flags of a VM exit with #PF, IRQs off
- * Return: the flags; 0 if the guest raised the #PF
+ * host_apf_take() - Read and clear the flags of a VM exit with #PF
+ * Called with IRQs off. Return: the flags; 0 if the guest raised the #PF
  */
 static __always_inline u32 host_apf_take(void)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The x86 part of KVM_RUN: its begin and end, the work after blocking, and the serving of requests.
+ * The x86 part of KVM_RUN: its beginning and end, what follows blocking, and serving requests.
  */
 #include <asm/processor-flags.h>
 
@@ -241,7 +241,7 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	return !okvm_has_requests(vcpu);
 }
 
-/* ---- begin and end of KVM_RUN ---- */
+/* ---- beginning and end of KVM_RUN ---- */
 
 /*
  * Userspace with its own interrupt controller may inject an interrupt if the guest can take it at

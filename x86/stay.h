@@ -5,7 +5,7 @@
  * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
  * directly and inlines them.
  *
- * Each *_enter() function in this file has a *_leave() function. The leave functions run in the
+ * Each function *_enter in this file has a counterpart *_leave. The leave functions run in the
  * reverse order of the enter functions, except time_leave(), which comes last.
  *
  * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() sets
@@ -42,9 +42,12 @@
 				 _TIF_NOTIFY_RESUME)
 
 /**
- * struct okvm_stay_ops - a backend's functions for a stay; IRQs off unless a comment says otherwise
- * @instead: IRQs on: if hardware cannot run the guest in its state, emulate, store the outcome in
- *	*outcome and return true
+ * struct okvm_stay_ops - a backend's functions for a stay
+ *
+ * All are called with IRQs off, except @instead and @exit_slow.
+ *
+ * @instead: called with IRQs on: if hardware cannot run the guest in its state, emulate, store the
+ *	outcome in *outcome and return true
  * @event_waits: return true if the next VM entry injects an event
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
@@ -52,9 +55,9 @@
  * @enter: one VM entry and VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
- * @only_fast: return true if no function but @exit_fast handles the last exit
+ * @only_fast: return true if only @exit_fast handles the last exit
  * @exit_fast: handle the last exit; return false if that needs IRQs on
- * @exit_slow: IRQs on: handle the last exit and return an outcome
+ * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
  * @host_interrupt: run that interrupt's handler; IRQs are off again after it
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
@@ -324,15 +327,17 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
 }
 
 /**
- * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending, IRQs off
- * Return: true if no request is pending and the mode is IN_GUEST
+ * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending
+ * Called with IRQs off. Return: true if no request is pending and the mode is IN_GUEST
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
+/** okvm_watch_entry() - Emit a VM entry's tracepoints, note its time. Called with IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
- * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
+ * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time
+ *
+ * Called with IRQs off.
  * Return: true if @ops->exit_slow must handle the exit, because only it emits an enabled
  *	tracepoint, or because okvm_watch_left() must first read the word of KVM_SET_VAPIC_ADDR
  */
@@ -359,7 +364,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task on this CPU: that sets a thread flag, without IPI. */
+		/* A fast exit may wake a task on this CPU: that sets a thread flag without IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

@@ -150,7 +150,7 @@ struct okvm_pv_vcpu {
 	u64 steal_msr;
 	struct okvm_gpa_cache steal;
 	u64 last_run_delay;
-	bool told_preempted;	/* the guest's steal-time record has the preempted flag */
+	bool told_preempted;	/* the preempted flag in the steal-time record is set */
 
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
@@ -161,8 +161,8 @@ struct okvm_pv_vcpu {
  * enum okvm_msr_result - result of an MSR access
  * @OKVM_MSR_OK: the access succeeded
  * @OKVM_MSR_GP: RDMSR or WRMSR raises #GP; an ioctl stops at this MSR
- * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but an exit to userspace has the
- *	reason KVM_MSR_EXIT_REASON_UNKNOWN
+ * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but the reason of an exit to
+ *	userspace is KVM_MSR_EXIT_REASON_UNKNOWN
  * @OKVM_MSR_FILTERED: the MSR filter of userspace denies the access
  */
 enum okvm_msr_result {
@@ -265,14 +265,14 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* guest MSRs; while one is loaded in the CPU, the current value is in the CPU */
+	/* the guest's MSRs; the current value of an MSR that is loaded is in the CPU */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
 
 	/* guest TSC = host TSC * tsc_ratio + tsc_offset */
 	u64 tsc_offset;
-	u64 tsc_ratio;		/* fixed point with 48 fraction bits: 1ULL << 48 is 1:1 */
+	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */

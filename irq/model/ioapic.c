@@ -3,7 +3,7 @@
  * The IOAPIC's registers and pins. ioapic.h describes how the model and its caller share the work.
  *
  * In contrast to upstream KVM: if no CPU accepts a level-triggered message, remote IRR stays clear,
- * so that the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
+ * so the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
  * interrupts are level-triggered, because the 82093AA requires edge triggering for NMI, INIT and
  * ExtINT.
  */

@@ -355,7 +355,7 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
  * @l: the APIC
  * @vector: 0 to 255
  *
- * Return: true if the IRR bit was clear, so that the caller must kick the vCPU. If the bit was set
+ * Return: true if the IRR bit was clear: then the caller must kick the vCPU. If the bit was set
  * already, its setter kicks the vCPU.
  */
 static inline bool lapic_set_irr(struct lapic *l, u8 vector)
@@ -432,7 +432,7 @@ void lapic_set_hw_irr(struct lapic *l, bool on);
  * @offset: 0 to 4095
  * @len: 1 to 8; a read that is not inside one aligned 32-bit register returns zeroes
  * @data: result, @len bytes
- * @now_ns: the timer's clock; used only for the current-count register
+ * @now_ns: current time of the timer's clock, in ns; used only for the current-count register
  * @eff: LAPIC_EFF_ERROR is added for a reserved register
  */
 void lapic_mmio_read(struct lapic *l, u32 offset, u32 len, void *data, u64 now_ns,
@@ -462,7 +462,7 @@ void lapic_trap_write(struct lapic *l, u32 offset, struct lapic_effect *eff);
  * @l: the APIC
  * @msr: 0x800 to 0x8ff
  * @val: result
- * @now_ns: the timer's clock; used only for the current-count register
+ * @now_ns: current time of the timer's clock, in ns; used only for the current-count register
  *
  * Return: LAPIC_GP for a register that does not exist, or outside x2APIC mode.
  */
@@ -748,7 +748,7 @@ static inline enum lapic_mode lapic_base_mode(u64 base)
  * @l: the APIC
  * @out: result, LAPIC_STATE_SIZE bytes
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock
+ * @now_ns: current time of the APIC timer's clock, in ns
  */
 void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 
@@ -757,7 +757,8 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
  * @l: the APIC; keeps its mode and ID
  * @in: LAPIC_STATE_SIZE bytes, which may be invalid
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock; a timer that was counting continues from the saved count
+ * @now_ns: current time of the APIC timer's clock, in ns; a timer that was counting continues
+ *	from the saved count
  * @eff: map change, timer stop followed by start according to @l->timer, recheck are added
  *
  * Return: 0, or -EINVAL if the 32-bit ID is not the APIC's; nothing is changed then.
@@ -771,7 +772,7 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
  * lapic_timer_start() - start a countdown from the initial count
  * @t: the timer
  * @count: the initial-count register
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Return: true if the timer runs and @t->expiry_ns is set.
  */
@@ -783,7 +784,7 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * @initial: initial count
  * @current_count: saved current count; a value above @initial is taken as @initial
  * @exact: @current_count was read from the timer when the state was saved
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * A one-shot timer with an exact count of 0 has fired and is not started again. With an inexact
  * count of 0 it may have fired or not, so it fires at once: an extra tick does less harm than a
@@ -799,7 +800,7 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, b
  * @t: the timer, with the old divisor
  * @shift: log2 of the new divisor
  * @initial: initial count
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * The current count keeps its value, so the remaining time is scaled.
  *
@@ -810,7 +811,7 @@ bool lapic_timer_scale(struct lapic_timer *t, u8 shift, u32 initial, u64 now_ns)
 /**
  * lapic_timer_fired() - compute the next expiry after a countdown has ended
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Missed periods are dropped and the phase is kept, so a VM that was stopped for an hour gets one
  * tick. The next expiry is at least a quarter of LAPIC_MIN_PERIOD_NS after @now_ns.
@@ -822,7 +823,7 @@ bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns);
 /**
  * lapic_timer_current() - compute the current-count register
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Return: the remaining count, 0 if the timer is stopped or in TSC-deadline mode.
  */
@@ -831,7 +832,7 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
 /**
  * lapic_timer_saved() - compute the current count for a saved state
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Return: as lapic_timer_current(), but 1 for a one-shot timer that has expired and whose tick is
  * not yet delivered: to lapic_timer_resume(), 0 means that the tick was delivered.

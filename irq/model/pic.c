@@ -5,7 +5,7 @@
  *
  * In contrast to upstream KVM: special mask mode works; a poll returns bit 7 and leaves the
  * interrupt in service; ICW1 clears the in-service register; the slave's output is a line to the
- * master, so that a request that the slave withdraws disappears from the master, too.
+ * master, so a request that the slave withdraws disappears from the master, too.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>

@@ -31,8 +31,8 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 /*
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
  * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
- * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
- * are 0 while the guest's paging is off.
+ * and CR4.SMAP have the guest's values, because only hardware knows the privilege of an access;
+ * they are 0 while the guest's paging is off.
  */
 #define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
 

@@ -7,6 +7,7 @@
  * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
  * order of the tests in okvm_inject_events() is the order of priority.
  */
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 
 #include <asm/debugreg.h>
@@ -18,6 +19,10 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
+
+bool okvm_vnmi = true;
+module_param_cb(vnmi, &param_ops_bool, &okvm_vnmi, 0444);
+MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 
 /* ---- raising ---- */
 
@@ -297,8 +302,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Is this the common case: no event but an interrupt of the LAPIC can be pending, and okvm, not the
- * CPU, delivers that interrupt?
+ * Return true in the common case: the only event that may be pending is an interrupt of the LAPIC,
+ * and okvm, not the CPU, delivers that interrupt.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
@@ -353,7 +358,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/* Userspace's PIC has acknowledged its interrupt already: inject it before an NMI. */
+	/* The VMM's PIC has acknowledged its interrupt already: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;

@@ -7,6 +7,8 @@
 
 #include "x86/x86.h"
 
+extern bool okvm_vnmi;	/* module parameter: use virtual NMIs if the CPU has them */
+
 void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
 void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code);
 void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);

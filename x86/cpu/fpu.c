@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: KVM_RUN
- * loads the guest's registers at its begin, and the VMM's at its end. With the parameter own_fpu,
- * and on kernels that do not export the functions for this to okvm, okvm keeps the state in a
- * buffer of its own and loads it for each stay in the guest (x86/stay.h). XCR0, XSS and PKRU are
- * switched by stay.h, around guest mode only.
+ * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: when
+ * KVM_RUN begins, it loads the guest's registers, and before it ends, it loads the VMM's. With the
+ * parameter own_fpu, and on kernels that do not export the functions for struct fpu_guest to okvm,
+ * okvm keeps the state in a buffer of its own, and loads it each time it switches IRQs off to enter
+ * the guest (a stay, x86/stay.h). stay.h switches XCR0, XSS and PKRU, around guest mode only.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>

@@ -68,7 +68,7 @@ static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 /**
  * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
- * Called at KVM_RUN's begin. PKRU stays the VMM's, because the kernel accesses the VMM's memory. If
+ * Called when KVM_RUN begins. PKRU keeps the VMM's value: the kernel accesses the VMM's memory. If
  * okvm_fpu_is_own(), only set fpu_loaded: okvm_fpu_enter() loads the registers.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
@@ -83,7 +83,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 		okvm_fpu_swap(vcpu, false);
 }
 
-/* Begin a stay in the guest (x86/stay.h): give the CPU the guest's FPU registers. IRQs are off. */
+/* Load the guest's FPU registers when a stay (x86/stay.h) begins. Called with IRQs off. */
 static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 {
 	if (okvm_fpu_is_own())

@@ -6,8 +6,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * If an instruction waits for its completion, save the linear RIP, which the caller may change. To
- * save it here is cheaper than to save it at each exit to userspace.
+ * If an instruction waits for its completion, save the linear RIP, because the caller may change
+ * it. This is cheaper than saving the linear RIP at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {

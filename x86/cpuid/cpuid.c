@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* some VMMs have small fixed buffers */
+#define OKVM_SUPPORTED_MAX	80	/* the buffers of some VMMs are small and of fixed size */
 
 /**
  * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant
@@ -313,9 +313,9 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 }
 
 /*
- * Remove protection keys from the guest's CPUID if the VM cannot have them. KVM_GET_SUPPORTED_CPUID
- * describes a VM with TDP, which may have them, and userspace may pass its result to a VM without
- * TDP.
+ * Remove protection keys from the guest's CPUID if the VM cannot have them. Userspace may set the
+ * result of KVM_GET_SUPPORTED_CPUID in a VM without TDP, but the result describes a VM with TDP,
+ * which may have protection keys.
  */
 static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
 {

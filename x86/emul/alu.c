@@ -249,8 +249,8 @@ enum emul_rc emul_op_shift(struct emul_ctx *ctx)
 }
 
 /*
- * SHLD. A count above 16 is undefined for 16-bit operands. CPUs then shift a value of three words
- * (destination, source, destination), and so does okvm.
+ * SHLD. For 16-bit operands the result of a count above 16 is undefined. CPUs then shift a value of
+ * three words (destination, source, destination), and so does okvm.
  */
 static u64 double_left(u64 a, u64 b, unsigned int count, unsigned int bits, bool *cf)
 {

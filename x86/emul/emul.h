@@ -311,7 +311,10 @@ struct emul_ops {
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_msr: RDMSR; also IA32_EFER, and IA32_TSC for RDTSC. May return EMUL_IO */
+	/**
+	 * @get_msr: read @msr: for RDMSR, for RDTSC (IA32_TSC), and where the emulator needs an MSR
+	 *	itself, such as IA32_EFER. May return EMUL_IO
+	 */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
@@ -330,7 +333,7 @@ struct emul_ops {
 	/**
 	 * @x87: execute an x87 instruction on the state @fx, which has no pending exception.
 	 *	@opcode: D8..DF. @modrm: the ModRM byte. Memory forms use @data, up to 16 bytes, in
-	 *	or out. The op changes nothing but @fx and @data
+	 *	or out. The op changes only @fx and @data
 	 */
 	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
 			    void *data);
@@ -561,7 +564,7 @@ struct emul_ctx {
 /**
  * enum emul_event - kind of an event to deliver (SDM "Interrupt and Exception Handling")
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
- * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with the given error code
+ * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with its error code if it has one
  * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
  * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
  * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL
@@ -597,7 +600,7 @@ void emul_set_mode(struct emul_ctx *ctx);
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
- * emul_decode_call() - Decode VMCALL, VMMCALL or SYSCALL, as emul_decode()
+ * emul_decode_call() - As emul_decode(), for VMCALL, VMMCALL and SYSCALL only
  * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
  * because hardware did not fetch them either when it raised #UD.
  */

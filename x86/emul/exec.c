@@ -151,7 +151,7 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }
 
-/* Check an access to @len bytes at @seg:@ea, for writing if @write. *@la is the linear address. */
+/* Check an access to @len bytes at @seg:@ea, a write if @write. Result *@la: linear address. */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
 {

@@ -271,7 +271,7 @@ static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 	}
 }
 
-/* Load SP with the width that SS selects: with a 16-bit stack the upper bits of RSP stay. */
+/* Load SP with the width that SS selects: a 16-bit stack does not change upper bits of RSP. */
 static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct emul_seg *ss,
 		   u64 sp)
 {

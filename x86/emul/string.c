@@ -311,7 +311,10 @@ static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 m
 	return max ? max : 1;
 }
 
-/* Compute the linear address of a batch of items. If it exceeds the segment, reduce *n to 1. */
+/*
+ * Compute the linear address of a batch, and its number of items in *n, at most @max. If the batch
+ * would exceed the segment, *n is 1.
+ */
 static enum emul_rc batch_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea,
 				 unsigned int bytes, bool write, u64 max, u64 *n, u64 *la)
 {

@@ -36,8 +36,8 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 
 /*
  * Get the x87 state for an instruction that raises #MF for a pending exception. Also raise #MF if
- * only ES is set in the status word: some CPUs keep ES when emul_ops.x87 loads this state, and its
- * x87 instruction would raise #MF in the kernel.
+ * only ES is set in the status word: some CPUs keep ES when emul_ops.x87 loads this state, and then
+ * the x87 instruction that emul_ops.x87 executes would raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {

@@ -263,7 +263,10 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	items = in ? okvm_log_data(e, entry) : data;
-	/* If the instruction is executed again, continue after the items accessed before. */
+	/*
+	 * If the instruction is executed again after an exit to userspace, skip the first
+	 * entry->done bytes: they have been transferred already.
+	 */
 	left = (len - entry->done) / size;
 	taken = log_port_bus(vcpu, port, size, left, items + entry->done, in);
 	if (taken && trace_kvm_pio_enabled())

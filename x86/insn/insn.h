@@ -16,7 +16,11 @@ enum okvm_emul_why {
 	/* #UD: possibly an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
-	OKVM_EMUL_NATIVE,	/* hardware could execute the instruction as well */
+	/*
+	 * not required: hardware can execute the instruction. If the emulator does not know it,
+	 * okvm enters the guest at the instruction
+	 */
+	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
 };
 
@@ -35,7 +39,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate an instruction that hardware could execute, too
+ * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
  *
  * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction;
  * nothing has changed then

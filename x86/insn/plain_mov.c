@@ -3,7 +3,7 @@
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
  * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
  * of accesses (access_log.h) either: okvm_emul_direct_done() or cached_mov_complete() finishes a
- * MOV for which userspace has read, so that the MOV is not executed again.
+ * MOV for which userspace has read, so the MOV is not executed again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
@@ -20,9 +20,9 @@
 #include "x86/insn/access_log.h"
 
 /*
- * Is @gpa the address of @mov's operand, and does the whole operand lie in one page? If the operand
- * crosses a page, the exit may have reported the second page: then the page offsets of @gpa and of
- * the linear address @la differ.
+ * Return true if @gpa is the address of @mov's operand, at linear address @la, and the operand lies
+ * in one page. If the operand crosses a page boundary, @gpa may be an address in the second page:
+ * then the page offsets of @gpa and @la differ.
  */
 static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
 {

@@ -164,7 +164,10 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	struct okvm_mce *mce = &vcpu->arch->mce;
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
-	/* Ignore the error if MCG_CTL disables all banks or if CTL disables this bank. */
+	/*
+	 * Ignore the error unless MCG_CTL (if present) and the bank's MCi_CTL are all ones: any
+	 * other value counts as disabled.
+	 */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
 	if (mce->status & MCG_STATUS_MCIP || !(okvm_cr4(vcpu) & X86_CR4_MCE)) {

@@ -519,7 +519,7 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 	return true;
 }
 
-/* An access has failed: exit to userspace if it wants such failures, otherwise queue #GP. */
+/* An access has failed: exit to userspace if the VMM has asked for that, else queue #GP. */
 static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
 		      unsigned int insn_len)
 {

@@ -318,8 +318,8 @@ static void apf_work_fn(struct work_struct *work)
 	apf_queue_leave(queue);
 	apf_queue_put(queue);
 	/*
-	 * The module cannot go before this function returns: apf_queue_reap() waits for that, and
-	 * okvm_apf_exit() waits for apf_queue_reap().
+	 * The module cannot be unloaded before this function returns: apf_queue_reap() waits until
+	 * the function has returned, and okvm_apf_exit() waits for apf_queue_reap().
 	 */
 	module_put(THIS_MODULE);
 }

@@ -18,9 +18,9 @@
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
+#include "x86/time/tsc_ratio.h"
 
-#define RATIO_BITS	48		/* fraction bits of tsc_ratio, as of VMX's TSC multiplier */
-#define RATIO_ONE	BIT_ULL(RATIO_BITS)
+#define RATIO_ONE	BIT_ULL(OKVM_TSC_RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
  * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX, because that is
@@ -30,7 +30,7 @@
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
-	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, RATIO_BITS);
+	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, OKVM_TSC_RATIO_BITS);
 }
 
 u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -264,6 +264,8 @@ static bool within_tolerance(u32 khz)
 /* Compute *@ratio for @khz. Return: 0, or -EINVAL if this CPU cannot scale to @khz */
 static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 {
+	const struct okvm_cpu_ops *cpu = vm->backend->cpu;
+
 	*ratio = RATIO_ONE;
 	if (!khz || !tsc_khz)
 		return -EINVAL;
@@ -271,10 +273,7 @@ static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 		return 0;
 	if (!(vm->caps & OKVM_HW_TSC_SCALING))
 		return -EINVAL;
-	/* The integer part of the ratio has 16 bits. */
-	if (khz / tsc_khz >= 0xffff)
-		return -EINVAL;
-	*ratio = mul_u64_u32_div(RATIO_ONE, khz, tsc_khz);
+	*ratio = okvm_tsc_ratio(khz, tsc_khz, cpu->tsc_int_bits, cpu->tsc_frac_bits);
 	return *ratio ? 0 : -EINVAL;
 }
 
@@ -444,12 +443,14 @@ static s64 tsc_show_offset(struct okvm_vcpu *vcpu)
 
 static s64 tsc_show_ratio(struct okvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->arch->tsc_ratio);
+	unsigned int frac_bits = vcpu->vm->backend->cpu->tsc_frac_bits;
+
+	return READ_ONCE(vcpu->arch->tsc_ratio) >> (OKVM_TSC_RATIO_BITS - frac_bits);
 }
 
 static s64 tsc_show_ratio_bits(struct okvm_vcpu *vcpu)
 {
-	return RATIO_BITS;
+	return vcpu->vm->backend->cpu->tsc_frac_bits;
 }
 
 const struct okvm_vcpu_file okvm_arch_vcpu_files[] = {

@@ -6,7 +6,7 @@
 #include "x86/x86.h"
 
 /**
- * okvm_sync_regs_load() - At KVM_RUN's begin set the state that kvm_dirty_regs names
+ * okvm_sync_regs_load() - When KVM_RUN begins, set the state that kvm_dirty_regs names
  *
  * The vCPU is loaded and vm->srcu held. Return: 0, or -EINVAL for unknown bits or illegal registers
  */

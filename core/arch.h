@@ -18,6 +18,13 @@ void okvm_arch_exit(void);
 /** okvm_arch_offer_create() - fill in @offer->host for its backend. Return: 0, -ENOMEM, -E2BIG */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
+/**
+ * okvm_arch_emergency() - if the host crashes, VMX or SVM must (not) be switched off
+ *
+ * With @needed, called before the hardware is enabled; without, after it is disabled. Calls with
+ * @needed count. May sleep.
+ */
+void okvm_arch_emergency(bool needed);
 
 /* The ioctl tables of x86/, mmu/ and irq/. The array ends with a table that has no rows. */
 extern const struct okvm_ioctl_table okvm_arch_ioctls[];

@@ -148,12 +148,15 @@ int okvm_hardware_get(struct okvm_offer *offer)
 	if (hw_lost) {
 		err = -EBUSY;
 	} else if (offer->users++ == 0) {
+		/* From here on a crash finds VMX or SVM switched on. */
+		okvm_arch_emergency(true);
 		atomic_set(&hw_error, 0);
 		on_each_cpu(hw_enable_this_cpu, offer, 1);
 		err = atomic_read(&hw_error);
 		if (err) {
 			offer->users = 0;
 			on_each_cpu(hw_disable_this_cpu, offer, 1);
+			okvm_arch_emergency(false);
 		}
 	}
 	cpus_read_unlock();
@@ -169,8 +172,10 @@ void okvm_hardware_put(struct okvm_offer *offer)
 {
 	mutex_lock(&hw_lock);
 	cpus_read_lock();
-	if (--offer->users == 0)
+	if (--offer->users == 0) {
 		on_each_cpu(hw_disable_this_cpu, offer, 1);
+		okvm_arch_emergency(false);
+	}
 	cpus_read_unlock();
 	mutex_unlock(&hw_lock);
 }

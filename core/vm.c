@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -29,6 +30,14 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 		       task_pid_nr(current), what);
 	okvm_request_all(vm, OKVM_REQ_DEAD, false);
 	okvm_pause_wake(vm);
+}
+
+bool okvm_vm_may_log(struct okvm_vm *vm)
+{
+	static DEFINE_RATELIMIT_STATE(all, DEFAULT_RATELIMIT_INTERVAL,
+				      10 * DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&vm->log_limit) && __ratelimit(&all);
 }
 
 static void vm_destroy_vcpus(struct okvm_vm *vm)
@@ -83,6 +92,7 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	mutex_init(&vm->bus_lock);
 	spin_lock_init(&vm->coalesced_lock);
 	okvm_error_init(&vm->error);
+	ratelimit_state_init(&vm->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	okvm_pause_init(vm);
 	xa_init(&vm->vcpus);
 	xa_init(&vm->vcpu_by_id);

@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -98,6 +99,7 @@ struct okvm_vm {
 	atomic64_t stat[OKVM_NR_VM_STATS];
 
 	struct okvm_error_box error;
+	struct ratelimit_state log_limit;	/* of okvm_vm_may_log() */
 
 	struct srcu_struct srcu;
 
@@ -171,6 +173,16 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
  * Context: any, locks may be held.
  */
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
+
+/**
+ * okvm_vm_may_log() - may a line that this VM can cause at will go to the kernel log?
+ *
+ * A VM whose lines are limited does not suppress the lines of other VMs. A wider limit for all VMs
+ * together keeps a process from writing more by creating many VMs.
+ *
+ * Context: any.
+ */
+bool okvm_vm_may_log(struct okvm_vm *vm);
 
 /** OKVM_BUG_ON() - mark the VM dead if @cond, a broken invariant, is true. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\

@@ -334,6 +334,9 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
 		return 1;
 	apic->pv_eoi_msr = msr;
+	/* Whether the flag at the old address could be cleared does not matter any more. */
+	apic->pv_eoi_pending = false;
+	apic->pv_eoi_done = false;
 	return 0;
 }
 
@@ -362,25 +365,45 @@ void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu)
 		pv_eoi_offer(apic);
 }
 
+/*
+ * Look at the flag, and clear it if the guest has not used it to skip the EOI: after the next VM
+ * entry it may be wrong to skip the EOI. Set *@skipped to whether the guest has skipped the EOI.
+ * Return: 0, or -EFAULT if the flag cannot be read or cleared
+ */
+static int pv_eoi_take_back(struct okvm_apic *apic, bool *skipped)
+{
+	struct okvm_vm *vm = apic->vcpu->vm;
+	u8 flag;
+
+	if (okvm_cache_read(vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
+		return -EFAULT;
+	*skipped = !(flag & KVM_PV_EOI_ENABLED);
+	if (*skipped)
+		return 0;
+	flag = KVM_PV_EOI_DISABLED;
+	return okvm_cache_write(vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
+}
+
+/*
+ * While the VMM replaces the memory of the flag, nobody knows whether the guest has skipped the
+ * EOI. Do it, because an interrupt that stays in service blocks its priority class for ever. The
+ * flag may be set when the memory is back. Then the guest may still skip this one EOI, which must
+ * not be done twice. Otherwise try to clear the flag until that succeeds.
+ */
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
-	u8 flag;
+	bool skipped = false, done;
+	int err;
 
 	if (likely(!apic->pv_eoi_pending))
 		return;
-	apic->pv_eoi_pending = false;
-	if (okvm_cache_read(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
+	done = apic->pv_eoi_done;
+	err = pv_eoi_take_back(apic, &skipped);
+	apic->pv_eoi_pending = err;
+	apic->pv_eoi_done = err;
+	if (done || (!err && !skipped))
 		return;
-	if (!(flag & KVM_PV_EOI_ENABLED)) {
-		trace_kvm_pv_eoi(vcpu->id, lapic_highest_isr(&apic->l));
-		okvm_apic_eoi(vcpu);
-		return;
-	}
-	/*
-	 * The guest has not used the flag to skip the EOI. Withdraw the flag, because after the
-	 * next VM entry it may be wrong to skip the EOI.
-	 */
-	flag = KVM_PV_EOI_DISABLED;
-	okvm_cache_write(vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
+	trace_kvm_pv_eoi(vcpu->id, lapic_highest_isr(&apic->l));
+	okvm_apic_eoi(vcpu);
 }

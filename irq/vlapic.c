@@ -102,6 +102,7 @@ void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init)
 	lapic_reset(&apic->l, init, &eff);
 	apic->pv_eoi_msr = 0;
 	apic->pv_eoi_pending = false;
+	apic->pv_eoi_done = false;
 	apic->vapic = false;
 	okvm_apic_apply(apic, &eff);
 	sync_hw(vcpu);

@@ -46,6 +46,7 @@ struct okvm_apic {
 
 	/* Paravirtual EOI. */
 	bool pv_eoi_pending;	/* the guest may skip the next EOI's VM exit */
+	bool pv_eoi_done;	/* that EOI is done already: only the flag is to be cleared */
 	u64 pv_eoi_msr;
 	struct okvm_gpa_cache pv_eoi_cache;
 

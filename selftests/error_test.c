@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* OKVM_GET_ERROR: refused entries, emulation, ioctls and faults say why. */
+#include <fcntl.h>
 #include <linux/kvm.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -149,6 +150,141 @@ TEST(a_refused_vmrun_names_the_rule_and_the_field)
 	EXPECT(!strncmp(error.text, "cs-l-and-d: ", 12));
 	EXPECT(strstr(error.text, "CS_ATTRIB is 0x"));
 	vm_destroy(&vm);
+}
+
+/* QEMU's TCG refuses vector 31. Other vectors without an exception are refused by CPUs only. */
+TEST(a_refused_exception_is_named)
+{
+	struct kvm_vcpu_events events;
+	struct okvm_error error;
+	struct vm vm;
+
+	if (!test_on_svm())
+		test_skip("needs SVM");
+	vm_create(&vm, 0);
+	LOAD64(&vm, stay64);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.exception.injected = 1;
+	events.exception.nr = 31;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.data[2], 1);
+	EXPECT(!strncmp(error.text, "event-vector: ", 14));
+	vm_destroy(&vm);
+}
+
+GUEST(caught64, 64)
+	"	hlt\n"
+	"	.global caught64_ud\n"
+	"caught64_ud:\n"
+	"	out %al, $0x10\n"
+	"	hlt\n"
+GUEST_END(caught64);
+extern const uint8_t caught64_ud[];
+
+/* A GDT, and an IDT with a gate for #UD only. */
+static void set_tables(struct vm *vm, struct kvm_sregs *sregs)
+{
+	uint64_t *gdt = (uint64_t *)(vm->mem + 0x5000), *idt = (uint64_t *)(vm->mem + 0x6000);
+	uint64_t at = VM_CODE + (caught64_ud - guest_caught64);
+
+	gdt[1] = 0x00af9b000000ffffull;
+	gdt[2] = 0x00cf93000000ffffull;
+	idt[2 * 6] = at | 8 << 16 | 0x8e00ull << 32;
+	sregs->gdt.base = 0x5000;
+	sregs->gdt.limit = 23;
+	sregs->idt.base = 0x6000;
+	sregs->idt.limit = 0xfff;
+}
+
+TEST(an_event_waits_for_the_entry_that_is_not_refused)
+{
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs, bad;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, caught64);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	set_tables(&vm, &sregs);
+	bad = sregs;
+	if (test_on_svm())
+		spoil_cs(&bad);
+	else
+		spoil_gdt(&bad);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rsp = 0x7f00;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.exception.injected = 1;
+	events.exception.nr = 6;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &bad) == 0);
+	run_until(&vm, KVM_EXIT_FAIL_ENTRY);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+}
+
+/* ---- the kernel log ---- */
+
+static unsigned int lines_of_vcpu(int log, unsigned int id)
+{
+	char line[1024], want[32];
+	unsigned int n = 0;
+	ssize_t got;
+
+	snprintf(want, sizeof(want), "okvm: vCPU %u of process ", id);
+	while ((got = read(log, line, sizeof(line) - 1)) > 0 || (got < 0 && errno == EPIPE)) {
+		line[got > 0 ? got : 0] = 0;
+		n += !!strstr(line, want);
+	}
+	return n;
+}
+
+static void fail_as_vcpu(unsigned int id, unsigned int times)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct kvm_run *run;
+	struct vm vm;
+	int fd;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, stay64);
+	fd = vcpu_add(&vm, id, &run);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	if (test_on_svm())
+		spoil_cs(&sregs);
+	else
+		spoil_gdt(&sregs);
+	REQUIRE(ioctl(fd, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	REQUIRE(ioctl(fd, KVM_SET_REGS, &regs) == 0);
+	while (times--) {
+		REQUIRE(ioctl(fd, KVM_RUN, 0) == 0);
+		REQUIRE(run->exit_reason == KVM_EXIT_FAIL_ENTRY);
+	}
+	close(fd);
+	vm_destroy(&vm);
+}
+
+TEST(the_log_of_a_vm_does_not_suppress_anothers)
+{
+	unsigned int first;
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (log < 0)
+		test_skip("no /dev/kmsg");
+	lseek(log, 0, SEEK_END);
+	fail_as_vcpu(41, 30);
+	first = lines_of_vcpu(log, 41);
+	EXPECT(first >= 1 && first < 30);
+	fail_as_vcpu(42, 1);
+	EXPECT_EQ(lines_of_vcpu(log, 42), 1);
+	close(log);
 }
 
 /* ---- emulation ---- */

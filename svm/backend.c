@@ -15,7 +15,6 @@
 #include "core/backend.h"
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
-#include "x86/emergency.h"
 #include "x86/stay.h"
 
 struct svm_caps svm_caps;
@@ -146,7 +145,6 @@ err_iopm:
 
 static void svm_exit(void)
 {
-	okvm_emergency_end();
 	svm_enable_exit();
 	svm_iopm_destroy();
 }
@@ -155,13 +153,11 @@ static void svm_exit(void)
 
 static int svm_vm_create(struct okvm_vm *vm)
 {
-	okvm_emergency_get(svm_emergency, "kvm_amd");
 	return 0;
 }
 
 static void svm_vm_destroy(struct okvm_vm *vm)
 {
-	okvm_emergency_put();
 }
 
 /* The okvm_hw_vcpu.id of the vCPU created last. Each new vCPU gets the next number. */

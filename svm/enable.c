@@ -18,6 +18,7 @@
 
 #include "core/compat.h"
 #include "svm/svm.h"
+#include "x86/emergency.h"
 #include "x86/host_apf.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
@@ -132,7 +133,7 @@ void svm_cpu_disable(void)
 }
 
 /* Set GIF by STGI before SVM is disabled: otherwise INIT could not restart the CPU. */
-void svm_emergency(void)
+static void svm_emergency(void)
 {
 	u64 efer;
 
@@ -206,7 +207,7 @@ static void free_pages_of_cpus(void)
 
 int svm_enable_init(void)
 {
-	int cpu;
+	int cpu, err;
 
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *c = &per_cpu(svm_cpu, cpu);
@@ -218,10 +219,14 @@ int svm_enable_init(void)
 			return -ENOMEM;
 		}
 	}
-	return 0;
+	err = okvm_emergency_begin(svm_emergency, "kvm_amd");
+	if (err)
+		free_pages_of_cpus();
+	return err;
 }
 
 void svm_enable_exit(void)
 {
+	okvm_emergency_end();
 	free_pages_of_cpus();
 }

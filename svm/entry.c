@@ -274,6 +274,9 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
 			svm_soft_event_undo(hw);
+		/* The event still waits, but a CPU may have cleared the field (QEMU's TCG does). */
+		if (hw->event_written)
+			control->event_inj = hw->event_info;
 		return;
 	}
 	if (control->tlb_ctl != TLB_CONTROL_DO_NOTHING)

@@ -118,6 +118,13 @@ static bool asid_zero(const struct svm_entry *e)
 	return !e->f[SVM_F_GUEST_ASID];
 }
 
+/*
+ * APM "Vectors": the exceptions of each CPU with SVM. The table has neither 9, which no such CPU
+ * raises, nor 21 and 29, which some CPUs raise.
+ */
+#define EXCEPTIONS	((GENMASK(8, 0) & ~BIT(2)) | GENMASK(14, 10) | GENMASK(19, 16) | \
+			 BIT(28) | BIT(30))
+
 enum event_type { EVENT_INTR = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_SOFT = 4 };
 
 static bool event_valid(const struct svm_entry *e)
@@ -142,7 +149,8 @@ static bool event_no_exception(const struct svm_entry *e)
 {
 	unsigned int vector = e->f[SVM_F_EVENTINJ] & 0xff;
 
-	return event_valid(e) && event_type(e) == EVENT_EXCEPTION && (vector == 2 || vector > 31);
+	return event_valid(e) && event_type(e) == EVENT_EXCEPTION &&
+	       (vector > 31 || !((EXCEPTIONS | e->exceptions) & BIT(vector)));
 }
 
 static bool nested(const struct svm_entry *e)
@@ -194,8 +202,8 @@ const struct svm_entry_rule svm_entry_rules[SVM_NR_RULES] = {
 	{ "asid", "the ASID is not 0", CHECKS, SVM_F_GUEST_ASID, asid_zero },
 	{ "event-type", "an injected event has type 0, 2, 3 or 4", "Event Injection",
 	  SVM_F_EVENTINJ, event_reserved },
-	{ "event-vector", "an injected exception has a vector below 32 that is not 2",
-	  "Event Injection", SVM_F_EVENTINJ, event_no_exception },
+	{ "event-vector", "an injected exception has the vector of an exception", "Event Injection",
+	  SVM_F_EVENTINJ, event_no_exception },
 	{ "ncr3-reserved", "reserved bits of nCR3 are 0", "Nested Paging and VMRUN/#VMEXIT",
 	  SVM_F_N_CR3, ncr3_reserved },
 	{ "pat", "with nested paging G_PAT has existing memory types",

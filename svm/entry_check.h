@@ -57,12 +57,14 @@ extern const struct svm_entry_field_info svm_entry_fields[SVM_NR_F];
  * struct svm_entry - a VMRUN to check
  * @f: values of the fields by enum svm_entry_field
  * @cr4_reserved, @efer_reserved: bits that must be 0 on this CPU
+ * @exceptions: vectors of exceptions that this CPU has, and other CPUs with SVM do not have
  * @phys_bits: width of physical addresses
  */
 struct svm_entry {
 	u64 f[SVM_NR_F];
 	u64 cr4_reserved;
 	u64 efer_reserved;
+	u32 exceptions;
 	u8 phys_bits;
 };
 

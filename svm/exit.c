@@ -5,7 +5,6 @@
  */
 #include <linux/kvm.h>
 #include <linux/moduleparam.h>
-#include <linux/ratelimit.h>
 
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
@@ -412,6 +411,13 @@ static u64 cr4_reserved_bits(void)
 	return reserved;
 }
 
+/* #CP comes with CET (CPUID leaf 7, ECX bit 7), #VC with SEV-ES (leaf 0x8000001f, EAX bit 3). */
+static u32 more_exceptions(void)
+{
+	return (cpuid_ecx(7) & BIT(7) ? BIT(21) : 0) |
+	       (cpuid_eax(0x8000001f) & BIT(3) ? BIT(29) : 0);
+}
+
 static void entry_read(const struct vmcb *vmcb, struct svm_entry *e)
 {
 	unsigned int i;
@@ -426,6 +432,7 @@ static void entry_read(const struct vmcb *vmcb, struct svm_entry *e)
 	/* APM "Extended Feature Enable Register (EFER)" */
 	e->efer_reserved = ~(BIT_ULL(0) | BIT_ULL(8) | GENMASK_ULL(15, 10) | GENMASK_ULL(18, 17) |
 			     GENMASK_ULL(21, 20));
+	e->exceptions = more_exceptions();
 	e->phys_bits = cpuid_eax(0x80000008) & 0xff;
 }
 
@@ -442,13 +449,12 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
 }
 
-/* Ratelimited, because a VMM can cause any number of refused entries. */
+/* Limited, because a VMM can cause any number of refused entries. */
 static void log_refusal(const struct okvm_vcpu *vcpu, const struct svm_entry *e, const char *text)
 {
-	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	unsigned int i;
 
-	if (!__ratelimit(&limit))
+	if (!okvm_vm_may_log(vcpu->vm))
 		return;
 	pr_err("okvm: vCPU %u of process %d cannot be entered: %s\n", vcpu->id, vcpu->vm->creator,
 	       text);

@@ -21,7 +21,8 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 {
 	hw->event_written = true;
 	hw->soft_len = len;
-	hw->vmcb->control.event_inj = info | SVM_EVTINJ_VALID;
+	hw->event_info = info | SVM_EVTINJ_VALID;
+	hw->vmcb->control.event_inj = hw->event_info;
 	hw->vmcb->control.event_inj_err = error;
 	trace_okvm_inject(hw->vcpu->id, info);
 }

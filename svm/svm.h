@@ -67,6 +67,7 @@ struct okvm_hw_vcpu {
 
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
+	u32 event_info;		/* that event */
 	u8 soft_len;		/* length of the instruction that causes the event; 0: none does */
 	unsigned long soft_rip;	/* address of the instruction that causes the event */
 	bool nmi_masked;	/* NMIs are masked until IRET; not used with virtual NMIs */
@@ -152,8 +153,6 @@ int svm_cpu_enable(void);
 void svm_cpu_disable(void);
 /** svm_read_cpuid() - read this CPU's CPUID and VM_CR; a missing leaf or MSR reads as 0 */
 void svm_read_cpuid(struct svm_cpuid *cpu);
-/** svm_emergency() - disable SVM on this CPU for a crash or restart; may run in an NMI */
-void svm_emergency(void);
 /** svm_host_save() - save host state that VMRUN does not save. Return: false if SVM is off */
 bool svm_host_save(void);
 /** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */

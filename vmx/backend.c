@@ -16,7 +16,6 @@
 #include "core/backend.h"
 #include "vmx/vmx.h"
 #include "x86/cpu/event.h"
-#include "x86/emergency.h"
 #include "x86/stay.h"
 
 struct vmx_caps vmx_caps;
@@ -279,22 +278,6 @@ static void vmx_exit(void)
 
 /* ---- VMs and vCPUs ---- */
 
-static int vmx_vm_create(struct okvm_vm *vm)
-{
-	int err = vmx_apic_page_create(vm);
-
-	if (err)
-		return err;
-	okvm_emergency_get(vmx_emergency, "kvm_intel");
-	return 0;
-}
-
-static void vmx_vm_destroy(struct okvm_vm *vm)
-{
-	okvm_emergency_put();
-	vmx_apic_page_destroy(vm);
-}
-
 static void vmcs_free(struct vmx_vmcs *vmcs)
 {
 	free_page((unsigned long)vmcs->region);
@@ -417,8 +400,8 @@ const struct okvm_backend okvm_vmx_backend = {
 	.exit = vmx_exit,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
-	.vm_create = vmx_vm_create,
-	.vm_destroy = vmx_vm_destroy,
+	.vm_create = vmx_apic_page_create,
+	.vm_destroy = vmx_apic_page_destroy,
 	.run = vmx_run,
 	.kick = vmx_kick,
 };

@@ -174,7 +174,7 @@ void vmx_cpu_disable(void)
  * Called on each CPU for a crash or an emergency restart, possibly in an NMI: the list is read
  * without a lock.
  */
-void vmx_emergency(void)
+static void vmx_emergency(void)
 {
 	struct vmx_vmcs *vmcs;
 
@@ -199,7 +199,7 @@ static void free_regions(void)
 int vmx_enable_init(void)
 {
 	struct vmcs *region;
-	int cpu;
+	int cpu, err;
 
 	for_each_possible_cpu(cpu) {
 		INIT_LIST_HEAD(&per_cpu(loaded_vmcs_list, cpu));
@@ -211,7 +211,10 @@ int vmx_enable_init(void)
 		region->revision = vmx_caps.revision;
 		per_cpu(vmxon_region, cpu) = region;
 	}
-	return 0;
+	err = okvm_emergency_begin(vmx_emergency, "kvm_intel");
+	if (err)
+		free_regions();
+	return err;
 }
 
 void vmx_enable_exit(void)

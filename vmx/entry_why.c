@@ -5,7 +5,6 @@
  */
 #include <linux/io.h>
 #include <linux/moduleparam.h>
-#include <linux/ratelimit.h>
 
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
@@ -117,13 +116,11 @@ static void dump(const struct vmx_entry *e)
 			       vmx_entry_fields[field].name, e->f[field]);
 }
 
-/* Ratelimited: a VMM can cause any number of failed entries, and the VMCS takes a hundred lines. */
+/* Limited: a VMM can cause any number of failed entries, and the VMCS takes a hundred lines. */
 static void log_failure(const struct okvm_vcpu *vcpu, const struct vmx_entry *e, u64 reason,
 			const char *text)
 {
-	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
-
-	if (!__ratelimit(&limit))
+	if (!okvm_vm_may_log(vcpu->vm))
 		return;
 	pr_err("okvm: vCPU %u of process %d cannot be entered (%#llx): %s\n", vcpu->id,
 	       vcpu->vm->creator, reason, text);

@@ -274,6 +274,8 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 	if (to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)
 		return vmx_delivery_failed(vcpu);
 	if (writes_eoi(q)) {
+		/* The guest may have skipped an EOI before this one. */
+		okvm_apic_pv_eoi_exit(vcpu);
 		okvm_apic_eoi(vcpu);
 		return vmx_skip_insn(vcpu);
 	}
@@ -285,6 +287,7 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 /* The exit is trap-like: the value is in the virtual-APIC page, and RIP is past the instruction. */
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu)
 {
+	okvm_apic_pv_eoi_exit(vcpu);
 	okvm_apic_write_nodecode(vcpu, qual_apic_write(vmx_qual(to_hw(vcpu))));
 	return OKVM_RESUME;
 }

@@ -239,8 +239,6 @@ static inline gpa_t vmx_gpa(struct okvm_hw_vcpu *hw)
 
 int vmx_enable_init(void);
 void vmx_enable_exit(void);
-/** vmx_emergency() - leave VMX operation on this CPU for a crash or restart; may run in an NMI */
-void vmx_emergency(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
 /** vmx_read_msrs() - read this CPU's VMX capability MSRs; a missing MSR reads as 0 */

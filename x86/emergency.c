@@ -3,18 +3,22 @@
  * Registers the kernel's emergency callback, which switches VMX or SVM off when the machine crashes
  * or reboots in an emergency.
  *
- * The kernel has room for one callback. Upstream's KVM module registers its callback while it is
- * loaded (6.1) or while it has VMs (later kernels). Upstream's callback switches the hardware off
- * on every CPU, even if okvm uses it. So okvm registers no callback while upstream's module is
- * loaded.
+ * The kernel has room for one callback, and warns if a second one is registered. Upstream's KVM
+ * module registers its callback while it is loaded (6.1) or while it has the hardware switched on
+ * (later kernels). Upstream's callback switches the hardware off on every CPU, even if okvm uses
+ * it. So okvm has no callback registered while upstream's module is loaded. A module notifier tells
+ * when that module comes, before its init function runs, and when it has gone.
  *
- * okvm registers its callback with its first VM. It unregisters the callback EMERGENCY_LINGER after
- * its last VM is gone, from a work item: unregistering waits for a grace period, and closing a VM
- * should not wait.
+ * okvm registers its callback before it switches the hardware on. It unregisters the callback
+ * EMERGENCY_LINGER after it has switched the hardware off, from a work item: unregistering waits
+ * for a grace period, and closing a VM should not wait.
  */
+#include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/string.h>
 #include <linux/workqueue.h>
 
+#include "core/arch.h"
 #include "core/compat.h"
 #include "core/hardware.h"
 #include "x86/emergency.h"
@@ -23,40 +27,81 @@
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* The registered callback, or NULL. */
+/* The backend's callback, and the name of upstream's module for the same hardware. */
 static void (*emergency_off)(void);
+static const char *emergency_upstream;
+/* Is upstream's module loaded? */
+static bool emergency_taken;
+static bool emergency_registered;
+
+/* Register or unregister the callback, if it should be and is not, or the other way round. */
+static void emergency_update(void)
+{
+	lockdep_assert_held(&emergency_lock);
+	if (emergency_taken || !emergency_users || !emergency_off) {
+		if (emergency_registered)
+			okvm_emergency_unregister(emergency_off);
+		emergency_registered = false;
+	} else if (!emergency_registered) {
+		emergency_registered = okvm_emergency_register(emergency_off);
+	}
+}
 
 static void emergency_unregister_work(struct work_struct *work)
 {
 	mutex_lock(&emergency_lock);
-	if (!emergency_users && emergency_off) {
-		okvm_emergency_unregister(emergency_off);
-		emergency_off = NULL;
-	}
+	emergency_update();
 	mutex_unlock(&emergency_lock);
 }
 
 static DECLARE_DELAYED_WORK(emergency_work, emergency_unregister_work);
 
-void okvm_emergency_get(void (*off)(void), const char *upstream)
+static int emergency_module(struct notifier_block *nb, unsigned long state, void *data)
+{
+	const struct module *module = data;
+
+	if (strcmp(module->name, emergency_upstream))
+		return NOTIFY_OK;
+	mutex_lock(&emergency_lock);
+	/* LIVE, too: okvm may have been loaded after COMING and before the module was in sysfs. */
+	emergency_taken = state != MODULE_STATE_GOING;
+	emergency_update();
+	mutex_unlock(&emergency_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block emergency_nb = { .notifier_call = emergency_module };
+
+void okvm_arch_emergency(bool needed)
 {
 	mutex_lock(&emergency_lock);
-	if (!emergency_users++ && !emergency_off && !okvm_module_loaded(upstream) &&
-	    okvm_emergency_register(off))
-		emergency_off = off;
+	if (needed) {
+		emergency_users++;
+		emergency_update();
+	} else if (!--emergency_users) {
+		schedule_delayed_work(&emergency_work, EMERGENCY_LINGER);
+	}
 	mutex_unlock(&emergency_lock);
 }
 
-void okvm_emergency_put(void)
+int okvm_emergency_begin(void (*off)(void), const char *upstream)
 {
+	int err;
+
+	emergency_upstream = upstream;
+	err = register_module_notifier(&emergency_nb);
+	if (err)
+		return err;
 	mutex_lock(&emergency_lock);
-	if (!--emergency_users)
-		schedule_delayed_work(&emergency_work, EMERGENCY_LINGER);
+	emergency_off = off;
+	emergency_taken |= okvm_module_loaded(upstream);
 	mutex_unlock(&emergency_lock);
+	return 0;
 }
 
 void okvm_emergency_end(void)
 {
+	unregister_module_notifier(&emergency_nb);
 	cancel_delayed_work_sync(&emergency_work);
 	emergency_unregister_work(NULL);
 }

@@ -4,15 +4,13 @@
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_get() - Count a new VM; with the first VM, register the emergency callback
- * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI; the
- *	same function in each call
- * @upstream: name of upstream's module; if it is loaded, @off is not registered
+ * okvm_emergency_begin() - Tell the callback that okvm_arch_emergency() registers
+ * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI
+ * @upstream: name of upstream's module; while it is loaded, @off is not registered
  *
- * May sleep.
+ * Called when the backend is loaded. Return: 0 or an errno
  */
-void okvm_emergency_get(void (*off)(void), const char *upstream);
-void okvm_emergency_put(void);
+int okvm_emergency_begin(void (*off)(void), const char *upstream);
 /**
  * okvm_emergency_end() - Unregister the callback, and wait until that is done
  *

@@ -291,6 +291,12 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	/* Userspace may save the memory. It must not find a flag that allows to skip an EOI. */
+	if (okvm_lapic_in_kernel(vcpu) && unlikely(okvm_apic_needs_slow(vcpu))) {
+		okvm_vcpu_srcu_lock(vcpu);
+		okvm_apic_pv_eoi_exit(vcpu);
+		okvm_vcpu_srcu_unlock(vcpu);
+	}
 	if (vcpu->arch->fpu_loaded)
 		okvm_fpu_put(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs))

@@ -56,7 +56,16 @@ static const struct {
 	{ "event-type", SVM_F_EVENTINJ, 0, EVENT(1, 3) },
 	{ "event-type", SVM_F_EVENTINJ, 0, EVENT(7, 3) },
 	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 2) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 9) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 15) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 20) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 21) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 22) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 27) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 29) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 31) },
 	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 32) },
+	{ "event-vector", SVM_F_EVENTINJ, 0, EVENT(3, 255) },
 	{ "ncr3-reserved", SVM_F_N_CR3, 0, 1ull << 51 },
 	{ "pat", SVM_F_G_PAT, 4, 3 },
 	{ "pat", SVM_F_G_PAT, 0, 8ull << 56 },
@@ -84,11 +93,33 @@ TEST(a_good_state_breaks_no_rule)
 	/* Each field has room up to where a rule begins. */
 	e.f[SVM_F_CR3] = (1ull << 40) - 1;
 	e.f[SVM_F_N_CR3] = (1ull << 40) - 1;
-	e.f[SVM_F_EVENTINJ] = EVENT(3, 31);
+	e.f[SVM_F_EVENTINJ] = EVENT(3, 30);
 	e.f[SVM_F_DR7] = e.f[SVM_F_DR6] = 0xffffffff;
 	EXPECT(!strcmp(broken(&e), ""));
 	/* The vector of an event that is not valid does not count. */
 	e.f[SVM_F_EVENTINJ] = EVENT(7, 2) & ~(1ull << 31);
+	EXPECT(!strcmp(broken(&e), ""));
+}
+
+/* A CPU may inject what it raises itself, and any interrupt vector. */
+TEST(existing_exceptions_break_no_rule)
+{
+	static const u8 vectors[] = {
+		0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 28, 30,
+	};
+	struct svm_entry e = good();
+	unsigned int i;
+
+	for (i = 0; i < sizeof(vectors); i++) {
+		e.f[SVM_F_EVENTINJ] = EVENT(3, vectors[i]);
+		EXPECT(!strcmp(broken(&e), ""));
+	}
+	e.exceptions = 1u << 21 | 1u << 29;
+	e.f[SVM_F_EVENTINJ] = EVENT(3, 21);
+	EXPECT(!strcmp(broken(&e), ""));
+	e.f[SVM_F_EVENTINJ] = EVENT(3, 29);
+	EXPECT(!strcmp(broken(&e), ""));
+	e.f[SVM_F_EVENTINJ] = EVENT(0, 15);
 	EXPECT(!strcmp(broken(&e), ""));
 }
 

@@ -357,9 +357,11 @@ static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr,
 
 static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
-	if (!okvm_lapic_in_kernel(vcpu) || okvm_apic_msr_write(vcpu, msr, val))
+	if (!okvm_lapic_in_kernel(vcpu))
 		return OKVM_MSR_GP;
-	return OKVM_MSR_OK;
+	/* The guest may have skipped an EOI before the one that it writes. */
+	okvm_apic_pv_eoi_exit(vcpu);
+	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
 /* Return the guest's DE_CFG: bit 1 (APM: LFENCE serializes) as the host kernel has set it. */

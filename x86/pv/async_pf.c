@@ -439,6 +439,16 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 	return true;
 }
 
+/*
+ * An interrupt ends this halt, too. If the guest has skipped an EOI, do the EOI first: otherwise
+ * the interrupt that was in service hides a new one of the same priority.
+ */
+static void apf_halt(struct okvm_vcpu *vcpu)
+{
+	vcpu->arch->apf_halted = true;
+	okvm_apic_pv_eoi_exit(vcpu);
+}
+
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write)
 {
 	struct okvm_apf_queue *queue = READ_ONCE(vcpu->vm->arch->apf_queue);
@@ -450,7 +460,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 	trace_kvm_try_async_get_page(hva, gfn);
 	if (apf_is_waited_for(apf, gfn)) {
 		trace_kvm_async_pf_repeated_fault(hva, gfn);
-		vcpu->arch->apf_halted = true;
+		apf_halt(vcpu);
 		return true;
 	}
 	if (apf->nr >= APF_PER_VCPU)
@@ -467,7 +477,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		return false;
 	}
 	w->announced = apf_tell(vcpu, w->token);
-	vcpu->arch->apf_halted = !w->announced;
+	if (!w->announced)
+		apf_halt(vcpu);
 	trace_kvm_async_pf_not_present(w->token, hva);
 	queue_work(queue->wq, &w->work);
 	return true;

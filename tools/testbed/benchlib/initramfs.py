@@ -105,6 +105,7 @@ def module_lines(payload, insmod):
 
     A line is a module and its parameters: `okvm.ko device_name=kvm` is a file of the payload,
     `kvm_intel enable_apicv=0` (no suffix) a module of the booted kernel, with its dependencies.
+    `-kvm_intel` is not loaded: the payload finds it and its dependencies in /modules.
     Without a file `modules` every .ko at the top of the payload is loaded.
     """
     lines = list(insmod)
@@ -136,12 +137,14 @@ def build(path, busybox, init, payload, insmod, kernel_modules, command):
             load.append(f"/payload/{name} {params}")
             continue
         tree = tree or kernel_modules()
-        name = name.replace("-", "_")
+        idle = name.startswith("-")
+        name = name.lstrip("-").replace("-", "_")
         if name in seen:
             continue
         for dep, data in tree.closure(name, seen):
             cpio.file(f"modules/{dep}.ko", data, 0o644)
-            load.append(f"/modules/{dep}.ko {params if dep == name else ''}")
+            if not idle:
+                load.append(f"/modules/{dep}.ko {params if dep == name else ''}")
     cpio.file("etc/bench.modules", "".join(line.strip() + "\n" for line in load).encode(), 0o644)
     cpio.file("etc/bench.command", command.encode() + b"\n", 0o644)
     cpio.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\n", 0o644)

@@ -142,6 +142,8 @@ check "the guest's folder goes with it" "$(cd $d/kvm && echo [0-9]*-*)" "[0-9]*-
 check "okvm-top without a VM" "$(cat /tmp/out)" "okvm has no VM"
 ./show_test >/tmp/out 2>&1
 check "show_test" $? 0
+./emergency_test >/tmp/out 2>&1
+check "emergency_test" $? 0
 rmmod okvm
 check "without okvm there is no folder" "$(whose) $(ls -d $d/okvm 2>/dev/null)" "nobody "
 ./okvm-top --batch 1 >/tmp/out 2>&1

@@ -206,6 +206,7 @@ enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *en
 		void *at = data + entry->done;
 
 		now = min_t(unsigned int, end - entry->done, entry->unit ?: 8);
+		entry->device = true;
 		if (!okvm_mmio_bus(e->vcpu, gpa, at, now, write))
 			continue;
 		rc = write ? log_post(e, gpa, at, now) : log_ask_read(e, gpa, now);

@@ -271,7 +271,7 @@ static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	/* Outside long mode linear addresses have 32 bits. */
 	if (okvm_long_mode(vcpu) || !(tr->linear_address >> 32))
-		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
+		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, OKVM_ACC_PATIENT, &fault);
 	if (fault.gave_up)
 		return -EINTR;
 	tr->physical_address = gpa;

@@ -140,7 +140,8 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
 		return false;
 	emul_cache_mov(e, &e->mov, false);
 	val = e->mov.val;
-	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write)) {
+	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes,
+			   e->mov.write ? OKVM_MMIO_WRITE : OKVM_MMIO_READ)) {
 		*outcome = direct_finish(e, val);
 	} else if (e->mov.write) {
 		e->posts[0] = (struct emul_post){ .gpa = e->gpa, .len = e->mov.bytes };
@@ -217,7 +218,8 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 	vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (mov->write)
 		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
-	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
+	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes,
+			   mov->write ? OKVM_MMIO_KNOWN_WRITE : OKVM_MMIO_READ)) {
 		*outcome = cached_mov_finish(vcpu, cached, val);
 		return true;
 	}

@@ -64,7 +64,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (okvm_emul_is_mmio(e) ||
-		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
+		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX],
+				   false)) {
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);
 	}

@@ -102,7 +102,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the access is denied: #PF with walk_fault.error_code */
 	WALK_MEMORY,		/* no memory at a table's address, or an entry cannot be written */
-	WALK_AGAIN,		/* given up: other CPUs keep changing the tables, or -EINTR: no #PF */
+	WALK_AGAIN,		/* given up: -EINTR, or other CPUs change the tables: no #PF */
 };
 
 /**

@@ -418,11 +418,19 @@ static void *run_with_device(void *arg)
 	return NULL;
 }
 
-/* The vCPU waits; one kick ends one KVM_RUN, and the next one waits again. */
-static void kick_out_of_wait(unsigned int nth)
+static void nothing(int sig)
 {
+	(void)sig;
+}
+
+/* The vCPU waits; a kick, or each second time a signal, ends one KVM_RUN; the next waits again. */
+static void end_wait(unsigned int nth)
+{
+	struct sigaction action = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &action, NULL);
 	usleep(50000);
-	EXPECT_EQ(kick(0), 0);
+	EXPECT_EQ(nth % 2 ? kick(0) : pthread_kill(cpus[0].thread, SIGUSR1), 0);
 	EXPECT(becomes(&cpus[0].eintr, nth));
 	usleep(50000);
 	EXPECT_EQ(cpus[0].eintr, nth);
@@ -457,8 +465,8 @@ TEST(a_kick_ends_a_wait_amid_an_instruction)
 	far = untouched_far();
 	uffd = uffd_open(far);
 	device_start();
-	kick_out_of_wait(1);
-	kick_out_of_wait(2);
+	end_wait(1);
+	end_wait(2);
 	EXPECT_EQ(cpus[0].mmio, 1);
 	uffd_fill(uffd, far);
 	EXPECT(becomes(&cpus[0].other, 1));
@@ -500,8 +508,8 @@ TEST(a_kick_ends_a_wait_for_a_page_table)
 	far = untouched_far();
 	uffd = uffd_open(far);
 	device_start();
-	kick_out_of_wait(1);
-	kick_out_of_wait(2);
+	end_wait(1);
+	end_wait(2);
 	EXPECT(cpus[0].mmio <= 1);
 	memset(uffd_bytes, 0, sizeof(uffd_bytes));
 	*(uint64_t *)uffd_bytes = 0xa000 | 7;
@@ -514,13 +522,13 @@ TEST(a_kick_ends_a_wait_for_a_page_table)
 	crowd_stop();
 }
 
-/* Pages come one by one, with a kick before each. */
+/* Pages come one by one, each after the end of a KVM_RUN that waits for it. */
 static void give_pages(int uffd, uint8_t *far, unsigned int first, unsigned int last)
 {
 	unsigned int page;
 
 	for (page = first; page <= last; page++) {
-		kick_out_of_wait(cpus[0].eintr + 1);
+		end_wait(cpus[0].eintr + 1);
 		uffd_give(uffd, far, page << 12, 1 << 12);
 	}
 }
@@ -563,9 +571,9 @@ TEST(kicks_repeat_no_part_of_an_addition)
 	uffd = uffd_open(far);
 	memset(uffd_bytes, 0x5a, sizeof(uffd_bytes));
 	device_start();
-	kick_out_of_wait(1);
+	end_wait(1);
 	uffd_give(uffd, far, 0x1000, 0x1000);
-	kick_out_of_wait(2);
+	end_wait(2);
 	uffd_give(uffd, far, 0x2000, 0x1000);
 	EXPECT(becomes(&cpus[0].other, 1));
 	EXPECT_EQ(*(uint32_t *)(far + 0x1ffe), 0x5b5b5b5b);
@@ -751,11 +759,6 @@ TEST(a_pause_can_make_runs_fail)
 	EXPECT_EQ(close(waits), 0);
 	EXPECT(moves(0));
 	crowd_stop();
-}
-
-static void nothing(int sig)
-{
-	(void)sig;
 }
 
 TEST(signals_kicks_and_immediate_exit_end_the_wait)

@@ -297,7 +297,8 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 /* Are the entries of @note as they were? Read the bytes at the translated address. */
 static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {
-	const u64 __user *const *at = note->at;
+	const u64 __user *const *at = note->at, *const *end = note->at + note->nr;
+	const u64 __user *code = note->hva;
 	const u64 *want = note->val;
 	u64 val;
 
@@ -305,19 +306,19 @@ static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2
 	 * Checking note->hva is enough: the entries' addresses are user addresses, too, as they
 	 * were computed from memory slots.
 	 */
-	if (!user_read_access_begin(note->hva, 16))
+	if (!user_read_access_begin(code, 16))
 		return false;
 	/*
 	 * Use no array indices: a sanitizer would insert calls that check them, and calls are
 	 * forbidden while access to user memory is enabled.
 	 */
-	for (; at < note->at + note->nr; at++, want++) {
+	do {
 		unsafe_get_user(val, *at, failed);
-		if (val != *want)
+		if (val != *want++)
 			goto failed;
-	}
-	unsafe_get_user(bytes[0], note->hva, failed);
-	unsafe_get_user(bytes[1], note->hva + 1, failed);
+	} while (++at < end);
+	unsafe_get_user(bytes[0], code, failed);
+	unsafe_get_user(bytes[1], code + 1, failed);
 	user_read_access_end();
 	return true;
 

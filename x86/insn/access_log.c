@@ -135,34 +135,15 @@ void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len)
 	trace_kvm_mmio(type, len, gpa, val);
 }
 
-/* Like upstream's, kvm_fast_mmio replaces kvm_mmio. */
-static noinline void mmio_trace_done(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data,
-				     unsigned int len, enum okvm_mmio_how how)
+int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
-	if (how == OKVM_MMIO_KNOWN_WRITE && okvm_iobus_has(vcpu, OKVM_BUS_MMIO, gpa, true))
-		trace_kvm_fast_mmio(gpa);
-	else if (trace_kvm_mmio_enabled())
-		okvm_mmio_trace(how == OKVM_MMIO_READ ? TRACE_MMIO_READ : TRACE_MMIO_WRITE, gpa,
-				data, len);
-}
+	int by = okvm_mmio_try(vcpu, gpa, data, len, write);
 
-int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len,
-		  enum okvm_mmio_how how)
-{
-	const bool write = how != OKVM_MMIO_READ;
-	int err;
-
-	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write)) {
-		if (trace_kvm_mmio_enabled())
-			mmio_trace_done(vcpu, gpa, data, len,
-					write ? OKVM_MMIO_WRITE : OKVM_MMIO_READ);
-		return 0;
-	}
-	err = write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
-		      okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
-	if (!err && (trace_kvm_mmio_enabled() || trace_kvm_fast_mmio_enabled()))
-		mmio_trace_done(vcpu, gpa, data, len, how);
-	return err;
+	if (by < 0)
+		return by;
+	if (trace_kvm_mmio_enabled())
+		okvm_mmio_trace(write ? TRACE_MMIO_WRITE : TRACE_MMIO_READ, gpa, data, len);
+	return 0;
 }
 
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
@@ -225,8 +206,7 @@ enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *en
 
 		now = min_t(unsigned int, end - entry->done, entry->unit ?: 8);
 		entry->device = true;
-		if (!okvm_mmio_bus(e->vcpu, gpa, at, now,
-				   write ? OKVM_MMIO_WRITE : OKVM_MMIO_READ))
+		if (!okvm_mmio_bus(e->vcpu, gpa, at, now, write))
 			continue;
 		rc = write ? log_post(e, gpa, at, now) : log_ask_read(e, gpa, now);
 		if (rc != EMUL_OK)

@@ -3,6 +3,7 @@
 #ifndef OKVM_X86_INSN_ACCESS_LOG_H
 #define OKVM_X86_INSN_ACCESS_LOG_H
 
+#include "core/iobus.h"
 #include "x86/insn/emulation.h"
 
 /** okvm_log_reset() - Empty the log and the queue of writes */
@@ -40,19 +41,23 @@ void okvm_log_answer(struct okvm_emulation *e);
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * enum okvm_mmio_how - an access to a device
- * @OKVM_MMIO_READ, @OKVM_MMIO_WRITE: by the emulator
- * @OKVM_MMIO_KNOWN_WRITE: without the emulator. Traced as kvm_fast_mmio if an ioeventfd that takes
- *	writes of any length is at the address
+ * okvm_mmio_try() - okvm_mmio_bus() without a trace
+ * Return: 0: a device on the bus has done the access; 1: the local APIC; -EOPNOTSUPP
  */
-enum okvm_mmio_how { OKVM_MMIO_READ, OKVM_MMIO_WRITE, OKVM_MMIO_KNOWN_WRITE };
+static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,
+					 unsigned int len, bool write)
+{
+	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write))
+		return 1;
+	return write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
+		       okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
+}
 
 /**
  * okvm_mmio_bus() - Access 1..8 bytes of an in-kernel device; tries the local APIC first
  * Return: 0, or -EOPNOTSUPP if no in-kernel device is at @gpa
  */
-int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len,
-		  enum okvm_mmio_how how);
+int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /** okvm_mmio_trace() - Trace kvm_mmio; @type: TRACE_MMIO_*; @data: NULL if not yet known */
 void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len);
 /** okvm_mmio_ask() - Fill kvm_run for an access of 1..8 bytes to a device in userspace */

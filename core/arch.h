@@ -109,7 +109,7 @@ void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 /**
  * struct okvm_vcpu_file - a file with one number, in the folder of a vCPU in debugfs
  * @value: called by any thread, while the vCPU exists
- * @caps: the file exists if the VM has all these enum okvm_hw_caps
+ * @caps: bits of enum okvm_hw_caps; the file exists if the VM has all of them
  */
 struct okvm_vcpu_file {
 	const char *name;
@@ -123,7 +123,7 @@ extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
 /** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? Not if the guest polls (POLL_CONTROL). */
+/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? No if the guest polls (POLL_CONTROL) */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
@@ -154,7 +154,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 /**
  * okvm_mmu_generation_changes() - called before the slots' generation, which is odd, becomes @next
  *
- * An MMIO SPTE holds only the low bits of the generation at which it was made. Before these bits
+ * An MMIO SPTE contains only the low bits of the generation in which it was made. Before these bits
  * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);

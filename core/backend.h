@@ -67,7 +67,7 @@ struct okvm_backend {
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
 
-	/* Called on each CPU, IRQs off. @cpu_enable: -EBUSY if another hypervisor uses the CPU. */
+	/* Called on each CPU with IRQs off. @cpu_enable: -EBUSY if another hypervisor uses it. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);		/* also clears the vCPU state loaded on the CPU */
 

@@ -50,7 +50,7 @@ static bool block_should_end(struct okvm_vcpu *vcpu)
 	       signal_pending(current);
 }
 
-/* Times and result of one block, for the statistics and for adapting the polling time. */
+/* One call of okvm_vcpu_block(), for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
 	ktime_t poll_end;	/* when the poll ended; equals @start without a poll */
@@ -60,8 +60,8 @@ struct block {
 };
 
 /*
- * Poll until the block is over, the polling time ends, or another task wants this CPU: such a task
- * may be the one that produces the awaited event. Return: whether the block is over.
+ * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU:
+ * such a task may be the one that produces the awaited event. Return: block_should_end()'s result
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
@@ -77,7 +77,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Sleep until the block is over. Return: whether the thread slept at all. */
+/* Sleep until block_should_end() is true. Return: whether the thread slept at all. */
 static bool block_sleep(struct okvm_vcpu *vcpu)
 {
 	bool slept = false;
@@ -152,7 +152,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	bool may_poll = okvm_arch_poll_allowed(vcpu);
 	struct block block = {};
 
-	/* The administrator may have lowered halt_poll_ns since the last block. */
+	/* The administrator may have lowered the parameter halt_poll_ns since the last call. */
 	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
 	block.polled = may_poll && vcpu->halt_poll_ns;
 	block.start = ktime_get();

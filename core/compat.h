@@ -22,20 +22,26 @@
 #include <asm/segment.h>
 
 /*
- * Remove return predictions that the guest trained. Used on AMD after a VM exit, before the first
- * RET. Changes RAX, RCX and RDX. Where the kernel does not export write_ibpb() to okvm, the macro
- * does its two steps: write IA32_PRED_CMD, and fill the return stack on CPUs whose IBPB does not
- * clear the return stack.
+ * Do what the kernel's write_ibpb() does, which it does not export to okvm: write IA32_PRED_CMD, and
+ * fill the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
  */
-.macro OKVM_UNTRAIN_RETURNS
-#if !OKVM_HAS_KVM_HELPERS
-	CALL_UNTRAIN_RET
-	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+.macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx
 	mov $PRED_CMD_IBPB, %eax
 	xor %edx, %edx
 	wrmsr
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.endm
+
+/*
+ * Remove return predictions that the guest trained. Used on AMD after a VM exit, before the first
+ * RET. Changes RAX, RCX and RDX.
+ */
+.macro OKVM_UNTRAIN_RETURNS
+#if !OKVM_HAS_KVM_HELPERS
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "jmp .Lno_ibpb_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	OKVM_WRITE_IBPB
 .Lno_ibpb_\@:
 #elif defined(UNTRAIN_RET_VM)
 	UNTRAIN_RET_VM
@@ -143,7 +149,7 @@ static inline void okvm_emergency_unregister(void (*off)(void))
 #endif
 }
 
-/* Return the host's CR4 of this CPU. With IRQs on, bits that differ between tasks may change. */
+/* Return the host's CR4 of this CPU. With IRQs on, a task switch may change some of its bits. */
 #include <asm/tlbflush.h>
 static inline unsigned long okvm_host_cr4(void)
 {
@@ -154,7 +160,7 @@ static inline unsigned long okvm_host_cr4(void)
 #endif
 }
 
-/* Save and restore the host's own breakpoints around a stay in the guest. IRQs are off. */
+/* Save the host's breakpoints before the guest runs, restore them after. Called with IRQs off. */
 #include <asm/debugreg.h>
 static __always_inline void okvm_host_breakpoints_save(unsigned long db[4])
 {
@@ -184,13 +190,16 @@ static __always_inline void okvm_host_breakpoints_restore(const unsigned long db
 
 /* Issue an IBPB, so that earlier code cannot steer the indirect branches of later code. */
 #include <asm/nospec-branch.h>
+#if !OKVM_HAS_KVM_HELPERS
+void okvm_write_ibpb(void);	/* svm/vmrun.S */
+#endif
 static inline void okvm_forget_branches(void)
 {
 #if OKVM_HAS_KVM_HELPERS
 	indirect_branch_prediction_barrier();
 #else
 	if (cpu_feature_enabled(X86_FEATURE_IBPB))
-		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		okvm_write_ibpb();
 #endif
 }
 
@@ -303,7 +312,7 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 #endif
 
 /**
- * okvm_get_user_page() - get a page of this process and wait for it until a signal is pending
+ * okvm_get_user_page() - get a page of this process; any signal ends the wait for the page
  * @gup: FOLL_HWPOISON, FOLL_WRITE
  * Return: 1 if *@page is set; 0 or a negative errno
  */
@@ -315,7 +324,7 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 #else
 #include <linux/sched/signal.h>
 
-/* Let the host's fault handler wait; if @addr may not be accessed, get_user_pages() says so. */
+/* Let the host's fault handler wait. If @addr may not be accessed, get_user_pages() reports it. */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {
 	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
@@ -439,7 +448,7 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 	*(u64 *)((void *)run + offsetofend(struct kvm_run, hypercall.ret)) = mode64;
 }
 
-/* Since Linux 6.4 smp_send_reschedule() is a macro that uses one of the IPI tracepoints. */
+/* Since Linux 6.4 smp_send_reschedule() is a macro that uses a tracepoint of this header. */
 #include <trace/events/ipi.h>
 
 /* ---- functions of the host kernel that vmx/ needs ---- */
@@ -504,7 +513,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
-/** okvm_complete_vector() - send EOI for an interrupt whose handler was not called; IRQs are off */
+/** okvm_complete_vector() - send EOI, with IRQs off, for an interrupt without its handler's call */
 static inline void okvm_complete_vector(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -635,9 +644,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * Return the bits of EAX of CPUID leaf 80000021h according to the kernel's feature flags: CPUs
- * older than the leaf do not report the bits, and the kernel derives some of them from the
- * microcode's revision. Not every stable kernel has all feature names.
+ * Return EAX of CPUID leaf 80000021h as it follows from the kernel's feature flags. CPUID itself
+ * does not suffice: a CPU older than the leaf may have the features, and the kernel derives some of
+ * them from the microcode's revision. Each #ifdef below tests a name that some stable kernels lack.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {

@@ -179,7 +179,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	for (i = 0; i < n; i++) {
 		if (!mask[i])
 			continue;
-		/* Userspace may name bits beyond the slot's end; such bits are never set. */
+		/* Userspace may name bits beyond the slot's end; these bits are always 0. */
 		cleared = mask[i] & atomic_long_fetch_andnot(mask[i],
 				(atomic_long_t *)&slot->dirty[first + i]);
 		if (!cleared)

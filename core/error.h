@@ -29,7 +29,7 @@ void okvm_error_get(struct okvm_error_box *box, struct okvm_error *out);
  * okvm_error_set() - store a failure, replacing the last one
  * @error: kind, errno, data and text; the function sets the count
  *
- * Context: process; @box->lock is not taken with IRQs off.
+ * Context: process; takes @box->lock without disabling IRQs.
  */
 void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error);
 

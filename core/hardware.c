@@ -203,9 +203,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback on the CPU that goes offline, with IRQs off. It is a "dying" state because
- * the "online" states are undone while the scheduler still moves tasks away, so a vCPU may be
- * loaded on the CPU until the "dying" states.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline. It is for a "dying"
+ * state: while the dynamic "online" states are undone, the scheduler still moves tasks away, so a
+ * vCPU may be loaded on the CPU until the "dying" states.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -213,7 +213,7 @@ static int hw_cpu_dying(unsigned int cpu)
 	return 0;
 }
 
-/* Suspend: only the boot CPU is online, with IRQs off. */
+/* Suspend the host. Only the boot CPU is online, and IRQs are off. */
 static int hw_suspend(OKVM_SYSCORE_ARG)
 {
 	hw_disable_all_this_cpu(NULL);
@@ -231,8 +231,8 @@ OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
  * Reboot notifier. Some firmware hangs if a CPU reboots in VMX operation, and so would a kernel
- * that kexec starts. Tasks still run here: the next VMX instruction of a vCPU thread faults, which
- * kills its VM.
+ * that kexec starts. Tasks still run here: the next VMX or SVM instruction of a vCPU thread faults,
+ * which kills its VM.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

@@ -67,10 +67,11 @@ int okvm_hardware_get(struct okvm_offer *offer);
 void okvm_hardware_put(struct okvm_offer *offer);
 
 /**
- * okvm_module_loaded() - is there a module of this name, or a built-in one? Not while it is loaded.
+ * okvm_module_loaded() - is a module of this name loaded or built in?
  *
- * The function looks into the kernel's own set of modules. A path in /sys would be resolved in the
- * caller's mount namespace, where it can name any file, on a file system that may never answer.
+ * The result may be false while the module is being loaded. The function looks into the kernel's
+ * own set of modules. A path in /sys would be resolved in the caller's mount namespace, where it
+ * can name any file, on a file system that may never answer.
  */
 static inline bool okvm_module_loaded(const char *name)
 {

@@ -202,8 +202,8 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 }
 
 /*
- * Guest memory is the address space of the VM's creator, and a dead VM has no valid state: refuse
- * ioctls from other address spaces and on dead VMs.
+ * Guest memory is in the address space of the VM's creator, and a dead VM has no valid state:
+ * refuse ioctls from other address spaces and on dead VMs.
  */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {

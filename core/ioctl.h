@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ioctls are rows of a table. The ioctl number in a row includes the argument's size and copy
- * direction. The row's flags say, among other things, which locks the ioctl needs. The dispatcher
- * locks, copies the argument in, calls the row's handler with the kernel copy of the argument, and
- * copies the argument out.
+ * The tables of ioctls, with one row per ioctl. The ioctl number in a row includes the argument's
+ * size and copy direction. The row's flags say, among other things, which locks the ioctl needs.
+ * The dispatcher locks, copies the argument in, calls the row's handler with the kernel copy of the
+ * argument, and copies the argument out.
  */
 #ifndef OKVM_CORE_IOCTL_H
 #define OKVM_CORE_IOCTL_H

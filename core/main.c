@@ -140,8 +140,8 @@ static const struct okvm_backend *main_choose_backend(void)
 }
 
 /*
- * Kernels since 6.19 export the functions that VMX needs to their own KVM only. The module then has
- * no VMX backend. Refuse to load there if the CPU has VMX.
+ * Since Linux 6.19 the kernel exports the functions that VMX needs only to its own KVM. On these
+ * kernels okvm has no VMX backend, so refuse to load if the CPU has VMX.
  */
 static int main_check_kernel(void)
 {

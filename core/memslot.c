@@ -64,12 +64,15 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 
 	do {
 		/*
-		 * Pairs with slot_store(): a reader that reads count N sees the first N - 1 stores
-		 * into the tree.
+		 * Pairs with slot_store(): a reader that reads N from slots->stores sees the first
+		 * N - 1 stores into the tree.
 		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
-		/* Pairs with slot_store(): if mtree_load() saw a store, the count includes it. */
+		/*
+		 * Pairs with slot_store(): if mtree_load() saw a store, the read of slots->stores
+		 * below counts that store.
+		 */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(slots->stores) != stores));
 	/* The subtraction is unsigned: a gfn below the slot's base wraps and exceeds npages. */
@@ -133,8 +136,8 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 /*
  * Find the first slot behind the cursor's position, in the order of slots->by_hva, with one descent
  * from the root. Stepping from slot to slot would be too slow: if all 32,764 slots have the same
- * address, and userspace deletes and creates one of them in a loop, the number of steps is
- * quadratic and delays the host's memory reclaim.
+ * address, and userspace deletes and creates one of them in a loop, the number of steps grows with
+ * the square of the number of slots, which delays the host's memory reclaim.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -215,9 +218,9 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	struct okvm_memslots *slots = slots_of(vm);
 
 	lockdep_assert_held(&vm->slots_lock);
-	/* Release orders earlier stores before the new count; pairs with okvm_slot_find(). */
+	/* Release: earlier stores into the tree precede this count; pairs with okvm_slot_find(). */
 	smp_store_release(&slots->stores, slots->stores + 1);
-	/* The count grows before readers can see the store into the tree. */
+	/* Readers must see the new count before they can see the store into the tree. */
 	smp_wmb();
 	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
 }
@@ -295,8 +298,8 @@ err_reserve:
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
  * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old stays in slots->by_hva until no page table maps its memory, so that the MMU
- * notifier still finds it.
+ * nothing). @old is in slots->by_hva until no page table maps its memory, so the MMU notifier
+ * still finds it.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -537,8 +540,8 @@ struct slot_set {
 };
 
 /*
- * Frames [@at, @last] of slot @old, all of which are in slot @new after the change. @new is NULL if
- * they are in no slot then.
+ * Frames @at to @last of slot @old. After the change of slots, all of them are in slot @new, or in
+ * no slot if @new is NULL.
  */
 struct slot_piece {
 	const struct okvm_memslot *old;
@@ -654,7 +657,7 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* Does new slot number @nr overlap an existing slot outside the set, or an earlier new slot? */
+/* Does set->at[@nr].new overlap an existing slot outside the set, or set->at[i].new, i < @nr? */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;
@@ -700,7 +703,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Add one region to the set. The region replaces the slot of its number; their sizes may differ. */
+/* Add one region to the set. It replaces the slot with the same number; the sizes may differ. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];

@@ -60,7 +60,10 @@ void okvm_pause_wake(struct okvm_vm *vm)
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
-	/* With PREEMPT_RT the queue's lock may sleep, but the caller may have preemption off. */
+	/*
+	 * With PREEMPT_RT the queue's lock may sleep, but the caller may have preemption off: let
+	 * an irq_work wake the waiters.
+	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		irq_work_queue(&vm->pause_work);
 	else
@@ -83,7 +86,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Wake KVM_RUN calls that wait for another pause: OKVM_PAUSE_EINTR makes them fail. */
+	/* Wake KVM_RUN calls that wait in an earlier pause: if @pause->eintr is set, they fail. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }

@@ -32,7 +32,7 @@ static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 	return cmpxchg(&vcpu->mode, OKVM_IN_GUEST, OKVM_EXITING_GUEST);
 }
 
-/* Context: preemption is off. */
+/* If the vCPU is loaded on another CPU, make that CPU leave guest mode. Preemption is off. */
 static void request_interrupt(struct okvm_vcpu *vcpu)
 {
 	int cpu = READ_ONCE(vcpu->cpu);
@@ -70,7 +70,7 @@ static void request_ack(void *unused)
 {
 }
 
-void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait)
 {
 	struct okvm_vcpu *vcpu;
 	cpumask_var_t cpus;
@@ -81,6 +81,8 @@ void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 	mask_ok = wait && zalloc_cpumask_var(&cpus, GFP_ATOMIC | __GFP_NOWARN);
 	me = get_cpu();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
+		if (!(vcpus & okvm_vcpu_bit(vcpu)))
+			continue;
 		okvm_request(req, vcpu);
 		if (!wait) {
 			okvm_vcpu_kick(vcpu);

@@ -6,7 +6,8 @@
  * The kernel wants some work done before the thread returns to userspace. okvm_thread_work() does
  * this work inside the ioctl. If KVM_RUN returned for the work and was restarted, another thread
  * could close or replace the file descriptor before the restart, and the signals that
- * KVM_SET_SIGNAL_MASK blocks would be unblocked in between.
+ * KVM_SET_SIGNAL_MASK blocks would be unblocked in between. Only on a kernel that is built without
+ * KVM does okvm accept such a restart (see okvm_vcpu_run()).
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -225,9 +226,10 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
-	 * A kernel without a function for the thread's work does this work only on the return to
-	 * userspace. TIF_SIGPENDING makes the kernel restart KVM_RUN after this work, because there
-	 * is no signal to deliver. Set the flag after sigprocmask(), which recomputes it.
+	 * A kernel that is built without KVM does the thread's work only on the return to userspace
+	 * (core/compat.c). With TIF_SIGPENDING the return takes the signal path, which finds no
+	 * signal to deliver and therefore restarts KVM_RUN. Set the flag after sigprocmask(), which
+	 * recomputes it.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics in debugfs: always in the folder okvm/, and while kvm.ko is not loaded also in the
- * folder kvm/, as kvm.ko has it, for the tools that read this folder.
+ * Statistics in debugfs: always in the folder okvm/. While kvm.ko is not loaded, okvm also makes
+ * the folder kvm/ that kvm.ko would make, for the tools that read it.
  *
  * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
  * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have
@@ -9,8 +9,8 @@
  *
  * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
  * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
- * debugfs_file_put(). These threads never access userspace memory, which could take for ever. A
- * file that is still open then gives EIO.
+ * debugfs_file_put(). These threads never access userspace memory, which could take for ever. After
+ * the removal, reading a file that is still open fails with EIO.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -36,8 +36,8 @@ static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
 
 /*
- * show_lock guards the folders, and without it no VM leaves the list. Its holder waits for readers
- * of files, so the functions that read files must not take it.
+ * show_lock guards the folders. Only its holder may take a VM off the list. The holder waits for
+ * readers of files, so the functions that read files must not take show_lock.
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
@@ -279,7 +279,7 @@ DEFINE_SEQ_ATTRIBUTE(show_vms);
 /* Make a folder about @owner. Return NULL if that fails, or if the name is taken. */
 static struct dentry *show_folder(const char *name, struct dentry *parent, void *owner)
 {
-	/* A kernel without debugfs answers with an error here, and below again. */
+	/* In a kernel without debugfs, this call and debugfs_create_dir() return an error. */
 	struct dentry *folder = debugfs_lookup(name, parent);
 
 	if (!IS_ERR_OR_NULL(folder)) {
@@ -327,7 +327,7 @@ static void show_vcpu(struct okvm_vm *vm, struct okvm_vcpu *vcpu)
 	show_vcpu_fill(folder, okvm_arch_vcpu_files, vm->caps);
 }
 
-/* Make what the VM's folder in kvm/ lacks. */
+/* Make the VM's folder in kvm/, and the folders of its vCPUs, if they do not exist yet. */
 static void show_vm(struct okvm_vm *vm)
 {
 	char name[32];
@@ -335,13 +335,16 @@ static void show_vm(struct okvm_vm *vm)
 	if (!vm->folder) {
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
-		/* A VM that is older can have the name, if the process has closed that VM's fd. */
+		/*
+		 * The folder may exist already: an older VM, whose fd is closed but which still
+		 * exists, had the same fd number.
+		 */
 		if (!vm->folder)
 			return;
 		show_fill(vm->folder);
 	}
 	while (vm->shown_vcpus < atomic_read(&vm->online_vcpus)) {
-		/* Pairs with the barrier of the writer of online_vcpus. */
+		/* Pairs with smp_wmb() in vcpu_publish(), which writes online_vcpus. */
 		smp_rmb();
 		show_vcpu(vm, okvm_vcpu_at(vm, vm->shown_vcpus++));
 	}
@@ -370,8 +373,10 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
  * Called in the process that opens the folder. No lock of the folder is held.
  *
  * A process that lists the folder holds the lock of the folder's inode while it writes names to its
- * own memory, and making a VM's folder needs the same lock. If a page fault on that memory never
- * ends, show_vm() waits, holding show_lock. Processes that wait for show_lock here can be killed.
+ * own memory. show_vm() makes a VM's folder inside that folder and needs the same lock. If a page
+ * fault on the process's memory never ends, show_vm() waits for the inode's lock for ever, and
+ * holds show_lock meanwhile. Use mutex_lock_killable() here, so that processes that wait for
+ * show_lock can be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)
@@ -397,7 +402,7 @@ static const struct fsnotify_ops show_watch_ops = {
 	.free_mark = show_free_mark,
 };
 
-/* If there is no memory for the mark, kvm/ has the sums only. */
+/* If there is no memory for the mark, kvm/ contains only the sums over all VMs. */
 static void show_watch(struct inode *folder)
 {
 	struct fsnotify_mark *mark = kzalloc(sizeof(*mark), GFP_KERNEL);
@@ -513,7 +518,10 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 	if (strcmp(module->name, "kvm"))
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
-	/* LIVE, too: okvm may have been loaded after COMING and before the module was in sysfs. */
+	/*
+	 * Treat LIVE like COMING: okvm may have been loaded after kvm.ko's COMING and before kvm.ko
+	 * was in sysfs.
+	 */
 	show_taken = state != MODULE_STATE_GOING;
 	if (show_taken)
 		show_withdraw();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM_GET_STATS_FD: a statistics file that describes itself. It contains a header, an
- * identification, descriptors and the values; each block is 8-byte aligned.
+ * identification, descriptors and the values; each of these parts is 8-byte aligned.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -54,7 +54,7 @@ static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
 	STATS_ROW(OKVM_VM_STAT_NX_SPLITS, "nx_lpage_splits", STATS_GAUGE, 0),
 };
 
-/* Behind the named counters the file has one array: the number of exits per basic exit reason. */
+/* Behind the named counters the file contains one array: the numbers of exits by exit reason. */
 #define STATS_REASONS	OKVM_NR_VCPU_STATS
 
 static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
@@ -142,7 +142,7 @@ u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr)
 	return sum;
 }
 
-/* The vCPU's thread counts without atomics, so an event at the time of the reset may undo it. */
+/* The vCPU's thread counts without atomics: an event during the reset may undo the reset. */
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr)
 {
 	struct okvm_vcpu *vcpu;

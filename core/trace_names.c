@@ -10,12 +10,12 @@
  * events before those of kvm.ko are added. A notifier of lower priority adds them again when those
  * of kvm.ko are gone.
  *
- * Adding and removing events needs the kernel's event lock, which modules cannot take. But when an
- * event is enabled, the kernel calls the reg function of the event's class under that lock, while
- * it walks the list of events. So okvm enables an event of its own, okvm_names, and changes the
- * list in okvm_names_reg(). The walk tolerates this, because the event okvm_names itself stays in
- * the list. okvm_names_reg() changes the list only in the thread that enables okvm_names for this
- * purpose: a walk by another thread may be at an event that would be removed.
+ * Adding and removing events needs the kernel's event lock (event_mutex), which modules cannot
+ * take. But when an event is enabled, the kernel calls the reg function of the event's class under
+ * that lock, while it walks the list of events. So okvm enables an event of its own, okvm_names,
+ * and changes the list in okvm_names_reg(). The walk tolerates this, because the event okvm_names
+ * itself stays in the list. okvm_names_reg() changes the list only in the thread that enables
+ * okvm_names for this purpose: a walk by another thread may be at an event that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
@@ -46,7 +46,7 @@ static int names_raw_init(struct trace_event_call *call);
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
-/* The kernel's event lock guards names_calls and names_nr. */
+/* The kernel's event lock (event_mutex) guards names_calls and names_nr. */
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 

@@ -53,31 +53,31 @@ enum okvm_vcpu_mode {
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
 	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN returns -EINTR, once */
-	OKVM_REQ_PAUSE,		/* the VM may be paused: leave the entry loop and test vm->paused */
+	OKVM_REQ_PAUSE,		/* the VM may be paused: leave backend->run(), test vm->paused */
 	OKVM_REQ_UNBLOCK,	/* end okvm_vcpu_block(), then test for work again */
-	OKVM_REQ_EXIT,		/* leave the entry loop; test signals and mp_state */
+	OKVM_REQ_EXIT,		/* leave backend->run(), test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* test for an event to inject or a window to open */
+	OKVM_REQ_EVENT,		/* choose the event to inject, or request a window exit */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */
 	OKVM_REQ_STEAL,		/* update the steal-time record */
 	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
-	OKVM_REQ_EOI_EXIT,	/* report an EOI to userspace's IOAPIC */
+	OKVM_REQ_EOI_EXIT,	/* report an EOI to the VMM's IOAPIC */
 	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */
-	OKVM_REQ_PV,		/* PV unhalt */
+	OKVM_REQ_PV,		/* KVM_HC_KICK_CPU: end HLT */
 	OKVM_NR_REQS,
 };
 
 static_assert(OKVM_NR_REQS <= BITS_PER_LONG);
 
-/** enum okvm_vcpu_stat - counters of a vCPU; written without atomics, only by its own thread */
+/** enum okvm_vcpu_stat - counters of a vCPU, which its thread increments without atomics */
 enum okvm_vcpu_stat {
 	OKVM_STAT_EXITS,		/* VM exits, including fast ones */
 	OKVM_STAT_FAST_EXITS,		/* VM exits handled with IRQs off */
@@ -87,7 +87,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_SIGNAL_EXITS,
 	OKVM_STAT_HALT_EXITS,
 	OKVM_STAT_HALT_WAKEUP,		/* sleeps ended by an event, not by a signal */
-	OKVM_STAT_HALT_POLLS,		/* blocks that began with polling */
+	OKVM_STAT_HALT_POLLS,		/* calls of okvm_vcpu_block() that began with polling */
 	OKVM_STAT_HALT_POLL_OK,		/* polls after which the vCPU did not sleep */
 	OKVM_STAT_HALT_POLL_INVALID,	/* always 0, as in upstream KVM on x86 */
 	OKVM_STAT_HALT_POLL_OK_NS,
@@ -100,7 +100,8 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_EXC_INJECTED,
 	OKVM_STAT_EMULATED,
 	OKVM_STAT_EMULATION_FAIL,
-	OKVM_STAT_PF_TAKEN,		/* EPT violations or intercepted #PF */
+	/* EPT violations, nested page faults, #PFs; none that okvm_mmu_fault_fast() handles */
+	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
 	OKVM_STAT_HYPERCALLS,
@@ -111,7 +112,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Size of vcpu->empty_port, the cache of ports without device, indexed by low port bits. */
+/* Size of vcpu->empty_port, a cache of ports that no device covers; index: low bits of the port. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Number of basic exit reasons that have a counter of their own in the stats fd. */
@@ -145,7 +146,7 @@ struct okvm_vcpu {
 	bool in_spin_loop;
 	struct okvm_error_box error;
 
-	/* Guards @waits. A kick holds it while it tests @waits and interrupts the thread. */
+	/* Guards @waits. OKVM_VCPU_KICK holds this lock while it tests @waits and ends the wait. */
 	spinlock_t wait_lock;
 	/* Set while KVM_RUN waits for a page of the host. OKVM_VCPU_KICK may end this wait. */
 	bool waits;
@@ -163,7 +164,7 @@ struct okvm_vcpu {
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: last result of iobus_first() */
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses without device */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
@@ -210,7 +211,7 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 /**
  * okvm_vcpu_kick() - make the vCPU serve its requests soon
  *
- * Wakes the vCPU if it blocks; sends an IPI only if it is in guest mode.
+ * Wakes the vCPU if it blocks. Sends an IPI only if the vCPU is in guest mode.
  *
  * Context: any, IRQs may be off. Never sleeps.
  */
@@ -222,14 +223,34 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 /** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
+/*
+ * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. Only the
+ * bit of one vCPU may be cleared when a vCPU leaves the set.
+ */
+#define OKVM_VCPUS_OTHERS	BIT_ULL(63)
+#define OKVM_VCPUS_ALL		(~0ULL)
+
+/** okvm_vcpu_bit() - return the bit of @vcpu, which is online, in sets of vCPUs */
+static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->idx < 63 ? BIT_ULL(vcpu->idx) : OKVM_VCPUS_OTHERS;
+}
+
 /**
- * okvm_request_all() - send the same request to every vCPU of the VM
+ * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
+ * @vcpus: the set, bits as okvm_vcpu_bit() returns them
  * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
-void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait);
+void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
+
+/** okvm_request_all() - okvm_request_some() for every vCPU of the VM */
+static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+{
+	okvm_request_some(vm, req, OKVM_VCPUS_ALL, wait);
+}
 
 /** okvm_vcpu_load() - load the vCPU on the current CPU. The caller holds vcpu->mutex. */
 void okvm_vcpu_load(struct okvm_vcpu *vcpu);
@@ -246,9 +267,9 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_vcpu_block() - poll adaptively, then sleep, until the vCPU has something to do
  *
- * The block ends when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
- * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and holds no
- * SRCU.
+ * It returns when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
+ * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and does not hold
+ * vm->srcu.
  */
 void okvm_vcpu_block(struct okvm_vcpu *vcpu);
 

@@ -201,8 +201,8 @@ static long vm_ioc_set_memory_region(struct okvm_vm *vm, union okvm_ioctl_arg ar
 
 /*
  * The argument of KVM_SET_USER_MEMORY_REGION2 begins like that of KVM_SET_USER_MEMORY_REGION. The
- * other fields name a guest_memfd; they need a flag that okvm refuses, as upstream KVM does for VMs
- * without private memory.
+ * other fields name a guest_memfd. They have effect only with a flag that okvm refuses. Upstream
+ * KVM also refuses this flag for VMs without private memory.
  */
 static_assert(offsetof(struct kvm_userspace_memory_region2, guest_memfd_offset) ==
 	      sizeof(struct kvm_userspace_memory_region));

@@ -94,7 +94,7 @@ struct okvm_vm {
 	};
 	bool host_mmio;			/* a host device's memory has been mapped into the guest */
 	pid_t creator;			/* creator's global pid; names the stats file */
-	int fd;				/* the VM's fd when it was created */
+	int fd;				/* fd from KVM_CREATE_VM, which may be closed by now */
 	atomic64_t stat[OKVM_NR_VM_STATS];
 
 	struct okvm_error_box error;

@@ -201,7 +201,7 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 }
 
 /*
- * Deliver the error LVT entry unless its vector is illegal: each delivery would cause another
+ * Deliver the error LVT entry, unless its vector is illegal: then each delivery would cause another
  * error.
  */
 static void error_entry(struct okvm_apic *apic, enum kick mode)
@@ -293,7 +293,7 @@ void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
  * @from: the APIC of @src, or NULL
  * @irq: the message
  * @map: the destination map, under RCU
- * @dests: candidates
+ * @dests: the APICs that may be destinations
  * @sent: number of targets so far
  */
 struct message {
@@ -315,8 +315,8 @@ static int send_to(struct message *m, u32 slot)
 	struct okvm_apic *apic = okvm_apic_of(m->dests.slot[slot]);
 
 	/*
-	 * Only a device's message has a limit of kicks at once. An IPI needs none: IRQs are on when
-	 * a vCPU sends an IPI to many targets.
+	 * Limit the number of kicks at once, but only for a device's message. An IPI needs no
+	 * limit: IRQs are on when a vCPU sends an IPI to many targets.
 	 */
 	if (!m->src && m->sent++ >= KICKS_AT_ONCE)
 		return accept(apic, KICK_LATE, m->irq);

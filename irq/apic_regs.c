@@ -27,7 +27,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* The CPU has not virtualized the EOI, so update its copy of the highest ISR vector. */
+	/* The CPU may not have virtualized the EOI: update its copy of the highest ISR vector. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
@@ -66,8 +66,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
 		/*
-		 * With its new value LINT0 may accept a pending PIC interrupt, or open an interrupt
-		 * window for userspace's PIC.
+		 * The new value of LINT0 may accept a pending interrupt of the PIC, or open an
+		 * interrupt window for the VMM's PIC.
 		 */
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
@@ -101,8 +101,9 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
 /* ---- MMIO ---- */
 
 /*
- * Is @gpa in this vCPU's APIC page? If so, set *@hole to whether the quirk LAPIC_MMIO_HOLE applies,
- * because the APIC is not in xAPIC mode. Return: 0 or -EOPNOTSUPP
+ * Return 0 if okvm handles accesses to @gpa, because it is in this vCPU's APIC page; otherwise
+ * -EOPNOTSUPP. Set *@hole to true if the APIC is not in xAPIC mode: then okvm handles accesses only
+ * with the quirk LAPIC_MMIO_HOLE.
  */
 static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 {
@@ -249,7 +250,7 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* EOI is the most frequent write; WRMSR of a value other than 0 causes #GP. */
+	/* Test for EOI first, the most frequent write. A value other than 0 causes #GP. */
 	if (msr == OKVM_X2APIC_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
 		return okvm_apic_eoi_fast(vcpu);
 	/* If the guest may have skipped an EOI, okvm_apic_pv_eoi_exit() must handle that first. */

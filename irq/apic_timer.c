@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the shell around irq/model/lapic_timer.c.
+ * Local APIC timer: the timers and ticks that use the arithmetic of irq/model/lapic_timer.c.
  *
  * While the vCPU is in the guest or about to enter it, the countdown uses the backend's timer (the
  * VMX-preemption timer). While the vCPU blocks, or without such a timer, it uses an hrtimer. The
  * hrtimer's handler only sets a flag; the vCPU's own thread delivers the tick and computes the next
- * expiry. So interrupt context shares no timer state, and a vCPU that does not run costs the host
- * one expiry, not one per period. Upstream KVM re-arms the timer in the handler.
+ * expiry. So the handler and the thread share only the flag, and a vCPU that does not
+ * run costs the host one expiry, not one per period. Upstream KVM re-arms the timer in the handler.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -210,7 +210,7 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 
 	/*
 	 * If the hrtimer has fired before it could be canceled, arm no timer: its handler has made
-	 * OKVM_REQ_TIMER.
+	 * the request OKVM_REQ_TIMER.
 	 */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);

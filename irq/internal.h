@@ -78,7 +78,7 @@ struct okvm_irq_vm {
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
-	u32 nr_reserved_routes;		/* OKVM_IRQCHIP_SPLIT only */
+	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of the VMM's IOAPIC */
 
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;
@@ -97,11 +97,11 @@ struct okvm_irq_vm {
 	struct xarray resample_acks;		/* written under @resample_lock */
 	struct okvm_ack_notifier __rcu *pit_ack;	/* written under the PIT's reinject_lock */
 
-	/* @resample_lock guards resamplers and their lists. Taken outside @lock. */
+	/* @resample_lock guards resamplers and their lists. It is taken before @lock. */
 	struct mutex resample_lock;
 	struct list_head resamplers;
 
-	/* Vectors whose EOI IOAPIC or userspace must see. Written under @eoi_lock, read without. */
+	/* Vectors whose EOI the IOAPIC or userspace must see. @eoi_lock guards writers only. */
 	spinlock_t eoi_lock;
 	u64 eoi_vectors[4];
 
@@ -153,7 +153,7 @@ void okvm_routes_publish(struct okvm_vm *vm, struct gsi_table *table);
 /** okvm_routes_free() - free the routing table of a VM that is being destroyed */
 void okvm_routes_free(struct okvm_irq_vm *irq);
 /**
- * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of the reserved routes that
+ * okvm_routes_eoi_vectors() - split irqchip: set in @map the vectors of those reserved routes that
  * are level-triggered MSIs
  */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
@@ -161,7 +161,7 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it and wait for it. May sleep */
+/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it, wait for its end. May sleep */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
 /** okvm_ack_pins() - call the ack notifiers of a chip's @pins. Any context, no locks held */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
@@ -197,7 +197,8 @@ void okvm_pit_free(struct okvm_vm *vm);
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
 /**
- * okvm_apic_request_all() - as okvm_request_all(), in bounded time: a work item kicks most vCPUs
+ * okvm_apic_request_all() - like okvm_request_all(), but with IRQs off it kicks only a few vCPUs; a
+ * work item kicks the others
  */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 

@@ -2,9 +2,9 @@
 /*
  * KVM_IOEVENTFD: a guest's write to an address signals an eventfd instead of exiting to userspace.
  *
- * For speed, upstream KVM also registers ioeventfds that match writes of any length on a separate
- * bus. The buses of okvm find an address by bisection, so they need no second registration, which
- * could fail halfway.
+ * For speed, upstream KVM adds an ioeventfd that matches writes of any length to two buses; the
+ * second bus has only such ioeventfds. Adding it to the second bus can fail after the first has it.
+ * The buses of okvm find an address by bisection, so one bus is enough.
  */
 #include <linux/eventfd.h>
 #include <linux/overflow.h>

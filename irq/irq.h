@@ -96,12 +96,12 @@ void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 
 /**
- * okvm_apic_pending_irq() - move posted vectors to IRR, then return the highest above PPR, or -1
+ * okvm_apic_pending_irq() - move posted vectors to IRR, then find the vector to deliver
+ * Return: the highest vector in IRR, or -1 if its priority is not above PPR, or IRR is empty
  */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_hand_over() - move posted vectors to IRR, and set the CPU's copy of the highest vector
- * in IRR
+ * okvm_apic_hand_over() - move posted vectors to IRR, and set RVI to the highest vector in IRR
  * Return: the highest vector in IRR, or -1. Only for virtual-interrupt delivery
  * (okvm_apic_hw_delivers()).
  */
@@ -117,13 +117,14 @@ int okvm_apic_highest_isr(struct okvm_vcpu *vcpu);
 /** okvm_apic_update_apicv() - switch APIC virtualization on or off for the vCPU */
 void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
 /**
- * okvm_apic_eoi_exit_map() - get in @map the vectors whose EOI must exit, and load it into the CPU
+ * okvm_apic_eoi_exit_map() - store in @map the vectors whose EOI must cause a VM exit, and load the
+ * map into the CPU
  */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
-/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending, which needs IRQs on? */
+/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending? Its handling needs IRQs on. */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
-/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clear it. */
+/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clears it. */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
 bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
@@ -134,9 +135,9 @@ void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 /** okvm_apic_timer_inject() - deliver the interrupt of a fired timer, for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
-/* VMX-preemption timer VM exit; IRQs may be off. */
+/* Handle a VM exit of the VMX-preemption timer. IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
-/* Switch to the hrtimer before the vCPU blocks; okvm_apic_timer_to_hw() switches back after it. */
+/* Switch to the hrtimer before the vCPU blocks; okvm_apic_timer_to_hw() switches back later. */
 void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
@@ -182,7 +183,7 @@ void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
  * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
  */
 long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
-/** okvm_apic_dest() - Return the vCPU with a physical APIC ID in the destination map, or NULL */
+/** okvm_apic_dest() - Return the vCPU whose physical APIC ID is @apic_id, or NULL */
 struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 
 /**
@@ -193,14 +194,14 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
  * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);
-/** okvm_apic_raise() - raise a fixed interrupt of okvm's own. Called by the vCPU's thread */
+/** okvm_apic_raise() - deliver a fixed interrupt that okvm causes. Called by the vCPU's thread */
 void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/cpu/event.c ---- */
 
 /** okvm_pic_has_irq() - does the in-kernel PIC pair have an interrupt pending? */
 bool okvm_pic_has_irq(struct okvm_vm *vm);
-int okvm_pic_ack_irq(struct okvm_vm *vm);	/* the vector */
+int okvm_pic_ack_irq(struct okvm_vm *vm);	/* returns the vector */
 
 /* ---- GSI lines and routes ---- */
 
@@ -218,12 +219,12 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
  * broadcasts
  */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
-/** okvm_ioapic_scan() - get in @map the vectors whose EOI the IOAPIC (or userspace's) must see */
+/** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - IOAPIC or routes changed: make vCPUs load new EOI maps */
+/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, make vCPUs load new EOI maps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
-/* The ioctl rows of irq/, defined in the files of their handlers. */
+/* Tables of the ioctls of irq/, each defined in the file of its handlers. */
 extern const struct okvm_ioctl okvm_irqchip_ioctls[], okvm_route_ioctls[], okvm_msi_ioctls[];
 extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
 extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[],

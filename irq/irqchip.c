@@ -4,7 +4,7 @@
  *
  * A call into a model fills in a todo structure, which lists its side effects. Messages of the
  * IOAPIC to LAPICs are delivered under the lock, because the result changes the model. All other
- * effects follow without the lock, so that ack notifiers may raise lines again. Upstream KVM drops
+ * effects follow without the lock, so ack notifiers may raise lines again. Upstream KVM drops
  * and retakes its locks instead.
  */
 #include <linux/kernel.h>
@@ -19,7 +19,7 @@
 /* ---- the PIC pair ---- */
 
 /*
- * Number of vCPUs that pic_wake() tests in callers with IRQs off; a work item tests the others.
+ * pic_do() tests only so many vCPUs: it may run with IRQs off. A work item tests the others.
  * Nearly always the first vCPU accepts the PIC's interrupts.
  */
 #define PIC_LOOKS	16
@@ -103,7 +103,7 @@ int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, b
 	return line;
 }
 
-/* Return the complete chips, or NULL. Most callers know from the irqchip mode that they exist. */
+/* Return the complete chips, or NULL if the VM has none (yet). */
 static struct okvm_chips *irq_chips(struct okvm_irq_vm *irq)
 {
 	/* Pairs with irqchip_publish(): a reader that sees the pointer sees complete chips. */
@@ -380,7 +380,7 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has just published chips, their EOI vectors are stored already. */
+	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, it stores the EOI vectors itself. */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -506,7 +506,7 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 	return chips;
 }
 
-/* May userspace choose an irqchip? Return: 0, -EEXIST, or @with_vcpus if the VM has vCPUs */
+/* May userspace choose an irqchip? Return: 0; -EEXIST: chosen already; @with_vcpus: has vCPUs */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {
 	lockdep_assert_held(&vm->lock);
@@ -529,9 +529,9 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 }
 
 /*
- * KVM_CREATE_IRQCHIP: build the chips and routes, register them on the buses, which only vCPUs
- * access (there is none yet), then publish them. If a step fails, no other thread has seen its
- * result; the steps from the publication on cannot fail.
+ * KVM_CREATE_IRQCHIP: build the chips and routes, register the chips on the buses, then publish
+ * chips and routes. Before the publication, which cannot fail, no other thread sees them, because
+ * only vCPUs access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -283,7 +283,7 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * Add the irqfd, which is active so that a hangup finds it, to the eventfd's wait queue. Since
+ * Add the irqfd to the eventfd's wait queue. It is active already: a hangup must find it. Since
  * Linux 6.17 the queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate()
  * has refused a second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
  */

@@ -83,7 +83,7 @@ static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 	u64 ticks = 1;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	/* Ignore the expiry if the timer was stopped or restarted while the handler waited here. */
+	/* Ignore the expiry if the timer was stopped or restarted during the wait for pit->lock. */
 	if (pit->armed && !hrtimer_is_queued(timer)) {
 		if (pit->period) {
 			ticks = hrtimer_forward_now(timer, ns_to_ktime(pit->period));

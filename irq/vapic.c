@@ -2,14 +2,15 @@
 /*
  * Reports of TPR accesses, and a TPR in guest memory.
  *
- * Old 32-bit guests write TPR often, and each write is a VM exit where the CPU does not virtualize
+ * Old 32-bit guests write TPR often, and each write is a VM exit on a CPU that does not virtualize
  * TPR. KVM_TPR_ACCESS_REPORTING tells userspace which instructions access TPR. Userspace may
  * replace such an instruction by code that uses a word in guest memory (KVM_SET_VAPIC_ADDR); QEMU
  * does so with an option ROM.
  *
  * Bits 7:0 of the word are TPR, bits 15:12 the class in service, and bits 31:24 the highest vector
  * in IRR. okvm writes the word before VM entries and reads TPR from it after each VM exit. A vCPU
- * with such a word watches exits (core/watch.h), so that other vCPUs do not pay for the word.
+ * with such a word watches exits (core/watch.h): while nobody watches, exits do not pay for a test
+ * whether there is a word.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -58,8 +59,8 @@ void okvm_apic_vapic_destroy(struct okvm_apic *apic)
 }
 
 /*
- * A vCPU that has once had a vAPIC word watches exits until it is destroyed. It does not stop and
- * start again, because each change may patch the kernel's text.
+ * A vCPU that has once had a word watches exits until it is destroyed. It does not stop and start
+ * again, because each change may patch the kernel's text.
  */
 static void vapic_watch(struct okvm_apic *apic)
 {
@@ -81,13 +82,16 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	}
 	if (offset_in_page(gpa) > PAGE_SIZE - sizeof(u32))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: the word is in two pages");
-	/* A refused address leaves the old word in use. */
+	/*
+	 * Test the address first: okvm_cache_init() overwrites the cache, and a refused address
+	 * must leave the old one in use.
+	 */
 	if (!okvm_guest_has(vcpu->vm, gpa, false) ||
 	    okvm_cache_init(vcpu->vm, &apic->vapic_cache, gpa, sizeof(u32)))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: no memory is there");
 	vapic_watch(apic);
 	apic->vapic = true;
-	/* Make the next VM entry write the word. */
+	/* Make the next VM entry write the word at this address. */
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;
 }

@@ -51,7 +51,7 @@ struct okvm_apic {
 
 	/* The word of KVM_SET_VAPIC_ADDR. */
 	bool vapic;		/* there is a word */
-	bool watches;		/* exits are watched since the first word was set */
+	bool watches;		/* the vCPU watches exits (core/watch.h), since its first word */
 	struct okvm_gpa_cache vapic_cache;
 };
 
@@ -85,7 +85,7 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff);
 
 /* vapic.c */
 
-/** okvm_apic_vapic_destroy() - stop watching exits, as the vCPU is destroyed */
+/** okvm_apic_vapic_destroy() - stop watching exits, because the vCPU is destroyed */
 void okvm_apic_vapic_destroy(struct okvm_apic *apic);
 
 /* apic_timer.c */

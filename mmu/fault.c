@@ -23,8 +23,8 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 }
 
 /*
- * The slow part of fault_slot(). Two slots are cached, as a guest's page tables and its data are
- * often in different slots. A frame in no slot leaves the cache unchanged.
+ * The slow part of fault_slot(). Two slots are cached, because a guest's page tables and its data
+ * are often in different slots. A frame in no slot leaves the cache unchanged.
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
@@ -100,8 +100,8 @@ static int fault_mmio(struct okvm_fault *f)
 	/*
 	 * Make no MMIO entry in three cases: the access is a write to a read-only slot, whose page
 	 * may be mapped for reading; the slots are changing (odd generation); the CPU's page walk
-	 * has made the access, because an exit at an MMIO entry does not tell whether a walk or an
-	 * instruction has made the access.
+	 * has made the access. The reason for the last case is EPT: the exit at an MMIO entry, a
+	 * misconfiguration, does not tell whether a walk or an instruction has made the access.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -349,7 +349,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * If only a part of the range was mapped, return 0 and leave the rest of the range in the argument.
+ * If an error occurs after a part of the range was mapped, return 0, and change the range in the
+ * argument to the rest that is not mapped.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

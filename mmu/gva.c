@@ -262,7 +262,7 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 	return ret;
 }
 
-/* Complete @note with the address that the walk has found. Notes exist for long mode only. */
+/* Complete @note with the address that the walk has found; outside long mode, discard the note. */
 static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
 {
 	struct okvm_memslot *slot = NULL;
@@ -303,8 +303,8 @@ static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2
 	u64 val;
 
 	/*
-	 * Checking note->hva is enough: the entries' addresses are user addresses, too, as they
-	 * were computed from memory slots.
+	 * Check only note->hva. The addresses in note->at[], of page-table entries, need no check:
+	 * they were computed from memory slots, whose addresses are user addresses.
 	 */
 	if (!user_read_access_begin(code, 16))
 		return false;

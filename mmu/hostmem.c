@@ -211,8 +211,8 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 	/*
 	 * With IRQs off, the host's tables are not freed. The result may be out of date when it is
 	 * used: a fault therefore checks notifier_stale(), and tdp_collapse() only drops entries,
-	 * which later faults make again. Each entry is read once, as it may change between two
-	 * reads.
+	 * which later faults make again. Each entry is read once, because it may change
+	 * between two reads.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

@@ -27,7 +27,8 @@
  * @guest_pat: okvm_mmu_honor_pat() was called; under vm->lock
  * @shadow: the state of shadow paging
  * @max_level: largest page that may be mapped, 1..3
- * @nx_huge: huge pages are not executable (iTLB multihit); written under @lock
+ * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
+ *	@lock, too, when vCPUs may exist
  * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
  * @nx_cursor, @nx_node, @nx_work: recovery of huge pages, see nx.c
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
@@ -100,7 +101,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault; hostmem_resolve() does not try it first
+ * @missed: hostmem_get_fast() has failed for this fault: hostmem_resolve() does not call it first
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -154,7 +155,7 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
  * Takes mmu->lock for reading; the caller flushes. Return: true if any frame was accessed
  */
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
-/** tdp_write_protect() - write-protect [@start, @end). Takes lock (read); the caller flushes */
+/** tdp_write_protect() - take mmu->lock (read), write-protect [@start, @end). No flush */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 /** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
@@ -164,7 +165,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
  * Takes mmu->lock for writing, and yields it from time to time.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
-/** tdp_free_all() - free all tables except the root, when the VMM's address space ends */
+/** tdp_free_all() - free all tables except the root: the VM or the VMM's address space ends */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
 /** tdp_free_tree() - free a table and all tables below it, which no CPU may be walking */
 void tdp_free_tree(u64 *table, int level);
@@ -218,7 +219,7 @@ void nx_exit(void);
 void nx_vm_create(struct okvm_mmu_vm *mmu);
 /** nx_vm_release() - stop recovery when no vCPU runs any more. Idempotent. May sleep */
 void nx_vm_release(struct okvm_mmu_vm *mmu);
-/** nx_arm() - start the timer of huge-page recovery if the VM has tables to recover */
+/** nx_arm() - start the timer of huge-page recovery if the VM has tables for it to remove */
 void nx_arm(struct okvm_mmu_vm *mmu);
 
 /* notifier.c */
@@ -261,7 +262,11 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 	return notifier_stale_unlocked(mmu, seq, hva);
 }
 
-/** slot_holds_page() - is the page of @level around @gfn all in @slot, and aligned in the host? */
+/**
+ * slot_holds_page() - does @slot contain the whole page at @level around @gfn?
+ *
+ * The page must also be aligned in the host's address space, so that the host can map it as large.
+ */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {
 	u64 pages = spte_pages(level);

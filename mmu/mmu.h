@@ -27,13 +27,15 @@ enum okvm_access {
 };
 
 /**
- * enum okvm_fault_verdict - result of the handling of a fault; negative: errno for KVM_RUN
+ * enum okvm_fault_verdict - result of handling a fault; negative values are errnos for KVM_RUN
  * @OKVM_FAULT_FIXED: the page is mapped, or the access has to be repeated: enter the guest again
- * @OKVM_FAULT_MMIO: no memory, or a write to read-only memory: emulate the instruction
+ * @OKVM_FAULT_MMIO: emulate the instruction: there is no memory, or the access is a write to
+ *	read-only memory or one that shadow paging cannot allow (such as one to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
- * @OKVM_FAULT_LATER: the host fetches the page in the background (mmu/needs.h): go on as for FIXED
+ * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()): go on as
+ *	after OKVM_FAULT_FIXED
  * @OKVM_FAULT_GUEST: shadow paging: the guest's tables deny the access: inject #PF
- * @OKVM_FAULT_SLOW: fast handlers only: call the slow handler
+ * @OKVM_FAULT_SLOW: from okvm_mmu_page_fault_fast() only: call okvm_mmu_page_fault()
  */
 enum okvm_fault_verdict {
 	OKVM_FAULT_FIXED = 0,
@@ -71,20 +73,21 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
 
 /**
  * okvm_mmu_fault() - handle an EPT violation or a nested page fault (NPT)
- * @acc: enum okvm_access; PRESENT if the entry gave any right
+ * @acc: enum okvm_access; OKVM_ACC_PRESENT if the entry of the EPT or NPT tables gave any right
  * Return: verdict, or a negative errno. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
  */
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_fault_fast() - handle an EPT violation or nested #PF by changing a leaf's rights only
+ * okvm_mmu_fault_fast() - handle an EPT violation or nested page fault by changing only a leaf
  *
- * Takes no lock, IRQs off. Return: true if the guest can repeat the access; false: not handled
+ * Called with IRQs off; takes no lock. Return: true if the guest can repeat the access; false if
+ * okvm_mmu_fault() has to be called
  */
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_mmio_cached() - is there an MMIO entry for @gpa that was made with the present slots?
+ * okvm_mmu_mmio_cached() - has @gpa an MMIO entry of the present generation of memory slots?
  * Context: any
  */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
@@ -94,7 +97,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @gva: the guest-linear address
  * @acc: enum okvm_access: the hardware's error code, and OKVM_ACC_IMPLICIT
  * @gpa: output for OKVM_FAULT_MMIO: the guest-physical address
- * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes with this privilege
+ * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes at the access's privilege
  * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the present generation of slots says that
  *	no memory slot contains @gpa
  * @guest: output for OKVM_FAULT_GUEST: the error code of the #PF to inject
@@ -122,21 +125,24 @@ int okvm_mmu_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /** enum okvm_invalidation - how the guest flushes translations; 0..3 are INVPCID's types */
 enum okvm_invalidation {
-	OKVM_INVPCID_ADDRESS,		/* one address in one PCID, not global translations */
-	OKVM_INVPCID_SINGLE,		/* one PCID, not global translations */
+	OKVM_INVPCID_ADDRESS,		/* one address in one PCID, except global translations */
+	OKVM_INVPCID_SINGLE,		/* one PCID, except global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
-	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, not global translations */
-	OKVM_INVLPG,			/* one address, present PCID and global translations */
+	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, except global translations */
+	OKVM_INVLPG,			/* one address, in the present PCID or global */
 };
 
 /**
  * okvm_mmu_invalidate() - flush translations of guest-linear addresses for the guest
- * @pcid, @gva: operands, used if @what has them
+ * @pcid, @gva: what to flush; each is ignored if @what does not need it
  *
  * Context: the vCPU's thread, vCPU loaded, IRQs on, vm->srcu held.
  */
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
-/** okvm_mmu_invlpg_fast() - do INVLPG, IRQs off. Return: false: call okvm_mmu_invalidate() */
+/**
+ * okvm_mmu_invlpg_fast() - do INVLPG with IRQs off
+ * Return: false if nothing was done: call okvm_mmu_invalidate()
+ */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
 /**
@@ -233,7 +239,7 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
 
-/** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if reserved bits are set */
+/** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if unreadable or invalid */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
 /**

@@ -116,8 +116,8 @@ static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct m
 }
 
 /*
- * No TLB is flushed. An access that hits in a TLB sets no accessed bit, so that a page in use may
- * look unused.
+ * No TLB is flushed. An access that hits in a TLB sets no accessed bit, so a page in use may look
+ * unused.
  */
 static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 					 unsigned long start, unsigned long end)

@@ -43,8 +43,8 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 		return;
 	}
 	/*
-	 * Four levels translate 48 bits. Use five levels only for wider addresses, as each walk
-	 * takes longer.
+	 * Four levels translate 48 bits. Use five levels only for wider addresses, because
+	 * each walk of five levels takes longer.
 	 */
 	mmu->root.level = five && guest_phys_bits() > 48 ? 5 : 4;
 	mmu->fmt = policy_ept_format(mmu, caps & OKVM_HW_TDP_AD);
@@ -117,8 +117,8 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 }
 
 /*
- * With two-dimensional paging no #PF is intercepted, but the callback must exist: any #PF is due to
- * the guest's own tables.
+ * With two-dimensional paging no #PF is intercepted, but no callback may be NULL. A #PF would be
+ * due to the guest's own tables, so let the guest handle it.
  */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {

@@ -6,7 +6,8 @@
  * tables translates guest-physical addresses. With shadow paging, okvm builds tables for linear
  * addresses from the guest's own tables. vm.c, notifier.c, nx.c and the upper layers call the
  * policy's callbacks. The handler of an exit that occurs with only one policy calls that policy's
- * code directly, which saves the indirect call: fault.c and tdp.c handle every EPT violation.
+ * code directly, which saves the indirect call: EPT violations and nested page faults occur only
+ * with two-dimensional paging, so their handlers call fault.c.
  *
  * No callback may be NULL: a policy that has nothing to do has a function that does nothing.
  */
@@ -51,7 +52,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation, and destruction (idempotent, also without a creation) ---- */
+	/* ---- creation; destruction, which is idempotent and allowed without a creation ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -63,7 +64,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the vCPU's thread, vCPU loaded; all but *_fast: IRQs on, vm->srcu held ---- */
+	/* ---- in the vCPU's thread, vCPU loaded; IRQs on, vm->srcu held, except in *_fast ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
@@ -74,18 +75,18 @@ struct mmu_policy {
 	void (*unload)(struct okvm_vcpu *vcpu);
 	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* page_fault() with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW */
+	/* As page_fault(), with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW. */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
-	/* cr3_loaded() with IRQs off, not with PAE. Return: false if nothing was done */
+	/* As cr3_loaded(), with IRQs off; not for PAE paging. Return: false if nothing was done */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
 	/* Flush translations of linear addresses for the guest, see okvm_mmu_invalidate(). */
 	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			   gva_t gva);
-	/* INVLPG with IRQs off. Return: false if nothing was done, and invalidate() is needed */
+	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
 	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
@@ -116,7 +117,7 @@ struct mmu_policy {
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 	/* Drop up to @max tables that split a huge page for a fetch (see nx.c). */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
-	/* Remove all mappings: the VMM's address space ends, or userspace restores the VM. */
+	/* Remove all mappings: the VM or the VMM's address space ends, or the VM is restored. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);
 	/* KVM_SET_NR_MMU_PAGES: allow @pages tables at most; 0: the policy's default */
 	void (*set_limit)(struct okvm_mmu_vm *mmu, unsigned long pages);

@@ -46,9 +46,9 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	rcu_read_lock();
 	b = block_of(sh, gfn);
 	/*
-	 * If another vCPU has set b->frames already, keep that vCPU's and free @frames. If
-	 * block_put() has removed the block since block_of(), nothing leaks: block_free() runs
-	 * after this RCU section, and frees what b->frames points to by then.
+	 * If another vCPU has set b->frames already, keep that structure and free @frames.
+	 * block_put() may have removed the block after the call of block_of(). Nothing leaks then:
+	 * block_free() runs after this RCU section, and also frees b->frames.
 	 */
 	if (!b || !try_cmpxchg(&b->frames, &old, frames))
 		kfree(frames);
@@ -72,7 +72,7 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 
 /*
  * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
- * flush of the VM, so that TLBs may still hold it.
+ * flush of the VM: then TLBs may still hold it.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
@@ -88,7 +88,7 @@ static void block_free(struct rcu_head *head)
 	kfree(b);
 }
 
-/* Free block number @nr, whose memory slot is gone, unless a leaf or a table has used it again. */
+/* Free block number @nr, whose memory slot is gone, unless a leaf or a table uses it again. */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
 {
 	const struct shadow_frames *frames = block_frames(b);
@@ -212,17 +212,35 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear @bits in all leaves of the chain that begins with link @nr, and increment *@n for each of
- * the leaves. Caller holds mmu->lock for writing or the block's lock.
- * Return: true if a leaf had any of @bits
+ * Clear the accessed bit in all leaves of the chain that begins with link @nr. Caller holds
+ * block->lock. Return: true if a leaf had the bit
  */
-static bool chain_clear(struct shadow_vm *sh, u32 nr, u64 bits, unsigned int *n)
+static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
 {
 	bool any = false;
 
-	for (; nr; nr = link_at(sh, nr)->next, ++*n)
+	for (; nr; nr = link_at(sh, nr)->next)
 		any |= leaf_clear(&table_by_id(sh, nr >> SHADOW_LINK_BITS)->
-				  entry[nr & (SHADOW_ENTRIES - 1)], bits);
+				  entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_A);
+	return any;
+}
+
+/*
+ * Write-protect all leaves of the chain that begins with link @nr, and increment *@n for each of
+ * the leaves. Return: true if a leaf was writable
+ */
+static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
+{
+	bool any = false;
+
+	for (; nr; nr = link_at(sh, nr)->next, ++*n) {
+		struct shadow_table *t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+
+		if (!leaf_clear(&t->entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_W))
+			continue;
+		shadow_left(sh, t);
+		any = true;
+	}
 	return any;
 }
 
@@ -276,7 +294,7 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 		return false;
 	chain_drop(sh, &b->large);
 	frames = block_frames(b);
-	return (frames && chain_clear(sh, frames->rmap[i], SHADOW_W, &n)) ||
+	return (frames && chain_protect(sh, frames->rmap[i], &n)) ||
 	       block_stale(sh, b, true);
 }
 
@@ -343,7 +361,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* Direct tables shadow no frame, so that only shadow_zap_all() finds them. */
+	/* Direct tables shadow no frame, so only shadow_zap_all() finds them. */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
@@ -355,17 +373,16 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 /*
  * Test the accessed bits of one chain, and clear them if @clear. Hold block->lock for one chain
- * only, as vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
+ * only, because vCPUs may spin for it with IRQs off. Return: true if an accessed bit was set
  */
 static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *head, bool clear)
 {
-	unsigned int n = 0;
 	bool young;
 
 	if (!READ_ONCE(*head))
 		return false;
 	spin_lock(&b->lock);
-	young = clear ? chain_clear(sh, *head, SHADOW_A, &n) : chain_test(sh, *head, SHADOW_A);
+	young = clear ? chain_clear_accessed(sh, *head) : chain_test(sh, *head, SHADOW_A);
 	spin_unlock(&b->lock);
 	return young;
 }
@@ -394,7 +411,7 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 /*
  * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
  * sees writes to each 4 KiB page. The caller of shadow_write_protect() flushes at the end. Until
- * then the block is marked stale, so that the lock may be dropped without a flush.
+ * then the block is marked stale, so the lock may be dropped without a flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)
@@ -403,7 +420,7 @@ static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsig
 	unsigned int n = chain_drop(sh, &b->large);
 
 	for (; b && block_frames(b) && i < to; i++, n = 0) {
-		if (chain_clear(sh, b->frames->rmap[i], SHADOW_W, &n))
+		if (chain_protect(sh, b->frames->rmap[i], &n))
 			block_drop(sh, b, true);
 		if (n && shadow_zap_yield(z, n))
 			b = block_of(sh, (gfn_t)nr << SHADOW_LINK_BITS);

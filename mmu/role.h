@@ -19,15 +19,15 @@
  *    14    smep_nowp     CR4.SMEP = 1, CR0.WP = 0: a page that only WP = 0 makes writable gets NX
  *    15    smap_nowp     CR4.SMAP = 1, CR0.WP = 0: a write that only WP = 0 allows is emulated
  *    16    pse           CR4.PSE (mode 2)
- *    17    gbpages       the guest's CPUID has 1 GiB pages
+ *    17    gbpages       the guest's CPUID reports 1 GiB pages
  *    18    smm           address space of SMM (reserved for later: always 0)
  *    19    no_ad         hardware does not set accessed bits (reserved for later: always 0)
  *    20    passthrough   the root is the guest's own table (reserved for later: always 0)
  *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
- * The role of a direct table with write access has only level, access, direct and smm, so that all
- * paging modes share the table. Without write access, CR0.WP influences the leaves: the role then
- * also has wp, smep_nowp and smap_nowp.
+ * The role of a direct table with write access contains only level, access, direct and smm, so all
+ * paging modes share the table. Without write access, CR0.WP influences the leaves, so the role
+ * also contains wp, smep_nowp and smap_nowp.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H
@@ -112,8 +112,8 @@ static inline unsigned int role_entry_size(u32 role)
 u32 role_root(const struct walk_mode *mode, u64 gva);
 
 /**
- * role_child() - return the role of the table for @gva that is one level below a table of @role
- * @access: what all guest entries above the child allow (enum shadow_access)
+ * role_child() - return the role of the next table on the way to @gva, below a table of @role
+ * @access: accesses (enum shadow_access) that all guest entries above the next table allow
  */
 u32 role_child(u32 role, u8 access, u64 gva);
 

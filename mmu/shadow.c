@@ -45,7 +45,7 @@ static int table_number(struct shadow_vm *sh, struct shadow_table *t)
 	return 0;
 }
 
-static void table_free(struct shadow_vm *sh, struct shadow_table *t)
+void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 {
 	if (t->id)
 		ida_free(&sh->ids, t->id);
@@ -63,16 +63,11 @@ static struct shadow_table *table_alloc(struct shadow_vm *sh)
 	t->entry = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	t->link = kcalloc(SHADOW_ENTRIES, sizeof(*t->link), GFP_KERNEL_ACCOUNT);
 	if (!t->entry || !t->link || table_number(sh, t)) {
-		table_free(sh, t);
+		shadow_free_table(sh, t);
 		return NULL;
 	}
 	set_page_private(virt_to_page(t->entry), (unsigned long)t);
 	return t;
-}
-
-void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t)
-{
-	table_free(sh, t);
 }
 
 int shadow_fill_spare(struct okvm_vcpu *vcpu)
@@ -93,19 +88,54 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu)
 
 void shadow_flush(struct shadow_vm *sh)
 {
+	struct okvm_vm *vm = sh->mmu->vm;
+	u64 vcpus;
+
 	lockdep_assert_held_write(&sh->mmu->lock);
-	okvm_mmu_flush_vm(sh->mmu->vm);
+	vcpus = atomic64_xchg(&sh->stale, 0);
+	if (vcpus) {
+		atomic64_inc(&vm->stat[OKVM_VM_STAT_TLB_FLUSHES]);
+		okvm_request_some(vm, OKVM_REQ_TLB_FLUSH, vcpus, true);
+	}
 	sh->epoch++;
 	WRITE_ONCE(sh->wide, false);
 }
 
-bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
+/* Return the set of all vCPUs of the VM. */
+static u64 left_all(const struct okvm_vm *vm)
+{
+	u32 n = READ_ONCE(vm->created_vcpus);
+
+	return n < 64 ? BIT_ULL(n) - 1 : OKVM_VCPUS_ALL;
+}
+
+void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
+{
+	u64 all = left_all(sh->mmu->vm), vcpus;
+	struct shadow_climb climb = climb_start(t);
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (!(all & ~atomic64_read(&sh->stale)))
+		return;
+	/* The only vCPU flushes without an IPI: do not look whether it has to. */
+	if (all == 1) {
+		atomic64_or(all, &sh->stale);
+		return;
+	}
+	vcpus = atomic64_read(&t->vcpus);
+	while (all & ~vcpus && (t = climb_next(sh, &climb)))
+		vcpus |= climb.hops > SHADOW_HOPS ? all : atomic64_read(&t->vcpus);
+	atomic64_or(vcpus, &sh->stale);
+}
+
+/* Do what shadow_drop() does, but let the caller call shadow_left(). */
+static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 {
 	int level = role_level(t->role);
 	u64 old;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* Use xchg(), as hardware may set accessed and dirty bits at the same time. */
+	/* Use xchg(), because hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
 		WRITE_ONCE(t->link[i].what, 0);
@@ -123,6 +153,14 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	}
 	rmap_remove(sh, t, i, old);
 	shadow_count(sh, OKVM_VM_STAT_PAGES_4K + level - 1, -1);
+	return true;
+}
+
+bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
+{
+	if (!drop_entry(sh, t, i))
+		return false;
+	shadow_left(sh, t);
 	return true;
 }
 
@@ -285,8 +323,9 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 
 	for (i = 0; i < SHADOW_ENTRIES; i++) {
 		if (t->entry[i])
-			shadow_drop(sh, t, i);
+			drop_entry(sh, t, i);
 	}
+	shadow_left(sh, t);
 	drop_parents(sh, t);
 }
 
@@ -305,7 +344,7 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 	shadow_count(sh, OKVM_VM_STAT_TABLES, -1);
 	table_unmark(sh, t);
 	mod_lruvec_page_state(virt_to_page(t->entry), NR_SECONDARY_PAGETABLE, -1);
-	t->dead = true;
+	WRITE_ONCE(t->dead, true);
 	sh->nr_pinned -= !!t->roots;
 	z->flush = true;
 	if (!t->roots) {
@@ -313,10 +352,11 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		return;
 	}
 	/*
-	 * Request the reload before the flush, which makes all vCPUs leave guest mode: they load
-	 * new roots before they enter the guest again.
+	 * The vCPUs whose present root has @t load a new root before they enter the guest again.
+	 * Pairs with root_enter(): a vCPU that is not in t->vcpus yet sees that @t is dead.
 	 */
-	okvm_request_all(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, false);
+	smp_mb();
+	okvm_request_some(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, atomic64_read(&t->vcpus), false);
 }
 
 void shadow_zap_start(struct mmu_zap *z, struct shadow_vm *sh)
@@ -336,7 +376,7 @@ void shadow_zap_finish(struct mmu_zap *z)
 	z->work = 0;
 	list_for_each_entry_safe(t, next, &z->tables, all) {
 		list_del(&t->all);
-		table_free(sh, t);
+		shadow_free_table(sh, t);
 	}
 }
 
@@ -347,7 +387,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 	if (--t->roots)
 		return;
 	if (t->dead)
-		table_free(sh, t);
+		shadow_free_table(sh, t);
 	else
 		sh->nr_pinned--;
 }
@@ -373,7 +413,7 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
 	return true;
 }
 
-/* The most tables that shadow_reclaim() zaps, and looks at, while it holds mmu->lock. */
+/* How many tables one call of shadow_reclaim() zaps at most, and how many it looks at. */
 #define RECLAIM_TURN	64
 #define RECLAIM_LOOKS	4096
 
@@ -420,8 +460,8 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots: they cannot be reclaimed, and could leave no room for other
-	 * tables.
+	 * @nr does not include roots: they cannot be reclaimed, and if they counted, they might
+	 * leave no room for other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;
@@ -429,7 +469,10 @@ bool shadow_make_room(struct shadow_vm *sh)
 	if (sh->crowded != SHADOW_NOT_CROWDED)
 		shadow_zap_frame(&z, sh->crowded);
 	sh->crowded = SHADOW_NOT_CROWDED;
-	/* Zap a sixteenth of the limit more than the excess: every call costs a TLB flush. */
+	/*
+	 * Zap the excess and another 1/16 of the limit, so that the next call comes later: every
+	 * call costs a TLB flush.
+	 */
 	if (nr > limit)
 		gone = shadow_reclaim(&z, min(nr - limit + limit / 16, RECLAIM_TURN + 0ul));
 	shadow_zap_finish(&z);
@@ -478,8 +521,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
- * would not end as long as vCPUs make tables. The tables move to sh->condemned, which several calls
- * may share: there, too, older tables come first.
+ * would not end as long as vCPUs make tables. The tables move to sh->condemned. Several calls may
+ * share sh->condemned. Older tables come first in it, so each call ends at the first table that is
+ * newer than the call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -598,8 +642,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * Each call takes tables from one VM and moves that VM to the end of the list. A VM after
- * okvm_mmu_vm_release() has no tables, though its vCPUs may still exist.
+ * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
+ * VMs after okvm_mmu_vm_release(): these have no tables, though their vCPUs may still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
@@ -679,7 +723,7 @@ void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 	list_del(&sh->others);
 	mutex_unlock(&shadow_vms_lock);
 	list_for_each_entry_safe(t, next, &sh->tables, all)
-		table_free(sh, t);
+		shadow_free_table(sh, t);
 	mmu->shadow = NULL;
 	blocks_free(sh);
 	for (i = 0; i < SHADOW_CHUNKS; i++)

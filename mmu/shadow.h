@@ -13,8 +13,8 @@
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
- * Links: each shadow entry points to a frame of the guest or to a shadow table. The struct
- * shadow_link of an entry chains it with all entries that point to the same target. The chain of a
+ * Links: each shadow entry maps a frame of the guest or points to a shadow table. The struct
+ * shadow_link of an entry chains it with all entries that have the same target. The chain of a
  * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
  * by a number (table's id << 9 | index), which is half as wide as a pointer.
  *
@@ -27,15 +27,25 @@
  * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
- * guest's entry (shadow_sync.c). If a write makes an entry present, no flush is needed: its shadow
+ * guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the shadow
  * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
- * table is compared first, as the guest need not flush addresses that this parent makes present.
+ * table is compared first, because the guest need not flush addresses that this parent maps.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
- * flush. Until the guest does so, TLBs may hold translations that no entry has. A block with such
- * frames is *stale*. An MMU notifier or a write protection must flush if it has changed an entry,
- * and also if the block is stale. Freeing a table always needs a flush. sh->epoch counts flushes of
- * the whole VM, and a block notes the count at its last drop: a flush ends all staleness at once.
+ * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
+ * A block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
+ * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
+ * always needs a flush. sh->epoch counts flushes of the whole VM, and each block records the value
+ * of sh->epoch at its last drop: the block is stale as long as sh->epoch has this value.
+ *
+ * Who has to flush: a vCPU's TLBs contain only translations of its present root, as the load of a
+ * root flushes them all before the vCPU enters the guest again. Each top table records the vCPUs
+ * whose present root it belongs to (table->vcpus). After an entry was cleared or write-protected,
+ * shadow_left() adds the vCPUs of all top tables that lead to the entry to sh->stale. A flush goes
+ * to the vCPUs in sh->stale and empties it. A vCPU that leaves a root removes itself from sh->stale
+ * and from the root's top tables. It loads roots without mmu->lock: either shadow_left() sees the
+ * vCPU in a top table, or the vCPU sees the change of the entry, because each of the two writes
+ * first and then reads.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
  * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
@@ -44,9 +54,10 @@
  * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
  * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
  * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
- * chains. This is enough for a fault whose tables exist. A fault reads the guest's entries again
- * under mmu->lock before it uses them. If the guest changes an entry after that, either the table
- * is write-protected and okvm sees the write, or the guest's flush removes the shadow entry.
+ * chains. A fault whose shadow tables exist needs no more than that. A fault reads the guest's
+ * entries again under mmu->lock before it uses them. If the guest changes an entry after that,
+ * either the table is write-protected and okvm sees the write, or the guest's flush removes the
+ * shadow entry.
  */
 #ifndef OKVM_MMU_SHADOW_H
 #define OKVM_MMU_SHADOW_H
@@ -71,31 +82,36 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts the calls of fault_gives_up(). If an instruction in user
- * mode wrote to more frames, it might never make progress. XSAVE with AMX writes to four.
+ * Number of frames for which a vCPU counts the calls of fault_gives_up(). A user-mode instruction
+ * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
  * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
- * of a VM (a flush by the guest may have to compare all out-of-sync tables). The userspace test
- * defines smaller values.
+ * of a VM (a flush by the guest may have to compare all out-of-sync tables). After SHADOW_HOPS
+ * steps upwards from a table, assume that every root leads to the table. The userspace test defines
+ * smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
 #define SHADOW_SAME		255
 #define SHADOW_UNSYNC		512
+#define SHADOW_HOPS		64
 #endif
 
 /**
- * struct shadow_link - puts one shadow entry into the chain of its target; table->link[i]
+ * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
- * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is set for an
- *	entry that is in a chain, the other fields for a leaf or an MMIO entry.
+ * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is valid for
+ *	an entry that is in a chain; frame, LINK_SET and access are valid for a leaf or MMIO entry.
+ *
+ * The target of an entry is the lower shadow table to which it points, or, for a leaf, the frame
+ * (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
  *
  * A new link is added at the head, with a depth one more than the depth of the former head (0 in
- * an empty chain). Links may be removed later, so that the depth is an upper bound of the number of
+ * an empty chain). Links may be removed later, so the depth is an upper bound of the number of
  * links that follow.
  */
 struct shadow_link {
@@ -134,6 +150,7 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
+ * @vcpus: set of the vCPUs whose present root has this table as a top table; changed without lock
  * @writes: emulated writes to the guest's table since a fault last went through this table
  * @born: value of sh->zaps when the table was made
  * @used: a fault went through this table since shadow_reclaim() last looked at it
@@ -155,6 +172,7 @@ struct shadow_table {
 	u32 id;
 	u32 parents;
 	u32 roots;
+	atomic64_t vcpus;
 	u32 writes;
 	u64 born;
 	bool used;
@@ -170,7 +188,7 @@ struct shadow_table {
 
 /**
  * struct shadow_frames - what okvm records of each of the 512 frames of a block; under mmu->lock
- * @rmap: for each frame, the number of the first link of its leaves at level 1
+ * @rmap: for each frame, the number of the first link in the chain of its leaves at level 1
  * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
  */
 struct shadow_frames {
@@ -181,7 +199,7 @@ struct shadow_frames {
 /**
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
- * @large: number of the first link of the leaves at level 2 that map this block
+ * @large: number of the first link in the chain of the leaves at level 2 that map this block
  * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
@@ -230,9 +248,14 @@ struct shadow_vm {
 	unsigned long max_tables;	/* KVM_SET_NR_MMU_PAGES; 0: see shadow_limit() */
 	unsigned long nr_nx_splits, nr_mmio;
 	unsigned long nr_unsync;	/* length of unsync; also read without the lock */
-	u64 epoch;			/* count of flushes of the whole VM, from 1 */
+	u64 epoch;			/* count of calls of shadow_flush(), from 1 */
+	/*
+	 * Set of the vCPUs whose TLBs may hold translations that no entry has any more. vCPUs are
+	 * added with the lock held for writing. A vCPU removes itself without the lock.
+	 */
+	atomic64_t stale;
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* one INVLPG may not cover a dropped entry; also read without the lock */
+	bool wide;	/* INVLPG must flush everything, see shadow_drop(); also read unlocked */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
@@ -263,11 +286,12 @@ struct shadow_root {
  * @level: level of the leaf to be made
  * @mmio: an MMIO entry shall be made: there is neither a slot nor okvm_mmu_set_hole()'s page
  * @exclusive: mmu->lock is held for writing, not for reading
- * @fast: the fast handler runs, with IRQs off
- * @walked: the fast handler has set all members up to @page, for the slow handler of the same exit
+ * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
+ * @walked: the fast handler has set all members up to @page, for shadow_page_fault() (the slow
+ *	handler) on the same exit
  * @missed: the fast handler has found that hostmem_get_fast() fails for the page
  * @unlinked: the fast handler has found that mmu->lock has to be held for writing
- * @gen: generation of the slots with which the fast handler has set the members; valid if @walked
+ * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */
@@ -305,12 +329,12 @@ struct shadow_vcpu {
 	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
-	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers + 1 of MMIO, 0: none */
+	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
 /**
- * shadow_forget_walk() - discard the fast handler's walk, as root or paging mode of the vCPU change
+ * shadow_forget_walk() - discard the fast handler's walk: the vCPU's root or paging mode changes
  */
 static inline void shadow_forget_walk(struct shadow_vcpu *sv)
 {
@@ -350,6 +374,45 @@ static inline struct shadow_table *table_below(u64 entry)
 	return (struct shadow_table *)page_private(virt_to_page(__va(entry & SPTE_ADDR)));
 }
 
+/**
+ * struct shadow_climb - a search for all tables above a table, by the lists of parents
+ * @at: by depth, the number of the next link to follow
+ * @hops: number of tables that climb_next() has returned
+ */
+struct shadow_climb {
+	u32 at[WALK_LEVELS + 1];
+	int depth;
+	unsigned int hops;
+};
+
+static inline struct shadow_climb climb_start(const struct shadow_table *t)
+{
+	return (struct shadow_climb){ .at = { t->parents } };
+}
+
+/**
+ * climb_next() - return the next table above the start, or NULL; some more than once
+ *
+ * A caller that finds @c->hops > SHADOW_HOPS stops and assumes the worst. Under mmu->lock
+ */
+static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shadow_climb *c)
+{
+	struct shadow_table *t;
+	u32 nr;
+
+	while (!c->at[c->depth]) {
+		if (!c->depth--)
+			return NULL;
+	}
+	nr = c->at[c->depth];
+	c->at[c->depth] = link_at(sh, nr)->next;
+	c->hops++;
+	t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+	if (c->depth < WALK_LEVELS)
+		c->at[++c->depth] = t->parents;
+	return t;
+}
+
 /* rmap.c */
 
 /**
@@ -367,7 +430,8 @@ struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
  *
- * TLBs may hold the old translation until the VM's next shadow_flush(). mmu->lock: write
+ * TLBs may hold the old translation until the VM's next shadow_flush(). The caller also calls
+ * shadow_left(). mmu->lock: write
  */
 static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b, bool write)
 {
@@ -408,7 +472,7 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old);
 /**
  * rmap_protect() - write-protect all leaves that map @gfn. mmu->lock: write
- * Return: true if the caller must flush, as a TLB may still allow writes
+ * Return: true if the caller must flush, because a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
 /** block_shadowed() - return the number of tables that shadow @gfn; @b is its block */
@@ -436,8 +500,8 @@ static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 
 /** shadow_fill_spare() - allocate spare tables for one fault. May sleep. Return: 0 or -ENOMEM */
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
-/** shadow_free_spare() - free the unused spare table @t. May sleep */
-void shadow_free_spare(struct shadow_vm *sh, struct shadow_table *t);
+/** shadow_free_table() - free @t, which no CPU walks and no list contains, or a spare table */
+void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
  * Return: the table, or NULL if the caller has to drop the lock and retry, because the struct
@@ -476,7 +540,14 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
 void shadow_zap_all(struct mmu_zap *z);
 /** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
 void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
-/** shadow_flush() - flush all TLBs of the VM and increment sh->epoch. mmu->lock: write */
+/**
+ * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
+ *
+ * Adds the vCPUs whose present root leads to @t to sh->stale. To be called after the change, which
+ * must be a full memory barrier, and before links to @t are cleared. mmu->lock: write
+ */
+void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
+/** shadow_flush() - flush the vCPUs in sh->stale and end all staleness. mmu->lock: write */
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
@@ -510,8 +581,8 @@ static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int si
  * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
  * @size: size in bytes of the entry at @gpa
  *
- * Return: true, with mmu->lock held for reading until shadow_mark_end(): no shadow table depends on
- *	the bit, and none that does is made meanwhile
+ * Return: true, with mmu->lock held for reading until shadow_mark_end(): in no shadow table the bit
+ *	has another meaning, and no such table is made meanwhile
  */
 static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -546,14 +617,15 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
  */
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
- * unsync_make_room() - synchronize some tables if a call of unsync_frame() would exceed the limit
- * mmu->lock: write. Return: true if the caller has to walk again, as the table that it uses may
- *	have been synchronized or zapped
+ * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
+ * mmu->lock: write. Return: true if the caller has to walk again, because the table that it uses
+ *	may have been synchronized or zapped
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
-/** sync_table() - drop the entries of @t that differ from the guest's entries. mmu->lock: write */
-void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t);
-/** sync_below() - synchronize @t and all tables below it, for a new parent. mmu->lock: write */
+/**
+ * sync_below() - synchronize @t and all tables below it, before @t gets a new parent
+ * mmu->lock: write
+ */
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);
@@ -582,9 +654,9 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
  * @gpa, @size: the entry's address, and its size in bytes
  *
- * A shadow table with entries of the same size does not depend on these bits. If the guest uses the
- * page also as a table with the other entry size, the bits have another meaning in that table.
- * Context: no lock.
+ * The entries of a shadow table whose guest entries have the same size stay correct when such a bit
+ * is set. If the guest uses the page also as a table with the other entry size, the bit has another
+ * meaning in that table. Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

@@ -47,7 +47,7 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access)
 	struct walk_mode mode = role_mode(role);
 	u8 allowed = above & shadow_access_of(&mode, entry);
 
-	/* CR0.WP = 0: the walk has allowed a write that the guest's entries do not allow. */
+	/* CR0.WP = 0: the walk has allowed a supervisor write that the guest's entries deny. */
 	if (shadow_kernel_write(above, entry, access)) {
 		if (allowed & SHADOW_USER && role & ROLE_SMEP_NOWP)
 			allowed &= ~SHADOW_EXEC;

@@ -3,8 +3,9 @@
  * The format of shadow entries, and decisions about them. All functions are pure.
  *
  * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
- * okvm has only bits 9 to 11 for itself (unlike spte.h) and keeps more about each entry in its
- * struct shadow_link. MMIO entries have the format of spte.h and are not present.
+ * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
+ * about an entry in its struct shadow_link. MMIO entries have the format of spte.h and are not
+ * present.
  *
  * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
  * the lower table's role (its access) and is applied to each leaf of that table.
@@ -47,7 +48,8 @@ static inline u64 shadow_table_entry(u64 pa)
  * @access: what the guest allows (enum shadow_access); no SHADOW_WRITE if a write must fault so
  *	that the guest's dirty bit is set
  * @host_write: host and slot allow writes
- * @write: the leaf need not be write-protected for dirty logging or because it maps a page table
+ * @write: nothing requires write protection: neither dirty logging, nor that the guest uses the
+ *	page as a page table
  * @no_exec: a large page that must not be executed (iTLB multihit)
  * @uncached: the host frame is device memory
  */
@@ -60,13 +62,13 @@ struct shadow_leaf {
 
 u64 shadow_leaf(const struct shadow_leaf *leaf);
 
-/** shadow_hw() - return the bits of a leaf that control access, NX inverted: 1 allows more */
+/** shadow_hw() - return a leaf's P, W, U and inverted NX bits: each bit that is 1 allows more */
 static inline u64 shadow_hw(u64 entry)
 {
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
 }
 
-/** shadow_reduces() - does @new deny an access that @old allows? Then TLBs have to be flushed */
+/** shadow_reduces() - does @new deny an access that @old, and TLBs that hold @old, allow? */
 static inline bool shadow_reduces(u64 old, u64 new)
 {
 	return shadow_hw(old) & ~shadow_hw(new);
@@ -90,8 +92,9 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 /**
  * shadow_kernel_write() - is @access a supervisor's write that only CR0.WP = 0 allows?
  *
- * Such a write to a user page makes the leaf a supervisor page, which SMAP would not protect. With
- * CR4.SMAP the caller has to emulate the write instead.
+ * A leaf that allows such a write to a user page has to be a supervisor leaf. But SMAP does not
+ * stop supervisor accesses by a supervisor leaf, so with CR4.SMAP the caller has to emulate the
+ * write instead.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 

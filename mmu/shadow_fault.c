@@ -22,7 +22,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
 	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
 }
 
-/* Does guest memory still hold the page-table entry that the walk has read at @level? */
+/* Does guest memory still contain the page-table entry that the walk has read at @level? */
 static bool map_same(struct shadow_fault *f, int level)
 {
 	unsigned int size = f->mode.levels == 2 ? 4 : 8;
@@ -49,7 +49,7 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
-	/* The address of the next entry that the walk has read is in the table below. */
+	/* The next entry that the walk has read is an entry of the guest's next lower table. */
 	*gfn = f->path.at[level - 1] >> PAGE_SHIFT;
 }
 
@@ -64,7 +64,10 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 	struct shadow_vm *sh = shadow_of(f->vcpu);
 	struct shadow_table *child = shadow_get(f->vcpu, gfn, role);
 
-	/* shadow_get() write-protects the guest's table: from then on okvm sees changes of it. */
+	/*
+	 * The guest's entry is in a shadowed table above level 1, which is always write-protected:
+	 * okvm sees each change after this check.
+	 */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
 	if (t->entry[i])
@@ -121,7 +124,7 @@ static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 
 /*
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
- * user mode write to page tables in use, so that @gfn is probably reused as ordinary memory. But if
+ * user mode write to page tables in use, so @gfn is probably reused as ordinary memory. But if
  * @gfn is a page table in use, which another access of the same instruction needs, zapping and
  * shadowing could alternate for ever. The limit FAULT_GIVE_UP prevents this.
  */
@@ -190,7 +193,7 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
 
-	/* If the link lacks LINK_SET, another vCPU is just installing the leaf. */
+	/* Without LINK_SET, another vCPU is installing the leaf and has not set its link yet. */
 	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
 	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -238,8 +241,8 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * If the block was allocated for a large page, but only a page of 4 KiB may be mapped,
-	 * retry.
+	 * A leaf of 4 KiB needs the block's struct shadow_frames, which is not allocated for a
+	 * large page. Retry; the retry allocates it.
 	 */
 	if (f->level == 1 && !block_frames(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
@@ -251,7 +254,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	if (ret)
 		return ret;
 	/*
-	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * Mark the page dirty after the entry is set: a thread that clears the mark
 	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
 	 */
 	if (leaf & SHADOW_W && host->slot)
@@ -310,15 +313,18 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. To be
- * called for each table of the descent: making the tables above may have shadowed a frame of the
- * large page, so that no large page may be mapped.
+ * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. Call
+ * this for each table of the descent: when the tables above were made, a frame of the large page
+ * may have become shadowed, and then no large page may be mapped.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	if (role_level(t->role) > SHADOW_MAX_LEVEL)
 		return true;
-	/* Only the entry at level 2 tells whether the large page has been split. */
+	/*
+	 * If the large page was split for a fetch, map 4 KiB. Record this in f->host->level: the
+	 * entry at level 1, for which this function is called next, does not show the split.
+	 */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
 	f->level = fault_level_now(f);
@@ -336,8 +342,8 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * If the root lacks the top table for f->gva, which the guest has by now, build the root
-	 * anew.
+	 * If the root lacks the top table for f->gva, build the root anew. The guest has this table
+	 * by now, because the walk of the guest's tables has succeeded.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -352,8 +358,8 @@ static int shadow_map(struct shadow_fault *f)
 			continue;
 		}
 		/*
-		 * If the guest changes its entry after this check, it must still flush its TLB, and
-		 * okvm then drops the shadow entry.
+		 * If the guest changes its entry after this check, the guest must still flush its
+		 * TLB, and okvm then drops the shadow entry.
 		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
@@ -412,8 +418,8 @@ static void fault_access(struct shadow_fault *f)
 }
 
 /*
- * Allocate what map_leaf() needs in the block of the mapped frame if no table has to be made.
- * Return: false if memory could not be allocated
+ * For the case that no table has to be made, allocate the parts of the mapped frame's block that
+ * map_leaf() needs. Return: false if memory could not be allocated
  */
 static bool fault_reserve_leaf(const struct shadow_fault *f, gfp_t gfp)
 {
@@ -452,7 +458,7 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Called each time mmu->lock is taken, as okvm_mmu_set_hole() may change the hole in between. */
+/* Call this each time mmu->lock is taken: okvm_mmu_set_hole() may change the hole in between. */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);
@@ -532,8 +538,8 @@ static int fault_mmio(struct shadow_fault *f)
 }
 
 /*
- * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables
- * decide.
+ * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables have
+ * to be walked.
  */
 static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
@@ -577,7 +583,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return true;
 }
 
-/* ---- the slow fault handler ---- */
+/* ---- the slow handler, shadow_page_fault() ---- */
 
 static int fault_page(struct shadow_fault *f)
 {
@@ -601,8 +607,9 @@ static int fault_page(struct shadow_fault *f)
 }
 
 /*
- * A write that only CR0.WP = 0 allows would be mapped as a supervisor page. With CR4.SMAP that
- * must not be done for a user page: SMAP would not protect it. Such a write is emulated.
+ * Return true if CR4.SMAP is 1 and the access is a supervisor's write that only CR0.WP = 0 allows.
+ * Such a write is emulated: to allow it, the leaf would have to be a supervisor page, which SMAP
+ * does not protect.
  */
 static bool fault_unmappable(const struct shadow_fault *f)
 {
@@ -645,7 +652,7 @@ static int fault_no_walk(const struct shadow_fault *f, int verdict)
 	return fault_verdict(&host, -EFAULT);
 }
 
-/* After this many spurious faults in a row on one address, fault_implicit() acts. */
+/* After this many spurious faults in a row on one address, fault_implicit() may take effect. */
 #define FAULT_IDLE	8
 
 static void fault_count(const struct shadow_fault *f, bool spurious)
@@ -704,10 +711,10 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk: it was made for the same access,
- * the same generation of slots and, because of shadow_forget_walk(), the same root. The guest may
- * have changed its tables since the walk, as it may during the slow handler: map_same() compares
- * the entries under mmu->lock, and shadow tables that are linked follow the guest's changes.
+ * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
+ * the same access and the same generation of slots; shadow_forget_walk() ensures the same root. If
+ * the guest has changed its tables since the walk, no harm is done: map_same() compares the entries
+ * under mmu->lock, and shadow tables that are linked follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)
@@ -761,7 +768,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	return verdict;
 }
 
-/* ---- the fast handler (IRQs off): no sleep, no new table, the host page is present ---- */
+/* ---- the fast handler, shadow_page_fault_fast() (IRQs off): no sleep, no new table ---- */
 
 #define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
@@ -803,7 +810,7 @@ static int fast_page(struct shadow_fault *f)
 	host->level = fault_level(host);
 	if (!host->nx_level)
 		verdict = fast_map(f);
-	/* The first fault in a block: without memory for it at hand, the slow handler allocates. */
+	/* The first fault in a block: allocate the block if that is possible without sleeping. */
 	if (!host->nx_level && !f->block && fault_reserve_leaf(f, FAST_GFP))
 		verdict = fast_map(f);
 	hostmem_release(host);
@@ -829,8 +836,8 @@ static int fast_walked(struct shadow_fault *f)
 }
 
 /*
- * Handle the fault as the walk says, even if an MMIO entry from before a change of the guest's
- * tables still exists.
+ * The walk decides, even if there is an MMIO entry: the guest may have changed its tables since the
+ * entry was made.
  */
 static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 {

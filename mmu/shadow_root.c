@@ -2,10 +2,10 @@
 /*
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
- * A table is found again by frame and role, so that nothing is rebuilt when the guest loads a CR3
- * value again. With a root that it has kept, the vCPU also saves this lookup under mmu->lock. Each
- * load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of CR3):
- * okvm does not record per root which flushes the guest has made.
+ * A table is found again by frame and role, so nothing is rebuilt when the guest loads a CR3 value
+ * again. If the vCPU has kept the root, even this lookup, which takes mmu->lock, is not needed.
+ * Each load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of
+ * the MOV CR3 operand): okvm does not record per root which flushes the guest has made.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -168,6 +168,60 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root 
 	return r;
 }
 
+/*
+ * Leave the present root. Its translations may stay in TLBs until the load of the next root, which
+ * flushes them before the vCPU enters the guest. The root has @n top tables at most. Inline, as the
+ * guest's CR3 loads are frequent.
+ */
+static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
+{
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
+	struct shadow_vm *sh = shadow_of(vcpu);
+	struct shadow_root *r = sv->cur;
+	unsigned int i;
+	u64 bit;
+
+	/* A vCPU that is just created has no index yet, and no root. */
+	if (!r)
+		return;
+	sv->cur = NULL;
+	bit = okvm_vcpu_bit(vcpu);
+	/* Do not clear a bit that several vCPUs share. */
+	if (bit == OKVM_VCPUS_OTHERS)
+		return;
+	for (i = 0; i < n; i++) {
+		if (r->top[i])
+			atomic64_andnot(bit, &r->top[i]->vcpus);
+	}
+	if (atomic64_read(&sh->stale) & bit)
+		atomic64_andnot(bit, &sh->stale);
+}
+
+/*
+ * Make @r, with @n top tables at most, the present root. It may be zapped at the same time. Then
+ * shadow_zap_table() either finds this vCPU in table->vcpus, or this function finds that the table
+ * is dead.
+ */
+static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_root *r,
+				       unsigned int n)
+{
+	u64 bit = okvm_vcpu_bit(vcpu);
+	bool dead = false;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!r->top[i])
+			continue;
+		atomic64_or(bit, &r->top[i]->vcpus);
+		/* Pairs with smp_mb() in shadow_zap_table(), and with xchg() in drop_entry(). */
+		smp_mb__after_atomic();
+		dead |= READ_ONCE(r->top[i]->dead);
+	}
+	vcpu->mmu->shadow->cur = r;
+	if (dead)
+		okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
+}
+
 /* Fill in the four PDPTEs for @r. Hardware reads them from memory below 4 GiB. */
 static u64 *root_pae(struct shadow_vcpu *sv, const struct shadow_root *r)
 {
@@ -207,6 +261,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 			return -ENOMEM;
 	}
 	shadow_forget_walk(sv);
+	root_leave(vcpu, ARRAY_SIZE(sv->cur->top));
 	root_key(vcpu, &key);
 	r = root_find(sv, &key);
 	if (!r) {
@@ -214,7 +269,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 		if (IS_ERR(r))
 			return PTR_ERR(r);
 	}
-	sv->cur = r;
+	root_enter(vcpu, r, ARRAY_SIZE(r->top));
 	sync_root(vcpu);
 	root_use(vcpu, r);
 	return 0;
@@ -257,7 +312,10 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	if (!r)
 		return false;
 	shadow_forget_walk(sv);
-	sv->cur = r;
+	if (r != sv->cur) {
+		root_leave(vcpu, 1);
+		root_enter(vcpu, r, 1);
+	}
 	root_use(vcpu, r);
 	return true;
 }
@@ -271,8 +329,8 @@ void shadow_unload(struct okvm_vcpu *vcpu)
 	if (!sv)
 		return;
 	shadow_forget_walk(sv);
+	root_leave(vcpu, ARRAY_SIZE(sv->cur->top));
 	write_lock(&sh->mmu->lock);
-	sv->cur = NULL;
 	for (i = 0; i < SHADOW_ROOTS; i++)
 		root_put(sh, &sv->root[i]);
 	write_unlock(&sh->mmu->lock);
@@ -292,7 +350,7 @@ void shadow_vcpu_destroy(struct okvm_vcpu *vcpu)
 		return;
 	shadow_unload(vcpu);
 	while (sv->nr_spare)
-		shadow_free_spare(shadow_of(vcpu), sv->spare[--sv->nr_spare]);
+		shadow_free_table(shadow_of(vcpu), sv->spare[--sv->nr_spare]);
 	free_page((unsigned long)sv->pae);
 	vcpu->mmu->shadow = NULL;
 	kfree(sv);

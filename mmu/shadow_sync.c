@@ -5,12 +5,6 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/*
- * After this many steps upwards from a table, sync_reached() assumes that the root reaches the
- * table.
- */
-#define SYNC_HOPS	64
-
 /* ---- out of sync ---- */
 
 static bool table_is_orphan(const struct shadow_table *t)
@@ -19,8 +13,8 @@ static bool table_is_orphan(const struct shadow_table *t)
 }
 
 /*
- * Zap the tables of @gfn that have no parent and are no root: they are of no use, but would make
- * unsync_allowed() fail.
+ * Zap the tables of @gfn that have no parent and are no root. They are of no use, and would make
+ * unsync_allowed() return false.
  */
 static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -112,7 +106,8 @@ static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 	sync_forget(sh, t);
 }
 
-void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
+/* Drop the entries of @t that differ from the guest's entries. */
+static void sync_table(struct okvm_vcpu *vcpu, struct shadow_table *t)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
 
@@ -138,24 +133,11 @@ static bool root_has(const struct shadow_root *root, const struct shadow_table *
 static bool sync_reached(struct shadow_vm *sh, struct shadow_table *t,
 			 const struct shadow_root *root)
 {
-	u32 at[WALK_LEVELS + 1];
-	unsigned int hops = 0;
-	int depth = 0;
+	struct shadow_climb climb = climb_start(t);
 
-	at[0] = t->parents;
-	while (depth >= 0) {
-		u32 nr = at[depth];
-
-		if (!nr) {
-			depth--;
-			continue;
-		}
-		at[depth] = link_at(sh, nr)->next;
-		t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
-		if (root_has(root, t) || ++hops > SYNC_HOPS)
+	while ((t = climb_next(sh, &climb))) {
+		if (root_has(root, t) || climb.hops > SHADOW_HOPS)
 			return true;
-		if (depth < WALK_LEVELS)
-			at[++depth] = t->parents;
 	}
 	return false;
 }
@@ -287,8 +269,8 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 
 /*
  * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
- * vCPU may see the write, flush its TLB, and use the old shadow entry again. This vCPU will not
- * flush a second time, so that okvm has to flush if the VM has several vCPUs.
+ * vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU will not
+ * flush a second time, so okvm has to flush if the VM has several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {

@@ -7,7 +7,7 @@
  *   empty     0
  *   table     points to a table of the next lower level
  *   leaf      maps a page with the access rights in its permission bits
- *   aged leaf maps a page, but has no permission bits, so that the next access faults; the
+ *   aged leaf maps a page, but has no permission bits, so the next access faults; the
  *             rights are in SPTE_AGED_* (for CPUs without accessed bits)
  *   MMIO      no memory: instructions that access it are emulated; contains the generation of the
  *             memory slots
@@ -62,10 +62,11 @@
 /*
  * MMIO entries have the same bits in all formats. In EPT, "writable but not readable" is a
  * misconfiguration at any level (SDM "EPT Misconfigurations"), and the exit provides the address.
- * In ordinary paging, bit 0 is P: the access causes a #PF, whose handler finds the entry. Upstream
- * marks MMIO entries by reserved address bits, and has none if all 52 address bits are in use.
+ * In ordinary paging, bit 0 (P) is 0: the access causes a page fault, whose handler finds the
+ * entry. Upstream marks MMIO entries of ordinary paging by reserved address bits, and makes none if
+ * the CPU uses all 52 address bits.
  *
- * All frame bits are set: no memory is at this address, so that speculative accesses read nothing
+ * All frame bits are set: no memory is at this address, so speculative accesses read nothing
  * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
  * guest's access rights of an MMIO entry in its struct shadow_link.
  */
@@ -164,7 +165,7 @@ u64 spte_table(const struct spte_fmt *fmt, u64 pa);
  * spte_pdpte() - return a PDPTE of a PAE root that points to the table at host-physical @pa
  *
  * Most other bits of a PDPTE are reserved. Bits 11:9 are ignored (SDM "Format of a PAE
- * Page-Directory-Pointer-Table Entry"), so that a PDPTE can have SPTE_VALID.
+ * Page-Directory-Pointer-Table Entry"), so SPTE_VALID (bit 11) may be set.
  */
 u64 spte_pdpte(u64 pa);
 

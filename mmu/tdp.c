@@ -5,11 +5,11 @@
  * A VM has one root table for its whole life. With mmu->lock held for reading, vCPUs handle faults
  * in parallel: they change entries by compare-and-exchange and add tables. With the lock held for
  * writing, tables are removed. A removed table is freed after a flush of the TLBs and an RCU grace
- * period, as fault.c walks the tables without the lock.
+ * period, because fault.c walks the tables without the lock.
  *
- * Upstream has a role, a hash list and a header structure for each table, which it shares with
- * shadow paging. In okvm a table of two-dimensional paging is a page without a header. Software
- * bits of the entry that points to a table hold what has to be known about the table.
+ * Upstream has a header structure (struct kvm_mmu_page) for each table, as in shadow paging. In
+ * okvm a table of two-dimensional paging is a page without a header. Software bits of the entry
+ * that points to a table hold what has to be known about the table.
  */
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -66,7 +66,7 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 
 /*
  * Make a table below @entry, whose value @old does not point to a table. If @old is a huge leaf,
- * the table maps the same memory with smaller pages, so that no flush is needed. Otherwise the
+ * the table maps the same memory with smaller pages, so no flush is needed. Otherwise the
  * table is empty. Return: the table, or the table that another CPU has put into @entry first; NULL
  * if another CPU has changed @entry to something else
  */
@@ -102,7 +102,7 @@ static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	return table;
 }
 
-/* Return the table below @entry, whose value is @old. Inline, as the table usually exists. */
+/* Return the table below @entry, whose value is @old. Inline, because the table usually exists. */
 static inline u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	return spte_is_table(old, level) ? iter_table_of(old) :
@@ -151,7 +151,7 @@ static void tdp_install(struct okvm_fault *f, u64 *entry, u64 old, int level)
 		okvm_mmu_flush_vm(mmu->vm);
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	/*
-	 * Mark the page dirty only when the entry is set: whoever clears the mark
+	 * Mark the page dirty after the entry is set: a thread that clears the mark
 	 * (KVM_GET_DIRTY_LOG) then finds the entry and write-protects it.
 	 */
 	if (f->writable && f->slot)
@@ -281,7 +281,7 @@ static void zap_entry(struct mmu_zap *z, u64 *entry, int level)
 		return;
 	z->flush = true;
 	tdp_count_leaf(mmu, level, -1);
-	/* The page is not freed yet, as the host waits for this zap before it unmaps the page. */
+	/* The page is not freed yet: the host waits for this zap before it unmaps the page. */
 	if (old & SPTE_PAGE && mmu->fmt->accessed && spte_was_accessed(mmu->fmt, old)) {
 		struct folio *folio = page_folio(pfn_to_page(spte_pfn(old)));
 
@@ -363,7 +363,7 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	int level;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* The zap of the previous range was progress, so that the lock may be yielded here. */
+	/* The previous range is zapped, so yielding the lock here cannot prevent progress. */
 	if (z->work && zap_should_yield(z))
 		zap_flush_and_yield(z);
 	/* Go from level 2 up: a table is removed when all tables below it are gone. */
@@ -404,7 +404,7 @@ static void zap_below(struct mmu_zap *z, struct iter *it)
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be freed. */
+	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be gone. */
 	it->gfn = end;
 	iter_restart(it);
 }

@@ -154,7 +154,7 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 
 /*
  * Zap all MMIO entries before the generation numbers in them wrap. The generation is odd during the
- * zap, so that no MMIO entry is made.
+ * zap, so no MMIO entry is made.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next)
 {

@@ -137,7 +137,7 @@ static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *re
 		return true;
 	if (access & WALK_FETCH)
 		return !path->exec || (!user && path->user && mode->smep);
-	/* SMAP: a supervisor accesses the data of a user page. */
+	/* SMAP: a supervisor-mode data access to a user page. */
 	if (!user && path->user && mode->smap)
 		return access & WALK_IMPLICIT || !regs->ac;
 	return false;
@@ -221,7 +221,7 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 
 /*
  * Set the accessed bits, and for a write the dirty bit, in the entries of @path.
- * Return: 0; 1 if an entry has changed, so that the walk has to be repeated; negative if an entry
+ * Return: 0; 1 if the walk has to be repeated, because an entry has changed; negative if an entry
  * cannot be written
  */
 static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, void *ctx,

@@ -16,7 +16,7 @@
  * @levels: 0: paging off, 2: 32-bit paging, 3: PAE paging, 4 or 5: long mode
  * @wp, @nx: CR0.WP, EFER.NXE
  * @smep, @smap, @pse, @pke: bits of CR4; @pse is used if @levels is 2 only
- * @gbpages: the guest's CPUID has 1 GiB pages
+ * @gbpages: the guest's CPUID reports 1 GiB pages
  * @maxphyaddr: the guest's physical-address width in bits, see walk_maxphyaddr()
  */
 struct walk_mode {

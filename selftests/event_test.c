@@ -3,6 +3,8 @@
  * SDM "Priority Among Concurrent Events" and "Interrupt 8 - Double Fault Exception": which of
  * several events the guest sees first, and what an exception within a delivery becomes.
  */
+#include <cpuid.h>
+
 #include "selftests/lib/okvm_test.h"
 
 /* Tell the vector, then the address that was interrupted. */
@@ -62,6 +64,13 @@ static void apic_enable(struct vm *vm)
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic) == 0);
 }
 
+static void complete_out(struct vm *vm)
+{
+	vm->run->immediate_exit = 1;
+	EXPECT_ERR(vcpu_run(vm), EINTR);
+	vm->run->immediate_exit = 0;
+}
+
 /* Run up to AT_MAIN, and set IF there if @interrupts. */
 static void run_to_main(struct vm *vm, bool interrupts)
 {
@@ -73,9 +82,7 @@ static void run_to_main(struct vm *vm, bool interrupts)
 	vector(vm, 6, AT_UD);
 	vector(vm, 0x30, AT_IRQ);
 	run_out(vm, 0x10);
-	vm->run->immediate_exit = 1;
-	EXPECT_ERR(vcpu_run(vm), EINTR);
-	vm->run->immediate_exit = 0;
+	complete_out(vm);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
 	EXPECT_EQ(regs.rip, AT_MAIN);
 	if (interrupts)
@@ -277,6 +284,20 @@ TEST(a_shadow_of_mov_ss_holds_nmis_too)
 	vm_destroy(&vm);
 }
 
+TEST(two_nmis_wait_for_the_end_of_a_shadow)
+{
+	struct vm vm;
+
+	events_vm(&vm, true);
+	set_shadow(&vm, KVM_X86_SHADOW_INT_MOV_SS);
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN + 1);
+	expect_event(&vm, 2, AT_MAIN + 1);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 /* Restored in the middle of its delivery: where it returns to is behind its prefixes. */
 TEST(a_restored_int_n_with_prefixes)
 {
@@ -312,6 +333,95 @@ TEST(a_masked_nmi_waits_for_iret)
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	EXPECT_EQ(events.nmi.masked, 1);
 	EXPECT_EQ(events.nmi.pending, 1);
+	vm_destroy(&vm);
+}
+
+/* In the handler of an NMI, which has exited once since the second NMI came. */
+static void second_nmi_waits(struct vm *vm, struct kvm_vcpu_events *events)
+{
+	events_vm(vm, false);
+	raise_nmi(vm);
+	EXPECT_EQ(run_out(vm, 0x11), 2);
+	raise_nmi(vm);
+	EXPECT_EQ(run_out(vm, 0x12), AT_MAIN);
+	complete_out(vm);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, events) == 0);
+	EXPECT_EQ(events->nmi.masked, 1);
+	EXPECT_EQ(events->nmi.pending, 1);
+	EXPECT_EQ(events->nmi.injected, 0);
+}
+
+/* A CPU with virtual NMIs has been told of it already. */
+TEST(an_nmi_that_is_taken_back_does_not_come)
+{
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	second_nmi_waits(&vm, &events);
+	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	events.nmi.pending = 0;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	run_out(&vm, 0x13);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.masked, 0);
+	EXPECT_EQ(events.nmi.pending, 0);
+	vm_destroy(&vm);
+}
+
+TEST(a_waiting_nmi_comes_where_the_vcpu_goes)
+{
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm from, to;
+
+	second_nmi_waits(&from, &events);
+	REQUIRE(ioctl(from.vcpu, KVM_GET_REGS, &regs) == 0);
+	REQUIRE(ioctl(from.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	events_vm(&to, false);
+	memcpy(to.mem, from.mem, VM_MEMORY);
+	vm_destroy(&from);
+	REQUIRE(ioctl(to.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(to.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	EXPECT_EQ(ioctl(to.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	expect_event(&to, 2, AT_MAIN);
+	run_out(&to, 0x13);
+	REQUIRE(ioctl(to.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.masked, 0);
+	EXPECT_EQ(events.nmi.pending, 0);
+	vm_destroy(&to);
+}
+
+static bool has_virtual_nmis(void)
+{
+	char value = 'N';
+	int fd = open("/sys/module/okvm/parameters/vnmi", O_RDONLY);
+	unsigned int a, b, c, d;
+
+	if (fd < 0 || read(fd, &value, 1) != 1 || value != 'Y')
+		return false;
+	return test_on_svm() && __get_cpuid(0x8000000a, &a, &b, &c, &d) && d & 1u << 25;
+}
+
+/* Without them IRET exits and is emulated while NMIs are masked. */
+TEST(with_virtual_nmis_iret_is_not_emulated)
+{
+	uint64_t emulated, nmis;
+	struct vm vm;
+
+	if (!has_virtual_nmis())
+		test_skip("no virtual NMIs of SVM");
+	events_vm(&vm, false);
+	emulated = vcpu_stat(&vm, "insn_emulation");
+	nmis = vcpu_stat(&vm, "nmi_injections");
+	raise_nmi(&vm);
+	raise_nmi(&vm);
+	expect_event(&vm, 2, AT_MAIN);
+	expect_event(&vm, 2, AT_MAIN);
+	run_out(&vm, 0x13);
+	EXPECT_EQ(vcpu_stat(&vm, "insn_emulation"), emulated);
+	EXPECT_EQ(vcpu_stat(&vm, "nmi_injections") - nmis, 2);
 	vm_destroy(&vm);
 }
 

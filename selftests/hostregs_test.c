@@ -443,7 +443,10 @@ static void all_ends(const struct variant *v)
 	REQUIRE(syscall(SYS_arch_prctl, ARCH_SET_GS, 0ul) == 0);
 }
 
-/* What switches virtualization on is off again, and whose area VM_HSAVE_PA told has it back. */
+/*
+ * What switches virtualization on is off again, and who had SVM before has the area of VM_HSAVE_PA
+ * and the TSC ratio back.
+ */
 TEST(nothing_is_left_after_the_last_vm)
 {
 	uint64_t was[HOSTSTATE_WORDS], is[HOSTSTATE_WORDS];
@@ -459,6 +462,12 @@ TEST(nothing_is_left_after_the_last_vm)
 	kernel_state(is);
 	EXPECT(is[HOSTSTATE_CR4] != was[HOSTSTATE_CR4] ||
 	       is[HOSTSTATE_MSR_EFER] != was[HOSTSTATE_MSR_EFER]);
+	if (test_on_svm() && ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0) {
+		EXPECT_EQ(is[HOSTSTATE_MSR_TSC_RATIO], 1ull << 32);
+		ioctl(vm.vcpu, KVM_SET_TSC_KHZ, ioctl(vm.vcpu, KVM_GET_TSC_KHZ, 0) / 2);
+		kernel_state(is);
+		EXPECT_EQ(is[HOSTSTATE_MSR_TSC_RATIO], 1ull << 31);
+	}
 	vm_destroy(&vm);
 	kernel_state(is);
 	compare_kernel_state(was, is, "after the last VM");

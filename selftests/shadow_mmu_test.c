@@ -201,3 +201,104 @@ TEST(tables_go_with_their_slot)
 	EXPECT(vm_stat(&vm, "page_tables") >= ROOTS);
 	vm_destroy(&vm);
 }
+
+#define CHANGES		100u
+#define OTHER_ROOT	ROOT_AT			/* the second vCPU's PML4, and its PDPT */
+#define OWN_TABLES	(ROOT_AT + 0x2000)	/* page directory and page table of the first vCPU */
+#define OWN_PAGE	(ROOT_AT + 0x4000)
+
+/*
+ * RDI = 1: read at the address in RCX, then write RDX and RSI by turns to the page directory's entry
+ * at RBX. RDI = 0: stay away from both.
+ */
+GUEST(changes, 64)
+	"1:	test %rdi, %rdi\n"
+	"	jz 2f\n"
+	"	mov (%rcx), %al\n"
+	"	mov %rdx, (%rbx)\n"
+	"	xchg %rdx, %rsi\n"
+	"2:	out %al, $0x10\n"
+	"	jmp 1b\n"
+GUEST_END(changes);
+
+/* The second vCPU of @vm, which has the address space at @cr3. */
+static struct vm second_vcpu(struct vm *vm, uint64_t cr3)
+{
+	struct vm other = *vm;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	other.vcpu = vcpu_add(vm, 1, &other.run);
+	vcpu_cpuid(&other, other.vcpu);
+	sregs.cr3 = cr3;
+	regs.rdi = 0;
+	REQUIRE(ioctl(other.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(other.vcpu, KVM_SET_REGS, &regs) == 0);
+	return other;
+}
+
+static void changes_tables(struct vm *vm)
+{
+	uint64_t *pdpt = (void *)(vm->mem + VM_TABLES + 0x1000), *root;
+
+	memset(vm->mem + OTHER_ROOT, 0, 0x5000);
+	pdpt[1] = OWN_TABLES | PTE_TABLE;
+	root = (void *)(vm->mem + OTHER_ROOT);
+	root[0] = (OTHER_ROOT + 0x1000) | PTE_TABLE;
+	root[512] = pdpt[0];
+	root = (void *)(vm->mem + OWN_TABLES);
+	root[0] = (OWN_TABLES + 0x1000) | PTE_TABLE;
+	root[512] = OWN_PAGE | PTE_TABLE;
+}
+
+/*
+ * The first vCPU changes its page directory, or the host takes its page away, and each time the
+ * second one runs. Return: how often the second one has flushed its TLB
+ */
+static uint64_t flushes_of_the_other(uint64_t cr3, bool host)
+{
+	uint64_t before = 0, after;
+	struct kvm_regs regs;
+	struct vm vm, other;
+
+	vm_create_on_shadow(&vm);
+	LOAD64(&vm, changes);
+	changes_tables(&vm);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rdi = 1;
+	regs.rcx = RESTORED_VA;
+	regs.rbx = OWN_TABLES;
+	/* An ignored bit makes the entry another one. */
+	regs.rdx = (OWN_TABLES + 0x1000) | PTE_TABLE | (host ? 0 : 1ull << 9);
+	regs.rsi = (OWN_TABLES + 0x1000) | PTE_TABLE;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	other = second_vcpu(&vm, cr3);
+	for (unsigned int i = 0; i < CHANGES + 8; i++) {
+		if (i == 8)
+			before = vcpu_stat(&other, "tlb_flush");
+		run_out(&vm, 0x10);
+		if (host)
+			REQUIRE(madvise(vm.mem + OWN_PAGE, 4096, MADV_DONTNEED) == 0);
+		run_out(&other, 0x10);
+	}
+	after = vcpu_stat(&other, "tlb_flush");
+	vm_destroy(&vm);
+	return after - before;
+}
+
+/* A flush goes to the vCPUs whose address space has the changed table. */
+TEST(a_flush_leaves_other_address_spaces_alone)
+{
+	for (int host = 0; host < 2; host++) {
+		uint64_t apart = flushes_of_the_other(OTHER_ROOT, host);
+		uint64_t same = flushes_of_the_other(VM_TABLES, host);
+
+		printf("# %u changes by the %s: flushes of another vCPU: %lu, with the same tables %lu\n",
+		       CHANGES, host ? "host" : "guest", (unsigned long)apart,
+		       (unsigned long)same);
+		EXPECT_EQ(apart, 0);
+		EXPECT(same >= CHANGES);
+	}
+}

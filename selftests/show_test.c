@@ -270,6 +270,31 @@ TEST(writing_0_resets)
 	vm_destroy(&other);
 }
 
+/* VMX has 48 fraction bits of the ratio, SVM 32; the ratio that is shown is hardware's. */
+TEST(the_ratio_of_a_vcpus_tsc)
+{
+	unsigned int bits = test_on_svm() ? 32 : 48;
+	struct vm vm;
+	int khz;
+
+	debugfs_mount();
+	vm_create(&vm, 0);
+	list_kvm();
+	if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) <= 0) {
+		EXPECT(!exists(file_of(&vm, "vcpu0/tsc-scaling-ratio")));
+		EXPECT(!exists(file_of(&vm, "vcpu0/tsc-scaling-ratio-frac-bits")));
+		vm_destroy(&vm);
+		return;
+	}
+	khz = ioctl(vm.vcpu, KVM_GET_TSC_KHZ, 0);
+	EXPECT_EQ(number_in(file_of(&vm, "vcpu0/tsc-scaling-ratio-frac-bits")), bits);
+	EXPECT_EQ(number_in(file_of(&vm, "vcpu0/tsc-scaling-ratio")), 1ll << bits);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_TSC_KHZ, khz / 3 + 1), 0);
+	EXPECT_EQ(number_in(file_of(&vm, "vcpu0/tsc-scaling-ratio")),
+		  ((unsigned __int128)(khz / 3 + 1) << bits) / khz);
+	vm_destroy(&vm);
+}
+
 TEST(a_vcpu_has_a_folder)
 {
 	uint64_t offset = 0;

@@ -14,6 +14,7 @@
 
 #include "core/backend.h"
 #include "svm/svm.h"
+#include "x86/cpu/event.h"
 #include "x86/emergency.h"
 #include "x86/stay.h"
 
@@ -31,6 +32,7 @@ OPTION(decode_assists, opt_decode, "SVM: the CPU tells an instruction's operands
 OPTION(flush_asid, opt_flush_asid, "SVM: one vCPU's translations can be flushed alone");
 OPTION(vmcb_clean, opt_clean, "SVM: the CPU may keep parts of a VMCB");
 OPTION(pause_filter, opt_pause, "SVM: exits on PAUSE loops");
+OPTION(tsc_scaling, opt_tsc_scaling, "SVM: guests may have a TSC of another frequency");
 
 static unsigned short pause_filter_count = 3000;
 module_param(pause_filter_count, ushort, 0444);
@@ -38,7 +40,7 @@ MODULE_PARM_DESC(pause_filter_count, "SVM: PAUSEs that a loop may have");
 static unsigned short pause_filter_gap = 128;
 module_param(pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_gap, "SVM: most TSC ticks between two PAUSEs of a loop");
-/* The name of kvm_amd. */
+/* kvm_amd's name of the same parameter. */
 module_param_named(pause_filter_thresh, pause_filter_gap, ushort, 0444);
 MODULE_PARM_DESC(pause_filter_thresh, "SVM: another name of pause_filter_gap");
 
@@ -49,6 +51,8 @@ static u32 features_allowed(void)
 	return SVM_FEAT_SPEC_CTRL | (opt_npt ? SVM_FEAT_NPT : 0) |
 	       (opt_nrips ? SVM_FEAT_NRIPS : 0) | (opt_decode ? SVM_FEAT_DECODE : 0) |
 	       (opt_flush_asid ? SVM_FEAT_FLUSH_ASID : 0) | (opt_clean ? SVM_FEAT_CLEAN : 0) |
+	       (okvm_vnmi ? SVM_FEAT_VNMI : 0) |
+	       (opt_tsc_scaling && boot_cpu_has(X86_FEATURE_TSCRATEMSR) ? SVM_FEAT_TSC_RATIO : 0) |
 	       (opt_pause && pause_filter_count ? SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP : 0);
 }
 
@@ -100,7 +104,7 @@ static u32 caps_bits(void)
 {
 	u32 caps = svm_has(&svm_caps, SVM_FEAT_NPT) ? npt_bits() : 0;
 
-	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
+	/* Shadow paging sets the NX bit in its entries. On a CPU without NX the bit is reserved. */
 	if (boot_cpu_has(X86_FEATURE_NX))
 		caps |= OKVM_HW_SHADOW;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
@@ -111,6 +115,8 @@ static u32 caps_bits(void)
 		caps |= OKVM_HW_RDTSCP;
 	if (boot_cpu_has(X86_FEATURE_UMIP))
 		caps |= OKVM_HW_UMIP;
+	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
+		caps |= OKVM_HW_TSC_SCALING;
 	return caps;
 }
 
@@ -232,6 +238,8 @@ static void svm_kick(struct okvm_vcpu *vcpu, int cpu)
 
 static const struct okvm_cpu_ops svm_cpu_ops = {
 	.hypercall = { 0x0f, 0x01, 0xd9 },
+	.tsc_int_bits = 8,
+	.tsc_frac_bits = SVM_TSC_RATIO_BITS,
 	.vcpu_create = svm_vcpu_create,
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,

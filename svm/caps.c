@@ -19,9 +19,9 @@ static u32 family(u32 signature)
 }
 
 /*
- * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, do not use the ASIDs
- * of encrypted guests unless these are half of all ASIDs or more: kvm_amd flushes such an ASID only
- * before another encrypted guest uses it.
+ * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave out the ASIDs
+ * of encrypted guests, because kvm_amd flushes such an ASID only before another encrypted guest
+ * uses it. But if encrypted guests have half of all ASIDs or more, use their ASIDs, too.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {
@@ -32,7 +32,8 @@ static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 
 /*
  * Return why the CPU cannot be used, or SVM_CAPS_OK. Erratum 383 of family 10h: a guest can make
- * the TLB hold two entries for one address, which causes a machine check fatal for the host.
+ * the TLB hold two entries for one address, which causes a machine check. Upstream recognizes this
+ * machine check and kills the guest only. okvm has no code for it, so it would kill the host.
  */
 static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct svm_caps *caps)
 {

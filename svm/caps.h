@@ -33,18 +33,21 @@ struct svm_cpuid {
 enum svm_feat {
 	SVM_FEAT_NPT		= BIT(0),	/* nested paging */
 	SVM_FEAT_NRIPS		= BIT(3),	/* exits report the next RIP */
+	SVM_FEAT_TSC_RATIO	= BIT(4),	/* the CPU scales the guest's TSC */
 	SVM_FEAT_CLEAN		= BIT(5),	/* clean bits: the CPU may cache VMCB fields */
 	SVM_FEAT_FLUSH_ASID	= BIT(6),
 	SVM_FEAT_DECODE		= BIT(7),	/* exits report operands, instruction bytes */
 	SVM_FEAT_PAUSE		= BIT(10),	/* pause filter */
 	SVM_FEAT_PAUSE_GAP	= BIT(12),	/* pause-filter threshold */
 	SVM_FEAT_SPEC_CTRL	= BIT(20),	/* VMRUN and #VMEXIT switch SPEC_CTRL */
+	SVM_FEAT_VNMI		= BIT(25),	/* virtual NMIs: masked and delivered by the CPU */
 };
 
 /* The features that okvm can use. */
 #define SVM_FEAT_USED	(SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_CLEAN | \
 			 SVM_FEAT_FLUSH_ASID | SVM_FEAT_DECODE | SVM_FEAT_PAUSE | \
-			 SVM_FEAT_PAUSE_GAP | SVM_FEAT_SPEC_CTRL)
+			 SVM_FEAT_PAUSE_GAP | SVM_FEAT_SPEC_CTRL | SVM_FEAT_TSC_RATIO | \
+			 SVM_FEAT_VNMI)
 
 /**
  * struct svm_caps - the SVM features that okvm uses
@@ -60,7 +63,7 @@ struct svm_caps {
 enum svm_caps_err {
 	SVM_CAPS_OK,
 	SVM_CAPS_NONE,		/* the CPU has no SVM */
-	SVM_CAPS_DISABLED,	/* firmware has disabled SVM and locked that */
+	SVM_CAPS_DISABLED,	/* firmware has disabled SVM and locked this setting */
 	SVM_CAPS_UNLOCKED,	/* SVM is disabled, but not locked */
 	SVM_CAPS_ASIDS,		/* the CPU has no ASID for guests */
 	SVM_CAPS_ENCRYPTED,	/* host memory is encrypted, which okvm does not support */

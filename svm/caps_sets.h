@@ -23,7 +23,8 @@ struct svm_caps_set {
 	}
 
 #define SVM_SET_ZEN	(SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_CLEAN | SVM_FEAT_FLUSH_ASID | \
-			 SVM_FEAT_DECODE | SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP)
+			 SVM_FEAT_DECODE | SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP | \
+			 SVM_FEAT_TSC_RATIO)
 
 static const struct svm_caps_set svm_caps_sets[] = {
 	{
@@ -44,12 +45,12 @@ static const struct svm_caps_set svm_caps_sets[] = {
 	{
 		.name = "Zen 4",
 		SVM_SET_CPU(0x00a60f12, 0x1ebfbcff),
-		.feats = SVM_SET_ZEN | SVM_FEAT_SPEC_CTRL,
+		.feats = SVM_SET_ZEN | SVM_FEAT_SPEC_CTRL | SVM_FEAT_VNMI,
 	},
 	{
 		.name = "Zen 5",
 		SVM_SET_CPU(0x00b40f40, 0x1ebfbcff),
-		.feats = SVM_SET_ZEN | SVM_FEAT_SPEC_CTRL,
+		.feats = SVM_SET_ZEN | SVM_FEAT_SPEC_CTRL | SVM_FEAT_VNMI,
 	},
 	{
 		.name = "QEMU 7.2 TCG max",
@@ -74,6 +75,15 @@ static const struct svm_caps_set svm_caps_sets[] = {
 			.svm_ebx = 64, .svm_edx = 0x0000044b,
 		},
 		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE,
+	},
+	{
+		.name = "Bochs ryzen of the testbed",
+		.cpu = {
+			.leaf1_eax = 0x00800f11, .ext_max = 0x8000001f, .ext_ecx = BIT(2),
+			.svm_ebx = 32768, .svm_edx = 0x0200045f,
+		},
+		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE |
+			 SVM_FEAT_TSC_RATIO | SVM_FEAT_VNMI,
 	},
 };
 

@@ -85,7 +85,10 @@ static void want(u32 words[MAX_INTERCEPT], unsigned int bit, bool on)
 		words[WORD(bit)] |= MASK(bit);
 }
 
-/* Add the intercepts that depend on the VM's capabilities, parameters and the guest's CPUID. */
+/*
+ * Add the intercepts that depend on the VM's capabilities, on module parameters, and on the guest's
+ * CPUID.
+ */
 static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_guest_feat *feat = &vcpu->arch->feat;
@@ -116,8 +119,8 @@ static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Return true if the guest's CR0 has other values than the VMCB's: CD and NW are 0 there, and with
- * shadow paging PG and WP are 1.
+ * Return true if the guest's CR0 differs from CR0 in the VMCB, where CD and NW are always 0, and
+ * with shadow paging PG and WP are always 1.
  */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
@@ -135,7 +138,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0);
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an in-kernel local APIC, userspace has to see writes to CR8: let all exit. */
+	/* Without an in-kernel local APIC, the VMM has to see writes to CR8: intercept all. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);
@@ -172,8 +175,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns (writes without exits): CR0.TS and CR0.MP, unless all writes to CR0
- * exit. The guest owns no bit of CR4.
+ * Set which bits the guest owns, that is, changes without an exit: CR0.TS and CR0.MP, unless all
+ * writes to CR0 exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -182,25 +185,33 @@ static void update_cr_masks(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr4_guest_owned = 0;
 }
 
-void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+static void update_tsc(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
+	svm_dirty(hw, SVM_CLEAN_CONTROL);
+	/* The vCPU is loaded: on the same CPU svm_vcpu_load() does not load its ratio again. */
+	preempt_disable();
+	svm_tsc_ratio_load(vcpu);
+	preempt_enable();
+}
+
+void svm_update_intercepts(struct okvm_vcpu *vcpu, u32 what)
+{
 	if (what & OKVM_ICPT_MSRS)
 		svm_msrpm_update(vcpu);
 	if (what & OKVM_ICPT_DEBUG)
 		update_guest_dr7(vcpu);
 	if (what & OKVM_ICPT_CR)
 		update_cr_masks(vcpu);
-	if (what & OKVM_ICPT_TSC) {
-		hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
-		svm_dirty(hw, SVM_CLEAN_CONTROL);
-	}
+	if (what & OKVM_ICPT_TSC)
+		update_tsc(vcpu);
 	if (what != OKVM_ICPT_TSC)
 		svm_intercepts(vcpu);
 }
 
-/* Write the fields that never change. vCPU reset and the update functions write the others. */
+/* Initialize control fields. vCPU reset and the update functions write the other fields. */
 void svm_vmcb_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -208,7 +219,9 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 
 	control->iopm_base_pa = __pa(iopm);
 	control->msrpm_base_pa = __pa(hw->msrpm);
-	control->int_ctl = V_INTR_MASKING_MASK;
+	control->int_ctl = V_INTR_MASKING_MASK |
+			   (svm_has(&svm_caps, SVM_FEAT_VNMI) ? SVM_V_NMI_ENABLE : 0);
+	hw->nmi_lent = false;
 	if (!svm_is_shadow(vcpu))
 		okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))
@@ -222,7 +235,7 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 
 /* ---- page tables and TLB ---- */
 
-/* Return the depth of the walk that hardware makes from CR3 with CR0.PG = 1 and CR4.PAE = 1. */
+/* Return how many levels hardware walks. With shadow paging CR0.PG and CR4.PAE are always 1. */
 static int walk_depth(const struct vmcb_save_area *save)
 {
 	if (!(save->efer & EFER_LMA))
@@ -231,9 +244,9 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Write the shadow root to CR3, always: PDPTEs may have changed at the same address, and the clean
- * bit lets the CPU keep them. If hardware's walk began at a too high level, it would use guest
- * pages as tables.
+ * Write the shadow root to CR3 even if its address is the same: the PDPTEs there may have changed,
+ * and the clean bit would let the CPU keep the old ones. Hardware's walk must begin at the root's
+ * level: if it began at a higher level, it would use guest pages as tables.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {
@@ -278,7 +291,7 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return false;
 }
 
-/* Intercept writes to CR8 while an interrupt is pending that the TPR blocks. */
+/* Intercept writes to CR8 while the TPR blocks a pending interrupt. */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

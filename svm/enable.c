@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Enable and disable SVM on each CPU, the pages where VMRUN and VMSAVE save host state, and the
- * ASIDs.
+ * SVM on each CPU: how it is enabled and disabled, the pages where VMRUN and VMSAVE save host
+ * state, and the ASIDs.
  *
  * An ASID tags the translations in one CPU's TLB. Each CPU assigns its ASIDs to vCPUs in ascending
  * order. When all are used, a new generation begins: the whole TLB is flushed, and each vCPU gets a
@@ -21,14 +21,13 @@
 #include "x86/host_apf.h"
 
 #define CPUID_SEV_FUNC	0x8000001f
-#define TSC_RATIO_ONE	BIT_ULL(32)
 
 /**
  * struct svm_cpu - SVM state of one CPU
  * @hsave: the host save area of VMRUN (VM_HSAVE_PA), in an undocumented format
  * @host: where VMSAVE saves the host state that VMRUN does not save
- * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
- * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects return predictions
+ * @hsave_before, @ratio_before: values of VM_HSAVE_PA and of the TSC ratio before okvm enabled SVM
+ * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects the host's return predictions
  * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next
  * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults
@@ -36,7 +35,7 @@
  */
 struct svm_cpu {
 	void *hsave, *host;
-	u64 hsave_before;
+	u64 hsave_before, ratio_before;
 	u64 asid_generation;
 	u32 next_asid;
 	bool flush_due;
@@ -44,6 +43,8 @@ struct svm_cpu {
 };
 
 static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
+DEFINE_PER_CPU(u64, svm_tsc_ratio);
+DEFINE_PER_CPU(u64, svm_last_id);
 
 void svm_read_cpuid(struct svm_cpuid *cpu)
 {
@@ -72,6 +73,18 @@ static bool cpu_is_like_the_others(void)
 	       !memcmp(&caps, &svm_caps, sizeof(caps));
 }
 
+/* Begin with a TSC ratio of 1.0: another hypervisor may have left the ratio of its last guest. */
+static void ratio_begin(struct svm_cpu *c)
+{
+	u64 ratio = SVM_TSC_RATIO_ONE;
+
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio);
+	c->ratio_before = ratio;
+	this_cpu_write(svm_tsc_ratio, ratio);
+	svm_tsc_ratio_write(SVM_TSC_RATIO_ONE);
+}
+
 int svm_cpu_enable(void)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
@@ -90,9 +103,9 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
-	/* Another hypervisor may have left a TSC ratio, which does not affect the host's TSC. */
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrl_safe(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
+	ratio_begin(c);
+	/* After a suspend of the host: let the vCPU that ran last load its ratio again. */
+	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
 	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);
@@ -112,6 +125,7 @@ void svm_cpu_disable(void)
 		okvm_bp_spec_reduce(false);
 	if (c->apf_stopped)
 		host_apf_restart();
+	svm_tsc_ratio_write(c->ratio_before);
 	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	rdmsrl(MSR_EFER, efer);
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMRUN: the backend's part of a stay (x86/stay.h). Save and restore host state, transfer the TPR,
- * enter the guest.
+ * VMRUN: the functions that x86/stay.h calls to enter and leave the guest. They save and restore
+ * host state, transfer the TPR, and execute VMRUN.
  *
  * VMRUN and #VMEXIT do not switch FS, GS, TR, LDTR and the MSRs for SYSCALL and SYSENTER. vmrun.S
- * switches these by VMLOAD and VMSAVE around each VMRUN, as the kernel's code needs its own GS.
+ * switches these by VMLOAD and VMSAVE around each VMRUN, because kernel code needs the host's GS.
  */
 #include <linux/context_tracking.h>
 
@@ -19,19 +19,15 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/*
- * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
- * the address of a freed one.
- */
-static DEFINE_PER_CPU(u64, svm_last_id);
-
-void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
+/* The vCPU comes from another CPU, or another vCPU has run on this CPU. */
+static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
+	svm_tsc_ratio_load(vcpu);
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* This CPU may have old copies of VMCB fields from an earlier run of the vCPU. */
+		/* Make this CPU read the whole VMCB: it may have cached old fields of it. */
 		hw->vmcb->control.clean = 0;
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
@@ -41,9 +37,15 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	okvm_forget_branches();
 }
 
+void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
+{
+	if (vcpu->cpu != cpu || this_cpu_read(svm_last_id) != to_hw(vcpu)->id)
+		vcpu_arrives(vcpu, cpu);
+}
+
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
-/* The guest can read TSC_AUX whatever its CPUID says: there is no intercept for RDPID. */
+/* RDPID has no intercept: the guest can read TSC_AUX by it, whatever the guest's CPUID says. */
 static bool guest_sees_tsc_aux(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -70,7 +72,7 @@ void svm_vcpu_put(struct okvm_vcpu *vcpu)
 		wrmsrl(MSR_TSC_AUX, hw->host_tsc_aux);
 }
 
-/* ---- the beginning and the end of a stay ---- */
+/* ---- the beginning and the end of a stay in the guest: see x86/stay.h ---- */
 
 static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 {
@@ -109,14 +111,14 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* VMRUN does not switch DEBUGCTL: the host's BTF would change the guest's single steps. */
+	/* Clear DEBUGCTL, which VMRUN does not switch: BTF would alter the guest's single steps. */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI has to follow the event in event_inj: exit right after the event's delivery. */
+	/* An NMI has to follow the event in event_inj: this IPI causes an exit after the event. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -140,7 +142,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* Reset DR6, where #VMEXIT leaves the guest's value: a #DB of the host would report it. */
+	/* #VMEXIT leaves the guest's DR6. Reset it: a #DB of the host would report its bits. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))
@@ -217,7 +219,17 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* The number under which nested page faults are counted, as their exit code is too large. */
+/* The CPU has delivered the NMI of SVM_V_NMI_PENDING. */
+static void lent_nmi_taken(struct okvm_vcpu *vcpu)
+{
+	to_hw(vcpu)->nmi_lent = false;
+	vcpu->arch->ev.nmi_pending--;
+	vcpu->stat[OKVM_STAT_NMI_INJECTED]++;
+	/* If another NMI is pending, the event code lends it to the CPU next. */
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+/* The number under which nested page faults are counted: their exit code is too large for it. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
@@ -272,6 +284,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	tpr_leave(vcpu);
 	if (unlikely(hw->event_written))
 		svm_events_clear_injected(vcpu);
+	if (unlikely(hw->nmi_lent) && !(control->int_ctl & SVM_V_NMI_PENDING))
+		lent_nmi_taken(vcpu);
 	/*
 	 * Recover an interrupted event at every exit, even if a host interrupt has caused the exit:
 	 * otherwise the event is lost.

@@ -14,8 +14,10 @@ const struct svm_entry_field_info svm_entry_fields[SVM_NR_F] = {
 #undef SVM_ENTRY_INFO
 };
 
-/* APM "VMCB Layout": the intercept of VMRUN is bit 0 of its word. */
-#define INTERCEPT_VMRUN_BIT	BIT(0)
+/* APM "VMCB Layout": bits of the two words at 00Ch, and of int_ctl. */
+#define INTERCEPT_NMI_BIT	BIT_ULL(1)
+#define INTERCEPT_VMRUN_BIT	BIT_ULL(32)
+#define V_NMI_ENABLE_BIT	BIT(26)
 /* APM "Guest Mode": L and D/B of CS in the VMCB's form of segment attributes. */
 #define ATTRIB_L		BIT(9)
 #define ATTRIB_DB		BIT(10)
@@ -92,6 +94,12 @@ static bool cs_long_and_default(const struct svm_entry *e)
 static bool vmrun_not_intercepted(const struct svm_entry *e)
 {
 	return !(e->f[SVM_F_INTERCEPTS] & INTERCEPT_VMRUN_BIT);
+}
+
+static bool nmi_not_intercepted(const struct svm_entry *e)
+{
+	return e->f[SVM_F_INT_CTL] & V_NMI_ENABLE_BIT &&
+	       !(e->f[SVM_F_INTERCEPTS] & INTERCEPT_NMI_BIT);
 }
 
 /* The CPU ignores the low 12 bits of both maps' addresses. */
@@ -177,6 +185,8 @@ const struct svm_entry_rule svm_entry_rules[SVM_NR_RULES] = {
 	  cs_long_and_default },
 	{ "vmrun-intercept", "VMRUN is intercepted", CHECKS, SVM_F_INTERCEPTS,
 	  vmrun_not_intercepted },
+	{ "vnmi-intercept", "with virtual NMIs, NMIs are intercepted", "Virtual NMI",
+	  SVM_F_INTERCEPTS, nmi_not_intercepted },
 	{ "iopm-width", "the I/O permission map ends below MAXPHYADDR", CHECKS,
 	  SVM_F_IOPM_BASE_PA, iopm_beyond },
 	{ "msrpm-width", "the MSR permission map ends below MAXPHYADDR", CHECKS,

@@ -3,8 +3,9 @@
  * The checks of VMRUN (APM volume 2, "Canonicalization and Consistency Checks") as a table of
  * rules, to explain why the CPU has refused a VMCB. The CPU itself reports only VMEXIT_INVALID.
  *
- * The rules are pure: they get fields of the VMCB as an array of values, and the CPU as masks of
- * reserved bits. The table has no rules of features that okvm never enables (CET, SEV, AVIC).
+ * The rules are pure functions: struct svm_entry contains the values of the VMCB's fields, and what
+ * the rules need to know of the CPU. The table has no rules for features that okvm never enables
+ * (CET, SEV, AVIC).
  */
 #ifndef OKVM_SVM_ENTRY_CHECK_H
 #define OKVM_SVM_ENTRY_CHECK_H
@@ -12,15 +13,16 @@
 #include <linux/types.h>
 
 /*
- * The fields of the VMCB that the rules use: X(name, offset, size in bytes, host's). The value of
- * a host's field is an address of okvm's own structures, which userspace must not get; with shadow
- * paging CR3 is such an address.
+ * The fields of the VMCB that the rules use: X(name, offset, size in bytes, hosts). If hosts is
+ * true, the value is the address of one of okvm's own structures, which userspace must not get.
+ * CR3 is such an address with shadow paging.
  */
 #define SVM_ENTRY_FIELDS(X)				\
-	X(INTERCEPTS,		0x010, 4, false)	\
+	X(INTERCEPTS,		0x00c, 8, false)	\
 	X(IOPM_BASE_PA,		0x040, 8, true)		\
 	X(MSRPM_BASE_PA,	0x048, 8, true)		\
 	X(GUEST_ASID,		0x058, 4, false)	\
+	X(INT_CTL,		0x060, 4, false)	\
 	X(NP_ENABLE,		0x090, 8, false)	\
 	X(EVENTINJ,		0x0a8, 8, false)	\
 	X(N_CR3,		0x0b0, 8, true)		\
@@ -80,7 +82,7 @@ struct svm_entry_rule {
 	bool (*broken)(const struct svm_entry *e);
 };
 
-#define SVM_NR_RULES	19
+#define SVM_NR_RULES	20
 
 extern const struct svm_entry_rule svm_entry_rules[SVM_NR_RULES];
 

@@ -21,7 +21,7 @@
 #include "x86/fast.h"
 #include "x86/run.h"
 
-/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
+/* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 /*
  * Return true if a fast handler must not skip the instruction: the next RIP is unknown, or
@@ -51,8 +51,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * svm_traps() for IN and OUT: as every CPU reports their next RIP (EXITINFO2), check only
- * RFLAGS.TF.
+ * The svm_traps() of IN and OUT. Every CPU reports the next RIP of IN and OUT in EXITINFO2, so
+ * check only RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -90,8 +90,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
-	 * return.
+	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
+	 * may have to return.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -103,7 +103,10 @@ static u32 npf_access(union svm_npf npf)
 	       (npf.table ? OKVM_ACC_TABLE : 0);
 }
 
-/* Handle a nested page fault that another vCPU has resolved or that only misses an accessed bit. */
+/*
+ * Handle a nested page fault if another vCPU has resolved it, or if the leaf only lacks rights that
+ * aging or dirty logging has taken.
+ */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
@@ -159,7 +162,7 @@ static bool fast_page_fault(struct okvm_vcpu *vcpu)
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
-		/* In the fast loop svm_guest_enter() does not run between exit and VMRUN. */
+		/* After a fast exit, svm_guest_enter() does not run before the next VMRUN. */
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
 		svm_dirty(hw, SVM_CLEAN_CR2);
 	}
@@ -202,8 +205,8 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call the host's machine-check handler, with IRQs off, right after the stay. NMIs and interrupts
- * need no such call: #VMEXIT leaves them pending for the host.
+ * If a machine check caused the last #VMEXIT, call the host's handler, with IRQs off. NMIs and
+ * interrupts need no such call: #VMEXIT leaves them pending for the host.
  */
 void svm_exit_host_mce(struct okvm_vcpu *vcpu)
 {
@@ -271,7 +274,10 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 	case OKVM_FAULT_FIXED:
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
-		/* Before the next VMRUN KVM_RUN checks for signals and whether the vCPU may run. */
+		/*
+		 * Nothing is left to do here: before the next VMRUN, KVM_RUN checks for signals,
+		 * and whether the vCPU may run.
+		 */
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:
 		return exit_mmio(vcpu, gpa, npf);
@@ -300,7 +306,7 @@ static int exit_io(struct okvm_vcpu *vcpu)
 
 /*
  * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so that vm->srcu is not needed.
+ * not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
@@ -340,7 +346,10 @@ static int exit_undefined(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-/* With shadow paging. The emulator reads the INVPCID descriptor from guest memory. */
+/*
+ * INVPCID exits with shadow paging, and if the guest's CPUID lacks INVPCID. The emulator reads the
+ * descriptor from guest memory.
+ */
 static int exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->arch->feat.invpcid)
@@ -381,7 +390,7 @@ VMCB_OFFSET(save.g_pat, 0x668);
 
 static u64 cr4_reserved_bits(void)
 {
-	/* Intel's VMXE and SMXE, and what the APM reserves. */
+	/* Reserved are Intel's VMXE and SMXE, and the bits that the APM reserves. */
 	u64 reserved = ~(GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(23, 20));
 
 	if (!boot_cpu_has(X86_FEATURE_UMIP))
@@ -516,7 +525,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_VINTR:
 		return OKVM_RESUME;
 	case SVM_EXIT_INVLPG:
-		/* Without decode assists only the emulator finds the address. */
+		/* Without decode assists only the emulator can find the operand of INVLPG. */
 		return svm_has(&svm_caps, SVM_FEAT_DECODE) ?
 		       svm_exit_insn(vcpu) : okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 	case SVM_EXIT_CPUID:
@@ -531,7 +540,7 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits only if CPUID lacks it. */
+	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits only if the guest's CPUID lacks it. */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

@@ -35,7 +35,10 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	unsigned int len = insn_len(vcpu);
 
-	/* VMMCALL is legal in real mode, but the decoder refuses VMMCALL and VMCALL there. */
+	/*
+	 * The decoder refuses VMMCALL in real mode, although VMMCALL is legal there. Use the fixed
+	 * length of VMMCALL.
+	 */
 	if (!len && hw->exit_code == SVM_EXIT_VMMCALL)
 		len = sizeof(vcpu->arch->ops->hypercall);
 	if (!len)
@@ -67,7 +70,7 @@ int svm_exit_insn(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* Emulate a write to CR8. Without an in-kernel APIC, exit to userspace if it lowers the TPR. */
+/* Emulate a write to CR8. Without an in-kernel APIC, a write that lowers TPR exits to userspace. */
 static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 {
 	unsigned long old = okvm_get_cr8(vcpu);
@@ -133,8 +136,8 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * IRET exits before it executes: emulate it, then unmask NMIs, even if it faults. If the emulator
- * cannot execute it, hardware does; then the next NMI may be delivered before the IRET.
+ * IRET exits before it executes. Emulate the IRET, then unmask NMIs, even if the IRET faults. If
+ * the emulator cannot execute it, hardware does, and the next NMI may be delivered before the IRET.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {
@@ -181,7 +184,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 	switch (vector) {
 	case X86_TRAP_PF:
 		if (unlikely(hw->host_apf)) {
-			/* The #PF comes from the host's own hypervisor. */
+			/* The host's own hypervisor has sent the #PF: wait for the page. */
 			host_apf_wait(&hw->host_apf, hw->vmcb->control.exit_info_2);
 			return OKVM_RESUME;
 		}

@@ -3,7 +3,8 @@
  * Inject events, and recover events whose delivery was interrupted by a #VMEXIT. x86/cpu/event.c
  * chooses the event.
  *
- * SVM has no NMI window and does not track the guest's NMI mask. Therefore IRET is intercepted and
+ * A CPU with virtual NMIs keeps the guest's NMI mask, and delivers a pending NMI when the guest can
+ * take it. Other CPUs have no NMI window and do not keep the mask. There IRET is intercepted and
  * emulated while NMIs are masked.
  */
 #include <asm/trapnr.h>
@@ -66,15 +67,30 @@ static void svm_inject_irq(struct okvm_vcpu *vcpu)
 			ev->irq.soft ? okvm_irq_len(ev) : 0);
 }
 
+/* Set or clear bits of int_ctl. */
+static void int_ctl_set(struct okvm_hw_vcpu *hw, u32 bits, bool on)
+{
+	struct vmcb_control_area *control = &hw->vmcb->control;
+
+	control->int_ctl = on ? control->int_ctl | bits : control->int_ctl & ~bits;
+	svm_dirty(hw, SVM_CLEAN_TPR);
+}
+
 static void svm_set_nmi_masked(struct okvm_vcpu *vcpu, bool masked)
 {
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI)) {
+		int_ctl_set(to_hw(vcpu), SVM_V_NMI_MASKED, masked);
+		return;
+	}
 	to_hw(vcpu)->nmi_masked = masked;
 	svm_intercepts(vcpu);
 }
 
 static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 {
-	svm_set_nmi_masked(vcpu, true);
+	/* With virtual NMIs VMRUN masks further NMIs when it delivers this one. */
+	if (!svm_has(&svm_caps, SVM_FEAT_VNMI))
+		svm_set_nmi_masked(vcpu, true);
 	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
@@ -96,22 +112,38 @@ static void svm_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 
 static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 {
-	return to_hw(vcpu)->nmi_masked;
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI))
+		return hw->vmcb->control.int_ctl & SVM_V_NMI_MASKED;
+	return hw->nmi_masked;
 }
 
-/* Request a virtual interrupt of the highest priority: VINTR exits when the guest would take it. */
+/*
+ * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
+ * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
-	struct vmcb_control_area *control = &hw->vmcb->control;
-
 	if (on == hw->irq_window)
 		return;
 	hw->irq_window = on;
-	control->int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	int_ctl_set(hw, V_IRQ_INJECTION_BITS_MASK, false);
 	if (on)
-		control->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
-	svm_dirty(hw, SVM_CLEAN_TPR);
+		int_ctl_set(hw, V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK, true);
 	svm_intercepts(hw->vcpu);
+}
+
+/*
+ * Let the CPU deliver an NMI when the guest can take it, or no longer. The NMI stays in
+ * ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
+ */
+static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
+{
+	if (on == hw->nmi_lent)
+		return;
+	hw->nmi_lent = on;
+	int_ctl_set(hw, SVM_V_NMI_PENDING, on);
 }
 
 static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
@@ -119,16 +151,20 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	irq_window(hw, irq);
-	/* While NMIs are masked, the intercepted IRET is the window: nothing else is needed. */
+	if (svm_has(&svm_caps, SVM_FEAT_VNMI)) {
+		lend_nmi(hw, nmi);
+		return;
+	}
+	/* While NMIs are masked, IRET exits, and the NMI is injected then: no more is needed. */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);
 }
 
 /*
- * Called if the emulator does not know the instruction in an interrupt shadow. Inject the NMI after
- * the next exit. The interrupt window makes an exit at the end of the shadow if RFLAGS.IF is 1
- * there.
+ * Called if the emulator does not know the instruction in an interrupt shadow: hardware executes
+ * it, and the NMI is injected after a later exit. If RFLAGS.IF is 1 at the end of the shadow, the
+ * interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -161,9 +197,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Called after an exit with an interrupted delivery, if VMRUN has injected an instruction's event.
- * If the delivery of the event is not complete, restore the instruction's RIP and return its
- * length. If RIP is in the event's handler, the delivery is complete: return 0.
+ * Called after an exit that has interrupted a delivery. If VMRUN has injected an instruction's
+ * event, and RIP shows that the event's handler has not begun, restore the instruction's RIP and
+ * return its length. Otherwise return 0.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

@@ -51,7 +51,7 @@ static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			var->type |= 1;
 		break;
 	case OKVM_SEG_SS:
-		/* Clear B: on AMD CPUs, it stays set when a null selector is loaded into SS. */
+		/* Clear bit B: AMD CPUs keep it set when a null selector is loaded into SS. */
 		if (var->unusable)
 			var->db = 0;
 		var->dpl = save->cpl;
@@ -97,7 +97,7 @@ static void svm_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 		    (var->l & 1) << SVM_SELECTOR_L_SHIFT |
 		    (var->db & 1) << SVM_SELECTOR_DB_SHIFT |
 		    (var->g & 1) << SVM_SELECTOR_G_SHIFT;
-	/* The VMCB has the CPL in a field of its own, which must be SS.DPL. */
+	/* The VMCB has a field for the CPL, which must be equal to SS.DPL. */
 	if (seg == OKVM_SEG_SS)
 		hw->vmcb->save.cpl = var->dpl & 3;
 	svm_dirty(hw, SVM_CLEAN_SEG);
@@ -170,7 +170,7 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging AMD's CPUs read the PDPTEs from memory at each walk. */
+		/* With nested paging the CPU reads PDPTEs from memory at each walk. Do so here. */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;
@@ -183,8 +183,8 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /*
  * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so that okvm has to flush. With paging off, the guest's
- * accesses make TLB entries under its ASID, too.
+ * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because the
+ * guest's accesses make TLB entries under its ASID with paging off, too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
@@ -213,8 +213,8 @@ static void write_cr4(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.CD and NW are always 0 in the VMCB, as hardware would not cache the guest's accesses
- * otherwise. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
+ * CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache the guest's
+ * accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
  * Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
@@ -248,7 +248,7 @@ static void svm_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 
 	flush_if_changed(vcpu, hw->vmcb->save.efer, val, FLUSH_EFER);
 	vcpu->arch->efer = efer;
-	/* VMRUN requires EFER.SVME. The guest does not see it in vcpu->arch->efer. */
+	/* VMRUN requires EFER.SVME. The guest does not see it: RDMSR returns vcpu->arch->efer. */
 	hw->vmcb->save.efer = val | EFER_SVME;
 	svm_dirty(hw, SVM_CLEAN_CR);
 	if (svm_is_shadow(vcpu))

@@ -5,7 +5,10 @@
 
 #include <linux/build_bug.h>
 #include <linux/kvm.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
+
+#include <asm/msr.h>
 
 #include "core/backend.h"
 #include "core/compat.h"
@@ -17,6 +20,7 @@
 #include "svm/vmcb.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
+#include "x86/time/tsc_ratio.h"
 
 /** struct svm_params - module parameters except those in svm_caps.feats */
 struct svm_params {
@@ -46,7 +50,7 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off: VMRUN was not executed */
-	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
@@ -63,13 +67,14 @@ struct okvm_hw_vcpu {
 
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
-	u8 soft_len;		/* length of the instruction that causes event_inj; 0: none does */
-	unsigned long soft_rip;	/* address of the instruction that causes event_inj */
-	bool nmi_masked;	/* NMIs are masked until IRET */
+	u8 soft_len;		/* length of the instruction that causes the event; 0: none does */
+	unsigned long soft_rip;	/* address of the instruction that causes the event */
+	bool nmi_masked;	/* NMIs are masked until IRET; not used with virtual NMIs */
+	bool nmi_lent;		/* the CPU may deliver an NMI: SVM_V_NMI_PENDING was set */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
-	bool step;		/* emulate to the end of the interrupt shadow: an NMI waits */
-	bool nmi_late;		/* emulation for @step failed: inject the NMI after the stay */
+	bool step;		/* an NMI waits: emulate the instruction in the interrupt shadow */
+	bool nmi_late;		/* @step was not possible: inject the NMI after a later exit */
 	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
 };
@@ -110,8 +115,37 @@ static __always_inline unsigned long svm_rflags(struct okvm_vcpu *vcpu)
 	return vcpu->arch->rflags;
 }
 
+/* ---- the TSC ratio, by which each CPU multiplies the TSC that guests read ---- */
+
+#define SVM_TSC_RATIO_BITS	32	/* fraction bits; 8 more bits are the integer part */
+#define SVM_TSC_RATIO_ONE	BIT_ULL(SVM_TSC_RATIO_BITS)
+
+/* The CPU's MSR TSC_RATIO. The host's TSC does not depend on it: it may keep a guest's value. */
+DECLARE_PER_CPU(u64, svm_tsc_ratio);
+
+static inline void svm_tsc_ratio_write(u64 ratio)
+{
+	if (ratio == this_cpu_read(svm_tsc_ratio))
+		return;
+	wrmsrl(MSR_AMD64_TSC_RATIO, ratio);
+	this_cpu_write(svm_tsc_ratio, ratio);
+}
+
+/* Load the vCPU's TSC ratio on this CPU. Preemption is off. */
+static inline void svm_tsc_ratio_load(const struct okvm_vcpu *vcpu)
+{
+	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
+		svm_tsc_ratio_write(vcpu->arch->tsc_ratio >>
+				    (OKVM_TSC_RATIO_BITS - SVM_TSC_RATIO_BITS));
+}
+
 /* ---- enable.c ---- */
 
+/*
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
+ * the address of a freed one.
+ */
+DECLARE_PER_CPU(u64, svm_last_id);
 int svm_enable_init(void);
 void svm_enable_exit(void);
 int svm_cpu_enable(void);
@@ -124,9 +158,12 @@ void svm_emergency(void);
 bool svm_host_save(void);
 /** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */
 u64 svm_host_area(void);
-/** svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush. IRQs off */
+/**
+ * svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush
+ * Called with IRQs off.
+ */
 void svm_asid_load(struct okvm_hw_vcpu *hw);
-/** svm_tlb_flushed() - clear tlb_ctl after a VMRUN that has flushed the TLB. IRQs off */
+/** svm_tlb_flushed() - clear tlb_ctl after VMRUN has flushed the TLB. Called with IRQs off */
 void svm_tlb_flushed(struct okvm_hw_vcpu *hw);
 
 /* ---- entry.c, vmrun.S ---- */
@@ -158,13 +195,13 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 extern const struct okvm_event_ops svm_event_ops;
 /** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - inject the event in hw->cut_info again. IRQs off */
+/** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set next RIP (and RIP) for the injection of an instruction's event */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - restore RIP if the instruction's event was not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - inject a pending NMI later: hardware runs to the interrupt shadow's end */
+/** svm_nmi_late() - the emulator lacks the next instruction: inject the NMI after a later exit */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Additions to the kernel's <asm/svm.h>, which has the VMCB's layout: clean bits, the formats of
+ * Additions to the kernel's <asm/svm.h>, which defines the VMCB: clean bits, the formats of
  * EXITINFO1 and EXITINFO2, and SVM instructions (APM volume 2, chapter "Secure Virtual Machine").
  */
 #ifndef OKVM_SVM_VMCB_H
@@ -30,6 +30,11 @@ enum svm_clean {
 
 #define SVM_CLEAN_ALL	GENMASK(10, 0)
 
+/* Bits of int_ctl for virtual NMIs (APM "Virtual NMI"), which older kernels do not define. */
+#define SVM_V_NMI_PENDING	BIT(11)	/* deliver an NMI as soon as none is masked */
+#define SVM_V_NMI_MASKED	BIT(12)	/* from the delivery of an NMI to the guest's IRET */
+#define SVM_V_NMI_ENABLE	BIT(26)
+
 /** union svm_ioio - EXITINFO1 of an IN or OUT (APM "IOIO Intercept Information") */
 union svm_ioio {
 	u32 raw;
@@ -54,8 +59,8 @@ union svm_npf {
 		u64 reserved	: 1;
 		u64 fetch	: 1;
 		u64		: 27;
-		u64 final	: 1;	/* the access itself has faulted */
-		u64 table	: 1;	/* the walk of the guest's tables has faulted */
+		u64 final	: 1;	/* nested fault at the final guest-physical address */
+		u64 table	: 1;	/* nested fault at one of the guest's page tables */
 	};
 };
 

@@ -5,9 +5,9 @@
  * The first argument points to the guest's general registers, in the order of their machine
  * encoding (struct okvm_arch_vcpu begins with them). RAX, RSP, RIP and RFLAGS are in the VMCB.
  *
- * CLGI holds interrupts and NMIs pending until STGI, as FS, GS and TR are the guest's between the
- * two VMLOADs. RFLAGS.IF must be 1 at VMRUN: then physical interrupts cause #VMEXIT (APM
- * "Virtualizing RFLAGS.IF"). STI is not next to VMRUN, as the guest would inherit STI's interrupt
+ * CLGI holds interrupts and NMIs pending until STGI: FS, GS and TR are the guest's between the two
+ * VMLOADs. RFLAGS.IF must be 1 at VMRUN: then physical interrupts cause #VMEXIT (APM
+ * "Virtualizing RFLAGS.IF"). STI is not next to VMRUN: the guest would inherit STI's interrupt
  * shadow.
  */
 #include <linux/linkage.h>
@@ -72,7 +72,7 @@ SYM_FUNC_START(svm_enter)
 	vmrun %rax
 	vmsave %rax
 
-	/* VMRUN has restored the host's RAX and RSP. All other registers are the guest's. */
+	/* #VMEXIT has restored the host's RAX and RSP. The other general registers are the guest's. */
 	mov 8(%rsp), %rax
 	mov FRAME_HOST(%rax), %rax
 	vmload %rax
@@ -82,7 +82,7 @@ SYM_FUNC_START(svm_enter)
 	xor %ebx, %ebx
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Refill the return stack buffer before the first return: it has the guest's entries. */
+	/* Refill the return stack buffer before the first return: it holds the guest's entries. */
 #ifdef UNTRAIN_RET_VM
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 #else
@@ -128,3 +128,13 @@ SYM_FUNC_START(svm_enter)
 	mov $1, %eax
 	jmp .Lreturn
 SYM_FUNC_END(svm_enter)
+
+#if !OKVM_HAS_KVM_HELPERS
+	.text
+
+/* void okvm_write_ibpb(void) */
+SYM_FUNC_START(okvm_write_ibpb)
+	OKVM_WRITE_IBPB
+	RET
+SYM_FUNC_END(okvm_write_ibpb)
+#endif

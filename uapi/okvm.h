@@ -105,12 +105,13 @@ struct okvm_memory_fault {
  * The last failure of a VM or vCPU.
  * @count: number of failures so far, 0: none; results with equal counts describe the same failure
  * @error: the errno; 0 if KVM_RUN returned an exit
- * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY: the exit reason or the
- *	VM-instruction error, the exit qualification, the number of broken rules, then pairs of a
- *	VMCS field's encoding and its value (0 for a value of the host); the first pair is the
- *	field that breaks the first rule. With SVM: the exit code, 0, the number of broken rules,
- *	then pairs of a field's offset in the VMCB and its value. For OKVM_ERROR_EMULATION: RIP,
- *	CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address, size
+ * @data: only the first @ndata words are valid. For OKVM_ERROR_ENTRY with VMX: the exit reason or
+ *	the VM-instruction error, the exit qualification, the number of broken rules, then pairs
+ *	of a VMCS field's encoding and its value (0 for a value of the host); the first pair is
+ *	the field that breaks the first rule. For OKVM_ERROR_ENTRY with SVM: the exit code, 0, the
+ *	number of broken rules, then pairs of a field's offset in the VMCB and its value. For
+ *	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
+ *	size
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {
@@ -135,7 +136,10 @@ struct okvm_error {
 
 /* ---- control of vCPUs without signals ---- */
 
-/* KVM_CHECK_EXTENSION returns the supported features as bits OKVM_CONTROL_*, 0 if not okvm. */
+/*
+ * OKVM_CAP_CONTROL: KVM_CHECK_EXTENSION returns the supported features as bits OKVM_CONTROL_*, or 0
+ * if the module is not okvm.
+ */
 #define OKVM_CAP_CONTROL	0x4f4b0002
 #define OKVM_CONTROL_KICK	1
 #define OKVM_CONTROL_PAUSE	2

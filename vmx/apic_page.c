@@ -8,7 +8,7 @@
  * A vCPU without the control would access the content of the page. The control is per vCPU, but the
  * page tables are per VM. Therefore the page is mapped only while every vCPU's APIC is an xAPIC at
  * the default address. Otherwise the frame is MMIO for all vCPUs, and vCPUs with the control make
- * MMIO exits, too. Upstream has a memory slot of its own at this address instead.
+ * MMIO exits, too. Upstream adds an internal memory slot at this address instead.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>

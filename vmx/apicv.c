@@ -133,9 +133,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	switch (what) {
 	case OKVM_APIC_PULL:
 		/*
-		 * With IRQs off a notification may be pending in the host's local APIC. The CPU
-		 * then processes the descriptor after VM entry. Do not empty the descriptor here:
-		 * Bochs 3.0 delivers vector 255 if the descriptor is empty.
+		 * With IRQs off, a posted-interrupt notification may be pending in the host's local
+		 * APIC. The CPU then processes the descriptor after VM entry. Do not empty the
+		 * descriptor here: Bochs 3.0 delivers vector 255 if the descriptor is empty.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
@@ -263,7 +263,7 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The x2APIC registers whose value is in the virtual-APIC page, so that the guest may read them
+ * The x2APIC registers whose value is in the virtual-APIC page, so the guest may read them
  * without exits. The timer's current count is not one of them.
  */
 static const struct {

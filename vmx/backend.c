@@ -15,6 +15,7 @@
 
 #include "core/backend.h"
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 #include "x86/emergency.h"
 #include "x86/stay.h"
 
@@ -36,11 +37,10 @@ OPTION(flexpriority, opt_flex, "accesses to the xAPIC page virtualized");
 /* APICv is off by default: it is tested on emulated CPUs only (Documentation/parameters.rst). */
 OPTION_DEFAULT(apicv, opt_apicv, false, "APIC registers and interrupt delivery virtualized");
 OPTION(posted_interrupts, opt_posted, "interrupts delivered to a running vCPU without an exit");
-OPTION(vnmi, opt_vnmi, "NMI blocking kept by the CPU");
 OPTION(preemption_timer, opt_timer, "LAPIC timer by the VMX preemption timer");
 OPTION(ple, opt_ple, "exits on PAUSE loops");
 
-/* The names of kvm_intel. */
+/* kvm_intel's names of the same parameters. */
 module_param_named(eptad, opt_ept_ad, bool, 0444);
 MODULE_PARM_DESC(eptad, "another name of ept_ad");
 module_param_named(enable_apicv, opt_apicv, bool, 0444);
@@ -100,7 +100,7 @@ static u32 options_allowed(void)
 	       (opt_vpid ? VMX_OPT_VPID : 0) | (opt_unrestricted ? VMX_OPT_UNRESTRICTED : 0) |
 	       (opt_tpr ? VMX_OPT_TPR_SHADOW : 0) | (opt_flex ? VMX_OPT_FLEXPRIORITY : 0) |
 	       (opt_apicv ? VMX_OPT_APICV : 0) | (opt_posted ? VMX_OPT_POSTED : 0) |
-	       (opt_vnmi ? VMX_OPT_VNMI : 0) | (opt_timer ? VMX_OPT_TIMER : 0) |
+	       (okvm_vnmi ? VMX_OPT_VNMI : 0) | (opt_timer ? VMX_OPT_TIMER : 0) |
 	       (opt_ple && ple_gap ? VMX_OPT_PLE : 0);
 }
 
@@ -226,12 +226,12 @@ static u32 vmx_caps_bits(void)
 	}
 	/*
 	 * Without self-snooping, host and guest may see different contents of a page that they
-	 * access with different memory types: then do not offer the guest's PAT.
+	 * access with different memory types: then the guest's PAT must not have effect.
 	 */
 	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
 	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
 		caps |= OKVM_HW_GUEST_PAT;
-	/* Shadow paging sets NX in its entries, which is reserved on a CPU without NX. */
+	/* Shadow paging sets the NX bit in its entries. On a CPU without NX the bit is reserved. */
 	if (!boot_cpu_has(X86_FEATURE_NX))
 		caps &= ~OKVM_HW_SHADOW;
 	if (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
@@ -332,7 +332,7 @@ static int vmx_vcpu_create(struct okvm_vcpu *vcpu)
 	hw = kzalloc(sizeof(*hw), GFP_KERNEL_ACCOUNT);
 	if (!hw)
 		return -ENOMEM;
-	/* Allocate a whole page for 64 bytes, as some CPUs need the descriptor page-aligned. */
+	/* Allocate a whole page for the 64 bytes of the descriptor: see struct vmx_pi. */
 	hw->pi = (struct vmx_pi *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!hw->pi || vmcs_alloc(&hw->vmcs))
 		goto err_hw;
@@ -392,6 +392,8 @@ static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 
 static const struct okvm_cpu_ops vmx_cpu_ops = {
 	.hypercall = { 0x0f, 0x01, 0xc1 },
+	.tsc_int_bits = 16,
+	.tsc_frac_bits = 48,
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,

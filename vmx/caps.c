@@ -16,7 +16,7 @@
  * EXT_INTR_MASK: external interrupts cause VM exits: the host handles them.
  * NMI_EXITING: NMIs cause VM exits: the host handles them.
  * VIRTUAL_NMIS: the CPU tracks the guest's NMI blocking and ends it at IRET.
- * VMX_PREEMPTION_TIMER: exit when the guest's APIC timer expires, or for guest_time_bound.
+ * VMX_PREEMPTION_TIMER: exit when the guest's APIC timer expires, or after guest_time_bound ticks.
  * POSTED_INTR: a guest receives interrupts through a descriptor in memory, without an exit.
  */
 #define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING)
@@ -63,7 +63,7 @@
 #define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER)
 
 /*
- * VM-entry controls, set in every VMCS except IA32E_MODE (SDM "VM-Entry Controls").
+ * VM-entry controls (SDM "VM-Entry Controls"). All except IA32E_MODE are set in every VMCS.
  * LOAD_DEBUG_CONTROLS: entries load the guest's DR7 and DEBUGCTL.
  * IA32E_MODE: the guest is in long mode; vmx_set_efer() sets it to the guest's EFER.LMA.
  * LOAD_IA32_PAT, LOAD_IA32_EFER: entries load the guest's values.
@@ -76,7 +76,7 @@
 #define VPID_ANY_EXTENT	(VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 
 /*
- * Compute a control word. The low half of a capability MSR has the bits that must be 1, the high
+ * Compute a control word. The low half of a capability MSR shows the bits that must be 1, the high
  * half the bits that may be 1 (SDM "VMX Capability Reporting Facility", "VM-Execution Controls").
  * Return: false if the CPU lacks a required control
  */
@@ -246,7 +246,7 @@ enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct 
 	return VMX_CAPS_OK;
 }
 
-/* SDM "Enabling FRED"; <asm/processor-flags.h> has it since Linux 6.9 only. */
+/* CR4.FRED (SDM "Enabling FRED"): <asm/processor-flags.h> defines it only since Linux 6.9. */
 #define VMX_CR4_FRED	BIT_ULL(32)
 /* SDM "IA32_FEATURE_CONTROL": the lock bit, and VMXON outside SMX operation. */
 #define VMX_FEAT_CTL	(BIT_ULL(0) | BIT_ULL(2))

@@ -93,7 +93,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
  * ENCLS_EXITING, ENCLV_EXITING: guests have no SGX: its instructions exit and get #UD.
  * ENABLE_VPID: TLB entries are tagged, so that VM entries and exits need not flush them.
  * PAUSE_LOOP_EXITING: a vCPU that spins on a lock yields to the vCPU that may hold the lock.
- * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: without its bit, each instruction causes #UD.
+ * ENABLE_RDTSCP, ENABLE_INVPCID, XSAVES: while its control is 0, the instruction causes #UD.
  */
 static u32 exec2_wanted(struct okvm_vcpu *vcpu)
 {
@@ -146,9 +146,10 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns (writes without exits): CR0.TS, CR0.WP, and bits of CR4 that do not
- * matter to okvm, except those reserved by the guest's CPUID. With shadow paging, okvm owns CR0.WP,
- * and also CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its tables.
+ * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and bits of CR4
+ * that do not matter to okvm and that the guest's CPUID does not reserve. With shadow paging, okvm
+ * owns CR0.WP, and also CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its
+ * tables.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -219,8 +220,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 	if (vmx_is_shadow(vcpu)) {
 		/*
-		 * The root's level must suit the guest's mode: if hardware's walk began at a too
-		 * high level, it would use guest pages as tables.
+		 * Hardware's walk must begin at the root's level: if it began at a higher level, it
+		 * would use guest pages as tables.
 		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
@@ -378,7 +379,10 @@ static u32 pin_wanted(void)
 	return pin | vmx_caps.pin_fixed;
 }
 
-/* Write the fields that never change. vCPU reset and the update functions write the others. */
+/*
+ * Write the fields that never change, and the first values of the controls. vCPU reset and the
+ * update functions write the others.
+ */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -394,8 +398,10 @@ void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_ADDR, __pa(hw->perf.exit));
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, hw->perf.set_exit);
+	vmcs_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(hw->perf.entry));
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, hw->perf.set_entry);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	if (hw->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, hw->vpid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VM entry on VMX: the backend's part of a stay (x86/stay.h). Save and restore host state, flush
- * the L1 data cache, enter the guest.
+ * VM entry on VMX: the functions that x86/stay.h calls to enter and leave the guest. They save and
+ * restore host state, flush the L1 data cache, and execute VMLAUNCH or VMRESUME.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -41,7 +41,7 @@ static void host_selectors_set(struct vmx_vmcs *vmcs, u16 fs, u16 gs, unsigned l
 	}
 }
 
-/* Caller has IRQs off. */
+/* Called with IRQs off. */
 static void host_state_save(struct okvm_hw_vcpu *hw)
 {
 	current_save_fsgs();
@@ -123,7 +123,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* This CPU may have old translations and MSR values from an earlier run of this vCPU. */
+	/* Drop old translations and MSR values that this CPU may have from an earlier run. */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
 }
@@ -202,7 +202,7 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * Update GUEST_CR4, as the guest runs with the host's CR4.MCE. Use okvm_cr4(),
+		 * Update GUEST_CR4: the guest runs with the host's CR4.MCE. Use okvm_cr4(),
 		 * because the guest-owned bits are up to date in the VMCS only.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
@@ -258,12 +258,41 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/* VM exits clear DEBUGCTL: save it at each stay, as perf changes it in interrupts. */
+	/* VM exits clear DEBUGCTL. Save it with IRQs off, because perf changes it in interrupts. */
 	hw->host_debugctl = get_debugctlmsr();
+}
+
+/* Called with IRQs off. They are off until perf_leave(), so perf does not change its events. */
+static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
+{
+	struct vmx_perf *p = &hw->perf;
+	struct perf_guest_switch_msr *msrs;
+	int nr;
+
+	/* @nr is not set if there is no PMU. */
+	msrs = perf_guest_get_msrs(&nr, NULL);
+	vmx_perf_make(p, msrs, msrs ? nr : 0);
+	if (unlikely(p->nr_entry != p->set_entry)) {
+		vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, p->nr_entry);
+		p->set_entry = p->nr_entry;
+	}
+	if (unlikely(p->nr_exit != p->set_exit)) {
+		vmcs_write(VM_EXIT_MSR_LOAD_COUNT, p->nr_exit);
+		p->set_exit = p->nr_exit;
+	}
+	if (unlikely(p->pebs))
+		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+}
+
+static __always_inline void perf_leave(struct okvm_hw_vcpu *hw)
+{
+	if (unlikely(hw->perf.pebs))
+		wrmsrl(MSR_IA32_PEBS_ENABLE, hw->perf.pebs);
 }
 
 static __always_inline void vmx_guest_enter(struct okvm_vcpu *vcpu)
 {
+	perf_enter(to_hw(vcpu));
 	if (vmx_params.l1d_flush == VMX_L1D_COND)
 		l1d_flush();
 	if (okvm_clear_for_mmio() && READ_ONCE(vcpu->vm->host_mmio))
@@ -276,6 +305,7 @@ static __always_inline void vmx_guest_leave(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	cr2_leave(vcpu);
+	perf_leave(hw);
 	hw->spec_ctrl = hw->vmcs.frame.guest_spec;
 }
 
@@ -315,7 +345,7 @@ static void write_dirty_regs(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* Write the preemption timer's start value: it restarts from the VMCS field at each VM entry. */
+/* Write the preemption timer's start value, from which it counts down after each VM entry. */
 static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 {
 	u64 ticks = 0, now;
@@ -377,7 +407,7 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	/* Read the host's async-PF reason here, as handlers of the exit and tracepoints need it. */
+	/* Read the flags of a host's async page fault before IRQs are on (x86/host_apf.h). */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {

@@ -2,7 +2,7 @@
 /*
  * The rules of VM entry for controls and host state: a table at the end, and before it the
  * functions that check rules (vmx_entry_rule.broken). A function checks the fields that the rule's
- * row names, so that many rows can use the same function.
+ * row names, so many rows can use the same function.
  */
 #include "vmx/entry_rules.h"
 

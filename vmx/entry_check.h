@@ -119,7 +119,7 @@ enum vmx_entry_word {
 	X(PDPTE2, GUEST_PDPTR2, VMX_W_EXEC2, SECONDARY_EXEC_ENABLE_EPT)		\
 	X(PDPTE3, GUEST_PDPTR3, VMX_W_EXEC2, SECONDARY_EXEC_ENABLE_EPT)
 
-/* SDM "Virtualization-Exception Information", "Encodings"; missing in <asm/vmx.h>. */
+/* From SDM "Virtualization-Exception Information" and "Encodings"; <asm/vmx.h> lacks them. */
 #define VMX_EXEC2_VE		BIT(18)
 #define VMX_VE_INFO_ADDRESS	0x202a
 

@@ -99,9 +99,9 @@ static bool v86(const struct vmx_entry *e)
 }
 
 /*
- * Do the rules of seg_find() apply to @seg? They do not apply to an unusable register other than CS
- * and TR. In virtual-8086 mode they apply to LDTR and TR only, because v86_part() checks the other
- * segment registers.
+ * Do the rules of seg_find() apply to @seg? They apply to CS and TR, and to the others if usable.
+ * In virtual-8086 mode they apply to LDTR (if usable) and TR only, because v86_part() checks the
+ * other segment registers.
  */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
@@ -384,8 +384,8 @@ static u32 rip_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule 
 }
 
 /*
- * The bits of RIP above the linear-address width must be equal. They may differ from the highest
- * bit of the linear address.
+ * On a CPU with linear addresses of N bits, bits 63:N of RIP must be equal. They may differ from
+ * bit N-1, so RIP need not be canonical.
  */
 static u32 rip_not_linear(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {

@@ -5,7 +5,7 @@
  * tests use their own VMCS, not a VM's.
  *
  * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
- * is empty. Legal values of host state are tried only if they are harmless, as the CPU loads them.
+ * is empty. Legal values of host state are tried only if they are harmless: the CPU loads them.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -67,7 +67,7 @@ static u32 raw_read(unsigned long field)
 	return val;
 }
 
-/* Set the host state to the present values of this CPU. IRQs off. */
+/* Set the host state to the present values of this CPU. Called with IRQs off. */
 static void take_host(struct vmx_entry *e)
 {
 	struct desc_ptr gdt, idt;
@@ -507,7 +507,7 @@ static void entry_end(struct kunit_suite *suite)
 	free_page((unsigned long)test_link);
 }
 
-/* A write to this parameter runs the test, as KUnit suites run before module parameters are set. */
+/* A write to this parameter runs the test: KUnit suites run before module parameters are set. */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;

@@ -56,7 +56,7 @@ OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
 OKVM_EXPORT_FOR_KUNIT(vmx_enter);
 OKVM_EXPORT_FOR_KUNIT(vmx_exited);
 
-/* Read the VMCS. okvm never sets a VMCS link pointer, so that link_revision is not needed. */
+/* Read the VMCS. okvm never sets a VMCS link pointer, so link_revision is not needed. */
 static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 {
 	u32 field;
@@ -137,7 +137,7 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	struct okvm_error error = {
 		.kind = OKVM_ERROR_ENTRY,
 		.ndata = 3,
-		/* After VMfail the exit qualification is that of an earlier exit. */
+		/* After VMfail the exit qualification is that of an earlier exit: report 0. */
 		.data = { reason, exited ? vmx_qual(to_hw(vcpu)) : 0 },
 	};
 	const struct vmx_entry_rule *rule;

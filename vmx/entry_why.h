@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reads the CPU's properties for entry_check.h. */
+/* vmx_entry_cpu_read(): read what the rules of entry_check.h need to know of the CPU. */
 #ifndef OKVM_VMX_ENTRY_WHY_H
 #define OKVM_VMX_ENTRY_WHY_H
 

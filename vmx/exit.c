@@ -22,7 +22,7 @@ enum {
 	EXIT_ENQCMD = 72, EXIT_ENQCMDS = 73, EXIT_SEAMCALL = 76, EXIT_TDCALL = 77,
 };
 
-/* ---- fast handlers: IRQs off, must not sleep. Return: true to enter the guest again ---- */
+/* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 static const struct okvm_fast_ops vmx_fast_ops = {
 	.traps = vmx_single_steps,
@@ -52,9 +52,9 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline. Either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over. In the second case end the stay, so that the host
-	 * takes interrupts.
+	 * The timer has expired before the deadline: either the time did not fit in the timer's 32
+	 * bits, or guest_time_bound is over. If this parameter is set, leave the loop of fast
+	 * exits, so that the host takes interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -67,8 +67,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the fast loop: KVM_RUN may have to
-	 * return.
+	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
+	 * may have to return.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -86,7 +86,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 /*
  * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
  * exit, and its reason is in vcpu->requests. The vector's handler, sysvec_kvm_posted_intr_ipi(),
- * only counts, so that it need not run.
+ * only counts, so it need not run.
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -103,7 +103,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* The guest has lowered its TPR, so that a pending interrupt may be deliverable. */
+/* The guest has lowered its TPR, so a pending interrupt may be deliverable. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
@@ -111,7 +111,7 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* Use a switch statement: with retpolines, an indirect call costs more than its comparisons. */
+/* A switch statement: with retpolines, its comparisons cost less than an indirect call. */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {
@@ -286,7 +286,7 @@ static bool reason_can_cut_delivery(u32 reason)
 
 /*
  * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so that vm->srcu is not needed.
+ * not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {

@@ -72,8 +72,8 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 		return OKVM_RESUME;
 	}
 	/*
-	 * handle_guest_split_lock() warns and disables split-lock detection for this thread. If the
-	 * detection is fatal, it returns false.
+	 * handle_guest_split_lock() warns and disables split-lock detection for this thread. With
+	 * split_lock_detect=fatal it returns false instead.
 	 */
 	if (handle_guest_split_lock(okvm_rip(vcpu)))
 		return OKVM_RESUME;

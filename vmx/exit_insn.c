@@ -94,7 +94,7 @@ int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
 	return vmx_skip_insn(vcpu);
 }
 
-/* The emulator reads the INVPCID descriptor from guest memory. */
+/* INVPCID exits with shadow paging only. The emulator reads its descriptor from guest memory. */
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);

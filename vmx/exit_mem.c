@@ -63,9 +63,9 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 
 /*
  * The delivery of an event has made an access to @gpa that EPT does not allow. If @gpa is in
- * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event:
- * it sets no accessed bits, and passes pushed data to userspace. If no memory is at @gpa, the
- * delivery fails.
+ * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event,
+ * because it sets no accessed bits, and passes pushed data to userspace. If no memory is at @gpa,
+ * the delivery fails.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -108,7 +108,10 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, operand);
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
-		/* Before the next entry KVM_RUN checks for signals and whether the vCPU may run. */
+		/*
+		 * Nothing is left to do here: before the next VM entry, KVM_RUN checks for signals,
+		 * and whether the vCPU may run.
+		 */
 		return OKVM_RESUME;
 	default:
 		return verdict;
@@ -116,8 +119,8 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 }
 
 /*
- * Return the qualification as an error code of an x86 page fault. Bit 32: the access itself has
- * faulted; bit 33: the page walk has faulted.
+ * Return exit qualification @q as an error code of a #PF. Bit 32: the final access has faulted; bit
+ * 33: an access of the page walk has faulted.
  */
 static u64 ept_error_code(union qual_ept q)
 {
@@ -194,14 +197,20 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	    vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK)
 		return false;
 	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
-	/* The handler reads user memory: a #PF of the host would overwrite the guest's CR2. */
+	/*
+	 * okvm_mmu_page_fault_fast() reads user memory. A #PF of the host overwrites the guest's
+	 * CR2: restore it then.
+	 */
 	cr2 = native_read_cr2();
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (unlikely(native_read_cr2() != cr2))
 		native_write_cr2(cr2);
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
-		/* stay_enter() does not run before the next entry, and stay_leave() reads CR2. */
+		/*
+		 * Load CR2 here: stay_enter() does not run before the next VM entry, and
+		 * stay_leave() reads the guest's CR2 from the register.
+		 */
 		native_write_cr2(vcpu->arch->cr2);
 	}
 	return verdict == OKVM_FAULT_FIXED || verdict == OKVM_FAULT_GUEST;
@@ -231,8 +240,8 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 }
 
 /*
- * Return true for a write to EOI. The written value does not matter, so that the instruction need
- * not be decoded. The SDM does not define the instruction length for this exit ("Information for VM
+ * Return true for a write to EOI. The written value does not matter, so the instruction need not be
+ * decoded. The SDM does not define the instruction length for this exit ("Information for VM
  * Exits Due to Instruction Execution"), but CPUs report it, and upstream relies on it, too.
  */
 static bool writes_eoi(union qual_apic q)

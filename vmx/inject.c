@@ -19,9 +19,9 @@
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * If HLT does not exit, the activity state may be HLT at another VM exit. In this state VM entry
- * fails for most exceptions. As any delivered event ends HLT, set the state to active (SDM "Checks
- * on Guest Non-Register State", "HLT").
+ * If HLT does not exit, the guest's activity state may be HLT at another VM exit. In this state VM
+ * entry cannot inject most exceptions. Any delivered event ends HLT, so set the state to active
+ * (SDM "Checks on Guest Non-Register State", "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {
@@ -80,7 +80,10 @@ static void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 		hw->vmcs.soft_nmi_masked = true;
 		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
-	/* NMI injection requires no blocking by NMI (SDM "Checks on Guest Non-Register State"). */
+	/*
+	 * VM entry injects an NMI only if NMIs are not blocked: unblock them (SDM "Checks on Guest
+	 * Non-Register State").
+	 */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
 }
@@ -151,7 +154,10 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 	if (irq)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
-		/* On some CPUs, NMI-window exiting does not wait for the end of blocking by STI. */
+		/*
+		 * On some CPUs, NMI-window exiting does not wait for the end of blocking by STI:
+		 * use interrupt-window exiting then.
+		 */
 		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;
 	} else if (nmi) {
@@ -172,8 +178,8 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 /*
  * Return the vector of an external interrupt whose delivery was interrupted by the exit; @vector is
  * from the IDT-vectoring information. With virtual-interrupt delivery the vector is also in SVI,
- * as the highest interrupt in service. SVI is preferred: Bochs 3.0 has an older vector in the
- * IDT-vectoring information. SVI is 0 for an interrupt from the PIC.
+ * as the highest interrupt in service. Prefer SVI, because Bochs 3.0 reports an older vector in the
+ * IDT-vectoring information. If SVI is 0, the interrupt came from the PIC: use @vector.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
@@ -194,7 +200,7 @@ void vmx_events_cut_short(struct okvm_vcpu *vcpu)
 
 	switch (info & VECTORING_INFO_TYPE_MASK) {
 	case INTR_TYPE_NMI_INTR:
-		/* The NMI is delivered again: end the blocking by its first delivery. */
+		/* The NMI is delivered again: end the blocking that its first delivery began. */
 		vmx_set_nmi_masked(vcpu, false);
 		okvm_reinject_nmi(vcpu);
 		break;
@@ -221,7 +227,7 @@ void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* If the exit has interrupted the delivery of an event, @unblocked is undefined. */
+	/* If the exit has interrupted an event's delivery, @unblocked is undefined: ignore it. */
 	if (!unblocked || hw->idt_info & VECTORING_INFO_VALID_MASK ||
 	    !vmx_has(&vmx_caps, VMX_OPT_VNMI))
 		return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * MSRs whose guest values are in hardware: VMCS fields and "user-return MSRs". The kernel itself
- * does not use the user-return MSRs, so that the host's values are restored only before userspace
+ * does not use the user-return MSRs, so the host's values need to be restored only before userspace
  * runs.
  */
 #include <linux/percpu.h>
@@ -24,13 +24,13 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* VM entry cannot load EFER: EFER.SCE is a user-return MSR */
+static bool uret_efer;		/* VM entry cannot load EFER: switch EFER.SCE like these MSRs */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];
 	u64 now[URET_SLOTS];
 	bool host_read;		/* @host has been read on this CPU */
-	bool guests;		/* at least one MSR has a guest's value */
+	bool guests;		/* at least one MSR of this CPU has a guest's value */
 #ifdef CONFIG_USER_RETURN_NOTIFIER
 	struct user_return_notifier urn;
 	bool registered;
@@ -71,7 +71,7 @@ void vmx_uret_init(void)
 	uret_efer = !(vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER);
 }
 
-/* Restore the host's values. Caller has IRQs off. */
+/* Restore the host's values. Called with IRQs off. */
 static void uret_restore(struct uret_cpu *c)
 {
 	unsigned int i;
@@ -94,7 +94,7 @@ static void uret_on_return(struct user_return_notifier *urn)
 	struct uret_cpu *c = container_of(urn, struct uret_cpu, urn);
 	unsigned long flags;
 
-	/* Disable IRQs, as an IPI may call vmx_uret_cpu_off(). */
+	/* Disable IRQs, because an IPI may call vmx_uret_cpu_off(). */
 	local_irq_save(flags);
 	if (c->registered) {
 		c->registered = false;
@@ -165,13 +165,13 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* Keep the host's CPUID_CLEAR: it affects the host's CPUID. okvm emulates the guest's. */
+	/* Keep the host's CPUID_CLEAR: it affects CPUID in the host; the guest's is emulated. */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];
 }
 
-/* Return false if the guest cannot read or use the MSR, so that it need not be loaded. */
+/* Return false if the MSR need not be loaded, because the guest cannot read or use it. */
 static bool uret_visible(const struct okvm_hw_vcpu *hw, unsigned int slot)
 {
 	const struct okvm_arch_vcpu *arch = hw->vcpu->arch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Types for exit qualifications, which give details of a VM exit (SDM "Basic VM-Exit Information").
- * For each exit reason that okvm handles, a union has a bit-field for each row of the SDM's table.
- * Bits that no handler needs have no name. A handler writes
+ * If the SDM describes a qualification by a table, a union has a bit-field for each row of it. Bits
+ * that no handler needs have no name. A handler writes
  *
  *	const union qual_io q = { vmx_qual(hw) };
  *
@@ -85,7 +85,7 @@ union qual_ept {
 		unsigned long			: 1;
 		unsigned long write		: 1;	/* includes setting A or D bits */
 		unsigned long fetch		: 1;
-		unsigned long permissions	: 3;	/* rights of the entry: R, W, X */
+		unsigned long permissions	: 3;	/* R, W, X: AND of all EPT entries used */
 		unsigned long			: 1;
 		unsigned long linear		: 1;	/* the linear address is valid */
 		unsigned long translated	: 1;	/* 0: access by the page walk */

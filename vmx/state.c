@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest registers in the VMCS: segments, descriptor tables, control registers. They are read when
- * they are first needed, and the copies are kept until the next VM exit.
+ * Guest registers in the VMCS: segments, descriptor tables, control registers. Most are read when
+ * they are first needed, and their copies are kept until the next VM exit.
  *
  * Without unrestricted guest, upstream runs real mode in virtual-8086 mode with modified segments.
  * okvm keeps the guest's segments in the VMCS and emulates what hardware cannot run.
@@ -99,7 +99,7 @@ static void vmx_get_segment(struct okvm_vcpu *vcpu, struct kvm_segment *var, enu
 static u32 seg_ar(const struct kvm_segment *var)
 {
 	/*
-	 * Keep the attributes of unusable segments, too: userspace reads them; SS.DPL is the CPL.
+	 * Keep the attributes of unusable segments: userspace reads them, and SS.DPL is the CPL.
 	 */
 	return (var->type & 15) | (var->s ? SEG_AR_S : 0) | (var->dpl & 3) << SEG_AR_DPL_SHIFT |
 	       (var->present ? SEG_AR_P : 0) | (var->avl ? SEG_AR_AVL : 0) |
@@ -116,7 +116,7 @@ static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 
 	/*
 	 * With unrestricted guest, a VMM may set real-mode segments without the accessed bit in
-	 * the type. VM entry requires the bit (SDM "Checks on Guest Segment Registers").
+	 * the type. Set it: VM entry requires it (SDM "Checks on Guest Segment Registers").
 	 */
 	if (vmx_unrestricted(vcpu) && seg != OKVM_SEG_LDTR &&
 	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))
@@ -147,9 +147,9 @@ static void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool
 }
 
 /*
- * Return the data of the last exit in the same order as upstream. A failed VM entry has only the
- * first two words. If the state is emulated because hardware would refuse it, return the exit
- * reason of a failed VM entry.
+ * Return the data of the last exit in the same order as upstream. After a failed VM entry only the
+ * first two words have a meaning: set the others to 0. If the guest is emulated because hardware
+ * would refuse its state, return the exit reason of a failed VM entry.
  */
 static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
@@ -194,7 +194,7 @@ void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old = vmx_rip(vcpu);
-	/* Do not call vmx_insn_len(): its cached copy would be used only once by a fast exit. */
+	/* Do not call vmx_insn_len(): a fast exit needs the length only once, so no cached copy. */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
@@ -259,11 +259,14 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /*
  * ---- control registers ----
  *
- * The guest reads its own values from the read shadows. See x86/cpu/cr.h for what hardware has
- * instead with shadow paging.
+ * The guest reads its own values from the read shadows. With shadow paging, hardware runs with
+ * other values: see x86/cpu/cr.h.
  */
 
-/* The memory types in shadow entries are encoded for the host's PAT (see spte_fmt_pt). */
+/*
+ * With shadow paging the guest runs with the host's PAT, because the memory types in shadow entries
+ * are encoded for it (see spte_fmt_pt).
+ */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
 {
 	if (vmx_is_shadow(vcpu))
@@ -445,7 +448,10 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 		return true;
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		return false;
-	/* With shadow paging, hardware runs a guest with CR0.PG = 0 on direct tables. */
+	/*
+	 * With shadow paging, hardware can run a guest with CR0.PG = 0: okvm's tables then map each
+	 * linear address as if it were a guest-physical one.
+	 */
 	if (!(okvm_cr0(vcpu) & X86_CR0_PG) && !vmx_is_shadow(vcpu))
 		return false;
 	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)

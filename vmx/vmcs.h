@@ -31,7 +31,7 @@ void vmcs_failed(unsigned long field, bool write);
 
 /*
  * Call vmcs_failed() through vmcs_failed_thunk() in vmenter.S, which preserves all registers except
- * its arguments. As the compiler sees no call in a VMCS access, functions that only access the
+ * its arguments. So the compiler sees no call in a VMCS access, and functions that only access the
  * VMCS need not save registers.
  */
 static __always_inline void vmcs_access_failed(unsigned long field, unsigned long write)
@@ -151,7 +151,7 @@ failed:
  * @host_rsp: value of the VMCS field HOST_RSP
  * @flags: VMX_FRAME_*_BIT
  * @guest_spec: the guest's SPEC_CTRL, before VM entry and after VM exit
- * @host_spec: the host's SPEC_CTRL, read once per stay
+ * @host_spec: the host's SPEC_CTRL, read with IRQs off before the first VM entry
  */
 struct vmx_frame {
 	unsigned long host_rsp;
@@ -168,7 +168,8 @@ static_assert(offsetof(struct vmx_frame, host_spec) == 24);
 /**
  * struct vmx_vmcs - a VMCS: its memory, the CPU where it is loaded, and copies of its fields
  * @frame: HOST_RSP, launch state, and SPEC_CTRL for VM entry
- * @cpu: CPU on which the VMCS is loaded, -1: none. @cpu and @node change on that CPU, IRQs off
+ * @cpu: CPU on which the VMCS is loaded; -1: none. Only that CPU changes @cpu and @node, with
+ *	IRQs off
  * @node: node in that CPU's list of loaded VMCSs
  * @pin, @exec, @exec2, @entry, @exit, @exceptions: copies of the control fields
  * @intr_status: copy of GUEST_INTR_STATUS (RVI and SVI)

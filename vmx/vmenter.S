@@ -75,7 +75,7 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro, as it tests the
+	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro: it tests the
 	 * feature bit that the kernel sets for Intel CPUs. In older kernels, the macro for VM
 	 * entries tests a bit that is set for AMD CPUs only.
 	 */
@@ -92,7 +92,7 @@ SYM_FUNC_START(vmx_enter)
 	_ASM_EXTABLE(.Lresume, .Lfailed)
 	_ASM_EXTABLE(.Llaunch, .Lfailed)
 
-/* VM exits continue here (HOST_RIP): RSP is HOST_RSP, all other registers are the guest's. */
+/* VM exits continue here (HOST_RIP). RSP is HOST_RSP; other general registers are the guest's. */
 SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	UNWIND_HINT_RESTORE
 	ENDBR
@@ -106,7 +106,7 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 	xor %eax, %eax
 	CLEAR_GUEST_REGS_BUT_RAX_RBX
 
-	/* Refill the return stack buffer before the first return: it has the guest's entries. */
+	/* Refill the return stack buffer before the first return: it holds the guest's entries. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 
@@ -156,8 +156,8 @@ SYM_FUNC_END(vmx_enter)
 	.section .text, "ax"
 
 /*
- * One stub for each vector, which executes INT n. With "acknowledge interrupt on exit", the CPU has
- * acknowledged the interrupt at the local APIC, so that the kernel's handler has to run as if the
+ * Each vector has a stub that executes INT n. With "acknowledge interrupt on exit", the CPU has
+ * acknowledged the interrupt at the local APIC, so the kernel's handler has to run as if the
  * interrupt had been delivered.
  */
 	.balign 16
@@ -168,9 +168,7 @@ SYM_CODE_START_NOALIGN(vmx_int_stubs)
 	.balign 16
 	ENDBR
 	.byte 0xcd, vector
-	ANNOTATE_UNRET_SAFE
-	ret
-	int3
+	RET
 	vector = vector + 1
 	.endr
 SYM_CODE_END(vmx_int_stubs)

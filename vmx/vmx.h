@@ -15,6 +15,7 @@
 #include "mmu/hw_ops.h"
 #include "mmu/mmu.h"
 #include "vmx/caps.h"
+#include "vmx/perf.h"
 #include "vmx/vmcs.h"
 #include "x86/cpu/regs.h"
 #include "x86/insn/insn.h"
@@ -42,7 +43,8 @@ extern struct vmx_params vmx_params;
 /**
  * struct vmx_pi - posted-interrupt descriptor (SDM "Posted-Interrupt Processing")
  *
- * Allocated as a whole page, as some implementations need the descriptor page-aligned.
+ * The SDM requires an alignment of 64 bytes. A whole page is allocated, because some versions of
+ * Bochs require the alignment of a page.
  */
 struct vmx_pi {
 	u64 pir[4];
@@ -64,7 +66,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
 #define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at every entry: host MMIO is mapped */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at each entry: guest sees host MMIO */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -85,15 +87,15 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
-	u32 host_apf;		/* the #PF reports a page that the host's own hypervisor fetches */
+	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
 	int entry_cpu;
 
 	u32 todo;
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
-	bool walk_wp;		/* CR0.WP in vcpu->mmu->mode */
-	u8 uret_mask;		/* slots that the guest can see, as of vmx_uret_load() */
+	bool walk_wp;		/* the value of CR0.WP in vcpu->mmu->mode */
+	u8 uret_mask;		/* bit mask of slots: user-return MSRs that the guest can see */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
@@ -109,9 +111,9 @@ struct okvm_hw_vcpu {
 	u64 spec_ctrl;
 	bool spec_ctrl_direct;	/* the guest accesses SPEC_CTRL without exits */
 	u64 uret[VMX_NR_URET];	/* the guest's values of the user-return MSRs */
-	u64 timer_tsc;		/* host TSC at which the preemption timer exits, ~0: never */
+	u64 timer_tsc;		/* host TSC at which the preemption timer expires, ~0: never */
 	bool apicv;		/* virtual-interrupt delivery is on */
-	bool no_apic_window;	/* counted in okvm_hw_vm.without_window */
+	bool no_apic_window;	/* this vCPU is counted in okvm_hw_vm.without_window */
 
 	/* Accessed only while the vCPU is loaded. */
 	bool host_saved;	/* the host's segment state and MSRs are saved below */
@@ -121,6 +123,7 @@ struct okvm_hw_vcpu {
 
 	u16 vpid;
 	struct vmx_pi *pi;
+	struct vmx_perf perf;
 };
 
 static inline struct okvm_hw_vcpu *to_hw(const struct okvm_vcpu *vcpu)
@@ -311,7 +314,10 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 /** vmx_fast_apic_write() - handle an APIC-write exit whose effects are short */
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
-/** vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h). IRQs off */
+/**
+ * vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h)
+ * Called with IRQs off.
+ */
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
 /** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
@@ -325,11 +331,11 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_clear_injected() - clear what was injected: a VM entry has begun to deliver it */
+/** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
-/** vmx_events_cut_short() - inject the event in hw->idt_info again: its delivery caused the exit */
+/** vmx_events_cut_short() - inject the event again whose delivery was cut short (hw->idt_info) */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
-/** vmx_nmi_unblocked() - block NMIs again if a faulting IRET has unblocked them (@unblocked) */
+/** vmx_nmi_unblocked() - if a faulting IRET has unblocked NMIs (@unblocked), block them again */
 void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
 
 /* ---- state.c ---- */
@@ -359,7 +365,7 @@ DECLARE_PER_CPU(const struct okvm_hw_vcpu *, vmx_uret_owner);
 void vmx_uret_load(struct okvm_hw_vcpu *hw);
 /** vmx_uret_put() - restore the host's MSRs if the kernel has no user-return notifiers */
 void vmx_uret_put(void);
-/** vmx_uret_cpu_off() - restore the host's user-return MSRs on this CPU at once. IRQs off */
+/** vmx_uret_cpu_off() - restore this CPU's user-return MSRs at once. Called with IRQs off */
 void vmx_uret_cpu_off(void);
 
 /* ---- control.c ---- */

@@ -46,9 +46,9 @@ enum okvm_intercepts {
 };
 
 /*
- * Number of words that KVM_INTERNAL_ERROR_EMULATION reports about the last VM exit: exit reason,
- * exit qualification, IDT-vectoring information, VM-exit interruption information and its error
- * code.
+ * Number of words that KVM_INTERNAL_ERROR_EMULATION reports about the last VM exit. With VMX: exit
+ * reason, exit qualification, IDT-vectoring information, VM-exit interruption information and its
+ * error code. With SVM: exit code, EXITINFO1, EXITINFO2, EXITINTINFO and its error code.
  */
 #define OKVM_EXIT_INFO	5
 
@@ -61,6 +61,7 @@ enum okvm_intercepts {
  */
 struct okvm_cpu_ops {
 	u8 hypercall[3];	/* opcode of VMCALL or VMMCALL, the vendor's hypercall */
+	u8 tsc_int_bits, tsc_frac_bits;		/* format of the TSC ratio, with TSC scaling */
 	/* Create and destroy vcpu->hw, reset, load and put the vCPU. */
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
@@ -75,9 +76,8 @@ struct okvm_cpu_ops {
 	int (*get_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 	int (*set_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 	/*
-	 * Recompute the controls that @what names (enum okvm_intercepts) from vcpu->arch: exception
-	 * bitmap, MSR bitmap, secondary controls, DR7, CR8, CR4 guest/host mask, TSC offset.
-	 * Repeated calls are harmless.
+	 * Recompute from vcpu->arch the groups of controls that @what names (enum
+	 * okvm_intercepts). Repeated calls are harmless.
 	 */
 	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);
 };
@@ -94,7 +94,7 @@ struct okvm_reg_ops {
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
 	/* Describe the last VM exit for KVM_INTERNAL_ERROR_EMULATION. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
-	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* is CS.L set? In long mode only */
+	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* is CS.L set? Called in long mode only */
 	/* Load a control register or EFER with a value that x86/cpu/cr.c has found legal. */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);

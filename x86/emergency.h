@@ -4,7 +4,7 @@
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_get() - Count a new VM and register the emergency callback with the first one
+ * okvm_emergency_get() - Count a new VM; with the first VM, register the emergency callback
  * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI; the
  *	same function in each call
  * @upstream: name of upstream's module; if it is loaded, @off is not registered

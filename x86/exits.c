@@ -185,7 +185,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* At the stay's end debug_leave() saves the registers and intercepts MOV DR again. */
+	/* debug_leave() (x86/stay.h) saves the lent registers and intercepts MOV DR again. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
@@ -193,8 +193,8 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 }
 
 /*
- * General detect: with DR7.GD set, an access to a debug register raises #DB instead (SDM "Debug
- * Control Register (DR7)").
+ * General detect: with DR7.GD set, MOV to or from a debug register raises #DB and does not execute
+ * (SDM "Debug Control Register (DR7)").
  */
 static int exit_general_detect(struct okvm_vcpu *vcpu)
 {
@@ -233,8 +233,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /* ---- page faults: shadow paging ---- */
 
 /*
- * Emulate an access that shadow paging does not map: no memory, a write to read-only memory, or a
- * write to a page table of the guest (the emulator calls okvm_mmu_guest_wrote() after it).
+ * Emulate an access for which shadow paging can map no page: an access without memory, a write to
+ * read-only memory, or a write to a page table of the guest (after which the emulator calls
+ * okvm_mmu_guest_wrote()).
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
@@ -266,9 +267,10 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The stack is in a page table of the guest: the emulator delivers the event. The
-		 * CPU could deliver it after okvm_mmu_unprotect(), but if the delivery walks
-		 * through this table, the next fault would protect the table again, without end.
+		 * The stack may be in a page table of the guest, so the emulator delivers the
+		 * event. The CPU could deliver it after okvm_mmu_unprotect(), but if the delivery
+		 * walks through this table, the next fault would protect the table again, without
+		 * end.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

@@ -2,7 +2,7 @@
 /*
  * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
  * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
- * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "IRQs off".
+ * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "with IRQs off".
  */
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
@@ -19,28 +19,28 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
- * okvm_exit_to_cr3_fast() - Handle MOV to CR3 with shadow paging, IRQs off
- * Return: false if the slow handler must do it; nothing has changed then
+ * okvm_exit_to_cr3_fast() - With shadow paging: handle MOV to CR3 with IRQs off
+ * Return: false if okvm_exit_to_cr() must handle it; nothing has changed then
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 /**
  * okvm_exit_to_cr4_fast() - Handle a MOV to CR4 that changes PGE only, with IRQs off
  *
- * Kernels toggle CR4.PGE to flush the TLB. Return: false if the slow handler must do it
+ * Kernels toggle CR4.PGE to flush the TLB. Return: false if okvm_exit_to_cr() must handle it
  */
 bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_exit_from_cr() - MOV from control register @cr to general register @reg */
+/** okvm_exit_from_cr() - Emulate MOV from control register @cr to general register @reg */
 int okvm_exit_from_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned int reg,
 		      unsigned int len);
 int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
 
 /**
- * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until the stay
- * ends
+ * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until
+ * stay_leave()
  *
- * Guests access several debug registers in a row. Return: true if the caller shall disable the
- * intercept of MOV DR
+ * Guests access several debug registers in a row, so this saves exits. Return: true if the caller
+ * shall disable the intercept of MOV DR
  */
 bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 /**

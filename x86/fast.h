@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handlers of VM exits that run with IRQs off and then enter the guest again, for both vendors.
- * Each fast_*() returns true if it has handled the exit. If it returns false, it has changed
- * nothing except vcpu->arch->stay.pio_missed. No function in this file sleeps.
+ * Handlers of fast exits, for both vendors. They run with IRQs off, and the guest is entered again
+ * after them. Each fast_*() returns true if it has handled the exit. If it returns false, it has
+ * changed nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler, exit_slow()
+ * in struct okvm_stay_ops, must handle the exit. No function in this file sleeps.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H
@@ -17,7 +18,8 @@
 
 /**
  * struct okvm_fast_ops - a backend's functions for this file
- * @traps: RFLAGS.TF is set, so that a #DB follows the instruction; the slow handler raises it
+ * @traps: return true if RFLAGS.TF is set: a #DB follows the instruction, and only the slow handler
+ *	raises it
  * @skip: set RIP past the instruction that exited, after @traps has returned false
  *
  * Each backend defines its table as a constant, so that the compiler inlines the functions.
@@ -82,7 +84,7 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 /*
  * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port,
  * note that in pio_missed, so that the slow handler exits to userspace at once (okvm_pio_user()).
- * On a real-time kernel the devices' locks may sleep.
+ * On a real-time kernel the devices' locks may sleep, so leave the exit to the slow handler there.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)

@@ -28,8 +28,8 @@ static __always_inline bool host_apf_possible(void)
 }
 
 /**
- * host_apf_take() - Read and clear the flags of a VM exit with #PF, IRQs off
- * Return: the flags; 0 if the guest raised the #PF
+ * host_apf_take() - Read and clear the flags of a VM exit with #PF
+ * Called with IRQs off. Return: the flags; 0 if the guest raised the #PF
  */
 static __always_inline u32 host_apf_take(void)
 {
@@ -70,7 +70,7 @@ static inline void host_apf_wait(u32 *flags, u32 token) { }
 /**
  * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
  *
- * The hypervisor then fetches the page before it resumes the guest. Preemption is off.
+ * The hypervisor then fetches the page before it lets this CPU run on. Preemption is off.
  *
  * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The x86 part of KVM_RUN: its begin and end, the work after blocking, and the serving of requests.
+ * The x86 part of KVM_RUN: its beginning and end, what follows blocking, and serving requests.
  */
 #include <asm/processor-flags.h>
 
@@ -29,7 +29,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only if its interrupt can be delivered. */
+	/* A timer tick ends HLT only by an interrupt that can be delivered: raise it first. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);
@@ -92,7 +92,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve request TPR_EXIT or EOI_EXIT. If both are pending, EOI_EXIT stays for the next KVM_RUN. */
+/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -122,7 +122,10 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 		}
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
-		/* With shadow paging a guest's TLB flush also synchronizes the shadow tables. */
+		/*
+		 * This flush also serves TLB_GUEST, but not with shadow paging, where TLB_GUEST
+		 * must also synchronize the shadow tables.
+		 */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
 		vcpu->stat[OKVM_STAT_TLB_FLUSH]++;
@@ -151,8 +154,8 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has userspace set an INT n event? The ioctl has no field for the instruction's length, which
- * depends on prefixes.
+ * Has userspace set an INT n event? KVM_SET_VCPU_EVENTS has no field for the instruction's length,
+ * which depends on prefixes.
  */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
@@ -216,12 +219,15 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	return outcome;
 }
 
-/* Requests that the fast loop can serve: interrupts and LAPIC timer ticks of a running vCPU. */
+/* Requests that okvm_serve_fast() serves: interrupts and LAPIC timer ticks of a running vCPU. */
 #define FAST_REQUESTS	(BIT(OKVM_REQ_EVENT) | BIT(OKVM_REQ_TIMER))
 
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
-	/* The interrupt may come from the PIC, whose lock sleeps on a real-time kernel. */
+	/*
+	 * IRQs may be off here. On a real-time kernel the PIC's lock is a sleeping lock, so an
+	 * interrupt of the PIC cannot be fetched here.
+	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
 	    (vcpu->vm->caps & (OKVM_HW_UNRESTRICTED | OKVM_HW_TDP)) == OKVM_HW_TDP ||
@@ -235,11 +241,12 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 	return !okvm_has_requests(vcpu);
 }
 
-/* ---- begin and end of KVM_RUN ---- */
+/* ---- beginning and end of KVM_RUN ---- */
 
 /*
  * Userspace with its own interrupt controller may inject an interrupt if the guest can take it at
- * once: IF is set, no interrupt shadow, no event being delivered, no pending exception.
+ * once: IF is set, there is no interrupt shadow, no event is being delivered, no exception or
+ * KVM_INTERRUPT is pending, and an in-kernel LAPIC, if any, accepts interrupts of a PIC.
  */
 static bool ready_for_irq(struct okvm_vcpu *vcpu)
 {
@@ -263,7 +270,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* The last exit to userspace may have left an instruction to be completed. */
+	/* The vCPU may be within an instruction that the last exit to userspace left incomplete. */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {

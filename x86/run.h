@@ -6,7 +6,7 @@
 #include "x86/x86.h"
 
 /**
- * okvm_serve_fast() - Inject pending interrupts and timer ticks after a fast exit, IRQs off
+ * okvm_serve_fast() - Serve requests of interrupts and timer ticks without sleeping; any IRQ state
  * Return: true if no request is pending any more; false if KVM_RUN's loop must serve the rest
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);

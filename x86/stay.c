@@ -79,7 +79,10 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 		trace_kvm_exit(info.reason, vcpu->id, okvm_rip(vcpu), ops->isa, &info);
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
-		/* Requests EXIT and EVENT make okvm write the vAPIC word before the next entry. */
+		/*
+		 * Write the word of KVM_SET_VAPIC_ADDR before the next VM entry: with these
+		 * requests okvm_arch_serve_requests() calls okvm_apic_vapic_push().
+		 */
 		okvm_request(OKVM_REQ_EXIT, vcpu);
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return !ops->only_fast(vcpu);

@@ -5,8 +5,8 @@
  * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
  * directly and inlines them.
  *
- * Each enter function has a leave function. The leave functions run in the reverse order of the
- * enter functions, except time_leave(), which comes last.
+ * Each function *_enter in this file has a counterpart *_leave. The leave functions run in the
+ * reverse order of the enter functions, except time_leave(), which comes last.
  *
  * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() sets
  * up, once per stay, the state that only host code with IRQs on can change. The backend's enter()
@@ -42,9 +42,12 @@
 				 _TIF_NOTIFY_RESUME)
 
 /**
- * struct okvm_stay_ops - a backend's functions for a stay; IRQs off unless a comment says otherwise
- * @instead: IRQs on: if hardware cannot run the guest in its state, emulate, store the outcome in
- *	*outcome and return true
+ * struct okvm_stay_ops - a backend's functions for a stay
+ *
+ * All are called with IRQs off, except @instead and @exit_slow.
+ *
+ * @instead: called with IRQs on: if hardware cannot run the guest in its state, emulate, store the
+ *	outcome in *outcome and return true
  * @event_waits: return true if the next VM entry injects an event
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
@@ -52,16 +55,16 @@
  * @enter: one VM entry and VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
- * @only_fast: return true if no function but @exit_fast handles the last exit
+ * @only_fast: return true if only @exit_fast handles the last exit
  * @exit_fast: handle the last exit; return false if that needs IRQs on
- * @exit_slow: IRQs on: handle the last exit and return an outcome
+ * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
  * @host_interrupt: run that interrupt's handler; IRQs are off again after it
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
  * @debug_put: after the guest has used the CPU's debug registers: save DR6 and DR7 in vcpu->arch,
  *	intercept accesses again
  * @loads_dr6: VM entries and VM exits load DR6
- * @isa: TRACE_ISA_*, for kvm_exit
+ * @isa: TRACE_ISA_*, which the tracepoint kvm_exit reports
  */
 struct okvm_stay_ops {
 	bool (*instead)(struct okvm_vcpu *vcpu, int *outcome);
@@ -86,7 +89,7 @@ struct okvm_stay_ops {
 /* ---- extended state: switched only if the guest's differs from the host's ---- */
 
 extern u64 okvm_host_xcr0, okvm_host_xss;
-/** okvm_stay_init() - Record the host's XCR0 and XSS; called before the first stay */
+/** okvm_stay_init() - Record the host's XCR0 and XSS; called before the first VM entry */
 void okvm_stay_init(void);
 /** okvm_xcr_switch() - Load the guest's (@guest) or the host's XCR0 and XSS */
 void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest);
@@ -100,8 +103,8 @@ static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool gue
 
 /*
  * Can the guest access PKRU? RDPKRU and WRPKRU need CR4.PKE. XSAVE and XRSTOR access PKRU without
- * CR4.PKE, if XCR0.PKRU is set. Both bits of CR4 cause exits when they change, so arch->cr4 is
- * current.
+ * CR4.PKE, if XCR0.PKRU is set. The guest cannot change CR4.PKE and CR4.OSXSAVE without a VM exit,
+ * so both bits of arch->cr4 are current.
  */
 static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
 {
@@ -184,9 +187,9 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 }
 
 /*
- * Set DR0-DR3 and DR6 to neutral values after the guest has used them. The CPU never clears bits of
- * DR6, so the host's next #DB handler would take the guest's bits for the reason of its #DB. And
- * the CPU compares the host's accesses with DR0-DR3 even if DR7 enables no breakpoint.
+ * Set DR0-DR3 and DR6 to neutral values after the guest has used them. A #DB need not clear old
+ * bits of DR6, so the host's #DB handler could take the guest's bits for the reason of its #DB. And
+ * a #DB may report matches with DR0-DR3 in DR6 even for breakpoints that DR7 does not enable.
  */
 static __always_inline void debug_neutral(void)
 {
@@ -207,7 +210,7 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 			debug_take_over(vcpu, ops);
 		debug_neutral();
 	}
-	/* A VM exit disables all breakpoints in DR7. */
+	/* A VM exit disables all breakpoints in DR7: enable the host's again. */
 	if (unlikely(hw_breakpoint_active()))
 		okvm_host_breakpoints_restore(arch->stay.host_db);
 }
@@ -287,7 +290,7 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with the barriers of request.c: after this store requesters need no IPI. */
+	/* After this store, requesters need not send IPIs. Pairs with the barriers of request.c. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
@@ -324,20 +327,22 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
 }
 
 /**
- * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending, IRQs off
- * Return: true if no request is pending and the mode is IN_GUEST
+ * okvm_serve_requests_fast() - Call okvm_serve_fast() until no request is pending
+ * Called with IRQs off. Return: true if no request is pending and the mode is IN_GUEST
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
+/** okvm_watch_entry() - Emit a VM entry's tracepoints, note its time. Called with IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
- * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time; IRQs off
- * Return: true if the slow handler must handle the exit, because only it emits an enabled
- *	tracepoint, or because okvm_watch_left() must read the vAPIC word
+ * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time
+ *
+ * Called with IRQs off.
+ * Return: true if @ops->exit_slow must handle the exit, because only it emits an enabled
+ *	tracepoint, or because okvm_watch_left() must first read the word of KVM_SET_VAPIC_ADDR
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
-/** okvm_watch_left() - Read the vAPIC word after a stay, if there is one; vm->srcu not held */
+/** okvm_watch_left() - After a stay, read the word of KVM_SET_VAPIC_ADDR; vm->srcu not held */
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*
@@ -359,7 +364,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task on this CPU: that sets a thread flag, without IPI. */
+		/* A fast exit may wake a task on this CPU: that sets a thread flag without IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;
@@ -367,7 +372,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 	return !slow;
 }
 
-/** stay_run() - Implement struct okvm_backend's run(): stays in the guest and slow exits */
+/** stay_run() - Implement struct okvm_backend's run(): enter the guest and handle its slow exits */
 static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	bool served;

@@ -24,7 +24,7 @@
 
 #define RESET_CR0	(X86_CR0_NW | X86_CR0_CD | X86_CR0_ET)
 #define RESET_RIP	0xfff0
-/* EDX after RESET if there is no CPUID: family 6, a model that guests take for a generic one. */
+/* EDX after RESET and INIT if the vCPU has no CPUID leaf 1: family 6, model 0, stepping 0. */
 #define RESET_EDX	0x600
 
 /* Values: SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
@@ -94,7 +94,7 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
-	/* The ioctl KVM_GET_MP_STATE executes a pending INIT: record RIP before it changes. */
+	/* KVM_GET_MP_STATE may execute an INIT before an instruction is completed: record RIP. */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_reset(vcpu, init);
@@ -230,7 +230,8 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 	/*
 	 * The scheduler calls this function when it preempts the thread, under its run queue's lock
 	 * and with IRQs off. After a reboot has switched VMX off, reading the CPL would mark the VM
-	 * as broken under that lock. okvm_hardware_lost() turns true before VMX is switched off.
+	 * as broken under that lock. okvm_hardware_lost() turns true before VMX is switched off, so
+	 * do not read the CPL once it is true.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);
@@ -242,7 +243,7 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 
 /* ---- INIT and SIPI ---- */
 
-/* Set CS:IP where an AP starts after a SIPI (SDM "MP Initialization Protocol Algorithm"). */
+/* Set CS:IP to an AP's start after a SIPI (SDM "MP Initialization Protocol Algorithm"). */
 static void vcpu_start_at_sipi(struct okvm_vcpu *vcpu, u8 vector)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;

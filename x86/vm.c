@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Create and destroy the x86 part of a VM; VM ioctls that only store a value. */
+/*
+ * Create and destroy the x86 part of a VM. Ioctls for the addresses of TSS and identity map, the
+ * boot CPU and the number of MMU pages.
+ */
 #include <linux/slab.h>
 
 #include "core/arch.h"
@@ -38,7 +41,7 @@ err_destroy_tsc:
 
 void okvm_arch_vm_release(struct okvm_vm *vm)
 {
-	/* Take the VM off the host clock's list, whose work item uses all vCPUs of these VMs. */
+	/* Take the VM off the list of x86/time/pvclock.c, whose work item uses the VMs' vCPUs. */
 	okvm_clock_vm_destroy(vm);
 	okvm_irq_vm_release(vm);
 	okvm_mmu_vm_release(vm);

@@ -249,6 +249,8 @@ static bool fake_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
 }
 
 static const struct okvm_cpu_ops fake_cpu_ops = {
+	.tsc_int_bits = 16,
+	.tsc_frac_bits = 48,
 	.vcpu_create = fake_vcpu_create,
 	.vcpu_destroy = fake_vcpu_destroy,
 	.vcpu_reset = fake_vcpu_reset,

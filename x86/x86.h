@@ -64,9 +64,9 @@ enum okvm_reg {
 	OKVM_NR_GPRS,
 	OKVM_REG_RIP = OKVM_NR_GPRS,
 	OKVM_REG_RFLAGS,
-	OKVM_REG_CR0,		/* guest-owned bits of it */
+	OKVM_REG_CR0,		/* guest-owned bits of CR0 */
 	OKVM_REG_CR3,
-	OKVM_REG_CR4,		/* guest-owned bits of it */
+	OKVM_REG_CR4,		/* guest-owned bits of CR4 */
 	OKVM_REG_PDPTR,
 };
 
@@ -91,14 +91,15 @@ struct okvm_events {
 		u8 vector;
 	} irq;
 	u8 nmi_pending;		/* 0..2 */
-	atomic_t nmi_queued;	/* NMIs from any thread; OKVM_REQ_NMI moves them to nmi_pending */
+	/* NMIs that any thread has queued; serving OKVM_REQ_NMI moves them to nmi_pending */
+	atomic_t nmi_queued;
 	bool nmi_injected;
-	/* instruction length of a reinjected soft event; 0: assume no prefixes */
+	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the last #BP instruction that a debugger got, at @bp_rip */
+	/* length of the instruction at @bp_rip, whose #BP was the last that a debugger got */
 	u8 bp_len;
 	unsigned long bp_rip;
-	/* vector of KVM_INTERRUPT that is pending, or -1; unused with an in-kernel PIC */
+	/* pending vector of KVM_INTERRUPT, or -1; unused with an in-kernel PIC */
 	s16 user_irq;
 };
 
@@ -119,9 +120,9 @@ struct okvm_mce {
 
 /** struct okvm_guest_feat - features of the guest, computed from KVM_SET_CPUID2 */
 struct okvm_guest_feat {
-	u64 cr4_reserved;	/* CR4 bits that #GP */
+	u64 cr4_reserved;	/* CR4 bits that raise #GP if set */
 	u64 efer_reserved;
-	u64 xcr0_supported;	/* bits XSETBV may set */
+	u64 xcr0_supported;	/* bits that XSETBV may set */
 	u64 dr6_fixed1;
 	u8 maxphyaddr;
 	u64 gpa_reserved;	/* address bits beyond maxphyaddr */
@@ -149,7 +150,7 @@ struct okvm_pv_vcpu {
 	u64 steal_msr;
 	struct okvm_gpa_cache steal;
 	u64 last_run_delay;
-	bool told_preempted;	/* the guest's steal-time record has the preempted flag */
+	bool told_preempted;	/* the preempted flag in the steal-time record is set */
 
 	u64 poll_control;
 	struct okvm_apf *apf;	/* x86/pv/async_pf.c */
@@ -160,8 +161,8 @@ struct okvm_pv_vcpu {
  * enum okvm_msr_result - result of an MSR access
  * @OKVM_MSR_OK: the access succeeded
  * @OKVM_MSR_GP: RDMSR or WRMSR raises #GP; an ioctl stops at this MSR
- * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but userspace can get the exit
- *	reason KVM_MSR_EXIT_REASON_UNKNOWN
+ * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but the reason of an exit to
+ *	userspace is KVM_MSR_EXIT_REASON_UNKNOWN
  * @OKVM_MSR_FILTERED: the MSR filter of userspace denies the access
  */
 enum okvm_msr_result {
@@ -175,8 +176,8 @@ enum okvm_msr_result {
  * struct okvm_stay - state of the current stay in the guest, see x86/stay.h
  * @rcu_reported: jiffies at the last quiescent state that was reported to RCU
  * @host_pkru: the host's PKRU, restored at the end of the stay
- * @host_db: the host's DR0 to DR3 while the host has breakpoints, on kernels whose
- *	hw_breakpoint_restore() okvm may not call
+ * @host_db: the host's DR0 to DR3 while the host uses breakpoints; only on kernels that do not
+ *	export hw_breakpoint_restore() to okvm
  * @dr_loaded: the CPU's debug registers hold guest values
  * @pio_missed: the last exit is port I/O that no in-kernel device handled
  */
@@ -217,10 +218,10 @@ struct okvm_arch_vcpu {
 	unsigned long cr3;
 	unsigned long cr4;
 	unsigned long cr4_guest_owned;
-	unsigned long cr8;	/* only without an in-kernel LAPIC */
+	unsigned long cr8;	/* used only without an in-kernel LAPIC */
 	u64 efer;
 	u64 pdptrs[4];
-	u64 apic_base;		/* only without an in-kernel LAPIC */
+	u64 apic_base;		/* used only without an in-kernel LAPIC */
 	u64 xcr0;
 	u64 ia32_xss;
 	u32 pkru;
@@ -238,7 +239,8 @@ struct okvm_arch_vcpu {
 	unsigned long guest_debug_dr7;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	unsigned long singlestep_rip;
-	bool debug_regs_live;	/* the guest uses the CPU's debug registers: the copies are stale */
+	/* the guest uses the CPU's debug registers: db, dr6 and dr7 are stale */
+	bool debug_regs_live;
 
 	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
 	bool apf_halted;	/* halted until a guest page is present; mp_state is RUNNABLE */
@@ -248,7 +250,7 @@ struct okvm_arch_vcpu {
 	struct okvm_guest_feat feat;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
-	/* guest MSRs; those that affect hardware are loaded into it at VM entry */
+	/* guest MSRs; those that affect the CPU are loaded into the CPU at VM entry */
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_adjust;
@@ -263,14 +265,14 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* guest MSRs that may be loaded in hardware: then hardware has the current values */
+	/* the guest's MSRs; the current value of an MSR that is loaded is in the CPU */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
 
 	/* guest TSC = host TSC * tsc_ratio + tsc_offset */
 	u64 tsc_offset;
-	u64 tsc_ratio;		/* fixed point with 48 fraction bits: 1ULL << 48 is 1:1 */
+	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
 	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
@@ -321,7 +323,7 @@ struct okvm_arch_vm {
 	struct okvm_msr_filter __rcu *msr_filter;	/* under vm->srcu */
 	/* created when a guest first enables async page faults */
 	struct okvm_apf_queue *apf_queue;
-	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, stored only */
+	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, 0 if not given */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;
 
@@ -337,7 +339,7 @@ struct okvm_arch_vm {
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;
 	bool user_set_tsc;		/* userspace has written a vCPU's TSC */
-	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs: no master clock */
+	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs, so no master clock */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
 	struct okvm_vm *vm;
 	struct list_head clock_node;	/* on x86/time/pvclock.c's list of VMs */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOAPIC's registers and pins. ioapic.h describes how the model and its shell share the work.
+ * The IOAPIC's registers and pins. ioapic.h describes how the model and its caller share the work.
  *
  * In contrast to upstream KVM: if no CPU accepts a level-triggered message, remote IRR stays clear,
- * so that the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
+ * so the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
  * interrupts are level-triggered, because the 82093AA requires edge triggering for NMI, INIT and
  * ExtINT.
  */
@@ -112,8 +112,8 @@ static void ioapic_write_entry(struct ioapic *io, unsigned int pin, bool high, u
 
 	new = (new & ~IOAPIC_E_READ_ONLY) | (old & IOAPIC_E_READ_ONLY);
 	/*
-	 * This IOAPIC has no EOI register. Guests may clear remote IRR by a switch of the entry to
-	 * edge-triggered and back.
+	 * This IOAPIC has no EOI register. Instead, guests may clear remote IRR by switching the
+	 * entry to edge-triggered and back.
 	 */
 	if (!entry_is_level(new))
 		new &= ~IOAPIC_E_REMOTE_IRR;

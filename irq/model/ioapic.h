@@ -67,7 +67,7 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: true if acknowledgments of the RTC message to be delivered are counted
+ * @rtc_report: count the acknowledgments of the RTC message that is to be delivered
  * @irr: pins whose (combined) line is high; for edges, until the line falls
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge
@@ -168,7 +168,7 @@ void ioapic_delivered(struct ioapic *io, unsigned int pin, int cpus);
  * @vector: vector of the EOI
  *
  * Return: the pins. The caller calls their ack notifiers without its lock, and then
- * ioapic_eoi_finish(). If a notifier raises a line, ioapic_eoi_finish() delivers it.
+ * ioapic_eoi_finish(). If a notifier raises a line, ioapic_eoi_finish() delivers the interrupt.
  */
 u32 ioapic_eoi_begin(struct ioapic *io, u8 vector);
 

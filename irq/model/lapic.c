@@ -156,7 +156,7 @@ static bool half_empty(const struct lapic *l, u32 reg)
 		 lapic_get(l, reg + 0x30));
 }
 
-/* Mostly no bit is set, so test for that first. The CPU may clear bits between test and scan. */
+/* Mostly no bit is set, so test for that first. The CPU may clear bits before scan_half(). */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
 	int vector = -1;
@@ -232,7 +232,7 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 	eff->flags |= LAPIC_EFF_EOI;
 	eff->eoi_vector = vector;
 	/*
-	 * Report the EOI even if SPIV suppresses broadcasts. Userspace's IOAPICs have no EOI
+	 * Report the EOI even if SPIV suppresses broadcasts. The IOAPICs of VMMs have no EOI
 	 * register that the guest could write instead, and upstream KVM reports the EOI to them,
 	 * too.
 	 */
@@ -406,7 +406,7 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
 			/*
 			 * In TSC-deadline mode the write is ignored. But a CPU that virtualizes the
-			 * write has stored the value in the page before the VM exit.
+			 * write has stored the value in the page before the VM exit: clear it.
 			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
@@ -447,7 +447,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 {
 	u32 val;
 
-	/* SDM, "The Local APIC Block Diagram": only aligned 32-bit accesses are defined. */
+	/* SDM "The Local APIC Block Diagram": accesses must be 32-bit and 16-byte-aligned. */
 	if (len != 4 || (offset & 0xf) || offset >= LAPIC_STATE_SIZE)
 		return;
 	memcpy(&val, data, sizeof(val));

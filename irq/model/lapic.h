@@ -4,8 +4,8 @@
  *
  * A struct lapic is plain data around the architectural 4 KiB register page. The model takes no
  * lock, arms no timer and has no access to the vCPU: a register write fills in a struct
- * lapic_effect, and the shell (irq/vlapic.c, irq/apic_timer.c) carries the effects out. Upstream
- * KVM performs side effects in the middle of the register switch.
+ * lapic_effect, and the caller carries the effects out (irq/apic_regs.c, irq/apic_timer.c).
+ * Upstream KVM performs side effects in the middle of the register switch.
  *
  * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
  * cannot run), except lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest() and the
@@ -51,7 +51,7 @@ enum lapic_mode {
 	LAPIC_X2APIC	= 3,
 };
 
-/* Entries of the local vector table, in the order in which the version register counts them. */
+/* Entries of the local vector table. An APIC has the first lapic.nr_lvt of them (6 or 7). */
 enum lapic_lvt {
 	LAPIC_LVT_TIMER,
 	LAPIC_LVT_THERMAL,
@@ -351,11 +351,11 @@ static inline u8 lapic_get_cr8(const struct lapic *l)
 void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff);
 
 /**
- * lapic_set_irr() - request a vector (any CPU)
+ * lapic_set_irr() - request a vector; any CPU may call this
  * @l: the APIC
  * @vector: 0 to 255
  *
- * Return: true if the IRR bit was clear, so that the caller must kick the vCPU. If the bit was set
+ * Return: true if the IRR bit was clear: then the caller must kick the vCPU. If the bit was set
  * already, its setter kicks the vCPU.
  */
 static inline bool lapic_set_irr(struct lapic *l, u8 vector)
@@ -368,7 +368,7 @@ static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 }
 
 /**
- * lapic_set_tmr() - record the trigger mode of a vector's next interrupt (any CPU)
+ * lapic_set_tmr() - record the trigger mode of a vector's next interrupt; any CPU may call this
  * @l: the APIC
  * @vector: 0 to 255
  * @level: true for level-triggered
@@ -432,7 +432,7 @@ void lapic_set_hw_irr(struct lapic *l, bool on);
  * @offset: 0 to 4095
  * @len: 1 to 8; a read that is not inside one aligned 32-bit register returns zeroes
  * @data: result, @len bytes
- * @now_ns: the timer's clock; used only for the current-count register
+ * @now_ns: current time of the timer's clock, in ns; used only for the current-count register
  * @eff: LAPIC_EFF_ERROR is added for a reserved register
  */
 void lapic_mmio_read(struct lapic *l, u32 offset, u32 len, void *data, u64 now_ns,
@@ -462,7 +462,7 @@ void lapic_trap_write(struct lapic *l, u32 offset, struct lapic_effect *eff);
  * @l: the APIC
  * @msr: 0x800 to 0x8ff
  * @val: result
- * @now_ns: the timer's clock; used only for the current-count register
+ * @now_ns: current time of the timer's clock, in ns; used only for the current-count register
  *
  * Return: LAPIC_GP for a register that does not exist, or outside x2APIC mode.
  */
@@ -495,7 +495,7 @@ static inline bool lapic_msr_reads_clock(u32 msr)
 /* Messages */
 
 /**
- * lapic_accept() - receive one message at one APIC (any CPU)
+ * lapic_accept() - receive one message at one APIC; any CPU may call this
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
@@ -507,7 +507,7 @@ static inline bool lapic_msr_reads_clock(u32 msr)
 enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq);
 
 /**
- * lapic_local() - make the message of a local interrupt source (in the vCPU's thread)
+ * lapic_local() - make the message of a local interrupt source
  * @l: the APIC
  * @lvt: the source's LVT entry
  * @irq: filled in with the message for lapic_accept()
@@ -558,7 +558,7 @@ enum lapic_map_mode {
  * struct lapic_map - destination map: the APICs by destination; read-only after it is built
  * @max_id: highest index of @phys
  * @nr: number of entries in @all
- * @mode: LAPIC_MAP_* of all APICs; @flat and @cluster are valid if exactly one bit is set
+ * @mode: LAPIC_MAP_* of all APICs; @flat or @cluster is valid only if its bit alone is set
  * @phys_alias: two APICs have the same physical ID: every message needs a search
  * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
@@ -583,8 +583,8 @@ struct lapic_map {
 /**
  * struct lapic_dests - the destinations of a message
  * @slot: array of candidates
- * @mask: if @search is false: the destinations, as bits for the first 16 slots; no slot with a set
- *	bit is NULL
+ * @mask: if @search is false: bit n is 1 if @slot[n] (n below 16) is a destination; it is not NULL
+ *	then
  * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
@@ -618,11 +618,13 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
 
 /**
- * lapic_map_find() - find the candidates for a message (any CPU)
+ * lapic_map_find() - find the APICs that may be destinations of a message
  * @map: the map
  * @src: the sending APIC, NULL for a device
  * @irq: the message; its shorthand is not APIC_DEST_SELF
  * @out: result
+ *
+ * Context: any CPU.
  */
 void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 		    const struct lapic_irq *irq, struct lapic_dests *out);
@@ -644,7 +646,7 @@ static inline struct lapic *lapic_map_one(const struct lapic_map *map, const str
 }
 
 /**
- * lapic_match_dest() - is a message addressed to this APIC? (any CPU)
+ * lapic_match_dest() - is a message addressed to this APIC? Any CPU may call this
  * @t: the target
  * @src: the sender, NULL for a device
  * @irq: the message
@@ -746,7 +748,7 @@ static inline enum lapic_mode lapic_base_mode(u64 base)
  * @l: the APIC
  * @out: result, LAPIC_STATE_SIZE bytes
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock
+ * @now_ns: current time of the APIC timer's clock, in ns
  */
 void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 
@@ -755,7 +757,8 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
  * @l: the APIC; keeps its mode and ID
  * @in: LAPIC_STATE_SIZE bytes, which may be invalid
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
- * @now_ns: the timer's clock; a timer that was counting continues from the saved count
+ * @now_ns: current time of the APIC timer's clock, in ns; a timer that was counting continues
+ *	from the saved count
  * @eff: map change, timer stop followed by start according to @l->timer, recheck are added
  *
  * Return: 0, or -EINVAL if the 32-bit ID is not the APIC's; nothing is changed then.
@@ -769,7 +772,7 @@ int lapic_set_state(struct lapic *l, const u8 *in, bool ids32, u64 now_ns,
  * lapic_timer_start() - start a countdown from the initial count
  * @t: the timer
  * @count: the initial-count register
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Return: true if the timer runs and @t->expiry_ns is set.
  */
@@ -781,7 +784,7 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * @initial: initial count
  * @current_count: saved current count; a value above @initial is taken as @initial
  * @exact: @current_count was read from the timer when the state was saved
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * A one-shot timer with an exact count of 0 has fired and is not started again. With an inexact
  * count of 0 it may have fired or not, so it fires at once: an extra tick does less harm than a
@@ -797,7 +800,7 @@ bool lapic_timer_resume(struct lapic_timer *t, u32 initial, u32 current_count, b
  * @t: the timer, with the old divisor
  * @shift: log2 of the new divisor
  * @initial: initial count
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * The current count keeps its value, so the remaining time is scaled.
  *
@@ -808,7 +811,7 @@ bool lapic_timer_scale(struct lapic_timer *t, u8 shift, u32 initial, u64 now_ns)
 /**
  * lapic_timer_fired() - compute the next expiry after a countdown has ended
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Missed periods are dropped and the phase is kept, so a VM that was stopped for an hour gets one
  * tick. The next expiry is at least a quarter of LAPIC_MIN_PERIOD_NS after @now_ns.
@@ -820,7 +823,7 @@ bool lapic_timer_fired(struct lapic_timer *t, u64 now_ns);
 /**
  * lapic_timer_current() - compute the current-count register
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
  * Return: the remaining count, 0 if the timer is stopped or in TSC-deadline mode.
  */
@@ -829,10 +832,10 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
 /**
  * lapic_timer_saved() - compute the current count for a saved state
  * @t: the timer
- * @now_ns: the timer's clock
+ * @now_ns: current time of the timer's clock, in ns
  *
- * Return: as lapic_timer_current(), but 1 for a one-shot timer whose tick is not yet delivered, so
- * that lapic_timer_resume() can tell this from a delivered one.
+ * Return: as lapic_timer_current(), but 1 for a one-shot timer that has expired and whose tick is
+ * not yet delivered: to lapic_timer_resume(), 0 means that the tick was delivered.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 

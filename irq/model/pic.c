@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two 8259A. Names of commands follow the 8259A data sheet. As in PC chip sets, the cascade is
- * fixed, and ICW1's bits SNGL and LTIM have no effect.
+ * The model of the PC's two 8259A interrupt controllers. Names of commands follow the 8259A data
+ * sheet. As in PC chip sets, the cascade is fixed, and ICW1's bits SNGL and LTIM have no effect.
  *
  * In contrast to upstream KVM: special mask mode works; a poll returns bit 7 and leaves the
  * interrupt in service; ICW1 clears the in-service register; the slave's output is a line to the
- * master, so that a request that the slave withdraws disappears from the master, too.
+ * master, so a request that the slave withdraws disappears from the master, too.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>
@@ -61,7 +61,7 @@ static u16 global_pins(enum pic_chip chip, u8 pins)
 	return chip == PIC_SLAVE ? pins << 8 : pins;
 }
 
-/* Return the rank of the pin in @pins with the highest priority: 0 is the highest, 8 is none. */
+/* Return the rank of the first pin of @pins by priority: 0 is the highest, 8 means no pin. */
 static unsigned int chip_rank(const struct kvm_pic_state *s, u8 pins)
 {
 	u8 shift = s->priority_add & 7;
@@ -223,7 +223,7 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 		s->auto_eoi = 0;
 	}
 	s->init_state = INIT_WANT_ICW2;
-	/* Level-triggered pins whose lines are high keep their requests. */
+	/* The requests that are left are those of level-triggered pins: their lines are high. */
 	s->last_irr |= s->irr;
 }
 

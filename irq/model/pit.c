@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The 8254. Modes, read-back and latches follow the 82C54 data sheet, with these simplifications: a
- * count takes effect when it is written, not at the next clock or the end of the period; and a
- * period of N clocks is N clocks in every mode.
+ * The model of the 8254 interval timer. Modes, read-back and latches follow the 82C54 data sheet,
+ * with these simplifications: a count takes effect when it is written, not at the next clock or the
+ * end of the period; and a count of N makes a period of N clocks in every mode.
  *
  * In contrast to upstream KVM: the gate stops counting in the same modes as in hardware; the
  * hardware-triggered modes wait for their trigger; BCD counts are decimal; the status has its NULL
@@ -121,8 +121,8 @@ static u32 channel_max(const struct pit_channel *c)
 }
 
 /*
- * Mode 3 (square wave) counts down by two per clock, once per half period; the first half is longer
- * if the count is odd.
+ * In mode 3 (square wave) the counter counts down by two per clock, and does so twice per period:
+ * once for each half. If the count is odd, the first half is one clock longer.
  */
 static u32 square_count(u32 count, u32 phase)
 {

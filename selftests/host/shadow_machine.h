@@ -68,9 +68,11 @@ static struct cpu {
 	struct okvm_root root;
 	u64 cr3, pdptrs[4];
 	bool ac, reload;
+	bool outside;	/* it has no root, and does not run the guest before its TLB is flushed */
 	int kind;		/* of the access at hand */
 	struct translation tlb[GVAS][TLB];
 	unsigned int nr_tlb[GVAS];
+	unsigned long flushes;
 	struct translation seen[GVAS][SEEN];
 	unsigned int nr_seen[GVAS];
 } cpus[CPUS];
@@ -121,6 +123,7 @@ static bool host_writable(u64 gfn)
 /* ---- what the code under test calls ---- */
 
 u8 shim_zero_page[PAGE_SIZE] __aligned(PAGE_SIZE);
+bool shim_nowait_fails;
 
 unsigned long get_zeroed_page(gfp_t gfp)
 {
@@ -131,10 +134,23 @@ unsigned long get_zeroed_page(gfp_t gfp)
 	return (unsigned long)page;
 }
 
+/*
+ * Paging-structure caches: for each CPU, 1 + the count of its flushes when it last went through the
+ * table at @addr. Until the next flush the CPU may walk that table, whatever entries say by then.
+ */
+static unsigned long *walked_by(const void *addr)
+{
+	return (unsigned long *)((u8 *)addr + 2 * PAGE_SIZE) - CPUS;
+}
+
 void free_page(unsigned long addr)
 {
 	if (!addr)
 		return;
+	for (int c = 0; c < CPUS; c++) {
+		if (!cpus[c].outside && walked_by((void *)addr)[c] == cpus[c].flushes + 1)
+			VIOLATION("step %lu: cpu %d may still walk a freed table", step, c);
+	}
 	pages_allocated--;
 	free((void *)addr);
 }
@@ -150,27 +166,39 @@ static u64 gva_of(const struct cpu *cpu, unsigned int id);
 static void tlb_flush(struct cpu *cpu)
 {
 	memset(cpu->nr_tlb, 0, sizeof(cpu->nr_tlb));
+	cpu->flushes++;
 }
 
 /* What a CPU still does by its TLB when a flush of all of them is on its way. */
 static void (*last_moment)(void);
 
-void okvm_mmu_flush_vm(struct okvm_vm *vm)
+/* How many CPUs were asked to flush, and how often any was. */
+static unsigned long flushes_asked, flush_calls;
+
+void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait)
 {
 	void (*others)(void) = last_moment;
 
 	last_moment = NULL;
-	if (others)
+	if (others && req == OKVM_REQ_TLB_FLUSH)
 		others();
 	last_moment = others;
-	for (int i = 0; i < CPUS; i++)
-		tlb_flush(&cpus[i]);
+	assert(wait == (req == OKVM_REQ_TLB_FLUSH));
+	flush_calls += wait;
+	for (int i = 0; i < CPUS; i++) {
+		if (!(vcpus & okvm_vcpu_bit(&cpus[i].vcpu)))
+			continue;
+		if (req == OKVM_REQ_MMU_RELOAD)
+			cpus[i].reload = true;
+		else
+			tlb_flush(&cpus[i]);
+		flushes_asked += wait;
+	}
 }
 
-void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
+void okvm_mmu_flush_vm(struct okvm_vm *vm)
 {
-	for (int i = 0; i < CPUS; i++)
-		cpus[i].reload = true;
+	okvm_request_some(vm, OKVM_REQ_TLB_FLUSH, OKVM_VCPUS_ALL, true);
 }
 
 static struct cpu *cpu_of(const struct okvm_vcpu *vcpu)
@@ -240,10 +268,18 @@ bool write_trylock(rwlock_t *lock)
 	return true;
 }
 
+/* Who takes the lock when it is free again. */
+static void (*unlocked)(void);
+
 void write_unlock(rwlock_t *lock)
 {
+	void (*others)(void) = unlocked;
+
 	assert(lock->writer);
 	lock->writer = false;
+	unlocked = NULL;
+	if (others)
+		others();
 }
 
 /* The scheduler wants this CPU all the time. */
@@ -836,6 +872,7 @@ static u64 *hw_walk(struct cpu *cpu, u64 gva, int kind, u64 *gfn)
 		if (level == 1 || *entry & SPTE_HUGE)
 			break;
 		table = __va(*entry & SPTE_ADDR);
+		walked_by(table)[cpu - cpus] = cpu->flushes + 1;
 	}
 	if (!(leaf_mask(mode_of(cpu), *entry) & 1 << kind))
 		return NULL;

@@ -82,9 +82,17 @@ static struct cpu *any_cpu(void)
 
 static void load(struct cpu *cpu)
 {
+	cpu->outside = true;
 	cpu->reload = false;
 	if (shadow_load(&cpu->vcpu))
 		VIOLATION("step %lu: no root", step);
+	cpu->outside = false;
+}
+
+static void unload(struct cpu *cpu)
+{
+	cpu->outside = true;
+	shadow_unload(&cpu->vcpu);
 }
 
 /* The guest owes nothing any more for what it has flushed. */
@@ -337,7 +345,7 @@ static void op_access(struct cpu *cpu)
 	if (!mode_of(cpu)->smap && kind >= AC_READ)
 		kind -= 3;
 	cpu->ac = kind >= AC_READ;
-	for (tries = 0; tries < 8 && !violations; tries++) {
+	for (tries = 0; tries < 16 && !violations; tries++) {
 		struct translation *t = tlb_find(cpu, id, kind);
 
 		if (t) {
@@ -587,7 +595,7 @@ static void op_okvm(void)
 		shadow_free_all(&mmu);
 		break;
 	case 5:
-		shadow_unload(&any_cpu()->vcpu);
+		unload(any_cpu());
 		for (int c = 0; c < CPUS; c++)
 			load(&cpus[c]);
 		break;
@@ -703,6 +711,7 @@ static void start(u64 seed)
 		exit(1);
 	for (int c = 0; c < CPUS; c++) {
 		cpus[c].vcpu.vm = &vm;
+		cpus[c].vcpu.idx = c;
 		cpus[c].vcpu.mmu = &cpus[c].mmu;
 		shadow_vcpu_create(&cpus[c].vcpu);
 		mode_new(&cpus[c], levels[(seed + (chance(20) ? c : 0)) % 5]);
@@ -723,8 +732,10 @@ static void start(u64 seed)
 static void end(void)
 {
 	between = NULL;
-	for (int c = 0; c < CPUS; c++)
+	for (int c = 0; c < CPUS; c++) {
+		tlb_flush(&cpus[c]);
 		shadow_vcpu_destroy(&cpus[c].vcpu);
+	}
 	shadow_free_all(&mmu);
 	if (!violations) {
 		for (int i = OKVM_VM_STAT_PAGES_4K; i <= OKVM_VM_STAT_NX_SPLITS; i++)
@@ -1097,6 +1108,7 @@ TEST(a_log_begins_piece_by_piece)
 }
 
 #include "shadow_races.h"
+#include "shadow_flushes.h"
 
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)

@@ -142,3 +142,28 @@ TEST(a_first_write_on_the_fast_way)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/* Without memory at hand the fast way maps nothing, and leaves the fault to the one that waits. */
+TEST(no_memory_on_the_fast_way)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	struct okvm_page_fault pf = { .gva = 1 << 21 };
+	u64 gfn = 0;
+
+	/* The page directory is there then. */
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	mem[2][1] = 1024 << 12 | 0xe7;
+	shim_nowait_fails = true;
+	/* The lock may be taken, and the host may need longer. */
+	for (unsigned int tries = 0; tries < 20; tries++) {
+		EXPECT_EQ(shadow_page_fault_fast(&cpu->vcpu, &pf), OKVM_FAULT_SLOW);
+		EXPECT(!hw_walk(cpu, pf.gva, KERNEL_READ, &gfn));
+	}
+	shim_nowait_fails = false;
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_FIXED);
+	EXPECT(hw_walk(cpu, pf.gva, KERNEL_READ, &gfn));
+	EXPECT_EQ(gfn, 1024);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -17,7 +17,8 @@ static struct svm_entry good(void)
 {
 	struct svm_entry e = { .cr4_reserved = 1 << 13, .efer_reserved = 1 << 9, .phys_bits = 40 };
 
-	e.f[SVM_F_INTERCEPTS] = 1;
+	e.f[SVM_F_INTERCEPTS] = 1ull << 32 | 1 << 1;
+	e.f[SVM_F_INT_CTL] = 1 << 26;
 	e.f[SVM_F_IOPM_BASE_PA] = (1ull << 40) - 0x3000;
 	e.f[SVM_F_MSRPM_BASE_PA] = (1ull << 40) - 0x2000;
 	e.f[SVM_F_GUEST_ASID] = 1;
@@ -47,7 +48,8 @@ static const struct {
 	{ "long-pae", SVM_F_CR4, X86_CR4_PAE, 0 },
 	{ "long-pe", SVM_F_CR0, X86_CR0_PE, 0 },
 	{ "cs-l-and-d", SVM_F_CS_ATTRIB, 0, CS_D },
-	{ "vmrun-intercept", SVM_F_INTERCEPTS, 1, 2 },
+	{ "vmrun-intercept", SVM_F_INTERCEPTS, 1ull << 32, 1ull << 33 | 1 },
+	{ "vnmi-intercept", SVM_F_INTERCEPTS, 1 << 1, 1 << 0 },
 	{ "iopm-width", SVM_F_IOPM_BASE_PA, 0, 0x1000 | 0x2000 },
 	{ "msrpm-width", SVM_F_MSRPM_BASE_PA, 0, 0x1000 },
 	{ "asid", SVM_F_GUEST_ASID, 1, 0 },

@@ -75,6 +75,16 @@ bench_ktap()
 	esac
 }
 
+# The folder of the kselftests that build_tests builds.
+tests_dir=$top/build/selftests
+
+# build_tests [TEST...]: build these kselftests, or all of them, once for all steps that want them.
+build_tests()
+{
+	mkdir -p "$tests_dir"
+	flock "$tests_dir/.lock" make -s -C "$top/selftests" "${@/#/$tests_dir/}"
+}
+
 # new_payload NAME: an empty folder for the payload of a bench; prints it.
 new_payload()
 {

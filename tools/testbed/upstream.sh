@@ -8,6 +8,8 @@
 # memslot_modification_stress_test changes the library's tree of memory regions while its vCPU threads
 # look things up there, without a lock: on two CPUs it fails now and then, the more often the faster
 # memory slots change, and with upstream's module too. Then it is run again.
+# OKVM_TESTS in the environment is a regular expression for the lines of the lists that are run, OKVM_LOAD has
+# parameters for the module, and with OKVM_COMPARE=1 the module is the kernel's own kvm_intel.
 # guest_time_bound: guests that spin with interrupts off hang Bochs otherwise.
 
 # shellcheck source-path=SCRIPTDIR source=steps.sh
@@ -30,8 +32,15 @@ machine()
 	payload=$(new_payload "$2")
 	shift 3
 	cp "$build/okvm.ko" "$payload/"
-	echo "okvm.ko device_name=kvm guest_time_bound=500000 $params" >"$payload/modules"
-	leave_out_on_tcg >"$payload/list"
+	if [ -n "${OKVM_COMPARE:-}" ]; then
+		echo "kvm_intel enable_apicv=0 $params ${OKVM_LOAD:-}"
+	else
+		echo "okvm.ko device_name=kvm guest_time_bound=500000 $params ${OKVM_LOAD:-}"
+	fi >"$payload/modules"
+	leave_out_on_tcg | skipped_on_shadow | grep -E "${OKVM_TESTS:-.}" >"$payload/list" || {
+		skip "$name" "no test of its list is chosen"
+		return 0
+	}
 	while read -r _ _ test _; do
 		cp "$programs/$test" "$payload/" 2>/dev/null ||
 			cp "$programs/x86_64/$test" "$payload/" || not_ok "$test was not built"
@@ -50,6 +59,15 @@ leave_out_on_tcg()
 	else
 		cat
 	fi
+}
+
+# On shadow page tables, neither okvm nor upstream has KVM_CAP_PRE_FAULT_MEMORY.
+skipped_on_shadow()
+{
+	case ${OKVM_LOAD:-} in
+	*ept=0*) sed 's/ 0 pre_fault_memory_test/ 4 pre_fault_memory_test/' ;;
+	*) cat ;;
+	esac
 }
 
 # What the machine runs.

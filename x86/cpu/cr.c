@@ -129,8 +129,8 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * SDM "Initializing IA-32e Mode": EFER.LMA gets the value of EFER.LME when CR0.PG changes, and at
- * no other time, even if userspace sets EFER.LME while the guest has paging on.
+ * SDM "Initializing IA-32e Mode": EFER.LMA becomes LME & CR0.PG when CR0.PG changes, and at no
+ * other time, even if userspace sets EFER.LME while the guest has paging on.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {

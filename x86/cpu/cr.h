@@ -31,8 +31,8 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 /*
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
  * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
- * and CR4.SMAP have the guest's values, as only hardware knows the privilege of an access; they
- * are 0 while the guest's paging is off.
+ * and CR4.SMAP have the guest's values, because only hardware knows the privilege of an access;
+ * they are 0 while the guest's paging is off.
  */
 #define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
 
@@ -55,7 +55,8 @@ static inline unsigned long okvm_shadow_cr4(const struct okvm_arch_vcpu *arch, u
  * okvm_shadow_efer() - Return EFER in hardware for shadow paging
  * @efer: the guest's EFER
  *
- * With CR0.PG = 1, VM entry on VMX requires LME == LMA. On SVM, LME = 1 would begin long mode.
+ * LME gets the value of LMA. CR0.PG is 1 in hardware, so LME without LMA would make VM entry fail
+ * on VMX, and begin long mode on SVM.
  */
 static inline u64 okvm_shadow_efer(u64 efer)
 {

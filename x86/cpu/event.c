@@ -2,11 +2,12 @@
 /*
  * Choose the event that the next VM entry injects: an exception, an NMI or an interrupt, in the
  * order of the SDM's "Priority Among Concurrent Events". One VM entry injects one event. While
- * another event is pending, request a window exit.
+ * another event is pending, request a VM exit as soon as the guest can take it (window exit).
  *
  * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
  * order of the tests in okvm_inject_events() is the order of priority.
  */
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 
 #include <asm/debugreg.h>
@@ -19,12 +20,16 @@
 #include "x86/cpu/event_rules.h"
 #include "x86/cpu/regs.h"
 
+bool okvm_vnmi = true;
+module_param_cb(vnmi, &param_ops_bool, &okvm_vnmi, 0444);
+MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
+
 /* ---- raising ---- */
 
 /*
  * A fault sets RF in the RFLAGS image that its delivery pushes; a #DB trap does not. If a debugger
- * single-steps the guest, the image has the debugger's TF only if the fault is at the instruction
- * where the step began.
+ * single-steps the guest, the image contains the debugger's TF only if the fault is at the
+ * instruction where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
@@ -39,9 +44,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * Write the exception's payload to CR2 or DR6. That happens when the exception is raised, so that
+ * Write the exception's payload to CR2 or DR6. okvm does that when it raises the exception, so that
  * userspace sees the registers and the exception together. For an exception that userspace has set,
- * it happens at the injection.
+ * okvm does it at the injection.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -59,7 +64,7 @@ static void event_deliver_payload(struct okvm_vcpu *vcpu)
 	exc->payload = 0;
 }
 
-/* Queue @new, merged with an exception in delivery (SDM "Interrupt 8 - Double Fault Exception"). */
+/* Queue @new, merged with a pending or injected one: SDM "Interrupt 8 - Double Fault Exception" */
 static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 {
 	struct okvm_exception *exc = &vcpu->arch->ev.exc;
@@ -263,9 +268,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Does userspace wait for an interrupt window? KVM_RUN would have returned if the window were open.
- * While the LAPIC masks LINT0, no window can open: requesting one would end each VM entry before
- * its first instruction.
+ * Must a VM exit tell userspace that the interrupt window opens? The window is closed now, or
+ * KVM_RUN would have returned. While the LAPIC masks LINT0, the window stays closed even if the
+ * guest can take interrupts: a request would then end each VM entry before its first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
@@ -280,7 +285,7 @@ static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
 }
 
-/* KVM_GUESTDBG_BLOCKIRQ blocks interrupts of the LAPIC and PIC, but not KVM_INTERRUPT's. */
+/* Is a KVM_INTERRUPT pending, in a VM without LAPICs? KVM_GUESTDBG_BLOCKIRQ does not block it. */
 static bool event_from_userspace(const struct okvm_vcpu *vcpu)
 {
 	return !okvm_lapic_in_kernel(vcpu) && vcpu->arch->ev.user_irq >= 0;
@@ -297,8 +302,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Is this the common case: no event but an interrupt of the LAPIC can be pending, and okvm, not the
- * CPU, delivers that interrupt?
+ * Return true in the common case: the only event that may be pending is an interrupt of the LAPIC,
+ * and okvm, not the CPU, delivers that interrupt.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
@@ -353,7 +358,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/* Userspace's PIC has acknowledged its interrupt already: inject it before an NMI. */
+	/* The VMM's PIC has acknowledged its interrupt already: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;

@@ -7,13 +7,15 @@
 
 #include "x86/x86.h"
 
+extern bool okvm_vnmi;	/* module parameter: use virtual NMIs if the CPU has them */
+
 void okvm_queue_exception(struct okvm_vcpu *vcpu, u8 vector);
 void okvm_queue_exception_err(struct okvm_vcpu *vcpu, u8 vector, u32 error_code);
 void okvm_queue_db(struct okvm_vcpu *vcpu, unsigned long dr6);
 void okvm_queue_pf(struct okvm_vcpu *vcpu, unsigned long cr2, u32 error_code);
 /*
- * The okvm_reinject_*() functions record an event whose delivery the VM exit has interrupted
- * (IDT-vectoring information): the next VM entry injects it again.
+ * The okvm_reinject_*() functions record an event whose delivery the VM exit has interrupted (VMX:
+ * IDT-vectoring information; SVM: EXITINTINFO). The next VM entry injects it again.
  */
 static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bool has_error,
 					   u32 error_code)
@@ -32,9 +34,8 @@ static inline bool okvm_exception_is_soft(u8 vector)
 }
 
 /*
- * Length of the instruction that raised #BP or #OF; 0 for other exceptions, whose handlers return
- * to the instruction itself. If userspace has set the exception, assume an instruction without
- * prefixes.
+ * Length of the instruction that raised #BP or #OF: the delivery pushes RIP plus this length. 0 for
+ * other exceptions. If userspace has set the exception, assume an instruction without prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {
@@ -47,7 +48,7 @@ static inline u8 okvm_irq_len(const struct okvm_events *ev)
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* Record the length of a #BP that a debugger gets: userspace may inject it into the guest again. */
+/* Record the length of an INT3 whose #BP a debugger gets: userspace may inject that #BP later. */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;

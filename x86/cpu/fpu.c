@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: KVM_RUN
- * loads the guest's registers at its begin, and the VMM's at its end. With the parameter own_fpu
- * okvm keeps it in a buffer of its own, and loads it for each stay in the guest. XCR0, XSS and PKRU
- * are switched by stay.h, around guest mode only.
+ * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: when
+ * KVM_RUN begins, it loads the guest's registers, and before it ends, it loads the VMM's. With the
+ * parameter own_fpu, and on kernels that do not export the functions for struct fpu_guest to okvm,
+ * okvm keeps the state in a buffer of its own, and loads it each time it switches IRQs off to enter
+ * the guest (a stay, x86/stay.h). stay.h switches XCR0, XSS and PKRU, around guest mode only.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -29,9 +30,9 @@ static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_st
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
 
 /*
- * With own_fpu okvm keeps the guest's FPU state in its own memory. It then needs no FPU functions
- * of the kernel but kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost
- * is an XRSTOR and an XSAVE per stay in the guest.
+ * With own_fpu okvm keeps the guest's FPU state in its own memory. Of the kernel's FPU functions it
+ * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost is
+ * an XRSTOR and an XSAVE per stay in the guest.
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -97,7 +98,7 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 	kernel_fpu_begin_mask(0);
 	/*
 	 * Some AMD CPUs do not load the addresses of the last x87 instruction unless an x87
-	 * exception is pending: overwrite the addresses, which are another process's.
+	 * exception is pending: overwrite the addresses, which may be another process's.
 	 */
 	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
@@ -140,7 +141,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	memcpy(buf, fpu->own, min(size, fpu->size));
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
-	/* XSAVE leaves SSE out if all XMM registers are 0, whatever MXCSR is. */
+	/* XSAVE may clear the SSE bit if all XMM registers are 0, but MXCSR needs that bit, too. */
 	if (state->i387.mxcsr != MXCSR_DEFAULT)
 		state->header.xfeatures |= XFEATURE_MASK_SSE;
 	state->header.xfeatures &= components;
@@ -184,7 +185,10 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	if (pkru && state->header.xfeatures & XFEATURE_MASK_PKRU)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
-	/* XRSTOR loads MXCSR from memory even if the header has neither SSE nor AVX. */
+	/*
+	 * Data without SSE and AVX stand for MXCSR's default. But XRSTOR loads MXCSR from memory
+	 * even then: store the default there.
+	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
@@ -298,7 +302,7 @@ static long ioc_set_fpu(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 /* ---- KVM_GET/SET_XSAVE(2) ---- */
 
-/* FP and SSE can always be saved, even if the guest has no XSAVE. */
+/* Copy FP and SSE in any case, even if the guest has no XSAVE. */
 static void copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size)
 {
 	u64 components = vcpu->arch->feat.xcr0_supported | XFEATURE_MASK_FPSSE;
@@ -335,7 +339,7 @@ static long kernel_copy_in(struct okvm_vcpu *vcpu, const void *buf)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Check against the host's XCR0, as VMMs may restore the state before the guest's XCR0. */
+	/* Allow all components of the host: VMMs may restore this state before the guest's XCR0. */
 #if OKVM_HAS_KVM_HELPERS
 	if (!okvm_fpu_is_own())
 		return kernel_copy_in(vcpu, buf);

@@ -15,7 +15,7 @@
 
 /**
  * struct okvm_fpu - memory for the guest's FPU state while that is not in the CPU
- * @kernel: the kernel's FPU buffer, which is the thread's own during KVM_RUN
+ * @kernel: the kernel's FPU buffer, which the kernel uses for the thread during KVM_RUN
  * @own: okvm's buffer in XSAVE's standard format, loaded between kernel_fpu_begin() and
  *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
  *	@kernel is used
@@ -47,7 +47,7 @@ void okvm_fpu_own_end(struct okvm_fpu *fpu);
 /** okvm_fpu_init() - decide by the parameter own_fpu which buffer all VMs of the module use */
 void okvm_fpu_init(void);
 
-/* okvm_fpu_is_own() - does struct okvm_fpu use @own, and not @kernel? The same for all vCPUs. */
+/* okvm_fpu_is_own() - is the state in okvm_fpu.own, not .kernel? The same for all vCPUs. */
 #if OKVM_HAS_KVM_HELPERS
 DECLARE_STATIC_KEY_FALSE(okvm_own_fpu);
 #define okvm_fpu_is_own()	static_branch_unlikely(&okvm_own_fpu)
@@ -68,7 +68,8 @@ static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 /**
  * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
- * Called at KVM_RUN's begin. PKRU stays the VMM's, because the kernel accesses the VMM's memory.
+ * Called when KVM_RUN begins. PKRU keeps the VMM's value: the kernel accesses the VMM's memory. If
+ * okvm_fpu_is_own(), only set fpu_loaded: okvm_fpu_enter() loads the registers.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
 {
@@ -82,7 +83,7 @@ static inline void okvm_fpu_put(struct okvm_vcpu *vcpu)
 		okvm_fpu_swap(vcpu, false);
 }
 
-/* Make sure that the CPU has the guest's FPU registers, for a stay in the guest. IRQs are off. */
+/* Load the guest's FPU registers when a stay (x86/stay.h) begins. Called with IRQs off. */
 static __always_inline void okvm_fpu_enter(struct okvm_vcpu *vcpu)
 {
 	if (okvm_fpu_is_own())

@@ -64,8 +64,8 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * Setting mp_state cancels a KVM_HC_KICK_CPU. If the vCPU has waited for a page, and not in
-	 * HLT, do not cancel the hypercall: it ends the vCPU's next HLT.
+	 * okvm_set_mp_state() cancels a KVM_HC_KICK_CPU. If the vCPU has waited for a page, and not
+	 * in HLT, do not cancel the hypercall: it ends the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
@@ -96,6 +96,6 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu)
 {
-	/* Poll in HLT only: the wait for INIT or SIPI is too long for polling. */
+	/* Poll only in a halt: the wait for INIT or SIPI is too long for polling. */
 	return mp_halted(vcpu) && vcpu->arch->pv->poll_control & 1;
 }

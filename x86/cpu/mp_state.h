@@ -11,14 +11,14 @@ static inline bool okvm_is_bsp(const struct okvm_vcpu *vcpu)
 	return vcpu->id == vcpu->vm->bsp_vcpu_id;
 }
 
-/** okvm_pv_unhalted() - Has KVM_HC_KICK_CPU named this vCPU? That ends its HLT */
+/** okvm_pv_unhalted() - Is a KVM_HC_KICK_CPU for this vCPU pending, which ends its HLT? */
 static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->arch->pv->unhalted);
 }
 
 /**
- * okvm_set_mp_state() - Set mp_state, in the vCPU thread; nothing else may write it
+ * okvm_set_mp_state() - Set mp_state; only the vCPU thread calls this, and nothing else writes it
  *
  * RUNNABLE clears a pending KVM_HC_KICK_CPU: one such hypercall ends one HLT.
  */

@@ -6,8 +6,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * Called before the linear RIP may change while an instruction waits for its completion. Saving the
- * old value here is cheaper than saving it at each exit to userspace.
+ * If an instruction waits for its completion, save the linear RIP, because the caller may change
+ * it. This is cheaper than saving the linear RIP at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {

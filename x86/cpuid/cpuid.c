@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* some VMMs have small fixed buffers */
+#define OKVM_SUPPORTED_MAX	80	/* the buffers of some VMMs are small and of fixed size */
 
 /**
  * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant
@@ -257,7 +257,7 @@ static struct kvm_cpuid_entry2 *cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32
 	return i < 0 ? NULL : &t->entries[i];
 }
 
-/* Answer a CPUID leaf that has sub-leaves or is out of range. */
+/* Answer a CPUID leaf that cpuid_plain() does not find. */
 static noinline void cpuid_odd(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;
@@ -313,9 +313,9 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 }
 
 /*
- * Remove protection keys from the guest's CPUID if the VM cannot have them. KVM_GET_SUPPORTED_CPUID
- * describes a VM with TDP, which may have them, and userspace may pass its result to a VM without
- * TDP.
+ * Remove protection keys from the guest's CPUID if the VM cannot have them. Userspace may set the
+ * result of KVM_GET_SUPPORTED_CPUID in a VM without TDP, but the result describes a VM with TDP,
+ * which may have protection keys.
  */
 static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
 {
@@ -414,7 +414,7 @@ static struct okvm_cpuid_table *make_table(struct kvm_cpuid_entry2 *entries, int
 	return t;
 }
 
-/* ---- the digest ---- */
+/* ---- struct okvm_guest_feat, computed from the guest's CPUID ---- */
 
 static u32 guest_reg(struct okvm_vcpu *vcpu, u32 leaf, u32 sub, enum cpuid_reg reg)
 {
@@ -523,9 +523,9 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 	/*
-	 * CPUID is not set yet: the guest has no optional feature, and its addresses are as wide
-	 * as on a CPU whose CPUID does not report a width. But userspace may already set any CR4
-	 * bit that the host offers.
+	 * CPUID is not set yet: the guest has no optional feature, and its physical addresses are
+	 * as wide as on a CPU whose CPUID does not report a width. But userspace may already set
+	 * any CR4 bit that the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
 	f->cr4_reserved = vcpu->vm->host->cr4_reserved;

@@ -13,7 +13,7 @@
 
 #include "x86/cpuid/cpuid_table.h"
 
-/* Bits that the rules below use, with their SDM names. */
+/* Bits that the rules below use, with their names in the SDM or APM. */
 #define L1C_X2APIC	BIT(21)
 #define L7B_TSC_ADJUST	BIT(1)
 #define L7B_INVPCID	BIT(10)
@@ -47,7 +47,8 @@
 
 /*
  * The bits of a leaf that guests may have if the CPU has them. A leaf without a row in cpuid_masks
- * reads as zero. SDM "CPUID—CPU Identification" names the bits.
+ * reads as zero, except for bits that adjust() sets. For the names of the bits see SDM "CPUID—CPU
+ * Identification".
  */
 struct cpuid_mask {
 	u32 leaf, sub;
@@ -186,7 +187,7 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
 }
 
-/* Leaf 80000008H: AMD has a bit for each speculation control; guests on AMD read only these. */
+/* Leaf 80000008H: AMD's bits of speculation controls. Guests may test these instead of Intel's. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
@@ -370,7 +371,7 @@ static bool emit_leaf(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 	}
 }
 
-/* Emit all leaves of a class. EAX of its first leaf is the number of its last leaf. */
+/* Emit all leaves of the range that begins with @first. EAX of @first is the range's last leaf. */
 static bool emit_class(struct emitter *em, const struct cpuid_env *env, u32 first)
 {
 	struct kvm_cpuid_entry2 *e = emit(em, env, first, 0);
@@ -514,7 +515,7 @@ int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 	return -1;
 }
 
-/* Return the first leaf of the class of @leaf; EAX of that leaf is the class's highest leaf. */
+/* Return the first leaf of the range of @leaf; EAX of that leaf is the range's highest leaf. */
 static u32 class_of(u32 leaf)
 {
 	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
@@ -524,7 +525,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* @leaf is absent. Return the leaf that is read instead, or @leaf if the answer is zeros. */
+/* @leaf is absent. Return the leaf whose data the CPU returns instead, or @leaf if it is zeros. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);

@@ -31,7 +31,7 @@ enum cpuid_reg {
  * @gbpages: guests have 1 GiB pages even if the CPU has none: shadow tables split them
  * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control by Intel's or AMD's bit
  * @amd_ssbd: the kernel has found SSBD by AMD's bit
- * @ssb_no: the CPU has no speculative store bypass, even if CPUID does not say so
+ * @ssb_no: the CPU is not vulnerable to speculative store bypass, even if CPUID does not say so
  * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows even if CPUID lacks them
  */
 struct cpuid_env {
@@ -73,7 +73,7 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
  * struct cpuid_index - first entry of each leaf
  *
  * Each u16 is an index into the entry array plus one; 0 means no entry. @next chains the entries of
- * one leaf in the array's order.
+ * one leaf, and those of all leaves in @far, in the array's order.
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];
@@ -113,8 +113,8 @@ static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_inde
  * @r: EAX and ECX on input, all four registers on output
  * Return: index of the entry used, or -1 if the answer is zeros
  *
- * SDM "CPUID—CPU Identification": a leaf beyond the highest leaf of its class returns the data of
- * the highest basic leaf.
+ * SDM "CPUID—CPU Identification": a leaf beyond the highest leaf of its range returns the data of
+ * the highest basic leaf. With the vendor AMD or Hygon it returns zeros.
  */
 int cpuid_answer(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 		 u32 r[CPUID_NR_REGS]);

@@ -249,8 +249,8 @@ enum emul_rc emul_op_shift(struct emul_ctx *ctx)
 }
 
 /*
- * SHLD. A count above 16 is undefined for 16-bit operands. CPUs then shift a value of three words
- * (destination, source, destination), and so does okvm.
+ * SHLD. For 16-bit operands the result of a count above 16 is undefined. CPUs then shift a value of
+ * three words (destination, source, destination), and so does okvm.
  */
 static u64 double_left(u64 a, u64 b, unsigned int count, unsigned int bits, bool *cf)
 {
@@ -447,7 +447,7 @@ enum emul_rc emul_op_div(struct emul_ctx *ctx)
 
 /* --- bits --------------------------------------------------------------------------------- */
 
-/* BT with the bit number in a register: the memory operand is a bit string of any length. */
+/* BT with the bit number in a register: find the word of the bit string that contains the bit. */
 void emul_bt_locate(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -459,7 +459,7 @@ void emul_bt_locate(struct emul_ctx *ctx)
 	dst->ea = (dst->ea + (u64)(bit >> 3)) & emul_ad_mask(ctx);
 }
 
-/* BT, BTS, BTR, BTC. .arg: 0 to 3; plus 0x80 if a register has the bit number. */
+/* BT, BTS, BTR, BTC. .arg: 0 to 3; plus 0x80 if the bit number is in a register. */
 enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;

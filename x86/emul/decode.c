@@ -441,7 +441,7 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* On AMD CPUs LOCK MOV CR0 accesses CR8: outside 64-bit mode no REX.R can name CR8. */
+/* AMD: LOCK MOV with CR0 accesses CR8, because outside 64-bit mode no REX.R can name CR8. */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||

@@ -32,7 +32,7 @@
 enum emul_rc {
 	/** @EMUL_OK: success. After emul_exec() see ctx.out: EMUL_OUT_AGAIN leaves RIP unchanged */
 	EMUL_OK,
-	/** @EMUL_FAULT: ctx.exc has an exception; the instruction or iteration has no effect */
+	/** @EMUL_FAULT: ctx.exc is the exception; the instruction or iteration has no effect */
 	EMUL_FAULT,
 	/** @EMUL_IO: userspace must do the access; call emul_exec() again after that */
 	EMUL_IO,
@@ -144,7 +144,7 @@ enum emul_access {
 
 /**
  * enum emul_sysop - operations of emul_ops.system
- * @EMUL_SYS_HLT: does nothing, but may fail; EMUL_OUT_HALT follows
+ * @EMUL_SYS_HLT: do nothing, or fail; on success emul_exec() sets EMUL_OUT_HALT
  * @EMUL_SYS_INVLPG: arg = linear address (canonical)
  * @EMUL_SYS_INVPCID: arg = type, arg2 = linear address of the 16-byte descriptor
  * @EMUL_SYS_WBINVD: also for WBNOINVD
@@ -158,9 +158,9 @@ enum emul_access {
  * @EMUL_SYS_XGETBV: arg = ECX; the result goes to *out
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
- * @EMUL_SYS_SWITCH_NMI: IRET has completed: NMIs are unblocked
- * @EMUL_SYS_VMX_SVM: a VMX, SVM or SMX instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM
- *	in memory order (0xMMxx0f). Most ops return emul_fault(ctx, #UD)
+ * @EMUL_SYS_SWITCH_NMI: IRET has completed: unblock NMIs
+ * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM in
+ *	memory order (0xMMxx0f). A caller that emulates none of them raises #UD by emul_fault()
  */
 enum emul_sysop {
 	EMUL_SYS_HLT,
@@ -311,7 +311,10 @@ struct emul_ops {
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_msr: RDMSR; also IA32_EFER, and IA32_TSC for RDTSC. May return EMUL_IO */
+	/**
+	 * @get_msr: read @msr: for RDMSR, for RDTSC (IA32_TSC), and where the emulator needs an MSR
+	 *	itself, such as IA32_EFER. May return EMUL_IO
+	 */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
 	enum emul_rc (*set_msr)(struct emul_ctx *ctx, u32 msr, u64 val, enum emul_access acc);
@@ -330,7 +333,7 @@ struct emul_ops {
 	/**
 	 * @x87: execute an x87 instruction on the state @fx, which has no pending exception.
 	 *	@opcode: D8..DF. @modrm: the ModRM byte. Memory forms use @data, up to 16 bytes, in
-	 *	or out. The op changes nothing but @fx and @data
+	 *	or out. The op changes only @fx and @data
 	 */
 	enum emul_rc (*x87)(struct emul_ctx *ctx, struct emul_fx *fx, u8 opcode, u8 modrm,
 			    void *data);
@@ -370,7 +373,7 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  *	and @opsize_prefix
  * @vex_l: VEX.L: vectors of 256 bits
  * @vex_v: register that VEX.vvvv names; 0 if it names none
- * @seg: segment of the memory operand; before that is known the override or -1
+ * @seg: segment of the memory operand; until that is known, the segment override or -1
  * @has_modrm: there is a ModRM byte
  * @mod: ModRM.mod
  * @reg: ModRM.reg with REX.R
@@ -446,9 +449,9 @@ struct emul_exception {
 
 /**
  * struct emul_operand - operand of an instruction, private to emul_exec()
- * @kind: none, general register, memory, vector register, or a value
+ * @kind: none, general register, memory or a value (K_* in internal.h)
  * @bytes: size
- * @reg: number of the general, segment or control register
+ * @reg: number of the general register
  * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
  * @ea: offset within the segment
@@ -525,8 +528,8 @@ struct emul_task {
  * @next_rip: private: RIP to be committed
  * @flags: private: RFLAGS to be committed
  * @fx: private: x87 and SSE state that the instruction changes
- * @trap: private: a single-step trap follows; from TF before the instruction, but after SYSCALL
- *	from the new TF
+ * @trap: private: a single-step trap follows: TF was set before the instruction. SYSCALL and SYSRET
+ *	take the new TF instead
  */
 struct emul_ctx {
 	const struct emul_ops *ops;
@@ -561,7 +564,7 @@ struct emul_ctx {
 /**
  * enum emul_event - kind of an event to deliver (SDM "Interrupt and Exception Handling")
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
- * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with the given error code
+ * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with its error code if it has one
  * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
  * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
  * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL
@@ -597,7 +600,7 @@ void emul_set_mode(struct emul_ctx *ctx);
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
- * emul_decode_call() - Decode VMCALL, VMMCALL or SYSCALL, as emul_decode()
+ * emul_decode_call() - As emul_decode(), for VMCALL, VMMCALL and SYSCALL only
  * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
  * because hardware did not fetch them either when it raised #UD.
  */

@@ -58,7 +58,7 @@ static enum emul_rc kunit_write(struct emul_ctx *ctx, u64 la, const void *buf, u
 	return EMUL_OK;
 }
 
-/* The tested instructions call no ops but these. */
+/* The tested instructions call only these ops. */
 static const struct emul_ops kunit_ops = {
 	.fetch = kunit_fetch,
 	.read = kunit_read,

@@ -151,7 +151,7 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }
 
-/* Check an access to @len bytes at @seg:@ea, for writing if @write. *@la is the linear address. */
+/* Check an access to @len bytes at @seg:@ea, a write if @write. Result *@la: linear address. */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
 {
@@ -403,7 +403,7 @@ static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 	return EMUL_OK;
 }
 
-/* Store dst.val. With LOCK: only if the memory still holds the loaded value, else EMUL_RETRY. */
+/* Store @op's value. With LOCK: only if memory still holds the loaded value, else EMUL_RETRY. */
 enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op)
 {
 	enum emul_rc rc;

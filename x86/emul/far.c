@@ -45,7 +45,7 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 	return ok ? EMUL_OK : emul_gp0(ctx);
 }
 
-/* Check a code segment for any transfer: type, present, not both L and D. Gates and TSSs pass. */
+/* Check a code segment for any far transfer: type, not both L and D. Gates and TSSs pass. */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
 	enum emul_rc rc;
@@ -173,8 +173,8 @@ enum emul_rc emul_op_call_far(struct emul_ctx *ctx)
 }
 
 /*
- * Read the memory operand m16:16, m16:32 or m16:64. A device gets one access, unless the address
- * wraps between offset and selector.
+ * Read the memory operand m16:16, m16:32 or m16:64 by one access, because it may be a device's; by
+ * two accesses only if the address wraps between offset and selector.
  */
 enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset)
 {
@@ -271,7 +271,7 @@ static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 	}
 }
 
-/* Load SP with the width that SS selects: with a 16-bit stack the upper bits of RSP stay. */
+/* Load SP with the width that SS selects: a 16-bit stack does not change upper bits of RSP. */
 static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct emul_seg *ss,
 		   u64 sp)
 {

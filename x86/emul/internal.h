@@ -110,7 +110,7 @@ const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
 #define PAGE_BYTES	4096u
 
-/* emul_operand.kind */
+/* Values of emul_operand.kind. */
 enum { K_NONE, K_GPR, K_MEM, K_VAL, K_SREG };
 
 /* exec.c */
@@ -210,7 +210,7 @@ static inline u32 emul_desc_ar(const struct emul_desc *d)
 	return (d->raw >> 40) & 0xf0ff;
 }
 
-/* A selector's error code has its index and TI bit, without RPL. */
+/* An error code that names a selector contains the selector's index and TI bit, without RPL. */
 static inline u32 emul_sel_error(u16 sel)
 {
 	return sel & 0xfffc;

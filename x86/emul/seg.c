@@ -117,7 +117,7 @@ enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_
 	return rc;
 }
 
-/* Load a segment in real or VM86 mode: base from @sel; VM86 also has a fixed limit and rights. */
+/* Set a segment as real and VM86 mode do: base from @sel; in VM86 also a fixed limit and rights. */
 void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul_seg *seg)
 {
 	ctx->ops->get_seg(ctx, nr, seg);

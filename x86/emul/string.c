@@ -94,7 +94,7 @@ static void advance(struct emul_ctx *ctx, unsigned int reg, u64 delta)
  */
 typedef enum emul_rc (*string_fn)(struct emul_ctx *ctx, u64 max, u64 *done);
 
-/* CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
+/* Repeated CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
 static bool string_ends(const struct emul_ctx *ctx, bool compares)
 {
 	bool zf = ctx->flags & X86_EFLAGS_ZF;
@@ -311,7 +311,10 @@ static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 m
 	return max ? max : 1;
 }
 
-/* Compute the linear address of a batch of items. If it exceeds the segment, reduce *n to 1. */
+/*
+ * Compute the linear address of a batch, and its number of items in *n, at most @max. If the batch
+ * would exceed the segment, *n is 1.
+ */
 static enum emul_rc batch_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea,
 				 unsigned int bytes, bool write, u64 max, u64 *n, u64 *la)
 {
@@ -383,8 +386,8 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 
 /*
  * A repeated INS or OUTS checks I/O permission even if its counter is 0. If the counter is not 0,
- * the function of an iteration makes this check: an iteration that is replayed must repeat all
- * reads in the same order.
+ * ins_items() or outs_items() makes this check: an iteration that is executed again after an exit
+ * to userspace must make all reads again in the same order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -201,8 +201,8 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 }
 
 /*
- * With DR7.GD set, an access to a debug register raises #DB with DR6.BD instead (SDM "Debug Control
- * Register (DR7)").
+ * With DR7.GD set, MOV to or from a debug register raises #DB with DR6.BD and does nothing else
+ * (SDM "Debug Control Register (DR7)").
  */
 static enum emul_rc general_detect(struct emul_ctx *ctx)
 {

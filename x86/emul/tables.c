@@ -6,7 +6,7 @@
  */
 #include "internal.h"
 
-/* The eight arithmetic operations. .arg is their number, as in ModRM.reg. CMP only reads. */
+/* The six forms of arithmetic operation @n, as numbered in ModRM.reg. @lk: F_LOCK or F_NOWRITE */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
 	R(alu, RM, REG, M | (lk), .arg = (n)),				\

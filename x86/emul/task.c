@@ -3,8 +3,8 @@
  * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
  * First comes all that can fail in the old task: read and check the new TSS and its descriptor, and
- * probe all writes. Then comes the switch itself, including segment selectors, which cannot fail.
- * Last come the segment descriptors: a fault there is an exception of the new task.
+ * probe all writes. Then comes the switch itself, which cannot fail; it also loads the segment
+ * selectors. Last come the segment descriptors: a fault there is an exception of the new task.
  *
  * Upstream writes the old TSS in the format of the new one. okvm uses each TSS's own format.
  */
@@ -201,7 +201,6 @@ static enum emul_rc save_old(struct emul_ctx *ctx, struct task_state *ts)
 	struct emul_seg seg;
 	u32 flags = ctx->rflags, rip = ctx->rip;
 
-	/* The upper halves of the selector fields are reserved: write 0. */
 	if (task_returns(ts))
 		flags &= ~(u32)X86_EFLAGS_NT;
 	memcpy(to, &rip, f->width);
@@ -210,6 +209,7 @@ static enum emul_rc save_old(struct emul_ctx *ctx, struct task_state *ts)
 		memcpy(to, &ctx->gpr[nr], f->width);
 	for (nr = 0; nr < f->nr_sregs; nr++, to += f->width) {
 		ctx->ops->get_seg(ctx, nr, &seg);
+		/* The upper half of a 32-bit field is reserved: leave it 0. */
 		memcpy(to, &seg.sel, 2);
 	}
 	return task_copy(ctx, la, block, len, true);

@@ -2,7 +2,7 @@
 /*
  * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes the
  * form with VEX and the form without. With VEX the bits that are not written become zero; without
- * VEX the bits above 127 stay.
+ * VEX the bits above 127 do not change.
  */
 #include "internal.h"
 
@@ -224,7 +224,7 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD between registers: other bytes stay, or with VEX come from register VEX.vvvv. */
+/* MOVSS and MOVSD between registers. Other bytes do not change; with VEX they are VEX.vvvv's. */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;
@@ -403,7 +403,7 @@ enum emul_rc emul_op_maskmov(struct emul_ctx *ctx)
 	return rc ?: write_masked(ctx, &v, &mask, strip + 1, false);
 }
 
-/* One element of VMASKMOVxx. */
+/* Read or write one element for VMASKMOVxx; if @probe, only check that it can be written. */
 static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned int at,
 				   unsigned int size, bool store, bool probe)
 {

@@ -3,8 +3,9 @@
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
  * emul_ops.x87 does conversions and the register stack, on a copy of the state. So if a store is
- * replayed after an exit to userspace, the guest's register stack is as before the store. This file
- * reads and writes memory, and sets the guest's state from the copy when nothing can fail any more.
+ * executed again after an exit to userspace, the guest's register stack is still as before the
+ * store. This file reads and writes memory, and sets the guest's state from the copy when nothing
+ * can fail any more.
  */
 #include "internal.h"
 
@@ -27,16 +28,16 @@ static enum emul_rc x87_check(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Return the unmasked exceptions of @fx. */
+/* Return the unmasked exceptions that are pending in @fx's status word. */
 static unsigned int x87_unmasked(const struct emul_fx *fx)
 {
 	return fx->swd & ~fx->cwd & SW_EXCEPTIONS;
 }
 
 /*
- * Get the x87 state for an instruction that raises #MF for a pending exception. SW_ES is checked as
- * well: if a CPU loads a state with only ES set, the x87 instruction of emul_ops.x87 would raise
- * #MF in the kernel.
+ * Get the x87 state for an instruction that raises #MF for a pending exception. Also raise #MF if
+ * only ES is set in the status word: some CPUs keep ES when emul_ops.x87 loads this state, and then
+ * the x87 instruction that emul_ops.x87 executes would raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -183,7 +184,7 @@ enum emul_rc emul_op_fpu_reg(struct emul_ctx *ctx)
 
 /* --- the environment (SDM volume 1, "Saving the x87 FPU's State ...") --------------------- */
 
-/* Compute the full tag word, two bits each: 0 valid, 1 zero, 2 special, 3 empty. */
+/* Compute the full tag word, two bits per register: 0 valid, 1 zero, 2 special, 3 empty. */
 static u16 full_tags(const struct emul_fx *fx)
 {
 	unsigned int top = fx->swd >> 11 & 7, i, tag;
@@ -230,7 +231,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* The x87 environment of real and VM86 mode has linear pointers and opcode, no selectors. */
+/* In real and VM86 mode the x87 environment contains linear pointers and opcode, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);

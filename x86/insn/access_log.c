@@ -5,10 +5,12 @@
  * If userspace must do a read, KVM_RUN returns in the middle of an instruction. The next KVM_RUN
  * executes the instruction again from its start. The log then supplies what the instruction has
  * read and translated before, and tells which writes it has made: memory, page tables and devices
- * may have changed since then, but an instruction accesses them only once. (A repeated string
- * accesses them once in each iteration. A locked instruction whose exchange fails begins anew.)
+ * may have changed since then, but an instruction accesses them only once. (A REP string
+ * instruction accesses them once in each iteration. A locked instruction whose exchange fails
+ * begins anew.)
  * Writes to devices in userspace wait in a queue. When the instruction is done, with RIP after it,
- * userspace gets them: no instruction is executed again because of a write.
+ * userspace gets them. So an instruction is not executed again because of a write, unless the queue
+ * is full.
  *
  * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
  * writes, only the last one gets to userspace.
@@ -62,7 +64,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 {
 	struct emul_log_entry *entry;
 
-	/* A new iteration of a repeated string: forget the accesses of finished iterations. */
+	/* A new iteration of a REP string instruction: forget the accesses of finished ones. */
 	if (e->log_seq != e->ctx.seq) {
 		e->log_seq = e->ctx.seq;
 		e->tlb_from = 0;
@@ -261,7 +263,10 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
 	items = in ? okvm_log_data(e, entry) : data;
-	/* In a replay continue after the items that were accessed before. */
+	/*
+	 * If the instruction is executed again after an exit to userspace, skip the first
+	 * entry->done bytes: they have been transferred already.
+	 */
 	left = (len - entry->done) / size;
 	taken = log_port_bus(vcpu, port, size, left, items + entry->done, in);
 	if (taken && trace_kvm_pio_enabled())

@@ -58,7 +58,7 @@ static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void
  * Return: 0, or -EOPNOTSUPP if no in-kernel device is at @gpa
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/** okvm_mmio_trace() - Trace kvm_mmio; @type: TRACE_MMIO_*; @data: NULL if not yet known */
+/** okvm_mmio_trace() - Emit kvm_mmio; @type: TRACE_MMIO_*; @data: NULL if not yet known */
 void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len);
 /** okvm_mmio_ask() - Fill kvm_run for an access of 1..8 bytes to a device in userspace */
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,

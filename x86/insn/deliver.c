@@ -6,7 +6,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Length of the INT n, #BP or #OF instruction whose event is delivered; 0 for other events. */
+/* Length of the INT n, INT3 or INTO instruction whose event is delivered; 0 for other events. */
 static u8 injected_len(const struct okvm_events *ev)
 {
 	if (ev->exc.injected)
@@ -43,7 +43,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* A delivery that needs userspace cannot be completed: the event stays injected. */
+	/* A delivery that needs a device in userspace is impossible: keep the event injected. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);

@@ -15,9 +15,9 @@
 
 /*
  * Size of the log: it holds all memory and port accesses of one instruction or iteration. Extremes:
- * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses 26 fields of each TSS,
- * reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to six
- * accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
+ * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up to 26
+ * times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to
+ * six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
  * FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
@@ -120,14 +120,14 @@ struct emul_cached_mov {
  * @replayed: number of entries that the current execution has reached
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
- * @tlb_from: first entry whose translation is still valid, since the last change of CR3
+ * @tlb_from: first entry of @log that was made after the last change of CR3
  * @wait_len: bytes that userspace reads for the newest entry; 0: none
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
  * @posted: number of queued writes that userspace has got
  * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
  * @finished: the instruction is done, except for writes to userspace
- * @direct: userspace reads for the plain MOV in @mov
+ * @direct: userspace does the read of the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
@@ -140,7 +140,7 @@ struct emul_cached_mov {
  * @note: translation of the instruction's address, if known
  * @mov_cache: the last decoded MOVs
  * @mov_cache_next: the entry of @mov_cache to be replaced next
- * @read_for: the entry of @mov_cache for which userspace reads
+ * @read_for: the entry of @mov_cache whose read userspace does
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
  * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
@@ -183,7 +183,7 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Did a VM exit report a guest-physical address without memory? */
+/** okvm_emul_is_mmio() - Did a VM exit report an access that okvm cannot map? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
@@ -224,7 +224,7 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 	return raced;
 }
 
-/** okvm_emul_steps() - Does a debugger single-step instructions, or iterations of a string? */
+/** okvm_emul_steps() - Does a debugger single-step instructions (and REP's iterations)? */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {
 	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
@@ -238,7 +238,7 @@ int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
 
-/** okvm_emul_trace() - Trace kvm_emulate_insn */
+/** okvm_emul_trace() - Emit the tracepoint kvm_emulate_insn */
 void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
@@ -249,7 +249,7 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 int okvm_emul_finish(struct okvm_emulation *e);
 /** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - Exit to userspace, which must do a read or an MSR access. Return: outcome */
+/** okvm_emul_user() - Exit to userspace for a read, writes or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */

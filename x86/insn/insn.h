@@ -7,15 +7,20 @@
 
 /** enum okvm_emul_why - why an instruction is emulated; decides how a failure is handled */
 enum okvm_emul_why {
-	OKVM_EMUL_MMIO,		/* access to a guest-physical address without memory */
-	/* read of a guest-physical address without memory; write access was not checked */
+	/* access to an address without memory, or write to a page table that is shadowed */
+	OKVM_EMUL_MMIO,
+	/* read from an address without memory; write access was not checked */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
 	/* #UD: possibly an instruction of the other vendor, or the forced-emulation prefix */
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
-	OKVM_EMUL_NATIVE,	/* hardware could execute the instruction as well */
+	/*
+	 * not required: hardware can execute the instruction. If the emulator does not know it,
+	 * okvm enters the guest at the instruction
+	 */
+	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
 };
 
@@ -29,12 +34,12 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  * @may_write: the guest's page tables have been checked for write access; if false, the MOV may
  *	only read
  *
- * vm->srcu is held and IRQs are on. Return: false if another instruction is at RIP; nothing has
- * changed then
+ * vm->srcu is held and IRQs are on. Return: false if no such MOV is at RIP; nothing has changed
+ * then
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate an instruction that hardware could execute, too
+ * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
  *
  * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction;
  * nothing has changed then
@@ -58,7 +63,7 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected
  *
- * For guest state that hardware cannot run. vm->srcu is held and IRQs are on. Return: outcome
+ * Called if hardware cannot run the guest's state; vm->srcu held, IRQs on. Return: outcome
  */
 int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 /**
@@ -74,7 +79,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
 
-/** okvm_pio_trace() - Trace kvm_pio; @data has the first item at least */
+/** okvm_pio_trace() - Emit the tracepoint kvm_pio; @data contains at least the first item */
 void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bool in);
 
 /**

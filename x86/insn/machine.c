@@ -289,8 +289,8 @@ static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *en
 }
 
 /*
- * Must the items of a batch be accessed one by one? Decide this once: a replay must make the same
- * accesses.
+ * Must the items of a batch be accessed one by one? Decide this once: if the instruction is
+ * executed again, it must make the same accesses.
  */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)

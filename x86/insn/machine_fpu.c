@@ -113,9 +113,9 @@ refused:
 }
 
 /*
- * Is an x87 exception pending? x87 and MMX instructions raise it before they do anything. The guest
- * may have caused it, or userspace by KVM_SET_FPU. FWAIT raises it here, where the kernel can
- * handle it.
+ * Is an x87 exception pending, caused by the guest or by userspace (KVM_SET_FPU)? Waiting x87
+ * instructions and MMX instructions raise a pending exception before they do anything. The FWAIT
+ * below raises it here, where the kernel can handle it.
  */
 static bool x87_pending(void)
 {

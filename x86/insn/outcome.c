@@ -37,8 +37,8 @@ static void emul_store_regs(struct okvm_emulation *e)
 }
 
 /*
- * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags, the size and bytes of the instruction
- * if its bytes could be read (two u64 of data[]), and the VM exit information.
+ * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags; if the instruction's bytes could be
+ * read, two u64 of data[] with their number and the bytes; and the VM exit information.
  */
 static void emul_failure_exit(struct okvm_emulation *e)
 {
@@ -126,8 +126,9 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If a page table with shadow tables is at e->gpa, remove its write protection and let the CPU
- * execute the instruction. Return: false if that is impossible or was tried too often
+ * If e->gpa is in a page table of the guest that is shadowed, end the write protection of this page
+ * table and let the CPU execute the instruction. Return: false if that is impossible or was tried
+ * too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -230,7 +231,7 @@ static int emul_faulted(struct okvm_emulation *e)
 
 static bool emul_traps(const struct okvm_emulation *e)
 {
-	/* A repeated string traps after each iteration, both for a debugger and for the guest. */
+	/* A REP string instruction traps after each iteration, for a debugger and for the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
 	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
 		okvm_emul_steps(e));
@@ -260,7 +261,7 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The first iteration of a repeated string ends an interrupt shadow. */
+	/* The first iteration of a REP string instruction ends an interrupt shadow. */
 	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
@@ -281,7 +282,10 @@ int okvm_emul_user(struct okvm_emulation *e)
 	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
 	if (e->asked_msr)
 		return OKVM_USER;
-	/* Without a read, the queue of writes is full: userspace must do these writes first. */
+	/*
+	 * If the instruction waits for no data, it waits for queued writes: the queue is full, or
+	 * a read comes after these writes. Let userspace do them, one with each exit.
+	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);
 	okvm_io_begin(e->vcpu, okvm_emul_complete);

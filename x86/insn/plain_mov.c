@@ -3,11 +3,12 @@
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
  * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
  * of accesses (access_log.h) either: okvm_emul_direct_done() or cached_mov_complete() finishes a
- * MOV for which userspace has read, so that the MOV is not executed again.
+ * MOV for which userspace has read, so the MOV is not executed again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
- * cannot map. So this path is only for an address that must be the operand's: see direct_fits().
+ * and NPT cannot map. So this path is only for an address that must be the operand's: see
+ * direct_fits().
  */
 #include <linux/mm.h>
 
@@ -19,9 +20,9 @@
 #include "x86/insn/access_log.h"
 
 /*
- * Is @gpa the address of @mov's operand, and does the whole operand lie in one page? If the operand
- * crosses a page, the exit may have reported the second page: then the page offsets of @gpa and of
- * the linear address @la differ.
+ * Return true if @gpa is the address of @mov's operand, at linear address @la, and the operand lies
+ * in one page. If the operand crosses a page boundary, @gpa may be an address in the second page:
+ * then the page offsets of @gpa and @la differ.
  */
 static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
 {
@@ -58,10 +59,10 @@ static bool direct_can(struct okvm_emulation *e)
 
 	if (!okvm_emul_is_mmio(e) || e->gpa == OKVM_INVALID_GPA || !emul_as_mov(&e->ctx, &e->mov))
 		return false;
-	/* A load caused the exit, but another vCPU may have changed it into a store. */
+	/* The exit was for a load, but another vCPU may have changed the instruction to a store. */
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
-	/* No device: the VMM backs this address with memory that EPT cannot map. */
+	/* No device: the VMM backs this address with memory that EPT and NPT cannot map. */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
 	return emul_mov_linear(&e->ctx, &e->mov, &la) == EMUL_OK &&
@@ -185,7 +186,7 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* Like a fault, this VM exit has set RF; the end of the instruction clears RF. */
+	/* This VM exit, like a fault, may have set RF. The end of the instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);

@@ -39,7 +39,7 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
-	/* In user mode VMCALL, unlike VMMCALL, raises #GP and is not patched. */
+	/* As in upstream, VMCALL in user mode, unlike VMMCALL, raises #GP and is not patched. */
 	if (e->ctx.insn.modrm == MODRM_VMCALL && e->ctx.cpl) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;

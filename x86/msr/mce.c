@@ -71,8 +71,8 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Is @val legal for bank register @msr? CTL accepts all ones or zero. STATUS accepts only 0 from
- * the guest, unless HWCR.McStatusWrEn is set.
+ * Is @val legal for bank register @msr? CTL accepts 0 or all ones. From the guest, STATUS accepts
+ * only 0, unless HWCR.McStatusWrEn is set.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {
@@ -83,7 +83,7 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	}
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
-		/* Linux clears bit 0 or 10 of CTL on CPUs that report spurious errors. */
+		/* Accept bit 0 or 10 clear: Linux clears it on CPUs that report spurious errors. */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:
 		return host || !val || vcpu->arch->hwcr & BIT_ULL(18);
@@ -166,7 +166,10 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	struct okvm_mce *mce = &vcpu->arch->mce;
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
-	/* Ignore the error if MCG_CTL disables all banks or if CTL disables this bank. */
+	/*
+	 * Ignore the error unless MCG_CTL (if present) and the bank's MCi_CTL are all ones: any
+	 * other value counts as disabled.
+	 */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
 	if (mce->status & MCG_STATUS_MCIP || !(okvm_cr4(vcpu) & X86_CR4_MCE)) {

@@ -5,7 +5,7 @@
 
 #include "x86/x86.h"
 
-/** okvm_mce_create() - Set the banks' state before KVM_X86_SETUP_MCE */
+/** okvm_mce_create() - Set the state that the banks have until KVM_X86_SETUP_MCE */
 void okvm_mce_create(struct okvm_vcpu *vcpu);
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);

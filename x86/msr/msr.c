@@ -31,9 +31,9 @@ static bool ignore_msrs;
 module_param(ignore_msrs, bool, 0644);
 MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored (default N)");
 
-#define MAX_IO_MSRS	256	/* maximum of one KVM_GET_MSRS or KVM_SET_MSRS */
+#define MAX_IO_MSRS	256	/* one KVM_GET_MSRS or KVM_SET_MSRS takes fewer than this */
 
-/* Bits of IA32_ARCH_CAPABILITIES for which okvm need do nothing, or does what is needed. */
+/* The host's bits that guests may see: okvm need do nothing for them, or does what is needed. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -52,8 +52,8 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * PSCHANGE_MC_NO: a hypervisor needs to split huge pages for its guests, but okvm's guests
-	 * have no guests. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D itself before VM entries.
+	 * PSCHANGE_MC_NO: without it a hypervisor splits huge pages for its guests, but okvm's
+	 * guests have no guests. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D itself before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -163,7 +163,7 @@ static u64 *field(struct okvm_vcpu *vcpu, enum msr_id id)
 
 /* ---- reading ---- */
 
-/* Read an MSR whose current value may be in hardware. */
+/* Read an MSR whose current value the backend may hold. */
 static u64 read_held(struct okvm_vcpu *vcpu, const struct msr_row *row, u32 msr)
 {
 	u64 val;
@@ -517,7 +517,7 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 	return true;
 }
 
-/* An access has failed: exit to userspace if it wants such failures, otherwise queue #GP. */
+/* An access has failed: exit to userspace if the VMM has asked for that, else queue #GP. */
 static int msr_failed(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
 		      unsigned int insn_len)
 {
@@ -573,7 +573,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* The guest may have skipped an EOI, which okvm_apic_pv_eoi_exit() carries out. */
+		/* With PV EOI, okvm_apic_pv_eoi_exit() must first do a skipped EOI of the guest. */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);
@@ -680,7 +680,7 @@ static u32 list_msrs(u32 *out)
 	return n;
 }
 
-/* Write the count even if the list does not fit: userspace sizes its buffer by it. */
+/* Write nmsrs even if the list does not fit: by it userspace sizes its buffer. */
 static long copy_msr_list(struct kvm_msr_list __user *user, const u32 *list, u32 n)
 {
 	u32 room;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The MSRs of a vCPU. Accesses of guest and userspace pass the same checks. */
+/* The MSRs of a vCPU. Guest and userspace (@host) access them by the same functions. */
 #ifndef OKVM_X86_MSR_MSR_H
 #define OKVM_X86_MSR_MSR_H
 
@@ -23,7 +23,7 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
- * okvm_msr_ask_user() - Exit to userspace if it wants MSR accesses that fail with @result
+ * okvm_msr_ask_user() - Exit to userspace if the VMM has asked for accesses that fail with @result
  * @insn_len: length of the instruction in bytes
  * Return: true: kvm_run is filled, and the next KVM_RUN completes the instruction. False: the
  * caller must raise #GP
@@ -32,7 +32,8 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 		       unsigned int insn_len);
 /**
  * okvm_rdmsr_fast() - Read @msr with IRQs off
- * Return: false if the read could sleep, or if userspace has set an MSR filter
+ * Return: false if okvm_emulate_msr() must do the read: this function knows only MSRs whose reads
+ * do not sleep, and does not apply userspace's MSR filter
  */
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* KVM_X86_SET_MSR_FILTER */
+/* The filter by which userspace denies the guest accesses to MSRs (KVM_X86_SET_MSR_FILTER). */
 #ifndef OKVM_X86_MSR_MSR_FILTER_H
 #define OKVM_X86_MSR_MSR_FILTER_H
 

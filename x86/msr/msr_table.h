@@ -55,7 +55,7 @@ enum msr_id {
 
 /** enum msr_flag - which accesses a row allows */
 enum msr_flag {
-	MSR_F_LIST	= 1 << 0,	/* KVM_GET_MSR_INDEX_LIST names it */
+	MSR_F_LIST	= 1 << 0,	/* KVM_GET_MSR_INDEX_LIST lists it */
 	MSR_F_NO_READ	= 1 << 1,	/* reads fail as for unknown MSRs */
 	MSR_F_NO_WRITE	= 1 << 2,	/* writes fail as for unknown MSRs */
 	MSR_F_HOST_WRITE = 1 << 3,	/* guest's writes raise #GP, userspace's succeed */

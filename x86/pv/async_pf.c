@@ -6,9 +6,9 @@
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
  * waits for the page. When the page is present, okvm writes the token to a record in guest memory
- * and raises an interrupt. In kernel mode, where the guest cannot take such a #PF, the vCPU halts
- * until the page is present; interrupts end this halt. If the guest has interrupts off, or has not
- * enabled the service, the fault is handled synchronously.
+ * and raises an interrupt. In kernel mode, where most guests do not accept such a #PF, the vCPU
+ * halts until the page is present; interrupts end this halt. If the guest has interrupts off, or
+ * has not enabled the service, the fault is handled synchronously.
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
  * destroyed. That wait has no limit: userspace may never resolve a userfaultfd fault. okvm does not
@@ -65,7 +65,7 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
  * @data: the record in guest memory
  * @nr: number of items on both lists
- * @last_gfn: gfn of the last item taken from @ready; if it is absent again, the fault is
+ * @last_gfn: gfn of the last item taken from @ready; if this page is absent again, the fault is
  *	synchronous
  * @next: number of the last token
  * @wake_all: announce APF_ALL next: tasks may wait for tokens that another host has issued
@@ -306,7 +306,7 @@ static void apf_work_fn(struct work_struct *work)
 	struct mm_struct *mm = w->mm;
 	bool taken;
 
-	/* An error is ignored: the guest repeats the access, which then fails synchronously. */
+	/* Ignore an error: the guest repeats the access, and then gets the error synchronously. */
 	okvm_fault_in_remote(mm, w->hva, w->write);
 	trace_kvm_async_pf_completed(w->hva, w->gfn << PAGE_SHIFT);
 	spin_lock(&apf->lock);
@@ -318,8 +318,8 @@ static void apf_work_fn(struct work_struct *work)
 	apf_queue_leave(queue);
 	apf_queue_put(queue);
 	/*
-	 * The module cannot go before this function returns: apf_queue_reap() waits for that, and
-	 * okvm_apf_exit() waits for apf_queue_reap().
+	 * The module cannot be unloaded before this function returns: apf_queue_reap() waits until
+	 * the function has returned, and okvm_apf_exit() waits for apf_queue_reap().
 	 */
 	module_put(THIS_MODULE);
 }

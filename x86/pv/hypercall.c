@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM's hypercalls: the number is in RAX, arguments are in RBX, RCX, RDX and RSI; the result goes
- * to RAX. A fast exit can answer those hypercalls that neither sleep nor yield.
+ * to RAX. A fast exit, with IRQs off, answers hypercalls that neither sleep, yield nor exit to
+ * userspace.
  */
 #include <asm/tsc.h>
 

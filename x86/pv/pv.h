@@ -20,7 +20,7 @@ int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 /** okvm_hypercall() - Handle VMCALL or VMMCALL. Return: outcome */
 int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
 /**
- * okvm_hypercall_fast() - Answer KICK_CPU, SEND_IPI or an unknown number, IRQs off
+ * okvm_hypercall_fast() - Answer a hypercall (such as KICK_CPU or SEND_IPI) with IRQs off
  * Return: false if the hypercall needs IRQs on
  */
 bool okvm_hypercall_fast(struct okvm_vcpu *vcpu);

@@ -191,7 +191,7 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 	return mul_u64_u32_shr(cycles, s.mul, 32);
 }
 
-/* Copy the base consistently. Return: true if it is the master clock, common to all vCPUs */
+/* Get a consistent base. Return: true if it is the master clock, which all vCPUs share */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
 	struct okvm_arch_vm *avm = vm->arch;

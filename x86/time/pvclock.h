@@ -21,7 +21,8 @@ bool okvm_clock_pair(u64 *tsc, u64 *realtime_ns);
 void okvm_clock_vm_create(struct okvm_vm *vm);
 void okvm_clock_vm_destroy(struct okvm_vm *vm);
 /**
- * okvm_masterclock_update() - Take a new base of kvmclock and ask all vCPUs to write it
+ * okvm_masterclock_update() - Take a new pair of TSC and time as kvmclock's base, and ask all vCPUs
+ * to write their records anew
  *
  * Does not sleep.
  */

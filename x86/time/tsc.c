@@ -18,19 +18,19 @@
 #include "core/compat.h"
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
+#include "x86/time/tsc_ratio.h"
 
-#define RATIO_BITS	48		/* fraction bits of VMX's TSC multiplier */
-#define RATIO_ONE	BIT_ULL(RATIO_BITS)
+#define RATIO_ONE	BIT_ULL(OKVM_TSC_RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
- * The host TSC of a deadline that does not fit in 64 bits. NEVER is not U64_MAX, because U64_MAX is
+ * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX, because that is
  * OKVM_NO_DEADLINE, with which the backend would disarm the timer.
  */
 #define NEVER		(U64_MAX - 1)
 
 u64 okvm_tsc_scale(u64 tsc, u64 ratio)
 {
-	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, RATIO_BITS);
+	return ratio == RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, OKVM_TSC_RATIO_BITS);
 }
 
 u64 okvm_arch_guest_tsc(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -47,7 +47,7 @@ u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
 
 	if (guest_tsc <= guest_now)
 		return now;
-	/* The division instruction faults if its quotient does not fit in 64 bits. */
+	/* Do not divide if the quotient does not fit in 64 bits: the instruction would fault. */
 	if (ratio != RATIO_ONE)
 		delta = delta >> 16 >= ratio ? NEVER : mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
 	return delta < NEVER - now ? now + delta : NEVER;
@@ -80,7 +80,7 @@ static u64 ns_to_guest_cycles(const struct okvm_vcpu *vcpu, u64 ns)
 	u32 rest;
 	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
 
-	/* Split @ns into ms and rest: the division faults if its quotient has more than 64 bits. */
+	/* Split @ns into ms and rest, so that no product or quotient has more than 64 bits. */
 	return ms * vcpu->arch->tsc_khz + (u64)rest * vcpu->arch->tsc_khz / NSEC_PER_MSEC;
 }
 
@@ -111,9 +111,9 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 }
 
 /*
- * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? 0, which a new vCPU
- * starts with, always does. The first value that userspace writes does not: the other vCPUs still
- * have the TSCs of their creation.
+ * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? Only if the vCPU
+ * has the frequency of the last write. Then 0, with which a new vCPU starts, always does. The first
+ * other value from userspace does not: the other vCPUs still have the TSCs of their creation.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -133,7 +133,7 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 
 /*
  * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. A write
- * that means a synchronous TSC gets the offset of the current generation.
+ * that asks for a synchronous TSC (means_sync()) gets the offset of the current generation.
  */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
@@ -264,6 +264,8 @@ static bool within_tolerance(u32 khz)
 /* Compute *@ratio for @khz. Return: 0, or -EINVAL if this CPU cannot scale to @khz */
 static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 {
+	const struct okvm_cpu_ops *cpu = vm->backend->cpu;
+
 	*ratio = RATIO_ONE;
 	if (!khz || !tsc_khz)
 		return -EINVAL;
@@ -271,10 +273,7 @@ static int choose_ratio(const struct okvm_vm *vm, u32 khz, u64 *ratio)
 		return 0;
 	if (!(vm->caps & OKVM_HW_TSC_SCALING))
 		return -EINVAL;
-	/* The integer part of the ratio has 16 bits. */
-	if (khz / tsc_khz >= 0xffff)
-		return -EINVAL;
-	*ratio = mul_u64_u32_div(RATIO_ONE, khz, tsc_khz);
+	*ratio = okvm_tsc_ratio(khz, tsc_khz, cpu->tsc_int_bits, cpu->tsc_frac_bits);
 	return *ratio ? 0 : -EINVAL;
 }
 
@@ -360,7 +359,7 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 		rearm_timer(vcpu);
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 	}
-	/* Without a common base a vCPU's kvmclock depends on the CPU that it runs on. */
+	/* Without a common base, write the vCPU's kvmclock record anew, from the new CPU's TSC. */
 	if (!READ_ONCE(vcpu->vm->arch->use_master_clock))
 		okvm_request(OKVM_REQ_CLOCK, vcpu);
 }
@@ -444,12 +443,14 @@ static s64 tsc_show_offset(struct okvm_vcpu *vcpu)
 
 static s64 tsc_show_ratio(struct okvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->arch->tsc_ratio);
+	unsigned int frac_bits = vcpu->vm->backend->cpu->tsc_frac_bits;
+
+	return READ_ONCE(vcpu->arch->tsc_ratio) >> (OKVM_TSC_RATIO_BITS - frac_bits);
 }
 
 static s64 tsc_show_ratio_bits(struct okvm_vcpu *vcpu)
 {
-	return RATIO_BITS;
+	return vcpu->vm->backend->cpu->tsc_frac_bits;
 }
 
 const struct okvm_vcpu_file okvm_arch_vcpu_files[] = {

@@ -6,7 +6,7 @@
 #include "x86/x86.h"
 
 /**
- * okvm_sync_regs_load() - At KVM_RUN's begin set the state that kvm_dirty_regs names
+ * okvm_sync_regs_load() - When KVM_RUN begins, set the state that kvm_dirty_regs names
  *
  * The vCPU is loaded and vm->srcu held. Return: 0, or -EINVAL for unknown bits or illegal registers
  */
@@ -17,7 +17,7 @@ void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
 /** okvm_user_visible_irq() - Return the vector that userspace sees as injected, or -1 */
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu);
 void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
-/** okvm_set_vcpu_events() - Set @events, normalizing it in place. Return: 0 or -EINVAL */
+/** okvm_set_vcpu_events() - Set @events; clears meaningless fields in it. Return: 0 or -EINVAL */
 int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
 
 extern const struct okvm_ioctl okvm_state_regs_ioctls[], okvm_state_events_ioctls[];

@@ -24,7 +24,7 @@ int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 	if (ev->irq.injected && !ev->irq.soft)
 		return ev->irq.vector;
 	/*
-	 * Without in-kernel irqchip, userspace's PIC has acknowledged KVM_INTERRUPT's vector
+	 * Without in-kernel irqchip, the VMM's PIC has acknowledged KVM_INTERRUPT's vector
 	 * already: it counts as injected.
 	 */
 	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))

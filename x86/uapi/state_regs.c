@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM_GET/SET_REGS, KVM_GET/SET_SREGS, SREGS2 and KVM_TRANSLATE, and the copies of registers in
- * kvm_run. Each setter checks all values before it changes any.
+ * kvm_run. Each setter refuses illegal values before it changes any register.
  */
 #include <linux/bitmap.h>
 #include <linux/build_bug.h>

@@ -115,15 +115,21 @@ static unsigned long hsave;
 module_param(hsave, ulong, 0444);
 MODULE_PARM_DESC(hsave, "physical address that VM_HSAVE_PA holds, as of a hypervisor before");
 
-static void set_hsave(void *unused)
+static unsigned long ratio;
+module_param(ratio, ulong, 0444);
+MODULE_PARM_DESC(ratio, "TSC ratio of SVM, as of a hypervisor before");
+
+static void set_msrs(void *unused)
 {
-	wrmsrl_safe(MSR_VM_HSAVE_PA, hsave);
+	if (hsave)
+		wrmsrl_safe(MSR_VM_HSAVE_PA, hsave);
+	if (ratio)
+		wrmsrl_safe(MSR_AMD64_TSC_RATIO, ratio);
 }
 
 static int __init hoststate_init(void)
 {
-	if (hsave)
-		on_each_cpu(set_hsave, NULL, 1);
+	on_each_cpu(set_msrs, NULL, 1);
 	return misc_register(&hoststate_device);
 }
 module_init(hoststate_init);

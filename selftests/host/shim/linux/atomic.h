@@ -20,6 +20,10 @@ typedef struct {
 
 #define atomic64_read(v) __atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
 #define atomic64_set(v, n) __atomic_store_n(&(v)->counter, n, __ATOMIC_RELAXED)
+#define atomic64_inc(v) atomic64_add(1, v)
+#define atomic64_or(n, v) ((void)__atomic_fetch_or(&(v)->counter, n, __ATOMIC_RELAXED))
+#define atomic64_andnot(n, v) ((void)__atomic_fetch_and(&(v)->counter, ~(n), __ATOMIC_RELAXED))
+#define atomic64_xchg(v, n) __atomic_exchange_n(&(v)->counter, n, __ATOMIC_SEQ_CST)
 #define atomic64_add(n, v) ((void)__atomic_fetch_add(&(v)->counter, n, __ATOMIC_RELAXED))
 
 #endif

@@ -11,7 +11,7 @@
 
 #define GFP_KERNEL_ACCOUNT	0
 #define GFP_KERNEL		0
-#define GFP_NOWAIT		0
+#define GFP_NOWAIT		1
 #define __GFP_ACCOUNT		0
 #define __GFP_NOWARN		0
 #define __GFP_NOFAIL		0

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The MSRs of the host's performance counters, which the CPU must not use in the guest: a counter
+ * that the host's perf does not want to count guests, and PEBS (processor event-based sampling),
+ * which writes its records to a linear address of the host. VM entries and VM exits switch these
+ * MSRs by lists in memory (SDM "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs").
+ */
+#ifndef OKVM_VMX_PERF_H
+#define OKVM_VMX_PERF_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+#include <asm/msr-index.h>
+#include <asm/perf_event.h>
+#include <asm/vmx.h>
+
+/*
+ * Length of a list. The kernel asks for GLOBAL_CTRL and PEBS_ENABLE; on CPUs without GLOBAL_CTRL it
+ * asks for each counter instead.
+ */
+#define VMX_PERF_MSRS	8
+
+/**
+ * struct vmx_perf - the lists of one vCPU
+ * @entry, @exit: what VM entries load for the guest, and VM exits for the host
+ * @nr_entry, @nr_exit: number of valid members of the lists
+ * @set_entry, @set_exit: @nr_entry and @nr_exit as the VMCS has them
+ * @pebs: the host's IA32_PEBS_ENABLE, which must be 0 before VM entries; 0: nothing to do
+ */
+struct vmx_perf {
+	struct vmx_msr_entry entry[VMX_PERF_MSRS];
+	struct vmx_msr_entry exit[VMX_PERF_MSRS];
+	u32 nr_entry, nr_exit;
+	u32 set_entry, set_exit;
+	u64 pebs;
+};
+
+static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_switch_msr *msr)
+{
+	p->entry[p->nr_entry++] = (struct vmx_msr_entry){ .index = msr->msr, .value = msr->guest };
+	/*
+	 * The CPU may write a PEBS record some time after PEBS has been switched off. Therefore the
+	 * caller switches it off before the first VM entry, and VM exits do not switch it on again.
+	 * A VM entry still switches PEBS off, because an NMI of the host may have changed the MSR.
+	 */
+	if (msr->msr == MSR_IA32_PEBS_ENABLE)
+		p->pebs = msr->host;
+	else
+		p->exit[p->nr_exit++] =
+			(struct vmx_msr_entry){ .index = msr->msr, .value = msr->host };
+}
+
+/**
+ * vmx_perf_make() - Compute the lists
+ * @msrs: the values that perf_guest_get_msrs() wants in the host and in the guest
+ * @nr: number of @msrs
+ */
+static inline void vmx_perf_make(struct vmx_perf *p, const struct perf_guest_switch_msr *msrs,
+				 int nr)
+{
+	p->nr_entry = 0;
+	p->nr_exit = 0;
+	p->pebs = 0;
+	for (int i = 0; i < nr && p->nr_entry < VMX_PERF_MSRS; i++) {
+		if (unlikely(msrs[i].host != msrs[i].guest))
+			vmx_perf_switch(p, &msrs[i]);
+	}
+}
+
+#endif /* OKVM_VMX_PERF_H */

@@ -301,6 +301,16 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 #endif
 }
 
+/*
+ * With this flag get_user_pages() makes a page accessible that the kernel has made inaccessible to
+ * find out which CPU uses it. Before Linux 6.6 get_user_pages() always does that.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
+#else
+#define OKVM_FOLL_NUMA	0
+#endif
+
 /**
  * okvm_get_user_page() - get a page of this process; any signal ends the wait for the page
  * @gup: FOLL_HWPOISON, FOLL_WRITE

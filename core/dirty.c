@@ -191,15 +191,19 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	return any;
 }
 
-static bool clear_range_ok(const struct okvm_memslot *slot,
-			   const struct kvm_clear_dirty_log *log)
+/* Return why the range is illegal, or NULL. */
+static const char *clear_range_fault(const struct okvm_memslot *slot,
+				     const struct kvm_clear_dirty_log *log)
 {
 	u64 left;
 
 	if (log->first_page > slot->npages)
-		return false;
+		return "KVM_CLEAR_DIRTY_LOG: first_page is beyond the slot";
 	left = slot->npages - log->first_page;
-	return log->num_pages == left || (log->num_pages < left && !(log->num_pages & 63));
+	if (log->num_pages > left)
+		return "KVM_CLEAR_DIRTY_LOG: the pages end beyond the slot";
+	return log->num_pages == left || !(log->num_pages & 63) ? NULL :
+	       "KVM_CLEAR_DIRTY_LOG: num_pages is not a multiple of 64, nor to the slot's end";
 }
 
 static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_log *log,
@@ -211,12 +215,14 @@ static int dirty_clear_locked(struct okvm_vm *vm, const struct kvm_clear_dirty_l
 	unsigned long words = dirty_words(log->num_pages);
 	unsigned long first, n;
 	bool flush = false;
+	const char *fault;
 	int ret = 0;
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
-	if (!clear_range_ok(slot, log))
-		return okvm_refuse(vm, "clear dirty log: pages outside, or no multiple of 64");
+	fault = clear_range_fault(slot, log);
+	if (fault)
+		return okvm_refuse(vm, fault);
 	for (first = 0; first < words && !ret; first += n) {
 		n = min_t(unsigned long, words - first, DIRTY_CHUNK);
 		if (copy_from_user(page, from + first, n * sizeof(long)))

@@ -31,7 +31,7 @@ void okvm_error_set(struct okvm_error_box *box, const struct okvm_error *error)
 	spin_unlock(&box->lock);
 }
 
-static int error_refuse(struct okvm_error_box *box, int err, const char *why)
+int okvm_error_refuse(struct okvm_error_box *box, int err, const char *why)
 {
 	spin_lock(&box->lock);
 	box->error.kind = OKVM_ERROR_ARGUMENT;
@@ -42,19 +42,4 @@ static int error_refuse(struct okvm_error_box *box, int err, const char *why)
 	strscpy_pad(box->error.text, why, sizeof(box->error.text));
 	spin_unlock(&box->lock);
 	return -err;
-}
-
-int okvm_refuse(struct okvm_vm *vm, const char *why)
-{
-	return error_refuse(&vm->error, EINVAL, why);
-}
-
-int okvm_refuse_exists(struct okvm_vm *vm, const char *why)
-{
-	return error_refuse(&vm->error, EEXIST, why);
-}
-
-int okvm_refuse_vcpu(struct okvm_vcpu *vcpu, const char *why)
-{
-	return error_refuse(&vcpu->error, EINVAL, why);
 }

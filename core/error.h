@@ -7,14 +7,12 @@
 #define OKVM_CORE_ERROR_H
 
 #include <linux/compiler.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "uapi/okvm.h"
-
-struct okvm_vcpu;
-struct okvm_vm;
 
 /** struct okvm_error_box - the last failure. @lock is a leaf: no other lock is taken inside it. */
 struct okvm_error_box {
@@ -74,16 +72,16 @@ static inline void okvm_error_add_rule(struct okvm_error *error,
 }
 
 /**
- * okvm_refuse() - store why an ioctl of a VM fd refuses its argument
+ * okvm_error_refuse() - store why an ioctl refuses its argument
+ * @err: errno of the ioctl, positive
  * @why: the reason, for OKVM_GET_ERROR
- * Return: -EINVAL
+ * Return: -@err
  */
-int okvm_refuse(struct okvm_vm *vm, const char *why);
+int okvm_error_refuse(struct okvm_error_box *box, int err, const char *why);
 
-/** okvm_refuse_exists() - like okvm_refuse(), but return -EEXIST: the object exists already */
-int okvm_refuse_exists(struct okvm_vm *vm, const char *why);
-
-/** okvm_refuse_vcpu() - okvm_refuse() for ioctls of a vCPU fd. Return: -EINVAL */
-int okvm_refuse_vcpu(struct okvm_vcpu *vcpu, const char *why);
+/* For ioctls of a VM fd, and of a vCPU fd. */
+#define okvm_refuse(vm, why)		okvm_error_refuse(&(vm)->error, EINVAL, why)
+#define okvm_refuse_exists(vm, why)	okvm_error_refuse(&(vm)->error, EEXIST, why)
+#define okvm_refuse_vcpu(vcpu, why)	okvm_error_refuse(&(vcpu)->error, EINVAL, why)
 
 #endif /* OKVM_CORE_ERROR_H */

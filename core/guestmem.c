@@ -18,6 +18,7 @@
 #include "core/compat.h"
 #include "core/guestmem.h"
 #include "core/memslot.h"
+#include "core/vcpu.h"
 
 /* enum gm_op - what gm_range() does to each page of guest memory */
 enum gm_op { GM_READ, GM_WRITE };
@@ -179,6 +180,33 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write)
 	struct okvm_memslot *slot = okvm_slot_find(vm, gpa >> PAGE_SHIFT);
 
 	return slot && (!write || gm_writable(slot));
+}
+
+int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int tries)
+{
+	unsigned int gup = FOLL_HWPOISON | (write ? FOLL_WRITE : 0);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	struct okvm_memslot *slot = okvm_slot_find(vcpu->vm, gfn);
+	struct page *page;
+	hva_t hva;
+	long n;
+
+	if (!slot || tries >= OKVM_GUEST_TRIES)
+		return 1;
+	hva = okvm_slot_hva(slot, gfn);
+	/* A pending kick or signal shall not prevent an access for which nobody has to wait. */
+	n = get_user_pages_unlocked(hva, 1, &page, gup | OKVM_FOLL_NUMA | FOLL_NOWAIT);
+	if (!n || n == -EAGAIN) {
+		if (!okvm_vcpu_wait_begin(vcpu))
+			return -EINTR;
+		n = okvm_get_user_page(hva, gup | OKVM_FOLL_NUMA, &page);
+		okvm_vcpu_wait_end(vcpu);
+	}
+	if (n == 1) {
+		put_page(page);
+		return 0;
+	}
+	return n == -EINTR || n == -ERESTARTSYS ? -EINTR : 1;
 }
 
 /* Return the host address of @len bytes to exchange, or an errno; set *@slot to their slot. */

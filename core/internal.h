@@ -92,8 +92,6 @@ long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 /** okvm_vcpu_stop_waiting() - on OKVM_REQ_LEAVE, end a wait that okvm_vcpu_wait_begin() began */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
-/** okvm_run_interrupted() - fill in kvm_run for a KVM_RUN that fails with EINTR. Return: -EINTR */
-int okvm_run_interrupted(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - set up and tear down vcpu.c with the module */
 void okvm_vcpu_init(void);

@@ -242,7 +242,7 @@ static bool iobus_covers(const struct iobus_range *range, gpa_t addr, int len)
 	return addr >= range->start && addr + len - 1 <= range->last;
 }
 
-bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr)
+bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, bool any_len)
 {
 	struct okvm_iobus *bus = srcu_dereference(vcpu->vm->bus[nr], &vcpu->vm->srcu);
 	unsigned int i;
@@ -251,7 +251,8 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr)
 		return false;
 	for (i = iobus_first(bus, &vcpu->bus_hint[nr], addr);
 	     i < bus->count && bus->range[i].start <= addr; i++) {
-		if (READ_ONCE(bus->range[i].dev) && addr <= bus->range[i].last)
+		if (READ_ONCE(bus->range[i].dev) && addr <= bus->range[i].last &&
+		    (bus->range[i].any_len || !any_len))
 			return true;
 	}
 	return false;

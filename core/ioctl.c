@@ -161,13 +161,21 @@ out:
 	return ret;
 }
 
+/* Not for the device's fd, which has no OKVM_GET_ERROR. */
+static long ioctl_refuse(const struct ioctl_target *to, const char *why)
+{
+	if (to->vcpu)
+		return okvm_refuse_vcpu(to->vcpu, why);
+	return to->vm ? okvm_refuse(to->vm, why) : -EINVAL;
+}
+
 static long ioctl_dispatch(const struct okvm_ioctl *row, const struct ioctl_target *to,
 			   unsigned long num)
 {
 	union okvm_ioctl_arg arg;
 
 	if (row->flags & OKVM_IOC_NOARG && num)
-		return -EINVAL;
+		return ioctl_refuse(to, "the argument of this ioctl is not 0");
 	if (row->flags & (OKVM_IOC_SCALAR | OKVM_IOC_NOARG)) {
 		arg.num = num;
 		return ioctl_call(row, to, arg);
@@ -299,7 +307,7 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
 	if (!row)
-		return -EINVAL;
+		return ioctl_refuse(&to, "no ioctl of a vCPU");
 	if (row->flags & OKVM_IOC_NOLOCK)
 		return ioctl_dispatch_srcu(row, &to, num);
 	return ioctl_vcpu_locked(row, &to, num);
@@ -316,7 +324,7 @@ long okvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 	if (vcpu->vm->mm != current->mm)
 		return -EIO;
 	if (num)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_RUN: the argument is not 0");
 	ret = ioctl_vcpu_run(file, vcpu, false, &held);
 	if (unlikely(ret == OKVM_RUN_PAUSED))
 		ret = ioctl_vcpu_run_paused(file, vcpu, &held);

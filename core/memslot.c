@@ -398,8 +398,12 @@ static const char *region_fault(const struct kvm_userspace_memory_region *region
 
 	if (region->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
 		return "memory region: unknown flags";
-	if ((region->memory_size | region->guest_phys_addr | region->userspace_addr) & ~PAGE_MASK)
-		return "memory region: size or an address is not a multiple of 4096";
+	if (region->memory_size & ~PAGE_MASK)
+		return "memory region: memory_size is not a multiple of 4096";
+	if (region->guest_phys_addr & ~PAGE_MASK)
+		return "memory region: guest_phys_addr is not a multiple of 4096";
+	if (region->userspace_addr & ~PAGE_MASK)
+		return "memory region: userspace_addr is not a multiple of 4096";
 	if (region->userspace_addr != untagged_addr(region->userspace_addr) ||
 	    !access_ok((void __user *)(unsigned long)region->userspace_addr, region->memory_size))
 		return "memory region: userspace_addr and size are not an address of userspace";
@@ -488,6 +492,8 @@ static int region_set_locked(struct okvm_vm *vm, const struct kvm_userspace_memo
 		ret = okvm_refuse_exists(vm, "memory region: overlaps another slot");
 	else
 		ret = slot_apply(vm, old, new, change);
+	if (ret == -EINVAL)
+		okvm_refuse(vm, "memory region: beyond guest-physical memory");
 	if (ret) {
 		kvfree(new->dirty);
 		kfree(new);
@@ -885,8 +891,10 @@ long okvm_set_memory_regions(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	struct kvm_userspace_memory_region *regions;
 	int err;
 
-	if (!from->nr || from->nr > OKVM_REGIONS_MAX || from->pad)
-		return okvm_refuse(vm, "memory regions: nr is 0 or above OKVM_REGIONS_MAX, or pad");
+	if (!from->nr || from->nr > OKVM_REGIONS_MAX)
+		return okvm_refuse(vm, "memory regions: nr is 0 or above OKVM_REGIONS_MAX");
+	if (from->pad)
+		return okvm_refuse(vm, "memory regions: pad is not 0");
 	regions = memdup_user(u64_to_user_ptr(from->regions), from->nr * sizeof(*regions));
 	if (IS_ERR(regions))
 		return PTR_ERR(regions);

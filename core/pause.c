@@ -182,8 +182,10 @@ long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	struct file *file;
 	int fd, err;
 
-	if (from->flags & ~(__u32)OKVM_PAUSE_EINTR || from->pad)
+	if (from->flags & ~(__u32)OKVM_PAUSE_EINTR)
 		return okvm_refuse(vm, "OKVM_VM_PAUSE: unknown flags");
+	if (from->pad)
+		return okvm_refuse(vm, "OKVM_VM_PAUSE: pad is not 0");
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;

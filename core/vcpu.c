@@ -305,7 +305,7 @@ static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_ar
 	if (copy_from_user(&head, arg.user, sizeof(head)))
 		return -EFAULT;
 	if (head.len != sizeof(set))
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_SIGNAL_MASK: len is not 8");
 	if (copy_from_user(&set, arg.user + sizeof(head), sizeof(set)))
 		return -EFAULT;
 	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));

@@ -297,6 +297,9 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target);
  */
 int okvm_vcpu_run(struct okvm_vcpu *vcpu);
 
+/** okvm_run_interrupted() - fill in kvm_run for a KVM_RUN that fails with EINTR. Return: -EINTR */
+int okvm_run_interrupted(struct okvm_vcpu *vcpu);
+
 /* KVM_RUN has stopped for a pause and begins again after it. Userspace never sees this value. */
 #define OKVM_RUN_PAUSED	(-ERESTART)
 

@@ -235,8 +235,10 @@ static long vm_ioc_set_memory_region2(struct okvm_vm *vm, union okvm_ioctl_arg a
 static int vm_exit_times(struct okvm_vm *vm, const struct kvm_enable_cap *cap)
 {
 	lockdep_assert_held(&vm->lock);
-	if (cap->flags || cap->args[0] > 1)
-		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: flags are not 0, or args[0] not 0 or 1");
+	if (cap->flags)
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: flags are not 0");
+	if (cap->args[0] > 1)
+		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: args[0] is neither 0 nor 1");
 	if (vm->created_vcpus)
 		return okvm_refuse(vm, "OKVM_CAP_EXIT_TIMES: after the first vCPU");
 	WRITE_ONCE(vm->exit_times, cap->args[0]);

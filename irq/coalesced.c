@@ -82,7 +82,7 @@ static long ioc_register_coalesced(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	mutex_unlock(&vm->bus_lock);
 	if (err)
 		kfree(p);
-	return err;
+	return err == -EINVAL ? okvm_refuse(vm, "coalesced zone: addr plus size wraps") : err;
 }
 
 /* Remove every zone that contains the given zone; it is not an error if there is none. */

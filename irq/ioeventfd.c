@@ -125,6 +125,15 @@ static int ioeventfd_check(struct okvm_vm *vm, const struct kvm_ioeventfd *args)
 	return 0;
 }
 
+static struct eventfd_ctx *ioeventfd_get(struct okvm_vm *vm, int fd)
+{
+	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(fd);
+
+	if (eventfd == ERR_PTR(-EINVAL))
+		okvm_refuse(vm, "KVM_IOEVENTFD: fd is not an eventfd");
+	return eventfd;
+}
+
 static int ioeventfd_assign(struct okvm_vm *vm, const struct kvm_ioeventfd *args)
 {
 	struct eventfd_ctx *eventfd;
@@ -133,7 +142,7 @@ static int ioeventfd_assign(struct okvm_vm *vm, const struct kvm_ioeventfd *args
 
 	if (err)
 		return err;
-	eventfd = eventfd_ctx_fdget(args->fd);
+	eventfd = ioeventfd_get(vm, args->fd);
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 	err = -ENOMEM;
@@ -173,7 +182,7 @@ static bool ioeventfd_is(const struct okvm_ioeventfd *p, const struct kvm_ioeven
 
 static int ioeventfd_deassign(struct okvm_vm *vm, const struct kvm_ioeventfd *args)
 {
-	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
+	struct eventfd_ctx *eventfd = ioeventfd_get(vm, args->fd);
 	struct okvm_ioeventfd *p;
 	int ret = -ENOENT;
 

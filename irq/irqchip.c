@@ -544,6 +544,8 @@ static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	struct gsi_table *routes;
 	u32 nr;
 
+	if (err == -EINVAL)
+		return okvm_refuse(vm, "KVM_CREATE_IRQCHIP: there are vCPUs");
 	if (err)
 		return err;
 	chips = chips_create(vm);
@@ -590,8 +592,10 @@ static int irq_enable_split(struct okvm_vm *vm, u64 nr_routes)
 
 static int irq_set_apic_tick(struct okvm_vm *vm, u64 ns)
 {
-	if (!ns || ns > LAPIC_MAX_TICK_NS)
-		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: 0, or too long");
+	if (!ns)
+		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: args[0] is 0");
+	if (ns > LAPIC_MAX_TICK_NS)
+		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: too long");
 	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
 		return -ENXIO;
 	if (vm->created_vcpus)
@@ -694,7 +698,7 @@ static long ioc_get_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		chips_get_ioapic(okvm_irq(vm)->chips, chip);
 		return 0;
 	}
-	return -EINVAL;
+	return okvm_refuse(vm, "irqchip: no such chip_id");
 }
 
 static long ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
@@ -714,7 +718,7 @@ static long ioc_set_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		chips_set_ioapic_state(okvm_irq(vm)->chips, chip);
 		return 0;
 	}
-	return -EINVAL;
+	return okvm_refuse(vm, "irqchip: no such chip_id");
 }
 
 /* ---- KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS ---- */

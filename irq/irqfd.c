@@ -242,11 +242,13 @@ static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
 	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
 
 	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
+		return okvm_refuse(irqfd->vm, "KVM_IRQFD: fd is not an eventfd");
 	irqfd->eventfd = ctx;
 	if (!(args->flags & KVM_IRQFD_FLAG_RESAMPLE))
 		return 0;
 	ctx = eventfd_ctx_fdget(args->resamplefd);
+	if (ctx == ERR_PTR(-EINVAL))
+		return okvm_refuse(irqfd->vm, "KVM_IRQFD: resamplefd is not an eventfd");
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
 	irqfd->resamplefd = ctx;
@@ -385,6 +387,8 @@ static int irqfd_deassign(struct okvm_vm *vm, const struct kvm_irqfd *args)
 {
 	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
 
+	if (eventfd == ERR_PTR(-EINVAL))
+		return okvm_refuse(vm, "KVM_IRQFD: fd is not an eventfd");
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 	irqfd_deactivate_matching(okvm_irq(vm), eventfd, args->gsi);

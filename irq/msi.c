@@ -38,10 +38,15 @@ static long ioc_signal_msi(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 		.hi = user->address_hi,
 		.data = user->data,
 	};
+	int err;
 
-	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE || (user->flags & ~KVM_MSI_VALID_DEVID))
-		return -EINVAL;
-	return okvm_msi_deliver(vm, &msi);
+	if (okvm_irqchip_mode(vm) == OKVM_IRQCHIP_NONE)
+		return okvm_refuse(vm, "KVM_SIGNAL_MSI: no controllers in the kernel");
+	if (user->flags & ~KVM_MSI_VALID_DEVID)
+		return okvm_refuse(vm, "KVM_SIGNAL_MSI: unknown flags");
+	err = okvm_msi_deliver(vm, &msi);
+	return err == -EINVAL ?
+	       okvm_refuse(vm, "KVM_SIGNAL_MSI: address_hi has bits below 8") : err;
 }
 
 const struct okvm_ioctl okvm_msi_ioctls[] = {

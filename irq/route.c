@@ -36,9 +36,9 @@ struct gsi_table *okvm_routes_build(struct okvm_vm *vm, const struct kvm_irq_rou
 		return ERR_PTR(-ENOMEM);
 	err = gsi_table_build(table, ue, nr, &policy);
 	if (err) {
-		kvfree(table);
 		if (err == -EINVAL)
-			okvm_refuse(vm, "GSI routes: a kind, a pin, flags or two routes of one GSI");
+			okvm_refuse(vm, table->fault);
+		kvfree(table);
 		return ERR_PTR(err);
 	}
 	return table;

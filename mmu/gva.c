@@ -69,9 +69,62 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	return ret;
 }
 
-static const struct walk_ops gva_ops = {
+/* For walks that may not be given up: waits for the host's pages, whatever comes. */
+static const struct walk_ops gva_ops_patient = {
 	.read = gva_read,
 	.replace = gva_cmpxchg,
+};
+
+static int gva_read_present(void *ctx, u64 gpa, unsigned int size, u64 *val)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = gva_read(ctx, gpa, size, val);
+	pagefault_enable();
+	return ret;
+}
+
+/* For KVM_RUN: a kick or a signal ends the wait for a page, and the walk. */
+static int gva_read_run(void *ctx, u64 gpa, unsigned int size, u64 *val)
+{
+	unsigned int tries = 0;
+	int ret;
+
+	while (unlikely(gva_read_present(ctx, gpa, size, val))) {
+		ret = okvm_guest_wait(ctx, gpa, false, tries++);
+		if (ret)
+			return ret > 0 ? gva_read(ctx, gpa, size, val) : ret;
+	}
+	return 0;
+}
+
+static int gva_cmpxchg_present(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = gva_cmpxchg(ctx, gpa, size, old, new);
+	pagefault_enable();
+	return ret;
+}
+
+static int gva_cmpxchg_run(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
+{
+	unsigned int tries = 0;
+	int ret, wait;
+
+	while (unlikely((ret = gva_cmpxchg_present(ctx, gpa, size, old, new)) == -EFAULT)) {
+		wait = okvm_guest_wait(ctx, gpa, true, tries++);
+		if (wait)
+			return wait > 0 ? gva_cmpxchg(ctx, gpa, size, old, new) : wait;
+	}
+	return ret;
+}
+
+static const struct walk_ops gva_ops_run = {
+	.read = gva_read_run,
+	.replace = gva_cmpxchg_run,
 };
 
 /* For gva_walk_fast(). The caller has disabled page faults, so that the write does not sleep. */
@@ -104,6 +157,7 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode)
 
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault)
 {
+	const struct walk_ops *ops = acc & OKVM_ACC_PATIENT ? &gva_ops_patient : &gva_ops_run;
 	const struct walk_mode *mode = &vcpu->mmu->mode;
 	struct walk_regs regs = {};
 	struct walk_result result;
@@ -115,8 +169,8 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	 * End the loop on a signal or a request: otherwise a guest that changes its tables all the
 	 * time could keep this thread in the loop for ever, with vm->srcu held.
 	 */
-	while ((verdict = walk(mode, &regs, &gva_ops, vcpu, gva, acc, &result, fault)) ==
-	       WALK_AGAIN && !signal_pending(current) && !okvm_has_requests(vcpu))
+	while ((verdict = walk(mode, &regs, ops, vcpu, gva, acc, &result, fault)) == WALK_AGAIN &&
+	       !signal_pending(current) && !okvm_has_requests(vcpu))
 		cond_resched();
 	fault->gave_up = verdict == WALK_AGAIN;
 	return verdict ? OKVM_INVALID_GPA : result.gpa;
@@ -128,7 +182,7 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 
 	if (f->mode.levels)
 		okvm_arch_walk_regs(vcpu, &regs);
-	return walk_noted(&f->mode, &regs, &gva_ops, vcpu, f->gva, f->access, &f->path,
+	return walk_noted(&f->mode, &regs, &gva_ops_run, vcpu, f->gva, f->access, &f->path,
 			  &f->result, fault);
 }
 
@@ -240,39 +294,52 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 	return gpa;
 }
 
-bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2])
+/* Are the entries of @note as they were? Read the bytes at the translated address. */
+static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {
-	const u64 __user *const *at = note->at;
+	const u64 __user *const *at = note->at, *const *end = note->at + note->nr;
+	const u64 __user *code = note->hva;
 	const u64 *want = note->val;
 	u64 val;
 
-	if (!note->nr || note->cr3 != cr3 ||
-	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
-	    note->gen != okvm_slots_generation(vcpu->vm))
-		return false;
 	/*
 	 * Check only note->hva. The addresses in note->at[], of page-table entries, need no check:
 	 * they were computed from memory slots, whose addresses are user addresses.
 	 */
-	if (!user_read_access_begin(note->hva, 16))
+	if (!user_read_access_begin(code, 16))
 		return false;
 	/*
 	 * Use no array indices: a sanitizer would insert calls that check them, and calls are
 	 * forbidden while access to user memory is enabled.
 	 */
-	for (; at < note->at + note->nr; at++, want++) {
+	do {
 		unsafe_get_user(val, *at, failed);
-		if (val != *want)
+		if (val != *want++)
 			goto failed;
-	}
-	unsafe_get_user(bytes[0], note->hva, failed);
-	unsafe_get_user(bytes[1], note->hva + 1, failed);
+	} while (++at < end);
+	unsafe_get_user(bytes[0], code, failed);
+	unsafe_get_user(bytes[1], code + 1, failed);
 	user_read_access_end();
 	return true;
 
 failed:
 	user_read_access_end();
 	return false;
+}
+
+bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2])
+{
+	bool holds;
+
+	if (!note->nr || note->cr3 != cr3 ||
+	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
+	    note->gen != okvm_slots_generation(vcpu->vm))
+		return false;
+	/* If a page is not there, the caller's slow path waits for it, until a kick or signal. */
+	pagefault_disable();
+	holds = note_holds(note, bytes);
+	pagefault_enable();
+	return holds;
 }
 
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4])

@@ -22,6 +22,8 @@ enum okvm_access {
 	OKVM_ACC_FETCH	= 1 << 4,
 	OKVM_ACC_IMPLICIT = 1 << 16,	/* implicit supervisor access: SMAP ignores EFLAGS.AC */
 	OKVM_ACC_TABLE	= 1 << 17,	/* faults only: the CPU accessed a guest page table */
+	/* okvm_mmu_gva_to_gpa() only: no kick or signal ends a wait for the host's page */
+	OKVM_ACC_PATIENT = 1 << 18,
 };
 
 /**
@@ -196,9 +198,10 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
- * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT
- * @fault: output if the walk fails: the error code for #PF; or @fault->gave_up is true: other CPUs
- *	kept changing the tables until a signal or request was pending
+ * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT; _PATIENT outside KVM_RUN
+ * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true if the walk was
+ *	given up, because a signal or request is pending and other CPUs keep changing the tables or
+ *	the host would have to wait for a table
  * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);

@@ -191,16 +191,17 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 				   struct walk_path *path, struct walk_fault *fault)
 {
 	u64 table, entry;
-	int level;
+	int level, ret;
 
 	if (!walk_begin(mode, regs, gva, path, &table))
 		return walk_pf(mode, access, 0, fault);
 	for (level = path->top; level > 0; level--) {
 		path->level = level;
 		path->at[level] = table + walk_index(mode, gva, level) * walk_size(mode);
-		if (ops->read(ctx, path->at[level], walk_size(mode), &entry)) {
+		ret = ops->read(ctx, path->at[level], walk_size(mode), &entry);
+		if (ret) {
 			fault->error_code = walk_code(mode, access);
-			return WALK_MEMORY;
+			return ret == -EINTR ? WALK_AGAIN : WALK_MEMORY;
 		}
 		if (!(entry & PTE_PRESENT))
 			return walk_pf(mode, access, 0, fault);
@@ -236,7 +237,7 @@ static int walk_mark(const struct walk_mode *mode, const struct walk_ops *ops, v
 		if (want == path->entry[level])
 			continue;
 		ret = ops->replace(ctx, path->at[level], walk_size(mode), path->entry[level], want);
-		if (ret > 0)
+		if (ret > 0 || ret == -EINTR)
 			return ret;
 		/* The entry cannot be written: report its level as the end of the walk. */
 		if (ret && ret != -EROFS) {
@@ -299,7 +300,7 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 		}
 		fault->error_code = walk_code(mode, access);
 		if (ret < 0)
-			return WALK_MEMORY;
+			return ret == -EINTR ? WALK_AGAIN : WALK_MEMORY;
 	}
 	return WALK_AGAIN;
 }

@@ -74,10 +74,11 @@ enum walk_error {
 
 /**
  * struct walk_ops - how the walker accesses page-table entries in guest-physical memory
- * @read: read an entry of @size (4 or 8) bytes. Return: 0, negative if there is no memory
+ * @read: read an entry of @size (4 or 8) bytes. Return: 0; -EINTR to give up the walk
+ *	(WALK_AGAIN); other negative values if there is no memory
  * @replace: compare and exchange an entry. Return: 0 if exchanged; 1 if the entry was not @old;
  *	-EROFS in read-only memory (the walk goes on without setting accessed and dirty bits);
- *	other negative values if the entry cannot be written
+ *	-EINTR to give up the walk; other negative values if the entry cannot be written
  */
 struct walk_ops {
 	int (*read)(void *ctx, u64 gpa, unsigned int size, u64 *val);
@@ -101,7 +102,7 @@ enum walk_verdict {
 	WALK_OK = 0,
 	WALK_FAULT,		/* the access is denied: #PF with walk_fault.error_code */
 	WALK_MEMORY,		/* no memory at a table's address, or an entry cannot be written */
-	WALK_AGAIN,		/* given up because other CPUs keep changing the tables: no #PF */
+	WALK_AGAIN,		/* given up: -EINTR, or other CPUs change the tables: no #PF */
 };
 
 /**

@@ -69,6 +69,40 @@ GUEST(touch_far, 16)
 	"1:	jmp 1b\n"
 GUEST_END(touch_far);
 
+/* Copies a byte from a device to what ES reaches. */
+GUEST(copy_device, 16)
+	"	movsb\n"
+	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
+GUEST_END(copy_device);
+
+/* Copies what ES reaches, from the last byte of a page on, to bytes behind it. */
+GUEST(copy_pages, 16)
+	"	movw $0xfff, %si\n"
+	"	movw $0x3fff, %di\n"
+	"	movw $0x1004, %cx\n"
+	"	rep movsb %es:(%si), %es:(%di)\n"
+	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
+GUEST_END(copy_pages);
+
+/* Adds to a number that two pages contain, each of which is waited for. */
+GUEST(add_across, 16)
+	"	addl $0x01010101, %es:0x1ffe\n"
+	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
+GUEST_END(add_across);
+
+#define TABLE_VA	0x3fe00000u	/* the last entry of the page directory */
+
+GUEST(copy_device_by_table, 64)
+	"	movl $0x500000, %esi\n"
+	"	movl $0x3fe00000, %edi\n"
+	"	movsb\n"
+	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
+GUEST_END(copy_device_by_table);
+
 /* ---- vCPUs with a thread each ---- */
 
 struct cpu {
@@ -320,16 +354,23 @@ static int uffd_open(uint8_t *far)
 	return uffd;
 }
 
+static uint8_t uffd_bytes[FAR_SIZE];
+
+/* @len bytes of @far that are waited for come: those of uffd_bytes. */
+static void uffd_give(int uffd, uint8_t *far, unsigned int from, unsigned int len)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)far + from, .src = (uintptr_t)uffd_bytes + from, .len = len,
+	};
+
+	EXPECT_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+}
+
 /* What all wait for comes: bytes 0x5a. */
 static void uffd_fill(int uffd, uint8_t *far)
 {
-	static uint8_t bytes[FAR_SIZE];
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)far, .src = (uintptr_t)bytes, .len = FAR_SIZE,
-	};
-
-	memset(bytes, 0x5a, sizeof(bytes));
-	EXPECT_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+	memset(uffd_bytes, 0x5a, sizeof(uffd_bytes));
+	uffd_give(uffd, far, 0, FAR_SIZE);
 }
 
 TEST(a_kick_ends_a_wait_for_userfaultfd)
@@ -339,8 +380,6 @@ TEST(a_kick_ends_a_wait_for_userfaultfd)
 	int uffd;
 
 	need_control(OKVM_CONTROL_KICK);
-	if (no_unrestricted_guest())
-		test_skip("the emulator executes the access, and waits until the page is there");
 	FAR_CREATE(1, touch_far, 0);
 	far = untouched_far();
 	uffd = uffd_open(far);
@@ -357,6 +396,187 @@ TEST(a_kick_ends_a_wait_for_userfaultfd)
 	run = cpus[0].run;
 	EXPECT_EQ(*((const uint8_t *)run + run->io.data_offset), 0x5a);
 	EXPECT_EQ(cpus[0].eintr, 1);
+	close(uffd);
+	crowd_stop();
+}
+
+static void *run_with_device(void *arg)
+{
+	struct cpu *cpu = arg;
+
+	while (!stop) {
+		if (ioctl(cpu->fd, KVM_RUN, 0)) {
+			cpu->eintr += errno == EINTR;
+			cpu->err = errno == EINTR ? 0 : errno;
+		} else if (cpu->run->exit_reason == KVM_EXIT_MMIO) {
+			memset(cpu->run->mmio.data, 0x77, sizeof(cpu->run->mmio.data));
+			cpu->mmio++;
+		} else {
+			cpu->other++;
+		}
+	}
+	return NULL;
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* The vCPU waits; a kick, or each second time a signal, ends one KVM_RUN; the next waits again. */
+static void end_wait(unsigned int nth)
+{
+	struct sigaction action = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &action, NULL);
+	usleep(50000);
+	EXPECT_EQ(nth % 2 ? kick(0) : pthread_kill(cpus[0].thread, SIGUSR1), 0);
+	EXPECT(becomes(&cpus[0].eintr, nth));
+	usleep(50000);
+	EXPECT_EQ(cpus[0].eintr, nth);
+	EXPECT_EQ(cpus[0].other, 0);
+	EXPECT_EQ(cpus[0].err, 0);
+}
+
+static void device_start(void)
+{
+	REQUIRE(pthread_create(&cpus[0].thread, NULL, run_with_device, &cpus[0]) == 0);
+}
+
+static void set_data_segment(uint32_t base)
+{
+	struct kvm_sregs sregs;
+
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.ds.base = base;
+	sregs.ds.selector = base >> 4;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+/* What has been read from the device is kept while the page for it is not there. */
+TEST(a_kick_ends_a_wait_amid_an_instruction)
+{
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, copy_device, 0);
+	set_data_segment(0x90000);
+	far = untouched_far();
+	uffd = uffd_open(far);
+	device_start();
+	end_wait(1);
+	end_wait(2);
+	EXPECT_EQ(cpus[0].mmio, 1);
+	uffd_fill(uffd, far);
+	EXPECT(becomes(&cpus[0].other, 1));
+	EXPECT_EQ(far[0], 0x77);
+	EXPECT_EQ(cpus[0].mmio, 1);
+	EXPECT_EQ(cpus[0].eintr, 2);
+	close(uffd);
+	crowd_stop();
+}
+
+/* The page is new to the host, but nobody has to wait for it. */
+TEST(a_kick_lets_io_complete_whose_page_is_new)
+{
+	uint8_t *far;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, copy_device, 0);
+	set_data_segment(0x90000);
+	far = untouched_far();
+	run_until(&vm, KVM_EXIT_MMIO);
+	memset(vm.run->mmio.data, 0x77, sizeof(vm.run->mmio.data));
+	EXPECT_EQ(kick(0), 0);
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	EXPECT_EQ(far[0], 0x77);
+	vm_destroy(&vm);
+}
+
+TEST(a_kick_ends_a_wait_for_a_page_table)
+{
+	uint64_t *tables;
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, halt, 0);
+	LOAD64(&vm, copy_device_by_table);
+	tables = (uint64_t *)(vm.mem + VM_TABLES);
+	tables[1024 + 511] = FAR | 7;
+	far = untouched_far();
+	uffd = uffd_open(far);
+	device_start();
+	end_wait(1);
+	end_wait(2);
+	EXPECT(cpus[0].mmio <= 1);
+	memset(uffd_bytes, 0, sizeof(uffd_bytes));
+	*(uint64_t *)uffd_bytes = 0xa000 | 7;
+	uffd_give(uffd, far, 0, FAR_SIZE);
+	EXPECT(becomes(&cpus[0].other, 1));
+	EXPECT_EQ(vm.mem[0xa000], 0x77);
+	EXPECT_EQ(cpus[0].mmio, 1);
+	EXPECT_EQ(cpus[0].eintr, 2);
+	close(uffd);
+	crowd_stop();
+}
+
+/* Pages come one by one, each after the end of a KVM_RUN that waits for it. */
+static void give_pages(int uffd, uint8_t *far, unsigned int first, unsigned int last)
+{
+	unsigned int page;
+
+	for (page = first; page <= last; page++) {
+		end_wait(cpus[0].eintr + 1);
+		uffd_give(uffd, far, page << 12, 1 << 12);
+	}
+}
+
+TEST(kicks_repeat_no_part_of_a_string)
+{
+	unsigned int i;
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, copy_pages, 0);
+	far = untouched_far();
+	uffd = uffd_open(far);
+	for (i = 0; i < FAR_SIZE; i++)
+		uffd_bytes[i] = i * 7 + (i >> 8);
+	device_start();
+	/* Byte 0xfff is in page 0 and goes to page 3; then pages 1 and 4, 2 and 5. */
+	give_pages(uffd, far, 0, 0);
+	give_pages(uffd, far, 3, 3);
+	give_pages(uffd, far, 1, 1);
+	give_pages(uffd, far, 4, 4);
+	give_pages(uffd, far, 2, 2);
+	give_pages(uffd, far, 5, 5);
+	EXPECT(becomes(&cpus[0].other, 1));
+	EXPECT_EQ(cpus[0].eintr, 6);
+	EXPECT(!memcmp(far + 0x3fff, uffd_bytes + 0xfff, 0x1004));
+	close(uffd);
+	crowd_stop();
+}
+
+TEST(kicks_repeat_no_part_of_an_addition)
+{
+	uint8_t *far;
+	int uffd;
+
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, add_across, 0);
+	far = untouched_far();
+	uffd = uffd_open(far);
+	memset(uffd_bytes, 0x5a, sizeof(uffd_bytes));
+	device_start();
+	end_wait(1);
+	uffd_give(uffd, far, 0x1000, 0x1000);
+	end_wait(2);
+	uffd_give(uffd, far, 0x2000, 0x1000);
+	EXPECT(becomes(&cpus[0].other, 1));
+	EXPECT_EQ(*(uint32_t *)(far + 0x1ffe), 0x5b5b5b5b);
 	close(uffd);
 	crowd_stop();
 }
@@ -539,11 +759,6 @@ TEST(a_pause_can_make_runs_fail)
 	EXPECT_EQ(close(waits), 0);
 	EXPECT(moves(0));
 	crowd_stop();
-}
-
-static void nothing(int sig)
-{
-	(void)sig;
 }
 
 TEST(signals_kicks_and_immediate_exit_end_the_wait)

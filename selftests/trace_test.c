@@ -4,6 +4,8 @@
  * OKVM_CAP_EXIT_TIMES. What a format has to look like is in the table, and is upstream's: with
  * OKVM_DEVICE=/dev/kvm these tests hold the table against kvm.ko itself.
  */
+#include <sys/eventfd.h>
+
 #include "selftests/lib/smp.h"
 #include "selftests/lib/tracing.h"
 
@@ -399,6 +401,53 @@ TEST(what_userspace_answers_is_traced)
 	EXPECT(traced("kvm_emulate_insn", "8b 03") >= 1);
 	EXPECT_EQ(traced("kvm_userspace_exit", "reason 6 errno 0"), 2);
 	free(trace_text);
+	vm_destroy(&vm);
+}
+
+GUEST(rings, 64)
+	"	movl $3, %ecx\n"
+	"	movl $0x200000, %ebx\n"
+	"	shll $4, %ebx\n"
+	"1:	movl %ecx, (%rbx)\n"
+	"	movw %cx, 4(%rbx)\n"
+	"	decl %ecx\n"
+	"	jnz 1b\n"
+	"	addb %cl, (%rbx)\n"
+	"	hlt\n"
+GUEST_END(rings);
+
+/*
+ * The emulator decodes the first write of each instruction; the others are made without it. ADD
+ * reads first, and is no plain MOV.
+ */
+TEST(a_doorbell_without_the_emulator_is_traced_as_such)
+{
+	struct kvm_ioeventfd any = { .addr = 0x2000000, .fd = eventfd(0, EFD_NONBLOCK) };
+	struct kvm_ioeventfd word = { .addr = 0x2000004, .len = 2, .fd = any.fd };
+	uint64_t rung = 0;
+	struct vm vm;
+
+	if (!on_okvm())
+		test_skip("what okvm's events say in words is okvm's");
+	vm_create(&vm, 0);
+	LOAD64(&vm, rings);
+	REQUIRE(ioctl(vm.fd, KVM_IOEVENTFD, &any) == 0);
+	REQUIRE(ioctl(vm.fd, KVM_IOEVENTFD, &word) == 0);
+	tracing_begin();
+	run_until(&vm, KVM_EXIT_MMIO);
+	memset(vm.run->mmio.data, 0, sizeof(vm.run->mmio.data));
+	run_until(&vm, KVM_EXIT_HLT);
+	tracing_end();
+	EXPECT_EQ(read(any.fd, &rung, 8), 8);
+	EXPECT_EQ(rung, 7);
+	EXPECT_EQ(traced("kvm_fast_mmio", "gpa 0x2000000"), 2);
+	EXPECT_EQ(traced("kvm_fast_mmio", "gpa 0x2000004"), 0);
+	EXPECT_EQ(traced("kvm_mmio", "write gpa 0x2000000 len 4 val 0x3"), 1);
+	EXPECT_EQ(traced("kvm_mmio", "write gpa 0x2000000 len 4"), 1);
+	EXPECT_EQ(traced("kvm_mmio", "write gpa 0x2000000 len 1"), 1);
+	EXPECT_EQ(traced("kvm_mmio", "write gpa 0x2000004 len 2"), 3);
+	free(trace_text);
+	close(any.fd);
 	vm_destroy(&vm);
 }
 

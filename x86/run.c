@@ -281,7 +281,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 			return err;
 	}
 	if (!okvm_lapic_in_kernel(vcpu) && okvm_set_cr8(vcpu, READ_ONCE(run->cr8)))
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "kvm_run: cr8 is above 15");
 	if (READ_ONCE(run->request_interrupt_window))
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;

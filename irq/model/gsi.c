@@ -74,14 +74,22 @@ size_t gsi_table_bytes(const struct kvm_irq_routing_entry *ue, u32 nr)
 	return routes_offset(count_gsis(ue, nr)) + nr * sizeof(struct gsi_route);
 }
 
+static int gsi_fault(struct gsi_table *table, const char *why)
+{
+	table->fault = why;
+	return -EINVAL;
+}
+
 static int chip_route(struct gsi_table *table, struct gsi_route *route,
 		      const struct kvm_irq_routing_entry *ue)
 {
 	unsigned int chip = ue->u.irqchip.irqchip, pin = ue->u.irqchip.pin;
 	bool ioapic = chip == KVM_IRQCHIP_IOAPIC;
 
-	if (chip >= GSI_CHIPS || pin >= (ioapic ? GSI_CHIP_PINS : PIC_CHIP_PINS))
-		return -EINVAL;
+	if (chip >= GSI_CHIPS)
+		return gsi_fault(table, "GSI routes: no such chip");
+	if (pin >= (ioapic ? GSI_CHIP_PINS : PIC_CHIP_PINS))
+		return gsi_fault(table, "GSI routes: the chip has no such pin");
 	chip = array_index_nospec(chip, GSI_CHIPS);
 	pin = array_index_nospec(pin, GSI_CHIP_PINS);
 	route->kind = ioapic ? GSI_KIND_IOAPIC : GSI_KIND_PIC;
@@ -96,19 +104,22 @@ static int fill_route(struct gsi_table *table, struct gsi_route *route,
 	route->gsi = ue->gsi;
 	switch (ue->type) {
 	case KVM_IRQ_ROUTING_IRQCHIP:
-		if (ue->flags || !policy->chips)
-			return -EINVAL;
+		if (ue->flags)
+			return gsi_fault(table, "GSI routes: flags of a route to a chip");
+		if (!policy->chips)
+			return gsi_fault(table, "GSI routes: a route to a chip without chips");
 		return chip_route(table, route, ue);
 	case KVM_IRQ_ROUTING_MSI:
 		if (ue->flags & ~KVM_MSI_VALID_DEVID)
-			return -EINVAL;
+			return gsi_fault(table, "GSI routes: unknown flags of an MSI");
 		route->kind = GSI_KIND_MSI;
 		route->msi.lo = ue->u.msi.address_lo;
 		route->msi.hi = ue->u.msi.address_hi;
 		route->msi.data = ue->u.msi.data;
-		return gsi_msi_valid(&route->msi, policy->x2apic_format) ? 0 : -EINVAL;
+		return gsi_msi_valid(&route->msi, policy->x2apic_format) ? 0 :
+		       gsi_fault(table, "GSI routes: address_hi of an MSI has bits below 8");
 	}
-	return -EINVAL;
+	return gsi_fault(table, "GSI routes: no such kind of route");
 }
 
 /* Return the chip that a route leads to, as KVM_IRQCHIP_*; all MSIs count as one more chip. */
@@ -188,7 +199,7 @@ int gsi_table_build(struct gsi_table *table, const struct kvm_irq_routing_entry 
 		u32 begin = table->first[gsi];
 
 		if (routes_conflict(&table->routes[begin], table->first[gsi + 1] - begin))
-			return -EINVAL;
+			return gsi_fault(table, "GSI routes: two routes of a GSI exclude another");
 	}
 	return 0;
 }

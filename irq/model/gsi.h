@@ -92,6 +92,7 @@ struct gsi_policy {
  * @nr_routes: number of entries in @routes
  * @chip_gsi: the GSI routed to each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
  * @routes: sorted by GSI; behind @first in the same allocation
+ * @fault: after gsi_table_build() has returned -EINVAL: why
  * @first: per GSI, index of its first route; @first[@nr_gsis] is @nr_routes
  */
 struct gsi_table {
@@ -99,6 +100,7 @@ struct gsi_table {
 	u32 nr_routes;
 	s16 chip_gsi[GSI_CHIPS][GSI_CHIP_PINS];
 	struct gsi_route *routes;
+	const char *fault;
 	u16 first[];
 };
 

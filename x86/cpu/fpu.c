@@ -154,15 +154,23 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	}
 }
 
-/* Can XRSTOR load the header and MXCSR of userspace's data? */
-static bool own_accepts(struct okvm_vcpu *vcpu, const struct xregs_state *state)
+/* Return why XRSTOR cannot load userspace's data with this header, or NULL. */
+static const char *header_fault(struct okvm_vcpu *vcpu, const struct xregs_state *state)
 {
-	u64 xfeatures = state->header.xfeatures;
+	if (state->header.xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE))
+		return "KVM_SET_XSAVE: components that no guest can have in xstate_bv";
+	if (state->header.xcomp_bv)
+		return "KVM_SET_XSAVE: xcomp_bv is not 0 (the compacted format)";
+	if (memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)))
+		return "KVM_SET_XSAVE: the reserved bytes of the header are not 0";
+	return NULL;
+}
 
-	if (xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE) || state->header.xcomp_bv ||
-	    memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)))
-		return false;
-	return !(xfeatures & (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)) ||
+#define MXCSR_FAULT	"KVM_SET_XSAVE: reserved bits of mxcsr"
+
+static bool own_accepts_mxcsr(struct okvm_vcpu *vcpu, const struct xregs_state *state)
+{
+	return !(state->header.xfeatures & (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)) ||
 	       !(state->i387.mxcsr & ~vcpu->arch->fpu->mxcsr_mask);
 }
 
@@ -171,9 +179,12 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	struct okvm_fpu *fpu = vcpu->arch->fpu;
 	const struct xregs_state *state = buf;
 	const u32 *pkru = own_pkru(vcpu, buf, fpu->size);
+	const char *fault = header_fault(vcpu, state);
 
-	if (!own_accepts(vcpu, state))
-		return -EINVAL;
+	if (fault)
+		return okvm_refuse_vcpu(vcpu, fault);
+	if (!own_accepts_mxcsr(vcpu, state))
+		return okvm_refuse_vcpu(vcpu, MXCSR_FAULT);
 	if (pkru && state->header.xfeatures & XFEATURE_MASK_PKRU)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
@@ -317,13 +328,24 @@ static long ioc_get_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
+#if OKVM_HAS_KVM_HELPERS
+static long kernel_copy_in(struct okvm_vcpu *vcpu, const void *buf)
+{
+	long err = fpu_copy_uabi_to_guest_fpstate(&vcpu->arch->fpu->kernel, buf,
+						  vcpu->vm->host->xcr0, &vcpu->arch->pkru);
+
+	if (err != -EINVAL)
+		return err;
+	return okvm_refuse_vcpu(vcpu, header_fault(vcpu, buf) ?: MXCSR_FAULT);
+}
+#endif
+
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
 	/* Allow all components of the host: VMMs may restore this state before the guest's XCR0. */
 #if OKVM_HAS_KVM_HELPERS
 	if (!okvm_fpu_is_own())
-		return fpu_copy_uabi_to_guest_fpstate(&vcpu->arch->fpu->kernel, buf,
-						      vcpu->vm->host->xcr0, &vcpu->arch->pkru);
+		return kernel_copy_in(vcpu, buf);
 #endif
 	return own_copy_in(vcpu, buf);
 }

@@ -140,14 +140,13 @@ void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len)
 
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
 {
-	int err = 0;
+	int by = okvm_mmio_try(vcpu, gpa, data, len, write);
 
-	if (!vcpu->apic || okvm_apic_mmio(vcpu, gpa, data, len, write))
-		err = write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
-			      okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
-	if (!err && trace_kvm_mmio_enabled())
+	if (by < 0)
+		return by;
+	if (trace_kvm_mmio_enabled())
 		okvm_mmio_trace(write ? TRACE_MMIO_WRITE : TRACE_MMIO_READ, gpa, data, len);
-	return err;
+	return 0;
 }
 
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,
@@ -209,6 +208,7 @@ enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *en
 		void *at = data + entry->done;
 
 		now = min_t(unsigned int, end - entry->done, entry->unit ?: 8);
+		entry->device = true;
 		if (!okvm_mmio_bus(e->vcpu, gpa, at, now, write))
 			continue;
 		rc = write ? log_post(e, gpa, at, now) : log_ask_read(e, gpa, now);

@@ -3,6 +3,7 @@
 #ifndef OKVM_X86_INSN_ACCESS_LOG_H
 #define OKVM_X86_INSN_ACCESS_LOG_H
 
+#include "core/iobus.h"
 #include "x86/insn/emulation.h"
 
 /** okvm_log_reset() - Empty the log and the queue of writes */
@@ -38,6 +39,19 @@ enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size
 void okvm_log_answer(struct okvm_emulation *e);
 /** okvm_log_ask_post() - Fill kvm_run with the next queued write. Return: false if none is left */
 bool okvm_log_ask_post(struct okvm_emulation *e);
+
+/**
+ * okvm_mmio_try() - okvm_mmio_bus() without a trace
+ * Return: 0: a device on the bus has done the access; 1: the local APIC; -EOPNOTSUPP
+ */
+static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,
+					 unsigned int len, bool write)
+{
+	if (vcpu->apic && !okvm_apic_mmio(vcpu, gpa, data, len, write))
+		return 1;
+	return write ? okvm_iobus_write(vcpu, OKVM_BUS_MMIO, gpa, len, data) :
+		       okvm_iobus_read(vcpu, OKVM_BUS_MMIO, gpa, len, data);
+}
 
 /**
  * okvm_mmio_bus() - Access 1..8 bytes of an in-kernel device; tries the local APIC first

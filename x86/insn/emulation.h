@@ -6,6 +6,7 @@
 #ifndef OKVM_X86_INSN_EMULATION_H
 #define OKVM_X86_INSN_EMULATION_H
 
+#include <linux/sched/signal.h>
 #include <linux/types.h>
 
 #include "mmu/mmu.h"
@@ -58,6 +59,7 @@ enum emul_io {
  * @unit: bytes per device access, for items of a batch; 0: up to 8
  * @kind: enum emul_io
  * @translated: @gpa has been read from the guest's page tables
+ * @device: a device, not memory, has done some of the @done bytes
  * @judged: for a batch: @refused has been decided
  * @refused: for a batch: its items are accessed one by one, with further entries; for an exchange:
  *	memory did not hold the expected value
@@ -72,6 +74,7 @@ struct emul_log_entry {
 	u8 unit;
 	u8 kind;
 	bool translated;
+	bool device;
 	bool judged;
 	bool refused;
 };
@@ -131,8 +134,9 @@ struct emul_cached_mov {
  * @retry_rip, @retry_exits, @retries: RIP of the last instruction whose emulation failed and which
  *	emul_retry() left to the CPU, the count of VM exits at that time, and how often in a row
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @raced: the emulation was given up because the guest's page tables kept changing; see
- *	okvm_emul_raced()
+ * @raced: the emulation was given up because the guest's page tables kept changing, or KVM_RUN has
+ *	to end and the host has to wait for a page; see okvm_emul_raced()
+ * @altered: the instruction has loaded a segment or control register
  * @note: translation of the instruction's address, if known
  * @mov_cache: the last decoded MOVs
  * @mov_cache_next: the entry of @mov_cache to be replaced next
@@ -164,6 +168,7 @@ struct okvm_emulation {
 	u8 retries;
 	bool repeatable;
 	bool raced;
+	bool altered;
 
 	struct okvm_note note;
 	struct emul_cached_mov mov_cache[EMUL_MOV_CACHE];
@@ -184,8 +189,30 @@ static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
 }
 
+/** okvm_emul_ends_run() - Does a signal or OKVM_VCPU_KICK end this KVM_RUN? */
+static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
+{
+	return signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, e->vcpu);
+}
+
+/** okvm_emul_has_effects() - Has the current instruction or iteration changed anything yet? */
+static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
+{
+	const struct emul_log_entry *entry = e->log;
+
+	if (e->altered)
+		return true;
+	/* The accesses in the log may be those of the last iteration. */
+	if (e->log_seq != e->ctx.seq)
+		return false;
+	for (; entry < &e->log[e->logged]; entry++)
+		if (entry->done && (entry->kind != EMUL_IO_READ || entry->device))
+			return true;
+	return false;
+}
+
 /**
- * okvm_emul_raced() - Was the emulation given up because page tables kept changing?
+ * okvm_emul_raced() - Was the emulation given up, and can it be made again?
  *
  * If so, KVM_RUN serves requests and then emulates the instruction again. Clears e->raced.
  */

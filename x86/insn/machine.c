@@ -61,11 +61,19 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 
 /*
  * Must a page walk go on trying after other vCPUs have changed a page-table entry during each try?
- * Yes, if KVM_RUN cannot begin the emulation again, unless the thread has a fatal signal.
+ * Yes, if KVM_RUN cannot begin the emulation again, unless KVM_RUN ends and the next KVM_RUN
+ * continues the emulation, or the thread has a fatal signal.
  */
 static bool must_retry_walk(const struct okvm_emulation *e)
 {
-	return !e->repeatable && !fatal_signal_pending(current);
+	if (!e->repeatable)
+		return !fatal_signal_pending(current);
+	return okvm_emul_has_effects(e) && !okvm_emul_ends_run(e);
+}
+
+static u32 walk_access(const struct okvm_emulation *e, u32 acc)
+{
+	return e->repeatable ? acc : acc | OKVM_ACC_PATIENT;
 }
 
 static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
@@ -73,26 +81,97 @@ static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 	struct walk_fault fault = { };
 
 	do {
-		*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, acc, &fault);
+		*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, walk_access(emul_of(ctx), acc),
+					   &fault);
 	} while (fault.gave_up && must_retry_walk(emul_of(ctx)));
 	return translated(ctx, la, *gpa, &fault);
 }
 
+/*
+ * struct mem_access - an access to memory within one page
+ * @op: MEM_EXCHANGE: compare with @old, write @data
+ */
+struct mem_access {
+	enum { MEM_READ, MEM_WRITE, MEM_EXCHANGE } op;
+	unsigned int len;
+	gpa_t gpa;
+	void *data;
+	const void *old;
+};
+
+static int mem_exchange(struct okvm_vm *vm, const struct mem_access *m)
+{
+	u64 expected[2] = { }, wanted[2] = { };
+
+	memcpy(expected, m->old, m->len);
+	memcpy(wanted, m->data, m->len);
+	if (m->len == 16)
+		return okvm_cmpxchg16_guest(vm, m->gpa, expected, wanted);
+	return okvm_cmpxchg_guest(vm, m->gpa, m->len, expected, wanted[0]);
+}
+
+static int mem_once(struct okvm_vm *vm, const struct mem_access *m)
+{
+	switch (m->op) {
+	case MEM_READ:
+		return okvm_read_guest(vm, m->gpa, m->data, m->len);
+	case MEM_WRITE:
+		return okvm_write_guest(vm, m->gpa, m->data, m->len);
+	default:
+		return mem_exchange(vm, m);
+	}
+}
+
+static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = mem_once(vm, m);
+	pagefault_enable();
+	return ret;
+}
+
+/*
+ * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
+ * unless KVM_RUN cannot begin this emulation again.
+ * Return: as mem_once(); -EINTR if the emulation must be given up
+ */
+static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
+{
+	unsigned int tries = 0;
+	int ret, wait;
+
+	if (!e->repeatable)
+		return mem_once(e->vcpu->vm, m);
+	while (unlikely((ret = mem_present(e->vcpu->vm, m)) == -EFAULT)) {
+		wait = okvm_guest_wait(e->vcpu, m->gpa, m->op != MEM_READ, tries++);
+		if (wait > 0)
+			return mem_once(e->vcpu->vm, m);
+		if (wait) {
+			e->raced = true;
+			return wait;
+		}
+	}
+	return ret;
+}
+
 static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl)
 {
+	const u32 acc = OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0);
+	struct mem_access fetch = { .op = MEM_READ, .len = len, .data = buf };
+	struct okvm_emulation *e = emul_of(ctx);
 	struct walk_fault fault = { };
 	enum emul_rc rc;
-	gpa_t gpa;
 
 	do {
-		gpa = okvm_mmu_gva_to_gpa_noted(vcpu_of(ctx), la,
-						OKVM_ACC_FETCH | (cpl == 3 ? OKVM_ACC_USER : 0),
-						&fault, &emul_of(ctx)->note);
-	} while (fault.gave_up && must_retry_walk(emul_of(ctx)));
-	rc = translated(ctx, la, gpa, &fault);
+		fetch.gpa = okvm_mmu_gva_to_gpa_noted(e->vcpu, la, walk_access(e, acc), &fault,
+						      &e->note);
+	} while (fault.gave_up && must_retry_walk(e));
+	rc = translated(ctx, la, fetch.gpa, &fault);
 	if (rc != EMUL_OK)
 		return rc;
-	return okvm_read_guest(vcpu_of(ctx)->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
+	return mem_access(e, &fetch) ? EMUL_UNHANDLEABLE : EMUL_OK;
 }
 
 /* Return the number of bytes of an access in its first page. */
@@ -148,17 +227,41 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 	return okvm_guest_has(vcpu->vm, gpa, write);
 }
 
-/* Access memory at @gpa. Return: false if no memory is there, or the VMM has not mapped it */
-static bool in_memory(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write)
+/*
+ * Access memory. A memory slot whose host page the VMM has not mapped counts as no memory.
+ * Return: 0, -EFAULT if there is no memory, -EINTR
+ */
+static int in_memory(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len, bool write)
 {
-	if (!is_memory(vcpu, gpa, write))
-		return false;
-	if (!write)
-		return !okvm_read_guest(vcpu->vm, gpa, data, len);
-	if (okvm_write_guest(vcpu->vm, gpa, data, len))
-		return false;
-	okvm_mmu_guest_wrote(vcpu, gpa, len);
-	return true;
+	const struct mem_access m = {
+		.op = write ? MEM_WRITE : MEM_READ, .len = len, .gpa = gpa, .data = data,
+	};
+	int ret;
+
+	if (!is_memory(e->vcpu, gpa, write))
+		return -EFAULT;
+	ret = mem_access(e, &m);
+	if (!ret && write)
+		okvm_mmu_guest_wrote(e->vcpu, gpa, len);
+	return ret;
+}
+
+/* Access the bytes of @entry up to @end, at @gpa, in memory or at a device. */
+static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
+				 void *data, unsigned int end, bool write)
+{
+	int ret;
+
+	if (!entry->done || entry->done == access_first(entry)) {
+		ret = in_memory(e, gpa, data + entry->done, end - entry->done, write);
+		if (ret == -EINTR)
+			return EMUL_UNHANDLEABLE;
+		if (!ret) {
+			entry->done = end;
+			return EMUL_OK;
+		}
+	}
+	return okvm_log_device(e, entry, gpa, data, end, write);
 }
 
 /*
@@ -178,12 +281,7 @@ static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *en
 		end = entry->done < first ? first : entry->len;
 		gpa = entry->done < first ? entry->gpa[0] + entry->done :
 					    entry->gpa[1] + entry->done - first;
-		if ((!entry->done || entry->done == first) &&
-		    in_memory(vcpu_of(ctx), gpa, data + entry->done, end - entry->done, write)) {
-			entry->done = end;
-			continue;
-		}
-		rc = okvm_log_device(emul_of(ctx), entry, gpa, data, end, write);
+		rc = access_piece(emul_of(ctx), entry, gpa, data, end, write);
 		if (rc != EMUL_OK)
 			return rc;
 	}
@@ -255,27 +353,47 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 }
 
 /*
- * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, or a negative
- * errno if there is no memory or one locked instruction cannot do the exchange. An operand across
- * cache lines is refused: a split lock would stall all CPUs of the host.
+ * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, -EINTR, or
+ * another negative errno if there is no memory or one locked instruction cannot do the exchange. An
+ * operand across cache lines is refused: a split lock would stall all CPUs of the host.
  */
-static int exchange(struct okvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
-		    unsigned int len)
+static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 {
-	u64 expected[2] = { }, wanted[2] = { };
 	int ret;
 
-	if (!is_memory(vcpu, gpa, true))
+	if (!is_memory(e->vcpu, m->gpa, true))
 		return -EFAULT;
-	memcpy(expected, old, len);
-	memcpy(wanted, new, len);
-	if (len == 16)
-		ret = okvm_cmpxchg16_guest(vcpu->vm, gpa, expected, wanted);
-	else
-		ret = okvm_cmpxchg_guest(vcpu->vm, gpa, len, expected, wanted[0]);
+	ret = mem_access(e, m);
 	if (!ret)
-		okvm_mmu_guest_wrote(vcpu, gpa, len);
+		okvm_mmu_guest_wrote(e->vcpu, m->gpa, m->len);
 	return ret;
+}
+
+/*
+ * Try the exchange of @entry by one locked instruction. If that cannot be, EMUL_OK is returned with
+ * entry->done as before.
+ */
+static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_entry *entry,
+				    const void *old, const void *new)
+{
+	const struct mem_access m = {
+		.op = MEM_EXCHANGE, .len = entry->len, .gpa = entry->gpa[0],
+		.data = (void *)new, .old = old,
+	};
+	int ret;
+
+	/* The exchange has failed before: a replay must get the same result. */
+	if (entry->refused)
+		return EMUL_RETRY;
+	if (entry->done || access_first(entry) != entry->len)
+		return EMUL_OK;
+	ret = exchange(e, &m);
+	if (ret == -EINTR)
+		return EMUL_UNHANDLEABLE;
+	entry->refused = ret > 0;
+	if (!ret)
+		entry->done = entry->len;
+	return ret > 0 ? EMUL_RETRY : EMUL_OK;
 }
 
 /*
@@ -287,25 +405,12 @@ static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, co
 {
 	struct emul_log_entry *entry = okvm_log_access(emul_of(ctx), EMUL_IO_CMPXCHG, la, len);
 	enum emul_rc rc;
-	int ret;
 
 	if (!entry)
 		return EMUL_UNHANDLEABLE;
-	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
-	if (rc != EMUL_OK)
-		return rc;
-	/* An earlier execution found a value other than @old: do not compare again. */
-	if (entry->refused)
-		return EMUL_RETRY;
-	if (!entry->done && access_first(entry) == len) {
-		ret = exchange(vcpu_of(ctx), entry->gpa[0], old, new, len);
-		entry->refused = ret > 0;
-		if (entry->refused)
-			return EMUL_RETRY;
-		if (!ret)
-			entry->done = len;
-	}
-	return access_bytes(ctx, entry, (void *)new, true);
+	rc = access_translate(ctx, entry, access_of(acc, true, cpl)) ?:
+	     exchange_logged(emul_of(ctx), entry, old, new);
+	return rc ?: access_bytes(ctx, entry, (void *)new, true);
 }
 
 /* ---- ports ---- */
@@ -363,6 +468,7 @@ static void op_set_seg(struct emul_ctx *ctx, enum emul_sreg nr, const struct emu
 		.unusable = !!(seg->ar & EMUL_AR_UNUSABLE),
 	};
 
+	emul_of(ctx)->altered = true;
 	vcpu->arch->reg_ops->set_segment(vcpu, &var, seg_of(nr));
 }
 
@@ -430,6 +536,7 @@ static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
 	/* Drop translations made with the old CR3: a task switch continues after loading CR3. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
+	emul_of(ctx)->altered = true;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
 }
 

@@ -167,6 +167,24 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 }
 
 /*
+ * The emulation has been given up, because it cannot continue before KVM_RUN has served a signal or
+ * a request. If the instruction has had no effect yet, it begins anew. Otherwise KVM_RUN ends, and
+ * the next KVM_RUN continues the instruction with the log of its accesses, as after an exit.
+ */
+static int emul_given_up(struct okvm_emulation *e)
+{
+	/*
+	 * If this is a REP string instruction, its earlier iterations have been executed: write
+	 * their registers to the vCPU, so that the next emulation continues after them.
+	 */
+	emul_store_regs(e);
+	if (!okvm_emul_has_effects(e) || !okvm_emul_ends_run(e))
+		return OKVM_RESUME;
+	okvm_io_begin(e->vcpu, okvm_emul_complete);
+	return okvm_run_interrupted(e->vcpu);
+}
+
+/*
  * The emulation has failed. Unless the instruction is tried again or left to the CPU, queue #UD,
  * and at CPL 0 also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE exit to userspace at
  * any CPL, without #UD.
@@ -175,15 +193,8 @@ static int emul_failed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 
-	if (okvm_emul_raced(e)) {
-		/*
-		 * If this is a REP string instruction, its earlier iterations have been executed:
-		 * write their registers to the vCPU, so that the next emulation continues after
-		 * them.
-		 */
-		emul_store_regs(e);
-		return OKVM_RESUME;
-	}
+	if (okvm_emul_raced(e))
+		return emul_given_up(e);
 	if (e->why == OKVM_EMUL_NATIVE) {
 		e->unknown = true;
 		return OKVM_RESUME;

@@ -205,12 +205,27 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 	return cached_mov_finish(vcpu, vcpu->arch->emul->read_for, val);
 }
 
+/*
+ * Trace an access without the emulator that the local APIC (@by is 1) or a device on the bus has
+ * done. As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
+ */
+static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
+				 u64 val, int by)
+{
+	if (mov->write && !by && okvm_iobus_has(vcpu, OKVM_BUS_MMIO, gpa, true))
+		trace_kvm_fast_mmio(gpa);
+	else if (trace_kvm_mmio_enabled())
+		okvm_mmio_trace(mov->write ? TRACE_MMIO_WRITE : TRACE_MMIO_READ, gpa, &val,
+				mov->bytes);
+}
+
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
 	const struct emul_cached_mov *cached = emul_cached_mov(e);
 	const struct emul_mov *mov;
 	u64 val = 0;
+	int by;
 
 	if (!cached || cached->cr)
 		return false;
@@ -220,7 +235,10 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 	vcpu->stat[OKVM_STAT_EMULATED]++;
 	if (mov->write)
 		val = emul_mov_datum(mov, okvm_gpr(vcpu, mov->reg));
-	if (!okvm_mmio_bus(vcpu, gpa, &val, mov->bytes, mov->write)) {
+	by = okvm_mmio_try(vcpu, gpa, &val, mov->bytes, mov->write);
+	if (by >= 0) {
+		if (trace_kvm_mmio_enabled() || trace_kvm_fast_mmio_enabled())
+			known_trace(vcpu, gpa, mov, val, by);
 		*outcome = cached_mov_finish(vcpu, cached, val);
 		return true;
 	}

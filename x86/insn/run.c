@@ -52,6 +52,7 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->unknown = false;
 	e->repeatable = true;
 	e->raced = false;
+	e->altered = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);
 	e->ctx.lock_cr8 = e->vcpu->arch->feat.lock_cr8;
 	emul_load_regs(e);
@@ -63,7 +64,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
 	} else if (okvm_emul_is_mmio(e) ||
-		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX])) {
+		   !okvm_iobus_has(e->vcpu, OKVM_BUS_PIO, (u16)e->ctx.gpr[EMUL_RDX],
+				   false)) {
 		e->ctx.io_buf = e->io_buf;
 		e->ctx.io_buf_size = sizeof(e->io_buf);
 	}
@@ -193,6 +195,7 @@ static int emul_resume(struct okvm_emulation *e)
 	e->posted = 0;
 	e->replayed = 0;
 	e->tlb_from = 0;
+	e->raced = false;
 	if (okvm_emul_steps(e) || (emul_is_port_string(&e->ctx.insn) && emul_pauses(e->vcpu)))
 		e->ctx.rep_limit = 1;
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));

@@ -46,6 +46,9 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 	}
 	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), vcpu->arch->ops->hypercall,
 				 sizeof(vcpu->arch->ops->hypercall), EMUL_DATA, e->ctx.cpl);
+	/* The CPU executes the instruction again, whether or not its first bytes are patched. */
+	if (okvm_emul_raced(e))
+		return OKVM_RESUME;
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	e->ctx.out = EMUL_OUT_AGAIN;
@@ -65,8 +68,9 @@ static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
 		return false;
 	for (i = 0; i < sizeof(emul_prefix); i++) {
 		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
-					  vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ?
-					  OKVM_ACC_USER : 0, &fault);
+					  OKVM_ACC_PATIENT |
+					  (vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ?
+					   OKVM_ACC_USER : 0), &fault);
 		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
 		    byte != emul_prefix[i])
 			return false;

@@ -135,8 +135,10 @@ static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u64 cap = *(u64 *)arg.data;
 	unsigned int i, n = cap & MCG_BANKCNT_MASK;
 
-	if (!n || n > OKVM_MCE_BANKS || cap & ~(MCE_CAP | 0xffULL | 0xff0000ULL))
-		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: number of banks, or unknown bits");
+	if (!n || n > OKVM_MCE_BANKS)
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: no banks, or more than 32");
+	if (cap & ~(MCE_CAP | 0xffULL | 0xff0000ULL))
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: unknown bits");
 	mce->cap = cap;
 	if (cap & MCG_CTL_P)
 		mce->ctl = ~0ULL;
@@ -197,8 +199,10 @@ static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	u32 n = nr_banks(mce);
 	u64 *bank;
 
-	if (err->bank >= n || !(err->status & MCI_STATUS_VAL))
-		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: no such bank, or not a valid status");
+	if (err->bank >= n)
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: no such bank");
+	if (!(err->status & MCI_STATUS_VAL))
+		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: status without bit 63 (valid)");
 	bank = &mce->bank[4 * array_index_nospec(err->bank, n)];
 	if (is_ucna(err)) {
 		record(bank, err, err->status);

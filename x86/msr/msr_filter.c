@@ -80,8 +80,10 @@ static int filter_add(struct okvm_vm *vm, struct okvm_msr_filter *filter,
 
 	if (!user->nmsrs)
 		return 0;
-	if (user->flags & ~(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE) || !user->flags)
-		return okvm_refuse(vm, "MSR filter: the flags of a range are none, or unknown");
+	if (user->flags & ~(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE))
+		return okvm_refuse(vm, "MSR filter: unknown flags of a range");
+	if (!user->flags)
+		return okvm_refuse(vm, "MSR filter: a range is for neither reads nor writes");
 	size = BITS_TO_LONGS(user->nmsrs) * sizeof(long);
 	if (!size || size > KVM_MSR_FILTER_MAX_BITMAP_SIZE)
 		return okvm_refuse(vm, "MSR filter: a range has more MSRs than there may be");

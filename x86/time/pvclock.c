@@ -359,7 +359,7 @@ static long ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	u64 now;
 
 	if (data->flags & ~CLOCK_FLAGS)
-		return -EINVAL;
+		return okvm_refuse(vm, "KVM_SET_CLOCK: unknown flags");
 	if (data->flags & KVM_CLOCK_REALTIME) {
 		/* Add the time since the VMM saved the clock, if it is positive. */
 		now = ktime_get_real_ns();
@@ -373,7 +373,7 @@ static long ioc_set_clock(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 static long ioc_kvmclock_ctrl(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	if (!vcpu->arch->pv->clock_active)
-		return -EINVAL;
+		return okvm_refuse_vcpu(vcpu, "KVM_KVMCLOCK_CTRL: the guest has no kvmclock");
 	vcpu->arch->pv->guest_stopped = true;
 	okvm_request(OKVM_REQ_CLOCK, vcpu);
 	return 0;

@@ -221,8 +221,10 @@ static int disable_nx(struct okvm_vm *vm, u64 val)
 {
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	return val ? okvm_refuse(vm, "KVM_ENABLE_CAP: args[0] is not 0") :
-		     okvm_mmu_exempt_nx(vm);
+	if (val)
+		return okvm_refuse(vm, "KVM_ENABLE_CAP: args[0] is not 0");
+	return okvm_mmu_exempt_nx(vm) ?
+	       okvm_refuse(vm, "KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: there are vCPUs") : 0;
 }
 
 static int choose_mmu(struct okvm_vm *vm, u64 mmu)
@@ -290,7 +292,9 @@ static long ioc_vcpu_enable_cap(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 {
 	const struct kvm_enable_cap *cap = arg.data;
 
-	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+	if (cap->flags)
+		return okvm_refuse_vcpu(vcpu, "KVM_ENABLE_CAP: flags are not 0");
+	if (cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
 		return okvm_refuse_vcpu(vcpu, "KVM_ENABLE_CAP: not one that a vCPU can enable");
 	vcpu->arch->pv_enforce = cap->args[0];
 	return 0;

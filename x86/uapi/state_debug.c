@@ -30,8 +30,10 @@ static long ioc_set_debugregs(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	if (dbg->flags)
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_DEBUGREGS: flags are not 0");
-	if (upper_32_bits(dbg->dr6) || upper_32_bits(dbg->dr7))
-		return okvm_refuse_vcpu(vcpu, "KVM_SET_DEBUGREGS: dr6 or dr7 has bits above 31");
+	if (upper_32_bits(dbg->dr6))
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_DEBUGREGS: dr6 has bits above 31");
+	if (upper_32_bits(dbg->dr7))
+		return okvm_refuse_vcpu(vcpu, "KVM_SET_DEBUGREGS: dr7 has bits above 31");
 	memcpy(arch->db, dbg->db, sizeof(arch->db));
 	arch->dr6 = dbg->dr6;
 	arch->dr7 = dbg->dr7;

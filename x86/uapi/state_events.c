@@ -102,18 +102,18 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear the exception's fields in @events that have no meaning with @events->flags. Return: false
- * if @events is illegal
+ * Clear the exception's fields in @events that have no meaning with @events->flags. Return: why
+ * @events is illegal, or NULL
  */
-static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
+static const char *normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	const struct okvm_arch_vm *avm = vcpu->vm->arch;
 
 	if (events->flags & ~EVENT_FLAGS)
-		return false;
+		return "events: unknown flags";
 	if (events->flags & KVM_VCPUEVENT_VALID_PAYLOAD) {
 		if (!avm->exception_payload)
-			return false;
+			return "events: VALID_PAYLOAD without KVM_CAP_EXCEPTION_PAYLOAD";
 		if (events->exception.pending)
 			events->exception.injected = 0;
 		else
@@ -124,11 +124,13 @@ static bool normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *eve
 	}
 	if ((events->exception.injected || events->exception.pending) &&
 	    (events->exception.nr > 31 || events->exception.nr == X86_TRAP_NMI))
-		return false;
+		return "events: no exception has this exception.nr";
 	if (events->flags & KVM_VCPUEVENT_VALID_SMM &&
 	    (events->smi.smm || events->smi.pending || events->smi.latched_init))
-		return false;
-	return !(events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) || avm->triple_fault_event;
+		return "events: the vCPU has no SMM";
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT && !avm->triple_fault_event)
+		return "events: VALID_TRIPLE_FAULT without KVM_CAP_X86_TRIPLE_FAULT_EVENT";
+	return NULL;
 }
 
 static void set_exception(struct okvm_exception *exc, const struct kvm_vcpu_events *events)
@@ -156,10 +158,11 @@ static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events
 
 int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
+	const char *fault = normalize_events(vcpu, events);
 	struct okvm_events *ev = &vcpu->arch->ev;
 
-	if (!normalize_events(vcpu, events))
-		return okvm_refuse_vcpu(vcpu, "events: unknown flags, SMM, payload, exception");
+	if (fault)
+		return okvm_refuse_vcpu(vcpu, fault);
 	okvm_take_nmis(vcpu);
 	set_exception(&ev->exc, events);
 	ev->irq.injected = events->interrupt.injected;

@@ -176,6 +176,16 @@ static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 
+/* Return why okvm_set_apic_base() refuses @base. */
+static const char *apic_base_fault(const struct okvm_vcpu *vcpu, u64 base)
+{
+	if (base & X2APIC_ENABLE && !vcpu->arch->feat.x2apic)
+		return "sregs: apic_base has x2APIC mode, which the guest's CPUID does not have";
+	if (base & X2APIC_ENABLE && !(base & MSR_IA32_APICBASE_ENABLE))
+		return "sregs: apic_base has x2APIC mode in a disabled APIC";
+	return "sregs: reserved bits of apic_base";
+}
+
 /* Set the state in @sregs. @pdptrs: a PAE guest's PDPTEs, or NULL to read them from its memory */
 static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs,
 			    const u64 *pdptrs)
@@ -187,7 +197,7 @@ static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sreg
 	if (fault)
 		return okvm_refuse_vcpu(vcpu, fault);
 	if (okvm_set_apic_base(vcpu, sregs->apic_base, true))
-		return okvm_refuse_vcpu(vcpu, "sregs: apic_base has reserved bits or a bad mode");
+		return okvm_refuse_vcpu(vcpu, apic_base_fault(vcpu, sregs->apic_base));
 	okvm_io_touch(vcpu);
 	ops->set_dt(vcpu, &sregs->idt, true);
 	ops->set_dt(vcpu, &sregs->gdt, false);
@@ -271,7 +281,7 @@ static long ioc_translate(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	/* Outside long mode linear addresses have 32 bits. */
 	if (okvm_long_mode(vcpu) || !(tr->linear_address >> 32))
-		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, 0, &fault);
+		gpa = okvm_mmu_gva_to_gpa(vcpu, tr->linear_address, OKVM_ACC_PATIENT, &fault);
 	if (fault.gave_up)
 		return -EINTR;
 	tr->physical_address = gpa;
@@ -299,8 +309,10 @@ int okvm_sync_regs_load(struct okvm_vcpu *vcpu)
 	struct kvm_vcpu_events events;
 	struct kvm_regs regs;
 
-	if ((READ_ONCE(run->kvm_valid_regs) | dirty) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
-		return okvm_refuse_vcpu(vcpu, "kvm_run: unknown bits in valid or dirty regs");
+	if (READ_ONCE(run->kvm_valid_regs) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return okvm_refuse_vcpu(vcpu, "kvm_run: unknown bits in kvm_valid_regs");
+	if (dirty & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return okvm_refuse_vcpu(vcpu, "kvm_run: unknown bits in kvm_dirty_regs");
 	if (dirty & KVM_SYNC_X86_REGS) {
 		memcpy(&regs, &run->s.regs.regs, sizeof(regs));
 		set_regs(vcpu, &regs);

@@ -204,12 +204,12 @@ TEST(tables_go_with_their_slot)
 
 #define CHANGES		100u
 #define OTHER_ROOT	ROOT_AT			/* the second vCPU's PML4, and its PDPT */
-#define OWN_TABLES	(ROOT_AT + 0x2000)	/* page directory and page table of the first vCPU */
+#define OWN_TABLES	(ROOT_AT + 0x2000)	/* page directory, page table of the first vCPU */
 #define OWN_PAGE	(ROOT_AT + 0x4000)
 
 /*
- * RDI = 1: read at the address in RCX, then write RDX and RSI by turns to the page directory's entry
- * at RBX. RDI = 0: stay away from both.
+ * RDI = 1: read at the address in RCX, then write RDX and RSI by turns to the page directory's
+ * entry at RBX. RDI = 0: stay away from both.
  */
 GUEST(changes, 64)
 	"1:	test %rdi, %rdi\n"

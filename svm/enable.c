@@ -27,7 +27,8 @@
  * struct svm_cpu - SVM state of one CPU
  * @hsave: the host save area of VMRUN (VM_HSAVE_PA), in an undocumented format
  * @host: where VMSAVE saves the host state that VMRUN does not save
- * @hsave_before, @ratio_before: values of VM_HSAVE_PA and of the TSC ratio before okvm enabled SVM
+ * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
+ * @ratio_before: value of the MSR TSC_RATIO before okvm enabled SVM
  * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects the host's return predictions
  * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next

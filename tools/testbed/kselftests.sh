@@ -62,7 +62,7 @@ kselftests()
 	payload=$(new_payload payload)
 	build=$("$testbed/module" "$kernel" 2>"$step_dir/build.log") ||
 		{ not_ok "build"; cat "$step_dir/build.log"; return; }
-	build_tests >"$step_dir/selftests.log" 2>&1 ||
+	build_tests all >"$step_dir/selftests.log" 2>&1 ||
 		{ not_ok "build of the tests"; cat "$step_dir/selftests.log"; return; }
 	hoststate_module "$kernel" >"$step_dir/hoststate.log" 2>&1 ||
 		{ not_ok "build of hoststate.ko"; cat "$step_dir/hoststate.log"; return; }

@@ -78,9 +78,10 @@ bench_ktap()
 # The folder of the kselftests that build_tests builds.
 tests_dir=$top/build/selftests
 
-# build_tests [TEST...]: build these kselftests, or all of them, once for all steps that want them.
+# build_tests all|TEST...: build these kselftests, once for all steps that want them.
 build_tests()
 {
+	[ "$1" != all ] || set --
 	mkdir -p "$tests_dir"
 	flock "$tests_dir/.lock" make -s -C "$top/selftests" "${@/#/$tests_dir/}"
 }

@@ -72,7 +72,7 @@ svm_payload()
 	local kernel=$1 payload build test into upstream=kvm_amd
 	payload=$(new_payload payload)
 	build=$("$testbed/module" "$kernel") || return
-	build_tests >&2 || return
+	build_tests all >&2 || return
 	hoststate_module "$kernel" >&2 || return
 	make -s -C "$top/tools/run" >&2 || return
 	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$top/build/tools/okvm-run" "$payload/"

@@ -93,6 +93,7 @@ void shadow_flush(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	vcpus = atomic64_xchg(&sh->stale, 0);
+	sh->climbed = 0;
 	if (vcpus) {
 		atomic64_inc(&vm->stat[OKVM_VM_STAT_TLB_FLUSHES]);
 		okvm_request_some(vm, OKVM_REQ_TLB_FLUSH, vcpus, true);
@@ -117,15 +118,21 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
-	/* The only vCPU flushes without an IPI: do not look whether it has to. */
-	if (all == 1) {
+	/*
+	 * If there is one vCPU, it flushes without an IPI: do not look whether it has to. And end
+	 * the search if a guest, by many changes far below its roots, has made it long.
+	 */
+	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
 		atomic64_or(all, &sh->stale);
 		return;
 	}
 	vcpus = atomic64_read(&t->vcpus);
 	while (all & ~vcpus && (t = climb_next(sh, &climb)))
 		vcpus |= climb.hops > SHADOW_HOPS ? all : atomic64_read(&t->vcpus);
-	atomic64_or(vcpus, &sh->stale);
+	sh->climbed += climb.hops;
+	/* Do not write if nothing changes: vCPUs in other address spaces read this cache line. */
+	if (vcpus & ~atomic64_read(&sh->stale))
+		atomic64_or(vcpus, &sh->stale);
 }
 
 /* Do what shadow_drop() does, but let the caller call shadow_left(). */

@@ -91,8 +91,9 @@
 /*
  * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
  * of a VM (a flush by the guest may have to compare all out-of-sync tables). After SHADOW_HOPS
- * steps upwards from a table, assume that every root leads to the table. The userspace test defines
- * smaller values.
+ * steps upwards from a table, assume that every root leads to the table. After SHADOW_CLIMBED steps
+ * for one flush, let the flush go to all vCPUs: mmu->lock is held for writing during the steps. The
+ * userspace test defines smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -100,6 +101,7 @@
 #define SHADOW_UNSYNC		512
 #define SHADOW_HOPS		64
 #endif
+#define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
 /**
  * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
@@ -254,6 +256,7 @@ struct shadow_vm {
 	 * added with the lock held for writing. A vCPU removes itself without the lock.
 	 */
 	atomic64_t stale;
+	unsigned int climbed;		/* steps of shadow_left() since the last flush */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
 	bool wide;	/* INVLPG must flush everything, see shadow_drop(); also read unlocked */
 	struct list_head others;	/* node in shadow_vms, for the shrinker */

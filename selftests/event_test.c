@@ -393,6 +393,34 @@ TEST(a_waiting_nmi_comes_where_the_vcpu_goes)
 	vm_destroy(&to);
 }
 
+/* One NMI is taken next, and another one waits for its end: both are saved and restored. */
+TEST(two_nmis_are_saved)
+{
+	struct kvm_vcpu_events events;
+	struct vm from, to;
+
+	events_vm(&from, false);
+	raise_nmi(&from);
+	raise_nmi(&from);
+	raise_nmi(&from);
+	REQUIRE(ioctl(from.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.pending, 2);
+	vm_destroy(&from);
+	events_vm(&to, false);
+	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	EXPECT_EQ(ioctl(to.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	EXPECT_EQ(run_out(&to, 0x11), 2);
+	REQUIRE(ioctl(to.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.pending, 1);
+	EXPECT_EQ(events.nmi.masked, 1);
+	/* While NMIs are masked, there is no more than one. */
+	events.nmi.pending = 255;
+	EXPECT_EQ(ioctl(to.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	REQUIRE(ioctl(to.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.pending, 1);
+	vm_destroy(&to);
+}
+
 static bool has_virtual_nmis(void)
 {
 	char value = 'N';

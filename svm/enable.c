@@ -80,8 +80,9 @@ static void ratio_begin(struct svm_cpu *c)
 {
 	u64 ratio = SVM_TSC_RATIO_ONE;
 
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio);
+	/* A read that faults stores 0. Then the host's own hypervisor has no such MSR. */
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR) && rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio))
+		ratio = SVM_TSC_RATIO_ONE;
 	c->ratio_before = ratio;
 	this_cpu_write(svm_tsc_ratio, ratio);
 	svm_tsc_ratio_write(SVM_TSC_RATIO_ONE);

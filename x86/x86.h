@@ -82,6 +82,9 @@ struct okvm_exception {
 	unsigned long payload;	/* value for CR2 (#PF), bits for DR6 (#DB) */
 };
 
+/* NMIs that a vCPU keeps: one that it takes next, and one that waits for the end of the first. */
+#define OKVM_MAX_NMIS	2
+
 /** struct okvm_events - pending and injected events; x86/cpu/event.c decides their priority */
 struct okvm_events {
 	struct okvm_exception exc;
@@ -90,7 +93,7 @@ struct okvm_events {
 		bool soft;	/* INT n: injection needs the instruction length */
 		u8 vector;
 	} irq;
-	u8 nmi_pending;		/* 0..2 */
+	u8 nmi_pending;		/* 0..OKVM_MAX_NMIS */
 	/* NMIs that any thread has queued; serving OKVM_REQ_NMI moves them to nmi_pending */
 	atomic_t nmi_queued;
 	bool nmi_injected;

@@ -151,6 +151,46 @@ TEST(a_flush_for_a_table_below_many_roots)
 	finish_two(2);
 }
 
+static struct shadow_table *table_of_frame(u64 gfn)
+{
+	struct shadow_table *t;
+
+	list_for_each_entry(t, &mmu.shadow->tables, all) {
+		if (t->gfn == gfn)
+			return t;
+	}
+	return NULL;
+}
+
+/*
+ * A guest makes okvm look for the roots above a table again and again before one flush. The search is
+ * given up, and the flush goes to all.
+ */
+TEST(a_flush_for_very_many_changes)
+{
+	struct cpu *cpu = start_two(false);
+	struct shadow_table *pt = table_of_frame(3);
+
+	EXPECT(pt);
+	for (unsigned int i = 0; pt && i < 2 * SHADOW_CLIMBED; i++) {
+		write_lock(&mmu.lock);
+		shadow_left(mmu.shadow, pt);
+		write_unlock(&mmu.lock);
+		EXPECT(mmu.shadow->climbed <= SHADOW_CLIMBED + SHADOW_HOPS + 1);
+		if (atomic64_read(&mmu.shadow->stale) == 3)
+			break;
+		EXPECT_EQ(atomic64_read(&mmu.shadow->stale), 1);
+	}
+	EXPECT_EQ(atomic64_read(&mmu.shadow->stale), 3);
+	write_lock(&mmu.lock);
+	shadow_flush(mmu.shadow);
+	write_unlock(&mmu.lock);
+	EXPECT_EQ(mmu.shadow->climbed, 0);
+	flushed(cpu);
+	flushed(&cpus[1]);
+	finish_two(2);
+}
+
 static void zap_all(void)
 {
 	shadow_free_all(&mmu);

@@ -386,7 +386,7 @@ void okvm_arch_queue_nmi(struct okvm_vcpu *vcpu)
 void okvm_take_nmis(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
-	unsigned int limit = 2;
+	unsigned int limit = OKVM_MAX_NMIS;
 
 	if (vcpu->arch->event_ops->nmi_masked(vcpu) || ev->nmi_injected)
 		limit = 1;

@@ -85,7 +85,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 	events->interrupt.nr = vector >= 0 ? vector : ev->irq.vector;
 	events->interrupt.shadow = ops->get_irq_shadow(vcpu);
 	events->nmi.injected = ev->nmi_injected;
-	events->nmi.pending = ev->nmi_pending != 0;
+	events->nmi.pending = ev->nmi_pending;
 	events->nmi.masked = ops->nmi_masked(vcpu);
 	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
 			KVM_VCPUEVENT_VALID_SMM;
@@ -151,9 +151,12 @@ static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events
 	struct okvm_events *ev = &vcpu->arch->ev;
 
 	ev->nmi_injected = events->nmi.injected;
-	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
-		ev->nmi_pending = !!events->nmi.pending;
 	vcpu->arch->event_ops->set_nmi_masked(vcpu, events->nmi.masked);
+	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
+		ev->nmi_pending = min_t(u8, events->nmi.pending, OKVM_MAX_NMIS);
+		/* With NMIs masked, only one can wait. */
+		okvm_take_nmis(vcpu);
+	}
 }
 
 int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)

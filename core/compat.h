@@ -513,7 +513,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
-/** okvm_complete_vector() - send EOI, with IRQs off, for an interrupt without its handler's call */
+/** okvm_complete_vector() - send EOI for an interrupt whose handler is not called. IRQs are off */
 static inline void okvm_complete_vector(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -650,7 +650,7 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
  */
 static inline u32 okvm_host_ext21_eax(void)
 {
-	u32 bits = BIT(9);	/* no guest has the MSR SMM_CTL */
+	u32 bits = BIT(9);	/* bit 9: the MSR SMM_CTL does not exist */
 
 	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
 		bits |= BIT(2);

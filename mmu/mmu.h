@@ -161,7 +161,7 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page; vm->srcu held */
+/** okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page. Under vm->srcu */
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 
 /**
@@ -199,10 +199,10 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT; _PATIENT outside KVM_RUN
- * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true if the walk was
- *	given up, because a signal or request is pending and other CPUs keep changing the tables or
- *	the host would have to wait for a table
- * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
+ * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true: the walk was
+ *	given up on a pending signal or request, because other CPUs keep changing the tables, or
+ *	because the host would have to fetch the page of a table
+ * Return: the guest-physical address or OKVM_INVALID_GPA. Caller holds vm->srcu; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
 
@@ -234,7 +234,7 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  * @cr3: the vCPU's present CR3
  *
  * The caller asks for the same linear address and kind of access as when the walk was recorded, and
- * knows that the 16 bytes do not cross a page. vm->srcu held; may sleep.
+ * knows that the 16 bytes do not cross a page. It holds vm->srcu; the function may sleep.
  * Return: false if the walk would go differently, or memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
@@ -260,7 +260,7 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 
 /**
- * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM has the guest's memory types
+ * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM gets the guest's memory types
  *
  * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. With EPT, it removes all mappings. May sleep.
  */

@@ -117,7 +117,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
-	/* The only vCPU flushes without an IPI: do not look whether it has to. */
+	/* A VM's only vCPU is cheap to flush: do not search for roots that lead to @t. */
 	if (all == 1) {
 		atomic64_or(all, &sh->stale);
 		return;
@@ -611,7 +611,7 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Reclaim must not wait for the mutex: if the mutex is taken, return the last count. */
+/* Reclaim must not wait for the mutex: if another thread holds it, return the last count. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;

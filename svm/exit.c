@@ -50,8 +50,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * Answer the question of svm_traps() for IN and OUT. Every CPU reports their next RIP in EXITINFO2,
- * so check only RFLAGS.TF.
+ * Do for IN and OUT what svm_traps() does for other instructions. Every CPU reports the next RIP of
+ * IN and OUT in EXITINFO2, so check only RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {

@@ -52,9 +52,10 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline: either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over. If this parameter is set, leave the loop of fast
-	 * exits, so that the host takes interrupts.
+	 * The timer has expired before the deadline: either the remaining time did not fit in the
+	 * timer's 32 bits, or the time of the parameter guest_time_bound is over. In the second
+	 * case, the host shall take interrupts: if the parameter is set, leave the loop of fast
+	 * exits.
 	 */
 	return !vmx_params.time_bound;
 }

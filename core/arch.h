@@ -82,7 +82,7 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu);
  *
  * Called before a VM entry if a request is pending. Preemption and IRQs are enabled.
  *
- * Return: an outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
+ * Return: enum okvm_outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
  */
 int okvm_arch_serve_requests(struct okvm_vcpu *vcpu);
 
@@ -108,8 +108,8 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_blocks() - switch the LAPIC timer to software before the vCPU blocks (@begins is true),
- * and back after the block
+ * okvm_arch_blocks() - before the vCPU blocks (@begins is true), switch the LAPIC timer from a
+ * timer of the CPU to one of the host; afterwards (false), switch back
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 

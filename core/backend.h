@@ -78,8 +78,8 @@ struct okvm_backend {
 	/*
 	 * Enter the guest and handle its VM exits until core/run.c has something to do. Fast exits
 	 * return to the guest with IRQs off; other exits are handled with IRQs on. Called by the
-	 * vCPU thread with IRQs and preemption on and the vCPU loaded. Return: an outcome; after
-	 * OKVM_RESUME the caller tests requests and signals.
+	 * vCPU thread with IRQs and preemption on and the vCPU loaded. Return: enum okvm_outcome;
+	 * after OKVM_RESUME the caller tests requests and signals.
 	 */
 	int (*run)(struct okvm_vcpu *vcpu);
 	/* Makes @cpu leave guest mode. Called on another CPU, with preemption off. */

@@ -14,7 +14,7 @@
 #include "core/vcpu.h"
 #include "mmu/walk.h"
 
-/** enum okvm_access - kind of a memory access: bits of the #PF error code, and two more */
+/** enum okvm_access - kind of a memory access: bits of the #PF error code, and three more */
 enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
@@ -74,7 +74,8 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
 /**
  * okvm_mmu_fault() - handle an EPT violation or a nested page fault (NPT)
  * @acc: enum okvm_access; OKVM_ACC_PRESENT if the entry of the EPT or NPT tables gave any right
- * Return: verdict, or a negative errno. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
+ * Return: enum okvm_fault_verdict or a negative errno. Context: the vCPU's thread, IRQs on,
+ * vm->srcu held. May sleep.
  */
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
@@ -113,7 +114,7 @@ struct okvm_page_fault {
 
 /**
  * okvm_mmu_page_fault() - handle an intercepted #PF
- * Return: verdict, or a negative errno. Context: as for okvm_mmu_fault()
+ * Return: enum okvm_fault_verdict or a negative errno. Context: as for okvm_mmu_fault()
  */
 int okvm_mmu_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 

@@ -118,7 +118,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI has to follow the event in event_inj: this IPI causes an exit after the event. */
+	/* If an NMI has to follow the event of event_inj, this IPI causes an exit between them. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }

@@ -213,7 +213,7 @@ void svm_exit_host_mce(struct okvm_vcpu *vcpu)
 		okvm_host_machine_check();
 }
 
-/* ---- slow handlers: IRQs on, vm->srcu held. Return: outcome ---- */
+/* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */
 
 static int delivery_failed(struct okvm_vcpu *vcpu)
 {

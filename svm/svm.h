@@ -177,10 +177,10 @@ int svm_enter(unsigned long *gpr, struct svm_frame *frame);
 
 /** svm_exit_fast() - handle the exit with IRQs off. Return: true if the guest can be entered */
 bool svm_exit_fast(struct okvm_vcpu *vcpu);
-/** svm_exit_slow() - handle the exit with IRQs on. Return: outcome */
+/** svm_exit_slow() - handle the exit with IRQs on. Return: enum okvm_outcome */
 int svm_exit_slow(struct okvm_vcpu *vcpu);
 void svm_exit_host_mce(struct okvm_vcpu *vcpu);
-/** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: outcome */
+/** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: enum okvm_outcome */
 int svm_exit_page_fault(struct okvm_vcpu *vcpu);
 int svm_exit_exception(struct okvm_vcpu *vcpu);
 int svm_exit_cr(struct okvm_vcpu *vcpu);

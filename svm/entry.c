@@ -19,7 +19,7 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* The vCPU comes from another CPU, or another vCPU has run on this CPU. */
+/* Called if the vCPU was last loaded on another CPU, or if another vCPU has run on this CPU. */
 static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

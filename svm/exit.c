@@ -449,7 +449,7 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
 }
 
-/* Limited, because a VMM can cause any number of refused entries. */
+/* Limit what is printed, because a VMM can cause any number of refused entries. */
 static void log_refusal(const struct okvm_vcpu *vcpu, const struct svm_entry *e, const char *text)
 {
 	unsigned int i;

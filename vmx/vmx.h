@@ -66,7 +66,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
 #define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* at each entry: the guest can access host MMIO */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* at each VM entry, as the guest can access host MMIO */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 

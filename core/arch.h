@@ -19,10 +19,10 @@ void okvm_arch_exit(void);
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 /**
- * okvm_arch_emergency() - if the host crashes, VMX or SVM must (not) be switched off
+ * okvm_arch_emergency() - say whether a crash of the host must switch VMX or SVM off
  *
- * With @needed, called before the hardware is enabled; without, after it is disabled. Calls with
- * @needed count. May sleep.
+ * Called with @needed = true before a backend's hardware is enabled, and with false after it is
+ * disabled. The answer is yes while calls with true outnumber those with false. May sleep.
  */
 void okvm_arch_emergency(bool needed);
 
@@ -82,7 +82,7 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu);
  *
  * Called before a VM entry if a request is pending. Preemption and IRQs are enabled.
  *
- * Return: an outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
+ * Return: enum okvm_outcome; OKVM_USER ends KVM_RUN, with kvm_run filled in
  */
 int okvm_arch_serve_requests(struct okvm_vcpu *vcpu);
 
@@ -108,14 +108,14 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_blocks() - switch the LAPIC timer to software before the vCPU blocks (@begins is true),
- * and back after the block
+ * okvm_arch_blocks() - before the vCPU blocks (@begins is true), switch the LAPIC timer from a
+ * timer of the CPU to one of the host; afterwards (false), switch back
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
 /**
  * struct okvm_vcpu_file - a file with one number, in the folder of a vCPU in debugfs
- * @value: called by any thread, while the vCPU exists
+ * @value: returns the number; any thread may call it while the vCPU exists
  * @caps: bits of enum okvm_hw_caps; the file exists if the VM has all of them
  */
 struct okvm_vcpu_file {
@@ -124,7 +124,7 @@ struct okvm_vcpu_file {
 	u32 caps;
 };
 
-/* The files of x86/. The array ends with a file that has no name. */
+/* The files of x86/. The array ends with an element that has no name. */
 extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
 
 /** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
@@ -165,7 +165,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
  * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);
-/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups do not find @slot. */
+/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups no longer find @slot. */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
 /**
  * okvm_mmu_dirty_protect() - write-protect the frames that @mask selects, counted from @gfn, so

@@ -26,7 +26,7 @@ enum okvm_hw_caps {
 	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* guests may use real and unpaged mode */
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
 	OKVM_HW_SHADOW		= 1 << 3,	/* guests can run on shadow page tables */
-	OKVM_HW_HV_TIMER	= 1 << 4,	/* timer whose expiry causes a VM exit */
+	OKVM_HW_HV_TIMER	= 1 << 4,	/* a CPU timer whose expiry causes a VM exit */
 	OKVM_HW_TSC_SCALING	= 1 << 5,
 	OKVM_HW_TDP		= 1 << 6,	/* two-dimensional paging */
 	OKVM_HW_TDP_1G		= 1 << 7,
@@ -42,7 +42,7 @@ enum okvm_hw_caps {
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
 	/* two-dimensional paging has the entry format and levels of the host's page tables (NPT) */
 	OKVM_HW_TDP_PT		= 1 << 17,
-	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may have effect */
+	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may determine memory types */
 };
 
 /* Capabilities that a VM on shadow paging does not have, even if the hardware has them. */
@@ -67,7 +67,7 @@ struct okvm_backend {
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
 
-	/* Called on each CPU with IRQs off. @cpu_enable: -EBUSY if another hypervisor uses it. */
+	/* Called on each CPU, IRQs off. @cpu_enable: -EBUSY if another hypervisor is active. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);		/* also clears the vCPU state loaded on the CPU */
 
@@ -78,8 +78,8 @@ struct okvm_backend {
 	/*
 	 * Enter the guest and handle its VM exits until core/run.c has something to do. Fast exits
 	 * return to the guest with IRQs off; other exits are handled with IRQs on. Called by the
-	 * vCPU thread with IRQs and preemption on and the vCPU loaded. Return: an outcome; after
-	 * OKVM_RESUME the caller tests requests and signals.
+	 * vCPU thread with IRQs and preemption on and the vCPU loaded. Return: enum okvm_outcome;
+	 * after OKVM_RESUME the caller tests requests and signals.
 	 */
 	int (*run)(struct okvm_vcpu *vcpu);
 	/* Makes @cpu leave guest mode. Called on another CPU, with preemption off. */

@@ -158,8 +158,8 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	block.start = ktime_get();
 	block.poll_end = block.start;
 	/*
-	 * Switch to the software timer before the poll: a timer of the CPU keeps counting outside
-	 * the guest, but cannot cause a VM exit there.
+	 * Switch the LAPIC timer to a timer of the host before the poll: the CPU's timer (VMX
+	 * preemption timer) ends by a VM exit, which cannot happen outside the guest.
 	 */
 	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))
@@ -246,8 +246,8 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * A vCPU in a PAUSE loop of its own is a poor target for a yield, but it may hold a lock that
- * others wait for. So it is eligible every second time.
+ * A vCPU that is in a PAUSE loop itself is a poor target for a yield, but it may hold a lock that
+ * others wait for. So such a vCPU is eligible every second time.
  */
 static bool spin_eligible(struct okvm_vcpu *target)
 {

@@ -302,8 +302,9 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 }
 
 /*
- * With this flag get_user_pages() makes a page accessible that the kernel has made inaccessible to
- * find out which CPU uses it. Before Linux 6.6 get_user_pages() always does that.
+ * With this flag get_user_pages() makes a page accessible that the kernel has made inaccessible for
+ * NUMA balancing (to find out which CPU uses the page). Before Linux 6.6 get_user_pages() always
+ * does that.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
@@ -324,7 +325,10 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 #else
 #include <linux/sched/signal.h>
 
-/* Let the host's fault handler wait. If @addr may not be accessed, get_user_pages() reports it. */
+/*
+ * Call the host's fault handler for @addr, and wait in it. Do nothing if the access is not allowed:
+ * the caller's get_user_pages() reports that.
+ */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {
 	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
@@ -513,7 +517,7 @@ static inline void okvm_send_vector(int cpu, int vector)
 #endif
 }
 
-/** okvm_complete_vector() - send EOI, with IRQs off, for an interrupt without its handler's call */
+/** okvm_complete_vector() - send EOI for an interrupt whose handler is not called. IRQs are off */
 static inline void okvm_complete_vector(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -650,7 +654,7 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
  */
 static inline u32 okvm_host_ext21_eax(void)
 {
-	u32 bits = BIT(9);	/* no guest has the MSR SMM_CTL */
+	u32 bits = BIT(9);	/* bit 9: the MSR SMM_CTL does not exist */
 
 	if (boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
 		bits |= BIT(2);

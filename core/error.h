@@ -79,7 +79,7 @@ static inline void okvm_error_add_rule(struct okvm_error *error,
  */
 int okvm_error_refuse(struct okvm_error_box *box, int err, const char *why);
 
-/* For ioctls of a VM fd, and of a vCPU fd. */
+/* okvm_error_refuse() for ioctls of a VM fd (@vm) and of a vCPU fd (@vcpu). */
 #define okvm_refuse(vm, why)		okvm_error_refuse(&(vm)->error, EINVAL, why)
 #define okvm_refuse_exists(vm, why)	okvm_error_refuse(&(vm)->error, EEXIST, why)
 #define okvm_refuse_vcpu(vcpu, why)	okvm_error_refuse(&(vcpu)->error, EINVAL, why)

@@ -194,7 +194,7 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	if (!slot || tries >= OKVM_GUEST_TRIES)
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
-	/* A pending kick or signal shall not prevent an access for which nobody has to wait. */
+	/* Try without waiting: if the page is present, a pending kick or signal does not matter. */
 	n = get_user_pages_unlocked(hva, 1, &page, gup | OKVM_FOLL_NUMA | FOLL_NOWAIT);
 	if (!n || n == -EAGAIN) {
 		if (!okvm_vcpu_wait_begin(vcpu))

@@ -10,27 +10,31 @@
 #include "core/types.h"
 #include "core/vm.h"
 
-/** okvm_read_guest() - copy from guest memory, aligned words atomically. 0 or -EFAULT; sleeps */
+/**
+ * okvm_read_guest() - copy from guest memory, each aligned word in one step. Return: 0 or -EFAULT.
+ * May sleep.
+ */
 int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 
 /** okvm_write_guest() - copy to guest memory and mark it dirty. Return: 0 or -EFAULT. May sleep. */
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
 
 /*
- * How often an access is made without page faults, and its page fetched, before the access is made
- * with page faults, however long the host takes.
+ * After this many fetches of the page for one access, the access is made with page faults enabled:
+ * then it waits for the page, however long the host takes.
  */
 #define OKVM_GUEST_TRIES	16
 
 /**
  * okvm_guest_wait() - fetch the host's page at @gpa; a signal or OKVM_VCPU_KICK ends the wait
  *
- * For KVM_RUN, after an access with page faults disabled has failed with -EFAULT. The host's own
- * handler of page faults in kernel mode waits until the page is there, whatever comes.
+ * For KVM_RUN, after an access with page faults disabled has failed with -EFAULT. With page faults
+ * enabled, the host's handler would wait for the page, and no signal or kick could end that wait.
  *
  * @tries: number of earlier calls for the same access
- * Return: 0: make the access again; 1: make it with page faults enabled, as no page can be fetched
- * here or it went away OKVM_GUEST_TRIES times; -EINTR: KVM_RUN has to end. May sleep; vm->srcu held
+ * Return: 0: make the access again; 1: make it with page faults enabled, because no page can be
+ * fetched here or the page went away OKVM_GUEST_TRIES times; -EINTR: KVM_RUN has to end. May sleep.
+ * The caller holds vm->srcu.
  */
 int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int tries);
 
@@ -48,7 +52,10 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
  */
 int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
 
-/** okvm_cmpxchg16_guest() - okvm_cmpxchg_guest() for 16 aligned bytes. -EINVAL without CX16 */
+/**
+ * okvm_cmpxchg16_guest() - okvm_cmpxchg_guest() for 16 bytes
+ * Return: as okvm_cmpxchg_guest(); -EINVAL if @gpa is not aligned or the CPU lacks CMPXCHG16B
+ */
 int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2]);
 
 /**

@@ -23,7 +23,7 @@
 
 #define HW_MAX_OFFERS	4
 
-/* hw_lock guards hw_offers. It is taken outside the CPU hotplug lock. */
+/* hw_lock guards hw_offers. It is taken before the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline. It is for a "dying"
- * state: while the dynamic "online" states are undone, the scheduler still moves tasks away, so a
- * vCPU may be loaded on the CPU until the "dying" states.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline. It has to be the
+ * callback of a "dying" state, because a vCPU may still be loaded on the CPU while the "online"
+ * states, which come first, are undone: the scheduler moves tasks away during them.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

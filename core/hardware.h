@@ -9,7 +9,7 @@
 #include <linux/module.h>
 #include <linux/types.h>
 
-/* Export symbols to the KUnit suites that need okvm.ko. */
+/* Export symbols to the module of KUnit suites that need okvm.ko. */
 #if IS_ENABLED(CONFIG_KUNIT)
 #define OKVM_EXPORT_FOR_KUNIT(symbol)	EXPORT_SYMBOL_GPL(symbol)
 #else

@@ -50,7 +50,7 @@ long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
  */
 #define OKVM_NR_STATS	(OKVM_NR_VM_STATS + OKVM_NR_VCPU_STATS)
 
-/** okvm_stat_name() - Return the name; *@gauge: the value is a present number: no reset */
+/** okvm_stat_name() - Return the name; set *@gauge if it is a current number, not to be reset */
 const char *okvm_stat_name(unsigned int nr, bool *gauge);
 u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr);
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr);

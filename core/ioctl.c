@@ -161,7 +161,7 @@ out:
 	return ret;
 }
 
-/* Not for the device's fd, which has no OKVM_GET_ERROR. */
+/* Store @why for OKVM_GET_ERROR, except for the device's fd, which does not have this ioctl. */
 static long ioctl_refuse(const struct ioctl_target *to, const char *why)
 {
 	if (to->vcpu)

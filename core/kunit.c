@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * okvm_kunit.ko: the KUnit suites of the pure files. Each suite includes the file that it tests, so
- * this module does not need okvm.ko.
+ * okvm_kunit.ko: the KUnit suites of files that contain only pure functions. Each suite includes
+ * the file that it tests, so this module does not need okvm.ko.
  */
 #include <kunit/test.h>
 #include <linux/module.h>

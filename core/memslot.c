@@ -116,8 +116,8 @@ static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *sl
 {
 	write_lock(&slots->hva_lock);
 	/*
-	 * hva_nr tells slots of one host address apart: the tree keeps them in the order of
-	 * insertion.
+	 * hva_nr distinguishes slots that begin at the same host address: the tree contains such
+	 * slots in the order of their insertion.
 	 */
 	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
@@ -135,9 +135,11 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 
 /*
  * Find the first slot behind the cursor's position, in the order of slots->by_hva, with one descent
- * from the root. Stepping from slot to slot would be too slow: if all 32,764 slots have the same
- * address, and userspace deletes and creates one of them in a loop, the number of steps grows with
- * the square of the number of slots, which delays the host's memory reclaim.
+ * from the root. Called if slots->by_hva has changed since the last batch of spans. Stepping from
+ * the first slot to the position would be too slow: if all 32,764 slots begin at the same address,
+ * and userspace changes a slot before each batch, every batch would step over all earlier slots
+ * again. The steps, and so the delay of the host's memory reclaim, would grow with the square of
+ * the number of slots.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)

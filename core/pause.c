@@ -232,9 +232,9 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
 		/*
-		 * Let KVM_RUN continue, because it is going to end. But userspace may clear
-		 * immediate_exit before KVM_RUN reads it again: the request makes KVM_RUN test
-		 * vm->paused before a VM entry.
+		 * Let KVM_RUN begin: it is going to end before a VM entry. If userspace clears
+		 * immediate_exit before KVM_RUN reads it again, KVM_RUN does not end: then this
+		 * request makes it test vm->paused before the VM entry.
 		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;

@@ -47,7 +47,7 @@ static void run_hold_file(struct okvm_vcpu *vcpu)
 	vcpu->run_file_held = true;
 }
 
-/* Before the guest continues, do what is pending for the host thread. Return an outcome. */
+/* Before the guest continues, do what is pending for the host thread. Return enum okvm_outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
 	int err = 0;
@@ -65,7 +65,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	return err == -EINTR ? okvm_run_interrupted(vcpu) : err;
 }
 
-/* Block a vCPU that is halted or waits for INIT and SIPI. Return an outcome. */
+/* Block a vCPU that is halted or waits for INIT and SIPI. Return enum okvm_outcome. */
 static int run_blocked(struct okvm_vcpu *vcpu)
 {
 	int outcome;
@@ -82,7 +82,7 @@ static bool run_window_open(struct okvm_vcpu *vcpu)
 	return okvm_arch_user_window_open(vcpu);
 }
 
-/* Serve the requests of other userspace threads: kicks and pauses. Return an outcome. */
+/* Serve the requests of other userspace threads: kicks and pauses. Return enum okvm_outcome. */
 static int run_controlled(struct okvm_vcpu *vcpu)
 {
 	if (okvm_test_request(OKVM_REQ_LEAVE, vcpu))
@@ -145,7 +145,7 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
 
-/* Call the completion of the last exit to userspace. Return an outcome. */
+/* Call the completion of the last exit to userspace. Return enum okvm_outcome. */
 static int run_complete_io(struct okvm_vcpu *vcpu)
 {
 	int (*complete)(struct okvm_vcpu *vcpu) = vcpu->complete_io;

@@ -417,7 +417,7 @@ static void show_watch(struct inode *folder)
 		show_mark = mark;
 }
 
-/* show_opened() may still run afterwards, and waits for show_lock. */
+/* show_opened() may still run after this; it then waits for show_lock, which the caller holds. */
 static void show_unwatch(void)
 {
 	if (!show_mark)

@@ -142,7 +142,10 @@ u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr)
 	return sum;
 }
 
-/* The vCPU's thread counts without atomics: an event during the reset may undo the reset. */
+/*
+ * The vCPU's thread increments counters without atomics, so an event at the same time may undo the
+ * reset.
+ */
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr)
 {
 	struct okvm_vcpu *vcpu;

@@ -144,7 +144,7 @@ TRACE_EVENT(kvm_mmio,
 		  __entry->gpa, __entry->len, __entry->val)
 );
 
-/* a write, without the emulator, to an ioeventfd that takes writes of any length */
+/* a write to an ioeventfd that takes writes of any length, done without decoding the instruction */
 TRACE_EVENT(kvm_fast_mmio,
 	TP_PROTO(u64 gpa),
 	TP_ARGS(gpa),

@@ -118,7 +118,7 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* was in use when withdrawn, so still registered */
+			continue;	/* still registered: a user held it at the withdrawal */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*

@@ -100,7 +100,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_EXC_INJECTED,
 	OKVM_STAT_EMULATED,
 	OKVM_STAT_EMULATION_FAIL,
-	/* EPT violations, nested page faults, #PFs; none that okvm_mmu_fault_fast() handles */
+	/* EPT violations, NPFs, #PFs; not those that okvm_mmu_fault_fast() handles */
 	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
@@ -154,7 +154,10 @@ struct okvm_vcpu {
 	/* The members from here on are guarded by @mutex, which admits one ioctl at a time. */
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
-	/* Completes the last exit to userspace (or NULL). No SRCU is held. Returns an outcome. */
+	/*
+	 * Completes the last exit to userspace; NULL if nothing is left to do. Called without
+	 * vm->srcu. Returns enum okvm_outcome.
+	 */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
 	bool run_file_held;		/* KVM_RUN holds a reference to @run_file */
@@ -224,8 +227,8 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
- * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. Only the
- * bit of one vCPU may be cleared when a vCPU leaves the set.
+ * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. When a
+ * vCPU leaves the set, its bit may be cleared only if no other vCPU shares the bit.
  */
 #define OKVM_VCPUS_OTHERS	BIT_ULL(63)
 #define OKVM_VCPUS_ALL		(~0ULL)

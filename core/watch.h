@@ -12,7 +12,9 @@
 
 extern struct static_key_false_deferred okvm_watched;
 
-/** okvm_watching() - does any user watch? Exit paths test this, not every tracepoint. */
+/**
+ * okvm_watching() - does any user watch? Exit paths test this once, instead of every tracepoint.
+ */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
 /** okvm_watch_on() - add a watcher. A tracepoint calls this for its first user. Return: 0 */

@@ -71,9 +71,9 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Caller holds mmu->lock. When a slot is added at the frame, the slots' generation changes first,
- * and the frame is zapped after that. So either the generation is not f->gen here, or the zap
- * removes what the caller maps.
+ * Caller holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and
+ * the frame is zapped after that. So either the generation is not f->gen here, or the zap removes
+ * what the caller maps.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {

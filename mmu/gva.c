@@ -69,7 +69,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	return ret;
 }
 
-/* For walks that may not be given up: waits for the host's pages, whatever comes. */
+/* For walks that must not be given up: no signal or kick ends a wait for a page of the host. */
 static const struct walk_ops gva_ops_patient = {
 	.read = gva_read,
 	.replace = gva_cmpxchg,
@@ -85,7 +85,7 @@ static int gva_read_present(void *ctx, u64 gpa, unsigned int size, u64 *val)
 	return ret;
 }
 
-/* For KVM_RUN: a kick or a signal ends the wait for a page, and the walk. */
+/* For KVM_RUN: a kick or a signal ends a wait for a page of the host, and so gives up the walk. */
 static int gva_read_run(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
 	unsigned int tries = 0;
@@ -294,7 +294,10 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 	return gpa;
 }
 
-/* Are the entries of @note as they were? Read the bytes at the translated address. */
+/*
+ * Return true if each recorded page-table entry still has its recorded value. Then @bytes contains
+ * the 16 bytes at the address to which the walk leads.
+ */
 static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {
 	const u64 __user *const *at = note->at, *const *end = note->at + note->nr;

@@ -29,7 +29,7 @@
  * @max_level: largest page that may be mapped, 1..3
  * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
  *	@lock, too, when vCPUs may exist
- * @nx_exempt: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
+ * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
  * @nx_cursor, @nx_node, @nx_work: recovery of huge pages, see nx.c
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
  *	with the lock held for reading; tables are removed with the lock held for writing
@@ -101,7 +101,7 @@ struct okvm_mmu_vcpu {
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault: hostmem_resolve() does not call it first
+ * @missed: hostmem_get_fast() has failed for this fault: hostmem_resolve() does not begin with it
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {
@@ -167,7 +167,7 @@ void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
 /** tdp_free_all() - free all tables except the root: the VM or the VMM's address space ends */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
-/** tdp_free_tree() - free a table and all tables below it, which no CPU may be walking */
+/** tdp_free_tree() - free @table and all tables below it; no CPU may still walk any of them */
 void tdp_free_tree(u64 *table, int level);
 
 /* policy.c */
@@ -187,7 +187,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - return true if okvm_mmu_set_hole()'s page is to be mapped. Under mmu->lock */
+/** fault_in_hole() - must @f map the page of okvm_mmu_set_hole()? Caller holds mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
 /** fault_level() - return the level of @f's leaf after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);

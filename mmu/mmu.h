@@ -14,7 +14,7 @@
 #include "core/vcpu.h"
 #include "mmu/walk.h"
 
-/** enum okvm_access - kind of a memory access: bits of the #PF error code, and two more */
+/** enum okvm_access - kind of a memory access: bits of the #PF error code, and three more */
 enum okvm_access {
 	OKVM_ACC_PRESENT = 1 << 0,
 	OKVM_ACC_WRITE	= 1 << 1,
@@ -74,7 +74,8 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm);
 /**
  * okvm_mmu_fault() - handle an EPT violation or a nested page fault (NPT)
  * @acc: enum okvm_access; OKVM_ACC_PRESENT if the entry of the EPT or NPT tables gave any right
- * Return: verdict, or a negative errno. Caller: vCPU thread, IRQs on, vm->srcu held. May sleep.
+ * Return: enum okvm_fault_verdict or a negative errno. Context: the vCPU's thread, IRQs on,
+ * vm->srcu held. May sleep.
  */
 int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
@@ -113,7 +114,7 @@ struct okvm_page_fault {
 
 /**
  * okvm_mmu_page_fault() - handle an intercepted #PF
- * Return: verdict, or a negative errno. Context: as for okvm_mmu_fault()
+ * Return: enum okvm_fault_verdict or a negative errno. Context: as for okvm_mmu_fault()
  */
 int okvm_mmu_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 
@@ -161,7 +162,7 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page; vm->srcu held */
+/** okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page. Under vm->srcu */
 void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 
 /**
@@ -199,10 +200,10 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT; _PATIENT outside KVM_RUN
- * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true if the walk was
- *	given up, because a signal or request is pending and other CPUs keep changing the tables or
- *	the host would have to wait for a table
- * Return: the guest-physical address or OKVM_INVALID_GPA. vm->srcu held; may sleep.
+ * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true: the walk was
+ *	given up on a pending signal or request, because other CPUs keep changing the tables, or
+ *	because the host would have to fetch the page of a table
+ * Return: the guest-physical address or OKVM_INVALID_GPA. Caller holds vm->srcu; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
 
@@ -234,7 +235,7 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  * @cr3: the vCPU's present CR3
  *
  * The caller asks for the same linear address and kind of access as when the walk was recorded, and
- * knows that the 16 bytes do not cross a page. vm->srcu held; may sleep.
+ * knows that the 16 bytes do not cross a page. It holds vm->srcu; the function may sleep.
  * Return: false if the walk would go differently, or memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
@@ -260,7 +261,7 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 
 /**
- * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM has the guest's memory types
+ * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM gets the guest's memory types
  *
  * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. With EPT, it removes all mappings. May sleep.
  */

@@ -20,7 +20,7 @@
 #include "core/compat.h"
 #include "mmu/internal.h"
 
-#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* the default period is this / ratio */
+#define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* default period: this value / ratio */
 #define NX_RATIO_MAX		3600u			/* so that the default period is >= 1 s */
 
 enum nx_mode {

@@ -64,7 +64,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the vCPU's thread, vCPU loaded; IRQs on, vm->srcu held, except in *_fast ---- */
+	/* ---- in the loaded vCPU's thread, under vm->srcu, IRQs on (*_fast: off, no SRCU) ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
@@ -109,7 +109,7 @@ struct mmu_policy {
 	void (*zap_end)(struct mmu_zap *z);
 	/* Remove all MMIO entries, because the generations in them are going to wrap. */
 	void (*zap_mmio)(struct okvm_mmu_vm *mmu);
-	/* Was a frame accessed? With @clear, clear the accessed state. The caller flushes. */
+	/* Was any frame accessed? With @clear, clear the accessed state. The caller flushes. */
 	bool (*age)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 	/* Write-protect frames, so that the next write is logged. The caller flushes. */
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);

@@ -71,8 +71,8 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 }
 
 /*
- * Return true if a leaf (with @write: a writable leaf) of the block was dropped since the last
- * flush of the VM, so that TLBs may still hold the leaf.
+ * Return true if a leaf (with @write: a writable leaf) of the block was dropped or write-protected
+ * since the last flush of the VM, so that TLBs may still hold the old leaf.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
@@ -367,7 +367,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* Direct tables shadow no frame, so only shadow_zap_all() finds them. */
+	/* All frames leave: zap direct tables, too. Only shadow_zap_all() finds them. */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {

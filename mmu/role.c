@@ -71,8 +71,8 @@ struct walk_mode role_mode(u32 role)
 }
 
 /*
- * All quadrants together form one long shadow table, in which entry @i of this quadrant has the
- * index (quadrant << 9 | i).
+ * The quadrants of a guest's table together form one long shadow table, in which entry @i of this
+ * quadrant has the index (quadrant << 9 | i).
  */
 unsigned int role_offset(u32 role, unsigned int i)
 {

@@ -12,7 +12,7 @@
  *   2:0    level         1 (maps 4 KiB pages) to 5
  *   5:3    mode          levels of the guest's paging: 0 off, 2 (4-byte entries), 3 PAE, 4, 5
  *   7:6    quadrant      mode 2: part of the guest's table: which half (level 1), quarter (level 2)
- *  10:8    access        what all upper entries of the guest allow (enum shadow_access)
+ *  10:8    access        what all guest entries above the table allow (enum shadow_access)
  *    11    direct        no guest table: maps consecutive frames, beginning at the table's gfn
  *    12    nx            EFER.NXE
  *    13    wp            CR0.WP
@@ -22,7 +22,7 @@
  *    17    gbpages       the guest's CPUID reports 1 GiB pages
  *    18    smm           address space of SMM (reserved for later: always 0)
  *    19    no_ad         hardware does not set accessed bits (reserved for later: always 0)
- *    20    passthrough   the root is the guest's own table (reserved for later: always 0)
+ *    20    passthrough   extra top level without a guest table (reserved for later: always 0)
  *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
  * The role of a direct table with write access contains only level, access, direct and smm, so all

@@ -118,11 +118,16 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
+<<<<<<< HEAD
 	/*
 	 * If there is one vCPU, it flushes without an IPI: do not look whether it has to. And end
 	 * the search if a guest, by many changes far below its roots, has made it long.
 	 */
 	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
+=======
+	/* A VM's only vCPU is cheap to flush: do not search for roots that lead to @t. */
+	if (all == 1) {
+>>>>>>> w8
 		atomic64_or(all, &sh->stale);
 		return;
 	}
@@ -618,7 +623,7 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Reclaim must not wait for the mutex: if the mutex is taken, return the last count. */
+/* Reclaim must not wait for the mutex: if another thread holds it, return the last count. */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;

@@ -394,7 +394,7 @@ static inline struct shadow_climb climb_start(const struct shadow_table *t)
 }
 
 /**
- * climb_next() - return the next table above the start, or NULL; some more than once
+ * climb_next() - return the next table above the start, or NULL; a table may occur repeatedly
  *
  * A caller that finds @c->hops > SHADOW_HOPS stops and assumes the worst. Under mmu->lock
  */
@@ -554,7 +554,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
-/** shadow_for_each() - loop over the tables, except direct ones, that shadow @gfn. Under lock */
+/** shadow_for_each() - loop over the tables, which are not direct, of @gfn. Under mmu->lock */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
 		if ((t)->gfn == (gfn_) && !table_is_direct(t))
@@ -609,7 +609,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva);
 
 /* shadow_prefetch.c */
 
-/** shadow_prefetch() - map the neighbours of leaf @i of @t, which @f has just made. Under lock */
+/** shadow_prefetch() - map neighbours of leaf @i of @t, which @f has just made. Under mmu->lock */
 void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned int i);
 
 /* shadow_sync.c */
@@ -651,7 +651,7 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 
 /* shadow_sync.c, shadow.c */
 
-/** shadow_invlpg() - drop @gva's leaf below the present root if the guest has changed its entry */
+/** shadow_invlpg() - drop the shadow leaf of @gva if it disagrees with the guest's present entry */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
 /**
  * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry

@@ -92,9 +92,10 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 /**
  * shadow_kernel_write() - is @access a supervisor's write that only CR0.WP = 0 allows?
  *
- * A leaf that allows such a write to a user page has to be a supervisor leaf. But SMAP does not
- * stop supervisor accesses by a supervisor leaf, so with CR4.SMAP the caller has to emulate the
- * write instead.
+ * Hardware runs with CR0.WP = 1, so only a writable leaf allows such a write. If the guest's page
+ * is a user page, this leaf has to be a supervisor leaf (U/S = 0), or user mode could write, too.
+ * But SMAP does not deny supervisor accesses to a supervisor page. So if the guest uses CR4.SMAP,
+ * the caller has to emulate the write instead.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 

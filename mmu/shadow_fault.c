@@ -241,8 +241,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * A leaf of 4 KiB needs the block's struct shadow_frames, which is not allocated for a
-	 * large page. Retry; the retry allocates it.
+	 * A leaf of 4 KiB needs the struct shadow_frames of f->block. It is missing if
+	 * fault_reserve_leaf() expected a large page. Then fault_reserve_tables() allocates it,
+	 * before the attempt with mmu->lock held for writing. If it is missing in that attempt,
+	 * too, the guest repeats the access.
 	 */
 	if (f->level == 1 && !block_frames(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
@@ -698,8 +700,8 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * Return the place of the hint that @gva's page is MMIO. With this hint the fast handler does not
- * walk the guest's tables: MMIO needs the slow handler anyway.
+ * Return where the hint is stored that @gva's page is MMIO. With this hint the fast handler does
+ * not walk the guest's tables: MMIO needs the slow handler anyway.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {

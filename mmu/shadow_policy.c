@@ -18,8 +18,8 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 
 /*
  * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
- * entries for the large page. If okvm may have removed the shadow entries of a large page (wide),
- * INVLPG must flush all entries of the page: flush the guest's whole TLB.
+ * entries for the large page. If okvm may have removed the shadow entries of a large page
+ * (shadow_vm.wide), INVLPG must flush all TLB entries of that page: flush the guest's whole TLB.
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {
@@ -46,7 +46,7 @@ static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees nr_unsync.
+	 * when the guest flushes after a write, this read sees the new nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;
@@ -59,7 +59,7 @@ static long policy_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return -EOPNOTSUPP;
 }
 
-/* Drop the small leaves, so that page faults map large pages. */
+/* Drop all leaves of the slot: page faults then map large pages where possible. */
 static void policy_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
 	struct mmu_zap z;

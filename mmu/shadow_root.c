@@ -198,9 +198,9 @@ static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 }
 
 /*
- * Make @r, with @n top tables at most, the present root. It may be zapped at the same time. Then
- * shadow_zap_table() either finds this vCPU in table->vcpus, or this function finds that the table
- * is dead.
+ * Make @r, with @n top tables at most, the present root. Another thread may zap one of these tables
+ * at the same time. Then shadow_zap_table() either finds this vCPU in table->vcpus, or this
+ * function finds that the table is dead.
  */
 static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_root *r,
 				       unsigned int n)
@@ -304,7 +304,7 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees nr_unsync.
+	 * when the guest flushes after a write, this read sees the new nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !sv->cur)
 		return false;

@@ -225,7 +225,7 @@ void sync_root(struct okvm_vcpu *vcpu)
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees nr_unsync.
+	 * when the guest flushes after a write, this read sees the new nr_unsync.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;

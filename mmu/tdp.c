@@ -281,7 +281,10 @@ static void zap_entry(struct mmu_zap *z, u64 *entry, int level)
 		return;
 	z->flush = true;
 	tdp_count_leaf(mmu, level, -1);
-	/* The page is not freed yet: the host waits for this zap before it unmaps the page. */
+	/*
+	 * Pass the accessed bit on to the host's page. The page is not freed yet: the host waits
+	 * for this zap before it unmaps the page.
+	 */
 	if (old & SPTE_PAGE && mmu->fmt->accessed && spte_was_accessed(mmu->fmt, old)) {
 		struct folio *folio = page_folio(pfn_to_page(spte_pfn(old)));
 

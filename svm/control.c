@@ -191,7 +191,7 @@ static void update_tsc(struct okvm_vcpu *vcpu)
 
 	hw->vmcb->control.tsc_offset = vcpu->arch->tsc_offset;
 	svm_dirty(hw, SVM_CLEAN_CONTROL);
-	/* The vCPU is loaded: on the same CPU svm_vcpu_load() does not load its ratio again. */
+	/* Load the ratio now: svm_vcpu_load() does not load it if the vCPU stays on this CPU. */
 	preempt_disable();
 	svm_tsc_ratio_load(vcpu);
 	preempt_enable();

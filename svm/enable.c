@@ -107,12 +107,19 @@ int svm_cpu_enable(void)
 	rdmsrl(MSR_VM_HSAVE_PA, c->hsave_before);
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
 	ratio_begin(c);
-	/* After a suspend of the host: let the vCPU that ran last load its ratio again. */
+	/*
+	 * ratio_begin() has reset the MSR TSC_RATIO. Make svm_vcpu_load() load the vCPU's ratio
+	 * again even for the vCPU that ran last on this CPU: it may run next, after a suspend of
+	 * the host.
+	 */
 	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
 	c->apf_stopped = host_apf_stop();
 	okvm_perf_svm(true);
-	/* Let the first vCPU begin a generation: the TLB may hold translations of former guests. */
+	/*
+	 * Make the first vCPU begin a new generation, and so flush the TLB, which may hold
+	 * translations of former guests.
+	 */
 	c->asid_generation++;
 	c->next_asid = svm_caps.asids;
 	return 0;
@@ -180,7 +187,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Request the flush until a VMRUN succeeds: the generation's first VMRUN may fail. */
+	/* Request a new generation's flush until a VMRUN succeeds: the first one may fail. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

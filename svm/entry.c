@@ -19,7 +19,7 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* The vCPU comes from another CPU, or another vCPU has run on this CPU. */
+/* Called if the vCPU was last loaded on another CPU, or if another vCPU has run on this CPU. */
 static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -118,7 +118,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	hw->frame.host_pa = svm_host_area();
-	/* An NMI has to follow the event in event_inj: this IPI causes an exit after the event. */
+	/* If an NMI has to follow the event of event_inj, this IPI causes an exit between them. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -142,7 +142,7 @@ static __always_inline void svm_guest_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = hw->vmcb->save.cr2;
 	/* Keep the exit's DR6 for exit_db(): updates of the debug registers overwrite save.dr6. */
 	hw->exit_dr6 = hw->vmcb->save.dr6;
-	/* #VMEXIT leaves the guest's DR6. Reset DR6, or a #DB of the host would report its bits. */
+	/* #VMEXIT leaves the guest's bits in DR6. Reset them: a #DB of the host would keep them. */
 	if (unlikely(hw->exit_dr6 != DR6_RESERVED))
 		set_debugreg(DR6_RESERVED, 6);
 	if (unlikely(hw->host_debugctl))
@@ -219,13 +219,13 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* The CPU has delivered the NMI of SVM_V_NMI_PENDING. */
+/* The CPU has delivered the virtual NMI that lend_nmi() made pending. */
 static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 {
 	to_hw(vcpu)->nmi_lent = false;
 	vcpu->arch->ev.nmi_pending--;
 	vcpu->stat[OKVM_STAT_NMI_INJECTED]++;
-	/* If another NMI is pending, the event code lends it to the CPU next. */
+	/* If another NMI is pending, this request makes lend_nmi() pass it to the CPU. */
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
@@ -274,7 +274,7 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
 			svm_soft_event_undo(hw);
-		/* The event still waits, but a CPU may have cleared the field (QEMU's TCG does). */
+		/* The event was not injected, but event_inj may be cleared (QEMU's TCG does). */
 		if (hw->event_written)
 			control->event_inj = hw->event_info;
 		return;

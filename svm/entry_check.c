@@ -119,8 +119,8 @@ static bool asid_zero(const struct svm_entry *e)
 }
 
 /*
- * APM "Vectors": the exceptions of each CPU with SVM. The table has neither 9, which no such CPU
- * raises, nor 21 and 29, which some CPUs raise.
+ * APM "Vectors": the exceptions of each CPU with SVM. Not among them are vector 9, which no such
+ * CPU raises, and 21 and 29, which only some CPUs raise (svm_entry.exceptions).
  */
 #define EXCEPTIONS	((GENMASK(8, 0) & ~BIT(2)) | GENMASK(14, 10) | GENMASK(19, 16) | \
 			 BIT(28) | BIT(30))

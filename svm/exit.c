@@ -50,8 +50,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * Answer the question of svm_traps() for IN and OUT. Every CPU reports their next RIP in EXITINFO2,
- * so check only RFLAGS.TF.
+ * Do for IN and OUT what svm_traps() does for other instructions. Every CPU reports the next RIP of
+ * IN and OUT in EXITINFO2, so check only RFLAGS.TF.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -213,7 +213,7 @@ void svm_exit_host_mce(struct okvm_vcpu *vcpu)
 		okvm_host_machine_check();
 }
 
-/* ---- slow handlers: IRQs on, vm->srcu held. Return: outcome ---- */
+/* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */
 
 static int delivery_failed(struct okvm_vcpu *vcpu)
 {
@@ -449,7 +449,7 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
 }
 
-/* Limited, because a VMM can cause any number of refused entries. */
+/* Limit what is printed, because a VMM can cause any number of refused entries. */
 static void log_refusal(const struct okvm_vcpu *vcpu, const struct svm_entry *e, const char *text)
 {
 	unsigned int i;

@@ -126,7 +126,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 	unsigned int nr = hw->exit_code & 15, len;
 
 	if (okvm_exit_dr_lend(vcpu)) {
-		/* The guest's debug registers are loaded: update DR6, DR7 and the intercepts. */
+		/* The guest's DR0 to DR3 are loaded now: update DR6, DR7 and the intercepts. */
 		svm_update_intercepts(vcpu, OKVM_ICPT_DEBUG);
 		return OKVM_RESUME;
 	}

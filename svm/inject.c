@@ -15,7 +15,7 @@
 
 /*
  * Write an event to the VMCB for the next VMRUN. @len: length of the instruction that causes the
- * event and behind which the handler returns; 0 if no instruction causes it
+ * event, so that the handler returns to the address after it; 0 if no instruction causes the event
  */
 static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsigned int len)
 {
@@ -28,9 +28,9 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 }
 
 /*
- * Make the handler return behind the instruction. A CPU with NRIPS pushes the VMCB's next RIP, a
- * CPU without it pushes RIP (APM "Event Injection"). With nrips=0 the CPU may or may not have
- * NRIPS: set both fields.
+ * Make the event's handler return to the address after the instruction that causes the event. A CPU
+ * with NRIPS pushes the VMCB's next RIP, a CPU without it pushes RIP (APM "Event Injection"). With
+ * nrips=0 the CPU may or may not have NRIPS: set both fields.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -136,8 +136,8 @@ static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * Let the CPU deliver an NMI when the guest can take it, or no longer. The NMI stays in
- * ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
+ * With virtual NMIs: let the CPU deliver an NMI when the guest can take it (@on), or stop that. The
+ * NMI stays in ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
  */
 static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
 {

@@ -49,7 +49,7 @@ struct okvm_hw_vcpu {
 	/* State of the last #VMEXIT. */
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
-	bool entry_failed;	/* SVM was off: VMRUN was not executed */
+	bool entry_failed;	/* SVM was off, so VMRUN was not executed */
 	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
@@ -121,7 +121,7 @@ static __always_inline unsigned long svm_rflags(struct okvm_vcpu *vcpu)
 #define SVM_TSC_RATIO_BITS	32	/* fraction bits; 8 more bits are the integer part */
 #define SVM_TSC_RATIO_ONE	BIT_ULL(SVM_TSC_RATIO_BITS)
 
-/* The CPU's MSR TSC_RATIO. The host's TSC does not depend on it: it may keep a guest's value. */
+/* Value of the CPU's MSR TSC_RATIO. It may stay a guest's, as it does not affect the host's TSC. */
 DECLARE_PER_CPU(u64, svm_tsc_ratio);
 
 static inline void svm_tsc_ratio_write(u64 ratio)
@@ -177,10 +177,10 @@ int svm_enter(unsigned long *gpr, struct svm_frame *frame);
 
 /** svm_exit_fast() - handle the exit with IRQs off. Return: true if the guest can be entered */
 bool svm_exit_fast(struct okvm_vcpu *vcpu);
-/** svm_exit_slow() - handle the exit with IRQs on. Return: outcome */
+/** svm_exit_slow() - handle the exit with IRQs on. Return: enum okvm_outcome */
 int svm_exit_slow(struct okvm_vcpu *vcpu);
 void svm_exit_host_mce(struct okvm_vcpu *vcpu);
-/** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: outcome */
+/** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: enum okvm_outcome */
 int svm_exit_page_fault(struct okvm_vcpu *vcpu);
 int svm_exit_exception(struct okvm_vcpu *vcpu);
 int svm_exit_cr(struct okvm_vcpu *vcpu);

@@ -31,7 +31,7 @@ enum svm_clean {
 #define SVM_CLEAN_ALL	GENMASK(10, 0)
 
 /* Bits of int_ctl for virtual NMIs (APM "Virtual NMI"), which older kernels do not define. */
-#define SVM_V_NMI_PENDING	BIT(11)	/* deliver an NMI as soon as none is masked */
+#define SVM_V_NMI_PENDING	BIT(11)	/* deliver an NMI as soon as NMIs are not masked */
 #define SVM_V_NMI_MASKED	BIT(12)	/* from the delivery of an NMI to the guest's IRET */
 #define SVM_V_NMI_ENABLE	BIT(26)
 

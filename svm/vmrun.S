@@ -5,10 +5,10 @@
  * The first argument points to the guest's general registers, in the order of their machine
  * encoding (struct okvm_arch_vcpu begins with them). RAX, RSP, RIP and RFLAGS are in the VMCB.
  *
- * CLGI holds interrupts and NMIs pending until STGI: FS, GS and TR are the guest's between the two
- * VMLOADs. RFLAGS.IF must be 1 at VMRUN: then physical interrupts cause #VMEXIT (APM
- * "Virtualizing RFLAGS.IF"). STI is not next to VMRUN: the guest would inherit STI's interrupt
- * shadow.
+ * CLGI holds interrupts and NMIs pending until STGI, because FS, GS and TR are the guest's between
+ * the two VMLOADs. RFLAGS.IF must be 1 at VMRUN: then physical interrupts cause #VMEXIT (APM
+ * "Virtualizing RFLAGS.IF"). STI must not directly precede VMRUN: the guest would inherit STI's
+ * interrupt shadow.
  */
 #include <linux/linkage.h>
 

@@ -21,7 +21,7 @@
 
 /**
  * struct okvm_hw_vm - the VMX backend's state of a VM
- * @lock: guards @without_window and @mapped; taken inside vcpu->mutex and outside mmu->lock
+ * @lock: guards @without_window and @mapped; taken after vcpu->mutex and before mmu->lock
  * @without_window: number of vCPUs whose APIC is disabled, in x2APIC mode or not at its default
  *	address
  * @mapped: the page is mapped into the guest, by okvm_mmu_set_hole()

@@ -135,7 +135,7 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 		/*
 		 * With IRQs off, a posted-interrupt notification may be pending in the host's local
 		 * APIC. The CPU then processes the descriptor after VM entry. Do not empty the
-		 * descriptor here: Bochs 3.0 delivers vector 255 if the descriptor is empty.
+		 * descriptor here: with an empty one, the emulator Bochs 3.0 delivers vector 255.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);

@@ -277,7 +277,7 @@ static void invalidate_ept(u64 eptp)
 
 static void invalidate_vpid(u16 vpid)
 {
-	/* Without a VPID, each VM entry and exit flushes the translations. */
+	/* Without a VPID, each VM entry and exit flushes all translations of linear addresses. */
 	if (!vpid)
 		return;
 	if (vmx_caps.vpid_cap & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT)

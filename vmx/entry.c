@@ -71,7 +71,7 @@ static void host_ldt_restore(void)
 #endif
 }
 
-/* Caller has IRQs or preemption off. */
+/* The caller has disabled IRQs or preemption. */
 static void host_state_restore(struct okvm_hw_vcpu *hw)
 {
 	if (!hw->host_saved)
@@ -123,7 +123,7 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* Drop old translations and MSR values that this CPU may have from an earlier run. */
+	/* Drop translations and user-return MSRs that this CPU may have from an earlier run. */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
 }

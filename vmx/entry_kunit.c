@@ -2,7 +2,8 @@
 /*
  * Compare the rules of entry_check.h with a CPU: VM entry must fail for a state that breaks a rule,
  * with the error of the rule's area, and succeed for other states. Part of okvm_vm_kunit.ko. The
- * tests use their own VMCS, not a VM's.
+ * tests use their own VMCS, not a VM's. "The emulated CPU" is that of Bochs, where the project runs
+ * them.
  *
  * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
  * is empty. Legal values of host state are tried only if they are harmless: the CPU loads them.

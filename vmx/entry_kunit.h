@@ -153,8 +153,8 @@ enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
 /**
  * struct entry_case - a change of a guest that breaks only one rule
  * @rule: name of the rule; NULL: the guest can still be entered
- * @fault: the emulated CPU of the project's tests has a bug: it does not check this rule
- * @elsewhere: the emulated CPU of the project's tests lacks the feature that the rule is about
+ * @fault: the emulated CPU of the project's tests (Bochs) has a bug: it does not check this rule
+ * @elsewhere: that emulated CPU lacks the feature that the rule is about
  * @said: part of the message in that CPU's log
  */
 struct entry_case {

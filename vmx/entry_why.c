@@ -116,7 +116,9 @@ static void dump(const struct vmx_entry *e)
 			       vmx_entry_fields[field].name, e->f[field]);
 }
 
-/* Limited: a VMM can cause any number of failed entries, and the VMCS takes a hundred lines. */
+/*
+ * Limit what is printed: a VMM can cause any number of failed entries, and each prints 100 lines.
+ */
 static void log_failure(const struct okvm_vcpu *vcpu, const struct vmx_entry *e, u64 reason,
 			const char *text)
 {

@@ -52,9 +52,10 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline: either the time did not fit in the timer's 32
-	 * bits, or guest_time_bound is over. If this parameter is set, leave the loop of fast
-	 * exits, so that the host takes interrupts.
+	 * The timer has expired before the deadline: either the remaining time did not fit in the
+	 * timer's 32 bits, or the time of the parameter guest_time_bound is over. In the second
+	 * case, the host shall take interrupts: if the parameter is set, leave the loop of fast
+	 * exits.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -155,7 +156,7 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- slow handlers: IRQs on, vm->srcu held. Return: outcome ---- */
+/* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */
 
 static int exit_resume(struct okvm_vcpu *vcpu)
 {

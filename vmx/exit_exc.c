@@ -84,8 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * If RFLAGS.TF is 1 and interrupts are blocked by STI or MOV SS, VM entry requires a pending
- * single-step trap (SDM "Checks on Guest Non-Register State"): set it.
+ * If RFLAGS.TF is 1, DEBUGCTL.BTF is 0 (as in every guest of okvm), and interrupts are blocked by
+ * STI or MOV SS, VM entry requires a pending single-step trap (SDM "Checks on Guest Non-Register
+ * State"): set it.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {

@@ -198,8 +198,8 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 		return false;
 	pf = page_fault_of(vcpu, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
 	/*
-	 * okvm_mmu_page_fault_fast() reads user memory. A #PF of the host overwrites the guest's
-	 * CR2: restore it then.
+	 * CR2 contains the guest's value. okvm_mmu_page_fault_fast() reads user memory, which may
+	 * cause a #PF of the host: that overwrites CR2, so restore it.
 	 */
 	cr2 = native_read_cr2();
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);

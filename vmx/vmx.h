@@ -66,7 +66,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
 #define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* clear CPU buffers at each entry: guest sees host MMIO */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* at each VM entry, as the guest can access host MMIO */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -200,7 +200,7 @@ static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)
 	return hw->insn_len;
 }
 
-/* Advance RIP past the instruction that caused the exit. Return: outcome */
+/* Advance RIP past the instruction that caused the exit. Return: enum okvm_outcome */
 static inline int vmx_skip_insn(struct okvm_vcpu *vcpu)
 {
 	return okvm_skip_insn(vcpu, vmx_insn_len(to_hw(vcpu)));
@@ -275,7 +275,7 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason);	/* entry_why.c */
 
 /** vmx_exit_fast() - handle the VM exit with IRQs off. Return: true if the guest can be entered */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu);
-/** vmx_exit_slow() - handle the VM exit with IRQs on. Return: outcome */
+/** vmx_exit_slow() - handle the VM exit with IRQs on. Return: enum okvm_outcome */
 int vmx_exit_slow(struct okvm_vcpu *vcpu);
 
 int vmx_exit_exception(struct okvm_vcpu *vcpu);		/* exit_exc.c */
@@ -319,9 +319,9 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu);
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
 /** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
-/** vmx_exit_page_fault() - handle a #PF with error code @error. Return: outcome */
+/** vmx_exit_page_fault() - handle a #PF with error code @error. Return: enum okvm_outcome */
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error);
-/** vmx_delivery_failed() - report that hw->idt_info's event cannot be delivered. Return: outcome */
+/** vmx_delivery_failed() - report to userspace that the event in hw->idt_info is undeliverable */
 int vmx_delivery_failed(struct okvm_vcpu *vcpu);
 /** vmx_emulate() - call okvm_emulate() after updating the walker's copy of CR0.WP */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);

@@ -170,14 +170,14 @@ bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
  * okvm_apic_vapic_pull() - after a VM exit, read the guest's TPR from the word of
  * KVM_SET_VAPIC_ADDR
  *
- * Only if okvm_apic_has_vapic(). vm->srcu held; may sleep.
+ * Called only if okvm_apic_has_vapic(). The caller holds vm->srcu. May sleep.
  */
 void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
 /**
  * okvm_apic_vapic_push() - before a VM entry, write the word of KVM_SET_VAPIC_ADDR, if the vCPU has
  * one
  *
- * vm->srcu held; may sleep.
+ * The caller holds vm->srcu. May sleep.
  */
 void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
 

@@ -61,7 +61,7 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 
 	/*
 	 * The caller has changed an APIC. Set apic_map_dirty before taking the lock: the thread
-	 * that clears it builds a map that includes the caller's change.
+	 * that clears apic_map_dirty builds a map that includes the caller's change.
 	 */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);

@@ -198,7 +198,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Is the IPI no broadcast? Then it has few targets and can be delivered with IRQs off. */
+/* Is the IPI not a broadcast? Then it has few targets and can be delivered with IRQs off. */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;

@@ -192,8 +192,8 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 /**
  * okvm_apic_deliver() - deliver an interrupt message to its destinations
  * @src: the vCPU whose thread sends the message as an IPI, or NULL for a device
- * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if it has no
- * destination
+ * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if the message has
+ * no destination
  * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);

@@ -46,7 +46,7 @@
 /* The mode of an APIC; the values are those of IA32_APIC_BASE bits 11:10. */
 enum lapic_mode {
 	LAPIC_DISABLED	= 0,
-	LAPIC_INVALID	= 1,	/* EXTD without EN: okvm refuses this value, no APIC has it */
+	LAPIC_INVALID	= 1,	/* EXTD without EN: okvm refuses this value, so no APIC has it */
 	LAPIC_XAPIC	= 2,
 	LAPIC_X2APIC	= 3,
 };
@@ -724,7 +724,7 @@ void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
  * @old: present value
  * @val: new value
  * @reserved: reserved bits, by the guest's physical-address width and CPUID's x2APIC bit
- * @host: the write is an ioctl's, which may change between any two legal states
+ * @host: an ioctl writes, which is allowed to change between any two legal modes
  *
  * Source: SDM, "x2APIC State Transitions".
  *

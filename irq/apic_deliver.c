@@ -36,7 +36,7 @@ static struct okvm_apic_map *map_build(struct okvm_vm *vm)
 		return NULL;
 	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
 	okvm_for_each_vcpu(idx, vcpu, vm) {
-		/* Leave out vCPUs that came online after the first loop: a newer map follows. */
+		/* Leave out vCPUs that came online after the first loop: a newer map has them. */
 		if (map->map.nr == nr || vcpu->id > max_id)
 			break;
 		if (vcpu->apic)
@@ -61,7 +61,7 @@ void okvm_apic_map_update(struct okvm_vm *vm)
 
 	/*
 	 * The caller has changed an APIC. Set apic_map_dirty before taking the lock: the thread
-	 * that clears it builds a map that includes the caller's change.
+	 * that clears apic_map_dirty builds a map that includes the caller's change.
 	 */
 	atomic_set(&irq->apic_map_dirty, 1);
 	mutex_lock(&irq->apic_map_lock);
@@ -96,7 +96,7 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
  * message to all vCPUs may come from a timer or a line, with IRQs off and even the ioapic_lock
  * held. So a device's message kicks only the first KICKS_AT_ONCE targets at once, and a work item
  * kicks the others. The work item is not bound to a CPU, because a vCPU thread with real-time
- * priority could keep it from running there.
+ * priority could keep it from running on that CPU.
  */
 enum kick {
 	KICK_NONE,	/* the calling thread is the target vCPU's own */
@@ -369,7 +369,7 @@ static int send_lowest(struct message *m)
 	for (i = 0; i < slots; i++)
 		if (candidate(m, i) && !pick--)
 			return send_to(m, i);
-	return 0;	/* a candidate has disabled its APIC since the count */
+	return 0;	/* a candidate has disabled its APIC since the candidates were counted */
 }
 
 /* Like upstream KVM, send a physical broadcast to all even with lowest-priority delivery mode. */

@@ -27,7 +27,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* The CPU may not have virtualized the EOI: update its copy of the highest ISR vector. */
+	/* If the CPU did not virtualize the EOI, its copy of the highest vector in ISR is old. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
@@ -66,8 +66,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
 		/*
-		 * The new value of LINT0 may accept a pending interrupt of the PIC, or open an
-		 * interrupt window for the VMM's PIC.
+		 * With the new value of LINT0 the APIC may accept a pending interrupt of the PIC,
+		 * or an interrupt window for the VMM's PIC may open.
 		 */
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
@@ -118,7 +118,7 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 }
 
 /*
- * The guest has read @count in TMCCT. If @count is 0, the host's timer may not have fired yet:
+ * The guest has read @count in TMCCT. If @count is 0 and the host's timer has not fired yet,
  * deliver the tick of a one-shot timer now, because the guest may change the timer LVT entry next,
  * and the tick depends on the old value of the entry. A periodic timer is left alone: a guest that
  * reads in a loop would rearm the host's timer each time.
@@ -198,7 +198,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Is the IPI no broadcast? Then it has few targets and can be delivered with IRQs off. */
+/* Is the IPI not a broadcast? Then it has few targets and can be delivered with IRQs off. */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;
@@ -334,7 +334,7 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
 		return 1;
 	apic->pv_eoi_msr = msr;
-	/* Whether the flag at the old address could be cleared does not matter any more. */
+	/* The guest does not use the flag at the old address any more: give up clearing it. */
 	apic->pv_eoi_pending = false;
 	apic->pv_eoi_done = false;
 	return 0;
@@ -386,9 +386,10 @@ static int pv_eoi_take_back(struct okvm_apic *apic, bool *skipped)
 
 /*
  * While the VMM replaces the memory of the flag, nobody knows whether the guest has skipped the
- * EOI. Do it, because an interrupt that stays in service blocks its priority class for ever. The
- * flag may be set when the memory is back. Then the guest may still skip this one EOI, which must
- * not be done twice. Otherwise try to clear the flag until that succeeds.
+ * EOI. Then okvm does the EOI, because an interrupt that stays in service blocks its priority class
+ * for ever. If the flag is set when the memory is back, the guest may still skip this EOI, which
+ * must not be done twice. So pv_eoi_done records that the EOI is done, and each later VM exit tries
+ * to clear the flag until that succeeds.
  */
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 {

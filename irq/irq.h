@@ -170,14 +170,14 @@ bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
  * okvm_apic_vapic_pull() - after a VM exit, read the guest's TPR from the word of
  * KVM_SET_VAPIC_ADDR
  *
- * Only if okvm_apic_has_vapic(). vm->srcu held; may sleep.
+ * Called only if okvm_apic_has_vapic(). The caller holds vm->srcu. May sleep.
  */
 void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
 /**
  * okvm_apic_vapic_push() - before a VM entry, write the word of KVM_SET_VAPIC_ADDR, if the vCPU has
  * one
  *
- * vm->srcu held; may sleep.
+ * The caller holds vm->srcu. May sleep.
  */
 void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
 
@@ -192,8 +192,8 @@ struct okvm_vcpu *okvm_apic_dest(struct okvm_vm *vm, u32 apic_id);
 /**
  * okvm_apic_deliver() - deliver an interrupt message to its destinations
  * @src: the vCPU whose thread sends the message as an IPI, or NULL for a device
- * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if it has no
- * destination
+ * Return: number of vCPUs that accepted it, 0 if all destinations refused it, -1 if the message has
+ * no destination
  * Context: any, IRQs may be off
  */
 int okvm_apic_deliver(struct okvm_vm *vm, struct okvm_vcpu *src, const struct lapic_irq *irq);

@@ -24,7 +24,10 @@
  */
 #define PIC_LOOKS	16
 
-/* Wake the first of @nr vCPUs that accepts the PIC's interrupts. Return: true if there is one */
+/*
+ * Wake the first vCPU that accepts the PIC's interrupts, if it is among the first @nr vCPUs.
+ * Return: true if it is
+ */
 static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
 	struct okvm_vcpu *vcpu;

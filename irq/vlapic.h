@@ -29,7 +29,7 @@ struct okvm_apic {
 	struct lapic l;		/* any CPU changes IRR, TMR, hints and esr_pending */
 	struct okvm_vcpu *vcpu;
 	const struct okvm_apic_ops *ops;	/* the backend's; constant */
-	bool posted;		/* interrupts use ops->post_irq(); read by any CPU */
+	bool posted;		/* senders use ops->post_irq(); any CPU reads this */
 	bool online;		/* in the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 
@@ -46,13 +46,13 @@ struct okvm_apic {
 
 	/* Paravirtual EOI. */
 	bool pv_eoi_pending;	/* the guest may skip the next EOI's VM exit */
-	bool pv_eoi_done;	/* that EOI is done already: only the flag is to be cleared */
+	bool pv_eoi_done;	/* okvm has done that EOI: only the guest's flag is to be cleared */
 	u64 pv_eoi_msr;
 	struct okvm_gpa_cache pv_eoi_cache;
 
 	/* The word of KVM_SET_VAPIC_ADDR. */
-	bool vapic;		/* there is a word */
-	bool watches;		/* the vCPU watches exits (core/watch.h), since its first word */
+	bool vapic;		/* userspace has set a word */
+	bool watches;		/* the vCPU watches exits (core/watch.h): it has had a word */
 	struct okvm_gpa_cache vapic_cache;
 };
 

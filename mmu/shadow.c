@@ -118,16 +118,11 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
-<<<<<<< HEAD
 	/*
-	 * If there is one vCPU, it flushes without an IPI: do not look whether it has to. And end
-	 * the search if a guest, by many changes far below its roots, has made it long.
+	 * A VM's only vCPU is cheap to flush: do not search for roots that lead to @t. And end the
+	 * search if a guest, by many changes far below its roots, has made it long.
 	 */
 	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
-=======
-	/* A VM's only vCPU is cheap to flush: do not search for roots that lead to @t. */
-	if (all == 1) {
->>>>>>> w8
 		atomic64_or(all, &sh->stale);
 		return;
 	}

@@ -67,7 +67,7 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: count the acknowledgments of the RTC message that is to be delivered
+ * @rtc_report: count in @rtc_pending the CPUs that accept the RTC message to be delivered
  * @irr: pins whose (combined) line is high; for edges, until the line falls
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge

@@ -46,7 +46,7 @@
 /* The mode of an APIC; the values are those of IA32_APIC_BASE bits 11:10. */
 enum lapic_mode {
 	LAPIC_DISABLED	= 0,
-	LAPIC_INVALID	= 1,	/* EXTD without EN: okvm refuses this value, no APIC has it */
+	LAPIC_INVALID	= 1,	/* EXTD without EN: okvm refuses this value, so no APIC has it */
 	LAPIC_XAPIC	= 2,
 	LAPIC_X2APIC	= 3,
 };
@@ -101,9 +101,9 @@ enum lapic_effect_flag {
 	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
 	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID is not the initial APIC ID */
-	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to @timer */
-	LAPIC_EFF_TPR_READ	= BIT(15),	/* with @report_tpr: the guest read TPR */
-	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* with @report_tpr: the guest wrote TPR */
+	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to lapic.timer */
+	LAPIC_EFF_TPR_READ	= BIT(15),	/* with lapic.report_tpr: the guest read TPR */
+	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* with lapic.report_tpr: guest wrote TPR */
 };
 
 /**
@@ -706,15 +706,16 @@ void lapic_init(struct lapic *l, u8 *regs, const struct lapic_config *cfg);
  * lapic_reset() - reset the APIC by RESET or INIT
  * @l: the APIC
  * @init: INIT, which keeps IA32_APIC_BASE and the ID
- * @eff: timer stop, map and mode changes are added
+ * @eff: LAPIC_EFF_MAP, LAPIC_EFF_TIMER_STOP and LAPIC_EFF_LVT0 are added, and for RESET the effects
+ *	of lapic_set_base()
  */
 void lapic_reset(struct lapic *l, bool init, struct lapic_effect *eff);
 
 /**
  * lapic_set_version() - set the features that the version register reports
  * @l: the APIC
- * @cmci: support CMCI, with a seventh LVT entry; a new entry is masked at first
- * @directed_eoi: support suppression of EOI broadcasts
+ * @cmci: the APIC has a seventh LVT entry, for CMCI; if it had none before, the entry is masked
+ * @directed_eoi: the guest can suppress EOI broadcasts (SPIV bit 12)
  */
 void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
 
@@ -723,7 +724,7 @@ void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
  * @old: present value
  * @val: new value
  * @reserved: reserved bits, by the guest's physical-address width and CPUID's x2APIC bit
- * @host: the write is an ioctl's, which may change between any two legal states
+ * @host: an ioctl writes, which is allowed to change between any two legal modes
  *
  * Source: SDM, "x2APIC State Transitions".
  *
@@ -760,7 +761,8 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
  * @now_ns: current time of the APIC timer's clock, in ns; a timer that was counting continues
  *	from the saved count
- * @eff: map change, timer stop followed by start according to @l->timer, recheck are added
+ * @eff: LAPIC_EFF_MAP, _TIMER_STOP, _TIMER_ARM, _LVT0 and _RECHECK are added; _ID and _ENABLED if
+ *	they apply
  *
  * Return: 0, or -EINVAL if the 32-bit ID is not the APIC's; nothing is changed then.
  */

@@ -211,7 +211,7 @@ static void pit_load(struct pit *pit, unsigned int channel, u32 raw, u64 now,
 	struct pit_channel *c = &pit->channel[channel];
 	u32 count = c->regs.bcd ? bcd_to_bin(raw) : raw;
 
-	/* A count of 0 means the longest count, so no code divides by 0. */
+	/* A written count of 0 means the longest count, so the stored count is never 0. */
 	c->regs.count = count ? min(count, channel_max(c)) : channel_max(c);
 	c->null_count = false;
 	if (!(channel_flags(c) & MODE_TRIGGERED))

@@ -185,7 +185,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* debug_leave() (x86/stay.h) saves the lent registers and intercepts MOV DR again. */
+	/* Before IRQs go on again, debug_leave() saves the registers and intercepts MOV DR. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
@@ -267,10 +267,10 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The stack may be in a page table of the guest, so the emulator delivers the
-		 * event. The CPU could deliver it after okvm_mmu_unprotect(), but if the delivery
-		 * walks through this table, the next fault would protect the table again, without
-		 * end.
+		 * The fault interrupted the delivery of an event. The stack for the event's frame
+		 * may be in a page table of the guest, so the emulator delivers the event. The CPU
+		 * could deliver it after okvm_mmu_unprotect(), but if the delivery walks through
+		 * this table, the next fault would protect the table again, without end.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

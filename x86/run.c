@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The x86 part of KVM_RUN: its beginning and end, what follows blocking, and serving requests.
+ * The x86 part of KVM_RUN: its beginning and end, the end of blocking, and serving requests.
  */
 #include <asm/processor-flags.h>
 
@@ -29,7 +29,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only by an interrupt that can be delivered: raise the interrupt. */
+	/* A timer tick ends HLT only if its interrupt can be delivered: raise the interrupt now. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);
@@ -92,7 +92,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
+/* Serve one of TPR_EXIT and EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -154,8 +154,8 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has userspace set an INT n event? KVM_SET_VCPU_EVENTS has no field for the instruction's length,
- * which depends on prefixes.
+ * Has userspace set an INT n event? Then okvm must decode the instruction for its length, which
+ * depends on prefixes: KVM_SET_VCPU_EVENTS has no field for the length.
  */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
@@ -291,7 +291,7 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	/* Userspace may save the memory. It must not find a flag that allows to skip an EOI. */
+	/* Userspace may save guest memory: clear the PV EOI flag there (which permits a skip). */
 	if (okvm_lapic_in_kernel(vcpu) && unlikely(okvm_apic_needs_slow(vcpu))) {
 		okvm_vcpu_srcu_lock(vcpu);
 		okvm_apic_pv_eoi_exit(vcpu);

@@ -268,9 +268,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Must a VM exit tell userspace that the interrupt window opens? The window is closed now, or
- * KVM_RUN would have returned. While the LAPIC masks LINT0, the window stays closed even if the
- * guest can take interrupts: a request would then end each VM entry before its first instruction.
+ * Does userspace wait for the guest to become ready for an interrupt of the VMM's PIC? Then okvm
+ * requests a window exit. Not while the LAPIC masks LINT0: the guest is then not ready even if IF
+ * is set, so a window exit would end each VM entry before the guest's first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {

@@ -144,7 +144,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	memcpy(buf, fpu->own, min(size, fpu->size));
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
-	/* XSAVE may clear the SSE bit if all XMM registers are 0, but MXCSR needs that bit, too. */
+	/* If all XMM are 0, XSAVE may clear bit SSE of XSTATE_BV, but MXCSR needs this bit, too. */
 	if (state->i387.mxcsr != MXCSR_DEFAULT)
 		state->header.xfeatures |= XFEATURE_MASK_SSE;
 	state->header.xfeatures &= components;
@@ -195,7 +195,7 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
-	/* Load and save once: XSAVE writes the initial values that userspace's data left out. */
+	/* Load the data and save them again: XSAVE writes the values that userspace's data omit. */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;

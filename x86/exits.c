@@ -65,7 +65,10 @@ int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 	return okvm_skip_insn(vcpu, len);
 }
 
-/* MWAIT and MONITOR are no-ops, or #UD if userspace disabled the quirk and CPUID has no MONITOR. */
+/*
+ * MWAIT and MONITOR do nothing. They raise #UD only if userspace has disabled the quirk
+ * MWAIT_NEVER_UD_FAULTS and the guest's CPUID does not report MONITOR.
+ */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The rarely called functions of stay.h, which need not be inlined. */
+/* The functions of stay.h that are not inlined, because they are called rarely. */
 #include <asm/msr.h>
 
 #include "core/times.h"

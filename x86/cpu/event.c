@@ -28,7 +28,7 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 
 /*
  * A fault sets RF in the RFLAGS image that its delivery pushes; a #DB trap does not. If a debugger
- * single-steps the guest, the image contains the debugger's TF only if the fault is at the
+ * single-steps the guest, remove the debugger's TF from the image, unless the fault is at the
  * instruction where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)

@@ -189,8 +189,8 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
 	/*
-	 * Data without SSE and AVX stand for MXCSR's default. But XRSTOR loads MXCSR from memory
-	 * even then: store the default there.
+	 * If userspace's data contain neither SSE nor AVX, MXCSR has to get its default. But XRSTOR
+	 * loads MXCSR from the buffer even then: store the default there.
 	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;

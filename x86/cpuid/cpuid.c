@@ -376,7 +376,7 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 
 /*
  * Find the leaf with KVM_FEATURE_* bits. It follows the leaf with the KVM signature, whose number
- * may be 40000000h or a multiple of 100h above.
+ * is 40000000h plus a multiple of 100h, which may be 0.
  */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {

@@ -224,7 +224,7 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD between registers. Other bytes do not change; with VEX they are VEX.vvvv's. */
+/* MOVSS and MOVSD of registers. Other bytes do not change; with VEX they come from VEX.vvvv. */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;

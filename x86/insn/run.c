@@ -113,7 +113,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* Look for a breakpoint only if hardware cannot run the guest: else hardware has looked. */
+	/* If hardware can run the guest's state, hardware has already looked for a breakpoint. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);

@@ -202,7 +202,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* The requests UNBLOCK, EXIT and PV only make the vCPU exit or wake up: clear them. */
+	/* UNBLOCK, EXIT and PV only ask the vCPU to exit or wake up, which it has done: clear them. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
@@ -270,7 +270,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* The vCPU may be within an instruction that the last exit to userspace left incomplete. */
+	/* KVM_RUN may begin in the middle of an instruction that the last exit left incomplete. */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {

@@ -76,7 +76,7 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		event_deliver_payload(vcpu);
 		return;
 	}
-	/* The CPU writes CR2 before it finds that it cannot deliver the #PF. */
+	/* Write CR2 even if the #PF becomes a #DF: a CPU writes CR2 before it tries to deliver. */
 	if (new.vector == X86_TRAP_PF && new.has_payload)
 		vcpu->arch->cr2 = new.payload;
 	switch (event_merge(exc->vector, new.vector)) {

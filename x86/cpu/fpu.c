@@ -32,7 +32,7 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
 /*
  * With own_fpu okvm keeps the guest's FPU state in its own memory. Of the kernel's FPU functions it
  * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost is
- * an XRSTOR and an XSAVE per stay in the guest.
+ * an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -107,7 +107,7 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
 	if (likely(own_load(fpu)))
 		return;
-	/* own_copy_in() has checked userspace's data, so this cannot happen. */
+	/* own_copy_in() has checked userspace's data, so loading them cannot fail. */
 	WARN_ON_ONCE(1);
 	own_reset(fpu);
 	own_load(fpu);

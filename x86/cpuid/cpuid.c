@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* the buffers of some VMMs are small and of fixed size */
+#define OKVM_SUPPORTED_MAX	80	/* entries; some VMMs have small buffers of fixed size */
 
 /**
  * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant

@@ -2,10 +2,10 @@
 /*
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * emul_ops.x87 does conversions and the register stack, on a copy of the state. So if a store is
- * executed again after an exit to userspace, the guest's register stack is still as before the
- * store. This file reads and writes memory, and sets the guest's state from the copy when nothing
- * can fail any more.
+ * emul_ops.x87 converts operands and changes the register stack, in a copy of the state. So if a
+ * store is executed again after an exit to userspace, the guest's register stack is still as before
+ * the store. This file reads and writes memory, and sets the guest's state from the copy when
+ * nothing can fail any more.
  */
 #include "internal.h"
 

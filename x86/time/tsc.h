@@ -23,7 +23,7 @@ void okvm_tsc_resume(struct okvm_vcpu *vcpu);
  * okvm_tsc_vm_resume() - Adapt the VM's TSC matching and kvmclock base after a suspend that has
  * reset the host's TSC
  *
- * Any context.
+ * May be called in any context.
  */
 void okvm_tsc_vm_resume(struct okvm_vm *vm);
 /* TSC cycles by which suspends have set the host's TSC back since the module was loaded. */

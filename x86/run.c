@@ -202,7 +202,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* UNBLOCK, EXIT and PV only ask the vCPU to exit or wake up, which it has done: clear them. */
+	/* Clear the requests that only make the vCPU exit or wake up: it has done so. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
@@ -291,7 +291,10 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	/* Userspace may save guest memory: clear the PV EOI flag there (which permits a skip). */
+	/*
+	 * Userspace may save guest memory. If the PV EOI flag is set there, which lets the guest
+	 * skip an EOI, clear it first.
+	 */
 	if (okvm_lapic_in_kernel(vcpu) && unlikely(okvm_apic_needs_slow(vcpu))) {
 		okvm_vcpu_srcu_lock(vcpu);
 		okvm_apic_pv_eoi_exit(vcpu);

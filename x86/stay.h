@@ -277,7 +277,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Set the mode to IN_GUEST, or OUTSIDE_GUEST and return false if the vCPU must not enter. */
+/* Set the mode to IN_GUEST. If the vCPU must not enter, set OUTSIDE_GUEST and return false. */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */

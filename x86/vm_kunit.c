@@ -564,7 +564,7 @@ static struct kunit_suite vm_suite = {
 
 kunit_test_suite(vm_suite);
 
-/* The VMs are destroyed after the suite, when the loading process returns from the kernel. */
+/* Check the hardware here: the VMs exist until the loading process leaves the kernel. */
 static void __exit vm_kunit_exit(void)
 {
 	bool off = !fake_cpus_on && !fake_vms;

@@ -170,7 +170,7 @@ static bool event_irq_waits(struct okvm_vcpu *vcpu)
 	       okvm_apic_accepts_pic(vcpu);
 }
 
-/* Acknowledge the interrupt that event_irq_waits() found; -1 if it is no longer pending. */
+/* Acknowledge the interrupt that event_irq_waits() found. Return: vector, or -1 if it is gone */
 static int event_take_irq(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;

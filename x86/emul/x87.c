@@ -51,7 +51,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Call emul_ops.x87. The addresses that it records are the host's: store the guest's. */
+/* Call emul_ops.x87. It records addresses and opcode of the host: replace them by the guest's. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;

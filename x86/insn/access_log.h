@@ -15,7 +15,7 @@ void okvm_log_reset(struct okvm_emulation *e);
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_translation() - Fill @entry's gpa[] from earlier entries. Return: false if it cannot */
+/** okvm_log_translation() - Copy @entry's gpa[] from earlier entries. Return: false if none fits */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
 static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)

@@ -139,7 +139,7 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 /*
  * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
  * unless KVM_RUN cannot begin this emulation again.
- * Return: as mem_once(); -EINTR if the emulation must be given up
+ * Return: the result of mem_once(), or -EINTR if the emulation must be given up
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {

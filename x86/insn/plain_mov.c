@@ -102,7 +102,7 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 	return cached_mov_at(e, rip) ?: &e->mov_cache[e->mov_cache_next++ % EMUL_MOV_CACHE];
 }
 
-/* Remember the decoded MOV in @mov, if all its bytes are in one page that e->note translates. */
+/* Remember the decoded MOV @mov if all its bytes are in one page that e->note translates. */
 static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
 	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);

@@ -33,7 +33,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 
 #define MAX_IO_MSRS	256	/* one KVM_GET_MSRS or KVM_SET_MSRS takes fewer than this */
 
-/* Bits of the host that guests may see: okvm does for them what is needed, if anything is. */
+/* Bits of ARCH_CAPABILITIES that guests may see: okvm does what each bit needs, if anything. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -576,7 +576,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* With PV EOI, a skipped EOI must be done first, which may sleep: not done here. */
+		/* With PV EOI, a skipped EOI must be done first, which may sleep: return false. */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);

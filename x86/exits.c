@@ -188,7 +188,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* Before IRQs go on again, debug_leave() saves the registers and intercepts MOV DR. */
+	/* debug_leave() (x86/stay.h) saves the lent registers and intercepts MOV DR again. */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;

@@ -265,7 +265,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* more guest MSRs; while one is loaded in the CPU, the guest may change it only there */
+	/* more guest MSRs; while the CPU holds one for the guest, its current value is only there */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
@@ -307,7 +307,7 @@ struct okvm_arch_vcpu {
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* the last VM exit was between two instructions */
+	bool between_insns;	/* the last VM exit was surely between two instructions */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */

@@ -15,10 +15,10 @@
 
 /*
  * Size of the log: it holds all memory and port accesses of one instruction or iteration. The most
- * are made by: ENTER with 31 levels, which pushes 33 and reads 31 values; a task switch, which
- * accesses each TSS up to 26 times, reads nine descriptors of up to two words, sets the accessed or
- * busy bit of each by up to six accesses (an attempt fails if another CPU changes the descriptor),
- * and pushes an error code; and FXSAVE, with 14 accesses.
+ * are these: ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up
+ * to 26 times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by
+ * up to six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error
+ * code. FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&

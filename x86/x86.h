@@ -265,7 +265,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* more guest MSRs; while the CPU holds one for the guest, its current value is only there */
+	/* more guest MSRs; while the CPU holds one for the guest, its value there is newer */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;

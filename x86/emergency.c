@@ -34,7 +34,7 @@ static const char *emergency_upstream;
 static bool emergency_taken;
 static bool emergency_registered;
 
-/* Register or unregister the callback, if it should be and is not, or the other way round. */
+/* Register the callback if it has to be registered and is not; unregister it in the other case. */
 static void emergency_update(void)
 {
 	lockdep_assert_held(&emergency_lock);
@@ -63,7 +63,10 @@ static int emergency_module(struct notifier_block *nb, unsigned long state, void
 	if (strcmp(module->name, emergency_upstream))
 		return NOTIFY_OK;
 	mutex_lock(&emergency_lock);
-	/* LIVE, too: okvm may have been loaded after COMING and before the module was in sysfs. */
+	/*
+	 * Take both COMING and LIVE for "loaded". If okvm is loaded after COMING, but before the
+	 * module is in sysfs, okvm learns of the module by LIVE only.
+	 */
 	emergency_taken = state != MODULE_STATE_GOING;
 	emergency_update();
 	mutex_unlock(&emergency_lock);

@@ -4,7 +4,7 @@
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_begin() - Tell the callback that okvm_arch_emergency() registers
+ * okvm_emergency_begin() - Set the callback, which okvm_arch_emergency() will register
  * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI
  * @upstream: name of upstream's module; while it is loaded, @off is not registered
  *

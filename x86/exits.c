@@ -65,7 +65,10 @@ int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 	return okvm_skip_insn(vcpu, len);
 }
 
-/* MWAIT and MONITOR are no-ops, or #UD if userspace disabled the quirk and CPUID has no MONITOR. */
+/*
+ * MWAIT and MONITOR do nothing. They raise #UD only if userspace has disabled the quirk
+ * MWAIT_NEVER_UD_FAULTS and the guest's CPUID does not report MONITOR.
+ */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
@@ -267,10 +270,10 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The stack may be in a page table of the guest, so the emulator delivers the
-		 * event. The CPU could deliver it after okvm_mmu_unprotect(), but if the delivery
-		 * walks through this table, the next fault would protect the table again, without
-		 * end.
+		 * The fault interrupted the delivery of an event. The stack for the event's frame
+		 * may be in a page table of the guest, so the emulator delivers the event. The CPU
+		 * could deliver it after okvm_mmu_unprotect(), but if the delivery walks through
+		 * this table, the next fault would protect the table again, without end.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

@@ -2,7 +2,7 @@
 /*
  * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
  * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
- * okvm_outcome). IRQs are on and vm->srcu is held, except where a comment says "with IRQs off".
+ * okvm_outcome). The callers hold vm->srcu with IRQs on, unless a comment says "with IRQs off".
  */
 #ifndef OKVM_X86_EXITS_H
 #define OKVM_X86_EXITS_H
@@ -39,8 +39,8 @@ int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
  * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until
  * stay_leave()
  *
- * Guests access several debug registers in a row, so this saves exits. Return: true if the caller
- * shall disable the intercept of MOV DR
+ * Guests access several debug registers in a row, so lending the registers saves exits.
+ * Return: true if the caller must now disable the intercept of MOV DR
  */
 bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 /**
@@ -55,8 +55,8 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /**
  * okvm_exit_page_fault() - Handle an intercepted #PF of a guest with shadow paging
  * @pf: address and kind of the access
- * @deliver: NULL, or, if the fault has interrupted the delivery of an event: deliver the event by
- *	software, because the access to @gpa cannot be mapped; returns an outcome
+ * @deliver: NULL unless the fault has interrupted the delivery of an event. Otherwise called if
+ *	the access to @gpa cannot be mapped: delivers the event by software, returns an outcome
  */
 int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 			 int (*deliver)(struct okvm_vcpu *vcpu, gpa_t gpa));

@@ -39,7 +39,7 @@ static __always_inline u32 host_apf_take(void)
 /**
  * host_apf_wait() - Clear the nonzero *@flags and sleep until the page of @token is present
  *
- * IRQs are on.
+ * Called with IRQs on.
  */
 static inline void host_apf_wait(u32 *flags, u32 token)
 {
@@ -60,8 +60,8 @@ static inline void host_apf_restart(void) { }
 #else
 
 /*
- * This kernel does not export its helpers to okvm. So okvm asks the hypervisor not to report absent
- * pages by #PF exits.
+ * This kernel does not export its functions for asynchronous page faults to okvm. So okvm asks the
+ * hypervisor not to report absent pages by #PF exits.
  */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }
@@ -70,7 +70,8 @@ static inline void host_apf_wait(u32 *flags, u32 token) { }
 /**
  * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
  *
- * The hypervisor then fetches the page before it lets this CPU run on. Preemption is off.
+ * The hypervisor then fetches an absent page before it lets this CPU run on. Called with preemption
+ * off.
  *
  * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
  */

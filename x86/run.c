@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The x86 part of KVM_RUN: its beginning and end, what follows blocking, and serving requests.
+ * The x86 part of KVM_RUN: its beginning and end, the end of blocking, and serving requests.
  */
 #include <asm/processor-flags.h>
 
@@ -29,7 +29,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only by an interrupt that can be delivered: raise the interrupt. */
+	/* A timer tick ends HLT only if its interrupt can be delivered: raise the interrupt now. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu);
@@ -92,7 +92,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
+/* Serve one of TPR_EXIT and EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -154,8 +154,8 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has userspace set an INT n event? KVM_SET_VCPU_EVENTS has no field for the instruction's length,
- * which depends on prefixes.
+ * Has userspace set an INT n event? Then okvm must decode the instruction for its length, which
+ * depends on prefixes: KVM_SET_VCPU_EVENTS has no field for the length.
  */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
@@ -202,7 +202,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* The requests UNBLOCK, EXIT and PV only make the vCPU exit or wake up: clear them. */
+	/* Clear the requests that only make the vCPU exit or wake up: it has done so. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
@@ -270,7 +270,7 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* The vCPU may be within an instruction that the last exit to userspace left incomplete. */
+	/* KVM_RUN may begin in the middle of an instruction that the last exit left incomplete. */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {
@@ -291,7 +291,10 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	/* Userspace may save the memory. It must not find a flag that allows to skip an EOI. */
+	/*
+	 * Userspace may save guest memory. If the PV EOI flag is set there, which lets the guest
+	 * skip an EOI, clear it first.
+	 */
 	if (okvm_lapic_in_kernel(vcpu) && unlikely(okvm_apic_needs_slow(vcpu))) {
 		okvm_vcpu_srcu_lock(vcpu);
 		okvm_apic_pv_eoi_exit(vcpu);

@@ -10,9 +10,9 @@
  * Return: true if no request is pending any more; false if KVM_RUN's loop must serve the rest
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);
-/** okvm_arch_vcpu_init() - Reset the vCPU as INIT does; vm->srcu held */
+/** okvm_arch_vcpu_init() - Reset the vCPU as INIT does; the caller holds vm->srcu */
 void okvm_arch_vcpu_init(struct okvm_vcpu *vcpu);
-/** okvm_vcpu_accept_events() - Take the LAPIC's pending INIT and SIPI; vm->srcu held */
+/** okvm_vcpu_accept_events() - Take the LAPIC's pending INIT and SIPI; called under vm->srcu */
 void okvm_vcpu_accept_events(struct okvm_vcpu *vcpu);
 
 extern const struct okvm_ioctl okvm_vm_ioctls[], okvm_mp_state_ioctls[];

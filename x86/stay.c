@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The rarely called functions of stay.h, which need not be inlined. */
+/* The functions of stay.h that are not inlined, because they are called rarely. */
 #include <asm/msr.h>
 
 #include "core/times.h"
@@ -80,8 +80,9 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
 		/*
-		 * Write the word of KVM_SET_VAPIC_ADDR before the next VM entry: with these
-		 * requests okvm_arch_serve_requests() calls okvm_apic_vapic_push().
+		 * The task priority at KVM_SET_VAPIC_ADDR's address must be written before the next
+		 * VM entry: with these requests okvm_arch_serve_requests() calls
+		 * okvm_apic_vapic_push(), which writes it.
 		 */
 		okvm_request(OKVM_REQ_EXIT, vcpu);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

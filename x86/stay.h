@@ -277,7 +277,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Set the mode to IN_GUEST. Return: false, with the mode as before, if the vCPU must not enter */
+/* Set the mode to IN_GUEST. If the vCPU must not enter, set OUTSIDE_GUEST and return false. */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */
@@ -339,10 +339,15 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu);
  *
  * Called with IRQs off.
  * Return: true if @ops->exit_slow must handle the exit, because only it emits an enabled
- *	tracepoint, or because okvm_watch_left() must first read the word of KVM_SET_VAPIC_ADDR
+ *	tracepoint, or because okvm_watch_left() must first read the task priority that the guest
+ *	may have written at the address of KVM_SET_VAPIC_ADDR
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
-/** okvm_watch_left() - After a stay, read the word of KVM_SET_VAPIC_ADDR; vm->srcu not held */
+/**
+ * okvm_watch_left() - After a stay, read the task priority at the address of KVM_SET_VAPIC_ADDR
+ *
+ * Called without vm->srcu, which the function takes itself.
+ */
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*
@@ -364,7 +369,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* Read the thread flags: a fast exit may wake a task and so set one without IPI. */
+		/* A fast exit may wake a task, and so set a flag of this thread without an IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

@@ -94,7 +94,10 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
-	/* KVM_GET_MP_STATE may execute an INIT before an instruction is completed: record RIP. */
+	/*
+	 * KVM_GET_MP_STATE may execute an INIT while an instruction waits for userspace: record
+	 * RIP, so that the next KVM_RUN sees the change and does not complete the instruction.
+	 */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_reset(vcpu, init);

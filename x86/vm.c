@@ -61,8 +61,8 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 
 /*
  * KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR name memory that upstream uses on CPUs that cannot
- * run real mode: three pages for a TSS, which end below 4 GiB, and an identity map. okvm emulates
- * real mode on such CPUs and uses neither address.
+ * run a guest in real mode: three pages for a TSS, which end below 4 GiB, and an identity map. okvm
+ * emulates real mode on such CPUs and uses neither address.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -564,7 +564,7 @@ static struct kunit_suite vm_suite = {
 
 kunit_test_suite(vm_suite);
 
-/* The VMs are destroyed when the loading process returns to user mode: check here. */
+/* Check the hardware here: the VMs exist until the loading process leaves the kernel. */
 static void __exit vm_kunit_exit(void)
 {
 	bool off = !fake_cpus_on && !fake_vms;

@@ -99,7 +99,7 @@ struct okvm_events {
 	bool nmi_injected;
 	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the instruction at @bp_rip, whose #BP was the last that a debugger got */
+	/* length of the INT3 at @bp_rip; its #BP is the last one that a debugger got */
 	u8 bp_len;
 	unsigned long bp_rip;
 	/* pending vector of KVM_INTERRUPT, or -1; unused with an in-kernel PIC */
@@ -146,7 +146,7 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	/* the kvmclock record could not be written; any thread reads this */
+	/* the last write of the kvmclock record failed; any thread reads this */
 	bool clock_late;
 	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 
@@ -268,7 +268,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* the guest's MSRs; the current value of an MSR that is loaded is in the CPU */
+	/* more guest MSRs; while the CPU holds one for the guest, its value there is newer */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
@@ -308,9 +308,9 @@ struct okvm_arch_vcpu {
 	unsigned long tpr_rip;	/* RIP of the instruction that makes this access */
 	u64 eoi_exit_bitmap[4];
 
-	/* State at the last exit or preemption */
+	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* the last exit was between two instructions */
+	bool between_insns;	/* the last VM exit was surely between two instructions */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */
@@ -342,7 +342,7 @@ struct okvm_arch_vm {
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;
 	bool user_set_tsc;		/* userspace has written a vCPU's TSC */
-	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs, so no master clock */
+	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs: use no master clock */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */
 	struct okvm_vm *vm;
 	struct list_head clock_node;	/* on x86/time/pvclock.c's list of VMs */

@@ -150,7 +150,7 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* The page of an async page fault may be present by now: announce it. */
+		/* If a page of an async page fault is present by now, announce it to the guest. */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}

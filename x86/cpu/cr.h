@@ -23,7 +23,7 @@ int okvm_set_dr(struct okvm_vcpu *vcpu, int nr, unsigned long val);
 
 bool okvm_cr0_valid(unsigned long cr0);
 bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4);
-/** okvm_paging_changed() - Give mmu/ the walk mode after CR0, CR4, EFER or CPUID changed */
+/** okvm_paging_changed() - Tell mmu/ the paging mode after CR0, CR4, EFER or CPUID changed */
 void okvm_paging_changed(struct okvm_vcpu *vcpu);
 /** okvm_update_dr7() - Recompute the effective debug registers from guest_debug and DR7 */
 void okvm_update_dr7(struct okvm_vcpu *vcpu);

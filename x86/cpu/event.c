@@ -28,7 +28,7 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 
 /*
  * A fault sets RF in the RFLAGS image that its delivery pushes; a #DB trap does not. If a debugger
- * single-steps the guest, the image contains the debugger's TF only if the fault is at the
+ * single-steps the guest, remove the debugger's TF from the image, unless the fault is at the
  * instruction where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
@@ -76,7 +76,7 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		event_deliver_payload(vcpu);
 		return;
 	}
-	/* The CPU writes CR2 before it finds that it cannot deliver the #PF. */
+	/* Write CR2 even if the #PF becomes a #DF: a CPU writes CR2 before it tries to deliver. */
 	if (new.vector == X86_TRAP_PF && new.has_payload)
 		vcpu->arch->cr2 = new.payload;
 	switch (event_merge(exc->vector, new.vector)) {
@@ -170,7 +170,7 @@ static bool event_irq_waits(struct okvm_vcpu *vcpu)
 	       okvm_apic_accepts_pic(vcpu);
 }
 
-/* Acknowledge the interrupt that event_irq_waits() found; -1 if it is no longer pending. */
+/* Acknowledge the interrupt that event_irq_waits() found. Return: vector, or -1 if it is gone */
 static int event_take_irq(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -268,9 +268,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Must a VM exit tell userspace that the interrupt window opens? The window is closed now, or
- * KVM_RUN would have returned. While the LAPIC masks LINT0, the window stays closed even if the
- * guest can take interrupts: a request would then end each VM entry before its first instruction.
+ * Does userspace wait for the guest to become ready for an interrupt of the VMM's PIC? Then okvm
+ * requests a window exit. Not while the LAPIC masks LINT0: the guest is then not ready even if IF
+ * is set, so a window exit would end each VM entry before the guest's first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {

@@ -67,7 +67,7 @@ bool event_is_fault(u8 vector)
 unsigned long event_dr6(unsigned long dr6, unsigned long payload)
 {
 	dr6 |= EVENT_DR6_ACTIVE_LOW;
-	/* Userspace can set the payload: keep DR6's upper 32 bits 0. */
+	/* A payload that userspace has set may have more than 32 bits: keep DR6's upper half 0. */
 	payload = (u32)payload;
 	dr6 |= payload;
 	dr6 ^= payload & EVENT_DR6_ACTIVE_LOW;

@@ -32,7 +32,7 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
 /*
  * With own_fpu okvm keeps the guest's FPU state in its own memory. Of the kernel's FPU functions it
  * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost is
- * an XRSTOR and an XSAVE per stay in the guest.
+ * an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -107,7 +107,7 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
 	if (likely(own_load(fpu)))
 		return;
-	/* own_copy_in() has checked userspace's data, so this cannot happen. */
+	/* own_copy_in() has checked userspace's data, so loading them cannot fail. */
 	WARN_ON_ONCE(1);
 	own_reset(fpu);
 	own_load(fpu);
@@ -144,7 +144,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	memcpy(buf, fpu->own, min(size, fpu->size));
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
-	/* XSAVE may clear the SSE bit if all XMM registers are 0, but MXCSR needs that bit, too. */
+	/* If all XMM are 0, XSAVE may clear bit SSE of XSTATE_BV, but MXCSR needs this bit, too. */
 	if (state->i387.mxcsr != MXCSR_DEFAULT)
 		state->header.xfeatures |= XFEATURE_MASK_SSE;
 	state->header.xfeatures &= components;
@@ -189,13 +189,13 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
 	/*
-	 * Data without SSE and AVX stand for MXCSR's default. But XRSTOR loads MXCSR from memory
-	 * even then: store the default there.
+	 * If userspace's data contain neither SSE nor AVX, MXCSR has to get its default. But XRSTOR
+	 * loads MXCSR from the buffer even then: store the default there.
 	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
-	/* Load and save once: XSAVE writes the initial values that userspace's data left out. */
+	/* Load the data and save them again: XSAVE writes the values that userspace's data omit. */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;

@@ -64,8 +64,8 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * okvm_set_mp_state() cancels a KVM_HC_KICK_CPU. If the vCPU has waited for a page, and not
-	 * in HLT, do not cancel the hypercall: it ends the vCPU's next HLT.
+	 * okvm_set_mp_state() cancels a pending KVM_HC_KICK_CPU. If the vCPU was not in HLT, but
+	 * waited for a page, do not cancel the hypercall: it has to end the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
@@ -83,8 +83,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once. (If @passed says that a debug exit follows HLT,
-		 * set HALTED below even if an event is pending, so that userspace sees HALTED.)
+		 * A pending event ends HLT at once, unless @passed is a debug exit after HLT: then
+		 * the state becomes HALTED below, so that the debugger sees HALTED.
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -6,8 +6,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * If an instruction waits for its completion, save the linear RIP, because the caller may change
- * it. This is cheaper than saving the linear RIP at each exit to userspace.
+ * If an instruction waits for its completion by the next KVM_RUN, save the linear RIP, which the
+ * caller is going to change. This is cheaper than saving it at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {

@@ -19,7 +19,7 @@ static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct 
 /**
  * okvm_io_touch() - Record the linear RIP before an ioctl changes RIP, CS, mode or interrupt shadow
  *
- * The vCPU is loaded.
+ * Called with the vCPU loaded.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu);
 

@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* the buffers of some VMMs are small and of fixed size */
+#define OKVM_SUPPORTED_MAX	80	/* entries; some VMMs have small buffers of fixed size */
 
 /**
  * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant
@@ -376,7 +376,7 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 
 /*
  * Find the leaf with KVM_FEATURE_* bits. It follows the leaf with the KVM signature, whose number
- * may be 40000000h or a multiple of 100h above.
+ * is 40000000h plus a multiple of 100h, which may be 0.
  */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {

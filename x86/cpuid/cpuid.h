@@ -34,13 +34,13 @@ u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 /**
- * okvm_cpuid_set() - Set the guest's CPUID to @entries; keep or free @entries in any case
+ * okvm_cpuid_set() - Set the guest's CPUID to @entries, and take over @entries even if that fails
  *
  * A vCPU that has run accepts only the CPUID that it has. Return: 0, -ENOMEM, -EINVAL, or -EPERM
  * for state components that the backend does not offer
  */
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
-/** okvm_cpuid() - Answer the guest's CPUID instruction for *@eax and *@ecx. Any IRQ state */
+/** okvm_cpuid() - Execute CPUID for the guest: *@eax and *@ecx are also input. Any IRQ state */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 /**
  * okvm_cpuid_has() - Does the guest's CPUID have @leaf and @sub?

@@ -178,7 +178,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* Leaf 7.1: vector instructions of VEX need AVX state, which the kernel may have switched off. */
+/* Leaf 7.1: its VEX instructions need AVX state, which the host kernel may have disabled. */
 static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	if (env->xcr0 & XSTATE_AVX)
@@ -525,7 +525,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* @leaf is absent. Return the leaf whose data the CPU returns instead, or @leaf if it is zeros. */
+/* Return the leaf whose data a CPU returns for the absent @leaf; @leaf if a CPU returns zeros. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);

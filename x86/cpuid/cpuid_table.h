@@ -72,8 +72,9 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /**
  * struct cpuid_index - first entry of each leaf
  *
- * Each u16 is an index into the entry array plus one; 0 means no entry. @next chains the entries of
- * one leaf, and those of all leaves in @far, in the array's order.
+ * Each u16 is an index into the entry array plus one; 0 means no entry. next[i] continues the chain
+ * after entry i: a chain links all entries of one leaf (@far: of all its leaves) in the array's
+ * order.
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];

@@ -578,9 +578,9 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * CMPXCHG. If the values are equal and there is LOCK, emul_store() stores by emul_ops.cmpxchg. If
- * another CPU has changed the memory by then, the instruction begins anew. If the values differ,
- * the old value is written back.
+ * CMPXCHG. If the accumulator equals the destination and there is LOCK, emul_store() stores by
+ * emul_ops.cmpxchg. If another CPU has changed the memory by then, the instruction begins anew. If
+ * the two values differ, an operand in memory gets its old value again.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {

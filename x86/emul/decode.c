@@ -163,9 +163,10 @@ static void decode_sizes(struct decoder *d, bool adsize)
 }
 
 /*
- * Is @b the first byte of a VEX or EVEX prefix? Outside 64-bit mode the byte is also the opcode of
- * LES, LDS or BOUND, which need a memory operand. In a prefix the next byte, read as ModRM, would
- * name a register. XOP prefixes, which are not emulated, are in the rows of opcode 8F (POP).
+ * Is @b the first byte of a VEX or EVEX prefix? Real and VM86 mode have no such prefixes. In other
+ * modes than 64-bit mode the byte is also the opcode of LES, LDS or BOUND, which need a memory
+ * operand: there it begins a prefix only if the next byte, read as ModRM, names a register. XOP
+ * prefixes, which are not emulated, are in the rows of opcode 8F (POP).
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {

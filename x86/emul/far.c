@@ -45,7 +45,10 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 	return ok ? EMUL_OK : emul_gp0(ctx);
 }
 
-/* Check a code segment for any far transfer: type, not both L and D. Gates and TSSs pass. */
+/*
+ * Read @sel's descriptor for any far transfer. Check its type, and that a code segment does not
+ * have both L and D set. The caller checks gates and TSSs.
+ */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
 	enum emul_rc rc;

@@ -115,8 +115,8 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 
 /*
  * Commit a repeated instruction whose counter is 0. With 32-bit addresses in 64-bit mode, Intel
- * CPUs' fast string forms write the index registers and the counter nevertheless, and so clear
- * their upper halves.
+ * CPUs nevertheless write ECX, and for MOVS and STOS also the index registers, and so clear the
+ * upper halves of these registers.
  */
 static void string_none(struct emul_ctx *ctx)
 {
@@ -160,8 +160,9 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
 		/*
-		 * An interrupt or fault between iterations pushes RF as 1 (SDM
-		 * "Instruction-Breakpoint Exception Condition").
+		 * RF is 1 between iterations and 0 after the last one, because an interrupt or
+		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
+		 * Condition").
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		if (!last)
@@ -385,9 +386,10 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * A repeated INS or OUTS checks I/O permission even if its counter is 0. If the counter is not 0,
- * ins_items() or outs_items() makes this check: an iteration that is executed again after an exit
- * to userspace must make all reads again in the same order.
+ * A repeated INS or OUTS checks I/O permission even if its counter is 0. This function makes the
+ * check only for that case. Otherwise ins_items() or outs_items() makes it as a part of each
+ * iteration: an iteration that is executed again after an exit to userspace must make the same
+ * reads in the same order, and the check reads the I/O permission bit map.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

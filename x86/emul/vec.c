@@ -144,7 +144,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* A faulting store must not change the x87 tags, but reading MMX does: probe first. */
+	/* A faulting store must not change the x87 tags, but get_vec(EMUL_MM) does: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -224,7 +224,7 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD between registers. Other bytes do not change; with VEX they are VEX.vvvv's. */
+/* MOVSS and MOVSD of registers. Other bytes do not change; with VEX they come from VEX.vvvv. */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;

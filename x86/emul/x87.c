@@ -2,10 +2,10 @@
 /*
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * emul_ops.x87 does conversions and the register stack, on a copy of the state. So if a store is
- * executed again after an exit to userspace, the guest's register stack is still as before the
- * store. This file reads and writes memory, and sets the guest's state from the copy when nothing
- * can fail any more.
+ * emul_ops.x87 converts operands and changes the register stack, in a copy of the state. So if a
+ * store is executed again after an exit to userspace, the guest's register stack is still as before
+ * the store. This file reads and writes memory, and sets the guest's state from the copy when
+ * nothing can fail any more.
  */
 #include "internal.h"
 
@@ -51,7 +51,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Call emul_ops.x87. The addresses that it records are the host's: store the guest's. */
+/* Call emul_ops.x87. It records addresses and opcode of the host: replace them by the guest's. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;

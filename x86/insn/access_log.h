@@ -15,7 +15,7 @@ void okvm_log_reset(struct okvm_emulation *e);
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_translation() - Use an earlier translation for @entry. Return: false if none exists */
+/** okvm_log_translation() - Copy @entry's gpa[] from earlier entries. Return: false if none fits */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
 static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)
@@ -35,14 +35,14 @@ enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *en
 			     void *data, unsigned int end, bool write);
 enum emul_rc okvm_log_port(struct okvm_emulation *e, u16 port, unsigned int size, u32 count,
 			   void *data, bool in);
-/** okvm_log_answer() - Copy the data of the read that userspace has done into the log */
+/** okvm_log_answer() - Copy into the log the data that userspace has read from a device or port */
 void okvm_log_answer(struct okvm_emulation *e);
 /** okvm_log_ask_post() - Fill kvm_run with the next queued write. Return: false if none is left */
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * okvm_mmio_try() - okvm_mmio_bus() without a trace
- * Return: 0: a device on the bus has done the access; 1: the local APIC; -EOPNOTSUPP
+ * okvm_mmio_try() - As okvm_mmio_bus(), but emit no tracepoint
+ * Return: 0 if a device on the bus has done the access, 1 if the local APIC has, or -EOPNOTSUPP
  */
 static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,
 					 unsigned int len, bool write)
@@ -58,7 +58,7 @@ static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void
  * Return: 0, or -EOPNOTSUPP if no in-kernel device is at @gpa
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
-/** okvm_mmio_trace() - Emit kvm_mmio; @type: TRACE_MMIO_*; @data: NULL if not yet known */
+/** okvm_mmio_trace() - Emit tracepoint kvm_mmio. @type: TRACE_MMIO_*. @data: NULL if unknown yet */
 void okvm_mmio_trace(u32 type, gpa_t gpa, const void *data, unsigned int len);
 /** okvm_mmio_ask() - Fill kvm_run for an access of 1..8 bytes to a device in userspace */
 void okvm_mmio_ask(struct okvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len,

@@ -38,12 +38,12 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
-	/* The event stays injected: KVM_RUN delivers it again. */
+	/* The delivery was given up. The event is still injected, so KVM_RUN delivers it again. */
 	if (okvm_emul_raced(e)) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* A delivery that needs a device in userspace is impossible: keep the event injected. */
+	/* A delivery cannot wait for a device in userspace: fail, and keep the event injected. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);

@@ -14,11 +14,11 @@
 #include "x86/insn/insn.h"
 
 /*
- * Size of the log: it holds all memory and port accesses of one instruction or iteration. Extremes:
- * ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up to 26
- * times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by up to
- * six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error code.
- * FXSAVE makes 14 accesses.
+ * Size of the log: it holds all memory and port accesses of one instruction or iteration. The most
+ * are these: ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up
+ * to 26 times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by
+ * up to six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error
+ * code. FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
@@ -90,7 +90,7 @@ struct emul_post {
  * struct emul_cached_mov - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
- * @cr: a MOV to or from a control register; only @mov.reg is valid in @mov
+ * @cr: the MOV is one to or from a control register; then only @mov.reg is valid in @mov
  * @bytes: the instruction's bytes, padded with zeros
  * @mask: the bits of @bytes that belong to the instruction are 1
  * @note: the translation of @rip, which must still hold when the entry is used
@@ -117,7 +117,7 @@ struct emul_cached_mov {
  * @gpa: guest-physical address that the VM exit reported, or OKVM_INVALID_GPA
  * @log: accesses of the current instruction or iteration, in order
  * @logged: number of entries of @log
- * @replayed: number of entries that the current execution has reached
+ * @replayed: number of entries of @log that the current execution of the instruction has reached
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
  * @tlb_from: first entry of @log that was made after the last change of CR3
@@ -131,16 +131,18 @@ struct emul_cached_mov {
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
- * @retry_rip, @retry_exits, @retries: RIP of the last instruction whose emulation failed and which
- *	emul_retry() left to the CPU, the count of VM exits at that time, and how often in a row
+ * @retry_rip: RIP of the last instruction whose emulation failed and which emul_retry() left to the
+ *	CPU
+ * @retry_exits: number of the vCPU's VM exits when emul_retry() did so
+ * @retries: how many times in a row emul_retry() did so at @retry_rip
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @raced: the emulation was given up because the guest's page tables kept changing, or KVM_RUN has
- *	to end and the host has to wait for a page; see okvm_emul_raced()
+ * @raced: the emulation was given up, because the guest's page tables kept changing, or because the
+ *	host must wait for a page although KVM_RUN has to end; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
  * @note: translation of the instruction's address, if known
- * @mov_cache: the last decoded MOVs
+ * @mov_cache: the MOVs that were decoded last
  * @mov_cache_next: the entry of @mov_cache to be replaced next
- * @read_for: the entry of @mov_cache whose read userspace does
+ * @read_for: the entry of @mov_cache for whose MOV userspace reads from a device
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
  * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
@@ -202,7 +204,7 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 
 	if (e->altered)
 		return true;
-	/* The accesses in the log may be those of the last iteration. */
+	/* The log belongs to an iteration that is done: the current one has made no access yet. */
 	if (e->log_seq != e->ctx.seq)
 		return false;
 	for (; entry < &e->log[e->logged]; entry++)
@@ -212,7 +214,7 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 }
 
 /**
- * okvm_emul_raced() - Was the emulation given up, and can it be made again?
+ * okvm_emul_raced() - Was the emulation given up, so that it has to be made again?
  *
  * If so, KVM_RUN serves requests and then emulates the instruction again. Clears e->raced.
  */
@@ -233,7 +235,7 @@ static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
-/** okvm_emul_complete() - Continue after an exit to userspace, at KVM_RUN. Return: outcome */
+/** okvm_emul_complete() - KVM_RUN after an exit: continue the instruction. Return: outcome */
 int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
@@ -261,7 +263,7 @@ int okvm_emul_user(struct okvm_emulation *e);
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
 /** okvm_emul_cache_mov_cr() - Remember the decoded instruction if it is MOV to or from CR */
 void okvm_emul_cache_mov_cr(struct okvm_emulation *e);
-/** okvm_emul_direct_done() - Finish the plain MOV for which userspace has read. Return: outcome */
+/** okvm_emul_direct_done() - Finish the MOV whose data userspace has read. Return: outcome */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 
 /* ---- task.c, ud.c, pio.c ---- */
@@ -273,9 +275,10 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP if hardware has not looked
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP that hardware does not see
  *
- * A debugger's breakpoints come before the guest's. Return: true if there is one; *@outcome is set
+ * A debugger's breakpoints come before the guest's.
+ * Return: true if there is a breakpoint; *@outcome is set
  */
 bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome);
 /** okvm_pio_ask() - Fill kvm_run for a port access; @data: what OUT writes */

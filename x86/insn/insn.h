@@ -9,7 +9,7 @@
 enum okvm_emul_why {
 	/* access to an address without memory, or write to a page table that is shadowed */
 	OKVM_EMUL_MMIO,
-	/* read from an address without memory; write access was not checked */
+	/* read from an address without memory; whether the guest may write there is not known */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
@@ -27,7 +27,7 @@ enum okvm_emul_why {
 /** okvm_emul_create() - Allocate vcpu->arch->emul. Return: 0 or -ENOMEM */
 int okvm_emul_create(struct okvm_vcpu *vcpu);
 void okvm_emul_destroy(struct okvm_vcpu *vcpu);
-/** okvm_emulate() - Emulate the instruction at RIP; vm->srcu held, IRQs on. Return: outcome */
+/** okvm_emulate() - Emulate the instruction at RIP, under vm->srcu, IRQs on. Return: outcome */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
  * okvm_emulate_known() - Emulate the MOV at RIP if okvm has remembered its decoding
@@ -36,29 +36,30 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  *	reads is emulated
  * @outcome: set if the MOV was emulated
  *
- * vm->srcu is held and IRQs are on. Return: true if the MOV was emulated. If false, no state of the
- * guest has changed
+ * The caller holds vm->srcu, with IRQs on. Return: true if the MOV was emulated. If false, no state
+ * of the guest has changed
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
  * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
  *
- * vm->srcu is held and IRQs are on. Return: false if the emulator does not know the instruction:
- * no state of the guest has changed
+ * The caller holds vm->srcu, with IRQs on. Return: false if the emulator does not know the
+ * instruction; then no state of the guest has changed
  */
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
  * okvm_known_mov_cr() - Get the general register of the MOV to or from CR at RIP
  * @reg: set to the register's number, if an earlier emulation has remembered the MOV's decoding
  *
- * vm->srcu is held. Return: length of the MOV; 0 if no remembered MOV to or from CR is at RIP
+ * The caller holds vm->srcu.
+ * Return: length of the MOV; 0 if no remembered MOV to or from CR is at RIP
  */
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
 /**
  * okvm_insn_len() - Return the length of the instruction at RIP, if hardware does not report it
  *
- * vm->srcu is held and IRQs are on. Return: 0 if another CPU has changed the instruction since the
- * VM exit
+ * The caller holds vm->srcu, with IRQs on. Return: 0 if another CPU has changed the instruction
+ * since the VM exit
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
 /** okvm_int_len() - Return the length of the INT n at RIP; 0 if RIP is not at an INT n */
@@ -66,7 +67,7 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected
  *
- * Called if hardware cannot run the guest's state; vm->srcu held, IRQs on. Return: outcome
+ * Called if hardware cannot run the guest's state, under vm->srcu, with IRQs on. Return: outcome
  */
 int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 /**
@@ -77,7 +78,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
  *	exception, interrupt or NMI, which is marked as injected
  * @error: error code to push, or NULL
  *
- * vm->srcu is held and IRQs are on. Return: outcome
+ * The caller holds vm->srcu, with IRQs on. Return: outcome
  */
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
@@ -90,7 +91,7 @@ void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bo
  * @size: 1, 2 or 4 bytes
  * @insn_len: length of the instruction in bytes
  *
- * vm->srcu is held and IRQs are on. Return: outcome
+ * The caller holds vm->srcu, with IRQs on. Return: outcome
  */
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
 /**

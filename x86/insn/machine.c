@@ -46,7 +46,10 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 	return bits;
 }
 
-/* A page table outside of guest memory counts as not present, even if a device is there. */
+/*
+ * Return the result of the page walk that translated @la to @gpa or failed with @fault. (The walk
+ * takes a page table outside of guest memory for not present, even if a device is there.)
+ */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
 {
@@ -60,9 +63,10 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Must a page walk go on trying after other vCPUs have changed a page-table entry during each try?
- * Yes, if KVM_RUN cannot begin the emulation again, unless KVM_RUN ends and the next KVM_RUN
- * continues the emulation, or the thread has a fatal signal.
+ * A page walk was given up, because other vCPUs changed a page-table entry during each try. Must it
+ * be begun again? If KVM_RUN cannot repeat this emulation: yes, unless the thread has a fatal
+ * signal. Otherwise: yes, if the instruction has had effects, so that it cannot begin anew, unless
+ * KVM_RUN has to end: then the next KVM_RUN continues the instruction.
  */
 static bool must_retry_walk(const struct okvm_emulation *e)
 {
@@ -135,7 +139,7 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 /*
  * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
  * unless KVM_RUN cannot begin this emulation again.
- * Return: as mem_once(); -EINTR if the emulation must be given up
+ * Return: the result of mem_once(), or -EINTR if the emulation must be given up
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {
@@ -229,7 +233,7 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 
 /*
  * Access memory. A memory slot whose host page the VMM has not mapped counts as no memory.
- * Return: 0, -EFAULT if there is no memory, -EINTR
+ * Return: 0, -EFAULT if there is no memory, -EINTR if the emulation must be given up
  */
 static int in_memory(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len, bool write)
 {
@@ -353,9 +357,10 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 }
 
 /*
- * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, -EINTR, or
- * another negative errno if there is no memory or one locked instruction cannot do the exchange. An
- * operand across cache lines is refused: a split lock would stall all CPUs of the host.
+ * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, -EINTR if the
+ * emulation must be given up, another negative errno if there is no memory or one locked
+ * instruction cannot do the exchange. An operand across cache lines is refused, because a split
+ * lock would stall all CPUs of the host.
  */
 static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 {
@@ -370,8 +375,8 @@ static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Try the exchange of @entry by one locked instruction. If that cannot be, EMUL_OK is returned with
- * entry->done as before.
+ * Try the exchange of @entry by one locked instruction. If one instruction cannot do it, return
+ * EMUL_OK and leave entry->done as it is.
  */
 static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_entry *entry,
 				    const void *old, const void *new)
@@ -382,7 +387,7 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 	};
 	int ret;
 
-	/* The exchange has failed before: a replay must get the same result. */
+	/* The exchange failed when the instruction was executed before: keep this result. */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (entry->done || access_first(entry) != entry->len)
@@ -534,7 +539,7 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
-	/* Drop translations made with the old CR3: a task switch continues after loading CR3. */
+	/* Drop translations by the old CR3: a task switch loads CR3 and then accesses memory. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
@@ -700,7 +705,7 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:
-		/* Leave the hypercall to hardware: the backend's exit handler decodes it. */
+		/* Let hardware execute the instruction: the hypercall's VM exit then handles it. */
 		if (emul_of(ctx)->why == OKVM_EMUL_NATIVE)
 			return EMUL_UNHANDLEABLE;
 		fallthrough;

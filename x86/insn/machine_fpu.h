@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest's vector and x87 registers, which the vCPU thread holds during KVM_RUN. */
+/* The emulator's access to the guest's vector and x87 registers; called during KVM_RUN. */
 #ifndef OKVM_X86_INSN_MACHINE_FPU_H
 #define OKVM_X86_INSN_MACHINE_FPU_H
 

@@ -279,7 +279,7 @@ int okvm_emul_user(struct okvm_emulation *e)
 	 * where userspace may read them.
 	 */
 	emul_store_regs(e);
-	/* okvm_msr_ask_user() has already filled kvm_run and set the completion. */
+	/* okvm_msr_ask_user() has already filled kvm_run and called okvm_io_begin(). */
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*

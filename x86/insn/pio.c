@@ -131,7 +131,7 @@ int okvm_pio_user(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-/* Access an in-kernel device; vm->srcu held. Return: 0, or -EOPNOTSUPP without one */
+/* Access an in-kernel device, under vm->srcu. Return: 0; -EOPNOTSUPP if none is at @port */
 static __always_inline int pio_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in)
 {
 	unsigned long rax = 0;

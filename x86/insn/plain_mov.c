@@ -63,8 +63,8 @@ static bool direct_can(struct okvm_emulation *e)
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/*
-	 * e->gpa is in a memory slot, not at a device: the VMM's mapping of the slot is one that
-	 * EPT and NPT entries cannot map.
+	 * If e->gpa is in a memory slot, this path cannot do the access, because there is no
+	 * device. (The VM exit occurred because EPT and NPT cannot map what the VMM has mapped.)
 	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
@@ -102,7 +102,7 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 	return cached_mov_at(e, rip) ?: &e->mov_cache[e->mov_cache_next++ % EMUL_MOV_CACHE];
 }
 
-/* Remember the decoded MOV in @mov, if all its bytes are in one page that e->note translates. */
+/* Remember the decoded MOV @mov if all its bytes are in one page that e->note translates. */
 static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
 {
 	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);
@@ -188,7 +188,7 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* This VM exit, like a fault, may have set RF. The end of the instruction clears RF. */
+	/* The VM exit may have set RF, as a fault does. The completed instruction clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);
@@ -206,8 +206,8 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Trace an access without the emulator that the local APIC (@by is 1) or a device on the bus has
- * done. As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
+ * Trace an access that okvm_emulate_known() has made, to the local APIC (@by is 1) or to a device
+ * on the bus. As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)

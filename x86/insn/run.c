@@ -58,8 +58,9 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
 	/*
-	 * Emulate one iteration of a string instruction at a time if a debugger single-steps. Do
-	 * REP INS and REP OUTS without a batch if an in-kernel device handles the port.
+	 * If a debugger single-steps, emulate one iteration of a string instruction at a time. A
+	 * batch of port items saves exits to userspace, so REP INS and REP OUTS make no batches if
+	 * an in-kernel device handles the port.
 	 */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
@@ -113,7 +114,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* Look for a breakpoint only if hardware cannot run the guest: else hardware has looked. */
+	/* If hardware can run the guest's state, hardware has already looked for a breakpoint. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);

@@ -83,7 +83,10 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	}
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
-		/* Accept bit 0 or 10 clear: Linux clears it on CPUs that report spurious errors. */
+		/*
+		 * Accept bits 0 and 10 clear as well: for known spurious errors UnixWare clears
+		 * bit 0, and Linux clears bit 10 (on AMD K8).
+		 */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:
 		return host || !val || vcpu->arch->hwcr & BIT_ULL(18);

@@ -33,7 +33,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 
 #define MAX_IO_MSRS	256	/* one KVM_GET_MSRS or KVM_SET_MSRS takes fewer than this */
 
-/* The host's bits that guests may see: okvm need do nothing for them, or does what is needed. */
+/* Bits of ARCH_CAPABILITIES that guests may see: okvm does what each bit needs, if anything. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -52,8 +52,9 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * PSCHANGE_MC_NO: without it a hypervisor splits huge pages for its guests, but okvm's
-	 * guests have no guests. SKIP_VMENTRY_L1DFLUSH: okvm flushes L1D itself before VM entries.
+	 * Set two bits on all hosts. PSCHANGE_MC_NO: without it a hypervisor splits huge pages for
+	 * its guests, but okvm's guests have no guests. SKIP_VMENTRY_L1DFLUSH: okvm itself flushes
+	 * the L1D before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -388,7 +389,7 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
-		/* Keep McStatusWrEn, and TscFreqSel, which Linux guests look for. */
+		/* Store only McStatusWrEn (bit 18), and TscFreqSel, which Linux looks for. */
 		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_DE_CFG:
@@ -575,7 +576,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* With PV EOI, okvm_apic_pv_eoi_exit() must first do a skipped EOI of the guest. */
+		/* With PV EOI, a skipped EOI must be done first, which may sleep: return false. */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);
@@ -682,7 +683,7 @@ static u32 list_msrs(u32 *out)
 	return n;
 }
 
-/* Write nmsrs even if the list does not fit: by it userspace sizes its buffer. */
+/* Write nmsrs even if the list does not fit: userspace needs nmsrs to size its buffer. */
 static long copy_msr_list(struct kvm_msr_list __user *user, const u32 *list, u32 n)
 {
 	u32 room;

@@ -23,7 +23,7 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
- * okvm_msr_ask_user() - Exit to userspace if the VMM has asked for accesses that fail with @result
+ * okvm_msr_ask_user() - Exit to userspace if the VMM wants exits for failures of kind @result
  * @insn_len: length of the instruction in bytes
  * Return: true: kvm_run is filled, and the next KVM_RUN completes the instruction. False: the
  * caller must raise #GP

@@ -129,7 +129,7 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
 	{ ONE(MSR_VM_CR), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
-	/* OSVW: the status bits of three errata are valid, and 0: none is present */
+	/* OSVW: status bits exist for three errata, and are 0: the CPU has none of these errata */
 	{ ONE(MSR_AMD64_OSVW_ID_LENGTH), NEED(CONST, 0, ALL, OSVW), .value = 3 },
 	{ ONE(MSR_AMD64_OSVW_STATUS), NEED(CONST, 0, ALL, OSVW) },
 	{ ONE(MSR_F15H_IC_CFG), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },

@@ -440,8 +440,8 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 }
 
 /*
- * An interrupt ends this halt, too. If the guest has skipped an EOI, do the EOI first: otherwise
- * the interrupt that was in service hides a new one of the same priority.
+ * Halt the vCPU until the page is present or an interrupt comes. If the guest has skipped an EOI,
+ * do the EOI first: otherwise the interrupt that was in service hides a new one of its priority.
  */
 static void apf_halt(struct okvm_vcpu *vcpu)
 {
@@ -527,7 +527,7 @@ static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
 
 	/*
 	 * okvm has just read the record. So this write fails, and the token is lost, only if the
-	 * guest moves the record.
+	 * record cannot be written or the VMM unmaps it at this moment.
 	 */
 	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))
 		okvm_apic_raise(vcpu, apf->irq_msr);
@@ -538,7 +538,7 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* If the vCPU waits for another page than this, it repeats the access and halts again. */
+	/* A vCPU that waits for a page that is still absent repeats its access and halts again. */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))

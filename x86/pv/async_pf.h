@@ -21,14 +21,14 @@ void okvm_apf_destroy(struct okvm_apf *apf);
 /** okvm_apf_reset() - RESET and INIT: disable the service and drop all outstanding pages */
 void okvm_apf_reset(struct okvm_vcpu *vcpu);
 
-/** okvm_apf_ready() - Serve OKVM_REQ_APF_READY: announce a present page; vm->srcu held */
+/** okvm_apf_ready() - Serve OKVM_REQ_APF_READY, under vm->srcu: announce a present page */
 void okvm_apf_ready(struct okvm_vcpu *vcpu);
 
 /** okvm_apf_vm_destroy() - Drop the VM's queue without waiting, after its vCPUs are destroyed */
 void okvm_apf_vm_destroy(struct okvm_vm *vm);
 
 /**
- * okvm_apf_set_msr() - Write MSR_KVM_ASYNC_PF_EN, _INT or _ACK; vm->srcu held
+ * okvm_apf_set_msr() - Write MSR_KVM_ASYNC_PF_EN, _INT or _ACK; the caller holds vm->srcu
  * Return: enum okvm_msr_result
  */
 int okvm_apf_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val);

@@ -9,9 +9,9 @@
 int okvm_pv_create(struct okvm_vcpu *vcpu);
 void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
 void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_pv_put() - Set the preempted flag when the vCPU is put; steal time is enabled */
+/** okvm_pv_put() - The vCPU is put: set its preempted flag. Called if steal time is enabled */
 void okvm_pv_put(struct okvm_vcpu *vcpu);
-/** okvm_steal_update() - Serve OKVM_REQ_STEAL: write the steal-time record; vm->srcu held */
+/** okvm_steal_update() - Serve OKVM_REQ_STEAL, under vm->srcu: write the steal-time record */
 void okvm_steal_update(struct okvm_vcpu *vcpu);
 /* Results are enum okvm_msr_result. */
 int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);

@@ -27,14 +27,15 @@ void okvm_clock_vm_destroy(struct okvm_vm *vm);
  * Does not sleep.
  */
 void okvm_masterclock_update(struct okvm_vm *vm);
-/** okvm_masterclock_possible() - Can all vCPUs share one base? Under arch->tsc_lock */
+/** okvm_masterclock_possible() - Can all vCPUs share one base? Called under arch->tsc_lock */
 bool okvm_masterclock_possible(struct okvm_vm *vm);
 /**
- * okvm_wall_clock_write() - Write the wall-clock record at @gpa for MSR_KVM_WALL_CLOCK; vm->srcu
- * held
+ * okvm_wall_clock_write() - Write the wall-clock record at @gpa, for MSR_KVM_WALL_CLOCK
+ *
+ * The caller holds vm->srcu.
  */
 void okvm_wall_clock_write(struct okvm_vm *vm, gpa_t gpa);
-/** okvm_pvclock_update() - Serve OKVM_REQ_CLOCK: write the vCPU's kvmclock record; vm->srcu held */
+/** okvm_pvclock_update() - Serve OKVM_REQ_CLOCK, under vm->srcu: write the kvmclock record */
 void okvm_pvclock_update(struct okvm_vcpu *vcpu);
 
 extern const struct okvm_ioctl okvm_pvclock_vm_ioctls[], okvm_pvclock_vcpu_ioctls[];

@@ -112,8 +112,10 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 
 /*
  * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? Only if the vCPU
- * has the frequency of the last write. Then 0, with which a new vCPU starts, always does. The first
- * other value from userspace does not: the other vCPUs still have the TSCs of their creation.
+ * has the TSC frequency of the vCPU of the last write. Then a write of 0, with which a new vCPU
+ * starts, always does. Userspace's first write of another value does not, because the other vCPUs
+ * still have the TSCs of their creation. A later write does if @tsc is within a second of the value
+ * that the last write would have led to by now.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -198,7 +200,7 @@ void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host)
 
 /* ---- suspend of the host, in which some machines reset the TSC of all CPUs ---- */
 
-/* okvm_arch_sleeps() writes both variables, with one CPU online and IRQs off. */
+/* okvm_arch_sleeps() writes okvm_tsc_lost and tsc_asleep, with one CPU online and IRQs off. */
 u64 okvm_tsc_lost;
 static u64 tsc_asleep;
 

@@ -10,20 +10,20 @@
 void okvm_tsc_vcpu_create(struct okvm_vcpu *vcpu);
 /** okvm_tsc_vcpu_online() - Start a new vCPU's TSC near 0, synchronous with the other vCPUs' */
 void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu);
-/** okvm_tsc_migrate() - Called when the vCPU is loaded on a new CPU; preemption off */
+/** okvm_tsc_migrate() - Adapt the TSC to the CPU on which the vCPU is loaded; preemption off */
 void okvm_tsc_migrate(struct okvm_vcpu *vcpu);
 void okvm_tsc_put(struct okvm_vcpu *vcpu);
 /**
  * okvm_tsc_resume() - Adapt the offset after a suspend that has reset the host's TSC
  *
- * The guest's TSC does not go back. Preemption is off.
+ * The guest's TSC does not go back. Called with preemption off.
  */
 void okvm_tsc_resume(struct okvm_vcpu *vcpu);
 /**
  * okvm_tsc_vm_resume() - Adapt the VM's TSC matching and kvmclock base after a suspend that has
  * reset the host's TSC
  *
- * Any context.
+ * May be called in any context.
  */
 void okvm_tsc_vm_resume(struct okvm_vm *vm);
 /* TSC cycles by which suspends have set the host's TSC back since the module was loaded. */

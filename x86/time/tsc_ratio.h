@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The ratio of a guest's TSC frequency to the host's, pure: the host unit tests run it. */
+/* A function for the ratio of two TSC frequencies, which unit tests call in userspace, too. */
 #ifndef OKVM_X86_TIME_TSC_RATIO_H
 #define OKVM_X86_TIME_TSC_RATIO_H
 
@@ -13,10 +13,10 @@
  * okvm_tsc_ratio() - compute the ratio of two TSC frequencies
  * @int_bits, @frac_bits: format of the ratio in hardware
  *
- * The result is rounded down to a ratio that the hardware can have: okvm has to compute with the
- * ratio by which the hardware multiplies.
+ * The result is rounded down to a ratio that the hardware can represent, because okvm has to
+ * compute with the ratio by which the hardware multiplies.
  *
- * Return: the ratio with OKVM_TSC_RATIO_BITS fraction bits; 0 if the hardware cannot have it
+ * Return: the ratio with OKVM_TSC_RATIO_BITS fraction bits; 0 if it is too large for the hardware
  */
 static inline u64 okvm_tsc_ratio(u32 khz, u32 host_khz, unsigned int int_bits,
 				 unsigned int frac_bits)

@@ -8,10 +8,11 @@
 /**
  * okvm_sync_regs_load() - When KVM_RUN begins, set the state that kvm_dirty_regs names
  *
- * The vCPU is loaded and vm->srcu held. Return: 0, or -EINVAL for unknown bits or illegal registers
+ * Called with the vCPU loaded, under vm->srcu. Return: 0, or -EINVAL for unknown bits or illegal
+ * registers
  */
 int okvm_sync_regs_load(struct okvm_vcpu *vcpu);
-/** okvm_sync_regs_store() - Copy the state that kvm_valid_regs names to kvm_run; vCPU loaded */
+/** okvm_sync_regs_store() - Copy the loaded vCPU's state that kvm_valid_regs names to kvm_run */
 void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
 
 /** okvm_user_visible_irq() - Return the vector that userspace sees as injected, or -1 */

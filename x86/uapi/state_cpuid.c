@@ -9,7 +9,7 @@
 #include "x86/cpuid/cpuid.h"
 #include "x86/uapi/state.h"
 
-/* Update the LAPIC, the walk mode and the backend's controls after CPUID has changed. */
+/* Update the LAPIC, the paging mode and the backend's controls after CPUID has changed. */
 static void after_set(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;
@@ -22,8 +22,8 @@ static void after_set(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set CPUID to @entries, and keep or free @entries in any case. A vCPU that has run accepts only
- * the CPUID that it has.
+ * Set CPUID to @entries, and take over @entries even if that fails. A vCPU that has run accepts
+ * only the CPUID that it has.
  */
 static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {

@@ -262,6 +262,30 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->host_debugctl = get_debugctlmsr();
 }
 
+/* Stop the counters that use PEBS, as VM exits will (vmx_perf_hold()), and then PEBS. */
+static void pebs_stop(const struct vmx_perf *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->nr_exit; i++)
+		wrmsrl(p->exit[i].index, p->exit[i].value);
+	wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+}
+
+/*
+ * Write the host's values, PEBS first. Ask perf again, because an NMI may have changed its events
+ * since pebs_stop().
+ */
+static void pebs_continue(void)
+{
+	struct perf_guest_switch_msr *msrs;
+	int nr;
+
+	msrs = perf_guest_get_msrs(&nr, NULL);
+	while (msrs && nr--)
+		wrmsrl(msrs[nr].msr, msrs[nr].host);
+}
+
 /* Called with IRQs off. They are off until perf_leave(), so perf does not change its events. */
 static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 {
@@ -281,13 +305,13 @@ static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 		p->set_exit = p->nr_exit;
 	}
 	if (unlikely(p->pebs))
-		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+		pebs_stop(p);
 }
 
 static __always_inline void perf_leave(struct okvm_hw_vcpu *hw)
 {
 	if (unlikely(hw->perf.pebs))
-		wrmsrl(MSR_IA32_PEBS_ENABLE, hw->perf.pebs);
+		pebs_continue();
 }
 
 static __always_inline void vmx_guest_enter(struct okvm_vcpu *vcpu)

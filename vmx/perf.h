@@ -52,6 +52,19 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 			(struct vmx_msr_entry){ .index = msr->msr, .value = msr->host };
 }
 
+/*
+ * While PEBS is off, the counters that use PEBS (bits 31:0 of IA32_PEBS_ENABLE) must not run in the
+ * host either, between a VM exit and the next VM entry: an overflow would cause an NMI, and perf,
+ * which waits for a PEBS record instead, would not know the reason of this NMI.
+ */
+static inline void vmx_perf_hold(struct vmx_perf *p)
+{
+	for (unsigned int i = 0; i < p->nr_exit; i++) {
+		if (p->exit[i].index == MSR_CORE_PERF_GLOBAL_CTRL)
+			p->exit[i].value &= ~(u64)(u32)p->pebs;
+	}
+}
+
 /**
  * vmx_perf_make() - Compute the lists
  * @msrs: the values that perf_guest_get_msrs() wants in the host and in the guest
@@ -67,6 +80,8 @@ static inline void vmx_perf_make(struct vmx_perf *p, const struct perf_guest_swi
 		if (unlikely(msrs[i].host != msrs[i].guest))
 			vmx_perf_switch(p, &msrs[i]);
 	}
+	if (unlikely(p->pebs))
+		vmx_perf_hold(p);
 }
 
 #endif /* OKVM_VMX_PERF_H */

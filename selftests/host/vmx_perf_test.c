@@ -68,6 +68,21 @@ TEST(vm_exits_do_not_switch_pebs_on)
 	EXPECT_EQ(p.exit[0].index, MSR_CORE_PERF_GLOBAL_CTRL);
 }
 
+/* ... and the counters that use it stand still meanwhile; bit 32 of PEBS_ENABLE is no counter. */
+TEST(counters_with_pebs_stand_still)
+{
+	static const struct perf_guest_switch_msr msrs[] = {
+		{ MSR_CORE_PERF_GLOBAL_CTRL, 0x70000000f, 0x70000000c },
+		{ MSR_IA32_PEBS_ENABLE, 0x100000003, 0 },
+	};
+
+	make(msrs, 2);
+	EXPECT_EQ(p.nr_exit, 1);
+	EXPECT_EQ(p.exit[0].value, 0x70000000c);
+	make(msrs, 1);
+	EXPECT_EQ(p.exit[0].value, 0x70000000f);
+}
+
 /* A CPU without GLOBAL_CTRL that has more counters than the lists have room. */
 TEST(the_lists_have_an_end)
 {

@@ -699,8 +699,9 @@ static inline u32 okvm_host_ext21_ecx(void)
 }
 
 /*
- * There are no dynamic hotplug states for callbacks on the dying CPU itself. So okvm uses a fixed
- * state that is meant for another architecture's timer, and that the kernel on x86 leaves unused.
+ * The kernel has dynamic hotplug states, but none whose callbacks run on the dying CPU with IRQs
+ * off. So okvm uses a fixed state that is meant for another architecture's timer, and that the
+ * kernel on x86 leaves unused.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
 

@@ -184,9 +184,9 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
 	/*
-	 * The guest receives a posted vector without a VM exit, and its EOI may cause no VM exit
-	 * either. While the vCPU still has to load a new EOI-exit bitmap, use IRR and a request
-	 * instead.
+	 * The guest receives a posted vector without a VM exit, and its EOI causes a VM exit only
+	 * if the EOI-exit bitmap has the vector. So while the vCPU still has to load a new bitmap,
+	 * do not post the vector: use IRR and a request.
 	 */
 	if (READ_ONCE(apic->posted) && mode != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&

@@ -94,7 +94,9 @@ void okvm_apic_write_nodecode(struct okvm_vcpu *vcpu, u32 offset);
 bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
-/* Complete the interrupt with the highest vector in ISR: after an EOI by MMIO, or for a PV EOI. */
+/*
+ * Do an EOI that the guest has written by MMIO or has skipped (PV EOI), for ISR's highest vector.
+ */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
 

@@ -47,12 +47,12 @@ struct mmu_zap {
 
 /**
  * struct mmu_policy - callbacks of one kind of paging
- * @name: its name in messages
+ * @name: name of this kind of paging in messages
  */
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation; destruction, which is idempotent and allowed without a creation ---- */
+	/* ---- creation, and destruction, which may be repeated or come without a creation ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:

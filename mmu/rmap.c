@@ -35,7 +35,7 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	return !xa_is_err(old);
 }
 
-/* Allocate b->frames of the block b of @gfn. Return: false if memory could not be allocated */
+/* Allocate the frames member of @gfn's struct shadow_block. Return: false if memory is short */
 static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 {
 	struct shadow_frames *frames = kzalloc(sizeof(*frames), gfp), *old = NULL;

@@ -149,8 +149,9 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 		return false;
 	}
 	/*
-	 * TLBs may hold a large page of the guest as many small translations. The guest may flush
-	 * all of them with one INVLPG. Therefore the next INVLPG has to flush everything.
+	 * TLBs may hold many small translations of the guest's large page. One INVLPG of the guest
+	 * must flush all of them, but an INVLPG of the CPU flushes only one. So let the guest's
+	 * next INVLPG flush everything.
 	 */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);

@@ -213,7 +213,10 @@ static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_roo
 		if (!r->top[i])
 			continue;
 		atomic64_or(bit, &r->top[i]->vcpus);
-		/* Pairs with smp_mb() in shadow_zap_table(), and with xchg() in drop_entry(). */
+		/*
+		 * Write vcpus before the read of dead (pairs with smp_mb() in shadow_zap_table()),
+		 * and before hardware walks the tables (pairs with xchg() in drop_entry()).
+		 */
 		smp_mb__after_atomic();
 		dead |= READ_ONCE(r->top[i]->dead);
 	}

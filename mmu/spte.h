@@ -13,8 +13,9 @@
  *             memory slots
  *
  * struct spte_fmt has the masks that differ between EPT and ordinary paging. Software bits are the
- * same in both formats: bits 11 and 57:52, which hardware ignores (SDM "EPT Paging-Structure
- * Entries", "Paging-Structure Entries").
+ * same in both formats: bits 11 and 57:52. Hardware ignores them (SDM "EPT Paging-Structure
+ * Entries", "Paging-Structure Entries"), because okvm uses neither HLAT paging (bit 11) nor
+ * guest-paging verification (bit 57 in EPT).
  */
 #ifndef OKVM_MMU_SPTE_H
 #define OKVM_MMU_SPTE_H

@@ -258,7 +258,9 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/* VM exits clear DEBUGCTL. Save it with IRQs off, because perf changes it in interrupts. */
+	/*
+	 * Save the host's DEBUGCTL, which VM exits clear. IRQs are off, so perf does not change it.
+	 */
 	hw->host_debugctl = get_debugctlmsr();
 }
 

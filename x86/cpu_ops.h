@@ -61,7 +61,7 @@ enum okvm_intercepts {
  */
 struct okvm_cpu_ops {
 	u8 hypercall[3];	/* opcode of VMCALL or VMMCALL, the vendor's hypercall */
-	u8 tsc_int_bits, tsc_frac_bits;		/* format of the TSC ratio in hardware */
+	u8 tsc_int_bits, tsc_frac_bits;		/* format of the TSC ratio, if the CPU has one */
 	/* Create and destroy vcpu->hw, reset, load and put the vCPU. */
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Handlers of VM exits by instructions, for both vendors, after the backend has decoded them. */
+/* Handlers of VM exits by instructions and, with shadow paging, by #PF. Both backends call them. */
 #include <linux/kvm.h>
 
 #include <asm/trapnr.h>

@@ -67,8 +67,8 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: count in @rtc_pending the CPUs that accept the RTC message to be delivered
- * @irr: pins whose (combined) line is high; for edges, until the line falls
+ * @rtc_report: ioapic_delivered() has to set @rtc_pending for the RTC message that is sent next
+ * @irr: level- and edge-triggered pins whose line went high and has not fallen since
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge
  * @base: base address that userspace stored; has no effect on the MMIO range

@@ -31,8 +31,8 @@ static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_st
 
 /*
  * With own_fpu okvm keeps the guest's FPU state in its own memory. Of the kernel's FPU functions it
- * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every module may call. The cost is
- * an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
+ * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every GPL module may call. The
+ * cost is an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -144,7 +144,10 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	memcpy(buf, fpu->own, min(size, fpu->size));
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
-	/* If all XMM are 0, XSAVE may clear bit SSE of XSTATE_BV, but MXCSR needs this bit, too. */
+	/*
+	 * If all XMM registers are 0, XSAVE may clear bit SSE of XSTATE_BV. But readers of @buf may
+	 * take MXCSR for its initial value if the bit is clear.
+	 */
 	if (state->i387.mxcsr != MXCSR_DEFAULT)
 		state->header.xfeatures |= XFEATURE_MASK_SSE;
 	state->header.xfeatures &= components;

@@ -6,7 +6,7 @@
  */
 #include "internal.h"
 
-/* The six forms of arithmetic operation @n, as numbered in ModRM.reg. @lk: F_LOCK or F_NOWRITE */
+/* The six opcodes of the operation that opcode 80 /@n does. @lk: F_LOCK, or F_NOWRITE for CMP */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
 	R(alu, RM, REG, M | (lk), .arg = (n)),				\

@@ -118,8 +118,8 @@ enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 }
 
 /*
- * FCMOVcc: opcode DA has the conditions B, E, BE and U, DB their opposites. emul_ops.x87 executes
- * FCMOVB only, with CF in @data.
+ * FCMOVcc: opcode DA has the conditions B, E, BE and U, opcode DB has their opposites. emul_ops.x87
+ * executes each FCMOVcc as FCMOVB, with CF set if the condition is met.
  */
 enum emul_rc emul_op_fcmov(struct emul_ctx *ctx)
 {
@@ -231,7 +231,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* In real and VM86 mode the x87 environment contains linear pointers and opcode, no selectors. */
+/* In real and VM86 mode the x87 environment contains linear pointers instead of selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);

@@ -138,7 +138,7 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 
 /*
  * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
- * unless KVM_RUN cannot begin this emulation again.
+ * provided that KVM_RUN can begin this emulation again.
  * Return: the result of mem_once(), or -EINTR if the emulation must be given up
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)

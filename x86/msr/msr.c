@@ -360,7 +360,7 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 {
 	if (!okvm_lapic_in_kernel(vcpu))
 		return OKVM_MSR_GP;
-	/* The guest may have skipped an EOI before the one that it writes. */
+	/* Before this write to an APIC register, do an EOI that the guest has skipped (PV EOI). */
 	okvm_apic_pv_eoi_exit(vcpu);
 	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }

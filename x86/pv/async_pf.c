@@ -487,8 +487,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 /* ---- a page is present ---- */
 
 /*
- * Take the first ready item whose token the guest has got (@announced) or has not got
- * (!@announced). Return: NULL if there is none
+ * Take the first item off apf->ready whose token the guest has got by #PF (if @announced is true)
+ * or has not got (if it is false). Return: NULL if there is none
  */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool announced)
 {

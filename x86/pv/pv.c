@@ -246,7 +246,7 @@ static int set_pv_eoi(struct okvm_vcpu *vcpu, u64 val)
 {
 	if (!okvm_lapic_in_kernel(vcpu))
 		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
-	/* An EOI that the guest has skipped belongs to the flag at the old address. */
+	/* The flag at the old address says whether the guest has skipped an EOI: read it first. */
 	okvm_apic_pv_eoi_exit(vcpu);
 	return okvm_apic_set_pv_eoi(vcpu, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }

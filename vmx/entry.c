@@ -258,9 +258,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->uret_stale = false;
 	refresh_host_cr(hw);
 	refresh_spec_ctrl(hw);
-	/*
-	 * Save the host's DEBUGCTL, which VM exits clear. IRQs are off, so perf does not change it.
-	 */
+	/* Save the host's DEBUGCTL, which VM exits clear. With IRQs off perf does not change it. */
 	hw->host_debugctl = get_debugctlmsr();
 }
 

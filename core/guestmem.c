@@ -280,11 +280,12 @@ static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len)
 {
-	if (!len || gpa + len - 1 < gpa)
+	struct okvm_gpa_cache found = { .gpa = gpa, .len = len };
+
+	if (!len || gpa + len - 1 < gpa || cache_fill(vm, &found))
 		return -EINVAL;
-	cache->gpa = gpa;
-	cache->len = len;
-	return cache_fill(vm, cache) ? -EINVAL : 0;
+	*cache = found;
+	return 0;
 }
 
 static int cache_check(struct okvm_vm *vm, struct okvm_gpa_cache *cache, size_t offset, size_t len)

@@ -71,7 +71,10 @@ struct okvm_gpa_cache {
 	struct okvm_memslot *slot;
 };
 
-/** okvm_cache_init() - set the cache's range. Return: 0; -EINVAL if no slot contains all of it */
+/**
+ * okvm_cache_init() - set the cache's range
+ * Return: 0; -EINVAL if no slot contains all of it: then the cache keeps the range that it has
+ */
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
 int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,
 		    size_t offset, size_t len);

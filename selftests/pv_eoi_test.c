@@ -15,10 +15,12 @@
 #define FLAG_AT		0x30000000u	/* the page of the flag, a slot of its own */
 #define AWAY_AT		0x30100000u	/* a page that is not there */
 #define RECORD_AT	(FLAG_AT + 0x800)
+#define NOWHERE		0x70000000u	/* no memory is there */
 #define MSR_EOI		0x4b564d04
 #define MSR_APF		0x4b564d02
 #define MSR_APF_INT	0x4b564d06
 #define MSR_APF_ACK	0x4b564d07
+#define APF_BY_INTERRUPT	(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 #define FIRST		0x65		/* the interrupt whose EOI may be skipped */
 #define SECOND		0x61		/* of the same priority class */
 #define PAGE_READY	0x71
@@ -83,6 +85,15 @@ static GUEST_C void end(void)
 	guest_cli();
 	GUEST_EXPECT(!apic_read(AP_ISR + 0x30));
 	guest_wrmsr(MSR_EOI, 0);
+}
+
+/* It comes once when the guest enables the messages. */
+static GUEST_C void on_page_ready(struct guest_frame *frame)
+{
+	(void)frame;
+	*(volatile uint32_t *)(uintptr_t)(RECORD_AT + 4) = 0;
+	guest_wrmsr(MSR_APF_ACK, 1);
+	eoi();
 }
 
 /* ---- the host's side ---- */
@@ -210,7 +221,15 @@ TEST(an_offer_ends_when_its_flag_is_back)
 	meanwhile(SMP_X2APIC, offer_ends_late, replace_slot);
 }
 
-/* The flag can be read, but not cleared. The interrupt is no longer in service then. */
+static GUEST_C bool first_in_service(void)
+{
+	return apic_read(AP_ISR + 0x30) & 1u << (FIRST & 31);
+}
+
+/*
+ * The flag can be read, but not cleared. It says that the EOI is not skipped: the interrupt stays in
+ * service, before and after the offer ends.
+ */
 static GUEST_C void on_first_locked(struct guest_frame *frame)
 {
 	(void)frame;
@@ -218,8 +237,11 @@ static GUEST_C void on_first_locked(struct guest_frame *frame)
 	firsts++;
 	tell_and_wait(1);
 	guest_out8(PORT_YIELD, 0);
-	GUEST_EXPECT(!offers || !apic_read(AP_ISR + 0x30));
+	GUEST_EXPECT(first_in_service());
 	tell_and_wait(2);
+	guest_out8(PORT_YIELD, 0);
+	GUEST_EXPECT(!(FLAG & 1));
+	GUEST_EXPECT(first_in_service());
 	eoi();
 }
 
@@ -241,9 +263,67 @@ static void lock_page(struct smp *smp)
 	allowed = 2;
 }
 
-TEST(an_offer_that_cannot_be_withdrawn_is_taken_as_used)
+TEST(an_offer_that_cannot_be_withdrawn_is_not_taken_as_used)
 {
 	meanwhile(SMP_X2APIC, offer_locked, lock_page);
+}
+
+/* ---- a WRMSR that is refused changes nothing ---- */
+
+static GUEST_C uint32_t offers_of_one(void)
+{
+	uint32_t before = firsts;
+
+	offers = 0;
+	apic_send(ICR_SELF | FIRST, 0);
+	GUEST_WAIT(firsts == before + 1);
+	return offers;
+}
+
+static GUEST_C void refuse_address(void)
+{
+	uint32_t offered;
+
+	begin(on_first);
+	guest_handlers[13] = guest_skip;
+	offered = offers_of_one();
+	GUEST_EXPECT(guest_wrmsr_faults(MSR_EOI, NOWHERE | 1));
+	GUEST_EXPECT(guest_rdmsr(MSR_EOI) == (FLAG_AT | 1));
+	GUEST_EXPECT(offers_of_one() == offered);
+	end();
+}
+
+TEST(a_refused_address_leaves_the_flag_where_it_was)
+{
+	struct smp smp;
+
+	prepare(&smp, SMP_X2APIC, refuse_address);
+	smp_run(&smp);
+	smp_destroy(&smp);
+	munmap(page, PAGE);
+	if (!offers)
+		test_skip("the CPU virtualizes EOIs, so that none is offered in memory");
+}
+
+static GUEST_C void refuse_record(void)
+{
+	guest_handlers[13] = guest_skip;
+	guest_handlers[PAGE_READY] = on_page_ready;
+	guest_wrmsr(MSR_APF_INT, PAGE_READY);
+	guest_wrmsr(MSR_APF, RECORD_AT | APF_BY_INTERRUPT);
+	GUEST_EXPECT(guest_wrmsr_faults(MSR_APF, NOWHERE | APF_BY_INTERRUPT));
+	GUEST_EXPECT(guest_rdmsr(MSR_APF) == (RECORD_AT | APF_BY_INTERRUPT));
+	guest_wrmsr(MSR_APF, 0);
+}
+
+TEST(a_refused_record_leaves_asynchronous_page_faults_on)
+{
+	struct smp smp;
+
+	prepare(&smp, SMP_X2APIC, refuse_record);
+	smp_run(&smp);
+	smp_destroy(&smp);
+	munmap(page, PAGE);
 }
 
 /* ---- userspace looks ---- */
@@ -378,21 +458,12 @@ static int absent_page(struct smp *smp, uint8_t **away)
 	return uffd;
 }
 
-/* It comes once when the guest enables the messages. */
-static GUEST_C void on_page_ready(struct guest_frame *frame)
-{
-	(void)frame;
-	*(volatile uint32_t *)(uintptr_t)(RECORD_AT + 4) = 0;
-	guest_wrmsr(MSR_APF_ACK, 1);
-	eoi();
-}
-
 static GUEST_C void skip_and_wait(void)
 {
 	begin(on_first);
 	guest_handlers[PAGE_READY] = on_page_ready;
 	guest_wrmsr(MSR_APF_INT, PAGE_READY);
-	guest_wrmsr(MSR_APF, RECORD_AT | KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT);
+	guest_wrmsr(MSR_APF, RECORD_AT | APF_BY_INTERRUPT);
 	apic_send(ICR_SELF | FIRST, 0);
 	while (firsts != 1)
 		__asm__ volatile("pause" : : : "memory");

@@ -32,6 +32,10 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 	okvm_pause_wake(vm);
 }
 
+/*
+ * Ask the VM's limit first. Otherwise a VM beyond its own limit would use up the limit of all VMs,
+ * and suppress the lines of others.
+ */
 bool okvm_vm_may_log(struct okvm_vm *vm)
 {
 	static DEFINE_RATELIMIT_STATE(all, DEFAULT_RATELIMIT_INTERVAL,
@@ -93,6 +97,8 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	spin_lock_init(&vm->coalesced_lock);
 	okvm_error_init(&vm->error);
 	ratelimit_state_init(&vm->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	/* Without this flag each VM would also get a line about its suppressed lines, unlimited. */
+	ratelimit_set_flags(&vm->log_limit, RATELIMIT_MSG_ON_RELEASE);
 	okvm_pause_init(vm);
 	xa_init(&vm->vcpus);
 	xa_init(&vm->vcpu_by_id);

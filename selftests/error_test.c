@@ -2,11 +2,15 @@
 /* OKVM_GET_ERROR: refused entries, emulation, ioctls and faults say why. */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sys/klog.h>
+#include <time.h>
 
 #include "selftests/lib/okvm_test.h"
 
 #define GDTR_BASE	0x6816	/* encodings of VMCS fields */
 #define TR_RIGHTS	0x4822
+#define CONSOLE_OFF	6	/* types of klogctl() */
+#define CONSOLE_ON	7
 
 GUEST(stay64, 64)
 	"	hlt\n"
@@ -230,61 +234,153 @@ TEST(an_event_waits_for_the_entry_that_is_not_refused)
 
 /* ---- the kernel log ---- */
 
-static unsigned int lines_of_vcpu(int log, unsigned int id)
+struct log {
+	int fd;
+	unsigned int entries;		/* of the vCPU that is looked for */
+	unsigned int dumps;		/* of a VMCS or a VMCB */
+	unsigned int suppressions;	/* lines about lines that have been suppressed */
+};
+
+static struct log log_open(void)
+{
+	struct log log = { .fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK) };
+
+	if (log.fd < 0)
+		test_skip("no /dev/kmsg");
+	lseek(log.fd, 0, SEEK_END);
+	return log;
+}
+
+/* A dump has one line for each field. */
+static bool is_dump(const char *line)
+{
+	return strstr(line, test_on_svm() ? " EFER = " : " GUEST_RFLAGS = ");
+}
+
+static void log_count(struct log *log, unsigned int id)
 {
 	char line[1024], want[32];
-	unsigned int n = 0;
 	ssize_t got;
 
 	snprintf(want, sizeof(want), "okvm: vCPU %u of process ", id);
-	while ((got = read(log, line, sizeof(line) - 1)) > 0 || (got < 0 && errno == EPIPE)) {
+	while ((got = read(log->fd, line, sizeof(line) - 1)) > 0 || (got < 0 && errno == EPIPE)) {
 		line[got > 0 ? got : 0] = 0;
-		n += !!strstr(line, want);
+		log->entries += !!strstr(line, want);
+		log->dumps += is_dump(line);
+		log->suppressions += !!strstr(line, "okvm_vm_may_log: ");
 	}
-	return n;
 }
 
-static void fail_as_vcpu(unsigned int id, unsigned int times)
+struct failing {
+	struct vm vm;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+};
+
+static void failing_create(struct failing *f, unsigned int id)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
-	struct kvm_run *run;
-	struct vm vm;
-	int fd;
 
-	vm_create(&vm, 0);
-	LOAD64(&vm, stay64);
-	fd = vcpu_add(&vm, id, &run);
-	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	f->id = id;
+	vm_create(&f->vm, 0);
+	LOAD64(&f->vm, stay64);
+	f->fd = vcpu_add(&f->vm, id, &f->run);
+	REQUIRE(ioctl(f->vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
 	if (test_on_svm())
 		spoil_cs(&sregs);
 	else
 		spoil_gdt(&sregs);
-	REQUIRE(ioctl(fd, KVM_SET_SREGS, &sregs) == 0);
-	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
-	REQUIRE(ioctl(fd, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(f->fd, KVM_SET_SREGS, &sregs) == 0);
+	REQUIRE(ioctl(f->vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	REQUIRE(ioctl(f->fd, KVM_SET_REGS, &regs) == 0);
+}
+
+/* Count the lines at once: the log does not keep many. */
+static void failing_run(struct failing *f, struct log *log, unsigned int times)
+{
 	while (times--) {
-		REQUIRE(ioctl(fd, KVM_RUN, 0) == 0);
-		REQUIRE(run->exit_reason == KVM_EXIT_FAIL_ENTRY);
+		REQUIRE(ioctl(f->fd, KVM_RUN, 0) == 0);
+		REQUIRE(f->run->exit_reason == KVM_EXIT_FAIL_ENTRY);
+		log_count(log, f->id);
 	}
-	close(fd);
-	vm_destroy(&vm);
+}
+
+static void failing_destroy(struct failing *f)
+{
+	close(f->fd);
+	vm_destroy(&f->vm);
+}
+
+static unsigned int lines_of_vm(struct log *log, unsigned int id, unsigned int times)
+{
+	unsigned int before = log->entries;
+	struct failing f;
+
+	failing_create(&f, id);
+	failing_run(&f, log, times);
+	failing_destroy(&f);
+	return log->entries - before;
 }
 
 TEST(the_log_of_a_vm_does_not_suppress_anothers)
 {
-	unsigned int first;
-	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	struct log log = log_open();
+	unsigned int first = lines_of_vm(&log, 41, 30);
 
-	if (log < 0)
-		test_skip("no /dev/kmsg");
-	lseek(log, 0, SEEK_END);
-	fail_as_vcpu(41, 30);
-	first = lines_of_vcpu(log, 41);
 	EXPECT(first >= 1 && first < 30);
-	fail_as_vcpu(42, 1);
-	EXPECT_EQ(lines_of_vcpu(log, 42), 1);
-	close(log);
+	EXPECT_EQ(lines_of_vm(&log, 42, 1), 1);
+	close(log.fd);
+}
+
+/* The kernel's limits do so when the next line comes after their interval. */
+TEST(no_line_tells_of_the_suppressed_lines_of_each_vm)
+{
+	struct log log = log_open();
+	struct failing f;
+
+	failing_create(&f, 43);
+	failing_run(&f, &log, 30);
+	EXPECT(log.entries < 30);
+	sleep(6);
+	log.entries = 0;
+	failing_run(&f, &log, 1);
+	EXPECT_EQ(log.entries, 1);
+	EXPECT_EQ(log.suppressions, 0);
+	failing_destroy(&f);
+	close(log.fd);
+}
+
+static bool dump_entries(char on)
+{
+	int fd = open(test_on_svm() ? "/sys/module/okvm/parameters/dump_invalid_vmcb" :
+				      "/sys/module/okvm/parameters/dump_invalid_vmcs", O_WRONLY);
+	bool done = fd >= 0 && write(fd, &on, 1) == 1;
+
+	close(fd);
+	return done;
+}
+
+/* Each VM may print ten lines in five seconds. The console would make this slow. */
+TEST(all_vms_together_dump_ten_states_in_five_seconds)
+{
+	struct log log = log_open();
+	time_t begin;
+	unsigned int id;
+
+	REQUIRE(dump_entries('1'));
+	klogctl(CONSOLE_OFF, NULL, 0);
+	begin = time(NULL);
+	for (id = 44; id < 47; id++)
+		EXPECT_EQ(lines_of_vm(&log, id, 9), 9);
+	klogctl(CONSOLE_ON, NULL, 0);
+	EXPECT(dump_entries('0'));
+	close(log.fd);
+	EXPECT(log.dumps >= 1);
+	if (time(NULL) - begin > 4)
+		test_skip("the machine is too slow");
+	EXPECT(log.dumps <= 10);
 }
 
 /* ---- emulation ---- */

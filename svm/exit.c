@@ -449,16 +449,22 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
 }
 
-/* Limit what is printed, because a VMM can cause any number of refused entries. */
+/*
+ * Limit what is printed, because a VMM can cause any number of refused entries. The long dumps have
+ * a limit of their own.
+ */
 static void log_refusal(const struct okvm_vcpu *vcpu, const struct svm_entry *e, const char *text)
 {
+	static DEFINE_RATELIMIT_STATE(dumps, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	unsigned int i;
 
 	if (!okvm_vm_may_log(vcpu->vm))
 		return;
 	pr_err("okvm: vCPU %u of process %d cannot be entered: %s\n", vcpu->id, vcpu->vm->creator,
 	       text);
-	for (i = 0; READ_ONCE(dump_invalid_vmcb) && i < SVM_NR_F; i++)
+	if (!READ_ONCE(dump_invalid_vmcb) || !__ratelimit(&dumps))
+		return;
+	for (i = 0; i < SVM_NR_F; i++)
 		pr_err("okvm: %03x %s = %#llx\n", svm_entry_fields[i].offset,
 		       svm_entry_fields[i].name, e->f[i]);
 }

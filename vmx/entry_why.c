@@ -117,16 +117,19 @@ static void dump(const struct vmx_entry *e)
 }
 
 /*
- * Limit what is printed: a VMM can cause any number of failed entries, and each prints 100 lines.
+ * Limit what is printed, because a VMM can cause any number of failed entries. A dump has 100 lines
+ * and a limit of its own.
  */
 static void log_failure(const struct okvm_vcpu *vcpu, const struct vmx_entry *e, u64 reason,
 			const char *text)
 {
+	static DEFINE_RATELIMIT_STATE(dumps, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
 	if (!okvm_vm_may_log(vcpu->vm))
 		return;
 	pr_err("okvm: vCPU %u of process %d cannot be entered (%#llx): %s\n", vcpu->id,
 	       vcpu->vm->creator, reason, text);
-	if (READ_ONCE(dump_invalid_vmcs))
+	if (READ_ONCE(dump_invalid_vmcs) && __ratelimit(&dumps))
 		dump(e);
 }
 

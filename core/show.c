@@ -29,6 +29,7 @@
 #include "core/compat.h"
 #include "core/hardware.h"
 #include "core/internal.h"
+#include "core/rival.h"
 #include "core/times.h"
 
 /* show_vms_lock guards the list of all VMs. It is taken inside debugfs_file_get(). */
@@ -42,7 +43,7 @@ static LIST_HEAD(show_vms);
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
 static struct dentry *show_kvm;		/* NULL while the name belongs to kvm.ko */
-static bool show_taken;			/* kvm.ko is being loaded, or is loaded */
+static struct okvm_rival show_upstream = { .name = "kvm" };
 
 /* ---- files with one value ---- */
 
@@ -466,7 +467,7 @@ static void show_watch_exit(void)
 static void show_offer(void)
 {
 	lockdep_assert_held(&show_lock);
-	if (show_kvm || show_taken || !show_okvm)
+	if (show_kvm || !show_okvm || okvm_rival_loaded(&show_upstream, okvm_module_loaded))
 		return;
 	show_kvm = show_folder("kvm", NULL, NULL);
 	if (!show_kvm)
@@ -497,6 +498,10 @@ void okvm_show_add(struct okvm_vm *vm, int fd)
 	mutex_lock(&show_vms_lock);
 	list_add_tail(&vm->node, &show_vms);
 	mutex_unlock(&show_vms_lock);
+	/* kvm.ko may have been leaving when okvm was loaded. No notifier has told of it then. */
+	mutex_lock(&show_lock);
+	show_offer();
+	mutex_unlock(&show_lock);
 }
 
 void okvm_show_remove(struct okvm_vm *vm)
@@ -515,15 +520,15 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 {
 	struct module *module = data;
 
-	if (strcmp(module->name, "kvm"))
+	if (strcmp(module->name, show_upstream.name))
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
 	/*
 	 * Treat LIVE like COMING: okvm may have been loaded after kvm.ko's COMING and before kvm.ko
 	 * was in sysfs.
 	 */
-	show_taken = state != MODULE_STATE_GOING;
-	if (show_taken)
+	okvm_rival_tell(&show_upstream, state != MODULE_STATE_GOING);
+	if (show_upstream.loaded)
 		show_withdraw();
 	else
 		show_offer();
@@ -549,7 +554,6 @@ int okvm_show_init(void)
 		show_fill(show_okvm);
 		debugfs_create_file("vms", 0444, show_okvm, NULL, &show_vms_fops);
 	}
-	show_taken |= okvm_module_loaded("kvm");
 	show_offer();
 	mutex_unlock(&show_lock);
 	return 0;

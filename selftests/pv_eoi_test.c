@@ -227,8 +227,8 @@ static GUEST_C bool first_in_service(void)
 }
 
 /*
- * The flag can be read, but not cleared. It says that the EOI is not skipped: the interrupt stays in
- * service, before and after the offer ends.
+ * The flag can be read, but not cleared. It says that the EOI is not skipped: the interrupt stays
+ * in service, before and after the offer ends.
  */
 static GUEST_C void on_first_locked(struct guest_frame *frame)
 {

@@ -21,24 +21,24 @@
 #include "core/arch.h"
 #include "core/compat.h"
 #include "core/hardware.h"
+#include "core/rival.h"
 #include "x86/emergency.h"
 
 #define EMERGENCY_LINGER	HZ
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* The backend's callback, and the name of upstream's module for the same hardware. */
+/* The backend's callback, and upstream's module for the same hardware. */
 static void (*emergency_off)(void);
-static const char *emergency_upstream;
-/* Is upstream's module loaded? */
-static bool emergency_taken;
+static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 
 /* Register the callback if it has to be registered and is not; unregister it in the other case. */
 static void emergency_update(void)
 {
 	lockdep_assert_held(&emergency_lock);
-	if (emergency_taken || !emergency_users || !emergency_off) {
+	if (!emergency_users || !emergency_off ||
+	    okvm_rival_loaded(&emergency_upstream, okvm_module_loaded)) {
 		if (emergency_registered)
 			okvm_emergency_unregister(emergency_off);
 		emergency_registered = false;
@@ -60,14 +60,14 @@ static int emergency_module(struct notifier_block *nb, unsigned long state, void
 {
 	const struct module *module = data;
 
-	if (strcmp(module->name, emergency_upstream))
+	if (strcmp(module->name, emergency_upstream.name))
 		return NOTIFY_OK;
 	mutex_lock(&emergency_lock);
 	/*
 	 * Take both COMING and LIVE for "loaded". If okvm is loaded after COMING, but before the
 	 * module is in sysfs, okvm learns of the module by LIVE only.
 	 */
-	emergency_taken = state != MODULE_STATE_GOING;
+	okvm_rival_tell(&emergency_upstream, state != MODULE_STATE_GOING);
 	emergency_update();
 	mutex_unlock(&emergency_lock);
 	return NOTIFY_OK;
@@ -91,13 +91,12 @@ int okvm_emergency_begin(void (*off)(void), const char *upstream)
 {
 	int err;
 
-	emergency_upstream = upstream;
+	emergency_upstream.name = upstream;
 	err = register_module_notifier(&emergency_nb);
 	if (err)
 		return err;
 	mutex_lock(&emergency_lock);
 	emergency_off = off;
-	emergency_taken |= okvm_module_loaded(upstream);
 	mutex_unlock(&emergency_lock);
 	return 0;
 }

@@ -270,29 +270,18 @@ TEST(an_offer_that_cannot_be_withdrawn_is_not_taken_as_used)
 
 /* ---- a WRMSR that is refused changes nothing ---- */
 
-static GUEST_C uint32_t offers_of_one(void)
-{
-	uint32_t before = firsts;
-
-	offers = 0;
-	apic_send(ICR_SELF | FIRST, 0);
-	GUEST_WAIT(firsts == before + 1);
-	return offers;
-}
-
 static GUEST_C void refuse_address(void)
 {
-	uint32_t offered;
-
 	begin(on_first);
 	guest_handlers[13] = guest_skip;
-	offered = offers_of_one();
 	GUEST_EXPECT(guest_wrmsr_faults(MSR_EOI, NOWHERE | 1));
 	GUEST_EXPECT(guest_rdmsr(MSR_EOI) == (FLAG_AT | 1));
-	GUEST_EXPECT(offers_of_one() == offered);
+	apic_send(ICR_SELF | FIRST, 0);
+	GUEST_WAIT(firsts == 1);
 	end();
 }
 
+/* Where the CPU virtualizes EOIs, okvm may offer none in memory. */
 TEST(a_refused_address_leaves_the_flag_where_it_was)
 {
 	struct smp smp;
@@ -301,6 +290,7 @@ TEST(a_refused_address_leaves_the_flag_where_it_was)
 	smp_run(&smp);
 	smp_destroy(&smp);
 	munmap(page, PAGE);
+	EXPECT(offers || !test_on_svm());
 	if (!offers)
 		test_skip("the CPU virtualizes EOIs, so that none is offered in memory");
 }

@@ -66,6 +66,7 @@ static int gm_write_word(void __user *at, const void *data, size_t len)
 	}
 }
 
+/* Return: number of bytes not copied; for a word that cannot be accessed, a number above @len */
 static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
 {
 	if (gm_is_word(at, len))
@@ -80,16 +81,17 @@ static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, siz
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct okvm_memslot *slot = okvm_slot_find(vm, gfn);
+	unsigned long left;
 	void __user *at;
 
 	if (!slot || (op != GM_READ && !gm_writable(slot)))
 		return -EFAULT;
 	at = (void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa));
-	if (gm_copy(op, at, data, len))
-		return -EFAULT;
-	if (op != GM_READ)
+	left = gm_copy(op, at, data, len);
+	/* A copy that has failed may have written some bytes. */
+	if (op != GM_READ && left < len)
 		okvm_mark_dirty(vm, slot, gfn);
-	return 0;
+	return left ? -EFAULT : 0;
 }
 
 static int gm_range(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, size_t len)

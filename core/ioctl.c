@@ -306,8 +306,9 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
+	/* Keep what OKVM_GET_ERROR returns: a VMM may try ioctls before it reads the record. */
 	if (!row)
-		return ioctl_refuse(&to, "no ioctl of a vCPU");
+		return -EINVAL;
 	if (row->flags & OKVM_IOC_NOLOCK)
 		return ioctl_dispatch_srcu(row, &to, num);
 	return ioctl_vcpu_locked(row, &to, num);

@@ -412,6 +412,11 @@ TEST(a_failed_emulation_says_the_bytes_and_the_mode)
 	EXPECT(strstr(error.text, "64-bit code, CPL 0"));
 	EXPECT(strstr(error.text, "bytes: 66 0f fe 03"));
 	EXPECT(strstr(error.text, "does not know the opcode"));
+	/* Whoever looks for an ioctl that is not there can still read why. */
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_CREATE_VM, 0), EINVAL);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_EMULATION);
+	EXPECT_EQ(error.count, 1);
 	vm_destroy(&vm);
 }
 

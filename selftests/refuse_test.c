@@ -256,7 +256,6 @@ static const struct refusal interrupts[] = {
 };
 
 static const struct refusal vcpu[] = {
-	ROW(true, 0, KVM_CREATE_VM, "no ioctl of a vCPU", NULL, NULL),
 	ROW(true, 0, OKVM_VCPU_KICK, "argument of this ioctl", NULL, &sregs),
 	ROW(true, 0, KVM_RUN, "KVM_RUN: the argument", NULL, &sregs),
 	ON_RUN(run_valid, "kvm_valid_regs"),

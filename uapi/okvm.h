@@ -154,6 +154,15 @@ struct okvm_error {
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 
 /*
+ * A bit of kvm_run->flags that KVM does not use. KVM_RUN sets it if a kick has ended KVM_RUN with
+ * EINTR in the middle of an instruction that has already written memory or accessed a device;
+ * otherwise KVM_RUN clears it. Before userspace saves the vCPU's state, it must call KVM_RUN (for
+ * example with immediate_exit) until the bit is clear. A KVM_RUN that fails with EINTR during a
+ * pause leaves the bit as it was.
+ */
+#define OKVM_RUN_AMID		(1 << 15)
+
+/*
  * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an
  * fd that holds the pause. A pause ends with the last close of its fd (also when the process exits)
  * or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended. During a pause

@@ -59,6 +59,7 @@ enum emul_io {
  * @unit: bytes per device access, for items of a batch; 0: up to 8
  * @kind: enum emul_io
  * @translated: @gpa has been read from the guest's page tables
+ * @begun: a write of more bytes than @done has failed, and may have written some of them
  * @device: a device, not memory, has done some of the @done bytes
  * @judged: for a batch: @refused has been decided
  * @refused: for a batch: its items are accessed one by one, with further entries; for an exchange:
@@ -74,6 +75,7 @@ struct emul_log_entry {
 	u8 unit;
 	u8 kind;
 	bool translated;
+	bool begun;
 	bool device;
 	bool judged;
 	bool refused;
@@ -139,6 +141,8 @@ struct emul_cached_mov {
  * @raced: the emulation was given up, because the guest's page tables kept changing, or because the
  *	host must wait for a page although KVM_RUN has to end; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
+ * @holds_signals: signals that were pending are blocked until the end of a wait for the host
+ * @blocked: while @holds_signals, the mask of blocked signals that the thread had before
  * @note: translation of the instruction's address, if known
  * @mov_cache: the MOVs that were decoded last
  * @mov_cache_next: the entry of @mov_cache to be replaced next
@@ -171,6 +175,8 @@ struct okvm_emulation {
 	bool repeatable;
 	bool raced;
 	bool altered;
+	bool holds_signals;
+	sigset_t blocked;
 
 	struct okvm_note note;
 	struct emul_cached_mov mov_cache[EMUL_MOV_CACHE];
@@ -191,10 +197,16 @@ static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
 }
 
-/** okvm_emul_ends_run() - Does a signal or OKVM_VCPU_KICK end this KVM_RUN? */
+/**
+ * okvm_emul_ends_run() - Does KVM_RUN end even if the instruction has had effects?
+ *
+ * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end:
+ * a VMM that knows only KVM takes EINTR after its signal for the end of an instruction, and saves
+ * the vCPU's state. A VMM that kicks can look at OKVM_RUN_AMID.
+ */
 static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
 {
-	return signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, e->vcpu);
+	return fatal_signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, e->vcpu);
 }
 
 /** okvm_emul_has_effects() - Has the current instruction or iteration changed anything yet? */
@@ -208,7 +220,8 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 	if (e->log_seq != e->ctx.seq)
 		return false;
 	for (; entry < &e->log[e->logged]; entry++)
-		if (entry->done && (entry->kind != EMUL_IO_READ || entry->device))
+		if (entry->begun ||
+		    (entry->done && (entry->kind != EMUL_IO_READ || entry->device)))
 			return true;
 	return false;
 }

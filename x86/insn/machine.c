@@ -3,6 +3,7 @@
  * The functions that the emulator calls. They access linear memory (through the guest's page
  * tables), ports and the vCPU's registers.
  */
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -63,16 +64,57 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * A page walk was given up, because other vCPUs changed a page-table entry during each try. Must it
- * be begun again? If KVM_RUN cannot repeat this emulation: yes, unless the thread has a fatal
- * signal. Otherwise: yes, if the instruction has had effects, so that it cannot begin anew, unless
- * KVM_RUN has to end: then the next KVM_RUN continues the instruction.
+ * Let a wait for the host go on although signals are pending: block these signals until
+ * release_signals(), but no others, which may be fatal. OKVM_VCPU_KICK still ends the wait.
  */
-static bool must_retry_walk(const struct okvm_emulation *e)
+static void hold_signals(struct okvm_emulation *e)
 {
-	if (!e->repeatable)
-		return !fatal_signal_pending(current);
-	return okvm_emul_has_effects(e) && !okvm_emul_ends_run(e);
+	sigset_t pending;
+
+	if (!e->holds_signals)
+		e->blocked = current->blocked;
+	e->holds_signals = true;
+	spin_lock_irq(&current->sighand->siglock);
+	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
+	spin_unlock_irq(&current->sighand->siglock);
+	/* The kernel kills a thread that blocks a SIGBUS for broken host memory. */
+	sigdelsetmask(&pending, sigmask(SIGKILL) | sigmask(SIGBUS));
+	sigprocmask(SIG_BLOCK, &pending, NULL);
+	/* The signals end KVM_RUN before the next iteration of a string instruction. */
+	e->ctx.stop = true;
+	/* What cannot be blocked (a stop of the process, task work) must not make the wait spin. */
+	if (signal_pending(current))
+		e->repeatable = false;
+}
+
+static void release_signals(struct okvm_emulation *e)
+{
+	if (likely(!e->holds_signals))
+		return;
+	e->holds_signals = false;
+	e->repeatable = true;
+	sigprocmask(SIG_SETMASK, &e->blocked, NULL);
+}
+
+/* Must an emulation that a signal or a race has stopped go on, because it has had effects? */
+static bool must_go_on(struct okvm_emulation *e)
+{
+	if (!okvm_emul_has_effects(e) || okvm_emul_ends_run(e))
+		return false;
+	if (signal_pending(current))
+		hold_signals(e);
+	return true;
+}
+
+/*
+ * A page walk was given up, because other vCPUs changed a page-table entry during each try, or
+ * because of a signal. Must it be begun again? If KVM_RUN cannot repeat this emulation: yes, unless
+ * the thread has a fatal signal. Otherwise: yes, if the instruction has had effects, so that it
+ * cannot begin anew, unless KVM_RUN has to end: then the next KVM_RUN continues the instruction.
+ */
+static bool must_retry_walk(struct okvm_emulation *e)
+{
+	return e->repeatable ? must_go_on(e) : !fatal_signal_pending(current);
 }
 
 static u32 walk_access(const struct okvm_emulation *e, u32 acc)
@@ -88,12 +130,14 @@ static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 		*gpa = okvm_mmu_gva_to_gpa(vcpu_of(ctx), la, walk_access(emul_of(ctx), acc),
 					   &fault);
 	} while (fault.gave_up && must_retry_walk(emul_of(ctx)));
+	release_signals(emul_of(ctx));
 	return translated(ctx, la, *gpa, &fault);
 }
 
 /*
  * struct mem_access - an access to memory within one page
  * @op: MEM_EXCHANGE: compare with @old, write @data
+ * @entry: for MEM_WRITE: the access in the log
  */
 struct mem_access {
 	enum { MEM_READ, MEM_WRITE, MEM_EXCHANGE } op;
@@ -101,6 +145,7 @@ struct mem_access {
 	gpa_t gpa;
 	void *data;
 	const void *old;
+	struct emul_log_entry *entry;
 };
 
 static int mem_exchange(struct okvm_vm *vm, const struct mem_access *m)
@@ -136,28 +181,59 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 	return ret;
 }
 
-/*
- * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
- * provided that KVM_RUN can begin this emulation again.
- * Return: the result of mem_once(), or -EINTR if the emulation must be given up
- */
-static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
+/* Can @m fail after it has written some bytes? An aligned word is written by one instruction. */
+static bool mem_can_tear(const struct mem_access *m)
+{
+	return m->op == MEM_WRITE &&
+	       !(is_power_of_2(m->len) && m->len <= 8 && IS_ALIGNED(m->gpa, m->len));
+}
+
+/* As okvm_guest_wait(), but if the instruction has had effects, only a kick gives -EINTR. */
+static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
+{
+	int wait = okvm_guest_wait(e->vcpu, m->gpa, m->op != MEM_READ, *tries);
+
+	if (wait != -EINTR)
+		(*tries)++;
+	else if (must_go_on(e))
+		wait = !e->repeatable;
+	return wait;
+}
+
+static int mem_absent(struct okvm_emulation *e, const struct mem_access *m)
 {
 	unsigned int tries = 0;
 	int ret, wait;
 
+	if (mem_can_tear(m))
+		m->entry->begun = true;
+	do {
+		wait = mem_wait(e, m, &tries);
+		if (wait < 0)
+			ret = wait;
+		else
+			ret = wait ? mem_once(e->vcpu->vm, m) : mem_present(e->vcpu->vm, m);
+	} while (!wait && ret == -EFAULT);
+	if (wait < 0)
+		e->raced = true;
+	release_signals(e);
+	return ret;
+}
+
+/*
+ * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
+ * provided that KVM_RUN can begin this emulation again. If the instruction has had effects, signals
+ * do not end the wait, except fatal ones.
+ * Return: the result of mem_once(), or -EINTR if the emulation must be given up
+ */
+static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
+{
+	int ret;
+
 	if (!e->repeatable)
 		return mem_once(e->vcpu->vm, m);
-	while (unlikely((ret = mem_present(e->vcpu->vm, m)) == -EFAULT)) {
-		wait = okvm_guest_wait(e->vcpu, m->gpa, m->op != MEM_READ, tries++);
-		if (wait > 0)
-			return mem_once(e->vcpu->vm, m);
-		if (wait) {
-			e->raced = true;
-			return wait;
-		}
-	}
-	return ret;
+	ret = mem_present(e->vcpu->vm, m);
+	return unlikely(ret == -EFAULT) ? mem_absent(e, m) : ret;
 }
 
 static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl)
@@ -172,6 +248,7 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 		fetch.gpa = okvm_mmu_gva_to_gpa_noted(e->vcpu, la, walk_access(e, acc), &fault,
 						      &e->note);
 	} while (fault.gave_up && must_retry_walk(e));
+	release_signals(e);
 	rc = translated(ctx, la, fetch.gpa, &fault);
 	if (rc != EMUL_OK)
 		return rc;
@@ -235,10 +312,12 @@ static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
  * Access memory. A memory slot whose host page the VMM has not mapped counts as no memory.
  * Return: 0, -EFAULT if there is no memory, -EINTR if the emulation must be given up
  */
-static int in_memory(struct okvm_emulation *e, gpa_t gpa, void *data, unsigned int len, bool write)
+static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa, void *data,
+		     unsigned int len, bool write)
 {
 	const struct mem_access m = {
 		.op = write ? MEM_WRITE : MEM_READ, .len = len, .gpa = gpa, .data = data,
+		.entry = entry,
 	};
 	int ret;
 
@@ -257,7 +336,8 @@ static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry
 	int ret;
 
 	if (!entry->done || entry->done == access_first(entry)) {
-		ret = in_memory(e, gpa, data + entry->done, end - entry->done, write);
+		ret = in_memory(e, entry, gpa, data + entry->done, end - entry->done,
+				write);
 		if (ret == -EINTR)
 			return EMUL_UNHANDLEABLE;
 		if (!ret) {

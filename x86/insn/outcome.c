@@ -170,6 +170,7 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
  * The emulation has been given up, because it cannot continue before KVM_RUN has served a signal or
  * a request. If the instruction has had no effect yet, it begins anew. Otherwise KVM_RUN ends, and
  * the next KVM_RUN continues the instruction with the log of its accesses, as after an exit.
+ * OKVM_RUN_AMID tells userspace that it must not save the vCPU's state yet.
  */
 static int emul_given_up(struct okvm_emulation *e)
 {
@@ -181,6 +182,7 @@ static int emul_given_up(struct okvm_emulation *e)
 	if (!okvm_emul_has_effects(e) || !okvm_emul_ends_run(e))
 		return OKVM_RESUME;
 	okvm_io_begin(e->vcpu, okvm_emul_complete);
+	e->vcpu->run->flags |= OKVM_RUN_AMID;
 	return okvm_run_interrupted(e->vcpu);
 }
 

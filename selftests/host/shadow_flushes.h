@@ -163,8 +163,8 @@ static struct shadow_table *table_of_frame(u64 gfn)
 }
 
 /*
- * A guest makes okvm look for the roots above a table again and again before one flush. The search is
- * given up, and the flush goes to all.
+ * A guest makes okvm look for the roots above a table again and again before one flush. The search
+ * is given up, and the flush goes to all.
  */
 TEST(a_flush_for_very_many_changes)
 {

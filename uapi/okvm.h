@@ -160,7 +160,7 @@ struct okvm_error {
  * example with immediate_exit) until the bit is clear. A KVM_RUN that fails with EINTR during a
  * pause leaves the bit as it was.
  */
-#define OKVM_RUN_AMID		(1 << 15)
+#define OKVM_RUN_AMID		0x8000
 
 /*
  * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an

@@ -69,14 +69,16 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
  */
 static void hold_signals(struct okvm_emulation *e)
 {
+	/* Only the thread itself can replace its sighand. */
+	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
 	sigset_t pending;
 
 	if (!e->holds_signals)
 		e->blocked = current->blocked;
 	e->holds_signals = true;
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&sighand->siglock);
 	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 	/* The kernel kills a thread that blocks a SIGBUS for broken host memory. */
 	sigdelsetmask(&pending, sigmask(SIGKILL) | sigmask(SIGBUS));
 	sigprocmask(SIG_BLOCK, &pending, NULL);

@@ -43,7 +43,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 int okvm_arch_vm_create(struct okvm_vm *vm);
 /** okvm_arch_vm_release() - stop interrupt sources after the last close; vCPUs still exist */
 void okvm_arch_vm_release(struct okvm_vm *vm);
-/** okvm_arch_vm_destroy() - free vm->arch, ->mmu, ->irq after all vCPUs; accepts half-built VMs */
+/** okvm_arch_vm_destroy() - free vm->arch, ->mmu, ->irq, which may be NULL. No vCPU exists */
 void okvm_arch_vm_destroy(struct okvm_vm *vm);
 
 /** okvm_arch_vcpu_create() - create vcpu->arch, ->mmu, ->apic and ->hw, in their reset state */

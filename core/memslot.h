@@ -48,7 +48,7 @@ struct okvm_memslot {
 
 /**
  * struct okvm_memslots - all slots of a VM
- * @generation: grows with every change of any slot; vCPU caches and MMIO SPTEs compare it. Bit 0 is
+ * @generation: grows with every change of any slot; vCPU caches and MMIO SPTEs record it. Bit 0 is
  *	set while a change is in progress: readers must not cache then.
  * @by_gfn: slots by frame; without slots_lock, only okvm_slot_find() may read it
  * @stores: number of stores into @by_gfn; if it changes, okvm_slot_find() repeats its look-up;

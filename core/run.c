@@ -226,10 +226,10 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
-	 * A kernel that is built without KVM does the thread's work only on the return to userspace
-	 * (core/compat.c). With TIF_SIGPENDING the return takes the signal path, which finds no
-	 * signal to deliver and therefore restarts KVM_RUN. Set the flag after sigprocmask(), which
-	 * recomputes it.
+	 * A kernel that is built without KVM does task work only on the return to userspace
+	 * (core/compat.c). KVM_RUN then returns -ERESTARTNOINTR with TIF_SIGPENDING set: the
+	 * kernel's signal code finds no signal to deliver, and restarts the system call. Set the
+	 * flag after sigprocmask(), which recomputes it.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

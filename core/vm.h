@@ -142,7 +142,7 @@ struct okvm_vm {
 
 	/* Statistics in debugfs (core/show.c), under show_lock. */
 	struct dentry *folder;		/* kvm/PID-FD, or NULL */
-	unsigned int shown_vcpus;	/* number of vCPUs that have a folder in @folder */
+	unsigned int shown_vcpus;	/* number of vCPUs that have a debugfs folder */
 };
 
 /** okvm_vm_get() - take another reference to a VM that an existing reference keeps alive */

@@ -385,11 +385,11 @@ static int pv_eoi_withdraw(struct okvm_apic *apic)
 }
 
 /*
- * While the VMM replaces the memory of the flag, nobody knows whether the guest has skipped the
- * EOI. Then okvm does the EOI, because an interrupt that stays in service blocks its priority class
- * for ever. If the flag is set when the memory is back, the guest may still skip this EOI, which
- * must not be done twice. So pv_eoi_done records that the EOI is done, and each later VM exit tries
- * to clear the flag until that succeeds.
+ * okvm sets the PV EOI flag in guest memory, and a guest that skips its EOI clears the flag. While
+ * the VMM replaces the memory slot, okvm cannot read the flag. Then okvm does the EOI, because an
+ * interrupt that stays in service blocks its priority class for ever. If the flag is still set when
+ * the slot is back, the guest may skip the same EOI a second time. So pv_eoi_done records that okvm
+ * has done the EOI, and each later VM exit tries to clear the flag until it is cleared.
  *
  * If the flag can be read, but not cleared, the guest has not skipped the EOI: the interrupt stays
  * in service. The guest may still skip its EOI, and each later VM exit tries to clear the flag.

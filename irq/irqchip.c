@@ -372,8 +372,9 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute the EOI vectors with IRQs on, because a VM may have thousands of routes. Without
- * in-kernel chips only ioctls change the EOI vectors, and they call this function with IRQs on.
+ * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. This is done with IRQs on,
+ * because a VM may have thousands of routes. It is possible, because without in-kernel chips only
+ * ioctls change these vectors.
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {

@@ -360,8 +360,9 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 		return;
 	}
 	/*
-	 * The vCPUs whose present root has @t load a new root before they enter the guest again.
-	 * Pairs with root_enter(): a vCPU that is not in t->vcpus yet sees that @t is dead.
+	 * Make the vCPUs in t->vcpus, whose roots contain @t, load new roots before they enter the
+	 * guest again. The barrier pairs with root_enter(): a vCPU whose bit in t->vcpus is not set
+	 * yet sees there that @t is dead.
 	 */
 	smp_mb();
 	okvm_request_some(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, atomic64_read(&t->vcpus), false);

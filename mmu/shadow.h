@@ -258,7 +258,12 @@ struct shadow_vm {
 	atomic64_t stale;
 	unsigned int climbed;		/* steps of shadow_left() since the last flush */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
-	bool wide;	/* INVLPG must flush everything, see shadow_drop(); also read unlocked */
+	/*
+	 * Entries of a large page of the guest were removed, which TLBs may hold as many small
+	 * translations: INVLPG must flush the whole TLB until the next shadow_flush(). Written with
+	 * mmu->lock held, also read without it.
+	 */
+	bool wide;
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
@@ -282,18 +287,18 @@ struct shadow_root {
  * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
  * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
  * @mode, @path, @result: input and result of the walk of the guest's page tables
- * @above: by level, what all guest entries above that level allow together (enum shadow_access)
- * @leaf: what the shadow leaf may allow, given that @access has to succeed
- * @page: what the shadow leaf may allow to every access; less than @leaf if @access is a write that
+ * @above: by level, the rights that each guest entry above that level grants (enum shadow_access)
+ * @leaf: the rights of the shadow leaf to be made, with which @access succeeds
+ * @page: the rights that every access has; less than @leaf if @access is a supervisor's write that
  *	only CR0.WP = 0 allows
  * @level: level of the leaf to be made
- * @mmio: an MMIO entry shall be made: there is neither a slot nor okvm_mmu_set_hole()'s page
+ * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
  * @walked: the fast handler has set all members up to @page, for shadow_page_fault() (the slow
  *	handler) on the same exit
  * @missed: the fast handler has found that hostmem_get_fast() fails for the page
- * @unlinked: the fast handler has found that mmu->lock has to be held for writing
+ * @unlinked: the fast handler has found that tables must be linked, with mmu->lock for writing
  * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held

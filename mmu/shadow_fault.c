@@ -105,8 +105,8 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 #define FAULT_GIVE_UP	2
 
 /*
- * Return the address of @gfn's count in @sv->gave_up. If @gfn has none, a count of 0 replaces the
- * oldest one.
+ * Return the address of the counter in @sv->gave_up that says how often faults have zapped the
+ * tables of @gfn. If there is none, a counter of 0 replaces the oldest counter.
  */
 static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 {

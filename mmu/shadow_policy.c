@@ -18,8 +18,8 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 
 /*
  * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
- * entries for the large page. If okvm may have removed the shadow entries of a large page
- * (shadow_vm.wide), INVLPG must flush all TLB entries of that page: flush the guest's whole TLB.
+ * entries for the large page, and the guest's INVLPG must flush all of them. After okvm has removed
+ * shadow entries of any large page (shadow_vm.wide), flush the guest's whole TLB.
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {

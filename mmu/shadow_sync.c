@@ -179,7 +179,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Return true if @gfn has a table that unsync_frame() would have to add to sh->unsync. */
+/* Return true if a shadow table of @gfn is in sync: unsync_frame() adds it to sh->unsync then. */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;

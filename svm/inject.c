@@ -215,8 +215,8 @@ static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * The delivery of an instruction's event was interrupted. If okvm has injected the event (@len is
- * not 0), inject it again. Otherwise the guest executes the instruction again.
+ * The delivery of the event that INT n, INT3 or INTO raises was interrupted. If okvm has injected
+ * the event (@len is not 0), inject it again. Otherwise the guest executes the instruction again.
  */
 static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
 {

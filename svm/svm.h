@@ -196,7 +196,7 @@ extern const struct okvm_event_ops svm_event_ops;
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
 /** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
-/** svm_soft_event_enter() - set next RIP (and RIP) to inject the event of INT n, INT3 or INTO */
+/** svm_soft_event_enter() - set the RIPs of the VMCB for the event of INT n, INT3 or INTO */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - set RIP back to the INT n, INT3 or INTO if its event is not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);

@@ -25,7 +25,7 @@
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 {
-	/* An INIT resets the vCPU, which may access memory slots: hold vm->srcu. */
+	/* An INIT resets the vCPU, and the reset may access memory slots: hold vm->srcu. */
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);

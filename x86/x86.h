@@ -51,7 +51,7 @@ static inline const struct okvm_host *okvm_host_default(void)
 	return okvm_default_offer->host;
 }
 
-/* DR6.BD and DR7.GD (SDM "Debug Registers") have no name in the kernel's headers. */
+/* DR6.BD and DR7.GD (SDM "Debug Registers"): only <linux/kvm_host.h> defines them in the kernel. */
 #define DR6_BD	BIT(13)
 #define DR7_GD	BIT(13)
 

@@ -93,7 +93,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
 	LAPIC_EFF_TIMER_START	= BIT(4),	/* start counting from the initial count */
 	LAPIC_EFF_TIMER_SCALE	= BIT(5),	/* the divisor changed while counting */
-	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm and forget a pending tick */
+	LAPIC_EFF_TIMER_STOP	= BIT(6),	/* disarm the timer, forget a pending tick */
 	LAPIC_EFF_TIMER_DROP	= BIT(7),	/* forget a tick that is not yet delivered */
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
 	LAPIC_EFF_LVT0		= BIT(9),	/* the LVT entry of LINT0 was written */

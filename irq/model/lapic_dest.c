@@ -205,7 +205,7 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->mask = 0;
 	out->nr = 0;
 	out->search = false;
-	/* A duplicate ID also invalidates the x2APIC clusters, because they use @phys. */
+	/* If two APICs have one ID, @phys lacks one of them, and find_x2_cluster() uses @phys. */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);
 	} else if (irq->dest_mode == APIC_DEST_PHYSICAL) {

@@ -64,8 +64,9 @@ void okvm_end_halt(struct okvm_vcpu *vcpu)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * okvm_set_mp_state() cancels a pending KVM_HC_KICK_CPU. If the vCPU was not in HLT, but
-	 * waited for a page, do not cancel the hypercall: it has to end the vCPU's next HLT.
+	 * okvm_set_mp_state() also drops a kick that the hypercall KVM_HC_KICK_CPU has left. Do not
+	 * call it if the vCPU was blocked by an async page fault and not in HLT: the kick has to
+	 * end the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);

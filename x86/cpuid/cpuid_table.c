@@ -76,7 +76,7 @@ static const struct cpuid_mask cpuid_masks[] = {
 	/*
 	 * Guests may have in EAX: AVX_VNNI AVX512_BF16 CMPCCXADD FZRM FSRS FSRC AVX_IFMA. Not LAM,
 	 * which needs bits of CR3 and CR4, and not AMX. In EDX: AVX_VNNI_INT8 AVX_NE_CONVERT
-	 * PREFETCHITI. Not AVX10, whose version is in leaf 24h.
+	 * PREFETCHITI. Not AVX10, because guests do not get leaf 24h with its version.
 	 */
 	{ 0x7, 1, { 0x00801cb0, 0, 0, 0x00004030 } },
 	/* Guests may have in EDX: PSFD IPRED RRSBA DDPD_U BHI MCDT_NO. */

@@ -618,8 +618,9 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
  * emul_exec() - Execute the decoded instruction
  * @ctx: decoded, with the guest's registers
  * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc and RIP at the instruction (earlier
- * iterations of a repeated string instruction stay done); EMUL_IO; EMUL_UNHANDLEABLE for task
- * switches (EMUL_OUT_TASK_SWITCH and ctx.task), for call gates, and if an op returns it.
+ * iterations of a repeated string instruction stay done); EMUL_IO if a callback of ctx.ops returned
+ * it; EMUL_UNHANDLEABLE for a task switch (EMUL_OUT_TASK_SWITCH is set in ctx.out, and ctx.task
+ * describes the switch), for a call gate, or if a callback returned it.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 

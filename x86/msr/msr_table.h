@@ -60,7 +60,7 @@ enum msr_flag {
 	MSR_F_NO_WRITE	= 1 << 2,	/* writes fail as for unknown MSRs */
 	MSR_F_HOST_WRITE = 1 << 3,	/* guest's writes raise #GP, userspace's succeed */
 	MSR_F_CANONICAL	= 1 << 4,	/* a non-canonical value raises #GP */
-	MSR_F_SIGN	= 1 << 5,	/* a written value is sign-extended to 64 bits */
+	MSR_F_SIGN	= 1 << 5,	/* a written value is made canonical */
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 };

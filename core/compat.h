@@ -231,7 +231,7 @@ static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 
 /*
  * add_wait_queue_priority() adds an exclusive entry until Linux 6.16. Since 6.17 the function for
- * exclusive entries has another name and fails with -EBUSY if the queue has such an entry already.
+ * exclusive entries has another name and fails with -EBUSY if the queue's first entry has priority.
  */
 #include <linux/wait.h>
 static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,

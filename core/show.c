@@ -498,7 +498,10 @@ void okvm_show_add(struct okvm_vm *vm, int fd)
 	mutex_lock(&show_vms_lock);
 	list_add_tail(&vm->node, &show_vms);
 	mutex_unlock(&show_vms_lock);
-	/* kvm.ko may have been leaving when okvm was loaded. No notifier has told of it then. */
+	/*
+	 * If kvm.ko was being removed when okvm was loaded, okvm took it for loaded and made no
+	 * folder kvm/, and no notifier called okvm when kvm.ko was gone: look again.
+	 */
 	mutex_lock(&show_lock);
 	show_offer();
 	mutex_unlock(&show_lock);

@@ -24,9 +24,9 @@ void okvm_watch_off(void);
 /**
  * okvm_watch_off_later() - remove a watcher that a user without privileges can add
  *
- * The branch stays enabled for up to a second, because each change of the branch interrupts all
- * CPUs. Tracepoints must not use this function: their last user may go away after the module has
- * called okvm_watch_flush().
+ * The static branch stays enabled for up to a second, because each change of it interrupts all
+ * CPUs, which such a user must not bring about at will. Tracepoints must not use this function:
+ * their last user may go away after the module has called okvm_watch_flush().
  */
 void okvm_watch_off_later(void);
 /** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */

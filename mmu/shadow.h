@@ -287,10 +287,10 @@ struct shadow_root {
  * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
  * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
  * @mode, @path, @result: input and result of the walk of the guest's page tables
- * @above: by level, the rights that each guest entry above that level grants (enum shadow_access)
+ * @above: by level, the rights that all guest entries above it grant together (enum shadow_access)
  * @leaf: the rights of the shadow leaf to be made, with which @access succeeds
- * @page: the rights that every access has; less than @leaf if @access is a supervisor's write that
- *	only CR0.WP = 0 allows
+ * @page: the rights that the leaf may give to every kind of access; less than @leaf if @access is a
+ *	supervisor's write that only CR0.WP = 0 allows
  * @level: level of the leaf to be made
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading

@@ -18,8 +18,8 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 
 /*
  * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
- * entries for the large page, and the guest's INVLPG must flush all of them. After okvm has removed
- * shadow entries of any large page (shadow_vm.wide), flush the guest's whole TLB.
+ * entries for the large page, and the guest's INVLPG must flush all of them. From the removal
+ * of such entries (shadow_vm.wide) to the next shadow_flush(), INVLPG flushes the whole TLB.
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {

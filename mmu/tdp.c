@@ -369,7 +369,7 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	/* The previous range is zapped, so yielding the lock here cannot prevent progress. */
 	if (z->work && zap_should_yield(z))
 		zap_flush_and_yield(z);
-	/* Go from level 2 up: a table is removed when all tables below it are gone. */
+	/* The pass of level 2 removes tables of level 1, and so on: the tables below go first. */
 	for (level = 2; level <= z->mmu->root.level; level++) {
 		zap_pass(z, start, end, level);
 		if (end - start < spte_pages(level + 1))

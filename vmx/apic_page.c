@@ -24,7 +24,7 @@
  * @lock: guards @without_window and @mapped; taken after vcpu->mutex and before mmu->lock
  * @without_window: number of vCPUs whose APIC is disabled, in x2APIC mode or not at its default
  *	address
- * @mapped: the page is mapped into the guest, by okvm_mmu_set_hole()
+ * @mapped: @page is mapped at its guest-physical address (by okvm_mmu_set_hole())
  * @page: the APIC-access page; NULL if the CPU cannot virtualize APIC accesses
  */
 struct okvm_hw_vm {

@@ -386,8 +386,8 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 }
 
 /*
- * Undo changes of the host state. Called if a control is illegal: VM entry then fails because of
- * the control, whatever the host state is.
+ * Undo changes of the host state. Called if a control is illegal, so that VM entry can only fail
+ * because of the control.
  */
 static void keep_host(struct vmx_entry *e, const struct vmx_entry *was)
 {

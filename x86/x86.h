@@ -146,7 +146,7 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	/* the last write of the kvmclock record failed; any thread reads this */
+	/* the last write of the kvmclock record failed or is in progress; any thread reads this */
 	bool clock_late;
 	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 

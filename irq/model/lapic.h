@@ -254,7 +254,7 @@ static inline u32 lapic_lvt_reg(enum lapic_lvt i)
 	return i == LAPIC_LVT_CMCI ? APIC_LVTCMCI : APIC_LVTT + 0x10 * i;
 }
 
-/* Priority: functions that are called at each VM exit or VM entry */
+/* ---- priority (IRR, ISR, TPR, PPR): these functions are called at each VM exit or entry ---- */
 
 /**
  * lapic_scan() - find the highest vector that is set in a 256-bit register

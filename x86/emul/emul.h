@@ -645,10 +645,12 @@ enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, b
 
 /**
  * emul_task_switch() - Switch tasks for JMP, CALL, IRET or an event
- * @ctx: uses and changes gpr, rip, rflags, mode, cpl; rip is where the old task continues
+ * @ctx: uses and changes gpr, rip, rflags, mode, cpl. Before: rip is where the old task continues;
+ *	after: where the new task begins
  * @task: the switch; the privilege checks of gates have been made
  * Return: EMUL_OK; EMUL_FAULT with an exception of the new task if task.switched, otherwise of the
- * old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks, and if an op returns it.
+ * old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks; and what a callback of
+ * ctx.ops returned.
  */
 enum emul_rc emul_task_switch(struct emul_ctx *ctx, struct emul_task *task);
 

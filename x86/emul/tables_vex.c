@@ -50,7 +50,7 @@ static const struct emul_opcode vex_2a_38[4] = { [1] = VX_MOV_M(1) };
 static const struct emul_opcode vex_50[4] = { VX_MSK(4), VX_MSK(8) };
 static const struct emul_opcode vex_d7[4] = { [1] = VX_MSK(1) };
 
-/* MOVD and MOVQ. Bits of .arg: 1 = XMM register, 2 = store */
+/* MOVD and MOVQ. Bits of .arg, as in tables.c: 1 = XMM register, else MMX register; 2 = store */
 #define VX_MOVD(a)		R(movd, NONE, NONE, M | F_L0 | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_MOVQ(a)		R(movq, NONE, NONE, M | F_L0 | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 static const struct emul_opcode vex_6e[4] = { [1] = VX_MOVD(1) };

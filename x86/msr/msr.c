@@ -365,7 +365,7 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
-/* Return the guest's DE_CFG: bit 1 (APM: LFENCE serializes) as the host kernel has set it. */
+/* Return DE_CFG of the host, a guest's first value: bit 1 is set if LFENCE serializes (APM). */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;

@@ -77,8 +77,8 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NEED_INTEL,		/* KVM does not know the MSR on AMD CPUs */
-	MSR_NEED_AMD,		/* KVM does not know the MSR on Intel CPUs */
+	MSR_NEED_INTEL,		/* the MSR exists for KVM only on an Intel host */
+	MSR_NEED_AMD,		/* the MSR exists for KVM only on an AMD host */
 	/* The feature is never in a guest's CPUID; userspace may save and restore the MSR. */
 	MSR_NEED_TSC_RATIO,
 	MSR_NEED_OSVW,

@@ -538,7 +538,7 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* A vCPU that waits for a page that is still absent repeats its access and halts again. */
+	/* Wake the vCPU. If its page is still absent, it repeats its access and halts again. */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))

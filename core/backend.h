@@ -61,8 +61,8 @@ struct okvm_backend {
 
 	u32 cpuid_leaf, cpuid_ecx;	/* CPUID leaf and ECX bit that report VMX or SVM */
 	/*
-	 * Called when the backend is registered and unregistered. @init fills in @caps. On failure
-	 * it prints one line to the kernel log and returns -ENODEV, -EOPNOTSUPP or -EBUSY.
+	 * Called when the backend is registered and unregistered. @init fills in @caps. It returns
+	 * -ENOMEM, or, after one line to the kernel log, -EOPNOTSUPP or -EINVAL (a parameter).
 	 */
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);

@@ -259,8 +259,8 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, bool a
 }
 
 /*
- * Remember an access that no device covers. @gen was read before the bus, so a change of the bus in
- * between makes the cache entry stale.
+ * Remember an access to a port that no device covers. @gen was read before the bus, so a change of
+ * the bus in between makes the cache entry stale.
  */
 static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t addr, int len)
 {

@@ -238,7 +238,10 @@ static void names_withdraw(void)
 		return;
 	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
-	/* This fails if okvm_names has a trigger. okvm tries again at the next load of kvm.ko. */
+	/*
+	 * names_do() fails if a user has set a trigger on the event okvm_names. okvm tries again at
+	 * the next load of kvm.ko.
+	 */
 	if (!names_do(NAMES_WITHDRAW))
 		return;
 	names_offered = false;

@@ -68,10 +68,10 @@ enum okvm_vm_stat {
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: number of references; the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
- * @dead: a broken invariant was found; every later ioctl returns -EIO
+ * @dead: a broken invariant was found; later ioctls return -EIO, except those that tell why
  * @paused: true while @pauses is not 0; KVM_RUN then executes nothing for the guest
  * @dead_or_paused: @dead and @paused in one word, so that KVM_RUN tests both with one load
- * @srcu: protects readers of @memslots, @bus and the GSI routing table
+ * @srcu: protects readers of @memslots, @bus and the MSR filter; IRQ routes have plain RCU
  */
 struct okvm_vm {
 	/* Constant after creation. */

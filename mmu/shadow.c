@@ -392,9 +392,9 @@ void shadow_zap_finish(struct mmu_zap *z)
 void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 {
 	lockdep_assert_held_write(&sh->mmu->lock);
-	/* A dead table is empty, and its last user has given it up: no CPU walks it. */
 	if (--t->roots)
 		return;
+	/* A zapped table is empty. Its last user has given it up, so no CPU walks it any more. */
 	if (t->dead)
 		shadow_free_table(sh, t);
 	else

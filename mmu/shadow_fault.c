@@ -839,8 +839,8 @@ static int fast_walked(struct shadow_fault *f)
 }
 
 /*
- * The walk decides, even if there is an MMIO entry: the guest may have changed its tables since the
- * entry was made.
+ * Do what a new walk of the guest's tables says. Do not look for an MMIO entry, because the guest
+ * may have changed its tables since the entry was made.
  */
 static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 {

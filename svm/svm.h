@@ -194,7 +194,7 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 extern const struct okvm_event_ops svm_event_ops;
 /** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - inject the event in hw->cut_info again. Called with IRQs off */
+/** svm_events_cut_short() - let the next VMRUN inject the event in hw->cut_info; IRQs are off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set the RIPs of the VMCB for the event of INT n, INT3 or INTO */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);

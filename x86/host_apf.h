@@ -60,8 +60,9 @@ static inline void host_apf_restart(void) { }
 #else
 
 /*
- * This kernel does not export its functions for asynchronous page faults to okvm. So okvm asks the
- * hypervisor not to report absent pages by #PF exits.
+ * Where okvm's host is itself a guest whose hypervisor sends async page faults, but the host's
+ * kernel does not export its functions for them to okvm: okvm asks that hypervisor to send none
+ * while okvm runs guests.
  */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }

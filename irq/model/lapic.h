@@ -756,7 +756,7 @@ void lapic_get_state(const struct lapic *l, u8 *out, bool ids32, u64 now_ns);
 
 /**
  * lapic_set_state() - set the state of KVM_SET_LAPIC
- * @l: the APIC; keeps its mode and ID
+ * @l: the APIC; its mode and @l->id do not change
  * @in: LAPIC_STATE_SIZE bytes, which may be invalid
  * @ids32: KVM_X2APIC_API_USE_32BIT_IDS: the ID register has the x2APIC format
  * @now_ns: current time of the APIC timer's clock, in ns; a timer that was counting continues

@@ -188,7 +188,7 @@ static bool decode_is_vex(struct decoder *d, u8 b)
 static const struct emul_opcode unimpl = { .flags = F_UNIMPL };
 static const struct emul_opcode undefined;
 
-/* Decode the last byte of a VEX prefix: W, inverted vvvv, L and pp. */
+/* Decode the last byte of a VEX prefix except bit 7: inverted vvvv, L and pp. */
 static void decode_vex_last(struct decoder *d, u8 b)
 {
 	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };

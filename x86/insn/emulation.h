@@ -258,8 +258,8 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 /** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
- * okvm_emul_finish() - Give userspace the queued writes of a finished instruction
- * Return: outcome; after the last write, the outcome of a single-step trap, if one follows
+ * okvm_emul_finish() - Give userspace the next queued write of a finished instruction
+ * Return: outcome; if no write is left, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_finish(struct okvm_emulation *e);
 /** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */

@@ -223,9 +223,9 @@ static int mem_absent(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Make an access to memory. If the host has to wait for the page, a kick or a signal ends the wait,
- * provided that KVM_RUN can begin this emulation again. If the instruction has had effects, signals
- * do not end the wait, except fatal ones.
+ * Make an access to memory. If the host has to wait for the page, and if KVM_RUN is able to
+ * continue this emulation later, a kick ends the wait. A signal ends it, too, but after the
+ * instruction has had effects only a fatal one does.
  * Return: the result of mem_once(), or -EINTR if the emulation must be given up
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)

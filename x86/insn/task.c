@@ -32,7 +32,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	e->repeatable = false;
 	e->ctx.rip = return_rip;
 	rc = emul_task_switch(&e->ctx, task);
-	/* If an exception caused the switch, its delivery is complete, even if the new task faults. */
+	/* If an exception caused the switch, it has been delivered, even if the new task faults. */
 	if (task->switched)
 		vcpu->arch->ev.exc.injected = false;
 	else

@@ -142,6 +142,7 @@ static void done(void)
 TEST(userspace_is_told)
 {
 	BEGIN(copy_device);
+	EXPECT(ioctl(open_device(), KVM_CHECK_EXTENSION, OKVM_CAP_CONTROL) & OKVM_CONTROL_AMID);
 	answer_device();
 	kick();
 	expect_eintr(OKVM_RUN_AMID);

@@ -144,6 +144,7 @@ struct okvm_error {
 #define OKVM_CONTROL_KICK	1
 #define OKVM_CONTROL_PAUSE	2
 #define OKVM_CONTROL_REGIONS	4
+#define OKVM_CONTROL_AMID	8	/* kvm_run->flags has OKVM_RUN_AMID */
 
 /*
  * For a vCPU fd, from any thread: makes the vCPU's KVM_RUN fail with EINTR (kvm_run->exit_reason is

@@ -111,7 +111,8 @@ int svm_exit_cr(struct okvm_vcpu *vcpu)
 		len = insn_len(vcpu);
 		return len ? exit_mov_cr(vcpu, q.reg, len) : OKVM_RESUME;
 	}
-	len = okvm_known_mov_cr(vcpu, &reg);
+	len = okvm_known_mov_cr(vcpu, hw->exit_code == SVM_EXIT_CR0_SEL_WRITE ? 0 :
+				hw->exit_code & 15, hw->exit_code >= SVM_EXIT_WRITE_CR0, &reg);
 	if (len)
 		return exit_mov_cr(vcpu, reg, len);
 	if (hw->exit_code == SVM_EXIT_WRITE_CR8)

@@ -92,7 +92,8 @@ struct emul_post {
  * struct emul_cached_mov - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
- * @cr: the MOV is one to or from a control register; then only @mov.reg is valid in @mov
+ * @cr: 1 + the number of the control register that the MOV reads or writes, and only @mov.reg and
+ *	@mov.write are valid in @mov; 0: another MOV
  * @bytes: the instruction's bytes, padded with zeros
  * @mask: the bits of @bytes that belong to the instruction are 1
  * @note: the translation of @rip, which must still hold when the entry is used
@@ -101,7 +102,7 @@ struct emul_post {
 struct emul_cached_mov {
 	u8 len;
 	u8 cpl;
-	bool cr;
+	u8 cr;
 	unsigned long rip;
 	u64 bytes[2];
 	u64 mask[2];

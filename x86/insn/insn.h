@@ -49,12 +49,16 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
  * okvm_known_mov_cr() - Get the general register of the MOV to or from CR at RIP
+ * @nr: number of the control register, as the exit reports it. QEMU 10's TCG reports CR0 for every
+ *	MOV from a control register.
+ * @write: the exit reports a MOV to the control register
  * @reg: set to the register's number, if an earlier emulation has remembered the MOV's decoding
  *
  * The caller holds vm->srcu.
- * Return: length of the MOV; 0 if no remembered MOV to or from CR is at RIP
+ * Return: length of the MOV; 0 if no such MOV is remembered at RIP
  */
-unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg);
+unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int nr, bool write,
+			       unsigned int *reg);
 /**
  * okvm_insn_len() - Return the length of the instruction at RIP, if hardware does not report it
  *

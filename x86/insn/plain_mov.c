@@ -103,7 +103,7 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 }
 
 /* Remember the decoded MOV @mov if all its bytes are in one page that e->note translates. */
-static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, bool cr)
+static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, u8 cr)
 {
 	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);
 	const struct emul_insn *insn = &e->ctx.insn;
@@ -129,10 +129,10 @@ static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov,
 void okvm_emul_cache_mov_cr(struct okvm_emulation *e)
 {
 	const struct emul_insn *insn = &e->ctx.insn;
-	const struct emul_mov mov = { .reg = insn->rm };
+	const struct emul_mov mov = { .reg = insn->rm, .write = insn->opcode == 0x22 };
 
 	if (insn->map == EMUL_MAP_0F && (insn->opcode & 0xfd) == 0x20)
-		emul_cache_mov(e, &mov, true);
+		emul_cache_mov(e, &mov, 1 + insn->reg);
 }
 
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
@@ -141,7 +141,7 @@ bool okvm_emul_direct(struct okvm_emulation *e, int *outcome)
 
 	if (!direct_can(e))
 		return false;
-	emul_cache_mov(e, &e->mov, false);
+	emul_cache_mov(e, &e->mov, 0);
 	val = e->mov.val;
 	if (!okvm_mmio_bus(e->vcpu, e->gpa, &val, e->mov.bytes, e->mov.write)) {
 		*outcome = direct_finish(e, val);
@@ -254,11 +254,12 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 	return true;
 }
 
-unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int *reg)
+unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int nr, bool write,
+			       unsigned int *reg)
 {
 	const struct emul_cached_mov *cached = emul_cached_mov(vcpu->arch->emul);
 
-	if (!cached || !cached->cr)
+	if (!cached || cached->cr != 1 + nr || cached->mov.write != write)
 		return 0;
 	*reg = cached->mov.reg;
 	return cached->len;

@@ -413,11 +413,12 @@ TEST(two_nmis_are_saved)
 	REQUIRE(ioctl(to.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	EXPECT_EQ(events.nmi.pending, 1);
 	EXPECT_EQ(events.nmi.masked, 1);
-	/* While NMIs are masked, there is no more than one. */
+	/* While NMIs are masked, no more than one waits. */
 	events.nmi.pending = 255;
 	EXPECT_EQ(ioctl(to.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
-	REQUIRE(ioctl(to.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
-	EXPECT_EQ(events.nmi.pending, 1);
+	EXPECT_EQ(run_out(&to, 0x12), AT_MAIN);
+	expect_event(&to, 2, AT_MAIN);
+	run_out(&to, 0x13);
 	vm_destroy(&to);
 }
 

@@ -368,20 +368,30 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 }
 #endif
 
-/* Make the host fault in a page of another mm. May sleep; failures are not reported. */
+/*
+ * Make the host fault in a page of another mm. May sleep; failures are not reported.
+ *
+ * In kernels before 6.15 get_user_pages_remote() may spin for ever with mmap_lock held for reading,
+ * if at this moment the page's userfaultfd is closed, for example by the end of the process: the
+ * close waits for the lock, and until then the fault handler reports neither a page nor an error.
+ * fixup_user_fault() calls the fault handler only once more after a wait.
+ */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
-	unsigned int flags = write ? FOLL_WRITE : 0;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	bool unlocked = false;
+
+	mmap_read_lock(mm);
+	fixup_user_fault(mm, addr, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+#else
 	int locked = 1;
 
 	mmap_read_lock(mm);
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-	get_user_pages_remote(mm, addr, 1, flags, NULL, NULL, &locked);
-#else
-	get_user_pages_remote(mm, addr, 1, flags, NULL, &locked);
-#endif
+	get_user_pages_remote(mm, addr, 1, write ? FOLL_WRITE : 0, NULL, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
+#endif
 }
 
 /** okvm_pfn_is_ram() - Return whether the firmware's memory map lists this frame as RAM */

@@ -85,14 +85,24 @@ static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
+/* The control register and the direction of the MOV that the exit reports. */
+static unsigned int exit_cr_nr(const struct okvm_hw_vcpu *hw)
+{
+	return hw->exit_code == SVM_EXIT_CR0_SEL_WRITE ? 0 : hw->exit_code & 15;
+}
+
+static bool exit_cr_write(const struct okvm_hw_vcpu *hw)
+{
+	return hw->exit_code >= SVM_EXIT_WRITE_CR0;
+}
+
 static int exit_mov_cr(struct okvm_vcpu *vcpu, unsigned int reg, unsigned int len)
 {
-	const u32 code = to_hw(vcpu)->exit_code;
+	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	if (code < SVM_EXIT_WRITE_CR0)
-		return okvm_exit_from_cr(vcpu, code & 15, reg, len);
-	return okvm_exit_to_cr(vcpu, code == SVM_EXIT_CR0_SEL_WRITE ? 0 : code & 15,
-			       okvm_gpr(vcpu, reg), len);
+	if (exit_cr_write(hw))
+		return okvm_exit_to_cr(vcpu, exit_cr_nr(hw), okvm_gpr(vcpu, reg), len);
+	return okvm_exit_from_cr(vcpu, exit_cr_nr(hw), reg, len);
 }
 
 /*
@@ -111,8 +121,7 @@ int svm_exit_cr(struct okvm_vcpu *vcpu)
 		len = insn_len(vcpu);
 		return len ? exit_mov_cr(vcpu, q.reg, len) : OKVM_RESUME;
 	}
-	len = okvm_known_mov_cr(vcpu, hw->exit_code == SVM_EXIT_CR0_SEL_WRITE ? 0 :
-				hw->exit_code & 15, hw->exit_code >= SVM_EXIT_WRITE_CR0, &reg);
+	len = okvm_known_mov_cr(vcpu, exit_cr_nr(hw), exit_cr_write(hw), &reg);
 	if (len)
 		return exit_mov_cr(vcpu, reg, len);
 	if (hw->exit_code == SVM_EXIT_WRITE_CR8)

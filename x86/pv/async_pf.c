@@ -477,6 +477,7 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 		return false;
 	}
 	w->announced = apf_tell(vcpu, w->token);
+	vcpu->arch->apf_halted = false;
 	if (!w->announced)
 		apf_halt(vcpu);
 	trace_kvm_async_pf_not_present(w->token, hva);

@@ -52,18 +52,19 @@ def _unpack_with(*command):
     return unpack
 
 
+# The first bytes of a payload, what unpacks it, and the Debian package that this needs.
 UNPACKERS = (
-    (b"\xfd7zXZ\x00", _unpack_xz),
-    (b"\x1f\x8b", _unpack_gzip),
-    (b"\x5d\x00\x00", _unpack_lzma),
-    (b"\x02\x21\x4c\x18", _unpack_with("lz4", "-dcq")),
-    (b"\x28\xb5\x2f\xfd", _unpack_with("zstd", "-dcq")),
-    (b"\x7fELF", lambda data: data),
+    (b"\xfd7zXZ\x00", _unpack_xz, ""),
+    (b"\x1f\x8b", _unpack_gzip, ""),
+    (b"\x5d\x00\x00", _unpack_lzma, ""),
+    (b"\x02\x21\x4c\x18", _unpack_with("lz4", "-dcq"), "lz4"),
+    (b"\x28\xb5\x2f\xfd", _unpack_with("zstd", "-dcq"), "zstd"),
+    (b"\x7fELF", lambda data: data, ""),
 )
 
 
-def vmlinux_of(path):
-    """The ELF image in a kernel file: of a bzImage its decompressed payload."""
+def _payload_of(path):
+    """The payload of a bzImage, or a whole ELF kernel."""
     with open(path, "rb") as kernel:
         data = kernel.read()
     if data[:4] == b"\x7fELF":
@@ -73,8 +74,19 @@ def vmlinux_of(path):
     setup_sects = data[0x1F1] or 4
     offset, length = struct.unpack_from("<II", data, 0x248)
     start = (setup_sects + 1) * 512 + offset
-    payload = data[start:start + length]
-    for magic, unpack in UNPACKERS:
+    return data[start:start + length]
+
+
+def package_of(path):
+    """The Debian package that write_vmlinux() needs for this kernel file; "" if none."""
+    payload = _payload_of(path)
+    return next((package for magic, _, package in UNPACKERS if payload.startswith(magic)), "")
+
+
+def vmlinux_of(path):
+    """The ELF image in a kernel file: of a bzImage its decompressed payload."""
+    payload = _payload_of(path)
+    for magic, unpack, _ in UNPACKERS:
         if payload.startswith(magic):
             elf = unpack(payload)
             if elf[:4] == b"\x7fELF":

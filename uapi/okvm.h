@@ -100,6 +100,8 @@ struct okvm_memory_fault {
 #define OKVM_ERROR_ENTRY	2	/* KVM_EXIT_FAIL_ENTRY */
 #define OKVM_ERROR_EMULATION	3	/* KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION */
 #define OKVM_ERROR_MEMORY	4	/* KVM_EXIT_MEMORY_FAULT */
+#define OKVM_ERROR_INTERNAL	5	/* KVM_EXIT_INTERNAL_ERROR with any other suberror */
+#define OKVM_ERROR_SHUTDOWN	6	/* KVM_EXIT_SHUTDOWN */
 
 /*
  * The last failure of a VM or vCPU.
@@ -111,7 +113,9 @@ struct okvm_memory_fault {
  *	the field that breaks the first rule. For OKVM_ERROR_ENTRY with SVM: the exit code, 0, the
  *	number of broken rules, then pairs of a field's offset in the VMCB and its value. For
  *	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
- *	size
+ *	size. For OKVM_ERROR_INTERNAL: the suberror, RIP, then kvm_run.internal.data[]. For
+ *	OKVM_ERROR_SHUTDOWN: RIP, RSP, CR2, CR3, base and limit of the IDT, before the reset that
+ *	SVM needs
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {

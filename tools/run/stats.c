@@ -129,7 +129,7 @@ static void add_counter(const char *name, uint64_t value)
 	counters[i].value += value;
 }
 
-/* The whole file, of @size bytes; NULL if it cannot be read. The kernel makes it anew for each read. */
+/* The whole file, of @size bytes. The kernel makes the file anew for each read. */
 static char *read_all(int fd, size_t *size)
 {
 	size_t room = 1 << 16;
@@ -177,12 +177,13 @@ static void read_counters(int vcpu_fd)
 	head = (const void *)image;
 	step = size < sizeof(*head) ? 0 : sizeof(struct kvm_stats_desc) + head->name_size;
 	for (uint32_t i = 0; step && i < head->num_desc; i++) {
-		const struct kvm_stats_desc *desc = (const void *)(image + head->desc_offset + i * step);
-		uint64_t from = head->data_offset;
+		const struct kvm_stats_desc *desc;
+		uint64_t from = head->desc_offset + i * step;
 
-		if (head->desc_offset + (i + 1) * step > size)
+		if (from + step > size)
 			break;
-		from += desc->offset;
+		desc = (const void *)(image + from);
+		from = head->data_offset + desc->offset;
 		if (from + desc->size * sizeof(uint64_t) <= size)
 			add_statistic(desc, (const void *)(image + from));
 	}

@@ -172,12 +172,12 @@ struct okvm_error {
 #define OKVM_RUN_AMID		0x8000
 
 /*
- * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an
- * fd that holds the pause, and that execve() closes. A pause ends with the last close of its fd
- * (also when the process exits) or by OKVM_VM_RESUME on that fd. The VM continues when all pauses
- * have ended. During a pause KVM_RUN waits, and ioctls of other threads may access the vCPU's
- * state. If one of the pauses has OKVM_PAUSE_EINTR, KVM_RUN does not wait, but fails with EINTR at
- * once: userspace itself has to wait for the end of the pause before it calls KVM_RUN again. With
+ * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns a
+ * close-on-exec fd that holds the pause. A pause ends with the last close of its fd (also when the
+ * process exits) or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended.
+ * During a pause KVM_RUN waits, and ioctls of other threads may access the vCPU's state. If one of
+ * the pauses has OKVM_PAUSE_EINTR, KVM_RUN does not wait, but fails with EINTR at once: userspace
+ * itself has to wait for the end of the pause before it calls KVM_RUN again. With
  * kvm_run->immediate_exit, KVM_RUN completes the last exit as usual.
  */
 struct okvm_pause {

@@ -374,7 +374,9 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
  * In kernels before 6.15 get_user_pages_remote() may spin for ever with mmap_lock held for reading,
  * if at this moment the page's userfaultfd is closed, for example by the end of the process: the
  * close waits for the lock, and until then the fault handler reports neither a page nor an error.
- * fixup_user_fault() calls the fault handler only once more after a wait.
+ * fixup_user_fault() calls the handler again only if the handler has waited without the lock.
+ * A vCPU's own fault (okvm_get_user_page()) can spin in the same way, as under upstream's KVM, until
+ * SIGKILL ends it.
  */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {

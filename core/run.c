@@ -129,20 +129,17 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* If userspace wants KVM_RUN to end, the -EINTR that follows also serves a pending kick. */
-static bool run_immediate_exit(struct okvm_vcpu *vcpu)
+/* Userspace wants KVM_RUN to end. The -EINTR also serves a pending kick. */
+static int run_immediate_exit(struct okvm_vcpu *vcpu)
 {
-	if (likely(!okvm_immediate_exit(vcpu->run)))
-		return false;
-	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
-	return true;
+	return okvm_test_request(OKVM_REQ_LEAVE, vcpu) ? okvm_run_interrupted(vcpu) : -EINTR;
 }
 
 /* For an AP that waits for INIT and SIPI, KVM_RUN sleeps and then returns -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
-	if (run_immediate_exit(vcpu))
-		return -EINTR;
+	if (okvm_immediate_exit(vcpu->run))
+		return run_immediate_exit(vcpu);
 	okvm_vcpu_block(vcpu);
 	okvm_arch_vcpu_unblocked(vcpu);
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
@@ -172,8 +169,8 @@ static int run_begun(struct okvm_vcpu *vcpu)
 		if (outcome != OKVM_RESUME)
 			return outcome;
 	}
-	if (run_immediate_exit(vcpu))
-		return -EINTR;
+	if (okvm_immediate_exit(vcpu->run))
+		return run_immediate_exit(vcpu);
 	/* A signal that came before the first VM entry ends KVM_RUN without an entry. */
 	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))
 		return okvm_run_interrupted(vcpu);

@@ -72,6 +72,7 @@ TEST(immediate_exit_takes_a_kick)
 	EXPECT_EQ(ioctl(vm.vcpu, OKVM_VCPU_KICK, 0), 0);
 	vm.run->immediate_exit = 1;
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	EXPECT_EQ(vm.run->exit_reason, KVM_EXIT_INTR);
 	vm.run->immediate_exit = 0;
 	run_until(&vm, KVM_EXIT_HLT);
 	vm_destroy(&vm);

@@ -35,7 +35,7 @@ static void internal_explain(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, co
 	memcpy(error.data + 2, data, ndata * sizeof(*data));
 	if (suberror == KVM_INTERNAL_ERROR_DELIVERY_EV)
 		scnprintf(error.text, sizeof(error.text),
-			  "vector %u cannot be delivered at rip %#llx: the IDT, the GDT, a TSS or the stack is in no memory (exit reason %#llx)",
+			  "vector %u cannot be delivered at rip %#llx: the IDT, the GDT, a TSS or the stack is not in RAM (exit reason %#llx)",
 			  (u8)data[0], error.data[1], data[1]);
 	else
 		scnprintf(error.text, sizeof(error.text),

@@ -90,7 +90,7 @@ GUEST(apf, 64)
 	"	movl $0, 0x6004\n"
 	"	out %eax, $0x15\n"
 	"	inc %r15\n"
-	/* An emulator that has lost the shadow of STI may interrupt before HLT: do not halt then. */
+	/* An emulator that has lost the shadow of STI may interrupt before HLT: no halt then. */
 	"	lea 6b(%rip), %rax\n"
 	"	cmp %rax, 24(%rsp)\n"
 	"	jne 7f\n"

@@ -6,6 +6,7 @@
 #include <asm/processor-flags.h>
 
 #include "svm/entry_kunit.h"
+#include "svm/entry_read.h"
 #include "test.h"
 
 #define PAGE	0x5000u
@@ -236,4 +237,91 @@ TEST(random_states_break_a_rule_where_vmrun_fails)
 			HOST_FAIL("state %u: rule \"%s\"", i, broken(&e));
 	}
 	EXPECT(succeeded > 100000 && succeeded < 900000);
+}
+
+/* ---- what svm_entry_read() takes from CPUID ---- */
+
+/* The highest leaves, and a bit of one leaf. */
+static u32 max_basic, max_extended, bit_leaf, bit_reg, bit_value;
+
+static void host_cpuid(u32 leaf, u32 subleaf, u32 *regs)
+{
+	if (!leaf || leaf == 0x80000000)
+		regs[0] = leaf ? max_extended : max_basic;
+	if (leaf == 0x80000008)
+		regs[0] = 0x3028;
+	if (leaf == bit_leaf)
+		regs[bit_reg] |= bit_value;
+}
+
+static struct svm_entry read_on(u32 leaf, u32 reg, u32 bit)
+{
+	struct svm_entry e;
+
+	bit_leaf = leaf;
+	bit_reg = reg;
+	bit_value = 1u << bit;
+	svm_entry_read(vmcb, &e);
+	return e;
+}
+
+enum { EAX, EBX, ECX, EDX };
+
+/* Each bit, and the CPUID bit of its feature (APM volume 3, "Feature Bits for CPUID"). */
+static const struct {
+	u8 cr4, efer;		/* the other one is 0 */
+	u32 leaf;
+	u8 reg, bit;
+} features[] = {
+	{ 11, 0, 7, ECX, 2 }, { 12, 0, 7, ECX, 16 }, { 16, 0, 7, EBX, 0 }, { 17, 0, 1, ECX, 17 },
+	{ 18, 0, 1, ECX, 26 }, { 20, 0, 7, EBX, 7 }, { 21, 0, 7, EBX, 20 }, { 22, 0, 7, ECX, 3 },
+	{ 23, 0, 7, ECX, 7 }, { 0, 11, 0x80000001, EDX, 20 }, { 0, 14, 0x80000001, EDX, 25 },
+	{ 0, 15, 0x80000001, ECX, 17 }, { 0, 17, 0x80000008, EBX, 8 },
+	{ 0, 18, 0x80000008, EBX, 13 }, { 0, 20, 0x80000021, EAX, 7 }, { 0, 21, 0x80000021, EAX, 8 },
+};
+
+TEST(bits_exist_with_the_features_of_the_cpu)
+{
+	const u64 cr4 = ~0x7ffull, efer = ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_SVME |
+						 EFER_LMSLE);
+	struct svm_entry e;
+	unsigned int i;
+
+	max_basic = 7;
+	max_extended = 0x80000021;
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		e = read_on(features[i].leaf, features[i].reg, features[i].bit);
+		EXPECT_EQ(e.cr4_reserved, features[i].cr4 ? cr4 & ~(1ull << features[i].cr4) : cr4);
+		EXPECT_EQ(e.efer_reserved,
+			  features[i].efer ? efer & ~(1ull << features[i].efer) : efer);
+		EXPECT_EQ(e.phys_bits, 40);
+	}
+	EXPECT_EQ(read_on(0x80000008, EBX, 20).efer_reserved, efer | EFER_LMSLE);
+	EXPECT_EQ(read_on(0x80000021, EBX, 7).exceptions, 0);
+	EXPECT_EQ(read_on(7, ECX, 7).exceptions, 1u << 21);
+	EXPECT_EQ(read_on(0x8000001f, EAX, 3).exceptions, 1u << 29);
+	EXPECT(read_on(0x8000000a, EDX, 25).vnmi && !read_on(0x8000000a, EDX, 24).vnmi);
+}
+
+TEST(leaves_above_the_highest_say_nothing)
+{
+	max_basic = 6;
+	max_extended = 0x80000008;
+	EXPECT_EQ(read_on(7, ECX, 7).cr4_reserved, ~0x7ffull);
+	EXPECT(!read_on(0x8000000a, EDX, 25).vnmi);
+}
+
+/* The fields are where the APM's "VMCB Layout" has them, and have its sizes. */
+TEST(fields_are_read_from_the_vmcb)
+{
+	struct svm_entry e;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(vmcb); i++)
+		vmcb[i] = next_random() >> 20;
+	svm_entry_read(vmcb, &e);
+	EXPECT_EQ(e.f[SVM_F_INTERCEPTS], at(0xc, 8));
+	EXPECT_EQ(e.f[SVM_F_GUEST_ASID], at(0x58, 4));
+	EXPECT_EQ(e.f[SVM_F_CS_ATTRIB], at(0x412, 2));
+	EXPECT_EQ(e.f[SVM_F_G_PAT], at(0x668, 8));
 }

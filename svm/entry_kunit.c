@@ -38,7 +38,7 @@ static void *test_page, *test_host;
  */
 #define OTHER_FLAGS	(0x3d7fd5u & ~(u32)(X86_EFLAGS_TF | X86_EFLAGS_VM))
 
-/* Fields of the VMCB that no rule is about: offset, size, and the bits that random states change. */
+/* Fields of the VMCB that no rule is about: offset, size, and what random states change. */
 static const struct other {
 	u16 offset;
 	u8 size;
@@ -321,7 +321,7 @@ static bool stops_the_cpu(const struct svm_entry *e)
 	       !(f[SVM_F_CR4] & X86_CR4_PAE);
 }
 
-/* Return true if a guest that is entered with this state could reach the host's memory or events. */
+/* Return true if a guest with this state is entered, and could reach memory of the host. */
 static bool reaches_the_host(const struct svm_entry *e)
 {
 	const u64 page = virt_to_phys(test_page), *f = e->f;

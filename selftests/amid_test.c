@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM_RUN in the middle of an instruction that has read a device and waits for a page: a signal
- * does not end it, and OKVM_RUN_AMID says what a kick has left. Also what a kick does to the wait of
- * an instruction with the forced-emulation prefix.
+ * does not end it, and OKVM_RUN_AMID says what a kick has left. Also what a kick does to the wait
+ * of an instruction with the forced-emulation prefix.
  */
 #define _GNU_SOURCE
 #include <linux/userfaultfd.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS.
+ * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS. Also what a
+ * kick does to the waits for a TSS and for the PDPTEs of PAE paging.
  *
  * The GDT has a flat code and data segment, and TSSs A (current at the start), B and D of 32 and
  * C and E of 16 bits.
@@ -31,6 +32,7 @@ GUEST(task, 32)
 	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
 	".global guest_e_jmp, guest_e_call, guest_e_gate, guest_e_int, guest_e_iret\n"
 	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back, guest_a_vm86\n"
+	".global guest_a_paging\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
 	"guest_a_after:\n"
@@ -84,6 +86,14 @@ GUEST(task, 32)
 	"	out %al, $0x12\n"
 	FORCED
 	"	iret\n"
+	"guest_a_paging:\n"
+	"	mov %cr0, %eax\n"
+	"	or $0x80000000, %eax\n"
+	"	mov %eax, %cr0\n"
+	"	out %al, $0x12\n"
+	"	mov %cr3, %eax\n"
+	"	mov %eax, %cr3\n"
+	"	out %al, $0x13\n"
 	"guest_a_irq:\n"
 	"	sti\n"
 	"	nop\n"
@@ -134,7 +144,7 @@ extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[
 	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
 	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
 	guest_back[], guest_a_vm86[], guest_e_jmp[], guest_e_call[], guest_e_gate[], guest_e_int[],
-	guest_e_iret[];
+	guest_e_iret[], guest_a_paging[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -728,14 +738,15 @@ static void far_begin(const uint8_t *entry, unsigned int sel)
 	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
 }
 
-static void far_give(unsigned int sel)
+static void far_give(const void *from, size_t len)
 {
 	static uint8_t page[FAR_SIZE];
 	struct uffdio_copy copy = {
 		.dst = (uintptr_t)far, .src = (uintptr_t)page, .len = FAR_SIZE,
 	};
 
-	memcpy(page, tss(&far_vm, sel), sizeof(struct tss32));
+	memset(page, 0, sizeof(page));
+	memcpy(page, from, len);
 	EXPECT_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
 }
 
@@ -748,7 +759,7 @@ static void *far_run(void *arg)
 }
 
 /* A kick ends the KVM_RUN that waits, and task A is as it was. */
-static void far_kick(unsigned int sel)
+static void far_kick(const void *from, size_t len)
 {
 	uint64_t limit = now_ns() + 4000000000ull;
 	pthread_t thread;
@@ -762,7 +773,7 @@ static void far_kick(unsigned int sel)
 		usleep(1000);
 	EXPECT_EQ(ends, 1);
 	if (!ends)
-		far_give(sel);
+		far_give(from, len);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(far_vm.run->flags, 0);
 	EXPECT_EQ(get_sregs(&far_vm).tr.selector, A);
@@ -780,16 +791,18 @@ static void far_end(void)
 TEST(a_kick_ends_the_wait_of_a_task_switch)
 {
 	static const unsigned int sels[] = { B, A };
+	const struct tss32 *t;
 	struct kvm_regs regs;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
 		far_begin(guest_a_jmp, sels[i]);
-		far_kick(sels[i]);
-		far_kick(sels[i]);
+		t = tss(&far_vm, sels[i]);
+		far_kick(t, sizeof(*t));
+		far_kick(t, sizeof(*t));
 		REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
 		EXPECT_EQ(regs.rip, at(guest_a_jmp));
-		far_give(sels[i]);
+		far_give(t, sizeof(*t));
 		run_out(&far_vm, 0x12);
 		EXPECT_EQ(get_sregs(&far_vm).tr.selector, B);
 		EXPECT_EQ(type(&far_vm, A), 0x89);
@@ -804,19 +817,49 @@ TEST(a_kick_ends_the_wait_of_a_task_switch)
 TEST(a_kick_keeps_the_event_that_switches_tasks)
 {
 	struct kvm_vcpu_events events;
+	const struct tss32 *t;
 
 	far_begin(guest_a_irq, B);
+	t = tss(&far_vm, B);
 	EXPECT_EQ(ioctl(far_vm.vcpu, KVM_NMI, 0), 0);
-	far_kick(B);
+	far_kick(t, sizeof(*t));
 	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	EXPECT_EQ(events.nmi.injected + events.nmi.pending, 1);
-	far_kick(B);
-	far_give(B);
+	far_kick(t, sizeof(*t));
+	far_give(t, sizeof(*t));
 	run_out(&far_vm, 0x12);
 	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
 	EXPECT_EQ(events.nmi.injected + events.nmi.pending, 0);
 	EXPECT_EQ(events.nmi.masked, 1);
 	EXPECT_EQ(((struct tss32 *)far)->link, A);
 	run_out(&far_vm, 0x10);
+	far_end();
+}
+
+/* The four entries are read when paging is switched on, on shadow page tables also with CR3. */
+TEST(a_kick_ends_the_wait_for_pdptes)
+{
+	const uint64_t pdpt[4] = { PD_A | 1 };
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	far_begin(guest_a_paging, B);
+	*(uint64_t *)(far_vm.mem + PD_A) = 0x83;
+	sregs = get_sregs(&far_vm);
+	sregs.cr4 |= 1 << 5;
+	sregs.cr3 = FAR;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	far_kick(pdpt, sizeof(pdpt));
+	far_kick(pdpt, sizeof(pdpt));
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, at(guest_a_paging) + 8);
+	EXPECT_EQ(get_sregs(&far_vm).cr0 >> 31, 0);
+	far_give(pdpt, sizeof(pdpt));
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(get_sregs(&far_vm).cr0 >> 31, 1);
+	REQUIRE(madvise(far, FAR_SIZE, MADV_DONTNEED) == 0);
+	far_kick(pdpt, sizeof(pdpt));
+	far_give(pdpt, sizeof(pdpt));
+	run_out(&far_vm, 0x13);
 	far_end();
 }

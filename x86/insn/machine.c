@@ -643,6 +643,11 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
+	if (can_give_up(emul_of(ctx)) && !okvm_emul_has_effects(emul_of(ctx)) &&
+	    !okvm_cr_pages_come(vcpu_of(ctx), nr, val)) {
+		emul_of(ctx)->raced = true;
+		return EMUL_UNHANDLEABLE;
+	}
 	/* Drop translations by the old CR3: a task switch loads CR3 and then accesses memory. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;

@@ -56,8 +56,8 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 }
 
 /*
- * Is the forced-emulation prefix at RIP? If not, okvm_emul_raced() tells whether the bytes could not
- * be read yet.
+ * Is the forced-emulation prefix at RIP? If not, okvm_emul_raced() tells whether the bytes could
+ * not be read yet.
  */
 static bool emul_is_forced(struct okvm_emulation *e)
 {

@@ -13,8 +13,8 @@
 #include <linux/string.h>
 
 #include <asm/msr-index.h>
-#include <asm/processor.h>
 
+#include "core/compat.h"
 #include "svm/entry_check.h"
 
 enum svm_cpuid_reg { SVM_CPUID_EAX, SVM_CPUID_EBX, SVM_CPUID_ECX, SVM_CPUID_EDX };

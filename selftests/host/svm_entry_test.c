@@ -6,8 +6,34 @@
 #include <asm/processor-flags.h>
 
 #include "svm/entry_kunit.h"
-#include "svm/entry_read.h"
 #include "test.h"
+
+/* A CPU: its highest leaves, and a bit of one leaf. */
+static u32 max_basic, max_extended, bit_leaf, bit_reg, bit_value;
+
+/* What svm/entry_read.h calls in the kernel. */
+static void cpuid_count(u32 leaf, u32 subleaf, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	u32 *regs[] = { eax, ebx, ecx, edx };
+
+	*eax = *ebx = *ecx = *edx = 0;
+	if (!leaf || leaf == 0x80000000)
+		*eax = leaf ? max_extended : max_basic;
+	if (leaf == 0x80000008)
+		*eax = 0x3028;
+	if (leaf == bit_leaf)
+		*regs[bit_reg] |= bit_value;
+}
+
+static u32 cpuid_eax(u32 leaf)
+{
+	u32 eax, ebx, ecx, edx;
+
+	cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx);
+	return eax;
+}
+
+#include "svm/entry_read.h"
 
 #define PAGE	0x5000u
 
@@ -240,19 +266,6 @@ TEST(random_states_break_a_rule_where_vmrun_fails)
 }
 
 /* ---- what svm_entry_read() takes from CPUID ---- */
-
-/* The highest leaves, and a bit of one leaf. */
-static u32 max_basic, max_extended, bit_leaf, bit_reg, bit_value;
-
-static void host_cpuid(u32 leaf, u32 subleaf, u32 *regs)
-{
-	if (!leaf || leaf == 0x80000000)
-		regs[0] = leaf ? max_extended : max_basic;
-	if (leaf == 0x80000008)
-		regs[0] = 0x3028;
-	if (leaf == bit_leaf)
-		regs[bit_reg] |= bit_value;
-}
 
 static struct svm_entry read_on(u32 leaf, u32 reg, u32 bit)
 {

@@ -314,7 +314,7 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 
 /**
  * okvm_get_user_page() - get a page of this process; any signal ends the wait for the page
- * @gup: FOLL_HWPOISON, FOLL_WRITE
+ * @gup: FOLL_HWPOISON, FOLL_WRITE, OKVM_FOLL_NUMA
  * Return: 1 if *@page is set; 0 or a negative errno
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)

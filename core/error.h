@@ -56,19 +56,41 @@ struct okvm_broken_rule {
 	bool hosts;
 };
 
-/** okvm_error_add_rule() - count @rule in @error->data[2], and add it to the text */
-static inline void okvm_error_add_rule(struct okvm_error *error,
-				       const struct okvm_broken_rule *rule)
+/* Room at the end of the text for "; and 123 more". */
+#define OKVM_ERROR_MORE		16
+
+/**
+ * okvm_error_add_rule() - count @rule in @error->data[2], and add it to the text
+ *
+ * Return: 1 if the text has no room for the whole rule and is as before; otherwise 0
+ */
+static inline int okvm_error_add_rule(struct okvm_error *error,
+				      const struct okvm_broken_rule *rule)
 {
 	size_t used = strlen(error->text);
+	int room = sizeof(error->text) - OKVM_ERROR_MORE - used;
 	char value[24] = "the host's";
 
 	if (!rule->hosts)
 		scnprintf(value, sizeof(value), "%#llx", rule->value);
-	scnprintf(error->text + used, sizeof(error->text) - used, "%s%s: %s; %s is %s (%s \"%s\")",
-		  error->data[2] ? "; " : "", rule->name, rule->text, rule->field, value,
-		  rule->manual, rule->section);
 	error->data[2]++;
+	if (snprintf(error->text + used, room, "%s%s: %s; %s is %s (%s \"%s\")", used ? "; " : "",
+		     rule->name, rule->text, rule->field, value, rule->manual,
+		     rule->section) < room)
+		return 0;
+	error->text[used] = 0;
+	return 1;
+}
+
+/** okvm_error_end_rules() - finish the text; @hidden rules had no room in it */
+static inline void okvm_error_end_rules(struct okvm_error *error, unsigned int hidden)
+{
+	size_t used = strlen(error->text);
+
+	if (!error->data[2])
+		strscpy(error->text, "no rule that okvm knows is broken", sizeof(error->text));
+	else if (hidden)
+		scnprintf(error->text + used, sizeof(error->text) - used, "; and %u more", hidden);
 }
 
 /**

@@ -129,10 +129,19 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
+/* If userspace wants KVM_RUN to end, the -EINTR that follows also serves a pending kick. */
+static bool run_immediate_exit(struct okvm_vcpu *vcpu)
+{
+	if (likely(!okvm_immediate_exit(vcpu->run)))
+		return false;
+	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
+	return true;
+}
+
 /* For an AP that waits for INIT and SIPI, KVM_RUN sleeps and then returns -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
-	if (okvm_immediate_exit(vcpu->run))
+	if (run_immediate_exit(vcpu))
 		return -EINTR;
 	okvm_vcpu_block(vcpu);
 	okvm_arch_vcpu_unblocked(vcpu);
@@ -163,7 +172,7 @@ static int run_begun(struct okvm_vcpu *vcpu)
 		if (outcome != OKVM_RESUME)
 			return outcome;
 	}
-	if (okvm_immediate_exit(vcpu->run))
+	if (run_immediate_exit(vcpu))
 		return -EINTR;
 	/* A signal that came before the first VM entry ends KVM_RUN without an entry. */
 	if (unlikely(read_thread_flags() & RUN_SIGNAL_WORK))

@@ -116,6 +116,11 @@ static int hostmem_error(struct okvm_fault *f, long err)
 	return hostmem_pfnmap(f);
 }
 
+static unsigned int hostmem_gup(const struct okvm_fault *f)
+{
+	return FOLL_HWPOISON | OKVM_FOLL_NUMA | (f->need & SPTE_WRITE ? FOLL_WRITE : 0);
+}
+
 /*
  * Get the page without waiting.
  * Return: 1 if *@page is set; 0 or -EAGAIN if the host would have to wait; otherwise another
@@ -123,15 +128,13 @@ static int hostmem_error(struct okvm_fault *f, long err)
  */
 static long hostmem_try(struct okvm_fault *f, struct page **page)
 {
-	return get_user_pages_unlocked(f->hva, 1, page, FOLL_HWPOISON | FOLL_NOWAIT |
-				       (f->need & SPTE_WRITE ? FOLL_WRITE : 0));
+	return get_user_pages_unlocked(f->hva, 1, page, hostmem_gup(f) | FOLL_NOWAIT);
 }
 
 /* Get the page. Any signal ends the wait. Return: 1 or a negative errno */
 static long hostmem_wait(struct okvm_fault *f, struct page **page)
 {
-	long n = okvm_get_user_page(f->hva, FOLL_HWPOISON |
-				    (f->need & SPTE_WRITE ? FOLL_WRITE : 0), page);
+	long n = okvm_get_user_page(f->hva, hostmem_gup(f), page);
 
 	return n ? n : -EFAULT;
 }

@@ -132,6 +132,37 @@ TEST(two_broken_rules_are_both_named)
 	vm_destroy(&vm);
 }
 
+static void spoil_much(struct kvm_sregs *sregs)
+{
+	spoil_both(sregs);
+	sregs->fs.base = 1ull << 62;
+	sregs->cs.db = 1;
+	sregs->ldt.present = 1;
+	sregs->ldt.unusable = 0;
+	sregs->ldt.type = 9;
+}
+
+/* The text ends with a whole rule and how many others there are. */
+TEST(many_broken_rules_are_counted)
+{
+	struct okvm_error error;
+	unsigned int whole = 0, more;
+	const char *end, *at;
+	struct vm vm;
+
+	test_needs_vmx("VMRUN has no such rules");
+	refused_for_tr(&vm, spoil_much);
+	error = last_error(vm.vcpu);
+	end = strstr(error.text, "; and ");
+	REQUIRE(end);
+	REQUIRE(sscanf(end, "; and %u more", &more) == 1);
+	for (at = error.text; (at = strstr(at, "\")")); at += 2)
+		whole++;
+	EXPECT_EQ(whole + more, error.data[2]);
+	EXPECT(end[-1] == ')');
+	vm_destroy(&vm);
+}
+
 static void spoil_cs(struct kvm_sregs *sregs)
 {
 	sregs->cs.db = 1;
@@ -469,6 +500,21 @@ static void start_with_ud(struct vm *vm)
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
 }
 
+static void expect_undelivered(struct vm *vm)
+{
+	struct okvm_error error = last_error(vm->vcpu);
+	unsigned int i;
+
+	EXPECT_EQ(error.kind, OKVM_ERROR_INTERNAL);
+	EXPECT_EQ(error.count, 3);
+	EXPECT_EQ(error.data[0], KVM_INTERNAL_ERROR_DELIVERY_EV);
+	EXPECT_EQ(error.data[1], VM_CODE);
+	REQUIRE(error.ndata == vm->run->internal.ndata + 2);
+	for (i = 2; i < error.ndata; i++)
+		EXPECT_EQ(error.data[i], vm->run->internal.data[i - 2]);
+	EXPECT(strstr(error.text, "vector 6 cannot be delivered at rip 0x8000:"));
+}
+
 /* Nothing but the registers is looked at between: asking for events would have them chosen anew. */
 TEST(an_event_that_cannot_be_delivered_stays)
 {
@@ -491,9 +537,45 @@ TEST(an_event_that_cannot_be_delivered_stays)
 		EXPECT_EQ(error.count, 3);
 		EXPECT(strstr(error.text, "delivery or task switch"));
 		EXPECT(!strstr(error.text, "bytes"));
+	} else {
+		expect_undelivered(&vm);
 	}
 	set_idt_base(&vm, 0);
 	run_out(&vm, 0x11);
+	vm_destroy(&vm);
+}
+
+GUEST(triple16, 16)
+	"	mov $0x7654, %sp\n"
+	"	ud2\n"
+GUEST_END(triple16);
+
+/* SVM resets the vCPU afterwards: only this record has the registers. */
+TEST(a_triple_fault_tells_where_the_guest_was)
+{
+	struct okvm_error error;
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	LOAD16(&vm, triple16);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cr2 = 0x1234;
+	sregs.idt.base = 0x2000;
+	sregs.idt.limit = 0;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	error = last_error(vm.vcpu);
+	EXPECT_EQ(error.kind, OKVM_ERROR_SHUTDOWN);
+	EXPECT_EQ(error.count, 1);
+	EXPECT_EQ(error.ndata, 6);
+	EXPECT_EQ(error.data[0], VM_CODE + 3);
+	EXPECT_EQ(error.data[1], 0x7654);
+	EXPECT_EQ(error.data[2], 0x1234);
+	EXPECT_EQ(error.data[3], 0);
+	EXPECT_EQ(error.data[4], 0x2000);
+	EXPECT_EQ(error.data[5], 0);
+	EXPECT(strstr(error.text, "triple fault at rip 0x8003:"));
 	vm_destroy(&vm);
 }
 

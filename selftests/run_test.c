@@ -60,6 +60,23 @@ TEST(immediate_exit_is_eintr)
 	vm_destroy(&vm);
 }
 
+/* Each EINTR takes the kick, also that of immediate_exit. */
+TEST(immediate_exit_takes_a_kick)
+{
+	struct vm vm;
+
+	if (!(ioctl(open_device(), KVM_CHECK_EXTENSION, OKVM_CAP_CONTROL) & OKVM_CONTROL_KICK))
+		test_skip("the device has no OKVM_VCPU_KICK");
+	vm_create(&vm, 0);
+	LOAD16(&vm, halt);
+	EXPECT_EQ(ioctl(vm.vcpu, OKVM_VCPU_KICK, 0), 0);
+	vm.run->immediate_exit = 1;
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	vm.run->immediate_exit = 0;
+	run_until(&vm, KVM_EXIT_HLT);
+	vm_destroy(&vm);
+}
+
 static void on_signal(int nr)
 {
 	(void)nr;

@@ -329,13 +329,13 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	int outcome = okvm_shutdown_exit(vcpu);
 
 	memset(hw->vmcb, 0, sizeof(*hw->vmcb));
 	hw->todo |= SVM_TODO_ASID;
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
 	okvm_arch_vcpu_init(vcpu);
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return OKVM_USER;
+	return outcome;
 }
 
 static int exit_undefined(struct okvm_vcpu *vcpu)
@@ -386,8 +386,9 @@ VMCB_OFFSET(save.dr7, 0x560);
 VMCB_OFFSET(save.dr6, 0x568);
 VMCB_OFFSET(save.g_pat, 0x668);
 
-static void note_rule(struct okvm_error *error, const struct svm_entry *e,
-		      const struct svm_entry_rule *rule)
+/* Return: 1 if the text has no room for the rule; otherwise 0 */
+static int note_rule(struct okvm_error *error, const struct svm_entry *e,
+		     const struct svm_entry_rule *rule)
 {
 	const struct svm_entry_field_info *info = &svm_entry_fields[rule->field];
 	const struct okvm_broken_rule broken = {
@@ -395,8 +396,8 @@ static void note_rule(struct okvm_error *error, const struct svm_entry *e,
 		.field = info->name, .value = e->f[rule->field], .hosts = info->hosts,
 	};
 
-	okvm_error_add_rule(error, &broken);
 	okvm_error_add_field(error, info->offset, info->hosts ? 0 : e->f[rule->field]);
+	return okvm_error_add_rule(error, &broken);
 }
 
 /*
@@ -429,14 +430,13 @@ static void explain_refusal(struct okvm_vcpu *vcpu)
 		.data = { vmcb->control.exit_code },
 	};
 	struct svm_entry e;
-	unsigned int i;
+	unsigned int i, hidden = 0;
 
 	svm_entry_read(vmcb, &e);
 	for (i = 0; i < SVM_NR_RULES; i++)
 		if (svm_entry_rules[i].broken(&e))
-			note_rule(&error, &e, &svm_entry_rules[i]);
-	if (!error.data[2])
-		scnprintf(error.text, sizeof(error.text), "no rule that okvm knows is broken");
+			hidden += note_rule(&error, &e, &svm_entry_rules[i]);
+	okvm_error_end_rules(&error, hidden);
 	okvm_error_set(&vcpu->error, &error);
 	log_refusal(vcpu, &e, error.text);
 }

@@ -85,7 +85,10 @@ struct kvm_pre_fault_memory {
 #define KVM_X86_QUIRK_IGNORE_GUEST_PAT		0x200
 #endif
 
-/* The exit data in struct kvm_run for KVM_EXIT_MEMORY_FAULT. */
+/*
+ * The exit data of KVM_EXIT_MEMORY_FAULT, at the start of the union in struct kvm_run (offset 32,
+ * &run->hw). <linux/kvm.h> has these data there as run->memory_fault since Linux 6.8.
+ */
 struct okvm_memory_fault {
 	__u64 flags;
 	__u64 gpa;
@@ -100,6 +103,8 @@ struct okvm_memory_fault {
 #define OKVM_ERROR_ENTRY	2	/* KVM_EXIT_FAIL_ENTRY */
 #define OKVM_ERROR_EMULATION	3	/* KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION */
 #define OKVM_ERROR_MEMORY	4	/* KVM_EXIT_MEMORY_FAULT */
+#define OKVM_ERROR_INTERNAL	5	/* KVM_EXIT_INTERNAL_ERROR with any other suberror */
+#define OKVM_ERROR_SHUTDOWN	6	/* KVM_EXIT_SHUTDOWN */
 
 /*
  * The last failure of a VM or vCPU.
@@ -111,7 +116,9 @@ struct okvm_memory_fault {
  *	the field that breaks the first rule. For OKVM_ERROR_ENTRY with SVM: the exit code, 0, the
  *	number of broken rules, then pairs of a field's offset in the VMCB and its value. For
  *	OKVM_ERROR_EMULATION: RIP, CR0, CR4, EFER. For OKVM_ERROR_MEMORY: guest-physical address,
- *	size
+ *	size. For OKVM_ERROR_INTERNAL: the suberror, RIP, then kvm_run.internal.data[]. For
+ *	OKVM_ERROR_SHUTDOWN: RIP, RSP, CR2, CR3, base and limit of the IDT, before the reset that
+ *	SVM needs
  * @text: description, ends with a 0 byte
  */
 struct okvm_error {
@@ -147,10 +154,11 @@ struct okvm_error {
 #define OKVM_CONTROL_AMID	8	/* kvm_run->flags has OKVM_RUN_AMID */
 
 /*
- * For a vCPU fd, from any thread: makes the vCPU's KVM_RUN fail with EINTR (kvm_run->exit_reason is
- * KVM_EXIT_INTR), and returns at once. If the vCPU is not in KVM_RUN, the next KVM_RUN completes
- * the last exit and then fails with EINTR. Each kick causes one EINTR; several kicks before that
- * EINTR count as one.
+ * For a vCPU fd, from any thread of the process that created the VM: makes the vCPU's KVM_RUN fail
+ * with EINTR (kvm_run->exit_reason is KVM_EXIT_INTR), and returns at once. If the vCPU is not in
+ * KVM_RUN, the next KVM_RUN completes the last exit and then fails with EINTR. Several kicks before
+ * an EINTR count as one kick, and an EINTR for another reason (a signal, immediate_exit, a pause)
+ * also consumes a pending kick.
  */
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 
@@ -164,12 +172,13 @@ struct okvm_error {
 #define OKVM_RUN_AMID		0x8000
 
 /*
- * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns an
- * fd that holds the pause. A pause ends with the last close of its fd (also when the process exits)
- * or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended. During a pause
- * KVM_RUN waits, and ioctls of other threads may access the vCPU's state. If one of the pauses has
- * OKVM_PAUSE_EINTR, KVM_RUN does not wait, but fails with EINTR. With kvm_run->immediate_exit,
- * KVM_RUN completes the last exit as usual.
+ * For a VM fd: pauses the VM. When no KVM_RUN executes anything for the guest any more, returns a
+ * close-on-exec fd that holds the pause. A pause ends with the last close of its fd (also when the
+ * process exits) or by OKVM_VM_RESUME on that fd. The VM continues when all pauses have ended.
+ * During a pause KVM_RUN waits, and ioctls of other threads may access the vCPU's state. If one of
+ * the pauses has OKVM_PAUSE_EINTR, KVM_RUN does not wait, but fails with EINTR at once: userspace
+ * itself has to wait for the end of the pause before it calls KVM_RUN again. With
+ * kvm_run->immediate_exit, KVM_RUN completes the last exit as usual.
  */
 struct okvm_pause {
 	__u32 flags;
@@ -183,11 +192,11 @@ struct okvm_pause {
 /*
  * For a VM fd: changes several slots at once, all or none. Each region is as for
  * KVM_SET_USER_MEMORY_REGION, but replaces the slot with the same number entirely: the size,
- * userspace_addr and KVM_MEM_READONLY may change, too. memory_size 0 deletes the slot. A slot
- * number must not occur twice, and the resulting slots must not overlap (EEXIST). A frame that is
- * memory before and after the change is memory at any moment in between. The frame keeps its dirty
- * bit if the same host memory backs it before and after the change, and if the old slot and the new
- * one have KVM_MEM_LOG_DIRTY_PAGES and the same KVM_MEM_READONLY.
+ * userspace_addr and KVM_MEM_READONLY may change, too. memory_size 0 deletes the slot, which must
+ * exist. A slot number must not occur twice (EINVAL), and the resulting slots must not overlap
+ * (EEXIST). A frame that is memory before and after the change is memory at any moment in between.
+ * The frame keeps its dirty bit if the same host memory backs it before and after the change, and
+ * if the old slot and the new one have KVM_MEM_LOG_DIRTY_PAGES and the same KVM_MEM_READONLY.
  */
 struct okvm_memory_regions {
 	__u32 nr;		/* at most OKVM_REGIONS_MAX */

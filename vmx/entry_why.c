@@ -89,21 +89,23 @@ static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 f
 			     vmx_entry_field_is_hosts(field) ? 0 : e->f[field]);
 }
 
-static void note_rule(struct okvm_error *error, const struct vmx_entry *e,
-		      const struct vmx_entry_rule *rule, u32 field)
+/* Return: 1 if the text has no room for the rule; otherwise 0 */
+static int note_rule(struct okvm_error *error, const struct vmx_entry *e,
+		     const struct vmx_entry_rule *rule, u32 field)
 {
 	const struct okvm_broken_rule broken = {
 		.name = rule->name, .text = rule->text, .manual = "SDM", .section = rule->section,
 		.field = vmx_entry_fields[field].name, .value = e->f[field],
 		.hosts = vmx_entry_field_is_hosts(field),
 	};
+	int hidden = okvm_error_add_rule(error, &broken);
 	unsigned int i;
 
-	okvm_error_add_rule(error, &broken);
 	note_data(error, e, field);
 	for (i = 0; i < ARRAY_SIZE(rule->fields) && rule->fields[i]; i++)
 		if (rule->fields[i] != field)
 			note_data(error, e, rule->fields[i]);
+	return hidden;
 }
 
 static void dump(const struct vmx_entry *e)
@@ -144,8 +146,8 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	};
 	const struct vmx_entry_rule *rule;
 	struct vmx_entry_cpu cpu;
+	unsigned int i, hidden = 0;
 	struct vmx_entry *e;
-	unsigned int i;
 	u32 field;
 
 	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
@@ -161,10 +163,9 @@ void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason)
 	for (i = 0; (rule = vmx_entry_rule(i)); i++) {
 		field = vmx_entry_broken(e, rule);
 		if (field != VMX_F_NONE && rule_was_checked(rule, reason))
-			note_rule(&error, e, rule, field);
+			hidden += note_rule(&error, e, rule, field);
 	}
-	if (!error.data[2])
-		scnprintf(error.text, sizeof(error.text), "no rule that okvm knows is broken");
+	okvm_error_end_rules(&error, hidden);
 	okvm_error_set(&vcpu->error, &error);
 	log_failure(vcpu, e, reason, error.text);
 	kfree(e);

@@ -163,12 +163,6 @@ static int exit_resume(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-static int exit_triple_fault(struct okvm_vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return OKVM_USER;
-}
-
 static int exit_unexpected(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -193,7 +187,7 @@ typedef int (*exit_handler)(struct okvm_vcpu *vcpu);
 static const exit_handler exit_table[VMX_NR_EXITS] = {
 	[EXIT_REASON_EXCEPTION_NMI]	= vmx_exit_exception,
 	[EXIT_REASON_EXTERNAL_INTERRUPT] = exit_resume,
-	[EXIT_REASON_TRIPLE_FAULT]	= exit_triple_fault,
+	[EXIT_REASON_TRIPLE_FAULT]	= okvm_shutdown_exit,
 	[EXIT_REASON_INIT_SIGNAL]	= exit_unexpected,
 	[EXIT_REASON_SIPI_SIGNAL]	= exit_unexpected,
 	[EXIT_IO_SMI]			= exit_unexpected,

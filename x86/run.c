@@ -14,6 +14,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/fpu.h"
 #include "x86/cpu/mp_state.h"
+#include "x86/cpu/user_exit.h"
 #include "x86/insn/insn.h"
 #include "x86/pv/async_pf.h"
 #include "x86/pv/pv.h"
@@ -52,12 +53,6 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu)
 }
 
 /* ---- requests ---- */
-
-static int run_shutdown(struct okvm_vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return OKVM_USER;
-}
 
 void okvm_arch_ioapic_eoi_user(struct okvm_vcpu *vcpu, u8 vector)
 {
@@ -185,7 +180,7 @@ static int run_serve(struct okvm_vcpu *vcpu)
 		return err;
 	run_serve_paravirt(vcpu);
 	if (okvm_take_request(OKVM_REQ_TRIPLE_FAULT, vcpu))
-		return run_shutdown(vcpu);
+		return okvm_shutdown_exit(vcpu);
 	run_serve_apic(vcpu);
 	if (unlikely(READ_ONCE(vcpu->requests) & USER_EXITS))
 		return run_user_exit(vcpu);

@@ -70,12 +70,14 @@ static void dump_registers(struct vcpu *vcpu)
 }
 
 /* okvm's own words, which other modules behind the same interface do not have. */
-static void say_error(int fd)
+static bool say_error(int fd)
 {
 	struct okvm_error error;
 
-	if (!ioctl(fd, OKVM_GET_ERROR, &error) && error.count)
-		say("%s", error.text);
+	if (ioctl(fd, OKVM_GET_ERROR, &error) || !error.count)
+		return false;
+	say("%s", error.text);
+	return true;
 }
 
 static void exit_failure(struct vcpu *vcpu)
@@ -126,7 +128,8 @@ static void handle_exit(struct vcpu *vcpu)
 		machine_stop(vcpu->m, STATUS_OFF);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		say("triple fault: neither an exception nor the double fault could be delivered");
+		if (!say_error(vcpu->fd))
+			say("triple fault: neither an exception nor the double fault could be delivered");
 		say("look at the guest's IDT, stack and page tables");
 		dump_registers(vcpu);
 		machine_stop(vcpu->m, STATUS_TRIPLE);

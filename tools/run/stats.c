@@ -101,7 +101,7 @@ static void print_hists(void)
 	if (!nr_hists)
 		return;
 	fprintf(stderr, "%-32s %12s  %s\n", "cycles of exits", "count",
-		"half, 99 % and all within 2^");
+		"half, 99 %, all take less than 2 to the power of");
 	for (unsigned int i = 0; i < nr_hists; i++) {
 		const struct hist *hist = &hists[i];
 		uint64_t sum = 0;
@@ -129,42 +129,65 @@ static void add_counter(const char *name, uint64_t value)
 	counters[i].value += value;
 }
 
+/* The whole file, of @size bytes. The kernel makes the file anew for each read. */
+static char *read_all(int fd, size_t *size)
+{
+	size_t room = 1 << 16;
+	char *image = NULL;
+	ssize_t got;
+
+	do {
+		char *more = realloc(image, room *= 2);
+
+		if (!more)
+			break;
+		image = more;
+		got = pread(fd, image, room, 0);
+		if (got >= 0 && (size_t)got < room) {
+			*size = got;
+			return image;
+		}
+	} while (got > 0);
+	free(image);
+	return NULL;
+}
+
+static void add_statistic(const struct kvm_stats_desc *desc, const uint64_t *value)
+{
+	uint32_t type = desc->flags & KVM_STATS_TYPE_MASK;
+
+	if (type == KVM_STATS_TYPE_LOG_HIST && desc->size <= MAX_BUCKETS)
+		add_hist(desc->name, value, desc->size);
+	else if (type == KVM_STATS_TYPE_CUMULATIVE && desc->size == 1)
+		add_counter(desc->name, *value);
+}
+
 /* The layout is that of "KVM_GET_STATS_FD": header, descriptors with names, values. */
 static void read_counters(int vcpu_fd)
 {
+	const struct kvm_stats_header *head;
 	int fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
-	struct kvm_stats_header head;
-	struct kvm_stats_desc *desc;
-	uint64_t value;
+	size_t size = 0, step;
+	char *image;
 
 	if (fd < 0)
 		return;
-	if (pread(fd, &head, sizeof(head), 0) != sizeof(head) || head.name_size > 256)
-		goto out;
-	desc = calloc(1, sizeof(*desc) + head.name_size + 1);
-	for (uint32_t i = 0; desc && i < head.num_desc; i++) {
-		size_t size = sizeof(*desc) + head.name_size;
-		uint32_t type;
-
-		if (pread(fd, desc, size, head.desc_offset + i * size) != (ssize_t)size)
-			break;
-		type = desc->flags & KVM_STATS_TYPE_MASK;
-		if (type == KVM_STATS_TYPE_LOG_HIST && desc->size <= MAX_BUCKETS) {
-			uint64_t bucket[MAX_BUCKETS];
-			ssize_t bytes = desc->size * sizeof(uint64_t);
-
-			if (pread(fd, bucket, bytes, head.data_offset + desc->offset) == bytes)
-				add_hist(desc->name, bucket, desc->size);
-			continue;
-		}
-		if (type != KVM_STATS_TYPE_CUMULATIVE || desc->size != 1)
-			continue;
-		if (pread(fd, &value, 8, head.data_offset + desc->offset) == 8)
-			add_counter(desc->name, value);
-	}
-	free(desc);
-out:
+	image = read_all(fd, &size);
 	close(fd);
+	head = (const void *)image;
+	step = size < sizeof(*head) ? 0 : sizeof(struct kvm_stats_desc) + head->name_size;
+	for (uint32_t i = 0; step && i < head->num_desc; i++) {
+		const struct kvm_stats_desc *desc;
+		uint64_t from = head->desc_offset + i * step;
+
+		if (from + step > size)
+			break;
+		desc = (const void *)(image + from);
+		from = head->data_offset + desc->offset;
+		if (from + desc->size * sizeof(uint64_t) <= size)
+			add_statistic(desc, (const void *)(image + from));
+	}
+	free(image);
 }
 
 void stats_print(struct machine *m)

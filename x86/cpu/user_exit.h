@@ -30,8 +30,21 @@ static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
 	       !okvm_is_linear_rip(vcpu, vcpu->arch->io_linear_rip);
 }
 
-/** okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR. Return: OKVM_USER */
+/**
+ * okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR, and store what happened
+ * @ndata: number of words of @data, at most 13
+ *
+ * The caller has stored the failure if @suberror is KVM_INTERNAL_ERROR_EMULATION.
+ * Return: OKVM_USER
+ */
 int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data);
+/**
+ * okvm_shutdown_exit() - Fill kvm_run for KVM_EXIT_SHUTDOWN, and store where the guest was
+ *
+ * Called before the vCPU is reset, if it is.
+ * Return: OKVM_USER
+ */
+int okvm_shutdown_exit(struct okvm_vcpu *vcpu);
 /** okvm_debug_exit() - Fill kvm_run for KVM_EXIT_DEBUG. Return: OKVM_USER */
 int okvm_debug_exit(struct okvm_vcpu *vcpu, u8 vector, unsigned long dr6);
 

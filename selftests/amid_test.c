@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM_RUN in the middle of an instruction that has read a device and waits for a page: a signal
- * does not end it, and OKVM_RUN_AMID says what a kick has left.
+ * does not end it, and OKVM_RUN_AMID says what a kick has left. Also what a kick does to the wait
+ * of an instruction with the forced-emulation prefix.
  */
 #define _GNU_SOURCE
 #include <linux/userfaultfd.h>
@@ -43,6 +44,15 @@ GUEST(copy_by_table, 64)
 	"	outb %al, $0x80\n"
 	"1:	jmp 1b\n"
 GUEST_END(copy_by_table);
+
+/* Reads a byte by the emulator, from what ES reaches. */
+GUEST(read_forced, 16)
+	FORCED
+	"	movb %es:(%di), %al\n"
+	"	outb %al, $0x80\n"
+	"	outb %al, $0x80\n"
+	"1:	jmp 1b\n"
+GUEST_END(read_forced);
 
 #define PAGE_TABLE(vm)	((uint64_t *)((vm)->mem + VM_TABLES))[1024 + 511]
 
@@ -251,6 +261,46 @@ TEST(a_signal_waits_for_a_page_table)
 	EXPECT_EQ(signals, 1);
 	EXPECT_EQ(vm.run->flags, 0);
 	EXPECT_EQ(vm.mem[0xa000], 0x77);
+	done();
+}
+
+/* Kick a thread that waits in KVM_RUN: it comes back although the page does not. */
+static void kick_run(void)
+{
+	uint64_t limit = now_ns() + 4000000000ull;
+	pthread_t thread;
+
+	ends = 0;
+	REQUIRE(pthread_create(&thread, NULL, run_once, NULL) == 0);
+	usleep(100000);
+	EXPECT_EQ(ends, 0);
+	kick();
+	while (!ends && now_ns() < limit)
+		usleep(1000);
+	EXPECT_EQ(ends, 1);
+	if (!ends)
+		give(0, FAR_SIZE);
+	pthread_join(thread, NULL);
+}
+
+/* It has had no effect, so the next KVM_RUN begins with the prefix again. */
+TEST(a_kick_ends_the_wait_of_a_forced_instruction)
+{
+	struct kvm_regs regs;
+
+	if (no_unrestricted_guest())
+		test_skip("this guest is emulated from the start, without a prefix");
+	force_emulation("1");
+	BEGIN(read_forced);
+	kick_run();
+	EXPECT_EQ(vm.run->flags, 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, VM_CODE);
+	kick_run();
+	give(0, FAR_SIZE);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(*((uint8_t *)vm.run + vm.run->io.data_offset), 0x5a);
+	force_emulation("0");
 	done();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS.
+ * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS. Also what a
+ * kick does to the waits for a TSS and for the PDPTEs of PAE paging.
  *
  * The GDT has a flat code and data segment, and TSSs A (current at the start), B and D of 32 and
  * C and E of 16 bits.
@@ -8,6 +9,11 @@
  * Upstream's KVM differs in four tests: it loses an exception of the new task, writes the old TSS
  * in the format of the new one, and does not look at a TSS's T bit.
  */
+#define _GNU_SOURCE
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
 #include "selftests/lib/okvm_test.h"
 
 #define GDT	0x2000u
@@ -26,6 +32,7 @@ GUEST(task, 32)
 	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
 	".global guest_e_jmp, guest_e_call, guest_e_gate, guest_e_int, guest_e_iret\n"
 	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back, guest_a_vm86\n"
+	".global guest_a_paging\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
 	"guest_a_after:\n"
@@ -79,6 +86,14 @@ GUEST(task, 32)
 	"	out %al, $0x12\n"
 	FORCED
 	"	iret\n"
+	"guest_a_paging:\n"
+	"	mov %cr0, %eax\n"
+	"	or $0x80000000, %eax\n"
+	"	mov %eax, %cr0\n"
+	"	out %al, $0x12\n"
+	"	mov %cr3, %eax\n"
+	"	mov %eax, %cr3\n"
+	"	out %al, $0x13\n"
 	"guest_a_irq:\n"
 	"	sti\n"
 	"	nop\n"
@@ -129,7 +144,7 @@ extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[
 	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
 	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
 	guest_back[], guest_a_vm86[], guest_e_jmp[], guest_e_call[], guest_e_gate[], guest_e_int[],
-	guest_e_iret[];
+	guest_e_iret[], guest_a_paging[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -683,4 +698,168 @@ TEST(a_task_in_virtual_8086_mode)
 	EXPECT_EQ(d->sreg[0], 0x2345);
 	EXPECT_EQ(d->eflags & ~0x10000, 0x20002);
 	vm_destroy(&vm);
+}
+
+/* ---- task states that the host has to wait for ---- */
+
+#define FAR		0x600000u
+#define FAR_SIZE	0x1000u
+
+static struct vm far_vm;
+static uint8_t *far;
+static int uffd;
+static volatile unsigned int ends;
+
+/* The TSS of @sel is in a page that comes with far_give(). */
+static void far_begin(const uint8_t *entry, unsigned int sel)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct kvm_sregs sregs;
+
+	if (!(ioctl(open_device(), KVM_CHECK_EXTENSION, OKVM_CAP_CONTROL) & OKVM_CONTROL_KICK))
+		test_skip("the device has no OKVM_CAP_CONTROL");
+	far = mmap(NULL, FAR_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(far != MAP_FAILED);
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0)
+		test_skip("no userfaultfd");
+	reg.range.start = (uintptr_t)far;
+	reg.range.len = FAR_SIZE;
+	REQUIRE(ioctl(uffd, UFFDIO_API, &api) == 0);
+	REQUIRE(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);
+	task_vm(&far_vm, entry);
+	vm_slot(&far_vm, 9, FAR, FAR_SIZE, far, 0);
+	*descriptor(&far_vm, sel) = (uint64_t)(sel == A ? 0x8b : 0x89) << 40 | (uint64_t)FAR << 16 |
+				    0x67;
+	sregs = get_sregs(&far_vm);
+	if (sel == A)
+		sregs.tr.base = FAR;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+static void far_give(const void *from, size_t len)
+{
+	static uint8_t page[FAR_SIZE];
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)far, .src = (uintptr_t)page, .len = FAR_SIZE,
+	};
+
+	memset(page, 0, sizeof(page));
+	memcpy(page, from, len);
+	EXPECT_EQ(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+}
+
+static void *far_run(void *arg)
+{
+	(void)arg;
+	EXPECT_ERR(ioctl(far_vm.vcpu, KVM_RUN, 0), EINTR);
+	ends++;
+	return NULL;
+}
+
+/* A kick ends the KVM_RUN that waits, and task A is as it was. */
+static void far_kick(const void *from, size_t len)
+{
+	uint64_t limit = now_ns() + 4000000000ull;
+	pthread_t thread;
+
+	ends = 0;
+	REQUIRE(pthread_create(&thread, NULL, far_run, NULL) == 0);
+	usleep(100000);
+	EXPECT_EQ(ends, 0);
+	EXPECT_EQ(ioctl(far_vm.vcpu, OKVM_VCPU_KICK, 0), 0);
+	while (!ends && now_ns() < limit)
+		usleep(1000);
+	EXPECT_EQ(ends, 1);
+	if (!ends)
+		far_give(from, len);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(far_vm.run->flags, 0);
+	EXPECT_EQ(get_sregs(&far_vm).tr.selector, A);
+	EXPECT_EQ(type(&far_vm, B), 0x89);
+}
+
+static void far_end(void)
+{
+	close(uffd);
+	vm_destroy(&far_vm);
+	munmap(far, FAR_SIZE);
+}
+
+/* The state of the new task is read, and that of the old one is written. */
+TEST(a_kick_ends_the_wait_of_a_task_switch)
+{
+	static const unsigned int sels[] = { B, A };
+	const struct tss32 *t;
+	struct kvm_regs regs;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		far_begin(guest_a_jmp, sels[i]);
+		t = tss(&far_vm, sels[i]);
+		far_kick(t, sizeof(*t));
+		far_kick(t, sizeof(*t));
+		REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
+		EXPECT_EQ(regs.rip, at(guest_a_jmp));
+		far_give(t, sizeof(*t));
+		run_out(&far_vm, 0x12);
+		EXPECT_EQ(get_sregs(&far_vm).tr.selector, B);
+		EXPECT_EQ(type(&far_vm, A), 0x89);
+		EXPECT_EQ(type(&far_vm, B), 0x8b);
+		EXPECT_EQ(sels[i] == A ? ((struct tss32 *)far)->eip : tss(&far_vm, A)->eip,
+			  at(guest_a_after));
+		far_end();
+	}
+}
+
+/* The event is neither lost nor delivered twice. */
+TEST(a_kick_keeps_the_event_that_switches_tasks)
+{
+	struct kvm_vcpu_events events;
+	const struct tss32 *t;
+
+	far_begin(guest_a_irq, B);
+	t = tss(&far_vm, B);
+	EXPECT_EQ(ioctl(far_vm.vcpu, KVM_NMI, 0), 0);
+	far_kick(t, sizeof(*t));
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.injected + events.nmi.pending, 1);
+	far_kick(t, sizeof(*t));
+	far_give(t, sizeof(*t));
+	run_out(&far_vm, 0x12);
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(events.nmi.injected + events.nmi.pending, 0);
+	EXPECT_EQ(events.nmi.masked, 1);
+	EXPECT_EQ(((struct tss32 *)far)->link, A);
+	run_out(&far_vm, 0x10);
+	far_end();
+}
+
+/* The four entries are read when paging is switched on, on shadow page tables also with CR3. */
+TEST(a_kick_ends_the_wait_for_pdptes)
+{
+	const uint64_t pdpt[4] = { PD_A | 1 };
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	far_begin(guest_a_paging, B);
+	*(uint64_t *)(far_vm.mem + PD_A) = 0x83;
+	sregs = get_sregs(&far_vm);
+	sregs.cr4 |= 1 << 5;
+	sregs.cr3 = FAR;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	far_kick(pdpt, sizeof(pdpt));
+	far_kick(pdpt, sizeof(pdpt));
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, at(guest_a_paging) + 8);
+	EXPECT_EQ(get_sregs(&far_vm).cr0 >> 31, 0);
+	far_give(pdpt, sizeof(pdpt));
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(get_sregs(&far_vm).cr0 >> 31, 1);
+	REQUIRE(madvise(far, FAR_SIZE, MADV_DONTNEED) == 0);
+	far_kick(pdpt, sizeof(pdpt));
+	far_give(pdpt, sizeof(pdpt));
+	run_out(&far_vm, 0x13);
+	far_end();
 }

@@ -13,6 +13,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/trapnr.h>
 
+#include "core/hardware.h"
 #include "svm/svm.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/user_exit.h"
@@ -385,6 +386,8 @@ static const struct okvm_stay_ops svm_stay_ops = {
 	.loads_dr6 = true,
 	.isa = TRACE_ISA_SVM,
 };
+
+OKVM_EXPORT_FOR_KUNIT(svm_enter);
 
 int svm_run(struct okvm_vcpu *vcpu)
 {

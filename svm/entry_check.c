@@ -98,19 +98,26 @@ static bool vmrun_not_intercepted(const struct svm_entry *e)
 
 static bool nmi_not_intercepted(const struct svm_entry *e)
 {
-	return e->f[SVM_F_INT_CTL] & V_NMI_ENABLE_BIT &&
+	return e->vnmi && e->f[SVM_F_INT_CTL] & V_NMI_ENABLE_BIT &&
 	       !(e->f[SVM_F_INTERCEPTS] & INTERCEPT_NMI_BIT);
 }
 
 /* The CPU ignores the low 12 bits of both maps' addresses. */
+static bool map_beyond(const struct svm_entry *e, u64 base, u64 bytes)
+{
+	base &= ~0xfffull;
+	/* A map at the end of 64 bits would wrap around. */
+	return too_wide(e, base) || too_wide(e, base + bytes - 1);
+}
+
 static bool iopm_beyond(const struct svm_entry *e)
 {
-	return too_wide(e, (e->f[SVM_F_IOPM_BASE_PA] & ~0xfffull) + IOPM_BYTES - 1);
+	return map_beyond(e, e->f[SVM_F_IOPM_BASE_PA], IOPM_BYTES);
 }
 
 static bool msrpm_beyond(const struct svm_entry *e)
 {
-	return too_wide(e, (e->f[SVM_F_MSRPM_BASE_PA] & ~0xfffull) + MSRPM_BYTES - 1);
+	return map_beyond(e, e->f[SVM_F_MSRPM_BASE_PA], MSRPM_BYTES);
 }
 
 static bool asid_zero(const struct svm_entry *e)

@@ -58,6 +58,7 @@ extern const struct svm_entry_field_info svm_entry_fields[SVM_NR_F];
  * @f: values of the fields by enum svm_entry_field
  * @cr4_reserved, @efer_reserved: bits that must be 0 on this CPU
  * @exceptions: vectors of exceptions that this CPU has, and other CPUs with SVM do not have
+ * @vnmi: this CPU has virtual NMIs; others ignore the bit that enables them
  * @phys_bits: width of physical addresses
  */
 struct svm_entry {
@@ -65,6 +66,7 @@ struct svm_entry {
 	u64 cr4_reserved;
 	u64 efer_reserved;
 	u32 exceptions;
+	bool vnmi;
 	u8 phys_bits;
 };
 

@@ -6,13 +6,12 @@
 #include <linux/kvm.h>
 #include <linux/moduleparam.h>
 
-#include <asm/cpufeature.h>
 #include <asm/processor.h>
 #include <asm/trapnr.h>
 
 #include "core/guestmem.h"
 #include "core/trace_kvm.h"
-#include "svm/entry_check.h"
+#include "svm/entry_read.h"
 #include "svm/svm.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/user_exit.h"
@@ -387,55 +386,6 @@ VMCB_OFFSET(save.dr7, 0x560);
 VMCB_OFFSET(save.dr6, 0x568);
 VMCB_OFFSET(save.g_pat, 0x668);
 
-static u64 cr4_reserved_bits(void)
-{
-	/* Reserved are Intel's VMXE and SMXE, and the bits that the APM reserves. */
-	u64 reserved = ~(GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(23, 20));
-
-	if (!boot_cpu_has(X86_FEATURE_UMIP))
-		reserved |= X86_CR4_UMIP;
-	if (!(boot_cpu_data.cpuid_level >= 7 && cpuid_ecx(7) & BIT(16)))
-		reserved |= X86_CR4_LA57;
-	if (!boot_cpu_has(X86_FEATURE_FSGSBASE))
-		reserved |= X86_CR4_FSGSBASE;
-	if (!boot_cpu_has(X86_FEATURE_PCID))
-		reserved |= X86_CR4_PCIDE;
-	if (!boot_cpu_has(X86_FEATURE_XSAVE))
-		reserved |= X86_CR4_OSXSAVE;
-	if (!boot_cpu_has(X86_FEATURE_SMEP))
-		reserved |= X86_CR4_SMEP;
-	if (!boot_cpu_has(X86_FEATURE_SMAP))
-		reserved |= X86_CR4_SMAP;
-	if (!boot_cpu_has(X86_FEATURE_PKU))
-		reserved |= X86_CR4_PKE;
-	return reserved;
-}
-
-/* #CP comes with CET (CPUID leaf 7, ECX bit 7), #VC with SEV-ES (leaf 0x8000001f, EAX bit 3). */
-static u32 more_exceptions(void)
-{
-	return (cpuid_ecx(7) & BIT(7) ? BIT(21) : 0) |
-	       (cpuid_eax(0x8000001f) & BIT(3) ? BIT(29) : 0);
-}
-
-static void entry_read(const struct vmcb *vmcb, struct svm_entry *e)
-{
-	unsigned int i;
-
-	for (i = 0; i < SVM_NR_F; i++) {
-		const struct svm_entry_field_info *info = &svm_entry_fields[i];
-
-		e->f[i] = 0;
-		memcpy(&e->f[i], (const u8 *)vmcb + info->offset, info->size);
-	}
-	e->cr4_reserved = cr4_reserved_bits();
-	/* APM "Extended Feature Enable Register (EFER)" */
-	e->efer_reserved = ~(BIT_ULL(0) | BIT_ULL(8) | GENMASK_ULL(15, 10) | GENMASK_ULL(18, 17) |
-			     GENMASK_ULL(21, 20));
-	e->exceptions = more_exceptions();
-	e->phys_bits = cpuid_eax(0x80000008) & 0xff;
-}
-
 /* Return: 1 if the text has no room for the rule; otherwise 0 */
 static int note_rule(struct okvm_error *error, const struct svm_entry *e,
 		     const struct svm_entry_rule *rule)
@@ -482,7 +432,7 @@ static void explain_refusal(struct okvm_vcpu *vcpu)
 	struct svm_entry e;
 	unsigned int i, hidden = 0;
 
-	entry_read(vmcb, &e);
+	svm_entry_read(vmcb, &e);
 	for (i = 0; i < SVM_NR_RULES; i++)
 		if (svm_entry_rules[i].broken(&e))
 			hidden += note_rule(&error, &e, &svm_entry_rules[i]);

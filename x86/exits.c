@@ -107,6 +107,8 @@ static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int l
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len)
 {
 	val = okvm_cut_to_mode(vcpu, val);
+	if (!okvm_cr_pages_come(vcpu, cr, val))
+		return OKVM_RESUME;
 	trace_kvm_cr(true, cr, val);
 	switch (cr) {
 	case 0:

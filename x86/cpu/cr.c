@@ -13,6 +13,7 @@
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 
+#include "core/guestmem.h"
 #include "mmu/needs.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpu/fpu.h"
@@ -23,6 +24,7 @@
 			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 			 X86_CR0_PG)
 #define CR0_PDPTR	(X86_CR0_CD | X86_CR0_NW | X86_CR0_PG)
+#define CR3_PDPT	0xffffffe0ul	/* PAE: the address of the four PDPTEs */
 #define CR4_PDPTR	(X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP)
 #define CR0_WALK	(X86_CR0_PG | X86_CR0_WP)
 #define CR4_WALK	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_LA57 | X86_CR4_SMEP | \
@@ -96,6 +98,33 @@ bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4)
 	return !(cr4 & (vcpu->vm->host->cr4_reserved | vcpu->arch->feat.cr4_reserved));
 }
 
+/* Does a load of this legal @cr0 load the PDPTEs as well? */
+static bool cr0_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr0)
+{
+	return cr0 & X86_CR0_PG && !(vcpu->arch->efer & EFER_LME) &&
+	       okvm_cr4(vcpu) & X86_CR4_PAE && (cr0 ^ old) & CR0_PDPTR;
+}
+
+static bool cr4_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr4)
+{
+	return !okvm_long_mode(vcpu) && okvm_paging(vcpu) && cr4 & X86_CR4_PAE &&
+	       (cr4 ^ old) & CR4_PDPTR;
+}
+
+bool okvm_cr_pages_come(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val)
+{
+	unsigned long cr3 = cr == 3 ? val : okvm_cr3(vcpu);
+	bool loads;
+
+	if (cr == 0)
+		loads = cr0_loads_pdptrs(vcpu, okvm_cr0(vcpu), val);
+	else if (cr == 4)
+		loads = cr4_loads_pdptrs(vcpu, okvm_cr4(vcpu), val);
+	else
+		loads = cr == 3 && okvm_pae_paging(vcpu);
+	return !loads || okvm_guest_wait(vcpu, cr3 & CR3_PDPT, false, 0) != -EINTR;
+}
+
 /* Is @cr0 legal with the current EFER.LME, CR4 and CS? Loads the PDPTEs if necessary. */
 static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr0)
 {
@@ -110,9 +139,7 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 		vcpu->arch->reg_ops->get_segment(vcpu, &cs, OKVM_SEG_CS);
 		return pae && !cs.l;
 	}
-	if (lme || !pae || !((cr0 ^ old) & CR0_PDPTR))
-		return true;
-	return load_pdptrs(vcpu, okvm_cr3(vcpu));
+	return !cr0_loads_pdptrs(vcpu, old, cr0) || load_pdptrs(vcpu, okvm_cr3(vcpu));
 }
 
 /* SDM "Initializing IA-32e Mode": make TR's type a busy 64-bit TSS. */
@@ -208,8 +235,7 @@ static bool cr4_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 	if (okvm_long_mode(vcpu)) {
 		if (!(cr4 & X86_CR4_PAE) || (cr4 ^ old) & X86_CR4_LA57)
 			return false;
-	} else if (okvm_paging(vcpu) && cr4 & X86_CR4_PAE && (cr4 ^ old) & CR4_PDPTR &&
-		   !load_pdptrs(vcpu, okvm_cr3(vcpu))) {
+	} else if (cr4_loads_pdptrs(vcpu, old, cr4) && !load_pdptrs(vcpu, okvm_cr3(vcpu))) {
 		return false;
 	}
 	if (cr4 & ~old & X86_CR4_PCIDE)

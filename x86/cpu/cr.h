@@ -11,6 +11,14 @@
 int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
+/**
+ * okvm_cr_pages_come() - wait for the page of the PDPTEs that a load of CR0, CR3 or CR4 will read
+ *
+ * The load itself would wait for the page as well, but no kick or signal could end that wait.
+ *
+ * Return: false if KVM_RUN has to end first. May sleep. The caller holds vm->srcu.
+ */
+bool okvm_cr_pages_come(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
 unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);
 int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);

@@ -48,13 +48,14 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);
 	}
+	/* The task switch ends the delivery, unless it is given up. */
+	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
+		return okvm_emul_switch_task(e, len);
 	if (ev->nmi_injected)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
-		return okvm_emul_switch_task(e, len);
 	/* After a fault keep exc.injected: the fault may merge with that exception into #DF. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;

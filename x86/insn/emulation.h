@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 #include "mmu/mmu.h"
+#include "x86/cpu/regs.h"
 #include "x86/emul/emul.h"
 #include "x86/insn/insn.h"
 
@@ -139,6 +140,8 @@ struct emul_cached_mov {
  * @retry_exits: number of the vCPU's VM exits when emul_retry() did so
  * @retries: how many times in a row emul_retry() did so at @retry_rip
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
+ * @once: KVM_RUN cannot continue this emulation after its first effect, so it is not given up then
+ * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
  * @raced: the emulation was given up, because the guest's page tables kept changing, or because the
  *	host must wait for a page although KVM_RUN has to end; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
@@ -170,10 +173,13 @@ struct okvm_emulation {
 	bool asked_msr;
 	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
+	unsigned long forced_rip;
 	unsigned long retry_rip;
 	u64 retry_exits;
 	u8 retries;
 	bool repeatable;
+	bool once;
+	bool forced;
 	bool raced;
 	bool altered;
 	bool holds_signals;
@@ -238,6 +244,14 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 
 	e->raced = false;
 	return raced;
+}
+
+/** okvm_emul_anew() - Begin an emulation again that was given up without effect. Return: outcome */
+static inline int okvm_emul_anew(const struct okvm_emulation *e)
+{
+	if (unlikely(e->forced))
+		okvm_rip_set(e->vcpu, e->forced_rip);
+	return OKVM_RESUME;
 }
 
 /** okvm_emul_steps() - Does a debugger single-step instructions (and REP's iterations)? */

@@ -108,6 +108,11 @@ static bool must_go_on(struct okvm_emulation *e)
 	return true;
 }
 
+static bool can_give_up(const struct okvm_emulation *e)
+{
+	return e->repeatable && !(e->once && okvm_emul_has_effects(e));
+}
+
 /*
  * A page walk was given up, because other vCPUs changed a page-table entry during each try, or
  * because of a signal. Must it be begun again? If KVM_RUN cannot repeat this emulation: yes, unless
@@ -116,12 +121,12 @@ static bool must_go_on(struct okvm_emulation *e)
  */
 static bool must_retry_walk(struct okvm_emulation *e)
 {
-	return e->repeatable ? must_go_on(e) : !fatal_signal_pending(current);
+	return can_give_up(e) ? must_go_on(e) : !fatal_signal_pending(current);
 }
 
 static u32 walk_access(const struct okvm_emulation *e, u32 acc)
 {
-	return e->repeatable ? acc : acc | OKVM_ACC_PATIENT;
+	return can_give_up(e) ? acc : acc | OKVM_ACC_PATIENT;
 }
 
 static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
@@ -232,7 +237,8 @@ static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {
 	int ret;
 
-	if (!e->repeatable)
+	/* A write that is given up may have written some bytes. */
+	if (!can_give_up(e) || (e->once && m->op != MEM_READ))
 		return mem_once(e->vcpu->vm, m);
 	ret = mem_present(e->vcpu->vm, m);
 	return unlikely(ret == -EFAULT) ? mem_absent(e, m) : ret;
@@ -423,6 +429,20 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 	return rc ?: access_bytes(ctx, entry, (void *)buf, true);
 }
 
+/*
+ * Wait for the pages of writes before the first of them, because a kick or a signal does not end
+ * the wait of the write itself.
+ */
+static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
+{
+	if (okvm_guest_wait(e->vcpu, entry->gpa[0], true, 0) != -EINTR &&
+	    (access_first(entry) == entry->len ||
+	     okvm_guest_wait(e->vcpu, entry->gpa[1], true, 0) != -EINTR))
+		return true;
+	e->raced = true;
+	return false;
+}
+
 static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int len,
 				   enum emul_access acc, u8 cpl)
 {
@@ -435,6 +455,8 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 	rc = access_translate(ctx, entry, access_of(acc, true, cpl));
 	if (rc == EMUL_OK && batch_refused(ctx, entry, acc, true))
 		return EMUL_RETRY;
+	if (rc == EMUL_OK && emul_of(ctx)->once && !probed_pages_come(emul_of(ctx), entry))
+		return EMUL_UNHANDLEABLE;
 	return rc;
 }
 
@@ -621,6 +643,11 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
+	if (can_give_up(emul_of(ctx)) && !okvm_emul_has_effects(emul_of(ctx)) &&
+	    !okvm_cr_pages_come(vcpu_of(ctx), nr, val)) {
+		emul_of(ctx)->raced = true;
+		return EMUL_UNHANDLEABLE;
+	}
 	/* Drop translations by the old CR3: a task switch loads CR3 and then accesses memory. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;

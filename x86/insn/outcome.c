@@ -180,7 +180,7 @@ static int emul_given_up(struct okvm_emulation *e)
 	 */
 	emul_store_regs(e);
 	if (!okvm_emul_has_effects(e) || !okvm_emul_ends_run(e))
-		return OKVM_RESUME;
+		return okvm_emul_anew(e);
 	okvm_io_begin(e->vcpu, okvm_emul_complete);
 	e->vcpu->run->flags |= OKVM_RUN_AMID;
 	return okvm_run_interrupted(e->vcpu);

@@ -51,6 +51,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	e->asked_msr = false;
 	e->unknown = false;
 	e->repeatable = true;
+	e->once = false;
+	e->forced = false;
 	e->raced = false;
 	e->altered = false;
 	emul_init(&e->ctx, &okvm_emul_ops, EMUL_REAL, 0);

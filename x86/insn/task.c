@@ -21,17 +21,24 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 
 /*
  * Switch to @task. @return_rip: RIP at which the old task will continue. A fault belongs to the new
- * task if task->switched is true, otherwise to the old task.
+ * task if task->switched is true, otherwise to the old task. Set *@gave_up if a wait for a page was
+ * given up before the switch: then the instruction or the delivery has to begin again.
  */
-static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip)
+static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip,
+			bool *gave_up)
 {
 	struct okvm_emulation *e = vcpu->arch->emul;
 	enum emul_rc rc;
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
-	e->repeatable = false;
+	e->once = true;
 	e->ctx.rip = return_rip;
 	rc = emul_task_switch(&e->ctx, task);
+	*gave_up = okvm_emul_raced(e) && !okvm_emul_has_effects(e);
+	if (*gave_up) {
+		okvm_request(OKVM_REQ_EVENT, vcpu);
+		return OKVM_RESUME;
+	}
 	/* If an exception caused the switch, it has been delivered, even if the new task faults. */
 	if (task->switched)
 		vcpu->arch->ev.exc.injected = false;
@@ -51,12 +58,13 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 		.sel = selector, .source = source, .external = !insn_len,
 		.has_error = error, .error = error ? *error : 0,
 	};
+	bool gave_up;
 	int outcome;
 
 	static_assert(EMUL_TASK_CALL == 0 && EMUL_TASK_IRET == 1 && EMUL_TASK_JMP == 2 &&
 		      EMUL_TASK_GATE == 3);
-	outcome = task_emulate(vcpu, &task, okvm_rip(vcpu) + insn_len);
-	if (source == EMUL_TASK_GATE)
+	outcome = task_emulate(vcpu, &task, okvm_rip(vcpu) + insn_len, &gave_up);
+	if (source == EMUL_TASK_GATE && !gave_up)
 		task_end_delivery(vcpu);
 	if (!task.switched)
 		return outcome;

@@ -48,30 +48,26 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 				 sizeof(vcpu->arch->ops->hypercall), EMUL_DATA, e->ctx.cpl);
 	/* The CPU executes the instruction again, whether or not its first bytes are patched. */
 	if (okvm_emul_raced(e))
-		return OKVM_RESUME;
+		return okvm_emul_anew(e);
 	if (rc != EMUL_OK)
 		return okvm_emul_outcome(e, rc);
 	e->ctx.out = EMUL_OUT_AGAIN;
 	return okvm_emul_finish(e);
 }
 
-/* Is the forced-emulation prefix at RIP? */
-static bool emul_is_forced(struct okvm_vcpu *vcpu, unsigned int force)
+/*
+ * Is the forced-emulation prefix at RIP? If not, okvm_emul_raced() tells whether the bytes could
+ * not be read yet.
+ */
+static bool emul_is_forced(struct okvm_emulation *e)
 {
-	unsigned long la = okvm_linear_rip(vcpu);
-	struct walk_fault fault;
+	unsigned long la = okvm_linear_rip(e->vcpu);
 	unsigned int i;
-	gpa_t gpa;
 	u8 byte;
 
-	if (!(force & FORCE_PREFIX))
-		return false;
+	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
 	for (i = 0; i < sizeof(emul_prefix); i++) {
-		gpa = okvm_mmu_gva_to_gpa(vcpu, la + i,
-					  OKVM_ACC_PATIENT |
-					  (vcpu->arch->reg_ops->get_cpl(vcpu) == 3 ?
-					   OKVM_ACC_USER : 0), &fault);
-		if (gpa == OKVM_INVALID_GPA || okvm_read_guest(vcpu->vm, gpa, &byte, 1) ||
+		if (okvm_emul_ops.fetch(&e->ctx, la + i, &byte, 1, e->ctx.cpl) != EMUL_OK ||
 		    byte != emul_prefix[i])
 			return false;
 	}
@@ -115,8 +111,8 @@ bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 	return hit;
 }
 
-/* Emulate the instruction after the forced-emulation prefix, at RIP. */
-static int emul_forced(struct okvm_emulation *e)
+/* Emulate the instruction after the forced-emulation prefix, at RIP; the prefix is at @prefix. */
+static int emul_forced(struct okvm_emulation *e, unsigned long prefix)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
 	int outcome;
@@ -125,9 +121,11 @@ static int emul_forced(struct okvm_emulation *e)
 	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
-	/* RIP is after the prefix, so the emulation cannot begin again from the prefix. */
-	e->repeatable = false;
+	e->forced = true;
+	e->forced_rip = prefix;
 	if (emul_decode(&e->ctx) != EMUL_OK) {
+		if (okvm_emul_raced(e))
+			return okvm_emul_anew(e);
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
@@ -141,14 +139,17 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu)
 {
 	unsigned int force = READ_ONCE(force_emulation_prefix);
 	struct okvm_emulation *e = vcpu->arch->emul;
-	unsigned long rip;
+	unsigned long prefix = okvm_rip(vcpu), rip = prefix + sizeof(emul_prefix);
 
-	if (emul_is_forced(vcpu, force)) {
-		rip = okvm_rip(vcpu) + sizeof(emul_prefix);
-		if (force & FORCE_CLEARS_RF)
-			okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
-		okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
-		return emul_forced(e);
+	if (force & FORCE_PREFIX) {
+		if (emul_is_forced(e)) {
+			if (force & FORCE_CLEARS_RF)
+				okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
+			okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
+			return emul_forced(e, prefix);
+		}
+		if (okvm_emul_raced(e))
+			return OKVM_RESUME;
 	}
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
 	if (emul_decode_call(&e->ctx) == EMUL_OK) {

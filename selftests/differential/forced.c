@@ -30,18 +30,6 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
-/* A handler begins because #UD could not be delivered: the error code has its gate. */
-static bool undefined_not_delivered(moment_t *m)
-{
-	uint16_t code;
-
-	if (!in_handlers(m) || !is_io(m, KVM_EXIT_IO_OUT) || m->exit[2] < VECTOR_TS ||
-	    m->exit[2] > VECTOR_GP)
-		return false;
-	memcpy(&code, m->frame, sizeof(code));
-	return (code & ~1u) == (VECTOR_UD << 3 | 2);
-}
-
 /*
  * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
  * handler's OUT faults in turn the frame that tells is deep in the stack.
@@ -50,13 +38,15 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
 
-	(void)b;
 	(void)before;
-	if (in_handler_of(a, VECTOR_UD) || undefined_not_delivered(a))
+	if (in_handler_of(a, VECTOR_UD) || in_delivery_fault(a, VECTOR_UD))
 		return forced_at(p, a, interrupted(p, a), is_not_emulated);
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
+		return forced(p, a, is_not_emulated);
+	/* A task is the handler. */
+	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
 		return forced(p, a, is_not_emulated);
 	return (a->reason == KVM_EXIT_SHUTDOWN || is_error(a, KVM_INTERNAL_ERROR_EMULATION) ||
 		a->last_vector == VECTOR_UD) &&

@@ -232,6 +232,10 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 	uint64_t at = a->sregs.cs.base + a->regs.rip;
 
 	(void)before;
+	/* Each try of upstream's lets an event come in between. */
+	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && b->reason == KVM_EXIT_MMIO)
+		return loads_table(insn_at(p, b), b) &&
+		       interrupted(p, a) == b->sregs.cs.base + b->regs.rip;
 	if (!loads_table(insn_at(p, a), a))
 		return false;
 	/* The rest may be beyond the segment's end, or no address. */
@@ -243,10 +247,14 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	/* Read-only memory that the instruction does not write makes no exit. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && b->reason != KVM_EXIT_MMIO &&
 	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return !in_handler_of(b, VECTOR_UD);
+	/* A far jump beyond the limit, after its operand has been read. */
+	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
+	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&
+	    interrupted(p, a) == before->sregs.cs.base + before->regs.rip)
 		return !in_handler_of(b, VECTOR_UD);
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
@@ -306,7 +314,7 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		return false;
 	above /= a->exit[1];
 	/* The first of PUSHA's may have its other part, and others before it, in memory. */
-	if (pusha && a->exit[1] > b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
+	if (pusha && a->exit[1] >= b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
 		return above < 8 && a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp;
 	if (a->exit[1] != b->exit[1])
 		return false;
@@ -314,70 +322,7 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
 	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
-}
-
-/* An IRET that switches tasks and faults in the new one; the fault may switch back. */
-static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	if (p->mode >= MODE_COMPAT || !before)
-		return false;
-	/* An IRET of the program itself. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
-	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
-	    insn_from(p, a, a->sregs.cs.base + a->regs.rip - 1).opcode == 0xcf)
-		return true;
-	if (!in_handlers(before))
-		return false;
-	/* From a handler to the task that IRET then leaves. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
-		return b->sregs.cr0 & CR0_TS;
-	if (!(before->regs.rflags & FLAG_NT))
-		return false;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->reason == KVM_EXIT_SHUTDOWN ||
-		       (in_handlers(a) && b->sregs.cr0 & CR0_TS &&
-			b->regs.rsp != before->regs.rsp);
-	return before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b);
-}
-
-/* The vector whose delivery is under way, or was last. */
-static unsigned int delivered(program_t *p, moment_t *a, moment_t *before)
-{
-	return !before && p->events.exception.injected ? p->events.exception.nr : a->last_vector;
-}
-
-/* A gate leads to a task that cannot be entered: upstream goes on as if nothing had been. */
-static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	static const uint8_t faults[] = {
-		VECTOR_DF, VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF
-	};
-	unsigned int i;
-
-	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason) {
-		for (i = 0; i < 0x20; i++)
-			if (gate_is(p, a, i, GATE_TASK))
-				return true;
-		return false;
-	}
-	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
-	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
-	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
-		return false;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return true;
-	for (i = 0; i < sizeof(faults); i++)
-		if (in_handler_of(b, faults[i]))
-			return !in_handler_of(a, faults[i]) || a->sregs.cr2 != b->sregs.cr2;
-	return false;
-}
-
-static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)b;
-	(void)before;
-	return p->mode < MODE_PAGED32 && !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3;
+	       (above == 1 || above == 2 || (pusha && above == 7) || (enter && above < 32));
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -451,7 +396,12 @@ static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_
 	uint64_t from = b->exit[0];
 
 	(void)before;
-	return a->timed_out && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
+	/* A debugger's step ends at each try. */
+	if (!a->timed_out && !(a->reason == KVM_EXIT_DEBUG && a->exit[2] & DR6_BS &&
+			       a->guest_debug & KVM_GUESTDBG_SINGLESTEP &&
+			       a->regs.rip == b->regs.rip))
+		return false;
+	return b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
 	       ((from >= guest_physical(p, a->sregs.gdt.base) &&
 		 from <= guest_physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
 		(from >= guest_physical(p, a->sregs.ldt.base) &&
@@ -470,6 +420,23 @@ static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_
 	(void)before;
 	return is_mmio_write(a) && is_mmio_write(b) && a->exit[1] == 8 && b->exit[1] == 2 &&
 	       insn_before(p, a, stores_selector_wide);
+}
+
+/* SLDT and STR to memory, which are emulated for UMIP. */
+static bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+	unsigned int i;
+
+	(void)before;
+	if (!(p->sregs.cr4 & CR4_UMIP) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		insn = insn_from(p, a, p->code_start + i);
+		if (stores_selector_wide(insn, a) && insn.opcode == 0xf00 && insn.modrm < 0xc0)
+			return true;
+	}
+	return false;
 }
 
 /* Only registers that POPA takes, one by one. */
@@ -520,7 +487,8 @@ static bool emulated_since(program_t *p, moment_t *a)
 	unsigned int i;
 
 	for (i = 1; i <= a->nr; i++) {
-		if (emulated_at(p, a - i))
+		/* A task switch is emulated, too. */
+		if (emulated_at(p, a - i) || a[-(int)i].sregs.tr.base != a[1 - (int)i].sregs.tr.base)
 			return true;
 		if (a[-(int)i].guest_debug != a->guest_debug)
 			return false;
@@ -803,16 +771,6 @@ static bool shadow_of_a_fault(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       a->events.exception.pending && b->events.exception.pending;
 }
 
-/* The GDT is in read-only memory: a task switch changes the busy flag of a TSS there. */
-static bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.gdt.base);
-
-	(void)before;
-	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
-	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
-}
-
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
 static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -822,6 +780,36 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->mp_state.mp_state == b->mp_state.mp_state &&
 	       (b->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+}
+
+/* Two NMIs wait; upstream 6.1 tells that there are some, later kernels how many. */
+static bool second_nmi_is_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->events.nmi.pending == 1 && b->events.nmi.pending == 2;
+}
+
+/* Two events are injected at once, and the CPU does not enter; upstream has tried before. */
+static bool one_event_at_entry(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const struct kvm_vcpu_events *ev = &p->events;
+
+	return !before && a->reason == KVM_EXIT_FAIL_ENTRY && b->reason == a->reason &&
+	       ev->exception.injected + ev->interrupt.injected + ev->nmi.injected > 1 &&
+	       a->events.interrupt.injected + a->events.nmi.injected <
+	       b->events.interrupt.injected + b->events.nmi.injected;
+}
+
+/* Near CALL and PUSH of memory: the stack is in a device, at the operand's place in its page. */
+static bool operand_at_stack(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return is_mmio_write(b) && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
+	       a->exit[0] == b->exit[0] && a->exit[1] == b->exit[1] && insn.opcode == 0xff &&
+	       (insn.reg == 2 || insn.reg == 6) && insn.modrm < 0xc0;
 }
 
 /* ---- the rows ---- */
@@ -902,6 +890,9 @@ static const struct known rows[] = {
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
 	{ "*", task_gate_faults, true,
 	  "upstream drops the fault of a task switch by a gate", "Task Switching" },
+	{ "*", io_map_in_device, true,
+	  "upstream raises #GP where it cannot read the I/O map's address or bits",
+	  "I/O Permission Bit Map" },
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
 	{ "*", software_event_injected, true,
@@ -1061,6 +1052,19 @@ static const struct known rows[] = {
 	{ "*", step_of_fast_wrmsr, true,
 	  "upstream loses the debugger's step over WRMSR that it handles early",
 	  "KVM's API, KVM_SET_GUEST_DEBUG" },
+	{ "events.nmi.pending", second_nmi_is_told, false,
+	  "upstream 6.1 tells of one NMI that waits where there are two, later kernels of both",
+	  "KVM's API, KVM_GET_VCPU_EVENTS; Handling Multiple NMIs" },
+	{ "events.nmi.injected", one_event_at_entry, false,
+	  "upstream forgets the second event when it takes an injection back before the entry",
+	  "VM-Entry Controls for Event Injection" },
+	{ "events.irq.*", one_event_at_entry, false, "likewise, an interrupt",
+	  "VM-Entry Controls for Event Injection" },
+	{ "sregs.irq*", one_event_at_entry, false, "likewise, an interrupt",
+	  "VM-Entry Controls for Event Injection" },
+	{ "*", operand_at_stack, true,
+	  "upstream takes the exit's address for any operand that lies there in its page",
+	  "Exit Qualification; CALL; PUSH" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },
@@ -1075,6 +1079,8 @@ static const struct known rows[] = {
 	  "Self-Modifying Code; REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "exit.1", selector_stored_wide, false,
 	  "upstream stores eight bytes, the instruction always two", "SLDT; STR; MOV" },
+	{ "mem.*", selector_stored_for_umip, true,
+	  "likewise to memory, where upstream emulates for UMIP", "SLDT; STR" },
 	{ "regs.rflags", compare_again, false,
 	  "okvm shows the flags of the last comparison between iterations",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },

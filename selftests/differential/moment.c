@@ -64,6 +64,10 @@ bool stack_leaves_ram(program_t *p, moment_t *m)
 	uint64_t inner = 0;
 
 	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	/* A stack of 16 bits goes on at its segment's other end. */
+	if (!m->sregs.ss.db && !m->sregs.cs.l && (uint16_t)m->regs.rsp < 64 &&
+	    leaves_ram(p, (uint32_t)m->sregs.ss.base + 0x10000 - 64, 64))
+		return true;
 	return leaves_ram(p, inner - 64, 64) ||
 	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
 }
@@ -93,6 +97,18 @@ bool in_handler_of(moment_t *m, unsigned int vector)
 {
 	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
 	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
+}
+
+/* A handler begins because @vector could not be delivered: the error code has its gate. */
+bool in_delivery_fault(moment_t *m, unsigned int vector)
+{
+	uint16_t code;
+
+	if (!in_handlers(m) || !is_io(m, KVM_EXIT_IO_OUT) || m->exit[2] < VECTOR_TS ||
+	    m->exit[2] > VECTOR_GP)
+		return false;
+	memcpy(&code, m->frame, sizeof(code));
+	return (code & ~1u) == (vector << 3 | 2);
 }
 
 bool has_code(unsigned int vector)

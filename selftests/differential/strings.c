@@ -80,15 +80,31 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       a->regs.rip == b->regs.rip;
 }
 
-/* The same, and an event came at once: its frame tells where. */
+/* @m without the frame of an interrupt or NMI whose handler interrupts another one at its begin. */
+static struct moment without_frame(program_t *p, moment_t *m)
+{
+	unsigned int len = frame_width(p, m) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
+	uint64_t from = frame_item(p, m, 0);
+	struct moment x = *m;
+
+	if (!in_handlers(m) || from < AT_HANDLERS || from >= AT_HANDLERS + PAGE ||
+	    from % HANDLER_BYTES || (m->exit[2] != VECTOR_NMI && m->exit[2] < 0x20))
+		return x;
+	memmove(x.frame, x.frame + len, sizeof(x.frame) - len);
+	memset(x.frame + sizeof(x.frame) - len, 0, len);
+	x.exit[2] = from % PAGE / HANDLER_BYTES;
+	return x;
+}
+
+/* The same, and an event came at once: its frame tells where; perhaps below another one's. */
 bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
+	struct moment x = without_frame(p, a), y = without_frame(p, b);
+	uint64_t from = frame_item(p, &x, 0), to = frame_item(p, &y, 0);
 
-	(void)before;
-	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
+	return !(uint16_t)a->regs.rcx && same_but_frame(p, &x, &y, FLAG_RF) && to > from &&
 	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
-					    interrupted(p, a));
+					    interrupted(p, &x));
 }
 
 /* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
@@ -107,7 +123,10 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	     frame_item(p, b, 0) == AT_HANDLERS + VECTOR_DB * HANDLER_BYTES))
 		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
 		       a->reason == KVM_EXIT_MMIO && a->sregs.cs.base + a->regs.rip == at;
-	if (!in_handler_of(b, VECTOR_DB))
+	/* What its delivery raises has the same address. */
+	if (!in_handler_of(b, VECTOR_DB) &&
+	    !(b->debugregs.dr6 & DR6_BS && (in_handler_of(b, VECTOR_DF) ||
+					    in_delivery_fault(b, VECTOR_DB))))
 		return false;
 	at = interrupted(p, b);
 	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))

@@ -48,6 +48,7 @@ bool stack_leaves_ram(program_t *p, moment_t *m);
 bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b);
 bool in_handlers(moment_t *m);
 bool in_handler_of(moment_t *m, unsigned int vector);
+bool in_delivery_fault(moment_t *m, unsigned int vector);
 bool has_code(unsigned int vector);
 bool gate_is(program_t *p, moment_t *m, unsigned int vector, unsigned int type);
 unsigned int frame_width(program_t *p, moment_t *m);
@@ -80,6 +81,13 @@ bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before
 bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* tasks.c */
+bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* forced.c */
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));

@@ -81,12 +81,16 @@ bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at;
+	uint64_t at = interrupted(p, a);
 
 	(void)before;
-	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
+	if (!in_handler_of(a, VECTOR_DB))
 		return false;
-	at = interrupted(p, a);
+	/* The same with what is emulated for UMIP. */
+	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
+		return !(in_handler_of(b, VECTOR_DB) && interrupted(p, b) == at);
+	if (b->reason != KVM_EXIT_IO)
+		return false;
 	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
 	       a->debugregs.dr6 & BREAKPOINTS;
 }

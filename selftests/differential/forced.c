@@ -200,6 +200,20 @@ bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       forced_at(p, a, interrupted(p, a), reads_and_writes);
 }
 
+static bool is_pushf(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0x9c;
+}
+
+/* With VME and IOPL below 3 PUSHF stores VIF and an IOPL of 3. */
+bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && ~p->regs.rflags & FLAGS_IOPL &&
+	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_pushf);
+}
+
 static bool has_override(program_t *p, struct insn insn)
 {
 	(void)p;

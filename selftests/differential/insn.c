@@ -2,7 +2,7 @@
 /* The instructions of a program, and which of them upstream's emulator has. */
 #include <string.h>
 
-#include "selftests/differential/insn.h"
+#include "selftests/differential/when.h"
 
 static bool is_prefix(uint8_t byte, bool wide)
 {
@@ -158,4 +158,12 @@ bool upstream_gives_up(program_t *p, struct insn insn)
 	       insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
 	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
 	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
+}
+
+/* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
+bool is_umip_insn(program_t *p, struct insn insn)
+{
+	return p->sregs.cr4 & CR4_UMIP && ((insn.opcode == 0xf00 && insn.reg < 4) ||
+					   (insn.opcode == 0xf01 && insn.modrm < 0xc0) ||
+					   (insn.opcode == 0xf01 && insn.reg == 4));
 }

@@ -24,6 +24,7 @@ bool is_string(struct insn insn);
 bool is_string_io(struct insn insn);
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn);
+bool is_umip_insn(program_t *p, struct insn insn);
 /* What upstream's emulator has no row for. */
 bool upstream_lacks(program_t *p, struct insn insn);
 /* What it has a row for, and does not carry out. */

@@ -461,14 +461,6 @@ static bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	return insn.opcode == 0xf00 && insn.reg == 3 && !(uint16_t)x && y & 4;
 }
 
-/* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
-static bool is_umip_insn(program_t *p, struct insn insn)
-{
-	return p->sregs.cr4 & CR4_UMIP && ((insn.opcode == 0xf00 && insn.reg < 4) ||
-					   (insn.opcode == 0xf01 && insn.modrm < 0xc0) ||
-					   (insn.opcode == 0xf01 && insn.reg == 4));
-}
-
 /* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
 static bool emulated_at(program_t *p, moment_t *m)
 {
@@ -669,7 +661,7 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 		return false;
 	rpl = s[i].selector & 3;
 	return s[i].s && (s[i].type & 0xc) != 0xc &&
-	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
+	       (s[i].dpl < rpl || s[i].dpl < (in_handlers(a) ? p->cpl : a->sregs.ss.dpl));
 }
 
 static bool reads_time(struct insn insn, moment_t *m)
@@ -693,16 +685,6 @@ static bool no_stack_segment(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	       !a->sregs.ss.unusable && a->sregs.ss.selector == b->sregs.ss.selector;
 }
 
-/* INT pushes 16 bits in real mode, whatever the operand size. */
-static bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
-
-	(void)before;
-	return p->mode == MODE_REAL && insn.prefix == 0x66 && insn.opcode >= 0xcc &&
-	       insn.opcode <= 0xce && (is_mmio_write(a) || is_mmio_write(b));
-}
-
 static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, a);
@@ -710,35 +692,6 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && a->exit[1] == 1 && !a->exit[2] &&
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
-}
-
-static bool is_pushf(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.opcode == 0x9c;
-}
-
-/* With VME and IOPL below 3 PUSHF stores VIF and an IOPL of 3. */
-static bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t x, y;
-
-	(void)before;
-	memcpy(&x, a->data, 8);
-	memcpy(&y, b->data, 8);
-	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && ~a->regs.rflags & FLAGS_IOPL &&
-	       is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       !((x ^ y) & ~(uint64_t)(FLAGS_IOPL | FLAG_IF)) && insn_before(p, a, is_pushf);
-}
-
-/* POPF likewise may load the other flags. */
-static bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && before &&
-	       in_handler_of(a, VECTOR_GP) && before->reason == KVM_EXIT_MMIO &&
-	       ~before->regs.rflags & FLAGS_IOPL &&
-	       insn_at(p, before).opcode == 0x9d && frame_item(p, a, 0) == before->regs.rip &&
-	       !(in_handler_of(b, VECTOR_GP) && frame_item(p, b, 0) == before->regs.rip);
 }
 
 /* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
@@ -758,6 +711,9 @@ static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t
 static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* What is read there may have been a table. */
+	if (p->tables_moved && b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE))
+		return a->regs.rip > b->regs.rip && a->regs.rip - b->regs.rip < 15;
 	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
 }
@@ -810,6 +766,23 @@ static bool operand_at_stack(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	return is_mmio_write(b) && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
 	       a->exit[0] == b->exit[0] && a->exit[1] == b->exit[1] && insn.opcode == 0xff &&
 	       (insn.reg == 2 || insn.reg == 6) && insn.modrm < 0xc0;
+}
+
+#define AT_APIC		0xfee00000u
+
+/* A datum in the local APIC's page that is no aligned register; upstream answers what it has had. */
+static bool apic_has_none(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const uint64_t *x = (const uint64_t *)&a->regs, *y = (const uint64_t *)&b->regs;
+	const uint64_t *from = (const uint64_t *)(before ? &before->regs : &p->regs);
+	unsigned int i, changed = 0, pointers = 0;
+
+	for (i = 0; i < 16; i++) {
+		changed += x[i] != y[i];
+		pointers += from[i] / PAGE == AT_APIC / PAGE;
+	}
+	return p->irqchip && pointers && changed == 1 && a->regs.rip == b->regs.rip &&
+	       a->regs.rflags == b->regs.rflags;
 }
 
 /* ---- the rows ---- */
@@ -934,6 +907,8 @@ static const struct known rows[] = {
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
 	{ "mem.11", forced_clflush, true,
 	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "mem.*", forced_pushf, true, "behind the prefix: upstream stores IF and IOPL",
+	  "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", forced_rep_in, true,
 	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
 	{ "*", forced_override, true,
@@ -1028,7 +1003,7 @@ static const struct known rows[] = {
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },
 	{ "*", port_meets_breakpoint, true,
-	  "upstream has lost RF when it emulates INS or OUTS: the breakpoint is met again",
+	  "upstream has lost RF when it emulates a port or UMIP: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
 	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
 	{ "sregs.ss.*", no_stack_segment, true,
@@ -1038,6 +1013,8 @@ static const struct known rows[] = {
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", popf_with_vme, true, "upstream raises #GP", "POPF/POPFD/POPFQ" },
+	{ "*", popf_reads_first, true,
+	  "upstream raises #GP only when it has read the stack", "POPF/POPFD/POPFQ" },
 	{ "*", override_is_ignored, true,
 	  "64-bit code ignores the prefix of SS, upstream raises #SS",
 	  "Segment Override Prefixes" },
@@ -1065,6 +1042,9 @@ static const struct known rows[] = {
 	{ "*", operand_at_stack, true,
 	  "upstream takes the exit's address for any operand that lies there in its page",
 	  "Exit Qualification; CALL; PUSH" },
+	{ "regs.r*", apic_has_none, true,
+	  "upstream leaves the datum as it is if the local APIC has no such register",
+	  "Local APIC Register Address Map" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

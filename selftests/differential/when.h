@@ -89,6 +89,12 @@ bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before
 bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
+/* vm86.c */
+bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
 /* forced.c */
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
 bool is_not_emulated(program_t *p, struct insn insn);
@@ -103,6 +109,7 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);

@@ -68,6 +68,9 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* The faults of handlers fill the stack until nothing can be delivered. */
 	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
 		return forced(p, a, is_monitor_or_svm);
+	/* #GP, and #GP as #UD cannot be delivered, have a task: error codes differ. */
+	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && stack_top_differs(p, a, b))
+		return forced(p, a, is_monitor_or_svm);
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
 	    !forced_at(p, a, interrupted(p, a), is_monitor_or_svm))
 		return false;

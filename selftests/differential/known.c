@@ -56,8 +56,9 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	(void)before;
 	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
 		return false;
+	/* okvm tells where the access was that failed. */
 	if (!is_error(a, DELIVERY_ERROR))
-		return delivery_leaves_ram(p, a, b);
+		return p->tables_moved || b->exit[5] >= AT_ROM;
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
@@ -119,8 +120,9 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 {
 	(void)p;
 	(void)before;
-	return a->zapped && in_handlers(a) && a->regs.rip == b->regs.rip &&
-	       a->regs.rip % HANDLER_BYTES == 0 && a->regs.rsp == b->regs.rsp;
+	return a->zapped && a->regs.rip % HANDLER_BYTES == 0 &&
+	       ((same_but_frame(p, a, b, FLAG_RF) &&
+		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
 }
 
 /* The same where gates lead to another task, and RF is all that registers differ in. */
@@ -346,8 +348,9 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 
 	if (!diff)
 		return false;
-	if (before && before->reason == KVM_EXIT_MMIO)
-		return !(diff & ~undefined_flags(insn_at(p, before)));
+	if (before && before->reason == KVM_EXIT_MMIO &&
+	    !(diff & ~undefined_flags(insn_at(p, before))))
+		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
 		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
@@ -488,21 +491,6 @@ static bool emulated_since(program_t *p, moment_t *a)
 	return emulated_at(p, &start);
 }
 
-/* In a handler that has interrupted another: is all the same but the frames below its own? */
-static bool stack_differs(program_t *p, moment_t *a, moment_t *b)
-{
-	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
-	unsigned int stack = guest_physical(p, sp) / PAGE, i;
-
-	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)) ||
-	    memcmp(a->frame, b->frame, sizeof(a->frame)))
-		return false;
-	for (i = 0; i < PAGES; i++)
-		if (i != stack && a->pages[i] != b->pages[i])
-			return false;
-	return true;
-}
-
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -608,6 +596,18 @@ static bool io_map_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       in_handler_of(b, VECTOR_PF) && interrupted(p, a) == interrupted(p, b) &&
 	       b->sregs.cr2 >= b->sregs.tr.base + 0x66 &&
 	       b->sregs.cr2 <= b->sregs.tr.base + b->sregs.tr.limit;
+}
+
+/* An instruction before a page's end fails, and its bytes are told. */
+static bool fewer_bytes_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const uint8_t *x = (const uint8_t *)&a->exit[3], *y = (const uint8_t *)&b->exit[3];
+
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[2] & 1 &&
+	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && x[0] < y[0] && y[0] < 16 &&
+	       !((a->sregs.cs.base + a->regs.rip + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
 }
 
 /* Upstream reads the second page of an operand at once, okvm when the first has been answered. */
@@ -862,13 +862,13 @@ static const struct known rows[] = {
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
 	{ "*", task_gate_faults, true,
-	  "upstream drops the fault of a task switch by a gate", "Task Switching" },
+	  "upstream drops the fault of a task switch by a gate, CALL or JMP", "Task Switching" },
 	{ "*", io_map_in_device, true,
 	  "upstream raises #GP where it cannot read the I/O map's address or bits",
 	  "I/O Permission Bit Map" },
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
-	{ "*", software_event_injected, true,
+	{ "mem.*", software_event_injected, true,
 	  "INT3 and INTO are one byte long for okvm, INT n two, none for upstream",
 	  "VM-Entry Instruction Length" },
 	{ "mem.11", ins_looks_first, false,
@@ -973,6 +973,10 @@ static const struct known rows[] = {
 	{ "*", io_map_faults, true,
 	  "SMAP holds for the I/O map: upstream makes #GP of it",
 	  "Determination of Access Rights; I/O Permission Bit Map" },
+	{ "exit.3", fewer_bytes_told, false,
+	  "upstream has not fetched the second page of an instruction that it does not know",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "exit.4", fewer_bytes_told, false, "likewise", "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", second_page_later, true,
 	  "userspace takes memory away between the pages of one access",
 	  "Locked Atomic Operations" },

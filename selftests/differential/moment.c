@@ -175,3 +175,23 @@ bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
 	memset(y.frame + frame_at(p, b, 2), 0, width);
 	return !memcmp(x.frame, y.frame, sizeof(x.frame));
 }
+
+/* In a handler: are all registers the same, and all pages but the stack's? */
+bool stack_top_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
+	unsigned int stack = guest_physical(p, sp) / PAGE, i;
+
+	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	for (i = 0; i < PAGES; i++)
+		if (i != stack && a->pages[i] != b->pages[i])
+			return false;
+	return true;
+}
+
+/* In a handler that has interrupted another: is all the same but the frames below its own? */
+bool stack_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	return stack_top_differs(p, a, b) && !memcmp(a->frame, b->frame, sizeof(a->frame));
+}

@@ -37,6 +37,22 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b);
 }
 
+static bool is_far_transfer(struct insn insn)
+{
+	return insn.opcode == 0x9a || insn.opcode == 0xea ||
+	       (insn.opcode == 0xff && (insn.reg == 3 || insn.reg == 5));
+}
+
+/* The same with a far CALL or JMP; upstream has saved the old task's state before. */
+static bool task_transfer_faults(program_t *p, moment_t *a, moment_t *b)
+{
+	unsigned int tss = guest_physical(p, b->sregs.tr.base) / PAGE;
+
+	return in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && has_code(b->exit[2]) &&
+	       is_far_transfer(insn_from(p, b, interrupted(p, b))) && tss < PAGES &&
+	       a->pages[tss] != b->pages[tss];
+}
+
 /* The vector whose delivery is under way, or was last. */
 static unsigned int delivered(program_t *p, moment_t *a, moment_t *before)
 {
@@ -51,12 +67,13 @@ bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	};
 	unsigned int i;
 
-	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason) {
-		for (i = 0; i < 0x20; i++)
-			if (gate_is(p, a, i, GATE_TASK))
+	if (p->mode < MODE_COMPAT && task_transfer_faults(p, a, b))
+		return true;
+	/* What the last fault was before the end is not told. */
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason)
+		for (i = 0; i < sizeof(faults); i++)
+			if (gate_is(p, a, faults[i], GATE_TASK))
 				return true;
-		return false;
-	}
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
 	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
 	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))

@@ -55,6 +55,8 @@ unsigned int frame_width(program_t *p, moment_t *m);
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
 uint64_t interrupted(program_t *p, moment_t *m);
+bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);
+bool stack_differs(program_t *p, moment_t *a, moment_t *b);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
 
 /* debug.c */

@@ -156,12 +156,11 @@ static bool software_event_injected(program_t *p, moment_t *a, moment_t *b, mome
 {
 	const struct kvm_vcpu_events *ev = &p->events;
 
-	(void)a;
-	(void)b;
-	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
-			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
-						       ev->exception.nr == VECTOR_OF)) ||
-			   (ev->interrupt.injected && ev->interrupt.soft));
+	return !before && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	       (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
+		(ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
+					    ev->exception.nr == VECTOR_OF)) ||
+		(ev->interrupt.injected && ev->interrupt.soft));
 }
 
 static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)

@@ -83,9 +83,11 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t at = interrupted(p, a);
 
-	/* A debugger's breakpoint, while the instruction is in work. */
-	if (a->reason == KVM_EXIT_DEBUG && before && before->regs.rip == a->regs.rip &&
-	    (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO))
+	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
+	if (a->reason == KVM_EXIT_DEBUG && before &&
+	    ((before->regs.rip == a->regs.rip &&
+	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO)) ||
+	     flags_behind(p, before) & FLAG_RF))
 		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
 		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO);
 	if (!in_handler_of(a, VECTOR_DB))

@@ -469,7 +469,7 @@ static bool emulated_at(program_t *p, moment_t *m)
 	uint64_t at = m->sregs.cs.base + m->regs.rip;
 
 	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
-	       (m->reason == KVM_EXIT_IO && is_string_io(insn_at(p, m))) ||
+	       is_string_io(insn_at(p, m)) ||
 	       is_umip_insn(p, insn_at(p, m)) ||
 	       (p->how.prefix && at < AT_HANDLERS && !memcmp(p->mem + at, "\x0f\x0bkvm", 5));
 }

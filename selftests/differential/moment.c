@@ -150,6 +150,15 @@ uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr)
 	return val;
 }
 
+/* The flags that a handler's IRET will load. */
+uint64_t flags_behind(program_t *p, moment_t *m)
+{
+	struct moment x = *m;
+
+	x.exit[2] = (m->regs.rip - AT_HANDLERS) / HANDLER_BYTES;
+	return in_handlers(m) ? frame_item(p, &x, 2) : 0;
+}
+
 /* The address of the instruction that was interrupted. The code has one segment. */
 uint64_t interrupted(program_t *p, moment_t *m)
 {

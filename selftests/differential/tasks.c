@@ -7,10 +7,7 @@
 /* A handler's flags, or those in its frame, which its IRET loads. */
 static bool nested_task(program_t *p, moment_t *m)
 {
-	struct moment x = *m;
-
-	x.exit[2] = (m->regs.rip - AT_HANDLERS) / HANDLER_BYTES;
-	return (m->regs.rflags | frame_item(p, &x, 2)) & FLAG_NT;
+	return (m->regs.rflags | flags_behind(p, m)) & FLAG_NT;
 }
 
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */

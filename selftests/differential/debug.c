@@ -67,6 +67,13 @@ bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       is_hypercall(insn_at(p, a));
 }
 
+/* Page tables in read-only memory: VMCALL is emulated; okvm raises #UD, which may be the end. */
+bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a));
+}
+
 /* Both are at the same instruction; an interrupt of the host lets userspace look first. */
 bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

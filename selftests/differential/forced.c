@@ -103,12 +103,12 @@ static bool is_cli_or_sti(program_t *p, struct insn insn)
 	return (insn.opcode | 1) == 0xfb;
 }
 
-/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts elsewhere. */
+/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts. */
 bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)b;
 	(void)before;
-	if (p->mode == MODE_VM86 ? (~p->regs.rflags & FLAGS_IOPL) != 0 :
+	if (p->mode == MODE_VM86 ? ~p->regs.rflags & FLAGS_IOPL && !(p->sregs.cr4 & CR4_VME) :
 	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
 		return false;
 	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :

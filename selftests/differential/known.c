@@ -37,7 +37,7 @@ static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
 		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
 	return failed && a->exit[7] & VECTORING_VALID &&
-	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION) && delivery_leaves_ram(p, a, b);
+	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) && delivery_leaves_ram(p, a, b);
 }
 
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
@@ -196,6 +196,9 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	if (p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP))
 		return insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
 		       insn.opcode == 0xcf || (insn.opcode == 0xff && (insn.reg | 6) == 7);
+	/* A string has written an instruction of the FPU; the exit tells its bytes. */
+	if (a->code_changed && a->exit[2] & 1 && (a->exit[3] >> 8 & 0xf8) == 0xd8)
+		return true;
 	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
 }
 
@@ -213,6 +216,10 @@ static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	if (a->timed_out && in_handler_of(b, VECTOR_PF))
 		return stores_table(insn_at(p, a), a) &&
 		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	/* And that page fault ends elsewhere. */
+	if (a->timed_out && !b->timed_out && a->sregs.cr2 != b->sregs.cr2 &&
+	    !(b->sregs.cr2 % PAGE))
+		return stores_table(insn_at(p, a), a);
 	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
@@ -726,6 +733,16 @@ static bool shadow_of_a_fault(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       a->events.exception.pending && b->events.exception.pending;
 }
 
+/* An NMI comes while NMIs are blocked, and the vCPU is halted. */
+static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return b->timed_out && b->mp_state.mp_state == KVM_MP_STATE_HALTED &&
+	       b->events.nmi.masked && b->events.nmi.pending &&
+	       !(a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED);
+}
+
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
 static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -988,6 +1005,9 @@ static const struct known rows[] = {
 	{ "*", patched_elsewhere, true,
 	  "upstream patches a hypercall at RIP without CS's base, again and again",
 	  "KVM's API, KVM_X86_QUIRK_FIX_HYPERCALL_INSN" },
+	{ "*", vmcall_is_emulated, true,
+	  "neither emulates VMCALL: upstream patches it again and again, okvm raises #UD",
+	  "VMCALL; EPT Violations" },
 	{ "*", window_at_breakpoint, true,
 	  "which of an interrupt window and a breakpoint comes first depends on the host",
 	  "Priority Among Concurrent Events" },
@@ -1048,6 +1068,8 @@ static const struct known rows[] = {
 	{ "regs.r*", apic_has_none, true,
 	  "upstream leaves the datum as it is if the local APIC has no such register",
 	  "Local APIC Register Address Map" },
+	{ "*", blocked_nmi_wakes, true,
+	  "upstream ends HLT for an NMI that is blocked", "HLT; Nonmaskable Interrupt (NMI)" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

@@ -67,12 +67,19 @@ bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
 }
 
+static bool is_repeated_string(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.rep && is_string(insn);
+}
+
 /* A debugger steps through a repeated string that userspace answers piece by piece. */
 bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, b);
 
 	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
+	    !forced_at(p, b, b->sregs.cs.base + b->regs.rip, is_repeated_string) &&
 	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
 	      before->regs.rip == b->regs.rip))
 		return false;
@@ -123,6 +130,10 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	     frame_item(p, b, 0) == AT_HANDLERS + VECTOR_DB * HANDLER_BYTES))
 		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
 		       a->reason == KVM_EXIT_MMIO && a->sregs.cs.base + a->regs.rip == at;
+	/* It waits, as userspace has only had the iteration completed. */
+	if (b->events.exception.pending && b->events.exception.nr == VECTOR_DB)
+		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
+		       b->sregs.cs.base + b->regs.rip == at && a->reason == KVM_EXIT_MMIO;
 	/* What its delivery raises has the same address. */
 	if (!in_handler_of(b, VECTOR_DB) &&
 	    !(b->debugregs.dr6 & DR6_BS && (in_handler_of(b, VECTOR_DF) ||

@@ -13,8 +13,13 @@ static bool nested_task(program_t *p, moment_t *m)
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	if (p->mode >= MODE_COMPAT || !before)
+	if (p->mode >= MODE_COMPAT)
 		return false;
+	/* The program's first instruction. */
+	if (!before)
+		return p->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
+		       insn_from(p, a, p->code_start).opcode == 0xcf &&
+		       (b->reason == KVM_EXIT_SHUTDOWN || in_handlers(b));
 	/* An IRET of the program itself. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
 	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&

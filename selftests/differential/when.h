@@ -70,6 +70,7 @@ bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 

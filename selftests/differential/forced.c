@@ -54,8 +54,11 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 }
 
 /* What upstream refuses by privilege before it finds that there is no such instruction. */
-static bool is_monitor_or_svm(program_t *p, struct insn insn)
+static bool is_undefined(program_t *p, struct insn insn)
 {
+	/* CR1 and CR5 to CR7. */
+	if (insn.opcode == 0xf20 || insn.opcode == 0xf22)
+		return insn.reg == 1 || (insn.reg >= 5 && insn.reg <= 7);
 	if (insn.opcode != 0xf01)
 		return false;
 	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
@@ -67,12 +70,12 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	/* The faults of handlers fill the stack until nothing can be delivered. */
 	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
-		return forced(p, a, is_monitor_or_svm);
+		return forced(p, a, is_undefined);
 	/* #GP, and #GP as #UD cannot be delivered, have a task: error codes differ. */
 	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && stack_top_differs(p, a, b))
-		return forced(p, a, is_monitor_or_svm);
+		return forced(p, a, is_undefined);
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
-	    !forced_at(p, a, interrupted(p, a), is_monitor_or_svm))
+	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
 	return (in_handler_of(b, VECTOR_UD) && interrupted(p, a) == interrupted(p, b)) ||
 	       (gate_is(p, b, VECTOR_UD, GATE_TASK) &&

@@ -22,17 +22,6 @@ bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       insn.rep && is_string_io(insn);
 }
 
-bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
-	       a->regs.rip == b->regs.rip &&
-	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
-	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
-}
-
 bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, a);

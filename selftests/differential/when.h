@@ -76,7 +76,6 @@ bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 
 /* strings.c */
 bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_goes_on(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before);

@@ -54,6 +54,10 @@ bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* Neither trap can be delivered. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return is_hypercall(insn_at(p, a)) && b->regs.rip - a->regs.rip == 3 &&
+		       a->debugregs.dr6 & DR6_BS;
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
 	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
 }
@@ -108,6 +112,21 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->debugregs.dr6 & BREAKPOINTS;
 }
 
+static bool loads_ss(struct insn insn)
+{
+	return insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
+	       insn.opcode == 0xfb2;
+}
+
+/* MOV to SS or POP SS from a device with TF: the trap waits for the instruction behind it. */
+bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && before &&
+	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before)) &&
+	       frame_item(p, a, 2) & FLAG_TF && a->sregs.tr.base == b->sregs.tr.base &&
+	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
+}
+
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -116,8 +135,7 @@ bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
 	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
-	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
-		insn.opcode == 0xfb2);
+	       loads_ss(insn);
 }
 
 /* The handler of an interrupt begins with IF set, and userspace waits for a window. */

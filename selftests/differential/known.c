@@ -82,7 +82,9 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 	/* Where no handler can be entered it is the end. */
 	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
 		return a->reason != KVM_EXIT_SHUTDOWN && b->regs.rip == from && a->regs.rip != from;
-	return p->tables_moved && in_handlers(b) && !in_handlers(a);
+	/* RET and the like lead a program to a handler, but not to its privilege. */
+	return p->tables_moved && in_handlers(b) &&
+	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
 }
 
 /* Page tables in read-only memory: upstream takes an entry of theirs for the operand. */
@@ -189,6 +191,9 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	struct insn insn = insn_from(p, a, (in_handlers(a) ? 0 : p->sregs.cs.base) + a->regs.rip);
 
 	(void)before;
+	/* In the local APIC's page upstream tries again and again. */
+	if (p->irqchip && a->timed_out && !b->timed_out && a->mp_state.mp_state == 0)
+		return upstream_lacks(p, insn_at(p, a));
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
 	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
@@ -248,7 +253,8 @@ static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t 
 		return false;
 	/* The rest may be beyond the segment's end, or no address. */
 	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT))
-		return a->reason == KVM_EXIT_MMIO && interrupted(p, b) == at;
+		return (a->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_DEBUG) &&
+		       interrupted(p, b) == at;
 	return a->regs.rip == b->regs.rip &&
 	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
 }
@@ -347,6 +353,16 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 		b->debugregs.dr6 & DR6_BS);
 }
 
+static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+			return true;
+	return false;
+}
+
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
@@ -356,6 +372,9 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		return false;
 	if (before && before->reason == KVM_EXIT_MMIO &&
 	    !(diff & ~undefined_flags(insn_at(p, before))))
+		return true;
+	/* Page tables in read-only memory: all is emulated. */
+	if (p->tables_moved && a->regs.rip == b->regs.rip && leaves_undefined(p, a, diff))
 		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
@@ -572,16 +591,6 @@ static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
-}
-
-static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
-{
-	unsigned int i;
-
-	for (i = 0; i < p->code_len; i++)
-		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
-			return true;
-	return false;
 }
 
 /* Without unrestricted guest one side emulates what the other lets the CPU run. */
@@ -973,6 +982,9 @@ static const struct known rows[] = {
 	  "Paging-Structure Entries: 32-Bit Paging, 4-MByte Page" },
 	{ "events.irq.shadow", faulting_mov_ss, false,
 	  "upstream blocks interrupts behind a MOV to SS or POP SS that faults", "MOV; POP" },
+	{ "*", step_behind_mov_ss, true,
+	  "upstream raises a step's trap behind a MOV to SS or POP SS that it emulates",
+	  "Masking Exceptions and Interrupts When Switching Stacks" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",
 	  "Interrupt 8 - Double Fault Exception (#DF)" },

@@ -79,13 +79,18 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* @m without the frame of an interrupt or NMI whose handler interrupts another one at its begin. */
 static struct moment without_frame(program_t *p, moment_t *m)
 {
-	unsigned int len = frame_width(p, m) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
-	uint64_t from = frame_item(p, m, 0);
 	struct moment x = *m;
+	unsigned int len;
+	uint64_t from;
 
+	/* It may be no OUT that has ended KVM_RUN there. */
+	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
+		x.exit[2] = m->regs.rip % PAGE / HANDLER_BYTES;
+	from = frame_item(p, &x, 0);
 	if (!in_handlers(m) || from < AT_HANDLERS || from >= AT_HANDLERS + PAGE ||
-	    from % HANDLER_BYTES || (m->exit[2] != VECTOR_NMI && m->exit[2] < 0x20))
+	    from % HANDLER_BYTES || (x.exit[2] != VECTOR_NMI && x.exit[2] < 0x20))
 		return x;
+	len = frame_width(p, &x) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
 	memmove(x.frame, x.frame + len, sizeof(x.frame) - len);
 	memset(x.frame + sizeof(x.frame) - len, 0, len);
 	x.exit[2] = from % PAGE / HANDLER_BYTES;

@@ -74,6 +74,9 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* #GP, and #GP as #UD cannot be delivered, have a task: error codes differ. */
 	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && stack_top_differs(p, a, b))
 		return forced(p, a, is_undefined);
+	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && in_handler_of(b, VECTOR_UD) &&
+	    a->sregs.tr.selector != b->sregs.tr.selector)
+		return forced_at(p, b, interrupted(p, b), is_undefined);
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
 	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
@@ -237,6 +240,21 @@ bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       forced_at(p, a, interrupted(p, a), has_override);
 }
 
+static bool is_int(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode >= 0xcc && insn.opcode <= 0xce;
+}
+
+/* INT clears TF before its step would end: no trap interrupts the handler's first instruction. */
+bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && in_handlers(b) &&
+	       frame_item(p, a, 0) - AT_HANDLERS == b->exit[2] * HANDLER_BYTES &&
+	       forced(p, a, is_int);
+}
+
 static bool is_any(program_t *p, struct insn insn)
 {
 	(void)p;
@@ -262,12 +280,13 @@ static bool is_rep_in(program_t *p, struct insn insn)
 	return insn.rep && ((insn.opcode | 1) == 0xe5 || (insn.opcode | 1) == 0xed);
 }
 
-/* IN has nothing to repeat. */
+/* IN has nothing to repeat. With page tables in read-only memory it is emulated, too. */
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
-	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in);
+	       (forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in) ||
+		(p->tables_moved && is_rep_in(p, insn_at(p, a))));
 }
 
 /* Upstream's emulator checks no alignment. */

@@ -58,7 +58,8 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 		return false;
 	/* okvm tells where the access was that failed. */
 	if (!is_error(a, DELIVERY_ERROR))
-		return p->tables_moved || b->exit[5] >= AT_ROM;
+		return p->tables_moved || b->exit[5] >= AT_ROM ||
+		       b->exit[3] == EXIT_APIC_ACCESS;
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
@@ -125,6 +126,16 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 	return a->zapped && a->regs.rip % HANDLER_BYTES == 0 &&
 	       ((same_but_frame(p, a, b, FLAG_RF) &&
 		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
+}
+
+/* The CPU has exited at a handler's begin; an EPT entry may be missing for its instruction. */
+static bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return (a->regs.rflags ^ b->regs.rflags) == FLAG_RF && a->regs.rip == b->regs.rip &&
+	       in_handlers(a) && !(a->regs.rip % HANDLER_BYTES) &&
+	       a->reason == KVM_EXIT_IRQ_WINDOW_OPEN && b->reason == a->reason;
 }
 
 /* The same where gates lead to another task, and RF is all that registers differ in. */
@@ -300,6 +311,11 @@ static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	if (in_handler_of(b, VECTOR_GP))
 		return p->sregs.cr4 & CR4_UMIP &&
 		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	/* Its second page cannot be written. */
+	if (in_handler_of(b, VECTOR_PF))
+		return interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return a->regs.rip == b->regs.rip && a->sregs.cr2 != b->sregs.cr2;
 	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
@@ -447,6 +463,15 @@ static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_
 {
 	(void)before;
 	return is_mmio_write(a) && is_mmio_write(b) && a->exit[1] == 8 && b->exit[1] == 2 &&
+	       insn_before(p, a, stores_selector_wide);
+}
+
+/* The same, and some of the eight bytes are in another page. */
+static bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return is_mmio_write(a) && a->exit[1] > 2 && a->exit[1] < 8 &&
 	       insn_before(p, a, stores_selector_wide);
 }
 
@@ -867,6 +892,9 @@ static const struct known rows[] = {
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "regs.rflags", rf_across_exits, true,
 	  "likewise, and a task's flags have it", "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "regs.rflags", rf_at_window, true,
+	  "an EPT violation saves RF; which pages have EPT entries is each hypervisor's choice",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "mem.3", rf_across_exits, true,
 	  "likewise, and the image in the old task's TSS", "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", halt_is_emulated, true,
@@ -932,6 +960,9 @@ static const struct known rows[] = {
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
 	{ "mem.11", forced_clflush, true,
 	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "*", forced_int_traps, true,
+	  "behind the prefix: upstream raises a step's trap behind INT, which clears TF",
+	  "INT n/INTO/INT3/INT1; Single-Step Exception Condition" },
 	{ "mem.*", forced_pushf, true, "behind the prefix: upstream stores IF and IOPL",
 	  "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", forced_rep_in, true,
@@ -1096,6 +1127,7 @@ static const struct known rows[] = {
 	  "Self-Modifying Code; REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "exit.1", selector_stored_wide, false,
 	  "upstream stores eight bytes, the instruction always two", "SLDT; STR; MOV" },
+	{ "*", selector_stored_across, true, "likewise, in two pages", "SLDT; STR; MOV" },
 	{ "mem.*", selector_stored_for_umip, true,
 	  "likewise to memory, where upstream emulates for UMIP", "SLDT; STR" },
 	{ "*", unknown_to_upstream, true,

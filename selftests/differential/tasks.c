@@ -10,6 +10,16 @@ static bool nested_task(program_t *p, moment_t *m)
 	return (m->regs.rflags | flags_behind(p, m)) & FLAG_NT;
 }
 
+static bool has_iret(program_t *p, moment_t *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (insn_from(p, m, p->code_start + i).opcode == 0xcf)
+			return true;
+	return false;
+}
+
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -21,12 +31,9 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		       insn_from(p, a, p->code_start).opcode == 0xcf &&
 		       (b->reason == KVM_EXIT_SHUTDOWN || in_handlers(b));
 	/* An IRET of the program itself. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
-	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
-	    insn_from(p, a, a->sregs.cs.base + a->regs.rip - 1).opcode == 0xcf)
-		return true;
 	if (!in_handlers(before))
-		return false;
+		return b->reason == KVM_EXIT_SHUTDOWN && before->regs.rflags & FLAG_NT &&
+		       b->sregs.cr0 & CR0_TS && a->sregs.cr0 & CR0_TS && has_iret(p, a);
 	/* From a handler to the task that IRET then leaves. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
 		return b->sregs.cr0 & CR0_TS;

@@ -23,6 +23,7 @@
 #define FLAGS_IOPL	(3u << 12)
 #define DR6_BS		(1u << 14)
 #define VECTORING_VALID	(1ull << 31)
+#define EXIT_APIC_ACCESS	0x2c
 #define EXIT_EPT_VIOLATION	0x30
 #define EXIT_EPT_MISCONFIG	0x31
 #define GATE_TASK	5
@@ -113,6 +114,7 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);

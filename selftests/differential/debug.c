@@ -103,6 +103,9 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO);
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
+	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
+	    before->sregs.cs.base + before->regs.rip == at)
+		return a->debugregs.dr6 & BREAKPOINTS;
 	/* The same with what is emulated for UMIP. */
 	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
 		return !(in_handler_of(b, VECTOR_DB) && interrupted(p, b) == at);

@@ -22,6 +22,7 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
 		insn.override |= (*byte & 0xe7) == 0x26;
 		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
+		insn.high = m->sregs.cs.l && (*byte & 0xf4) == 0x44;
 		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3) {
 			insn.both |= insn.prefix && (insn.prefix == 0x66) != (*byte == 0x66);
 			insn.prefix = *byte;
@@ -128,6 +129,10 @@ bool upstream_lacks(program_t *p, struct insn insn)
 		return true;
 	case 0x63:
 		return p->mode != MODE_LONG64;
+	case 0x8c:
+	case 0x8e:
+		/* REX.R means nothing for a segment register (SDM "REX Prefixes"). */
+		return insn.high;
 	case 0xc8:
 		return insn.third & 0x1f;
 	case 0xc4 ... 0xc5:

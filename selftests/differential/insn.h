@@ -10,6 +10,7 @@ typedef const struct moment moment_t;
 
 struct insn {
 	bool rep, wide;			/* F2 or F3; REX.W */
+	bool high;			/* REX.R */
 	bool override;			/* ES, CS, SS or DS named */
 	bool both;			/* 66 and F2 or F3 */
 	unsigned int prefix;		/* the last of 66, F2, F3 */

@@ -238,6 +238,9 @@ static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *b
 		return stores_table(insn_at(p, a), a);
 	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
+	/* The guest's trap cannot be delivered. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && a->debugregs.dr6 & DR6_BS)
+		return stores_table(insn_at(p, a), a);
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
 		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
 	return in_handler_of(a, VECTOR_DB) &&
@@ -276,6 +279,9 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && b->reason != KVM_EXIT_MMIO &&
 	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
 		return !in_handler_of(b, VECTOR_UD);
+	if (p->sregs.ss.dpl == 3 && in_delivery_fault(a, VECTOR_UD) &&
+	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return true;
 	/* A far jump beyond the limit, after its operand has been read. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
 	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&

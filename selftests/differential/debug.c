@@ -130,6 +130,14 @@ bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
 }
 
+/* The same, and userspace has injected an interrupt meanwhile, which has to wait likewise. */
+bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return a->reason == KVM_EXIT_FAIL_ENTRY && before && before->reason == KVM_EXIT_MMIO &&
+	       loads_ss(insn_at(p, before)) && b->events.interrupt.injected &&
+	       b->events.interrupt.shadow;
+}
+
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

@@ -218,61 +218,6 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
 }
 
-static bool stores_table(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return (insn.opcode == 0xf01 && insn.reg < 2) || (insn.opcode == 0xfae && !insn.reg);
-}
-
-/* SGDT, SIDT and FXSAVE; a step may come between, or the guest's own trap. */
-static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	/* The second page of the operand may fault. */
-	if (a->timed_out && in_handler_of(b, VECTOR_PF))
-		return stores_table(insn_at(p, a), a) &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	/* And that page fault ends elsewhere. */
-	if (a->timed_out && !b->timed_out && a->sregs.cr2 != b->sregs.cr2 &&
-	    !(b->sregs.cr2 % PAGE))
-		return stores_table(insn_at(p, a), a);
-	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
-		return false;
-	/* The guest's trap cannot be delivered. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && a->debugregs.dr6 & DR6_BS)
-		return stores_table(insn_at(p, a), a);
-	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
-		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
-	return in_handler_of(a, VECTOR_DB) &&
-	       stores_table(insn_from(p, a, interrupted(p, a)), a);
-}
-
-/* LGDT and LIDT: two bytes, then the rest, of which upstream never gets the answer. */
-static bool loads_table(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.opcode == 0xf01 && (insn.reg == 2 || insn.reg == 3);
-}
-
-static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
-
-	(void)before;
-	/* Each try of upstream's lets an event come in between. */
-	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && b->reason == KVM_EXIT_MMIO)
-		return loads_table(insn_at(p, b), b) &&
-		       interrupted(p, a) == b->sregs.cs.base + b->regs.rip;
-	if (!loads_table(insn_at(p, a), a))
-		return false;
-	/* The rest may be beyond the segment's end, or no address. */
-	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT))
-		return (a->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_DEBUG) &&
-		       interrupted(p, b) == at;
-	return a->regs.rip == b->regs.rip &&
-	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
-}
-
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	/* Read-only memory that the instruction does not write makes no exit. */
@@ -304,37 +249,6 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
-}
-
-/* SLDT and STR, which UMIP may forbid. */
-static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || insn.opcode != 0xf00 || insn.reg > 1)
-		return false;
-	if (in_handler_of(b, VECTOR_GP))
-		return p->sregs.cr4 & CR4_UMIP &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	/* Its second page cannot be written. */
-	if (in_handler_of(b, VECTOR_PF))
-		return interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->regs.rip == b->regs.rip && a->sregs.cr2 != b->sregs.cr2;
-	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
-}
-
-/* The same where the store faults, or UMIP forbids it: the page was read. */
-static bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
-	bool forbidden = in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP) &&
-			 p->sregs.cr4 & CR4_UMIP && interrupted(p, a) == interrupted(p, b);
-	struct insn insn = insn_from(p, a, forbidden ? interrupted(p, a) : at);
-
-	return (forbidden || (a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF)) &&
-	       in_handlers(a) && in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
 }
 
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
@@ -440,84 +354,10 @@ static bool unpaged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return p->how.restricted && (!(a->sregs.cr0 >> 31) || !(b->sregs.cr0 >> 31));
 }
 
-/* LGDT has put the GDT, or LLDT the LDT, where no memory is. */
-static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t from = b->exit[0];
-
-	(void)before;
-	/* A debugger's step ends at each try. */
-	if (!a->timed_out && !(a->reason == KVM_EXIT_DEBUG && a->exit[2] & DR6_BS &&
-			       a->guest_debug & KVM_GUESTDBG_SINGLESTEP &&
-			       a->regs.rip == b->regs.rip))
-		return false;
-	return b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
-	       ((from >= guest_physical(p, a->sregs.gdt.base) &&
-		 from <= guest_physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
-		(from >= guest_physical(p, a->sregs.ldt.base) &&
-		 from <= guest_physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
-}
-
-static bool stores_selector_wide(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.wide && (insn.opcode == 0x8c || (insn.opcode == 0xf00 && insn.reg < 2));
-}
-
-/* SLDT, STR and MOV from a segment register with REX.W. */
-static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return is_mmio_write(a) && is_mmio_write(b) && a->exit[1] == 8 && b->exit[1] == 2 &&
-	       insn_before(p, a, stores_selector_wide);
-}
-
-/* The same, and some of the eight bytes are in another page. */
-static bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)b;
-	(void)before;
-	return is_mmio_write(a) && a->exit[1] > 2 && a->exit[1] < 8 &&
-	       insn_before(p, a, stores_selector_wide);
-}
-
-/* SLDT and STR to memory, which are emulated for UMIP. */
-static bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn;
-	unsigned int i;
-
-	(void)before;
-	if (!(p->sregs.cr4 & CR4_UMIP) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
-		return false;
-	for (i = 0; i < p->code_len; i++) {
-		insn = insn_from(p, a, p->code_start + i);
-		if (stores_selector_wide(insn, a) && insn.opcode == 0xf00 && insn.modrm < 0xc0)
-			return true;
-	}
-	return false;
-}
-
 /* Only registers that POPA takes, one by one. */
 static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
-}
-
-/* LTR of a selector of the LDT. */
-static bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn;
-	uint32_t x, y;
-
-	(void)before;
-	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
-	    interrupted(p, a) != interrupted(p, b))
-		return false;
-	insn = insn_from(p, b, interrupted(p, b));
-	memcpy(&x, a->frame, 4);
-	memcpy(&y, b->frame, 4);
-	return insn.opcode == 0xf00 && insn.reg == 3 && !(uint16_t)x && y & 4;
 }
 
 /* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
@@ -841,6 +681,15 @@ static bool apic_has_none(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       a->regs.rflags == b->regs.rflags;
 }
 
+/* IRET reads its frame from a device; NMIs are blocked until it ends. */
+static bool iret_unblocks_early(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && b->reason == a->reason && !a->exit[2] &&
+	       a->regs.rip == b->regs.rip && b->events.nmi.masked && !a->events.nmi.masked &&
+	       insn_at(p, a).opcode == 0xcf;
+}
+
 /* ---- the rows ---- */
 
 #define XSTATE_BV	64	/* "xsave.64": 8 bytes each */
@@ -922,6 +771,8 @@ static const struct known rows[] = {
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
 	{ "*", task_gate_faults, true,
 	  "upstream drops the fault of a task switch by a gate, CALL or JMP", "Task Switching" },
+	{ "*", task_switch_traps, true, "upstream knows no trap of a TSS's T flag",
+	  "Task-Switch Exception Condition" },
 	{ "*", io_map_in_device, true,
 	  "upstream raises #GP where it cannot read the I/O map's address or bits",
 	  "I/O Permission Bit Map" },
@@ -998,12 +849,18 @@ static const struct known rows[] = {
 	{ "regs.rsp", pops_move_first, true,
 	  "upstream has moved RSP already when LEAVE, RETF, IRET or POPA reads a device",
 	  "LEAVE; RET; IRET; POPA" },
+	{ "events.nmi.masked", iret_unblocks_early, false,
+	  "upstream unblocks NMIs before an IRET has read its frame from a device",
+	  "Handling Multiple NMIs" },
 	{ "regs.r*", popa_moves_first, true,
 	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
 	{ "mem.*", string_interrupted, true,
 	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_pauses, true,
 	  "after how many iterations others may come in between is each hypervisor's choice",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "regs.rflags", string_pause_shows_flags, false,
+	  "and there upstream stores the flags that REP CMPS or SCAS has got so far",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_traps_late, true,
 	  "upstream's emulator raises the guest's trap behind several iterations",
@@ -1021,6 +878,9 @@ static const struct known rows[] = {
 	  "upstream blocks interrupts behind a MOV to SS or POP SS that faults", "MOV; POP" },
 	{ "*", step_behind_mov_ss, true,
 	  "upstream raises a step's trap behind a MOV to SS or POP SS that it emulates",
+	  "Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "*", interrupt_behind_mov_ss, true,
+	  "upstream fails the entry with an interrupt that is injected in the midst of a MOV to SS",
 	  "Masking Exceptions and Interrupts When Switching Stacks" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",

@@ -158,6 +158,18 @@ bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       (a->regs.rip == before->regs.rip || (in_handler && interrupted(p, a) == at));
 }
 
+/* At each of those pauses upstream stores the flags that CMPS or SCAS has got so far. */
+bool string_pause_shows_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	if (!insn.rep || (insn.opcode & ~9u) != 0xa6 || a->regs.rip != b->regs.rip || !before ||
+	    (a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull)
+		return false;
+	return !(a->regs.rcx & 0x3ff) ||
+	       (a[-1].regs.rflags != b[-1].regs.rflags && a[-1].regs.rip == a->regs.rip);
+}
+
 static bool string_to_memory(struct insn insn, moment_t *m)
 {
 	(void)m;

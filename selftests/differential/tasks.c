@@ -128,3 +128,12 @@ bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       off < b->sregs.tr.limit && is_port_insn(insn_at(p, b)) &&
 	       (a->last_vector == VECTOR_GP || in_handler_of(a, VECTOR_GP));
 }
+
+/* The new task's TSS has its T flag set. */
+bool task_switch_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return b->debugregs.dr6 & DR6_BT && !(a->debugregs.dr6 & DR6_BT) &&
+	       (in_handler_of(b, VECTOR_DB) || b->reason == KVM_EXIT_SHUTDOWN);
+}

@@ -22,6 +22,7 @@
 #define CR4_VME		(1u << 0)
 #define FLAGS_IOPL	(3u << 12)
 #define DR6_BS		(1u << 14)
+#define DR6_BT		(1u << 15)
 #define VECTORING_VALID	(1ull << 31)
 #define EXIT_APIC_ACCESS	0x2c
 #define EXIT_EPT_VIOLATION	0x30
@@ -69,6 +70,7 @@ bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -84,6 +86,7 @@ bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_pause_shows_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
@@ -92,7 +95,19 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool task_switch_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* tables.c */
+bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* vm86.c */
 bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before);

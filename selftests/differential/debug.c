@@ -115,6 +115,16 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->debugregs.dr6 & BREAKPOINTS;
 }
 
+/* MOV of DR8 to DR15, for which there is no VM exit, says the manual, but Bochs makes one. */
+bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_from(p, b, interrupted(p, b));
+
+	(void)before;
+	return a->guest_debug && in_handler_of(b, VECTOR_UD) && insn.high &&
+	       (insn.opcode == 0xf21 || insn.opcode == 0xf23);
+}
+
 static bool loads_ss(struct insn insn)
 {
 	return insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||

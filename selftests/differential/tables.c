@@ -25,7 +25,8 @@ bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
 		return false;
 	/* The guest's trap cannot be delivered. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && a->debugregs.dr6 & DR6_BS)
+	if ((a->reason == KVM_EXIT_SHUTDOWN || is_error(a, DELIVERY_ERROR)) &&
+	    a->debugregs.dr6 & DR6_BS)
 		return stores_table(insn_at(p, a), a);
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
 		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;

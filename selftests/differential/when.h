@@ -70,6 +70,7 @@ bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);

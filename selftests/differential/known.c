@@ -227,6 +227,10 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	if (p->sregs.ss.dpl == 3 && in_delivery_fault(a, VECTOR_UD) &&
 	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
 		return true;
+	/* Nothing can be delivered; okvm is further. */
+	if (p->cpl == 3 && a->reason == KVM_EXIT_SHUTDOWN && a->regs.rip != b->regs.rip &&
+	    upstream_lacks(p, insn_at(p, a)))
+		return true;
 	/* A far jump beyond the limit, after its operand has been read. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
 	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&

@@ -37,7 +37,8 @@ static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
 		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
 	return failed && a->exit[7] & VECTORING_VALID &&
-	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) && delivery_leaves_ram(p, a, b);
+	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) &&
+	       delivery_leaves_ram(p, a, b);
 }
 
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
@@ -383,7 +384,8 @@ static bool emulated_since(program_t *p, moment_t *a)
 
 	for (i = 1; i <= a->nr; i++) {
 		/* A task switch is emulated, too. */
-		if (emulated_at(p, a - i) || a[-(int)i].sregs.tr.base != a[1 - (int)i].sregs.tr.base)
+		if (emulated_at(p, a - i) ||
+		    a[-(int)i].sregs.tr.base != a[1 - (int)i].sregs.tr.base)
 			return true;
 		if (a[-(int)i].guest_debug != a->guest_debug)
 			return false;
@@ -670,7 +672,7 @@ static bool operand_at_stack(program_t *p, moment_t *a, moment_t *b, moment_t *b
 
 #define AT_APIC		0xfee00000u
 
-/* A datum in the local APIC's page that is no aligned register; upstream answers what it has had. */
+/* A datum in the local APIC's page that is no aligned register: upstream answers anything. */
 static bool apic_has_none(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	const uint64_t *x = (const uint64_t *)&a->regs, *y = (const uint64_t *)&b->regs;

@@ -484,10 +484,14 @@ static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *b
 static bool io_map_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->sregs.cr4 & CR4_SMAP && in_handler_of(a, VECTOR_GP) &&
-	       in_handler_of(b, VECTOR_PF) && interrupted(p, a) == interrupted(p, b) &&
-	       b->sregs.cr2 >= b->sregs.tr.base + 0x66 &&
-	       b->sregs.cr2 <= b->sregs.tr.base + b->sregs.tr.limit;
+	if (!(p->sregs.cr4 & CR4_SMAP) || b->sregs.cr2 < b->sregs.tr.base + 0x66 ||
+	    b->sregs.cr2 > b->sregs.tr.base + b->sregs.tr.limit)
+		return false;
+	/* Handlers that run in user mode fault in turn. */
+	if (p->cpl == 3 && in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP))
+		return a->sregs.cr2 != b->sregs.cr2;
+	return in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_PF) &&
+	       interrupted(p, a) == interrupted(p, b);
 }
 
 /* An instruction before a page's end fails, and its bytes are told. */

@@ -58,7 +58,8 @@ bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
 		return is_hypercall(insn_at(p, a)) && b->regs.rip - a->regs.rip == 3 &&
 		       a->debugregs.dr6 & DR6_BS;
-	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
+	return (in_handler_of(a, VECTOR_DB) || in_delivery_fault(a, VECTOR_DB)) &&
+	       a->debugregs.dr6 & DR6_BS &&
 	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
 }
 

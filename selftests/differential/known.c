@@ -55,6 +55,10 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* The delivery is emulated, and cannot be. */
+	if (is_error(b, KVM_INTERNAL_ERROR_EMULATION) && !b->exit[1] &&
+	    (b->events.interrupt.injected || b->events.nmi.injected))
+		return delivery_leaves_ram(p, a, b);
 	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
 		return false;
 	/* okvm tells where the access was that failed. */
@@ -466,6 +470,10 @@ static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, 
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* And while upstream emulates it injects nothing. */
+	if (p->how.restricted && in_handlers(b))
+		return a->events.interrupt.injected + a->events.nmi.injected >
+		       b->events.interrupt.injected + b->events.nmi.injected;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
 }

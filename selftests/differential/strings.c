@@ -103,6 +103,10 @@ bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	struct moment x = without_frame(p, a), y = without_frame(p, b);
 	uint64_t from = frame_item(p, &x, 0), to = frame_item(p, &y, 0);
 
+	/* In 64-bit mode the other frame is further up than what is known of the stack. */
+	if (a->sregs.efer >> 10 & 1 && before && stack_differs(p, a, b))
+		return !(uint16_t)a->regs.rcx && !(frame_item(p, a, 0) % HANDLER_BYTES) &&
+		       is_repeated(p, before, before->sregs.cs.base + before->regs.rip);
 	return !(uint16_t)a->regs.rcx && same_but_frame(p, &x, &y, FLAG_RF) && to > from &&
 	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
 					    interrupted(p, &x));

@@ -240,6 +240,20 @@ bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       forced_at(p, a, interrupted(p, a), has_override);
 }
 
+static bool is_mmx_move(program_t *p, struct insn insn)
+{
+	(void)p;
+	return !insn.prefix && (insn.opcode == 0xf6f || insn.opcode == 0xf7f);
+}
+
+/* MOVQ of an MMX register faults: the FPU's tags are what they were. */
+bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && has_code(a->exit[2]) &&
+	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_mmx_move);
+}
+
 static bool is_int(program_t *p, struct insn insn)
 {
 	(void)p;

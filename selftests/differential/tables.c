@@ -164,3 +164,21 @@ bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 		(from >= guest_physical(p, a->sregs.ldt.base) &&
 		 from <= guest_physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
 }
+
+/* SLDT or STR in user mode: #GP for UMIP or the page fault of its store, and then the end. */
+bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+	unsigned int i;
+
+	(void)before;
+	if (p->cpl != 3 || !(p->sregs.cr4 & CR4_UMIP) || a->reason != KVM_EXIT_SHUTDOWN ||
+	    memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		insn = insn_from(p, a, p->code_start + i);
+		if (insn.opcode == 0xf00 && insn.reg < 2 && insn.modrm < 0xc0)
+			return true;
+	}
+	return false;
+}

@@ -106,6 +106,7 @@ bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -130,6 +131,7 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);

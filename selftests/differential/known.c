@@ -86,8 +86,8 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 	uint64_t from = before ? before->regs.rip : p->regs.rip;
 
 	/* Where no handler can be entered it is the end. */
-	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
-		return a->reason != KVM_EXIT_SHUTDOWN && b->regs.rip == from && a->regs.rip != from;
+	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN && a->reason != b->reason)
+		return b->regs.rip == from && a->regs.rip != from;
 	/* RET and the like lead a program to a handler, but not to its privilege. */
 	return p->tables_moved && in_handlers(b) &&
 	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
@@ -471,9 +471,10 @@ static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *
 {
 	(void)before;
 	/* And while upstream emulates it injects nothing. */
-	if (p->how.restricted && in_handlers(b))
-		return a->events.interrupt.injected + a->events.nmi.injected >
-		       b->events.interrupt.injected + b->events.nmi.injected;
+	if (p->how.restricted && in_handlers(b) &&
+	    a->events.interrupt.injected + a->events.nmi.injected >
+	    b->events.interrupt.injected + b->events.nmi.injected)
+		return true;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
 }

@@ -4,12 +4,21 @@
 
 #include "selftests/differential/when.h"
 
+static bool is_wide_int(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.prefix == 0x66 && insn.opcode >= 0xcc && insn.opcode <= 0xce;
+}
+
 /* INT pushes 16 bits in real mode, whatever the operand size. */
 bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
 
 	(void)before;
+	/* Behind the prefix, into memory. */
+	if (p->mode == MODE_REAL && in_handlers(a) && b->regs.rsp - a->regs.rsp == 6)
+		return forced(p, a, is_wide_int);
 	return p->mode == MODE_REAL && insn.prefix == 0x66 && insn.opcode >= 0xcc &&
 	       insn.opcode <= 0xce && (is_mmio_write(a) || is_mmio_write(b));
 }

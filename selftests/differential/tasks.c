@@ -25,10 +25,9 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	if (p->mode >= MODE_COMPAT)
 		return false;
-	/* The program's first instruction. */
+	/* Before the first exit. */
 	if (!before)
-		return p->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
-		       insn_from(p, a, p->code_start).opcode == 0xcf &&
+		return p->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS && has_iret(p, a) &&
 		       (b->reason == KVM_EXIT_SHUTDOWN || in_handlers(b));
 	/* An IRET of the program itself. */
 	if (!in_handlers(before))

@@ -132,9 +132,22 @@ static bool loads_ss(struct insn insn)
 	       insn.opcode == 0xfb2;
 }
 
+static bool is_ss_load(program_t *p, struct insn insn)
+{
+	(void)p;
+	return loads_ss(insn);
+}
+
 /* MOV to SS or POP SS from a device with TF: the trap waits for the instruction behind it. */
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	uint64_t at = interrupted(p, a);
+	unsigned int i;
+
+	/* Or behind the prefix. */
+	for (i = 1; i < 8 && p->how.prefix && in_handler_of(a, VECTOR_DB); i++)
+		if (frame_item(p, a, 2) & FLAG_TF && forced_at(p, a, at - i, is_ss_load))
+			return a->debugregs.dr6 & DR6_BS;
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && before &&
 	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before)) &&
 	       frame_item(p, a, 2) & FLAG_TF && a->sregs.tr.base == b->sregs.tr.base &&

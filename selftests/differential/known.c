@@ -319,7 +319,8 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	    !(diff & ~undefined_flags(insn_at(p, before))))
 		return true;
 	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
-	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip && leaves_undefined(p, a, diff))
+	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
+	    leaves_undefined(p, a, diff))
 		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)

@@ -121,7 +121,8 @@ bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *
 	unsigned int i;
 
 	(void)before;
-	if (!(p->sregs.cr4 & CR4_UMIP || p->how.prefix) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+	if (!(p->sregs.cr4 & CR4_UMIP || p->how.prefix) ||
+	    memcmp(&a->regs, &b->regs, sizeof(a->regs)))
 		return false;
 	for (i = 0; i < p->code_len; i++) {
 		insn = insn_from(p, a, p->code_start + i);

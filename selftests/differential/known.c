@@ -329,6 +329,22 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	return false;
 }
 
+/* An instruction on a device has left flags undefined, and a jump looks at them. */
+static bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int opcode, i;
+
+	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
+	    !undefined_flags(insn_at(p, before)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		opcode = insn_from(p, a, p->code_start + i).opcode;
+		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
+			return true;
+	}
+	return false;
+}
+
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
 static bool pops_move_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -438,6 +454,10 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
 	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
+	/* The fault cannot be delivered. */
+	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR))
+		return b->events.interrupt.injected && a->exit[2] == b->exit[2] &&
+		       !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 	/* The fault's handler is interrupted at once. */
 	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
 		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
@@ -1046,6 +1066,8 @@ static const struct known rows[] = {
 	{ "*", step_of_a_string, true,
 	  "upstream stops once more at a repeated string whose count is 0",
 	  "Single-Step Exception Condition" },
+	{ "*", jump_by_undefined_flags, true,
+	  "a conditional jump by flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };

@@ -98,10 +98,13 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
 	if (a->reason == KVM_EXIT_DEBUG && before &&
 	    ((before->regs.rip == a->regs.rip &&
-	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO)) ||
+	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO ||
+	       before->regs.rflags & FLAG_RF)) ||
 	     flags_behind(p, before) & FLAG_RF))
 		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
-		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO);
+		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO ||
+			(in_handlers(b) &&
+			 interrupted(p, b) == a->sregs.cs.base + a->regs.rip));
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
 	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&

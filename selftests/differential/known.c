@@ -57,7 +57,8 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	(void)before;
 	/* The delivery is emulated, and cannot be. */
 	if (is_error(b, KVM_INTERNAL_ERROR_EMULATION) && !b->exit[1] &&
-	    (b->events.interrupt.injected || b->events.nmi.injected))
+	    (b->events.interrupt.injected || b->events.nmi.injected ||
+	     b->events.exception.injected))
 		return delivery_leaves_ram(p, a, b);
 	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
 		return false;
@@ -1055,7 +1056,7 @@ static const struct known rows[] = {
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", store_never_ends, true,
 	  "upstream tries for ever to store a table's register or the FPU's state in a device",
-	  "SGDT; SIDT; FXSAVE" },
+	  "SGDT; SIDT; FXSAVE; FXRSTOR" },
 	{ "*", table_never_loaded, true,
 	  "upstream cannot load GDTR or IDTR from a device", "LGDT/LIDT" },
 	{ "*", unknown_in_user_mode, true,

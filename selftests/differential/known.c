@@ -69,6 +69,7 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
+		(a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
 		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
 }
 

@@ -185,6 +185,24 @@ TEST(interrupt_of_userspace_before_nmi)
 	vm_destroy(&vm);
 }
 
+/* KVM_GET_SREGS shows the interrupt, and KVM_SET_SREGS with it does not make it two. */
+TEST(sregs_do_not_repeat_an_interrupt)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	run_to_main(&vm, true);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(sregs.interrupt_bitmap[0], 1ull << 0x30);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 TEST(exception_before_interrupt)
 {
 	struct vm vm;

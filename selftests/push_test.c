@@ -245,8 +245,15 @@ static void deliver(struct vm *vm, const struct delivery *d, struct outcome *o)
 	o->cr2 = sregs_of(vm).cr2;
 	memcpy(o->mem, vm->mem, sizeof(o->mem));
 	forget_rf(d, o);
+	/* QEMU marks a PAE guest's PDPTE as accessed: it has no such bit. */
+	if (d->mode == PAE)
+		o->mem[TABLE(1)] &= ~0x20;
 }
 
+/*
+ * On AMD's CPUs, events of 32-bit code at CPL 3 are left out: QEMU takes a TSS for invalid that is
+ * busy, as each VMRUN loads it, when it switches to that TSS's stack ("invalid tss type").
+ */
 static bool is_amd(void)
 {
 	unsigned int a, b, c, d;
@@ -262,12 +269,12 @@ TEST(deliveries_in_page_tables)
 	bool both;
 	struct vm vm;
 
-	if (is_amd())
-		test_skip("QEMU dies of a PAE guest's event at CPL 3, under upstream as well");
 	/* A delivery that is made again and again does not end. */
 	alarm(100);
 	for (nr = 0; nr < CASES; nr++) {
 		d = some_delivery(nr);
+		if (is_amd() && d.mode != LONG64 && d.user)
+			continue;
 		vm_create_on_shadow(&vm);
 		deliver(&vm, &d, &with);
 		vm_destroy(&vm);

@@ -54,17 +54,38 @@ bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
+	/* Neither trap can be delivered. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return is_hypercall(insn_at(p, a)) && b->regs.rip - a->regs.rip == 3 &&
+		       a->debugregs.dr6 & DR6_BS;
+	return (in_handler_of(a, VECTOR_DB) || in_delivery_fault(a, VECTOR_DB)) &&
+	       a->debugregs.dr6 & DR6_BS &&
 	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
+}
+
+static bool is_patched(program_t *p, struct insn insn)
+{
+	(void)p;
+	return is_hypercall(insn);
 }
 
 /* The hypercall's segment does not begin at 0. */
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)b;
 	(void)before;
+	/* Behind the prefix it may be the right one: the patch is all that differs. */
+	if (p->sregs.cs.base && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	    !memcmp(a->exit, b->exit, sizeof(a->exit)))
+		return forced(p, a, is_patched);
 	return a->timed_out && a->sregs.cs.base && a->sregs.cs.base == p->sregs.cs.base &&
 	       is_hypercall(insn_at(p, a));
+}
+
+/* Page tables in read-only memory: VMCALL is emulated; okvm raises #UD, which may be the end. */
+bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a));
 }
 
 /* Both are at the same instruction; an interrupt of the host lets userspace look first. */
@@ -81,14 +102,76 @@ bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at;
+	uint64_t at = interrupted(p, a);
 
-	(void)before;
-	if (!in_handler_of(a, VECTOR_DB) || b->reason != KVM_EXIT_IO)
+	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
+	if (a->reason == KVM_EXIT_DEBUG && before &&
+	    ((before->regs.rip == a->regs.rip &&
+	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO ||
+	       before->regs.rflags & FLAG_RF)) ||
+	     flags_behind(p, before) & FLAG_RF))
+		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
+		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO ||
+			(in_handlers(b) &&
+			 interrupted(p, b) == a->sregs.cs.base + a->regs.rip));
+	if (!in_handler_of(a, VECTOR_DB))
 		return false;
-	at = interrupted(p, a);
+	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
+	    before->sregs.cs.base + before->regs.rip == at)
+		return a->debugregs.dr6 & BREAKPOINTS;
+	/* The same with what is emulated for UMIP. */
+	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
+		return !(in_handler_of(b, VECTOR_DB) && interrupted(p, b) == at);
+	if (b->reason != KVM_EXIT_IO)
+		return false;
 	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&
 	       a->debugregs.dr6 & BREAKPOINTS;
+}
+
+/* MOV of DR8 to DR15, for which there is no VM exit, says the manual, but Bochs makes one. */
+bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_from(p, b, interrupted(p, b));
+
+	(void)before;
+	return a->guest_debug && in_handler_of(b, VECTOR_UD) && insn.high &&
+	       (insn.opcode == 0xf21 || insn.opcode == 0xf23);
+}
+
+static bool loads_ss(struct insn insn)
+{
+	return insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
+	       insn.opcode == 0xfb2;
+}
+
+static bool is_ss_load(program_t *p, struct insn insn)
+{
+	(void)p;
+	return loads_ss(insn);
+}
+
+/* MOV to SS or POP SS from a device with TF: the trap waits for the instruction behind it. */
+bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = interrupted(p, a);
+	unsigned int i;
+
+	/* Or behind the prefix. */
+	for (i = 1; i < 8 && p->how.prefix && in_handler_of(a, VECTOR_DB); i++)
+		if (frame_item(p, a, 2) & FLAG_TF && forced_at(p, a, at - i, is_ss_load))
+			return a->debugregs.dr6 & DR6_BS;
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && before &&
+	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before)) &&
+	       frame_item(p, a, 2) & FLAG_TF && a->sregs.tr.base == b->sregs.tr.base &&
+	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
+}
+
+/* The same, and userspace has injected an interrupt meanwhile, which has to wait likewise. */
+bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return a->reason == KVM_EXIT_FAIL_ENTRY && before && before->reason == KVM_EXIT_MMIO &&
+	       loads_ss(insn_at(p, before)) && b->events.interrupt.injected &&
+	       b->events.interrupt.shadow;
 }
 
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
@@ -99,8 +182,7 @@ bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	return a->events.interrupt.shadow && !b->events.interrupt.shadow &&
 	       a->regs.rip == b->regs.rip && b->events.exception.pending &&
-	       (insn.opcode == 0x17 || (insn.opcode == 0x8e && insn.reg == 2) ||
-		insn.opcode == 0xfb2);
+	       loads_ss(insn);
 }
 
 /* The handler of an interrupt begins with IF set, and userspace waits for a window. */

@@ -30,18 +30,6 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
-/* A handler begins because #UD could not be delivered: the error code has its gate. */
-static bool undefined_not_delivered(moment_t *m)
-{
-	uint16_t code;
-
-	if (!in_handlers(m) || !is_io(m, KVM_EXIT_IO_OUT) || m->exit[2] < VECTOR_TS ||
-	    m->exit[2] > VECTOR_GP)
-		return false;
-	memcpy(&code, m->frame, sizeof(code));
-	return (code & ~1u) == (VECTOR_UD << 3 | 2);
-}
-
 /*
  * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
  * handler's OUT faults in turn the frame that tells is deep in the stack.
@@ -50,13 +38,18 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
 
-	(void)b;
 	(void)before;
-	if (in_handler_of(a, VECTOR_UD) || undefined_not_delivered(a))
+	if (in_handler_of(a, VECTOR_UD) || in_delivery_fault(a, VECTOR_UD))
 		return forced_at(p, a, interrupted(p, a), is_not_emulated);
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
+		return forced(p, a, is_not_emulated);
+	/* Handlers in user mode fault in turn, until nothing can be delivered. */
+	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
+		return forced(p, a, is_not_emulated);
+	/* A task is the handler. */
+	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
 		return forced(p, a, is_not_emulated);
 	return (a->reason == KVM_EXIT_SHUTDOWN || is_error(a, KVM_INTERNAL_ERROR_EMULATION) ||
 		a->last_vector == VECTOR_UD) &&
@@ -64,8 +57,11 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 }
 
 /* What upstream refuses by privilege before it finds that there is no such instruction. */
-static bool is_monitor_or_svm(program_t *p, struct insn insn)
+static bool is_undefined(program_t *p, struct insn insn)
 {
+	/* CR1 and CR5 to CR7. */
+	if (insn.opcode == 0xf20 || insn.opcode == 0xf22)
+		return insn.reg == 1 || (insn.reg >= 5 && insn.reg <= 7);
 	if (insn.opcode != 0xf01)
 		return false;
 	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
@@ -77,9 +73,15 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	/* The faults of handlers fill the stack until nothing can be delivered. */
 	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
-		return forced(p, a, is_monitor_or_svm);
+		return forced(p, a, is_undefined);
+	/* #GP, and #GP as #UD cannot be delivered, have a task: error codes differ. */
+	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && stack_top_differs(p, a, b))
+		return forced(p, a, is_undefined);
+	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && in_handler_of(b, VECTOR_UD) &&
+	    a->sregs.tr.selector != b->sregs.tr.selector)
+		return forced_at(p, b, interrupted(p, b), is_undefined);
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
-	    !forced_at(p, a, interrupted(p, a), is_monitor_or_svm))
+	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
 	return (in_handler_of(b, VECTOR_UD) && interrupted(p, a) == interrupted(p, b)) ||
 	       (gate_is(p, b, VECTOR_UD, GATE_TASK) &&
@@ -110,12 +112,12 @@ static bool is_cli_or_sti(program_t *p, struct insn insn)
 	return (insn.opcode | 1) == 0xfb;
 }
 
-/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts elsewhere. */
+/* Upstream takes IOPL for 0 in virtual-8086 mode, and knows no virtual interrupts. */
 bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)b;
 	(void)before;
-	if (p->mode == MODE_VM86 ? (~p->regs.rflags & FLAGS_IOPL) != 0 :
+	if (p->mode == MODE_VM86 ? ~p->regs.rflags & FLAGS_IOPL && !(p->sregs.cr4 & CR4_VME) :
 	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
 		return false;
 	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
@@ -210,6 +212,20 @@ bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       forced_at(p, a, interrupted(p, a), reads_and_writes);
 }
 
+static bool is_pushf(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0x9c;
+}
+
+/* With VME and IOPL below 3 PUSHF stores VIF and an IOPL of 3. */
+bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && ~p->regs.rflags & FLAGS_IOPL &&
+	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_pushf);
+}
+
 static bool has_override(program_t *p, struct insn insn)
 {
 	(void)p;
@@ -225,6 +241,35 @@ bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		(in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP))) &&
 	       interrupted(p, a) == interrupted(p, b) &&
 	       forced_at(p, a, interrupted(p, a), has_override);
+}
+
+static bool is_mmx_move(program_t *p, struct insn insn)
+{
+	(void)p;
+	return !insn.prefix && (insn.opcode == 0xf6f || insn.opcode == 0xf7f);
+}
+
+/* MOVQ of an MMX register faults: the FPU's tags are what they were. */
+bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && has_code(a->exit[2]) &&
+	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_mmx_move);
+}
+
+static bool is_int(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode >= 0xcc && insn.opcode <= 0xce;
+}
+
+/* INT clears TF before its step would end: no trap interrupts the handler's first instruction. */
+bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && in_handlers(b) &&
+	       frame_item(p, a, 0) - AT_HANDLERS == b->exit[2] * HANDLER_BYTES &&
+	       forced(p, a, is_int);
 }
 
 static bool is_any(program_t *p, struct insn insn)
@@ -252,12 +297,13 @@ static bool is_rep_in(program_t *p, struct insn insn)
 	return insn.rep && ((insn.opcode | 1) == 0xe5 || (insn.opcode | 1) == 0xed);
 }
 
-/* IN has nothing to repeat. */
+/* IN has nothing to repeat. With page tables in read-only memory it is emulated, too. */
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
-	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in);
+	       (forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in) ||
+		(p->tables_moved && is_rep_in(p, insn_at(p, a))));
 }
 
 /* Upstream's emulator checks no alignment. */

@@ -2,7 +2,7 @@
 /* The instructions of a program, and which of them upstream's emulator has. */
 #include <string.h>
 
-#include "selftests/differential/insn.h"
+#include "selftests/differential/when.h"
 
 static bool is_prefix(uint8_t byte, bool wide)
 {
@@ -22,6 +22,7 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 		insn.rep |= *byte == 0xf2 || *byte == 0xf3;
 		insn.override |= (*byte & 0xe7) == 0x26;
 		insn.wide = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
+		insn.high = m->sregs.cs.l && (*byte & 0xf4) == 0x44;
 		if (*byte == 0x66 || *byte == 0xf2 || *byte == 0xf3) {
 			insn.both |= insn.prefix && (insn.prefix == 0x66) != (*byte == 0x66);
 			insn.prefix = *byte;
@@ -128,6 +129,12 @@ bool upstream_lacks(program_t *p, struct insn insn)
 		return true;
 	case 0x63:
 		return p->mode != MODE_LONG64;
+	case 0x8c:
+	case 0x8e:
+		/* REX.R means nothing for a segment register (SDM "REX Prefixes"). */
+		return insn.high;
+	case 0x8d:
+		return insn.modrm >= 0xc0;
 	case 0xc8:
 		return insn.third & 0x1f;
 	case 0xc4 ... 0xc5:
@@ -158,4 +165,12 @@ bool upstream_gives_up(program_t *p, struct insn insn)
 	       insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
 	       (insn.opcode >= 0xcc && insn.opcode <= 0xcf) || insn.opcode == 0xf1 ||
 	       (insn.opcode == 0xff && (insn.reg | 6) == 7 && insn.reg > 1);
+}
+
+/* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
+bool is_umip_insn(program_t *p, struct insn insn)
+{
+	return p->sregs.cr4 & CR4_UMIP && ((insn.opcode == 0xf00 && insn.reg < 4) ||
+					   (insn.opcode == 0xf01 && insn.modrm < 0xc0) ||
+					   (insn.opcode == 0xf01 && insn.reg == 4));
 }

@@ -10,6 +10,7 @@ typedef const struct moment moment_t;
 
 struct insn {
 	bool rep, wide;			/* F2 or F3; REX.W */
+	bool high;			/* REX.R */
 	bool override;			/* ES, CS, SS or DS named */
 	bool both;			/* 66 and F2 or F3 */
 	unsigned int prefix;		/* the last of 66, F2, F3 */
@@ -24,6 +25,7 @@ bool is_string(struct insn insn);
 bool is_string_io(struct insn insn);
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn);
+bool is_umip_insn(program_t *p, struct insn insn);
 /* What upstream's emulator has no row for. */
 bool upstream_lacks(program_t *p, struct insn insn);
 /* What it has a row for, and does not carry out. */

@@ -37,7 +37,8 @@ static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
 		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
 	return failed && a->exit[7] & VECTORING_VALID &&
-	       !is_error(b, KVM_INTERNAL_ERROR_EMULATION) && delivery_leaves_ram(p, a, b);
+	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) &&
+	       delivery_leaves_ram(p, a, b);
 }
 
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
@@ -54,13 +55,21 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* The delivery is emulated, and cannot be. */
+	if (is_error(b, KVM_INTERNAL_ERROR_EMULATION) && !b->exit[1] &&
+	    (b->events.interrupt.injected || b->events.nmi.injected ||
+	     b->events.exception.injected))
+		return delivery_leaves_ram(p, a, b);
 	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
 		return false;
+	/* okvm tells where the access was that failed. */
 	if (!is_error(a, DELIVERY_ERROR))
-		return delivery_leaves_ram(p, a, b);
+		return p->tables_moved || b->exit[5] >= AT_ROM ||
+		       b->exit[3] == EXIT_APIC_ACCESS;
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
+		(a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
 		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
 }
 
@@ -79,9 +88,11 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 	uint64_t from = before ? before->regs.rip : p->regs.rip;
 
 	/* Where no handler can be entered it is the end. */
-	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
-		return a->reason != KVM_EXIT_SHUTDOWN && b->regs.rip == from && a->regs.rip != from;
-	return p->tables_moved && in_handlers(b) && !in_handlers(a);
+	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN && a->reason != b->reason)
+		return b->regs.rip == from && a->regs.rip != from;
+	/* RET and the like lead a program to a handler, but not to its privilege. */
+	return p->tables_moved && in_handlers(b) &&
+	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
 }
 
 /* Page tables in read-only memory: upstream takes an entry of theirs for the operand. */
@@ -119,8 +130,19 @@ static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment
 {
 	(void)p;
 	(void)before;
-	return a->zapped && in_handlers(a) && a->regs.rip == b->regs.rip &&
-	       a->regs.rip % HANDLER_BYTES == 0 && a->regs.rsp == b->regs.rsp;
+	return a->zapped && a->regs.rip % HANDLER_BYTES == 0 &&
+	       ((same_but_frame(p, a, b, FLAG_RF) &&
+		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
+}
+
+/* The CPU has exited at a handler's begin; an EPT entry may be missing for its instruction. */
+static bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return (a->regs.rflags ^ b->regs.rflags) == FLAG_RF && a->regs.rip == b->regs.rip &&
+	       in_handlers(a) && !(a->regs.rip % HANDLER_BYTES) &&
+	       a->reason == KVM_EXIT_IRQ_WINDOW_OPEN && b->reason == a->reason;
 }
 
 /* The same where gates lead to another task, and RF is all that registers differ in. */
@@ -154,12 +176,11 @@ static bool software_event_injected(program_t *p, moment_t *a, moment_t *b, mome
 {
 	const struct kvm_vcpu_events *ev = &p->events;
 
-	(void)a;
-	(void)b;
-	return !before && (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
-			   (ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
-						       ev->exception.nr == VECTOR_OF)) ||
-			   (ev->interrupt.injected && ev->interrupt.soft));
+	return !before && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	       (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
+		(ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
+					    ev->exception.nr == VECTOR_OF)) ||
+		(ev->interrupt.injected && ev->interrupt.soft));
 }
 
 static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -188,6 +209,9 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	struct insn insn = insn_from(p, a, (in_handlers(a) ? 0 : p->sregs.cs.base) + a->regs.rip);
 
 	(void)before;
+	/* In the local APIC's page upstream tries again and again. */
+	if (p->irqchip && a->timed_out && !b->timed_out && a->mp_state.mp_state == 0)
+		return upstream_lacks(p, insn_at(p, a));
 	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
 	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
@@ -195,58 +219,29 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	if (p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP))
 		return insn.opcode == 0x9a || insn.opcode == 0xea || (insn.opcode | 1) == 0xcb ||
 		       insn.opcode == 0xcf || (insn.opcode == 0xff && (insn.reg | 6) == 7);
+	/* A string has written an instruction of the FPU; the exit tells its bytes. */
+	if (a->code_changed && a->exit[2] & 1 && (a->exit[3] >> 8 & 0xf8) == 0xd8)
+		return true;
 	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
-}
-
-static bool stores_table(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return (insn.opcode == 0xf01 && insn.reg < 2) || (insn.opcode == 0xfae && !insn.reg);
-}
-
-/* SGDT, SIDT and FXSAVE; a step may come between, or the guest's own trap. */
-static bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	/* The second page of the operand may fault. */
-	if (a->timed_out && in_handler_of(b, VECTOR_PF))
-		return stores_table(insn_at(p, a), a) &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	if (!is_mmio_write(b) || !insn_before(p, b, stores_table))
-		return false;
-	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
-		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
-	return in_handler_of(a, VECTOR_DB) &&
-	       stores_table(insn_from(p, a, interrupted(p, a)), a);
-}
-
-/* LGDT and LIDT: two bytes, then the rest, of which upstream never gets the answer. */
-static bool loads_table(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.opcode == 0xf01 && (insn.reg == 2 || insn.reg == 3);
-}
-
-static bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
-
-	(void)before;
-	if (!loads_table(insn_at(p, a), a))
-		return false;
-	/* The rest may be beyond the segment's end, or no address. */
-	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT))
-		return a->reason == KVM_EXIT_MMIO && interrupted(p, b) == at;
-	return a->regs.rip == b->regs.rip &&
-	       (b->reason == KVM_EXIT_MMIO || a->reason == KVM_EXIT_MMIO);
 }
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	/* Read-only memory that the instruction does not write makes no exit. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && b->reason != KVM_EXIT_MMIO &&
 	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return !in_handler_of(b, VECTOR_UD);
+	if (p->sregs.ss.dpl == 3 && in_delivery_fault(a, VECTOR_UD) &&
+	    upstream_lacks(p, insn_from(p, a, interrupted(p, a))))
+		return true;
+	/* Nothing can be delivered; okvm is further. */
+	if (p->cpl == 3 && a->reason == KVM_EXIT_SHUTDOWN && a->regs.rip != b->regs.rip &&
+	    upstream_lacks(p, insn_at(p, a)))
+		return true;
+	/* A far jump beyond the limit, after its operand has been read. */
+	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
+	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&
+	    interrupted(p, a) == before->sregs.cs.base + before->regs.rip)
 		return !in_handler_of(b, VECTOR_UD);
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
@@ -267,32 +262,6 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		a->exit[2] == VECTOR_UD);
 }
 
-/* SLDT and STR, which UMIP may forbid. */
-static bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || insn.opcode != 0xf00 || insn.reg > 1)
-		return false;
-	if (in_handler_of(b, VECTOR_GP))
-		return p->sregs.cr4 & CR4_UMIP &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
-	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
-}
-
-/* The same where the store faults, or UMIP forbids it: the page was read. */
-static bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
-	bool forbidden = in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP) &&
-			 p->sregs.cr4 & CR4_UMIP && interrupted(p, a) == interrupted(p, b);
-	struct insn insn = insn_from(p, a, forbidden ? interrupted(p, a) : at);
-
-	return (forbidden || (a->last_vector == VECTOR_PF && b->last_vector == VECTOR_PF)) &&
-	       in_handlers(a) && in_handlers(b) && insn.opcode == 0xf00 && insn.reg < 2;
-}
-
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -306,7 +275,7 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		return false;
 	above /= a->exit[1];
 	/* The first of PUSHA's may have its other part, and others before it, in memory. */
-	if (pusha && a->exit[1] > b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
+	if (pusha && a->exit[1] >= b->exit[1] && !((b->exit[0] + b->exit[1]) % PAGE))
 		return above < 8 && a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp;
 	if (a->exit[1] != b->exit[1])
 		return false;
@@ -314,70 +283,7 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
 	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || above == 7 || (enter && above < 32));
-}
-
-/* An IRET that switches tasks and faults in the new one; the fault may switch back. */
-static bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	if (p->mode >= MODE_COMPAT || !before)
-		return false;
-	/* An IRET of the program itself. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason &&
-	    before->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS &&
-	    insn_from(p, a, a->sregs.cs.base + a->regs.rip - 1).opcode == 0xcf)
-		return true;
-	if (!in_handlers(before))
-		return false;
-	/* From a handler to the task that IRET then leaves. */
-	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
-		return b->sregs.cr0 & CR0_TS;
-	if (!(before->regs.rflags & FLAG_NT))
-		return false;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->reason == KVM_EXIT_SHUTDOWN ||
-		       (in_handlers(a) && b->sregs.cr0 & CR0_TS &&
-			b->regs.rsp != before->regs.rsp);
-	return before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b);
-}
-
-/* The vector whose delivery is under way, or was last. */
-static unsigned int delivered(program_t *p, moment_t *a, moment_t *before)
-{
-	return !before && p->events.exception.injected ? p->events.exception.nr : a->last_vector;
-}
-
-/* A gate leads to a task that cannot be entered: upstream goes on as if nothing had been. */
-static bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	static const uint8_t faults[] = {
-		VECTOR_DF, VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF
-	};
-	unsigned int i;
-
-	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason) {
-		for (i = 0; i < 0x20; i++)
-			if (gate_is(p, a, i, GATE_TASK))
-				return true;
-		return false;
-	}
-	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
-	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
-	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
-		return false;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return true;
-	for (i = 0; i < sizeof(faults); i++)
-		if (in_handler_of(b, faults[i]))
-			return !in_handler_of(a, faults[i]) || a->sregs.cr2 != b->sregs.cr2;
-	return false;
-}
-
-static bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)b;
-	(void)before;
-	return p->mode < MODE_PAGED32 && !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3;
+	       (above == 1 || above == 2 || (pusha && above == 7) || (enter && above < 32));
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -394,6 +300,16 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 		b->debugregs.dr6 & DR6_BS);
 }
 
+static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+			return true;
+	return false;
+}
+
 static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
@@ -401,12 +317,33 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 
 	if (!diff)
 		return false;
-	if (before && before->reason == KVM_EXIT_MMIO)
-		return !(diff & ~undefined_flags(insn_at(p, before)));
+	if (before && before->reason == KVM_EXIT_MMIO &&
+	    !(diff & ~undefined_flags(insn_at(p, before))))
+		return true;
+	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
+	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
+	    leaves_undefined(p, a, diff))
+		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
 		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
 			return true;
+	return false;
+}
+
+/* An instruction on a device has left flags undefined, and a jump looks at them. */
+static bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int opcode, i;
+
+	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
+	    !undefined_flags(insn_at(p, before)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		opcode = insn_from(p, a, p->code_start + i).opcode;
+		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
+			return true;
+	}
 	return false;
 }
 
@@ -445,61 +382,10 @@ static bool unpaged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return p->how.restricted && (!(a->sregs.cr0 >> 31) || !(b->sregs.cr0 >> 31));
 }
 
-/* LGDT has put the GDT, or LLDT the LDT, where no memory is. */
-static bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t from = b->exit[0];
-
-	(void)before;
-	return a->timed_out && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
-	       ((from >= guest_physical(p, a->sregs.gdt.base) &&
-		 from <= guest_physical(p, a->sregs.gdt.base) + a->sregs.gdt.limit) ||
-		(from >= guest_physical(p, a->sregs.ldt.base) &&
-		 from <= guest_physical(p, a->sregs.ldt.base) + a->sregs.ldt.limit));
-}
-
-static bool stores_selector_wide(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.wide && (insn.opcode == 0x8c || (insn.opcode == 0xf00 && insn.reg < 2));
-}
-
-/* SLDT, STR and MOV from a segment register with REX.W. */
-static bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return is_mmio_write(a) && is_mmio_write(b) && a->exit[1] == 8 && b->exit[1] == 2 &&
-	       insn_before(p, a, stores_selector_wide);
-}
-
 /* Only registers that POPA takes, one by one. */
 static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	return insn_at(p, a).opcode == 0x61 && pops_move_first(p, a, b, before);
-}
-
-/* LTR of a selector of the LDT. */
-static bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn;
-	uint32_t x, y;
-
-	(void)before;
-	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
-	    interrupted(p, a) != interrupted(p, b))
-		return false;
-	insn = insn_from(p, b, interrupted(p, b));
-	memcpy(&x, a->frame, 4);
-	memcpy(&y, b->frame, 4);
-	return insn.opcode == 0xf00 && insn.reg == 3 && !(uint16_t)x && y & 4;
-}
-
-/* UMIP, which the CPU has not: instructions of descriptor tables are emulated. */
-static bool is_umip_insn(program_t *p, struct insn insn)
-{
-	return p->sregs.cr4 & CR4_UMIP && ((insn.opcode == 0xf00 && insn.reg < 4) ||
-					   (insn.opcode == 0xf01 && insn.modrm < 0xc0) ||
-					   (insn.opcode == 0xf01 && insn.reg == 4));
 }
 
 /* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
@@ -508,7 +394,7 @@ static bool emulated_at(program_t *p, moment_t *m)
 	uint64_t at = m->sregs.cs.base + m->regs.rip;
 
 	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
-	       (m->reason == KVM_EXIT_IO && is_string_io(insn_at(p, m))) ||
+	       is_string_io(insn_at(p, m)) ||
 	       is_umip_insn(p, insn_at(p, m)) ||
 	       (p->how.prefix && at < AT_HANDLERS && !memcmp(p->mem + at, "\x0f\x0bkvm", 5));
 }
@@ -520,27 +406,14 @@ static bool emulated_since(program_t *p, moment_t *a)
 	unsigned int i;
 
 	for (i = 1; i <= a->nr; i++) {
-		if (emulated_at(p, a - i))
+		/* A task switch is emulated, too. */
+		if (emulated_at(p, a - i) ||
+		    a[-(int)i].sregs.tr.base != a[1 - (int)i].sregs.tr.base)
 			return true;
 		if (a[-(int)i].guest_debug != a->guest_debug)
 			return false;
 	}
 	return emulated_at(p, &start);
-}
-
-/* In a handler that has interrupted another: is all the same but the frames below its own? */
-static bool stack_differs(program_t *p, moment_t *a, moment_t *b)
-{
-	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
-	unsigned int stack = guest_physical(p, sp) / PAGE, i;
-
-	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)) ||
-	    memcmp(a->frame, b->frame, sizeof(a->frame)))
-		return false;
-	for (i = 0; i < PAGES; i++)
-		if (i != stack && a->pages[i] != b->pages[i])
-			return false;
-	return true;
 }
 
 /* The debugger's TF goes with it: no step, or a frame without TF. */
@@ -583,6 +456,10 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
 	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
+	/* The fault cannot be delivered. */
+	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR))
+		return b->events.interrupt.injected && a->exit[2] == b->exit[2] &&
+		       !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 	/* The fault's handler is interrupted at once. */
 	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
 		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
@@ -616,18 +493,13 @@ static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, 
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* And while upstream emulates it injects nothing. */
+	if (p->how.restricted && in_handlers(b) &&
+	    a->events.interrupt.injected + a->events.nmi.injected >
+	    b->events.interrupt.injected + b->events.nmi.injected)
+		return true;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
-}
-
-static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
-{
-	unsigned int i;
-
-	for (i = 0; i < p->code_len; i++)
-		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
-			return true;
-	return false;
 }
 
 /* Without unrestricted guest one side emulates what the other lets the CPU run. */
@@ -644,10 +516,26 @@ static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *b
 static bool io_map_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->sregs.cr4 & CR4_SMAP && in_handler_of(a, VECTOR_GP) &&
-	       in_handler_of(b, VECTOR_PF) && interrupted(p, a) == interrupted(p, b) &&
-	       b->sregs.cr2 >= b->sregs.tr.base + 0x66 &&
-	       b->sregs.cr2 <= b->sregs.tr.base + b->sregs.tr.limit;
+	if (!(p->sregs.cr4 & CR4_SMAP) || b->sregs.cr2 < b->sregs.tr.base + 0x66 ||
+	    b->sregs.cr2 > b->sregs.tr.base + b->sregs.tr.limit)
+		return false;
+	/* Handlers that run in user mode fault in turn. */
+	if (p->cpl == 3 && in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP))
+		return a->sregs.cr2 != b->sregs.cr2;
+	return in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_PF) &&
+	       interrupted(p, a) == interrupted(p, b);
+}
+
+/* An instruction before a page's end fails, and its bytes are told. */
+static bool fewer_bytes_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const uint8_t *x = (const uint8_t *)&a->exit[3], *y = (const uint8_t *)&b->exit[3];
+
+	(void)p;
+	(void)before;
+	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[2] & 1 &&
+	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && x[0] < y[0] && y[0] < 16 &&
+	       !((a->sregs.cs.base + a->regs.rip + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
 }
 
 /* Upstream reads the second page of an operand at once, okvm when the first has been answered. */
@@ -701,7 +589,7 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 		return false;
 	rpl = s[i].selector & 3;
 	return s[i].s && (s[i].type & 0xc) != 0xc &&
-	       (s[i].dpl < rpl || s[i].dpl < a->sregs.ss.dpl);
+	       (s[i].dpl < rpl || s[i].dpl < (in_handlers(a) ? p->cpl : a->sregs.ss.dpl));
 }
 
 static bool reads_time(struct insn insn, moment_t *m)
@@ -725,16 +613,6 @@ static bool no_stack_segment(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	       !a->sregs.ss.unusable && a->sregs.ss.selector == b->sregs.ss.selector;
 }
 
-/* INT pushes 16 bits in real mode, whatever the operand size. */
-static bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_from(p, a, p->sregs.cs.base + a->regs.rip);
-
-	(void)before;
-	return p->mode == MODE_REAL && insn.prefix == 0x66 && insn.opcode >= 0xcc &&
-	       insn.opcode <= 0xce && (is_mmio_write(a) || is_mmio_write(b));
-}
-
 static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, a);
@@ -742,35 +620,6 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && a->exit[1] == 1 && !a->exit[2] &&
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
-}
-
-static bool is_pushf(struct insn insn, moment_t *m)
-{
-	(void)m;
-	return insn.opcode == 0x9c;
-}
-
-/* With VME and IOPL below 3 PUSHF stores VIF and an IOPL of 3. */
-static bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t x, y;
-
-	(void)before;
-	memcpy(&x, a->data, 8);
-	memcpy(&y, b->data, 8);
-	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && ~a->regs.rflags & FLAGS_IOPL &&
-	       is_mmio_write(a) && is_mmio_write(b) && a->regs.rip == b->regs.rip &&
-	       !((x ^ y) & ~(uint64_t)(FLAGS_IOPL | FLAG_IF)) && insn_before(p, a, is_pushf);
-}
-
-/* POPF likewise may load the other flags. */
-static bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	return p->mode == MODE_VM86 && p->sregs.cr4 & CR4_VME && before &&
-	       in_handler_of(a, VECTOR_GP) && before->reason == KVM_EXIT_MMIO &&
-	       ~before->regs.rflags & FLAGS_IOPL &&
-	       insn_at(p, before).opcode == 0x9d && frame_item(p, a, 0) == before->regs.rip &&
-	       !(in_handler_of(b, VECTOR_GP) && frame_item(p, b, 0) == before->regs.rip);
 }
 
 /* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
@@ -790,6 +639,9 @@ static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t
 static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* What is read there may have been a table. */
+	if (p->tables_moved && b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE))
+		return a->regs.rip > b->regs.rip && a->regs.rip - b->regs.rip < 15;
 	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
 }
@@ -803,14 +655,14 @@ static bool shadow_of_a_fault(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       a->events.exception.pending && b->events.exception.pending;
 }
 
-/* The GDT is in read-only memory: a task switch changes the busy flag of a TSS there. */
-static bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* An NMI comes while NMIs are blocked, and the vCPU is halted. */
+static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.gdt.base);
-
+	(void)p;
 	(void)before;
-	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
-	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
+	return b->timed_out && b->mp_state.mp_state == KVM_MP_STATE_HALTED &&
+	       b->events.nmi.masked && b->events.nmi.pending &&
+	       !(a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED);
 }
 
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
@@ -822,6 +674,62 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       a->mp_state.mp_state == b->mp_state.mp_state &&
 	       (b->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+}
+
+/* Two NMIs wait; upstream 6.1 tells that there are some, later kernels how many. */
+static bool second_nmi_is_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->events.nmi.pending == 1 && b->events.nmi.pending == 2;
+}
+
+/* Two events are injected at once, and the CPU does not enter; upstream has tried before. */
+static bool one_event_at_entry(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const struct kvm_vcpu_events *ev = &p->events;
+
+	return !before && a->reason == KVM_EXIT_FAIL_ENTRY && b->reason == a->reason &&
+	       ev->exception.injected + ev->interrupt.injected + ev->nmi.injected > 1 &&
+	       a->events.interrupt.injected + a->events.nmi.injected <
+	       b->events.interrupt.injected + b->events.nmi.injected;
+}
+
+/* Near CALL and PUSH of memory: the stack is in a device, at the operand's place in its page. */
+static bool operand_at_stack(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	(void)before;
+	return is_mmio_write(b) && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
+	       a->exit[0] == b->exit[0] && a->exit[1] == b->exit[1] && insn.opcode == 0xff &&
+	       (insn.reg == 2 || insn.reg == 6) && insn.modrm < 0xc0;
+}
+
+#define AT_APIC		0xfee00000u
+
+/* A datum in the local APIC's page that is no aligned register: upstream answers anything. */
+static bool apic_has_none(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	const uint64_t *x = (const uint64_t *)&a->regs, *y = (const uint64_t *)&b->regs;
+	const uint64_t *from = (const uint64_t *)(before ? &before->regs : &p->regs);
+	unsigned int i, changed = 0, pointers = 0;
+
+	for (i = 0; i < 16; i++) {
+		changed += x[i] != y[i];
+		pointers += from[i] / PAGE == AT_APIC / PAGE;
+	}
+	return p->irqchip && pointers && changed == 1 && a->regs.rip == b->regs.rip &&
+	       a->regs.rflags == b->regs.rflags;
+}
+
+/* IRET reads its frame from a device; NMIs are blocked until it ends. */
+static bool iret_unblocks_early(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return a->reason == KVM_EXIT_MMIO && b->reason == a->reason && !a->exit[2] &&
+	       a->regs.rip == b->regs.rip && b->events.nmi.masked && !a->events.nmi.masked &&
+	       insn_at(p, a).opcode == 0xcf;
 }
 
 /* ---- the rows ---- */
@@ -881,6 +789,9 @@ static const struct known rows[] = {
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "regs.rflags", rf_across_exits, true,
 	  "likewise, and a task's flags have it", "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "regs.rflags", rf_at_window, true,
+	  "an EPT violation saves RF; which pages have EPT entries is each hypervisor's choice",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "mem.3", rf_across_exits, true,
 	  "likewise, and the image in the old task's TSS", "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", halt_is_emulated, true,
@@ -901,10 +812,15 @@ static const struct known rows[] = {
 	{ "*", new_task_faults, true,
 	  "a fault of the new task finds its registers loaded", "Task Switching" },
 	{ "*", task_gate_faults, true,
-	  "upstream drops the fault of a task switch by a gate", "Task Switching" },
+	  "upstream drops the fault of a task switch by a gate, CALL or JMP", "Task Switching" },
+	{ "*", task_switch_traps, true, "upstream knows no trap of a TSS's T flag",
+	  "Task-Switch Exception Condition" },
+	{ "*", io_map_in_device, true,
+	  "upstream raises #GP where it cannot read the I/O map's address or bits",
+	  "I/O Permission Bit Map" },
 	{ "*", cr3_without_paging, true,
 	  "a task switch loads CR3 only if paging is on", "Task Switching" },
-	{ "*", software_event_injected, true,
+	{ "mem.*", software_event_injected, true,
 	  "INT3 and INTO are one byte long for okvm, INT n two, none for upstream",
 	  "VM-Entry Instruction Length" },
 	{ "mem.11", ins_looks_first, false,
@@ -925,7 +841,7 @@ static const struct known rows[] = {
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", forced_privileged, true,
 	  "behind the prefix: upstream checks the privilege for instructions that it has not",
-	  "MWAIT; VMRUN" },
+	  "MWAIT; VMRUN; MOV (Move to/from Control Registers)" },
 	{ "*", forced_bad_prefix, true,
 	  "behind the prefix: upstream ignores prefixes that make an instruction undefined",
 	  "Instruction Prefixes; FXRSTOR; MOVNTI" },
@@ -943,6 +859,19 @@ static const struct known rows[] = {
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
 	{ "mem.11", forced_clflush, true,
 	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
+	{ "xsave.0", forced_mmx_faults, true,
+	  "behind the prefix: upstream has marked the MMX registers valid, and MOVQ faults",
+	  "The MMX State and MMX Register Aliasing" },
+	{ "xsave.64", forced_mmx_faults, true, "likewise, and the x87 state in use",
+	  "XSAVE-Managed State" },
+	{ "*", forced_int_beyond, true,
+	  "behind the prefix: upstream does not look at the limit of the interrupt vector table",
+	  "INT n/INTO/INT3/INT1; Interrupt and Exception Handling (8086 Emulation)" },
+	{ "*", forced_int_traps, true,
+	  "behind the prefix: upstream raises a step's trap behind INT, which clears TF",
+	  "INT n/INTO/INT3/INT1; Single-Step Exception Condition" },
+	{ "mem.*", forced_pushf, true, "behind the prefix: upstream stores IF and IOPL",
+	  "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", forced_rep_in, true,
 	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
 	{ "*", forced_override, true,
@@ -970,12 +899,18 @@ static const struct known rows[] = {
 	{ "regs.rsp", pops_move_first, true,
 	  "upstream has moved RSP already when LEAVE, RETF, IRET or POPA reads a device",
 	  "LEAVE; RET; IRET; POPA" },
+	{ "events.nmi.masked", iret_unblocks_early, false,
+	  "upstream unblocks NMIs before an IRET has read its frame from a device",
+	  "Handling Multiple NMIs" },
 	{ "regs.r*", popa_moves_first, true,
 	  "upstream has loaded some registers already when POPA reads a device", "POPA" },
 	{ "mem.*", string_interrupted, true,
 	  "likewise, and the event's frame shows it", "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_pauses, true,
 	  "after how many iterations others may come in between is each hypervisor's choice",
+	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "regs.rflags", string_pause_shows_flags, false,
+	  "and there upstream stores the flags that REP CMPS or SCAS has got so far",
 	  "REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "*", string_traps_late, true,
 	  "upstream's emulator raises the guest's trap behind several iterations",
@@ -991,6 +926,15 @@ static const struct known rows[] = {
 	  "Paging-Structure Entries: 32-Bit Paging, 4-MByte Page" },
 	{ "events.irq.shadow", faulting_mov_ss, false,
 	  "upstream blocks interrupts behind a MOV to SS or POP SS that faults", "MOV; POP" },
+	{ "*", step_behind_mov_ss, true,
+	  "upstream raises a step's trap behind a MOV to SS or POP SS that it emulates",
+	  "Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "*", mov_dr_beyond, true,
+	  "under a debugger upstream takes DR8 to DR15 for DR0 to DR7",
+	  "MOV (Move to/from Debug Registers)" },
+	{ "*", interrupt_behind_mov_ss, true,
+	  "upstream fails the entry with an interrupt that is injected in the midst of a MOV to SS",
+	  "Masking Exceptions and Interrupts When Switching Stacks" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",
 	  "Interrupt 8 - Double Fault Exception (#DF)" },
@@ -1007,6 +951,10 @@ static const struct known rows[] = {
 	{ "*", io_map_faults, true,
 	  "SMAP holds for the I/O map: upstream makes #GP of it",
 	  "Determination of Access Rights; I/O Permission Bit Map" },
+	{ "exit.3", fewer_bytes_told, false,
+	  "upstream has not fetched the second page of an instruction that it does not know",
+	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
+	{ "exit.4", fewer_bytes_told, false, "likewise", "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", second_page_later, true,
 	  "userspace takes memory away between the pages of one access",
 	  "Locked Atomic Operations" },
@@ -1019,6 +967,9 @@ static const struct known rows[] = {
 	{ "*", patched_elsewhere, true,
 	  "upstream patches a hypercall at RIP without CS's base, again and again",
 	  "KVM's API, KVM_X86_QUIRK_FIX_HYPERCALL_INSN" },
+	{ "*", vmcall_is_emulated, true,
+	  "neither emulates VMCALL: upstream patches it again and again, okvm raises #UD",
+	  "VMCALL; EPT Violations" },
 	{ "*", window_at_breakpoint, true,
 	  "which of an interrupt window and a breakpoint comes first depends on the host",
 	  "Priority Among Concurrent Events" },
@@ -1037,7 +988,7 @@ static const struct known rows[] = {
 	  "upstream faults only if both CPL and RPL are above DPL",
 	  "Privilege Level Checking When Accessing Data Segments" },
 	{ "*", port_meets_breakpoint, true,
-	  "upstream has lost RF when it emulates INS or OUTS: the breakpoint is met again",
+	  "upstream has lost RF when it emulates a port or UMIP: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
 	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
 	{ "sregs.ss.*", no_stack_segment, true,
@@ -1047,6 +998,8 @@ static const struct known rows[] = {
 	{ "*", clflush_reads, true, "upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "data.0", pushf_with_vme, true, "upstream stores IF and IOPL", "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", popf_with_vme, true, "upstream raises #GP", "POPF/POPFD/POPFQ" },
+	{ "*", popf_reads_first, true,
+	  "upstream raises #GP only when it has read the stack", "POPF/POPFD/POPFQ" },
 	{ "*", override_is_ignored, true,
 	  "64-bit code ignores the prefix of SS, upstream raises #SS",
 	  "Segment Override Prefixes" },
@@ -1061,6 +1014,24 @@ static const struct known rows[] = {
 	{ "*", step_of_fast_wrmsr, true,
 	  "upstream loses the debugger's step over WRMSR that it handles early",
 	  "KVM's API, KVM_SET_GUEST_DEBUG" },
+	{ "events.nmi.pending", second_nmi_is_told, false,
+	  "upstream 6.1 tells of one NMI that waits where there are two, later kernels of both",
+	  "KVM's API, KVM_GET_VCPU_EVENTS; Handling Multiple NMIs" },
+	{ "events.nmi.injected", one_event_at_entry, false,
+	  "upstream forgets the second event when it takes an injection back before the entry",
+	  "VM-Entry Controls for Event Injection" },
+	{ "events.irq.*", one_event_at_entry, false, "likewise, an interrupt",
+	  "VM-Entry Controls for Event Injection" },
+	{ "sregs.irq*", one_event_at_entry, false, "likewise, an interrupt",
+	  "VM-Entry Controls for Event Injection" },
+	{ "*", operand_at_stack, true,
+	  "upstream takes the exit's address for any operand that lies there in its page",
+	  "Exit Qualification; CALL; PUSH" },
+	{ "regs.r*", apic_has_none, true,
+	  "upstream leaves the datum as it is if the local APIC has no such register",
+	  "Local APIC Register Address Map" },
+	{ "*", blocked_nmi_wakes, true,
+	  "upstream ends HLT for an NMI that is blocked", "HLT; Nonmaskable Interrupt (NMI)" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },
@@ -1075,15 +1046,18 @@ static const struct known rows[] = {
 	  "Self-Modifying Code; REP/REPE/REPZ/REPNE/REPNZ" },
 	{ "exit.1", selector_stored_wide, false,
 	  "upstream stores eight bytes, the instruction always two", "SLDT; STR; MOV" },
-	{ "regs.rflags", compare_again, false,
-	  "okvm shows the flags of the last comparison between iterations",
-	  "REP/REPE/REPZ/REPNE/REPNZ" },
+	{ "mem.*", umip_comes_first, true,
+	  "upstream looks at the page of a store before it looks at UMIP", "SLDT; STR" },
+	{ "*", selector_stored_across, true, "likewise, in two pages", "SLDT; STR; MOV" },
+	{ "mem.*", selector_stored_for_umip, true,
+	  "likewise to memory, where upstream emulates: for UMIP, or behind the prefix",
+	  "SLDT; STR" },
 	{ "*", unknown_to_upstream, true,
 	  "an instruction on a device that upstream's emulator does not know",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", store_never_ends, true,
 	  "upstream tries for ever to store a table's register or the FPU's state in a device",
-	  "SGDT; SIDT; FXSAVE" },
+	  "SGDT; SIDT; FXSAVE; FXRSTOR" },
 	{ "*", table_never_loaded, true,
 	  "upstream cannot load GDTR or IDTR from a device", "LGDT/LIDT" },
 	{ "*", unknown_in_user_mode, true,
@@ -1094,6 +1068,8 @@ static const struct known rows[] = {
 	{ "*", step_of_a_string, true,
 	  "upstream stops once more at a repeated string whose count is 0",
 	  "Single-Step Exception Condition" },
+	{ "*", jump_by_undefined_flags, true,
+	  "a conditional jump by flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };

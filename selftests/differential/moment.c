@@ -64,6 +64,10 @@ bool stack_leaves_ram(program_t *p, moment_t *m)
 	uint64_t inner = 0;
 
 	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	/* A stack of 16 bits goes on at its segment's other end. */
+	if (!m->sregs.ss.db && !m->sregs.cs.l && (uint16_t)m->regs.rsp < 64 &&
+	    leaves_ram(p, (uint32_t)m->sregs.ss.base + 0x10000 - 64, 64))
+		return true;
 	return leaves_ram(p, inner - 64, 64) ||
 	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
 }
@@ -93,6 +97,18 @@ bool in_handler_of(moment_t *m, unsigned int vector)
 {
 	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
 	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
+}
+
+/* A handler begins because @vector could not be delivered: the error code has its gate. */
+bool in_delivery_fault(moment_t *m, unsigned int vector)
+{
+	uint16_t code;
+
+	if (!in_handlers(m) || !is_io(m, KVM_EXIT_IO_OUT) || m->exit[2] < VECTOR_TS ||
+	    m->exit[2] > VECTOR_GP)
+		return false;
+	memcpy(&code, m->frame, sizeof(code));
+	return (code & ~1u) == (vector << 3 | 2);
 }
 
 bool has_code(unsigned int vector)
@@ -134,6 +150,15 @@ uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr)
 	return val;
 }
 
+/* The flags that a handler's IRET will load. */
+uint64_t flags_behind(program_t *p, moment_t *m)
+{
+	struct moment x = *m;
+
+	x.exit[2] = (m->regs.rip - AT_HANDLERS) / HANDLER_BYTES;
+	return in_handlers(m) ? frame_item(p, &x, 2) : 0;
+}
+
 /* The address of the instruction that was interrupted. The code has one segment. */
 uint64_t interrupted(program_t *p, moment_t *m)
 {
@@ -158,4 +183,24 @@ bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
 	memset(x.frame + frame_at(p, a, 2), 0, width);
 	memset(y.frame + frame_at(p, b, 2), 0, width);
 	return !memcmp(x.frame, y.frame, sizeof(x.frame));
+}
+
+/* In a handler: are all registers the same, and all pages but the stack's? */
+bool stack_top_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
+	unsigned int stack = guest_physical(p, sp) / PAGE, i;
+
+	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	for (i = 0; i < PAGES; i++)
+		if (i != stack && a->pages[i] != b->pages[i])
+			return false;
+	return true;
+}
+
+/* In a handler that has interrupted another: is all the same but the frames below its own? */
+bool stack_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	return stack_top_differs(p, a, b) && !memcmp(a->frame, b->frame, sizeof(a->frame));
 }

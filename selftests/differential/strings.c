@@ -22,17 +22,6 @@ bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       insn.rep && is_string_io(insn);
 }
 
-bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct insn insn = insn_at(p, a);
-
-	(void)before;
-	return a->reason == KVM_EXIT_MMIO && b->reason == KVM_EXIT_MMIO &&
-	       a->regs.rip == b->regs.rip &&
-	       insn.rep && (insn.opcode & ~9u) == 0xa6 &&
-	       !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull);
-}
-
 bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, a);
@@ -67,12 +56,19 @@ bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       insn.rep && insn.opcode >= 0x6c && b->regs.rip > a->regs.rip;
 }
 
+static bool is_repeated_string(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.rep && is_string(insn);
+}
+
 /* A debugger steps through a repeated string that userspace answers piece by piece. */
 bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn = insn_at(p, b);
 
 	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
+	    !forced_at(p, b, b->sregs.cs.base + b->regs.rip, is_repeated_string) &&
 	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
 	      before->regs.rip == b->regs.rip))
 		return false;
@@ -80,15 +76,40 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       a->regs.rip == b->regs.rip;
 }
 
-/* The same, and an event came at once: its frame tells where. */
+/* @m without the frame of an interrupt or NMI whose handler interrupts another one at its begin. */
+static struct moment without_frame(program_t *p, moment_t *m)
+{
+	struct moment x = *m;
+	unsigned int len;
+	uint64_t from;
+
+	/* It may be no OUT that has ended KVM_RUN there. */
+	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
+		x.exit[2] = m->regs.rip % PAGE / HANDLER_BYTES;
+	from = frame_item(p, &x, 0);
+	if (!in_handlers(m) || from < AT_HANDLERS || from >= AT_HANDLERS + PAGE ||
+	    from % HANDLER_BYTES || (x.exit[2] != VECTOR_NMI && x.exit[2] < 0x20))
+		return x;
+	len = frame_width(p, &x) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
+	memmove(x.frame, x.frame + len, sizeof(x.frame) - len);
+	memset(x.frame + sizeof(x.frame) - len, 0, len);
+	x.exit[2] = from % PAGE / HANDLER_BYTES;
+	return x;
+}
+
+/* The same, and an event came at once: its frame tells where; perhaps below another one's. */
 bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t from = frame_item(p, a, 0), to = frame_item(p, b, 0);
+	struct moment x = without_frame(p, a), y = without_frame(p, b);
+	uint64_t from = frame_item(p, &x, 0), to = frame_item(p, &y, 0);
 
-	(void)before;
-	return !(uint16_t)a->regs.rcx && same_but_frame(p, a, b, FLAG_RF) && to > from &&
+	/* In 64-bit mode the other frame is further up than what is known of the stack. */
+	if (a->sregs.efer >> 10 & 1 && before && stack_differs(p, a, b))
+		return !(uint16_t)a->regs.rcx && !(frame_item(p, a, 0) % HANDLER_BYTES) &&
+		       is_repeated(p, before, before->sregs.cs.base + before->regs.rip);
+	return !(uint16_t)a->regs.rcx && same_but_frame(p, &x, &y, FLAG_RF) && to > from &&
 	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
-					    interrupted(p, a));
+					    interrupted(p, &x));
 }
 
 /* Each iteration of a repeated string traps; upstream's emulator goes on to its end. */
@@ -107,7 +128,14 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	     frame_item(p, b, 0) == AT_HANDLERS + VECTOR_DB * HANDLER_BYTES))
 		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
 		       a->reason == KVM_EXIT_MMIO && a->sregs.cs.base + a->regs.rip == at;
-	if (!in_handler_of(b, VECTOR_DB))
+	/* It waits, as userspace has only had the iteration completed. */
+	if (b->events.exception.pending && b->events.exception.nr == VECTOR_DB)
+		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
+		       b->sregs.cs.base + b->regs.rip == at && a->reason == KVM_EXIT_MMIO;
+	/* What its delivery raises has the same address. */
+	if (!in_handler_of(b, VECTOR_DB) &&
+	    !(b->debugregs.dr6 & DR6_BS && (in_handler_of(b, VECTOR_DF) ||
+					    in_delivery_fault(b, VECTOR_DB))))
 		return false;
 	at = interrupted(p, b);
 	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
@@ -134,6 +162,18 @@ bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       (a->regs.rip == before->regs.rip || (in_handler && interrupted(p, a) == at));
 }
 
+/* At each of those pauses upstream stores the flags that CMPS or SCAS has got so far. */
+bool string_pause_shows_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn = insn_at(p, a);
+
+	if (!insn.rep || (insn.opcode & ~9u) != 0xa6 || a->regs.rip != b->regs.rip || !before ||
+	    (a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull)
+		return false;
+	return !(a->regs.rcx & 0x3ff) ||
+	       (a[-1].regs.rflags != b[-1].regs.rflags && a[-1].regs.rip == a->regs.rip);
+}
+
 static bool string_to_memory(struct insn insn, moment_t *m)
 {
 	(void)m;
@@ -144,7 +184,8 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 /* Does a string's destination, which it has come to, lie where the instructions are? */
 static bool writes_code(program_t *p, moment_t *m)
 {
-	uint64_t at = guest_physical(p, m->sregs.es.base + m->regs.rdi);
+	uint64_t base = p->mode == MODE_LONG64 ? 0 : m->sregs.es.base;
+	uint64_t at = guest_physical(p, base + m->regs.rdi);
 	unsigned int large = p->mode == MODE_PAGED32 ? 0x400000 : 0x200000;
 
 	/* The large page is the same memory. */

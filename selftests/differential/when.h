@@ -22,7 +22,9 @@
 #define CR4_VME		(1u << 0)
 #define FLAGS_IOPL	(3u << 12)
 #define DR6_BS		(1u << 14)
+#define DR6_BT		(1u << 15)
 #define VECTORING_VALID	(1ull << 31)
+#define EXIT_APIC_ACCESS	0x2c
 #define EXIT_EPT_VIOLATION	0x30
 #define EXIT_EPT_MISCONFIG	0x31
 #define GATE_TASK	5
@@ -48,12 +50,16 @@ bool stack_leaves_ram(program_t *p, moment_t *m);
 bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b);
 bool in_handlers(moment_t *m);
 bool in_handler_of(moment_t *m, unsigned int vector);
+bool in_delivery_fault(moment_t *m, unsigned int vector);
 bool has_code(unsigned int vector);
 bool gate_is(program_t *p, moment_t *m, unsigned int vector, unsigned int type);
 unsigned int frame_width(program_t *p, moment_t *m);
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
+uint64_t flags_behind(program_t *p, moment_t *m);
 uint64_t interrupted(program_t *p, moment_t *m);
+bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);
+bool stack_differs(program_t *p, moment_t *a, moment_t *b);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
 
 /* debug.c */
@@ -63,23 +69,54 @@ bool patched_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* strings.c */
 bool string_io_in_batches(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool compare_again(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_has_ended(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_goes_on(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_a_string(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool string_pause_shows_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* tasks.c */
+bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool task_switch_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* tables.c */
+bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* vm86.c */
+bool forced_int_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* forced.c */
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
@@ -95,6 +132,9 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_write_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool reads_and_writes(program_t *p, struct insn insn);
+bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);

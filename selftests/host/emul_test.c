@@ -540,6 +540,28 @@ TEST(emul_rep_bounds)
 	EXPECT_EQ(e.ctx.gpr[EMUL_RDI], sizeof(memory));
 }
 
+/* A fault finds the status flags that were there before REP CMPS or SCAS, and RF. */
+TEST(emul_rep_compare_keeps_flags)
+{
+	const u64 before = X86_EFLAGS_FIXED | X86_EFLAGS_ZF | X86_EFLAGS_CF | X86_EFLAGS_OF;
+	struct emul_env e;
+
+	start(&e, EMUL_LONG64, 0);
+	memset(memory + sizeof(memory) - 3, 7, 3);
+	e.ctx.rflags = before;
+	e.ctx.gpr[EMUL_RAX] = 5;
+	e.ctx.gpr[EMUL_RDI] = sizeof(memory) - 3;
+	e.ctx.gpr[EMUL_RCX] = 9;
+	EXPECT_EQ(RUN(&e, 0xf2, 0xae), EMUL_FAULT);
+	EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 6);
+	EXPECT_EQ(e.ctx.rflags, before | X86_EFLAGS_RF);
+	/* The last iteration sets them. */
+	e.ctx.gpr[EMUL_RDI] = sizeof(memory) - 3;
+	e.ctx.gpr[EMUL_RCX] = 3;
+	EXPECT_EQ(RUN(&e, 0xf2, 0xae), EMUL_OK);
+	EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_SF | X86_EFLAGS_CF | X86_EFLAGS_AF);
+}
+
 TEST(emul_string_io)
 {
 	struct emul_env e;

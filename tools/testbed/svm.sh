@@ -14,8 +14,8 @@ svm_tests="run_test interrupt_test hotplug_test memslot_test tsc_test event_test
 svm_more="abi_test account_test amd_test answers_test ap_test async_pf_test bounded_test count_test
 	edge_test error_test exit_rip_test exit_test follow_test guest_tables_test
 	hostregs_test ioctl_test ioeventfd_test irq_test late_test misc_test mmio_test msi_test
-	msrexit_test namespace_test newer_test nx_test once_test params_test pio_test pv_eoi_test
-	refuse_test restore_test shadow_guest_test shadow_mmu_test mmu_random_test smp_clock_test
+	msrexit_test namespace_test newer_test nx_test once_test params_test pio_test push_test
+	pv_eoi_test refuse_test restore_test shadow_guest_test shadow_mmu_test mmu_random_test smp_clock_test
 	smp_inject_test smp_ioapic_test smp_mode_test state_test task_test thread_test tpr_test
 	trace_test trap_test ud_test vcpu_test vmmcall_test xapic_test"
 

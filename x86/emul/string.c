@@ -162,11 +162,12 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		/*
 		 * RF is 1 between iterations and 0 after the last one, because an interrupt or
 		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
-		 * Condition").
+		 * Condition"). A fault in a later iteration of CMPS or SCAS also pushes the status
+		 * flags that were there before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ").
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		if (!last)
-			ctx->flags |= X86_EFLAGS_RF;
+			ctx->flags = ctx->rflags | X86_EFLAGS_RF;
 		emul_commit(ctx);
 		if (last)
 			return EMUL_OK;

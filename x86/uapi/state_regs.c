@@ -231,6 +231,9 @@ static int set_sregs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 		ev->irq.injected = true;
 		ev->irq.soft = false;
 		ev->irq.vector = vector;
+		/* The bitmap shows KVM_INTERRUPT's vector, too: it is not another interrupt. */
+		if (!okvm_lapic_in_kernel(vcpu))
+			ev->user_irq = -1;
 	}
 	return 0;
 }

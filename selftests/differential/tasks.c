@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Circumstances of differences: task switches, and what lies in a TSS. */
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+/* A handler's flags, or those in its frame, which its IRET loads. */
+static bool nested_task(program_t *p, moment_t *m)
+{
+	return (m->regs.rflags | flags_behind(p, m)) & FLAG_NT;
+}
+
+static bool has_iret(program_t *p, moment_t *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if (insn_from(p, m, p->code_start + i).opcode == 0xcf)
+			return true;
+	return false;
+}
+
+/* An IRET that switches tasks and faults in the new one; the fault may switch back. */
+bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	if (p->mode >= MODE_COMPAT)
+		return false;
+	/* Before the first exit. */
+	if (!before)
+		return p->regs.rflags & FLAG_NT && b->sregs.cr0 & CR0_TS && has_iret(p, a) &&
+		       (b->reason == KVM_EXIT_SHUTDOWN || in_handlers(b));
+	/* An IRET of the program itself. */
+	if (!in_handlers(before))
+		return b->reason == KVM_EXIT_SHUTDOWN && before->regs.rflags & FLAG_NT &&
+		       b->sregs.cr0 & CR0_TS && a->sregs.cr0 & CR0_TS && has_iret(p, a);
+	/* From a handler to the task that IRET then leaves. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
+		return b->sregs.cr0 & CR0_TS;
+	if (!nested_task(p, before))
+		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return a->reason == KVM_EXIT_SHUTDOWN ||
+		       (in_handlers(a) && b->sregs.cr0 & CR0_TS &&
+			b->regs.rsp != before->regs.rsp);
+	return before->sregs.tr.base != AT_TSS && in_handlers(a) && in_handlers(b);
+}
+
+static bool is_far_transfer(struct insn insn)
+{
+	return insn.opcode == 0x9a || insn.opcode == 0xea ||
+	       (insn.opcode == 0xff && (insn.reg == 3 || insn.reg == 5));
+}
+
+/* The same with a far CALL or JMP; upstream has saved the old task's state before. */
+static bool task_transfer_faults(program_t *p, moment_t *a, moment_t *b)
+{
+	unsigned int tss = guest_physical(p, b->sregs.tr.base) / PAGE;
+
+	return in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && has_code(b->exit[2]) &&
+	       is_far_transfer(insn_from(p, b, interrupted(p, b))) && tss < PAGES &&
+	       a->pages[tss] != b->pages[tss];
+}
+
+/* The vector whose delivery is under way, or was last. */
+static unsigned int delivered(program_t *p, moment_t *a, moment_t *before)
+{
+	return !before && p->events.exception.injected ? p->events.exception.nr : a->last_vector;
+}
+
+/* A gate leads to a task that cannot be entered: upstream goes on as if nothing had been. */
+bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	static const uint8_t faults[] = {
+		VECTOR_DF, VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF
+	};
+	unsigned int i;
+
+	if (p->mode < MODE_COMPAT && task_transfer_faults(p, a, b))
+		return true;
+	/* What the last fault was before the end is not told. */
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason)
+		for (i = 0; i < sizeof(faults); i++)
+			if (gate_is(p, a, faults[i], GATE_TASK))
+				return true;
+	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
+	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
+	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
+		return false;
+	if (b->reason == KVM_EXIT_SHUTDOWN)
+		return true;
+	for (i = 0; i < sizeof(faults); i++)
+		if (in_handler_of(b, faults[i]))
+			return !in_handler_of(a, faults[i]) || a->sregs.cr2 != b->sregs.cr2;
+	return false;
+}
+
+bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	(void)before;
+	return p->mode < MODE_PAGED32 && !(a->sregs.cr0 >> 31) && !b->sregs.cr3 && a->sregs.cr3;
+}
+
+/* The GDT is in read-only memory: a task switch changes the busy flag of a TSS there. */
+bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.gdt.base);
+
+	(void)before;
+	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
+	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
+}
+
+/* IN and OUT, INS and OUTS. */
+static bool is_port_insn(struct insn insn)
+{
+	return is_string_io(insn) || (insn.opcode & 0xf4) == 0xe4;
+}
+
+/* The I/O map is in a device: okvm reads it there, upstream raises #GP without, again and again. */
+bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t off = b->exit[0] - guest_physical(p, b->sregs.tr.base);
+
+	(void)before;
+	return b->reason == KVM_EXIT_MMIO && !b->exit[2] && b->exit[1] == 2 && off >= 0x66 &&
+	       off < b->sregs.tr.limit && is_port_insn(insn_at(p, b)) &&
+	       (a->last_vector == VECTOR_GP || in_handler_of(a, VECTOR_GP));
+}
+
+/* The new task's TSS has its T flag set. */
+bool task_switch_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return b->debugregs.dr6 & DR6_BT && !(a->debugregs.dr6 & DR6_BT) &&
+	       (in_handler_of(b, VECTOR_DB) || b->reason == KVM_EXIT_SHUTDOWN);
+}

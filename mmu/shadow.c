@@ -50,6 +50,7 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 	if (t->id)
 		ida_free(&sh->ids, t->id);
 	free_page((unsigned long)t->entry);
+	kfree(t->what);
 	kfree(t->link);
 	kfree(t);
 }
@@ -61,8 +62,8 @@ static struct shadow_table *table_alloc(struct shadow_vm *sh)
 	if (!t)
 		return NULL;
 	t->entry = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	t->link = kcalloc(SHADOW_ENTRIES, sizeof(*t->link), GFP_KERNEL_ACCOUNT);
-	if (!t->entry || !t->link || table_number(sh, t)) {
+	t->what = kcalloc(SHADOW_ENTRIES, sizeof(*t->what), GFP_KERNEL_ACCOUNT);
+	if (!t->entry || !t->what || table_number(sh, t)) {
 		shadow_free_table(sh, t);
 		return NULL;
 	}
@@ -80,6 +81,14 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu)
 		if (!t)
 			return -ENOMEM;
 		sv->spare[sv->nr_spare++] = t;
+	}
+	while (sv->nr_spare_link < SHADOW_SPARE_LINKS) {
+		struct shadow_link *link = kcalloc(SHADOW_ENTRIES, sizeof(*link),
+						   GFP_KERNEL_ACCOUNT);
+
+		if (!link)
+			return -ENOMEM;
+		sv->spare_link[sv->nr_spare_link++] = link;
 	}
 	return 0;
 }
@@ -145,7 +154,7 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 	/* Use xchg(), because hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
-		WRITE_ONCE(t->link[i].what, 0);
+		WRITE_ONCE(t->what[i], 0);
 		return false;
 	}
 	/*
@@ -172,28 +181,6 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	return true;
 }
 
-/* Clear all entries that point to @t. */
-static void drop_parents(struct shadow_vm *sh, struct shadow_table *t)
-{
-	while (t->parents) {
-		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
-		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
-
-		if (OKVM_BUG_ON(sh->mmu->vm, !done))
-			break;
-	}
-}
-
-void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
-		 struct shadow_table *child)
-{
-	lockdep_assert_held_write(&sh->mmu->lock);
-	if (link_full(sh, child->parents))
-		drop_parents(sh, child);
-	link_add(sh, &child->parents, link_nr(t, i), 0);
-	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
-}
-
 /* ---- finding and making ---- */
 
 static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role)
@@ -207,21 +194,32 @@ static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role
 	return NULL;
 }
 
-/* Count one more shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
+/* Count a new shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
 static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
-	u16 *shadowed = &b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)];
 
 	b->nr_shadowed++;
 	/*
-	 * Pairs with shadow_wrote(): either shadow_wrote() sees this count, or this thread reads
-	 * what the emulator has written.
+	 * Pairs with shadow_wrote(): either shadow_wrote() sees this bit, or this thread reads what
+	 * the emulator has written.
 	 */
-	WRITE_ONCE(*shadowed, *shadowed + 1);
+	__set_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 	smp_mb(); /* pairs with smp_mb() in shadow_wrote() */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
+}
+
+/* Return the number of tables, which are not direct, of @gfn. */
+static unsigned int table_count(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	unsigned int n = 0;
+
+	shadow_for_each(t, next, sh, gfn)
+		n++;
+	return n;
 }
 
 /*
@@ -230,11 +228,11 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
  */
 static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b = block_of(sh, gfn);
+	const struct shadow_block *b = block_of(sh, gfn);
 
-	if (!b || !block_frames(b))
+	if (!b)
 		return true;
-	if (block_shadowed(b, gfn) < SHADOW_SAME)
+	if (!block_shadowed(b, gfn) || table_count(sh, gfn) < SHADOW_SAME)
 		return false;
 	sh->crowded = gfn;
 	return true;
@@ -282,12 +280,14 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 
 /* ---- zapping ---- */
 
+/* A table of @gfn is not found by lookups any more. */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 
 	b->nr_shadowed--;
-	b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
+	if (!table_count(sh, gfn))
+		__clear_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 }
 
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t)
@@ -334,7 +334,7 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 			drop_entry(sh, t, i);
 	}
 	shadow_left(sh, t);
-	drop_parents(sh, t);
+	chain_drop(sh, &t->parents);
 }
 
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
@@ -550,13 +550,17 @@ void shadow_zap_all(struct mmu_zap *z)
 	}
 }
 
-void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
+unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
 {
 	struct shadow_table *t;
 	struct hlist_node *next;
+	unsigned int n = 0;
 
-	shadow_for_each(t, next, z->mmu->shadow, gfn)
+	shadow_for_each(t, next, z->mmu->shadow, gfn) {
 		shadow_zap_table(z, t);
+		n++;
+	}
+	return n;
 }
 
 void shadow_free_all(struct okvm_mmu_vm *mmu)
@@ -574,8 +578,7 @@ bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 	bool any;
 
 	shadow_zap_begin(&z, vm->mmu, false);
-	any = rmap_shadowed(vm->mmu->shadow, gfn);
-	shadow_zap_frame(&z, gfn);
+	any = shadow_zap_frame(&z, gfn);
 	shadow_zap_end(&z);
 	return any;
 }

@@ -31,7 +31,6 @@ static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 ent
 static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigned int i,
 			 const struct okvm_fault *host, u8 access)
 {
-	struct shadow_vm *sh = shadow_of(f->vcpu);
 	struct shadow_leaf leaf = {
 		.pfn = host->pfn,
 		.level = 1,
@@ -43,9 +42,9 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		.uncached = host->uncached,
 	};
 
-	if (rmap_install(sh, f->block, t, i, shadow_leaf(&leaf) & ~SHADOW_A,
-			 link_what(host->gfn, access)))
-		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
+	if (rmap_install(f->vcpu, f->block, t, i, shadow_leaf(&leaf) & ~SHADOW_A,
+			 what_make(host->gfn, access)))
+		atomic64_add(1, &f->vcpu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
 /* Map @gfn by entry @i of @t if possible. Return: false if the caller should stop prefetching */

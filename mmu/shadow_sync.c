@@ -84,10 +84,11 @@ void sync_forget(struct shadow_vm *sh, struct shadow_table *t)
 static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i)
 {
 	gpa_t gpa = (t->gfn << PAGE_SHIFT) + role_offset(t->role, i);
+	const u64 what = t->what[i];
 	u64 entry;
 
 	return !gva_peek(vcpu, gpa, role_entry_size(t->role), &entry) &&
-	       shadow_current(t->role, entry, i, link_gfn(&t->link[i]), link_access(&t->link[i]));
+	       shadow_current(t->role, entry, i, what_gfn(what), what_access(what));
 }
 
 /*

@@ -878,7 +878,7 @@ static u64 *hw_walk(struct cpu *cpu, u64 gva, int kind, u64 *gfn)
 		return NULL;
 	if (kind_is_write(kind))
 		*entry |= SHADOW_D;
-	*gfn = link_gfn(&table_below(__pa(table))->link[entry - table]) +
+	*gfn = what_gfn(table_below(__pa(table))->what[entry - table]) +
 	       (gva >> 12 & (spte_pages(level) - 1));
 	return entry;
 }
@@ -997,8 +997,7 @@ static void check_child(struct shadow_table *t, unsigned int i, struct shadow_ta
 
 static void check_leaf(struct shadow_table *t, unsigned int i, u64 leaf)
 {
-	struct shadow_link *l = &t->link[i];
-	u64 gfn = link_gfn(l), e;
+	u64 gfn = what_gfn(t->what[i]), e;
 	int level = role_level(t->role);
 	unsigned int pages = level == 1 ? 1 : 512;
 
@@ -1046,18 +1045,19 @@ static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
 	unsigned long n = 0;
 	u32 prev = 0;
 
-	for (; nr; nr = link_at(mmu.shadow, nr)->next, n++) {
-		struct shadow_table *t = table_by_id(mmu.shadow, nr >> SHADOW_LINK_BITS);
-		struct shadow_link *l = link_at(mmu.shadow, nr);
-		u64 entry = t->entry[nr & 511];
+	for (; nr; nr = link_next(mmu.shadow, nr), n++) {
+		struct shadow_table *t = link_table(mmu.shadow, nr);
+		u32 next = link_next(mmu.shadow, nr);
+		u64 entry = t->entry[nr & 511], what = t->what[nr & 511];
 
-		if (l->prev != prev || n >= SHADOW_CHAIN ||
-		    (l->next && link_depth(l) <= link_depth(link_at(mmu.shadow, l->next)))) {
+		if ((t->link ? t->link[nr & 511].prev : 0) != prev || n >= SHADOW_CHAIN ||
+		    (next && what_depth(what) <= link_depth(mmu.shadow, next))) {
 			VIOLATION("step %lu: a broken chain", step);
 			break;
 		}
 		prev = nr;
-		if (child ? table_below(entry) != child : link_gfn(l) != gfn || !spte_valid(entry))
+		if (child ? table_below(entry) != child :
+			    what_gfn(what) != gfn || !spte_valid(entry))
 			VIOLATION("step %lu: a chain has an entry of something else", step);
 	}
 	return n;
@@ -1109,9 +1109,9 @@ static void check_structure(void)
 				  n.shadowed[b], block->nr_shadowed);
 		chained += check_chain(block->large, b * 512, NULL);
 		for (unsigned int i = 0; i < 512; i++) {
-			if (block->frames && block->frames->rmap[i])
-				chained += check_chain(block->frames->rmap[i], b * 512 + i, NULL);
-			if (!b && i < TABLES && block_shadowed(block, i) != n.count[i])
+			if (block->rmap && block->rmap[i])
+				chained += check_chain(block->rmap[i], b * 512 + i, NULL);
+			if (!b && i < TABLES && block_shadowed(block, i) != !!n.count[i])
 				VIOLATION("step %lu: frame %u is miscounted", step, i);
 		}
 	}

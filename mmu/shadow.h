@@ -704,7 +704,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 /** shadow_cr3_fast() - switch to a root that the vCPU has kept for CR3. Return: false if none */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu);
-void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);
 void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end);

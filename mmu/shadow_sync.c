@@ -299,6 +299,11 @@ static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow
 {
 	unsigned int first, last;
 
+	/* The guest has probably freed a table that no entry leads to. */
+	if (table_is_orphan(t)) {
+		shadow_zap_table(z, t);
+		return;
+	}
 	switch (shadow_write(t->role, offset, bytes, ++t->writes, &first, &last)) {
 	case SHADOW_WRITE_NONE:
 		break;
@@ -325,13 +330,14 @@ void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size)
 		shadow_wrote(vcpu, gpa, size);
 }
 
-void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct shadow_table *t;
 	struct hlist_node *next;
 	struct mmu_zap z;
+	bool gone;
 
 	/*
 	 * Pairs with table_protect(): if rmap_shadowed() does not count a new table yet, the vCPU
@@ -339,7 +345,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	 */
 	smp_mb();
 	if (!rmap_shadowed(sh, gfn))
-		return;
+		return false;
 	write_lock(&sh->mmu->lock);
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
@@ -350,5 +356,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	 */
 	if (z.flush)
 		shadow_zap_finish(&z);
+	gone = !rmap_shadowed(sh, gfn);
 	write_unlock(&sh->mmu->lock);
+	return gone;
 }

@@ -69,7 +69,7 @@ TEST(only_entries_with_neighbours_have_links)
 	end();
 }
 
-/* A fault that finds no spare array maps nothing, until the handler that may sleep has made some. */
+/* Without a spare array a fault maps nothing, until the handler that may sleep has made some. */
 TEST(a_fault_without_spare_arrays)
 {
 	struct cpu *cpu = start_tables();

@@ -16,9 +16,12 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
+struct shadow_block *block_find(struct shadow_vm *sh, gfn_t gfn)
 {
-	return xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS);
+	const unsigned long nr = gfn >> SHADOW_LINK_BITS;
+	struct shadow_block *b = READ_ONCE(sh->recent[nr % SHADOW_RECENT]);
+
+	return b && b->nr == nr ? b : xa_load(&sh->blocks, nr);
 }
 
 static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
@@ -28,6 +31,7 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	if (!b)
 		return false;
 	spin_lock_init(&b->lock);
+	b->nr = gfn >> SHADOW_LINK_BITS;
 	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, gfp);
 	if (!old) {
 		atomic64_add(1, &sh->nr_blocks);
@@ -46,7 +50,7 @@ static bool block_make_rmap(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	if (!rmap)
 		return false;
 	rcu_read_lock();
-	b = block_of(sh, gfn);
+	b = block_find(sh, gfn);
 	/*
 	 * If another vCPU has set b->rmap already, keep that array and free @rmap. block_put() may
 	 * have removed the block after the call of block_of(). Nothing leaks then: block_free()
@@ -64,7 +68,7 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 	bool there, rmap;
 
 	rcu_read_lock();
-	b = block_of(sh, gfn);
+	b = block_find(sh, gfn);
 	there = b;
 	rmap = b && block_rmap(b);
 	rcu_read_unlock();
@@ -94,17 +98,20 @@ static void block_free(struct rcu_head *head)
 }
 
 /*
- * Remove and free @b, which has the index @nr in sh->blocks and whose memory slot is gone. But keep
- * @b if a leaf or a shadow table uses it again.
+ * Remove and free @b, whose memory slot is gone. But keep @b if a leaf or a shadow table uses it
+ * again.
  */
-static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
+static void block_put(struct shadow_vm *sh, struct shadow_block *b)
 {
+	struct shadow_block **recent = &sh->recent[b->nr % SHADOW_RECENT];
 	const u32 *rmap = block_rmap(b);
 
 	if (b->nr_shadowed || b->large ||
 	    (rmap && memchr_inv(rmap, 0, SHADOW_ENTRIES * sizeof(*rmap))))
 		return;
-	xa_erase(&sh->blocks, nr);
+	if (*recent == b)
+		WRITE_ONCE(*recent, NULL);
+	xa_erase(&sh->blocks, b->nr);
 	atomic64_add(-1, &sh->nr_blocks);
 	call_rcu(&b->rcu, block_free);
 }
@@ -218,7 +225,7 @@ bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
 		chain_drop(sh, &child->parents);
 	if (!link_ready(vcpu, child->parents, t))
 		return false;
-	link_add(sh, &child->parents, link_nr(t, i), 0);
+	link_add(sh, &child->parents, link_nr(t, i), child->id);
 	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
 	return true;
 }
@@ -419,7 +426,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	/* Also flush if leaves of the block were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
 	if (z->frames_leave && all)
-		block_put(sh, b, nr);
+		block_put(sh, b);
 }
 
 void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)

@@ -90,6 +90,7 @@
  * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
+#define SHADOW_RECENT		64
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
@@ -119,9 +120,9 @@ struct shadow_link {
 };
 
 /*
- * table->what[i] is depth << 48 | frame << 8 | WHAT_SET | access (enum shadow_access). The depth is
- * valid for an entry that is in a chain; frame, WHAT_SET and access are valid for a leaf or MMIO
- * entry.
+ * table->what[i] is depth << 48 | frame << 8 | WHAT_SET | access (enum shadow_access) for a leaf or
+ * MMIO entry, and depth << 48 | id of the lower table for an entry that points to a table. The
+ * depth is valid for an entry that is in a chain.
  *
  * A new entry is added at the head of a chain, with a depth one more than the depth of the former
  * head (0 in an empty chain). Entries may be removed later, so the depth is an upper bound of the
@@ -209,6 +210,7 @@ struct shadow_table {
  * @rmap: for each frame, the number of the first entry in the chain of its leaves at level 1. NULL
  *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get() sets
  *	it without mmu->lock, by compare-and-exchange.
+ * @nr: the block's index in sh->blocks
  * @shadowed: set of the frames that have a shadow table (not a direct one)
  */
 struct shadow_block {
@@ -218,6 +220,7 @@ struct shadow_block {
 	u64 dropped, dropped_write;
 	u32 *rmap;
 	struct rcu_head rcu;
+	unsigned long nr;
 	DECLARE_BITMAP(shadowed, SHADOW_ENTRIES);
 };
 
@@ -237,6 +240,11 @@ static inline u32 *block_rmap(const struct shadow_block *b)
 struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
 	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
+	/*
+	 * By the low bits of the index, the block that was looked up last. Set with mmu->lock held
+	 * for reading or writing, cleared with it held for writing.
+	 */
+	struct shadow_block *recent[SHADOW_RECENT];
 	struct ida ids;
 	struct shadow_table **chunk[SHADOW_CHUNKS];
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
@@ -365,6 +373,17 @@ static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 	return sh->chunk[id / SHADOW_IDS_PER_CHUNK][id % SHADOW_IDS_PER_CHUNK];
 }
 
+/**
+ * table_child() - return the table that entry @i of @t, which must be a table entry, points to
+ *
+ * mmu->lock: read or write. Cheaper than table_below()
+ */
+static inline struct shadow_table *table_child(struct shadow_vm *sh, const struct shadow_table *t,
+					       unsigned int i)
+{
+	return table_by_id(sh, (u32)READ_ONCE(t->what[i]));
+}
+
 /** link_table() - return the table that contains the entry with number @nr, which must not be 0 */
 static inline struct shadow_table *link_table(struct shadow_vm *sh, u32 nr)
 {
@@ -451,8 +470,23 @@ static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shado
  * Return: false if memory could not be allocated
  */
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
-/** block_of() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
-struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
+/** block_find() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
+struct shadow_block *block_find(struct shadow_vm *sh, gfn_t gfn);
+
+/** block_of() - block_find() for a caller that holds mmu->lock */
+static inline struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
+{
+	const unsigned long nr = gfn >> SHADOW_LINK_BITS;
+	struct shadow_block **recent = &sh->recent[nr % SHADOW_RECENT], *b = READ_ONCE(*recent);
+
+	if (likely(b && b->nr == nr))
+		return b;
+	b = block_find(sh, gfn);
+	if (b)
+		WRITE_ONCE(*recent, b);
+	return b;
+}
+
 /**
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
@@ -519,7 +553,7 @@ static inline bool rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 	bool shadowed;
 
 	rcu_read_lock();
-	b = block_of(sh, gfn);
+	b = block_find(sh, gfn);
 	shadowed = b && block_shadowed(b, gfn);
 	rcu_read_unlock();
 	return shadowed;

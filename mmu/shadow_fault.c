@@ -94,7 +94,7 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 
 	map_child(f, t->role, level, &gfn, &role);
 	if (spte_is_table(entry, level)) {
-		child = table_below(entry);
+		child = table_child(shadow_of(f->vcpu), t, i);
 		if (child->gfn == gfn && child->role == role)
 			return child;
 	}
@@ -296,7 +296,7 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 
 	if (role_level(t->role) != 2 || !f->vcpu->vm->mmu->nx_huge || !spte_is_table(entry, 2))
 		return false;
-	child = table_below(entry);
+	child = table_child(shadow_of(f->vcpu), t, i);
 	return child->nx_split && child->gfn == (f->host->gfn & ~(spte_pages(2) - 1));
 }
 
@@ -563,12 +563,12 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
 	u64 gen = okvm_slots_generation(mmu->vm), entry = 0, what = 0;
 	struct shadow_table *t;
+	unsigned int i;
 	u8 access;
 
 	read_lock(&mmu->lock);
-	for (t = shadow_top(vcpu, pf->gva); t; t = table_below(entry)) {
-		unsigned int i = spte_index(pf->gva >> PAGE_SHIFT, role_level(t->role));
-
+	for (t = shadow_top(vcpu, pf->gva); t; t = table_child(mmu->shadow, t, i)) {
+		i = spte_index(pf->gva >> PAGE_SHIFT, role_level(t->role));
 		entry = READ_ONCE(t->entry[i]);
 		if (spte_is_table(entry, role_level(t->role)))
 			continue;
@@ -588,6 +588,12 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the slow handler, shadow_page_fault() ---- */
 
+/* The host's page is looked at only if the guest's page is large. */
+static int fault_host_level(const struct shadow_fault *f)
+{
+	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
+}
+
 static int fault_page(struct shadow_fault *f)
 {
 	struct okvm_fault *host = f->host;
@@ -601,7 +607,7 @@ static int fault_page(struct shadow_fault *f)
 	ret = hostmem_resolve(host);
 	if (ret)
 		return ret;
-	host->level = fault_level(host);
+	host->level = fault_host_level(f);
 	ret = fault_reserve_leaf(f, GFP_KERNEL_ACCOUNT) ? fault_map(f) : -ENOMEM;
 	hostmem_release(host);
 	if (host->nx_level)
@@ -810,7 +816,7 @@ static int fast_page(struct shadow_fault *f)
 	f->missed = !hostmem_get_fast(host);
 	if (f->missed)
 		return fast_hand_over(f);
-	host->level = fault_level(host);
+	host->level = fault_host_level(f);
 	if (!host->nx_level)
 		verdict = fast_map(f);
 	/* f->block is NULL at the first fault in its 512 frames: allocate it without sleeping. */

@@ -248,7 +248,7 @@ static void invlpg_locked(struct okvm_vcpu *vcpu, gva_t gva)
 		entry = t->entry[i];
 		if (!spte_is_table(entry, level))
 			break;
-		t = table_below(entry);
+		t = table_child(shadow_of(vcpu), t, i);
 	}
 	/* Entries of a table in sync always agree with the guest's: check other tables only. */
 	if (t && t->unsync && entry && !sync_entry_holds(vcpu, t, i))

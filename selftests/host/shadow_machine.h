@@ -1031,6 +1031,8 @@ static void check_table(struct shadow_table *t, unsigned long *leaves, unsigned 
 			continue;
 		if (spte_is_table(entry, role_level(t->role))) {
 			++*links;
+			if (table_child(mmu.shadow, t, i) != table_below(entry))
+				VIOLATION("step %lu: an entry names another child", step);
 			check_child(t, i, table_below(entry));
 		} else {
 			++*leaves;

@@ -186,15 +186,123 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 			  &f->result, fault);
 }
 
+/* Does @w begin with the entries that a walk to f->gva would read now, if they are unchanged? */
+static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
+{
+	return w->region == (f->gva >> PMD_SHIFT) + 1 && w->note.cr3 == cr3 &&
+	       w->note.gen == okvm_slots_generation(f->vcpu->vm) &&
+	       !memcmp(&w->note.mode, &f->mode, sizeof(f->mode));
+}
+
+/*
+ * Return true if the entries of @w above level 1 still have their values. Then *@entry contains the
+ * entry at level 1, which is at @leaf in the VMM. Without array indices, see note_holds().
+ */
+static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
+				       u64 *entry)
+{
+	const u64 __user *const *at = w->note.at, *const *end = at + w->note.nr - 1;
+	const u64 *want = w->note.val;
+	u64 val;
+
+	if (!user_read_access_begin(leaf, sizeof(*leaf)))
+		return false;
+	do {
+		unsafe_get_user(val, *at, failed);
+		if (val != *want++)
+			goto failed;
+	} while (++at < end);
+	unsafe_get_user(*entry, leaf, failed);
+	user_read_access_end();
+	return true;
+
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* Set f->path to what the path of @w is for f->gva before the entry at level 1 is read. */
+static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int offset)
+{
+	const struct walk_path *from = &w->path;
+	struct walk_path *path = &f->path;
+	int level;
+
+	for (level = from->top; level > 1; level--) {
+		path->at[level] = from->at[level];
+		path->entry[level] = from->entry[level];
+	}
+	path->at[1] = (from->at[1] & PAGE_MASK) + offset;
+	path->top = from->top;
+	path->write = from->write;
+	path->user = from->user;
+	path->exec = from->exec;
+	path->unmarked = false;
+}
+
+/* Let @w contain the walk of @f if it has come to level 1 of the tables of long mode. */
+static void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
+{
+	struct walk_path *path = &w->path;
+	int level;
+
+	w->region = 0;
+	w->note.gen = okvm_slots_generation(f->vcpu->vm);
+	if (f->mode.levels < 4 || f->path.level != 1 || w->note.nr != f->path.top ||
+	    w->note.gen & 1)
+		return;
+	w->note.cr3 = cr3;
+	w->note.mode = f->mode;
+	*path = f->path;
+	path->write = true;
+	path->user = true;
+	path->exec = true;
+	for (level = path->top; level > 1; level--) {
+		u8 access = shadow_access_of(&f->mode, path->entry[level]);
+
+		path->write &= !!(access & SHADOW_WRITE);
+		path->user &= !!(access & SHADOW_USER);
+		path->exec &= !!(access & SHADOW_EXEC);
+	}
+	w->region = (f->gva >> PMD_SHIFT) + 1;
+}
+
+/*
+ * Walk by the known entries above level 1, which are read again and compared. Return: WALK_AGAIN if
+ * this is impossible
+ */
+static int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
+		      const struct walk_regs *regs, struct walk_fault *fault)
+{
+	const unsigned int offset = (f->gva >> PAGE_SHIFT) % SHADOW_ENTRIES * sizeof(u64);
+	const unsigned long table = (unsigned long)w->note.at[w->note.nr - 1] & PAGE_MASK;
+	u64 entry;
+
+	if (!known_read(w, (const u64 __user *)(table + offset), &entry))
+		return WALK_AGAIN;
+	known_path(w, f, offset);
+	return walk_leaf(&f->mode, regs, &gva_ops_fast, f->vcpu, f->gva, f->access, entry, &f->path,
+			 &f->result, fault);
+}
+
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
 {
+	struct shadow_walk *w = &vcpu->mmu->shadow->walk[(f->gva >> PMD_SHIFT) % SHADOW_WALKS];
+	int verdict = WALK_AGAIN;
 	struct walk_regs regs;
-	int verdict;
 
 	okvm_arch_walk_regs(vcpu, &regs);
 	pagefault_disable();
-	verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access, &f->path,
-			     &f->result, fault);
+	if (known_applies(w, f, regs.cr3))
+		verdict = known_walk(w, f, &regs, fault);
+	if (verdict == WALK_AGAIN) {
+		w->note.nr = 0;
+		vcpu->mmu->note = &w->note;
+		verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access,
+				     &f->path, &f->result, fault);
+		vcpu->mmu->note = NULL;
+		known_keep(w, f, regs.cr3);
+	}
 	pagefault_enable();
 	return verdict;
 }

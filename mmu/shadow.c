@@ -55,6 +55,48 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 	kfree(t);
 }
 
+/*
+ * Free @t, whose entries were all dropped and which no CPU walks any more, or keep it for
+ * table_take(): to allocate a table, number it and fill it with zeros takes longer than most faults.
+ */
+static void table_put(struct shadow_vm *sh, struct shadow_table *t)
+{
+	const struct shadow_table clean = {
+		.entry = t->entry, .what = t->what, .link = t->link, .id = t->id,
+	};
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (sh->nr_pool >= SHADOW_POOL) {
+		shadow_free_table(sh, t);
+		return;
+	}
+	*t = clean;
+	list_add(&t->all, &sh->pool);
+	sh->nr_pool++;
+}
+
+static void pool_free(struct shadow_vm *sh)
+{
+	struct shadow_table *t, *next;
+
+	list_for_each_entry_safe(t, next, &sh->pool, all)
+		shadow_free_table(sh, t);
+	INIT_LIST_HEAD(&sh->pool);
+	sh->nr_pool = 0;
+}
+
+/* Return an empty table from the pool, or else one of the vCPU's spare tables. */
+static struct shadow_table *table_take(struct shadow_vm *sh, struct shadow_vcpu *sv)
+{
+	struct shadow_table *t = list_first_entry_or_null(&sh->pool, struct shadow_table, all);
+
+	if (!t)
+		return sv->spare[--sv->nr_spare];
+	list_del(&t->all);
+	sh->nr_pool--;
+	return t;
+}
+
 static struct shadow_table *table_alloc(struct shadow_vm *sh)
 {
 	struct shadow_table *t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
@@ -247,7 +289,7 @@ static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 ro
 	if (OKVM_BUG_ON(vcpu->vm, !sv->nr_spare) ||
 	    (!(role & ROLE_DIRECT) && table_refused(sh, gfn)))
 		return NULL;
-	t = sv->spare[--sv->nr_spare];
+	t = table_take(sh, sv);
 	t->gfn = gfn;
 	t->role = role;
 	t->used = true;
@@ -329,10 +371,8 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 {
 	unsigned int i;
 
-	for (i = 0; i < SHADOW_ENTRIES; i++) {
-		if (t->entry[i])
-			drop_entry(sh, t, i);
-	}
+	for (i = shadow_used(t, 0); i < SHADOW_ENTRIES; i = shadow_used(t, i + 1))
+		drop_entry(sh, t, i);
 	shadow_left(sh, t);
 	chain_drop(sh, &t->parents);
 }
@@ -385,7 +425,7 @@ void shadow_zap_finish(struct mmu_zap *z)
 	z->work = 0;
 	list_for_each_entry_safe(t, next, &z->tables, all) {
 		list_del(&t->all);
-		shadow_free_table(sh, t);
+		table_put(sh, t);
 	}
 }
 
@@ -396,7 +436,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 		return;
 	/* A zapped table is empty. Its last user has given it up, so no CPU walks it any more. */
 	if (t->dead)
-		shadow_free_table(sh, t);
+		table_put(sh, t);
 	else
 		sh->nr_pinned--;
 }
@@ -614,13 +654,19 @@ static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* Return how many tables the shrinker may take: all but roots and SHADOW_MIN_TABLES others. */
+/* Return how many tables in use the shrinker may take: all but roots and SHADOW_MIN_TABLES others */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
 	unsigned long nr = READ_ONCE(sh->nr_tables);
 
 	return nr > keep ? nr - keep : 0;
+}
+
+/* Return how many tables the shrinker may take from @sh, with those in the pool. */
+static unsigned long shrinkable(const struct shadow_vm *sh)
+{
+	return shadow_spare_tables(sh) + READ_ONCE(sh->nr_pool);
 }
 
 /* Reclaim must not wait for the mutex: if another thread holds it, return the last count. */
@@ -633,13 +679,16 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	if (!mutex_trylock(&shadow_vms_lock))
 		return READ_ONCE(last) ?: SHRINK_EMPTY;
 	list_for_each_entry(sh, &shadow_vms, others)
-		nr += shadow_spare_tables(sh);
+		nr += shrinkable(sh);
 	WRITE_ONCE(last, nr);
 	mutex_unlock(&shadow_vms_lock);
 	return nr ?: SHRINK_EMPTY;
 }
 
-/* Zap up to @nr tables of one VM. Return: the number zapped, 0 also if mmu->lock is taken */
+/*
+ * Zap up to @nr tables of one VM, and empty its pool. Return: the number of tables, 0 also if
+ * mmu->lock is taken
+ */
 static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 {
 	unsigned long gone;
@@ -648,8 +697,12 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 	if (!write_trylock(&sh->mmu->lock))
 		return 0;
 	shadow_zap_start(&z, sh);
-	gone = shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
-	shadow_zap_end(&z);
+	gone = sh->nr_pool;
+	pool_free(sh);
+	gone += shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
+	shadow_zap_finish(&z);
+	pool_free(sh);
+	write_unlock(&sh->mmu->lock);
 	return gone;
 }
 
@@ -665,7 +718,7 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 	if (!mutex_trylock(&shadow_vms_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(sh, &shadow_vms, others) {
-		if (!shadow_spare_tables(sh))
+		if (!shrinkable(sh))
 			continue;
 		gone = shrink_vm(sh, sc->nr_to_scan);
 		if (!gone)
@@ -706,6 +759,7 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	sh->hash = get_random_u64() | 1;
 	INIT_LIST_HEAD(&sh->tables);
 	INIT_LIST_HEAD(&sh->condemned);
+	INIT_LIST_HEAD(&sh->pool);
 	INIT_LIST_HEAD(&sh->nx_splits);
 	INIT_LIST_HEAD(&sh->mmio);
 	INIT_LIST_HEAD(&sh->unsync);
@@ -736,6 +790,7 @@ void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 	mutex_unlock(&shadow_vms_lock);
 	list_for_each_entry_safe(t, next, &sh->tables, all)
 		shadow_free_table(sh, t);
+	pool_free(sh);
 	mmu->shadow = NULL;
 	blocks_free(sh);
 	for (i = 0; i < SHADOW_CHUNKS; i++)

@@ -91,11 +91,13 @@
  */
 #define SHADOW_GAVE_UP		8
 #define SHADOW_RECENT		64
+#define SHADOW_WALKS		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
- * of a VM (a flush by the guest may have to compare all out-of-sync tables). After SHADOW_HOPS
+ * The maximum number of links in a chain, of shadow tables of one frame, of out-of-sync tables of a
+ * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables that
+ * a VM keeps, to use them again (SHADOW_POOL). After SHADOW_HOPS
  * steps upwards from a table, assume that every root leads to the table. After SHADOW_CLIMBED steps
  * for one flush, let the flush go to all vCPUs: mmu->lock is held for writing during the steps. The
  * userspace test defines smaller values.
@@ -105,6 +107,7 @@
 #define SHADOW_SAME		255
 #define SHADOW_UNSYNC		512
 #define SHADOW_HOPS		64
+#define SHADOW_POOL		32
 #endif
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
@@ -173,7 +176,7 @@ static inline unsigned int what_depth(u64 what)
  * @nx_node, @mmio_node: nodes in sh->nx_splits and sh->mmio, the oldest table first
  * @bucket: node in sh->table[]
  * @all: node in sh->tables or sh->condemned, the oldest table first; for a zapped table, in
- *	mmu_zap.tables
+ *	mmu_zap.tables; for a freed one, in sh->pool
  * @unsynced: node in sh->unsync if @unsync
  */
 struct shadow_table {
@@ -251,6 +254,8 @@ struct shadow_vm {
 	u64 hash;			/* random odd factor for shadow_bucket() */
 	struct list_head tables;
 	struct list_head condemned;	/* tables that shadow_zap_all() is about to zap */
+	struct list_head pool;		/* freed tables, whose entries are all 0, by table->all */
+	unsigned int nr_pool;		/* length of pool */
 	u64 zaps;			/* count of calls of shadow_zap_all() */
 	struct list_head nx_splits;
 	struct list_head mmio;
@@ -333,6 +338,18 @@ struct shadow_fault {
 	struct shadow_block *block;
 };
 
+/**
+ * struct shadow_walk - a walk of gva_walk_fast() down to level 1, for the next walks in its 2 MiB
+ * @region: number of the 2 MiB of linear addresses, plus 1; 0: this struct is unused
+ * @note: the entries that the walk has read, the last one at level 1
+ * @path: the walk's path, with what the entries above level 1 allow
+ */
+struct shadow_walk {
+	u64 region;
+	struct okvm_note note;
+	struct walk_path path;
+};
+
 /** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
@@ -351,6 +368,7 @@ struct shadow_vcpu {
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
+	struct shadow_walk walk[SHADOW_WALKS];	/* by the low bits of the region */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -407,6 +425,19 @@ static inline unsigned int link_depth(struct shadow_vm *sh, u32 nr)
 static inline u32 link_nr(const struct shadow_table *t, unsigned int i)
 {
 	return t->id << SHADOW_LINK_BITS | i;
+}
+
+/** shadow_used() - return the index of the first entry of @t from @i on that is not 0, or 512 */
+static inline unsigned int shadow_used(const struct shadow_table *t, unsigned int i)
+{
+	const u64 *e = t->entry;
+
+	for (; i < SHADOW_ENTRIES && !e[i]; i++) {
+		/* Most tables have few entries. */
+		while (i + 4 < SHADOW_ENTRIES && !(e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4]))
+			i += 4;
+	}
+	return i;
 }
 
 static inline bool table_is_direct(const struct shadow_table *t)

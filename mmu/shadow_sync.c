@@ -100,8 +100,8 @@ static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 	struct shadow_vm *sh = shadow_of(vcpu);
 	unsigned int i;
 
-	for (i = 0; i < SHADOW_ENTRIES; i++) {
-		if (t->entry[i] && !sync_entry_holds(vcpu, t, i))
+	for (i = shadow_used(t, 0); i < SHADOW_ENTRIES; i = shadow_used(t, i + 1)) {
+		if (!sync_entry_holds(vcpu, t, i))
 			shadow_drop(sh, t, i);
 	}
 	sync_forget(sh, t);

@@ -143,20 +143,28 @@ static unsigned long *walked_by(const void *addr)
 	return (unsigned long *)((u8 *)addr + 2 * PAGE_SIZE) - CPUS;
 }
 
+static void check_unwalked(const void *addr)
+{
+	for (int c = 0; c < CPUS; c++) {
+		if (!cpus[c].outside && walked_by(addr)[c] == cpus[c].flushes + 1)
+			VIOLATION("step %lu: cpu %d may still walk a freed table", step, c);
+	}
+}
+
 void free_page(unsigned long addr)
 {
 	if (!addr)
 		return;
-	for (int c = 0; c < CPUS; c++) {
-		if (!cpus[c].outside && walked_by((void *)addr)[c] == cpus[c].flushes + 1)
-			VIOLATION("step %lu: cpu %d may still walk a freed table", step, c);
-	}
+	check_unwalked((void *)addr);
 	pages_allocated--;
 	free((void *)addr);
 }
 
 void mod_lruvec_page_state(struct page *page, int item, int n)
 {
+	/* A table is used, perhaps again. */
+	if (n > 0)
+		check_unwalked((u8 *)page - PAGE_SIZE);
 	tables_accounted += n;
 }
 
@@ -1090,7 +1098,7 @@ static void check_structure(void)
 	struct totals n = {};
 	unsigned long chained = 0, mmio = 0;
 	struct shadow_vm *sh = mmu.shadow;
-	unsigned int blocks = 0;
+	unsigned int blocks = 0, pool = 0;
 	struct shadow_table *t;
 
 	live = 0;
@@ -1098,6 +1106,10 @@ static void check_structure(void)
 		check_listed(t, &n);
 	list_for_each_entry(t, &sh->condemned, all)
 		check_listed(t, &n);
+	list_for_each_entry(t, &sh->pool, all)
+		pool += !memchr_inv(t->entry, 0, PAGE_SIZE) && !memchr_inv(t->what, 0, PAGE_SIZE);
+	if (pool != sh->nr_pool || pool > SHADOW_POOL)
+		VIOLATION("step %lu: a table that is kept has entries", step);
 	for (unsigned int b = 0; b <= SLOTS; b++) {
 		struct shadow_block *block = block_of(sh, b * 512);
 

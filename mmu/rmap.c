@@ -130,12 +130,10 @@ void blocks_free(struct shadow_vm *sh)
 
 /* ---- chains ---- */
 
-/* Return the link with number @nr, or NULL if its table has no links. */
+/* Return the link with number @nr, whose table must have links. */
 static struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
 {
-	struct shadow_link *link = READ_ONCE(link_table(sh, nr)->link);
-
-	return link ? &link[nr & (SHADOW_ENTRIES - 1)] : NULL;
+	return &link_table(sh, nr)->link[nr & (SHADOW_ENTRIES - 1)];
 }
 
 /* If @t has no links, give it the vCPU's spare array. Return: false if the vCPU has none */
@@ -165,34 +163,35 @@ static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
 	return !head || (link_array(sv, t) && link_array(sv, link_table(shadow_of(vcpu), head)));
 }
 
-/* Add the entry with number @nr to the chain. An entry without neighbours needs no link. */
-static void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what)
+/* Add entry @i of @t to the chain. An entry without neighbours needs no link. */
+static void link_add(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i,
+		     u64 what)
 {
-	struct shadow_link *l = link_at(sh, nr);
+	struct shadow_link *link = READ_ONCE(t->link);
+	const u32 nr = link_nr(t, i);
 	u64 depth = 0;
 
-	if (l)
-		*l = (struct shadow_link){ .next = *head };
+	if (link)
+		link[i] = (struct shadow_link){ .next = *head };
 	if (*head) {
 		link_at(sh, *head)->prev = nr;
 		depth = link_depth(sh, *head) + 1;
 	}
-	WRITE_ONCE(link_table(sh, nr)->what[nr & (SHADOW_ENTRIES - 1)],
-		   what | depth << WHAT_DEPTH_SHIFT);
+	WRITE_ONCE(t->what[i], what | depth << WHAT_DEPTH_SHIFT);
 	*head = nr;
 }
 
-void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
+void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i)
 {
-	const struct shadow_link none = {}, *l = link_at(sh, nr) ?: &none;
+	const struct shadow_link l = t->link ? t->link[i] : (struct shadow_link){};
 
-	if (l->next)
-		link_at(sh, l->next)->prev = l->prev;
-	if (l->prev)
-		link_at(sh, l->prev)->next = l->next;
+	if (l.next)
+		link_at(sh, l.next)->prev = l.prev;
+	if (l.prev)
+		link_at(sh, l.prev)->next = l.next;
 	else
-		*head = l->next;
-	WRITE_ONCE(link_table(sh, nr)->what[nr & (SHADOW_ENTRIES - 1)], 0);
+		*head = l.next;
+	WRITE_ONCE(t->what[i], 0);
 }
 
 /* Return true if no entry may be added to the chain that begins with entry @head. */
@@ -225,7 +224,7 @@ bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
 		chain_drop(sh, &child->parents);
 	if (!link_ready(vcpu, child->parents, t))
 		return false;
-	link_add(sh, &child->parents, link_nr(t, i), child->id);
+	link_add(sh, &child->parents, t, i, child->id);
 	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
 	return true;
 }
@@ -255,7 +254,7 @@ bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_
 	done = !link_full(sh, *head) && link_ready(vcpu, *head, t) &&
 	       try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
-		link_add(sh, head, link_nr(t, i), what);
+		link_add(sh, head, t, i, what);
 	spin_unlock(&b->lock);
 	return done;
 }
@@ -284,7 +283,7 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	block_drop(sh, b, old & SHADOW_W);
-	link_del(sh, rmap_head(b, t, gfn), link_nr(t, i));
+	link_del(sh, rmap_head(b, t, gfn), t, i);
 }
 
 /* ---- all leaves of a frame ---- */

@@ -207,7 +207,7 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
 	if (spte_is_table(old, level)) {
-		link_del(sh, &table_below(old)->parents, link_nr(t, i));
+		link_del(sh, &table_child(sh, t, i)->parents, t, i);
 		return true;
 	}
 	rmap_remove(sh, t, i, old);

@@ -368,6 +368,7 @@ struct shadow_vcpu {
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
+	u64 told_page;			/* linear page number of the guest's last own #PF */
 	struct shadow_walk walk[SHADOW_WALKS];	/* by the low bits of the region */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
@@ -533,8 +534,8 @@ static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b
 }
 
 void blocks_free(struct shadow_vm *sh);
-/** link_del() - take the entry with number @nr out of the chain that begins at @head */
-void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
+/** link_del() - take entry @i of @t out of the chain that begins at @head. mmu->lock: write */
+void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i);
 /** chain_drop() - drop all entries of the chain that begins at @head. Return: their number */
 unsigned int chain_drop(struct shadow_vm *sh, u32 *head);
 /**

@@ -233,6 +233,19 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 	return OKVM_FAULT_FIXED;
 }
 
+/*
+ * Is it worth looking for neighbours of the page? Not if the host lacked the page, as it probably
+ * lacks the neighbours, too. And not if the guest has just made its entry for a write that it had
+ * to handle itself: it makes such pages (anonymous memory, copies) one by one.
+ */
+static bool map_prefetches(const struct shadow_fault *f)
+{
+	if (f->level > 1 || !f->host->slot || f->host->missed)
+		return false;
+	return !(f->access & WALK_WRITE) ||
+	       f->vcpu->mmu->shadow->told_page != f->gva >> PAGE_SHIFT;
+}
+
 static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
 {
 	struct okvm_fault *host = f->host;
@@ -262,8 +275,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	 */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	/* Do not prefetch if the host lacked this page: it probably lacks the neighbours, too. */
-	if (f->level == 1 && host->slot && !host->missed)
+	if (map_prefetches(f))
 		shadow_prefetch(f, t, i);
 	return verdict;
 }
@@ -854,6 +866,7 @@ static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 	case WALK_OK:
 		return fast_walked(f);
 	case WALK_FAULT:
+		f->vcpu->mmu->shadow->told_page = f->gva >> PAGE_SHIFT;
 		return OKVM_FAULT_GUEST;
 	default:
 		return OKVM_FAULT_SLOW;

@@ -14,18 +14,15 @@
 #define PREFETCH	8
 
 /*
- * Compute frame and access for the guest's entry. shadow_current() must accept them, as
- * sync_compare() would drop the leaf otherwise.
+ * Compute frame and access for the guest's entry, which is accessed. shadow_current() computes them
+ * in the same way: sync_compare() would drop the leaf otherwise.
  */
-static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 entry, gfn_t *gfn,
-			   u8 *access)
+static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, u8 *access)
 {
 	struct walk_mode mode = role_mode(t->role);
 
-	if (!walk_entry_frame(&mode, entry, 1, gfn))
-		return false;
 	*access = shadow_leaf_access(t->role, role_access(t->role), entry, 0);
-	return shadow_current(t->role, entry, i, *gfn, *access);
+	return walk_entry_frame(&mode, entry, 1, gfn);
 }
 
 static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigned int i,
@@ -93,7 +90,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 		return;
 	for (n = 0; n < PREFETCH; n++) {
 		if (!(entry[n] & SHADOW_A) || READ_ONCE(t->entry[first + n]) ||
-		    !prefetch_guest(t, first + n, entry[n], &gfn, &access))
+		    !prefetch_guest(t, entry[n], &gfn, &access))
 			continue;
 		if (!prefetch_one(f, t, first + n, gfn, access))
 			return;

@@ -10,8 +10,12 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* How many entries are looked at: an aligned group, at most one cache line of the guest's table. */
-#define PREFETCH	8
+/*
+ * How many entries are looked at: an aligned group. Of a table of the guest these are few, because
+ * a process that does not live long never uses most of what is mapped in advance.
+ */
+#define PREFETCH	4
+#define PREFETCH_DIRECT	8
 
 /*
  * Compute frame and access for the guest's entry, which is accessed. shadow_current() computes them
@@ -63,11 +67,11 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	return true;
 }
 
-static void prefetch_direct(struct shadow_fault *f, struct shadow_table *t, unsigned int first)
+static void prefetch_direct(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
 {
-	unsigned int i;
+	const unsigned int first = i & ~(PREFETCH_DIRECT - 1);
 
-	for (i = first; i < first + PREFETCH; i++) {
+	for (i = first; i < first + PREFETCH_DIRECT; i++) {
 		if (!READ_ONCE(t->entry[i]) &&
 		    !prefetch_one(f, t, i, t->gfn + i, role_access(t->role)))
 			return;
@@ -82,7 +86,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 	gfn_t gfn;
 
 	if (table_is_direct(t)) {
-		prefetch_direct(f, t, first);
+		prefetch_direct(f, t, i);
 		return;
 	}
 	if (gva_peek_line(f->vcpu, (t->gfn << PAGE_SHIFT) + role_offset(t->role, first),

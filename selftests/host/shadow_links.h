@@ -96,6 +96,30 @@ TEST(a_fault_without_spare_arrays)
 	end();
 }
 
+/*
+ * A page that is cleared from its beginning was a page directory. Its shadow goes with the third
+ * write, or with the first if no entry leads to it. The CPU can make the writes after that.
+ */
+TEST(a_page_directory_is_cleared)
+{
+	struct cpu *cpu = start_tables();
+
+	for (unsigned int i = 0; i < 3; i++) {
+		EXPECT(rmap_shadowed(mmu.shadow, 2));
+		mem[2][i] = 0;
+		EXPECT_EQ(shadow_wrote(&cpu->vcpu, 2 << 12 | i * 8, 8), i == 2);
+		check_structure();
+	}
+	EXPECT(!rmap_shadowed(mmu.shadow, 2));
+	EXPECT(!shadow_wrote(&cpu->vcpu, 2 << 12 | 3 * 8, 8));
+	/* Nothing leads to the page tables below any more. */
+	EXPECT(rmap_shadowed(mmu.shadow, 6));
+	EXPECT(shadow_wrote(&cpu->vcpu, 6 << 12, 8));
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* No frame of the slot is mapped, but one is the root of a CPU, in two roles. */
 TEST(a_slot_goes_that_has_only_tables)
 {

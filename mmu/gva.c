@@ -186,23 +186,25 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 			  &f->result, fault);
 }
 
-/* Does @w begin with the entries that a walk to f->gva would read now, if they are unchanged? */
+/*
+ * Does @w, which is of the same 2 MiB as f->gva, begin with the entries that a walk would read now,
+ * if they are unchanged?
+ */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
-	return w->region == (f->gva >> PMD_SHIFT) + 1 && w->note.cr3 == cr3 &&
-	       w->note.gen == okvm_slots_generation(f->vcpu->vm) &&
-	       !memcmp(&w->note.mode, &f->mode, sizeof(f->mode));
+	return w->cr3 == cr3 && w->gen == okvm_slots_generation(f->vcpu->vm) &&
+	       !memcmp(&w->mode, &f->mode, sizeof(f->mode));
 }
 
 /*
  * Return true if the entries of @w above level 1 still have their values. Then *@entry contains the
- * entry at level 1, which is at @leaf in the VMM. Without array indices, see note_holds().
+ * entry at level 1, which is at @leaf in the VMM. The loop uses no array indices, see note_holds().
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)
 {
-	const u64 __user *const *at = w->note.at, *const *end = at + w->note.nr - 1;
-	const u64 *want = w->note.val;
+	const u64 __user *const *at = w->at, *const *end = at + w->path.top - 1;
+	const u64 *want = w->val;
 	u64 val;
 
 	if (!user_read_access_begin(leaf, sizeof(*leaf)))
@@ -221,8 +223,8 @@ failed:
 	return false;
 }
 
-/* Set f->path to what the path of @w is for f->gva before the entry at level 1 is read. */
-static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int offset)
+/* Set f->path to what the path of @w is for f->gva before entry @i at level 1 is read. */
+static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;
 	struct walk_path *path = &f->path;
@@ -232,7 +234,7 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 		path->at[level] = from->at[level];
 		path->entry[level] = from->entry[level];
 	}
-	path->at[1] = (from->at[1] & PAGE_MASK) + offset;
+	path->at[1] = (from->at[1] & PAGE_MASK) + i * sizeof(u64);
 	path->top = from->top;
 	path->write = from->write;
 	path->user = from->user;
@@ -240,49 +242,71 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 	path->unmarked = false;
 }
 
-/* Let @w contain the walk of @f if it has come to level 1 of the tables of long mode. */
-static void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
-{
-	struct walk_path *path = &w->path;
-	int level;
-
-	w->region = 0;
-	w->note.gen = okvm_slots_generation(f->vcpu->vm);
-	if (f->mode.levels < 4 || f->path.level != 1 || w->note.nr != f->path.top ||
-	    w->note.gen & 1)
-		return;
-	w->note.cr3 = cr3;
-	w->note.mode = f->mode;
-	*path = f->path;
-	path->write = true;
-	path->user = true;
-	path->exec = true;
-	for (level = path->top; level > 1; level--) {
-		u8 access = shadow_access_of(&f->mode, path->entry[level]);
-
-		path->write &= !!(access & SHADOW_WRITE);
-		path->user &= !!(access & SHADOW_USER);
-		path->exec &= !!(access & SHADOW_EXEC);
-	}
-	w->region = (f->gva >> PMD_SHIFT) + 1;
-}
-
 /*
  * Walk by the known entries above level 1, which are read again and compared. Return: WALK_AGAIN if
  * this is impossible
  */
-static int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
-		      const struct walk_regs *regs, struct walk_fault *fault)
+static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
+			       const struct walk_regs *regs, struct walk_fault *fault)
 {
-	const unsigned int offset = (f->gva >> PAGE_SHIFT) % SHADOW_ENTRIES * sizeof(u64);
-	const unsigned long table = (unsigned long)w->note.at[w->note.nr - 1] & PAGE_MASK;
+	const unsigned int i = spte_index(f->gva >> PAGE_SHIFT, 1);
 	u64 entry;
 
-	if (!known_read(w, (const u64 __user *)(table + offset), &entry))
+	if (!known_applies(w, f, regs->cr3) || !known_read(w, w->table + i, &entry))
 		return WALK_AGAIN;
-	known_path(w, f, offset);
+	known_path(w, f, i);
 	return walk_leaf(&f->mode, regs, &gva_ops_fast, f->vcpu, f->gva, f->access, entry, &f->path,
 			 &f->result, fault);
+}
+
+/* Set what @w->path allows above level 1. */
+static void known_rights(struct shadow_walk *w)
+{
+	u8 all = SHADOW_ALL;
+	int level;
+
+	for (level = w->path.top; level > 1; level--)
+		all &= shadow_access_of(&w->mode, w->path.entry[level]);
+	w->path.write = all & SHADOW_WRITE;
+	w->path.user = all & SHADOW_USER;
+	w->path.exec = all & SHADOW_EXEC;
+}
+
+/* @f has come to level 1. Let @w contain its walk if it is the second one in its 2 MiB. */
+static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
+{
+	const struct walk_path *path = &f->path;
+	struct okvm_memslot *slot;
+	unsigned int i = 0;
+	int level;
+
+	if (f->mode.levels < 4)
+		return;
+	if (w->seen != (f->gva >> PMD_SHIFT) + 1) {
+		w->seen = (f->gva >> PMD_SHIFT) + 1;
+		return;
+	}
+	w->region = 0;
+	for (level = path->top; level > 0; level--) {
+		const gfn_t gfn = path->at[level] >> PAGE_SHIFT;
+		unsigned long hva;
+
+		slot = fault_slot(f->vcpu, gfn, &w->gen);
+		if (!slot || w->gen & 1)
+			return;
+		hva = okvm_slot_hva(slot, gfn);
+		if (level == 1) {
+			w->table = (const u64 __user *)hva;
+			break;
+		}
+		w->at[i] = (const u64 __user *)(hva + offset_in_page(path->at[level]));
+		w->val[i++] = path->entry[level];
+	}
+	w->cr3 = cr3;
+	w->mode = f->mode;
+	w->path = *path;
+	known_rights(w);
+	w->region = w->seen;
 }
 
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
@@ -293,15 +317,13 @@ int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fa
 
 	okvm_arch_walk_regs(vcpu, &regs);
 	pagefault_disable();
-	if (known_applies(w, f, regs.cr3))
+	if (w->region == (f->gva >> PMD_SHIFT) + 1)
 		verdict = known_walk(w, f, &regs, fault);
 	if (verdict == WALK_AGAIN) {
-		w->note.nr = 0;
-		vcpu->mmu->note = &w->note;
 		verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access,
 				     &f->path, &f->result, fault);
-		vcpu->mmu->note = NULL;
-		known_keep(w, f, regs.cr3);
+		if (f->path.level == 1)
+			known_keep(w, f, regs.cr3);
 	}
 	pagefault_enable();
 	return verdict;

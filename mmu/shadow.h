@@ -340,13 +340,21 @@ struct shadow_fault {
 
 /**
  * struct shadow_walk - a walk of gva_walk_fast() down to level 1, for the next walks in its 2 MiB
- * @region: number of the 2 MiB of linear addresses, plus 1; 0: this struct is unused
- * @note: the entries that the walk has read, the last one at level 1
+ * @region: number of the 2 MiB of linear addresses, plus 1; 0: the members below are unused
+ * @seen: number, plus 1, of the 2 MiB in which a walk has come to level 1; the second one is kept
+ * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
+ * @at: from the top on, the addresses in the VMM of the entries above level 1
+ * @val: the values of these entries
+ * @table: address in the VMM of the table at level 1
  * @path: the walk's path, with what the entries above level 1 allow
  */
 struct shadow_walk {
-	u64 region;
-	struct okvm_note note;
+	u64 region, seen;
+	u64 gen, cr3;
+	struct walk_mode mode;
+	const u64 __user *at[WALK_LEVELS - 1];
+	u64 val[WALK_LEVELS - 1];
+	const u64 __user *table;
 	struct walk_path path;
 };
 

@@ -186,8 +186,9 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 }
 
 /* Add @entry at @path->level to @path. Return: WALK_OK, or WALK_FAULT if it ends the walk */
-static enum walk_verdict walk_entry(const struct walk_mode *mode, u64 entry, u32 access,
-				    struct walk_path *path, struct walk_fault *fault)
+static __always_inline enum walk_verdict walk_entry(const struct walk_mode *mode, u64 entry,
+						    u32 access, struct walk_path *path,
+						    struct walk_fault *fault)
 {
 	if (!(entry & PTE_PRESENT))
 		return walk_pf(mode, access, 0, fault);
@@ -285,10 +286,12 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
  * Judge the access by all entries of @path and set their accessed and dirty bits. Return: WALK_AGAIN
  * with *@raced = true if an entry has changed since it was read; otherwise the walk's verdict
  */
-static enum walk_verdict walk_end(const struct walk_mode *mode, const struct walk_regs *regs,
-				  const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
-				  struct walk_path *path, struct walk_result *result,
-				  struct walk_fault *fault, bool *raced)
+static __always_inline enum walk_verdict walk_end(const struct walk_mode *mode,
+						  const struct walk_regs *regs,
+						  const struct walk_ops *ops, void *ctx, u64 gva,
+						  u32 access, struct walk_path *path,
+						  struct walk_result *result,
+						  struct walk_fault *fault, bool *raced)
 {
 	int ret;
 

@@ -136,15 +136,12 @@ TEST(a_snapshot_is_restored)
 
 #define CLEARED		(ROOT_AT + 0x10000)
 
-/*
- * RBX: a page that is the page directory for RESTORED_VA by the table at RDX. The directory is used,
- * taken out, cleared and used as memory.
- */
+/* RBX: a page that is a root, and that the vCPU still keeps as one when it is cleared and used. */
 GUEST(clears, 64)
-	"	mov $0x40000000, %esi\n"
-	"	mov (%rsi), %al\n"
+	"	mov %cr3, %rdx\n"
+	"	mov %rbx, %cr3\n"
 	"	out %al, $0x10\n"
-	"	movq $0, (%rdx)\n"
+	"	mov %rdx, %cr3\n"
 	"	mov %rbx, %rdi\n"
 	"	mov $0x200, %ecx\n"
 	"	xor %eax, %eax\n"
@@ -158,24 +155,17 @@ GUEST_END(clears);
 TEST(a_page_table_is_cleared)
 {
 	struct kvm_regs regs;
+	uint64_t faults;
 	struct vm vm;
-	uint64_t *table, faults;
 
 	shadow_create(&vm);
 	LOAD64(&vm, clears);
 	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
 	regs.rbx = CLEARED;
-	regs.rdx = VM_TABLES + 0x1000 + 8;
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
-	table = (void *)(vm.mem + VM_TABLES + 0x1000);
-	table[1] = CLEARED | PTE_TABLE;
-	table = (void *)(vm.mem + CLEARED);
-	memset(table, 0xff, 0x1000);
-	table[0] = (ROOT_AT + 0x1000) | PTE_TABLE;
-	table = (void *)(vm.mem + ROOT_AT + 0x1000);
-	table[0] = (ROOT_AT + 0x2000) | PTE_TABLE;
-	vm.mem[ROOT_AT + 0x2000] = 0xa;
-	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	memset(vm.mem + CLEARED, 0xff, 0x1000);
+	memcpy(vm.mem + CLEARED, vm.mem + VM_TABLES, 0x100);
+	run_out(&vm, 0x10);
 	run_out(&vm, 0x11);
 	for (unsigned int i = 0; i < 0x200; i++)
 		EXPECT_EQ(((uint64_t *)(vm.mem + CLEARED))[i], 0);
@@ -192,9 +182,10 @@ TEST(a_page_table_is_cleared)
 
 /*
  * RBX: an address, RDX: the entry of its page directory, RSI: the entry's new value, RDI: another
- * root. Three pages are read, each of which only one page table has.
+ * root. Pages are read, each of which only one page table has.
  */
 GUEST(walks, 64)
+	"	mov 0x20000(%rbx), %al\n"
 	"	mov (%rbx), %al\n"
 	"	out %al, $0x10\n"
 	"	mov %rsi, (%rdx)\n"
@@ -225,6 +216,7 @@ TEST(a_known_walk)
 	map_at(&vm, VM_TABLES + 0x1000, 1, at);
 	map_at(&vm, at, 0, at + 0x1000);
 	map_at(&vm, at + 0x1000, 0, at + 0x7000);
+	map_at(&vm, at + 0x1000, 32, at + 0x7000);
 	map_at(&vm, at + 0x2000, 8, at + 0x8000);
 	map_at(&vm, at + 0x3000, 0, at + 0x4000);
 	memcpy(vm.mem + at + 0x4000, vm.mem + VM_TABLES + 0x1000, 8);

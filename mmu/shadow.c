@@ -57,7 +57,7 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 
 /*
  * Free @t, whose entries were all dropped and which no CPU walks any more, or keep it for
- * table_take(): to allocate a table, number it and fill it with zeros takes longer than most faults.
+ * table_take(): it takes longer than most faults to allocate a table and to fill it with zeros.
  */
 static void table_put(struct shadow_vm *sh, struct shadow_table *t)
 {
@@ -654,7 +654,7 @@ static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* Return how many tables in use the shrinker may take: all but roots and SHADOW_MIN_TABLES others */
+/* Return how many tables in use the shrinker may take: all but roots and SHADOW_MIN_TABLES more. */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;

@@ -96,11 +96,11 @@
 #define SHADOW_MAX_LEVEL	2
 /*
  * The maximum number of links in a chain, of shadow tables of one frame, of out-of-sync tables of a
- * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables that
- * a VM keeps, to use them again (SHADOW_POOL). After SHADOW_HOPS
- * steps upwards from a table, assume that every root leads to the table. After SHADOW_CLIMBED steps
- * for one flush, let the flush go to all vCPUs: mmu->lock is held for writing during the steps. The
- * userspace test defines smaller values.
+ * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables
+ * that a VM keeps, to use them again (SHADOW_POOL). After SHADOW_HOPS steps upwards from a table,
+ * assume that every root leads to the table. After SHADOW_CLIMBED steps for one flush, let the
+ * flush go to all vCPUs: mmu->lock is held for writing during the steps. The userspace test defines
+ * smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512

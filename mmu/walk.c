@@ -283,7 +283,7 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 }
 
 /*
- * Judge the access by all entries of @path and set their accessed and dirty bits. Return: the walk's
+ * Judge the access by all entries of @path, set their accessed and dirty bits. Return: the walk's
  * verdict; WALK_AGAIN with *@raced = true if an entry has changed since it was read
  */
 static __always_inline enum walk_verdict walk_end(const struct walk_mode *mode,

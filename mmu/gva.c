@@ -186,15 +186,145 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 			  &f->result, fault);
 }
 
+/*
+ * Does @w, which is of the same 2 MiB as f->gva, begin with the entries that a walk would read now,
+ * if they are unchanged?
+ */
+static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
+{
+	return w->cr3 == cr3 && w->gen == okvm_slots_generation(f->vcpu->vm) &&
+	       !memcmp(&w->mode, &f->mode, sizeof(f->mode));
+}
+
+/*
+ * Return true if the entries of @w above level 1 still have their values. Then *@entry contains the
+ * entry at level 1, which is at @leaf in the VMM. The loop uses no array indices, see note_holds().
+ */
+static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
+				       u64 *entry)
+{
+	const u64 __user *const *at = w->at, *const *end = at + w->path.top - 1;
+	const u64 *want = w->val;
+	u64 val;
+
+	if (!user_read_access_begin(leaf, sizeof(*leaf)))
+		return false;
+	do {
+		unsafe_get_user(val, *at, failed);
+		if (val != *want++)
+			goto failed;
+	} while (++at < end);
+	unsafe_get_user(*entry, leaf, failed);
+	user_read_access_end();
+	return true;
+
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* Set f->path to what the path of @w is for f->gva before entry @i at level 1 is read. */
+static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
+{
+	const struct walk_path *from = &w->path;
+	struct walk_path *path = &f->path;
+	int level;
+
+	for (level = from->top; level > 1; level--) {
+		path->at[level] = from->at[level];
+		path->entry[level] = from->entry[level];
+	}
+	path->at[1] = (from->at[1] & PAGE_MASK) + i * sizeof(u64);
+	path->top = from->top;
+	path->write = from->write;
+	path->user = from->user;
+	path->exec = from->exec;
+	path->unmarked = false;
+}
+
+/*
+ * Walk by the known entries above level 1, which are read again and compared. Return: WALK_AGAIN if
+ * this is impossible
+ */
+static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
+			       const struct walk_regs *regs, struct walk_fault *fault)
+{
+	const unsigned int i = spte_index(f->gva >> PAGE_SHIFT, 1);
+	u64 entry;
+
+	if (!known_applies(w, f, regs->cr3) || !known_read(w, w->table + i, &entry))
+		return WALK_AGAIN;
+	known_path(w, f, i);
+	return walk_leaf(&f->mode, regs, &gva_ops_fast, f->vcpu, f->gva, f->access, entry, &f->path,
+			 &f->result, fault);
+}
+
+/* Set what @w->path allows above level 1. */
+static void known_rights(struct shadow_walk *w)
+{
+	u8 all = SHADOW_ALL;
+	int level;
+
+	for (level = w->path.top; level > 1; level--)
+		all &= shadow_access_of(&w->mode, w->path.entry[level]);
+	w->path.write = all & SHADOW_WRITE;
+	w->path.user = all & SHADOW_USER;
+	w->path.exec = all & SHADOW_EXEC;
+}
+
+/* @f has come to level 1. Let @w contain its walk if it is the second one in its 2 MiB. */
+static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
+{
+	const struct walk_path *path = &f->path;
+	struct okvm_memslot *slot;
+	unsigned int i = 0;
+	int level;
+
+	if (f->mode.levels < 4)
+		return;
+	if (w->seen != (f->gva >> PMD_SHIFT) + 1) {
+		w->seen = (f->gva >> PMD_SHIFT) + 1;
+		return;
+	}
+	w->region = 0;
+	for (level = path->top; level > 0; level--) {
+		const gfn_t gfn = path->at[level] >> PAGE_SHIFT;
+		unsigned long hva;
+
+		slot = fault_slot(f->vcpu, gfn, &w->gen);
+		if (!slot || w->gen & 1)
+			return;
+		hva = okvm_slot_hva(slot, gfn);
+		if (level == 1) {
+			w->table = (const u64 __user *)hva;
+			break;
+		}
+		w->at[i] = (const u64 __user *)(hva + offset_in_page(path->at[level]));
+		w->val[i++] = path->entry[level];
+	}
+	w->cr3 = cr3;
+	w->mode = f->mode;
+	w->path = *path;
+	known_rights(w);
+	w->region = w->seen;
+}
+
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault)
 {
+	struct shadow_walk *w = &vcpu->mmu->shadow->walk[(f->gva >> PMD_SHIFT) % SHADOW_WALKS];
+	int verdict = WALK_AGAIN;
 	struct walk_regs regs;
-	int verdict;
 
 	okvm_arch_walk_regs(vcpu, &regs);
 	pagefault_disable();
-	verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access, &f->path,
-			     &f->result, fault);
+	if (w->region == (f->gva >> PMD_SHIFT) + 1)
+		verdict = known_walk(w, f, &regs, fault);
+	if (verdict == WALK_AGAIN) {
+		verdict = walk_noted(&f->mode, &regs, &gva_ops_fast, vcpu, f->gva, f->access,
+				     &f->path, &f->result, fault);
+		if (f->path.level == 1)
+			known_keep(w, f, regs.cr3);
+	}
 	pagefault_enable();
 	return verdict;
 }

@@ -162,8 +162,13 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page. Under vm->srcu */
-void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+/**
+ * okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page. Under vm->srcu
+ *
+ * Return: true if the page was shadowed and is not shadowed any more because of this write, so that
+ *	the CPU can execute the next writes to the page
+ */
+bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 
 /**
  * okvm_mmu_unprotect() - end the write protection of @gfn (a page table of the guest)

@@ -150,8 +150,9 @@ static bool policy_tdp_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 	return false;
 }
 
-static void policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+static bool policy_tdp_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
+	return false;
 }
 
 static bool policy_tdp_unprotect(struct okvm_vm *vm, gfn_t gfn)
@@ -332,9 +333,9 @@ bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu)
 	return vcpu->vm->mmu->policy->cr3_fast(vcpu);
 }
 
-void okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
-	vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
+	return vcpu->vm->mmu->policy->guest_wrote(vcpu, gpa, bytes);
 }
 
 bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn)

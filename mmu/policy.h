@@ -88,8 +88,8 @@ struct mmu_policy {
 			   gva_t gva);
 	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
-	/* The emulator has written @bytes of guest memory at @gpa, within one page. */
-	void (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+	/* See okvm_mmu_guest_wrote(). */
+	bool (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 	/* Zap the tables that shadow @gfn (okvm_mmu_unprotect()). Return: true if there were any */
 	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);
 	/*

@@ -3,8 +3,10 @@
  * The reverse map of shadow paging: find the leaves that map a frame of the guest. See shadow.h.
  *
  * Upstream has an array in each memory slot, with one word per frame and level, and lists of
- * pointer blocks for frames that are mapped more than once. In okvm each shadow entry has its own
- * struct shadow_link, so making a leaf allocates nothing, and memory slots need no such array.
+ * pointer blocks for frames that are mapped more than once. In okvm the word belongs to the frame's
+ * struct shadow_block, so memory slots need no such array, and the list goes through arrays beside
+ * the shadow tables. A page fault gives such an array to a table that needs one; no leaf needs an
+ * allocation of its own.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -14,9 +16,12 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
+struct shadow_block *block_find(struct shadow_vm *sh, gfn_t gfn)
 {
-	return xa_load(&sh->blocks, gfn >> SHADOW_LINK_BITS);
+	const unsigned long nr = gfn >> SHADOW_LINK_BITS;
+	struct shadow_block *b = READ_ONCE(sh->recent[nr % SHADOW_RECENT]);
+
+	return b && b->nr == nr ? b : xa_load(&sh->blocks, nr);
 }
 
 static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
@@ -26,6 +31,7 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	if (!b)
 		return false;
 	spin_lock_init(&b->lock);
+	b->nr = gfn >> SHADOW_LINK_BITS;
 	old = xa_cmpxchg(&sh->blocks, gfn >> SHADOW_LINK_BITS, NULL, b, gfp);
 	if (!old) {
 		atomic64_add(1, &sh->nr_blocks);
@@ -35,23 +41,23 @@ static bool block_make(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	return !xa_is_err(old);
 }
 
-/* Allocate the frames member of @gfn's struct shadow_block. Return: false if memory is short */
-static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
+/* Allocate the rmap member of @gfn's struct shadow_block. Return: false if memory is short */
+static bool block_make_rmap(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 {
-	struct shadow_frames *frames = kzalloc(sizeof(*frames), gfp), *old = NULL;
+	u32 *rmap = kcalloc(SHADOW_ENTRIES, sizeof(*rmap), gfp), *old = NULL;
 	struct shadow_block *b;
 
-	if (!frames)
+	if (!rmap)
 		return false;
 	rcu_read_lock();
-	b = block_of(sh, gfn);
+	b = block_find(sh, gfn);
 	/*
-	 * If another vCPU has set b->frames already, keep that structure and free @frames.
-	 * block_put() may have removed the block after the call of block_of(). Nothing leaks then:
-	 * block_free() runs after this RCU section, and also frees b->frames.
+	 * If another vCPU has set b->rmap already, keep that array and free @rmap. block_put() may
+	 * have removed the block after the call of block_of(). Nothing leaks then: block_free()
+	 * runs after this RCU section, and also frees b->rmap.
 	 */
-	if (!b || !try_cmpxchg(&b->frames, &old, frames))
-		kfree(frames);
+	if (!b || !try_cmpxchg(&b->rmap, &old, rmap))
+		kfree(rmap);
 	rcu_read_unlock();
 	return true;
 }
@@ -59,15 +65,15 @@ static bool block_make_frames(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 {
 	const struct shadow_block *b;
-	bool there, frames;
+	bool there, rmap;
 
 	rcu_read_lock();
-	b = block_of(sh, gfn);
+	b = block_find(sh, gfn);
 	there = b;
-	frames = b && block_frames(b);
+	rmap = b && block_rmap(b);
 	rcu_read_unlock();
 	return (there || block_make(sh, gfn, gfp)) &&
-	       (level > 1 || frames || block_make_frames(sh, gfn, gfp));
+	       (level > 1 || rmap || block_make_rmap(sh, gfn, gfp));
 }
 
 /*
@@ -80,29 +86,32 @@ static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b
 }
 
 /*
- * RCU callback: free a removed struct shadow_block. A block_make_frames() that had found the block
- * before its removal has finished by now, so b->frames does not change any more.
+ * RCU callback: free a removed struct shadow_block. A block_make_rmap() that had found the block
+ * before its removal has finished by now, so b->rmap does not change any more.
  */
 static void block_free(struct rcu_head *head)
 {
 	struct shadow_block *b = container_of(head, struct shadow_block, rcu);
 
-	kfree(b->frames);
+	kfree(b->rmap);
 	kfree(b);
 }
 
 /*
- * Remove and free @b, which has the index @nr in sh->blocks and whose memory slot is gone. But keep
- * @b if a leaf or a shadow table uses it again.
+ * Remove and free @b, whose memory slot is gone. But keep @b if a leaf or a shadow table uses it
+ * again.
  */
-static void block_put(struct shadow_vm *sh, struct shadow_block *b, unsigned long nr)
+static void block_put(struct shadow_vm *sh, struct shadow_block *b)
 {
-	const struct shadow_frames *frames = block_frames(b);
+	struct shadow_block **recent = &sh->recent[b->nr % SHADOW_RECENT];
+	const u32 *rmap = block_rmap(b);
 
 	if (b->nr_shadowed || b->large ||
-	    (frames && memchr_inv(frames->rmap, 0, sizeof(frames->rmap))))
+	    (rmap && memchr_inv(rmap, 0, SHADOW_ENTRIES * sizeof(*rmap))))
 		return;
-	xa_erase(&sh->blocks, nr);
+	if (*recent == b)
+		WRITE_ONCE(*recent, NULL);
+	xa_erase(&sh->blocks, b->nr);
 	atomic64_add(-1, &sh->nr_blocks);
 	call_rcu(&b->rcu, block_free);
 }
@@ -113,62 +122,139 @@ void blocks_free(struct shadow_vm *sh)
 	unsigned long nr;
 
 	xa_for_each(&sh->blocks, nr, b) {
-		kfree(b->frames);
+		kfree(b->rmap);
 		kfree(b);
 	}
 	xa_destroy(&sh->blocks);
 }
 
-void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what)
-{
-	struct shadow_link *l = link_at(sh, nr);
-	u64 depth = 0;
+/* ---- chains ---- */
 
-	l->next = *head;
-	l->prev = 0;
-	if (l->next) {
-		link_at(sh, l->next)->prev = nr;
-		depth = link_depth(link_at(sh, l->next)) + 1;
-	}
-	WRITE_ONCE(l->what, what | depth << LINK_DEPTH_SHIFT);
-	*head = nr;
+/* Return the link with number @nr, whose table must have links. */
+static struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
+{
+	return &link_table(sh, nr)->link[nr & (SHADOW_ENTRIES - 1)];
 }
 
-void link_del(struct shadow_vm *sh, u32 *head, u32 nr)
+/* If @t has no links, give it the vCPU's spare array. Return: false if the vCPU has none */
+static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 {
-	struct shadow_link *l = link_at(sh, nr);
+	struct shadow_link *old = NULL;
 
-	if (l->next)
-		link_at(sh, l->next)->prev = l->prev;
-	if (l->prev)
-		link_at(sh, l->prev)->next = l->next;
-	else
-		*head = l->next;
-	WRITE_ONCE(l->what, 0);
+	if (READ_ONCE(t->link))
+		return true;
+	if (!sv->nr_spare_link)
+		return false;
+	/* If another vCPU has just given @t an array, keep the spare one. */
+	if (try_cmpxchg(&t->link, &old, sv->spare_link[sv->nr_spare_link - 1]))
+		sv->nr_spare_link--;
+	return true;
 }
 
 /*
+ * Return true if an entry of @t may be added to the chain that begins with entry @head. Then both
+ * tables have links. If the vCPU lacks spare arrays, shadow_page_fault() allocates some before it
+ * takes mmu->lock for writing. A table keeps its array, so retries of a fault come to an end.
+ */
+static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
+{
+	struct shadow_vcpu *sv = vcpu->mmu->shadow;
+
+	return !head || (link_array(sv, t) && link_array(sv, link_table(shadow_of(vcpu), head)));
+}
+
+/* Add entry @i of @t to the chain. An entry without neighbours needs no link. */
+static void link_add(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i,
+		     u64 what)
+{
+	struct shadow_link *link = READ_ONCE(t->link);
+	const u32 nr = link_nr(t, i);
+	u64 depth = 0;
+
+	if (link)
+		link[i] = (struct shadow_link){ .next = *head };
+	if (*head) {
+		link_at(sh, *head)->prev = nr;
+		depth = link_depth(sh, *head) + 1;
+	}
+	WRITE_ONCE(t->what[i], what | depth << WHAT_DEPTH_SHIFT);
+	*head = nr;
+}
+
+void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i)
+{
+	const struct shadow_link l = t->link ? t->link[i] : (struct shadow_link){};
+
+	if (l.next)
+		link_at(sh, l.next)->prev = l.prev;
+	if (l.prev)
+		link_at(sh, l.prev)->next = l.next;
+	else
+		*head = l.next;
+	WRITE_ONCE(t->what[i], 0);
+}
+
+/* Return true if no entry may be added to the chain that begins with entry @head. */
+static bool link_full(struct shadow_vm *sh, u32 head)
+{
+	return head && link_depth(sh, head) >= SHADOW_CHAIN - 1;
+}
+
+unsigned int chain_drop(struct shadow_vm *sh, u32 *head)
+{
+	unsigned int n = 0;
+
+	while (*head) {
+		struct shadow_table *t = link_table(sh, *head);
+
+		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh, t, *head & (SHADOW_ENTRIES - 1))))
+			break;
+		n++;
+	}
+	return n;
+}
+
+bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
+		 struct shadow_table *child)
+{
+	struct shadow_vm *sh = shadow_of(vcpu);
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (link_full(sh, child->parents))
+		chain_drop(sh, &child->parents);
+	if (!link_ready(vcpu, child->parents, t))
+		return false;
+	link_add(sh, &child->parents, t, i, child->id);
+	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
+	return true;
+}
+
+/* ---- one leaf ---- */
+
+/*
  * Return the head of the reverse-map chain for a leaf of @t that maps @gfn, a frame of block @b.
- * If @t is at level 1, @b->frames must have been allocated.
+ * If @t is at level 1, @b->rmap must have been allocated.
  */
 static u32 *rmap_head(struct shadow_block *b, const struct shadow_table *t, gfn_t gfn)
 {
-	return role_level(t->role) == 1 ? &b->frames->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
+	return role_level(t->role) == 1 ? &b->rmap[gfn & (SHADOW_ENTRIES - 1)] : &b->large;
 }
 
-bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
+bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what)
 {
+	struct shadow_vm *sh = shadow_of(vcpu);
 	u32 *head = rmap_head(b, t, what >> 8);
 	u64 old = 0;
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Hold block->lock to set entry and link, so that a walk of the chain finds every leaf. */
+	/* Hold block->lock to set entry and chain, so that a walk of the chain finds every leaf. */
 	spin_lock(&b->lock);
-	done = !link_full(sh, *head) && try_cmpxchg(&t->entry[i], &old, leaf);
+	done = !link_full(sh, *head) && link_ready(vcpu, *head, t) &&
+	       try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
-		link_add(sh, head, link_nr(t, i), what);
+		link_add(sh, head, t, i, what);
 	spin_unlock(&b->lock);
 	return done;
 }
@@ -177,27 +263,27 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 		  u64 what)
 {
 	struct shadow_block *b = block_of(sh, what >> 8);
-	struct shadow_link *l = &t->link[i];
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Another vCPU may upgrade the leaf too: entry and link must change together. */
+	/* Another vCPU may upgrade the leaf too: entry and what[] must change together. */
 	spin_lock(&b->lock);
 	done = try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
-		WRITE_ONCE(l->what, what | (u64)link_depth(l) << LINK_DEPTH_SHIFT);
+		WRITE_ONCE(t->what[i],
+			   what | (u64)what_depth(t->what[i]) << WHAT_DEPTH_SHIFT);
 	spin_unlock(&b->lock);
 	return done;
 }
 
 void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u64 old)
 {
-	gfn_t gfn = link_gfn(&t->link[i]);
+	gfn_t gfn = what_gfn(t->what[i]);
 	struct shadow_block *b = block_of(sh, gfn);
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	block_drop(sh, b, old & SHADOW_W);
-	link_del(sh, rmap_head(b, t, gfn), link_nr(t, i));
+	link_del(sh, rmap_head(b, t, gfn), t, i);
 }
 
 /* ---- all leaves of a frame ---- */
@@ -225,9 +311,8 @@ static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
 {
 	bool any = false;
 
-	for (; nr; nr = link_at(sh, nr)->next)
-		any |= leaf_clear(&table_by_id(sh, nr >> SHADOW_LINK_BITS)->
-				  entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_A);
+	for (; nr; nr = link_next(sh, nr))
+		any |= leaf_clear(&link_table(sh, nr)->entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_A);
 	return any;
 }
 
@@ -239,8 +324,8 @@ static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
 {
 	bool any = false;
 
-	for (; nr; nr = link_at(sh, nr)->next, ++*n) {
-		struct shadow_table *t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+	for (; nr; nr = link_next(sh, nr), ++*n) {
+		struct shadow_table *t = link_table(sh, nr);
 
 		if (!leaf_clear(&t->entry[nr & (SHADOW_ENTRIES - 1)], SHADOW_W))
 			continue;
@@ -252,27 +337,11 @@ static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
 
 static bool chain_test(struct shadow_vm *sh, u32 nr, u64 bits)
 {
-	for (; nr; nr = link_at(sh, nr)->next) {
-		if (READ_ONCE(table_by_id(sh, nr >> SHADOW_LINK_BITS)->
-			      entry[nr & (SHADOW_ENTRIES - 1)]) & bits)
+	for (; nr; nr = link_next(sh, nr)) {
+		if (READ_ONCE(link_table(sh, nr)->entry[nr & (SHADOW_ENTRIES - 1)]) & bits)
 			return true;
 	}
 	return false;
-}
-
-/* Drop all leaves of the chain. Return: the number of leaves */
-static unsigned int chain_drop(struct shadow_vm *sh, u32 *head)
-{
-	unsigned int n = 0;
-
-	while (*head) {
-		struct shadow_table *t = table_by_id(sh, *head >> SHADOW_LINK_BITS);
-
-		if (OKVM_BUG_ON(sh->mmu->vm, !shadow_drop(sh, t, *head & (SHADOW_ENTRIES - 1))))
-			break;
-		n++;
-	}
-	return n;
 }
 
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
@@ -281,7 +350,7 @@ void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn)
 	u32 *head;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
-	if (!b || (role_level(t->role) == 1 && !block_frames(b)))
+	if (!b || (role_level(t->role) == 1 && !block_rmap(b)))
 		return;
 	head = rmap_head(b, t, gfn);
 	if (link_full(sh, *head))
@@ -292,15 +361,15 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 	const unsigned int i = gfn & (SHADOW_ENTRIES - 1);
-	const struct shadow_frames *frames;
 	unsigned int n = 0;
+	const u32 *rmap;
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (!b)
 		return false;
 	chain_drop(sh, &b->large);
-	frames = block_frames(b);
-	return (frames && chain_protect(sh, frames->rmap[i], &n)) ||
+	rmap = block_rmap(b);
+	return (rmap && chain_protect(sh, rmap[i], &n)) ||
 	       block_stale(sh, b, true);
 }
 
@@ -321,19 +390,18 @@ static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *f
 }
 
 /*
- * Drop all leaves that map @gfn, which is frame @i of a block with @frames. If @z->frames_leave,
- * also zap the tables that shadow @gfn. Return: number of entries handled, for shadow_zap_yield()
+ * Drop all leaves that map @gfn, a frame of block @b. If @z->frames_leave, also zap the tables that
+ * shadow @gfn. Return: number of entries handled, for shadow_zap_yield()
  */
-static unsigned int zap_frame(struct mmu_zap *z, struct shadow_frames *frames, unsigned int i,
-			      gfn_t gfn)
+static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, gfn_t gfn)
 {
-	unsigned int tables = z->frames_leave ? frames->shadowed[i] : 0;
-	u32 *head = &frames->rmap[i];
-	unsigned int leaves = *head ? chain_drop(z->mmu->shadow, head) : 0;
+	u32 *rmap = block_rmap(b);
+	unsigned int leaves, tables = 0;
 
+	leaves = rmap ? chain_drop(z->mmu->shadow, &rmap[gfn & (SHADOW_ENTRIES - 1)]) : 0;
 	z->flush |= leaves;
-	if (tables)
-		shadow_zap_frame(z, gfn);
+	if (z->frames_leave && block_shadowed(b, gfn))
+		tables = shadow_zap_frame(z, gfn);
 	return leaves + tables * SHADOW_ENTRIES;
 }
 
@@ -347,8 +415,8 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	unsigned int work;
 
 	chain_drop(sh, &b->large);
-	for (; b && block_frames(b) && i < to; i++) {
-		work = zap_frame(z, b->frames, i, base + i);
+	for (; b && (block_rmap(b) || b->nr_shadowed) && i < to; i++) {
+		work = zap_frame(z, b, base + i);
 		if (work && shadow_zap_yield(z, work))
 			b = block_of(sh, base);
 	}
@@ -357,7 +425,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	/* Also flush if leaves of the block were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
 	if (z->frames_leave && all)
-		block_put(sh, b, nr);
+		block_put(sh, b);
 }
 
 void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
@@ -396,19 +464,19 @@ static bool chain_age(struct shadow_vm *sh, struct shadow_block *b, const u32 *h
 bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 {
 	struct shadow_vm *sh = mmu->shadow;
-	struct shadow_frames *frames;
 	struct shadow_block *b;
 	unsigned int i, to;
 	unsigned long nr;
 	bool young = false;
+	const u32 *rmap;
 
 	read_lock(&mmu->lock);
 	for_each_block(b, nr, sh, start, end) {
 		block_part(nr, start, end, &i, &to);
 		young |= chain_age(sh, b, &b->large, clear);
-		frames = block_frames(b);
-		for (; frames && i < to; i++)
-			young |= chain_age(sh, b, &frames->rmap[i], clear);
+		rmap = block_rmap(b);
+		for (; rmap && i < to; i++)
+			young |= chain_age(sh, b, &rmap[i], clear);
 	}
 	read_unlock(&mmu->lock);
 	return young;
@@ -426,8 +494,8 @@ static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsig
 	struct shadow_vm *sh = z->mmu->shadow;
 	unsigned int n = chain_drop(sh, &b->large);
 
-	for (; b && block_frames(b) && i < to; i++, n = 0) {
-		if (chain_protect(sh, b->frames->rmap[i], &n))
+	for (; b && block_rmap(b) && i < to; i++, n = 0) {
+		if (chain_protect(sh, b->rmap[i], &n))
 			block_drop(sh, b, true);
 		if (n && shadow_zap_yield(z, n))
 			b = block_of(sh, (gfn_t)nr << SHADOW_LINK_BITS);

@@ -50,8 +50,51 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 	if (t->id)
 		ida_free(&sh->ids, t->id);
 	free_page((unsigned long)t->entry);
+	kfree(t->what);
 	kfree(t->link);
 	kfree(t);
+}
+
+/*
+ * Free @t, whose entries were all dropped and which no CPU walks any more, or keep it for
+ * table_take(): it takes longer than most faults to allocate a table and to fill it with zeros.
+ */
+static void table_put(struct shadow_vm *sh, struct shadow_table *t)
+{
+	const struct shadow_table clean = {
+		.entry = t->entry, .what = t->what, .link = t->link, .id = t->id,
+	};
+
+	lockdep_assert_held_write(&sh->mmu->lock);
+	if (sh->nr_pool >= SHADOW_POOL) {
+		shadow_free_table(sh, t);
+		return;
+	}
+	*t = clean;
+	list_add(&t->all, &sh->pool);
+	sh->nr_pool++;
+}
+
+static void pool_free(struct shadow_vm *sh)
+{
+	struct shadow_table *t, *next;
+
+	list_for_each_entry_safe(t, next, &sh->pool, all)
+		shadow_free_table(sh, t);
+	INIT_LIST_HEAD(&sh->pool);
+	sh->nr_pool = 0;
+}
+
+/* Return an empty table from the pool, or else one of the vCPU's spare tables. */
+static struct shadow_table *table_take(struct shadow_vm *sh, struct shadow_vcpu *sv)
+{
+	struct shadow_table *t = list_first_entry_or_null(&sh->pool, struct shadow_table, all);
+
+	if (!t)
+		return sv->spare[--sv->nr_spare];
+	list_del(&t->all);
+	sh->nr_pool--;
+	return t;
 }
 
 static struct shadow_table *table_alloc(struct shadow_vm *sh)
@@ -61,8 +104,8 @@ static struct shadow_table *table_alloc(struct shadow_vm *sh)
 	if (!t)
 		return NULL;
 	t->entry = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	t->link = kcalloc(SHADOW_ENTRIES, sizeof(*t->link), GFP_KERNEL_ACCOUNT);
-	if (!t->entry || !t->link || table_number(sh, t)) {
+	t->what = kcalloc(SHADOW_ENTRIES, sizeof(*t->what), GFP_KERNEL_ACCOUNT);
+	if (!t->entry || !t->what || table_number(sh, t)) {
 		shadow_free_table(sh, t);
 		return NULL;
 	}
@@ -80,6 +123,14 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu)
 		if (!t)
 			return -ENOMEM;
 		sv->spare[sv->nr_spare++] = t;
+	}
+	while (sv->nr_spare_link < SHADOW_SPARE_LINKS) {
+		struct shadow_link *link = kcalloc(SHADOW_ENTRIES, sizeof(*link),
+						   GFP_KERNEL_ACCOUNT);
+
+		if (!link)
+			return -ENOMEM;
+		sv->spare_link[sv->nr_spare_link++] = link;
 	}
 	return 0;
 }
@@ -145,7 +196,7 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 	/* Use xchg(), because hardware may set accessed and dirty bits at the same time. */
 	old = xchg(&t->entry[i], 0);
 	if (!spte_valid(old)) {
-		WRITE_ONCE(t->link[i].what, 0);
+		WRITE_ONCE(t->what[i], 0);
 		return false;
 	}
 	/*
@@ -156,7 +207,7 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
 	if (spte_is_table(old, level)) {
-		link_del(sh, &table_below(old)->parents, link_nr(t, i));
+		link_del(sh, &table_child(sh, t, i)->parents, t, i);
 		return true;
 	}
 	rmap_remove(sh, t, i, old);
@@ -172,28 +223,6 @@ bool shadow_drop(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 	return true;
 }
 
-/* Clear all entries that point to @t. */
-static void drop_parents(struct shadow_vm *sh, struct shadow_table *t)
-{
-	while (t->parents) {
-		struct shadow_table *parent = table_by_id(sh, t->parents >> SHADOW_LINK_BITS);
-		bool done = shadow_drop(sh, parent, t->parents & (SHADOW_ENTRIES - 1));
-
-		if (OKVM_BUG_ON(sh->mmu->vm, !done))
-			break;
-	}
-}
-
-void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
-		 struct shadow_table *child)
-{
-	lockdep_assert_held_write(&sh->mmu->lock);
-	if (link_full(sh, child->parents))
-		drop_parents(sh, child);
-	link_add(sh, &child->parents, link_nr(t, i), 0);
-	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
-}
-
 /* ---- finding and making ---- */
 
 static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role)
@@ -207,21 +236,32 @@ static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role
 	return NULL;
 }
 
-/* Count one more shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
+/* Count a new shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
 static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
-	u16 *shadowed = &b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)];
 
 	b->nr_shadowed++;
 	/*
-	 * Pairs with shadow_wrote(): either shadow_wrote() sees this count, or this thread reads
-	 * what the emulator has written.
+	 * Pairs with shadow_wrote(): either shadow_wrote() sees this bit, or this thread reads what
+	 * the emulator has written.
 	 */
-	WRITE_ONCE(*shadowed, *shadowed + 1);
+	__set_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 	smp_mb(); /* pairs with smp_mb() in shadow_wrote() */
 	if (rmap_protect(sh, gfn))
 		shadow_flush(sh);
+}
+
+/* Return the number of tables, which are not direct, of @gfn. */
+static unsigned int table_count(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+	unsigned int n = 0;
+
+	shadow_for_each(t, next, sh, gfn)
+		n++;
+	return n;
 }
 
 /*
@@ -230,11 +270,11 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
  */
 static bool table_refused(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b = block_of(sh, gfn);
+	const struct shadow_block *b = block_of(sh, gfn);
 
-	if (!b || !block_frames(b))
+	if (!b)
 		return true;
-	if (block_shadowed(b, gfn) < SHADOW_SAME)
+	if (!block_shadowed(b, gfn) || table_count(sh, gfn) < SHADOW_SAME)
 		return false;
 	sh->crowded = gfn;
 	return true;
@@ -249,7 +289,7 @@ static struct shadow_table *table_make(struct okvm_vcpu *vcpu, gfn_t gfn, u32 ro
 	if (OKVM_BUG_ON(vcpu->vm, !sv->nr_spare) ||
 	    (!(role & ROLE_DIRECT) && table_refused(sh, gfn)))
 		return NULL;
-	t = sv->spare[--sv->nr_spare];
+	t = table_take(sh, sv);
 	t->gfn = gfn;
 	t->role = role;
 	t->used = true;
@@ -282,12 +322,14 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 
 /* ---- zapping ---- */
 
+/* A table of @gfn is not found by lookups any more. */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 
 	b->nr_shadowed--;
-	b->frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]--;
+	if (!table_count(sh, gfn))
+		__clear_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 }
 
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t)
@@ -329,12 +371,10 @@ static void table_isolate(struct shadow_vm *sh, struct shadow_table *t)
 {
 	unsigned int i;
 
-	for (i = 0; i < SHADOW_ENTRIES; i++) {
-		if (t->entry[i])
-			drop_entry(sh, t, i);
-	}
+	for (i = shadow_used(t, 0); i < SHADOW_ENTRIES; i = shadow_used(t, i + 1))
+		drop_entry(sh, t, i);
 	shadow_left(sh, t);
-	drop_parents(sh, t);
+	chain_drop(sh, &t->parents);
 }
 
 void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
@@ -385,7 +425,7 @@ void shadow_zap_finish(struct mmu_zap *z)
 	z->work = 0;
 	list_for_each_entry_safe(t, next, &z->tables, all) {
 		list_del(&t->all);
-		shadow_free_table(sh, t);
+		table_put(sh, t);
 	}
 }
 
@@ -396,7 +436,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 		return;
 	/* A zapped table is empty. Its last user has given it up, so no CPU walks it any more. */
 	if (t->dead)
-		shadow_free_table(sh, t);
+		table_put(sh, t);
 	else
 		sh->nr_pinned--;
 }
@@ -550,13 +590,17 @@ void shadow_zap_all(struct mmu_zap *z)
 	}
 }
 
-void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
+unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn)
 {
 	struct shadow_table *t;
 	struct hlist_node *next;
+	unsigned int n = 0;
 
-	shadow_for_each(t, next, z->mmu->shadow, gfn)
+	shadow_for_each(t, next, z->mmu->shadow, gfn) {
 		shadow_zap_table(z, t);
+		n++;
+	}
+	return n;
 }
 
 void shadow_free_all(struct okvm_mmu_vm *mmu)
@@ -574,8 +618,7 @@ bool shadow_unprotect(struct okvm_vm *vm, gfn_t gfn)
 	bool any;
 
 	shadow_zap_begin(&z, vm->mmu, false);
-	any = rmap_shadowed(vm->mmu->shadow, gfn);
-	shadow_zap_frame(&z, gfn);
+	any = shadow_zap_frame(&z, gfn);
 	shadow_zap_end(&z);
 	return any;
 }
@@ -611,13 +654,19 @@ static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* Return how many tables the shrinker may take: all but roots and SHADOW_MIN_TABLES others. */
+/* Return how many tables in use the shrinker may take: all but roots and SHADOW_MIN_TABLES more. */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
 	unsigned long nr = READ_ONCE(sh->nr_tables);
 
 	return nr > keep ? nr - keep : 0;
+}
+
+/* Return how many tables the shrinker may take from @sh, with those in the pool. */
+static unsigned long shrinkable(const struct shadow_vm *sh)
+{
+	return shadow_spare_tables(sh) + READ_ONCE(sh->nr_pool);
 }
 
 /* Reclaim must not wait for the mutex: if another thread holds it, return the last count. */
@@ -630,13 +679,16 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	if (!mutex_trylock(&shadow_vms_lock))
 		return READ_ONCE(last) ?: SHRINK_EMPTY;
 	list_for_each_entry(sh, &shadow_vms, others)
-		nr += shadow_spare_tables(sh);
+		nr += shrinkable(sh);
 	WRITE_ONCE(last, nr);
 	mutex_unlock(&shadow_vms_lock);
 	return nr ?: SHRINK_EMPTY;
 }
 
-/* Zap up to @nr tables of one VM. Return: the number zapped, 0 also if mmu->lock is taken */
+/*
+ * Zap up to @nr tables of one VM, and empty its pool. Return: the number of tables, 0 also if
+ * mmu->lock is taken
+ */
 static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 {
 	unsigned long gone;
@@ -645,8 +697,12 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 	if (!write_trylock(&sh->mmu->lock))
 		return 0;
 	shadow_zap_start(&z, sh);
-	gone = shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
-	shadow_zap_end(&z);
+	gone = sh->nr_pool;
+	pool_free(sh);
+	gone += shadow_reclaim(&z, min3(nr, shadow_spare_tables(sh), RECLAIM_TURN + 0ul));
+	shadow_zap_finish(&z);
+	pool_free(sh);
+	write_unlock(&sh->mmu->lock);
 	return gone;
 }
 
@@ -662,7 +718,7 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 	if (!mutex_trylock(&shadow_vms_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(sh, &shadow_vms, others) {
-		if (!shadow_spare_tables(sh))
+		if (!shrinkable(sh))
 			continue;
 		gone = shrink_vm(sh, sc->nr_to_scan);
 		if (!gone)
@@ -703,6 +759,7 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 	sh->hash = get_random_u64() | 1;
 	INIT_LIST_HEAD(&sh->tables);
 	INIT_LIST_HEAD(&sh->condemned);
+	INIT_LIST_HEAD(&sh->pool);
 	INIT_LIST_HEAD(&sh->nx_splits);
 	INIT_LIST_HEAD(&sh->mmio);
 	INIT_LIST_HEAD(&sh->unsync);
@@ -733,6 +790,7 @@ void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 	mutex_unlock(&shadow_vms_lock);
 	list_for_each_entry_safe(t, next, &sh->tables, all)
 		shadow_free_table(sh, t);
+	pool_free(sh);
 	mmu->shadow = NULL;
 	blocks_free(sh);
 	for (i = 0; i < SHADOW_CHUNKS; i++)

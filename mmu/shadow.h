@@ -13,15 +13,16 @@
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
- * Links: each shadow entry maps a frame of the guest or points to a shadow table. The struct
- * shadow_link of an entry chains it with all entries that have the same target. The chain of a
- * frame is its reverse map; the chain of a table is the list of its parents. A link is identified
- * by a number (table's id << 9 | index), which is half as wide as a pointer.
+ * Links: each shadow entry maps a frame of the guest or points to a shadow table. All entries that
+ * have the same target form a chain. The chain of a frame is its reverse map; the chain of a table
+ * is the list of its parents. An entry is identified by a number (table's id << 9 | index), which
+ * is half as wide as a pointer. The head of a chain is such a number. Most frames are mapped once:
+ * an entry that is alone in its chain needs no struct shadow_link. So a table gets its array of
+ * links when one of its entries first shares a chain with another entry.
  *
  * Blocks: a struct shadow_block describes 512 consecutive frames of the guest. A block is allocated
- * when it is first needed and freed with the memory slot. Its struct shadow_frames contains, for
- * each frame, the head of its reverse map and how many tables shadow the frame. A block that is
- * mapped by large pages only has no struct shadow_frames.
+ * when it is first needed and freed with the memory slot. Its member rmap contains for each frame
+ * the head of its reverse map. A block that is mapped by large pages only has no such array.
  *
  * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated,
  * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
@@ -62,6 +63,7 @@
 #ifndef OKVM_MMU_SHADOW_H
 #define OKVM_MMU_SHADOW_H
 
+#include <linux/bitops.h>
 #include <linux/idr.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -79,6 +81,8 @@
 #define SHADOW_BUCKET_BITS	13
 /* How many new tables one fault may need, at most. */
 #define SHADOW_SPARE		5
+/* How many arrays of links one new member of a chain may need: its own, and the old head's. */
+#define SHADOW_SPARE_LINKS	2
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
@@ -86,69 +90,78 @@
  * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
+#define SHADOW_RECENT		64
+#define SHADOW_WALKS		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * The maximum number of links in a chain, of shadow tables of one frame, and of out-of-sync tables
- * of a VM (a flush by the guest may have to compare all out-of-sync tables). After SHADOW_HOPS
- * steps upwards from a table, assume that every root leads to the table. After SHADOW_CLIMBED steps
- * for one flush, let the flush go to all vCPUs: mmu->lock is held for writing during the steps. The
- * userspace test defines smaller values.
+ * The maximum number of links in a chain, of shadow tables of one frame, of out-of-sync tables of a
+ * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables
+ * that a VM keeps, to use them again (SHADOW_POOL). After SHADOW_HOPS steps upwards from a table,
+ * assume that every root leads to the table. After SHADOW_CLIMBED steps for one flush, let the
+ * flush go to all vCPUs: mmu->lock is held for writing during the steps. The userspace test defines
+ * smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
 #define SHADOW_SAME		255
 #define SHADOW_UNSYNC		512
 #define SHADOW_HOPS		64
+#define SHADOW_POOL		32
 #endif
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
 /**
  * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
- * @what: depth << 48 | frame << 8 | LINK_SET | access (enum shadow_access). The depth is valid for
- *	an entry that is in a chain; frame, LINK_SET and access are valid for a leaf or MMIO entry.
  *
  * The target of an entry is the lower shadow table to which it points, or, for a leaf, the frame
  * (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
- *
- * A new link is added at the head, with a depth one more than the depth of the former head (0 in
- * an empty chain). Links may be removed later, so the depth is an upper bound of the number of
- * links that follow.
  */
 struct shadow_link {
 	u32 next, prev;
-	u64 what;
 };
 
-#define LINK_SET		BIT_ULL(3)
-#define LINK_DEPTH_SHIFT	48
+/*
+ * table->what[i] is depth << 48 | frame << 8 | WHAT_SET | access (enum shadow_access) for a leaf or
+ * MMIO entry, and depth << 48 | id of the lower table for an entry that points to a table. The
+ * depth is valid for an entry that is in a chain.
+ *
+ * A new entry is added at the head of a chain, with a depth one more than the depth of the former
+ * head (0 in an empty chain). Entries may be removed later, so the depth is an upper bound of the
+ * number of entries that follow.
+ */
+#define WHAT_SET		BIT_ULL(3)
+#define WHAT_DEPTH_SHIFT	48
 
-static_assert(!(LINK_SET & SHADOW_ALL));
+static_assert(!(WHAT_SET & SHADOW_ALL));
 
-static inline u64 link_what(gfn_t gfn, u8 access)
+static inline u64 what_make(gfn_t gfn, u8 access)
 {
-	return gfn << 8 | LINK_SET | access;
+	return gfn << 8 | WHAT_SET | access;
 }
 
-static inline gfn_t link_gfn(const struct shadow_link *l)
+static inline gfn_t what_gfn(u64 what)
 {
-	return (READ_ONCE(l->what) & (BIT_ULL(LINK_DEPTH_SHIFT) - 1)) >> 8;
+	return (what & (BIT_ULL(WHAT_DEPTH_SHIFT) - 1)) >> 8;
 }
 
-static inline u8 link_access(const struct shadow_link *l)
+static inline u8 what_access(u64 what)
 {
-	return READ_ONCE(l->what) & SHADOW_ALL;
+	return what & SHADOW_ALL;
 }
 
-static inline unsigned int link_depth(const struct shadow_link *l)
+static inline unsigned int what_depth(u64 what)
 {
-	return l->what >> LINK_DEPTH_SHIFT;
+	return what >> WHAT_DEPTH_SHIFT;
 }
 
 /**
  * struct shadow_table - one shadow table; all members under mmu->lock
  * @entry: the page that hardware walks
+ * @what: for each entry, to what it leads; see WHAT_SET
+ * @link: for each entry, its neighbours in its chain. NULL until an entry first has a neighbour;
+ *	set by compare-and-exchange, by any vCPU that holds mmu->lock
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
@@ -163,11 +176,12 @@ static inline unsigned int link_depth(const struct shadow_link *l)
  * @nx_node, @mmio_node: nodes in sh->nx_splits and sh->mmio, the oldest table first
  * @bucket: node in sh->table[]
  * @all: node in sh->tables or sh->condemned, the oldest table first; for a zapped table, in
- *	mmu_zap.tables
+ *	mmu_zap.tables; for a freed one, in sh->pool
  * @unsynced: node in sh->unsync if @unsync
  */
 struct shadow_table {
 	u64 *entry;
+	u64 *what;
 	struct shadow_link *link;
 	gfn_t gfn;
 	u32 role;
@@ -189,43 +203,38 @@ struct shadow_table {
 };
 
 /**
- * struct shadow_frames - what okvm records of each of the 512 frames of a block; under mmu->lock
- * @rmap: for each frame, the number of the first link in the chain of its leaves at level 1
- * @shadowed: for each frame, the number of shadow tables (not direct ones) of that frame
- */
-struct shadow_frames {
-	u32 rmap[SHADOW_ENTRIES];
-	u16 shadowed[SHADOW_ENTRIES];
-};
-
-/**
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
- * @large: number of the first link in the chain of the leaves at level 2 that map this block
- * @nr_shadowed: sum of @frames->shadowed; if it is 0, a large page may be mapped in this block
+ * @large: number of the first entry in the chain of the leaves at level 2 that map this block
+ * @nr_shadowed: number of shadow tables (not direct ones) of frames of this block; if it is 0, a
+ *	large page may be mapped in this block
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
- * @frames: NULL until block_get() allocates it, for a leaf at level 1 or for a frame that shall be
- *	shadowed; freed with the block. block_get() sets it without mmu->lock, by
- *	compare-and-exchange.
+ * @rmap: for each frame, the number of the first entry in the chain of its leaves at level 1. NULL
+ *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get() sets
+ *	it without mmu->lock, by compare-and-exchange.
+ * @nr: the block's index in sh->blocks
+ * @shadowed: set of the frames that have a shadow table (not a direct one)
  */
 struct shadow_block {
 	spinlock_t lock;
 	u32 large;
 	u32 nr_shadowed;
 	u64 dropped, dropped_write;
-	struct shadow_frames *frames;
+	u32 *rmap;
 	struct rcu_head rcu;
+	unsigned long nr;
+	DECLARE_BITMAP(shadowed, SHADOW_ENTRIES);
 };
 
 /**
- * block_frames() - return @b->frames or NULL. Under mmu->lock, or in an RCU section
+ * block_rmap() - return @b->rmap or NULL. Under mmu->lock, or in an RCU section
  *
- * Another vCPU may set @b->frames at any time, but nobody clears or replaces it.
+ * Another vCPU may set @b->rmap at any time, but nobody clears or replaces it.
  */
-static inline struct shadow_frames *block_frames(const struct shadow_block *b)
+static inline u32 *block_rmap(const struct shadow_block *b)
 {
-	return READ_ONCE(b->frames);
+	return READ_ONCE(b->rmap);
 }
 
 #define SHADOW_NOT_CROWDED	(~0ULL)
@@ -234,12 +243,19 @@ static inline struct shadow_frames *block_frames(const struct shadow_block *b)
 struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
 	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
+	/*
+	 * By the low bits of the index, the block that was looked up last. Set with mmu->lock held
+	 * for reading or writing, cleared with it held for writing.
+	 */
+	struct shadow_block *recent[SHADOW_RECENT];
 	struct ida ids;
 	struct shadow_table **chunk[SHADOW_CHUNKS];
 	struct hlist_head table[1 << SHADOW_BUCKET_BITS];
 	u64 hash;			/* random odd factor for shadow_bucket() */
 	struct list_head tables;
 	struct list_head condemned;	/* tables that shadow_zap_all() is about to zap */
+	struct list_head pool;		/* freed tables, whose entries are all 0, by table->all */
+	unsigned int nr_pool;		/* length of pool */
 	u64 zaps;			/* count of calls of shadow_zap_all() */
 	struct list_head nx_splits;
 	struct list_head mmio;
@@ -322,10 +338,32 @@ struct shadow_fault {
 	struct shadow_block *block;
 };
 
+/**
+ * struct shadow_walk - a walk of gva_walk_fast() down to level 1, for the next walks in its 2 MiB
+ * @region: number of the 2 MiB of linear addresses, plus 1; 0: the members below are unused
+ * @seen: number, plus 1, of the 2 MiB in which a walk has come to level 1; the second one is kept
+ * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
+ * @at: from the top on, the addresses in the VMM of the entries above level 1
+ * @val: the values of these entries
+ * @table: address in the VMM of the table at level 1
+ * @path: the walk's path, with what the entries above level 1 allow
+ */
+struct shadow_walk {
+	u64 region, seen;
+	u64 gen, cr3;
+	struct walk_mode mode;
+	const u64 __user *at[WALK_LEVELS - 1];
+	u64 val[WALK_LEVELS - 1];
+	const u64 __user *table;
+	struct walk_path path;
+};
+
 /** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
 	int nr_spare;
+	struct shadow_link *spare_link[SHADOW_SPARE_LINKS];	/* arrays for table->link */
+	int nr_spare_link;
 	struct shadow_root root[SHADOW_ROOTS];
 	struct shadow_root *cur;
 	unsigned int victim;
@@ -338,6 +376,8 @@ struct shadow_vcpu {
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
+	u64 told_page;			/* linear page number of the guest's last own #PF */
+	struct shadow_walk walk[SHADOW_WALKS];	/* by the low bits of the region */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -360,15 +400,53 @@ static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 	return sh->chunk[id / SHADOW_IDS_PER_CHUNK][id % SHADOW_IDS_PER_CHUNK];
 }
 
-/** link_at() - return the link with number @nr, which must not be 0 */
-static inline struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
+/**
+ * table_child() - return the table that entry @i of @t, which must be a table entry, points to
+ *
+ * mmu->lock: read or write. Cheaper than table_below()
+ */
+static inline struct shadow_table *table_child(struct shadow_vm *sh, const struct shadow_table *t,
+					       unsigned int i)
 {
-	return &table_by_id(sh, nr >> SHADOW_LINK_BITS)->link[nr & (SHADOW_ENTRIES - 1)];
+	return table_by_id(sh, (u32)READ_ONCE(t->what[i]));
+}
+
+/** link_table() - return the table that contains the entry with number @nr, which must not be 0 */
+static inline struct shadow_table *link_table(struct shadow_vm *sh, u32 nr)
+{
+	return table_by_id(sh, nr >> SHADOW_LINK_BITS);
+}
+
+/** link_next() - return the number of the entry after entry @nr in its chain, or 0 */
+static inline u32 link_next(struct shadow_vm *sh, u32 nr)
+{
+	const struct shadow_link *link = READ_ONCE(link_table(sh, nr)->link);
+
+	return link ? link[nr & (SHADOW_ENTRIES - 1)].next : 0;
+}
+
+/** link_depth() - return a bound of the number of entries after entry @nr in its chain */
+static inline unsigned int link_depth(struct shadow_vm *sh, u32 nr)
+{
+	return what_depth(READ_ONCE(link_table(sh, nr)->what[nr & (SHADOW_ENTRIES - 1)]));
 }
 
 static inline u32 link_nr(const struct shadow_table *t, unsigned int i)
 {
 	return t->id << SHADOW_LINK_BITS | i;
+}
+
+/** shadow_used() - return the index of the first entry of @t from @i on that is not 0, or 512 */
+static inline unsigned int shadow_used(const struct shadow_table *t, unsigned int i)
+{
+	const u64 *e = t->entry;
+
+	for (; i < SHADOW_ENTRIES && !e[i]; i++) {
+		/* Most tables have few entries. */
+		while (i + 4 < SHADOW_ENTRIES && !(e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4]))
+			i += 4;
+	}
+	return i;
 }
 
 static inline bool table_is_direct(const struct shadow_table *t)
@@ -384,7 +462,7 @@ static inline struct shadow_table *table_below(u64 entry)
 
 /**
  * struct shadow_climb - a search for all tables above a table, by the lists of parents
- * @at: by depth, the number of the next link to follow
+ * @at: by depth, the number of the next parent's entry
  * @hops: number of tables that climb_next() has returned
  */
 struct shadow_climb {
@@ -413,9 +491,9 @@ static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shado
 			return NULL;
 	}
 	nr = c->at[c->depth];
-	c->at[c->depth] = link_at(sh, nr)->next;
+	c->at[c->depth] = link_next(sh, nr);
 	c->hops++;
-	t = table_by_id(sh, nr >> SHADOW_LINK_BITS);
+	t = link_table(sh, nr);
 	if (c->depth < WALK_LEVELS)
 		c->at[++c->depth] = t->parents;
 	return t;
@@ -425,15 +503,30 @@ static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shado
 
 /**
  * block_get() - allocate what the block of @gfn lacks for a leaf at @level
- * @level: 2 for a large page; 1 for a page of 4 KiB, or if @gfn shall be shadowed
+ * @level: 1 for a page of 4 KiB; 2 for a large page, or if @gfn shall be shadowed
  * @gfp: whether the allocation may sleep
  *
  * The caller has to look the block up again under mmu->lock: it is freed with its memory slot.
  * Return: false if memory could not be allocated
  */
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
-/** block_of() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
-struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn);
+/** block_find() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
+struct shadow_block *block_find(struct shadow_vm *sh, gfn_t gfn);
+
+/** block_of() - block_find() for a caller that holds mmu->lock */
+static inline struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
+{
+	const unsigned long nr = gfn >> SHADOW_LINK_BITS;
+	struct shadow_block **recent = &sh->recent[nr % SHADOW_RECENT], *b = READ_ONCE(*recent);
+
+	if (likely(b && b->nr == nr))
+		return b;
+	b = block_find(sh, gfn);
+	if (b)
+		WRITE_ONCE(*recent, b);
+	return b;
+}
+
 /**
  * block_drop() - record that an entry leading to a frame of @b was removed or write-protected
  * @write: the entry allowed writes
@@ -449,28 +542,32 @@ static inline void block_drop(const struct shadow_vm *sh, struct shadow_block *b
 }
 
 void blocks_free(struct shadow_vm *sh);
-void link_add(struct shadow_vm *sh, u32 *head, u32 nr, u64 what);
-void link_del(struct shadow_vm *sh, u32 *head, u32 nr);
-/** link_full() - return true if no link may be added to the chain with first link @head */
-static inline bool link_full(struct shadow_vm *sh, u32 head)
-{
-	return head && link_depth(link_at(sh, head)) >= SHADOW_CHAIN - 1;
-}
-
+/** link_del() - take entry @i of @t out of the chain that begins at @head. mmu->lock: write */
+void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned int i);
+/** chain_drop() - drop all entries of the chain that begins at @head. Return: their number */
+unsigned int chain_drop(struct shadow_vm *sh, u32 *head);
+/**
+ * shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write
+ * Return: false if the vCPU lacks spare arrays of links, so that the fault has to be retried
+ */
+bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
+		 struct shadow_table *child);
 /**
  * rmap_install() - set the empty entry @i of @t to @leaf and add it to its frame's reverse map
+ * @vcpu: gives spare arrays of links
  * @b: the frame's block
- * @what: frame and access, from link_what()
+ * @what: frame and access, from what_make()
  *
- * mmu->lock: read or write. Return: false if the entry is not empty or the chain is full
+ * mmu->lock: read or write
+ * Return: false if the entry is not empty, the chain is full, or the vCPU lacks spare arrays
  */
-bool rmap_install(struct shadow_vm *sh, struct shadow_block *b, struct shadow_table *t,
+bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
 /** rmap_trim() - if the chain for a new leaf of @t for @gfn is full, empty it. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
- * @what: frame and new access, from link_what()
+ * @what: frame and new access, from what_make()
  *
  * mmu->lock: read or write. Return: false if the entry is not @old any more
  */
@@ -483,30 +580,31 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
  * Return: true if the caller must flush, because a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
-/** block_shadowed() - return the number of tables that shadow @gfn; @b is its block */
-static inline unsigned int block_shadowed(const struct shadow_block *b, gfn_t gfn)
+/** block_shadowed() - return true if a table shadows @gfn; @b is its block */
+static inline bool block_shadowed(const struct shadow_block *b, gfn_t gfn)
 {
-	const struct shadow_frames *frames = block_frames(b);
-
-	return frames ? READ_ONCE(frames->shadowed[gfn & (SHADOW_ENTRIES - 1)]) : 0;
+	return test_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 }
 
-/** rmap_shadowed() - return the number of tables that shadow @gfn; exact under mmu->lock only */
-static inline unsigned int rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
+/** rmap_shadowed() - return true if a table shadows @gfn; exact under mmu->lock only */
+static inline bool rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
 {
-	struct shadow_block *b;
-	unsigned int n;
+	const struct shadow_block *b;
+	bool shadowed;
 
 	rcu_read_lock();
-	b = block_of(sh, gfn);
-	n = b ? block_shadowed(b, gfn) : 0;
+	b = block_find(sh, gfn);
+	shadowed = b && block_shadowed(b, gfn);
 	rcu_read_unlock();
-	return n;
+	return shadowed;
 }
 
 /* shadow.c */
 
-/** shadow_fill_spare() - allocate spare tables for one fault. May sleep. Return: 0 or -ENOMEM */
+/**
+ * shadow_fill_spare() - allocate spare tables and arrays of links for one fault. May sleep
+ * Return: 0 or -ENOMEM
+ */
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
 /** shadow_free_table() - free @t, which no CPU walks and no list contains, or a spare table */
 void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
@@ -516,9 +614,6 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
  *	shadow_block of @gfn is not allocated or @gfn has too many tables. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
-/** shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write */
-void shadow_link(struct shadow_vm *sh, struct shadow_table *t, unsigned int i,
-		 struct shadow_table *child);
 /** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
@@ -546,8 +641,8 @@ void shadow_zap_finish(struct mmu_zap *z);
 bool shadow_zap_yield(struct mmu_zap *z, unsigned int work);
 /** shadow_zap_all() - zap all shadow tables that the VM has at the call. mmu->lock: write */
 void shadow_zap_all(struct mmu_zap *z);
-/** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write */
-void shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
+/** shadow_zap_frame() - zap all tables that shadow @gfn. mmu->lock: write. Return: their number */
+unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
 /**
  * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
  *
@@ -683,7 +778,7 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 /** shadow_cr3_fast() - switch to a root that the vCPU has kept for CR3. Return: false if none */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu);
-void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
+bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 void shadow_zap_begin(struct mmu_zap *z, struct okvm_mmu_vm *mmu, bool yield)
 	__acquires(&mmu->lock);
 void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end);

@@ -4,8 +4,7 @@
  *
  * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
  * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
- * about an entry in its struct shadow_link. MMIO entries have the format of spte.h and are not
- * present.
+ * about an entry in table->what[]. MMIO entries have the format of spte.h and are not present.
  *
  * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
  * the lower table's role (its access) and is applied to each leaf of that table.

@@ -72,7 +72,8 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 		return NULL;
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
-	shadow_link(sh, t, i, child);
+	if (!shadow_link(f->vcpu, t, i, child))
+		return NULL;
 	if (f->host->nx_level >= level && role & ROLE_DIRECT)
 		shadow_mark_nx_split(sh, child);
 	return child;
@@ -93,7 +94,7 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 
 	map_child(f, t->role, level, &gfn, &role);
 	if (spte_is_table(entry, level)) {
-		child = table_below(entry);
+		child = table_child(shadow_of(f->vcpu), t, i);
 		if (child->gfn == gfn && child->role == role)
 			return child;
 	}
@@ -191,18 +192,18 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
 static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
 			u64 leaf, u64 what)
 {
-	u64 all = leaf | (old & (SHADOW_A | SHADOW_D));
+	const u64 all = leaf | (old & (SHADOW_A | SHADOW_D)), now = READ_ONCE(t->what[i]);
 
-	/* If LINK_SET is 0, another vCPU is installing the leaf: its link is not yet valid. */
-	if (!spte_is_leaf(old, f->level) || link_gfn(&t->link[i]) != what >> 8 ||
-	    !(READ_ONCE(t->link[i].what) & LINK_SET) || spte_pfn(old) != spte_pfn(leaf))
+	/* If WHAT_SET is 0, another vCPU is installing the leaf, and has yet to set t->what[i]. */
+	if (!spte_is_leaf(old, f->level) || what_gfn(now) != what >> 8 || !(now & WHAT_SET) ||
+	    spte_pfn(old) != spte_pfn(leaf))
 		return false;
 	if (old == all) {
 		f->vcpu->stat[OKVM_STAT_PF_SPURIOUS]++;
 		return true;
 	}
 	if (shadow_reduces(old, all))
-		return link_access(&t->link[i]) == (what & SHADOW_ALL);
+		return what_access(now) == what_access(what);
 	/*
 	 * If the upgrade fails, another CPU has changed the entry: the guest's access faults again.
 	 */
@@ -225,11 +226,24 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 		shadow_drop(sh, t, i);
 	if (f->exclusive)
 		rmap_trim(sh, t, what >> 8);
-	if (!rmap_install(sh, f->block, t, i, leaf, what))
+	if (!rmap_install(f->vcpu, f->block, t, i, leaf, what))
 		return SHADOW_EXCLUSIVE;
 	f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
 	atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K + f->level - 1]);
 	return OKVM_FAULT_FIXED;
+}
+
+/*
+ * Is it worth looking for neighbours of the page? Not if the host lacked the page, as it probably
+ * lacks the neighbours, too. And not if the guest has just made its entry for a write that it had
+ * to handle itself: it makes such pages (anonymous memory, copies) one by one.
+ */
+static bool map_prefetches(const struct shadow_fault *f)
+{
+	if (f->level > 1 || !f->host->slot || f->host->missed)
+		return false;
+	return !(f->access & WALK_WRITE) ||
+	       f->vcpu->mmu->shadow->told_page != f->gva >> PAGE_SHIFT;
 }
 
 static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
@@ -241,18 +255,18 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * A leaf of 4 KiB needs the struct shadow_frames of f->block. It is missing if
+	 * A leaf of 4 KiB needs f->block->rmap. It is missing if
 	 * fault_reserve_leaf() expected a large page. Then fault_reserve_tables() allocates it,
 	 * before the attempt with mmu->lock held for writing. If it is missing in that attempt,
 	 * too, the guest repeats the access.
 	 */
-	if (f->level == 1 && !block_frames(f->block))
+	if (f->level == 1 && !block_rmap(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
 	verdict = map_writable(f, &write);
 	if (verdict == SHADOW_EXCLUSIVE)
 		return verdict;
 	leaf = map_make_leaf(f, write);
-	ret = map_put(f, t, i, leaf, link_what(gfn, f->leaf));
+	ret = map_put(f, t, i, leaf, what_make(gfn, f->leaf));
 	if (ret)
 		return ret;
 	/*
@@ -261,8 +275,7 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	 */
 	if (leaf & SHADOW_W && host->slot)
 		okvm_mark_dirty(f->vcpu->vm, host->slot, host->gfn);
-	/* Do not prefetch if the host lacked this page: it probably lacks the neighbours, too. */
-	if (f->level == 1 && host->slot && !host->missed)
+	if (map_prefetches(f))
 		shadow_prefetch(f, t, i);
 	return verdict;
 }
@@ -274,10 +287,10 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 
 	if (!f->exclusive)
 		return SHADOW_EXCLUSIVE;
-	/* Do not overwrite a leaf: its link would stay in the frame's reverse-map chain. */
+	/* Do not overwrite a leaf: it would stay in the frame's reverse-map chain. */
 	if (t->entry[i])
 		shadow_drop(sh, t, i);
-	WRITE_ONCE(t->link[i].what, link_what(f->host->gfn, f->leaf));
+	WRITE_ONCE(t->what[i], what_make(f->host->gfn, f->leaf));
 	WRITE_ONCE(t->entry[i], entry);
 	shadow_mark_mmio(sh, t);
 	return OKVM_FAULT_MMIO;
@@ -295,7 +308,7 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 
 	if (role_level(t->role) != 2 || !f->vcpu->vm->mmu->nx_huge || !spte_is_table(entry, 2))
 		return false;
-	child = table_below(entry);
+	child = table_child(shadow_of(f->vcpu), t, i);
 	return child->nx_split && child->gfn == (f->host->gfn & ~(spte_pages(2) - 1));
 }
 
@@ -445,7 +458,7 @@ static bool fault_reserve_tables(const struct shadow_fault *f)
 	    (!f->mmio && !block_get(sh, f->host->gfn, 1, GFP_KERNEL_ACCOUNT)))
 		return false;
 	for (level = f->path.top; f->mode.levels && level >= f->path.level; level--) {
-		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT, 1, GFP_KERNEL_ACCOUNT))
+		if (!block_get(sh, f->path.at[level] >> PAGE_SHIFT, 2, GFP_KERNEL_ACCOUNT))
 			return false;
 	}
 	return true;
@@ -560,33 +573,38 @@ static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
 	struct okvm_mmu_vm *mmu = vcpu->vm->mmu;
-	u64 gen = okvm_slots_generation(mmu->vm), entry = 0;
-	struct shadow_link link = {};
+	u64 gen = okvm_slots_generation(mmu->vm), entry = 0, what = 0;
 	struct shadow_table *t;
+	unsigned int i;
 	u8 access;
 
 	read_lock(&mmu->lock);
-	for (t = shadow_top(vcpu, pf->gva); t; t = table_below(entry)) {
-		unsigned int i = spte_index(pf->gva >> PAGE_SHIFT, role_level(t->role));
-
+	for (t = shadow_top(vcpu, pf->gva); t; t = table_child(mmu->shadow, t, i)) {
+		i = spte_index(pf->gva >> PAGE_SHIFT, role_level(t->role));
 		entry = READ_ONCE(t->entry[i]);
 		if (spte_is_table(entry, role_level(t->role)))
 			continue;
-		link.what = READ_ONCE(t->link[i].what);
+		what = READ_ONCE(t->what[i]);
 		break;
 	}
 	read_unlock(&mmu->lock);
-	access = link_access(&link);
+	access = what_access(what);
 	if (gen & 1 || !spte_is_mmio(entry) || !mmio_grants(vcpu, pf->acc, access) ||
 	    spte_mmio_gen(entry) != (gen >> 1 & SPTE_MMIO_GEN_MASK))
 		return false;
-	pf->gpa = link_gfn(&link) << PAGE_SHIFT | offset_in_page(pf->gva);
+	pf->gpa = what_gfn(what) << PAGE_SHIFT | offset_in_page(pf->gva);
 	pf->readonly = !(access & SHADOW_WRITE);
 	pf->device = true;
 	return true;
 }
 
 /* ---- the slow handler, shadow_page_fault() ---- */
+
+/* The host's page is looked at only if the guest's page is large. */
+static int fault_host_level(const struct shadow_fault *f)
+{
+	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
+}
 
 static int fault_page(struct shadow_fault *f)
 {
@@ -601,7 +619,7 @@ static int fault_page(struct shadow_fault *f)
 	ret = hostmem_resolve(host);
 	if (ret)
 		return ret;
-	host->level = fault_level(host);
+	host->level = fault_host_level(f);
 	ret = fault_reserve_leaf(f, GFP_KERNEL_ACCOUNT) ? fault_map(f) : -ENOMEM;
 	hostmem_release(host);
 	if (host->nx_level)
@@ -810,7 +828,7 @@ static int fast_page(struct shadow_fault *f)
 	f->missed = !hostmem_get_fast(host);
 	if (f->missed)
 		return fast_hand_over(f);
-	host->level = fault_level(host);
+	host->level = fault_host_level(f);
 	if (!host->nx_level)
 		verdict = fast_map(f);
 	/* f->block is NULL at the first fault in its 512 frames: allocate it without sleeping. */
@@ -848,6 +866,7 @@ static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 	case WALK_OK:
 		return fast_walked(f);
 	case WALK_FAULT:
+		f->vcpu->mmu->shadow->told_page = f->gva >> PAGE_SHIFT;
 		return OKVM_FAULT_GUEST;
 	default:
 		return OKVM_FAULT_SLOW;

@@ -10,28 +10,28 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* How many entries are looked at: an aligned group, at most one cache line of the guest's table. */
-#define PREFETCH	8
+/*
+ * How many entries are looked at: an aligned group. Of a table of the guest these are few, because
+ * a process that does not live long never uses most of what is mapped in advance.
+ */
+#define PREFETCH	4
+#define PREFETCH_DIRECT	8
 
 /*
- * Compute frame and access for the guest's entry. shadow_current() must accept them, as
- * sync_compare() would drop the leaf otherwise.
+ * Compute frame and access for the guest's entry, which is accessed. shadow_current() computes them
+ * in the same way: sync_compare() would drop the leaf otherwise.
  */
-static bool prefetch_guest(const struct shadow_table *t, unsigned int i, u64 entry, gfn_t *gfn,
-			   u8 *access)
+static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, u8 *access)
 {
 	struct walk_mode mode = role_mode(t->role);
 
-	if (!walk_entry_frame(&mode, entry, 1, gfn))
-		return false;
 	*access = shadow_leaf_access(t->role, role_access(t->role), entry, 0);
-	return shadow_current(t->role, entry, i, *gfn, *access);
+	return walk_entry_frame(&mode, entry, 1, gfn);
 }
 
 static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigned int i,
 			 const struct okvm_fault *host, u8 access)
 {
-	struct shadow_vm *sh = shadow_of(f->vcpu);
 	struct shadow_leaf leaf = {
 		.pfn = host->pfn,
 		.level = 1,
@@ -43,9 +43,9 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		.uncached = host->uncached,
 	};
 
-	if (rmap_install(sh, f->block, t, i, shadow_leaf(&leaf) & ~SHADOW_A,
-			 link_what(host->gfn, access)))
-		atomic64_add(1, &sh->mmu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
+	if (rmap_install(f->vcpu, f->block, t, i, shadow_leaf(&leaf) & ~SHADOW_A,
+			 what_make(host->gfn, access)))
+		atomic64_add(1, &f->vcpu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
 /* Map @gfn by entry @i of @t if possible. Return: false if the caller should stop prefetching */
@@ -67,11 +67,11 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	return true;
 }
 
-static void prefetch_direct(struct shadow_fault *f, struct shadow_table *t, unsigned int first)
+static void prefetch_direct(struct shadow_fault *f, struct shadow_table *t, unsigned int i)
 {
-	unsigned int i;
+	const unsigned int first = i & ~(PREFETCH_DIRECT - 1);
 
-	for (i = first; i < first + PREFETCH; i++) {
+	for (i = first; i < first + PREFETCH_DIRECT; i++) {
 		if (!READ_ONCE(t->entry[i]) &&
 		    !prefetch_one(f, t, i, t->gfn + i, role_access(t->role)))
 			return;
@@ -86,7 +86,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 	gfn_t gfn;
 
 	if (table_is_direct(t)) {
-		prefetch_direct(f, t, first);
+		prefetch_direct(f, t, i);
 		return;
 	}
 	if (gva_peek_line(f->vcpu, (t->gfn << PAGE_SHIFT) + role_offset(t->role, first),
@@ -94,7 +94,7 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 		return;
 	for (n = 0; n < PREFETCH; n++) {
 		if (!(entry[n] & SHADOW_A) || READ_ONCE(t->entry[first + n]) ||
-		    !prefetch_guest(t, first + n, entry[n], &gfn, &access))
+		    !prefetch_guest(t, entry[n], &gfn, &access))
 			continue;
 		if (!prefetch_one(f, t, first + n, gfn, access))
 			return;

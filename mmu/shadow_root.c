@@ -123,7 +123,7 @@ static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool th
 			continue;
 		there[i] = fault_slot(vcpu, gfn, &gen);
 		key->incomplete |= !there[i];
-		if (there[i] && !block_get(shadow_of(vcpu), gfn, 1, GFP_KERNEL_ACCOUNT))
+		if (there[i] && !block_get(shadow_of(vcpu), gfn, 2, GFP_KERNEL_ACCOUNT))
 			return -ENOMEM;
 	}
 	return shadow_fill_spare(vcpu);
@@ -354,6 +354,8 @@ void shadow_vcpu_destroy(struct okvm_vcpu *vcpu)
 	shadow_unload(vcpu);
 	while (sv->nr_spare)
 		shadow_free_table(shadow_of(vcpu), sv->spare[--sv->nr_spare]);
+	while (sv->nr_spare_link)
+		kfree(sv->spare_link[--sv->nr_spare_link]);
 	free_page((unsigned long)sv->pae);
 	vcpu->mmu->shadow = NULL;
 	kfree(sv);

@@ -84,10 +84,11 @@ void sync_forget(struct shadow_vm *sh, struct shadow_table *t)
 static bool sync_entry_holds(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i)
 {
 	gpa_t gpa = (t->gfn << PAGE_SHIFT) + role_offset(t->role, i);
+	const u64 what = t->what[i];
 	u64 entry;
 
 	return !gva_peek(vcpu, gpa, role_entry_size(t->role), &entry) &&
-	       shadow_current(t->role, entry, i, link_gfn(&t->link[i]), link_access(&t->link[i]));
+	       shadow_current(t->role, entry, i, what_gfn(what), what_access(what));
 }
 
 /*
@@ -99,8 +100,8 @@ static void sync_compare(struct okvm_vcpu *vcpu, struct shadow_table *t)
 	struct shadow_vm *sh = shadow_of(vcpu);
 	unsigned int i;
 
-	for (i = 0; i < SHADOW_ENTRIES; i++) {
-		if (t->entry[i] && !sync_entry_holds(vcpu, t, i))
+	for (i = shadow_used(t, 0); i < SHADOW_ENTRIES; i = shadow_used(t, i + 1)) {
+		if (!sync_entry_holds(vcpu, t, i))
 			shadow_drop(sh, t, i);
 	}
 	sync_forget(sh, t);
@@ -247,7 +248,7 @@ static void invlpg_locked(struct okvm_vcpu *vcpu, gva_t gva)
 		entry = t->entry[i];
 		if (!spte_is_table(entry, level))
 			break;
-		t = table_below(entry);
+		t = table_child(shadow_of(vcpu), t, i);
 	}
 	/* Entries of a table in sync always agree with the guest's: check other tables only. */
 	if (t && t->unsync && entry && !sync_entry_holds(vcpu, t, i))
@@ -298,6 +299,11 @@ static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow
 {
 	unsigned int first, last;
 
+	/* The guest has probably freed a table that no entry leads to. */
+	if (table_is_orphan(t)) {
+		shadow_zap_table(z, t);
+		return;
+	}
 	switch (shadow_write(t->role, offset, bytes, ++t->writes, &first, &last)) {
 	case SHADOW_WRITE_NONE:
 		break;
@@ -324,13 +330,14 @@ void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size)
 		shadow_wrote(vcpu, gpa, size);
 }
 
-void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
+bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct shadow_table *t;
 	struct hlist_node *next;
 	struct mmu_zap z;
+	bool gone;
 
 	/*
 	 * Pairs with table_protect(): if rmap_shadowed() does not count a new table yet, the vCPU
@@ -338,7 +345,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	 */
 	smp_mb();
 	if (!rmap_shadowed(sh, gfn))
-		return;
+		return false;
 	write_lock(&sh->mmu->lock);
 	shadow_zap_start(&z, sh);
 	shadow_for_each(t, next, sh, gfn)
@@ -349,5 +356,7 @@ void shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	 */
 	if (z.flush)
 		shadow_zap_finish(&z);
+	gone = !rmap_shadowed(sh, gfn);
 	write_unlock(&sh->mmu->lock);
+	return gone;
 }

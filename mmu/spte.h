@@ -69,7 +69,7 @@
  *
  * All frame bits are set: no memory is at this address, so speculative accesses read nothing
  * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
- * guest's access rights of an MMIO entry in its struct shadow_link.
+ * guest's access rights of an MMIO entry in its struct shadow_table.
  */
 #define SPTE_MMIO_MARK		(EPT_WRITE | EPT_EXEC)
 #define SPTE_MMIO_GEN_LO	GENMASK_ULL(10, 3)

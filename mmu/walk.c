@@ -185,6 +185,23 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 	return true;
 }
 
+/* Add @entry at @path->level to @path. Return: WALK_OK, or WALK_FAULT if it ends the walk */
+static __always_inline enum walk_verdict walk_entry(const struct walk_mode *mode, u64 entry,
+						    u32 access, struct walk_path *path,
+						    struct walk_fault *fault)
+{
+	if (!(entry & PTE_PRESENT))
+		return walk_pf(mode, access, 0, fault);
+	if (entry & walk_reserved(mode, entry, path->level))
+		return walk_pf(mode, access, WALK_ERR_PRESENT | WALK_ERR_RSVD, fault);
+	path->entry[path->level] = entry;
+	path->write &= !!(entry & PTE_WRITE);
+	path->user &= !!(entry & PTE_USER);
+	path->exec &= !(mode->levels > 2 && entry & PTE_NX);
+	path->key = entry >> 59 & 15;
+	return WALK_OK;
+}
+
 /* Walk from the top table to the entry that maps the page. */
 static enum walk_verdict walk_down(const struct walk_mode *mode, const struct walk_regs *regs,
 				   const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
@@ -203,19 +220,12 @@ static enum walk_verdict walk_down(const struct walk_mode *mode, const struct wa
 			fault->error_code = walk_code(mode, access);
 			return ret == -EINTR ? WALK_AGAIN : WALK_MEMORY;
 		}
-		if (!(entry & PTE_PRESENT))
-			return walk_pf(mode, access, 0, fault);
-		if (entry & walk_reserved(mode, entry, level))
-			return walk_pf(mode, access, WALK_ERR_PRESENT | WALK_ERR_RSVD, fault);
-		path->entry[level] = entry;
-		path->write &= !!(entry & PTE_WRITE);
-		path->user &= !!(entry & PTE_USER);
-		path->exec &= !(mode->levels > 2 && entry & PTE_NX);
+		if (walk_entry(mode, entry, access, path, fault))
+			return WALK_FAULT;
 		if (walk_maps(mode, entry, level))
 			break;
 		table = walk_frame(mode, entry);
 	}
-	path->key = path->entry[path->level] >> 59 & 15;
 	return WALK_OK;
 }
 
@@ -272,13 +282,52 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 	result->write = path->write;
 }
 
+/*
+ * Judge the access by all entries of @path, set their accessed and dirty bits. Return: the walk's
+ * verdict; WALK_AGAIN with *@raced = true if an entry has changed since it was read
+ */
+static __always_inline enum walk_verdict walk_end(const struct walk_mode *mode,
+						  const struct walk_regs *regs,
+						  const struct walk_ops *ops, void *ctx, u64 gva,
+						  u32 access, struct walk_path *path,
+						  struct walk_result *result,
+						  struct walk_fault *fault, bool *raced)
+{
+	int ret;
+
+	if (walk_check(mode, regs, path, access, fault))
+		return WALK_FAULT;
+	ret = walk_mark(mode, ops, ctx, access, path);
+	if (!ret) {
+		walk_done(mode, path, gva, result);
+		return WALK_OK;
+	}
+	fault->error_code = walk_code(mode, access);
+	*raced = ret > 0;
+	return ret > 0 || ret == -EINTR ? WALK_AGAIN : WALK_MEMORY;
+}
+
+enum walk_verdict walk_leaf(const struct walk_mode *mode, const struct walk_regs *regs,
+			    const struct walk_ops *ops, void *ctx, u64 gva, u32 access, u64 entry,
+			    struct walk_path *path, struct walk_result *result,
+			    struct walk_fault *fault)
+{
+	bool raced;
+
+	path->level = 1;
+	if (walk_entry(mode, entry, access, path, fault))
+		return WALK_FAULT;
+	return walk_end(mode, regs, ops, ctx, gva, access, path, result, fault, &raced);
+}
+
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault)
 {
-	enum walk_verdict verdict;
-	int tries, ret;
+	enum walk_verdict verdict = WALK_AGAIN;
+	bool raced = true;
+	int tries;
 
 	if (mode->levels < 4)
 		gva = (u32)gva;
@@ -286,23 +335,14 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 		*result = (struct walk_result){ .gpa = gva, .write = true };
 		return WALK_OK;
 	}
-	for (tries = 0; tries < WALK_TRIES; tries++) {
+	for (tries = 0; raced && tries < WALK_TRIES; tries++) {
 		verdict = walk_down(mode, regs, ops, ctx, gva, access, path, fault);
 		if (verdict)
 			return verdict;
-		verdict = walk_check(mode, regs, path, access, fault);
-		if (verdict)
-			return verdict;
-		ret = walk_mark(mode, ops, ctx, access, path);
-		if (!ret) {
-			walk_done(mode, path, gva, result);
-			return WALK_OK;
-		}
-		fault->error_code = walk_code(mode, access);
-		if (ret < 0)
-			return ret == -EINTR ? WALK_AGAIN : WALK_MEMORY;
+		raced = false;
+		verdict = walk_end(mode, regs, ops, ctx, gva, access, path, result, fault, &raced);
 	}
-	return WALK_AGAIN;
+	return verdict;
 }
 
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,

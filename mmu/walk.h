@@ -142,6 +142,18 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
+/**
+ * walk_leaf() - end a walk at level 1, whose upper entries are known
+ * @entry: the entry at level 1
+ * @path: input: what walk_noted() with the same upper entries sets before it reads @entry
+ *
+ * Return: as walk_noted(); WALK_AGAIN already if one entry has changed since it was read
+ */
+enum walk_verdict walk_leaf(const struct walk_mode *mode, const struct walk_regs *regs,
+			    const struct walk_ops *ops, void *ctx, u64 gva, u32 access, u64 entry,
+			    struct walk_path *path, struct walk_result *result,
+			    struct walk_fault *fault);
+
 /** walk_entry_frame() - get the first frame of the page that @entry maps. Return: false if none */
 bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *frame);
 

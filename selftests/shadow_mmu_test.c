@@ -134,6 +134,109 @@ TEST(a_snapshot_is_restored)
 	vm_destroy(&vm);
 }
 
+#define CLEARED		(ROOT_AT + 0x10000)
+
+/* RBX: a page that is a root, and that the vCPU still keeps as one when it is cleared and used. */
+GUEST(clears, 64)
+	"	mov %cr3, %rdx\n"
+	"	mov %rbx, %cr3\n"
+	"	out %al, $0x10\n"
+	"	mov %rdx, %cr3\n"
+	"	mov %rbx, %rdi\n"
+	"	mov $0x200, %ecx\n"
+	"	xor %eax, %eax\n"
+	"	rep stosq\n"
+	"	out %al, $0x11\n"
+	"	movb $1, (%rbx)\n"
+	"	out %al, $0x12\n"
+GUEST_END(clears);
+
+/* The emulator makes the first writes to a page that was a page table, and the CPU the others. */
+TEST(a_page_table_is_cleared)
+{
+	struct kvm_regs regs;
+	uint64_t faults;
+	struct vm vm;
+
+	shadow_create(&vm);
+	LOAD64(&vm, clears);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = CLEARED;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	memset(vm.mem + CLEARED, 0xff, 0x1000);
+	memcpy(vm.mem + CLEARED, vm.mem + VM_TABLES, 0x100);
+	run_out(&vm, 0x10);
+	run_out(&vm, 0x11);
+	for (unsigned int i = 0; i < 0x200; i++)
+		EXPECT_EQ(((uint64_t *)(vm.mem + CLEARED))[i], 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rcx, 0);
+	EXPECT_EQ(regs.rdi, CLEARED + 0x1000);
+	/* The page is writable, as the CPU has made most of the writes. */
+	faults = vcpu_stat(&vm, "pf_taken");
+	run_out(&vm, 0x12);
+	EXPECT_EQ(vcpu_stat(&vm, "pf_taken"), faults);
+	EXPECT_EQ(vm.mem[CLEARED], 1);
+	vm_destroy(&vm);
+}
+
+/*
+ * RBX: an address, RDX: the entry of its page directory, RSI: the entry's new value, RDI: another
+ * root. Pages are read, each of which only one page table has.
+ */
+GUEST(walks, 64)
+	"	mov 0x20000(%rbx), %al\n"
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x10\n"
+	"	mov %rsi, (%rdx)\n"
+	"	invlpg (%rbx)\n"
+	"	mov 0x8000(%rbx), %al\n"
+	"	out %al, $0x11\n"
+	"	mov %rdi, %cr3\n"
+	"	mov 0x10000(%rbx), %al\n"
+	"	out %al, $0x12\n"
+GUEST_END(walks);
+
+static void map_at(struct vm *vm, uint64_t table, unsigned int entry, uint64_t to)
+{
+	((uint64_t *)(vm->mem + table))[entry] = to | PTE_TABLE;
+}
+
+/* The walk of one fault is not used for the next one if an upper entry or CR3 has changed. */
+TEST(a_known_walk)
+{
+	const uint64_t at = CLEARED;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	shadow_create(&vm);
+	LOAD64(&vm, walks);
+	memset(vm.mem + at, 0, 0xb000);
+	/* Directory, its two page tables; the other root, its three tables; three pages. */
+	map_at(&vm, VM_TABLES + 0x1000, 1, at);
+	map_at(&vm, at, 0, at + 0x1000);
+	map_at(&vm, at + 0x1000, 0, at + 0x7000);
+	map_at(&vm, at + 0x1000, 32, at + 0x7000);
+	map_at(&vm, at + 0x2000, 8, at + 0x8000);
+	map_at(&vm, at + 0x3000, 0, at + 0x4000);
+	memcpy(vm.mem + at + 0x4000, vm.mem + VM_TABLES + 0x1000, 8);
+	map_at(&vm, at + 0x4000, 1, at + 0x5000);
+	map_at(&vm, at + 0x5000, 0, at + 0x6000);
+	map_at(&vm, at + 0x6000, 16, at + 0x9000);
+	for (unsigned int i = 0; i < 3; i++)
+		vm.mem[at + 0x7000 + i * 0x1000] = 0xa + i;
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = RESTORED_VA;
+	regs.rdx = at;
+	regs.rsi = (at + 0x2000) | PTE_TABLE;
+	regs.rdi = at + 0x3000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	EXPECT_EQ(run_out(&vm, 0x11), 0xb);
+	EXPECT_EQ(run_out(&vm, 0x12), 0xc);
+	vm_destroy(&vm);
+}
+
 #define NO_IDT		(2ull << 30)
 
 /* The #PF that ends another's delivery is seen in CR2, though the guest gets #DF, or nothing. */

@@ -143,20 +143,28 @@ static unsigned long *walked_by(const void *addr)
 	return (unsigned long *)((u8 *)addr + 2 * PAGE_SIZE) - CPUS;
 }
 
+static void check_unwalked(const void *addr)
+{
+	for (int c = 0; c < CPUS; c++) {
+		if (!cpus[c].outside && walked_by(addr)[c] == cpus[c].flushes + 1)
+			VIOLATION("step %lu: cpu %d may still walk a freed table", step, c);
+	}
+}
+
 void free_page(unsigned long addr)
 {
 	if (!addr)
 		return;
-	for (int c = 0; c < CPUS; c++) {
-		if (!cpus[c].outside && walked_by((void *)addr)[c] == cpus[c].flushes + 1)
-			VIOLATION("step %lu: cpu %d may still walk a freed table", step, c);
-	}
+	check_unwalked((void *)addr);
 	pages_allocated--;
 	free((void *)addr);
 }
 
 void mod_lruvec_page_state(struct page *page, int item, int n)
 {
+	/* A table is used, perhaps again. */
+	if (n > 0)
+		check_unwalked((u8 *)page - PAGE_SIZE);
 	tables_accounted += n;
 }
 
@@ -878,7 +886,7 @@ static u64 *hw_walk(struct cpu *cpu, u64 gva, int kind, u64 *gfn)
 		return NULL;
 	if (kind_is_write(kind))
 		*entry |= SHADOW_D;
-	*gfn = link_gfn(&table_below(__pa(table))->link[entry - table]) +
+	*gfn = what_gfn(table_below(__pa(table))->what[entry - table]) +
 	       (gva >> 12 & (spte_pages(level) - 1));
 	return entry;
 }
@@ -997,8 +1005,7 @@ static void check_child(struct shadow_table *t, unsigned int i, struct shadow_ta
 
 static void check_leaf(struct shadow_table *t, unsigned int i, u64 leaf)
 {
-	struct shadow_link *l = &t->link[i];
-	u64 gfn = link_gfn(l), e;
+	u64 gfn = what_gfn(t->what[i]), e;
 	int level = role_level(t->role);
 	unsigned int pages = level == 1 ? 1 : 512;
 
@@ -1032,6 +1039,8 @@ static void check_table(struct shadow_table *t, unsigned long *leaves, unsigned 
 			continue;
 		if (spte_is_table(entry, role_level(t->role))) {
 			++*links;
+			if (table_child(mmu.shadow, t, i) != table_below(entry))
+				VIOLATION("step %lu: an entry names another child", step);
 			check_child(t, i, table_below(entry));
 		} else {
 			++*leaves;
@@ -1046,18 +1055,19 @@ static unsigned long check_chain(u32 nr, u64 gfn, struct shadow_table *child)
 	unsigned long n = 0;
 	u32 prev = 0;
 
-	for (; nr; nr = link_at(mmu.shadow, nr)->next, n++) {
-		struct shadow_table *t = table_by_id(mmu.shadow, nr >> SHADOW_LINK_BITS);
-		struct shadow_link *l = link_at(mmu.shadow, nr);
-		u64 entry = t->entry[nr & 511];
+	for (; nr; nr = link_next(mmu.shadow, nr), n++) {
+		struct shadow_table *t = link_table(mmu.shadow, nr);
+		u32 next = link_next(mmu.shadow, nr);
+		u64 entry = t->entry[nr & 511], what = t->what[nr & 511];
 
-		if (l->prev != prev || n >= SHADOW_CHAIN ||
-		    (l->next && link_depth(l) <= link_depth(link_at(mmu.shadow, l->next)))) {
+		if ((t->link ? t->link[nr & 511].prev : 0) != prev || n >= SHADOW_CHAIN ||
+		    (next && what_depth(what) <= link_depth(mmu.shadow, next))) {
 			VIOLATION("step %lu: a broken chain", step);
 			break;
 		}
 		prev = nr;
-		if (child ? table_below(entry) != child : link_gfn(l) != gfn || !spte_valid(entry))
+		if (child ? table_below(entry) != child :
+			    what_gfn(what) != gfn || !spte_valid(entry))
 			VIOLATION("step %lu: a chain has an entry of something else", step);
 	}
 	return n;
@@ -1088,7 +1098,7 @@ static void check_structure(void)
 	struct totals n = {};
 	unsigned long chained = 0, mmio = 0;
 	struct shadow_vm *sh = mmu.shadow;
-	unsigned int blocks = 0;
+	unsigned int blocks = 0, pool = 0;
 	struct shadow_table *t;
 
 	live = 0;
@@ -1096,6 +1106,10 @@ static void check_structure(void)
 		check_listed(t, &n);
 	list_for_each_entry(t, &sh->condemned, all)
 		check_listed(t, &n);
+	list_for_each_entry(t, &sh->pool, all)
+		pool += !memchr_inv(t->entry, 0, PAGE_SIZE) && !memchr_inv(t->what, 0, PAGE_SIZE);
+	if (pool != sh->nr_pool || pool > SHADOW_POOL)
+		VIOLATION("step %lu: a table that is kept has entries", step);
 	for (unsigned int b = 0; b <= SLOTS; b++) {
 		struct shadow_block *block = block_of(sh, b * 512);
 
@@ -1109,9 +1123,9 @@ static void check_structure(void)
 				  n.shadowed[b], block->nr_shadowed);
 		chained += check_chain(block->large, b * 512, NULL);
 		for (unsigned int i = 0; i < 512; i++) {
-			if (block->frames && block->frames->rmap[i])
-				chained += check_chain(block->frames->rmap[i], b * 512 + i, NULL);
-			if (!b && i < TABLES && block_shadowed(block, i) != n.count[i])
+			if (block->rmap && block->rmap[i])
+				chained += check_chain(block->rmap[i], b * 512 + i, NULL);
+			if (!b && i < TABLES && block_shadowed(block, i) != !!n.count[i])
 				VIOLATION("step %lu: frame %u is miscounted", step, i);
 		}
 	}

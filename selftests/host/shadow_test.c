@@ -879,7 +879,7 @@ TEST(the_host_rewrites_an_upper_entry)
 	for (t = shadow_top(&cpu->vcpu, 0); role_level(t->role) > 1; )
 		t = table_below(t->entry[0]);
 	EXPECT_EQ(t->gfn, 4);
-	EXPECT_EQ(link_gfn(&t->link[0]), 0x21);
+	EXPECT_EQ(what_gfn(t->what[0]), 0x21);
 	check_structure();
 	EXPECT_EQ(violations, 0);
 	end();
@@ -1109,6 +1109,7 @@ TEST(a_log_begins_piece_by_piece)
 
 #include "shadow_races.h"
 #include "shadow_flushes.h"
+#include "shadow_links.h"
 
 /* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
 TEST(one_frame_in_many_roles)
@@ -1134,7 +1135,7 @@ TEST(one_frame_in_many_roles)
 		}
 		EXPECT(tries < 4);
 		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
-		EXPECT(rmap_shadowed(mmu.shadow, 0) <= SHADOW_SAME);
+		EXPECT(nr_tables_of(0) <= SHADOW_SAME);
 	}
 	check_structure();
 	EXPECT_EQ(violations, 0);

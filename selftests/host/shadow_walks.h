@@ -98,13 +98,13 @@ TEST(a_large_page_needs_one_head)
 	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
 	EXPECT_EQ(touch(cpu, 1 << 21), OKVM_FAULT_FIXED);
 	EXPECT(block_of(mmu.shadow, 1024)->large);
-	EXPECT(!block_frames(block_of(mmu.shadow, 1024)));
+	EXPECT(!block_rmap(block_of(mmu.shadow, 1024)));
 	check_all();
 	shadow_age(&mmu, 0, FRAMES, true);
 	shadow_write_protect(&mmu, 0, FRAMES);
 	host_move(1024);
 	EXPECT_EQ(touch(cpu, 1 << 21), OKVM_FAULT_FIXED);
-	EXPECT(block_frames(block_of(mmu.shadow, 1024)));
+	EXPECT(block_rmap(block_of(mmu.shadow, 1024)));
 	okvm_mmu_flush_vm(&vm);
 	check_all();
 	EXPECT_EQ(violations, 0);

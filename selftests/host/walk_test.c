@@ -267,9 +267,46 @@ static void random_memory(const struct walk_mode *m)
 	}
 }
 
+/*
+ * walk_leaf() with the upper entries of a walk that has come to level 1 gives what the walk gives.
+ * Return: 1 if the walk has come there
+ */
+static unsigned int leaf_agrees(const struct walk_mode *m, const struct walk_regs *regs, u64 va,
+				u32 acc)
+{
+	struct walk_result out = { 0 }, again = { 0 };
+	struct walk_fault fault = { 0 }, other = { 0 };
+	struct walk_path path = { 0 }, known;
+	u64 entry = 0;
+	int got;
+
+	got = walk_noted(m, regs, &ops, NULL, va, acc, &path, &out, &fault);
+	if (path.level != 1 || mem_read(NULL, path.at[1], 8, &entry))
+		return 0;
+	known = path;
+	known.write = true;
+	known.user = true;
+	known.exec = true;
+	known.key = ~0;
+	known.entry[1] = ~0;
+	for (int level = path.top; level > 1; level--) {
+		known.write &= path.entry[level] >> 1 & 1;
+		known.user &= path.entry[level] >> 2 & 1;
+		known.exec &= !(path.entry[level] >> 63);
+	}
+	EXPECT_EQ(walk_leaf(m, regs, &ops, NULL, va, acc, entry, &known, &again, &other), got);
+	EXPECT_EQ(other.error_code, fault.error_code);
+	EXPECT_EQ(again.gpa, out.gpa);
+	EXPECT_EQ(again.level, out.level);
+	EXPECT_EQ(again.write, out.write);
+	if (got == WALK_OK)
+		EXPECT(!memcmp(&known, &path, sizeof(path)));
+	return 1;
+}
+
 static void sweep(int levels)
 {
-	unsigned int verdicts[3] = { 0 };
+	unsigned int verdicts[3] = { 0 }, leaves = 0;
 	int round, i;
 
 	for (round = 0; round < 60; round++) {
@@ -296,6 +333,8 @@ static void sweep(int levels)
 			/* Without changing memory, so that every walk sees the same. */
 			rom = true;
 			got = walk(&m, &regs, &ops, NULL, va, acc, &out, &fault);
+			if (levels > 3)
+				leaves += leaf_agrees(&m, &regs, va, acc);
 			rom = false;
 			EXPECT_EQ(got, want.verdict);
 			if (got == WALK_FAULT)
@@ -308,6 +347,7 @@ static void sweep(int levels)
 	/* The sweep is worth something only if it meets both. */
 	EXPECT(verdicts[WALK_OK] > 1000);
 	EXPECT(verdicts[WALK_FAULT] > 1000);
+	EXPECT(levels < 4 || leaves > 1000);
 }
 
 TEST(walk_sweep_32bit) { sweep(2); }

@@ -26,6 +26,7 @@ enum count_mark {
 	COUNT_BEGIN,
 	COUNT_END,
 	COUNT_WRITE,		/* the profile is complete */
+	COUNT_HOST,		/* RAX: all instructions of the host, as one number of 64 bits */
 	NR_COUNT_MARKS
 };
 

@@ -22,7 +22,7 @@ typedef std::vector<Bit64u> addresses;
 
 enum { XCHG = NR_COUNTS, NOTHING, NR_KINDS };
 
-static Bit64u counts[NR_KINDS];
+static Bit64u counts[NR_KINDS], instructions;
 static const char *const profile = getenv("OKVM_PROFILE");
 static bool sampling;
 static addresses sample;
@@ -54,6 +54,7 @@ void counting_execute(unsigned int cpu, void *instruction)
 	if (i->getLock() || (kind == XCHG && !i->modC0()))
 		kind = COUNT_LOCKED;
 	counts[kind]++;
+	instructions++;
 	if (sampling)
 		sample.push_back(BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RIP].rrx);
 }
@@ -105,8 +106,11 @@ void counting_prefetch(unsigned int cpu, unsigned long address)
 		if (profile)
 			write_profile();
 		break;
+	case COUNT_HOST:
+		answer = instructions;
+		break;
 	}
-	for (unsigned int i = 0; i < NR_COUNTS; i++)
+	for (unsigned int i = 0; i < NR_COUNTS && address - COUNT_ADDRESS != COUNT_HOST; i++)
 		answer += counts[i] << 16 * i;
 	BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RAX].rrx = answer;
 }

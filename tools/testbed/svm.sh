@@ -78,8 +78,10 @@ svm_payload()
 	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$top/build/tools/okvm-run" "$payload/"
 	# Linux since 6.12: without VMs, upstream's KVM leaves SVM off only if it is told so.
 	[ "$kernel" = dev ] || upstream=$'kvm enable_virt_at_load=0\nkvm_amd'
-	# Another hypervisor's host save area and TSC ratio, and the other hypervisor itself, without VMs.
-	printf '%s\n' "hoststate.ko hsave=0x7000 ratio=0x180000000" "$upstream" okvm.ko >"$payload/modules"
+	# Another hypervisor's host save area and TSC ratio, branches that the host has recorded and BTF
+	# of its debugger, and the other hypervisor itself, without VMs.
+	printf '%s\n' "hoststate.ko hsave=0x7000 ratio=0x180000000 debugctl=2" "$upstream" okvm.ko \
+		>"$payload/modules"
 	cp "$("$testbed/kdir" dev)/out/vmlinux" "$payload/kernel"
 	"$testbed/guest-initrd" "$payload/initrd" >&2 || return
 	mkdir "$payload/more"

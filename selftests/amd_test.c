@@ -232,6 +232,36 @@ TEST(changes_of_the_paging_mode_flush)
 	vm_destroy(&vm);
 }
 
+/* ---- MOVs from control registers ---- */
+
+GUEST(reads_cr, 64)
+	"1:	mov %cr4, %rax\n"
+	"	out %eax, $0x10\n"
+	"	mov %cr0, %rbx\n"
+	"	mov %ebx, %eax\n"
+	"	out %eax, $0x11\n"
+	"	jmp 1b\n"
+GUEST_END(reads_cr);
+
+/* QEMU 10's TCG reports each of them as one of CR0, and okvm remembers what it has decoded. */
+TEST(a_control_register_reads_the_same_again)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, reads_cr);
+	sregs = sregs_of(&vm);
+	sregs.cr0 |= 1u << 30;	/* CD: so reads of CR0 exit as well */
+	sregs_put(&vm, &sregs);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(run_out(&vm, 0x10), sregs.cr4);
+		EXPECT_EQ(run_out(&vm, 0x11), sregs.cr0);
+	}
+	vm_destroy(&vm);
+}
+
 /* ---- recorded branches: DEBUGCTL.LBR and the last-branch MSRs ---- */
 
 #define DEBUGCTL	0x1d9u

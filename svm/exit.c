@@ -103,15 +103,16 @@ static u32 npf_access(union svm_npf npf)
 }
 
 /*
- * Handle a nested page fault if another vCPU has resolved it, or if the leaf only lacks rights that
- * aging or dirty logging has taken.
+ * Handle a nested page fault if the leaf only lacks rights that dirty logging has taken. If the CPU
+ * has found no present entry, do not walk the tables here: exit_npf() walks them, for it may be an
+ * MMIO entry. (Aging leaves entries present, because NPT has accessed bits.)
  */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+	const union svm_npf npf = { control->exit_info_1 };
 
-	return okvm_mmu_fault_fast(vcpu, control->exit_info_2,
-				   npf_access((union svm_npf) { control->exit_info_1 }));
+	return npf.present && okvm_mmu_fault_fast(vcpu, control->exit_info_2, npf_access(npf));
 }
 
 /* ---- fast handlers of shadow paging ---- */

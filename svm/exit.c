@@ -204,16 +204,6 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/*
- * If a machine check caused the last #VMEXIT, call the host's handler, with IRQs off. NMIs and
- * interrupts need no such call: #VMEXIT leaves them pending for the host.
- */
-void svm_exit_host_mce(struct okvm_vcpu *vcpu)
-{
-	if (unlikely(to_hw(vcpu)->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
-		okvm_host_machine_check();
-}
-
 /* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */
 
 static int delivery_failed(struct okvm_vcpu *vcpu)

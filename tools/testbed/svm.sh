@@ -47,8 +47,8 @@ svm_script()
 		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
 		export OKVM_PARAMS
 		[ -z "$extra" ] && [ "$(nproc)" -eq 1 ] && mv more/* .
-		# Bochs runs guest states that VMRUN must refuse, and has a TSC ratio.
-		[ -z "$extra" ] || ln more/hostregs_test .
+		# Bochs runs guest states that VMRUN must refuse. It has a TSC ratio and last branches.
+		[ -z "$extra" ] || ln more/hostregs_test more/amd_test .
 		for test in *_test; do
 			part=
 			[ -n "$extra" ] && [ "$test" = hostregs_test ] && part=nothing_is_left

@@ -505,6 +505,8 @@ TEST(nothing_is_left_of_recorded_branches)
 	vm_create(&vm, 0);
 	if (!kernel_state(was))
 		test_skip("no /dev/hoststate");
+	if (was[HOSTSTATE_MSR_DEBUGCTL] == 2)
+		EXPECT(was[HOSTSTATE_MSR_BR_FROM] != 0);
 	LOAD64(&vm, records);
 	for (i = 0; i < 5; i++)
 		EXPECT_EQ(run_out(&vm, PORT), 0);

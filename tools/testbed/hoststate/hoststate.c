@@ -131,6 +131,7 @@ static void set_msrs(void *unused)
 		wrmsrl_safe(MSR_AMD64_TSC_RATIO, ratio);
 	if (debugctl) {
 		wrmsrl_safe(MSR_IA32_DEBUGCTLMSR, DEBUGCTLMSR_LBR);
+		asm volatile("jmp 1f\n\tnop\n1:");
 		wrmsrl_safe(MSR_IA32_DEBUGCTLMSR, debugctl);
 	}
 }

@@ -100,12 +100,13 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
+ * @runnable: what okvm_vcpu_block() has returned
  *
  * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
  *
  * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
  */
-int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu);
+int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable);
 
 /**
  * okvm_arch_blocks() - before the vCPU blocks (@begins is true), switch the LAPIC timer from a

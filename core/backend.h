@@ -24,6 +24,7 @@ struct okvm_reg_ops;
 /** enum okvm_hw_caps - bits of vm->caps: what the CPU supports and module parameters allow */
 enum okvm_hw_caps {
 	OKVM_HW_UNRESTRICTED	= 1 << 0,	/* guests may use real and unpaged mode */
+	OKVM_HW_LBR		= 1 << 1,	/* DEBUGCTL.LBR and the last-branch MSRs */
 	OKVM_HW_POSTED		= 1 << 2,	/* posted interrupts */
 	OKVM_HW_SHADOW		= 1 << 3,	/* guests can run on shadow page tables */
 	OKVM_HW_HV_TIMER	= 1 << 4,	/* a CPU timer whose expiry causes a VM exit */

@@ -44,12 +44,6 @@ MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0
  */
 #define YIELD_FAILURES	3
 
-static bool block_should_end(struct okvm_vcpu *vcpu)
-{
-	return okvm_arch_vcpu_runnable(vcpu) || READ_ONCE(vcpu->requests) & ENDS_BLOCK ||
-	       signal_pending(current);
-}
-
 /* One call of okvm_vcpu_block(), for the statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
@@ -57,11 +51,24 @@ struct block {
 	ktime_t end;
 	bool polled;
 	bool slept;
+	bool runnable;		/* the last result of okvm_arch_vcpu_runnable() */
 };
 
+static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
+{
+	block->runnable = okvm_arch_vcpu_runnable(vcpu);
+	return block->runnable || READ_ONCE(vcpu->requests) & ENDS_BLOCK || signal_pending(current);
+}
+
+/* Does no other task want this CPU? Such a task may be the one that produces the awaited event. */
+static bool block_alone(void)
+{
+	return single_task_running() && !need_resched();
+}
+
 /*
- * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU:
- * such a task may be the one that produces the awaited event. Return: block_should_end()'s result
+ * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU.
+ * Return: block_should_end()'s result
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
@@ -69,23 +76,22 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	bool over;
 
 	do {
-		over = block_should_end(vcpu);
+		over = block_should_end(vcpu, block);
 		cpu_relax();
 		block->poll_end = ktime_get();
-	} while (!over && single_task_running() && !need_resched() &&
-		 ktime_before(block->poll_end, stop));
+	} while (!over && block_alone() && ktime_before(block->poll_end, stop));
 	return over;
 }
 
 /* Sleep until block_should_end() is true. Return: whether the thread slept at all. */
-static bool block_sleep(struct okvm_vcpu *vcpu)
+static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 {
 	bool slept = false;
 
 	prepare_to_rcuwait(&vcpu->wait);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (block_should_end(vcpu))
+		if (block_should_end(vcpu, block))
 			break;
 		slept = true;
 		schedule();
@@ -147,14 +153,14 @@ static void block_adapt(struct okvm_vcpu *vcpu, u64 waited_ns)
 	vcpu->halt_poll_ns = now;
 }
 
-void okvm_vcpu_block(struct okvm_vcpu *vcpu)
+bool okvm_vcpu_block(struct okvm_vcpu *vcpu)
 {
 	bool may_poll = okvm_arch_poll_allowed(vcpu);
 	struct block block = {};
 
 	/* The administrator may have lowered the parameter halt_poll_ns since the last call. */
 	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
-	block.polled = may_poll && vcpu->halt_poll_ns;
+	block.polled = may_poll && vcpu->halt_poll_ns && block_alone();
 	block.start = ktime_get();
 	block.poll_end = block.start;
 	/*
@@ -163,7 +169,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	 */
 	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))
-		block.slept = block_sleep(vcpu);
+		block.slept = block_sleep(vcpu, &block);
 	block.end = block.slept ? ktime_get() : block.poll_end;
 	okvm_arch_blocks(vcpu, false);
 	trace_kvm_vcpu_wakeup(ktime_to_ns(ktime_sub(block.end, block.start)), block.slept, true);
@@ -171,6 +177,7 @@ void okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	if (may_poll)
 		block_adapt(vcpu, ktime_to_ns(ktime_sub(block.end, block.start)));
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
+	return block.runnable;
 }
 
 /* Return the thread that ran the vCPU last, with a reference, or NULL if the thread is gone. */

@@ -601,11 +601,13 @@ int okvm_thread_work(void);
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
-/* The VMCB field that enables nested paging has another name since Linux 7. */
+/* The VMCB fields that enable nested paging and LBR virtualization are renamed in Linux 7. */
 #ifdef OKVM_HAS_VMCB_MISC_CTL
 #define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
+#define okvm_vmcb_lbr_ctl(control)		((control)->misc_ctl2)
 #else
 #define okvm_vmcb_enable_nested(control)	((control)->nested_ctl = SVM_NESTED_CTL_NP_ENABLE)
+#define okvm_vmcb_lbr_ctl(control)		((control)->virt_ext)
 #endif
 
 /* Does the host encrypt memory? Linux 6.9 introduced the host side of SEV-SNP. */

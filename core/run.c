@@ -68,10 +68,9 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 /* Block a vCPU that is halted or waits for INIT and SIPI. Return enum okvm_outcome. */
 static int run_blocked(struct okvm_vcpu *vcpu)
 {
-	int outcome;
+	bool runnable = okvm_vcpu_block(vcpu);
+	int outcome = okvm_arch_vcpu_unblocked(vcpu, runnable);
 
-	okvm_vcpu_block(vcpu);
-	outcome = okvm_arch_vcpu_unblocked(vcpu);
 	return outcome == -EAGAIN ? OKVM_RESUME : outcome;
 }
 
@@ -140,8 +139,7 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
 	if (okvm_immediate_exit(vcpu->run))
 		return run_immediate_exit(vcpu);
-	okvm_vcpu_block(vcpu);
-	okvm_arch_vcpu_unblocked(vcpu);
+	okvm_arch_vcpu_unblocked(vcpu, okvm_vcpu_block(vcpu));
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
 	/*

@@ -273,8 +273,9 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
  * It returns when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
  * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and does not hold
  * vm->srcu.
+ * Return: the last result of okvm_arch_vcpu_runnable()
  */
-void okvm_vcpu_block(struct okvm_vcpu *vcpu);
+bool okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_vcpu_wait_begin() - announce that KVM_RUN is going to wait interruptibly for a host page

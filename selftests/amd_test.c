@@ -231,3 +231,198 @@ TEST(changes_of_the_paging_mode_flush)
 	run_until(&vm, KVM_EXIT_SHUTDOWN);
 	vm_destroy(&vm);
 }
+
+/* ---- MOVs from control registers ---- */
+
+GUEST(reads_cr, 64)
+	"1:	mov %cr4, %rax\n"
+	"	out %eax, $0x10\n"
+	"	mov %cr0, %rbx\n"
+	"	mov %ebx, %eax\n"
+	"	out %eax, $0x11\n"
+	"	jmp 1b\n"
+GUEST_END(reads_cr);
+
+/* QEMU 10's TCG reports each of them as one of CR0, and okvm remembers what it has decoded. */
+TEST(a_control_register_reads_the_same_again)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, 0);
+	LOAD64(&vm, reads_cr);
+	sregs = sregs_of(&vm);
+	sregs.cr0 |= 1u << 30;	/* CD: so reads of CR0 exit as well */
+	sregs_put(&vm, &sregs);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(run_out(&vm, 0x10), sregs.cr4);
+		EXPECT_EQ(run_out(&vm, 0x11), sregs.cr0);
+	}
+	vm_destroy(&vm);
+}
+
+/* ---- recorded branches: DEBUGCTL.LBR and the last-branch MSRs ---- */
+
+#define DEBUGCTL	0x1d9u
+#define BR_FROM		0x1dbu
+#define BR_TO		0x1dcu
+#define INT_FROM	0x1ddu
+#define INT_TO		0x1deu
+
+static bool records_branches(struct vm *vm)
+{
+	return in_list(vm->sys, KVM_GET_MSR_INDEX_LIST, BR_FROM);
+}
+
+static uint64_t msr_of(struct vm *vm, uint32_t msr)
+{
+	uint64_t val = 0;
+
+	EXPECT_EQ(msr_get(vm->vcpu, msr, &val), 1);
+	return val;
+}
+
+/* Write @debugctl; after a jump, how far is the pair from it, and what is DEBUGCTL? */
+#define JUMPS(debugctl)				\
+	"	mov $0x1d9, %ecx\n"		\
+	"	xor %edx, %edx\n"		\
+	"	mov $" #debugctl ", %eax\n"	\
+	"	wrmsr\n"			\
+	"7:	jmp 8f\n"			\
+	"	nop\n"				\
+	"8:	mov $0x1db, %ecx\n"		\
+	"	rdmsr\n"			\
+	"	lea 7b(%rip), %rbx\n"		\
+	"	sub %ebx, %eax\n"		\
+	"	out %eax, $0x10\n"		\
+	"	inc %ecx\n"			\
+	"	rdmsr\n"			\
+	"	lea 8b(%rip), %rbx\n"		\
+	"	sub %ebx, %eax\n"		\
+	"	out %eax, $0x11\n"		\
+	"	mov $0x1d9, %ecx\n"		\
+	"	rdmsr\n"			\
+	"	out %eax, $0x12\n"
+
+GUEST(jumps, 64)
+	JUMPS(3)
+	"	ud2\n"
+GUEST_END(jumps);
+
+GUEST(jumps_again, 64)
+	JUMPS(0)
+GUEST_END(jumps_again);
+
+/* The MSRs follow the guest's branches while it wants that; BTF is ignored, as upstream does. */
+TEST(a_guest_records_its_branches)
+{
+	uint64_t from, to;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!records_branches(&vm))
+		test_skip("no LBR virtualization");
+	LOAD64(&vm, jumps);
+	pages_setup(&vm);
+	EXPECT_EQ(run_out(&vm, 0x10), 0);
+	EXPECT_EQ(run_out(&vm, 0x11), 0);
+	EXPECT_EQ(run_out(&vm, 0x12), 1);
+	from = msr_of(&vm, BR_FROM);
+	to = msr_of(&vm, BR_TO);
+	EXPECT_EQ(to, from + 3);
+	run_out(&vm, PORT_TRAP);
+	EXPECT_EQ(trap_vector(&vm), 6);
+	EXPECT_EQ(msr_of(&vm, INT_FROM), from);
+	EXPECT_EQ(msr_of(&vm, INT_TO), to);
+	EXPECT_EQ(msr_of(&vm, BR_TO), PAGES_STUBS + 8 * 6);
+	LOAD64(&vm, jumps_again);
+	EXPECT(run_out(&vm, 0x10) != 0);
+	EXPECT(run_out(&vm, 0x11) != 0);
+	EXPECT_EQ(run_out(&vm, 0x12), 0);
+	EXPECT_EQ(msr_of(&vm, BR_TO), PAGES_STUBS + 8 * 6);
+	vm_destroy(&vm);
+}
+
+GUEST(reads_branches, 64)
+	"	mov $0x1d9, %ecx\n"
+	"	rdmsr\n"
+	"	out %eax, $0x10\n"
+	"	mov $0x1db, %ecx\n"
+	"	.rept 4\n"
+	"	rdmsr\n"
+	"	out %eax, $0x11\n"
+	"	mov %edx, %eax\n"
+	"	out %eax, $0x12\n"
+	"	inc %ecx\n"
+	"	.endr\n"
+	"	dec %ecx\n"
+	"	wrmsr\n"
+	"	out %eax, $0x13\n"
+GUEST_END(reads_branches);
+
+static void branches_travel(uint64_t debugctl)
+{
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, 0);
+	if (!records_branches(&vm))
+		test_skip("no LBR virtualization");
+	EXPECT(in_list(vm.sys, KVM_GET_MSR_INDEX_LIST, DEBUGCTL));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(msr_set(vm.vcpu, BR_FROM + i, 0x1234500006789000 + i), 1);
+	EXPECT_EQ(msr_set(vm.vcpu, DEBUGCTL, debugctl), 1);
+	EXPECT_EQ(msr_of(&vm, DEBUGCTL), debugctl);
+	LOAD64(&vm, reads_branches);
+	pages_setup(&vm);
+	EXPECT_EQ(run_out(&vm, 0x10), debugctl);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(run_out(&vm, 0x11), 0x06789000 + i);
+		EXPECT_EQ(run_out(&vm, 0x12), 0x12345000);
+		EXPECT_EQ(msr_of(&vm, BR_FROM + i), 0x1234500006789000 + i);
+	}
+	/* Writes by the guest are the CPU's affair while it has the MSRs. */
+	if (!debugctl) {
+		run_out(&vm, PORT_TRAP);
+		EXPECT_EQ(trap_vector(&vm), 13);
+	}
+	vm_destroy(&vm);
+}
+
+TEST(branches_travel_while_they_are_recorded)
+{
+	branches_travel(1);
+}
+
+/* The CPU has the host's values then. */
+TEST(branches_travel_while_none_are_recorded)
+{
+	branches_travel(0);
+}
+
+/* On a CPU without LBR virtualization, and on Intel's. */
+TEST(without_recording_the_msrs_read_as_zero)
+{
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, 0);
+	if (records_branches(&vm))
+		test_skip("LBR virtualization");
+	EXPECT(!in_list(vm.sys, KVM_GET_MSR_INDEX_LIST, DEBUGCTL));
+	EXPECT_EQ(msr_set(vm.vcpu, DEBUGCTL, 1), 1);
+	EXPECT_EQ(msr_of(&vm, DEBUGCTL), 0);
+	LOAD64(&vm, reads_branches);
+	pages_setup(&vm);
+	EXPECT_EQ(run_out(&vm, 0x10), 0);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(run_out(&vm, 0x11), 0);
+		EXPECT_EQ(run_out(&vm, 0x12), 0);
+		EXPECT_EQ(msr_of(&vm, BR_FROM + i), 0);
+		EXPECT_EQ(msr_set(vm.vcpu, BR_FROM + i, 0), 0);
+	}
+	run_out(&vm, PORT_TRAP);
+	EXPECT_EQ(trap_vector(&vm), 13);
+	vm_destroy(&vm);
+}

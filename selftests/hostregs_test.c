@@ -473,6 +473,52 @@ TEST(nothing_is_left_after_the_last_vm)
 	compare_kernel_state(was, is, "after the last VM");
 }
 
+/* What a guest reads first, and then writes and records. */
+GUEST(records, 64)
+	"	mov $0x1d9, %ecx\n"
+	"	rdmsr\n"
+	"	out %eax, $0x10\n"
+	"	mov $0x1db, %ecx\n"
+	"	.rept 4\n"
+	"	rdmsr\n"
+	"	or %edx, %eax\n"
+	"	out %eax, $0x10\n"
+	"	inc %ecx\n"
+	"	.endr\n"
+	"	mov $0x1d9, %ecx\n"
+	"	xor %edx, %edx\n"
+	"	mov $1, %eax\n"
+	"	wrmsr\n"
+	"	jmp 1f\n"
+	"	nop\n"
+	"1:	out %eax, $0x10\n"
+	"	jmp 1b\n"
+GUEST_END(records);
+
+/* A guest sees no branch that the host has recorded, and the host none of the guest's. */
+TEST(nothing_is_left_of_recorded_branches)
+{
+	uint64_t was[HOSTSTATE_WORDS], is[HOSTSTATE_WORDS];
+	unsigned int i;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!kernel_state(was))
+		test_skip("no /dev/hoststate");
+	if (was[HOSTSTATE_MSR_DEBUGCTL] == 2)
+		EXPECT(was[HOSTSTATE_MSR_BR_FROM] != 0);
+	LOAD64(&vm, records);
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(run_out(&vm, PORT), 0);
+	kernel_state(is);
+	compare_kernel_state(was, is, "the guest has recorded nothing");
+	run_out(&vm, PORT);
+	run_out(&vm, PORT);
+	kernel_state(is);
+	compare_kernel_state(was, is, "the guest has recorded branches");
+	vm_destroy(&vm);
+}
+
 TEST(a_guest_without_xsave)
 {
 	static const struct variant v = { "no XSAVE", 0, false, 0x400 };

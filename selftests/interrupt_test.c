@@ -5,7 +5,9 @@
  * says of broadcasts (as in 6.1), a timer that was delivered does not fire again when its APIC is
  * restored (right in later kernels than 6.12).
  */
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 
 #include "selftests/lib/smp.h"
 #include "selftests/lib/x2apic.h"
@@ -293,5 +295,43 @@ TEST(a_timer_that_was_not_delivered_does)
 	restore_apic(&vm);
 	run_out(&vm, 0x10);
 	EXPECT_EQ(run_out(&vm, 0x11), 1);
+	vm_destroy(&vm);
+}
+
+/* ---- a timer that fires while its interrupt cannot be delivered ---- */
+
+GUEST(halts_deaf, 16)
+	X2_FLAT16
+	X2_ON("$0x1ff")
+	X2_TIMER
+	X2_TIMER_ARM("%ebx")
+	"	out %al, $0x10\n"
+	"	hlt\n"
+	".global guest_halts_deaf_irq\n"
+	"guest_halts_deaf_irq:\n"
+	"	out %al, $0x11\n"
+GUEST_END(halts_deaf);
+extern const uint8_t guest_halts_deaf_irq[];
+
+static void on_alarm(int nr)
+{
+	(void)nr;
+}
+
+TEST(a_timer_does_not_end_a_halt_without_interrupts)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval soon = { .it_value.tv_usec = 50000 };
+	struct kvm_mp_state state;
+	struct vm vm;
+
+	vm_create(&vm, VM_IRQCHIP);
+	X2_LOAD16(&vm, halts_deaf, 1000000);
+	run_out(&vm, 0x10);
+	REQUIRE(sigaction(SIGALRM, &action, NULL) == 0);
+	REQUIRE(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	EXPECT_ERR(ioctl(vm.vcpu, KVM_RUN, 0), EINTR);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_MP_STATE, &state) == 0);
+	EXPECT_EQ(state.mp_state, KVM_MP_STATE_HALTED);
 	vm_destroy(&vm);
 }

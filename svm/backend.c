@@ -31,6 +31,7 @@ OPTION(decode_assists, opt_decode, "SVM: the CPU tells an instruction's operands
 OPTION(flush_asid, opt_flush_asid, "SVM: one vCPU's translations can be flushed alone");
 OPTION(vmcb_clean, opt_clean, "SVM: the CPU may keep parts of a VMCB");
 OPTION(pause_filter, opt_pause, "SVM: exits on PAUSE loops");
+OPTION(lbrv, opt_lbrv, "SVM: guests may record branches");
 OPTION(tsc_scaling, opt_tsc_scaling, "SVM: guests may have a TSC of another frequency");
 
 static unsigned short pause_filter_count = 3000;
@@ -51,6 +52,7 @@ static u32 features_allowed(void)
 	       (opt_nrips ? SVM_FEAT_NRIPS : 0) | (opt_decode ? SVM_FEAT_DECODE : 0) |
 	       (opt_flush_asid ? SVM_FEAT_FLUSH_ASID : 0) | (opt_clean ? SVM_FEAT_CLEAN : 0) |
 	       (okvm_vnmi ? SVM_FEAT_VNMI : 0) |
+	       (opt_lbrv ? SVM_FEAT_LBRV : 0) |
 	       (opt_tsc_scaling && boot_cpu_has(X86_FEATURE_TSCRATEMSR) ? SVM_FEAT_TSC_RATIO : 0) |
 	       (opt_pause && pause_filter_count ? SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP : 0);
 }
@@ -116,6 +118,8 @@ static u32 caps_bits(void)
 		caps |= OKVM_HW_UMIP;
 	if (svm_has(&svm_caps, SVM_FEAT_TSC_RATIO))
 		caps |= OKVM_HW_TSC_SCALING;
+	if (svm_has(&svm_caps, SVM_FEAT_LBRV))
+		caps |= OKVM_HW_LBR;
 	return caps;
 }
 

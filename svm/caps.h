@@ -32,6 +32,7 @@ struct svm_cpuid {
 /** enum svm_feat - bits of CPUID 8000000Ah EDX (APM "SVM Revision and Feature Identification") */
 enum svm_feat {
 	SVM_FEAT_NPT		= BIT(0),	/* nested paging */
+	SVM_FEAT_LBRV		= BIT(1),	/* VMRUN can switch the last-branch MSRs */
 	SVM_FEAT_NRIPS		= BIT(3),	/* exits report the next RIP */
 	SVM_FEAT_TSC_RATIO	= BIT(4),	/* the CPU scales the guest's TSC */
 	SVM_FEAT_CLEAN		= BIT(5),	/* clean bits: the CPU may cache VMCB fields */
@@ -47,7 +48,7 @@ enum svm_feat {
 #define SVM_FEAT_USED	(SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_CLEAN | \
 			 SVM_FEAT_FLUSH_ASID | SVM_FEAT_DECODE | SVM_FEAT_PAUSE | \
 			 SVM_FEAT_PAUSE_GAP | SVM_FEAT_SPEC_CTRL | SVM_FEAT_TSC_RATIO | \
-			 SVM_FEAT_VNMI)
+			 SVM_FEAT_VNMI | SVM_FEAT_LBRV)
 
 /**
  * struct svm_caps - the SVM features that okvm uses

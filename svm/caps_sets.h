@@ -24,7 +24,7 @@ struct svm_caps_set {
 
 #define SVM_SET_ZEN	(SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_CLEAN | SVM_FEAT_FLUSH_ASID | \
 			 SVM_FEAT_DECODE | SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP | \
-			 SVM_FEAT_TSC_RATIO)
+			 SVM_FEAT_TSC_RATIO | SVM_FEAT_LBRV)
 
 static const struct svm_caps_set svm_caps_sets[] = {
 	{
@@ -74,7 +74,8 @@ static const struct svm_caps_set svm_caps_sets[] = {
 			.leaf1_eax = 0x00800f11, .ext_max = 0x8000001f, .ext_ecx = BIT(2),
 			.svm_ebx = 64, .svm_edx = 0x0000044b,
 		},
-		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE,
+		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE |
+			 SVM_FEAT_LBRV,
 	},
 	{
 		.name = "Bochs ryzen of the testbed",
@@ -83,7 +84,7 @@ static const struct svm_caps_set svm_caps_sets[] = {
 			.svm_ebx = 32768, .svm_edx = 0x0200045f,
 		},
 		.feats = SVM_FEAT_NPT | SVM_FEAT_NRIPS | SVM_FEAT_FLUSH_ASID | SVM_FEAT_PAUSE |
-			 SVM_FEAT_TSC_RATIO | SVM_FEAT_VNMI,
+			 SVM_FEAT_TSC_RATIO | SVM_FEAT_VNMI | SVM_FEAT_LBRV,
 	},
 };
 

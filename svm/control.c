@@ -222,6 +222,7 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 	control->int_ctl = V_INTR_MASKING_MASK |
 			   (svm_has(&svm_caps, SVM_FEAT_VNMI) ? SVM_V_NMI_ENABLE : 0);
 	hw->nmi_lent = false;
+	okvm_vmcb_lbr_ctl(control) = 0;
 	if (!svm_is_shadow(vcpu))
 		okvm_vmcb_enable_nested(control);
 	if (svm_has(&svm_caps, SVM_FEAT_PAUSE))

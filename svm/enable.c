@@ -158,11 +158,6 @@ u64 svm_host_area(void)
 	return __pa(this_cpu_read(svm_cpu.host));
 }
 
-bool svm_host_save(void)
-{
-	return svm_insn_vmsave(svm_host_area());
-}
-
 static void asid_new(struct okvm_hw_vcpu *hw, struct svm_cpu *c)
 {
 	if (c->next_asid >= svm_caps.asids) {

@@ -30,6 +30,7 @@ static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 		hw->todo |= SVM_TODO_ASID;
 		/* Make this CPU read the whole VMCB, of which it may have cached old fields. */
 		hw->vmcb->control.clean = 0;
+		hw->frame.host_pa = svm_host_area();
 	}
 	if (this_cpu_read(svm_last_id) == hw->id)
 		return;
@@ -118,7 +119,6 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
-	hw->frame.host_pa = svm_host_area();
 	/* If an NMI has to follow the event of event_inj, this IPI causes an exit between them. */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
@@ -129,7 +129,7 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	/* Save the host's LDTR, FS and so on last: the code before this call may change them. */
-	hw->entry_failed = !svm_host_save();
+	hw->entry_failed = !svm_insn_vmsave(hw->frame.host_pa);
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
 		svm_dirty(hw, SVM_CLEAN_CR2);
@@ -367,6 +367,16 @@ static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcom
 	return true;
 }
 
+/*
+ * If a machine check caused the last #VMEXIT, call the host's handler, with IRQs off. NMIs and
+ * interrupts need no such call: #VMEXIT leaves them pending for the host.
+ */
+static __always_inline void svm_host_mce(struct okvm_vcpu *vcpu)
+{
+	if (unlikely(to_hw(vcpu)->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
+		okvm_host_machine_check();
+}
+
 static const struct okvm_stay_ops svm_stay_ops = {
 	.instead = svm_step_instead,
 	.event_waits = svm_event_waits,
@@ -381,7 +391,7 @@ static const struct okvm_stay_ops svm_stay_ops = {
 	.exit_slow = svm_exit_slow,
 	.host_interrupted = svm_host_interrupted,
 	.host_interrupt = svm_host_interrupt,
-	.host_nmi_mce = svm_exit_host_mce,
+	.host_nmi_mce = svm_host_mce,
 	.debug_put = svm_debug_put,
 	.loads_dr6 = true,
 	.isa = TRACE_ISA_SVM,

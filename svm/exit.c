@@ -102,15 +102,16 @@ static u32 npf_access(union svm_npf npf)
 }
 
 /*
- * Handle a nested page fault if another vCPU has resolved it, or if the leaf only lacks rights that
- * aging or dirty logging has taken.
+ * Handle a nested page fault if the leaf only lacks rights that dirty logging has taken. If the CPU
+ * has found no present entry, do not walk the tables here: exit_npf() walks them, for it may be an
+ * MMIO entry. (Aging leaves entries present, because NPT has accessed bits.)
  */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;
+	const union svm_npf npf = { control->exit_info_1 };
 
-	return okvm_mmu_fault_fast(vcpu, control->exit_info_2,
-				   npf_access((union svm_npf) { control->exit_info_1 }));
+	return npf.present && okvm_mmu_fault_fast(vcpu, control->exit_info_2, npf_access(npf));
 }
 
 /* ---- fast handlers of shadow paging ---- */
@@ -200,16 +201,6 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 	default:
 		return false;
 	}
-}
-
-/*
- * If a machine check caused the last #VMEXIT, call the host's handler, with IRQs off. NMIs and
- * interrupts need no such call: #VMEXIT leaves them pending for the host.
- */
-void svm_exit_host_mce(struct okvm_vcpu *vcpu)
-{
-	if (unlikely(to_hw(vcpu)->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
-		okvm_host_machine_check();
 }
 
 /* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */

@@ -204,7 +204,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 		return svm_is_shadow(vcpu) ? svm_exit_page_fault(vcpu) :
 					     exit_unknown_exception(vcpu, vector);
 	case X86_TRAP_MC:
-		/* svm_exit_host_mce() has already called the host's handler. */
+		/* svm_host_mce() has already called the host's handler. */
 		return OKVM_RESUME;
 	case X86_TRAP_UD:
 		return okvm_emulate(vcpu, OKVM_EMUL_UD, 0);

@@ -34,6 +34,23 @@ static u64 *msr_field(struct okvm_hw_vcpu *hw, u32 msr)
 	}
 }
 
+/* Return the VMCB field of @msr if it is DEBUGCTL or a last-branch MSR that the guest has. */
+static u64 *lbr_field(struct okvm_hw_vcpu *hw, u32 msr)
+{
+	struct vmcb_save_area *save = &hw->vmcb->save;
+
+	if (!svm_has(&svm_caps, SVM_FEAT_LBRV))
+		return NULL;
+	switch (msr) {
+	case MSR_IA32_DEBUGCTLMSR: return &save->dbgctl;
+	case MSR_IA32_LASTBRANCHFROMIP: return &save->br_from;
+	case MSR_IA32_LASTBRANCHTOIP: return &save->br_to;
+	case MSR_IA32_LASTINTFROMIP: return &save->last_excp_from;
+	case MSR_IA32_LASTINTTOIP: return &save->last_excp_to;
+	default: return NULL;
+	}
+}
+
 static u64 spec_ctrl_get(const struct okvm_hw_vcpu *hw)
 {
 	return svm_has(&svm_caps, SVM_FEAT_SPEC_CTRL) ? hw->vmcb->save.spec_ctrl : hw->spec_ctrl;
@@ -42,7 +59,7 @@ static u64 spec_ctrl_get(const struct okvm_hw_vcpu *hw)
 int svm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	const u64 *field = msr_field(hw, msr);
+	const u64 *field = msr_field(hw, msr) ?: lbr_field(hw, msr);
 
 	if (field)
 		*val = *field;
@@ -67,6 +84,25 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 		return;
 	/* A guest that writes SPEC_CTRL once will probably write it often: stop intercepting it. */
 	hw->spec_ctrl_direct = true;
+	svm_msrpm_update(vcpu);
+}
+
+/*
+ * VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs only while the guest's DEBUGCTL.LBR is
+ * set, because that takes time. Until then the CPU has the host's values, so the guest's accesses
+ * exit, and okvm reads the VMCB.
+ */
+static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+	u64 ctl;
+
+	*field = val;
+	svm_dirty(hw, SVM_CLEAN_LBR);
+	ctl = hw->vmcb->save.dbgctl & DEBUGCTLMSR_LBR ? SVM_LBR_ENABLE : 0;
+	if (okvm_vmcb_lbr_ctl(&hw->vmcb->control) == ctl)
+		return;
+	okvm_vmcb_lbr_ctl(&hw->vmcb->control) = ctl;
 	svm_msrpm_update(vcpu);
 }
 
@@ -102,6 +138,8 @@ int svm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 			vcpu->arch->pat = val;
 			svm_dirty(hw, SVM_CLEAN_NPT);
 		}
+	} else if (lbr_field(hw, msr)) {
+		lbr_set(vcpu, lbr_field(hw, msr), val);
 	} else if (msr == MSR_TSC_AUX) {
 		tsc_aux_set(hw, val);
 	} else if (msr == MSR_IA32_SPEC_CTRL) {
@@ -147,6 +185,9 @@ void svm_msrpm_update(struct okvm_vcpu *vcpu)
 	memset(hw->msrpm, 0xff, 2 * PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(passed_through); i++)
 		pass(vcpu, passed_through[i], true, true);
+	for (i = MSR_IA32_LASTBRANCHFROMIP; i <= MSR_IA32_LASTINTTOIP; i++)
+		if (okvm_vmcb_lbr_ctl(&hw->vmcb->control))
+			pass(vcpu, i, true, true);
 	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && hw->spec_ctrl_direct)
 		pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);
 	if (boot_cpu_has(X86_FEATURE_IBPB) && vcpu->arch->feat.ibpb)

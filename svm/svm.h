@@ -153,9 +153,7 @@ int svm_cpu_enable(void);
 void svm_cpu_disable(void);
 /** svm_read_cpuid() - read this CPU's CPUID and VM_CR; a missing leaf or MSR reads as 0 */
 void svm_read_cpuid(struct svm_cpuid *cpu);
-/** svm_host_save() - save host state that VMRUN does not save. Return: false if SVM is off */
-bool svm_host_save(void);
-/** svm_host_area() - return the physical address of this CPU's area for svm_host_save() */
+/** svm_host_area() - return the physical address of this CPU's area for VMSAVE of host state */
 u64 svm_host_area(void);
 /**
  * svm_asid_load() - do what hw->todo asks for: assign an ASID or request a flush
@@ -179,7 +177,6 @@ int svm_enter(unsigned long *gpr, struct svm_frame *frame);
 bool svm_exit_fast(struct okvm_vcpu *vcpu);
 /** svm_exit_slow() - handle the exit with IRQs on. Return: enum okvm_outcome */
 int svm_exit_slow(struct okvm_vcpu *vcpu);
-void svm_exit_host_mce(struct okvm_vcpu *vcpu);
 /** svm_exit_page_fault() - shadow paging: handle an intercepted #PF. Return: enum okvm_outcome */
 int svm_exit_page_fault(struct okvm_vcpu *vcpu);
 int svm_exit_exception(struct okvm_vcpu *vcpu);

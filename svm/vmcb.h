@@ -26,9 +26,13 @@ enum svm_clean {
 	SVM_CLEAN_DT		= BIT(7),	/* GDTR, IDTR */
 	SVM_CLEAN_SEG		= BIT(8),	/* CS, DS, SS, ES, CPL */
 	SVM_CLEAN_CR2		= BIT(9),
+	SVM_CLEAN_LBR		= BIT(10),	/* DEBUGCTL, last-branch MSRs */
 };
 
 #define SVM_CLEAN_ALL	GENMASK(10, 0)
+
+/* LBR virtualization: VMRUN and #VMEXIT switch DEBUGCTL and the four last-branch MSRs. */
+#define SVM_LBR_ENABLE		BIT_ULL(0)
 
 /* Bits of int_ctl for virtual NMIs (APM "Virtual NMI"), which older kernels do not define. */
 #define SVM_V_NMI_PENDING	BIT(11)	/* deliver an NMI as soon as NMIs are not masked */

@@ -270,7 +270,6 @@ static const struct msr_field msr_fields[] = {
 	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS },
 	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP },
 	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP },
-	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL },
 };
 
 static u32 msr_field(u32 msr)

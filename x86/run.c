@@ -24,8 +24,12 @@
 
 /* ---- blocking ---- */
 
-int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
+int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
+	/* If neither makes the vCPU runnable, an event does, and that needs no second look. */
+	if (okvm_lapic_in_kernel(vcpu) &&
+	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))
+		runnable = false;
 	/* An INIT resets the vCPU, and the reset may access memory slots: hold vm->srcu. */
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
@@ -33,7 +37,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu)
 	/* A timer tick ends HLT only if its interrupt can be delivered: raise the interrupt now. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
-	okvm_end_halt(vcpu);
+	okvm_end_halt(vcpu, runnable);
 	return okvm_arch_vcpu_can_enter(vcpu) ? OKVM_RESUME : -EAGAIN;
 }
 

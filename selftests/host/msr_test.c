@@ -153,6 +153,26 @@ TEST(msrs_of_one_vendor)
 	EXPECT_EQ(msr_check_read(msr_find(0xc0000104), &on_amd), MSR_FAULT);
 }
 
+/* A CPU without them reads them as zeros; a guest never writes them. */
+TEST(msrs_of_recorded_branches)
+{
+	const struct msr_row *row = msr_find(MSR_IA32_LASTINTTOIP);
+	struct msr_env host = env_of(true, BIT(MSR_NEED_LBR), 0), bare = env_of(true, 0, 0);
+	struct msr_env guest = env_of(false, BIT(MSR_NEED_LBR), (u32)~BIT(MSR_NEED_LBR));
+	u64 val = ~0ULL;
+
+	EXPECT_EQ(msr_check_write(row, &host, &val), MSR_LEGAL);
+	EXPECT_EQ(msr_check_write(row, &guest, &val), MSR_FAULT);
+	EXPECT_EQ(msr_check_write(row, &bare, &val), MSR_ABSENT);
+	EXPECT_EQ(msr_check_read(row, &guest), MSR_LEGAL);
+	EXPECT_EQ(msr_check_read(row, &bare), MSR_LEGAL);
+	val = 3;
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &bare, &val), MSR_LEGAL);
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &guest, &val), MSR_LEGAL);
+	val = 4;
+	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &host, &val), MSR_FAULT);
+}
+
 /* Userspace that asks for invalid accesses is told of them, and of unknown MSRs apart. */
 TEST(features_that_no_guest_has)
 {

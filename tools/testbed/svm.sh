@@ -42,13 +42,13 @@ svm_script()
 			fi
 		}
 		guest "Linux guest"
-		guest "Linux guest on shadow tables" --mmu=shadow
+		[ -e nested-alone ] || guest "Linux guest on shadow tables" --mmu=shadow
 		# What a test that takes the module out puts back.
 		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
 		export OKVM_PARAMS
 		[ -z "$extra" ] && [ "$(nproc)" -eq 1 ] && mv more/* .
-		# Bochs runs guest states that VMRUN must refuse, and has a TSC ratio.
-		[ -z "$extra" ] || ln more/hostregs_test .
+		# Bochs runs guest states that VMRUN must refuse. It has a TSC ratio and last branches.
+		[ -z "$extra" ] || ln more/hostregs_test more/amd_test .
 		for test in *_test; do
 			part=
 			[ -n "$extra" ] && [ "$test" = hostregs_test ] && part=nothing_is_left
@@ -78,8 +78,10 @@ svm_payload()
 	cp "$build/okvm.ko" "$step_dir/hoststate/hoststate.ko" "$top/build/tools/okvm-run" "$payload/"
 	# Linux since 6.12: without VMs, upstream's KVM leaves SVM off only if it is told so.
 	[ "$kernel" = dev ] || upstream=$'kvm enable_virt_at_load=0\nkvm_amd'
-	# Another hypervisor's host save area and TSC ratio, and the other hypervisor itself, without VMs.
-	printf '%s\n' "hoststate.ko hsave=0x7000 ratio=0x180000000" "$upstream" okvm.ko >"$payload/modules"
+	# Another hypervisor's host save area and TSC ratio, branches that the host has recorded and BTF
+	# of its debugger, and the other hypervisor itself, without VMs.
+	printf '%s\n' "hoststate.ko hsave=0x7000 ratio=0x180000000 debugctl=2" "$upstream" okvm.ko \
+		>"$payload/modules"
 	cp "$("$testbed/kdir" dev)/out/vmlinux" "$payload/kernel"
 	"$testbed/guest-initrd" "$payload/initrd" >&2 || return
 	mkdir "$payload/more"

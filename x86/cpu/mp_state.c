@@ -58,9 +58,9 @@ static bool mp_halted(const struct okvm_vcpu *vcpu)
 	return vcpu->arch->mp_state == KVM_MP_STATE_HALTED || vcpu->arch->apf_halted;
 }
 
-void okvm_end_halt(struct okvm_vcpu *vcpu)
+void okvm_end_halt(struct okvm_vcpu *vcpu, bool known)
 {
-	if (!mp_halted(vcpu) || !mp_has_event(vcpu))
+	if (!mp_halted(vcpu) || !(known || mp_has_event(vcpu)))
 		return;
 	vcpu->arch->apf_halted = false;
 	/*

@@ -95,6 +95,7 @@ u32 okvm_host_msr_needs(const struct okvm_host *host)
 	       need_if(boot_cpu_has(X86_FEATURE_VMX), MSR_NEED_INTEL) |
 	       need_if(boot_cpu_has(X86_FEATURE_SVM), MSR_NEED_AMD) |
 	       need_if(boot_cpu_has(X86_FEATURE_SVM), MSR_NEED_TSC_RATIO) |
+	       need_if(host->caps & OKVM_HW_LBR, MSR_NEED_LBR) |
 	       need_if(okvm_host_cpuid_reg(host, 0x80000001, 0, 2) & BIT(9), MSR_NEED_OSVW) |
 	       need_if(true, MSR_NEED_PDCM);
 }
@@ -422,7 +423,8 @@ static enum okvm_msr_result write_row(struct okvm_vcpu *vcpu, const struct msr_r
 	case MSR_ID_SPEC_CTRL:
 		return write_spec_ctrl(vcpu, row, val, host);
 	case MSR_ID_DEBUGCTL:
-		/* Ignore the write: okvm does not virtualize LBR and BTF. */
+		/* Ignore BTF, and LBR if the backend does not virtualize it. */
+		vcpu->arch->ops->set_msr(vcpu, msr, val & DEBUGCTLMSR_LBR);
 		return OKVM_MSR_OK;
 	case MSR_ID_PLATFORM_INFO:
 	case MSR_ID_MISC_FEATURES:

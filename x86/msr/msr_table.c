@@ -39,7 +39,7 @@
 
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
-#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR and BTF: accepted, but ignored */
+#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR, and BTF, which is ignored */
 #define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
 #define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))
@@ -78,8 +78,10 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_PERF_STATUS), READS(1000ULL | 4ULL << 40) },
 	{ ONE(MSR_IA32_PERF_CTL), READS(0) },
 	{ ONE(MSR_IA32_MISC_ENABLE), ROW(MISC_ENABLE, MSR_F_LIST, ALL) },
-	{ ONE(MSR_IA32_DEBUGCTLMSR), ROW(DEBUGCTL, 0, DEBUGCTL_BITS) },
-	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, MSR_IA32_LASTINTTOIP), READS(0) },
+	{ ONE(MSR_IA32_DEBUGCTLMSR),
+	  NEED(DEBUGCTL, MSR_F_LIST | MSR_F_NEED_LIST, DEBUGCTL_BITS, LBR) },
+	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, MSR_IA32_LASTINTTOIP),
+	  NEED(BACKEND, MSR_F_LIST | MSR_F_NEED_WRITE, ALL, LBR) },
 	{ ONE(MSR_IA32_POWER_CTL), ROW(POWER_CTL, MSR_F_LIST, ALL) },
 	{ RANGE(0x200, 0x20f), ROW(MTRR, 0, ALL) },
 	{ ONE(MSR_MTRRfix64K_00000), ROW(MTRR, 0, ALL) },
@@ -217,6 +219,7 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	case MSR_NEED_INTEL:
 	case MSR_NEED_AMD:
 	case MSR_NEED_TSC_RATIO:
+	case MSR_NEED_LBR:
 		return true;
 	case MSR_NEED_TSX_CTRL:
 	case MSR_NEED_UMWAIT:
@@ -241,7 +244,7 @@ enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env 
 {
 	if (row->flags & MSR_F_NO_READ)
 		return MSR_ABSENT;
-	return check_need(row, env);
+	return row->flags & MSR_F_NEED_WRITE ? MSR_LEGAL : check_need(row, env);
 }
 
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val)

@@ -63,6 +63,8 @@ enum msr_flag {
 	MSR_F_SIGN	= 1 << 5,	/* a written value is made canonical */
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
+	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
+	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,	/* ... to neither */
 };
 
 /** enum msr_need - feature that an MSR needs in the CPU and in the guest's CPUID; bit numbers */
@@ -81,6 +83,7 @@ enum msr_need {
 	MSR_NEED_AMD,		/* the MSR exists for KVM only on an AMD host */
 	/* The feature is never in a guest's CPUID; userspace may save and restore the MSR. */
 	MSR_NEED_TSC_RATIO,
+	MSR_NEED_LBR,
 	MSR_NEED_OSVW,
 	/* No guest has the feature, but KVM knows the MSR on Intel CPUs. */
 	MSR_NEED_NEVER,

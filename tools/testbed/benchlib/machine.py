@@ -132,18 +132,19 @@ class Qemu:
 
     port_is_stdout = False
 
-    def __init__(self, kvm):
-        self.kvm = kvm
+    def __init__(self, kvm, program="qemu-system-x86_64"):
+        self.kvm, self.program = kvm, program
         # A busy computer is late with the ticks that Linux counts to see whether the timer works.
         self.cmdline = "" if kvm else "no_timer_check"
 
     def describe(self):
-        return "QEMU with KVM" if self.kvm else "QEMU TCG (SVM, no VMX)"
+        newer = "" if self.program == "qemu-system-x86_64" else " of Debian 13"
+        return "QEMU with KVM" if self.kvm else f"QEMU TCG{newer} (SVM, no VMX)"
 
     def command(self, job, port):
         accel = ["-accel", "kvm", "-cpu", job.model or "host"] if self.kvm else \
             ["-accel", "tcg,thread=multi", "-cpu", job.model or "max"]
-        return ["qemu-system-x86_64", *accel, "-machine", "pc", "-nodefaults", "-no-user-config",
+        return [self.program, *accel, "-machine", "pc", "-nodefaults", "-no-user-config",
                 "-display", "none", "-no-reboot", "-m", str(job.memory), "-smp", str(job.cpus),
                 "-kernel", job.kernel.bzimage, "-initrd", job.initrd, "-append", job.cmdline,
                 "-chardev", f"socket,id=con,host=127.0.0.1,port={port}",
@@ -193,6 +194,10 @@ def choose(name, testbed, cache):
     """The machine by that name, and why it was chosen."""
     if name == "tcg":
         return Qemu(kvm=False), "asked for"
+    if name == "tcg10":
+        pack = subprocess.run([os.path.join(testbed, "qemu-pack"), "trixie"], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout.strip()
+        return Qemu(kvm=False, program=os.path.join(pack, "qemu")), "asked for"
     if name == "qemu-kvm":
         return Qemu(kvm=True), "asked for"
     if name == "bochs2.7":

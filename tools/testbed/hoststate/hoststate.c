@@ -119,12 +119,21 @@ static unsigned long ratio;
 module_param(ratio, ulong, 0444);
 MODULE_PARM_DESC(ratio, "TSC ratio of SVM, as of a hypervisor before");
 
+static unsigned long debugctl;
+module_param(debugctl, ulong, 0444);
+MODULE_PARM_DESC(debugctl, "DEBUGCTL of the host, which has recorded branches before");
+
 static void set_msrs(void *unused)
 {
 	if (hsave)
 		wrmsrl_safe(MSR_VM_HSAVE_PA, hsave);
 	if (ratio)
 		wrmsrl_safe(MSR_AMD64_TSC_RATIO, ratio);
+	if (debugctl) {
+		wrmsrl_safe(MSR_IA32_DEBUGCTLMSR, DEBUGCTLMSR_LBR);
+		asm volatile("jmp 1f\n\tnop\n1:");
+		wrmsrl_safe(MSR_IA32_DEBUGCTLMSR, debugctl);
+	}
 }
 
 static int __init hoststate_init(void)

@@ -222,7 +222,9 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* A string has written an instruction of the FPU; the exit tells its bytes. */
 	if (a->code_changed && a->exit[2] & 1 && (a->exit[3] >> 8 & 0xf8) == 0xd8)
 		return true;
-	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
+	/* SIPI sets CS. */
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn) ||
+	       upstream_lacks(p, insn_at(p, a));
 }
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)

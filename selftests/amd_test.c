@@ -240,26 +240,54 @@ GUEST(reads_cr, 64)
 	"	mov %cr0, %rbx\n"
 	"	mov %ebx, %eax\n"
 	"	out %eax, $0x11\n"
+	"	mov %cr3, %rbx\n"
+	"	mov %ebx, %eax\n"
+	"	out %eax, $0x12\n"
+	"	mov %cr2, %rbx\n"
+	"	mov %ebx, %eax\n"
+	"	out %eax, $0x13\n"
+	"	mov %cr8, %rbx\n"
+	"	mov %ebx, %eax\n"
+	"	out %eax, $0x14\n"
 	"	jmp 1b\n"
 GUEST_END(reads_cr);
 
-/* QEMU 10's TCG reports each of them as one of CR0, and okvm remembers what it has decoded. */
-TEST(a_control_register_reads_the_same_again)
+static void reads_the_same_again(uint32_t more_cr0)
 {
 	struct kvm_sregs sregs;
 	struct vm vm;
 	unsigned int i;
 
-	vm_create(&vm, 0);
+	vm_create(&vm, VM_IRQCHIP);
 	LOAD64(&vm, reads_cr);
 	sregs = sregs_of(&vm);
-	sregs.cr0 |= 1u << 30;	/* CD: so reads of CR0 exit as well */
+	sregs.cr0 |= 1u << 16 | more_cr0;	/* WP: so with shadow paging CR0 is the hardware's */
+	sregs.cr2 = 0x12345678;
+	sregs.cr8 = 5;
 	sregs_put(&vm, &sregs);
 	for (i = 0; i < 4; i++) {
 		EXPECT_EQ(run_out(&vm, 0x10), sregs.cr4);
 		EXPECT_EQ(run_out(&vm, 0x11), sregs.cr0);
+		EXPECT_EQ(run_out(&vm, 0x12), sregs.cr3);
+		EXPECT_EQ(run_out(&vm, 0x13), sregs.cr2);
+		EXPECT_EQ(run_out(&vm, 0x14), sregs.cr8);
 	}
 	vm_destroy(&vm);
+}
+
+/*
+ * QEMU 10's TCG reports a MOV from any of them as one from CR0, if reads of CR0 exit; okvm remembers
+ * what it has decoded.
+ */
+TEST(a_control_register_reads_the_same_again)
+{
+	reads_the_same_again(1u << 30);	/* CD: so reads of CR0 exit everywhere */
+}
+
+/* The hardware's CR3 and CR4 have bits of the host. */
+TEST(control_registers_read_as_the_guests_own)
+{
+	reads_the_same_again(0);
 }
 
 /* ---- recorded branches: DEBUGCTL.LBR and the last-branch MSRs ---- */

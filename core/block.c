@@ -61,8 +61,8 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Poll at least once, until block_should_end() is true, the polling time ends, or another task wants
- * this CPU: such a task may be the one that produces the awaited event.
+ * Poll at least once, until block_should_end() is true, the polling time ends, or another task
+ * wants this CPU: such a task may be the one that produces the awaited event.
  * Return: block_should_end()'s result
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)

@@ -276,8 +276,8 @@ static void reads_the_same_again(uint32_t more_cr0)
 }
 
 /*
- * QEMU 10's TCG reports a MOV from any of them as one from CR0, if reads of CR0 exit; okvm remembers
- * what it has decoded.
+ * QEMU 10's TCG reports a MOV from any of them as one from CR0, if reads of CR0 exit; and okvm
+ * remembers what it has decoded.
  */
 TEST(a_control_register_reads_the_same_again)
 {

@@ -100,9 +100,9 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
+ * @runnable: what okvm_vcpu_block() has returned
  *
  * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
- * @runnable: what okvm_vcpu_block() has returned
  *
  * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
  */

@@ -219,6 +219,23 @@ TEST(emul_real_int_iret)
 	EXPECT_EQ(e.sysop, EMUL_SYS_SWITCH_NMI);
 }
 
+/* Not so one that waits for its stack: it is executed again. */
+TEST(emul_iret_that_faults_unblocks_nmis)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32, 0);
+	memset(memory + 0x7000, 0, 12);
+	e.ctx.gpr[EMUL_RSP] = 0x7000;
+	e.sysop = -1;
+	e.mmio = 0x7000;
+	EXPECT_EQ(RUN(&e, 0xcf), EMUL_IO);
+	EXPECT_EQ(e.sysop, -1);
+	e.mmio = 0;
+	FAULT(&e, GP, 0, 0xcf);
+	EXPECT_EQ(e.sysop, EMUL_SYS_SWITCH_NMI);
+}
+
 /* AMD's name for CR8 in code of 32 bits; of no other register, and nowhere else. */
 TEST(emul_lock_makes_cr0_cr8)
 {

@@ -63,11 +63,20 @@ bool patched_is_a_step(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       frame_item(p, a, 2) & FLAG_TF && is_hypercall(insn_from(p, b, interrupted(p, a)));
 }
 
+static bool is_patched(program_t *p, struct insn insn)
+{
+	(void)p;
+	return is_hypercall(insn);
+}
+
 /* The hypercall's segment does not begin at 0. */
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)b;
 	(void)before;
+	/* Behind the prefix it may be the right one: the patch is all that differs. */
+	if (p->sregs.cs.base && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
+	    !memcmp(a->exit, b->exit, sizeof(a->exit)))
+		return forced(p, a, is_patched);
 	return a->timed_out && a->sregs.cs.base && a->sregs.cs.base == p->sregs.cs.base &&
 	       is_hypercall(insn_at(p, a));
 }
@@ -98,10 +107,13 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
 	if (a->reason == KVM_EXIT_DEBUG && before &&
 	    ((before->regs.rip == a->regs.rip &&
-	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO)) ||
+	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO ||
+	       before->regs.rflags & FLAG_RF)) ||
 	     flags_behind(p, before) & FLAG_RF))
 		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
-		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO);
+		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO ||
+			(in_handlers(b) &&
+			 interrupted(p, b) == a->sregs.cs.base + a->regs.rip));
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
 	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
@@ -132,9 +144,22 @@ static bool loads_ss(struct insn insn)
 	       insn.opcode == 0xfb2;
 }
 
+static bool is_ss_load(program_t *p, struct insn insn)
+{
+	(void)p;
+	return loads_ss(insn);
+}
+
 /* MOV to SS or POP SS from a device with TF: the trap waits for the instruction behind it. */
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	uint64_t at = interrupted(p, a);
+	unsigned int i;
+
+	/* Or behind the prefix. */
+	for (i = 1; i < 8 && p->how.prefix && in_handler_of(a, VECTOR_DB); i++)
+		if (frame_item(p, a, 2) & FLAG_TF && forced_at(p, a, at - i, is_ss_load))
+			return a->debugregs.dr6 & DR6_BS;
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && before &&
 	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before)) &&
 	       frame_item(p, a, 2) & FLAG_TF && a->sregs.tr.base == b->sregs.tr.base &&

@@ -57,7 +57,8 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	(void)before;
 	/* The delivery is emulated, and cannot be. */
 	if (is_error(b, KVM_INTERNAL_ERROR_EMULATION) && !b->exit[1] &&
-	    (b->events.interrupt.injected || b->events.nmi.injected))
+	    (b->events.interrupt.injected || b->events.nmi.injected ||
+	     b->events.exception.injected))
 		return delivery_leaves_ram(p, a, b);
 	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
 		return false;
@@ -319,12 +320,29 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	    !(diff & ~undefined_flags(insn_at(p, before))))
 		return true;
 	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
-	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip && leaves_undefined(p, a, diff))
+	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
+	    leaves_undefined(p, a, diff))
 		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
 		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
 			return true;
+	return false;
+}
+
+/* An instruction on a device has left flags undefined, and a jump looks at them. */
+static bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int opcode, i;
+
+	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
+	    !undefined_flags(insn_at(p, before)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		opcode = insn_from(p, a, p->code_start + i).opcode;
+		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
+			return true;
+	}
 	return false;
 }
 
@@ -437,6 +455,10 @@ static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *
 	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
 	    !(before->events.interrupt.injected || before->shared[0]))
 		return false;
+	/* The fault cannot be delivered. */
+	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR))
+		return b->events.interrupt.injected && a->exit[2] == b->exit[2] &&
+		       !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 	/* The fault's handler is interrupted at once. */
 	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
 		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
@@ -841,6 +863,9 @@ static const struct known rows[] = {
 	  "The MMX State and MMX Register Aliasing" },
 	{ "xsave.64", forced_mmx_faults, true, "likewise, and the x87 state in use",
 	  "XSAVE-Managed State" },
+	{ "*", forced_int_beyond, true,
+	  "behind the prefix: upstream does not look at the limit of the interrupt vector table",
+	  "INT n/INTO/INT3/INT1; Interrupt and Exception Handling (8086 Emulation)" },
 	{ "*", forced_int_traps, true,
 	  "behind the prefix: upstream raises a step's trap behind INT, which clears TF",
 	  "INT n/INTO/INT3/INT1; Single-Step Exception Condition" },
@@ -1024,13 +1049,14 @@ static const struct known rows[] = {
 	  "upstream looks at the page of a store before it looks at UMIP", "SLDT; STR" },
 	{ "*", selector_stored_across, true, "likewise, in two pages", "SLDT; STR; MOV" },
 	{ "mem.*", selector_stored_for_umip, true,
-	  "likewise to memory, where upstream emulates for UMIP", "SLDT; STR" },
+	  "likewise to memory, where upstream emulates: for UMIP, or behind the prefix",
+	  "SLDT; STR" },
 	{ "*", unknown_to_upstream, true,
 	  "an instruction on a device that upstream's emulator does not know",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", store_never_ends, true,
 	  "upstream tries for ever to store a table's register or the FPU's state in a device",
-	  "SGDT; SIDT; FXSAVE" },
+	  "SGDT; SIDT; FXSAVE; FXRSTOR" },
 	{ "*", table_never_loaded, true,
 	  "upstream cannot load GDTR or IDTR from a device", "LGDT/LIDT" },
 	{ "*", unknown_in_user_mode, true,
@@ -1041,6 +1067,8 @@ static const struct known rows[] = {
 	{ "*", step_of_a_string, true,
 	  "upstream stops once more at a repeated string whose count is 0",
 	  "Single-Step Exception Condition" },
+	{ "*", jump_by_undefined_flags, true,
+	  "a conditional jump by flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };

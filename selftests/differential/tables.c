@@ -14,6 +14,10 @@ static bool stores_table(struct insn insn, moment_t *m)
 bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	/* FXRSTOR is a load. */
+	if (a->timed_out && b->reason == KVM_EXIT_MMIO && !b->exit[2] &&
+	    a->regs.rip == b->regs.rip)
+		return insn_at(p, b).opcode == 0xfae && insn_at(p, b).reg == 1;
 	/* The second page of the operand may fault. */
 	if (a->timed_out && in_handler_of(b, VECTOR_PF))
 		return stores_table(insn_at(p, a), a) &&
@@ -121,7 +125,8 @@ bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *
 	unsigned int i;
 
 	(void)before;
-	if (!(p->sregs.cr4 & CR4_UMIP) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+	if (!(p->sregs.cr4 & CR4_UMIP || p->how.prefix) ||
+	    memcmp(&a->regs, &b->regs, sizeof(a->regs)))
 		return false;
 	for (i = 0; i < p->code_len; i++) {
 		insn = insn_from(p, a, p->code_start + i);

@@ -10,6 +10,21 @@ static bool is_wide_int(program_t *p, struct insn insn)
 	return insn.prefix == 0x66 && insn.opcode >= 0xcc && insn.opcode <= 0xce;
 }
 
+static bool is_int_n(program_t *p, struct insn insn)
+{
+	/* Its vector is beyond the interrupt vector table. */
+	return insn.opcode == 0xcd && insn.modrm * 4 + 3 > p->sregs.idt.limit;
+}
+
+/* Behind the prefix: INT n looks at the limit of the interrupt vector table. */
+bool forced_int_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)a;
+	(void)before;
+	return p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP) &&
+	       forced_at(p, b, interrupted(p, b), is_int_n);
+}
+
 /* INT pushes 16 bits in real mode, whatever the operand size. */
 bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

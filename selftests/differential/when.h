@@ -112,6 +112,7 @@ bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* vm86.c */
+bool forced_int_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool int_is_narrow(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool pushf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before);

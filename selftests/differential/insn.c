@@ -207,6 +207,8 @@ bool upstream_lacks(program_t *p, struct insn insn)
 	case 0x8e:
 		/* REX.R means nothing for a segment register (SDM "REX Prefixes"). */
 		return insn.high;
+	case 0x8d:
+		return insn.modrm >= 0xc0;
 	case 0xc8:
 		return insn.third & 0x1f;
 	case 0xc4 ... 0xc5:

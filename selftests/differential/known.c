@@ -76,8 +76,10 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
-		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && tells_gpa(b) &&
-		 a->exit[5] >= AT_ROM));
+		(tells_gpa(a) && tells_gpa(b) &&
+		 ((a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
+		  (a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
+		   a->exit[5] >= AT_ROM))));
 }
 
 /* The same, the instruction is INS or OUTS, and the delivery fails. */
@@ -244,7 +246,9 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* A string has written an instruction of the FPU; the exit tells its bytes. */
 	if (a->code_changed && a->exit[2] & 1 && (a->exit[3] >> 8 & 0xf8) == 0xd8)
 		return true;
-	return upstream_lacks(p, insn) || upstream_gives_up(p, insn);
+	/* SIPI sets CS. */
+	return upstream_lacks(p, insn) || upstream_gives_up(p, insn) ||
+	       upstream_lacks(p, insn_at(p, a));
 }
 
 static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)

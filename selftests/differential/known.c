@@ -620,12 +620,20 @@ static unsigned int loads_segment(struct insn insn)
 static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	const struct kvm_segment *s = &a->sregs.cs, *t = &b->sregs.cs;
+	const uint8_t *desc;
 	unsigned int i, rpl;
+	uint16_t code;
 
 	(void)before;
 	if (!in_handler_of(b, VECTOR_GP))
 		return false;
 	i = loads_segment(insn_from(p, b, interrupted(p, b)));
+	/* And then at times because the segment is not present. */
+	memcpy(&code, b->frame, sizeof(code));
+	desc = descriptor(p, b, code);
+	if (i && desc && in_handler_of(a, VECTOR_NP) && interrupted(p, a) == interrupted(p, b))
+		return !memcmp(a->frame, b->frame, sizeof(code)) && !(desc[5] & 0x80) &&
+		       (desc[5] >> 5 & 3) < p->cpl;
 	if (!i || s[i].selector == t[i].selector)
 		return false;
 	rpl = s[i].selector & 3;

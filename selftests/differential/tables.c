@@ -220,11 +220,14 @@ bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 /* SLDT or STR in user mode: #GP for UMIP or the page fault of its store, and then the end. */
 bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn = insn_at(p, a);
 	unsigned int i, stack;
+	struct insn insn;
 	uint32_t inner;
 
 	(void)before;
+	if (p->cpl != 3 || !(p->sregs.cr4 & CR4_UMIP) || a->reason != KVM_EXIT_SHUTDOWN ||
+	    b->reason != a->reason || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
 	/* What upstream has looked at shows in the page tables, the fault in its frame. */
 	memcpy(&inner, p->mem + AT_TSS + 4, 4);
 	stack = guest_physical(p, inner - 1) / PAGE;
@@ -232,7 +235,11 @@ bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		if (a->pages[i] != b->pages[i] && i != stack &&
 		    (i < AT_PML4 / PAGE || i > AT_PT / PAGE))
 			return false;
-	return p->cpl == 3 && p->sregs.cr4 & CR4_UMIP && a->reason == KVM_EXIT_SHUTDOWN &&
-	       b->reason == a->reason && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
-	       insn.opcode == 0xf00 && insn.reg < 2 && insn.modrm < 0xc0;
+	/* The end may have come in a handler. */
+	for (i = 0; i < p->code_len; i++) {
+		insn = insn_from(p, a, p->code_start + i);
+		if (insn.opcode == 0xf00 && insn.reg < 2 && insn.modrm < 0xc0)
+			return true;
+	}
+	return false;
 }

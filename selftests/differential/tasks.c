@@ -87,7 +87,7 @@ static bool is_far_transfer(struct insn insn)
 }
 
 /* The descriptor that @selector names, as it was at first. */
-static const uint8_t *descriptor(program_t *p, moment_t *m, unsigned int selector)
+const uint8_t *descriptor(program_t *p, moment_t *m, unsigned int selector)
 {
 	uint64_t from = selector & 4 ? m->sregs.ldt.base : m->sregs.gdt.base;
 	uint64_t at = guest_physical(p, from + (selector & ~7u));

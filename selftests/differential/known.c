@@ -520,13 +520,14 @@ static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, 
 	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
 }
 
-/* Is @m at the beginning of @vector's handler, or in another one that has interrupted it there? */
+/* Is @m at @vector's handler, in another one that has interrupted it, or in that of its fault? */
 static bool begins_handler(program_t *p, moment_t *m, unsigned int vector)
 {
 	uint64_t at = AT_HANDLERS + vector * HANDLER_BYTES;
 
 	return in_handlers(m) && (m->regs.rip - at < HANDLER_BYTES ||
-				  (is_io(m, KVM_EXIT_IO_OUT) && frame_item(p, m, 0) == at));
+				  (is_io(m, KVM_EXIT_IO_OUT) && frame_item(p, m, 0) == at) ||
+				  in_delivery_fault(m, vector));
 }
 
 /* Without unrestricted guest: a state that the CPU does not enter, nor upstream emulate. */

@@ -1153,7 +1153,8 @@ static const struct known rows[] = {
 	  "upstream stops once more at a repeated string whose count is 0",
 	  "Single-Step Exception Condition" },
 	{ "*", jump_by_undefined_flags, true,
-	  "a conditional jump by flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
+	  "a conditional jump by flags that the manual leaves undefined",
+	  "EFLAGS Cross-Reference" },
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };

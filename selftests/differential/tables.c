@@ -139,7 +139,8 @@ static bool reaches_page(program_t *p, moment_t *m, uint64_t ea, unsigned int le
 		la = seg[i].base + ea;
 		if (!m->sregs.cs.l)
 			la = (uint32_t)la;
-		if (guest_physical(p, la) / PAGE == nr || guest_physical(p, la + len - 1) / PAGE == nr)
+		if (guest_physical(p, la) / PAGE == nr ||
+		    guest_physical(p, la + len - 1) / PAGE == nr)
 			return true;
 	}
 	return false;

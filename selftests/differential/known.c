@@ -444,7 +444,7 @@ static bool emulated_since(program_t *p, moment_t *a)
 		if (a[-(int)i].guest_debug != a->guest_debug)
 			return false;
 	}
-	return emulated_at(p, &start);
+	return emulated_at(p, &start) || a[-(int)a->nr].sregs.tr.base != p->sregs.tr.base;
 }
 
 /* The debugger's TF goes with it: no step, or a frame without TF. */

@@ -825,8 +825,8 @@ static void set_apply(struct slot_set *set)
 	slots_begin(set->vm);
 	set_publish(set);
 	/*
-	 * Wait while the generation is odd. Otherwise one SRCU section could take the address of an
-	 * old slot and then the new even generation, and keep the address as one of this generation.
+	 * Wait while the generation is odd. Otherwise one SRCU section could take the address of
+	 * an old slot and then the new even generation, and keep the address as one of that.
 	 */
 	synchronize_srcu_expedited(&set->vm->srcu);
 	slots_end(set->vm);

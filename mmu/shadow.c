@@ -722,7 +722,7 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 
 /*
  * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
- * VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: these have only tables in the pool.
+ * VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: all their tables are in the pool.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -142,8 +142,8 @@ TEST(a_kernel_writes_to_the_root_of_a_process_that_sleeps)
 }
 
 /*
- * Neighbours are mapped by the way: what faults need is not spent on them. The host lacks some pages
- * at random, so several faults are tried.
+ * Neighbours are mapped by the way: what faults need is not spent on them. The host lacks some
+ * pages at random, so several faults are tried.
  */
 TEST(prefetch_takes_no_spare_arrays)
 {

@@ -268,8 +268,8 @@ static void *meet_run(void *arg)
 }
 
 /*
- * The table that the one makes and the huge page that the other maps: neither is lost. Shadow tables
- * outlive the slot whose frames they have mapped: empty, one for each huge page, to be used again.
+ * The table that the one makes and the huge page that the other maps: neither is lost. Shadow
+ * tables outlive the slot whose frames they have mapped: empty, one for each huge page.
  */
 TEST(a_fetch_and_a_read_at_once_leak_no_table)
 {

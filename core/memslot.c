@@ -824,8 +824,12 @@ static void set_apply(struct slot_set *set)
 			slot_hva_insert(slots, set->at[i].new);
 	slots_begin(set->vm);
 	set_publish(set);
-	slots_end(set->vm);
+	/*
+	 * Wait while the generation is odd. Otherwise one SRCU section could take the address of
+	 * an old slot and then the new even generation, and keep the address as one of that.
+	 */
 	synchronize_srcu_expedited(&set->vm->srcu);
+	slots_end(set->vm);
 	set_follow(set);
 }
 

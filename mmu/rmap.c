@@ -53,7 +53,7 @@ static bool block_make_rmap(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	b = block_find(sh, gfn);
 	/*
 	 * If another vCPU has set b->rmap already, keep that array and free @rmap. block_put() may
-	 * have removed the block after the call of block_of(). Nothing leaks then: block_free()
+	 * have removed the block after the call of block_find(). Nothing leaks then: block_free()
 	 * runs after this RCU section, and also frees b->rmap.
 	 */
 	if (!b || !try_cmpxchg(&b->rmap, &old, rmap))

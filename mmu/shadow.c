@@ -322,13 +322,27 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 
 /* ---- zapping ---- */
 
+/*
+ * Return true if a table, which is not direct, shadows @gfn. Do not count them: if all tables of a
+ * frame go, each of them asks.
+ */
+static bool table_any(struct shadow_vm *sh, gfn_t gfn)
+{
+	struct shadow_table *t;
+	struct hlist_node *next;
+
+	shadow_for_each(t, next, sh, gfn)
+		return true;
+	return false;
+}
+
 /* A table of @gfn is not found by lookups any more. */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
 
 	b->nr_shadowed--;
-	if (!table_count(sh, gfn))
+	if (!table_any(sh, gfn))
 		__clear_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
 }
 
@@ -708,7 +722,7 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 
 /*
  * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
- * VMs after okvm_mmu_vm_release(): these have no tables, though their vCPUs may still exist.
+ * VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: all their tables are in the pool.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -29,6 +29,19 @@ static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, 
 	return walk_entry_frame(&mode, entry, 1, gfn);
 }
 
+/*
+ * Return true if a leaf of @t for @gfn needs a new array of links. The vCPU's spare arrays are for
+ * faults: a fault that finds none has to allocate some, with mmu->lock for writing after that. The
+ * answer may be late, as other vCPUs change chains at the same time.
+ */
+static bool prefetch_needs_links(struct shadow_fault *f, const struct shadow_table *t, gfn_t gfn)
+{
+	const u32 head = READ_ONCE(f->block->rmap[gfn & (SHADOW_ENTRIES - 1)]);
+
+	return head && !(READ_ONCE(t->link) &&
+			 READ_ONCE(link_table(shadow_of(f->vcpu), head)->link));
+}
+
 static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigned int i,
 			 const struct okvm_fault *host, u8 access)
 {
@@ -54,9 +67,12 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 {
 	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
-	/* Skip a frame outside of the slot or the block of the faulting frame. */
+	/*
+	 * Skip a frame outside of the slot or the block of the faulting frame, and one whose leaf
+	 * would use up spare arrays.
+	 */
 	if (gfn - host.slot->base >= host.slot->npages ||
-	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS)
+	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS || prefetch_needs_links(f, t, gfn))
 		return true;
 	host.hva = okvm_slot_hva(host.slot, gfn);
 	if (!hostmem_get_fast(&host))

@@ -294,13 +294,24 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shad
 	}
 }
 
+/*
+ * Return true if the guest has probably freed the page table that @t shadows: no entry leads to @t.
+ * Of top tables this tells nothing: a vCPU keeps only the roots that it has used last, and the
+ * guest may write to the top table of any process.
+ */
+static bool wrote_freed(const struct shadow_table *t)
+{
+	const int levels = role_levels(t->role);
+
+	return table_is_orphan(t) && role_level(t->role) != (levels < 4 ? 2 : levels);
+}
+
 static void wrote_table(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shadow_table *t,
 			unsigned int offset, unsigned int bytes)
 {
 	unsigned int first, last;
 
-	/* The guest has probably freed a table that no entry leads to. */
-	if (table_is_orphan(t)) {
+	if (wrote_freed(t)) {
 		shadow_zap_table(z, t);
 		return;
 	}
@@ -340,7 +351,7 @@ bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	bool gone;
 
 	/*
-	 * Pairs with table_protect(): if rmap_shadowed() does not count a new table yet, the vCPU
+	 * Pairs with table_protect(): if rmap_shadowed() does not see a new table yet, the vCPU
 	 * that makes the table reads what was written.
 	 */
 	smp_mb();

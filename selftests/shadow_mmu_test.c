@@ -237,6 +237,156 @@ TEST(a_known_walk)
 	vm_destroy(&vm);
 }
 
+/* Not of the kept walks of the code: the 2 MiB at 0 and these have different places. */
+#define KNOWN_VA	((1ull << 39) + (2u << 20))
+#define KNOWN_PDE	(CLEARED + 0x1008)
+#define PTE_NO_AD	0x3ull
+#define PTE_R		0x61ull
+
+/* RBX: an address. The second read's walk is kept; the write is in the same 2 MiB. */
+GUEST(known, 64)
+	"	mov 0x20000(%rbx), %al\n"
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x10\n"
+	"	incb 0x8000(%rbx)\n"
+	"	mov 0x8000(%rbx), %al\n"
+	"	out %al, $0x11\n"
+GUEST_END(known);
+
+/*
+ * RDX: the page directory's entry. Its accessed bit is cleared before the second read, whose walk
+ * is kept, and before the third one.
+ */
+GUEST(known_marks, 64)
+	"	mov 0x20000(%rbx), %al\n"
+	"	lock btrq $5, (%rdx)\n"
+	"	invlpg 0x20000(%rbx)\n"
+	"	mov (%rbx), %al\n"
+	"	lock btrq $5, (%rdx)\n"
+	"	invlpg (%rbx)\n"
+	"	mov 0x8000(%rbx), %al\n"
+	"	out %al, $0x10\n"
+GUEST_END(known_marks);
+
+static void known_regs(struct vm *vm)
+{
+	struct kvm_regs regs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rbx = KNOWN_VA;
+	regs.rdx = KNOWN_PDE;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
+}
+
+/*
+ * Make a VM whose guest has at KNOWN_VA its own tables: PDPT, directory, page table. Three of the
+ * pages are mapped, to two frames. A fault that repeats for ever ends the test by a signal.
+ */
+static void known_create(struct vm *vm)
+{
+	alarm(20);
+	shadow_create(vm);
+	memset(vm->mem + CLEARED, 0, 0x6000);
+	map_at(vm, VM_TABLES, 1, CLEARED);
+	map_at(vm, CLEARED, 0, CLEARED + 0x1000);
+	map_at(vm, CLEARED + 0x1000, 1, CLEARED + 0x2000);
+	map_at(vm, CLEARED + 0x2000, 0, CLEARED + 0x3000);
+	map_at(vm, CLEARED + 0x2000, 32, CLEARED + 0x3000);
+	map_at(vm, CLEARED + 0x2000, 8, CLEARED + 0x4000);
+	for (unsigned int i = 0; i < 3; i++)
+		vm->mem[CLEARED + 0x3000 + i * 0x1000] = 0xa + i;
+	LOAD64(vm, known);
+	known_regs(vm);
+}
+
+/* Set bits of CR0 and EFER, clear others of EFER. */
+static void known_control(struct vm *vm, uint64_t cr0, uint64_t efer, uint64_t efer_off)
+{
+	struct kvm_sregs sregs;
+
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs) == 0);
+	sregs.cr0 |= cr0;
+	sregs.efer = (sregs.efer | efer) & ~efer_off;
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs) == 0);
+}
+
+static void known_end(struct vm *vm)
+{
+	vm_destroy(vm);
+	alarm(0);
+}
+
+TEST(a_known_walk_goes_on)
+{
+	struct vm vm;
+
+	known_create(&vm);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	EXPECT_EQ(run_out(&vm, 0x11), 0xc);
+	EXPECT_EQ(vm.mem[CLEARED + 0x4000], 0xc);
+	known_end(&vm);
+}
+
+/* The memory with the guest's tables is replaced by other memory, where they are different. */
+TEST(a_known_walk_and_other_memory)
+{
+	uint8_t *other = host_pages(VM_MEMORY >> 12);
+	struct vm vm;
+
+	known_create(&vm);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	memcpy(other, vm.mem, VM_MEMORY);
+	*(uint64_t *)(other + CLEARED + 0x2000 + 8 * 8) = (CLEARED + 0x5000) | PTE_TABLE;
+	vm_slot_delete(&vm, 0);
+	vm_slot(&vm, 0, 0, VM_MEMORY, other, 0);
+	EXPECT_EQ(run_out(&vm, 0x11), 0xd);
+	EXPECT_EQ(other[CLEARED + 0x5000], 0xd);
+	known_end(&vm);
+}
+
+/* With EFER.NXE clear, bit 63 of the directory's entry is reserved. */
+TEST(a_known_walk_in_another_mode)
+{
+	struct vm vm;
+
+	known_create(&vm);
+	*(uint64_t *)(vm.mem + KNOWN_PDE) |= 1ull << 63;
+	known_control(&vm, 0, 1 << 11, 0);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	known_control(&vm, 0, 0, 1 << 11);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	EXPECT_EQ(vm.mem[CLEARED + 0x4000], 0xb);
+	known_end(&vm);
+}
+
+/* Only the entry in the PML4 forbids writes. */
+TEST(a_known_walk_forbids_writes)
+{
+	struct vm vm;
+
+	known_create(&vm);
+	((uint64_t *)(vm.mem + VM_TABLES))[1] = CLEARED | PTE_R;
+	known_control(&vm, 1 << 16, 0, 0);
+	EXPECT_EQ(run_out(&vm, 0x10), 0xa);
+	run_until(&vm, KVM_EXIT_SHUTDOWN);
+	EXPECT_EQ(vm.mem[CLEARED + 0x4000], 0xb);
+	known_end(&vm);
+}
+
+/* A walk that is kept has set an accessed bit, which the guest clears. */
+TEST(a_known_walk_marks_again)
+{
+	struct vm vm;
+
+	known_create(&vm);
+	LOAD64(&vm, known_marks);
+	known_regs(&vm);
+	*(uint64_t *)(vm.mem + KNOWN_PDE) = (CLEARED + 0x2000) | PTE_NO_AD;
+	EXPECT_EQ(run_out(&vm, 0x10), 0xb);
+	EXPECT_EQ(*(uint64_t *)(vm.mem + KNOWN_PDE) & 0x20, 0x20);
+	known_end(&vm);
+}
+
 #define NO_IDT		(2ull << 30)
 
 /* The #PF that ends another's delivery is seen in CR2, though the guest gets #DF, or nothing. */

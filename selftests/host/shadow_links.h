@@ -120,6 +120,56 @@ TEST(a_page_directory_is_cleared)
 	end();
 }
 
+/* A root that no CPU keeps may be that of a process that sleeps: it stays until the third write. */
+TEST(a_kernel_writes_to_the_root_of_a_process_that_sleeps)
+{
+	struct cpu *cpu = start_tables();
+	const u64 root = cpu->cr3 >> 12;
+
+	for (u64 i = 0; i <= SHADOW_ROOTS; i++) {
+		cpu->cr3 = (10 + i) << 12;
+		load(cpu);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		EXPECT(rmap_shadowed(mmu.shadow, root));
+		mem[root][8 + i] = 0;
+		EXPECT_EQ(shadow_wrote(&cpu->vcpu, root << 12 | (8 + i) * 8, 8), i == 2);
+		check_structure();
+	}
+	EXPECT(!rmap_shadowed(mmu.shadow, root));
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/*
+ * Neighbours are mapped by the way: what faults need is not spent on them. The host lacks some
+ * pages at random, so several faults are tried.
+ */
+TEST(prefetch_takes_no_spare_arrays)
+{
+	struct cpu *cpu = start_tables();
+	struct shadow_vcpu *sv = cpu->mmu.shadow;
+	const u64 gva = 1 << 21;
+	unsigned int mapped = 0;
+
+	EXPECT_EQ(touch(cpu, 8 << 12), OKVM_FAULT_FIXED);
+	for (unsigned int i = 8; i < 72; i += 4) {
+		/* The first neighbour's frame is mapped by another table already. */
+		mem[4][i] = (201 + i) << 12 | 0x67;
+		mem[4][i + 1] = 200 << 12 | 0x67;
+		mem[4][i + 2] = (202 + i) << 12 | 0x67;
+		EXPECT_EQ(touch(cpu, gva + (i << 12)), OKVM_FAULT_FIXED);
+		EXPECT(leaf_table(cpu, gva)->entry[i]);
+		EXPECT(!leaf_table(cpu, gva)->entry[i + 1]);
+		mapped += !!leaf_table(cpu, gva)->entry[i + 2];
+		EXPECT_EQ(sv->nr_spare_link, SHADOW_SPARE_LINKS);
+	}
+	EXPECT(mapped);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
 /* No frame of the slot is mapped, but one is the root of a CPU, in two roles. */
 TEST(a_slot_goes_that_has_only_tables)
 {

@@ -85,8 +85,8 @@ static void hold_signals(struct okvm_emulation *e)
 	/* The signals end KVM_RUN before the next iteration of a string instruction. */
 	e->ctx.stop = true;
 	/*
-	 * A stop of the process and task work cannot be blocked, and so keep signal_pending() true.
-	 * The wait must not end for them again and again.
+	 * A stop of the process and task work cannot be blocked, and keep signal_pending() true.
+	 * Clear repeatable, so that they do not end the wait again and again.
 	 */
 	if (signal_pending(current))
 		e->repeatable = false;

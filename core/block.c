@@ -60,14 +60,9 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 	return block->runnable || READ_ONCE(vcpu->requests) & ENDS_BLOCK || signal_pending(current);
 }
 
-/* Does no other task want this CPU? Such a task may be the one that produces the awaited event. */
-static bool block_alone(void)
-{
-	return single_task_running() && !need_resched();
-}
-
 /*
- * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU.
+ * Poll at least once, until block_should_end() is true, the polling time ends, or another task
+ * wants this CPU: such a task may be the one that produces the awaited event.
  * Return: block_should_end()'s result
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
@@ -79,7 +74,8 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 		over = block_should_end(vcpu, block);
 		cpu_relax();
 		block->poll_end = ktime_get();
-	} while (!over && block_alone() && ktime_before(block->poll_end, stop));
+	} while (!over && single_task_running() && !need_resched() &&
+		 ktime_before(block->poll_end, stop));
 	return over;
 }
 
@@ -160,7 +156,7 @@ bool okvm_vcpu_block(struct okvm_vcpu *vcpu)
 
 	/* The administrator may have lowered the parameter halt_poll_ns since the last call. */
 	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, READ_ONCE(halt_poll_ns));
-	block.polled = may_poll && vcpu->halt_poll_ns && block_alone();
+	block.polled = may_poll && vcpu->halt_poll_ns;
 	block.start = ktime_get();
 	block.poll_end = block.start;
 	/*

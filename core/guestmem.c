@@ -196,6 +196,11 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	if (!slot || tries >= OKVM_GUEST_TRIES)
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
+	/* A caller that has not tried the access needs no lock of the mm if the page is present. */
+	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
+		put_page(page);
+		return 0;
+	}
 	/* Try without waiting: if the page is present, a pending kick or signal does not matter. */
 	n = get_user_pages_unlocked(hva, 1, &page, gup | OKVM_FOLL_NUMA | FOLL_NOWAIT);
 	if (!n || n == -EAGAIN) {

@@ -28,8 +28,9 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
 /**
  * okvm_guest_wait() - fetch the host's page at @gpa; a signal or OKVM_VCPU_KICK ends the wait
  *
- * For KVM_RUN, after an access with page faults disabled has failed with -EFAULT. With page faults
- * enabled, the host's handler would wait for the page, and only SIGKILL could end that wait.
+ * For KVM_RUN, after an access with page faults disabled has failed with -EFAULT, or before an
+ * access that must not fail. With page faults enabled, the host's handler would wait for the page,
+ * and only SIGKILL could end that wait.
  *
  * @tries: number of earlier calls for the same access
  * Return: 0: make the access again; 1: make it with page faults enabled, because no page can be

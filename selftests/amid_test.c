@@ -304,6 +304,37 @@ TEST(a_kick_ends_the_wait_of_a_forced_instruction)
 	done();
 }
 
+/* RF after a kick has ended the wait of a forced instruction. The guest starts with RF set. */
+static uint64_t rf_of_forced(const char *parameter)
+{
+	struct kvm_regs regs;
+
+	force_emulation(parameter);
+	BEGIN(read_forced);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rflags |= 0x10000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	kick_run();
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, VM_CODE);
+	give(0, FAR_SIZE);
+	run_until(&vm, KVM_EXIT_IO);
+	force_emulation("0");
+	done();
+	return regs.rflags & 0x10000;
+}
+
+/*
+ * A breakpoint at the prefix that the guest has passed does not hit again. Bochs' SVM forgets RF,
+ * so compare with a parameter that does not clear RF.
+ */
+TEST(a_forced_instruction_that_begins_anew_has_its_rf)
+{
+	if (no_unrestricted_guest())
+		test_skip("this guest is emulated from the start, without a prefix");
+	EXPECT_EQ(rf_of_forced("3"), rf_of_forced("1"));
+}
+
 TEST(a_kick_does_not_wait_for_a_signal)
 {
 	uint64_t limit = now_ns() + 4000000000ull;

@@ -203,6 +203,31 @@ TEST(sregs_do_not_repeat_an_interrupt)
 	vm_destroy(&vm);
 }
 
+/* An interrupt is being injected, and KVM_INTERRUPT replaces it: there is one at a time. */
+TEST(a_second_interrupt_replaces_the_first)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	run_to_main(&vm, true);
+	vector(&vm, 0x31, AT_UD);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = 0;
+	events.interrupt.injected = 1;
+	events.interrupt.nr = 0x31;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_INTERRUPT, &irq), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_SREGS, &sregs) == 0);
+	EXPECT_EQ(sregs.interrupt_bitmap[0], 1ull << 0x30);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 TEST(exception_before_interrupt)
 {
 	struct vm vm;

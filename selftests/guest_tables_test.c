@@ -151,6 +151,32 @@ TEST(an_exception_with_page_tables_in_readonly_memory)
 	finish(&vm);
 }
 
+GUEST(calls, 64)
+	"mov $1, %eax\n"		/* KVM_HC_VAPIC_POLL_IRQ, which gives 0 */
+	"vmcall\n"
+	"mov %eax, %ecx\n"
+	"mov $1, %eax\n"
+	"vmmcall\n"
+	"out %al, $0x10\n"
+GUEST_END(calls);
+
+/* Nothing there is fetched by hardware; the hypercall comes all the same, whoever's it is. */
+TEST(a_hypercall_with_page_tables_in_readonly_memory)
+{
+	struct kvm_regs regs;
+	struct vm vm;
+
+	BEGIN(&vm, calls);
+	tables(rom, ROM, PTE_P | PTE_W);
+	root(&vm, ROM);
+	run_until(&vm, KVM_EXIT_IO);
+	regs = regs_of(&vm);
+	EXPECT_EQ(vm.run->io.port, PORT_DONE);
+	EXPECT_EQ(regs.rcx, 0);
+	EXPECT_EQ(regs.rax, 0);
+	finish(&vm);
+}
+
 /* A table that is in no memory is like one that is not present, and nothing is a device there. */
 GUEST(store, 64)
 	"1: mov %rax, (%rbx)\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hardware task switches: JMP, CALL, IRET, task gates and events, 32- and 16-bit TSS. Also what a
- * kick does to the waits for a TSS and for the PDPTEs of PAE paging.
+ * kick does to the waits for a TSS, for an IRET's stack and for the PDPTEs of PAE paging.
  *
  * The GDT has a flat code and data segment, and TSSs A (current at the start), B and D of 32 and
  * C and E of 16 bits.
@@ -18,6 +18,7 @@
 
 #define GDT	0x2000u
 #define IDT	0x2800u
+#define PDPT_A	0x4f00u		/* page-directory pointers of PAE paging */
 #define PD_A	0x5000u		/* page directories */
 #define PD_B	0x6000u
 
@@ -32,7 +33,7 @@ GUEST(task, 32)
 	".global guest_a_irq, guest_a_read, guest_a_jmp16, guest_b, guest_b_iret, guest_b_read, guest_a_sti\n"
 	".global guest_e_jmp, guest_e_call, guest_e_gate, guest_e_int, guest_e_iret\n"
 	".global guest_d, guest_fault, guest_db, guest_a_after, guest_back, guest_a_vm86\n"
-	".global guest_a_paging\n"
+	".global guest_a_paging, guest_a_iret, guest_a_device\n"
 	"guest_a_jmp:\n"
 	"	ljmp $0x20, $0\n"
 	"guest_a_after:\n"
@@ -94,6 +95,10 @@ GUEST(task, 32)
 	"	mov %cr3, %eax\n"
 	"	mov %eax, %cr3\n"
 	"	out %al, $0x13\n"
+	"guest_a_iret:\n"
+	"	iret\n"
+	"guest_a_device:\n"
+	"	ljmp *0x800000\n"
 	"guest_a_irq:\n"
 	"	sti\n"
 	"	nop\n"
@@ -144,7 +149,7 @@ extern const uint8_t guest_a_jmp[], guest_a_call[], guest_a_gate[], guest_a_int[
 	guest_a_gp_at[], guest_a_irq[], guest_a_read[], guest_a_jmp16[], guest_a_sti[], guest_b[],
 	guest_b_iret[], guest_b_read[], guest_d[], guest_fault[], guest_db[], guest_a_after[],
 	guest_back[], guest_a_vm86[], guest_e_jmp[], guest_e_call[], guest_e_gate[], guest_e_int[],
-	guest_e_iret[], guest_a_paging[];
+	guest_e_iret[], guest_a_paging[], guest_a_iret[], guest_a_device[];
 
 struct tss32 {
 	uint32_t link, stacks[6], cr3, eip, eflags, gpr[8], sreg[6], ldt;
@@ -758,8 +763,8 @@ static void *far_run(void *arg)
 	return NULL;
 }
 
-/* A kick ends the KVM_RUN that waits, and task A is as it was. */
-static void far_kick(const void *from, size_t len)
+/* A kick ends the KVM_RUN that waits. */
+static void far_kick_run(const void *from, size_t len)
 {
 	uint64_t limit = now_ns() + 4000000000ull;
 	pthread_t thread;
@@ -776,6 +781,12 @@ static void far_kick(const void *from, size_t len)
 		far_give(from, len);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(far_vm.run->flags, 0);
+}
+
+/* Likewise, and task A is as it was. */
+static void far_kick(const void *from, size_t len)
+{
+	far_kick_run(from, len);
 	EXPECT_EQ(get_sregs(&far_vm).tr.selector, A);
 	EXPECT_EQ(type(&far_vm, B), 0x89);
 }
@@ -862,4 +873,197 @@ TEST(a_kick_ends_the_wait_for_pdptes)
 	far_give(pdpt, sizeof(pdpt));
 	run_out(&far_vm, 0x13);
 	far_end();
+}
+
+static unsigned int nmi_masked(void)
+{
+	struct kvm_vcpu_events events;
+
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	return events.nmi.masked;
+}
+
+/* The IRET that is repeated unmasks NMIs, not the one that was given up. */
+TEST(a_kick_leaves_nmis_masked_before_iret)
+{
+	const uint32_t frame[] = { at(guest_b), CODE, 2 };
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+
+	far_begin(guest_a_iret, D);
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rsp = FAR;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.nmi.masked = 1;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_VCPU_EVENTS, &events) == 0);
+	far_kick(frame, sizeof(frame));
+	EXPECT_EQ(nmi_masked(), 1);
+	far_kick(frame, sizeof(frame));
+	EXPECT_EQ(nmi_masked(), 1);
+	far_give(frame, sizeof(frame));
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(nmi_masked(), 0);
+	far_end();
+}
+
+/* Likewise for the IRET by which the task of an NMI goes back to the task before. */
+TEST(a_kick_leaves_nmis_masked_before_a_task_returns)
+{
+	struct tss32 t;
+
+	far_begin(guest_a_irq, A);
+	far_give(tss(&far_vm, A), sizeof(t));
+	EXPECT_EQ(ioctl(far_vm.vcpu, KVM_NMI, 0), 0);
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(nmi_masked(), 1);
+	memcpy(&t, far, sizeof(t));
+	REQUIRE(madvise(far, FAR_SIZE, MADV_DONTNEED) == 0);
+	far_kick_run(&t, sizeof(t));
+	EXPECT_EQ(nmi_masked(), 1);
+	far_kick_run(&t, sizeof(t));
+	EXPECT_EQ(nmi_masked(), 1);
+	EXPECT_EQ(get_sregs(&far_vm).tr.selector, B);
+	far_give(&t, sizeof(t));
+	run_out(&far_vm, 0x10);
+	EXPECT_EQ(nmi_masked(), 0);
+	far_end();
+}
+
+static void *far_run_on(void *arg)
+{
+	(void)arg;
+	vcpu_run(&far_vm);
+	ends++;
+	return NULL;
+}
+
+/* Does KVM_RUN end within @ms without the page? Give the page then, and wait for its end. */
+static bool far_ends(unsigned int ms, bool kicked, const void *from, size_t len)
+{
+	uint64_t limit = now_ns() + ms * 1000000ull;
+	pthread_t thread;
+	bool ended;
+
+	ends = 0;
+	REQUIRE(pthread_create(&thread, NULL, far_run_on, NULL) == 0);
+	usleep(100000);
+	if (kicked)
+		EXPECT_EQ(ioctl(far_vm.vcpu, OKVM_VCPU_KICK, 0), 0);
+	while (!ends && now_ns() < limit)
+		usleep(1000);
+	ended = ends;
+	far_give(from, len);
+	pthread_join(thread, NULL);
+	return ended;
+}
+
+/* The guest reads the far pointer to task B at a device. */
+static void answer_pointer(void)
+{
+	const uint8_t target[] = { 0, 0, 0, 0, B, 0 };
+	unsigned int reads = 0, n;
+
+	while (reads < sizeof(target)) {
+		run_until(&far_vm, KVM_EXIT_MMIO);
+		n = far_vm.run->mmio.phys_addr - 0x800000;
+		REQUIRE(n + far_vm.run->mmio.len <= sizeof(target));
+		memcpy(far_vm.run->mmio.data, target + n, far_vm.run->mmio.len);
+		reads += far_vm.run->mmio.len;
+	}
+}
+
+/*
+ * A jump that has got its target from a device does not begin anew, for it would read the device
+ * again: it waits for the page of the new task's state, and for that of the old one's.
+ */
+TEST(a_kick_does_not_repeat_the_read_of_a_task_selector)
+{
+	static const unsigned int sels[] = { B, A };
+	const struct tss32 *t;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		far_begin(guest_a_device, sels[i]);
+		t = tss(&far_vm, sels[i]);
+		answer_pointer();
+		EXPECT(!far_ends(300, true, t, sizeof(*t)));
+		EXPECT_EQ(get_sregs(&far_vm).tr.selector, B);
+		run_out(&far_vm, 0x12);
+		far_end();
+	}
+}
+
+/* Code that switches tasks by okvm's emulator: QEMU's SVM lets the CPU do it. */
+static const uint8_t *emulated_jmp(void)
+{
+	if (no_unrestricted_guest())
+		return guest_a_jmp;
+	force_emulation("1");
+	return guest_e_jmp;
+}
+
+/* The state of the old task is written to a device: the page behind is no memory for writes. */
+TEST(a_task_switch_waits_for_no_page_that_it_does_not_write)
+{
+	far_begin(emulated_jmp(), A);
+	vm_slot_delete(&far_vm, 9);
+	vm_slot(&far_vm, 9, FAR, FAR_SIZE, far, KVM_MEM_READONLY);
+	EXPECT(far_ends(4000, false, "", 0));
+	EXPECT_EQ(far_vm.run->exit_reason, KVM_EXIT_MMIO);
+	EXPECT_EQ(far_vm.run->mmio.is_write, 1);
+	while (far_vm.run->exit_reason == KVM_EXIT_MMIO)
+		REQUIRE(vcpu_run(&far_vm) == 0);
+	EXPECT_EQ(far_vm.run->exit_reason, KVM_EXIT_IO);
+	EXPECT_EQ(get_sregs(&far_vm).tr.selector, B);
+	far_end();
+	force_emulation("0");
+}
+
+/* The switch begins anew at the prefix. */
+TEST(a_kick_ends_the_wait_of_a_forced_task_switch)
+{
+	const struct tss32 *t;
+	struct kvm_regs regs;
+
+	if (no_unrestricted_guest())
+		test_skip("this guest is emulated from the start, without a prefix");
+	force_emulation("1");
+	far_begin(guest_e_jmp, B);
+	t = tss(&far_vm, B);
+	far_kick(t, sizeof(*t));
+	REQUIRE(ioctl(far_vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, at(guest_e_jmp));
+	far_kick(t, sizeof(*t));
+	far_give(t, sizeof(*t));
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(tss(&far_vm, A)->eip, at(guest_e_jmp) + 12);
+	far_end();
+	force_emulation("0");
+}
+
+/* The switch loads the PDPTEs of the new task, and can be given up before it writes anything. */
+TEST(a_kick_ends_the_wait_for_the_pdptes_of_a_task)
+{
+	const uint64_t pdpt[4] = { PD_A | 1 };
+	struct kvm_sregs sregs;
+
+	far_begin(emulated_jmp(), D);
+	*(uint64_t *)(far_vm.mem + PD_A) = 0x83;
+	memcpy(far_vm.mem + PDPT_A, pdpt, sizeof(pdpt));
+	tss(&far_vm, B)->cr3 = FAR;
+	sregs = get_sregs(&far_vm);
+	sregs.cr4 |= 1 << 5;
+	sregs.cr3 = PDPT_A;
+	sregs.cr0 |= 1u << 31;
+	REQUIRE(ioctl(far_vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
+	far_kick(pdpt, sizeof(pdpt));
+	far_kick(pdpt, sizeof(pdpt));
+	EXPECT_EQ(get_sregs(&far_vm).cr3, PDPT_A);
+	EXPECT_EQ(type(&far_vm, A), 0x8b);
+	far_give(pdpt, sizeof(pdpt));
+	run_out(&far_vm, 0x12);
+	EXPECT_EQ(get_sregs(&far_vm).cr3, FAR);
+	far_end();
+	force_emulation("0");
 }

@@ -52,7 +52,7 @@ static u32 features_allowed(void)
 	       (opt_nrips ? SVM_FEAT_NRIPS : 0) | (opt_decode ? SVM_FEAT_DECODE : 0) |
 	       (opt_flush_asid ? SVM_FEAT_FLUSH_ASID : 0) | (opt_clean ? SVM_FEAT_CLEAN : 0) |
 	       (okvm_vnmi ? SVM_FEAT_VNMI : 0) |
-	       (opt_lbrv ? SVM_FEAT_LBRV : 0) |
+	       (opt_lbrv && boot_cpu_has(X86_FEATURE_LBRV) ? SVM_FEAT_LBRV : 0) |
 	       (opt_tsc_scaling && boot_cpu_has(X86_FEATURE_TSCRATEMSR) ? SVM_FEAT_TSC_RATIO : 0) |
 	       (opt_pause && pause_filter_count ? SVM_FEAT_PAUSE | SVM_FEAT_PAUSE_GAP : 0);
 }

@@ -130,13 +130,17 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 	       (svm_is_shadow(vcpu) && ~cr0 & OKVM_SHADOW_CR0);
 }
 
-/* Add the intercepts that depend on the vCPU's state. */
+/*
+ * Add the intercepts that depend on the vCPU's state.
+ * CR0 reads: QEMU's TCG, 9.1 to 10.0, looks at this bit alone for MOVs from each control register,
+ * so without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
+ */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
 	const struct okvm_vcpu *vcpu = hw->vcpu;
 	bool cr0 = cr0_differs(vcpu);
 
-	want(words, INTERCEPT_CR0_READ, cr0);
+	want(words, INTERCEPT_CR0_READ, cr0 || !svm_has(&svm_caps, SVM_FEAT_DECODE));
 	want(words, INTERCEPT_CR0_WRITE, cr0);
 	/* Without an in-kernel local APIC, the VMM has to see writes to CR8: intercept all. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);

@@ -149,15 +149,16 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * IRET exits before it executes. Emulate the IRET, then unmask NMIs, even if the IRET faults. If
- * the emulator cannot execute the IRET, hardware executes it, and the next NMI may come before it.
+ * IRET exits before it executes. The emulator unmasks NMIs when the IRET has ended or faulted, not
+ * while the IRET waits for its stack. If the emulator cannot execute the IRET, hardware executes
+ * it, and the next NMI may come before it.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {
 	int outcome;
 
-	okvm_emulate_if_known(vcpu, &outcome);
-
+	if (okvm_emulate_if_known(vcpu, &outcome))
+		return outcome;
 	svm_event_ops.set_nmi_masked(vcpu, false);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return outcome;

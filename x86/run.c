@@ -26,7 +26,11 @@
 
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
-	/* If neither makes the vCPU runnable, an event does, and that needs no second look. */
+	/*
+	 * If neither makes the vCPU runnable, an event does, and that needs no second look. An
+	 * event that ends in between, as when KVM_IRQ_LINE lowers a level-triggered line of the
+	 * PIC, ends HLT without an interrupt; under upstream's KVM, too.
+	 */
 	if (okvm_lapic_in_kernel(vcpu) &&
 	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))
 		runnable = false;

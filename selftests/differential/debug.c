@@ -81,11 +81,15 @@ bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       is_hypercall(insn_at(p, a));
 }
 
-/* Page tables in read-only memory: VMCALL is emulated; okvm raises #UD, which may be the end. */
+/* Page tables in read-only memory: VMCALL is emulated; okvm goes on behind it. */
 bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	uint64_t at = a->sregs.cs.base + a->regs.rip;
+
 	(void)before;
-	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a));
+	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a)) &&
+	       b->sregs.cs.base + b->regs.rip != at &&
+	       !(in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && interrupted(p, b) == at);
 }
 
 /* Both are at the same instruction; an interrupt of the host lets userspace look first. */
@@ -97,6 +101,20 @@ bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	(void)before;
 	return m->reason == KVM_EXIT_DEBUG && m->exit[2] & BREAKPOINTS &&
 	       n->reason == KVM_EXIT_IRQ_WINDOW_OPEN && a->regs.rip == b->regs.rip;
+}
+
+/* Was the breakpoint at @at met before, or has RF kept it from being met? */
+static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
+{
+	unsigned int i;
+
+	for (i = 1; i <= a->nr; i++)
+		if ((in_handler_of(a - i, VECTOR_DB) && interrupted(p, a - i) == at) ||
+		    (a[-(int)i].reason == KVM_EXIT_DEBUG && a[-(int)i].exit[2] & BREAKPOINTS &&
+		     a[-(int)i].sregs.cs.base + a[-(int)i].regs.rip == at))
+			return true;
+	return before ? (before->regs.rflags | flags_behind(p, before)) & FLAG_RF :
+			p->regs.rflags & FLAG_RF;
 }
 
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
@@ -121,7 +139,8 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		return a->debugregs.dr6 & BREAKPOINTS;
 	/* The same with what is emulated for UMIP. */
 	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
-		return !(in_handler_of(b, VECTOR_DB) && interrupted(p, b) == at);
+		return was_met(p, a, before, at) &&
+		       !(in_handler_of(b, VECTOR_DB) && interrupted(p, b) == at);
 	if (b->reason != KVM_EXIT_IO)
 		return false;
 	return p->sregs.cs.base + b->regs.rip - at < 5 && is_string_io(insn_from(p, a, at)) &&

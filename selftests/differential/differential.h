@@ -46,6 +46,8 @@ enum place {
 	AT_END = 0x14000
 };
 
+#define AT_TASK		(AT_TSS + 0x800)	/* the state of another task */
+
 /* What gates lead to: OUT of the vector's number, HLT, IRET. */
 #define HANDLER_BYTES	8
 #define CODE_BYTES	(2 * PAGE)
@@ -127,6 +129,7 @@ struct moment {
 	/* Not compared themselves: */
 	unsigned int last_vector;	/* of the last exception */
 	uint32_t fault_code;		/* and its error code */
+	unsigned int nmis;		/* by KVM_NMI so far */
 	unsigned int slots;		/* which slots are there, a bit for each */
 	unsigned int nr;		/* which of the record's */
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* that KVM_RUN ran with */

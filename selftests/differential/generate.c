@@ -24,7 +24,6 @@ enum selector {
 };
 
 #define AT_LDT		(AT_GDT + 0x800)
-#define AT_TASK		(AT_TSS + 0x800)	/* the state of another task */
 #define TSS_LIMIT	0x7ff
 #define SEG_SYSTEM	0
 

@@ -37,6 +37,80 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 	return insn;
 }
 
+/* The register with number @nr of a ModRM byte. */
+static uint64_t reg_value(moment_t *m, unsigned int nr)
+{
+	static const uint8_t order[8] = { 0, 2, 3, 1, 6, 7, 4, 5 };	/* of struct kvm_regs */
+
+	return ((const uint64_t *)&m->regs)[nr < 8 ? order[nr] : nr];
+}
+
+static int64_t displacement(const uint8_t *byte, unsigned int mod, unsigned int wide)
+{
+	int32_t disp32;
+	int16_t disp16;
+
+	if (mod == 1)
+		return (int8_t)*byte;
+	memcpy(&disp32, byte, 4);
+	memcpy(&disp16, byte, 2);
+	return mod != 2 ? 0 : wide ? disp32 : disp16;
+}
+
+static uint64_t address16(moment_t *m, const uint8_t *modrm)
+{
+	static const uint8_t base[8] = { 3, 3, 5, 5, 6, 7, 5, 3 }, index[4] = { 6, 7, 6, 7 };
+	unsigned int mod = *modrm >> 6, rm = *modrm & 7;
+	uint64_t ea;
+
+	if (!mod && rm == 6)
+		return (uint16_t)displacement(modrm + 1, 2, false);
+	ea = reg_value(m, base[rm]) + (rm < 4 ? reg_value(m, index[rm]) : 0);
+	return (uint16_t)(ea + displacement(modrm + 1, mod, false));
+}
+
+/* @next: the address behind an operand of a ModRM byte and 32 bits, as of SLDT; for RIP */
+static uint64_t address32(moment_t *m, const uint8_t *modrm, unsigned int rex, uint64_t next)
+{
+	unsigned int mod = *modrm >> 6, rm = *modrm & 7, base = rm, index = 4, scale = 0;
+	uint64_t ea;
+
+	if (m->sregs.cs.l && (*modrm & 0xc7) == 5)
+		return next + displacement(modrm + 1, 2, true);
+	if (rm == 4) {
+		base = *++modrm & 7;
+		index = (*modrm >> 3 & 7) | (rex & 2) << 2;
+		scale = *modrm >> 6;
+	}
+	ea = index == 4 ? 0 : reg_value(m, index) << scale;
+	if (!mod && base == 5)
+		mod = 2;
+	else
+		ea += reg_value(m, base | (rex & 1) << 3);
+	ea += displacement(modrm + 1, mod, true);
+	return m->sregs.cs.l ? ea : (uint32_t)ea;
+}
+
+bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea)
+{
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 16;
+	bool narrow = !m->sregs.cs.l && !m->sregs.cs.db;
+	unsigned int rex = 0;
+
+	if (at >= AT_END - 16)
+		return false;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
+		narrow ^= *byte == 0x67 && !m->sregs.cs.l;
+		rex = m->sregs.cs.l && (*byte & 0xf0) == 0x40 ? *byte : 0;
+	}
+	byte += *byte != 0x0f ? 1 : byte[1] == 0x38 ? 3 : 2;
+	if (*byte >= 0xc0)
+		return false;
+	*ea = narrow ? address16(m, byte) :
+		    address32(m, byte, rex, byte + 5 - p->mem);
+	return true;
+}
+
 bool is_string(struct insn insn)
 {
 	return (insn.opcode >= 0x6c && insn.opcode <= 0x6f) ||

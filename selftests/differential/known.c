@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "selftests/differential/when.h"
 
@@ -52,6 +53,12 @@ static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_
 	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));
 }
 
+/* Does the exit in which a delivery ended have an address in memory? */
+static bool tells_gpa(moment_t *m)
+{
+	return m->exit[3] == EXIT_EPT_VIOLATION || m->exit[3] == EXIT_EPT_MISCONFIG;
+}
+
 static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
@@ -64,13 +71,15 @@ static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t
 		return false;
 	/* okvm tells where the access was that failed. */
 	if (!is_error(a, DELIVERY_ERROR))
-		return p->tables_moved || b->exit[5] >= AT_ROM ||
+		return p->tables_moved || (tells_gpa(b) && b->exit[5] >= AT_ROM) ||
 		       b->exit[3] == EXIT_APIC_ACCESS;
 	/* Both tell where the access was. */
 	return a->exit[3] != b->exit[3] &&
 	       (delivery_leaves_ram(p, a, b) ||
-		(a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
-		(a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] && a->exit[5] >= AT_ROM));
+		(tells_gpa(a) && tells_gpa(b) &&
+		 ((a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
+		  (a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
+		   a->exit[5] >= AT_ROM))));
 }
 
 /* The same, the instruction is INS or OUTS, and the delivery fails. */
@@ -82,6 +91,21 @@ static bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_
 	       delivery_leaves_ram(p, a, b);
 }
 
+/*
+ * Is there an event that may lead to @b's handler? A fault is one of an instruction at which @a is,
+ * or which it has emulated without.
+ */
+static bool may_be_delivered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int vector = b->regs.rip % PAGE / HANDLER_BYTES;
+
+	if (vector >= 0x20 || vector <= VECTOR_OF || a->last_vector == vector ||
+	    (!before && p->events.exception.injected && p->events.exception.nr == vector))
+		return true;
+	return has_code(vector) || upstream_lacks(p, insn_from(p, b, interrupted(p, b))) ||
+	       a->sregs.cs.base + a->regs.rip - interrupted(p, b) < 15;
+}
+
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
 static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -91,7 +115,7 @@ static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_
 	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN && a->reason != b->reason)
 		return b->regs.rip == from && a->regs.rip != from;
 	/* RET and the like lead a program to a handler, but not to its privilege. */
-	return p->tables_moved && in_handlers(b) &&
+	return p->tables_moved && in_handlers(b) && may_be_delivered(p, a, b, before) &&
 	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
 }
 
@@ -302,12 +326,17 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 		b->debugregs.dr6 & DR6_BS);
 }
 
-static bool leaves_undefined(program_t *p, moment_t *m, uint64_t diff)
+/* Has an instruction since @before left the flags of @diff undefined? Jumps may lead back. */
+static bool leaves_undefined(program_t *p, moment_t *m, moment_t *before, uint64_t diff)
 {
+	uint64_t to = in_handlers(m) ? interrupted(p, m) : m->sregs.cs.base + m->regs.rip;
+	uint64_t from = before && !in_handlers(before) ?
+			before->sregs.cs.base + before->regs.rip : p->code_start;
 	unsigned int i;
 
 	for (i = 0; i < p->code_len; i++)
-		if (!(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+		if ((from > to || (p->code_start + i >= from && p->code_start + i < to)) &&
+		    !(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
 			return true;
 	return false;
 }
@@ -324,7 +353,7 @@ static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *be
 		return true;
 	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
 	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
-	    leaves_undefined(p, a, diff))
+	    leaves_undefined(p, a, before, diff))
 		return true;
 	/* Read-only memory was read without an exit. */
 	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
@@ -415,7 +444,7 @@ static bool emulated_since(program_t *p, moment_t *a)
 		if (a[-(int)i].guest_debug != a->guest_debug)
 			return false;
 	}
-	return emulated_at(p, &start);
+	return emulated_at(p, &start) || a[-(int)a->nr].sregs.tr.base != p->sregs.tr.base;
 }
 
 /* The debugger's TF goes with it: no step, or a frame without TF. */
@@ -491,14 +520,26 @@ static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, 
 	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
 }
 
+/* Is @m at @vector's handler, in another one that has interrupted it, or in that of its fault? */
+static bool begins_handler(program_t *p, moment_t *m, unsigned int vector)
+{
+	uint64_t at = AT_HANDLERS + vector * HANDLER_BYTES;
+
+	return in_handlers(m) && (m->regs.rip - at < HANDLER_BYTES ||
+				  (is_io(m, KVM_EXIT_IO_OUT) && frame_item(p, m, 0) == at) ||
+				  in_delivery_fault(m, vector));
+}
+
 /* Without unrestricted guest: a state that the CPU does not enter, nor upstream emulate. */
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	/* And while upstream emulates it injects nothing. */
-	if (p->how.restricted && in_handlers(b) &&
-	    a->events.interrupt.injected + a->events.nmi.injected >
-	    b->events.interrupt.injected + b->events.nmi.injected)
+	if (p->how.restricted &&
+	    ((a->events.interrupt.injected && !b->events.interrupt.injected &&
+	      begins_handler(p, b, a->events.interrupt.nr)) ||
+	     (a->events.nmi.injected && !b->events.nmi.injected &&
+	      begins_handler(p, b, VECTOR_NMI))))
 		return true;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
@@ -509,9 +550,8 @@ static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *b
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
 
-	(void)before;
 	return p->how.restricted && diff && a->regs.rip == b->regs.rip &&
-	       leaves_undefined(p, a, diff);
+	       leaves_undefined(p, a, before, diff);
 }
 
 /* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
@@ -581,12 +621,20 @@ static unsigned int loads_segment(struct insn insn)
 static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	const struct kvm_segment *s = &a->sregs.cs, *t = &b->sregs.cs;
+	const uint8_t *desc;
 	unsigned int i, rpl;
+	uint16_t code;
 
 	(void)before;
 	if (!in_handler_of(b, VECTOR_GP))
 		return false;
 	i = loads_segment(insn_from(p, b, interrupted(p, b)));
+	/* And then at times because the segment is not present. */
+	memcpy(&code, b->frame, sizeof(code));
+	desc = descriptor(p, b, code);
+	if (i && desc && in_handler_of(a, VECTOR_NP) && interrupted(p, a) == interrupted(p, b))
+		return !memcmp(a->frame, b->frame, sizeof(code)) && !(desc[5] & 0x80) &&
+		       (desc[5] >> 5 & 3) < p->cpl;
 	if (!i || s[i].selector == t[i].selector)
 		return false;
 	rpl = s[i].selector & 3;
@@ -664,7 +712,12 @@ static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	return b->timed_out && b->mp_state.mp_state == KVM_MP_STATE_HALTED &&
 	       b->events.nmi.masked && b->events.nmi.pending &&
-	       !(a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED);
+	       !(a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED) &&
+	       !(b->events.interrupt.injected && b->regs.rflags & FLAG_IF) &&
+	       /* Nothing but the NMI has ended HLT. */
+	       !(in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
+		 (a->exit[2] >= 0x20 || a->exit[2] == VECTOR_NMI) &&
+		 interrupted(p, a) == b->sregs.cs.base + b->regs.rip);
 }
 
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
@@ -678,12 +731,24 @@ static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		b->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
 }
 
+/* NMIs that userspace has given until @m, less those whose handlers have told so. */
+static unsigned int nmis_left(program_t *p, moment_t *m)
+{
+	unsigned int given = m->nmis + p->events.nmi.injected + p->events.nmi.pending, i;
+
+	for (i = 0; i <= m->nr; i++)
+		given -= given && in_handler_of(m - i, VECTOR_NMI);
+	return given;
+}
+
 /* Two NMIs wait; upstream 6.1 tells that there are some, later kernels how many. */
 static bool second_nmi_is_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
+	struct utsname name;
+
 	(void)before;
-	return a->events.nmi.pending == 1 && b->events.nmi.pending == 2;
+	return a->events.nmi.pending == 1 && b->events.nmi.pending == 2 && nmis_left(p, b) >= 2 &&
+	       !uname(&name) && !strncmp(name.release, "6.1.", 4);
 }
 
 /* Two events are injected at once, and the CPU does not enter; upstream has tried before. */
@@ -710,19 +775,36 @@ static bool operand_at_stack(program_t *p, moment_t *a, moment_t *b, moment_t *b
 
 #define AT_APIC		0xfee00000u
 
+/* Does one of the instructions since @m access the local APIC's page but an aligned register? */
+static bool meets_no_register(program_t *p, moment_t *m)
+{
+	const uint64_t strings[] = { m->regs.rsi, m->regs.rdi };
+	unsigned int i, j;
+	uint64_t ea;
+
+	for (i = 0; i < p->code_len; i++) {
+		if (insn_address(p, m, p->code_start + i, &ea) && ea / PAGE == AT_APIC / PAGE &&
+		    ea % 16)
+			return true;
+		for (j = 0; j < 2; j++)
+			if (is_string(insn_from(p, m, p->code_start + i)) && strings[j] % 16 &&
+			    strings[j] / PAGE == AT_APIC / PAGE)
+				return true;
+	}
+	return false;
+}
+
 /* A datum in the local APIC's page that is no aligned register: upstream answers anything. */
 static bool apic_has_none(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	const uint64_t *x = (const uint64_t *)&a->regs, *y = (const uint64_t *)&b->regs;
-	const uint64_t *from = (const uint64_t *)(before ? &before->regs : &p->regs);
-	unsigned int i, changed = 0, pointers = 0;
+	moment_t start = { .regs = p->regs, .sregs = p->sregs };
+	unsigned int i, changed = 0;
 
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 16; i++)
 		changed += x[i] != y[i];
-		pointers += from[i] / PAGE == AT_APIC / PAGE;
-	}
-	return p->irqchip && pointers && changed == 1 && a->regs.rip == b->regs.rip &&
-	       a->regs.rflags == b->regs.rflags;
+	return p->irqchip && changed == 1 && a->regs.rip == b->regs.rip &&
+	       a->regs.rflags == b->regs.rflags && meets_no_register(p, before ?: &start);
 }
 
 /* IRET reads its frame from a device; NMIs are blocked until it ends. */
@@ -970,7 +1052,7 @@ static const struct known rows[] = {
 	  "upstream patches a hypercall at RIP without CS's base, again and again",
 	  "KVM's API, KVM_X86_QUIRK_FIX_HYPERCALL_INSN" },
 	{ "*", vmcall_is_emulated, true,
-	  "neither emulates VMCALL: upstream patches it again and again, okvm raises #UD",
+	  "where VMCALL is emulated upstream patches it again and again",
 	  "VMCALL; EPT Violations" },
 	{ "*", window_at_breakpoint, true,
 	  "which of an interrupt window and a breakpoint comes first depends on the host",
@@ -1071,7 +1153,8 @@ static const struct known rows[] = {
 	  "upstream stops once more at a repeated string whose count is 0",
 	  "Single-Step Exception Condition" },
 	{ "*", jump_by_undefined_flags, true,
-	  "a conditional jump by flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
+	  "a conditional jump by flags that the manual leaves undefined",
+	  "EFLAGS Cross-Reference" },
 	{ "*", flags_undefined, true,
 	  "flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 };

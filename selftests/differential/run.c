@@ -30,6 +30,7 @@ struct vm {
 	int run_size;
 	struct rng rng;			/* what userspace does at the exits */
 	bool ram2, rom_writable, zapped;
+	unsigned int nmis;
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* */
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
@@ -402,6 +403,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->shared[4] = vm->run->apic_base;
 	m->ioctls = vm->ioctls;
 	m->zapped = vm->zapped;
+	m->nmis = vm->nmis;
 	m->slots = vm->ram2 | vm->rom_writable << 1;
 	m->guest_debug = vm->guest_debug;
 	see_frame(vm, m);
@@ -537,6 +539,12 @@ static bool is_pending(uint32_t reason)
 	       reason == KVM_EXIT_X86_WRMSR;
 }
 
+static void give_nmi(struct vm *vm)
+{
+	state_ioctl(vm, 29, KVM_NMI, NULL);
+	vm->nmis++;
+}
+
 /* Sometimes userspace does more than answer. Gives whether it only completes what is pending. */
 static bool interfere(struct vm *vm)
 {
@@ -556,7 +564,7 @@ static bool interfere(struct vm *vm)
 	else if (what < 21)
 		inject(vm);
 	else if (what < 23)
-		state_ioctl(vm, 29, KVM_NMI, NULL);
+		give_nmi(vm);
 	else if (what < 26)
 		vm->run->request_interrupt_window ^= 1;
 	else if (what < 29)

@@ -109,13 +109,61 @@ bool selector_stored_wide(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       insn_before(p, a, stores_selector_wide);
 }
 
-/* The same, and some of the eight bytes are in another page. */
+/*
+ * The same, and some of the eight bytes are in another page. Those in a device may all be behind
+ * the selector's two: then okvm has no exit.
+ */
 bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)b;
+	bool same = is_mmio_write(b) && b->exit[0] == a->exit[0];
+
 	(void)before;
-	return is_mmio_write(a) && a->exit[1] > 2 && a->exit[1] < 8 &&
-	       insn_before(p, a, stores_selector_wide);
+	if (!is_mmio_write(a) || a->exit[1] <= 2 || a->exit[1] >= 8 ||
+	    !insn_before(p, a, stores_selector_wide))
+		return false;
+	if (a->exit[0] % PAGE || a->exit[1] == 7)
+		return same && b->exit[1] == (a->exit[0] % PAGE ? 2 : 1);
+	return !same && b->reason != KVM_EXIT_SHUTDOWN && a->regs.rip != b->regs.rip &&
+	       !(in_handlers(b) && a->sregs.cs.base + a->regs.rip - interrupted(p, b) < 15 &&
+		 a->sregs.cs.base + a->regs.rip != interrupted(p, b));
+}
+
+/* May one of @len bytes at @ea be in page @nr? @ea lacks the base of one of the segments. */
+static bool reaches_page(program_t *p, moment_t *m, uint64_t ea, unsigned int len, unsigned int nr)
+{
+	const struct kvm_segment *seg = &m->sregs.cs;
+	unsigned int i;
+	uint64_t la;
+
+	for (i = 0; i < 6; i++) {
+		la = seg[i].base + ea;
+		if (!m->sregs.cs.l)
+			la = (uint32_t)la;
+		if (guest_physical(p, la) / PAGE == nr ||
+		    guest_physical(p, la + len - 1) / PAGE == nr)
+			return true;
+	}
+	return false;
+}
+
+/* Do no other pages differ than what the operand of the instruction at @at may reach? */
+static bool only_operand_differs(program_t *p, moment_t *a, moment_t *b, moment_t *before,
+				 uint64_t at)
+{
+	moment_t start = { .regs = p->regs, .sregs = p->sregs }, *m[] = { before ?: &start, a };
+	unsigned int i, j;
+	bool reached;
+	uint64_t ea;
+
+	for (i = 0; i < PAGES; i++) {
+		reached = a->pages[i] == b->pages[i];
+		for (j = 0; j < 2; j++)
+			reached |= insn_address(p, m[j], at, &ea) &&
+				   reaches_page(p, m[j], ea, 8, i);
+		if (!reached)
+			return false;
+	}
+	return true;
 }
 
 /* SLDT and STR to memory, which are emulated for UMIP. */
@@ -124,13 +172,13 @@ bool selector_stored_for_umip(program_t *p, moment_t *a, moment_t *b, moment_t *
 	struct insn insn;
 	unsigned int i;
 
-	(void)before;
 	if (!(p->sregs.cr4 & CR4_UMIP || p->how.prefix) ||
 	    memcmp(&a->regs, &b->regs, sizeof(a->regs)))
 		return false;
 	for (i = 0; i < p->code_len; i++) {
 		insn = insn_from(p, a, p->code_start + i);
-		if (stores_selector_wide(insn, a) && insn.opcode == 0xf00 && insn.modrm < 0xc0)
+		if (stores_selector_wide(insn, a) && insn.opcode == 0xf00 && insn.modrm < 0xc0 &&
+		    only_operand_differs(p, a, b, before, p->code_start + i))
 			return true;
 	}
 	return false;
@@ -173,13 +221,22 @@ bool descriptor_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 /* SLDT or STR in user mode: #GP for UMIP or the page fault of its store, and then the end. */
 bool umip_comes_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
+	unsigned int i, stack;
 	struct insn insn;
-	unsigned int i;
+	uint32_t inner;
 
 	(void)before;
 	if (p->cpl != 3 || !(p->sregs.cr4 & CR4_UMIP) || a->reason != KVM_EXIT_SHUTDOWN ||
-	    memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+	    b->reason != a->reason || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
 		return false;
+	/* What upstream has looked at shows in the page tables, the fault in its frame. */
+	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	stack = guest_physical(p, inner - 1) / PAGE;
+	for (i = 0; i < PAGES; i++)
+		if (a->pages[i] != b->pages[i] && i != stack &&
+		    (i < AT_PML4 / PAGE || i > AT_PT / PAGE))
+			return false;
+	/* The end may have come in a handler. */
 	for (i = 0; i < p->code_len; i++) {
 		insn = insn_from(p, a, p->code_start + i);
 		if (insn.opcode == 0xf00 && insn.reg < 2 && insn.modrm < 0xc0)

@@ -92,6 +92,7 @@ bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* tasks.c */
+const uint8_t *descriptor(program_t *p, moment_t *m, unsigned int selector);
 bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool cr3_without_paging(program_t *p, moment_t *a, moment_t *b, moment_t *before);

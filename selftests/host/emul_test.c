@@ -219,6 +219,23 @@ TEST(emul_real_int_iret)
 	EXPECT_EQ(e.sysop, EMUL_SYS_SWITCH_NMI);
 }
 
+/* Not so one that waits for its stack: it is executed again. */
+TEST(emul_iret_that_faults_unblocks_nmis)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_PROT32, 0);
+	memset(memory + 0x7000, 0, 12);
+	e.ctx.gpr[EMUL_RSP] = 0x7000;
+	e.sysop = -1;
+	e.mmio = 0x7000;
+	EXPECT_EQ(RUN(&e, 0xcf), EMUL_IO);
+	EXPECT_EQ(e.sysop, -1);
+	e.mmio = 0;
+	FAULT(&e, GP, 0, 0xcf);
+	EXPECT_EQ(e.sysop, EMUL_SYS_SWITCH_NMI);
+}
+
 /* AMD's name for CR8 in code of 32 bits; of no other register, and nowhere else. */
 TEST(emul_lock_makes_cr0_cr8)
 {
@@ -560,6 +577,28 @@ TEST(emul_rep_compare_keeps_flags)
 	e.ctx.gpr[EMUL_RCX] = 3;
 	EXPECT_EQ(RUN(&e, 0xf2, 0xae), EMUL_OK);
 	EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_SF | X86_EFLAGS_CF | X86_EFLAGS_AF);
+}
+
+/* But a trap or an interrupt between two iterations finds those of the comparison. */
+TEST(emul_rep_compare_shows_flags)
+{
+	const u64 tf[] = { X86_EFLAGS_TF, 0 }, before = X86_EFLAGS_FIXED | X86_EFLAGS_ZF;
+	struct emul_env e;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		start(&e, EMUL_LONG64, 0);
+		memset(memory + 0x2000, 7, 9);
+		e.ctx.rflags = before | tf[i];
+		e.ctx.rep_limit = i ? 2 : 1024;
+		e.ctx.gpr[EMUL_RAX] = 5;
+		e.ctx.gpr[EMUL_RDI] = 0x2000;
+		e.ctx.gpr[EMUL_RCX] = 9;
+		EXPECT_EQ(RUN(&e, 0xf2, 0xae), EMUL_OK);
+		EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 8 - i);
+		EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_SF | X86_EFLAGS_CF |
+			  X86_EFLAGS_AF | X86_EFLAGS_RF | tf[i]);
+	}
 }
 
 TEST(emul_string_io)

@@ -169,8 +169,25 @@ TEST(msrs_of_recorded_branches)
 	val = 3;
 	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &bare, &val), MSR_LEGAL);
 	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &guest, &val), MSR_LEGAL);
-	val = 4;
-	EXPECT_EQ(msr_check_write(msr_find(MSR_IA32_DEBUGCTLMSR), &host, &val), MSR_FAULT);
+}
+
+/* On AMD: the bits of the pins, and without recorded branches all. Intel's CPUs refuse them. */
+TEST(what_debugctl_ignores)
+{
+	const struct msr_row *row = msr_find(MSR_IA32_DEBUGCTLMSR);
+	struct msr_env lbr = env_of(true, BIT(MSR_NEED_LBR), 0), bare = env_of(false, 0, 0);
+	struct msr_env intel = bare;
+	u64 val = 0x3d;
+
+	intel.intel = true;
+	EXPECT_EQ(msr_check_write(row, &intel, &val), MSR_FAULT);
+	EXPECT_EQ(val, 0x3d);
+	EXPECT_EQ(msr_check_write(row, &lbr, &val), MSR_LEGAL);
+	EXPECT_EQ(val, 1);
+	val = 0x41;
+	EXPECT_EQ(msr_check_write(row, &lbr, &val), MSR_FAULT);
+	val = ~0ULL;
+	EXPECT_EQ(msr_check_write(row, &bare, &val), MSR_LEGAL);
 }
 
 /* Userspace that asks for invalid accesses is told of them, and of unknown MSRs apart. */

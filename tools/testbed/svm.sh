@@ -42,7 +42,7 @@ svm_script()
 			fi
 		}
 		guest "Linux guest"
-		[ -e nested-alone ] || guest "Linux guest on shadow tables" --mmu=shadow
+		guest "Linux guest on shadow tables" --mmu=shadow
 		# What a test that takes the module out puts back.
 		OKVM_PARAMS=$(sed -n 's/^okvm.ko //p' modules)
 		export OKVM_PARAMS

@@ -8,6 +8,7 @@
  */
 #include <linux/bits.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include <asm/page.h>
 #include <asm/fpu/types.h>
@@ -111,6 +112,18 @@ static bool cr4_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned
 	       (cr4 ^ old) & CR4_PDPTR;
 }
 
+/* Wait for the page of the PDPTEs at @gpa, unless it is present. */
+static bool pdptes_come(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	bool present;
+	u64 pdpte;
+
+	pagefault_disable();
+	present = !okvm_read_guest(vcpu->vm, gpa, &pdpte, sizeof(pdpte));
+	pagefault_enable();
+	return present || okvm_guest_wait(vcpu, gpa, false, 0) != -EINTR;
+}
+
 bool okvm_cr_pages_come(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val)
 {
 	unsigned long cr3 = cr == 3 ? val : okvm_cr3(vcpu);
@@ -122,7 +135,7 @@ bool okvm_cr_pages_come(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long v
 		loads = cr4_loads_pdptrs(vcpu, okvm_cr4(vcpu), val);
 	else
 		loads = cr == 3 && okvm_pae_paging(vcpu);
-	return !loads || okvm_guest_wait(vcpu, cr3 & CR3_PDPT, false, 0) != -EINTR;
+	return !loads || pdptes_come(vcpu, cr3 & CR3_PDPT);
 }
 
 /* Is @cr0 legal with the current EFER.LME, CR4 and CS? Loads the PDPTEs if necessary. */

@@ -158,7 +158,8 @@ enum emul_access {
  * @EMUL_SYS_XGETBV: arg = ECX; the result goes to *out
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
- * @EMUL_SYS_SWITCH_NMI: IRET has completed: unblock NMIs
+ * @EMUL_SYS_SWITCH_NMI: IRET has completed or faulted: unblock NMIs
+ * @EMUL_SYS_WAIT_CR3: a task switch will load CR3 with arg: wait for what that load reads, or fail
  * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM in
  *	memory order (0xMMxx0f). A caller that emulates none of them raises #UD by emul_fault()
  */
@@ -177,6 +178,7 @@ enum emul_sysop {
 	EMUL_SYS_XSETBV,
 	EMUL_SYS_RDPMC,
 	EMUL_SYS_SWITCH_NMI,
+	EMUL_SYS_WAIT_CR3,
 	EMUL_SYS_VMX_SVM,
 };
 

@@ -355,13 +355,6 @@ static void iret_flags(struct emul_ctx *ctx, u64 val, unsigned int cpl)
 	ctx->flags = (ctx->flags & ~mask) | (val & mask);
 }
 
-static enum emul_rc iret_done(struct emul_ctx *ctx)
-{
-	u64 none;
-
-	return ctx->ops->system(ctx, EMUL_SYS_SWITCH_NMI, 0, 0, &none);
-}
-
 /* IRETD from CPL 0 to VM86 mode: ESP, SS, ES, DS, FS and GS follow the flags on the stack. */
 static enum emul_rc iret_to_vm86(struct emul_ctx *ctx, u16 cs_sel, u64 rip, u64 flags)
 {
@@ -389,7 +382,7 @@ static enum emul_rc iret_to_vm86(struct emul_ctx *ctx, u16 cs_sel, u64 rip, u64 
 		emul_real_seg(ctx, order[i], sel[i], &seg);
 		ctx->ops->set_seg(ctx, order[i], &seg);
 	}
-	return iret_done(ctx);
+	return EMUL_OK;
 }
 
 static enum emul_rc iret_protected(struct emul_ctx *ctx, u16 sel, u64 rip, u64 flags)
@@ -408,7 +401,7 @@ static enum emul_rc iret_protected(struct emul_ctx *ctx, u16 sel, u64 rip, u64 f
 		return rc;
 	iret_flags(ctx, flags, cpl);
 	return_commit(ctx, &cs, stack ? &ss : NULL, rip, sp);
-	return iret_done(ctx);
+	return EMUL_OK;
 }
 
 /* IRET in real mode, and in VM86 mode with IOPL 3. */
@@ -419,7 +412,7 @@ static enum emul_rc iret_real(struct emul_ctx *ctx, u16 sel, u64 rip, u64 flags)
 	if (rc != EMUL_OK)
 		return rc;
 	iret_flags(ctx, flags, ctx->cpl);
-	return iret_done(ctx);
+	return EMUL_OK;
 }
 
 /* IRET with NT set: switch to the task in the link field of the current TSS. */
@@ -434,7 +427,7 @@ static enum emul_rc iret_task(struct emul_ctx *ctx)
 	return rc ?: emul_ask_task(ctx, link, EMUL_TASK_IRET);
 }
 
-enum emul_rc emul_op_iret(struct emul_ctx *ctx)
+static enum emul_rc iret(struct emul_ctx *ctx)
 {
 	unsigned int bytes = ctx->insn.op_bytes;
 	u64 rip, sel, flags;
@@ -457,6 +450,17 @@ enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 	if (flags & X86_EFLAGS_VM && bytes == 4 && !ctx->cpl && !emul_long_active(ctx))
 		return iret_to_vm86(ctx, sel, rip, flags);
 	return iret_protected(ctx, sel, rip, flags);
+}
+
+/* A fault unblocks NMIs as well, but not what makes the caller execute the IRET again. */
+enum emul_rc emul_op_iret(struct emul_ctx *ctx)
+{
+	enum emul_rc rc = iret(ctx);
+	u64 none;
+
+	if (rc == EMUL_OK || rc == EMUL_FAULT)
+		ctx->ops->system(ctx, EMUL_SYS_SWITCH_NMI, 0, 0, &none);
+	return rc;
 }
 
 /* --- fast system calls (SDM "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT") -------------------- */

@@ -135,7 +135,7 @@ static void string_none(struct emul_ctx *ctx)
 
 static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares)
 {
-	u64 mask = emul_ad_mask(ctx), after = ctx->next_rip, left, done;
+	u64 mask = emul_ad_mask(ctx), after = ctx->next_rip, flags = 0, left, done;
 	u32 budget = ctx->rflags & X86_EFLAGS_TF ? 1 : ctx->rep_limit;
 	bool last, later_batch = false;
 	enum emul_rc rc;
@@ -164,8 +164,10 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
 		 * Condition"). A fault in a later iteration of CMPS or SCAS also pushes the status
 		 * flags that were there before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ").
+		 * What comes in after this call, such as a trap, finds those of the comparison.
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
+		flags = ctx->flags | X86_EFLAGS_RF;
 		if (!last)
 			ctx->flags = ctx->rflags | X86_EFLAGS_RF;
 		emul_commit(ctx);
@@ -175,8 +177,10 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 			break;
 		later_batch = true;
 	}
-	if (left)
+	if (left) {
+		ctx->rflags = flags;
 		ctx->out |= EMUL_OUT_AGAIN | EMUL_OUT_ITERATED;
+	}
 	return EMUL_OK;
 }
 

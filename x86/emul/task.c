@@ -13,6 +13,7 @@
 #define AR_SYS_TYPE	(EMUL_AR_S | EMUL_AR_TYPE)
 #define TSS_BUSY	2u
 #define TSS_32		8u
+#define TSS_CR3		0x1cu
 #define TSS_TRAP	0x64u
 #define TSS_MAX		0x68u
 #define DR7_LOCAL	0x155ull	/* L0..L3 and LE */
@@ -190,6 +191,16 @@ static enum emul_rc probe_writes(struct emul_ctx *ctx, const struct task_state *
 	return rc;
 }
 
+/* After the first write it is too late to give up the wait for what the load of CR3 reads. */
+static enum emul_rc wait_cr3(struct emul_ctx *ctx, const struct task_state *ts)
+{
+	u64 none;
+
+	if (!(ts->new.ar & TSS_32))
+		return EMUL_OK;
+	return ctx->ops->system(ctx, EMUL_SYS_WAIT_CR3, image_get(ts, TSS_CR3), 0, &none);
+}
+
 /* --- the switch ------------------------------------------------------------------------------- */
 
 static enum emul_rc save_old(struct emul_ctx *ctx, struct task_state *ts)
@@ -292,7 +303,7 @@ static enum emul_rc load_cr(struct emul_ctx *ctx, const struct task_state *ts)
 	if (rc == EMUL_OK)
 		rc = ctx->ops->set_dr(ctx, 7, dr7 & ~DR7_LOCAL);
 	if (rc == EMUL_OK && ts->new.ar & TSS_32)
-		rc = ctx->ops->set_cr(ctx, 3, image_get(ts, 0x1c));
+		rc = ctx->ops->set_cr(ctx, 3, image_get(ts, TSS_CR3));
 	return rc;
 }
 
@@ -449,7 +460,7 @@ enum emul_rc emul_task_switch(struct emul_ctx *ctx, struct emul_task *task)
 		return EMUL_UNHANDLEABLE;
 	ctx->ops->get_seg(ctx, EMUL_TR, &ts.old);
 	rc = check_new_tss(ctx, &ts) ?: check_old_tss(ctx, &ts) ?: probe_writes(ctx, &ts) ?:
-	     save_old(ctx, &ts) ?: link_tasks(ctx, &ts);
+	     wait_cr3(ctx, &ts) ?: save_old(ctx, &ts) ?: link_tasks(ctx, &ts);
 	if (rc != EMUL_OK)
 		return rc;
 	task->switched = true;

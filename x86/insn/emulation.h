@@ -142,6 +142,7 @@ struct emul_cached_mov {
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
  * @once: KVM_RUN cannot continue this emulation after its first effect, so it is not given up then
  * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
+ * @forced_rf: RFLAGS.RF at the prefix
  * @raced: the emulation was given up, because the guest's page tables kept changing, or because the
  *	host must wait for a page although KVM_RUN has to end; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
@@ -173,7 +174,7 @@ struct okvm_emulation {
 	bool asked_msr;
 	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
-	unsigned long forced_rip;
+	unsigned long forced_rip, forced_rf;
 	unsigned long retry_rip;
 	u64 retry_exits;
 	u8 retries;
@@ -252,8 +253,10 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 /** okvm_emul_anew() - Begin an emulation again that was given up without effect. Return: outcome */
 static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
-	if (unlikely(e->forced))
+	if (unlikely(e->forced)) {
 		okvm_rip_set(e->vcpu, e->forced_rip);
+		okvm_rflags_set(e->vcpu, okvm_rflags(e->vcpu) | e->forced_rf);
+	}
 	return OKVM_RESUME;
 }
 

@@ -443,15 +443,21 @@ static enum emul_rc op_write(struct emul_ctx *ctx, u64 la, const void *buf, unsi
 	return rc ?: access_bytes(ctx, entry, (void *)buf, true);
 }
 
+static bool probed_page_comes(struct okvm_vcpu *vcpu, gpa_t gpa)
+{
+	return !is_memory(vcpu, gpa, true) || okvm_guest_wait(vcpu, gpa, true, 0) != -EINTR;
+}
+
 /*
  * Wait for the pages of writes before the first of them, because a kick or a signal does not end
  * the wait of the write itself.
  */
 static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
 {
-	if (okvm_guest_wait(e->vcpu, entry->gpa[0], true, 0) != -EINTR &&
-	    (access_first(entry) == entry->len ||
-	     okvm_guest_wait(e->vcpu, entry->gpa[1], true, 0) != -EINTR))
+	if (!can_give_up(e))
+		return true;
+	if (probed_page_comes(e->vcpu, entry->gpa[0]) &&
+	    (access_first(entry) == entry->len || probed_page_comes(e->vcpu, entry->gpa[1])))
 		return true;
 	e->raced = true;
 	return false;
@@ -655,13 +661,21 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 	return gp ? emul_fault_code(ctx, X86_TRAP_GP, 0) : EMUL_OK;
 }
 
+/* Wait for what a load of CR @nr reads, if the wait can still be given up. */
+static enum emul_rc wait_cr(struct okvm_emulation *e, unsigned int nr, u64 val)
+{
+	if (!can_give_up(e) || okvm_emul_has_effects(e) || okvm_cr_pages_come(e->vcpu, nr, val))
+		return EMUL_OK;
+	e->raced = true;
+	return EMUL_UNHANDLEABLE;
+}
+
 static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 {
-	if (can_give_up(emul_of(ctx)) && !okvm_emul_has_effects(emul_of(ctx)) &&
-	    !okvm_cr_pages_come(vcpu_of(ctx), nr, val)) {
-		emul_of(ctx)->raced = true;
-		return EMUL_UNHANDLEABLE;
-	}
+	enum emul_rc rc = wait_cr(emul_of(ctx), nr, val);
+
+	if (rc != EMUL_OK)
+		return rc;
 	/* Drop translations by the old CR3: a task switch loads CR3 and then accesses memory. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;
@@ -825,6 +839,8 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_SWITCH_NMI:
 		ops->set_nmi_masked(vcpu, false);
 		return EMUL_OK;
+	case EMUL_SYS_WAIT_CR3:
+		return wait_cr(emul_of(ctx), 3, arg);
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:

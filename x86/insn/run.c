@@ -16,6 +16,7 @@
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
+#include "x86/pv/pv.h"
 
 int okvm_emul_create(struct okvm_vcpu *vcpu)
 {
@@ -91,6 +92,21 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 	return insn->reg != 7 || (insn->opcode != 0xd9 && insn->opcode != 0xdd);
 }
 
+/*
+ * Is this a hypercall that okvm answers without another VM exit? VMCALL exits before all checks
+ * (SDM "Instructions That Cause VM Exits Unconditionally"). The other vendor's instruction would
+ * be patched in memory and then do the same.
+ */
+static bool emul_calls(const struct okvm_emulation *e)
+{
+	const struct emul_insn *insn = &e->ctx.insn;
+
+	if (!emul_is_hypercall(&e->ctx) || e->why == OKVM_EMUL_NATIVE)
+		return false;
+	return insn->modrm == e->vcpu->arch->ops->hypercall[2] ||
+	       (okvm_has_quirk(e->vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN) && !e->ctx.cpl);
+}
+
 static int emul_one(struct okvm_emulation *e)
 {
 	enum emul_rc rc = emul_decode(&e->ctx);
@@ -106,6 +122,8 @@ static int emul_one(struct okvm_emulation *e)
 	okvm_emul_cache_mov_cr(e);
 	if (okvm_emul_direct(e, &outcome))
 		return outcome;
+	if (emul_calls(e))
+		return okvm_hypercall(e->vcpu, e->ctx.insn.len);
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 

@@ -22,7 +22,8 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 /*
  * Switch to @task. @return_rip: RIP at which the old task will continue. A fault belongs to the new
  * task if task->switched is true, otherwise to the old task. Set *@gave_up if a wait for a page was
- * given up before the switch: then the instruction or the delivery has to begin again.
+ * given up before the switch: then the instruction or the delivery has to begin again. The caller
+ * has called okvm_emul_begin().
  */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip,
 			bool *gave_up)
@@ -30,14 +31,13 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	struct okvm_emulation *e = vcpu->arch->emul;
 	enum emul_rc rc;
 
-	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	e->once = true;
 	e->ctx.rip = return_rip;
 	rc = emul_task_switch(&e->ctx, task);
 	*gave_up = okvm_emul_raced(e) && !okvm_emul_has_effects(e);
 	if (*gave_up) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
-		return OKVM_RESUME;
+		return okvm_emul_anew(e);
 	}
 	/* If an exception caused the switch, it has been delivered, even if the new task faults. */
 	if (task->switched)
@@ -51,11 +51,40 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	return okvm_emul_outcome(e, rc);
 }
 
+/* Execute @task, and what belongs to the event or instruction that causes it. */
+static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned int insn_len,
+		       bool *gave_up)
+{
+	int outcome;
+
+	task->external = !insn_len;
+	outcome = task_emulate(vcpu, task, okvm_rip(vcpu) + insn_len, gave_up);
+	if (*gave_up)
+		return outcome;
+	if (task->source == EMUL_TASK_GATE)
+		task_end_delivery(vcpu);
+	/* IRET unblocks NMIs even if it faults. */
+	if (task->source == EMUL_TASK_IRET)
+		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
+	if (!task->switched)
+		return outcome;
+	/* An interrupt shadow of the old task does not apply to the new task. */
+	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
+	/*
+	 * The new TSS has its T bit set: make a #DB pending. Do so even if KVM_RUN must first
+	 * return for writes to a TSS at a device in userspace: the switch itself is finished.
+	 */
+	if (task->trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
+	    !vcpu->arch->ev.exc.pending)
+		okvm_queue_db(vcpu, DR6_TASK);
+	return outcome;
+}
+
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error)
 {
 	struct emul_task task = {
-		.sel = selector, .source = source, .external = !insn_len,
+		.sel = selector, .source = source,
 		.has_error = error, .error = error ? *error : 0,
 	};
 	bool gave_up;
@@ -63,29 +92,25 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 
 	static_assert(EMUL_TASK_CALL == 0 && EMUL_TASK_IRET == 1 && EMUL_TASK_JMP == 2 &&
 		      EMUL_TASK_GATE == 3);
-	outcome = task_emulate(vcpu, &task, okvm_rip(vcpu) + insn_len, &gave_up);
-	if (source == EMUL_TASK_GATE && !gave_up)
-		task_end_delivery(vcpu);
-	if (!task.switched)
-		return outcome;
-	/* An interrupt shadow of the old task does not apply to the new task. */
-	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
-	if (source == EMUL_TASK_IRET)
-		vcpu->arch->event_ops->set_nmi_masked(vcpu, false);
+	okvm_emul_begin(vcpu->arch->emul, OKVM_EMUL_DELIVERY, 0);
+	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
-	 * The new TSS has its T bit set: make a #DB pending. Do so even if KVM_RUN must first
-	 * return for writes to a TSS at a device in userspace: the switch itself is finished.
+	 * VMX has unblocked NMIs before the exit of an IRET, and nothing tells whether they were
+	 * blocked. If they were, an NMI before the IRET is repeated would find its task busy.
 	 */
-	if (task.trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
-	    !vcpu->arch->ev.exc.pending)
-		okvm_queue_db(vcpu, DR6_TASK);
+	if (gave_up && source == EMUL_TASK_IRET)
+		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
 	return outcome;
 }
 
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 {
+	bool altered = okvm_emul_has_effects(e), forced = e->forced, gave_up;
 	struct emul_task task = e->ctx.task;
 
-	return okvm_task_switch(e->vcpu, task.sel, task.source, insn_len,
-				task.has_error ? &task.error : NULL);
+	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
+	/* It is still the same instruction: a device that it has read must not be read again. */
+	e->altered = altered;
+	e->forced = forced;
+	return task_switch(e->vcpu, &task, insn_len, &gave_up);
 }

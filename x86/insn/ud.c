@@ -111,18 +111,23 @@ bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome)
 	return hit;
 }
 
-/* Emulate the instruction after the forced-emulation prefix, at RIP; the prefix is at @prefix. */
-static int emul_forced(struct okvm_emulation *e, unsigned long prefix)
+/* Emulate the instruction after the forced-emulation prefix, which is at RIP. */
+static int emul_forced(struct okvm_emulation *e, bool clear_rf)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
+	unsigned long prefix = okvm_rip(vcpu), rip = prefix + sizeof(emul_prefix);
 	int outcome;
 
+	e->forced_rip = prefix;
+	e->forced_rf = okvm_rflags(vcpu) & X86_EFLAGS_RF;
+	if (clear_rf)
+		okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
+	okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
 	/* Look for a breakpoint after the prefix: hardware has looked only at the prefix. */
 	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);
 	e->forced = true;
-	e->forced_rip = prefix;
 	if (emul_decode(&e->ctx) != EMUL_OK) {
 		if (okvm_emul_raced(e))
 			return okvm_emul_anew(e);
@@ -139,15 +144,10 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu)
 {
 	unsigned int force = READ_ONCE(force_emulation_prefix);
 	struct okvm_emulation *e = vcpu->arch->emul;
-	unsigned long prefix = okvm_rip(vcpu), rip = prefix + sizeof(emul_prefix);
 
 	if (force & FORCE_PREFIX) {
-		if (emul_is_forced(e)) {
-			if (force & FORCE_CLEARS_RF)
-				okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
-			okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
-			return emul_forced(e, prefix);
-		}
+		if (emul_is_forced(e))
+			return emul_forced(e, force & FORCE_CLEARS_RF);
 		if (okvm_emul_raced(e))
 			return OKVM_RESUME;
 	}

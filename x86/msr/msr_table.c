@@ -40,6 +40,7 @@
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
 #define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR, and BTF, which is ignored */
+#define DEBUGCTL_PINS	(0xfULL << 2)			/* AMD's: what external pins report */
 #define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
 #define UMWAIT_BITS	(LOW32 & ~BIT_ULL(1))
@@ -247,6 +248,16 @@ enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env 
 	return row->flags & MSR_F_NEED_WRITE ? MSR_LEGAL : check_need(row, env);
 }
 
+/*
+ * Drop what upstream ignores on AMD's CPUs: DEBUGCTL's bits for external pins (before Linux 7), or
+ * all of DEBUGCTL if the CPU records no branches.
+ */
+static void drop_ignored(const struct msr_row *row, const struct msr_env *env, u64 *val)
+{
+	if (row->id == MSR_ID_DEBUGCTL && !env->intel)
+		*val &= ~(env->cpu & BIT(MSR_NEED_LBR) ? DEBUGCTL_PINS : ~DEBUGCTL_BITS);
+}
+
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val)
 {
 	enum msr_verdict verdict;
@@ -262,6 +273,7 @@ enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env
 		if (verdict != MSR_LEGAL)
 			return verdict;
 	}
+	drop_ignored(row, env, val);
 	if (*val & ~row->writable)
 		return MSR_FAULT;
 	if (row->flags & MSR_F_CANONICAL && !msr_canonical(*val, env->linear_bits))

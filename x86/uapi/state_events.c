@@ -210,14 +210,18 @@ static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_interrupt *irq = arg.data;
 	enum okvm_irqchip_mode mode = okvm_irqchip_mode(vcpu->vm);
+	struct okvm_events *ev = &vcpu->arch->ev;
 
 	if (irq->irq >= KVM_NR_INTERRUPTS)
 		return okvm_refuse_vcpu(vcpu, "KVM_INTERRUPT: the vector is above 255");
 	if (mode == OKVM_IRQCHIP_KERNEL)
 		return -ENXIO;
-	if (mode == OKVM_IRQCHIP_SPLIT && vcpu->arch->ev.user_irq >= 0)
+	if (mode == OKVM_IRQCHIP_SPLIT && ev->user_irq >= 0)
 		return -EEXIST;
-	vcpu->arch->ev.user_irq = irq->irq;
+	/* As in upstream there is one such interrupt, and a second call replaces it. */
+	if (!okvm_lapic_in_kernel(vcpu))
+		ev->irq.injected = false;
+	ev->user_irq = irq->irq;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	return 0;
 }

@@ -128,8 +128,9 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 
 /*
  * Register the callback that disables virtualization before a crash kernel or an emergency restart.
- * Linux 6.19 and later let only their own KVM register one. Linux 7.1 and later need none: they set
- * GIF and clear EFER.SVME themselves, whoever has set it.
+ * Linux 6.19 and later let only their own KVM register one; vmx/ is not built for them. With SVM,
+ * Linux 7.1 and later need no callback: they set GIF and clear EFER.SVME themselves, whoever has
+ * set it. On Linux 6.19 and 7.0 EFER.SVME stays set (Documentation/kernels.rst).
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))
@@ -375,8 +376,8 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
  * if at this moment the page's userfaultfd is closed, for example by the end of the process: the
  * close waits for the lock, and until then the fault handler reports neither a page nor an error.
  * fixup_user_fault() calls the handler again only if the handler has waited without the lock.
- * A vCPU's own fault (okvm_get_user_page()) can spin in the same way, as under upstream's KVM, until
- * SIGKILL ends it.
+ * A vCPU's own fault (okvm_get_user_page()) can spin in the same way, as under upstream's KVM,
+ * until SIGKILL ends it.
  */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {

@@ -160,7 +160,8 @@ static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 }
 
 /*
- * Return the next slot that overlaps host addresses [@start, @last], in the order of slots->by_hva.
+ * Return the first slot that overlaps host addresses [@start, @last] and comes after the slots that
+ * @cur has passed, in the order of slots->by_hva.
  */
 static struct okvm_memslot *hva_resume(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur, hva_t start, hva_t last)

@@ -5,9 +5,14 @@
 
 #include <linux/trace_events.h>
 
-/** okvm_names_init() - register the events unless another module has them. Return: 0 or an errno */
+/**
+ * okvm_names_init() - register the events unless another module has them
+ *
+ * From then on okvm also watches which modules are loaded and unloaded, because kvm.ko may come
+ * later or go. Return: 0 or an errno
+ */
 int okvm_names_init(void);
-/** okvm_names_exit() - stop watching other modules; tracing unregisters the events itself */
+/** okvm_names_exit() - end the watch of modules; tracing unregisters the events itself */
 void okvm_names_exit(void);
 /**
  * okvm_names_reg() - used in place of trace_event_reg() for okvm's events

@@ -148,7 +148,12 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
 void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* the vCPU moved to another CPU */
 
-/** okvm_apic_accepts_pic() - does the vCPU accept PIC interrupts (LINT0 is ExtINT, or APIC off)? */
+/**
+ * okvm_apic_accepts_pic() - does the vCPU accept interrupts of the PIC?
+ *
+ * Return: true if the vCPU has an APIC in the kernel that is disabled or whose LINT0 is an unmasked
+ * ExtINT
+ */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - queue an NMI for a PIT edge if LINT0 is an unmasked NMI. Any context */
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu);

@@ -152,9 +152,11 @@ static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 }
 
 /*
- * Return true if an entry of @t may be added to the chain that begins with entry @head. Then both
- * tables have links. If the vCPU lacks spare arrays, shadow_page_fault() allocates some before it
- * takes mmu->lock for writing. A table keeps its array, so retries of a fault come to an end.
+ * Return true if an entry of @t may be added to the chain that begins with entry @head: if the
+ * chain is empty, or if @t and the table of @head have arrays of links. A table without an array
+ * gets a spare one of the vCPU. If the vCPU lacks spare arrays, shadow_page_fault() allocates some
+ * before it takes mmu->lock for writing. A table keeps its array, so retries of a fault come to an
+ * end.
  */
 static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
 {

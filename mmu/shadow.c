@@ -763,7 +763,7 @@ int shadow_vm_create(struct okvm_mmu_vm *mmu)
 
 	if (sh)
 		goto out;
-	/* On failure the VM stays unchanged. */
+	/* Allocate first, so that the VM stays unchanged if this fails. */
 	sh = kvzalloc(sizeof(*sh), GFP_KERNEL_ACCOUNT);
 	if (!sh)
 		return -ENOMEM;

@@ -211,8 +211,8 @@ struct shadow_table {
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
  * @rmap: for each frame, the number of the first entry in the chain of its leaves at level 1. NULL
- *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get() sets
- *	it without mmu->lock, by compare-and-exchange.
+ *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get()
+ *	sets it without mmu->lock, by compare-and-exchange.
  * @nr: the block's index in sh->blocks
  * @shadowed: set of the frames that have a shadow table (not a direct one)
  */
@@ -646,8 +646,10 @@ unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
 /**
  * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
  *
- * Adds the vCPUs whose present root leads to @t to sh->stale. To be called after the change, which
- * must be a full memory barrier, and before links to @t are cleared. mmu->lock: write
+ * Add to sh->stale the vCPUs whose present root leads to @t. To be called after the change, and
+ * before links to @t are cleared. The change must be a full memory barrier, which pairs with
+ * smp_mb__after_atomic() in root_enter(): if this function does not see a vCPU in table->vcpus,
+ * that vCPU sees the change. mmu->lock: write
  */
 void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
 /** shadow_flush() - flush the vCPUs in sh->stale and end all staleness. mmu->lock: write */

@@ -203,8 +203,9 @@ void tdp_map_mmio(struct okvm_fault *f)
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
 		/*
-		 * If there is a leaf, its slot is being deleted, and the deletion zaps the leaf:
-		 * make no MMIO entry.
+		 * The fault has found no slot for the frame. A leaf shows that the slots have
+		 * changed: make no MMIO entry. If a slot is being deleted, the deletion zaps the
+		 * leaf; if a slot was added, the leaf is up to date.
 		 */
 		if (spte_is_leaf(old, level))
 			return;

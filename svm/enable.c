@@ -182,7 +182,7 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* Request a new generation's flush until a VMRUN succeeds: the first one may fail. */
+	/* A new generation needs a flush. Request it until a VMRUN succeeds: some may fail. */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

@@ -262,7 +262,12 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->host_debugctl = get_debugctlmsr();
 }
 
-/* Stop the counters that use PEBS, as VM exits will (vmx_perf_hold()), and then PEBS. */
+/*
+ * Stop the counters that use PEBS, and then PEBS. While PEBS is off, such a counter must not run:
+ * its overflow would cause an NMI whose reason perf does not know. VM exits keep the counters
+ * stopped, because they load p->exit[], in which vmx_perf_hold() has cleared the counters' bits of
+ * GLOBAL_CTRL. No VM exit precedes the first VM entry, so write the values of p->exit[] here.
+ */
 static void pebs_stop(const struct vmx_perf *p)
 {
 	unsigned int i;

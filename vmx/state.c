@@ -438,7 +438,11 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 	return true;
 }
 
-/* See SDM "Checks on Guest Segment Registers". */
+/*
+ * Return true if the CPU can run the guest's present state, so that okvm need not emulate. okvm
+ * leaves every state to a CPU with unrestricted guest. For other CPUs, CR0 and the segments must
+ * have values that VM entries accept (SDM "Checks on Guest Segment Registers").
+ */
 bool vmx_state_valid(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

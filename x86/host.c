@@ -133,7 +133,7 @@ void okvm_arch_exit(void)
 
 /* ---- ioctls ---- */
 
-/* /dev/kvm has one attribute, KVM_X86_XCOMP_GUEST_SUPP: XCR0 components that guests may enable. */
+/* The system fd's only attribute, KVM_X86_XCOMP_GUEST_SUPP: XCR0 bits that guests may set. */
 static int check_sys_attr(const struct kvm_device_attr *attr)
 {
 	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;

@@ -198,8 +198,8 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 }
 
 /*
- * ICW1 resets the controller. The edges and in-service interrupts that ICW1 clears are reported as
- * ended, in pic_todo.acked.
+ * ICW1 resets the controller. It ends the interrupts in service, and drops the edges that are only
+ * pending. The pins of both are added to pic_todo.acked, so that their ack notifiers are called.
  */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {

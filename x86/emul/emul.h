@@ -603,8 +603,9 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
  * emul_decode_call() - As emul_decode(), for VMCALL, VMMCALL and SYSCALL only
- * Return: EMUL_UNHANDLEABLE for other instructions. Their bytes after the opcode are not fetched,
- * because hardware did not fetch them either when it raised #UD.
+ * Return: EMUL_UNHANDLEABLE for other instructions. Their SIB byte, displacement and immediates are
+ * not fetched: the caller raises #UD without them, and a fetch could set accessed bits in the
+ * guest's page tables.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 

@@ -224,7 +224,10 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 
 	if (e->altered)
 		return true;
-	/* The log belongs to an iteration that is done: the current one has made no access yet. */
+	/*
+	 * If the numbers differ, the log belongs to an earlier iteration, and the current one has
+	 * made no access yet.
+	 */
 	if (e->log_seq != e->ctx.seq)
 		return false;
 	for (; entry < &e->log[e->logged]; entry++)

@@ -84,7 +84,10 @@ static void hold_signals(struct okvm_emulation *e)
 	sigprocmask(SIG_BLOCK, &pending, NULL);
 	/* The signals end KVM_RUN before the next iteration of a string instruction. */
 	e->ctx.stop = true;
-	/* What cannot be blocked (a stop of the process, task work) must not make the wait spin. */
+	/*
+	 * A stop of the process and task work cannot be blocked, and keep signal_pending() true.
+	 * Clear repeatable, so that they do not end the wait again and again.
+	 */
 	if (signal_pending(current))
 		e->repeatable = false;
 }
@@ -98,7 +101,11 @@ static void release_signals(struct okvm_emulation *e)
 	sigprocmask(SIG_SETMASK, &e->blocked, NULL);
 }
 
-/* Must an emulation that a signal or a race has stopped go on, because it has had effects? */
+/*
+ * A signal or a race has stopped the emulation. Return true if the emulation must go on in this
+ * KVM_RUN: if the instruction has had effects, so that it cannot begin anew, and KVM_RUN does not
+ * have to end.
+ */
 static bool must_go_on(struct okvm_emulation *e)
 {
 	if (!okvm_emul_has_effects(e) || okvm_emul_ends_run(e))
@@ -269,7 +276,10 @@ static unsigned int access_first(const struct emul_log_entry *entry)
 	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
 }
 
-/* Return the bytes of one item of a batch, at most 4; 0 for an access that is no batch. */
+/*
+ * Return the number of bytes, at most 4, of one item if the access is to several items of a port
+ * string (EMUL_DATA_BATCH); return 0 for other accesses.
+ */
 static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 {
 	return acc == EMUL_DATA_BATCH ? min_t(u8, ctx->insn.op_bytes, 4) : 0;

@@ -71,8 +71,8 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Is @val legal for bank register @msr? CTL accepts 0 or all ones. From the guest, STATUS accepts
- * only 0, unless HWCR.McStatusWrEn is set.
+ * Is @val legal for bank register @msr? CTL accepts 0, and all ones with bit 0, bit 10, both or
+ * none of them clear. From the guest, STATUS accepts only 0, unless HWCR.McStatusWrEn is set.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {
@@ -84,8 +84,8 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
 		/*
-		 * Accept bits 0 and 10 clear as well: for known spurious errors UnixWare clears
-		 * bit 0, and Linux clears bit 10 (on AMD K8).
+		 * Bits 0 and 10 may be clear, because guests clear them to ignore known spurious
+		 * errors: UnixWare clears bit 0, and Linux clears bit 10 (on AMD K8).
 		 */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:

@@ -403,7 +403,7 @@ static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 /**
  * table_child() - return the table that entry @i of @t, which must be a table entry, points to
  *
- * mmu->lock: read or write. Cheaper than table_below()
+ * mmu->lock: read or write. Cheaper than the look-up of the page at the entry's address.
  */
 static inline struct shadow_table *table_child(struct shadow_vm *sh, const struct shadow_table *t,
 					       unsigned int i)
@@ -452,12 +452,6 @@ static inline unsigned int shadow_used(const struct shadow_table *t, unsigned in
 static inline bool table_is_direct(const struct shadow_table *t)
 {
 	return t->role & ROLE_DIRECT;
-}
-
-/** table_below() - return the table that @entry, which must be a table entry, points to */
-static inline struct shadow_table *table_below(u64 entry)
-{
-	return (struct shadow_table *)page_private(virt_to_page(__va(entry & SPTE_ADDR)));
 }
 
 /**

@@ -261,7 +261,7 @@ static void reads_the_same_again(uint32_t more_cr0)
 	vm_create(&vm, VM_IRQCHIP);
 	LOAD64(&vm, reads_cr);
 	sregs = sregs_of(&vm);
-	sregs.cr0 |= 1u << 16 | more_cr0;	/* WP: so with shadow paging CR0 is the hardware's */
+	sregs.cr0 |= 1u << 16 | more_cr0;	/* WP: with shadow paging CR0 is hardware's */
 	sregs.cr2 = 0x12345678;
 	sregs.cr8 = 5;
 	sregs_put(&vm, &sregs);

@@ -86,6 +86,12 @@ static unsigned long step;
 			HOST_FAIL(__VA_ARGS__);					\
 	} while (0)
 
+/* The table that @entry, a table entry, points to: okvm itself looks it up by its number. */
+static struct shadow_table *table_below(u64 entry)
+{
+	return (struct shadow_table *)page_private(virt_to_page(__va(entry & SPTE_ADDR)));
+}
+
 static u64 rng_state;
 
 static u32 rnd(u32 n)

@@ -437,7 +437,10 @@ static int show_watch_init(void)
 static void show_watch_exit(void)
 {
 	fsnotify_put_group(show_group);
-	/* Afterwards no thread is in show_opened() or is going to call show_free_mark(). */
+	/*
+	 * The group calls show_opened() and show_free_mark(). Afterwards no thread is in
+	 * show_opened() or is going to call show_free_mark().
+	 */
 	fsnotify_wait_marks_destroyed();
 }
 

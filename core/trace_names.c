@@ -13,10 +13,11 @@
  * To add or remove events, okvm enables an event of its own, okvm_names, and changes the kernel's
  * list of events in okvm_names_reg(). The list is guarded by the kernel's event lock (event_mutex),
  * which modules cannot take. But the kernel holds the lock while it enables an event and calls the
- * reg function of the event's class: here okvm_names_reg(). The kernel walks the list during the
- * call, and the walk continues from okvm_names, which stays in the list. If another thread enables
- * okvm_names, okvm_names_reg() changes nothing: the walk of that thread may continue from an event
- * that would be removed.
+ * reg function of the event's class: here okvm_names_reg(). The kernel calls it from a walk through
+ * its list of events. If okvm's own thread enables okvm_names, this walk continues from okvm_names,
+ * which stays in the list, so okvm_names_reg() may change the rest of the list. If another thread
+ * enables okvm_names, for example with all other events, okvm_names_reg() changes nothing: the walk
+ * of that thread may continue from an event that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
@@ -239,8 +240,10 @@ static void names_withdraw(void)
 	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
-	 * names_do() fails if a user has set a trigger on the event okvm_names. okvm tries again at
-	 * the next load of kvm.ko.
+	 * names_do() fails if a user has set a trigger on the event okvm_names, because the kernel
+	 * then does not call okvm_names_reg(), or if okvm cannot get that event. okvm's events then
+	 * stay registered, those of kvm.ko are missing, and okvm tries again at the next load of
+	 * kvm.ko.
 	 */
 	if (!names_do(NAMES_WITHDRAW))
 		return;

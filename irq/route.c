@@ -194,7 +194,10 @@ int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin)
 	return gsi;
 }
 
-/* With a split irqchip, the first GSIs are pins of the VMM's IOAPIC; their routes are MSIs. */
+/*
+ * Set in @map the vectors of the level-triggered MSI routes of the reserved GSIs. With a split
+ * irqchip the first GSIs are reserved for the pins of the VMM's IOAPIC, and their routes are MSIs.
+ */
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 {
 	struct okvm_irq_vm *irq = okvm_irq(vm);

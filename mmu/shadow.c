@@ -523,8 +523,8 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots: roots cannot be reclaimed, so many roots would leave no room
-	 * for other tables.
+	 * @nr does not include roots (nr_pinned). Roots cannot be reclaimed. If they counted, a VM
+	 * with as many roots as the limit could keep no other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
 		return false;

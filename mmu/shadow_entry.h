@@ -44,11 +44,12 @@ static inline u64 shadow_table_entry(u64 pa)
  * struct shadow_leaf - parameters of shadow_leaf(), which composes a leaf entry
  * @pfn: host frame, aligned to the level's size
  * @level: 1 or 2
- * @access: what the guest allows (enum shadow_access); no SHADOW_WRITE if a write must fault so
- *	that the guest's dirty bit is set
- * @host_write: host and slot allow writes
- * @write: nothing requires write protection: neither dirty logging, nor that the guest uses the
- *	page as a page table
+ * @access: what the guest's entries allow (enum shadow_access). SHADOW_WRITE is also missing while
+ *	the guest's dirty bit is 0: the first write must fault, so that okvm sets that bit
+ * @host_write: the host's page and the memory slot allow writes
+ * @write: okvm allows writes: it need not see them, neither for dirty logging, nor because the
+ *	guest uses the page as a page table. A leaf is writable only if SHADOW_WRITE, @host_write
+ *	and @write are all set
  * @no_exec: a large page that must not be executed (iTLB multihit)
  * @uncached: the host frame is device memory
  */

@@ -35,9 +35,11 @@ static bool map_same(struct shadow_fault *f, int level)
 }
 
 /*
- * Compute in *@gfn and *@child the frame and the role of the shadow table below an entry at @level
- * of a table of role @role. The result must not depend on the kind of access (read, write, fetch):
- * otherwise two accesses of one instruction could replace each other's table for ever.
+ * Compute which shadow table belongs below an entry at @level of a table of role @role: in *@gfn
+ * the guest frame that this shadow table shadows, in *@child its role. The result must not depend on
+ * the kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
+ * different tables at the same entry: the fault of each access would replace the table of the other
+ * access, and the instruction would never complete.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -102,12 +104,17 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 	return f->exclusive ? map_table(f, t, i, gfn, role) : NULL;
 }
 
-/* How many times a vCPU's faults may zap the tables of one frame, see fault_gives_up(). */
+/*
+ * How many times a vCPU's faults may zap the shadow tables of one frame because user mode writes to
+ * it. Without a limit an instruction could zap and make the same tables for ever, see
+ * fault_gives_up().
+ */
 #define FAULT_GIVE_UP	2
 
 /*
- * Return the address of the counter in @sv->gave_up that says how often faults have zapped the
- * tables of @gfn. If there is none, a counter of 0 replaces the oldest counter.
+ * Return the address of the counter in @sv->gave_up that says how often user-mode writes to @gfn
+ * have zapped the shadow tables of @gfn. If there is none, a counter of 0 replaces the oldest
+ * counter.
  */
 static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 {

@@ -246,8 +246,9 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Return true if mmu->lock should be yielded. Each yield costs a flush and lets all vCPUs that have
- * faulted take the lock. ZAP_TURN limits how often that happens during a zap.
+ * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if others wait
+ * for the lock. Each yield costs a flush and lets all vCPUs that have faulted take the lock. So for
+ * waiting threads the zap yields only once per ZAP_TURN entries.
  */
 static bool zap_should_yield(const struct mmu_zap *z)
 {

@@ -248,16 +248,14 @@ static int walk_depth(const struct vmcb_save_area *save)
 	return save->cr4 & X86_CR4_LA57 ? 5 : 4;
 }
 
-/*
- * Write the shadow root to CR3 even if CR3 has this address already: the PDPTEs in the root may
- * have changed, and the clean bit would let the CPU keep the old PDPTEs. Hardware's walk must begin
- * at the root's level: if it began at a higher level, it would use guest pages as tables.
- */
+/* Set the shadow root, and flush, even if CR3 has the root's address already. */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {
+	/* If hardware's walk began above the root's level, it would use guest pages as tables. */
 	if (OKVM_BUG_ON(hw->vcpu->vm, root->level != walk_depth(&hw->vmcb->save)))
 		return;
 	hw->vmcb->save.cr3 = root->pa;
+	/* The root's PDPTEs may have changed: with this clean bit the CPU could keep old ones. */
 	svm_dirty(hw, SVM_CLEAN_CR);
 	hw->todo |= SVM_TODO_FLUSH;
 }

@@ -66,10 +66,11 @@ void vmx_post_self(void)
 }
 
 /*
- * Kick a vCPU. If it does not use posted interrupts, send the notification vector: it causes a VM
- * exit, and fast_kick() completes the interrupt without calling the host's handler. If the vCPU
- * switches posting on before the vector arrives, the vector causes no VM exit. But to switch
- * posting on, the vCPU has left guest mode, which is the purpose of a kick.
+ * Kick a vCPU. If its virtual-interrupt delivery is off, posting is off, too: then send the
+ * notification vector, which causes a VM exit, and fast_kick() completes the interrupt without
+ * calling the host's handler. Otherwise send the scheduler's IPI, even if the CPU has no posted
+ * interrupts. If the vCPU switches posting on before the vector arrives, the vector causes no VM
+ * exit. But to switch posting on, the vCPU has left guest mode, which is the purpose of a kick.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {

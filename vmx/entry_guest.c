@@ -310,7 +310,10 @@ static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule
 	return seg_find(e, ALL_SEGS, VMX_S_LIMIT, limit_in_pages);
 }
 
-/* The type of CS determines which relation CS.DPL must have to SS.DPL. */
+/*
+ * Is CS.DPL illegal? Of a nonconforming code segment it must equal SS.DPL, of a conforming one it
+ * must not be above SS.DPL, and of a read/write data segment it must be 0.
+ */
 static bool bad_cs_dpl(const struct vmx_entry *e, unsigned int seg)
 {
 	u32 ar = seg_ar(e, CS), ss_dpl = SEG_DPL(seg_ar(e, SS));

@@ -156,7 +156,7 @@ bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- slow handlers: IRQs on; those of the table hold vm->srcu. Return: enum okvm_outcome ---- */
+/* ---- slow handlers: IRQs on, those in exit_table with vm->srcu. Return: enum okvm_outcome ---- */
 
 static int exit_resume(struct okvm_vcpu *vcpu)
 {

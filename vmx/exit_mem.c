@@ -94,7 +94,10 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 
-/* Handle a fault at @gpa. @operand is the result of operand_gpa(). */
+/*
+ * Handle a fault at @gpa. @operand: @gpa if the access of a memory operand has faulted, otherwise
+ * OKVM_INVALID_GPA.
+ */
 static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
 	int verdict = okvm_mmu_fault(vcpu, gpa, acc);

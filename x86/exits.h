@@ -36,8 +36,8 @@ int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
 
 /**
- * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until
- * stay_leave()
+ * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until the run
+ * loop leaves the guest
  *
  * Guests access several debug registers in a row, so lending the registers saves exits.
  * Return: true if the caller must now disable the intercept of MOV DR

@@ -12,8 +12,9 @@
  * struct okvm_cpuid_table - the guest's CPUID
  * @nent: number of entries
  * @entries: the entries, in userspace's order
- * @e1, @e7, @ed0, @ed1, @epv: indices of the entries whose bits change at run time, or -1
- * @index: index of @entries; must be last
+ * @e1, @e7, @ed0, @ed1, @epv: indices in @entries of the leaves whose bits change at run time: 1,
+ *	7 (sub-leaf 0), 0xD (sub-leaves 0 and 1), and KVM's feature leaf; -1: the leaf is absent
+ * @index: index of @entries; must be last, because its last member is a flexible array
  */
 struct okvm_cpuid_table {
 	int nent;

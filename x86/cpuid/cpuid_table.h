@@ -28,9 +28,10 @@ enum cpuid_reg {
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: guests can have UMIP, native or emulated
  * @pku: guests can use protection keys
- * @gbpages: guests have 1 GiB pages even if the CPU has none: shadow tables split them
- * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control by Intel's or AMD's bit
- * @amd_ssbd: the kernel has found SSBD by AMD's bit
+ * @gbpages: guests can have 1 GiB pages even if the CPU has none, because shadow tables split them
+ * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control, by Intel's CPUID bit
+ *	or by AMD's
+ * @amd_ssbd: the kernel has found SSBD by AMD's CPUID bit
  * @ssb_no: the CPU is not vulnerable to speculative store bypass, even if CPUID does not say so
  * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows even if CPUID lacks them
  */

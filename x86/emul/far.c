@@ -46,8 +46,8 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 }
 
 /*
- * Read @sel's descriptor for any far transfer. Check its type, and that a code segment does not
- * have both L and D set. The caller checks gates and TSSs.
+ * Read @sel's descriptor for any far transfer. A null selector and a data segment cause #GP, and in
+ * long mode also a code segment with both L and D set. The caller checks gates and TSSs.
  */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The emulated opcodes with a VEX prefix: data moves (SDM volume 2, "Intel AVX Instruction Format"
- * and appendix A). They have the handlers of the forms without VEX. Few opcodes of the maps are
- * emulated, so a list is used instead of tables.
+ * The emulated opcodes with a VEX prefix (SDM volume 2, "Intel AVX Instruction Format" and appendix
+ * A): data moves, VZEROUPPER, VZEROALL, and the load and store of MXCSR. Most have the handlers of
+ * the forms without VEX; vbroadcast, vmaskmov and vzero handle instructions that exist only with
+ * VEX. Few opcodes of the maps are emulated, so a list is used instead of tables.
  */
 #include <linux/kernel.h>
 

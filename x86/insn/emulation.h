@@ -39,7 +39,11 @@ static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
  */
 #define EMUL_POSTS		72
 
-/** enum emul_io - kinds of logged accesses */
+/**
+ * enum emul_io - kinds of entries of the access log (log[] in struct okvm_emulation)
+ *
+ * EMUL_IO_PROBE: the emulator has tested whether a write would be allowed, and has written nothing.
+ */
 enum emul_io {
 	EMUL_IO_READ,
 	EMUL_IO_WRITE,

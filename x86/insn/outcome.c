@@ -285,8 +285,9 @@ int okvm_emul_user(struct okvm_emulation *e)
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*
-	 * If the instruction waits for no data, it waits for queued writes: the queue is full, or
-	 * a read comes after these writes. Let userspace do them, one with each exit.
+	 * If the instruction waits for no data (and is no plain MOV, @direct, whose read has been
+	 * put into kvm_run already), it waits for queued writes: the queue is full, or a read comes
+	 * after these writes. Let userspace do the queued writes, one with each exit.
 	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);

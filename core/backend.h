@@ -68,9 +68,13 @@ struct okvm_backend {
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
 
-	/* Called on each CPU, IRQs off. @cpu_enable: -EBUSY if another hypervisor is active. */
+	/*
+	 * Enable and disable VMX or SVM on the CPU that calls, with IRQs off. @cpu_enable returns
+	 * -EBUSY if another hypervisor is active. @cpu_disable also writes back the state of vCPUs
+	 * that the CPU holds.
+	 */
 	int (*cpu_enable)(void);
-	void (*cpu_disable)(void);		/* also clears the vCPU state loaded on the CPU */
+	void (*cpu_disable)(void);
 
 	/* VMs: vm->hw */
 	int (*vm_create)(struct okvm_vm *vm);

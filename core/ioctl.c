@@ -256,9 +256,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * KVM_RUN has no row in the ioctl table: it must be fast, and okvm_vcpu_run() loads the vCPU
- * itself. run_hold_file() may take a reference to @file during the run. *@held then tells the
- * caller to drop that reference at the very end, without the mutex.
+ * Execute KVM_RUN, which has no row in the ioctl table: it must be fast, and okvm_vcpu_run() loads
+ * the vCPU itself. run_hold_file() may take a reference to @file during the run. *@held then tells
+ * the caller to drop that reference after the last use of the vCPU, without vcpu->mutex.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {

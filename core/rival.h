@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Is a module of upstream's KVM loaded, with which okvm does not share something?
+ * Find out whether a module of upstream's KVM is loaded that uses something which only one module
+ * can use at a time.
  *
- * A module notifier tells when the module comes, before its init function runs, and when it has
- * gone. Before the first time the module's entry in sysfs tells. That entry is looked for at each
- * question: if okvm is loaded while the module is being unloaded, the entry may still be there
- * although the notifiers have been called, and no notifier tells when the entry goes.
+ * A module notifier tells okvm when the module comes, before the module's init function runs, and
+ * when it has gone. Until a notifier has told this for the first time, okvm looks for the module's
+ * entry in sysfs, each time anew: if okvm is loaded while the module is being unloaded, the entry
+ * may still be there although the notifiers have been called, and no notifier tells when the entry
+ * goes.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H

@@ -33,8 +33,8 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 }
 
 /*
- * Ask the VM's limit first. Otherwise a VM beyond its own limit would use up the limit of all VMs,
- * and suppress the lines of others.
+ * Count a line for the kernel log against the VM's own limit first. Otherwise a VM beyond its own
+ * limit would use up the limit of all VMs together, and suppress the lines of other VMs.
  */
 bool okvm_vm_may_log(struct okvm_vm *vm)
 {
@@ -97,7 +97,10 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	spin_lock_init(&vm->coalesced_lock);
 	okvm_error_init(&vm->error);
 	ratelimit_state_init(&vm->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
-	/* Without this flag each VM would also get a line about its suppressed lines, unlimited. */
+	/*
+	 * Without this flag the kernel would also print how many lines of this VM were suppressed,
+	 * and no limit would apply to these messages.
+	 */
 	ratelimit_set_flags(&vm->log_limit, RATELIMIT_MSG_ON_RELEASE);
 	okvm_pause_init(vm);
 	xa_init(&vm->vcpus);

@@ -151,7 +151,7 @@ static void kick_rest(struct okvm_vm *vm)
 
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 {
-	/* With IRQs on, kicking all vCPUs at once delays no interrupt. */
+	/* With IRQs on, the loop over all vCPUs delays no interrupt: kick all of them here. */
 	unsigned long at_once = irqs_disabled() ? KICKS_AT_ONCE : OKVM_MAX_VCPUS;
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
@@ -160,7 +160,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* If the last vCPU's index @i is at_once or more, some vCPUs were marked KICK_LATE. */
+	/* @i is the number of vCPUs: those with an index from at_once on were marked KICK_LATE. */
 	if (i >= at_once)
 		kick_rest(vm);
 }

@@ -415,7 +415,7 @@ enum okvm_irqchip_mode okvm_irqchip_mode(const struct okvm_vm *vm)
 
 static void irq_publish_mode(struct okvm_irq_vm *irq, enum okvm_irqchip_mode mode)
 {
-	/* A reader that sees the new mode also sees the chips and the routes. */
+	/* Pairs with okvm_irqchip_mode(): a reader of the new mode sees the chips and routes. */
 	smp_store_release(&irq->mode, mode);
 }
 

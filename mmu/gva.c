@@ -272,7 +272,10 @@ static void known_rights(struct shadow_walk *w)
 	w->path.exec = all & SHADOW_EXEC;
 }
 
-/* @f has come to level 1. Let @w contain its walk if it is the second one in its 2 MiB. */
+/*
+ * Keep the walk of @f, which has come to level 1, in @w, if it is the second walk in a row in its
+ * 2 MiB of linear addresses that @w sees.
+ */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
 	const struct walk_path *path = &f->path;

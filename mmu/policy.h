@@ -71,7 +71,7 @@ struct mmu_policy {
 	 * give it to the backend (set_root). Return: 0, or a negative errno for KVM_RUN
 	 */
 	int (*load)(struct okvm_vcpu *vcpu);
-	/* Drop the vCPU's roots, for RESET, INIT, new CPUID, destruction. load() may follow. */
+	/* Drop the vCPU's roots, for RESET, INIT, new CPUID, destruction. load() makes new ones. */
 	void (*unload)(struct okvm_vcpu *vcpu);
 	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);

@@ -486,9 +486,9 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 
 /*
  * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
- * sees writes to each 4 KiB page. The caller of shadow_write_protect() flushes at the end. Until
- * then the block is marked stale: who relies on the protection flushes. So mmu->lock may be dropped
- * without a flush.
+ * sees writes to each 4 KiB page. mmu->lock may be dropped without a flush: the block is marked
+ * stale, so code that relies on the protection flushes first (rmap_protect() says so). The caller
+ * of shadow_write_protect() flushes at the end.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

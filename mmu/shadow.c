@@ -252,7 +252,7 @@ static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 		shadow_flush(sh);
 }
 
-/* Return the number of tables, which are not direct, of @gfn. */
+/* Return the number of tables that shadow @gfn; direct tables do not count. */
 static unsigned int table_count(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -323,8 +323,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 /* ---- zapping ---- */
 
 /*
- * Return true if a table, which is not direct, shadows @gfn. Do not count them: if all tables of a
- * frame go, each of them asks.
+ * Return true if a table shadows @gfn. Stop at the first one, instead of counting: when all tables
+ * of a frame are removed, this function is called for each of them.
  */
 static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 {

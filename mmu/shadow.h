@@ -650,7 +650,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
-/** shadow_for_each() - loop over the tables, which are not direct, of @gfn. Under mmu->lock */
+/** shadow_for_each() - loop over the tables that shadow @gfn: no direct ones. Under mmu->lock */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
 		if ((t)->gfn == (gfn_) && !table_is_direct(t))

@@ -36,8 +36,8 @@ static bool map_same(struct shadow_fault *f, int level)
 
 /*
  * Compute which shadow table belongs below an entry at @level of a table of role @role: in *@gfn
- * the guest frame that this shadow table shadows, in *@child its role. The result must not depend on
- * the kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
+ * the guest frame that this shadow table shadows, in *@child its role. The result must not depend
+ * on the kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
  * different tables at the same entry: the fault of each access would replace the table of the other
  * access, and the instruction would never complete.
  */

@@ -31,8 +31,8 @@ static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, 
 
 /*
  * Return true if a leaf of @t for @gfn needs a new array of links. The vCPU's spare arrays are for
- * faults: a fault that finds none has to allocate some, with mmu->lock for writing after that. The
- * answer may be late, as other vCPUs change chains at the same time.
+ * faults: a fault that finds none has to allocate some, and then needs mmu->lock for writing. The
+ * answer may be out of date, as other vCPUs change chains at the same time.
  */
 static bool prefetch_needs_links(struct shadow_fault *f, const struct shadow_table *t, gfn_t gfn)
 {

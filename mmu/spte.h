@@ -203,7 +203,7 @@ bool spte_is_writable(const struct spte_fmt *fmt, u64 spte);
 /** spte_write_protect() - return the leaf without the right to write; keeps SPTE_HOST_WRITE */
 u64 spte_write_protect(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_make_writable() - return the leaf, which has SPTE_HOST_WRITE, with the right to write */
+/** spte_make_writable() - return @spte, a leaf with SPTE_HOST_WRITE, with the right to write */
 u64 spte_make_writable(const struct spte_fmt *fmt, u64 spte);
 
 /** spte_was_accessed() - return true if the guest has accessed the page since spte_age() */

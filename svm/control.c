@@ -255,7 +255,7 @@ static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *roo
 	if (OKVM_BUG_ON(hw->vcpu->vm, root->level != walk_depth(&hw->vmcb->save)))
 		return;
 	hw->vmcb->save.cr3 = root->pa;
-	/* The root's PDPTEs may have changed: with this clean bit the CPU could keep old ones. */
+	/* The PDPTEs may have changed: with this clean bit set the CPU could keep the old ones. */
 	svm_dirty(hw, SVM_CLEAN_CR);
 	hw->todo |= SVM_TODO_FLUSH;
 }

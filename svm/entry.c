@@ -275,7 +275,10 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
 			svm_soft_event_undo(hw);
-		/* The event was not injected, but event_inj may be cleared (QEMU's TCG does). */
+		/*
+		 * The event was not injected, but the CPU may have cleared event_inj all the same
+		 * (QEMU's TCG does): restore it.
+		 */
 		if (hw->event_written)
 			control->event_inj = hw->event_info;
 		return;

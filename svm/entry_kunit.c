@@ -33,8 +33,9 @@ static u8 *test_vmcb;
 static void *test_page, *test_host;
 
 /*
- * Flags that random states change. With TF, or after VM, Bochs fails when the guest has exited: a
- * trap waits that the host then gets, or it finds VM set in long mode.
+ * Flags that random states change. TF and VM are not among them, because of bugs of Bochs: after
+ * the exit of a guest with TF, the host gets the guest's single-step trap; after the exit of a
+ * guest with VM, Bochs finds VM set in long mode.
  */
 #define OTHER_FLAGS	(0x3d7fd5u & ~(u32)(X86_EFLAGS_TF | X86_EFLAGS_VM))
 
@@ -202,7 +203,10 @@ static bool only_ffxsr(const struct svm_entry *e)
 	return !(e->f[SVM_F_EFER] & e->efer_reserved & ~(u64)EFER_FFXSR);
 }
 
-/* Of these bits, those of Intel's features exist where QEMU's CPUID has the feature. */
+/*
+ * Return true if no reserved bit of CR4 is set but bits of Intel's features, which QEMU does not
+ * refuse: PCIDE, and the bits of features that its CPUID reports.
+ */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
 	u64 bits = X86_CR4_PCIDE;
@@ -221,13 +225,19 @@ static bool only_lam(const struct svm_entry *e)
 	return cpuid_7_1_has(26) && !too_wide(e, e->f[SVM_F_CR3] & ~GENMASK_ULL(62, 61));
 }
 
-/* The CPU enters the guest although it breaks @rule, if @unchecked. */
+/*
+ * A rule that the emulated CPU does not check: if @unchecked() returns true, the CPU enters a guest
+ * that breaks the rule with the name @rule.
+ */
 struct gap {
 	const char *rule;
 	bool (*unchecked)(const struct svm_entry *e);
 };
 
-/* Bochs' svm.cc looks at the first page of both maps, and knows no exceptions. */
+/*
+ * The rules that Bochs does not check (its svm.cc): of both permission maps it checks the first
+ * page only, and it takes any vector below 32 for one of an exception.
+ */
 static const struct gap bochs_gaps[] = {
 	{ "cr3-reserved", always },
 	{ "iopm-width", iopm_begins_below },
@@ -237,7 +247,7 @@ static const struct gap bochs_gaps[] = {
 	{}
 };
 
-/* helper_vmrun() of QEMU. */
+/* The rules that QEMU's TCG does not check (its helper_vmrun()). */
 static const struct gap tcg_gaps[] = {
 	{ "efer-reserved", only_ffxsr },
 	{ "cr3-reserved", only_lam },
@@ -321,7 +331,7 @@ static bool stops_the_cpu(const struct svm_entry *e)
 	       !(f[SVM_F_CR4] & X86_CR4_PAE);
 }
 
-/* Return true if a guest with this state is entered, and could reach memory of the host. */
+/* Return true if VMRUN accepts this state, and a guest in it could reach memory of the host. */
 static bool reaches_the_host(const struct svm_entry *e)
 {
 	const u64 page = virt_to_phys(test_page), *f = e->f;
@@ -377,7 +387,7 @@ static void entry_test_bases(struct kunit *test)
 	}
 }
 
-/* Return true if this CPU has nothing to say about the case. */
+/* Return true if trying the case on this CPU tells nothing about the rule. */
 static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 {
 	if (stops_the_cpu(e))
@@ -417,7 +427,7 @@ static void entry_test_cases(struct kunit *test)
 	}
 }
 
-/* Each bit of each field, flipped in each kind of guest. */
+/* Try each kind of guest with each single bit of each field flipped. */
 static void entry_test_bits(struct kunit *test)
 {
 	unsigned int kind, field, bit;

@@ -221,8 +221,8 @@ static bool delivery_cut(const struct okvm_vcpu *vcpu)
 
 /*
  * To deliver an event, the CPU has accessed an address without memory, or written to read-only
- * memory. If @gpa is in memory, the emulator delivers the event or executes the instruction that
- * causes it.
+ * memory. If @gpa is in memory, the emulator delivers the event, or executes the instruction that
+ * raises the event.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {

@@ -85,7 +85,10 @@ static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 	return OKVM_USER;
 }
 
-/* The control register and the direction of the MOV that the exit reports. */
+/*
+ * The exit code gives the control register and the direction of the MOV: exit_cr_nr() returns the
+ * register's number, exit_cr_write() returns true for a MOV to the control register.
+ */
 static unsigned int exit_cr_nr(const struct okvm_hw_vcpu *hw)
 {
 	return hw->exit_code == SVM_EXIT_CR0_SEL_WRITE ? 0 : hw->exit_code & 15;

@@ -119,7 +119,10 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 	preempt_enable();
 }
 
-/* VMLOAD and VMSAVE keep 32 bits of SYSENTER_ESP and _EIP: AMD has no SYSENTER in long mode. */
+/*
+ * Return what VMLOAD and VMSAVE keep of the value of an MSR: of SYSENTER_ESP and SYSENTER_EIP only
+ * 32 bits, because AMD has no SYSENTER in long mode.
+ */
 static u64 width_kept(u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_SYSENTER_ESP || msr == MSR_IA32_SYSENTER_EIP)

@@ -2,8 +2,8 @@
 /*
  * Compare the rules of entry_check.h with a CPU: VM entry must fail for a state that breaks a rule,
  * with the error of the rule's area, and succeed for other states. Part of okvm_vm_kunit.ko. The
- * tests use their own VMCS, not a VM's. "The emulated CPU" is that of Bochs, where the project runs
- * them.
+ * tests use their own VMCS, not a VM's. In this file "the emulated CPU" is the CPU of Bochs, on
+ * which the project runs the tests.
  *
  * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
  * is empty. Legal values of host state are tried only if they are harmless: the CPU loads them.
@@ -386,8 +386,8 @@ static bool harmful(const struct vmx_entry *e, const struct vmx_entry *was)
 }
 
 /*
- * Undo changes of the host state. Called if a control is illegal, so that VM entry can only fail
- * because of the control.
+ * Undo the random changes of the host state in @e. Called if a control in @e is illegal: VM entry
+ * then fails because of the control, and not because of the host state.
  */
 static void keep_host(struct vmx_entry *e, const struct vmx_entry *was)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The MSRs of the host's performance counters, which the CPU must not use in the guest: a counter
- * that the host's perf does not want to count guests, and PEBS (processor event-based sampling),
- * which writes its records to a linear address of the host. VM entries and VM exits switch these
- * MSRs by lists in memory (SDM "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs").
+ * The lists by which VM entries and VM exits switch the MSRs of the host's performance counters
+ * (SDM "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs"). Two things must stop while the
+ * guest runs: the counters that the host's perf does not want to count in guests, and PEBS
+ * (processor event-based sampling), which writes its records to a linear address of the host.
  */
 #ifndef OKVM_VMX_PERF_H
 #define OKVM_VMX_PERF_H

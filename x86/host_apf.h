@@ -60,9 +60,9 @@ static inline void host_apf_restart(void) { }
 #else
 
 /*
- * Where okvm's host is itself a guest whose hypervisor sends async page faults, but the host's
- * kernel does not export its functions for them to okvm: okvm asks that hypervisor to send none
- * while okvm runs guests.
+ * Here the kernel does not export its functions for async page faults to okvm. If okvm's host is
+ * itself a guest whose hypervisor sends such faults, okvm asks that hypervisor to send none while
+ * okvm runs guests.
  */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }

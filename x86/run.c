@@ -27,9 +27,10 @@
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
 	/*
-	 * If neither makes the vCPU runnable, an event does, and that needs no second look. An
-	 * event that ends in between, as when KVM_IRQ_LINE lowers a level-triggered line of the
-	 * PIC, ends HLT without an interrupt; under upstream's KVM, too.
+	 * If the LAPIC has neither a pending INIT or SIPI nor a timer tick, @runnable is due to
+	 * another event: do not look for that event again. If the event has gone in the meantime,
+	 * as when KVM_IRQ_LINE lowers a level-triggered line of the PIC, HLT ends without an
+	 * interrupt, as under upstream's KVM.
 	 */
 	if (okvm_lapic_in_kernel(vcpu) &&
 	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))

@@ -34,15 +34,16 @@ static inline bool okvm_exception_is_soft(u8 vector)
 }
 
 /*
- * Length of the instruction that raised #BP or #OF: the delivery pushes RIP plus this length. 0 for
- * other exceptions. If userspace has set the exception, assume an instruction without prefixes.
+ * Return the length of the instruction that raised #BP or #OF: the delivery pushes RIP plus this
+ * length. Return 0 for other exceptions. If userspace has set the exception, assume an instruction
+ * without prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {
 	return okvm_exception_is_soft(ev->exc.vector) ? ev->insn_len ?: 1 : 0;
 }
 
-/* Length of the INT n instruction in bytes; 0 for external interrupts. */
+/* Return the length of the INT n instruction in bytes; 0 for external interrupts. */
 static inline u8 okvm_irq_len(const struct okvm_events *ev)
 {
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;

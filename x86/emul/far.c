@@ -452,7 +452,10 @@ static enum emul_rc iret(struct emul_ctx *ctx)
 	return iret_protected(ctx, sel, rip, flags);
 }
 
-/* A fault unblocks NMIs as well, but not what makes the caller execute the IRET again. */
+/*
+ * IRET. NMIs are unblocked after success and after a fault, but not if the caller has to execute
+ * the IRET again (any other result).
+ */
 enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 {
 	enum emul_rc rc = iret(ctx);

@@ -164,7 +164,8 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
 		 * Condition"). A fault in a later iteration of CMPS or SCAS also pushes the status
 		 * flags that were there before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ").
-		 * What comes in after this call, such as a trap, finds those of the comparison.
+		 * A trap or interrupt after this call pushes the status flags that the last
+		 * comparison has set.
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		flags = ctx->flags | X86_EFLAGS_RF;

@@ -79,7 +79,10 @@ static void hold_signals(struct okvm_emulation *e)
 	spin_lock_irq(&sighand->siglock);
 	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
 	spin_unlock_irq(&sighand->siglock);
-	/* The kernel kills a thread that blocks a SIGBUS for broken host memory. */
+	/*
+	 * Do not block SIGBUS: the kernel sends it if memory of the host is broken, and kills the
+	 * thread if it is blocked.
+	 */
 	sigdelsetmask(&pending, sigmask(SIGKILL) | sigmask(SIGBUS));
 	sigprocmask(SIG_BLOCK, &pending, NULL);
 	/* The signals end KVM_RUN before the next iteration of a string instruction. */

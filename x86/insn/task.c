@@ -96,7 +96,8 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
 	 * VMX has unblocked NMIs before the exit of an IRET, and nothing tells whether they were
-	 * blocked. If they were, an NMI before the IRET is repeated would find its task busy.
+	 * blocked. Block them: the IRET may end an NMI's task, which stays busy until the IRET is
+	 * repeated, and an NMI that came before that could not switch to the busy task.
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
@@ -109,7 +110,11 @@ int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 	struct emul_task task = e->ctx.task;
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
-	/* It is still the same instruction: a device that it has read must not be read again. */
+	/*
+	 * okvm_emul_begin() has forgotten what the instruction has done before the task switch.
+	 * @altered says that it has had effects, so that the instruction does not begin anew: it
+	 * must not read a device a second time.
+	 */
 	e->altered = altered;
 	e->forced = forced;
 	return task_switch(e->vcpu, &task, insn_len, &gave_up);

@@ -203,7 +203,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* This waits until the item that has dropped the last reference is done. */
+	/* destroy_workqueue() waits for the item that has dropped the last reference to @queue. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);

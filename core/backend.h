@@ -70,8 +70,8 @@ struct okvm_backend {
 
 	/*
 	 * Enable and disable VMX or SVM on the CPU that calls, with IRQs off. @cpu_enable returns
-	 * -EBUSY if another hypervisor is active. @cpu_disable also writes back the state of vCPUs
-	 * that the CPU holds.
+	 * -EBUSY if another hypervisor is active. @cpu_disable also writes back what the CPU holds
+	 * of vCPUs' states (VMCSs, MSRs).
 	 */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);

@@ -196,7 +196,7 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	if (!slot || tries >= OKVM_GUEST_TRIES)
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
-	/* The caller may not have tried the access: if the page is present, take no lock of the mm. */
+	/* The caller may not have tried the access: if the page is present, take no lock. */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
 		return 0;

@@ -27,7 +27,7 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* If the CPU did not virtualize the EOI, its copy of the highest vector in ISR is old. */
+	/* If the CPU did not virtualize the EOI, its own copy of the highest ISR vector is old. */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))

@@ -181,7 +181,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* With virtual-interrupt delivery (hw_irr) the APIC is enabled: do not test it. */
+	/* hw_irr (virtual-interrupt delivery) implies that the APIC is enabled: do not test that. */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 

@@ -187,8 +187,8 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * Does @w, which is of the same 2 MiB as f->gva, begin with the entries that a walk would read now,
- * if they are unchanged?
+ * Would a walk for f->gva read its entries above level 1 at the addresses in @w? @w is a walk in
+ * the same 2 MiB.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -223,7 +223,7 @@ failed:
 	return false;
 }
 
-/* Set f->path to what the path of @w is for f->gva before entry @i at level 1 is read. */
+/* Set f->path from the path of @w, as a walk would leave it before it reads entry @i at level 1. */
 static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;

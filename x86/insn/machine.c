@@ -124,10 +124,10 @@ static bool can_give_up(const struct okvm_emulation *e)
 }
 
 /*
- * A page walk was given up, because other vCPUs changed a page-table entry during each try, or
- * because of a signal. Must it be begun again? If KVM_RUN cannot repeat this emulation: yes, unless
- * the thread has a fatal signal. Otherwise: yes, if the instruction has had effects, so that it
- * cannot begin anew, unless KVM_RUN has to end: then the next KVM_RUN continues the instruction.
+ * Return true if a page walk that was given up must begin again in this KVM_RUN. A walk is given up
+ * because other vCPUs changed a page-table entry during each try, or because of a signal or a kick.
+ * An emulation that can be given up goes on only if must_go_on() says so. Any other emulation goes
+ * on until the thread has a fatal signal.
  */
 static bool must_retry_walk(struct okvm_emulation *e)
 {

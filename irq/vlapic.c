@@ -181,7 +181,7 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* hw_irr (virtual-interrupt delivery) implies that the APIC is enabled: do not test that. */
+	/* hw_irr (virtual-interrupt delivery) implies that the APIC is enabled: no test needed. */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 

@@ -353,7 +353,7 @@ static bool harmful(const struct svm_entry *e)
 
 /* ---- each rule ---- */
 
-/* The only rule that @e breaks; "none"; or "several". */
+/* Return the name of the only rule that @e breaks, or "none", or "several". */
 static const char *only_broken(const struct svm_entry *e)
 {
 	const char *name = NULL;
@@ -601,7 +601,7 @@ static int set_states(const char *val, const struct kernel_param *kp)
 		return err;
 	tally = try_states(nr);
 	entry_end(NULL);
-	/* States of one kind only would test nothing. */
+	/* The test counts only if many of the states break no rule and many break one. */
 	ok = !tally.wrong && tally.entered > nr / 10 && tally.refused > nr / 10;
 	pr_info("okvm_svm_kunit: %sok %u random states: %u entered, %u refused, %u not tried\n",
 		ok ? "" : "not ", nr, tally.entered, tally.refused, tally.skipped);

@@ -82,7 +82,7 @@ static inline u64 svm_efer_reserved(void)
 	};
 	u64 exist = EFER_SCE | EFER_LME | EFER_LMA | EFER_SVME;
 
-	/* Here CPUID says that LMSLE does not exist. */
+	/* This CPUID bit is 1 if LMSLE does not exist. */
 	if (!svm_cpuid_has(0x80000008, SVM_CPUID_EBX, 20))
 		exist |= EFER_LMSLE;
 	return ~(exist | svm_entry_bits(bits, ARRAY_SIZE(bits)));

@@ -520,7 +520,7 @@ static int set_states(const char *val, const struct kernel_param *kp)
 		return err;
 	tally = try_states(nr);
 	entry_end(NULL);
-	/* States of one kind only would test nothing. */
+	/* The test counts only if many of the states break no rule and many break one. */
 	ok = !tally.wrong && tally.entered > nr / 20 && tally.refused > nr / 20;
 	pr_info("okvm_vm_kunit: %sok %u random states: %u entered, %u refused, %u not tried\n",
 		ok ? "" : "not ", nr, tally.entered, tally.refused, tally.skipped);

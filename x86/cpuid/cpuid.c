@@ -376,7 +376,7 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 
 /*
  * Find the leaf with KVM_FEATURE_* bits. It follows the leaf with the KVM signature, whose number
- * is 40000000h plus a multiple of 100h, which may be 0.
+ * is 40000000h, 40000100h, 40000200h or so on, up to 4000FF00h.
  */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {
@@ -569,8 +569,8 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 }
 
 /*
- * May the guest have the XSAVE components of its CPUID? AMX's are refused: a thread must request
- * them from the kernel, and no backend offers them.
+ * May the guest have the XSAVE components of its CPUID? AMX's tile data are refused: a thread must
+ * request them from the kernel, and no backend offers them.
  */
 static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
 {

@@ -38,7 +38,7 @@ void okvm_cpuid_free(struct okvm_vcpu *vcpu);
  * okvm_cpuid_set() - Set the guest's CPUID to @entries, and take over @entries even if that fails
  *
  * A vCPU that has run accepts only the CPUID that it has. Return: 0, -ENOMEM, -EINVAL, or -EPERM
- * for state components that the backend does not offer
+ * for AMX's tile data, which no backend offers
  */
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
 /** okvm_cpuid() - Execute CPUID for the guest: *@eax and *@ecx are also input. Any IRQ state */

@@ -453,8 +453,8 @@ static bool probed_page_comes(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Wait for the pages of writes before the first of them, because a kick or a signal does not end
- * the wait of the write itself.
+ * Wait for the pages of all writes before the first write is made, because a kick or a signal does
+ * not end the wait of a write.
  */
 static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
 {

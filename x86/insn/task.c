@@ -96,7 +96,8 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
 	 * VMX has unblocked NMIs before the exit of an IRET, and nothing tells whether they were
-	 * blocked. If they were, an NMI before the IRET is repeated would find its task busy.
+	 * blocked. If they were, an NMI before the IRET is repeated would find its task busy. So
+	 * block NMIs until then, which KVM_GET_VCPU_EVENTS shows.
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "selftests/lib/tracing.h"
@@ -138,6 +139,7 @@ TEST(a_poll_beside_other_work_is_counted)
 	naps_create(&vm);
 	child = fork();
 	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		REQUIRE(nice(19) == 19);
 		for (;;)
 			;

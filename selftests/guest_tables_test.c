@@ -177,6 +177,25 @@ TEST(a_hypercall_with_page_tables_in_readonly_memory)
 	finish(&vm);
 }
 
+/* The VM exit for the fetch sets RF, which would hide the breakpoint. */
+TEST(a_breakpoint_behind_a_hypercall)
+{
+	struct kvm_debugregs debug;
+	struct vm vm;
+
+	test_needs_vmx("#VMEXIT saves RFLAGS.RF as it was");
+	BEGIN(&vm, calls);
+	tables(rom, ROM, PTE_P | PTE_W);
+	root(&vm, ROM);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_DEBUGREGS, &debug) == 0);
+	debug.db[0] = VM_CODE + 8;
+	debug.dr7 = 0x401;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_DEBUGREGS, &debug) == 0);
+	run_until(&vm, KVM_EXIT_IO);
+	EXPECT_EQ(trap_vector(&vm), 1);
+	finish(&vm);
+}
+
 /* A table that is in no memory is like one that is not present, and nothing is a device there. */
 GUEST(store, 64)
 	"1: mov %rax, (%rbx)\n"

@@ -20,6 +20,7 @@ struct emul_env {
 	u64 base;		/* linear address of mem[0] */
 	u64 size;
 	u64 ro, ro_len;		/* linear addresses that are not writable */
+	u64 awaited;		/* if not 0: reads from here on are given up */
 	u64 mmio;		/* linear address of 4096 bytes that answer EMUL_IO first */
 	bool mmio_ready;	/* the access at mmio_seq was completed */
 	u32 mmio_seq;
@@ -103,6 +104,8 @@ static inline enum emul_rc env_read(struct emul_ctx *ctx, u64 la, void *buf, uns
 		memcpy(buf, &e->mmio_val, len < 8 ? len : 8);
 		return EMUL_OK;
 	}
+	if (e->awaited && la >= e->awaited)
+		return EMUL_UNHANDLEABLE;
 	if (!p)
 		return emul_fault_page(ctx, la, (cpl == 3 && acc != EMUL_SYSTEM ? 4 : 0) |
 					      (acc == EMUL_DATA_RMW ? 2 : 0));

@@ -579,22 +579,26 @@ TEST(emul_rep_compare_keeps_flags)
 	EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_SF | X86_EFLAGS_CF | X86_EFLAGS_AF);
 }
 
-/* But a trap or an interrupt between two iterations finds those of the comparison. */
+/*
+ * But a trap, an interrupt, or what ends KVM_RUN between two iterations finds those of the
+ * comparison.
+ */
 TEST(emul_rep_compare_shows_flags)
 {
-	const u64 tf[] = { X86_EFLAGS_TF, 0 }, before = X86_EFLAGS_FIXED | X86_EFLAGS_ZF;
+	const u64 tf[] = { X86_EFLAGS_TF, 0, 0 }, before = X86_EFLAGS_FIXED | X86_EFLAGS_ZF;
 	struct emul_env e;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		start(&e, EMUL_LONG64, 0);
 		memset(memory + 0x2000, 7, 9);
 		e.ctx.rflags = before | tf[i];
-		e.ctx.rep_limit = i ? 2 : 1024;
+		e.ctx.rep_limit = i == 1 ? 2 : 1024;
+		e.awaited = i == 2 ? 0x2003 : 0;
 		e.ctx.gpr[EMUL_RAX] = 5;
 		e.ctx.gpr[EMUL_RDI] = 0x2000;
 		e.ctx.gpr[EMUL_RCX] = 9;
-		EXPECT_EQ(RUN(&e, 0xf2, 0xae), EMUL_OK);
+		EXPECT_EQ(RUN(&e, 0xf2, 0xae), i == 2 ? EMUL_UNHANDLEABLE : EMUL_OK);
 		EXPECT_EQ(e.ctx.gpr[EMUL_RCX], 8 - i);
 		EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_SF | X86_EFLAGS_CF |
 			  X86_EFLAGS_AF | X86_EFLAGS_RF | tf[i]);

@@ -153,6 +153,9 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 */
 		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
+		/* The iteration is given up: KVM_RUN ends between two iterations. */
+		if (rc == EMUL_UNHANDLEABLE && later_batch)
+			ctx->rflags = flags;
 		if (rc != EMUL_OK)
 			return rc;
 		left -= done;

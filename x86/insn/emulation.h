@@ -201,6 +201,8 @@ struct okvm_emulation {
 	struct emul_fx fx_live;
 };
 
+#define MODRM_VMCALL	0xc1
+
 extern const struct emul_ops okvm_emul_ops;
 
 /** okvm_emul_is_mmio() - Did a VM exit report an access that okvm cannot map? */

@@ -93,18 +93,29 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 }
 
 /*
- * Is this a hypercall that okvm answers without another VM exit? VMCALL exits before all checks
- * (SDM "Instructions That Cause VM Exits Unconditionally"). The other vendor's instruction would
- * be patched in memory and then do the same.
+ * Answer a hypercall that the CPU cannot fetch. VMCALL exits before all checks (SDM "Instructions
+ * That Cause VM Exits Unconditionally"). The other vendor's instruction does what it does after
+ * okvm_emul_ud() has replaced it, and raises the same exceptions.
  */
-static bool emul_calls(const struct okvm_emulation *e)
+static int emul_hypercall(struct okvm_emulation *e)
 {
 	const struct emul_insn *insn = &e->ctx.insn;
+	struct okvm_vcpu *vcpu = e->vcpu;
 
-	if (!emul_is_hypercall(&e->ctx) || e->why == OKVM_EMUL_NATIVE)
-		return false;
-	return insn->modrm == e->vcpu->arch->ops->hypercall[2] ||
-	       (okvm_has_quirk(e->vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN) && !e->ctx.cpl);
+	if (insn->modrm != vcpu->arch->ops->hypercall[2]) {
+		if (!okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
+			okvm_queue_exception(vcpu, X86_TRAP_UD);
+			return OKVM_RESUME;
+		}
+		if (insn->modrm == MODRM_VMCALL && e->ctx.cpl) {
+			okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+			return OKVM_RESUME;
+		}
+	}
+	/* The VM exit may have set RF, as a fault does. The completed instruction clears RF. */
+	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
+		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
+	return okvm_hypercall(vcpu, insn->len);
 }
 
 static int emul_one(struct okvm_emulation *e)
@@ -122,8 +133,8 @@ static int emul_one(struct okvm_emulation *e)
 	okvm_emul_cache_mov_cr(e);
 	if (okvm_emul_direct(e, &outcome))
 		return outcome;
-	if (emul_calls(e))
-		return okvm_hypercall(e->vcpu, e->ctx.insn.len);
+	if (emul_is_hypercall(&e->ctx) && e->why != OKVM_EMUL_NATIVE)
+		return emul_hypercall(e);
 	return okvm_emul_outcome(e, emul_exec(&e->ctx));
 }
 

@@ -96,8 +96,9 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
 	 * VMX has unblocked NMIs before the exit of an IRET, and nothing tells whether they were
-	 * blocked. Block them: the IRET may end an NMI's task, which stays busy until the IRET is
-	 * repeated, and an NMI that came before that could not switch to the busy task.
+	 * blocked. Block them until the IRET is repeated, which KVM_GET_VCPU_EVENTS shows: the IRET
+	 * may end an NMI's task, which stays busy until then, and an NMI that came before could not
+	 * switch to the busy task.
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);

@@ -22,7 +22,6 @@ MODULE_PARM_DESC(force_emulation_prefix,
 		 "emulate the instruction behind UD2 and the letters kvm: 0 no, 1 yes, 3 with RFLAGS.RF cleared (default 0)");
 
 static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-#define MODRM_VMCALL	0xc1
 
 /*
  * Replace the other vendor's hypercall instruction by this vendor's, and let the CPU execute it

@@ -96,7 +96,10 @@ static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 	return slept;
 }
 
-/* A poll is successful if the vCPU did not sleep, even if the event came just after the poll. */
+/*
+ * Count @block in the statistics. A poll is successful if the vCPU did not sleep, even if the event
+ * came just after the poll.
+ */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
 	u64 poll_ns = ktime_to_ns(ktime_sub(block->poll_end, block->start));
@@ -208,10 +211,10 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Like a signal, TIF_NOTIFY_SIGNAL ends the kernel's interruptible waits for memory. Without queued
- * work the flag has no other effect, and the return to userspace clears it. The caller holds
- * wait_lock and OKVM_REQ_LEAVE is still pending, so the thread is still in the KVM_RUN that the
- * kick is to end.
+ * End the vCPU thread's interruptible wait for memory by TIF_NOTIFY_SIGNAL, as a signal would.
+ * Without queued work the flag has no other effect, and the return to userspace clears it. The
+ * caller holds wait_lock and OKVM_REQ_LEAVE is still pending, so the thread is still in the KVM_RUN
+ * that the kick is to end.
  */
 static void block_interrupt(struct task_struct *task)
 {
@@ -249,8 +252,9 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * A vCPU that is in a PAUSE loop itself is a poor target for a yield, but it may hold a lock that
- * others wait for. So such a vCPU is eligible every second time.
+ * Return true if a vCPU in a PAUSE loop may yield to @vcpu. A vCPU that is in a PAUSE loop itself
+ * is a poor target for a yield, but it may hold a lock that others wait for. So such a vCPU is
+ * eligible every second time.
  */
 static bool spin_eligible(struct okvm_vcpu *target)
 {

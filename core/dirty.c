@@ -134,7 +134,10 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 	return ret;
 }
 
-/* A 32-bit process sets only half of the 64-bit pointer field; the other half may be garbage. */
+/*
+ * Return the pointer that userspace has passed in a 64-bit field. A 32-bit process sets only half
+ * of the field; the other half may be garbage.
+ */
 static void __user *dirty_user(void __user *ptr)
 {
 	return in_compat_syscall() ? compat_ptr(ptr_to_compat(ptr)) : ptr;

@@ -34,8 +34,8 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * A processor accesses an aligned word in one step, so emulation must copy it with one instruction.
- * copy_from_user() and copy_to_user() do not guarantee that.
+ * Is the access one to an aligned word? A processor accesses such a word in one step, so emulation
+ * must copy it with one instruction. copy_from_user() and copy_to_user() do not guarantee that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {

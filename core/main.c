@@ -31,7 +31,7 @@ static long sys_create_vm(union okvm_ioctl_arg arg)
 	return okvm_vm_create(okvm_default_offer, arg.num);
 }
 
-/* KVM_RUN's page, the PIO page and the coalesced-MMIO ring make 3 pages. */
+/* Return the bytes of a vCPU fd's mapping: the pages of kvm_run, PIO and the coalesced ring. */
 static long sys_get_vcpu_mmap_size(union okvm_ioctl_arg arg)
 {
 	return 3 * PAGE_SIZE;
@@ -141,8 +141,8 @@ static const struct okvm_backend *main_choose_backend(void)
 }
 
 /*
- * Since Linux 6.19 the kernel exports the functions that VMX needs only to its own KVM. On these
- * kernels okvm has no VMX backend, so refuse to load if the CPU has VMX.
+ * Refuse to load on a CPU with VMX if this kernel is Linux 6.19 or later: since 6.19 the kernel
+ * exports the functions that VMX needs only to its own KVM, so okvm has no VMX backend there.
  */
 static int main_check_kernel(void)
 {
@@ -202,7 +202,7 @@ err_vcpu_exit:
 	return err;
 }
 
-/* Every VM holds a reference to the module, so no VM exists when the module exits. */
+/* Undo okvm_init(). Every VM holds a reference to the module, so no VM exists here. */
 static void __exit okvm_exit(void)
 {
 	misc_deregister(&main_device);

@@ -616,8 +616,8 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 }
 
 /*
- * A huge page must not contain frames of two slots, because their flags may differ. So zap a huge
- * page that may begin before @piece and contain the first frame of @piece.
+ * Zap a huge page that may begin before @piece and contain the first frame of @piece: a huge page
+ * must not contain frames of two slots, because their flags may differ.
  */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {

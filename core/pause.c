@@ -135,8 +135,8 @@ static int pause_release(struct inode *inode, struct file *file)
 }
 
 /*
- * OKVM_VM_RESUME ends a pause at once. The last close may come much later, because child processes
- * may have inherited the file.
+ * Handle OKVM_VM_RESUME, which ends a pause at once. The last close of the pause's file may come
+ * much later, because child processes may have inherited the file.
  */
 static long pause_ioctl(struct file *file, unsigned int cmd, unsigned long num)
 {

@@ -34,9 +34,9 @@ int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Task work may close the vCPU's file descriptor (io_uring does). A single-threaded process holds
- * no reference to the file during the ioctl. So take a reference: otherwise the vCPU and the VM
- * could be freed while the vCPU runs.
+ * Take a reference to the vCPU's file before task work, which may close the file descriptor
+ * (io_uring does). A single-threaded process holds no reference to the file during the ioctl, so
+ * the vCPU and the VM could otherwise be freed while the vCPU runs.
  */
 static void run_hold_file(struct okvm_vcpu *vcpu)
 {
@@ -128,13 +128,13 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* Userspace wants KVM_RUN to end. The -EINTR also serves a pending kick. */
+/* End KVM_RUN because userspace has set immediate_exit. The -EINTR also serves a pending kick. */
 static int run_immediate_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_test_request(OKVM_REQ_LEAVE, vcpu) ? okvm_run_interrupted(vcpu) : -EINTR;
 }
 
-/* For an AP that waits for INIT and SIPI, KVM_RUN sleeps and then returns -EAGAIN. */
+/* Execute KVM_RUN for an AP that waits for INIT and SIPI: sleep, and then return -EAGAIN. */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
 	if (okvm_immediate_exit(vcpu->run))

@@ -80,7 +80,7 @@ static void show_reset_all(unsigned int nr)
 	mutex_unlock(&show_vms_lock);
 }
 
-/* seq_file keeps the text for a reader who reads it in parts. */
+/* Print a statistic. seq_file keeps the text for a reader who reads it in parts. */
 static int show_stat_print(struct seq_file *seq, void *unused)
 {
 	const struct file *file = seq->file;
@@ -403,7 +403,10 @@ static const struct fsnotify_ops show_watch_ops = {
 	.free_mark = show_free_mark,
 };
 
-/* If there is no memory for the mark, kvm/ contains only the sums over all VMs. */
+/*
+ * Let fsnotify call show_opened() when a process opens @folder, which is kvm/. If there is no
+ * memory for the mark, kvm/ contains only the sums over all VMs.
+ */
 static void show_watch(struct inode *folder)
 {
 	struct fsnotify_mark *mark = kzalloc(sizeof(*mark), GFP_KERNEL);
@@ -418,7 +421,10 @@ static void show_watch(struct inode *folder)
 		show_mark = mark;
 }
 
-/* show_opened() may still run after this; it then waits for show_lock, which the caller holds. */
+/*
+ * End the watch of kvm/. A call of show_opened() that has begun may still run afterwards; it waits
+ * for show_lock, which the caller holds.
+ */
 static void show_unwatch(void)
 {
 	if (!show_mark)

@@ -143,8 +143,8 @@ u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr)
 }
 
 /*
- * The vCPU's thread increments counters without atomics, so an event at the same time may undo the
- * reset.
+ * Reset a statistic to 0. The vCPU's thread increments counters without atomics, so an event at the
+ * same time may undo the reset.
  */
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr)
 {
@@ -205,8 +205,8 @@ static void stats_fill_head(u8 *image, const struct stats_layout *layout, const 
 }
 
 /*
- * Each read builds the whole file, which is small and rarely read. The caller of stats_image() adds
- * the values.
+ * Build the statistics file without the values, which the caller adds. Each read builds the whole
+ * file, which is small and rarely read.
  */
 static u8 *stats_image(const struct stats_layout *layout, const char *id)
 {

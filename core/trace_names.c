@@ -63,8 +63,8 @@ static enum names_job names_job;
 static struct task_struct *names_worker;
 
 /*
- * Tracing calls this function to register an event of this module. While the module is being
- * loaded, note the event and refuse it; register it only when names_add_all() adds it later.
+ * Register an event of this module for tracing, but only if names_add_all() adds the event. While
+ * the module is being loaded, note the event in names_calls[] and refuse it.
  */
 static int names_raw_init(struct trace_event_call *call)
 {
@@ -271,9 +271,10 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Called for every module, not only for kvm.ko: if a notifier of lower priority than tracing's
- * refuses to let kvm.ko load, the kernel tells only the notifiers before the refusing one that
- * kvm.ko is gone. This notifier may not be one of them.
+ * Add okvm's events again if kvm.ko has gone. Called for every module that comes or goes, not only
+ * for kvm.ko: if a notifier of lower priority than tracing's refuses to let kvm.ko load, the kernel
+ * tells only the notifiers before the refusing one that kvm.ko is gone. This notifier may not be
+ * one of them.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

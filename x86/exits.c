@@ -66,7 +66,7 @@ int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 }
 
 /*
- * MWAIT and MONITOR do nothing. They raise #UD only if userspace has disabled the quirk
+ * Skip MWAIT or MONITOR, which do nothing. They raise #UD only if userspace has disabled the quirk
  * MWAIT_NEVER_UD_FAULTS and the guest's CPUID does not report MONITOR.
  */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
@@ -89,8 +89,8 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len)
 /* ---- control registers ---- */
 
 /*
- * If userspace emulates the local APIC, a MOV to CR8 that lowers the task priority exits to
- * userspace; one that raises it does not.
+ * Execute MOV to CR8. If userspace emulates the local APIC, a MOV that lowers the task priority
+ * exits to userspace; one that raises it does not.
  */
 static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int len)
 {
@@ -174,7 +174,7 @@ int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len)
 	return okvm_gp_or_skip(vcpu, okvm_set_cr0(vcpu, okvm_cr0(vcpu) & ~X86_CR0_TS), len);
 }
 
-/* LMSW writes the low four bits of CR0, but cannot clear PE. */
+/* Execute LMSW, which writes the low four bits of CR0, but cannot clear PE. */
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len)
 {
 	unsigned long cr0 = okvm_cr0(vcpu);

@@ -248,8 +248,8 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 /* ---- beginning and end of KVM_RUN ---- */
 
 /*
- * Userspace with its own interrupt controller may inject an interrupt if the guest can take it at
- * once: IF is set, there is no interrupt shadow, no event is being delivered, no exception or
+ * May userspace with its own interrupt controller inject an interrupt? Yes if the guest can take it
+ * at once: IF is set, there is no interrupt shadow, no event is being delivered, no exception or
  * KVM_INTERRUPT is pending, and an in-kernel LAPIC, if any, accepts interrupts of a PIC.
  */
 static bool ready_for_irq(struct okvm_vcpu *vcpu)

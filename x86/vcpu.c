@@ -27,7 +27,7 @@
 /* EDX after RESET and INIT if the vCPU has no CPUID leaf 1: family 6, model 0, stepping 0. */
 #define RESET_EDX	0x600
 
-/* Values: SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+/* Reset segments (SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"). */
 static void vcpu_reset_segments(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -188,7 +188,7 @@ void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_tsc_vcpu_online(vcpu);
 }
 
-/* The vCPU may be half-built: each part is NULL until it has been created. */
+/* Destroy a vCPU, which may be half-built: each part is NULL until it has been created. */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->arch)

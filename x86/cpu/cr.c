@@ -68,7 +68,10 @@ void okvm_arch_walk_regs(struct okvm_vcpu *vcpu, struct walk_regs *regs)
 	regs->ac = okvm_rflags(vcpu) & X86_EFLAGS_AC;
 }
 
-/* The guest's root page table has changed: shadow tables depend on it, EPT and NPT do not. */
+/*
+ * Tell shadow paging that the guest's root page table has changed. (EPT and NPT do not depend on
+ * the guest's root.)
+ */
 static void root_changed(struct okvm_vcpu *vcpu)
 {
 	if (!(vcpu->vm->caps & OKVM_HW_TDP))

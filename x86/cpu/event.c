@@ -27,7 +27,7 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 /* ---- raising ---- */
 
 /*
- * A fault sets RF in the RFLAGS image that its delivery pushes; a #DB trap does not. If a debugger
+ * Set RF in the RFLAGS image that the delivery of a fault pushes; not for a #DB trap. If a debugger
  * single-steps the guest, remove the debugger's TF from the image, unless the fault is at the
  * instruction where the step began.
  */

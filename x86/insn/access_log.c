@@ -89,7 +89,10 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 
 /* ---- translations ---- */
 
-/* The gpa of @la's page if this instruction has translated it for @acc; else an invalid gpa. */
+/*
+ * Return the gpa of @la's page if this instruction has translated it for @acc, otherwise
+ * OKVM_INVALID_GPA.
+ */
 static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 {
 	const struct emul_log_entry *entry = &e->log[e->tlb_from];

@@ -6,7 +6,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Length of the INT n, INT3 or INTO instruction whose event is delivered; 0 for other events. */
+/* Return the length of the INT n, INT3 or INTO whose event is delivered; 0 for other events. */
 static u8 injected_len(const struct okvm_events *ev)
 {
 	if (ev->exc.injected)

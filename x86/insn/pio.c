@@ -56,7 +56,10 @@ void okvm_pio_ask(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count
 		okvm_pio_trace(port, size, count, data, false);
 }
 
-/* Writes to AL and AX preserve the rest of RAX; writes to EAX clear the upper half of RAX. */
+/*
+ * Write an item that IN has read to AL, AX or EAX. Writes to AL and AX preserve the rest of RAX;
+ * writes to EAX clear the upper half of RAX.
+ */
 static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data,
 					unsigned int size)
 {

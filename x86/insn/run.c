@@ -77,8 +77,9 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 }
 
 /*
- * A VMM that enables KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates what KVM's emulator does not know.
- * It expects exits for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
+ * Must the instruction be left to userspace although okvm's emulator knows it? A VMM that enables
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates what KVM's emulator does not know, and expects exits
+ * for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {

@@ -327,8 +327,9 @@ static enum okvm_msr_result write_misc_enable(struct okvm_vcpu *vcpu, u64 val, b
 }
 
 /*
- * PLATFORM_INFO.CPUID_FAULT and MISC_FEATURES bit 0 (CPUID faulting) depend on each other: the
- * guest may enable what PLATFORM_INFO offers, and userspace may not withdraw an enabled feature.
+ * Write PLATFORM_INFO. Its bit CPUID_FAULT and MISC_FEATURES bit 0 (CPUID faulting) depend on each
+ * other: the guest may enable what PLATFORM_INFO offers, and userspace may not withdraw a feature
+ * that is enabled.
  */
 static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id id, u64 val)
 {

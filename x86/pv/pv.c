@@ -54,7 +54,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 
 /* ---- steal time ---- */
 
-/* Nanoseconds that this thread has waited for a CPU */
+/* Return the nanoseconds that this thread has waited for a CPU. */
 static u64 task_run_delay(void)
 {
 	return IS_ENABLED(CONFIG_SCHED_INFO) ? current->sched_info.run_delay : 0;

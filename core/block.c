@@ -97,8 +97,8 @@ static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Count @block in the statistics. A poll is successful if the vCPU did not sleep, even if the event
- * came just after the poll.
+ * Count @block in the vCPU's statistics. A poll is successful if the vCPU did not sleep, even if
+ * the event came just after the poll.
  */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
@@ -252,7 +252,7 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * Return true if a vCPU in a PAUSE loop may yield to @vcpu. A vCPU that is in a PAUSE loop itself
+ * Return true if a vCPU in a PAUSE loop may yield to @target. A vCPU that is in a PAUSE loop itself
  * is a poor target for a yield, but it may hold a lock that others wait for. So such a vCPU is
  * eligible every second time.
  */

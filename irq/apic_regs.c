@@ -118,10 +118,10 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 }
 
 /*
- * The guest has read @count in TMCCT. If @count is 0 and the host's timer has not fired yet,
- * deliver the tick of a one-shot timer now, because the guest may change the timer LVT entry next,
- * and the tick depends on the old value of the entry. A periodic timer is left alone: a guest that
- * reads in a loop would rearm the host's timer each time.
+ * Do what a read of TMCCT by the guest requires. If it has read 0 (@count) and the host's timer has
+ * not fired yet, deliver the tick of a one-shot timer now, because the guest may change the timer
+ * LVT entry next, and the tick depends on the old value of the entry. A periodic timer is left
+ * alone: a guest that reads in a loop would rearm the host's timer each time.
  */
 static void count_was_read(struct okvm_apic *apic, u32 count)
 {
@@ -385,11 +385,12 @@ static int pv_eoi_withdraw(struct okvm_apic *apic)
 }
 
 /*
- * okvm sets the PV EOI flag in guest memory, and a guest that skips its EOI clears the flag. While
- * the VMM replaces the memory slot, okvm cannot read the flag. Then okvm does the EOI, because an
- * interrupt that stays in service blocks its priority class for ever. If the flag is still set when
- * the slot is back, the guest may skip the same EOI a second time. So pv_eoi_done records that okvm
- * has done the EOI, and each later VM exit tries to clear the flag until it is cleared.
+ * After a VM exit, do an EOI that the guest has skipped. okvm sets the PV EOI flag in guest memory,
+ * and a guest that skips its EOI clears the flag. While the VMM replaces the memory slot, okvm
+ * cannot read the flag. Then okvm does the EOI, because an interrupt that stays in service blocks
+ * its priority class for ever. If the flag is still set when the slot is back, the guest may skip
+ * the same EOI a second time. So pv_eoi_done records that okvm has done the EOI, and each later VM
+ * exit tries to clear the flag until it is cleared.
  *
  * If the flag can be read, but not cleared, the guest has not skipped the EOI: the interrupt stays
  * in service. The guest may still skip its EOI, and each later VM exit tries to clear the flag.

@@ -53,8 +53,8 @@ static void cancel_hv(struct okvm_apic *apic)
 }
 
 /*
- * When this function returns, the hrtimer's handler is not running, so the caller may discard a
- * tick that the handler has recorded.
+ * Cancel the hrtimer. Afterwards its handler is not running, so the caller may discard a tick that
+ * the handler has recorded.
  */
 static void cancel_sw(struct okvm_apic *apic)
 {

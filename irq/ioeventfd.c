@@ -61,8 +61,8 @@ static int ioeventfd_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, g
 }
 
 /*
- * Called when the device is off the bus. Must not access okvm_irq_vm.ioeventfds, which may already
- * be freed when the VM is destroyed.
+ * Free an ioeventfd that is off the bus. Do not access okvm_irq_vm.ioeventfds, which may already be
+ * freed when the VM is destroyed.
  */
 static void ioeventfd_release(struct okvm_io_device *dev)
 {

@@ -393,8 +393,9 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 }
 
 /*
- * All vCPUs share one set of vectors, because an EOI message on the APIC bus reaches every IOAPIC
- * and contains only the vector. One set also covers interrupts in service whose route has changed.
+ * Compute the EOI vectors anew, and make the vCPUs load them. All vCPUs share one set of vectors,
+ * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. One set
+ * also covers interrupts in service whose route has changed.
  */
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {

@@ -209,7 +209,10 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 	spin_unlock_irqrestore(&irq->irqfd_lock, flags);
 }
 
-/* Called when the eventfd is signaled or closed, with its wait queue's lock held and IRQs off. */
+/*
+ * Raise the interrupt when the eventfd is signaled, deactivate the irqfd when it is closed. Called
+ * with the lock of the eventfd's wait queue held and IRQs off.
+ */
 static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct okvm_irqfd *irqfd = container_of(wait, struct okvm_irqfd, wait);
@@ -255,7 +258,7 @@ static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
 	return resampler_join(irqfd);
 }
 
-/* The VM has its own workqueue, so that flushing it waits only for shutdowns of irqfds. */
+/* Make the VM's workqueue: a flush of a queue of its own waits only for shutdowns of irqfds. */
 static int irqfd_need_wq(struct okvm_irq_vm *irq)
 {
 	lockdep_assert_held(&irq->irqfd_mutex);
@@ -319,7 +322,10 @@ static struct okvm_irqfd *irqfd_alloc(struct okvm_vm *vm, u32 gsi)
 	return irqfd;
 }
 
-/* @file keeps the eventfd open, so no hangup can come before the irqfd is on the wait queue. */
+/*
+ * Make and activate an irqfd. @file keeps the eventfd open, so no hangup can come before the irqfd
+ * is on the wait queue.
+ */
 static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_irqfd *args)
 {
 	struct okvm_irqfd *irqfd = irqfd_alloc(vm, args->gsi);

@@ -126,8 +126,8 @@ static int route_set(struct okvm_vm *vm, const struct gsi_route *route, int sour
 }
 
 /*
- * A line goes to the PIC and to the IOAPIC, because okvm does not know which one the guest uses.
- * The guest masks the pin of the one that it does not use.
+ * Set the level of a GSI. A line goes to the PIC and to the IOAPIC, because okvm does not know
+ * which one the guest uses. The guest masks the pin of the one that it does not use.
  */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status)
 {
@@ -222,8 +222,8 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 /* ---- acknowledge notifiers ---- */
 
 /*
- * Resamplers are found by GSI, not by a walk of a list: an EOI may look for one with IRQs off, and
- * a VMM may have as many resamplers as it has file descriptors.
+ * Find the notifier of @kind of a GSI. Resamplers are indexed by GSI, not on a list: an EOI may
+ * look for one with IRQs off, and a VMM may have as many resamplers as it has file descriptors.
  */
 static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {

@@ -92,7 +92,10 @@ static long ioc_set_vapic_addr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* Without an in-kernel LAPIC okvm reports nothing, but the ioctl succeeds. */
+/*
+ * Execute KVM_TPR_ACCESS_REPORTING. Without an in-kernel LAPIC okvm reports nothing, but the ioctl
+ * succeeds.
+ */
 static long ioc_report_tpr(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_tpr_access_ctl *ctl = arg.data;

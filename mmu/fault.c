@@ -16,7 +16,7 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
-/* The unsigned difference is huge if @gfn is below the slot: one comparison is enough. */
+/* Is @gfn in @slot? The unsigned difference is huge if @gfn is below: one comparison is enough. */
 static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot && gfn - slot->base < slot->npages;
@@ -71,9 +71,9 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Caller holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and
- * the frame is zapped after that. So either the generation is not f->gen here, or the zap removes
- * what the caller maps.
+ * Must @f map the page of okvm_mmu_set_hole()? Caller holds mmu->lock. When a slot is added at
+ * f->gfn, the slots' generation changes first, and the frame is zapped after that. So either the
+ * generation is not f->gen here, or the zap removes what the caller maps.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {
@@ -349,8 +349,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * If an error occurs after a part of the range was mapped, return 0, and change the range in the
- * argument to the rest that is not mapped.
+ * Execute KVM_PRE_FAULT_MEMORY. If an error occurs after a part of the range was mapped, return 0,
+ * and change the range in the argument to the rest that is not mapped.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

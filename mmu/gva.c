@@ -85,7 +85,10 @@ static int gva_read_present(void *ctx, u64 gpa, unsigned int size, u64 *val)
 	return ret;
 }
 
-/* For KVM_RUN: a kick or a signal ends a wait for a page of the host, and so gives up the walk. */
+/*
+ * Read an entry for a walk in KVM_RUN: a kick or a signal ends a wait for a page of the host, and
+ * so gives up the walk.
+ */
 static int gva_read_run(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
 	unsigned int tries = 0;
@@ -127,7 +130,10 @@ static const struct walk_ops gva_ops_run = {
 	.replace = gva_cmpxchg_run,
 };
 
-/* For gva_walk_fast(). The caller has disabled page faults, so that the write does not sleep. */
+/*
+ * Set bits of an entry for gva_walk_fast(). The caller has disabled page faults, so that the write
+ * does not sleep.
+ */
 static int gva_cmpxchg_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
 	struct okvm_vcpu *vcpu = ctx;

@@ -116,8 +116,8 @@ static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct m
 }
 
 /*
- * No TLB is flushed. An access that hits in a TLB sets no accessed bit, so a page in use may look
- * unused.
+ * Clear accessed bits without a flush. An access that hits in a TLB sets no accessed bit, so a page
+ * in use may look unused.
  */
 static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 					 unsigned long start, unsigned long end)
@@ -131,7 +131,7 @@ static okvm_young_t notifier_test_young(struct mmu_notifier *mn, struct mm_struc
 	return notifier_age(notifier_mmu(mn), address, address + 1, false);
 }
 
-/* Called when the VMM's address space or the VM ends. mmu->dead prevents new mappings. */
+/* Remove all mappings: the VMM's address space or the VM ends. mmu->dead prevents new mappings. */
 static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);

@@ -71,8 +71,9 @@ struct walk_mode role_mode(u32 role)
 }
 
 /*
- * The quadrants of a guest's table together form one long shadow table, in which entry @i of this
- * quadrant has the index (quadrant << 9 | i).
+ * Return the offset of the guest's entry for shadow entry @i. The quadrants of a guest's table
+ * together form one long shadow table, in which entry @i of this quadrant has the index
+ * (quadrant << 9 | i).
  */
 unsigned int role_offset(u32 role, unsigned int i)
 {

@@ -336,7 +336,7 @@ static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 	return false;
 }
 
-/* A table of @gfn is not found by lookups any more. */
+/* Count one shadow table of @gfn less: lookups do not find it any more. */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
@@ -683,7 +683,10 @@ static unsigned long shrinkable(const struct shadow_vm *sh)
 	return shadow_spare_tables(sh) + READ_ONCE(sh->nr_pool);
 }
 
-/* Reclaim must not wait for the mutex: if another thread holds it, return the last count. */
+/*
+ * Count the tables that the shrinker may take. Reclaim must not wait for the mutex: if another
+ * thread holds it, return the last count.
+ */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
 	static unsigned long last;
@@ -721,8 +724,9 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 }
 
 /*
- * Each call takes tables from one VM and moves that VM to the end of the list. The list may contain
- * VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: all their tables are in the pool.
+ * Free tables for the shrinker. Each call takes tables from one VM and moves that VM to the end of
+ * the list. The list may contain VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: all
+ * their tables are in the pool.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
@@ -790,7 +794,10 @@ out:
 	return 0;
 }
 
-/* All vCPUs are destroyed: no table is a root, and no TLB holds the VM's translations. */
+/*
+ * Free the VM's state of shadow paging. All vCPUs are destroyed: no table is a root, and no TLB
+ * holds the VM's translations.
+ */
 void shadow_vm_destroy(struct okvm_mmu_vm *mmu)
 {
 	struct shadow_table *t, *next;

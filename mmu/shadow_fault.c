@@ -607,7 +607,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the slow handler, shadow_page_fault() ---- */
 
-/* The host's page is looked at only if the guest's page is large. */
+/* Return the level of the host's page. Do not look at it if the guest's page is small. */
 static int fault_host_level(const struct shadow_fault *f)
 {
 	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
@@ -694,10 +694,10 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 }
 
 /*
- * SMAP denies an implicit supervisor access (to a descriptor table) to a user page, whatever
- * EFLAGS.AC says. Only at CPL 3 does the error code tell that an access is implicit (U/S = 0). At
- * CPL 0 to 2, take an access for implicit if it faults again and again although the shadow entry
- * allows it.
+ * Find out whether the access of @f is an implicit supervisor access (to a descriptor table): SMAP
+ * denies it a user page, whatever EFLAGS.AC says. Only at CPL 3 does the error code tell that an
+ * access is implicit (U/S = 0). At CPL 0 to 2, take an access for implicit if it faults again and
+ * again although the shadow entry allows it.
  */
 static void fault_implicit(struct shadow_fault *f)
 {
@@ -800,7 +800,10 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 #define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
-/* Only try to take the lock: its holder may be waiting for this CPU to take an IPI. */
+/*
+ * Map the page of @f with IRQs off. Only try to take the lock: its holder may be waiting for this
+ * CPU to take an IPI.
+ */
 static int fast_map(struct shadow_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;

@@ -5,7 +5,10 @@
 #include "core/compat.h"
 #include "mmu/shadow.h"
 
-/* @noflush is ignored: the reload, by shadow_load(), always synchronizes tables and flushes. */
+/*
+ * Request a reload of the root. @noflush is ignored: the reload, by shadow_load(), always
+ * synchronizes tables and flushes.
+ */
 static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
 {
 	okvm_request(OKVM_REQ_MMU_RELOAD, vcpu);
@@ -17,9 +20,10 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Shadow paging may map a large page of the guest by smaller pages, so a TLB may hold several
- * entries for the large page, and the guest's INVLPG must flush all of them. From the removal
- * of such entries (shadow_vm.wide) to the next shadow_flush(), INVLPG flushes the whole TLB.
+ * Return what INVLPG must flush. Shadow paging may map a large page of the guest by smaller pages,
+ * so a TLB may hold several entries for the large page, and the guest's INVLPG must flush all of
+ * them. From the removal of such entries (shadow_vm.wide) to the next shadow_flush(), INVLPG
+ * flushes the whole TLB.
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {

@@ -297,8 +297,8 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 }
 
 /*
- * mmu->lock is not needed: the tables of the vCPU's own roots are not freed, and a zap of one of
- * them requests a reload (OKVM_REQ_MMU_RELOAD).
+ * Switch to a kept root for CR3. mmu->lock is not needed: the tables of the vCPU's own roots are
+ * not freed, and a zap of one of them requests a reload (OKVM_REQ_MMU_RELOAD).
  */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {

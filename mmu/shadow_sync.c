@@ -269,9 +269,10 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 /* ---- an emulated write ---- */
 
 /*
- * An emulated write reaches guest memory before okvm drops the shadow entry. In between, another
- * vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU will not
- * flush a second time, so okvm has to flush if the VM has several vCPUs.
+ * Must okvm flush TLBs after an emulated write? The write reaches guest memory before okvm drops
+ * the shadow entry. In between, another vCPU may see the write, flush its TLB, and use the old
+ * shadow entry again. That vCPU will not flush a second time, so okvm has to flush if the VM has
+ * several vCPUs.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {

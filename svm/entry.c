@@ -20,7 +20,10 @@
 #include "x86/host_apf.h"
 #include "x86/stay.h"
 
-/* Called if the vCPU was last loaded on another CPU, or if another vCPU has run on this CPU. */
+/*
+ * Prepare this CPU for the vCPU. Called if the vCPU was last loaded on another CPU, or if another
+ * vCPU has run on this CPU.
+ */
 static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -47,7 +50,10 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
-/* RDPID has no intercept: the guest can read TSC_AUX by it, whatever the guest's CPUID says. */
+/*
+ * Can the guest read TSC_AUX? RDPID has no intercept, so the guest can execute it whatever the
+ * guest's CPUID says.
+ */
 static bool guest_sees_tsc_aux(void)
 {
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -220,7 +226,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* The CPU has delivered the virtual NMI that lend_nmi() made pending. */
+/* Uncount the NMI that lend_nmi() made pending and that the CPU has delivered. */
 static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 {
 	to_hw(vcpu)->nmi_lent = false;
@@ -329,8 +335,9 @@ static bool svm_only_fast(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * SVM_EXIT_INTR leaves the interrupt pending in the host's local APIC, for svm_host_interrupt(). A
- * host NMI needs no call, because it has been delivered at STGI.
+ * Has a host interrupt caused the last exit? SVM_EXIT_INTR leaves the interrupt pending in the
+ * host's local APIC, for svm_host_interrupt(). A host NMI needs no call, because it has been
+ * delivered at STGI.
  */
 static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 {
@@ -346,8 +353,8 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 }
 
 /*
- * An NMI has to wait for the end of an interrupt shadow, for which SVM has no exit: emulate the
- * instruction in the shadow. If the emulator does not know the instruction, hardware executes it,
+ * Emulate the instruction in an interrupt shadow if an NMI waits for the end of the shadow, for
+ * which SVM has no exit. If the emulator does not know the instruction, hardware executes it,
  * and the NMI is injected at a later exit.
  */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)

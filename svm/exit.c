@@ -116,7 +116,7 @@ static bool fast_npf(struct okvm_vcpu *vcpu)
 
 /* ---- fast handlers of shadow paging ---- */
 
-/* Without decode assists the emulator has to decode the operands, with IRQs on. */
+/* Handle an access to CR3 or CR4, unless the emulator has to decode it (no decode assists). */
 static bool fast_cr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -134,7 +134,10 @@ static bool fast_flush(struct okvm_vcpu *vcpu)
 	       fast_invlpg(vcpu, &fast_ops, to_hw(vcpu)->vmcb->control.exit_info_1);
 }
 
-/* At CPL 3, a supervisor access is the CPU's implicit access to a descriptor table or a TSS. */
+/*
+ * Describe the page fault of this exit. At CPL 3, a supervisor access is the CPU's implicit access
+ * to a descriptor table or a TSS.
+ */
 static struct okvm_page_fault page_fault_of(const struct okvm_hw_vcpu *hw)
 {
 	struct okvm_page_fault pf = {
@@ -235,7 +238,7 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 	return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);
 }
 
-/* The guest has accessed an address without memory, or written to read-only memory. */
+/* Emulate an access to an address without memory, or a write to read-only memory. */
 static int exit_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, union svm_npf npf)
 {
 	if (delivery_cut(vcpu))

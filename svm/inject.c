@@ -95,7 +95,7 @@ static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
-/* SVM does not distinguish the shadows of STI and MOV SS: report both. */
+/* Return the interrupt shadow. SVM does not distinguish those of STI and MOV SS: report both. */
 static u32 svm_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	return to_hw(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?

@@ -88,9 +88,10 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 }
 
 /*
- * VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs only while the guest's DEBUGCTL.LBR is
- * set, because that takes time. Until then the CPU has the host's values, so the guest's accesses
- * exit, and okvm reads the VMCB.
+ * Write a field of LBR virtualization, and switch the virtualization on or off. VMRUN and #VMEXIT
+ * switch DEBUGCTL and the last-branch MSRs only while the guest's DEBUGCTL.LBR is set, because that
+ * takes time. While it is clear the CPU has the host's values, so the guest's accesses exit, and
+ * okvm reads the VMCB.
  */
 static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 {

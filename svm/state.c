@@ -28,9 +28,9 @@ static struct vmcb_seg *seg_of(struct okvm_hw_vcpu *hw, enum okvm_seg seg)
 }
 
 /*
- * AMD CPUs do not keep all attributes of a descriptor in the hidden part of a segment register (APM
- * "Segment State in the VMCB"). Complete the attributes as an Intel CPU would have them, so that
- * userspace can migrate the state to one.
+ * Complete the attributes of a segment as an Intel CPU would have them, so that userspace can
+ * migrate the state to one. AMD CPUs do not keep all attributes of a descriptor in the hidden part
+ * of a segment register (APM "Segment State in the VMCB").
  */
 static void fit_for_userspace(struct kvm_segment *var, enum okvm_seg seg,
 			      const struct vmcb_save_area *save)
@@ -213,9 +213,9 @@ static void write_cr4(struct okvm_vcpu *vcpu)
 }
 
 /*
- * CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache the guest's
- * accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE (APM "Paged
- * Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
+ * Set the guest's CR0. CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache
+ * the guest's accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE
+ * (APM "Paged Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {

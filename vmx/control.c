@@ -16,7 +16,7 @@
 #include "vmx/vmx.h"
 
 /*
- * Exceptions that cause VM exits (SDM "Exception Bitmap").
+ * Return the exceptions that cause VM exits (SDM "Exception Bitmap").
  * #UD: instructions that only the emulator can execute, such as the other vendor's hypercall.
  * #MC: the host handles it.
  * #DB, #AC: a guest can make the CPU deliver them in an endless loop, which no interrupt ends.
@@ -49,7 +49,7 @@ static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
 			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
 /*
- * Processor-based controls that depend on the state of the VM or the vCPU.
+ * Return the processor-based controls, including those that depend on the VM's or vCPU's state:
  * HLT_EXITING: the thread of a halted vCPU sleeps, so that other threads can use the CPU.
  * MWAIT_EXITING, MONITOR_EXITING: MWAIT would occupy the CPU; okvm handles both as NOP or #UD.
  * MOV_DR_EXITING: the first access makes okvm load the guest's debug registers (vmx_exit_dr()).
@@ -85,7 +85,7 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Secondary controls (SDM "Secondary Processor-Based VM-Execution Controls").
+ * Return the secondary controls (SDM "Secondary Processor-Based VM-Execution Controls").
  * ENABLE_EPT: the tables of mmu/tdp.c translate guest-physical addresses.
  * UNRESTRICTED_GUEST: the CPU runs real mode and unpaged protected mode itself.
  * WBINVD_EXITING: a guest must not flush the host's caches.

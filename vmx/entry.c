@@ -58,7 +58,7 @@ static void host_state_save(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * VM exits make LDTR unusable. If the process has an LDT, reload LDTR from the descriptor, which is
+ * Reload LDTR, which VM exits make unusable, if the process has an LDT. The LDT's descriptor is
  * still in the GDT.
  */
 static void host_ldt_restore(void)
@@ -71,7 +71,7 @@ static void host_ldt_restore(void)
 #endif
 }
 
-/* The caller has disabled IRQs or preemption. */
+/* Restore the host's segments and FS and GS bases. The caller has disabled IRQs or preemption. */
 static void host_state_restore(struct okvm_hw_vcpu *hw)
 {
 	if (!hw->host_saved)

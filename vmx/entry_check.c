@@ -82,7 +82,7 @@ static u32 many_targets(const struct vmx_entry *e, const struct vmx_entry_rule *
 									    VMX_F_NONE;
 }
 
-/* The two rules for the TPR threshold apply only without virtual-interrupt delivery. */
+/* Do the two rules for the TPR threshold apply? Only without virtual-interrupt delivery. */
 static bool threshold_counts(const struct vmx_entry *e)
 {
 	return !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
@@ -120,8 +120,8 @@ static u32 ept_levels(const struct vmx_entry *e, const struct vmx_entry_rule *ru
 }
 
 /*
- * EPTP bit 6 enables accessed and dirty bits, bit 7 shadow stacks. Each bit is reserved on a CPU
- * without the feature.
+ * Check the reserved bits of EPTP. Bit 6 enables accessed and dirty bits, bit 7 shadow stacks. Each
+ * of the two bits is reserved on a CPU without the feature.
  */
 static u32 ept_reserved(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {

@@ -259,7 +259,7 @@ static u32 data_readable(const struct vmx_entry *e, const struct vmx_entry_rule 
 	return seg_find(e, DATA_SEGS, VMX_S_AR, not_readable);
 }
 
-/* S must be 1 for code and data segments, and 0 for LDTR and TR. */
+/* Is bit S of @seg illegal? It must be 1 for code and data segments, and 0 for LDTR and TR. */
 static bool wrong_s(const struct vmx_entry *e, unsigned int seg)
 {
 	return !(seg_ar(e, seg) & SEG_S) == (seg <= GS);
@@ -330,7 +330,7 @@ static u32 cs_dpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 	return seg_find(e, BIT(CS), VMX_S_AR, bad_cs_dpl);
 }
 
-/* This rule applies even if SS is unusable. */
+/* Check that the DPL of SS equals its RPL. This rule applies even if SS is unusable. */
 static u32 ss_dpl_rpl(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u32 rpl = seg_part(e, SS, VMX_S_SELECTOR) & 3;
@@ -387,8 +387,8 @@ static u32 rip_beyond_32(const struct vmx_entry *e, const struct vmx_entry_rule 
 }
 
 /*
- * On a CPU with linear addresses of N bits, bits 63:N of RIP must be equal. They may differ from
- * bit N-1, so RIP need not be canonical.
+ * Check RIP: on a CPU with linear addresses of N bits, bits 63:N of RIP must be equal. They may
+ * differ from bit N-1, so RIP need not be canonical.
  */
 static u32 rip_not_linear(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {

@@ -42,7 +42,7 @@ static inline u32 bad_address(const struct vmx_entry *e, const struct vmx_entry_
 	return addr & rule->arg || too_wide(e, addr) ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* With LAM, CR3 has two more bits, 62:61 (SDM "Linear-Address Masking"). */
+/* Check CR3, which has two more bits on a CPU with LAM: 62:61 (SDM "Linear-Address Masking"). */
 static inline u32 bad_cr3(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 lam = e->cpu->lam ? GENMASK_ULL(62, 61) : 0;
@@ -77,7 +77,7 @@ static inline u32 not_canonical(const struct vmx_entry *e, const struct vmx_entr
 	return VMX_F_NONE;
 }
 
-/* Each byte of a PAT must be a memory type: 0, 1, 4, 5, 6 or 7. */
+/* Check a PAT: each of its bytes must be a memory type: 0, 1, 4, 5, 6 or 7. */
 static inline u32 bad_pat(const struct vmx_entry *e, const struct vmx_entry_rule *rule)
 {
 	u64 pat = e->f[rule->fields[0]];

@@ -104,7 +104,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* The guest has lowered its TPR, so a pending interrupt may be deliverable. */
+/* Look for an interrupt that is deliverable because the guest has lowered its TPR. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
@@ -112,7 +112,10 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* A switch statement: with retpolines, its comparisons cost less than an indirect call. */
+/*
+ * Call the exit's fast handler. With retpolines the comparisons of this switch statement cost less
+ * than an indirect call.
+ */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
 	switch (to_hw(vcpu)->exit_reason) {
@@ -314,7 +317,10 @@ static int exit_entry_failed(struct okvm_vcpu *vcpu)
 	return exit_fail_entry(vcpu, hw->exit_reason);
 }
 
-/* noinline, so that vmx_exit_slow() need not save registers on its other paths. */
+/*
+ * Call the exit's handler in exit_table. noinline, so that vmx_exit_slow() need not save registers
+ * on its other paths.
+ */
 static noinline int exit_by_table(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

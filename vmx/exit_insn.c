@@ -65,13 +65,13 @@ int vmx_exit_xsetbv(struct okvm_vcpu *vcpu)
 	return okvm_exit_xsetbv(vcpu, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* Guests have no performance counters: RDPMC with any index makes #GP. */
+/* Raise #GP for RDPMC with any index: guests have no performance counters. */
 int vmx_exit_rdpmc(struct okvm_vcpu *vcpu)
 {
 	return okvm_gp_or_skip(vcpu, true, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* LGDT, SGDT and similar instructions exit only to emulate UMIP on a CPU without it. */
+/* Emulate LGDT, SGDT or the like: they exit only to emulate UMIP on a CPU without it. */
 int vmx_exit_desc(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
@@ -87,14 +87,14 @@ int vmx_exit_io(struct okvm_vcpu *vcpu)
 	return okvm_pio(vcpu, q.port, qual_io_size(q), q.in, vmx_insn_len(hw));
 }
 
-/* INVLPG exits with shadow paging only. The exit qualification is the linear address. */
+/* Execute INVLPG (exits with shadow paging only). The exit qualification is the linear address. */
 int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
 {
 	okvm_mmu_invalidate(vcpu, OKVM_INVLPG, 0, vmx_qual(to_hw(vcpu)));
 	return vmx_skip_insn(vcpu);
 }
 
-/* INVPCID exits with shadow paging only. The emulator reads its descriptor from guest memory. */
+/* Emulate INVPCID (exits with shadow paging only): the emulator reads its descriptor. */
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);

@@ -45,8 +45,8 @@ static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 }
 
 /*
- * The CPU cannot deliver an event because a descriptor table or a stack is in MMIO. Report the same
- * data as upstream.
+ * Report to userspace that the CPU cannot deliver an event because a descriptor table or a stack is
+ * in MMIO. The data are the same as upstream's.
  */
 int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 {
@@ -160,7 +160,10 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 
 /* ---- page faults: shadow paging ---- */
 
-/* At CPL 3, a supervisor access is the CPU's implicit access to a descriptor table or a TSS. */
+/*
+ * Describe the page fault of this exit. At CPL 3, a supervisor access is the CPU's implicit access
+ * to a descriptor table or a TSS.
+ */
 static struct okvm_page_fault page_fault_of(struct okvm_vcpu *vcpu, u32 error)
 {
 	struct okvm_page_fault pf = {
@@ -233,8 +236,8 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * The emulator walks the guest's tables: update the walker's CR0.WP, which the guest may change
- * without an exit.
+ * Call okvm_emulate(). The emulator walks the guest's tables: update the walker's CR0.WP first,
+ * which the guest may change without an exit.
  */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {

@@ -19,9 +19,10 @@
 #define SOFT_NMI_LIMIT_NS	NSEC_PER_SEC
 
 /*
- * If HLT does not exit, the guest's activity state may be HLT at another VM exit. In this state VM
- * entry cannot inject most exceptions. Any delivered event ends HLT, so set the state to active
- * (SDM "Checks on Guest Non-Register State", "HLT").
+ * End the guest's HLT before an event is injected. If HLT does not exit, the guest's activity state
+ * may be HLT at another VM exit. In this state VM entry cannot inject most exceptions. Any
+ * delivered event ends HLT, so set the state to active (SDM "Checks on Guest Non-Register State",
+ * "HLT").
  */
 static void end_guest_halt(struct okvm_hw_vcpu *hw)
 {

@@ -51,8 +51,8 @@ static bool uret_used(unsigned int slot)
 }
 
 /*
- * If the host has disabled TSX, okvm does not switch TSX_CTRL: a guest must not enable TSX, which
- * the host's administrator may consider unsafe.
+ * Does okvm switch the MSR on this host? Not TSX_CTRL if the host has disabled TSX: a guest must
+ * not enable TSX, which the host's administrator may consider unsafe.
  */
 static bool uret_wanted_on_host(u32 msr)
 {

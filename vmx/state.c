@@ -264,8 +264,8 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
  */
 
 /*
- * With shadow paging the guest runs with the host's PAT, because the memory types in shadow entries
- * are encoded for it (see spte_fmt_pt).
+ * Return the PAT with which the guest runs: with shadow paging the host's, because the memory types
+ * in shadow entries are encoded for it (see spte_fmt_pt).
  */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
 {

@@ -183,7 +183,7 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 }
 
 /*
- * If RFLAGS.TF is 1, a trap follows the instruction: the slow handler has to complete the
+ * Does a trap follow the instruction (RFLAGS.TF is 1)? Then the slow handler has to complete the
  * instruction.
  */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)

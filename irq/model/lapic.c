@@ -158,8 +158,8 @@ static bool half_empty(const struct lapic *l, u32 reg)
 }
 
 /*
- * Usually all words are 0, so test for this case first. The CPU may clear bits between half_empty()
- * and scan_half(), which then returns -1.
+ * Find the highest vector in a register. Usually all words are 0, so test for this case first. The
+ * CPU may clear bits between half_empty() and scan_half(), which then returns -1.
  */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
@@ -318,7 +318,7 @@ static void write_lvt(struct lapic *l, enum lapic_lvt i, u32 val, struct lapic_e
 		eff->flags |= LAPIC_EFF_LVT0;
 }
 
-/* SDM, "Local APIC State After It Has Been Software Disabled": all LVT entries are masked. */
+/* Mask all LVT entries (SDM, "Local APIC State After It Has Been Software Disabled"). */
 static void mask_lvts(struct lapic *l, struct lapic_effect *eff)
 {
 	u32 i;

@@ -223,7 +223,7 @@ static inline void lapic_put_icr64(struct lapic *l, u64 val)
 	WRITE_ONCE(*(u64 *)(l->regs + APIC_ICR), val);
 }
 
-/* Address of the word of a 256-bit register @reg that contains the bit of vector @vec. */
+/* Return the address of the word of a 256-bit register @reg that has the bit of vector @vec. */
 static inline unsigned long *lapic_vec_word(const struct lapic *l, u32 reg, u8 vec)
 {
 	return (unsigned long *)(l->regs + reg + (vec >> 5) * 0x10);
@@ -302,7 +302,7 @@ static inline u8 lapic_get_tpr(const struct lapic *l)
 	return lapic_get(l, APIC_TASKPRI) & 0xff;
 }
 
-/* Processor priority: SDM, "Task and Processor Priorities". */
+/* Compute the processor priority (SDM, "Task and Processor Priorities"). */
 static inline u8 lapic_ppr(const struct lapic *l)
 {
 	u32 tpr = lapic_get(l, APIC_TASKPRI) & 0xff;

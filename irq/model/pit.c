@@ -69,7 +69,7 @@ static u8 channel_flags(const struct pit_channel *c)
 	return mode < 6 ? mode_flags[array_index_nospec(mode, 6)] : 0;
 }
 
-/* Modes 6 and 7 are modes 2 and 3: the hardware ignores bit 2 if bit 1 is set. */
+/* Return the mode, with 2 and 3 for 6 and 7: the hardware ignores bit 2 if bit 1 is set. */
 static u8 canonical_mode(u8 mode)
 {
 	if (mode > 7)
@@ -109,7 +109,7 @@ static u32 bin_to_bcd(u32 n)
 	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
 }
 
-/* Digits above 9 are multiplied by their weight, too: the hardware does not check digits either. */
+/* Convert BCD. Digits above 9 are multiplied by their weight, too, as hardware checks no digits. */
 static u32 bcd_to_bin(u32 n)
 {
 	return (n & 0xf) + (n >> 4 & 0xf) * 10 + (n >> 8 & 0xf) * 100 + (n >> 12 & 0xf) * 1000;
@@ -121,8 +121,9 @@ static u32 channel_max(const struct pit_channel *c)
 }
 
 /*
- * In mode 3 (square wave) the counter counts down by two per clock, and does so twice per period:
- * once for each half. If the count is odd, the first half is one clock longer.
+ * Return the counter's value in mode 3 (square wave), @phase clocks after the start of a period.
+ * The counter counts down by two per clock, and does so twice per period: once for each half. If
+ * the count is odd, the first half is one clock longer.
  */
 static u32 square_count(u32 count, u32 phase)
 {

@@ -195,7 +195,7 @@ static long ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 	return copy_list(arg.user, c->supported, c->nr);
 }
 
-/* The padding of userspace's entries must be 0, because a later version may use it. */
+/* Check that the padding of userspace's entries is 0: a later version may use the padding. */
 static long check_padding(const struct kvm_cpuid2 __user *user)
 {
 	u32 nent, pad[3], i;
@@ -559,7 +559,7 @@ static bool same_cpuid(const struct okvm_cpuid_table *a, const struct okvm_cpuid
 	return true;
 }
 
-/* Linear addresses have 48 or 57 bits; okvm cannot virtualize other widths. */
+/* Is the width of linear addresses 48 or 57 bits? okvm cannot virtualize other widths. */
 static bool address_width_valid(const struct okvm_cpuid_table *t)
 {
 	int i = cpuid_lookup(&t->index, t->entries, 0x80000008, 0);

@@ -142,7 +142,10 @@ static bool leaf_has_subs(u32 leaf)
 	}
 }
 
-/* Rules beyond the masks: bits that okvm provides itself or that depend on the backend. */
+/*
+ * The adjust_*() functions apply rules beyond the masks: they change bits that okvm provides itself
+ * or that depend on the backend.
+ */
 static void adjust_leaf1(u32 r[CPUID_NR_REGS])
 {
 	r[CPUID_REG_ECX] |= L1C_X2APIC;
@@ -178,7 +181,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* Leaf 7.1: its VEX instructions need AVX state, which the host kernel may have disabled. */
+/* Leaf 7.1: clear VEX instructions if the host kernel has disabled AVX state, which they need. */
 static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	if (env->xcr0 & XSTATE_AVX)
@@ -187,7 +190,7 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
 }
 
-/* Leaf 80000008H: AMD's bits of speculation controls. Guests may test these instead of Intel's. */
+/* Leaf 80000008H: set AMD's bits of speculation controls, which guests may test, not Intel's. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
@@ -536,7 +539,10 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 	return e[basic].eax;
 }
 
-/* An absent sub-leaf of a topology leaf returns CL in ECX and the x2APIC id in EDX. */
+/*
+ * Fill @r for an absent leaf or sub-leaf: zeros, but for an absent sub-leaf of a topology leaf CL
+ * in ECX and the x2APIC id in EDX.
+ */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 {

@@ -181,7 +181,10 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* VM86 with IOPL < 3: PUSHF and POPF need CR4.VME and 16-bit operands, and use VIF as IF. */
+/*
+ * Set *@vme in VM86 mode with IOPL < 3, where PUSHF and POPF use VIF as IF. They raise #GP there
+ * without CR4.VME or with operands that have more than 16 bits.
+ */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {
 	*vme = ctx->mode == EMUL_VM86 && emul_iopl(ctx) < 3;

@@ -38,7 +38,7 @@ static enum emul_rc io_allowed(struct emul_ctx *ctx, u16 port, unsigned int byte
 	return map >> (port & 7) & ((1u << bytes) - 1) ? emul_gp0(ctx) : EMUL_OK;
 }
 
-/* IN and OUT have at most 4 bytes, even with REX.W. */
+/* Return the size of an item of IN or OUT: at most 4 bytes, even with REX.W. */
 static unsigned int io_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->insn.op_bytes == 8 ? 4 : ctx->insn.op_bytes;
@@ -94,7 +94,7 @@ static void advance(struct emul_ctx *ctx, unsigned int reg, u64 delta)
  */
 typedef enum emul_rc (*string_fn)(struct emul_ctx *ctx, u64 max, u64 *done);
 
-/* Repeated CMPS and SCAS also end by ZF: REPE (F3) if it is clear, REPNE (F2) if it is set. */
+/* Does ZF end a repeated CMPS or SCAS? REPE (F3) ends if ZF is clear, REPNE (F2) if ZF is set. */
 static bool string_ends(const struct emul_ctx *ctx, bool compares)
 {
 	bool zf = ctx->flags & X86_EFLAGS_ZF;
@@ -395,10 +395,10 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * A repeated INS or OUTS checks I/O permission even if its counter is 0. This function makes the
- * check only for that case. Otherwise ins_items() or outs_items() makes it as a part of each
- * iteration: an iteration that is executed again after an exit to userspace must make the same
- * reads in the same order, and the check reads the I/O permission bit map.
+ * Execute INS or OUTS. If it is repeated, it checks I/O permission even if its counter is 0: this
+ * function makes the check for that case only. Otherwise ins_items() or outs_items() makes the
+ * check as a part of each iteration: an iteration that is executed again after an exit to userspace
+ * must make the same reads in the same order, and the check reads the I/O permission bit map.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

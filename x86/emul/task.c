@@ -53,7 +53,7 @@ static unsigned int tss_sregs(const struct tss_format *f)
 	return tss_gprs(f) + 8 * f->width;
 }
 
-/* Offset of the LDT field; a task switch writes the old TSS up to this offset. */
+/* Return the offset of the LDT field; a task switch writes the old TSS up to this offset. */
 static unsigned int tss_ldt(const struct tss_format *f)
 {
 	return tss_sregs(f) + f->nr_sregs * f->width;
@@ -191,7 +191,10 @@ static enum emul_rc probe_writes(struct emul_ctx *ctx, const struct task_state *
 	return rc;
 }
 
-/* After the first write it is too late to give up the wait for what the load of CR3 reads. */
+/*
+ * Wait for what the load of CR3 will read. This comes before the first write of the switch, because
+ * after it the wait could not be given up.
+ */
 static enum emul_rc wait_cr3(struct emul_ctx *ctx, const struct task_state *ts)
 {
 	u64 none;

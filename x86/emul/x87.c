@@ -231,7 +231,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* In real and VM86 mode the x87 environment contains linear pointers instead of selectors. */
+/* Does the x87 environment have linear pointers instead of selectors? In real and VM86 mode. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);

@@ -530,8 +530,9 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 }
 
 /*
- * If one locked instruction cannot do the exchange (device, read-only memory, operand across cache
- * lines or pages), write the new value page by page without a comparison, as upstream does.
+ * Compare and exchange (emul_ops.cmpxchg). If one locked instruction cannot do the exchange
+ * (device, read-only memory, operand across cache lines or pages), write the new value page by page
+ * without a comparison, as upstream does.
  */
 static enum emul_rc op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 			       unsigned int len, enum emul_access acc, u8 cpl)

@@ -267,7 +267,7 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	pv->guest_stopped = false;
 }
 
-/* A new memory slot may contain kvmclock records whose last write failed: write them. */
+/* Write kvmclock records whose last write failed: a new memory slot may contain them. */
 void okvm_arch_slots_changed(struct okvm_vm *vm)
 {
 	struct okvm_vcpu *vcpu;

@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Capabilities of interrupt controllers and irqfds for which KVM_CHECK_EXTENSION returns 1. */
+/* Is @cap one of interrupt controllers or irqfds, for which KVM_CHECK_EXTENSION returns 1? */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -49,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Other capabilities for which KVM_CHECK_EXTENSION returns 1, grouped by subject. */
+/* Is @cap another capability for which KVM_CHECK_EXTENSION returns 1? Grouped by subject. */
 static bool plain_cap(long cap)
 {
 	switch (cap) {
@@ -176,7 +176,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	}
 }
 
-/* Userspace may set the limit of vCPU ids once, and may repeat the same value. */
+/* Set the limit of vCPU ids. Userspace may set it once, and may repeat the same value. */
 static int set_max_vcpu_id(struct okvm_vm *vm, u64 limit)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -214,8 +214,8 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 }
 
 /*
- * With executable huge pages a guest can halt some machines (iTLB multihit): allow this only to a
- * process that may reboot the host, in the initial user namespace.
+ * Make the VM's huge pages executable. With them a guest can halt some machines (iTLB multihit), so
+ * allow this only to a process that may reboot the host, in the initial user namespace.
  */
 static int disable_nx(struct okvm_vm *vm, u64 val)
 {

@@ -167,7 +167,10 @@ static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sre
 	okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
 }
 
-/* Some VMMs reset a halted BSP by writing registers only, and expect it to run. */
+/*
+ * Make a halted BSP runnable if @sregs and RIP have the values of a reset: some VMMs reset a BSP by
+ * writing registers only, and expect it to run.
+ */
 static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (vcpu->id == vcpu->vm->bsp_vcpu_id && okvm_rip(vcpu) == 0xfff0 &&

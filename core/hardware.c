@@ -188,9 +188,9 @@ bool okvm_hardware_lost(void)
 }
 
 /*
- * CPU hotplug callback, called before the CPU gets tasks. It may read offer->users without hw_lock:
- * the CPU hotplug lock is held for writing here, and okvm changes offer->users only while it holds
- * that lock for reading.
+ * CPU hotplug callback, called before the CPU gets tasks: enable VMX or SVM on it if there are VMs.
+ * It may read offer->users without hw_lock: the CPU hotplug lock is held for writing here, and okvm
+ * changes offer->users only while it holds that lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline. It has to be the
- * callback of a "dying" state, because a vCPU may still be loaded on the CPU while the "online"
- * states, which come first, are undone: the scheduler moves tasks away during them.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. It
+ * has to be the callback of a "dying" state. The "online" states are undone first, and while they
+ * are undone, a vCPU may still be loaded on the CPU: the scheduler moves tasks away during them.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

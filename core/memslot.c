@@ -44,17 +44,21 @@ static unsigned long hva_last(struct okvm_memslot *slot)
 INTERVAL_TREE_DEFINE(struct okvm_memslot, hva_node, unsigned long, hva_subtree,
 		     hva_first, hva_last, static inline, hva_tree)
 
-/* struct okvm_memslots lives as long as the VM. SRCU (vm->srcu) protects the slots in it. */
+/*
+ * Return the VM's slots. The struct okvm_memslots lives as long as the VM; SRCU (vm->srcu) protects
+ * the slots in it.
+ */
 static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 {
 	return rcu_dereference_raw(vm->memslots);
 }
 
 /*
- * A store into the maple tree moves the border of two ranges in place, while readers run. A reader
- * first reads the borders and then the slot between them. If one store falls between these two
- * reads, the reader gets the old slot or the new one. If two stores fall between them, the reader
- * may get a neighboring slot. So the reader repeats the look-up if the count of stores has changed.
+ * Find the slot of a frame. A store into the maple tree moves the border of two ranges in place,
+ * while readers run. A reader first reads the borders and then the slot between them. If one store
+ * falls between these two reads, the reader gets the old slot or the new one. If two stores fall
+ * between them, the reader may get a neighboring slot. So the reader repeats the look-up if the
+ * count of stores has changed.
  */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {

@@ -41,7 +41,10 @@ static void request_interrupt(struct okvm_vcpu *vcpu)
 		vcpu->vm->backend->kick(vcpu, cpu);
 }
 
-/* A vCPU in guest mode needs no wake-up: after a VM exit it tests its requests before it sleeps. */
+/*
+ * Make the vCPU serve its requests soon. A vCPU in guest mode needs no wake-up: after a VM exit it
+ * tests its requests before it sleeps.
+ */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 {
 	preempt_disable();

@@ -10,7 +10,10 @@
 #define VM_CR_LOCK	BIT(3)
 #define VM_CR_SVMDIS	BIT(4)
 
-/* APM vol. 3 "CPUID Fn0000_0001_EAX": the extended family is added if the base family is 0Fh. */
+/*
+ * Return a CPU's family. The extended family is added if the base family is 0Fh (APM vol. 3 "CPUID
+ * Fn0000_0001_EAX").
+ */
 static u32 family(u32 signature)
 {
 	u32 base = signature >> 8 & 0xf;

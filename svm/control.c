@@ -294,7 +294,7 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return false;
 }
 
-/* Intercept writes to CR8 while the TPR blocks a pending interrupt. */
+/* Note whether the TPR blocks a pending interrupt: if so, intercept writes to CR8. */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -102,7 +102,7 @@ static bool nmi_not_intercepted(const struct svm_entry *e)
 	       !(e->f[SVM_F_INTERCEPTS] & INTERCEPT_NMI_BIT);
 }
 
-/* The CPU ignores the low 12 bits of both maps' addresses. */
+/* Does a permission map exceed physical memory? The CPU ignores the low 12 bits of its address. */
 static bool map_beyond(const struct svm_entry *e, u64 base, u64 bytes)
 {
 	base &= ~0xfffull;

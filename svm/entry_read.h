@@ -50,7 +50,10 @@ static inline u64 svm_entry_bits(const struct svm_entry_bit *bits, unsigned int 
 	return exist;
 }
 
-/* APM "CR4 Register": each CPU with SVM has bits 10:0. */
+/*
+ * Return the bits of CR4 that are reserved on this CPU. Each CPU with SVM has bits 10:0 (APM "CR4
+ * Register").
+ */
 static inline u64 svm_cr4_reserved(void)
 {
 	static const struct svm_entry_bit bits[] = {
@@ -68,7 +71,10 @@ static inline u64 svm_cr4_reserved(void)
 	return ~(GENMASK_ULL(10, 0) | svm_entry_bits(bits, ARRAY_SIZE(bits)));
 }
 
-/* APM "Extended Feature Enable Register (EFER)": SCE, LME, LMA and SVME always exist. */
+/*
+ * Return the bits of EFER that are reserved on this CPU. SCE, LME, LMA and SVME always exist (APM
+ * "Extended Feature Enable Register (EFER)").
+ */
 static inline u64 svm_efer_reserved(void)
 {
 	static const struct svm_entry_bit bits[] = {
@@ -88,7 +94,7 @@ static inline u64 svm_efer_reserved(void)
 	return ~(exist | svm_entry_bits(bits, ARRAY_SIZE(bits)));
 }
 
-/* #CP comes with CET, #VC with SEV-ES. */
+/* Return the vectors of exceptions that only some CPUs have: #CP with CET, #VC with SEV-ES. */
 static inline u32 svm_more_exceptions(void)
 {
 	return (svm_cpuid_has(7, SVM_CPUID_ECX, 7) ? BIT(21) : 0) |

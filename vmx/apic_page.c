@@ -54,7 +54,7 @@ err_hw:
 	return -ENOMEM;
 }
 
-/* Called when the VM has no vCPUs any more. */
+/* Free the APIC-access page. Called when the VM has no vCPUs any more. */
 void vmx_apic_page_destroy(struct okvm_vm *vm)
 {
 	struct okvm_hw_vm *vm_hw = vm->hw;

@@ -171,8 +171,8 @@ void vmx_cpu_disable(void)
 }
 
 /*
- * Called on each CPU for a crash or an emergency restart, possibly in an NMI: the list is read
- * without a lock.
+ * Clear the CPU's VMCSs and leave VMX operation, for a crash or an emergency restart. Called on
+ * each CPU, possibly in an NMI: the list is read without a lock.
  */
 static void vmx_emergency(void)
 {

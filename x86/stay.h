@@ -296,7 +296,7 @@ static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 
 /* ---- the stay ---- */
 
-/* Called after mode_enter(). */
+/* Do what a stay needs before its first VM entry. Called after mode_enter(). */
 static __always_inline void stay_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	ops->host_enter(vcpu);

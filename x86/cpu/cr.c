@@ -158,7 +158,7 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 	return !cr0_loads_pdptrs(vcpu, old, cr0) || load_pdptrs(vcpu, okvm_cr3(vcpu));
 }
 
-/* SDM "Initializing IA-32e Mode": make TR's type a busy 64-bit TSS. */
+/* Make TR's type a busy 64-bit TSS (SDM "Initializing IA-32e Mode"). */
 static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -172,8 +172,8 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * SDM "Initializing IA-32e Mode": EFER.LMA becomes LME & CR0.PG when CR0.PG changes, and at no
- * other time, even if userspace sets EFER.LME while the guest has paging on.
+ * Set EFER.LMA to LME & CR0.PG after a change of CR0.PG (SDM "Initializing IA-32e Mode"). LMA
+ * changes at no other time, even if userspace sets EFER.LME while the guest has paging on.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {

@@ -279,7 +279,7 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
 }
 
-/* KVM_GUESTDBG_BLOCKIRQ: a debugger steps, and no NMI or interrupt shall be injected. */
+/* Does a debugger step and block all NMIs and interrupts (KVM_GUESTDBG_BLOCKIRQ)? */
 static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;

@@ -51,7 +51,7 @@ void okvm_fpu_init(void)
 
 /* ---- okvm's own FPU buffer ---- */
 
-/* SDM "Processor State After Reset" */
+/* Set the FPU state of a reset (SDM "Processor State After Reset"). */
 static void own_reset(struct okvm_fpu *fpu)
 {
 	memset(fpu->own, 0, fpu->size);

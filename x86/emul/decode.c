@@ -80,7 +80,7 @@ static s64 decode_signed(struct decoder *d, unsigned int bytes)
 	return emul_sext(decode_le(d, bytes), bytes);
 }
 
-/* 64-bit mode ignores ES, CS, SS and DS prefixes. */
+/* Record a segment prefix. 64-bit mode ignores ES, CS, SS and DS prefixes. */
 static void decode_segment_prefix(struct decoder *d, unsigned int seg)
 {
 	if (seg >= EMUL_FS || d->ctx->mode != EMUL_LONG64)
@@ -442,7 +442,7 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* AMD: LOCK MOV with CR0 accesses CR8, because outside 64-bit mode no REX.R can name CR8. */
+/* Let LOCK MOV with CR0 access CR8 (AMD), which no REX.R can name outside 64-bit mode. */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||

@@ -118,8 +118,8 @@ static enum emul_rc seg_fault(struct emul_ctx *ctx, unsigned int seg)
 }
 
 /*
- * SDM "Type Checking" and "Limit Checking". The SDM lets CPUs choose whether an access beyond 4 GiB
- * faults; okvm wraps it to address 0.
+ * Does the segment allow the access (SDM "Type Checking" and "Limit Checking")? The SDM lets CPUs
+ * choose whether an access beyond 4 GiB faults; okvm wraps it to address 0.
  */
 bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, unsigned int len,
 		     bool write)
@@ -141,7 +141,10 @@ bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, uns
 	return limit == 0xffffffffu ? ea <= limit : ea + len - 1 <= limit;
 }
 
-/* SDM "Alignment Check Exception (#AC)". GDTR and far pointers of 6 bytes are aligned to 4. */
+/*
+ * Does an access raise #AC (SDM "Alignment Check Exception (#AC)")? GDTR and far pointers of 6
+ * bytes are aligned to 4.
+ */
 static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 {
 	unsigned int mask = len == 6 ? 3 : len - 1;

@@ -210,7 +210,7 @@ static inline u32 emul_desc_ar(const struct emul_desc *d)
 	return (d->raw >> 40) & 0xf0ff;
 }
 
-/* An error code that names a selector contains the selector's index and TI bit, without RPL. */
+/* Return the error code that names a selector: the selector's index and TI bit, without RPL. */
 static inline u32 emul_sel_error(u16 sel)
 {
 	return sel & 0xfffc;

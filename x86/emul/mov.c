@@ -28,7 +28,7 @@ enum emul_rc emul_op_movbe(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* XCHG with memory is locked even without LOCK (SDM "XCHG"). Opcode 90 without REX.B is NOP. */
+/* XCHG: with memory it is locked even without LOCK (SDM "XCHG"). Opcode 90 without REX.B is NOP. */
 enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst, *src = &ctx->src;
@@ -328,7 +328,7 @@ static enum emul_rc load_sreg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel)
 	return EMUL_OK;
 }
 
-/* MOV SS and POP SS block interrupts; LSS does not (SDM "LDS/LES/LFS/LGS/LSS"). */
+/* Block interrupts after MOV SS or POP SS; LSS does not block them (SDM "LDS/LES/LFS/LGS/LSS"). */
 static void block_after_ss(struct emul_ctx *ctx, enum emul_sreg nr)
 {
 	if (nr == EMUL_SS)

@@ -158,13 +158,13 @@ enum emul_rc emul_op_sys(struct emul_ctx *ctx)
 	return sys_call(ctx, ctx->insn.row->arg, 0, 0);
 }
 
-/* Operand size of MOV CR, MOV DR, RDPID and INVPCID: depends on the mode, not on prefixes. */
+/* Return the operand size of MOV CR, MOV DR, RDPID and INVPCID, which depends on the mode alone. */
 static unsigned int natural_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
 }
 
-/* CR numbers that do not exist raise #UD at any CPL. */
+/* Raise #UD, at any CPL, for the number of a control register that does not exist. */
 static enum emul_rc cr_check(struct emul_ctx *ctx)
 {
 	unsigned int nr = ctx->insn.reg;
@@ -201,8 +201,8 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 }
 
 /*
- * With DR7.GD set, MOV to or from a debug register raises #DB with DR6.BD and does nothing else
- * (SDM "Debug Control Register (DR7)").
+ * Raise #DB with DR6.BD instead of executing MOV to or from a debug register, if DR7.GD is set (SDM
+ * "Debug Control Register (DR7)").
  */
 static enum emul_rc general_detect(struct emul_ctx *ctx)
 {
@@ -216,7 +216,10 @@ static enum emul_rc general_detect(struct emul_ctx *ctx)
 	return EMUL_FAULT;
 }
 
-/* DR4 and DR5 are aliases of DR6 and DR7; with CR4.DE they raise #UD (SDM "Debug Registers"). */
+/*
+ * Replace the number of DR4 or DR5 by that of DR6 or DR7, whose aliases they are. With CR4.DE they
+ * raise #UD (SDM "Debug Registers").
+ */
 static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 {
 	*nr = ctx->insn.reg;

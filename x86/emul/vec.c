@@ -21,7 +21,7 @@ static enum emul_rc check_sse(struct emul_ctx *ctx)
 
 #define XCR0_AVX	6u	/* XMM and YMM */
 
-/* AVX needs CR4.OSXSAVE and XCR0 bits; CR0.EM does not matter. */
+/* Raise #UD or #NM if AVX is disabled: by CR4.OSXSAVE, XCR0 or CR0.TS. CR0.EM does not matter. */
 static enum emul_rc check_avx(struct emul_ctx *ctx)
 {
 	u64 xcr0 = 0;

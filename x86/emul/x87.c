@@ -380,7 +380,7 @@ enum emul_rc emul_op_fldenv(struct emul_ctx *ctx)
 
 /* --- FXSAVE, FXRSTOR ---------------------------------------------------------------------- */
 
-/* Used bytes of the FXSAVE area: XMM registers depend on the mode and on CR4.OSFXSR. */
+/* Return the used bytes of the FXSAVE area, which depend on the mode and on CR4.OSFXSR. */
 static unsigned int fx_len(struct emul_ctx *ctx)
 {
 	unsigned int regs = ctx->mode == EMUL_LONG64 ? 16 : 8;

@@ -184,7 +184,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	okvm_queue_exception(vcpu, X86_TRAP_MC);
 }
 
-/* A corrected error does not overwrite an uncorrected one. */
+/* Record a corrected error; it does not overwrite an uncorrected one. */
 static void corrected(u64 *bank, const struct kvm_x86_mce *err)
 {
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;

@@ -282,9 +282,9 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 }
 
 /*
- * SDM "IA32_SPEC_CTRL": bits that CPUID does not enumerate are reserved. A value must be legal for
- * the host as well, whatever CPUID userspace has set: okvm writes it to the CPU before each VM
- * entry, where a #GP could not be handled.
+ * Write SPEC_CTRL. Bits that CPUID does not enumerate are reserved (SDM "IA32_SPEC_CTRL"). A value
+ * must be legal for the host as well, whatever CPUID userspace has set: okvm writes it to the CPU
+ * before each VM entry, where a #GP could not be handled.
  */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)

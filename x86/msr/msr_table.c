@@ -181,8 +181,8 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 }
 
 /*
- * SDM "IA32_SPEC_CTRL": bits that CPUID does not enumerate are reserved, except STIBP, which is
- * legal with IBRS. AMD enumerates PSFD and bits 0 to 2 in leaf 80000008h.
+ * Return the legal bits of SPEC_CTRL (SDM "IA32_SPEC_CTRL"): those that CPUID enumerates, and STIBP
+ * if CPUID enumerates IBRS. AMD enumerates PSFD and bits 0 to 2 in leaf 80000008h.
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 {

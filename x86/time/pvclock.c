@@ -65,7 +65,7 @@ static void queue_update(struct irq_work *work)
 
 static DEFINE_IRQ_WORK(update_irq_work, queue_update);
 
-/* Called under the timekeeper's lock: only note the change and defer the update. */
+/* Note a change of the host's clock, and defer the update: the timekeeper's lock is held here. */
 static int clock_changed(struct notifier_block *nb, unsigned long unused, void *priv)
 {
 	const struct timekeeper *tk = priv;

@@ -293,7 +293,7 @@ static int set_khz(struct okvm_vcpu *vcpu, u32 khz)
 	return 0;
 }
 
-/* KVM_SET_TSC_KHZ: 0 means the host's frequency. */
+/* Return the frequency that KVM_SET_TSC_KHZ asks for: 0 means the host's. */
 static u32 khz_of_arg(unsigned long num)
 {
 	return num ? min_t(unsigned long, num, U32_MAX) : tsc_khz;

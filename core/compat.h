@@ -475,7 +475,7 @@ static inline void okvm_run_set_long_mode(struct kvm_run *run, bool mode64)
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 
-/* Guest mode is a quiescent state for RCU, like userspace. */
+/* Tell RCU that this CPU enters guest mode, which is a quiescent state, like userspace. */
 static inline void okvm_rcu_note_guest(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)

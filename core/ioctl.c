@@ -111,7 +111,7 @@ static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 	return row ? *row : NULL;
 }
 
-/* The object whose handler is called; @kind says whether @vm, @vcpu or neither is valid. */
+/* The object on which an ioctl is called; @kind says whether @vm, @vcpu or neither is valid. */
 struct ioctl_target {
 	enum okvm_fd kind;
 	struct okvm_vm *vm;

@@ -250,7 +250,7 @@ bool okvm_apic_msr_write_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
-	/* Test for EOI first, the most frequent write. A value other than 0 causes #GP. */
+	/* Test first for a write of 0 to EOI, the most frequent write. Other values cause #GP. */
 	if (msr == OKVM_X2APIC_MSR(APIC_EOI) && !val && lapic_x2apic(&apic->l))
 		return okvm_apic_eoi_fast(vcpu);
 	/* If the guest may have skipped an EOI, okvm_apic_pv_eoi_exit() must handle that first. */

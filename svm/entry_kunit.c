@@ -204,8 +204,8 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if no reserved bit of CR4 is set but bits of Intel's features, which QEMU does not
- * refuse: PCIDE, and the bits of features that its CPUID reports.
+ * Return true if the only reserved bits of CR4 that are set are those of Intel's features which
+ * QEMU does not refuse: PCIDE, and the bits of features that QEMU's CPUID reports.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
@@ -269,9 +269,10 @@ static bool is_unchecked(const struct svm_entry *e, const struct svm_entry_rule 
 }
 
 /*
- * Return true if the emulated CPU refuses what the APM allows. Bochs looks at L and D of CS in any
- * mode, and takes each bit beside NP_ENABLE for it. TCG does not allow the last pages to the MSR
- * permission map. Both have no LMSLE, and no TCE even where their CPUID reports it.
+ * Return true if the emulated CPU refuses what the APM allows. Bochs checks L and D of CS in every
+ * mode, and takes each of the bits 7:0 beside NP_ENABLE for NP_ENABLE. TCG refuses an MSR
+ * permission map in the last pages of physical memory. Both refuse LMSLE and TCE, even where their
+ * CPUID reports TCE.
  */
 static bool is_stricter(const struct svm_entry *e)
 {

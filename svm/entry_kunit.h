@@ -25,7 +25,7 @@ enum svm_entry_kind {
 	SVM_NR_ENTRY_KINDS,
 };
 
-/* APM "Segment State in the VMCB": an accessed readable code segment; G, D, L. */
+/* An accessed readable code segment; bits G, D, L (APM "Segment State in the VMCB"). */
 #define CASE_CODE	0x9b
 #define CASE_L		BIT(9)
 #define CASE_D		BIT(10)

@@ -203,7 +203,10 @@ static void decode_vex_last(struct decoder *d, u8 b)
 		insn->vex_v &= 7;
 }
 
-/* SDM "Intel AVX Instruction Format": C5 is a short C4 with map 0F and with X, B and W clear. */
+/*
+ * Decode a VEX prefix, C4 or C5. C5 is a short form of C4 with map 0F and with X, B and W clear
+ * (SDM "Intel AVX Instruction Format").
+ */
 static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 {
 	struct emul_insn *insn = d->insn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A static branch that is enabled while any user watches VM entries, VM exits or injections. While
- * nobody watches, exits do not pay for the tracing.
+ * This file has a static branch that is enabled while any user watches VM entries, VM exits or
+ * injections. While nobody watches, exits do not pay for the tracing.
  */
 #ifndef OKVM_CORE_WATCH_H
 #define OKVM_CORE_WATCH_H

@@ -339,8 +339,8 @@ static int exit_undefined(struct okvm_vcpu *vcpu)
 }
 
 /*
- * INVPCID exits with shadow paging, and if the guest's CPUID lacks INVPCID. The emulator reads the
- * descriptor from guest memory.
+ * Emulate INVPCID, which exits with shadow paging, and if the guest's CPUID lacks INVPCID. The
+ * emulator reads the descriptor from guest memory.
  */
 static int exit_invpcid(struct okvm_vcpu *vcpu)
 {

@@ -152,9 +152,9 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * IRET exits before it executes. The emulator unmasks NMIs when the IRET has ended or faulted, not
- * while the IRET waits for its stack. If the emulator cannot execute the IRET, hardware executes
- * it, and the next NMI may come before it.
+ * Emulate IRET, which exits before it executes. The emulator unmasks NMIs when the IRET has ended
+ * or faulted, not while the IRET waits for its stack. If the emulator cannot execute the IRET,
+ * hardware executes it, and the next NMI may come before it.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {

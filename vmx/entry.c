@@ -491,9 +491,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * "Acknowledge interrupt on exit" has acknowledged the interrupt at the local APIC. Call the
- * vector's handler through the IDT, as the CPU would have done, unless fast_kick() has completed
- * the interrupt.
+ * Call, through the IDT as the CPU would have done, the handler of the host interrupt that caused
+ * the exit, unless fast_kick() has completed the interrupt. The CPU has acknowledged the interrupt
+ * at the local APIC ("acknowledge interrupt on exit").
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {

@@ -64,7 +64,8 @@ static bool direct_can(struct okvm_emulation *e)
 		return false;
 	/*
 	 * If e->gpa is in a memory slot, this path cannot do the access, because there is no
-	 * device. (The VM exit occurred because EPT and NPT cannot map what the VMM has mapped.)
+	 * device. (The VM exit occurred because the VMM has put a page into the slot that EPT and
+	 * NPT cannot map.)
 	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;

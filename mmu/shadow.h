@@ -90,14 +90,14 @@
  * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
-#define SHADOW_RECENT		64
 #define SHADOW_WALKS		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
  * The maximum number of links in a chain, of shadow tables of one frame, of out-of-sync tables of a
  * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables
- * that a VM keeps, to use them again (SHADOW_POOL). After SHADOW_HOPS steps upwards from a table,
+ * that a VM keeps, to use them again (SHADOW_POOL). SHADOW_RECENT is the number of blocks that are
+ * found without a look-up in the xarray. After SHADOW_HOPS steps upwards from a table,
  * assume that every root leads to the table. After SHADOW_CLIMBED steps for one flush, let the
  * flush go to all vCPUs: mmu->lock is held for writing during the steps. The userspace test defines
  * smaller values.
@@ -108,6 +108,7 @@
 #define SHADOW_UNSYNC		512
 #define SHADOW_HOPS		64
 #define SHADOW_POOL		32
+#define SHADOW_RECENT		64
 #endif
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 

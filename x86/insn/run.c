@@ -10,9 +10,12 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include <asm/trapnr.h>
+
 #include "core/trace_kvm.h"
 #include "core/compat.h"
 #include "core/iobus.h"
+#include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"

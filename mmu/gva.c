@@ -401,7 +401,12 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 	return ret;
 }
 
-/* Complete @note with the address that the walk has found; outside long mode, discard the note. */
+/*
+ * Complete @note, the record of a walk that has led to @gpa, with the paging mode and the VMM's
+ * address of @gpa. Set @note->nr to 0, so that nobody uses the record, in these cases: the walk has
+ * failed; the guest is not in long mode; no memory slot contains @gpa; the slots are being changed
+ * (odd generation); gva_note() could not record all entries.
+ */
 static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
 {
 	struct okvm_memslot *slot = NULL;

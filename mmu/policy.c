@@ -266,11 +266,11 @@ bool okvm_mmu_is_shadow(const struct okvm_vm *vm)
 	return vm->mmu->policy == &mmu_policy_shadow;
 }
 
-/* ---- calls of the policy's callbacks ---- */
-
 /* The types of INVPCID, as the instruction encodes them (SDM "INVPCID"). */
 static_assert(OKVM_INVPCID_ADDRESS == 0 && OKVM_INVPCID_SINGLE == 1 && OKVM_INVPCID_ALL == 2 &&
 	      OKVM_INVPCID_NOT_GLOBAL == 3);
+
+/* ---- calls of the policy's callbacks ---- */
 
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield)
 {

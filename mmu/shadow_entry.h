@@ -102,7 +102,7 @@ bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 /**
  * shadow_current() - does a shadow leaf still agree with the guest's entry?
  * @role: role of the leaf's table
- * @entry: present value of the guest's entry
+ * @entry: current value of the guest's entry
  * @i: index of the leaf in its table
  * @gfn, @access: frame and access with which the leaf was made
  */

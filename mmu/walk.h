@@ -143,11 +143,13 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			     struct walk_fault *fault);
 
 /**
- * walk_leaf() - end a walk at level 1, whose upper entries are known
- * @entry: the entry at level 1
- * @path: input: what walk_noted() with the same upper entries sets before it reads @entry
+ * walk_leaf() - do the last step of a walk, for the entry at level 1; the caller knows the others
+ * @entry: value of the entry at level 1
+ * @path: input: the members top, at[] (all levels), entry[] (above level 1), unmarked (false), and
+ *	write, user and exec: what the entries above level 1 allow. Output: all members
  *
- * Return: as walk_noted(); WALK_AGAIN already if one entry has changed since it was read
+ * Return: enum walk_verdict. If another CPU has changed an entry since it was read, the function
+ * returns WALK_AGAIN at once; it does not repeat the walk.
  */
 enum walk_verdict walk_leaf(const struct walk_mode *mode, const struct walk_regs *regs,
 			    const struct walk_ops *ops, void *ctx, u64 gva, u32 access, u64 entry,

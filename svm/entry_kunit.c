@@ -204,8 +204,9 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if the only reserved bits of CR4 that are set are those of Intel's features which
- * QEMU does not refuse: PCIDE, and the bits of features that QEMU's CPUID reports.
+ * Return true if QEMU accepts CR4: no reserved bit is set except PCIDE and the bits of PKS, LAM and
+ * FRED. QEMU always accepts PCIDE. It accepts the bit of one of these Intel features if its CPUID
+ * reports the feature.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {

@@ -153,8 +153,9 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 
 /*
  * Emulate IRET, which exits before it executes. The emulator unmasks NMIs when the IRET has ended
- * or faulted, not while the IRET waits for its stack. If the emulator cannot execute the IRET,
- * hardware executes it, and the next NMI may come before it.
+ * or faulted. The emulator leaves NMIs masked if the IRET is going to be repeated, because a page
+ * of its stack is missing in the host. If the emulator cannot execute the IRET, unmask NMIs now and
+ * let hardware execute the IRET; then the guest may get the next NMI before the IRET.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {

@@ -263,10 +263,11 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Stop the counters that use PEBS, and then PEBS. While PEBS is off, such a counter must not run:
- * its overflow would cause an NMI whose reason perf does not know. VM exits keep the counters
- * stopped, because they load p->exit[], in which vmx_perf_hold() has cleared the counters' bits of
- * GLOBAL_CTRL. No VM exit precedes the first VM entry, so write the values of p->exit[] here.
+ * Before a VM entry, write the MSRs of the VM-exit MSR-load list, and then switch PEBS off. The
+ * value of GLOBAL_CTRL in this list stops the counters that use PEBS (vmx_perf_hold()). These
+ * counters have to stop before PEBS: if one of them overflowed while PEBS is off, it would cause an
+ * NMI whose reason perf does not know. VM exits load the list, too, but no VM exit precedes the
+ * first VM entry.
  */
 static void pebs_stop(const struct vmx_perf *p)
 {

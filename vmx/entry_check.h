@@ -208,7 +208,9 @@ enum vmx_entry_area {
  * @name: identifier of the rule for tests and users
  * @text: the condition that must hold
  * @section: the SDM's section that has the rule
- * @word, @when: the rule applies if one of the bits @when of control word @word is set
+ * @area: how VM entry fails if the rule is broken
+ * @word, @when: the rule applies if one of the bits @when of control word @word is set. If @word is
+ *	VMX_W_ALWAYS, the rule always applies
  * @broken: returns the field that breaks the rule, or VMX_F_NONE
  * @arg: parameter of @broken
  * @fields: the fields that the rule is about, ended by VMX_F_NONE

@@ -279,8 +279,8 @@ static void known_rights(struct shadow_walk *w)
 }
 
 /*
- * Keep the walk of @f, which has come to level 1, in @w, if it is the second walk in a row in its
- * 2 MiB of linear addresses that @w sees.
+ * Keep the walk of @f, which has come to level 1, in @w for later walks in the same 2 MiB of linear
+ * addresses. Do so only if the last walk for which this was called with @w was in the same 2 MiB.
  */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {

@@ -33,6 +33,10 @@ struct okvm_mmu_ops {
 	 * translations of the old root.
 	 */
 	void (*set_root)(struct okvm_vcpu *vcpu, const struct okvm_root *root);
+	/*
+	 * Flush the translations that @scope names, before the guest runs again at the latest.
+	 * @gva: the address for OKVM_TLB_GVA; otherwise ignored
+	 */
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);
 };
 

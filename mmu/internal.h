@@ -30,10 +30,14 @@
  * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
  *	@lock, too, when vCPUs may exist
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
- * @nx_cursor, @nx_node, @nx_work: recovery of huge pages, see nx.c
+ * @dead: the VM or the VMM's address space ends: nothing is mapped any more; under @lock
+ * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
+ * @nx_node, @nx_work: node in nx.c's list of VMs; the delayed work that does the recovery
+ * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
  *	with the lock held for reading; tables are removed with the lock held for writing
  * @notifier: the host's MM reports changes of the VMM's address space through it
+ * @registered: @notifier is registered
  * @hole_gfn, @hole_pfn: see okvm_mmu_set_hole(); under @lock
  *
  * The host's invalidations are recorded under @inv_lock. From its start to its end an invalidation
@@ -54,7 +58,7 @@ struct okvm_mmu_vm {
 	struct list_head nx_node;
 	struct delayed_work nx_work;
 	const struct spte_fmt *fmt;
-	unsigned long limit;		/* KVM_SET_NR_MMU_PAGES, 0: no limit set */
+	unsigned long limit;
 
 	rwlock_t lock;
 	gfn_t hole_gfn;
@@ -74,11 +78,12 @@ struct okvm_mmu_vm {
 
 /**
  * struct okvm_mmu_vcpu - a vCPU's MMU state, guarded by vcpu->mutex
- * @spare: zeroed pages for new tables, allocated before mmu->lock is taken
+ * @spare, @nr_spare: zeroed pages for new tables, allocated before mmu->lock is taken; their number
  * @slot, @slot_gen: the two slots found last; valid while the slots' generation is @slot_gen
  * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
  *	generation is @mmio_gen
- * @note: where gva_read() records the entries that it reads, or NULL
+ * @mode: the guest's paging mode
+ * @note: during a walk whose caller wants a record of the entries read: that record; else NULL
  * @shadow: the vCPU's state of shadow paging
  */
 struct okvm_mmu_vcpu {
@@ -97,11 +102,12 @@ struct okvm_mmu_vcpu {
  * struct okvm_fault - one guest-physical fault that is being handled; a local variable
  * @vcpu, @gfn, @need: who accessed what frame, and the rights needed (enum spte_access)
  * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
- * @hva, @seq: the frame's address in the VMM, and notifier_seq() before the host was asked
+ * @hva: the frame's address in the VMM
+ * @seq: value of inv_seq in struct okvm_mmu_vm before the host was asked for the page
  * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
- * @missed: hostmem_get_fast() has failed for this fault: hostmem_resolve() does not begin with it
+ * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
  * @may_defer: the guest can do something else while the host fetches the page
  */
 struct okvm_fault {

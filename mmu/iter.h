@@ -26,6 +26,7 @@
  * @entry, @val: the present entry, and its value when it was read
  * @level: level of the present entry
  * @min: entries below this level are not visited
+ * @root_level: level of the root table
  * @table: by level, the tables on the path from the root to the present entry
  */
 struct iter {

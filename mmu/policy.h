@@ -76,11 +76,17 @@ struct mmu_policy {
 	void (*unload)(struct okvm_vcpu *vcpu);
 	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
-	/* As page_fault(), with IRQs off: only trylocks mmu->lock, may return OKVM_FAULT_SLOW. */
+	/*
+	 * Handle an intercepted #PF with IRQs off, without waiting for mmu->lock. Return: verdict;
+	 * OKVM_FAULT_SLOW: call page_fault()
+	 */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
-	/* As cr3_loaded(), with IRQs off; not for PAE paging. Return: false if nothing was done */
+	/*
+	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; not for PAE paging. Return:
+	 * false if nothing was done: call cr3_loaded()
+	 */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
 	void (*mode_changed)(struct okvm_vcpu *vcpu);
@@ -89,7 +95,10 @@ struct mmu_policy {
 			   gva_t gva);
 	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
-	/* See okvm_mmu_guest_wrote(). */
+	/*
+	 * The emulator has written @bytes at @gpa: update the shadow tables of this page. Return:
+	 * true if the write has made okvm stop shadowing the page
+	 */
 	bool (*guest_wrote)(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 	/* Zap the tables that shadow @gfn (okvm_mmu_unprotect()). Return: true if there were any */
 	bool (*unprotect)(struct okvm_vm *vm, gfn_t gfn);

@@ -186,7 +186,10 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 		atomic64_or(vcpus, &sh->stale);
 }
 
-/* Do what shadow_drop() does, but let the caller call shadow_left(). */
+/*
+ * Clear entry @i of @t, and take it out of its chain. The caller then calls shadow_left() for @t.
+ * Return: false if the entry was neither a leaf nor a link to a table
+ */
 static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned int i)
 {
 	int level = role_level(t->role);

@@ -86,8 +86,9 @@
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts the calls of fault_gives_up(). A user-mode instruction
- * that wrote to more shadowed frames might never make progress. XSAVE with AMX writes to four.
+ * Number of frames for which a vCPU counts the user-mode writes that may zap the frame's shadow
+ * tables: after FAULT_GIVE_UP of them, no more zaps. A user-mode instruction that wrote to more
+ * shadowed frames might never make progress. XSAVE with AMX writes to four.
  */
 #define SHADOW_GAVE_UP		8
 #define SHADOW_WALKS		8
@@ -258,8 +259,8 @@ struct shadow_vm {
 	struct list_head pool;		/* freed tables, whose entries are all 0, by table->all */
 	unsigned int nr_pool;		/* length of pool */
 	u64 zaps;			/* count of calls of shadow_zap_all() */
-	struct list_head nx_splits;
-	struct list_head mmio;
+	struct list_head nx_splits;	/* tables with @nx_split, the oldest first */
+	struct list_head mmio;		/* tables with @mmio, the oldest first */
 	struct list_head unsync;	/* out-of-sync tables, the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
@@ -341,8 +342,9 @@ struct shadow_fault {
 
 /**
  * struct shadow_walk - a walk of gva_walk_fast() down to level 1, for the next walks in its 2 MiB
- * @region: number of the 2 MiB of linear addresses, plus 1; 0: the members below are unused
- * @seen: number, plus 1, of the 2 MiB in which a walk has come to level 1; the second one is kept
+ * @region: number of the 2 MiB of linear addresses, plus 1; 0: no walk is kept
+ * @seen: number, plus 1, of the 2 MiB of the last walk that has come to level 1. The next walk is
+ *	kept here if it is in the same 2 MiB
  * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
  * @at: from the top on, the addresses in the VMM of the entries above level 1
  * @val: the values of these entries
@@ -372,7 +374,7 @@ struct shadow_vcpu {
 	unsigned int idle;		/* spurious faults in a row at idle_gva */
 	struct {
 		gfn_t gfn;
-		unsigned int times;	/* calls of fault_gives_up() for the frame */
+		unsigned int times;	/* user-mode writes to the frame, see SHADOW_GAVE_UP */
 	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
@@ -474,7 +476,8 @@ static inline struct shadow_climb climb_start(const struct shadow_table *t)
 /**
  * climb_next() - return the next table above the start, or NULL; a table may occur repeatedly
  *
- * A caller that finds @c->hops > SHADOW_HOPS stops and assumes the worst. Under mmu->lock
+ * A caller that finds @c->hops > SHADOW_HOPS stops, and assumes that every root leads to the table
+ * where the search has begun. Under mmu->lock
  */
 static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shadow_climb *c)
 {

@@ -57,7 +57,7 @@ extern const struct svm_entry_field_info svm_entry_fields[SVM_NR_F];
  * struct svm_entry - a VMRUN to check
  * @f: values of the fields by enum svm_entry_field
  * @cr4_reserved, @efer_reserved: bits that must be 0 on this CPU
- * @exceptions: vectors of exceptions that this CPU has, and other CPUs with SVM do not have
+ * @exceptions: bit mask of vectors: exceptions of this CPU that not every CPU with SVM has
  * @vnmi: this CPU has virtual NMIs; others ignore the bit that enables them
  * @phys_bits: width of physical addresses
  */

@@ -49,8 +49,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * Do for IN and OUT what svm_traps() does for other instructions. Every CPU reports the next RIP of
- * IN and OUT in EXITINFO2, so check only RFLAGS.TF.
+ * Return true if a fast handler must not skip an IN or OUT, because RFLAGS.TF makes a trap follow.
+ * The next RIP is always known: every CPU reports it for IN and OUT in EXITINFO2.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -223,9 +223,9 @@ static bool delivery_cut(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * To deliver an event, the CPU has accessed an address without memory, or written to read-only
- * memory. If @gpa is in memory, the emulator delivers the event, or executes the instruction that
- * raises the event.
+ * Let the emulator deliver an event, or execute the instruction that raises the event, after the
+ * CPU's own delivery has ended at @gpa, where no memory or only read-only memory is. Without memory
+ * at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -317,8 +317,9 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 }
 
 /*
- * After a shutdown intercept the VMCB is undefined (APM "Shutdown Intercept"): like upstream, clear
- * it and give the vCPU the state after INIT.
+ * Report the guest's shutdown to userspace. Then clear the VMCB and give the vCPU the state after
+ * INIT, as upstream does, because the VMCB is undefined after a shutdown intercept (APM "Shutdown
+ * Intercept").
  */
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {

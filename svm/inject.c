@@ -163,9 +163,9 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 }
 
 /*
- * Called if the emulator does not know the instruction in an interrupt shadow: hardware executes
- * it, and the NMI is injected after a later exit. If RFLAGS.IF is 1 at the end of the shadow, the
- * interrupt window causes an exit there.
+ * Prepare the injection of an NMI after a later exit. Called if the emulator does not know the
+ * instruction in an interrupt shadow, so that hardware has to execute it before the NMI. If
+ * RFLAGS.IF is 1 at the end of the shadow, the interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -198,9 +198,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Called after an exit that has interrupted a delivery. If VMRUN has injected an instruction's
- * event, and RIP shows that the event's handler has not begun, restore the instruction's RIP and
- * return its length. Otherwise return 0.
+ * Set RIP back to the instruction whose event VMRUN has injected, and return the instruction's
+ * length. Return 0 and keep RIP if VMRUN has injected no such event, or if RIP shows that the
+ * event's handler has begun. Called after an exit that has interrupted a delivery.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {
@@ -215,8 +215,9 @@ static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * The delivery of the event that INT n, INT3 or INTO raises was interrupted. If okvm has injected
- * the event (@len is not 0), inject it again. Otherwise the guest executes the instruction again.
+ * Inject the event of an INT n, INT3 or INTO again, whose delivery was interrupted, if okvm has
+ * injected it before (@len, the instruction's length, is not 0). Otherwise do nothing: the guest
+ * executes the instruction again.
  */
 static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
 {

@@ -50,12 +50,12 @@ struct okvm_hw_vcpu {
 	u32 exit_code;
 	u32 cut_info;		/* EXITINTINFO: the event whose delivery the exit has interrupted */
 	bool entry_failed;	/* SVM was off, so VMRUN was not executed */
-	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
+	u32 host_apf;		/* flags of the host's own async page fault; 0: there is none */
 	int entry_cpu;
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
 	u32 todo;
-	u64 asid_generation;	/* svm_cpu.asid_generation when the ASID was assigned */
+	u64 asid_generation;	/* the CPU's generation of ASIDs to which the ASID belongs */
 	bool host_loaded;	/* TSC_AUX has the guest's value, host_tsc_aux the host's */
 	u64 host_tsc_aux;
 	unsigned long host_debugctl;

@@ -84,9 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * If RFLAGS.TF is 1, DEBUGCTL.BTF is 0 (as in every guest of okvm), and interrupts are blocked by
- * STI or MOV SS, VM entry requires a pending single-step trap (SDM "Checks on Guest Non-Register
- * State"): set it.
+ * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts. VM entry
+ * requires this (SDM "Checks on Guest Non-Register State") while DEBUGCTL.BTF is 0, as it is in
+ * every guest of okvm.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {

@@ -62,10 +62,10 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The delivery of an event has made an access to @gpa that EPT does not allow. If @gpa is in
- * read-only memory (a page table, a descriptor table, a stack), the emulator can deliver the event,
- * because it sets no accessed bits, and passes pushed data to userspace. If no memory is at @gpa,
- * the delivery fails.
+ * Let the emulator deliver an event, after the CPU's own delivery has made an access to @gpa that
+ * EPT does not allow. If @gpa is in read-only memory (a page table, a descriptor table, a stack),
+ * the emulator can deliver the event, because it sets no accessed bits, and passes pushed data to
+ * userspace. If no memory is at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -290,7 +290,10 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 	return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 }
 
-/* The exit is trap-like: the value is in the virtual-APIC page, and RIP is past the instruction. */
+/*
+ * Apply the effects of a write to an APIC register. The CPU has already stored the value in the
+ * virtual-APIC page, and RIP is past the instruction (the exit is trap-like).
+ */
 int vmx_exit_apic_write(struct okvm_vcpu *vcpu)
 {
 	okvm_apic_pv_eoi_exit(vcpu);

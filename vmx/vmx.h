@@ -65,7 +65,7 @@ static_assert(sizeof(struct vmx_pi) == 64);
 /* Bits of okvm_hw_vcpu.todo: what must be done before the next VM entry. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
-#define VMX_TODO_CHECK_STATE	BIT(2)	/* call vmx_state_valid() */
+#define VMX_TODO_CHECK_STATE	BIT(2)	/* can hardware run the guest's state? */
 #define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* at each VM entry, as the guest can access host MMIO */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
@@ -87,7 +87,7 @@ struct okvm_hw_vcpu {
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
 	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
-	u32 host_apf;		/* result of host_apf_take(); 0: no async page fault of the host */
+	u32 host_apf;		/* flags of the host's own async page fault; 0: there is none */
 	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
 	int entry_cpu;
@@ -313,8 +313,10 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
 /**
- * vmx_take_host_apf() - after an exception exit, set hw->host_apf (x86/host_apf.h)
- * Called with IRQs off.
+ * vmx_take_host_apf() - after an exception exit, find out if it is an async page fault of the host
+ *
+ * Moves the flags that the host's own hypervisor has set (x86/host_apf.h) to hw->host_apf. Called
+ * with IRQs off.
  */
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
 /** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
@@ -372,7 +374,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
 extern const struct okvm_mmu_ops vmx_mmu_ops;
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
 void vmx_vmcs_init(struct okvm_vcpu *vcpu);
-/** vmx_flush_pending() - do what VMX_TODO_FLUSH_* and _CLEAR_BUFFERS ask for, before VM entry */
+/** vmx_flush_pending() - before VM entry, flush the TLB and clear CPU buffers as hw->todo asks */
 void vmx_flush_pending(struct okvm_hw_vcpu *hw);
 
 /* ---- apic_page.c ---- */

@@ -189,7 +189,10 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
 /* fault.c, hostmem.c */
 
-/** tdp_prefault() - map the page of @gpa as if the guest had read it. See struct mmu_policy */
+/**
+ * tdp_prefault() - map the page of @gpa as if the guest had read it
+ * Return: number of bytes from @gpa to the end of the page, or a negative errno
+ */
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);

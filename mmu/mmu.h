@@ -155,16 +155,18 @@ bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
 
 /**
- * okvm_mmu_cr3_fast() - okvm_mmu_cr3_loaded() with IRQs off, in long mode only
+ * okvm_mmu_cr3_fast() - make the guest's new CR3 take effect with IRQs off, in long mode only
  *
  * Flushes all translations of guest-linear addresses, global ones included.
- * Return: false if nothing was done
+ * Return: false if nothing was done: call okvm_mmu_cr3_loaded()
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_mmu_guest_wrote() - the emulator has written @bytes at @gpa, in one page. Under vm->srcu
+ * okvm_mmu_guest_wrote() - update shadow tables after the emulator has written to guest memory
+ * @gpa, @bytes: the written bytes, which are in one page
  *
+ * Under vm->srcu.
  * Return: true if the page was shadowed and is not shadowed any more because of this write, so that
  *	the CPU can execute the next writes to the page
  */
@@ -266,9 +268,10 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 
 /**
- * okvm_mmu_honor_pat() - KVM_X86_QUIRK_IGNORE_GUEST_PAT is off: RAM gets the guest's memory types
+ * okvm_mmu_honor_pat() - let RAM have the memory types that the guest's own PAT gives
  *
- * Under vm->lock, for a VM with OKVM_HW_GUEST_PAT. With EPT, it removes all mappings. May sleep.
+ * Called when userspace switches KVM_X86_QUIRK_IGNORE_GUEST_PAT off. Under vm->lock, for a VM with
+ * OKVM_HW_GUEST_PAT. With EPT, it removes all mappings. May sleep.
  */
 void okvm_mmu_honor_pat(struct okvm_vm *vm);
 

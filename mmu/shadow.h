@@ -511,7 +511,7 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
 /** block_find() - return the block of @gfn or NULL. Under mmu->lock, or in an RCU section */
 struct shadow_block *block_find(struct shadow_vm *sh, gfn_t gfn);
 
-/** block_of() - block_find() for a caller that holds mmu->lock */
+/** block_of() - return the block of @gfn or NULL; faster than block_find(). Under mmu->lock */
 static inline struct shadow_block *block_of(struct shadow_vm *sh, gfn_t gfn)
 {
 	const unsigned long nr = gfn >> SHADOW_LINK_BITS;
@@ -740,7 +740,7 @@ void sync_root(struct okvm_vcpu *vcpu);
 /** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /**
- * gva_walk_fast() - gva_walk() without sleeping. mmu->lock must not be held
+ * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping, not under mmu->lock
  * Return: enum walk_verdict; WALK_MEMORY also if the walk would have to sleep
  */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);

@@ -145,8 +145,10 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 
 /*
  * Set *@write if the new leaf may be writable. A frame that is a page table of the guest is mapped
- * writable only for a write access, and only if its shadow tables can go out of sync. Otherwise
- * the write is emulated (verdict OKVM_FAULT_MMIO).
+ * writable only for a write access, and only if its shadow tables can go out of sync. Return:
+ * OKVM_FAULT_FIXED if the leaf can be made; OKVM_FAULT_MMIO if the write has to be emulated;
+ * SHADOW_EXCLUSIVE if the fault has to be tried again with mmu->lock held for writing, also because
+ * the shadow tables of the frame were zapped
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {

@@ -136,7 +136,7 @@ struct walk_path {
 	u64 key;
 };
 
-/** walk_noted() - walk() that also returns the entries in @path, which is unset with paging off */
+/** walk_noted() - do what walk() does, and return the entries in @path (not with paging off) */
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,

@@ -248,7 +248,10 @@ static int walk_depth(const struct vmcb_save_area *save)
 	return save->cr4 & X86_CR4_LA57 ? 5 : 4;
 }
 
-/* Set the shadow root, and flush, even if CR3 has the root's address already. */
+/*
+ * Set the shadow root, and request a flush. Do so even if CR3 has the root's address already,
+ * because the four PDPTEs of a PAE root may have changed.
+ */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {
 	/* If hardware's walk began above the root's level, it would use guest pages as tables. */

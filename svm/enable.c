@@ -141,7 +141,10 @@ void svm_cpu_disable(void)
 	wrmsrl(MSR_EFER, efer & ~(u64)EFER_SVME);
 }
 
-/* Set GIF by STGI before SVM is disabled: otherwise INIT could not restart the CPU. */
+/*
+ * Disable SVM on this CPU, for a crash or an emergency restart. First set GIF by STGI: while GIF is
+ * 0, INIT could not restart the CPU.
+ */
 static void svm_emergency(void)
 {
 	u64 efer;

@@ -226,7 +226,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Uncount the NMI that lend_nmi() made pending and that the CPU has delivered. */
+/* Count one pending NMI less: the CPU has delivered the NMI that lend_nmi() has given to it. */
 static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 {
 	to_hw(vcpu)->nmi_lent = false;

@@ -381,7 +381,10 @@ VMCB_OFFSET(save.dr7, 0x560);
 VMCB_OFFSET(save.dr6, 0x568);
 VMCB_OFFSET(save.g_pat, 0x668);
 
-/* Return: 1 if the text has no room for the rule; otherwise 0 */
+/*
+ * Add a broken rule, with its field and the field's value, to the error that userspace can read.
+ * Return: 1 if the error's text has no room for the rule; otherwise 0
+ */
 static int note_rule(struct okvm_error *error, const struct svm_entry *e,
 		     const struct svm_entry_rule *rule)
 {

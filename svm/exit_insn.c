@@ -228,7 +228,7 @@ int svm_exit_exception(struct okvm_vcpu *vcpu)
 
 /* ---- task switches, which are emulated ---- */
 
-/* Return the @source parameter of okvm_task_switch(). */
+/* Return what has caused the task switch: 0 CALL, 1 IRET, 2 JMP, 3 a task gate in the IDT. */
 static int task_source(const struct okvm_hw_vcpu *hw, union svm_task task)
 {
 	if (task.iret)

@@ -93,6 +93,7 @@ enum vmx_caps_err {
 
 /**
  * struct vmx_caps - the VMX features of the CPUs that okvm uses
+ * @revision: the identifier that each VMCS and each VMXON region begins with
  * @pin, @exec, @exec2, @exit, @entry: controls that okvm may set, including those that must be 1
  * @pin_fixed ... @entry_fixed: the controls that must be 1
  * @ept_cap, @vpid_cap: low and high half of IA32_VMX_EPT_VPID_CAP

@@ -89,7 +89,10 @@ static void note_data(struct okvm_error *error, const struct vmx_entry *e, u32 f
 			     vmx_entry_field_is_hosts(field) ? 0 : e->f[field]);
 }
 
-/* Return: 1 if the text has no room for the rule; otherwise 0 */
+/*
+ * Add a rule that @field breaks to the error that userspace can read, with the values of all fields
+ * of the rule. Return: 1 if the error's text has no room for the rule; otherwise 0
+ */
 static int note_rule(struct okvm_error *error, const struct vmx_entry *e,
 		     const struct vmx_entry_rule *rule, u32 field)
 {

@@ -174,6 +174,9 @@ static_assert(offsetof(struct vmx_frame, host_spec) == 24);
  * @pin, @exec, @exec2, @entry, @exit, @exceptions: copies of the control fields
  * @intr_status: copy of GUEST_INTR_STATUS (RVI and SVI)
  * @entry_info: VM_ENTRY_INTR_INFO_FIELD as written for the next VM entry; 0 after a VM exit
+ * @host_fs_sel, @host_gs_sel, @host_cr3, @host_cr4, @host_fs_base: copies of host-state fields
+ * @timer_value: copy of the preemption timer's start value
+ * @eptp: copy of the EPT pointer
  * @soft_nmi_masked, @soft_nmi_since: without virtual NMIs: NMIs are blocked, and since when (ns)
  *
  * The copies avoid writes of unchanged values. What belongs to the vCPU rather than to a VMCS is in

@@ -71,9 +71,10 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Must @f map the page of okvm_mmu_set_hole()? Caller holds mmu->lock. When a slot is added at
- * f->gfn, the slots' generation changes first, and the frame is zapped after that. So either the
- * generation is not f->gen here, or the zap removes what the caller maps.
+ * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Caller
+ * holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and the
+ * frame is zapped after that. So either the generation is not f->gen here, or the zap removes what
+ * the caller maps.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {

@@ -196,7 +196,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - must @f map the page of okvm_mmu_set_hole()? Caller holds mmu->lock */
+/** fault_in_hole() - is @f for the page set by okvm_mmu_set_hole()? Caller holds mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
 /** fault_level() - return the level of @f's leaf after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);

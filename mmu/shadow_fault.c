@@ -661,7 +661,10 @@ static int fault_walked(struct shadow_fault *f)
 	return fault_unmappable(f) ? OKVM_FAULT_MMIO : fault_verdict(&host, fault_page(f));
 }
 
-/* Return the verdict for a walk that did not succeed; @verdict is the walk's (enum walk_verdict) */
+/*
+ * Return the verdict (enum okvm_fault_verdict) for a fault whose walk did not succeed, or an errno.
+ * @verdict: enum walk_verdict
+ */
 static int fault_no_walk(const struct shadow_fault *f, int verdict)
 {
 	struct okvm_fault host = {
@@ -727,8 +730,9 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * Return where the hint is stored that @gva's page is MMIO. With this hint the fast handler does
- * not walk the guest's tables: MMIO needs the slow handler anyway.
+ * Return the address of the element of mmio_page[] that may contain the page number of @gva, plus
+ * 1. If it does, @gva's page is probably MMIO: the fast handler then does not walk the guest's
+ * tables, because MMIO needs the slow handler anyway.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {
@@ -742,9 +746,10 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 
 /*
  * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
- * the same access and the same generation of slots; shadow_forget_walk() ensures the same root. If
- * the guest has changed its tables since the walk, no harm is done: map_same() compares the entries
- * under mmu->lock, and shadow tables that are linked follow the guest's changes.
+ * the same access and the same generation of slots; a change of the root discards it
+ * (shadow_forget_walk()). If the guest has changed its tables since the walk, no harm is done:
+ * map_same() compares the entries under mmu->lock, and shadow tables that are linked follow the
+ * guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)
@@ -759,7 +764,7 @@ static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 
 /*
  * Walk the guest's tables for the slow handler. Return: OKVM_FAULT_SLOW if @f contains a successful
- * walk, otherwise the verdict of shadow_page_fault()
+ * walk and the handler has to go on; otherwise the verdict that the handler has to return
  */
 static int fault_walk(struct shadow_fault *f, struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {

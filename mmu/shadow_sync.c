@@ -180,7 +180,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Return true if a shadow table of @gfn is in sync: unsync_frame() adds it to sh->unsync then. */
+/* Return true if a shadow table of @gfn is in sync: unsync_frame() would add it to sh->unsync. */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -193,7 +193,10 @@ static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 	return false;
 }
 
-/* Sync the older half of sh->unsync: its tables may belong to processes that have stopped. */
+/*
+ * If as many tables as allowed are out of sync, and those of @gfn would add one, sync the older
+ * half of them: these tables may belong to processes that have stopped.
+ */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct shadow_vm *sh = shadow_of(vcpu);

@@ -90,8 +90,8 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 /*
  * Write a field of LBR virtualization, and switch the virtualization on or off. VMRUN and #VMEXIT
  * switch DEBUGCTL and the last-branch MSRs only while the guest's DEBUGCTL.LBR is set, because that
- * takes time. While it is clear the CPU has the host's values, so the guest's accesses exit, and
- * okvm reads the VMCB.
+ * takes time. While DEBUGCTL.LBR is clear, the CPU has the host's values, so the guest's accesses
+ * exit, and okvm reads and writes the VMCB.
  */
 static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 {
@@ -121,8 +121,8 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 }
 
 /*
- * Return what VMLOAD and VMSAVE keep of the value of an MSR: of SYSENTER_ESP and SYSENTER_EIP only
- * 32 bits, because AMD has no SYSENTER in long mode.
+ * Return the bits of @val that VMLOAD and VMSAVE keep as the value of @msr: all bits, but only 32
+ * bits of SYSENTER_ESP and SYSENTER_EIP, because AMD has no SYSENTER in long mode.
  */
 static u64 width_kept(u32 msr, u64 val)
 {

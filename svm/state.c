@@ -131,7 +131,7 @@ static bool svm_cs_long(struct okvm_vcpu *vcpu)
 	return to_hw(vcpu)->vmcb->save.cs.attrib & SVM_SELECTOR_L_MASK;
 }
 
-/* Return the data of the last exit in the same order as upstream. */
+/* Set @info to the data of the last exit, in the order in which upstream has them. */
 static void svm_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
 	const struct vmcb_control_area *control = &to_hw(vcpu)->vmcb->control;

@@ -347,7 +347,10 @@ static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
 	kfree(hw);
 }
 
-/* Reset what x86/ does not reset through okvm_reg_ops (set_segment() and others). */
+/*
+ * Reset the part of a vCPU's state that x86/ does not reset. By calls of okvm_reg_ops, x86/ resets
+ * the guest's segments, control registers and the like.
+ */
 static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -147,9 +147,9 @@ static void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool
 }
 
 /*
- * Return the data of the last exit in the same order as upstream. After a failed VM entry only the
- * first two words have a meaning: set the others to 0. If the guest is emulated because hardware
- * would refuse its state, return the exit reason of a failed VM entry.
+ * Set @info to the data of the last exit, in the order in which upstream has them. After a failed
+ * VM entry only the first two words have a meaning: set the others to 0. If the guest is emulated
+ * because hardware would refuse its state, set the exit reason of a failed VM entry.
  */
 static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {

@@ -11,15 +11,17 @@
 #include "mmu/shadow.h"
 
 /*
- * How many entries are looked at: an aligned group. Of a table of the guest these are few, because
- * a process that does not live long never uses most of what is mapped in advance.
+ * Number of entries in the aligned group in which neighbours are mapped: PREFETCH in the shadow of
+ * a guest's page table, PREFETCH_DIRECT in a direct table. PREFETCH is small, because a process
+ * that does not live long never uses most of what is mapped in advance.
  */
 #define PREFETCH	4
 #define PREFETCH_DIRECT	8
 
 /*
- * Compute frame and access for the guest's entry, which is accessed. shadow_current() computes them
- * in the same way: sync_compare() would drop the leaf otherwise.
+ * Compute frame and access of the leaf for the guest's entry @entry, whose accessed bit is set.
+ * Compute them in the same way as shadow_current(), by which sync_compare() decides whether to keep
+ * the leaf. Return: false if @entry maps no page
  */
 static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, u8 *access)
 {

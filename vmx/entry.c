@@ -492,9 +492,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call, through the IDT as the CPU would have done, the handler of the host interrupt that caused
- * the exit, unless fast_kick() has completed the interrupt. The CPU has acknowledged the interrupt
- * at the local APIC ("acknowledge interrupt on exit").
+ * Call the host's handler of the interrupt that caused the exit, through the IDT. Do not call it if
+ * fast_kick() has completed the interrupt. The CPU has acknowledged the interrupt at the local APIC
+ * ("acknowledge interrupt on exit"), so it does not deliver the interrupt itself.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {
@@ -521,6 +521,10 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 	return okvm_emul_deliver(vcpu);
 }
 
+/*
+ * Emulate instructions until hardware can run the guest's state. Stop earlier after 256, if the
+ * vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
+ */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

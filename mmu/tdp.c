@@ -102,7 +102,10 @@ static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 	return table;
 }
 
-/* Return the table below @entry, whose value is @old. Inline, because the table usually exists. */
+/*
+ * Return the table below @entry, whose value is @old; make the table if there is none. Return: NULL
+ * if another CPU has changed @entry meanwhile. Inline, because the table usually exists
+ */
 static inline u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
 	return spte_is_table(old, level) ? iter_table_of(old) :

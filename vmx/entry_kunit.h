@@ -153,9 +153,11 @@ enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
 /**
  * struct entry_case - a change of a guest that breaks only one rule
  * @rule: name of the rule; NULL: the guest can still be entered
+ * @kind: the guest that is changed
  * @fault: the emulated CPU of the project's tests (Bochs) has a bug: it does not check this rule
  * @elsewhere: that emulated CPU lacks the feature that the rule is about
  * @said: part of the message in that CPU's log
+ * @change: the changes of fields, which are made in this order
  */
 struct entry_case {
 	const char *rule;

@@ -289,7 +289,11 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
  * Return: outcome; if no write is left, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_finish(struct okvm_emulation *e);
-/** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
+/**
+ * okvm_emul_impossible() - Exit to userspace with KVM_EXIT_INTERNAL_ERROR, suberror
+ * KVM_INTERNAL_ERROR_EMULATION, because okvm cannot deliver an event or switch tasks
+ * Return: outcome
+ */
 int okvm_emul_impossible(struct okvm_emulation *e);
 /** okvm_emul_user() - Exit to userspace for a read, writes or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);

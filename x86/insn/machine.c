@@ -515,7 +515,10 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 	};
 	int ret;
 
-	/* The exchange failed when the instruction was executed before: keep this result. */
+	/*
+	 * In an earlier pass of the same instruction, memory did not hold the expected value: keep
+	 * this result.
+	 */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (entry->done || access_first(entry) != entry->len)

@@ -76,11 +76,15 @@ static bool direct_can(struct okvm_emulation *e)
 /*
  * ---- a MOV that was decoded before ----
  *
- * A driver executes the same MOV to its device again and again. A kernel does the same with MOVs to
- * and from control registers, whose operand register not every CPU reports. okvm uses the decoded
- * MOV again if RIP, the CPU mode, the page-table entries that translate RIP, and the instruction's
- * bytes are the same: the guest can change each of these without an exit. The translation of the
- * MOV's operand is not compared, because hardware has reported the operand's address.
+ * okvm remembers two kinds of decoded MOVs, because a guest executes the same ones again and again:
+ *
+ * - A driver's MOV to or from its device. The translation of the MOV's memory operand is not
+ *   compared, because the VM exit reports the operand's guest-physical address.
+ * - A kernel's MOV to or from a control register. Not every CPU reports the register operand.
+ *
+ * okvm uses a remembered MOV again only if the following are as they were: RIP, the CPU mode, CPL,
+ * CR3, the generation of the memory slots, the page-table entries that translate RIP, and the
+ * instruction's bytes.
  */
 
 static u64 cached_mov_mask(unsigned int bytes)

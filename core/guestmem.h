@@ -61,8 +61,13 @@ int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 ne
 
 /**
  * struct okvm_gpa_cache - cached host address of an often used guest range (kvmclock, steal time)
+ * @generation: generation of the memslots in which @hva and @slot were looked up; each use compares
+ *	it with the current one
+ * @gpa, @len: the range
+ * @hva: the VMM's address of the range
+ * @slot: the memory slot that contains the range
  *
- * Each use compares the generation of the memslots. A zero-initialized cache is empty.
+ * A zero-initialized cache is empty.
  */
 struct okvm_gpa_cache {
 	u64 generation;

@@ -132,7 +132,7 @@ struct okvm_vcpu {
 	void *pio_page;			/* second mapped page, KVM_PIO_PAGE_OFFSET */
 	u32 id;				/* initial APIC id */
 	u32 idx;			/* index among online vCPUs */
-	pid_t creator;			/* as okvm_vm.creator */
+	pid_t creator;			/* creator's global pid; names the stats file */
 
 	/* Accessed by any thread. */
 	unsigned long requests;		/* bits of enum okvm_req; atomic operations only */
@@ -166,7 +166,8 @@ struct okvm_vcpu {
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: last result of iobus_first() */
+	/* Per bus: index of the range at which the last look-up began: the next tries it first. */
+	unsigned int bus_hint[OKVM_NR_BUSES];
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
@@ -273,7 +274,7 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
  * It returns when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
  * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and does not hold
  * vm->srcu.
- * Return: the last result of okvm_arch_vcpu_runnable()
+ * Return: true if the vCPU can enter the guest or an event ends its HLT
  */
 bool okvm_vcpu_block(struct okvm_vcpu *vcpu);
 

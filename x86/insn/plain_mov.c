@@ -2,8 +2,8 @@
 /*
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
  * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
- * of accesses (access_log.h) either: okvm_emul_direct_done() or cached_mov_complete() finishes a
- * MOV for which userspace has read, so the MOV is not executed again.
+ * of accesses (access_log.h) either: when userspace has read the data of a MOV from its device,
+ * okvm_emul_direct_done() or cached_mov_complete() finishes the MOV without executing it again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT

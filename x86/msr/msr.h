@@ -23,8 +23,10 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
 enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 /**
- * okvm_emulate_msr() - Emulate RDMSR or WRMSR; if the access fails, raise #GP or exit to userspace.
- * Return: outcome
+ * okvm_emulate_msr() - Emulate RDMSR or WRMSR
+ * @insn_len: length of the instruction in bytes
+ *
+ * If the access fails, the function raises #GP or exits to userspace. Return: outcome
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**

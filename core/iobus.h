@@ -87,7 +87,10 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, bool 
  */
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
 
-/** okvm_iobus_write() - write to the first device that accepts the access; see okvm_iobus_read() */
+/**
+ * okvm_iobus_write() - write to the first device that accepts the access
+ * Return: 0, or -EOPNOTSUPP if userspace must emulate the access. The caller holds vm->srcu.
+ */
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 

@@ -610,7 +610,7 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
 /**
- * emul_decode_bytes() - As emul_decode(), for an instruction whose first bytes the caller has
+ * emul_decode_bytes() - Decode the instruction at CS:ctx.rip, whose first bytes the caller has read
  * @ctx: uses rip, mode and cpl
  * @bytes: the first bytes of the instruction
  * @len: number of @bytes, 0..15; missing bytes are fetched

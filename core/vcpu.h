@@ -224,7 +224,7 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu);
 /** okvm_vcpu_wake() - wake the vCPU if it sleeps in okvm_vcpu_block(). Return: whether it slept */
 bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 
-/** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
+/** okvm_request_kick() - set a request bit of the vCPU, and make the vCPU serve it soon */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
@@ -243,14 +243,17 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
 /**
  * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
- * @vcpus: the set, bits as okvm_vcpu_bit() returns them
+ * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
  * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
 void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
 
-/** okvm_request_all() - okvm_request_some() for every vCPU of the VM */
+/**
+ * okvm_request_all() - send the same request to every vCPU of the VM
+ * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ */
 static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 {
 	okvm_request_some(vm, req, OKVM_VCPUS_ALL, wait);

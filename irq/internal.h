@@ -206,8 +206,9 @@ void okvm_pit_free(struct okvm_vm *vm);
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
 /**
- * okvm_apic_request_all() - like okvm_request_all(), but with IRQs off it kicks only a few vCPUs; a
- * work item kicks the others
+ * okvm_apic_request_all() - send a request to every vCPU of the VM, and kick them
+ *
+ * With IRQs off the function kicks only a few vCPUs itself; a work item kicks the others.
  */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 

@@ -15,7 +15,10 @@ struct okvm_offer;
 /** okvm_arch_init() - called once at module load, before any backend is registered */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
-/** okvm_arch_offer_create() - fill in @offer->host for its backend. Return: 0, -ENOMEM, -E2BIG */
+/**
+ * okvm_arch_offer_create() - set @offer->host and @offer->host_shadow, from @offer->caps
+ * Return: 0, -ENOMEM, or -E2BIG
+ */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 /**
@@ -125,7 +128,7 @@ struct okvm_vcpu_file {
 	u32 caps;
 };
 
-/* The files of x86/. The array ends with an element that has no name. */
+/* The debugfs files that x86/ adds for each vCPU. The last element of the array has no name. */
 extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
 
 /** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
@@ -135,9 +138,10 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - called when the host suspends (@begins is true) or resumes (false)
+ * okvm_arch_sleeps() - read the TSC when the host suspends and resumes, and note how much it lost
+ * @begins: the host suspends; false: it resumes
  *
- * One CPU is online, and IRQs are off.
+ * Some machines reset the TSC during a suspend. Called with one CPU online and IRQs off.
  */
 void okvm_arch_sleeps(bool begins);
 

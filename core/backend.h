@@ -70,8 +70,9 @@ struct okvm_backend {
 
 	/*
 	 * Enable and disable VMX or SVM on the CPU that calls, with IRQs off. @cpu_enable returns
-	 * -EBUSY if another hypervisor is active. @cpu_disable also writes back what the CPU holds
-	 * of vCPUs' states (VMCSs, MSRs).
+	 * 0, -EBUSY if another hypervisor is active, or -EIO if the CPU refuses or differs from
+	 * the other CPUs. @cpu_disable also writes to memory what the CPU holds of vCPUs' states
+	 * (VMCSs, MSRs).
 	 */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
@@ -87,7 +88,7 @@ struct okvm_backend {
 	 * after OKVM_RESUME the caller tests requests and signals.
 	 */
 	int (*run)(struct okvm_vcpu *vcpu);
-	/* Makes @cpu leave guest mode. Called on another CPU, with preemption off. */
+	/* Make @cpu, which runs @vcpu, leave guest mode. Called on another CPU, preemption off. */
 	void (*kick)(struct okvm_vcpu *vcpu, int cpu);
 };
 

@@ -54,15 +54,22 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
 int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
 
 /**
- * okvm_cmpxchg16_guest() - okvm_cmpxchg_guest() for 16 bytes
- * Return: as okvm_cmpxchg_guest(); -EINVAL if @gpa is not aligned or the CPU lacks CMPXCHG16B
+ * okvm_cmpxchg16_guest() - compare and exchange 16 bytes
+ * @old: in: the expected value; out: the value found
+ * Return: 0 if exchanged, 1 if the value differed, -EFAULT, or -EINVAL if @gpa is not a multiple of
+ * 16 or the CPU lacks CMPXCHG16B
  */
 int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2]);
 
 /**
  * struct okvm_gpa_cache - cached host address of an often used guest range (kvmclock, steal time)
+ * @generation: generation of the memslots in which @hva and @slot were looked up; each use compares
+ *	it with the current one
+ * @gpa, @len: the range
+ * @hva: the VMM's address of the range
+ * @slot: the memory slot that contains the range
  *
- * Each use compares the generation of the memslots. A zero-initialized cache is empty.
+ * A zero-initialized cache is empty.
  */
 struct okvm_gpa_cache {
 	u64 generation;

@@ -76,7 +76,7 @@ void okvm_pause_destroy(struct okvm_vm *vm);
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
  * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
- * @interrupted: the result of okvm_pause_wait()
+ * @interrupted: a signal has ended the wait for the end of all pauses (okvm_pause_wait())
  * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: the caller must drop vcpu->mutex and wait
  */
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);

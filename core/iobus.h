@@ -62,7 +62,10 @@ struct okvm_io_place {
 int okvm_iobus_register_all(struct okvm_vm *vm, const struct okvm_io_place *place,
 			    unsigned int places);
 
-/** okvm_iobus_register() - okvm_iobus_register_all() for one device */
+/**
+ * okvm_iobus_register() - register one range of a device; the caller holds vm->bus_lock
+ * Return: 0, -ENOSPC, -ENOMEM, or -EINVAL if the range wraps
+ */
 int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t len,
 			struct okvm_io_device *dev);
 
@@ -87,7 +90,10 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, bool 
  */
 int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len, void *val);
 
-/** okvm_iobus_write() - write to the first device that accepts the access; see okvm_iobus_read() */
+/**
+ * okvm_iobus_write() - write to the first device that accepts the access
+ * Return: 0, or -EOPNOTSUPP if userspace must emulate the access. The caller holds vm->srcu.
+ */
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 

@@ -202,8 +202,8 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 }
 
 /*
- * Must the ioctl of @row be refused? Yes in another address space than that of the VM's creator,
- * which contains guest memory, and on a dead VM, which has no valid state.
+ * Must the ioctl of @row be refused? Yes if the caller's address space is not that of the VM's
+ * creator, where guest memory is mapped. Yes on a dead VM, which has no valid state.
  */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {

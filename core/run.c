@@ -134,7 +134,10 @@ static int run_immediate_exit(struct okvm_vcpu *vcpu)
 	return okvm_test_request(OKVM_REQ_LEAVE, vcpu) ? okvm_run_interrupted(vcpu) : -EINTR;
 }
 
-/* Execute KVM_RUN for an AP that waits for INIT and SIPI: sleep, and then return -EAGAIN. */
+/*
+ * Execute KVM_RUN for an AP that waits for INIT: sleep. Return: -EINTR if a signal, a kick or
+ * immediate_exit ends KVM_RUN; OKVM_RUN_PAUSED if a pause has ended the sleep; otherwise -EAGAIN
+ */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
 	if (okvm_immediate_exit(vcpu->run))

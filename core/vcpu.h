@@ -132,7 +132,7 @@ struct okvm_vcpu {
 	void *pio_page;			/* second mapped page, KVM_PIO_PAGE_OFFSET */
 	u32 id;				/* initial APIC id */
 	u32 idx;			/* index among online vCPUs */
-	pid_t creator;			/* as okvm_vm.creator */
+	pid_t creator;			/* creator's global pid; names the stats file */
 
 	/* Accessed by any thread. */
 	unsigned long requests;		/* bits of enum okvm_req; atomic operations only */
@@ -166,7 +166,8 @@ struct okvm_vcpu {
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	unsigned int bus_hint[OKVM_NR_BUSES];	/* per bus: last result of iobus_first() */
+	/* Per bus: index of the range at which the last look-up began: the next tries it first. */
+	unsigned int bus_hint[OKVM_NR_BUSES];
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
@@ -223,7 +224,7 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu);
 /** okvm_vcpu_wake() - wake the vCPU if it sleeps in okvm_vcpu_block(). Return: whether it slept */
 bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 
-/** okvm_request_kick() - okvm_request() and okvm_vcpu_kick() */
+/** okvm_request_kick() - set a request bit of the vCPU, and make the vCPU serve it soon */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
@@ -242,14 +243,17 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
 /**
  * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
- * @vcpus: the set, bits as okvm_vcpu_bit() returns them
+ * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
  * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
 void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
 
-/** okvm_request_all() - okvm_request_some() for every vCPU of the VM */
+/**
+ * okvm_request_all() - send the same request to every vCPU of the VM
+ * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ */
 static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 {
 	okvm_request_some(vm, req, OKVM_VCPUS_ALL, wait);
@@ -273,7 +277,7 @@ void okvm_vcpu_destroy(struct okvm_vcpu *vcpu);
  * It returns when okvm_arch_vcpu_runnable() is true, on a signal, or on OKVM_REQ_UNBLOCK,
  * OKVM_REQ_DEAD, OKVM_REQ_LEAVE or OKVM_REQ_PAUSE. The caller has the vCPU loaded and does not hold
  * vm->srcu.
- * Return: the last result of okvm_arch_vcpu_runnable()
+ * Return: true if the vCPU can enter the guest or an event ends its HLT
  */
 bool okvm_vcpu_block(struct okvm_vcpu *vcpu);
 

@@ -158,9 +158,12 @@ static inline void okvm_vm_get(struct okvm_vm *vm)
 void okvm_vm_put(struct okvm_vm *vm);
 
 /**
- * okvm_vm_create() - KVM_CREATE_VM: create a VM that @offer's backend runs, and its fd
- * Return: the fd, -EINVAL if @type is not 0, -EBUSY if another hypervisor uses the hardware or the
- * machine reboots, -ENOMEM, -EMFILE.
+ * okvm_vm_create() - KVM_CREATE_VM: create a VM and its fd
+ * @offer: the backend (VMX or SVM) that runs the VM's vCPUs, and what it offers on this host
+ * @type: the ioctl's argument
+ *
+ * Return: the fd; -EINVAL if @type is not 0; -EBUSY if another hypervisor uses the hardware or the
+ * machine reboots; -EIO if a CPU refuses VMXON or differs from the other CPUs; -ENOMEM; -EMFILE.
  */
 int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 

@@ -166,10 +166,11 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * Called when the vector is posted or was in IRR already. A KICK_LATE sender leaves the kick to the
- * work item. A KICK_NOW sender need not kick, because post_irq() or the sender that set the IRR bit
- * notifies the vCPU. But if an earlier sender has left its kick to the work item (kick_late), the
- * KICK_NOW sender does not wait for the work item and kicks the vCPU itself.
+ * Kick the vCPU, if that is still necessary, after a vector was posted or found in IRR already. A
+ * KICK_LATE sender leaves the kick to the work item. A KICK_NOW sender need not kick, because
+ * post_irq() or the sender that set the IRR bit notifies the vCPU. But if an earlier sender has
+ * left its kick to the work item (kick_late), the KICK_NOW sender does not wait for the work item
+ * and kicks the vCPU itself.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {

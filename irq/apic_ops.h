@@ -9,7 +9,7 @@ struct okvm_vcpu;
 
 /** enum okvm_apic_sync - what okvm_apic_ops.sync() has to bring up to date */
 enum okvm_apic_sync {
-	OKVM_APIC_PULL,		/* IRR: move posted vectors to it; arg ignored */
+	OKVM_APIC_PULL,		/* move posted vectors to IRR; arg ignored */
 	OKVM_APIC_IRR,		/* highest vector in IRR changed; arg: that vector, -1 if none */
 	OKVM_APIC_ISR,		/* highest vector in ISR changed; arg: that vector, -1 if none */
 	/* TPR or IRR changed: update the TPR threshold; arg: highest vector in IRR, or -1 */

@@ -135,7 +135,11 @@ static inline struct okvm_irq_vm *okvm_irq(const struct okvm_vm *vm)
  * okvm_chips_set_pic() - set the level of a PIC pin. Any context. Return: see KVM_IRQ_LINE_STATUS
  */
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high);
-/** okvm_chips_set_ioapic() - set the level of an IOAPIC pin, like okvm_chips_set_pic() */
+/**
+ * okvm_chips_set_ioapic() - set the level of an IOAPIC pin. Any context
+ * @line_status: the caller is KVM_IRQ_LINE_STATUS, which reports unacknowledged RTC edges
+ * Return: see KVM_IRQ_LINE_STATUS
+ */
 int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source, bool high,
 			  bool line_status);
 
@@ -177,11 +181,16 @@ int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin);
 /* msi.c */
 
 /**
- * okvm_message_deliver() - deliver a message to LAPICs. Any context. Return: see
- * okvm_apic_deliver()
+ * okvm_message_deliver() - deliver a message to LAPICs. Any context
+ * Return: number of vCPUs that accepted it; 0 if all destinations refused it; -1 if it has no
+ * destination
  */
 int okvm_message_deliver(struct okvm_vm *vm, const struct gsi_message *msg);
-/** okvm_msi_deliver() - deliver an MSI. Any context. Return: as okvm_apic_deliver(), or -EINVAL */
+/**
+ * okvm_msi_deliver() - deliver an MSI. Any context
+ * Return: number of vCPUs that accepted it; 0 if all destinations refused it; -1 if it has no
+ * destination; -EINVAL if it is malformed
+ */
 int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 
 /* pit_timer.c */
@@ -197,8 +206,9 @@ void okvm_pit_free(struct okvm_vm *vm);
 
 void okvm_apic_kicks_init(struct okvm_irq_vm *irq);
 /**
- * okvm_apic_request_all() - like okvm_request_all(), but with IRQs off it kicks only a few vCPUs; a
- * work item kicks the others
+ * okvm_apic_request_all() - send a request to every vCPU of the VM, and kick them
+ *
+ * With IRQs off the function kicks only a few vCPUs itself; a work item kicks the others.
  */
 void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req);
 

@@ -220,7 +220,12 @@ int okvm_pic_ack_irq(struct okvm_vm *vm);	/* returns the vector */
 #define OKVM_SOURCE_RESAMPLE	2
 #define OKVM_SOURCE_PIT		3
 
-/** okvm_irq_set() - set the level of a GSI. Any context. Return: as okvm_apic_deliver() */
+/**
+ * okvm_irq_set() - set the level at which @source drives a GSI. Any context
+ * @line_status: the caller is KVM_IRQ_LINE_STATUS, which reports unacknowledged RTC edges
+ * Return: the status of KVM_IRQ_LINE_STATUS: number of vCPUs that got the interrupt; 0 if it was
+ * coalesced, -1 if it was masked or ignored
+ */
 int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_status);
 /** okvm_irq_pulse() - make an edge on a GSI: raise and lower its pins, or send its MSI once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);

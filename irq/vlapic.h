@@ -35,8 +35,8 @@ struct okvm_apic {
 
 	/* At most one of the hrtimer and the backend's timer (hv) is armed. */
 	struct hrtimer hrtimer;
-	bool can_hv;
-	bool hv_armed;
+	bool can_hv;		/* the backend has a timer */
+	bool hv_armed;		/* the backend's timer is armed */
 	bool fired;		/* set by the hrtimer's handler: a tick to deliver */
 
 	/* Any CPU accesses these members. */
@@ -52,7 +52,7 @@ struct okvm_apic {
 
 	/* The word of KVM_SET_VAPIC_ADDR. */
 	bool vapic;		/* userspace has set a word */
-	bool watches;		/* the vCPU watches exits (core/watch.h): it has had a word */
+	bool watches;		/* userspace has set a word once: counted by okvm_watch_on() */
 	struct okvm_gpa_cache vapic_cache;
 };
 

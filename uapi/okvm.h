@@ -14,9 +14,10 @@
 /*
  * OKVM_CAP_MMU: how guest-physical addresses are translated. KVM_CHECK_EXTENSION returns the
  * supported methods as bits 1 << OKVM_MMU_*, or 0 if the module is not okvm. KVM_ENABLE_CAP on a VM
- * without vCPUs selects the method in args[0]. It fails with EINVAL if the method is not supported
- * or the VM has a vCPU. The default is OKVM_MMU_TDP if supported. The numbers of okvm's
- * capabilities are far above those of KVM's.
+ * without vCPUs selects the method in args[0]. It fails with EINVAL if the method is not supported,
+ * if the VM has a vCPU, or if a memory slot lies above the addresses that the method can translate.
+ * The default is OKVM_MMU_TDP if supported. The numbers of okvm's capabilities are far above those
+ * of KVM's.
  */
 #define OKVM_CAP_MMU		0x4f4b0001
 #define OKVM_MMU_TDP		0	/* by hardware: EPT or NPT */

@@ -33,7 +33,7 @@ static void (*emergency_off)(void);
 static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 
-/* Register the callback if it has to be registered and is not; unregister it in the other case. */
+/* Register the callback if it is needed and not registered; unregister it if it is not needed. */
 static void emergency_update(void)
 {
 	lockdep_assert_held(&emergency_lock);

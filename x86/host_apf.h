@@ -2,8 +2,9 @@
 /*
  * Asynchronous page faults of the host kernel, if the host is itself a KVM guest. Its hypervisor
  * raises a #PF to say that it is fetching a page of the host's memory. While okvm's guest runs,
- * such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. The flags of the
- * #PF are in per-CPU memory of the host; its address (CR2) is a token.
+ * such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. The hypervisor
+ * writes the flags of the asynchronous page fault into per-CPU memory of the host. The address of
+ * the #PF (CR2) is a token.
  *
  * The exit handler must read and clear the flags at each VM exit with #PF, before IRQs are on. If
  * the flags stay set, the host kernel takes its own next #PF for an asynchronous one and panics.
@@ -28,8 +29,12 @@ static __always_inline bool host_apf_possible(void)
 }
 
 /**
- * host_apf_take() - Read and clear the flags of a VM exit with #PF
- * Called with IRQs off. Return: the flags; 0 if the guest raised the #PF
+ * host_apf_take() - Read and clear the asynchronous-page-fault flags that the hypervisor below the
+ * host gives the host
+ *
+ * Called with IRQs off after a VM exit with #PF.
+ *
+ * Return: the flags; 0 if the guest raised the #PF
  */
 static __always_inline u32 host_apf_take(void)
 {

@@ -239,9 +239,9 @@ struct okvm_arch_vcpu {
 	unsigned long dr6;
 	unsigned long dr7;
 	unsigned long eff_db[4];
-	unsigned long guest_debug_dr7;
+	unsigned long guest_debug_dr7;	/* DR7 with a debugger's breakpoints */
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
-	unsigned long singlestep_rip;
+	unsigned long singlestep_rip;	/* linear RIP at which a debugger's single-step began */
 	/* the guest uses the CPU's debug registers: db, dr6 and dr7 are stale */
 	bool debug_regs_live;
 
@@ -332,15 +332,17 @@ struct okvm_arch_vm {
 
 	/* TSC matching and master clock; guarded by tsc_lock */
 	raw_spinlock_t tsc_lock;
+	/* the last write of a TSC: when, which value, and the vCPU's new TSC offset */
 	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset;
-	u64 cur_tsc_offset;
-	u32 last_tsc_khz;
-	u64 cur_tsc_generation;
-	u64 nr_vcpus_matched_tsc;
+	u64 cur_tsc_offset;		/* offset of the newest generation */
+	u32 last_tsc_khz;		/* TSC frequency of the vCPU of the last write */
+	u64 cur_tsc_generation;		/* number of the newest generation */
+	u64 nr_vcpus_matched_tsc;	/* vCPUs of the newest generation, except its first one */
 	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */
-	bool use_master_clock;
+	bool use_master_clock;		/* all vCPUs share one pair of TSC and time */
+	/* that pair: the host's clock (okvm_clock_base_ns()) and the host's TSC at one moment */
 	u64 master_kernel_ns, master_cycle_now;
-	s64 kvmclock_offset;
+	s64 kvmclock_offset;		/* kvmclock minus okvm_clock_base_ns() */
 	bool user_set_tsc;		/* userspace has written a vCPU's TSC */
 	bool boot_old_clock;		/* vCPU 0 uses the old kvmclock MSRs: use no master clock */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK as written */

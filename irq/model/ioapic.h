@@ -207,7 +207,7 @@ void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
 
 /**
  * ioapic_set_state() - restore the state from KVM_SET_IRQCHIP
- * @io: the model; keeps the sources of its input lines
+ * @io: the model; its member sources, the state of the input lines, does not change
  * @state: any values; those that the registers cannot have are corrected
  * @todo: actions for the caller
  */

@@ -606,7 +606,7 @@ size_t lapic_map_size(u32 max_id, u32 nr);
 /**
  * lapic_map_init() - initialize a map
  * @map: a zeroed allocation of lapic_map_size() bytes
- * @max_id: as for lapic_map_size()
+ * @max_id: highest x2APIC ID in the VM
  * @no_quirk: KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK is set
  */
 void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
@@ -651,7 +651,7 @@ static inline struct lapic *lapic_map_one(const struct lapic_map *map, const str
  * @t: the target
  * @src: the sender, NULL for a device
  * @irq: the message
- * @no_quirk: see struct lapic_map
+ * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
  *
  * Return: true if the target is addressed, even if it is disabled.
  */
@@ -837,8 +837,9 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: current time of the timer's clock, in ns
  *
- * Return: as lapic_timer_current(), but 1 for a one-shot timer that has expired and whose tick is
- * not yet delivered: to lapic_timer_resume(), 0 means that the tick was delivered.
+ * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode; 1 for a one-shot
+ * timer that has expired and whose tick is not yet delivered: to lapic_timer_resume(), 0 means that
+ * the tick was delivered.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 

@@ -84,7 +84,7 @@ struct pit_todo {
 /**
  * pit_reset() - set the model to its power-on state
  * @pit: the model
- * @min_period: see struct pit
+ * @min_period: shortest period of channel 0's timer in ns, at least 1
  * @now: time in ns
  */
 void pit_reset(struct pit *pit, u64 min_period, u64 now);

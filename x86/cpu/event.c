@@ -269,8 +269,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 
 /*
  * Does userspace wait for the guest to become ready for an interrupt of the VMM's PIC? Then okvm
- * requests a window exit. Not while the LAPIC masks LINT0: the guest is then not ready even if IF
- * is set, so a window exit would end each VM entry before the guest's first instruction.
+ * requests a window exit. The answer is no while the LAPIC masks LINT0: the guest is then not ready
+ * even if IF is set, and a window exit would end each VM entry before the guest's first
+ * instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {

@@ -23,7 +23,10 @@ static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
  * RUNNABLE clears a pending KVM_HC_KICK_CPU: one such hypercall ends one HLT.
  */
 void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
-/** okvm_end_halt() - Make a halted vCPU runnable if an event is pending; @known: one is */
+/**
+ * okvm_end_halt() - Make a halted vCPU runnable if an event is pending
+ * @known: the caller knows that an event is pending; false: the function tests for one
+ */
 void okvm_end_halt(struct okvm_vcpu *vcpu, bool known);
 /**
  * okvm_halt() - Execute HLT: set HALTED with an in-kernel LAPIC, otherwise exit with KVM_EXIT_HLT

@@ -15,7 +15,10 @@ unsigned long okvm_linear_rip(struct okvm_vcpu *vcpu);
 bool okvm_is_linear_rip(struct okvm_vcpu *vcpu, unsigned long lip);
 /** okvm_guest_rflags() - Return RFLAGS without the TF that KVM_GUESTDBG_SINGLESTEP has set */
 unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu);
-/** okvm_guest_rflags_set() - Set RFLAGS; add TF if a KVM_GUESTDBG_SINGLESTEP began at RIP */
+/**
+ * okvm_guest_rflags_set() - Set RFLAGS; add TF if a debugger single-steps the instruction at RIP
+ * (KVM_GUESTDBG_SINGLESTEP)
+ */
 void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
 /**
  * okvm_rip_carries() - Does the step from @old to @rip change the upper 32 bits?

@@ -19,7 +19,7 @@ static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct 
 /**
  * okvm_io_touch() - Record the linear RIP before an ioctl changes RIP, CS, mode or interrupt shadow
  *
- * Called with the vCPU loaded.
+ * okvm_io_moved() compares the recorded value. Called with the vCPU loaded.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu);
 
@@ -31,17 +31,18 @@ static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
 }
 
 /**
- * okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR, and store what happened
+ * okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR
  * @ndata: number of words of @data, at most 13
  *
- * The caller has stored the failure if @suberror is KVM_INTERNAL_ERROR_EMULATION.
+ * The function also stores an explanation for OKVM_GET_ERROR, unless @suberror is
+ * KVM_INTERNAL_ERROR_EMULATION: then the caller has stored one.
  * Return: OKVM_USER
  */
 int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data);
 /**
  * okvm_shutdown_exit() - Fill kvm_run for KVM_EXIT_SHUTDOWN, and store where the guest was
  *
- * Called before the vCPU is reset, if it is.
+ * If the vCPU is reset after the shutdown, the caller resets it after this call.
  * Return: OKVM_USER
  */
 int okvm_shutdown_exit(struct okvm_vcpu *vcpu);

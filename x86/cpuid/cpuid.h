@@ -45,7 +45,7 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 /**
  * okvm_cpuid_has() - Does the guest's CPUID have @leaf and @sub?
- * @highest: set to true if the highest basic leaf is the answer instead
+ * @highest: set to true if it does not, and CPUID returns another leaf (the highest basic one)
  */
 bool okvm_cpuid_has(const struct okvm_vcpu *vcpu, u32 leaf, u32 sub, bool *highest);
 /** okvm_cpuid_faults() - Does CPUID raise #GP outside CPL 0 (MISC_FEATURES_ENABLES)? */

@@ -540,8 +540,8 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 }
 
 /*
- * Fill @r for an absent leaf or sub-leaf: zeros, but for an absent sub-leaf of a topology leaf CL
- * in ECX and the x2APIC id in EDX.
+ * Fill @r for an absent leaf or sub-leaf. All registers are zero, except for an absent sub-leaf of
+ * a topology leaf: there ECX has CL, and EDX has the x2APIC id.
  */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])

@@ -583,7 +583,7 @@ enum emul_event {
  * emul_init() - Initialize a context, except its registers
  * @ctx: gets no instruction, a rep_limit of 1024 and no io_buf
  * @ops: the caller's functions, complete
- * @mode: see emul_set_mode()
+ * @mode: the CPU mode; emul_set_mode() can compute it from the registers
  * @cpl: 0..3; 0 in real mode, 3 in VM86
  */
 void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode mode, u8 cpl);
@@ -602,7 +602,7 @@ void emul_set_mode(struct emul_ctx *ctx);
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
- * emul_decode_call() - As emul_decode(), for VMCALL, VMMCALL and SYSCALL only
+ * emul_decode_call() - Decode the instruction at CS:ctx.rip if it is VMCALL, VMMCALL or SYSCALL
  * Return: EMUL_UNHANDLEABLE for other instructions. Their SIB byte, displacement and immediates are
  * not fetched: the caller raises #UD without them, and a fetch could set accessed bits in the
  * guest's page tables.
@@ -610,7 +610,7 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
 /**
- * emul_decode_bytes() - As emul_decode(), for an instruction whose first bytes the caller has
+ * emul_decode_bytes() - Decode the instruction at CS:ctx.rip, whose first bytes the caller has read
  * @ctx: uses rip, mode and cpl
  * @bytes: the first bytes of the instruction
  * @len: number of @bytes, 0..15; missing bytes are fetched
@@ -722,7 +722,8 @@ bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
  * @ctx: decoded
  * @mov: from emul_as_mov()
  * @la: set with EMUL_OK
- * Return: EMUL_OK, or EMUL_FAULT as emul_exec() would return
+ * Return: EMUL_OK, or EMUL_FAULT with ctx.exc if the segment does not allow the access or the
+ * address is not canonical or not aligned
  */
 enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u64 *la);
 

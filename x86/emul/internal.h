@@ -60,7 +60,7 @@ enum opnd {
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
 #define F_WRITES	BIT(17)	/* the handler itself writes to memory (O_M) */
-#define F_PLAINMOV	BIT(18)	/* see emul_as_mov() */
+#define F_PLAINMOV	BIT(18)	/* a plain MOV, which emul_as_mov() accepts */
 #define F_SEL_REG	BIT(19)	/* sub[ModRM.reg] */
 #define F_SEL_MOD	BIT(20)	/* sub[ModRM.mod == 3] */
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */

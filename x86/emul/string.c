@@ -395,10 +395,11 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * Execute INS or OUTS. If it is repeated, it checks I/O permission even if its counter is 0: this
- * function makes the check for that case only. Otherwise ins_items() or outs_items() makes the
- * check as a part of each iteration: an iteration that is executed again after an exit to userspace
- * must make the same reads in the same order, and the check reads the I/O permission bit map.
+ * Execute INS or OUTS. A repeated INS or OUTS whose counter is 0 checks the I/O permission, too,
+ * and this function makes the check for that case. In all other cases ins_items() or outs_items()
+ * makes the check, as a part of each iteration: the check reads the I/O permission bit map, and an
+ * iteration that is executed again after an exit to userspace must make the same reads in the same
+ * order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -41,7 +41,7 @@ void okvm_log_answer(struct okvm_emulation *e);
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * okvm_mmio_try() - As okvm_mmio_bus(), but emit no tracepoint
+ * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device, untraced
  * Return: 0 if a device on the bus has done the access, 1 if the local APIC has, or -EOPNOTSUPP
  */
 static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,

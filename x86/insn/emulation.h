@@ -141,8 +141,9 @@ struct emul_cached_mov {
  * @mov: the plain MOV
  * @retry_rip: RIP of the last instruction whose emulation failed and which emul_retry() left to the
  *	CPU
- * @retry_exits: number of the vCPU's VM exits when emul_retry() did so
- * @retries: how many times in a row emul_retry() did so at @retry_rip
+ * @retry_exits: how many VM exits the vCPU had had when emul_retry() left that instruction to the
+ *	CPU
+ * @retries: how many times in a row emul_retry() has left the instruction at @retry_rip to the CPU
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
  * @once: KVM_RUN cannot continue this emulation after its first effect, so it is not given up then
  * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
@@ -289,7 +290,11 @@ int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
  * Return: outcome; if no write is left, the outcome of a single-step trap, if one follows
  */
 int okvm_emul_finish(struct okvm_emulation *e);
-/** okvm_emul_impossible() - Report a failed delivery or task switch. Return: outcome */
+/**
+ * okvm_emul_impossible() - Exit to userspace with KVM_EXIT_INTERNAL_ERROR, suberror
+ * KVM_INTERNAL_ERROR_EMULATION, because okvm cannot deliver an event or switch tasks
+ * Return: outcome
+ */
 int okvm_emul_impossible(struct okvm_emulation *e);
 /** okvm_emul_user() - Exit to userspace for a read, writes or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);

@@ -41,7 +41,8 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate an instruction that hardware could execute as well
+ * okvm_emulate_if_known() - Emulate the instruction at RIP, which hardware could execute as well
+ * @outcome: set if the instruction was emulated
  *
  * The caller holds vm->srcu, with IRQs on. Return: false if the emulator does not know the
  * instruction; then no state of the guest has changed

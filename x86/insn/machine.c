@@ -346,9 +346,9 @@ static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa
 		return -EFAULT;
 	ret = mem_access(e, &m);
 	/*
-	 * If a write to a page table of the guest was emulated and no later one to this page has to
-	 * be, let the CPU continue a string instruction: the guest's kernel probably clears a page
-	 * of its own.
+	 * okvm_mmu_guest_wrote() returns true if the write has ended the shadowing of the page, so
+	 * that the CPU can make the next writes to it. Then stop a repeated string instruction, and
+	 * let the CPU continue it: the guest's kernel probably clears a page of its own.
 	 */
 	if (!ret && write && okvm_mmu_guest_wrote(e->vcpu, gpa, len))
 		e->ctx.stop = true;
@@ -515,7 +515,10 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 	};
 	int ret;
 
-	/* The exchange failed when the instruction was executed before: keep this result. */
+	/*
+	 * In an earlier pass of the same instruction, memory did not hold the expected value: keep
+	 * this result.
+	 */
 	if (entry->refused)
 		return EMUL_RETRY;
 	if (entry->done || access_first(entry) != entry->len)

@@ -2,8 +2,8 @@
 /*
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
  * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
- * of accesses (access_log.h) either: okvm_emul_direct_done() or cached_mov_complete() finishes a
- * MOV for which userspace has read, so the MOV is not executed again.
+ * of accesses (access_log.h) either: when userspace has read the data of a MOV from its device,
+ * okvm_emul_direct_done() or cached_mov_complete() finishes the MOV without executing it again.
  *
  * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
  * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
@@ -76,11 +76,15 @@ static bool direct_can(struct okvm_emulation *e)
 /*
  * ---- a MOV that was decoded before ----
  *
- * A driver executes the same MOV to its device again and again. A kernel does the same with MOVs to
- * and from control registers, whose operand register not every CPU reports. okvm uses the decoded
- * MOV again if RIP, the CPU mode, the page-table entries that translate RIP, and the instruction's
- * bytes are the same: the guest can change each of these without an exit. The translation of the
- * MOV's operand is not compared, because hardware has reported the operand's address.
+ * okvm remembers two kinds of decoded MOVs, because a guest executes the same ones again and again:
+ *
+ * - A driver's MOV to or from its device. The translation of the MOV's memory operand is not
+ *   compared, because the VM exit reports the operand's guest-physical address.
+ * - A kernel's MOV to or from a control register. Not every CPU reports the register operand.
+ *
+ * okvm uses a remembered MOV again only if the following are as they were: RIP, the CPU mode, CPL,
+ * CR3, the generation of the memory slots, the page-table entries that translate RIP, and the
+ * instruction's bytes.
  */
 
 static u64 cached_mov_mask(unsigned int bytes)

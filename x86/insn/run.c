@@ -98,8 +98,9 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 
 /*
  * Answer a hypercall that the CPU cannot fetch. VMCALL exits before all checks (SDM "Instructions
- * That Cause VM Exits Unconditionally"). The other vendor's instruction does what it does after
- * okvm_emul_ud() has replaced it, and raises the same exceptions.
+ * That Cause VM Exits Unconditionally"). If the CPU can fetch the other vendor's hypercall
+ * instruction, it raises #UD, and okvm_emul_ud() replaces the instruction by this vendor's. This
+ * function gives the guest the same result and the same exceptions, but replaces nothing.
  */
 static int emul_hypercall(struct okvm_emulation *e)
 {

@@ -71,8 +71,9 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Is @val legal for bank register @msr? CTL accepts 0, and all ones with bit 0, bit 10, both or
- * none of them clear. From the guest, STATUS accepts only 0, unless HWCR.McStatusWrEn is set.
+ * Is @val legal for bank register @msr? CTL accepts 0, and values in which all bits but 0 and 10
+ * are 1 (bits 0 and 10 may have any value). From the guest, STATUS accepts only 0, unless
+ * HWCR.McStatusWrEn is set.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {

@@ -5,7 +5,12 @@
 
 #include "x86/x86.h"
 
-/** okvm_host_msr_needs() - Compute @host->msr_needs from its other members */
+/**
+ * okvm_host_msr_needs() - Return bits of enum msr_need, which select the MSRs that the host has
+ * @host: of its members, the function reads caps, arch_capabilities and cpuid
+ *
+ * The function also tests boot_cpu_has(). The caller stores the bits in host->msr_needs.
+ */
 u32 okvm_host_msr_needs(const struct okvm_host *host);
 /** okvm_host_arch_capabilities() - Return the IA32_ARCH_CAPABILITIES that guests may see */
 u64 okvm_host_arch_capabilities(void);
@@ -18,8 +23,10 @@ void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
 enum okvm_msr_result okvm_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 /**
- * okvm_emulate_msr() - Emulate RDMSR or WRMSR; if the access fails, raise #GP or exit to userspace.
- * Return: outcome
+ * okvm_emulate_msr() - Emulate RDMSR or WRMSR
+ * @insn_len: length of the instruction in bytes
+ *
+ * If the access fails, the function raises #GP or exits to userspace. Return: outcome
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**

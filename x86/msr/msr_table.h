@@ -64,7 +64,8 @@ enum msr_flag {
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
-	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,	/* ... to neither */
+	/* @need applies to neither; it only decides whether the index list has the MSR */
+	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,
 };
 
 /** enum msr_need - feature that an MSR needs in the CPU and in the guest's CPUID; bit numbers */

@@ -4,7 +4,7 @@
  *
  * If the VMM writes about the same value to several vCPUs' TSCs, it wants synchronous TSCs: okvm
  * gives these vCPUs the same offset. ("About the same": within a second, after the time between the
- * two writes has been added.) A group of vCPUs with the same offset is a generation. Only if all
+ * two writes has been added.) The vCPUs with synchronous TSCs form a generation. Only if all
  * vCPUs are in the newest generation can kvmclock have a common base (x86/time/pvclock.c).
  */
 #include <linux/ktime.h>
@@ -111,11 +111,11 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 }
 
 /*
- * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? Only if the vCPU
- * has the TSC frequency of the vCPU of the last write. Then a write of 0, with which a new vCPU
- * starts, always does. Userspace's first write of another value does not, because the other vCPUs
- * still have the TSCs of their creation. A later write does if @tsc is within a second of the value
- * that the last write would have led to by now.
+ * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? No if the vCPU's
+ * TSC frequency differs from that of the vCPU whose TSC was written last. Otherwise yes if @tsc is
+ * 0, with which a new vCPU starts. If @tsc is not 0 and userspace has written no TSC of the VM yet:
+ * no, because the other vCPUs still have the TSCs of their creation. If userspace has written one:
+ * yes if @tsc is within a second of the value that the TSC written last has reached by now.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -134,8 +134,10 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 }
 
 /*
- * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. A write
- * that asks for a synchronous TSC (means_sync()) gets the offset of the current generation.
+ * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. If the
+ * write asks for a synchronous TSC (means_sync()), the vCPU joins the newest generation and gets
+ * its offset. If the host's TSC is unstable, the vCPU gets an offset of its own instead: its TSC
+ * becomes @tsc plus the time since the last write.
  */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {

@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Is @cap one of interrupt controllers or irqfds, for which KVM_CHECK_EXTENSION returns 1? */
+/* Is @cap a capability of interrupts? KVM_CHECK_EXTENSION returns 1 for each of them. */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -49,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Is @cap another capability for which KVM_CHECK_EXTENSION returns 1? Grouped by subject. */
+/* Does KVM_CHECK_EXTENSION return 1 for @cap on every host? irq_cap() has those of interrupts. */
 static bool plain_cap(long cap)
 {
 	switch (cap) {

@@ -3,18 +3,18 @@
  * The log of the accesses that an emulated instruction has made, and its accesses to devices.
  *
  * If userspace must do a read, KVM_RUN returns in the middle of an instruction. The next KVM_RUN
- * executes the instruction again from its start. The log then supplies what the instruction has
- * read and translated before, and tells which writes it has made: memory, page tables and devices
- * may have changed since then, but an instruction accesses them only once. (A REP string
- * instruction accesses them once in each iteration. A locked instruction whose exchange fails
- * begins anew.)
+ * executes the instruction again from its start. The log then supplies the data and translations
+ * that the instruction already has, and tells which writes the instruction has already made. So the
+ * instruction accesses memory, page tables and devices only once, even if they change meanwhile. (A
+ * REP string instruction accesses them once in each iteration. A locked instruction whose exchange
+ * fails begins anew.)
  *
  * Writes to devices in userspace wait in a queue. Userspace gets these writes when the instruction
- * is done and RIP is after the instruction. So an instruction is not executed again because of a
- * write, unless the queue is full.
+ * is done and RIP is after the instruction. So a write makes KVM_RUN execute an instruction again
+ * only if the queue is full.
  *
- * Upstream keeps a read cache and the fragments of one access: if an instruction makes several
- * writes, only the last one gets to userspace.
+ * Upstream has no log. It keeps a read cache and the fragments of one access: if an instruction
+ * makes several writes, only the last one gets to userspace.
  */
 #include <linux/mm.h>
 #include <linux/string.h>
@@ -65,7 +65,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 {
 	struct emul_log_entry *entry;
 
-	/* A new iteration of a REP string instruction: forget the accesses of finished ones. */
+	/* A new iteration of a REP string instruction: forget the accesses of earlier ones. */
 	if (e->log_seq != e->ctx.seq) {
 		e->log_seq = e->ctx.seq;
 		e->tlb_from = 0;
@@ -90,7 +90,7 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 /* ---- translations ---- */
 
 /*
- * Return the gpa of @la's page if this instruction has translated it for @acc, otherwise
+ * Return the gpa of the page of @la if this instruction has translated the page for @acc, otherwise
  * OKVM_INVALID_GPA.
  */
 static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
@@ -110,8 +110,8 @@ static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 }
 
 /*
- * Use an earlier translation of this instruction again, as a TLB does. INS and XCHG depend on it:
- * they check that a page is writable, read a device, and then must be able to write.
+ * Use an earlier translation of this instruction again, as a TLB does. INS and XCHG depend on this:
+ * they check that a page is writable, then read a device, and then must be able to write the page.
  */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry)
 {
@@ -200,7 +200,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device: a batch item by item, any other access at most 8 bytes at a time. */
+/* Access a device: item by item for a batch, otherwise at most 8 bytes at a time. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -237,7 +237,7 @@ bool okvm_log_ask_post(struct okvm_emulation *e)
 
 /* ---- ports ---- */
 
-/* Access @count items of an in-kernel device. Return: number of handled items */
+/* Access @count items at @port of an in-kernel device. Return: number of items done */
 static u32 log_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 			void *data, bool in)
 {

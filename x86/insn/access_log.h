@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Log of an instruction's accesses to memory, ports and devices, so that none is made twice. */
+/* Log of an instruction's accesses to memory, ports and devices: no access is made twice. */
 #ifndef OKVM_X86_INSN_ACCESS_LOG_H
 #define OKVM_X86_INSN_ACCESS_LOG_H
 
@@ -11,7 +11,7 @@ void okvm_log_reset(struct okvm_emulation *e);
 /**
  * okvm_log_access() - Return the log entry of an access
  * Return: the existing entry if an earlier execution of the instruction has made or begun this
- * access, otherwise a new entry; NULL if the log is full, which no instruction causes
+ * access, otherwise a new entry. NULL if the log is full; no instruction fills the log
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
@@ -24,12 +24,12 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 }
 
 /**
- * okvm_log_device() - Do the next bytes of an access, up to the end of a page, at a device
+ * okvm_log_device() - Make the rest of an access at a device, up to the end of the page
  * @gpa: guest-physical address of byte entry->done
  * @data: buffer for all bytes of the access
- * @end: bytes of the access up to the end of the page
- * Return: EMUL_OK, or EMUL_IO if userspace must act first: do a device read, or empty the full
- *	queue of writes. Other writes to userspace are only queued.
+ * @end: number of bytes of the access, from its first byte, up to the end of the page
+ * Return: EMUL_OK, or EMUL_IO if userspace must do a read, or must first empty the full queue of
+ *	writes. If the queue is not full, a write to userspace is queued, and EMUL_OK returned.
  */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write);

@@ -6,7 +6,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Return the length of the INT n, INT3 or INTO whose event is delivered; 0 for other events. */
+/* Return the length of the INT n, INT3 or INTO that caused the injected event, otherwise 0. */
 static u8 injected_len(const struct okvm_events *ev)
 {
 	if (ev->exc.injected)
@@ -43,12 +43,12 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* A delivery cannot wait for a device in userspace: fail, and keep the event injected. */
+	/* A delivery cannot wait for a device in userspace. Fail, and keep the event injected. */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);
 	}
-	/* The task switch ends the delivery, unless it is given up. */
+	/* The task switch ends the delivery, unless the switch is given up. */
 	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
 		return okvm_emul_switch_task(e, len);
 	if (ev->nmi_injected)
@@ -56,7 +56,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* After a fault keep exc.injected: the fault may merge with that exception into #DF. */
+	/* After a fault keep exc.injected: fault and injected exception may merge into #DF. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */

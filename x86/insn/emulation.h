@@ -15,11 +15,11 @@
 #include "x86/insn/insn.h"
 
 /*
- * Size of the log: it holds all memory and port accesses of one instruction or iteration. The most
- * are these: ENTER with 31 levels pushes 33 and reads 31 values. A task switch accesses each TSS up
- * to 26 times, reads nine descriptors of up to two words, sets the accessed or busy bit of each by
- * up to six accesses (an attempt fails if another CPU changes the descriptor), and pushes an error
- * code. FXSAVE makes 14 accesses.
+ * Size of the log: it holds all memory and port accesses of one instruction or iteration. The
+ * longest instructions: ENTER with 31 levels pushes 33 values and reads 31. A task switch accesses
+ * each TSS up to 26 times, reads nine descriptors of up to two words, and pushes an error code. It
+ * sets the accessed or busy bit of each descriptor by up to six accesses, because an attempt fails
+ * if another CPU changes the descriptor. FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
@@ -56,16 +56,16 @@ enum emul_io {
 /**
  * struct emul_log_entry - an access that the current instruction has made or begun
  * @addr: linear address or port
- * @gpa: guest-physical address of the access, and of its second page; valid if @translated
+ * @gpa: guest-physical addresses of the first byte and of the second page; valid if @translated
  * @acc: OKVM_ACC_* bits of the translation
- * @len: length in bytes; for ports of all items together
+ * @len: length in bytes; for a port access, of all items together
  * @done: number of bytes already accessed, from the first
  * @data: for reads and IN: offset of the data in okvm_emulation.log_data
- * @unit: bytes per device access, for items of a batch; 0: up to 8
+ * @unit: for a batch: bytes of one item, which is one access to a device; 0: no batch
  * @kind: enum emul_io
  * @translated: @gpa has been read from the guest's page tables
- * @begun: a write of more bytes than @done has failed, and may have written some of them
- * @device: a device, not memory, has done some of the @done bytes
+ * @begun: a write has failed, and may have written bytes that @done does not count
+ * @device: some of the @done bytes belong to a device, not to memory
  * @judged: for a batch: @refused has been decided
  * @refused: for a batch: its items are accessed one by one, with further entries; for an exchange:
  *	memory did not hold the expected value
@@ -97,8 +97,8 @@ struct emul_post {
  * struct emul_cached_mov - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
- * @cr: 1 + the number of the control register that the MOV reads or writes, and only @mov.reg and
- *	@mov.write are valid in @mov; 0: another MOV
+ * @cr: 1 + the number of the control register that the MOV reads or writes; then only @mov.reg and
+ *	@mov.write are valid in @mov. 0: another MOV
  * @bytes: the instruction's bytes, padded with zeros
  * @mask: the bits of @bytes that belong to the instruction are 1
  * @note: the translation of @rip, which must still hold when the entry is used
@@ -129,37 +129,37 @@ struct emul_cached_mov {
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
  * @tlb_from: first entry of @log that was made after the last change of CR3
- * @wait_len: bytes that userspace reads for the newest entry of @log; 0: none
+ * @wait_len: number of bytes that userspace reads for the newest entry of @log; 0: no read
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
- * @posted: number of queued writes that userspace has got
+ * @posted: number of writes of the queue that userspace has already got
  * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
  * @finished: the instruction is done, except for writes to userspace
  * @direct: userspace does the read of the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
- * @retry_rip: RIP of the last instruction whose emulation failed and which emul_retry() left to the
- *	CPU
- * @retry_exits: how many VM exits the vCPU had had when emul_retry() left that instruction to the
- *	CPU
+ * @retry_rip: RIP of the last failed instruction that emul_retry() has left to the CPU
+ * @retry_exits: the vCPU's count of VM exits at that time
  * @retries: how many times in a row emul_retry() has left the instruction at @retry_rip to the CPU
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @once: KVM_RUN cannot continue this emulation after its first effect, so it is not given up then
+ * @once: KVM_RUN cannot continue this emulation after the first effect, so the emulation is not
+ *	given up then
  * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
  * @forced_rf: RFLAGS.RF at the prefix
- * @raced: the emulation was given up, because the guest's page tables kept changing, or because the
- *	host must wait for a page although KVM_RUN has to end; see okvm_emul_raced()
+ * @raced: the emulation was given up, because the guest's page tables kept changing, or because
+ *	KVM_RUN has to end although the host must wait for a page; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
- * @holds_signals: signals that were pending are blocked until the end of a wait for the host
- * @blocked: while @holds_signals, the mask of blocked signals that the thread had before
+ * @holds_signals: pending signals are blocked until the page walk or wait for a page has ended
+ * @blocked: if @holds_signals is set: the mask of signals that the thread itself has blocked
  * @note: translation of the instruction's address, if known
  * @mov_cache: the MOVs that were decoded last
  * @mov_cache_next: the entry of @mov_cache to be replaced next
  * @read_for: the entry of @mov_cache for whose MOV userspace reads from a device
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
- * @fx_live: the CPU's registers, saved while an x87 instruction runs on a copy of the state
+ * @fx_live: keeps the CPU's x87 and SSE registers while the CPU executes an x87 instruction on a
+ *	copy of the guest's state
  */
 struct okvm_emulation {
 	struct emul_ctx ctx;
@@ -215,9 +215,10 @@ static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 /**
  * okvm_emul_ends_run() - Does KVM_RUN end even if the instruction has had effects?
  *
- * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end:
- * a VMM that knows only KVM takes EINTR after its signal for the end of an instruction, and saves
- * the vCPU's state. A VMM that kicks can look at OKVM_RUN_AMID.
+ * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end,
+ * because a VMM that knows only KVM expects the vCPU to be between two instructions when KVM_RUN
+ * returns EINTR, and saves the vCPU's state. A VMM that uses OKVM_VCPU_KICK can look at
+ * OKVM_RUN_AMID.
  */
 static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
 {
@@ -232,7 +233,7 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 	if (e->altered)
 		return true;
 	/*
-	 * If the numbers differ, the log belongs to an earlier iteration, and the current one has
+	 * If the numbers differ, the log belongs to an earlier iteration. The current iteration has
 	 * made no access yet.
 	 */
 	if (e->log_seq != e->ctx.seq)
@@ -257,7 +258,7 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 	return raced;
 }
 
-/** okvm_emul_anew() - Begin an emulation again that was given up without effect. Return: outcome */
+/** okvm_emul_anew() - Let KVM_RUN repeat an emulation that was given up. Return: outcome */
 static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
 	if (unlikely(e->forced)) {
@@ -276,7 +277,7 @@ static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
-/** okvm_emul_complete() - KVM_RUN after an exit: continue the instruction. Return: outcome */
+/** okvm_emul_complete() - Continue the instruction after an exit. Return: outcome */
 int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
@@ -287,7 +288,8 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
  * okvm_emul_finish() - Give userspace the next queued write of a finished instruction
- * Return: outcome; if no write is left, the outcome of a single-step trap, if one follows
+ * If no write is left, do what follows the instruction: a single-step trap, HLT.
+ * Return: outcome
  */
 int okvm_emul_finish(struct okvm_emulation *e);
 /**
@@ -296,7 +298,7 @@ int okvm_emul_finish(struct okvm_emulation *e);
  * Return: outcome
  */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - Exit to userspace for a read, writes or an MSR access. Return: outcome */
+/** okvm_emul_user() - Exit to userspace for a read, a write or an MSR access. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */

@@ -17,8 +17,8 @@ enum okvm_emul_why {
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
 	/*
-	 * hardware could execute the instruction as well. If the emulator does not know the
-	 * instruction, okvm lets hardware execute it
+	 * hardware could also execute the instruction, and does if the emulator does not know the
+	 * instruction
 	 */
 	OKVM_EMUL_NATIVE,
 	OKVM_EMUL_DELIVERY,	/* no instruction: delivery of an event, or a task switch */
@@ -31,9 +31,9 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
  * okvm_emulate_known() - Emulate the MOV at RIP if okvm has remembered its decoding
- * @gpa: address at a device, which the VM exit has reported
- * @may_write: the guest's page tables are known to allow writes to @gpa; if false, only a MOV that
- *	reads is emulated
+ * @gpa: address of a device, from the VM exit
+ * @may_write: the guest's page tables are known to allow writes to @gpa; if false, only a MOV from
+ *	@gpa is emulated
  * @outcome: set if the MOV was emulated
  *
  * The caller holds vm->srcu, with IRQs on. Return: true if the MOV was emulated. If false, no state
@@ -41,7 +41,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate the instruction at RIP, which hardware could execute as well
+ * okvm_emulate_if_known() - Emulate the instruction at RIP, which hardware could also execute
  * @outcome: set if the instruction was emulated
  *
  * The caller holds vm->srcu, with IRQs on. Return: false if the emulator does not know the
@@ -53,7 +53,7 @@ bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
  * @nr: number of the control register, as the exit reports it. QEMU 10's TCG reports CR0 for every
  *	MOV from a control register.
  * @write: the exit reports a MOV to the control register
- * @reg: set to the register's number, if an earlier emulation has remembered the MOV's decoding
+ * @reg: set to the number of the general register, if okvm has remembered the MOV's decoding
  *
  * The caller holds vm->srcu.
  * Return: length of the MOV; 0 if no such MOV is remembered at RIP
@@ -61,10 +61,10 @@ bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int nr, bool write,
 			       unsigned int *reg);
 /**
- * okvm_insn_len() - Return the length of the instruction at RIP, if hardware does not report it
+ * okvm_insn_len() - Decode the instruction at RIP, whose length hardware does not report
  *
- * The caller holds vm->srcu, with IRQs on. Return: 0 if another CPU has changed the instruction
- * since the VM exit
+ * The caller holds vm->srcu, with IRQs on. Return: the length; 0 if decoding fails, for example
+ * because another CPU has changed the instruction since the VM exit
  */
 unsigned int okvm_insn_len(struct okvm_vcpu *vcpu);
 /** okvm_int_len() - Return the length of the INT n at RIP; 0 if RIP is not at an INT n */
@@ -79,8 +79,8 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
  * okvm_task_switch() - Execute a task switch, which hardware leaves to software
  * @selector: selector of the new TSS
  * @source: SDM "Exit Qualification for Task Switches": 0 CALL, 1 IRET, 2 JMP, 3 task gate
- * @insn_len: length of the instruction that switches: the old task continues after it; 0 for an
- *	exception, interrupt or NMI, which is marked as injected
+ * @insn_len: length of the instruction that switches tasks: the old task will continue after this
+ *	instruction; 0 for an exception, interrupt or NMI, which is marked as injected
  * @error: error code to push, or NULL
  *
  * The caller holds vm->srcu, with IRQs on. Return: outcome

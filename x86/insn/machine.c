@@ -48,8 +48,8 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 }
 
 /*
- * Return the result of the page walk that translated @la to @gpa or failed with @fault. (The walk
- * takes a page table outside of guest memory for not present, even if a device is there.)
+ * Convert the result of a page walk for @la: raise #PF if the walk failed with @fault. (A page
+ * table outside of guest memory counts as not present, even if a device is there.)
  */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
@@ -64,8 +64,9 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Let a wait for the host go on although signals are pending: block these signals until
- * release_signals(), but no others, which may be fatal. OKVM_VCPU_KICK still ends the wait.
+ * Let a wait for a page go on although signals are pending: block the pending signals until
+ * release_signals(). Do not block other signals: they may be fatal. OKVM_VCPU_KICK still ends the
+ * wait.
  */
 static void hold_signals(struct okvm_emulation *e)
 {
@@ -80,16 +81,16 @@ static void hold_signals(struct okvm_emulation *e)
 	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
 	spin_unlock_irq(&sighand->siglock);
 	/*
-	 * Do not block SIGBUS: the kernel sends it if memory of the host is broken, and kills the
-	 * thread if it is blocked.
+	 * Do not block SIGBUS: the kernel sends SIGBUS if memory of the host is broken, and kills
+	 * a thread that blocks SIGBUS.
 	 */
 	sigdelsetmask(&pending, sigmask(SIGKILL) | sigmask(SIGBUS));
 	sigprocmask(SIG_BLOCK, &pending, NULL);
 	/* The signals end KVM_RUN before the next iteration of a string instruction. */
 	e->ctx.stop = true;
 	/*
-	 * A stop of the process and task work cannot be blocked, and keep signal_pending() true.
-	 * Clear repeatable, so that they do not end the wait again and again.
+	 * Task work and a stop of the process cannot be blocked: they keep signal_pending() true.
+	 * Clear e->repeatable, so that they do not end the wait again and again.
 	 */
 	if (signal_pending(current))
 		e->repeatable = false;
@@ -105,9 +106,9 @@ static void release_signals(struct okvm_emulation *e)
 }
 
 /*
- * A signal or a race has stopped the emulation. Return true if the emulation must go on in this
- * KVM_RUN: if the instruction has had effects, so that it cannot begin anew, and KVM_RUN does not
- * have to end.
+ * Must an emulation that a signal or a race has stopped go on in this KVM_RUN? Yes, if both are
+ * true: the instruction has had effects (so it cannot begin anew), and KVM_RUN does not have to
+ * end.
  */
 static bool must_go_on(struct okvm_emulation *e)
 {
@@ -124,10 +125,10 @@ static bool can_give_up(const struct okvm_emulation *e)
 }
 
 /*
- * Return true if a page walk that was given up must begin again in this KVM_RUN. A walk is given up
- * because other vCPUs changed a page-table entry during each try, or because of a signal or a kick.
- * An emulation that can be given up goes on only if must_go_on() says so. Any other emulation goes
- * on until the thread has a fatal signal.
+ * Must a page walk that was given up begin again in this KVM_RUN? (A walk is given up if other
+ * vCPUs change a page-table entry during each try, or because of a signal or a kick.) If the
+ * emulation can be given up, must_go_on() decides. Otherwise yes, until the thread has a fatal
+ * signal.
  */
 static bool must_retry_walk(struct okvm_emulation *e)
 {
@@ -198,14 +199,17 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 	return ret;
 }
 
-/* Can @m fail after it has written some bytes? An aligned word is written by one instruction. */
+/* Can @m fail after writing some bytes? Not if one instruction writes them: an aligned word. */
 static bool mem_can_tear(const struct mem_access *m)
 {
 	return m->op == MEM_WRITE &&
 	       !(is_power_of_2(m->len) && m->len <= 8 && IS_ALIGNED(m->gpa, m->len));
 }
 
-/* As okvm_guest_wait(), but if the instruction has had effects, only a kick gives -EINTR. */
+/*
+ * Wait for the page of @m by okvm_guest_wait(). If the instruction has had effects, return -EINTR
+ * only for a kick or a fatal signal.
+ */
 static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
 {
 	int wait = okvm_guest_wait(e->vcpu, m->gpa, m->op != MEM_READ, *tries);
@@ -238,16 +242,16 @@ static int mem_absent(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Make an access to memory. If the host has to wait for the page, and if KVM_RUN is able to
- * continue this emulation later, a kick ends the wait. A signal ends it, too, but after the
- * instruction has had effects only a fatal one does.
- * Return: the result of mem_once(), or -EINTR if the emulation must be given up
+ * Make an access to memory. If KVM_RUN can continue this emulation later, a kick or a signal ends
+ * the host's wait for the page. But once the instruction has had effects, no signal except a fatal
+ * one ends the wait.
+ * Return: -EINTR if the emulation must be given up, otherwise the result of mem_once()
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {
 	int ret;
 
-	/* A write that is given up may have written some bytes. */
+	/* With e->once, do not give up a write: it may have written some bytes. */
 	if (!can_give_up(e) || (e->once && m->op != MEM_READ))
 		return mem_once(e->vcpu->vm, m);
 	ret = mem_present(e->vcpu->vm, m);
@@ -280,8 +284,8 @@ static unsigned int access_first(const struct emul_log_entry *entry)
 }
 
 /*
- * Return the number of bytes, at most 4, of one item if the access is to several items of a port
- * string (EMUL_DATA_BATCH); return 0 for other accesses.
+ * For an access to several items of a port string (EMUL_DATA_BATCH), return the number of bytes of
+ * one item, at most 4. Return 0 for other accesses.
  */
 static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 {
@@ -346,16 +350,16 @@ static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa
 		return -EFAULT;
 	ret = mem_access(e, &m);
 	/*
-	 * okvm_mmu_guest_wrote() returns true if the write has ended the shadowing of the page, so
-	 * that the CPU can make the next writes to it. Then stop a repeated string instruction, and
-	 * let the CPU continue it: the guest's kernel probably clears a page of its own.
+	 * okvm_mmu_guest_wrote() returns true if the write has ended the shadowing of the page.
+	 * Then the CPU can make the next writes to the page: stop a repeated string instruction,
+	 * and let the CPU continue it. The guest's kernel is probably clearing a page.
 	 */
 	if (!ret && write && okvm_mmu_guest_wrote(e->vcpu, gpa, len))
 		e->ctx.stop = true;
 	return ret;
 }
 
-/* Access the bytes of @entry up to @end, at @gpa, in memory or at a device. */
+/* Access bytes entry->done to @end, in memory or at a device. @gpa: address of the first one. */
 static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 				 void *data, unsigned int end, bool write)
 {
@@ -375,10 +379,10 @@ static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry
 }
 
 /*
- * Do the rest of a translated access, in memory or at a device. The bytes of a page in memory are
- * accessed in one step, those of a device perhaps in several steps. So if only some bytes of a page
- * are done, a device has done them. The device then does the others, too, even if the VMM has added
- * memory at that address since.
+ * Do the rest of a translated access, in memory or at a device. An access to a page of memory is
+ * one step, an access to a device may take several. So if only some bytes of a page are done, they
+ * belong to a device. The other bytes then go to the device, too, even if the VMM has since added
+ * memory at that address.
  */
 static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 				 bool write)
@@ -453,8 +457,8 @@ static bool probed_page_comes(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Wait for the pages of all writes before the first write is made, because a kick or a signal does
- * not end the wait of a write.
+ * Wait for the pages of a probed write now, before the first write of the instruction is made: a
+ * kick or a signal can end this wait, but not the wait of the write itself.
  */
 static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
 {
@@ -485,10 +489,10 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 }
 
 /*
- * Compare and exchange guest memory. Return: 0 if exchanged, 1 if the value differed, -EINTR if the
- * emulation must be given up, another negative errno if there is no memory or one locked
- * instruction cannot do the exchange. An operand across cache lines is refused, because a split
- * lock would stall all CPUs of the host.
+ * Compare and exchange guest memory. An operand across cache lines is refused, because a split lock
+ * would stall all CPUs of the host. Return: 0 if exchanged; 1 if the value differed; -EINTR if the
+ * emulation must be given up; another negative errno if there is no memory, or if one locked
+ * instruction cannot do the exchange.
  */
 static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 {
@@ -516,8 +520,8 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 	int ret;
 
 	/*
-	 * In an earlier pass of the same instruction, memory did not hold the expected value: keep
-	 * this result.
+	 * Keep the result of an earlier execution of this instruction: memory did not hold the
+	 * expected value.
 	 */
 	if (entry->refused)
 		return EMUL_RETRY;
@@ -669,7 +673,7 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 	return gp ? emul_fault_code(ctx, X86_TRAP_GP, 0) : EMUL_OK;
 }
 
-/* Wait for what a load of CR @nr reads, if the wait can still be given up. */
+/* Wait for the guest memory that a load of CR @nr reads, if the wait can still be given up. */
 static enum emul_rc wait_cr(struct okvm_emulation *e, unsigned int nr, u64 val)
 {
 	if (!can_give_up(e) || okvm_emul_has_effects(e) || okvm_cr_pages_come(e->vcpu, nr, val))
@@ -684,7 +688,7 @@ static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 
 	if (rc != EMUL_OK)
 		return rc;
-	/* Drop translations by the old CR3: a task switch loads CR3 and then accesses memory. */
+	/* A task switch accesses memory after loading CR3: drop the old CR3's translations. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The emulator's accesses to the guest's vector and x87 registers, which are in the CPU between
- * okvm_fpregs_begin() and okvm_fpregs_end().
+ * The emulator's accesses to the guest's vector and x87 registers. Between okvm_fpregs_begin() and
+ * okvm_fpregs_end() the CPU's registers hold the guest's values.
  */
 #include <linux/string.h>
 #include <linux/sched.h>
@@ -14,7 +14,7 @@
 #include "x86/insn/machine_fpu.h"
 #include "x86/insn/x87_insn.h"
 
-/* One case per vector register: its number is part of the instruction that moves it. */
+/* One case per vector register, because the register's number is a part of each instruction. */
 #define VEC_CASES(op)							\
 	op(0); op(1); op(2); op(3); op(4); op(5); op(6); op(7)
 #define VEC_CASES_HIGH(op)						\
@@ -113,9 +113,9 @@ refused:
 }
 
 /*
- * Is an x87 exception pending, caused by the guest or by userspace (KVM_SET_FPU)? Waiting x87
+ * Is an x87 exception of the guest pending? (Userspace may have set it by KVM_SET_FPU.) Waiting x87
  * instructions and MMX instructions raise a pending exception before they do anything. The FWAIT
- * below raises it here, where the kernel can handle it.
+ * below raises the exception here, where the kernel can handle it.
  */
 static bool x87_pending(void)
 {

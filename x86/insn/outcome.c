@@ -11,7 +11,7 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
-/* Set the vCPU's RFLAGS. While a debugger single-steps, keep the TF that it has set. */
+/* Set the vCPU's RFLAGS. While a debugger single-steps, keep TF, which the debugger uses. */
 static void emul_store_rflags(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
@@ -37,8 +37,8 @@ static void emul_store_regs(struct okvm_emulation *e)
 }
 
 /*
- * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION: the flags; if the instruction's bytes could be
- * read, two u64 of data[] with their number and the bytes; and the VM exit information.
+ * Fill kvm_run for KVM_INTERNAL_ERROR_EMULATION. data[] gets the flags, then the number and values
+ * of the instruction's bytes (two u64, only if they could be read), then the VM exit information.
  */
 static void emul_failure_exit(struct okvm_emulation *e)
 {
@@ -118,17 +118,17 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 }
 
 /*
- * Limit of retries of one instruction after its emulation has failed. Without a limit, retrying
- * would never end if the instruction writes a page table that it needs itself.
+ * After its emulation has failed, an instruction is retried at most this often. Without a limit,
+ * retrying would never end for an instruction that writes a page table which it needs itself.
  */
 #define EMUL_RETRIES	8
 /* An instruction that fails again within this many VM exits has made no progress. */
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If e->gpa is in a page table of the guest that is shadowed, end the write protection of this page
- * table and let the CPU execute the instruction. Return: false if that is impossible or was tried
- * too often
+ * If e->gpa is in a shadowed page table of the guest, end the write protection of this page table,
+ * and let the CPU execute the instruction. Return: false if this is impossible or was done too
+ * often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -167,10 +167,10 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 }
 
 /*
- * The emulation has been given up, because it cannot continue before KVM_RUN has served a signal or
- * a request. If the instruction has had no effect yet, it begins anew. Otherwise KVM_RUN ends, and
- * the next KVM_RUN continues the instruction with the log of its accesses, as after an exit.
- * OKVM_RUN_AMID tells userspace that it must not save the vCPU's state yet.
+ * The emulation has been given up, because KVM_RUN must first serve a signal or a request. If the
+ * instruction has had no effect yet, it begins anew. Otherwise KVM_RUN ends, and OKVM_RUN_AMID
+ * tells userspace not to save the vCPU's state yet. The next KVM_RUN continues the instruction with
+ * the log of its accesses, as after an exit.
  */
 static int emul_given_up(struct okvm_emulation *e)
 {
@@ -187,9 +187,9 @@ static int emul_given_up(struct okvm_emulation *e)
 }
 
 /*
- * The emulation has failed. Unless the instruction is tried again or left to the CPU, queue #UD,
- * and at CPL 0 also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE exit to userspace at
- * any CPL, without #UD.
+ * The emulation has failed. If the instruction is neither tried again nor left to the CPU, queue
+ * #UD, and at CPL 0 also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD,
+ * and exit to userspace at any CPL.
  */
 static int emul_failed(struct okvm_emulation *e)
 {
@@ -263,7 +263,7 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* The first iteration of a REP string instruction ends an interrupt shadow. */
+	/* An instruction, or the first iteration of a REP string, ends an interrupt shadow. */
 	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
@@ -285,9 +285,9 @@ int okvm_emul_user(struct okvm_emulation *e)
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*
-	 * If the instruction waits for no data (and is no plain MOV, @direct, whose read has been
-	 * put into kvm_run already), it waits for queued writes: the queue is full, or a read comes
-	 * after these writes. Let userspace do the queued writes, one with each exit.
+	 * kvm_run already asks for a read if wait_len or direct (a plain MOV) is set. Otherwise
+	 * queued writes must be done first: the queue is full, or a read comes after them. Let
+	 * userspace do the queued writes, one with each exit.
 	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);

@@ -12,7 +12,7 @@
 
 #define PIO_QUIRK_PORT	0x7e
 
-/* Copy one item. If @size is a constant, the copy is one instruction. */
+/* Copy one item. The compiler makes this one instruction if @size is a constant. */
 static __always_inline void pio_copy(void *to, const void *from, unsigned int size)
 {
 	if (size == 1)
@@ -70,7 +70,7 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 	pio_copy(rax, data, size);
 }
 
-/* Like okvm_skip_insn(), but make no function call if only RIP has to change. */
+/* Move RIP after the instruction. Call okvm_skip_insn() only if more than RIP has to change. */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
 	const u32 needed = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);
@@ -113,7 +113,7 @@ static int pio_user_out(struct okvm_vcpu *vcpu)
 	pio_copy(vcpu->pio_page, &arch->gpr[OKVM_REG_RAX], arch->pio.size);
 	if (trace_kvm_pio_enabled())
 		okvm_pio_trace(arch->pio.port, arch->pio.size, 1, vcpu->pio_page, false);
-	/* At port 0x7e some VMMs expect RIP to be after the OUT when userspace gets the exit. */
+	/* Some VMMs expect RIP to be after the OUT already when they get an exit for port 0x7e. */
 	if (arch->pio.port == PIO_QUIRK_PORT &&
 	    okvm_has_quirk(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 		outcome = okvm_skip_insn(vcpu, arch->pio.insn_len);

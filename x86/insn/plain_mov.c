@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
- * plain MOVs. This path does not walk the guest's page tables for the data. It does not use the log
- * of accesses (access_log.h) either: when userspace has read the data of a MOV from its device,
- * okvm_emul_direct_done() or cached_mov_complete() finishes the MOV without executing it again.
+ * plain MOVs. This path does not walk the guest's page tables for the data. It needs no log of
+ * accesses (access_log.h) either, because it does not execute a MOV again: when userspace has read
+ * the data, okvm_emul_direct_done() or cached_mov_complete() finishes the MOV.
  *
- * The VM exit has reported a guest-physical address. It may be that of a page-table entry, of the
- * second page of an access across two pages, or of memory that the VMM backs with pages that EPT
- * and NPT cannot map. So this path is only for an address that must be the operand's: see
- * direct_fits().
+ * The VM exit reports a guest-physical address, which need not be the operand's. It may be the
+ * address of a page-table entry, of the second page of an access across two pages, or of memory
+ * that EPT and NPT cannot map. So direct_fits() and direct_can() check the address first.
  */
 #include <linux/mm.h>
 
@@ -20,9 +19,9 @@
 #include "x86/insn/access_log.h"
 
 /*
- * Return true if @gpa is the address of @mov's operand, at linear address @la, and the operand lies
- * in one page. If the operand crosses a page boundary, @gpa may be an address in the second page:
- * then the page offsets of @gpa and @la differ.
+ * Return true if @mov's operand, at linear address @la, lies in one page, and @gpa is the operand's
+ * address. If the operand crosses a page boundary, @gpa may be an address in the second page: then
+ * the page offsets of @gpa and @la differ.
  */
 static __always_inline bool direct_fits(const struct emul_mov *mov, u64 la, gpa_t gpa)
 {
@@ -63,9 +62,9 @@ static bool direct_can(struct okvm_emulation *e)
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/*
-	 * If e->gpa is in a memory slot, this path cannot do the access, because there is no
-	 * device. (The VM exit occurred because the VMM has put a page into the slot that EPT and
-	 * NPT cannot map.)
+	 * If e->gpa is in a memory slot, there is no device, so this path cannot do the access.
+	 * (The VM exit occurred because EPT and NPT cannot map the page that the VMM has put into
+	 * the slot.)
 	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
@@ -76,7 +75,7 @@ static bool direct_can(struct okvm_emulation *e)
 /*
  * ---- a MOV that was decoded before ----
  *
- * okvm remembers two kinds of decoded MOVs, because a guest executes the same ones again and again:
+ * A guest executes the same MOVs again and again, so okvm remembers two kinds of decoded MOVs:
  *
  * - A driver's MOV to or from its device. The translation of the MOV's memory operand is not
  *   compared, because the VM exit reports the operand's guest-physical address.
@@ -193,7 +192,7 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* The VM exit may have set RF, as a fault does. The completed instruction clears RF. */
+	/* The MOV's VM exit may have set RF, as a fault does. The completed MOV clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);
@@ -211,8 +210,9 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Trace an access that okvm_emulate_known() has made, to the local APIC (@by is 1) or to a device
- * on the bus. As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
+ * Trace an access of okvm_emulate_known() to the local APIC (@by is 1) or to a device on the bus
+ * (@by is 0). As in upstream, a write to an ioeventfd of any length emits kvm_fast_mmio, not
+ * kvm_mmio.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)
@@ -248,7 +248,7 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
-	/* Finish a write here: TF is clear, so no single-step trap has to wait for userspace. */
+	/* Finish a write now. (TF is clear: no single-step trap has to wait for userspace.) */
 	if (mov->write) {
 		cached_mov_finish(vcpu, cached, val);
 	} else {

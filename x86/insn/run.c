@@ -4,8 +4,8 @@
  * an exit to userspace. outcome.c applies the results.
  *
  * If userspace must do a read, KVM_RUN returns with RIP at the instruction. Userspace gets writes
- * to its devices when the instruction is done, with RIP after it. See access_log.c and
- * Documentation/uapi.rst, "RIP at an exit".
+ * to its devices when the instruction is done and RIP is after the instruction. See access_log.c
+ * and Documentation/uapi.rst, "RIP at an exit".
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -64,9 +64,9 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_load_regs(e);
 	emul_set_mode(&e->ctx);
 	/*
-	 * If a debugger single-steps, emulate one iteration of a string instruction at a time. A
-	 * batch of port items saves exits to userspace, so REP INS and REP OUTS make no batches if
-	 * an in-kernel device handles the port.
+	 * If a debugger single-steps, emulate one iteration of a string instruction at a time.
+	 * Otherwise let REP INS and REP OUTS make batches of items, because these save exits to
+	 * userspace; but make no batches if an in-kernel device handles the port.
 	 */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
@@ -81,8 +81,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 
 /*
  * Must the instruction be left to userspace although okvm's emulator knows it? A VMM that enables
- * KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates what KVM's emulator does not know, and expects exits
- * for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates itself what KVM's emulator does not know: it expects
+ * exits for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {
@@ -97,10 +97,10 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 }
 
 /*
- * Answer a hypercall that the CPU cannot fetch. VMCALL exits before all checks (SDM "Instructions
- * That Cause VM Exits Unconditionally"). If the CPU can fetch the other vendor's hypercall
- * instruction, it raises #UD, and okvm_emul_ud() replaces the instruction by this vendor's. This
- * function gives the guest the same result and the same exceptions, but replaces nothing.
+ * Answer a hypercall that the CPU cannot fetch. The guest gets the result and the exceptions that
+ * it would get if the CPU could: VMCALL exits before all checks (SDM "Instructions That Cause VM
+ * Exits Unconditionally"), and the other vendor's hypercall instruction raises #UD, for which
+ * okvm_emul_ud() replaces the instruction by this vendor's. This function replaces nothing.
  */
 static int emul_hypercall(struct okvm_emulation *e)
 {
@@ -117,7 +117,7 @@ static int emul_hypercall(struct okvm_emulation *e)
 			return OKVM_RESUME;
 		}
 	}
-	/* The VM exit may have set RF, as a fault does. The completed instruction clears RF. */
+	/* The exit that led here may have set RF, as a fault does. A completed VMCALL clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_hypercall(vcpu, insn->len);
@@ -150,7 +150,7 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* If hardware can run the guest's state, hardware has already looked for a breakpoint. */
+	/* In other cases hardware runs the guest, and has already looked for a breakpoint. */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);
@@ -203,8 +203,8 @@ static bool emul_is_port_string(const struct emul_insn *insn)
 }
 
 /*
- * Should a port string pause after this batch? Yes, if userspace has set immediate_exit because it
- * wants only the current batch, or if a request is pending, which may be an event.
+ * Should a port string pause after this batch? Yes, if userspace wants only the current batch and
+ * so has set immediate_exit, or if a request is pending: the request may be for an event.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

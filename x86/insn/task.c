@@ -21,9 +21,9 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 
 /*
  * Switch to @task. @return_rip: RIP at which the old task will continue. A fault belongs to the new
- * task if task->switched is true, otherwise to the old task. Set *@gave_up if a wait for a page was
- * given up before the switch: then the instruction or the delivery has to begin again. The caller
- * has called okvm_emul_begin().
+ * task if task->switched is true, otherwise to the old task. *@gave_up is set if a wait for a page
+ * was given up before the switch: then the instruction or the delivery has to begin again. Call
+ * okvm_emul_begin() before this function.
  */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip,
 			bool *gave_up)
@@ -51,7 +51,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	return okvm_emul_outcome(e, rc);
 }
 
-/* Execute @task, and what belongs to the event or instruction that causes it. */
+/* Execute @task, and update the NMI, interrupt and debug state for the cause of the switch. */
 static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned int insn_len,
 		       bool *gave_up)
 {
@@ -71,8 +71,8 @@ static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned 
 	/* An interrupt shadow of the old task does not apply to the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	/*
-	 * The new TSS has its T bit set: make a #DB pending. Do so even if KVM_RUN must first
-	 * return for writes to a TSS at a device in userspace: the switch itself is finished.
+	 * If the new TSS has its T bit set, make a #DB pending, even if KVM_RUN must first return
+	 * for writes to a TSS at a device in userspace: the switch itself is finished.
 	 */
 	if (task->trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)
@@ -95,10 +95,10 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	okvm_emul_begin(vcpu->arch->emul, OKVM_EMUL_DELIVERY, 0);
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
-	 * VMX has unblocked NMIs before the exit of an IRET, and nothing tells whether they were
-	 * blocked. Block them until the IRET is repeated, which KVM_GET_VCPU_EVENTS shows: the IRET
-	 * may end an NMI's task, which stays busy until then, and an NMI that came before could not
-	 * switch to the busy task.
+	 * The IRET may end the task of an NMI handler. This task stays busy until the IRET is
+	 * repeated, so another NMI could not switch to it: block NMIs until then. VMX has unblocked
+	 * NMIs before the IRET's exit, and does not tell whether they were blocked.
+	 * KVM_GET_VCPU_EVENTS shows the blocking.
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
@@ -112,9 +112,8 @@ int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	/*
-	 * okvm_emul_begin() has forgotten what the instruction has done before the task switch.
-	 * @altered says that it has had effects, so that the instruction does not begin anew: it
-	 * must not read a device a second time.
+	 * okvm_emul_begin() has emptied the log. If the instruction had effects before the task
+	 * switch, @altered keeps it from beginning anew: it must not read a device a second time.
 	 */
 	e->altered = altered;
 	e->forced = forced;

@@ -24,10 +24,10 @@ MODULE_PARM_DESC(force_emulation_prefix,
 static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /*
- * Replace the other vendor's hypercall instruction by this vendor's, and let the CPU execute it
- * again, unless userspace has disabled this quirk. okvm writes the patch as the guest would:
- * through the guest's page tables, page by page, at the CPL of the instruction. If this write
- * faults, the guest gets the #PF.
+ * Replace the other vendor's hypercall instruction by this vendor's, which the CPU then executes.
+ * If userspace has disabled this quirk, raise #UD instead. okvm writes the patch as the guest
+ * would: through the guest's page tables, page by page, at the CPL of the instruction. If this
+ * write faults, the guest gets the #PF.
  */
 static int emul_patch_hypercall(struct okvm_emulation *e)
 {
@@ -38,7 +38,7 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
-	/* As in upstream, VMCALL in user mode, unlike VMMCALL, raises #GP and is not patched. */
+	/* As in upstream, VMCALL in user mode raises #GP and is not patched. VMMCALL is. */
 	if (e->ctx.insn.modrm == MODRM_VMCALL && e->ctx.cpl) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;
@@ -55,8 +55,8 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 }
 
 /*
- * Is the forced-emulation prefix at RIP? If not, okvm_emul_raced() tells whether the bytes could
- * not be read yet.
+ * Is the forced-emulation prefix at RIP? If the bytes cannot be read yet, return false; then
+ * okvm_emul_raced() returns true.
  */
 static bool emul_is_forced(struct okvm_emulation *e)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Integer arithmetic and logic. Flags are computed in portable C, so that the same code runs in the
- * kernel and, under sanitizers, in userspace on any host. Upstream executes the guest's instruction
- * on the host's ALU instead. Flags that the SDM leaves undefined are set as current CPUs set them,
- * if that is cheap; otherwise they do not change.
+ * kernel and, under sanitizers, in userspace on any host. (Upstream executes the guest's
+ * instruction on the host's ALU.) Flags that the SDM leaves undefined get the values that CPUs give
+ * them if this is cheap; otherwise they do not change.
  */
 #include "internal.h"
 
@@ -249,8 +249,8 @@ enum emul_rc emul_op_shift(struct emul_ctx *ctx)
 }
 
 /*
- * SHLD. For 16-bit operands the result of a count above 16 is undefined. CPUs then shift a value of
- * three words (destination, source, destination), and so does okvm.
+ * SHLD. The result is undefined for 16-bit operands with a count above 16. CPUs then shift a value
+ * of three words (destination, source, destination), and so does okvm.
  */
 static u64 double_left(u64 a, u64 b, unsigned int count, unsigned int bits, bool *cf)
 {
@@ -416,7 +416,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	/* The range of negative quotients is one larger than that of positive ones. */
+	/* A negative quotient may have the absolute value sign_bit(bytes), a positive one may not. */
 	if (*q >= sign_bit(bytes) + minus)
 		return false;
 	if (minus)
@@ -447,7 +447,7 @@ enum emul_rc emul_op_div(struct emul_ctx *ctx)
 
 /* --- bits --------------------------------------------------------------------------------- */
 
-/* BT with the bit number in a register: find the word of the bit string that contains the bit. */
+/* BT with the bit number in a register: find the word in memory that contains the bit. */
 void emul_bt_locate(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -578,9 +578,9 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * CMPXCHG. If the accumulator equals the destination and there is LOCK, emul_store() stores by
- * emul_ops.cmpxchg. If another CPU has changed the memory by then, the instruction begins anew. If
- * the two values differ, an operand in memory gets its old value again.
+ * CMPXCHG. If the accumulator differs from the destination, an operand in memory gets its old value
+ * again. If they are equal and there is LOCK, emul_store() stores the new value by
+ * emul_ops.cmpxchg; if another CPU has changed the memory by then, the instruction begins anew.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {
@@ -596,7 +596,7 @@ enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 	}
 	emul_write_reg(ctx, EMUL_RAX, dst->val, dst->bytes, false);
 	if (dst->kind == K_GPR)
-		dst->kind = K_NONE;	/* values differ: dst keeps its upper half, too */
+		dst->kind = K_NONE;	/* values differ: write nothing to the register */
 	return EMUL_OK;
 }
 
@@ -714,7 +714,7 @@ bool emul_cond(u64 flags, unsigned int cc)
 	return (flags & any[kind] || (kind >= 6 && less)) != (cc & 1);
 }
 
-/* Execute CLI and STI. SDM "CLI" and "STI" have tables of their effect with VME and PVI. */
+/* Execute CLI or STI. SDM "CLI" and "STI" have tables of the effects of VME and PVI. */
 static enum emul_rc flag_if(struct emul_ctx *ctx, bool set)
 {
 	u64 cr4;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of one instruction: prefixes, opcode maps, ModRM, SIB, displacement, immediates.
- * Upstream decodes and loads operands in one pass over a running vCPU. In okvm struct emul_insn
- * depends on bytes and mode only, so that it can be kept, compared and fuzzed.
+ * The decoder of one instruction: prefixes, opcode maps, ModRM, SIB, displacement, immediates. Its
+ * result, struct emul_insn, depends only on the bytes and the mode, so that it can be kept,
+ * compared and fuzzed. (Upstream decodes an instruction and loads its operands in one pass.)
  *
  * SDM volume 2, "Instruction Format" and appendix A "Opcode Map".
  */
@@ -163,10 +163,10 @@ static void decode_sizes(struct decoder *d, bool adsize)
 }
 
 /*
- * Is @b the first byte of a VEX or EVEX prefix? Real and VM86 mode have no such prefixes. In other
- * modes than 64-bit mode the byte is also the opcode of LES, LDS or BOUND, which need a memory
- * operand: there it begins a prefix only if the next byte, read as ModRM, names a register. XOP
- * prefixes, which are not emulated, are in the rows of opcode 8F (POP).
+ * Is @b the first byte of a VEX or EVEX prefix? Real and VM86 mode have no such prefixes. Outside
+ * 64-bit mode the byte may also be the opcode of LES, LDS or BOUND, which need a memory operand: so
+ * it begins a prefix only if the next byte, read as ModRM, names a register. XOP prefixes are not
+ * emulated; they are in the rows of opcode 8F (POP).
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {
@@ -204,8 +204,8 @@ static void decode_vex_last(struct decoder *d, u8 b)
 }
 
 /*
- * Decode a VEX prefix, C4 or C5. C5 is a short form of C4 with map 0F and with X, B and W clear
- * (SDM "Intel AVX Instruction Format").
+ * Decode a VEX prefix, C4 or C5. C5 is a short form of a C4 prefix that selects map 0F and has X, B
+ * and W clear (SDM "Intel AVX Instruction Format").
  */
 static const struct emul_opcode *decode_vex(struct decoder *d, u8 first)
 {
@@ -445,7 +445,7 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* Let LOCK MOV with CR0 access CR8 (AMD), which no REX.R can name outside 64-bit mode. */
+/* AMD: let LOCK MOV with CR0 access CR8. (REX.R, which names CR8, exists in 64-bit mode only.) */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||
@@ -570,6 +570,6 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 	return decode_run(ctx);
 }
 
-/* decode_reset() clears from len on: the members that it keeps must be before len. */
+/* decode_reset() clears len and all members after it: bytes and avail must come before len. */
 static_assert(offsetof(struct emul_insn, bytes) < offsetof(struct emul_insn, len));
 static_assert(offsetof(struct emul_insn, avail) < offsetof(struct emul_insn, len));

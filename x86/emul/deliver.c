@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Deliver interrupts and exceptions through the IVT or the IDT (SDM volume 3, "Interrupt and
- * Exception Handling" and the pseudocode of "INT n"). Hardware does that for a running guest.
- * Software does it for guest state that hardware cannot run, such as real mode on VMX without
- * "unrestricted guest", and for INT n in the emulator.
+ * Exception Handling" and the pseudocode of "INT n"). Usually hardware delivers a guest's events.
+ * This file does if hardware cannot run the guest's state, such as real mode on VMX without
+ * "unrestricted guest", and if the emulator executes INT n.
  */
 #include "internal.h"
 
@@ -289,7 +289,7 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
-/* emul_deliver() for use within an instruction: registers are only staged. */
+/* Deliver an event as a part of an instruction: registers are staged and not yet committed. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
 {

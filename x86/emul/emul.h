@@ -17,9 +17,9 @@
  * An instruction commits nothing before it completes. Register writes are staged. They become
  * visible in ctx.gpr[], ctx.rip and ctx.rflags when the instruction, or one iteration of a repeated
  * string instruction, can no longer fail. So EMUL_IO needs no continuation: the caller finishes the
- * access and calls emul_exec() again, for the same decoded instruction or after decoding it again.
+ * access, and then executes the same instruction again (emul_exec(), perhaps after a new decoding).
  * The instruction then makes the same calls of ops in the same order, and the caller's ops answer
- * finished accesses from a log. Each commit changes ctx.seq; a log from before the commit is
+ * finished accesses from a log. Each commit changes ctx.seq: a log from before the commit is then
  * invalid.
  */
 #ifndef OKVM_X86_EMUL_EMUL_H
@@ -126,11 +126,11 @@ struct emul_dtr {
 /**
  * enum emul_access - kind of an access to linear memory or an MSR
  * @EMUL_DATA: an explicit operand of the instruction, accessed with the given CPL
- * @EMUL_DATA_RMW: for reads: as EMUL_DATA, but a write of the same bytes follows. The page must be
+ * @EMUL_DATA_RMW: a read like EMUL_DATA, but a write of the same bytes follows. So the page must be
  *	writable, and a page fault reports a write
- * @EMUL_DATA_BATCH: as EMUL_DATA, for several items of a port string in one page. If the page is
- *	not plain memory, read and probe_write return EMUL_RETRY. A write follows a successful probe
- *	and must not return EMUL_RETRY. Devices get each item separately
+ * @EMUL_DATA_BATCH: like EMUL_DATA, for several items of a port string in one page. If the page is
+ *	not plain memory, read and probe_write return EMUL_RETRY. A write comes after a successful
+ *	probe_write, and must not return EMUL_RETRY. Devices get each item separately
  * @EMUL_SYSTEM: an implicit access by the CPU: descriptor tables, TSS, and the MSRs of SYSCALL and
  *	SYSENTER. Memory: a supervisor access at any CPL; RFLAGS.AC does not override SMAP. MSRs: no
  *	MSR filter and no exit to userspace
@@ -159,7 +159,7 @@ enum emul_access {
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
  * @EMUL_SYS_SWITCH_NMI: IRET has completed or faulted: unblock NMIs
- * @EMUL_SYS_WAIT_CR3: a task switch will load CR3 with arg: wait for what that load reads, or fail
+ * @EMUL_SYS_WAIT_CR3: wait until memory is ready for a later load of CR3 with arg, or fail
  * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM in
  *	memory order (0xMMxx0f). A caller that emulates none of them raises #UD by emul_fault()
  */
@@ -217,10 +217,10 @@ enum emul_vec {
  * struct emul_fx - x87 and SSE state in the layout of FXSAVE64 (SDM "FXSAVE")
  * @cwd: control word
  * @swd: status word
- * @twd: abridged tag word: one bit per physical register, set if it is not empty
- * @fop: opcode of the last x87 instruction that is not a control instruction
- * @rip: instruction pointer of that instruction
- * @rdp: pointer to the memory operand of that instruction
+ * @twd: abridged tag word: one bit per physical register, set if the register is not empty
+ * @fop: opcode of the last x87 instruction, except control instructions
+ * @rip: instruction pointer of the instruction that @fop belongs to
+ * @rdp: pointer to the memory operand of the instruction that @fop belongs to
  * @mxcsr: MXCSR
  * @mxcsr_mask: implemented bits of MXCSR
  * @st: ST(0) to ST(7), 10 bytes each
@@ -271,16 +271,16 @@ struct emul_ops {
 			      enum emul_access acc, u8 cpl);
 	/**
 	 * @cmpxchg: atomically replace @len (1, 2, 4, 8, 16) bytes by @new if they equal @old;
-	 *	otherwise return EMUL_RETRY. The op must not make a locked host access across a
-	 *	cache line: it writes such an operand, or one outside plain memory, without
-	 *	atomicity, or fails. May return EMUL_IO (as a write of @new).
+	 *	otherwise return EMUL_RETRY. The op must not make a locked host access across cache
+	 *	lines. If the operand crosses cache lines or is not in plain memory, the op fails or
+	 *	writes @new without atomicity. May return EMUL_IO (as a write of @new).
 	 */
 	enum emul_rc (*cmpxchg)(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 				unsigned int len, enum emul_access acc, u8 cpl);
 	/**
 	 * @probe_write: would @write of these bytes succeed? Writes nothing. Called before INS
-	 *	reads a port, so that no data is lost by a page fault, and before the second of two
-	 *	dependent writes.
+	 *	reads a port, so that a page fault loses no data, and before other writes that must
+	 *	not fail after a first effect.
 	 */
 	enum emul_rc (*probe_write)(struct emul_ctx *ctx, u64 la, unsigned int len,
 				    enum emul_access acc, u8 cpl);
@@ -485,7 +485,7 @@ enum emul_task_source {
  * struct emul_task - a task switch, for emul_task_switch()
  * @sel: selector of the new TSS: from the instruction, the task gate, or for IRET the task link
  * @source: enum emul_task_source
- * @external: an event causes the switch, not an instruction: EXT bit of error codes
+ * @external: an event, not an instruction, causes the switch: error codes get the EXT bit
  * @has_error: push @error on the new task's stack
  * @error: error code
  * @switched: (output) the new task is current, even if loading its segments faults
@@ -504,7 +504,7 @@ struct emul_task {
 /**
  * struct emul_ctx - state of an emulation
  * @ops: the caller's functions; constant
- * @gpr: general registers: input and output; only committed values are visible
+ * @gpr: general registers: input and output; contains committed values only
  * @rip: offset of the instruction in CS (64-bit mode: linear address)
  * @rflags: RFLAGS
  * @mode: CPU mode; set by emul_init(), emul_set_mode(), and instructions that change it
@@ -530,8 +530,8 @@ struct emul_task {
  * @next_rip: private: RIP to be committed
  * @flags: private: RFLAGS to be committed
  * @fx: private: x87 and SSE state that the instruction changes
- * @trap: private: a single-step trap follows: TF was set before the instruction. SYSCALL and SYSRET
- *	take the new TF instead
+ * @trap: private: a single-step trap follows, because TF was set before the instruction (SYSCALL,
+ *	SYSRET: because the new TF is set)
  */
 struct emul_ctx {
 	const struct emul_ops *ops;
@@ -603,9 +603,9 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
  * emul_decode_call() - Decode the instruction at CS:ctx.rip if it is VMCALL, VMMCALL or SYSCALL
- * Return: EMUL_UNHANDLEABLE for other instructions. Their SIB byte, displacement and immediates are
- * not fetched: the caller raises #UD without them, and a fetch could set accessed bits in the
- * guest's page tables.
+ * Return: EMUL_UNHANDLEABLE for other instructions. The SIB byte, displacement and immediates of
+ * these are not fetched, because the caller raises #UD without them, and because a fetch could set
+ * accessed bits in the guest's page tables.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
@@ -712,7 +712,7 @@ struct emul_mov {
  * @ctx: decoded
  * @mov: filled if the result is true
  *
- * For fast MMIO, if hardware has reported the guest-physical address: the caller does the access
+ * For fast MMIO: if hardware has reported the guest-physical address, the caller makes the access
  * itself and then calls emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);

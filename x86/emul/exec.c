@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Execute a decoded instruction: load operands, call the row's handler, store the result, commit
- * registers. Upstream writes registers as it executes, and keeps the state of each operand across
- * exits to userspace. okvm stages all writes, so that an instruction that cannot complete leaves no
- * trace and is executed again from its start.
+ * registers. okvm stages all register writes: an instruction that cannot complete changes no
+ * register, and can be executed again from its start. (Upstream writes registers at once, and keeps
+ * the state of each operand across exits to userspace.)
  */
 #include <asm/msr-index.h>
 
@@ -100,8 +100,8 @@ void emul_set_mode(struct emul_ctx *ctx)
 /* --- memory ------------------------------------------------------------------------------- */
 
 /*
- * Is @la canonical (SDM "Canonical Addressing"), that is, does it fit in 48 bits, or in 57 with
- * CR4.LA57? CR4 is read only if 48 bits are too few.
+ * Is @la canonical (SDM "Canonical Addressing")? A canonical address fits in 48 bits, or with
+ * CR4.LA57 in 57 bits. CR4 is read only if 48 bits are too few.
  */
 bool emul_is_canonical(struct emul_ctx *ctx, u64 la)
 {
@@ -230,7 +230,7 @@ u64 emul_read_reg(const struct emul_ctx *ctx, unsigned int reg, unsigned int byt
 	return val & emul_mask(bytes);
 }
 
-/* Stage a register: a 32-bit write clears the upper half, 8 and 16 bits keep the rest. */
+/* Stage a register. A write of 32 bits clears the upper half; 8 or 16 bits keep the other bits. */
 void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned int bytes,
 		    bool high)
 {
@@ -294,7 +294,7 @@ enum emul_rc emul_pop(struct emul_ctx *ctx, u64 *val, unsigned int bytes)
 
 /* --- control flow ------------------------------------------------------------------------- */
 
-/* Near branch to @target, cut to @bytes; checks CS limit or canonicality (SDM "JMP"). */
+/* Branch near to @target, cut to @bytes. Check CS's limit or canonicality first (SDM "JMP"). */
 enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes)
 {
 	struct emul_seg cs;
@@ -385,7 +385,7 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 	}
 }
 
-/* Load an operand. EMUL_DATA_RMW: also check a memory operand for writing. */
+/* Load an operand. @acc EMUL_DATA_RMW: also check that an operand in memory may be written. */
 static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 				 enum emul_access acc)
 {
@@ -406,7 +406,7 @@ static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 	return EMUL_OK;
 }
 
-/* Store @op's value. With LOCK: only if memory still holds the loaded value, else EMUL_RETRY. */
+/* Store @op's value. With LOCK, return EMUL_RETRY if memory no longer holds the loaded value. */
 enum emul_rc emul_store(struct emul_ctx *ctx, struct emul_operand *op)
 {
 	enum emul_rc rc;

@@ -46,8 +46,8 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 }
 
 /*
- * Read @sel's descriptor for any far transfer. A null selector and a data segment cause #GP, and in
- * long mode also a code segment with both L and D set. The caller checks gates and TSSs.
+ * Read @sel's descriptor for any far transfer. Raise #GP for a null selector, for a data segment,
+ * and in long mode for a code segment with both L and D set. The caller checks gates and TSSs.
  */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
@@ -82,15 +82,15 @@ static enum emul_rc code_finish(struct emul_ctx *ctx, struct emul_desc *d, u64 r
 	return rc;
 }
 
-/* Is a TSS or task gate accessible at the current CPL and @sel's RPL? */
+/* Do the current CPL and @sel's RPL allow the use of a TSS or task gate with access rights @ar? */
 static bool system_allowed(const struct emul_ctx *ctx, u16 sel, u32 ar)
 {
 	return emul_ar_dpl(ar) >= ctx->cpl && emul_ar_dpl(ar) >= (sel & 3);
 }
 
 /*
- * Far JMP or CALL to a TSS or gate (SDM "CALL", "Task switching"). The caller executes the task
- * switch, which checks the TSS itself.
+ * Far JMP or CALL to a TSS or gate (SDM "CALL", "Task switching"). emul_task_switch(), which the
+ * caller calls later, checks the new TSS.
  */
 static enum emul_rc far_system(struct emul_ctx *ctx, const struct emul_desc *d, u8 source)
 {
@@ -176,8 +176,8 @@ enum emul_rc emul_op_call_far(struct emul_ctx *ctx)
 }
 
 /*
- * Read the memory operand m16:16, m16:32 or m16:64 by one access, because it may be a device's; by
- * two accesses only if the address wraps between offset and selector.
+ * Read the memory operand m16:16, m16:32 or m16:64. Make one access, because the operand may be at
+ * a device. Make two accesses only if the address wraps between offset and selector.
  */
 enum emul_rc emul_read_far(struct emul_ctx *ctx, u16 *sel, u64 *offset)
 {
@@ -257,7 +257,7 @@ static enum emul_rc return_stack(struct emul_ctx *ctx, u16 sel, const struct emu
 	return emul_check_ss(ctx, sel, rpl, VEC_GP, ss);
 }
 
-/* After a return to an outer level: null the data segments that the new CPL may not access. */
+/* On a return to an outer level, load null into the data segments that @cpl may not access. */
 static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 {
 	static const u8 regs[] = { EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
@@ -274,7 +274,10 @@ static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 	}
 }
 
-/* Load SP with the width that SS selects: a 16-bit stack does not change upper bits of RSP. */
+/*
+ * Load RSP, ESP or SP. 64-bit code has RSP; otherwise SS.B selects ESP or SP. A load of SP does not
+ * change the upper bits of RSP.
+ */
 static void set_sp(struct emul_ctx *ctx, const struct emul_seg *cs, const struct emul_seg *ss,
 		   u64 sp)
 {
@@ -415,7 +418,7 @@ static enum emul_rc iret_real(struct emul_ctx *ctx, u16 sel, u64 rip, u64 flags)
 	return EMUL_OK;
 }
 
-/* IRET with NT set: switch to the task in the link field of the current TSS. */
+/* IRET with NT set: switch to the task whose selector is in the link field of the current TSS. */
 static enum emul_rc iret_task(struct emul_ctx *ctx)
 {
 	struct emul_seg tr;
@@ -453,8 +456,8 @@ static enum emul_rc iret(struct emul_ctx *ctx)
 }
 
 /*
- * IRET. NMIs are unblocked after success and after a fault, but not if the caller has to execute
- * the IRET again (any other result).
+ * IRET. Unblock NMIs after success and after a fault. After any other result do not: the caller has
+ * to execute the IRET again, or a task switch.
  */
 enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 {
@@ -493,7 +496,7 @@ static enum emul_rc need_sce(struct emul_ctx *ctx)
 	return rc ?: efer & EFER_SCE ? EMUL_OK : emul_fault(ctx, VEC_UD);
 }
 
-/* AMD and Hygon CPUs have SYSCALL outside 64-bit mode as well. */
+/* Raise #UD if SYSCALL is disabled. Outside 64-bit mode only AMD and Hygon CPUs have SYSCALL. */
 static enum emul_rc need_syscall(struct emul_ctx *ctx)
 {
 	u32 vendor;
@@ -507,8 +510,8 @@ static enum emul_rc need_syscall(struct emul_ctx *ctx)
 }
 
 /*
- * SYSCALL outside long mode (APM "SYSCALL and SYSRET in Legacy x86 Mode"), which uses neither
- * SFMASK nor R11.
+ * SYSCALL outside long mode (APM "SYSCALL and SYSRET in Legacy x86 Mode"). It uses neither SFMASK
+ * nor R11.
  */
 static void syscall_legacy(struct emul_ctx *ctx, u64 star)
 {

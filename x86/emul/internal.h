@@ -22,9 +22,9 @@ enum {
 };
 
 /*
- * Kinds of operands in the opcode tables. The operand size is insn.op_bytes unless the name has a
- * number of bits. RM is ModRM.rm, REG is ModRM.reg, OPREG the low bits of the opcode. M is a memory
- * operand that the handler itself accesses. MOFFS is an absolute offset.
+ * Kinds of operands in the opcode tables. A number in the name is the operand size in bits; without
+ * a number the size is insn.op_bytes. RM is ModRM.rm, REG is ModRM.reg, OPREG the low bits of the
+ * opcode. M is a memory operand that the handler itself accesses. MOFFS is an absolute offset.
  */
 enum opnd {
 	O_NONE,
@@ -240,7 +240,7 @@ void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul
  * struct emul_stack - a stack, which may differ from the current one
  * @ss: stack segment
  * @sp: stack pointer
- * @mask: bits of @sp that are used
+ * @mask: the bits of @sp that belong to the stack pointer are 1
  * @cpl: CPL of accesses to the stack
  */
 struct emul_stack {

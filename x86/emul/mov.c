@@ -48,8 +48,8 @@ enum emul_rc emul_op_xchg(struct emul_ctx *ctx)
 }
 
 /*
- * CMOV writes its destination even if the condition is false. So a 32-bit CMOV always clears the
- * upper half.
+ * CMOV writes its destination even if the condition is false: a 32-bit CMOV always clears the upper
+ * half of the destination.
  */
 enum emul_rc emul_op_cmov(struct emul_ctx *ctx)
 {
@@ -135,8 +135,8 @@ enum emul_rc emul_op_push(struct emul_ctx *ctx)
 }
 
 /*
- * POP. .arg = 1: POP r/m, whose address uses the incremented RSP (SDM "POP"), so compute the
- * address after the pop.
+ * POP. .arg = 1: POP r/m. Its memory address uses the incremented RSP (SDM "POP"), so compute the
+ * address after popping the value.
  */
 enum emul_rc emul_op_pop(struct emul_ctx *ctx)
 {
@@ -182,8 +182,8 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 }
 
 /*
- * Set *@vme in VM86 mode with IOPL < 3, where PUSHF and POPF use VIF as IF. They raise #GP there
- * without CR4.VME or with operands that have more than 16 bits.
+ * Set *@vme in VM86 mode with IOPL < 3: there PUSHF and POPF use VIF as IF. Without CR4.VME, or if
+ * the operand has more than 16 bits, they raise #GP there.
  */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {
@@ -365,7 +365,7 @@ enum emul_rc emul_op_mov_to_sreg(struct emul_ctx *ctx)
 	return rc;
 }
 
-/* MOV from a segment register writes 16 bits to memory, but the whole of a register. */
+/* MOV from a segment register writes 16 bits to memory, but all bits of a general register. */
 enum emul_rc emul_op_mov_from_sreg(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;

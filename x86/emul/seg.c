@@ -76,8 +76,8 @@ enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 v
 }
 
 /*
- * Set the accessed bit of a descriptor that another CPU keeps changing. The descriptor that was
- * read has passed its checks, so set the bit in the current value and do not repeat the checks.
+ * Set the accessed bit of a descriptor that another CPU keeps changing: set the bit in the current
+ * value, and do not repeat the checks, which an earlier value has passed.
  */
 static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 {
@@ -98,9 +98,9 @@ static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 }
 
 /*
- * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. Return:
- * EMUL_RETRY, for the busy bit only, if another CPU has changed the descriptor since it was read:
- * of two CPUs that load the same TSS only one may succeed.
+ * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. If another CPU
+ * has changed the descriptor since it was read, return EMUL_RETRY for the busy bit, because only
+ * one of two CPUs that load the same TSS may succeed.
  */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {

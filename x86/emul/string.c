@@ -115,8 +115,8 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 
 /*
  * Commit a repeated instruction whose counter is 0. With 32-bit addresses in 64-bit mode, Intel
- * CPUs nevertheless write ECX, and for MOVS and STOS also the index registers, and so clear the
- * upper halves of these registers.
+ * CPUs clear the upper half of RCX nevertheless, and for MOVS and STOS also those of the index
+ * registers.
  */
 static void string_none(struct emul_ctx *ctx)
 {
@@ -153,7 +153,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 */
 		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
-		/* The iteration is given up: KVM_RUN ends between two iterations. */
+		/* This iteration was given up: set RFLAGS for the state between two iterations. */
 		if (rc == EMUL_UNHANDLEABLE && later_batch)
 			ctx->rflags = flags;
 		if (rc != EMUL_OK)
@@ -167,7 +167,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
 		 * Condition"). A fault in a later iteration of CMPS or SCAS also pushes the status
 		 * flags that were there before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ").
-		 * A trap or interrupt after this call pushes the status flags that the last
+		 * But a trap or interrupt after emul_exec() pushes the status flags that the last
 		 * comparison has set.
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
@@ -395,11 +395,10 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * Execute INS or OUTS. A repeated INS or OUTS whose counter is 0 checks the I/O permission, too,
- * and this function makes the check for that case. In all other cases ins_items() or outs_items()
- * makes the check, as a part of each iteration: the check reads the I/O permission bit map, and an
- * iteration that is executed again after an exit to userspace must make the same reads in the same
- * order.
+ * Execute INS or OUTS. This function checks the I/O permission only for a repeated INS or OUTS
+ * whose counter is 0. Otherwise ins_items() or outs_items() makes the check, as a part of each
+ * iteration: the check reads the I/O permission bit map, and an iteration that is executed again
+ * after an exit to userspace must make the same reads in the same order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

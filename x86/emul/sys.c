@@ -201,7 +201,7 @@ enum emul_rc emul_op_mov_cr_r(struct emul_ctx *ctx)
 }
 
 /*
- * Raise #DB with DR6.BD instead of executing MOV to or from a debug register, if DR7.GD is set (SDM
+ * If DR7.GD is set, raise #DB with DR6.BD instead of executing MOV to or from a debug register (SDM
  * "Debug Control Register (DR7)").
  */
 static enum emul_rc general_detect(struct emul_ctx *ctx)
@@ -217,8 +217,8 @@ static enum emul_rc general_detect(struct emul_ctx *ctx)
 }
 
 /*
- * Replace the number of DR4 or DR5 by that of DR6 or DR7, whose aliases they are. With CR4.DE they
- * raise #UD (SDM "Debug Registers").
+ * DR4 and DR5 are aliases of DR6 and DR7: replace their numbers. With CR4.DE set, raise #UD for DR4
+ * and DR5 (SDM "Debug Registers").
  */
 static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 {
@@ -386,7 +386,7 @@ enum emul_rc emul_op_invpcid(struct emul_ctx *ctx)
 	return rc ?: sys_call(ctx, EMUL_SYS_INVPCID, type, la);
 }
 
-/* Like upstream, VMCALL (Intel) needs CPL 0; VMMCALL (AMD) does not. */
+/* As in upstream, VMCALL (Intel) needs CPL 0, but VMMCALL (AMD) does not. */
 enum emul_rc emul_op_vmcall(struct emul_ctx *ctx)
 {
 	if (!ctx->insn.row->arg && ctx->cpl)

@@ -2,8 +2,8 @@
 /*
  * The emulated opcodes with a VEX prefix (SDM volume 2, "Intel AVX Instruction Format" and appendix
  * A): data moves, VZEROUPPER, VZEROALL, and the load and store of MXCSR. Most have the handlers of
- * the forms without VEX; vbroadcast, vmaskmov and vzero handle instructions that exist only with
- * VEX. Few opcodes of the maps are emulated, so a list is used instead of tables.
+ * the forms without VEX. The handlers vbroadcast, vmaskmov and vzero are for instructions that
+ * exist only with VEX. Few opcodes of the maps are emulated, so this file has a list, not tables.
  */
 #include <linux/kernel.h>
 

@@ -3,10 +3,10 @@
  * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
  * First comes all that can fail in the old task: read and check the new TSS and its descriptor, and
- * probe all writes. Then comes the switch itself, which cannot fail; it also loads the segment
+ * probe all writes. Then comes the switch itself, which cannot fail and also loads the segment
  * selectors. Last come the segment descriptors: a fault there is an exception of the new task.
  *
- * Upstream writes the old TSS in the format of the new one. okvm uses each TSS's own format.
+ * Upstream writes the old TSS in the format of the new TSS. okvm uses each TSS's own format.
  */
 #include "internal.h"
 
@@ -53,7 +53,7 @@ static unsigned int tss_sregs(const struct tss_format *f)
 	return tss_gprs(f) + 8 * f->width;
 }
 
-/* Return the offset of the LDT field; a task switch writes the old TSS up to this offset. */
+/* Return the offset of the LDT field. A task switch writes the old TSS only below this offset. */
 static unsigned int tss_ldt(const struct tss_format *f)
 {
 	return tss_sregs(f) + f->nr_sregs * f->width;
@@ -69,7 +69,7 @@ static const struct tss_format *tss_format(u32 ar)
  * @task: the caller's request
  * @old: TR of the old task
  * @new: TR of the new task
- * @old_desc: descriptor of the old TSS, if its busy bit is to be cleared
+ * @old_desc: descriptor of the old TSS; valid only if the switch clears its busy bit
  * @new_desc: descriptor of the new TSS
  * @image: contents of the new TSS
  */
@@ -87,7 +87,7 @@ static bool task_returns(const struct task_state *ts)
 	return ts->task->source == EMUL_TASK_IRET;
 }
 
-/* CALL and events nest: the new TSS gets a link to the old one. */
+/* Does the new task nest (CALL, event)? Then the new TSS gets a link to the old TSS. */
 static bool task_nests(const struct task_state *ts)
 {
 	return ts->task->source == EMUL_TASK_CALL || ts->task->source == EMUL_TASK_GATE;
@@ -99,7 +99,7 @@ static enum emul_rc task_fault(struct emul_ctx *ctx, const struct task_state *ts
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | ts->task->external);
 }
 
-/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
+/* Read or write @len bytes in pieces: emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc task_copy(struct emul_ctx *ctx, u64 la, u8 *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -192,8 +192,8 @@ static enum emul_rc probe_writes(struct emul_ctx *ctx, const struct task_state *
 }
 
 /*
- * Wait for what the load of CR3 will read. This comes before the first write of the switch, because
- * after it the wait could not be given up.
+ * Wait for the guest memory that the load of CR3 will read. The first write of the switch comes
+ * later, because the wait cannot be given up after that write.
  */
 static enum emul_rc wait_cr3(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -237,7 +237,11 @@ static enum emul_rc set_busy(struct emul_ctx *ctx, const struct emul_desc *d, bo
 	return ctx->ops->write(ctx, (u32)(d->la + 5), &access, 1, EMUL_SYSTEM, 0);
 }
 
-/* Set link and busy bits (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ..."). */
+/*
+ * If tasks nest, write the old TSS's selector into the new TSS's link field, otherwise clear the
+ * old TSS's busy bit. Then set the new TSS's busy bit, except for IRET. (SDM "Effect of a Task
+ * Switch on Busy Flag, NT Flag, ...")
+ */
 static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -246,7 +250,7 @@ static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 		rc = ctx->ops->write(ctx, (u32)ts->new.base, &ts->old.sel, 2, EMUL_SYSTEM, 0);
 	else
 		rc = set_busy(ctx, &ts->old_desc, false);
-	/* Set the new task's busy bit last, in case the old and the new TSS are the same. */
+	/* Set the new TSS's busy bit after clearing the old one's: both may be the same TSS. */
 	if (rc == EMUL_OK && !task_returns(ts))
 		rc = set_busy(ctx, &ts->new_desc, true);
 	return rc;
@@ -267,8 +271,8 @@ static void load_regs(struct emul_ctx *ctx, const struct task_state *ts)
 }
 
 /*
- * Load all selectors at once, without their descriptors. From here on exceptions belong to the new
- * task, and their delivery needs usable segments.
+ * Load all selectors before the first descriptor is read, and give CS a flat segment. From here on
+ * exceptions belong to the new task, and need valid segment registers for their delivery.
  */
 static void load_selectors(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -429,7 +433,7 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
-/* Ask the caller for the task switch, by ctx->task. Staged registers are not committed. */
+/* Describe a task switch in ctx->task, for the caller. Staged registers are not committed. */
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
 {
 	ctx->task = (struct emul_task){ .sel = sel, .source = source };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes the
- * form with VEX and the form without. With VEX the bits that are not written become zero; without
- * VEX the bits above 127 do not change.
+ * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes
+ * both the form with VEX and the form without VEX. With VEX the other bits of the destination
+ * register become zero. Without VEX the bits above 127 do not change.
  */
 #include "internal.h"
 
@@ -144,7 +144,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* A faulting store must not change the x87 tags, but get_vec(EMUL_MM) does: probe first. */
+	/* get_vec(EMUL_MM) changes the x87 tags, but a faulting store must not: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);

@@ -2,10 +2,10 @@
 /*
  * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
  *
- * emul_ops.x87 converts operands and changes the register stack, in a copy of the state. So if a
- * store is executed again after an exit to userspace, the guest's register stack is still as before
- * the store. This file reads and writes memory, and sets the guest's state from the copy when
- * nothing can fail any more.
+ * emul_ops.x87 converts operands and changes the register stack, but only in a copy of the guest's
+ * state. This file accesses memory, and loads the copy into the guest when nothing can fail any
+ * more. So a store that is executed again after an exit to userspace finds the guest's register
+ * stack unchanged.
  */
 #include "internal.h"
 
@@ -17,7 +17,7 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_BUSY		0x8000u
 /* IE, DE, ZE, OE, UE, PE; the same bits of the control word mask these exceptions */
 #define SW_EXCEPTIONS	0x003fu
-/* PE: the only unmasked exception that does not prevent a store */
+/* PE: an unmasked PE does not prevent a store; every other unmasked exception does */
 #define SW_PRECISION	0x0020u
 #define FPU_CW_INIT	0x037fu
 
@@ -51,7 +51,7 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Call emul_ops.x87. It records addresses and opcode of the host: replace them by the guest's. */
+/* Call emul_ops.x87. The CPU records the host's addresses and opcode: put the guest's instead. */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -285,7 +285,7 @@ static void env_from_fields(struct emul_ctx *ctx, const u32 field[7], unsigned i
 		fx->swd |= SW_ES | SW_BUSY;
 }
 
-/* Copy in pieces, because emul_ops.read and .write access at most 32 bytes. */
+/* Read or write @len bytes in pieces: emul_ops.read and .write access at most 32 bytes. */
 static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, bool write)
 {
 	enum emul_rc rc = EMUL_OK;
@@ -301,7 +301,7 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Compute the linear address of @len bytes. Probe them, because they are written in pieces. */
+/* Compute the linear address of @len bytes. Probe all, because they are written in pieces. */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);
@@ -398,7 +398,7 @@ static enum emul_rc fx_linear(struct emul_ctx *ctx, bool write, u64 *la)
 	return rc == EMUL_OK && *la & 15 ? emul_gp0(ctx) : rc;
 }
 
-/* Without REX.W the x87 pointers are 32-bit offsets with selectors, which okvm does not keep. */
+/* Without REX.W, cut the x87 pointers to 32-bit offsets. (okvm keeps no selectors for them.) */
 static void fx_narrow(struct emul_ctx *ctx)
 {
 	if (ctx->insn.rex & 8)

@@ -106,9 +106,8 @@ static void release_signals(struct okvm_emulation *e)
 }
 
 /*
- * Must an emulation that a signal or a race has stopped go on in this KVM_RUN? Yes, if both are
- * true: the instruction has had effects (so it cannot begin anew), and KVM_RUN does not have to
- * end.
+ * A signal or a race has stopped the emulation: must it go on in this KVM_RUN? Yes, if both are
+ * true: the instruction has had effects (it cannot begin anew), and KVM_RUN does not have to end.
  */
 static bool must_go_on(struct okvm_emulation *e)
 {

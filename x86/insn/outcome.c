@@ -127,8 +127,7 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 
 /*
  * If e->gpa is in a shadowed page table of the guest, end the write protection of this page table,
- * and let the CPU execute the instruction. Return: false if this is impossible or was done too
- * often
+ * and let the CPU execute the instruction. Return: false if impossible or if done too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {

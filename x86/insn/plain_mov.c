@@ -211,8 +211,7 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 
 /*
  * Trace an access of okvm_emulate_known() to the local APIC (@by is 1) or to a device on the bus
- * (@by is 0). As in upstream, a write to an ioeventfd of any length emits kvm_fast_mmio, not
- * kvm_mmio.
+ * (@by is 0). As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)

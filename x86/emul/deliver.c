@@ -2,8 +2,8 @@
 /*
  * Deliver interrupts and exceptions through the IVT or the IDT (SDM volume 3, "Interrupt and
  * Exception Handling" and the pseudocode of "INT n"). Usually hardware delivers a guest's events.
- * This file does if hardware cannot run the guest's state, such as real mode on VMX without
- * "unrestricted guest", and if the emulator executes INT n.
+ * This file delivers them if hardware cannot run the guest's state, such as real mode on VMX
+ * without "unrestricted guest". It also executes INT n for the emulator.
  */
 #include "internal.h"
 

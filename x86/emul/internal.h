@@ -240,7 +240,7 @@ void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul
  * struct emul_stack - a stack, which may differ from the current one
  * @ss: stack segment
  * @sp: stack pointer
- * @mask: the bits of @sp that belong to the stack pointer are 1
+ * @mask: the width of the stack pointer: the low 16, 32 or 64 bits are 1
  * @cpl: CPL of accesses to the stack
  */
 struct emul_stack {

@@ -115,8 +115,8 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 
 /*
  * Commit a repeated instruction whose counter is 0. With 32-bit addresses in 64-bit mode, Intel
- * CPUs clear the upper half of RCX nevertheless, and for MOVS and STOS also those of the index
- * registers.
+ * CPUs nevertheless clear the upper half of RCX, and for MOVS and STOS also the upper halves of the
+ * index registers.
  */
 static void string_none(struct emul_ctx *ctx)
 {

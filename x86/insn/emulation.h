@@ -143,8 +143,8 @@ struct emul_cached_mov {
  * @retry_exits: the vCPU's count of VM exits at that time
  * @retries: how many times in a row emul_retry() has left the instruction at @retry_rip to the CPU
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @once: KVM_RUN cannot continue this emulation after the first effect, so the emulation is not
- *	given up then
+ * @once: after the first effect, this emulation is not given up any more, because KVM_RUN could not
+ *	continue it
  * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
  * @forced_rf: RFLAGS.RF at the prefix
  * @raced: the emulation was given up, because the guest's page tables kept changing, or because

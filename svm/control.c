@@ -132,8 +132,8 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 
 /*
  * Add the intercepts that depend on the vCPU's state.
- * CR0 reads: QEMU's TCG, 9.1 to 10.0, looks at this bit alone for MOVs from each control register,
- * so without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
+ * CR0 reads: QEMU's TCG, 9.1 to 10.0, tests this intercept for a MOV from any control register.
+ * Without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
  */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
@@ -179,8 +179,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, so that it can change them without an exit: CR0.TS and CR0.MP,
- * unless all writes to CR0 exit. The guest owns no bit of CR4.
+ * Set which bits the guest owns, that is, can change without an exit. These are CR0.TS and CR0.MP,
+ * or none while all writes to CR0 exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {

@@ -119,7 +119,10 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* Clear DEBUGCTL, which VMRUN does not switch: BTF would alter the guest's single steps. */
+	/*
+	 * VMRUN does not switch DEBUGCTL. Clear it: the host's BTF would alter the guest's single
+	 * steps.
+	 */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
@@ -134,7 +137,10 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Save the host's LDTR, FS and so on last: the code before this call may change them. */
+	/*
+	 * Save the host's LDTR, FS and so on now: kernel code may have changed them since the last
+	 * stay.
+	 */
 	hw->entry_failed = !svm_insn_vmsave(hw->frame.host_pa);
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
@@ -353,9 +359,9 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Emulate the instruction in an interrupt shadow if an NMI waits for the end of the shadow, for
- * which SVM has no exit. If the emulator does not know the instruction, hardware executes it,
- * and the NMI is injected at a later exit.
+ * If an NMI waits for the end of an interrupt shadow, emulate the instruction in the shadow,
+ * because SVM has no exit at the end of a shadow. If the emulator does not know the instruction,
+ * hardware executes it, and the NMI is injected at a later exit.
  */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)
 {

@@ -204,9 +204,9 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if QEMU accepts CR4: no reserved bit is set except PCIDE and the bits of PKS, LAM and
- * FRED. QEMU always accepts PCIDE. It accepts the bit of one of these Intel features if its CPUID
- * reports the feature.
+ * Return true if QEMU accepts all reserved bits that are set in CR4. QEMU always accepts PCIDE. It
+ * accepts the bit of PKS, LAM or FRED, which are Intel's features, if its CPUID reports the
+ * feature.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
@@ -236,8 +236,8 @@ struct gap {
 };
 
 /*
- * The rules that Bochs does not check (its svm.cc): of both permission maps it checks the first
- * page only, and it takes any vector below 32 for one of an exception.
+ * The rules that Bochs does not check (its svm.cc). Bochs checks only the first page of each
+ * permission map, and accepts each vector below 32 for an exception.
  */
 static const struct gap bochs_gaps[] = {
 	{ "cr3-reserved", always },
@@ -270,10 +270,10 @@ static bool is_unchecked(const struct svm_entry *e, const struct svm_entry_rule 
 }
 
 /*
- * Return true if the emulated CPU refuses what the APM allows. Bochs checks L and D of CS in every
- * mode, and takes each of the bits 7:0 beside NP_ENABLE for NP_ENABLE. TCG refuses an MSR
- * permission map in the last pages of physical memory. Both refuse LMSLE and TCE, even where their
- * CPUID reports TCE.
+ * Return true if the emulated CPU refuses what the APM allows. Bochs refuses a CS with both L and D
+ * in every mode. If one of bits 7:0 of the field of NP_ENABLE is set, Bochs checks PAT and nested
+ * CR3 as if NP_ENABLE were set. TCG refuses an MSR permission map that ends less than a page below
+ * the end of physical memory. Both refuse LMSLE and TCE, even if CPUID reports TCE.
  */
 static bool is_stricter(const struct svm_entry *e)
 {

@@ -164,7 +164,7 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 
 /*
  * Prepare the injection of an NMI after a later exit. Called if the emulator does not know the
- * instruction in an interrupt shadow, so that hardware has to execute it before the NMI. If
+ * instruction in an interrupt shadow: hardware has to execute the instruction before the NMI. If
  * RFLAGS.IF is 1 at the end of the shadow, the interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
@@ -215,9 +215,9 @@ static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * Inject the event of an INT n, INT3 or INTO again, whose delivery was interrupted, if okvm has
- * injected it before (@len, the instruction's length, is not 0). Otherwise do nothing: the guest
- * executes the instruction again.
+ * Recover an event of INT n, INT3 or INTO whose delivery was interrupted. If okvm has injected the
+ * event (then @len, the instruction's length, is not 0), inject it again. Otherwise do nothing: the
+ * guest executes the instruction again.
  */
 static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
 {

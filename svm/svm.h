@@ -121,7 +121,7 @@ static __always_inline unsigned long svm_rflags(struct okvm_vcpu *vcpu)
 #define SVM_TSC_RATIO_BITS	32	/* fraction bits; 8 more bits are the integer part */
 #define SVM_TSC_RATIO_ONE	BIT_ULL(SVM_TSC_RATIO_BITS)
 
-/* Value of the CPU's MSR TSC_RATIO. It may stay a guest's, as it does not affect the host's TSC. */
+/* Value of the CPU's MSR TSC_RATIO. A guest's ratio may stay there: the host's TSC ignores it. */
 DECLARE_PER_CPU(u64, svm_tsc_ratio);
 
 static inline void svm_tsc_ratio_write(u64 ratio)

@@ -25,7 +25,7 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
  * Set @vector in the posted-interrupt descriptor. The sender that changes ON (outstanding
  * notification) from 0 to 1 notifies the target. A vCPU in guest mode then takes the vector without
  * an exit; any other vCPU finds it before its next VM entry. If @notify is false, the caller kicks
- * the target instead. Return: false if interrupts cannot be posted, so that the caller sets IRR
+ * the target instead. Return: false if interrupts cannot be posted: the caller sets IRR
  */
 static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {

@@ -146,10 +146,10 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and bits of CR4
- * that do not matter to okvm and that the guest's CPUID does not reserve. With shadow paging, okvm
- * owns CR0.WP, and also CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its
- * tables.
+ * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and some bits of
+ * CR4. These are the bits of CR4 that do not matter to okvm, except those that the guest's CPUID
+ * reserves. With shadow paging, okvm owns CR0.WP and also CR4.PGE: a change of PGE is a TLB flush,
+ * for which okvm synchronizes its tables.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -381,7 +381,7 @@ static u32 pin_wanted(void)
 
 /*
  * Write the fields that never change, and the first values of the controls. vCPU reset and the
- * update functions write the others.
+ * update functions write the other fields.
  */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {

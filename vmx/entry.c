@@ -292,7 +292,7 @@ static void pebs_continue(void)
 		wrmsrl(msrs[nr].msr, msrs[nr].host);
 }
 
-/* Called with IRQs off. They are off until perf_leave(), so perf does not change its events. */
+/* Called with IRQs off. IRQs stay off until perf_leave(), so perf does not change its events. */
 static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 {
 	struct vmx_perf *p = &hw->perf;
@@ -522,8 +522,8 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Emulate instructions until hardware can run the guest's state. Stop earlier after 256, if the
- * vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
+ * Emulate instructions until hardware can run the guest's state, but at most 256. Stop earlier if
+ * the vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
  */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
 {

@@ -283,8 +283,8 @@ static bool reason_can_cut_delivery(u32 reason)
 }
 
 /*
- * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so vm->srcu is not needed.
+ * Exit to userspace for an access to a port. fast_io() has found no device in the kernel at this
+ * port. The bus is not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {

@@ -154,7 +154,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
-	/* The MMIO entry is older than the present memory slots: handle the exit as a fault. */
+	/* The MMIO entry is older than the current memory slots: handle the exit as a fault. */
 	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
@@ -236,8 +236,8 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Call okvm_emulate(). The emulator walks the guest's tables: update the walker's CR0.WP first,
- * which the guest may change without an exit.
+ * Call okvm_emulate(). The emulator walks the guest's tables. First update the walker's copy of
+ * CR0.WP, because the guest may change CR0.WP without an exit.
  */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {

@@ -106,8 +106,8 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Add the intercepts of shadow paging: CR3 in hardware is the shadow root, and the guest's flushes
- * make okvm synchronize the shadow tables. Writes to CR4 exit anyway.
+ * Add the intercepts of shadow paging. CR3 in hardware is the shadow root, so accesses to CR3 exit.
+ * INVLPG exits so that okvm synchronizes the shadow tables. Writes to CR4 exit anyway.
  */
 static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {

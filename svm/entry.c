@@ -95,7 +95,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->frame.flags = flags;
 }
 
-/* Remove the event from the VMCB if KVM_SET_VCPU_EVENTS has canceled it since it was written. */
+/* If KVM_SET_VCPU_EVENTS has canceled the event that is in the VMCB, remove the event. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -114,7 +114,7 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
+	/* Record the CPU, which some exits to userspace report: the thread may migrate before. */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)

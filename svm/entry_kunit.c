@@ -4,8 +4,9 @@
  * breaks a rule, and succeed for other VMCBs. The tests use their own VMCB, not a VM's. The project
  * runs them on the emulated CPUs of Bochs and of QEMU (TCG), whose known bugs are in a table here.
  *
- * The guests execute no instruction: their nested page tables, or without these their own page
- * tables, are a page of zeros, so that the first access causes #VMEXIT, as all exceptions do.
+ * The guests execute no instruction. Their nested page tables (without nested paging: their own
+ * page tables) are a page of zeros, so the first access faults. Each such fault causes #VMEXIT,
+ * because all exceptions are intercepted.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -320,8 +321,9 @@ static enum entry_end expected(const struct svm_entry *e)
 }
 
 /*
- * Return true if this state stops the emulated CPU. Bochs ends in real mode with EFER.LMA. TCG does
- * not get the host's CR0.PG back after a guest with EFER.LME, but without CR0.PG and CR4.PAE.
+ * Return true if this state stops the emulated CPU. Bochs stops in a guest with paging in long
+ * mode, but without CR0.PE. TCG does not get the host's CR0.PG back after a guest with EFER.LME,
+ * but without CR0.PG and CR4.PAE.
  */
 static bool stops_the_cpu(const struct svm_entry *e)
 {

@@ -29,8 +29,8 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 
 /*
  * Make the event's handler return to the address after the instruction that causes the event. A CPU
- * with NRIPS pushes the VMCB's next RIP, a CPU without it pushes RIP (APM "Event Injection"). With
- * nrips=0 the CPU may or may not have NRIPS: set both fields.
+ * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection").
+ * With nrips=0 the CPU may or may not have NRIPS: set both fields.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {

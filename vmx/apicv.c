@@ -3,9 +3,9 @@
  * Local-APIC virtualization by the CPU: TPR shadow, virtualized x2APIC registers, virtual-interrupt
  * delivery and posted interrupts (SDM "APIC Virtualization and Virtual Interrupts").
  *
- * Only software of this host posts interrupts (another vCPU's thread, an eventfd), and it wakes a
- * sleeping vCPU itself. Therefore okvm does not need the wakeup vector that upstream has for
- * interrupts posted by an IOMMU.
+ * Only software of this host posts interrupts (another vCPU's thread, an eventfd), and the software
+ * wakes a sleeping vCPU itself. Therefore okvm does not need the wakeup vector that upstream has
+ * for interrupts posted by an IOMMU.
  */
 #include <linux/irqflags.h>
 #include <linux/smp.h>

@@ -277,7 +277,10 @@ static void invalidate_ept(u64 eptp)
 
 static void invalidate_vpid(u16 vpid)
 {
-	/* Without a VPID, each VM entry and exit flushes all translations of linear addresses. */
+	/*
+	 * Without a VPID there is nothing to do: VM entries and exits flush all linear
+	 * translations.
+	 */
 	if (!vpid)
 		return;
 	if (vmx_caps.vpid_cap & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT)
@@ -289,7 +292,8 @@ static void invalidate_vpid(u16 vpid)
 void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
 	/*
-	 * Another vCPU may have used the VPID before: FLUSH_ALL flushes linear translations, too.
+	 * Another vCPU may have used the VPID before. Therefore FLUSH_ALL flushes not only EPT
+	 * translations, but also the linear translations of the VPID.
 	 */
 	if (hw->todo & VMX_TODO_FLUSH_ALL && hw->vmcs.eptp)
 		invalidate_ept(hw->vmcs.eptp);

@@ -223,7 +223,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->vmcs.frame.flags = flags;
 }
 
-/* Cancel the event in the VMCS if KVM_SET_VCPU_EVENTS has removed it since it was written there. */
+/* If KVM_SET_VCPU_EVENTS has removed the event that is in the VMCS, cancel the event there, too. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -245,7 +245,7 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
+	/* Record the CPU, which some exits to userspace report: the thread may migrate before. */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/* A sender that sets ON after this check sees that vcpu->mode is IN_GUEST, and notifies. */
@@ -279,8 +279,8 @@ static void pebs_stop(const struct vmx_perf *p)
 }
 
 /*
- * Write the host's values, PEBS first. Ask perf again, because an NMI may have changed its events
- * since pebs_stop().
+ * Write the host's values of the MSRs, PEBS_ENABLE first. Ask perf for the values again, because an
+ * NMI may have changed perf's events since pebs_stop().
  */
 static void pebs_continue(void)
 {
@@ -492,9 +492,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call the host's handler of the interrupt that caused the exit, through the IDT. Do not call it if
- * fast_kick() has completed the interrupt. The CPU has acknowledged the interrupt at the local APIC
- * ("acknowledge interrupt on exit"), so it does not deliver the interrupt itself.
+ * The CPU has acknowledged the interrupt that caused the exit at the local APIC ("acknowledge
+ * interrupt on exit"), but has not delivered it. Call the host's handler through the IDT, unless
+ * fast_kick() has completed the interrupt.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {

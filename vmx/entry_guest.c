@@ -99,9 +99,9 @@ static bool v86(const struct vmx_entry *e)
 }
 
 /*
- * Do the rules of seg_find() apply to @seg? They apply to CS and TR, and to the others if usable.
- * In virtual-8086 mode they apply to LDTR (if usable) and TR only, because v86_part() checks the
- * other segment registers.
+ * Do the rules whose functions call seg_find() apply to @seg? They apply to CS and TR, and to each
+ * other segment register if it is usable. In virtual-8086 mode they apply only to TR and to a
+ * usable LDTR, because v86_part() checks the other segment registers.
  */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {

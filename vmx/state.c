@@ -116,7 +116,7 @@ static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 
 	/*
 	 * With unrestricted guest, a VMM may set real-mode segments without the accessed bit in
-	 * the type. Set it: VM entry requires it (SDM "Checks on Guest Segment Registers").
+	 * the type. Set the bit: VM entry requires it (SDM "Checks on Guest Segment Registers").
 	 */
 	if (vmx_unrestricted(vcpu) && seg != OKVM_SEG_LDTR &&
 	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))

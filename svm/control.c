@@ -119,8 +119,8 @@ static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Return true if the guest's CR0 differs from CR0 in the VMCB, where CD and NW are always 0, and
- * with shadow paging PG and WP are always 1.
+ * Return true if the guest's CR0 differs from CR0 in the VMCB. In the VMCB, CD and NW are always 0.
+ * With shadow paging, PG and WP are always 1 there.
  */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
@@ -249,8 +249,8 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Set the shadow root, and request a flush. Do so even if CR3 has the root's address already,
- * because the four PDPTEs of a PAE root may have changed.
+ * Set the shadow root, and request a flush. The flush is needed even if CR3 already has the root's
+ * address, because the four PDPTEs of a PAE root may have changed.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {

@@ -80,7 +80,7 @@ static void ratio_begin(struct svm_cpu *c)
 {
 	u64 ratio = SVM_TSC_RATIO_ONE;
 
-	/* A read that faults stores 0. Then the host's own hypervisor has no such MSR. */
+	/* If the host's own hypervisor has no such MSR, the read faults and stores 0: use 1.0. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR) && rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio))
 		ratio = SVM_TSC_RATIO_ONE;
 	c->ratio_before = ratio;

@@ -22,7 +22,7 @@
 
 /*
  * Prepare this CPU for the vCPU. Called if the vCPU was last loaded on another CPU, or if another
- * vCPU has run on this CPU.
+ * vCPU has run on this CPU since then.
  */
 static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -31,7 +31,7 @@ static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 	svm_tsc_ratio_load(vcpu);
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* Make this CPU read the whole VMCB, of which it may have cached old fields. */
+		/* This CPU may have cached old fields of the VMCB: make it read the whole VMCB. */
 		hw->vmcb->control.clean = 0;
 		hw->frame.host_pa = svm_host_area();
 	}
@@ -114,7 +114,9 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU, which some exits to userspace report: the thread may migrate before. */
+	/*
+	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)

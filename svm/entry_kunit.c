@@ -271,10 +271,11 @@ static bool is_unchecked(const struct svm_entry *e, const struct svm_entry_rule 
 }
 
 /*
- * Return true if the emulated CPU refuses what the APM allows. Bochs refuses a CS with both L and D
- * in every mode. If one of bits 7:0 of the field of NP_ENABLE is set, Bochs checks PAT and nested
- * CR3 as if NP_ENABLE were set. TCG refuses an MSR permission map that ends less than a page below
- * the end of physical memory. Both refuse LMSLE and TCE, even if CPUID reports TCE.
+ * Return true if the emulated CPU refuses what the APM allows. Bochs refuses a CS with L and D in
+ * every mode, not only in long mode. If one of bits 7:0 of the field of NP_ENABLE is set, Bochs
+ * checks PAT and nested CR3 as if NP_ENABLE were set. TCG refuses an MSR permission map that ends
+ * less than a page below the end of physical memory. Both refuse LMSLE and TCE, even if CPUID
+ * reports TCE.
  */
 static bool is_stricter(const struct svm_entry *e)
 {

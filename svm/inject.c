@@ -4,8 +4,8 @@
  * chooses the event.
  *
  * A CPU with virtual NMIs keeps the guest's NMI mask, and delivers a pending NMI when the guest can
- * take it. Other CPUs have no NMI window and do not keep the mask. There IRET is intercepted and
- * emulated while NMIs are masked.
+ * take it. Other CPUs have no NMI window and do not keep the mask. On these CPUs IRET is
+ * intercepted and emulated while NMIs are masked.
  */
 #include <asm/trapnr.h>
 

@@ -36,7 +36,7 @@ extern struct svm_params svm_params;
 
 /**
  * struct okvm_hw_vcpu - the SVM backend's state of a vCPU
- * @id: a number that no other vCPU has or has had
+ * @id: a number that no other vCPU has or ever had
  * @vmcb: okvm may write it while the guest does not run, and calls svm_dirty() after a write
  */
 struct okvm_hw_vcpu {
@@ -143,8 +143,8 @@ static inline void svm_tsc_ratio_load(const struct okvm_vcpu *vcpu)
 /* ---- enable.c ---- */
 
 /*
- * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
- * the address of a freed one.
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. The vCPU's address would not identify it, because a
+ * new vCPU may get the address of a freed one.
  */
 DECLARE_PER_CPU(u64, svm_last_id);
 int svm_enable_init(void);

@@ -40,9 +40,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * If hw->apicv is false, switch_apicv() has switched posting off since the first test. If
-	 * switch_apicv() has not moved the vector to IRR, withdraw the vector here, so that the
-	 * caller sets IRR. Pairs with smp_mb() in switch_apicv().
+	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test
+	 * above. Withdraw the vector, so that the caller sets IRR, unless switch_apicv() has
+	 * already moved the vector to IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);

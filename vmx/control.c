@@ -320,8 +320,8 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * Set the deadline of the preemption timer. With the parameter guest_time_bound, the timer also
- * runs if there is no deadline, and then counts down from guest_time_bound.
+ * Set the deadline of the preemption timer. If there is no deadline, but the parameter
+ * guest_time_bound is set, the timer counts down from guest_time_bound.
  * Return: false if the CPU has no usable timer
  */
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)

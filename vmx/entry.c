@@ -245,7 +245,9 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU, which some exits to userspace report: the thread may migrate before. */
+	/*
+	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/* A sender that sets ON after this check sees that vcpu->mode is IN_GUEST, and notifies. */
@@ -492,9 +494,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * The CPU has acknowledged the interrupt that caused the exit at the local APIC ("acknowledge
- * interrupt on exit"), but has not delivered it. Call the host's handler through the IDT, unless
- * fast_kick() has completed the interrupt.
+ * An interrupt has caused the exit. The CPU has acknowledged the interrupt at the local APIC
+ * ("acknowledge interrupt on exit"), but has not delivered it. Call the host's handler of the
+ * interrupt through the IDT, unless fast_kick() has completed the interrupt.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {

@@ -114,8 +114,8 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call the exit's fast handler. With retpolines the comparisons of this switch statement cost less
- * than an indirect call.
+ * Call the exit's fast handler. The comparisons of this switch statement cost less than an indirect
+ * call, which may be a retpoline.
  */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {

@@ -84,9 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts. VM entry
- * requires this (SDM "Checks on Guest Non-Register State") while DEBUGCTL.BTF is 0, as it is in
- * every guest of okvm.
+ * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts: VM entry
+ * requires this (SDM "Checks on Guest Non-Register State"). VM entry does not require it while
+ * DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {

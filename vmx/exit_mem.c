@@ -36,8 +36,8 @@ static u32 ept_access(union qual_ept q)
 }
 
 /*
- * Return @gpa if it is the address of a memory operand of the instruction at RIP, and
- * OKVM_INVALID_GPA if a fetch or a page walk has accessed it.
+ * Return @gpa if the access that exits is one to a memory operand of the instruction at RIP. Return
+ * OKVM_INVALID_GPA if it is a fetch or an access of a page walk.
  */
 static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 {
@@ -64,7 +64,7 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 /*
  * Let the emulator deliver an event, after the CPU's own delivery has made an access to @gpa that
  * EPT does not allow. If @gpa is in read-only memory (a page table, a descriptor table, a stack),
- * the emulator can deliver the event, because it sets no accessed bits, and passes pushed data to
+ * the emulator can deliver the event: it sets no accessed bits, and passes pushed data to
  * userspace. If no memory is at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
@@ -76,8 +76,8 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Handle an EPT violation if another vCPU has resolved it, or if the leaf only lacks rights that
- * aging or dirty logging has taken.
+ * Handle an EPT violation if another vCPU has already resolved it, or if the leaf only lacks rights
+ * that aging or dirty logging has taken.
  */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {

@@ -55,8 +55,8 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 /*
  * Let VM exits keep the counters that use PEBS (bits 31:0 of IA32_PEBS_ENABLE) stopped. While PEBS
  * is off, these counters must not run in the host either, between a VM exit and the next VM entry:
- * an overflow would cause an NMI, and perf, which waits for a PEBS record instead, would not know
- * the reason of this NMI.
+ * a counter that overflows there would cause an NMI. perf waits for a PEBS record instead, and
+ * would not know the reason of this NMI.
  */
 static inline void vmx_perf_hold(struct vmx_perf *p)
 {

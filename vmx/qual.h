@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Types for exit qualifications, which give details of a VM exit (SDM "Basic VM-Exit Information").
- * If the SDM describes a qualification by a table, a union has a bit-field for each row of it. Bits
+ * If the SDM describes a qualification by a table, a union has a bit-field for each row. Bits
  * that no handler needs have no name. A handler writes
  *
  *	const union qual_io q = { vmx_qual(hw) };

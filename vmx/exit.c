@@ -105,7 +105,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* Look for an interrupt that is deliverable because the guest has lowered its TPR. */
+/* The guest has lowered its TPR: look for an interrupt that is deliverable now. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);

@@ -180,8 +180,8 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
 	/*
-	 * With length 0 (hardware event) the old task continues at RIP, else behind the
-	 * instruction.
+	 * If the length is 0 (a hardware event), the old task continues at RIP. Otherwise it
+	 * continues after the instruction.
 	 */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);

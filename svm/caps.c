@@ -24,7 +24,7 @@ static u32 family(u32 signature)
 /*
  * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave out the ASIDs
  * of encrypted guests, because kvm_amd flushes such an ASID only before another encrypted guest
- * uses it. But if encrypted guests have half of all ASIDs or more, use their ASIDs, too.
+ * uses it. Exception: if half of all ASIDs or more are for encrypted guests, use these ASIDs, too.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {
@@ -34,9 +34,10 @@ static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 }
 
 /*
- * Return why the CPU cannot be used, or SVM_CAPS_OK. Erratum 383 of family 10h: a guest can make
- * the TLB hold two entries for one address, which causes a machine check. Upstream recognizes this
- * machine check and kills the guest only. okvm does not, so the machine check would kill the host.
+ * Return why the CPU cannot be used, or SVM_CAPS_OK if it can be used. The reason for
+ * SVM_CAPS_ERRATUM is erratum 383 of family 10h: a guest can make the TLB hold two entries for one
+ * address, which causes a machine check. Upstream recognizes this machine check and kills only the
+ * guest. okvm does not recognize it, so the machine check would kill the host.
  */
 static enum svm_caps_err caps_check(const struct svm_cpuid *cpu, const struct svm_caps *caps)
 {

@@ -106,8 +106,8 @@ static void want_chosen(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Add the intercepts of shadow paging: CR3 in hardware is the shadow root, and the guest's flushes
- * make okvm synchronize the shadow tables. Writes to CR4 exit anyway.
+ * Add the intercepts of shadow paging. CR3 in hardware is the shadow root, so accesses to CR3 exit.
+ * INVLPG exits so that okvm synchronizes the shadow tables. Writes to CR4 exit anyway.
  */
 static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 {
@@ -119,8 +119,8 @@ static void want_shadow(const struct okvm_vcpu *vcpu, u32 words[MAX_INTERCEPT])
 }
 
 /*
- * Return true if the guest's CR0 differs from CR0 in the VMCB, where CD and NW are always 0, and
- * with shadow paging PG and WP are always 1.
+ * Return true if the guest's CR0 differs from CR0 in the VMCB. In the VMCB, CD and NW are always 0.
+ * With shadow paging, PG and WP are always 1 there.
  */
 static bool cr0_differs(const struct okvm_vcpu *vcpu)
 {
@@ -132,8 +132,8 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 
 /*
  * Add the intercepts that depend on the vCPU's state.
- * CR0 reads: QEMU's TCG, 9.1 to 10.0, looks at this bit alone for MOVs from each control register,
- * so without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
+ * CR0 reads: QEMU's TCG, 9.1 to 10.0, tests this intercept for a MOV from any control register.
+ * Without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
  */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
@@ -179,8 +179,8 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, so that it can change them without an exit: CR0.TS and CR0.MP,
- * unless all writes to CR0 exit. The guest owns no bit of CR4.
+ * Set which bits the guest owns, that is, can change without an exit. These are CR0.TS and CR0.MP,
+ * or none while all writes to CR0 exit. The guest owns no bit of CR4.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -249,8 +249,8 @@ static int walk_depth(const struct vmcb_save_area *save)
 }
 
 /*
- * Set the shadow root, and request a flush. Do so even if CR3 has the root's address already,
- * because the four PDPTEs of a PAE root may have changed.
+ * Set the shadow root, and request a flush. The flush is needed even if CR3 already has the root's
+ * address, because the four PDPTEs of a PAE root may have changed.
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {

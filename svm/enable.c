@@ -30,7 +30,7 @@
  * @hsave_before: value of VM_HSAVE_PA before okvm enabled SVM
  * @ratio_before: value of the MSR TSC_RATIO before okvm enabled SVM
  * @spec_reduced: okvm has enabled BP_SPEC_REDUCE, which protects the host's return predictions
- * @asid_generation: the present generation; a vCPU with another generation needs a new ASID
+ * @asid_generation: the current generation; a vCPU with another generation needs a new ASID
  * @next_asid: the ASID to assign next
  * @apf_stopped: okvm has asked the host's own hypervisor to send no async page faults
  * @flush_due: a generation has begun, but no VMRUN has flushed the TLB yet
@@ -80,7 +80,7 @@ static void ratio_begin(struct svm_cpu *c)
 {
 	u64 ratio = SVM_TSC_RATIO_ONE;
 
-	/* A read that faults stores 0. Then the host's own hypervisor has no such MSR. */
+	/* If the host's own hypervisor has no such MSR, the read faults and stores 0: use 1.0. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR) && rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio))
 		ratio = SVM_TSC_RATIO_ONE;
 	c->ratio_before = ratio;
@@ -108,9 +108,8 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
 	ratio_begin(c);
 	/*
-	 * ratio_begin() has reset the MSR TSC_RATIO. Make svm_vcpu_load() load the vCPU's ratio
-	 * again even for the vCPU that ran last on this CPU: it may run next, after a suspend of
-	 * the host.
+	 * ratio_begin() has reset the MSR TSC_RATIO. After a suspend of the host, the next vCPU on
+	 * this CPU may be the one that ran last. Make svm_vcpu_load() load the ratio even then.
 	 */
 	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);

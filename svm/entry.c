@@ -22,7 +22,7 @@
 
 /*
  * Prepare this CPU for the vCPU. Called if the vCPU was last loaded on another CPU, or if another
- * vCPU has run on this CPU.
+ * vCPU has run on this CPU since then.
  */
 static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -31,7 +31,7 @@ static noinline void vcpu_arrives(struct okvm_vcpu *vcpu, int cpu)
 	svm_tsc_ratio_load(vcpu);
 	if (vcpu->cpu != cpu) {
 		hw->todo |= SVM_TODO_ASID;
-		/* Make this CPU read the whole VMCB, of which it may have cached old fields. */
+		/* This CPU may have cached old fields of the VMCB: make it read the whole VMCB. */
 		hw->vmcb->control.clean = 0;
 		hw->frame.host_pa = svm_host_area();
 	}
@@ -95,7 +95,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->frame.flags = flags;
 }
 
-/* Remove the event from the VMCB if KVM_SET_VCPU_EVENTS has canceled it since it was written. */
+/* If KVM_SET_VCPU_EVENTS has canceled the event that is in the VMCB, remove the event. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -114,12 +114,17 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
+	/*
+	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
 	if (!hw->host_loaded)
 		host_msrs_enter(hw);
-	/* Clear DEBUGCTL, which VMRUN does not switch: BTF would alter the guest's single steps. */
+	/*
+	 * VMRUN does not switch DEBUGCTL. Clear it: the host's BTF would alter the guest's single
+	 * steps.
+	 */
 	hw->host_debugctl = get_debugctlmsr();
 	if (unlikely(hw->host_debugctl))
 		update_debugctlmsr(0);
@@ -134,7 +139,10 @@ static __always_inline void svm_guest_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Save the host's LDTR, FS and so on last: the code before this call may change them. */
+	/*
+	 * Save the host's LDTR, FS and so on now: kernel code may have changed them since the last
+	 * stay.
+	 */
 	hw->entry_failed = !svm_insn_vmsave(hw->frame.host_pa);
 	if (vcpu->arch->cr2 != hw->vmcb->save.cr2) {
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
@@ -353,9 +361,9 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Emulate the instruction in an interrupt shadow if an NMI waits for the end of the shadow, for
- * which SVM has no exit. If the emulator does not know the instruction, hardware executes it,
- * and the NMI is injected at a later exit.
+ * If an NMI waits for the end of an interrupt shadow, emulate the instruction in the shadow,
+ * because SVM has no exit at the end of a shadow. If the emulator does not know the instruction,
+ * hardware executes it, and the NMI is injected at a later exit.
  */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)
 {

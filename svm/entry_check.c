@@ -18,7 +18,7 @@ const struct svm_entry_field_info svm_entry_fields[SVM_NR_F] = {
 #define INTERCEPT_NMI_BIT	BIT_ULL(1)
 #define INTERCEPT_VMRUN_BIT	BIT_ULL(32)
 #define V_NMI_ENABLE_BIT	BIT(26)
-/* APM "Guest Mode": L and D/B of CS in the VMCB's form of segment attributes. */
+/* APM "Segment State in the VMCB": L and D/B of CS in the 12 bits of segment attributes. */
 #define ATTRIB_L		BIT(9)
 #define ATTRIB_DB		BIT(10)
 /* APM "I/O Intercepts", "MSR Intercepts": sizes of the permission maps. */

@@ -4,8 +4,9 @@
  * breaks a rule, and succeed for other VMCBs. The tests use their own VMCB, not a VM's. The project
  * runs them on the emulated CPUs of Bochs and of QEMU (TCG), whose known bugs are in a table here.
  *
- * The guests execute no instruction: their nested page tables, or without these their own page
- * tables, are a page of zeros, so that the first access causes #VMEXIT, as all exceptions do.
+ * The guests execute no instruction. Their nested page tables (without nested paging: their own
+ * page tables) are a page of zeros, so the first access faults. Each such fault causes #VMEXIT,
+ * because all exceptions are intercepted.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -204,9 +205,9 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if QEMU accepts CR4: no reserved bit is set except PCIDE and the bits of PKS, LAM and
- * FRED. QEMU always accepts PCIDE. It accepts the bit of one of these Intel features if its CPUID
- * reports the feature.
+ * Return true if QEMU accepts all reserved bits that are set in CR4. QEMU always accepts PCIDE. It
+ * accepts the bit of PKS, LAM or FRED, which are Intel's features, if its CPUID reports the
+ * feature.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
@@ -236,8 +237,8 @@ struct gap {
 };
 
 /*
- * The rules that Bochs does not check (its svm.cc): of both permission maps it checks the first
- * page only, and it takes any vector below 32 for one of an exception.
+ * The rules that Bochs does not check (its svm.cc). Bochs checks only the first page of each
+ * permission map, and accepts each vector below 32 for an exception.
  */
 static const struct gap bochs_gaps[] = {
 	{ "cr3-reserved", always },
@@ -270,10 +271,11 @@ static bool is_unchecked(const struct svm_entry *e, const struct svm_entry_rule 
 }
 
 /*
- * Return true if the emulated CPU refuses what the APM allows. Bochs checks L and D of CS in every
- * mode, and takes each of the bits 7:0 beside NP_ENABLE for NP_ENABLE. TCG refuses an MSR
- * permission map in the last pages of physical memory. Both refuse LMSLE and TCE, even where their
- * CPUID reports TCE.
+ * Return true if the emulated CPU refuses what the APM allows. Bochs refuses a CS with L and D in
+ * every mode, not only in long mode. If one of bits 7:0 of the field of NP_ENABLE is set, Bochs
+ * checks PAT and nested CR3 as if NP_ENABLE were set. TCG refuses an MSR permission map that ends
+ * less than a page below the end of physical memory. Both refuse LMSLE and TCE, even if CPUID
+ * reports TCE.
  */
 static bool is_stricter(const struct svm_entry *e)
 {
@@ -320,8 +322,9 @@ static enum entry_end expected(const struct svm_entry *e)
 }
 
 /*
- * Return true if this state stops the emulated CPU. Bochs ends in real mode with EFER.LMA. TCG does
- * not get the host's CR0.PG back after a guest with EFER.LME, but without CR0.PG and CR4.PAE.
+ * Return true if this state stops the emulated CPU. Bochs stops in a guest with paging in long
+ * mode, but without CR0.PE. TCG does not get the host's CR0.PG back after a guest with EFER.LME,
+ * but without CR0.PG and CR4.PAE.
  */
 static bool stops_the_cpu(const struct svm_entry *e)
 {

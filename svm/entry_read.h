@@ -2,8 +2,8 @@
 /*
  * svm_entry_read(): read what the rules of entry_check.h need, from a VMCB and from CPUID.
  *
- * CPUID is read directly, because the kernel's feature flags lack what its command line has
- * switched off, and VMRUN does not know that.
+ * CPUID is read directly. The kernel's feature flags lack the features that the kernel's command
+ * line has switched off, but VMRUN still has these features.
  */
 #ifndef OKVM_SVM_ENTRY_READ_H
 #define OKVM_SVM_ENTRY_READ_H

@@ -103,8 +103,8 @@ static u32 npf_access(union svm_npf npf)
 
 /*
  * Handle a nested page fault if the leaf only lacks rights that dirty logging has taken. If the CPU
- * has found no present entry, do not walk the tables here: exit_npf() walks them, for it may be an
- * MMIO entry. (Aging leaves entries present, because NPT has accessed bits.)
+ * has found a non-present entry, the entry may be an MMIO entry: leave the fault to exit_npf(),
+ * which walks the tables. (Aging leaves entries present, because NPT has accessed bits.)
  */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
@@ -223,9 +223,9 @@ static bool delivery_cut(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the emulator deliver an event, or execute the instruction that raises the event, after the
- * CPU's own delivery has ended at @gpa, where no memory or only read-only memory is. Without memory
- * at @gpa, report to userspace that the delivery failed.
+ * Let the emulator deliver an event, or execute the instruction that raises the event. Called after
+ * the CPU's own delivery has ended at @gpa, which has no memory or only read-only memory. If @gpa
+ * has no memory, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -297,8 +297,8 @@ static int exit_io(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so vm->srcu is not needed.
+ * Exit to userspace for an access to a port. fast_io() has found no device in the kernel at this
+ * port. The bus is not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {
@@ -317,9 +317,9 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Report the guest's shutdown to userspace. Then clear the VMCB and give the vCPU the state after
- * INIT, as upstream does, because the VMCB is undefined after a shutdown intercept (APM "Shutdown
- * Intercept").
+ * Report the guest's shutdown to userspace. After a shutdown intercept the VMCB is undefined (APM
+ * "Shutdown Intercept"). Therefore clear the VMCB and give the vCPU the state after INIT, as
+ * upstream does.
  */
 static int exit_shutdown(struct okvm_vcpu *vcpu)
 {
@@ -340,8 +340,8 @@ static int exit_undefined(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Emulate INVPCID, which exits with shadow paging, and if the guest's CPUID lacks INVPCID. The
- * emulator reads the descriptor from guest memory.
+ * Emulate INVPCID. It exits under shadow paging, and if the guest's CPUID lacks INVPCID. The
+ * emulator reads the operand (the descriptor) from guest memory.
  */
 static int exit_invpcid(struct okvm_vcpu *vcpu)
 {

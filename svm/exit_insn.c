@@ -86,8 +86,8 @@ static int emulate_to_cr8(struct okvm_vcpu *vcpu)
 }
 
 /*
- * The exit code gives the control register and the direction of the MOV: exit_cr_nr() returns the
- * register's number, exit_cr_write() returns true for a MOV to the control register.
+ * The exit code says which control register a MOV accesses, and in which direction. exit_cr_nr()
+ * returns the register's number. exit_cr_write() returns true for a MOV to the control register.
  */
 static unsigned int exit_cr_nr(const struct okvm_hw_vcpu *hw)
 {
@@ -109,8 +109,8 @@ static int exit_mov_cr(struct okvm_vcpu *vcpu, unsigned int reg, unsigned int le
 }
 
 /*
- * Handle an access to a control register. The emulator executes CLTS, SMSW and LMSW, and MOV if
- * neither the CPU nor the decoder can tell its register.
+ * Handle an access to a control register. The emulator executes CLTS, SMSW and LMSW. It also
+ * executes a MOV whose register neither the CPU nor the decoder can tell.
  */
 int svm_exit_cr(struct okvm_vcpu *vcpu)
 {
@@ -154,7 +154,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 /*
  * Emulate IRET, which exits before it executes. The emulator unmasks NMIs when the IRET has ended
  * or faulted. The emulator leaves NMIs masked if the IRET is going to be repeated, because a page
- * of its stack is missing in the host. If the emulator cannot execute the IRET, unmask NMIs now and
+ * of the stack is missing in the host. If the emulator cannot execute the IRET, unmask NMIs now and
  * let hardware execute the IRET; then the guest may get the next NMI before the IRET.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)

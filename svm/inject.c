@@ -4,8 +4,8 @@
  * chooses the event.
  *
  * A CPU with virtual NMIs keeps the guest's NMI mask, and delivers a pending NMI when the guest can
- * take it. Other CPUs have no NMI window and do not keep the mask. There IRET is intercepted and
- * emulated while NMIs are masked.
+ * take it. Other CPUs have no NMI window and do not keep the mask. On these CPUs IRET is
+ * intercepted and emulated while NMIs are masked.
  */
 #include <asm/trapnr.h>
 
@@ -29,8 +29,8 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 
 /*
  * Make the event's handler return to the address after the instruction that causes the event. A CPU
- * with NRIPS pushes the VMCB's next RIP, a CPU without it pushes RIP (APM "Event Injection"). With
- * nrips=0 the CPU may or may not have NRIPS: set both fields.
+ * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection").
+ * With nrips=0 the CPU may or may not have NRIPS: set both fields.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -164,7 +164,7 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 
 /*
  * Prepare the injection of an NMI after a later exit. Called if the emulator does not know the
- * instruction in an interrupt shadow, so that hardware has to execute it before the NMI. If
+ * instruction in an interrupt shadow: hardware has to execute the instruction before the NMI. If
  * RFLAGS.IF is 1 at the end of the shadow, the interrupt window causes an exit there.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
@@ -215,9 +215,9 @@ static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * Inject the event of an INT n, INT3 or INTO again, whose delivery was interrupted, if okvm has
- * injected it before (@len, the instruction's length, is not 0). Otherwise do nothing: the guest
- * executes the instruction again.
+ * Recover an event of INT n, INT3 or INTO whose delivery was interrupted. If okvm has injected the
+ * event (then @len, the instruction's length, is not 0), inject it again. Otherwise do nothing: the
+ * guest executes the instruction again.
  */
 static void soft_cut_short(struct okvm_vcpu *vcpu, u8 vector, bool exception, unsigned int len)
 {

@@ -88,10 +88,10 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 }
 
 /*
- * Write a field of LBR virtualization, and switch the virtualization on or off. VMRUN and #VMEXIT
- * switch DEBUGCTL and the last-branch MSRs only while the guest's DEBUGCTL.LBR is set, because that
- * takes time. While DEBUGCTL.LBR is clear, the CPU has the host's values, so the guest's accesses
- * exit, and okvm reads and writes the VMCB.
+ * Write a field of LBR virtualization, and switch the virtualization on or off. With LBR
+ * virtualization, VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs, which takes time. So
+ * the virtualization is on only while the guest's DEBUGCTL.LBR is set. While DEBUGCTL.LBR is clear,
+ * the CPU has the host's values: the guest's accesses exit, and okvm reads and writes the VMCB.
  */
 static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 {

@@ -183,8 +183,8 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /*
  * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because the
- * guest's accesses make TLB entries under its ASID with paging off, too.
+ * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because a
+ * guest with paging off also makes TLB entries under its ASID.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \

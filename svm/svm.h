@@ -36,7 +36,7 @@ extern struct svm_params svm_params;
 
 /**
  * struct okvm_hw_vcpu - the SVM backend's state of a vCPU
- * @id: a number that no other vCPU has or has had
+ * @id: a number that no other vCPU has or ever had
  * @vmcb: okvm may write it while the guest does not run, and calls svm_dirty() after a write
  */
 struct okvm_hw_vcpu {
@@ -55,7 +55,7 @@ struct okvm_hw_vcpu {
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
 	u32 todo;
-	u64 asid_generation;	/* the CPU's generation of ASIDs to which the ASID belongs */
+	u64 asid_generation;	/* generation of the CPU's ASIDs that the ASID is from */
 	bool host_loaded;	/* TSC_AUX has the guest's value, host_tsc_aux the host's */
 	u64 host_tsc_aux;
 	unsigned long host_debugctl;
@@ -121,7 +121,7 @@ static __always_inline unsigned long svm_rflags(struct okvm_vcpu *vcpu)
 #define SVM_TSC_RATIO_BITS	32	/* fraction bits; 8 more bits are the integer part */
 #define SVM_TSC_RATIO_ONE	BIT_ULL(SVM_TSC_RATIO_BITS)
 
-/* Value of the CPU's MSR TSC_RATIO. It may stay a guest's, as it does not affect the host's TSC. */
+/* Value of the CPU's MSR TSC_RATIO. A guest's ratio may stay there: the host's TSC ignores it. */
 DECLARE_PER_CPU(u64, svm_tsc_ratio);
 
 static inline void svm_tsc_ratio_write(u64 ratio)
@@ -143,8 +143,8 @@ static inline void svm_tsc_ratio_load(const struct okvm_vcpu *vcpu)
 /* ---- enable.c ---- */
 
 /*
- * okvm_hw_vcpu.id of the last vCPU on this CPU. An address would not do, because a new vCPU may get
- * the address of a freed one.
+ * okvm_hw_vcpu.id of the last vCPU on this CPU. The vCPU's address would not identify it, because a
+ * new vCPU may get the address of a freed one.
  */
 DECLARE_PER_CPU(u64, svm_last_id);
 int svm_enable_init(void);

@@ -3,9 +3,9 @@
  * Local-APIC virtualization by the CPU: TPR shadow, virtualized x2APIC registers, virtual-interrupt
  * delivery and posted interrupts (SDM "APIC Virtualization and Virtual Interrupts").
  *
- * Only software of this host posts interrupts (another vCPU's thread, an eventfd), and it wakes a
- * sleeping vCPU itself. Therefore okvm does not need the wakeup vector that upstream has for
- * interrupts posted by an IOMMU.
+ * Only software of this host posts interrupts (another vCPU's thread, an eventfd), and the software
+ * wakes a sleeping vCPU itself. Therefore okvm does not need the wakeup vector that upstream has
+ * for interrupts posted by an IOMMU.
  */
 #include <linux/irqflags.h>
 #include <linux/smp.h>
@@ -25,7 +25,7 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
  * Set @vector in the posted-interrupt descriptor. The sender that changes ON (outstanding
  * notification) from 0 to 1 notifies the target. A vCPU in guest mode then takes the vector without
  * an exit; any other vCPU finds it before its next VM entry. If @notify is false, the caller kicks
- * the target instead. Return: false if interrupts cannot be posted, so that the caller sets IRR
+ * the target instead. Return: false if interrupts cannot be posted: the caller sets IRR
  */
 static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
@@ -40,9 +40,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * If hw->apicv is false, switch_apicv() has switched posting off since the first test. If
-	 * switch_apicv() has not moved the vector to IRR, withdraw the vector here, so that the
-	 * caller sets IRR. Pairs with smp_mb() in switch_apicv().
+	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test
+	 * above. Withdraw the vector, so that the caller sets IRR, unless switch_apicv() has
+	 * already moved the vector to IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);

@@ -16,8 +16,9 @@
 /**
  * struct vmx_msrs - values of the VMX capability MSRs
  *
- * The value of a missing MSR is 0. If IA32_VMX_BASIC reports the TRUE_* MSRs, their values are used
- * instead of the plain MSRs'. @signature is EAX of CPUID leaf 1 (family, model, stepping).
+ * The value of a missing MSR is 0. If IA32_VMX_BASIC reports the TRUE_* MSRs, the members have the
+ * values of the TRUE_* MSRs instead of the plain MSRs. @signature is EAX of CPUID leaf 1 (family,
+ * model, stepping).
  */
 struct vmx_msrs {
 	u64 basic;

@@ -146,10 +146,10 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and bits of CR4
- * that do not matter to okvm and that the guest's CPUID does not reserve. With shadow paging, okvm
- * owns CR0.WP, and also CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its
- * tables.
+ * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and some bits of
+ * CR4. These are the bits of CR4 that do not matter to okvm, except those that the guest's CPUID
+ * reserves. With shadow paging, okvm owns CR0.WP and also CR4.PGE: a change of PGE is a TLB flush,
+ * for which okvm synchronizes its tables.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -277,7 +277,10 @@ static void invalidate_ept(u64 eptp)
 
 static void invalidate_vpid(u16 vpid)
 {
-	/* Without a VPID, each VM entry and exit flushes all translations of linear addresses. */
+	/*
+	 * Without a VPID there is nothing to do: VM entries and exits flush all linear
+	 * translations.
+	 */
 	if (!vpid)
 		return;
 	if (vmx_caps.vpid_cap & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT)
@@ -289,7 +292,8 @@ static void invalidate_vpid(u16 vpid)
 void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 {
 	/*
-	 * Another vCPU may have used the VPID before: FLUSH_ALL flushes linear translations, too.
+	 * Another vCPU may have used the VPID before. Therefore FLUSH_ALL flushes not only EPT
+	 * translations, but also the linear translations of the VPID.
 	 */
 	if (hw->todo & VMX_TODO_FLUSH_ALL && hw->vmcs.eptp)
 		invalidate_ept(hw->vmcs.eptp);
@@ -316,8 +320,8 @@ static void preemption_timer_switch(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * Set the deadline of the preemption timer. With the parameter guest_time_bound, the timer also
- * runs if there is no deadline, and then counts down from guest_time_bound.
+ * Set the deadline of the preemption timer. If there is no deadline, but the parameter
+ * guest_time_bound is set, the timer counts down from guest_time_bound.
  * Return: false if the CPU has no usable timer
  */
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc)
@@ -381,7 +385,7 @@ static u32 pin_wanted(void)
 
 /*
  * Write the fields that never change, and the first values of the controls. vCPU reset and the
- * update functions write the others.
+ * update functions write the other fields.
  */
 void vmx_vmcs_init(struct okvm_vcpu *vcpu)
 {

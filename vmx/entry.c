@@ -223,7 +223,7 @@ static void refresh_spec_ctrl(struct okvm_hw_vcpu *hw)
 	hw->vmcs.frame.flags = flags;
 }
 
-/* Cancel the event in the VMCS if KVM_SET_VCPU_EVENTS has removed it since it was written there. */
+/* If KVM_SET_VCPU_EVENTS has removed the event that is in the VMCS, cancel the event there, too. */
 static void withdraw_event(struct okvm_hw_vcpu *hw)
 {
 	const struct okvm_events *ev = &hw->vcpu->arch->ev;
@@ -245,7 +245,9 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
-	/* Record the CPU for exits to userspace that report it: the thread may migrate later. */
+	/*
+	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/* A sender that sets ON after this check sees that vcpu->mode is IN_GUEST, and notifies. */
@@ -279,8 +281,8 @@ static void pebs_stop(const struct vmx_perf *p)
 }
 
 /*
- * Write the host's values, PEBS first. Ask perf again, because an NMI may have changed its events
- * since pebs_stop().
+ * Write the host's values of the MSRs, PEBS_ENABLE first. Ask perf for the values again, because an
+ * NMI may have changed perf's events since pebs_stop().
  */
 static void pebs_continue(void)
 {
@@ -292,7 +294,7 @@ static void pebs_continue(void)
 		wrmsrl(msrs[nr].msr, msrs[nr].host);
 }
 
-/* Called with IRQs off. They are off until perf_leave(), so perf does not change its events. */
+/* Called with IRQs off. IRQs stay off until perf_leave(), so perf does not change its events. */
 static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 {
 	struct vmx_perf *p = &hw->perf;
@@ -492,9 +494,9 @@ static bool vmx_host_interrupted(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call the host's handler of the interrupt that caused the exit, through the IDT. Do not call it if
- * fast_kick() has completed the interrupt. The CPU has acknowledged the interrupt at the local APIC
- * ("acknowledge interrupt on exit"), so it does not deliver the interrupt itself.
+ * An interrupt has caused the exit. The CPU has acknowledged the interrupt at the local APIC
+ * ("acknowledge interrupt on exit"), but has not delivered it. Call the host's handler of the
+ * interrupt through the IDT, unless fast_kick() has completed the interrupt.
  */
 static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 {
@@ -522,8 +524,8 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Emulate instructions until hardware can run the guest's state. Stop earlier after 256, if the
- * vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
+ * Emulate instructions until hardware can run the guest's state, but at most 256. Stop earlier if
+ * the vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
  */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
 {

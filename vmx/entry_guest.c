@@ -99,9 +99,9 @@ static bool v86(const struct vmx_entry *e)
 }
 
 /*
- * Do the rules of seg_find() apply to @seg? They apply to CS and TR, and to the others if usable.
- * In virtual-8086 mode they apply to LDTR (if usable) and TR only, because v86_part() checks the
- * other segment registers.
+ * Do the rules whose functions call seg_find() apply to @seg? They apply to CS and TR, and to each
+ * other segment register if it is usable. In virtual-8086 mode they apply only to TR and to a
+ * usable LDTR, because v86_part() checks the other segment registers.
  */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
@@ -113,8 +113,9 @@ static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 }
 
 /*
- * Find the first segment register of @mask that the rules apply to and for which @bad returns true.
- * Return: its field @part, or VMX_F_NONE
+ * Find the first segment register of @mask for which @bad returns true. Segment registers to which
+ * the rules do not apply are skipped (seg_checked()).
+ * Return: the register's field @part, or VMX_F_NONE
  */
 static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part part,
 		    bool (*bad)(const struct vmx_entry *e, unsigned int seg))
@@ -311,8 +312,9 @@ static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule
 }
 
 /*
- * Is CS.DPL illegal? Of a nonconforming code segment it must equal SS.DPL, of a conforming one it
- * must not be above SS.DPL, and of a read/write data segment it must be 0.
+ * Is CS.DPL illegal? If CS is a nonconforming code segment, CS.DPL must equal SS.DPL. If CS is a
+ * conforming one, CS.DPL must not be above SS.DPL. If CS is a read/write data segment, CS.DPL must
+ * be 0.
  */
 static bool bad_cs_dpl(const struct vmx_entry *e, unsigned int seg)
 {

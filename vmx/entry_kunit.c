@@ -68,7 +68,7 @@ static u32 raw_read(unsigned long field)
 	return val;
 }
 
-/* Set the host state to the present values of this CPU. Called with IRQs off. */
+/* Set the host state to the current values of this CPU. Called with IRQs off. */
 static void take_host(struct vmx_entry *e)
 {
 	struct desc_ptr gdt, idt;
@@ -493,7 +493,7 @@ static int entry_begin(struct kunit_suite *suite)
 		return err;
 	}
 	vmx_entry_cpu_read(&test_cpu);
-	/* The emulated CPU uses its present paging mode, not CPUID, for the linear width. */
+	/* The emulated CPU uses its current paging mode, not CPUID, for the linear width. */
 	test_cpu.linear_bits = cr4_read_shadow() & X86_CR4_LA57 ? 57 : 48;
 	test_vmcs->revision = test_cpu.msrs.basic & 0x7fffffff;
 	*(u32 *)test_link = test_vmcs->revision + 1;

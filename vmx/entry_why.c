@@ -69,8 +69,8 @@ static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 }
 
 /*
- * Return true if the rule's area is consistent with the way in which VM entry has failed: with an
- * exit reason for guest state, with a VM-instruction error for controls and host state.
+ * Return true if VM entry has failed in the way of the rule's area: with an exit reason for guest
+ * state, with a VM-instruction error for controls and host state.
  */
 static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 {

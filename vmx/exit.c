@@ -86,8 +86,9 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
 
 /*
  * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
- * exit, and its reason is in vcpu->requests. The vector's handler, sysvec_kvm_posted_intr_ipi(),
- * would only send the EOI and count the IPI: send the EOI here, and do not call the handler.
+ * exit, and the kick's reason is in vcpu->requests. The vector's handler,
+ * sysvec_kvm_posted_intr_ipi(), would only send the EOI and count the IPI: send the EOI here, and
+ * do not call the handler.
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -104,7 +105,7 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	return true;
 }
 
-/* Look for an interrupt that is deliverable because the guest has lowered its TPR. */
+/* The guest has lowered its TPR: look for an interrupt that is deliverable now. */
 static bool fast_tpr(struct okvm_vcpu *vcpu)
 {
 	vmcs_tpr_threshold_set(&to_hw(vcpu)->vmcs, 0);
@@ -113,8 +114,8 @@ static bool fast_tpr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Call the exit's fast handler. With retpolines the comparisons of this switch statement cost less
- * than an indirect call.
+ * Call the exit's fast handler. The comparisons of this switch statement cost less than an indirect
+ * call, which may be a retpoline.
  */
 bool vmx_exit_fast(struct okvm_vcpu *vcpu)
 {
@@ -283,8 +284,8 @@ static bool reason_can_cut_delivery(u32 reason)
 }
 
 /*
- * Exit to userspace for a port that fast_io() has found to have no device in the kernel. The bus is
- * not searched again, so vm->srcu is not needed.
+ * Exit to userspace for an access to a port. fast_io() has found no device in the kernel at this
+ * port. The bus is not searched again, so vm->srcu is not needed.
  */
 static int exit_pio_user(struct okvm_vcpu *vcpu)
 {

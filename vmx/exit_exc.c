@@ -84,9 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts. VM entry
- * requires this (SDM "Checks on Guest Non-Register State") while DEBUGCTL.BTF is 0, as it is in
- * every guest of okvm.
+ * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts: VM entry
+ * requires this (SDM "Checks on Guest Non-Register State"). VM entry does not require it while
+ * DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
@@ -180,8 +180,8 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
 	/*
-	 * With length 0 (hardware event) the old task continues at RIP, else behind the
-	 * instruction.
+	 * If the length is 0 (a hardware event), the old task continues at RIP. Otherwise it
+	 * continues after the instruction.
 	 */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);

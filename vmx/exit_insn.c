@@ -71,7 +71,7 @@ int vmx_exit_rdpmc(struct okvm_vcpu *vcpu)
 	return okvm_gp_or_skip(vcpu, true, vmx_insn_len(to_hw(vcpu)));
 }
 
-/* Emulate LGDT, SGDT or the like: they exit only to emulate UMIP on a CPU without it. */
+/* Emulate LGDT, SGDT or the like. They exit only if okvm emulates UMIP, on a CPU without UMIP. */
 int vmx_exit_desc(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);
@@ -94,7 +94,7 @@ int vmx_exit_invlpg(struct okvm_vcpu *vcpu)
 	return vmx_skip_insn(vcpu);
 }
 
-/* Emulate INVPCID (exits with shadow paging only): the emulator reads its descriptor. */
+/* Emulate INVPCID (exits with shadow paging only). The emulator reads INVPCID's descriptor. */
 int vmx_exit_invpcid(struct okvm_vcpu *vcpu)
 {
 	return vmx_emulate(vcpu, OKVM_EMUL_OTHER, 0);

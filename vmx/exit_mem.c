@@ -36,8 +36,8 @@ static u32 ept_access(union qual_ept q)
 }
 
 /*
- * Return @gpa if it is the address of a memory operand of the instruction at RIP, and
- * OKVM_INVALID_GPA if a fetch or a page walk has accessed it.
+ * Return @gpa if the access that exits is one to a memory operand of the instruction at RIP. Return
+ * OKVM_INVALID_GPA if it is a fetch or an access of a page walk.
  */
 static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 {
@@ -64,7 +64,7 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 /*
  * Let the emulator deliver an event, after the CPU's own delivery has made an access to @gpa that
  * EPT does not allow. If @gpa is in read-only memory (a page table, a descriptor table, a stack),
- * the emulator can deliver the event, because it sets no accessed bits, and passes pushed data to
+ * the emulator can deliver the event: it sets no accessed bits, and passes pushed data to
  * userspace. If no memory is at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
@@ -76,8 +76,8 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Handle an EPT violation if another vCPU has resolved it, or if the leaf only lacks rights that
- * aging or dirty logging has taken.
+ * Handle an EPT violation if another vCPU has already resolved it, or if the leaf only lacks rights
+ * that aging or dirty logging has taken.
  */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
@@ -154,7 +154,7 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
-	/* The MMIO entry is older than the present memory slots: handle the exit as a fault. */
+	/* The MMIO entry is older than the current memory slots: handle the exit as a fault. */
 	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
@@ -236,8 +236,8 @@ int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Call okvm_emulate(). The emulator walks the guest's tables: update the walker's CR0.WP first,
- * which the guest may change without an exit.
+ * Call okvm_emulate(). The emulator walks the guest's tables. First update the walker's copy of
+ * CR0.WP, because the guest may change CR0.WP without an exit.
  */
 int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 {

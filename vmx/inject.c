@@ -177,10 +177,10 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return the vector of an external interrupt whose delivery was interrupted by the exit; @vector is
- * from the IDT-vectoring information. With virtual-interrupt delivery the vector is also in SVI,
- * as the highest interrupt in service. Prefer SVI, because Bochs 3.0 reports an older vector in the
- * IDT-vectoring information. If SVI is 0, the interrupt came from the PIC: use @vector.
+ * Return the vector of an external interrupt whose delivery the exit has interrupted. @vector is
+ * the vector in the IDT-vectoring information. With virtual-interrupt delivery, SVI has the vector,
+ * too, as the highest interrupt in service. Prefer SVI, because Bochs 3.0 reports an older vector
+ * in the IDT-vectoring information. If SVI is 0, the interrupt came from the PIC: use @vector.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {

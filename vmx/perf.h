@@ -42,7 +42,7 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 	p->entry[p->nr_entry++] = (struct vmx_msr_entry){ .index = msr->msr, .value = msr->guest };
 	/*
 	 * The CPU may write a PEBS record some time after PEBS has been switched off. Therefore the
-	 * caller switches it off before the first VM entry, and VM exits do not switch it on again.
+	 * caller switches PEBS off before the first VM entry, and VM exits leave PEBS off.
 	 * A VM entry still switches PEBS off, because an NMI of the host may have changed the MSR.
 	 */
 	if (msr->msr == MSR_IA32_PEBS_ENABLE)
@@ -55,8 +55,8 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 /*
  * Let VM exits keep the counters that use PEBS (bits 31:0 of IA32_PEBS_ENABLE) stopped. While PEBS
  * is off, these counters must not run in the host either, between a VM exit and the next VM entry:
- * an overflow would cause an NMI, and perf, which waits for a PEBS record instead, would not know
- * the reason of this NMI.
+ * a counter that overflows there would cause an NMI. perf waits for a PEBS record instead, and
+ * would not know the reason of this NMI.
  */
 static inline void vmx_perf_hold(struct vmx_perf *p)
 {

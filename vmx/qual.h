@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Types for exit qualifications, which give details of a VM exit (SDM "Basic VM-Exit Information").
- * If the SDM describes a qualification by a table, a union has a bit-field for each row of it. Bits
+ * If the SDM describes a qualification by a table, a union has a bit-field for each row. Bits
  * that no handler needs have no name. A handler writes
  *
  *	const union qual_io q = { vmx_qual(hw) };
@@ -61,7 +61,7 @@ union qual_dr {
 
 /*
  * SDM "Exit Qualification for Debug Exceptions". Each bit has the position of the DR6 bit that the
- * exception changes: it sets B0-B3, BD and BS in DR6, and clears BLD and RTM.
+ * exception changes: the exception sets B0-B3, BD and BS in DR6, and clears BLD and RTM.
  */
 #define QUAL_DEBUG_SET		(GENMASK(3, 0) | BIT(13) | BIT(14))
 #define QUAL_DEBUG_CLEARED	(BIT(11) | BIT(16))

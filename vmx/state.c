@@ -116,7 +116,7 @@ static void vmx_set_segment(struct okvm_vcpu *vcpu, const struct kvm_segment *va
 
 	/*
 	 * With unrestricted guest, a VMM may set real-mode segments without the accessed bit in
-	 * the type. Set it: VM entry requires it (SDM "Checks on Guest Segment Registers").
+	 * the type. Set the bit: VM entry requires it (SDM "Checks on Guest Segment Registers").
 	 */
 	if (vmx_unrestricted(vcpu) && seg != OKVM_SEG_LDTR &&
 	    seg != OKVM_SEG_TR && !(ar & SEG_AR_UNUSABLE))
@@ -264,8 +264,8 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
  */
 
 /*
- * Return the PAT with which the guest runs: with shadow paging the host's, because the memory types
- * in shadow entries are encoded for it (see spte_fmt_pt).
+ * Return the PAT with which the guest runs. With shadow paging this is the host's PAT, because the
+ * shadow entries encode memory types for the host's PAT (see spte_fmt_pt).
  */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat)
 {
@@ -439,7 +439,7 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * Return true if the CPU can run the guest's present state, so that okvm need not emulate. okvm
+ * Return true if the CPU can run the guest's current state, so that okvm need not emulate. okvm
  * leaves every state to a CPU with unrestricted guest. For other CPUs, CR0 and the segments must
  * have values that VM entries accept (SDM "Checks on Guest Segment Registers").
  */

@@ -333,7 +333,7 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 extern const struct okvm_event_ops vmx_event_ops;
 /** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
-/** vmx_events_cut_short() - inject the event again whose delivery was cut short (hw->idt_info) */
+/** vmx_events_cut_short() - let the next VM entry inject the event in hw->idt_info again */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
 /** vmx_nmi_unblocked() - if a faulting IRET has unblocked NMIs (@unblocked), block them again */
 void vmx_nmi_unblocked(struct okvm_vcpu *vcpu, bool unblocked);
@@ -374,7 +374,7 @@ void vmx_update_intercepts(struct okvm_vcpu *vcpu, u32 what);
 extern const struct okvm_mmu_ops vmx_mmu_ops;
 bool vmx_set_timer(struct okvm_vcpu *vcpu, u64 host_tsc);
 void vmx_vmcs_init(struct okvm_vcpu *vcpu);
-/** vmx_flush_pending() - before VM entry, flush the TLB and clear CPU buffers as hw->todo asks */
+/** vmx_flush_pending() - before VM entry, do what hw->todo asks: flush TLB, clear CPU buffers */
 void vmx_flush_pending(struct okvm_hw_vcpu *hw);
 
 /* ---- apic_page.c ---- */

@@ -16,7 +16,7 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
-/* Is @gfn in @slot? The unsigned difference is huge if @gfn is below: one comparison is enough. */
+/* Is @gfn in @slot? If @gfn is below @slot, the unsigned difference wraps to a huge number. */
 static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot && gfn - slot->base < slot->npages;
@@ -54,7 +54,7 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 	return slot_find(vcpu, gfn, *gen);
 }
 
-/* Allocate as many spare tables as a fault may need at most: one per level below the root. */
+/* Allocate the spare tables that one fault may need: at most one per level below the root. */
 static int fault_fill_spare(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vcpu *mv = vcpu->mmu;
@@ -74,7 +74,7 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
  * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Caller
  * holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and the
  * frame is zapped after that. So either the generation is not f->gen here, or the zap removes what
- * the caller maps.
+ * the caller maps there.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {

@@ -69,7 +69,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	return ret;
 }
 
-/* For walks that must not be given up: no signal or kick ends a wait for a page of the host. */
+/* For walks with OKVM_ACC_PATIENT: no signal or kick ends a wait for a page of the host. */
 static const struct walk_ops gva_ops_patient = {
 	.read = gva_read,
 	.replace = gva_cmpxchg,
@@ -86,8 +86,8 @@ static int gva_read_present(void *ctx, u64 gpa, unsigned int size, u64 *val)
 }
 
 /*
- * Read an entry for a walk in KVM_RUN: a kick or a signal ends a wait for a page of the host, and
- * so gives up the walk.
+ * Read an entry for a walk in KVM_RUN. If the host has to fetch the page, a kick or a signal ends
+ * the wait, and the walk is given up.
  */
 static int gva_read_run(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
@@ -193,8 +193,8 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * Would a walk for f->gva read its entries above level 1 at the addresses in @w? @w is a walk in
- * the same 2 MiB.
+ * @w is a kept walk in the 2 MiB of f->gva. Return true if @w has the same CR3, slots' generation
+ * and paging mode as @f: a walk for f->gva may then begin with the entries in @w.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -229,7 +229,7 @@ failed:
 	return false;
 }
 
-/* Set f->path from the path of @w, as a walk would leave it before it reads entry @i at level 1. */
+/* Set f->path from the path of @w, so that a walk has only entry @i at level 1 left to read. */
 static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;
@@ -249,8 +249,8 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 }
 
 /*
- * Walk by the known entries above level 1, which are read again and compared. Return: WALK_AGAIN if
- * this is impossible
+ * Walk for @f with the entries above level 1 that @w has kept: read them again, compare them, and
+ * read only the entry at level 1 anew. Return: enum walk_verdict; WALK_AGAIN if @w cannot be used
  */
 static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
 			       const struct walk_regs *regs, struct walk_fault *fault)
@@ -265,7 +265,7 @@ static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault 
 			 &f->result, fault);
 }
 
-/* Set what @w->path allows above level 1. */
+/* Set @w->path.write, user and exec to what the walk's entries above level 1 allow together. */
 static void known_rights(struct shadow_walk *w)
 {
 	u8 all = SHADOW_ALL;
@@ -280,7 +280,7 @@ static void known_rights(struct shadow_walk *w)
 
 /*
  * Keep the walk of @f, which has come to level 1, in @w for later walks in the same 2 MiB of linear
- * addresses. Do so only if the last walk for which this was called with @w was in the same 2 MiB.
+ * addresses. Keep it only if the previous call with this @w was for the same 2 MiB.
  */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -482,7 +482,7 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* If a page is not there, the caller's slow path waits for it, until a kick or signal. */
+	/* Do not wait for a page that the host has to fetch: the caller's slow path does so. */
 	pagefault_disable();
 	holds = note_holds(note, bytes);
 	pagefault_enable();

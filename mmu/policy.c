@@ -16,7 +16,7 @@
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 /*
- * Return the width of guest-physical addresses: that of physical addresses, as CPUID reports it.
+ * Return the width of guest-physical addresses: the host's CPUID value for physical addresses.
  * x86_phys_bits may be less: with memory encryption, the kernel subtracts the key's bits.
  */
 static int guest_phys_bits(void)
@@ -230,9 +230,10 @@ static int choose_locked(struct okvm_vm *vm, const struct mmu_policy *policy)
 }
 
 /*
- * Choose the VM's policy. An MMU notifier that runs at the same time may use the old policy until
- * it returns. That is safe: nothing is mapped yet, the invalidation in progress keeps vCPUs from
- * mapping its range, and the old policy's structures exist until the end of the VM.
+ * Choose the VM's policy. A callback of the MMU notifier that runs at the same time may use the old
+ * policy until it returns. This is safe: nothing is mapped yet; no vCPU maps a page of the
+ * invalidated range before the invalidation ends; and the old policy's structures exist until the
+ * end of the VM.
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 {

@@ -81,7 +81,7 @@ u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
  * shadow_leaf_access() - return what the shadow leaf of the guest's leaf @entry may allow
  * @role: a role with the guest's paging mode
  * @above: what the guest's entries above @entry allow
- * @access: the access (enum walk_access) that the walk has allowed, 0 if there was none
+ * @access: the guest's access (enum walk_access), which a walk has allowed; 0 if there is none
  *
  * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the
  * walk sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a

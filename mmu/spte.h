@@ -9,8 +9,8 @@
  *   leaf      maps a page with the access rights in its permission bits
  *   aged leaf maps a page, but has no permission bits, so the next access faults; the
  *             rights are in SPTE_AGED_* (for CPUs without accessed bits)
- *   MMIO      no memory: instructions that access it are emulated; contains the generation of the
- *             memory slots
+ *   MMIO      no memory is there: an instruction that accesses the page is emulated; the entry
+ *             contains the generation of the memory slots
  *
  * struct spte_fmt has the masks that differ between EPT and ordinary paging. Software bits are the
  * same in both formats: bits 11 and 57:52. Hardware ignores them (SDM "EPT Paging-Structure

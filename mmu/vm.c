@@ -174,8 +174,8 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		return;
 	}
 	/*
-	 * With KVM_DIRTY_LOG_INITIALLY_SET, a frame is write-protected when userspace clears its
-	 * bit, not here.
+	 * With KVM_DIRTY_LOG_INITIALLY_SET, do not write-protect the frames here: each frame is
+	 * write-protected when userspace clears the frame's bit.
 	 */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)

@@ -111,7 +111,7 @@ static enum walk_verdict walk_pf(const struct walk_mode *mode, u32 access, u32 w
 	return WALK_FAULT;
 }
 
-/* "Protection Keys": return true if PKRU denies the data access. Only user-mode pages have keys. */
+/* Return true if PKRU denies a data access ("Protection Keys"). Only user-mode pages have keys. */
 static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs *regs,
 			    const struct walk_path *path, u32 access)
 {
@@ -125,7 +125,7 @@ static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs
 	return rights & 2 && access & WALK_WRITE && (access & WALK_USER || mode->wp);
 }
 
-/* "Determination of Access Rights" without protection keys: return true if the access is denied. */
+/* Return true if "Determination of Access Rights", without protection keys, denies the access. */
 static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *regs,
 			const struct walk_path *path, u32 access)
 {
@@ -185,7 +185,7 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 	return true;
 }
 
-/* Add @entry at @path->level to @path. Return: WALK_OK, or WALK_FAULT if it ends the walk */
+/* Add @entry at @path->level to @path. Return: WALK_FAULT if @entry ends the walk, else WALK_OK */
 static __always_inline enum walk_verdict walk_entry(const struct walk_mode *mode, u64 entry,
 						    u32 access, struct walk_path *path,
 						    struct walk_fault *fault)

@@ -14,8 +14,8 @@ static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_US
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 /*
- * Record one entry that the walk has read. note_finish() discards the record if the walk has read
- * entries of 4 bytes, or more than OKVM_NOTE_LEVELS entries because it was repeated.
+ * Record one entry that the walk has read. note_finish() discards the record in two cases: the
+ * entries have 4 bytes; or there are more than OKVM_NOTE_LEVELS, because the walk was repeated.
  */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
@@ -131,8 +131,8 @@ static const struct walk_ops gva_ops_run = {
 };
 
 /*
- * Set bits of an entry for gva_walk_fast(). The caller has disabled page faults, so that the write
- * does not sleep.
+ * Set accessed and dirty bits of a guest's entry for gva_walk_fast(), by compare-and-exchange. The
+ * caller has disabled page faults, so that the write does not sleep.
  */
 static int gva_cmpxchg_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
@@ -172,8 +172,8 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
 	/*
-	 * End the loop on a signal or a request: otherwise a guest that changes its tables all the
-	 * time could keep this thread in the loop for ever, with vm->srcu held.
+	 * End the loop on a signal or a request: otherwise a guest that changes its tables without
+	 * end could keep this thread in the loop for ever, with vm->srcu held.
 	 */
 	while ((verdict = walk(mode, &regs, ops, vcpu, gva, acc, &result, fault)) == WALK_AGAIN &&
 	       !signal_pending(current) && !okvm_has_requests(vcpu))
@@ -203,8 +203,9 @@ static bool known_applies(const struct shadow_walk *w, const struct shadow_fault
 }
 
 /*
- * Return true if the entries of @w above level 1 still have their values. Then *@entry contains the
- * entry at level 1, which is at @leaf in the VMM. The loop uses no array indices, see note_holds().
+ * Return true if the entries of @w above level 1 still have their recorded values. Read the entry
+ * at level 1, at address @leaf in the VMM, into *@entry. The loop uses no array indices:
+ * note_holds() gives the reason.
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)
@@ -439,8 +440,8 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 }
 
 /*
- * Return true if each recorded page-table entry still has its recorded value. Then @bytes contains
- * the 16 bytes at the address to which the walk leads.
+ * Return true if each recorded page-table entry still has its recorded value. @bytes then contains
+ * the 16 bytes at the address to which the recorded walk leads.
  */
 static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {

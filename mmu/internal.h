@@ -30,7 +30,7 @@
  * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
  *	@lock, too, when vCPUs may exist
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
- * @dead: the VM or the VMM's address space ends: nothing is mapped any more; under @lock
+ * @dead: the VM or the VMM's address space ends: map nothing any more; under @lock
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
  * @nx_node, @nx_work: node in nx.c's list of VMs; the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
@@ -79,7 +79,7 @@ struct okvm_mmu_vm {
 /**
  * struct okvm_mmu_vcpu - a vCPU's MMU state, guarded by vcpu->mutex
  * @spare, @nr_spare: zeroed pages for new tables, allocated before mmu->lock is taken; their number
- * @slot, @slot_gen: the two slots found last; valid while the slots' generation is @slot_gen
+ * @slot, @slot_gen: the two memory slots found last; valid while the slots' generation is @slot_gen
  * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
  *	generation is @mmio_gen
  * @mode: the guest's paging mode
@@ -110,7 +110,7 @@ struct okvm_mmu_vcpu {
  * @nx_level: if this fetch gets a smaller page than another access would: level of that other
  *	access's leaf; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
- * @may_defer: the guest can do something else while the host fetches the page
+ * @may_defer: the fault need not wait while the host fetches the page: okvm_arch_apf_possible()
  */
 struct okvm_fault {
 	struct okvm_vcpu *const vcpu;

@@ -182,7 +182,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	while (all & ~vcpus && (t = climb_next(sh, &climb)))
 		vcpus |= climb.hops > SHADOW_HOPS ? all : atomic64_read(&t->vcpus);
 	sh->climbed += climb.hops;
-	/* Do not write if nothing changes: vCPUs in other address spaces read this cache line. */
+	/* Write only if sh->stale changes: vCPUs in other address spaces read this cache line. */
 	if (vcpus & ~atomic64_read(&sh->stale))
 		atomic64_or(vcpus, &sh->stale);
 }
@@ -452,7 +452,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (--t->roots)
 		return;
-	/* A zapped table is empty. Its last user has given it up, so no CPU walks it any more. */
+	/* A zapped table is empty. The last root that used it has dropped it: no CPU walks it. */
 	if (t->dead)
 		table_put(sh, t);
 	else

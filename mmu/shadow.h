@@ -162,8 +162,8 @@ static inline unsigned int what_depth(u64 what)
  * struct shadow_table - one shadow table; all members under mmu->lock
  * @entry: the page that hardware walks
  * @what: for each entry, what the entry maps or points to; see WHAT_SET
- * @link: for each entry, its neighbours in its chain. NULL until an entry first has a neighbour;
- *	set by compare-and-exchange, by any vCPU that holds mmu->lock
+ * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
+ *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
@@ -171,7 +171,7 @@ static inline unsigned int what_depth(u64 what)
  * @writes: emulated writes to the guest's table since a fault last went through this table
  * @born: value of sh->zaps when the table was made
  * @used: a fault went through this table since shadow_reclaim() last looked at it
- * @dead: zapped and not found by lookups, but not freed while @roots is not 0
+ * @dead: the table was zapped: lookups do not find it, and it is freed when @roots is 0
  * @unsync: the table is out of sync
  * @nx_split: the table replaces a large page because the guest has fetched code from that page
  * @mmio: the table may contain MMIO entries
@@ -208,13 +208,13 @@ struct shadow_table {
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
  * @large: number of the first entry in the chain of the leaves at level 2 that map this block
- * @nr_shadowed: number of shadow tables (not direct ones) of frames of this block; if it is 0, a
- *	large page may be mapped in this block
+ * @nr_shadowed: number of shadow tables (not direct ones) of frames of this block. A large page may
+ *	be mapped in this block only while @nr_shadowed is 0
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
  * @rmap: for each frame, the number of the first entry in the chain of its leaves at level 1. NULL
- *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get()
- *	sets it without mmu->lock, by compare-and-exchange.
+ *	until block_get() allocates the array for the first leaf at level 1. block_get() sets @rmap
+ *	without mmu->lock, by compare-and-exchange. The array is freed with the block
  * @nr: the block's index in sh->blocks
  * @shadowed: set of the frames that have a shadow table (not a direct one)
  */
@@ -289,8 +289,8 @@ struct shadow_vm {
  * struct shadow_root - the current root of a vCPU, or one that the vCPU has used before
  * @role: role of the first top table, 0 if this struct is unused
  * @key: guest in PAE paging: the four PDPTEs; otherwise @key[0] is the frame in CR3
- * @incomplete: a top table could not be made, for example because the guest's table is in no memory
- *	slot: the root is built anew at the next load
+ * @incomplete: a top table could not be made (for example, the guest's table is in no memory slot),
+ *	so the root is built anew at the next load
  * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
  *	root's entries point to (NULL: entry not present)
  */
@@ -313,11 +313,11 @@ struct shadow_root {
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
- * @walked: the fast handler has set all members up to @page, for shadow_page_fault() (the slow
- *	handler) on the same exit
- * @missed: the fast handler has found that hostmem_get_fast() fails for the page
- * @unlinked: the fast handler has found that tables must be linked, with mmu->lock for writing
- * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
+ * @walked: the fast handler has set all members up to @page; shadow_page_fault() (the slow handler)
+ *	may use them for the same exit
+ * @missed: hostmem_get_fast() has failed in the fast handler: the slow one need not begin with it
+ * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
+ * @gen: if @walked: generation of the slots when the fast handler walked the guest's tables
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */
@@ -547,7 +547,7 @@ void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned 
 unsigned int chain_drop(struct shadow_vm *sh, u32 *head);
 /**
  * shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write
- * Return: false if the vCPU lacks spare arrays of links, so that the fault has to be retried
+ * Return: false if the vCPU lacks spare arrays of links: the fault then has to be retried
  */
 bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
@@ -565,7 +565,7 @@ bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_
 /** rmap_trim() - empty the chain for a new leaf of @t for @gfn if it is full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
- * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
+ * rmap_upgrade() - change leaf @i of @t from the value @old to @leaf; both map the same frame
  * @what: frame and new access, from what_make()
  *
  * mmu->lock: read or write. Return: false if the entry is not @old any more
@@ -609,8 +609,8 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu);
 void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
- * Return: the table, or NULL if the caller has to drop the lock and retry, because the struct
- *	shadow_block of @gfn is not allocated or @gfn has too many tables. mmu->lock: write
+ * Return: the table; NULL if the struct shadow_block of @gfn is not allocated or @gfn has too many
+ *	tables: the caller has to drop the lock and retry. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
@@ -664,9 +664,9 @@ struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
 
 /**
  * shadow_mixed() - is the frame of @gpa shadowed as a table whose entries do not have @size bytes?
- * @size: size in bytes of the entry at @gpa
+ * @size: size in bytes of the guest's entry at @gpa
  *
- * An accessed or dirty bit of the entry may have another meaning in such a shadow table.
+ * The accessed or dirty bit of the entry at @gpa may have another meaning for such a shadow table.
  * mmu->lock: read or write
  */
 static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
@@ -722,8 +722,8 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
- * mmu->lock: write. Return: true if the caller has to walk again, because the table that it uses
- *	may have been synchronized or zapped
+ * mmu->lock: write. Return: true if any table was synchronized or zapped. The caller then has to
+ *	walk again, because this may be the table that it uses
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /**
@@ -741,7 +741,7 @@ void sync_root(struct okvm_vcpu *vcpu);
 /** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /**
- * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping, not under mmu->lock
+ * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping. Not under mmu->lock
  * Return: enum walk_verdict; WALK_MEMORY also if the walk would have to sleep
  */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);

@@ -2,8 +2,8 @@
 /*
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
- * A table is found again by frame and role, so nothing is rebuilt when the guest loads a CR3 value
- * again. If the vCPU has kept the root, even this lookup, which takes mmu->lock, is not needed.
+ * When the guest loads a CR3 value again, no table is rebuilt: a look-up by frame and role, under
+ * mmu->lock, finds the old top table. If the vCPU has kept the root, no look-up is needed.
  * Each load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of
  * the MOV CR3 operand): okvm does not record per root which flushes the guest has made.
  */
@@ -106,8 +106,8 @@ static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 }
 
 /*
- * Allocate what root_fill() needs and set there[i] for each top table to be made. A frame outside
- * of all memory slots gets no table: the guest could choose any number of such frames.
+ * Allocate what root_fill() needs, and set @there[i] to true if top table i is to be made. A frame
+ * in no memory slot gets no table: the guest could choose any number of such frames.
  */
 static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
@@ -214,8 +214,9 @@ static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_roo
 			continue;
 		atomic64_or(bit, &r->top[i]->vcpus);
 		/*
-		 * Write vcpus before the read of dead (pairs with smp_mb() in shadow_zap_table()),
-		 * and before hardware walks the tables (pairs with xchg() in drop_entry()).
+		 * Order the write of vcpus before the read of dead (pairs with smp_mb() in
+		 * shadow_zap_table()), and before hardware's walks of the tables (pairs with xchg()
+		 * in drop_entry()).
 		 */
 		smp_mb__after_atomic();
 		dead |= READ_ONCE(r->top[i]->dead);

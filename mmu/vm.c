@@ -116,7 +116,7 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 	mmu->hole_pfn = pfn;
 	write_unlock(&mmu->lock);
 	mmu_zap(mmu, gfn, gfn + 1, false);
-	/* mmu_zap() does not find MMIO entries of shadow tables, as they are in no reverse map. */
+	/* mmu_zap() does not find MMIO entries of shadow tables: no reverse map contains them. */
 	if (pfn && okvm_mmu_is_shadow(vm))
 		mmu->policy->zap_mmio(mmu);
 }

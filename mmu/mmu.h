@@ -30,7 +30,7 @@ enum okvm_access {
  * enum okvm_fault_verdict - result of handling a fault; negative values are errnos for KVM_RUN
  * @OKVM_FAULT_FIXED: the page is mapped, or the access has to be repeated: enter the guest again
  * @OKVM_FAULT_MMIO: emulate the instruction: there is no memory, or the access is a write to
- *	read-only memory or one that shadow paging cannot allow (such as one to a page table)
+ *	read-only memory, or a write that shadow paging cannot allow (such as to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
  * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()): go on as
  *	after OKVM_FAULT_FIXED
@@ -196,8 +196,8 @@ int okvm_mmu_load(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_restored() - zap all shadow tables: userspace has set control registers. May sleep
  *
- * Before the ioctl, userspace may have restored guest memory from a snapshot. Shadow paging does
- * not see when userspace's writes change the guest's page tables.
+ * Before it set them, userspace may have restored guest memory from a snapshot. Shadow paging does
+ * not see that userspace's writes change the guest's page tables.
  */
 void okvm_mmu_restored(struct okvm_vcpu *vcpu);
 
@@ -241,8 +241,8 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  * okvm_mmu_noted() - read 16 bytes at the address that a recorded walk led to, if it still does
  * @cr3: the vCPU's current CR3
  *
- * The caller asks for the same linear address and kind of access as when the walk was recorded, and
- * knows that the 16 bytes do not cross a page. It holds vm->srcu; the function may sleep.
+ * The caller needs the same linear address and kind of access as when the walk was recorded, and
+ * knows that the 16 bytes are in one page. The caller holds vm->srcu; the function may sleep.
  * Return: false if the walk would go differently, or memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);

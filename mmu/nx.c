@@ -66,7 +66,7 @@ void nx_arm(struct okvm_mmu_vm *mmu)
 {
 	unsigned long period;
 
-	/* If the work is queued already, its timer stays as it is. */
+	/* If the work is queued already, queue_delayed_work() does not change its timer. */
 	if (atomic64_read(&mmu->vm->stat[OKVM_VM_STAT_NX_SPLITS]) > 0 && nx_period(&period))
 		queue_delayed_work(nx_wq, &mmu->nx_work, period);
 }

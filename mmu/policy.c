@@ -51,8 +51,8 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 }
 
 /*
- * Let RAM have the guest's memory types. With nested paging of SVM (OKVM_HW_TDP_PT) no entry has to
- * be changed: the guest's memory types always have effect.
+ * Let RAM have the guest's memory types. No entry has to be changed with nested paging of SVM
+ * (OKVM_HW_TDP_PT), because the guest's memory types always have effect there.
  */
 void okvm_mmu_honor_pat(struct okvm_vm *vm)
 {
@@ -117,8 +117,8 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the guest handle a #PF. With two-dimensional paging no #PF is intercepted, but no callback
- * may be NULL; a #PF would be due to the guest's own tables.
+ * Let the guest handle a #PF. This is not called, as no #PF is intercepted with two-dimensional
+ * paging. But no callback may be NULL.
  */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {

@@ -32,7 +32,7 @@ enum okvm_invalidation;
  * @work: number of entries looked at since the lock was last taken
  * @flush: TLBs may still hold a removed translation
  * @yield: the lock may be dropped before the removal is complete
- * @frames_leave: true: the guest's memory may lose the frames, as when a slot is deleted. Shadow
+ * @frames_leave: true: the frames may cease to be guest memory, as when a slot is deleted. Shadow
  *	paging then also zaps the shadow tables of guest page tables in these frames. false: the
  *	frames stay guest memory, and only their mappings are removed
  */

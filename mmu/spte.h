@@ -67,9 +67,9 @@
  * entry. Upstream marks MMIO entries of ordinary paging by reserved address bits, and makes none if
  * the CPU uses all 52 address bits.
  *
- * All frame bits are set: no memory is at this address, so speculative accesses read nothing
- * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
- * guest's access rights of an MMIO entry in its struct shadow_table.
+ * All frame bits of an MMIO entry are 1: no memory is at this address, so speculative accesses read
+ * nothing (L1TF). The generation is in other bits. Shadow paging keeps the guest's frame and access
+ * rights of an MMIO entry in table->what[].
  */
 #define SPTE_MMIO_MARK		(EPT_WRITE | EPT_EXEC)
 #define SPTE_MMIO_GEN_LO	GENMASK_ULL(10, 3)

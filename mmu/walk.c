@@ -50,8 +50,7 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 
 /*
  * Return the reserved bits of a present entry with 32-bit paging. Only the entry of a 4 MiB page
- * has reserved bits: bit 21, and those of bits 20:13 (address bits 39:32) that are above
- * MAXPHYADDR.
+ * has reserved bits: bit 21, and each of bits 20:13 whose address bit (39:32) is above MAXPHYADDR.
  */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
@@ -283,8 +282,9 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 }
 
 /*
- * Judge the access by all entries of @path, set their accessed and dirty bits. Return: the walk's
- * verdict; WALK_AGAIN with *@raced = true if an entry has changed since it was read
+ * Judge the access by all entries of @path. If it is allowed, set accessed and dirty bits in these
+ * entries. Return: the walk's verdict; WALK_AGAIN with *@raced = true if an entry has changed since
+ * it was read
  */
 static __always_inline enum walk_verdict walk_end(const struct walk_mode *mode,
 						  const struct walk_regs *regs,

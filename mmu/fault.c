@@ -16,15 +16,16 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
-/* Is @gfn in @slot? The unsigned difference is huge if @gfn is below: one comparison is enough. */
+/* Is @gfn in @slot? If @gfn is below @slot, the unsigned difference wraps to a huge number. */
 static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot && gfn - slot->base < slot->npages;
 }
 
 /*
- * The slow part of fault_slot(). Two slots are cached, because a guest's page tables and its data
- * are often in different slots. A frame in no slot leaves the cache unchanged.
+ * Find the slot of @gfn for fault_slot() if it is not the slot found last. Two slots are cached,
+ * because a guest's page tables and its data are often in different slots. A frame in no slot
+ * leaves the cache unchanged.
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
@@ -54,7 +55,7 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 	return slot_find(vcpu, gfn, *gen);
 }
 
-/* Allocate as many spare tables as a fault may need at most: one per level below the root. */
+/* Allocate the spare tables that one fault may need: at most one per level below the root. */
 static int fault_fill_spare(struct okvm_vcpu *vcpu)
 {
 	struct okvm_mmu_vcpu *mv = vcpu->mmu;
@@ -74,7 +75,7 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
  * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Caller
  * holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and the
  * frame is zapped after that. So either the generation is not f->gen here, or the zap removes what
- * the caller maps.
+ * the caller maps there.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {
@@ -99,10 +100,10 @@ static int fault_mmio(struct okvm_fault *f)
 	int verdict = OKVM_FAULT_MMIO;
 
 	/*
-	 * Make no MMIO entry in three cases: the access is a write to a read-only slot, whose page
-	 * may be mapped for reading; the slots are changing (odd generation); the CPU's page walk
-	 * has made the access. The reason for the last case is EPT: the exit at an MMIO entry, a
-	 * misconfiguration, does not tell whether a walk or an instruction has made the access.
+	 * Make no MMIO entry in three cases. First: the access is a write to a read-only slot,
+	 * whose page may be mapped for reading. Second: the slots are changing (odd generation).
+	 * Third: the CPU's page walk has made the access. With EPT, an MMIO entry causes an EPT
+	 * misconfiguration, which does not tell whether a walk or an instruction made the access.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -225,7 +226,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	return fault_verdict(&f, fault_handle(&f));
 }
 
-/* Return the number of bytes from @gpa to the end of its page, 0 if @gpa is not mapped readable. */
+/* Return the number of bytes from @gpa to the end of its page; 0 if @gpa is not readable. */
 static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 {
 	long bytes = 0;
@@ -350,8 +351,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * Execute KVM_PRE_FAULT_MEMORY. If an error occurs after a part of the range was mapped, return 0,
- * and change the range in the argument to the rest that is not mapped.
+ * Execute KVM_PRE_FAULT_MEMORY: map a range, and change the range in the argument to the rest that
+ * is not mapped. If an error occurs after a part of the range was mapped, return 0.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

@@ -14,8 +14,8 @@ static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_US
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 /*
- * Record one entry that the walk has read. note_finish() discards the record if the walk has read
- * entries of 4 bytes, or more than OKVM_NOTE_LEVELS entries because it was repeated.
+ * Record one entry that the walk has read. note_finish() discards the record in two cases: the
+ * entries have 4 bytes; or there are more than OKVM_NOTE_LEVELS, because the walk was repeated.
  */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
@@ -69,7 +69,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	return ret;
 }
 
-/* For walks that must not be given up: no signal or kick ends a wait for a page of the host. */
+/* For walks with OKVM_ACC_PATIENT: no signal or kick ends a wait for a page of the host. */
 static const struct walk_ops gva_ops_patient = {
 	.read = gva_read,
 	.replace = gva_cmpxchg,
@@ -86,8 +86,8 @@ static int gva_read_present(void *ctx, u64 gpa, unsigned int size, u64 *val)
 }
 
 /*
- * Read an entry for a walk in KVM_RUN: a kick or a signal ends a wait for a page of the host, and
- * so gives up the walk.
+ * Read an entry for a walk in KVM_RUN. If the host has to fetch the page, a kick or a signal ends
+ * the wait, and the walk is given up.
  */
 static int gva_read_run(void *ctx, u64 gpa, unsigned int size, u64 *val)
 {
@@ -131,8 +131,8 @@ static const struct walk_ops gva_ops_run = {
 };
 
 /*
- * Set bits of an entry for gva_walk_fast(). The caller has disabled page faults, so that the write
- * does not sleep.
+ * Set accessed and dirty bits of a guest's entry for gva_walk_fast(), by compare-and-exchange. The
+ * caller has disabled page faults, so that the write does not sleep.
  */
 static int gva_cmpxchg_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 {
@@ -172,8 +172,8 @@ gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct wal
 	if (mode->levels)
 		okvm_arch_walk_regs(vcpu, &regs);
 	/*
-	 * End the loop on a signal or a request: otherwise a guest that changes its tables all the
-	 * time could keep this thread in the loop for ever, with vm->srcu held.
+	 * End the loop on a signal or a request: otherwise a guest that changes its tables without
+	 * end could keep this thread in the loop for ever, with vm->srcu held.
 	 */
 	while ((verdict = walk(mode, &regs, ops, vcpu, gva, acc, &result, fault)) == WALK_AGAIN &&
 	       !signal_pending(current) && !okvm_has_requests(vcpu))
@@ -193,8 +193,8 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * Would a walk for f->gva read its entries above level 1 at the addresses in @w? @w is a walk in
- * the same 2 MiB.
+ * @w is a kept walk in the 2 MiB of f->gva. Return true if @w has the same CR3, slots' generation
+ * and paging mode as @f: a walk for f->gva may then begin with the entries in @w.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -203,8 +203,9 @@ static bool known_applies(const struct shadow_walk *w, const struct shadow_fault
 }
 
 /*
- * Return true if the entries of @w above level 1 still have their values. Then *@entry contains the
- * entry at level 1, which is at @leaf in the VMM. The loop uses no array indices, see note_holds().
+ * Return true if the entries of @w above level 1 still have their recorded values. Read the entry
+ * at level 1, at address @leaf in the VMM, into *@entry. The loop uses no array indices:
+ * note_holds() gives the reason.
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)
@@ -229,7 +230,7 @@ failed:
 	return false;
 }
 
-/* Set f->path from the path of @w, as a walk would leave it before it reads entry @i at level 1. */
+/* Set f->path from the path of @w, so that a walk has only entry @i at level 1 left to read. */
 static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;
@@ -249,8 +250,8 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 }
 
 /*
- * Walk by the known entries above level 1, which are read again and compared. Return: WALK_AGAIN if
- * this is impossible
+ * Walk for @f with the entries above level 1 that @w has kept: read them again, compare them, and
+ * read only the entry at level 1 anew. Return: enum walk_verdict; WALK_AGAIN if @w cannot be used
  */
 static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
 			       const struct walk_regs *regs, struct walk_fault *fault)
@@ -265,7 +266,7 @@ static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault 
 			 &f->result, fault);
 }
 
-/* Set what @w->path allows above level 1. */
+/* Set @w->path.write, user and exec to what the walk's entries above level 1 allow together. */
 static void known_rights(struct shadow_walk *w)
 {
 	u8 all = SHADOW_ALL;
@@ -280,7 +281,7 @@ static void known_rights(struct shadow_walk *w)
 
 /*
  * Keep the walk of @f, which has come to level 1, in @w for later walks in the same 2 MiB of linear
- * addresses. Do so only if the last walk for which this was called with @w was in the same 2 MiB.
+ * addresses. Keep it only if the previous call with this @w was for the same 2 MiB.
  */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -439,8 +440,8 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 }
 
 /*
- * Return true if each recorded page-table entry still has its recorded value. Then @bytes contains
- * the 16 bytes at the address to which the walk leads.
+ * Return true if each recorded page-table entry still has its recorded value. @bytes then contains
+ * the 16 bytes at the address to which the recorded walk leads.
  */
 static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {
@@ -482,7 +483,7 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* If a page is not there, the caller's slow path waits for it, until a kick or signal. */
+	/* Do not wait for a page that the host has to fetch: the caller's slow path does so. */
 	pagefault_disable();
 	holds = note_holds(note, bytes);
 	pagefault_enable();

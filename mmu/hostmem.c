@@ -24,8 +24,8 @@ static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writa
 }
 
 /*
- * Find the frame in a VM_IO or VM_PFNMAP mapping. Under mmap_lock.
- * Return: 0, OKVM_FAULT_MMIO, -EAGAIN if the caller has to look again, or another errno
+ * Find the frame in a VM_IO or VM_PFNMAP mapping. Caller holds mmap_lock.
+ * Return: 0; -EAGAIN if the caller has to call again; OKVM_FAULT_MMIO; or another negative errno
  */
 static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 {
@@ -64,9 +64,9 @@ bool hostmem_get_fast(struct okvm_fault *f)
 }
 
 /*
- * Record, before a device page is mapped, that the guest can access device memory. Each later VM
- * entry must clear CPU buffers if the CPU has MMIO Stale Data. Therefore make all vCPUs leave guest
- * mode before the page is mapped.
+ * Record that the guest can access device memory; called before a device page is mapped. If the CPU
+ * has MMIO Stale Data, each later VM entry must clear CPU buffers. Therefore make all vCPUs leave
+ * guest mode before the page is mapped.
  */
 static void hostmem_note_device(struct okvm_vm *vm)
 {
@@ -152,8 +152,8 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 			return 0;
 	}
 	/*
-	 * okvm_vcpu_wait_begin() lets kicks end the wait. Only KVM_RUN needs that, not
-	 * KVM_PRE_FAULT_MEMORY (prefault).
+	 * In KVM_RUN, kicks must end the wait: okvm_vcpu_wait_begin() arranges this.
+	 * KVM_PRE_FAULT_MEMORY (f->prefault) does not need it.
 	 */
 	if (f->prefault)
 		return hostmem_wait(f, page);
@@ -212,10 +212,10 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 	pmd_t pmd;
 
 	/*
-	 * With IRQs off, the host's tables are not freed. The result may be out of date when it is
-	 * used: a fault therefore checks notifier_stale(), and tdp_collapse() only drops entries,
-	 * which later faults make again. Each entry is read once, because it may change
-	 * between two reads.
+	 * With IRQs off, the host's tables are not freed. Read each entry only once, because it may
+	 * change between two reads. The level may be out of date when the caller uses it. Therefore
+	 * a fault checks notifier_stale(). tdp_collapse() only drops entries, which later faults
+	 * make again.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

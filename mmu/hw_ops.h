@@ -34,7 +34,7 @@ struct okvm_mmu_ops {
 	 */
 	void (*set_root)(struct okvm_vcpu *vcpu, const struct okvm_root *root);
 	/*
-	 * Flush the translations that @scope names, before the guest runs again at the latest.
+	 * Flush the translations that @scope names: at the latest before the guest runs again.
 	 * @gva: the address for OKVM_TLB_GVA; otherwise ignored
 	 */
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);

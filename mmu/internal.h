@@ -30,7 +30,7 @@
  * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
  *	@lock, too, when vCPUs may exist
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
- * @dead: the VM or the VMM's address space ends: nothing is mapped any more; under @lock
+ * @dead: the VM or the VMM's address space ends: map nothing any more; under @lock
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
  * @nx_node, @nx_work: node in nx.c's list of VMs; the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
@@ -79,7 +79,7 @@ struct okvm_mmu_vm {
 /**
  * struct okvm_mmu_vcpu - a vCPU's MMU state, guarded by vcpu->mutex
  * @spare, @nr_spare: zeroed pages for new tables, allocated before mmu->lock is taken; their number
- * @slot, @slot_gen: the two slots found last; valid while the slots' generation is @slot_gen
+ * @slot, @slot_gen: the two memory slots found last; valid while the slots' generation is @slot_gen
  * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
  *	generation is @mmio_gen
  * @mode: the guest's paging mode
@@ -104,11 +104,13 @@ struct okvm_mmu_vcpu {
  * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
  * @hva: the frame's address in the VMM
  * @seq: value of inv_seq in struct okvm_mmu_vm before the host was asked for the page
- * @pfn, @page, @writable, @uncached: the host's page; @page is NULL for VM_PFNMAP mappings
+ * @pfn, @page: host frame and its struct page (NULL: no reference is held, as for VM_PFNMAP)
+ * @writable, @uncached: the host allows writes to the frame; the frame is device memory
  * @level: level of the leaf to make, 1..3
- * @nx_level: level of the leaf that an access other than a fetch would get; 0: the same as @level
+ * @nx_level: if this fetch gets a smaller page than another access would: level of that other
+ *	access's leaf; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
- * @may_defer: the guest can do something else while the host fetches the page
+ * @may_defer: the fault need not wait while the host fetches the page: okvm_arch_apf_possible()
  */
 struct okvm_fault {
 	struct okvm_vcpu *const vcpu;
@@ -183,7 +185,7 @@ bool mmu_reaches(const struct mmu_policy *policy, const struct okvm_mmu_vm *mmu,
 		 const struct okvm_memslot *slot);
 /**
  * mmu_zap() - remove all mappings of [@start, @end) and flush the TLBs
- * @yield: the function, which takes mmu->lock for writing, may yield the lock from time to time
+ * @yield: mmu->lock, which the function takes for writing, may be yielded from time to time
  */
 void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 
@@ -198,7 +200,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 int fault_verdict(const struct okvm_fault *f, int verdict);
 /** fault_in_hole() - is @f for the page set by okvm_mmu_set_hole()? Caller holds mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
-/** fault_level() - return the level of @f's leaf after hostmem_resolve(). May set @f->nx_level */
+/** fault_level() - return the level of @f's leaf, after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
 
 /**
@@ -209,7 +211,7 @@ int hostmem_resolve(struct okvm_fault *f);
 /**
  * hostmem_get_fast() - resolve @f if the host's page is present and writable. Any context
  *
- * It requires a writable page also for a read, which saves a fault at the guest's first write.
+ * Also for a read, it finds only a writable page: the guest's first write then needs no fault.
  * Return: true if the page was found
  */
 bool hostmem_get_fast(struct okvm_fault *f);
@@ -246,8 +248,8 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 /**
  * notifier_stale_unlocked() - has the host invalidated @hva since @seq was sampled?
  *
- * Without the lock, the result false may be out of date at once. If the result is true, a fault
- * need not take mmu->lock, for which the host's invalidation may be waiting.
+ * If the result is true, a fault need not take mmu->lock, for which the host's invalidation may be
+ * waiting. A result of false may be out of date at once, unless the caller holds mmu->lock.
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {

@@ -20,14 +20,14 @@
 
 /**
  * struct iter - position of an iteration
- * @gfn: first frame not yet visited; the present entry covers it
+ * @gfn: first frame not yet visited; the current entry covers it
  * @end: the iteration ends at this frame
  * @from: frame at which iter_start() or iter_restart() has begun
- * @entry, @val: the present entry, and its value when it was read
- * @level: level of the present entry
+ * @entry, @val: the current entry, and its value when it was read
+ * @level: level of the current entry
  * @min: entries below this level are not visited
  * @root_level: level of the root table
- * @table: by level, the tables on the path from the root to the present entry
+ * @table: by level, the tables on the path from the root to the current entry
  */
 struct iter {
 	gfn_t gfn;
@@ -47,13 +47,13 @@ void iter_start(struct iter *it, u64 *root, int root_level, int min, gfn_t start
 /** iter_restart() - go back to the root's entry for @it->gfn, after the lock was dropped */
 void iter_restart(struct iter *it);
 
-/** iter_next() - go down to the table below the entry, or, if there is none, to the next entry */
+/** iter_next() - go to the table below the current entry; if there is none, to the next entry */
 void iter_next(struct iter *it);
 
-/** iter_skip() - go past the entry without visiting the table below it */
+/** iter_skip() - go past the current entry without visiting the table below this entry */
 void iter_skip(struct iter *it);
 
-/** iter_reload() - update @it->val after the entry was changed */
+/** iter_reload() - read the current entry into @it->val again, after the entry was changed */
 static inline void iter_reload(struct iter *it)
 {
 	it->val = READ_ONCE(*it->entry);
@@ -67,21 +67,21 @@ static inline bool iter_valid(const struct iter *it)
 /**
  * iter_moved() - return true if the iteration has advanced since iter_start() or iter_restart()
  *
- * The lock may be dropped only then. Otherwise the iteration could drop the lock and restart at the
- * same frame again and again.
+ * Drop the lock only if the result is true. Otherwise the iteration could drop the lock and restart
+ * at the same frame again and again.
  */
 static inline bool iter_moved(const struct iter *it)
 {
 	return it->gfn != it->from;
 }
 
-/** iter_base() - return the first frame that the present entry covers */
+/** iter_base() - return the first frame that the current entry covers */
 static inline gfn_t iter_base(const struct iter *it)
 {
 	return it->gfn & ~(spte_pages(it->level) - 1);
 }
 
-/** iter_within() - return true if the present entry covers no frame outside of [@start, @end) */
+/** iter_within() - return true if the current entry covers no frame outside of [@start, @end) */
 static inline bool iter_within(const struct iter *it, gfn_t start, gfn_t end)
 {
 	return iter_base(it) >= start && iter_base(it) + spte_pages(it->level) <= end;

@@ -10,7 +10,7 @@ struct iter_test {
 	u64 *root, *mid, *low;
 };
 
-/* Make three levels: a huge leaf at level 2, index 3; small pages at level 1, indices 5 and 511. */
+/* Make tables of three levels: a huge leaf at level 2, index 3; leaves at level 1, 5 and 511. */
 static void iter_test_make(struct kunit *test, struct iter_test *t)
 {
 	t->root = (u64 *)get_zeroed_page(GFP_KERNEL);
@@ -77,7 +77,7 @@ static void iter_test_range(struct kunit *test)
 	iter_test_free(&t);
 }
 
-/* Restart as often as iter_moved() allows: the iteration still ends and visits all leaves. */
+/* Restart as often as iter_moved() allows. The iteration must still end, and visit all leaves. */
 static void iter_test_restarts(struct kunit *test)
 {
 	gfn_t base = spte_pages(3) + 2 * spte_pages(2);

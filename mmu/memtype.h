@@ -11,9 +11,9 @@
 /**
  * memtype_is_device() - return true if a host frame is device memory, to be mapped uncacheable
  *
- * A frame without a struct page is taken for device memory if it is not RAM in the e820 table. A
- * reserved page may be RAM (persistent memory with DAX, firmware) or device memory: then the memory
- * type of the host's own mapping decides.
+ * A frame without a struct page is device memory if the e820 table does not list it as RAM. A
+ * reserved page may be RAM (persistent memory with DAX, firmware) or device memory: the memory type
+ * of the host's own mapping tells which.
  */
 static inline bool memtype_is_device(u64 pfn)
 {

@@ -14,7 +14,7 @@ static void memtype_test_reserved(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, pfn_valid(pfn));
 	KUNIT_ASSERT_TRUE(test, PageReserved(pfn_to_page(pfn)));
-	/* Without PAT the host's memory type is unknown: then device memory is the safe answer. */
+	/* Without PAT the host's memory type is unknown: treating it as device memory is safe. */
 	KUNIT_EXPECT_EQ(test, memtype_is_device(pfn), !pat_enabled());
 }
 

@@ -30,7 +30,7 @@ enum okvm_access {
  * enum okvm_fault_verdict - result of handling a fault; negative values are errnos for KVM_RUN
  * @OKVM_FAULT_FIXED: the page is mapped, or the access has to be repeated: enter the guest again
  * @OKVM_FAULT_MMIO: emulate the instruction: there is no memory, or the access is a write to
- *	read-only memory or one that shadow paging cannot allow (such as one to a page table)
+ *	read-only memory, or a write that shadow paging cannot allow (such as to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
  * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()): go on as
  *	after OKVM_FAULT_FIXED
@@ -88,7 +88,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_mmio_cached() - has @gpa an MMIO entry of the present generation of memory slots?
+ * okvm_mmu_mmio_cached() - has @gpa an MMIO entry of the current generation of memory slots?
  * Context: any
  */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
@@ -99,7 +99,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @acc: enum okvm_access: the hardware's error code, and OKVM_ACC_IMPLICIT
  * @gpa: output for OKVM_FAULT_MMIO: the guest-physical address
  * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes at the access's privilege
- * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the present generation of slots says that
+ * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the current generation of slots says that
  *	no memory slot contains @gpa
  * @guest: output for OKVM_FAULT_GUEST: the error code of the #PF to inject
  */
@@ -130,7 +130,7 @@ enum okvm_invalidation {
 	OKVM_INVPCID_SINGLE,		/* one PCID, except global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
 	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, except global translations */
-	OKVM_INVLPG,			/* one address, in the present PCID or global */
+	OKVM_INVLPG,			/* one address, in the current PCID or global */
 };
 
 /**
@@ -167,8 +167,8 @@ bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
  * @gpa, @bytes: the written bytes, which are in one page
  *
  * Under vm->srcu.
- * Return: true if the page was shadowed and is not shadowed any more because of this write, so that
- *	the CPU can execute the next writes to the page
+ * Return: true if this write has made okvm stop shadowing the page: the CPU can execute the next
+ *	writes to the page
  */
 bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 
@@ -196,8 +196,8 @@ int okvm_mmu_load(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_restored() - zap all shadow tables: userspace has set control registers. May sleep
  *
- * Before the ioctl, userspace may have restored guest memory from a snapshot. Shadow paging does
- * not see when userspace's writes change the guest's page tables.
+ * Before it set them, userspace may have restored guest memory from a snapshot. Shadow paging does
+ * not see that userspace's writes change the guest's page tables.
  */
 void okvm_mmu_restored(struct okvm_vcpu *vcpu);
 
@@ -207,9 +207,9 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT; _PATIENT outside KVM_RUN
- * @fault: output if the walk fails: the error code for #PF; or `gave_up` is true: the walk was
- *	given up on a pending signal or request, because other CPUs keep changing the tables, or
- *	because the host would have to fetch the page of a table
+ * @fault: output if the walk fails: the error code for #PF. If `gave_up` is true, there is no #PF:
+ *	a signal or request was pending while other CPUs kept changing the tables, or while the
+ *	host had to fetch the page of a table
  * Return: the guest-physical address or OKVM_INVALID_GPA. Caller holds vm->srcu; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
@@ -238,11 +238,11 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 				struct walk_fault *fault, struct okvm_note *note);
 
 /**
- * okvm_mmu_noted() - if a recorded walk still holds, read 16 bytes at the address that it leads to
- * @cr3: the vCPU's present CR3
+ * okvm_mmu_noted() - read 16 bytes at the address that a recorded walk led to, if it still does
+ * @cr3: the vCPU's current CR3
  *
- * The caller asks for the same linear address and kind of access as when the walk was recorded, and
- * knows that the 16 bytes do not cross a page. It holds vm->srcu; the function may sleep.
+ * The caller needs the same linear address and kind of access as when the walk was recorded, and
+ * knows that the 16 bytes are in one page. The caller holds vm->srcu; the function may sleep.
  * Return: false if the walk would go differently, or memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);

@@ -25,8 +25,8 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
  * okvm_arch_apf_start() - fetch the host page at @hva in the background
  *
  * Call it only after okvm_arch_apf_possible() has returned true. Caller holds vm->srcu; may sleep.
- * Return: true if a #PF that informs the guest is queued, or the vCPU is not entered until the page
- * is present or an interrupt arrives; false if the caller must fetch the page itself
+ * Return: false if the caller must fetch the page itself. true if a #PF that informs the guest is
+ * queued, or if okvm does not enter the vCPU until the page is present or an interrupt arrives
  */
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
 

@@ -3,13 +3,14 @@
  * The MMU notifier: follow the host's changes of the memory that is mapped into guests.
  *
  * Guest memory is ordinary memory of the VMM: the host swaps, merges, migrates, write-protects and
- * unmaps it while the guest runs. Before the host changes its page tables it calls
- * invalidate_range_start(). When that returns, no table and no TLB has a translation of the range,
- * and none is made until invalidate_range_end(). See struct okvm_mmu_vm for the protocol.
+ * unmaps it while the guest runs. Before the host changes its page tables, it calls
+ * invalidate_range_start(). When this callback returns, no table of the VM and no TLB has a
+ * translation of the range, and okvm makes none until invalidate_range_end(). See struct
+ * okvm_mmu_vm for the protocol.
  *
  * Every invalidation is counted, even if its range is in no slot, so that each end matches a start.
- * Upstream counts only invalidations that concern a slot, and must delay slot updates while one is
- * in progress.
+ * Upstream counts only invalidations that concern a slot, and must delay slot updates while such an
+ * invalidation is in progress.
  */
 #include <linux/minmax.h>
 #include <linux/mmu_notifier.h>
@@ -69,8 +70,8 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	if (n <= 0)
 		return 0;
 	/*
-	 * Thousands of slots may map the same host page: take the lock and flush only once for all
-	 * of them.
+	 * Thousands of slots may map the same host page: take mmu->lock and flush only once for all
+	 * these slots.
 	 */
 	policy->zap_begin(&zap, mmu, may_block);
 	do {
@@ -131,7 +132,7 @@ static okvm_young_t notifier_test_young(struct mmu_notifier *mn, struct mm_struc
 	return notifier_age(notifier_mmu(mn), address, address + 1, false);
 }
 
-/* Remove all mappings: the VMM's address space or the VM ends. mmu->dead prevents new mappings. */
+/* Remove all mappings, and prevent new ones (mmu->dead): the VMM's address space or the VM ends. */
 static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct okvm_mmu_vm *mmu = notifier_mmu(mn);

@@ -5,8 +5,8 @@
  * such tables after a while. The next access that is no fetch then maps the huge page again.
  *
  * For recovery, upstream has a kernel thread per VM that wakes up in every period, and a list of
- * the tables. okvm has a delayed work, which is queued only while a VM has such tables. With
- * two-dimensional paging, a bit of the entry that points to such a table marks the table.
+ * the tables. okvm has a delayed work per VM, which is queued only while the VM has such tables.
+ * With two-dimensional paging, a bit of the entry that points to a table marks such a table.
  */
 #include <linux/capability.h>
 #include <linux/list.h>
@@ -66,7 +66,7 @@ void nx_arm(struct okvm_mmu_vm *mmu)
 {
 	unsigned long period;
 
-	/* If the work is queued already, its timer stays as it is. */
+	/* If the work is queued already, queue_delayed_work() does not change its timer. */
 	if (atomic64_read(&mmu->vm->stat[OKVM_VM_STAT_NX_SPLITS]) > 0 && nx_period(&period))
 		queue_delayed_work(nx_wq, &mmu->nx_work, period);
 }

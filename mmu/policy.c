@@ -16,7 +16,7 @@
 /* ---- two-dimensional paging: the rest is in tdp.c and fault.c ---- */
 
 /*
- * Return the width of guest-physical addresses: that of physical addresses, as CPUID reports it.
+ * Return the width of guest-physical addresses: the host's CPUID value for physical addresses.
  * x86_phys_bits may be less: with memory encryption, the kernel subtracts the key's bits.
  */
 static int guest_phys_bits(void)
@@ -51,8 +51,8 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 }
 
 /*
- * Let RAM have the guest's memory types. With nested paging of SVM (OKVM_HW_TDP_PT) no entry has to
- * be changed: the guest's memory types always have effect.
+ * Let RAM have the guest's memory types. No entry has to be changed with nested paging of SVM
+ * (OKVM_HW_TDP_PT), because the guest's memory types always have effect there.
  */
 void okvm_mmu_honor_pat(struct okvm_vm *vm)
 {
@@ -117,8 +117,8 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the guest handle a #PF. With two-dimensional paging no #PF is intercepted, but no callback
- * may be NULL; a #PF would be due to the guest's own tables.
+ * Let the guest handle a #PF. This is not called, as no #PF is intercepted with two-dimensional
+ * paging. But no callback may be NULL.
  */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
@@ -230,9 +230,10 @@ static int choose_locked(struct okvm_vm *vm, const struct mmu_policy *policy)
 }
 
 /*
- * Choose the VM's policy. An MMU notifier that runs at the same time may use the old policy until
- * it returns. That is safe: nothing is mapped yet, the invalidation in progress keeps vCPUs from
- * mapping its range, and the old policy's structures exist until the end of the VM.
+ * Choose the VM's policy. A callback of the MMU notifier that runs at the same time may use the old
+ * policy until it returns. This is safe: nothing is mapped yet; no vCPU maps a page of the
+ * invalidated range before the invalidation ends; and the old policy's structures exist until the
+ * end of the VM.
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 {

@@ -5,9 +5,8 @@
  * A VM has one policy from its first vCPU on. With two-dimensional paging (tdp.c), one set of
  * tables translates guest-physical addresses. With shadow paging, okvm builds tables for linear
  * addresses from the guest's own tables. vm.c, notifier.c, nx.c and the upper layers call the
- * policy's callbacks. The handler of an exit that occurs with only one policy calls that policy's
- * code directly, which saves the indirect call: EPT violations and nested page faults occur only
- * with two-dimensional paging, so their handlers call fault.c.
+ * policy's callbacks. EPT violations and nested page faults occur only with two-dimensional paging:
+ * their handlers call fault.c directly, which saves an indirect call.
  *
  * No callback may be NULL: a policy that has nothing to do has a function that does nothing.
  */
@@ -33,7 +32,7 @@ enum okvm_invalidation;
  * @work: number of entries looked at since the lock was last taken
  * @flush: TLBs may still hold a removed translation
  * @yield: the lock may be dropped before the removal is complete
- * @frames_leave: true: the guest's memory may lose the frames, as when a slot is deleted. Shadow
+ * @frames_leave: true: the frames may cease to be guest memory, as when a slot is deleted. Shadow
  *	paging then also zaps the shadow tables of guest page tables in these frames. false: the
  *	frames stay guest memory, and only their mappings are removed
  */
@@ -53,7 +52,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation, and destruction, which may be repeated or come without a creation ---- */
+	/* ---- creation; destruction, which may be repeated, or called without a creation ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -68,8 +67,8 @@ struct mmu_policy {
 	/* ---- in the loaded vCPU's thread, under vm->srcu, IRQs on (*_fast: off, no SRCU) ---- */
 
 	/*
-	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's present CR3 and mode and
-	 * give it to the backend (set_root). Return: 0, or a negative errno for KVM_RUN
+	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's current CR3 and mode, and
+	 * give the root to the backend (set_root). Return: 0, or a negative errno for KVM_RUN
 	 */
 	int (*load)(struct okvm_vcpu *vcpu);
 	/* Drop the vCPU's roots, for RESET, INIT, new CPUID, destruction. load() makes new ones. */
@@ -84,7 +83,7 @@ struct mmu_policy {
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
 	/*
-	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; not for PAE paging. Return:
+	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; in long mode only. Return:
 	 * false if nothing was done: call cr3_loaded()
 	 */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);

@@ -3,9 +3,9 @@
  * The reverse map of shadow paging: find the leaves that map a frame of the guest. See shadow.h.
  *
  * Upstream has an array in each memory slot, with one word per frame and level, and lists of
- * pointer blocks for frames that are mapped more than once. In okvm the word belongs to the frame's
- * struct shadow_block, so memory slots need no such array, and the list goes through arrays beside
- * the shadow tables. A page fault gives such an array to a table that needs one; no leaf needs an
+ * pointer blocks for frames that are mapped more than once. In okvm the word is in the frame's
+ * struct shadow_block. The list consists of links in arrays, one array per shadow table
+ * (table->link). A page fault allocates the array if the table needs one; no leaf needs an
  * allocation of its own.
  */
 #include <linux/mm.h>
@@ -52,9 +52,9 @@ static bool block_make_rmap(struct shadow_vm *sh, gfn_t gfn, gfp_t gfp)
 	rcu_read_lock();
 	b = block_find(sh, gfn);
 	/*
-	 * If another vCPU has set b->rmap already, keep that array and free @rmap. block_put() may
-	 * have removed the block after the call of block_find(). Nothing leaks then: block_free()
-	 * runs after this RCU section, and also frees b->rmap.
+	 * If another vCPU has set b->rmap already, keep that array and free rmap. If block_put()
+	 * has removed the block since the call of block_find(), nothing leaks: block_free() runs
+	 * after this RCU section, and also frees b->rmap.
 	 */
 	if (!b || !try_cmpxchg(&b->rmap, &old, rmap))
 		kfree(rmap);
@@ -98,7 +98,7 @@ static void block_free(struct rcu_head *head)
 }
 
 /*
- * Remove and free @b, whose memory slot is gone. But keep @b if a leaf or a shadow table uses it
+ * Remove and free @b, whose memory slot is gone, unless a leaf or a shadow table already uses @b
  * again.
  */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b)
@@ -153,10 +153,10 @@ static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 
 /*
  * Return true if an entry of @t may be added to the chain that begins with entry @head: if the
- * chain is empty, or if @t and the table of @head have arrays of links. A table without an array
- * gets a spare one of the vCPU. If the vCPU lacks spare arrays, shadow_page_fault() allocates some
- * before it takes mmu->lock for writing. A table keeps its array, so retries of a fault come to an
- * end.
+ * chain is empty, or if @t and the table of @head have arrays of links. If one of the tables has no
+ * array, give it a spare array of the vCPU. If the vCPU lacks spare arrays, return false:
+ * shadow_page_fault() then allocates some before it takes mmu->lock for writing. A table keeps its
+ * array, so a fault is not retried without end.
  */
 static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
 {
@@ -196,7 +196,7 @@ void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned 
 	WRITE_ONCE(t->what[i], 0);
 }
 
-/* Return true if no entry may be added to the chain that begins with entry @head. */
+/* Return true if the chain that begins with entry @head has as many entries as it may have. */
 static bool link_full(struct shadow_vm *sh, u32 head)
 {
 	return head && link_depth(sh, head) >= SHADOW_CHAIN - 1;
@@ -251,7 +251,7 @@ bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Hold block->lock to set entry and chain, so that a walk of the chain finds every leaf. */
+	/* Set entry and chain under block->lock, so that a walk of the chain finds every leaf. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && link_ready(vcpu, *head, t) &&
 	       try_cmpxchg(&t->entry[i], &old, leaf);
@@ -407,7 +407,7 @@ static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, gfn_t g
 	return leaves + tables * SHADOW_ENTRIES;
 }
 
-/* Zap frames @i to @to - 1 of block @nr. @b is looked up again after each drop of the lock. */
+/* Zap frames @i to @to - 1 of block @nr, now @b. Find the block anew when the lock was dropped. */
 static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long nr, unsigned int i,
 		      unsigned int to)
 {
@@ -424,7 +424,7 @@ static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long n
 	}
 	if (!b)
 		return;
-	/* Also flush if leaves of the block were dropped earlier without a flush. */
+	/* Flush also for the leaves of the block that were dropped earlier without a flush. */
 	z->flush |= block_stale(sh, b, false);
 	if (z->frames_leave && all)
 		block_put(sh, b);
@@ -437,7 +437,7 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* All frames leave: zap direct tables, too. Only shadow_zap_all() finds them. */
+	/* If all frames leave, also zap direct tables: only shadow_zap_all() finds them. */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
@@ -486,9 +486,9 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 
 /*
  * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
- * sees writes to each 4 KiB page. mmu->lock may be dropped without a flush: the block is marked
- * stale, so code that relies on the protection flushes first (rmap_protect() says so). The caller
- * of shadow_write_protect() flushes at the end.
+ * sees writes to each 4 KiB page. mmu->lock may be dropped without a flush: the block is stale, so
+ * rmap_protect() tells later callers to flush. The caller of shadow_write_protect() flushes at the
+ * end.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

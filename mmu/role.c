@@ -71,9 +71,9 @@ struct walk_mode role_mode(u32 role)
 }
 
 /*
- * Return the offset of the guest's entry for shadow entry @i. The quadrants of a guest's table
- * together form one long shadow table, in which entry @i of this quadrant has the index
- * (quadrant << 9 | i).
+ * Return the offset in bytes of the guest's entry that shadow entry @i shadows. All quadrants of a
+ * guest's table together are like one long shadow table. In the long table, entry @i of a quadrant
+ * has the index (quadrant << 9 | i).
  */
 unsigned int role_offset(u32 role, unsigned int i)
 {

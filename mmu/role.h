@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The role of a shadow table: one word with everything, besides the content of the guest's table,
- * that the shadow entries depend on. All functions are pure.
+ * The role of a shadow table: one word. It contains what the shadow entries depend on, except the
+ * content of the guest's table. All functions are pure.
  *
  * A shadow table is reused only if the frame *and the whole role* match. If the role lacked a bit,
  * one table would be used for two purposes (CVE-2021-38198, CVE-2026-53359). Therefore the role
@@ -16,8 +16,8 @@
  *    11    direct        no guest table: maps consecutive frames, beginning at the table's gfn
  *    12    nx            EFER.NXE
  *    13    wp            CR0.WP
- *    14    smep_nowp     CR4.SMEP = 1, CR0.WP = 0: a page that only WP = 0 makes writable gets NX
- *    15    smap_nowp     CR4.SMAP = 1, CR0.WP = 0: a write that only WP = 0 allows is emulated
+ *    14    smep_nowp     CR4.SMEP = 1 and CR0.WP = 0
+ *    15    smap_nowp     CR4.SMAP = 1 and CR0.WP = 0
  *    16    pse           CR4.PSE (mode 2)
  *    17    gbpages       the guest's CPUID reports 1 GiB pages
  *    18    smm           address space of SMM (reserved for later: always 0)
@@ -25,9 +25,13 @@
  *    20    passthrough   extra top level without a guest table (reserved for later: always 0)
  *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
- * The role of a direct table with write access contains only level, access, direct and smm, so all
- * paging modes share the table. Without write access, CR0.WP influences the leaves, so the role
- * also contains wp, smep_nowp and smap_nowp.
+ * smep_nowp, smap_nowp: WP = 0 lets a supervisor write to a read-only page. If the page is a user
+ * page, such a write needs a supervisor leaf, which SMEP and SMAP do not protect. So with smep_nowp
+ * the leaf gets NX; with smap_nowp the write is emulated.
+ *
+ * The role of a direct table with write access contains only level, access, direct and smm: all
+ * paging modes share the table. The leaves of a direct table without write access depend on WP, so
+ * its role also contains wp, smep_nowp and smap_nowp.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H

@@ -56,8 +56,9 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t)
 }
 
 /*
- * Free @t, whose entries were all dropped and which no CPU walks any more, or keep it for
- * table_take(): it takes longer than most faults to allocate a table and to fill it with zeros.
+ * Keep @t for table_take(), or free @t if SHADOW_POOL tables are kept already. All entries of @t
+ * were dropped, and no CPU walks @t any more. To allocate a table anew and to fill it with zeros
+ * would take longer than most faults.
  */
 static void table_put(struct shadow_vm *sh, struct shadow_table *t)
 {
@@ -170,8 +171,8 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
 	/*
-	 * A VM's only vCPU is cheap to flush: do not search for roots that lead to @t. And end the
-	 * search if a guest, by many changes far below its roots, has made it long.
+	 * Do not search for roots that lead to @t in two cases: the VM has one vCPU, which is cheap
+	 * to flush; or the searches since the last flush have taken SHADOW_CLIMBED steps.
 	 */
 	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
 		atomic64_or(all, &sh->stale);
@@ -181,7 +182,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	while (all & ~vcpus && (t = climb_next(sh, &climb)))
 		vcpus |= climb.hops > SHADOW_HOPS ? all : atomic64_read(&t->vcpus);
 	sh->climbed += climb.hops;
-	/* Do not write if nothing changes: vCPUs in other address spaces read this cache line. */
+	/* Write only if sh->stale changes: vCPUs in other address spaces read this cache line. */
 	if (vcpus & ~atomic64_read(&sh->stale))
 		atomic64_or(vcpus, &sh->stale);
 }
@@ -317,7 +318,7 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 		return table_make(vcpu, gfn, role);
 	/*
 	 * The caller gives @t a new parent. The guest need not flush the addresses that become
-	 * present through this parent, so synchronize @t and the tables below it here.
+	 * present through this parent, so synchronize @t and the tables below @t here.
 	 */
 	sync_below(vcpu, t);
 	return t;
@@ -326,8 +327,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 /* ---- zapping ---- */
 
 /*
- * Return true if a table shadows @gfn. Stop at the first one, instead of counting: when all tables
- * of a frame are removed, this function is called for each of them.
+ * Return true if a table shadows @gfn. Do not count the tables: when all tables of a frame are
+ * removed, this function is called once per table.
  */
 static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -339,7 +340,7 @@ static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 	return false;
 }
 
-/* Count one shadow table of @gfn less: lookups do not find it any more. */
+/* Uncount a shadow table of @gfn, which was removed from its bucket. */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
@@ -418,8 +419,8 @@ void shadow_zap_table(struct mmu_zap *z, struct shadow_table *t)
 	}
 	/*
 	 * Make the vCPUs in t->vcpus, whose roots contain @t, load new roots before they enter the
-	 * guest again. The barrier pairs with root_enter(): a vCPU whose bit in t->vcpus is not set
-	 * yet sees there that @t is dead.
+	 * guest again. The barrier pairs with root_enter(): if this thread does not see a vCPU's
+	 * bit in t->vcpus, root_enter() on that vCPU sees that @t is dead.
 	 */
 	smp_mb();
 	okvm_request_some(sh->mmu->vm, OKVM_REQ_MMU_RELOAD, atomic64_read(&t->vcpus), false);
@@ -451,7 +452,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (--t->roots)
 		return;
-	/* A zapped table is empty. Its last user has given it up, so no CPU walks it any more. */
+	/* A zapped table is empty. The last root that used it has dropped it: no CPU walks it. */
 	if (t->dead)
 		table_put(sh, t);
 	else
@@ -484,8 +485,8 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
 #define RECLAIM_LOOKS	4096
 
 /*
- * Zap up to @n tables, the oldest first. Skip roots; skip a table once if it was used since the
- * last call. Return: the number of tables zapped
+ * Zap up to @n tables, the oldest first. Skip roots. Skip also, once, a table that was used since
+ * the last call. Return: the number of zapped tables
  */
 static unsigned long shadow_reclaim(struct mmu_zap *z, unsigned long n)
 {
@@ -526,7 +527,7 @@ bool shadow_make_room(struct shadow_vm *sh)
 
 	lockdep_assert_held_write(&sh->mmu->lock);
 	/*
-	 * @nr does not include roots (nr_pinned). Roots cannot be reclaimed. If they counted, a VM
+	 * nr does not include roots (nr_pinned), which cannot be reclaimed. If roots counted, a VM
 	 * with as many roots as the limit could keep no other tables.
 	 */
 	if (likely(nr <= limit && sh->crowded == SHADOW_NOT_CROWDED))
@@ -586,10 +587,10 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 }
 
 /*
- * Zap the tables that exist now, and none that vCPUs make while the lock is dropped: otherwise this
- * would not end as long as vCPUs make tables. The tables move to the list sh->condemned, which
- * several calls may share. The list begins with the oldest tables, so each call ends at the first
- * table that is newer than the call.
+ * Zap the tables that exist now. Do not zap tables that vCPUs make while mmu->lock is dropped: the
+ * loop might not end. Move the tables to the list sh->condemned, which several calls may share. The
+ * list begins with the oldest tables, so each call ends at the first table that is newer than the
+ * call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -728,8 +729,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 
 /*
  * Free tables for the shrinker. Each call takes tables from one VM and moves that VM to the end of
- * the list. The list may contain VMs after okvm_mmu_vm_release(), whose vCPUs may still exist: all
- * their tables are in the pool.
+ * the list. The list may contain VMs for which okvm_mmu_vm_release() was called: all tables of such
+ * a VM are in its pool, even if its vCPUs still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

@@ -4,12 +4,12 @@
  * them from the guest's page tables, one fault at a time. Only mmu/ includes this header.
  *
  * Shadow paging guarantees to the guest: an access uses a translation that a real CPU's TLB could
- * hold. That is one that the guest's tables contain, or have contained since the guest last flushed
- * the address. Shadow paging guarantees to the host: when an MMU notifier or a write protection
- * returns, no shadow entry and no TLB gives the access that was removed.
+ * hold: the guest's tables contain the translation, or have contained it since the guest last
+ * flushed the address. Shadow paging guarantees to the host: when an MMU notifier or a write
+ * protection returns, no shadow entry and no TLB gives the access that was removed.
  *
- * Tables: a shadow table corresponds to one page table of the guest, or to a part of it (role.h).
- * It is looked up by the frame of the guest's table and the role. A *direct* table has no guest
+ * Tables: a shadow table corresponds to one page table of the guest, or to a part of one (role.h).
+ * A shadow table is looked up by its role and the guest's frame. A *direct* table has no guest
  * table behind it: it maps consecutive frames. Direct tables are used with paging off, and where
  * the guest's page is larger than what okvm may map at once.
  *
@@ -21,32 +21,32 @@
  * links when one of its entries first shares a chain with another entry.
  *
  * Blocks: a struct shadow_block describes 512 consecutive frames of the guest. A block is allocated
- * when it is first needed and freed with the memory slot. Its member rmap contains for each frame
- * the head of its reverse map. A block that is mapped by large pages only has no such array.
+ * when it is first needed and freed with the memory slot. The block's array rmap contains the head
+ * of each frame's reverse map. A block that is mapped by large pages only has no such array.
  *
  * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated,
  * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
- * the shadow entries stay as a TLB's would. When the guest flushes, each entry is compared with the
- * guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the shadow
- * entry is empty, and a page fault fills it. If an out-of-sync table gets one more parent, the
- * table is compared first, because the guest need not flush addresses that this parent maps.
+ * the shadow entries stay, like entries of a TLB. When the guest flushes, each shadow entry is
+ * compared with the guest's entry (shadow_sync.c). A guest that makes an entry present need not
+ * flush: the shadow entry is empty, and a page fault fills it. Before an out-of-sync table gets one
+ * more parent, the table is compared: the guest need not flush addresses that this parent maps.
  *
  * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
  * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
  * A block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
  * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
- * always needs a flush. sh->epoch counts flushes of the whole VM, and each block records the value
- * of sh->epoch at its last drop: the block is stale as long as sh->epoch has this value.
+ * always needs a flush. sh->epoch counts flushes of the whole VM. When a leaf of a block is
+ * dropped, the block records sh->epoch: the block is stale until sh->epoch changes.
  *
- * Who has to flush: a vCPU's TLBs contain only translations of its present root, as the load of a
- * root flushes them all before the vCPU enters the guest again. Each top table records the vCPUs
- * whose present root it belongs to (table->vcpus). After an entry was cleared or write-protected,
- * shadow_left() adds the vCPUs of all top tables that lead to the entry to sh->stale. A flush goes
- * to the vCPUs in sh->stale and empties it. A vCPU that leaves a root removes itself from sh->stale
- * and from the root's top tables. It loads roots without mmu->lock: either shadow_left() sees the
- * vCPU in a top table, or the vCPU sees the change of the entry, because each of the two writes
- * first and then reads.
+ * Who has to flush: a vCPU's TLBs contain only translations of its current root, because each load
+ * of a root flushes all others before the vCPU enters the guest again. Each top table records the
+ * vCPUs whose current root has this top table (table->vcpus). After an entry was cleared or
+ * write-protected, shadow_left() finds the top tables that lead to the entry, and adds their vCPUs
+ * to sh->stale. A flush goes to the vCPUs in sh->stale and empties sh->stale. A vCPU that leaves a
+ * root removes itself from sh->stale and from the root's top tables. vCPUs load roots without
+ * mmu->lock: either shadow_left() sees the vCPU in a top table, or the vCPU sees the change of the
+ * entry, because each of the two writes first and then reads.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
  * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
@@ -55,10 +55,10 @@
  * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
  * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
  * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
- * chains. A fault whose shadow tables exist needs no more than that. A fault reads the guest's
- * entries again under mmu->lock before it uses them. If the guest changes an entry after that,
- * either the table is write-protected and okvm sees the write, or the guest's flush removes the
- * shadow entry.
+ * chains. If a fault's shadow tables exist, the fault needs the lock for reading only. Under
+ * mmu->lock, a fault reads the guest's entries again before it uses them. If the guest changes an
+ * entry after that, either the guest's table is write-protected and okvm sees the write, or the
+ * guest's flush removes the shadow entry.
  */
 #ifndef OKVM_MMU_SHADOW_H
 #define OKVM_MMU_SHADOW_H
@@ -81,27 +81,27 @@
 #define SHADOW_BUCKET_BITS	13
 /* How many new tables one fault may need, at most. */
 #define SHADOW_SPARE		5
-/* How many arrays of links one new member of a chain may need: its own, and the old head's. */
+/* How many arrays of links a new chain member may need: for its table and the old head's table. */
 #define SHADOW_SPARE_LINKS	2
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * Number of frames for which a vCPU counts the user-mode writes that may zap the frame's shadow
- * tables: after FAULT_GIVE_UP of them, no more zaps. A user-mode instruction that wrote to more
- * shadowed frames might never make progress. XSAVE with AMX writes to four.
+ * For how many frames a vCPU counts the user-mode writes: the first FAULT_GIVE_UP writes to a frame
+ * zap the frame's shadow tables, later ones do not. A user-mode instruction that wrote to more
+ * shadowed frames than this might never make progress. XSAVE with AMX writes to four frames.
  */
 #define SHADOW_GAVE_UP		8
 #define SHADOW_WALKS		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * The maximum number of links in a chain, of shadow tables of one frame, of out-of-sync tables of a
- * VM (a flush by the guest may have to compare all out-of-sync tables), and of the freed tables
- * that a VM keeps, to use them again (SHADOW_POOL). SHADOW_RECENT is the number of blocks that are
- * found without a look-up in the xarray. After SHADOW_HOPS steps upwards from a table,
- * assume that every root leads to the table. After SHADOW_CLIMBED steps for one flush, let the
- * flush go to all vCPUs: mmu->lock is held for writing during the steps. The userspace test defines
- * smaller values.
+ * Maximum numbers: links in a chain (SHADOW_CHAIN), shadow tables of one frame (SHADOW_SAME),
+ * out-of-sync tables of a VM, all of which one flush by the guest may compare (SHADOW_UNSYNC),
+ * freed tables that a VM keeps to use them again (SHADOW_POOL), blocks found without a look-up in
+ * the xarray (SHADOW_RECENT). After SHADOW_HOPS steps upwards from a table, assume that every root
+ * leads to the table. After SHADOW_CLIMBED steps for one flush, let the flush go to all vCPUs,
+ * because mmu->lock is held for writing during the steps. The userspace test defines smaller
+ * values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -117,21 +117,21 @@
  * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
  *
- * The target of an entry is the lower shadow table to which it points, or, for a leaf, the frame
- * (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
+ * The target of an entry that points to a shadow table is that table. The target of a leaf is the
+ * frame (level 1) or the block of frames (level 2) that it maps. An MMIO entry is in no chain.
  */
 struct shadow_link {
 	u32 next, prev;
 };
 
 /*
- * table->what[i] is depth << 48 | frame << 8 | WHAT_SET | access (enum shadow_access) for a leaf or
- * MMIO entry, and depth << 48 | id of the lower table for an entry that points to a table. The
- * depth is valid for an entry that is in a chain.
+ * table->what[i] describes entry i of the table. For a leaf or an MMIO entry:
+ * depth << 48 | frame << 8 | WHAT_SET | access (enum shadow_access). For an entry that points to a
+ * table: depth << 48 | id of that table. The depth is valid only if the entry is in a chain.
  *
- * A new entry is added at the head of a chain, with a depth one more than the depth of the former
- * head (0 in an empty chain). Entries may be removed later, so the depth is an upper bound of the
- * number of entries that follow.
+ * A new entry is added at the head of a chain. Its depth is 0 if the chain was empty, else the old
+ * head's depth + 1. Because entries may be removed later, an entry's depth is an upper bound of the
+ * number of entries that follow it.
  */
 #define WHAT_SET		BIT_ULL(3)
 #define WHAT_DEPTH_SHIFT	48
@@ -161,17 +161,17 @@ static inline unsigned int what_depth(u64 what)
 /**
  * struct shadow_table - one shadow table; all members under mmu->lock
  * @entry: the page that hardware walks
- * @what: for each entry, to what it leads; see WHAT_SET
- * @link: for each entry, its neighbours in its chain. NULL until an entry first has a neighbour;
- *	set by compare-and-exchange, by any vCPU that holds mmu->lock
+ * @what: for each entry, what the entry maps or points to; see WHAT_SET
+ * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
+ *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
- * @vcpus: set of the vCPUs whose present root has this table as a top table; changed without lock
+ * @vcpus: set of the vCPUs whose current root has this table as a top table; changed without lock
  * @writes: emulated writes to the guest's table since a fault last went through this table
  * @born: value of sh->zaps when the table was made
  * @used: a fault went through this table since shadow_reclaim() last looked at it
- * @dead: zapped and not found by lookups, but not freed while @roots is not 0
+ * @dead: the table was zapped: lookups do not find it, and it is freed when @roots is 0
  * @unsync: the table is out of sync
  * @nx_split: the table replaces a large page because the guest has fetched code from that page
  * @mmio: the table may contain MMIO entries
@@ -208,13 +208,13 @@ struct shadow_table {
  * struct shadow_block - 512 consecutive frames of the guest, the first a multiple of 512
  * @lock: guards the chains while mmu->lock is held for reading
  * @large: number of the first entry in the chain of the leaves at level 2 that map this block
- * @nr_shadowed: number of shadow tables (not direct ones) of frames of this block; if it is 0, a
- *	large page may be mapped in this block
+ * @nr_shadowed: number of shadow tables (not direct ones) of frames of this block. A large page may
+ *	be mapped in this block only while @nr_shadowed is 0
  * @dropped: value of sh->epoch when a leaf of the block was last dropped or write-protected
  * @dropped_write: value of sh->epoch when a writable leaf was last dropped or write-protected
  * @rmap: for each frame, the number of the first entry in the chain of its leaves at level 1. NULL
- *	until block_get() allocates it, for a leaf at level 1; freed with the block. block_get()
- *	sets it without mmu->lock, by compare-and-exchange.
+ *	until block_get() allocates the array for the first leaf at level 1. block_get() sets @rmap
+ *	without mmu->lock, by compare-and-exchange. The array is freed with the block
  * @nr: the block's index in sh->blocks
  * @shadowed: set of the frames that have a shadow table (not a direct one)
  */
@@ -246,8 +246,8 @@ struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
 	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
 	/*
-	 * By the low bits of the index, the block that was looked up last. Set with mmu->lock held
-	 * for reading or writing, cleared with it held for writing.
+	 * For each value of the low bits of a block's index: the block that was looked up last. Set
+	 * with mmu->lock held for reading or writing; cleared with it held for writing.
 	 */
 	struct shadow_block *recent[SHADOW_RECENT];
 	struct ida ids;
@@ -271,26 +271,26 @@ struct shadow_vm {
 	u64 epoch;			/* count of calls of shadow_flush(), from 1 */
 	/*
 	 * Set of the vCPUs whose TLBs may hold translations that no entry has any more. vCPUs are
-	 * added with the lock held for writing. A vCPU removes itself without the lock.
+	 * added with mmu->lock held for writing. A vCPU removes itself without mmu->lock.
 	 */
 	atomic64_t stale;
 	unsigned int climbed;		/* steps of shadow_left() since the last flush */
 	gfn_t crowded;			/* shadow_make_room() zaps this frame's tables */
 	/*
-	 * Entries of a large page of the guest were removed, which TLBs may hold as many small
-	 * translations: INVLPG must flush the whole TLB until the next shadow_flush(). Written with
-	 * mmu->lock held, also read without it.
+	 * Shadow entries for a large page of the guest were removed. TLBs may hold many small
+	 * translations for the large page, so INVLPG must flush the whole TLB until the next
+	 * shadow_flush(). Written with mmu->lock held, also read without it.
 	 */
 	bool wide;
 	struct list_head others;	/* node in shadow_vms, for the shrinker */
 };
 
 /**
- * struct shadow_root - the present root of a vCPU, or one that the vCPU has used before
+ * struct shadow_root - the current root of a vCPU, or one that the vCPU has used before
  * @role: role of the first top table, 0 if this struct is unused
  * @key: guest in PAE paging: the four PDPTEs; otherwise @key[0] is the frame in CR3
- * @incomplete: a top table could not be made, for example because the guest's table is in no memory
- *	slot: the root is built anew at the next load
+ * @incomplete: a top table could not be made (for example, the guest's table is in no memory slot),
+ *	so the root is built anew at the next load
  * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
  *	root's entries point to (NULL: entry not present)
  */
@@ -307,17 +307,17 @@ struct shadow_root {
  * @mode, @path, @result: input and result of the walk of the guest's page tables
  * @above: by level, the rights that all guest entries above it grant together (enum shadow_access)
  * @leaf: the rights of the shadow leaf to be made, with which @access succeeds
- * @page: the rights that the leaf may give to every kind of access; less than @leaf if @access is a
- *	supervisor's write that only CR0.WP = 0 allows
+ * @page: the rights that the leaf may give to every kind of access. They differ from @leaf only if
+ *	@access is a supervisor's write that only CR0.WP = 0 allows
  * @level: level of the leaf to be made
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
- * @walked: the fast handler has set all members up to @page, for shadow_page_fault() (the slow
- *	handler) on the same exit
- * @missed: the fast handler has found that hostmem_get_fast() fails for the page
- * @unlinked: the fast handler has found that tables must be linked, with mmu->lock for writing
- * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
+ * @walked: the fast handler has set all members up to @page; shadow_page_fault() (the slow handler)
+ *	may use them for the same exit
+ * @missed: hostmem_get_fast() has failed in the fast handler: the slow one need not begin with it
+ * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
+ * @gen: if @walked: generation of the slots when the fast handler walked the guest's tables
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */
@@ -341,10 +341,10 @@ struct shadow_fault {
 };
 
 /**
- * struct shadow_walk - a walk of gva_walk_fast() down to level 1, for the next walks in its 2 MiB
+ * struct shadow_walk - a walk down to level 1 that gva_walk_fast() keeps for later walks
  * @region: number of the 2 MiB of linear addresses, plus 1; 0: no walk is kept
- * @seen: number, plus 1, of the 2 MiB of the last walk that has come to level 1. The next walk is
- *	kept here if it is in the same 2 MiB
+ * @seen: number, plus 1, of the 2 MiB of linear addresses of the last walk that came to level 1.
+ *	The next such walk is kept if it is in the same 2 MiB
  * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
  * @at: from the top on, the addresses in the VMM of the entries above level 1
  * @val: the values of these entries
@@ -404,7 +404,7 @@ static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 }
 
 /**
- * table_child() - return the table that entry @i of @t, which must be a table entry, points to
+ * table_child() - return the table to which entry @i of @t points. The entry must point to one
  *
  * mmu->lock: read or write. Cheaper than the look-up of the page at the entry's address.
  */
@@ -476,8 +476,8 @@ static inline struct shadow_climb climb_start(const struct shadow_table *t)
 /**
  * climb_next() - return the next table above the start, or NULL; a table may occur repeatedly
  *
- * A caller that finds @c->hops > SHADOW_HOPS stops, and assumes that every root leads to the table
- * where the search has begun. Under mmu->lock
+ * If @c->hops > SHADOW_HOPS, the caller ends the search, and assumes that every root leads to the
+ * table where the search has begun. Under mmu->lock
  */
 static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shadow_climb *c)
 {
@@ -504,7 +504,8 @@ static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shado
  * @level: 1 for a page of 4 KiB; 2 for a large page, or if @gfn shall be shadowed
  * @gfp: whether the allocation may sleep
  *
- * The caller has to look the block up again under mmu->lock: it is freed with its memory slot.
+ * The caller has to look the block up again under mmu->lock, because the block is freed with its
+ * memory slot.
  * Return: false if memory could not be allocated
  */
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
@@ -546,7 +547,7 @@ void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned 
 unsigned int chain_drop(struct shadow_vm *sh, u32 *head);
 /**
  * shadow_link() - make the empty entry @i of @t point to @child. mmu->lock: write
- * Return: false if the vCPU lacks spare arrays of links, so that the fault has to be retried
+ * Return: false if the vCPU lacks spare arrays of links: the fault then has to be retried
  */
 bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
 		 struct shadow_table *child);
@@ -561,10 +562,10 @@ bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
  */
 bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - if the chain for a new leaf of @t for @gfn is full, empty it. mmu->lock: write */
+/** rmap_trim() - empty the chain for a new leaf of @t for @gfn if it is full. mmu->lock: write */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
- * rmap_upgrade() - change leaf @i of @t from @old to @leaf, which maps the same frame
+ * rmap_upgrade() - change leaf @i of @t from the value @old to @leaf; both map the same frame
  * @what: frame and new access, from what_make()
  *
  * mmu->lock: read or write. Return: false if the entry is not @old any more
@@ -608,8 +609,8 @@ int shadow_fill_spare(struct okvm_vcpu *vcpu);
 void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
- * Return: the table, or NULL if the caller has to drop the lock and retry, because the struct
- *	shadow_block of @gfn is not allocated or @gfn has too many tables. mmu->lock: write
+ * Return: the table; NULL if the struct shadow_block of @gfn is not allocated or @gfn has too many
+ *	tables: the caller has to drop the lock and retry. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
@@ -644,8 +645,8 @@ unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
 /**
  * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
  *
- * Add to sh->stale the vCPUs whose present root leads to @t. To be called after the change, and
- * before links to @t are cleared. The change must be a full memory barrier, which pairs with
+ * Add to sh->stale the vCPUs whose current root leads to @t. Call this after the change, and before
+ * links to @t are cleared. The change must be a full memory barrier, which pairs with
  * smp_mb__after_atomic() in root_enter(): if this function does not see a vCPU in table->vcpus,
  * that vCPU sees the change. mmu->lock: write
  */
@@ -663,9 +664,9 @@ struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
 
 /**
  * shadow_mixed() - is the frame of @gpa shadowed as a table whose entries do not have @size bytes?
- * @size: size in bytes of the entry at @gpa
+ * @size: size in bytes of the guest's entry at @gpa
  *
- * An accessed or dirty bit of the entry may have another meaning in such a shadow table.
+ * The accessed or dirty bit of the entry at @gpa may have another meaning for such a shadow table.
  * mmu->lock: read or write
  */
 static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
@@ -684,8 +685,8 @@ static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int si
  * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
  * @size: size in bytes of the entry at @gpa
  *
- * Return: true, with mmu->lock held for reading until shadow_mark_end(): in no shadow table the bit
- *	has another meaning, and no such table is made meanwhile
+ * Return: true if the bit has no other meaning in any shadow table. mmu->lock is then held for
+ *	reading until shadow_mark_end(), so that no such table is made meanwhile
  */
 static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -704,7 +705,7 @@ static inline void shadow_mark_end(struct shadow_vm *sh)
 
 /* shadow_fault.c */
 
-/** shadow_top() - return the top table of the present root for @gva, NULL if there is none */
+/** shadow_top() - return the top table of the current root for @gva, NULL if there is none */
 struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva);
 
 /* shadow_prefetch.c */
@@ -721,8 +722,8 @@ void shadow_prefetch(struct shadow_fault *f, struct shadow_table *t, unsigned in
 bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
- * mmu->lock: write. Return: true if the caller has to walk again, because the table that it uses
- *	may have been synchronized or zapped
+ * mmu->lock: write. Return: true if any table was synchronized or zapped. The caller then has to
+ *	walk again, because this may be the table that it uses
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /**
@@ -732,7 +733,7 @@ bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 void sync_below(struct okvm_vcpu *vcpu, struct shadow_table *t);
 /** sync_forget() - take @t off the list of tables that are out of sync. mmu->lock: write */
 void sync_forget(struct shadow_vm *sh, struct shadow_table *t);
-/** sync_root() - synchronize all tables below the vCPU's present root, for a flush by the guest */
+/** sync_root() - synchronize all tables below the vCPU's current root, for a flush by the guest */
 void sync_root(struct okvm_vcpu *vcpu);
 
 /* gva.c */
@@ -740,7 +741,7 @@ void sync_root(struct okvm_vcpu *vcpu);
 /** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /**
- * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping, not under mmu->lock
+ * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping. Not under mmu->lock
  * Return: enum walk_verdict; WALK_MEMORY also if the walk would have to sleep
  */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
@@ -751,15 +752,15 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 
 /* shadow_sync.c, shadow.c */
 
-/** shadow_invlpg() - drop the shadow leaf of @gva if it disagrees with the guest's present entry */
+/** shadow_invlpg() - drop the shadow leaf of @gva if it disagrees with the guest's entry */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
 /**
  * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
  * @gpa, @size: the entry's address, and its size in bytes
  *
- * The entries of a shadow table whose guest entries have the same size stay correct when such a bit
- * is set. If the guest uses the page also as a table with the other entry size, the bit has another
- * meaning in that table. Context: no lock.
+ * If a shadow table's guest entries have @size bytes, its entries stay correct when such a bit is
+ * set. If the guest uses the page also as a table with entries of the other size, the bit has
+ * another meaning in that table: its entries are then updated. Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

@@ -4,7 +4,7 @@
  *
  * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
  * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
- * about an entry in table->what[]. MMIO entries have the format of spte.h and are not present.
+ * about an entry in table->what[]. MMIO entries are not present, and have the format of spte.h.
  *
  * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
  * the lower table's role (its access) and is applied to each leaf of that table.
@@ -47,9 +47,9 @@ static inline u64 shadow_table_entry(u64 pa)
  * @access: what the guest's entries allow (enum shadow_access). SHADOW_WRITE is also missing while
  *	the guest's dirty bit is 0: the first write must fault, so that okvm sets that bit
  * @host_write: the host's page and the memory slot allow writes
- * @write: okvm allows writes: it need not see them, neither for dirty logging, nor because the
- *	guest uses the page as a page table. A leaf is writable only if SHADOW_WRITE, @host_write
- *	and @write are all set
+ * @write: okvm allows writes. It is false if okvm must see writes: for dirty logging, or because
+ *	the guest uses the page as a page table. The leaf is writable only if SHADOW_WRITE,
+ *	@host_write and @write are all set
  * @no_exec: a large page that must not be executed (iTLB multihit)
  * @uncached: the host frame is device memory
  */
@@ -62,7 +62,7 @@ struct shadow_leaf {
 
 u64 shadow_leaf(const struct shadow_leaf *leaf);
 
-/** shadow_hw() - return a leaf's P, W, U and inverted NX bits: each bit that is 1 allows more */
+/** shadow_hw() - return a leaf's P, W, U and inverted NX bits: a bit that is 1 allows accesses */
 static inline u64 shadow_hw(u64 entry)
 {
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
@@ -81,7 +81,7 @@ u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
  * shadow_leaf_access() - return what the shadow leaf of the guest's leaf @entry may allow
  * @role: a role with the guest's paging mode
  * @above: what the guest's entries above @entry allow
- * @access: the access (enum walk_access) that the walk has allowed, 0 if there was none
+ * @access: the guest's access (enum walk_access), which a walk has allowed; 0 if there is none
  *
  * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the
  * walk sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a

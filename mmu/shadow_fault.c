@@ -35,9 +35,9 @@ static bool map_same(struct shadow_fault *f, int level)
 }
 
 /*
- * Compute which shadow table belongs below an entry at @level of a table of role @role: in *@gfn
- * the guest frame that this shadow table shadows, in *@child its role. The result must not depend
- * on the kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
+ * Compute which shadow table belongs below an entry at @level of a table of role @role. Set *@gfn
+ * to the frame and *@child to the role of the lower table. Frame and role must not depend on the
+ * kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
  * different tables at the same entry: the fault of each access would replace the table of the other
  * access, and the instruction would never complete.
  */
@@ -82,8 +82,8 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 }
 
 /*
- * Return the table below entry @i of @t, or NULL with *@verdict set. A table that is linked there
- * is used only if both its frame and its whole role match this fault's walk.
+ * Return the table below entry @i of @t, or NULL with *@verdict set. If a table is linked there
+ * already, use it only if both its frame and its whole role match this fault's walk.
  */
 static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_table *t,
 					unsigned int i, int *verdict)
@@ -105,16 +105,14 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 }
 
 /*
- * How many times a vCPU's faults may zap the shadow tables of one frame because user mode writes to
- * it. Without a limit an instruction could zap and make the same tables for ever, see
- * fault_gives_up().
+ * How often a vCPU's user-mode writes to a frame may zap the frame's shadow tables. Without a
+ * limit, an instruction could zap and make the same tables for ever, see fault_gives_up().
  */
 #define FAULT_GIVE_UP	2
 
 /*
- * Return the address of the counter in @sv->gave_up that says how often user-mode writes to @gfn
- * have zapped the shadow tables of @gfn. If there is none, a counter of 0 replaces the oldest
- * counter.
+ * Return the address of the counter of user-mode writes to @gfn in @sv->gave_up. If @gfn has no
+ * counter, replace the oldest one by a counter of 0 for @gfn.
  */
 static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 {
@@ -132,9 +130,9 @@ static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 
 /*
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
- * user mode write to page tables in use, so @gfn is probably reused as ordinary memory. But if
- * @gfn is a page table in use, which another access of the same instruction needs, zapping and
- * shadowing could alternate for ever. The limit FAULT_GIVE_UP prevents this.
+ * user mode write to page tables in use, so @gfn is probably ordinary memory now. But @gfn may be a
+ * page table that another access of the same instruction needs: without the limit FAULT_GIVE_UP,
+ * zapping and shadowing @gfn could alternate for ever.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
@@ -203,7 +201,7 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	const u64 all = leaf | (old & (SHADOW_A | SHADOW_D)), now = READ_ONCE(t->what[i]);
 
-	/* If WHAT_SET is 0, another vCPU is installing the leaf, and has yet to set t->what[i]. */
+	/* If WHAT_SET is 0, another vCPU has set the leaf, but has not set t->what[i] yet. */
 	if (!spte_is_leaf(old, f->level) || what_gfn(now) != what >> 8 || !(now & WHAT_SET) ||
 	    spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -243,9 +241,9 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 }
 
 /*
- * Is it worth looking for neighbours of the page? Not if the host lacked the page, as it probably
- * lacks the neighbours, too. And not if the guest has just made its entry for a write that it had
- * to handle itself: it makes such pages (anonymous memory, copies) one by one.
+ * Return true if it is worth looking for neighbours of the page. If the host lacked the page, the
+ * host probably lacks the neighbours, too. If the guest's last own #PF was for this page, and the
+ * access is a write, the guest has just made its entry, and makes such entries one by one.
  */
 static bool map_prefetches(const struct shadow_fault *f)
 {
@@ -264,10 +262,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * A leaf of 4 KiB needs f->block->rmap. It is missing if
-	 * fault_reserve_leaf() expected a large page. Then fault_reserve_tables() allocates it,
-	 * before the attempt with mmu->lock held for writing. If it is missing in that attempt,
-	 * too, the guest repeats the access.
+	 * A leaf of 4 KiB needs the array f->block->rmap. The array is missing if
+	 * fault_reserve_leaf() expected a large page. fault_reserve_tables() then allocates the
+	 * array, before the attempt with mmu->lock held for writing. If the array is missing even
+	 * in that attempt, the guest repeats the access.
 	 */
 	if (f->level == 1 && !block_rmap(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
@@ -337,9 +335,9 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf, and set f->level if @t is at level 2 or 1. Call
- * this for each table of the descent: when the tables above were made, a frame of the large page
- * may have become shadowed, and then no large page may be mapped.
+ * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, also compute f->level
+ * anew. The descent calls this for each table: when it made the tables above, a frame of the large
+ * page may have become shadowed, and then no large page may be mapped.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -366,9 +364,9 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * A root for PAE paging has one top table per PDPTE of the guest. If the root lacks the one
-	 * for f->gva, build the root anew: the walk of the guest's tables has succeeded, so the
-	 * frame of the guest's table is now in a memory slot.
+	 * A root for PAE paging has one top table per PDPTE of the guest. If the root lacks the top
+	 * table for f->gva, build the root anew: the walk of the guest's tables has succeeded, so
+	 * the frame of the guest's table is now in a memory slot.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -412,8 +410,9 @@ static u64 fault_entry(const struct shadow_fault *f)
 }
 
 /*
- * Compute f->above (what the guest's entries above each level allow), f->leaf (what the leaf may
- * allow, given this access) and f->page (what the leaf allows to every kind of access).
+ * Compute three sets of rights (enum shadow_access). f->above[]: what the guest's entries above
+ * each level grant. f->leaf: what the shadow leaf may give, if made for this access. f->page: what
+ * the leaf may give to every kind of access.
  */
 static void fault_access(struct shadow_fault *f)
 {
@@ -435,8 +434,8 @@ static void fault_access(struct shadow_fault *f)
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
 	/*
-	 * f->page is needed only for a large page of the guest: it is the access of the direct
-	 * table that maps the page.
+	 * Only a large page of the guest needs f->page: these rights become part of the role of the
+	 * direct table that maps the large page.
 	 */
 	if (f->path.level > 1)
 		f->page = shadow_leaf_access(role, above, entry, 0);
@@ -577,7 +576,7 @@ static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 
 /*
  * Return true, with @pf->gpa and @pf->readonly set, if @pf->gva has an MMIO entry that allows the
- * access and that was made with the present generation of the memory slots.
+ * access and that was made with the current generation of the memory slots.
  */
 static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
@@ -609,7 +608,7 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the slow handler, shadow_page_fault() ---- */
 
-/* Return the level of the host's page. Do not look at it if the guest's page is small. */
+/* Return the level of the host's page; 1 without looking at it if the guest's page is small. */
 static int fault_host_level(const struct shadow_fault *f)
 {
 	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
@@ -730,9 +729,9 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * Return the address of the element of mmio_page[] that may contain the page number of @gva, plus
- * 1. If it does, @gva's page is probably MMIO: the fast handler then does not walk the guest's
- * tables, because MMIO needs the slow handler anyway.
+ * Return the address of the element of mmio_page[] for @gva. If the element is the page number of
+ * @gva plus 1, the page is probably MMIO. The fast handler then does not walk the guest's tables,
+ * because MMIO needs the slow handler anyway.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {
@@ -747,7 +746,7 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 /*
  * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
  * the same access and the same generation of slots; a change of the root discards it
- * (shadow_forget_walk()). If the guest has changed its tables since the walk, no harm is done:
+ * (shadow_forget_walk()). The walk may be used even if the guest has changed its tables since:
  * map_same() compares the entries under mmu->lock, and shadow tables that are linked follow the
  * guest's changes.
  */
@@ -824,7 +823,7 @@ static int fast_map(struct shadow_fault *f)
 	return verdict == OKVM_FAULT_FIXED ? verdict : OKVM_FAULT_SLOW;
 }
 
-/* Let the slow handler use this walk, which leads to a memory slot. */
+/* Let the slow handler use the walk of @f, unless the slots are changing (odd generation). */
 static int fast_hand_over(struct shadow_fault *f)
 {
 	f->gen = f->host->gen;

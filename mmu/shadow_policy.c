@@ -20,10 +20,10 @@ static void policy_mode_changed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return what INVLPG must flush. Shadow paging may map a large page of the guest by smaller pages,
- * so a TLB may hold several entries for the large page, and the guest's INVLPG must flush all of
- * them. From the removal of such entries (shadow_vm.wide) to the next shadow_flush(), INVLPG
- * flushes the whole TLB.
+ * Return what INVLPG must flush. Shadow paging may map a large page of the guest by smaller pages.
+ * A TLB may then hold several entries for the large page, and the guest's INVLPG must flush all of
+ * them. So after the removal of shadow entries for a large page (shadow_vm.wide), INVLPG flushes
+ * the whole TLB, until the next shadow_flush().
  */
 static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 {
@@ -31,7 +31,7 @@ static enum okvm_tlb_scope invlpg_scope(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Synchronize tables below the vCPU's present root only: tables below another root are synchronized
+ * Synchronize only tables below the vCPU's current root: tables below another root are synchronized
  * when the guest loads that root. @pcid is not needed: flush_tlb() covers all PCIDs of the vCPU.
  */
 static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,

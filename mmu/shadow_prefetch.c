@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Map the neighbours of a page that has just been faulted in, if this is cheap: the guest's entry
- * is present and accessed, and the host's page is present and writable. Prefetching does not write
- * to the guest's tables and makes shadow entries whose accessed bit is clear. Therefore neither the
- * guest nor the host takes the prefetched pages for pages in use.
+ * Map the neighbours of a page that a fault has just mapped. Map a neighbour only if this is cheap:
+ * the guest's entry is present and accessed, and the host's page is present and writable.
+ * Prefetching does not write to the guest's tables, and the accessed bits of its shadow entries are
+ * 0. So neither the guest nor the host believes that a prefetched page is in use.
  */
 #include <linux/mm.h>
 
@@ -20,8 +20,8 @@
 
 /*
  * Compute frame and access of the leaf for the guest's entry @entry, whose accessed bit is set.
- * Compute them in the same way as shadow_current(), by which sync_compare() decides whether to keep
- * the leaf. Return: false if @entry maps no page
+ * shadow_current() must compute the same values: otherwise sync_compare() would drop the leaf.
+ * Return: false if @entry maps no page
  */
 static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, u8 *access)
 {
@@ -70,8 +70,8 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
 	/*
-	 * Skip a frame outside of the slot or the block of the faulting frame, and one whose leaf
-	 * would use up spare arrays.
+	 * Skip a frame that is not in the slot and the block of the faulting frame. Skip also a
+	 * frame whose leaf would use up spare arrays.
 	 */
 	if (gfn - host.slot->base >= host.slot->npages ||
 	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS || prefetch_needs_links(f, t, gfn))

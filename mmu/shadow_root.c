@@ -2,8 +2,8 @@
 /*
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
- * A table is found again by frame and role, so nothing is rebuilt when the guest loads a CR3 value
- * again. If the vCPU has kept the root, even this lookup, which takes mmu->lock, is not needed.
+ * When the guest loads a CR3 value again, no table is rebuilt: a look-up by frame and role, under
+ * mmu->lock, finds the old top table. If the vCPU has kept the root, no look-up is needed.
  * Each load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of
  * the MOV CR3 operand): okvm does not record per root which flushes the guest has made.
  */
@@ -92,7 +92,7 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced, preferably one with a dead table: such a root is unusable. */
+/* Choose the root to be replaced: an unused or unusable one (root_alive()) if there is one. */
 static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 {
 	struct shadow_root *r;
@@ -106,8 +106,8 @@ static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 }
 
 /*
- * Allocate what root_fill() needs and set there[i] for each top table to be made. A frame outside
- * of all memory slots gets no table: the guest could choose any number of such frames.
+ * Allocate what root_fill() needs, and set @there[i] to true if top table i is to be made. A frame
+ * in no memory slot gets no table: the guest could choose any number of such frames.
  */
 static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
@@ -169,9 +169,9 @@ static struct shadow_root *root_make(struct okvm_vcpu *vcpu, struct shadow_root 
 }
 
 /*
- * Leave the present root. Its translations may stay in TLBs until the load of the next root, which
- * flushes them before the vCPU enters the guest. The root has @n top tables at most. Inline, as the
- * guest's CR3 loads are frequent.
+ * Leave the current root, which has at most @n top tables. Its translations may stay in TLBs until
+ * the next root is loaded: the load flushes them before the vCPU enters the guest. Inline, because
+ * guests load CR3 often.
  */
 static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 {
@@ -181,7 +181,7 @@ static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 	unsigned int i;
 	u64 bit;
 
-	/* A vCPU that is just created has no index yet, and no root. */
+	/* A new vCPU has no root. It has no index yet, either: do not call okvm_vcpu_bit(). */
 	if (!r)
 		return;
 	sv->cur = NULL;
@@ -198,8 +198,8 @@ static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 }
 
 /*
- * Make @r, with @n top tables at most, the present root. Another thread may zap one of these tables
- * at the same time. Then shadow_zap_table() either finds this vCPU in table->vcpus, or this
+ * Make @r, which has at most @n top tables, the current root. Another thread may zap one of these
+ * tables at the same time. Then either shadow_zap_table() finds this vCPU in table->vcpus, or this
  * function finds that the table is dead.
  */
 static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_root *r,
@@ -214,8 +214,9 @@ static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_roo
 			continue;
 		atomic64_or(bit, &r->top[i]->vcpus);
 		/*
-		 * Write vcpus before the read of dead (pairs with smp_mb() in shadow_zap_table()),
-		 * and before hardware walks the tables (pairs with xchg() in drop_entry()).
+		 * Order the write of vcpus before the read of dead (pairs with smp_mb() in
+		 * shadow_zap_table()), and before hardware's walks of the tables (pairs with xchg()
+		 * in drop_entry()).
 		 */
 		smp_mb__after_atomic();
 		dead |= READ_ONCE(r->top[i]->dead);
@@ -278,7 +279,7 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Find a kept root for the guest's CR3, with the present root's role (4 or 5 levels). */
+/* Find a kept root for the guest's CR3, with the same role as the current root (4 or 5 levels). */
 static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *sv = vcpu->mmu->shadow;

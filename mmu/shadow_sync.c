@@ -31,7 +31,7 @@ static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 		shadow_zap_finish(&z);
 }
 
-/* Return true if all tables of @gfn are of level 1 and no two shadow the same part of @gfn. */
+/* Return true if all shadow tables of @gfn are at level 1, each for another part of @gfn. */
 static bool unsync_allowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -180,7 +180,7 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Return true if a shadow table of @gfn is in sync: unsync_frame() would add it to sh->unsync. */
+/* Return true if unsync_frame() would add a table to sh->unsync: a table of @gfn is in sync. */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -194,8 +194,8 @@ static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 }
 
 /*
- * If as many tables as allowed are out of sync, and those of @gfn would add one, sync the older
- * half of them: these tables may belong to processes that have stopped.
+ * If SHADOW_UNSYNC tables are out of sync, and unsync_frame() would add one for @gfn, synchronize
+ * the older half of sh->unsync: these tables may belong to processes that have stopped.
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)
 {
@@ -300,8 +300,8 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shad
 
 /*
  * Return true if the guest has probably freed the page table that @t shadows: no entry leads to @t.
- * Of top tables this tells nothing: a vCPU keeps only the roots that it has used last, and the
- * guest may write to the top table of any process.
+ * No entry ever leads to a top table, so return false for one. A vCPU keeps only its last roots, so
+ * a top table in no root may still belong to a process of the guest.
  */
 static bool wrote_freed(const struct shadow_table *t)
 {

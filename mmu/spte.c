@@ -3,8 +3,8 @@
 #include "mmu/spte.h"
 
 /*
- * SDM "EPT and Memory Typing": 6 is WB, 0 is UC. With EPT_WB_PAT the guest's PAT has effect, with
- * EPT_WB it has none.
+ * SDM "EPT and Memory Typing": 6 is WB, 0 is UC. The guest's PAT has effect with EPT_WB_PAT, and no
+ * effect with EPT_WB.
  */
 #define EPT_WB		(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
 #define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)

@@ -9,8 +9,8 @@
  *   leaf      maps a page with the access rights in its permission bits
  *   aged leaf maps a page, but has no permission bits, so the next access faults; the
  *             rights are in SPTE_AGED_* (for CPUs without accessed bits)
- *   MMIO      no memory: instructions that access it are emulated; contains the generation of the
- *             memory slots
+ *   MMIO      no memory is there: an instruction that accesses the page is emulated; the entry
+ *             contains the generation of the memory slots
  *
  * struct spte_fmt has the masks that differ between EPT and ordinary paging. Software bits are the
  * same in both formats: bits 11 and 57:52. Hardware ignores them (SDM "EPT Paging-Structure
@@ -67,9 +67,9 @@
  * entry. Upstream marks MMIO entries of ordinary paging by reserved address bits, and makes none if
  * the CPU uses all 52 address bits.
  *
- * All frame bits are set: no memory is at this address, so speculative accesses read nothing
- * (L1TF). The generation is spread over the remaining bits. Shadow paging keeps the frame and the
- * guest's access rights of an MMIO entry in its struct shadow_table.
+ * All frame bits of an MMIO entry are 1: no memory is at this address, so speculative accesses read
+ * nothing (L1TF). The generation is in other bits. Shadow paging keeps the guest's frame and access
+ * rights of an MMIO entry in table->what[].
  */
 #define SPTE_MMIO_MARK		(EPT_WRITE | EPT_EXEC)
 #define SPTE_MMIO_GEN_LO	GENMASK_ULL(10, 3)

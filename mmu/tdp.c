@@ -66,9 +66,9 @@ static void tdp_fill_split(struct okvm_mmu_vm *mmu, u64 *table, u64 val, int lev
 
 /*
  * Make a table below @entry, whose value @old does not point to a table. If @old is a huge leaf,
- * the table maps the same memory with smaller pages, so no flush is needed. Otherwise the
- * table is empty. Return: the table, or the table that another CPU has put into @entry first; NULL
- * if another CPU has changed @entry to something else
+ * the new table maps the same memory with smaller pages, so no flush is needed. Otherwise the new
+ * table is empty. Return: the table now below @entry, which another CPU may have made; NULL if
+ * another CPU has changed @entry to something else
  */
 static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
@@ -103,8 +103,8 @@ static u64 *tdp_make_table(struct okvm_fault *f, u64 *entry, u64 old, int level)
 }
 
 /*
- * Return the table below @entry, whose value is @old; make the table if there is none. Return: NULL
- * if another CPU has changed @entry meanwhile. Inline, because the table usually exists
+ * Return the table below @entry, whose value is @old. If there is none, make one. Return: the
+ * table; NULL if another CPU has changed @entry. Inline, because the table usually exists
  */
 static inline u64 *tdp_descend(struct okvm_fault *f, u64 *entry, u64 old, int level)
 {
@@ -206,9 +206,9 @@ void tdp_map_mmio(struct okvm_fault *f)
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
 		/*
-		 * The fault has found no slot for the frame. A leaf shows that the slots have
-		 * changed: make no MMIO entry. If a slot is being deleted, the deletion zaps the
-		 * leaf; if a slot was added, the leaf is up to date.
+		 * Keep a leaf. The fault has found no slot for the frame, so a leaf shows that the
+		 * slots change. If a slot is being deleted, the deletion zaps the leaf. If a slot
+		 * was added, the leaf is up to date.
 		 */
 		if (spte_is_leaf(old, level))
 			return;
@@ -249,9 +249,9 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if others wait
- * for the lock. Each yield costs a flush and lets all vCPUs that have faulted take the lock. So for
- * waiting threads the zap yields only once per ZAP_TURN entries.
+ * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if ZAP_TURN
+ * entries were looked at and another thread waits for the lock. A yield to waiting threads is rare,
+ * because it costs a flush and lets all vCPUs that have faulted take the lock.
  */
 static bool zap_should_yield(const struct mmu_zap *z)
 {
@@ -371,10 +371,10 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	int level;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* The previous range is zapped, so yielding the lock here cannot prevent progress. */
+	/* A yield between two ranges cannot prevent progress: the previous range is zapped. */
 	if (z->work && zap_should_yield(z))
 		zap_flush_and_yield(z);
-	/* The pass of level 2 removes tables of level 1, and so on: the tables below go first. */
+	/* The pass at level 2 removes tables at level 1, and so on: the lowest tables go first. */
 	for (level = 2; level <= z->mmu->root.level; level++) {
 		zap_pass(z, start, end, level);
 		if (end - start < spte_pages(level + 1))
@@ -412,7 +412,7 @@ static void zap_below(struct mmu_zap *z, struct iter *it)
 	gfn_t end = base + spte_pages(it->level);
 
 	tdp_zap_range(z, base, end);
-	/* tdp_zap_range() may have dropped the lock, and tables on the path of @it may be gone. */
+	/* Restart, because tdp_zap_range() may have freed tables to which @it points. */
 	it->gfn = end;
 	iter_restart(it);
 }

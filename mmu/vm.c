@@ -116,7 +116,7 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 	mmu->hole_pfn = pfn;
 	write_unlock(&mmu->lock);
 	mmu_zap(mmu, gfn, gfn + 1, false);
-	/* mmu_zap() does not find MMIO entries of shadow tables, as they are in no reverse map. */
+	/* mmu_zap() does not find MMIO entries of shadow tables: no reverse map contains them. */
 	if (pfn && okvm_mmu_is_shadow(vm))
 		mmu->policy->zap_mmio(mmu);
 }
@@ -174,8 +174,8 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 		return;
 	}
 	/*
-	 * With KVM_DIRTY_LOG_INITIALLY_SET, a frame is write-protected when userspace clears its
-	 * bit, not here.
+	 * With KVM_DIRTY_LOG_INITIALLY_SET, do not write-protect the frames here: each frame is
+	 * write-protected when userspace clears the frame's bit.
 	 */
 	if (rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock))
 	    ->dirty_manual & KVM_DIRTY_LOG_INITIALLY_SET)

@@ -50,8 +50,7 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 
 /*
  * Return the reserved bits of a present entry with 32-bit paging. Only the entry of a 4 MiB page
- * has reserved bits: bit 21, and those of bits 20:13 (address bits 39:32) that are above
- * MAXPHYADDR.
+ * has reserved bits: bit 21, and each of bits 20:13 whose address bit (39:32) is above MAXPHYADDR.
  */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
@@ -111,7 +110,7 @@ static enum walk_verdict walk_pf(const struct walk_mode *mode, u32 access, u32 w
 	return WALK_FAULT;
 }
 
-/* "Protection Keys": return true if PKRU denies the data access. Only user-mode pages have keys. */
+/* Return true if PKRU denies a data access ("Protection Keys"). Only user-mode pages have keys. */
 static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs *regs,
 			    const struct walk_path *path, u32 access)
 {
@@ -125,7 +124,7 @@ static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs
 	return rights & 2 && access & WALK_WRITE && (access & WALK_USER || mode->wp);
 }
 
-/* "Determination of Access Rights" without protection keys: return true if the access is denied. */
+/* Return true if "Determination of Access Rights", without protection keys, denies the access. */
 static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *regs,
 			const struct walk_path *path, u32 access)
 {
@@ -185,7 +184,7 @@ static bool walk_begin(const struct walk_mode *mode, const struct walk_regs *reg
 	return true;
 }
 
-/* Add @entry at @path->level to @path. Return: WALK_OK, or WALK_FAULT if it ends the walk */
+/* Add @entry at @path->level to @path. Return: WALK_FAULT if @entry ends the walk, else WALK_OK */
 static __always_inline enum walk_verdict walk_entry(const struct walk_mode *mode, u64 entry,
 						    u32 access, struct walk_path *path,
 						    struct walk_fault *fault)
@@ -283,8 +282,9 @@ static void walk_done(const struct walk_mode *mode, const struct walk_path *path
 }
 
 /*
- * Judge the access by all entries of @path, set their accessed and dirty bits. Return: the walk's
- * verdict; WALK_AGAIN with *@raced = true if an entry has changed since it was read
+ * Judge the access by all entries of @path. If it is allowed, set accessed and dirty bits in these
+ * entries. Return: the walk's verdict; WALK_AGAIN with *@raced = true if an entry has changed since
+ * it was read
  */
 static __always_inline enum walk_verdict walk_end(const struct walk_mode *mode,
 						  const struct walk_regs *regs,

@@ -121,7 +121,7 @@ enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *reg
  * struct walk_path - the page-table entries that a walk has used
  * @at: by level, the guest-physical address of the entry
  * @entry: by level, the value of the entry, with the accessed and dirty bits that the walk has set
- * @top: highest level with an entry in memory: 2 for PAE, whose PDPTEs are in registers
+ * @top: highest level with an entry in memory; 2 for PAE paging, whose PDPTEs are in registers
  * @level: level of the entry that maps the page; after WALK_MEMORY, of the inaccessible entry
  * @write, @user, @exec: what all entries together allow
  * @unmarked: after WALK_MEMORY: the entry could be read but not be written
@@ -136,14 +136,14 @@ struct walk_path {
 	u64 key;
 };
 
-/** walk_noted() - do what walk() does, and return the entries in @path (not with paging off) */
+/** walk_noted() - do the same as walk(); with paging on, also return the entries in @path */
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
 /**
- * walk_leaf() - do the last step of a walk, for the entry at level 1; the caller knows the others
+ * walk_leaf() - complete a walk whose caller has already read all its entries
  * @entry: value of the entry at level 1
  * @path: input: the members top, at[] (all levels), entry[] (above level 1), unmarked (false), and
  *	write, user and exec: what the entries above level 1 allow. Output: all members

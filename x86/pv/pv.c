@@ -42,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* The guest enabled writes to its memory by MSRs: like upstream, RESET and INIT stop them. */
+	/* The guest may have enabled writes to its memory. Like upstream, stop them at a reset. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
@@ -247,7 +247,7 @@ static int set_pv_eoi(struct okvm_vcpu *vcpu, u64 val)
 {
 	if (!okvm_lapic_in_kernel(vcpu))
 		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
-	/* Before the address changes, read the flag there: has the guest skipped an EOI? */
+	/* The flag at the old address says whether the guest has skipped an EOI: read it first. */
 	okvm_apic_pv_eoi_exit(vcpu);
 	return okvm_apic_set_pv_eoi(vcpu, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }

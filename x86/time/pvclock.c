@@ -294,7 +294,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* The ratio's rounding changes the TSC frequency a little: use the resulting frequency. */
+	/* Use the frequency that results from the TSC ratio: userspace may have set another one. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);

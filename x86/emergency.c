@@ -10,9 +10,9 @@
  * module notifier tells okvm that upstream's module comes, before that module's init function runs,
  * and that it has gone.
  *
- * okvm registers its callback before it switches the hardware on. It unregisters the callback
- * from a work item, EMERGENCY_LINGER after it has switched the hardware off: unregistering waits
- * for a grace period, and closing a VM should not wait.
+ * okvm registers its callback before it switches the hardware on. EMERGENCY_LINGER after okvm has
+ * switched the hardware off, a work item unregisters the callback: unregistering waits for a grace
+ * period, and closing a VM should not wait.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>

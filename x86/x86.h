@@ -278,7 +278,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* generation: the group of synchronous TSCs to which it belongs */
+	u64 tsc_generation;	/* number of this vCPU's generation (group of synchronous TSCs) */
 	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset accounts for */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */

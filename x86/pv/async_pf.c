@@ -6,9 +6,9 @@
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
  * waits for the page. When the page is present, okvm writes the token to a record in guest memory
- * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. Then okvm injects
- * none: the vCPU halts until the page is present or an interrupt comes. If the guest has interrupts
- * off, or has not enabled the service, okvm handles the fault synchronously.
+ * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. There okvm injects
+ * no #PF, but halts the vCPU until the page is present or an interrupt comes. If the guest has
+ * interrupts off, or has not enabled the service, okvm handles the fault synchronously.
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
  * destroyed. That wait has no limit: userspace may never resolve a userfaultfd fault. okvm does not
@@ -66,8 +66,8 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
  * @data: the record in guest memory
  * @nr: number of items on both lists
- * @last_gfn: gfn of the last item taken from @ready; if the next fault is at this page again, it is
- *	handled synchronously
+ * @last_gfn: gfn of the last item taken from @ready; the next fault at this page is handled
+ *	synchronously
  * @next: number in the last token
  * @wake_all: announce APF_ALL next: tasks may wait for tokens of another host, before a migration
  */

@@ -12,7 +12,7 @@
 
 struct okvm_vcpu;
 
-/** enum okvm_seg - segment registers: first by their machine encoding, then LDTR and TR */
+/** enum okvm_seg - segment registers in the order of their machine encoding, then LDTR and TR */
 enum okvm_seg {
 	OKVM_SEG_ES,
 	OKVM_SEG_CS,
@@ -31,7 +31,7 @@ enum okvm_irq_shadow {
 	OKVM_IRQ_SHADOW_STI = 2,
 };
 
-/** enum okvm_intercepts - groups of controls that update_intercepts() computes again */
+/** enum okvm_intercepts - groups of controls that update_intercepts() recomputes */
 enum okvm_intercepts {
 	/* exception bitmap, from guest_debug and VM86 emulation */
 	OKVM_ICPT_EXCEPTIONS	= 1 << 0,
@@ -47,8 +47,9 @@ enum okvm_intercepts {
 
 /*
  * Number of words that KVM_INTERNAL_ERROR_EMULATION reports about the last VM exit. With VMX: exit
- * reason, exit qualification, IDT-vectoring information, VM-exit interruption information and its
- * error code. With SVM: exit code, EXITINFO1, EXITINFO2, EXITINTINFO and its error code.
+ * reason, exit qualification, IDT-vectoring information, VM-exit interruption information and
+ * VM-exit interruption error code. With SVM: exit code, EXITINFO1, EXITINFO2, EXITINTINFO and the
+ * error code in EXITINTINFO.
  */
 #define OKVM_EXIT_INFO	5
 
@@ -56,13 +57,13 @@ enum okvm_intercepts {
  * struct okvm_cpu_ops - a backend's functions for vCPUs, MSRs and controls
  *
  * vcpu->arch->ops points to this table. The vCPU thread calls the functions of okvm_cpu_ops,
- * okvm_reg_ops and okvm_event_ops with the vCPU loaded, except @vcpu_create and @vcpu_destroy. IRQs
- * are on unless a comment says otherwise.
+ * okvm_reg_ops and okvm_event_ops. The vCPU is loaded, except for @vcpu_create and @vcpu_destroy.
+ * IRQs are on unless a comment says otherwise.
  */
 struct okvm_cpu_ops {
 	u8 hypercall[3];	/* opcode of VMCALL or VMMCALL, the vendor's hypercall */
 	u8 tsc_int_bits, tsc_frac_bits;		/* format of the TSC ratio, if the CPU has one */
-	/* Create and destroy vcpu->hw, reset, load and put the vCPU. */
+	/* Create and destroy vcpu->hw; reset the vCPU; load it on a CPU and put it. */
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 	void (*vcpu_reset)(struct okvm_vcpu *vcpu, bool init);	/* RESET, or INIT */
@@ -76,8 +77,8 @@ struct okvm_cpu_ops {
 	int (*get_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 	int (*set_msr)(struct okvm_vcpu *vcpu, u32 msr, u64 val);
 	/*
-	 * Recompute from vcpu->arch the groups of controls that @what names (enum
-	 * okvm_intercepts). Repeated calls are harmless.
+	 * Recompute the groups of controls in @what (bits of enum okvm_intercepts) from the state
+	 * in vcpu->arch. Repeated calls are harmless.
 	 */
 	void (*update_intercepts)(struct okvm_vcpu *vcpu, u32 what);
 };
@@ -102,8 +103,8 @@ struct okvm_reg_ops {
 };
 
 /**
- * struct okvm_event_ops - a backend's functions that inject the event that x86/cpu/event.c has
- * chosen from vcpu->arch->ev
+ * struct okvm_event_ops - a backend's functions for events: x86/cpu/event.c chooses an event from
+ * vcpu->arch->ev, and these functions inject it
  *
  * vcpu->arch->event_ops points to this table. IRQs may be on or off.
  */

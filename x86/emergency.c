@@ -4,14 +4,15 @@
  * or reboots in an emergency.
  *
  * The kernel has room for one callback, and warns if a second one is registered. Upstream's KVM
- * module registers its callback while it is loaded (6.1) or while it has the hardware switched on
- * (later kernels). Upstream's callback switches the hardware off on every CPU, even if okvm uses
- * it. So okvm has no callback registered while upstream's module is loaded. A module notifier tells
- * when that module comes, before its init function runs, and when it has gone.
+ * module registers its callback while the module is loaded (6.1) or while it has the hardware
+ * switched on (later kernels). Upstream's callback switches the hardware off on every CPU, even if
+ * okvm uses the hardware. So okvm has no callback registered while upstream's module is loaded. A
+ * module notifier tells okvm that upstream's module comes, before that module's init function runs,
+ * and that it has gone.
  *
- * okvm registers its callback before it switches the hardware on. It unregisters the callback
- * EMERGENCY_LINGER after it has switched the hardware off, from a work item: unregistering waits
- * for a grace period, and closing a VM should not wait.
+ * okvm registers its callback before it switches the hardware on. EMERGENCY_LINGER after okvm has
+ * switched the hardware off, a work item unregisters the callback: unregistering waits for a grace
+ * period, and closing a VM should not wait.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -28,8 +29,9 @@
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* The backend's callback, and upstream's module for the same hardware. */
+/* The backend's callback. */
 static void (*emergency_off)(void);
+/* Upstream's module for the hardware of that backend. */
 static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 
@@ -64,8 +66,8 @@ static int emergency_module(struct notifier_block *nb, unsigned long state, void
 		return NOTIFY_OK;
 	mutex_lock(&emergency_lock);
 	/*
-	 * Take both COMING and LIVE for "loaded". If okvm is loaded after COMING, but before the
-	 * module is in sysfs, okvm learns of the module by LIVE only.
+	 * Both COMING and LIVE mean "loaded" here. If okvm is loaded after upstream's module has
+	 * reported COMING, but before that module is in sysfs, only LIVE tells okvm of the module.
 	 */
 	okvm_rival_tell(&emergency_upstream, state != MODULE_STATE_GOING);
 	emergency_update();

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Switch VMX or SVM off when the host crashes, by the kernel's one emergency callback. */
+/* The kernel's emergency callback, which switches VMX or SVM off when the host crashes. */
 #ifndef OKVM_X86_EMERGENCY_H
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_begin() - Set the callback, which okvm_arch_emergency() will register
+ * okvm_emergency_begin() - Set the callback that okvm_arch_emergency() will register
  * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI
  * @upstream: name of upstream's module; while it is loaded, @off is not registered
  *
@@ -12,9 +12,9 @@
  */
 int okvm_emergency_begin(void (*off)(void), const char *upstream);
 /**
- * okvm_emergency_end() - Unregister the callback, and wait until that is done
+ * okvm_emergency_end() - Unregister the callback, and wait until it is unregistered
  *
- * Called when the backend is unloaded: no VM is created after that.
+ * Called when the backend is unloaded: no VM is created after this call.
  */
 void okvm_emergency_end(void);
 

@@ -58,16 +58,16 @@ int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	/*
-	 * The holder of a spin lock of the guest's kernel is in kernel mode. So if this vCPU spins
-	 * at CPL 0, yield only to a vCPU that was preempted at CPL 0.
+	 * If this vCPU spins at CPL 0, it waits for a spin lock of the guest's kernel. The vCPU
+	 * that holds such a lock is at CPL 0, too: yield only to a vCPU preempted at CPL 0.
 	 */
 	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
 	return okvm_skip_insn(vcpu, len);
 }
 
 /*
- * Skip MWAIT or MONITOR, which do nothing. They raise #UD only if userspace has disabled the quirk
- * MWAIT_NEVER_UD_FAULTS and the guest's CPUID does not report MONITOR.
+ * Skip MWAIT or MONITOR without any other effect. Raise #UD instead if userspace has disabled the
+ * quirk MWAIT_NEVER_UD_FAULTS and the guest's CPUID does not report MONITOR.
  */
 int okvm_exit_mwait(struct okvm_vcpu *vcpu, unsigned int len)
 {
@@ -89,8 +89,8 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len)
 /* ---- control registers ---- */
 
 /*
- * Execute MOV to CR8. If userspace emulates the local APIC, a MOV that lowers the task priority
- * exits to userspace; one that raises it does not.
+ * Execute MOV to CR8. If userspace emulates the local APIC and the MOV lowers the task priority,
+ * exit to userspace.
  */
 static int exit_to_cr8(struct okvm_vcpu *vcpu, unsigned long val, unsigned int len)
 {
@@ -238,9 +238,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /* ---- page faults: shadow paging ---- */
 
 /*
- * Emulate an access for which shadow paging can map no page: an access without memory, a write to
- * read-only memory, or a write to a page table of the guest (after which the emulator calls
- * okvm_mmu_guest_wrote()).
+ * Emulate an access for which shadow paging can map no page: an access where there is no memory, a
+ * write to read-only memory, or a write to a page table of the guest. After a write to a page table
+ * the emulator calls okvm_mmu_guest_wrote().
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
@@ -273,9 +273,9 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 			return emulate_access(vcpu, pf);
 		/*
 		 * The fault interrupted the delivery of an event. The stack for the event's frame
-		 * may be in a page table of the guest, so the emulator delivers the event. The CPU
-		 * could deliver it after okvm_mmu_unprotect(), but if the delivery walks through
-		 * this table, the next fault would protect the table again, without end.
+		 * may be in a page table of the guest. okvm_mmu_unprotect() would let the CPU
+		 * write to this table. But if the delivery also walks through the table, the next
+		 * fault would protect it again, without end. So the emulator delivers the event.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

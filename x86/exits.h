@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handlers of VM exits by instructions, for both vendors. The backend has decoded the instruction.
+ * Handlers of VM exits by instructions and by #PF, for both vendors. The backend has decoded the
+ * instruction.
  * @len is the length of the instruction in bytes. Each int function returns an outcome (enum
  * okvm_outcome). The callers hold vm->srcu with IRQs on, unless a comment says "with IRQs off".
  */
@@ -20,13 +21,14 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
  * okvm_exit_to_cr3_fast() - With shadow paging: handle MOV to CR3 with IRQs off
- * Return: false if okvm_exit_to_cr() must handle it; nothing has changed then
+ * Return: true if it is handled; false if nothing has changed and okvm_exit_to_cr() must handle it
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 /**
  * okvm_exit_to_cr4_fast() - Handle a MOV to CR4 that changes PGE only, with IRQs off
  *
- * Kernels toggle CR4.PGE to flush the TLB. Return: false if okvm_exit_to_cr() must handle it
+ * Kernels toggle CR4.PGE to flush the TLB.
+ * Return: true if it is handled; false if nothing has changed and okvm_exit_to_cr() must handle it
  */
 bool okvm_exit_to_cr4_fast(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** okvm_exit_from_cr() - Emulate MOV from control register @cr to general register @reg */
@@ -47,7 +49,7 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
  * okvm_exit_mov_dr() - Emulate MOV DR when okvm_exit_dr_lend() has returned false
  * @dr: number of the debug register
  * @reg: number of the general register
- * @from: copy from @dr to @reg; otherwise from @reg to @dr
+ * @from: if true, copy from @dr to @reg; otherwise from @reg to @dr
  */
 int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, bool from,
 		     unsigned int len);
@@ -55,8 +57,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /**
  * okvm_exit_page_fault() - Handle an intercepted #PF of a guest with shadow paging
  * @pf: address and kind of the access
- * @deliver: NULL unless the fault has interrupted the delivery of an event. Otherwise called if
- *	the access to @gpa cannot be mapped: delivers the event by software, returns an outcome
+ * @deliver: NULL if the fault has not interrupted the delivery of an event. Otherwise a function
+ *	that delivers the event by software and returns an outcome; called if the access to @gpa
+ *	cannot be mapped
  */
 int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 			 int (*deliver)(struct okvm_vcpu *vcpu, gpa_t gpa));

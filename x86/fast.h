@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handlers of fast exits, for both vendors. They run with IRQs off, and the guest is entered again
- * after them. Each fast_*() returns true if it has handled the exit. If it returns false, it has
- * changed nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler, exit_slow()
- * in struct okvm_stay_ops, must handle the exit. No function in this file sleeps.
+ * Handlers of fast exits, for both vendors. They run with IRQs off and never sleep, and the guest
+ * is entered again after them. Each fast_*() returns true if it has handled the exit. If a handler
+ * returns false, it has changed nothing except vcpu->arch->stay.pio_missed. The backend's slow
+ * handler, exit_slow() in struct okvm_stay_ops, must then handle the exit.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H
@@ -17,7 +17,7 @@
 #include "x86/x86.h"
 
 /**
- * struct okvm_fast_ops - a backend's functions for this file
+ * struct okvm_fast_ops - functions of a backend that the handlers in this file call
  * @traps: return true if RFLAGS.TF is set: a #DB follows the instruction, and only the slow handler
  *	raises it
  * @skip: set RIP past the instruction that exited, after @traps has returned false
@@ -82,9 +82,9 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 }
 
 /*
- * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port,
- * note that in pio_missed, so that the slow handler exits to userspace at once (okvm_pio_user()).
- * On a real-time kernel the devices' locks may sleep, so leave the exit to the slow handler there.
+ * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port, set
+ * pio_missed: the slow handler then exits to userspace at once (okvm_pio_user()). On a real-time
+ * kernel leave the exit to the slow handler, because the devices' locks may sleep.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Macros that load and save the guest's general registers. Their argument is a register with the
- * address of vcpu->arch->gpr[], which is ordered by the registers' machine encoding.
+ * Macros that load and save the guest's general registers. A macro's argument is a register that
+ * holds the address of vcpu->arch->gpr[]. The array has the order of the machine encoding.
  */
 #ifndef OKVM_X86_GPR_ASM_H
 #define OKVM_X86_GPR_ASM_H
@@ -18,8 +18,8 @@
 #define RDI_		GPR(7)
 
 /*
- * Two macros load most registers. The caller loads the remaining ones itself: RDI, and RAX, which
- * may hold the macros' argument.
+ * The next two macros load all registers except RAX, RDI and RSP. The caller loads RAX and RDI
+ * itself.
  */
 .macro LOAD_GUEST_RCX_TO_RSI from:req
 	mov RCX_(\from), %rcx
@@ -57,7 +57,7 @@
 	mov %r15, GPR(15)(\to)
 .endm
 
-/* Clear the registers that hold guest values, so that no host code uses these speculatively. */
+/* Clear registers that hold guest values, so that no host code uses the values speculatively. */
 .macro CLEAR_GUEST_REGS_BUT_RAX_RBX
 	xor %ecx, %ecx
 	xor %edx, %edx

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Computes what each backend can offer guests on this host, once when the backend is registered.
- * Also the module's x86 initialization, and the list of the ioctl tables of x86/, mmu/ and irq/.
+ * Computes what a backend can offer guests on this host, once, when the backend is registered.
+ * Also has the module's x86 initialization and the list of ioctl tables of x86/, mmu/ and irq/.
  */
 #include <linux/slab.h>
 
@@ -23,7 +23,7 @@
 #include "x86/time/tsc.h"
 #include "x86/uapi/state.h"
 
-/* XCR0 components whose registers okvm switches and whose sizes it knows. */
+/* XCR0 components that okvm knows: it switches their registers and knows their sizes. */
 #define XCR0_KNOWN	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Asynchronous page faults of the host kernel, if the host is itself a KVM guest. Its hypervisor
- * raises a #PF to say that it is fetching a page of the host's memory. While okvm's guest runs,
- * such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. The hypervisor
- * writes the flags of the asynchronous page fault into per-CPU memory of the host. The address of
- * the #PF (CR2) is a token.
+ * Asynchronous page faults of the host kernel, if the host is itself a KVM guest. The hypervisor
+ * below the host raises a #PF to say that it is fetching a page of the host's memory. While okvm's
+ * guest runs, such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. That
+ * hypervisor writes the flags of the asynchronous page fault into per-CPU memory of the host. The
+ * address of the #PF (CR2) is a token.
  *
  * The exit handler must read and clear the flags at each VM exit with #PF, before IRQs are on. If
- * the flags stay set, the host kernel takes its own next #PF for an asynchronous one and panics.
+ * the flags stay set, the host kernel mistakes its next #PF for an asynchronous one and panics.
  */
 #ifndef OKVM_X86_HOST_APF_H
 #define OKVM_X86_HOST_APF_H
@@ -42,9 +42,9 @@ static __always_inline u32 host_apf_take(void)
 }
 
 /**
- * host_apf_wait() - Clear the nonzero *@flags and sleep until the page of @token is present
+ * host_apf_wait() - Clear *@flags and sleep until the page of @token is present
  *
- * Called with IRQs on.
+ * Called with IRQs on, and with *@flags not 0.
  */
 static inline void host_apf_wait(u32 *flags, u32 token)
 {
@@ -65,9 +65,9 @@ static inline void host_apf_restart(void) { }
 #else
 
 /*
- * Here the kernel does not export its functions for async page faults to okvm. If okvm's host is
- * itself a guest whose hypervisor sends such faults, okvm asks that hypervisor to send none while
- * okvm runs guests.
+ * For kernels that do not export their functions for async page faults to okvm. If the host is a
+ * guest itself, the hypervisor below the host may send such faults. okvm asks that hypervisor to
+ * send none while okvm runs guests.
  */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }
@@ -76,10 +76,10 @@ static inline void host_apf_wait(u32 *flags, u32 token) { }
 /**
  * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
  *
- * The hypervisor then fetches an absent page before it lets this CPU run on. Called with preemption
- * off.
+ * After this call the hypervisor fetches an absent page before it lets this CPU run on. Called with
+ * preemption off.
  *
- * Return: true if the setting changed; the caller must call host_apf_restart() to undo it.
+ * Return: true if the setting changed; the caller must undo the change by host_apf_restart()
  */
 static inline bool host_apf_stop(void)
 {
@@ -95,8 +95,8 @@ static inline void host_apf_restart(void)
 	u64 en;
 
 	/*
-	 * Do nothing if the kernel has disabled asynchronous page faults since host_apf_stop(): it
-	 * does so when this CPU goes offline.
+	 * If the kernel has disabled asynchronous page faults since host_apf_stop(), do nothing.
+	 * The kernel disables them when this CPU goes offline.
 	 */
 	if (!rdmsrl_safe(MSR_KVM_ASYNC_PF_EN, &en) && en & KVM_ASYNC_PF_ENABLED)
 		wrmsrl_safe(MSR_KVM_ASYNC_PF_EN, en | KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT);

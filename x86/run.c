@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The x86 part of KVM_RUN: its beginning and end, the end of blocking, and serving requests.
+ * The x86 part of KVM_RUN: begin and end KVM_RUN, end blocking, and serve requests.
  */
 #include <asm/processor-flags.h>
 
@@ -27,10 +27,10 @@
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
 	/*
-	 * If the LAPIC has neither a pending INIT or SIPI nor a timer tick, @runnable is due to
-	 * another event: do not look for that event again. If the event has gone in the meantime,
-	 * as when KVM_IRQ_LINE lowers a level-triggered line of the PIC, HLT ends without an
-	 * interrupt, as under upstream's KVM.
+	 * If the LAPIC has no pending INIT, SIPI or timer tick, another event made the vCPU
+	 * @runnable: do not look for that event again. The event may have gone in the meantime, for
+	 * example because KVM_IRQ_LINE has lowered a level-triggered line of the PIC. Then HLT ends
+	 * without an interrupt, as under upstream's KVM.
 	 */
 	if (okvm_lapic_in_kernel(vcpu) &&
 	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))
@@ -39,7 +39,7 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only if its interrupt can be delivered: raise the interrupt now. */
+	/* A timer tick ends HLT only if its interrupt is deliverable: raise that interrupt now. */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu, runnable);
@@ -96,7 +96,7 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve one of TPR_EXIT and EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
+/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -127,8 +127,8 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
 		/*
-		 * This flush also serves TLB_GUEST, but not with shadow paging, where TLB_GUEST
-		 * must also synchronize the shadow tables.
+		 * With EPT or NPT this flush also serves TLB_GUEST. With shadow paging TLB_GUEST
+		 * must synchronize the shadow tables, too.
 		 */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
@@ -158,8 +158,8 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has userspace set an INT n event? Then okvm must decode the instruction for its length, which
- * depends on prefixes: KVM_SET_VCPU_EVENTS has no field for the length.
+ * Has userspace set an INT n event? KVM_SET_VCPU_EVENTS has no field for the instruction's length,
+ * which depends on prefixes. So okvm must decode the instruction to get the length.
  */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
@@ -206,7 +206,7 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 	if (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && !soft_irq_without_len(vcpu) &&
 	    !(okvm_watching() && okvm_apic_has_vapic(vcpu)) && okvm_serve_fast(vcpu))
 		return OKVM_RESUME;
-	/* Clear the requests that only make the vCPU exit or wake up: it has done so. */
+	/* Clear the requests that only make a vCPU exit or wake up: the vCPU has done so. */
 	okvm_take_request(OKVM_REQ_UNBLOCK, vcpu);
 	okvm_take_request(OKVM_REQ_EXIT, vcpu);
 	okvm_take_request(OKVM_REQ_PV, vcpu);
@@ -229,8 +229,8 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * IRQs may be off here. On a real-time kernel the PIC's lock is a sleeping lock, so an
-	 * interrupt of the PIC cannot be fetched here.
+	 * IRQs may be off here, so this function must not sleep. On a real-time kernel the PIC's
+	 * lock is a sleeping lock: this function cannot fetch an interrupt of the PIC there.
 	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
@@ -248,9 +248,9 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 /* ---- beginning and end of KVM_RUN ---- */
 
 /*
- * May userspace with its own interrupt controller inject an interrupt? Yes if the guest can take it
- * at once: IF is set, there is no interrupt shadow, no event is being delivered, no exception or
- * KVM_INTERRUPT is pending, and an in-kernel LAPIC, if any, accepts interrupts of a PIC.
+ * May userspace inject an interrupt of its own interrupt controller? Yes if the guest can take it
+ * at once: IF is set, there is no interrupt shadow, no event is being delivered, and no exception
+ * or KVM_INTERRUPT is pending. An in-kernel LAPIC, if any, must accept interrupts of a PIC.
  */
 static bool ready_for_irq(struct okvm_vcpu *vcpu)
 {
@@ -296,8 +296,8 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	/*
-	 * Userspace may save guest memory. If the PV EOI flag is set there, which lets the guest
-	 * skip an EOI, clear it first.
+	 * Userspace may save guest memory after KVM_RUN. The PV EOI flag in guest memory lets the
+	 * guest skip an EOI: clear the flag before userspace can save it.
 	 */
 	if (okvm_lapic_in_kernel(vcpu) && unlikely(okvm_apic_needs_slow(vcpu))) {
 		okvm_vcpu_srcu_lock(vcpu);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Functions that the files at the top of x86/ offer to each other and to the backends. */
+/* Functions of the files directly in x86/. These files and the backends call them. */
 #ifndef OKVM_X86_RUN_H
 #define OKVM_X86_RUN_H
 
 #include "x86/x86.h"
 
 /**
- * okvm_serve_fast() - Serve requests of interrupts and timer ticks without sleeping; any IRQ state
+ * okvm_serve_fast() - Serve requests for interrupts and timer ticks; never sleeps, IRQs on or off
  * Return: true if no request is pending any more; false if KVM_RUN's loop must serve the rest
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);

@@ -28,11 +28,11 @@ void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 }
 
 /*
- * A fast exit handler that kicks its own vCPU changes the mode from IN_GUEST to EXITING although
- * nobody sends an IPI. With that mode, later requesters would expect an IPI to be on its way and
- * send none. So after serving the requests (which may kick as well) store IN_GUEST again and then
- * read the requests again: either this read sees a later request, or its requester reads IN_GUEST
- * and sends an IPI (request_leave_guest()).
+ * If a fast exit handler kicks its own vCPU, the mode changes from IN_GUEST to EXITING, but nobody
+ * sends an IPI. Serving requests may kick the vCPU in the same way. A later requester that reads
+ * EXITING believes that an IPI is on its way and sends none. So store IN_GUEST again after serving
+ * the requests, then read the requests again. Either this read sees a later request, or the later
+ * requester reads IN_GUEST and sends an IPI (request_leave_guest()).
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
 {
@@ -80,9 +80,9 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
 		/*
-		 * The task priority at KVM_SET_VAPIC_ADDR's address must be written before the next
-		 * VM entry: with these requests okvm_arch_serve_requests() calls
-		 * okvm_apic_vapic_push(), which writes it.
+		 * okvm must write the task priority to the address of KVM_SET_VAPIC_ADDR before the
+		 * next VM entry. These requests make okvm_arch_serve_requests() call
+		 * okvm_apic_vapic_push(), which writes the task priority.
 		 */
 		okvm_request(OKVM_REQ_EXIT, vcpu);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Enter the guest and leave it. A stay in the guest lasts from switching IRQs off until IRQs are on
- * again: one VM entry or more, with fast exits (handled with IRQs off) between them. The steps that
- * every CPU needs are in this file. The steps of one vendor are in struct okvm_stay_ops. Each
- * backend defines its ops as a constant, so that the compiler calls them directly and inlines them.
+ * Enter the guest and leave it. A stay in the guest begins when okvm switches IRQs off and ends
+ * when IRQs are on again. It has one or more VM entries, with fast exits (handled with IRQs off)
+ * between them. The steps that every CPU needs are in this file. The steps of one vendor are in
+ * struct okvm_stay_ops. Each backend defines its ops as a constant, so that the compiler calls them
+ * directly and inlines them.
  *
  * Each function *_enter in this file has a counterpart *_leave. The leave functions run in the
  * reverse order of the enter functions, except time_leave(), which comes last.
  *
- * Upstream prepares everything for each VM entry. okvm splits the preparation. stay_enter() sets
- * up, once per stay, the state that only host code with IRQs on can change. The backend's enter()
- * sets up, for each VM entry, the state that a fast exit can change. Thread flags are read before
- * each VM entry: another CPU that sets a flag sends an IPI, but a fast exit that wakes a task may
- * set a flag of its own thread without an IPI.
+ * Upstream prepares everything for each VM entry. okvm splits the preparation. Once per stay,
+ * stay_enter() sets up the state that only host code with IRQs on can change. For each VM entry,
+ * the backend's enter() sets up the state that a fast exit can change. Thread flags are read before
+ * each VM entry. If another CPU sets a flag, that CPU sends an IPI. But if a fast exit wakes a
+ * task, it may set a flag of its own thread without an IPI.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -46,8 +47,8 @@
  *
  * All are called with IRQs off, except @instead and @exit_slow.
  *
- * @instead: called with IRQs on: if hardware cannot run the guest in its state, emulate, store the
- *	outcome in *outcome and return true
+ * @instead: called with IRQs on: if hardware cannot run the guest in the guest's current state,
+ *	emulate, store the outcome in *outcome and return true; otherwise return false
  * @event_waits: return true if the next VM entry injects an event
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
@@ -55,11 +56,12 @@
  * @enter: one VM entry and VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
- * @only_fast: return true if only @exit_fast handles the last exit
+ * @only_fast: return true if @exit_fast must handle the last exit, because @exit_slow cannot
  * @exit_fast: handle the last exit; return false if that needs IRQs on
  * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
- * @host_interrupt: run that interrupt's handler; IRQs are off again after it
+ * @host_interrupt: run the handler of the host interrupt that caused the last exit; return with
+ *	IRQs off
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
  * @debug_put: after the guest has used the CPU's debug registers: save DR6 and DR7 in vcpu->arch,
  *	intercept accesses again
@@ -102,9 +104,9 @@ static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool gue
 }
 
 /*
- * Can the guest access PKRU? RDPKRU and WRPKRU need CR4.PKE. XSAVE and XRSTOR access PKRU without
- * CR4.PKE, if XCR0.PKRU is set. The guest cannot change CR4.PKE and CR4.OSXSAVE without a VM exit,
- * so both bits of arch->cr4 are current.
+ * Can the guest access PKRU? RDPKRU and WRPKRU need CR4.PKE. If XCR0.PKRU is set, XSAVE and XRSTOR
+ * access PKRU even without CR4.PKE. The guest cannot change CR4.PKE or CR4.OSXSAVE without a VM
+ * exit, so both bits of arch->cr4 are current.
  */
 static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
 {
@@ -169,8 +171,8 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 }
 
 /*
- * The guest has accessed its debug registers without exits: copy them to vcpu->arch and intercept
- * accesses again.
+ * The guest has accessed its debug registers without exits: copy the registers to vcpu->arch and
+ * intercept accesses to them again.
  */
 static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
@@ -188,8 +190,9 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 
 /*
  * Set DR0-DR3 and DR6 to neutral values after the guest has used them. A #DB need not clear old
- * bits of DR6, so the host's #DB handler could take the guest's bits for the reason of its #DB. And
- * a #DB may report matches with DR0-DR3 in DR6 even for breakpoints that DR7 does not enable.
+ * bits of DR6: if the guest's bits stayed there, the host's #DB handler could read them as the
+ * reason of a host #DB. And in DR6 a #DB may report a match with one of DR0-DR3 even if DR7 does
+ * not enable that breakpoint.
  */
 static __always_inline void debug_neutral(void)
 {
@@ -215,7 +218,7 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 		okvm_host_breakpoints_restore(arch->stay.host_db);
 }
 
-/* ---- CR2, on hardware whose VM entries and VM exits do not switch it ---- */
+/* ---- CR2, for a backend whose VM entries and VM exits do not switch CR2 ---- */
 
 static __always_inline void cr2_enter(const struct okvm_vcpu *vcpu)
 {
@@ -255,8 +258,8 @@ static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm
 /* ---- vcpu->mode, by which requesters decide whether to send an IPI ---- */
 
 /*
- * Does the next VM entry inject an event while an exception is pending as well? Then the vCPU
- * enters the guest to deliver the event, and exits at once for the exception.
+ * Does the next VM entry inject an event while an exception is pending as well? If so, the vCPU
+ * must enter the guest to deliver the event, and must exit at once for the exception.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)
@@ -277,7 +280,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Set the mode to IN_GUEST. If the vCPU must not enter, set OUTSIDE_GUEST and return false. */
+/* Set the mode to IN_GUEST. If the vCPU must not enter, set OUTSIDE_GUEST, return false. */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */
@@ -290,13 +293,13 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* After this store, requesters need not send IPIs. Pairs with the barriers of request.c. */
+	/* After this store, requesters need not send IPIs. Pairs with barriers in request.c. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
 /* ---- the stay ---- */
 
-/* Do what a stay needs before its first VM entry. Called after mode_enter(). */
+/* Load the guest's state before the stay's first VM entry. Called after mode_enter(). */
 static __always_inline void stay_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	ops->host_enter(vcpu);
@@ -332,21 +335,21 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - Emit a VM entry's tracepoints, note its time. Called with IRQs off */
+/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
  * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time
  *
  * Called with IRQs off.
- * Return: true if @ops->exit_slow must handle the exit, because only it emits an enabled
- *	tracepoint, or because okvm_watch_left() must first read the task priority that the guest
- *	may have written at the address of KVM_SET_VAPIC_ADDR
+ * Return: true if @ops->exit_slow must handle the exit. There are two reasons: only the slow
+ *	handler emits an enabled tracepoint; or okvm_watch_left() must first read the task priority
+ *	that the guest may have written at the address of KVM_SET_VAPIC_ADDR
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 /**
  * okvm_watch_left() - After a stay, read the task priority at the address of KVM_SET_VAPIC_ADDR
  *
- * Called without vm->srcu, which the function takes itself.
+ * Called without vm->srcu: the function itself takes vm->srcu.
  */
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 

@@ -95,8 +95,9 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
 	/*
-	 * KVM_GET_MP_STATE may execute an INIT while an instruction waits for userspace: record
-	 * RIP, so that the next KVM_RUN sees the change and does not complete the instruction.
+	 * KVM_GET_MP_STATE may execute an INIT while an instruction waits for userspace. Record the
+	 * old RIP, so that the next KVM_RUN sees that RIP has changed and does not complete that
+	 * instruction.
 	 */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
@@ -188,7 +189,7 @@ void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_tsc_vcpu_online(vcpu);
 }
 
-/* Destroy a vCPU, which may be half-built: each part is NULL until it has been created. */
+/* Destroy a vCPU, perhaps a half-built one: a part that has not been created is NULL. */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu)
 {
 	if (!vcpu->arch)
@@ -231,10 +232,10 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * The scheduler calls this function when it preempts the thread, under its run queue's lock
-	 * and with IRQs off. After a reboot has switched VMX off, reading the CPL would mark the VM
-	 * as broken under that lock. okvm_hardware_lost() turns true before VMX is switched off, so
-	 * do not read the CPL once it is true.
+	 * When the scheduler preempts the thread, it calls this function with the run queue's lock
+	 * held and IRQs off. If a reboot has switched VMX off, reading the CPL would mark the VM as
+	 * broken under that lock. okvm_hardware_lost() becomes true before VMX is switched off: do
+	 * not read the CPL when that function returns true.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);

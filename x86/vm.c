@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Create and destroy the x86 part of a VM. Ioctls for the addresses of TSS and identity map, the
- * boot CPU and the number of MMU pages.
+ * Create and destroy the x86 part of a VM. Also has the ioctls for the addresses of TSS and
+ * identity map, for the boot CPU and for the number of MMU pages.
  */
 #include <linux/slab.h>
 
@@ -60,9 +60,9 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 /* ---- ioctls ---- */
 
 /*
- * KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR name memory that upstream uses on CPUs that cannot
- * run a guest in real mode: three pages for a TSS, which end below 4 GiB, and an identity map. okvm
- * emulates real mode on such CPUs and uses neither address.
+ * If the CPU cannot run a guest in real mode, upstream needs guest memory for a TSS (three pages
+ * below 4 GiB) and for an identity map. KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR set its
+ * addresses. okvm emulates real mode on such CPUs and uses neither address.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
@@ -99,7 +99,7 @@ static long ioc_set_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
-/* Return what userspace has set, or KVM's default for a VM with this amount of memory. */
+/* Return the number that userspace has set, or KVM's default for this amount of guest memory. */
 static long ioc_get_nr_mmu_pages(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
 	unsigned long pages = vm->arch->nr_mmu_pages;

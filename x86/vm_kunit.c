@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * okvm_vm_kunit.ko: tests virtual machines of two backends side by side. The test registers a fake
- * backend, whose vCPUs exit to userspace at once, beside the backend of okvm.ko, and creates a VM
- * with one vCPU on each.
+ * backend beside the backend of okvm.ko, and creates a VM with one vCPU on each backend. The vCPUs
+ * of the fake backend exit to userspace at once.
  *
  * KUnit runs test cases in kernel threads, but a VM belongs to a process. So the process that loads
  * the module creates, queries and runs the VMs in the suite's init function. The test cases check

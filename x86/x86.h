@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The x86 state of a vCPU and of a VM that does not depend on the backend, with inline accessors.
- * Other functions on this state are declared in the headers of x86's subdirectories. Only x86/ and
- * the backends include this header.
+ * The x86 state of a vCPU and of a VM, as far as it does not depend on the backend, with inline
+ * accessors. The headers of x86's subdirectories declare other functions for this state. Only x86/
+ * and the backends include this header.
  */
 #ifndef OKVM_X86_X86_H
 #define OKVM_X86_X86_H
@@ -45,7 +45,7 @@ struct okvm_host {
 	struct okvm_host_cpuid *cpuid;	/* x86/cpuid/cpuid.c */
 };
 
-/** okvm_host_default() - Return the offer of the default backend, which system ioctls report */
+/** okvm_host_default() - Return what the default backend can offer, for system ioctls */
 static inline const struct okvm_host *okvm_host_default(void)
 {
 	return okvm_default_offer->host;
@@ -73,7 +73,7 @@ enum okvm_reg {
 /** struct okvm_exception - an exception that is pending for the guest or being injected */
 struct okvm_exception {
 	bool pending;		/* raised, but not yet injected */
-	/* injected; injected again if a VM exit interrupts its delivery */
+	/* being injected; if a VM exit interrupts the delivery, okvm injects it again */
 	bool injected;
 	bool has_error;
 	bool has_payload;	/* @payload is not yet in CR2 or DR6 */
@@ -82,7 +82,7 @@ struct okvm_exception {
 	unsigned long payload;	/* value for CR2 (#PF), bits for DR6 (#DB) */
 };
 
-/* NMIs that a vCPU keeps: one that it takes next, and one that waits for the end of the first. */
+/* NMIs that a vCPU keeps: one to be taken next, and one that waits for the end of the first. */
 #define OKVM_MAX_NMIS	2
 
 /** struct okvm_events - pending and injected events; x86/cpu/event.c decides their priority */
@@ -99,7 +99,7 @@ struct okvm_events {
 	bool nmi_injected;
 	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the INT3 at @bp_rip; its #BP is the last one that a debugger got */
+	/* length of the INT3 at @bp_rip: the INT3 of the last #BP that a debugger got */
 	u8 bp_len;
 	unsigned long bp_rip;
 	/* pending vector of KVM_INTERRUPT, or -1; unused with an in-kernel PIC */
@@ -146,7 +146,7 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	/* the last write of the kvmclock record failed or is in progress; any thread reads this */
+	/* last write of the kvmclock record failed or is in progress; any thread reads the flag */
 	bool clock_late;
 	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 
@@ -164,8 +164,8 @@ struct okvm_pv_vcpu {
  * enum okvm_msr_result - result of an MSR access
  * @OKVM_MSR_OK: the access succeeded
  * @OKVM_MSR_GP: RDMSR or WRMSR raises #GP; an ioctl stops at this MSR
- * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; like @OKVM_MSR_GP, but the reason of an exit to
- *	userspace is KVM_MSR_EXIT_REASON_UNKNOWN
+ * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; has the effects of @OKVM_MSR_GP, except that an exit
+ *	to userspace has the reason KVM_MSR_EXIT_REASON_UNKNOWN
  * @OKVM_MSR_FILTERED: the MSR filter of userspace denies the access
  */
 enum okvm_msr_result {
@@ -179,7 +179,7 @@ enum okvm_msr_result {
  * struct okvm_stay - state of the current stay in the guest, see x86/stay.h
  * @rcu_reported: jiffies at the last quiescent state that was reported to RCU
  * @host_pkru: the host's PKRU, restored at the end of the stay
- * @host_db: the host's DR0 to DR3 while the host uses breakpoints; only on kernels that do not
+ * @host_db: the host's DR0 to DR3, if the host uses breakpoints; only for kernels that do not
  *	export hw_breakpoint_restore() to okvm
  * @dr_loaded: the CPU's debug registers hold guest values
  * @pio_missed: the last exit is port I/O that no in-kernel device handled
@@ -201,8 +201,8 @@ struct okvm_fpu;			/* x86/cpu/fpu.h */
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
  *
- * Guarded by vcpu->mutex unless a comment says otherwise. @gpr must be the first member, with @rip
- * and @rflags after it: vmx/vmenter.S has one pointer for both the struct and @gpr.
+ * Guarded by vcpu->mutex unless a comment says otherwise. @gpr must be the first member: in
+ * vmx/vmenter.S one pointer stands for both the struct and @gpr. @rip and @rflags must follow @gpr.
  */
 struct okvm_arch_vcpu {
 	unsigned long gpr[OKVM_NR_GPRS];
@@ -232,8 +232,8 @@ struct okvm_arch_vcpu {
 	struct okvm_events ev;
 
 	/*
-	 * db, dr6 and dr7 are the guest's registers. eff_db is what the CPU gets in DR0-DR3: db, or
-	 * a debugger's breakpoints.
+	 * db, dr6 and dr7 are the guest's registers. eff_db has the values that okvm loads into the
+	 * CPU's DR0-DR3: those of db, or a debugger's breakpoints.
 	 */
 	unsigned long db[4];
 	unsigned long dr6;
@@ -268,7 +268,7 @@ struct okvm_arch_vcpu {
 	u64 umwait;
 	u64 power_ctl;
 	u64 hwcr, de_cfg;
-	/* more guest MSRs; while the CPU holds one for the guest, its value there is newer */
+	/* more guest MSRs; while the CPU holds the guest's value, the value here may be old */
 	u64 star, lstar, cstar, sfmask, tsc_aux, kernel_gs_base;
 	struct okvm_mtrr mtrr;
 	struct okvm_mce mce;
@@ -278,7 +278,7 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* the generation (group of synchronous TSCs) of this TSC */
+	u64 tsc_generation;	/* number of this vCPU's generation (group of synchronous TSCs) */
 	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset accounts for */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
@@ -300,12 +300,12 @@ struct okvm_arch_vcpu {
 		bool plain;	/* the IN or OUT is not in an interrupt shadow */
 	} pio;
 	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
-	unsigned long io_linear_rip;	/* linear RIP before that change */
+	unsigned long io_linear_rip;	/* linear RIP before the change that @io_touched notes */
 	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
 	u8 sipi_vector;		/* set by KVM_SET_VCPU_EVENTS for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
 	bool tpr_write;		/* the TPR access of OKVM_REQ_TPR_EXIT is a write */
-	unsigned long tpr_rip;	/* RIP of the instruction that makes this access */
+	unsigned long tpr_rip;	/* RIP of the instruction that makes this TPR access */
 	u64 eoi_exit_bitmap[4];
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
@@ -332,7 +332,7 @@ struct okvm_arch_vm {
 
 	/* TSC matching and master clock; guarded by tsc_lock */
 	raw_spinlock_t tsc_lock;
-	/* the last write of a TSC: when, which value, and the vCPU's new TSC offset */
+	/* last write of any vCPU's TSC: its time, the value, and the resulting TSC offset */
 	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset;
 	u64 cur_tsc_offset;		/* offset of the newest generation */
 	u32 last_tsc_khz;		/* TSC frequency of the vCPU of the last write */
@@ -340,7 +340,7 @@ struct okvm_arch_vm {
 	u64 nr_vcpus_matched_tsc;	/* vCPUs of the newest generation, except its first one */
 	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */
 	bool use_master_clock;		/* all vCPUs share one pair of TSC and time */
-	/* that pair: the host's clock (okvm_clock_base_ns()) and the host's TSC at one moment */
+	/* the shared pair: host's clock (okvm_clock_base_ns()) and host's TSC at one moment */
 	u64 master_kernel_ns, master_cycle_now;
 	s64 kvmclock_offset;		/* kvmclock minus okvm_clock_base_ns() */
 	bool user_set_tsc;		/* userspace has written a vCPU's TSC */

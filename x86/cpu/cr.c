@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control and debug registers: which values are legal, and what a change entails. The backend loads
- * values that this file has found legal.
+ * Control and debug registers: which values are legal, and what okvm must do after a change. This
+ * file checks a value, then the backend loads the value.
  *
  * The rules are in the SDM: "Control Registers", "Initializing IA-32e Mode", "Debug Registers" and
  * "Process-Context Identifiers".
@@ -102,7 +102,7 @@ bool okvm_cr4_valid(struct okvm_vcpu *vcpu, unsigned long cr4)
 	return !(cr4 & (vcpu->vm->host->cr4_reserved | vcpu->arch->feat.cr4_reserved));
 }
 
-/* Does a load of this legal @cr0 load the PDPTEs as well? */
+/* Does changing CR0 from @old to the legal value @cr0 also load the PDPTEs? */
 static bool cr0_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned long cr0)
 {
 	return cr0 & X86_CR0_PG && !(vcpu->arch->efer & EFER_LME) &&
@@ -115,7 +115,7 @@ static bool cr4_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned
 	       (cr4 ^ old) & CR4_PDPTR;
 }
 
-/* Wait for the page of the PDPTEs at @gpa, unless it is present. */
+/* If the page at @gpa, which has the PDPTEs, is absent, wait for it. Return: false on a signal */
 static bool pdptes_come(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	bool present;
@@ -158,7 +158,7 @@ static bool cr0_fits_mode(struct okvm_vcpu *vcpu, unsigned long old, unsigned lo
 	return !cr0_loads_pdptrs(vcpu, old, cr0) || load_pdptrs(vcpu, okvm_cr3(vcpu));
 }
 
-/* Make TR's type a busy 64-bit TSS (SDM "Initializing IA-32e Mode"). */
+/* Set the type in TR to "busy 64-bit TSS" (SDM "Initializing IA-32e Mode"). */
 static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_reg_ops *ops = vcpu->arch->reg_ops;
@@ -172,8 +172,9 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set EFER.LMA to LME & CR0.PG after a change of CR0.PG (SDM "Initializing IA-32e Mode"). LMA
- * changes at no other time, even if userspace sets EFER.LME while the guest has paging on.
+ * Set EFER.LMA to EFER.LME & CR0.PG. Called after a change of CR0.PG (SDM "Initializing IA-32e
+ * Mode"). Nothing else changes LMA: not even userspace setting EFER.LME while the guest's paging is
+ * on.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -303,7 +304,7 @@ unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu)
 	return okvm_lapic_in_kernel(vcpu) ? okvm_apic_get_cr8(vcpu) : vcpu->arch->cr8;
 }
 
-/* Load a legal EFER, including LMA, into the backend. */
+/* Make the backend load @efer, a legal EFER whose LMA is already right. */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	u64 old = vcpu->arch->efer;

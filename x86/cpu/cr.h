@@ -14,9 +14,10 @@ int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /**
  * okvm_cr_pages_come() - wait for the page of the PDPTEs that a load of CR0, CR3 or CR4 will read
  *
- * The load itself would wait for the page as well, but no kick or signal could end that wait.
+ * If that load waited for the page itself, no kick or signal could end the wait. May sleep. The
+ * caller holds vm->srcu.
  *
- * Return: false if KVM_RUN has to end first. May sleep. The caller holds vm->srcu.
+ * Return: false if KVM_RUN has to end before the page is there
  */
 bool okvm_cr_pages_come(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val);
 int okvm_set_cr8(struct okvm_vcpu *vcpu, unsigned long cr8);
@@ -38,9 +39,9 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 
 /*
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
- * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. CR4.SMEP
- * and CR4.SMAP have the guest's values, because only hardware knows the privilege of an access;
- * they are 0 while the guest's paging is off.
+ * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. While the
+ * guest's paging is off, CR4.SMEP and CR4.SMAP are 0. While it is on, both have the guest's values,
+ * because only hardware knows the privilege of an access.
  */
 #define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
 
@@ -63,8 +64,8 @@ static inline unsigned long okvm_shadow_cr4(const struct okvm_arch_vcpu *arch, u
  * okvm_shadow_efer() - Return EFER in hardware for shadow paging
  * @efer: the guest's EFER
  *
- * LME gets the value of LMA. CR0.PG is 1 in hardware, so LME without LMA would make VM entry fail
- * on VMX, and begin long mode on SVM.
+ * LME gets the value of LMA. The reason: CR0.PG is 1 in hardware. With LME set and LMA clear, VM
+ * entry would then fail on VMX, and the guest would enter long mode on SVM.
  */
 static inline u64 okvm_shadow_efer(u64 efer)
 {

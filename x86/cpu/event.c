@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Choose the event that the next VM entry injects: an exception, an NMI or an interrupt, in the
- * order of the SDM's "Priority Among Concurrent Events". One VM entry injects one event. While
- * another event is pending, request a VM exit as soon as the guest can take it (window exit).
+ * order of the SDM's "Priority Among Concurrent Events". One VM entry injects one event. If another
+ * event is pending, request a window exit: a VM exit as soon as the guest can take that event.
  *
  * An event whose delivery a VM exit has interrupted ("injected") goes first and unchanged. The
  * order of the tests in okvm_inject_events() is the order of priority.
@@ -27,9 +27,9 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 /* ---- raising ---- */
 
 /*
- * Set RF in the RFLAGS image that the delivery of a fault pushes; not for a #DB trap. If a debugger
- * single-steps the guest, remove the debugger's TF from the image, unless the fault is at the
- * instruction where the step began.
+ * For a fault, set RF in the RFLAGS image that the delivery pushes; do nothing for other exceptions
+ * and for #DB. If a debugger single-steps the guest, also remove the debugger's TF from the image,
+ * unless the fault is at the instruction where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
@@ -44,9 +44,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * Write the exception's payload to CR2 or DR6. okvm does that when it raises the exception, so that
- * userspace sees the registers and the exception together. For an exception that userspace has set,
- * okvm does it at the injection.
+ * Write the exception's payload to CR2 or DR6. If okvm raises the exception, it writes the payload
+ * at once, so that userspace sees the registers and the exception together. If userspace has set
+ * the exception, okvm writes the payload at the injection.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -64,7 +64,7 @@ static void event_deliver_payload(struct okvm_vcpu *vcpu)
 	exc->payload = 0;
 }
 
-/* Queue @new, merged with a pending or injected one: SDM "Interrupt 8 - Double Fault Exception" */
+/* Queue @new; merge it with one in arch->ev (SDM "Interrupt 8 - Double Fault Exception") */
 static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 {
 	struct okvm_exception *exc = &vcpu->arch->ev.exc;
@@ -76,7 +76,7 @@ static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 		event_deliver_payload(vcpu);
 		return;
 	}
-	/* Write CR2 even if the #PF becomes a #DF: a CPU writes CR2 before it tries to deliver. */
+	/* Write CR2 even if the #PF becomes a #DF: a CPU writes CR2 before it delivers a #PF. */
 	if (new.vector == X86_TRAP_PF && new.has_payload)
 		vcpu->arch->cr2 = new.payload;
 	switch (event_merge(exc->vector, new.vector)) {
@@ -159,8 +159,8 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Is an interrupt pending that okvm must inject? With virtual-interrupt delivery the CPU itself
- * delivers the LAPIC's interrupts, after okvm_apic_hand_over().
+ * Is an interrupt pending that okvm must inject? With virtual-interrupt delivery okvm does not
+ * inject the LAPIC's interrupts: the CPU delivers them after okvm_apic_hand_over().
  */
 static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {
@@ -268,10 +268,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Does userspace wait for the guest to become ready for an interrupt of the VMM's PIC? Then okvm
- * requests a window exit. The answer is no while the LAPIC masks LINT0: the guest is then not ready
- * even if IF is set, and a window exit would end each VM entry before the guest's first
- * instruction.
+ * Must okvm request a window exit because userspace waits until the guest can take an interrupt of
+ * the VMM's PIC? No while the LAPIC masks LINT0: the guest cannot take the interrupt then, even if
+ * IF is set. A window exit would end each VM entry before the guest's first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
@@ -280,7 +279,7 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
 }
 
-/* Does a debugger step and block all NMIs and interrupts (KVM_GUESTDBG_BLOCKIRQ)? */
+/* Does a debugger single-step with all NMIs and interrupts blocked (KVM_GUESTDBG_BLOCKIRQ)? */
 static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;
@@ -303,8 +302,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Return true in the common case: the only event that may be pending is an interrupt of the LAPIC,
- * and okvm, not the CPU, delivers that interrupt.
+ * Return true in the common case: no event is pending except perhaps an interrupt of the LAPIC, and
+ * okvm, not the CPU, delivers such an interrupt.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
@@ -317,8 +316,8 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Inject the LAPIC's interrupt of the highest priority. The LAPIC's other interrupts need no window
- * exit: their priority is not higher, so okvm looks for them at the guest's EOI.
+ * Inject the LAPIC's pending interrupt with the highest priority. The LAPIC's other interrupts do
+ * not have a higher priority. So they need no window exit: okvm looks for them at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
@@ -344,8 +343,9 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		return;
 	}
 	/*
-	 * An exception raised during the delivery of an interrupt goes first; one raised during the
-	 * delivery of an exception has been merged with it.
+	 * If an exception was raised during the delivery of an interrupt, inject the exception
+	 * first. If it was raised during the delivery of another exception, event_queue() has
+	 * merged the two.
 	 */
 	if (event_reinjecting(vcpu) && !ev->exc.pending) {
 		event_reinject(vcpu);

@@ -27,16 +27,16 @@ static inline void okvm_reinject_exception(struct okvm_vcpu *vcpu, u8 vector, bo
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Is @vector #BP or #OF, whose handler returns to the next instruction? (INT n is an interrupt.) */
+/* Is @vector a software exception, #BP or #OF? (INT n is an interrupt, not an exception.) */
 static inline bool okvm_exception_is_soft(u8 vector)
 {
 	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
 /*
- * Return the length of the instruction that raised #BP or #OF: the delivery pushes RIP plus this
- * length. Return 0 for other exceptions. If userspace has set the exception, assume an instruction
- * without prefixes.
+ * Return the length of the instruction that raised #BP or #OF, or 0 for other exceptions. The
+ * delivery pushes RIP plus this length. If the length is unknown, because userspace has set the
+ * exception, assume an instruction without prefixes.
  */
 static inline u8 okvm_exception_len(const struct okvm_events *ev)
 {
@@ -49,7 +49,7 @@ static inline u8 okvm_irq_len(const struct okvm_events *ev)
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* Record the length of an INT3 whose #BP a debugger gets: userspace may inject that #BP later. */
+/* A debugger gets the #BP of an INT3. Record the INT3's length: userspace may inject #BP later. */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;

@@ -6,9 +6,9 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-/** enum event_merge - result of an exception during the delivery of another one */
+/** enum event_merge - what to deliver if an exception is raised while another one is delivered */
 enum event_merge {
-	/* deliver the second exception; after its handler the first one is raised again */
+	/* the second exception; after its handler the guest raises the first one again */
 	EVENT_MERGE_SECOND,
 	EVENT_MERGE_DOUBLE,	/* #DF */
 	EVENT_MERGE_SHUTDOWN,	/* triple fault */
@@ -26,7 +26,8 @@ bool event_is_fault(u8 vector);
 
 /**
  * event_dr6() - Return DR6 after a #DB
- * @payload: DR6 bits that the #DB reports; RTM and BLD, which are active low, are 1 if reported
+ * @dr6: DR6 before the #DB
+ * @payload: bits that the #DB reports, 1 for each; RTM and BLD are 1, too, but active low in DR6
  */
 unsigned long event_dr6(unsigned long dr6, unsigned long payload);
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU, vector and extended state. The kernel keeps it in a struct fpu_guest: when
- * KVM_RUN begins, it loads the guest's registers, and before it ends, it loads the VMM's. With the
- * parameter own_fpu, and on kernels that do not export the functions for struct fpu_guest to okvm,
- * okvm keeps the state in a buffer of its own, and loads it each time it switches IRQs off to enter
- * the guest (a stay, x86/stay.h). stay.h switches XCR0, XSS and PKRU, around guest mode only.
+ * The guest's FPU, vector and extended state. Usually the kernel keeps this state in a struct
+ * fpu_guest: the kernel loads the guest's registers when KVM_RUN begins, and the VMM's before
+ * KVM_RUN ends. With the parameter own_fpu, and on kernels that do not export the functions for
+ * struct fpu_guest to okvm, okvm keeps the state in a buffer of its own. Then okvm loads the state
+ * at the beginning of each stay in the guest. x86/stay.h defines a stay, and switches XCR0, XSS and
+ * PKRU around guest mode only.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -30,9 +31,9 @@ static_assert(sizeof_field(struct kvm_fpu, fpr) == sizeof_field(struct fxregs_st
 static_assert(sizeof_field(struct kvm_fpu, xmm) == sizeof_field(struct fxregs_state, xmm_space));
 
 /*
- * With own_fpu okvm keeps the guest's FPU state in its own memory. Of the kernel's FPU functions it
- * then needs only kernel_fpu_begin() and kernel_fpu_end(), which every GPL module may call. The
- * cost is an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
+ * With own_fpu okvm keeps the guest's FPU state in okvm's own memory. Then okvm needs only two of
+ * the kernel's FPU functions, which every GPL module may call: kernel_fpu_begin() and
+ * kernel_fpu_end(). The cost is an XRSTOR and an XSAVE per stay in the guest (x86/stay.h).
  */
 #if OKVM_HAS_KVM_HELPERS
 static bool own_fpu;
@@ -62,7 +63,7 @@ static void own_reset(struct okvm_fpu *fpu)
 
 static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {
-	/* XSAVE needs an alignment of 64 bytes, which vmalloc()'s whole pages have. */
+	/* XSAVE needs an alignment of 64 bytes: vmalloc() returns whole pages. */
 	fpu->own = __vmalloc(fpu->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!fpu->own)
 		return -ENOMEM;
@@ -100,8 +101,8 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 {
 	kernel_fpu_begin_mask(0);
 	/*
-	 * Some AMD CPUs do not load the addresses of the last x87 instruction unless an x87
-	 * exception is pending: overwrite the addresses, which may be another process's.
+	 * If no x87 exception is pending, some AMD CPUs do not load the addresses of the last x87
+	 * instruction. The old addresses may be another process's: overwrite them.
 	 */
 	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
@@ -145,8 +146,8 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	if (!fpu->components)
 		state->header.xfeatures = XFEATURE_MASK_FPSSE;
 	/*
-	 * If all XMM registers are 0, XSAVE may clear bit SSE of XSTATE_BV. But readers of @buf may
-	 * take MXCSR for its initial value if the bit is clear.
+	 * If all XMM registers are 0, XSAVE may clear bit SSE of XSTATE_BV. If the bit is clear,
+	 * readers of @buf may assume that MXCSR has its initial value. So set the bit.
 	 */
 	if (state->i387.mxcsr != MXCSR_DEFAULT)
 		state->header.xfeatures |= XFEATURE_MASK_SSE;
@@ -198,7 +199,7 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
-	/* Load the data and save them again: XSAVE writes the values that userspace's data omit. */
+	/* Load and save the data: XSAVE writes the initial values that userspace's data omit. */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;
@@ -345,7 +346,7 @@ static long kernel_copy_in(struct okvm_vcpu *vcpu, const void *buf)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Allow all components of the host: VMMs may restore this state before the guest's XCR0. */
+	/* Allow all components of the host: VMMs may set this state before they set XCR0. */
 #if OKVM_HAS_KVM_HELPERS
 	if (!okvm_fpu_is_own())
 		return kernel_copy_in(vcpu, buf);

@@ -14,7 +14,7 @@
 #include "x86/x86.h"
 
 /**
- * struct okvm_fpu - memory for the guest's FPU state while that is not in the CPU
+ * struct okvm_fpu - memory for the guest's FPU state while the state is not in the CPU
  * @kernel: the kernel's FPU buffer, which the kernel uses for the thread during KVM_RUN
  * @own: okvm's buffer in XSAVE's standard format, loaded between kernel_fpu_begin() and
  *	kernel_fpu_end() for each stay in the guest and each FPU access of the emulator; NULL if
@@ -47,7 +47,7 @@ void okvm_fpu_own_end(struct okvm_fpu *fpu);
 /** okvm_fpu_init() - decide by the parameter own_fpu which buffer all VMs of the module use */
 void okvm_fpu_init(void);
 
-/* okvm_fpu_is_own() - is the state in okvm_fpu.own, not .kernel? The same for all vCPUs. */
+/* okvm_fpu_is_own() - is the state of all vCPUs in okvm_fpu.own, not in okvm_fpu.kernel? */
 #if OKVM_HAS_KVM_HELPERS
 DECLARE_STATIC_KEY_FALSE(okvm_own_fpu);
 #define okvm_fpu_is_own()	static_branch_unlikely(&okvm_own_fpu)
@@ -68,8 +68,9 @@ static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 /**
  * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
- * Called when KVM_RUN begins. PKRU keeps the VMM's value: the kernel accesses the VMM's memory. If
- * okvm_fpu_is_own(), only set fpu_loaded: okvm_fpu_enter() loads the registers.
+ * Called when KVM_RUN begins. PKRU keeps the VMM's value, because the kernel accesses the VMM's
+ * memory. If okvm_fpu_is_own() is true, this function only sets fpu_loaded, and okvm_fpu_enter()
+ * loads the registers.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
 {
@@ -128,7 +129,7 @@ static inline void okvm_fpregs_end(void)
 	fpregs_unlock();
 }
 
-/** okvm_set_xcr() - XSETBV and KVM_SET_XCRS. Return: 0, or 1 if the caller must queue #GP */
+/** okvm_set_xcr() - Set XCR @index to @val. Return: 0, or 1 if the caller must queue #GP */
 int okvm_set_xcr(struct okvm_vcpu *vcpu, u32 index, u64 val);
 /** okvm_fpu_uabi_size() - Return the size of KVM_GET_XSAVE2's data in bytes */
 unsigned int okvm_fpu_uabi_size(const struct okvm_host *host);

@@ -64,9 +64,9 @@ void okvm_end_halt(struct okvm_vcpu *vcpu, bool known)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * okvm_set_mp_state() also drops a kick that the hypercall KVM_HC_KICK_CPU has left. Do not
-	 * call it if the vCPU was blocked by an async page fault and not in HLT: the kick has to
-	 * end the vCPU's next HLT.
+	 * okvm_set_mp_state() also drops a kick that the hypercall KVM_HC_KICK_CPU has left. If an
+	 * async page fault, not HLT, blocked the vCPU, keep the kick, which has to end the vCPU's
+	 * next HLT: do not call okvm_set_mp_state().
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);

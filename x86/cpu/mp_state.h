@@ -11,21 +11,21 @@ static inline bool okvm_is_bsp(const struct okvm_vcpu *vcpu)
 	return vcpu->id == vcpu->vm->bsp_vcpu_id;
 }
 
-/** okvm_pv_unhalted() - Is a KVM_HC_KICK_CPU for this vCPU pending, which ends its HLT? */
+/** okvm_pv_unhalted() - Is a KVM_HC_KICK_CPU pending that ends the vCPU's HLT? */
 static inline bool okvm_pv_unhalted(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->arch->pv->unhalted);
 }
 
 /**
- * okvm_set_mp_state() - Set mp_state; only the vCPU thread calls this, and nothing else writes it
+ * okvm_set_mp_state() - Set mp_state; only the vCPU thread calls this function
  *
- * RUNNABLE clears a pending KVM_HC_KICK_CPU: one such hypercall ends one HLT.
+ * The state RUNNABLE clears a pending KVM_HC_KICK_CPU: one such hypercall ends one HLT.
  */
 void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
 /**
  * okvm_end_halt() - Make a halted vCPU runnable if an event is pending
- * @known: the caller knows that an event is pending; false: the function tests for one
+ * @known: true if the caller knows that an event is pending; otherwise the function tests for one
  */
 void okvm_end_halt(struct okvm_vcpu *vcpu, bool known);
 /**

@@ -23,7 +23,7 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
 /**
  * okvm_rip_carries() - Does the step from @old to @rip change the upper 32 bits?
  *
- * If not, RIP need not be cut to 32 bits outside 64-bit mode.
+ * If the answer is no, RIP need not be cut to 32 bits outside 64-bit mode.
  */
 static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long rip)
 {
@@ -32,7 +32,9 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
 
 /**
  * okvm_trap_singlestep() - Raise the single-step #DB after an instruction
- * Return: outcome; KVM_EXIT_DEBUG with KVM_GUESTDBG_SINGLESTEP, otherwise the guest gets the #DB
+ *
+ * With KVM_GUESTDBG_SINGLESTEP exit with KVM_EXIT_DEBUG; otherwise queue the #DB for the guest.
+ * Return: outcome
  */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 /**
@@ -44,7 +46,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
 /**
  * okvm_set_apic_base() - Set IA32_APIC_BASE
- * @host: userspace writes; it may go from any legal APIC mode to any other
+ * @host: userspace makes the write, which may change any legal APIC mode to any other
  * Return: 0, or 1 if the caller must queue #GP
  */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);

@@ -9,8 +9,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * If an instruction waits for its completion by the next KVM_RUN, save the linear RIP, which the
- * caller is going to change. This is cheaper than saving it at each exit to userspace.
+ * If the next KVM_RUN is to complete an instruction, save the linear RIP, which the caller is going
+ * to change. Saving the linear RIP here is cheaper than saving it at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {
@@ -21,8 +21,8 @@ void okvm_io_touch(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Store an internal error for OKVM_GET_ERROR. Of an event that the CPU could not deliver, data[0]
- * has the vector (VMX: IDT-vectoring information; SVM: EXITINTINFO) and data[1] the exit reason.
+ * Store an internal error for OKVM_GET_ERROR. If the CPU could not deliver an event, data[0] has
+ * the event's vector (VMX: IDT-vectoring information; SVM: EXITINTINFO), data[1] the exit reason.
  */
 static void internal_explain(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data)
 {

@@ -6,9 +6,8 @@
 #include "x86/cpu/regs.h"
 
 /**
- * okvm_io_begin() - Let userspace do an access; the next KVM_RUN calls @complete
- *
- * @complete returns an outcome.
+ * okvm_io_begin() - Note that userspace must do an access, and what the next KVM_RUN does after it
+ * @complete: function that the next KVM_RUN calls; returns an outcome
  */
 static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct okvm_vcpu *vcpu))
 {
@@ -19,7 +18,7 @@ static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct 
 /**
  * okvm_io_touch() - Record the linear RIP before an ioctl changes RIP, CS, mode or interrupt shadow
  *
- * okvm_io_moved() compares the recorded value. Called with the vCPU loaded.
+ * okvm_io_moved() compares the recorded RIP with the new one. Called with the vCPU loaded.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu);
 
@@ -34,8 +33,8 @@ static inline bool okvm_io_moved(struct okvm_vcpu *vcpu)
  * okvm_internal_error() - Fill kvm_run for KVM_EXIT_INTERNAL_ERROR
  * @ndata: number of words of @data, at most 13
  *
- * The function also stores an explanation for OKVM_GET_ERROR, unless @suberror is
- * KVM_INTERNAL_ERROR_EMULATION: then the caller has stored one.
+ * The function also stores an explanation for OKVM_GET_ERROR. But if @suberror is
+ * KVM_INTERNAL_ERROR_EMULATION, the caller has stored an explanation already.
  * Return: OKVM_USER
  */
 int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data);

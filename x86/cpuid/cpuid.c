@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, what userspace has set, and the features computed from
- * that for the rest of okvm (struct okvm_guest_feat).
+ * CPUID of guests: what the host offers, what userspace has set, and struct okvm_guest_feat, which
+ * has the features that userspace's CPUID enables, for the rest of okvm.
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -40,7 +40,7 @@ static void host_cpuid(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 	cpuid_count(leaf, sub, &r[0], &r[1], &r[2], &r[3]);
 }
 
-/* Feature registers of which the kernel keeps a copy, without the bits that it has disabled. */
+/* Feature registers that the kernel keeps copies of. The copies lack bits the kernel disables. */
 static const struct {
 	u32 leaf, sub;
 	u8 reg, word;
@@ -99,7 +99,7 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* CR4 bits that are legal without their CPUID bit, because old VMMs set too few CPUID bits. */
+/* CR4 bits that are legal even without their CPUID bit: old VMMs set too few CPUID bits. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
@@ -225,7 +225,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* Like KVM, return -E2BIG if userspace's array has room for exactly these entries. */
+	/* Like KVM, return -E2BIG even if userspace's array has room for exactly these entries. */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))
@@ -313,9 +313,9 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 }
 
 /*
- * Remove protection keys from the guest's CPUID if the VM cannot have them. Userspace may set the
- * result of KVM_GET_SUPPORTED_CPUID in a VM without TDP, but the result describes a VM with TDP,
- * which may have protection keys.
+ * Remove protection keys from the guest's CPUID if the VM cannot have them. The result of
+ * KVM_GET_SUPPORTED_CPUID describes a VM with TDP, which may have protection keys. But userspace
+ * may set this result in a VM without TDP.
  */
 static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
 {
@@ -375,8 +375,8 @@ void okvm_cpuid_runtime(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Find the leaf with KVM_FEATURE_* bits. It follows the leaf with the KVM signature, whose number
- * is 40000000h, 40000100h, 40000200h or so on, up to 4000FF00h.
+ * Find the leaf with KVM_FEATURE_* bits. This leaf follows the leaf with the KVM signature. The
+ * number of the signature's leaf is 40000000h, 40000100h, 40000200h and so on, up to 4000FF00h.
  */
 static int find_pv_leaf(const struct okvm_cpuid_table *t)
 {
@@ -395,7 +395,7 @@ static int find_pv_leaf(const struct okvm_cpuid_table *t)
 	return -1;
 }
 
-/* Build a table. If this succeeds, the table keeps @entries; otherwise the caller frees them. */
+/* Build a table, which keeps @entries. If that fails, the caller must free @entries. */
 static struct okvm_cpuid_table *make_table(struct kvm_cpuid_entry2 *entries, int nent)
 {
 	struct okvm_cpuid_table *t;
@@ -569,8 +569,8 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 }
 
 /*
- * May the guest have the XSAVE components of its CPUID? AMX's tile data are refused: a thread must
- * request them from the kernel, and no backend offers them.
+ * May the guest have the XSAVE components of its CPUID? Not if AMX's tile data are among them: a
+ * thread must request tile data from the kernel, and no backend offers tile data.
  */
 static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
 {

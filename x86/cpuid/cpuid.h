@@ -14,7 +14,7 @@
  * @entries: the entries, in userspace's order
  * @e1, @e7, @ed0, @ed1, @epv: indices in @entries of the leaves whose bits change at run time: 1,
  *	7 (sub-leaf 0), 0xD (sub-leaves 0 and 1), and KVM's feature leaf; -1: the leaf is absent
- * @index: index of @entries; must be last, because its last member is a flexible array
+ * @index: finds entries in @entries; must be last, because its last member is a flexible array
  */
 struct okvm_cpuid_table {
 	int nent;
@@ -35,17 +35,17 @@ u32 okvm_host_cpuid_reg(const struct okvm_host *host, u32 leaf, u32 sub, int reg
 void okvm_cpuid_create(struct okvm_vcpu *vcpu);
 void okvm_cpuid_free(struct okvm_vcpu *vcpu);
 /**
- * okvm_cpuid_set() - Set the guest's CPUID to @entries, and take over @entries even if that fails
+ * okvm_cpuid_set() - Set the guest's CPUID to @entries; take over @entries even on failure
  *
- * A vCPU that has run accepts only the CPUID that it has. Return: 0, -ENOMEM, -EINVAL, or -EPERM
- * for AMX's tile data, which no backend offers
+ * A vCPU that has run accepts only the CPUID that it has already. Return: 0, -ENOMEM, -EINVAL, or
+ * -EPERM for AMX's tile data, which no backend offers
  */
 int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent);
-/** okvm_cpuid() - Execute CPUID for the guest: *@eax and *@ecx are also input. Any IRQ state */
+/** okvm_cpuid() - Execute CPUID for the guest; input: *@eax and *@ecx. IRQs may be on or off */
 void okvm_cpuid(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 /**
  * okvm_cpuid_has() - Does the guest's CPUID have @leaf and @sub?
- * @highest: set to true if it does not, and CPUID returns another leaf (the highest basic one)
+ * @highest: set to true if @leaf is absent and CPUID returns the highest basic leaf instead
  */
 bool okvm_cpuid_has(const struct okvm_vcpu *vcpu, u32 leaf, u32 sub, bool *highest);
 /** okvm_cpuid_faults() - Does CPUID raise #GP outside CPL 0 (MISC_FEATURES_ENABLES)? */

@@ -143,8 +143,8 @@ static bool leaf_has_subs(u32 leaf)
 }
 
 /*
- * The adjust_*() functions apply rules beyond the masks: they change bits that okvm provides itself
- * or that depend on the backend.
+ * The adjust_*() functions apply the rules that masks cannot express: they change bits that okvm
+ * itself provides, and bits that depend on the backend.
  */
 static void adjust_leaf1(u32 r[CPUID_NR_REGS])
 {
@@ -181,7 +181,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* Leaf 7.1: clear VEX instructions if the host kernel has disabled AVX state, which they need. */
+/* Leaf 7.1: if the host kernel has disabled AVX state, clear bits of instructions that need it. */
 static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	if (env->xcr0 & XSTATE_AVX)
@@ -190,7 +190,7 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
 }
 
-/* Leaf 80000008H: set AMD's bits of speculation controls, which guests may test, not Intel's. */
+/* Leaf 80000008H: set AMD's bits of speculation controls: guests may test these, not Intel's. */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
@@ -204,9 +204,9 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * Return the highest extended leaf. It is 80000021H if the kernel knows bits of that leaf, even if
- * the CPU is too old to have it. But the CPU must have leaf 8000001DH: VMMs assume that 8000001DH
- * exists if a higher leaf exists.
+ * Return the highest extended leaf. If the kernel knows bits of leaf 80000021H, return 80000021H
+ * even for a CPU without that leaf. But such a CPU must have leaf 8000001DH: if a higher leaf
+ * exists, VMMs assume that 8000001DH exists.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {
@@ -374,7 +374,7 @@ static bool emit_leaf(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 	}
 }
 
-/* Emit all leaves of the range that begins with @first. EAX of @first is the range's last leaf. */
+/* Emit all leaves of the range that begins with @first. EAX of leaf @first has the last leaf. */
 static bool emit_class(struct emitter *em, const struct cpuid_env *env, u32 first)
 {
 	struct kvm_cpuid_entry2 *e = emit(em, env, first, 0);
@@ -460,8 +460,8 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /* ---- the index ---- */
 
 /*
- * Return the head of the chain with @leaf's entries; leaves without a head of their own share
- * idx->far.
+ * Return the head of the chain that has @leaf's entries. All leaves without a head of their own are
+ * in the chain idx->far.
  */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
@@ -528,7 +528,7 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* Return the leaf whose data a CPU returns for the absent @leaf; @leaf if a CPU returns zeros. */
+/* @leaf is absent. Return the leaf whose data a CPU returns instead, or @leaf if it returns 0s. */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);
@@ -540,8 +540,8 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 }
 
 /*
- * Fill @r for an absent leaf or sub-leaf. All registers are zero, except for an absent sub-leaf of
- * a topology leaf: there ECX has CL, and EDX has the x2APIC id.
+ * Fill @r for an absent leaf or sub-leaf: all registers are 0. But for an absent sub-leaf of a
+ * topology leaf, ECX[7:0] has the sub-leaf's number from CL, and EDX has the x2APIC id.
  */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])

@@ -21,14 +21,14 @@ enum cpuid_reg {
 /**
  * struct cpuid_env - input of cpuid_supported()
  * @host: executes CPUID on the CPU
- * @kernel: returns the bits of a feature register that the host kernel has not disabled; ~0 if the
- *	kernel keeps no copy of that register
+ * @kernel: returns those bits of a feature register that the host kernel has not disabled, or ~0 if
+ *	the kernel keeps no copy of that register
  * @xcr0, @xss: state components that guests may enable
  * @pv: EAX of the paravirtual feature leaf 0x40000001
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: guests can have UMIP, native or emulated
  * @pku: guests can use protection keys
- * @gbpages: guests can have 1 GiB pages even if the CPU has none, because shadow tables split them
+ * @gbpages: guests can have 1 GiB pages even if the CPU has none: shadow tables split such pages
  * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control, by Intel's CPUID bit
  *	or by AMD's
  * @amd_ssbd: the kernel has found SSBD by AMD's CPUID bit
@@ -73,9 +73,9 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /**
  * struct cpuid_index - first entry of each leaf
  *
- * Each u16 is an index into the entry array plus one; 0 means no entry. next[i] continues the chain
- * after entry i: a chain links all entries of one leaf (@far: of all its leaves) in the array's
- * order.
+ * Each u16 is 0 for "no entry", or 1 plus an index into the entry array. A chain links all entries
+ * of one leaf in the array's order; the chain @far links those of all other leaves. next[i]
+ * continues the chain after entry i.
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];
@@ -115,8 +115,8 @@ static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_inde
  * @r: EAX and ECX on input, all four registers on output
  * Return: index of the entry used, or -1 if the answer is zeros
  *
- * SDM "CPUID—CPU Identification": a leaf beyond the highest leaf of its range returns the data of
- * the highest basic leaf. With the vendor AMD or Hygon it returns zeros.
+ * If a leaf is beyond the highest leaf of its range, CPUID returns the data of the highest basic
+ * leaf (SDM "CPUID—CPU Identification"), or zeros if the vendor is AMD or Hygon.
  */
 int cpuid_answer(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 		 u32 r[CPUID_NR_REGS]);

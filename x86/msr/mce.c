@@ -27,7 +27,7 @@ static unsigned int nr_banks(const struct okvm_mce *mce)
 	return mce->cap & MCG_BANKCNT_MASK;
 }
 
-/* Return the bank register of @msr, or NULL beyond the guest's last bank. */
+/* Return the place of bank register @msr, or NULL if the guest has no such bank. */
 static u64 *bank_field(struct okvm_mce *mce, u32 msr)
 {
 	u32 n = nr_banks(mce);
@@ -71,9 +71,9 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Is @val legal for bank register @msr? CTL accepts 0, and values in which all bits but 0 and 10
- * are 1 (bits 0 and 10 may have any value). From the guest, STATUS accepts only 0, unless
- * HWCR.McStatusWrEn is set.
+ * Is @val legal for bank register @msr? CTL accepts 0, and each value in which all bits except 0
+ * and 10 are 1 (these two may have any value). Unless HWCR.McStatusWrEn is set, STATUS accepts only
+ * 0 from the guest.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {
@@ -85,8 +85,8 @@ static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host
 	switch ((msr - MSR_IA32_MC0_CTL) & 3) {
 	case 0:
 		/*
-		 * Bits 0 and 10 may be clear, because guests clear them to ignore known spurious
-		 * errors: UnixWare clears bit 0, and Linux clears bit 10 (on AMD K8).
+		 * Bits 0 and 10 may be clear: UnixWare clears bit 0, and Linux clears bit 10 (on
+		 * AMD K8), because the CPU reports spurious errors of these kinds.
 		 */
 		return !val || (val | BIT_ULL(10) | 1) == ~0ULL;
 	case 1:
@@ -171,8 +171,8 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
 	/*
-	 * Ignore the error unless MCG_CTL (if present) and the bank's MCi_CTL are all ones: any
-	 * other value counts as disabled.
+	 * Errors are enabled only if MCG_CTL (if present) and the bank's MCi_CTL are all ones. If
+	 * either has another value, ignore the error.
 	 */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
@@ -185,7 +185,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	okvm_queue_exception(vcpu, X86_TRAP_MC);
 }
 
-/* Record a corrected error; it does not overwrite an uncorrected one. */
+/* Record a corrected error, but do not overwrite an uncorrected one. */
 static void corrected(u64 *bank, const struct kvm_x86_mce *err)
 {
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MSRs of a vCPU: where their values are stored, RDMSR and WRMSR of the guest, and
+ * The MSRs of a vCPU: the places of their values, the guest's RDMSR and WRMSR, and
  * KVM_GET/SET_MSRS. x86/msr/msr_table.c decides which accesses are legal.
  */
 #include <linux/moduleparam.h>
@@ -33,7 +33,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 
 #define MAX_IO_MSRS	256	/* one KVM_GET_MSRS or KVM_SET_MSRS takes fewer than this */
 
-/* Bits of ARCH_CAPABILITIES that guests may see: okvm does what each bit needs, if anything. */
+/* Bits of ARCH_CAPABILITIES that guests may see. If such a bit needs support, okvm has it. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -52,9 +52,9 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * Set two bits on all hosts. PSCHANGE_MC_NO: without it a hypervisor splits huge pages for
-	 * its guests, but okvm's guests have no guests. SKIP_VMENTRY_L1DFLUSH: okvm itself flushes
-	 * the L1D before VM entries.
+	 * Set two bits on all hosts. PSCHANGE_MC_NO: its absence makes a hypervisor split huge
+	 * pages of its guests, but okvm's guests cannot run guests. SKIP_VMENTRY_L1DFLUSH: okvm
+	 * itself flushes the L1D before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -69,7 +69,7 @@ u64 okvm_host_arch_capabilities(void)
 		val |= OKVM_ARCH_CAP_ITS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_GDS))
 		val |= ARCH_CAP_GDS_NO;
-	/* Without RTM there are no transactions, and TAA_NO would have no meaning. */
+	/* TAA_NO says something about transactions. Without RTM there are none. */
 	if (!boot_cpu_has(X86_FEATURE_RTM))
 		val &= ~ARCH_CAP_TAA_NO;
 	else if (!boot_cpu_has_bug(X86_BUG_TAA))
@@ -282,9 +282,9 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 }
 
 /*
- * Write SPEC_CTRL. Bits that CPUID does not enumerate are reserved (SDM "IA32_SPEC_CTRL"). A value
- * must be legal for the host as well, whatever CPUID userspace has set: okvm writes it to the CPU
- * before each VM entry, where a #GP could not be handled.
+ * Write SPEC_CTRL. Bits that CPUID does not enumerate are reserved (SDM "IA32_SPEC_CTRL"). Whatever
+ * CPUID userspace has set, the value must be legal on the host, too: before each VM entry okvm
+ * writes the value to the CPU, and a #GP could not be handled there.
  */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)
@@ -327,9 +327,8 @@ static enum okvm_msr_result write_misc_enable(struct okvm_vcpu *vcpu, u64 val, b
 }
 
 /*
- * Write PLATFORM_INFO. Its bit CPUID_FAULT and MISC_FEATURES bit 0 (CPUID faulting) depend on each
- * other: the guest may enable what PLATFORM_INFO offers, and userspace may not withdraw a feature
- * that is enabled.
+ * Write PLATFORM_INFO or MISC_FEATURES. If PLATFORM_INFO.CPUID_FAULT is set, the guest may enable
+ * CPUID faulting by bit 0 of MISC_FEATURES. While that bit is set, CPUID_FAULT cannot be cleared.
  */
 static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id id, u64 val)
 {
@@ -367,7 +366,7 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
-/* Return DE_CFG of the host, a guest's first value: bit 1 is set if LFENCE serializes (APM). */
+/* Return the host's DE_CFG, the guest's initial one: bit 1 is set if LFENCE serializes (APM). */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;
@@ -391,7 +390,7 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_HWCR:
-		/* Store only McStatusWrEn (bit 18), and TscFreqSel, which Linux looks for. */
+		/* Store only McStatusWrEn (bit 18) and TscFreqSel (bit 24), which Linux reads. */
 		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_DE_CFG:
@@ -579,7 +578,7 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* With PV EOI, a skipped EOI must be done first, which may sleep: return false. */
+		/* With PV EOI okvm must first do a skipped EOI. That may sleep: return false. */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);
@@ -670,7 +669,7 @@ static bool row_listed(const struct msr_row *row)
 	return row->flags & MSR_F_LIST && row_exists(row);
 }
 
-/* Fill @out with KVM_GET_MSR_INDEX_LIST's numbers; NULL: only count. Return: number of MSRs */
+/* Fill @out, unless it is NULL, with KVM_GET_MSR_INDEX_LIST's list. Return: number of MSRs */
 static u32 list_msrs(u32 *out)
 {
 	unsigned int i;
@@ -757,7 +756,7 @@ static bool set_one(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 	return okvm_set_msr(vcpu, e->index, e->data, true) == OKVM_MSR_OK;
 }
 
-/* Access MSRs in order until one fails. Return: number of accesses, or a negative errno */
+/* Access MSRs in order until an access fails. Return: number of MSRs accessed, or an errno */
 static long msr_io(struct okvm_vcpu *vcpu, struct kvm_msrs __user *user,
 		   bool (*one)(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e), bool copy_back)
 {

@@ -6,8 +6,8 @@
 #include "x86/x86.h"
 
 /**
- * okvm_host_msr_needs() - Return bits of enum msr_need, which select the MSRs that the host has
- * @host: of its members, the function reads caps, arch_capabilities and cpuid
+ * okvm_host_msr_needs() - Return the bits of enum msr_need for the MSRs that the host has
+ * @host: must have valid caps, arch_capabilities and cpuid
  *
  * The function also tests boot_cpu_has(). The caller stores the bits in host->msr_needs.
  */
@@ -32,15 +32,16 @@ int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
  * okvm_msr_ask_user() - Exit to userspace if the VMM wants exits for failures of kind @result
  * @insn_len: length of the instruction in bytes
- * Return: true: kvm_run is filled, and the next KVM_RUN completes the instruction. False: the
+ * Return: true if kvm_run is filled (the next KVM_RUN completes the instruction); false if the
  * caller must raise #GP
  */
 bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 msr, bool write,
 		       unsigned int insn_len);
 /**
  * okvm_rdmsr_fast() - Read @msr with IRQs off
- * Return: false if okvm_emulate_msr() must do the read: this function knows only MSRs whose reads
- * do not sleep, and does not apply userspace's MSR filter
+ *
+ * The function knows only MSRs whose reads do not sleep, and does not apply userspace's MSR filter.
+ * Return: true if it has read @msr; false if okvm_emulate_msr() must do that
  */
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 bool okvm_wrmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 val);

@@ -115,7 +115,7 @@ static struct okvm_msr_filter *filter_build(struct okvm_vm *vm,
 		if (ret)
 			goto err_free;
 	}
-	/* Userspace denies all MSRs but names no range: take that for a mistake. */
+	/* A filter that denies all MSRs and has no range must be a mistake: refuse it. */
 	if (!filter->count && !filter->default_allow) {
 		ret = okvm_refuse(vm, "MSR filter: all is denied, without a range");
 		goto err_free;

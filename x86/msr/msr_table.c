@@ -2,8 +2,8 @@
 /*
  * The table of MSRs, sorted by number (a test checks that), and pure functions on it.
  *
- * SDM volume 4 "Model-Specific Registers" has the names. Some MSRs that real CPUs have mean nothing
- * to a guest: they read as constants, because kernels probe them.
+ * SDM volume 4 "Model-Specific Registers" has the names. Kernels probe some MSRs that have no
+ * meaning in a guest: these read as constants.
  */
 #include <linux/bits.h>
 #include <linux/kernel.h>
@@ -132,7 +132,7 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
 	{ ONE(MSR_VM_CR), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
-	/* OSVW: status bits exist for three errata, and are 0: the CPU has none of these errata */
+	/* OSVW: there are three status bits, all 0: the CPU has none of these three errata */
 	{ ONE(MSR_AMD64_OSVW_ID_LENGTH), NEED(CONST, 0, ALL, OSVW), .value = 3 },
 	{ ONE(MSR_AMD64_OSVW_STATUS), NEED(CONST, 0, ALL, OSVW) },
 	{ ONE(MSR_F15H_IC_CFG), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },
@@ -162,8 +162,8 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
- * Which speculation-control MSRs exist? CPUID enumerates each bit of SPEC_CTRL by itself; some AMD
- * CPUs have only some of the bits (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ * Which speculation-control MSRs exist? SPEC_CTRL exists if CPUID enumerates any of its bits. Some
+ * AMD CPUs have only some of them (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {
@@ -231,7 +231,7 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	}
 }
 
-/* Do the CPU and, if the guest makes the access, the guest's CPUID have @row's feature? */
+/* Does the CPU have @row's feature? If the guest makes the access: does its CPUID, too? */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
@@ -249,8 +249,8 @@ enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env 
 }
 
 /*
- * Drop what upstream ignores on AMD's CPUs: DEBUGCTL's bits for external pins (before Linux 7), or
- * all of DEBUGCTL if the CPU records no branches.
+ * Clear the bits of DEBUGCTL in *@val that upstream ignores on AMD's CPUs: the bits for external
+ * pins (upstream before Linux 7), or all bits but LBR and BTF if the CPU records no branches.
  */
 static void drop_ignored(const struct msr_row *row, const struct msr_env *env, u64 *val)
 {

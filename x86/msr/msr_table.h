@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table of a guest's MSRs, and the functions that decide whether an access is legal, for the
- * guest and for KVM_GET/SET_MSRS.
+ * The table of a guest's MSRs, and functions that decide whether an access by the guest or by
+ * KVM_GET/SET_MSRS is legal.
  */
 #ifndef OKVM_X86_MSR_TABLE_H
 #define OKVM_X86_MSR_TABLE_H
@@ -64,7 +64,7 @@ enum msr_flag {
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
-	/* @need applies to neither; it only decides whether the index list has the MSR */
+	/* @need applies to no access, but decides whether KVM_GET_MSR_INDEX_LIST has the MSR */
 	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,
 };
 
@@ -97,7 +97,7 @@ enum msr_need {
  * @flags: enum msr_flag
  * @need: enum msr_need
  * @writable: bits that may be 1 in a written value; other bits raise #GP
- * @value: what MSR_ID_CONST reads as
+ * @value: value that a read returns, if @id is MSR_ID_CONST
  */
 struct msr_row {
 	u32 first, last;
@@ -109,9 +109,9 @@ struct msr_row {
 };
 
 /**
- * struct msr_env - originator of an access, and existing features
+ * struct msr_env - who makes an access, and which features exist
  * @host: userspace accesses the MSR, not the guest
- * @intel: the CPU is Intel's: KVM knows some MSRs of Intel even if their feature is missing
+ * @intel: the CPU is Intel's: there KVM knows some MSRs even if the CPU lacks their feature
  * @cpu: BIT(enum msr_need) of the features that CPU and backend have
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57
@@ -154,7 +154,7 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 /** msr_check_read() - May the MSRs of @row be read? */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 
-/** msr_check_write() - May *@val be written? May change *@val to the value to be stored */
+/** msr_check_write() - May *@val be written? Sets *@val to the value that is to be stored */
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val);
 
 /** msr_canonical() - Is @addr a sign-extended number of @bits bits? */

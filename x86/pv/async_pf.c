@@ -6,17 +6,18 @@
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
  * waits for the page. When the page is present, okvm writes the token to a record in guest memory
- * and raises an interrupt. In kernel mode, where most guests do not accept such a #PF, the vCPU
- * halts until the page is present; interrupts end this halt. If the guest has interrupts off, or
- * has not enabled the service, the fault is handled synchronously.
+ * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. There okvm injects
+ * no #PF, but halts the vCPU until the page is present or an interrupt comes. If the guest has
+ * interrupts off, or has not enabled the service, okvm handles the fault synchronously.
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
  * destroyed. That wait has no limit: userspace may never resolve a userfaultfd fault. okvm does not
- * wait, but drops the items. A dropped item frees itself when its page is present. Until then it
- * holds references to the mm, the module, its okvm_apf and its okvm_apf_queue, but not to the vCPU.
+ * wait, but drops the items. A dropped item frees itself when its page is present. Until then the
+ * item has references to the mm, the module, its okvm_apf and its okvm_apf_queue, but none to the
+ * vCPU.
  *
- * Each VM has its own workqueue, with at most as many items as the workqueue runs at once. So no
- * item waits until another item's page is present. While a VM has that many items, its further
+ * Each VM has its own workqueue, which runs APF_PER_VM items at once, and at most that many items.
+ * So no item waits until another item's page is present. While a VM has that many items, its other
  * faults are synchronous. Items are charged to the VMM's memory cgroup. The worker threads and
  * their stacks are charged to nobody and outlive the VM and its process. So APF_PER_USER limits the
  * items of all VMs of one user.
@@ -59,16 +60,16 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @users: reference count: the vCPU and each item
  * @lock: guards @vcpu, @waiting and @ready; the vCPU thread alone uses the other members
  * @vcpu: NULL once the vCPU is destroyed
- * @waiting: items whose page is absent; an item on no list has been dropped and frees itself
+ * @waiting: items whose page is absent; a dropped item is on no list and frees itself
  * @ready: items whose page is present
  * @msr: MSR_KVM_ASYNC_PF_EN
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
  * @data: the record in guest memory
  * @nr: number of items on both lists
- * @last_gfn: gfn of the last item taken from @ready; if this page is absent again, the fault is
- *	synchronous
- * @next: number of the last token
- * @wake_all: announce APF_ALL next: tasks may wait for tokens that another host has issued
+ * @last_gfn: gfn of the last item taken from @ready; the next fault at this page is handled
+ *	synchronously
+ * @next: number in the last token
+ * @wake_all: announce APF_ALL next: tasks may wait for tokens of another host, before a migration
  */
 struct okvm_apf {
 	refcount_t users;
@@ -203,7 +204,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* destroy_workqueue() waits for the item that has dropped the last reference to @queue. */
+	/* The item that dropped the last reference may still run: destroy_workqueue() waits. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -284,7 +285,7 @@ static void apf_work_free(struct apf_work *w)
 	kfree(w);
 }
 
-/* Move a finished item to the ready list, under apf->lock. Return: false if it has been dropped */
+/* Move finished item @w to the ready list; apf->lock is held. Return: false if @w was dropped */
 static bool apf_hand_over(struct apf_work *w)
 {
 	struct okvm_apf *apf = w->apf;
@@ -324,7 +325,7 @@ static void apf_work_fn(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* Drop all items. Those whose page is absent leave the list and free themselves later. */
+/* Drop all items. Items whose page is absent are taken off the list and free themselves later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;
@@ -372,7 +373,7 @@ static struct apf_work *apf_work_new(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hv
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* Do not sleep for memory: the caller can as well handle the fault synchronously. */
+	/* Do not sleep for memory: without an item the fault is handled synchronously. */
 	w = kzalloc(sizeof(*w), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!w)
 		return NULL;
@@ -441,7 +442,7 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 
 /*
  * Halt the vCPU until the page is present or an interrupt comes. If the guest has skipped an EOI,
- * do the EOI first: otherwise the interrupt that was in service hides a new one of its priority.
+ * do that EOI now: otherwise the old interrupt stays in service and hides new ones of its priority.
  */
 static void apf_halt(struct okvm_vcpu *vcpu)
 {
@@ -488,8 +489,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 /* ---- a page is present ---- */
 
 /*
- * Take the first item off apf->ready whose token the guest has got by #PF (if @announced is true)
- * or has not got (if it is false). Return: NULL if there is none
+ * Take an item off apf->ready: the first one whose token the guest has got by #PF (@announced), or
+ * the first one whose token it has not got (not @announced). Return: the item, or NULL
  */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool announced)
 {
@@ -527,8 +528,8 @@ static void apf_announce(struct okvm_vcpu *vcpu, u32 token)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 
 	/*
-	 * okvm has just read the record. So this write fails, and the token is lost, only if the
-	 * record cannot be written or the VMM unmaps it at this moment.
+	 * If this write fails, the token is lost. okvm has just read the record, so the write fails
+	 * only if the record is read-only or the VMM unmaps it at this moment.
 	 */
 	if (!okvm_cache_write(vcpu->vm, &apf->data, &token, APF_FIELD(token), sizeof(token)))
 		okvm_apic_raise(vcpu, apf->irq_msr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asynchronous page faults, announced by interrupt (KVM_ASYNC_PF_DELIVERY_AS_INT) only. */
+/* Asynchronous page faults; "page ready" is announced only by interrupt (DELIVERY_AS_INT). */
 #ifndef OKVM_X86_PV_ASYNC_PF_H
 #define OKVM_X86_PV_ASYNC_PF_H
 

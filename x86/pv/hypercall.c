@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM's hypercalls: the number is in RAX, arguments are in RBX, RCX, RDX and RSI; the result goes
- * to RAX. A fast exit, with IRQs off, answers hypercalls that neither sleep, yield nor exit to
- * userspace.
+ * KVM's hypercalls: the number is in RAX, the arguments are in RBX, RCX, RDX and RSI, and the
+ * result goes to RAX. A hypercall that does not sleep, yield or exit to userspace is answered in a
+ * fast exit, with IRQs off.
  */
 #include <asm/tsc.h>
 
@@ -54,7 +54,7 @@ static long kick_cpu(struct okvm_vcpu *vcpu, u32 apic_id)
 
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
 		return -KVM_ENOSYS;
-	/* Without an in-kernel LAPIC the kick reaches no vCPU, and succeeds all the same. */
+	/* Without an in-kernel LAPIC the kick reaches no vCPU, but still returns success. */
 	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
 	if (target) {
 		WRITE_ONCE(target->arch->pv->unhalted, true);

@@ -42,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* Like upstream, RESET and INIT stop all writes to guest memory that the guest enabled. */
+	/* The guest may have enabled writes to its memory. Like upstream, stop them at a reset. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
@@ -66,8 +66,9 @@ static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 }
 
 /*
- * Clear the preempted flag in the guest's steal-time record: the vCPU runs again. While the flag
- * was set, another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an IPI.
+ * Clear the preempted flag in the guest's steal-time record, because the vCPU runs again. While the
+ * flag was set, another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an
+ * IPI: if so, flush the TLB.
  */
 static bool clear_preempted(struct okvm_vcpu *vcpu)
 {
@@ -84,8 +85,8 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	if (ret < 0)
 		return false;
 	/*
-	 * If every exchange failed, because the guest kept changing the byte, the guest may have
-	 * asked for a flush: flush the TLB, as with KVM_VCPU_FLUSH_TLB.
+	 * Every exchange may have failed because the guest kept changing the byte. Then the guest
+	 * may have set KVM_VCPU_FLUSH_TLB: flush the TLB in this case, too.
 	 */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
@@ -119,8 +120,8 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set the preempted flag in the guest's steal-time record. Preemption is off, so the flag is not
- * written if the page is absent.
+ * Set the preempted flag in the guest's steal-time record. If the record's page is absent, do not
+ * write the flag: preemption is off, so this function cannot wait for the page.
  */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
@@ -129,9 +130,9 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 	int idx;
 
 	/*
-	 * With the flag set, another vCPU may change page tables and leave the TLB flush to this
-	 * vCPU's next VM entry. An instruction that is being emulated would go on with old
-	 * translations (CVE-2022-39189). So the flag is set only between instructions.
+	 * While the flag is set, another vCPU may change page tables and leave the TLB flush to
+	 * this vCPU's next VM entry. If okvm were emulating an instruction meanwhile, it would use
+	 * old translations (CVE-2022-39189). So set the flag only between instructions.
 	 */
 	if (pv->told_preempted || !vcpu->arch->between_insns || current->mm != vcpu->vm->mm)
 		return;

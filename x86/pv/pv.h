@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Paravirtual state of a vCPU, which the guest sets by KVM's MSRs; hypercalls. */
+/* Hypercalls, and the paravirtual state of a vCPU, which the guest sets by KVM's MSRs. */
 #ifndef OKVM_X86_PV_PV_H
 #define OKVM_X86_PV_PV_H
 
@@ -9,7 +9,7 @@
 int okvm_pv_create(struct okvm_vcpu *vcpu);
 void okvm_pv_destroy(struct okvm_vcpu *vcpu);	/* accepts a NULL pv */
 void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init);
-/** okvm_pv_put() - The vCPU is put: set its preempted flag. Called if steal time is enabled */
+/** okvm_pv_put() - Set the preempted flag when the vCPU is put; called if steal time is enabled */
 void okvm_pv_put(struct okvm_vcpu *vcpu);
 /** okvm_steal_update() - Serve OKVM_REQ_STEAL, under vm->srcu: write the steal-time record */
 void okvm_steal_update(struct okvm_vcpu *vcpu);

@@ -5,8 +5,8 @@
  *
  * If the host's clock source is the TSC and the TSCs of all vCPUs are synchronous, all vCPUs get
  * one base (the "master clock"), and a flag tells the guest that it may compare times of different
- * vCPUs. Upstream copies the timekeeper's internals to take the base; okvm takes both values by
- * okvm_snapshot_get().
+ * vCPUs. To take the base, upstream copies the timekeeper's internals, but okvm takes both values
+ * by okvm_snapshot_get().
  */
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
@@ -65,7 +65,7 @@ static void queue_update(struct irq_work *work)
 
 static DEFINE_IRQ_WORK(update_irq_work, queue_update);
 
-/* Note a change of the host's clock, and defer the update: the timekeeper's lock is held here. */
+/* Note a change of the host's clock. The timekeeper's lock is held here, so defer the update. */
 static int clock_changed(struct notifier_block *nb, unsigned long unused, void *priv)
 {
 	const struct timekeeper *tk = priv;
@@ -115,7 +115,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base of kvmclock. If @set, kvmclock jumps to @clock, otherwise it does not jump. */
+/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise it does not jump. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -191,7 +191,7 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 	return mul_u64_u32_shr(cycles, s.mul, 32);
 }
 
-/* Get a consistent base. Return: true if it is the master clock, which all vCPUs share */
+/* Read TSC and time of one moment. Return: true if they are the base that all vCPUs share */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -226,8 +226,8 @@ static u64 kvmclock_ns(struct okvm_vm *vm)
 /* ---- the guest's record ---- */
 
 /*
- * Write the guest's kvmclock record. Its version is odd during the write and even after it, so that
- * readers on other vCPUs retry. Return: false if no memory slot contains the record
+ * Write the guest's kvmclock record. The version is odd during the write and even afterwards, so
+ * that other vCPUs reading the record retry. Return: false if no memory slot contains the record
  */
 static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
@@ -250,7 +250,7 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	return true;
 }
 
-/* Write the kvmclock record, or set clock_late, so that okvm_arch_slots_changed() retries. */
+/* Write the kvmclock record. If that fails, clock_late makes okvm_arch_slots_changed() retry. */
 static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
@@ -267,7 +267,7 @@ static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_tim
 	pv->guest_stopped = false;
 }
 
-/* Write kvmclock records whose last write failed: a new memory slot may contain them. */
+/* Retry failed writes of kvmclock records: a new memory slot may contain the records. */
 void okvm_arch_slots_changed(struct okvm_vm *vm)
 {
 	struct okvm_vcpu *vcpu;
@@ -294,7 +294,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* Use the frequency that the TSC ratio gives: it may differ from what userspace set. */
+	/* Use the frequency that results from the TSC ratio: userspace may have set another one. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);

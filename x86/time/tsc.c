@@ -2,10 +2,11 @@
 /*
  * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
- * If the VMM writes about the same value to several vCPUs' TSCs, it wants synchronous TSCs: okvm
- * gives these vCPUs the same offset. ("About the same": within a second, after the time between the
- * two writes has been added.) The vCPUs with synchronous TSCs form a generation. Only if all
- * vCPUs are in the newest generation can kvmclock have a common base (x86/time/pvclock.c).
+ * If the VMM writes about the same value to several vCPUs' TSCs, the VMM wants synchronous TSCs, so
+ * okvm gives these vCPUs the same offset. ("About the same": the second value differs by less than
+ * a second from the first value plus the time between the two writes.) The vCPUs with synchronous
+ * TSCs form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if all vCPUs
+ * are in the newest generation.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -23,8 +24,8 @@
 #define RATIO_ONE	BIT_ULL(OKVM_TSC_RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
- * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX, because that is
- * OKVM_NO_DEADLINE, with which the backend would disarm the timer.
+ * Stands for a deadline whose host TSC does not fit in 64 bits. U64_MAX is OKVM_NO_DEADLINE, which
+ * makes the backend disarm the timer, so NEVER is another value.
  */
 #define NEVER		(U64_MAX - 1)
 
@@ -111,11 +112,11 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 }
 
 /*
- * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? No if the vCPU's
- * TSC frequency differs from that of the vCPU whose TSC was written last. Otherwise yes if @tsc is
- * 0, with which a new vCPU starts. If @tsc is not 0 and userspace has written no TSC of the VM yet:
- * no, because the other vCPUs still have the TSCs of their creation. If userspace has written one:
- * yes if @tsc is within a second of the value that the TSC written last has reached by now.
+ * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? The first rule that
+ * applies decides. If the vCPU whose TSC was written last has another TSC frequency: no. If @tsc is
+ * 0, with which a new vCPU starts: yes. If userspace has written no TSC of the VM yet: no, because
+ * the other vCPUs still have the TSCs of their creation. Otherwise: yes if @tsc is within a second
+ * of the value that the TSC written last has reached by now.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -136,8 +137,8 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 /*
  * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. If the
  * write asks for a synchronous TSC (means_sync()), the vCPU joins the newest generation and gets
- * its offset. If the host's TSC is unstable, the vCPU gets an offset of its own instead: its TSC
- * becomes @tsc plus the time since the last write.
+ * the generation's offset. But if the host's TSC is unstable, the vCPU gets an offset of its own,
+ * so that its TSC becomes @tsc plus the time since the last write.
  */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
@@ -228,14 +229,14 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* TSC writes before the suspend cannot be compared with later ones: match none of them. */
+	/* Later TSC writes cannot be compared with those before the suspend: match no old one. */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)
 		okvm_masterclock_update(vm);
 }
 
-/* Arm the LAPIC timer again: a new offset changes the host TSC at which it is due. */
+/* Arm the LAPIC timer again: a new offset changes the host TSC at which the timer is due. */
 static void rearm_timer(struct okvm_vcpu *vcpu)
 {
 	if (okvm_lapic_in_kernel(vcpu)) {
@@ -348,7 +349,7 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_vcpu_load(vcpu);
 	synchronize(vcpu, 0, false);
 	okvm_vcpu_put(vcpu);
-	/* All vCPUs may share a kvmclock base only if the new vCPU's TSC matches: check it. */
+	/* If the new vCPU's TSC does not match, the vCPUs cannot share a kvmclock base: check. */
 	okvm_masterclock_update(vcpu->vm);
 }
 

@@ -35,7 +35,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);
 /**
  * okvm_tsc_adjust_write() - Write IA32_TSC_ADJUST
  *
- * The TSC offset moves by the same amount if the guest writes (not @host).
+ * If the guest makes the write (not @host), the TSC offset changes by the same amount.
  */
 void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host);
 

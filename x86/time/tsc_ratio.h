@@ -13,8 +13,8 @@
  * okvm_tsc_ratio() - compute the ratio of two TSC frequencies
  * @int_bits, @frac_bits: format of the ratio in hardware
  *
- * The result is rounded down to a ratio that the hardware can represent, because okvm has to
- * compute with the ratio by which the hardware multiplies.
+ * The result is rounded down to a ratio that the hardware can represent: okvm must compute with the
+ * same ratio as the hardware.
  *
  * Return: the ratio with OKVM_TSC_RATIO_BITS fraction bits; 0 if it is too large for the hardware
  */

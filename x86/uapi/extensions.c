@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Is @cap a capability of interrupts? KVM_CHECK_EXTENSION returns 1 for each of them. */
+/* Is @cap about interrupts, and does KVM_CHECK_EXTENSION return 1 for it on every host? */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -49,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Does KVM_CHECK_EXTENSION return 1 for @cap on every host? irq_cap() has those of interrupts. */
+/* Does KVM_CHECK_EXTENSION return 1 for @cap on every host? (Interrupts: see irq_cap().) */
 static bool plain_cap(long cap)
 {
 	switch (cap) {
@@ -214,8 +214,8 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 }
 
 /*
- * Make the VM's huge pages executable. With them a guest can halt some machines (iTLB multihit), so
- * allow this only to a process that may reboot the host, in the initial user namespace.
+ * Make the VM's huge pages executable. By executing huge pages a guest can halt some machines (iTLB
+ * multihit). So the process must be allowed to reboot the host, in the initial user namespace.
  */
 static int disable_nx(struct okvm_vm *vm, u64 val)
 {

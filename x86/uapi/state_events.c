@@ -24,8 +24,8 @@ int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 	if (ev->irq.injected && !ev->irq.soft)
 		return ev->irq.vector;
 	/*
-	 * Without in-kernel irqchip, the VMM's PIC has acknowledged KVM_INTERRUPT's vector
-	 * already: it counts as injected.
+	 * Without an in-kernel irqchip, the VMM's PIC has already acknowledged the vector of
+	 * KVM_INTERRUPT. So this vector counts as injected.
 	 */
 	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))
 		return ev->user_irq;
@@ -42,7 +42,7 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	if (exc->vector == X86_TRAP_PF) {
 		arch->cr2 = exc->payload;
 	} else if (exc->vector == X86_TRAP_DB) {
-		/* Keep DR6's upper half 0: loading a 1 there into the CPU would fault. */
+		/* Keep DR6's upper half 0: loading DR6 with another upper half would fault. */
 		arch->dr6 &= ~DR_TRAP_BITS;
 		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
 		arch->dr6 ^= exc->payload & DR6_RESERVED;
@@ -102,8 +102,8 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear the exception's fields in @events that have no meaning with @events->flags. Return: why
- * @events is illegal, or NULL
+ * Clear those fields of the exception in @events that @events->flags makes meaningless. Return: the
+ * reason why @events is illegal, or NULL if it is legal
  */
 static const char *normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
@@ -171,7 +171,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/* ev->insn_len belongs to an earlier event: with 0 okvm decodes the instruction anew. */
+	/* ev->insn_len belongs to an earlier event. 0 makes okvm decode the new instruction. */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;
@@ -218,7 +218,7 @@ static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return -ENXIO;
 	if (mode == OKVM_IRQCHIP_SPLIT && ev->user_irq >= 0)
 		return -EEXIST;
-	/* As in upstream there is one such interrupt, and a second call replaces it. */
+	/* Only one such interrupt can be pending: as on upstream, a second call replaces it. */
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->irq.injected = false;
 	ev->user_irq = irq->irq;

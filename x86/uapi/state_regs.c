@@ -122,7 +122,7 @@ static void get_sregs(struct okvm_vcpu *vcpu, struct kvm_sregs *sregs)
 		sregs->interrupt_bitmap[vector / 64] |= BIT_ULL(vector % 64);
 }
 
-/* Return why the control registers are illegal, or NULL. VM entry checks the segments. */
+/* Return why the control registers are illegal, or NULL. (VM entry will check the segments.) */
 static const char *sregs_fault(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	if (!okvm_cr0_valid(sregs->cr0))
@@ -168,8 +168,8 @@ static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sre
 }
 
 /*
- * Make a halted BSP runnable if @sregs and RIP have the values of a reset: some VMMs reset a BSP by
- * writing registers only, and expect it to run.
+ * If @sregs and RIP have the values of a reset, make a halted BSP runnable: some VMMs reset a BSP
+ * only by writing its registers, and expect the BSP to run then.
  */
 static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
@@ -189,7 +189,7 @@ static const char *apic_base_fault(const struct okvm_vcpu *vcpu, u64 base)
 	return "sregs: reserved bits of apic_base";
 }
 
-/* Set the state in @sregs. @pdptrs: a PAE guest's PDPTEs, or NULL to read them from its memory */
+/* Set the state in @sregs. @pdptrs: PDPTEs of a PAE guest; NULL: read them from guest memory */
 static int set_sregs_common(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs,
 			    const u64 *pdptrs)
 {
@@ -234,7 +234,7 @@ static int set_sregs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 		ev->irq.injected = true;
 		ev->irq.soft = false;
 		ev->irq.vector = vector;
-		/* The bitmap shows KVM_INTERRUPT's vector, too: it is not another interrupt. */
+		/* The vector in the bitmap may be KVM_INTERRUPT's: do not inject it twice. */
 		if (!okvm_lapic_in_kernel(vcpu))
 			ev->user_irq = -1;
 	}

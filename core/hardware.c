@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. It
- * has to be the callback of a "dying" state. The "online" states are undone first, and while they
- * are undone, a vCPU may still be loaded on the CPU: the scheduler moves tasks away during them.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. The
+ * callback has to belong to a "dying" state. The "online" states come too early: the scheduler
+ * moves tasks away while they are undone, so a vCPU may still be loaded on the CPU.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

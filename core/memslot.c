@@ -830,9 +830,9 @@ static void set_apply(struct slot_set *set)
 	slots_begin(set->vm);
 	set_publish(set);
 	/*
-	 * Wait while the generation is odd. Otherwise one SRCU section could read the address of
-	 * an old slot and then the new even generation, and cache the address as one that is valid
-	 * in the new generation.
+	 * Wait for all readers before the generation becomes even. Otherwise one SRCU section could
+	 * read the address of an old slot and then the new even generation, and cache the address
+	 * as one that is valid in the new generation.
 	 */
 	synchronize_srcu_expedited(&set->vm->srcu);
 	slots_end(set->vm);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Find out whether a module of upstream's KVM is loaded that uses something which only one module
- * can use at a time.
+ * Find out whether a module of upstream's KVM is loaded. okvm asks about modules with which it
+ * cannot share something.
  *
  * A module notifier tells okvm when the module comes, before the module's init function runs, and
- * when it has gone. Until a notifier has told this for the first time, okvm looks for the module's
- * entry in sysfs, each time anew: if okvm is loaded while the module is being unloaded, the entry
- * may still be there although the notifiers have been called, and no notifier tells when the entry
- * goes.
+ * when the module has gone. Until a notifier has told this for the first time, okvm looks for the
+ * module's entry in sysfs, each time anew. An earlier look may be outdated: if okvm is loaded while
+ * the module is being unloaded, the notifiers have already been called, but the entry may still be
+ * there. No notifier tells when the entry goes.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H

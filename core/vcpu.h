@@ -166,7 +166,10 @@ struct okvm_vcpu {
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	/* Per bus: index of the range at which the last look-up began: the next tries it first. */
+	/*
+	 * Per bus: index of the range where the last look-up began. The next look-up tries it
+	 * first.
+	 */
 	unsigned int bus_hint[OKVM_NR_BUSES];
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 

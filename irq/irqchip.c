@@ -372,9 +372,9 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. This is done with IRQs on,
- * because a VM may have thousands of routes. It is possible, because without in-kernel chips only
- * ioctls change these vectors.
+ * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. The computation runs with
+ * IRQs on, because a VM may have thousands of routes. IRQs may be on because without in-kernel
+ * chips only ioctls change these vectors.
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {

@@ -198,7 +198,8 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
 	/*
-	 * If the page is present, take no lock. The caller may not have tried to access the page.
+	 * If the page is present, take no lock. It may be present: not every caller has tried the
+	 * access.
 	 */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
@@ -219,7 +220,10 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	return n == -EINTR || n == -ERESTARTSYS ? -EINTR : 1;
 }
 
-/* Return the host address of @len bytes to exchange, or an errno; set *@slot to their slot. */
+/*
+ * Return the host address of the @len bytes at @gpa, and set *@slot to their slot. Return an errno
+ * if no locked access to these bytes is possible.
+ */
 static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;

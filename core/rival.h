@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Find out whether a module of upstream's KVM is loaded. okvm asks about modules with which it
- * cannot share something.
+ * Find out whether a module of upstream's KVM is loaded. The module and okvm use something that
+ * only one of them can use at a time.
  *
  * A module notifier tells okvm when the module comes, before the module's init function runs, and
  * when the module has gone. Until a notifier has told this for the first time, okvm looks for the

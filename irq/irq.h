@@ -102,7 +102,7 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-E
 
 /**
  * okvm_apic_pending_irq() - move posted vectors to IRR, then find the vector to deliver
- * Return: the highest vector in IRR, or -1 if its priority is not above PPR, or IRR is empty
+ * Return: the highest vector in IRR; -1 if IRR is empty or the vector's priority is not above PPR
  */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**

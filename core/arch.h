@@ -44,7 +44,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 
 /** okvm_arch_vm_create() - create vm->arch, vm->mmu and vm->irq. vm->hw exists already. */
 int okvm_arch_vm_create(struct okvm_vm *vm);
-/** okvm_arch_vm_release() - stop interrupt sources after the last close; vCPUs still exist */
+/** okvm_arch_vm_release() - stop interrupt sources before the vCPUs and the VM are destroyed */
 void okvm_arch_vm_release(struct okvm_vm *vm);
 /** okvm_arch_vm_destroy() - free vm->arch, ->mmu, ->irq, which may be NULL. No vCPU exists */
 void okvm_arch_vm_destroy(struct okvm_vm *vm);
@@ -103,7 +103,7 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
- * @runnable: what okvm_vcpu_block() has returned
+ * @runnable: okvm_vcpu_block() found that the vCPU can enter the guest or an event ends its HLT
  *
  * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
  *

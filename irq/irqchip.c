@@ -538,8 +538,8 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 
 /*
  * KVM_CREATE_IRQCHIP: build the chips and routes, register the chips on the buses, then publish
- * chips and routes. Before the publication, which cannot fail, no other thread sees them, because
- * only vCPUs access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
+ * chips and routes. Until then no other thread sees them: only vCPUs access the buses, and there
+ * are no vCPUs yet. So a step that fails is easy to undo. The publication cannot fail.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -258,7 +258,7 @@ static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
 	return resampler_join(irqfd);
 }
 
-/* Make the VM's workqueue: a flush of a queue of its own waits only for shutdowns of irqfds. */
+/* Make the VM's own workqueue: a flush of it waits only for shutdowns of the VM's irqfds. */
 static int irqfd_need_wq(struct okvm_irq_vm *irq)
 {
 	lockdep_assert_held(&irq->irqfd_mutex);

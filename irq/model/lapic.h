@@ -500,8 +500,8 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * Checks the message. For fixed and lowest-priority messages it also sets TMR, and the caller then
- * sets IRR or posts the interrupt. The caller carries out all other results, too.
+ * The function checks the message. For fixed and lowest-priority messages it also sets TMR; the
+ * caller then sets IRR or posts the interrupt. The caller carries out all other results, too.
  *
  * Return: what the APIC did with the message.
  */

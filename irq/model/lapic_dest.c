@@ -205,7 +205,10 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->mask = 0;
 	out->nr = 0;
 	out->search = false;
-	/* If two APICs have one ID, @phys lacks one of them, and find_x2_cluster() uses @phys. */
+	/*
+	 * If two APICs have the same ID, map->phys lacks one of them. find_x2_cluster() uses
+	 * map->phys, too.
+	 */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);
 	} else if (irq->dest_mode == APIC_DEST_PHYSICAL) {

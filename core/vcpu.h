@@ -247,7 +247,7 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
  * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
  * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
- * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
@@ -255,7 +255,7 @@ void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wa
 
 /**
  * okvm_request_all() - send the same request to every vCPU of the VM
- * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  */
 static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 {

@@ -103,7 +103,7 @@ struct okvm_vm {
 
 	struct srcu_struct srcu;
 
-	/* @lock guards vCPU creation, and the settings that the first vCPU's creation fixes. */
+	/* @lock guards vCPU creation, and settings that are constant once a vCPU is created. */
 	struct mutex lock;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* vCPUs online or in creation */

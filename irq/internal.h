@@ -165,7 +165,7 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it, wait for its end. May sleep */
+/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it and wait for its end. May sleep */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
 /** okvm_ack_pins() - call the ack notifiers of a chip's @pins. Any context, no locks held */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);

@@ -25,8 +25,8 @@
 #define PIC_LOOKS	16
 
 /*
- * Wake the first vCPU that accepts the PIC's interrupts, if it is among the first @nr vCPUs.
- * Return: true if it is
+ * Among the first @nr vCPUs, wake the first one that accepts the PIC's interrupts.
+ * Return: true if there is one
  */
 static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {

@@ -283,7 +283,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* Insert by host address first: the MMU notifier must find each slot that faults can use. */
+	/* Insert by host address first: the MMU notifier must find each slot that faults use. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);

@@ -340,8 +340,8 @@ static void show_vm(struct okvm_vm *vm)
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
 		/*
-		 * The folder may exist already: an older VM, whose fd is closed but which still
-		 * exists, had the same fd number.
+		 * The folder may exist already: an older VM had the same fd number. That VM's fd is
+		 * closed, but the VM still exists.
 		 */
 		if (!vm->folder)
 			return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accesses of the guest to its local APIC registers: MMIO, x2APIC MSRs, CR8, APIC-write VM exits,
- * and the paravirtual EOI without VM exit. Each function calls the model and carries out its
- * effects.
+ * and the paravirtual EOI without VM exit. Each function calls the model and carries out the
+ * effects that the model has filled in.
  */
 #include <linux/ktime.h>
 #include <linux/kvm_para.h>

@@ -54,8 +54,8 @@ bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_cpuid_changed() - set, by the guest's CPUID, whether EOI broadcasts can be suppressed
- * and whether the timer has TSC-deadline mode
+ * okvm_apic_cpuid_changed() - after a change of the guest's CPUID, set whether EOI broadcasts can
+ * be suppressed and whether the timer has TSC-deadline mode
  */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 

@@ -235,9 +235,9 @@ static void hw_resume(OKVM_SYSCORE_ARG)
 OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
- * Reboot notifier: disable VMX or SVM on all CPUs. Some firmware hangs if a CPU reboots in VMX
- * operation, and so would a kernel that kexec starts. Tasks still run here: the next VMX or SVM
- * instruction of a vCPU thread faults, which kills its VM.
+ * Reboot notifier: disable VMX or SVM on all CPUs. If a CPU reboots in VMX operation, some firmware
+ * hangs, and so would a kernel that kexec starts. Tasks still run here: the next VMX or SVM
+ * instruction of a vCPU thread faults, which kills the thread's VM.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

@@ -18,7 +18,7 @@
  * struct okvm_rival - what okvm knows of the module
  * @name: the module's name
  * @told: a notifier has told whether the module is loaded
- * @loaded: what the notifier has told
+ * @loaded: whether the module is loaded, if @told
  */
 struct okvm_rival {
 	const char *name;
@@ -26,7 +26,7 @@ struct okvm_rival {
 	bool loaded;
 };
 
-/** okvm_rival_tell() - a module notifier tells that the module comes, or that it has gone */
+/** okvm_rival_tell() - a module notifier reports that the module comes (@loaded) or has gone */
 static inline void okvm_rival_tell(struct okvm_rival *rival, bool loaded)
 {
 	rival->told = true;

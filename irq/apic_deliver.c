@@ -166,8 +166,8 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * Kick the vCPU, if necessary, after a vector was posted or found in IRR already. With KICK_LATE
- * the work item kicks. With KICK_NOW post_irq(), or the sender that set the IRR bit, notifies the
+ * Kick the vCPU, if necessary, after a vector was posted or found in IRR already. With KICK_LATE,
+ * the work item kicks. With KICK_NOW, post_irq() or the sender that set the IRR bit notifies the
  * vCPU. But if an earlier sender has left its kick to the work item (kick_late), kick here, so that
  * the KICK_NOW message does not wait for the work item.
  */

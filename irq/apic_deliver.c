@@ -160,7 +160,7 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* @i is the number of vCPUs: those with an index from at_once on were marked KICK_LATE. */
+	/* i is now the number of vCPUs. Those with index at_once or higher got KICK_LATE. */
 	if (i >= at_once)
 		kick_rest(vm);
 }

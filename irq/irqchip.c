@@ -343,7 +343,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
-/* Store @map as the set of EOI vectors. Return: true if it differs from the old set */
+/* Store @map as the set of EOI vectors. Return: true if @map differs from the old set */
 static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 {
 	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));

@@ -34,7 +34,7 @@ extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for capabilities that core/ does not answer
- * @vm: NULL for the system fd: the answer is for VMs of the default backend
+ * @vm: the VM; NULL on the system fd, which answers for VMs of the default backend
  * Return: the capability's value; 0 if it is unknown or not supported
  */
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap);
@@ -44,7 +44,7 @@ int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap
 
 /** okvm_arch_vm_create() - create vm->arch, vm->mmu and vm->irq. vm->hw exists already. */
 int okvm_arch_vm_create(struct okvm_vm *vm);
-/** okvm_arch_vm_release() - stop interrupt sources after the last close; vCPUs still exist */
+/** okvm_arch_vm_release() - stop interrupt sources before the vCPUs and the VM are destroyed */
 void okvm_arch_vm_release(struct okvm_vm *vm);
 /** okvm_arch_vm_destroy() - free vm->arch, ->mmu, ->irq, which may be NULL. No vCPU exists */
 void okvm_arch_vm_destroy(struct okvm_vm *vm);
@@ -103,7 +103,7 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
- * @runnable: what okvm_vcpu_block() has returned
+ * @runnable: okvm_vcpu_block() found that the vCPU can enter the guest or an event ends its HLT
  *
  * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
  *
@@ -112,8 +112,8 @@ bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable);
 
 /**
- * okvm_arch_blocks() - before the vCPU blocks (@begins is true), switch the LAPIC timer from a
- * timer of the CPU to one of the host; afterwards (false), switch back
+ * okvm_arch_blocks() - change the timer behind the LAPIC timer when the vCPU blocks
+ * @begins: the vCPU is going to block: use a timer of the host; false: use the CPU's timer again
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
@@ -138,7 +138,8 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - read the TSC when the host suspends and resumes, and note how much it lost
+ * okvm_arch_sleeps() - read the TSC when the host suspends and resumes, and note how much the TSC
+ * lost
  * @begins: the host suspends; false: it resumes
  *
  * Some machines reset the TSC during a suspend. Called with one CPU online and IRQs off.
@@ -164,10 +165,10 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
- * okvm_mmu_generation_changes() - called before the slots' generation, which is odd, becomes @next
+ * okvm_mmu_generation_changes() - zap all MMIO SPTEs before the low bits of the generation wrap
  *
- * An MMIO SPTE contains only the low bits of the generation in which it was made. Before these bits
- * wrap, the function zaps all MMIO SPTEs, so that none is mistaken for a current one.
+ * An MMIO SPTE contains only these bits of the slots' generation, so after a wrap an old MMIO SPTE
+ * could look current. Called before the generation, which is odd, becomes @next.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups no longer find @slot. */

@@ -63,16 +63,17 @@ struct okvm_backend {
 	u32 cpuid_leaf, cpuid_ecx;	/* CPUID leaf and ECX bit that report VMX or SVM */
 	/*
 	 * Called when the backend is registered and unregistered. @init fills in @caps. It returns
-	 * -ENOMEM, or, after one line to the kernel log, -EOPNOTSUPP or -EINVAL (a parameter).
+	 * 0, -ENOMEM, -EOPNOTSUPP, or -EINVAL (bad parameter). Before it returns one of the last
+	 * two, it writes one line to the kernel log.
 	 */
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
 
 	/*
 	 * Enable and disable VMX or SVM on the CPU that calls, with IRQs off. @cpu_enable returns
-	 * 0, -EBUSY if another hypervisor is active, or -EIO if the CPU refuses or differs from
-	 * the other CPUs. @cpu_disable also writes to memory what the CPU holds of vCPUs' states
-	 * (VMCSs, MSRs).
+	 * 0, -EBUSY if another hypervisor is active, or -EIO if the CPU refuses or differs from the
+	 * other CPUs. @cpu_disable also writes to memory the state of vCPUs that the CPU still
+	 * holds (VMCSs, MSRs).
 	 */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);

@@ -61,8 +61,8 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Poll at least once, until block_should_end() is true, the polling time ends, or another task
- * wants this CPU: such a task may be the one that produces the awaited event.
+ * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU:
+ * that task may produce the awaited event. Test block_should_end() at least once.
  * Return: block_should_end()'s result
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
@@ -211,10 +211,10 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 }
 
 /*
- * End the vCPU thread's interruptible wait for memory by TIF_NOTIFY_SIGNAL, as a signal would.
- * Without queued work the flag has no other effect, and the return to userspace clears it. The
- * caller holds wait_lock and OKVM_REQ_LEAVE is still pending, so the thread is still in the KVM_RUN
- * that the kick is to end.
+ * Set TIF_NOTIFY_SIGNAL, which ends the vCPU thread's interruptible wait for memory as a signal
+ * would. Without queued work the flag has no other effect, and the return to userspace clears the
+ * flag. The caller holds wait_lock, and OKVM_REQ_LEAVE is still pending. So the thread is still in
+ * the KVM_RUN that the kick is to end.
  */
 static void block_interrupt(struct task_struct *task)
 {

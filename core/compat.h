@@ -22,8 +22,8 @@
 #include <asm/segment.h>
 
 /*
- * Do what the kernel's write_ibpb() does, which it does not export to okvm: write IA32_PRED_CMD,
- * and fill the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
+ * Replace the kernel's write_ibpb(), which is not exported to okvm: write IA32_PRED_CMD, and fill
+ * the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
  */
 .macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx
@@ -303,9 +303,9 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 }
 
 /*
- * With this flag get_user_pages() makes a page accessible that the kernel has made inaccessible for
- * NUMA balancing (to find out which CPU uses the page). Before Linux 6.6 get_user_pages() always
- * does that.
+ * For NUMA balancing the kernel makes pages inaccessible, to find out which CPU uses them. With
+ * this flag get_user_pages() makes such a page accessible again. Before Linux 6.6 get_user_pages()
+ * always does that.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
@@ -506,8 +506,8 @@ static inline void okvm_host_machine_check(void)
 
 /*
  * Must okvm clear the CPU buffers at VM entries because of MMIO Stale Data? Yes, if the CPU is
- * affected and no other mitigation clears the buffers at each VM entry. The kernel has a static key
- * for the answer, which 6.17 has renamed, and since 6.19 a CPU feature instead.
+ * affected and no other mitigation clears the buffers at each VM entry. The kernel has the answer
+ * in a static key, which Linux 6.17 renamed. Since Linux 6.19 the answer is a CPU feature.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {

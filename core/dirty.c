@@ -3,12 +3,12 @@
  * The dirty log: one bit per frame of a slot, set when the frame is written, collected by
  * userspace.
  *
- * KVM_GET_DIRTY_LOG takes the bits, write-protects their frames again, and flushes the TLBs once
- * before it returns. Until that flush the guest may write through a stale translation, but only to
- * frames whose bits userspace has just received and whose contents it copies later. With
- * KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_GET_DIRTY_LOG only copies the bits; KVM_CLEAR_DIRTY_LOG
- * clears them, write-protects their frames and flushes. Upstream KVM keeps a second bitmap per slot
- * as a buffer; okvm uses one page as a buffer, for 32,768 frames at a time.
+ * KVM_GET_DIRTY_LOG reads and clears the bits, write-protects their frames again, and flushes the
+ * TLBs once before it returns. Until that flush the guest may write through a stale translation,
+ * but only to frames whose bits userspace has just received and whose contents it copies later.
+ * With KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_GET_DIRTY_LOG only copies the bits;
+ * KVM_CLEAR_DIRTY_LOG clears them, write-protects their frames and flushes. Upstream KVM keeps a
+ * second bitmap per slot as a buffer; okvm uses one page as a buffer, for 32,768 frames at a time.
  */
 #include <linux/bitmap.h>
 #include <linux/compat.h>

@@ -62,7 +62,7 @@ struct okvm_broken_rule {
 /**
  * okvm_error_add_rule() - count @rule in @error->data[2], and add it to the text
  *
- * Return: 1 if the text has no room for the whole rule and is as before; otherwise 0
+ * Return: 1 if the text has no room for the whole rule, and does not change; otherwise 0
  */
 static inline int okvm_error_add_rule(struct okvm_error *error,
 				      const struct okvm_broken_rule *rule)
@@ -82,7 +82,7 @@ static inline int okvm_error_add_rule(struct okvm_error *error,
 	return 1;
 }
 
-/** okvm_error_end_rules() - finish the text; @hidden rules had no room in it */
+/** okvm_error_end_rules() - finish the text, which has had no room for @hidden rules */
 static inline void okvm_error_end_rules(struct okvm_error *error, unsigned int hidden)
 {
 	size_t used = strlen(error->text);

@@ -34,8 +34,9 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * Is the access one to an aligned word? A processor accesses such a word in one step, so emulation
- * must copy it with one instruction. copy_from_user() and copy_to_user() do not guarantee that.
+ * Is the access an access to one aligned word? A processor accesses such a word in one step, so
+ * emulation must copy it with one instruction. copy_from_user() and copy_to_user() do not guarantee
+ * that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {
@@ -196,7 +197,10 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	if (!slot || tries >= OKVM_GUEST_TRIES)
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
-	/* The caller may not have tried the access: if the page is present, take no lock. */
+	/*
+	 * If the page is present, take no lock. It may be present: not every caller has tried the
+	 * access.
+	 */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
 		return 0;
@@ -216,7 +220,10 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	return n == -EINTR || n == -ERESTARTSYS ? -EINTR : 1;
 }
 
-/* Return the host address of @len bytes to exchange, or an errno; set *@slot to their slot. */
+/*
+ * Return the host address of the @len bytes at @gpa, and set *@slot to their slot. Return an errno
+ * if no locked access to these bytes is possible.
+ */
 static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;

@@ -81,7 +81,7 @@ struct okvm_gpa_cache {
 
 /**
  * okvm_cache_init() - set the cache's range
- * Return: 0; -EINVAL if no slot contains all of it: then the cache keeps the range that it has
+ * Return: 0; -EINVAL if no slot contains the whole new range: the cache then keeps its old range
  */
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
 int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,

@@ -208,9 +208,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. It
- * has to be the callback of a "dying" state. The "online" states are undone first, and while they
- * are undone, a vCPU may still be loaded on the CPU: the scheduler moves tasks away during them.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. The
+ * callback has to belong to a "dying" state. The "online" states come too early: the scheduler
+ * moves tasks away while they are undone, so a vCPU may still be loaded on the CPU.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -235,9 +235,9 @@ static void hw_resume(OKVM_SYSCORE_ARG)
 OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
- * Reboot notifier: disable VMX or SVM on all CPUs. Some firmware hangs if a CPU reboots in VMX
- * operation, and so would a kernel that kexec starts. Tasks still run here: the next VMX or SVM
- * instruction of a vCPU thread faults, which kills its VM.
+ * Reboot notifier: disable VMX or SVM on all CPUs. If a CPU reboots in VMX operation, some firmware
+ * hangs, and so would a kernel that kexec starts. Tasks still run here: the next VMX or SVM
+ * instruction of a vCPU thread faults, which kills the thread's VM.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

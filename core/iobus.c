@@ -4,8 +4,8 @@
  *
  * Ranges may overlap: ioeventfds with different datamatch share an address. A look-up therefore
  * starts at the first range that could contain the access and continues until a device accepts the
- * access. The ranges are sorted by start address. iobus_range.reach is the highest end of all
- * ranges up to and including this one, and tells where a look-up must begin.
+ * access. The ranges are sorted by start address. A range's reach (iobus_range.reach) is the
+ * highest end of this range and all ranges before it. The reach tells where a look-up must begin.
  */
 #include <linux/error-injection.h>
 #include <linux/overflow.h>

@@ -306,7 +306,7 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
-	/* Keep what OKVM_GET_ERROR returns: a VMM may try ioctls before it reads the record. */
+	/* Keep OKVM_GET_ERROR's record: a VMM may try ioctls before it reads the record. */
 	if (!row)
 		return -EINVAL;
 	if (row->flags & OKVM_IOC_NOLOCK)

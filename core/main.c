@@ -141,8 +141,9 @@ static const struct okvm_backend *main_choose_backend(void)
 }
 
 /*
- * Refuse to load on a CPU with VMX if this kernel is Linux 6.19 or later: since 6.19 the kernel
- * exports the functions that VMX needs only to its own KVM, so okvm has no VMX backend there.
+ * Refuse to load on a CPU with VMX if this kernel is Linux 6.19 or later. Since 6.19 only the
+ * kernel's own KVM can call the exported functions that VMX needs, so okvm has no VMX backend
+ * there.
  */
 static int main_check_kernel(void)
 {

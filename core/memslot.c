@@ -283,7 +283,7 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* Insert by host address first: the MMU notifier must not miss a slot that faults find. */
+	/* Insert by host address first: the MMU notifier must find each slot that faults use. */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
@@ -830,9 +830,9 @@ static void set_apply(struct slot_set *set)
 	slots_begin(set->vm);
 	set_publish(set);
 	/*
-	 * Wait while the generation is odd. Otherwise one SRCU section could read the address of
-	 * an old slot and then the new even generation, and cache the address as one that is valid
-	 * in the new generation.
+	 * Wait for all readers before the generation becomes even. Otherwise one SRCU section could
+	 * read the address of an old slot and then the new even generation, and cache the address
+	 * as one that is valid in the new generation.
 	 */
 	synchronize_srcu_expedited(&set->vm->srcu);
 	slots_end(set->vm);

@@ -121,7 +121,7 @@ struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**
- * okvm_slots_hva_spans() - find the guest frames that host addresses [@start, @end) back
+ * okvm_slots_hva_spans() - find the guest frames whose memory is at host addresses [@start, @end)
  * @cur: zero-initialized by the caller; keeps the position between calls
  * @spans: filled with up to @max spans; each slot that maps the host memory yields its own span
  *

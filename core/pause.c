@@ -56,7 +56,7 @@ void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
 	 * The caller has changed what pause_over() reads. The barrier of wq_has_sleeper() orders
-	 * this change before the test for sleepers; it pairs with the barrier of prepare_to_wait().
+	 * this change before the test for sleepers. It pairs with the barrier of prepare_to_wait().
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;

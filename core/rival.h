@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Find out whether a module of upstream's KVM is loaded that uses something which only one module
- * can use at a time.
+ * Find out whether a module of upstream's KVM is loaded. The module and okvm use something that
+ * only one of them can use at a time.
  *
  * A module notifier tells okvm when the module comes, before the module's init function runs, and
- * when it has gone. Until a notifier has told this for the first time, okvm looks for the module's
- * entry in sysfs, each time anew: if okvm is loaded while the module is being unloaded, the entry
- * may still be there although the notifiers have been called, and no notifier tells when the entry
- * goes.
+ * when the module has gone. Until a notifier has told this for the first time, okvm looks for the
+ * module's entry in sysfs, each time anew. An earlier look may be outdated: if okvm is loaded while
+ * the module is being unloaded, the notifiers have already been called, but the entry may still be
+ * there. No notifier tells when the entry goes.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H
@@ -18,7 +18,7 @@
  * struct okvm_rival - what okvm knows of the module
  * @name: the module's name
  * @told: a notifier has told whether the module is loaded
- * @loaded: what the notifier has told
+ * @loaded: whether the module is loaded, if @told
  */
 struct okvm_rival {
 	const char *name;
@@ -26,7 +26,7 @@ struct okvm_rival {
 	bool loaded;
 };
 
-/** okvm_rival_tell() - a module notifier tells that the module comes, or that it has gone */
+/** okvm_rival_tell() - a module notifier reports that the module comes (@loaded) or has gone */
 static inline void okvm_rival_tell(struct okvm_rival *rival, bool loaded)
 {
 	rival->told = true;

@@ -146,7 +146,7 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
 	/*
-	 * If the request is set, a pause has ended the sleep, even if the pause is over already.
+	 * If OKVM_REQ_PAUSE is set, a pause has ended the sleep, even if the pause is over already.
 	 * Userspace must not notice the end of the sleep: let KVM_RUN begin again.
 	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;

@@ -32,7 +32,10 @@
 #include "core/rival.h"
 #include "core/times.h"
 
-/* show_vms_lock guards the list of all VMs. It is taken inside debugfs_file_get(). */
+/*
+ * show_vms_lock guards the list of all VMs. It is taken while a debugfs_file_get() reference is
+ * held.
+ */
 static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
 
@@ -337,8 +340,8 @@ static void show_vm(struct okvm_vm *vm)
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
 		/*
-		 * The folder may exist already: an older VM, whose fd is closed but which still
-		 * exists, had the same fd number.
+		 * The folder may exist already: an older VM had the same fd number. That VM's fd is
+		 * closed, but the VM still exists.
 		 */
 		if (!vm->folder)
 			return;
@@ -508,8 +511,8 @@ void okvm_show_add(struct okvm_vm *vm, int fd)
 	list_add_tail(&vm->node, &show_vms);
 	mutex_unlock(&show_vms_lock);
 	/*
-	 * If kvm.ko was being removed when okvm was loaded, okvm took it for loaded and made no
-	 * folder kvm/, and no notifier called okvm when kvm.ko was gone: look again.
+	 * If kvm.ko was being removed when okvm was loaded, okvm treated kvm.ko as loaded and made
+	 * no folder kvm/. No notifier called okvm when kvm.ko was gone. So look again.
 	 */
 	mutex_lock(&show_lock);
 	show_offer();

@@ -23,7 +23,7 @@
  * struct okvm_times - exit times of a vCPU; written by the thread that holds vcpu->mutex
  * @reason: basic exit reason of the last VM exit
  * @since: TSC when the current measurement began; 0 without a measurement
- * @kernel_before: cycles that the current exit spent in the kernel before it went to userspace
+ * @kernel_before: cycles that the current exit spent in the kernel before KVM_RUN returned
  * @user: time in userspace is being measured, from @since on
  * @hist: histograms of time in the kernel by basic exit reason, then of time in userspace by
  *	KVM_EXIT_*

@@ -63,8 +63,9 @@ static enum names_job names_job;
 static struct task_struct *names_worker;
 
 /*
- * Register an event of this module for tracing, but only if names_add_all() adds the event. While
- * the module is being loaded, note the event in names_calls[] and refuse it.
+ * The kernel calls this function to register an event of this module for tracing. Register the
+ * event only if names_add_all() adds it. While the module is being loaded, note the event in
+ * names_calls[] and refuse it.
  */
 static int names_raw_init(struct trace_event_call *call)
 {
@@ -206,8 +207,8 @@ static bool names_do(enum names_job job)
 }
 
 /*
- * Does another module have events of the system kvm? The event found may be okvm's own: okvm cannot
- * remove an event that is in use.
+ * Does another module have the event kvm_exit of the system kvm? Return false if the event is
+ * okvm's own: okvm cannot remove an event that is in use.
  */
 static bool names_exist(void)
 {
@@ -240,10 +241,10 @@ static void names_withdraw(void)
 	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
-	 * names_do() fails if a user has set a trigger on the event okvm_names, because the kernel
-	 * then does not call okvm_names_reg(), or if okvm cannot get that event. okvm's events then
-	 * stay registered, those of kvm.ko are missing, and okvm tries again at the next load of
-	 * kvm.ko.
+	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger
+	 * on that event: the kernel then does not call okvm_names_reg(). In both cases okvm's
+	 * events stay registered, those of kvm.ko are missing, and okvm tries again at the next
+	 * load of kvm.ko.
 	 */
 	if (!names_do(NAMES_WITHDRAW))
 		return;

@@ -17,8 +17,8 @@ void okvm_names_exit(void);
 /**
  * okvm_names_reg() - used in place of trace_event_reg() for okvm's events
  *
- * If a worker of trace_names.c enables the event okvm_names, the function also adds okvm's events
- * to the trace system kvm, or removes them: it runs with event_mutex held.
+ * The function runs with event_mutex held. If a worker of trace_names.c enables the event
+ * okvm_names, the function also adds okvm's events to the trace system kvm, or removes them.
  */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 

@@ -166,7 +166,10 @@ struct okvm_vcpu {
 	bool sigset_active;
 	sigset_t sigset;
 	u32 halt_poll_ns;
-	/* Per bus: index of the range at which the last look-up began: the next tries it first. */
+	/*
+	 * Per bus: index of the range where the last look-up began. The next look-up tries it
+	 * first.
+	 */
 	unsigned int bus_hint[OKVM_NR_BUSES];
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
 
@@ -244,7 +247,7 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
  * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
  * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
- * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  *
  * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
  */
@@ -252,7 +255,7 @@ void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wa
 
 /**
  * okvm_request_all() - send the same request to every vCPU of the VM
- * @wait: also wait until every vCPU that was in guest mode when it got the request has left it
+ * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  */
 static inline void okvm_request_all(struct okvm_vm *vm, enum okvm_req req, bool wait)
 {

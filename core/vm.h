@@ -103,7 +103,7 @@ struct okvm_vm {
 
 	struct srcu_struct srcu;
 
-	/* @lock guards vCPU creation, and the settings that the first vCPU's creation fixes. */
+	/* @lock guards vCPU creation, and settings that are constant once a vCPU is created. */
 	struct mutex lock;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* vCPUs online or in creation */
@@ -180,9 +180,9 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 /**
  * okvm_vm_may_log() - may a line that this VM can cause at will go to the kernel log?
  *
- * A VM whose lines are limited does not suppress the lines of other VMs. A wider limit for all VMs
- * together keeps a process from writing more by creating many VMs. Lines that this wider limit has
- * suppressed are counted in a line of their own, at most one in each interval.
+ * A VM that has reached its own limit does not suppress the lines of other VMs. A wider limit for
+ * all VMs together keeps a process from writing more by creating many VMs. Lines that this wider
+ * limit has suppressed are counted in a line of their own, at most one in each interval.
  *
  * Context: any.
  */

@@ -13,7 +13,7 @@
 extern struct static_key_false_deferred okvm_watched;
 
 /**
- * okvm_watching() - does any user watch? Exit paths test this once, instead of every tracepoint.
+ * okvm_watching() - does any user watch? Exit paths make this one test, not one per tracepoint.
  */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 

@@ -160,17 +160,16 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 		if (vcpu->apic)
 			request_and_kick(vcpu->apic, i < at_once ? KICK_NOW : KICK_LATE, req);
 	}
-	/* @i is the number of vCPUs: those with an index from at_once on were marked KICK_LATE. */
+	/* i is now the number of vCPUs. Those with index at_once or higher got KICK_LATE. */
 	if (i >= at_once)
 		kick_rest(vm);
 }
 
 /*
- * Kick the vCPU, if that is still necessary, after a vector was posted or found in IRR already. A
- * KICK_LATE sender leaves the kick to the work item. A KICK_NOW sender need not kick, because
- * post_irq() or the sender that set the IRR bit notifies the vCPU. But if an earlier sender has
- * left its kick to the work item (kick_late), the KICK_NOW sender does not wait for the work item
- * and kicks the vCPU itself.
+ * Kick the vCPU, if necessary, after a vector was posted or found in IRR already. With KICK_LATE,
+ * the work item kicks. With KICK_NOW, post_irq() or the sender that set the IRR bit notifies the
+ * vCPU. But if an earlier sender has left its kick to the work item (kick_late), kick here, so that
+ * the KICK_NOW message does not wait for the work item.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {
@@ -185,9 +184,9 @@ static void post_vector(struct okvm_apic *apic, enum kick mode, u8 vector)
 	struct okvm_vcpu *vcpu = apic->vcpu;
 
 	/*
-	 * The guest receives a posted vector without a VM exit, and its EOI causes a VM exit only
-	 * if the EOI-exit bitmap has the vector. So while the vCPU still has to load a new bitmap,
-	 * do not post the vector: use IRR and a request.
+	 * The guest receives a posted vector without a VM exit, and the EOI for the vector causes a
+	 * VM exit only if the EOI-exit bitmap has the vector. So while the vCPU still has to load a
+	 * new bitmap, do not post the vector: use IRR and a request.
 	 */
 	if (READ_ONCE(apic->posted) && mode != KICK_NONE &&
 	    !okvm_test_request(OKVM_REQ_EOI_MAP, vcpu) &&

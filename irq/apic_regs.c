@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accesses of the guest to its local APIC registers: MMIO, x2APIC MSRs, CR8, APIC-write VM exits,
- * and the paravirtual EOI without VM exit. Each function calls the model and carries out its
- * effects.
+ * and the paravirtual EOI without VM exit. Each function calls the model and carries out the
+ * effects that the model has filled in.
  */
 #include <linux/ktime.h>
 #include <linux/kvm_para.h>
@@ -118,10 +118,10 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 }
 
 /*
- * Do what a read of TMCCT by the guest requires. If it has read 0 (@count) and the host's timer has
- * not fired yet, deliver the tick of a one-shot timer now, because the guest may change the timer
- * LVT entry next, and the tick depends on the old value of the entry. A periodic timer is left
- * alone: a guest that reads in a loop would rearm the host's timer each time.
+ * Called after the guest has read @count from TMCCT. If @count is 0 and the host's timer has not
+ * fired yet, deliver the tick of a one-shot timer now: the guest may change the timer LVT entry
+ * next, and the tick depends on the old value of the entry. Leave a periodic timer alone, because a
+ * guest that reads in a loop would rearm the host's timer each time.
  */
 static void count_was_read(struct okvm_apic *apic, u32 count)
 {

@@ -3,10 +3,11 @@
  * Local APIC timer: the timers and ticks that use the arithmetic of irq/model/lapic_timer.c.
  *
  * While the vCPU is in the guest or about to enter it, the countdown uses the backend's timer (the
- * VMX-preemption timer). While the vCPU blocks, or without such a timer, it uses an hrtimer. The
- * hrtimer's handler only sets a flag; the vCPU's own thread delivers the tick and computes the next
- * expiry. So the handler and the thread share only the flag, and a vCPU that does not
- * run costs the host one expiry, not one per period. Upstream KVM re-arms the timer in the handler.
+ * VMX-preemption timer). While the vCPU blocks, or without such a timer, the countdown uses an
+ * hrtimer. The hrtimer's handler only sets a flag and makes a request; the vCPU's own thread
+ * delivers the tick and computes the next expiry. So the handler and the thread share only the
+ * flag, and a vCPU that does not run costs the host one expiry, not one per period. Upstream KVM
+ * re-arms the timer in the handler.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>

@@ -165,7 +165,7 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it, wait for its end. May sleep */
+/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it and wait for its end. May sleep */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
 /** okvm_ack_pins() - call the ack notifiers of a chip's @pins. Any context, no locks held */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
@@ -173,7 +173,9 @@ void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /** okvm_resample_pins() - call the resamplers of a chip's @pins. Any context, no locks held */
 void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
-/** okvm_ack_pin_mask() - Return the pins of a chip whose GSI has a notifier. Any context */
+/**
+ * okvm_ack_pin_mask() - Return those of a chip's pins whose GSI has an ack notifier. Any context
+ */
 u32 okvm_ack_pin_mask(struct okvm_vm *vm, unsigned int chip);
 /** okvm_chip_pin_gsi() - Return the GSI routed to a chip's pin, or GSI_NONE. Any context */
 int okvm_chip_pin_gsi(struct okvm_vm *vm, unsigned int chip, unsigned int pin);

@@ -54,8 +54,8 @@ bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_cpuid_changed() - set, by the guest's CPUID, whether EOI broadcasts can be suppressed
- * and whether the timer has TSC-deadline mode
+ * okvm_apic_cpuid_changed() - after a change of the guest's CPUID, set whether EOI broadcasts can
+ * be suppressed and whether the timer has TSC-deadline mode
  */
 void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
@@ -102,7 +102,7 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-E
 
 /**
  * okvm_apic_pending_irq() - move posted vectors to IRR, then find the vector to deliver
- * Return: the highest vector in IRR, or -1 if its priority is not above PPR, or IRR is empty
+ * Return: the highest vector in IRR; -1 if IRR is empty or the vector's priority is not above PPR
  */
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**

@@ -25,8 +25,8 @@
 #define PIC_LOOKS	16
 
 /*
- * Wake the first vCPU that accepts the PIC's interrupts, if it is among the first @nr vCPUs.
- * Return: true if it is
+ * Among the first @nr vCPUs, wake the first one that accepts the PIC's interrupts.
+ * Return: true if there is one
  */
 static bool pic_wake(struct okvm_vm *vm, unsigned long nr)
 {
@@ -343,7 +343,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
-/* Store @map as the set of EOI vectors. Return: true if it differs from the old set */
+/* Store @map as the set of EOI vectors. Return: true if @map differs from the old set */
 static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 {
 	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
@@ -372,9 +372,9 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. This is done with IRQs on,
- * because a VM may have thousands of routes. It is possible, because without in-kernel chips only
- * ioctls change these vectors.
+ * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. The computation runs with
+ * IRQs on, because a VM may have thousands of routes. IRQs may be on because without in-kernel
+ * chips only ioctls change these vectors.
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
@@ -538,8 +538,8 @@ static void irqchip_publish(struct okvm_irq_vm *irq, struct okvm_chips *chips,
 
 /*
  * KVM_CREATE_IRQCHIP: build the chips and routes, register the chips on the buses, then publish
- * chips and routes. Before the publication, which cannot fail, no other thread sees them, because
- * only vCPUs access the buses, and there are no vCPUs yet. So a step that fails is easy to undo.
+ * chips and routes. Until then no other thread sees them: only vCPUs access the buses, and there
+ * are no vCPUs yet. So a step that fails is easy to undo. The publication cannot fail.
  */
 static long ioc_create_irqchip(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -5,12 +5,12 @@
  *
  * The eventfd's wait queue calls irqfd_wakeup() with the queue's lock held and IRQs off. The
  * interrupt is delivered there, for all kinds of routes, so all locks that this needs are taken
- * with IRQs off. Upstream KVM defers all routes but MSIs to a work item. Each signal looks up the
- * route; none is cached.
+ * with IRQs off. Upstream KVM defers all routes of chip pins to a work item. Each signal looks up
+ * the route; none is cached.
  *
- * An active irqfd is on the list okvm_irq_vm.irqfds. The code that removes it from the list (an
- * ioctl, the close of the eventfd, the destruction of the VM) also shuts it down, by a work item,
- * because the close comes with the wait queue's lock held.
+ * An active irqfd is on the list okvm_irq_vm.irqfds. An ioctl, the close of the eventfd or the
+ * destruction of the VM removes it from the list and queues a work item, which shuts it down. The
+ * close cannot shut it down itself, because the wait queue's lock is held there.
  */
 #include <linux/error-injection.h>
 #include <linux/eventfd.h>
@@ -201,8 +201,8 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 
 	spin_lock_irqsave(&irq->irqfd_lock, flags);
 	/*
-	 * The irqfd still exists: if an ioctl has already deactivated it, its shutdown waits for
-	 * the wait queue's lock, which is held here, before it frees the irqfd.
+	 * The irqfd still exists. If an ioctl has already deactivated the irqfd, the shutdown has
+	 * not freed it yet: the shutdown first waits for the wait queue's lock, which is held here.
 	 */
 	if (!list_empty(&irqfd->node))
 		irqfd_deactivate(irq, irqfd);
@@ -210,8 +210,8 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 }
 
 /*
- * Raise the interrupt when the eventfd is signaled, deactivate the irqfd when it is closed. Called
- * with the lock of the eventfd's wait queue held and IRQs off.
+ * If the eventfd is signaled, raise the interrupt. If the eventfd is closed, deactivate the irqfd.
+ * Called with the lock of the eventfd's wait queue held and IRQs off.
  */
 static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
@@ -258,7 +258,7 @@ static int irqfd_get_eventfds(struct okvm_irqfd *irqfd, struct file *file,
 	return resampler_join(irqfd);
 }
 
-/* Make the VM's workqueue: a flush of a queue of its own waits only for shutdowns of irqfds. */
+/* Make the VM's own workqueue: a flush of it waits only for shutdowns of the VM's irqfds. */
 static int irqfd_need_wq(struct okvm_irq_vm *irq)
 {
 	lockdep_assert_held(&irq->irqfd_mutex);

@@ -150,10 +150,10 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	struct lapic_effect eff = { .flags = 0 };
 
 	/*
-	 * Suppression of EOI broadcasts needs an IOAPIC with an EOI register, which the in-kernel
-	 * IOAPIC lacks: guests that do not check the version of the IOAPIC would never complete a
-	 * level-triggered interrupt. There is no LVT entry for CMCI, because MCG_CAP does not
-	 * report CMCI.
+	 * Offer the suppression of EOI broadcasts only with a split irqchip. The suppression needs
+	 * an IOAPIC with an EOI register, which the in-kernel IOAPIC lacks: a guest that does not
+	 * check the IOAPIC's version would never complete a level-triggered interrupt. There is no
+	 * LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);

@@ -156,10 +156,10 @@ struct okvm_error {
 
 /*
  * For a vCPU fd, from any thread of the process that created the VM: makes the vCPU's KVM_RUN fail
- * with EINTR (kvm_run->exit_reason is KVM_EXIT_INTR), and returns at once. If the vCPU is not in
- * KVM_RUN, the next KVM_RUN completes the last exit and then fails with EINTR. Several kicks before
- * an EINTR count as one kick, and an EINTR for another reason (a signal, immediate_exit, a pause)
- * also consumes a pending kick.
+ * with EINTR (kvm_run->exit_reason is KVM_EXIT_INTR). The ioctl itself returns at once. If the vCPU
+ * is not in KVM_RUN, the next KVM_RUN completes the last exit and then fails with EINTR. Several
+ * kicks before an EINTR count as one kick. An EINTR for another reason (a signal, immediate_exit, a
+ * pause) also consumes a pending kick.
  */
 #define OKVM_VCPU_KICK _IO(KVMIO, 0xf1)
 

@@ -2,10 +2,10 @@
 /*
  * The IOAPIC's registers and pins. ioapic.h describes how the model and its caller share the work.
  *
- * In contrast to upstream KVM: if no CPU accepts a level-triggered message, remote IRR stays clear,
- * so the pin does not wait for an EOI that will not come; and only fixed and lowest-priority
- * interrupts are level-triggered, because the 82093AA requires edge triggering for NMI, INIT and
- * ExtINT.
+ * There are two differences from upstream KVM. If no CPU accepts a level-triggered message, remote
+ * IRR stays clear, so the pin does not wait for an EOI that will not come. Only fixed and
+ * lowest-priority interrupts are level-triggered, because the 82093AA requires edge triggering for
+ * NMI, INIT and ExtINT.
  */
 #include <linux/bitops.h>
 #include <linux/build_bug.h>

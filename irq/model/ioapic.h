@@ -3,8 +3,8 @@
  * The IOAPIC as a register model: an 82093AA with 24 pins, without locks, timers or LAPICs.
  *
  * Functions that change the model fill in a struct ioapic_todo, whose actions the caller carries
- * out. Upstream KVM delivers interrupts in the middle of its register code, where it therefore has
- * to drop and retake its lock.
+ * out. Upstream KVM delivers interrupts in the middle of its register code, and so has to drop and
+ * retake its lock there.
  */
 #ifndef OKVM_IRQ_IOAPIC_H
 #define OKVM_IRQ_IOAPIC_H

@@ -500,8 +500,8 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * Checks the message. For fixed and lowest-priority messages it also sets TMR, and the caller then
- * sets IRR or posts the interrupt. The caller carries out all other results, too.
+ * The function checks the message. For fixed and lowest-priority messages it also sets TMR; the
+ * caller then sets IRR or posts the interrupt. The caller carries out all other results, too.
  *
  * Return: what the APIC did with the message.
  */
@@ -585,7 +585,7 @@ struct lapic_map {
 /**
  * struct lapic_dests - the destinations of a message
  * @slot: array of candidates
- * @mask: if @search is false: bit n (n below 16) is 1 if @slot[n] is a destination, and not NULL
+ * @mask: if @search is false: bit n (0 to 15) is 1 if @slot[n] is not NULL and is a destination
  * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
@@ -721,10 +721,10 @@ void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
 
 /**
  * lapic_base_legal() - is it legal to write this value to IA32_APIC_BASE?
- * @old: present value
+ * @old: current value
  * @val: new value
- * @reserved: reserved bits, by the guest's physical-address width and CPUID's x2APIC bit
- * @host: an ioctl writes, which is allowed to change between any two legal modes
+ * @reserved: reserved bits, which depend on the guest's MAXPHYADDR and on CPUID's x2APIC bit
+ * @host: an ioctl writes the value: it may switch between any two legal modes
  *
  * Source: SDM, "x2APIC State Transitions".
  *
@@ -785,7 +785,7 @@ bool lapic_timer_start(struct lapic_timer *t, u32 count, u64 now_ns);
  * lapic_timer_resume() - continue a saved countdown
  * @t: the timer
  * @initial: initial count
- * @current_count: saved current count; a value above @initial is taken as @initial
+ * @current_count: saved current count; a value above @initial is treated as @initial
  * @exact: @current_count was read from the timer when the state was saved
  * @now_ns: current time of the timer's clock, in ns
  *
@@ -837,9 +837,9 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: current time of the timer's clock, in ns
  *
- * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode; 1 for a one-shot
- * timer that has expired and whose tick is not yet delivered: to lapic_timer_resume(), 0 means that
- * the tick was delivered.
+ * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode. For a one-shot
+ * timer that has expired and whose tick is not yet delivered, return 1, because for
+ * lapic_timer_resume() a count of 0 means that the tick was delivered.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 
@@ -883,7 +883,7 @@ static inline u64 lapic_get_tscdeadline(const struct lapic *l)
 /**
  * lapic_pv_eoi_vector() - may the guest complete the interrupt in service without a VM exit?
  * @l: the APIC
- * @handled: bitmap of the 256 vectors: those whose EOI okvm must see, so it must cause a VM exit
+ * @handled: bitmap of the 256 vectors; a set bit means that the vector's EOI must cause a VM exit
  *
  * The guest may do so if IRR is empty and the highest vector in ISR is not in @handled.
  *

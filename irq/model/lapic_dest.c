@@ -2,10 +2,10 @@
 /*
  * Local APIC: destinations of a message.
  *
- * lapic_match_dest() defines which APICs a message addresses. The destination map gives the result
- * for most messages by a table. For the others (broadcasts, mixed modes, IDs used twice) it makes
- * the caller test each enabled APIC by lapic_match_dest(). If two APICs claim one slot, upstream
- * KVM's map forgets one of them; okvm does not use the table then.
+ * lapic_match_dest() defines which APICs a message addresses. For most messages a table of the
+ * destination map gives the same result. For the others (broadcasts, mixed modes, IDs used twice)
+ * the map makes the caller test each enabled APIC by lapic_match_dest(). If two APICs claim one
+ * slot of a table, okvm does not use the table. Upstream KVM's map forgets one of the two APICs.
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
@@ -20,8 +20,8 @@ static bool match_physical(const struct lapic *t, u32 mda)
 		return true;
 	/*
 	 * An APIC whose ID is above 0xff has this ID as its address in xAPIC mode, too: a
-	 * hot-plugged CPU starts in xAPIC mode and is woken by INIT. It does not answer to the low
-	 * 8 bits of its ID, which belong to another vCPU.
+	 * hot-plugged CPU starts in xAPIC mode and is woken by INIT. Such an APIC does not answer
+	 * to the low 8 bits of its ID, which belong to another vCPU.
 	 */
 	if (lapic_x2apic(t) || t->id > 0xff)
 		return mda == t->id;
@@ -205,7 +205,10 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->mask = 0;
 	out->nr = 0;
 	out->search = false;
-	/* If two APICs have one ID, @phys lacks one of them, and find_x2_cluster() uses @phys. */
+	/*
+	 * If two APICs have the same ID, map->phys lacks one of them. find_x2_cluster() uses
+	 * map->phys, too.
+	 */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);
 	} else if (irq->dest_mode == APIC_DEST_PHYSICAL) {

@@ -34,8 +34,8 @@
 #define REFRESH_SHIFT		14
 
 /*
- * Which bytes of a count are read or written and, if both are, which one is next. Values 0 to 3 are
- * those of the control word; all values are part of the ABI.
+ * Which bytes of a count are read or written; if both bytes are, also which one is next. Values 0
+ * to 3 are those of the control word; all values are part of the ABI.
  */
 enum pit_access {
 	ACCESS_LATCH = 0,

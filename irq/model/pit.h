@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The 8254 interval timer and the speaker port as a register model, without a clock. The caller
- * passes the present time to each function that needs it, and runs the timer of channel 0 as struct
+ * passes the current time to each function that needs it, and runs the timer of channel 0 as struct
  * pit_todo says.
  */
 #ifndef OKVM_IRQ_PIT_H

@@ -124,8 +124,8 @@ static void names_add_all(void)
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
-		 * With the member module set, each user of the event holds a reference to okvm.ko, and
-		 * unloading okvm.ko removes the event.
+		 * With the member module set, each user of the event holds a reference to
+		 * okvm.ko, and unloading okvm.ko removes the event.
 		 */
 		names_calls[i]->module = THIS_MODULE;
 	}

@@ -177,16 +177,22 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return the vector of an external interrupt whose delivery the exit has interrupted. @vector is
- * the vector in the IDT-vectoring information. With virtual-interrupt delivery, SVI has the vector,
- * too, as the highest interrupt in service. Prefer SVI, because Bochs 3.0 reports an older vector
- * in the IDT-vectoring information. If SVI is 0, the interrupt came from the PIC: use @vector.
+ * Return the vector of an external interrupt whose delivery the exit has cut short. @vector is from
+ * the IDT-vectoring information. If VM entry has injected the interrupt (an interrupt of the PIC,
+ * for example), @vector is right: the field for injection still has this vector, because a VM exit
+ * clears only the field's valid bit. With virtual-interrupt delivery the CPU itself delivers all
+ * other interrupts, and SVI has the vector that the CPU has begun to deliver. Prefer SVI for these,
+ * because Bochs 3.0 reports an older vector in the IDT-vectoring information.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {
+	u32 injected;
 	u8 svi;
 
 	if (!hw->apicv)
+		return vector;
+	injected = vmcs_read32(VM_ENTRY_INTR_INFO_FIELD) & ~INTR_INFO_VALID_MASK;
+	if (injected == (vector | INTR_TYPE_EXT_INTR))
 		return vector;
 	svi = vmcs_read32(GUEST_INTR_STATUS) >> 8;
 	return svi ? svi : vector;

@@ -498,6 +498,41 @@ TEST(init_forgets_what_is_in_service_and_what_is_requested)
 	vm_destroy(&vm);
 }
 
+/* The PIC's input 1 has vector 0x51, and its output reaches the vCPU by LINT0. */
+static void pic_gives_0x51(struct vm *vm)
+{
+	struct kvm_irqchip pic = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+
+	REQUIRE(ioctl(vm->fd, KVM_GET_IRQCHIP, &pic) == 0);
+	pic.chip.pic.irq_base = 0x50;
+	pic.chip.pic.imr = 0xfd;
+	pic.chip.pic.auto_eoi = 1;
+	REQUIRE(ioctl(vm->fd, KVM_SET_IRQCHIP, &pic) == 0);
+	wr(vm, LVT0, 0x700);
+}
+
+TEST(an_interrupt_of_the_pic_waits_for_its_stack_inside_a_handler)
+{
+	struct kvm_irq_level line = { .irq = 1, .level = 1 };
+	struct kvm_regs regs;
+	struct vm vm;
+
+	apic_vm(&vm);
+	pic_gives_0x51(&vm);
+	self_ipi(&vm, 0x61);
+	EXPECT_EQ(window(&vm), 0x61);
+	EXPECT_EQ(rd(&vm, ISR + 0x30), 2);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	regs.rsp = 0x10000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	/* The delivery exits, because nothing maps the stack's page. */
+	REQUIRE(madvise(vm.mem + regs.rsp - 4096, 4096, MADV_DONTNEED) == 0);
+	REQUIRE(ioctl(vm.fd, KVM_IRQ_LINE, &line) == 0);
+	EXPECT_EQ(window(&vm), 0x51);
+	EXPECT_EQ(rd(&vm, ISR + 0x30), 2);
+	vm_destroy(&vm);
+}
+
 TEST(a_slot_over_the_window)
 {
 	struct vm vm;

@@ -203,8 +203,8 @@ struct okvm_fpu;			/* x86/cpu/fpu.h */
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
  *
- * Guarded by vcpu->mutex unless a comment says otherwise. @gpr must be the first member: in
- * vmx/vmenter.S one pointer stands for both the struct and @gpr. @rip and @rflags must follow @gpr.
+ * Guarded by vcpu->mutex unless a comment says otherwise. The functions in vmx/vmenter.S and
+ * svm/vmrun.S get a pointer to @gpr.
  */
 struct okvm_arch_vcpu {
 	unsigned long gpr[OKVM_NR_GPRS];
@@ -302,7 +302,7 @@ struct okvm_arch_vcpu {
 		bool plain;	/* the IN or OUT is not in an interrupt shadow */
 	} pio;
 	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
-	unsigned long io_linear_rip;	/* linear RIP before the change that @io_touched notes */
+	unsigned long io_linear_rip;	/* linear RIP before that change */
 	u8 exit_insn_len;	/* length of the RDMSR, WRMSR or hypercall to be completed */
 	u8 sipi_vector;		/* set by KVM_SET_VCPU_EVENTS for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
@@ -312,7 +312,7 @@ struct okvm_arch_vcpu {
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* a host interrupt caused the last VM exit */
+	bool between_insns;	/* last VM exit: by a host interrupt, so between two instructions */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */

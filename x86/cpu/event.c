@@ -44,9 +44,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * Write the exception's payload to CR2 or DR6. If okvm raises the exception, it writes the payload
- * at once, so that userspace sees the registers and the exception together. If userspace has set
- * the exception, okvm writes the payload at the injection.
+ * Write the exception's payload to CR2 or DR6. Called when okvm raises an exception, so that
+ * userspace sees the registers and the exception together. For an exception that userspace has set,
+ * called at the injection.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -363,7 +363,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/* The VMM's PIC has acknowledged its interrupt already: inject it before an NMI. */
+	/* The VMM's PIC has already acknowledged this interrupt: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;

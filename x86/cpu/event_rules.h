@@ -27,8 +27,8 @@ bool event_is_fault(u8 vector);
 /**
  * event_dr6() - Return DR6 after a #DB
  * @dr6: DR6 before the #DB
- * @payload: the bits that the #DB reports are 1, RTM and BLD too; but DR6 itself has 0 for an RTM
- *	or BLD that is reported
+ * @payload: the bits that the #DB reports are 1. This includes RTM and BLD, although DR6 itself
+ *	reports these two by 0
  */
 unsigned long event_dr6(unsigned long dr6, unsigned long payload);
 

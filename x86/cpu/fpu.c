@@ -73,7 +73,7 @@ static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 	kernel_fpu_begin();
 	asm volatile("fxsave64 %0" : "=m" (fpu->own->i387));
 	kernel_fpu_end();
-	/* A mask of 0 means: no DAZ (SDM "Guidelines for Writing to the MXCSR Register"). */
+	/* MXCSR_MASK 0 means: no DAZ (SDM "Guidelines for Writing to the MXCSR Register"). */
 	fpu->mxcsr_mask = fpu->own->i387.mxcsr_mask ?: MXCSR_WITHOUT_DAZ;
 	own_reset(fpu);
 	return 0;
@@ -101,8 +101,9 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 {
 	kernel_fpu_begin_mask(0);
 	/*
-	 * If no x87 exception is pending, some AMD CPUs do not load the addresses of the last x87
-	 * instruction. The old addresses may be another process's: overwrite them.
+	 * If no x87 exception is pending, FXRSTOR and XRSTOR of some AMD CPUs do not load the
+	 * addresses of the last x87 instruction. The old addresses may be another process's:
+	 * overwrite them.
 	 */
 	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
@@ -158,7 +159,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	}
 }
 
-/* Return why XRSTOR cannot load userspace's data with this header, or NULL. */
+/* Return a text that says why XRSTOR cannot load data with this header, or NULL if it can. */
 static const char *header_fault(struct okvm_vcpu *vcpu, const struct xregs_state *state)
 {
 	if (state->header.xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE))

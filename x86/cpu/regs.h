@@ -23,7 +23,8 @@ void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
 /**
  * okvm_rip_carries() - Do @old and @rip differ in the upper 32 bits?
  *
- * If not, a caller that advances RIP from @old to @rip need not cut RIP to 32 bits in any mode.
+ * If not, a caller that advances RIP from @old to @rip need not cut RIP to 32 bits, even outside
+ * 64-bit mode.
  */
 static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long rip)
 {

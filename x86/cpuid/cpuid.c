@@ -214,7 +214,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 	struct kvm_cpuid2 __user *user = arg.user;
 	long err = check_padding(user);
 	u32 nent;
-	/* okvm emulates MOVBE, and RDPID if the CPU has TSC_AUX, even if the CPU lacks both. */
+	/* okvm emulates MOVBE and RDPID on CPUs that lack them, RDPID only if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
 		{ .function = 1, .ecx = BIT(22) },

@@ -73,9 +73,10 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /**
  * struct cpuid_index - chains of entries, one chain for each leaf
  *
- * @basic, @hyper and @ext have the first entry of each leaf, @far the first entry of all other
- * leaves. next[i] is the entry after entry i of the entry array in the same chain. A chain has the
- * array's order. Each u16 is 1 plus an index into the array, or 0 for "no entry".
+ * @basic, @hyper and @ext have the first entry of each leaf's chain. @far has the first entry of
+ * the chain of all other leaves. next[i] is the entry that follows entry i of the entry array in
+ * its chain. A chain has the array's order. Each u16 is 1 plus an index into the array, or 0 for
+ * "no entry".
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];

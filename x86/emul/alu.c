@@ -580,8 +580,8 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 /*
  * CMPXCHG. If the accumulator equals the destination, store the source. With LOCK, emul_store()
  * does this by emul_ops.cmpxchg, and if another CPU has changed the memory meanwhile, the
- * instruction begins anew. If they differ, load the accumulator; a destination in memory is written
- * with its old value.
+ * instruction begins anew. If they differ, load the destination into the accumulator, and write a
+ * destination in memory with its old value.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {

@@ -717,8 +717,8 @@ struct emul_mov {
  * @ctx: decoded
  * @mov: filled if the result is true
  *
- * For fast MMIO: if hardware has reported the guest-physical address, the caller makes the access
- * itself and then calls emul_finish_mov().
+ * For fast MMIO: a caller that knows the guest-physical address makes the access itself, and then
+ * calls emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
 

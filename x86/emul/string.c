@@ -154,7 +154,7 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		 */
 		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
-		/* An op has failed: the state is between two iterations. Set RFLAGS for this. */
+		/* An op has failed in this iteration: set RFLAGS as they are between iterations. */
 		if (rc == EMUL_UNHANDLEABLE && later_batch)
 			ctx->rflags = flags;
 		if (rc != EMUL_OK)

@@ -27,7 +27,7 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 }
 
 /**
- * okvm_log_device() - Access bytes @entry->done to @end - 1 of an access, which are at a device
+ * okvm_log_device() - Access a device for bytes @entry->done to @end - 1 of an access
  * @gpa: guest-physical address of byte @entry->done
  * @data: buffer for all bytes of the access
  * @end: number of bytes of the access, from its first byte, up to the end of the page
@@ -44,7 +44,7 @@ void okvm_log_answer(struct okvm_emulation *e);
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device, untraced
+ * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device; do not trace
  * Return: 0 if a device on the bus has done the access, 1 if the local APIC has, or -EOPNOTSUPP
  */
 static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,

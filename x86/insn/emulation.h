@@ -207,7 +207,7 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Is the reason a VM exit for an access for which okvm can map no page? */
+/** okvm_emul_is_mmio() - Is the emulation for an access for which okvm can map no page? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
@@ -218,7 +218,8 @@ static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
  *
  * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end:
  * when KVM_RUN returns EINTR, a VMM that knows only KVM may save the vCPU's state, and then the
- * vCPU must be between two instructions. A VMM that uses OKVM_VCPU_KICK can look at OKVM_RUN_AMID.
+ * vCPU must be between two instructions. A VMM that uses OKVM_VCPU_KICK can test OKVM_RUN_AMID in
+ * kvm_run->flags.
  */
 static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
 {
@@ -248,7 +249,7 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 /**
  * okvm_emul_raced() - Was the emulation given up? Clears e->raced
  *
- * After true, KVM_RUN serves requests and then emulates the instruction again.
+ * If so, KVM_RUN serves requests and then emulates the instruction again.
  */
 static inline bool okvm_emul_raced(struct okvm_emulation *e)
 {

@@ -90,7 +90,7 @@ static void hold_signals(struct okvm_emulation *e)
 	e->ctx.stop = true;
 	/*
 	 * Task work and a stop of the process cannot be blocked: they keep signal_pending() true,
-	 * and would end each wait at once. With e->repeatable clear, only a fatal signal ends it.
+	 * and would end each wait at once. With e->repeatable clear, only a fatal one does.
 	 */
 	if (signal_pending(current))
 		e->repeatable = false;
@@ -107,7 +107,7 @@ static void release_signals(struct okvm_emulation *e)
 
 /*
  * A signal or a race has stopped the emulation. Must the emulation go on in this KVM_RUN? Yes if
- * the instruction has had effects, so that it cannot begin anew. But no if KVM_RUN has to end.
+ * the instruction has had effects, so that it cannot begin anew. No if KVM_RUN has to end.
  */
 static bool must_go_on(struct okvm_emulation *e)
 {
@@ -197,7 +197,7 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 	return ret;
 }
 
-/* Can @m fail after writing some bytes? Not if one instruction writes them: an aligned word. */
+/* Can @m fail after writing some bytes? Not if it is an aligned word, which is written at once. */
 static bool mem_can_tear(const struct mem_access *m)
 {
 	return m->op == MEM_WRITE &&
@@ -206,8 +206,8 @@ static bool mem_can_tear(const struct mem_access *m)
 
 /*
  * Wait for the page of @m. Return the result of okvm_guest_wait(). But once the instruction has had
- * effects, another signal than a fatal one is no reason for -EINTR: return 0 to wait again, or 1 to
- * make the access with page faults enabled.
+ * effects, a signal that is not fatal does not end the wait: return 0 to make the access and wait
+ * again, or 1 to make the access with page faults enabled.
  */
 static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
 {

@@ -163,7 +163,7 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 
 /*
  * Is an interrupt pending that okvm must inject? With virtual-interrupt delivery okvm does not
- * inject the LAPIC's interrupts: the CPU delivers them after okvm_apic_hand_over().
+ * inject the LAPIC's interrupts: okvm_apic_hand_over() sets RVI, and the CPU delivers them.
  */
 static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {

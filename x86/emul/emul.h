@@ -390,7 +390,7 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  * @scale: shift of the index, 0..3
  * @rip_relative: 64-bit mode: @disp is relative to the next instruction
  * @disp: displacement, sign-extended
- * @imm: first immediate, extended as the row says; also moffs and relative offsets
+ * @imm: first immediate, or a moffs or relative offset; extended as @row says
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
  * @op_bytes: operand size: 1, 2, 4, 8 (meaningless for vectors)
  * @ad_bytes: address size: 2, 4, 8
@@ -525,8 +525,8 @@ struct emul_task {
  * @insn: the decoded instruction; valid if insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
- * @task: the task switch of EMUL_OUT_TASK_SWITCH, for emul_task_switch() with the RIP of the next
- *	instruction; gates have been checked
+ * @task: with EMUL_OUT_TASK_SWITCH: the task switch to be made, whose gates have been checked. The
+ *	caller sets @rip to where the old task will continue, and calls emul_task_switch()
  * @dst: private: destination operand
  * @src: private: first source operand
  * @src2: private: second source operand
@@ -573,7 +573,7 @@ struct emul_ctx {
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
  * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with its error code if it has one
  * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
- * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
+ * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: the gate's DPL is compared with CPL
  * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL
  */
 enum emul_event {

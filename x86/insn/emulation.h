@@ -129,7 +129,7 @@ struct emul_cached_mov {
  * @replayed: number of entries of @log that the current execution of the instruction has reached
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
- * @tlb_from: first entry of @log that was made after the last change of CR3
+ * @tlb_from: index of the first entry of @log that was made after the last write of a CR
  * @wait_len: number of bytes that userspace reads for the newest entry of @log; 0: no read
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes

@@ -113,7 +113,7 @@ struct okvm_mtrr {
 	u64 var[16];		/* PHYSBASE and PHYSMASK of each of 8 variable ranges */
 };
 
-/** struct okvm_mce - machine-check banks, read and written by the guest and KVM_X86_SET_MCE */
+/** struct okvm_mce - machine-check banks; the guest accesses them, KVM_X86_SET_MCE writes them */
 #define OKVM_MCE_BANKS	32
 struct okvm_mce {
 	u64 cap, status, ctl, ext_ctl;
@@ -146,7 +146,7 @@ struct okvm_pv_vcpu {
 	u64 clock_msr;
 	struct okvm_gpa_cache clock;
 	bool clock_active;
-	/* last write of the kvmclock record failed or is in progress; any thread reads the flag */
+	/* a write of the kvmclock record is in progress or has failed; any thread reads the flag */
 	bool clock_late;
 	bool guest_stopped;	/* KVM_KVMCLOCK_CTRL: set GUEST_STOPPED once */
 
@@ -164,8 +164,8 @@ struct okvm_pv_vcpu {
  * enum okvm_msr_result - result of an MSR access
  * @OKVM_MSR_OK: the access succeeded
  * @OKVM_MSR_GP: RDMSR or WRMSR raises #GP; an ioctl stops at this MSR
- * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR; has the effects of @OKVM_MSR_GP, except that an exit
- *	to userspace has the reason KVM_MSR_EXIT_REASON_UNKNOWN
+ * @OKVM_MSR_UNKNOWN: the vCPU has no such MSR. The effects are those of @OKVM_MSR_GP. But if the
+ *	access exits to userspace, run->msr.reason is KVM_MSR_EXIT_REASON_UNKNOWN
  * @OKVM_MSR_FILTERED: the MSR filter of userspace denies the access
  */
 enum okvm_msr_result {
@@ -176,13 +176,15 @@ enum okvm_msr_result {
 };
 
 /**
- * struct okvm_stay - state of the current stay in the guest, see x86/stay.h
+ * struct okvm_stay - state of the current stay in the guest
  * @rcu_reported: jiffies at the last quiescent state that was reported to RCU
  * @host_pkru: the host's PKRU, restored at the end of the stay
  * @host_db: the host's DR0 to DR3, if the host uses breakpoints; only for kernels that do not
  *	export hw_breakpoint_restore() to okvm
  * @dr_loaded: the CPU's debug registers hold guest values
- * @pio_missed: the last exit is port I/O that no in-kernel device handled
+ * @pio_missed: the last VM exit was for port I/O that no in-kernel device handled
+ *
+ * A stay begins when okvm switches IRQs off for a VM entry, and ends when IRQs are on again.
  */
 struct okvm_stay {
 	unsigned long rcu_reported;
@@ -201,8 +203,8 @@ struct okvm_fpu;			/* x86/cpu/fpu.h */
 /**
  * struct okvm_arch_vcpu - the x86 state of a vCPU
  *
- * Guarded by vcpu->mutex unless a comment says otherwise. @gpr must be the first member: in
- * vmx/vmenter.S one pointer stands for both the struct and @gpr. @rip and @rflags must follow @gpr.
+ * Guarded by vcpu->mutex unless a comment says otherwise. The functions in vmx/vmenter.S and
+ * svm/vmrun.S get a pointer to @gpr.
  */
 struct okvm_arch_vcpu {
 	unsigned long gpr[OKVM_NR_GPRS];
@@ -246,7 +248,7 @@ struct okvm_arch_vcpu {
 	bool debug_regs_live;
 
 	u32 mp_state;		/* KVM_MP_STATE_*; other threads read it without the mutex */
-	bool apf_halted;	/* halted until a guest page is present; mp_state is RUNNABLE */
+	bool apf_halted;	/* halted by an async page fault; mp_state is RUNNABLE */
 
 	/* CPUID */
 	struct okvm_cpuid_table *cpuid;	/* NULL before KVM_SET_CPUID2 */
@@ -278,8 +280,8 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* number of this vCPU's generation (group of synchronous TSCs) */
-	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset accounts for */
+	u64 tsc_generation;	/* number of the generation (vCPUs with synchronous TSCs) */
+	u64 tsc_lost;		/* @tsc_offset compensates okvm_tsc_lost up to this value */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;
@@ -300,8 +302,8 @@ struct okvm_arch_vcpu {
 		bool plain;	/* the IN or OUT is not in an interrupt shadow */
 	} pio;
 	bool io_touched;	/* an ioctl has changed registers since the exit to userspace */
-	unsigned long io_linear_rip;	/* linear RIP before the change that @io_touched notes */
-	u8 exit_insn_len;	/* instruction length for completing RDMSR, WRMSR, hypercall */
+	unsigned long io_linear_rip;	/* linear RIP before that change */
+	u8 exit_insn_len;	/* length of the RDMSR, WRMSR or hypercall to be completed */
 	u8 sipi_vector;		/* set by KVM_SET_VCPU_EVENTS for KVM_SET_MP_STATE(SIPI_RECEIVED) */
 	u8 eoi_user_vector;
 	bool tpr_write;		/* the TPR access of OKVM_REQ_TPR_EXIT is a write */
@@ -310,7 +312,7 @@ struct okvm_arch_vcpu {
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* the last VM exit was surely between two instructions */
+	bool between_insns;	/* last VM exit: by a host interrupt, so between two instructions */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */
@@ -335,7 +337,7 @@ struct okvm_arch_vm {
 	/* last write of any vCPU's TSC: its time, the value, and the resulting TSC offset */
 	u64 last_tsc_nsec, last_tsc_write, last_tsc_offset;
 	u64 cur_tsc_offset;		/* offset of the newest generation */
-	u32 last_tsc_khz;		/* TSC frequency of the vCPU of the last write */
+	u32 last_tsc_khz;		/* TSC frequency of the vCPU whose TSC was written last */
 	u64 cur_tsc_generation;		/* number of the newest generation */
 	u64 nr_vcpus_matched_tsc;	/* vCPUs of the newest generation, except its first one */
 	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */

@@ -115,7 +115,7 @@ static bool cr4_loads_pdptrs(struct okvm_vcpu *vcpu, unsigned long old, unsigned
 	       (cr4 ^ old) & CR4_PDPTR;
 }
 
-/* If the page at @gpa, which has the PDPTEs, is absent, wait for it. Return: false on a signal */
+/* If the page of the PDPTEs at @gpa is absent, wait for it. Return: false on a signal or kick */
 static bool pdptes_come(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
 	bool present;
@@ -172,9 +172,9 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set EFER.LMA to EFER.LME & CR0.PG. Called after a change of CR0.PG (SDM "Initializing IA-32e
- * Mode"). Nothing else changes LMA: not even userspace setting EFER.LME while the guest's paging is
- * on.
+ * After a change of CR0.PG, set EFER.LMA to EFER.LME & CR0.PG (SDM "Initializing IA-32e Mode").
+ * Writes of EFER keep LMA: if userspace changes EFER.LME while the guest's paging is on, LMA does
+ * not change.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -194,7 +194,7 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* If a page of an async page fault is present by now, announce it to the guest. */
+		/* Announce to the guest the pages of async page faults that have become present. */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}
@@ -304,7 +304,7 @@ unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu)
 	return okvm_lapic_in_kernel(vcpu) ? okvm_apic_get_cr8(vcpu) : vcpu->arch->cr8;
 }
 
-/* Make the backend load @efer, a legal EFER whose LMA is already right. */
+/* Load @efer, and tell mmu/ the effects on paging. The caller has set LMA in @efer. */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer)
 {
 	u64 old = vcpu->arch->efer;

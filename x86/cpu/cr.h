@@ -12,10 +12,10 @@ int okvm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0);
 int okvm_set_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
 int okvm_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /**
- * okvm_cr_pages_come() - wait for the page of the PDPTEs that a load of CR0, CR3 or CR4 will read
+ * okvm_cr_pages_come() - before a load of @val into CR @cr, wait for the PDPTEs' page
  *
- * If that load waited for the page itself, no kick or signal could end the wait. May sleep. The
- * caller holds vm->srcu.
+ * Does nothing if the load reads no PDPTEs. Without this call, the load itself would wait for the
+ * page, and no kick or signal could end that wait. May sleep. The caller holds vm->srcu.
  *
  * Return: false if KVM_RUN has to end before the page is there
  */
@@ -25,7 +25,7 @@ unsigned long okvm_get_cr8(struct okvm_vcpu *vcpu);
 int okvm_set_efer(struct okvm_vcpu *vcpu, u64 efer);
 /** okvm_load_cr3() - Set CR3 without checks; with PAE paging also mark arch->pdptrs dirty */
 void okvm_load_cr3(struct okvm_vcpu *vcpu, unsigned long cr3);
-/** okvm_load_efer() - Load EFER, with LMA, without checks (KVM_SET_SREGS, KVM_SET_MSRS) */
+/** okvm_load_efer() - Load @efer without checks; the caller has set LMA in @efer */
 void okvm_load_efer(struct okvm_vcpu *vcpu, u64 efer);
 int okvm_get_dr(struct okvm_vcpu *vcpu, int nr, unsigned long *val);
 int okvm_set_dr(struct okvm_vcpu *vcpu, int nr, unsigned long val);
@@ -40,8 +40,8 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
 /*
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
  * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. While the
- * guest's paging is off, CR4.SMEP and CR4.SMAP are 0. While it is on, both have the guest's values,
- * because only hardware knows the privilege of an access.
+ * guest's paging is off, CR4.SMEP and CR4.SMAP are 0. While the guest's paging is on, both have the
+ * guest's values: the CPU must check SMEP and SMAP itself, because shadow tables cannot do so.
  */
 #define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
 

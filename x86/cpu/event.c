@@ -27,9 +27,9 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 /* ---- raising ---- */
 
 /*
- * For a fault, set RF in the RFLAGS image that the delivery pushes; do nothing for other exceptions
- * and for #DB. If a debugger single-steps the guest, also remove the debugger's TF from the image,
- * unless the fault is at the instruction where the step began.
+ * Prepare the RFLAGS image that the delivery of a fault pushes: set RF. If a debugger single-steps
+ * the guest, also remove the debugger's TF; but keep TF if the fault is at the instruction where
+ * the step began. Do nothing for #DB and for exceptions that are not faults.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
@@ -44,9 +44,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * Write the exception's payload to CR2 or DR6. If okvm raises the exception, it writes the payload
- * at once, so that userspace sees the registers and the exception together. If userspace has set
- * the exception, okvm writes the payload at the injection.
+ * Write the exception's payload to CR2 or DR6. Called when okvm raises an exception, so that
+ * userspace sees the registers and the exception together. For an exception that userspace has set,
+ * called at the injection.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -64,7 +64,10 @@ static void event_deliver_payload(struct okvm_vcpu *vcpu)
 	exc->payload = 0;
 }
 
-/* Queue @new; merge it with one in arch->ev (SDM "Interrupt 8 - Double Fault Exception") */
+/*
+ * Queue @new. If arch->ev already has an exception, combine both (SDM "Interrupt 8 - Double Fault
+ * Exception").
+ */
 static void event_queue(struct okvm_vcpu *vcpu, struct okvm_exception new)
 {
 	struct okvm_exception *exc = &vcpu->arch->ev.exc;
@@ -160,7 +163,7 @@ bool okvm_has_injectable_irq(struct okvm_vcpu *vcpu)
 
 /*
  * Is an interrupt pending that okvm must inject? With virtual-interrupt delivery okvm does not
- * inject the LAPIC's interrupts: the CPU delivers them after okvm_apic_hand_over().
+ * inject the LAPIC's interrupts: okvm_apic_hand_over() sets RVI, and the CPU delivers them.
  */
 static bool event_irq_waits(struct okvm_vcpu *vcpu)
 {
@@ -268,9 +271,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Must okvm request a window exit because userspace waits until the guest can take an interrupt of
- * the VMM's PIC? No while the LAPIC masks LINT0: the guest cannot take the interrupt then, even if
- * IF is set. A window exit would end each VM entry before the guest's first instruction.
+ * Must okvm request a window exit for userspace, which waits to inject an interrupt of the VMM's
+ * PIC? No while the LAPIC masks LINT0: then the guest cannot take the interrupt even if IF is set,
+ * and a window exit would end each VM entry before the guest's first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
@@ -302,8 +305,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Return true in the common case: no event is pending except perhaps an interrupt of the LAPIC, and
- * okvm, not the CPU, delivers such an interrupt.
+ * Return true in the common case: the only event that can be pending is an interrupt of the LAPIC,
+ * and okvm (not the CPU) delivers the LAPIC's interrupts.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
@@ -316,8 +319,9 @@ static bool event_only_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Inject the LAPIC's pending interrupt with the highest priority. The LAPIC's other interrupts do
- * not have a higher priority. So they need no window exit: okvm looks for them at the guest's EOI.
+ * Inject the LAPIC's pending interrupt with the highest priority. Request a window exit only if
+ * this interrupt has to wait. The LAPIC's other interrupts need no window exit: they do not have a
+ * higher priority, and okvm looks for them at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
@@ -359,7 +363,7 @@ void okvm_inject_events(struct okvm_vcpu *vcpu)
 		can_inject = false;
 	if (okvm_lapic_in_kernel(vcpu) && okvm_apic_hw_delivers(vcpu))
 		okvm_apic_hand_over(vcpu);
-	/* The VMM's PIC has acknowledged its interrupt already: inject it before an NMI. */
+	/* The VMM's PIC has already acknowledged this interrupt: inject it before an NMI. */
 	if (can_inject && event_from_userspace(vcpu) && okvm_irq_allowed(vcpu)) {
 		event_inject_irq(vcpu, event_take_irq(vcpu));
 		can_inject = false;

@@ -49,7 +49,7 @@ static inline u8 okvm_irq_len(const struct okvm_events *ev)
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* A debugger gets the #BP of an INT3. Record the INT3's length: userspace may inject #BP later. */
+/* A debugger gets the #BP of the INT3 at @rip. Record @len, in case userspace injects this #BP. */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;

@@ -8,7 +8,7 @@
 
 /** enum event_merge - what to deliver if an exception is raised while another one is delivered */
 enum event_merge {
-	/* the second exception; after its handler the guest raises the first one again */
+	/* the second exception; the first one occurs again after the second one's handler */
 	EVENT_MERGE_SECOND,
 	EVENT_MERGE_DOUBLE,	/* #DF */
 	EVENT_MERGE_SHUTDOWN,	/* triple fault */
@@ -27,7 +27,8 @@ bool event_is_fault(u8 vector);
 /**
  * event_dr6() - Return DR6 after a #DB
  * @dr6: DR6 before the #DB
- * @payload: bits that the #DB reports, 1 for each; RTM and BLD are 1, too, but active low in DR6
+ * @payload: the bits that the #DB reports are 1. This includes RTM and BLD, although DR6 itself
+ *	reports these two by 0
  */
 unsigned long event_dr6(unsigned long dr6, unsigned long payload);
 

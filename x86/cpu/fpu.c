@@ -2,10 +2,10 @@
 /*
  * The guest's FPU, vector and extended state. Usually the kernel keeps this state in a struct
  * fpu_guest: the kernel loads the guest's registers when KVM_RUN begins, and the VMM's before
- * KVM_RUN ends. With the parameter own_fpu, and on kernels that do not export the functions for
- * struct fpu_guest to okvm, okvm keeps the state in a buffer of its own. Then okvm loads the state
- * at the beginning of each stay in the guest. x86/stay.h defines a stay, and switches XCR0, XSS and
- * PKRU around guest mode only.
+ * KVM_RUN ends. okvm keeps the state in a buffer of its own if the parameter own_fpu is set, or if
+ * the kernel does not export the functions for struct fpu_guest to okvm. Then okvm loads the state
+ * at the beginning of each stay in the guest (one or more VM entries, see x86/stay.h). XCR0, XSS
+ * and PKRU have the guest's values only around guest mode; x86/stay.h switches them.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -73,7 +73,7 @@ static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 	kernel_fpu_begin();
 	asm volatile("fxsave64 %0" : "=m" (fpu->own->i387));
 	kernel_fpu_end();
-	/* SDM "Guidelines for Writing to the MXCSR Register": 0 stands for a CPU without DAZ. */
+	/* MXCSR_MASK 0 means: no DAZ (SDM "Guidelines for Writing to the MXCSR Register"). */
 	fpu->mxcsr_mask = fpu->own->i387.mxcsr_mask ?: MXCSR_WITHOUT_DAZ;
 	own_reset(fpu);
 	return 0;
@@ -101,8 +101,9 @@ void okvm_fpu_own_begin(struct okvm_fpu *fpu)
 {
 	kernel_fpu_begin_mask(0);
 	/*
-	 * If no x87 exception is pending, some AMD CPUs do not load the addresses of the last x87
-	 * instruction. The old addresses may be another process's: overwrite them.
+	 * If no x87 exception is pending, FXRSTOR and XRSTOR of some AMD CPUs do not load the
+	 * addresses of the last x87 instruction. The old addresses may be another process's:
+	 * overwrite them.
 	 */
 	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
 		asm volatile("fnclex\n\temms\n\tfildl %0" : : "m" (fpu->size));
@@ -158,7 +159,7 @@ static void own_copy_out(struct okvm_vcpu *vcpu, void *buf, unsigned int size, u
 	}
 }
 
-/* Return why XRSTOR cannot load userspace's data with this header, or NULL. */
+/* Return a text that says why XRSTOR cannot load data with this header, or NULL if it can. */
 static const char *header_fault(struct okvm_vcpu *vcpu, const struct xregs_state *state)
 {
 	if (state->header.xfeatures & ~(vcpu->vm->host->xcr0 | XFEATURE_MASK_FPSSE))
@@ -193,13 +194,13 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 		vcpu->arch->pkru = *pkru;
 	memcpy(fpu->own, buf, fpu->size);
 	/*
-	 * If userspace's data contain neither SSE nor AVX, MXCSR has to get its default. But XRSTOR
-	 * loads MXCSR from the buffer even then: store the default there.
+	 * If userspace's data contain neither SSE nor AVX, MXCSR has to get its default. XRSTOR
+	 * loads MXCSR from the buffer in this case, too: store the default in the buffer.
 	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
-	/* Load and save the data: XSAVE writes the initial values that userspace's data omit. */
+	/* Let XRSTOR and XSAVE add the initial values of components that are not in the data. */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;

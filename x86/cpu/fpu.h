@@ -55,7 +55,7 @@ DECLARE_STATIC_KEY_FALSE(okvm_own_fpu);
 #define okvm_fpu_is_own()	true
 #endif
 
-/* Load the guest's FPU registers (@guest, KVM_RUN begins) or the VMM's (KVM_RUN ends). */
+/* Load the guest's FPU registers if @guest (KVM_RUN begins), otherwise the VMM's (KVM_RUN ends). */
 static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
 {
 #if OKVM_HAS_KVM_HELPERS
@@ -102,8 +102,9 @@ static __always_inline void okvm_fpu_leave(struct okvm_vcpu *vcpu)
 }
 
 /**
- * okvm_fpregs_begin() - During KVM_RUN, keep the guest's FPU registers in the CPU until
- * okvm_fpregs_end()
+ * okvm_fpregs_begin() - Load the guest's FPU registers; they stay loaded until okvm_fpregs_end()
+ *
+ * Called during KVM_RUN only.
  */
 static inline void okvm_fpregs_begin(void)
 {

@@ -64,9 +64,8 @@ void okvm_end_halt(struct okvm_vcpu *vcpu, bool known)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * okvm_set_mp_state() also drops a kick that the hypercall KVM_HC_KICK_CPU has left. If an
-	 * async page fault, not HLT, blocked the vCPU, keep the kick, which has to end the vCPU's
-	 * next HLT: do not call okvm_set_mp_state().
+	 * If an async page fault, not HLT, blocked the vCPU, do not call okvm_set_mp_state(): that
+	 * function would drop a pending KVM_HC_KICK_CPU, which has to end the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
@@ -84,8 +83,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once, unless @passed is a debug exit after HLT: then
-		 * the state becomes HALTED below, so that the debugger sees HALTED.
+		 * A pending event ends HLT at once. But if @passed is a debug exit after HLT, the
+		 * state becomes HALTED below, so that the debugger sees HALTED.
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

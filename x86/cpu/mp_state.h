@@ -30,9 +30,9 @@ void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
 void okvm_end_halt(struct okvm_vcpu *vcpu, bool known);
 /**
  * okvm_halt() - Execute HLT: set HALTED with an in-kernel LAPIC, otherwise exit with KVM_EXIT_HLT
- * @passed: outcome of advancing RIP past the HLT. If @passed is a debug exit (a debugger
- *	single-steps the HLT), the vCPU becomes HALTED even if an event is pending; otherwise a
- *	pending event leaves the vCPU RUNNABLE.
+ * @passed: outcome of advancing RIP past the HLT. A pending event leaves the vCPU RUNNABLE. But if
+ *	@passed is a debug exit (a debugger single-steps the HLT), the vCPU becomes HALTED even if
+ *	an event is pending.
  * Return: @passed, or OKVM_USER without an in-kernel LAPIC
  */
 int okvm_halt(struct okvm_vcpu *vcpu, int passed);

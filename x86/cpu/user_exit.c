@@ -9,8 +9,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * If the next KVM_RUN is to complete an instruction, save the linear RIP, which the caller is going
- * to change. Saving the linear RIP here is cheaper than saving it at each exit to userspace.
+ * Save the linear RIP if the next KVM_RUN is to complete an instruction: the caller is going to
+ * change registers. Saving the linear RIP here is cheaper than saving it at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {

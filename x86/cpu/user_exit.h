@@ -6,8 +6,8 @@
 #include "x86/cpu/regs.h"
 
 /**
- * okvm_io_begin() - Note that userspace must do an access, and what the next KVM_RUN does after it
- * @complete: function that the next KVM_RUN calls; returns an outcome
+ * okvm_io_begin() - Let the next KVM_RUN complete the instruction; userspace does an access first
+ * @complete: function that the next KVM_RUN calls for this; returns an outcome
  */
 static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct okvm_vcpu *vcpu))
 {
@@ -41,7 +41,7 @@ int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u
 /**
  * okvm_shutdown_exit() - Fill kvm_run for KVM_EXIT_SHUTDOWN, and store where the guest was
  *
- * If the vCPU is reset after the shutdown, the caller resets it after this call.
+ * A caller that also resets the vCPU resets it after this call, which reads the registers.
  * Return: OKVM_USER
  */
 int okvm_shutdown_exit(struct okvm_vcpu *vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, what userspace has set, and struct okvm_guest_feat, which
- * has the features that userspace's CPUID enables, for the rest of okvm.
+ * CPUID of guests: what the host offers, and what userspace has set. From the latter this file
+ * computes struct okvm_guest_feat, by which the rest of okvm knows the guest's features.
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -214,7 +214,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 	struct kvm_cpuid2 __user *user = arg.user;
 	long err = check_padding(user);
 	u32 nent;
-	/* okvm emulates MOVBE, and RDPID if there is TSC_AUX, even if the CPU lacks them. */
+	/* okvm emulates MOVBE and RDPID on CPUs that lack them, RDPID only if there is TSC_AUX. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
 		{ .function = 1, .ecx = BIT(22) },
@@ -257,7 +257,10 @@ static struct kvm_cpuid_entry2 *cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32
 	return i < 0 ? NULL : &t->entries[i];
 }
 
-/* Answer a CPUID leaf that cpuid_plain() does not find. */
+/*
+ * Answer CPUID in the cases that cpuid_plain() does not handle: the leaf is not basic, has
+ * sub-leaves or is absent, or userspace has not set any CPUID.
+ */
 static noinline void cpuid_odd(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	const struct okvm_cpuid_table *t = vcpu->arch->cpuid;

@@ -54,7 +54,7 @@ static inline bool okvm_cpuid_faults(const struct okvm_vcpu *vcpu)
 	return unlikely(vcpu->arch->misc_features & BIT(0));
 }
 
-/** okvm_cpuid_runtime() - Update bits that depend on CR4, XCR0, XSS, APIC_BASE or MISC_ENABLE */
+/** okvm_cpuid_runtime() - Update CPUID for CR4, XCR0, XSS, APIC_BASE and MISC_ENABLE */
 void okvm_cpuid_runtime(struct okvm_vcpu *vcpu);
 /** okvm_pv_has() - May the guest use KVM_FEATURE_@feature? */
 bool okvm_pv_has(const struct okvm_vcpu *vcpu, u32 feature);

@@ -190,7 +190,10 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 	r[CPUID_REG_EDX] &= ~(L71D_AVX_VNNI_INT8 | L71D_AVX_NE_CONVERT);
 }
 
-/* Leaf 80000008H: set AMD's bits of speculation controls: guests may test these, not Intel's. */
+/*
+ * Leaf 80000008H: report speculation controls by AMD's bits on every host, because a guest may test
+ * only these bits and not Intel's.
+ */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
@@ -204,9 +207,9 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * Return the highest extended leaf. If the kernel knows bits of leaf 80000021H, return 80000021H
- * even for a CPU without that leaf. But such a CPU must have leaf 8000001DH: if a higher leaf
- * exists, VMMs assume that 8000001DH exists.
+ * Return the guest's highest extended leaf, at most 80000021H. @eax: the CPU's highest one. If the
+ * kernel knows bits of leaf 80000021H, return 80000021H even if the CPU lacks this leaf. But then
+ * the CPU must have leaf 8000001DH: VMMs assume that it exists if a higher leaf exists.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {
@@ -460,8 +463,8 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /* ---- the index ---- */
 
 /*
- * Return the head of the chain that has @leaf's entries. All leaves without a head of their own are
- * in the chain idx->far.
+ * Return the head of the chain (see struct cpuid_index) that contains @leaf's entries. idx->far is
+ * the chain of all leaves that have no chain of their own.
  */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
@@ -528,7 +531,10 @@ static u32 class_of(u32 leaf)
 	return leaf & 0x80000000;
 }
 
-/* @leaf is absent. Return the leaf whose data a CPU returns instead, or @leaf if it returns 0s. */
+/*
+ * @leaf is absent. Return the leaf whose data a CPU returns for @leaf, or @leaf itself if a CPU
+ * returns zeros.
+ */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
 	int basic = cpuid_lookup(idx, e, 0, 0);

@@ -71,11 +71,12 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 #define CPUID_NR_EXT		0x40	/* 0x80000000.. */
 
 /**
- * struct cpuid_index - first entry of each leaf
+ * struct cpuid_index - chains of entries, one chain for each leaf
  *
- * Each u16 is 0 for "no entry", or 1 plus an index into the entry array. A chain links all entries
- * of one leaf in the array's order; the chain @far links those of all other leaves. next[i]
- * continues the chain after entry i.
+ * @basic, @hyper and @ext have the first entry of each leaf's chain. @far has the first entry of
+ * the chain of all other leaves. next[i] is the entry that follows entry i of the entry array in
+ * its chain. A chain has the array's order. Each u16 is 1 plus an index into the array, or 0 for
+ * "no entry".
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];

@@ -416,7 +416,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	/* Only a negative quotient may have the absolute value sign_bit(bytes). */
+	/* The absolute value sign_bit(bytes) fits only if the quotient is negative. */
 	if (*q >= sign_bit(bytes) + minus)
 		return false;
 	if (minus)
@@ -447,7 +447,7 @@ enum emul_rc emul_op_div(struct emul_ctx *ctx)
 
 /* --- bits --------------------------------------------------------------------------------- */
 
-/* BT with the bit number in a register: find the word in memory that contains the bit. */
+/* BT, BTS, BTR, BTC with the bit number in a register: find the word in memory with that bit. */
 void emul_bt_locate(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -578,9 +578,10 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * CMPXCHG. If the accumulator differs from the destination, an operand in memory gets its old value
- * again. If they are equal and there is LOCK, emul_store() stores the new value by
- * emul_ops.cmpxchg; if another CPU has changed the memory by then, the instruction begins anew.
+ * CMPXCHG. If the accumulator equals the destination, store the source. With LOCK, emul_store()
+ * does this by emul_ops.cmpxchg, and if another CPU has changed the memory meanwhile, the
+ * instruction begins anew. If they differ, load the destination into the accumulator, and write a
+ * destination in memory with its old value.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {

@@ -164,9 +164,9 @@ static void decode_sizes(struct decoder *d, bool adsize)
 
 /*
  * Is @b the first byte of a VEX or EVEX prefix? Real and VM86 mode have no such prefixes. Outside
- * 64-bit mode the byte may also be the opcode of LES, LDS or BOUND, which need a memory operand: so
- * it begins a prefix only if the next byte, read as ModRM, names a register. XOP prefixes are not
- * emulated; they are in the rows of opcode 8F (POP).
+ * 64-bit mode the byte may also be the opcode of LES, LDS or BOUND. These need a memory operand: if
+ * the next byte, read as ModRM, names a register, @b begins a prefix. This function does not
+ * recognize XOP prefixes: the table rows of opcode 8F (POP) mark them as not emulated.
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {

@@ -289,7 +289,7 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
-/* Deliver an event as a part of an instruction: registers are staged and not yet committed. */
+/* Deliver an event, but only stage the new values of general registers, RIP and RFLAGS. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
 {

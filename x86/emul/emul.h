@@ -30,18 +30,18 @@
 
 /** enum emul_rc - result of an op, of emul_decode() and of emul_exec() */
 enum emul_rc {
-	/** @EMUL_OK: success. After emul_exec() see ctx.out: EMUL_OUT_AGAIN leaves RIP unchanged */
+	/** @EMUL_OK: success; after emul_exec(), ctx.out has EMUL_OUT_* bits for the caller */
 	EMUL_OK,
 	/** @EMUL_FAULT: ctx.exc is the exception; the instruction or iteration has no effect */
 	EMUL_FAULT,
 	/** @EMUL_IO: userspace must do the access; call emul_exec() again after that */
 	EMUL_IO,
 	/**
-	 * @EMUL_RETRY: returned by ops only: the memory did not hold the old value
-	 *	(emul_ops.cmpxchg), or a batch must be accessed item by item (EMUL_DATA_BATCH)
+	 * @EMUL_RETRY: returned by ops only. emul_ops.cmpxchg: the memory did not hold the old
+	 *	value. An access of kind EMUL_DATA_BATCH: each item needs an access of its own
 	 */
 	EMUL_RETRY,
-	/** @EMUL_UNHANDLEABLE: not an emulated instruction (see emul_exec()), or an op failed */
+	/** @EMUL_UNHANDLEABLE: the emulator cannot execute the instruction, or an op failed */
 	EMUL_UNHANDLEABLE,
 };
 
@@ -128,9 +128,10 @@ struct emul_dtr {
  * @EMUL_DATA: an explicit operand of the instruction, accessed with the given CPL
  * @EMUL_DATA_RMW: a read like EMUL_DATA, but a write of the same bytes follows. So the page must be
  *	writable, and a page fault reports a write
- * @EMUL_DATA_BATCH: like EMUL_DATA, for several items of a port string in one page. If the page is
- *	not plain memory, read and probe_write return EMUL_RETRY. A write comes after a successful
- *	probe_write, and must not return EMUL_RETRY. Devices get each item separately
+ * @EMUL_DATA_BATCH: like EMUL_DATA, for several items of INS or OUTS in one page. If the page is
+ *	not plain memory, read and probe_write return EMUL_RETRY. write must not return EMUL_RETRY,
+ *	because probe_write has succeeded before. If a device is at the address only since then,
+ *	the device gets each item separately
  * @EMUL_SYSTEM: an implicit access by the CPU: descriptor tables, TSS, and the MSRs of SYSCALL and
  *	SYSENTER. Memory: a supervisor access at any CPL; RFLAGS.AC does not override SMAP. MSRs: no
  *	MSR filter and no exit to userspace
@@ -144,7 +145,7 @@ enum emul_access {
 
 /**
  * enum emul_sysop - operations of emul_ops.system
- * @EMUL_SYS_HLT: do nothing, or fail; on success emul_exec() sets EMUL_OUT_HALT
+ * @EMUL_SYS_HLT: the op may return a failure; on success emul_exec() sets EMUL_OUT_HALT
  * @EMUL_SYS_INVLPG: arg = linear address (canonical)
  * @EMUL_SYS_INVPCID: arg = type, arg2 = linear address of the 16-byte descriptor
  * @EMUL_SYS_WBINVD: also for WBNOINVD
@@ -159,9 +160,10 @@ enum emul_access {
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
  * @EMUL_SYS_SWITCH_NMI: IRET has completed or faulted: unblock NMIs
- * @EMUL_SYS_WAIT_CR3: wait until memory is ready for a later load of CR3 with arg, or fail
- * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = opcode bytes 0F xx ModRM in
- *	memory order (0xMMxx0f). A caller that emulates none of them raises #UD by emul_fault()
+ * @EMUL_SYS_WAIT_CR3: arg = a value that CR3 will get later: wait until the guest memory that this
+ *	load of CR3 reads is present, or fail
+ * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = 0xMMxx0f for the opcode 0F xx
+ *	and the ModRM byte MM. An op that emulates none of these raises #UD by emul_fault()
  */
 enum emul_sysop {
 	EMUL_SYS_HLT,
@@ -260,12 +262,15 @@ struct emul_ops {
 	 *	the instruction.
 	 */
 	enum emul_rc (*fetch)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len, u8 cpl);
-	/** @read: read @len bytes (1..32, or ctx.io_buf_size in one page). May return EMUL_IO */
+	/**
+	 * @read: read @len bytes: 1..32, or with EMUL_DATA_BATCH up to ctx.io_buf_size. May return
+	 *	EMUL_IO
+	 */
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
 	/**
-	 * @write: write @len bytes (as @read). May return EMUL_IO. An op that delays a write to a
-	 *	device until the instruction is done returns EMUL_OK and sets ctx.stop.
+	 * @write: write @len bytes; @len as for @read. May return EMUL_IO. An op that delays a
+	 *	write to a device until the instruction is done returns EMUL_OK and sets ctx.stop.
 	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
@@ -273,7 +278,7 @@ struct emul_ops {
 	 * @cmpxchg: atomically replace @len (1, 2, 4, 8, 16) bytes by @new if they equal @old;
 	 *	otherwise return EMUL_RETRY. The op must not make a locked host access across cache
 	 *	lines. If the operand crosses cache lines or is not in plain memory, the op fails or
-	 *	writes @new without atomicity. May return EMUL_IO (as a write of @new).
+	 *	writes @new without atomicity. May return EMUL_IO, as @write may.
 	 */
 	enum emul_rc (*cmpxchg)(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 				unsigned int len, enum emul_access acc, u8 cpl);
@@ -309,7 +314,7 @@ struct emul_ops {
 	u64 (*get_cr)(struct emul_ctx *ctx, unsigned int nr);
 	/** @set_cr: MOV to CR; the op checks reserved bits and mode. May return EMUL_IO */
 	enum emul_rc (*set_cr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
-	/** @get_dr: read DR0..DR3, DR6 or DR7 (DR4 and DR5 are mapped to 6 and 7 before) */
+	/** @get_dr: read DR0..DR3, DR6 or DR7 (the emulator replaces DR4 by DR6, DR5 by DR7) */
 	enum emul_rc (*get_dr)(struct emul_ctx *ctx, unsigned int nr, u64 *val);
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
@@ -385,7 +390,7 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  * @scale: shift of the index, 0..3
  * @rip_relative: 64-bit mode: @disp is relative to the next instruction
  * @disp: displacement, sign-extended
- * @imm: first immediate, extended as the row says; also moffs and relative offsets
+ * @imm: first immediate, or a moffs or relative offset; extended as @row says
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
  * @op_bytes: operand size: 1, 2, 4, 8 (meaningless for vectors)
  * @ad_bytes: address size: 2, 4, 8
@@ -440,7 +445,7 @@ struct emul_exception {
 };
 
 /* Bits of emul_ctx.out, valid with EMUL_OK: what the caller must do after the instruction. */
-#define EMUL_OUT_AGAIN		BIT(0)	/* RIP is unchanged: iterations left, or failed cmpxchg */
+#define EMUL_OUT_AGAIN		BIT(0)	/* execute again: iterations left, or failed cmpxchg */
 #define EMUL_OUT_STI		BIT(1)	/* STI: interrupts are blocked for one instruction */
 #define EMUL_OUT_MOVSS		BIT(2)	/* MOV SS, POP SS: interrupts and #DB are blocked */
 #define EMUL_OUT_SINGLE_STEP	BIT(3)	/* TF was set: deliver #DB with DR6.BS */
@@ -520,8 +525,8 @@ struct emul_task {
  * @insn: the decoded instruction; valid if insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
- * @task: the task switch of EMUL_OUT_TASK_SWITCH, for emul_task_switch() with the RIP of the next
- *	instruction; gates have been checked
+ * @task: with EMUL_OUT_TASK_SWITCH: the task switch to be made, whose gates have been checked. The
+ *	caller sets @rip to where the old task will continue, and calls emul_task_switch()
  * @dst: private: destination operand
  * @src: private: first source operand
  * @src2: private: second source operand
@@ -568,7 +573,7 @@ struct emul_ctx {
  * @EMUL_EV_EXTERNAL: external interrupt or NMI
  * @EMUL_EV_EXCEPTION: a fault, trap or abort that the CPU raises, with its error code if it has one
  * @EMUL_EV_SOFT: INT n: the gate's DPL is compared with CPL
- * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: as EMUL_EV_SOFT
+ * @EMUL_EV_SOFT_EXCEPTION: INT3 or INTO: the gate's DPL is compared with CPL
  * @EMUL_EV_PRIV_SOFT: INT1: no check of the DPL
  */
 enum emul_event {
@@ -603,9 +608,9 @@ enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
  * emul_decode_call() - Decode the instruction at CS:ctx.rip if it is VMCALL, VMMCALL or SYSCALL
- * Return: EMUL_UNHANDLEABLE for other instructions. The SIB byte, displacement and immediates of
- * these are not fetched, because the caller raises #UD without them, and because a fetch could set
- * accessed bits in the guest's page tables.
+ * Return: EMUL_UNHANDLEABLE for other instructions. Their SIB byte, displacement and immediates are
+ * not fetched: the caller needs no more bytes to raise #UD, and a fetch could set accessed bits in
+ * the guest's page tables.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
@@ -712,8 +717,8 @@ struct emul_mov {
  * @ctx: decoded
  * @mov: filled if the result is true
  *
- * For fast MMIO: if hardware has reported the guest-physical address, the caller makes the access
- * itself and then calls emul_finish_mov().
+ * For fast MMIO: a caller that knows the guest-physical address makes the access itself, and then
+ * calls emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
 

@@ -154,7 +154,7 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }
 
-/* Check an access to @len bytes at @seg:@ea, a write if @write. Result *@la: linear address. */
+/* Check a read (@write: a write) of @len bytes at @seg:@ea, and set *@la to the linear address. */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
 {
@@ -385,7 +385,7 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 	}
 }
 
-/* Load an operand. @acc EMUL_DATA_RMW: also check that an operand in memory may be written. */
+/* Load an operand. If @acc is EMUL_DATA_RMW, also check that an operand in memory is writable. */
 static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 				 enum emul_access acc)
 {

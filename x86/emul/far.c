@@ -456,8 +456,8 @@ static enum emul_rc iret(struct emul_ctx *ctx)
 }
 
 /*
- * IRET. Unblock NMIs after success and after a fault. After any other result do not: the caller has
- * to execute the IRET again, or a task switch.
+ * IRET. Unblock NMIs after success and after a fault. Leave NMIs blocked after any other result:
+ * the IRET is not complete, and the caller has to execute it again or to switch tasks.
  */
 enum emul_rc emul_op_iret(struct emul_ctx *ctx)
 {

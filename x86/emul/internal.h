@@ -139,7 +139,7 @@ enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
 					const void *new, unsigned int len, enum emul_access acc)
 {
-	/* A call ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
+	/* Not ctx->ops->cmpxchg(...): that would expand the kernel's macro cmpxchg(). */
 	__auto_type op = ctx->ops->cmpxchg;
 
 	return op(ctx, la, old, new, len, acc, ctx->cpl);

@@ -182,8 +182,8 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 }
 
 /*
- * Set *@vme in VM86 mode with IOPL < 3: there PUSHF and POPF use VIF as IF. Without CR4.VME, or if
- * the operand has more than 16 bits, they raise #GP there.
+ * Set *@vme to true in VM86 mode with IOPL < 3. PUSHF and POPF then use VIF as IF, but raise #GP
+ * without CR4.VME or if the operand has more than 16 bits.
  */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {

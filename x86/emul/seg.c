@@ -76,8 +76,8 @@ enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 v
 }
 
 /*
- * Set the accessed bit of a descriptor that another CPU keeps changing: set the bit in the current
- * value, and do not repeat the checks, which an earlier value has passed.
+ * Set the accessed bit of a descriptor that another CPU keeps changing. The caller has checked an
+ * earlier value of the descriptor. Set the bit in the current value, without new checks.
  */
 static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 {
@@ -98,9 +98,9 @@ static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 }
 
 /*
- * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. If another CPU
- * has changed the descriptor since it was read, return EMUL_RETRY for the busy bit, because only
- * one of two CPUs that load the same TSS may succeed.
+ * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. For the busy
+ * bit, return EMUL_RETRY if another CPU has changed the descriptor since it was read: if two CPUs
+ * load the same TSS, only one may succeed.
  */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {
@@ -117,7 +117,10 @@ enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_
 	return rc;
 }
 
-/* Set a segment as real and VM86 mode do: base from @sel; in VM86 also a fixed limit and rights. */
+/*
+ * Compute segment @nr after a load of @sel in real or VM86 mode. VM86 mode also sets a fixed limit
+ * and fixed access rights; real mode keeps the old ones.
+ */
 void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul_seg *seg)
 {
 	ctx->ops->get_seg(ctx, nr, seg);

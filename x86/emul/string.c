@@ -149,11 +149,12 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
 		/*
 		 * A VM exit for INS or OUTS saves RF as 0 (SDM "Saving RIP, RSP, RFLAGS, and SSP").
-		 * A later batch has no VM exit of its own, so clear RF for its exit to userspace.
+		 * Batches after the first have no VM exit that saves RF: clear RF here, before the
+		 * exit to userspace.
 		 */
 		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
-		/* This iteration was given up: set RFLAGS for the state between two iterations. */
+		/* An op has failed in this iteration: set RFLAGS as they are between iterations. */
 		if (rc == EMUL_UNHANDLEABLE && later_batch)
 			ctx->rflags = flags;
 		if (rc != EMUL_OK)
@@ -163,12 +164,13 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
 		/*
-		 * RF is 1 between iterations and 0 after the last one, because an interrupt or
-		 * fault between iterations pushes RF as 1 (SDM "Instruction-Breakpoint Exception
-		 * Condition"). A fault in a later iteration of CMPS or SCAS also pushes the status
-		 * flags that were there before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ").
-		 * But a trap or interrupt after emul_exec() pushes the status flags that the last
-		 * comparison has set.
+		 * Between iterations RF is 1: an interrupt or fault pushes RF as 1 there (SDM
+		 * "Instruction-Breakpoint Exception Condition"). After the last iteration RF is 0.
+		 *
+		 * Commit the status flags of CMPS or SCAS only in the last iteration: a fault in a
+		 * later iteration pushes the flags from before the instruction (SDM
+		 * "REP/REPE/REPZ/REPNE/REPNZ"). But if emul_exec() ends between iterations, the
+		 * guest gets the flags of the last comparison: an interrupt or trap pushes those.
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		flags = ctx->flags | X86_EFLAGS_RF;
@@ -322,8 +324,8 @@ static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 m
 }
 
 /*
- * Compute the linear address of a batch, and its number of items in *n, at most @max. If the batch
- * would exceed the segment, *n is 1.
+ * Set *@la to the linear address of a batch, and *@n to the number of its items, at most @max. If
+ * the batch would exceed the segment, *@n is 1.
  */
 static enum emul_rc batch_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea,
 				 unsigned int bytes, bool write, u64 max, u64 *n, u64 *la)
@@ -395,10 +397,10 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * Execute INS or OUTS. This function checks the I/O permission only for a repeated INS or OUTS
- * whose counter is 0. Otherwise ins_items() or outs_items() makes the check, as a part of each
- * iteration: the check reads the I/O permission bit map, and an iteration that is executed again
- * after an exit to userspace must make the same reads in the same order.
+ * Execute INS or OUTS. If the counter of a repeated INS or OUTS is 0, check the I/O permission
+ * here. Otherwise each iteration checks it, in ins_items() or outs_items(). The reason: the check
+ * reads the I/O permission bit map, and an iteration that is executed again after an exit to
+ * userspace must make the same reads in the same order.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

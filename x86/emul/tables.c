@@ -6,7 +6,10 @@
  */
 #include "internal.h"
 
-/* The six opcodes of the operation that opcode 80 /@n does. @lk: F_LOCK, or F_NOWRITE for CMP */
+/*
+ * The six opcodes of one arithmetic operation. @n: the operation, numbered as in opcode 80 /n. @lk:
+ * F_LOCK, or F_NOWRITE for CMP
+ */
 #define ALU6(n, lk)							\
 	R(alu, RM, REG, M | B | (lk), .arg = (n)),			\
 	R(alu, RM, REG, M | (lk), .arg = (n)),				\
@@ -560,7 +563,7 @@ static const struct emul_opcode pfx_0f3882[4] = {
 	[1] = R(invpcid, NONE, M, M | F_MEM | F_PRIV | F_NO66)
 };
 
-/* Return the row of opcode 0F38xx. Most of this map is empty, so it is a list, not a table. */
+/* Return the row of opcode 0F38xx. Most of this map is empty, so a switch replaces the table. */
 const struct emul_opcode *emul_map_0f38(u8 opcode)
 {
 	static const struct emul_opcode rows[] = {

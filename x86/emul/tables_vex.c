@@ -13,7 +13,10 @@
 #define VX_MOV(a)		R(vmov, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_MOV_M(a)	R(vmov, NONE, NONE, M | F_MEM | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 
-/* Scalar moves; between registers they merge with a third register. .arg: 1 = 8 bytes, 2 = store */
+/*
+ * Scalar moves. Bits of .arg: 1 = 8 bytes, 2 = store. If both operands are registers, the other
+ * bytes of the result come from register VEX.vvvv.
+ */
 #define VX_LOW_M(a)	R(vmov_low, NONE, NONE, M | ((a) & 2 ? F_WRITES : 0), .arg = (a))
 #define VX_LOW_R(a)	R(vmov_low, NONE, NONE, M | F_VVVV, .arg = (a))
 static const struct emul_opcode low4[2] = { VX_LOW_M(0), VX_LOW_R(0) };

@@ -192,8 +192,8 @@ static enum emul_rc probe_writes(struct emul_ctx *ctx, const struct task_state *
 }
 
 /*
- * Wait for the guest memory that the load of CR3 will read. The first write of the switch comes
- * later, because the wait cannot be given up after that write.
+ * Wait for the guest memory that the load of CR3 will read. This is before the first write of the
+ * switch, because the wait could not be given up after that write.
  */
 static enum emul_rc wait_cr3(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -271,8 +271,9 @@ static void load_regs(struct emul_ctx *ctx, const struct task_state *ts)
 }
 
 /*
- * Load all selectors before the first descriptor is read, and give CS a flat segment. From here on
- * exceptions belong to the new task, and need valid segment registers for their delivery.
+ * Load the selectors of all segment registers, before the first descriptor is read. From here on
+ * exceptions belong to the new task. Until the descriptors are read, CS is flat and the other
+ * segments are unusable, so that such an exception can be delivered.
  */
 static void load_selectors(struct emul_ctx *ctx, const struct task_state *ts)
 {

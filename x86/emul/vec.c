@@ -144,7 +144,7 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* get_vec(EMUL_MM) changes the x87 tags, but a faulting store must not: probe first. */
+	/* get_vec(EMUL_MM) changes the x87 tags. A store that faults must not: probe first. */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);

@@ -35,9 +35,9 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 }
 
 /*
- * Read the x87 state into ctx->fx, and raise #MF if an unmasked exception is pending. Also raise
- * #MF if the status word has only ES set: some CPUs keep ES when emul_ops.x87 loads the state, and
- * the x87 instruction that emul_ops.x87 then executes would raise #MF in the kernel.
+ * Read the x87 state into ctx->fx. Raise #MF if an unmasked exception is pending, or if ES is set
+ * without one. In the second case some CPUs keep ES when emul_ops.x87 loads the state, and then the
+ * x87 instruction in emul_ops.x87 would raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -51,7 +51,10 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Call emul_ops.x87. The CPU records the host's addresses and opcode: put the guest's instead. */
+/*
+ * Call emul_ops.x87. In it the CPU records the addresses and opcode of a host instruction: replace
+ * them by those of the guest's instruction.
+ */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -301,7 +304,7 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Compute the linear address of @len bytes. Probe all, because they are written in pieces. */
+/* Compute the linear address of @len bytes, and probe them: x87_copy() writes them in pieces. */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);

@@ -79,8 +79,8 @@ struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io ki
 			return entry;
 		}
 		/*
-		 * Userspace has changed a register, so this access differs from the logged one: cut
-		 * the log here.
+		 * This access differs from the logged one: userspace has changed a register since.
+		 * Cut the log here.
 		 */
 		log_truncate(e, e->replayed);
 	}
@@ -314,7 +314,7 @@ void okvm_log_answer(struct okvm_emulation *e)
 	if (!e->wait_len)
 		return;
 	/*
-	 * Userspace has answered the read of the newest entry: the emulator stopped at this read,
+	 * The answer of userspace belongs to the newest entry: the emulator stopped at this read,
 	 * and has logged nothing since.
 	 */
 	entry = &e->log[e->logged - 1];

@@ -9,13 +9,16 @@
 /** okvm_log_reset() - Empty the log and the queue of writes */
 void okvm_log_reset(struct okvm_emulation *e);
 /**
- * okvm_log_access() - Return the log entry of an access
+ * okvm_log_access() - Find or create the log entry of the instruction's next access
  * Return: the existing entry if an earlier execution of the instruction has made or begun this
- * access, otherwise a new entry. NULL if the log is full; no instruction fills the log
+ * access, otherwise a new entry. NULL if the log is full, but no instruction needs so many entries
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
-/** okvm_log_translation() - Copy @entry's gpa[] from earlier entries. Return: false if none fits */
+/**
+ * okvm_log_translation() - Copy @entry's gpa[] from earlier entries for the same pages
+ * Return: false if there are none
+ */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
 static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_log_entry *entry)
@@ -24,12 +27,12 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 }
 
 /**
- * okvm_log_device() - Make the rest of an access at a device, up to the end of the page
- * @gpa: guest-physical address of byte entry->done
+ * okvm_log_device() - Access a device for bytes @entry->done to @end - 1 of an access
+ * @gpa: guest-physical address of byte @entry->done
  * @data: buffer for all bytes of the access
  * @end: number of bytes of the access, from its first byte, up to the end of the page
- * Return: EMUL_OK, or EMUL_IO if userspace must do a read, or must first empty the full queue of
- *	writes. If the queue is not full, a write to userspace is queued, and EMUL_OK returned.
+ * Return: EMUL_OK if all is done. (A write for userspace is done when it is in the queue.) EMUL_IO
+ *	if userspace must do a read, or must do the queued writes because the queue is full.
  */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write);
@@ -41,7 +44,7 @@ void okvm_log_answer(struct okvm_emulation *e);
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device, untraced
+ * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device; do not trace
  * Return: 0 if a device on the bus has done the access, 1 if the local APIC has, or -EOPNOTSUPP
  */
 static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,

@@ -48,7 +48,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);
 	}
-	/* The task switch ends the delivery, unless the switch is given up. */
+	/* A task gate: the task switch completes the delivery, or is given up and tried again. */
 	if (rc == EMUL_UNHANDLEABLE && e->ctx.out & EMUL_OUT_TASK_SWITCH)
 		return okvm_emul_switch_task(e, len);
 	if (ev->nmi_injected)
@@ -56,7 +56,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* After a fault keep exc.injected: fault and injected exception may merge into #DF. */
+	/* After a fault keep exc.injected: fault and injected exception can become a #DF. */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */

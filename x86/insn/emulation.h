@@ -101,7 +101,8 @@ struct emul_post {
  *	@mov.write are valid in @mov. 0: another MOV
  * @bytes: the instruction's bytes, padded with zeros
  * @mask: the bits of @bytes that belong to the instruction are 1
- * @note: the translation of @rip, which must still hold when the entry is used
+ * @note: the page walk that translated @rip; the entry is used only if the page tables still lead
+ *	to the same bytes
  * @mov: the decoded MOV
  */
 struct emul_cached_mov {
@@ -128,27 +129,27 @@ struct emul_cached_mov {
  * @replayed: number of entries of @log that the current execution of the instruction has reached
  * @log_used: bytes of @log_data in use
  * @log_seq: value of ctx.seq to which the log belongs
- * @tlb_from: first entry of @log that was made after the last change of CR3
+ * @tlb_from: index of the first entry of @log that was made after the last write of a CR
  * @wait_len: number of bytes that userspace reads for the newest entry of @log; 0: no read
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
  * @posted: number of writes of the queue that userspace has already got
  * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
  * @finished: the instruction is done, except for writes to userspace
- * @direct: userspace does the read of the plain MOV in @mov
+ * @direct: userspace does the read for the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
  * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
  * @mov: the plain MOV
  * @retry_rip: RIP of the last failed instruction that emul_retry() has left to the CPU
- * @retry_exits: the vCPU's count of VM exits at that time
+ * @retry_exits: the vCPU's count of VM exits when @retry_rip was set
  * @retries: how many times in a row emul_retry() has left the instruction at @retry_rip to the CPU
  * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
- * @once: after the first effect, this emulation is not given up any more, because KVM_RUN could not
- *	continue it
+ * @once: this emulation (a task switch) must not be given up after its first effect, because a
+ *	later KVM_RUN could not continue it
  * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
  * @forced_rf: RFLAGS.RF at the prefix
- * @raced: the emulation was given up, because the guest's page tables kept changing, or because
- *	KVM_RUN has to end although the host must wait for a page; see okvm_emul_raced()
+ * @raced: the emulation was given up: the guest's page tables kept changing, or KVM_RUN has to end
+ *	while the host still waits for a page; see okvm_emul_raced()
  * @altered: the instruction has loaded a segment or control register
  * @holds_signals: pending signals are blocked until the page walk or wait for a page has ended
  * @blocked: if @holds_signals is set: the mask of signals that the thread itself has blocked
@@ -206,19 +207,19 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Did a VM exit report an access that okvm cannot map? */
+/** okvm_emul_is_mmio() - Is the emulation for an access for which okvm can map no page? */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
 }
 
 /**
- * okvm_emul_ends_run() - Does KVM_RUN end even if the instruction has had effects?
+ * okvm_emul_ends_run() - Must KVM_RUN end even in the middle of an instruction?
  *
- * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end,
- * because a VMM that knows only KVM expects the vCPU to be between two instructions when KVM_RUN
- * returns EINTR, and saves the vCPU's state. A VMM that uses OKVM_VCPU_KICK can look at
- * OKVM_RUN_AMID.
+ * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end:
+ * when KVM_RUN returns EINTR, a VMM that knows only KVM may save the vCPU's state, and then the
+ * vCPU must be between two instructions. A VMM that uses OKVM_VCPU_KICK can test OKVM_RUN_AMID in
+ * kvm_run->flags.
  */
 static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
 {
@@ -246,9 +247,9 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 }
 
 /**
- * okvm_emul_raced() - Was the emulation given up, so that it has to be made again?
+ * okvm_emul_raced() - Was the emulation given up? Clears e->raced
  *
- * If so, KVM_RUN serves requests and then emulates the instruction again. Clears e->raced.
+ * If so, KVM_RUN serves requests and then emulates the instruction again.
  */
 static inline bool okvm_emul_raced(struct okvm_emulation *e)
 {
@@ -268,7 +269,7 @@ static inline int okvm_emul_anew(const struct okvm_emulation *e)
 	return OKVM_RESUME;
 }
 
-/** okvm_emul_steps() - Does a debugger single-step instructions (and REP's iterations)? */
+/** okvm_emul_steps() - Does a debugger single-step? (Each iteration of REP is one step.) */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {
 	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
@@ -322,9 +323,10 @@ int okvm_emul_direct_done(struct okvm_emulation *e);
 int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len);
 int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
- * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP that hardware does not see
+ * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP
  *
- * A debugger's breakpoints come before the guest's.
+ * Needed if hardware has not tried to execute the instruction at RIP. A debugger's breakpoints come
+ * before the guest's.
  * Return: true if there is a breakpoint; *@outcome is set
  */
 bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome);

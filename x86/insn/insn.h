@@ -9,7 +9,7 @@
 enum okvm_emul_why {
 	/* access to an address without memory, or write to a page table that is shadowed */
 	OKVM_EMUL_MMIO,
-	/* read from an address without memory, where the guest's page tables may deny writes */
+	/* read from an address without memory; the guest's page tables may deny writes there */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */

@@ -48,8 +48,8 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 }
 
 /*
- * Convert the result of a page walk for @la: raise #PF if the walk failed with @fault. (A page
- * table outside of guest memory counts as not present, even if a device is there.)
+ * Convert the result of a page walk for @la: raise #PF if the walk failed with @fault. (The walk
+ * reads page tables only from guest memory: a page table at a device counts as not present.)
  */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
@@ -64,13 +64,13 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Let a wait for a page go on although signals are pending: block the pending signals until
- * release_signals(). Do not block other signals: they may be fatal. OKVM_VCPU_KICK still ends the
- * wait.
+ * Let a wait for a page go on although signals are pending: block these signals until
+ * release_signals(). Do not block signals that are not pending yet: they may be fatal.
+ * OKVM_VCPU_KICK still ends the wait.
  */
 static void hold_signals(struct okvm_emulation *e)
 {
-	/* Only the thread itself can replace its sighand. */
+	/* No RCU read section is needed: only the thread itself can replace its sighand. */
 	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
 	sigset_t pending;
 
@@ -89,8 +89,8 @@ static void hold_signals(struct okvm_emulation *e)
 	/* The signals end KVM_RUN before the next iteration of a string instruction. */
 	e->ctx.stop = true;
 	/*
-	 * Task work and a stop of the process cannot be blocked: they keep signal_pending() true.
-	 * Clear e->repeatable, so that they do not end the wait again and again.
+	 * Task work and a stop of the process cannot be blocked: they keep signal_pending() true,
+	 * and would end each wait at once. With e->repeatable clear, only a fatal one does.
 	 */
 	if (signal_pending(current))
 		e->repeatable = false;
@@ -106,8 +106,8 @@ static void release_signals(struct okvm_emulation *e)
 }
 
 /*
- * A signal or a race has stopped the emulation: must it go on in this KVM_RUN? Yes, if both are
- * true: the instruction has had effects (it cannot begin anew), and KVM_RUN does not have to end.
+ * A signal or a race has stopped the emulation. Must the emulation go on in this KVM_RUN? Yes if
+ * the instruction has had effects, so that it cannot begin anew. No if KVM_RUN has to end.
  */
 static bool must_go_on(struct okvm_emulation *e)
 {
@@ -124,10 +124,9 @@ static bool can_give_up(const struct okvm_emulation *e)
 }
 
 /*
- * Must a page walk that was given up begin again in this KVM_RUN? (A walk is given up if other
- * vCPUs change a page-table entry during each try, or because of a signal or a kick.) If the
- * emulation can be given up, must_go_on() decides. Otherwise yes, until the thread has a fatal
- * signal.
+ * A page walk was given up: other vCPUs changed a page-table entry during each try, or there was a
+ * signal or a kick. Must the walk begin again in this KVM_RUN? If the emulation can be given up,
+ * must_go_on() decides. Otherwise yes, until the thread has a fatal signal.
  */
 static bool must_retry_walk(struct okvm_emulation *e)
 {
@@ -198,7 +197,7 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 	return ret;
 }
 
-/* Can @m fail after writing some bytes? Not if one instruction writes them: an aligned word. */
+/* Can @m fail after writing some bytes? Not if it is an aligned word, which is written at once. */
 static bool mem_can_tear(const struct mem_access *m)
 {
 	return m->op == MEM_WRITE &&
@@ -206,8 +205,9 @@ static bool mem_can_tear(const struct mem_access *m)
 }
 
 /*
- * Wait for the page of @m by okvm_guest_wait(). If the instruction has had effects, return -EINTR
- * only for a kick or a fatal signal.
+ * Wait for the page of @m. Return the result of okvm_guest_wait(). But once the instruction has had
+ * effects, a signal that is not fatal does not end the wait: return 0 to make the access and wait
+ * again, or 1 to make the access with page faults enabled.
  */
 static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
 {
@@ -241,16 +241,15 @@ static int mem_absent(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Make an access to memory. If KVM_RUN can continue this emulation later, a kick or a signal ends
- * the host's wait for the page. But once the instruction has had effects, no signal except a fatal
- * one ends the wait.
+ * Make an access to memory. If this emulation can be given up, a kick or a signal ends the host's
+ * wait for the page. But once the instruction has had effects, only a kick or a fatal signal does.
  * Return: -EINTR if the emulation must be given up, otherwise the result of mem_once()
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {
 	int ret;
 
-	/* With e->once, do not give up a write: it may have written some bytes. */
+	/* With e->once, a write is not given up: it may have written some bytes already. */
 	if (!can_give_up(e) || (e->once && m->op != MEM_READ))
 		return mem_once(e->vcpu->vm, m);
 	ret = mem_present(e->vcpu->vm, m);
@@ -350,8 +349,8 @@ static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa
 	ret = mem_access(e, &m);
 	/*
 	 * okvm_mmu_guest_wrote() returns true if the write has ended the shadowing of the page.
-	 * Then the CPU can make the next writes to the page: stop a repeated string instruction,
-	 * and let the CPU continue it. The guest's kernel is probably clearing a page.
+	 * From then on the CPU itself can write to the page: stop a repeated string instruction, so
+	 * that the CPU continues it. (Often such an instruction clears a page.)
 	 */
 	if (!ret && write && okvm_mmu_guest_wrote(e->vcpu, gpa, len))
 		e->ctx.stop = true;
@@ -402,8 +401,8 @@ static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *en
 }
 
 /*
- * Must the items of a batch be accessed one by one? Decide this once: if the instruction is
- * executed again, it must make the same accesses.
+ * Must the items of a batch be accessed one by one? Store the decision in @entry: if the
+ * instruction is executed again, it must make the same accesses.
  */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
@@ -456,8 +455,8 @@ static bool probed_page_comes(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Wait for the pages of a probed write now, before the first write of the instruction is made: a
- * kick or a signal can end this wait, but not the wait of the write itself.
+ * Wait now for the pages of a write that the instruction will make later. A kick or a signal can
+ * end this wait, but not the later wait of the write. Return: false if the wait was ended
  */
 static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
 {
@@ -519,8 +518,8 @@ static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_en
 	int ret;
 
 	/*
-	 * Keep the result of an earlier execution of this instruction: memory did not hold the
-	 * expected value.
+	 * An earlier execution of this instruction has found that memory did not hold the expected
+	 * value: keep this result.
 	 */
 	if (entry->refused)
 		return EMUL_RETRY;
@@ -672,7 +671,10 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 	return gp ? emul_fault_code(ctx, X86_TRAP_GP, 0) : EMUL_OK;
 }
 
-/* Wait for the guest memory that a load of CR @nr reads, if the wait can still be given up. */
+/*
+ * Before a load of CR @nr, wait for the guest memory that the load reads. If the emulation cannot
+ * be given up, do nothing: the load itself waits.
+ */
 static enum emul_rc wait_cr(struct okvm_emulation *e, unsigned int nr, u64 val)
 {
 	if (!can_give_up(e) || okvm_emul_has_effects(e) || okvm_cr_pages_come(e->vcpu, nr, val))
@@ -687,7 +689,7 @@ static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 
 	if (rc != EMUL_OK)
 		return rc;
-	/* A task switch accesses memory after loading CR3: drop the old CR3's translations. */
+	/* After a task switch has loaded CR3, do not use translations of the old CR3. */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
@@ -725,7 +727,7 @@ static enum emul_rc op_get_msr(struct emul_ctx *ctx, u32 msr, u64 *val, enum emu
 	enum okvm_msr_result result = OKVM_MSR_FILTERED;
 	struct okvm_vcpu *vcpu = vcpu_of(ctx);
 
-	/* Take the fast path: the emulator reads EFER before each instruction. */
+	/* A shortcut, because the emulator reads EFER before each instruction. */
 	if (msr == MSR_EFER && acc == EMUL_SYSTEM) {
 		*val = vcpu->arch->efer;
 		return EMUL_OK;

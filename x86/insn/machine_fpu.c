@@ -105,7 +105,7 @@ void okvm_vec_set(enum emul_vec file, unsigned int nr, const void *buf)
 
 static int x87_set_mxcsr(u32 val)
 {
-	/* okvm's LDMXCSR raises #GP for reserved bits, which are the same for guest and CPU. */
+	/* LDMXCSR raises #GP for reserved bits, which are the same for the guest and the CPU. */
 	asm goto("1: ldmxcsr %0\n" _ASM_EXTABLE(1b, %l[refused]) : : "m" (val) : : refused);
 	return 0;
 refused:

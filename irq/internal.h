@@ -165,13 +165,22 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it and wait for its end. May sleep */
+/**
+ * okvm_ack_set_pit() - set the PIT's ack notifier. May sleep
+ * @pit: the notifier; NULL: remove the old one and wait until it does not run
+ */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
-/** okvm_ack_pins() - call the ack notifiers of a chip's @pins. Any context, no locks held */
+/**
+ * okvm_ack_pins() - call the ack notifiers (resamplers and PIT) of a chip's @pins, with no locks
+ * held. Any context
+ */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /** okvm_resampled_pins() - Return those of a chip's @pins whose GSI has a resampler. Any context */
 u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
-/** okvm_resample_pins() - call the resamplers of a chip's @pins. Any context, no locks held */
+/**
+ * okvm_resample_pins() - call only the resamplers of a chip's @pins, with no locks held. Any
+ * context
+ */
 void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /**
  * okvm_ack_pin_mask() - Return those of a chip's pins whose GSI has an ack notifier. Any context

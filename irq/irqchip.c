@@ -356,7 +356,8 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 }
 
 /*
- * Compute and store the EOI vectors under one lock, so that the last caller stores the newest set.
+ * Compute the EOI vectors and store them. Both are done under one lock, so that no thread replaces
+ * a newer set by an older one. Return: true if the set has changed
  */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
@@ -372,9 +373,9 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. The computation runs with
- * IRQs on, because a VM may have thousands of routes. IRQs may be on because without in-kernel
- * chips only ioctls change these vectors.
+ * Compute and store the vectors whose EOI must be reported to the VMM's IOAPIC. The computation
+ * runs with IRQs on, because a VM may have thousands of routes. This is possible because without
+ * in-kernel chips only ioctls change these vectors. Return: true if the set has changed
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
@@ -394,8 +395,9 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 
 /*
  * Compute the EOI vectors anew, and make the vCPUs load them. All vCPUs share one set of vectors,
- * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. One set
- * also covers interrupts in service whose route has changed.
+ * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. With
+ * one set, okvm also sees the EOI of an interrupt whose route moves to another vCPU while it is in
+ * service.
  */
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {

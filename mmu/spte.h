@@ -35,8 +35,11 @@
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
 #define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
-/* Only in entries that point to a table: the table splits a huge page for a fetch (see nx.c). */
-#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* table entries do not use SPTE_HOST_WRITE */
+/*
+ * Only in an entry that points to a table: the table replaces a huge page from which the guest has
+ * fetched code (see nx.c).
+ */
+#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* the same bit: it is free in such entries */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
 				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)
 
@@ -155,9 +158,12 @@ static inline bool spte_is_mmio(u64 spte)
 	return (spte & (SPTE_VALID | 7)) == SPTE_MMIO_MARK;
 }
 
-/** spte_mmio() - return an MMIO entry with the lowest 18 bits of the slots' generation @gen */
+/**
+ * spte_mmio() - return an MMIO entry that contains the lowest 18 bits of @gen
+ * @gen: generation of the memory slots, divided by two
+ */
 u64 spte_mmio(u64 gen);
-/** spte_mmio_gen() - return the 18 bits of the generation in an MMIO entry */
+/** spte_mmio_gen() - return the 18 bits that an MMIO entry contains of the gen of spte_mmio() */
 u64 spte_mmio_gen(u64 spte);
 
 /** spte_table() - return an entry that points to the table at host-physical @pa */
@@ -188,10 +194,10 @@ struct spte_leaf {
 	bool host_write, guest_write, page, uncached, dirty;
 };
 
-/** spte_leaf() - make a leaf entry */
+/** spte_leaf() - return a leaf entry with the properties in @leaf */
 u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf);
 
-/** spte_access() - return the rights of a leaf; of an aged leaf, the rights before it was aged */
+/** spte_access() - return the rights that a leaf gives, or gave before it was aged */
 u8 spte_access(const struct spte_fmt *fmt, u64 spte);
 
 /** spte_allows() - return true if hardware allows an access that needs the rights @need */
@@ -200,10 +206,12 @@ bool spte_allows(const struct spte_fmt *fmt, u64 spte, u8 need);
 /** spte_is_writable() - return true if a leaf allows writes, or did so before it was aged */
 bool spte_is_writable(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_write_protect() - return the leaf without the right to write; keeps SPTE_HOST_WRITE */
+/**
+ * spte_write_protect() - return the leaf without the right to write. SPTE_HOST_WRITE is unchanged
+ */
 u64 spte_write_protect(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_make_writable() - return @spte, a leaf with SPTE_HOST_WRITE, with the right to write */
+/** spte_make_writable() - return the leaf with the right to write. @spte has SPTE_HOST_WRITE set */
 u64 spte_make_writable(const struct spte_fmt *fmt, u64 spte);
 
 /** spte_was_accessed() - return true if the guest has accessed the page since spte_age() */

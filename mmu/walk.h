@@ -136,14 +136,14 @@ struct walk_path {
 	u64 key;
 };
 
-/** walk_noted() - do the same as walk(); with paging on, also return the entries in @path */
+/** walk_noted() - walk like walk(); with paging on, also store the entries of the walk in @path */
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
 /**
- * walk_leaf() - complete a walk whose caller has already read all its entries
+ * walk_leaf() - end a walk whose entries the caller has read: check the access, set bits A and D
  * @entry: value of the entry at level 1
  * @path: input: the members top, at[] (all levels), entry[] (above level 1), unmarked (false), and
  *	write, user and exec: what the entries above level 1 allow. Output: all members

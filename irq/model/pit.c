@@ -34,8 +34,9 @@
 #define REFRESH_SHIFT		14
 
 /*
- * Which bytes of a count are read or written; if both bytes are, also which one is next. Values 0
- * to 3 are those of the control word; all values are part of the ABI.
+ * Which byte of a count is read or written next. ACCESS_WORD0 and ACCESS_WORD1 are for counts of
+ * two bytes: the low byte is next, or the high byte. Values 0 to 3 are those of the control word;
+ * all values are part of the ABI.
  */
 enum pit_access {
 	ACCESS_LATCH = 0,

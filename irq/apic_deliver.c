@@ -96,7 +96,7 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
  * ioapic_lock held. Setting a request bit in each vCPU is quick, but a kick of each vCPU takes too
  * long then. So a device's message kicks only the first KICKS_AT_ONCE targets at once, and a work
  * item kicks the others. The work item is not bound to a CPU: a vCPU thread with real-time priority
- * could keep a bound one from running.
+ * could keep a bound work item from running.
  */
 enum kick {
 	KICK_NONE,	/* the calling thread is the target vCPU's own */
@@ -356,8 +356,8 @@ static bool candidate(const struct message *m, u32 slot)
 }
 
 /*
- * Send the message to one candidate, which is selected by the vector. Return: see
- * okvm_apic_deliver()
+ * Send the message to one candidate, which is selected by the vector. Return: number of vCPUs that
+ * accepted the message (0 or 1), or -1 if it has no destination
  */
 static int send_lowest(struct message *m)
 {

@@ -132,13 +132,15 @@ static inline struct okvm_irq_vm *okvm_irq(const struct okvm_vm *vm)
 /* irqchip.c */
 
 /**
- * okvm_chips_set_pic() - set the level of a PIC pin. Any context. Return: see KVM_IRQ_LINE_STATUS
+ * okvm_chips_set_pic() - set the level of a PIC pin. Any context
+ * Return: enum pic_line
  */
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high);
 /**
  * okvm_chips_set_ioapic() - set the level of an IOAPIC pin. Any context
  * @line_status: the caller is KVM_IRQ_LINE_STATUS, which reports unacknowledged RTC edges
- * Return: see KVM_IRQ_LINE_STATUS
+ * Return: if a message was sent, the result of its delivery (okvm_message_deliver()); otherwise
+ * enum ioapic_line
  */
 int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source, bool high,
 			  bool line_status);
@@ -163,11 +165,13 @@ void okvm_routes_free(struct okvm_irq_vm *irq);
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 /** okvm_ack_register() - register a resampler. May sleep. Return: 0, -EBUSY, -ENOMEM */
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
+/**
+ * okvm_ack_unregister() - unregister a resampler and wait until its callback has ended. May sleep
+ */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
 /**
  * okvm_ack_set_pit() - set the PIT's ack notifier. May sleep
- * @pit: the notifier; NULL: remove the old one and wait until it does not run
+ * @pit: the notifier; NULL: remove the old one and wait until its callback has ended
  */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
 /**

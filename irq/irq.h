@@ -206,7 +206,9 @@ void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
 void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on
+ * okvm_apic_pv_send_ipi() - PV IPI hypercall: send an IPI to a set of physical APIC IDs
+ * @low, @high: lower and upper half of the set, a bitmap: bit n is APIC ID @min + n
+ * @mode64: each half has 64 bits; otherwise 32
  * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
  */
 long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
@@ -247,8 +249,11 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 /** okvm_irq_pulse() - make an edge on a GSI: raise and lower its pins, or send its MSI once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /**
- * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if SPIV suppresses EOI
- * broadcasts
+ * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector, even if SPIV suppresses EOI broadcasts
+ * @level: the interrupt was level-triggered
+ *
+ * The report goes to the in-kernel IOAPIC. With a split irqchip it goes to the VMM, if @level is
+ * true.
  */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */

@@ -385,7 +385,9 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, that ioctl stores the vectors. */
+	/*
+	 * If KVM_CREATE_IRQCHIP has published chips in the meantime, it also stores their vectors.
+	 */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -514,8 +516,8 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 }
 
 /*
- * Return 0 if userspace may choose an irqchip, -EEXIST if it has already chosen one, and the errno
- * @with_vcpus if the VM has vCPUs.
+ * Return 0 if userspace may choose an irqchip. Return -EEXIST if it has already chosen one, or else
+ * the errno @with_vcpus if the VM has vCPUs.
  */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {

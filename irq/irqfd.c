@@ -387,7 +387,7 @@ static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct even
 		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
 			irqfd_deactivate(irq, irqfd);
 	spin_unlock_irq(&irq->irqfd_lock);
-	/* Wait for the shutdowns: after them, deassigned irqfds raise no interrupt. */
+	/* Wait for the shutdowns, so that deassigned irqfds raise no interrupt afterwards. */
 	if (irq->irqfd_wq)
 		flush_workqueue(irq->irqfd_wq);
 	mutex_unlock(&irq->irqfd_mutex);

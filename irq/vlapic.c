@@ -150,10 +150,10 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	struct lapic_effect eff = { .flags = 0 };
 
 	/*
-	 * Offer the suppression of EOI broadcasts only with a split irqchip. The suppression needs
-	 * an IOAPIC with an EOI register, which the in-kernel IOAPIC lacks: a guest that does not
-	 * check the IOAPIC's version would never complete a level-triggered interrupt. There is no
-	 * LVT entry for CMCI, because MCG_CAP does not report CMCI.
+	 * Let the guest suppress EOI broadcasts only with a split irqchip. A guest that suppresses
+	 * them writes an EOI register of the IOAPIC instead, and the in-kernel IOAPIC has none. A
+	 * guest that does not check the IOAPIC's version would never complete a level-triggered
+	 * interrupt. There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);

@@ -41,11 +41,11 @@ static inline u64 shadow_table_entry(u64 pa)
 }
 
 /**
- * struct shadow_leaf - parameters of shadow_leaf(), which composes a leaf entry
+ * struct shadow_leaf - parameters of shadow_leaf(), which returns a leaf entry
  * @pfn: host frame, aligned to the level's size
  * @level: 1 or 2
- * @access: what the guest's entries allow (enum shadow_access). SHADOW_WRITE is also missing while
- *	the guest's dirty bit is 0: the first write must fault, so that okvm sets that bit
+ * @access: what the guest's entries allow (enum shadow_access). While the guest's dirty bit is 0,
+ *	SHADOW_WRITE is not set: the first write must fault, so that okvm sets the dirty bit
  * @host_write: the host's page and the memory slot allow writes
  * @write: okvm allows writes. It is false if okvm must see writes: for dirty logging, or because
  *	the guest uses the page as a page table. The leaf is writable only if SHADOW_WRITE,
@@ -109,7 +109,7 @@ bool shadow_kernel_write(u8 above, u64 entry, u32 access);
  */
 bool shadow_current(u32 role, u64 entry, unsigned int i, u64 gfn, u8 access);
 
-/** enum shadow_write - effect of an emulated write to a guest's table on one shadow table */
+/** enum shadow_write - what has to be done to a shadow table after a write to the guest's table */
 enum shadow_write {
 	SHADOW_WRITE_NONE,	/* the table does not shadow the written bytes */
 	SHADOW_WRITE_ENTRIES,	/* the entries of the written bytes have to be dropped */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page faults under shadow paging: decide whether the guest or okvm handles a #PF, and fill in the
- * shadow entry in the second case. See shadow.h.
+ * Page faults under shadow paging: decide whether the guest or okvm has to handle a #PF. If okvm
+ * has to, fill in the shadow entry. See shadow.h.
  */
 #include <linux/mm.h>
 #include <linux/srcu.h>
@@ -316,9 +316,9 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 }
 
 /*
- * Does entry @i of @t point to a table that replaces a large page because the guest has fetched
- * code from the page? If so, map a page of 4 KiB again: large pages are not executable
- * (mmu->nx_huge).
+ * Return true if entry @i of @t points to a table that replaces a large page, because the guest has
+ * fetched code from the page. The caller then maps a page of 4 KiB, as large pages are not
+ * executable (mmu->nx_huge).
  */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -348,8 +348,8 @@ static int fault_level_now(struct shadow_fault *f)
 
 /*
  * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, also compute f->level
- * anew. The descent calls this for each table: when it made the tables above, a frame of the large
- * page may have become shadowed, and then no large page may be mapped.
+ * anew: when this fault made the tables above @t, a frame of the large page may have become a
+ * shadowed page table, and then the large page must not be mapped as one.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -494,7 +494,10 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Call this each time mmu->lock is taken: okvm_mmu_set_hole() may change the hole in between. */
+/*
+ * Call this each time mmu->lock is taken. While the lock is not held, okvm_mmu_set_hole() may
+ * change the hole.
+ */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);
@@ -618,7 +621,10 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the slow handler, shadow_page_fault() ---- */
 
-/* Return the level of the host's page; 1 without looking at it if the guest's page is small. */
+/*
+ * Return the level of the host's page. If the guest's page is small, return 1 without looking at
+ * the host's page.
+ */
 static int fault_host_level(const struct shadow_fault *f)
 {
 	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
@@ -818,8 +824,8 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 #define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
 /*
- * Map the page of @f with IRQs off. Only try to take the lock: its holder may be waiting for this
- * CPU to take an IPI.
+ * Map the page of @f with IRQs off. Do not wait for mmu->lock, because its holder may be waiting
+ * until this CPU handles an IPI.
  */
 static int fast_map(struct shadow_fault *f)
 {

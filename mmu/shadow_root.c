@@ -307,7 +307,7 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to a kept root for CR3. Return: false if there is none, or if tables are out of sync.
+ * Switch to a kept root for CR3. Return: false if there is none, or if a table is out of sync.
  * mmu->lock is not needed: the tables of the vCPU's own roots are not freed, and a zap of one of
  * them requests a reload (OKVM_REQ_MMU_RELOAD).
  */
@@ -317,8 +317,9 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	struct shadow_root *r;
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees the new nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
+	 * out-of-sync table. So if the guest has written before this flush, this read sees
+	 * nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !sv->cur)
 		return false;

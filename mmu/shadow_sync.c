@@ -235,8 +235,9 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_vm *sh = shadow_of(vcpu);
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees the new nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
+	 * out-of-sync table. So if the guest has written before this flush, this read sees
+	 * nr_unsync.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;

@@ -163,7 +163,7 @@ static inline bool spte_is_mmio(u64 spte)
  * @gen: generation of the memory slots, divided by two
  */
 u64 spte_mmio(u64 gen);
-/** spte_mmio_gen() - return the 18 bits that an MMIO entry contains of the gen of spte_mmio() */
+/** spte_mmio_gen() - return the 18 bits of the generation that spte_mmio() has put into @spte */
 u64 spte_mmio_gen(u64 spte);
 
 /** spte_table() - return an entry that points to the table at host-physical @pa */

@@ -109,7 +109,8 @@ enum walk_verdict {
  * walk() - translate @gva, checking permissions and setting accessed and dirty bits
  * @access: enum walk_access
  *
- * Walks again, up to WALK_TRIES times in total, if other CPUs change entries during the walk.
+ * If other CPUs change entries during the walk, the function walks again, up to WALK_TRIES times in
+ * total.
  */
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
 		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
@@ -163,8 +164,9 @@ bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *f
 #define WALK_TRIES	8
 
 /**
- * walk_pdpte_ok() - check the reserved bits of a PDPTE (SDM "PDPTE Registers")
- * Return: false if @pdpte is present and has a reserved bit set
+ * walk_pdpte_ok() - return false if @pdpte is present and has a reserved bit set
+ *
+ * Source: SDM "PDPTE Registers".
  */
 bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte);
 

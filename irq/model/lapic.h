@@ -398,7 +398,7 @@ void lapic_ack(struct lapic *l, u8 vector);
  *
  * The caller reports the EOI to the IOAPIC or to userspace if necessary.
  *
- * Return: whether another interrupt can be accepted.
+ * Return: true if the processor would now accept another interrupt.
  */
 bool lapic_complete(struct lapic *l, u8 vector);
 
@@ -838,9 +838,9 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: current time of the timer's clock, in ns
  *
- * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode. For a one-shot
- * timer that has expired and whose tick is not yet delivered, return 1, because for
- * lapic_timer_resume() a count of 0 means that the tick was delivered.
+ * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode; 1 for a one-shot
+ * timer that has expired and whose tick is not yet delivered. (lapic_timer_resume() takes a count
+ * of 0 to mean that the tick was delivered.)
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 

@@ -4,8 +4,9 @@
  *
  * lapic_match_dest() defines which APICs a message addresses. For most messages a table of the
  * destination map gives the same result. For the others (broadcasts, mixed modes, IDs used twice)
- * the map makes the caller test each enabled APIC by lapic_match_dest(). If two APICs claim one
- * slot of a table, okvm does not use the table. Upstream KVM's map forgets one of the two APICs.
+ * the caller of lapic_map_find() has to test each enabled APIC by lapic_match_dest(). If two APICs
+ * claim one slot of a table, okvm does not use the table. Upstream KVM's map forgets one of the two
+ * APICs.
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>

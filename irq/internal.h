@@ -78,7 +78,7 @@ struct okvm_irq_vm {
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
-	u32 nr_reserved_routes;		/* SPLIT only: GSIs below it are pins of the VMM's IOAPIC */
+	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of the VMM's IOAPIC */
 
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;

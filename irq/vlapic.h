@@ -26,10 +26,10 @@ enum okvm_apic_event {
  * Accessed by the vCPU's thread (vcpu->mutex) only, unless a member's comment says otherwise.
  */
 struct okvm_apic {
-	struct lapic l;		/* any CPU changes IRR, TMR, hints and esr_pending */
+	struct lapic l;		/* any CPU changes IRR, TMR, irr_hint and esr_pending */
 	struct okvm_vcpu *vcpu;
 	const struct okvm_apic_ops *ops;	/* the backend's; constant */
-	bool posted;		/* senders use ops->post_irq(); any CPU reads this */
+	bool posted;		/* senders may use ops->post_irq(); any CPU reads this */
 	bool online;		/* in the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 

@@ -28,7 +28,7 @@
 #define SPTE_HUGE		BIT_ULL(7)	/* a leaf above level 1, in both formats */
 
 /* Software bits, which hardware ignores. */
-#define SPTE_VALID		BIT_ULL(11)	/* a table or leaf, neither empty nor MMIO */
+#define SPTE_VALID		BIT_ULL(11)	/* the entry is a table or a leaf */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
 #define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
 #define SPTE_AGED		BIT_ULL(54)	/* aged leaf: rights are in SPTE_AGED_* */
@@ -125,7 +125,7 @@ static inline u64 spte_pages(int level)
 	return 1ULL << (9 * (level - 1));
 }
 
-/** spte_index() - return the index of @gfn's entry in a table at @level */
+/** spte_index() - return the index of the entry for @gfn in a table at @level */
 static inline unsigned int spte_index(u64 gfn, int level)
 {
 	return (gfn >> (9 * (level - 1))) & 511;
@@ -225,7 +225,7 @@ u64 spte_unage(const struct spte_fmt *fmt, u64 spte);
 
 /**
  * spte_split() - return entry @i of the table that replaces the huge leaf @spte at @level
- * @exec: make 4 KiB pages executable, even if the huge leaf was not
+ * @exec: make 4 KiB pages executable, even if the huge leaf is not executable
  */
 u64 spte_split(const struct spte_fmt *fmt, u64 spte, int level, unsigned int i, bool exec);
 

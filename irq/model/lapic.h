@@ -88,8 +88,8 @@ struct lapic_irq {
 /* Effects of a register access, which the caller carries out. */
 enum lapic_effect_flag {
 	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
-	LAPIC_EFF_IPI		= BIT(1),	/* send @icr to @dest */
-	LAPIC_EFF_EOI		= BIT(2),	/* @eoi_vector has been completed */
+	LAPIC_EFF_IPI		= BIT(1),	/* send an IPI: icr and dest of struct lapic_effect */
+	LAPIC_EFF_EOI		= BIT(2),	/* lapic_effect.eoi_vector was completed */
 	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
 	LAPIC_EFF_TIMER_START	= BIT(4),	/* start counting from the initial count */
 	LAPIC_EFF_TIMER_SCALE	= BIT(5),	/* the divisor changed while counting */
@@ -98,7 +98,7 @@ enum lapic_effect_flag {
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
 	LAPIC_EFF_LVT0		= BIT(9),	/* the LVT entry of LINT0 was written */
 	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
-	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
+	LAPIC_EFF_MODE		= BIT(11),	/* the mode (enum lapic_mode) changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
 	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID is not the initial APIC ID */
 	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to lapic.timer */
@@ -487,7 +487,7 @@ static inline bool lapic_reads_clock(u32 offset)
 	return (offset & 0xff0) == APIC_TMCCT;
 }
 
-/* Is @msr the current-count register? */
+/* Return true if @msr is the current-count register. */
 static inline bool lapic_msr_reads_clock(u32 msr)
 {
 	return msr == APIC_BASE_MSR + (APIC_TMCCT >> 4);

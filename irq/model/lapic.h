@@ -88,7 +88,7 @@ struct lapic_irq {
 /* Effects of a register access, which the caller carries out. */
 enum lapic_effect_flag {
 	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
-	LAPIC_EFF_IPI		= BIT(1),	/* send an IPI: icr and dest of struct lapic_effect */
+	LAPIC_EFF_IPI		= BIT(1),	/* send an IPI: lapic_effect.icr and .dest */
 	LAPIC_EFF_EOI		= BIT(2),	/* lapic_effect.eoi_vector was completed */
 	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
 	LAPIC_EFF_TIMER_START	= BIT(4),	/* start counting from the initial count */

@@ -92,11 +92,11 @@ void okvm_apic_map_drop(struct okvm_vm *vm)
 /*
  * enum kick - how a message makes its target vCPU notice the request
  *
- * Setting a request bit in each vCPU is quick, but waking a vCPU or interrupting its CPU is not. A
- * message to all vCPUs may come from a timer or a line, with IRQs off and even the ioapic_lock
- * held. So a device's message kicks only the first KICKS_AT_ONCE targets at once, and a work item
- * kicks the others. The work item is not bound to a CPU, because a vCPU thread with real-time
- * priority could keep it from running on that CPU.
+ * A message to all vCPUs may come from a timer or a line, with IRQs off and perhaps with
+ * ioapic_lock held. Setting a request bit in each vCPU is quick, but a kick of each vCPU takes too
+ * long then. So a device's message kicks only the first KICKS_AT_ONCE targets at once, and a work
+ * item kicks the others. The work item is not bound to a CPU: a vCPU thread with real-time priority
+ * could keep a bound work item from running.
  */
 enum kick {
 	KICK_NONE,	/* the calling thread is the target vCPU's own */
@@ -166,10 +166,10 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * Kick the vCPU, if necessary, after a vector was posted or found in IRR already. With KICK_LATE,
- * the work item kicks. With KICK_NOW, post_irq() or the sender that set the IRR bit notifies the
- * vCPU. But if an earlier sender has left its kick to the work item (kick_late), kick here, so that
- * the KICK_NOW message does not wait for the work item.
+ * Called after a vector was posted or was found set in IRR: kick the vCPU if nobody else does. With
+ * KICK_LATE, the work item will kick. With KICK_NOW, post_irq() or the sender that set the IRR bit
+ * has kicked. But that sender may have left its kick to the work item (kick_late). Then kick here,
+ * so that the KICK_NOW message does not wait for the work item.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {
@@ -255,7 +255,10 @@ static int accept(struct okvm_apic *apic, enum kick mode, const struct lapic_irq
 	return 0;
 }
 
-/* Deliver @irq to one APIC; @src is the vCPU whose thread calls, or NULL. Return: 1 if accepted */
+/*
+ * Deliver @irq to one APIC. @src is the vCPU whose thread calls, or NULL. Return: 1 if the APIC has
+ * accepted the message, otherwise 0
+ */
 static int apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
 		       const struct lapic_irq *irq)
 {
@@ -353,8 +356,8 @@ static bool candidate(const struct message *m, u32 slot)
 }
 
 /*
- * Send to one candidate, which the vector selects: count the candidates, then find the selected
- * one.
+ * Send the message to one candidate, which is selected by the vector. Return: number of vCPUs that
+ * accepted the message (0 or 1), or -1 if it has no destination
  */
 static int send_lowest(struct message *m)
 {

@@ -16,7 +16,10 @@
 
 /* ---- effects of register accesses ---- */
 
-/* Must the IOAPIC or userspace see the EOI? Most EOIs are for edges, which need no report. */
+/*
+ * Return true if the IOAPIC or userspace must see the EOI. Most EOIs are for edge-triggered
+ * interrupts, and nobody has to see them.
+ */
 static bool eoi_wanted(const struct okvm_irq_vm *irq, u8 vector)
 {
 	return READ_ONCE(irq->eoi_vectors[vector / 64]) & BIT_ULL(vector % 64);
@@ -27,7 +30,10 @@ static void apply_eoi(struct okvm_vcpu *vcpu, const struct lapic_effect *eff)
 	struct lapic *l = &vcpu->apic->l;
 
 	trace_kvm_eoi(vcpu->id, eff->eoi_vector);
-	/* If the CPU did not virtualize the EOI, its own copy of the highest ISR vector is old. */
+	/*
+	 * With virtual-interrupt delivery, the CPU has a copy of the highest ISR vector. The copy
+	 * is out of date if okvm, not the CPU, has done the EOI: update it.
+	 */
 	if (unlikely(l->hw_irr))
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_ISR, lapic_highest_isr(l));
 	if (eoi_wanted(okvm_irq(vcpu->vm), eff->eoi_vector))
@@ -66,8 +72,8 @@ static noinline void apply_rare(struct okvm_apic *apic, u32 flags)
 	if (flags & LAPIC_EFF_LVT0) {
 		apply_lvt0(apic);
 		/*
-		 * With the new value of LINT0 the APIC may accept a pending interrupt of the PIC,
-		 * or an interrupt window for the VMM's PIC may open.
+		 * The new LINT0 entry may let the vCPU accept a pending interrupt of the in-kernel
+		 * PIC, or one of the VMM's PIC. Test this before the next VM entry.
 		 */
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 	}
@@ -101,9 +107,9 @@ void okvm_apic_apply(struct okvm_apic *apic, const struct lapic_effect *eff)
 /* ---- MMIO ---- */
 
 /*
- * Return 0 if okvm handles accesses to @gpa, because it is in this vCPU's APIC page; otherwise
- * -EOPNOTSUPP. Set *@hole to true if the APIC is not in xAPIC mode: then okvm handles accesses only
- * with the quirk LAPIC_MMIO_HOLE.
+ * Return 0 if @gpa is in this vCPU's APIC page and okvm handles accesses to it, otherwise
+ * -EOPNOTSUPP. Set *@hole to true if the APIC is not in xAPIC mode. In that case okvm handles
+ * accesses only with the quirk LAPIC_MMIO_HOLE.
  */
 static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 {
@@ -198,7 +204,7 @@ int okvm_apic_msr_write(struct okvm_vcpu *vcpu, u32 msr, u64 val)
 	return 0;
 }
 
-/* Is the IPI not a broadcast? Then it has few targets and can be delivered with IRQs off. */
+/* Return true if the IPI is no broadcast: it has few targets and can be sent with IRQs off. */
 static bool short_ipi(u64 icr)
 {
 	u32 dest = icr >> 32;
@@ -208,7 +214,7 @@ static bool short_ipi(u64 icr)
 	return dest != LAPIC_X2_BROADCAST;
 }
 
-/* Can the write of a register be done with IRQs off? */
+/* Return true if the write of @val to the register @msr can be done with IRQs off. */
 static bool fast_enough(struct okvm_apic *apic, u32 msr, u64 val)
 {
 	int vector;
@@ -334,7 +340,9 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr)
 	    okvm_cache_init(vcpu->vm, &apic->pv_eoi_cache, gpa, sizeof(u8)))
 		return 1;
 	apic->pv_eoi_msr = msr;
-	/* The guest does not use the flag at the old address any more: give up clearing it. */
+	/*
+	 * The guest does not use the flag at the old address any more, so okvm need not clear it.
+	 */
 	apic->pv_eoi_pending = false;
 	apic->pv_eoi_done = false;
 	return 0;
@@ -376,7 +384,7 @@ static int pv_eoi_look(struct okvm_apic *apic, bool *skipped)
 	return 0;
 }
 
-/* Clear the flag: after the next VM entry it may be wrong to skip the EOI. */
+/* Clear the flag, so that the guest does not skip the EOI. Return: nonzero if this fails */
 static int pv_eoi_withdraw(struct okvm_apic *apic)
 {
 	u8 flag = KVM_PV_EOI_DISABLED;
@@ -385,15 +393,17 @@ static int pv_eoi_withdraw(struct okvm_apic *apic)
 }
 
 /*
- * After a VM exit, do an EOI that the guest has skipped. okvm sets the PV EOI flag in guest memory,
- * and a guest that skips its EOI clears the flag. While the VMM replaces the memory slot, okvm
- * cannot read the flag. Then okvm does the EOI, because an interrupt that stays in service blocks
- * its priority class for ever. If the flag is still set when the slot is back, the guest may skip
- * the same EOI a second time. So pv_eoi_done records that okvm has done the EOI, and each later VM
- * exit tries to clear the flag until it is cleared.
+ * After a VM exit, find out whether the guest has skipped an EOI, and do the EOI in that case. okvm
+ * has set the PV EOI flag in guest memory, and a guest that skips its EOI clears the flag. If the
+ * flag is still set, the guest has not skipped the EOI, and okvm clears the flag.
  *
- * If the flag can be read, but not cleared, the guest has not skipped the EOI: the interrupt stays
- * in service. The guest may still skip its EOI, and each later VM exit tries to clear the flag.
+ * While the VMM replaces the memory slot, okvm cannot read the flag. Then do the EOI anyway: an
+ * interrupt that stays in service would block its priority class for ever. When the slot is back,
+ * the flag may still be set, and the guest may skip the same EOI again. So pv_eoi_done records that
+ * the EOI is done, and each later VM exit tries to clear the flag.
+ *
+ * If the flag can be read, but not cleared, the interrupt stays in service. The guest may still
+ * skip its EOI, so each later VM exit tests the flag again.
  */
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu)
 {

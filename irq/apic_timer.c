@@ -210,8 +210,8 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 	struct okvm_apic *apic = vcpu->apic;
 
 	/*
-	 * If the hrtimer has fired before it could be canceled, arm no timer: its handler has made
-	 * the request OKVM_REQ_TIMER.
+	 * If the hrtimer fires before it is canceled, its handler makes the request OKVM_REQ_TIMER:
+	 * arm no timer then.
 	 */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);

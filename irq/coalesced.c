@@ -2,8 +2,8 @@
 /*
  * Coalesced I/O: writes to registered zones go into a ring, from which userspace reads them later.
  *
- * The ring is one page per VM, which userspace maps through each vCPU fd. Userspace can write its
- * indices at any time, so the kernel reads each index once and checks it before use.
+ * The ring is one page per VM, which userspace maps through each vCPU fd. Userspace can write the
+ * indices of the ring at any time, so the kernel reads each index once and checks it before use.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -78,7 +78,7 @@ struct okvm_irq_vm {
 	 */
 	enum okvm_irqchip_mode mode;
 	struct okvm_chips *chips;	/* OKVM_IRQCHIP_KERNEL only; published before @routes */
-	u32 nr_reserved_routes;		/* SPLIT only: GSIs below it are pins of the VMM's IOAPIC */
+	u32 nr_reserved_routes;		/* SPLIT only: lower GSIs are pins of the VMM's IOAPIC */
 
 	/* Set under vm->lock. */
 	struct okvm_pit *pit;
@@ -132,13 +132,15 @@ static inline struct okvm_irq_vm *okvm_irq(const struct okvm_vm *vm)
 /* irqchip.c */
 
 /**
- * okvm_chips_set_pic() - set the level of a PIC pin. Any context. Return: see KVM_IRQ_LINE_STATUS
+ * okvm_chips_set_pic() - set the level of a PIC pin. Any context
+ * Return: enum pic_line
  */
 int okvm_chips_set_pic(struct okvm_chips *chips, unsigned int pin, int source, bool high);
 /**
  * okvm_chips_set_ioapic() - set the level of an IOAPIC pin. Any context
  * @line_status: the caller is KVM_IRQ_LINE_STATUS, which reports unacknowledged RTC edges
- * Return: see KVM_IRQ_LINE_STATUS
+ * Return: if a message was sent, the result of its delivery (okvm_message_deliver()); otherwise
+ * enum ioapic_line
  */
 int okvm_chips_set_ioapic(struct okvm_chips *chips, unsigned int pin, int source, bool high,
 			  bool line_status);
@@ -163,15 +165,26 @@ void okvm_routes_free(struct okvm_irq_vm *irq);
 void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4]);
 /** okvm_ack_register() - register a resampler. May sleep. Return: 0, -EBUSY, -ENOMEM */
 int okvm_ack_register(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_unregister() - unregister a resampler and wait until it does not run. May sleep */
+/**
+ * okvm_ack_unregister() - unregister a resampler and wait until its callback has ended. May sleep
+ */
 void okvm_ack_unregister(struct okvm_vm *vm, struct okvm_ack_notifier *resampler);
-/** okvm_ack_set_pit() - set the PIT's notifier; NULL: remove it and wait for its end. May sleep */
+/**
+ * okvm_ack_set_pit() - set the PIT's ack notifier. May sleep
+ * @pit: the notifier; NULL: remove the old one and wait until its callback has ended
+ */
 void okvm_ack_set_pit(struct okvm_vm *vm, struct okvm_ack_notifier *pit);
-/** okvm_ack_pins() - call the ack notifiers of a chip's @pins. Any context, no locks held */
+/**
+ * okvm_ack_pins() - call the ack notifiers (resamplers and PIT) of a chip's @pins, with no locks
+ * held. Any context
+ */
 void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /** okvm_resampled_pins() - Return those of a chip's @pins whose GSI has a resampler. Any context */
 u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
-/** okvm_resample_pins() - call the resamplers of a chip's @pins. Any context, no locks held */
+/**
+ * okvm_resample_pins() - call only the resamplers of a chip's @pins, with no locks held. Any
+ * context
+ */
 void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /**
  * okvm_ack_pin_mask() - Return those of a chip's pins whose GSI has an ack notifier. Any context

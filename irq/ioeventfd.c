@@ -2,9 +2,10 @@
 /*
  * KVM_IOEVENTFD: a guest's write to an address signals an eventfd instead of exiting to userspace.
  *
- * Upstream KVM adds an ioeventfd that matches writes of any length to two buses: the second bus
- * contains no other devices, so a search in it is fast. The second addition can fail after the
- * first has succeeded. The buses of okvm find an address by bisection, so one bus is enough.
+ * An ioeventfd may match writes of any length. Upstream KVM adds such an ioeventfd to two buses,
+ * and the second addition can fail after the first has succeeded. Upstream needs the second bus for
+ * speed: it contains no other devices, so a search in it is fast. The buses of okvm find an address
+ * by bisection, so one bus is enough.
  */
 #include <linux/eventfd.h>
 #include <linux/overflow.h>
@@ -82,7 +83,7 @@ static enum okvm_bus ioeventfd_bus(const struct kvm_ioeventfd *args)
 	return args->flags & KVM_IOEVENTFD_FLAG_PIO ? OKVM_BUS_PIO : OKVM_BUS_MMIO;
 }
 
-/* Could one write signal both ioeventfds? */
+/* Return true if one write could signal both ioeventfds. */
 static bool ioeventfd_collides(const struct okvm_ioeventfd *a, const struct okvm_ioeventfd *b)
 {
 	if (a->bus != b->bus || a->addr != b->addr)

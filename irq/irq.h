@@ -40,7 +40,10 @@ int okvm_apic_create(struct okvm_vcpu *vcpu);
 void okvm_apic_destroy(struct okvm_vcpu *vcpu);
 /** okvm_apic_online() - add the vCPU, which is in vm->vcpus, to the destination map */
 void okvm_apic_online(struct okvm_vcpu *vcpu);
-/** okvm_apic_reset() - reset the LAPIC by RESET, or if @init by INIT, which keeps IA32_APIC_BASE */
+/**
+ * okvm_apic_reset() - reset the LAPIC
+ * @init: true for INIT, which keeps IA32_APIC_BASE; false for RESET
+ */
 void okvm_apic_reset(struct okvm_vcpu *vcpu, bool init);
 
 /** okvm_apic_page() - Return the register page (the virtual-APIC page), or NULL without LAPIC */
@@ -50,7 +53,9 @@ u64 okvm_apic_base(const struct okvm_vcpu *vcpu);
 /** okvm_apic_set_base() - set IA32_APIC_BASE to a value that lapic_base_legal() accepted */
 void okvm_apic_set_base(struct okvm_vcpu *vcpu, u64 base);
 bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
-/** okvm_apic_hw_enabled() - is the vCPU's LAPIC in the kernel, and APIC_BASE.EN set? */
+/**
+ * okvm_apic_hw_enabled() - return true if the vCPU's LAPIC is in the kernel and APIC_BASE.EN is set
+ */
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
@@ -78,11 +83,11 @@ void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 /**
  * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
  *
- * In x2APIC mode, and if the APIC is disabled, reads return all ones and writes are ignored,
- * provided that the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE is on.
+ * If the APIC is disabled or in x2APIC mode, the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE decides. With
+ * the quirk, reads return all ones and writes are ignored.
  *
- * Return: 0, or -EOPNOTSUPP if @gpa is not in this APIC's page, or if the APIC is in one of these
- * modes and the quirk is off
+ * Return: 0. -EOPNOTSUPP if @gpa is not in this APIC's page, or if the APIC is not in xAPIC mode
+ * and the quirk is off
  */
 int okvm_apic_mmio(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);
 /* Handle an APIC-write (trap-like) VM exit. */
@@ -95,7 +100,8 @@ bool okvm_apic_write_fast(struct okvm_vcpu *vcpu, u32 offset);
 /** okvm_apic_eoi_fast() - do an EOI with IRQs off. Return: false if that is not possible */
 bool okvm_apic_eoi_fast(struct okvm_vcpu *vcpu);
 /*
- * Do an EOI that the guest has written by MMIO or has skipped (PV EOI), for ISR's highest vector.
+ * Do the EOI of the highest vector in ISR. The guest has written EOI by MMIO, or has skipped the
+ * write (PV EOI).
  */
 void okvm_apic_eoi(struct okvm_vcpu *vcpu);
 void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-EOI exit */
@@ -107,13 +113,16 @@ void okvm_apic_eoi_induced(struct okvm_vcpu *vcpu, u8 vector);		/* virtualized-E
 int okvm_apic_pending_irq(struct okvm_vcpu *vcpu);
 /**
  * okvm_apic_hand_over() - move posted vectors to IRR, and set RVI to the highest vector in IRR
- * Return: the highest vector in IRR, or -1. Only for virtual-interrupt delivery
- * (okvm_apic_hw_delivers()).
+ * Return: the highest vector in IRR, or -1
+ *
+ * Called only if okvm_apic_hw_delivers(): with virtual-interrupt delivery.
  */
 int okvm_apic_hand_over(struct okvm_vcpu *vcpu);
 /** okvm_apic_ack_irq() - move @vector from IRR to ISR */
 void okvm_apic_ack_irq(struct okvm_vcpu *vcpu, int vector);
-/** okvm_apic_hw_delivers() - does the CPU deliver interrupts (virtual-interrupt delivery)? */
+/**
+ * okvm_apic_hw_delivers() - return true if the CPU delivers interrupts (virtual-interrupt delivery)
+ */
 bool okvm_apic_hw_delivers(const struct okvm_vcpu *vcpu);
 /** okvm_apic_sync_tpr() - before a VM entry, set the backend's TPR threshold according to IRR */
 void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu);
@@ -127,16 +136,21 @@ void okvm_apic_update_apicv(struct okvm_vcpu *vcpu, bool active);
  */
 void okvm_apic_eoi_exit_map(struct okvm_vcpu *vcpu, u64 map[4]);
 
-/** okvm_apic_needs_slow() - is INIT, SIPI or a PV EOI pending? Its handling needs IRQs on. */
+/**
+ * okvm_apic_needs_slow() - return true if INIT, SIPI or a PV EOI is pending, which needs IRQs on
+ */
 bool okvm_apic_needs_slow(const struct okvm_vcpu *vcpu);
-/** okvm_apic_has_events() - is INIT or SIPI pending? okvm_apic_take_*() clears it. */
+/** okvm_apic_has_events() - return true if INIT or SIPI is pending. okvm_apic_take_*() clears it */
 bool okvm_apic_has_events(const struct okvm_vcpu *vcpu);
 bool okvm_apic_take_init(struct okvm_vcpu *vcpu);
 bool okvm_apic_take_sipi(struct okvm_vcpu *vcpu, u8 *vector);
 /** okvm_apic_set_sipi() - set a pending SIPI (KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE) */
 void okvm_apic_set_sipi(struct okvm_vcpu *vcpu, u8 vector);
 
-/** okvm_apic_timer_pending() - has the timer fired, with the LAPIC enabled and the LVT unmasked? */
+/**
+ * okvm_apic_timer_pending() - return true if the timer has fired, the LAPIC is enabled, and the LVT
+ * entry is not masked
+ */
 bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 /** okvm_apic_timer_inject() - deliver the interrupt of a fired timer, for OKVM_REQ_TIMER */
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
@@ -149,10 +163,10 @@ void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset chang
 void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* the vCPU moved to another CPU */
 
 /**
- * okvm_apic_accepts_pic() - does the vCPU accept interrupts of the PIC?
+ * okvm_apic_accepts_pic() - return true if the vCPU accepts interrupts of the PIC
  *
- * Return: true if the vCPU has an APIC in the kernel that is disabled or whose LINT0 is an unmasked
- * ExtINT
+ * This is so if the vCPU has an APIC in the kernel that is disabled or whose LINT0 is an unmasked
+ * ExtINT.
  */
 bool okvm_apic_accepts_pic(struct okvm_vcpu *vcpu);
 /** okvm_apic_lint0_nmi() - queue an NMI for a PIT edge if LINT0 is an unmasked NMI. Any context */
@@ -171,7 +185,10 @@ int okvm_apic_set_pv_eoi(struct okvm_vcpu *vcpu, u64 msr);
 void okvm_apic_pv_eoi_enter(struct okvm_vcpu *vcpu);
 void okvm_apic_pv_eoi_exit(struct okvm_vcpu *vcpu);
 
-/** okvm_apic_has_vapic() - does the guest keep its TPR in a word of memory (KVM_SET_VAPIC_ADDR)? */
+/**
+ * okvm_apic_has_vapic() - return true if the guest's TPR is in a word of guest memory
+ * (KVM_SET_VAPIC_ADDR)
+ */
 bool okvm_apic_has_vapic(const struct okvm_vcpu *vcpu);
 /**
  * okvm_apic_vapic_pull() - after a VM exit, read the guest's TPR from the word of
@@ -189,7 +206,9 @@ void okvm_apic_vapic_pull(struct okvm_vcpu *vcpu);
 void okvm_apic_vapic_push(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_apic_pv_send_ipi() - PV IPI hypercall: @low and @high are a bitmap of APIC IDs from @min on
+ * okvm_apic_pv_send_ipi() - PV IPI hypercall: send an IPI to a set of physical APIC IDs
+ * @low, @high: lower and upper half of the set, a bitmap: bit n is APIC ID @min + n
+ * @mode64: each half has 64 bits; otherwise 32
  * Return: number of vCPUs that accepted the IPI, -KVM_EINVAL or -KVM_EOPNOTSUPP
  */
 long okvm_apic_pv_send_ipi(struct okvm_vm *vm, u64 low, u64 high, u32 min, u64 icr, bool mode64);
@@ -209,7 +228,7 @@ void okvm_apic_raise(struct okvm_vcpu *vcpu, u8 vector);
 
 /* ---- PIC: for x86/cpu/event.c ---- */
 
-/** okvm_pic_has_irq() - does the in-kernel PIC pair have an interrupt pending? */
+/** okvm_pic_has_irq() - return true if the in-kernel PIC pair has an interrupt pending */
 bool okvm_pic_has_irq(struct okvm_vm *vm);
 int okvm_pic_ack_irq(struct okvm_vm *vm);	/* returns the vector */
 
@@ -230,8 +249,11 @@ int okvm_irq_set(struct okvm_vm *vm, int source, u32 gsi, int level, bool line_s
 /** okvm_irq_pulse() - make an edge on a GSI: raise and lower its pins, or send its MSI once */
 void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 /**
- * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector to the IOAPIC, even if SPIV suppresses EOI
- * broadcasts
+ * okvm_ioapic_eoi() - report a LAPIC's EOI for @vector, even if SPIV suppresses EOI broadcasts
+ * @level: the interrupt was level-triggered
+ *
+ * The report goes to the in-kernel IOAPIC. With a split irqchip it goes to the VMM, if @level is
+ * true.
  */
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */

@@ -356,7 +356,8 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 }
 
 /*
- * Compute and store the EOI vectors under one lock, so that the last caller stores the newest set.
+ * Compute the EOI vectors and store them. Both are done under one lock, so that no thread replaces
+ * a newer set by an older one. Return: true if the set has changed
  */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
@@ -372,9 +373,9 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute the vectors whose EOI must be reported to the VMM's IOAPIC. The computation runs with
- * IRQs on, because a VM may have thousands of routes. IRQs may be on because without in-kernel
- * chips only ioctls change these vectors.
+ * Compute and store the vectors whose EOI must be reported to the VMM's IOAPIC. The computation
+ * runs with IRQs on, because a VM may have thousands of routes. This is possible because without
+ * in-kernel chips only ioctls change these vectors. Return: true if the set has changed
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
@@ -384,7 +385,9 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 	mutex_lock(&irq->lock);
 	okvm_routes_eoi_vectors(irq->vm, map);
 	spin_lock_irq(&irq->eoi_lock);
-	/* If KVM_CREATE_IRQCHIP has published chips meanwhile, that ioctl stores the vectors. */
+	/*
+	 * If KVM_CREATE_IRQCHIP has published chips in the meantime, it also stores their vectors.
+	 */
 	if (!irq_chips(irq))
 		changed = eoi_vectors_store(irq, map);
 	spin_unlock_irq(&irq->eoi_lock);
@@ -394,8 +397,9 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 
 /*
  * Compute the EOI vectors anew, and make the vCPUs load them. All vCPUs share one set of vectors,
- * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. One set
- * also covers interrupts in service whose route has changed.
+ * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. With
+ * one set, okvm also sees the EOI of an interrupt whose route moves to another vCPU while it is in
+ * service.
  */
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {
@@ -512,8 +516,8 @@ static struct okvm_chips *chips_create(struct okvm_vm *vm)
 }
 
 /*
- * Return 0 if userspace may choose an irqchip, -EEXIST if it has already chosen one, and the errno
- * @with_vcpus if the VM has vCPUs.
+ * Return 0 if userspace may choose an irqchip. Return -EEXIST if it has already chosen one, or else
+ * the errno @with_vcpus if the VM has vCPUs.
  */
 static int irq_may_choose(struct okvm_vm *vm, int with_vcpus)
 {

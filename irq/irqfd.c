@@ -4,13 +4,13 @@
  * another eventfd.
  *
  * The eventfd's wait queue calls irqfd_wakeup() with the queue's lock held and IRQs off. The
- * interrupt is delivered there, for all kinds of routes, so all locks that this needs are taken
- * with IRQs off. Upstream KVM defers all routes of chip pins to a work item. Each signal looks up
- * the route; none is cached.
+ * interrupt is delivered there, for all kinds of routes, so all locks that the delivery needs are
+ * taken with IRQs off. Upstream KVM leaves all routes to chip pins to a work item. Each signal
+ * looks up its route, because an irqfd does not cache the route.
  *
  * An active irqfd is on the list okvm_irq_vm.irqfds. An ioctl, the close of the eventfd or the
- * destruction of the VM removes it from the list and queues a work item, which shuts it down. The
- * close cannot shut it down itself, because the wait queue's lock is held there.
+ * destruction of the VM removes the irqfd from the list and queues a work item, which shuts the
+ * irqfd down. The close cannot do so itself, because the wait queue's lock is held there.
  */
 #include <linux/error-injection.h>
 #include <linux/eventfd.h>
@@ -286,10 +286,10 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * Add @irqfd to the eventfd's wait queue. @irqfd is on the list of active irqfds already, because a
- * hangup, which is possible as soon as @irqfd is on the queue, must find it there. Since Linux 6.17
- * the queue refuses @irqfd if the queue already has an irqfd of another VM. (irqfd_activate() has
- * refused a second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
+ * Add @irqfd to the eventfd's wait queue. @irqfd is on the list of active irqfds already: a hangup
+ * can come as soon as @irqfd is on the queue, and must find it on the list. Since Linux 6.17 the
+ * queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate() has refused a
+ * second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {
@@ -323,8 +323,8 @@ static struct okvm_irqfd *irqfd_alloc(struct okvm_vm *vm, u32 gsi)
 }
 
 /*
- * Make and activate an irqfd. @file keeps the eventfd open, so no hangup can come before the irqfd
- * is on the wait queue.
+ * Make and activate an irqfd. The caller holds @file, so the eventfd is not closed before the irqfd
+ * is on the wait queue and can see the hangup.
  */
 static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_irqfd *args)
 {
@@ -337,7 +337,10 @@ static int irqfd_attach(struct okvm_vm *vm, struct file *file, const struct kvm_
 	err = irqfd_get_eventfds(irqfd, file, args);
 	if (err)
 		goto err_free;
-	/* The mutex keeps a deassignment from finding an irqfd that is not on the wait queue. */
+	/*
+	 * Hold the mutex until the irqfd is on the wait queue: a deassignment must not find it
+	 * earlier.
+	 */
 	mutex_lock(&irq->irqfd_mutex);
 	err = irqfd_need_wq(irq);
 	if (!err)
@@ -384,7 +387,7 @@ static void irqfd_deactivate_matching(struct okvm_irq_vm *irq, const struct even
 		if (!eventfd || (irqfd->eventfd == eventfd && irqfd->gsi == gsi))
 			irqfd_deactivate(irq, irqfd);
 	spin_unlock_irq(&irq->irqfd_lock);
-	/* Wait for the shutdowns: after them, deassigned irqfds raise no interrupt. */
+	/* Wait for the shutdowns, so that deassigned irqfds raise no interrupt afterwards. */
 	if (irq->irqfd_wq)
 		flush_workqueue(irq->irqfd_wq);
 	mutex_unlock(&irq->irqfd_mutex);

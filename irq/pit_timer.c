@@ -49,8 +49,8 @@ static struct okvm_pit *pit_of(struct okvm_vm *vm)
 /*
  * Send NMIs for an edge of the PIT. Old kernels use the PIT as an NMI watchdog: each vCPU whose
  * LINT0 is an unmasked NMI gets one. A work item sends them, because a loop over a thousand vCPUs
- * takes too long for the timer's interrupt handler. Ticks that come before the work has run cause
- * one NMI, as for a CPU that is still in its NMI handler.
+ * takes too long for the timer's interrupt handler. Several ticks before the work item runs cause
+ * one NMI, as they do for a CPU that is still in its NMI handler.
  */
 static void pit_nmi_work(struct work_struct *work)
 {

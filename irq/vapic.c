@@ -8,9 +8,9 @@
  * does so with an option ROM.
  *
  * Bits 7:0 of the word are TPR, bits 15:12 the class in service, and bits 31:24 the highest vector
- * in IRR. okvm writes the word before VM entries and reads TPR from it after each VM exit. A vCPU
- * for which userspace has set a word watches exits (core/watch.h). While nobody watches, exits do
- * not pay for a test whether the vCPU has a word.
+ * in IRR. okvm writes the word before VM entries and reads TPR from it after each VM exit. VM exits
+ * test for a word only while the static branch of core/watch.h is on. A vCPU with a word turns the
+ * branch on, so VMs without such words do not pay for the test.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -59,8 +59,8 @@ void okvm_apic_vapic_destroy(struct okvm_apic *apic)
 }
 
 /*
- * Start watching exits at the vCPU's first KVM_SET_VAPIC_ADDR, and stop only when the vCPU is
- * destroyed, because each start and each stop may patch the kernel's text.
+ * Turn on the static branch of core/watch.h at the vCPU's first KVM_SET_VAPIC_ADDR. The vCPU keeps
+ * it on until the vCPU is destroyed, because each change may patch the kernel's text.
  */
 static void vapic_watch(struct okvm_apic *apic)
 {

@@ -56,8 +56,8 @@ void okvm_apic_destroy(struct okvm_vcpu *vcpu)
 	if (!apic)
 		return;
 	/*
-	 * Online vCPUs are destroyed only with their VM: drop the VM's destination map. A
-	 * half-built vCPU was never in the map.
+	 * An online vCPU is destroyed only together with its VM, so drop the VM's destination map.
+	 * A vCPU that never came online is in no map.
 	 */
 	if (apic->online)
 		okvm_apic_map_drop(vcpu->vm);
@@ -150,10 +150,10 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	struct lapic_effect eff = { .flags = 0 };
 
 	/*
-	 * Offer the suppression of EOI broadcasts only with a split irqchip. The suppression needs
-	 * an IOAPIC with an EOI register, which the in-kernel IOAPIC lacks: a guest that does not
-	 * check the IOAPIC's version would never complete a level-triggered interrupt. There is no
-	 * LVT entry for CMCI, because MCG_CAP does not report CMCI.
+	 * Let the guest suppress EOI broadcasts only with a split irqchip. A guest that suppresses
+	 * them writes an EOI register of the IOAPIC instead, and the in-kernel IOAPIC has none. A
+	 * guest that does not check the IOAPIC's version would never complete a level-triggered
+	 * interrupt. There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);
@@ -181,7 +181,9 @@ int okvm_apic_pending_irq(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* hw_irr (virtual-interrupt delivery) implies that the APIC is enabled: no test needed. */
+	/*
+	 * With virtual-interrupt delivery (hw_irr) the APIC is always enabled, so do not test this.
+	 */
 	return l->hw_irr ? lapic_deliverable(l, okvm_apic_hand_over(vcpu)) : lapic_has_interrupt(l);
 }
 
@@ -217,7 +219,7 @@ void okvm_apic_sync_tpr(struct okvm_vcpu *vcpu)
 {
 	struct lapic *l = &vcpu->apic->l;
 
-	/* A TPR below 16 blocks no vector, so no TPR threshold is necessary. */
+	/* A TPR below 16 blocks no vector. Then pass -1, because no TPR threshold is needed. */
 	if (!l->hw_irr)
 		vcpu->apic->ops->sync(vcpu, OKVM_APIC_TPR,
 					     lapic_get_tpr(l) >> 4 ? lapic_highest_irr(l) : -1);
@@ -288,8 +290,8 @@ static long ioc_get_lapic(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return okvm_refuse_vcpu(vcpu, "local APIC: none is in the kernel");
 	okvm_apic_pv_eoi_exit(vcpu);
 	/*
-	 * A timer tick may be waiting for the next VM entry. Deliver it first: its vector belongs
-	 * to the IRR that userspace saves.
+	 * A timer tick may be waiting for the next VM entry. Deliver it first, so that userspace
+	 * saves its vector in IRR.
 	 */
 	okvm_apic_timer_inject(vcpu);
 	if (apic->l.hw_irr)

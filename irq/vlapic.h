@@ -26,10 +26,10 @@ enum okvm_apic_event {
  * Accessed by the vCPU's thread (vcpu->mutex) only, unless a member's comment says otherwise.
  */
 struct okvm_apic {
-	struct lapic l;		/* any CPU changes IRR, TMR, hints and esr_pending */
+	struct lapic l;		/* any CPU changes IRR, TMR, irr_hint and esr_pending */
 	struct okvm_vcpu *vcpu;
 	const struct okvm_apic_ops *ops;	/* the backend's; constant */
-	bool posted;		/* senders use ops->post_irq(); any CPU reads this */
+	bool posted;		/* senders may use ops->post_irq(); any CPU reads this */
 	bool online;		/* in the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 
@@ -45,14 +45,14 @@ struct okvm_apic {
 	u8 sipi_vector;		/* written before OKVM_APIC_SIPI is set */
 
 	/* Paravirtual EOI. */
-	bool pv_eoi_pending;	/* the guest may skip the next EOI's VM exit */
-	bool pv_eoi_done;	/* okvm has done that EOI: only the guest's flag is to be cleared */
+	bool pv_eoi_pending;	/* okvm has set the PV EOI flag in guest memory */
+	bool pv_eoi_done;	/* okvm has done the EOI, but could not clear the flag yet */
 	u64 pv_eoi_msr;
 	struct okvm_gpa_cache pv_eoi_cache;
 
 	/* The word of KVM_SET_VAPIC_ADDR. */
 	bool vapic;		/* userspace has set a word */
-	bool watches;		/* userspace has set a word once: counted by okvm_watch_on() */
+	bool watches;		/* userspace has set a word once, so okvm_watch_on() was called */
 	struct okvm_gpa_cache vapic_cache;
 };
 
@@ -74,8 +74,8 @@ void okvm_apic_map_update(struct okvm_vm *vm);
 /** okvm_apic_map_drop() - remove the map of a VM that is being destroyed. May sleep */
 void okvm_apic_map_drop(struct okvm_vm *vm);
 /**
- * okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread. Return: 1 if
- * accepted
+ * okvm_apic_local() - deliver a local source's interrupt, in the vCPU's thread
+ * Return: 1 if the APIC has accepted the interrupt, otherwise 0
  */
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt);
 

@@ -41,11 +41,11 @@ static inline u64 shadow_table_entry(u64 pa)
 }
 
 /**
- * struct shadow_leaf - parameters of shadow_leaf(), which composes a leaf entry
+ * struct shadow_leaf - parameters of shadow_leaf(), which returns a leaf entry
  * @pfn: host frame, aligned to the level's size
  * @level: 1 or 2
- * @access: what the guest's entries allow (enum shadow_access). SHADOW_WRITE is also missing while
- *	the guest's dirty bit is 0: the first write must fault, so that okvm sets that bit
+ * @access: what the guest's entries allow (enum shadow_access). While the guest's dirty bit is 0,
+ *	SHADOW_WRITE is not set: the first write must fault, so that okvm sets the dirty bit
  * @host_write: the host's page and the memory slot allow writes
  * @write: okvm allows writes. It is false if okvm must see writes: for dirty logging, or because
  *	the guest uses the page as a page table. The leaf is writable only if SHADOW_WRITE,
@@ -68,7 +68,7 @@ static inline u64 shadow_hw(u64 entry)
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
 }
 
-/** shadow_reduces() - does @new deny an access that @old, and TLBs that hold @old, allow? */
+/** shadow_reduces() - return true if @new denies an access that @old, or a TLB with @old, allows */
 static inline bool shadow_reduces(u64 old, u64 new)
 {
 	return shadow_hw(old) & ~shadow_hw(new);
@@ -78,37 +78,38 @@ static inline bool shadow_reduces(u64 old, u64 new)
 u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
 
 /**
- * shadow_leaf_access() - return what the shadow leaf of the guest's leaf @entry may allow
+ * shadow_leaf_access() - return the rights (enum shadow_access) that a shadow leaf may give
  * @role: a role with the guest's paging mode
- * @above: what the guest's entries above @entry allow
- * @access: the guest's access (enum walk_access), which a walk has allowed; 0 if there is none
+ * @above: rights that the guest's entries above @entry give
+ * @entry: the guest's leaf entry, from which the shadow leaf is made
+ * @access: access of the guest that the walk has allowed (enum walk_access); 0: no access
  *
- * If the guest's page is clean, the leaf does not allow writes: the first write faults, and the
- * walk sets the dirty bit. With CR0.WP = 0 a supervisor may write to a read-only page: for such a
- * write, the leaf allows writes and does not allow user accesses.
+ * If the dirty bit of @entry is 0 and @access is no write, the shadow leaf does not allow writes:
+ * the first write faults, and the walk sets the dirty bit. With CR0.WP = 0 a supervisor may write
+ * to a read-only page. For such a write, the shadow leaf allows writes but no user accesses.
  */
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 
 /**
- * shadow_kernel_write() - is @access a supervisor's write that only CR0.WP = 0 allows?
+ * shadow_kernel_write() - return true if only CR0.WP = 0 allows @access, a supervisor's write
  *
- * Hardware runs with CR0.WP = 1, so only a writable leaf allows such a write. If the guest's page
- * is a user page, this leaf has to be a supervisor leaf (U/S = 0), or user mode could write, too.
- * But SMAP does not deny supervisor accesses to a supervisor page. So if the guest uses CR4.SMAP,
- * the caller has to emulate the write instead.
+ * Under shadow paging, hardware runs with CR0.WP = 1 and allows such a write only through a
+ * writable leaf. If the guest's page is a user page, the writable leaf must be a supervisor leaf
+ * (U/S = 0): else user mode could write, too. But SMAP does not protect a supervisor leaf. So if
+ * the guest uses CR4.SMAP, the caller has to emulate the write.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 
 /**
- * shadow_current() - does a shadow leaf still agree with the guest's entry?
- * @role: role of the leaf's table
+ * shadow_current() - return true if a shadow leaf still agrees with the guest's entry
+ * @role: role of the table that contains the leaf
  * @entry: current value of the guest's entry
  * @i: index of the leaf in its table
- * @gfn, @access: frame and access with which the leaf was made
+ * @gfn, @access: frame and rights with which the leaf was made
  */
 bool shadow_current(u32 role, u64 entry, unsigned int i, u64 gfn, u8 access);
 
-/** enum shadow_write - effect of an emulated write to a guest's table on one shadow table */
+/** enum shadow_write - what has to be done to a shadow table after a write to the guest's table */
 enum shadow_write {
 	SHADOW_WRITE_NONE,	/* the table does not shadow the written bytes */
 	SHADOW_WRITE_ENTRIES,	/* the entries of the written bytes have to be dropped */
@@ -116,16 +117,17 @@ enum shadow_write {
 };
 
 /*
- * After this many writes to a guest's table above level 1, with no fault in between that uses its
- * shadow table, okvm zaps the shadow table.
+ * okvm zaps a shadow table above level 1 when the guest has written to its own table this many
+ * times in a row and no fault has used the shadow table in between.
  */
 #define SHADOW_FLOOD	3
 
 /**
- * shadow_write() - decide on the effect of a write to a guest's table
+ * shadow_write() - return what a write to a guest's table does to one of its shadow tables
+ * @role: role of the shadow table
  * @offset, @bytes: position in the page and size of the write
- * @writes: number of writes since a fault last went through the table, this one included
- * @first, @last: output: indices of the first and last shadow entry concerned
+ * @writes: number of writes, with this one, since a fault last used the shadow table
+ * @first, @last: output: first and last shadow entry that shadow the written bytes
  */
 enum shadow_write shadow_write(u32 role, unsigned int offset, unsigned int bytes,
 			       unsigned int writes, unsigned int *first, unsigned int *last);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page faults under shadow paging: decide whether the guest or okvm handles a #PF, and fill in the
- * shadow entry in the second case. See shadow.h.
+ * Page faults under shadow paging: decide whether the guest or okvm has to handle a #PF. If okvm
+ * has to, fill in the shadow entry. See shadow.h.
  */
 #include <linux/mm.h>
 #include <linux/srcu.h>
@@ -10,7 +10,10 @@
 #include "mmu/needs.h"
 #include "mmu/shadow.h"
 
-/* shadow_map() returns this instead of a verdict if mmu->lock has to be held for writing. */
+/*
+ * Result of shadow_map(), instead of an enum okvm_fault_verdict, if mmu->lock has to be held for
+ * writing.
+ */
 #define SHADOW_EXCLUSIVE	(-EAGAIN)
 
 struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
@@ -22,7 +25,7 @@ struct shadow_table *shadow_top(struct okvm_vcpu *vcpu, gva_t gva)
 	return vcpu->mmu->mode.levels >= 4 ? root->top[0] : root->top[gva >> 30 & 3];
 }
 
-/* Does guest memory still contain the page-table entry that the walk has read at @level? */
+/* Return true if the guest's entry at @level still has the value that the walk has read. */
 static bool map_same(struct shadow_fault *f, int level)
 {
 	unsigned int size = f->mode.levels == 2 ? 4 : 8;
@@ -35,11 +38,11 @@ static bool map_same(struct shadow_fault *f, int level)
 }
 
 /*
- * Compute which shadow table belongs below an entry at @level of a table of role @role. Set *@gfn
- * to the frame and *@child to the role of the lower table. Frame and role must not depend on the
- * kind of access (read, write, fetch). Otherwise two accesses of one instruction could need
- * different tables at the same entry: the fault of each access would replace the table of the other
- * access, and the instruction would never complete.
+ * Find out which shadow table an entry at @level of a table of role @role has to point to. Set
+ * *@gfn to the frame and *@child to the role of this lower table. They must not depend on the kind
+ * of access (read, write, fetch). Otherwise two accesses of one instruction could need different
+ * tables at the same entry: each fault would replace the table that the other access needs, and the
+ * instruction would never complete.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -51,7 +54,10 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
-	/* The next entry that the walk has read is an entry of the guest's next lower table. */
+	/*
+	 * The walk has read its next entry in the guest's lower table, so take the frame from the
+	 * address of that entry.
+	 */
 	*gfn = f->path.at[level - 1] >> PAGE_SHIFT;
 }
 
@@ -67,8 +73,8 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 	struct shadow_table *child = shadow_get(f->vcpu, gfn, role);
 
 	/*
-	 * The guest's entry is in a shadowed table above level 1, which is always write-protected:
-	 * okvm sees each change after this check.
+	 * The guest's table that contains this entry is above level 1 and shadowed, so it is
+	 * write-protected: okvm sees every change of the entry after this check.
 	 */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
@@ -82,8 +88,9 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 }
 
 /*
- * Return the table below entry @i of @t, or NULL with *@verdict set. If a table is linked there
- * already, use it only if both its frame and its whole role match this fault's walk.
+ * Return the table to which entry @i of @t points. An existing table is used only if its frame and
+ * role match this fault's walk. Otherwise link a new table, if mmu->lock is held for writing.
+ * Return NULL, with *@verdict set, if this fails or the lock is held for reading.
  */
 static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_table *t,
 					unsigned int i, int *verdict)
@@ -105,8 +112,8 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 }
 
 /*
- * How often a vCPU's user-mode writes to a frame may zap the frame's shadow tables. Without a
- * limit, an instruction could zap and make the same tables for ever, see fault_gives_up().
+ * Maximum number of times that user-mode writes of a vCPU to a frame zap its shadow tables. Without
+ * a limit, an instruction could make and zap the same tables for ever, see fault_gives_up().
  */
 #define FAULT_GIVE_UP	2
 
@@ -142,11 +149,11 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 }
 
 /*
- * Set *@write if the new leaf may be writable. A frame that is a page table of the guest is mapped
- * writable only for a write access, and only if its shadow tables can go out of sync. Return:
- * OKVM_FAULT_FIXED if the leaf can be made; OKVM_FAULT_MMIO if the write has to be emulated;
- * SHADOW_EXCLUSIVE if the fault has to be tried again with mmu->lock held for writing, also because
- * the shadow tables of the frame were zapped
+ * Set *@write to true if the new leaf may be writable. If the frame is a page table of the guest,
+ * this needs a write access, and shadow tables that may go out of sync. Return: OKVM_FAULT_FIXED if
+ * the leaf can be made; OKVM_FAULT_MMIO if the write has to be emulated; SHADOW_EXCLUSIVE if the
+ * fault has to be tried again, because mmu->lock is not held for writing or shadow tables were
+ * zapped or synchronized here
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -201,7 +208,10 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 {
 	const u64 all = leaf | (old & (SHADOW_A | SHADOW_D)), now = READ_ONCE(t->what[i]);
 
-	/* If WHAT_SET is 0, another vCPU has set the leaf, but has not set t->what[i] yet. */
+	/*
+	 * If WHAT_SET is 0, another vCPU is just making the leaf and has not set t->what[i] yet: do
+	 * not upgrade the leaf then.
+	 */
 	if (!spte_is_leaf(old, f->level) || what_gfn(now) != what >> 8 || !(now & WHAT_SET) ||
 	    spte_pfn(old) != spte_pfn(leaf))
 		return false;
@@ -212,7 +222,8 @@ static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned
 	if (shadow_reduces(old, all))
 		return what_access(now) == what_access(what);
 	/*
-	 * If the upgrade fails, another CPU has changed the entry: the guest's access faults again.
+	 * If rmap_upgrade() fails, another CPU has changed the entry. The guest then repeats the
+	 * access.
 	 */
 	if (rmap_upgrade(shadow_of(f->vcpu), t, i, old, all, what))
 		f->vcpu->stat[OKVM_STAT_PF_FIXED]++;
@@ -241,9 +252,10 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 }
 
 /*
- * Return true if it is worth looking for neighbours of the page. If the host lacked the page, the
- * host probably lacks the neighbours, too. If the guest's last own #PF was for this page, and the
- * access is a write, the guest has just made its entry, and makes such entries one by one.
+ * Return true if neighbours of the page shall be mapped, too. If the host has just brought in the
+ * page, it probably lacks the neighbours. If the access is a write, and the guest has just got its
+ * own #PF for this page (told_page), the guest fills in its entries one by one: the neighbours have
+ * no entries yet.
  */
 static bool map_prefetches(const struct shadow_fault *f)
 {
@@ -262,10 +274,10 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * A leaf of 4 KiB needs the array f->block->rmap. The array is missing if
-	 * fault_reserve_leaf() expected a large page. fault_reserve_tables() then allocates the
-	 * array, before the attempt with mmu->lock held for writing. If the array is missing even
-	 * in that attempt, the guest repeats the access.
+	 * A leaf of 4 KiB needs the array f->block->rmap, which is missing if fault_reserve_leaf()
+	 * expected a large page. Then return SHADOW_EXCLUSIVE: fault_map() allocates the array and
+	 * tries again with mmu->lock held for writing. If the array is missing even then, the guest
+	 * repeats the access.
 	 */
 	if (f->level == 1 && !block_rmap(f->block))
 		return f->exclusive ? OKVM_FAULT_FIXED : SHADOW_EXCLUSIVE;
@@ -304,9 +316,9 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 }
 
 /*
- * Does entry @i of @t point to a table that replaces a large page because the guest has fetched
- * code from the page? If so, map a page of 4 KiB again: large pages are not executable
- * (mmu->nx_huge).
+ * Return true if entry @i of @t points to a table that replaces a large page, because the guest has
+ * fetched code from the page. The caller then maps a page of 4 KiB, as large pages are not
+ * executable (mmu->nx_huge).
  */
 static bool fault_split(const struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -336,16 +348,16 @@ static int fault_level_now(struct shadow_fault *f)
 
 /*
  * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, also compute f->level
- * anew. The descent calls this for each table: when it made the tables above, a frame of the large
- * page may have become shadowed, and then no large page may be mapped.
+ * anew: when this fault made the tables above @t, a frame of the large page may have become a
+ * shadowed page table, and then the large page must not be mapped as one.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
 	if (role_level(t->role) > SHADOW_MAX_LEVEL)
 		return true;
 	/*
-	 * If the large page was split for a fetch, map 4 KiB. Record this in f->host->level: the
-	 * entry at level 1, for which this function is called next, does not show the split.
+	 * If the large page was split for a fetch, map 4 KiB. Keep this in f->host->level for the
+	 * next call, whose entry at level 1 does not show the split.
 	 */
 	if (fault_split(f, t, i))
 		f->host->level = 1;
@@ -364,9 +376,9 @@ static int shadow_map(struct shadow_fault *f)
 	unsigned int i;
 
 	/*
-	 * A root for PAE paging has one top table per PDPTE of the guest. If the root lacks the top
-	 * table for f->gva, build the root anew: the walk of the guest's tables has succeeded, so
-	 * the frame of the guest's table is now in a memory slot.
+	 * A root lacks the top table for f->gva if the frame of the guest's table was in no memory
+	 * slot when the root was made. The walk of this fault has read that frame, so it is in a
+	 * slot now: request a new root.
 	 */
 	if (!t)
 		okvm_request(OKVM_REQ_MMU_RELOAD, f->vcpu);
@@ -381,8 +393,8 @@ static int shadow_map(struct shadow_fault *f)
 			continue;
 		}
 		/*
-		 * If the guest changes its entry after this check, the guest must still flush its
-		 * TLB, and okvm then drops the shadow entry.
+		 * If the guest changes its entry after this check, it has to flush its TLB. okvm
+		 * drops the shadow entry at that flush or at the write.
 		 */
 		if (!map_same(f, f->result.level))
 			return OKVM_FAULT_FIXED;
@@ -394,8 +406,8 @@ static int shadow_map(struct shadow_fault *f)
 /* ---- before the lock ---- */
 
 /*
- * Return the guest's leaf entry. If the entry is in a read-only slot, the walker cannot set its
- * dirty bit: then treat the entry as dirty, so that the first write need not fault.
+ * Return the guest's leaf entry. If the entry is in a read-only slot, the walker cannot set the
+ * dirty bit. Then return the entry with the dirty bit set, so that the first write need not fault.
  */
 static u64 fault_entry(const struct shadow_fault *f)
 {
@@ -410,9 +422,9 @@ static u64 fault_entry(const struct shadow_fault *f)
 }
 
 /*
- * Compute three sets of rights (enum shadow_access). f->above[]: what the guest's entries above
- * each level grant. f->leaf: what the shadow leaf may give, if made for this access. f->page: what
- * the leaf may give to every kind of access.
+ * Compute three sets of rights (enum shadow_access). f->above[level]: rights that the guest's
+ * entries above this level give. f->leaf: rights of a shadow leaf made for this access. f->page:
+ * rights of a shadow leaf that suits every access.
  */
 static void fault_access(struct shadow_fault *f)
 {
@@ -482,7 +494,10 @@ static bool fault_stale(struct shadow_fault *f)
 	return notifier_stale(mmu, host->seq, host->hva);
 }
 
-/* Call this each time mmu->lock is taken: okvm_mmu_set_hole() may change the hole in between. */
+/*
+ * Call this each time mmu->lock is taken. While the lock is not held, okvm_mmu_set_hole() may
+ * change the hole.
+ */
 static void fault_hole(struct shadow_fault *f)
 {
 	f->mmio = !fault_in_hole(f->host);
@@ -503,9 +518,9 @@ static int fault_map_locked(struct shadow_fault *f)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
-	 * f->block may be NULL for three reasons: okvm_mmu_set_hole() was called after
-	 * fault_mmio()'s check; a zap has freed the block; or this is the fast handler's first
-	 * attempt, before it has allocated anything.
+	 * The block can be missing for three reasons: okvm_mmu_set_hole() was called after
+	 * fault_mmio() had checked for the hole; a zap has freed the block; or the fast handler has
+	 * not allocated it yet.
 	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
@@ -517,9 +532,7 @@ static int fault_map(struct shadow_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int verdict = SHADOW_EXCLUSIVE;
 
-	/*
-	 * Skip the attempt under the read lock if the fast handler has already made it and failed.
-	 */
+	/* Skip the attempt under the read lock if it has failed in the fast handler already. */
 	if (!f->unlinked) {
 		read_lock(&mmu->lock);
 		verdict = fault_map_locked(f);
@@ -548,8 +561,8 @@ static int fault_mmio(struct shadow_fault *f)
 
 	f->mmio = true;
 	/*
-	 * Make no MMIO entry for a write to a read-only slot, whose page may be mapped for reading,
-	 * nor while the slots change (odd generation).
+	 * Make no MMIO entry if the access is a write to a read-only slot: the page may be mapped
+	 * for reading. Make none while the slots change (odd generation), either.
 	 */
 	if (f->host->slot || f->host->gen & 1)
 		return OKVM_FAULT_MMIO;
@@ -562,8 +575,8 @@ static int fault_mmio(struct shadow_fault *f)
 }
 
 /*
- * Do the rights @access of an MMIO entry allow the access @wanted? If not, the guest's tables have
- * to be walked.
+ * Return true if an MMIO entry with the rights @access allows the access @wanted. If it does not,
+ * the caller has to walk the guest's tables.
  */
 static bool mmio_grants(const struct okvm_vcpu *vcpu, u32 wanted, u8 access)
 {
@@ -608,7 +621,10 @@ static bool mmio_current(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 
 /* ---- the slow handler, shadow_page_fault() ---- */
 
-/* Return the level of the host's page; 1 without looking at it if the guest's page is small. */
+/*
+ * Return the level of the host's page. If the guest's page is small, return 1 without looking at
+ * the host's page.
+ */
 static int fault_host_level(const struct shadow_fault *f)
 {
 	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
@@ -636,9 +652,9 @@ static int fault_page(struct shadow_fault *f)
 }
 
 /*
- * Return true if CR4.SMAP is 1 and the access is a supervisor's write that only CR0.WP = 0 allows.
- * Such a write is emulated: to allow it, the leaf would have to be a supervisor page, which SMAP
- * does not protect.
+ * Return true if the guest uses CR4.SMAP, and only CR0.WP = 0 allows this write of a supervisor.
+ * okvm emulates such a write. A leaf that allows it would be a supervisor page, which SMAP does not
+ * protect.
  */
 static bool fault_unmappable(const struct shadow_fault *f)
 {
@@ -698,10 +714,11 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 }
 
 /*
- * Find out whether the access of @f is an implicit supervisor access (to a descriptor table): SMAP
- * denies it a user page, whatever EFLAGS.AC says. Only at CPL 3 does the error code tell that an
- * access is implicit (U/S = 0). At CPL 0 to 2, take an access for implicit if it faults again and
- * again although the shadow entry allows it.
+ * Mark the access of @f as implicit (WALK_IMPLICIT) if it is probably an implicit supervisor
+ * access, that is, to a descriptor table. SMAP denies such an access to a user page, whatever
+ * EFLAGS.AC is. At CPL 3 the error code (U/S = 0) shows that an access is implicit. At CPL 0 to 2
+ * it does not: assume it after FAULT_IDLE faults in a row although the shadow entry allows the
+ * access.
  */
 static void fault_implicit(struct shadow_fault *f)
 {
@@ -729,9 +746,9 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * Return the address of the element of mmio_page[] for @gva. If the element is the page number of
- * @gva plus 1, the page is probably MMIO. The fast handler then does not walk the guest's tables,
- * because MMIO needs the slow handler anyway.
+ * Return the address of the element of mmio_page[] that @gva uses. If the element is the page
+ * number of @gva plus 1, the page is probably MMIO. The fast handler then leaves the fault to the
+ * slow handler without a walk of the guest's tables.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {
@@ -744,11 +761,11 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
- * the same access and the same generation of slots; a change of the root discards it
- * (shadow_forget_walk()). The walk may be used even if the guest has changed its tables since:
- * map_same() compares the entries under mmu->lock, and shadow tables that are linked follow the
- * guest's changes.
+ * Return true if the slow handler may use the fast handler's walk: it was made for the same access
+ * and the same generation of slots. (A change of the root discards the walk, see
+ * shadow_forget_walk().) The walk may be used even if the guest has changed its tables since:
+ * map_same() compares the entries under mmu->lock, and linked shadow tables follow the guest's
+ * changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)
@@ -807,8 +824,8 @@ int shadow_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 #define FAST_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
 /*
- * Map the page of @f with IRQs off. Only try to take the lock: its holder may be waiting for this
- * CPU to take an IPI.
+ * Map the page of @f with IRQs off. Do not wait for mmu->lock, because its holder may be waiting
+ * until this CPU handles an IPI.
  */
 static int fast_map(struct shadow_fault *f)
 {
@@ -847,7 +864,10 @@ static int fast_page(struct shadow_fault *f)
 	host->level = fault_host_level(f);
 	if (!host->nx_level)
 		verdict = fast_map(f);
-	/* f->block is NULL at the first fault in its 512 frames: allocate it without sleeping. */
+	/*
+	 * At the first fault in a block of 512 frames, f->block is NULL. Allocate the block without
+	 * sleeping.
+	 */
 	if (!host->nx_level && !f->block && fault_reserve_leaf(f, FAST_GFP))
 		verdict = fast_map(f);
 	hostmem_release(host);
@@ -873,8 +893,8 @@ static int fast_walked(struct shadow_fault *f)
 }
 
 /*
- * Do what a new walk of the guest's tables says. Do not look for an MMIO entry, because the guest
- * may have changed its tables since the entry was made.
+ * Walk the guest's tables and handle the fault according to the result. Do not look for an MMIO
+ * entry first: the guest may have changed its tables since the entry was made.
  */
 static int fast_verdict(struct shadow_fault *f, struct walk_fault *guest)
 {
@@ -894,7 +914,7 @@ int shadow_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 	struct shadow_fault *f = &vcpu->mmu->shadow->fault;
 	int verdict, idx;
 
-	/* Do not handle faults with paging off (rare), implicit accesses and MMIO here. */
+	/* Leave faults with paging off (rare), implicit accesses and MMIO to the slow handler. */
 	if (!vcpu->mmu->mode.levels || vcpu->mmu->shadow->idle >= FAULT_IDLE ||
 	    mmio_hinted(vcpu, pf->gva)) {
 		f->walked = false;

@@ -6,7 +6,7 @@
 #include "mmu/shadow.h"
 
 /*
- * Request a reload of the root. @noflush is ignored: the reload, by shadow_load(), always
+ * Request a reload of the root. Ignore @noflush, because the reload (shadow_load()) always
  * synchronizes tables and flushes.
  */
 static void policy_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush)
@@ -49,8 +49,9 @@ static void policy_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation wha
 static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees the new nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
+	 * out-of-sync table. So if the guest has written before this flush, this read sees
+	 * nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;

@@ -19,9 +19,9 @@
 #define PREFETCH_DIRECT	8
 
 /*
- * Compute frame and access of the leaf for the guest's entry @entry, whose accessed bit is set.
- * shadow_current() must compute the same values: otherwise sync_compare() would drop the leaf.
- * Return: false if @entry maps no page
+ * Compute frame and rights of the leaf for the guest's entry @entry, whose accessed bit is set.
+ * shadow_current() must compute the same values, or sync_compare() would drop the leaf. Return:
+ * false if @entry maps no page
  */
 static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, u8 *access)
 {
@@ -32,9 +32,10 @@ static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, 
 }
 
 /*
- * Return true if a leaf of @t for @gfn needs a new array of links. The vCPU's spare arrays are for
- * faults: a fault that finds none has to allocate some, and then needs mmu->lock for writing. The
- * answer may be out of date, as other vCPUs change chains at the same time.
+ * Return true if a new leaf for @gfn in @t needs a spare array of links to join the reverse-map
+ * chain of @gfn. Prefetching must not use up the vCPU's spare arrays: a fault that finds none has
+ * to allocate some, and then needs mmu->lock for writing. Other vCPUs change chains at the same
+ * time, so the result is only a guess.
  */
 static bool prefetch_needs_links(struct shadow_fault *f, const struct shadow_table *t, gfn_t gfn)
 {
@@ -70,8 +71,8 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	struct okvm_fault host = { .vcpu = f->vcpu, .gfn = gfn, .slot = f->host->slot };
 
 	/*
-	 * Skip a frame that is not in the slot and the block of the faulting frame. Skip also a
-	 * frame whose leaf would use up spare arrays.
+	 * Skip a frame outside the slot or outside the block of the faulting frame. Also skip a
+	 * frame whose leaf would need a spare array.
 	 */
 	if (gfn - host.slot->base >= host.slot->npages ||
 	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS || prefetch_needs_links(f, t, gfn))

@@ -16,7 +16,10 @@
 #include "mmu/needs.h"
 #include "mmu/shadow.h"
 
-/* Compute frame and role of top table @i (0 to 3) for @key. Return: false if @key has none */
+/*
+ * Compute frame and role of top table @i (0 to 3) of a root with @key. Return: false if the root
+ * has no such table
+ */
 static bool root_top(const struct shadow_root *key, const struct walk_mode *mode, unsigned int i,
 		     gfn_t *gfn, u32 *role)
 {
@@ -106,8 +109,9 @@ static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 }
 
 /*
- * Allocate what root_fill() needs, and set @there[i] to true if top table i is to be made. A frame
- * in no memory slot gets no table: the guest could choose any number of such frames.
+ * Allocate what root_fill() needs. Set @there[i] to true if root_fill() shall make top table i. If
+ * the frame of a top table is in no memory slot, make no table: else the guest could make okvm
+ * allocate one for any number of frames.
  */
 static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
@@ -181,12 +185,15 @@ static __always_inline void root_leave(struct okvm_vcpu *vcpu, unsigned int n)
 	unsigned int i;
 	u64 bit;
 
-	/* A new vCPU has no root. It has no index yet, either: do not call okvm_vcpu_bit(). */
+	/*
+	 * A new vCPU has no root. Return before okvm_vcpu_bit(), because a new vCPU has no index,
+	 * either.
+	 */
 	if (!r)
 		return;
 	sv->cur = NULL;
 	bit = okvm_vcpu_bit(vcpu);
-	/* Do not clear a bit that several vCPUs share. */
+	/* vCPUs with a high index share this bit, so it may still be needed: do not clear it. */
 	if (bit == OKVM_VCPUS_OTHERS)
 		return;
 	for (i = 0; i < n; i++) {
@@ -214,9 +221,8 @@ static __always_inline void root_enter(struct okvm_vcpu *vcpu, struct shadow_roo
 			continue;
 		atomic64_or(bit, &r->top[i]->vcpus);
 		/*
-		 * Order the write of vcpus before the read of dead (pairs with smp_mb() in
-		 * shadow_zap_table()), and before hardware's walks of the tables (pairs with xchg()
-		 * in drop_entry()).
+		 * Write vcpus before reading dead; pairs with smp_mb() in shadow_zap_table(). Also
+		 * write vcpus before hardware walks the tables; pairs with xchg() in drop_entry().
 		 */
 		smp_mb__after_atomic();
 		dead |= READ_ONCE(r->top[i]->dead);
@@ -279,7 +285,10 @@ int shadow_load(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Find a kept root for the guest's CR3, with the same role as the current root (4 or 5 levels). */
+/*
+ * Return the vCPU's kept root for the guest's CR3 and the paging mode of the current root (4 or 5
+ * levels), or NULL.
+ */
 static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 {
 	struct shadow_vcpu *sv = vcpu->mmu->shadow;
@@ -298,8 +307,9 @@ static struct shadow_root *root_find_long(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to a kept root for CR3. mmu->lock is not needed: the tables of the vCPU's own roots are
- * not freed, and a zap of one of them requests a reload (OKVM_REQ_MMU_RELOAD).
+ * Switch to a kept root for CR3. Return: false if there is none, or if a table is out of sync.
+ * mmu->lock is not needed: the tables of the vCPU's own roots are not freed, and a zap of one of
+ * them requests a reload (OKVM_REQ_MMU_RELOAD).
  */
 bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 {
@@ -307,8 +317,9 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 	struct shadow_root *r;
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees the new nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
+	 * out-of-sync table. So if the guest has written before this flush, this read sees
+	 * nr_unsync.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !sv->cur)
 		return false;

@@ -31,7 +31,10 @@ static void unsync_zap_orphans(struct shadow_vm *sh, gfn_t gfn)
 		shadow_zap_finish(&z);
 }
 
-/* Return true if all shadow tables of @gfn are at level 1, each for another part of @gfn. */
+/*
+ * Return true if the shadow tables of @gfn may go out of sync: all are at level 1, and no two of
+ * them shadow the same part of @gfn.
+ */
 static bool unsync_allowed(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -180,7 +183,10 @@ static void sync_reachable(struct okvm_vcpu *vcpu, const struct shadow_root *roo
 		sync_all(vcpu, &work);
 }
 
-/* Return true if unsync_frame() would add a table to sh->unsync: a table of @gfn is in sync. */
+/*
+ * Return true if a shadow table of @gfn is in sync, so that unsync_frame() would add it to
+ * sh->unsync.
+ */
 static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_table *t;
@@ -194,8 +200,9 @@ static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 }
 
 /*
- * If SHADOW_UNSYNC tables are out of sync, and unsync_frame() would add one for @gfn, synchronize
- * the older half of sh->unsync: these tables may belong to processes that have stopped.
+ * Make room in sh->unsync before unsync_frame() adds a table of @gfn. If SHADOW_UNSYNC tables are
+ * out of sync already, synchronize the older half: it may belong to processes that have stopped.
+ * Return: true if tables were synchronized
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)
 {
@@ -228,8 +235,9 @@ void sync_root(struct okvm_vcpu *vcpu)
 	struct shadow_vm *sh = shadow_of(vcpu);
 
 	/*
-	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the table:
-	 * when the guest flushes after a write, this read sees the new nr_unsync.
+	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
+	 * out-of-sync table. So if the guest has written before this flush, this read sees
+	 * nr_unsync.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
@@ -253,7 +261,7 @@ static void invlpg_locked(struct okvm_vcpu *vcpu, gva_t gva)
 			break;
 		t = table_child(shadow_of(vcpu), t, i);
 	}
-	/* Entries of a table in sync always agree with the guest's: check other tables only. */
+	/* Only a table that is out of sync can have an entry that differs from the guest's. */
 	if (t && t->unsync && entry && !sync_entry_holds(vcpu, t, i))
 		shadow_drop(shadow_of(vcpu), t, i);
 }
@@ -272,10 +280,10 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 /* ---- an emulated write ---- */
 
 /*
- * Must okvm flush TLBs after an emulated write? The write reaches guest memory before okvm drops
- * the shadow entry. In between, another vCPU may see the write, flush its TLB, and use the old
- * shadow entry again. That vCPU will not flush a second time, so okvm has to flush if the VM has
- * several vCPUs.
+ * Return true if okvm has to flush TLBs after an emulated write: if the VM has several vCPUs. The
+ * write reaches guest memory before okvm drops the shadow entry. In between, another vCPU may see
+ * the write, flush its TLB, and use the old shadow entry again. That vCPU does not flush a second
+ * time.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {
@@ -299,9 +307,9 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shad
 }
 
 /*
- * Return true if the guest has probably freed the page table that @t shadows: no entry leads to @t.
- * No entry ever leads to a top table, so return false for one. A vCPU keeps only its last roots, so
- * a top table in no root may still belong to a process of the guest.
+ * Return true if the guest has probably freed the page table that @t shadows, because no entry
+ * points to @t. Return false if @t is a top table, to which no entry ever points: a vCPU keeps only
+ * its last roots, so a guest process may use the table although no root has it.
  */
 static bool wrote_freed(const struct shadow_table *t)
 {
@@ -366,8 +374,8 @@ bool shadow_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
 	shadow_for_each(t, next, sh, gfn)
 		wrote_table(vcpu, &z, t, offset_in_page(gpa), bytes);
 	/*
-	 * Zapped tables always need a flush here. Dropped entries need none if the VM has one vCPU,
-	 * as the guest itself flushes.
+	 * Always flush after a zap of tables. For dropped entries alone, z.flush is set only if the
+	 * VM has several vCPUs: with one vCPU the guest's own flush is enough.
 	 */
 	if (z.flush)
 		shadow_zap_finish(&z);

@@ -3,8 +3,8 @@
 #include "mmu/spte.h"
 
 /*
- * SDM "EPT and Memory Typing": 6 is WB, 0 is UC. The guest's PAT has effect with EPT_WB_PAT, and no
- * effect with EPT_WB.
+ * Memory types: 6 is WB, 0 is UC (SDM "EPT and Memory Typing"). EPT_WB ignores the guest's PAT,
+ * EPT_WB_PAT does not.
  */
 #define EPT_WB		(6ULL << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT)
 #define EPT_WB_PAT	(6ULL << EPT_MEMTYPE_SHIFT)

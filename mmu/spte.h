@@ -28,15 +28,18 @@
 #define SPTE_HUGE		BIT_ULL(7)	/* a leaf above level 1, in both formats */
 
 /* Software bits, which hardware ignores. */
-#define SPTE_VALID		BIT_ULL(11)	/* a table or leaf, neither empty nor MMIO */
+#define SPTE_VALID		BIT_ULL(11)	/* the entry is a table or a leaf */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
 #define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
 #define SPTE_AGED		BIT_ULL(54)	/* aged leaf: rights are in SPTE_AGED_* */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)
 #define SPTE_GUEST_WRITE	BIT_ULL(57)	/* shadow paging: guest's tables allow writes */
-/* Only in entries that point to a table: the table splits a huge page for a fetch (see nx.c). */
-#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* table entries do not use SPTE_HOST_WRITE */
+/*
+ * Only in an entry that points to a table: the table replaces a huge page from which the guest has
+ * fetched code (see nx.c).
+ */
+#define SPTE_NX_SPLIT		SPTE_HOST_WRITE	/* the same bit: it is free in such entries */
 #define SPTE_SOFT		(SPTE_VALID | SPTE_HOST_WRITE | SPTE_PAGE | SPTE_AGED |	\
 				 SPTE_AGED_WRITE | SPTE_AGED_EXEC | SPTE_GUEST_WRITE)
 
@@ -122,7 +125,7 @@ static inline u64 spte_pages(int level)
 	return 1ULL << (9 * (level - 1));
 }
 
-/** spte_index() - return the index of @gfn's entry in a table at @level */
+/** spte_index() - return the index of the entry for @gfn in a table at @level */
 static inline unsigned int spte_index(u64 gfn, int level)
 {
 	return (gfn >> (9 * (level - 1))) & 511;
@@ -155,9 +158,12 @@ static inline bool spte_is_mmio(u64 spte)
 	return (spte & (SPTE_VALID | 7)) == SPTE_MMIO_MARK;
 }
 
-/** spte_mmio() - return an MMIO entry with the lowest 18 bits of the slots' generation @gen */
+/**
+ * spte_mmio() - return an MMIO entry that contains the lowest 18 bits of @gen
+ * @gen: generation of the memory slots, divided by two
+ */
 u64 spte_mmio(u64 gen);
-/** spte_mmio_gen() - return the 18 bits of the generation in an MMIO entry */
+/** spte_mmio_gen() - return the 18 bits of the generation that spte_mmio() has put into @spte */
 u64 spte_mmio_gen(u64 spte);
 
 /** spte_table() - return an entry that points to the table at host-physical @pa */
@@ -188,10 +194,10 @@ struct spte_leaf {
 	bool host_write, guest_write, page, uncached, dirty;
 };
 
-/** spte_leaf() - make a leaf entry */
+/** spte_leaf() - return a leaf entry with the properties in @leaf */
 u64 spte_leaf(const struct spte_fmt *fmt, const struct spte_leaf *leaf);
 
-/** spte_access() - return the rights of a leaf; of an aged leaf, the rights before it was aged */
+/** spte_access() - return the rights that a leaf gives, or gave before it was aged */
 u8 spte_access(const struct spte_fmt *fmt, u64 spte);
 
 /** spte_allows() - return true if hardware allows an access that needs the rights @need */
@@ -200,10 +206,12 @@ bool spte_allows(const struct spte_fmt *fmt, u64 spte, u8 need);
 /** spte_is_writable() - return true if a leaf allows writes, or did so before it was aged */
 bool spte_is_writable(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_write_protect() - return the leaf without the right to write; keeps SPTE_HOST_WRITE */
+/**
+ * spte_write_protect() - return the leaf without the right to write. SPTE_HOST_WRITE is unchanged
+ */
 u64 spte_write_protect(const struct spte_fmt *fmt, u64 spte);
 
-/** spte_make_writable() - return @spte, a leaf with SPTE_HOST_WRITE, with the right to write */
+/** spte_make_writable() - return the leaf with the right to write. @spte has SPTE_HOST_WRITE set */
 u64 spte_make_writable(const struct spte_fmt *fmt, u64 spte);
 
 /** spte_was_accessed() - return true if the guest has accessed the page since spte_age() */
@@ -217,7 +225,7 @@ u64 spte_unage(const struct spte_fmt *fmt, u64 spte);
 
 /**
  * spte_split() - return entry @i of the table that replaces the huge leaf @spte at @level
- * @exec: make 4 KiB pages executable, even if the huge leaf was not
+ * @exec: make 4 KiB pages executable, even if the huge leaf is not executable
  */
 u64 spte_split(const struct spte_fmt *fmt, u64 spte, int level, unsigned int i, bool exec);
 

@@ -170,8 +170,8 @@ void tdp_map(struct okvm_fault *f)
 
 	lockdep_assert_held_read(&mmu->lock);
 	/*
-	 * If the tables did not reach @f->gfn, the index would wrap, and no zap would find the
-	 * leaf.
+	 * It is a bug if the frame is beyond what the tables can map: its index in the root would
+	 * wrap, and a zap of the frame would not find the leaf.
 	 */
 	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
 		return;
@@ -206,9 +206,9 @@ void tdp_map_mmio(struct okvm_fault *f)
 		entry = &table[spte_index(f->gfn, level)];
 		old = READ_ONCE(*entry);
 		/*
-		 * Keep a leaf. The fault has found no slot for the frame, so a leaf shows that the
-		 * slots change. If a slot is being deleted, the deletion zaps the leaf. If a slot
-		 * was added, the leaf is up to date.
+		 * Keep a leaf. The fault has found no slot for the frame, so a leaf means that the
+		 * slots are changing. If the slot is being deleted, the deletion zaps the leaf. If
+		 * the slot is new, the leaf is right.
 		 */
 		if (spte_is_leaf(old, level))
 			return;
@@ -371,7 +371,9 @@ void tdp_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	int level;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* A yield between two ranges cannot prevent progress: the previous range is zapped. */
+	/*
+	 * It is safe to yield here: the previous range is zapped, so the caller has made progress.
+	 */
 	if (z->work && zap_should_yield(z))
 		zap_flush_and_yield(z);
 	/* The pass at level 2 removes tables at level 1, and so on: the lowest tables go first. */
@@ -437,7 +439,7 @@ void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max)
 	}
 	mmu->nx_cursor = iter_valid(&it) ? it.gfn : 0;
 	tdp_zap_end(&z);
-	/* At the end of guest memory, continue at frame 0. */
+	/* Guest memory ends before @max tables were found: continue at frame 0. */
 	if (max && start)
 		tdp_recover_nx(mmu, max);
 }
@@ -479,8 +481,8 @@ bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 		if (!clear)
 			break;
 		/*
-		 * If the compare-and-exchange fails, another CPU has just changed the entry: the
-		 * frame is in use.
+		 * If this fails, another CPU has just changed the entry. Leave it: the frame is in
+		 * use.
 		 */
 		(void)try_cmpxchg(it.entry, &old, spte_age(mmu->fmt, old));
 	}
@@ -540,8 +542,9 @@ void tdp_free_all(struct okvm_mmu_vm *mmu)
 	unsigned int i;
 
 	/*
-	 * Empty only the root under the lock. The leaves need no work: their pages were marked
-	 * dirty when they were mapped.
+	 * Under the lock, move only the entries of the root to another page. The tables are freed
+	 * without the lock. Leaves need no work: their pages were marked dirty when they were
+	 * mapped.
 	 */
 	detached = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	write_lock(&mmu->lock);

@@ -50,7 +50,8 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 
 /*
  * Return the reserved bits of a present entry with 32-bit paging. Only the entry of a 4 MiB page
- * has reserved bits: bit 21, and each of bits 20:13 whose address bit (39:32) is above MAXPHYADDR.
+ * has reserved bits. These are bit 21, and each of bits 20:13 that stands for an address bit
+ * (39:32) above MAXPHYADDR.
  */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
@@ -124,7 +125,10 @@ static bool walk_key_denies(const struct walk_mode *mode, const struct walk_regs
 	return rights & 2 && access & WALK_WRITE && (access & WALK_USER || mode->wp);
 }
 
-/* Return true if "Determination of Access Rights", without protection keys, denies the access. */
+/*
+ * Return true if the rules of "Determination of Access Rights" deny the access. Protection keys are
+ * not tested here.
+ */
 static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *regs,
 			const struct walk_path *path, u32 access)
 {

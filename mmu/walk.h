@@ -109,7 +109,8 @@ enum walk_verdict {
  * walk() - translate @gva, checking permissions and setting accessed and dirty bits
  * @access: enum walk_access
  *
- * Walks again, up to WALK_TRIES times in total, if other CPUs change entries during the walk.
+ * If other CPUs change entries during the walk, the function walks again, up to WALK_TRIES times in
+ * total.
  */
 enum walk_verdict walk(const struct walk_mode *mode, const struct walk_regs *regs,
 		       const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
@@ -136,14 +137,14 @@ struct walk_path {
 	u64 key;
 };
 
-/** walk_noted() - do the same as walk(); with paging on, also return the entries in @path */
+/** walk_noted() - walk like walk(); with paging on, also store the entries of the walk in @path */
 enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_regs *regs,
 			     const struct walk_ops *ops, void *ctx, u64 gva, u32 access,
 			     struct walk_path *path, struct walk_result *result,
 			     struct walk_fault *fault);
 
 /**
- * walk_leaf() - complete a walk whose caller has already read all its entries
+ * walk_leaf() - end a walk whose entries the caller has read: check the access, set bits A and D
  * @entry: value of the entry at level 1
  * @path: input: the members top, at[] (all levels), entry[] (above level 1), unmarked (false), and
  *	write, user and exec: what the entries above level 1 allow. Output: all members
@@ -163,8 +164,9 @@ bool walk_entry_frame(const struct walk_mode *mode, u64 entry, int level, u64 *f
 #define WALK_TRIES	8
 
 /**
- * walk_pdpte_ok() - check the reserved bits of a PDPTE (SDM "PDPTE Registers")
- * Return: false if @pdpte is present and has a reserved bit set
+ * walk_pdpte_ok() - return false if @pdpte is present and has a reserved bit set
+ *
+ * Source: SDM "PDPTE Registers".
  */
 bool walk_pdpte_ok(const struct walk_mode *mode, u64 pdpte);
 

@@ -136,7 +136,10 @@ static unsigned int route_chip(const struct gsi_route *route)
 	return GSI_CHIPS;
 }
 
-/* A GSI may have one MSI route, or one route to each chip. Do @routes break this rule? */
+/*
+ * Return true if @routes, the routes of one GSI, break this rule: a GSI may have either one MSI
+ * route, or one route to each chip.
+ */
 static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 {
 	unsigned int i, chips = 0;
@@ -152,8 +155,9 @@ static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 }
 
 /*
- * Turn the number of routes per GSI in first[] into end indices of the GSI's routes.
- * place_routes(), which fills from the back, turns them into start indices.
+ * At the call, first[i] is the number of routes of GSI i. Set first[i] to the index behind the last
+ * route of GSI i. place_routes() then decrements first[i] for each route of the GSI, so that it
+ * ends as the index of the first one.
  */
 static void sum_counts(struct gsi_table *table)
 {

@@ -95,9 +95,9 @@ struct ioapic {
  * @deliver: pins whose ioapic_message() must be sent; ioapic_delivered() reports each result
  * @masked: pins that became masked
  * @unmasked: pins that became unmasked
- * @pending: pins in @deliver whose line was already high, and whose delivery a guest's write has
- *	enabled. If the pin's GSI has a resampler, the caller removes the pin from @deliver and
- *	calls the resampler.
+ * @pending: those pins in @deliver whose line was high before a write of the guest enabled their
+ *	delivery. If the GSI of such a pin has a resampler, the caller removes the pin from @deliver
+ *	and calls the resampler.
  * @rescan: the set of vectors whose EOI the IOAPIC must see has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */
@@ -141,8 +141,8 @@ void ioapic_write(struct ioapic *io, u32 offset, u32 val, struct ioapic_todo *to
  * @report: the caller needs to know of unacknowledged RTC edges
  * @todo: actions for the caller
  *
- * Return: the result. If it is IOAPIC_LINE_TAKEN and the pin is in @todo->deliver, the caller
- * returns the number of CPUs that accepted the message instead.
+ * Return: the status for KVM_IRQ_LINE_STATUS. If the status is IOAPIC_LINE_TAKEN and the pin is in
+ * @todo->deliver, the caller has to report the number of CPUs that accepted the message instead.
  */
 enum ioapic_line ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source,
 				 bool high, bool report, struct ioapic_todo *todo);

@@ -37,7 +37,7 @@ enum lapic_access {
 #define RW	(RD | WR | XRD | XWR)
 
 /*
- * The accesses each register supports: SDM, "Local APIC Register Address Map" and "Local APIC
+ * Accesses that each register supports: SDM, "Local APIC Register Address Map" and "Local APIC
  * Register Address Map Supported by x2APIC". A write of a read-only xAPIC register is ignored, so
  * WR is set only where a write has an effect.
  */
@@ -76,8 +76,8 @@ static const u8 lapic_access[64] = {
 			 APIC_LVT_REMOTE_IRR | APIC_LVT_LEVEL_TRIGGER)
 #define TDCR_BITS	0xbu
 /*
- * SDM, "Interrupt Command Register (ICR) in x2APIC Mode". A write may set the delivery-status bit,
- * which is ignored.
+ * Reserved bits of ICR: SDM, "Interrupt Command Register (ICR) in x2APIC Mode". The delivery-status
+ * bit is not among them: a write may set it, and the bit is then ignored.
  */
 #define X2_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 
@@ -125,8 +125,8 @@ static u8 reg_access(const struct lapic *l, u32 reg)
 
 /*
  * Record an error that the APIC's own vCPU causes (illegal register, or illegal vector in ICR), and
- * deliver the error LVT entry unless it is masked. Illegal vectors of received messages and of LVT
- * entries (also of the error LVT entry) are receive errors, which are not recorded here.
+ * deliver the error LVT entry unless it is masked. Do not call this function for receive errors,
+ * that is, for illegal vectors of received messages and of LVT entries.
  */
 static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect *eff)
 {
@@ -192,7 +192,10 @@ void lapic_set_hw_irr(struct lapic *l, bool on)
 	lapic_recount(l);
 }
 
-/* Recompute the IRR hints of words @from to 7. Most of these hints are stale: their words are 0. */
+/*
+ * Recompute the IRR hints of words @from to 7. Most of these hints are stale: still set, although
+ * the word is 0.
+ */
 static noinline void irr_drop_stale(struct lapic *l, u32 from)
 {
 	u32 w;
@@ -212,8 +215,8 @@ static void irr_clear(struct lapic *l, u8 vector)
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
 	/*
-	 * Clear the hint, then the IRR bit, then read the IRR word. A concurrent message sets its
-	 * IRR bit and the hint again.
+	 * Order: clear the hint, clear the IRR bit, read the IRR word. A message that comes in
+	 * between sets its IRR bit and then the hint again.
 	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
@@ -270,7 +273,10 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 	u32 old = lapic_get(l, APIC_TASKPRI);
 
 	lapic_put(l, APIC_TASKPRI, tpr);
-	/* Recheck even if TPR grows, because a larger TPR may need another TPR threshold. */
+	/*
+	 * A larger TPR makes no interrupt deliverable, but may need another TPR threshold: recheck
+	 * then, too.
+	 */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
 }

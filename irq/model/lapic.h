@@ -7,10 +7,10 @@
  * lapic_effect, and the caller carries the effects out (irq/apic_regs.c, irq/apic_timer.c).
  * Upstream KVM performs side effects in the middle of the register switch.
  *
- * Callers: all functions run in the thread of the vCPU that owns the APIC (or while that vCPU
- * cannot run), except lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest() and the
- * functions with a const struct lapic, which any CPU may call at any time. Therefore IRR, TMR and
- * the pending error bits are changed by atomic bit operations; ISR is not.
+ * Callers: any CPU may call lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest()
+ * and the functions with a const struct lapic at any time. So IRR, TMR and the pending error bits
+ * are changed by atomic bit operations. All other functions are called only by the thread of the
+ * vCPU that owns the APIC, or while that vCPU cannot run. So ISR needs no atomic operations.
  *
  * Source: Intel SDM, "Advanced Programmable Interrupt Controller (APIC)".
  */
@@ -88,8 +88,8 @@ struct lapic_irq {
 /* Effects of a register access, which the caller carries out. */
 enum lapic_effect_flag {
 	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
-	LAPIC_EFF_IPI		= BIT(1),	/* send @icr to @dest */
-	LAPIC_EFF_EOI		= BIT(2),	/* @eoi_vector has been completed */
+	LAPIC_EFF_IPI		= BIT(1),	/* send an IPI: lapic_effect.icr and .dest */
+	LAPIC_EFF_EOI		= BIT(2),	/* lapic_effect.eoi_vector was completed */
 	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
 	LAPIC_EFF_TIMER_START	= BIT(4),	/* start counting from the initial count */
 	LAPIC_EFF_TIMER_SCALE	= BIT(5),	/* the divisor changed while counting */
@@ -98,12 +98,12 @@ enum lapic_effect_flag {
 	LAPIC_EFF_ERROR		= BIT(8),	/* deliver the error LVT entry */
 	LAPIC_EFF_LVT0		= BIT(9),	/* the LVT entry of LINT0 was written */
 	LAPIC_EFF_ENABLED	= BIT(10),	/* the software-enable bit is set */
-	LAPIC_EFF_MODE		= BIT(11),	/* disabled/xAPIC/x2APIC changed */
+	LAPIC_EFF_MODE		= BIT(11),	/* the mode (enum lapic_mode) changed */
 	LAPIC_EFF_BASE		= BIT(12),	/* the address of the xAPIC page changed */
 	LAPIC_EFF_ID		= BIT(13),	/* the xAPIC ID is not the initial APIC ID */
 	LAPIC_EFF_TIMER_ARM	= BIT(14),	/* arm the timer according to lapic.timer */
-	LAPIC_EFF_TPR_READ	= BIT(15),	/* with lapic.report_tpr: the guest read TPR */
-	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* with lapic.report_tpr: guest wrote TPR */
+	LAPIC_EFF_TPR_READ	= BIT(15),	/* the guest read TPR; only with lapic.report_tpr */
+	LAPIC_EFF_TPR_WRITE	= BIT(16),	/* guest wrote TPR; only with lapic.report_tpr */
 };
 
 /**
@@ -398,7 +398,7 @@ void lapic_ack(struct lapic *l, u8 vector);
  *
  * The caller reports the EOI to the IOAPIC or to userspace if necessary.
  *
- * Return: whether another interrupt can be accepted.
+ * Return: true if the processor would now accept another interrupt.
  */
 bool lapic_complete(struct lapic *l, u8 vector);
 
@@ -481,13 +481,13 @@ enum lapic_result lapic_msr_read(struct lapic *l, u32 msr, u64 *val, u64 now_ns)
  */
 enum lapic_result lapic_msr_write(struct lapic *l, u32 msr, u64 val, struct lapic_effect *eff);
 
-/* Does a read of the register at this page offset need the timer's clock? */
+/* Return true if a read of the register at this page offset needs the timer's clock. */
 static inline bool lapic_reads_clock(u32 offset)
 {
 	return (offset & 0xff0) == APIC_TMCCT;
 }
 
-/* Is @msr the current-count register? */
+/* Return true if @msr is the current-count register. */
 static inline bool lapic_msr_reads_clock(u32 msr)
 {
 	return msr == APIC_BASE_MSR + (APIC_TMCCT >> 4);
@@ -528,14 +528,14 @@ bool lapic_local(struct lapic *l, enum lapic_lvt lvt, struct lapic_irq *irq);
 void lapic_ipi(const struct lapic *l, const struct lapic_effect *eff, struct lapic_irq *irq);
 
 /**
- * lapic_accepts_extint() - does this processor accept a PIC's INTR?
+ * lapic_accepts_extint() - return true if the APIC is disabled or LINT0 is an unmasked ExtINT
  * @l: the APIC
  *
- * Return: true if the APIC is disabled or LINT0 is an unmasked ExtINT.
+ * The processor accepts a PIC's INTR in these cases.
  */
 bool lapic_accepts_extint(const struct lapic *l);
 
-/* Is LINT0 an unmasked NMI? The PIT then acts as an NMI watchdog. */
+/* Return true if LINT0 is an unmasked NMI, so that the PIT acts as an NMI watchdog. */
 static inline bool lapic_lvt0_nmi(const struct lapic *l)
 {
 	return (lapic_get(l, APIC_LVT0) & (APIC_MODE_MASK | APIC_LVT_MASKED)) == APIC_DM_NMI;
@@ -559,13 +559,14 @@ enum lapic_map_mode {
  * struct lapic_map - destination map: the APICs by destination; read-only after it is built
  * @max_id: highest index of @phys
  * @nr: number of entries in @all
- * @mode: OR of the LAPIC_MAP_* bits of all APICs. If only LAPIC_MAP_FLAT is set, @flat is valid; if
- *	only LAPIC_MAP_CLUSTER, @cluster; if only LAPIC_MAP_X2APIC, @phys serves logical IDs too
+ * @mode: OR of the LAPIC_MAP_* bits of all APICs. If exactly one bit is set, a table contains the
+ *	logical destinations: @flat for LAPIC_MAP_FLAT, @cluster for LAPIC_MAP_CLUSTER, @phys for
+ *	LAPIC_MAP_X2APIC. Otherwise logical destinations need a search
  * @phys_alias: two APICs have the same physical ID: every message needs a search
  * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
- * @flat: APICs by logical ID bit
- * @cluster: APICs by cluster and bit
+ * @flat: for each bit of a flat logical ID, the APIC that has this bit set
+ * @cluster: for each cluster and each bit of a logical ID in it, the APIC that has this bit set
  * @all: every APIC that IA32_APIC_BASE enables
  * @phys: APICs by physical ID
  */
@@ -583,10 +584,11 @@ struct lapic_map {
 };
 
 /**
- * struct lapic_dests - the destinations of a message
- * @slot: array of candidates
- * @mask: if @search is false: bit n (0 to 15) is 1 if @slot[n] is not NULL and is a destination
- * @nr: if @search is true: number of slots, which the caller filters by lapic_match_dest()
+ * struct lapic_dests - the destinations of a message, in one of two forms
+ * @slot: array that contains the destinations
+ * @mask: used if @search is false: bit n (0 to 15) is 1 if the APIC @slot[n] is a destination
+ * @nr: used if @search is true: number of elements in @slot. The caller has to test each of them by
+ *	lapic_match_dest()
  * @search: no table of the map gives the destinations of this message
  */
 struct lapic_dests {
@@ -647,13 +649,13 @@ static inline struct lapic *lapic_map_one(const struct lapic_map *map, const str
 }
 
 /**
- * lapic_match_dest() - is a message addressed to this APIC? Any CPU may call this
+ * lapic_match_dest() - return true if a message is addressed to this APIC. Any CPU may call this
  * @t: the target
  * @src: the sender, NULL for a device
  * @irq: the message
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
  *
- * Return: true if the target is addressed, even if it is disabled.
+ * The result does not depend on whether the target is enabled.
  */
 bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 		      const struct lapic_irq *irq, bool no_quirk);
@@ -661,11 +663,11 @@ bool lapic_match_dest(const struct lapic *t, const struct lapic *src,
 /**
  * lapic_lowest() - choose the candidate that receives a lowest-priority message
  * @vector: the vector, which selects the candidate
- * @nr: number of candidates, at least 1
+ * @nr: number of candidates
  *
  * Uses upstream KVM's default policy ("vector hashing"), which reads no register of the candidates.
  *
- * Return: 0 to @nr - 1; 0 if @nr is 0.
+ * Return: index of the chosen candidate, below @nr; 0 if @nr is 0.
  */
 static inline u32 lapic_lowest(u8 vector, u32 nr)
 {
@@ -720,15 +722,14 @@ void lapic_reset(struct lapic *l, bool init, struct lapic_effect *eff);
 void lapic_set_version(struct lapic *l, bool cmci, bool directed_eoi);
 
 /**
- * lapic_base_legal() - is it legal to write this value to IA32_APIC_BASE?
+ * lapic_base_legal() - return true if it is legal to write @val to IA32_APIC_BASE
  * @old: current value
  * @val: new value
  * @reserved: reserved bits, which depend on the guest's MAXPHYADDR and on CPUID's x2APIC bit
  * @host: an ioctl writes the value: it may switch between any two legal modes
  *
- * Source: SDM, "x2APIC State Transitions".
- *
- * Return: false if a guest's write must cause #GP(0).
+ * If the result is false, a guest's write must cause #GP(0). Source: SDM, "x2APIC State
+ * Transitions".
  */
 bool lapic_base_legal(u64 old, u64 val, u64 reserved, bool host);
 
@@ -837,9 +838,9 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: current time of the timer's clock, in ns
  *
- * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode. For a one-shot
- * timer that has expired and whose tick is not yet delivered, return 1, because for
- * lapic_timer_resume() a count of 0 means that the tick was delivered.
+ * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode; 1 for a one-shot
+ * timer that has expired and whose tick is not yet delivered. (lapic_timer_resume() takes a count
+ * of 0 to mean that the tick was delivered.)
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 
@@ -881,13 +882,12 @@ static inline u64 lapic_get_tscdeadline(const struct lapic *l)
 /* Paravirtual EOI */
 
 /**
- * lapic_pv_eoi_vector() - may the guest complete the interrupt in service without a VM exit?
+ * lapic_pv_eoi_vector() - find the interrupt in service that the guest may complete without VM exit
  * @l: the APIC
  * @handled: bitmap of the 256 vectors; a set bit means that the vector's EOI must cause a VM exit
  *
- * The guest may do so if IRR is empty and the highest vector in ISR is not in @handled.
- *
- * Return: the vector that an EOI without VM exit would complete, or -1.
+ * Return: the highest vector in ISR, if IRR is empty, the vector is not in @handled, and
+ * virtual-interrupt delivery is off; otherwise -1.
  */
 int lapic_pv_eoi_vector(const struct lapic *l, const unsigned long *handled);
 

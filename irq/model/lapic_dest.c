@@ -4,8 +4,9 @@
  *
  * lapic_match_dest() defines which APICs a message addresses. For most messages a table of the
  * destination map gives the same result. For the others (broadcasts, mixed modes, IDs used twice)
- * the map makes the caller test each enabled APIC by lapic_match_dest(). If two APICs claim one
- * slot of a table, okvm does not use the table. Upstream KVM's map forgets one of the two APICs.
+ * the caller of lapic_map_find() has to test each enabled APIC by lapic_match_dest(). If two APICs
+ * claim one slot of a table, okvm does not use the table. Upstream KVM's map forgets one of the two
+ * APICs.
  */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
@@ -19,9 +20,9 @@ static bool match_physical(const struct lapic *t, u32 mda)
 	if (mda == (lapic_x2apic(t) ? LAPIC_X2_BROADCAST : LAPIC_BROADCAST))
 		return true;
 	/*
-	 * An APIC whose ID is above 0xff has this ID as its address in xAPIC mode, too: a
-	 * hot-plugged CPU starts in xAPIC mode and is woken by INIT. Such an APIC does not answer
-	 * to the low 8 bits of its ID, which belong to another vCPU.
+	 * An APIC whose ID is above 0xff is addressed by its whole ID even in xAPIC mode: a
+	 * hot-plugged CPU starts in xAPIC mode and has to get its INIT. The APIC does not answer to
+	 * the low 8 bits of its ID, because another vCPU may have them as its ID.
 	 */
 	if (lapic_x2apic(t) || t->id > 0xff)
 		return mda == t->id;
@@ -117,7 +118,10 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 		for (i = 0; i < 4; i++)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
-		/* Match by a search if an APIC is in cluster 0xf or has an invalid DFR. */
+		/*
+		 * Search for logical destinations if an APIC is in cluster 0xf or has an invalid
+		 * DFR.
+		 */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
 	}
@@ -141,7 +145,7 @@ void lapic_map_add(struct lapic_map *map, struct lapic *l)
 	add_logical(map, l);
 }
 
-/* Return which of the slots in @want hold an APIC; with @x2 only APICs in x2APIC mode count. */
+/* Return the bits of @want whose @slot holds an APIC; if @x2, an APIC in x2APIC mode. */
 static u32 present(struct lapic *const *slot, u32 want, bool x2)
 {
 	u32 have = 0;
@@ -206,8 +210,8 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->nr = 0;
 	out->search = false;
 	/*
-	 * If two APICs have the same ID, map->phys lacks one of them. find_x2_cluster() uses
-	 * map->phys, too.
+	 * If two APICs have the same ID (phys_alias), map->phys lacks one of them. Then search for
+	 * logical destinations, too, because find_x2_cluster() uses map->phys.
 	 */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);

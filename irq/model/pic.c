@@ -61,7 +61,7 @@ static u16 global_pins(enum pic_chip chip, u8 pins)
 	return chip == PIC_SLAVE ? pins << 8 : pins;
 }
 
-/* Return the rank of the first pin of @pins by priority: 0 is the highest, 8 means no pin. */
+/* Return the rank by priority of the first pin of @pins: 0 is the highest rank, 8 means no pin. */
 static unsigned int chip_rank(const struct kvm_pic_state *s, u8 pins)
 {
 	u8 shift = s->priority_add & 7;
@@ -223,7 +223,10 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 		s->auto_eoi = 0;
 	}
 	s->init_state = INIT_WANT_ICW2;
-	/* The requests that are left are those of level-triggered pins: their lines are high. */
+	/*
+	 * The requests that are left are those of level-triggered pins, whose lines are high. So
+	 * set the bits of these lines in last_irr again.
+	 */
 	s->last_irr |= s->irr;
 }
 
@@ -400,10 +403,9 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 		s->init_state = INIT_DONE;
 	s->elcr &= elcr_mask[index];
 	/*
-	 * The state from userspace may have the slave's request in the master's IRR, and that
-	 * request must stay. pic_update() clears the IRR bit when the cascade falls. So set the
-	 * cascade low first: then it cannot fall, and pic_update() raises it if the slave has a
-	 * request.
+	 * The state may have the slave's request in the master's IRR, and this request must stay.
+	 * pic_update() would clear it if the cascade fell. So set the cascade to low before: then
+	 * it can only rise, which it does if the slave has a request.
 	 */
 	pic->cascade = false;
 	pic_update(pic, todo);

@@ -34,8 +34,9 @@
 #define REFRESH_SHIFT		14
 
 /*
- * Which bytes of a count are read or written; if both bytes are, also which one is next. Values 0
- * to 3 are those of the control word; all values are part of the ABI.
+ * Which byte of a count is read or written next. ACCESS_WORD0 and ACCESS_WORD1 are for counts of
+ * two bytes: the low byte is next, or the high byte. Values 0 to 3 are those of the control word;
+ * all values are part of the ABI.
  */
 enum pit_access {
 	ACCESS_LATCH = 0,
@@ -69,7 +70,7 @@ static u8 channel_flags(const struct pit_channel *c)
 	return mode < 6 ? mode_flags[array_index_nospec(mode, 6)] : 0;
 }
 
-/* Return the mode, with 2 and 3 for 6 and 7: the hardware ignores bit 2 if bit 1 is set. */
+/* Return @mode, but 2 for mode 6 and 3 for mode 7: the hardware ignores bit 2 if bit 1 is set. */
 static u8 canonical_mode(u8 mode)
 {
 	if (mode > 7)
@@ -121,9 +122,9 @@ static u32 channel_max(const struct pit_channel *c)
 }
 
 /*
- * Return the counter's value in mode 3 (square wave), @phase clocks after the start of a period.
- * The counter counts down by two per clock, and does so twice per period: once for each half. If
- * the count is odd, the first half is one clock longer.
+ * Return the counter's value in mode 3 (square wave), @phase clocks after the start of a period. In
+ * each half of a period, the counter starts at the count, rounded down to an even number, and
+ * counts down by two per clock. If the count is odd, the first half is one clock longer.
  */
 static u32 square_count(u32 count, u32 phase)
 {

@@ -23,7 +23,7 @@
 #include "svm/entry_kunit.h"
 #include "svm/entry_read.h"
 
-/* The number of random states in the suite. The parameter entry_states makes the test try more. */
+/* The number of random states that the suite tries. The parameter entry_states can try more. */
 #define ENTRY_STATES	20000
 
 int svm_enter(unsigned long *gpr, struct svm_frame *frame);
@@ -403,7 +403,10 @@ static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 	       (on_tcg() && !strcmp(c->rule, "ncr3-reserved"));
 }
 
-/* For each case, print the message that has to be in the log of Bochs as well. */
+/*
+ * Try each case, and print the message that Bochs has to log. Later, the project's testbed compares
+ * both.
+ */
 static void entry_test_cases(struct kunit *test)
 {
 	const struct svm_entry_case *c;
@@ -594,7 +597,7 @@ static void entry_end(struct kunit_suite *suite)
 	free_pages_of_test();
 }
 
-/* A write to this parameter runs the test: KUnit suites run before module parameters are set. */
+/* Run the test when the parameter is written: the KUnit suite runs before parameters are set. */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;
@@ -606,7 +609,7 @@ static int set_states(const char *val, const struct kernel_param *kp)
 		return err;
 	tally = try_states(nr);
 	entry_end(NULL);
-	/* The test counts only if many of the states break no rule and many break one. */
+	/* The test passes only if many of the states could be entered, and many were refused. */
 	ok = !tally.wrong && tally.entered > nr / 10 && tally.refused > nr / 10;
 	pr_info("okvm_svm_kunit: %sok %u random states: %u entered, %u refused, %u not tried\n",
 		ok ? "" : "not ", nr, tally.entered, tally.refused, tally.skipped);

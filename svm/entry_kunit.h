@@ -14,7 +14,7 @@
 
 #include "svm/entry_check.h"
 
-/** enum svm_entry_kind - kinds of guests that can be entered, the bases of all cases */
+/** enum svm_entry_kind - kinds of guests that can be entered; each case changes one of them */
 enum svm_entry_kind {
 	SVM_ENTRY_LONG,		/* 64-bit code */
 	SVM_ENTRY_COMPAT,	/* 32-bit code in long mode */

@@ -88,8 +88,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
-	 * may have to return.
+	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
+	 * loop of fast exits.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }

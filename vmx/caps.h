@@ -129,11 +129,11 @@ struct vmx_caps {
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps);
 
 /**
- * vmx_host_check() - can the host use VMX?
+ * vmx_host_check() - return whether the host can use VMX, or why not
  *
- * With CR4.FRED = 1 the host has no IDT, but okvm calls the host's handlers through the IDT: by
- * INT n in vmenter.S after an external interrupt, by INT 2 in vmx_host_nmi_mce() after an NMI. See
- * SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
+ * A host with CR4.FRED = 1 is refused: it has no IDT, but okvm calls the host's handlers through
+ * the IDT: by INT n in vmenter.S after an external interrupt, by INT 2 in vmx_host_nmi_mce() after
+ * an NMI. See SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
  */
 enum vmx_host_err vmx_host_check(const struct vmx_host *host);
 

@@ -82,7 +82,7 @@ static u32 many_targets(const struct vmx_entry *e, const struct vmx_entry_rule *
 									    VMX_F_NONE;
 }
 
-/* Do the two rules for the TPR threshold apply? Only without virtual-interrupt delivery. */
+/* Return true if the rules for the TPR threshold apply: not with virtual-interrupt delivery. */
 static bool threshold_counts(const struct vmx_entry *e)
 {
 	return !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);

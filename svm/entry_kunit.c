@@ -34,13 +34,13 @@ static u8 *test_vmcb;
 static void *test_page, *test_host;
 
 /*
- * Flags that random states change. TF and VM are not among them, because of bugs of Bochs: after
- * the exit of a guest with TF, the host gets the guest's single-step trap; after the exit of a
- * guest with VM, Bochs finds VM set in long mode.
+ * Bits of RFLAGS that random states change. They do not include TF and VM, because of bugs of
+ * Bochs. After the exit of a guest with TF, the host gets the guest's single-step trap. After the
+ * exit of a guest with VM, Bochs finds VM set in long mode.
  */
 #define OTHER_FLAGS	(0x3d7fd5u & ~(u32)(X86_EFLAGS_TF | X86_EFLAGS_VM))
 
-/* Fields of the VMCB that no rule is about: offset, size, and what random states change. */
+/* Fields of the VMCB that no rule is about. Random states change the bits of @mask. */
 static const struct other {
 	u16 offset;
 	u8 size;
@@ -135,7 +135,7 @@ static enum entry_end enter(const struct trial *t)
 	bool failed;
 
 	write_vmcb(t);
-	/* okvm must read from the VMCB what the test has meant. */
+	/* svm_entry_read() must return the values that the test has written. */
 	svm_entry_read(test_vmcb, &seen);
 	if (memcmp(seen.f, t->e.f, sizeof(seen.f)))
 		return SOMETHING_ELSE;
@@ -205,9 +205,9 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if QEMU accepts all reserved bits that are set in CR4. QEMU always accepts PCIDE. It
- * accepts the bit of PKS, LAM or FRED, which are Intel's features, if its CPUID reports the
- * feature.
+ * QEMU accepts some bits of CR4 that are reserved on AMD CPUs: always PCIDE, and the bits of PKS,
+ * LAM and FRED (features of Intel) if its CPUID reports the feature. Return true if no other
+ * reserved bit is set.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
@@ -228,8 +228,8 @@ static bool only_lam(const struct svm_entry *e)
 }
 
 /*
- * A rule that the emulated CPU does not check: if @unchecked() returns true, the CPU enters a guest
- * that breaks the rule with the name @rule.
+ * A rule that an emulated CPU does not check, or not for all guests. If @unchecked() returns true
+ * for a guest, the CPU enters this guest even if it breaks the rule named @rule.
  */
 struct gap {
 	const char *rule;
@@ -322,9 +322,9 @@ static enum entry_end expected(const struct svm_entry *e)
 }
 
 /*
- * Return true if this state stops the emulated CPU. Bochs stops in a guest with paging in long
- * mode, but without CR0.PE. TCG does not get the host's CR0.PG back after a guest with EFER.LME,
- * but without CR0.PG and CR4.PAE.
+ * Return true if this guest would stop the emulated CPU. Bochs stops in a guest that has paging in
+ * long mode, but not CR0.PE. TCG stops at the exit of a guest that has EFER.LME, but neither CR0.PG
+ * nor CR4.PAE: it does not restore the host's CR0.PG.
  */
 static bool stops_the_cpu(const struct svm_entry *e)
 {
@@ -392,7 +392,10 @@ static void entry_test_bases(struct kunit *test)
 	}
 }
 
-/* Return true if trying the case on this CPU tells nothing about the rule. */
+/*
+ * Return true if the case must be skipped: it would stop this CPU, or this CPU cannot show whether
+ * the rule is right.
+ */
 static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 {
 	if (stops_the_cpu(e))

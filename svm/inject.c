@@ -29,8 +29,9 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 
 /*
  * Make the event's handler return to the address after the instruction that causes the event. A CPU
- * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection").
- * With nrips=0 the CPU may or may not have NRIPS: set both fields.
+ * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection"). If
+ * okvm does not use NRIPS, set both fields: the CPU may have NRIPS all the same (parameter
+ * nrips=0).
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -121,8 +122,9 @@ static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
- * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ * Switch the interrupt window on or off. For a window, make a virtual interrupt of the highest
+ * priority pending and intercept it (VINTR): this causes an exit when the guest can take an
+ * interrupt.
  */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
@@ -156,16 +158,19 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		lend_nmi(hw, nmi);
 		return;
 	}
-	/* While NMIs are masked, IRET exits and the NMI is injected then: open no window for it. */
+	/*
+	 * While NMIs are masked, the NMI needs no window: IRET exits, and the NMI is injected after
+	 * it.
+	 */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);
 }
 
 /*
- * Prepare the injection of an NMI after a later exit. Called if the emulator does not know the
- * instruction in an interrupt shadow: hardware has to execute the instruction before the NMI. If
- * RFLAGS.IF is 1 at the end of the shadow, the interrupt window causes an exit there.
+ * Postpone an NMI until after a later exit. Called if an interrupt shadow blocks the NMI, and the
+ * emulator does not know the instruction in the shadow, so hardware has to execute it. The
+ * interrupt window causes an exit at the end of the shadow, but only if RFLAGS.IF is 1.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -198,9 +203,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set RIP back to the instruction whose event VMRUN has injected, and return the instruction's
- * length. Return 0 and keep RIP if VMRUN has injected no such event, or if RIP shows that the
- * event's handler has begun. Called after an exit that has interrupted a delivery.
+ * Called after an exit that has interrupted a delivery. If VMRUN has injected the event of an INT
+ * n, INT3 or INTO, set RIP back to this instruction and return the instruction's length. Return 0
+ * and keep RIP if there is no such event, or if RIP shows that its handler has begun.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

@@ -110,8 +110,8 @@ static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
 	/*
-	 * svm_vcpu_put(), which compares tsc_aux with the host's value, must not run between the
-	 * two writes.
+	 * Preemption may call svm_vcpu_put(), which compares tsc_aux with the host's value: it must
+	 * not run between the two writes.
 	 */
 	preempt_disable();
 	hw->tsc_aux = val;
@@ -121,8 +121,9 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 }
 
 /*
- * Return the bits of @val that VMLOAD and VMSAVE keep as the value of @msr: all bits, but only 32
- * bits of SYSENTER_ESP and SYSENTER_EIP, because AMD has no SYSENTER in long mode.
+ * Return the bits of @val that VMLOAD and VMSAVE keep for @msr. For SYSENTER_ESP and SYSENTER_EIP
+ * these are the low 32 bits, because AMD has no SYSENTER in long mode. For other MSRs they are all
+ * bits.
  */
 static u64 width_kept(u32 msr, u64 val)
 {

@@ -132,8 +132,8 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 
 /*
  * Add the intercepts that depend on the vCPU's state.
- * CR0 reads also exit on a CPU without decode assists, such as QEMU's TCG. Versions 9.1 to 10.0
- * test this intercept for a MOV from any control register: if it were 0, the guest could read CR3
+ * CR0 reads also exit on a CPU without decode assists. This is for QEMU's TCG, 9.1 to 10.0: it
+ * tests this intercept for a MOV from any control register, so without it the guest would read CR3
  * and CR4 of the VMCB.
  */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
@@ -302,8 +302,8 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 }
 
 /*
- * OKVM_APIC_TPR: intercept writes to CR8 if the TPR blocks the pending vector @arg (negative:
- * none).
+ * If @what is OKVM_APIC_TPR, intercept writes to CR8 while the TPR blocks the pending vector @arg
+ * (negative: none is pending). Nothing else needs to be done on SVM.
  */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {

@@ -202,7 +202,7 @@ static __always_inline void write_dirty_regs(struct okvm_vcpu *vcpu)
 		save->rsp = arch->gpr[OKVM_REG_RSP];
 	if (dirty & BIT(OKVM_REG_RFLAGS))
 		save->rflags = arch->rflags;
-	/* With shadow paging, CR3 in the VMCB is the root that svm_set_root() has written. */
+	/* With shadow paging, do not write CR3: the VMCB has the root from svm_set_root() there. */
 	if (unlikely(dirty & BIT(OKVM_REG_CR3)) && save->cr3 != arch->cr3 &&
 	    !svm_is_shadow(vcpu)) {
 		save->cr3 = arch->cr3;
@@ -368,7 +368,10 @@ static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
-	/* STI blocks interrupts until the next instruction has ended: this must not be CLI. */
+	/*
+	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
+	 * CLI.
+	 */
 	cpu_relax();
 	local_irq_disable();
 }

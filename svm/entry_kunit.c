@@ -600,7 +600,10 @@ static void entry_end(struct kunit_suite *suite)
 	free_pages_of_test();
 }
 
-/* Run the test when the parameter is written: the KUnit suite runs before parameters are set. */
+/*
+ * Try @val random states when the parameter entry_states is written. The KUnit suite cannot use the
+ * parameter, because the suite runs before module parameters are set.
+ */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;

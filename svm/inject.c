@@ -96,7 +96,7 @@ static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
-/* Return the interrupt shadow. SVM does not distinguish those of STI and MOV SS: report both. */
+/* Return the interrupt shadow. SVM does not tell if STI or MOV SS has caused it: report both. */
 static u32 svm_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	return to_hw(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?
@@ -138,8 +138,9 @@ static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * With virtual NMIs: let the CPU deliver an NMI when the guest can take it (@on), or stop that. The
- * NMI stays in ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
+ * Used with virtual NMIs. If @on, let the CPU deliver an NMI when the guest can take it. Otherwise
+ * withdraw the NMI from the CPU. The NMI stays in ev.nmi_pending until svm_enter_once() finds that
+ * the CPU has delivered it.
  */
 static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
 {

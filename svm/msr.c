@@ -34,7 +34,10 @@ static u64 *msr_field(struct okvm_hw_vcpu *hw, u32 msr)
 	}
 }
 
-/* Return the VMCB field of @msr if it is DEBUGCTL or a last-branch MSR that the guest has. */
+/*
+ * Return the VMCB field of @msr if this is DEBUGCTL or a last-branch MSR, and the CPU has LBR
+ * virtualization. Otherwise return NULL.
+ */
 static u64 *lbr_field(struct okvm_hw_vcpu *hw, u32 msr)
 {
 	struct vmcb_save_area *save = &hw->vmcb->save;
@@ -88,10 +91,11 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 }
 
 /*
- * Write a field of LBR virtualization, and switch the virtualization on or off. With LBR
- * virtualization, VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs, which takes time. So
- * the virtualization is on only while the guest's DEBUGCTL.LBR is set. While DEBUGCTL.LBR is clear,
- * the CPU has the host's values: the guest's accesses exit, and okvm reads and writes the VMCB.
+ * Write @val to @field, one of those that lbr_field() returns, and switch LBR virtualization on or
+ * off. With LBR virtualization, VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs, which
+ * takes time. So the virtualization is on only while the guest's DEBUGCTL.LBR is set. While
+ * DEBUGCTL.LBR is clear, the CPU has the host's values: the guest's accesses exit, and okvm reads
+ * and writes the VMCB.
  */
 static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 {

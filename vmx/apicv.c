@@ -70,8 +70,9 @@ void vmx_post_self(void)
 
 /*
  * Kick the vCPU that runs on @cpu. While its virtual-interrupt delivery is off, posting is off,
- * too. Then the notification vector causes a VM exit, and fast_kick() completes the interrupt
- * without calling the host's handler: send this vector. Otherwise send the scheduler's IPI.
+ * too. In this state the notification vector causes a VM exit, and fast_kick() completes the
+ * interrupt without calling the host's handler: send this vector. Otherwise send the scheduler's
+ * IPI.
  * The vCPU may switch posting on before the notification vector arrives, and then the vector causes
  * no VM exit. This does no harm: to switch posting on, the vCPU has left guest mode, which is all
  * that a kick has to achieve.

@@ -200,7 +200,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 			caps->opts |= o->opt;
 			continue;
 		}
-		/* This also clears controls that @o shares with another option. */
+		/* No other option needs these controls: clear them. */
 		caps->pin &= ~o->pin | caps->pin_fixed;
 		caps->exec &= ~o->exec | caps->exec_fixed;
 		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;

@@ -123,8 +123,8 @@ struct vmx_caps {
  * @opts: the options that the module parameters allow (enum vmx_opt)
  * @caps: output; complete only if the return value is VMX_CAPS_OK
  *
- * If the CPU lacks a part of an option, the whole option is off. See SDM "VMX Capability Reporting
- * Facility".
+ * If the CPU lacks a control or a capability that an option needs, the option is off. See SDM "VMX
+ * Capability Reporting Facility".
  */
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps);
 

@@ -255,8 +255,8 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
 	/*
-	 * For vectors posted before: notify this CPU. A sender that posts after this check sees
-	 * that vcpu->mode is IN_GUEST, and sends the notification itself.
+	 * If vectors have already been posted, notify this CPU. A sender that posts after this
+	 * check sees that vcpu->mode is IN_GUEST, and sends the notification itself.
 	 */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
@@ -520,7 +520,10 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
-	/* STI blocks interrupts until the next instruction has ended: this must not be CLI. */
+	/*
+	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
+	 * CLI.
+	 */
 	cpu_relax();
 	local_irq_disable();
 }

@@ -133,8 +133,8 @@ static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part
 #define CODE_OR_DATA	(DATA_SEGS | BIT(CS) | BIT(SS))
 
 /*
- * In virtual-8086 mode, return the first field for part @part of a segment register that is
- * illegal.
+ * In virtual-8086 mode, check part @part of ES to GS. Return the first illegal field, or
+ * VMX_F_NONE.
  */
 static u32 v86_find(const struct vmx_entry *e, enum vmx_entry_seg_part part)
 {

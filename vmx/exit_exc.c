@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VM exits due to exceptions, NMIs, machine checks and task switches. okvm emulates task switches,
- * because a guest cannot execute them.
+ * because the CPU does not execute them in a guest.
  */
 #include <linux/sched.h>
 

@@ -45,7 +45,7 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 	 * The CPU may write a PEBS record some time after PEBS has been switched off. Therefore
 	 * pebs_stop() switches PEBS off before the first VM entry, and VM exits do not switch it
 	 * on.
-	 * VM entries switch PEBS off again, because an NMI of the host may have changed the MSR.
+	 * VM entries switch it off again, because an NMI of the host may have changed the MSR.
 	 */
 	if (msr->msr == MSR_IA32_PEBS_ENABLE)
 		p->pebs = msr->host;

@@ -499,7 +499,10 @@ static void mutate(struct trial *t)
 		i = random_below(ARRAY_SIZE(others));
 		t->other[i] ^= random_value(0) & others[i].mask;
 	}
-	/* Keep CS a code segment, and most guests harmless: see harmful(). */
+	/*
+	 * Keep CS a code segment. Set the intercepts without which harmful() would reject the
+	 * guest.
+	 */
 	f[SVM_F_CS_ATTRIB] = (f[SVM_F_CS_ATTRIB] & 0xf00) | CASE_CODE;
 	f[SVM_F_INTERCEPTS] |= CASE_INTR | CASE_SMI | CASE_INIT | CASE_SHUTDOWN;
 	f[SVM_F_INT_CTL] &= ~(u64)(AVIC_ENABLE_MASK | BIT(30));

@@ -55,7 +55,7 @@ struct okvm_hw_vcpu {
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
 	u32 todo;
-	u64 asid_generation;	/* generation of the CPU's ASIDs that the ASID is from */
+	u64 asid_generation;	/* the CPU's ASID generation when it assigned the ASID */
 	bool host_loaded;	/* TSC_AUX has the guest's value, host_tsc_aux the host's */
 	u64 host_tsc_aux;
 	unsigned long host_debugctl;

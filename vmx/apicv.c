@@ -232,14 +232,15 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 
 /*
  * VIRTUALIZE_X2APIC_MODE: accesses to x2APIC MSRs that do not exit go to the virtual-APIC page.
- * VIRTUALIZE_APIC_ACCESSES: the same for accesses to the APIC-access page (apic_page.c).
+ * VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access page (apic_page.c) that do not exit go
+ * there, too.
  */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 
 /*
- * Return the control that virtualizes the vCPU's APIC accesses, by MSR (x2APIC) or by MMIO (xAPIC);
- * 0: none.
+ * Return the control that virtualizes the accesses to the vCPU's APIC, which are MSR accesses
+ * (x2APIC) or MMIO (xAPIC). Return 0 if no control can be used.
  */
 static u32 apic_access_control(struct okvm_vcpu *vcpu)
 {

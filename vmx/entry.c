@@ -310,7 +310,7 @@ static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 	struct perf_guest_switch_msr *msrs;
 	int nr;
 
-	/* @nr is not set if there is no PMU. */
+	/* Without a PMU, perf_guest_get_msrs() returns NULL and does not set nr. */
 	msrs = perf_guest_get_msrs(&nr, NULL);
 	vmx_perf_make(p, msrs, msrs ? nr : 0);
 	if (unlikely(p->nr_entry != p->set_entry)) {

@@ -88,7 +88,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
  * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
  * exit, and the kick's reason is in vcpu->requests. The vector's handler,
  * sysvec_kvm_posted_intr_ipi(), would only send the EOI and count the IPI: send the EOI here, and
- * do not call the handler.
+ * do not call the handler. Return: false if the interrupt is not a kick
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {

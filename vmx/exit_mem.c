@@ -284,7 +284,7 @@ int vmx_exit_apic_access(struct okvm_vcpu *vcpu)
 	if (to_hw(vcpu)->idt_info & VECTORING_INFO_VALID_MASK)
 		return vmx_delivery_failed(vcpu);
 	if (writes_eoi(q)) {
-		/* With PV EOI, the guest may have skipped an earlier EOI: carry that out first. */
+		/* Before this EOI, do another that the guest has skipped (PV EOI). */
 		okvm_apic_pv_eoi_exit(vcpu);
 		okvm_apic_eoi(vcpu);
 		return vmx_skip_insn(vcpu);

@@ -182,8 +182,8 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);
 	/*
-	 * The CPU's DR6 reports RTM and bus locks by the value 0, okvm_queue_db() wants a 1 for
-	 * each reported condition: the XOR inverts these bits.
+	 * DR6 reports RTM and bus locks by the value 0, but okvm_queue_db() takes a 1 for each
+	 * reported condition: the XOR inverts these two bits.
 	 */
 	okvm_queue_db(vcpu, dr6 ^ DR6_RESERVED);
 	return OKVM_RESUME;

@@ -196,7 +196,7 @@ struct vmx_entry {
 	u8 vtpr;
 };
 
-/** enum vmx_entry_area - what a rule checks. VM entry reports each area by another error */
+/** enum vmx_entry_area - what a rule checks. Each area has its own way in which VM entry fails */
 enum vmx_entry_area {
 	VMX_AREA_CONTROLS,	/* VM-instruction error 7 */
 	VMX_AREA_HOST,		/* VM-instruction error 8 */

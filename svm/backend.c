@@ -207,8 +207,8 @@ static void svm_vcpu_destroy(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Reset the part of a vCPU's state that x86/ does not reset. By calls of okvm_reg_ops, x86/ resets
- * the guest's segments, control registers and the like.
+ * Reset the part of a vCPU's state that x86/ does not reset. The guest's segments, control
+ * registers and the like are not reset here: x86/ resets them through okvm_reg_ops.
  */
 static void svm_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Pure functions: struct svm_caps is computed from CPUID, VM_CR and the module parameters. */
+/* Compute struct svm_caps from CPUID, VM_CR and the module parameters. All functions are pure. */
 #include "svm/caps.h"
 
 #define CPUID_SVM	BIT(2)		/* in leaf 80000001h, ECX */
@@ -22,9 +22,10 @@ static u32 family(u32 signature)
 }
 
 /*
- * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, leave out the ASIDs
- * of encrypted guests, because kvm_amd flushes such an ASID only before another encrypted guest
- * uses it. Exception: if half of all ASIDs or more are for encrypted guests, use these ASIDs, too.
+ * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, the lowest ASIDs are
+ * for encrypted guests. Leave them out: when an encrypted guest has ended, kvm_amd does not flush
+ * its ASID until another encrypted guest uses it. But if half of all ASIDs or more are for
+ * encrypted guests, use these ASIDs, too.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {

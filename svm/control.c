@@ -132,8 +132,9 @@ static bool cr0_differs(const struct okvm_vcpu *vcpu)
 
 /*
  * Add the intercepts that depend on the vCPU's state.
- * CR0 reads: QEMU's TCG, 9.1 to 10.0, tests this intercept for a MOV from any control register.
- * Without it the guest would read CR3 and CR4 of the VMCB. QEMU has no decode assists.
+ * CR0 reads also exit on a CPU without decode assists. This is for QEMU's TCG, 9.1 to 10.0: it
+ * tests this intercept for a MOV from any control register, so without it the guest would read CR3
+ * and CR4 of the VMCB.
  */
 static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 {
@@ -240,7 +241,10 @@ void svm_vmcb_init(struct okvm_vcpu *vcpu)
 
 /* ---- page tables and TLB ---- */
 
-/* Return how many levels hardware walks. With shadow paging CR0.PG and CR4.PAE are always 1. */
+/*
+ * Return how many levels of shadow tables hardware walks. It is at least 3, because with shadow
+ * paging CR0.PG and CR4.PAE are always 1 in the VMCB.
+ */
 static int walk_depth(const struct vmcb_save_area *save)
 {
 	if (!(save->efer & EFER_LMA))
@@ -297,7 +301,10 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	return false;
 }
 
-/* Note whether the TPR blocks a pending interrupt: if so, intercept writes to CR8. */
+/*
+ * If @what is OKVM_APIC_TPR, intercept writes to CR8 while the TPR blocks the pending vector @arg
+ * (negative: none is pending). Nothing else needs to be done on SVM.
+ */
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -108,8 +108,9 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
 	ratio_begin(c);
 	/*
-	 * ratio_begin() has reset the MSR TSC_RATIO. After a suspend of the host, the next vCPU on
-	 * this CPU may be the one that ran last. Make svm_vcpu_load() load the ratio even then.
+	 * Make svm_vcpu_load() load the TSC ratio of the next vCPU, because ratio_begin() has reset
+	 * the MSR. Without this, svm_vcpu_load() would not load it for the vCPU that was last on
+	 * this CPU (which may be the next one after a suspend of the host).
 	 */
 	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
@@ -184,7 +185,10 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 		else
 			asid_new(hw, c);
 	}
-	/* A new generation needs a flush. Request it until a VMRUN succeeds: some may fail. */
+	/*
+	 * A new generation needs a flush. A VMRUN may fail without a flush: request it until one
+	 * succeeds.
+	 */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	hw->todo = 0;

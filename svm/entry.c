@@ -51,8 +51,8 @@ void svm_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 /* ---- TSC_AUX, which SVM does not switch: loaded once per vcpu_load ---- */
 
 /*
- * Can the guest read TSC_AUX? RDPID has no intercept, so the guest can execute it whatever the
- * guest's CPUID says.
+ * Return true if the guest can read TSC_AUX. The guest's CPUID does not matter, because RDPID has
+ * no intercept.
  */
 static bool guest_sees_tsc_aux(void)
 {
@@ -115,7 +115,8 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	/*
-	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 * Some exits to userspace report the CPU of the last VMRUN. Record this CPU now, because
+	 * the thread may migrate before such an exit.
 	 */
 	hw->entry_cpu = vcpu->cpu;
 	withdraw_event(hw);
@@ -130,7 +131,10 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 		update_debugctlmsr(0);
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
-	/* If an NMI has to follow the event of event_inj, this IPI causes an exit between them. */
+	/*
+	 * If an NMI has to be injected after the event in event_inj, this IPI causes an exit as
+	 * soon as VMRUN has delivered that event.
+	 */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
 }
@@ -174,7 +178,10 @@ static void svm_debug_put(struct okvm_vcpu *vcpu)
 {
 	const struct vmcb_save_area *save = &to_hw(vcpu)->vmcb->save;
 
-	/* The caller calls okvm_update_dr7() next, which sets the DR intercepts again. */
+	/*
+	 * The DR intercepts are not set here: the caller calls okvm_update_dr7() next, which sets
+	 * them.
+	 */
 	vcpu->arch->dr6 = save->dr6;
 	vcpu->arch->dr7 = save->dr7;
 }
@@ -195,7 +202,7 @@ static __always_inline void write_dirty_regs(struct okvm_vcpu *vcpu)
 		save->rsp = arch->gpr[OKVM_REG_RSP];
 	if (dirty & BIT(OKVM_REG_RFLAGS))
 		save->rflags = arch->rflags;
-	/* With shadow paging, CR3 in the VMCB is the root that svm_set_root() has written. */
+	/* With shadow paging, do not write CR3: the VMCB has the root from svm_set_root() there. */
 	if (unlikely(dirty & BIT(OKVM_REG_CR3)) && save->cr3 != arch->cr3 &&
 	    !svm_is_shadow(vcpu)) {
 		save->cr3 = arch->cr3;
@@ -244,12 +251,15 @@ static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
-/* Nested page faults are counted under this number, because their exit code is too large. */
+/* The statistics count nested page faults under this number: their exit code is too large. */
 #define SVM_REASON_NPF	(SVM_EXIT_INVPCID + 1)
 
 static_assert(SVM_REASON_NPF < OKVM_NR_EXIT_REASONS);
 
-/* Registers whose copies a #VMEXIT makes invalid. The other general registers have valid copies. */
+/*
+ * After a #VMEXIT, the copies of these registers are invalid: each is read from the VMCB when it is
+ * first needed. svm_enter_once() and svm_enter() store the other general registers.
+ */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_PDPTR))
 
@@ -285,7 +295,10 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	hw->exit_code = control->exit_code;
 	if (host_apf_possible() && unlikely(hw->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF))
 		hw->host_apf = host_apf_take();
-	/* A VMRUN that fails with VMEXIT_INVALID does not flush (APM "VMRUN"): keep tlb_ctl. */
+	/*
+	 * A VMRUN that fails with VMEXIT_INVALID does not flush the TLB (APM "VMRUN"): do not clear
+	 * tlb_ctl, so that the next VMRUN flushes it.
+	 */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
 			svm_soft_event_undo(hw);
@@ -343,9 +356,9 @@ static bool svm_only_fast(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has a host interrupt caused the last exit? SVM_EXIT_INTR leaves the interrupt pending in the
- * host's local APIC, for svm_host_interrupt(). A host NMI needs no call, because it has been
- * delivered at STGI.
+ * Return true if a host interrupt has caused the last exit. The interrupt is still pending in the
+ * host's local APIC: svm_host_interrupt() lets the CPU deliver it. Return false after a host NMI,
+ * which has already been delivered at STGI.
  */
 static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 {
@@ -355,7 +368,10 @@ static bool svm_host_interrupted(const struct okvm_vcpu *vcpu)
 static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
-	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
+	/*
+	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
+	 * CLI.
+	 */
 	cpu_relax();
 	local_irq_disable();
 }
@@ -363,7 +379,8 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 /*
  * If an NMI waits for the end of an interrupt shadow, emulate the instruction in the shadow,
  * because SVM has no exit at the end of a shadow. If the emulator does not know the instruction,
- * hardware executes it, and the NMI is injected at a later exit.
+ * hardware executes it, and the NMI is injected after a later exit.
+ * Return: true if an instruction was emulated instead of a VMRUN
  */
 static __always_inline bool svm_step_instead(struct okvm_vcpu *vcpu, int *outcome)
 {

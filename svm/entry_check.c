@@ -102,11 +102,17 @@ static bool nmi_not_intercepted(const struct svm_entry *e)
 	       !(e->f[SVM_F_INTERCEPTS] & INTERCEPT_NMI_BIT);
 }
 
-/* Does a permission map exceed physical memory? The CPU ignores the low 12 bits of its address. */
+/*
+ * Return true if a permission map reaches beyond physical memory. The CPU ignores bits 11:0 of
+ * @base.
+ */
 static bool map_beyond(const struct svm_entry *e, u64 base, u64 bytes)
 {
 	base &= ~0xfffull;
-	/* A map at the end of 64 bits would wrap around. */
+	/*
+	 * Check the first byte, too, because the address of the last byte may have wrapped around
+	 * to 0.
+	 */
 	return too_wide(e, base) || too_wide(e, base + bytes - 1);
 }
 

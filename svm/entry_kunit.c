@@ -23,7 +23,7 @@
 #include "svm/entry_kunit.h"
 #include "svm/entry_read.h"
 
-/* The number of random states in the suite. The parameter entry_states makes the test try more. */
+/* The number of random states that the suite tries. The parameter entry_states can try more. */
 #define ENTRY_STATES	20000
 
 int svm_enter(unsigned long *gpr, struct svm_frame *frame);
@@ -34,13 +34,13 @@ static u8 *test_vmcb;
 static void *test_page, *test_host;
 
 /*
- * Flags that random states change. TF and VM are not among them, because of bugs of Bochs: after
- * the exit of a guest with TF, the host gets the guest's single-step trap; after the exit of a
- * guest with VM, Bochs finds VM set in long mode.
+ * Bits of RFLAGS that random states change. They do not include TF and VM, because of bugs of
+ * Bochs. After the exit of a guest with TF, the host gets the guest's single-step trap. After the
+ * exit of a guest with VM, Bochs finds VM set in long mode.
  */
 #define OTHER_FLAGS	(0x3d7fd5u & ~(u32)(X86_EFLAGS_TF | X86_EFLAGS_VM))
 
-/* Fields of the VMCB that no rule is about: offset, size, and what random states change. */
+/* Fields of the VMCB that no rule is about. Random states change the bits of @mask. */
 static const struct other {
 	u16 offset;
 	u8 size;
@@ -135,7 +135,7 @@ static enum entry_end enter(const struct trial *t)
 	bool failed;
 
 	write_vmcb(t);
-	/* okvm must read from the VMCB what the test has meant. */
+	/* svm_entry_read() must return the values that the test has written. */
 	svm_entry_read(test_vmcb, &seen);
 	if (memcmp(seen.f, t->e.f, sizeof(seen.f)))
 		return SOMETHING_ELSE;
@@ -205,9 +205,9 @@ static bool only_ffxsr(const struct svm_entry *e)
 }
 
 /*
- * Return true if QEMU accepts all reserved bits that are set in CR4. QEMU always accepts PCIDE. It
- * accepts the bit of PKS, LAM or FRED, which are Intel's features, if its CPUID reports the
- * feature.
+ * QEMU accepts some bits of CR4 that are reserved on AMD CPUs: always PCIDE, and the bits of PKS,
+ * LAM and FRED (features of Intel) if its CPUID reports the feature. Return true if no other
+ * reserved bit is set.
  */
 static bool only_bits_of_intel(const struct svm_entry *e)
 {
@@ -228,8 +228,8 @@ static bool only_lam(const struct svm_entry *e)
 }
 
 /*
- * A rule that the emulated CPU does not check: if @unchecked() returns true, the CPU enters a guest
- * that breaks the rule with the name @rule.
+ * A rule that an emulated CPU does not check, or not for all guests. If @unchecked() returns true
+ * for a guest, the CPU enters this guest even if it breaks the rule named @rule.
  */
 struct gap {
 	const char *rule;
@@ -322,9 +322,9 @@ static enum entry_end expected(const struct svm_entry *e)
 }
 
 /*
- * Return true if this state stops the emulated CPU. Bochs stops in a guest with paging in long
- * mode, but without CR0.PE. TCG does not get the host's CR0.PG back after a guest with EFER.LME,
- * but without CR0.PG and CR4.PAE.
+ * Return true if this guest would stop the emulated CPU. Bochs stops in a guest that has paging in
+ * long mode, but not CR0.PE. TCG stops at the exit of a guest that has EFER.LME, but neither CR0.PG
+ * nor CR4.PAE: it does not restore the host's CR0.PG.
  */
 static bool stops_the_cpu(const struct svm_entry *e)
 {
@@ -392,7 +392,10 @@ static void entry_test_bases(struct kunit *test)
 	}
 }
 
-/* Return true if trying the case on this CPU tells nothing about the rule. */
+/*
+ * Return true if the case must be skipped: it would stop this CPU, or this CPU cannot show whether
+ * the rule is right.
+ */
 static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 {
 	if (stops_the_cpu(e))
@@ -403,7 +406,10 @@ static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 	       (on_tcg() && !strcmp(c->rule, "ncr3-reserved"));
 }
 
-/* For each case, print the message that has to be in the log of Bochs as well. */
+/*
+ * Try each case, and print the message that Bochs has to log. Later, the project's testbed compares
+ * both.
+ */
 static void entry_test_cases(struct kunit *test)
 {
 	const struct svm_entry_case *c;
@@ -493,7 +499,10 @@ static void mutate(struct trial *t)
 		i = random_below(ARRAY_SIZE(others));
 		t->other[i] ^= random_value(0) & others[i].mask;
 	}
-	/* Keep CS a code segment, and most guests harmless: see harmful(). */
+	/*
+	 * Keep CS a code segment. Set the intercepts without which harmful() would reject the
+	 * guest.
+	 */
 	f[SVM_F_CS_ATTRIB] = (f[SVM_F_CS_ATTRIB] & 0xf00) | CASE_CODE;
 	f[SVM_F_INTERCEPTS] |= CASE_INTR | CASE_SMI | CASE_INIT | CASE_SHUTDOWN;
 	f[SVM_F_INT_CTL] &= ~(u64)(AVIC_ENABLE_MASK | BIT(30));
@@ -594,7 +603,10 @@ static void entry_end(struct kunit_suite *suite)
 	free_pages_of_test();
 }
 
-/* A write to this parameter runs the test: KUnit suites run before module parameters are set. */
+/*
+ * Try @val random states when the parameter entry_states is written. The KUnit suite cannot use the
+ * parameter, because the suite runs before module parameters are set.
+ */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;
@@ -606,7 +618,7 @@ static int set_states(const char *val, const struct kernel_param *kp)
 		return err;
 	tally = try_states(nr);
 	entry_end(NULL);
-	/* The test counts only if many of the states break no rule and many break one. */
+	/* The test passes only if many of the states could be entered, and many were refused. */
 	ok = !tally.wrong && tally.entered > nr / 10 && tally.refused > nr / 10;
 	pr_info("okvm_svm_kunit: %sok %u random states: %u entered, %u refused, %u not tried\n",
 		ok ? "" : "not ", nr, tally.entered, tally.refused, tally.skipped);

@@ -14,7 +14,7 @@
 
 #include "svm/entry_check.h"
 
-/** enum svm_entry_kind - kinds of guests that can be entered, the bases of all cases */
+/** enum svm_entry_kind - kinds of guests that can be entered; each case changes one of them */
 enum svm_entry_kind {
 	SVM_ENTRY_LONG,		/* 64-bit code */
 	SVM_ENTRY_COMPAT,	/* 32-bit code in long mode */
@@ -87,7 +87,7 @@ static inline void svm_entry_base(struct svm_entry *e, u64 page, enum svm_entry_
  * struct svm_entry_case - a change of a guest that breaks only one rule
  * @rule: name of the rule; NULL: the guest can still be entered
  * @field: enum svm_entry_field: the field to change
- * @at_end: add the end of physical memory, 1 << MAXPHYADDR, to the field after @clear and @set
+ * @at_end: after @clear and @set, add 1 << MAXPHYADDR (the end of physical memory) to the field
  * @clear, @set: bits to clear and to set in the field
  * @said: part of the message in the log of Bochs; NULL: Bochs does not refuse the guest
  */

@@ -38,7 +38,7 @@ static inline bool svm_cpuid_has(u32 leaf, enum svm_cpuid_reg reg, u8 bit)
 	return regs[reg] & BIT(bit);
 }
 
-/* Return those of the @nr @bits that this CPU has. */
+/* Return a mask of the register bits in @bits that this CPU has. @nr: number of @bits */
 static inline u64 svm_entry_bits(const struct svm_entry_bit *bits, unsigned int nr)
 {
 	u64 exist = 0;

@@ -22,8 +22,8 @@
 /* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
 /*
- * Return true if a fast handler must not skip the instruction: the next RIP is unknown, or
- * RFLAGS.TF makes a trap follow.
+ * Return true if a fast handler cannot skip the instruction: the next RIP is unknown, or a
+ * single-step trap has to follow (RFLAGS.TF).
  */
 static __always_inline bool svm_traps(struct okvm_vcpu *vcpu)
 {
@@ -49,8 +49,8 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * Return true if a fast handler must not skip an IN or OUT, because RFLAGS.TF makes a trap follow.
- * The next RIP is always known: every CPU reports it for IN and OUT in EXITINFO2.
+ * Return true if a fast handler cannot skip an IN or OUT, because a single-step trap has to follow
+ * (RFLAGS.TF). The next RIP is always known: every CPU reports it for IN and OUT in EXITINFO2.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
@@ -88,8 +88,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
-	 * may have to return.
+	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
+	 * loop of fast exits.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -102,9 +102,10 @@ static u32 npf_access(union svm_npf npf)
 }
 
 /*
- * Handle a nested page fault if the leaf only lacks rights that dirty logging has taken. If the CPU
- * has found a non-present entry, the entry may be an MMIO entry: leave the fault to exit_npf(),
- * which walks the tables. (Aging leaves entries present, because NPT has accessed bits.)
+ * Return true if the nested page fault is resolved: the leaf entry only lacked rights that dirty
+ * logging had removed. If the CPU has found a non-present entry, return false: it may be an MMIO
+ * entry, and exit_npf() walks the tables to find out. (Aging leaves entries present, because NPT
+ * has accessed bits.)
  */
 static bool fast_npf(struct okvm_vcpu *vcpu)
 {
@@ -116,7 +117,7 @@ static bool fast_npf(struct okvm_vcpu *vcpu)
 
 /* ---- fast handlers of shadow paging ---- */
 
-/* Handle an access to CR3 or CR4, unless the emulator has to decode it (no decode assists). */
+/* Handle a MOV to or from CR3 or CR4. Without decode assists, the slow handler has to decode it. */
 static bool fast_cr(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_hw_vcpu *hw = to_hw(vcpu);
@@ -164,7 +165,10 @@ static bool fast_page_fault(struct okvm_vcpu *vcpu)
 	verdict = okvm_mmu_page_fault_fast(vcpu, &pf);
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
-		/* After a fast exit, svm_guest_enter() does not run before the next VMRUN. */
+		/*
+		 * Write CR2 here. After a fast exit, svm_guest_enter(), which normally writes it,
+		 * does not run before the next VMRUN.
+		 */
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
 		svm_dirty(hw, SVM_CLEAN_CR2);
 	}
@@ -223,9 +227,9 @@ static bool delivery_cut(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the emulator deliver an event, or execute the instruction that raises the event. Called after
- * the CPU's own delivery has ended at @gpa, which has no memory or only read-only memory. If @gpa
- * has no memory, report to userspace that the delivery failed.
+ * Let the emulator deliver an event, or execute the instruction that raises the event. The CPU
+ * could not deliver it, because there is no memory or only read-only memory at @gpa. If there is no
+ * memory at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -500,7 +504,9 @@ static int exit_by_code(struct okvm_vcpu *vcpu)
 	case SVM_EXIT_INVD:
 	case SVM_EXIT_WBINVD:
 		return svm_exit_insn(vcpu);
-	/* #UD: guests have no SVM, SMM, RDPRU; RDTSCP exits only if the guest's CPUID lacks it. */
+	/*
+	 * Raise #UD. Guests have no SVM, SMM and RDPRU. RDTSCP exits only if their CPUID lacks it.
+	 */
 	case SVM_EXIT_VMRUN:
 	case SVM_EXIT_VMLOAD:
 	case SVM_EXIT_VMSAVE:

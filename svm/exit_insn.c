@@ -153,9 +153,9 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 
 /*
  * Emulate IRET, which exits before it executes. The emulator unmasks NMIs when the IRET has ended
- * or faulted. The emulator leaves NMIs masked if the IRET is going to be repeated, because a page
- * of the stack is missing in the host. If the emulator cannot execute the IRET, unmask NMIs now and
- * let hardware execute the IRET; then the guest may get the next NMI before the IRET.
+ * or faulted. If a page of the stack is missing in the host, the IRET will be repeated, and NMIs
+ * stay masked until then. If the emulator cannot execute the IRET, unmask NMIs now and let hardware
+ * execute the IRET. In this case the guest may get the next NMI before the IRET.
  */
 int svm_exit_iret(struct okvm_vcpu *vcpu)
 {
@@ -181,7 +181,10 @@ static int exit_db(struct okvm_vcpu *vcpu)
 	svm_dirty(to_hw(vcpu), SVM_CLEAN_DR);
 	if (arch->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, dr6);
-	/* The XOR also inverts DR6.RTM and the bus-lock bit, which a #DB reports by the value 0. */
+	/*
+	 * DR6 reports RTM and bus locks by the value 0, but okvm_queue_db() takes a 1 for each
+	 * reported condition: the XOR inverts these two bits.
+	 */
 	okvm_queue_db(vcpu, dr6 ^ DR6_RESERVED);
 	return OKVM_RESUME;
 }

@@ -29,8 +29,9 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 
 /*
  * Make the event's handler return to the address after the instruction that causes the event. A CPU
- * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection").
- * With nrips=0 the CPU may or may not have NRIPS: set both fields.
+ * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection"). If
+ * okvm does not use NRIPS, set both fields: the CPU may have NRIPS all the same (parameter
+ * nrips=0).
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -95,7 +96,7 @@ static void svm_inject_nmi(struct okvm_vcpu *vcpu)
 	write_event_inj(to_hw(vcpu), X86_TRAP_NMI | SVM_EVTINJ_TYPE_NMI, 0, 0);
 }
 
-/* Return the interrupt shadow. SVM does not distinguish those of STI and MOV SS: report both. */
+/* Return the interrupt shadow. SVM does not tell if STI or MOV SS has caused it: report both. */
 static u32 svm_get_irq_shadow(struct okvm_vcpu *vcpu)
 {
 	return to_hw(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK ?
@@ -121,8 +122,9 @@ static bool svm_nmi_masked(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch the interrupt window on or off. A pending virtual interrupt of the highest priority, with
- * its intercept (VINTR), causes an exit when the guest could take an interrupt.
+ * Switch the interrupt window on or off. For a window, make a virtual interrupt of the highest
+ * priority pending and intercept it (VINTR): this causes an exit when the guest can take an
+ * interrupt.
  */
 static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 {
@@ -136,8 +138,9 @@ static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * With virtual NMIs: let the CPU deliver an NMI when the guest can take it (@on), or stop that. The
- * NMI stays in ev.nmi_pending until svm_enter_once() finds that the CPU has delivered it.
+ * Used with virtual NMIs. If @on, let the CPU deliver an NMI when the guest can take it. Otherwise
+ * withdraw the NMI from the CPU. The NMI stays in ev.nmi_pending until svm_enter_once() finds that
+ * the CPU has delivered it.
  */
 static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
 {
@@ -156,16 +159,19 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		lend_nmi(hw, nmi);
 		return;
 	}
-	/* While NMIs are masked, IRET exits and the NMI is injected then: open no window for it. */
+	/*
+	 * While NMIs are masked, the NMI needs no window: IRET exits, and the NMI is injected after
+	 * it.
+	 */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;
 	hw->step = nmi && !hw->event_written && svm_get_irq_shadow(vcpu);
 }
 
 /*
- * Prepare the injection of an NMI after a later exit. Called if the emulator does not know the
- * instruction in an interrupt shadow: hardware has to execute the instruction before the NMI. If
- * RFLAGS.IF is 1 at the end of the shadow, the interrupt window causes an exit there.
+ * Postpone an NMI until after a later exit. Called if an interrupt shadow blocks the NMI, and the
+ * emulator does not know the instruction in the shadow, so hardware has to execute it. The
+ * interrupt window causes an exit at the end of the shadow, but only if RFLAGS.IF is 1.
  */
 void svm_nmi_late(struct okvm_vcpu *vcpu)
 {
@@ -198,9 +204,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set RIP back to the instruction whose event VMRUN has injected, and return the instruction's
- * length. Return 0 and keep RIP if VMRUN has injected no such event, or if RIP shows that the
- * event's handler has begun. Called after an exit that has interrupted a delivery.
+ * Called after an exit that has interrupted a delivery. If VMRUN has injected the event of an INT
+ * n, INT3 or INTO, set RIP back to this instruction and return the instruction's length. Return 0
+ * and keep RIP if there is no such event, or if RIP shows that its handler has begun.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

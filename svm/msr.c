@@ -34,7 +34,10 @@ static u64 *msr_field(struct okvm_hw_vcpu *hw, u32 msr)
 	}
 }
 
-/* Return the VMCB field of @msr if it is DEBUGCTL or a last-branch MSR that the guest has. */
+/*
+ * Return the VMCB field of @msr if this is DEBUGCTL or a last-branch MSR, and the CPU has LBR
+ * virtualization. Otherwise return NULL.
+ */
 static u64 *lbr_field(struct okvm_hw_vcpu *hw, u32 msr)
 {
 	struct vmcb_save_area *save = &hw->vmcb->save;
@@ -88,10 +91,11 @@ static void spec_ctrl_set(struct okvm_vcpu *vcpu, u64 val)
 }
 
 /*
- * Write a field of LBR virtualization, and switch the virtualization on or off. With LBR
- * virtualization, VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs, which takes time. So
- * the virtualization is on only while the guest's DEBUGCTL.LBR is set. While DEBUGCTL.LBR is clear,
- * the CPU has the host's values: the guest's accesses exit, and okvm reads and writes the VMCB.
+ * Write @val to @field, one of those that lbr_field() returns, and switch LBR virtualization on or
+ * off. With LBR virtualization, VMRUN and #VMEXIT switch DEBUGCTL and the last-branch MSRs, which
+ * takes time. So the virtualization is on only while the guest's DEBUGCTL.LBR is set. While
+ * DEBUGCTL.LBR is clear, the CPU has the host's values: the guest's accesses exit, and okvm reads
+ * and writes the VMCB.
  */
 static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 {
@@ -110,8 +114,8 @@ static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
 	/*
-	 * svm_vcpu_put(), which compares tsc_aux with the host's value, must not run between the
-	 * two writes.
+	 * Preemption may call svm_vcpu_put(), which compares tsc_aux with the host's value: it must
+	 * not run between the two writes.
 	 */
 	preempt_disable();
 	hw->tsc_aux = val;
@@ -121,8 +125,9 @@ static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 }
 
 /*
- * Return the bits of @val that VMLOAD and VMSAVE keep as the value of @msr: all bits, but only 32
- * bits of SYSENTER_ESP and SYSENTER_EIP, because AMD has no SYSENTER in long mode.
+ * Return the bits of @val that VMLOAD and VMSAVE keep for @msr. For SYSENTER_ESP and SYSENTER_EIP
+ * these are the low 32 bits, because AMD has no SYSENTER in long mode. For other MSRs they are all
+ * bits.
  */
 static u64 width_kept(u32 msr, u64 val)
 {

@@ -170,7 +170,10 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 			arch->cr3 = save->cr3;
 		break;
 	case OKVM_REG_PDPTR:
-		/* With nested paging the CPU reads PDPTEs from memory at each walk: do the same. */
+		/*
+		 * With nested paging, the CPU keeps no copy of the PDPTEs, but reads them from
+		 * memory at each walk: read them from memory here, too.
+		 */
 		if (!svm_is_shadow(vcpu) && okvm_pae_paging(vcpu))
 			okvm_mmu_load_pdptrs(vcpu, okvm_cr3(vcpu), arch->pdptrs);
 		break;
@@ -183,15 +186,15 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 
 /*
  * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so okvm has to flush. CR0.PG is among the bits, because a
- * guest with paging off also makes TLB entries under its ASID.
+ * loads the new values without a flush, so okvm has to flush. CR0.PG is one of these bits: also
+ * with paging off, the guest makes TLB entries under its ASID.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
 #define FLUSH_EFER	(EFER_NX | EFER_LME | EFER_LMA)
 
-/* Flush if one of @bits differs between @old, with which the guest last ran, and @val. */
+/* Request a TLB flush if one of @bits differs between @old, the value in the VMCB, and @val. */
 static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 {
 	if ((old ^ val) & bits)
@@ -213,9 +216,10 @@ static void write_cr4(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set the guest's CR0. CR0.CD and NW are always 0 in the VMCB: otherwise hardware would not cache
- * the guest's accesses. With shadow paging PG and WP are always 1. VMRUN allows PG = 1 without PE
- * (APM "Paged Real Mode"). While the guest's CR0 has other values, reads and writes of CR0 exit.
+ * Set the guest's CR0. In the VMCB, CD and NW are always 0: otherwise hardware would not cache the
+ * guest's accesses. With shadow paging, PG and WP are always 1 there, even if PE is 0: VMRUN allows
+ * this (APM "Paged Real Mode"). While the guest's own CR0 differs in one of these bits, reads and
+ * writes of CR0 exit.
  */
 static void svm_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 {

@@ -55,7 +55,7 @@ struct okvm_hw_vcpu {
 	u64 exit_dr6;		/* the guest's DR6 at the exit */
 
 	u32 todo;
-	u64 asid_generation;	/* generation of the CPU's ASIDs that the ASID is from */
+	u64 asid_generation;	/* the CPU's ASID generation when it assigned the ASID */
 	bool host_loaded;	/* TSC_AUX has the guest's value, host_tsc_aux the host's */
 	u64 host_tsc_aux;
 	unsigned long host_debugctl;
@@ -68,13 +68,13 @@ struct okvm_hw_vcpu {
 	/* State of event injection. */
 	bool event_written;	/* vmcb->control.event_inj has an event for the next VMRUN */
 	u32 event_info;		/* that event */
-	u8 soft_len;		/* length of the instruction that causes the event; 0: none does */
+	u8 soft_len;		/* length of the instruction that causes the event, or 0 */
 	unsigned long soft_rip;	/* address of the instruction that causes the event */
 	bool nmi_masked;	/* NMIs are masked until IRET; not used with virtual NMIs */
-	bool nmi_lent;		/* the CPU may deliver an NMI: SVM_V_NMI_PENDING was set */
+	bool nmi_lent;		/* SVM_V_NMI_PENDING was set, so that the CPU delivers an NMI */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
-	bool step;		/* an NMI waits: emulate the instruction in the interrupt shadow */
+	bool step;		/* emulate one instruction to end the shadow that blocks an NMI */
 	bool nmi_late;		/* @step was not possible: inject the NMI after a later exit */
 	bool tpr_held;		/* the TPR blocks a pending interrupt */
 	u8 tpr;			/* V_TPR as written to the VMCB */
@@ -197,7 +197,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu);
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - set RIP back to the INT n, INT3 or INTO if its event is not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - the emulator lacks the next instruction: inject the NMI after a later exit */
+/** svm_nmi_late() - postpone the NMI until after a later exit */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -7,8 +7,8 @@
  *
  * A vCPU without the control would access the content of the page. The control is per vCPU, but the
  * page tables are per VM. Therefore the page is mapped only while every vCPU's APIC is an xAPIC at
- * the default address. Otherwise the frame is MMIO for all vCPUs, and vCPUs with the control make
- * MMIO exits, too. Upstream adds an internal memory slot at this address instead.
+ * the default address. At other times no memory is mapped there, and the accesses of all vCPUs exit
+ * as MMIO. Upstream adds an internal memory slot at this address instead.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>
@@ -22,8 +22,8 @@
 /**
  * struct okvm_hw_vm - the VMX backend's state of a VM
  * @lock: guards @without_window and @mapped; taken after vcpu->mutex and before mmu->lock
- * @without_window: number of vCPUs whose APIC is disabled, in x2APIC mode or not at its default
- *	address
+ * @without_window: number of vCPUs that do not have an xAPIC at the default address: the APIC is
+ *	disabled, in x2APIC mode, or at another address
  * @mapped: @page is mapped at its guest-physical address (by okvm_mmu_set_hole())
  * @page: the APIC-access page; NULL if the CPU cannot virtualize APIC accesses
  */

@@ -25,7 +25,8 @@ static bool pi_set_outstanding(struct vmx_pi *pi)
  * Set @vector in the posted-interrupt descriptor. The sender that changes ON (outstanding
  * notification) from 0 to 1 notifies the target. A vCPU in guest mode then takes the vector without
  * an exit; any other vCPU finds it before its next VM entry. If @notify is false, the caller kicks
- * the target instead. Return: false if interrupts cannot be posted: the caller sets IRR
+ * the target instead.
+ * Return: false if interrupts cannot be posted; then the caller sets IRR
  */
 static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 {
@@ -41,8 +42,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	notified = pi_set_outstanding(hw->pi);
 	/*
 	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test
-	 * above. Withdraw the vector, so that the caller sets IRR, unless switch_apicv() has
-	 * already moved the vector to IRR. Pairs with smp_mb() in switch_apicv().
+	 * above. If the vector is still in PIR, withdraw it: the caller sets IRR. Otherwise
+	 * switch_apicv() has already moved the vector to IRR. Pairs with smp_mb() in
+	 * switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -58,7 +60,8 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 }
 
 /*
- * Send the notification vector to this CPU, which then processes posted interrupts after VM entry.
+ * Send the notification vector to this CPU, with IRQs off. The vector stays pending until VM entry.
+ * Then the CPU processes the posted interrupts.
  */
 void vmx_post_self(void)
 {
@@ -66,11 +69,13 @@ void vmx_post_self(void)
 }
 
 /*
- * Kick a vCPU. If its virtual-interrupt delivery is off, posting is off, too: then send the
- * notification vector, which causes a VM exit, and fast_kick() completes the interrupt without
- * calling the host's handler. Otherwise send the scheduler's IPI, even if the CPU has no posted
- * interrupts. If the vCPU switches posting on before the vector arrives, the vector causes no VM
- * exit. But to switch posting on, the vCPU has left guest mode, which is the purpose of a kick.
+ * Kick the vCPU that runs on @cpu. While its virtual-interrupt delivery is off, posting is off,
+ * too. In this state the notification vector causes a VM exit, and fast_kick() completes the
+ * interrupt without calling the host's handler: send this vector. Otherwise send the scheduler's
+ * IPI.
+ * The vCPU may switch posting on before the notification vector arrives, and then the vector causes
+ * no VM exit. This does no harm: to switch posting on, the vCPU has left guest mode, which is all
+ * that a kick has to achieve.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -98,7 +103,7 @@ static void set_rvi_unblocked(struct okvm_vcpu *vcpu, int vector)
 	set_rvi(&to_hw(vcpu)->vmcs, blocked ? 0 : vector);
 }
 
-/* Read RVI and SVI, which the CPU changes in guest mode, at most once per VM exit. */
+/* Read RVI and SVI, once per VM exit: the CPU changes them only in guest mode. */
 static void read_intr_status(struct okvm_hw_vcpu *hw)
 {
 	if (hw->exit_avail & VMX_AVAIL_STATUS)
@@ -134,9 +139,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	switch (what) {
 	case OKVM_APIC_PULL:
 		/*
-		 * With IRQs off, a posted-interrupt notification may be pending in the host's local
-		 * APIC. The CPU then processes the descriptor after VM entry. Do not empty the
-		 * descriptor here: with an empty one, the emulator Bochs 3.0 delivers vector 255.
+		 * Do not empty the descriptor with IRQs off. A notification may then be pending in
+		 * the host's local APIC, and the CPU processes the descriptor after VM entry. If
+		 * the descriptor is empty by then, the emulator Bochs 3.0 delivers vector 255.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
@@ -227,14 +232,15 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 
 /*
  * VIRTUALIZE_X2APIC_MODE: accesses to x2APIC MSRs that do not exit go to the virtual-APIC page.
- * VIRTUALIZE_APIC_ACCESSES: the same for accesses to the APIC-access page (apic_page.c).
+ * VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access page (apic_page.c) that do not exit go
+ * there, too.
  */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 
 /*
- * Return the control that virtualizes the vCPU's APIC accesses, by MSR (x2APIC) or by MMIO (xAPIC);
- * 0: none.
+ * Return the control that virtualizes the accesses to the vCPU's APIC, which are MSR accesses
+ * (x2APIC) or MMIO (xAPIC). Return 0 if no control can be used.
  */
 static u32 apic_access_control(struct okvm_vcpu *vcpu)
 {

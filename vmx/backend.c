@@ -225,7 +225,7 @@ static u32 vmx_caps_bits(void)
 	}
 	/*
 	 * Without self-snooping, host and guest may see different contents of a page that they
-	 * access with different memory types: then the guest's PAT must not have effect.
+	 * access with different memory types. Therefore the guest's PAT is not used on such a CPU.
 	 */
 	if (caps & OKVM_HW_TDP && vmx_caps.entry & VM_ENTRY_LOAD_IA32_PAT &&
 	    boot_cpu_has(X86_FEATURE_SELFSNOOP))
@@ -348,8 +348,8 @@ static void vmx_vcpu_destroy(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Reset the part of a vCPU's state that x86/ does not reset. By calls of okvm_reg_ops, x86/ resets
- * the guest's segments, control registers and the like.
+ * Reset the part of a vCPU's state that x86/ does not reset. The guest's segments, control
+ * registers and the like are not reset here: x86/ resets them through okvm_reg_ops.
  */
 static void vmx_vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 {

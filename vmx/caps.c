@@ -52,8 +52,8 @@
 			 SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING)
 
 /*
- * VM-exit controls (SDM "VM-Exit Controls"). Every VMCS has the required ones, and has the optional
- * ones if the CPU supports them (see drop_odd_pairs()).
+ * VM-exit controls (SDM "VM-Exit Controls"). Every VMCS has the required ones. It has the optional
+ * ones if the CPU supports them in pairs (drop_odd_pairs()).
  * SAVE_DEBUG_CONTROLS: exits store the guest's DR7 and DEBUGCTL.
  * HOST_ADDR_SPACE_SIZE: the host is in 64-bit mode.
  * ACK_INTR_ON_EXIT: the exit acknowledges the interrupt at the local APIC and reports its vector.
@@ -64,8 +64,9 @@
 #define EXIT_OPTIONAL	(VM_EXIT_LOAD_IA32_PAT | VM_EXIT_LOAD_IA32_EFER)
 
 /*
- * VM-entry controls (SDM "VM-Entry Controls"). Every VMCS has the required one, and has
- * LOAD_IA32_PAT and LOAD_IA32_EFER if the CPU supports them (see drop_odd_pairs()).
+ * VM-entry controls (SDM "VM-Entry Controls"). Every VMCS has the required one. It has
+ * LOAD_IA32_PAT and LOAD_IA32_EFER if the CPU supports them and the VM-exit controls of the same
+ * names (drop_odd_pairs()).
  * LOAD_DEBUG_CONTROLS: entries load the guest's DR7 and DEBUGCTL.
  * IA32E_MODE: the guest is in long mode; vmx_set_efer() sets it to the guest's EFER.LMA.
  * LOAD_IA32_PAT, LOAD_IA32_EFER: entries load the guest's values.
@@ -199,7 +200,7 @@ static void choose_options(struct vmx_caps *caps, u32 allowed)
 			caps->opts |= o->opt;
 			continue;
 		}
-		/* This also clears controls that @o shares with another option. */
+		/* No other option needs these controls: clear them. */
 		caps->pin &= ~o->pin | caps->pin_fixed;
 		caps->exec &= ~o->exec | caps->exec_fixed;
 		caps->exec2 &= ~o->exec2 | caps->exec2_fixed;

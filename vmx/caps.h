@@ -123,17 +123,17 @@ struct vmx_caps {
  * @opts: the options that the module parameters allow (enum vmx_opt)
  * @caps: output; complete only if the return value is VMX_CAPS_OK
  *
- * If the CPU lacks a part of an option, the whole option is off. See SDM "VMX Capability Reporting
- * Facility".
+ * If the CPU lacks a control or a capability that an option needs, the option is off. See SDM "VMX
+ * Capability Reporting Facility".
  */
 enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct vmx_caps *caps);
 
 /**
- * vmx_host_check() - can the host use VMX?
+ * vmx_host_check() - return whether the host can use VMX, or why not
  *
- * With CR4.FRED = 1 the host has no IDT, but okvm calls the host's handlers through the IDT: by
- * INT n in vmenter.S after an external interrupt, by INT 2 in vmx_host_nmi_mce() after an NMI. See
- * SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
+ * A host with CR4.FRED = 1 is refused: it has no IDT, but okvm calls the host's handlers through
+ * the IDT: by INT n in vmenter.S after an external interrupt, by INT 2 in vmx_host_nmi_mce() after
+ * an NMI. See SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
  */
 enum vmx_host_err vmx_host_check(const struct vmx_host *host);
 

@@ -55,8 +55,8 @@ static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
  * MOV_DR_EXITING: the first access makes okvm load the guest's debug registers (vmx_exit_dr()).
  * TPR_SHADOW: CR8 is the TPR in the virtual-APIC page.
  * CR8_LOAD_EXITING, CR8_STORE_EXITING: without a TPR shadow, okvm emulates accesses to CR8.
- * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: shadow paging: CR3 is the shadow root, and
- *	the guest's flushes make okvm synchronize the shadow tables. INVLPG_EXITING makes
+ * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: with shadow paging, CR3 is the shadow root,
+ *	and the guest's flushes make okvm synchronize the shadow tables. INVLPG_EXITING makes
  *	INVPCID exit, too.
  * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a pending event can be injected.
  */
@@ -146,16 +146,16 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits the guest owns, that is, changes without an exit: CR0.TS, CR0.WP, and some bits of
- * CR4. These are the bits of CR4 that do not matter to okvm, except those that the guest's CPUID
- * reserves. With shadow paging, okvm owns CR0.WP and also CR4.PGE: a change of PGE is a TLB flush,
- * for which okvm synchronizes its tables.
+ * Set which bits of CR0 and CR4 the guest owns: it changes them without an exit. The guest owns
+ * CR0.TS, CR0.WP, and the bits of CR4 that do not matter to okvm. It does not own a bit of CR4 that
+ * its CPUID makes reserved, because setting this bit must cause #GP. With shadow paging, okvm owns
+ * CR0.WP and CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its tables.
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* Read the bits that the guest has changed while the old masks were in effect. */
+	/* Before the masks change, read the bits that the guest has changed under the old masks. */
 	okvm_cr0(vcpu);
 	okvm_cr4(vcpu);
 	arch->cr0_guest_owned = X86_CR0_TS | X86_CR0_WP;
@@ -220,8 +220,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 	if (vmx_is_shadow(vcpu)) {
 		/*
-		 * Hardware's walk must begin at the root's level: if it began at a higher level, it
-		 * would use guest pages as tables.
+		 * Hardware walks four or more levels in long mode, and fewer outside of it. If the
+		 * walk began above the root's level, it would use guest pages as tables.
 		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
@@ -237,8 +237,10 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 }
 
 /*
- * Flush one address of the vCPU on this CPU. If the vCPU moves to another CPU, vmx_vcpu_load()
- * requests a full flush there. INVVPID fails for a non-canonical address, which has no translation.
+ * Flush the translations of one linear address on this CPU. If the vCPU moves to another CPU,
+ * vmx_vcpu_load() requests a full flush there.
+ * Return: false if all addresses have to be flushed instead. INVVPID also fails for a non-canonical
+ * address, for which this full flush is unnecessary, but harmless
  */
 static bool invalidate_address(struct okvm_hw_vcpu *hw, gva_t gva)
 {
@@ -301,7 +303,8 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
 	/*
-	 * An L1D flush by IA32_FLUSH_CMD also clears the CPU buffers. A flush by reading does not.
+	 * If the L1D is flushed by IA32_FLUSH_CMD before each VM entry, do not clear the CPU
+	 * buffers here: the command clears them, too. A flush by reading memory does not.
 	 */
 	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return;

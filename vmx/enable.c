@@ -106,7 +106,7 @@ int vmx_cpu_enable(void)
 
 /*
  * Execute VMCLEAR for the VMCS @arg on the CPU where it is loaded. IRQs are off, but an NMI may
- * call vmx_emergency() at any point.
+ * call vmx_emergency() and read the CPU's list of VMCSs at any point.
  */
 static void vmcs_clear_here(void *arg)
 {

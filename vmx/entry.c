@@ -93,9 +93,9 @@ static void host_state_restore(struct okvm_hw_vcpu *hw)
 	}
 	wrmsrl(MSR_KERNEL_GS_BASE, hw->host_gs_user);
 	/*
-	 * VM exits set TR's limit to 67h and GDTR's to FFFFh: restore both (TR's when a task needs
-	 * it). They also set IDTR's limit to FFFFh, which does no harm: the IDT has an entry for
-	 * every vector.
+	 * VM exits set TR's limit to 67h, and the limits of GDTR and IDTR to FFFFh. Restore GDTR.
+	 * Mark TR's limit as invalid: the kernel restores it when a task needs it. IDTR's limit
+	 * does no harm, because the IDT has an entry for every vector.
 	 */
 	invalidate_tss_limit();
 	load_fixmap_gdt(raw_smp_processor_id());
@@ -123,7 +123,10 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 	if (!vmx_vmcs_load(vcpu->vm, &hw->vmcs, cpu))
 		return;
 	write_host_cpu_state(cpu);
-	/* Drop translations and user-return MSRs that this CPU may have from an earlier run. */
+	/*
+	 * This CPU may have translations and user-return MSRs from an earlier run of this vCPU:
+	 * both may be stale.
+	 */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
 }
@@ -202,8 +205,8 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * Update GUEST_CR4: the guest runs with the host's CR4.MCE. Use okvm_cr4(),
-		 * because the guest-owned bits are up to date in the VMCS only.
+		 * The host's CR4.MCE may have changed, and the guest runs with the same MCE: write
+		 * GUEST_CR4. First okvm_cr4() reads the bits that the guest owns from the VMCS.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
@@ -246,11 +249,15 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 
 	/*
-	 * Record the CPU here for exits to userspace that report it: later the thread may migrate.
+	 * Some exits to userspace report the CPU of the last VM entry. Record this CPU now, because
+	 * the thread may migrate before such an exit.
 	 */
 	hw->entry_cpu = hw->vmcs.cpu;
 	withdraw_event(hw);
-	/* A sender that sets ON after this check sees that vcpu->mode is IN_GUEST, and notifies. */
+	/*
+	 * If vectors have already been posted, notify this CPU. A sender that posts after this
+	 * check sees that vcpu->mode is IN_GUEST, and sends the notification itself.
+	 */
 	if (hw->apicv && vmx_pi_pending(hw))
 		vmx_post_self();
 	if (!hw->host_saved)
@@ -265,11 +272,10 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Before a VM entry, write the MSRs of the VM-exit MSR-load list, and then switch PEBS off. The
- * value of GLOBAL_CTRL in this list stops the counters that use PEBS (vmx_perf_hold()). These
- * counters have to stop before PEBS: if one of them overflowed while PEBS is off, it would cause an
- * NMI whose reason perf does not know. VM exits load the list, too, but no VM exit precedes the
- * first VM entry.
+ * Stop PEBS before the first VM entry of a stay in the guest. First stop the counters that use
+ * PEBS: if one of them overflowed while PEBS is off, it would cause an NMI whose reason perf does
+ * not know. To stop the counters, write all MSRs of the VM-exit MSR-load list, as a VM exit does:
+ * the list's value of GLOBAL_CTRL excludes these counters (vmx_perf_hold()). Then switch PEBS off.
  */
 static void pebs_stop(const struct vmx_perf *p)
 {
@@ -281,8 +287,8 @@ static void pebs_stop(const struct vmx_perf *p)
 }
 
 /*
- * Write the host's values of the MSRs, PEBS_ENABLE first. Ask perf for the values again, because an
- * NMI may have changed perf's events since pebs_stop().
+ * Write the host's values of perf's MSRs, with PEBS_ENABLE before GLOBAL_CTRL. Ask perf for the
+ * values again, because an NMI may have changed perf's events since pebs_stop().
  */
 static void pebs_continue(void)
 {
@@ -294,14 +300,17 @@ static void pebs_continue(void)
 		wrmsrl(msrs[nr].msr, msrs[nr].host);
 }
 
-/* Called with IRQs off. IRQs stay off until perf_leave(), so perf does not change its events. */
+/*
+ * Set the MSR-load lists to what perf wants now. IRQs stay off until perf_leave(), so meanwhile
+ * only an NMI can change perf's events.
+ */
 static __always_inline void perf_enter(struct okvm_hw_vcpu *hw)
 {
 	struct vmx_perf *p = &hw->perf;
 	struct perf_guest_switch_msr *msrs;
 	int nr;
 
-	/* @nr is not set if there is no PMU. */
+	/* Without a PMU, perf_guest_get_msrs() returns NULL and does not set nr. */
 	msrs = perf_guest_get_msrs(&nr, NULL);
 	vmx_perf_make(p, msrs, msrs ? nr : 0);
 	if (unlikely(p->nr_entry != p->set_entry)) {
@@ -396,7 +405,10 @@ static void write_preemption_timer(struct okvm_hw_vcpu *hw)
 	}
 }
 
-/* Registers whose copies a VM exit makes invalid. The other general registers have valid copies. */
+/*
+ * After a VM exit, the copies of these registers are invalid: each is read from the VMCS when it is
+ * first needed. vmx_enter() has stored the other general registers.
+ */
 #define LAZY_REGS	(BIT(OKVM_REG_RSP) | BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS) | \
 			 BIT(OKVM_REG_CR0) | BIT(OKVM_REG_CR3) | BIT(OKVM_REG_CR4) | \
 			 BIT(OKVM_REG_PDPTR))
@@ -439,7 +451,10 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 	if (unlikely(hw->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
-	/* Read the flags of a host's async page fault before IRQs are on (x86/host_apf.h). */
+	/*
+	 * If the exit is an async page fault of the host, take its flags before IRQs are on, that
+	 * is, before the host's own handler of #PF sees them (x86/host_apf.h).
+	 */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
 	if (unlikely(hw->vmcs.entry_info)) {
@@ -460,8 +475,8 @@ static void vmx_exit_info(struct okvm_vcpu *vcpu, struct okvm_exit_info *info)
 
 	*info = (struct okvm_exit_info){ .reason = hw->exit_reason };
 	/*
-	 * After VMfail of VMLAUNCH or VMRESUME there was no VM exit: the other fields of the VMCS
-	 * still describe an earlier exit, so do not report them.
+	 * If VMLAUNCH or VMRESUME failed, there was no VM exit. The other fields of the VMCS still
+	 * describe an earlier exit: do not report them.
 	 */
 	if (hw->entry_failed)
 		return;
@@ -505,7 +520,10 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 	if (info & INTR_INFO_VALID_MASK)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
-	/* Execute one instruction between STI and CLI: interrupts stay blocked until its end. */
+	/*
+	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
+	 * CLI.
+	 */
 	cpu_relax();
 	local_irq_disable();
 }
@@ -525,7 +543,9 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 
 /*
  * Emulate instructions until hardware can run the guest's state, but at most 256. Stop earlier if
- * the vCPU may not run, or if a request or work of the thread is pending. Return: enum okvm_outcome
+ * the vCPU may not run, or if a request to the vCPU, a signal or other work of the thread is
+ * pending.
+ * Return: enum okvm_outcome
  */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
 {

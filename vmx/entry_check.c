@@ -82,7 +82,7 @@ static u32 many_targets(const struct vmx_entry *e, const struct vmx_entry_rule *
 									    VMX_F_NONE;
 }
 
-/* Do the two rules for the TPR threshold apply? Only without virtual-interrupt delivery. */
+/* Return true if the rules for the TPR threshold apply: not with virtual-interrupt delivery. */
 static bool threshold_counts(const struct vmx_entry *e)
 {
 	return !(word_of(e, VMX_W_EXEC2) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
@@ -184,7 +184,10 @@ static u32 event_error_bit(const struct vmx_entry *e, const struct vmx_entry_rul
 	if (event_type(e) == EVENT_NO)
 		return VMX_F_NONE;
 	hard = event_type(e) == EVENT_HARD && !(real_mode_allowed(e) && real_mode(e));
-	/* IA32_VMX_BASIC[56]: a hardware exception may be injected with or without error code. */
+	/*
+	 * If bit 56 of IA32_VMX_BASIC is 1, a hardware exception may be injected with or without an
+	 * error code.
+	 */
 	if (hard && e->cpu->msrs.basic & BIT_ULL(56))
 		return VMX_F_NONE;
 	due = hard && event_vector(e) < 32 && VECTORS_WITH_ERROR & BIT(event_vector(e));

@@ -145,10 +145,10 @@ struct vmx_entry_field_info {
 extern const struct vmx_entry_field_info vmx_entry_fields[VMX_NR_F];
 
 /*
- * Return true if the field's value tells about the host (addresses of its tables and memory), so
- * that userspace must not get it. By their encoding (SDM "Structure of VMCS Component Encoding"),
- * such fields are the host-state fields and the 64-bit control fields; all but two of the 64-bit
- * control fields are addresses. With shadow paging, GUEST_CR3 is an address, too.
+ * Return true if userspace must not get the field's value, because it is part of the host's state
+ * or an address in the host. All host-state fields are such fields, and all 64-bit control fields
+ * except two, which are no addresses. The encoding tells the type and width of a field (SDM
+ * "Structure of VMCS Component Encoding"). GUEST_CR3 is an address in the host with shadow paging.
  */
 static inline bool vmx_entry_field_is_hosts(u32 field)
 {
@@ -162,12 +162,12 @@ static inline bool vmx_entry_field_is_hosts(u32 field)
 
 /**
  * struct vmx_entry_cpu - the CPU that checks a VM entry
- * @vmfunc: IA32_VMX_VMFUNC, 0 if the CPU does not have it
+ * @vmfunc: the MSR IA32_VMX_VMFUNC; 0 if the CPU does not have this MSR
  * @efer: bits of IA32_EFER that may be 1
  * @phys_bits, @linear_bits: widths of physical and linear addresses, in bits
  * @sgx, @rtm: the CPU has SGX, RTM
  * @bus_lock: the CPU has bus-lock debug exceptions
- * @lam: the CPU has linear-address masking, with its bits in CR3
+ * @lam: the CPU has linear-address masking, so CR3 has two more bits
  */
 struct vmx_entry_cpu {
 	struct vmx_msrs msrs;
@@ -186,7 +186,7 @@ struct vmx_entry_cpu {
  * @f: values of the VMCS fields by enum vmx_entry_field; 0 for fields that do not exist
  * @vmcs_pa: physical address of the VMCS
  * @vtpr: the TPR in the virtual-APIC page, if the VMCS has one
- * @link_revision: the first word at the VMCS link pointer's address, if that is memory
+ * @link_revision: the first word of the VMCS to which the VMCS link pointer points, if there is one
  */
 struct vmx_entry {
 	const struct vmx_entry_cpu *cpu;
@@ -196,7 +196,7 @@ struct vmx_entry {
 	u8 vtpr;
 };
 
-/** enum vmx_entry_area - area of a check, which determines how VM entry fails */
+/** enum vmx_entry_area - what a rule checks. Each area has its own way in which VM entry fails */
 enum vmx_entry_area {
 	VMX_AREA_CONTROLS,	/* VM-instruction error 7 */
 	VMX_AREA_HOST,		/* VM-instruction error 8 */
@@ -208,9 +208,9 @@ enum vmx_entry_area {
  * @name: identifier of the rule for tests and users
  * @text: the condition that must hold
  * @section: the SDM's section that has the rule
- * @area: how VM entry fails if the rule is broken
- * @word, @when: the rule applies if one of the bits @when of control word @word is set. If @word is
- *	VMX_W_ALWAYS, the rule always applies
+ * @area: what the rule checks, and so how VM entry fails if the rule is broken
+ * @word, @when: a control word and a mask: the rule applies if a bit of the mask is 1 in the word.
+ *	If @word is VMX_W_ALWAYS, the rule always applies
  * @broken: returns the field that breaks the rule, or VMX_F_NONE
  * @arg: parameter of @broken
  * @fields: the fields that the rule is about, ended by VMX_F_NONE
@@ -238,7 +238,7 @@ const struct vmx_entry_rule *vmx_entry_rule(unsigned int nr);
 bool vmx_entry_field_exists(const struct vmx_entry_cpu *cpu, u32 field);
 
 /**
- * vmx_entry_broken() - find the field by which @e breaks @rule
+ * vmx_entry_broken() - return the field by which @e breaks @rule
  * Return: enum vmx_entry_field; VMX_F_NONE if @e does not break @rule
  */
 u32 vmx_entry_broken(const struct vmx_entry *e, const struct vmx_entry_rule *rule);

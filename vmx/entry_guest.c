@@ -99,9 +99,9 @@ static bool v86(const struct vmx_entry *e)
 }
 
 /*
- * Do the rules whose functions call seg_find() apply to @seg? They apply to CS and TR, and to each
- * other segment register if it is usable. In virtual-8086 mode they apply only to TR and to a
- * usable LDTR, because v86_part() checks the other segment registers.
+ * Return true if seg_find() has to check @seg: CS and TR always, the other segment registers if
+ * they are usable. In virtual-8086 mode, return true only for TR and a usable LDTR, because
+ * v86_part() checks the other segment registers.
  */
 static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 {
@@ -113,9 +113,9 @@ static bool seg_checked(const struct vmx_entry *e, unsigned int seg)
 }
 
 /*
- * Find the first segment register of @mask for which @bad returns true. Segment registers to which
- * the rules do not apply are skipped (seg_checked()).
- * Return: the register's field @part, or VMX_F_NONE
+ * Find the first segment register of @mask for which @bad returns true. Skip those for which
+ * seg_checked() returns false.
+ * Return: the VMCS field for part @part of that register; VMX_F_NONE if there is no such register
  */
 static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part part,
 		    bool (*bad)(const struct vmx_entry *e, unsigned int seg))
@@ -132,7 +132,10 @@ static u32 seg_find(const struct vmx_entry *e, u32 mask, enum vmx_entry_seg_part
 #define DATA_SEGS	(BIT(ES) | BIT(DS) | BIT(FS) | BIT(GS))
 #define CODE_OR_DATA	(DATA_SEGS | BIT(CS) | BIT(SS))
 
-/* In virtual-8086 mode, find the first segment register whose @part has an illegal value. */
+/*
+ * In virtual-8086 mode, check part @part of ES to GS. Return the first illegal field, or
+ * VMX_F_NONE.
+ */
 static u32 v86_find(const struct vmx_entry *e, enum vmx_entry_seg_part part)
 {
 	unsigned int seg;
@@ -260,7 +263,7 @@ static u32 data_readable(const struct vmx_entry *e, const struct vmx_entry_rule 
 	return seg_find(e, DATA_SEGS, VMX_S_AR, not_readable);
 }
 
-/* Is bit S of @seg illegal? It must be 1 for code and data segments, and 0 for LDTR and TR. */
+/* Return true if bit S of @seg is illegal: it must be 1 in ES to GS, and 0 in LDTR and TR. */
 static bool wrong_s(const struct vmx_entry *e, unsigned int seg)
 {
 	return !(seg_ar(e, seg) & SEG_S) == (seg <= GS);
@@ -312,9 +315,9 @@ static u32 seg_limit_high(const struct vmx_entry *e, const struct vmx_entry_rule
 }
 
 /*
- * Is CS.DPL illegal? If CS is a nonconforming code segment, CS.DPL must equal SS.DPL. If CS is a
- * conforming one, CS.DPL must not be above SS.DPL. If CS is a read/write data segment, CS.DPL must
- * be 0.
+ * Return true if CS.DPL is illegal. If CS is a nonconforming code segment, CS.DPL must equal
+ * SS.DPL. If CS is a conforming one, CS.DPL must not be above SS.DPL. If CS is a read/write data
+ * segment, CS.DPL must be 0.
  */
 static bool bad_cs_dpl(const struct vmx_entry *e, unsigned int seg)
 {
@@ -469,7 +472,7 @@ static u32 sti_without_if(const struct vmx_entry *e, const struct vmx_entry_rule
 	       !(e->f[VMX_F_GUEST_RFLAGS] & X86_EFLAGS_IF) ? rule->fields[0] : VMX_F_NONE;
 }
 
-/* rule->arg of event_blocked(): an event type, and the blocking that forbids its injection. */
+/* rule->arg of event_blocked(): an event type, and the interruptibility bits that forbid it. */
 #define EVENT_AND(type, blocking)	((u64)(type) << 32 | (blocking))
 
 static u32 event_blocked(const struct vmx_entry *e, const struct vmx_entry_rule *rule)

@@ -6,7 +6,8 @@
  * which the project runs the tests.
  *
  * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
- * is empty. Legal values of host state are tried only if they are harmless: the CPU loads them.
+ * is empty. The tests enter with a legal host state only if it is harmless, because the CPU loads
+ * it at the exit.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -26,7 +27,7 @@
 #include "entry_guest.c"
 #include "vmx/entry_kunit.h"
 
-/* The number of random states in the suite. The parameter entry_states makes the test try more. */
+/* The number of random states that the suite tries. The parameter entry_states can try more. */
 #define ENTRY_STATES	3000
 
 int vmx_enter(unsigned long *gpr, struct vmx_frame *frame);
@@ -44,7 +45,7 @@ static struct vmcs *test_vmcs;
 static void *test_page, *test_link;
 static u64 written[VMX_NR_F];
 
-/* Replaces okvm's vmcs_failed(): a failed VMCS access is only logged. */
+/* Replaces okvm's vmcs_failed(), which kills a VM: log the failed VMCS access. */
 void vmcs_failed(unsigned long field, bool write)
 {
 	pr_err("okvm_vm_kunit: VMCS field %#lx cannot be %s\n", field, write ? "written" : "read");
@@ -159,8 +160,8 @@ static enum entry_end enter(const struct vmx_entry *e)
 }
 
 /*
- * Save the CPU's state for cpu_state_restore(), and reserve the CPU for a test until then. No VM
- * may have its VMCS loaded on this CPU.
+ * Save the CPU's state, and reserve the CPU for a test until cpu_state_restore(). Load the test's
+ * VMCS: no VM may have a VMCS loaded on this CPU.
  */
 static void cpu_state_save(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr *idt)
 {
@@ -219,8 +220,8 @@ static bool is_fault(const struct vmx_entry_rule *rule)
 }
 
 /*
- * Return the first broken rule that the emulated CPU checks. Set *@fault to true if @e breaks a
- * rule that the emulated CPU, due to a bug, does not check.
+ * Return the first rule that @e breaks and the emulated CPU checks. Due to bugs, the emulated CPU
+ * does not check some rules: set *@fault to true if @e breaks one of these.
  */
 static const struct vmx_entry_rule *first_broken(const struct vmx_entry *e, bool *fault)
 {
@@ -258,7 +259,10 @@ static void entry_test_bases(struct kunit *test)
 	}
 }
 
-/* For each case, print the message that has to be in the emulated CPU's log as well. */
+/*
+ * Try each case, and print the message that Bochs has to log. Later, the project's testbed compares
+ * both.
+ */
 static void entry_test_cases(struct kunit *test)
 {
 	const struct vmx_entry_rule *rule;
@@ -334,9 +338,10 @@ static void mutate(struct vmx_entry *e)
 }
 
 /*
- * Undo changes for which the emulated CPU has bugs: it checks the entry control for SMM only with
- * guest state, ignores the upper half of the pending debug exceptions, computes the ends of MSR
- * lists with 32 bits, and does not check SS in 64-bit mode with RPL 0.
+ * Undo changes for which the emulated CPU has bugs. It checks the VM-entry control "entry to SMM"
+ * late, together with guest state. It ignores the upper half of the pending debug exceptions. It
+ * computes the ends of MSR lists with 32 bits. In 64-bit mode, it does not check SS if the RPL of
+ * SS is 0.
  */
 static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 {
@@ -352,7 +357,7 @@ static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 	e->f[VMX_F_GUEST_SS_AR] = was->f[VMX_F_GUEST_SS_AR];
 }
 
-/* Undo changes that make the CPU check the content of a page that is not the test's. */
+/* Undo changes that make the CPU check the content of a page that does not belong to the test. */
 static void known_page(struct vmx_entry *e)
 {
 	if (e->f[VMX_F_VIRTUAL_APIC] != virt_to_phys(test_page))
@@ -434,7 +439,8 @@ static void one_state(struct tally *tally)
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);
 	/*
-	 * Do not enter with harmful state: the host state is loaded even if guest state is illegal.
+	 * Do not try a harmful state that may pass the checks of controls and host state: even if
+	 * VM entry then fails because of guest state, the CPU loads the host state.
 	 */
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {
@@ -493,7 +499,10 @@ static int entry_begin(struct kunit_suite *suite)
 		return err;
 	}
 	vmx_entry_cpu_read(&test_cpu);
-	/* The emulated CPU uses its current paging mode, not CPUID, for the linear width. */
+	/*
+	 * The emulated CPU derives the width of linear addresses from its current paging mode, not
+	 * from CPUID.
+	 */
 	test_cpu.linear_bits = cr4_read_shadow() & X86_CR4_LA57 ? 57 : 48;
 	test_vmcs->revision = test_cpu.msrs.basic & 0x7fffffff;
 	*(u32 *)test_link = test_vmcs->revision + 1;
@@ -508,7 +517,10 @@ static void entry_end(struct kunit_suite *suite)
 	free_page((unsigned long)test_link);
 }
 
-/* A write to this parameter runs the test: KUnit suites run before module parameters are set. */
+/*
+ * Try @val random states when the parameter entry_states is written. The KUnit suite cannot use the
+ * parameter, because the suite runs before module parameters are set.
+ */
 static int set_states(const char *val, const struct kernel_param *kp)
 {
 	struct tally tally;
@@ -520,7 +532,7 @@ static int set_states(const char *val, const struct kernel_param *kp)
 		return err;
 	tally = try_states(nr);
 	entry_end(NULL);
-	/* The test counts only if many of the states break no rule and many break one. */
+	/* The test passes only if many of the states could be entered, and many were refused. */
 	ok = !tally.wrong && tally.entered > nr / 20 && tally.refused > nr / 20;
 	pr_info("okvm_vm_kunit: %sok %u random states: %u entered, %u refused, %u not tried\n",
 		ok ? "" : "not ", nr, tally.entered, tally.refused, tally.skipped);

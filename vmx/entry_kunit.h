@@ -15,7 +15,7 @@
 
 #include "vmx/entry_check.h"
 
-/** enum entry_kind - kinds of guests that can be entered, the bases of all cases */
+/** enum entry_kind - kinds of guests that can be entered; each case changes one of them */
 enum entry_kind {
 	ENTRY_LONG,		/* 64-bit code, of an unrestricted guest */
 	ENTRY_PLAIN,		/* 64-bit code, not unrestricted */
@@ -154,9 +154,9 @@ enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
  * struct entry_case - a change of a guest that breaks only one rule
  * @rule: name of the rule; NULL: the guest can still be entered
  * @kind: the guest that is changed
- * @fault: the emulated CPU of the project's tests (Bochs) has a bug: it does not check this rule
- * @elsewhere: that emulated CPU lacks the feature that the rule is about
- * @said: part of the message in that CPU's log
+ * @fault: Bochs, the emulated CPU of the project's tests, has a bug: it does not check this rule
+ * @elsewhere: Bochs lacks the feature that the rule is about
+ * @said: part of the message that Bochs logs
  * @change: the changes of fields, which are made in this order
  */
 struct entry_case {

@@ -31,7 +31,7 @@ void vmx_entry_cpu_read(struct vmx_entry_cpu *cpu)
 {
 	u32 widths = cpuid_eax(0x80000008), ecx = 0, subleaves = 0;
 
-	/* For a leaf above the maximum, CPUID returns the data of the highest leaf. */
+	/* Without leaf 7, CPUID would return the data of the highest leaf instead. */
 	if (boot_cpu_data.cpuid_level >= 7) {
 		ecx = cpuid_ecx(7);
 		subleaves = cpuid_eax(7);
@@ -55,7 +55,7 @@ OKVM_EXPORT_FOR_KUNIT(vmx_entry_cpu_read);
 OKVM_EXPORT_FOR_KUNIT(vmx_enter);
 OKVM_EXPORT_FOR_KUNIT(vmx_exited);
 
-/* Read the VMCS. okvm never sets a VMCS link pointer, so link_revision is not needed. */
+/* Read the VMCS. okvm never sets a VMCS link pointer, so link_revision stays 0. */
 static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 {
 	u32 field;
@@ -69,8 +69,8 @@ static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 }
 
 /*
- * Return true if VM entry has failed in the way of the rule's area: with an exit reason for guest
- * state, with a VM-instruction error for controls and host state.
+ * Return true if VM entry has failed as it does when a rule of this area is broken: with an exit
+ * reason for guest state, with a VM-instruction error for controls and host state.
  */
 static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 {

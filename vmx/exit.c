@@ -52,10 +52,10 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline: either the remaining time did not fit in the
-	 * timer's 32 bits, or the time of the parameter guest_time_bound is over. In the second
-	 * case, the host shall take interrupts: if the parameter is set, leave the loop of fast
-	 * exits.
+	 * The timer has expired before the deadline. Without guest_time_bound, the remaining time
+	 * did not fit in the timer's 32 bits: enter the guest again. With this parameter, the
+	 * guest's time may be over: leave the loop of fast exits, so that the host can take
+	 * interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -68,8 +68,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace waits for an interrupt window, leave the loop of fast exits, because KVM_RUN
-	 * may have to return.
+	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
+	 * loop of fast exits.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -88,7 +88,7 @@ static bool fast_nmi_window(struct okvm_vcpu *vcpu)
  * Complete an external interrupt that is a kick by another thread. The kick was sent to cause this
  * exit, and the kick's reason is in vcpu->requests. The vector's handler,
  * sysvec_kvm_posted_intr_ipi(), would only send the EOI and count the IPI: send the EOI here, and
- * do not call the handler.
+ * do not call the handler. Return: false if the interrupt is not a kick
  */
 static bool fast_kick(struct okvm_vcpu *vcpu)
 {
@@ -100,7 +100,10 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 		return false;
 	hw->intr_info = 0;
 	okvm_complete_vector();
-	/* Pairs with smp_mb() in request.c: after this store, a requester sends a kick again. */
+	/*
+	 * The kick has changed vcpu->mode: set it back, so that a requester sends a kick again.
+	 * Pairs with smp_mb() in request.c.
+	 */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;
 }
@@ -295,7 +298,8 @@ static int exit_pio_user(struct okvm_vcpu *vcpu)
 
 	arch->stay.pio_missed = false;
 	/*
-	 * The completion needs RIP and RFLAGS: read them here, without okvm_rip()'s indirect call.
+	 * When the access is completed, RIP and RFLAGS are needed: read them here, without
+	 * okvm_rip()'s indirect call.
 	 */
 	vmx_rip(vcpu);
 	vmx_rflags(vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VM exits due to exceptions, NMIs and machine checks, and due to task switches, which VMX does not
- * execute in hardware.
+ * VM exits due to exceptions, NMIs, machine checks and task switches. okvm emulates task switches,
+ * because the CPU does not execute them in a guest.
  */
 #include <linux/sched.h>
 
@@ -84,9 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * Make the single-step trap pending if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts: VM entry
- * requires this (SDM "Checks on Guest Non-Register State"). VM entry does not require it while
- * DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
+ * If RFLAGS.TF is 1 and STI or MOV SS blocks interrupts, VM entry requires a pending single-step
+ * trap (SDM "Checks on Guest Non-Register State"): set the bit for it. VM entry does not require it
+ * while DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
@@ -180,8 +180,8 @@ int vmx_exit_task_switch(struct okvm_vcpu *vcpu)
 	if (has_error)
 		error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
 	/*
-	 * If the length is 0 (a hardware event), the old task continues at RIP. Otherwise it
-	 * continues after the instruction.
+	 * The old task continues at RIP plus the length. If a hardware event has caused the task
+	 * switch, pass the length 0.
 	 */
 	return okvm_task_switch(vcpu, q.selector, q.source, external ? 0 : vmx_insn_len(hw),
 				has_error ? &error : NULL);

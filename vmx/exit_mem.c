@@ -36,8 +36,8 @@ static u32 ept_access(union qual_ept q)
 }
 
 /*
- * Return @gpa if the access that exits is one to a memory operand of the instruction at RIP. Return
- * OKVM_INVALID_GPA if it is a fetch or an access of a page walk.
+ * Return @gpa if the instruction at RIP has accessed a memory operand there. Return
+ * OKVM_INVALID_GPA if the exit is due to an instruction fetch or a page walk.
  */
 static gpa_t operand_gpa(union qual_ept q, gpa_t gpa)
 {
@@ -62,10 +62,10 @@ int vmx_delivery_failed(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the emulator deliver an event, after the CPU's own delivery has made an access to @gpa that
- * EPT does not allow. If @gpa is in read-only memory (a page table, a descriptor table, a stack),
- * the emulator can deliver the event: it sets no accessed bits, and passes pushed data to
- * userspace. If no memory is at @gpa, report to userspace that the delivery failed.
+ * Let the emulator deliver an event. The CPU could not deliver it, because EPT does not allow an
+ * access to @gpa. If @gpa is in read-only memory (a page table, a descriptor table, a stack), the
+ * emulator can deliver the event: it sets no accessed bits, and passes pushed data to userspace. If
+ * no memory is at @gpa, report to userspace that the delivery failed.
  */
 static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 {
@@ -76,8 +76,8 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Handle an EPT violation if another vCPU has already resolved it, or if the leaf only lacks rights
- * that aging or dirty logging has taken.
+ * Return true if the EPT violation is resolved: another vCPU has already resolved it, or the EPT
+ * leaf entry only lacks rights that aging or dirty logging has removed, and gets them back here.
  */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
@@ -89,14 +89,15 @@ bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 	if (!okvm_mmu_fault_fast(vcpu, vmx_gpa(hw), ept_access(q)))
 		return false;
 	/*
-	 * If the exit has interrupted the delivery of an event, leave the exit to the slow handler.
+	 * If the exit has interrupted the delivery of an event, the slow handler has to inject the
+	 * event again.
 	 */
 	return !(vmcs_read32(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK);
 }
 
 /*
- * Handle a fault at @gpa. @operand: @gpa if the access of a memory operand has faulted, otherwise
- * OKVM_INVALID_GPA.
+ * Resolve a fault at @gpa, or emulate the instruction if it accesses MMIO. @operand is @gpa if the
+ * access to a memory operand has faulted, otherwise OKVM_INVALID_GPA. Return: enum okvm_outcome
  */
 static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t operand)
 {
@@ -154,7 +155,10 @@ int vmx_exit_misconfig(struct okvm_vcpu *vcpu)
 			return outcome;
 		return vmx_emulate(vcpu, OKVM_EMUL_MMIO, gpa);
 	}
-	/* The MMIO entry is older than the current memory slots: handle the exit as a fault. */
+	/*
+	 * The MMIO entry is stale, because the memory slots have changed: handle the exit as a
+	 * fault.
+	 */
 	return ept_resolve_fault(vcpu, gpa, OKVM_ACC_USER, gpa);
 }
 
@@ -214,8 +218,8 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
 		/*
-		 * Load CR2 here: stay_enter() does not run before the next VM entry, and
-		 * stay_leave() reads the guest's CR2 from the register.
+		 * Load CR2 here. After a fast exit, stay_enter(), which normally loads it, does not
+		 * run before the next VM entry.
 		 */
 		native_write_cr2(vcpu->arch->cr2);
 	}

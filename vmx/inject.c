@@ -116,7 +116,7 @@ static void vmx_set_irq_shadow(struct okvm_vcpu *vcpu, u32 shadow)
 	vmx_shadow_set(hw, val);
 }
 
-/* Return true if NMIs are blocked; end the blocking after SOFT_NMI_LIMIT_NS. */
+/* Return true if NMIs are blocked. The blocking ends after SOFT_NMI_LIMIT_NS. */
 static bool soft_nmi_masked(struct vmx_vmcs *vmcs)
 {
 	if (vmcs->soft_nmi_masked && ktime_get_ns() - vmcs->soft_nmi_since > SOFT_NMI_LIMIT_NS)
@@ -177,12 +177,12 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return the vector of an external interrupt whose delivery the exit has cut short. @vector is from
- * the IDT-vectoring information. If VM entry has injected the interrupt (an interrupt of the PIC,
- * for example), @vector is right: the field for injection still has this vector, because a VM exit
- * clears only the field's valid bit. With virtual-interrupt delivery the CPU itself delivers all
- * other interrupts, and SVI has the vector that the CPU has begun to deliver. Prefer SVI for these,
- * because Bochs 3.0 reports an older vector in the IDT-vectoring information.
+ * Return the vector of an external interrupt whose delivery the exit has interrupted. @vector is
+ * from the IDT-vectoring information, but Bochs 3.0 may report an older vector there if
+ * virtual-interrupt delivery has delivered the interrupt. Therefore return SVI in this case: it has
+ * the vector that the CPU has begun to deliver.
+ * If VM entry has injected the interrupt (an interrupt of the PIC, for example), return @vector.
+ * Then the VM-entry field for injection has the same vector: a VM exit clears only its valid bit.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {

@@ -51,8 +51,8 @@ static bool uret_used(unsigned int slot)
 }
 
 /*
- * Does okvm switch the MSR on this host? Not TSX_CTRL if the host has disabled TSX: a guest must
- * not enable TSX, which the host's administrator may consider unsafe.
+ * Return true if guests on this host may have the MSR. If the host has disabled TSX, guests must
+ * not have TSX_CTRL: they could enable TSX, which the host's administrator may consider unsafe.
  */
 static bool uret_wanted_on_host(u32 msr)
 {
@@ -165,7 +165,10 @@ static u64 uret_guest_value(const struct okvm_hw_vcpu *hw, unsigned int slot, u6
 {
 	if (slot == URET_EFER)
 		return (host & ~(u64)EFER_SCE) | (hw->vcpu->arch->efer & EFER_SCE);
-	/* Keep the host's CPUID_CLEAR: it affects CPUID in the host; the guest's is emulated. */
+	/*
+	 * Keep the host's CPUID_CLEAR: it changes only what CPUID reports to the host. The guest's
+	 * CPUID is emulated.
+	 */
 	if (uret_candidates[slot] == MSR_IA32_TSX_CTRL)
 		return (host & TSX_CTRL_CPUID_CLEAR) | (hw->uret[slot] & ~TSX_CTRL_CPUID_CLEAR);
 	return hw->uret[slot];

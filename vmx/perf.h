@@ -16,8 +16,8 @@
 #include <asm/vmx.h>
 
 /*
- * Length of a list. The kernel asks for GLOBAL_CTRL and PEBS_ENABLE; on CPUs without GLOBAL_CTRL it
- * asks for each counter instead.
+ * Maximum number of MSRs in a list. perf wants GLOBAL_CTRL and PEBS_ENABLE to be switched. On CPUs
+ * without GLOBAL_CTRL it wants each counter's event-select MSR to be switched instead.
  */
 #define VMX_PERF_MSRS	8
 
@@ -27,7 +27,8 @@
  * @exit: VM-exit MSR-load list: MSRs of the host
  * @nr_entry, @nr_exit: number of valid members of the lists
  * @set_entry, @set_exit: the counts that were last written to the VMCS
- * @pebs: the host's IA32_PEBS_ENABLE, which must be 0 before VM entries; 0: nothing to do
+ * @pebs: the host's value of IA32_PEBS_ENABLE. If it is not 0, PEBS must be stopped before the
+ *	first VM entry
  */
 struct vmx_perf {
 	struct vmx_msr_entry entry[VMX_PERF_MSRS];
@@ -41,9 +42,10 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 {
 	p->entry[p->nr_entry++] = (struct vmx_msr_entry){ .index = msr->msr, .value = msr->guest };
 	/*
-	 * The CPU may write a PEBS record some time after PEBS has been switched off. Therefore the
-	 * caller switches PEBS off before the first VM entry, and VM exits leave PEBS off.
-	 * A VM entry still switches PEBS off, because an NMI of the host may have changed the MSR.
+	 * The CPU may write a PEBS record some time after PEBS has been switched off. Therefore
+	 * pebs_stop() switches PEBS off before the first VM entry, and VM exits do not switch it
+	 * on.
+	 * VM entries switch it off again, because an NMI of the host may have changed the MSR.
 	 */
 	if (msr->msr == MSR_IA32_PEBS_ENABLE)
 		p->pebs = msr->host;
@@ -53,10 +55,9 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 }
 
 /*
- * Let VM exits keep the counters that use PEBS (bits 31:0 of IA32_PEBS_ENABLE) stopped. While PEBS
- * is off, these counters must not run in the host either, between a VM exit and the next VM entry:
- * a counter that overflows there would cause an NMI. perf waits for a PEBS record instead, and
- * would not know the reason of this NMI.
+ * Keep the counters that use PEBS (bits 31:0 of IA32_PEBS_ENABLE) stopped after VM exits. PEBS
+ * stays off between a VM exit and the next VM entry. If such a counter overflowed there, it would
+ * cause an NMI instead of a PEBS record, and perf would not know the reason of this NMI.
  */
 static inline void vmx_perf_hold(struct vmx_perf *p)
 {

@@ -147,9 +147,9 @@ static void vmx_set_dt(struct okvm_vcpu *vcpu, const struct kvm_dtable *dt, bool
 }
 
 /*
- * Set @info to the data of the last exit, in the order in which upstream has them. After a failed
- * VM entry only the first two words have a meaning: set the others to 0. If the guest is emulated
- * because hardware would refuse its state, set the exit reason of a failed VM entry.
+ * Set @info to the data of the last exit, in the same order as upstream. After a failed VM entry,
+ * only the exit reason and the qualification have a meaning: set the other words to 0. While okvm
+ * emulates the guest because VM entry would refuse its state, report a failed VM entry.
  */
 static void vmx_exit_info(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO])
 {
@@ -194,7 +194,10 @@ void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 	unsigned long old = vmx_rip(vcpu);
-	/* Do not call vmx_insn_len(): a fast exit needs the length only once, so no cached copy. */
+	/*
+	 * Do not call vmx_insn_len(), which caches the length: a fast exit needs the length only
+	 * once.
+	 */
 	unsigned long rip = old + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	if (okvm_rip_carries(old, rip) && !vmx_cs_long(vcpu))
@@ -439,8 +442,8 @@ static bool vm86_segs_ok(struct okvm_hw_vcpu *hw)
 }
 
 /*
- * Return true if the CPU can run the guest's current state, so that okvm need not emulate. okvm
- * leaves every state to a CPU with unrestricted guest. For other CPUs, CR0 and the segments must
+ * Return true if the CPU can run the guest's current state. Return false if okvm has to emulate the
+ * guest. With unrestricted guest, the CPU runs every state. Without it, CR0 and the segments must
  * have values that VM entries accept (SDM "Checks on Guest Segment Registers").
  */
 bool vmx_state_valid(struct okvm_vcpu *vcpu)

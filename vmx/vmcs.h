@@ -177,7 +177,8 @@ static_assert(offsetof(struct vmx_frame, host_spec) == 24);
  * @host_fs_sel, @host_gs_sel, @host_cr3, @host_cr4, @host_fs_base: copies of host-state fields
  * @timer_value: copy of the preemption timer's start value
  * @eptp: copy of the EPT pointer
- * @soft_nmi_masked, @soft_nmi_since: without virtual NMIs: NMIs are blocked, and since when (ns)
+ * @soft_nmi_masked: NMIs are blocked; used without virtual NMIs
+ * @soft_nmi_since: time of the last change of @soft_nmi_masked, in ns
  *
  * The copies avoid writes of unchanged values. What belongs to the vCPU rather than to a VMCS is in
  * struct okvm_hw_vcpu.

@@ -75,9 +75,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. Use this macro: it tests the
-	 * feature bit that the kernel sets for Intel CPUs. In older kernels, the macro for VM
-	 * entries tests a bit that is set for AMD CPUs only.
+	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. It depends on the feature bit
+	 * that the kernel sets for Intel CPUs. Do not use the kernel's macro for VM entries
+	 * instead: in older kernels it depends on a bit that is set for AMD CPUs only.
 	 */
 	CLEAR_CPU_BUFFERS
 
@@ -123,8 +123,8 @@ SYM_INNER_LABEL(vmx_exited, SYM_L_GLOBAL)
 .Lspec_saved:
 	mov FRAME_HOST_SPEC(%rsi), %eax
 	/*
-	 * If the kernel uses IBRS on kernel entry, the write to SPEC_CTRL is a barrier: write the
-	 * host's value even if it equals the guest's.
+	 * Write the host's value if it differs from the guest's. If the kernel uses IBRS on kernel
+	 * entry, always write it: then the write itself is needed as a barrier.
 	 */
 	ALTERNATIVE "", "jmp .Lspec_write", X86_FEATURE_KERNEL_IBRS
 	cmp FRAME_GUEST_SPEC(%rsi), %eax

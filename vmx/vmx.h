@@ -65,8 +65,8 @@ static_assert(sizeof(struct vmx_pi) == 64);
 /* Bits of okvm_hw_vcpu.todo: what must be done before the next VM entry. */
 #define VMX_TODO_FLUSH_ALL	BIT(0)
 #define VMX_TODO_FLUSH_GUEST	BIT(1)
-#define VMX_TODO_CHECK_STATE	BIT(2)	/* can hardware run the guest's state? */
-#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* at each VM entry, as the guest can access host MMIO */
+#define VMX_TODO_CHECK_STATE	BIT(2)	/* find out if hardware can run the guest's state */
+#define VMX_TODO_CLEAR_BUFFERS	BIT(3)	/* the guest can access host MMIO: clear the CPU buffers */
 
 enum vmx_seg_field { SEG_SEL, SEG_BASE, SEG_LIMIT, SEG_AR, NR_SEG_FIELDS };
 
@@ -86,7 +86,7 @@ struct okvm_hw_vcpu {
 	u32 insn_len;
 	u32 shadow;		/* GUEST_INTERRUPTIBILITY_INFO */
 	gpa_t gpa;
-	u32 idt_info;		/* IDT-vectoring info; 0 if event delivery cannot cause the exit */
+	u32 idt_info;		/* IDT-vectoring info; 0 if the exit cannot interrupt an event */
 	u32 host_apf;		/* flags of the host's own async page fault; 0: there is none */
 	u32 instruction_error;	/* VM-instruction error, if VMLAUNCH or VMRESUME failed */
 	bool entry_failed;
@@ -94,13 +94,13 @@ struct okvm_hw_vcpu {
 
 	u32 todo;
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
-	bool walk_wp;		/* the value of CR0.WP in vcpu->mmu->mode */
+	bool walk_wp;		/* the value of CR0.WP that vcpu->mmu->mode has now */
 	u8 uret_mask;		/* bit mask of slots: user-return MSRs that the guest can see */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
-	 * Copies of segment fields. A copy is valid if bit seg * NR_SEG_FIELDS + field of seg_avail
-	 * is 1.
+	 * Copies of segment fields. If the copy of a segment's field is valid, the bit of seg_avail
+	 * with the number seg * NR_SEG_FIELDS + field is 1.
 	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
@@ -183,8 +183,8 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Does a trap follow the instruction (RFLAGS.TF is 1)? Then the slow handler has to complete the
- * instruction.
+ * Return true if a single-step trap follows the instruction (RFLAGS.TF is 1). Then the slow handler
+ * has to complete the instruction.
  */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
@@ -270,7 +270,7 @@ extern const char vmx_int_stubs[];
 
 /* ---- exit.c ---- */
 
-/** vmx_entry_explain() - find the rules that a failed VM entry breaks, for OKVM_GET_ERROR */
+/** vmx_entry_explain() - tell userspace (OKVM_GET_ERROR) which rules a failed VM entry breaks */
 void vmx_entry_explain(struct okvm_vcpu *vcpu, u64 reason);	/* entry_why.c */
 
 /** vmx_exit_fast() - handle the VM exit with IRQs off. Return: true if the guest can be entered */
@@ -313,13 +313,13 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu);
 bool vmx_fast_apic_write(struct okvm_vcpu *vcpu);
 bool vmx_fast_ept(struct okvm_vcpu *vcpu);
 /**
- * vmx_take_host_apf() - after an exception exit, find out if it is an async page fault of the host
+ * vmx_take_host_apf() - set hw->host_apf after an exception exit
  *
- * Moves the flags that the host's own hypervisor has set (x86/host_apf.h) to hw->host_apf. Called
- * with IRQs off.
+ * If the exception is an async page fault of the host, moves its flags from the host's memory to
+ * hw->host_apf (x86/host_apf.h). Otherwise sets hw->host_apf to 0. Called with IRQs off.
  */
 void vmx_take_host_apf(struct okvm_hw_vcpu *hw);
-/** vmx_fast_page_fault() - shadow paging: handle a #PF if that needs no sleep */
+/** vmx_fast_page_fault() - handle a #PF under shadow paging if that needs no sleep */
 bool vmx_fast_page_fault(struct okvm_vcpu *vcpu);
 /** vmx_exit_page_fault() - handle a #PF with error code @error. Return: enum okvm_outcome */
 int vmx_exit_page_fault(struct okvm_vcpu *vcpu, u32 error);

@@ -71,7 +71,7 @@ struct pit {
 
 /**
  * struct pit_todo - actions for the caller, who zeroes it before the call
- * @timer: what to do with the timer
+ * @timer: what to do with channel 0's timer
  * @first: ns from now to the first expiry
  * @period: ns between later expiries; 0 for a single expiry
  */
@@ -148,7 +148,7 @@ void pit_get_state(const struct pit *pit, struct kvm_pit_state2 *state);
 /**
  * pit_set_state() - restore the state from KVM_SET_PIT2; every channel restarts counting
  * @pit: the model
- * @state: any values; those that the registers cannot have are corrected
+ * @state: may have any values; impossible register values are corrected
  * @now: time in ns
  * @todo: actions for the caller
  */
@@ -156,17 +156,17 @@ void pit_set_state(struct pit *pit, const struct kvm_pit_state2 *state, u64 now,
 		   struct pit_todo *todo);
 
 /**
- * pit_reinject_reset() - forget missed ticks, and await no acknowledgment before the next tick
+ * pit_reinject_reset() - forget missed ticks; the next tick need not wait for an acknowledgment
  * @re: the state
  */
 void pit_reinject_reset(struct pit_reinject *re);
 
 /**
- * pit_reinject_tick() - count an expiry of the timer
+ * pit_reinject_tick() - count @ticks expired periods of the timer
  * @re: the state
- * @ticks: number of periods that have passed, 1 or more
+ * @ticks: number of periods, 1 or more
  *
- * Return: whether the caller must inject an interrupt.
+ * Return: true if the caller must inject an interrupt.
  */
 bool pit_reinject_tick(struct pit_reinject *re, u64 ticks);
 
@@ -174,7 +174,7 @@ bool pit_reinject_tick(struct pit_reinject *re, u64 ticks);
  * pit_reinject_ack() - count the guest's acknowledgment of a tick
  * @re: the state
  *
- * Return: whether the caller must inject the next missed tick.
+ * Return: true if the caller must inject the next missed tick.
  */
 bool pit_reinject_ack(struct pit_reinject *re);
 

@@ -16,7 +16,8 @@
  * @ring: one page, shared with userspace
  * @entry: the entry, which is copied
  *
- * The caller serializes producers. One slot always stays empty: equal indices mean an empty ring.
+ * The caller serializes producers. One slot always stays empty, because equal indices mean an empty
+ * ring, not a full one.
  *
  * Return: false if the ring is full, or its indices are invalid.
  */

@@ -213,8 +213,8 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 /*
  * Set TIF_NOTIFY_SIGNAL, which ends the vCPU thread's interruptible wait for memory as a signal
  * would. Without queued work the flag has no other effect, and the return to userspace clears the
- * flag. The caller holds wait_lock, and OKVM_REQ_LEAVE is still pending. So the thread is still in
- * the KVM_RUN that the kick is to end.
+ * flag. The caller holds wait_lock, and has seen that OKVM_REQ_LEAVE is pending: the thread is
+ * still in the KVM_RUN that OKVM_REQ_LEAVE has to end.
  */
 static void block_interrupt(struct task_struct *task)
 {

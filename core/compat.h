@@ -6,9 +6,9 @@
 #include <linux/version.h>
 
 /*
- * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd:
- * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
- * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
+ * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd.
+ * These are symbols that VMX needs, those for switching FPU states, and helpers that okvm can
+ * replace (list: Documentation/kernels.rst). Kbuild does not build vmx/ for these kernels.
  */
 #ifndef OKVM_HAS_KVM_HELPERS
 #define OKVM_HAS_KVM_HELPERS	1
@@ -128,9 +128,9 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 
 /*
  * Register the callback that disables virtualization before a crash kernel or an emergency restart.
- * Linux 6.19 and later let only their own KVM register one; vmx/ is not built for them. With SVM,
- * Linux 7.1 and later need no callback: they set GIF and clear EFER.SVME themselves, whoever has
- * set it. On Linux 6.19 and 7.0 EFER.SVME stays set (Documentation/kernels.rst).
+ * Return true if it is registered. From Linux 6.19 on only the kernel's own KVM can register one,
+ * and okvm supports only SVM. In an emergency Linux 7.1 and later set GIF and clear EFER.SVME
+ * themselves. Linux 6.19 and 7.0 leave EFER.SVME set (Documentation/kernels.rst).
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))
@@ -231,8 +231,8 @@ static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 }
 
 /*
- * add_wait_queue_priority() adds an exclusive entry until Linux 6.16. Since 6.17 the function for
- * exclusive entries has another name and fails with -EBUSY if the queue's first entry has priority.
+ * Add @entry to the queue as an exclusive entry with priority. Until Linux 6.16 this cannot fail.
+ * Since 6.17 it fails with -EBUSY if the queue's first entry has priority already.
  */
 #include <linux/wait.h>
 static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,
@@ -304,8 +304,8 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 
 /*
  * For NUMA balancing the kernel makes pages inaccessible, to find out which CPU uses them. With
- * this flag get_user_pages() makes such a page accessible again. Before Linux 6.6 get_user_pages()
- * always does that.
+ * FOLL_HONOR_NUMA_FAULT get_user_pages() makes such a page accessible again. Before Linux 6.6
+ * get_user_pages() does that without a flag.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
@@ -372,12 +372,11 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 /*
  * Make the host fault in a page of another mm. May sleep; failures are not reported.
  *
- * In kernels before 6.15 get_user_pages_remote() may spin for ever with mmap_lock held for reading,
- * if at this moment the page's userfaultfd is closed, for example by the end of the process: the
- * close waits for the lock, and until then the fault handler reports neither a page nor an error.
- * fixup_user_fault() calls the handler again only if the handler has waited without the lock.
- * A vCPU's own fault (okvm_get_user_page()) can spin in the same way, as under upstream's KVM,
- * until SIGKILL ends it.
+ * Before Linux 6.15 get_user_pages_remote() may spin for ever while a userfaultfd is being closed.
+ * It holds mmap_lock for reading and calls the fault handler again and again. The handler reports
+ * neither a page nor an error until the close is complete, but the close waits for mmap_lock.
+ * fixup_user_fault() does not spin: it calls the handler again only after the handler has dropped
+ * the lock. A vCPU's own fault (okvm_get_user_page()) can spin until SIGKILL, as with upstream KVM.
  */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
@@ -624,7 +623,7 @@ static inline bool okvm_memory_encrypted(void)
 
 /*
  * perf can count events of the host alone, or of the guest alone, only if it knows that EFER.SVME
- * is set. Until Linux 6.18 any module may tell perf.
+ * is set. Tell perf whether it is set. Since Linux 6.19 okvm cannot: only KVM's modules can.
  */
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)
@@ -663,9 +662,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * Return EAX of CPUID leaf 80000021h as it follows from the kernel's feature flags. CPUID itself
- * does not suffice: a CPU older than the leaf may have the features, and the kernel derives some of
- * them from the microcode's revision. Each #ifdef below tests a name that some stable kernels lack.
+ * Return a value for EAX of CPUID leaf 80000021h, built from the kernel's feature flags. Executing
+ * CPUID does not suffice: a CPU without this leaf may have the features, and the kernel derives
+ * some flags from the microcode revision. Each #ifdef tests a name that some stable kernels lack.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {
@@ -714,9 +713,9 @@ static inline u32 okvm_host_ext21_ecx(void)
 }
 
 /*
- * The kernel has dynamic hotplug states, but none whose callbacks run on the dying CPU with IRQs
- * off. So okvm uses a fixed state that is meant for another architecture's timer, and that the
- * kernel on x86 leaves unused.
+ * okvm needs a hotplug state whose callback runs on the dying CPU with IRQs off. None of the
+ * kernel's dynamic states is of this kind. So okvm uses the fixed state of an ARM timer, which is
+ * unused on x86.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
 

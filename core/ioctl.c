@@ -161,7 +161,10 @@ out:
 	return ret;
 }
 
-/* Store @why for OKVM_GET_ERROR, except for the device's fd, which does not have this ioctl. */
+/*
+ * Store @why for OKVM_GET_ERROR, and return -EINVAL. A system fd has no OKVM_GET_ERROR, so nothing
+ * is stored for an ioctl of a system fd.
+ */
 static long ioctl_refuse(const struct ioctl_target *to, const char *why)
 {
 	if (to->vcpu)
@@ -202,8 +205,9 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 }
 
 /*
- * Must the ioctl of @row be refused? Yes if the caller's address space is not that of the VM's
- * creator, where guest memory is mapped. Yes on a dead VM, which has no valid state.
+ * Return true if the ioctl of @row must be refused. This is so if the caller's address space is not
+ * that of the VM's creator, where guest memory is mapped, or if the VM is dead. Rows with
+ * OKVM_IOC_DEAD are never refused.
  */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {
@@ -256,9 +260,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * Execute KVM_RUN, which has no row in the ioctl table: it must be fast, and okvm_vcpu_run() loads
- * the vCPU itself. run_hold_file() may take a reference to @file during the run. *@held then tells
- * the caller to drop that reference after the last use of the vCPU, without vcpu->mutex.
+ * Execute KVM_RUN, which has no row in the ioctl table: KVM_RUN must be fast, and okvm_vcpu_run()
+ * loads the vCPU itself. If the run takes a reference to @file (run_hold_file()), set *@held. The
+ * caller then drops the reference, after its last use of the vCPU and without vcpu->mutex.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
@@ -306,7 +310,10 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
-	/* Keep OKVM_GET_ERROR's record: a VMM may try ioctls before it reads the record. */
+	/*
+	 * Unknown ioctl: do not store an error. The VMM may probe for ioctls before it reads the
+	 * last error by OKVM_GET_ERROR.
+	 */
 	if (!row)
 		return -EINVAL;
 	if (row->flags & OKVM_IOC_NOLOCK)

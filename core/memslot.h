@@ -92,7 +92,7 @@ struct okvm_hva_cursor {
 	bool done;
 };
 
-/** enum okvm_slot_change - what KVM_SET_USER_MEMORY_REGION asks for */
+/** enum okvm_slot_change - kinds of change that KVM_SET_USER_MEMORY_REGION makes to a slot */
 enum okvm_slot_change {
 	OKVM_SLOT_CREATE,
 	OKVM_SLOT_DELETE,
@@ -117,7 +117,11 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
  */
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
-/** okvm_slots_generation() - Return the slots' generation, which caches compare. Under vm->srcu. */
+/**
+ * okvm_slots_generation() - Return the generation of the VM's slots. Under vm->srcu.
+ *
+ * A cache of slot data is valid while this number equals the number stored with the data.
+ */
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**

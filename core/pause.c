@@ -55,8 +55,9 @@ void okvm_pause_destroy(struct okvm_vm *vm)
 void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
-	 * The caller has changed what pause_over() reads. The barrier of wq_has_sleeper() orders
-	 * this change before the test for sleepers. It pairs with the barrier of prepare_to_wait().
+	 * The caller has changed something that pause_over() reads. The barrier in wq_has_sleeper()
+	 * orders this change before the test for sleepers, and pairs with the barrier in
+	 * prepare_to_wait().
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
@@ -207,11 +208,11 @@ err_put_fd:
 	return err;
 }
 
-/* ---- pauses as KVM_RUN sees them ---- */
+/* ---- how KVM_RUN waits for the end of pauses ---- */
 
 /*
- * Must a KVM_RUN stop waiting for the end of the pauses? Either no pause is left, or KVM_RUN has to
- * return to userspace.
+ * Return true if a KVM_RUN that waits for the end of all pauses must stop waiting: either no pause
+ * is left, or KVM_RUN has to return to userspace.
  */
 static bool pause_over(const struct okvm_vcpu *vcpu)
 {
@@ -232,9 +233,9 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
 		/*
-		 * Let KVM_RUN begin: it is going to end before a VM entry. If userspace clears
-		 * immediate_exit before KVM_RUN reads it again, KVM_RUN does not end: then this
-		 * request makes it test vm->paused before the VM entry.
+		 * Let KVM_RUN begin: immediate_exit or OKVM_REQ_LEAVE ends it before a VM entry.
+		 * But userspace may clear immediate_exit before KVM_RUN reads it again. For that
+		 * case OKVM_REQ_PAUSE makes KVM_RUN test vm->paused before the VM entry.
 		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics in debugfs: always in the folder okvm/. While kvm.ko is not loaded, okvm also makes
- * the folder kvm/ that kvm.ko would make, for the tools that read it.
+ * Statistics in debugfs. The folder okvm/ always exists. While kvm.ko is not loaded, okvm also has
+ * the folder kvm/, for tools that read the folder of kvm.ko.
  *
- * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
- * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have
- * none yet, before the process can read the list. okvm/ has one file with all VMs instead.
+ * okvm/ has one file with all VMs; kvm/ has a folder for each VM. Tools look at few VMs, so the
+ * creation of a VM makes no folder. fsnotify tells okvm when a process opens kvm/ to list it. Then
+ * show_opened() makes the missing folders of VMs, before the process can read the list.
  *
  * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
  * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
- * debugfs_file_put(). These threads never access userspace memory, which could take for ever. After
- * the removal, reading a file that is still open fails with EIO.
+ * debugfs_file_put(). Between these calls no thread accesses userspace memory, because a page fault
+ * could take for ever. After the removal, reading a file that is still open fails with EIO.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -33,8 +33,8 @@
 #include "core/times.h"
 
 /*
- * show_vms_lock guards the list of all VMs. It is taken while a debugfs_file_get() reference is
- * held.
+ * show_vms_lock guards the list of all VMs. Lock order: functions that read files take this lock
+ * between debugfs_file_get() and debugfs_file_put().
  */
 static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
@@ -45,12 +45,12 @@ static LIST_HEAD(show_vms);
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
-static struct dentry *show_kvm;		/* NULL while the name belongs to kvm.ko */
+static struct dentry *show_kvm;		/* okvm's folder kvm/; NULL while kvm.ko may have one */
 static struct okvm_rival show_upstream = { .name = "kvm" };
 
 /* ---- files with one value ---- */
 
-/* Return the VM or the vCPU that the file's folder is about, or NULL for all VMs. */
+/* Return the VM or the vCPU of the folder that contains @file; NULL: the folder is for all VMs. */
 static void *show_owner(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;
@@ -447,8 +447,8 @@ static void show_watch_exit(void)
 {
 	fsnotify_put_group(show_group);
 	/*
-	 * The group calls show_opened() and show_free_mark(). Afterwards no thread is in
-	 * show_opened() or is going to call show_free_mark().
+	 * fsnotify calls show_opened() and show_free_mark() through the group. After this wait no
+	 * thread runs show_opened() or is going to call show_free_mark().
 	 */
 	fsnotify_wait_marks_destroyed();
 }

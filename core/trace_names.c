@@ -63,9 +63,9 @@ static enum names_job names_job;
 static struct task_struct *names_worker;
 
 /*
- * The kernel calls this function to register an event of this module for tracing. Register the
- * event only if names_add_all() adds it. While the module is being loaded, note the event in
- * names_calls[] and refuse it.
+ * The kernel calls this function to register an event of this module for tracing. If
+ * names_add_all() adds the event, register it. Otherwise the kernel is loading this module: store
+ * the event in names_calls[] for later, and return an error.
  */
 static int names_raw_init(struct trace_event_call *call)
 {
@@ -120,7 +120,7 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* still registered: a user held it at the withdrawal */
+			continue;	/* in use at names_remove_all(), so still registered */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
@@ -207,8 +207,8 @@ static bool names_do(enum names_job job)
 }
 
 /*
- * Does another module have the event kvm_exit of the system kvm? Return false if the event is
- * okvm's own: okvm cannot remove an event that is in use.
+ * Return true if another module has registered the event kvm_exit of the system kvm. The event may
+ * also be okvm's own, because names_remove_all() leaves an event that is in use: then return false.
  */
 static bool names_exist(void)
 {
@@ -238,7 +238,7 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
+	/* Disable okvm's events in the global buffer. Users must then enable kvm.ko's themselves. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
 	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger
@@ -272,10 +272,10 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Add okvm's events again if kvm.ko has gone. Called for every module that comes or goes, not only
- * for kvm.ko: if a notifier of lower priority than tracing's refuses to let kvm.ko load, the kernel
- * tells only the notifiers before the refusing one that kvm.ko is gone. This notifier may not be
- * one of them.
+ * Add okvm's events again if kvm.ko has been unloaded. Do this for every module that is loaded or
+ * unloaded, because this notifier may miss that kvm.ko is gone. It misses this if a notifier that
+ * is called earlier refuses to let kvm.ko load: the kernel then reports GOING only to the notifiers
+ * before the refusing one.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

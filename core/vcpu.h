@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual CPU, as far as core/ knows it, with its word of pending requests and the protocol by
- * which other threads make it notice a request.
+ * A virtual CPU, as far as core/ knows it, and requests to vCPUs.
  *
- * vcpu->mode says whether a requester must send an IPI. The vCPU stores IN_GUEST, then reads
- * vcpu->requests. A requester sets its bit, then reads vcpu->mode. With a full barrier between the
- * two steps on each side, either the vCPU sees the request or the requester sees IN_GUEST. See
- * Documentation/runloop.rst.
+ * A requester is a thread that sets a bit in vcpu->requests. vcpu->mode tells the requester whether
+ * it must send an IPI. Before a VM entry the vCPU stores IN_GUEST in vcpu->mode, then reads
+ * vcpu->requests. A requester sets its bit, then reads vcpu->mode. There is a full barrier between
+ * the two steps on each side. So either the vCPU sees the request, or the requester sees IN_GUEST
+ * and sends an IPI. See Documentation/runloop.rst.
  */
 #ifndef OKVM_CORE_VCPU_H
 #define OKVM_CORE_VCPU_H
@@ -187,24 +187,24 @@ struct okvm_vcpu {
  */
 static inline void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
-	/* The data that the request announces must be visible before the request bit. */
+	/* A reader that sees the request bit must also see the data that the caller has written. */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }
 
-/** okvm_has_requests() - is any request pending? */
+/** okvm_has_requests() - return true if any request is pending */
 static inline bool okvm_has_requests(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) != 0;
 }
 
-/** okvm_test_request() - is the request @req pending? Does not clear it. */
+/** okvm_test_request() - return true if the request @req is pending, and do not clear it */
 static inline bool okvm_test_request(enum okvm_req req, const struct okvm_vcpu *vcpu)
 {
 	return test_bit(req, &vcpu->requests);
 }
 
-/** okvm_take_request() - clear the request @req. Return: whether it was pending */
+/** okvm_take_request() - clear the request @req. Return: true if it was pending */
 static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
 	if (!test_bit(req, &vcpu->requests))
@@ -231,8 +231,9 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
- * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. When a
- * vCPU leaves the set, its bit may be cleared only if no other vCPU shares the bit.
+ * Some functions take a set of vCPUs as a u64: bits 0-62 are for the first 63 vCPUs of the VM, bit
+ * 63 is for all others. To remove one of the others from a set, do not clear bit 63: other vCPUs of
+ * the set may share the bit.
  */
 #define OKVM_VCPUS_OTHERS	BIT_ULL(63)
 #define OKVM_VCPUS_ALL		(~0ULL)
@@ -249,7 +250,8 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
  * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
  * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  *
- * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
+ * Context: any; if @wait is set, process context. Then the caller must not hold a lock that a vCPU
+ * may have to take before it leaves guest mode.
  */
 void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
 
@@ -296,10 +298,13 @@ bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
  */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock */
+/**
+ * okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock
+ * @in_kernel_mode_only: consider only vCPUs that were preempted at CPL 0
+ */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
-/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */
+/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if that thread got it */
 int okvm_vcpu_yield_to(struct okvm_vcpu *target);
 
 /**

@@ -178,17 +178,18 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 
 /**
- * okvm_vm_may_log() - may a line that this VM can cause at will go to the kernel log?
+ * okvm_vm_may_log() - return true if a line that @vm has caused may go to the kernel log
  *
- * A VM that has reached its own limit does not suppress the lines of other VMs. A wider limit for
- * all VMs together keeps a process from writing more by creating many VMs. Lines that this wider
- * limit has suppressed are counted in a line of their own, at most one in each interval.
+ * For lines that a guest or a VMM can cause as often as it likes. Each VM has its own rate limit,
+ * so one VM does not suppress the lines of other VMs. A higher limit for all VMs together stops a
+ * process that creates many VMs. For this higher limit the kernel prints, at most once in each
+ * interval, how many lines were suppressed.
  *
  * Context: any.
  */
 bool okvm_vm_may_log(struct okvm_vm *vm);
 
-/** OKVM_BUG_ON() - mark the VM dead if @cond, a broken invariant, is true. Return: @cond */
+/** OKVM_BUG_ON() - if @cond is true, an invariant is broken: mark the VM dead. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\
 ({									\
 	bool __broken = (cond);						\

@@ -10,18 +10,19 @@
  * events before those of kvm.ko are added. A notifier of lower priority adds them again when those
  * of kvm.ko are gone.
  *
- * To add or remove events, okvm enables an event of its own, okvm_names, and changes the kernel's
- * list of events in okvm_names_reg(). The list is guarded by the kernel's event lock (event_mutex),
- * which modules cannot take. But the kernel holds the lock while it enables an event and calls the
- * reg function of the event's class: here okvm_names_reg(). The kernel calls it from a walk through
- * its list of events. If okvm's own thread enables okvm_names, this walk continues from okvm_names,
- * which stays in the list, so okvm_names_reg() may change the rest of the list. If another thread
- * enables okvm_names, for example with all other events, okvm_names_reg() changes nothing: the walk
- * of that thread may continue from an event that would be removed.
+ * The event lock (event_mutex) guards the kernel's list of events. Modules cannot take this lock.
+ * But the kernel holds it while it enables an event and calls the reg function of the event's
+ * class. So okvm has an event of its own, okvm_names, whose reg function is okvm_names_reg(). To
+ * add or remove events, okvm enables okvm_names, and okvm_names_reg() changes the list of events.
+ *
+ * The kernel calls okvm_names_reg() while it walks through the list. If okvm enables okvm_names,
+ * the walk continues from okvm_names, which stays in the list. So okvm_names_reg() may change the
+ * rest of the list. If another thread enables okvm_names, for example with all other events, the
+ * walk may continue from an event that would be removed. Then okvm_names_reg() changes nothing.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
- * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
- * events until the buffers are empty.
+ * old records would be printed with the wrong fields. So names_hold() reserves the numbers of
+ * removed events until okvm adds its events again.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -90,7 +91,7 @@ static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags
 
 static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
 
-/* Reserve all free event numbers up to @last; the kernel allocates the lowest free number first. */
+/* Reserve all free event numbers up to @last. The kernel allocates the lowest free number first. */
 static void names_hold(int last)
 {
 	struct trace_event *event;
@@ -238,7 +239,7 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/* Disable okvm's events in the global buffer. Users must then enable kvm.ko's themselves. */
+	/* Disable okvm's events in the global buffer. Users must enable those of kvm.ko again. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
 	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger

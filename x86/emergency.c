@@ -29,9 +29,9 @@
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* The backend's callback. */
+/* The backend's callback, which switches VMX or SVM off. */
 static void (*emergency_off)(void);
-/* Upstream's module for the hardware of that backend. */
+/* Upstream's module for the same hardware: kvm_intel or kvm_amd. */
 static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 

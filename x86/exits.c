@@ -190,7 +190,10 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* debug_leave() (x86/stay.h) saves the lent registers and intercepts MOV DR again. */
+	/*
+	 * The guest uses the CPU's debug registers until debug_leave() (x86/stay.h) saves them and
+	 * intercepts MOV DR again.
+	 */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
@@ -272,10 +275,11 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The fault interrupted the delivery of an event. The stack for the event's frame
-		 * may be in a page table of the guest. okvm_mmu_unprotect() would let the CPU
-		 * write to this table. But if the delivery also walks through the table, the next
-		 * fault would protect it again, without end. So the emulator delivers the event.
+		 * The fault interrupted the delivery of an event. The guest's stack for the event
+		 * may be in a page table of the guest, which okvm write-protects. Without write
+		 * protection the CPU could deliver the event. But if the delivery also uses the
+		 * page table, the next fault would protect it again, and so on without end. So
+		 * the emulator delivers the event.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

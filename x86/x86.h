@@ -99,7 +99,7 @@ struct okvm_events {
 	bool nmi_injected;
 	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the INT3 at @bp_rip: the INT3 of the last #BP that a debugger got */
+	/* length and address of the INT3 that caused the last #BP reported to a debugger */
 	u8 bp_len;
 	unsigned long bp_rip;
 	/* pending vector of KVM_INTERRUPT, or -1; unused with an in-kernel PIC */

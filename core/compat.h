@@ -53,8 +53,8 @@
 
 /*
  * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
- * Changes only RFLAGS. VERW clears buffers only with a memory operand. Where the kernel does not
- * export its operand x86_verw_sel to okvm, the macro has an operand of its own.
+ * Changes only RFLAGS. VERW clears buffers only if its operand, a selector, is in memory. Where the
+ * kernel does not export its selector x86_verw_sel to okvm, the macro has a selector of its own.
  */
 .macro OKVM_CLEAR_BUFFERS
 #if !OKVM_HAS_KVM_HELPERS
@@ -91,7 +91,7 @@
 #include <asm/processor.h>
 #endif
 
-/* Linux 7 has one name for a CPU feature test that is patched at boot: cpu_feature_enabled(). */
+/* Linux 7 has no static_cpu_has(), only cpu_feature_enabled(), which is also patched at boot. */
 #include <asm/cpufeature.h>
 #ifndef static_cpu_has
 #define static_cpu_has(bit)	cpu_feature_enabled(bit)
@@ -104,7 +104,7 @@ typedef int okvm_young_t;
 typedef bool okvm_young_t;
 #endif
 
-/* One TSC value of the host with its monotonic raw time and wall-clock time, both in ns. */
+/* A TSC value of the host, and monotonic raw time and wall-clock time at the same moment, in ns. */
 #include <linux/timekeeping.h>
 struct okvm_snapshot {
 	u64 tsc, raw_ns, real_ns;
@@ -204,14 +204,14 @@ static inline void okvm_forget_branches(void)
 #endif
 }
 
-/* Since Linux 6.13 lazy rescheduling has a flag of its own. */
+/* Since Linux 6.13 lazy rescheduling has a thread flag of its own. */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define OKVM_TIF_RESCHED	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 #else
 #define OKVM_TIF_RESCHED	_TIF_NEED_RESCHED
 #endif
 
-/* Linux 6.17 added a flag for per-CPU work queues. Before, a queue without flags was per CPU. */
+/* Linux 6.17 added WQ_PERCPU. Before that, a work queue without flags was per CPU. */
 #include <linux/workqueue.h>
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define OKVM_WQ_PERCPU	0
@@ -327,8 +327,8 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 #include <linux/sched/signal.h>
 
 /*
- * Call the host's fault handler for @addr, and wait in it. Do nothing if the access is not allowed:
- * the caller's get_user_pages() reports that.
+ * Call the host's fault handler for @addr, and wait in the handler. If the VMA does not allow the
+ * access, do nothing: the caller calls get_user_pages() again, which reports the error.
  */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {
@@ -396,7 +396,7 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 #endif
 }
 
-/** okvm_pfn_is_ram() - Return whether the firmware's memory map lists this frame as RAM */
+/** okvm_pfn_is_ram() - return true if the firmware's memory map lists this frame as RAM */
 #include <asm/e820/api.h>
 static inline bool okvm_pfn_is_ram(u64 pfn)
 {
@@ -407,7 +407,7 @@ static inline bool okvm_pfn_is_ram(u64 pfn)
 #endif
 }
 
-/** okvm_pfn_uncached() - does the host map this frame uncached? Also true if that is not known. */
+/** okvm_pfn_uncached() - return true if the host maps this frame uncached, or may do so */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
@@ -420,8 +420,10 @@ static inline bool okvm_pfn_uncached(u64 pfn)
 }
 
 /**
- * okvm_follow_pfn() - get the frame behind a VM_PFNMAP or VM_IO address, without a reference
- * @vma: contains @addr; the caller holds its mmap_lock
+ * okvm_follow_pfn() - find the frame that a VM_PFNMAP or VM_IO mapping has at @addr
+ * @vma: contains @addr; the caller holds the mmap_lock of the mm
+ *
+ * Sets *@pfn and *@writable, and takes no reference to the page.
  * Return: 0, or an errno if nothing is mapped at @addr.
  */
 static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr, u64 *pfn,
@@ -446,7 +448,7 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 		return ret;
 	*pfn = pte_pfn(*ptep);
 	*writable = pte_write(*ptep);
-	/* For sparse: follow_pte() took the lock, but its declaration does not say so. */
+	/* Tell sparse that follow_pte() has taken the lock: its declaration does not say so. */
 	__acquire(lock);
 	pte_unmap_unlock(ptep, lock);
 	return 0;
@@ -504,9 +506,9 @@ static inline void okvm_host_machine_check(void)
 }
 
 /*
- * Must okvm clear the CPU buffers at VM entries because of MMIO Stale Data? Yes, if the CPU is
- * affected and no other mitigation clears the buffers at each VM entry. The kernel has the answer
- * in a static key, which Linux 6.17 renamed. Since Linux 6.19 the answer is a CPU feature.
+ * Return true if okvm must clear the CPU buffers at VM entries because of MMIO Stale Data. This is
+ * so if the CPU is affected and no other mitigation clears the buffers at each VM entry. The kernel
+ * sets a static key then, which Linux 6.17 renamed. Since Linux 6.19 it sets a CPU feature instead.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {
@@ -539,7 +541,7 @@ static inline void okvm_complete_vector(void)
 #endif
 }
 
-/* Does the kernel handle the posted-interrupt vector, or report it as spurious? */
+/* 1 if the kernel has a handler for the posted-interrupt vector; otherwise it is spurious. */
 #if IS_ENABLED(CONFIG_HAVE_KVM) || IS_ENABLED(CONFIG_KVM)
 #define OKVM_HAS_POSTED_VECTOR	1
 #else
@@ -559,8 +561,8 @@ static inline void okvm_complete_vector(void)
 #endif
 
 /*
- * Newer kernels give kvm_run's immediate_exit another name for kernel code, as a warning that
- * userspace can change it at any time.
+ * In kernel code newer kernels give kvm_run's immediate_exit another name by this macro. The name
+ * is a warning that userspace can change the member at any time.
  */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
@@ -572,7 +574,7 @@ static inline void okvm_complete_vector(void)
 /**
  * okvm_thread_work() - do the thread's TIF_NOTIFY_RESUME work without leaving the kernel
  *
- * The work is task work, throttling and rseq; it also reschedules. See core/compat.c.
+ * Runs task work, throttling and rseq, and reschedules if needed.
  *
  * Context: as on return to userspace: may sleep; the caller holds no lock that task work may take.
  * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do the work only on
@@ -580,7 +582,7 @@ static inline void okvm_complete_vector(void)
  */
 int okvm_thread_work(void);
 
-/* Since 6.18, and in some earlier stable kernels, system-core callbacks have an argument. */
+/* Since Linux 6.18 the callbacks of struct syscore_ops have an argument; stable kernels vary. */
 #include <linux/syscore_ops.h>
 #ifdef OKVM_HAS_SYSCORE
 #define OKVM_SYSCORE_ARG	void *unused
@@ -601,7 +603,7 @@ int okvm_thread_work(void);
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
-/* The VMCB fields that enable nested paging and LBR virtualization are renamed in Linux 7. */
+/* Linux 7 renamed the VMCB fields that enable nested paging and LBR virtualization. */
 #ifdef OKVM_HAS_VMCB_MISC_CTL
 #define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
 #define okvm_vmcb_lbr_ctl(control)		((control)->misc_ctl2)
@@ -610,7 +612,7 @@ int okvm_thread_work(void);
 #define okvm_vmcb_lbr_ctl(control)		((control)->virt_ext)
 #endif
 
-/* Does the host encrypt memory? Linux 6.9 introduced the host side of SEV-SNP. */
+/* Return true if the host encrypts memory. Linux 6.9 introduced the host side of SEV-SNP. */
 #include <linux/cc_platform.h>
 static inline bool okvm_memory_encrypted(void)
 {
@@ -638,13 +640,13 @@ static inline void okvm_perf_svm(bool on)
 
 /*
  * SRSO on Zen 5: the MSR bit BP_SPEC_REDUCE separates return predictions of host and guest. On
- * these CPUs the kernel uses no other mitigation, and leaves it to the hypervisor to set the bit.
+ * these CPUs the kernel uses no other mitigation for guests, and the hypervisor must set the bit.
  */
 #include <asm/msr.h>
 /**
  * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU
  * Context: preemption is off.
- * Return: whether the bit was changed
+ * Return: true if the bit was changed
  */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {

@@ -184,7 +184,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	for (i = 0; i < n; i++) {
 		if (!mask[i])
 			continue;
-		/* Userspace may name bits beyond the slot's end; these bits are always 0. */
+		/* @mask may have bits beyond the slot's end, where slot->dirty is always 0. */
 		cleared = mask[i] & atomic_long_fetch_andnot(mask[i],
 				(atomic_long_t *)&slot->dirty[first + i]);
 		if (!cleared)
@@ -196,7 +196,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	return any;
 }
 
-/* Return why the range is illegal, or NULL. */
+/* If the range of KVM_CLEAR_DIRTY_LOG is illegal, return the reason; otherwise return NULL. */
 static const char *clear_range_fault(const struct okvm_memslot *slot,
 				     const struct kvm_clear_dirty_log *log)
 {

@@ -79,7 +79,7 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus bus, struct okvm_io_device *dev);
 
 /**
- * okvm_iobus_has() - does any device's range contain @addr? The caller holds vm->srcu.
+ * okvm_iobus_has() - return true if a range of a device contains @addr; caller holds vm->srcu
  * @any_len: consider only ranges that match accesses of any length
  */
 bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, bool any_len);

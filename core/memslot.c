@@ -309,9 +309,9 @@ err_reserve:
 
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
- * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old is in slots->by_hva until no page table maps its memory, so the MMU notifier
- * still finds it.
+ * and zap its mappings in the page tables. The first step also makes look-ups by id find @new
+ * (NULL: nothing). @old stays in slots->by_hva until no page table maps its memory, because the MMU
+ * notifier must find it until then.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -403,7 +403,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* Check @region without regard to existing slots. Return the text of an error, or NULL if valid. */
+/* Check what does not depend on existing slots. Return an error text, or NULL if all is valid. */
 static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;
@@ -608,8 +608,8 @@ static bool piece_keeps_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Copy the old slot's dirty bits into the new slot. No thread sets bits of the old slot any more,
- * but vCPUs already set bits of the new one.
+ * Copy the old slot's dirty bits into the new slot's bitmap. vCPUs set bits of the new bitmap at
+ * the same time, so set each bit atomically. No thread sets bits of the old bitmap any more.
  */
 static void piece_carry_dirty(const struct slot_piece *piece)
 {
@@ -625,8 +625,8 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Zap a huge page that may begin before @piece and contain the first frame of @piece: a huge page
- * must not contain frames of two slots, because their flags may differ.
+ * If a huge page begins before @piece and contains the first frame of @piece, zap it. A huge page
+ * must not contain frames of two slots, because the flags of the slots may differ.
  */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {
@@ -761,8 +761,8 @@ static int set_check(struct slot_set *set)
 	}
 	/*
 	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
-	 * frames that keep their dirty bits: piece_carry_dirty() copies these from the old slot's
-	 * bitmap.
+	 * frames that the old slot logged, too: piece_carry_dirty() is going to copy their bits
+	 * from the old bitmap.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)
@@ -862,8 +862,8 @@ static int set_build(struct slot_set *set, const struct kvm_userspace_memory_reg
 }
 
 /*
- * Check a list of regions without regard to existing slots. Return the text of an error, or NULL if
- * valid.
+ * Check @regions as far as this does not depend on existing slots. Return an error text, or NULL if
+ * all is valid.
  */
 static const char *regions_fault(const struct kvm_userspace_memory_region *regions, u32 nr)
 {

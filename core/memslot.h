@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory slots: which part of the VMM's address space backs which guest frames.
+ * Memory slots: a slot says which memory of the VMM backs a range of guest frames.
  *
  * Readers hold vm->srcu; writers hold vm->slots_lock. Three indices refer to the slot objects: a
  * maple tree by gfn range (for page faults), an xarray by slot id (for ioctls) and an interval tree
@@ -81,8 +81,10 @@ struct okvm_gfn_span {
 
 /**
  * struct okvm_hva_cursor - position of okvm_slots_hva_spans(); the caller zero-initializes it
- * @last: the slot returned last; valid while @version equals okvm_memslots.hva_version
- * @hva, @nr: the position of @last in the tree's order; valid even if the slot is freed
+ * @last: the last slot that is already in @spans; valid while @version equals
+ *	okvm_memslots.hva_version
+ * @hva, @nr: hva and hva_nr of @last, which are its position in the tree; valid even if the slot is
+ *	freed
  */
 struct okvm_hva_cursor {
 	struct okvm_memslot *last;
@@ -126,8 +128,8 @@ u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**
  * okvm_slots_hva_spans() - find the guest frames whose memory is at host addresses [@start, @end)
- * @cur: zero-initialized by the caller; keeps the position between calls
- * @spans: filled with up to @max spans; each slot that maps the host memory yields its own span
+ * @cur: position of the search; zero-initialized by the caller before the first call
+ * @spans: filled with up to @max spans, one for each slot that contains some of the addresses
  *
  * The caller repeats the call until it returns 0. Each call makes progress even if slots change
  * between the calls. So a thread that keeps changing slots cannot delay the caller, which may be

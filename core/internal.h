@@ -10,7 +10,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 
-/** okvm_ioctl_init() - build the sorted indices of the ioctl tables. Return: 0 or -ENOMEM */
+/** okvm_ioctl_init() - build sorted arrays of pointers to all ioctl rows. Return: 0 or -ENOMEM */
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
 
@@ -45,8 +45,9 @@ long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /*
- * The statistics that have a name and one value, by number. A statistic of vCPUs is summed over the
- * vCPUs of the VM. The caller makes sure that the VM is not destroyed meanwhile.
+ * Number of statistics that have one value. okvm_stat_read() and okvm_stat_reset() take a number
+ * below this one; for a statistic of vCPUs they return the sum or reset it for all vCPUs of the VM.
+ * The caller makes sure that the VM is not destroyed meanwhile.
  */
 #define OKVM_NR_STATS	(OKVM_NR_VM_STATS + OKVM_NR_VCPU_STATS)
 

@@ -23,13 +23,13 @@
 
 #define HW_MAX_OFFERS	4
 
-/* hw_lock guards hw_offers. It is taken before the CPU hotplug lock. */
+/* hw_lock guards hw_offers. Lock order: hw_lock, then the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* A reboot has begun and VMX or SVM is disabled for good: VMs that still exist cannot run. */
+/* True if a reboot has begun, which disables VMX or SVM: VMs that still exist cannot run. */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;

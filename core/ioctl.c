@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctl dispatcher. The flags of a table's row (ioctl.h) say what an ioctl needs; this file
- * does these steps: find the row, refuse dead VMs and other processes, lock, load the vCPU, copy
- * the argument in, call the handler, copy the argument out.
+ * The ioctl dispatcher. Each ioctl has a row in a table (ioctl.h). For each call the dispatcher
+ * finds the row, refuses dead VMs and other processes, locks, loads the vCPU, copies the argument
+ * in, calls the handler, and copies the argument out. The row's flags say which of these steps to
+ * do.
  *
- * Upstream KVM codes these steps again in each case of four switch statements.
+ * Upstream KVM codes these steps again for each ioctl, in the cases of four switch statements.
  */
 #include <linux/bsearch.h>
 #include <linux/file.h>
@@ -50,7 +51,7 @@ static const struct okvm_ioctl_table ioctl_core_tables[] = {
 	{ }
 };
 
-/* Collect the rows of all tables for @fd in @out, unless @out is NULL. Return their number. */
+/* Return the number of rows for fds of kind @fd. If @out is not NULL, store the rows there. */
 static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {
@@ -111,7 +112,7 @@ static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 	return row ? *row : NULL;
 }
 
-/* The object on which an ioctl is called; @kind says whether @vm, @vcpu or neither is valid. */
+/* The object on which an ioctl is called. @vm is NULL for a system fd; @vcpu is for vCPU fds. */
 struct ioctl_target {
 	enum okvm_fd kind;
 	struct okvm_vm *vm;
@@ -131,7 +132,7 @@ static long ioctl_call(const struct okvm_ioctl *row, const struct ioctl_target *
 	}
 }
 
-/* Call the handler with a kernel copy of the fixed-size argument: copy in, call, copy out. */
+/* Call the handler with a kernel copy of the argument, which has a fixed size. */
 static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_target *to,
 			      void __user *user)
 {
@@ -284,7 +285,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* Wait for the end of the pause, then run; repeat while KVM_RUN finds another pause. */
+/* Wait for the end of all pauses, then execute KVM_RUN. If a new pause stops it, do so again. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;

@@ -50,7 +50,7 @@ const struct okvm_ioctl okvm_core_sys_ioctls[] = {
 	{ }
 };
 
-/* Answer the capabilities of core/ itself; x86/ answers all others. */
+/* Return the values of capabilities that core/ implements; ask x86/ about all others. */
 int okvm_check_extension(struct okvm_vm *vm, long cap)
 {
 	switch (cap) {

@@ -45,7 +45,7 @@ static int names_raw_init(struct trace_event_call *call);
 
 #define NAMES_MAX	64
 #define NAMES_HELD	(4 * NAMES_MAX)
-/* Priorities of okvm's module notifiers; tracing's notifier has priority 1. */
+/* Priorities of okvm's two module notifiers. The module notifier of tracing has priority 1. */
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
@@ -53,7 +53,7 @@ static int names_raw_init(struct trace_event_call *call);
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* names_lock guards names_offered and names_taken. It is taken before the event lock. */
+/* names_lock guards names_offered and names_taken. Lock order: names_lock, then event_mutex. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
 static bool names_taken;	/* kvm.ko is being loaded, or is loaded */
@@ -170,8 +170,8 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 
 /*
  * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
- * a user has enabled the event. If okvm_names has a trigger, its probe is registered all the time,
- * so the kernel does not call okvm_names_reg(). Return: whether okvm_names_reg() has done the job.
+ * a user has enabled the event. Return true if okvm_names_reg() has done the job. If okvm_names has
+ * a trigger, the event's probe stays registered, so the kernel does not call okvm_names_reg().
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -181,7 +181,7 @@ static bool names_switch(struct trace_event_file *file)
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
 	/*
-	 * Clear the "was enabled" flag: with the flag, rmmod would empty the global trace buffer.
+	 * Clear the flag "was enabled": otherwise rmmod okvm would empty the global trace buffer.
 	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);

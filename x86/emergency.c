@@ -35,7 +35,10 @@ static void (*emergency_off)(void);
 static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 
-/* Register the callback if it is needed and not registered; unregister it if it is not needed. */
+/*
+ * Register the callback, or unregister it. It has to be registered if okvm has a VM and upstream's
+ * module is not loaded.
+ */
 static void emergency_update(void)
 {
 	lockdep_assert_held(&emergency_lock);

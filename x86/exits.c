@@ -58,8 +58,8 @@ int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	/*
-	 * If this vCPU spins at CPL 0, it waits for a spin lock of the guest's kernel. The vCPU
-	 * that holds such a lock is at CPL 0, too: yield only to a vCPU preempted at CPL 0.
+	 * If this vCPU spins at CPL 0, it probably waits for a spin lock of the guest's kernel. The
+	 * vCPU that holds such a lock is at CPL 0, too: yield only to vCPUs preempted at CPL 0.
 	 */
 	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
 	return okvm_skip_insn(vcpu, len);
@@ -241,9 +241,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /* ---- page faults: shadow paging ---- */
 
 /*
- * Emulate an access for which shadow paging can map no page: an access where there is no memory, a
- * write to read-only memory, or a write to a page table of the guest. After a write to a page table
- * the emulator calls okvm_mmu_guest_wrote().
+ * Emulate the instruction that caused a #PF, because shadow paging cannot map the page for this
+ * access. The access is to an address without memory, a write to read-only memory, or a write to a
+ * page table of the guest. After the last kind the emulator calls okvm_mmu_guest_wrote().
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {

@@ -21,7 +21,7 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
  * okvm_exit_to_cr3_fast() - With shadow paging: handle MOV to CR3 with IRQs off
- * Return: true if it is handled; false if nothing has changed and okvm_exit_to_cr() must handle it
+ * Return: true if handled; false if okvm_exit_to_cr() must handle it: then nothing has changed
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 /**

@@ -12,8 +12,8 @@
  * Upstream prepares everything for each VM entry. okvm splits the preparation. Once per stay,
  * stay_enter() sets up the state that only host code with IRQs on can change. For each VM entry,
  * the backend's enter() sets up the state that a fast exit can change. Thread flags are read before
- * each VM entry. If another CPU sets a flag, that CPU sends an IPI. But if a fast exit wakes a
- * task, it may set a flag of its own thread without an IPI.
+ * each VM entry. If another CPU sets a flag later, it sends an IPI. But a fast exit that wakes a
+ * task may set a flag of its own thread, without an IPI.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -53,19 +53,19 @@
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
  * @guest_leave: first step after the last VM exit
- * @enter: one VM entry and VM exit
+ * @enter: enter the guest; return after the next VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
  * @only_fast: return true if @exit_fast must handle the last exit, because @exit_slow cannot
- * @exit_fast: handle the last exit; return false if that needs IRQs on
+ * @exit_fast: handle the last exit and return true, or return false if that needs IRQs on
  * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
  * @host_interrupt: run the handler of the host interrupt that caused the last exit; return with
  *	IRQs off
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
- * @debug_put: after the guest has used the CPU's debug registers: save DR6 and DR7 in vcpu->arch,
- *	intercept accesses again
- * @loads_dr6: VM entries and VM exits load DR6
+ * @debug_put: called after the guest could access the CPU's debug registers without exits: save DR6
+ *	and DR7 in vcpu->arch, and intercept accesses again
+ * @loads_dr6: true if VM entries and VM exits of this hardware load DR6
  * @isa: TRACE_ISA_*, which the tracepoint kvm_exit reports
  */
 struct okvm_stay_ops {
@@ -231,7 +231,7 @@ static __always_inline void cr2_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = native_read_cr2();
 }
 
-/* ---- the kernel's vtime, and RCU, for which guest mode is a quiescent state ---- */
+/* ---- guest time for the kernel's accounting, and quiescent states for RCU ---- */
 
 /* Account guest time from here on, and report a quiescent state to RCU once per tick. */
 static __always_inline void time_enter(struct okvm_vcpu *vcpu)
@@ -293,7 +293,7 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* After this store, requesters need not send IPIs. Pairs with barriers in request.c. */
+	/* A requester that reads OUTSIDE_GUEST sends no IPI. Pairs with barriers in request.c. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 

@@ -164,8 +164,7 @@ bool okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	block.poll_end = block.start;
 	/*
 	 * Before the poll, let a timer of the host implement the LAPIC timer. The VMX preemption
-	 * timer cannot do so now: it reports its expiry by a VM exit, so it runs only in guest
-	 * mode.
+	 * timer cannot do that here, because it runs only in guest mode.
 	 */
 	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))

@@ -541,7 +541,7 @@ static inline void okvm_complete_vector(void)
 #endif
 }
 
-/* 1 if the kernel has a handler for the posted-interrupt vector; otherwise it is spurious. */
+/* 1 if the kernel handles the posted-interrupt vector; 0 if it reports this vector as spurious. */
 #if IS_ENABLED(CONFIG_HAVE_KVM) || IS_ENABLED(CONFIG_KVM)
 #define OKVM_HAS_POSTED_VECTOR	1
 #else

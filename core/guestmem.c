@@ -200,7 +200,10 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 	if (!slot || tries >= OKVM_GUEST_TRIES)
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
-	/* The page may be present, because some callers have not tried the access: take no lock. */
+	/*
+	 * First look for the page without taking a lock: it may be present, because not every
+	 * caller has tried the access.
+	 */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
 		return 0;
@@ -272,7 +275,10 @@ int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 ne
 	return ret;
 }
 
-/* Look up the slot again. If no single slot contains the range, the cache stays empty. */
+/*
+ * Look up the slot of the cache's range, and store it in the cache. If no single slot contains the
+ * range, empty the cache and return -EFAULT.
+ */
 static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 {
 	u64 generation = okvm_slots_generation(vm);

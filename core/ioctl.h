@@ -24,7 +24,7 @@ enum okvm_fd {
 /** enum okvm_ioctl_flag - how the dispatcher treats an ioctl */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
-	/* the size varies: the handler gets the user pointer, and itself copies the argument */
+	/* the argument's size varies: the handler gets the user pointer and does the copying */
 	OKVM_IOC_RAW	= 1 << 1,
 	/* vCPU ioctls: do not take vcpu->mutex, so any thread may call this during KVM_RUN */
 	OKVM_IOC_NOLOCK	= 1 << 2,

@@ -81,8 +81,7 @@ struct okvm_gfn_span {
 
 /**
  * struct okvm_hva_cursor - position of okvm_slots_hva_spans(); the caller zero-initializes it
- * @last: the last slot that is already in @spans; valid while @version equals
- *	okvm_memslots.hva_version
+ * @last: the slot of the last span returned; valid while @version equals okvm_memslots.hva_version
  * @hva, @nr: hva and hva_nr of @last, which are its position in the tree; valid even if the slot is
  *	freed
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Find out whether a module of upstream's KVM is loaded. okvm must know this for resources that
- * only one module can use at a time: the kernel's emergency callback, and debugfs's folder kvm/.
+ * only one module can use at a time: the kernel's emergency callback and the folder kvm/ in
+ * debugfs.
  *
  * The kernel calls okvm's module notifier when the module is being loaded, before the module's init
  * function runs, and when the module has been unloaded. Until the first of these calls okvm looks

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints with the same names and fields as those of upstream KVM, for tools that use them
- * (Documentation/observing.rst). core/trace_names.c registers them in tracefs while no other module
- * has events of these names.
+ * Tracepoints with the names and fields that tools for KVM expect (Documentation/observing.rst).
+ * core/trace_names.c registers them in tracefs while no other module has events of these names.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm

@@ -59,7 +59,7 @@ enum okvm_req {
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* choose an event to inject, or a window exit to wait for */
+	OKVM_REQ_EVENT,		/* inject an event, or request an exit when that is possible */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */

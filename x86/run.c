@@ -233,8 +233,9 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * IRQs may be off here, so this function must not sleep. On a real-time kernel the PIC's
-	 * lock is a sleeping lock: this function cannot fetch an interrupt of the PIC there.
+	 * IRQs may be off here, so this function must not sleep. On a real-time kernel it returns
+	 * false, because the PIC's lock, which fetching an interrupt needs, is a sleeping lock
+	 * there.
 	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||

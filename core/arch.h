@@ -104,7 +104,7 @@ bool okvm_arch_vcpu_uninitialized(struct okvm_vcpu *vcpu);
 bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_vcpu_runnable() - return true if the vCPU need not block (any longer)
+ * okvm_arch_vcpu_runnable() - return true if the vCPU need not block
  *
  * Either the vCPU can enter the guest, or an INIT, a SIPI or an event that ends HLT is pending.
  */
@@ -167,7 +167,7 @@ void okvm_arch_sleeps(bool begins);
 /**
  * okvm_arch_slots_changed() - after a memory slot change, make vCPUs write their kvmclock records
  *
- * Before the change there may have been no memory at the address of a record.
+ * A vCPU could not write its record if there was no memory at the record's address.
  */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 

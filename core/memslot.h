@@ -31,7 +31,7 @@
  * @id: userspace's slot number
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
  * @hva_node, @hva_last, @hva_subtree: node of okvm_memslots.by_hva, under okvm_memslots.hva_lock
- * @hva_nr: number of the insertion; orders slots that begin at the same host address
+ * @hva_nr: sequence number of the insertion into by_hva; orders slots with the same @hva
  */
 struct okvm_memslot {
 	gfn_t base;

@@ -277,7 +277,7 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* vcpu_release() runs later, after the vCPU has been freed. With NULL it does nothing. */
+	/* fput() delays vcpu_release() until the vCPU has been freed: with NULL it does nothing. */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:
@@ -292,7 +292,7 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-/* Set the signals that are blocked during KVM_RUN; no argument: use the thread's own mask. */
+/* Set the signals to block during KVM_RUN. Without an argument use the thread's own mask again. */
 static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_signal_mask head;

@@ -374,7 +374,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* If a fast exit wakes a task, this thread may get a flag without an IPI: test. */
+		/* A fast exit that wakes a task may set a thread flag here without an IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

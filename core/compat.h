@@ -582,7 +582,7 @@ static inline void okvm_complete_vector(void)
  */
 int okvm_thread_work(void);
 
-/* Since Linux 6.18 the callbacks of struct syscore_ops have an argument; stable kernels vary. */
+/* Since 6.18, and in some older stable kernels, the syscore_ops callbacks have an argument. */
 #include <linux/syscore_ops.h>
 #ifdef OKVM_HAS_SYSCORE
 #define OKVM_SYSCORE_ARG	void *unused

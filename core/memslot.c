@@ -563,9 +563,9 @@ struct slot_piece {
 };
 
 /*
- * Set @piece to the next range of frames of @old, after @piece->last, that is in one new slot or in
- * none. To get the first range, the caller sets @piece->last to the frame before @old. Return false
- * if there is no further range.
+ * Set @piece to the frames of @old that follow @piece->last, as far as all of them are in one new
+ * slot, or all are in none. To get the first such range, the caller sets @piece->last to the frame
+ * before @old. Return false if there is no further range.
  */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
@@ -719,7 +719,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Add one region to the set. It replaces the slot with the same number; the sizes may differ. */
+/* Add one region to the set. It replaces the slot with this number, which may differ in size. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];

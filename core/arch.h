@@ -16,16 +16,17 @@ struct okvm_offer;
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
 /**
- * okvm_arch_offer_create() - set @offer->host and @offer->host_shadow, from @offer->caps
- * Return: 0, -ENOMEM, or -E2BIG
+ * okvm_arch_offer_create() - compute what a backend's VMs can offer guests on this host
+ * @offer: the backend; the function reads @offer->caps and sets @offer->host and ->host_shadow
+ * Return: 0, -ENOMEM, or -E2BIG if the CPUID table is too small
  */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 /**
- * okvm_arch_emergency() - say whether a crash of the host must switch VMX or SVM off
+ * okvm_arch_emergency() - count the users of the callback that disables VMX or SVM in a host crash
+ * @needed: true before a backend's hardware is enabled; false after the hardware is disabled
  *
- * Called with @needed = true before a backend's hardware is enabled, and with false after it is
- * disabled. The answer is yes while calls with true outnumber those with false. May sleep.
+ * The callback is registered while there is a user. May sleep.
  */
 void okvm_arch_emergency(bool needed);
 
@@ -34,7 +35,7 @@ extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for capabilities that core/ does not answer
- * @vm: the VM; NULL on the system fd, which answers for VMs of the default backend
+ * @vm: the VM; NULL on the system fd: return the value for a VM of the default backend
  * Return: the capability's value; 0 if it is unknown or not supported
  */
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap);
@@ -89,31 +90,40 @@ void okvm_arch_run_end(struct okvm_vcpu *vcpu);
  */
 int okvm_arch_serve_requests(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_user_window_open() - does userspace inject interrupts, and can the guest take one? */
+/**
+ * okvm_arch_user_window_open() - return true if userspace may inject an interrupt now
+ *
+ * This is so if the PIC is not in the kernel and the guest can take an interrupt at once.
+ */
 bool okvm_arch_user_window_open(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_uninitialized() - is the vCPU an AP that has not received INIT yet? */
+/** okvm_arch_vcpu_uninitialized() - return true if the vCPU is an AP that waits for INIT */
 bool okvm_arch_vcpu_uninitialized(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_can_enter() - does mp_state allow the guest to execute instructions? */
+/** okvm_arch_vcpu_can_enter() - return true if mp_state lets the guest execute instructions */
 bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_vcpu_runnable() - can the vCPU enter the guest, or does an event end its HLT? */
+/**
+ * okvm_arch_vcpu_runnable() - return true if the vCPU need not block
+ *
+ * Either the vCPU can enter the guest, or an INIT, a SIPI or an event that ends HLT is pending.
+ */
 bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block()
- * @runnable: okvm_vcpu_block() found that the vCPU can enter the guest or an event ends its HLT
+ * okvm_arch_vcpu_unblocked() - take a pending INIT or SIPI and end HLT, after okvm_vcpu_block()
+ * @runnable: the result of okvm_vcpu_block()
  *
- * Accepts a pending INIT or SIPI, and ends HLT if an event is pending.
+ * Updates mp_state. If @runnable is false, HLT ends only if an event is pending.
  *
  * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable);
 
 /**
- * okvm_arch_blocks() - change the timer behind the LAPIC timer when the vCPU blocks
- * @begins: the vCPU is going to block: use a timer of the host; false: use the CPU's timer again
+ * okvm_arch_blocks() - choose the timer that implements the guest's LAPIC timer
+ * @begins: true when the vCPU is going to block: use a timer of the host kernel; false after
+ *	that: use a timer of the CPU (VMX preemption timer) again, if there is one
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
@@ -131,25 +141,33 @@ struct okvm_vcpu_file {
 /* The debugfs files that x86/ adds for each vCPU. The last element of the array has no name. */
 extern const struct okvm_vcpu_file okvm_arch_vcpu_files[];
 
-/** okvm_arch_in_kernel_mode() - was the vCPU at CPL 0 when last preempted? Called by any thread. */
+/**
+ * okvm_arch_in_kernel_mode() - return true if the vCPU was at CPL 0 when it was last preempted
+ *
+ * Any thread may call this function.
+ */
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 
-/** okvm_arch_poll_allowed() - may okvm_vcpu_block() poll? No if the guest polls (POLL_CONTROL) */
+/**
+ * okvm_arch_poll_allowed() - return true if okvm_vcpu_block() may poll before it sleeps
+ *
+ * The vCPU must be halted. With MSR_KVM_POLL_CONTROL the guest can forbid polling.
+ */
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - read the TSC when the host suspends and resumes, and note how much the TSC
- * lost
- * @begins: the host suspends; false: it resumes
+ * okvm_arch_sleeps() - find out by how much a suspend of the host has set the TSC back
+ * @begins: true when the host suspends, false when it resumes
  *
- * Some machines reset the TSC during a suspend. Called with one CPU online and IRQs off.
+ * Some machines reset the TSC during a suspend. The function compares the TSC before and after,
+ * and adds the difference to okvm_tsc_lost. Called with one CPU online and IRQs off.
  */
 void okvm_arch_sleeps(bool begins);
 
 /**
- * okvm_arch_slots_changed() - called after a memory slot change
+ * okvm_arch_slots_changed() - after a memory slot change, make vCPUs write their kvmclock records
  *
- * Makes vCPUs write kvmclock records for which there was no memory before the change.
+ * A vCPU could not write its record if there was no memory at the record's address.
  */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 
@@ -160,7 +178,7 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
  * okvm_mmu_slot_commit() - update page tables after a slot change
- * @new: the new slot, which look-ups already find, or NULL if the slot was deleted
+ * @new: the new slot, or NULL if the slot was deleted; okvm_slot_find() already finds @new
  */
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
@@ -168,14 +186,15 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
  * okvm_mmu_generation_changes() - zap all MMIO SPTEs before the low bits of the generation wrap
  *
  * An MMIO SPTE contains only these bits of the slots' generation, so after a wrap an old MMIO SPTE
- * could look current. Called before the generation, which is odd, becomes @next.
+ * could look current. The caller is going to set the generation to @next. Until then the
+ * generation is odd, so no MMIO SPTE is made.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);
-/** okvm_mmu_slot_flush() - zap all mappings of the slot's frames. Look-ups no longer find @slot. */
+/** okvm_mmu_slot_flush() - zap all mappings of @slot, which okvm_slot_find() no longer finds */
 void okvm_mmu_slot_flush(struct okvm_vm *vm, const struct okvm_memslot *slot);
 /**
- * okvm_mmu_dirty_protect() - write-protect the frames that @mask selects, counted from @gfn, so
- * that the next write to them is logged
+ * okvm_mmu_dirty_protect() - write-protect frames, so that the next write to them is logged
+ * @mask: bit n selects frame @gfn + n
  */
 void okvm_mmu_dirty_protect(struct okvm_vm *vm, gfn_t gfn, unsigned long mask);
 /** okvm_mmu_flush_vm() - make all vCPUs flush their TLBs, and wait until they have */

@@ -2,10 +2,10 @@
 /*
  * Backends execute guest instructions: vmx/ with VT-x, svm/ with AMD-V.
  *
- * A backend consists of struct okvm_backend, with the functions that core/ calls, and of the tables
- * of the functions that the upper layers call. x86/cpu_ops.h, mmu/hw_ops.h and irq/apic_ops.h
- * declare these tables. All tables together have at most 40 functions. Code that is the same for
- * all x86 virtualization hardware is in the layers, not in the backends.
+ * struct okvm_backend has the functions that core/ calls, and points to tables of functions that
+ * the upper layers x86/, mmu/ and irq/ call. x86/cpu_ops.h, mmu/hw_ops.h and irq/apic_ops.h declare
+ * these tables. All tables together have at most 40 functions. Code that is the same for VMX and
+ * SVM is in the layers, not in the backends.
  */
 #ifndef OKVM_CORE_BACKEND_H
 #define OKVM_CORE_BACKEND_H
@@ -62,9 +62,9 @@ struct okvm_backend {
 
 	u32 cpuid_leaf, cpuid_ecx;	/* CPUID leaf and ECX bit that report VMX or SVM */
 	/*
-	 * Called when the backend is registered and unregistered. @init fills in @caps. It returns
-	 * 0, -ENOMEM, -EOPNOTSUPP, or -EINVAL (bad parameter). Before it returns one of the last
-	 * two, it writes one line to the kernel log.
+	 * Called when the backend is registered and unregistered. @init fills in @caps. @init
+	 * returns 0, -ENOMEM, -EOPNOTSUPP, or -EINVAL (bad parameter). With -EOPNOTSUPP and -EINVAL
+	 * @init also writes the reason to the kernel log, in one line.
 	 */
 	int (*init)(u32 *caps);			/* enum okvm_hw_caps */
 	void (*exit)(void);
@@ -72,8 +72,8 @@ struct okvm_backend {
 	/*
 	 * Enable and disable VMX or SVM on the CPU that calls, with IRQs off. @cpu_enable returns
 	 * 0, -EBUSY if another hypervisor is active, or -EIO if the CPU refuses or differs from the
-	 * other CPUs. @cpu_disable also writes to memory the state of vCPUs that the CPU still
-	 * holds (VMCSs, MSRs).
+	 * other CPUs. @cpu_disable also saves vCPU state that is only in this CPU (cached VMCSs,
+	 * MSRs) to memory.
 	 */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);

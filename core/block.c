@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocking a vCPU that has nothing to do: poll for a while, then sleep. Directed yield, which gives
- * the CPU of a spinning vCPU to another vCPU of the VM, is in this file, too.
+ * Blocking a vCPU that has nothing to do: poll for a while, then sleep. This file also has directed
+ * yield: a vCPU that spins gives its CPU to another vCPU of the VM.
  *
  * The polling time adapts as in upstream KVM: it grows while sleeps are short, and shrinks or
  * becomes 0 when sleeps are long.
@@ -44,7 +44,7 @@ MODULE_PARM_DESC(halt_poll_ns_shrink, "divisor of the time after a long sleep; 0
  */
 #define YIELD_FAILURES	3
 
-/* One call of okvm_vcpu_block(), for the statistics and for adapting the polling time. */
+/* Data about one call of okvm_vcpu_block(), for statistics and for adapting the polling time. */
 struct block {
 	ktime_t start;
 	ktime_t poll_end;	/* when the poll ended; equals @start without a poll */
@@ -79,7 +79,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Sleep until block_should_end() is true. Return: whether the thread slept at all. */
+/* Sleep until block_should_end() is true. Return false if it was true at once. */
 static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 {
 	bool slept = false;
@@ -97,8 +97,8 @@ static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Count @block in the vCPU's statistics. A poll is successful if the vCPU did not sleep, even if
- * the event came just after the poll.
+ * Count @block in the vCPU's statistics. A poll counts as successful if the vCPU did not sleep,
+ * even if the event came only after the end of the poll and before the sleep.
  */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
@@ -163,8 +163,8 @@ bool okvm_vcpu_block(struct okvm_vcpu *vcpu)
 	block.start = ktime_get();
 	block.poll_end = block.start;
 	/*
-	 * Switch the LAPIC timer to a timer of the host before the poll: the CPU's timer (VMX
-	 * preemption timer) ends by a VM exit, which cannot happen outside the guest.
+	 * Before the poll, let a timer of the host implement the LAPIC timer. The VMX preemption
+	 * timer cannot do that here, because it runs only in guest mode.
 	 */
 	okvm_arch_blocks(vcpu, true);
 	if (!block.polled || !block_poll(vcpu, &block))
@@ -213,8 +213,8 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 /*
  * Set TIF_NOTIFY_SIGNAL, which ends the vCPU thread's interruptible wait for memory as a signal
  * would. Without queued work the flag has no other effect, and the return to userspace clears the
- * flag. The caller holds wait_lock, and OKVM_REQ_LEAVE is still pending. So the thread is still in
- * the KVM_RUN that the kick is to end.
+ * flag. The caller holds wait_lock, and has seen that OKVM_REQ_LEAVE is pending: the thread is
+ * still in the KVM_RUN that OKVM_REQ_LEAVE has to end.
  */
 static void block_interrupt(struct task_struct *task)
 {
@@ -252,9 +252,9 @@ int okvm_vcpu_yield_to(struct okvm_vcpu *target)
 }
 
 /*
- * Return true if a vCPU in a PAUSE loop may yield to @target. A vCPU that is in a PAUSE loop itself
- * is a poor target for a yield, but it may hold a lock that others wait for. So such a vCPU is
- * eligible every second time.
+ * Return true if a vCPU in a PAUSE loop may yield to @target. If @target is in a PAUSE loop, too,
+ * it is a poor choice, but it may hold a lock that others wait for. So return true every second
+ * time.
  */
 static bool spin_eligible(struct okvm_vcpu *target)
 {

@@ -3,11 +3,11 @@
  * okvm_thread_work(), the function of core/compat.h that needs the types of upstream KVM. No other
  * file may include <linux/kvm_host.h>.
  *
- * The kernel function that does a thread's pending work before the guest continues takes a struct
- * kvm_vcpu. If a signal ends the work, the function writes an exit reason through vcpu->run and
- * increments a counter in the structure; it uses no other member. okvm passes a dummy structure of
- * this type, which all threads share and no code reads. With CONFIG_MODVERSIONS the kernel refuses
- * to load a module that was built for another layout of the structure.
+ * Before Linux 6.18 the kernel function xfer_to_guest_mode_handle_work() takes a struct kvm_vcpu.
+ * If a signal ends the work, the function writes an exit reason to vcpu->run and increments a
+ * counter in the structure. It uses no other member. okvm passes a dummy structure, which all
+ * threads share and no code reads. With CONFIG_MODVERSIONS the kernel refuses to load a module that
+ * was built for another layout of the structure.
  */
 #include <linux/errno.h>
 #include <linux/kconfig.h>
@@ -39,7 +39,10 @@ int okvm_thread_work(void)
 
 #else
 
-/* A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). */
+/*
+ * A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). Let KVM_RUN return to
+ * userspace, where the kernel does the work, and restart it.
+ */
 int okvm_thread_work(void)
 {
 	return -ERESTARTNOINTR;

@@ -6,9 +6,9 @@
 #include <linux/version.h>
 
 /*
- * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd:
- * those that VMX needs, the exchange of FPU states, and helpers that okvm can replace.
- * Documentation/kernels.rst lists them. Kbuild does not build vmx/ for these kernels.
+ * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd.
+ * These are symbols that VMX needs, those for switching FPU states, and helpers that okvm can
+ * replace (list: Documentation/kernels.rst). Kbuild does not build vmx/ for these kernels.
  */
 #ifndef OKVM_HAS_KVM_HELPERS
 #define OKVM_HAS_KVM_HELPERS	1
@@ -53,8 +53,8 @@
 
 /*
  * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
- * Changes only RFLAGS. VERW clears buffers only with a memory operand. Where the kernel does not
- * export its operand x86_verw_sel to okvm, the macro has an operand of its own.
+ * Changes only RFLAGS. VERW clears buffers only if its operand, a selector, is in memory. Where the
+ * kernel does not export its selector x86_verw_sel to okvm, the macro has a selector of its own.
  */
 .macro OKVM_CLEAR_BUFFERS
 #if !OKVM_HAS_KVM_HELPERS
@@ -91,7 +91,7 @@
 #include <asm/processor.h>
 #endif
 
-/* Linux 7 has one name for a CPU feature test that is patched at boot: cpu_feature_enabled(). */
+/* Linux 7 has no static_cpu_has(), only cpu_feature_enabled(), which is also patched at boot. */
 #include <asm/cpufeature.h>
 #ifndef static_cpu_has
 #define static_cpu_has(bit)	cpu_feature_enabled(bit)
@@ -104,7 +104,7 @@ typedef int okvm_young_t;
 typedef bool okvm_young_t;
 #endif
 
-/* One TSC value of the host with its monotonic raw time and wall-clock time, both in ns. */
+/* A TSC value of the host, and monotonic raw time and wall-clock time at the same moment, in ns. */
 #include <linux/timekeeping.h>
 struct okvm_snapshot {
 	u64 tsc, raw_ns, real_ns;
@@ -128,9 +128,9 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 
 /*
  * Register the callback that disables virtualization before a crash kernel or an emergency restart.
- * Linux 6.19 and later let only their own KVM register one; vmx/ is not built for them. With SVM,
- * Linux 7.1 and later need no callback: they set GIF and clear EFER.SVME themselves, whoever has
- * set it. On Linux 6.19 and 7.0 EFER.SVME stays set (Documentation/kernels.rst).
+ * Return true if it is registered. From Linux 6.19 on only the kernel's own KVM can register one,
+ * and okvm supports only SVM. In an emergency Linux 7.1 and later set GIF and clear EFER.SVME
+ * themselves. Linux 6.19 and 7.0 leave EFER.SVME set (Documentation/kernels.rst).
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))
@@ -204,14 +204,14 @@ static inline void okvm_forget_branches(void)
 #endif
 }
 
-/* Since Linux 6.13 lazy rescheduling has a flag of its own. */
+/* Since Linux 6.13 lazy rescheduling has a thread flag of its own. */
 #ifdef _TIF_NEED_RESCHED_LAZY
 #define OKVM_TIF_RESCHED	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 #else
 #define OKVM_TIF_RESCHED	_TIF_NEED_RESCHED
 #endif
 
-/* Linux 6.17 added a flag for per-CPU work queues. Before, a queue without flags was per CPU. */
+/* Linux 6.17 added WQ_PERCPU. Before that, a work queue without flags was per CPU. */
 #include <linux/workqueue.h>
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define OKVM_WQ_PERCPU	0
@@ -231,8 +231,8 @@ static inline void okvm_eventfd_signal(struct eventfd_ctx *ctx)
 }
 
 /*
- * add_wait_queue_priority() adds an exclusive entry until Linux 6.16. Since 6.17 the function for
- * exclusive entries has another name and fails with -EBUSY if the queue's first entry has priority.
+ * Add @entry to the queue as an exclusive entry with priority. Until Linux 6.16 this cannot fail.
+ * Since 6.17 it fails with -EBUSY if the queue's first entry has priority already.
  */
 #include <linux/wait.h>
 static inline int okvm_add_wait_queue_priority(struct wait_queue_head *head,
@@ -304,8 +304,8 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 
 /*
  * For NUMA balancing the kernel makes pages inaccessible, to find out which CPU uses them. With
- * this flag get_user_pages() makes such a page accessible again. Before Linux 6.6 get_user_pages()
- * always does that.
+ * FOLL_HONOR_NUMA_FAULT get_user_pages() makes such a page accessible again. Before Linux 6.6
+ * get_user_pages() does that without a flag.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
@@ -327,8 +327,8 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 #include <linux/sched/signal.h>
 
 /*
- * Call the host's fault handler for @addr, and wait in it. Do nothing if the access is not allowed:
- * the caller's get_user_pages() reports that.
+ * Call the host's fault handler for @addr, and wait in the handler. If the VMA does not allow the
+ * access, do nothing: the caller calls get_user_pages() again, which reports the error.
  */
 static inline int okvm_fault_in_wait(unsigned long addr, bool write)
 {
@@ -372,12 +372,11 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
 /*
  * Make the host fault in a page of another mm. May sleep; failures are not reported.
  *
- * In kernels before 6.15 get_user_pages_remote() may spin for ever with mmap_lock held for reading,
- * if at this moment the page's userfaultfd is closed, for example by the end of the process: the
- * close waits for the lock, and until then the fault handler reports neither a page nor an error.
- * fixup_user_fault() calls the handler again only if the handler has waited without the lock.
- * A vCPU's own fault (okvm_get_user_page()) can spin in the same way, as under upstream's KVM,
- * until SIGKILL ends it.
+ * Before Linux 6.15 get_user_pages_remote() may spin for ever while a userfaultfd is being closed.
+ * It holds mmap_lock for reading and calls the fault handler again and again. The handler reports
+ * neither a page nor an error until the close is complete, but the close waits for mmap_lock.
+ * fixup_user_fault() does not spin: it calls the handler again only after the handler has dropped
+ * the lock. A vCPU's own fault (okvm_get_user_page()) can spin until SIGKILL, as with upstream KVM.
  */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
@@ -397,7 +396,7 @@ static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr
 #endif
 }
 
-/** okvm_pfn_is_ram() - Return whether the firmware's memory map lists this frame as RAM */
+/** okvm_pfn_is_ram() - return true if the firmware's memory map lists this frame as RAM */
 #include <asm/e820/api.h>
 static inline bool okvm_pfn_is_ram(u64 pfn)
 {
@@ -408,7 +407,7 @@ static inline bool okvm_pfn_is_ram(u64 pfn)
 #endif
 }
 
-/** okvm_pfn_uncached() - does the host map this frame uncached? Also true if that is not known. */
+/** okvm_pfn_uncached() - return true if the host maps this frame uncached, or may do so */
 #include <asm/memtype.h>
 static inline bool okvm_pfn_uncached(u64 pfn)
 {
@@ -421,8 +420,10 @@ static inline bool okvm_pfn_uncached(u64 pfn)
 }
 
 /**
- * okvm_follow_pfn() - get the frame behind a VM_PFNMAP or VM_IO address, without a reference
- * @vma: contains @addr; the caller holds its mmap_lock
+ * okvm_follow_pfn() - find the frame that a VM_PFNMAP or VM_IO mapping has at @addr
+ * @vma: contains @addr; the caller holds the mmap_lock of the mm
+ *
+ * Sets *@pfn and *@writable, and takes no reference to the page.
  * Return: 0, or an errno if nothing is mapped at @addr.
  */
 static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr, u64 *pfn,
@@ -447,7 +448,7 @@ static inline int okvm_follow_pfn(struct vm_area_struct *vma, unsigned long addr
 		return ret;
 	*pfn = pte_pfn(*ptep);
 	*writable = pte_write(*ptep);
-	/* For sparse: follow_pte() took the lock, but its declaration does not say so. */
+	/* Tell sparse that follow_pte() has taken the lock: its declaration does not say so. */
 	__acquire(lock);
 	pte_unmap_unlock(ptep, lock);
 	return 0;
@@ -505,9 +506,9 @@ static inline void okvm_host_machine_check(void)
 }
 
 /*
- * Must okvm clear the CPU buffers at VM entries because of MMIO Stale Data? Yes, if the CPU is
- * affected and no other mitigation clears the buffers at each VM entry. The kernel has the answer
- * in a static key, which Linux 6.17 renamed. Since Linux 6.19 the answer is a CPU feature.
+ * Return true if okvm must clear the CPU buffers at VM entries because of MMIO Stale Data. This is
+ * so if the CPU is affected and no other mitigation clears the buffers at each VM entry. The kernel
+ * sets a static key then, which Linux 6.17 renamed. Since Linux 6.19 it sets a CPU feature instead.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {
@@ -540,7 +541,7 @@ static inline void okvm_complete_vector(void)
 #endif
 }
 
-/* Does the kernel handle the posted-interrupt vector, or report it as spurious? */
+/* 1 if the kernel handles the posted-interrupt vector; 0 if it reports this vector as spurious. */
 #if IS_ENABLED(CONFIG_HAVE_KVM) || IS_ENABLED(CONFIG_KVM)
 #define OKVM_HAS_POSTED_VECTOR	1
 #else
@@ -560,8 +561,8 @@ static inline void okvm_complete_vector(void)
 #endif
 
 /*
- * Newer kernels give kvm_run's immediate_exit another name for kernel code, as a warning that
- * userspace can change it at any time.
+ * In kernel code newer kernels give kvm_run's immediate_exit another name by this macro. The name
+ * is a warning that userspace can change the member at any time.
  */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
@@ -573,7 +574,7 @@ static inline void okvm_complete_vector(void)
 /**
  * okvm_thread_work() - do the thread's TIF_NOTIFY_RESUME work without leaving the kernel
  *
- * The work is task work, throttling and rseq; it also reschedules. See core/compat.c.
+ * Runs task work, throttling and rseq, and reschedules if needed.
  *
  * Context: as on return to userspace: may sleep; the caller holds no lock that task work may take.
  * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do the work only on
@@ -581,7 +582,7 @@ static inline void okvm_complete_vector(void)
  */
 int okvm_thread_work(void);
 
-/* Since 6.18, and in some earlier stable kernels, system-core callbacks have an argument. */
+/* Since 6.18, and in some older stable kernels, the syscore_ops callbacks have an argument. */
 #include <linux/syscore_ops.h>
 #ifdef OKVM_HAS_SYSCORE
 #define OKVM_SYSCORE_ARG	void *unused
@@ -602,7 +603,7 @@ int okvm_thread_work(void);
 #define okvm_syscore_unregister()	unregister_syscore_ops(&okvm_syscore)
 #endif
 
-/* The VMCB fields that enable nested paging and LBR virtualization are renamed in Linux 7. */
+/* Linux 7 renamed the VMCB fields that enable nested paging and LBR virtualization. */
 #ifdef OKVM_HAS_VMCB_MISC_CTL
 #define okvm_vmcb_enable_nested(control)	((control)->misc_ctl = SVM_MISC_ENABLE_NP)
 #define okvm_vmcb_lbr_ctl(control)		((control)->misc_ctl2)
@@ -611,7 +612,7 @@ int okvm_thread_work(void);
 #define okvm_vmcb_lbr_ctl(control)		((control)->virt_ext)
 #endif
 
-/* Does the host encrypt memory? Linux 6.9 introduced the host side of SEV-SNP. */
+/* Return true if the host encrypts memory. Linux 6.9 introduced the host side of SEV-SNP. */
 #include <linux/cc_platform.h>
 static inline bool okvm_memory_encrypted(void)
 {
@@ -624,7 +625,7 @@ static inline bool okvm_memory_encrypted(void)
 
 /*
  * perf can count events of the host alone, or of the guest alone, only if it knows that EFER.SVME
- * is set. Until Linux 6.18 any module may tell perf.
+ * is set. Tell perf whether it is set. Since Linux 6.19 okvm cannot: only KVM's modules can.
  */
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)
@@ -639,13 +640,13 @@ static inline void okvm_perf_svm(bool on)
 
 /*
  * SRSO on Zen 5: the MSR bit BP_SPEC_REDUCE separates return predictions of host and guest. On
- * these CPUs the kernel uses no other mitigation, and leaves it to the hypervisor to set the bit.
+ * these CPUs the kernel uses no other mitigation for guests, and the hypervisor must set the bit.
  */
 #include <asm/msr.h>
 /**
  * okvm_bp_spec_reduce() - set or clear BP_SPEC_REDUCE on this CPU
  * Context: preemption is off.
- * Return: whether the bit was changed
+ * Return: true if the bit was changed
  */
 static __always_inline bool okvm_bp_spec_reduce(bool on)
 {
@@ -663,9 +664,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * Return EAX of CPUID leaf 80000021h as it follows from the kernel's feature flags. CPUID itself
- * does not suffice: a CPU older than the leaf may have the features, and the kernel derives some of
- * them from the microcode's revision. Each #ifdef below tests a name that some stable kernels lack.
+ * Return a value for EAX of CPUID leaf 80000021h, built from the kernel's feature flags. Executing
+ * CPUID does not suffice: a CPU without this leaf may have the features, and the kernel derives
+ * some flags from the microcode revision. Each #ifdef tests a name that some stable kernels lack.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {
@@ -714,9 +715,9 @@ static inline u32 okvm_host_ext21_ecx(void)
 }
 
 /*
- * The kernel has dynamic hotplug states, but none whose callbacks run on the dying CPU with IRQs
- * off. So okvm uses a fixed state that is meant for another architecture's timer, and that the
- * kernel on x86 leaves unused.
+ * okvm needs a hotplug state whose callback runs on the dying CPU with IRQs off. None of the
+ * kernel's dynamic states is of this kind. So okvm uses the fixed state of an ARM timer, which is
+ * unused on x86.
  */
 #define OKVM_CPUHP_DYING	CPUHP_AP_ARM_TWD_STARTING
 

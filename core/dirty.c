@@ -68,9 +68,9 @@ void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
 	if (!dirty)
 		return;
 	/*
-	 * The bit is usually set already, so test it first, to avoid dirtying its cache line. The
-	 * barrier orders the write of the frame before the test: a thread that clears the bit and
-	 * then copies the frame must see the write.
+	 * The bit is usually set already. Test it first, to avoid dirtying its cache line. The
+	 * barrier makes the caller's write to the frame visible before the test reads the bit. So
+	 * a thread that clears the bit after the test, and then copies the frame, sees the write.
 	 */
 	smp_mb();
 	if (!test_bit(gfn - slot->base, dirty))
@@ -127,7 +127,8 @@ static int dirty_get_taking(struct okvm_vm *vm, struct okvm_memslot *slot,
 		cond_resched();
 	}
 	/*
-	 * Flush even after a failed copy: the bits are cleared, and the next writes must set them.
+	 * Flush even after a failed copy: the bits are cleared, so the next write must fault and
+	 * set the bit again.
 	 */
 	if (flush)
 		okvm_mmu_flush_vm(vm);
@@ -183,7 +184,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	for (i = 0; i < n; i++) {
 		if (!mask[i])
 			continue;
-		/* Userspace may name bits beyond the slot's end; these bits are always 0. */
+		/* @mask may have bits beyond the slot's end, where slot->dirty is always 0. */
 		cleared = mask[i] & atomic_long_fetch_andnot(mask[i],
 				(atomic_long_t *)&slot->dirty[first + i]);
 		if (!cleared)
@@ -195,7 +196,7 @@ static bool dirty_clear(struct okvm_vm *vm, struct okvm_memslot *slot, unsigned 
 	return any;
 }
 
-/* Return why the range is illegal, or NULL. */
+/* If the range of KVM_CLEAR_DIRTY_LOG is illegal, return the reason; otherwise return NULL. */
 static const char *clear_range_fault(const struct okvm_memslot *slot,
 				     const struct kvm_clear_dirty_log *log)
 {

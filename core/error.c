@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Keeps the last failure of a VM and of each vCPU. Upstream KVM just returns an errno, or logs. */
+/* Stores the last failure of a VM or of a vCPU. Upstream KVM only returns an errno, or logs. */
 #include <linux/errno.h>
 #include <linux/string.h>
 

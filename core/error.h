@@ -27,7 +27,7 @@ void okvm_error_get(struct okvm_error_box *box, struct okvm_error *out);
 
 /**
  * okvm_error_set() - store a failure, replacing the last one
- * @error: kind, errno, data and text; the function sets the count
+ * @error: kind, errno, data and text; @error->count is ignored, because the function counts itself
  *
  * Context: process; takes @box->lock without disabling IRQs.
  */
@@ -44,11 +44,13 @@ static inline void okvm_error_add_field(struct okvm_error *error, u64 field, u64
 
 /**
  * struct okvm_broken_rule - a rule of VM entry that a guest's state breaks
- * @name, @text: short name; what must hold
- * @manual, @section: manual ("SDM" or "APM") and its section
- * @field: name of the field that breaks the rule
+ * @name: short name of the rule
+ * @text: the rule itself
+ * @manual: "SDM" or "APM"
+ * @section: title of the manual's section that contains the rule
+ * @field: name of the VMCS or VMCB field whose value breaks the rule
  * @value: value of the field
- * @hosts: the value is the host's, and userspace must not get it
+ * @hosts: @value belongs to the host: do not report it to userspace
  */
 struct okvm_broken_rule {
 	const char *name, *text, *manual, *section, *field;
@@ -56,13 +58,13 @@ struct okvm_broken_rule {
 	bool hosts;
 };
 
-/* Room at the end of the text for "; and 123 more". */
+/* Bytes kept free at the end of the text, for "; and 123 more". */
 #define OKVM_ERROR_MORE		16
 
 /**
- * okvm_error_add_rule() - count @rule in @error->data[2], and add it to the text
+ * okvm_error_add_rule() - count @rule in @error->data[2], and append it to @error->text
  *
- * Return: 1 if the text has no room for the whole rule, and does not change; otherwise 0
+ * Return: 0; or 1 if the text has no room for the whole rule and was left unchanged
  */
 static inline int okvm_error_add_rule(struct okvm_error *error,
 				      const struct okvm_broken_rule *rule)
@@ -82,7 +84,10 @@ static inline int okvm_error_add_rule(struct okvm_error *error,
 	return 1;
 }
 
-/** okvm_error_end_rules() - finish the text, which has had no room for @hidden rules */
+/**
+ * okvm_error_end_rules() - complete @error->text after the last okvm_error_add_rule()
+ * @hidden: number of broken rules for which the text had no room
+ */
 static inline void okvm_error_end_rules(struct okvm_error *error, unsigned int hidden)
 {
 	size_t used = strlen(error->text);
@@ -101,7 +106,7 @@ static inline void okvm_error_end_rules(struct okvm_error *error, unsigned int h
  */
 int okvm_error_refuse(struct okvm_error_box *box, int err, const char *why);
 
-/* okvm_error_refuse() for ioctls of a VM fd (@vm) and of a vCPU fd (@vcpu). */
+/* Call okvm_error_refuse() for an ioctl of a VM fd (@vm) or of a vCPU fd (@vcpu). */
 #define okvm_refuse(vm, why)		okvm_error_refuse(&(vm)->error, EINVAL, why)
 #define okvm_refuse_exists(vm, why)	okvm_error_refuse(&(vm)->error, EEXIST, why)
 #define okvm_refuse_vcpu(vcpu, why)	okvm_error_refuse(&(vcpu)->error, EINVAL, why)

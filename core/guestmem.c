@@ -4,8 +4,8 @@
  *
  * Guest memory is always accessed as user memory, through the VMM's mapping. The host's page-fault
  * handler then does what is necessary, and no page is pinned. Upstream KVM also maps guest pages
- * into the kernel, for atomic accesses and for its own caches. CVE-2022-1158 came from upstream's
- * own computation of the frame of such a page.
+ * into the kernel, for atomic accesses and for its own caches. To find the page frame, upstream
+ * once computed the frame number from the VMA, which caused CVE-2022-1158.
  */
 #include <linux/err.h>
 #include <linux/minmax.h>
@@ -34,9 +34,9 @@ static bool gm_writable(const struct okvm_memslot *slot)
 }
 
 /*
- * Is the access an access to one aligned word? A processor accesses such a word in one step, so
- * emulation must copy it with one instruction. copy_from_user() and copy_to_user() do not guarantee
- * that.
+ * Return true if the access is to one aligned word of 2, 4 or 8 bytes. A processor accesses such a
+ * word in one step, so emulation must copy the word with one instruction. copy_from_user() and
+ * copy_to_user() do not guarantee that.
  */
 static bool gm_is_word(const void __user *at, size_t len)
 {
@@ -67,7 +67,10 @@ static int gm_write_word(void __user *at, const void *data, size_t len)
 	}
 }
 
-/* Return: number of bytes not copied; for a word that cannot be accessed, a number above @len */
+/*
+ * Return the number of bytes not copied. If an aligned word cannot be accessed, return -EFAULT,
+ * which is greater than @len because the return type is unsigned.
+ */
 static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
 {
 	if (gm_is_word(at, len))
@@ -89,7 +92,7 @@ static int gm_page(struct okvm_vm *vm, enum gm_op op, gpa_t gpa, void *data, siz
 		return -EFAULT;
 	at = (void __user *)(okvm_slot_hva(slot, gfn) + offset_in_page(gpa));
 	left = gm_copy(op, at, data, len);
-	/* A copy that has failed may have written some bytes. */
+	/* Even a failed copy may have written some bytes: then left is less than len. */
 	if (op != GM_READ && left < len)
 		okvm_mark_dirty(vm, slot, gfn);
 	return left ? -EFAULT : 0;
@@ -198,8 +201,8 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
 	/*
-	 * If the page is present, take no lock. It may be present: not every caller has tried the
-	 * access.
+	 * First look for the page without taking a lock: it may be present, because not every
+	 * caller has tried the access.
 	 */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
@@ -272,7 +275,10 @@ int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 ne
 	return ret;
 }
 
-/* Look up the slot again. If no single slot contains the range, the cache stays empty. */
+/*
+ * Look up the slot of the cache's range, and store it in the cache. If no single slot contains the
+ * range, empty the cache and return -EFAULT.
+ */
 static int cache_fill(struct okvm_vm *vm, struct okvm_gpa_cache *cache)
 {
 	u64 generation = okvm_slots_generation(vm);

@@ -20,26 +20,26 @@ int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
 
 /*
- * After this many fetches of the page for one access, the access is made with page faults enabled:
- * then it waits for the page, however long the host takes.
+ * Limit of okvm_guest_wait() calls for one access. After that the caller makes the access with page
+ * faults enabled, and waits for the page as long as the host takes.
  */
 #define OKVM_GUEST_TRIES	16
 
 /**
- * okvm_guest_wait() - fetch the host's page at @gpa; a signal or OKVM_VCPU_KICK ends the wait
- *
- * For KVM_RUN, after an access with page faults disabled has failed with -EFAULT, or before an
- * access that must not fail. With page faults enabled, the host's handler would wait for the page,
- * and only SIGKILL could end that wait.
- *
+ * okvm_guest_wait() - make the host fetch the page at @gpa; a signal or OKVM_VCPU_KICK ends it
  * @tries: number of earlier calls for the same access
- * Return: 0: make the access again; 1: make it with page faults enabled, because no page can be
- * fetched here or the page went away OKVM_GUEST_TRIES times; -EINTR: KVM_RUN has to end. May sleep.
- * The caller holds vm->srcu.
+ *
+ * Called in KVM_RUN, after an access with page faults disabled has failed with -EFAULT, or before
+ * an access that must not fail. An access with page faults enabled would also wait for the page,
+ * but only SIGKILL could end that wait. May sleep. The caller holds vm->srcu.
+ *
+ * Return: 0: the page is present, try the access again; 1: make the access with page faults
+ * enabled, because the page cannot be fetched here or @tries has reached OKVM_GUEST_TRIES; -EINTR:
+ * end KVM_RUN
  */
 int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int tries);
 
-/** okvm_guest_has() - is there memory at @gpa? If @write, is it also writable? */
+/** okvm_guest_has() - return true if there is memory at @gpa; if @write is set, writable memory */
 bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
 
 /**
@@ -81,7 +81,7 @@ struct okvm_gpa_cache {
 
 /**
  * okvm_cache_init() - set the cache's range
- * Return: 0; -EINVAL if no slot contains the whole new range: the cache then keeps its old range
+ * Return: 0; or -EINVAL if no slot contains the whole range: then the cache does not change
  */
 int okvm_cache_init(struct okvm_vm *vm, struct okvm_gpa_cache *cache, gpa_t gpa, size_t len);
 int okvm_cache_read(struct okvm_vm *vm, struct okvm_gpa_cache *cache, void *data,

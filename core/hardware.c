@@ -23,13 +23,13 @@
 
 #define HW_MAX_OFFERS	4
 
-/* hw_lock guards hw_offers. It is taken before the CPU hotplug lock. */
+/* hw_lock guards hw_offers. Lock order: hw_lock, then the CPU hotplug lock. */
 static DEFINE_MUTEX(hw_lock);
 static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* A reboot has begun and VMX or SVM is disabled for good: VMs that still exist cannot run. */
+/* True if a reboot has begun, which disables VMX or SVM: VMs that still exist cannot run. */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
@@ -148,7 +148,7 @@ int okvm_hardware_get(struct okvm_offer *offer)
 	if (hw_lost) {
 		err = -EBUSY;
 	} else if (offer->users++ == 0) {
-		/* From here on a crash finds VMX or SVM switched on. */
+		/* Register the emergency callback before VMX or SVM is switched on. */
 		okvm_arch_emergency(true);
 		atomic_set(&hw_error, 0);
 		on_each_cpu(hw_enable_this_cpu, offer, 1);
@@ -189,8 +189,8 @@ bool okvm_hardware_lost(void)
 
 /*
  * CPU hotplug callback, called before the CPU gets tasks: enable VMX or SVM on it if there are VMs.
- * It may read offer->users without hw_lock: the CPU hotplug lock is held for writing here, and okvm
- * changes offer->users only while it holds that lock for reading.
+ * offer->users is read without hw_lock here. This is safe: the CPU hotplug lock is held for writing
+ * here, and okvm changes offer->users only while it holds that lock for reading.
  */
 static int hw_cpu_online(unsigned int cpu)
 {
@@ -209,8 +209,8 @@ static int hw_cpu_online(unsigned int cpu)
 
 /*
  * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. The
- * callback has to belong to a "dying" state. The "online" states come too early: the scheduler
- * moves tasks away while they are undone, so a vCPU may still be loaded on the CPU.
+ * callback belongs to a "dying" state: then no vCPU thread runs on the CPU any more. Callbacks of
+ * "online" states run too early: vCPU threads may still run on the CPU.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {
@@ -235,9 +235,9 @@ static void hw_resume(OKVM_SYSCORE_ARG)
 OKVM_SYSCORE(hw_suspend, hw_resume);
 
 /*
- * Reboot notifier: disable VMX or SVM on all CPUs. If a CPU reboots in VMX operation, some firmware
- * hangs, and so would a kernel that kexec starts. Tasks still run here: the next VMX or SVM
- * instruction of a vCPU thread faults, which kills the thread's VM.
+ * Reboot notifier: disable VMX or SVM on all CPUs. If a CPU stays in VMX operation, some firmware
+ * hangs, and so does a kernel that kexec starts. vCPU threads may still run during this function.
+ * Their next VMX or SVM instruction faults, and okvm then marks the thread's VM dead.
  */
 static int hw_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {

@@ -67,11 +67,11 @@ int okvm_hardware_get(struct okvm_offer *offer);
 void okvm_hardware_put(struct okvm_offer *offer);
 
 /**
- * okvm_module_loaded() - is a module of this name loaded or built in?
+ * okvm_module_loaded() - return true if a module of this name is loaded or built in
  *
- * The result may be false while the module is being loaded. The function looks into the kernel's
- * own set of modules. A path in /sys would be resolved in the caller's mount namespace, where it
- * can name any file, on a file system that may never answer.
+ * The result may be false while the module is being loaded. The function looks the name up in the
+ * kernel's set of module kobjects. Opening /sys/module/NAME instead would be unsafe: in the mount
+ * namespace of the caller this path can name a file on a file system that never answers.
  */
 static inline bool okvm_module_loaded(const char *name)
 {
@@ -81,7 +81,7 @@ static inline bool okvm_module_loaded(const char *name)
 	return module;
 }
 
-/** okvm_hardware_lost() - has a reboot disabled VMX or SVM, perhaps while VMs exist? */
+/** okvm_hardware_lost() - return true if a reboot has disabled VMX and SVM, or is about to */
 bool okvm_hardware_lost(void);
 
 #endif /* OKVM_CORE_HARDWARE_H */

@@ -10,7 +10,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 
-/** okvm_ioctl_init() - build the sorted indices of the ioctl tables. Return: 0 or -ENOMEM */
+/** okvm_ioctl_init() - build sorted arrays of pointers to all ioctl rows. Return: 0 or -ENOMEM */
 int okvm_ioctl_init(void);
 void okvm_ioctl_exit(void);
 
@@ -45,12 +45,17 @@ long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /*
- * The statistics that have a name and one value, by number. A statistic of vCPUs is summed over the
- * vCPUs of the VM. The caller makes sure that the VM is not destroyed meanwhile.
+ * Number of statistics that have one value. okvm_stat_read() and okvm_stat_reset() take a number
+ * below this one; for a statistic of vCPUs they return the sum or reset it for all vCPUs of the VM.
+ * The caller makes sure that the VM is not destroyed meanwhile.
  */
 #define OKVM_NR_STATS	(OKVM_NR_VM_STATS + OKVM_NR_VCPU_STATS)
 
-/** okvm_stat_name() - Return the name; set *@gauge if it is a current number, not to be reset */
+/**
+ * okvm_stat_name() - Return the name of statistic @nr
+ * @gauge: set to true if the value is a current number of things, which must not be reset;
+ *	otherwise set to false
+ */
 const char *okvm_stat_name(unsigned int nr, bool *gauge);
 u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr);
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr);
@@ -72,25 +77,30 @@ void okvm_show_remove(struct okvm_vm *vm);
 void okvm_pause_init(struct okvm_vm *vm);
 /** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */
 void okvm_pause_destroy(struct okvm_vm *vm);
-/** okvm_pause_wake() - make the waiting KVM_RUN calls test if all pauses are over. Context: any */
+/** okvm_pause_wake() - wake okvm_pause_wait(), which tests if it must end. Context: any */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
  * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
- * @interrupted: a signal has ended the wait for the end of all pauses (okvm_pause_wait())
- * Return: 0, -EIO, -EINTR, or OKVM_RUN_PAUSED: the caller must drop vcpu->mutex and wait
+ * @interrupted: result of okvm_pause_wait(), or false before the first wait
+ * Return: 0 if KVM_RUN may begin; -EIO if the VM is dead; -EINTR; or OKVM_RUN_PAUSED if the caller
+ * must drop vcpu->mutex and call okvm_pause_wait()
  */
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);
 /**
  * okvm_pause_wait() - wait for the end of all pauses
  * @mask: signals to block during the wait; NULL for the thread's own mask
- * Return: whether a signal ended the wait
+ * Return: true if a signal ended the wait
  */
 bool okvm_pause_wait(struct okvm_vcpu *vcpu, const sigset_t *mask);
 /** okvm_vm_pause() - OKVM_VM_PAUSE. Return: fd, -EINVAL, -ENOMEM, -EMFILE, -EINTR */
 long okvm_vm_pause(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 /** okvm_vcpu_leave() - OKVM_VCPU_KICK */
 long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
-/** okvm_vcpu_stop_waiting() - on OKVM_REQ_LEAVE, end a wait that okvm_vcpu_wait_begin() began */
+/**
+ * okvm_vcpu_stop_waiting() - if OKVM_REQ_LEAVE is pending, end KVM_RUN's wait for a host page
+ *
+ * okvm_vcpu_wait_begin() announces this wait.
+ */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
 
 /** okvm_vcpu_init() and okvm_vcpu_exit() - set up and tear down vcpu.c with the module */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The I/O buses: one sorted array of ranges per bus, replaced as a whole and read under vm->srcu.
+ * The I/O buses: one array of ranges per bus, sorted by start address, replaced as a whole and read
+ * under vm->srcu.
  *
- * Ranges may overlap: ioeventfds with different datamatch share an address. A look-up therefore
- * starts at the first range that could contain the access and continues until a device accepts the
- * access. The ranges are sorted by start address. A range's reach (iobus_range.reach) is the
- * highest end of this range and all ranges before it. The reach tells where a look-up must begin.
+ * Ranges may overlap: ioeventfds with different datamatch share an address. So a look-up begins at
+ * the first range that could contain the access, and continues until a device accepts the access.
+ * To find that first range, each range has a "reach" (iobus_range.reach): the highest end of this
+ * range and of all ranges before it. The look-up begins at the first range whose reach is not below
+ * the address.
  */
 #include <linux/error-injection.h>
 #include <linux/overflow.h>
@@ -20,7 +22,7 @@
 struct iobus_range {
 	gpa_t start;
 	gpa_t last;		/* inclusive */
-	gpa_t reach;		/* maximum of @last in entries 0 to this one */
+	gpa_t reach;		/* highest @last of this entry and all entries before it */
 	bool any_len;		/* matches accesses of any length at @start */
 	struct okvm_io_device *dev;	/* NULL after iobus_neutralise() */
 };
@@ -188,7 +190,7 @@ void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus nr, struct okvm_io_
 
 	lockdep_assert_held(&vm->bus_lock);
 	old = iobus_locked(vm, nr);
-	/* Nothing to do if @dev was never registered: error paths unregister without a test. */
+	/* Error paths also call this for a device that was not registered: do nothing then. */
 	if (!old || !iobus_holds(old, dev))
 		return;
 	new = kmalloc(struct_size(new, range, old->count), GFP_KERNEL_ACCOUNT);
@@ -259,8 +261,9 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, bool a
 }
 
 /*
- * Remember an access to a port that no device covers. @gen was read before the bus, so a change of
- * the bus in between makes the cache entry stale.
+ * Cache in vcpu->empty_port[] that no device covers the port of this access. @gen is the bus_gen
+ * that was read before the bus pointer: if the bus changed in between, the cached key never
+ * matches.
  */
 static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t addr, int len)
 {

@@ -79,7 +79,7 @@ int okvm_iobus_register(struct okvm_vm *vm, enum okvm_bus bus, gpa_t addr, gpa_t
 void okvm_iobus_unregister(struct okvm_vm *vm, enum okvm_bus bus, struct okvm_io_device *dev);
 
 /**
- * okvm_iobus_has() - does any device's range contain @addr? The caller holds vm->srcu.
+ * okvm_iobus_has() - return true if a range of a device contains @addr; caller holds vm->srcu
  * @any_len: consider only ranges that match accesses of any length
  */
 bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, bool any_len);
@@ -97,17 +97,17 @@ int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int l
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 
-/** okvm_port_key() - cache key of a port access while vm->bus_gen is @gen; never 0 */
+/** okvm_port_key() - key in vcpu->empty_port[] of a port access while bus_gen is @gen; never 0 */
 static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
 {
 	return (u64)gen << 32 | (u32)port << 8 | len;
 }
 
 /**
- * okvm_port_empty() - is it cached that no device covers this port in the current bus generation?
+ * okvm_port_empty() - return true if vcpu->empty_port[] says that no device covers this port
  *
- * Guests repeatedly access ports that userspace emulates. This cache saves the look-up on the bus.
- * Needs no SRCU.
+ * Guests repeatedly access ports that userspace emulates. The cache vcpu->empty_port[] saves the
+ * look-up on the bus. Needs no SRCU.
  */
 static inline bool okvm_port_empty(struct okvm_vcpu *vcpu, u16 port, u8 len)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctl dispatcher. The flags of a table's row (ioctl.h) say what an ioctl needs; this file
- * does these steps: find the row, refuse dead VMs and other processes, lock, load the vCPU, copy
- * the argument in, call the handler, copy the argument out.
+ * The ioctl dispatcher. Each ioctl has a row in a table (ioctl.h). For each call the dispatcher
+ * finds the row, refuses dead VMs and other processes, locks, loads the vCPU, copies the argument
+ * in, calls the handler, and copies the argument out. The row's flags say which of these steps to
+ * do.
  *
- * Upstream KVM codes these steps again in each case of four switch statements.
+ * Upstream KVM codes these steps again for each ioctl, in the cases of four switch statements.
  */
 #include <linux/bsearch.h>
 #include <linux/file.h>
@@ -50,7 +51,7 @@ static const struct okvm_ioctl_table ioctl_core_tables[] = {
 	{ }
 };
 
-/* Collect the rows of all tables for @fd in @out, unless @out is NULL. Return their number. */
+/* Return the number of rows for fds of kind @fd. If @out is not NULL, store the rows there. */
 static unsigned int ioctl_collect(const struct okvm_ioctl_table *table, enum okvm_fd fd,
 				  const struct okvm_ioctl **out)
 {
@@ -111,7 +112,7 @@ static const struct okvm_ioctl *ioctl_find(enum okvm_fd kind, unsigned int cmd)
 	return row ? *row : NULL;
 }
 
-/* The object on which an ioctl is called; @kind says whether @vm, @vcpu or neither is valid. */
+/* The object on which an ioctl is called. @vm is NULL for a system fd; @vcpu is for vCPU fds. */
 struct ioctl_target {
 	enum okvm_fd kind;
 	struct okvm_vm *vm;
@@ -131,7 +132,7 @@ static long ioctl_call(const struct okvm_ioctl *row, const struct ioctl_target *
 	}
 }
 
-/* Call the handler with a kernel copy of the fixed-size argument: copy in, call, copy out. */
+/* Call the handler with a kernel copy of the argument, which has a fixed size. */
 static long ioctl_call_copied(const struct okvm_ioctl *row, const struct ioctl_target *to,
 			      void __user *user)
 {
@@ -161,7 +162,10 @@ out:
 	return ret;
 }
 
-/* Store @why for OKVM_GET_ERROR, except for the device's fd, which does not have this ioctl. */
+/*
+ * Store @why for OKVM_GET_ERROR, and return -EINVAL. A system fd has no OKVM_GET_ERROR, so nothing
+ * is stored for an ioctl of a system fd.
+ */
 static long ioctl_refuse(const struct ioctl_target *to, const char *why)
 {
 	if (to->vcpu)
@@ -202,8 +206,9 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 }
 
 /*
- * Must the ioctl of @row be refused? Yes if the caller's address space is not that of the VM's
- * creator, where guest memory is mapped. Yes on a dead VM, which has no valid state.
+ * Return true if the ioctl of @row must be refused. This is so if the caller's address space is not
+ * that of the VM's creator, where guest memory is mapped, or if the VM is dead. Rows with
+ * OKVM_IOC_DEAD are never refused.
  */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {
@@ -256,9 +261,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * Execute KVM_RUN, which has no row in the ioctl table: it must be fast, and okvm_vcpu_run() loads
- * the vCPU itself. run_hold_file() may take a reference to @file during the run. *@held then tells
- * the caller to drop that reference after the last use of the vCPU, without vcpu->mutex.
+ * Execute KVM_RUN, which has no row in the ioctl table: KVM_RUN must be fast, and okvm_vcpu_run()
+ * loads the vCPU itself. If the run takes a reference to @file (run_hold_file()), set *@held. The
+ * caller then drops the reference, after its last use of the vCPU and without vcpu->mutex.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
@@ -280,7 +285,7 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* Wait for the end of the pause, then run; repeat while KVM_RUN finds another pause. */
+/* Wait for the end of all pauses, then execute KVM_RUN. If a new pause stops it, do so again. */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -306,7 +311,10 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
-	/* Keep OKVM_GET_ERROR's record: a VMM may try ioctls before it reads the record. */
+	/*
+	 * Unknown ioctl: do not store an error. The VMM may probe for ioctls before it reads the
+	 * last error by OKVM_GET_ERROR.
+	 */
 	if (!row)
 		return -EINVAL;
 	if (row->flags & OKVM_IOC_NOLOCK)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tables of ioctls, with one row per ioctl. The ioctl number in a row includes the argument's
- * size and copy direction. The row's flags say, among other things, which locks the ioctl needs.
- * The dispatcher locks, copies the argument in, calls the row's handler with the kernel copy of the
- * argument, and copies the argument out.
+ * Types for the tables of ioctls, which have one row per ioctl. The ioctl number in a row includes
+ * the argument's size and copy direction. The row's flags say, among other things, which locks the
+ * ioctl needs. The dispatcher (ioctl.c) takes the locks, copies the argument in, calls the row's
+ * handler with the kernel copy of the argument, and copies the argument out.
  */
 #ifndef OKVM_CORE_IOCTL_H
 #define OKVM_CORE_IOCTL_H
@@ -24,16 +24,16 @@ enum okvm_fd {
 /** enum okvm_ioctl_flag - how the dispatcher treats an ioctl */
 enum okvm_ioctl_flag {
 	OKVM_IOC_SCALAR	= 1 << 0,	/* the argument is a number, not a pointer */
-	/* the size varies: the handler gets the user pointer and copies the argument itself */
+	/* the argument's size varies: the handler gets the user pointer and does the copying */
 	OKVM_IOC_RAW	= 1 << 1,
-	/* vCPU ioctls that any thread may call during KVM_RUN: do not take vcpu->mutex */
+	/* vCPU ioctls: do not take vcpu->mutex, so any thread may call this during KVM_RUN */
 	OKVM_IOC_NOLOCK	= 1 << 2,
 	OKVM_IOC_LOAD	= 1 << 3,	/* vCPU ioctls: load the vCPU on this CPU */
 	OKVM_IOC_LOCK	= 1 << 4,	/* VM ioctls: take vm->lock */
-	OKVM_IOC_SRCU	= 1 << 5,	/* under vm->srcu */
-	OKVM_IOC_DEAD	= 1 << 6,	/* allowed on a dead VM and from another mm */
+	OKVM_IOC_SRCU	= 1 << 5,	/* call the handler under vm->srcu */
+	OKVM_IOC_DEAD	= 1 << 6,	/* allowed on a dead VM and in other processes */
 	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */
-	OKVM_IOC_IN	= 1 << 8,	/* copy in, not out, although the number is _IOR */
+	OKVM_IOC_IN	= 1 << 8,	/* the number is _IOR, but copy the argument in only */
 };
 
 /**
@@ -52,7 +52,7 @@ union okvm_ioctl_arg {
  * struct okvm_ioctl - one row of an ioctl table
  * @cmd: the full ioctl number, with size and direction; 0 ends a list of rows
  * @flags: enum okvm_ioctl_flag
- * @sys, @vm, @vcpu: the handler; the table's kind of fd says which one is set
+ * @sys, @vm, @vcpu: the handler; one of them is set, according to okvm_ioctl_table.fd
  *
  * Handlers return the ioctl's result, >= 0, or a negative errno.
  */

@@ -31,7 +31,7 @@ static long sys_create_vm(union okvm_ioctl_arg arg)
 	return okvm_vm_create(okvm_default_offer, arg.num);
 }
 
-/* Return the bytes of a vCPU fd's mapping: the pages of kvm_run, PIO and the coalesced ring. */
+/* Return the size in bytes of a vCPU fd's mapping: pages of kvm_run, PIO and the coalesced ring. */
 static long sys_get_vcpu_mmap_size(union okvm_ioctl_arg arg)
 {
 	return 3 * PAGE_SIZE;
@@ -50,7 +50,7 @@ const struct okvm_ioctl okvm_core_sys_ioctls[] = {
 	{ }
 };
 
-/* Answer the capabilities of core/ itself; x86/ answers all others. */
+/* Return the values of capabilities that core/ implements; ask x86/ about all others. */
 int okvm_check_extension(struct okvm_vm *vm, long cap)
 {
 	switch (cap) {

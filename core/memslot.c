@@ -55,10 +55,10 @@ static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 
 /*
  * Find the slot of a frame. A store into the maple tree moves the border of two ranges in place,
- * while readers run. A reader first reads the borders and then the slot between them. If one store
- * falls between these two reads, the reader gets the old slot or the new one. If two stores fall
- * between them, the reader may get a neighboring slot. So the reader repeats the look-up if the
- * count of stores has changed.
+ * while readers run. A reader first reads the borders of a range, then the slot of the range. If
+ * one store comes between these two reads, the reader gets the old slot or the new one. If two
+ * stores come between them, the reader may get a neighboring slot. So the reader repeats the
+ * look-up if slots->stores, the count of stores, has changed.
  */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
@@ -68,8 +68,9 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 
 	do {
 		/*
-		 * Pairs with slot_store(): a reader that reads N from slots->stores sees the first
-		 * N - 1 stores into the tree.
+		 * Pairs with slot_store(), which increments slots->stores before it stores into the
+		 * tree: a reader that reads N from slots->stores sees at least the first N - 1
+		 * stores into the tree.
 		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
@@ -138,12 +139,13 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
 }
 
 /*
- * Find the first slot behind the cursor's position, in the order of slots->by_hva, with one descent
- * from the root. Called if slots->by_hva has changed since the last batch of spans. Stepping from
- * the first slot to the position would be too slow: if all 32,764 slots begin at the same address,
- * and userspace changes a slot before each batch, every batch would step over all earlier slots
- * again. The steps, and so the delay of the host's memory reclaim, would grow with the square of
- * the number of slots.
+ * Find the first slot after the position of @cur, in the order of slots->by_hva. Called if
+ * slots->by_hva has changed since the last batch of spans, so that @cur->last is no longer valid.
+ *
+ * One descent from the root finds the slot. Stepping from the first slot to the position would be
+ * too slow: if all 32,764 slots begin at the same address, and userspace changes a slot before each
+ * batch, every batch would step over all earlier slots again. So the delay of the host's memory
+ * reclaim would grow with the square of the number of slots.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -225,14 +227,17 @@ static int slot_store(struct okvm_vm *vm, gfn_t first, gfn_t last, struct okvm_m
 	struct okvm_memslots *slots = slots_of(vm);
 
 	lockdep_assert_held(&vm->slots_lock);
-	/* Release: earlier stores into the tree precede this count; pairs with okvm_slot_find(). */
+	/*
+	 * Release: a reader that sees the new count also sees all earlier stores into the tree.
+	 * Pairs with smp_load_acquire() in okvm_slot_find().
+	 */
 	smp_store_release(&slots->stores, slots->stores + 1);
-	/* Readers must see the new count before they can see the store into the tree. */
+	/* A reader that sees the store into the tree must also see the new count. */
 	smp_wmb();
 	return mtree_store_range(&slots->by_gfn, first, last, slot, gfp);
 }
 
-/* Make @slot findable by frame. Its frames have no owner, or belong to the slot it replaces. */
+/* Let okvm_slot_find() find @slot. No other slot has its frames, except one that @slot replaces. */
 static int slot_publish(struct okvm_vm *vm, struct okvm_memslot *slot, gfp_t gfp)
 {
 	return slot_store(vm, slot->base, slot_last(slot), slot, gfp);
@@ -304,9 +309,9 @@ err_reserve:
 
 /*
  * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
- * and zap its mappings in the page tables. From the first step on a look-up by id finds @new (NULL:
- * nothing). @old is in slots->by_hva until no page table maps its memory, so the MMU notifier
- * still finds it.
+ * and zap its mappings in the page tables. The first step also makes look-ups by id find @new
+ * (NULL: nothing). @old stays in slots->by_hva until no page table maps its memory, because the MMU
+ * notifier must find it until then.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -398,7 +403,7 @@ static int slot_reflag(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm
 	return 0;
 }
 
-/* Check @region without regard to existing slots. Return the text of an error, or NULL if valid. */
+/* Check what does not depend on existing slots. Return an error text, or NULL if all is valid. */
 static const char *region_fault(const struct kvm_userspace_memory_region *region)
 {
 	u64 end;
@@ -524,10 +529,10 @@ int okvm_set_memory_region(struct okvm_vm *vm, const struct kvm_userspace_memory
 /* ---- OKVM_SET_MEMORY_REGIONS: changing several slots at once ---- */
 
 /*
- * Everything is checked and allocated before the first visible step, so no visible step can fail.
- * New slots are stored over old ones, range by range: a frame that belongs to an old slot and to a
- * new one is found at any moment, in either slot. The frame's mappings in the page tables stay if
- * the new slot backs the frame with the same host memory.
+ * Everything is checked and allocated before the first step that readers can see, so no such step
+ * can fail. New slots are stored over old ones, range by range. So a look-up of a frame that is in
+ * an old slot and in a new one always succeeds: it returns one of the two slots. The frame's
+ * mappings in the page tables stay if the new slot backs the frame with the same host memory.
  */
 
 /**
@@ -558,9 +563,9 @@ struct slot_piece {
 };
 
 /*
- * Set @piece to the next range of frames of @old, after @piece->last, that is in one new slot or in
- * none. To get the first range, the caller sets @piece->last to the frame before @old. Return false
- * if there is no further range.
+ * Set @piece to the frames of @old that follow @piece->last, as far as all of them are in one new
+ * slot, or all are in none. To get the first such range, the caller sets @piece->last to the frame
+ * before @old. Return false if there is no further range.
  */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
@@ -590,7 +595,7 @@ static bool piece_next(const struct slot_set *set, const struct okvm_memslot *ol
 	for (*(piece) = (struct slot_piece){ .last = (old)->base - 1 };	\
 	     piece_next(set, old, piece); )
 
-/* Does the new slot back the frames of @piece with the same host memory and access rights? */
+/* Return true if the new slot backs the frames of @piece with the same memory and access rights. */
 static bool piece_stays(const struct slot_piece *piece)
 {
 	return piece->new && !((piece->new->flags ^ piece->old->flags) & KVM_MEM_READONLY) &&
@@ -603,8 +608,8 @@ static bool piece_keeps_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Copy the old slot's dirty bits into the new slot. No thread sets bits of the old slot any more,
- * but vCPUs already set bits of the new one.
+ * Copy the old slot's dirty bits into the new slot's bitmap. vCPUs set bits of the new bitmap at
+ * the same time, so set each bit atomically. No thread sets bits of the old bitmap any more.
  */
 static void piece_carry_dirty(const struct slot_piece *piece)
 {
@@ -620,8 +625,8 @@ static void piece_carry_dirty(const struct slot_piece *piece)
 }
 
 /*
- * Zap a huge page that may begin before @piece and contain the first frame of @piece: a huge page
- * must not contain frames of two slots, because their flags may differ.
+ * If a huge page begins before @piece and contains the first frame of @piece, zap it. A huge page
+ * must not contain frames of two slots, because the flags of the slots may differ.
  */
 static void piece_split_huge(struct okvm_vm *vm, const struct slot_piece *piece)
 {
@@ -665,7 +670,10 @@ static bool set_has_old(const struct slot_set *set, const struct okvm_memslot *s
 	return false;
 }
 
-/* Does set->at[@nr].new overlap a slot that the set does not replace, or an earlier new slot? */
+/*
+ * Return true if the new slot set->at[@nr].new overlaps an earlier new slot of the set, or an
+ * existing slot that the set does not replace.
+ */
 static bool set_overlaps(const struct slot_set *set, unsigned int nr)
 {
 	const struct okvm_memslot *new = set->at[nr].new;
@@ -711,7 +719,7 @@ static void set_free_new(struct slot_set *set)
 	}
 }
 
-/* Add one region to the set. It replaces the slot with the same number; the sizes may differ. */
+/* Add one region to the set. It replaces the slot with this number, which may differ in size. */
 static int set_add(struct slot_set *set, const struct kvm_userspace_memory_region *region)
 {
 	struct slot_change *change = &set->at[set->n];
@@ -753,8 +761,8 @@ static int set_check(struct slot_set *set)
 	}
 	/*
 	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
-	 * frames that keep their dirty bits: piece_carry_dirty() copies these from the old slot's
-	 * bitmap.
+	 * frames that the old slot logged, too: piece_carry_dirty() is going to copy their bits
+	 * from the old bitmap.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)
@@ -830,9 +838,9 @@ static void set_apply(struct slot_set *set)
 	slots_begin(set->vm);
 	set_publish(set);
 	/*
-	 * Wait for all readers before the generation becomes even. Otherwise one SRCU section could
-	 * read the address of an old slot and then the new even generation, and cache the address
-	 * as one that is valid in the new generation.
+	 * Wait for all readers before the generation becomes even. Otherwise a reader could take
+	 * the address from an old slot, then read the new even generation in the same SRCU section,
+	 * and cache the address as valid in the new generation.
 	 */
 	synchronize_srcu_expedited(&set->vm->srcu);
 	slots_end(set->vm);
@@ -854,8 +862,8 @@ static int set_build(struct slot_set *set, const struct kvm_userspace_memory_reg
 }
 
 /*
- * Check a list of regions without regard to existing slots. Return the text of an error, or NULL if
- * valid.
+ * Check @regions as far as this does not depend on existing slots. Return an error text, or NULL if
+ * all is valid.
  */
 static const char *regions_fault(const struct kvm_userspace_memory_region *regions, u32 nr)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory slots: which part of the VMM's address space backs which guest frames.
+ * Memory slots: a slot says which memory of the VMM backs a range of guest frames.
  *
  * Readers hold vm->srcu; writers hold vm->slots_lock. Three indices refer to the slot objects: a
  * maple tree by gfn range (for page faults), an xarray by slot id (for ioctls) and an interval tree
@@ -31,7 +31,7 @@
  * @id: userspace's slot number
  * @dirty: one bit per frame, set atomically; NULL unless dirty logging is on
  * @hva_node, @hva_last, @hva_subtree: node of okvm_memslots.by_hva, under okvm_memslots.hva_lock
- * @hva_nr: number of the insertion; orders slots that begin at the same host address
+ * @hva_nr: sequence number of the insertion into by_hva; orders slots with the same @hva
  */
 struct okvm_memslot {
 	gfn_t base;
@@ -81,8 +81,9 @@ struct okvm_gfn_span {
 
 /**
  * struct okvm_hva_cursor - position of okvm_slots_hva_spans(); the caller zero-initializes it
- * @last: the slot returned last; valid while @version equals okvm_memslots.hva_version
- * @hva, @nr: the position of @last in the tree's order; valid even if the slot is freed
+ * @last: the slot of the last span returned; valid while @version equals okvm_memslots.hva_version
+ * @hva, @nr: hva and hva_nr of @last, which are its position in the tree; valid even if the slot is
+ *	freed
  */
 struct okvm_hva_cursor {
 	struct okvm_memslot *last;
@@ -92,7 +93,7 @@ struct okvm_hva_cursor {
 	bool done;
 };
 
-/** enum okvm_slot_change - what KVM_SET_USER_MEMORY_REGION asks for */
+/** enum okvm_slot_change - kinds of change that KVM_SET_USER_MEMORY_REGION makes to a slot */
 enum okvm_slot_change {
 	OKVM_SLOT_CREATE,
 	OKVM_SLOT_DELETE,
@@ -117,13 +118,17 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
  */
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
-/** okvm_slots_generation() - Return the slots' generation, which caches compare. Under vm->srcu. */
+/**
+ * okvm_slots_generation() - Return the generation of the VM's slots. Under vm->srcu.
+ *
+ * A cache of slot data is valid while this number equals the number stored with the data.
+ */
 u64 okvm_slots_generation(struct okvm_vm *vm);
 
 /**
  * okvm_slots_hva_spans() - find the guest frames whose memory is at host addresses [@start, @end)
- * @cur: zero-initialized by the caller; keeps the position between calls
- * @spans: filled with up to @max spans; each slot that maps the host memory yields its own span
+ * @cur: position of the search; zero-initialized by the caller before the first call
+ * @spans: filled with up to @max spans, one for each slot that contains some of the addresses
  *
  * The caller repeats the call until it returns 0. Each call makes progress even if slots change
  * between the calls. So a thread that keeps changing slots cannot delay the caller, which may be

@@ -2,9 +2,10 @@
 /*
  * Control by other threads: kicks, which make a vCPU leave KVM_RUN, and pauses of a whole VM.
  *
- * Upstream KVM leaves both to signals and to userspace's bookkeeping. In okvm a kick is a request
- * that ends one KVM_RUN: a kick before KVM_RUN is not lost, and takes effect once. A pause ends at
- * the latest when its file is closed: if the process that paused the VM dies, the VM continues.
+ * With upstream KVM userspace uses signals for both, and keeps track of the vCPUs. In okvm a kick
+ * is a request that ends one KVM_RUN. If no KVM_RUN is active, the kick ends the next one. A pause
+ * ends at the latest when its file is closed: if the process that paused the VM dies, the VM
+ * continues.
  *
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet, so that other
  * threads can read and write the vCPU's state. OKVM_VM_PAUSE sets vm->paused and a request of each
@@ -55,8 +56,9 @@ void okvm_pause_destroy(struct okvm_vm *vm)
 void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
-	 * The caller has changed what pause_over() reads. The barrier of wq_has_sleeper() orders
-	 * this change before the test for sleepers. It pairs with the barrier of prepare_to_wait().
+	 * The caller has changed something that pause_over() reads. The barrier in wq_has_sleeper()
+	 * orders this change before the test for sleepers, and pairs with the barrier in
+	 * prepare_to_wait().
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
@@ -86,7 +88,7 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* Wake KVM_RUN calls that wait in an earlier pause: if @pause->eintr is set, they fail. */
+	/* A KVM_RUN may wait in an earlier pause. If @pause->eintr is set, it must fail now. */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }
@@ -113,7 +115,8 @@ static int pause_settle(struct okvm_vm *vm)
 
 	/*
 	 * pause_begin() has set vm->paused. The barrier orders this store before the read of
-	 * online_vcpus: a vCPU that is published later sees the pause.
+	 * online_vcpus. So a vCPU that is not in the loop, because it was published later, sees
+	 * vm->paused in its first KVM_RUN.
 	 */
 	smp_mb();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
@@ -156,7 +159,7 @@ static const struct file_operations pause_fops = {
 	.llseek = noop_llseek,
 };
 
-/* Begin a pause and return its file. The pause lasts until the file is closed or OKVM_VM_RESUME. */
+/* Begin a pause and return its file. OKVM_VM_RESUME or the file's last close ends the pause. */
 static struct file *pause_open(struct okvm_vm *vm, bool eintr)
 {
 	struct pause *pause = kzalloc(sizeof(*pause), GFP_KERNEL_ACCOUNT);
@@ -207,11 +210,11 @@ err_put_fd:
 	return err;
 }
 
-/* ---- pauses as KVM_RUN sees them ---- */
+/* ---- how KVM_RUN waits for the end of pauses ---- */
 
 /*
- * Must a KVM_RUN stop waiting for the end of the pauses? Either no pause is left, or KVM_RUN has to
- * return to userspace.
+ * Return true if a KVM_RUN that waits for the end of all pauses must stop waiting: either no pause
+ * is left, or KVM_RUN has to return to userspace.
  */
 static bool pause_over(const struct okvm_vcpu *vcpu)
 {
@@ -232,9 +235,9 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
 		/*
-		 * Let KVM_RUN begin: it is going to end before a VM entry. If userspace clears
-		 * immediate_exit before KVM_RUN reads it again, KVM_RUN does not end: then this
-		 * request makes it test vm->paused before the VM entry.
+		 * Let KVM_RUN begin: immediate_exit or OKVM_REQ_LEAVE ends it before a VM entry.
+		 * But userspace may clear immediate_exit before KVM_RUN reads it again. For that
+		 * case OKVM_REQ_PAUSE makes KVM_RUN test vm->paused before the VM entry.
 		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;

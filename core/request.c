@@ -91,14 +91,14 @@ void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wa
 			okvm_vcpu_kick(vcpu);
 			continue;
 		}
-		/* Also wait for a vCPU in OKVM_EXITING_GUEST: it may still be in guest mode. */
+		/* OKVM_EXITING_GUEST is not skipped: such a vCPU may still be in guest mode. */
 		if (request_leave_guest(vcpu) == OKVM_OUTSIDE_GUEST || READ_ONCE(vcpu->cpu) == me)
 			continue;
 		any = true;
 		if (mask_ok)
 			cpumask_set_cpu(READ_ONCE(vcpu->cpu), cpus);
 	}
-	/* The IPI makes these CPUs leave guest mode. When the call returns, all have left it. */
+	/* The IPI makes CPUs leave guest mode. This call returns after all of them have left it. */
 	if (any)
 		smp_call_function_many(mask_ok ? cpus : cpu_online_mask, request_ack, NULL, true);
 	put_cpu();

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Find out whether a module of upstream's KVM is loaded. The module and okvm use something that
- * only one of them can use at a time.
+ * Find out whether a module of upstream's KVM is loaded. okvm must know this for resources that
+ * only one module can use at a time: the kernel's emergency callback and the folder kvm/ in
+ * debugfs.
  *
- * A module notifier tells okvm when the module comes, before the module's init function runs, and
- * when the module has gone. Until a notifier has told this for the first time, okvm looks for the
- * module's entry in sysfs, each time anew. An earlier look may be outdated: if okvm is loaded while
- * the module is being unloaded, the notifiers have already been called, but the entry may still be
- * there. No notifier tells when the entry goes.
+ * The kernel calls okvm's module notifier when the module is being loaded, before the module's init
+ * function runs, and when the module has been unloaded. Until the first of these calls okvm looks
+ * for the module's sysfs entry, and repeats this for each question. It must not remember the
+ * result: if okvm is loaded while the module is being unloaded, the notifiers have already been
+ * called, but the entry may still be there, and no notifier reports when the entry is removed.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H
@@ -26,14 +27,20 @@ struct okvm_rival {
 	bool loaded;
 };
 
-/** okvm_rival_tell() - a module notifier reports that the module comes (@loaded) or has gone */
+/**
+ * okvm_rival_tell() - record what a module notifier has reported
+ * @loaded: true if the module is loaded or being loaded; false if it has been unloaded
+ */
 static inline void okvm_rival_tell(struct okvm_rival *rival, bool loaded)
 {
 	rival->told = true;
 	rival->loaded = loaded;
 }
 
-/** okvm_rival_loaded() - is the module loaded? @in_sysfs(): does sysfs have the module? */
+/**
+ * okvm_rival_loaded() - return true if the module is loaded
+ * @in_sysfs: function that returns true if sysfs has an entry for the module of this name
+ */
 static inline bool okvm_rival_loaded(const struct okvm_rival *rival,
 				     bool (*in_sysfs)(const char *name))
 {

@@ -3,11 +3,11 @@
  * KVM_RUN. The order of its steps is part of the ABI: userspace completes an I/O exit by calling
  * KVM_RUN with immediate_exit set, so the completion must precede the test of immediate_exit.
  *
- * The kernel wants some work done before the thread returns to userspace. okvm_thread_work() does
- * this work inside the ioctl. If KVM_RUN returned for the work and was restarted, another thread
- * could close or replace the file descriptor before the restart, and the signals that
- * KVM_SET_SIGNAL_MASK blocks would be unblocked in between. Only on a kernel that is built without
- * KVM does okvm accept such a restart (see okvm_vcpu_run()).
+ * A host thread may have pending work, which the kernel normally does on the return to userspace.
+ * okvm_thread_work() does this work inside the ioctl. The alternative, to return for the work and
+ * restart KVM_RUN, has two problems: another thread could close or replace the file descriptor
+ * before the restart, and the signals that KVM_SET_SIGNAL_MASK blocks would be unblocked in
+ * between. okvm_vcpu_run() uses the alternative only on a kernel that is built without KVM.
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -26,7 +26,7 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* A pending kick asks for the end of KVM_RUN, too, so -EINTR also serves that request. */
+	/* KVM_RUN ends, which is also what a pending kick (OKVM_VCPU_KICK) asks for. */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -47,7 +47,7 @@ static void run_hold_file(struct okvm_vcpu *vcpu)
 	vcpu->run_file_held = true;
 }
 
-/* Before the guest continues, do what is pending for the host thread. Return enum okvm_outcome. */
+/* Handle signals, rescheduling and pending work of the host thread. Return enum okvm_outcome. */
 static int run_thread_work(struct okvm_vcpu *vcpu)
 {
 	int err = 0;
@@ -57,7 +57,7 @@ static int run_thread_work(struct okvm_vcpu *vcpu)
 	cond_resched();
 	if (need_resched())
 		schedule();
-	/* schedule() may add task work: rseq adds some after each switch to the thread. */
+	/* Read the flags after schedule(), which may add work: rseq does so at each switch. */
 	if (read_thread_flags() & _TIF_NOTIFY_RESUME) {
 		run_hold_file(vcpu);
 		err = okvm_thread_work();
@@ -128,7 +128,7 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* End KVM_RUN because userspace has set immediate_exit. The -EINTR also serves a pending kick. */
+/* End KVM_RUN with -EINTR because userspace has set immediate_exit. This also serves a kick. */
 static int run_immediate_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_test_request(OKVM_REQ_LEAVE, vcpu) ? okvm_run_interrupted(vcpu) : -EINTR;
@@ -146,8 +146,8 @@ static int run_uninitialized(struct okvm_vcpu *vcpu)
 	if (signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, vcpu))
 		return okvm_run_interrupted(vcpu);
 	/*
-	 * If OKVM_REQ_PAUSE is set, a pause has ended the sleep, even if the pause is over already.
-	 * Userspace must not notice the end of the sleep: let KVM_RUN begin again.
+	 * If OKVM_REQ_PAUSE is set, a pause has ended the sleep. Userspace must not notice this, so
+	 * let KVM_RUN begin again, even if the pause is over already.
 	 */
 	return okvm_take_request(OKVM_REQ_PAUSE, vcpu) ? OKVM_RUN_PAUSED : -EAGAIN;
 }
@@ -234,9 +234,9 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
 	 * A kernel that is built without KVM does task work only on the return to userspace
-	 * (core/compat.c). KVM_RUN then returns -ERESTARTNOINTR with TIF_SIGPENDING set: the
-	 * kernel's signal code finds no signal to deliver, and restarts the system call. Set the
-	 * flag after sigprocmask(), which recomputes it.
+	 * (core/compat.c). KVM_RUN then returns -ERESTARTNOINTR. TIF_SIGPENDING makes the kernel
+	 * look for a signal. It finds none, and restarts the system call. Set the flag after
+	 * sigprocmask(), which recomputes the flag.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics in debugfs: always in the folder okvm/. While kvm.ko is not loaded, okvm also makes
- * the folder kvm/ that kvm.ko would make, for the tools that read it.
+ * Statistics in debugfs. The folder okvm/ always exists. While kvm.ko is not loaded, okvm also has
+ * the folder kvm/, for tools that read the folder of kvm.ko.
  *
- * Few VMs are ever looked at, so the creation of a VM makes no file. fsnotify tells okvm when a
- * process opens the folder kvm/ to list it; then show_opened() makes the folders of VMs that have
- * none yet, before the process can read the list. okvm/ has one file with all VMs instead.
+ * okvm/ has one file with all VMs; kvm/ has a folder for each VM. Tools look at few VMs, so the
+ * creation of a VM makes no folder. fsnotify tells okvm when a process opens kvm/ to list it. Then
+ * show_opened() makes the missing folders of VMs, before the process can read the list.
  *
  * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
  * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
- * debugfs_file_put(). These threads never access userspace memory, which could take for ever. After
- * the removal, reading a file that is still open fails with EIO.
+ * debugfs_file_put(). Between these calls no thread accesses userspace memory, because a page fault
+ * could take for ever. After the removal, reading a file that is still open fails with EIO.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -33,8 +33,8 @@
 #include "core/times.h"
 
 /*
- * show_vms_lock guards the list of all VMs. It is taken while a debugfs_file_get() reference is
- * held.
+ * show_vms_lock guards the list of all VMs. Lock order: functions that read files take this lock
+ * between debugfs_file_get() and debugfs_file_put().
  */
 static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
@@ -45,12 +45,12 @@ static LIST_HEAD(show_vms);
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
-static struct dentry *show_kvm;		/* NULL while the name belongs to kvm.ko */
+static struct dentry *show_kvm;		/* okvm's folder kvm/; NULL while kvm.ko may have one */
 static struct okvm_rival show_upstream = { .name = "kvm" };
 
 /* ---- files with one value ---- */
 
-/* Return the VM or the vCPU that the file's folder is about, or NULL for all VMs. */
+/* Return the VM or the vCPU of the folder that contains @file; NULL: the folder is for all VMs. */
 static void *show_owner(const struct file *file)
 {
 	return d_inode(file->f_path.dentry->d_parent)->i_private;
@@ -83,7 +83,7 @@ static void show_reset_all(unsigned int nr)
 	mutex_unlock(&show_vms_lock);
 }
 
-/* Print a statistic. seq_file keeps the text for a reader who reads it in parts. */
+/* Print a statistic. If a process reads the text in parts, seq_file keeps the text. */
 static int show_stat_print(struct seq_file *seq, void *unused)
 {
 	const struct file *file = seq->file;
@@ -280,10 +280,10 @@ DEFINE_SEQ_ATTRIBUTE(show_vms);
 
 /* ---- folders, under show_lock ---- */
 
-/* Make a folder about @owner. Return NULL if that fails, or if the name is taken. */
+/* Make the folder of @owner. Return NULL if this fails, or if the name exists already. */
 static struct dentry *show_folder(const char *name, struct dentry *parent, void *owner)
 {
-	/* In a kernel without debugfs, this call and debugfs_create_dir() return an error. */
+	/* debugfs_lookup() and debugfs_create_dir() return an error in a kernel without debugfs. */
 	struct dentry *folder = debugfs_lookup(name, parent);
 
 	if (!IS_ERR_OR_NULL(folder)) {
@@ -340,8 +340,8 @@ static void show_vm(struct okvm_vm *vm)
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
 		/*
-		 * The folder may exist already: an older VM had the same fd number. That VM's fd is
-		 * closed, but the VM still exists.
+		 * The folder exists already if an older VM of this process had the same fd number:
+		 * that VM may still exist after its fd was closed.
 		 */
 		if (!vm->folder)
 			return;
@@ -366,7 +366,7 @@ static struct okvm_vm *show_next_vm(struct okvm_vm *vm)
 	return next == &show_vms ? NULL : list_entry(next, struct okvm_vm, node);
 }
 
-/* ---- notice that a process opens the folder kvm/ ---- */
+/* ---- find out when a process opens the folder kvm/ ---- */
 
 #ifdef CONFIG_FSNOTIFY
 
@@ -376,11 +376,10 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
 /*
  * Called in the process that opens the folder. No lock of the folder is held.
  *
- * A process that lists the folder holds the lock of the folder's inode while it writes names to its
- * own memory. show_vm() makes a VM's folder inside that folder and needs the same lock. If a page
- * fault on the process's memory never ends, show_vm() waits for the inode's lock for ever, and
- * holds show_lock meanwhile. Use mutex_lock_killable() here, so that processes that wait for
- * show_lock can be killed.
+ * A process that lists kvm/ holds the lock of kvm/'s inode while it writes names to its own memory.
+ * show_vm() also takes this lock, to make a folder in kvm/. If a page fault on the process's memory
+ * never ends, show_vm() waits for ever and holds show_lock. So other processes may wait for
+ * show_lock for ever: mutex_lock_killable() lets them be killed.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)
@@ -408,7 +407,7 @@ static const struct fsnotify_ops show_watch_ops = {
 
 /*
  * Let fsnotify call show_opened() when a process opens @folder, which is kvm/. If there is no
- * memory for the mark, kvm/ contains only the sums over all VMs.
+ * memory for this, kvm/ has no folders of VMs, only the files with sums over all VMs.
  */
 static void show_watch(struct inode *folder)
 {
@@ -447,8 +446,8 @@ static void show_watch_exit(void)
 {
 	fsnotify_put_group(show_group);
 	/*
-	 * The group calls show_opened() and show_free_mark(). Afterwards no thread is in
-	 * show_opened() or is going to call show_free_mark().
+	 * fsnotify calls show_opened() and show_free_mark() through the group. After this wait no
+	 * thread runs show_opened() or is going to call show_free_mark().
 	 */
 	fsnotify_wait_marks_destroyed();
 }
@@ -511,8 +510,9 @@ void okvm_show_add(struct okvm_vm *vm, int fd)
 	list_add_tail(&vm->node, &show_vms);
 	mutex_unlock(&show_vms_lock);
 	/*
-	 * If kvm.ko was being removed when okvm was loaded, okvm treated kvm.ko as loaded and made
-	 * no folder kvm/. No notifier called okvm when kvm.ko was gone. So look again.
+	 * If kvm.ko was being unloaded when okvm was loaded, okvm treated kvm.ko as loaded and made
+	 * no folder kvm/. No notifier told okvm when kvm.ko was gone. So try to make the folder
+	 * now.
 	 */
 	mutex_lock(&show_lock);
 	show_offer();
@@ -529,7 +529,7 @@ void okvm_show_remove(struct okvm_vm *vm)
 	mutex_unlock(&show_lock);
 }
 
-/* ---- the module kvm.ko comes and goes ---- */
+/* ---- kvm.ko is loaded or unloaded ---- */
 
 static int show_module(struct notifier_block *nb, unsigned long state, void *data)
 {
@@ -539,8 +539,8 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
 	/*
-	 * Treat LIVE like COMING: okvm may have been loaded after kvm.ko's COMING and before kvm.ko
-	 * was in sysfs.
+	 * Both COMING and LIVE mean "loaded" here. If okvm was loaded after kvm.ko had reported
+	 * COMING, but before kvm.ko was in sysfs, only LIVE tells okvm of kvm.ko.
 	 */
 	okvm_rival_tell(&show_upstream, state != MODULE_STATE_GOING);
 	if (show_upstream.loaded)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_GET_STATS_FD: a statistics file that describes itself. It contains a header, an
- * identification, descriptors and the values; each of these parts is 8-byte aligned.
+ * KVM_GET_STATS_FD: a statistics file that describes itself. It consists of a header, an id string,
+ * descriptors of the statistics, and the values. Each of these parts is 8-byte aligned.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -54,7 +54,7 @@ static const struct stats_desc stats_vm_desc[OKVM_NR_VM_STATS] = {
 	STATS_ROW(OKVM_VM_STAT_NX_SPLITS, "nx_lpage_splits", STATS_GAUGE, 0),
 };
 
-/* Behind the named counters the file contains one array: the numbers of exits by exit reason. */
+/* The last statistic of a vCPU is an array, not one value: the number of exits by exit reason. */
 #define STATS_REASONS	OKVM_NR_VCPU_STATS
 
 static const struct stats_desc stats_vcpu_desc[OKVM_NR_VCPU_STATS + 1] = {
@@ -114,7 +114,7 @@ static const struct stats_layout stats_vm_layout = {
 #define STATS_DESC_OFFSET	(STATS_ID_OFFSET + STATS_NAME_SIZE)
 #define STATS_HIST_BYTES	(OKVM_TIME_BUCKETS * sizeof(u64))
 
-/* ---- the named statistics by number: first those of the VM, then those of a vCPU ---- */
+/* ---- access to statistics by number: first the statistics of the VM, then those of vCPUs ---- */
 
 static const struct stats_desc *stats_desc_of(unsigned int nr)
 {
@@ -143,8 +143,8 @@ u64 okvm_stat_read(struct okvm_vm *vm, unsigned int nr)
 }
 
 /*
- * Reset a statistic to 0. The vCPU's thread increments counters without atomics, so an event at the
- * same time may undo the reset.
+ * Reset a statistic to 0. The vCPU's thread increments counters without atomics: if it does so at
+ * the same time, the counter may keep its old value.
  */
 void okvm_stat_reset(struct okvm_vm *vm, unsigned int nr)
 {
@@ -205,8 +205,8 @@ static void stats_fill_head(u8 *image, const struct stats_layout *layout, const 
 }
 
 /*
- * Build the statistics file without the values, which the caller adds. Each read builds the whole
- * file, which is small and rarely read.
+ * Allocate a copy of the statistics file and fill in all but the values, which the caller adds.
+ * This is done for each read: the file is small and rarely read.
  */
 static u8 *stats_image(const struct stats_layout *layout, const char *id)
 {

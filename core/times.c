@@ -77,7 +77,7 @@ void okvm_times_from_user(struct okvm_vcpu *vcpu)
 	u32 reason = min_t(u32, READ_ONCE(vcpu->run->exit_reason), OKVM_TIMES_USER - 1);
 	u64 now = rdtsc();
 
-	/* Time in userspace is counted only if a VM exit was measured when KVM_RUN returned. */
+	/* times->user is false if no VM exit was being measured when KVM_RUN returned. */
 	if (times->user)
 		times_add(times, OKVM_NR_EXIT_REASONS + array_index_nospec(reason, OKVM_TIMES_USER),
 			  now - times->since);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Histograms of how long exits take, for VMs with OKVM_CAP_EXIT_TIMES. There is one per vCPU and
- * exit reason; time in the kernel and time in userspace are counted separately.
+ * Histograms of how long exits take, for VMs with OKVM_CAP_EXIT_TIMES. Each vCPU has one histogram
+ * per hardware exit reason for time in the kernel, and one per KVM_EXIT_* for time in userspace.
  */
 #ifndef OKVM_CORE_TIMES_H
 #define OKVM_CORE_TIMES_H
@@ -22,9 +22,9 @@
 /**
  * struct okvm_times - exit times of a vCPU; written by the thread that holds vcpu->mutex
  * @reason: basic exit reason of the last VM exit
- * @since: TSC when the current measurement began; 0 without a measurement
+ * @since: TSC when the current measurement began; 0 if nothing is being measured
  * @kernel_before: cycles that the current exit spent in the kernel before KVM_RUN returned
- * @user: time in userspace is being measured, from @since on
+ * @user: true if time in userspace is being measured, false if time in the kernel
  * @hist: histograms of time in the kernel by basic exit reason, then of time in userspace by
  *	KVM_EXIT_*
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints with the names and fields that tools for KVM know: see Documentation/observing.rst.
+ * Tracepoints with the names and fields that tools for KVM expect (Documentation/observing.rst).
  * core/trace_names.c registers them in tracefs while no other module has events of these names.
  */
 #undef TRACE_SYSTEM
@@ -98,7 +98,7 @@ TRACE_EVENT_FN(kvm_hypercall,
 	okvm_watch_on, okvm_watch_off
 );
 
-/* val is the first item's value if a string instruction transfers several */
+/* PIO of one item, or of several by a string instruction; val is the value of the first item */
 TRACE_EVENT_FN(kvm_pio,
 	TP_PROTO(unsigned int rw, unsigned int port, unsigned int size, unsigned int count,
 		 unsigned int val),
@@ -144,7 +144,7 @@ TRACE_EVENT(kvm_mmio,
 		  __entry->gpa, __entry->len, __entry->val)
 );
 
-/* a write to an ioeventfd that takes writes of any length, done without decoding the instruction */
+/* write to an ioeventfd that accepts any length: handled without decoding the instruction */
 TRACE_EVENT(kvm_fast_mmio,
 	TP_PROTO(u64 gpa),
 	TP_ARGS(gpa),

@@ -10,18 +10,19 @@
  * events before those of kvm.ko are added. A notifier of lower priority adds them again when those
  * of kvm.ko are gone.
  *
- * To add or remove events, okvm enables an event of its own, okvm_names, and changes the kernel's
- * list of events in okvm_names_reg(). The list is guarded by the kernel's event lock (event_mutex),
- * which modules cannot take. But the kernel holds the lock while it enables an event and calls the
- * reg function of the event's class: here okvm_names_reg(). The kernel calls it from a walk through
- * its list of events. If okvm's own thread enables okvm_names, this walk continues from okvm_names,
- * which stays in the list, so okvm_names_reg() may change the rest of the list. If another thread
- * enables okvm_names, for example with all other events, okvm_names_reg() changes nothing: the walk
- * of that thread may continue from an event that would be removed.
+ * The event lock (event_mutex) guards the kernel's list of events. Modules cannot take this lock.
+ * But the kernel holds it while it enables an event and calls the reg function of the event's
+ * class. So okvm has an event of its own, okvm_names, whose reg function is okvm_names_reg(). To
+ * add or remove events, okvm enables okvm_names, and okvm_names_reg() changes the list of events.
+ *
+ * The kernel calls okvm_names_reg() while it walks through the list. If okvm enables okvm_names,
+ * the walk continues from okvm_names, which stays in the list. So okvm_names_reg() may change the
+ * rest of the list. If another thread enables okvm_names, for example with all other events, the
+ * walk may continue from an event that would be removed. Then okvm_names_reg() changes nothing.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
- * old records would be printed with the wrong fields. names_hold() reserves the numbers of removed
- * events until the buffers are empty.
+ * old records would be printed with the wrong fields. So names_hold() reserves the numbers of
+ * removed events until okvm adds its events again.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -44,7 +45,7 @@ static int names_raw_init(struct trace_event_call *call);
 
 #define NAMES_MAX	64
 #define NAMES_HELD	(4 * NAMES_MAX)
-/* Priorities of okvm's module notifiers; tracing's notifier has priority 1. */
+/* Priorities of okvm's two module notifiers. The module notifier of tracing has priority 1. */
 #define NAMES_BEFORE	2
 #define NAMES_BEHIND	(-1)
 
@@ -52,7 +53,7 @@ static int names_raw_init(struct trace_event_call *call);
 static struct trace_event_call *names_calls[NAMES_MAX];
 static unsigned int names_nr;
 
-/* names_lock guards names_offered and names_taken. It is taken before the event lock. */
+/* names_lock guards names_offered and names_taken. Lock order: names_lock, then event_mutex. */
 static DEFINE_MUTEX(names_lock);
 static bool names_offered;
 static bool names_taken;	/* kvm.ko is being loaded, or is loaded */
@@ -63,9 +64,9 @@ static enum names_job names_job;
 static struct task_struct *names_worker;
 
 /*
- * The kernel calls this function to register an event of this module for tracing. Register the
- * event only if names_add_all() adds it. While the module is being loaded, note the event in
- * names_calls[] and refuse it.
+ * The kernel calls this function to register an event of this module for tracing. If
+ * names_add_all() adds the event, register it. Otherwise the kernel is loading this module: store
+ * the event in names_calls[] for later, and return an error.
  */
 static int names_raw_init(struct trace_event_call *call)
 {
@@ -90,7 +91,7 @@ static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags
 
 static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
 
-/* Reserve all free event numbers up to @last; the kernel allocates the lowest free number first. */
+/* Reserve all free event numbers up to @last. The kernel allocates the lowest free number first. */
 static void names_hold(int last)
 {
 	struct trace_event *event;
@@ -120,7 +121,7 @@ static void names_add_all(void)
 
 	for (i = 0; i < names_nr; i++) {
 		if (names_calls[i]->list.next)
-			continue;	/* still registered: a user held it at the withdrawal */
+			continue;	/* in use at names_remove_all(), so still registered */
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
@@ -169,8 +170,8 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 
 /*
  * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
- * a user has enabled the event. If okvm_names has a trigger, its probe is registered all the time,
- * so the kernel does not call okvm_names_reg(). Return: whether okvm_names_reg() has done the job.
+ * a user has enabled the event. Return true if okvm_names_reg() has done the job. If okvm_names has
+ * a trigger, the event's probe stays registered, so the kernel does not call okvm_names_reg().
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -180,7 +181,7 @@ static bool names_switch(struct trace_event_file *file)
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
 	/*
-	 * Clear the "was enabled" flag: with the flag, rmmod would empty the global trace buffer.
+	 * Clear the flag "was enabled": otherwise rmmod okvm would empty the global trace buffer.
 	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
@@ -207,8 +208,8 @@ static bool names_do(enum names_job job)
 }
 
 /*
- * Does another module have the event kvm_exit of the system kvm? Return false if the event is
- * okvm's own: okvm cannot remove an event that is in use.
+ * Return true if another module has registered the event kvm_exit of the system kvm. The event may
+ * also be okvm's own, because names_remove_all() leaves an event that is in use: then return false.
  */
 static bool names_exist(void)
 {
@@ -238,7 +239,7 @@ static void names_withdraw(void)
 	lockdep_assert_held(&names_lock);
 	if (!names_offered)
 		return;
-	/* Disable okvm's events in the global buffer. A user must enable kvm.ko's events again. */
+	/* Disable okvm's events in the global buffer. Users must enable those of kvm.ko again. */
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
 	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger
@@ -272,10 +273,10 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Add okvm's events again if kvm.ko has gone. Called for every module that comes or goes, not only
- * for kvm.ko: if a notifier of lower priority than tracing's refuses to let kvm.ko load, the kernel
- * tells only the notifiers before the refusing one that kvm.ko is gone. This notifier may not be
- * one of them.
+ * Add okvm's events again if kvm.ko has been unloaded. Do this for every module that is loaded or
+ * unloaded, because this notifier may miss that kvm.ko is gone. It misses this if a notifier that
+ * is called earlier refuses to let kvm.ko load: the kernel then reports GOING only to the notifiers
+ * before the refusing one.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

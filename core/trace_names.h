@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The trace events of the system kvm: okvm and kvm.ko have events of the same names. */
+/* okvm's trace events of the system kvm, which have the same names as those of kvm.ko. */
 #ifndef OKVM_CORE_TRACE_NAMES_H
 #define OKVM_CORE_TRACE_NAMES_H
 
 #include <linux/trace_events.h>
 
 /**
- * okvm_names_init() - register the events unless another module has them
+ * okvm_names_init() - register the events, unless another module has registered them
  *
- * From then on okvm also watches which modules are loaded and unloaded, because kvm.ko may come
- * later or go. Return: 0 or an errno
+ * From now on module notifiers remove the events when kvm.ko is being loaded, and register them
+ * again when kvm.ko has been unloaded. Return: 0 or an errno
  */
 int okvm_names_init(void);
-/** okvm_names_exit() - end the watch of modules; tracing unregisters the events itself */
+/** okvm_names_exit() - unregister the module notifiers; tracing unregisters the events itself */
 void okvm_names_exit(void);
 /**
- * okvm_names_reg() - used in place of trace_event_reg() for okvm's events
+ * okvm_names_reg() - used in place of trace_event_reg() for okvm's own events
  *
- * The function runs with event_mutex held. If a worker of trace_names.c enables the event
- * okvm_names, the function also adds okvm's events to the trace system kvm, or removes them.
+ * Called with event_mutex held. If trace_names.c has enabled the event okvm_names in order to add
+ * or remove okvm's events of the system kvm, the function also does that.
  */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 

@@ -186,8 +186,8 @@ static struct okvm_vcpu *vcpu_alloc(struct okvm_vm *vm, u32 id)
 }
 
 /*
- * Check the id and count the vCPU as created. From here on, settings that must be made before the
- * first vCPU cannot change.
+ * Check the id, and count the vCPU in vm->created_vcpus. From here on, userspace cannot change
+ * settings that must be made before the first vCPU.
  */
 static int vcpu_reserve(struct okvm_vm *vm, unsigned long id)
 {
@@ -214,8 +214,8 @@ static void vcpu_unreserve(struct okvm_vm *vm)
 }
 
 /*
- * Make the vCPU findable: by id, by index, and last by online_vcpus. No step fails after the vCPU
- * can be found.
+ * Make the vCPU visible to other threads: by id, by index, and at last in online_vcpus. No step can
+ * fail after the vCPU has become visible.
  */
 static noinline int vcpu_publish(struct okvm_vcpu *vcpu)
 {
@@ -277,7 +277,7 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* vcpu_release() runs later, after the vCPU has been freed. With NULL it does nothing. */
+	/* fput() delays vcpu_release() until the vCPU has been freed: with NULL it does nothing. */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:
@@ -292,7 +292,7 @@ err_unreserve:
 
 /* ---- ioctls ---- */
 
-/* Set the signals that are blocked during KVM_RUN; no argument: use the thread's own mask. */
+/* Set the signals to block during KVM_RUN. Without an argument use the thread's own mask again. */
 static long vcpu_ioc_set_signal_mask(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	struct kvm_signal_mask head;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual CPU, as far as core/ knows it, with its word of pending requests and the protocol by
- * which other threads make it notice a request.
+ * A virtual CPU, as far as core/ knows it, and requests to vCPUs.
  *
- * vcpu->mode says whether a requester must send an IPI. The vCPU stores IN_GUEST, then reads
- * vcpu->requests. A requester sets its bit, then reads vcpu->mode. With a full barrier between the
- * two steps on each side, either the vCPU sees the request or the requester sees IN_GUEST. See
- * Documentation/runloop.rst.
+ * A requester is a thread that sets a bit in vcpu->requests. vcpu->mode tells the requester whether
+ * it must send an IPI. Before a VM entry the vCPU stores IN_GUEST in vcpu->mode, then reads
+ * vcpu->requests. A requester sets its bit, then reads vcpu->mode. There is a full barrier between
+ * the two steps on each side. So either the vCPU sees the request, or the requester sees IN_GUEST
+ * and sends an IPI. See Documentation/runloop.rst.
  */
 #ifndef OKVM_CORE_VCPU_H
 #define OKVM_CORE_VCPU_H
@@ -31,7 +31,7 @@ struct okvm_times;
  * @OKVM_RESUME: enter the guest again
  * @OKVM_USER: return 0 from KVM_RUN; kvm_run is filled in
  *
- * Functions that return an outcome may also return a negative errno, with which KVM_RUN then fails.
+ * Functions that return an outcome may also return a negative errno. KVM_RUN then fails with it.
  */
 enum okvm_outcome {
 	OKVM_RESUME = 0,
@@ -45,29 +45,29 @@ enum okvm_vcpu_mode {
 };
 
 /**
- * enum okvm_req - bits of vcpu->requests, the work that the vCPU has to do before its next VM entry
+ * enum okvm_req - requests, as bit numbers in vcpu->requests
  *
- * okvm_arch_serve_requests() serves the requests in the order that Documentation/runloop.rst
- * describes.
+ * A request is work that the vCPU has to do before its next VM entry. Documentation/runloop.rst
+ * describes the order in which okvm_arch_serve_requests() does this work.
  */
 enum okvm_req {
 	OKVM_REQ_DEAD,		/* the VM is dead: KVM_RUN returns -EIO */
 	OKVM_REQ_LEAVE,		/* OKVM_VCPU_KICK: KVM_RUN returns -EINTR, once */
-	OKVM_REQ_PAUSE,		/* the VM may be paused: leave backend->run(), test vm->paused */
+	OKVM_REQ_PAUSE,		/* leave backend->run(), then test vm->paused */
 	OKVM_REQ_UNBLOCK,	/* end okvm_vcpu_block(), then test for work again */
-	OKVM_REQ_EXIT,		/* leave backend->run(), test signals and mp_state */
+	OKVM_REQ_EXIT,		/* leave backend->run(), then test signals and mp_state */
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* choose the event to inject, or request a window exit */
+	OKVM_REQ_EVENT,		/* inject an event, or request an exit when that is possible */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */
 	OKVM_REQ_STEAL,		/* update the steal-time record */
-	OKVM_REQ_APF_READY,	/* an asynchronous page fault has been resolved */
+	OKVM_REQ_APF_READY,	/* tell the guest that a page it waits for is present */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
-	OKVM_REQ_EOI_EXIT,	/* report an EOI to the VMM's IOAPIC */
-	OKVM_REQ_TPR_EXIT,	/* report a guest's access to TPR to userspace */
+	OKVM_REQ_EOI_EXIT,	/* exit to userspace: an EOI for the VMM's IOAPIC */
+	OKVM_REQ_TPR_EXIT,	/* exit to userspace: the guest has accessed TPR */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */
@@ -92,7 +92,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_HALT_POLL_INVALID,	/* always 0, as in upstream KVM on x86 */
 	OKVM_STAT_HALT_POLL_OK_NS,
 	OKVM_STAT_HALT_POLL_FAIL_NS,
-	OKVM_STAT_HALT_WAIT_NS,		/* ns asleep, without the preceding poll */
+	OKVM_STAT_HALT_WAIT_NS,		/* ns asleep, not counting polls */
 	OKVM_STAT_IRQ_WINDOW,
 	OKVM_STAT_NMI_WINDOW,
 	OKVM_STAT_IRQ_INJECTED,
@@ -100,7 +100,7 @@ enum okvm_vcpu_stat {
 	OKVM_STAT_EXC_INJECTED,
 	OKVM_STAT_EMULATED,
 	OKVM_STAT_EMULATION_FAIL,
-	/* EPT violations, NPFs, #PFs; not those that okvm_mmu_fault_fast() handles */
+	/* EPT violations, NPFs and intercepted #PFs that okvm_mmu_fault_fast() does not handle */
 	OKVM_STAT_PF_TAKEN,
 	OKVM_STAT_PF_FIXED,
 	OKVM_STAT_PF_SPURIOUS,
@@ -112,7 +112,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Size of vcpu->empty_port, a cache of ports that no device covers; index: low bits of the port. */
+/* Entries of vcpu->empty_port[], a cache of ports without a device, indexed by low port bits. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Number of basic exit reasons that have a counter of their own in the stats fd. */
@@ -141,7 +141,7 @@ struct okvm_vcpu {
 	bool preempted;			/* was scheduled out while runnable */
 	struct rcuwait wait;		/* the vCPU thread sleeps here while it blocks */
 	struct pid __rcu *pid;		/* last thread that ran the vCPU, for directed yield */
-	/* Toggled by directed yield, which skips a spinning vCPU every second time. */
+	/* Toggled by directed yield: a vCPU that spins gets the CPU at most every second time. */
 	bool spin_dy_eligible;
 	bool in_spin_loop;
 	struct okvm_error_box error;
@@ -155,8 +155,8 @@ struct okvm_vcpu {
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
 	/*
-	 * Completes the last exit to userspace; NULL if nothing is left to do. Called without
-	 * vm->srcu. Returns enum okvm_outcome.
+	 * Called by the next KVM_RUN to complete the last exit to userspace, without vm->srcu; NULL
+	 * if there is nothing to complete. Returns enum okvm_outcome.
 	 */
 	int (*complete_io)(struct okvm_vcpu *vcpu);
 	struct file *run_file;		/* the vCPU's file in the current KVM_RUN */
@@ -167,11 +167,11 @@ struct okvm_vcpu {
 	sigset_t sigset;
 	u32 halt_poll_ns;
 	/*
-	 * Per bus: index of the range where the last look-up began. The next look-up tries it
-	 * first.
+	 * For each bus, the index of the range at which the last look-up began. The next look-up
+	 * tries this range first.
 	 */
 	unsigned int bus_hint[OKVM_NR_BUSES];
-	u64 empty_port[OKVM_EMPTY_PORTS];	/* okvm_port_key() of accesses to no device */
+	u64 empty_port[OKVM_EMPTY_PORTS];	/* keys (okvm_port_key()) of ports without device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
 	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
@@ -187,24 +187,24 @@ struct okvm_vcpu {
  */
 static inline void okvm_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
-	/* The data that the request announces must be visible before the request bit. */
+	/* A reader that sees the request bit must also see the data that the caller has written. */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }
 
-/** okvm_has_requests() - is any request pending? */
+/** okvm_has_requests() - return true if any request is pending */
 static inline bool okvm_has_requests(const struct okvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) != 0;
 }
 
-/** okvm_test_request() - is the request @req pending? Does not clear it. */
+/** okvm_test_request() - return true if the request @req is pending, and do not clear it */
 static inline bool okvm_test_request(enum okvm_req req, const struct okvm_vcpu *vcpu)
 {
 	return test_bit(req, &vcpu->requests);
 }
 
-/** okvm_take_request() - clear the request @req. Return: whether it was pending */
+/** okvm_take_request() - clear the request @req. Return: true if it was pending */
 static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
 {
 	if (!test_bit(req, &vcpu->requests))
@@ -224,20 +224,21 @@ static inline bool okvm_take_request(enum okvm_req req, struct okvm_vcpu *vcpu)
  */
 void okvm_vcpu_kick(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_wake() - wake the vCPU if it sleeps in okvm_vcpu_block(). Return: whether it slept */
+/** okvm_vcpu_wake() - wake the vCPU if it sleeps in okvm_vcpu_block(). Return: true if it slept */
 bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 
-/** okvm_request_kick() - set a request bit of the vCPU, and make the vCPU serve it soon */
+/** okvm_request_kick() - okvm_request(), then okvm_vcpu_kick() */
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
- * A set of vCPUs has a bit for each of the first 63 vCPUs of a VM, and one for all others. When a
- * vCPU leaves the set, its bit may be cleared only if no other vCPU shares the bit.
+ * Some functions take a set of vCPUs as a u64: bits 0-62 are for the first 63 vCPUs of the VM, bit
+ * 63 is for all others. To remove one of the others from a set, do not clear bit 63: other vCPUs of
+ * the set may share the bit.
  */
 #define OKVM_VCPUS_OTHERS	BIT_ULL(63)
 #define OKVM_VCPUS_ALL		(~0ULL)
 
-/** okvm_vcpu_bit() - return the bit of @vcpu, which is online, in sets of vCPUs */
+/** okvm_vcpu_bit() - return the bit that stands for @vcpu in a set of vCPUs; @vcpu is online */
 static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->idx < 63 ? BIT_ULL(vcpu->idx) : OKVM_VCPUS_OTHERS;
@@ -249,7 +250,8 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
  * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
  * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  *
- * Context: process context if @wait, without any lock that a vCPU may need to leave guest mode.
+ * Context: any; if @wait is set, process context. Then the caller must not hold a lock that a vCPU
+ * may have to take before it leaves guest mode.
  */
 void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
 
@@ -286,20 +288,24 @@ bool okvm_vcpu_block(struct okvm_vcpu *vcpu);
 
 /**
  * okvm_vcpu_wait_begin() - announce that KVM_RUN is going to wait interruptibly for a host page
- * Return: true if the caller may wait and must then call okvm_vcpu_wait_end(); false after a kick
+ * Return: true if the caller may wait, and must call okvm_vcpu_wait_end() after that; false if the
+ * caller must not wait, because OKVM_VCPU_KICK has requested the end of KVM_RUN
  */
 bool okvm_vcpu_wait_begin(struct okvm_vcpu *vcpu);
 /**
  * okvm_vcpu_wait_end() - announce the end of a wait for a host page
  *
- * Kicks do not interrupt the thread from then on.
+ * From now on OKVM_VCPU_KICK does not interrupt the thread.
  */
 void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu);
 
-/** okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock */
+/**
+ * okvm_vcpu_on_spin() - after a PAUSE-loop exit, yield to a vCPU that may hold the awaited lock
+ * @in_kernel_mode_only: consider only vCPUs that were preempted at CPL 0
+ */
 void okvm_vcpu_on_spin(struct okvm_vcpu *vcpu, bool in_kernel_mode_only);
 
-/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if it got the CPU */
+/** okvm_vcpu_yield_to() - yield the CPU to @target's thread. Return: > 0 if that thread got it */
 int okvm_vcpu_yield_to(struct okvm_vcpu *target);
 
 /**

@@ -48,7 +48,7 @@ enum okvm_bus {
 	OKVM_NR_BUSES,
 };
 
-/** enum okvm_vm_stat - counters of a VM, in the order KVM_GET_STATS_FD shows them */
+/** enum okvm_vm_stat - counters of a VM, in the order in which KVM_GET_STATS_FD has them */
 enum okvm_vm_stat {
 	OKVM_VM_STAT_TLB_FLUSHES,
 	OKVM_VM_STAT_PAGES_4K,
@@ -63,12 +63,14 @@ enum okvm_vm_stat {
  * struct okvm_vm - one virtual machine
  * @offer: the registered backend that runs the vCPUs, with its capabilities
  * @backend: @offer->backend
- * @caps, @host: what @offer provides for the VM's kind of paging (EPT/NPT or shadow); userspace can
- *	choose the kind until the first vCPU is created (OKVM_CAP_MMU)
+ * @caps, @host: capabilities and CPU features for the VM's kind of paging (EPT/NPT or shadow), from
+ *	@offer; userspace can choose the kind of paging until the first vCPU is created
+ *	(OKVM_CAP_MMU)
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: number of references; the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
- * @dead: a broken invariant was found; later ioctls return -EIO, except those that tell why
+ * @dead: a broken invariant was found; later ioctls return -EIO, except OKVM_GET_ERROR and
+ *	KVM_GET_STATS_FD
  * @paused: true while @pauses is not 0; KVM_RUN then executes nothing for the guest
  * @dead_or_paused: @dead and @paused in one word, so that KVM_RUN tests both with one load
  * @srcu: protects readers of @memslots, @bus and the MSR filter; IRQ routes have plain RCU
@@ -103,7 +105,7 @@ struct okvm_vm {
 
 	struct srcu_struct srcu;
 
-	/* @lock guards vCPU creation, and settings that are constant once a vCPU is created. */
+	/* @lock guards vCPU creation, and settings that may change only before the first vCPU. */
 	struct mutex lock;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, else OKVM_MAX_VCPU_ID */
 	u32 created_vcpus;		/* vCPUs online or in creation */
@@ -111,23 +113,23 @@ struct okvm_vm {
 	bool exit_times;		/* OKVM_CAP_EXIT_TIMES: new vCPUs get vcpu->times */
 
 	/*
-	 * The vCPUs by index: written under @lock, read without it. A new vCPU becomes visible when
-	 * online_vcpus is written, which is the last step.
+	 * The vCPUs by index: written under @lock, read without @lock. The last step of creating a
+	 * vCPU increments online_vcpus, which makes the vCPU visible.
 	 */
 	atomic_t online_vcpus;
 	struct xarray vcpus;		/* by index, 0..online_vcpus-1 */
 	struct xarray vcpu_by_id;
 
-	/* @slots_lock guards writers of memslots. Taken inside @lock. */
+	/* @slots_lock serializes writers of memslots. Taken inside @lock. */
 	struct mutex slots_lock;
 	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
 
-	/* @bus_lock guards writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
+	/* @bus_lock: for writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
 	u32 bus_gen;			/* grows with each change of @bus */
 
-	/* Coalesced writes: all vCPUs of the VM share one page, which holds the ring. */
+	/* The ring of coalesced MMIO and PIO writes is in one page, which all vCPUs share. */
 	struct page *coalesced_page;
 	spinlock_t coalesced_lock;
 
@@ -145,7 +147,7 @@ struct okvm_vm {
 	unsigned int shown_vcpus;	/* number of vCPUs that have a debugfs folder */
 };
 
-/** okvm_vm_get() - take another reference to a VM that an existing reference keeps alive */
+/** okvm_vm_get() - take a reference to a VM; the caller makes sure that the VM still exists */
 static inline void okvm_vm_get(struct okvm_vm *vm)
 {
 	refcount_inc(&vm->users);
@@ -178,17 +180,18 @@ int okvm_vm_create(struct okvm_offer *offer, unsigned long type);
 void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 
 /**
- * okvm_vm_may_log() - may a line that this VM can cause at will go to the kernel log?
+ * okvm_vm_may_log() - return true if a line that @vm has caused may go to the kernel log
  *
- * A VM that has reached its own limit does not suppress the lines of other VMs. A wider limit for
- * all VMs together keeps a process from writing more by creating many VMs. Lines that this wider
- * limit has suppressed are counted in a line of their own, at most one in each interval.
+ * For lines that a guest or a VMM can cause as often as it likes. Each VM has its own rate limit,
+ * so one VM does not suppress the lines of other VMs. A higher limit for all VMs together stops a
+ * process that creates many VMs. For this higher limit the kernel prints, at most once in each
+ * interval, how many lines were suppressed.
  *
  * Context: any.
  */
 bool okvm_vm_may_log(struct okvm_vm *vm);
 
-/** OKVM_BUG_ON() - mark the VM dead if @cond, a broken invariant, is true. Return: @cond */
+/** OKVM_BUG_ON() - if @cond is true, an invariant is broken: mark the VM dead. Return: @cond */
 #define OKVM_BUG_ON(vm, cond)						\
 ({									\
 	bool __broken = (cond);						\

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * This file has a static branch that is enabled while any user watches VM entries, VM exits or
- * injections. While nobody watches, exits do not pay for the tracing.
+ * A static branch that is enabled while any user watches VM entries, VM exits or injections. While
+ * nobody watches, VM exits skip all tracepoint code.
  */
 #ifndef OKVM_CORE_WATCH_H
 #define OKVM_CORE_WATCH_H
@@ -13,7 +13,9 @@
 extern struct static_key_false_deferred okvm_watched;
 
 /**
- * okvm_watching() - does any user watch? Exit paths make this one test, not one per tracepoint.
+ * okvm_watching() - return true if any user watches
+ *
+ * Exit paths make this one test instead of one per tracepoint.
  */
 #define okvm_watching()	static_branch_unlikely(&okvm_watched.key)
 
@@ -24,9 +26,9 @@ void okvm_watch_off(void);
 /**
  * okvm_watch_off_later() - remove a watcher that a user without privileges can add
  *
- * The static branch stays enabled for up to a second, because each change of it interrupts all
- * CPUs, which such a user must not bring about at will. Tracepoints must not use this function:
- * their last user may go away after the module has called okvm_watch_flush().
+ * The static branch stays enabled for up to a second. Each change of the branch interrupts all
+ * CPUs, and a user without privileges must not cause this often. Tracepoints must not use this
+ * function: a tracepoint's last user may go away after the module has called okvm_watch_flush().
  */
 void okvm_watch_off_later(void);
 /** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */

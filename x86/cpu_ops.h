@@ -31,7 +31,11 @@ enum okvm_irq_shadow {
 	OKVM_IRQ_SHADOW_STI = 2,
 };
 
-/** enum okvm_intercepts - groups of controls that update_intercepts() recomputes */
+/**
+ * enum okvm_intercepts - groups of VMCS or VMCB controls that update_intercepts() recomputes
+ *
+ * "from" names the state that a group depends on.
+ */
 enum okvm_intercepts {
 	/* exception bitmap, from guest_debug and VM86 emulation */
 	OKVM_ICPT_EXCEPTIONS	= 1 << 0,
@@ -39,8 +43,8 @@ enum okvm_intercepts {
 	OKVM_ICPT_MSRS		= 1 << 1,
 	/* execution controls, from CPUID, APIC mode and disabled exits */
 	OKVM_ICPT_CONTROLS	= 1 << 2,
-	OKVM_ICPT_DEBUG		= 1 << 3,	/* intercepts of DR accesses; effective DR7 */
-	OKVM_ICPT_APIC		= 1 << 4,	/* APIC access, x2APIC, EOI exit bitmap */
+	OKVM_ICPT_DEBUG		= 1 << 3,	/* intercept of MOV DR; DR7 that the CPU uses */
+	OKVM_ICPT_APIC		= 1 << 4,	/* APIC virtualization, EOI exit bitmap */
 	OKVM_ICPT_CR		= 1 << 5,	/* guest/host masks of CR0 and CR4 */
 	OKVM_ICPT_TSC		= 1 << 6,	/* TSC offset and TSC ratio */
 };
@@ -95,7 +99,7 @@ struct okvm_reg_ops {
 	int (*get_cpl)(struct okvm_vcpu *vcpu);
 	/* Describe the last VM exit for KVM_INTERNAL_ERROR_EMULATION. */
 	void (*exit_info)(struct okvm_vcpu *vcpu, u64 info[OKVM_EXIT_INFO]);
-	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* is CS.L set? Called in long mode only */
+	bool (*cs_long)(struct okvm_vcpu *vcpu);	/* return CS.L; for long mode only */
 	/* Load a control register or EFER with a value that x86/cpu/cr.c has found legal. */
 	void (*set_cr0)(struct okvm_vcpu *vcpu, unsigned long cr0);
 	void (*set_cr4)(struct okvm_vcpu *vcpu, unsigned long cr4);
@@ -111,7 +115,7 @@ struct okvm_reg_ops {
 struct okvm_event_ops {
 	void (*inject_exception)(struct okvm_vcpu *vcpu);	/* ev.exc */
 	void (*inject_nmi)(struct okvm_vcpu *vcpu);
-	/* inject ev.irq: external or INT n */
+	/* inject ev.irq: an external interrupt or the interrupt of INT n */
 	void (*inject_irq)(struct okvm_vcpu *vcpu);
 	u32 (*get_irq_shadow)(struct okvm_vcpu *vcpu);	/* enum okvm_irq_shadow */
 	void (*set_irq_shadow)(struct okvm_vcpu *vcpu, u32 shadow);

@@ -29,13 +29,16 @@
 
 static DEFINE_MUTEX(emergency_lock);
 static unsigned int emergency_users;
-/* The backend's callback. */
+/* The backend's callback, which switches VMX or SVM off. */
 static void (*emergency_off)(void);
-/* Upstream's module for the hardware of that backend. */
+/* Upstream's module for the same hardware: kvm_intel or kvm_amd. */
 static struct okvm_rival emergency_upstream;
 static bool emergency_registered;
 
-/* Register the callback if it is needed and not registered; unregister it if it is not needed. */
+/*
+ * Register the callback, or unregister it. It has to be registered if okvm has a VM and upstream's
+ * module is not loaded.
+ */
 static void emergency_update(void)
 {
 	lockdep_assert_held(&emergency_lock);

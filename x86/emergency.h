@@ -4,9 +4,10 @@
 #define OKVM_X86_EMERGENCY_H
 
 /**
- * okvm_emergency_begin() - Set the callback that okvm_arch_emergency() will register
+ * okvm_emergency_begin() - Set the callback that okvm_arch_emergency() registers when needed
  * @off: callback that switches VMX or SVM off on the CPU that calls it, possibly from an NMI
- * @upstream: name of upstream's module; while it is loaded, @off is not registered
+ * @upstream: name of upstream's module for this hardware (kvm_intel or kvm_amd); while this module
+ *	is loaded, @off is not registered
  *
  * Called when the backend is loaded. Return: 0 or an errno
  */

@@ -58,8 +58,8 @@ int okvm_exit_cpuid(struct okvm_vcpu *vcpu, unsigned int len)
 int okvm_exit_pause(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	/*
-	 * If this vCPU spins at CPL 0, it waits for a spin lock of the guest's kernel. The vCPU
-	 * that holds such a lock is at CPL 0, too: yield only to a vCPU preempted at CPL 0.
+	 * If this vCPU spins at CPL 0, it probably waits for a spin lock of the guest's kernel. The
+	 * vCPU that holds such a lock is at CPL 0, too: yield only to vCPUs preempted at CPL 0.
 	 */
 	okvm_vcpu_on_spin(vcpu, exit_cpl(vcpu) == 0);
 	return okvm_skip_insn(vcpu, len);
@@ -190,7 +190,10 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* debug_leave() (x86/stay.h) saves the lent registers and intercepts MOV DR again. */
+	/*
+	 * The guest uses the CPU's debug registers until debug_leave() (x86/stay.h) saves them and
+	 * intercepts MOV DR again.
+	 */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
 	arch->debug_regs_live = true;
@@ -238,9 +241,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /* ---- page faults: shadow paging ---- */
 
 /*
- * Emulate an access for which shadow paging can map no page: an access where there is no memory, a
- * write to read-only memory, or a write to a page table of the guest. After a write to a page table
- * the emulator calls okvm_mmu_guest_wrote().
+ * Emulate the instruction that caused a #PF, because shadow paging cannot map the page for this
+ * access. The access is to an address without memory, a write to read-only memory, or a write to a
+ * page table of the guest. After the last kind the emulator calls okvm_mmu_guest_wrote().
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
@@ -272,10 +275,11 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The fault interrupted the delivery of an event. The stack for the event's frame
-		 * may be in a page table of the guest. okvm_mmu_unprotect() would let the CPU
-		 * write to this table. But if the delivery also walks through the table, the next
-		 * fault would protect it again, without end. So the emulator delivers the event.
+		 * The fault interrupted the delivery of an event. The guest's stack for the event
+		 * may be in a page table of the guest, which okvm write-protects. Without write
+		 * protection the CPU could deliver the event. But if the delivery also uses the
+		 * page table, the next fault would protect it again, and so on without end. So
+		 * the emulator delivers the event.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

@@ -21,7 +21,7 @@ int okvm_exit_xsetbv(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, unsigned int len);
 /**
  * okvm_exit_to_cr3_fast() - With shadow paging: handle MOV to CR3 with IRQs off
- * Return: true if it is handled; false if nothing has changed and okvm_exit_to_cr() must handle it
+ * Return: true if handled; false if okvm_exit_to_cr() must handle it: then nothing has changed
  */
 bool okvm_exit_to_cr3_fast(struct okvm_vcpu *vcpu, unsigned long cr3);
 /**
@@ -38,15 +38,16 @@ int okvm_exit_clts(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_exit_lmsw(struct okvm_vcpu *vcpu, u16 msw, unsigned int len);
 
 /**
- * okvm_exit_dr_lend() - Decide whether the guest may use the CPU's debug registers until the run
- * loop leaves the guest
+ * okvm_exit_dr_lend() - Let the guest use the CPU's debug registers without exits, if possible
  *
- * Guests access several debug registers in a row, so lending the registers saves exits.
- * Return: true if the caller must now disable the intercept of MOV DR
+ * Called at an exit by MOV DR. Guests access several debug registers in a row, so this saves exits.
+ * debug_leave() in x86/stay.h ends this state.
+ * Return: true if the caller must now disable the intercept of MOV DR; false if the caller must
+ * call okvm_exit_mov_dr()
  */
 bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu);
 /**
- * okvm_exit_mov_dr() - Emulate MOV DR when okvm_exit_dr_lend() has returned false
+ * okvm_exit_mov_dr() - Emulate MOV to or from a debug register
  * @dr: number of the debug register
  * @reg: number of the general register
  * @from: if true, copy from @dr to @reg; otherwise from @reg to @dr

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Handlers of fast exits, for both vendors. They run with IRQs off and never sleep, and the guest
- * is entered again after them. Each fast_*() returns true if it has handled the exit. If a handler
- * returns false, it has changed nothing except vcpu->arch->stay.pio_missed. The backend's slow
- * handler, exit_slow() in struct okvm_stay_ops, must then handle the exit.
+ * Handlers of fast exits, for both vendors. They run with IRQs off and never sleep. Each fast_*()
+ * returns true if it has handled the exit: then the guest can be entered again. If a handler
+ * returns false, it has changed nothing except vcpu->arch->stay.pio_missed. Then the backend's slow
+ * handler, exit_slow() in struct okvm_stay_ops, must handle the exit.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H
@@ -18,8 +18,8 @@
 
 /**
  * struct okvm_fast_ops - functions of a backend that the handlers in this file call
- * @traps: return true if RFLAGS.TF is set: a #DB follows the instruction, and only the slow handler
- *	raises it
+ * @traps: return true if RFLAGS.TF is set: then a #DB must follow the instruction, which only the
+ *	slow handler can raise
  * @skip: set RIP past the instruction that exited, after @traps has returned false
  *
  * Each backend defines its table as a constant, so that the compiler inlines the functions.
@@ -29,7 +29,7 @@ struct okvm_fast_ops {
 	void (*skip)(struct okvm_vcpu *vcpu);
 };
 
-/* Execute CPUID: take EAX and ECX, write EAX, EBX, ECX and EDX. */
+/* Execute CPUID: read leaf and subleaf from EAX and ECX, write the results to EAX to EDX. */
 static __always_inline void okvm_answer_cpuid(struct okvm_vcpu *vcpu)
 {
 	unsigned long *gpr = vcpu->arch->gpr;
@@ -83,8 +83,8 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 
 /*
  * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port, set
- * pio_missed: the slow handler then exits to userspace at once (okvm_pio_user()). On a real-time
- * kernel leave the exit to the slow handler, because the devices' locks may sleep.
+ * pio_missed. The slow handler then does not look for a device again, and exits to userspace at
+ * once (okvm_pio_user()). On a real-time kernel return false, because the devices' locks may sleep.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)
@@ -101,7 +101,7 @@ static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_f
 
 /* ---- with shadow paging only ---- */
 
-/* MOV to CR3 or CR4 (@to), or MOV from CR3; @reg is the general register. */
+/* Handle MOV to CR3 or CR4 (@to is true) or MOV from CR3. @reg is the general register. */
 static __always_inline bool fast_mov_cr(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 					unsigned int cr, unsigned int reg, bool to)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Asynchronous page faults of the host kernel, if the host is itself a KVM guest. The hypervisor
- * below the host raises a #PF to say that it is fetching a page of the host's memory. While okvm's
- * guest runs, such a #PF causes a VM exit, whatever the exception bitmap is and also with TDP. That
- * hypervisor writes the flags of the asynchronous page fault into per-CPU memory of the host. The
- * address of the #PF (CR2) is a token.
+ * below the host raises a #PF to say that it is fetching a page of the host's memory. It also
+ * writes the flags of this asynchronous page fault into per-CPU memory of the host. The address of
+ * the #PF (CR2) is a token. While okvm's guest runs, such a #PF causes a VM exit, whatever the
+ * exception bitmap is, and also with EPT or NPT.
  *
  * The exit handler must read and clear the flags at each VM exit with #PF, before IRQs are on. If
  * the flags stay set, the host kernel mistakes its next #PF for an asynchronous one and panics.
@@ -22,15 +22,14 @@
 
 #if OKVM_HAS_KVM_HELPERS
 
-/** host_apf_possible() - Return false, at no cost, if the host runs on bare hardware */
+/** host_apf_possible() - Return false if the host runs on bare hardware; costs nothing there */
 static __always_inline bool host_apf_possible(void)
 {
 	return static_cpu_has(X86_FEATURE_HYPERVISOR);
 }
 
 /**
- * host_apf_take() - Read and clear the asynchronous-page-fault flags that the hypervisor below the
- * host gives the host
+ * host_apf_take() - Read and clear the flags that the hypervisor below the host has written
  *
  * Called with IRQs off after a VM exit with #PF.
  *
@@ -65,16 +64,16 @@ static inline void host_apf_restart(void) { }
 #else
 
 /*
- * For kernels that do not export their functions for async page faults to okvm. If the host is a
- * guest itself, the hypervisor below the host may send such faults. okvm asks that hypervisor to
- * send none while okvm runs guests.
+ * The kernel does not export its functions for asynchronous page faults to okvm. If the host is
+ * itself a guest, okvm asks the hypervisor below the host to send no such faults while okvm runs
+ * guests.
  */
 static __always_inline bool host_apf_possible(void) { return false; }
 static __always_inline u32 host_apf_take(void) { return 0; }
 static inline void host_apf_wait(u32 *flags, u32 token) { }
 
 /**
- * host_apf_stop() - Ask the hypervisor to send this CPU no "page not present" as a #PF exit
+ * host_apf_stop() - Ask the hypervisor to send this CPU no asynchronous page faults as #PF VM exits
  *
  * After this call the hypervisor fetches an absent page before it lets this CPU run on. Called with
  * preemption off.

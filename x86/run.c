@@ -27,10 +27,10 @@
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
 	/*
-	 * If the LAPIC has no pending INIT, SIPI or timer tick, another event made the vCPU
-	 * @runnable: do not look for that event again. The event may have gone in the meantime, for
-	 * example because KVM_IRQ_LINE has lowered a level-triggered line of the PIC. Then HLT ends
-	 * without an interrupt, as under upstream's KVM.
+	 * @runnable may be true because of a pending INIT, SIPI or timer tick: the code below
+	 * decides whether this ends HLT. In all other cases end HLT if @runnable, even if the event
+	 * has gone since the test, for example because KVM_IRQ_LINE has lowered a level-triggered
+	 * line of the PIC. Then HLT ends without an interrupt, as with upstream KVM.
 	 */
 	if (okvm_lapic_in_kernel(vcpu) &&
 	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))
@@ -96,7 +96,10 @@ static int run_tpr_exit(struct okvm_vcpu *vcpu)
 
 #define USER_EXITS	(BIT(OKVM_REQ_EOI_EXIT) | BIT(OKVM_REQ_TPR_EXIT))
 
-/* Serve TPR_EXIT or else EOI_EXIT. If both are pending, EOI_EXIT waits for the next KVM_RUN. */
+/*
+ * If OKVM_REQ_TPR_EXIT or OKVM_REQ_EOI_EXIT is pending, exit to userspace. If both are pending,
+ * serve only OKVM_REQ_TPR_EXIT; the other one stays pending until the next KVM_RUN.
+ */
 static int run_user_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_take_request(OKVM_REQ_TPR_EXIT, vcpu) ? run_tpr_exit(vcpu) :
@@ -158,8 +161,9 @@ static void run_serve_apic(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Has userspace set an INT n event? KVM_SET_VCPU_EVENTS has no field for the instruction's length,
- * which depends on prefixes. So okvm must decode the instruction to get the length.
+ * Return true if an INT n has to be injected whose instruction length is unknown. Userspace sets
+ * such an event with KVM_SET_VCPU_EVENTS, which has no field for the length. okvm must decode the
+ * instruction to get the length, which depends on prefixes.
  */
 static bool soft_irq_without_len(const struct okvm_vcpu *vcpu)
 {
@@ -229,8 +233,9 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * IRQs may be off here, so this function must not sleep. On a real-time kernel the PIC's
-	 * lock is a sleeping lock: this function cannot fetch an interrupt of the PIC there.
+	 * IRQs may be off here, so this function must not sleep. On a real-time kernel it returns
+	 * false, because the PIC's lock, which fetching an interrupt needs, is a sleeping lock
+	 * there.
 	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
@@ -248,9 +253,9 @@ bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 /* ---- beginning and end of KVM_RUN ---- */
 
 /*
- * May userspace inject an interrupt of its own interrupt controller? Yes if the guest can take it
- * at once: IF is set, there is no interrupt shadow, no event is being delivered, and no exception
- * or KVM_INTERRUPT is pending. An in-kernel LAPIC, if any, must accept interrupts of a PIC.
+ * Return true if the guest can take an interrupt of userspace's interrupt controller at once: IF is
+ * set, there is no interrupt shadow, no event is being delivered, and no exception or KVM_INTERRUPT
+ * is pending. If the LAPIC is in the kernel, it must accept interrupts of a PIC.
  */
 static bool ready_for_irq(struct okvm_vcpu *vcpu)
 {

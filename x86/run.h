@@ -6,8 +6,9 @@
 #include "x86/x86.h"
 
 /**
- * okvm_serve_fast() - Serve requests for interrupts and timer ticks; never sleeps, IRQs on or off
- * Return: true if no request is pending any more; false if KVM_RUN's loop must serve the rest
+ * okvm_serve_fast() - Serve requests, if all pending ones are for interrupts or LAPIC timer ticks
+ * Return: true if no request is pending any more; false if okvm_arch_serve_requests() must serve
+ * the rest. Never sleeps; IRQs may be on or off.
  */
 bool okvm_serve_fast(struct okvm_vcpu *vcpu);
 /** okvm_arch_vcpu_init() - Reset the vCPU as INIT does; the caller holds vm->srcu */

@@ -28,10 +28,10 @@ void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 }
 
 /*
- * If a fast exit handler kicks its own vCPU, the mode changes from IN_GUEST to EXITING, but nobody
- * sends an IPI. Serving requests may kick the vCPU in the same way. A later requester that reads
- * EXITING believes that an IPI is on its way and sends none. So store IN_GUEST again after serving
- * the requests, then read the requests again. Either this read sees a later request, or the later
+ * Serve requests until none is pending. If a fast exit handler, or the serving of a request, kicks
+ * its own vCPU, vcpu->mode changes from IN_GUEST to EXITING_GUEST, but nobody sends an IPI. A later
+ * requester that reads EXITING_GUEST sends no IPI either. So store IN_GUEST again after serving the
+ * requests, then read the requests again. Either this read sees a later request, or the later
  * requester reads IN_GUEST and sends an IPI (request_leave_guest()).
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
@@ -59,7 +59,7 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu)
 		trace_kvm_entry(vcpu->id, okvm_rip(vcpu), okvm_has_requests(vcpu));
 }
 
-/* Is a tracepoint enabled that only the slow exit handlers emit? */
+/* Return true if a tracepoint is enabled that only the slow exit handlers emit. */
 static bool watch_wants_slow(void)
 {
 	return trace_kvm_cpuid_enabled() || trace_kvm_msr_enabled() || trace_kvm_pio_enabled() ||

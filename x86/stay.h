@@ -12,8 +12,8 @@
  * Upstream prepares everything for each VM entry. okvm splits the preparation. Once per stay,
  * stay_enter() sets up the state that only host code with IRQs on can change. For each VM entry,
  * the backend's enter() sets up the state that a fast exit can change. Thread flags are read before
- * each VM entry. If another CPU sets a flag, that CPU sends an IPI. But if a fast exit wakes a
- * task, it may set a flag of its own thread without an IPI.
+ * each VM entry. If another CPU sets a flag later, it sends an IPI. But a fast exit that wakes a
+ * task may set a flag of its own thread, without an IPI.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -53,19 +53,19 @@
  * @host_enter: save the host's values that guest values will replace; first step of a stay
  * @guest_enter: last step before the first VM entry
  * @guest_leave: first step after the last VM exit
- * @enter: one VM entry and VM exit
+ * @enter: enter the guest; return after the next VM exit
  * @exit_reason: return the last exit's reason, for counters
  * @exit_info: describe the last exit, for tracepoints
  * @only_fast: return true if @exit_fast must handle the last exit, because @exit_slow cannot
- * @exit_fast: handle the last exit; return false if that needs IRQs on
+ * @exit_fast: handle the last exit and return true, or return false if that needs IRQs on
  * @exit_slow: called with IRQs on: handle the last exit and return an outcome
  * @host_interrupted: return true if a host interrupt caused the last exit
  * @host_interrupt: run the handler of the host interrupt that caused the last exit; return with
  *	IRQs off
  * @host_nmi_mce: run the host's NMI or machine-check handler if one caused the last exit
- * @debug_put: after the guest has used the CPU's debug registers: save DR6 and DR7 in vcpu->arch,
- *	intercept accesses again
- * @loads_dr6: VM entries and VM exits load DR6
+ * @debug_put: called after the guest could access the CPU's debug registers without exits: save DR6
+ *	and DR7 in vcpu->arch, and intercept accesses again
+ * @loads_dr6: true if VM entries and VM exits of this hardware load DR6
  * @isa: TRACE_ISA_*, which the tracepoint kvm_exit reports
  */
 struct okvm_stay_ops {
@@ -104,9 +104,9 @@ static __always_inline void xcr_load(const struct okvm_arch_vcpu *arch, bool gue
 }
 
 /*
- * Can the guest access PKRU? RDPKRU and WRPKRU need CR4.PKE. If XCR0.PKRU is set, XSAVE and XRSTOR
- * access PKRU even without CR4.PKE. The guest cannot change CR4.PKE or CR4.OSXSAVE without a VM
- * exit, so both bits of arch->cr4 are current.
+ * Return true if the guest can access PKRU. RDPKRU and WRPKRU need CR4.PKE. If XCR0.PKRU is set,
+ * XSAVE and XRSTOR access PKRU even without CR4.PKE. The guest cannot change CR4.PKE or CR4.OSXSAVE
+ * without a VM exit, so both bits of arch->cr4 are current.
  */
 static __always_inline bool guest_reaches_pkru(const struct okvm_arch_vcpu *arch)
 {
@@ -171,8 +171,8 @@ static __always_inline void debug_enter(struct okvm_vcpu *vcpu, const struct okv
 }
 
 /*
- * The guest has accessed its debug registers without exits: copy the registers to vcpu->arch and
- * intercept accesses to them again.
+ * Called if the guest could access the CPU's debug registers without exits: copy the registers to
+ * vcpu->arch and intercept accesses to them again.
  */
 static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
@@ -189,10 +189,10 @@ static __always_inline void debug_take_over(struct okvm_vcpu *vcpu,
 }
 
 /*
- * Set DR0-DR3 and DR6 to neutral values after the guest has used them. A #DB need not clear old
- * bits of DR6: if the guest's bits stayed there, the host's #DB handler could read them as the
- * reason of a host #DB. And in DR6 a #DB may report a match with one of DR0-DR3 even if DR7 does
- * not enable that breakpoint.
+ * Set DR0-DR3 and DR6 to neutral values after the guest has used them. Otherwise DR6 could mislead
+ * the host's #DB handler in two ways. A host #DB need not clear the bits that the guest has left in
+ * DR6. And a #DB may report in DR6 a match with the guest's DR0-DR3, even if DR7 does not enable
+ * that breakpoint.
  */
 static __always_inline void debug_neutral(void)
 {
@@ -213,7 +213,7 @@ static __always_inline void debug_leave(struct okvm_vcpu *vcpu, const struct okv
 			debug_take_over(vcpu, ops);
 		debug_neutral();
 	}
-	/* A VM exit disables all breakpoints in DR7: enable the host's again. */
+	/* A VM exit disables all breakpoints in DR7: enable the breakpoints of the host again. */
 	if (unlikely(hw_breakpoint_active()))
 		okvm_host_breakpoints_restore(arch->stay.host_db);
 }
@@ -231,7 +231,7 @@ static __always_inline void cr2_leave(struct okvm_vcpu *vcpu)
 	vcpu->arch->cr2 = native_read_cr2();
 }
 
-/* ---- the kernel's vtime, and RCU, for which guest mode is a quiescent state ---- */
+/* ---- guest time for the kernel's accounting, and quiescent states for RCU ---- */
 
 /* Account guest time from here on, and report a quiescent state to RCU once per tick. */
 static __always_inline void time_enter(struct okvm_vcpu *vcpu)
@@ -248,7 +248,7 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 /* Run the host's IRQ handler before guest time ends, so that a timer tick counts as guest time. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* Only a VM exit by a host interrupt is sure to be between two instructions. */
+	/* Only after a VM exit by a host interrupt is the guest surely between two instructions. */
 	vcpu->arch->between_insns = ops->host_interrupted(vcpu);
 	if (ops->host_interrupted(vcpu))
 		ops->host_interrupt(vcpu);
@@ -258,8 +258,8 @@ static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm
 /* ---- vcpu->mode, by which requesters decide whether to send an IPI ---- */
 
 /*
- * Does the next VM entry inject an event while an exception is pending as well? If so, the vCPU
- * must enter the guest to deliver the event, and must exit at once for the exception.
+ * Return true if the next VM entry injects an event while an exception is pending as well. Then the
+ * vCPU must enter the guest to deliver the event, and must exit at once to inject the exception.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)
@@ -280,7 +280,7 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Set the mode to IN_GUEST. If the vCPU must not enter, set OUTSIDE_GUEST, return false. */
+/* Set the mode to IN_GUEST and return true. If the vCPU must not enter, undo this, return false. */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */
@@ -293,7 +293,7 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* After this store, requesters need not send IPIs. Pairs with barriers in request.c. */
+	/* A requester that reads OUTSIDE_GUEST sends no IPI. Pairs with barriers in request.c. */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 
@@ -335,15 +335,17 @@ static __always_inline void stay_count_exit(struct okvm_vcpu *vcpu, u32 reason)
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu);
 
-/** okvm_watch_entry() - Emit the tracepoints of a VM entry and note its time; IRQs off */
+/** okvm_watch_entry() - Emit the tracepoints of a VM entry and record its time; IRQs off */
 void okvm_watch_entry(struct okvm_vcpu *vcpu);
 /**
- * okvm_watch_exit() - Emit the tracepoints of a VM exit and note its time
+ * okvm_watch_exit() - Emit the tracepoints of a VM exit and record its time
  *
  * Called with IRQs off.
- * Return: true if @ops->exit_slow must handle the exit. There are two reasons: only the slow
- *	handler emits an enabled tracepoint; or okvm_watch_left() must first read the task priority
- *	that the guest may have written at the address of KVM_SET_VAPIC_ADDR
+ *
+ * Return: true if @ops->exit_slow must handle the exit, for one of two reasons. First, a tracepoint
+ *	is enabled that only slow handlers emit. Second, userspace has set an address with
+ *	KVM_SET_VAPIC_ADDR: okvm_watch_left() must first read the task priority there, which the
+ *	guest may have written
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 /**
@@ -354,8 +356,8 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 void okvm_watch_left(struct okvm_vcpu *vcpu);
 
 /*
- * Enter the guest and handle its fast exits until an exit needs IRQs on or the vCPU must leave.
- * Return: true if the last exit has been handled.
+ * Enter the guest and handle its fast exits, until an exit needs IRQs on, or until a request or a
+ * thread flag is pending. Return true if the last exit has been handled.
  */
 static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 					    const struct okvm_stay_ops *ops)
@@ -372,7 +374,7 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 		if (slow)
 			break;
 		served++;
-		/* A fast exit may wake a task, and so set a flag of this thread without an IPI. */
+		/* A fast exit that wakes a task may set a thread flag here without an IPI. */
 	} while ((likely(!okvm_has_requests(vcpu)) || okvm_serve_requests_fast(vcpu)) &&
 		 likely(!(read_thread_flags() & STAY_THREAD_WORK)));
 	vcpu->stat[OKVM_STAT_FAST_EXITS] += served;

@@ -95,9 +95,9 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
 	/*
-	 * KVM_GET_MP_STATE may execute an INIT while an instruction waits for userspace. Record the
-	 * old RIP, so that the next KVM_RUN sees that RIP has changed and does not complete that
-	 * instruction.
+	 * An INIT may come while an instruction waits for userspace, because KVM_GET_MP_STATE takes
+	 * a pending INIT. Then the next KVM_RUN must not complete that instruction. Record the old
+	 * RIP: KVM_RUN compares it with the new RIP.
 	 */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
@@ -233,9 +233,9 @@ void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
 	/*
 	 * When the scheduler preempts the thread, it calls this function with the run queue's lock
-	 * held and IRQs off. If a reboot has switched VMX off, reading the CPL would mark the VM as
-	 * broken under that lock. okvm_hardware_lost() becomes true before VMX is switched off: do
-	 * not read the CPL when that function returns true.
+	 * held and IRQs off. If a reboot has switched VMX off, get_cpl() would fail and call
+	 * okvm_vm_kill() under that lock. okvm_hardware_lost() returns true before VMX is switched
+	 * off, so test it first.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);

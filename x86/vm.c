@@ -60,9 +60,9 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 /* ---- ioctls ---- */
 
 /*
- * If the CPU cannot run a guest in real mode, upstream needs guest memory for a TSS (three pages
- * below 4 GiB) and for an identity map. KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR set its
- * addresses. okvm emulates real mode on such CPUs and uses neither address.
+ * If the CPU cannot run a guest in real mode, upstream KVM needs guest memory for a TSS (three
+ * pages below 4 GiB) and for an identity map. KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR set
+ * the two addresses. okvm emulates real mode on such CPUs and uses neither address.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {

@@ -564,7 +564,10 @@ static struct kunit_suite vm_suite = {
 
 kunit_test_suite(vm_suite);
 
-/* Check the hardware here: the VMs exist until the loading process leaves the kernel. */
+/*
+ * Check that the backend's hardware is off. The suite cannot check this: its VMs exist until the
+ * process that loads the module returns to userspace.
+ */
 static void __exit vm_kunit_exit(void)
 {
 	bool off = !fake_cpus_on && !fake_vms;

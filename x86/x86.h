@@ -55,7 +55,7 @@ static inline const struct okvm_host *okvm_host_default(void)
 #define DR6_BD	BIT(13)
 #define DR7_GD	BIT(13)
 
-/** enum okvm_reg - bit numbers of the registers that are cached lazily (avail, dirty) */
+/** enum okvm_reg - registers that are cached lazily, as bit numbers in arch->avail, ->dirty */
 enum okvm_reg {
 	OKVM_REG_RAX, OKVM_REG_RCX, OKVM_REG_RDX, OKVM_REG_RBX,
 	OKVM_REG_RSP, OKVM_REG_RBP, OKVM_REG_RSI, OKVM_REG_RDI,
@@ -99,7 +99,7 @@ struct okvm_events {
 	bool nmi_injected;
 	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
 	u8 insn_len;
-	/* length of the INT3 at @bp_rip: the INT3 of the last #BP that a debugger got */
+	/* length and address of the INT3 that caused the last #BP reported to a debugger */
 	u8 bp_len;
 	unsigned long bp_rip;
 	/* pending vector of KVM_INTERRUPT, or -1; unused with an in-kernel PIC */

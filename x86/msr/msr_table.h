@@ -64,11 +64,11 @@ enum msr_flag {
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
-	/* @need applies to no access, but decides whether KVM_GET_MSR_INDEX_LIST has the MSR */
+	/* both flags: @need applies to no access, only to the list of KVM_GET_MSR_INDEX_LIST */
 	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,
 };
 
-/** enum msr_need - feature that an MSR needs in the CPU and in the guest's CPUID; bit numbers */
+/** enum msr_need - bit number of a feature that an MSR needs in the CPU and the guest's CPUID */
 enum msr_need {
 	MSR_NEED_NONE,
 	MSR_NEED_TSC_AUX,	/* RDTSCP or RDPID */
@@ -82,7 +82,7 @@ enum msr_need {
 	MSR_NEED_PDCM,
 	MSR_NEED_INTEL,		/* the MSR exists for KVM only on an Intel host */
 	MSR_NEED_AMD,		/* the MSR exists for KVM only on an AMD host */
-	/* The feature is never in a guest's CPUID; userspace may save and restore the MSR. */
+	/* The feature is never in a guest's CPUID. Userspace may read and write the MSR. */
 	MSR_NEED_TSC_RATIO,
 	MSR_NEED_LBR,
 	MSR_NEED_OSVW,
@@ -111,7 +111,7 @@ struct msr_row {
 /**
  * struct msr_env - who makes an access, and which features exist
  * @host: userspace accesses the MSR, not the guest
- * @intel: the CPU is Intel's: there KVM knows some MSRs even if the CPU lacks their feature
+ * @intel: the CPU is Intel's. Then KVM knows some MSRs even if the CPU lacks their feature
  * @cpu: BIT(enum msr_need) of the features that CPU and backend have
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57

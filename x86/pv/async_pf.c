@@ -16,11 +16,10 @@
  * item has references to the mm, the module, its okvm_apf and its okvm_apf_queue, but none to the
  * vCPU.
  *
- * Each VM has its own workqueue, which runs APF_PER_VM items at once, and at most that many items.
- * So no item waits until another item's page is present. While a VM has that many items, its other
- * faults are synchronous. Items are charged to the VMM's memory cgroup. The worker threads and
- * their stacks are charged to nobody and outlive the VM and its process. So APF_PER_USER limits the
- * items of all VMs of one user.
+ * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue runs so
+ * many items at once, so no item waits until another item's page is present. Items are charged to
+ * the VMM's memory cgroup. But the worker threads and their stacks are charged to nobody, and
+ * outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -69,7 +68,8 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @last_gfn: gfn of the last item taken from @ready; the next fault at this page is handled
  *	synchronously
  * @next: number in the last token
- * @wake_all: announce APF_ALL next: tasks may wait for tokens of another host, before a migration
+ * @wake_all: announce APF_ALL next. After a migration, tasks may wait for tokens of the old host,
+ *	which okvm does not know
  */
 struct okvm_apf {
 	refcount_t users;
@@ -204,7 +204,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* The item that dropped the last reference may still run: destroy_workqueue() waits. */
+	/* destroy_workqueue() waits for the item that dropped the last reference: it may still run. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);

@@ -85,8 +85,8 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	if (ret < 0)
 		return false;
 	/*
-	 * Every exchange may have failed because the guest kept changing the byte. Then the guest
-	 * may have set KVM_VCPU_FLUSH_TLB: flush the TLB in this case, too.
+	 * If ret is not 0, every try has failed, because the guest kept changing the byte. The
+	 * guest may have set KVM_VCPU_FLUSH_TLB in it: flush the TLB in this case, too.
 	 */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);

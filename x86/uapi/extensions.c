@@ -112,7 +112,7 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
-/* Quirks that kernels after 6.1 have. A quirk that the VMM has disabled stays disabled. */
+/* Quirks of kernels after 6.1. Unlike older quirks, they stay disabled once they are disabled. */
 #define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
 			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
 static_assert(LATER_QUIRKS == 0x380);

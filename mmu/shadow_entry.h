@@ -6,8 +6,8 @@
  * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
  * about an entry in table->what[]. MMIO entries are not present, and have the format of spte.h.
  *
- * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
- * the lower table's role (its access) and is applied to each leaf of that table.
+ * Entries that point to a table allow every access. The rights that the guest's upper entries give
+ * are in the field access of the lower table's role, and limit each leaf of the lower table.
  */
 #ifndef OKVM_MMU_SHADOW_ENTRY_H
 #define OKVM_MMU_SHADOW_ENTRY_H

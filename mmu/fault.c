@@ -267,8 +267,8 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Give a leaf back the rights that aging or dirty logging has taken. Under vm->srcu.
- * Return: true if hardware allows the access afterwards
+ * Give a leaf, whose value is @old, back the rights that aging or dirty logging has taken. Under
+ * vm->srcu. Return: true if hardware now allows the access (@need); false if nothing was changed
  */
 static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old, int level,
 			 u8 need)
@@ -350,8 +350,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * Execute KVM_PRE_FAULT_MEMORY: map a range, and change the range in the argument to the rest that
- * is not mapped. If an error occurs after a part of the range was mapped, return 0.
+ * Execute KVM_PRE_FAULT_MEMORY: map a range, and set the range in the argument to the part that is
+ * not mapped yet. If an error occurs after a part of the range was mapped, return 0.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

@@ -32,7 +32,7 @@
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
  * @dead: the VM or the VMM's address space ends: map nothing any more; under @lock
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
- * @nx_node, @nx_work: node in nx.c's list of VMs; the delayed work that does the recovery
+ * @nx_node, @nx_work: node in nx.c's list of VMs, and the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
  *	with the lock held for reading; tables are removed with the lock held for writing
@@ -83,7 +83,7 @@ struct okvm_mmu_vm {
  * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
  *	generation is @mmio_gen
  * @mode: the guest's paging mode
- * @note: during a walk whose caller wants a record of the entries read: that record; else NULL
+ * @note: the record to which the current walk adds each entry that it reads; NULL: make no record
  * @shadow: the vCPU's state of shadow paging
  */
 struct okvm_mmu_vcpu {
@@ -110,7 +110,7 @@ struct okvm_mmu_vcpu {
  * @nx_level: if this fetch gets a 4 KiB page only because huge pages are not executable: level of
  *	the leaf that another access would get; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
- * @may_defer: the fault need not wait while the host fetches the page: okvm_arch_apf_possible()
+ * @may_defer: result of okvm_arch_apf_possible(): the fault need not wait for the host's page
  */
 struct okvm_fault {
 	struct okvm_vcpu *const vcpu;

@@ -2,11 +2,11 @@
 /*
  * The reverse map of shadow paging: find the leaves that map a frame of the guest. See shadow.h.
  *
- * Upstream has an array in each memory slot, with one word per frame and level, and lists of
- * pointer blocks for frames that are mapped more than once. In okvm the word is in the frame's
- * struct shadow_block. The list consists of links in arrays, one array per shadow table
- * (table->link). A page fault allocates the array if the table needs one; no leaf needs an
- * allocation of its own.
+ * Upstream has an array in each memory slot, with one word per frame and level. If a frame is
+ * mapped more than once, this word points to a list of blocks of pointers. In okvm the word is in
+ * the frame's struct shadow_block. If a frame is mapped more than once, its leaves are linked with
+ * each other: each shadow table has an array of links (table->link), which a page fault allocates
+ * when the table first needs one. So no leaf needs an allocation of its own.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>

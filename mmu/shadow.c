@@ -589,9 +589,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now. Do not zap tables that vCPUs make while mmu->lock is dropped: the
- * loop might not end. Move the tables to the list sh->condemned, which several calls may share. The
- * list begins with the oldest tables, so each call ends at the first table that is newer than the
- * call.
+ * loop might not end. Therefore move the existing tables to the list sh->condemned. While the lock
+ * is dropped, another call may append newer tables to this list. The oldest tables come first, so
+ * the loop ends at the first table that is newer than this call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {

@@ -68,7 +68,7 @@ static inline u64 shadow_hw(u64 entry)
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
 }
 
-/** shadow_reduces() - does @new deny an access that @old, and TLBs that hold @old, allow? */
+/** shadow_reduces() - return true if the leaf @new denies an access that the leaf @old allows */
 static inline bool shadow_reduces(u64 old, u64 new)
 {
 	return shadow_hw(old) & ~shadow_hw(new);

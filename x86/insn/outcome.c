@@ -72,7 +72,7 @@ static const char *const mode_names[] = {
 	[EMUL_LONG64] = "64-bit code",
 };
 
-/* Do the readable bytes of the instruction end at a page boundary? */
+/* Return true if the instruction's bytes could be read only up to the end of a page. */
 static bool ends_page(const struct okvm_emulation *e)
 {
 	return !offset_in_page(okvm_linear_rip(e->vcpu) + e->ctx.insn.avail);

@@ -162,8 +162,9 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
- * Which speculation-control MSRs exist? SPEC_CTRL exists if CPUID enumerates any of its bits. Some
- * AMD CPUs have only some of them (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ * Return BIT(enum msr_need) of the speculation-control MSRs that exist. SPEC_CTRL exists if CPUID
+ * enumerates any of its bits; some AMD CPUs do not have all of them (SDM "IA32_SPEC_CTRL", APM
+ * "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {

@@ -151,21 +151,21 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 
-/** msr_check_read() - May the MSRs of @row be read? */
+/** msr_check_read() - Decide whether the MSRs of @row may be read */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 
-/** msr_check_write() - May *@val be written? Sets *@val to the value that is to be stored */
+/** msr_check_write() - Decide whether *@val may be written; set *@val to the value to be stored */
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val);
 
-/** msr_canonical() - Is @addr a sign-extended number of @bits bits? */
+/** msr_canonical() - Return true if @addr is a sign-extended number of @bits bits */
 static inline bool msr_canonical(u64 addr, u8 bits)
 {
 	return (u64)((s64)(addr << (64 - bits)) >> (64 - bits)) == addr;
 }
 
-/** msr_pat_valid() - Is each byte of @pat, a value for IA32_PAT, a valid PAT memory type? */
+/** msr_pat_valid() - Return true if each byte of the IA32_PAT value @pat is a valid memory type */
 bool msr_pat_valid(u64 pat);
-/** msr_mtrr_type_valid() - Is @type UC, WC, WT, WP or WB? */
+/** msr_mtrr_type_valid() - Return true if @type is UC, WC, WT, WP or WB */
 bool msr_mtrr_type_valid(u8 type);
 
 #endif /* OKVM_X86_MSR_TABLE_H */

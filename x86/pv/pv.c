@@ -42,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* The guest may have enabled writes to its memory. Like upstream, stop them at a reset. */
+	/* As in upstream, stop writing kvmclock, steal time, tokens and EOI flags to guest memory. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;

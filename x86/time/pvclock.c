@@ -26,7 +26,7 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-/* Is the TSC the host's clock source? Only the timekeeper's notifier writes this variable. */
+/* True if the TSC is the host's clock source. Only the timekeeper's notifier writes this. */
 static bool host_clock_is_tsc;
 
 /* List of all VMs, for the notifier's work item; clock_lock guards it. */

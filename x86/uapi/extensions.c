@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Is @cap about interrupts, and does KVM_CHECK_EXTENSION return 1 for it on every host? */
+/* Return true if @cap is about interrupts, and KVM_CHECK_EXTENSION returns 1 on all hosts. */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -49,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Does KVM_CHECK_EXTENSION return 1 for @cap on every host? (Interrupts: see irq_cap().) */
+/* Return true if @cap is not about interrupts, and KVM_CHECK_EXTENSION returns 1 on all hosts. */
 static bool plain_cap(long cap)
 {
 	switch (cap) {

@@ -102,8 +102,8 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear those fields of the exception in @events that @events->flags makes meaningless. Return: the
- * reason why @events is illegal, or NULL if it is legal
+ * Clear the fields of the exception in @events that have no meaning with the given @events->flags.
+ * Return: the reason why @events is illegal, or NULL if it is legal
  */
 static const char *normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
